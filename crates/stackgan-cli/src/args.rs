@@ -1,0 +1,438 @@
+//! What can be typed: every command, option and its help. Each help opens with two commands that can be run as they are.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Draws a 256x256 picture from a sentence, and trains the model that does it: `StackGAN` (Zhang et al., 2017).
+#[derive(Parser, Debug)]
+#[command(
+    name = "stackgan",
+    version,
+    before_help = "Examples:\n  stackgan demo\n  stackgan generate -m runs/00001-toy-stage2 -p \"a small red bird\"",
+    after_help = "Exit codes: 0 done; 1 failed while running; 2 usage or configuration; 3 data or weights damaged; \
+                  4 something needed is missing; 5 a gate said no; 6 storage; 7 training became non-finite; \
+                  75 time budget used; 130, 143 stopped by a signal after a checkpoint."
+)]
+pub(crate) struct Cli {
+    /// What is the same for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What is the same for every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Where to compute: `auto` or `cpu`
+    #[arg(long, global = true, env = "STACKGAN_DEVICE", default_value = "auto", value_name = "DEVICE")]
+    pub device: String,
+    /// Threads to compute with; all of the machine's unless told
+    #[arg(long, global = true, env = "STACKGAN_THREADS", value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// From nothing to a painted bird: offline, on a CPU, in minutes
+    Demo(Demo),
+    /// Datasets: draw, import, check, look at
+    #[command(subcommand)]
+    Data(Data),
+    /// The text encoder: train it, encode captions with it
+    #[command(subcommand)]
+    Text(Text),
+    /// Train Stage-I or Stage-II
+    Train(Train),
+    /// Pictures from sentences
+    Generate(Generate),
+    /// What a model file holds
+    #[command(subcommand)]
+    Model(Model),
+    /// Settings: show, check, list the presets
+    #[command(subcommand)]
+    Config(Config),
+    /// What this machine offers, and whether everything works on it
+    #[command(before_help = "Examples:\n  stackgan doctor\n  stackgan doctor --json")]
+    Doctor {
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Completions for a shell, on stdout
+    #[command(before_help = "Examples:\n  stackgan completions bash\n  stackgan completions zsh")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// From nothing to a painted bird: draws toy birds, trains on them, paints, and writes one report.
+#[derive(Args, Clone, Debug)]
+#[command(before_help = "Examples:\n  stackgan demo\n  stackgan demo --minutes 30 --out my-demo")]
+pub(crate) struct Demo {
+    /// How long it may take, without the drawing of sheets and the scores
+    #[arg(long, default_value_t = 10.0, value_name = "M", value_parser = positive)]
+    pub minutes: f64,
+    /// Under a minute, few pictures, hardly any training: shows that everything works
+    #[arg(long, conflicts_with = "minutes")]
+    pub quick: bool,
+    /// The folder that is written
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub out: PathBuf,
+    /// The seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+}
+
+/// Datasets.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Data {
+    /// Draw captioned birds, in the layout of CUB-200-2011
+    #[command(before_help = "Examples:\n  stackgan data toy --out data/toy\n  \
+                             stackgan data toy --out data/toy-small --count 200 --seed 1")]
+    Toy {
+        /// The folder that is written; it must not exist or be empty
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Pictures
+        #[arg(long, default_value_t = 2880, value_name = "N")]
+        count: usize,
+        /// The seed of everything random
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        seed: u64,
+    },
+    /// Turn a dataset folder into prepared files, once
+    #[command(before_help = "Examples:\n  stackgan data import data/toy\n  \
+                             stackgan data import data/cub --size 76 --out data/cub/prepared")]
+    Import(Import),
+    /// Look through a dataset folder or a prepared file for everything that would stop a training run
+    #[command(before_help = "Examples:\n  stackgan data check data/toy\n  \
+                             stackgan data check data/toy/prepared/prepared-76.safetensors")]
+    Check {
+        /// A dataset folder or a prepared file
+        path: PathBuf,
+    },
+    /// Paint a sheet of pictures of a prepared file, with their captions beside it
+    #[command(before_help = "Examples:\n  \
+        stackgan data preview data/toy/prepared/prepared-76.safetensors --output toy.png\n  \
+        stackgan data preview data/toy/prepared/prepared-304.safetensors --output toy.png --count 16")]
+    Preview {
+        /// A prepared file
+        file: PathBuf,
+        /// The PNG that is written; the captions go beside it as text
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+        /// Pictures
+        #[arg(long, default_value_t = 64, value_name = "N",
+              value_parser = clap::value_parser!(u16).range(1..=1024))]
+        count: u16,
+    },
+}
+
+/// Turn a dataset folder into prepared files.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Import {
+    /// The dataset folder
+    pub dir: PathBuf,
+    /// How the folder is laid out
+    #[arg(long, value_enum, default_value_t = Layout::Cub)]
+    pub layout: Layout,
+    /// For which stage: 76 pixels for Stage-I, 304 for Stage-II
+    #[arg(long, value_enum, default_value_t = Sizes::Both)]
+    pub size: Sizes,
+    /// Where the prepared files go; DIR/prepared unless told
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// How a dataset folder is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// CUB-200-2011 as `StackGAN`'s users have it
+    Cub,
+}
+
+/// The sizes of prepared pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sizes {
+    /// For Stage-I
+    #[value(name = "76")]
+    Low,
+    /// For Stage-II
+    #[value(name = "304")]
+    High,
+    /// Both
+    Both,
+}
+
+/// The text encoder.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Text {
+    /// Train a char-CNN-RNN on a dataset's own captions and pictures
+    #[command(before_help = "Examples:\n  stackgan text train --data data/toy --out encoder.safetensors\n  \
+        stackgan text train --data data/toy --steps 2000 --seed 1 --out encoder.safetensors")]
+    Train(TextTrain),
+    /// Encode the captions of a prepared file
+    #[command(before_help = "Examples:\n  \
+        stackgan text encode --encoder encoder.safetensors --data data/toy/prepared/prepared-76.safetensors \
+        --output embeddings.safetensors\n  \
+        stackgan text encode --encoder encoder.safetensors --data data/toy --output embeddings.safetensors")]
+    Encode {
+        /// The encoder
+        #[arg(long, value_name = "FILE")]
+        encoder: PathBuf,
+        /// A prepared file or a dataset folder
+        #[arg(long, value_name = "PATH")]
+        data: PathBuf,
+        /// The file that is written
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// Train a char-CNN-RNN on a dataset's own captions and pictures.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TextTrain {
+    /// A prepared file or a dataset folder
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// The file that is written
+    #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
+    pub out: PathBuf,
+    /// Steps of training
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Captions and pictures in a batch
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Learning rate
+    #[arg(long, value_name = "LR")]
+    pub lr: Option<f64>,
+    /// Sizes: `toy` is small, `paper` is that of the original (1024 wide)
+    #[arg(long, value_enum, default_value_t = EncoderSize::Toy)]
+    pub size: EncoderSize,
+    /// The seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+}
+
+/// Sizes of a text encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EncoderSize {
+    /// Small enough for minutes on a CPU
+    Toy,
+    /// As the original
+    Paper,
+}
+
+/// Train one stage. With nothing but the stage it trains on toy birds that it draws itself.
+#[derive(Args, Clone, Debug)]
+#[command(before_help = "Examples:\n  stackgan train --stage 1\n  \
+                         stackgan train --stage 1 --preset cub --data data/cub --set optim.batch=32 --max-hours 8")]
+pub(crate) struct Train {
+    /// 1: a sentence to 64x64. 2: that picture and the sentence to 256x256
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub stage: u8,
+    /// Where the settings come from
+    #[command(flatten)]
+    pub settings: Settings,
+    /// A prepared file or a dataset folder, which is imported first, once
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// The text encoder; one is trained on the data's captions, once, unless told
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
+    /// The Stage-I model to build on: a file or a run folder; the newest finished one of the preset unless told
+    #[arg(long, value_name = "MODEL")]
+    pub stage1: Option<PathBuf>,
+    /// The run folder; a new one under `runs` unless told
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Whether to go on where the run folder's newest checkpoint is
+    #[arg(long, value_enum, default_value_t = Resuming::Auto)]
+    pub resume: Resuming,
+    /// Stop, saved, after so many hours (exit code 75)
+    #[arg(long, value_name = "H", value_parser = positive)]
+    pub max_hours: Option<f64>,
+    /// Say what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// Whether to go on where a run stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Resuming {
+    /// From the newest valid checkpoint, if there is one
+    Auto,
+    /// Never: refuse a folder that has checkpoints
+    Never,
+}
+
+/// Where the settings come from. Precedence: flag, `--set`, environment, `--config`, preset.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// The dataset whose settings are taken: toy, cub, oxford or coco
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// A TOML file over the preset; it need not be complete
+    #[arg(long, env = "STACKGAN_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting, such as `optim.batch=32`; can be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The seed of everything random
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Pictures from sentences. Same model, sentence and seed: same pixels.
+#[derive(Args, Clone, Debug)]
+#[command(before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
+                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid")]
+pub(crate) struct Generate {
+    /// A model file or a run folder
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: PathBuf,
+    /// A sentence; can be repeated
+    #[arg(short, long, value_name = "TEXT")]
+    pub prompt: Vec<String>,
+    /// A file with a sentence on each line; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub captions: Option<PathBuf>,
+    /// The seed
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    pub seed: Option<u64>,
+    /// Several seeds: `0-7,9`
+    #[arg(long, value_name = "LIST")]
+    pub seeds: Option<String>,
+    /// 1 stops at 64x64
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub stage: Option<u8>,
+    /// The folder for the pictures
+    #[arg(long, default_value = "out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Also one sheet with all of them: `grid.png`
+    #[arg(long)]
+    pub grid: bool,
+    /// Pictures in a row of the sheet; the number of seeds unless told
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub columns: Option<u16>,
+    /// Scale of the noise: below 1, less variety; the model's own unless told
+    #[arg(long, value_name = "S")]
+    pub z_scale: Option<f64>,
+    /// Scale of conditioning augmentation's noise; the model's own unless told
+    #[arg(long, value_name = "S")]
+    pub eps_scale: Option<f64>,
+    /// One JSON line for each picture on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a model file holds.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Model {
+    /// Recipe, stages, sizes, text encoder, training, SHA-256
+    #[command(before_help = "Examples:\n  stackgan model info demo/model.safetensors\n  \
+                             stackgan model info runs/00000-toy-stage1 --json")]
+    Info {
+        /// A model file or a run folder
+        model: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Settings.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Config {
+    /// The settings that a training run would have
+    #[command(before_help = "Examples:\n  stackgan config show --preset cub --stage 1\n  \
+                             stackgan config show --stage 2 --set optim.batch=8 --origin")]
+    Show {
+        /// The stage
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+        stage: u8,
+        /// Where the settings come from
+        #[command(flatten)]
+        settings: Settings,
+        /// Say of each where it comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Check a complete configuration file
+    #[command(before_help = "Examples:\n  stackgan config check configs/cub-stage1.toml\n  \
+                             stackgan config check runs/00000-toy-stage1/config.toml")]
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// The presets in this program
+    #[command(before_help = "Examples:\n  stackgan config presets\n  \
+                             stackgan config presets --print cub-stage1")]
+    Presets {
+        /// Print the commented file of one
+        #[arg(long, value_name = "NAME")]
+        print: Option<String>,
+    },
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if n.is_finite() && n > 0.0 => Ok(n),
+        _ => Err("expected a number above 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_opens_its_help_with_two_examples_that_parse() {
+        let mut checked = 0;
+        let mut open = vec![Cli::command()];
+        while let Some(command) = open.pop() {
+            if command.has_subcommands() && command.get_name() != "stackgan" {
+                open.extend(command.get_subcommands().cloned());
+                continue; // a noun: its verbs have the examples
+            }
+            open.extend(command.get_subcommands().cloned());
+            let name = command.get_name().to_owned();
+            let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<&str> = help.lines().skip(1).map(str::trim).collect();
+            assert_eq!(examples.len(), 2, "{name}: {help}");
+            for example in examples {
+                let parsed = Cli::try_parse_from(words(example));
+                assert!(parsed.is_ok(), "{example}: {:?}", parsed.err());
+                checked += 1;
+            }
+        }
+        assert!(checked >= 28, "{checked}");
+    }
+
+    /// Words as a shell would cut them, with double quotes only.
+    fn words(line: &str) -> Vec<String> {
+        let quoted = line.split('"').enumerate();
+        let words = quoted.flat_map(|(i, part)| match i % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            _ => vec![part.to_owned()],
+        });
+        words.collect()
+    }
+}

@@ -1,0 +1,18 @@
+//! `stackgan completions`: what a shell needs to complete commands.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::args::Cli;
+
+/// Prints the completions for `shell` on stdout.
+pub(super) fn run(shell: Shell) -> Result<()> {
+    // Into memory first: the generator panics when its writer fails, and a closed pipe is no failure.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "stackgan", &mut script);
+    std::io::stdout().lock().write_all(&script)?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `stackgan data`: draw, import, check, look at datasets.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use rayon::prelude::*;
+use stackgan_core::image::{Picture, grid};
+use stackgan_data::Error;
+use stackgan_data::crop::{PictureSize, Resizing, decode};
+use stackgan_data::dataset::Split;
+use stackgan_data::layouts::cub;
+use stackgan_data::prepared::Prepared;
+use stackgan_data::toy::ToyConfig;
+
+use super::{Context, print, sources, write_file};
+use crate::args::{self, Import, Layout, Sizes};
+use crate::exit::Problem;
+
+/// Does one of them.
+pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
+    match args {
+        args::Data::Toy { out, count, seed } => {
+            let drawn = sources::draw_toy(&out, ToyConfig { count, seed }, context)?;
+            print(format!(
+                "{}: {} pictures of {} species to train on, {} of {} unseen species",
+                out.display(),
+                drawn.train_pictures,
+                drawn.train_species,
+                drawn.test_pictures,
+                drawn.test_species
+            ))
+        }
+        args::Data::Import(args) => import(&args, context),
+        args::Data::Check { path } => check(&path, context),
+        args::Data::Preview { file, output, count } => preview(&file, &output, usize::from(count)),
+    }
+}
+
+fn import(args: &Import, context: &Context) -> Result<()> {
+    let Layout::Cub = args.layout;
+    let sizes: &[PictureSize] = match args.size {
+        Sizes::Low => &[PictureSize::Stage1],
+        Sizes::High => &[PictureSize::Stage2],
+        Sizes::Both => &[PictureSize::Stage1, PictureSize::Stage2],
+    };
+    for size in sizes {
+        let how = sources::preparation(*size, Resizing::Residual);
+        let file = sources::prepare(&args.dir, args.out.as_deref(), how, context)?;
+        print(file.display())?;
+    }
+    Ok(())
+}
+
+fn check(path: &Path, context: &Context) -> Result<()> {
+    if path.is_file() {
+        let prepared = Prepared::open(path)?;
+        for i in 0..prepared.len() {
+            prepared.image(i)?;
+        }
+        return print(summary(path, &prepared));
+    }
+    let dataset = cub::read(path)?;
+    // Every picture is decoded, so that all faults are seen at once.
+    let decoded = context.counted(("checking", "pictures"), |progress| {
+        let (done, total) = (AtomicUsize::new(0), dataset.items.len());
+        let faults = dataset.items.par_iter().filter_map(|item| {
+            let bytes = std::fs::read(&item.image).map_err(|e| Error::read(&item.image, e));
+            let fault = bytes.and_then(|b| decode(&b, &item.image)).err();
+            progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
+            fault
+        });
+        Ok::<Vec<Error>, Error>(faults.collect())
+    })?;
+    if let Some(first) = decoded.first() {
+        let count = decoded.len();
+        let all: Vec<String> = decoded.iter().map(ToString::to_string).collect();
+        let parts = ("pictures that can be read", format!("{count} that cannot; first: {first}"));
+        context.manner.say(all.join("\n"));
+        let remedy = "replace these files, or take them out of filenames.pickle";
+        return Err(Problem::data("the dataset has damaged pictures", path, parts, remedy).into());
+    }
+    let (train, test) = (dataset.classes(Split::Train), dataset.classes(Split::Test));
+    let shared = train.intersection(&test).count();
+    print(format!(
+        "{}: {} train, {} test, {} captions, {} and {} classes ({shared} in both); every picture can be read",
+        path.display(),
+        dataset.count(Split::Train),
+        dataset.count(Split::Test),
+        dataset.caption_count(),
+        train.len(),
+        test.len()
+    ))
+}
+
+fn summary(path: &Path, prepared: &Prepared) -> String {
+    let classes = |split| {
+        prepared.indices(split).into_iter().filter_map(|i| prepared.class(i)).collect::<BTreeSet<_>>().len()
+    };
+    format!(
+        "{}: {} px, {} train, {} test, {} captions, {} and {} classes, fingerprint {}",
+        path.display(),
+        prepared.size().prepared(),
+        prepared.indices(Split::Train).len(),
+        prepared.indices(Split::Test).len(),
+        prepared.caption_count(),
+        classes(Split::Train),
+        classes(Split::Test),
+        prepared.fingerprint().get(..12).unwrap_or_default()
+    )
+}
+
+/// The first pictures of the training split, evenly spread, with the first caption of each in a text file.
+fn preview(file: &Path, output: &Path, count: usize) -> Result<()> {
+    let prepared = Prepared::open(file)?;
+    let train = prepared.indices(Split::Train);
+    let count = count.min(train.len());
+    let side = prepared.size().prepared();
+    let columns = count.isqrt().max(1);
+    let (mut pictures, mut captions) = (Vec::with_capacity(count), String::new());
+    for n in 0..count {
+        let Some(&i) = train.get(n * train.len() / count) else { continue };
+        pictures.push(Picture { width: side, height: side, rgb: prepared.image(i)? });
+        let caption = prepared.captions(i).first().map_or("", String::as_str);
+        captions.push_str(&format!("row {} column {}: {caption}\n", n / columns + 1, n % columns + 1));
+    }
+    write_file(output, &grid(&pictures, columns, 2).encode_png()?)?;
+    let text = output.with_extension("txt");
+    write_file(&text, captions.as_bytes())?;
+    print(output.display())?;
+    print(text.display())
+}

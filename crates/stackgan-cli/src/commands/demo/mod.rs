@@ -1,0 +1,228 @@
+//! `stackgan demo`: from nothing to a painted bird. A table of contents: every step is done by what the other commands use.
+
+mod pace;
+mod pages;
+mod score;
+mod sheets;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use stackgan_core::Model;
+use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_data::crop::{PictureSize, Resizing};
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::prepared::Prepared;
+use stackgan_data::toy::ToyConfig;
+use stackgan_train::config::{Stage, TrainConfig, preset};
+use stackgan_train::event::StopReason;
+use stackgan_train::run::{Resume, Setup};
+use stackgan_train::run_dir::RunDir;
+use stackgan_train::text::{TextTrainConfig, TrainedEncoder};
+
+use super::text::{self, Length, Lesson};
+use super::train::train_stage;
+use super::{Context, load_model, print, sources, write_file};
+use crate::args::Demo;
+use crate::exit::{Exit, Problem};
+use crate::progress::duration;
+use crate::signals::Stopper;
+
+/// How large a demo is.
+pub(crate) struct Scale {
+    /// Pictures that are drawn.
+    pub pictures: usize,
+    /// Seconds from the start to the end of Stage-II.
+    pub seconds: f64,
+    /// Steps that are timed before a stage.
+    pub timed: u64,
+    /// Grids painted while Stage-I and Stage-II train.
+    pub grids: [u64; 2],
+    /// Captions of unseen species that are scored.
+    pub scored: usize,
+}
+
+impl Scale {
+    fn of(args: &Demo) -> Self {
+        if args.quick {
+            return Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 16 };
+        }
+        Self { pictures: 2880, seconds: args.minutes * 60.0, timed: 18, grids: [10, 5], scored: 240 }
+    }
+}
+
+/// What a phase took: for the report.
+pub(crate) struct Took {
+    /// What was done.
+    pub what: String,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// Everything that the report shows.
+pub(crate) struct Results {
+    /// What each phase took.
+    pub took: Vec<Took>,
+    /// The encoder's loss over steps.
+    pub text_losses: Vec<(f64, f64)>,
+    /// The encoder on real pictures of unseen species.
+    pub text_scores: Option<String>,
+    /// Rows of the table of scores.
+    pub scores: Vec<score::Scored>,
+    /// Painted prompts.
+    pub sheets: Vec<sheets::Sheet>,
+}
+
+/// Draws, prepares, trains, paints, scores, reports.
+pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
+    let (scale, out, started) = (Scale::of(args), args.out.as_path(), Instant::now());
+    refuse_occupied(out)?;
+    let stopper = Stopper::listen()?;
+    let mut clock = Clock { last: Instant::now(), took: Vec::new() };
+
+    let birds = out.join("data");
+    let drawn = sources::draw_toy(&birds, ToyConfig { count: scale.pictures, seed: args.seed }, context)?;
+    let (small, large) = (prepared(&birds, PictureSize::Stage1, context)?, prepared(&birds, PictureSize::Stage2, context)?);
+    clock.took(format!("drawing and preparing {} birds of {} species", scale.pictures, drawn.train_species + drawn.test_species));
+
+    let left = scale.seconds - started.elapsed().as_secs_f64();
+    let (encoder, text_losses) = train_encoder(&small, 0.21 * left, drawn.train_species, (args.seed, context))?;
+    let raw = copy(&encoder, context)?;
+    let embeddings = Arc::new(text::encode(&raw, &small, &out.join("embeddings.safetensors"), context.manner)?);
+    write_file(&out.join("encoder.safetensors"), &encoder.to_bytes()?)?;
+    clock.took(format!("text encoder, {} steps", text_losses.len()));
+
+    let left = scale.seconds - started.elapsed().as_secs_f64();
+    let stage = GanPhase { scale: &scale, seed: args.seed, embeddings: &embeddings, encoder: &encoder, stopper: &stopper, context };
+    let (exit, steps) = stage.train(Stage::One, &small, 0.6 * left, &out.join("stage1"))?;
+    clock.took(format!("Stage-I, {steps}"));
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
+    let left = scale.seconds - started.elapsed().as_secs_f64();
+    let (exit, steps) = stage.train(Stage::Two, &large, left, &out.join("stage2"))?;
+    clock.took(format!("Stage-II, {steps}"));
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
+
+    let model_file = out.join("model.safetensors");
+    std::fs::copy(out.join("stage2").join("model.safetensors"), &model_file)
+        .map_err(|e| Problem::storage(&model_file, &e))?;
+    let (model, _) = load_model(&model_file, &context.device)?;
+    let sheets = sheets::paint(&model, out, context)?;
+    let scores = score::all(&model, &encoder, &small, &scale, (args.seed, context))?;
+    let text_scores = text::scores(&encoder, &small, args.seed)?.map(|s| text::describe(&s));
+    clock.took("painting sheets, scoring".to_owned());
+
+    let results = Results { took: clock.took, text_losses, text_scores, scores, sheets };
+    let report = out.join("report.html");
+    write_file(&report, pages::report(args, &results, out).as_bytes())?;
+    context.manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));
+    for row in score::table(&results.scores) {
+        print(row.join("  ").trim_end())?;
+    }
+    print(model_file.display())?;
+    print(report.display())?;
+    Ok(Exit::Done)
+}
+
+/// What the two stages of the GAN have in common.
+struct GanPhase<'a> {
+    scale: &'a Scale,
+    seed: u64,
+    embeddings: &'a Arc<Embeddings>,
+    encoder: &'a TrainedEncoder,
+    stopper: &'a Stopper,
+    context: &'a Context,
+}
+
+impl GanPhase<'_> {
+    /// Trains a stage for about `seconds`: a few steps are timed first, because schedules are in steps.
+    fn train(&self, stage: Stage, data: &Arc<Prepared>, seconds: f64, dir: &Path) -> Result<(Exit, String)> {
+        let began = Instant::now();
+        let name = format!("toy-stage{}", stage.number());
+        let text = preset(&name).context("the toy presets are in this program")?;
+        let mut config = TrainConfig::from_toml(text)?;
+        (config.seed, config.net.text_dim) = (self.seed, self.embeddings.dim());
+        let grids = self.scale.grids[usize::from(stage == Stage::Two)];
+
+        let pace = pace::measure(self.setup(config.clone(), data, dir, None)?, self.scale.timed)?;
+        let left = (seconds - began.elapsed().as_secs_f64()).max(1.0);
+        pace.fit(&mut config, left, grids);
+        let planned = config.optim.steps;
+
+        let encoder = copy(self.encoder, self.context)?;
+        let setup = self.setup(config, data, dir, Some(encoder))?;
+        let dir = RunDir::open(dir)?;
+        let stopper = self.stopper.for_seconds(1.3 * left + 5.0);
+        let outcome = train_stage(setup, &dir, Resume::Never, &stopper, (self.context.manner, &name))?;
+        let exit = match outcome.reason {
+            StopReason::Signal(_) => outcome.reason.into(),
+            _ => Exit::Done, // a machine that became slower: fewer steps, and the report says so
+        };
+        Ok((exit, format!("{} of {planned} steps planned, timed at {:.0} ms each", outcome.step, 1000.0 * pace.step)))
+    }
+
+    fn setup(&self, config: TrainConfig, data: &Arc<Prepared>, dir: &Path, encoder: Option<CharCnnRnnEncoder>) -> Result<Setup> {
+        let stage1 = match config.stage {
+            Stage::One => None,
+            Stage::Two => Some(self.stage1(dir)?),
+        };
+        let (dataset, embeddings) = (Arc::clone(data), Arc::clone(self.embeddings));
+        Ok(Setup { config, dataset, embeddings, encoder, stage1, device: self.context.device.clone() })
+    }
+
+    /// The Stage-I model, beside the folder of Stage-II.
+    fn stage1(&self, stage2: &Path) -> Result<Model> {
+        Ok(load_model(&stage2.with_file_name("stage1"), &self.context.device)?.0)
+    }
+}
+
+fn prepared(birds: &Path, size: PictureSize, context: &Context) -> Result<Arc<Prepared>> {
+    sources::open(birds, sources::preparation(size, Resizing::Residual), context)
+}
+
+fn train_encoder(
+    data: &Prepared,
+    seconds: f64,
+    species: usize,
+    (seed, context): (u64, &Context),
+) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
+    let mut config = TextTrainConfig::small();
+    config.batch = config.batch.min(species); // each row is of another species
+    let length = Length::Seconds(seconds.max(1.0));
+    text::train(&Lesson { config: &config, data, seed, length }, context.manner)
+}
+
+/// The text encoder without standardisation: that is a setting of the GAN's training.
+fn copy(encoder: &TrainedEncoder, context: &Context) -> Result<CharCnnRnnEncoder> {
+    let text = &encoder.text;
+    let copy = CharCnnRnnEncoder::from_tensors(*text.config(), &text.tensors()?, &context.device)?;
+    Ok(copy.with_standardise(None)?)
+}
+
+fn refuse_occupied(out: &Path) -> Result<()> {
+    let occupied = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    if !occupied {
+        return Ok(());
+    }
+    let place = format!("folder: {}", out.display());
+    let remedy = "name another folder with `--out`, or remove this one";
+    Err(Problem::usage("the folder is not empty", place, ("a new or empty folder", "files"), remedy).into())
+}
+
+/// Writes down what each phase took.
+struct Clock {
+    last: Instant,
+    took: Vec<Took>,
+}
+
+impl Clock {
+    fn took(&mut self, what: String) {
+        self.took.push(Took { what, seconds: self.last.elapsed().as_secs_f64() });
+        self.last = Instant::now();
+    }
+}

@@ -1,0 +1,78 @@
+//! The report of a demo: what was done, what came of it, and what the numbers do not say.
+
+use std::path::Path;
+
+use super::{Results, score};
+use crate::args::Demo;
+use crate::progress::duration;
+use crate::report::{Page, Series, chart, charts, grids};
+
+/// The page. `out` is the demo's folder, with the run folders of both stages.
+pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
+    let total: f64 = results.took.iter().map(|t| t.seconds).sum();
+    let below = format!(
+        "Birds drawn by this program, a text encoder and both stages trained from nothing, in {} on a CPU, seed {}.",
+        duration(total),
+        args.seed
+    );
+    let mut page = Page::new("StackGAN: from nothing to a painted bird", &below);
+    if args.quick {
+        page.text(
+            "This was a quick run: it shows that every part works. Nothing was trained long enough to paint birds.",
+        );
+    }
+
+    page.section("Sentences and their pictures");
+    page.text(
+        "Above, Stage-I: 64x64, enlarged. Below, Stage-II painting over it: 256x256. Each column is one seed, not chosen: \
+         seeds 0 to 4.",
+    );
+    for sheet in &results.sheets {
+        page.picture(sheet.prompt, &sheet.png);
+    }
+
+    page.section("Do the pictures follow the words?");
+    page.table(&score::table(&results.scores));
+    page.text(
+        "Agreement: how often the part has the colour that the caption names, counted only where it names one; the judge looks \
+         at pixels and knows nothing of the networks. R-precision: how often a picture fits its own caption better \
+         than nine captions of other species; its judge is the text encoder that the painter was trained with, so it \
+         flatters. One caption a picture, species that no network saw in training. ± is one standard error.",
+    );
+    page.text(
+        "Sampling noise is scaled down (z by 0.7, the conditioning's by 0.5 in the toy presets): less variety, more faithful \
+         pictures. The numbers above are at these scales.",
+    );
+    if let Some(scores) = &results.text_scores {
+        page.text(&format!("The text encoder {scores}."));
+    }
+
+    for (folder, name) in [("stage1", "Stage-I"), ("stage2", "Stage-II")] {
+        let run = out.join(folder);
+        page.section(&format!("{name} while it trained"));
+        page.slider(
+            "Fixed captions of unseen species (rows), fixed noise (columns), evaluation mode. Move the slider.",
+            &grids(&run),
+        );
+        if let Ok(reals) = std::fs::read(run.join("reals.png")) {
+            page.picture("Real pictures of the same captions.", &reals);
+        }
+        page.charts(&charts(&run.join("stats.jsonl")));
+        page.folded("Settings", &std::fs::read_to_string(run.join("config.toml")).unwrap_or_default());
+    }
+
+    page.section("The text encoder");
+    let losses = Series { name: "loss".to_owned(), points: results.text_losses.clone() };
+    page.charts(&[chart("Contrastive loss of captions and pictures", &[losses])]);
+
+    page.section("What took how long");
+    let mut rows = vec![vec!["phase".to_owned(), "time".to_owned()]];
+    rows.extend(results.took.iter().map(|t| vec![t.what.clone(), duration(t.seconds)]));
+    page.table(&rows);
+    page.text(
+        "The numbers of steps follow from the time and from this machine's speed, which was measured first: another machine, \
+         or the same one while it is busy, trains for another number of steps and paints other pictures. For equal \
+         bits, train with the settings above and their numbers of steps.",
+    );
+    page.finish()
+}

@@ -1,0 +1,166 @@
+//! How well painted birds follow their captions: colour agreement by a judge that reads pixels, and R-precision by the
+//! encoder, on captions of species that no network has seen. Real pictures go through the same measures as a check.
+
+use anyhow::{Context as _, Result};
+use candle_core::{Device, Tensor};
+use stackgan_core::image::Picture;
+use stackgan_core::noise::Noise;
+use stackgan_core::{Model, Sampling};
+use stackgan_data::dataset::Split;
+use stackgan_data::prepared::Prepared;
+use stackgan_data::toy::{Agreement, Judge, SIDE, box_reduce, named_in};
+use stackgan_eval::r_precision::{RPrecision, r_precision};
+use stackgan_train::text::TrainedEncoder;
+
+use super::Scale;
+use crate::commands::Context;
+use crate::progress::Phase;
+
+/// Candidates of R-precision.
+const CANDIDATES: usize = 10;
+/// The judge's own birds are drawn from this seed.
+const JUDGE: u64 = 11;
+/// Pictures painted at once.
+const CHUNK: usize = 8;
+
+/// The scores of one kind of picture.
+pub(crate) struct Scored {
+    /// What was judged.
+    pub what: String,
+    /// Colour agreement.
+    pub agreement: Agreement,
+    /// R-precision, where there are enough species for it.
+    pub r: Option<RPrecision>,
+}
+
+/// Captions of unseen species, one a picture, and the pictures' classes.
+struct Unseen<'a> {
+    indices: Vec<usize>,
+    captions: Vec<&'a str>,
+    classes: Vec<u32>,
+}
+
+/// Scores real pictures and those of both stages.
+pub(super) fn all(
+    model: &Model,
+    encoder: &TrainedEncoder,
+    data: &Prepared,
+    scale: &Scale,
+    (seed, context): (u64, &Context),
+) -> Result<Vec<Scored>> {
+    let unseen = Unseen::of(data, scale.scored);
+    let judge = Judge::new(JUDGE)?;
+    let mut phase = Phase::new(context.manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
+    let mut painted = [Vec::new(), Vec::new()];
+    for (stage, pictures) in [1, 2].into_iter().zip(&mut painted) {
+        let requests: Vec<(&str, u64)> =
+            unseen.captions.iter().zip(1000 + seed..).map(|(caption, seed)| (*caption, seed)).collect();
+        for chunk in requests.chunks(CHUNK) {
+            let sampling = Sampling { stage: Some(stage), chunk: CHUNK, ..Sampling::default() };
+            for painting in model.paint(chunk, sampling)? {
+                pictures.push(small(&painting.picture)?);
+            }
+            phase.at(((u64::from(stage) - 1) * requests.len() as u64) + pictures.len() as u64);
+        }
+    }
+    let [low, high] = painted;
+    let real = unseen.indices.iter().map(|&i| Ok(centre(&data.image(i)?, data.size().prepared()))).collect::<Result<_>>()?;
+    let kinds = [("real pictures, as a check", real), ("painted, 64x64", low), ("painted, 256x256", high)];
+    let scored = kinds.into_iter().map(|(what, pictures)| score(what, pictures, &unseen, (&judge, encoder, seed)));
+    let scored = scored.collect::<Result<Vec<_>>>()?;
+    phase.finish(&format!("{} captions of unseen species", unseen.captions.len()));
+    Ok(scored)
+}
+
+impl<'a> Unseen<'a> {
+    /// Pictures evenly from the test split, each with one of its captions.
+    fn of(data: &'a Prepared, most: usize) -> Self {
+        let all = data.indices(Split::Test);
+        let n = most.min(all.len());
+        let mut unseen = Self { indices: Vec::new(), captions: Vec::new(), classes: Vec::new() };
+        for (k, &i) in (0..n).filter_map(|k| all.get(k * all.len() / n)).enumerate() {
+            let captions = data.captions(i);
+            if let Some(caption) = captions.get(k % captions.len().max(1)) {
+                unseen.indices.push(i);
+                unseen.captions.push(caption);
+                unseen.classes.push(data.class(i).unwrap_or_default());
+            }
+        }
+        unseen
+    }
+}
+
+fn score(
+    what: &str,
+    pictures: Vec<Vec<u8>>,
+    unseen: &Unseen<'_>,
+    (judge, encoder, seed): (&Judge, &TrainedEncoder, u64),
+) -> Result<Scored> {
+    let images = encoder.image_features(&tensor(&pictures)?)?;
+    let texts = encoder.text_features(&unseen.captions, 1)?;
+    let r = r_precision(&images, &texts, &unseen.classes, CANDIDATES, Noise::new(seed)).ok();
+    let named = unseen.captions.iter().map(|caption| named_in(caption));
+    let agreement = judge.agreement(pictures.into_iter().zip(named))?;
+    Ok(Scored { what: what.to_owned(), agreement, r })
+}
+
+/// A painted picture as the judge and the encoder look at it: 64x64.
+fn small(picture: &Picture) -> Result<Vec<u8>> {
+    box_reduce(&picture.rgb).context("a painted picture is square, with a side that is a multiple of 64")
+}
+
+/// The middle of a prepared picture.
+fn centre(rgb: &[u8], side: usize) -> Vec<u8> {
+    let from = side.saturating_sub(SIDE) / 2;
+    let rows = rgb.chunks_exact(3 * side).skip(from).take(SIDE);
+    rows.flat_map(|row| row.iter().skip(3 * from).take(3 * SIDE)).copied().collect()
+}
+
+/// `(n, 3, 64, 64)` in [-1, 1].
+fn tensor(pictures: &[Vec<u8>]) -> Result<Tensor> {
+    let pixels: Vec<f32> = pictures.iter().flatten().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
+    let tensor = Tensor::from_vec(pixels, (pictures.len(), SIDE, SIDE, 3), &Device::Cpu)?;
+    Ok(tensor.permute((0, 3, 1, 2))?.contiguous()?)
+}
+
+/// The table of scores, head first.
+pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
+    let head = ["captions of unseen species", "body", "belly", "wings", "crown", "R-precision of 10"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for Scored { what, agreement: a, r } in scores {
+        let part = |rate: Option<f64>, n: usize| rate.map_or_else(|| "–".to_owned(), |p| with_error(p, n));
+        let [body, wing, belly, crown] = a.n;
+        let precision = r.map_or_else(|| "–".to_owned(), |r| with_error(r.mean, r.count));
+        let cells = [part(a.body, body), part(a.belly, belly), part(a.wing, wing), part(a.crown, crown), precision];
+        rows.push(std::iter::once(what.clone()).chain(cells).collect());
+    }
+    rows.push(["chance", "0.125", "0.125", "0.125", "0.125", "0.10"].map(str::to_owned).to_vec());
+    rows
+}
+
+/// A rate with its standard error and how many were counted.
+fn with_error(p: f64, n: usize) -> String {
+    format!("{p:.2} ± {:.2} (n {n})", (p * (1.0 - p) / n.max(1) as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_a_picture_is_taken_row_by_row() {
+        let rgb: Vec<u8> = (0..76 * 76).flat_map(|i| [(i / 76) as u8, (i % 76) as u8, 7]).collect();
+        let middle = centre(&rgb, 76);
+        assert_eq!(middle.len(), 64 * 64 * 3);
+        assert_eq!((&middle[..3], &middle[64 * 64 * 3 - 3..]), (&[6, 6, 7][..], &[69, 69, 7][..]));
+        let t = tensor(&[middle]).unwrap();
+        assert_eq!(t.dims(), [1, 3, 64, 64]);
+    }
+
+    #[test]
+    fn a_part_that_is_never_named_has_no_rate() {
+        let agreement = Agreement { body: Some(0.9), n: [100, 0, 0, 0], ..Agreement::default() };
+        let rows = table(&[Scored { what: "x".into(), agreement, r: None }]);
+        assert_eq!(rows[1], ["x", "0.90 ± 0.03 (n 100)", "–", "–", "–", "–"]);
+    }
+}

@@ -1,0 +1,76 @@
+//! What a person looks at: prompts painted with several seeds, 64x64 and 256x256 of the same noise together.
+
+use std::path::Path;
+
+use anyhow::Result;
+use stackgan_core::image::{Picture, grid};
+use stackgan_core::{Model, Sampling};
+
+use crate::commands::{Context, write_file};
+use crate::progress::Phase;
+
+/// What is asked for. Body and belly, some wings: what a small model can learn in minutes.
+const PROMPTS: [&str; 8] = [
+    "a red bird with a yellow belly",
+    "a blue bird with a white belly and black wings",
+    "a green bird with a purple belly",
+    "a white bird with a red belly",
+    "a yellow bird with a black belly and black wings",
+    "a brown bird with a white belly",
+    "a black bird with a red belly",
+    "a purple bird with a yellow belly and green wings",
+];
+
+/// Seeds of each prompt.
+const SEEDS: u64 = 5;
+
+/// A prompt and its pictures.
+pub(crate) struct Sheet {
+    /// What was asked for.
+    pub prompt: &'static str,
+    /// Two rows as a PNG: Stage-I enlarged, and Stage-II over it; a column for each seed.
+    pub png: Vec<u8>,
+}
+
+/// Paints every prompt; the sheets also go to `out/sheets`.
+pub(super) fn paint(model: &Model, out: &Path, context: &Context) -> Result<Vec<Sheet>> {
+    let mut phase = Phase::new(context.manner, "painting sheets", PROMPTS.len() as u64, "prompts");
+    let (mut sheets, mut all) = (Vec::new(), [Vec::new(), Vec::new()]);
+    for (n, prompt) in PROMPTS.into_iter().enumerate() {
+        let requests: Vec<(&str, u64)> = (0..SEEDS).map(|seed| (prompt, seed)).collect();
+        let painted = model.paint(&requests, Sampling { chunk: SEEDS as usize, ..Sampling::default() })?;
+        let [low, high] = &mut all;
+        let mut rows: [Vec<Picture>; 2] = [Vec::new(), Vec::new()];
+        for painting in painted {
+            let under = painting.low.unwrap_or_else(|| painting.picture.reduced(4));
+            rows[0].push(under.enlarged(4));
+            low.push(under);
+            rows[1].push(painting.picture.clone());
+            high.push(painting.picture);
+        }
+        let png = grid(&rows.concat(), SEEDS as usize, 2).encode_png()?;
+        write_file(&out.join("sheets").join(format!("prompt-{n}.png")), &png)?;
+        sheets.push(Sheet { prompt, png });
+        phase.at(n as u64 + 1);
+    }
+    for (name, pictures) in ["64.png", "256.png"].iter().zip(&all) {
+        let png = grid(pictures, SEEDS as usize, 2).encode_png()?;
+        write_file(&out.join("sheets").join(name), &png)?;
+    }
+    write_file(&out.join("sheets").join("prompts.txt"), (PROMPTS.join("\n") + "\n").as_bytes())?;
+    phase.finish(&format!("{} prompts, {SEEDS} seeds each", PROMPTS.len()));
+    Ok(sheets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prompt_names_a_body_and_another_part() {
+        for prompt in PROMPTS {
+            let named = stackgan_data::toy::named_in(prompt);
+            assert!(named.body.is_some() && (named.belly.is_some() || named.wing.is_some()), "{prompt}");
+        }
+    }
+}

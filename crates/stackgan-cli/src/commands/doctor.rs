@@ -1,0 +1,102 @@
+//! `stackgan doctor`: what this machine offers, and whether the parts that everything needs work on it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use candle_core::{Device, Tensor};
+use serde_json::json;
+use stackgan_core::image::Picture;
+use stackgan_core::noise::{Noise, Stream};
+
+use super::{Context, print, sources};
+
+/// Side of the matrices that are multiplied to measure the machine.
+const SIDE: usize = 768;
+
+/// Prints facts and checks; the first check that fails is the error.
+pub(super) fn run(json: bool, context: &Context) -> Result<()> {
+    let threads = rayon::current_num_threads();
+    let rate = products_per_second(&context.device)?;
+    let checks = [
+        ("random numbers are the same everywhere", noise()),
+        ("pictures can be written and read", picture()),
+        ("the data folder can be written", writable(&sources::home())),
+        ("the current folder can be written", writable(Path::new("."))),
+    ];
+    let facts = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        "device": "cpu",
+        "threads": threads,
+        "features": features(),
+        "gflops": (rate / 1e8).round() / 10.0,
+        "home": sources::home(),
+        "checks": checks.iter().map(|(name, ok)| json!({ "name": name, "ok": ok.is_ok() })).collect::<Vec<_>>(),
+    });
+    if json {
+        print(serde_json::to_string_pretty(&facts)?)?;
+    } else {
+        print(format!("stackgan   {}", env!("CARGO_PKG_VERSION")))?;
+        print(format!("system     {} {}", std::env::consts::OS, std::env::consts::ARCH))?;
+        print(format!("device     cpu, {threads} threads, {}", features().join(" ")))?;
+        print(format!("speed      {:.1} GFLOP/s in f32 matrix products of {SIDE}", rate / 1e9))?;
+        print(format!("home       {}", sources::home().display()))?;
+        for (name, ok) in &checks {
+            let mark = if ok.is_ok() { "ok  " } else { "BAD " };
+            print(format!("{mark}       {name}"))?;
+        }
+    }
+    checks.into_iter().try_for_each(|(name, ok)| ok.context(format!("check failed: {name}")))
+}
+
+/// Instructions that the fast kernels look for.
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<&'static str> {
+    let all = [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+    ];
+    all.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+}
+
+/// Instructions that the fast kernels look for.
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<&'static str> {
+    Vec::new()
+}
+
+fn products_per_second(device: &Device) -> Result<f64> {
+    let a = Tensor::full(0.5f32, (SIDE, SIDE), device)?;
+    a.matmul(&a)?; // starts the threads
+    let start = Instant::now();
+    let mut rounds = 0.0;
+    while start.elapsed().as_secs_f64() < 0.3 {
+        a.matmul(&a)?;
+        rounds += 1.0;
+    }
+    Ok(rounds * 2.0 * (SIDE as f64).powi(3) / start.elapsed().as_secs_f64())
+}
+
+fn noise() -> Result<()> {
+    let draw = || Noise::new(7).normal(Stream::Test, 3, 5, 64);
+    let (first, again) = (draw(), draw());
+    ensure!(first == again, "two draws differ");
+    ensure!(first.iter().all(|v| v.is_finite()), "a draw is no number");
+    Ok(())
+}
+
+fn picture() -> Result<()> {
+    let drawn = Picture { width: 3, height: 2, rgb: (0..18).map(|i| i * 10).collect() };
+    let file = drawn.encode_png()?;
+    let read = image::load_from_memory(&file)?.to_rgb8();
+    ensure!(read.into_raw() == drawn.rgb, "a PNG came back with other pixels");
+    Ok(())
+}
+
+fn writable(folder: &Path) -> Result<()> {
+    let there = folder.ancestors().find(|p| p.is_dir()).unwrap_or_else(|| Path::new("."));
+    tempfile::tempfile_in(there).with_context(|| format!("cannot write in {}", there.display()))?;
+    Ok(())
+}

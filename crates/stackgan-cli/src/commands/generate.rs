@@ -1,0 +1,267 @@
+//! `stackgan generate`: pictures from sentences.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::json;
+use stackgan_core::image::{Picture, grid};
+use stackgan_core::{Model, Sampling};
+
+use super::{Context, load_model, print, write_file};
+use crate::args::Generate;
+use crate::exit::Problem;
+use crate::progress::Phase;
+
+/// Most seeds of one command.
+const MOST_SEEDS: usize = 100_000;
+/// Most pictures of one sheet.
+const MOST_ON_SHEET: usize = 4096;
+/// Longest caption, in bytes.
+const LONGEST: usize = 4096;
+
+/// What is the same for every picture of the command.
+struct Painter<'a> {
+    args: &'a Generate,
+    model: Model,
+    sha256: String,
+    sampling: Sampling,
+    seeds: Vec<u64>,
+}
+
+/// Paints every caption with every seed.
+pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
+    let seeds = seeds(args)?;
+    if args.prompt.is_empty() == args.captions.is_none() {
+        let parts = ("`-p \"…\"` or `--captions FILE`", if args.prompt.is_empty() { "neither" } else { "both" });
+        let remedy = "say what to paint: `-p \"a small red bird\"`";
+        return Err(Problem::usage("which captions?", "option: --prompt", parts, remedy).into());
+    }
+    let (model, sha256) = load_model(&args.model, &context.device)?;
+    let sampling = Sampling {
+        stage: args.stage,
+        z_scale: scale("--z-scale", args.z_scale)?,
+        eps_scale: scale("--eps-scale", args.eps_scale)?,
+        ..Sampling::default()
+    };
+    let painter = Painter { args, model, sha256, sampling, seeds };
+    let mut phase = Phase::new(context.manner, "painting", 0, "pictures");
+    let (mut done, mut sheet) = (0, Vec::new());
+    for captions in batches(args, sampling.chunk)? {
+        painter.paint(&captions?, &mut done, &mut sheet)?;
+        phase.at(done as u64);
+    }
+    if args.grid && !sheet.is_empty() {
+        let columns = match (args.columns, painter.seeds.len()) {
+            (Some(columns), _) => usize::from(columns),
+            (None, 1) => sheet.len().isqrt().max(1),
+            (None, seeds) => seeds,
+        };
+        let path = args.out.join("grid.png");
+        write_file(&path, &grid(&sheet, columns, 2).encode_png()?)?;
+        print(path.display())?;
+    }
+    phase.finish(&format!("{done} pictures in {}", args.out.display()));
+    Ok(())
+}
+
+impl Painter<'_> {
+    fn paint(&self, captions: &[String], done: &mut usize, sheet: &mut Vec<Picture>) -> Result<()> {
+        let requests: Vec<(&str, u64)> =
+            captions.iter().flat_map(|c| self.seeds.iter().map(move |seed| (c.as_str(), *seed))).collect();
+        for chunk in requests.chunks(self.sampling.chunk) {
+            let paintings = self.model.paint(chunk, self.sampling)?;
+            for ((caption, seed), painting) in chunk.iter().zip(paintings) {
+                self.save(*done, (caption, *seed), &painting.picture)?;
+                *done += 1;
+                if self.args.grid {
+                    if sheet.len() == MOST_ON_SHEET {
+                        let parts = (format!("at most {MOST_ON_SHEET} pictures"), "more");
+                        let remedy = "leave `--grid` out, or paint fewer";
+                        return Err(Problem::usage("the sheet is too large", "option: --grid", parts, remedy).into());
+                    }
+                    sheet.push(painting.picture);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&self, index: usize, (caption, seed): (&str, u64), picture: &Picture) -> Result<()> {
+        let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
+        let info = self.model.stage_info(stage);
+        let (width, height) = (picture.width, picture.height);
+        let name = self.args.model.file_stem().map_or_else(|| "model".into(), |n| n.to_string_lossy());
+        let parameters = format!(
+            "{caption}\nSteps: 1, Sampler: StackGAN, Seed: {seed}, Size: {width}x{height}, Model: {}, \
+             Model hash: {}, Version: stackgan {}",
+            name.escape_debug(),
+            self.sha256.get(..10).unwrap_or_default(),
+            env!("CARGO_PKG_VERSION")
+        );
+        let path = self.args.out.join(file_name(index, seed, caption));
+        let mut facts = json!({
+            "caption": caption,
+            "seed": seed,
+            "stage": stage,
+            "width": width,
+            "height": height,
+            "z_scale": self.sampling.z_scale.unwrap_or(info.sample_z),
+            "eps_scale": self.sampling.eps_scale.unwrap_or(info.sample_eps),
+            "model_sha256": self.sha256,
+            "encoder": self.model.info().encoder_fingerprint,
+            "pixels_sha256": stackgan_train::store::sha256(&picture.rgb),
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        let file = picture.encode_png_with(&[("parameters", &parameters), ("stackgan", &facts.to_string())])?;
+        write_file(&path, &file)?;
+        if self.args.json {
+            if let Some(facts) = facts.as_object_mut() {
+                facts.insert("file".to_owned(), json!(path));
+            }
+            return print(facts);
+        }
+        print(path.display())
+    }
+}
+
+/// `000010-seed00042-a-small-red-bird.png`: sorts in the order of painting, and says seed and caption.
+fn file_name(index: usize, seed: u64, caption: &str) -> String {
+    let mut slug = String::new();
+    for word in caption.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()) {
+        if slug.len() + word.len() > 60 {
+            break;
+        }
+        if !slug.is_empty() {
+            slug.push('-');
+        }
+        slug.push_str(&word.to_ascii_lowercase());
+    }
+    format!("{index:06}-seed{seed:05}{}{slug}.png", if slug.is_empty() { "" } else { "-" })
+}
+
+/// The seeds of `--seed` or `--seeds`; 0 unless told.
+fn seeds(args: &Generate) -> Result<Vec<u64>> {
+    let Some(list) = &args.seeds else { return Ok(vec![args.seed.unwrap_or(0)]) };
+    let wrong = |found: &str| {
+        let parts = (format!("numbers and ranges, at most {MOST_SEEDS}: `0-7,9`"), format!("`{}`", found.escape_debug()));
+        Problem::usage("the seeds cannot be read", "option: --seeds", parts, "write `--seeds 0-7`")
+    };
+    let mut seeds = Vec::new();
+    for part in list.split(',').map(str::trim) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| anyhow::Error::from(wrong(part)));
+        let (first, last) = (number(first)?, number(last)?);
+        let room = (MOST_SEEDS - seeds.len()) as u64;
+        if last < first || last - first >= room {
+            return Err(wrong(part).into());
+        }
+        seeds.extend(first..=last);
+    }
+    Ok(seeds)
+}
+
+fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {
+    match value {
+        Some(v) if !(0.0..=4.0).contains(&v) => {
+            let parts = ("0 to 4", v.to_string());
+            let remedy = "1 is the noise of training; 0.7 is more faithful to the words";
+            Err(Problem::usage("the scale cannot be used", format!("option: {option}"), parts, remedy).into())
+        }
+        _ => Ok(value),
+    }
+}
+
+/// Captions a few at a time, so that memory is bounded; from stdin one at a time, as they come.
+fn batches(args: &Generate, chunk: usize) -> Result<Box<dyn Iterator<Item = Result<Vec<String>>> + '_>> {
+    let Some(file) = &args.captions else {
+        return Ok(Box::new(std::iter::once(Ok(args.prompt.clone()))));
+    };
+    if file.as_os_str() == "-" {
+        return Ok(Box::new(Lines { from: Box::new(std::io::stdin().lock()), file: file.clone(), most: 1 }));
+    }
+    let open = std::fs::File::open(file).map_err(|e| {
+        let place = format!("file: {}", file.display());
+        Problem::missing("the captions cannot be opened", place, "a text file", format!("check the path ({e})"))
+    })?;
+    Ok(Box::new(Lines { from: Box::new(std::io::BufReader::new(open)), file: file.clone(), most: chunk }))
+}
+
+/// Lines of a caption file; empty ones are passed over.
+struct Lines {
+    from: Box<dyn BufRead>,
+    file: PathBuf,
+    most: usize,
+}
+
+impl Iterator for Lines {
+    type Item = Result<Vec<String>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut captions = Vec::new();
+        while captions.len() < self.most {
+            match self.line() {
+                Ok(None) => break,
+                Ok(Some(line)) if line.trim().is_empty() => {}
+                Ok(Some(line)) => captions.push(line.trim().to_owned()),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        (!captions.is_empty()).then_some(Ok(captions))
+    }
+}
+
+impl Lines {
+    fn line(&mut self) -> Result<Option<String>> {
+        use std::io::Read as _;
+        let mut bytes = Vec::new();
+        (&mut self.from).take(LONGEST as u64 + 1).read_until(b'\n', &mut bytes)?;
+        let wrong = |found: String| {
+            let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
+            Problem::data("a caption cannot be read", &self.file, parts, "write one caption on each line")
+        };
+        match bytes.len() {
+            0 => Ok(None),
+            n if n > LONGEST => Err(wrong("a longer line".to_owned()).into()),
+            _ => Ok(Some(String::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_sort_and_are_safe() {
+        assert_eq!(file_name(10, 42, "A small, red bird!"), "000010-seed00042-a-small-red-bird.png");
+        assert_eq!(file_name(0, 0, "../../é"), "000000-seed00000.png");
+        assert!(file_name(0, 0, &"word ".repeat(500)).len() < 90);
+    }
+
+    #[test]
+    fn seeds_are_numbers_and_ranges() {
+        let parse = |list: &str| {
+            let args = ["stackgan", "generate", "-m", "m", "-p", "x", "--seeds", list];
+            let cli = <crate::args::Cli as clap::Parser>::parse_from(args);
+            let crate::args::Command::Generate(args) = cli.command else { panic!("another command") };
+            seeds(&args).map_err(|e| e.to_string())
+        };
+        assert_eq!(parse("0-3,9").unwrap(), [0, 1, 2, 3, 9]);
+        assert_eq!(parse("5").unwrap(), [5]);
+        for bad in ["", "a", "3-1", "0-99999999999", "1,,2", "0-18446744073709551615"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn captions_come_in_batches_without_blank_lines() {
+        let read = |text: &str, most| {
+            let from = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
+            Lines { from, file: "f".into(), most }.collect::<Result<Vec<_>>>()
+        };
+        assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
+        assert!(read("", 2).unwrap().is_empty());
+        assert!(read(&"x".repeat(5000), 2).is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! The commands, each a function of what was typed, and what they share.
+
+mod completions;
+mod config;
+mod data;
+mod demo;
+mod doctor;
+mod generate;
+mod model;
+mod sources;
+mod text;
+mod train;
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Context as _, Result};
+use candle_core::Device;
+use stackgan_core::Model;
+
+use crate::args::{Cli, Command, Global};
+use crate::exit::{Exit, Problem};
+use crate::progress::{Manner, Phase};
+
+/// What every command knows.
+pub(crate) struct Context {
+    /// Where to compute.
+    pub device: Device,
+    /// How much is shown on stderr, and how.
+    pub manner: Manner,
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// Whatever goes wrong; [`crate::exit`] knows the exit code.
+pub(crate) fn run(cli: Cli) -> Result<Exit> {
+    let context = Context::new(&cli.global)?;
+    match cli.command {
+        Command::Demo(args) => return demo::run(&args, &context),
+        Command::Data(args) => data::run(args, &context)?,
+        Command::Text(args) => text::run(args, &context)?,
+        Command::Train(args) => return train::run(&args, &context),
+        Command::Generate(args) => generate::run(&args, &context)?,
+        Command::Model(args) => model::run(args, &context)?,
+        Command::Config(args) => config::run(args)?,
+        Command::Doctor { json } => doctor::run(json, &context)?,
+        Command::Completions { shell } => completions::run(shell)?,
+    }
+    Ok(Exit::Done)
+}
+
+impl Context {
+    fn new(global: &Global) -> Result<Self> {
+        if let Some(threads) = global.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(usize::from(threads))
+                .build_global()
+                .context("the threads cannot be started")?;
+        }
+        let device = match global.device.as_str() {
+            "auto" | "cpu" => Device::Cpu,
+            name if name.starts_with("cuda") => {
+                let remedy = "use `--device cpu`";
+                let expected = "a program that was built for CUDA";
+                return Err(Problem::missing("no such device", "option: --device", expected, remedy).into());
+            }
+            name => {
+                let parts = ("`auto` or `cpu`", format!("`{}`", name.escape_debug()));
+                return Err(Problem::usage("no such device", "option: --device", parts, "use `--device cpu`").into());
+            }
+        };
+        Ok(Self { device, manner: Manner::here(global.quiet) })
+    }
+
+    /// Runs something that tells how much of it is done, from any thread.
+    pub(crate) fn counted<T, E>(
+        &self,
+        (name, unit): (&str, &'static str),
+        work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let phase = Mutex::new((Phase::new(self.manner, name, 0, unit), 0));
+        let done = work(&|done, of| {
+            // A poisoned lock means that drawing the bar failed: the work goes on without it.
+            if let Ok(mut shown) = phase.lock()
+                && done > shown.1
+            {
+                shown.0.set_total(of as u64);
+                shown.0.at(done as u64);
+                shown.1 = done;
+            }
+        })?;
+        if let Ok((phase, count)) = phase.into_inner() {
+            phase.finish(&format!("{count} {unit}"));
+        }
+        Ok(done)
+    }
+}
+
+/// One line of results on stdout.
+///
+/// # Errors
+/// When nobody reads it any more, which `main` takes as success.
+pub(crate) fn print(line: impl Display) -> Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}")?;
+    Ok(())
+}
+
+/// Writes a result, making its folder if need be.
+///
+/// # Errors
+/// [`Problem`] of the storage.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|e| Problem::storage(parent, &e))?;
+    }
+    std::fs::write(path, bytes).map_err(|e| Problem::storage(path, &e))?;
+    Ok(())
+}
+
+/// Largest model file that is read.
+const LARGEST_MODEL: u64 = 8 << 30;
+
+/// The model file that `path` names: itself, or that of a run folder.
+pub(crate) fn model_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() }
+}
+
+/// Reads a model: a file, or the one in a run folder. With it, the SHA-256 of the file.
+///
+/// # Errors
+/// Code 4 when there is none, 3 when it is damaged.
+pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Model, String)> {
+    let file = model_file(path);
+    let place = format!("file: {}", file.display());
+    let Ok(facts) = file.metadata() else {
+        let remedy = if path.is_dir() {
+            "the run has not finished; go on with `stackgan train --run` and this folder"
+        } else {
+            "check the path; `stackgan train` and `stackgan demo` make models"
+        };
+        return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
+    };
+    if facts.len() > LARGEST_MODEL {
+        let parts = (format!("at most {LARGEST_MODEL} bytes"), format!("{} bytes", facts.len()));
+        return Err(Problem::data("not a model", &file, parts, "check the path").into());
+    }
+    let bytes = std::fs::read(&file).map_err(|e| {
+        let parts = ("a readable file", e.to_string());
+        Problem::data("the model cannot be read", &file, parts, "check its permissions")
+    })?;
+    let model = Model::from_bytes(&bytes, device).with_context(|| format!("cannot use the model\n  {place}"))?;
+    Ok((model, stackgan_train::store::sha256(&bytes)))
+}

@@ -1,0 +1,58 @@
+//! `stackgan model info`: what a model file says of itself.
+
+use anyhow::Result;
+use serde_json::json;
+use stackgan_core::model::StageInfo;
+
+use super::{Context, load_model, model_file, print};
+use crate::args;
+
+/// Shows a model.
+pub(super) fn run(args: args::Model, context: &Context) -> Result<()> {
+    let args::Model::Info { model: path, json } = args;
+    let (model, sha256) = load_model(&path, &context.device)?;
+    let (file, info) = (model_file(&path), model.info());
+    if json {
+        let document = json!({
+            "file": file, "sha256": sha256, "stages": model.stages(), "info": info,
+            "parameters": { "stage1": model.stage1().count() },
+        });
+        return print(serde_json::to_string_pretty(&document)?);
+    }
+    print(format!("file       {}", file.display()))?;
+    print(format!("sha256     {sha256}"))?;
+    print(format!("recipe     {:?}", info.stage1.net.recipe).to_lowercase())?;
+    match &info.encoder {
+        Some(encoder) => print(format!(
+            "encoder    char-CNN-RNN, {} wide, fingerprint {}",
+            encoder.dim,
+            short(&info.encoder_fingerprint)
+        ))?,
+        None => print(format!("encoder    not inside; fingerprint {}", short(&info.encoder_fingerprint)))?,
+    }
+    stage("stage-I ", 64, &info.stage1)?;
+    info.stage2.iter().try_for_each(|info| stage("stage-II", 256, info))
+}
+
+fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
+    let net = &info.net;
+    print(format!(
+        "{name}   {pixels}x{pixels}, gf {}, df {}, c {}, z {}; {} steps of {} on {} (seed {}, average {}), noise z x{} eps x{}",
+        net.gf,
+        net.df,
+        net.cond_dim,
+        net.z_dim,
+        info.steps,
+        info.batch,
+        info.dataset.escape_debug(),
+        info.seed,
+        info.ema,
+        info.sample_z,
+        info.sample_eps
+    ))
+}
+
+/// The first digits of a hash.
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}

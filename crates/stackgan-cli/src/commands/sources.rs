@@ -1,0 +1,189 @@
+//! Where datasets and what is made from them lie, and the making of what is not there yet.
+//!
+//! A folder is prepared once. Beside the prepared file lies the fingerprint of what it was made from (names, lengths and
+//! times of the pictures, boxes, classes, splits, captions): while it is the same, the file is found again.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
+use stackgan_data::dataset::Dataset;
+use stackgan_data::layouts::cub;
+use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::toy::{self, ToyConfig};
+use stackgan_train::store::sha256;
+
+use super::{Context, write_file};
+use crate::exit::Problem;
+
+/// Pictures of the toy set that `train` draws by itself.
+const TOY_COUNT: usize = 2880;
+
+/// The folder for what the program makes by itself: `STACKGAN_HOME`, or `data`.
+pub(crate) fn home() -> PathBuf {
+    std::env::var_os("STACKGAN_HOME").filter(|v| !v.is_empty()).map_or_else(|| "data".into(), PathBuf::from)
+}
+
+/// The dataset of a preset when none was named: toy birds are drawn, others must be there.
+///
+/// # Errors
+/// Code 4 with the command that fetches the dataset.
+pub(crate) fn of_preset(dataset: &str, context: &Context) -> Result<PathBuf> {
+    let folder = home().join(dataset);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    if dataset != "toy" {
+        let place = format!("folder: {}", folder.display());
+        let remedy = format!("`cargo xtask fetch-{dataset}` fetches it; or name a folder: `--data DIR`");
+        return Err(Problem::missing("there is no dataset", place, "a dataset folder", remedy).into());
+    }
+    draw_toy(&folder, ToyConfig { count: TOY_COUNT, seed: 0 }, context)?;
+    Ok(folder)
+}
+
+/// Draws the toy birds into `folder`.
+///
+/// # Errors
+/// When the folder is not empty or cannot be written.
+pub(crate) fn draw_toy(folder: &Path, config: ToyConfig, context: &Context) -> Result<toy::ToyReport> {
+    Ok(context.counted(("drawing birds", "pictures"), |progress| toy::write(folder, &config, progress))?)
+}
+
+/// How pictures of a size are prepared.
+pub(crate) const fn preparation(size: PictureSize, resizing: Resizing) -> Preparation {
+    Preparation { size, resizing, stretch: Stretch::None }
+}
+
+/// The name of a prepared file.
+pub(crate) fn prepared_name(size: PictureSize) -> String {
+    format!("prepared-{}.safetensors", size.prepared())
+}
+
+/// Opens prepared data: a prepared file as it is, or a dataset folder, prepared if that has not been done.
+///
+/// # Errors
+/// When the file or folder cannot be used, or the file is for the other stage.
+pub(crate) fn open(path: &Path, how: Preparation, context: &Context) -> Result<Arc<Prepared>> {
+    if path.is_file() {
+        let prepared = Prepared::open(path)?;
+        if prepared.size() != how.size {
+            let parts = (
+                format!("pictures of {} pixels", how.size.prepared()),
+                format!("{} pixels", prepared.size().prepared()),
+            );
+            let remedy = format!("give the dataset folder, or its {}", prepared_name(how.size));
+            let place = format!("file: {}", path.display());
+            return Err(Problem::usage("the prepared file is for the other stage", place, parts, remedy).into());
+        }
+        return Ok(Arc::new(prepared));
+    }
+    if !path.is_dir() {
+        let place = format!("path: {}", path.display());
+        let remedy = "check the path; `stackgan data toy --out data/toy` draws a dataset";
+        let expected = "a dataset folder or a prepared file";
+        return Err(Problem::missing("there is no data", place, expected, remedy).into());
+    }
+    let file = prepare(path, None, how, context)?;
+    Ok(Arc::new(Prepared::open(&file)?))
+}
+
+/// Opens prepared data of any size: captions are the same in all.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_any(path: &Path, context: &Context) -> Result<Arc<Prepared>> {
+    if path.is_file() {
+        return Ok(Arc::new(Prepared::open(path)?));
+    }
+    open(path, preparation(PictureSize::Stage1, Resizing::Residual), context)
+}
+
+/// The prepared file of a dataset folder, made if it is not there or the folder has changed. It lies in `out`; in the
+/// folder itself unless told, or in the program's own folder where that cannot be written.
+///
+/// # Errors
+/// Whatever is wrong with the dataset, or the storage.
+pub(crate) fn prepare(folder: &Path, out: Option<&Path>, how: Preparation, context: &Context) -> Result<PathBuf> {
+    let dataset = cub::read(folder)?;
+    let print = fingerprint(&dataset, how);
+    let out = match out {
+        Some(out) => out.to_path_buf(),
+        None => beside(folder, &print),
+    };
+    let file = out.join(prepared_name(how.size));
+    let source = file.with_extension("source");
+    if std::fs::read_to_string(&source).is_ok_and(|kept| kept == print) && Prepared::open(&file).is_ok() {
+        return Ok(file);
+    }
+    std::fs::create_dir_all(&out).map_err(|e| Problem::storage(&out, &e))?;
+    let _ = std::fs::remove_file(&source); // an interrupted import must not look finished
+    let name = format!("preparing {} px", how.size.prepared());
+    let options = ImportOptions { preparation: how };
+    context.counted((&name, "pictures"), |progress| import(&dataset, &file, &options, progress))?;
+    write_file(&source, print.as_bytes())?;
+    Ok(file)
+}
+
+/// `folder/prepared` if that can be written, else a folder of our own.
+fn beside(folder: &Path, print: &str) -> PathBuf {
+    let inside = folder.join("prepared");
+    let there = if inside.is_dir() { &inside } else { folder };
+    if tempfile::tempfile_in(there).is_ok() {
+        return inside;
+    }
+    home().join("prepared").join(print.get(..16).unwrap_or(print))
+}
+
+/// A hash of what a prepared file is made from, without opening a picture.
+fn fingerprint(dataset: &Dataset, how: Preparation) -> String {
+    let mut text = format!("{how:?}\n{}\n", env!("CARGO_PKG_VERSION"));
+    for item in &dataset.items {
+        let facts = item.image.metadata().ok();
+        let length = facts.as_ref().map(std::fs::Metadata::len);
+        let changed = facts.and_then(|f| f.modified().ok());
+        let _ = writeln!(
+            text, // a String takes every write
+            "{:?} {length:?} {changed:?} {:?} {} {:?} {:?}",
+            item.key, item.bounding_box, item.class, item.split, item.captions
+        );
+    }
+    sha256(text.as_bytes())
+}
+
+/// The filter of a recipe's release.
+pub(crate) const fn resizing(recipe: stackgan_core::Recipe) -> Resizing {
+    match recipe {
+        stackgan_core::Recipe::Residual => Resizing::Residual,
+        stackgan_core::Recipe::Plain => Resizing::Plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Manner;
+
+    #[test]
+    fn a_folder_is_prepared_once_and_again_when_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("toy");
+        let context = Context { device: candle_core::Device::Cpu, manner: Manner::Quiet };
+        draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, &context).unwrap();
+        let how = preparation(PictureSize::Stage1, Resizing::Residual);
+        let file = prepare(&folder, None, how, &context).unwrap();
+        let made = file.metadata().unwrap().modified().unwrap();
+        assert_eq!(prepare(&folder, None, how, &context).unwrap(), file);
+        assert_eq!(file.metadata().unwrap().modified().unwrap(), made, "prepared twice");
+        let first = cub::read(&folder).unwrap();
+        let captions = folder.join("text").join(format!("{}.txt", first.items[0].key));
+        let text = std::fs::read_to_string(&captions).unwrap();
+        std::fs::write(&captions, text.replacen("bird", "fowl", 1)).unwrap();
+        prepare(&folder, None, how, &context).unwrap();
+        assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
+        let other = open(&file, preparation(PictureSize::Stage2, Resizing::Residual), &context);
+        assert!(other.unwrap_err().to_string().contains("for the other stage"));
+    }
+}

@@ -1,0 +1,200 @@
+//! `stackgan text`: trains the text encoder, and encodes captions with it. `train` and `demo` use the same functions.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use stackgan_core::noise::Noise;
+use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
+use stackgan_data::crop::{PictureSize, Resizing};
+use stackgan_data::dataset::Split;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::prepared::Prepared;
+use stackgan_train::text::{
+    Scores, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate, train_encoder,
+};
+
+use super::{Context, print, sources, write_file};
+use crate::args::{self, EncoderSize};
+use crate::exit::Problem;
+use crate::progress::{Manner, Phase};
+
+/// Steps of a small encoder's training unless told otherwise.
+pub(crate) const SMALL_STEPS: u64 = 1500;
+/// Steps of the published encoder's training: 200 epochs of 150 classes.
+const PUBLISHED_STEPS: u64 = 30_000;
+/// Captions encoded at once.
+const CHUNK: usize = 256;
+/// Largest encoder file that is read.
+const LARGEST: u64 = 2 << 30;
+
+/// Does one of them.
+pub(super) fn run(args: args::Text, context: &Context) -> Result<()> {
+    match args {
+        args::Text::Train(args) => train_command(&args, context),
+        args::Text::Encode { encoder, data, output } => {
+            // As the network makes them: whether they are standardised is a setting of the training run.
+            let encoder = load(&encoder)?.text.with_standardise(None)?;
+            let data = sources::open_any(&data, context)?;
+            encode(&encoder, &data, &output, context.manner)?;
+            print(output.display())
+        }
+    }
+}
+
+fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
+    let (mut config, steps) = match args.size {
+        EncoderSize::Toy => (TextTrainConfig::small(), SMALL_STEPS),
+        EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
+    };
+    config.batch = args.batch.unwrap_or(config.batch);
+    config.lr = args.lr.unwrap_or(config.lr);
+    let how = sources::preparation(PictureSize::Stage1, Resizing::Residual);
+    let data = sources::open(&args.data, how, context)?;
+    let length = Length::Steps(args.steps.unwrap_or(steps));
+    let lesson = Lesson { config: &config, data: &data, seed: args.seed, length };
+    let (encoder, _) = train(&lesson, context.manner)?;
+    write_file(&args.out, &encoder.to_bytes()?)?;
+    print(args.out.display())?;
+    if let Some(scores) = scores(&encoder, &data, args.seed)? {
+        context.manner.say(describe(&scores));
+    }
+    Ok(())
+}
+
+/// How long an encoder is trained.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Length {
+    /// So many steps: equal seeds give equal bits.
+    Steps(u64),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+/// An encoder's training.
+pub(crate) struct Lesson<'a> {
+    /// The settings.
+    pub config: &'a TextTrainConfig,
+    /// Pictures and captions; the training split is used.
+    pub data: &'a Prepared,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// How long.
+    pub length: Length,
+}
+
+/// Trains an encoder. With it, the loss over steps.
+///
+/// # Errors
+/// Whatever the training reports.
+pub(crate) fn train(lesson: &Lesson<'_>, manner: Manner) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
+    let started = Instant::now();
+    let done = |step: u64| match lesson.length {
+        Length::Steps(steps) => step as f64 / steps.max(1) as f64,
+        Length::Seconds(seconds) => started.elapsed().as_secs_f64() / seconds.max(1e-3),
+    };
+    let (total, unit) = match lesson.length {
+        Length::Steps(steps) => (steps, "steps"),
+        Length::Seconds(seconds) => (seconds as u64, "seconds"),
+    };
+    let mut phase = Phase::new(manner, "text encoder", total, unit);
+    let mut losses = Vec::new();
+    let run = TextRun {
+        config: lesson.config,
+        source: lesson.data,
+        pictures: &lesson.data.indices(Split::Train),
+        noise: Noise::new(lesson.seed),
+        done: &done,
+    };
+    let encoder = train_encoder(&run, &mut |event| {
+        if let TextEvent::Step { step, loss, .. } = event {
+            losses.push((step as f64, loss));
+            phase.note(format!("step {step}  loss {loss:.3}"));
+            phase.at(match lesson.length {
+                Length::Steps(_) => step,
+                Length::Seconds(_) => started.elapsed().as_secs(),
+            });
+        }
+    })?;
+    phase.finish(&format!("{} steps", losses.len()));
+    Ok((encoder, losses))
+}
+
+/// How well an encoder does on the classes that it has not seen; `None` when there are too few of them.
+///
+/// # Errors
+/// When pictures cannot be read.
+pub(crate) fn scores(encoder: &TrainedEncoder, data: &Prepared, seed: u64) -> Result<Option<Scores>> {
+    let unseen = data.indices(Split::Test);
+    let mut classes: Vec<u32> = unseen.iter().filter_map(|&i| data.class(i)).collect();
+    let pictures = classes.len();
+    classes.sort_unstable();
+    let largest = classes.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(0);
+    if classes.chunk_by(|a, b| a == b).count() < 2 || pictures - largest < 9 {
+        return Ok(None); // fewer than nine texts of other classes: R-precision among ten cannot be had
+    }
+    Ok(Some(evaluate(encoder, data, &unseen, Noise::new(seed))?))
+}
+
+/// The scores in a sentence.
+pub(crate) fn describe(scores: &Scores) -> String {
+    format!(
+        "on real pictures of unseen classes: top-1 {:.2} of {}, R-precision among ten {:.2} ± {:.2} (one caption), {:.2} ± {:.2} (mean of four)",
+        scores.top1,
+        scores.classes,
+        scores.r10_one.mean,
+        scores.r10_one.standard_error,
+        scores.r10_four.mean,
+        scores.r10_four.standard_error
+    )
+}
+
+/// Reads an encoder file.
+///
+/// # Errors
+/// Code 4 when there is none, 3 when it is damaged.
+pub(crate) fn load(file: &Path) -> Result<TrainedEncoder> {
+    let place = format!("file: {}", file.display());
+    let Ok(facts) = file.metadata() else {
+        let remedy = "make one: `stackgan text train --data DIR --out encoder.safetensors`";
+        return Err(Problem::missing("there is no text encoder", place, "an encoder file", remedy).into());
+    };
+    let unreadable = |found: String| {
+        Problem::data("the text encoder cannot be read", file, ("an encoder file", found), "check the path")
+    };
+    if !facts.is_file() || facts.len() > LARGEST {
+        return Err(unreadable(format!("{} bytes, or no file", facts.len())).into());
+    }
+    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
+    TrainedEncoder::from_bytes(&bytes).with_context(|| format!("cannot use the text encoder\n  {place}"))
+}
+
+/// Encodes every caption of `data` into `output`.
+///
+/// # Errors
+/// Whatever the encoder or the storage reports.
+pub(crate) fn encode(
+    encoder: &CharCnnRnnEncoder,
+    data: &Prepared,
+    output: &Path,
+    manner: Manner,
+) -> Result<Embeddings> {
+    if let Some(parent) = output.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|e| Problem::storage(parent, &e))?;
+    }
+    let captions = data.all_captions();
+    let mut phase = Phase::new(manner, "encoding captions", captions.len() as u64, "captions");
+    let dim = encoder.config().dim;
+    let mut writer =
+        Embeddings::create(output, dim, captions.len(), &encoder.fingerprint(), data.fingerprint())?;
+    let mut done = 0;
+    for chunk in captions.chunks(CHUNK) {
+        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        writer.append(&encoder.encode(&chunk)?.flatten_all()?.to_vec1::<f32>()?)?;
+        done += chunk.len() as u64;
+        phase.at(done);
+    }
+    writer.finish()?;
+    phase.finish(&format!("{done} captions, {dim} numbers each"));
+    Ok(Embeddings::open(output)?)
+}

@@ -1,0 +1,200 @@
+//! What a run is made of: prepared data, the text encoder, embeddings, for Stage-II a Stage-I model. What is missing is
+//! made, where that takes minutes and needs nothing from outside; the rest is asked for with the command that makes it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use stackgan_core::Model;
+use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
+use stackgan_data::crop::PictureSize;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::prepared::Prepared;
+use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::run_dir::RunDir;
+use stackgan_train::store::sha256;
+use stackgan_train::text::{TextTrainConfig, TrainedEncoder};
+
+use super::RUNS;
+use super::record::Record;
+use crate::commands::text::{self, Length, Lesson};
+use crate::commands::{Context, load_model, sources, write_file};
+use crate::config::{Layers, Origin};
+use crate::exit::Problem;
+
+/// What a run is made of.
+pub(super) struct Inputs {
+    pub data: Arc<Prepared>,
+    pub embeddings: Arc<Embeddings>,
+    pub encoder: CharCnnRnnEncoder,
+    pub stage1: Option<Model>,
+}
+
+impl Inputs {
+    /// Finds or makes everything. The settings' text width follows the encoder's, unless it was said.
+    pub(super) fn gather(
+        wanted: &Record,
+        config: &mut TrainConfig,
+        layers: &Layers,
+        context: &Context,
+    ) -> Result<Self> {
+        // First what can be missing: nobody wants to wait for an import to be told so.
+        let stage1 = match config.stage {
+            Stage::One => None,
+            Stage::Two => Some(load_model(&stage1_model(wanted)?, &context.device)?.0),
+        };
+        let kept = wanted.encoder.as_deref().map(text::load).transpose()?;
+        if kept.is_none() && wanted.dataset != "toy" {
+            let place = "option: --encoder".to_owned();
+            let data = wanted.data.as_ref().map_or("DIR".into(), |d| d.display().to_string());
+            let remedy = format!(
+                "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out encoder.safetensors`"
+            );
+            return Err(Problem::missing("there is no text encoder", place, "an encoder file", remedy).into());
+        }
+        let how = sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
+        let path = match &wanted.data {
+            Some(path) => path.clone(),
+            None => sources::of_preset(&wanted.dataset, context)?,
+        };
+        let data = sources::open(&path, how, context)?;
+        let cache = cache_beside(data.path());
+        let encoder = match (kept, stage1.as_ref().map(encoder_of).transpose()?.flatten()) {
+            (Some(encoder), _) => encoder.text,
+            (None, Some(encoder)) => encoder, // Stage-II reads sentences as its Stage-I does
+            (None, None) => small_encoder(&path, &data, (config, layers), &cache, context)?.text,
+        };
+        // The embeddings are kept as the network makes them: whether they are standardised is a setting of the run.
+        let encoder = encoder.with_standardise(None)?;
+        fit_width(config, layers, encoder.dim())?;
+        let embeddings = embeddings(&encoder, &data, &cache, context)?;
+        Ok(Self { data, embeddings: Arc::new(embeddings), encoder, stage1 })
+    }
+}
+
+/// A copy of a model's encoder, if it has one.
+fn encoder_of(model: &Model) -> Result<Option<CharCnnRnnEncoder>> {
+    let copy = |encoder: &CharCnnRnnEncoder| {
+        CharCnnRnnEncoder::from_tensors(*encoder.config(), &encoder.tensors()?, model.device())
+    };
+    Ok(model.encoder().map(copy).transpose()?)
+}
+
+/// An encoder trained on the data's own captions, found again if it was trained before.
+fn small_encoder(
+    path: &Path,
+    data: &Prepared,
+    (config, layers): (&TrainConfig, &Layers),
+    cache: &Path,
+    context: &Context,
+) -> Result<TrainedEncoder> {
+    let mut text_config = TextTrainConfig::small();
+    if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
+        text_config.encoder.dim = config.net.text_dim;
+    }
+    let recipe = serde_json::to_string(&text_config)?;
+    let key = format!("{} {recipe} {} {}", data.fingerprint(), text::SMALL_STEPS, config.seed);
+    let file = cache.join(format!("encoder-{}.safetensors", short(&sha256(key.as_bytes()))));
+    if let Ok(encoder) = text::load(&file) {
+        context.manner.say(format!("text encoder {}", file.display()));
+        return Ok(encoder);
+    }
+    // The encoder looks at small pictures, whatever the stage.
+    let small;
+    let data = if data.size() == PictureSize::Stage1 || path.is_file() {
+        data
+    } else {
+        let how = sources::preparation(PictureSize::Stage1, sources::resizing(config.net.recipe));
+        small = sources::open(path, how, context)?;
+        &small
+    };
+    let length = Length::Steps(text::SMALL_STEPS);
+    let lesson = Lesson { config: &text_config, data, seed: config.seed, length };
+    let (encoder, _) = text::train(&lesson, context.manner)?;
+    write_file(&file, &encoder.to_bytes()?)?;
+    Ok(encoder)
+}
+
+/// The embeddings of all captions, encoded once for each encoder.
+fn embeddings(encoder: &CharCnnRnnEncoder, data: &Prepared, cache: &Path, context: &Context) -> Result<Embeddings> {
+    let (own, of) = (encoder.fingerprint(), data.fingerprint());
+    let file = cache.join(format!("embeddings-{}-{}.safetensors", short(&own), short(of)));
+    if let Ok(found) = Embeddings::open(&file)
+        && found.check(data).is_ok()
+        && found.encoder() == own
+    {
+        return Ok(found);
+    }
+    text::encode(encoder, data, &file, context.manner)
+}
+
+/// The text width of the settings becomes the encoder's; if someone said another, that is an error.
+fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize) -> Result<()> {
+    if config.net.text_dim == width {
+        return Ok(());
+    }
+    match layers.origin("net.text_dim") {
+        Some(Origin::Preset(_)) | None => {
+            config.net.text_dim = width;
+            Ok(())
+        }
+        Some(origin) => {
+            let parts = (format!("`net.text_dim = {width}`, the encoder's"), config.net.text_dim.to_string());
+            let remedy = "leave `net.text_dim` out: it follows the encoder; or give another `--encoder`";
+            Err(Problem::usage("embeddings do not fit the model", format!("from: {origin}"), parts, remedy).into())
+        }
+    }
+}
+
+/// The Stage-I model of a Stage-II run: the one named, or the newest finished one of the preset.
+///
+/// # Errors
+/// Code 4 with the command that makes one.
+pub(super) fn stage1_model(wanted: &Record) -> Result<PathBuf> {
+    if let Some(model) = &wanted.stage1 {
+        return Ok(model.clone());
+    }
+    let dataset = &wanted.dataset;
+    let finished = |run: &PathBuf| {
+        let record = Record::read(run);
+        let fits = record.is_some_and(|r| r.state == "done" && r.stage == 1 && r.dataset == *dataset);
+        fits && run.join("model.safetensors").is_file()
+    };
+    let runs = RunDir::list(Path::new(RUNS)).unwrap_or_default();
+    runs.into_iter().rev().find(finished).ok_or_else(|| {
+        let expected = format!("a finished run of {dataset}, Stage-I");
+        let remedy = format!("train it first: `stackgan train --stage 1 --preset {dataset}`; or name one: `--stage1 MODEL`");
+        Problem::missing("there is no Stage-I model", format!("folder: {RUNS}"), expected, remedy).into()
+    })
+}
+
+/// What a dry run says of the data.
+///
+/// # Errors
+/// Code 4 when there is none.
+pub(super) fn planned_data(wanted: &Record) -> Result<String> {
+    let (path, own) = match &wanted.data {
+        Some(path) => (path.clone(), false),
+        None => (sources::home().join(&wanted.dataset), true),
+    };
+    match (path.exists(), own && wanted.dataset == "toy") {
+        (true, _) => Ok(path.display().to_string()),
+        (false, true) => Ok(format!("{}, which is drawn first", path.display())),
+        (false, false) => {
+            let place = format!("path: {}", path.display());
+            let remedy = "name a dataset folder: `--data DIR`";
+            Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into())
+        }
+    }
+}
+
+/// The folder of a prepared file, or our own where that cannot be written.
+fn cache_beside(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if tempfile::tempfile_in(folder).is_ok() { folder.to_path_buf() } else { sources::home().join("prepared") }
+}
+
+/// The first digits of a hash.
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}

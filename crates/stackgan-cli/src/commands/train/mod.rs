@@ -1,0 +1,141 @@
+//! `stackgan train`: from settings and data to a run folder with a model.
+
+mod inputs;
+mod record;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::run::{Outcome, Resume, Setup, train};
+use stackgan_train::run_dir::RunDir;
+
+use super::{Context, print};
+use crate::args::{Resuming, Train};
+use crate::config::{Base, Layers};
+use crate::exit::{Exit, Problem};
+use crate::progress::{Manner, TrainProgress, duration};
+use crate::report::write_run_report;
+use crate::signals::Stopper;
+use inputs::Inputs;
+use record::Record;
+
+/// Where run folders are made unless `--run` names one.
+const RUNS: &str = "runs";
+
+/// Trains one stage, or says what would be done.
+pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
+    let resumed = resumed(args)?;
+    let record = resumed.as_deref().and_then(Record::read);
+    let base = resumed.as_deref().map_or(Base::Preset, |dir| Base::File(dir.join("config.toml")));
+    let layers = Layers::over(&base, args.stage, &args.settings, std::env::vars())?;
+    let mut config = layers.resolve()?;
+    if config.stage.number() != args.stage {
+        let found = format!("stage {}", config.stage.number());
+        let place = resumed.as_deref().unwrap_or(Path::new("configuration")).display();
+        let parts = (format!("stage {}", args.stage), found);
+        let remedy = "give the stage of the run";
+        return Err(Problem::usage("the run is of the other stage", format!("run: {place}"), parts, remedy).into());
+    }
+    let wanted = Record::of(args, record);
+    if args.dry_run {
+        return dry_run(args, &config, &wanted, resumed.as_deref());
+    }
+    let Inputs { data, embeddings, encoder, stage1 } = Inputs::gather(&wanted, &mut config, &layers, context)?;
+    let name = format!("{}-stage{}", wanted.dataset, args.stage);
+    let dir = match &args.run {
+        Some(path) => RunDir::open(path)?,
+        None => RunDir::create(Path::new(RUNS), &name)?,
+    };
+    wanted.write(&dir, "running")?;
+    context.manner.say(format!("run folder {}", dir.path().display()));
+    let setup =
+        Setup { config, dataset: data, embeddings, encoder: Some(encoder), stage1, device: context.device.clone() };
+    let resume = match args.resume {
+        Resuming::Auto => Resume::Auto,
+        Resuming::Never => Resume::Never,
+    };
+    let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
+    let outcome = train_stage(setup, &dir, resume, &stopper, (context.manner, &name));
+    let outcome = outcome.inspect_err(|_| drop(wanted.write(&dir, "failed")))?;
+    wanted.write(&dir, if outcome.reason == StopReason::Done { "done" } else { "stopped" })?;
+    if outcome.reason == StopReason::Done {
+        print(outcome.model.display())?;
+    } else {
+        let stage = args.stage;
+        let folder = dir.path().display();
+        context.manner.say(format!("saved at step {}; go on with:\n  stackgan train --stage {stage} --run {folder}", outcome.step));
+    }
+    Ok(outcome.reason.into())
+}
+
+/// Trains, with a bar and a report that grows. `name` is shown before the bar.
+///
+/// # Errors
+/// Whatever the training reports; the last checkpoint stays.
+pub(crate) fn train_stage(
+    setup: Setup,
+    dir: &RunDir,
+    resume: Resume,
+    stopper: &Stopper,
+    (manner, name): (Manner, &str),
+) -> Result<Outcome> {
+    let mut progress = TrainProgress::new(manner, name);
+    let outcome = train(setup, dir, resume, &|| stopper.reason(), &mut |event| {
+        progress.on(&event);
+        if matches!(event, TrainEvent::Checkpoint { .. }) {
+            // The report is for looking on: a full disk is told by the checkpoint, not here.
+            drop(write_run_report(dir));
+        }
+    })?;
+    let why = match outcome.reason {
+        StopReason::Done => "done",
+        StopReason::Signal(_) => "stopped by a signal",
+        StopReason::TimeBudget => "time budget used",
+        StopReason::StopFile => "stopped by the file STOP",
+    };
+    progress.finish(&format!("{why} at step {}", outcome.step));
+    write_run_report(dir)?;
+    Ok(outcome)
+}
+
+/// The run folder that is gone on with: the one named, if it has settings.
+fn resumed(args: &Train) -> Result<Option<PathBuf>> {
+    let Some(run) = args.run.as_deref().filter(|run| run.join("config.toml").is_file()) else {
+        return Ok(None);
+    };
+    if args.resume == Resuming::Never {
+        let place = format!("folder: {}", run.display());
+        let parts = ("a new folder", "a run that has begun");
+        let remedy = "leave `--resume never` out to go on with it, or name another folder";
+        return Err(Problem::usage("the run folder is in use", place, parts, remedy).into());
+    }
+    Ok(Some(run.to_path_buf()))
+}
+
+fn dry_run(args: &Train, config: &TrainConfig, wanted: &Record, resumed: Option<&Path>) -> Result<Exit> {
+    let (net, optim) = (&config.net, &config.optim);
+    let length = match (optim.steps, optim.epochs) {
+        (0, epochs) => format!("{epochs} epochs"),
+        (steps, _) => format!("{steps} steps"),
+    };
+    let pixels = config.stage.picture_size().crop();
+    print(format!("train      stage {}: {pixels}x{pixels}, recipe {:?}", args.stage, net.recipe).to_lowercase())?;
+    print(format!("sizes      gf {}, df {}, c {}, z {}", net.gf, net.df, net.cond_dim, net.z_dim))?;
+    print(format!("length     {length} of {} pictures, seed {}", optim.batch, config.seed))?;
+    print(format!("data       {}", inputs::planned_data(wanted)?))?;
+    print(format!("encoder    {}", wanted.encoder.as_ref().map_or("trained on the data's captions, or found".into(), |p| p.display().to_string())))?;
+    if config.stage == Stage::Two {
+        print(format!("stage-I    {}", inputs::stage1_model(wanted)?.display()))?;
+    }
+    print(match (resumed, &args.run) {
+        (Some(run), _) => format!("goes on    in {}", run.display()),
+        (None, Some(run)) => format!("run        {}", run.display()),
+        (None, None) => format!("run        a new folder under {RUNS}"),
+    })?;
+    if let Some(hours) = args.max_hours {
+        print(format!("at most    {}", duration(hours * 3600.0)))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,67 @@
+//! `run.json`: what a run was told beside its settings, so that it can be gone on with by its folder alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use stackgan_train::run_dir::RunDir;
+
+use crate::args::Train;
+
+/// What a run was told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The preset's dataset: `toy`, `cub`, …
+    pub dataset: String,
+    /// The stage.
+    pub stage: u8,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+    /// `--encoder`.
+    pub encoder: Option<PathBuf>,
+    /// `--stage1`.
+    pub stage1: Option<PathBuf>,
+    /// The program's version.
+    pub version: String,
+    /// `running`, `done`, `stopped` or `failed`.
+    pub state: String,
+}
+
+impl Record {
+    /// What was typed; what was not is taken from the run's own record.
+    pub(super) fn of(args: &Train, kept: Option<Self>) -> Self {
+        let absolute = |path: &Option<PathBuf>| path.as_ref().map(|p| std::path::absolute(p).unwrap_or_else(|_| p.clone()));
+        let preset = args.settings.preset.as_ref();
+        let typed = preset.map(|name| name.split_once("-stage").map_or(name.as_str(), |(n, _)| n).to_owned());
+        let (dataset, data, encoder, stage1) = match kept {
+            Some(kept) => (Some(kept.dataset), kept.data, kept.encoder, kept.stage1),
+            None => (None, None, None, None),
+        };
+        Self {
+            dataset: typed.or(dataset).unwrap_or_else(|| "toy".to_owned()),
+            stage: args.stage,
+            data: absolute(&args.data).or(data),
+            encoder: absolute(&args.encoder).or(encoder),
+            stage1: absolute(&args.stage1).or(stage1),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: "running".to_owned(),
+        }
+    }
+
+    /// The record of a run folder, if it has one that can be read.
+    pub(super) fn read(run: &Path) -> Option<Self> {
+        let file = run.join("run.json");
+        let text = std::fs::read_to_string(file).ok().filter(|text| text.len() < 1 << 20)?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Writes it into a run folder.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub(super) fn write(&self, dir: &RunDir, state: &str) -> Result<()> {
+        let record = Self { state: state.to_owned(), ..self.clone() };
+        let text = serde_json::to_string_pretty(&record)? + "\n";
+        Ok(dir.write(&dir.path().join("run.json"), text.as_bytes())?)
+    }
+}

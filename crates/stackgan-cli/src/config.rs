@@ -1,0 +1,348 @@
+//! The settings of a training run, in layers, each value with its origin: flag, `--set`, environment, `--config`, preset.
+//!
+//! A layer is a list of dotted keys. What may be set is what the preset of the stage has; the rest is refused with the
+//! nearest key as a suggestion.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use stackgan_train::config::{PRESETS, TrainConfig, preset};
+use toml::{Table, Value};
+
+use crate::args::Settings;
+use crate::exit::Problem;
+
+/// Keys that only some kinds of decay have, so that no single preset has them all.
+const SOMETIMES: &[&str] =
+    &["optim.decay.kind", "optim.decay.every", "optim.decay.from", "optim.decay.to"];
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The preset of that name.
+    Preset(String),
+    /// A configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// `--set`.
+    Set,
+    /// A flag of its own.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Preset(name) => write!(f, "preset {name}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Set => f.write_str("--set"),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What the layers lie on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// The preset that the settings name.
+    Preset,
+    /// The complete configuration of a run that is gone on with.
+    File(PathBuf),
+}
+
+/// All settings, by dotted key, each with its origin.
+#[derive(Clone, Debug)]
+pub(crate) struct Layers {
+    values: BTreeMap<String, (Value, Origin)>,
+}
+
+impl Layers {
+    /// Lays everything that was given over the preset. `environment` is that of the process.
+    ///
+    /// # Errors
+    /// [`Problem`] for an unknown preset or key, and for a value that is no TOML.
+    pub(crate) fn new(
+        stage: u8,
+        settings: &Settings,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        Self::over(&Base::Preset, stage, settings, environment)
+    }
+
+    /// Lays everything that was given over `base`.
+    ///
+    /// # Errors
+    /// As [`Layers::new`].
+    pub(crate) fn over(
+        base: &Base,
+        stage: u8,
+        settings: &Settings,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let mut layers = match base {
+            Base::Preset => Self::of_preset(stage, settings.preset.as_deref().unwrap_or("toy"))?,
+            Base::File(file) => Self::of_text(&read_toml(file)?, &Origin::File(file.clone()))
+                .map_err(|e| not_toml(file, &e))?,
+        };
+        if let Some(file) = &settings.config {
+            layers.add_file(file)?;
+        }
+        let mut variables: Vec<(String, String)> = environment.into_iter().collect();
+        variables.sort();
+        for (name, text) in variables {
+            if let Some(key) = name.strip_prefix("STACKGAN__") {
+                let key = key.to_lowercase().replace("__", ".");
+                layers.add(&key, parse(&text), &Origin::Environment(name))?;
+            }
+        }
+        for assignment in &settings.set {
+            let (key, text) = assignment.split_once('=').ok_or_else(|| {
+                let remedy = "write `--set KEY=VALUE`, such as `--set optim.batch=32`";
+                let parts = ("KEY=VALUE", format!("`{assignment}`"));
+                Problem::usage("a setting has no value", "option: --set", parts, remedy)
+            })?;
+            layers.add(key.trim(), parse(text.trim()), &Origin::Set)?;
+        }
+        if let Some(seed) = settings.seed {
+            let seed = i64::try_from(seed).map_or_else(|_| Value::String(seed.to_string()), Value::Integer);
+            layers.add("seed", seed, &Origin::Flag("--seed"))?;
+        }
+        Ok(layers)
+    }
+
+    fn of_preset(stage: u8, name: &str) -> Result<Self> {
+        // `cub` and `cub-stage1` both name the preset of the stage.
+        let dataset = name.trim_end_matches(&format!("-stage{stage}"));
+        let full = format!("{dataset}-stage{stage}");
+        let Some(text) = preset(&full) else {
+            let known: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+            let remedy = match nearest(&full, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "list them with `stackgan config presets`".to_owned(),
+            };
+            let parts = (known.join(", "), format!("`{name}`"));
+            return Err(Problem::usage("there is no such preset", "option: --preset", parts, remedy).into());
+        };
+        Ok(Self::of_text(text, &Origin::Preset(full))?)
+    }
+
+    fn of_text(text: &str, origin: &Origin) -> std::result::Result<Self, toml::de::Error> {
+        let leaves = flatten(&text.parse()?);
+        let values = leaves.into_iter().map(|(key, value)| (key, (value, origin.clone()))).collect();
+        Ok(Self { values })
+    }
+
+    fn add_file(&mut self, file: &Path) -> Result<()> {
+        let text = read_toml(file)?;
+        let origin = Origin::File(file.to_path_buf());
+        let table: Table = text.parse().map_err(|e| not_toml(file, &e))?;
+        for (key, value) in flatten(&table) {
+            self.add(&key, value, &origin)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, key: &str, value: Value, origin: &Origin) -> Result<()> {
+        if let Value::Table(table) = value {
+            for (under, value) in flatten(&table) {
+                self.add(&format!("{key}.{under}"), value, origin)?;
+            }
+            return Ok(());
+        }
+        if !self.values.contains_key(key) && !SOMETIMES.contains(&key) {
+            return Err(self.unknown(key, origin).into());
+        }
+        if let Some(parent) = key.strip_suffix(".kind") {
+            // Another kind has other keys: the old ones must not stay behind.
+            self.values.retain(|k, _| !k.starts_with(parent) || k == key);
+        }
+        self.values.insert(key.to_owned(), (value, origin.clone()));
+        Ok(())
+    }
+
+    fn unknown(&self, key: &str, origin: &Origin) -> Problem {
+        let known = self.values.keys().map(String::as_str).chain(SOMETIMES.iter().copied());
+        let remedy = match nearest(key, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "list all settings with `stackgan config show`".to_owned(),
+        };
+        let found = format!("`{}`", key.escape_debug());
+        Problem::usage("unknown setting", format!("from: {origin}"), ("a known key", found), remedy)
+    }
+
+    /// Every key with its value and origin, sorted.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
+        self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
+    }
+
+    /// Where the value of a key comes from.
+    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
+        self.values.get(key).map(|(_, origin)| origin)
+    }
+
+    /// The checked configuration.
+    ///
+    /// # Errors
+    /// For a value of the wrong type or out of its range.
+    pub(crate) fn resolve(&self) -> Result<TrainConfig> {
+        let mut root = Table::new();
+        for (key, (value, _)) in &self.values {
+            insert(&mut root, key, value.clone());
+        }
+        Ok(TrainConfig::from_toml(&toml::to_string(&root)?)?)
+    }
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// [`Problem`] when it is missing or cannot be read.
+pub(crate) fn read_toml(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).map_err(|e| {
+        let place = format!("file: {}", file.display());
+        let remedy = "check the path; `stackgan config presets --print toy-stage1` prints one to start from";
+        if e.kind() == std::io::ErrorKind::NotFound {
+            return Problem::missing("no such configuration file", place, "a TOML file", remedy).into();
+        }
+        let parts = ("a readable text file", e.to_string());
+        Problem::usage("cannot read the configuration", place, parts, remedy).into()
+    })
+}
+
+fn not_toml(file: &Path, error: &toml::de::Error) -> Problem {
+    let place = format!("file: {}", file.display());
+    let parts = ("TOML", error.to_string().trim_end().to_owned());
+    Problem::usage("the configuration cannot be read", place, parts, "correct the file")
+}
+
+/// A value as it is typed: TOML if it is, text otherwise, so that quotes are not needed.
+fn parse(text: &str) -> Value {
+    let line = format!("value = {text}");
+    let table = line.parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    table.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// Puts a value under a dotted key.
+fn insert(table: &mut Table, key: &str, value: Value) {
+    let Some((group, rest)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value);
+        return;
+    };
+    let below = table.entry(group).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(below) = below {
+        insert(below, rest, value);
+    }
+}
+
+/// The leaves of a table by dotted key. `kind` comes before its siblings.
+fn flatten(table: &Table) -> Vec<(String, Value)> {
+    let mut leaves = Vec::new();
+    let mut entries: Vec<(&String, &Value)> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| (key.as_str() != "kind", *key));
+    for (key, value) in entries {
+        match value {
+            Value::Table(below) => {
+                leaves.extend(flatten(below).into_iter().map(|(k, v)| (format!("{key}.{k}"), v)));
+            }
+            _ => leaves.push((key.clone(), value.clone())),
+        }
+    }
+    leaves
+}
+
+/// The known name that is most like `name`, if one is like it at all.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let end = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let like = |key: &str| {
+        // The group is often left out or wrong: the last part alone may say what was meant.
+        strsim::jaro_winkler(name, key).max(0.95 * strsim::jaro_winkler(&end(name), &end(key)))
+    };
+    let best = known.map(|key| (like(key), key)).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(score, _)| *score > 0.8).map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(settings: &Settings, environment: &[(&str, &str)]) -> Result<Layers> {
+        let pairs = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Layers::new(1, settings, pairs)
+    }
+
+    fn set(pairs: &[&str]) -> Settings {
+        let set = pairs.iter().map(|p| (*p).to_owned()).collect();
+        Settings { set, ..Settings::default() }
+    }
+
+    #[test]
+    fn every_preset_resolves() {
+        for (name, _) in PRESETS {
+            let (dataset, stage) = name.split_once("-stage").unwrap();
+            let settings = Settings { preset: Some(dataset.to_owned()), ..Settings::default() };
+            let config = Layers::new(stage.parse().unwrap(), &settings, []).unwrap().resolve().unwrap();
+            assert_eq!(config, TrainConfig::from_toml(preset(name).unwrap()).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_higher_layer_wins_and_is_named_as_the_origin() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("mine.toml");
+        std::fs::write(&file, "seed = 1\n[optim]\nbatch = 3\nlr_g = 1e-3\nlr_d = 1e-3\n").unwrap();
+        let settings =
+            Settings { config: Some(file.clone()), seed: Some(9), ..set(&["optim.batch=5", "seed=2"]) };
+        let env = [("STACKGAN__OPTIM__BATCH", "4"), ("STACKGAN__OPTIM__LR_D", "2e-3"), ("HOME", "x")];
+        let layers = layers(&settings, &env).unwrap();
+        let config = layers.resolve().unwrap();
+        assert_eq!((config.seed, config.optim.batch), (9, 5));
+        assert_eq!((config.optim.lr_g, config.optim.lr_d), (1e-3, 2e-3));
+        let origin = |key: &str| layers.iter().find(|(k, ..)| *k == key).unwrap().2.to_string();
+        assert_eq!(origin("seed"), "--seed");
+        assert_eq!(origin("optim.batch"), "--set");
+        assert_eq!(origin("optim.lr_d"), "environment STACKGAN__OPTIM__LR_D");
+        assert_eq!(origin("optim.lr_g"), file.display().to_string());
+        assert_eq!(origin("optim.beta1"), "preset toy-stage1");
+    }
+
+    #[test]
+    fn another_kind_of_decay_replaces_the_whole_group() {
+        use stackgan_train::schedule::Decay;
+        let whole = layers(&set(&["optim.decay={ kind = \"halve\", every = 3 }"]), &[]).unwrap();
+        assert_eq!(whole.resolve().unwrap().optim.decay, Decay::Halve { every: 3 });
+        let parts = layers(&set(&["optim.decay.kind=halve", "optim.decay.every=3"]), &[]).unwrap();
+        assert_eq!(parts.resolve().unwrap().optim.decay, Decay::Halve { every: 3 });
+        let one = layers(&set(&["optim.decay.to=0.5"]), &[]).unwrap();
+        assert_eq!(one.resolve().unwrap().optim.decay, Decay::Linear { from: 0.5, to: 0.5 });
+    }
+
+    #[test]
+    fn unknown_keys_get_a_suggestion() {
+        let near = [
+            ("optim.bacth=3", "`optim.batch`"),
+            ("lr_g=3", "`optim.lr_g`"),
+            ("loss.r1.gama=3", "`loss.r1.gamma`"),
+            ("net.colour_floor=3", "`net.channel_floor`"),
+        ];
+        for (given, expected) in near {
+            let error = layers(&set(&[given]), &[]).unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean {expected}")), "{given}: {error}");
+        }
+        let error = layers(&set(&["qqqq=1"]), &[]).unwrap_err().to_string();
+        assert!(error.contains("stackgan config show"), "{error}");
+        let preset = Settings { preset: Some("cubb".to_owned()), ..Settings::default() };
+        assert!(layers(&preset, &[]).unwrap_err().to_string().contains("`cub-stage1`"));
+    }
+
+    #[test]
+    fn wrong_types_and_ranges_are_refused_when_resolved() {
+        for bad in ["optim.batch=0", "optim.batch=many", "optim.lr_g=nan", "data.wrong=none", "stage=3"] {
+            let error = layers(&set(&[bad]), &[]).unwrap().resolve().unwrap_err();
+            assert_eq!(crate::exit::code(&error), crate::exit::Exit::Usage, "{bad}: {error}");
+        }
+    }
+}

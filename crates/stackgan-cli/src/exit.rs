@@ -1,0 +1,235 @@
+//! Exit codes, the one error type of the program's own, and the one place where an error is printed.
+//!
+//! The codes are a public interface: `docs` and `stackgan --help` list them, `tests/program` walks them.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use stackgan_train::event::StopReason;
+
+/// How the program ends. The number is the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed while running.
+    Failed = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// Input data, weights or an archive are malformed, damaged or unsafe.
+    Data = 3,
+    /// Something that is needed is missing.
+    Missing = 4,
+    /// The storage is full, read-only or in use.
+    Storage = 6,
+    /// Training became non-finite; the last good checkpoint is kept.
+    NonFinite = 7,
+    /// The time budget is used up; the run can be resumed.
+    TimeBudget = 75,
+    /// Stopped by SIGINT after a checkpoint.
+    Interrupted = 130,
+    /// Stopped by SIGTERM after a checkpoint.
+    Terminated = 143,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<StopReason> for Exit {
+    fn from(reason: StopReason) -> Self {
+        match reason {
+            StopReason::Done | StopReason::StopFile => Self::Done,
+            StopReason::TimeBudget => Self::TimeBudget,
+            StopReason::Signal(15) => Self::Terminated,
+            StopReason::Signal(_) => Self::Interrupted,
+        }
+    }
+}
+
+/// An error that the program itself finds, in four parts.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// The exit code.
+    pub exit: Exit,
+    /// What is wrong, in a few words.
+    pub what: String,
+    /// The file, key or argument, with its kind: `file: a.toml`.
+    pub place: String,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// What the user can do.
+    pub remedy: String,
+}
+
+impl Problem {
+    /// Wrong usage or configuration at `place`.
+    pub(crate) fn usage(
+        what: impl Into<String>,
+        place: impl Into<String>,
+        (expected, found): (impl Into<String>, impl Into<String>),
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            exit: Exit::Usage,
+            what: what.into(),
+            place: place.into(),
+            expected: expected.into(),
+            found: found.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// Something that is needed is missing at `place`.
+    pub(crate) fn missing(
+        what: impl Into<String>,
+        place: impl Into<String>,
+        expected: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { exit: Exit::Missing, ..Self::usage(what, place, (expected, "nothing"), remedy) }
+    }
+
+    /// The storage refused `file`.
+    pub(crate) fn storage(file: &std::path::Path, source: &io::Error) -> Self {
+        let remedy = "check the free space and the permissions of the folder, or choose another one";
+        let place = format!("file: {}", file.display());
+        let parts = ("a writable place", source.to_string());
+        Self { exit: Exit::Storage, ..Self::usage("cannot write", place, parts, remedy) }
+    }
+
+    /// The contents of `file` cannot be used.
+    pub(crate) fn data(
+        what: impl Into<String>,
+        file: &std::path::Path,
+        parts: (impl Into<String>, impl Into<String>),
+        remedy: impl Into<String>,
+    ) -> Self {
+        let place = format!("file: {}", file.display());
+        Self { exit: Exit::Data, ..Self::usage(what, place, parts, remedy) }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, place, expected, found, remedy, .. } = self;
+        write!(f, "{what}\n  {place}\n  expected {expected}, found {found}\n  do: {remedy}")
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The exit code for an error: the first cause that has one of its own decides.
+pub(crate) fn code(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(known).unwrap_or(Exit::Failed)
+}
+
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if let Some(problem) = cause.downcast_ref::<Problem>() {
+        return Some(problem.exit);
+    }
+    if let Some(error) = cause.downcast_ref::<stackgan_train::Error>() {
+        return Some(of_training(error));
+    }
+    if let Some(error) = cause.downcast_ref::<stackgan_data::Error>() {
+        return Some(of_data(error));
+    }
+    cause.downcast_ref::<stackgan_core::Error>().map(of_core)
+}
+
+fn of_training(error: &stackgan_train::Error) -> Exit {
+    use stackgan_train::Error as E;
+    match error {
+        E::Config { .. } => Exit::Usage,
+        E::Checkpoint { .. } => Exit::Data,
+        E::Storage { .. } => Exit::Storage,
+        E::NonFinite { .. } => Exit::NonFinite,
+        E::Data(error) => of_data(error),
+        E::Core(error) => of_core(error),
+        E::Tensor(_) => Exit::Failed,
+    }
+}
+
+fn of_data(error: &stackgan_data::Error) -> Exit {
+    use stackgan_data::Error as E;
+    match error {
+        E::Malformed { .. } | E::Read { .. } => Exit::Data,
+        E::Missing { .. } => Exit::Missing,
+        E::Config { .. } => Exit::Usage,
+        E::Write { .. } => Exit::Storage,
+    }
+}
+
+fn of_core(error: &stackgan_core::Error) -> Exit {
+    use stackgan_core::Error as E;
+    match error {
+        E::Model { .. } => Exit::Data,
+        E::Config { .. } => Exit::Usage,
+        E::Picture(_) | E::Tensor(_) => Exit::Failed,
+    }
+}
+
+/// Whether the reader of our output has gone away: success for us.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
+}
+
+/// Prints an error and its causes once, on stderr, and says how the program ends.
+pub(crate) fn report(error: &anyhow::Error) -> Exit {
+    if is_broken_pipe(error) {
+        return Exit::Done;
+    }
+    let mut text = format!("error: {error}\n");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !said.contains(&cause) {
+            let _ = writeln!(text, "  because: {cause}"); // a String takes every write
+            said.push_str(&cause);
+        }
+    }
+    let _ = io::stderr().write_all(text.as_bytes()); // nobody is left to tell
+    code(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn the_cause_decides_the_code_however_deep_it_lies() {
+        let missing = stackgan_data::Error::Missing {
+            what: "no pictures".into(),
+            file: "a".into(),
+            expected: "b".into(),
+            remedy: "c".into(),
+        };
+        let wrapped = Err::<(), _>(stackgan_train::Error::Data(missing)).context("while importing");
+        assert_eq!(code(&wrapped.unwrap_err()), Exit::Missing);
+        assert_eq!(code(&anyhow::anyhow!("no idea")), Exit::Failed);
+        let usage = Problem::usage("w", "key: k", ("e", "f"), "r");
+        assert_eq!(usage.to_string(), "w\n  key: k\n  expected e, found f\n  do: r");
+        assert_eq!(code(&usage.into()), Exit::Usage);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_success() {
+        let gone = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(report(&anyhow::Error::from(gone).context("printing")), Exit::Done);
+    }
+
+    #[test]
+    fn signals_and_budgets_have_their_own_codes() {
+        assert_eq!(Exit::from(StopReason::Signal(2)) as u8, 130);
+        assert_eq!(Exit::from(StopReason::Signal(15)) as u8, 143);
+        assert_eq!(Exit::from(StopReason::TimeBudget) as u8, 75);
+    }
+}

@@ -1,0 +1,242 @@
+//! What a person sees while something runs: a bar with an estimate on a terminal, a line every ten seconds elsewhere,
+//! nothing with `-q`. All of it on stderr; results belong to stdout.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use stackgan_train::event::TrainEvent;
+
+/// Seconds between lines where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How much is shown, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// A bar that is drawn over itself.
+    Bar,
+    /// A line now and then.
+    Lines,
+    /// Nothing but errors.
+    Quiet,
+}
+
+impl Manner {
+    /// What fits where stderr goes.
+    pub(crate) fn here(quiet: bool) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match (quiet, std::io::stderr().is_terminal() && !dumb) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Bar,
+            (false, false) => Self::Lines,
+        }
+    }
+
+    /// One line for a person.
+    pub(crate) fn say(self, line: impl AsRef<str>) {
+        if self != Self::Quiet {
+            // A closed stderr must not end the work.
+            let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
+        }
+    }
+}
+
+/// One thing that takes a while, counted in `unit`s.
+pub(crate) struct Phase {
+    manner: Manner,
+    name: String,
+    unit: &'static str,
+    total: u64,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    first: Option<u64>,
+    last_line: Instant,
+    note: String,
+}
+
+impl Phase {
+    /// Starts a phase of `total` `unit`s (0: not known).
+    pub(crate) fn new(manner: Manner, name: &str, total: u64, unit: &'static str) -> Self {
+        let bar = (manner == Manner::Bar).then(|| bar(name, total, unit));
+        if manner == Manner::Lines {
+            manner.say(format!("{name} …"));
+        }
+        let now = Instant::now();
+        let (name, note) = (name.to_owned(), String::new());
+        Self { manner, name, unit, total, bar, started: now, first: None, last_line: now, note }
+    }
+
+    /// Changes what is to be done in all.
+    pub(crate) fn set_total(&mut self, total: u64) {
+        self.total = total;
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+        }
+    }
+
+    /// What is shown behind the bar: loss terms and the like.
+    pub(crate) fn note(&mut self, note: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(note.clone());
+        }
+        self.note = note;
+    }
+
+    /// `done` units are done.
+    pub(crate) fn at(&mut self, done: u64) {
+        let first = *self.first.get_or_insert(done);
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        } else if self.manner == Manner::Lines && self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            self.manner.say(self.line(first, done));
+        }
+    }
+
+    fn line(&self, first: u64, done: u64) -> String {
+        let rate = done.saturating_sub(first) as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let (name, total, unit, note) = (&self.name, self.total, self.unit, &self.note);
+        if total == 0 || rate <= 0.0 {
+            return format!("{name}: {done} {unit}  {note}");
+        }
+        let left = duration(total.saturating_sub(done) as f64 / rate);
+        format!("{name}: {done}/{total} {unit}, {rate:.1}/s, {left} left  {note}")
+    }
+
+    /// A line that stays, above the bar.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.manner.say(line)),
+            None => self.manner.say(line),
+        }
+    }
+
+    /// Ends the phase with a line that stays. Seconds it took.
+    pub(crate) fn finish(self, result: &str) -> f64 {
+        let seconds = self.started.elapsed().as_secs_f64();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        self.manner.say(format!("{}: {result} ({})", self.name, duration(seconds)));
+        seconds
+    }
+}
+
+impl Drop for Phase {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear(); // an error must not be printed into the bar
+        }
+    }
+}
+
+fn bar(name: &str, total: u64, unit: &str) -> ProgressBar {
+    let template = if total == 0 {
+        format!("{{spinner}} {name}  {{pos}} {unit}  {{elapsed}}  {{wide_msg}}")
+    } else {
+        format!("{name}  {{bar:24}} {{pos}}/{{len}} {unit}  {{per_sec}}  eta {{eta}}  {{wide_msg}}")
+    };
+    let style = ProgressStyle::with_template(&template);
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4));
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Shows the events of a training run.
+pub(crate) struct TrainProgress {
+    manner: Manner,
+    name: String,
+    running: Option<(Phase, Pace)>,
+}
+
+/// Where a run began, for its speed.
+#[derive(Clone, Copy)]
+struct Pace {
+    first: u64,
+    batch: u64,
+    since: Instant,
+}
+
+impl TrainProgress {
+    /// Waits for [`TrainEvent::Started`].
+    pub(crate) fn new(manner: Manner, name: &str) -> Self {
+        Self { manner, name: name.to_owned(), running: None }
+    }
+
+    /// Shows one event.
+    pub(crate) fn on(&mut self, event: &TrainEvent) {
+        if let TrainEvent::Started { step, steps, batch, parameters: (g, d), .. } = event {
+            let name = &self.name;
+            self.manner.say(format!(
+                "{name}: steps {step} to {steps}, batch {batch}, {g} parameters in G, {d} in D"
+            ));
+            let mut phase = Phase::new(self.manner, name, *steps, "steps");
+            phase.at(*step);
+            let pace = Pace { first: *step, batch: *batch as u64, since: Instant::now() };
+            self.running = Some((phase, pace));
+            return;
+        }
+        let Some((phase, pace)) = &mut self.running else { return };
+        match event {
+            TrainEvent::Step { step } => phase.at(*step),
+            TrainEvent::Report { step, terms, .. } => {
+                let taken = step.saturating_sub(pace.first) * pace.batch;
+                let speed = taken as f64 / pace.since.elapsed().as_secs_f64().max(1e-9);
+                phase.note(format!("{speed:.0} img/s  {}", losses(terms)));
+            }
+            TrainEvent::Warning { step, text } => {
+                phase.say(&format!("warning: step {step}: {text}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the phase with a line that stays. Seconds it took.
+    pub(crate) fn finish(self, result: &str) -> f64 {
+        self.running.map_or(0.0, |(phase, _)| phase.finish(result))
+    }
+}
+
+/// The loss terms that fit on a line.
+fn losses(terms: &[(&'static str, f64)]) -> String {
+    let shown = terms.iter().filter(|(name, value)| value.is_finite() && !name.contains('/'));
+    shown.take(6).map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  ")
+}
+
+/// `95.0` as `1m35s`.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, _) if seconds < 9.95 => format!("{:.1}s", seconds.max(0.0)),
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(1.24), "1.2s");
+        assert_eq!(duration(42.4), "42s");
+        assert_eq!(duration(95.0), "1m35s");
+        assert_eq!(duration(7300.0), "2h01m");
+    }
+
+    #[test]
+    fn a_line_has_speed_and_what_is_left() {
+        let mut phase = Phase::new(Manner::Quiet, "drawing", 100, "pictures");
+        phase.started = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
+        let line = phase.line(0, 50);
+        assert!(line.starts_with("drawing: 50/100 pictures, 5.0/s, 10s left"), "{line}");
+        phase.note("kl 0.1".to_owned());
+        assert!(phase.line(0, 0).ends_with("kl 0.1"));
+    }
+
+    #[test]
+    fn only_finite_terms_are_shown() {
+        assert_eq!(losses(&[("d", 0.5), ("kl", f64::NAN), ("grad/g", 1.0)]), "d 0.500");
+    }
+}

@@ -1,0 +1,89 @@
+//! The curves of a run, from its `stats.jsonl`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::svg::{Series, chart};
+
+/// The charts of a run: a title and the names of the terms on it.
+const CHARTS: &[(&str, &[&str])] = &[
+    ("Discriminator: loss on each kind of pair", &["d_real", "d_wrong", "d_fake"]),
+    ("Discriminator: probability that a pair is real", &["p_real", "p_wrong", "p_fake"]),
+    ("Generator: adversarial loss", &["g_adv"]),
+    ("Conditioning augmentation: KL and mean sigma", &["kl", "sigma"]),
+    ("Penalties: slope of D (R1), colour consistency", &["r1", "colour"]),
+    ("Norm of the gradients", &["d_grad", "g_grad"]),
+    ("Learning rate", &["lr_g", "lr_d"]),
+    ("Steps a second", &["steps/s"]),
+];
+
+/// Longest line of `stats.jsonl` that is read.
+const LONGEST: usize = 64 << 10;
+
+/// The charts that the numbers in `stats` allow. A file that is missing or cut short gives fewer curves, no error: the
+/// report of a run must not fail because of it.
+pub(crate) fn charts(stats: &Path) -> Vec<String> {
+    let terms = read(stats);
+    let drawn = CHARTS.iter().map(|(title, names)| {
+        let series = |name: &&str| Series {
+            name: (*name).to_owned(),
+            points: terms.get(*name).cloned().unwrap_or_default(),
+        };
+        chart(title, &names.iter().map(series).collect::<Vec<_>>())
+    });
+    drawn.filter(|svg| !svg.is_empty()).collect()
+}
+
+fn read(stats: &Path) -> BTreeMap<String, Vec<(f64, f64)>> {
+    let mut terms: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    let Ok(file) = std::fs::File::open(stats) else { return terms };
+    for line in BufReader::new(file).lines().map_while(Result::ok).filter(|l| l.len() <= LONGEST) {
+        let Ok(Value::Object(entry)) = serde_json::from_str(&line) else { continue };
+        let Some(step) = entry.get("step").and_then(Value::as_f64) else { continue };
+        collect(&entry, step, &mut terms);
+    }
+    let speed = terms.get("seconds").map(|clock| speed(clock)).unwrap_or_default();
+    terms.insert("steps/s".to_owned(), speed);
+    terms
+}
+
+/// Steps a second between reports. The clock starts anew when a run is resumed: those pairs are left out.
+fn speed(clock: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let pairs = clock.iter().zip(clock.iter().skip(1));
+    let rate = |(a, b): (&(f64, f64), &(f64, f64))| (b.1 > a.1).then(|| (b.0, (b.0 - a.0) / (b.1 - a.1)));
+    pairs.filter_map(rate).collect()
+}
+
+fn collect(entry: &Map<String, Value>, step: f64, terms: &mut BTreeMap<String, Vec<(f64, f64)>>) {
+    for (name, value) in entry {
+        match value {
+            Value::Object(below) => collect(below, step, terms),
+            _ => {
+                if let Some(value) = value.as_f64() {
+                    terms.entry(name.clone()).or_default().push((step, value));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_lines_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("stats.jsonl");
+        let text = "{\"step\":1,\"terms\":{\"kl\":0.5},\"lr_g\":1e-4}\nnot json\n{\"step\":2,\"terms\":{\"kl\":0.4}}\n{\"st";
+        std::fs::write(&file, text).unwrap();
+        let terms = read(&file);
+        assert_eq!(terms.get("kl").unwrap(), &[(1.0, 0.5), (2.0, 0.4)]);
+        assert_eq!(charts(&file).len(), 1); // only `kl` has two points
+        assert_eq!(speed(&[(10.0, 2.0), (20.0, 7.0), (30.0, 1.0)]), [(20.0, 2.0)]);
+        assert!(charts(&dir.path().join("none")).is_empty());
+    }
+}

@@ -1,0 +1,92 @@
+//! When to stop: signals, the time budget, a file named `STOP`.
+//!
+//! A handler only sets a number; the training loop asks between steps, saves, and returns. A second signal ends the
+//! program at once, with nothing lost but the steps since the last checkpoint.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use stackgan_train::event::StopReason;
+
+/// Asked between steps.
+pub(crate) struct Stopper {
+    signal: Arc<AtomicUsize>,
+    started: Instant,
+    budget: Option<Duration>,
+    stop_file: Option<PathBuf>,
+}
+
+impl Stopper {
+    /// Takes over SIGINT and SIGTERM.
+    ///
+    /// # Errors
+    /// When the system refuses the handlers.
+    pub(crate) fn listen() -> Result<Self> {
+        let signal = Arc::new(AtomicUsize::new(0));
+        let second = Arc::new(AtomicBool::new(false));
+        for number in [SIGINT, SIGTERM] {
+            // Order matters: on the first signal the shutdown below is not yet armed.
+            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&second))
+                .and_then(|_| flag::register(number, Arc::clone(&second)))
+                .and_then(|_| flag::register_usize(number, Arc::clone(&signal), number as usize))
+                .context("signals cannot be handled on this system")?;
+        }
+        Ok(Self { signal, started: Instant::now(), budget: None, stop_file: None })
+    }
+
+    /// Stops when `hours` have passed since now.
+    #[must_use]
+    pub(crate) fn within_hours(mut self, hours: Option<f64>) -> Self {
+        self.started = Instant::now();
+        self.budget = hours.map(|h| Duration::from_secs_f64(h.clamp(0.0, 1e6) * 3600.0));
+        self
+    }
+
+    /// Another one that hears the same signals and stops `seconds` from now.
+    pub(crate) fn for_seconds(&self, seconds: f64) -> Self {
+        let signal = Arc::clone(&self.signal);
+        let budget = Some(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+        Self { signal, started: Instant::now(), budget, stop_file: None }
+    }
+
+    /// Stops when `file` exists.
+    #[must_use]
+    pub(crate) fn at_file(mut self, file: PathBuf) -> Self {
+        self.stop_file = Some(file);
+        self
+    }
+
+    /// Why to stop now, if so.
+    pub(crate) fn reason(&self) -> Option<StopReason> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => {}
+            number => return Some(StopReason::Signal(i32::try_from(number).unwrap_or(SIGINT))),
+        }
+        if self.budget.is_some_and(|budget| self.started.elapsed() >= budget) {
+            return Some(StopReason::TimeBudget);
+        }
+        self.stop_file.as_ref().is_some_and(|file| file.exists()).then_some(StopReason::StopFile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budget_and_stop_file_are_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("STOP");
+        let stopper = Stopper::listen().unwrap().at_file(file.clone());
+        assert_eq!(stopper.reason(), None);
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(stopper.reason(), Some(StopReason::StopFile));
+        let over = stopper.within_hours(Some(0.0));
+        assert_eq!(over.reason(), Some(StopReason::TimeBudget));
+    }
+}

@@ -1,0 +1,155 @@
+//! Safetensors files with equal bytes for equal contents.
+//!
+//! Reading is the `safetensors` crate's, which validates before it allocates. Writing is ours because that crate keeps
+//! metadata in a hash map, so that two keys already give two possible files.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensors;
+use serde_json::{Map, Value, json};
+
+use crate::{Error, Result};
+
+/// The longest header that is read: 1 MiB holds about ten thousand tensors.
+const HEADER_LIMIT: u64 = 1 << 20;
+
+/// Tensors and metadata of one file, sorted by name.
+#[derive(Clone, Debug, Default)]
+pub struct Archive {
+    /// The tensors, all f32.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// The metadata strings.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Archive {
+    /// The file: 8 bytes of header length, a JSON header padded to a multiple of 8, the data in the order of names.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read back from its device.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut header = Map::new();
+        if !self.metadata.is_empty() {
+            header.insert("__metadata__".to_owned(), json!(self.metadata));
+        }
+        let mut data = Vec::new();
+        for (name, tensor) in &self.tensors {
+            let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+            let start = data.len();
+            data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            let entry = json!({ "dtype": "F32", "shape": tensor.dims(), "data_offsets": [start, data.len()] });
+            header.insert(name.clone(), entry);
+        }
+        let mut text = Value::Object(header).to_string().into_bytes();
+        text.resize(text.len().next_multiple_of(8), b' ');
+        let mut file = Vec::with_capacity(8 + text.len() + data.len());
+        file.extend((text.len() as u64).to_le_bytes());
+        file.extend(text);
+        file.extend(data);
+        Ok(file)
+    }
+
+    /// Reads a whole file; every tensor becomes f32 on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] says what is damaged.
+    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
+        let length = bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
+        if length == 0 || length > HEADER_LIMIT {
+            return Err(damaged(
+                "a safetensors header of at most 1 MiB",
+                &format!("{length} bytes"),
+            ));
+        }
+        let (_, header) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| damaged("a whole file", &e.to_string()))?;
+        let metadata = header.metadata().iter().flatten();
+        let metadata = metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
+        let file =
+            SafeTensors::deserialize(bytes).map_err(|e| damaged("a whole file", &e.to_string()))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let dtype = match view.dtype() {
+                safetensors::Dtype::F32 => DType::F32,
+                safetensors::Dtype::F64 => DType::F64,
+                safetensors::Dtype::F16 => DType::F16,
+                safetensors::Dtype::BF16 => DType::BF16,
+                safetensors::Dtype::I64 => DType::I64,
+                safetensors::Dtype::U32 => DType::U32,
+                safetensors::Dtype::U8 => DType::U8,
+                other => return Err(damaged("numbers", &format!("`{name}` of type {other:?}"))),
+            };
+            let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?;
+            tensors.insert(name, tensor.to_dtype(DType::F32)?);
+        }
+        Ok(Self { tensors, metadata })
+    }
+
+    /// Adds tensors under `prefix`.
+    pub fn extend(&mut self, prefix: &str, tensors: BTreeMap<String, Tensor>) {
+        self.tensors.extend(tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)));
+    }
+
+    /// The tensors under `prefix`, without it.
+    #[must_use]
+    pub fn part(&self, prefix: &str) -> BTreeMap<String, Tensor> {
+        let strip = |(name, t): (&String, &Tensor)| {
+            Some((name.strip_prefix(prefix)?.to_owned(), t.clone()))
+        };
+        self.tensors.iter().filter_map(strip).collect()
+    }
+}
+
+fn damaged(expected: &str, found: &str) -> Error {
+    Error::Model {
+        what: "not a readable safetensors file".to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        remedy: "check that the file is a model of this program and was copied whole".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive() -> Result<Archive> {
+        let mut archive = Archive::default();
+        for (name, values) in [("b.x", vec![1.0f32, -2.5]), ("a", vec![3.0])] {
+            let tensor = Tensor::new(values, &Device::Cpu)?;
+            archive.tensors.insert(name.to_owned(), tensor);
+        }
+        archive.metadata = [("format", "pt"), ("stackgan", "{\"a\":1}")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into();
+        Ok(archive)
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_equal_contents_are_equal_bytes() -> Result<()> {
+        let bytes = archive()?.to_bytes()?;
+        let read = Archive::from_bytes(&bytes, &Device::Cpu)?;
+        assert_eq!(read.metadata, archive()?.metadata);
+        assert_eq!(read.part("b.")["x"].to_vec1::<f32>()?, [1.0, -2.5]);
+        assert_eq!(read.to_bytes()?, bytes);
+        assert_eq!(archive()?.to_bytes()?, bytes);
+        Ok(())
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() -> Result<()> {
+        let bytes = archive()?.to_bytes()?;
+        for cut in 0..bytes.len() {
+            assert!(Archive::from_bytes(&bytes[..cut], &Device::Cpu).is_err(), "{cut}");
+        }
+        let mut draws = crate::noise::Noise::new(3).draws(crate::noise::Stream::Test, 0, 0);
+        for _ in 0..5_000 {
+            let mut copy = bytes.clone();
+            let at = draws.below(copy.len() as u64) as usize;
+            copy[at] = draws.word() as u8;
+            drop(Archive::from_bytes(&copy, &Device::Cpu));
+        }
+        Ok(())
+    }
+}

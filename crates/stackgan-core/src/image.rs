@@ -1,0 +1,178 @@
+//! Pictures as bytes: from a generator's tensor to a PNG, alone or in a grid.
+
+use candle_core::{DType, Tensor};
+
+use crate::{Error, Result};
+
+/// An RGB picture, rows from the top.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `3 * width * height` bytes.
+    pub rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// The pictures of a batch `(batch, 3, height, width)` in [-1, 1]. -1 becomes 0 and 1 becomes 255, always: pictures of
+    /// two moments can be compared.
+    ///
+    /// # Errors
+    /// When the tensor has another shape.
+    pub fn from_batch(images: &Tensor) -> Result<Vec<Self>> {
+        let (batch, channels, height, width) = images.dims4()?;
+        if channels != 3 {
+            return Err(Error::Picture(format!(
+                "expected 3 channels, found shape {:?}",
+                images.dims()
+            )));
+        }
+        let bytes = ((images.detach() + 1.0)? * 127.5)?.round()?.clamp(0.0, 255.0)?;
+        let bytes =
+            bytes.permute((0, 2, 3, 1))?.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>()?;
+        let pictures =
+            bytes.chunks(3 * height * width).map(|rgb| Self { width, height, rgb: rgb.to_vec() });
+        Ok(pictures.take(batch).collect())
+    }
+
+    /// A picture of one colour.
+    #[must_use]
+    pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
+        Self { width, height, rgb: colour.repeat(width * height) }
+    }
+
+    /// Every pixel repeated `factor` times in both directions.
+    #[must_use]
+    pub fn enlarged(&self, factor: usize) -> Self {
+        let (width, height) = (self.width * factor, self.height * factor);
+        let pixel = |i: usize| {
+            let (y, x) = (i / width / factor, i % width / factor);
+            self.rgb
+                .get(3 * (y * self.width + x)..)
+                .and_then(|s| s.first_chunk::<3>())
+                .copied()
+                .unwrap_or_default()
+        };
+        Self { width, height, rgb: (0..width * height).flat_map(pixel).collect() }
+    }
+
+    /// Means of `factor` x `factor` pixels.
+    #[must_use]
+    pub fn reduced(&self, factor: usize) -> Self {
+        let factor = factor.max(1);
+        let (width, height) = (self.width / factor, self.height / factor);
+        let mut rgb = Vec::with_capacity(3 * width * height);
+        for (y, x, c) in
+            (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| (y, x, c))))
+        {
+            let at = |dy, dx| 3 * ((y * factor + dy) * self.width + x * factor + dx) + c;
+            let sum: u32 = (0..factor * factor)
+                .map(|i| self.rgb.get(at(i / factor, i % factor)).map_or(0, |&v| u32::from(v)))
+                .sum();
+            let count = (factor * factor) as u32;
+            rgb.push(((sum + count / 2) / count) as u8);
+        }
+        Self { width, height, rgb }
+    }
+
+    /// The picture as a PNG file, with text chunks (keyword, text) that any viewer can show.
+    ///
+    /// # Errors
+    /// When a keyword is no Latin-1 text of 1 to 79 characters.
+    pub fn encode_png_with(&self, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
+        let failed = |e: png::EncodingError| Error::Picture(e.to_string());
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        for (keyword, text) in texts {
+            encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned()).map_err(failed)?;
+        }
+        let mut writer = encoder.write_header().map_err(failed)?;
+        writer.write_image_data(&self.rgb).map_err(failed)?;
+        writer.finish().map_err(failed)?;
+        Ok(file)
+    }
+
+    /// The picture as a PNG file.
+    ///
+    /// # Errors
+    /// When the picture is empty.
+    pub fn encode_png(&self) -> Result<Vec<u8>> {
+        self.encode_png_with(&[])
+    }
+}
+
+/// Pictures in rows of `columns`, `gap` white pixels apart; cells are as large as the largest picture.
+#[must_use]
+pub fn grid(pictures: &[Picture], columns: usize, gap: usize) -> Picture {
+    let columns = columns.clamp(1, pictures.len().max(1));
+    let rows = pictures.len().div_ceil(columns);
+    let cell_w = pictures.iter().map(|p| p.width).max().unwrap_or(0) + gap;
+    let cell_h = pictures.iter().map(|p| p.height).max().unwrap_or(0) + gap;
+    let mut sheet = Picture::filled(columns * cell_w + gap, rows * cell_h + gap, [255; 3]);
+    for (i, picture) in pictures.iter().enumerate() {
+        let (row, column) = (i / columns, i % columns);
+        let (top, left) = (gap + row * cell_h, gap + column * cell_w);
+        for (y, line) in picture.rgb.chunks_exact(3 * picture.width.max(1)).enumerate() {
+            let start = 3 * ((top + y) * sheet.width + left);
+            if let Some(target) = sheet.rgb.get_mut(start..start + line.len()) {
+                target.copy_from_slice(line);
+            }
+        }
+    }
+    sheet
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn tensors_become_bytes_in_the_right_places() -> Result<()> {
+        // Two pictures of 1 row and 2 columns.
+        let values = [-1f32, 1.0, 0.0, 0.5, -3.0, 3.0, 1.0, 1.0, -1.0, -1.0, 0.0, 0.0];
+        let batch = Tensor::new(&values, &Device::Cpu)?.reshape((2, 3, 1, 2))?;
+        let pictures = Picture::from_batch(&batch)?;
+        assert_eq!(pictures[0].rgb, [0, 128, 0, 255, 191, 255]);
+        assert_eq!(pictures[1].rgb, [255, 0, 128, 255, 0, 128]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_grid_that_is_not_square_has_every_picture_in_its_cell() {
+        let pictures: Vec<_> = (1..=5).map(|i| Picture::filled(2, 2, [i * 10; 3])).collect();
+        let sheet = grid(&pictures, 3, 1);
+        assert_eq!((sheet.width, sheet.height), (10, 7));
+        let at = |x: usize, y: usize| sheet.rgb[3 * (y * sheet.width + x)];
+        assert_eq!(
+            [at(1, 1), at(4, 1), at(7, 1), at(1, 4), at(4, 4), at(7, 4)],
+            [10, 20, 30, 40, 50, 255]
+        );
+        assert_eq!([at(0, 0), at(3, 1), at(2, 2)], [255, 255, 10]);
+    }
+
+    #[test]
+    fn enlarging_and_reducing_undo_each_other() {
+        let picture = Picture { width: 3, height: 2, rgb: (0..18).map(|i| i * 10).collect() };
+        let large = picture.enlarged(4);
+        assert_eq!((large.width, large.height, large.rgb[3 * (7 * 12 + 11)]), (12, 8, 150));
+        assert_eq!(large.reduced(4), picture);
+    }
+
+    #[test]
+    fn a_png_can_be_read_back_with_its_texts() -> Result<()> {
+        let picture = Picture { width: 3, height: 2, rgb: (0..18).map(|i| i * 10).collect() };
+        let file = picture.encode_png_with(&[("stackgan", "a red bird – 2")])?;
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut rgb = vec![0; 18];
+        reader.next_frame(&mut rgb).unwrap();
+        assert_eq!(rgb, picture.rgb);
+        assert_eq!(reader.info().utf8_text[0].get_text().unwrap(), "a red bird – 2");
+        Ok(())
+    }
+}

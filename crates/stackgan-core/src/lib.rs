@@ -1,0 +1,32 @@
+//! StackGAN (Zhang et al., ICCV 2017) on candle: networks, conditioning augmentation, losses, text encoder,
+//! model file, and the way from a caption to a picture.
+//!
+//! Two recipes were published and both are here, side by side and never mixed: [`residual`] (the TensorFlow release
+//! that made the paper's CUB and Oxford-102 results) and [`plain`] (the PyTorch release for COCO).
+//!
+//! This crate opens no file, starts no thread of its own, reads no clock and prints nothing.
+#![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod cond_aug;
+pub mod config;
+mod error;
+pub mod gan;
+pub mod image;
+pub mod layers;
+pub mod losses;
+pub mod model;
+pub mod params;
+mod pipeline;
+pub mod plain;
+mod refiner;
+pub mod residual;
+pub mod text;
+
+pub use config::{NetConfig, Recipe};
+pub use error::{Error, Result};
+pub use gan::{Generator, GeneratorNoise, Mode, Painted};
+pub use model::{Model, ModelInfo, StageInfo};
+pub use params::{Params, Scope};
+pub use pipeline::{Painting, Sampling};
+pub use stackgan_noise as noise;

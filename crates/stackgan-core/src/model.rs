@@ -1,0 +1,263 @@
+//! A model: text encoder, Stage-I, Stage-II and what is known of them, in one safetensors file.
+//!
+//! Tensors lie under `text.`, `stage1.` and `stage2.`; the metadata hold `format: pt`, so that Python tools accept the
+//! file, and one JSON document under `stackgan`.
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
+use crate::gan::{Epsilon, Generator, Stage1Statistics};
+use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
+use crate::{Error, NetConfig, Params, Recipe, Result, plain, residual};
+
+/// The version of the file format.
+const FORMAT: &str = "stackgan-model/1";
+
+/// The metadata key of [`ModelInfo`].
+const KEY: &str = "stackgan";
+
+/// What a model file says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelInfo {
+    /// The version of the file format.
+    pub format: String,
+    /// The text encoder's sizes; `None` when the embeddings came from elsewhere.
+    pub encoder: Option<CharCnnRnnConfig>,
+    /// The fingerprint of the encoder of the training embeddings: another encoder is refused.
+    pub encoder_fingerprint: String,
+    /// Stage-I.
+    pub stage1: StageInfo,
+    /// Stage-II, if it has been trained.
+    pub stage2: Option<StageInfo>,
+}
+
+/// What is known of one stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageInfo {
+    /// Sizes of its networks.
+    pub net: NetConfig,
+    /// The distribution of epsilon.
+    pub truncated_epsilon: bool,
+    /// The scale of `z` that sampling uses unless told otherwise.
+    pub sample_z: f64,
+    /// The scale of epsilon that sampling uses unless told otherwise.
+    pub sample_eps: f64,
+    /// The dataset's name.
+    pub dataset: String,
+    /// The dataset's fingerprint.
+    pub dataset_fingerprint: String,
+    /// Steps trained.
+    pub steps: u64,
+    /// Pictures in a training batch.
+    pub batch: usize,
+    /// The seed of the training.
+    pub seed: u64,
+    /// Decay of the average that the weights are, 0 if they are the last step's.
+    pub ema: f64,
+}
+
+impl StageInfo {
+    /// The distribution of epsilon.
+    #[must_use]
+    pub const fn epsilon(&self) -> Epsilon {
+        if self.truncated_epsilon { Epsilon::Truncated } else { Epsilon::Normal }
+    }
+}
+
+/// A model that paints.
+pub struct Model {
+    info: ModelInfo,
+    encoder: Option<CharCnnRnnEncoder>,
+    stage1: Params,
+    stage2: Option<Params>,
+    device: Device,
+}
+
+impl Model {
+    /// A model of these parts.
+    ///
+    /// # Errors
+    /// When tensors are missing, left over or of other shapes than the sizes say, or the encoder is not the one whose
+    /// fingerprint `info` holds.
+    pub fn new(
+        info: ModelInfo,
+        encoder: Option<CharCnnRnnEncoder>,
+        stage1: Params,
+        stage2: Option<Params>,
+        device: &Device,
+    ) -> Result<Self> {
+        if info.format != FORMAT {
+            return Err(wrong("this program reads another version", FORMAT, &info.format));
+        }
+        if let Some(encoder) = &encoder
+            && encoder.dim() != info.stage1.net.text_dim
+        {
+            let expected = format!("embeddings of width {}", info.stage1.net.text_dim);
+            return Err(wrong(
+                "the encoder does not fit the networks",
+                &expected,
+                &encoder.dim().to_string(),
+            ));
+        }
+        if info.stage2.is_some() != stage2.is_some() {
+            return Err(wrong(
+                "Stage-II is described or present, not both",
+                "both or neither",
+                "one",
+            ));
+        }
+        let model = Self { info, encoder, stage1, stage2, device: device.clone() };
+        let fits = |e: Error| {
+            wrong("the tensors do not fit the sizes", "those of its configuration", &e.to_string())
+        };
+        let stages = if model.stage2.is_some() { 2 } else { 1 };
+        drop(model.generator(stages).map_err(fits)?);
+        for params in std::iter::once(&model.stage1).chain(&model.stage2) {
+            params.check_all_used().map_err(|e| fits(e.into()))?;
+        }
+        Ok(model)
+    }
+
+    /// The version to put into [`ModelInfo::format`].
+    #[must_use]
+    pub const fn format() -> &'static str {
+        FORMAT
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// [`Error::Model`] says what is damaged, missing or does not fit.
+    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
+        let archive = Archive::from_bytes(bytes, device)?;
+        let text = archive.metadata.get(KEY).map_or("", String::as_str);
+        let info: ModelInfo = serde_json::from_str(text).map_err(|e| {
+            wrong("not a StackGAN model", &format!("metadata `{KEY}`"), &e.to_string())
+        })?;
+        for net in std::iter::once(&info.stage1).chain(&info.stage2).map(|stage| &stage.net) {
+            net.check()?;
+        }
+        let encoder = info
+            .encoder
+            .map(|c| CharCnnRnnEncoder::from_tensors(c, &archive.tensors, device))
+            .transpose()?;
+        if let Some(encoder) = &encoder
+            && encoder.fingerprint() != info.encoder_fingerprint
+        {
+            return Err(wrong(
+                "another text encoder",
+                &info.encoder_fingerprint,
+                &encoder.fingerprint(),
+            ));
+        }
+        let stage1 = Params::given(archive.part("stage1."), device)?;
+        let stage2 = info
+            .stage2
+            .is_some()
+            .then(|| Params::given(archive.part("stage2."), device))
+            .transpose()?;
+        Self::new(info, encoder, stage1, stage2, device)
+    }
+
+    /// The model file. Equal models are equal bytes.
+    ///
+    /// # Errors
+    /// When tensors cannot be read back from the device.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut archive = Archive::default();
+        let info = serde_json::to_string(&self.info).unwrap_or_default(); // strings and numbers: cannot fail
+        archive.metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), info)].into();
+        if let Some(encoder) = &self.encoder {
+            archive.tensors.extend(encoder.tensors()?);
+        }
+        archive.extend("stage1.", self.stage1.snapshot()?);
+        if let Some(stage2) = &self.stage2 {
+            archive.extend("stage2.", stage2.snapshot()?);
+        }
+        archive.to_bytes()
+    }
+
+    /// What is known of the model.
+    #[must_use]
+    pub const fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The stages that it has: 1 or 2.
+    #[must_use]
+    pub const fn stages(&self) -> u8 {
+        if self.stage2.is_some() { 2 } else { 1 }
+    }
+
+    /// The text encoder, if the file holds one.
+    #[must_use]
+    pub const fn encoder(&self) -> Option<&CharCnnRnnEncoder> {
+        self.encoder.as_ref()
+    }
+
+    /// Stage-I's variables.
+    #[must_use]
+    pub const fn stage1(&self) -> &Params {
+        &self.stage1
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub const fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The stage's description: Stage-I's for 1, else that of the last stage.
+    #[must_use]
+    pub fn stage_info(&self, stage: u8) -> &StageInfo {
+        match (&self.info.stage2, stage) {
+            (Some(info), 2) => info,
+            _ => &self.info.stage1,
+        }
+    }
+
+    /// A generator that records no gradients: 1 paints 64x64, 2 paints 256x256.
+    ///
+    /// # Errors
+    /// When the model has no such stage, or its tensors do not fit.
+    pub fn generator(&self, stage: u8) -> Result<Box<dyn Generator>> {
+        let net = self.info.stage1.net;
+        let low = self.stage1.frozen();
+        match (stage, &self.stage2, &self.info.stage2) {
+            (1, ..) => Ok(match net.recipe {
+                Recipe::Residual => Box::new(residual::Stage1Generator::new(&net, &low)?),
+                Recipe::Plain => Box::new(plain::Stage1Generator::new(&net, &low)?),
+            }),
+            (2, Some(params), Some(info)) => {
+                let (high, statistics) = (params.frozen(), Stage1Statistics::Running);
+                Ok(match net.recipe {
+                    Recipe::Residual => {
+                        let low = residual::Stage1Generator::new(&net, &low)?;
+                        Box::new(residual::Stage2Generator::new(&info.net, low, statistics, &high)?)
+                    }
+                    Recipe::Plain => {
+                        let low = plain::Stage1Generator::new(&net, &low)?;
+                        Box::new(plain::Stage2Generator::new(&info.net, low, statistics, &high)?)
+                    }
+                })
+            }
+            _ => Err(wrong(
+                "the model has no such stage",
+                &format!("stage 1 to {}", self.stages()),
+                &stage.to_string(),
+            )),
+        }
+    }
+}
+
+fn wrong(what: &str, expected: &str, found: &str) -> Error {
+    Error::Model {
+        what: what.to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        remedy: "check with `stackgan model info` which model this is".to_owned(),
+    }
+}

@@ -1,0 +1,309 @@
+//! The variables of one network: sorted names, weights apart from batch-norm statistics.
+//!
+//! `candle_nn::VarMap` is not used: it iterates in hash order, mixes trainable weights with running statistics, and
+//! its CPU initialisation cannot be seeded.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
+use stackgan_noise::{Noise, Stream, name_key};
+
+/// How a fresh tensor is filled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// N(mean, std²).
+    Normal {
+        /// Mean of the distribution.
+        mean: f64,
+        /// Standard deviation.
+        std: f64,
+    },
+    /// N(0, std²) cut at two standard deviations, as TensorFlow's `truncated_normal_initializer`.
+    TruncatedNormal {
+        /// Standard deviation before the cut.
+        std: f64,
+    },
+    /// Uniform in [-bound, bound).
+    Uniform {
+        /// The bound.
+        bound: f64,
+    },
+    /// One value everywhere.
+    Constant(f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Weight,
+    Statistic,
+}
+
+#[derive(Debug)]
+struct Entry {
+    var: Var,
+    role: Option<Role>, // `None`: read from a file, and no network has asked for it yet
+}
+
+#[derive(Debug)]
+enum Origin {
+    Fresh { noise: Noise, network: u64 },
+    Given,
+}
+
+/// All variables of one network.
+///
+/// An optimiser owns the [`Params::trainable`] variables of exactly one of these, which makes "update only D" true by
+/// construction.
+#[derive(Debug)]
+pub struct Params {
+    device: Device,
+    origin: Origin,
+    entries: Mutex<BTreeMap<String, Entry>>,
+}
+
+impl Params {
+    /// Variables that are made and filled as a network asks for them. `network` (such as `"g1"`) keeps equal names of
+    /// different networks apart: the value of each tensor is a function of (seed, network, name).
+    #[must_use]
+    pub fn fresh(noise: Noise, network: &str, device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            origin: Origin::Fresh { noise, network: name_key(network) },
+            entries: Mutex::default(),
+        }
+    }
+
+    /// Variables with given values. A network built on them may ask for these names only; afterwards
+    /// [`Params::check_all_used`] tells whether any is left over.
+    ///
+    /// # Errors
+    /// When a tensor cannot be moved to the device.
+    pub fn given(tensors: BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
+        let entries = tensors
+            .into_iter()
+            .map(|(name, tensor)| {
+                let tensor = tensor.to_device(device)?.to_dtype(DType::F32)?;
+                Ok((name, Entry { var: Var::from_tensor(&tensor)?, role: None }))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { device: device.clone(), origin: Origin::Given, entries: Mutex::new(entries) })
+    }
+
+    /// The scope of a network that is trained: its weights record gradients.
+    #[must_use]
+    pub fn trained(&self) -> Scope<'_> {
+        Scope { params: self, prefix: String::new(), access: Access::Trained }
+    }
+
+    /// The scope of a frozen view: the same storage, so it sees every update, but no gradient is recorded. Frozen is
+    /// not evaluation: batch norm still follows [`crate::Mode`].
+    #[must_use]
+    pub fn frozen(&self) -> Scope<'_> {
+        Scope { params: self, prefix: String::new(), access: Access::Frozen }
+    }
+
+    /// The trainable variables, sorted by name.
+    #[must_use]
+    pub fn trainable(&self) -> Vec<(String, Var)> {
+        self.select(|entry| entry.role == Some(Role::Weight))
+    }
+
+    /// Weights and running statistics, sorted by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, Var)> {
+        self.select(|_| true)
+    }
+
+    /// The number of trainable values.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.trainable().iter().map(|(_, var)| var.elem_count()).sum()
+    }
+
+    /// A copy of all values: later updates do not change it.
+    ///
+    /// # Errors
+    /// When memory for the copies cannot be had.
+    pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
+        self.all().into_iter().map(|(name, var)| Ok((name, var.copy()?))).collect()
+    }
+
+    /// Overwrites every value from `tensors`, whose names and shapes must be exactly these; nothing is changed if they
+    /// are not.
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing, unexpected or of another shape.
+    pub fn set(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+        let all = self.all();
+        for (name, var) in &all {
+            match tensors.get(name) {
+                None => bail!("tensor `{name}` is missing"),
+                Some(t) if t.dims() != var.dims() => {
+                    bail!("tensor `{name}`: expected shape {:?}, found {:?}", var.dims(), t.dims())
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(name) =
+            tensors.keys().find(|name| all.binary_search_by(|(n, _)| n.cmp(name)).is_err())
+        {
+            bail!("tensor `{name}` is not expected here");
+        }
+        for (name, var) in &all {
+            if let Some(tensor) = tensors.get(name) {
+                var.set(&tensor.to_device(&self.device)?.to_dtype(DType::F32)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if a given tensor was never asked for: the file belongs to another network.
+    ///
+    /// # Errors
+    /// Names the first tensor that nothing uses, and how many there are.
+    pub fn check_all_used(&self) -> Result<()> {
+        let unused = self.select(|entry| entry.role.is_none());
+        match unused.first() {
+            None => Ok(()),
+            Some((name, var)) => bail!(
+                "{} tensors belong to no part of this network, the first is `{name}` {:?}",
+                unused.len(),
+                var.dims()
+            ),
+        }
+    }
+
+    fn select(&self, keep: impl Fn(&Entry) -> bool) -> Vec<(String, Var)> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().filter(|(_, e)| keep(e)).map(|(n, e)| (n.clone(), e.var.clone())).collect()
+    }
+
+    fn claim(&self, name: String, shape: Shape, init: Init, role: Role) -> Result<Var> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get_mut(&name) {
+            if entry.var.shape() != &shape {
+                bail!(
+                    "tensor `{name}`: expected shape {:?}, found {:?}",
+                    shape.dims(),
+                    entry.var.dims()
+                );
+            }
+            entry.role = Some(role);
+            return Ok(entry.var.clone());
+        }
+        let Origin::Fresh { noise, network } = self.origin else {
+            bail!("tensor `{name}` {:?} is missing", shape.dims());
+        };
+        let mut draws = noise.draws(Stream::Init, network, name_key(&name));
+        let values: Vec<f32> = (0..shape.elem_count())
+            .map(|_| match init {
+                Init::Normal { mean, std } => (mean + std * f64::from(draws.normal())) as f32,
+                Init::TruncatedNormal { std } => (std * f64::from(draws.truncated_normal())) as f32,
+                Init::Uniform { bound } => draws.range(-bound, bound) as f32,
+                Init::Constant(value) => value as f32,
+            })
+            .collect();
+        let var = Var::from_vec(values, shape, &self.device)?;
+        entries.insert(name, Entry { var: var.clone(), role: Some(role) });
+        Ok(var)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Trained,
+    Frozen,
+}
+
+/// A place in the tree of names, from which a layer takes its tensors.
+#[derive(Clone, Debug)]
+pub struct Scope<'a> {
+    params: &'a Params,
+    prefix: String,
+    access: Access,
+}
+
+impl Scope<'_> {
+    /// The scope `name` below this one.
+    #[must_use]
+    pub fn pp(&self, name: impl std::fmt::Display) -> Self {
+        Self { prefix: self.path(&name.to_string()), ..self.clone() }
+    }
+
+    /// A weight, trained or frozen as the scope is.
+    ///
+    /// # Errors
+    /// When the tensor is missing or has another shape.
+    pub fn weight(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+        let var = self.params.claim(self.path(name), shape.into(), init, Role::Weight)?;
+        Ok(match self.access {
+            Access::Trained => var.as_tensor().clone(),
+            Access::Frozen => var.as_detached_tensor(),
+        })
+    }
+
+    /// A running statistic: never trained, changed by training passes only.
+    ///
+    /// # Errors
+    /// When the tensor is missing or has another shape.
+    pub fn statistic(&self, name: &str, shape: impl Into<Shape>, value: f64) -> Result<Var> {
+        self.params.claim(self.path(name), shape.into(), Init::Constant(value), Role::Statistic)
+    }
+
+    fn path(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_values_depend_on_seed_network_and_name_only() -> Result<()> {
+        let values = |seed, network, name| -> Result<Vec<f32>> {
+            let params = Params::fresh(Noise::new(seed), network, &Device::Cpu);
+            let init = Init::Normal { mean: 0.0, std: 0.02 };
+            params.trained().pp("a").weight(name, 8, init)?.to_vec1()
+        };
+        let reference = values(1, "g1", "weight")?;
+        assert_eq!(reference, values(1, "g1", "weight")?);
+        assert_ne!(reference, values(2, "g1", "weight")?);
+        assert_ne!(reference, values(1, "d1", "weight")?);
+        assert_ne!(reference, values(1, "g1", "bias")?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_frozen_view_sees_updates_and_records_no_gradient() -> Result<()> {
+        let params = Params::fresh(Noise::new(0), "g1", &Device::Cpu);
+        let w = params.trained().weight("w", 2, Init::Constant(1.0))?;
+        let frozen = params.frozen().weight("w", 2, Init::Constant(1.0))?;
+        let x = Var::new(&[3f32, 4.0], &Device::Cpu)?;
+        let grads = (frozen.mul(&x)?.sum_all()? + w.sum_all()?)?.backward()?;
+        assert_eq!(grads.get(&w).map(|g| g.to_vec1::<f32>()).transpose()?, Some(vec![1.0, 1.0]));
+        params.trainable()[0].1.set(&Tensor::new(&[5f32, 6.0], &Device::Cpu)?)?;
+        assert_eq!(frozen.to_vec1::<f32>()?, [5.0, 6.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn given_tensors_must_fit_exactly() -> Result<()> {
+        let given = |names: &[&str]| {
+            let tensor = Tensor::zeros(2, DType::F32, &Device::Cpu)?;
+            let map = names.iter().map(|n| ((*n).to_owned(), tensor.clone())).collect();
+            Params::given(map, &Device::Cpu)
+        };
+        let init = Init::Constant(0.0);
+        let params = given(&["w"])?;
+        assert!(params.trained().weight("v", 2, init).is_err());
+        assert!(params.trained().weight("w", 3, init).is_err());
+        assert!(params.check_all_used().is_err());
+        params.trained().weight("w", 2, init)?;
+        params.check_all_used()?;
+        let text = given(&["w", "x"])?.set(&given(&["w"])?.snapshot()?).unwrap_err().to_string();
+        assert!(text.contains("`x` is missing"), "{text}");
+        Ok(())
+    }
+}

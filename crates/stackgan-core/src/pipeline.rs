@@ -1,0 +1,116 @@
+//! From captions to pictures: encode, draw noise, paint Stage-I, paint Stage-II, turn into bytes.
+
+use candle_core::Tensor;
+
+use crate::gan::{GeneratorNoise, Mode, SAMPLING};
+use crate::image::Picture;
+use crate::model::Model;
+use crate::noise::Noise;
+use crate::text::TextEncoder;
+use crate::{Error, Result};
+
+/// How to sample. The default: seed 0, the model's last stage, the model's own noise scales.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// The seed: same model, caption and seed, same pixels, whatever else is painted beside it.
+    pub seed: u64,
+    /// 1 for 64x64, 2 for 256x256; `None` for the last stage of the model.
+    pub stage: Option<u8>,
+    /// Scale of `z`; `None` for the model's own.
+    pub z_scale: Option<f64>,
+    /// Scale of epsilon; `None` for the model's own. 0 paints from the mean of the text's Gaussian.
+    pub eps_scale: Option<f64>,
+    /// Pictures painted at once: bounds the memory.
+    pub chunk: usize,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { seed: 0, stage: None, z_scale: None, eps_scale: None, chunk: 16 }
+    }
+}
+
+/// A picture and the Stage-I picture under it.
+#[derive(Clone, Debug)]
+pub struct Painting {
+    /// Of the stage that was asked for.
+    pub picture: Picture,
+    /// The 64x64 picture that Stage-II painted over.
+    pub low: Option<Picture>,
+}
+
+impl Model {
+    /// One picture for each caption, all with the noise of one seed.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the model holds no text encoder or not the stage asked for.
+    pub fn generate(&self, captions: &[&str], sampling: Sampling) -> Result<Vec<Picture>> {
+        let requests: Vec<_> = captions.iter().map(|caption| (*caption, sampling.seed)).collect();
+        Ok(self.paint(&requests, sampling)?.into_iter().map(|p| p.picture).collect())
+    }
+
+    /// One painting for each (caption, seed); `sampling.seed` is not used.
+    ///
+    /// # Errors
+    /// As [`Model::generate`].
+    pub fn paint(&self, requests: &[(&str, u64)], sampling: Sampling) -> Result<Vec<Painting>> {
+        let Some(encoder) = self.encoder() else {
+            return Err(Error::Model {
+                what: "the model has no text encoder of its own".to_owned(),
+                expected: "tensors under `text.`".to_owned(),
+                found: "embeddings from elsewhere".to_owned(),
+                remedy: "train with an encoder file, or paint from embeddings".to_owned(),
+            });
+        };
+        let mut paintings = Vec::with_capacity(requests.len());
+        for chunk in requests.chunks(sampling.chunk.max(1)) {
+            let captions: Vec<&str> = chunk.iter().map(|(caption, _)| *caption).collect();
+            let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
+            paintings.extend(self.paint_embeddings(
+                &encoder.encode(&captions)?,
+                &seeds,
+                sampling,
+            )?);
+        }
+        Ok(paintings)
+    }
+
+    /// One painting for each row of embeddings `(n, text_dim)` and each of `n` seeds, all at once.
+    ///
+    /// # Errors
+    /// When the width is not the model's, or it has no such stage.
+    pub fn paint_embeddings(
+        &self,
+        text: &Tensor,
+        seeds: &[u64],
+        sampling: Sampling,
+    ) -> Result<Vec<Painting>> {
+        let stage = sampling.stage.unwrap_or_else(|| self.stages());
+        let generator = self.generator(stage)?;
+        let info = self.stage_info(stage);
+        let net = (&info.net, info.epsilon(), self.device());
+        let mut noises = Vec::with_capacity(seeds.len());
+        for &seed in seeds {
+            noises.push(GeneratorNoise::draw(Noise::new(seed), SAMPLING, 0, &[0], net)?);
+        }
+        let stack = |part: fn(&GeneratorNoise) -> &Tensor| {
+            Tensor::cat(&noises.iter().map(part).collect::<Vec<_>>(), 0)
+        };
+        let noise = GeneratorNoise {
+            z: stack(|n| &n.z)?,
+            eps1: stack(|n| &n.eps1)?,
+            eps2: stack(|n| &n.eps2)?,
+        };
+        let noise = noise.scaled(
+            sampling.z_scale.unwrap_or(info.sample_z),
+            sampling.eps_scale.unwrap_or(info.sample_eps),
+        )?;
+        let painted = generator.paint(text, &noise, Mode::Eval)?;
+        let pictures = Picture::from_batch(&painted.image)?;
+        let lows = match &painted.low {
+            Some(low) => Picture::from_batch(low)?.into_iter().map(Some).collect(),
+            None => vec![None; pictures.len()],
+        };
+        Ok(pictures.into_iter().zip(lows).map(|(picture, low)| Painting { picture, low }).collect())
+    }
+}

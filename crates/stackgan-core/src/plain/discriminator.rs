@@ -1,0 +1,128 @@
+//! Discriminators of the plain recipe. Source: `code/model.py`, `STAGE1_D`, `STAGE2_D`, `D_GET_LOGITS`.
+//!
+//! Features are computed once per picture and judged by one or two heads: with the text (`mu` of the generator's
+//! conditioning augmentation), and in Stage-II also without.
+
+use candle_core::{Result, Tensor};
+use stackgan_kernels::activate;
+
+use super::STYLE;
+use crate::NetConfig;
+use crate::gan::Mode;
+use crate::layers::{Conv, ConvNorm, LEAKY, Window, append_tiled};
+use crate::params::{Init, Scope};
+
+/// A discriminator of either stage.
+#[derive(Clone, Debug)]
+pub struct Discriminator {
+    first: Conv,
+    encode_img: Vec<ConvNorm>,
+    joint: ConvNorm,
+    conditional: Logit,
+    unconditional: Option<Logit>,
+}
+
+impl Discriminator {
+    /// For 64x64 pictures: the conditional head alone.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn stage1(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        let (n, img) = (cfg.df, scope.pp("encode_img"));
+        let halve = |a, b, index| ConvNorm::new((a, b), Window::Halve, LEAKY, STYLE, (&img, index));
+        let encode_img = vec![
+            halve(n, 2 * n, 2)?,     // 16x16
+            halve(2 * n, 4 * n, 5)?, // 8x8
+            halve(4 * n, 8 * n, 8)?, // 4x4
+        ];
+        Self::new(cfg, encode_img, None, scope)
+    }
+
+    /// For 256x256 pictures: both heads.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn stage2(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        let (n, img) = (cfg.df, scope.pp("encode_img"));
+        let layer =
+            |a, b, window, index| ConvNorm::new((a, b), window, LEAKY, STYLE, (&img, index));
+        let encode_img = vec![
+            layer(n, 2 * n, Window::Halve, 2)?,        // 64x64
+            layer(2 * n, 4 * n, Window::Halve, 5)?,    // 32x32
+            layer(4 * n, 8 * n, Window::Halve, 8)?,    // 16x16
+            layer(8 * n, 16 * n, Window::Halve, 11)?,  // 8x8
+            layer(16 * n, 32 * n, Window::Halve, 14)?, // 4x4
+            layer(32 * n, 16 * n, Window::Three, 17)?,
+            layer(16 * n, 8 * n, Window::Three, 20)?,
+        ];
+        let unconditional = Logit::new(8 * n, scope.pp("get_uncond_logits.outlogits.0"))?;
+        Self::new(cfg, encode_img, Some(unconditional), scope)
+    }
+
+    fn new(
+        cfg: &NetConfig,
+        encode_img: Vec<ConvNorm>,
+        unconditional: Option<Logit>,
+        scope: &Scope,
+    ) -> Result<Self> {
+        let (n, outlogits) = (cfg.df, scope.pp("get_cond_logits.outlogits"));
+        let joint = (8 * n + cfg.cond_dim, 8 * n);
+        Ok(Self {
+            first: Conv::new(3, n, Window::Halve, STYLE, scope.pp("encode_img.0"))?,
+            encode_img,
+            joint: ConvNorm::new(joint, Window::Three, LEAKY, STYLE, (&outlogits, 0))?,
+            conditional: Logit::new(8 * n, outlogits.pp(3))?,
+            unconditional,
+        })
+    }
+
+    /// Features `(batch, 8 df, 4, 4)` of pictures.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = activate(&self.first.forward(images)?, LEAKY)?;
+        for layer in &self.encode_img {
+            x = layer.forward(&x, mode)?;
+        }
+        Ok(x)
+    }
+
+    /// Logits `(batch,)` of features with the text code `(batch, cond_dim)`.
+    ///
+    /// Differs from the release: no sigmoid here, the losses take logits.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn conditional_logits(&self, features: &Tensor, mu: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.conditional.forward(&self.joint.forward(&append_tiled(features, mu)?, mode)?)
+    }
+
+    /// Logits `(batch,)` of features alone; `None` in Stage-I.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn unconditional_logits(&self, features: &Tensor) -> Result<Option<Tensor>> {
+        self.unconditional.as_ref().map(|head| head.forward(features)).transpose()
+    }
+}
+
+/// A 4x4 convolution with bias onto one value.
+#[derive(Clone, Debug)]
+struct Logit {
+    conv: Conv,
+    bias: Tensor,
+}
+
+impl Logit {
+    fn new(input: usize, scope: Scope) -> Result<Self> {
+        // The release leaves this bias at PyTorch's default: uniform within 1/sqrt(fan in).
+        let bound = 1.0 / ((input * 16) as f64).sqrt();
+        let bias = scope.weight("bias", 1, Init::Uniform { bound })?;
+        Ok(Self { conv: Conv::new(input, 1, Window::Four, STYLE, scope)?, bias })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.conv.forward(x)?.flatten_all()?.broadcast_add(&self.bias)
+    }
+}

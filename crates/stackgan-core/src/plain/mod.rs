@@ -1,0 +1,21 @@
+//! The `plain` recipe: the PyTorch release, whose one published model is COCO's.
+//!
+//! Source: hanzhanggit/StackGAN-Pytorch, `code/model.py`. Tensor names are those of its state dicts.
+
+mod discriminator;
+mod stage1;
+mod stage2;
+
+pub use discriminator::Discriminator;
+pub use stage1::Stage1Generator;
+pub use stage2::Stage2Generator;
+
+use crate::layers::{RunningVariance, Style};
+use crate::params::Init;
+
+/// Normal 0.02 for every weight, unbiased running variance.
+pub const STYLE: Style = Style {
+    conv: Init::Normal { mean: 0.0, std: 0.02 },
+    linear: Init::Normal { mean: 0.0, std: 0.02 },
+    running_variance: RunningVariance::Unbiased,
+};

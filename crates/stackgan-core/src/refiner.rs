@@ -1,0 +1,74 @@
+//! The refining network of Stage-II, the same in both releases: encode the Stage-I picture to 16x16, join the tiled
+//! text, residual blocks, four up-samplings to 256x256.
+//!
+//! Source: `STAGE2_G` (PyTorch release), `hr_g_net` (TensorFlow release).
+
+use candle_core::{Result, Tensor};
+use stackgan_kernels::{Activation, activate};
+
+use crate::NetConfig;
+use crate::gan::Mode;
+use crate::layers::{Conv, ConvNorm, ResidualBlock, Style, UpBlock, Window, append_tiled};
+use crate::params::Scope;
+
+/// Everything of Stage-II's generator but Stage-I and conditioning augmentation.
+#[derive(Clone, Debug)]
+pub(crate) struct Refiner {
+    encoder0: Conv,
+    encoder2: ConvNorm,
+    encoder5: ConvNorm,
+    hr_joint: ConvNorm,
+    residual: Vec<ResidualBlock>,
+    upsample1: UpBlock,
+    upsample2: UpBlock,
+    upsample3: UpBlock,
+    upsample4: UpBlock,
+    img: Conv,
+}
+
+impl Refiner {
+    pub(crate) fn new(cfg: &NetConfig, style: Style, scope: &Scope) -> Result<Self> {
+        let (g, relu) = (cfg.gf, Activation::Relu);
+        let encoder = scope.pp("encoder");
+        let joint = scope.pp("hr_joint");
+        let up = |input, output, name| UpBlock::new(input, output, relu, style, scope.pp(name));
+        let (u1, u2) = (cfg.up_channels(2 * g), cfg.up_channels(g));
+        let (u3, u4) = (cfg.up_channels(g / 2), cfg.up_channels(g / 4));
+        Ok(Self {
+            encoder0: Conv::new(3, g, Window::Three, style, encoder.pp(0))?,
+            encoder2: ConvNorm::new((g, 2 * g), Window::Halve, relu, style, (&encoder, 2))?,
+            encoder5: ConvNorm::new((2 * g, 4 * g), Window::Halve, relu, style, (&encoder, 5))?,
+            hr_joint: ConvNorm::new(
+                (4 * g + cfg.cond_dim, 4 * g),
+                Window::Three,
+                relu,
+                style,
+                (&joint, 0),
+            )?,
+            residual: (0..cfg.residual_blocks)
+                .map(|i| ResidualBlock::new(4 * g, style, scope.pp("residual").pp(i)))
+                .collect::<Result<_>>()?,
+            upsample1: up(4 * g, u1, "upsample1")?,
+            upsample2: up(u1, u2, "upsample2")?,
+            upsample3: up(u2, u3, "upsample3")?,
+            upsample4: up(u3, u4, "upsample4")?,
+            img: Conv::new(u4, 3, Window::Three, style, scope.pp("img.0"))?,
+        })
+    }
+
+    /// `low` `(batch, 3, 64, 64)` and `c` `(batch, cond_dim)` to `(batch, 3, 256, 256)` in [-1, 1].
+    pub(crate) fn forward(&self, low: &Tensor, c: &Tensor, mode: Mode) -> Result<Tensor> {
+        let x = activate(&self.encoder0.forward(low)?, Activation::Relu)?; // 64x64
+        let x = self.encoder2.forward(&x, mode)?; // 32x32
+        let x = self.encoder5.forward(&x, mode)?; // 16x16
+        let mut x = self.hr_joint.forward(&append_tiled(&x, c)?, mode)?;
+        for block in &self.residual {
+            x = block.forward(&x, mode)?;
+        }
+        let x = self.upsample1.forward(&x, mode)?; // 32x32
+        let x = self.upsample2.forward(&x, mode)?; // 64x64
+        let x = self.upsample3.forward(&x, mode)?; // 128x128
+        let x = self.upsample4.forward(&x, mode)?; // 256x256
+        self.img.forward(&x)?.tanh()
+    }
+}

@@ -1,0 +1,97 @@
+//! Discriminators of the residual recipe. Source: `stageI/model.py` `discriminator`, `stageII/model.py` `hr_discriminator`.
+//!
+//! Both stages encode the picture to 4x4 with `8 df` channels, add a bottleneck, join an embedding layer of their own
+//! (trained with D), and give one logit. They differ in the encoder alone.
+
+use candle_core::{Result, Tensor};
+use stackgan_kernels::{Activation, activate};
+
+use super::{Bottleneck, STYLE};
+use crate::NetConfig;
+use crate::gan::Mode;
+use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, append_tiled};
+use crate::params::Scope;
+
+/// A discriminator of either stage: picture and sentence to a logit.
+#[derive(Clone, Debug)]
+pub struct Discriminator {
+    first: Conv,
+    encode_img: Vec<ConvNorm>,
+    residual: Bottleneck,
+    text_net: Linear,
+    joint: ConvNorm,
+    logit: Conv,
+}
+
+impl Discriminator {
+    /// For 64x64 pictures.
+    ///
+    /// The third and fourth convolutions have no activation; the third is an oddity of Reed et al.'s code that the
+    /// release inherited.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn stage1(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        let (n, img) = (cfg.df, scope.pp("encode_img"));
+        let halve = |a, b, activation, index| {
+            ConvNorm::new((a, b), Window::Halve, activation, STYLE, (&img, index))
+        };
+        let encode_img = vec![
+            halve(n, 2 * n, LEAKY, 2)?,                    // 16x16
+            halve(2 * n, 4 * n, Activation::Identity, 5)?, // 8x8
+            halve(4 * n, 8 * n, Activation::Identity, 7)?, // 4x4
+        ];
+        Self::new(cfg, encode_img, scope)
+    }
+
+    /// For 256x256 pictures.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn stage2(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        let (n, img) = (cfg.df, scope.pp("encode_img"));
+        let layer = |a, b, window, activation, index| {
+            ConvNorm::new((a, b), window, activation, STYLE, (&img, index))
+        };
+        let encode_img = vec![
+            layer(n, 2 * n, Window::Halve, LEAKY, 2)?,        // 64x64
+            layer(2 * n, 4 * n, Window::Halve, LEAKY, 5)?,    // 32x32
+            layer(4 * n, 8 * n, Window::Halve, LEAKY, 8)?,    // 16x16
+            layer(8 * n, 16 * n, Window::Halve, LEAKY, 11)?,  // 8x8
+            layer(16 * n, 32 * n, Window::Halve, LEAKY, 14)?, // 4x4
+            layer(32 * n, 16 * n, Window::Point, LEAKY, 17)?,
+            layer(16 * n, 8 * n, Window::Point, Activation::Identity, 20)?,
+        ];
+        Self::new(cfg, encode_img, scope)
+    }
+
+    fn new(cfg: &NetConfig, encode_img: Vec<ConvNorm>, scope: &Scope) -> Result<Self> {
+        let (n, head) = (cfg.df, scope.pp("head"));
+        let outlogits = head.pp("outlogits");
+        let joint = (8 * n + cfg.cond_dim, 8 * n);
+        Ok(Self {
+            first: Conv::new(3, n, Window::Halve, STYLE, scope.pp("encode_img.0"))?,
+            encode_img,
+            residual: Bottleneck::new(8 * n, LEAKY, scope.pp("residual"))?,
+            text_net: Linear::new(cfg.text_dim, cfg.cond_dim, STYLE, head.pp("text_net.0"))?,
+            joint: ConvNorm::new(joint, Window::Point, LEAKY, STYLE, (&outlogits, 0))?,
+            logit: Conv::new(8 * n, 1, Window::Four, STYLE, outlogits.pp(3))?,
+        })
+    }
+
+    /// Logits `(batch,)` of pictures `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` with their embeddings
+    /// `(batch, text_dim)`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn logits(&self, images: &Tensor, text: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = activate(&self.first.forward(images)?, LEAKY)?;
+        for layer in &self.encode_img {
+            x = layer.forward(&x, mode)?;
+        }
+        let x = self.residual.forward(&x, mode)?; // 4x4
+        let text = activate(&self.text_net.forward(text)?, LEAKY)?;
+        let x = self.joint.forward(&append_tiled(&x, &text)?, mode)?;
+        self.logit.forward(&x)?.flatten_all()
+    }
+}

@@ -1,0 +1,72 @@
+//! Stage-I generator of the residual recipe: a sentence to 64x64. Source: `stageI/model.py`, `generator`.
+
+use candle_core::{Result, Tensor};
+use stackgan_kernels::{Activation, upsample2x_conv3x3};
+
+use super::{Bottleneck, STYLE};
+use crate::NetConfig;
+use crate::cond_aug::LogSigmaAugmentation;
+use crate::gan::{Generator, GeneratorNoise, Mode, Painted};
+use crate::layers::{BatchNorm, Linear, UpBlock};
+use crate::params::Scope;
+
+/// Text and noise to 4x4, a bottleneck at 4x4 and at 8x8, four up-samplings.
+#[derive(Clone, Debug)]
+pub struct Stage1Generator {
+    ca_net: LogSigmaAugmentation,
+    fc: Linear,
+    fc_norm: BatchNorm,
+    residual1: Bottleneck,
+    upsample1: UpBlock,
+    residual2: Bottleneck,
+    upsample2: UpBlock,
+    upsample3: UpBlock,
+    img: Tensor, // (3, gf, 3, 3)
+    ngf: usize,
+}
+
+impl Stage1Generator {
+    /// Builds the network on the tensors of `scope`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn new(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        let ngf = 8 * cfg.gf; // 1024
+        let (c8, c16, c32) =
+            (cfg.up_channels(ngf / 2), cfg.up_channels(ngf / 4), cfg.up_channels(ngf / 8));
+        let relu = Activation::Relu;
+        Ok(Self {
+            ca_net: LogSigmaAugmentation::new(
+                cfg.text_dim,
+                cfg.cond_dim,
+                STYLE,
+                scope.pp("ca_net"),
+            )?,
+            fc: Linear::new(cfg.cond_dim + cfg.z_dim, ngf * 16, STYLE, scope.pp("fc.0"))?,
+            fc_norm: BatchNorm::new(ngf * 16, Activation::Identity, STYLE, scope.pp("fc.1"))?,
+            residual1: Bottleneck::new(ngf, relu, scope.pp("residual1"))?,
+            upsample1: UpBlock::new(ngf, c8, Activation::Identity, STYLE, scope.pp("upsample1"))?,
+            residual2: Bottleneck::new(c8, relu, scope.pp("residual2"))?,
+            upsample2: UpBlock::new(c8, c16, relu, STYLE, scope.pp("upsample2"))?,
+            upsample3: UpBlock::new(c16, c32, relu, STYLE, scope.pp("upsample3"))?,
+            img: scope.pp("img.1").weight("weight", (3, c32, 3, 3), STYLE.conv)?,
+            ngf,
+        })
+    }
+}
+
+impl Generator for Stage1Generator {
+    fn paint(&self, text: &Tensor, noise: &GeneratorNoise, mode: Mode) -> Result<Painted> {
+        let conditioning = self.ca_net.forward(text, &noise.eps1)?;
+        let input = Tensor::cat(&[&conditioning.c, &noise.z], 1)?; // text first
+        let x = self.fc_norm.forward(&self.fc.forward(&input)?, mode)?;
+        let x = x.reshape(((), self.ngf, 4, 4))?;
+        let x = self.residual1.forward(&x, mode)?;
+        let x = self.upsample1.forward(&x, mode)?; // 8x8
+        let x = self.residual2.forward(&x, mode)?;
+        let x = self.upsample2.forward(&x, mode)?; // 16x16
+        let x = self.upsample3.forward(&x, mode)?; // 32x32
+        let image = upsample2x_conv3x3(&x, &self.img)?.tanh()?; // 64x64
+        Ok(Painted { image, low: None, conditioning })
+    }
+}

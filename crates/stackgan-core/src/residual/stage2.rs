@@ -1,0 +1,54 @@
+//! Stage-II generator of the residual recipe: a Stage-I picture and its sentence to 256x256.
+//! Source: `stageII/model.py`, `hr_generator`.
+
+use candle_core::{Result, Tensor};
+
+use super::{STYLE, Stage1Generator};
+use crate::NetConfig;
+use crate::cond_aug::LogSigmaAugmentation;
+use crate::gan::{Generator, GeneratorNoise, Mode, Painted, Stage1Statistics};
+use crate::params::Scope;
+use crate::refiner::Refiner;
+
+/// Stage-I (frozen), conditioning augmentation of its own, and the refining network.
+#[derive(Clone, Debug)]
+pub struct Stage2Generator {
+    stage1: Stage1Generator,
+    stage1_statistics: Stage1Statistics,
+    ca_net: LogSigmaAugmentation,
+    refiner: Refiner,
+}
+
+impl Stage2Generator {
+    /// Builds Stage-II on the tensors of `scope`, over a Stage-I generator that was built on a frozen scope.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn new(
+        cfg: &NetConfig,
+        stage1: Stage1Generator,
+        stage1_statistics: Stage1Statistics,
+        scope: &Scope,
+    ) -> Result<Self> {
+        Ok(Self {
+            stage1,
+            stage1_statistics,
+            ca_net: LogSigmaAugmentation::new(
+                cfg.text_dim,
+                cfg.cond_dim,
+                STYLE,
+                scope.pp("ca_net"),
+            )?,
+            refiner: Refiner::new(cfg, STYLE, scope)?,
+        })
+    }
+}
+
+impl Generator for Stage2Generator {
+    fn paint(&self, text: &Tensor, noise: &GeneratorNoise, mode: Mode) -> Result<Painted> {
+        let low = self.stage1.paint(text, noise, self.stage1_statistics.mode(mode))?.image.detach();
+        let conditioning = self.ca_net.forward(text, &noise.eps2)?;
+        let image = self.refiner.forward(&low, &conditioning.c, mode)?;
+        Ok(Painted { image, low: Some(low), conditioning })
+    }
+}

@@ -1,0 +1,123 @@
+//! How a caption becomes numbers: 201 characters over Reed's alphabet of 70.
+//!
+//! Source: reedscot/cvpr2016 and icml2016 (`data/` loaders), TensorFlow release `demo/get_embedding.lua`. The hyphen
+//! stands in the alphabet twice; a dictionary built from left to right keeps the last, so `-` is 60 and 37 is never
+//! used.
+
+use serde::{Deserialize, Serialize};
+
+/// Characters of a caption that the encoder sees; the rest is cut off.
+pub const CAPTION_LENGTH: usize = 201;
+
+/// Characters of the alphabet, numbered from 1.
+pub const ALPHABET_SIZE: usize = 70;
+
+const ALPHABET: &[u8; ALPHABET_SIZE] =
+    b"abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} ";
+
+const SPACE: u8 = ALPHABET_SIZE as u8;
+
+/// One caption: for each place the number of its character, 1 to 70, or 0 for a row of zeros (padding or an unknown
+/// character).
+pub type CaptionIndices = [u8; CAPTION_LENGTH];
+
+/// What happens to capital letters, which are not in the alphabet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Case {
+    /// They become small letters (the published training data are in small letters).
+    #[default]
+    Lower,
+    /// They stay unknown characters, as in the Lua demo of the release.
+    Keep,
+}
+
+/// What becomes of a character that is not in the alphabet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// A row of zeros, as in the Lua demo of the release.
+    #[default]
+    ZeroRow,
+    /// A space, as in the PyTorch port.
+    Space,
+    /// The caption ends there, as in Reed's training loader.
+    Truncate,
+}
+
+/// The two choices that published programs make differently. An encoder must be used as it was trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlphabetOptions {
+    /// Capital letters.
+    pub case: Case,
+    /// Unknown characters.
+    pub unknown: Unknown,
+}
+
+/// The numbers of a caption's first 201 characters; places after its end are 0.
+#[must_use]
+pub fn indices(caption: &str, options: AlphabetOptions) -> CaptionIndices {
+    let mut out = [0; CAPTION_LENGTH];
+    let seen: String = caption.chars().take(CAPTION_LENGTH).collect();
+    let seen = match options.case {
+        Case::Lower => seen.to_lowercase(),
+        Case::Keep => seen,
+    };
+    for (slot, character) in out.iter_mut().zip(seen.chars()) {
+        *slot = match (number(character), options.unknown) {
+            (Some(number), _) => number,
+            (None, Unknown::ZeroRow) => 0,
+            (None, Unknown::Space) => SPACE,
+            (None, Unknown::Truncate) => break,
+        };
+    }
+    out
+}
+
+/// The number of a character, `None` if it is not in the alphabet.
+fn number(character: char) -> Option<u8> {
+    let byte = u8::try_from(character).ok()?;
+    let place = ALPHABET.iter().rposition(|&known| known == byte)?; // the last: the hyphen is 60
+    u8::try_from(place + 1).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(caption: &str, options: AlphabetOptions) -> Vec<u8> {
+        indices(caption, options)[..caption.chars().count().min(CAPTION_LENGTH)].to_vec()
+    }
+
+    #[test]
+    fn every_character_has_the_published_number() {
+        let options = AlphabetOptions::default();
+        assert_eq!(start("az09", options), [1, 26, 27, 36]);
+        assert_eq!(start(",;.!?:'\"", options), [38, 39, 40, 41, 42, 43, 44, 45]);
+        assert_eq!(start("/\\|_@#$%^&*~`+=<>()[]{} ", options), {
+            let mut all: Vec<u8> = (46..=59).collect();
+            all.extend(61..=70);
+            all
+        });
+        assert_eq!(start("a-a", options), [1, 60, 1], "the second hyphen of the alphabet wins");
+    }
+
+    #[test]
+    fn capitals_and_unknown_characters_follow_the_options() {
+        let with = |case, unknown| start("Ré x", AlphabetOptions { case, unknown });
+        assert_eq!(with(Case::Lower, Unknown::ZeroRow), [18, 0, 70, 24]);
+        assert_eq!(with(Case::Keep, Unknown::ZeroRow), [0, 0, 70, 24]);
+        assert_eq!(with(Case::Lower, Unknown::Space), [18, 70, 70, 24]);
+        assert_eq!(with(Case::Lower, Unknown::Truncate), [18, 0, 0, 0]);
+    }
+
+    #[test]
+    fn long_captions_are_cut_and_short_ones_padded() {
+        assert_eq!(indices(&"b".repeat(500), AlphabetOptions::default()), [2; CAPTION_LENGTH]);
+        let mut expected = [0; CAPTION_LENGTH];
+        expected[0] = 3;
+        assert_eq!(indices("c", AlphabetOptions::default()), expected);
+        assert_eq!(indices("", AlphabetOptions::default()), [0; CAPTION_LENGTH]);
+    }
+}

@@ -1,0 +1,221 @@
+//! The network: three temporal convolutions over characters, a recurrence, the mean over its steps, a projection.
+//!
+//! Source: reedscot/icml2016 and cvpr2016, `modules/HybridCNN.lua`, `HybridCNNLong.lua`, `FixedRNN.lua`, `FixedGRU.lua`.
+//! Tensor names are those of the PyTorch port's state dict.
+
+use candle_core::{Device, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::alphabet::{ALPHABET_SIZE, AlphabetOptions, CaptionIndices};
+use super::ops::{
+    KERNEL, Pool, affine, bias_threshold_pool, convolution, gru, lookup_pool, rnn, windows,
+};
+use crate::Error;
+use crate::params::{Init, Scope};
+
+/// Which of the two published recurrences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recurrence {
+    /// Gated, over 18 steps: the encoders of birds (StackGAN's) and COCO.
+    Gru,
+    /// ReLU, over the 8 steps that a third pooling leaves: the encoder of flowers, and both of CVPR 2016.
+    Rnn,
+}
+
+impl Recurrence {
+    /// The pooling after the third convolution.
+    const fn third_pool(self) -> Pool {
+        match self {
+            Self::Gru => Pool { size: 1, stride: 1 },
+            Self::Rnn => Pool { size: 3, stride: 2 },
+        }
+    }
+
+    /// The input layers in the order in which the recurrence takes them; the hidden ones are named alike with `h2h`.
+    const fn gates(self) -> &'static [&'static str] {
+        match self {
+            Self::Gru => &["_update", "_reset", ""],
+            Self::Rnn => &[""],
+        }
+    }
+}
+
+/// Sizes of a char-CNN-RNN. The default is the released encoder of birds (icml2016), which StackGAN used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CharCnnRnnConfig {
+    /// Channels of the first convolution (384).
+    pub conv1: usize,
+    /// Channels of the second convolution (512).
+    pub conv2: usize,
+    /// Channels of the third convolution and units of the recurrence, `D` (512; 256 in CVPR 2016).
+    pub units: usize,
+    /// Width of the embedding (1024).
+    pub dim: usize,
+    /// The recurrence.
+    pub recurrence: Recurrence,
+    /// How characters are read.
+    pub alphabet: AlphabetOptions,
+}
+
+impl Default for CharCnnRnnConfig {
+    fn default() -> Self {
+        Self {
+            conv1: 384,
+            conv2: 512,
+            units: 512,
+            dim: 1024,
+            recurrence: Recurrence::Gru,
+            alphabet: AlphabetOptions::default(),
+        }
+    }
+}
+
+impl CharCnnRnnConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first key that is out of range.
+    pub fn check(&self) -> crate::Result<()> {
+        let sizes = [
+            ("text.conv1", self.conv1),
+            ("text.conv2", self.conv2),
+            ("text.units", self.units),
+            ("text.dim", self.dim),
+        ];
+        match sizes.into_iter().find(|(_, value)| !(1..=16_384).contains(value)) {
+            None => Ok(()),
+            Some((key, value)) => Err(Error::Config {
+                key,
+                expected: "1 to 16384".to_owned(),
+                found: value.to_string(),
+            }),
+        }
+    }
+}
+
+/// Every weight starts uniform in ±0.08 (`train_sje_hybrid.lua`).
+const INIT: Init = Init::Uniform { bound: 0.08 };
+
+const POOL: Pool = Pool { size: 3, stride: 3 };
+
+/// Weight and bias of one layer.
+#[derive(Clone, Debug)]
+struct Layer {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Layer {
+    fn new(shape: &[usize], scope: Scope) -> Result<Self> {
+        let outputs = shape.first().copied().unwrap_or(0);
+        Ok(Self {
+            weight: scope.weight("weight", shape, INIT)?,
+            bias: scope.weight("bias", outputs, INIT)?,
+        })
+    }
+
+    /// Several layers as one, their outputs end to end.
+    fn joined(layers: &[Self]) -> Result<Self> {
+        let weights: Vec<&Tensor> = layers.iter().map(|layer| &layer.weight).collect();
+        let biases: Vec<&Tensor> = layers.iter().map(|layer| &layer.bias).collect();
+        Ok(Self { weight: Tensor::cat(&weights, 0)?, bias: Tensor::cat(&biases, 0)? })
+    }
+}
+
+/// The network of the char-CNN-RNN.
+#[derive(Clone, Debug)]
+pub struct CharCnnRnn {
+    conv1: Layer,
+    conv2: Layer,
+    conv3: Layer,
+    input: Vec<Layer>,  // i2h, in the order of the gates
+    hidden: Vec<Layer>, // h2h
+    emb_proj: Layer,
+    recurrence: Recurrence,
+}
+
+impl CharCnnRnn {
+    /// Builds the network on the tensors of `scope`: `conv1.weight (conv1, 70, 4)`, … `emb_proj.bias`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn new(cfg: &CharCnnRnnConfig, scope: &Scope) -> Result<Self> {
+        let layer = |name: &str, shape: &[usize]| Layer::new(shape, scope.pp(name));
+        let recurrent = |kind: &str| {
+            let square = [cfg.units, cfg.units];
+            let gates = cfg.recurrence.gates().iter();
+            gates
+                .map(|gate| layer(&format!("rnn.{kind}{gate}"), &square))
+                .collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            conv1: layer("conv1", &[cfg.conv1, ALPHABET_SIZE, KERNEL])?,
+            conv2: layer("conv2", &[cfg.conv2, cfg.conv1, KERNEL])?,
+            conv3: layer("conv3", &[cfg.units, cfg.conv2, KERNEL])?,
+            input: recurrent("i2h")?,
+            hidden: recurrent("h2h")?,
+            emb_proj: layer("emb_proj", &[cfg.dim, cfg.units])?,
+            recurrence: cfg.recurrence,
+        })
+    }
+
+    /// Where its tensors live.
+    pub(super) fn device(&self) -> &Device {
+        self.conv1.weight.device()
+    }
+
+    /// Embeddings `(captions, dim)`.
+    ///
+    /// # Errors
+    /// When there is no caption, or the device fails.
+    pub fn forward(&self, captions: &[CaptionIndices]) -> Result<Tensor> {
+        let x = lookup_pool(captions, &self.conv1.weight, &self.conv1.bias)?; // 66 steps
+        let x = temporal(&x, &self.conv2, POOL)?; // 21
+        let x = temporal(&x, &self.conv3, self.recurrence.third_pool())?; // 18 or 8
+        let (batch, time, units) = x.dims3()?;
+        let x = x.transpose(0, 1)?.contiguous()?.reshape((time * batch, units))?;
+        let (input, hidden) = (Layer::joined(&self.input)?, Layer::joined(&self.hidden)?);
+        let x = affine(&x, &input.weight, &input.bias)?.reshape((time, batch, ()))?;
+        let states = match self.recurrence {
+            Recurrence::Gru => gru(&x, &hidden.weight, &hidden.bias)?,
+            Recurrence::Rnn => rnn(&x, &hidden.weight, &hidden.bias)?,
+        };
+        affine(&states.mean(0)?, &self.emb_proj.weight, &self.emb_proj.bias)
+    }
+}
+
+/// A temporal convolution, its threshold and its pooling.
+fn temporal(x: &Tensor, layer: &Layer, pool: Pool) -> Result<Tensor> {
+    bias_threshold_pool(&convolution(&windows(x)?, &layer.weight)?, &layer.bias, pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use stackgan_noise::Noise;
+
+    use super::*;
+    use crate::Params;
+
+    /// Source: the released models.
+    #[test]
+    fn parameters_at_the_published_sizes() -> Result<()> {
+        let count = |units, recurrence| -> Result<usize> {
+            let params = Params::fresh(Noise::new(0), "text", &Device::Cpu);
+            let cfg = CharCnnRnnConfig { units, recurrence, ..Default::default() };
+            CharCnnRnn::new(&cfg, &params.trained())?;
+            Ok(params.count())
+        };
+        assert_eq!(count(512, Recurrence::Gru)?, 4_045_184);
+        assert_eq!(count(512, Recurrence::Rnn)?, 2_994_560);
+        assert_eq!(count(256, Recurrence::Rnn)?, 1_814_144);
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_of_zero_are_refused() {
+        assert!(CharCnnRnnConfig { units: 0, ..Default::default() }.check().is_err());
+        assert!(CharCnnRnnConfig::default().check().is_ok());
+    }
+}

@@ -1,0 +1,131 @@
+//! The operations of the char-CNN-RNN that would be slow as chains of tensor operations.
+//!
+//! Sequences are time-major inside a sample, `(batch, time, channels)`, so that a temporal convolution is one matrix
+//! product over rows that lie next to each other. Each operation has a fast form for `f32` on the CPU, forward and
+//! backward, and a twin in [`reference`] made of plain tensor operations, which runs on every other device and
+//! which the tests compare with.
+
+mod gru;
+mod lookup;
+mod pool;
+mod recurrent;
+mod reference;
+mod rnn;
+mod windows;
+
+pub(super) use gru::gru;
+pub(super) use lookup::lookup_pool;
+pub(super) use pool::{Pool, bias_threshold_pool};
+pub(super) use rnn::rnn;
+pub(super) use windows::windows;
+
+use candle_core::{CpuStorage, DType, Layout, Result, Tensor, bail};
+
+/// Width of every temporal convolution.
+pub(super) const KERNEL: usize = 4;
+
+/// What `nn.Threshold` of Lua compares with: values that are not greater become 0.
+pub(super) const THRESHOLD: f32 = 1e-6;
+
+/// A temporal convolution of [`windows`] with `weight (out, in, 4)`, without bias: `(batch, steps, out)`.
+pub(super) fn convolution(windows: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let (batch, steps, width) = windows.dims3()?;
+    let out = weight.dim(0)?;
+    let matrix = weight.permute((2, 1, 0))?.contiguous()?.reshape((width, out))?; // place outer, as the windows
+    windows.reshape((batch * steps, width))?.matmul(&matrix)?.reshape((batch, steps, out))
+}
+
+/// `x Wᵀ + b`: `x (rows, in)`, `weight (out, in)`, `bias (out)`.
+pub(super) fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    x.matmul(&upright(weight)?)?.broadcast_add(bias)
+}
+
+/// The transpose of a matrix, laid out anew. With a matrix that is only read the other way round, small products take
+/// another path, with another order of summation, and a caption's vector would depend on its neighbours.
+fn upright(weight: &Tensor) -> Result<Tensor> {
+    weight.t()?.contiguous()
+}
+
+/// Whether the fast forms can take this tensor.
+fn is_fast(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
+/// The values of an argument of a custom operation, which its caller made contiguous.
+fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let all = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) if end <= all.len() => Ok(&all[start..end]),
+        _ => bail!("the text encoder's operations need contiguous tensors"),
+    }
+}
+
+/// All values of a tensor, row-major.
+fn host(x: &Tensor) -> Result<Vec<f32>> {
+    x.detach().flatten_all()?.to_vec1()
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Result, Tensor, Var};
+    use stackgan_noise::{Noise, Stream};
+
+    /// A tracked tensor of normal numbers; `sample` tells tensors of one test apart.
+    pub(crate) fn random(sample: u64, shape: &[usize]) -> Result<Var> {
+        let n = shape.iter().product();
+        Var::from_vec(Noise::new(3).normal(Stream::Test, 0, sample, n), shape, &Device::Cpu)
+    }
+
+    /// Whether two functions of the same variables agree, with their gradients, when both are weighted by the same
+    /// random numbers.
+    pub(crate) fn assert_twins(
+        fast: impl Fn() -> Result<Tensor>,
+        plain: impl Fn() -> Result<Tensor>,
+        vars: &[&Var],
+    ) -> Result<()> {
+        let (fast, plain) = (fast()?, plain()?);
+        assert_eq!(fast.dims(), plain.dims());
+        assert_close(&fast, &plain, 1e-6)?;
+        let weights = random(99, fast.dims())?;
+        let grads = (fast * weights.as_tensor())?.sum_all()?.backward()?;
+        let expected = (plain * weights.as_tensor())?.sum_all()?.backward()?;
+        for var in vars {
+            assert_close(grads.get(var).unwrap(), expected.get(var).unwrap(), 1e-5)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the norm of the difference is below `tolerance` of the norm.
+    pub(crate) fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) -> Result<()> {
+        let norm = |t: &Tensor| t.sqr()?.sum_all()?.to_scalar::<f32>().map(f32::sqrt);
+        let (difference, size) = (norm(&(a - b)?)?, norm(b)?);
+        assert!(difference <= tolerance * size.max(1e-6), "{difference} of {size}");
+        Ok(())
+    }
+
+    /// Whether the gradient of `f` in each variable is what central differences say, along random directions.
+    pub(crate) fn assert_differences(f: impl Fn() -> Result<Tensor>, vars: &[&Var]) -> Result<()> {
+        let weights = random(98, f()?.dims())?;
+        let loss = || (f()? * weights.as_tensor())?.sum_all();
+        let grads = loss()?.backward()?;
+        for (i, var) in vars.iter().enumerate() {
+            let direction = random(90 + i as u64, var.dims())?;
+            let along =
+                (grads.get(var).unwrap() * direction.as_tensor())?.sum_all()?.to_scalar::<f32>()?;
+            let origin = var.as_tensor().copy()?;
+            let at = |h: f64| {
+                var.set(&(&origin + (direction.as_tensor() * h)?)?)?;
+                loss()?.to_scalar::<f32>()
+            };
+            let h = 1e-3;
+            let difference = (f64::from(at(h)?) - f64::from(at(-h)?)) / (2.0 * h);
+            var.set(&origin)?;
+            let (along, scale) = (f64::from(along), direction.as_tensor().elem_count() as f64);
+            assert!(
+                (along - difference).abs() < 0.01 * along.abs() + 0.02 * scale.sqrt(),
+                "{i}: {along} {difference}"
+            );
+        }
+        Ok(())
+    }
+}

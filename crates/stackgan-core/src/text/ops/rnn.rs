@@ -1,0 +1,107 @@
+//! The ReLU recurrence as one operation over all steps. Source: icml2016 `modules/FixedRNN.lua`.
+
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
+
+use super::recurrent::{check, column_sums, product};
+use super::{host, is_fast, reference, upright, values};
+
+/// States `(time, batch, units)` of `h_t = relu(x_t + W h_(t-1) + b)`, whose first step is `relu(x_1)`: `x (time, batch,
+/// units)` holds the input terms with their bias, `weight (units, units)`, `bias (units)`.
+pub(in super::super) fn rnn(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if is_fast(x) {
+        x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Rnn)
+    } else {
+        reference::rnn(x, weight, bias)
+    }
+}
+
+struct Rnn;
+
+impl CustomOp3 for Rnn {
+    fn name(&self) -> &'static str {
+        "text-rnn"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, batch, units) = check(1, l1.dims(), l2.dims(), l3.dims())?;
+        let (x, bias) = (values(s1, l1)?, values(s3, l3)?);
+        let weight = upright(&Tensor::from_slice(values(s2, l2)?, (units, units), &Device::Cpu)?)?;
+        let mut states: Vec<f32> = Vec::with_capacity(x.len());
+        for (t, x) in x.chunks_exact(batch * units).enumerate() {
+            if t == 0 {
+                states.extend(x.iter().map(|&v| if v > 0.0 { v } else { 0.0 }));
+                continue;
+            }
+            let hidden = product(&states[states.len() - batch * units..], &weight)?;
+            let biases = bias.iter().cycle();
+            states.extend(x.iter().zip(&hidden).zip(biases).map(|((x, h), b)| {
+                let v = x + (h + b);
+                if v > 0.0 { v } else { 0.0 }
+            }));
+        }
+        Ok((CpuStorage::F32(states), l1.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (time, batch, units) = check(1, x.dims(), weight.dims(), bias.dims())?;
+        let (block, weight, res) = (batch * units, weight.detach(), res.detach());
+        let states = host(&res)?;
+        let mut sums = host(grad)?; // becomes the gradient of the sums under the relu, from the last step back
+        for t in (0..time).rev() {
+            let (earlier, now) = sums.split_at_mut(t * block);
+            let now = &mut now[..block];
+            now.iter_mut().zip(&states[t * block..]).for_each(|(g, &h)| {
+                if h <= 0.0 {
+                    *g = 0.0;
+                }
+            });
+            if t > 0 {
+                let before = product(now, &weight)?;
+                earlier[(t - 1) * block..].iter_mut().zip(before).for_each(|(g, v)| *g += v);
+            }
+        }
+        let bias_grad = Tensor::from_vec(column_sums(&sums[block..], units), units, &Device::Cpu)?;
+        let sums = Tensor::from_vec(sums, (time, batch, units), &Device::Cpu)?;
+        let weight_grad = if time == 1 {
+            weight.zeros_like()?
+        } else {
+            let later = sums.narrow(0, 1, time - 1)?.reshape(((), units))?;
+            later.t()?.matmul(&res.narrow(0, 0, time - 1)?.reshape(((), units))?)?
+        };
+        Ok((Some(sums), Some(weight_grad), Some(bias_grad)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{assert_differences, assert_twins, random};
+    use super::*;
+
+    #[test]
+    fn the_rnn_equals_its_twin_and_differences() -> Result<()> {
+        for time in [1, 4] {
+            let (x, w, b) = (random(0, &[time, 3, 5])?, random(1, &[5, 5])?, random(2, &[5])?);
+            let vars: &[_] = if time == 1 { &[&x] } else { &[&x, &w, &b] };
+            assert_twins(|| rnn(&x, &w, &b), || reference::rnn(&x, &w, &b), vars)?;
+            assert_differences(|| rnn(&x, &w, &b), &[&x, &w, &b])?;
+        }
+        let (x, w, b) = (random(0, &[2, 3, 14])?, random(1, &[15, 5])?, random(2, &[15])?);
+        assert!(rnn(&x, &w, &b).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+//! The safetensors files of this crate: a header that is written before data of known size is streamed, and a
+//! reader that takes parts of tensors by position. The format: 8 bytes of header length, a JSON header, the data
+//! without gaps. Our own facts are one JSON string under the metadata key `stackgan`.
+
+use crate::error::printable;
+use crate::positional::PositionalFile;
+use crate::{Error, Result};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The number type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    U8,
+    U32,
+    U64,
+    F32,
+}
+
+impl Element {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "U8",
+            Self::U32 => "U32",
+            Self::U64 => "U64",
+            Self::F32 => "F32",
+        }
+    }
+
+    const fn bytes(self) -> u64 {
+        match self {
+            Self::U8 => 1,
+            Self::U32 | Self::F32 => 4,
+            Self::U64 => 8,
+        }
+    }
+}
+
+/// A tensor to be written; they follow each other in the order given.
+pub(crate) struct Spec<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) element: Element,
+    pub(crate) shape: &'a [usize],
+}
+
+/// The bytes of a file before its data: length and JSON header, padded by blanks to a multiple of 8.
+pub(crate) fn header(specs: &[Spec<'_>], stackgan: &str) -> Vec<u8> {
+    let quote = |text: &str| serde_json::Value::from(text).to_string();
+    let mut json = format!("{{\"__metadata__\":{{\"stackgan\":{}}}", quote(stackgan));
+    let mut at = 0u64;
+    for spec in specs {
+        let size = spec.shape.iter().fold(spec.element.bytes(), |n, &extent| n * extent as u64);
+        let shape: Vec<String> = spec.shape.iter().map(usize::to_string).collect();
+        json.push_str(&format!(
+            ",{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{at},{}]}}",
+            quote(spec.name),
+            spec.element.name(),
+            shape.join(","),
+            at + size
+        ));
+        at += size;
+    }
+    json.push('}');
+    while json.len() % 8 != 0 {
+        json.push(' ');
+    }
+    let mut out = (json.len() as u64).to_le_bytes().to_vec();
+    out.extend_from_slice(json.as_bytes());
+    out
+}
+
+/// A file that appears under its name only when it is whole and on the disk.
+pub(crate) struct AtomicFile {
+    path: PathBuf,
+    folder: PathBuf,
+    temporary: tempfile::TempPath,
+    writer: BufWriter<File>,
+}
+
+impl AtomicFile {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let failed = |e| Error::write(path, e);
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".tmp-").suffix(".partial");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
+        let (file, temporary) = builder.tempfile_in(&folder).map_err(failed)?.into_parts();
+        let writer = BufWriter::with_capacity(1 << 20, file);
+        Ok(Self { path: path.to_path_buf(), folder, temporary, writer })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).map_err(|e| Error::write(&self.path, e))
+    }
+
+    /// Overwrites the beginning of the file, where a placeholder of the same length lies.
+    pub(crate) fn rewrite_start(&mut self, bytes: &[u8]) -> Result<()> {
+        let rewrite = |writer: &mut BufWriter<File>| {
+            writer.seek(SeekFrom::Start(0))?;
+            writer.write_all(bytes)
+        };
+        rewrite(&mut self.writer).map_err(|e| Error::write(&self.path, e))
+    }
+
+    /// Writes to the disk, then gives the file its name.
+    pub(crate) fn commit(self) -> Result<()> {
+        let Self { path, folder, temporary, writer } = self;
+        let failed = |e| Error::write(&path, e);
+        let file = writer.into_inner().map_err(|e| failed(e.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        temporary.persist(&path).map_err(|e| failed(e.error))?;
+        if cfg!(unix) {
+            File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// A tensor of an open file.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    pub(crate) shape: Vec<usize>,
+    /// Place and length in the file, in bytes.
+    start: u64,
+    length: u64,
+}
+
+/// An open file whose header has been checked against its length.
+#[derive(Debug)]
+pub(crate) struct Container {
+    path: PathBuf,
+    file: PositionalFile,
+    header: Header,
+    data_start: u64,
+    /// The JSON of the metadata key `stackgan`.
+    pub(crate) stackgan: String,
+}
+
+impl Container {
+    /// Opens `path`; `kind` says in error messages what the file should be.
+    pub(crate) fn open(path: &Path, kind: &'static str) -> Result<Self> {
+        let failed = |e| Error::read(path, e);
+        let file = File::open(path).map_err(failed)?;
+        let meta = file.metadata().map_err(failed)?;
+        let bad = |found: &str| {
+            let remedy = "make the file again with the command that made it";
+            Error::malformed(path, format!("this is not {kind}"), "header", (kind, found), remedy)
+        };
+        if !meta.is_file() || meta.len() < 8 {
+            return Err(bad("no safetensors header"));
+        }
+        let file = PositionalFile::new(file);
+        let mut length = [0; 8];
+        file.read_exact_at(&mut length, 0).map_err(failed)?;
+        let length = u64::from_le_bytes(length);
+        // Headers are small against the data; a bound keeps hostile ones within the memory bar.
+        if length > (256 << 10) + meta.len() / 16 || length > meta.len() - 8 {
+            return Err(bad("a header that is too long for the file"));
+        }
+        let mut json = vec![0; length as usize];
+        file.read_exact_at(&mut json, 8).map_err(failed)?;
+        let mut header: Header =
+            serde_json::from_slice(&json).map_err(|e| bad(&printable(&e.to_string())))?;
+        drop(json);
+        let data_start = 8 + length;
+        header.check(meta.len() - data_start).map_err(bad)?;
+        let stackgan = header.stackgan.take().ok_or_else(|| bad("no `stackgan` metadata"))?;
+        Ok(Self { path: path.to_path_buf(), file, header, data_start, stackgan })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A tensor of that type and number of dimensions.
+    pub(crate) fn tensor(&self, name: &str, element: Element, dims: usize) -> Result<Tensor> {
+        let expected = format!("tensor `{name}` of {} with {dims} dimensions", element.name());
+        let found = match self.header.tensors.get(name) {
+            Some(raw) if raw.dtype == element.name() && raw.shape.len() == dims => {
+                let (from, to) = raw.data_offsets;
+                return Ok(Tensor {
+                    shape: raw.shape.clone(),
+                    start: self.data_start + from,
+                    length: to - from,
+                });
+            }
+            Some(raw) => format!("{} of shape {:?}", printable(&raw.dtype), raw.shape),
+            None => "no such tensor".to_owned(),
+        };
+        Err(self.malformed(name, expected, found))
+    }
+
+    /// An error about this file.
+    pub(crate) fn malformed(
+        &self,
+        place: &str,
+        expected: impl Into<Box<str>>,
+        found: impl Into<Box<str>>,
+    ) -> Error {
+        let remedy = "make the file again with the command that made it";
+        Error::malformed(
+            &self.path,
+            "file is damaged or of another version",
+            place,
+            (expected, found),
+            remedy,
+        )
+    }
+
+    /// `length` bytes of a tensor from `offset`.
+    pub(crate) fn read(&self, tensor: &Tensor, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > tensor.length) {
+            let found = format!("{length} bytes from {offset}");
+            return Err(self.malformed(
+                "tensor",
+                format!("a part of {} bytes", tensor.length),
+                found,
+            ));
+        }
+        let mut bytes = vec![0; length];
+        let place = tensor.start + offset;
+        self.file.read_exact_at(&mut bytes, place).map_err(|e| Error::read(&self.path, e))?;
+        Ok(bytes)
+    }
+
+    /// A whole tensor. Only for the small ones.
+    pub(crate) fn read_all(&self, tensor: &Tensor) -> Result<Vec<u8>> {
+        self.read(tensor, 0, tensor.length as usize)
+    }
+}
+
+/// The JSON header, read without building anything that its text could inflate.
+#[derive(Debug)]
+struct Header {
+    tensors: BTreeMap<String, RawTensor>,
+    stackgan: Option<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct RawTensor {
+    dtype: String,
+    #[serde(deserialize_with = "few")]
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
+}
+
+#[derive(serde::Deserialize)]
+struct Metadata {
+    stackgan: Option<String>,
+}
+
+/// At most eight extents.
+fn few<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<usize>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<usize>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("at most 8 extents")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(
+            self,
+            mut seq: A,
+        ) -> std::result::Result<Vec<usize>, A::Error> {
+            let mut shape = Vec::new();
+            while let Some(extent) = seq.next_element()? {
+                if shape.len() == 8 {
+                    return Err(A::Error::custom("too many dimensions"));
+                }
+                shape.push(extent);
+            }
+            Ok(shape)
+        }
+    }
+    from.deserialize_seq(Few)
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Parts;
+        impl<'de> Visitor<'de> for Parts {
+            type Value = Header;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a safetensors header")
+            }
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Header, A::Error> {
+                let mut header = Header { tensors: BTreeMap::new(), stackgan: None };
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        header.stackgan = map.next_value::<Metadata>()?.stackgan;
+                    } else if header.tensors.len() == 64 {
+                        map.next_value::<IgnoredAny>()?;
+                        return Err(A::Error::custom("too many tensors"));
+                    } else {
+                        let tensor = map.next_value()?;
+                        if header.tensors.insert(name, tensor).is_some() {
+                            return Err(A::Error::custom("a tensor appears twice"));
+                        }
+                    }
+                }
+                Ok(header)
+            }
+        }
+        from.deserialize_map(Parts)
+    }
+}
+
+impl Header {
+    /// The tensors have the sizes of their shapes and fill the data without gap or overlap.
+    fn check(&self, data: u64) -> std::result::Result<(), &'static str> {
+        let mut spans = Vec::new();
+        for tensor in self.tensors.values() {
+            let bytes = match tensor.dtype.as_str() {
+                "U8" | "I8" | "BOOL" => 1u64,
+                "U16" | "I16" | "F16" | "BF16" => 2,
+                "U32" | "I32" | "F32" => 4,
+                "U64" | "I64" | "F64" => 8,
+                _ => return Err("a tensor of an unknown type"),
+            };
+            let size = tensor.shape.iter().try_fold(bytes, |n, &e| n.checked_mul(e as u64));
+            let (from, to) = tensor.data_offsets;
+            if size.is_none() || to.checked_sub(from) != size {
+                return Err("a tensor whose size is not that of its shape");
+            }
+            spans.push((from, to));
+        }
+        spans.sort_unstable();
+        let end = spans.iter().try_fold(0, |end, &(from, to)| (from == end).then_some(to));
+        if end == Some(data) { Ok(()) } else { Err("tensors that do not fill the file") }
+    }
+}
+
+/// Little-endian words of `N` bytes.
+pub(crate) fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    bytes.chunks_exact(N).map(|chunk| {
+        let mut word = [0; N];
+        word.copy_from_slice(chunk);
+        word
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(dir: &Path) -> (PathBuf, Vec<u8>) {
+        let path = dir.join("x.safetensors");
+        let specs = [
+            Spec { name: "b", element: Element::U64, shape: &[2] },
+            Spec { name: "a", element: Element::U8, shape: &[1, 3] },
+        ];
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write(&header(&specs, "{\"placeholder\": 1}")).unwrap();
+        file.write(&[7; 19]).unwrap();
+        assert!(!path.exists());
+        file.rewrite_start(&header(&specs, "{\"placeholder\": 2}")).unwrap();
+        file.commit().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        (path, bytes)
+    }
+
+    #[test]
+    fn the_safetensors_crate_reads_what_we_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, bytes) = sample(dir.path());
+        let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(theirs.tensor("a").unwrap().shape(), [1, 3]);
+        assert_eq!(theirs.tensor("b").unwrap().data(), [7; 16]);
+        let ours = Container::open(&path, "a test").unwrap();
+        assert_eq!(ours.stackgan, "{\"placeholder\": 2}");
+        let tensor = ours.tensor("a", Element::U8, 2).unwrap();
+        assert_eq!(ours.read(&tensor, 1, 2).unwrap(), [7, 7]);
+        assert!(ours.read(&tensor, 2, 2).is_err());
+        assert!(ours.read(&tensor, u64::MAX, 2).is_err());
+        assert!(ours.tensor("a", Element::U32, 2).is_err());
+        assert!(ours.tensor("c", Element::U8, 2).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1); // no temporary file is left
+    }
+
+    #[test]
+    fn mutations_are_read_or_refused_without_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, whole) = sample(dir.path());
+        let noise = stackgan_noise::Noise::new(2);
+        let mut refused = 0;
+        for case in 0..3000 {
+            let mut d = noise.draws(stackgan_noise::Stream::Test, 0, case);
+            let mut bytes = whole.clone();
+            let at = d.below(bytes.len() as u64) as usize;
+            match d.below(3) {
+                0 => bytes.truncate(at),
+                1 => bytes[at] = d.below(256) as u8,
+                _ => bytes.insert(at, b"[{\"0123456789"[d.below(13) as usize]),
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            refused += u32::from(Container::open(&path, "a test").is_err());
+        }
+        assert!(refused > 1500, "{refused}");
+    }
+}

@@ -1,0 +1,425 @@
+//! From a picture's file to its square of bytes: decoding within limits, the release's crop around the bird,
+//! and resizing (FACTS 3.1, 3.3, 4.5; RELIABILITY J1 to J4).
+//!
+//! Whatever a file holds becomes RGB: grey is repeated, CMYK converted, alpha dropped. EXIF rotation is not
+//! applied, as in the release (PIL does not apply it).
+
+use crate::dataset::BoundingBox;
+use crate::error::printable;
+use crate::{Error, Result};
+use fast_image_resize as fir;
+use image::{ImageDecoder as _, ImageFormat, RgbImage};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// The largest width and height that is decoded, in pixels.
+pub const MAX_SIDE: u32 = 8192;
+
+/// The largest area that is decoded, in pixels.
+pub const MAX_AREA: u64 = 40_000_000;
+
+/// The longest picture file that is read, in bytes.
+pub const MAX_FILE: u64 = 128 << 20;
+
+/// The size of prepared pictures: what is kept, and what a random crop of it gives to the networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PictureSize {
+    /// 76 pixels kept, 64 seen by Stage-I.
+    Stage1,
+    /// 304 pixels kept, 256 seen by Stage-II.
+    Stage2,
+}
+
+impl PictureSize {
+    /// Side of the prepared square in pixels: 76 or 304.
+    #[must_use]
+    pub const fn prepared(self) -> usize {
+        match self {
+            Self::Stage1 => 76,
+            Self::Stage2 => 304,
+        }
+    }
+
+    /// Side of the crop in pixels: 64 or 256.
+    #[must_use]
+    pub const fn crop(self) -> usize {
+        match self {
+            Self::Stage1 => 64,
+            Self::Stage2 => 256,
+        }
+    }
+
+    /// The size whose prepared side is `side`.
+    #[must_use]
+    pub const fn from_prepared(side: usize) -> Option<Self> {
+        match side {
+            76 => Some(Self::Stage1),
+            304 => Some(Self::Stage2),
+            _ => None,
+        }
+    }
+}
+
+/// How a picture is made smaller. Both filters widen with the reduction, as Pillow's do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resizing {
+    /// The `residual` recipe: bicubic (a = -0.5) to 304 bytes a side, and from those bytes bicubic to 76.
+    #[default]
+    Residual,
+    /// The `plain` recipe: bilinear straight to 304 or 76.
+    Plain,
+}
+
+/// Whether the contrast of each cropped picture is stretched to 0..=255 before resizing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stretch {
+    /// Differs from the release: colours stay as they are.
+    #[default]
+    None,
+    /// As the TensorFlow release does without saying so: one range for all three channels (`bytescale`).
+    AsReleased,
+}
+
+/// How a picture becomes a square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preparation {
+    /// The side of the square.
+    pub size: PictureSize,
+    /// The filter.
+    pub resizing: Resizing,
+    /// The contrast.
+    pub stretch: Stretch,
+}
+
+/// A part of a picture in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rect {
+    /// Left edge.
+    pub x: u32,
+    /// Upper edge.
+    pub y: u32,
+    /// Width, at least 1.
+    pub width: u32,
+    /// Height, at least 1.
+    pub height: u32,
+}
+
+/// Decodes a JPEG or PNG; `file` is for messages.
+///
+/// # Errors
+/// When the format is another, the picture is larger than [`MAX_SIDE`] or [`MAX_AREA`], cut off, or damaged. A
+/// panic in the decoder is such an error too.
+pub fn decode(bytes: &[u8], file: &Path) -> Result<RgbImage> {
+    let refuse = |expected: String, found: String| {
+        let remedy = "replace the picture by a whole JPEG or PNG, or take it out of the lists";
+        Error::malformed(file, "picture cannot be decoded", "picture", (expected, found), remedy)
+    };
+    let format = match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
+        _ => return Err(refuse("JPEG or PNG".into(), "another format".into())),
+    };
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(refuse("an end-of-image marker".into(), "a picture that is cut off".into()));
+    }
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let mut reader = image::ImageReader::with_format(Cursor::new(bytes), format);
+        let mut limits = image::Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        limits.max_alloc = Some(MAX_AREA * 8);
+        reader.limits(limits);
+        let decoder = reader.into_decoder()?;
+        let (width, height) = decoder.dimensions();
+        if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_AREA
+        {
+            return Ok(Err((width, height)));
+        }
+        image::DynamicImage::from_decoder(decoder).map(|image| Ok(image.into_rgb8()))
+    }));
+    match attempt {
+        Ok(Ok(Ok(image))) if image.width() > 0 && image.height() > 0 => Ok(image),
+        Ok(Ok(Ok(_))) => Err(refuse("at least one pixel".into(), "none".into())),
+        Ok(Ok(Err((width, height)))) => Err(refuse(
+            format!("at most {MAX_SIDE} pixels a side and {MAX_AREA} in all"),
+            format!("{width} x {height}"),
+        )),
+        Ok(Err(error)) => Err(refuse(format!("a whole {format:?}"), printable(&error.to_string()))),
+        Err(_) => Err(refuse(format!("a whole {format:?}"), "what makes the decoder fail".into())),
+    }
+}
+
+/// Whether an end-of-image marker follows the last start of scan. Compressed data cannot contain either: its
+/// 0xff bytes are escaped. Decoders accept most cut files without a word.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
+    matches!((last(0xda), last(0xd9)), (Some(scan), Some(end)) if end > scan)
+}
+
+/// The release's square around a box: its centre, and 0.75 times its longer side in each direction, cut at the
+/// picture's edges (so not always square). `None` when nothing of it lies in the picture.
+#[must_use]
+pub fn crop_rule(bounds: BoundingBox, width: u32, height: u32) -> Option<Rect> {
+    let [x, y, w, h] = [bounds.x, bounds.y, bounds.width, bounds.height].map(f64::trunc);
+    if ![x, y, w, h].iter().all(|v| v.is_finite()) {
+        return None;
+    }
+    let centre_x = ((2.0 * x + w) / 2.0).trunc();
+    let centre_y = ((2.0 * y + h) / 2.0).trunc();
+    let r = (w.max(h) * 0.75).trunc();
+    let span = |centre: f64, limit: u32| {
+        let from = (centre - r).max(0.0);
+        let to = (centre + r).min(f64::from(limit));
+        (from < to).then_some((from as u32, (to - from) as u32))
+    };
+    let ((x, width), (y, height)) = (span(centre_x, width)?, span(centre_y, height)?);
+    Some(Rect { x, y, width, height })
+}
+
+/// The prepared square of a picture: `size * size * 3` bytes, RGB, row by row.
+///
+/// # Errors
+/// When the box lies outside of the picture; `file` is named.
+pub fn prepare(
+    image: RgbImage,
+    bounds: Option<BoundingBox>,
+    how: Preparation,
+    file: &Path,
+) -> Result<Vec<u8>> {
+    let mut image = match bounds {
+        None => image,
+        Some(bounds) => {
+            let Some(r) = crop_rule(bounds, image.width(), image.height()) else {
+                return Err(Error::malformed(
+                    file,
+                    "bounding box lies outside of the picture",
+                    "bounding box",
+                    (
+                        format!("a box within {} x {}", image.width(), image.height()),
+                        format!("{bounds:?}"),
+                    ),
+                    "correct the picture's line in bounding_boxes.txt",
+                ));
+            };
+            image::imageops::crop_imm(&image, r.x, r.y, r.width, r.height).to_image()
+        }
+    };
+    if how.stretch == Stretch::AsReleased {
+        stretch_contrast(&mut image);
+    }
+    let filter = match how.resizing {
+        Resizing::Residual => fir::FilterType::CatmullRom,
+        Resizing::Plain => fir::FilterType::Bilinear,
+    };
+    let image = match (how.resizing, how.size) {
+        (Resizing::Residual, PictureSize::Stage1) => {
+            resize(image, PictureSize::Stage2.prepared() as u32, filter, file)?
+        }
+        _ => image,
+    };
+    Ok(resize(image, how.size.prepared() as u32, filter, file)?.into_raw())
+}
+
+/// Resizes to a square of `side` pixels, whatever the aspect.
+pub(crate) fn resize(
+    image: RgbImage,
+    side: u32,
+    filter: fir::FilterType,
+    file: &Path,
+) -> Result<RgbImage> {
+    if (image.width(), image.height()) == (side, side) {
+        return Ok(image);
+    }
+    let failed = |e: &dyn std::fmt::Display| {
+        let found = printable(&e.to_string());
+        Error::malformed(
+            file,
+            "picture cannot be resized",
+            "picture",
+            ("a picture", found),
+            "replace it",
+        )
+    };
+    let (width, height) = image.dimensions();
+    let source =
+        fir::images::Image::from_vec_u8(width, height, image.into_raw(), fir::PixelType::U8x3)
+            .map_err(|e| failed(&e))?;
+    let mut target = fir::images::Image::new(side, side, fir::PixelType::U8x3);
+    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter));
+    fir::Resizer::new().resize(&source, &mut target, Some(&options)).map_err(|e| failed(&e))?;
+    RgbImage::from_raw(side, side, target.into_vec()).ok_or_else(|| failed(&"wrong length"))
+}
+
+/// scipy's `bytescale`: the range of all channels together to 0..=255, half rounded up.
+fn stretch_contrast(image: &mut RgbImage) {
+    let (low, high) = image.iter().fold((255u8, 0u8), |(low, high), &v| (low.min(v), high.max(v)));
+    let range = if high > low { f64::from(high - low) } else { 1.0 };
+    let table: Vec<u8> = (0..=255u8)
+        .map(|v| (f64::from(v.saturating_sub(low)) * (255.0 / range)).clamp(0.0, 255.0) + 0.5)
+        .map(|v| v as u8)
+        .collect();
+    for value in image.iter_mut() {
+        *value = table.get(usize::from(*value)).copied().unwrap_or(*value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    fn bounds(x: f64, y: f64, width: f64, height: f64) -> BoundingBox {
+        BoundingBox { x, y, width, height }
+    }
+
+    #[test]
+    fn crops_follow_the_release_by_hand() {
+        // (60, 27, 325, 304) in 500 x 335: centre (222, 179), R 243.
+        let r = crop_rule(bounds(60.0, 27.0, 325.0, 304.0), 500, 335).unwrap();
+        assert_eq!(r, Rect { x: 0, y: 0, width: 465, height: 335 });
+        // All within: centre (50, 50), R 15.
+        let r = crop_rule(bounds(40.9, 40.2, 20.7, 20.1), 100, 100).unwrap();
+        assert_eq!(r, Rect { x: 35, y: 35, width: 30, height: 30 });
+    }
+
+    /// RELIABILITY D4, against the rule in whole numbers.
+    #[test]
+    fn random_boxes_equal_the_rule_in_integers() {
+        let noise = stackgan_noise::Noise::new(3);
+        for case in 0..5000 {
+            let mut d = noise.draws(stackgan_noise::Stream::Test, 0, case);
+            let [x, y] = [0, 1].map(|_| d.range(-50.0, 600.0));
+            let [w, h] = [0, 1].map(|_| d.range(0.0, 600.0));
+            let (width, height) = (1 + d.below(500) as i64, 1 + d.below(500) as i64);
+            let [xi, yi, wi, hi] = [x, y, w, h].map(|v| v as i64);
+            let (cx, cy, r) = ((2 * xi + wi) / 2, (2 * yi + hi) / 2, 3 * wi.max(hi) / 4);
+            let (x1, x2) = ((cx - r).max(0), (cx + r).min(width));
+            let (y1, y2) = ((cy - r).max(0), (cy + r).min(height));
+            let expected = (x1 < x2 && y1 < y2).then(|| Rect {
+                x: x1 as u32,
+                y: y1 as u32,
+                width: (x2 - x1) as u32,
+                height: (y2 - y1) as u32,
+            });
+            assert_eq!(crop_rule(bounds(x, y, w, h), width as u32, height as u32), expected);
+        }
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
+            assert_eq!(crop_rule(bounds(bad, 0.0, 5.0, 5.0), 10, 10), None);
+        }
+    }
+
+    fn encoded(image: &image::DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn noise_picture(width: u32, height: u32) -> RgbImage {
+        let mut d = stackgan_noise::Noise::new(1).draws(stackgan_noise::Stream::Test, 0, 0);
+        RgbImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: u8| d.below(256) as u8)))
+    }
+
+    #[test]
+    fn grey_alpha_and_deep_pictures_become_rgb() {
+        let grey = image::GrayImage::from_fn(9, 7, |x, y| image::Luma([(x * 20 + y) as u8]));
+        let grey = image::DynamicImage::from(grey);
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            let rgb = decode(&encoded(&grey, format), Path::new("g")).unwrap();
+            assert!(rgb.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]));
+        }
+        let image = noise_picture(5, 5);
+        let plain = image::DynamicImage::from(image.clone());
+        for deep in [plain.to_rgba8().into(), plain.to_rgb16().into()] {
+            let deep: image::DynamicImage = deep;
+            assert_eq!(decode(&encoded(&deep, ImageFormat::Png), Path::new("p")).unwrap(), image);
+        }
+    }
+
+    #[test]
+    fn cut_and_foreign_pictures_are_refused() {
+        let whole = encoded(&noise_picture(64, 48).into(), ImageFormat::Jpeg);
+        assert!(decode(&whole, Path::new("j")).is_ok());
+        for cut in (0..whole.len() - 1).step_by(7) {
+            let error = decode(&whole[..cut], Path::new("a/b.jpg")).unwrap_err().to_string();
+            assert!(error.contains("a/b.jpg"), "{error}");
+        }
+        let png = encoded(&noise_picture(64, 48).into(), ImageFormat::Png);
+        for cut in (0..png.len() - 16).step_by(97) {
+            assert!(decode(&png[..cut], Path::new("p")).is_err(), "{cut} of {}", png.len());
+        }
+        assert!(decode(b"GIF89a", Path::new("g")).is_err());
+    }
+
+    /// RELIABILITY J1: refused by the header, before a pixel is decoded.
+    #[test]
+    fn bombs_are_refused_by_their_header() {
+        let mut jpeg = encoded(&noise_picture(16, 16).into(), ImageFormat::Jpeg);
+        let sof = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        for (height, width) in [(0xffff, 0xffff), (8193, 1), (8000, 8000u16)] {
+            let (h, w) = (height as u16)
+                .to_be_bytes()
+                .into_iter()
+                .zip(width.to_be_bytes())
+                .unzip::<_, _, Vec<_>, Vec<_>>();
+            jpeg[sof + 5..sof + 7].copy_from_slice(&h);
+            jpeg[sof + 7..sof + 9].copy_from_slice(&w);
+            let started = std::time::Instant::now();
+            assert!(decode(&jpeg, Path::new("bomb.jpg")).is_err());
+            assert!(started.elapsed().as_millis() < 500);
+        }
+    }
+
+    #[test]
+    fn seeded_damage_never_panics() {
+        let noise = stackgan_noise::Noise::new(5);
+        for (k, format) in [ImageFormat::Jpeg, ImageFormat::Png].into_iter().enumerate() {
+            let whole = encoded(&noise_picture(24, 20).into(), format);
+            for case in 0..1500 {
+                let mut d = noise.draws(stackgan_noise::Stream::Test, k as u64, case);
+                let mut bytes = whole.clone();
+                for _ in 0..=d.below(6) {
+                    let at = d.below(bytes.len() as u64) as usize;
+                    bytes[at] = d.below(256) as u8;
+                }
+                let _ = decode(&bytes, Path::new("x")).map(|image| image.dimensions());
+            }
+        }
+    }
+
+    #[test]
+    fn stretching_is_joint_over_the_channels() {
+        let mut image = RgbImage::from_fn(2, 1, |x, _| Rgb([50 + x as u8 * 100, 75, 100]));
+        stretch_contrast(&mut image);
+        assert_eq!(image.as_raw()[..], [0, 64, 127, 255, 64, 127]); // 2.55 * 50 is just below 127.5, in numpy too
+        let mut flat = RgbImage::from_pixel(3, 3, Rgb([9, 9, 9]));
+        stretch_contrast(&mut flat);
+        assert!(flat.iter().all(|&v| v == 0));
+    }
+
+    #[test]
+    fn squares_have_their_size_and_keep_flat_colours() {
+        for size in [PictureSize::Stage1, PictureSize::Stage2] {
+            for resizing in [Resizing::Residual, Resizing::Plain] {
+                let how = Preparation { size, resizing, stretch: Stretch::None };
+                let image = RgbImage::from_pixel(500, 333, Rgb([10, 200, 30]));
+                let square =
+                    prepare(image, Some(bounds(3.0, 4.0, 100.0, 50.0)), how, Path::new("f"))
+                        .unwrap();
+                assert_eq!(square.len(), size.prepared().pow(2) * 3);
+                assert!(square.chunks_exact(3).all(|p| p == [10, 200, 30]));
+            }
+        }
+        let how = Preparation {
+            size: PictureSize::Stage1,
+            resizing: Resizing::Plain,
+            stretch: Stretch::None,
+        };
+        let outside = prepare(
+            noise_picture(20, 20),
+            Some(bounds(90.0, 0.0, 5.0, 5.0)),
+            how,
+            Path::new("f.jpg"),
+        );
+        assert!(outside.unwrap_err().to_string().contains("f.jpg"));
+    }
+}

@@ -1,0 +1,87 @@
+//! A dataset as its folder describes it, before any picture is opened: what `layouts` make and
+//! [`crate::prepared::import`] takes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Pictures with captions, classes and splits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    /// A short name for messages and metadata, such as `cub`.
+    pub name: String,
+    /// The pictures, train before test, each split in the order of its `filenames` list.
+    pub items: Vec<Item>,
+}
+
+/// One picture of a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// The name by which lists and embeddings refer to the picture: relative, without extension.
+    pub key: String,
+    /// Where the picture lies.
+    pub image: PathBuf,
+    /// The object's box in pixels of the picture; `None` takes the whole picture.
+    pub bounding_box: Option<BoundingBox>,
+    /// An opaque label: equal labels, same class.
+    pub class: u32,
+    /// The captions, line `i` of the caption file at `i` (a blank line is an empty caption).
+    pub captions: Vec<String>,
+    /// Which side of the class-disjoint split.
+    pub split: Split,
+}
+
+/// A box in pixels; `x` and `y` are its top left corner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoundingBox {
+    /// Left edge.
+    pub x: f64,
+    /// Upper edge.
+    pub y: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+/// Which side of the split a picture is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Split {
+    /// Seen in training.
+    Train,
+    /// Kept for evaluation; its classes are unseen in the zero-shot split.
+    Test,
+}
+
+impl Split {
+    /// Both splits, in the order of their numbers in files.
+    pub const ALL: [Self; 2] = [Self::Train, Self::Test];
+
+    /// The name of the split's folder.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl Dataset {
+    /// Pictures of one split.
+    #[must_use]
+    pub fn count(&self, split: Split) -> usize {
+        self.items.iter().filter(|item| item.split == split).count()
+    }
+
+    /// Captions of all pictures.
+    #[must_use]
+    pub fn caption_count(&self) -> usize {
+        self.items.iter().map(|item| item.captions.len()).sum()
+    }
+
+    /// The classes of one split.
+    #[must_use]
+    pub fn classes(&self, split: Split) -> BTreeSet<u32> {
+        self.items.iter().filter(|item| item.split == split).map(|item| item.class).collect()
+    }
+}

@@ -1,0 +1,209 @@
+//! What can go wrong with data, said in four parts: what; file and place; expected and found; what to do.
+//!
+//! File names, keys and captions are hostile text: whatever comes from a file passes [`printable`] before it
+//! is shown.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of this crate. `Display` prints the four parts on separate lines.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file is malformed, damaged or does not fit another file. Exit code 3.
+    #[error(
+        "{what}\n  file: {} ({place})\n  expected {expected}, found {found}\n  do: {remedy}",
+        shown(file)
+    )]
+    Malformed {
+        /// What is wrong, in a few words.
+        what: String,
+        /// The file.
+        file: PathBuf,
+        /// Where in the file: byte, line, record, array.
+        place: Box<str>,
+        /// What should be there.
+        expected: Box<str>,
+        /// What is there.
+        found: Box<str>,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// Something that is needed does not exist. Exit code 4.
+    #[error(
+        "{what}\n  file: {}\n  expected {expected}, found nothing\n  do: {remedy}",
+        shown(file)
+    )]
+    Missing {
+        /// What is missing, in a few words.
+        what: String,
+        /// The path where it was looked for.
+        file: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// The options given make no sense together or for this data. Exit code 2.
+    #[error("{what}\n  expected {expected}, found {found}\n  do: {remedy}")]
+    Config {
+        /// What is wrong.
+        what: String,
+        /// What would be right.
+        expected: String,
+        /// What was given.
+        found: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// The operating system refused to read a file. Exit code 3.
+    #[error(
+        "cannot read\n  file: {}\n  {source}\n  do: check that the file exists, is readable and is whole",
+        shown(file)
+    )]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The operating system refused to write a file. Exit code 6.
+    #[error(
+        "cannot write\n  file: {}\n  {source}\n  do: check the free space and the permissions of the folder",
+        shown(file)
+    )]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Wraps a failed read of `file`.
+    #[must_use]
+    pub fn read(file: &Path, source: std::io::Error) -> Self {
+        Self::Read { file: file.to_path_buf(), source }
+    }
+
+    /// Wraps a failed write of `file`.
+    #[must_use]
+    pub fn write(file: &Path, source: std::io::Error) -> Self {
+        Self::Write { file: file.to_path_buf(), source }
+    }
+
+    /// A [`Error::Malformed`] with its parts in the order in which they are printed.
+    #[must_use]
+    pub fn malformed(
+        file: &Path,
+        what: impl Into<String>,
+        place: impl Into<Box<str>>,
+        (expected, found): (impl Into<Box<str>>, impl Into<Box<str>>),
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Malformed {
+            what: what.into(),
+            file: file.to_path_buf(),
+            place: place.into(),
+            expected: expected.into(),
+            found: found.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// What was found, in one line: for lists of many failures.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Malformed { what, found, .. } => format!("{what} (found {found})"),
+            Self::Missing { what, .. } => what.clone(),
+            Self::Config { what, found, .. } => format!("{what} ({found})"),
+            Self::Read { source, .. } | Self::Write { source, .. } => source.to_string(),
+        }
+    }
+
+    /// A [`Error::Config`] with its parts in the order in which they are printed.
+    #[must_use]
+    pub fn config(
+        what: impl Into<String>,
+        (expected, found): (impl Into<String>, impl Into<String>),
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Config {
+            what: what.into(),
+            expected: expected.into(),
+            found: found.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// `text` with control characters (and the characters that reorder text) escaped, cut to 200 characters: safe
+/// to show on a terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut out = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == 200 {
+            out.push('…');
+            break;
+        }
+        let reorders = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || reorders {
+            let _ = write!(out, "{}", c.escape_default()); // a String takes every write
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The first few of many names, for an error that lists what is missing: `a, b, c and 17 more`.
+#[must_use]
+pub fn first_few<S: AsRef<str>>(names: &[S]) -> String {
+    let shown: Vec<String> = names.iter().take(5).map(|n| printable(n.as_ref())).collect();
+    match names.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    // Unlike `printable`, whole: a path that is cut cannot be opened.
+    path.display()
+        .to_string()
+        .chars()
+        .flat_map(|c| {
+            let escaped = c.is_control();
+            c.escape_default().filter(move |_| escaped).chain((!escaped).then_some(c))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_cannot_reach_the_terminal() {
+        assert_eq!(printable("a\x1b[31mred\u{202e}é"), "a\\u{1b}[31mred\\u{202e}é");
+        assert_eq!(printable(&"x".repeat(300)).chars().count(), 201);
+        let error = Error::Missing {
+            what: "w".into(),
+            file: PathBuf::from("a\nb"),
+            expected: "e".into(),
+            remedy: "r".into(),
+        };
+        assert_eq!(error.to_string(), "w\n  file: a\\nb\n  expected e, found nothing\n  do: r");
+    }
+
+    #[test]
+    fn long_lists_are_counted_not_printed() {
+        let names: Vec<String> = (0..9).map(|i| i.to_string()).collect();
+        assert_eq!(first_few(&names), "0, 1, 2, 3, 4 and 4 more");
+        assert_eq!(first_few(&names[..2]), "0, 1");
+    }
+}

@@ -1,0 +1,117 @@
+//! The element types of numpy arrays that we read, as named in pickles and `.npy` headers (`f4`, `>i8`, …).
+
+/// What kind of number an element is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `b1`: one byte, zero or one.
+    Bool,
+    /// `i1`, `i2`, `i4`, `i8`: two's complement.
+    Int,
+    /// `u1`, `u2`, `u4`, `u8`.
+    Unsigned,
+    /// `f4`, `f8`: IEEE 754.
+    Float,
+}
+
+/// An element type: kind, bytes and byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DType {
+    /// What kind of number.
+    pub kind: Kind,
+    /// Bytes of one element: 1, 2, 4 or 8.
+    pub size: u8,
+    /// True when the most significant byte comes first.
+    pub big_endian: bool,
+}
+
+impl DType {
+    /// The type of a numpy name such as `f4` or `i8`; `None` for those that we do not read (objects, strings,
+    /// records, complex and half numbers, dates).
+    #[must_use]
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        let (kind, size) = match name {
+            b"b1" | b"?" => (Kind::Bool, 1),
+            b"i1" => (Kind::Int, 1),
+            b"i2" => (Kind::Int, 2),
+            b"i4" => (Kind::Int, 4),
+            b"i8" => (Kind::Int, 8),
+            b"u1" => (Kind::Unsigned, 1),
+            b"u2" => (Kind::Unsigned, 2),
+            b"u4" => (Kind::Unsigned, 4),
+            b"u8" => (Kind::Unsigned, 8),
+            b"f4" => (Kind::Float, 4),
+            b"f8" => (Kind::Float, 8),
+            _ => return None,
+        };
+        Some(Self { kind, size, big_endian: false })
+    }
+
+    /// Bytes of one element.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        usize::from(self.size)
+    }
+
+    /// One element as a whole number; `None` for a float, for `u8` values beyond `i64::MAX`, and when `raw`
+    /// has not exactly [`DType::bytes`] bytes.
+    #[must_use]
+    pub fn int(self, raw: &[u8]) -> Option<i64> {
+        let word = self.word(raw)?;
+        match self.kind {
+            Kind::Bool | Kind::Unsigned => i64::try_from(word).ok(),
+            Kind::Int => {
+                let unused = 64 - 8 * u32::from(self.size);
+                Some(((word << unused) as i64) >> unused)
+            }
+            Kind::Float => None,
+        }
+    }
+
+    /// One element as a number; `None` when `raw` has not exactly [`DType::bytes`] bytes.
+    #[must_use]
+    pub fn float(self, raw: &[u8]) -> Option<f64> {
+        let word = self.word(raw)?;
+        match (self.kind, self.size) {
+            (Kind::Float, 4) => Some(f64::from(f32::from_bits(word as u32))),
+            (Kind::Float, _) => Some(f64::from_bits(word)),
+            (Kind::Unsigned, _) => Some(word as f64),
+            _ => self.int(raw).map(|i| i as f64),
+        }
+    }
+
+    /// The bytes of one element as an unsigned word, the most significant on the left.
+    fn word(self, raw: &[u8]) -> Option<u64> {
+        if raw.len() != self.bytes() {
+            return None;
+        }
+        let join = |word: u64, &byte: &u8| (word << 8) | u64::from(byte);
+        Some(if self.big_endian {
+            raw.iter().fold(0, join)
+        } else {
+            raw.iter().rev().fold(0, join)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_of_either_byte_order() {
+        let little = |name: &[u8]| DType::parse(name).unwrap();
+        let big = |name: &[u8]| DType { big_endian: true, ..little(name) };
+        assert_eq!(little(b"i2").int(&[0xfe, 0xff]), Some(-2));
+        assert_eq!(big(b"i2").int(&[0xff, 0xfe]), Some(-2));
+        assert_eq!(little(b"u2").int(&[0xfe, 0xff]), Some(65534));
+        assert_eq!(little(b"i8").int(&(-3i64).to_le_bytes()), Some(-3));
+        assert_eq!(little(b"u8").int(&u64::MAX.to_le_bytes()), None);
+        assert_eq!(big(b"f4").float(&1.5f32.to_be_bytes()), Some(1.5));
+        assert_eq!(little(b"f8").float(&(-0.25f64).to_le_bytes()), Some(-0.25));
+        assert_eq!(little(b"f4").int(&[0; 4]), None);
+        assert_eq!(little(b"f4").float(&[0; 3]), None);
+        for refused in [&b"O8"[..], b"S5", b"U3", b"V4", b"c8", b"f2", b"M8", b"", b"f44"] {
+            assert_eq!(DType::parse(refused), None);
+        }
+    }
+}

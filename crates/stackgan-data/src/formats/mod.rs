@@ -1,0 +1,39 @@
+//! Readers (and a few writers) of the file formats of the `StackGAN` world. Every reader treats its input as
+//! hostile: allow-listed, bounded in memory and depth, and never panicking (FACTS 4, RELIABILITY 4.1).
+
+mod dtype;
+pub mod pickle;
+
+pub use dtype::{DType, Kind};
+
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+/// The whole of a regular file of at most `cap` bytes. Devices, pipes and folders are refused.
+///
+/// # Errors
+/// When the file cannot be read, is not a regular file, or is longer than `cap`.
+pub fn read_bounded(path: &Path, cap: u64) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(|e| Error::read(path, e))?;
+    let meta = file.metadata().map_err(|e| Error::read(path, e))?;
+    if !meta.is_file() || meta.len() > cap {
+        let found = if meta.is_file() {
+            format!("{} bytes", meta.len())
+        } else {
+            "something that is not a file".to_owned()
+        };
+        return Err(Error::malformed(
+            path,
+            "file is not of the expected kind or size",
+            "whole file",
+            (format!("a regular file of at most {cap} bytes"), found),
+            "check that this is the right file",
+        ));
+    }
+    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    // One byte beyond the length seen: a file that grows meanwhile cannot fill the memory.
+    file.take(meta.len() + 1).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
+    Ok(bytes)
+}

@@ -1,0 +1,217 @@
+//! The functions and classes that a pickle may name, and what each means: numpy arrays, scalars and element
+//! types (FACTS 4.3), of numpy 1 and 2. Nothing else exists.
+
+use super::machine::Machine;
+use super::operands::{Input, Step};
+use super::value::{Array, Global, NodeId, Value};
+use crate::error::printable;
+use crate::formats::DType;
+
+/// The global of that name, or a refusal that names it.
+pub(super) fn allowed(input: &Input<'_>, module: &[u8], name: &[u8]) -> Step<Global> {
+    Ok(match (module, name) {
+        (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"_reconstruct") => {
+            Global::Reconstruct
+        }
+        (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"scalar") => Global::Scalar,
+        (b"numpy.core.numeric" | b"numpy._core.numeric", b"_frombuffer") => Global::FromBuffer,
+        (b"numpy", b"ndarray") => Global::NdArray,
+        (b"numpy", b"dtype") => Global::DType,
+        (b"_codecs", b"encode") => Global::Encode,
+        _ => {
+            return input.fault(
+                "pickle names a function or class that is not allowed",
+                "numpy arrays, scalars and dtypes only",
+                format!("{}.{}", shown(module), shown(name)),
+            );
+        }
+    })
+}
+
+/// REDUCE: the value of a call.
+pub(super) fn call<'a>(
+    machine: &mut Machine<'a>,
+    function: NodeId,
+    arguments: NodeId,
+) -> Step<Value<'a>> {
+    let (global, items) = match (machine.get(function), machine.get(arguments)) {
+        (&Value::Global(global), Value::Tuple(items)) => (global, items),
+        (function, arguments) => {
+            let found = format!("{} called with {}", function.kind(), arguments.kind());
+            return machine.input.fault("pickle is malformed", "a function and a tuple", found);
+        }
+    };
+    let ids = [0, 1, 2, 3].map(|i| items.get(i).copied());
+    if global == Global::Encode {
+        return encode(machine, ids[0], ids[1]);
+    }
+    let machine = &*machine;
+    let [first, second, third, fourth] =
+        ids.map(|id| id.map_or(&Value::None, |id| machine.get(id)));
+    match (global, first, second) {
+        // Arguments: the class, then a shape and a type that BUILD replaces.
+        (Global::Reconstruct, Value::Global(Global::NdArray), _) => Ok(Value::EmptyArray),
+        (Global::DType, name, _) => dtype(machine, name),
+        (Global::Scalar, &Value::DType(dtype), Value::Bytes(raw)) if raw.len() == dtype.bytes() => {
+            let mut bytes = [0; 8];
+            for (slot, &byte) in bytes.iter_mut().zip(raw.iter()) {
+                *slot = byte;
+            }
+            Ok(Value::Scalar(dtype, bytes))
+        }
+        (Global::FromBuffer, Value::Bytes(_), Value::DType(dtype)) => {
+            let data = ids[0].unwrap_or(arguments);
+            let fortran = matches!(fourth, Value::Text(order) if order == "F");
+            array(machine, *dtype, third, fortran, data)
+        }
+        _ => machine.input.fault(
+            "malformed numpy value",
+            "the arguments that numpy writes",
+            format!("{global:?} of {}, {}", first.kind(), second.kind()),
+        ),
+    }
+}
+
+/// BUILD: `target` once it has taken `state`.
+pub(super) fn build<'a>(machine: &Machine<'a>, target: NodeId, state: NodeId) -> Step<Value<'a>> {
+    let Value::Tuple(items) = machine.get(state) else {
+        let found = machine.get(state).kind();
+        return machine.input.fault("malformed numpy value", "its state as a tuple", found);
+    };
+    let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
+    match machine.get(target) {
+        Value::EmptyArray => {
+            let fortran = match part(3) {
+                Value::Bool(fortran) => Some(*fortran),
+                Value::Int(fortran @ 0..=1) => Some(*fortran == 1),
+                _ => None,
+            };
+            match (part(0), part(2), fortran, items.get(4)) {
+                (Value::Int(1), Value::DType(dtype), Some(fortran), Some(&data)) => {
+                    array(machine, *dtype, part(1), fortran, data)
+                }
+                _ => machine.input.fault(
+                    "malformed numpy array",
+                    "the state (1, shape, dtype, order, data)",
+                    "another state",
+                ),
+            }
+        }
+        Value::DType(dtype) => {
+            // (version, byte order, subtype, field names, fields, …): the three are None for plain numbers.
+            let plain = matches!(part(0), Value::Int(3 | 4))
+                && (2..5).all(|i| matches!(part(i), Value::None));
+            match (plain, text(part(1))) {
+                (true, Some(b"<" | b"|")) => {
+                    Ok(Value::DType(DType { big_endian: false, ..*dtype }))
+                }
+                (true, Some(b">")) => Ok(Value::DType(DType { big_endian: true, ..*dtype })),
+                _ => machine.input.fault(
+                    "numpy dtype is not supported",
+                    "a plain number with byte order <, > or |",
+                    "a structured dtype or another order",
+                ),
+            }
+        }
+        other => {
+            let found = other.kind();
+            machine.input.fault("pickle is malformed", "a state for an array or dtype", found)
+        }
+    }
+}
+
+fn dtype<'a>(machine: &Machine<'a>, name: &Value<'_>) -> Step<Value<'a>> {
+    match text(name).map(|name| DType::parse(name).ok_or_else(|| shown(name))) {
+        Some(Ok(dtype)) => Ok(Value::DType(dtype)),
+        refused => machine.input.fault(
+            "numpy dtype is not supported",
+            "b1, i1 to i8, u1 to u8, f4 or f8",
+            refused.and_then(Result::err).unwrap_or_else(|| name.kind().to_owned()),
+        ),
+    }
+}
+
+/// An array whose data has the length that its shape says.
+fn array<'a>(
+    machine: &Machine<'a>,
+    dtype: DType,
+    shape: &Value<'_>,
+    fortran: bool,
+    data: NodeId,
+) -> Step<Value<'a>> {
+    const MAX_DIMS: usize = 32; // numpy 1's own limit
+    let shape: Option<Vec<usize>> = match shape {
+        Value::Tuple(extents) if extents.len() <= MAX_DIMS => {
+            let extent = |&id: &NodeId| match machine.get(id) {
+                Value::Int(extent) => usize::try_from(*extent).ok(),
+                _ => None,
+            };
+            extents.iter().map(extent).collect()
+        }
+        _ => None,
+    };
+    let Some(shape) = shape else {
+        return machine.input.fault("malformed numpy array", "a shape", "something else");
+    };
+    let size = shape.iter().try_fold(dtype.bytes(), |size, &extent| size.checked_mul(extent));
+    match machine.get(data) {
+        Value::Bytes(bytes) if Some(bytes.len()) == size => {
+            Ok(Value::Array(Box::new(Array { dtype, shape, fortran, data })))
+        }
+        Value::Bytes(bytes) => machine.input.fault(
+            "numpy array has the wrong length",
+            match size {
+                Some(size) => format!("{size} bytes for shape {shape:?}"),
+                None => format!("a size that can exist, not shape {shape:?}"),
+            },
+            format!("{} bytes", bytes.len()),
+        ),
+        other => machine.input.fault("numpy array holds no numbers", "its bytes", other.kind()),
+    }
+}
+
+/// `_codecs.encode(text, 'latin1')`: how Python 3 writes bytes in protocols that have none.
+fn encode<'a>(
+    machine: &mut Machine<'a>,
+    string: Option<NodeId>,
+    codec: Option<NodeId>,
+) -> Step<Value<'a>> {
+    let known = codec
+        .and_then(|id| text(machine.get(id)))
+        .is_some_and(|codec| matches!(codec, b"latin1" | b"latin-1"));
+    let (true, Some(id)) = (known, string) else {
+        return machine.input.fault("malformed bytes", "text encoded as latin1", "another codec");
+    };
+    let Value::Text(string) = machine.get(id) else {
+        let found = machine.get(id).kind();
+        return machine.input.fault("malformed bytes", "text encoded as latin1", found);
+    };
+    let length = string.chars().count();
+    machine.charge(length)?;
+    let mut bytes = Vec::with_capacity(length);
+    if let Value::Text(string) = machine.get(id) {
+        for c in string.chars() {
+            match u8::try_from(c) {
+                Ok(byte) => bytes.push(byte),
+                Err(_) => {
+                    let found = printable(&c.to_string());
+                    return machine.input.fault("malformed bytes", "Latin-1 characters", found);
+                }
+            }
+        }
+    }
+    Ok(Value::Bytes(bytes.into()))
+}
+
+/// A string of either kind as bytes.
+fn text<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes),
+        Value::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+fn shown(name: &[u8]) -> String {
+    printable(&String::from_utf8_lossy(name))
+}

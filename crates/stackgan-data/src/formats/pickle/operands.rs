@@ -1,0 +1,302 @@
+//! The bytes of a pickle, and the operands of its opcodes: numbers, counted strings, quoted strings, names.
+//! Every length is compared with the bytes left before anything is allocated.
+
+use std::borrow::Cow;
+
+/// What is wrong at a byte; the file's name is added by the caller.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) offset: usize,
+    pub(super) what: &'static str,
+    pub(super) expected: String,
+    pub(super) found: String,
+}
+
+pub(super) type Step<T> = Result<T, Fault>;
+
+/// A cursor over the input.
+pub(super) struct Input<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Where the current opcode began.
+    pub(super) opcode: usize,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, opcode: 0 }
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    pub(super) fn rest_is_newline(&self) -> bool {
+        self.bytes.iter().skip(self.at).all(|byte| matches!(byte, b'\r' | b'\n'))
+    }
+
+    /// A fault at the current opcode.
+    pub(super) fn fault<T>(
+        &self,
+        what: &'static str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Step<T> {
+        Err(Fault { offset: self.opcode, what, expected: expected.into(), found: found.into() })
+    }
+
+    /// The next opcode.
+    pub(super) fn next_opcode(&mut self) -> Step<u8> {
+        self.opcode = self.at;
+        let [opcode] = self.array::<1>()?;
+        Ok(opcode)
+    }
+
+    pub(super) fn take(&mut self, n: usize) -> Step<&'a [u8]> {
+        match self.at.checked_add(n).and_then(|end| self.bytes.get(self.at..end)) {
+            Some(slice) => {
+                self.at += n;
+                Ok(slice)
+            }
+            None => self.fault(
+                "pickle ends early",
+                format!("{n} more bytes"),
+                format!("{} bytes", self.left()),
+            ),
+        }
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Step<[u8; N]> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    /// A string whose length is a little-endian number of `N` bytes.
+    pub(super) fn counted<const N: usize>(&mut self) -> Step<&'a [u8]> {
+        let mut wide = [0u8; 8];
+        for (slot, byte) in wide.iter_mut().zip(self.array::<N>()?) {
+            *slot = byte;
+        }
+        match usize::try_from(u64::from_le_bytes(wide)) {
+            Ok(n) => self.take(n),
+            Err(_) => {
+                self.fault("pickle ends early", "a length that fits the file", "more than 2^32")
+            }
+        }
+    }
+
+    /// UTF-8 whose length is a little-endian number of `N` bytes.
+    pub(super) fn counted_utf8<const N: usize>(&mut self) -> Step<&'a str> {
+        let bytes = self.counted::<N>()?;
+        std::str::from_utf8(bytes).or_else(|e| {
+            self.fault(
+                "text is not UTF-8",
+                "UTF-8",
+                format!("a bad byte at {} of it", e.valid_up_to()),
+            )
+        })
+    }
+
+    /// Up to a newline, which is consumed and left out; a carriage return before it too.
+    pub(super) fn line(&mut self) -> Step<&'a [u8]> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match rest.iter().position(|&b| b == b'\n') {
+            Some(n) => {
+                self.at += n + 1;
+                Ok(rest.get(..n).unwrap_or_default())
+            }
+            None => self.fault("pickle ends early", "a line", "no newline up to the end"),
+        }
+    }
+
+    /// A line that is a number, such as the operand of `I`, `p` or `F`.
+    pub(super) fn number<T: std::str::FromStr>(&mut self, kind: &'static str) -> Step<T> {
+        let line = self.line()?.trim_ascii();
+        match std::str::from_utf8(line).ok().and_then(|s| s.parse().ok()) {
+            Some(number) => Ok(number),
+            None => self.fault("malformed number", kind, quote(line)),
+        }
+    }
+
+    /// Little-endian two's complement of 0 to 8 bytes (`LONG1`, `LONG4`); longer numbers are refused.
+    pub(super) fn long(&self, bytes: &[u8]) -> Step<i64> {
+        // Python writes the fewest bytes, but padding by sign bytes is legal.
+        let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+        let pad = if negative { 0xff } else { 0 };
+        let mut wide = [pad; 8];
+        for (slot, &byte) in wide.iter_mut().zip(bytes) {
+            *slot = byte;
+        }
+        let number = i64::from_le_bytes(wide);
+        let fits = bytes.iter().skip(8).all(|&b| b == pad) && (number < 0) == negative;
+        if fits {
+            return Ok(number);
+        }
+        self.fault("number is too large", "at most 64 bits", format!("{} bytes", bytes.len()))
+    }
+
+    /// The operand of `S`: a Python-2 string literal in either quote.
+    pub(super) fn quoted(&mut self) -> Step<Cow<'a, [u8]>> {
+        let line = self.line()?.trim_ascii();
+        let inner = match line {
+            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
+            _ => return self.fault("malformed string", "a quoted string", quote(line)),
+        };
+        if !inner.contains(&b'\\') {
+            return Ok(Cow::Borrowed(inner));
+        }
+        match unescape(inner) {
+            Some(bytes) => Ok(Cow::Owned(bytes)),
+            None => self.fault("malformed string", "Python 2 escapes", quote(inner)),
+        }
+    }
+
+    /// The operand of `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX` (raw-unicode-escape).
+    pub(super) fn raw_unicode(&mut self) -> Step<Cow<'a, str>> {
+        let line = self.line()?;
+        if let (true, Ok(text)) =
+            (line.is_ascii() && !line.contains(&b'\\'), std::str::from_utf8(line))
+        {
+            return Ok(Cow::Borrowed(text));
+        }
+        match decode_raw_unicode(line) {
+            Some(text) => Ok(Cow::Owned(text)),
+            None => self.fault("malformed text", "raw-unicode-escape", quote(line)),
+        }
+    }
+}
+
+/// The start of some bytes, safe to show.
+pub(super) fn quote(bytes: &[u8]) -> String {
+    let start = bytes.get(..bytes.len().min(60)).unwrap_or_default();
+    let dots = if bytes.len() > 60 { "…" } else { "" };
+    format!("\"{}{dots}\"", start.escape_ascii())
+}
+
+/// Undoes Python 2's `repr` of a byte string.
+fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        let escape = *rest.next()?;
+        out.push(match escape {
+            b'\\' | b'\'' | b'"' => escape,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'a' => 7,
+            b'b' => 8,
+            b'v' => 11,
+            b'f' => 12,
+            b'x' => {
+                let mut digit = || (*rest.next()? as char).to_digit(16);
+                (digit()? * 16 + digit()?) as u8
+            }
+            b'0'..=b'7' => {
+                let mut code = u32::from(escape - b'0');
+                for _ in 0..2 {
+                    match rest.as_slice().first() {
+                        Some(&d @ b'0'..=b'7') => {
+                            code = code * 8 + u32::from(d - b'0');
+                            rest.next();
+                        }
+                        _ => break,
+                    }
+                }
+                u8::try_from(code).ok()?
+            }
+            _ => return None,
+        });
+    }
+    Some(out)
+}
+
+/// Latin-1 in which an odd number of backslashes before `u` or `U` begins an escape. Surrogate pairs of narrow
+/// Python builds are joined; lone surrogates are refused.
+fn decode_raw_unicode(line: &[u8]) -> Option<String> {
+    let mut out = String::with_capacity(line.len());
+    let mut high: Option<u32> = None;
+    let mut backslashes = 0usize;
+    let mut rest = line;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        let digits = match byte {
+            b'u' if backslashes % 2 == 1 => 4,
+            b'U' if backslashes % 2 == 1 => 8,
+            _ => 0,
+        };
+        backslashes = if byte == b'\\' { backslashes + 1 } else { 0 };
+        if digits == 0 {
+            if high.is_some() && byte != b'\\' {
+                return None;
+            }
+            out.push(byte as char);
+            continue;
+        }
+        let hex = rest.get(..digits)?;
+        rest = rest.get(digits..)?;
+        let code =
+            hex.iter().try_fold(0u32, |code, &b| Some((code << 4) | (b as char).to_digit(16)?))?;
+        out.pop(); // the backslash of this escape
+        match (high.take(), code) {
+            (None, 0xd800..=0xdbff) => high = Some(code),
+            (None, _) => out.push(char::from_u32(code)?),
+            (Some(high), 0xdc00..=0xdfff) => {
+                let joined = 0x1_0000 + ((high - 0xd800) << 10) + (code - 0xdc00);
+                out.push(char::from_u32(joined)?);
+            }
+            (Some(_), _) => return None,
+        }
+    }
+    high.is_none().then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_2_string_literals() {
+        assert_eq!(unescape(br"\x00a\\\'\n\101\0").unwrap(), b"\0a\\'\nA\0");
+        for bad in [&br"\"[..], br"\x1", br"\xg0", br"\q", br"\777"] {
+            assert!(unescape(bad).is_none());
+        }
+    }
+
+    #[test]
+    fn raw_unicode_escapes() {
+        let read = |line: &[u8]| decode_raw_unicode(line);
+        assert_eq!(read(b"\\u005cu0041\\u000a\xe9").unwrap(), "\\u0041\n\u{e9}");
+        assert_eq!(read(br"\\u0041").unwrap(), r"\\u0041");
+        assert_eq!(read(br"\ud83d\udc26\U0001f426").unwrap(), "\u{1f426}\u{1f426}");
+        for bad in
+            [&br"\ud83d"[..], br"\ud83dx", br"\udc26", br"\u00", br"\U00110000", br"\ud83d\u0041"]
+        {
+            assert!(read(bad).is_none(), "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn longs() {
+        let input = Input::new(&[]);
+        for (bytes, number) in [
+            (&[][..], 0),
+            (&[0xff], -1),
+            (&[0xff, 0], 255),
+            (&[0, 0x80], -32768),
+            (&[0, 0, 0, 0, 0, 0, 0, 0x80], i64::MIN),
+            (&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1),
+        ] {
+            assert_eq!(input.long(bytes).unwrap(), number);
+        }
+        assert!(input.long(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0]).is_err());
+        assert!(
+            input.long(&[0; 3].repeat(4).iter().copied().chain([1]).collect::<Vec<_>>()).is_err()
+        );
+    }
+}

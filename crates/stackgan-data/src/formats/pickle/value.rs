@@ -1,0 +1,135 @@
+//! What a pickle decodes to: a flat arena of plain values that name each other by index.
+//!
+//! Sharing costs nothing, so a memo bomb stays as small as its file; dropping is a loop, so depth cannot
+//! overflow the stack. Long strings are borrowed from the input.
+
+use crate::formats::DType;
+use std::borrow::Cow;
+
+/// The index of a value in its [`Document`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeId(pub(super) u32);
+
+/// A function or class of the allow-list. Nothing of Python is run: each has a fixed meaning here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Global {
+    /// `numpy.core.multiarray._reconstruct`: an array whose contents follow.
+    Reconstruct,
+    /// `numpy.core.multiarray.scalar`: one number.
+    Scalar,
+    /// `numpy.core.numeric._frombuffer`: an array of protocol 5.
+    FromBuffer,
+    /// `numpy.ndarray`, an argument of `_reconstruct`.
+    NdArray,
+    /// `numpy.dtype`.
+    DType,
+    /// `_codecs.encode`, by which Python 3 writes bytes in protocols 0 to 2.
+    Encode,
+}
+
+/// A numpy array. `shape.product() * dtype.bytes()` is the length of its data, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Array {
+    /// Element type and byte order.
+    pub dtype: DType,
+    /// Extent of each dimension.
+    pub shape: Vec<usize>,
+    /// True when the first index runs fastest (column-major).
+    pub fortran: bool,
+    /// The node that holds the bytes.
+    pub data: NodeId,
+}
+
+/// One value of a pickle.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// `None`.
+    None,
+    /// `True` or `False`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// Python 3 `bytes` or Python 2 `str`.
+    Bytes(Cow<'a, [u8]>),
+    /// Python 3 `str` or Python 2 `unicode`.
+    Text(Cow<'a, str>),
+    /// A list.
+    List(Vec<NodeId>),
+    /// A tuple.
+    Tuple(Vec<NodeId>),
+    /// A dict, in the order of the file, later duplicates kept.
+    Dict(Vec<(NodeId, NodeId)>),
+    /// A numpy element type.
+    DType(DType),
+    /// A numpy array before its contents.
+    EmptyArray,
+    /// A numpy array.
+    Array(Box<Array>),
+    /// A numpy scalar: its type and its bytes (the first `dtype.bytes()` of them).
+    Scalar(DType, [u8; 8]),
+    /// A function or class of the allow-list.
+    Global(Global),
+}
+
+impl Value<'_> {
+    /// What kind of value this is, for error messages.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Bool(_) => "a bool",
+            Self::Int(_) => "an integer",
+            Self::Float(_) => "a float",
+            Self::Bytes(_) => "a byte string",
+            Self::Text(_) => "a text string",
+            Self::List(_) => "a list",
+            Self::Tuple(_) => "a tuple",
+            Self::Dict(_) => "a dict",
+            Self::DType(_) => "a numpy dtype",
+            Self::EmptyArray => "a numpy array without contents",
+            Self::Array(_) => "a numpy array",
+            Self::Scalar(..) => "a numpy scalar",
+            Self::Global(_) => "a function or class",
+        }
+    }
+
+    /// Whether this is a list, tuple or dict.
+    #[must_use]
+    pub fn is_container(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Tuple(_) | Self::Dict(_))
+    }
+
+    /// The `i`-th value that this one refers to.
+    pub(super) fn child(&self, i: usize) -> Option<NodeId> {
+        match self {
+            Self::List(items) | Self::Tuple(items) => items.get(i).copied(),
+            Self::Dict(pairs) => {
+                pairs.get(i / 2).map(|&(key, value)| if i.is_multiple_of(2) { key } else { value })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A decoded pickle: no cycles, at most [`super::MAX_DEPTH`] containers deep.
+#[derive(Debug)]
+pub struct Document<'a> {
+    pub(super) nodes: Vec<Value<'a>>,
+    pub(super) root: NodeId,
+}
+
+impl<'a> Document<'a> {
+    /// The pickled object itself.
+    #[must_use]
+    pub fn root(&self) -> &Value<'a> {
+        self.get(self.root)
+    }
+
+    /// The value at `id`, which must come from this document ([`Value::None`] otherwise).
+    #[must_use]
+    pub fn get(&self, id: NodeId) -> &Value<'a> {
+        self.nodes.get(id.0 as usize).unwrap_or(&Value::None)
+    }
+}

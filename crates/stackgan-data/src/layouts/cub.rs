@@ -1,0 +1,302 @@
+//! CUB-200-2011 as the first release lays it out (FACTS 4.1, 4.4):
+//!
+//! ```text
+//! DIR/CUB_200_2011/images.txt  bounding_boxes.txt  images/NNN.Class/Name.jpg
+//! DIR/text/NNN.Class/Name.txt          (or text_c10/) one caption a line
+//! DIR/train/filenames.pickle  class_info.pickle     DIR/test/ likewise
+//! ```
+//!
+//! The class is the number before the dot of the folder's name: `class_info.pickle` of the release gives class
+//! 37 the number 36 (FACTS 4.2), so it is only counted, or used where folders have no number.
+
+use super::{checked_key, inside};
+use crate::dataset::{BoundingBox, Dataset, Item, Split};
+use crate::error::first_few;
+use crate::formats::{pickle, read_bounded};
+use crate::{Error, Result, captions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The longest list (`images.txt`, `filenames.pickle`) that is read.
+const MAX_LIST: u64 = 64 << 20;
+
+/// Where the parts of the layout lie.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// `CUB_200_2011/images`.
+    pub images: PathBuf,
+    /// `CUB_200_2011/images.txt`.
+    pub image_list: PathBuf,
+    /// `CUB_200_2011/bounding_boxes.txt`.
+    pub boxes: PathBuf,
+    /// `text` or, where there is none, `text_c10`.
+    pub text: PathBuf,
+    /// `train/filenames.pickle` and `test/filenames.pickle`.
+    pub filenames: [PathBuf; 2],
+    /// `train/class_info.pickle` and `test/class_info.pickle` (optional).
+    pub class_info: [PathBuf; 2],
+}
+
+impl Parts {
+    /// The paths of the layout under `dir`; nothing is opened.
+    #[must_use]
+    pub fn of(dir: &Path) -> Self {
+        let cub = dir.join("CUB_200_2011");
+        let text = dir.join("text");
+        let old = dir.join("text_c10");
+        let listed = |name: &str| Split::ALL.map(|split| dir.join(split.name()).join(name));
+        Self {
+            images: cub.join("images"),
+            image_list: cub.join("images.txt"),
+            boxes: cub.join("bounding_boxes.txt"),
+            text: if !text.is_dir() && old.is_dir() { old } else { text },
+            filenames: listed("filenames.pickle"),
+            class_info: listed("class_info.pickle"),
+        }
+    }
+
+    fn missing(&self) -> Vec<String> {
+        let dirs = [&self.images, &self.text].into_iter().filter(|p| !p.is_dir());
+        let files = [&self.image_list, &self.boxes].into_iter().chain(&self.filenames);
+        dirs.chain(files.filter(|p| !p.is_file())).map(|p| p.display().to_string()).collect()
+    }
+}
+
+/// Reads the folder `dir`. No picture is opened.
+///
+/// # Errors
+/// [`Error::Missing`] lists everything that is missing at once; [`Error::Malformed`] names the file and entry of
+/// whatever does not fit.
+pub fn read(dir: &Path) -> Result<Dataset> {
+    let parts = Parts::of(dir);
+    let missing = parts.missing();
+    if !missing.is_empty() {
+        return Err(Error::Missing {
+            what: format!("{} parts of the CUB layout are missing", missing.len()),
+            file: dir.to_path_buf(),
+            expected: missing.join(", "),
+            remedy: "run `stackgan data check` on the folder to see what makes each part"
+                .to_owned(),
+        });
+    }
+    let canonical = |path: &Path| path.canonicalize().map_err(|e| Error::read(path, e));
+    let (images, text) = (canonical(&parts.images)?, canonical(&parts.text)?);
+    let listed = read_image_list(&parts)?;
+    let mut items = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut absent = Absent::default();
+    for (i, split) in Split::ALL.into_iter().enumerate() {
+        let file = parts.filenames.get(i).map_or(dir, PathBuf::as_path);
+        let keys = pickle::decode(&read_bounded(file, MAX_LIST)?, file)?.strings(file)?;
+        let labels = parts.class_info.get(i).filter(|path| path.exists());
+        let labels = labels.map(|path| read_labels(path, file, keys.len())).transpose()?;
+        for (entry, key) in keys.into_iter().enumerate() {
+            checked_key(&key, file, entry)?;
+            if !seen.insert(key.clone()) {
+                return Err(Error::malformed(
+                    file,
+                    "picture is listed twice",
+                    format!("entry {entry}"),
+                    ("each picture once in train and test together", crate::error::printable(&key)),
+                    "remove the second entry, with its embedding",
+                ));
+            }
+            let label = labels.as_ref().and_then(|labels| labels.get(entry).copied());
+            let Some(class) = folder_number(&key).or(label) else {
+                return Err(Error::malformed(
+                    file,
+                    "class of a picture is not known",
+                    format!("entry {entry}"),
+                    (
+                        "a folder such as 001.Name, or class_info.pickle",
+                        crate::error::printable(&key),
+                    ),
+                    "name the folders by class number, or add class_info.pickle",
+                ));
+            };
+            let Some((name, bounding_box)) = listed.get(&key) else {
+                absent.unlisted.push(key);
+                continue;
+            };
+            let picture = inside(&images, name)?;
+            let caption_file = inside(&text, &format!("{key}.txt"))?;
+            let (Some(image), Some(caption_file)) = (&picture, &caption_file) else {
+                if picture.is_none() {
+                    absent.images.push(name.clone());
+                }
+                if caption_file.is_none() {
+                    absent.captions.push(format!("{key}.txt"));
+                }
+                continue;
+            };
+            items.push(Item {
+                image: image.clone(),
+                bounding_box: *bounding_box,
+                class,
+                captions: captions::read(caption_file)?,
+                split,
+                key,
+            });
+        }
+    }
+    absent.check(dir, &parts)?;
+    Ok(Dataset { name: "cub".to_owned(), items })
+}
+
+/// What the lists name and the folder does not have.
+#[derive(Default)]
+struct Absent {
+    unlisted: Vec<String>,
+    images: Vec<String>,
+    captions: Vec<String>,
+}
+
+impl Absent {
+    fn check(&self, dir: &Path, parts: &Parts) -> Result<()> {
+        let groups = [
+            ("pictures without a line in images.txt", &self.unlisted),
+            ("pictures", &self.images),
+            ("caption files", &self.captions),
+        ];
+        let said: Vec<String> = groups
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{} {what} ({})", names.len(), first_few(names)))
+            .collect();
+        if said.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Missing {
+            what: "files named by the lists are missing".to_owned(),
+            file: dir.to_path_buf(),
+            expected: said.join("; "),
+            remedy: format!(
+                "put pictures under {} and captions under {}, or take the entries out of the lists",
+                parts.images.display(),
+                parts.text.display()
+            ),
+        })
+    }
+}
+
+/// 37 of `037.Acadian_Flycatcher/…`.
+fn folder_number(key: &str) -> Option<u32> {
+    let (folder, _) = key.split_once('/')?;
+    folder.split_once('.')?.0.parse().ok()
+}
+
+fn read_labels(path: &Path, filenames: &Path, n: usize) -> Result<Vec<u32>> {
+    let labels = pickle::decode(&read_bounded(path, MAX_LIST)?, path)?.ints(path)?;
+    if labels.len() != n {
+        return Err(Error::malformed(
+            path,
+            "class list does not fit the list of pictures",
+            "whole list",
+            (
+                format!("{n} entries as in {}", filenames.display()),
+                format!("{} entries", labels.len()),
+            ),
+            "take both files from the same set",
+        ));
+    }
+    let label = |(i, label): (usize, &i64)| {
+        u32::try_from(*label).map_err(|_| {
+            Error::malformed(
+                path,
+                "class is out of range",
+                format!("entry {i}"),
+                ("0 to 4294967295", label.to_string()),
+                "number the classes from zero or one",
+            )
+        })
+    };
+    labels.iter().enumerate().map(label).collect()
+}
+
+type Listed = BTreeMap<String, (String, Option<BoundingBox>)>;
+
+/// Key to relative path and box, joined by image id (the release joins by row; the result is the same for
+/// the real files).
+fn read_image_list(parts: &Parts) -> Result<Listed> {
+    let mut boxes = BTreeMap::new();
+    let file = &parts.boxes;
+    for (line, fields) in records(&read_bounded(file, MAX_LIST)?).enumerate() {
+        let numbers: Vec<f64> = fields.iter().filter_map(|f| f.parse().ok()).collect();
+        let bad = || {
+            Error::malformed(
+                file,
+                "bounding box is malformed",
+                format!("line {}", line + 1),
+                (
+                    "image id, x, y, width and height, the last two above zero",
+                    crate::error::printable(&fields.join(" ")),
+                ),
+                "correct the line; a picture needs exactly one box",
+            )
+        };
+        let (&[_, x, y, width, height], [id, _, _, _, _]) = (numbers.as_slice(), fields.as_slice())
+        else {
+            return Err(bad());
+        };
+        let sane = numbers.iter().all(|n| n.abs() < 1e6) && width > 0.0 && height > 0.0;
+        let id: u64 = id.parse().map_err(|_| bad())?;
+        if !sane || boxes.insert(id, BoundingBox { x, y, width, height }).is_some() {
+            return Err(bad());
+        }
+    }
+    let file = &parts.image_list;
+    let mut listed = BTreeMap::new();
+    let mut without_box = Vec::new();
+    for (line, fields) in records(&read_bounded(file, MAX_LIST)?).enumerate() {
+        let parsed = match fields.as_slice() {
+            [id, name @ ..] if !name.is_empty() => id.parse::<u64>().ok().zip(Some(name.join(" "))),
+            _ => None,
+        };
+        let bad = |found: &str| {
+            Error::malformed(
+                file,
+                "list of pictures is malformed",
+                format!("line {}", line + 1),
+                (
+                    "image id and a path with an extension, each once",
+                    crate::error::printable(found),
+                ),
+                "correct the line",
+            )
+        };
+        let (id, name) = parsed.ok_or_else(|| bad(&fields.join(" ")))?;
+        checked_key(&name, file, line + 1)?;
+        let key = match name.rsplit_once('.') {
+            Some((key, extension)) if !extension.contains('/') => key.to_owned(),
+            _ => return Err(bad(&name)),
+        };
+        let found = boxes.get(&id).copied();
+        if found.is_none() {
+            without_box.push(name.clone());
+        }
+        if listed.insert(key, (name, found)).is_some() {
+            return Err(bad(&fields.join(" ")));
+        }
+    }
+    if without_box.is_empty() {
+        return Ok(listed);
+    }
+    Err(Error::malformed(
+        &parts.boxes,
+        "pictures have no bounding box",
+        "whole file",
+        (
+            format!("a box for each of {} pictures", listed.len()),
+            format!("none for {} ({})", without_box.len(), first_few(&without_box)),
+        ),
+        "take images.txt and bounding_boxes.txt from the same archive",
+    ))
+}
+
+/// The fields of the lines that are not blank.
+fn records(bytes: &[u8]) -> impl Iterator<Item = Vec<String>> {
+    let lines = bytes.split(|&b| b == b'\n').map(|line| String::from_utf8_lossy(line).into_owned());
+    lines
+        .map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|fields| !fields.is_empty())
+}

@@ -1,0 +1,25 @@
+//! From dataset folders and old file formats to one prepared file, and from that to batches.
+//!
+//! A folder is described by [`dataset::Dataset`] (made by a module of [`layouts`], with [`formats`] and
+//! [`captions`]), prepared once into one file ([`prepared`], with [`crop`]), joined by [`embeddings`] of its
+//! captions, and turned into batches: [`plan`] says what is in each, [`loader`] reads it.
+#![forbid(unsafe_code)]
+
+pub mod captions;
+mod container;
+pub mod crop;
+pub mod dataset;
+pub mod embeddings;
+mod error;
+pub mod formats;
+pub mod layouts;
+pub mod loader;
+pub mod plan;
+mod positional;
+pub mod prepared;
+#[cfg(test)]
+mod testing;
+pub mod toy;
+
+pub use error::{Error, Result, first_few, printable};
+pub use stackgan_noise as noise;

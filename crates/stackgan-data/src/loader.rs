@@ -1,0 +1,407 @@
+//! Reads batches as planned, ahead of time, on several threads, and hands them out in the order of the plan.
+//!
+//! Which thread makes a batch, and when, cannot change it: a batch is a function of its step's plan and the files.
+//! At most `prefetch` batches are waiting or being made. Threads end when the loader is dropped.
+
+use crate::embeddings::Embeddings;
+use crate::plan::{Plan, StepPlan, View};
+use crate::prepared::Prepared;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// One batch of training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The step that it is for.
+    pub step: u64,
+    /// The epoch of the step, from zero.
+    pub epoch: u64,
+    /// Side of the pictures: 64 or 256.
+    pub size: usize,
+    /// (B, 3, size, size) in [-1, 1].
+    pub images: Vec<f32>,
+    /// The wrong pictures, likewise, where the plan wants them.
+    pub wrong: Option<Vec<f32>>,
+    /// (B, D): the mean embedding of each sample's captions, if the loader was given embeddings.
+    pub embeddings: Option<Vec<f32>>,
+    /// D; zero without embeddings.
+    pub dim: usize,
+    /// The pictures' indices in the prepared file.
+    pub indices: Vec<usize>,
+}
+
+/// How a loader works; none of it changes a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoaderConfig {
+    /// The first step that [`Loader::next`] returns: zero, or where a run is resumed.
+    pub first_step: u64,
+    /// Batches made ahead. Zero makes each when it is asked for, without threads.
+    pub prefetch: usize,
+    /// Threads that make batches.
+    pub threads: usize,
+}
+
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self { first_step: 0, prefetch: 4, threads: 2 }
+    }
+}
+
+/// Hands out the batches of a plan in order, without end.
+#[derive(Debug)]
+pub struct Loader {
+    source: Arc<Source>,
+    queue: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+    next: u64,
+}
+
+impl Loader {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the embeddings are not those of `data`, or a thread cannot be started.
+    pub fn start(
+        data: Arc<Prepared>,
+        embeddings: Option<Arc<Embeddings>>,
+        plan: Plan,
+        cfg: LoaderConfig,
+    ) -> Result<Self> {
+        if let Some(embeddings) = &embeddings {
+            embeddings.check(&data)?;
+        }
+        let source = Arc::new(Source { data, embeddings, plan });
+        let state = State { next: cfg.first_step, delivered: cfg.first_step, ..State::default() };
+        let queue = Arc::new(Queue {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            prefetch: cfg.prefetch as u64,
+        });
+        let mut loader = Self { source, queue, threads: Vec::new(), next: cfg.first_step };
+        for i in 0..cfg.threads.max(1).min(cfg.prefetch) {
+            let (source, queue) = (Arc::clone(&loader.source), Arc::clone(&loader.queue));
+            let thread = std::thread::Builder::new()
+                .name(format!("loader-{i}"))
+                .spawn(move || queue.work(&source))
+                .map_err(|e| Error::read(loader.source.data.path(), e))?;
+            loader.threads.push(thread);
+        }
+        Ok(loader)
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.source.plan
+    }
+
+    /// The batch of the next step. An error belongs to its step; the next call goes on with the step after it.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "batches have no end, and errors do not end them"
+    )]
+    pub fn next(&mut self) -> Result<Batch> {
+        let step = self.next;
+        self.next += 1;
+        if self.threads.is_empty() {
+            return self.source.batch(step);
+        }
+        self.queue.take(step)
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.queue.lock().stopped = true;
+        self.queue.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join(); // a panic in it was already delivered as an error
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    prefetch: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The next step that no thread has taken.
+    next: u64,
+    /// Steps before this one have been handed out.
+    delivered: u64,
+    ready: BTreeMap<u64, Result<Batch>>,
+    stopped: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, guard: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, source: &Source) {
+        loop {
+            let mut state = self.lock();
+            while !state.stopped && state.next >= state.delivered + self.prefetch {
+                state = self.wait(state);
+            }
+            if state.stopped {
+                return;
+            }
+            let step = state.next;
+            state.next += 1;
+            drop(state);
+            let batch =
+                catch_unwind(AssertUnwindSafe(|| source.batch(step))).unwrap_or_else(|_| {
+                    Err(Error::malformed(
+                        source.data.path(),
+                        "making a batch failed",
+                        format!("step {step}"),
+                        ("a batch", "a panic; this is a bug in the loader"),
+                        "please report it with the command that was run",
+                    ))
+                });
+            self.lock().ready.insert(step, batch);
+            self.changed.notify_all();
+        }
+    }
+
+    fn take(&self, step: u64) -> Result<Batch> {
+        let mut state = self.lock();
+        loop {
+            if let Some(batch) = state.ready.remove(&step) {
+                state.delivered = step + 1;
+                self.changed.notify_all();
+                return batch;
+            }
+            state = self.wait(state);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Source {
+    data: Arc<Prepared>,
+    embeddings: Option<Arc<Embeddings>>,
+    plan: Plan,
+}
+
+impl Source {
+    fn batch(&self, step: u64) -> Result<Batch> {
+        let StepPlan { step, epoch, samples } = self.plan.step(step);
+        let size = self.plan.config().size.crop();
+        let views = |of: &mut dyn Iterator<Item = View>| {
+            let mut pixels = Vec::with_capacity(samples.len() * 3 * size * size);
+            for view in of {
+                push_view(&self.data, view, size, &mut pixels)?;
+            }
+            Ok::<_, Error>(pixels)
+        };
+        let images = views(&mut samples.iter().map(|sample| sample.view))?;
+        let wrong = views(&mut samples.iter().filter_map(|sample| sample.wrong))?;
+        let embeddings = match &self.embeddings {
+            None => None,
+            Some(embeddings) => {
+                let mut rows = Vec::with_capacity(samples.len() * embeddings.dim());
+                for sample in &samples {
+                    rows.extend(embeddings.mean(&sample.captions)?);
+                }
+                Some(rows)
+            }
+        };
+        Ok(Batch {
+            step,
+            epoch,
+            size,
+            wrong: (wrong.len() == images.len()).then_some(wrong),
+            images,
+            embeddings,
+            dim: self.embeddings.as_ref().map_or(0, |embeddings| embeddings.dim()),
+            indices: samples.iter().map(|sample| sample.view.image).collect(),
+        })
+    }
+}
+
+/// Pictures cropped at their centre and not mirrored, for evaluation: (B, 3, crop, crop) in [-1, 1], where the
+/// crop is that of the file's size (64 or 256).
+///
+/// # Errors
+/// When an index is not in the file, or the file cannot be read.
+pub fn image_batch(data: &Prepared, indices: &[usize]) -> Result<Vec<f32>> {
+    let size = data.size().crop();
+    let corner = (data.size().prepared() - size) / 2;
+    let mut pixels = Vec::with_capacity(indices.len() * 3 * size * size);
+    for &image in indices {
+        let view = View { image, x: corner, y: corner, mirrored: false };
+        push_view(data, view, size, &mut pixels)?;
+    }
+    Ok(pixels)
+}
+
+/// Appends one picture as three planes of `size * size` numbers, `x * (2 / 255) - 1` (FACTS 3.1).
+fn push_view(data: &Prepared, view: View, size: usize, pixels: &mut Vec<f32>) -> Result<()> {
+    let side = data.size().prepared();
+    let rows = data.rows(view.image, view.y..view.y + size)?;
+    for channel in 0..3 {
+        for row in rows.chunks_exact(side * 3) {
+            let row = row.iter().skip(view.x * 3 + channel).step_by(3).take(size);
+            let value = |&byte: &u8| f32::from(byte) * (2.0 / 255.0) - 1.0;
+            if view.mirrored {
+                let start = pixels.len();
+                pixels.extend(row.map(value));
+                if let Some(row) = pixels.get_mut(start..) {
+                    row.reverse();
+                }
+            } else {
+                pixels.extend(row.map(value));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crop::PictureSize;
+    use crate::plan::{CaptionRule, CropOffsets, Flip, PlanConfig, WrongPairs};
+    use crate::testing::prepared;
+    use stackgan_noise::{Noise, Stream};
+
+    const RULES: PlanConfig = PlanConfig {
+        batch: 6,
+        size: PictureSize::Stage1,
+        offsets: CropOffsets::Inclusive,
+        captions: CaptionRule::Mean { min: 1, max: 2 },
+        wrong: WrongPairs::OtherClass,
+        flip: Flip::Half,
+    };
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        data: Arc<Prepared>,
+        embeddings: Arc<Embeddings>,
+    }
+
+    fn fixture() -> Fixture {
+        let (dir, _, data) = prepared(20, 3, PictureSize::Stage1);
+        let path = dir.path().join("e");
+        let numbers = Noise::new(1).normal(Stream::Test, 0, 0, data.caption_count() * 7);
+        let mut writer =
+            Embeddings::create(&path, 7, data.caption_count(), "e", data.fingerprint()).unwrap();
+        writer.append(&numbers).unwrap();
+        writer.finish().unwrap();
+        Fixture {
+            dir,
+            data: Arc::new(data),
+            embeddings: Arc::new(Embeddings::open(&path).unwrap()),
+        }
+    }
+
+    fn loader(f: &Fixture, rules: PlanConfig, cfg: LoaderConfig) -> Loader {
+        let plan = Plan::over(&f.data, (0..20).collect(), rules, Noise::new(5)).unwrap();
+        Loader::start(Arc::clone(&f.data), Some(Arc::clone(&f.embeddings)), plan, cfg).unwrap()
+    }
+
+    #[test]
+    fn threads_and_prefetch_change_nothing() {
+        let f = fixture();
+        let batches = |first_step, prefetch, threads, n: u64| -> Vec<Batch> {
+            let mut loader = loader(&f, RULES, LoaderConfig { first_step, prefetch, threads });
+            (0..n).map(|_| loader.next().unwrap()).collect()
+        };
+        let reference = batches(0, 0, 1, 30);
+        assert!(reference.iter().map(|b| b.step).eq(0..30));
+        for threads in [1, 2, 4] {
+            for prefetch in [0, 1, 8] {
+                assert!(batches(0, prefetch, threads, 30) == reference, "{threads} {prefetch}");
+                assert!(batches(11, prefetch, threads, 19)[..] == reference[11..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_what_the_plan_says() {
+        let f = fixture();
+        let mut loader = loader(&f, RULES, LoaderConfig::default());
+        for step in 0..6 {
+            let (batch, plan) = (loader.next().unwrap(), loader.plan().step(step));
+            assert_eq!((batch.size, batch.dim, batch.images.len()), (64, 7, 6 * 3 * 64 * 64));
+            let wrong = batch.wrong.as_ref().unwrap();
+            for (s, sample) in plan.samples.iter().enumerate() {
+                assert_eq!(batch.indices[s], sample.view.image);
+                for (view, pixels) in [(sample.view, &batch.images), (sample.wrong.unwrap(), wrong)]
+                {
+                    let bytes = f.data.image(view.image).unwrap();
+                    for (c, y, x) in [(0, 0, 0), (2, 5, 63), (1, 63, 20), (0, 31, 32)] {
+                        let column = view.x + if view.mirrored { 63 - x } else { x };
+                        let byte = bytes[((view.y + y) * 76 + column) * 3 + c];
+                        let found = pixels[((s * 3 + c) * 64 + y) * 64 + x];
+                        assert_eq!(found, f32::from(byte) * (2.0 / 255.0) - 1.0);
+                        assert!((-1.0..=1.0).contains(&found));
+                    }
+                }
+                let mean = f.embeddings.mean(&sample.captions).unwrap();
+                assert_eq!(batch.embeddings.as_ref().unwrap()[s * 7..][..7], mean);
+            }
+        }
+    }
+
+    #[test]
+    fn without_wrong_pairs_and_embeddings_there_are_none() {
+        let f = fixture();
+        let rules = PlanConfig { wrong: WrongPairs::None, ..RULES };
+        let plan = Plan::over(&f.data, (0..20).collect(), rules, Noise::new(5)).unwrap();
+        let mut loader =
+            Loader::start(Arc::clone(&f.data), None, plan, LoaderConfig::default()).unwrap();
+        let batch = loader.next().unwrap();
+        assert_eq!((batch.wrong, batch.embeddings, batch.dim), (None, None, 0));
+    }
+
+    #[test]
+    fn errors_come_at_their_step_and_threads_end() {
+        let f = fixture();
+        let plan = Plan::over(&f.data, (0..20).collect(), RULES, Noise::new(5)).unwrap();
+        // The plan names pictures that a shorter file does not have.
+        let (_dir, _, short) = prepared(12, 3, PictureSize::Stage1);
+        let expected: Vec<bool> = (0..30)
+            .map(|step| {
+                let samples = plan.step(step).samples;
+                samples.iter().all(|s| s.view.image < 12 && s.wrong.is_none_or(|w| w.image < 12))
+            })
+            .collect();
+        let cfg = LoaderConfig { first_step: 0, prefetch: 5, threads: 3 };
+        let mut loader = Loader::start(Arc::new(short), None, plan, cfg).unwrap();
+        let found: Vec<bool> = (0..30).map(|_| loader.next().is_ok()).collect();
+        assert_eq!(found, expected);
+        assert!(found.contains(&false));
+        let source = Arc::downgrade(&loader.source);
+        drop(loader);
+        assert!(source.upgrade().is_none()); // no thread holds it any more
+    }
+
+    #[test]
+    fn evaluation_pictures_are_the_centre() {
+        let f = fixture();
+        let pixels = image_batch(&f.data, &[3, 19]).unwrap();
+        assert_eq!(pixels.len(), 2 * 3 * 64 * 64);
+        let bytes = f.data.image(19).unwrap();
+        let byte = bytes[((6 + 10) * 76 + 6 + 50) * 3 + 2];
+        assert_eq!(pixels[((3 + 2) * 64 + 10) * 64 + 50], f32::from(byte) * (2.0 / 255.0) - 1.0);
+        assert!(image_batch(&f.data, &[20]).is_err());
+        assert!(f.dir.path().exists());
+    }
+}

@@ -1,0 +1,84 @@
+//! The prepared dataset: one safetensors file that holds a dataset's pictures as squares of bytes, with captions,
+//! classes and splits (DESIGN 5). Made once by [`import`], read by position ever after.
+//!
+//! | tensor | type and shape | meaning |
+//! |---|---|---|
+//! | `caption_offsets` | u64 (captions + 1) | caption `c` is `captions[offsets[c]..offsets[c + 1]]` |
+//! | `caption_ranges` | u64 (N + 1) | picture `i` has captions `ranges[i]..ranges[i + 1]` |
+//! | `class_id` | u32 (N) | opaque label |
+//! | `captions` | u8 (bytes) | UTF-8, one after the other |
+//! | `split` | u8 (N) | 0 train, 1 test |
+//! | `images` | u8 (N, S, S, 3) | RGB rows, S = 76 or 304 |
+//!
+//! The metadata key `stackgan` holds [`Manifest`] as JSON. Nothing in the file depends on clock, machine, folder
+//! or thread count: equal input, equal bytes.
+
+mod read;
+mod write;
+
+pub use read::Prepared;
+pub use write::{ImportOptions, ImportReport, import};
+
+use crate::dataset::{Item, Split};
+use sha2::{Digest as _, Sha256};
+
+/// The version of the format that this crate writes and reads.
+pub const VERSION: u32 = 1;
+
+/// The facts about a prepared file.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Manifest {
+    /// Always `prepared`.
+    pub kind: String,
+    /// The version of the format.
+    pub version: u32,
+    /// The dataset's name.
+    pub name: String,
+    /// `residual` or `plain`: how pictures were resized.
+    pub resizing: String,
+    /// `none` or `as-released`: whether contrast was stretched.
+    pub stretch: String,
+    /// Identifies keys, classes, splits, captions and source pictures in their order, whatever the size and
+    /// resizing: files of 76 and 304 pixels made from one folder have the same.
+    pub fingerprint: String,
+    /// The pictures' names.
+    pub keys: Vec<String>,
+    /// SHA-256 of each source file, in hexadecimal digits.
+    pub sha256: Vec<String>,
+}
+
+/// The fingerprint of a dataset whose pictures have these hashes.
+fn fingerprint(items: &[Item], sha256: &[String]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"stackgan dataset 1");
+    // Lengths before texts: no two datasets have the same bytes.
+    let mut text = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    for (item, sha256) in items.iter().zip(sha256) {
+        text(&item.key);
+        text(sha256);
+        text(item.split.name());
+        text(&item.class.to_string());
+        text(&item.captions.len().to_string());
+        for caption in &item.captions {
+            text(caption);
+        }
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const fn split_number(split: Split) -> u8 {
+    match split {
+        Split::Train => 0,
+        Split::Test => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! Reads a prepared file: the small tables at once, pictures by position.
+
+use super::{Manifest, VERSION};
+use crate::container::{Container, Element, Tensor, words};
+use crate::crop::PictureSize;
+use crate::dataset::Split;
+use crate::error::printable;
+use crate::{Error, Result};
+use std::ops::Range;
+use std::path::Path;
+
+/// An open prepared file. Share it by `Arc`: reading needs no exclusive access.
+#[derive(Debug)]
+pub struct Prepared {
+    container: Container,
+    images: Tensor,
+    size: PictureSize,
+    manifest: Manifest,
+    classes: Vec<u32>,
+    splits: Vec<Split>,
+    captions: Vec<String>,
+    ranges: Vec<usize>,
+}
+
+impl Prepared {
+    /// Opens `path` and checks every table; no picture is read.
+    ///
+    /// # Errors
+    /// When the file is damaged, of another kind or another version, naming the table.
+    pub fn open(path: &Path) -> Result<Self> {
+        let container = Container::open(path, "a prepared dataset")?;
+        let images = container.tensor("images", Element::U8, 4)?;
+        let (n, size) = match *images.shape.as_slice() {
+            [n, height, width, 3] if height == width => (n, PictureSize::from_prepared(height)),
+            _ => (0, None),
+        };
+        let Some(size) = size else {
+            let found = format!("{:?}", images.shape);
+            return Err(container.malformed(
+                "images",
+                "shape (N, 76, 76, 3) or (N, 304, 304, 3)",
+                found,
+            ));
+        };
+        let manifest: Manifest = serde_json::from_str(&container.stackgan).map_err(|e| {
+            container.malformed(
+                "metadata",
+                "facts about a prepared dataset",
+                printable(&e.to_string()),
+            )
+        })?;
+        if manifest.kind != "prepared" || manifest.version != VERSION {
+            let found = format!("{} version {}", printable(&manifest.kind), manifest.version);
+            return Err(container.malformed(
+                "metadata",
+                format!("prepared version {VERSION}"),
+                found,
+            ));
+        }
+        let count = |name: &str, found: usize, expected: usize| {
+            if found == expected {
+                return Ok(());
+            }
+            Err(container.malformed(
+                name,
+                format!("{expected} entries"),
+                format!("{found} entries"),
+            ))
+        };
+        count("keys", manifest.keys.len(), n)?;
+        count("sha256", manifest.sha256.len(), n)?;
+        let whole =
+            |name, element| container.tensor(name, element, 1).and_then(|t| container.read_all(&t));
+        let classes: Vec<u32> =
+            words(&whole("class_id", Element::U32)?).map(u32::from_le_bytes).collect();
+        count("class_id", classes.len(), n)?;
+        let splits = whole("split", Element::U8)?;
+        count("split", splits.len(), n)?;
+        let splits: Option<Vec<Split>> =
+            splits.iter().map(|&s| Split::ALL.get(usize::from(s)).copied()).collect();
+        let splits =
+            splits.ok_or_else(|| container.malformed("split", "0 or 1", "another number"))?;
+
+        let text = whole("captions", Element::U8)?;
+        let offsets = rising(&container, "caption_offsets", text.len())?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| container.malformed("captions", "UTF-8", "other bytes"))?;
+        let pairs = offsets.iter().zip(offsets.iter().skip(1));
+        let captions: Option<Vec<String>> =
+            pairs.map(|(&from, &to)| text.get(from..to).map(str::to_owned)).collect();
+        let captions = captions
+            .ok_or_else(|| container.malformed("captions", "whole characters", "cut ones"))?;
+        let ranges = rising(&container, "caption_ranges", captions.len())?;
+        count("caption_ranges", ranges.len(), n + 1)?;
+        Ok(Self { container, images, size, manifest, classes, splits, captions, ranges })
+    }
+
+    /// Number of pictures.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Whether there is no picture.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// The size of the pictures.
+    #[must_use]
+    pub fn size(&self) -> PictureSize {
+        self.size
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.container.path()
+    }
+
+    /// The dataset's fingerprint: equal for all sizes made from one folder.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.manifest.fingerprint
+    }
+
+    /// The dataset's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.manifest.name
+    }
+
+    /// All facts about the file.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The name of picture `i`; empty beyond the end.
+    #[must_use]
+    pub fn key(&self, i: usize) -> &str {
+        self.manifest.keys.get(i).map_or("", String::as_str)
+    }
+
+    /// The class of picture `i`; `None` beyond the end.
+    #[must_use]
+    pub fn class(&self, i: usize) -> Option<u32> {
+        self.classes.get(i).copied()
+    }
+
+    /// The classes of all pictures.
+    #[must_use]
+    pub fn classes(&self) -> &[u32] {
+        &self.classes
+    }
+
+    /// The split of picture `i`; `None` beyond the end.
+    #[must_use]
+    pub fn split(&self, i: usize) -> Option<Split> {
+        self.splits.get(i).copied()
+    }
+
+    /// The pictures of one split, in their order.
+    #[must_use]
+    pub fn indices(&self, split: Split) -> Vec<usize> {
+        (0..self.len()).filter(|&i| self.split(i) == Some(split)).collect()
+    }
+
+    /// The rows of picture `i` among all captions (and embeddings); empty beyond the end.
+    #[must_use]
+    pub fn caption_range(&self, i: usize) -> Range<usize> {
+        match (self.ranges.get(i), self.ranges.get(i + 1)) {
+            (Some(&from), Some(&to)) => from..to,
+            _ => 0..0,
+        }
+    }
+
+    /// The captions of picture `i`; none beyond the end.
+    #[must_use]
+    pub fn captions(&self, i: usize) -> &[String] {
+        self.captions.get(self.caption_range(i)).unwrap_or_default()
+    }
+
+    /// All captions, by row.
+    #[must_use]
+    pub fn all_captions(&self) -> &[String] {
+        &self.captions
+    }
+
+    /// Captions of all pictures.
+    #[must_use]
+    pub fn caption_count(&self) -> usize {
+        self.captions.len()
+    }
+
+    /// Picture `i`: `S * S * 3` bytes, RGB, row by row.
+    ///
+    /// # Errors
+    /// When there is no such picture, or the file cannot be read.
+    pub fn image(&self, i: usize) -> Result<Vec<u8>> {
+        self.rows(i, 0..self.size.prepared())
+    }
+
+    /// Rows `rows` of picture `i`, in one read.
+    pub(crate) fn rows(&self, i: usize, rows: Range<usize>) -> Result<Vec<u8>> {
+        let side = self.size.prepared();
+        if i >= self.len() || rows.end > side || rows.start > rows.end {
+            return Err(Error::config(
+                "there is no such picture",
+                (format!("0 to {}", self.len().saturating_sub(1)), i.to_string()),
+                "use the indices of this prepared file",
+            ));
+        }
+        let row = side * 3;
+        let offset = (i * side + rows.start) as u64 * row as u64;
+        self.container.read(&self.images, offset, rows.len() * row)
+    }
+}
+
+/// A table of ends: starts at 0, never falls, ends at `end`.
+fn rising(container: &Container, name: &str, end: usize) -> Result<Vec<usize>> {
+    let tensor = container.tensor(name, Element::U64, 1)?;
+    let table: Option<Vec<usize>> = words(&container.read_all(&tensor)?)
+        .map(|word| usize::try_from(u64::from_le_bytes(word)).ok())
+        .collect();
+    let sound = |table: &[usize]| {
+        table.first() == Some(&0) && table.is_sorted() && table.last() == Some(&end)
+    };
+    table.filter(|table| sound(table)).ok_or_else(|| {
+        container.malformed(name, format!("numbers that rise from 0 to {end}"), "others")
+    })
+}

@@ -1,0 +1,141 @@
+use super::{Prepared, import};
+use crate::crop::PictureSize;
+use crate::dataset::Split;
+use crate::testing::{dataset, options, prepared};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[test]
+fn everything_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path(), 130, 3);
+    let out = dir.path().join("p.safetensors");
+    let told = AtomicUsize::new(0);
+    let report = import(&source, &out, &options(PictureSize::Stage1), &|_, of| {
+        assert_eq!(of, 130);
+        told.fetch_add(1, Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!((report.train, report.test, told.into_inner()), (104, 26, 130));
+    let data = Prepared::open(&out).unwrap();
+    assert_eq!((data.len(), data.caption_count(), data.name()), (130, report.captions, "small"));
+    assert_eq!(data.fingerprint(), report.fingerprint);
+    let mut row = 0;
+    for (i, item) in source.items.iter().enumerate() {
+        assert_eq!(
+            (data.key(i), data.class(i), data.split(i)),
+            (&*item.key, Some(item.class), Some(item.split))
+        );
+        assert_eq!(data.captions(i), item.captions);
+        assert_eq!(data.caption_range(i), row..row + item.captions.len());
+        row += item.captions.len();
+        let bytes = std::fs::read(&item.image).unwrap();
+        let image = crate::crop::decode(&bytes, &item.image).unwrap();
+        let how = options(PictureSize::Stage1).preparation;
+        let square = crate::crop::prepare(image, item.bounding_box, how, &item.image).unwrap();
+        assert_eq!(data.image(i).unwrap(), square);
+    }
+    assert_eq!(data.indices(Split::Test), (0..130).filter(|i| i % 5 == 4).collect::<Vec<_>>());
+    assert!(data.image(130).is_err());
+    assert_eq!((data.key(130), data.captions(130).len(), data.class(130)), ("", 0, None));
+    // Any safetensors reader opens it.
+    let bytes = std::fs::read(&out).unwrap();
+    let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(theirs.tensor("images").unwrap().shape(), [130, 76, 76, 3]);
+}
+
+#[test]
+fn equal_input_gives_equal_bytes_at_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path(), 70, 3);
+    let bytes = [1, 2, 4].map(|threads| {
+        let out = dir.path().join(format!("{threads}.safetensors"));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| import(&source, &out, &options(PictureSize::Stage2), &|_, _| {})).unwrap();
+        std::fs::read(&out).unwrap()
+    });
+    assert!(bytes[0] == bytes[1] && bytes[0] == bytes[2]);
+}
+
+#[test]
+fn the_fingerprint_is_of_the_contents_and_not_of_the_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path(), 6, 2);
+    let out = dir.path().join("p.safetensors");
+    let print =
+        |source: &_, size| import(source, &out, &options(size), &|_, _| {}).unwrap().fingerprint;
+    let original = print(&source, PictureSize::Stage1);
+    assert_eq!(original, print(&source, PictureSize::Stage2));
+    let mut prints = std::collections::BTreeSet::from([original]);
+    for change in 0..5 {
+        let mut other = source.clone();
+        match change {
+            0 => other.items[3].captions[0].push('x'),
+            1 => other.items[3].class += 1,
+            2 => other.items[3].split = Split::Test,
+            3 => other.items.swap(1, 2),
+            _ => other.items[3].image = other.items[4].image.clone(),
+        }
+        assert!(prints.insert(print(&other, PictureSize::Stage1)), "change {change} is not seen");
+    }
+}
+
+/// RELIABILITY J3: all damaged pictures are named together, and nothing is left behind.
+#[test]
+fn all_damaged_pictures_are_listed_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path(), 100, 3);
+    for i in [3, 50, 97] {
+        let path = &source.items[i].image;
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    std::fs::remove_file(&source.items[60].image).unwrap();
+    let out = dir.path().join("p.safetensors");
+    let before = std::fs::read_dir(dir.path()).unwrap().count();
+    let error =
+        import(&source, &out, &options(PictureSize::Stage1), &|_, _| {}).unwrap_err().to_string();
+    assert!(error.starts_with("4 of 100 pictures cannot be used"), "{error}");
+    for name in ["k3:", "k50:", "k60:", "k97:"] {
+        assert!(error.contains(name), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), before);
+    assert!(
+        import(
+            &crate::dataset::Dataset::default(),
+            &out,
+            &options(PictureSize::Stage1),
+            &|_, _| {}
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn damaged_files_are_refused_without_panic() {
+    let (_dir, path, _) = prepared(5, 2, PictureSize::Stage1);
+    let whole = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize + 8;
+    let tables = 13 * 8 + 6 * 8 + 5 * 4 + 9 * 20 + 5;
+    let noise = stackgan_noise::Noise::new(4);
+    let mut refused = 0;
+    for case in 0..2000 {
+        let mut d = noise.draws(stackgan_noise::Stream::Test, 0, case);
+        let mut bytes = whole.clone();
+        let at = d.below((header + tables) as u64) as usize;
+        match d.below(4) {
+            0 => bytes.truncate(at),
+            1 => drop(bytes.remove(at)),
+            _ => bytes[at] ^= 1 << d.below(8),
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        match Prepared::open(&path) {
+            Err(_) => refused += 1,
+            Ok(data) => {
+                for i in 0..data.len() {
+                    let _ = (data.image(i).unwrap(), data.captions(i), data.key(i));
+                }
+            }
+        }
+    }
+    assert!(refused > 1000, "{refused}");
+}

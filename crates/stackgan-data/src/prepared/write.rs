@@ -1,0 +1,178 @@
+//! Makes a prepared file: pictures are decoded in parallel, a few at a time, and streamed in their order.
+
+use super::{Manifest, VERSION, fingerprint, hex, split_number};
+use crate::container::{AtomicFile, Element, Spec, header};
+use crate::crop::{self, Preparation, Resizing, Stretch};
+use crate::dataset::{Dataset, Item, Split};
+use crate::error::printable;
+use crate::formats::read_bounded;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Pictures in memory at once: at 304 pixels and with their sources about 60 MB.
+const CHUNK: usize = 64;
+
+/// How a dataset is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Size, filter and contrast of the squares.
+    pub preparation: Preparation,
+}
+
+/// What was prepared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Pictures of the training split.
+    pub train: usize,
+    /// Pictures of the test split.
+    pub test: usize,
+    /// Captions of all pictures.
+    pub captions: usize,
+    /// The dataset's fingerprint, as [`super::Manifest::fingerprint`].
+    pub fingerprint: String,
+}
+
+/// Prepares `dataset` into the file `out`, which is replaced in one step when all is well. `progress` is told
+/// how many pictures are done, and of how many, from several threads.
+///
+/// # Errors
+/// All damaged pictures together; an empty dataset; whatever the disk refuses. Nothing is left behind.
+pub fn import(
+    dataset: &Dataset,
+    out: &Path,
+    options: &ImportOptions,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<ImportReport> {
+    let items = &dataset.items;
+    if items.is_empty() {
+        return Err(Error::config(
+            "dataset has no pictures",
+            ("at least one", "none"),
+            "check the folder with `stackgan data check`",
+        ));
+    }
+    let side = options.preparation.size.prepared();
+    let tables = Tables::of(items);
+    let n = items.len();
+    let specs = [
+        Spec { name: "caption_offsets", element: Element::U64, shape: &[tables.captions + 1] },
+        Spec { name: "caption_ranges", element: Element::U64, shape: &[n + 1] },
+        Spec { name: "class_id", element: Element::U32, shape: &[n] },
+        Spec { name: "captions", element: Element::U8, shape: &[tables.text] },
+        Spec { name: "split", element: Element::U8, shape: &[n] },
+        Spec { name: "images", element: Element::U8, shape: &[n, side, side, 3] },
+    ];
+    // Hashes are known at the end and have a fixed length: a placeholder keeps their place.
+    let mut manifest = Manifest {
+        kind: "prepared".to_owned(),
+        version: VERSION,
+        name: dataset.name.clone(),
+        resizing: match options.preparation.resizing {
+            Resizing::Residual => "residual".to_owned(),
+            Resizing::Plain => "plain".to_owned(),
+        },
+        stretch: match options.preparation.stretch {
+            Stretch::None => "none".to_owned(),
+            Stretch::AsReleased => "as-released".to_owned(),
+        },
+        fingerprint: hex(&[0; 32]),
+        keys: items.iter().map(|item| item.key.clone()).collect(),
+        sha256: vec![hex(&[0; 32]); n],
+    };
+    let placeholder = header(&specs, &json(&manifest, out)?);
+    let mut file = AtomicFile::create(out)?;
+    file.write(&placeholder)?;
+    file.write(&tables.bytes)?;
+
+    let done = AtomicUsize::new(0);
+    let mut hashes = Vec::with_capacity(n);
+    let mut damaged: Vec<String> = Vec::new();
+    for chunk in items.chunks(CHUNK) {
+        let squares: Vec<_> = chunk
+            .par_iter()
+            .map(|item| {
+                let square = square(item, options.preparation);
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, n);
+                square
+            })
+            .collect();
+        for (item, square) in chunk.iter().zip(squares) {
+            match square {
+                Ok((bytes, hash)) => {
+                    hashes.push(hash);
+                    if damaged.is_empty() {
+                        file.write(&bytes)?;
+                    }
+                }
+                Err(e) => {
+                    damaged.push(format!("{}: {}", printable(&item.key), e.reason()));
+                }
+            }
+        }
+    }
+    if !damaged.is_empty() {
+        return Err(Error::malformed(
+            items.first().map_or(out, |item| &item.image),
+            format!("{} of {n} pictures cannot be used", damaged.len()),
+            "and others",
+            ("whole JPEG or PNG pictures with their boxes inside", damaged.join("\n    ")),
+            "replace these pictures, or take them out of the lists",
+        ));
+    }
+    manifest.fingerprint = fingerprint(items, &hashes);
+    manifest.sha256 = hashes;
+    file.rewrite_start(&header(&specs, &json(&manifest, out)?))?;
+    file.commit()?;
+    Ok(ImportReport {
+        train: dataset.count(Split::Train),
+        test: dataset.count(Split::Test),
+        captions: tables.captions,
+        fingerprint: manifest.fingerprint,
+    })
+}
+
+/// The square of one picture and the hash of its source.
+fn square(item: &Item, how: Preparation) -> Result<(Vec<u8>, String)> {
+    let source = read_bounded(&item.image, crop::MAX_FILE)?;
+    let image = crop::decode(&source, &item.image)?;
+    let hash = hex(&Sha256::digest(&source));
+    drop(source);
+    Ok((crop::prepare(image, item.bounding_box, how, &item.image)?, hash))
+}
+
+fn json(manifest: &Manifest, out: &Path) -> Result<String> {
+    serde_json::to_string(manifest).map_err(|e| Error::write(out, e.into()))
+}
+
+/// The small tensors, as bytes in the order of the file.
+struct Tables {
+    captions: usize,
+    text: usize,
+    bytes: Vec<u8>,
+}
+
+impl Tables {
+    fn of(items: &[Item]) -> Self {
+        let captions = || items.iter().flat_map(|item| &item.captions);
+        let ends = |lengths: &mut dyn Iterator<Item = usize>| {
+            let mut bytes = vec![0u8; 8];
+            let mut end = 0u64;
+            for length in lengths {
+                end += length as u64;
+                bytes.extend_from_slice(&end.to_le_bytes());
+            }
+            bytes
+        };
+        let mut bytes = ends(&mut captions().map(String::len));
+        bytes.extend(ends(&mut items.iter().map(|item| item.captions.len())));
+        bytes.extend(items.iter().flat_map(|item| item.class.to_le_bytes()));
+        let before = bytes.len();
+        bytes.extend(captions().flat_map(|caption| caption.bytes()));
+        let text = bytes.len() - before;
+        bytes.extend(items.iter().map(|item| split_number(item.split)));
+        Self { captions: captions().count(), text, bytes }
+    }
+}

@@ -1,0 +1,304 @@
+//! The birds as a dataset folder, in the very layout of CUB-200-2011 as the release uses it.
+//!
+//! Facts 4.1, 4.2 and 4.4: `CUB_200_2011/` with its text files and `images/`, `text/` with ten captions a
+//! picture, `train/` and `test/` with protocol-0 pickles of keys and class numbers. Beside them `attributes.csv`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+use rayon::prelude::*;
+use stackgan_noise::{Noise, Stream};
+
+use super::captions::captions;
+use super::picture::{Drawn, Picture};
+use super::species::{MAX_SPECIES, Species, species};
+use crate::dataset::{BoundingBox, Split};
+use crate::error::printable;
+use crate::formats::pickle::{write_ints, write_strings};
+use crate::{Error, Result};
+
+/// Pictures of a species.
+const PER_SPECIES: usize = 12;
+
+/// With fewer pictures than this many full species, species have fewer pictures instead.
+const MIN_SPECIES: usize = 6;
+
+/// JPEG quality, of 100.
+const QUALITY: u8 = 95;
+
+/// What to draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToyConfig {
+    /// Number of pictures, about twelve a species; one species in six is held out.
+    pub count: usize,
+    /// Equal seeds give equal bytes.
+    pub seed: u64,
+}
+
+impl Default for ToyConfig {
+    fn default() -> Self {
+        Self { count: 2880, seed: 1 }
+    }
+}
+
+/// What was drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToyReport {
+    /// Species of the training split.
+    pub train_species: usize,
+    /// Held-out species.
+    pub test_species: usize,
+    /// Pictures of the training split.
+    pub train_pictures: usize,
+    /// Pictures of held-out species.
+    pub test_pictures: usize,
+}
+
+/// One picture's place in the dataset.
+#[derive(Clone, Debug)]
+struct Entry {
+    picture: Picture,
+    /// From 1.
+    class: usize,
+    /// `002.Class_Name/Class_Name_0002_14`: path without extension.
+    key: String,
+}
+
+/// Draws `cfg.count` captioned birds into the new folder `dir`.
+///
+/// Pictures are drawn by the threads of the current rayon pool; `progress` hears (done, total) after each, from any
+/// thread. The folder appears under its name when it is complete: an interrupted call leaves nothing there.
+///
+/// # Errors
+/// [`Error::Config`] if `dir` exists and is not an empty folder, or if `cfg.count` is below 2 or above 24,000;
+/// [`Error::Write`] if the system refuses to write.
+pub fn write(
+    dir: &Path,
+    cfg: &ToyConfig,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<ToyReport> {
+    let entries = plan(cfg)?;
+    refuse_occupied(dir)?;
+    let parent = match dir.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    make_dir(parent)?;
+    let partial = tempfile::Builder::new()
+        .prefix(".toy-partial-")
+        .tempdir_in(parent)
+        .map_err(|e| Error::write(parent, e))?;
+    let root = partial.path().join("birds");
+
+    let birds = root.join("CUB_200_2011");
+    for folder in class_folders(&entries) {
+        make_dir(&birds.join("images").join(folder))?;
+        make_dir(&root.join("text").join(folder))?;
+    }
+    let done = AtomicUsize::new(0);
+    let boxes: Vec<BoundingBox> = entries
+        .par_iter()
+        .enumerate()
+        .map(|(index, entry)| {
+            let bounds = write_picture(&root, cfg.seed, index, entry)?;
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, entries.len());
+            Ok(bounds)
+        })
+        .collect::<Result<_>>()?;
+    write_lists(&birds, cfg, &entries, &boxes)?;
+    for split in [Split::Train, Split::Test] {
+        write_split(&root.join(split.name()), cfg.seed, split, &entries)?;
+    }
+    write_file(&root.join("attributes.csv"), attributes(&entries).as_bytes())?;
+
+    if dir.exists() {
+        fs::remove_dir(dir).map_err(|e| Error::write(dir, e))?; // empty, by the check above
+    }
+    fs::rename(&root, dir).map_err(|e| Error::write(dir, e))?;
+    Ok(report(&entries))
+}
+
+/// Which pictures there are: species in order, their pictures together.
+fn plan(cfg: &ToyConfig) -> Result<Vec<Entry>> {
+    let most = MAX_SPECIES * PER_SPECIES;
+    if !(2..=most).contains(&cfg.count) {
+        return Err(Error::config(
+            "this number of toy birds cannot be drawn",
+            (format!("2 to {most} pictures"), cfg.count.to_string()),
+            "choose another count",
+        ));
+    }
+    let n = cfg.count.div_ceil(PER_SPECIES).max(MIN_SPECIES).min(cfg.count);
+    let mut entries = Vec::with_capacity(cfg.count);
+    for (i, species) in species(cfg.seed, n)?.into_iter().enumerate() {
+        let (first, end) = (i * cfg.count / n, (i + 1) * cfg.count / n);
+        let (class, name) = (i + 1, species.class_name());
+        for index in first..end {
+            entries.push(Entry {
+                picture: Picture::new(cfg.seed, index, species),
+                class,
+                key: format!("{class:03}.{name}/{name}_{:04}_{}", index - first + 1, index + 1),
+            });
+        }
+    }
+    Ok(entries)
+}
+
+fn refuse_occupied(dir: &Path) -> Result<()> {
+    let found = match fs::read_dir(dir) {
+        Ok(mut inside) => match inside.next() {
+            None => return Ok(()),
+            Some(_) => "a folder with something in it",
+        },
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => "a file",
+        Err(e) => return Err(Error::read(dir, e)),
+    };
+    Err(Error::config(
+        "toy birds are not drawn over what is there",
+        ("a new or an empty folder", format!("{}: {found}", printable(&dir.to_string_lossy()))),
+        "name another folder, or remove this one first",
+    ))
+}
+
+fn class_folders(entries: &[Entry]) -> impl Iterator<Item = &str> {
+    let mut last = 0;
+    entries.iter().filter_map(move |e| {
+        let first = std::mem::replace(&mut last, e.class) != e.class;
+        e.key.split_once('/').filter(|_| first).map(|(folder, _)| folder)
+    })
+}
+
+/// Writes a JPEG and its captions; returns the bird's box.
+fn write_picture(root: &Path, seed: u64, index: usize, entry: &Entry) -> Result<BoundingBox> {
+    let drawn = entry.picture.draw();
+    let file = root.join("CUB_200_2011/images").join(format!("{}.jpg", entry.key));
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+        .encode(&drawn.rgb, Drawn::WIDTH, Drawn::HEIGHT, ExtendedColorType::Rgb8)
+        .map_err(|e| Error::write(&file, std::io::Error::other(e)))?;
+    write_file(&file, &jpeg)?;
+    let mut text = String::new();
+    for caption in captions(seed, index, &entry.picture) {
+        text.push_str(&caption.text);
+        text.push('\n');
+    }
+    write_file(&root.join("text").join(format!("{}.txt", entry.key)), text.as_bytes())?;
+    Ok(drawn.bounds)
+}
+
+/// The text files of `CUB_200_2011/`, one record a line.
+fn write_lists(
+    birds: &Path,
+    cfg: &ToyConfig,
+    entries: &[Entry],
+    boxes: &[BoundingBox],
+) -> Result<()> {
+    let (mut images, mut bounding, mut labels, mut training, mut classes) =
+        (String::new(), String::new(), String::new(), String::new(), String::new());
+    for (i, (entry, b)) in entries.iter().zip(boxes).enumerate() {
+        let id = i + 1;
+        let seen = u8::from(entry.picture.species.split == Split::Train);
+        // A String takes every write.
+        let _ = writeln!(images, "{id} {}.jpg", entry.key);
+        let _ = writeln!(bounding, "{id} {:.1} {:.1} {:.1} {:.1}", b.x, b.y, b.width, b.height);
+        let _ = writeln!(labels, "{id} {}", entry.class);
+        let _ = writeln!(training, "{id} {seen}");
+    }
+    for (i, folder) in class_folders(entries).enumerate() {
+        let _ = writeln!(classes, "{} {folder}", i + 1);
+    }
+    let readme = format!(
+        "Birds drawn by `stackgan data toy`, in the layout of CUB-200-2011.\n\n\
+         {} pictures of {} invented species, {}x{} pixels, seed {}.\n\
+         No photograph and no caption of CUB is in here.\n\n\
+         images.txt              image id, path\n\
+         bounding_boxes.txt      image id, left, top, width, height of the bird in pixels\n\
+         classes.txt             class id, folder\n\
+         image_class_labels.txt  image id, class id\n\
+         train_test_split.txt    image id, 1 if its species is one of training\n\
+         ../text/                ten captions a picture\n\
+         ../train/, ../test/     keys and class ids of the two splits, whose species differ\n\
+         ../attributes.csv       what is in each picture\n",
+        entries.len(),
+        entries.last().map_or(0, |e| e.class),
+        Drawn::WIDTH,
+        Drawn::HEIGHT,
+        cfg.seed,
+    );
+    for (name, text) in [
+        ("images.txt", images),
+        ("bounding_boxes.txt", bounding),
+        ("image_class_labels.txt", labels),
+        ("train_test_split.txt", training),
+        ("classes.txt", classes),
+        ("README", readme),
+    ] {
+        write_file(&birds.join(name), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// `filenames.pickle` and `class_info.pickle` of one split. Within a class the order is not that of the names, as in
+/// the real files: what is paired by position instead of by key shows.
+fn write_split(dir: &Path, seed: u64, split: Split, entries: &[Entry]) -> Result<()> {
+    let mut mine: Vec<&Entry> =
+        entries.iter().filter(|e| e.picture.species.split == split).collect();
+    Noise::new(seed).draws(Stream::Order, 0, split as u64).shuffle(&mut mine);
+    mine.sort_by_key(|e| e.class); // stable: the order within a class stays random
+    let keys: Vec<String> = mine.iter().map(|e| e.key.clone()).collect();
+    let classes: Vec<i64> = mine.iter().map(|e| e.class as i64).collect();
+    make_dir(dir)?;
+    write_file(&dir.join("filenames.pickle"), &write_strings(&keys))?;
+    write_file(&dir.join("class_info.pickle"), &write_ints(&classes))
+}
+
+fn attributes(entries: &[Entry]) -> String {
+    let mut csv = "key,split,class,body,wing,belly,crown,beak,beak_length,tail,size,facing,\
+                   background,pose\n"
+        .to_owned();
+    for Entry { picture, class, key } in entries {
+        let Species { body, wing, belly, crown, beak, beak_length, tail, size, split } =
+            picture.species;
+        let colours = [body, wing, belly, crown, beak].map(|c| c.name()).join(",");
+        let _ = writeln!(
+            csv,
+            "{key},{},{class},{colours},{},{},{},{},{},{}",
+            split.name(),
+            beak_length.name(),
+            tail.name(),
+            size.name(),
+            picture.facing.name(),
+            picture.background.name(),
+            picture.pose.name(),
+        );
+    }
+    csv
+}
+
+fn report(entries: &[Entry]) -> ToyReport {
+    let pictures = |split| entries.iter().filter(move |e| e.picture.species.split == split);
+    let species = |split| {
+        let mut classes: Vec<usize> = pictures(split).map(|e| e.class).collect();
+        classes.dedup();
+        classes.len()
+    };
+    ToyReport {
+        train_species: species(Split::Train),
+        test_species: species(Split::Test),
+        train_pictures: pictures(Split::Train).count(),
+        test_pictures: pictures(Split::Test).count(),
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))
+}
+
+fn write_file(file: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(file, bytes).map_err(|e| Error::write(file, e))
+}

@@ -1,0 +1,221 @@
+//! One picture: what differs between two birds of a species, and its drawing.
+
+use stackgan_noise::{Draws, Noise, Stream};
+use tiny_skia::Transform;
+
+use super::backdrop::{self, Background, Support};
+use super::bird::{self, Coat, FOOT, Form};
+use super::colour::tint;
+use super::shape::{Drawing, HEIGHT, WIDTH};
+use super::species::{Size, Species};
+use crate::dataset::BoundingBox;
+
+/// Which way the bird looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Facing {
+    /// The beak points to the left edge.
+    Left,
+    /// The beak points to the right edge.
+    Right,
+}
+
+impl Facing {
+    /// The English word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Right => "right",
+        }
+    }
+}
+
+/// How the bird holds itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pose {
+    /// Sitting level on a branch.
+    Perched,
+    /// Sitting steeply on a branch, head high.
+    Upright,
+    /// Standing on the ground, or on a rock in the water.
+    Standing,
+    /// On a branch, a wing lifted.
+    WingLifted,
+}
+
+impl Pose {
+    /// The word of `attributes.csv`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Perched => "perched",
+            Self::Upright => "upright",
+            Self::Standing => "standing",
+            Self::WingLifted => "wing lifted",
+        }
+    }
+
+    pub(super) const fn support(self) -> Support {
+        match self {
+            Self::Standing => Support::Ground,
+            Self::Perched | Self::Upright | Self::WingLifted => Support::Branch,
+        }
+    }
+}
+
+/// One picture's attributes and the random numbers of its drawing.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// What it has in common with its class.
+    pub species: Species,
+    /// Which way it looks.
+    pub facing: Facing,
+    /// What is behind it.
+    pub background: Background,
+    /// How it holds itself.
+    pub pose: Pose,
+    jitter: Jitter,
+    scenery: Draws,
+}
+
+/// Small differences that no caption names.
+#[derive(Clone, Copy, Debug)]
+struct Jitter {
+    /// Degrees, added to the pose.
+    pitch: f32,
+    wing: f32,
+    tail: f32,
+    /// Pixels.
+    shift: (f32, f32),
+    scale: f32,
+    /// Half the distance of the feet.
+    spread: f32,
+    /// Channel factors of body, wing, belly, crown, beak.
+    tints: [[f32; 3]; 5],
+}
+
+/// A drawn picture.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// [`Drawn::WIDTH`] x [`Drawn::HEIGHT`] RGB bytes, row by row.
+    pub rgb: Vec<u8>,
+    /// The bird's bounding box, to a tenth of a pixel.
+    pub bounds: BoundingBox,
+}
+
+impl Drawn {
+    /// Width in pixels.
+    pub const WIDTH: u32 = WIDTH;
+    /// Height in pixels.
+    pub const HEIGHT: u32 = HEIGHT;
+}
+
+impl Picture {
+    /// Picture number `index` of `seed`, a bird of `species`.
+    #[must_use]
+    pub fn new(seed: u64, index: usize, species: Species) -> Self {
+        let noise = Noise::new(seed);
+        let mut draws = noise.draws(Stream::Toy, 1, index as u64);
+        let facing = if draws.chance(0.5) { Facing::Left } else { Facing::Right };
+        let background = draws.choose(&Background::ALL).copied().unwrap_or(Background::Sky);
+        let stands = match background {
+            Background::Water | Background::Snow | Background::Meadow => 0.6,
+            Background::Sky | Background::Leaves | Background::Dusk => 0.0,
+        };
+        let pose = if draws.chance(stands) {
+            Pose::Standing
+        } else {
+            let choices = [Pose::Perched, Pose::Perched, Pose::Upright, Pose::WingLifted];
+            draws.choose(&choices).copied().unwrap_or(Pose::Perched)
+        };
+        let mut around = |spread: f64| draws.range(-spread, spread) as f32;
+        let jitter = Jitter {
+            pitch: around(5.0),
+            wing: around(4.0),
+            tail: around(6.0),
+            shift: (around(12.0), around(5.0)),
+            scale: 1.0 + around(0.04),
+            spread: 12.0 + around(4.0),
+            tints: [[(); 3]; 5].map(|part| {
+                let light = 1.0 + around(0.05);
+                part.map(|()| light * (1.0 + around(0.03)))
+            }),
+        };
+        let scenery = noise.draws(Stream::Toy, 2, index as u64);
+        Self { species, facing, background, pose, jitter, scenery }
+    }
+
+    /// Draws the picture and measures the bird.
+    #[must_use]
+    pub fn draw(&self) -> Drawn {
+        let drawing = self.compose();
+        let [left, top, right, bottom] = drawing.bounds();
+        let [x, y, width, height] =
+            [left, top, right - left, bottom - top].map(|v| (f64::from(v) * 10.0).round() / 10.0);
+        Drawn { rgb: drawing.picture(), bounds: BoundingBox { x, y, width, height } }
+    }
+
+    /// The part that each pixel shows (values of `Part`), without anti-aliasing.
+    pub(super) fn labels(&self) -> Vec<u8> {
+        self.compose().labels()
+    }
+
+    /// Everything in the picture. Composed twice: once to measure the bird, once in its place.
+    fn compose(&self) -> Drawing {
+        let Jitter { shift, spread, .. } = self.jitter;
+        let scale = self.scale();
+        let mirror = match self.facing {
+            Facing::Left => -scale,
+            Facing::Right => scale,
+        };
+        let (form, coat) = (self.form(), self.coat());
+        let mut measured = Drawing::default();
+        measured.transform = Transform::from_row(mirror, 0.0, 0.0, scale, 0.0, 0.0);
+        bird::draw(&mut measured, &form, &coat, spread);
+        let [left, top, right, bottom] = measured.bounds();
+
+        // The middle of the box, tail and beak included, comes near the middle of the canvas.
+        let x = WIDTH as f32 / 2.0 + shift.0 - (left + right) / 2.0;
+        let y = HEIGHT as f32 / 2.0 + shift.1 - (top + bottom) / 2.0;
+        let mut drawing = Drawing::default();
+        let foot = (x, y + FOOT * scale);
+        let mut scenery = self.scenery.clone();
+        backdrop::draw(&mut drawing, self.background, self.pose.support(), foot, &mut scenery);
+        drawing.transform = Transform::from_row(mirror, 0.0, 0.0, scale, x, y);
+        bird::draw(&mut drawing, &form, &coat, spread);
+        drawing
+    }
+
+    fn scale(&self) -> f32 {
+        let size = match self.species.size {
+            Size::Small => 0.84,
+            Size::Large => 0.92,
+        };
+        size * self.jitter.scale
+    }
+
+    fn form(&self) -> Form {
+        let Jitter { pitch, wing, tail, .. } = self.jitter;
+        Form {
+            beak_length: self.species.beak_length,
+            tail: self.species.tail,
+            size: self.species.size,
+            wing_lift: wing + if self.pose == Pose::WingLifted { 20.0 } else { 0.0 },
+            tail_lift: tail,
+            pitch: pitch + if self.pose == Pose::Upright { 12.0 } else { 0.0 },
+        }
+    }
+
+    /// Pigments with this picture's light. Parts of one colour share it.
+    fn coat(&self) -> Coat {
+        let [body, wing, belly, crown, beak] = self.jitter.tints;
+        let Species { body: main, wing: wings, crown: cap, .. } = self.species;
+        Coat {
+            body: tint(main.rgb(), body),
+            wing: tint(wings.rgb(), if wings == main { body } else { wing }),
+            belly: tint(self.species.belly.rgb(), belly),
+            crown: tint(cap.rgb(), if cap == main { body } else { crown }),
+            beak: tint(self.species.beak.rgb(), beak),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A drawn picture as the networks see it: prepared as every dataset is (crop around the bird, 76x76), and a 64x64
+//! window of that.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use super::picture::{Drawn, Picture};
+use crate::crop::{PictureSize, Preparation, Resizing, Stretch, crop_rule, prepare};
+use crate::{Error, Result};
+
+/// Side of what the judge looks at, in pixels.
+pub const SIDE: usize = PictureSize::Stage1.crop();
+
+/// Side of the prepared picture, of which the networks see a window.
+pub(super) const STORED: usize = PictureSize::Stage1.prepared();
+
+/// The window's place that is used outside training: the middle.
+pub(super) const CENTRE: (usize, usize) = ((STORED - SIDE) / 2, (STORED - SIDE) / 2);
+
+/// A prepared picture: 76x76 RGB and the part that each pixel shows.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    rgb: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl View {
+    pub(super) fn new(picture: &Picture) -> Result<Self> {
+        let Drawn { rgb, bounds } = picture.draw();
+        let (width, height) = (Drawn::WIDTH, Drawn::HEIGHT);
+        let square = crop_rule(bounds, width, height).zip(RgbImage::from_raw(width, height, rgb));
+        let (square, image) = square.ok_or_else(|| {
+            Error::config(
+                "a toy bird was drawn outside of its picture",
+                ("a box inside", format!("{bounds:?}")),
+                "use another seed, and report this one",
+            )
+        })?;
+        let how = Preparation {
+            size: PictureSize::Stage1,
+            resizing: Resizing::Residual,
+            stretch: Stretch::None,
+        };
+        let rgb = prepare(image, Some(bounds), how, Path::new("toy bird"))?;
+        // Parts have no averages: the pixel in the middle of what a prepared pixel covers.
+        let middle = |i: usize, from: u32, side: u32| {
+            from as usize + (2 * i + 1) * side as usize / (2 * STORED)
+        };
+        let all = picture.labels();
+        let mut labels = Vec::with_capacity(STORED * STORED);
+        for row in (0..STORED).map(|y| middle(y, square.y, square.height)) {
+            for column in (0..STORED).map(|x| middle(x, square.x, square.width)) {
+                labels.push(all.get(row * width as usize + column).copied().unwrap_or(0));
+            }
+        }
+        Ok(Self { rgb, labels })
+    }
+
+    /// The window whose top left corner is at (x, y), each in 0..=12.
+    pub(super) fn rgb(&self, at: (usize, usize)) -> Vec<u8> {
+        window(&self.rgb, 3, at)
+    }
+
+    /// The parts in that window.
+    pub(super) fn labels(&self, at: (usize, usize)) -> Vec<u8> {
+        window(&self.labels, 1, at)
+    }
+}
+
+fn window(pixels: &[u8], channels: usize, (x, y): (usize, usize)) -> Vec<u8> {
+    let rows = pixels.chunks_exact(STORED * channels).skip(y).take(SIDE);
+    rows.flat_map(|r| r.iter().skip(x * channels).take(SIDE * channels)).copied().collect()
+}
+
+/// A 256x256 picture (or any multiple of 64) reduced to 64x64 by averaging boxes. `None` unless `rgb` is square,
+/// with three bytes a pixel and a side that is a multiple of 64.
+#[must_use]
+pub fn box_reduce(rgb: &[u8]) -> Option<Vec<u8>> {
+    let side = (rgb.len() / 3).isqrt();
+    let factor = side / SIDE;
+    if factor == 0 || factor * SIDE != side || side * side * 3 != rgb.len() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(SIDE * SIDE * 3);
+    let area = (factor * factor) as u32;
+    for band in rgb.chunks_exact(side * 3 * factor) {
+        for x in 0..SIDE {
+            let mut sum = [0u32; 3];
+            for row in band.chunks_exact(side * 3) {
+                for pixel in row.chunks_exact(3).skip(x * factor).take(factor) {
+                    for (s, p) in sum.iter_mut().zip(pixel) {
+                        *s += u32::from(*p);
+                    }
+                }
+            }
+            out.extend(sum.map(|s| ((s + area / 2) / area) as u8));
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_averaged() {
+        let mut big = vec![0u8; 128 * 128 * 3];
+        for (i, v) in [(0, 10), (3, 20), (128 * 3, 30), (129 * 3, 41)] {
+            big[i] = v;
+        }
+        let small = box_reduce(&big).unwrap();
+        assert_eq!((small.len(), small[0], small[3]), (64 * 64 * 3, 25, 0));
+        assert_eq!(box_reduce(&small), Some(small.clone()));
+        assert!(box_reduce(&big[3..]).is_none());
+        assert!(box_reduce(&[]).is_none());
+    }
+}

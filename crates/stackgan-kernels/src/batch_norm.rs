@@ -1,0 +1,191 @@
+//! Batch normalisation with its activation, as one operation.
+//!
+//! Forward: one pass for the sums (in f64, of values shifted by the channel's first, so nothing cancels), one to
+//! normalise. Backward: one pass for the two sums, one for the gradient; the activation's mask is recomputed from
+//! `x` by the very expression of the forward pass.
+
+mod passes;
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+
+use crate::geometry::BatchNormShape;
+use crate::{Activation, fast, reference};
+use passes::{Feature, Gradients};
+
+/// Statistics of a batch, outside of any graph.
+#[derive(Clone, Debug)]
+pub struct BatchStatistics {
+    /// Mean of each feature, `(C)`.
+    pub mean: Tensor,
+    /// Biased variance of each feature, `(C)`: the mean squared distance from the mean.
+    pub variance: Tensor,
+    /// Values per feature: `N` or `N H W`.
+    pub count: usize,
+}
+
+/// Normalises by the batch's own statistics: `activation((x - mean) / sqrt(variance + eps) * gamma + beta)`.
+///
+/// `x` is `(N, C, H, W)` or `(N, C)`; `gamma` and `beta` are `(C)`. The gradient flows through the statistics.
+///
+/// # Errors
+/// Wrong ranks or sizes, with the shapes.
+pub fn batch_norm_train(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<(Tensor, BatchStatistics)> {
+    let shape = BatchNormShape::new(x, &[("gamma", gamma), ("beta", beta)])?;
+    if !fast::applies(&[x, gamma, beta]) {
+        return reference::batch_norm_train(x, gamma, beta, eps, activation);
+    }
+    let x = x.contiguous()?;
+    let (mean, variance): (Vec<f32>, Vec<f32>) = {
+        let (storage, layout) = x.storage_and_layout();
+        passes::statistics(fast::locked(&storage, layout)?, shape).into_iter().unzip()
+    };
+    let op = Op::new(shape, Statistics::OfBatch, &mean, &variance, eps, activation);
+    let statistics = BatchStatistics {
+        mean: Tensor::from_vec(mean, shape.channels, x.device())?,
+        variance: Tensor::from_vec(variance, shape.channels, x.device())?,
+        count: shape.count(),
+    };
+    Ok((x.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?, statistics))
+}
+
+/// Normalises by given statistics, `mean` and `variance` `(C)`, which get no gradient. Otherwise as
+/// [`batch_norm_train`].
+///
+/// # Errors
+/// Wrong ranks or sizes, with the shapes.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    let vectors = [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)];
+    let shape = BatchNormShape::new(x, &vectors)?;
+    if !fast::applies(&[x, gamma, beta, mean, variance]) {
+        return reference::batch_norm_eval(x, gamma, beta, (mean, variance), eps, activation);
+    }
+    let (mean, variance) = (mean.to_vec1::<f32>()?, variance.to_vec1::<f32>()?);
+    let op = Op::new(shape, Statistics::Given, &mean, &variance, eps, activation);
+    x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)
+}
+
+/// Where the statistics come from, which decides whether the gradient flows through them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Statistics {
+    OfBatch,
+    Given,
+}
+
+struct Op {
+    shape: BatchNormShape,
+    statistics: Statistics,
+    /// Mean and reciprocal deviation of each channel.
+    moments: Arc<[(f32, f32)]>,
+    activation: Activation,
+}
+
+impl Op {
+    fn new(
+        shape: BatchNormShape,
+        statistics: Statistics,
+        mean: &[f32],
+        variance: &[f32],
+        eps: f64,
+        activation: Activation,
+    ) -> Self {
+        let moments = mean
+            .iter()
+            .zip(variance)
+            .map(|(mean, variance)| (*mean, (1. / (f64::from(*variance) + eps).sqrt()) as f32))
+            .collect();
+        Self { shape, statistics, moments, activation }
+    }
+
+    fn features(&self, gamma: &[f32], beta: &[f32]) -> Vec<Feature> {
+        self.moments
+            .iter()
+            .zip(gamma.iter().zip(beta))
+            .map(|((mean, inverse), (gamma, beta))| Feature {
+                mean: *mean,
+                inverse: *inverse,
+                scale: gamma * inverse,
+                beta: *beta,
+            })
+            .collect()
+    }
+}
+
+impl CustomOp3 for Op {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        gamma: &CpuStorage,
+        gamma_layout: &Layout,
+        beta: &CpuStorage,
+        beta_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let features =
+            self.features(fast::values(gamma, gamma_layout)?, fast::values(beta, beta_layout)?);
+        let x = fast::values(x, x_layout)?;
+        let y = passes::normalise(x, self.shape, &features, self.activation.slope());
+        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let features = self.features(&gamma.to_vec1()?, &beta.to_vec1()?);
+        let slope = self.activation.slope();
+        let (x_storage, x_layout) = x.storage_and_layout();
+        let (grad_storage, grad_layout) = grad.storage_and_layout();
+        let values = fast::locked(&x_storage, x_layout)?;
+        let dy = fast::locked(&grad_storage, grad_layout)?;
+        let shape = self.shape;
+
+        let through_statistics = self.statistics == Statistics::OfBatch && x.track_op();
+        let sums = if through_statistics || gamma.track_op() || beta.track_op() {
+            passes::gradient_sums(values, dy, shape, &features, slope)
+        } else {
+            vec![Gradients::default(); shape.channels]
+        };
+        let dx = if x.track_op() {
+            let through = if through_statistics { &sums[..] } else { &[] };
+            let dx = passes::input_gradient(values, dy, shape, &features, through, slope);
+            Some(Tensor::from_vec(dx, x.shape(), x.device())?)
+        } else {
+            None
+        };
+        let vector = |wanted: &Tensor, value: fn(&Gradients) -> f64| {
+            wanted
+                .track_op()
+                .then(|| {
+                    let values: Vec<f32> = sums.iter().map(|s| value(s) as f32).collect();
+                    Tensor::from_vec(values, shape.channels, x.device())
+                })
+                .transpose()
+        };
+        Ok((dx, vector(gamma, |s| s.gamma)?, vector(beta, |s| s.beta)?))
+    }
+}

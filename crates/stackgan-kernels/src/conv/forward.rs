@@ -1,0 +1,44 @@
+//! The forward pass: per tile, `weight (Cout, depth) · columns (depth, pixels)`.
+
+use rayon::prelude::*;
+
+use super::columns::Columns;
+use crate::gemm::{Into, Matrix, gemm};
+use crate::geometry::Conv2dShape;
+use crate::scratch;
+use crate::tiles::{ENOUGH_PIECES, PlaneLayout, Tiling, channel_block};
+
+/// Pixels per tile for columns of `depth` values: a megabyte of columns, within limits that suit the product.
+pub(super) fn tile_pixels(depth: usize) -> usize {
+    ((1 << 18) / depth).clamp(256, 1024)
+}
+
+/// The convolution of `x` with `weight`.
+pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
+    let depth = s.depth();
+    let tiling = Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(depth));
+    let block = if tiling.len() >= ENOUGH_PIECES {
+        s.out_channels
+    } else {
+        channel_block(s.out_channels, tiling.len(), 64).min(s.out_channels)
+    };
+    let input = PlaneLayout { channels: s.in_channels, height: s.height, row: s.width };
+    let columns = Columns::new(s);
+    let pixels = tiling.max_pixels(s.out_width);
+    let mut y = vec![0.; s.images * s.out_channels * s.out_pixels()];
+    tiling.pieces(&mut y, s.out_channels, block, s.out_width).into_par_iter().for_each(|piece| {
+        let lengths = [depth * pixels, block * pixels, columns.phase_length(&tiling)];
+        scratch::with(lengths, |[gathered, out, phases]| {
+            let rows = &weight[piece.channels.start * depth..];
+            let a = Matrix::dense(rows, piece.channels.len(), depth);
+            let t0=std::time::Instant::now(); let b = if s.is_pointwise() {
+                input.matrix(x, &piece.tile, 0..s.in_channels, gathered)
+            } else {
+                columns.gather(gathered, x, &piece.tile, 0..s.in_channels, phases)
+            };
+            let t1=std::time::Instant::now(); gemm(out, Into::Overwrite, a, b); let t2=std::time::Instant::now();
+            piece.store(out); let t3=std::time::Instant::now(); if std::env::var("TT").is_ok() { eprintln!("{:?} {:?} {:?}", t1-t0,t2-t1,t3-t2);}
+        });
+    });
+    y
+}

@@ -1,0 +1,26 @@
+//! Which tensors the fast forms take, and their values as slices.
+
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+
+/// Whether all of these are `f32` on the CPU.
+pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|t| t.dtype() == DType::F32 && t.device().is_cpu())
+}
+
+/// The values of a contiguous CPU tensor.
+pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let all = storage.as_slice::<f32>()?;
+    let range = layout.contiguous_offsets();
+    match range.and_then(|(start, end)| all.get(start..end)) {
+        Some(values) => Ok(values),
+        None => bail!("expected a contiguous tensor, found {layout:?}"),
+    }
+}
+
+/// [`values`] of a tensor whose storage is locked for reading.
+pub(crate) fn locked<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => values(storage, layout),
+        _ => bail!("expected a tensor on the CPU, found one on {:?}", storage.device()),
+    }
+}

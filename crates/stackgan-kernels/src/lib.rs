@@ -1,0 +1,38 @@
+//! The few hot operations of the networks as candle operations, forward and backward.
+//!
+//! candle's own CPU convolutions are several times slower than `torch`'s, and some of its derivatives are not
+//! `torch`'s (relu at 0) or wrong (nearest up-sampling of a tensor used twice). Each operation here has two forms:
+//!
+//! - a fast one for `f32` on the CPU, on the `gemm` crate, which computes gradients only for arguments that are
+//!   tracked (a frozen weight or a plain image costs nothing);
+//! - its twin in [`reference`], made of plain candle operations and differentiated by candle. It is what the tests
+//!   compare with, and what runs for any other element type or device.
+//!
+//! The public functions choose. Results of the fast forms do not depend on the number of threads, to the bit: work
+//! is cut by shape alone, and every sum has a fixed order.
+//!
+//! Images are `(N, C, H, W)`, row-major.
+#![allow(unsafe_code, reason = "calls of the gemm crate and of functions compiled for newer CPUs")]
+
+mod activation;
+mod adam;
+mod batch_norm;
+mod conv;
+mod fast;
+mod gemm;
+mod geometry;
+mod linear;
+pub mod reference;
+mod scratch;
+mod tiles;
+mod upsample;
+mod upsample_conv;
+mod vectorised;
+
+pub use activation::{Activation, activate};
+pub use adam::{AdamStep, adam_update};
+pub use batch_norm::{BatchStatistics, batch_norm_eval, batch_norm_train};
+pub use conv::conv2d;
+pub use linear::linear;
+pub use upsample::upsample2x;
+pub use upsample_conv::upsample2x_conv3x3;

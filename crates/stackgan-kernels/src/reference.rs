@@ -1,0 +1,146 @@
+//! Every operation as plain candle operations, with gradients by candle's own differentiation.
+//!
+//! The twin of the fast forms in tests, and what runs for `f64`, `f16`, `bf16` and other devices. Written for
+//! clearness; the only cleverness is to stay away from candle's traps (candle 0.11.1): the derivative of `relu` at 0
+//! is 1, the backward of `upsample_nearest2d` overwrites gradients, and the backward of `conv2d` needs the same
+//! remainder along both axes.
+
+use candle_core::{D, Result, Tensor, Var};
+
+use crate::geometry::{BatchNormShape, Conv2dShape, planes};
+use crate::{Activation, AdamStep, BatchStatistics};
+
+/// [`crate::activate`] by selection, so that the derivative at 0 is `torch`'s: 0 for relu, the slope for leaky relu.
+pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    match activation {
+        Activation::Identity => Ok(x.clone()),
+        Activation::Relu => x.le(&x.zeros_like()?)?.where_cond(&x.zeros_like()?, x),
+        Activation::LeakyRelu(slope) => {
+            x.le(&x.zeros_like()?)?.where_cond(&x.affine(f64::from(slope), 0.)?, x)
+        }
+    }
+}
+
+/// [`crate::conv2d`] by `Tensor::conv2d`.
+///
+/// Where the stride does not divide the padded size, the part of the input that no window covers is cut off first.
+pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+    let s = Conv2dShape::new(x, weight, stride, padding)?;
+    let used_height = (s.out_height - 1) * stride + s.kernel_height;
+    let used_width = (s.out_width - 1) * stride + s.kernel_width;
+    if used_height == s.height + 2 * padding && used_width == s.width + 2 * padding {
+        return x.conv2d(weight, padding, stride, 1, 1);
+    }
+    let padded = x.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
+    let used = padded.narrow(2, 0, used_height)?.narrow(3, 0, used_width)?.contiguous()?;
+    used.conv2d(weight, 0, stride, 1, 1)
+}
+
+/// [`crate::upsample2x`] by broadcasting.
+pub fn upsample2x(x: &Tensor) -> Result<Tensor> {
+    let (n, c, h, w) = planes(x, "upsample2x")?;
+    x.reshape((n, c, h, 1, w, 1))?.broadcast_as((n, c, h, 2, w, 2))?.reshape((n, c, 2 * h, 2 * w))
+}
+
+/// [`crate::upsample2x_conv3x3`] as the two operations that it is.
+pub fn upsample2x_conv3x3(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let (_, _, kh, kw) = planes(weight, "upsample2x_conv3x3 weight")?;
+    if (kh, kw) != (3, 3) {
+        candle_core::bail!("upsample2x_conv3x3: weight {:?} is not (out, in, 3, 3)", weight.dims());
+    }
+    conv2d(&upsample2x(x)?, weight, 1, 1)
+}
+
+/// [`crate::batch_norm_train`] by means and broadcasts.
+pub fn batch_norm_train(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<(Tensor, BatchStatistics)> {
+    let shape = BatchNormShape::new(x, &[("gamma", gamma), ("beta", beta)])?;
+    let rows = by_feature(x, &shape)?;
+    let mean = rows.mean_keepdim(1)?;
+    let centred = rows.broadcast_sub(&mean)?;
+    let variance = centred.sqr()?.mean_keepdim(1)?;
+    let y = affine(&centred, &variance, gamma, beta, eps)?;
+    let y = activate(&from_feature(&y, x, &shape)?, activation)?;
+    let statistics = BatchStatistics {
+        mean: mean.flatten_all()?.detach(),
+        variance: variance.flatten_all()?.detach(),
+        count: shape.count(),
+    };
+    Ok((y, statistics))
+}
+
+/// [`crate::batch_norm_eval`] by broadcasts.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    statistics: (&Tensor, &Tensor),
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    let (mean, variance) = (statistics.0.detach(), statistics.1.detach());
+    let shape = BatchNormShape::new(
+        x,
+        &[("gamma", gamma), ("beta", beta), ("mean", &mean), ("variance", &variance)],
+    )?;
+    let column = (shape.channels, 1);
+    let centred = by_feature(x, &shape)?.broadcast_sub(&mean.reshape(column)?)?;
+    let y = affine(&centred, &variance.reshape(column)?, gamma, beta, eps)?;
+    activate(&from_feature(&y, x, &shape)?, activation)
+}
+
+/// [`crate::linear`] by `Tensor::matmul`.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let y = x.matmul(&weight.t()?)?;
+    match bias {
+        None => Ok(y),
+        Some(bias) => y.broadcast_add(bias),
+    }
+}
+
+/// [`crate::adam_update`] with one tensor per intermediate result.
+pub fn adam_update(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> {
+    let AdamStep { lr, beta1, beta2, eps, .. } = cfg;
+    let grad = grad.detach();
+    let new_m = (m.as_detached_tensor().affine(beta1, 0.)? + grad.affine(1. - beta1, 0.)?)?;
+    let new_v =
+        (v.as_detached_tensor().affine(beta2, 0.)? + grad.sqr()?.affine(1. - beta2, 0.)?)?;
+    let (correction1, correction2) = cfg.corrections();
+    let denominator = new_v.sqrt()?.affine(1. / correction2.sqrt(), eps)?;
+    let update = (&new_m / denominator)?.affine(lr / correction1, 0.)?;
+    p.set(&(p.as_detached_tensor() - update)?)?;
+    m.set(&new_m)?;
+    v.set(&new_v)
+}
+
+/// `(N, C, ...)` as `(C, N * ...)`.
+fn by_feature(x: &Tensor, shape: &BatchNormShape) -> Result<Tensor> {
+    let (n, c, plane) = (shape.images, shape.channels, shape.plane);
+    x.reshape((n, c, plane))?.transpose(0, 1)?.reshape((c, n * plane))
+}
+
+/// The inverse of [`by_feature`], in the shape of `x`.
+fn from_feature(y: &Tensor, x: &Tensor, shape: &BatchNormShape) -> Result<Tensor> {
+    let (n, c, plane) = (shape.images, shape.channels, shape.plane);
+    y.reshape((c, n, plane))?.transpose(0, 1)?.reshape(x.shape())
+}
+
+/// `centred / sqrt(variance + eps) * gamma + beta`, all by feature.
+fn affine(
+    centred: &Tensor,
+    variance: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    eps: f64,
+) -> Result<Tensor> {
+    let deviation = variance.affine(1., eps)?.sqrt()?;
+    centred
+        .broadcast_div(&deviation)?
+        .broadcast_mul(&gamma.unsqueeze(D::Minus1)?)?
+        .broadcast_add(&beta.unsqueeze(D::Minus1)?)
+}

@@ -1,0 +1,89 @@
+//! Adam against a plain scalar loop in f64.
+
+use candle_core::{DType, Device, Tensor, Var};
+use stackgan_kernels::{AdamStep, adam_update, reference};
+
+use crate::common::{assert_close, bits, normal, values};
+
+const CFG: AdamStep = AdamStep { lr: 2e-4, beta1: 0.5, beta2: 0.999, eps: 1e-8, step: 1 };
+
+fn zeros(t: &Tensor) -> Var {
+    Var::zeros(t.shape(), t.dtype(), t.device()).unwrap()
+}
+
+/// `p`, `m` and `v` after `steps` steps, from `torch`'s documentation of Adam.
+fn by_loop(p: &Tensor, gradients: &[Tensor], cfg: AdamStep) -> [Vec<f64>; 3] {
+    let mut p = values(p);
+    let (mut m, mut v) = (vec![0.; p.len()], vec![0.; p.len()]);
+    for (t, gradient) in gradients.iter().enumerate() {
+        for (i, g) in values(gradient).into_iter().enumerate() {
+            m[i] = cfg.beta1 * m[i] + (1. - cfg.beta1) * g;
+            v[i] = cfg.beta2 * v[i] + (1. - cfg.beta2) * g * g;
+            let m_hat = m[i] / (1. - cfg.beta1.powi(t as i32 + 1));
+            let v_hat = v[i] / (1. - cfg.beta2.powi(t as i32 + 1));
+            p[i] -= cfg.lr * m_hat / (v_hat.sqrt() + cfg.eps);
+        }
+    }
+    [p, m, v]
+}
+
+#[test]
+fn five_steps() {
+    let start = normal((31, 1100), 100);
+    let gradients: Vec<Tensor> =
+        (0..5).map(|i| (normal((31, 1100), 101 + i) * 10f64.powi(-(i as i32))).unwrap()).collect();
+    let expected = by_loop(&start, &gradients, CFG);
+    for dtype in [DType::F32, DType::F64] {
+        let p = Var::from_tensor(&start.to_dtype(dtype).unwrap()).unwrap();
+        let (m, v) = (zeros(&p), zeros(&p));
+        for (i, gradient) in gradients.iter().enumerate() {
+            let cfg = AdamStep { step: i as u64 + 1, ..CFG };
+            adam_update(&p, &gradient.to_dtype(dtype).unwrap(), &m, &v, cfg).unwrap();
+        }
+        let tolerance = if dtype == DType::F32 { 3e-6 } else { 1e-12 };
+        for (found, expected) in [&p, &m, &v].into_iter().zip(&expected) {
+            let expected = Tensor::new(expected.as_slice(), &Device::Cpu).unwrap();
+            let expected = expected.reshape(found.shape()).unwrap();
+            assert_close(found, &expected, tolerance, "adam");
+        }
+        // The steps themselves, not only where they lead.
+        let moved = values(&(p.as_tensor() - start.to_dtype(dtype).unwrap()).unwrap());
+        for (moved, (to, from)) in moved.iter().zip(expected[0].iter().zip(values(&start))) {
+            assert!((moved - (to - from)).abs() < 1e-6, "{moved} for {}", to - from);
+        }
+    }
+}
+
+#[test]
+fn the_variable_keeps_its_storage_and_graphs_see_the_new_values() {
+    let p = Var::from_tensor(&normal(5, 110)).unwrap();
+    let alias = p.as_tensor().clone();
+    let (m, v) = (zeros(&p), zeros(&p));
+    adam_update(&p, &normal(5, 111), &m, &v, CFG).unwrap();
+    assert_eq!(bits(&alias), bits(&p));
+}
+
+/// The gradient of `p²/2` is `p` itself, here even the same memory.
+#[test]
+fn a_gradient_that_shares_memory_with_the_parameter() {
+    let start = normal(7, 112);
+    let found = Var::from_tensor(&start).unwrap();
+    let (m, v) = (zeros(&found), zeros(&found));
+    adam_update(&found, &found.as_detached_tensor(), &m, &v, CFG).unwrap();
+    let expected = Var::from_tensor(&start).unwrap();
+    let (m, v) = (zeros(&expected), zeros(&expected));
+    reference::adam_update(&expected, &start, &m, &v, CFG).unwrap();
+    assert_close(&found, &expected, 1e-6, "shared");
+}
+
+#[test]
+fn wrong_arguments_are_errors_and_change_nothing() {
+    let p = Var::from_tensor(&normal(5, 113)).unwrap();
+    let (m, v, before) = (zeros(&p), zeros(&p), bits(&p));
+    let g = normal(5, 114);
+    assert!(adam_update(&p, &normal(6, 115), &m, &v, CFG).is_err());
+    assert!(adam_update(&p, &g, &m, &m, CFG).is_err());
+    assert!(adam_update(&p, &g, &p, &v, CFG).is_err());
+    assert!(adam_update(&p, &g, &m, &v, AdamStep { step: 0, ..CFG }).is_err());
+    assert_eq!(bits(&p), before);
+}

@@ -1,0 +1,72 @@
+//! Random tensors, gradients of a weighted sum, and comparison.
+
+use candle_core::{DType, Device, Result, Shape, Tensor, Var};
+use stackgan_noise::{Noise, Stream};
+
+/// Standard normal values, a pure function of shape and `sample`.
+pub(crate) fn normal(shape: impl Into<Shape>, sample: u64) -> Tensor {
+    let shape = shape.into();
+    let values = Noise::new(11).normal(Stream::Test, 0, sample, shape.elem_count());
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// A result and the gradients of a fixed random weighting of it.
+pub(crate) struct Outcome {
+    pub(crate) y: Tensor,
+    pub(crate) gradients: Vec<Tensor>,
+}
+
+/// Evaluates `f` on variables made from `inputs`, in `dtype`.
+pub(crate) fn outcome(
+    inputs: &[Tensor],
+    dtype: DType,
+    f: impl Fn(&[Tensor]) -> Result<Tensor>,
+) -> Outcome {
+    let vars: Vec<Var> =
+        inputs.iter().map(|t| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap()).collect();
+    let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let y = f(&tensors).unwrap();
+    let weights = normal(y.shape(), 999).to_dtype(dtype).unwrap();
+    let grads = (&y * weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let gradients = tensors.iter().map(|t| grads.get(t).unwrap().clone()).collect();
+    Outcome { y, gradients }
+}
+
+/// All values as f64.
+pub(crate) fn values(t: &Tensor) -> Vec<f64> {
+    t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// All values as bits.
+pub(crate) fn bits(t: &Tensor) -> Vec<u32> {
+    let values: Vec<f32> = t.flatten_all().unwrap().to_vec1().unwrap();
+    values.into_iter().map(f32::to_bits).collect()
+}
+
+/// Asserts that two tensors agree to `tolerance` times the largest value.
+pub(crate) fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64, what: &str) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let (found, expected) = (values(found), values(expected));
+    let scale = expected.iter().fold(1e-3_f64, |m, v| m.max(v.abs()));
+    for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
+        assert!((f - e).abs() <= tolerance * scale, "{what}: element {i}: {f} for {e} of {scale}");
+    }
+}
+
+/// Asserts that a fast form in f32 agrees with its twin in f64, forward and backward.
+pub(crate) fn assert_twins(
+    what: &str,
+    inputs: &[Tensor],
+    fast: impl Fn(&[Tensor]) -> Result<Tensor>,
+    twin: impl Fn(&[Tensor]) -> Result<Tensor>,
+) {
+    // f32 rounding is 6e-8; the longest sums here have some thousand terms.
+    const TOLERANCE: f64 = 1e-5;
+    let found = outcome(inputs, DType::F32, fast);
+    let expected = outcome(inputs, DType::F64, twin);
+    assert_close(&found.y, &expected.y, TOLERANCE, &format!("{what}: result"));
+    let pairs = found.gradients.iter().zip(&expected.gradients);
+    for (i, (found, expected)) in pairs.enumerate() {
+        assert_close(found, expected, TOLERANCE, &format!("{what}: gradient {i}"));
+    }
+}

@@ -1,0 +1,49 @@
+//! A frozen argument gets no gradient, and the others get the same as ever.
+
+use candle_core::{Result, Tensor, Var};
+use stackgan_kernels::{Activation, batch_norm_train, conv2d, upsample2x_conv3x3};
+
+use crate::common::{bits, normal};
+
+type Op = fn(&[Tensor]) -> Result<Tensor>;
+
+#[test]
+fn no_gradient_for_frozen_arguments() {
+    let cases: [(&str, Vec<Tensor>, Op); 4] = [
+        ("conv2d /2", vec![normal((2, 3, 8, 8), 70), normal((4, 3, 4, 4), 71)], |t| {
+            conv2d(&t[0], &t[1], 2, 1)
+        }),
+        ("conv2d /1", vec![normal((2, 3, 8, 8), 72), normal((4, 3, 3, 3), 73)], |t| {
+            conv2d(&t[0], &t[1], 1, 1)
+        }),
+        ("up-block", vec![normal((2, 3, 8, 8), 74), normal((4, 3, 3, 3), 75)], |t| {
+            upsample2x_conv3x3(&t[0], &t[1])
+        }),
+        ("batch_norm", vec![normal((2, 3, 8, 8), 76), normal(3, 77), normal(3, 78)], |t| {
+            Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-5, Activation::Relu)?.0)
+        }),
+    ];
+    for (what, inputs, op) in cases {
+        let all = gradients(&inputs, op, |_| true);
+        for kept in 0..inputs.len() {
+            let some = gradients(&inputs, op, |i| i == kept);
+            for (i, (all, some)) in all.iter().zip(&some).enumerate() {
+                assert_eq!(some.is_some(), i == kept, "{what}: gradient {i} of only {kept}");
+                if let (Some(all), Some(some)) = (all, some) {
+                    assert_eq!(bits(all), bits(some), "{what}: gradient {i} alone");
+                }
+            }
+        }
+    }
+}
+
+fn gradients(inputs: &[Tensor], op: Op, wanted: impl Fn(usize) -> bool) -> Vec<Option<Tensor>> {
+    let tensors: Vec<Tensor> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, t)| if wanted(i) { Var::from_tensor(t).unwrap().into_inner() } else { t.clone() })
+        .collect();
+    let y = op(&tensors).unwrap();
+    let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+    tensors.iter().map(|t| grads.get(t).cloned()).collect()
+}

@@ -1,0 +1,65 @@
+//! The number of threads changes no bit.
+
+use candle_core::{DType, Result, Tensor};
+use stackgan_kernels::{
+    Activation, activate, batch_norm_eval, batch_norm_train, conv2d, upsample2x, upsample2x_conv3x3,
+};
+
+use crate::common::{bits, normal, outcome};
+
+fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor> + Sync) {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let outcome = outcome(inputs, DType::F32, &f);
+            let mut all = bits(&outcome.y);
+            outcome.gradients.iter().for_each(|gradient| all.extend(bits(gradient)));
+            all
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 4] {
+        assert!(run(threads) == one, "{what}: {threads} threads differ from one");
+    }
+}
+
+#[test]
+fn convolutions() {
+    for (x, w, stride, padding) in [
+        ((7, 3, 32, 32), (16, 3, 4, 4), 2, 1),
+        ((3, 16, 32, 32), (3, 16, 3, 3), 1, 1),
+        ((5, 64, 8, 8), (96, 64, 4, 4), 2, 1),
+        ((5, 96, 4, 4), (1, 96, 4, 4), 4, 0),
+        ((4, 80, 4, 4), (120, 80, 3, 3), 1, 1),
+        ((3, 40, 16, 16), (24, 40, 1, 1), 1, 0),
+        ((2, 200, 4, 4), (140, 200, 4, 4), 2, 1),
+    ] {
+        let inputs = [normal(x, 80), normal(w, 81)];
+        check(&format!("{x:?} {w:?}"), &inputs, |t| conv2d(&t[0], &t[1], stride, padding));
+    }
+}
+
+#[test]
+fn up_blocks() {
+    for (x, cout) in [((5, 32, 8, 8), 24), ((2, 16, 40, 40), 8), ((3, 150, 4, 4), 130)] {
+        let inputs = [normal(x, 82), normal((cout, x.1, 3, 3), 83)];
+        check(&format!("{x:?} {cout}"), &inputs, |t| upsample2x_conv3x3(&t[0], &t[1]));
+    }
+}
+
+#[test]
+fn the_others() {
+    for x in [normal((5, 33, 40, 40), 84), normal((9, 700), 85)] {
+        let c = x.dims()[1];
+        let inputs = [x, normal(c, 86), normal(c, 87)];
+        check("batch_norm_train", &inputs, |t| {
+            Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-5, Activation::LeakyRelu(0.2))?.0)
+        });
+        let (mean, variance) = (normal(c, 88), normal(c, 89).sqr().unwrap());
+        check("batch_norm_eval", &inputs, |t| {
+            batch_norm_eval(&t[0], &t[1], &t[2], &mean, &variance, 1e-5, Activation::Relu)
+        });
+        check("activate", &inputs[..1], |t| activate(&t[0], Activation::Relu));
+    }
+    check("upsample2x", &[normal((3, 5, 20, 20), 90)], |t| upsample2x(&t[0]));
+}

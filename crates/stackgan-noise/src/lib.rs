@@ -1,0 +1,277 @@
+//! Counter-based random numbers.
+//!
+//! Every random number of the workspace is a pure function of four integers: `(seed, stream, step, sample)`.
+//! There is no generator state to save, no order of calls to keep, and neither the number of threads nor the
+//! depth of a prefetch queue can change a bit. The four integers are the 256-bit key of a ChaCha8 generator
+//! (Bernstein 2008; `rand_chacha` guarantees its output to be stable), whose words are the draws.
+//!
+//! Normal numbers come from the Box-Muller transform evaluated with `libm`, so they are equal on every platform.
+//!
+//! ```
+//! use stackgan_noise::{Noise, Stream};
+//! let noise = Noise::new(7);
+//! let z = noise.normal(Stream::Z, 0, 3, 100); // step 0, sample 3, 100 numbers
+//! assert_eq!(z, Noise::new(7).normal(Stream::Z, 0, 3, 100));
+//! assert_ne!(z, noise.normal(Stream::Z, 0, 4, 100));
+//! ```
+#![forbid(unsafe_code)]
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore, SeedableRng};
+
+/// What a draw is for. Two streams never share numbers.
+///
+/// The discriminants are part of the reproducibility promise: never renumber, only append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u64)]
+pub enum Stream {
+    /// The generator's noise vector `z`, for the discriminator's step (and for sampling).
+    Z = 1,
+    /// Conditioning augmentation of Stage-I, for the discriminator's step (and for sampling).
+    CondAug1 = 2,
+    /// Conditioning augmentation of Stage-II, for the discriminator's step (and for sampling).
+    CondAug2 = 3,
+    /// `z` of the generator's own step (the residual recipe draws afresh).
+    GeneratorZ = 4,
+    /// Conditioning augmentation of Stage-I in the generator's own step.
+    GeneratorCondAug1 = 5,
+    /// Conditioning augmentation of Stage-II in the generator's own step.
+    GeneratorCondAug2 = 6,
+    /// Initial weights; `sample` is a hash of the tensor's name.
+    Init = 7,
+    /// The order of samples within an epoch; `step` is the epoch.
+    Order = 8,
+    /// Position of the random crop.
+    Crop = 9,
+    /// Horizontal flip.
+    Flip = 10,
+    /// Which captions are averaged.
+    Caption = 11,
+    /// Which picture is the wrong one.
+    WrongPair = 12,
+    /// Crop and flip of the wrong picture.
+    WrongCrop = 13,
+    /// Drawing of the toy birds.
+    Toy = 14,
+    /// Wording of the toy birds' captions.
+    ToyCaption = 15,
+    /// Class-disjoint splits.
+    Split = 16,
+    /// Batches of the text encoder's training.
+    TextBatch = 17,
+    /// Candidate captions of R-precision.
+    RPrecision = 18,
+    /// Instance noise and other regularisers.
+    Regulariser = 19,
+    /// Draws of tests.
+    Test = 20,
+}
+
+/// The source of all randomness for one seed. Copy it freely: it has no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noise {
+    seed: u64,
+}
+
+impl Noise {
+    /// A source for `seed`; every value of `u64` is a good seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// The seed given to [`Noise::new`].
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The draws of one (stream, step, sample): an endless sequence of numbers.
+    #[must_use]
+    pub fn draws(&self, stream: Stream, step: u64, sample: u64) -> Draws {
+        let mut key = [0u8; 32];
+        for (slot, word) in key.chunks_exact_mut(8).zip([self.seed, stream as u64, step, sample]) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        Draws { rng: ChaCha8Rng::from_seed(key), spare: None }
+    }
+
+    /// `n` numbers of N(0, 1).
+    #[must_use]
+    pub fn normal(&self, stream: Stream, step: u64, sample: u64, n: usize) -> Vec<f32> {
+        let mut draws = self.draws(stream, step, sample);
+        (0..n).map(|_| draws.normal()).collect()
+    }
+
+    /// `n` numbers of N(0, 1) cut to [-2, 2] by drawing again, as TensorFlow's truncated normal.
+    #[must_use]
+    pub fn truncated_normal(&self, stream: Stream, step: u64, sample: u64, n: usize) -> Vec<f32> {
+        let mut draws = self.draws(stream, step, sample);
+        (0..n).map(|_| draws.truncated_normal()).collect()
+    }
+
+    /// A uniformly random order of `0..n` (Fisher-Yates).
+    #[must_use]
+    pub fn permutation(&self, stream: Stream, step: u64, n: usize) -> Vec<u32> {
+        let mut draws = self.draws(stream, step, 0);
+        let mut order: Vec<u32> = (0..n as u32).collect();
+        draws.shuffle(&mut order);
+        order
+    }
+}
+
+/// The endless sequence of draws of one (seed, stream, step, sample).
+#[derive(Clone, Debug)]
+pub struct Draws {
+    rng: ChaCha8Rng,
+    spare: Option<f32>,
+}
+
+impl Draws {
+    /// A uniform 64-bit word.
+    pub fn word(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    /// Uniform in [0, 1), with 53 random bits.
+    pub fn uniform(&mut self) -> f64 {
+        (self.word() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Uniform in [low, high).
+    pub fn range(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+
+    /// Uniform in `0..n`, without bias (Lemire's method). Zero when `n` is zero.
+    pub fn below(&mut self, n: u64) -> u64 {
+        if n == 0 {
+            return 0;
+        }
+        let threshold = n.wrapping_neg() % n;
+        loop {
+            let wide = u128::from(self.word()) * u128::from(n);
+            if (wide as u64) >= threshold {
+                return (wide >> 64) as u64;
+            }
+        }
+    }
+
+    /// True with probability `p`.
+    pub fn chance(&mut self, p: f64) -> bool {
+        self.uniform() < p
+    }
+
+    /// One element of a slice, `None` if it is empty.
+    pub fn choose<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        from.get(self.below(from.len() as u64) as usize)
+    }
+
+    /// Puts a slice into a uniformly random order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            let j = self.below(i as u64 + 1) as usize;
+            items.swap(i, j);
+        }
+    }
+
+    /// One number of N(0, 1).
+    pub fn normal(&mut self) -> f32 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        let u = 1.0 - self.uniform(); // in (0, 1]: the logarithm stays finite
+        let angle = core::f64::consts::TAU * self.uniform();
+        let radius = libm::sqrt(-2.0 * libm::log(u));
+        self.spare = Some((radius * libm::sin(angle)) as f32);
+        (radius * libm::cos(angle)) as f32
+    }
+
+    /// One number of N(0, 1) with |x| <= 2, by drawing again.
+    pub fn truncated_normal(&mut self) -> f32 {
+        loop {
+            let x = self.normal();
+            if x.abs() <= 2.0 {
+                return x;
+            }
+        }
+    }
+}
+
+/// A 64-bit FNV-1a hash of a name: gives every tensor its own `sample` in [`Stream::Init`].
+#[must_use]
+pub fn name_key(name: &str) -> u64 {
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_are_a_pure_function_of_the_key() {
+        let noise = Noise::new(1);
+        let reference = noise.normal(Stream::Z, 2, 3, 64);
+        assert_eq!(reference, noise.normal(Stream::Z, 2, 3, 64));
+        for other in [
+            Noise::new(2).normal(Stream::Z, 2, 3, 64),
+            noise.normal(Stream::CondAug1, 2, 3, 64),
+            noise.normal(Stream::Z, 3, 3, 64),
+            noise.normal(Stream::Z, 2, 4, 64),
+        ] {
+            assert_ne!(reference, other);
+        }
+        assert_eq!(reference[..10], noise.normal(Stream::Z, 2, 3, 10)[..]);
+    }
+
+    /// Pins the bits: a change here changes every seeded result and belongs in CHANGELOG.md.
+    #[test]
+    fn first_draws_are_pinned() {
+        let mut draws = Noise::new(0).draws(Stream::Test, 0, 0);
+        let words: Vec<u64> = (0..2).map(|_| draws.word()).collect();
+        let normals = Noise::new(0).normal(Stream::Test, 0, 0, 2);
+        assert_eq!(
+            (words, normals),
+            (vec![WORDS.0, WORDS.1], vec![f32::from_bits(NORMALS.0), f32::from_bits(NORMALS.1)])
+        );
+    }
+    const WORDS: (u64, u64) = (3375780814538990303, 13462712293357140292);
+    const NORMALS: (u32, u32) = (0xbda4b2c3, 0xbf2174d6);
+
+    #[test]
+    fn normals_have_the_right_moments() {
+        let x = Noise::new(5).normal(Stream::Test, 0, 0, 200_000);
+        let n = x.len() as f64;
+        let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let var = x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n - mean * mean;
+        let kurtosis = x.iter().map(|&v| f64::from(v).powi(4)).sum::<f64>() / n;
+        assert!(mean.abs() < 0.01, "{mean}");
+        assert!((var - 1.0).abs() < 0.02, "{var}");
+        assert!((kurtosis - 3.0).abs() < 0.15, "{kurtosis}");
+    }
+
+    #[test]
+    fn truncated_normals_stay_within_two() {
+        let x = Noise::new(5).truncated_normal(Stream::Test, 0, 0, 50_000);
+        assert!(x.iter().all(|v| v.abs() <= 2.0));
+        // The variance of a normal cut at two standard deviations is 0.7737.
+        let var = x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / x.len() as f64;
+        assert!((var - 0.7737).abs() < 0.02, "{var}");
+    }
+
+    #[test]
+    fn permutations_are_permutations_and_below_is_uniform() {
+        let mut order = Noise::new(9).permutation(Stream::Order, 1, 1000);
+        assert_ne!(order, Noise::new(9).permutation(Stream::Order, 2, 1000));
+        order.sort_unstable();
+        assert_eq!(order, (0..1000).collect::<Vec<_>>());
+        let mut counts = [0u32; 7];
+        let mut draws = Noise::new(1).draws(Stream::Test, 0, 0);
+        for _ in 0..70_000 {
+            counts[draws.below(7) as usize] += 1;
+        }
+        assert!(counts.iter().all(|&c| (9_600..10_400).contains(&c)), "{counts:?}");
+        assert_eq!(draws.below(0), 0);
+    }
+}

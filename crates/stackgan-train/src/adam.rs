@@ -1,0 +1,143 @@
+//! Adam (Kingma & Ba 2015) with PyTorch's arithmetic and a state that can be saved.
+//!
+//! `candle_nn::AdamW` is not used: its moments are private and nameless, so that no run could be resumed.
+
+use std::collections::BTreeMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor, Var, bail};
+use stackgan_core::Params;
+use stackgan_kernels::{AdamStep, adam_update};
+
+/// The optimiser of exactly one network.
+#[derive(Debug)]
+pub struct Adam {
+    slots: Vec<Slot>, // sorted by name
+    step: u64,
+    betas: Betas,
+}
+
+/// The constants of Adam. Both releases: 0.5, 0.999, 1e-8.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Betas {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    param: Var,
+    m: Var,
+    v: Var,
+}
+
+impl Adam {
+    /// An optimiser with zero moments over the trainable variables of `params`.
+    ///
+    /// # Errors
+    /// When memory for the moments cannot be had.
+    pub fn new(params: &Params, betas: Betas) -> Result<Self> {
+        let slots = params
+            .trainable()
+            .into_iter()
+            .map(|(name, param)| {
+                let zeros = param.zeros_like()?;
+                Ok(Slot {
+                    name,
+                    param,
+                    m: Var::from_tensor(&zeros)?,
+                    v: Var::from_tensor(&zeros.copy()?)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { slots, step: 0, betas })
+    }
+
+    /// Steps taken so far.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// One step down the gradients, at learning rate `lr`. A variable without a gradient keeps its value and moments.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn step(&mut self, grads: &GradStore, lr: f64) -> Result<()> {
+        self.step += 1;
+        let Betas { beta1, beta2, eps } = self.betas;
+        let step = AdamStep { lr, beta1, beta2, eps, step: self.step };
+        for slot in &self.slots {
+            if let Some(grad) = grads.get(&slot.param) {
+                adam_update(&slot.param, grad, &slot.m, &slot.v, step)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The Euclidean norm of all gradients of this network, summed in the order of names.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn gradient_norm(&self, grads: &GradStore) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for grad in self.slots.iter().filter_map(|slot| grads.get(&slot.param)) {
+            let square = grad.sqr()?.sum_all()?;
+            sum = Some(match sum {
+                None => square,
+                Some(sum) => (sum + square)?,
+            });
+        }
+        match sum {
+            Some(sum) => sum.sqrt(),
+            None => bail!("no variable of this network has a gradient"),
+        }
+    }
+
+    /// The moments, as `m.NAME` and `v.NAME`.
+    #[must_use]
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        let pair = |s: &Slot| {
+            [
+                (format!("m.{}", s.name), s.m.as_detached_tensor()),
+                (format!("v.{}", s.name), s.v.as_detached_tensor()),
+            ]
+        };
+        self.slots.iter().flat_map(pair).collect()
+    }
+
+    /// Restores moments saved by [`Adam::state`] after `step` steps.
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing, left over or of another shape.
+    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, step: u64) -> Result<()> {
+        if state.len() != 2 * self.slots.len() {
+            bail!(
+                "optimiser state: expected {} tensors, found {}",
+                2 * self.slots.len(),
+                state.len()
+            );
+        }
+        for slot in &self.slots {
+            for (kind, var) in [("m", &slot.m), ("v", &slot.v)] {
+                let name = format!("{kind}.{}", slot.name);
+                match state.get(&name) {
+                    Some(t) if t.dims() == var.dims() => var.set(&t.to_device(var.device())?)?,
+                    Some(t) => bail!(
+                        "optimiser state `{name}`: expected shape {:?}, found {:?}",
+                        var.dims(),
+                        t.dims()
+                    ),
+                    None => bail!("optimiser state `{name}` is missing"),
+                }
+            }
+        }
+        self.step = step;
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! A running average of a generator's variables (an option; `StackGAN++` used 0.999, the releases of `StackGAN` none).
+
+use std::collections::BTreeMap;
+
+use candle_core::{Result, Tensor, Var, bail};
+use stackgan_core::Params;
+
+/// Averages of every variable of one network, batch-norm statistics included.
+#[derive(Debug)]
+pub struct Ema {
+    decay: f64,
+    slots: Vec<(String, Var, Var)>, // name, live, average
+}
+
+impl Ema {
+    /// Starts at the current values.
+    ///
+    /// # Errors
+    /// When memory for the averages cannot be had.
+    pub fn new(params: &Params, decay: f64) -> Result<Self> {
+        let slots = params
+            .all()
+            .into_iter()
+            .map(|(name, live)| {
+                let average = Var::from_tensor(&live.copy()?)?;
+                Ok((name, live, average))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { decay, slots })
+    }
+
+    /// Moves the averages towards the live values. `step` counts from 0: early averages are shorter,
+    /// min(decay, (1 + step) / (10 + step)), so that they do not remember the initial weights.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn follow(&self, step: u64) -> Result<()> {
+        let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
+        for (_, live, average) in &self.slots {
+            average.set(
+                &((average.as_detached_tensor() * decay)?
+                    + (live.as_detached_tensor() * (1.0 - decay))?)?,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The averages, by name.
+    #[must_use]
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        self.slots
+            .iter()
+            .map(|(name, _, average)| (name.clone(), average.as_detached_tensor()))
+            .collect()
+    }
+
+    /// Restores averages saved by [`Ema::state`].
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing or of another shape.
+    pub fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        for (name, _, average) in &self.slots {
+            match state.get(name) {
+                Some(t) if t.dims() == average.dims() => {
+                    average.set(&t.to_device(average.device())?)?
+                }
+                _ => bail!("average of `{name}`: expected shape {:?}", average.dims()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! The alternating two-stage training of StackGAN: steps, schedules, checkpoints, events.
+//!
+//! The library prints nothing: what happens is told as [`event::TrainEvent`]s.
+#![forbid(unsafe_code)]
+
+pub mod adam;
+pub mod config;
+pub mod ema;
+mod error;
+pub mod event;
+pub mod penalty;
+pub mod players;
+pub mod run;
+pub mod run_dir;
+mod samples;
+pub mod schedule;
+mod standardise;
+mod state;
+pub mod step;
+pub mod store;
+pub mod text;
+
+pub use error::{Error, Result};

@@ -1,0 +1,110 @@
+//! The two players of a recipe and stage, built from a configuration.
+
+use candle_core::{Device, Result};
+use stackgan_core::noise::Noise;
+use stackgan_core::{Generator, NetConfig, Params, Recipe, plain, residual};
+
+use crate::adam::Adam;
+use crate::config::{Stage, TrainConfig};
+use crate::step::{
+    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step, residual_step,
+};
+
+/// The players, by recipe.
+pub enum Players {
+    /// The TensorFlow release's game.
+    Residual(Adversaries<residual::Discriminator>),
+    /// The PyTorch release's game.
+    Plain(Adversaries<plain::Discriminator>),
+}
+
+/// Builds fresh players. Stage-II is built over `stage1`, whose weights stay as they are and whose sizes may be others.
+///
+/// # Errors
+/// When the tensors of `stage1` do not fit, or Stage-II is asked for without.
+pub fn players(
+    cfg: &TrainConfig,
+    stage1: Option<(&Params, &NetConfig)>,
+    device: &Device,
+) -> Result<Players> {
+    let noise = Noise::new(cfg.seed);
+    let n = cfg.stage.number();
+    let g = Params::fresh(noise, &format!("g{n}"), device);
+    let d = Params::fresh(noise, &format!("d{n}"), device);
+    let (net, statistics) = (&cfg.net, cfg.noise.stage1_statistics);
+    let low = || {
+        stage1.ok_or_else(|| candle_core::Error::Msg("Stage-II needs a Stage-I model".to_owned()))
+    };
+    macro_rules! build {
+        ($recipe:ident, $variant:ident) => {{
+            let generator: Box<dyn Generator> = match cfg.stage {
+                Stage::One => Box::new($recipe::Stage1Generator::new(net, &g.trained())?),
+                Stage::Two => {
+                    let (params, low_net) = low()?;
+                    let low = $recipe::Stage1Generator::new(low_net, &params.frozen())?;
+                    Box::new($recipe::Stage2Generator::new(net, low, statistics, &g.trained())?)
+                }
+            };
+            let make = match cfg.stage {
+                Stage::One => $recipe::Discriminator::stage1,
+                Stage::Two => $recipe::Discriminator::stage2,
+            };
+            let (discriminator, frozen_discriminator) =
+                (make(net, &d.trained())?, make(net, &d.frozen())?);
+            let optimised = |params: Params| -> Result<Optimised> {
+                Ok(Optimised { adam: Adam::new(&params, cfg.betas())?, params })
+            };
+            let (g, d) = (optimised(g)?, optimised(d)?);
+            Players::$variant(Adversaries { generator, discriminator, frozen_discriminator, g, d })
+        }};
+    }
+    Ok(match net.recipe {
+        Recipe::Residual => build!(residual, Residual),
+        Recipe::Plain => build!(plain, Plain),
+    })
+}
+
+impl Players {
+    /// One step of both.
+    ///
+    /// # Errors
+    /// [`crate::Error::NonFinite`] before anything is changed; tensor errors.
+    pub fn step(
+        &mut self,
+        batch: &Pictures,
+        noise: &StepNoise,
+        cfg: &StepConfig,
+    ) -> crate::Result<StepStats> {
+        match self {
+            Self::Residual(players) => residual_step(players, batch, noise, cfg),
+            Self::Plain(players) => plain_step(players, batch, noise, cfg),
+        }
+    }
+
+    /// G's variables and optimiser.
+    #[must_use]
+    pub const fn g(&self) -> &Optimised {
+        match self {
+            Self::Residual(players) => &players.g,
+            Self::Plain(players) => &players.g,
+        }
+    }
+
+    /// D's variables and optimiser.
+    #[must_use]
+    pub const fn d(&self) -> &Optimised {
+        match self {
+            Self::Residual(players) => &players.d,
+            Self::Plain(players) => &players.d,
+        }
+    }
+
+    /// Both, to be restored.
+    #[must_use]
+    pub const fn both_mut(&mut self) -> [&mut Optimised; 2] {
+        match self {
+            Self::Residual(players) => [&mut players.g, &mut players.d],
+            Self::Plain(players) => [&mut players.g, &mut players.d],
+        }
+    }
+}

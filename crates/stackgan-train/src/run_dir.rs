@@ -1,0 +1,218 @@
+//! The folder of a run: `runs/00012-toy-stage1/`, numbered, locked, and readable without this program.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::store::{storage, write_atomically};
+use crate::{Error, Result};
+
+/// A run folder, held by this process until it is dropped.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Makes the next numbered folder under `root`, called `NNNNN-name`.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn create(root: &Path, name: &str) -> Result<Self> {
+        fs::create_dir_all(root).map_err(|e| storage("make the folder", root, e))?;
+        let mut number = numbered(root)?.last().map_or(0, |(n, _)| n + 1);
+        loop {
+            let path = root.join(format!("{number:05}-{name}"));
+            match fs::create_dir(&path) {
+                Ok(()) => return Self::open(&path),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(e) => return Err(storage("make the run folder", &path, e)),
+            }
+        }
+    }
+
+    /// Opens a run folder, making it if need be, and locks it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when another process holds it.
+    pub fn open(path: &Path) -> Result<Self> {
+        for folder in [path.to_path_buf(), path.join("samples"), path.join("checkpoints")] {
+            fs::create_dir_all(&folder).map_err(|e| storage("make the folder", &folder, e))?;
+        }
+        let file = path.join("LOCK");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+        let lock = lock.map_err(|e| storage("open the lock", &file, e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::Storage {
+                action: "use the run folder",
+                file,
+                source: std::io::Error::other(
+                    "another process is training in it; nothing was changed",
+                ),
+                remedy: "wait for that process, stop it, or train in another folder with --run"
+                    .to_owned(),
+            }),
+            Err(TryLockError::Error(e)) => Err(storage("lock the run folder", &file, e)),
+        }
+    }
+
+    /// The folders under `root` that are called `NNNNN-…`, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when `root` exists and cannot be listed.
+    pub fn list(root: &Path) -> Result<Vec<PathBuf>> {
+        if !root.is_dir() {
+            return Ok(Vec::new());
+        }
+        Ok(numbered(root)?.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The resolved configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// The model that the run makes: whole, with encoder and both stages as far as they exist.
+    #[must_use]
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    /// One JSON line a report.
+    #[must_use]
+    pub fn stats(&self) -> PathBuf {
+        self.path.join("stats.jsonl")
+    }
+
+    /// The folder of checkpoints.
+    #[must_use]
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// The grid painted after `step` steps.
+    #[must_use]
+    pub fn sample(&self, step: u64) -> PathBuf {
+        self.path.join("samples").join(format!("{step:06}.png"))
+    }
+
+    /// The grid of real pictures.
+    #[must_use]
+    pub fn reals(&self) -> PathBuf {
+        self.path.join("reals.png")
+    }
+
+    /// Whether someone asks for a stop by a file named `STOP`.
+    #[must_use]
+    pub fn stop_requested(&self) -> bool {
+        self.path.join("STOP").exists()
+    }
+
+    /// Writes a small file of the folder, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        write_atomically(path, bytes)
+    }
+
+    /// Appends a line to `stats.jsonl`.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn append_stats(
+        &self,
+        step: u64,
+        epoch: u64,
+        seconds: f64,
+        values: &[(&str, f64)],
+    ) -> Result<()> {
+        let mut line = Map::new();
+        line.insert("step".to_owned(), json!(step));
+        line.insert("epoch".to_owned(), json!(epoch));
+        line.insert("seconds".to_owned(), json!((seconds * 1000.0).round() / 1000.0));
+        for (name, value) in values {
+            line.insert((*name).to_owned(), json!(value));
+        }
+        let path = self.stats();
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let line = format!("{}\n", Value::Object(line));
+        file.and_then(|mut f| f.write_all(line.as_bytes()))
+            .map_err(|e| storage("append to", &path, e))
+    }
+
+    /// Cuts `stats.jsonl` to what happened up to `step`: a resumed run takes the later steps again.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn cut_stats(&self, step: u64) -> Result<()> {
+        let path = self.stats();
+        let Ok(text) = fs::read_to_string(&path) else {
+            return Ok(()); // no line was written yet
+        };
+        let of = |line: &str| serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64();
+        let kept: String = text
+            .lines()
+            .filter(|l| of(l).is_some_and(|s| s <= step))
+            .map(|l| format!("{l}\n"))
+            .collect();
+        if kept == text { Ok(()) } else { write_atomically(&path, kept.as_bytes()) }
+    }
+}
+
+fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {
+    let entries = fs::read_dir(root).map_err(|e| storage("list", root, e))?;
+    let number = |path: &Path| path.file_name()?.to_str()?.split_once('-')?.0.parse().ok();
+    let mut found: Vec<(u32, PathBuf)> = entries
+        .filter_map(|entry| entry.ok().map(|e| e.path()).filter(|p| p.is_dir()))
+        .filter_map(|path| number(&path).map(|n| (n, path)))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_numbered_and_belong_to_one_process_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let first = RunDir::create(root.path(), "toy-stage1").unwrap();
+        let second = RunDir::create(root.path(), "toy-stage2").unwrap();
+        assert!(
+            first.path().ends_with("00000-toy-stage1")
+                && second.path().ends_with("00001-toy-stage2")
+        );
+        let text = RunDir::open(first.path()).unwrap_err().to_string();
+        assert!(text.contains("another process"), "{text}");
+        let path = first.path().to_path_buf();
+        drop(first);
+        RunDir::open(&path).unwrap();
+        assert_eq!(RunDir::list(root.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn stats_are_cut_to_a_step() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "x").unwrap();
+        for step in 1..=5 {
+            dir.append_stats(step, 0, 0.5, &[("d_loss", 1.25)]).unwrap();
+        }
+        dir.cut_stats(3).unwrap();
+        let text = fs::read_to_string(dir.stats()).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.lines().all(|l| l.contains("\"d_loss\":1.25")), "{text}");
+    }
+}

@@ -1,0 +1,65 @@
+//! The grid that is painted again and again: fixed captions of unseen classes, fixed noise, evaluation mode, fixed scaling,
+//! so that two moments of a run, and two runs, can be compared.
+
+use candle_core::Tensor;
+use stackgan_core::image::{Picture, grid};
+use stackgan_core::{Model, Sampling};
+use stackgan_data::dataset::Split;
+
+use crate::Result;
+use crate::run::Run;
+
+/// Captions in a grid: one row each.
+const ROWS: usize = 8;
+
+/// Pictures of a caption: one column each.
+const COLUMNS: u64 = 6;
+
+/// The pictures whose first captions are painted, and their embeddings as the networks see them.
+pub(crate) struct Samples {
+    indices: Vec<usize>,
+    text: Tensor, // (ROWS, dim)
+}
+
+impl Samples {
+    /// Takes pictures evenly from the test split, or from the training split if there is no other.
+    pub(crate) fn choose(run: &Run) -> Result<Self> {
+        let data = &run.setup.dataset;
+        let mut pool = data.indices(Split::Test);
+        if pool.is_empty() {
+            pool = data.indices(Split::Train);
+        }
+        let rows = ROWS.min(pool.len());
+        let indices: Vec<usize> =
+            (0..rows).filter_map(|i| pool.get(i * pool.len() / rows).copied()).collect();
+        let mut text = Vec::new();
+        for &index in &indices {
+            let first = data.caption_range(index).start;
+            text.extend(run.setup.embeddings.rows(first..first + 1)?);
+        }
+        let text =
+            Tensor::from_vec(text, (indices.len(), run.setup.embeddings.dim()), &run.setup.device)?;
+        Ok(Self { indices, text: run.standardised(text)? })
+    }
+
+    /// The grid as a PNG: a row for each caption, a column for each of six seeds.
+    pub(crate) fn grid(&self, model: &Model) -> Result<Vec<u8>> {
+        let mut pictures = Vec::new();
+        for row in 0..self.indices.len() {
+            let text = self.text.narrow(0, row, 1)?.repeat((COLUMNS as usize, 1))?;
+            let seeds: Vec<u64> = (0..COLUMNS).collect();
+            let painted = model.paint_embeddings(&text, &seeds, Sampling::default())?;
+            pictures.extend(painted.into_iter().map(|p| p.picture));
+        }
+        Ok(grid(&pictures, COLUMNS as usize, 2).encode_png()?)
+    }
+
+    /// The real pictures of the same captions, as a PNG.
+    pub(crate) fn reals(&self, run: &Run) -> Result<Vec<u8>> {
+        let data = &run.setup.dataset;
+        let side = data.size().prepared();
+        let picture = |&i: &usize| Ok(Picture { width: side, height: side, rgb: data.image(i)? });
+        let pictures: Vec<Picture> = self.indices.iter().map(picture).collect::<Result<_>>()?;
+        Ok(grid(&pictures, pictures.len(), 2).encode_png()?)
+    }
+}

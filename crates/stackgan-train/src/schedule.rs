@@ -1,0 +1,61 @@
+//! The learning rate, computed from how far the run is and never stored: a resumed run cannot lose its halvings.
+
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum Decay {
+    /// Halved at the start of every epoch that is a positive multiple of `every` (both releases).
+    Halve {
+        /// Epochs between halvings. Paper: 100; TensorFlow release: 50 in Stage-I, 100 in Stage-II; PyTorch release: 20.
+        every: u64,
+    },
+    /// Constant up to the fraction `from` of the run, then linear down to the fraction `to` of the rate.
+    Linear {
+        /// Fraction of the run at which it begins to fall, 0 to 1.
+        from: f64,
+        /// What is left of the rate at the end, 0 to 1.
+        to: f64,
+    },
+    /// Never falls.
+    Constant,
+}
+
+impl Decay {
+    /// The factor on the base rate at `step` of `steps`, in `epoch` (both counted from 0).
+    #[must_use]
+    pub fn factor(self, step: u64, steps: u64, epoch: u64) -> f64 {
+        match self {
+            Self::Halve { every: 0 } | Self::Constant => 1.0,
+            Self::Halve { every } => 0.5f64.powi((epoch / every).min(1000) as i32),
+            Self::Linear { from, to } => {
+                let done = step as f64 / steps.max(1) as f64;
+                let fallen = ((done - from) / (1.0 - from).max(1e-9)).clamp(0.0, 1.0);
+                1.0 - (1.0 - to) * fallen
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_halves_eleven_times_in_600_epochs() {
+        let decay = Decay::Halve { every: 50 };
+        assert_eq!(decay.factor(0, 0, 0), 1.0);
+        assert_eq!(decay.factor(0, 0, 49), 1.0);
+        assert_eq!(decay.factor(0, 0, 50), 0.5);
+        assert_eq!(decay.factor(0, 0, 599), 0.5f64.powi(11)); // 2e-4 becomes 9.8e-8
+    }
+
+    #[test]
+    fn linear_decay_holds_and_falls() {
+        let decay = Decay::Linear { from: 0.5, to: 0.02 };
+        assert_eq!(decay.factor(50, 100, 9), 1.0);
+        assert!((decay.factor(75, 100, 9) - 0.51).abs() < 1e-12);
+        assert!((decay.factor(100, 100, 9) - 0.02).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,160 @@
+//! One step of the game: the discriminator's, then the generator's. One readable function a recipe.
+
+mod plain;
+mod residual;
+
+pub use plain::step as plain_step;
+pub use residual::step as residual_step;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor};
+use stackgan_core::gan::{Epsilon, GENERATOR_STEP, Generator, GeneratorNoise, SAMPLING};
+use stackgan_core::noise::Noise;
+use stackgan_core::{NetConfig, Params};
+
+use crate::adam::Adam;
+use crate::penalty::R1;
+use crate::{Error, Result};
+
+/// A network's variables and the one optimiser that may change them.
+#[derive(Debug)]
+pub struct Optimised {
+    /// The variables.
+    pub params: Params,
+    /// Their optimiser.
+    pub adam: Adam,
+}
+
+/// The two players. `D` is a recipe's discriminator.
+pub struct Adversaries<D> {
+    /// G, whose weights record gradients.
+    pub generator: Box<dyn Generator>,
+    /// D, whose weights record gradients.
+    pub discriminator: D,
+    /// The same D without: G's step passes through it.
+    pub frozen_discriminator: D,
+    /// The generator's variables.
+    pub g: Optimised,
+    /// The discriminator's variables.
+    pub d: Optimised,
+}
+
+/// A batch on the device.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    /// Real pictures `(batch, 3, size, size)` in [-1, 1].
+    pub real: Tensor,
+    /// Pictures that do not belong to the text, same shape (`residual` only; `plain` shifts the text instead).
+    pub wrong: Option<Tensor>,
+    /// Embeddings `(batch, text_dim)` of the real pictures' captions.
+    pub text: Tensor,
+}
+
+/// The noise of one step.
+#[derive(Clone, Debug)]
+pub struct StepNoise {
+    /// For the fake that D is trained on.
+    pub d: GeneratorNoise,
+    /// For the fake that G is trained on (`residual`; `plain` uses one fake for both).
+    pub g: GeneratorNoise,
+}
+
+impl StepNoise {
+    /// The noise of `step` for a batch of `batch`.
+    ///
+    /// # Errors
+    /// When the tensors cannot be made.
+    pub fn draw(
+        noise: Noise,
+        step: u64,
+        batch: usize,
+        scales: (f64, f64),
+        net: (&NetConfig, Epsilon, &Device),
+    ) -> candle_core::Result<Self> {
+        let samples: Vec<u64> = (0..batch as u64).collect();
+        let draw = |streams| {
+            GeneratorNoise::draw(noise, streams, step, &samples, net)?.scaled(scales.0, scales.1)
+        };
+        Ok(Self { d: draw(SAMPLING)?, g: draw(GENERATOR_STEP)? })
+    }
+}
+
+/// Weights of the loss terms and learning rates of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepConfig {
+    /// The step, counted from 0.
+    pub step: u64,
+    /// Learning rate of G.
+    pub lr_g: f64,
+    /// Learning rate of D.
+    pub lr_d: f64,
+    /// Weight of the KL term; reference: `COEFF.KL` (2.0).
+    pub kl: f64,
+    /// The penalty on D's slope.
+    pub r1: R1,
+    /// Weight of the colour-consistency term of Stage-II; 0 as released.
+    pub colour_consistency: f64,
+}
+
+/// What happened in a step: named scalars, left on the device until someone reads them.
+#[derive(Clone, Debug, Default)]
+pub struct StepStats {
+    terms: Vec<(&'static str, Tensor)>,
+}
+
+impl StepStats {
+    fn push(&mut self, name: &'static str, value: &Tensor) {
+        self.terms.push((name, value.detach()));
+    }
+
+    /// The value of one term.
+    ///
+    /// # Errors
+    /// When the device fails or there is no such term.
+    pub fn get(&self, name: &str) -> candle_core::Result<f64> {
+        match self.terms.iter().find(|(n, _)| *n == name) {
+            Some((_, t)) => Ok(f64::from(t.to_scalar::<f32>()?)),
+            None => candle_core::bail!("a step has no term `{name}`"),
+        }
+    }
+
+    /// All terms as numbers, in the order in which they arose.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(&self) -> candle_core::Result<Vec<(&'static str, f64)>> {
+        self.terms.iter().map(|(n, t)| Ok((*n, f64::from(t.to_scalar::<f32>()?)))).collect()
+    }
+}
+
+/// Backward, gradient norm, and the optimiser's step; nothing is changed if the loss or a gradient is no number.
+fn descend(
+    player: &mut Optimised,
+    loss: &Tensor,
+    (step, lr): (u64, f64),
+    (name, norm_name): (&'static str, &'static str),
+    stats: &mut StepStats,
+) -> Result<()> {
+    finite(loss, step, name)?;
+    let grads: GradStore = loss.backward()?;
+    let norm = player.adam.gradient_norm(&grads)?;
+    finite(&norm, step, norm_name)?;
+    stats.push(norm_name, &norm);
+    player.adam.step(&grads, lr)?;
+    Ok(())
+}
+
+fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
+    let value = f64::from(value.to_scalar::<f32>()?);
+    if value.is_finite() {
+        return Ok(());
+    }
+    let remedy = "resume from the last checkpoint with a smaller learning rate, or look at the data of this step";
+    Err(Error::NonFinite { step, term: term.to_owned(), value, remedy: remedy.to_owned() })
+}
+
+/// The mean probability that D gives to a group of pictures.
+fn probability(logits: &Tensor) -> candle_core::Result<Tensor> {
+    // sigmoid(l) = (1 + tanh(l / 2)) / 2
+    ((logits.detach() * 0.5)?.tanh()?.mean_all()? * 0.5)? + 0.5
+}

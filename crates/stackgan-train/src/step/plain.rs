@@ -1,0 +1,95 @@
+//! The step of the `plain` recipe. Source: PyTorch release, `code/trainer.py` and `code/miscc/utils.py`.
+
+use candle_core::Tensor;
+use stackgan_core::Mode;
+use stackgan_core::losses::{bce_with_logits, colour_consistency};
+use stackgan_core::plain::Discriminator;
+
+use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, probability};
+use crate::Result;
+
+/// One fake for both players. D sees `mu` of G's conditioning augmentation, detached; wrong pairs are each picture's
+/// features with the next sample's `mu`, so a batch of B gives B - 1 of them.
+///
+/// # Errors
+/// [`crate::Error::NonFinite`] before anything is changed by the player concerned; tensor errors.
+pub fn step(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    noise: &StepNoise,
+    cfg: &StepConfig,
+) -> Result<StepStats> {
+    let mode = Mode::Train;
+    let mut stats = StepStats::default();
+    let painted = players.generator.paint(&batch.text, &noise.d, mode)?;
+    let mu = painted.conditioning.mu.detach();
+
+    // The discriminator's step.
+    let d = &players.discriminator;
+    let pairs = mu.dim(0)? - 1;
+    let real = d.features(&batch.real, mode)?;
+    let fake = d.features(&painted.image.detach(), mode)?;
+    let real_logits = d.conditional_logits(&real, &mu, mode)?;
+    let wrong_logits =
+        d.conditional_logits(&real.narrow(0, 0, pairs)?, &mu.narrow(0, 1, pairs)?, mode)?;
+    let fake_logits = d.conditional_logits(&fake, &mu, mode)?;
+    let mut d_real = bce_with_logits(&real_logits, 1.0)?;
+    let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
+    let mut d_fake = bce_with_logits(&fake_logits, 0.0)?;
+    let d_loss = match (d.unconditional_logits(&real)?, d.unconditional_logits(&fake)?) {
+        (Some(real), Some(fake)) => {
+            let real_alone = bce_with_logits(&real, 1.0)?;
+            let fake_alone = bce_with_logits(&fake, 0.0)?;
+            let against = (((&d_fake + &d_wrong)? + &fake_alone)? / 3.0)?;
+            d_real = mean(&d_real, &real_alone)?;
+            d_fake = mean(&d_fake, &fake_alone)?;
+            (&d_real + against)?
+        }
+        _ => (&d_real + ((&d_fake + &d_wrong)? * 0.5)?)?,
+    };
+    for (name, value) in
+        [("d_loss", &d_loss), ("d_real", &d_real), ("d_wrong", &d_wrong), ("d_fake", &d_fake)]
+    {
+        stats.push(name, value);
+    }
+    for (name, logits) in
+        [("p_real", &real_logits), ("p_wrong", &wrong_logits), ("p_fake", &fake_logits)]
+    {
+        stats.push(name, &probability(logits)?);
+    }
+    let mut loss = d_loss;
+    if cfg.r1.due(cfg.step) {
+        let logits =
+            |d: &Discriminator, x: &Tensor| d.conditional_logits(&d.features(x, mode)?, &mu, mode);
+        let frozen = &players.frozen_discriminator;
+        let (term, value) = cfg.r1.term(&batch.real, |x| logits(frozen, x), |x| logits(d, x))?;
+        stats.push("r1", &value);
+        loss = (loss + term)?;
+    }
+    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), &mut stats)?;
+
+    // The generator's step, on the same fake, through the updated discriminator.
+    let d = &players.frozen_discriminator;
+    let features = d.features(&painted.image, mode)?;
+    let mut adversarial = bce_with_logits(&d.conditional_logits(&features, &mu, mode)?, 1.0)?;
+    if let Some(alone) = d.unconditional_logits(&features)? {
+        adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
+    }
+    let kl = painted.conditioning.kl()?;
+    stats.push("g_adv", &adversarial);
+    stats.push("kl", &kl);
+    stats.push("sigma", &painted.conditioning.mean_sigma()?);
+    let mut loss = (adversarial + (kl * cfg.kl)?)?;
+    if let (Some(low), true) = (&painted.low, cfg.colour_consistency > 0.0) {
+        let colour = colour_consistency(&painted.image, low)?;
+        stats.push("colour", &colour);
+        loss = (loss + (colour * cfg.colour_consistency)?)?;
+    }
+    stats.push("g_loss", &loss);
+    descend(&mut players.g, &loss, (cfg.step, cfg.lr_g), ("g_loss", "g_grad"), &mut stats)?;
+    Ok(stats)
+}
+
+fn mean(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
+    (a + b)? * 0.5
+}

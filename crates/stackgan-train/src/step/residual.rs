@@ -1,0 +1,80 @@
+//! The step of the `residual` recipe. Source: TensorFlow release, `stageI/trainer.py` and `stageII/trainer.py`.
+
+use stackgan_core::Mode;
+use stackgan_core::losses::{bce_with_logits, colour_consistency};
+use stackgan_core::residual::Discriminator;
+
+use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, probability};
+use crate::Result;
+
+/// D sees real, wrong and fake pictures with the right text, in three passes, each with its own batch statistics; then
+/// G is stepped against the updated D on a fake painted with fresh noise.
+///
+/// # Errors
+/// [`crate::Error::NonFinite`] before anything is changed by the player concerned; tensor errors.
+pub fn step(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    noise: &StepNoise,
+    cfg: &StepConfig,
+) -> Result<StepStats> {
+    let (text, mode) = (&batch.text, Mode::Train);
+    let mut stats = StepStats::default();
+
+    let Some(wrong) = &batch.wrong else {
+        return Err(
+            candle_core::Error::Msg("the residual recipe needs wrong pictures".to_owned()).into()
+        );
+    };
+
+    // The discriminator's step.
+    let fake = players.generator.paint(text, &noise.d, mode)?.image.detach();
+    let d = &players.discriminator;
+    let real_logits = d.logits(&batch.real, text, mode)?;
+    let wrong_logits = d.logits(wrong, text, mode)?;
+    let fake_logits = d.logits(&fake, text, mode)?;
+    let d_real = bce_with_logits(&real_logits, 1.0)?;
+    let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
+    let d_fake = bce_with_logits(&fake_logits, 0.0)?;
+    let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
+    for (name, value) in
+        [("d_loss", &d_loss), ("d_real", &d_real), ("d_wrong", &d_wrong), ("d_fake", &d_fake)]
+    {
+        stats.push(name, value);
+    }
+    for (name, logits) in
+        [("p_real", &real_logits), ("p_wrong", &wrong_logits), ("p_fake", &fake_logits)]
+    {
+        stats.push(name, &probability(logits)?);
+    }
+    let mut loss = d_loss;
+    if cfg.r1.due(cfg.step) {
+        let frozen = &players.frozen_discriminator;
+        let (term, value) = cfg.r1.term(
+            &batch.real,
+            |x| frozen.logits(x, text, mode),
+            |x| d.logits(x, text, mode),
+        )?;
+        stats.push("r1", &value);
+        loss = (loss + term)?;
+    }
+    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), &mut stats)?;
+
+    // The generator's step.
+    let painted = players.generator.paint(text, &noise.g, mode)?;
+    let logits = players.frozen_discriminator.logits(&painted.image, text, mode)?;
+    let adversarial = bce_with_logits(&logits, 1.0)?;
+    let kl = painted.conditioning.kl()?;
+    stats.push("g_adv", &adversarial);
+    stats.push("kl", &kl);
+    stats.push("sigma", &painted.conditioning.mean_sigma()?);
+    let mut loss = (adversarial + (kl * cfg.kl)?)?;
+    if let (Some(low), true) = (&painted.low, cfg.colour_consistency > 0.0) {
+        let colour = colour_consistency(&painted.image, low)?;
+        stats.push("colour", &colour);
+        loss = (loss + (colour * cfg.colour_consistency)?)?;
+    }
+    stats.push("g_loss", &loss);
+    descend(&mut players.g, &loss, (cfg.step, cfg.lr_g), ("g_loss", "g_grad"), &mut stats)?;
+    Ok(stats)
+}

@@ -1,0 +1,231 @@
+//! The settings of an encoder's training: checked once, stored with the encoder.
+
+use serde::{Deserialize, Serialize};
+use stackgan_core::text::CharCnnRnnConfig;
+
+use crate::{Error, Result};
+
+/// What is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Symmetric structured joint embedding, margin 1 (Reed et al.).
+    JointEmbedding,
+    /// Symmetric softmax contrastive loss with a learnt scale.
+    ///
+    /// Differs from the release: for small encoders, which it teaches the rarer words much sooner.
+    Contrastive,
+}
+
+/// How the weights are updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimiser {
+    /// Torch's `rmsprop`: alpha 0.99, epsilon 1e-8 (Reed et al.).
+    RmsProp,
+    /// Adam with beta 0.9 and 0.999.
+    Adam,
+}
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum TextDecay {
+    /// Times `factor` after every "epoch", which is as many steps as there are training classes (Reed et al.: 0.98).
+    PerEpoch {
+        /// The factor, above 0 and at most 1.
+        factor: f64,
+    },
+    /// Constant up to the fraction `from` of the run, then linear down to the fraction `to` of the rate.
+    Linear {
+        /// Fraction of the run at which it begins to fall, 0 to 1.
+        from: f64,
+        /// What is left of the rate at the end, 0 to 1.
+        to: f64,
+    },
+}
+
+impl TextDecay {
+    /// The factor on the base rate at `step`, when the fraction `done` of the run is over.
+    #[must_use]
+    pub fn factor(self, step: u64, classes: usize, done: f64) -> f64 {
+        match self {
+            Self::PerEpoch { factor } => {
+                let epoch = step / classes.max(1) as u64;
+                factor.powi(i32::try_from(epoch).unwrap_or(i32::MAX))
+            }
+            Self::Linear { from, to } => {
+                let fallen = ((done - from) / (1.0 - from).max(1e-9)).clamp(0.0, 1.0);
+                1.0 - (1.0 - to) * fallen
+            }
+        }
+    }
+}
+
+/// Batches in which many classes are alike, so that their common traits do not tell them apart.
+///
+/// Differs from the release, whose batches are all random. The classes nearest to a random one, by the running means of
+/// their captions' vectors, fill `share` of a hard batch. After the first minute a red bird is so compared with
+/// other red birds, and wings and bellies must be read.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HardBatches {
+    /// How often a batch is hard, 0 to 1.
+    pub chance: f64,
+    /// The part of a hard batch that is filled with alike classes, 0 to 1.
+    pub share: f64,
+    /// Steps before the first.
+    pub after: u64,
+}
+
+/// Everything that decides an encoder beside data, seed and length of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextTrainConfig {
+    /// Sizes of the text encoder.
+    pub encoder: CharCnnRnnConfig,
+    /// Channels of the image encoder's convolutions, each of which halves the picture; one to five.
+    pub image_channels: Vec<usize>,
+    /// Rows of a batch, each of another class.
+    pub batch: usize,
+    /// Learning rate.
+    pub lr: f64,
+    /// How it falls.
+    pub decay: TextDecay,
+    /// The optimiser.
+    pub optimiser: Optimiser,
+    /// The loss.
+    pub loss: Loss,
+    /// Hard batches, if any.
+    pub hard_batches: Option<HardBatches>,
+    /// Whether the finished encoder's vectors are standardised. Differs from the release; see
+    /// [`stackgan_core::text::Standardise`].
+    pub embedding_standardise: bool,
+}
+
+impl TextTrainConfig {
+    /// The published training of the birds' encoder (icml2016, `train_sje_hybrid.lua`), but for the image side.
+    #[must_use]
+    pub fn published() -> Self {
+        Self {
+            encoder: CharCnnRnnConfig::default(),
+            image_channels: vec![32, 64, 128, 256],
+            batch: 40,
+            lr: 7e-4,
+            decay: TextDecay::PerEpoch { factor: 0.98 },
+            optimiser: Optimiser::RmsProp,
+            loss: Loss::JointEmbedding,
+            hard_batches: None,
+            embedding_standardise: false,
+        }
+    }
+
+    /// A small encoder for the toy birds, trained in minutes.
+    #[must_use]
+    pub fn small() -> Self {
+        Self {
+            encoder: CharCnnRnnConfig {
+                conv1: 64,
+                conv2: 96,
+                units: 128,
+                dim: 128,
+                ..Default::default()
+            },
+            image_channels: vec![24, 48, 96, 128],
+            batch: 48,
+            lr: 2e-3,
+            decay: TextDecay::Linear { from: 0.5, to: 0.02 },
+            optimiser: Optimiser::Adam,
+            loss: Loss::Contrastive,
+            hard_batches: Some(HardBatches { chance: 0.5, share: 2.0 / 3.0, after: 100 }),
+            embedding_standardise: true,
+        }
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first key that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.encoder.check()?;
+        let hard = self.hard_batches.unwrap_or(HardBatches { chance: 0.0, share: 0.0, after: 0 });
+        let decay_fits = match self.decay {
+            TextDecay::PerEpoch { factor } => factor > 0.0 && factor <= 1.0,
+            TextDecay::Linear { from, to } => [from, to].iter().all(|v| (0.0..=1.0).contains(v)),
+        };
+        let channels = &self.image_channels;
+        let channels_fit =
+            (1..=5).contains(&channels.len()) && channels.iter().all(|c| (1..=4096).contains(c));
+        let rules = [
+            ("text.batch", (2..=4096).contains(&self.batch), "2 to 4096", self.batch.to_string()),
+            ("text.lr", self.lr > 0.0 && self.lr < 1.0, "above 0, below 1", self.lr.to_string()),
+            (
+                "text.decay",
+                decay_fits,
+                "fractions of the run and of the rate",
+                format!("{:?}", self.decay),
+            ),
+            (
+                "text.image_channels",
+                channels_fit,
+                "one to five widths up to 4096",
+                format!("{channels:?}"),
+            ),
+            (
+                "text.hard_batches.chance",
+                (0.0..=1.0).contains(&hard.chance),
+                "0 to 1",
+                hard.chance.to_string(),
+            ),
+            (
+                "text.hard_batches.share",
+                (0.0..=1.0).contains(&hard.share),
+                "0 to 1",
+                hard.share.to_string(),
+            ),
+        ];
+        for (key, fits, expected, found) in rules {
+            if !fits {
+                return Err(Error::Config {
+                    key: key.to_owned(),
+                    expected: expected.to_owned(),
+                    found,
+                    remedy: format!("change `{key}`"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_rate_falls_by_two_percent_an_epoch_of_150_steps() {
+        let decay = TextTrainConfig::published().decay;
+        assert_eq!(decay.factor(149, 150, 0.0), 1.0);
+        assert_eq!(decay.factor(150, 150, 0.0), 0.98);
+        assert!((decay.factor(30_000, 150, 1.0) - 0.98f64.powi(200)).abs() < 1e-12);
+        let linear = TextTrainConfig::small().decay;
+        assert_eq!(linear.factor(9, 150, 0.5), 1.0);
+        assert!((linear.factor(9, 150, 1.0) - 0.02).abs() < 1e-12);
+    }
+
+    #[test]
+    fn presets_are_in_range_and_others_are_named() {
+        assert!(TextTrainConfig::published().check().is_ok());
+        assert!(TextTrainConfig::small().check().is_ok());
+        for (key, cfg) in [
+            ("text.batch", TextTrainConfig { batch: 1, ..TextTrainConfig::small() }),
+            ("text.lr", TextTrainConfig { lr: f64::NAN, ..TextTrainConfig::small() }),
+            (
+                "text.image_channels",
+                TextTrainConfig { image_channels: vec![], ..TextTrainConfig::small() },
+            ),
+        ] {
+            assert!(cfg.check().unwrap_err().to_string().contains(key));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! How well an encoder matches pictures and captions of classes that it has never seen.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_eval::r_precision::{RPrecision, r_precision};
+use stackgan_eval::zero_shot::ZeroShot;
+
+use super::batches::{Direction, push_crop};
+use super::{SIDE, TextSource, TrainedEncoder};
+use crate::{Error, Result};
+
+/// Captions of a picture that are averaged for [`Scores::r10_four`].
+const FOUR: usize = 4;
+
+/// Candidates of R-precision, with one's own.
+const CANDIDATES: usize = 10;
+
+/// Figures of an encoder on unseen classes.
+#[derive(Clone, Copy, Debug)]
+pub struct Scores {
+    /// Part of the pictures whose own class's mean text vector is the nearest (Reed's zero-shot accuracy).
+    pub top1: f64,
+    /// Classes among which that was chosen: chance is one over this.
+    pub classes: usize,
+    /// Reed's average precision at 50: see [`ZeroShot::average_precision`].
+    pub ap50: f64,
+    /// R-precision among ten, one caption a picture.
+    pub r10_one: RPrecision,
+    /// R-precision among ten, the mean of four captions a picture.
+    pub r10_four: RPrecision,
+}
+
+/// Scores an encoder on `pictures`, whose classes it should not have seen. Pictures without captions are left out.
+///
+/// # Errors
+/// When there are fewer than two classes, or a picture cannot be read.
+pub fn evaluate(
+    encoder: &TrainedEncoder,
+    source: &dyn TextSource,
+    pictures: &[usize],
+    noise: Noise,
+) -> Result<Scores> {
+    let pictures: Vec<usize> =
+        pictures.iter().copied().filter(|&i| !source.captions(i).is_empty()).collect();
+    let classes: Vec<u32> =
+        pictures.iter().filter_map(|&i| source.classes().get(i).copied()).collect();
+    let images = encoder.image_features(&centre_crops(source, &pictures)?)?;
+
+    let mut by_class = BTreeMap::<u32, Vec<&str>>::new();
+    for (&picture, &class) in pictures.iter().zip(&classes) {
+        by_class
+            .entry(class)
+            .or_default()
+            .extend(source.captions(picture).iter().map(String::as_str));
+    }
+    let names: Vec<u32> = by_class.keys().copied().collect();
+    let texts = by_class
+        .values()
+        .map(|captions| encoder.text_features(captions, captions.len()))
+        .collect::<Result<Vec<_>>>()?;
+    let zero_shot = ZeroShot::new(&images, &classes, &Tensor::cat(&texts, 0)?, &names)?;
+
+    let of_pictures = |per: usize| {
+        let captions: Vec<&str> = pictures
+            .iter()
+            .enumerate()
+            .flat_map(|(i, &picture)| chosen(source, picture, per, (noise, i as u64)))
+            .collect();
+        encoder.text_features(&captions, per)
+    };
+    let rank = |texts: &Tensor| r_precision(&images, texts, &classes, CANDIDATES, noise);
+    Ok(Scores {
+        top1: zero_shot.accuracy(),
+        classes: names.len(),
+        ap50: zero_shot.average_precision(50),
+        r10_one: rank(&of_pictures(1)?)?,
+        r10_four: rank(&of_pictures(FOUR)?)?,
+    })
+}
+
+impl From<stackgan_eval::Error> for Error {
+    fn from(error: stackgan_eval::Error) -> Self {
+        match error {
+            stackgan_eval::Error::Tensor(error) => Self::Tensor(error),
+            stackgan_eval::Error::Input { measure, expected, found, remedy } => {
+                Self::Config { key: measure.to_owned(), expected, found, remedy: remedy.to_owned() }
+            }
+        }
+    }
+}
+
+/// `per` captions of a picture in random order, over again if it has fewer.
+fn chosen(
+    source: &dyn TextSource,
+    picture: usize,
+    per: usize,
+    (noise, i): (Noise, u64),
+) -> Vec<&str> {
+    let mut captions: Vec<&str> = source.captions(picture).iter().map(String::as_str).collect();
+    noise.draws(Stream::Caption, 0, i).shuffle(&mut captions);
+    captions.into_iter().cycle().take(per).collect()
+}
+
+/// `(pictures, 3, 64, 64)`: the middles of the pictures.
+fn centre_crops(source: &dyn TextSource, pictures: &[usize]) -> Result<Tensor> {
+    let corner = source.side().saturating_sub(SIDE) / 2;
+    let mut pixels = Vec::with_capacity(pictures.len() * 3 * SIDE * SIDE);
+    for &i in pictures {
+        push_crop(
+            &source.picture(i)?,
+            source.side(),
+            (corner, corner),
+            Direction::Straight,
+            &mut pixels,
+        );
+    }
+    Ok(Tensor::from_vec(pixels, (pictures.len(), 3, SIDE, SIDE), &Device::Cpu)?)
+}

@@ -1,0 +1,2 @@
+//! Tests of the training crate.
+mod golden;

@@ -1,0 +1,21 @@
+//! `cargo xtask ci`: what continuous integration runs, cheapest first.
+
+use std::path::Path;
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::tidy;
+
+/// Runs every check; stops at the first that fails.
+pub(crate) fn ci(root: &Path) -> Result<()> {
+    let sh = Shell::new()?;
+    sh.change_dir(root);
+    cmd!(sh, "cargo fmt --all --check").run()?;
+    tidy::tidy(root)?;
+    cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
+    cmd!(sh, "cargo test --workspace").run()?;
+    cmd!(sh, "cargo doc --no-deps --workspace").env("RUSTDOCFLAGS", "-D warnings").run()?;
+    println!("everything passes");
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Chores of the repository: `cargo xtask COMMAND`. Programs are run from here, and nothing here is part of the product.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of chores talks to the terminal")]
+
+mod bench;
+mod checks;
+mod extract;
+mod fetch;
+mod golden;
+mod manifest;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+mod flags {
+    //! The commands, as they are typed.
+    #![allow(unused, unreachable_pub, missing_docs, reason = "written by the macro")]
+
+    use std::path::PathBuf;
+
+    xflags::xflags! {
+        /// Chores of the repository.
+        cmd xtask {
+            /// Downloads CUB-200-2011 into data/cub and unpacks it.
+            cmd fetch-cub {
+                /// The folder; data/cub unless told.
+                optional --into dir: PathBuf
+            }
+            /// Downloads Oxford-102 flowers into data/oxford and unpacks it.
+            cmd fetch-oxford {
+                /// The folder; data/oxford unless told.
+                optional --into dir: PathBuf
+            }
+            /// Downloads COCO 2014 into data/coco.
+            cmd fetch-coco {
+                /// The folder; data/coco unless told.
+                optional --into dir: PathBuf
+            }
+            /// fmt, clippy, tests, docs, tidy: what continuous integration runs.
+            cmd ci {}
+            /// House rules that no other tool checks.
+            cmd tidy {}
+            /// Makes the golden fixtures again, where Python with torch is at hand.
+            cmd golden {}
+            /// Times whole training steps of this program.
+            cmd bench {
+                /// Steps to time for each configuration; 20 unless told.
+                optional --steps n: u32
+                /// Also at the paper's widths.
+                optional --paper
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let flags = match flags::Xtask::from_env() {
+        Ok(flags) => flags,
+        Err(error) => error.exit(),
+    };
+    let root = root()?;
+    let into = |dir: Option<PathBuf>, name: &str| dir.unwrap_or_else(|| root.join("data").join(name));
+    match flags.subcommand {
+        flags::XtaskCmd::FetchCub(f) => fetch::fetch(manifest::CUB, &into(f.into, "cub")),
+        flags::XtaskCmd::FetchOxford(f) => fetch::fetch(manifest::OXFORD, &into(f.into, "oxford")),
+        flags::XtaskCmd::FetchCoco(f) => fetch::fetch(manifest::COCO, &into(f.into, "coco")),
+        flags::XtaskCmd::Ci(_) => checks::ci(&root),
+        flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
+        flags::XtaskCmd::Golden(_) => golden::golden(&root),
+        flags::XtaskCmd::Bench(f) => bench::bench(&root, f.steps.unwrap_or(20), f.paper),
+    }
+}
+
+/// The root of the repository: the folder above this crate's.
+fn root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(Path::to_path_buf).context("the xtask crate lies in the repository")
+}
