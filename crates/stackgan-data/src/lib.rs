@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod captions;
+pub mod check;
+pub mod contact_sheet;
 mod container;
 pub mod crop;
 pub mod dataset;

@@ -98,60 +98,14 @@ fn ramp(shape: &[usize]) -> Result<Var> {
 }
 
 fn main() -> Result<()> {
-    for (m, n, k) in [
-        (512usize, 256usize, 4608usize),
-        (64, 256, 1024),
-        (64, 1024, 256),
-        (32, 1024, 256),
-        (16, 512, 32),
-        (64, 256, 128),
-        (32, 512, 64),
-        (8, 512, 16),
-        (1024, 256, 64),
-        (3, 4096, 144),
-    ] {
-        let a = vec![1f32; m * k];
-        let b = vec![1f32; k * n];
-        let mut c = vec![0f32; m * n];
-        let mut go = |bt: bool, at: bool| {
-            let t = seconds(|| {
-                for _ in 0..(100_000_000 / (m * n * k)).max(1) {
-                    unsafe {
-                        gemm::gemm(
-                            m,
-                            n,
-                            k,
-                            c.as_mut_ptr(),
-                            1,
-                            n as isize,
-                            false,
-                            a.as_ptr(),
-                            if at { m as isize } else { 1 },
-                            if at { 1 } else { k as isize },
-                            b.as_ptr(),
-                            if bt { k as isize } else { 1 },
-                            if bt { 1 } else { n as isize },
-                            1f32,
-                            1f32,
-                            false,
-                            false,
-                            false,
-                            gemm::Parallelism::None,
-                        )
-                    }
-                }
-                Ok(())
-            })
-            .unwrap();
-            2e-9 * (m * n * k) as f64 * (100_000_000 / (m * n * k)).max(1) as f64 / t
-        };
-        println!(
-            "gemm {m}x{n}x{k}: {:.1}  b^T {:.1} a^T {:.1}",
-            go(false, false),
-            go(true, false),
-            go(false, true)
-        );
+    for (m,n,k) in [(64usize,256usize,1024usize),(64,512,512),(32,1024,256),(128,256,1024),(64,256,128),(128,256,2304),(256,256,2048)] {
+        for pad in [0usize,16,48] {
+        let a=vec![1f32;m*(k+64)]; let b=vec![1f32;k*(n+64)]; let mut c=vec![0f32;m*(n+64)];
+        let mut go=|ap:usize,bp:usize,cp:usize| { let reps=(100_000_000/(m*n*k)).max(1); let t=seconds(|| { for _ in 0..reps { unsafe { gemm::gemm(m,n,k,c.as_mut_ptr(),1,(n+cp) as isize,false,a.as_ptr(),1,(k+ap) as isize,b.as_ptr(),1,(n+bp) as isize,1f32,1f32,false,false,false,gemm::Parallelism::None) } } Ok(())}).unwrap(); 2e-9*(m*n*k) as f64*reps as f64/t };
+        println!("gemm {m}x{n}x{k} pad {pad}: b {:.1} a {:.1} c {:.1} abc {:.1}", go(0,pad,0), go(pad,0,0), go(0,0,pad), go(pad,pad,pad));
+        }
     }
+    if std::env::args().nth(1).as_deref()==Some("gemm") { return Ok(()) }
     let only = std::env::args().nth(1).unwrap_or_default();
     println!("{:30} {:>24} {:>24} {:>7}", "", "fast fwd / dx / dw", "candle fwd / both", "ratio");
     for &(name, layer, n, cin, cout, size) in SHAPES {

@@ -23,8 +23,11 @@ use stackgan_train::text::{
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// The colour that a caption names for one part.
+type Part = fn(&Named) -> Option<Colour>;
+
 /// Steps between figures.
-const EVERY: u64 = 250;
+const EVERY: u64 = 100;
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -109,7 +112,7 @@ fn read_out(
         Ok((vectors, captions.iter().map(|caption| named_in(caption)).collect()))
     };
     let (train, test) = (vectors(train, 3)?, vectors(test, 1)?);
-    let parts: [(&str, fn(&Named) -> Option<Colour>); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("body", |n| n.body),
         ("wing", |n| n.wing),
         ("belly", |n| n.belly),

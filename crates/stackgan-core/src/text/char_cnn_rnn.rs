@@ -95,8 +95,32 @@ impl CharCnnRnnConfig {
     }
 }
 
-/// Every weight starts uniform in ±0.08 (`train_sje_hybrid.lua`).
-const INIT: Init = Init::Uniform { bound: 0.08 };
+/// How the weights of a fresh network are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextInit {
+    /// Weights and biases uniform in ±0.08 (`train_sje_hybrid.lua`).
+    #[default]
+    Published,
+    /// Weights uniform in ±sqrt(6 / inputs) for what a threshold follows and ±sqrt(3 / inputs) for the rest, biases zero.
+    ///
+    /// Differs from the release: in narrow layers 0.08 is so little that every caption starts with nearly the same
+    /// vector, and the first minute of training goes into telling them apart.
+    FanIn,
+}
+
+impl TextInit {
+    /// For weights and biases of a layer, `gain / inputs` being the variance to keep.
+    fn of(self, gain: f64, inputs: usize) -> [Init; 2] {
+        match self {
+            Self::Published => [Init::Uniform { bound: 0.08 }; 2],
+            Self::FanIn => {
+                let bound = (3.0 * gain / inputs.max(1) as f64).sqrt();
+                [Init::Uniform { bound }, Init::Constant(0.0)]
+            }
+        }
+    }
+}
 
 const POOL: Pool = Pool { size: 3, stride: 3 };
 
@@ -108,11 +132,11 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(shape: &[usize], scope: Scope) -> Result<Self> {
+    fn new(shape: &[usize], [weight, bias]: [Init; 2], scope: Scope) -> Result<Self> {
         let outputs = shape.first().copied().unwrap_or(0);
         Ok(Self {
-            weight: scope.weight("weight", shape, INIT)?,
-            bias: scope.weight("bias", outputs, INIT)?,
+            weight: scope.weight("weight", shape, weight)?,
+            bias: scope.weight("bias", outputs, bias)?,
         })
     }
 
@@ -142,21 +166,33 @@ impl CharCnnRnn {
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn new(cfg: &CharCnnRnnConfig, scope: &Scope) -> Result<Self> {
-        let layer = |name: &str, shape: &[usize]| Layer::new(shape, scope.pp(name));
+        Self::with_init(cfg, TextInit::Published, scope)
+    }
+
+    /// As [`Self::new`]; `init` says how new tensors are drawn.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn with_init(cfg: &CharCnnRnnConfig, init: TextInit, scope: &Scope) -> Result<Self> {
+        let layer =
+            |name: &str, shape: &[usize], init: [Init; 2]| Layer::new(shape, init, scope.pp(name));
         let recurrent = |kind: &str| {
             let square = [cfg.units, cfg.units];
             let gates = cfg.recurrence.gates().iter();
+            let init = init.of(1.0, cfg.units);
             gates
-                .map(|gate| layer(&format!("rnn.{kind}{gate}"), &square))
+                .map(|gate| layer(&format!("rnn.{kind}{gate}"), &square, init))
                 .collect::<Result<Vec<_>>>()
         };
+        let conv = |inputs| init.of(2.0, inputs);
         Ok(Self {
-            conv1: layer("conv1", &[cfg.conv1, ALPHABET_SIZE, KERNEL])?,
-            conv2: layer("conv2", &[cfg.conv2, cfg.conv1, KERNEL])?,
-            conv3: layer("conv3", &[cfg.units, cfg.conv2, KERNEL])?,
+            // Of 280 inputs of the first convolution four are 1.
+            conv1: layer("conv1", &[cfg.conv1, ALPHABET_SIZE, KERNEL], conv(KERNEL))?,
+            conv2: layer("conv2", &[cfg.conv2, cfg.conv1, KERNEL], conv(KERNEL * cfg.conv1))?,
+            conv3: layer("conv3", &[cfg.units, cfg.conv2, KERNEL], conv(KERNEL * cfg.conv2))?,
             input: recurrent("i2h")?,
             hidden: recurrent("h2h")?,
-            emb_proj: layer("emb_proj", &[cfg.dim, cfg.units])?,
+            emb_proj: layer("emb_proj", &[cfg.dim, cfg.units], init.of(1.0, cfg.units))?,
             recurrence: cfg.recurrence,
         })
     }

@@ -13,7 +13,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 
-pub use char_cnn_rnn::{CharCnnRnn, CharCnnRnnConfig, Recurrence};
+pub use char_cnn_rnn::{CharCnnRnn, CharCnnRnnConfig, Recurrence, TextInit};
 pub use encoder::{CharCnnRnnEncoder, Standardise};
 
 /// Turns captions into the vectors that a model is conditioned on.

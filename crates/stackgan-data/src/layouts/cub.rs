@@ -6,19 +6,19 @@
 //! DIR/train/filenames.pickle  class_info.pickle     DIR/test/ likewise
 //! ```
 //!
-//! The class is the number before the dot of the folder's name: `class_info.pickle` of the release gives class
-//! 37 the number 36 (FACTS 4.2), so it is only counted, or used where folders have no number.
+//! The class is the number before the dot of the folder's name. `class_info.pickle` is only counted (FACTS 4.2
+//! warns of copies in which class 37 has the number 36), or used where folders have no number.
 
 use super::{checked_key, inside};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
-use crate::error::first_few;
+use crate::error::{first_few, printable};
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The longest list (`images.txt`, `filenames.pickle`) that is read.
-const MAX_LIST: u64 = 64 << 20;
+pub(crate) const MAX_LIST: u64 = 64 << 20;
 
 /// Where the parts of the layout lie.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ pub fn read(dir: &Path) -> Result<Dataset> {
                     file,
                     "picture is listed twice",
                     format!("entry {entry}"),
-                    ("each picture once in train and test together", crate::error::printable(&key)),
+                    ("each picture once in train and test together", printable(&key)),
                     "remove the second entry, with its embedding",
                 ));
             }
@@ -107,10 +107,7 @@ pub fn read(dir: &Path) -> Result<Dataset> {
                     file,
                     "class of a picture is not known",
                     format!("entry {entry}"),
-                    (
-                        "a folder such as 001.Name, or class_info.pickle",
-                        crate::error::printable(&key),
-                    ),
+                    ("a folder such as 001.Name, or class_info.pickle", printable(&key)),
                     "name the folders by class number, or add class_info.pickle",
                 ));
             };
@@ -185,7 +182,7 @@ fn folder_number(key: &str) -> Option<u32> {
     folder.split_once('.')?.0.parse().ok()
 }
 
-fn read_labels(path: &Path, filenames: &Path, n: usize) -> Result<Vec<u32>> {
+pub(crate) fn read_labels(path: &Path, filenames: &Path, n: usize) -> Result<Vec<u32>> {
     let labels = pickle::decode(&read_bounded(path, MAX_LIST)?, path)?.ints(path)?;
     if labels.len() != n {
         return Err(Error::malformed(
@@ -213,11 +210,11 @@ fn read_labels(path: &Path, filenames: &Path, n: usize) -> Result<Vec<u32>> {
     labels.iter().enumerate().map(label).collect()
 }
 
-type Listed = BTreeMap<String, (String, Option<BoundingBox>)>;
+pub(crate) type Listed = BTreeMap<String, (String, Option<BoundingBox>)>;
 
 /// Key to relative path and box, joined by image id (the release joins by row; the result is the same for
 /// the real files).
-fn read_image_list(parts: &Parts) -> Result<Listed> {
+pub(crate) fn read_image_list(parts: &Parts) -> Result<Listed> {
     let mut boxes = BTreeMap::new();
     let file = &parts.boxes;
     for (line, fields) in records(&read_bounded(file, MAX_LIST)?).enumerate() {
@@ -229,7 +226,7 @@ fn read_image_list(parts: &Parts) -> Result<Listed> {
                 format!("line {}", line + 1),
                 (
                     "image id, x, y, width and height, the last two above zero",
-                    crate::error::printable(&fields.join(" ")),
+                    printable(&fields.join(" ")),
                 ),
                 "correct the line; a picture needs exactly one box",
             )
@@ -257,10 +254,7 @@ fn read_image_list(parts: &Parts) -> Result<Listed> {
                 file,
                 "list of pictures is malformed",
                 format!("line {}", line + 1),
-                (
-                    "image id and a path with an extension, each once",
-                    crate::error::printable(found),
-                ),
+                ("image id and a path with an extension, each once", printable(found)),
                 "correct the line",
             )
         };
@@ -294,9 +288,12 @@ fn read_image_list(parts: &Parts) -> Result<Listed> {
 }
 
 /// The fields of the lines that are not blank.
-fn records(bytes: &[u8]) -> impl Iterator<Item = Vec<String>> {
+pub(crate) fn records(bytes: &[u8]) -> impl Iterator<Item = Vec<String>> {
     let lines = bytes.split(|&b| b == b'\n').map(|line| String::from_utf8_lossy(line).into_owned());
     lines
         .map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .filter(|fields| !fields.is_empty())
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -31,13 +31,13 @@ pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
         scratch::with(lengths, |[gathered, out, phases]| {
             let rows = &weight[piece.channels.start * depth..];
             let a = Matrix::dense(rows, piece.channels.len(), depth);
-            let t0=std::time::Instant::now(); let b = if s.is_pointwise() {
+            let b = if s.is_pointwise() {
                 input.matrix(x, &piece.tile, 0..s.in_channels, gathered)
             } else {
                 columns.gather(gathered, x, &piece.tile, 0..s.in_channels, phases)
             };
-            let t1=std::time::Instant::now(); gemm(out, Into::Overwrite, a, b); let t2=std::time::Instant::now();
-            piece.store(out); let t3=std::time::Instant::now(); if std::env::var("TT").is_ok() { eprintln!("{:?} {:?} {:?}", t1-t0,t2-t1,t3-t2);}
+            gemm(out, Into::Overwrite, a, b);
+            piece.store(out);
         });
     });
     y

@@ -1,4 +1,4 @@
-//! What is in a batch: one picture and one caption of each of `batch` different classes.
+//! What is in a batch: one picture and a caption or more of each of `batch` different classes.
 //!
 //! A batch is a pure function of seed, step and, if it is hard, of the running means of the classes' vectors.
 
@@ -13,14 +13,14 @@ use crate::{Error, Result};
 const NEW: f32 = 0.2;
 
 /// One row of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// The class's place among the training classes.
     pub(super) class: usize,
     /// The picture.
     pub(super) picture: usize,
-    /// Which of its captions.
-    pub(super) caption: usize,
+    /// Which of its captions: different ones, unless it has too few.
+    pub(super) captions: Vec<usize>,
     /// Left edge of the crop.
     x: usize,
     /// Upper edge of the crop.
@@ -28,13 +28,23 @@ pub(super) struct Row {
     mirrored: bool,
 }
 
+/// The rules of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchConfig {
+    /// Rows.
+    pub(super) batch: usize,
+    /// Captions of each row's picture.
+    pub(super) captions: usize,
+    /// Hard batches, if any.
+    pub(super) hard: Option<HardBatches>,
+}
+
 /// The classes of the training pictures.
 #[derive(Debug)]
 pub(super) struct Batches {
     /// Pictures with captions, by class.
     classes: Vec<Vec<usize>>,
-    batch: usize,
-    hard: Option<HardBatches>,
+    cfg: BatchConfig,
     /// Running mean of the unit vectors of each class's captions; empty until one was seen.
     means: Vec<Vec<f32>>,
 }
@@ -43,8 +53,7 @@ impl Batches {
     pub(super) fn new(
         source: &dyn TextSource,
         pictures: &[usize],
-        batch: usize,
-        hard: Option<HardBatches>,
+        cfg: BatchConfig,
     ) -> Result<Self> {
         let mut classes = BTreeMap::<u32, Vec<usize>>::new();
         for &picture in pictures {
@@ -54,21 +63,21 @@ impl Batches {
                 classes.entry(class).or_default().push(picture);
             }
         }
-        if classes.len() < batch || source.side() < SIDE {
+        if classes.len() < cfg.batch || source.side() < SIDE {
             return Err(Error::Config {
                 key: "text.batch".to_owned(),
                 expected: format!(
                     "at most the {} classes with captions, of pictures of 64 pixels",
                     classes.len()
                 ),
-                found: format!("{batch}, of pictures of {} pixels", source.side()),
+                found: format!("{}, of pictures of {} pixels", cfg.batch, source.side()),
                 remedy:
                     "choose a smaller `text.batch`, or give the pictures more classes and captions"
                         .to_owned(),
             });
         }
         let means = vec![Vec::new(); classes.len()];
-        Ok(Self { classes: classes.into_values().collect(), batch, hard, means })
+        Ok(Self { classes: classes.into_values().collect(), cfg, means })
     }
 
     /// The number of training classes.
@@ -83,9 +92,11 @@ impl Batches {
         let room = (source.side() - SIDE) as u64 + 1;
         let rows = classes.into_iter().filter_map(|class| {
             let &picture = draws.choose(self.classes.get(class)?)?;
-            let caption = draws.below(source.captions(picture).len() as u64) as usize;
+            let mut captions: Vec<usize> = (0..source.captions(picture).len()).collect();
+            draws.shuffle(&mut captions);
+            let captions = captions.into_iter().cycle().take(self.cfg.captions).collect();
             let (x, y) = (draws.below(room) as usize, draws.below(room) as usize);
-            Some(Row { class, picture, caption, x, y, mirrored: draws.chance(0.5) })
+            Some(Row { class, picture, captions, x, y, mirrored: draws.chance(0.5) })
         });
         rows.collect()
     }
@@ -94,18 +105,18 @@ impl Batches {
     fn choose(&self, draws: &mut Draws, step: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.classes.len()).collect();
         draws.shuffle(&mut order);
-        let hard = self.hard.filter(|hard| step >= hard.after && draws.chance(hard.chance));
+        let hard = self.cfg.hard.filter(|hard| step >= hard.after && draws.chance(hard.chance));
         if let (Some(hard), Some(&anchor)) = (hard, order.first()) {
             let mut alike: Vec<(f32, usize)> =
                 order.iter().skip(1).map(|&class| (self.likeness(anchor, class), class)).collect();
             alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            let near = ((self.batch as f64 * hard.share) as usize).saturating_sub(1);
+            let near = ((self.cfg.batch as f64 * hard.share) as usize).saturating_sub(1);
             let near: Vec<usize> = alike.iter().take(near).map(|&(_, class)| class).collect();
             // The anchor, its neighbours, and then random ones in their order.
             order.retain(|class| *class != anchor && !near.contains(class));
             order = [vec![anchor], near, order].concat();
         }
-        order.truncate(self.batch);
+        order.truncate(self.cfg.batch);
         order
     }
 
@@ -177,5 +188,83 @@ pub(super) fn push_crop(
                 row.reverse();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::run::tests::Squares;
+    use super::*;
+
+    const HARD: HardBatches = HardBatches { chance: 1.0, share: 0.5, after: 10 };
+
+    fn batches(source: &Squares, hard: Option<HardBatches>) -> Result<Batches> {
+        let all: Vec<usize> = (0..source.classes().len()).collect();
+        Batches::new(source, &all, BatchConfig { batch: 6, captions: 2, hard })
+    }
+
+    #[test]
+    fn every_row_is_of_another_class_and_a_step_is_always_the_same() -> Result<()> {
+        let source = Squares::new();
+        let batches = batches(&source, None)?;
+        for step in 0..50 {
+            let rows = batches.rows(&source, Noise::new(1), step);
+            let classes: BTreeSet<u32> =
+                rows.iter().map(|row| source.classes()[row.picture]).collect();
+            assert_eq!((rows.len(), classes.len()), (6, 6));
+            assert!(rows.iter().all(|row| row.captions == [0, 1] || row.captions == [1, 0]));
+            assert!(
+                rows.iter()
+                    .all(|row| row.x <= source.side() - SIDE && row.y <= source.side() - SIDE)
+            );
+            assert_eq!(rows, batches.rows(&source, Noise::new(1), step));
+            assert_ne!(rows, batches.rows(&source, Noise::new(2), step));
+        }
+        Ok(())
+    }
+
+    /// Classes 0 to 3 have one direction, the others one each: half of every hard batch is of one kind.
+    #[test]
+    fn hard_batches_hold_what_is_alike() -> Result<()> {
+        let source = Squares::new();
+        let mut batches = batches(&source, Some(HARD))?;
+        let rows: Vec<Row> = (0..batches.classes())
+            .map(|class| Row { class, picture: 0, captions: vec![0], x: 0, y: 0, mirrored: false })
+            .collect();
+        let direction =
+            |class: usize| (0..20).map(|d| f32::from(u8::from(d == class.max(3)))).collect();
+        let vectors: Vec<Vec<f32>> = (0..rows.len()).map(direction).collect();
+        batches.follow(&rows, &vectors);
+        let mut whole = 0;
+        for step in 10..200 {
+            let rows = batches.rows(&source, Noise::new(1), step);
+            assert_eq!(rows.iter().map(|row| row.class).collect::<BTreeSet<_>>().len(), 6);
+            if rows[0].class <= 3 {
+                whole += 1;
+                assert!(rows[..3].iter().all(|row| row.class <= 3), "{rows:?}");
+            }
+        }
+        assert!(whole > 20, "{whole}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_crop_is_where_it_says_and_mirrors() {
+        let side = 70;
+        let picture: Vec<u8> =
+            (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 255]).collect();
+        let mut out = Vec::new();
+        push_crop(&picture, side, (5, 2), Direction::Straight, &mut out);
+        push_crop(&picture, side, (5, 2), Direction::Mirrored, &mut out);
+        let value = |byte: usize| byte as f32 * (2.0 / 255.0) - 1.0;
+        let plane = SIDE * SIDE;
+        assert_eq!(out.len(), 6 * plane);
+        assert_eq!(
+            (out[0], out[SIDE - 1], out[plane], out[2 * plane]),
+            (value(5), value(68), value(2), 1.0)
+        );
+        assert_eq!((out[3 * plane], out[4 * plane + SIDE]), (value(68), value(3)));
     }
 }

@@ -1,7 +1,7 @@
 //! The settings of an encoder's training: checked once, stored with the encoder.
 
 use serde::{Deserialize, Serialize};
-use stackgan_core::text::CharCnnRnnConfig;
+use stackgan_core::text::{CharCnnRnnConfig, TextInit};
 
 use crate::{Error, Result};
 
@@ -84,10 +84,16 @@ pub struct HardBatches {
 pub struct TextTrainConfig {
     /// Sizes of the text encoder.
     pub encoder: CharCnnRnnConfig,
+    /// How its weights start.
+    pub init: TextInit,
     /// Channels of the image encoder's convolutions, each of which halves the picture; one to five.
     pub image_channels: Vec<usize>,
     /// Rows of a batch, each of another class.
     pub batch: usize,
+    /// Captions of each row's picture, each compared with the picture; their losses are averaged. Published: 1.
+    ///
+    /// Differs from the release: the text side is the cheaper one, so more captions a picture teach it sooner.
+    pub captions_per_picture: usize,
     /// Learning rate.
     pub lr: f64,
     /// How it falls.
@@ -109,8 +115,10 @@ impl TextTrainConfig {
     pub fn published() -> Self {
         Self {
             encoder: CharCnnRnnConfig::default(),
+            init: TextInit::Published,
             image_channels: vec![32, 64, 128, 256],
             batch: 40,
+            captions_per_picture: 1,
             lr: 7e-4,
             decay: TextDecay::PerEpoch { factor: 0.98 },
             optimiser: Optimiser::RmsProp,
@@ -131,13 +139,15 @@ impl TextTrainConfig {
                 dim: 128,
                 ..Default::default()
             },
+            init: TextInit::FanIn,
             image_channels: vec![24, 48, 96, 128],
             batch: 48,
+            captions_per_picture: 2,
             lr: 2e-3,
             decay: TextDecay::Linear { from: 0.5, to: 0.02 },
             optimiser: Optimiser::Adam,
             loss: Loss::Contrastive,
-            hard_batches: Some(HardBatches { chance: 0.5, share: 2.0 / 3.0, after: 100 }),
+            hard_batches: Some(HardBatches { chance: 0.5, share: 2.0 / 3.0, after: 300 }),
             embedding_standardise: true,
         }
     }
@@ -158,6 +168,12 @@ impl TextTrainConfig {
             (1..=5).contains(&channels.len()) && channels.iter().all(|c| (1..=4096).contains(c));
         let rules = [
             ("text.batch", (2..=4096).contains(&self.batch), "2 to 4096", self.batch.to_string()),
+            (
+                "text.captions_per_picture",
+                (1..=16).contains(&self.captions_per_picture),
+                "1 to 16",
+                self.captions_per_picture.to_string(),
+            ),
             ("text.lr", self.lr > 0.0 && self.lr < 1.0, "above 0, below 1", self.lr.to_string()),
             (
                 "text.decay",

@@ -3,12 +3,12 @@
 use candle_core::{Device, Tensor};
 use stackgan_core::gan::Mode;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::text::alphabet::indices;
+use stackgan_core::text::alphabet::{CaptionIndices, indices};
 use stackgan_core::text::losses::{contrastive, symmetric_joint_embedding};
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Params, text::TextEncoder as _};
 
-use super::batches::{Batches, Row};
+use super::batches::{BatchConfig, Batches, Row};
 use super::optimiser::State;
 use super::{ImageEncoder, Loss, SIDE, TextSource, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
@@ -58,11 +58,16 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
     config.check()?;
     let text_params = Params::fresh(noise, "text", &Device::Cpu);
     let image_params = Params::fresh(noise, "image", &Device::Cpu);
-    let text = CharCnnRnn::new(&config.encoder, &text_params.trained())?;
+    let text = CharCnnRnn::with_init(&config.encoder, config.init, &text_params.trained())?;
     let image =
         ImageEncoder::new(&config.image_channels, config.encoder.dim, &image_params.trained())?;
     let mut optimiser = State::new(config.optimiser, &[&image_params, &text_params])?;
-    let mut batches = Batches::new(source, run.pictures, config.batch, config.hard_batches)?;
+    let rules = BatchConfig {
+        batch: config.batch,
+        captions: config.captions_per_picture,
+        hard: config.hard_batches,
+    };
+    let mut batches = Batches::new(source, run.pictures, rules)?;
 
     let mut step = 0;
     loop {
@@ -71,12 +76,16 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
             break;
         }
         let rows = batches.rows(source, noise, step);
-        let texts = text.forward(&read_captions(run, &rows))?;
+        let texts = text.forward(&read_captions(run, &rows))?; // the first caption of every row, the second, …
         let images = image.forward(&read_pictures(source, &rows)?, Mode::Train)?;
-        let loss = match config.loss {
-            Loss::JointEmbedding => symmetric_joint_embedding(&images, &texts)?,
-            Loss::Contrastive => contrastive(&images, &texts, &image.scale()?)?,
-        };
+        let mut losses = Vec::with_capacity(config.captions_per_picture);
+        for texts in texts.chunk(config.captions_per_picture, 0)? {
+            losses.push(match config.loss {
+                Loss::JointEmbedding => symmetric_joint_embedding(&images, &texts)?,
+                Loss::Contrastive => contrastive(&images, &texts, &image.scale()?)?,
+            });
+        }
+        let loss = Tensor::stack(&losses, 0)?.mean_all()?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
             return Err(non_finite(step, value));
@@ -98,13 +107,14 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
     TrainedEncoder::new(config.clone(), text, image_params, step)
 }
 
-fn read_captions(
-    run: &TextRun,
-    rows: &[Row],
-) -> Vec<stackgan_core::text::alphabet::CaptionIndices> {
-    let caption =
-        |row: &Row| run.source.captions(row.picture).get(row.caption).map_or("", String::as_str);
-    rows.iter().map(|row| indices(caption(row), run.config.encoder.alphabet)).collect()
+fn read_captions(run: &TextRun, rows: &[Row]) -> Vec<CaptionIndices> {
+    let read = |row: &Row, k: usize| {
+        let caption = row.captions.get(k).and_then(|&c| run.source.captions(row.picture).get(c));
+        indices(caption.map_or("", String::as_str), run.config.encoder.alphabet)
+    };
+    (0..run.config.captions_per_picture)
+        .flat_map(|k| rows.iter().map(move |row| read(row, k)))
+        .collect()
 }
 
 fn read_pictures(source: &dyn TextSource, rows: &[Row]) -> Result<Tensor> {
@@ -134,5 +144,149 @@ fn non_finite(step: u64, value: f64) -> Error {
         term: "loss of the text encoder".to_owned(),
         value,
         remedy: "lower `text.lr`, or train with another seed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use stackgan_core::text::{CharCnnRnnConfig, TextEncoder};
+
+    use super::super::{Optimiser, TextDecay, evaluate};
+    use super::*;
+
+    /// Plain squares of twelve colours, two pictures each, with their names as captions: the easiest of all datasets.
+    pub(crate) struct Squares {
+        classes: Vec<u32>,
+        captions: Vec<Vec<String>>,
+    }
+
+    const COLOURS: [(&str, [u8; 3]); 12] = [
+        ("black", [0, 0, 0]),
+        ("blue", [0, 0, 255]),
+        ("green", [0, 255, 0]),
+        ("cyan", [0, 255, 255]),
+        ("red", [255, 0, 0]),
+        ("magenta", [255, 0, 255]),
+        ("yellow", [255, 255, 0]),
+        ("white", [255, 255, 255]),
+        ("gray", [128, 128, 128]),
+        ("navy", [0, 0, 128]),
+        ("maroon", [128, 0, 0]),
+        ("olive", [128, 128, 0]),
+    ];
+
+    impl Squares {
+        pub(crate) fn new() -> Self {
+            let classes = (0..24).map(|i| 100 + i / 2).collect();
+            let captions = (0..24).map(|i| {
+                let name = COLOURS[i / 2].0;
+                vec![format!("a {name} square"), format!("this square is {name} all over")]
+            });
+            Self { classes, captions: captions.collect() }
+        }
+    }
+
+    impl TextSource for Squares {
+        fn classes(&self) -> &[u32] {
+            &self.classes
+        }
+
+        fn captions(&self, i: usize) -> &[String] {
+            self.captions.get(i).map_or(&[], Vec::as_slice)
+        }
+
+        fn side(&self) -> usize {
+            70
+        }
+
+        fn picture(&self, i: usize) -> Result<Vec<u8>> {
+            Ok(COLOURS[i / 2].1.repeat(70 * 70))
+        }
+    }
+
+    fn config() -> TextTrainConfig {
+        TextTrainConfig {
+            encoder: CharCnnRnnConfig {
+                conv1: 16,
+                conv2: 16,
+                units: 16,
+                dim: 16,
+                ..Default::default()
+            },
+            image_channels: vec![4, 8],
+            batch: 8,
+            lr: 3e-3,
+            ..TextTrainConfig::small()
+        }
+    }
+
+    fn train(
+        config: &TextTrainConfig,
+        steps: u64,
+        losses: &mut Vec<f64>,
+    ) -> Result<TrainedEncoder> {
+        let source = Squares::new();
+        let pictures: Vec<usize> = (0..24).collect();
+        let done = |step| step as f64 / steps as f64;
+        let run = TextRun {
+            config,
+            source: &source,
+            pictures: &pictures,
+            noise: Noise::new(5),
+            done: &done,
+        };
+        train_encoder(&run, &mut |TextEvent::Step { loss, .. }| losses.push(loss))
+    }
+
+    /// On what it has seen: this tests the loop, not how well it generalises.
+    #[test]
+    fn both_losses_learn_to_match() -> Result<()> {
+        let published = TextTrainConfig {
+            optimiser: Optimiser::RmsProp,
+            loss: Loss::JointEmbedding,
+            decay: TextDecay::PerEpoch { factor: 0.98 },
+            lr: 6e-3,
+            captions_per_picture: 1,
+            ..config()
+        };
+        for cfg in [config(), published] {
+            let mut losses = Vec::new();
+            let encoder = train(&cfg, 250, &mut losses)?;
+            assert_eq!((losses.len(), encoder.steps), (250, 250));
+            let scores =
+                evaluate(&encoder, &Squares::new(), &(0..24).collect::<Vec<_>>(), Noise::new(1))?;
+            assert!(scores.top1 > 0.7 && scores.r10_one.mean > 0.7, "{:?}: {scores:?}", cfg.loss);
+            assert!(losses[249] < 0.7 * losses[0], "{losses:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_bytes_and_the_file_keeps_everything() -> Result<()> {
+        let cfg = config();
+        let (a, b) = (train(&cfg, 12, &mut Vec::new())?, train(&cfg, 12, &mut Vec::new())?);
+        let bytes = a.to_bytes()?;
+        assert_eq!(bytes, b.to_bytes()?);
+        let read = TrainedEncoder::from_bytes(&bytes)?;
+        assert_eq!(read.to_bytes()?, bytes);
+        assert_eq!(
+            read.text.encode(&["a red square"])?.to_vec2::<f32>()?,
+            a.text.encode(&["a red square"])?.to_vec2::<f32>()?
+        );
+        for cut in [0, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+            assert!(TrainedEncoder::from_bytes(&bytes[..cut]).is_err());
+        }
+        let mut changed = bytes;
+        let last = changed.len() - 3; // in the last tensor of the text encoder
+        changed[last] ^= 1;
+        assert!(TrainedEncoder::from_bytes(&changed).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn too_few_classes_are_refused() {
+        let error =
+            train(&TextTrainConfig { batch: 13, ..config() }, 1, &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("`text.batch`"), "{error}");
     }
 }

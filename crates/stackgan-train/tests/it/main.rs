@@ -1,2 +1,3 @@
 //! Tests of the training crate.
 mod golden;
+mod run;

@@ -47,7 +47,7 @@ pub(crate) struct Scale {
 impl Scale {
     fn of(args: &Demo) -> Self {
         if args.quick {
-            return Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 16 };
+            return Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 32 };
         }
         Self { pictures: 2880, seconds: args.minutes * 60.0, timed: 18, grids: [10, 5], scored: 240 }
     }

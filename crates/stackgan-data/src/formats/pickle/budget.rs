@@ -11,6 +11,11 @@ impl Budget {
         Self { left: bytes.saturating_add(15 << 20) }
     }
 
+    /// Memory that may still be used, in bytes.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     /// Books `bytes`; false when they are not to be had.
     pub(super) fn charge(&mut self, bytes: usize) -> bool {
         match self.left.checked_sub(bytes) {

@@ -148,7 +148,7 @@ impl<'a> Machine<'a> {
             b'U' | b'C' => Value::Bytes(self.input.counted::<1>()?.into()),
             b'T' | b'B' => Value::Bytes(self.input.counted::<4>()?.into()),
             0x8e | 0x96 => Value::Bytes(self.input.counted::<8>()?.into()),
-            b'V' => Value::Text(self.input.raw_unicode()?),
+            b'V' => Value::Text(self.input.raw_unicode(self.budget.left())?),
             b'X' => Value::Text(self.input.counted_utf8::<4>()?.into()),
             0x8c => Value::Text(self.input.counted_utf8::<1>()?.into()),
             _ => Value::Text(self.input.counted_utf8::<8>()?.into()),

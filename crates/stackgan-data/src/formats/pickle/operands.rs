@@ -153,14 +153,24 @@ impl<'a> Input<'a> {
     }
 
     /// The operand of `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX` (raw-unicode-escape).
-    pub(super) fn raw_unicode(&mut self) -> Step<Cow<'a, str>> {
+    /// What it decodes to must fit `room` bytes.
+    pub(super) fn raw_unicode(&mut self, room: usize) -> Step<Cow<'a, str>> {
         let line = self.line()?;
         if let (true, Ok(text)) =
             (line.is_ascii() && !line.contains(&b'\\'), std::str::from_utf8(line))
         {
             return Ok(Cow::Borrowed(text));
         }
-        match decode_raw_unicode(line) {
+        // Latin-1 beyond ASCII takes two bytes; escapes never become longer.
+        let size = line.len() + line.iter().filter(|byte| !byte.is_ascii()).count();
+        if size > room {
+            return self.fault(
+                "pickle expands too much",
+                format!("text of at most {room} bytes"),
+                format!("{size} bytes"),
+            );
+        }
+        match decode_raw_unicode(line, size) {
             Some(text) => Ok(Cow::Owned(text)),
             None => self.fault("malformed text", "raw-unicode-escape", quote(line)),
         }
@@ -213,13 +223,14 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
             _ => return None,
         });
     }
+    out.shrink_to_fit();
     Some(out)
 }
 
 /// Latin-1 in which an odd number of backslashes before `u` or `U` begins an escape. Surrogate pairs of narrow
 /// Python builds are joined; lone surrogates are refused.
-fn decode_raw_unicode(line: &[u8]) -> Option<String> {
-    let mut out = String::with_capacity(line.len());
+fn decode_raw_unicode(line: &[u8], size: usize) -> Option<String> {
+    let mut out = String::with_capacity(size);
     let mut high: Option<u32> = None;
     let mut backslashes = 0usize;
     let mut rest = line;
@@ -270,7 +281,7 @@ mod tests {
 
     #[test]
     fn raw_unicode_escapes() {
-        let read = |line: &[u8]| decode_raw_unicode(line);
+        let read = |line: &[u8]| decode_raw_unicode(line, 0);
         assert_eq!(read(b"\\u005cu0041\\u000a\xe9").unwrap(), "\\u0041\n\u{e9}");
         assert_eq!(read(br"\\u0041").unwrap(), r"\\u0041");
         assert_eq!(read(br"\ud83d\udc26\U0001f426").unwrap(), "\u{1f426}\u{1f426}");

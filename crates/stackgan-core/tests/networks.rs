@@ -1,0 +1,171 @@
+//! Sizes of the networks, and pictures that do not depend on what is painted beside them.
+
+use candle_core::{Device, Result};
+use stackgan_core::gan::{Epsilon, GeneratorNoise, SAMPLING, Stage1Statistics};
+use stackgan_core::noise::Noise;
+use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
+use stackgan_core::{Generator, Mode, Model, ModelInfo, NetConfig, Params, Recipe, Sampling, StageInfo};
+use stackgan_core::{plain, residual};
+
+fn fresh() -> Params {
+    Params::fresh(Noise::new(0), "g", &Device::Cpu)
+}
+
+/// Trainable parameters at the paper's sizes. Source: arithmetic over both releases.
+#[test]
+fn parameter_counts_at_the_papers_sizes() -> Result<()> {
+    let net = NetConfig::default();
+    let statistics = Stage1Statistics::Batch;
+    macro_rules! counts {
+        ($recipe:ident) => {{
+            let (g1, d1, g2, d2) = (fresh(), fresh(), fresh(), fresh());
+            let low = $recipe::Stage1Generator::new(&net, &g1.trained())?;
+            $recipe::Discriminator::stage1(&net, &d1.trained())?;
+            $recipe::Stage2Generator::new(&net, low, statistics, &g2.trained())?;
+            $recipe::Discriminator::stage2(&net, &d2.trained())?;
+            [g1.count(), d1.count(), g2.count(), d2.count()]
+        }};
+    }
+    assert_eq!(counts!(plain), [10_301_248, 5_715_713, 26_290_080, 71_269_122]);
+    assert_eq!(counts!(residual), [14_264_192, 4_029_824, 26_290_080, 48_603_520]);
+    Ok(())
+}
+
+fn small(recipe: Recipe) -> NetConfig {
+    NetConfig { recipe, gf: 4, df: 2, text_dim: 12, cond_dim: 6, z_dim: 5, residual_blocks: 1, channel_floor: 0 }
+}
+
+fn stage_info(net: NetConfig) -> StageInfo {
+    StageInfo {
+        net,
+        truncated_epsilon: true,
+        sample_z: 1.0,
+        sample_eps: 1.0,
+        dataset: "test".to_owned(),
+        dataset_fingerprint: "0".to_owned(),
+        steps: 0,
+        batch: 2,
+        seed: 0,
+        ema: 0.0,
+    }
+}
+
+/// Fresh weights paint grey; with some of them larger, pictures have contrast in which a difference would show.
+fn louder(params: &Params, prefix: &str, factor: f64) -> Result<Params> {
+    let mut tensors = params.snapshot()?;
+    for (name, tensor) in &mut tensors {
+        if name.starts_with(prefix) {
+            *tensor = (&*tensor * factor)?;
+        }
+    }
+    Params::given(tensors, &Device::Cpu)
+}
+
+fn model(recipe: Recipe) -> stackgan_core::Result<Model> {
+    let (net, device) = (small(recipe), Device::Cpu);
+    let config = CharCnnRnnConfig { conv1: 8, conv2: 8, units: 8, dim: net.text_dim, ..Default::default() };
+    let text = Params::fresh(Noise::new(1), "text", &device);
+    CharCnnRnn::new(&config, &text.trained())?;
+    let text = louder(&text, "emb_proj.weight", 300.0)?;
+    let encoder = CharCnnRnnEncoder::new(config, text, None)?;
+    let (g1, g2) = (fresh(), fresh());
+    match recipe {
+        Recipe::Plain => {
+            let low = plain::Stage1Generator::new(&net, &g1.trained())?;
+            plain::Stage2Generator::new(&net, low, Stage1Statistics::Batch, &g2.trained())?;
+        }
+        Recipe::Residual => {
+            let low = residual::Stage1Generator::new(&net, &g1.trained())?;
+            residual::Stage2Generator::new(&net, low, Stage1Statistics::Batch, &g2.trained())?;
+        }
+    }
+    let (g1, g2) = (louder(&g1, "img", 300.0)?, louder(&g2, "img", 300.0)?);
+    let info = ModelInfo {
+        format: Model::format().to_owned(),
+        encoder: Some(config),
+        encoder_fingerprint: encoder.fingerprint(),
+        stage1: stage_info(net),
+        stage2: Some(stage_info(net)),
+    };
+    Model::new(info, Some(encoder), g1, Some(g2), &device)
+}
+
+#[test]
+fn a_picture_depends_on_model_caption_and_seed_alone() -> stackgan_core::Result<()> {
+    let captions: Vec<String> = (0..11).map(|i| format!("bird number {i} has {} wings", i * i)).collect();
+    for recipe in [Recipe::Plain, Recipe::Residual] {
+        let model = model(recipe)?;
+        let requests: Vec<_> = captions.iter().enumerate().map(|(i, c)| (c.as_str(), i as u64)).collect();
+        for stage in [1, 2] {
+            let with = |chunk| Sampling { stage: Some(stage), chunk, ..Sampling::default() };
+            let together = model.paint(&requests, with(16))?;
+            for (i, request) in requests.iter().enumerate() {
+                let alone = model.paint(&[*request], with(1))?;
+                assert_eq!(alone[0].picture, together[i].picture, "{recipe:?} stage {stage} picture {i}");
+            }
+            let chunks = model.paint(&requests, with(3))?;
+            assert!(chunks.iter().zip(&together).all(|(a, b)| a.picture == b.picture));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn seeds_and_captions_make_a_difference() -> stackgan_core::Result<()> {
+    let model = model(Recipe::Residual)?;
+    let one = Sampling { stage: Some(1), ..Sampling::default() };
+    let a = model.generate(&["a red bird", "a blue bird"], one)?;
+    assert_ne!(a[0], a[1]);
+    let contrast = a[0].rgb.iter().max().zip(a[0].rgb.iter().min()).map_or(0, |(high, low)| high - low);
+    assert!(contrast > 50, "{contrast}");
+    assert_ne!(a[0], model.generate(&["a red bird"], Sampling { seed: 1, ..one })?[0]);
+    assert_eq!((a[0].width, a[0].height), (64, 64));
+    assert_eq!(model.generate(&["a red bird"], Sampling::default())?[0].width, 256);
+    assert!(model.generate(&[], one)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> {
+    let bytes = model(Recipe::Plain)?.to_bytes()?;
+    let again = Model::from_bytes(&bytes, &Device::Cpu)?;
+    assert_eq!(again.to_bytes()?, bytes);
+    assert_eq!(again.generate(&["x"], Sampling::default())?, model(Recipe::Plain)?.generate(&["x"], Sampling::default())?);
+    for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+        let text = Model::from_bytes(&bytes[..cut], &Device::Cpu).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(text.contains("expected") && text.contains("do: "), "cut at {cut}: {text}");
+    }
+    // A weight of the text encoder changed: no other encoder may slip in.
+    let at = bytes.len() - 4 - bytes[bytes.len() / 2..].len() / 1000;
+    let mut changed = bytes.clone();
+    changed[at] ^= 0x10;
+    let found = Model::from_bytes(&changed, &Device::Cpu).err().map(|e| e.to_string());
+    assert!(found.is_some_and(|text| text.contains("another text encoder")));
+    Ok(())
+}
+
+/// Evaluation changes no running statistic; training does.
+#[test]
+fn only_training_moves_running_statistics() -> Result<()> {
+    let net = small(Recipe::Residual);
+    let params = fresh();
+    let generator = residual::Stage1Generator::new(&net, &params.trained())?;
+    let before = params.snapshot()?;
+    let changed = || -> Result<usize> {
+        let after = params.snapshot()?;
+        let mut changed = 0;
+        for (name, tensor) in &after {
+            let same = tensor.flatten_all()?.to_vec1::<f32>()? == before[name].flatten_all()?.to_vec1::<f32>()?;
+            assert!(same || name.contains("running_"), "{name}");
+            changed += usize::from(!same);
+        }
+        Ok(changed)
+    };
+    let noise = GeneratorNoise::draw(Noise::new(0), SAMPLING, 0, &[0, 1], (&net, Epsilon::Normal, &Device::Cpu))?;
+    let text = candle_core::Tensor::ones((2, net.text_dim), candle_core::DType::F32, &Device::Cpu)?;
+    generator.paint(&text, &noise, Mode::Eval)?;
+    assert_eq!(changed()?, 0);
+    generator.paint(&text, &noise, Mode::Train)?;
+    assert_eq!(changed()?, before.keys().filter(|n| n.contains("running_")).count());
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Whole runs on a handful of pictures: what is promised of resuming, threads and options.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Device;
+use stackgan_core::{Model, NetConfig, Params, Recipe};
+use stackgan_data::crop::{Preparation, Resizing, Stretch};
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::layouts::cub;
+use stackgan_data::noise::{Noise, Stream};
+use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::toy::{self, ToyConfig};
+use stackgan_train::config::{Stage, TrainConfig, Wrong, preset};
+use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::run::{Outcome, Resume, Setup, train};
+use stackgan_train::run_dir::RunDir;
+
+const DIM: usize = 12;
+
+/// Toy birds with random embeddings, prepared for one stage.
+fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embeddings>) {
+    let (toy, file) = (folder.join("toy"), folder.join("prepared.safetensors"));
+    toy::write(&toy, &ToyConfig { count: 60, seed: 3 }, &|_, _| {}).unwrap();
+    let size = stage.picture_size();
+    let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
+    import(&cub::read(&toy).unwrap(), &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
+    let data = Arc::new(Prepared::open(&file).unwrap());
+    let file = folder.join("embeddings.safetensors");
+    let mut writer = Embeddings::create(&file, DIM, data.caption_count(), "random", data.fingerprint()).unwrap();
+    for row in 0..data.caption_count() {
+        let values = Noise::new(5).normal(Stream::Test, 0, row as u64, DIM);
+        writer.append(&values.iter().map(|v| scale * v).collect::<Vec<_>>()).unwrap();
+    }
+    writer.finish().unwrap();
+    (data, Arc::new(Embeddings::open(&file).unwrap()))
+}
+
+fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
+    let name = format!("toy-stage{}", stage.number());
+    let mut cfg = TrainConfig::from_toml(preset(&name).unwrap()).unwrap();
+    cfg.net = NetConfig { recipe, gf: 4, df: 2, text_dim: DIM, cond_dim: 6, z_dim: 5, residual_blocks: 1, channel_floor: 4 };
+    cfg.optim.batch = 4;
+    cfg.optim.steps = 10;
+    cfg.data.embedding_standardise = false;
+    cfg.run.report_every = 1;
+    cfg.run.checkpoint_every = 4;
+    cfg.loss.r1.every = 3;
+    if recipe == Recipe::Plain {
+        cfg.data.wrong = Wrong::NextText;
+    }
+    cfg
+}
+
+struct Folder {
+    folder: tempfile::TempDir,
+    data: (Arc<Prepared>, Arc<Embeddings>),
+}
+
+impl Folder {
+    fn new(stage: Stage) -> Self {
+        Self::with_embeddings(stage, 1.0)
+    }
+
+    /// With embeddings as large as `scale`.
+    fn with_embeddings(stage: Stage, scale: f32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = dataset(folder.path(), stage, scale);
+        Self { folder, data }
+    }
+
+    /// Trains in the run folder `name`, at most `upto` steps in this call.
+    fn train(&self, name: &str, config: &TrainConfig, stage1: Option<Model>, upto: u64) -> stackgan_train::Result<Outcome> {
+        let dir = RunDir::open(&self.folder.path().join(name))?;
+        let (dataset, embeddings) = (Arc::clone(&self.data.0), Arc::clone(&self.data.1));
+        let setup = Setup { config: config.clone(), dataset, embeddings, encoder: None, stage1, device: Device::Cpu };
+        let taken = std::cell::Cell::new(0);
+        let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
+        train(setup, &dir, Resume::Auto, &stop, &mut |event| {
+            if let TrainEvent::Step { .. } = event {
+                taken.set(taken.get() + 1);
+            }
+        })
+    }
+
+    fn bytes(&self, name: &str, file: &str) -> Vec<u8> {
+        std::fs::read(self.folder.path().join(name).join(file)).unwrap()
+    }
+
+    /// Lines of `stats.jsonl` without the clock.
+    fn stats(&self, name: &str) -> Vec<String> {
+        let text = String::from_utf8(self.bytes(name, "stats.jsonl")).unwrap();
+        let without_clock = |line: &str| {
+            let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+            value.as_object_mut().unwrap().remove("seconds");
+            value.to_string()
+        };
+        text.lines().map(without_clock).collect()
+    }
+}
+
+fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+const FINAL: &str = "checkpoints/step-0000010.safetensors";
+
+/// Uninterrupted at two threads, against: stopped at 1, 5 (after a checkpoint at 4) and 9 steps, at one and two threads.
+#[test]
+fn a_run_that_is_stopped_and_resumed_ends_in_the_same_bytes() {
+    let folder = Folder::new(Stage::One);
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let cfg = config(Stage::One, recipe);
+        let name = |what: &str| format!("{recipe:?}-{what}");
+        let whole = on_threads(2, || folder.train(&name("whole"), &cfg, None, 99)).unwrap();
+        assert_eq!((whole.step, whole.reason), (10, StopReason::Done));
+        for threads in [1, 2] {
+            let parts = name(&format!("parts-{threads}"));
+            for upto in [1, 4, 4, 99] {
+                let cfg = TrainConfig { run: stackgan_train::config::RunConfig { prefetch: upto as usize % 3, ..cfg.run }, ..cfg.clone() };
+                on_threads(threads, || folder.train(&parts, &cfg, None, upto)).unwrap();
+            }
+            for file in [FINAL, "model.safetensors", "samples/000010.png"] {
+                assert!(folder.bytes(&name("whole"), file) == folder.bytes(&parts, file), "{parts} {file}");
+            }
+            assert_eq!(folder.stats(&name("whole")), folder.stats(&parts));
+        }
+    }
+}
+
+#[test]
+fn stage2_keeps_stage1_and_resumes_exactly() {
+    let folder = Folder::new(Stage::Two);
+    let device = Device::Cpu;
+    let stage1 = || {
+        let cfg = config(Stage::One, Recipe::Residual);
+        let params = Params::fresh(Noise::new(1), "g1", &device);
+        stackgan_core::residual::Stage1Generator::new(&cfg.net, &params.trained()).unwrap();
+        let info = stackgan_core::StageInfo {
+            net: cfg.net,
+            truncated_epsilon: true,
+            sample_z: 1.0,
+            sample_eps: 1.0,
+            dataset: "toy".to_owned(),
+            dataset_fingerprint: String::new(),
+            steps: 0,
+            batch: 4,
+            seed: 1,
+            ema: 0.0,
+        };
+        let info = stackgan_core::ModelInfo {
+            format: Model::format().to_owned(),
+            encoder: None,
+            encoder_fingerprint: "random".to_owned(),
+            stage1: info,
+            stage2: None,
+        };
+        Model::new(info, None, params, None, &device).unwrap()
+    };
+    let mut cfg = config(Stage::Two, Recipe::Residual);
+    cfg.optim.steps = 4;
+    cfg.run.checkpoint_every = 2;
+    folder.train("whole", &cfg, Some(stage1()), 99).unwrap();
+    folder.train("parts", &cfg, Some(stage1()), 1).unwrap();
+    folder.train("parts", &cfg, Some(stage1()), 99).unwrap();
+    let file = "checkpoints/step-0000004.safetensors";
+    assert!(folder.bytes("whole", file) == folder.bytes("parts", file));
+    let model = Model::from_bytes(&folder.bytes("whole", "model.safetensors"), &device).unwrap();
+    assert_eq!(model.stages(), 2);
+    let error = folder.train("alone", &cfg, None, 1).unwrap_err().to_string();
+    assert!(error.contains("Stage-I model") && error.contains("do: "), "{error}");
+}
+
+#[test]
+fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let mut other = cfg.clone();
+    other.optim.lr_g = 1e-3;
+    let error = folder.train("run", &other, None, 5).unwrap_err().to_string();
+    assert!(error.contains("configuration") && error.contains("do: "), "{error}");
+    // Keys that decide no mathematics may change.
+    let mut harmless = cfg.clone();
+    harmless.run.report_every = 3;
+    let checkpoints = folder.folder.path().join("run/checkpoints");
+    let newest = checkpoints.join("step-0000005.safetensors");
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    assert_eq!(folder.train("run", &harmless, None, 1).unwrap().step, 5, "resumed from step 4");
+}
+
+/// Embeddings of 1e30 overflow in conditioning augmentation.
+#[test]
+fn a_number_that_is_no_number_stops_before_anything_is_saved() {
+    let folder = Folder::with_embeddings(Stage::One, 1e30);
+    let error = folder.train("run", &config(Stage::One, Recipe::Residual), None, 99).unwrap_err();
+    assert!(matches!(error, stackgan_train::Error::NonFinite { step: 0, .. }), "{error}");
+    let checkpoints = folder.folder.path().join("run/checkpoints");
+    assert_eq!(std::fs::read_dir(checkpoints).unwrap().count(), 0);
+}

@@ -1,0 +1,96 @@
+//! Running the program, and one small dataset with its encoder that all tests share.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::LazyLock;
+
+use assert_cmd::Command;
+
+/// Networks and run lengths so small that a run takes seconds. Stage-II's batch is given where it is needed.
+pub(crate) const TINY: &[&str] = &[
+    "net.gf=4", "net.df=4", "net.cond_dim=4", "net.z_dim=4", "net.channel_floor=4", "optim.batch=4",
+    "run.report_every=1", "run.sample_every=100", "run.checkpoint_every=2", "run.prefetch=1",
+];
+
+/// The program in a folder of its own, without the settings of whoever runs the tests.
+pub(crate) fn stackgan(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
+    for name in ["STACKGAN_HOME", "STACKGAN_CONFIG", "STACKGAN_DEVICE", "STACKGAN_THREADS"] {
+        command.env_remove(name);
+    }
+    command.current_dir(dir).args(args);
+    command
+}
+
+/// Runs a command that must end with code 0; its stdout.
+pub(crate) fn done(dir: &Path, args: &[&str]) -> String {
+    let output = stackgan(dir, args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs a command; exit code and stderr.
+pub(crate) fn failed(dir: &Path, args: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = stackgan(dir, args).output().unwrap();
+    (status.code().unwrap_or(-1), text(&stderr))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// `--set` for each of `settings`.
+pub(crate) fn set<'a>(settings: &[&'a str]) -> Vec<&'a str> {
+    settings.iter().flat_map(|s| ["--set", s]).collect()
+}
+
+/// A toy set, prepared, with a tiny encoder. Made once for all tests.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) fn birds(&self) -> PathBuf {
+        self.folder.path().join("birds")
+    }
+
+    pub(crate) fn prepared(&self, size: u32) -> PathBuf {
+        self.birds().join("prepared").join(format!("prepared-{size}.safetensors"))
+    }
+
+    pub(crate) fn encoder(&self) -> PathBuf {
+        self.folder.path().join("encoder.safetensors")
+    }
+
+    /// What `data check` said.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The shared dataset.
+pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    done(dir, &["data", "toy", "--out", "birds", "--count", "36", "--seed", "3", "-q"]);
+    done(dir, &["data", "import", "birds", "-q"]);
+    let train = ["text", "train", "--data", "birds", "--steps", "2", "--batch", "2", "-q"];
+    done(dir, &train);
+    World { folder }
+});
+
+/// The arguments of a tiny training run of `stage` for `steps` steps.
+pub(crate) fn training(stage: &str, steps: &str, run: &Path) -> Vec<String> {
+    let mut args: Vec<String> = ["train", "--stage", stage, "-q", "--run"].map(str::to_owned).to_vec();
+    args.push(run.display().to_string());
+    args.extend(["--data".to_owned(), WORLD.birds().display().to_string()]);
+    args.extend(["--encoder".to_owned(), WORLD.encoder().display().to_string()]);
+    args.extend(set(TINY).into_iter().map(str::to_owned));
+    args.extend(["--set".to_owned(), format!("optim.steps={steps}")]);
+    args
+}
+
+/// As `done`, for owned arguments.
+pub(crate) fn train(dir: &Path, args: &[String]) -> String {
+    done(dir, &args.iter().map(String::as_str).collect::<Vec<_>>())
+}

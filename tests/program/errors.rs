@@ -1,0 +1,168 @@
+//! Bad input of every kind: the exit code, and an error in four parts that names the place.
+
+use std::fs;
+
+use crate::common::{WORLD, done, failed, stackgan, train, training};
+
+/// Every error says what, where, expected and found, and what to do, once, without a backtrace.
+#[track_caller]
+fn four_parts(error: &str, place: &str) {
+    assert!(error.starts_with("error: "), "{error}");
+    for part in ["expected ", "found ", "do: ", place] {
+        assert!(error.contains(part), "no `{part}` in: {error}");
+    }
+    assert_eq!(error.matches("error: ").count(), 1, "{error}");
+    assert!(!error.contains("panicked") && !error.contains("stack backtrace"), "{error}");
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 9] = [
+        (&["train", "--stage", "1", "--set", "optim.bacth=3"], "did you mean `optim.batch`?"),
+        (&["train", "--stage", "1", "--set", "optim.batch=0"], "optim.batch"),
+        (&["train", "--stage", "1", "--set", "optim.batch"], "--set"),
+        (&["train", "--stage", "1", "--preset", "cubb"], "did you mean `cub-stage1`?"),
+        (&["config", "show", "--set", "optim.lr_g=nan"], "optim.lr_g"),
+        (&["config", "presets", "--print", "nothing"], "--print"),
+        (&["generate", "-m", "m", "-p", "x", "--seeds", "7-1"], "--seeds"),
+        (&["generate", "-m", "m"], "--prompt"),
+        (&["doctor", "--device", "abacus"], "--device"),
+    ];
+    for (args, place) in cases {
+        let (code, error) = failed(dir.path(), args);
+        assert_eq!(code, 2, "{args:?}: {error}");
+        four_parts(&error, place);
+    }
+    for args in [&["train", "--stage", "3"][..], &["paint"], &["demo", "--minutes", "-1"], &[]] {
+        assert_eq!(failed(dir.path(), args).0, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_code_4_with_the_way_to_get_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    let cases: [(&[&str], &str); 8] = [
+        (&["generate", "-m", "none.safetensors", "-p", "x"], "none.safetensors"),
+        (&["model", "info", "empty"], "empty"),
+        (&["train", "--stage", "2"], "stackgan train --stage 1 --preset toy"),
+        (&["train", "--stage", "1", "--preset", "cub"], "stackgan text train"),
+        (&["train", "--stage", "1", "--config", "none.toml"], "none.toml"),
+        (&["data", "import", "empty"], "empty"),
+        (&["text", "encode", "--encoder", "none", "--data", "empty", "--output", "x"], "none"),
+        (&["doctor", "--device", "cuda:0"], "--device"),
+    ];
+    for (args, place) in cases {
+        let (code, error) = failed(dir.path(), args);
+        assert_eq!(code, 4, "{args:?}: {error}");
+        four_parts(&error, place);
+    }
+}
+
+#[test]
+fn damaged_files_are_code_3_and_name_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = fs::read(WORLD.encoder()).unwrap();
+    fs::write(dir.path().join("cut.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(dir.path().join("text.safetensors"), "a bird is no model").unwrap();
+    fs::write(dir.path().join("empty.safetensors"), "").unwrap();
+    for file in ["cut.safetensors", "text.safetensors", "empty.safetensors"] {
+        let commands: [&[&str]; 4] = [
+            &["model", "info", file],
+            &["generate", "-m", file, "-p", "x"],
+            &["data", "check", file],
+            &["text", "encode", "--encoder", file, "--data", ".", "--output", "x"],
+        ];
+        for args in commands {
+            let (code, error) = failed(dir.path(), args);
+            assert_eq!(code, 3, "{args:?}: {error}");
+            four_parts(&error, file);
+        }
+    }
+    // An encoder is no model: whole, but of another kind.
+    let (code, error) = failed(WORLD.root(), &["model", "info", "encoder.safetensors"]);
+    assert_eq!(code, 3, "{error}");
+    four_parts(&error, "encoder.safetensors");
+}
+
+#[test]
+fn a_damaged_picture_is_found_by_check() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
+    assert!(done(dir.path(), &["data", "check", "birds", "-q"]).contains("every picture can be read"));
+    let images = dir.path().join("birds/CUB_200_2011/images");
+    let class = fs::read_dir(images).unwrap().next().unwrap().unwrap().path();
+    let picture = fs::read_dir(class).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&picture).unwrap();
+    fs::write(&picture, &whole[..whole.len() / 2]).unwrap();
+    let name = picture.file_name().unwrap().to_str().unwrap();
+    for command in ["check", "import"] {
+        let (code, error) = failed(dir.path(), &["data", command, "birds", "-q"]);
+        assert_eq!(code, 3, "{error}");
+        four_parts(&error, name);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn storage_that_refuses_is_code_6() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "in the way").unwrap();
+    let args = training("1", "2", &dir.path().join("file").join("run"));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (code, error) = failed(dir.path(), &args);
+    assert_eq!(code, 6, "{error}");
+    assert!(error.contains("do: "), "{error}");
+}
+
+#[test]
+fn a_width_that_was_said_and_does_not_fit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut args = training("1", "2", &dir.path().join("run"));
+    args.extend(["--set".to_owned(), "net.text_dim=7".to_owned()]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (code, error) = failed(dir.path(), &args);
+    assert_eq!(code, 2, "{error}");
+    four_parts(&error, "net.text_dim = 128");
+}
+
+#[test]
+fn time_budget_is_code_75_and_the_stop_file_is_code_0() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut args = training("1", "500", &run);
+    args.extend(["--max-hours".to_owned(), "1e-9".to_owned()]);
+    let budget: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "-q").collect();
+    let (code, said) = failed(dir.path(), &budget);
+    assert_eq!(code, 75, "{said}");
+    assert!(said.contains("stackgan train --stage 1 --run"), "{said}");
+    assert!(run.join("model.safetensors").is_file());
+    fs::write(run.join("STOP"), "").unwrap();
+    train(dir.path(), &training("1", "500", &run));
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    use std::process::Stdio;
+    let dir = tempfile::tempdir().unwrap();
+    let program = assert_cmd::cargo::cargo_bin!("stackgan");
+    let mut child = std::process::Command::new(program)
+        .args(["config", "presets", "--print", "cub-stage1"])
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{:?}", output.status);
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn nothing_hostile_reaches_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = stackgan(dir.path(), &["train", "--stage", "1", "--set", "a\u{1b}[31m=1"]).output().unwrap();
+    assert!(!output.stderr.contains(&0x1b));
+}
