@@ -8,8 +8,16 @@ use assert_cmd::Command;
 
 /// Networks and run lengths so small that a run takes seconds. Stage-II's batch is given where it is needed.
 pub(crate) const TINY: &[&str] = &[
-    "net.gf=4", "net.df=4", "net.cond_dim=4", "net.z_dim=4", "net.channel_floor=4", "optim.batch=4",
-    "run.report_every=1", "run.sample_every=100", "run.checkpoint_every=2", "run.prefetch=1",
+    "net.gf=4",
+    "net.df=4",
+    "net.cond_dim=4",
+    "net.z_dim=4",
+    "net.channel_floor=4",
+    "optim.batch=4",
+    "run.report_every=1",
+    "run.sample_every=100",
+    "run.checkpoint_every=2",
+    "run.prefetch=1",
 ];
 
 /// The program in a folder of its own, without the settings of whoever runs the tests.
@@ -81,7 +89,8 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
 
 /// The arguments of a tiny training run of `stage` for `steps` steps.
 pub(crate) fn training(stage: &str, steps: &str, run: &Path) -> Vec<String> {
-    let mut args: Vec<String> = ["train", "--stage", stage, "-q", "--run"].map(str::to_owned).to_vec();
+    let mut args: Vec<String> =
+        ["train", "--stage", stage, "-q", "--run"].map(str::to_owned).to_vec();
     args.push(run.display().to_string());
     args.extend(["--data".to_owned(), WORLD.birds().display().to_string()]);
     args.extend(["--encoder".to_owned(), WORLD.encoder().display().to_string()]);

@@ -90,7 +90,9 @@ fn damaged_files_are_code_3_and_name_the_file() {
 fn a_damaged_picture_is_found_by_check() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
-    assert!(done(dir.path(), &["data", "check", "birds", "-q"]).contains("every picture can be read"));
+    assert!(
+        done(dir.path(), &["data", "check", "birds", "-q"]).contains("every picture can be read")
+    );
     let images = dir.path().join("birds/CUB_200_2011/images");
     let class = fs::read_dir(images).unwrap().next().unwrap().unwrap().path();
     let picture = fs::read_dir(class).unwrap().next().unwrap().unwrap().path();
@@ -144,25 +146,70 @@ fn time_budget_is_code_75_and_the_stop_file_is_code_0() {
 
 #[test]
 fn a_closed_pipe_is_success() {
-    use std::process::Stdio;
     let dir = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin!("stackgan");
-    let mut child = std::process::Command::new(program)
-        .args(["config", "presets", "--print", "cub-stage1"])
-        .current_dir(dir.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{:?}", output.status);
-    assert!(output.stderr.is_empty());
+    for args in
+        [&["config", "presets", "--print", "cub-stage1"][..], &["completions", "bash"], &["--help"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let program = assert_cmd::cargo::cargo_bin!("stackgan");
+        let mut command = std::process::Command::new(program);
+        let output = command.args(args).current_dir(dir.path()).stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {:?}", output.status);
+        assert!(output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+/// Learning rates at which the first update already overflows.
+#[test]
+fn training_that_becomes_non_finite_is_code_7() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut args = training("1", "60", &dir.path().join("run"));
+    args.extend(["--set", "optim.lr_g=1", "--set", "optim.lr_d=1"].map(str::to_owned));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (code, error) = failed(dir.path(), &args);
+    assert_eq!(code, 7, "{error}");
+    four_parts(&error, "at step ");
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_save_and_have_their_codes_and_a_folder_has_one_trainer() {
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    for (signal, expected) in [("INT", 130), ("TERM", 143)] {
+        let run = dir.path().join(signal);
+        let args: Vec<String> =
+            training("1", "100000", &run).into_iter().filter(|a| a != "-q").collect();
+        let program = assert_cmd::cargo::cargo_bin!("stackgan");
+        let mut command = Command::new(program);
+        let child =
+            command.args(&args).current_dir(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
+        let waiting = std::time::Instant::now();
+        while !run.join("model.safetensors").exists() {
+            assert!(waiting.elapsed().as_secs() < 120, "the run does not begin");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let second: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (code, error) = failed(dir.path(), &second);
+        assert_eq!(code, 6, "two trainers in one folder: {error}");
+        assert!(error.contains("do: "), "{error}");
+        let sent =
+            Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(said.contains("stackgan train --stage 1 --run"), "{said}");
+        assert!(fs::read_dir(run.join("checkpoints")).unwrap().count() > 0);
+    }
 }
 
 #[test]
 fn nothing_hostile_reaches_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
-    let output = stackgan(dir.path(), &["train", "--stage", "1", "--set", "a\u{1b}[31m=1"]).output().unwrap();
+    let output = stackgan(dir.path(), &["train", "--stage", "1", "--set", "a\u{1b}[31m=1"])
+        .output()
+        .unwrap();
     assert!(!output.stderr.contains(&0x1b));
 }

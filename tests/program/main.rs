@@ -1,4 +1,5 @@
 //! Whole-program tests: everything goes through the binary, as a user's commands do.
+#![allow(clippy::unwrap_used, reason = "a test may panic; helpers outside of test functions too")]
 
 mod common;
 mod demo;

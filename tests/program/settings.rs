@@ -8,8 +8,22 @@ use crate::common::{done, stackgan};
 fn every_help_opens_with_examples() {
     let dir = tempfile::tempdir().unwrap();
     let commands = [
-        "", "demo", "data toy", "data import", "data check", "data preview", "text train", "text encode", "train",
-        "generate", "model info", "config show", "config check", "config presets", "doctor", "completions",
+        "",
+        "demo",
+        "data toy",
+        "data import",
+        "data check",
+        "data preview",
+        "text train",
+        "text encode",
+        "train",
+        "generate",
+        "model info",
+        "config show",
+        "config check",
+        "config presets",
+        "doctor",
+        "completions",
     ];
     for command in commands {
         let mut args: Vec<&str> = command.split_whitespace().collect();
@@ -27,8 +41,20 @@ fn every_help_opens_with_examples() {
 fn exit_codes_are_in_the_help() {
     let dir = tempfile::tempdir().unwrap();
     let help = done(dir.path(), &["--help"]);
-    for code in ["0 done", "2 usage", "3 data", "4 something", "6 storage", "7 training", "75 time", "130, 143"] {
-        assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains(code), "{code}: {help}");
+    for code in [
+        "0 done",
+        "2 usage",
+        "3 data",
+        "4 something",
+        "6 storage",
+        "7 training",
+        "75 time",
+        "130, 143",
+    ] {
+        assert!(
+            help.split_whitespace().collect::<Vec<_>>().join(" ").contains(code),
+            "{code}: {help}"
+        );
     }
 }
 
@@ -36,7 +62,17 @@ fn exit_codes_are_in_the_help() {
 fn settings_come_in_layers_and_say_from_where() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("mine.toml"), "[optim]\nbatch = 3\nlr_g = 1e-3\n").unwrap();
-    let args = ["config", "show", "--config", "mine.toml", "--set", "optim.lr_d=0.002", "--seed", "9", "--origin"];
+    let args = [
+        "config",
+        "show",
+        "--config",
+        "mine.toml",
+        "--set",
+        "optim.lr_d=0.002",
+        "--seed",
+        "9",
+        "--origin",
+    ];
     let output = stackgan(dir.path(), &args).env("STACKGAN__OPTIM__BATCH", "5").output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     let line = |key: &str| {
@@ -61,7 +97,11 @@ fn what_config_show_prints_is_a_complete_configuration() {
     let names = done(dir.path(), &["config", "presets"]);
     assert_eq!(names.lines().count(), 8);
     for name in names.lines().map(|l| l.split_whitespace().next().unwrap()) {
-        fs::write(dir.path().join("preset.toml"), done(dir.path(), &["config", "presets", "--print", name])).unwrap();
+        fs::write(
+            dir.path().join("preset.toml"),
+            done(dir.path(), &["config", "presets", "--print", name]),
+        )
+        .unwrap();
         done(dir.path(), &["config", "check", "preset.toml"]);
     }
 }
@@ -69,7 +109,8 @@ fn what_config_show_prints_is_a_complete_configuration() {
 #[test]
 fn doctor_and_completions_work() {
     let dir = tempfile::tempdir().unwrap();
-    let doctor: serde_json::Value = serde_json::from_str(&done(dir.path(), &["doctor", "--json"])).unwrap();
+    let doctor: serde_json::Value =
+        serde_json::from_str(&done(dir.path(), &["doctor", "--json"])).unwrap();
     assert!(doctor["gflops"].as_f64().unwrap() > 0.0);
     assert!(doctor["checks"].as_array().unwrap().iter().all(|c| c["ok"] == true));
     for shell in ["bash", "zsh", "fish"] {
@@ -81,6 +122,9 @@ fn doctor_and_completions_work() {
 fn a_dry_run_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let said = done(dir.path(), &["train", "--stage", "1", "--dry-run"]);
-    assert!(said.contains("6000 steps of 16 pictures") && said.contains("which is drawn first"), "{said}");
+    assert!(
+        said.contains("6000 steps of 16 pictures") && said.contains("which is drawn first"),
+        "{said}"
+    );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

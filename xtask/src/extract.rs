@@ -30,7 +30,8 @@ pub(crate) fn unpack(archive: &Path, into: &Path, folder: &str, most: u64) -> Re
         if n >= ENTRIES {
             bail!("the archive has more than {ENTRIES} entries");
         }
-        let name = safe_name(&raw).with_context(|| format!("refused entry `{shown}`; nothing was unpacked"))?;
+        let name = safe_name(&raw)
+            .with_context(|| format!("refused entry `{shown}`; nothing was unpacked"))?;
         if !seen.insert(name.to_string_lossy().to_lowercase()) {
             bail!("refused entry `{shown}`: it is there twice; nothing was unpacked");
         }
@@ -45,11 +46,15 @@ pub(crate) fn unpack(archive: &Path, into: &Path, folder: &str, most: u64) -> Re
                 let mut out = OpenOptions::new().write(true).create_new(true).open(&target)?;
                 let written = io::copy(&mut (&mut entry).take(room + 1), &mut out)?;
                 if written > room {
-                    bail!("refused entry `{shown}`: larger than the {room} bytes left for it; nothing was unpacked");
+                    bail!(
+                        "refused entry `{shown}`: larger than the {room} bytes left for it; nothing was unpacked"
+                    );
                 }
                 budget -= written;
             }
-            kind => bail!("refused entry `{shown}`: {kind:?} is no plain file; nothing was unpacked"),
+            kind => {
+                bail!("refused entry `{shown}`: {kind:?} is no plain file; nothing was unpacked")
+            }
         }
     }
     let made = staging.path().join(folder);
@@ -70,7 +75,11 @@ fn safe_name(raw: &[u8]) -> Result<PathBuf> {
     let mut name = PathBuf::new();
     for component in Path::new(text).components() {
         match component {
-            Component::Normal(part) if part.len() <= 255 && !part.as_encoded_bytes().ends_with(b".") => name.push(part),
+            Component::Normal(part)
+                if part.len() <= 255 && !part.as_encoded_bytes().ends_with(b".") =>
+            {
+                name.push(part);
+            }
             Component::CurDir => {}
             _ => bail!("its name leaves the folder"),
         }
@@ -98,7 +107,8 @@ mod tests {
 
     fn archive(dir: &Path, entries: &[Put]) -> PathBuf {
         let path = dir.join("a.tgz");
-        let mut tar = Builder::new(GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast()));
+        let mut tar =
+            Builder::new(GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast()));
         for entry in entries {
             let mut header = Header::new_gnu();
             header.set_mode(0o4777);
@@ -137,8 +147,10 @@ mod tests {
         let file = archive(dir.path(), entries);
         let result = unpack(&file, &inside, "set", most);
         let list = |d: &Path| -> Vec<String> {
-            let mut names: Vec<String> =
-                fs::read_dir(d).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+            let mut names: Vec<String> = fs::read_dir(d)
+                .unwrap()
+                .map(|e| e.unwrap().file_name().into_string().unwrap())
+                .collect();
             names.sort();
             names
         };
@@ -148,7 +160,8 @@ mod tests {
 
     #[test]
     fn an_honest_archive_is_unpacked() {
-        let (result, names) = unpacked(&[Put::File("set/a/b.jpg", 10), Put::File("other.txt", 3)], 100);
+        let (result, names) =
+            unpacked(&[Put::File("set/a/b.jpg", 10), Put::File("other.txt", 3)], 100);
         result.unwrap();
         assert_eq!(names, ["set"]);
     }

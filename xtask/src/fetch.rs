@@ -35,7 +35,12 @@ pub(crate) fn fetch(files: &[manifest::File], into: &Path) -> Result<()> {
             match file.from {
                 Source::Web(addresses) => download(file, addresses, &path)?,
                 Source::Drive(address) => {
-                    by_hand.push(format!("{} ({})\n  open: {address}\n  save as: {}", file.name, file.what, path.display()));
+                    by_hand.push(format!(
+                        "{} ({})\n  open: {address}\n  save as: {}",
+                        file.name,
+                        file.what,
+                        path.display()
+                    ));
                     continue;
                 }
             }
@@ -47,11 +52,18 @@ pub(crate) fn fetch(files: &[manifest::File], into: &Path) -> Result<()> {
                 println!("{}: unpacking", file.name);
                 extract::unpack(&path, into, folder, most)?;
             }
-            Then::Unzip => println!("{}: whole; unpack it here: unzip {} -d {}", file.name, path.display(), into.display()),
+            Then::Unzip => println!(
+                "{}: whole; unpack it here: unzip {} -d {}",
+                file.name,
+                path.display(),
+                into.display()
+            ),
         }
     }
     if !by_hand.is_empty() {
-        println!("\nThese lie on Google Drive, which wants a browser. Save them, then run this command again:\n");
+        println!(
+            "\nThese lie on Google Drive, which wants a browser. Save them, then run this command again:\n"
+        );
         by_hand.iter().for_each(|line| println!("{line}"));
     }
     Ok(())
@@ -99,7 +111,8 @@ fn transfer(file: &manifest::File, address: &str, part: &Path) -> Result<()> {
         request = request.header("Range", format!("bytes={have}-"));
     }
     let response = request.call()?;
-    let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let header =
+        |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let range = header("content-range");
     let start = match response.status().as_u16() {
         200 => 0,
@@ -126,12 +139,19 @@ fn transfer(file: &manifest::File, address: &str, part: &Path) -> Result<()> {
     let written = copy(&mut body.as_reader(), &mut out, start, (file.most, total))?;
     out.sync_all()?;
     match total {
-        Some(total) if written < total => bail!("the connection ended at {written} of {total} bytes"),
+        Some(total) if written < total => {
+            bail!("the connection ended at {written} of {total} bytes")
+        }
         _ => Ok(()),
     }
 }
 
-fn copy(from: &mut impl Read, to: &mut File, start: u64, (most, total): (u64, Option<u64>)) -> Result<u64> {
+fn copy(
+    from: &mut impl Read,
+    to: &mut File,
+    start: u64,
+    (most, total): (u64, Option<u64>),
+) -> Result<u64> {
     let mut buffer = vec![0; 1 << 16];
     let (mut written, mut said) = (start, Instant::now());
     loop {
@@ -161,7 +181,9 @@ fn refuse_page(part: &Path, address: &str) -> Result<()> {
     let text = String::from_utf8_lossy(&start).to_lowercase();
     if text.trim_start().starts_with("<!doctype") || text.trim_start().starts_with("<html") {
         fs::remove_file(part)?;
-        bail!("the server sent a web page instead of the file\n  do: open {address} in a browser and save the file by hand");
+        bail!(
+            "the server sent a web page instead of the file\n  do: open {address} in a browser and save the file by hand"
+        );
     }
     Ok(())
 }
@@ -187,7 +209,10 @@ fn verify(file: &manifest::File, path: &Path) -> Result<()> {
     if path.extension().is_some_and(|e| e == "part") {
         fs::remove_file(path)?;
     }
-    bail!("{} is damaged\n  expected MD5 {expected}, found {found}\n  do: remove it and run this again", path.display())
+    bail!(
+        "{} is damaged\n  expected MD5 {expected}, found {found}\n  do: remove it and run this again",
+        path.display()
+    )
 }
 
 #[cfg(test)]
@@ -201,7 +226,14 @@ mod tests {
     const BODY_MD5: &str = "e9b1713db620f1e3a14b6812de523f4b";
 
     fn file(md5: Option<&'static str>) -> manifest::File {
-        manifest::File { name: "f.bin", what: "test", from: Source::Web(&[]), most: 100, md5, then: Then::Keep }
+        manifest::File {
+            name: "f.bin",
+            what: "test",
+            from: Source::Web(&[]),
+            most: 100,
+            md5,
+            then: Then::Keep,
+        }
     }
 
     /// Serves each answer once, in turn; an answer sees the request's `Range` header.
@@ -232,7 +264,8 @@ mod tests {
     }
 
     fn cut(_: Option<u64>) -> Vec<u8> {
-        [b"HTTP/1.1 200 OK\r\nContent-Length: 36\r\nConnection: close\r\n\r\n", &BODY[..10]].concat()
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 36\r\nConnection: close\r\n\r\n", &BODY[..10]]
+            .concat()
     }
 
     fn rest(range: Option<u64>) -> Vec<u8> {
@@ -245,7 +278,8 @@ mod tests {
     }
 
     fn page(_: Option<u64>) -> Vec<u8> {
-        b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\n<!DOCTYPE html><html>".to_vec()
+        b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\n<!DOCTYPE html><html>"
+            .to_vec()
     }
 
     fn large(_: Option<u64>) -> Vec<u8> {

@@ -15,14 +15,18 @@ pub(crate) fn golden(root: &Path) -> Result<()> {
     let sh = Shell::new()?;
     let script = root.join(SCRIPT);
     if !script.exists() {
-        println!("The fixtures were computed outside this repository; tests/golden/README.md says how.");
+        println!(
+            "The fixtures were computed outside this repository; tests/golden/README.md says how."
+        );
     } else if cmd!(sh, "python3 -c 'import torch'").quiet().ignore_stderr().run().is_ok() {
         cmd!(sh, "python3 {script} {folder}").run()?;
     } else {
         println!("{SCRIPT} needs python3 with torch, which is not here.");
     }
     let mut found = 0;
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
+    for entry in
+        fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?
+    {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "safetensors") {
             found += 1;

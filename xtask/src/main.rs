@@ -1,6 +1,10 @@
 //! Chores of the repository: `cargo xtask COMMAND`. Programs are run from here, and nothing here is part of the product.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of chores talks to the terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of chores talks to the terminal"
+)]
 
 mod bench;
 mod checks;
@@ -72,7 +76,8 @@ fn run() -> Result<()> {
         Err(error) => error.exit(),
     };
     let root = root()?;
-    let into = |dir: Option<PathBuf>, name: &str| dir.unwrap_or_else(|| root.join("data").join(name));
+    let into =
+        |dir: Option<PathBuf>, name: &str| dir.unwrap_or_else(|| root.join("data").join(name));
     match flags.subcommand {
         flags::XtaskCmd::FetchCub(f) => fetch::fetch(manifest::CUB, &into(f.into, "cub")),
         flags::XtaskCmd::FetchOxford(f) => fetch::fetch(manifest::OXFORD, &into(f.into, "oxford")),

@@ -127,7 +127,9 @@ pub(crate) const COCO: &[File] = &[
     File {
         name: "annotations_trainval2014.zip",
         what: "captions",
-        from: Source::Web(&["http://images.cocodataset.org/annotations/annotations_trainval2014.zip"]),
+        from: Source::Web(&[
+            "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
+        ]),
         most: GIB,
         md5: None,
         then: Then::Unzip,
@@ -141,7 +143,11 @@ mod tests {
     #[test]
     fn names_are_plain_and_hashes_are_md5() {
         for file in [CUB, OXFORD, COCO].concat() {
-            assert!(!file.name.contains(['/', '\\']) && !file.name.starts_with('.'), "{}", file.name);
+            assert!(
+                !file.name.contains(['/', '\\']) && !file.name.starts_with('.'),
+                "{}",
+                file.name
+            );
             let hex = |md5: &str| md5.len() == 32 && md5.bytes().all(|b| b.is_ascii_hexdigit());
             assert!(file.md5.is_none_or(hex), "{}", file.name);
             if let Source::Drive(address) = file.from {

@@ -12,7 +12,8 @@ const LONGEST: usize = 600;
 const MEDIAN: usize = 200;
 
 /// Lowest versions of dependencies: below them are published faults.
-const FLOORS: &[(&str, [u64; 3])] = &[("tar", [0, 4, 45]), ("zip", [2, 3, 0]), ("ring", [0, 17, 12])];
+const FLOORS: &[(&str, [u64; 3])] =
+    &[("tar", [0, 4, 45]), ("zip", [2, 3, 0]), ("ring", [0, 17, 12])];
 /// Dependencies that must not come in.
 const BANNED: &[&str] = &["tokio-tar", "openssl-sys", "serde_yaml"];
 
@@ -33,7 +34,8 @@ pub(crate) fn tidy(root: &Path) -> Result<()> {
     }
     let mut lengths = Vec::new();
     for path in &sources {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
         lengths.push(text.lines().count());
         faults.extend(faults_of(&text).into_iter().map(|fault| format!("{name}: {fault}")));
@@ -84,7 +86,9 @@ fn lock_faults(lock: &str) -> Result<Vec<String>> {
         let found = [(); 3].map(|()| numbers.next().unwrap_or(0));
         let floor = FLOORS.iter().find(|(floored, _)| *floored == name);
         if let Some((_, [a, b, c])) = floor.filter(|(_, floor)| found < *floor) {
-            faults.push(format!("Cargo.lock: {name} {version} has a known fault; {a}.{b}.{c} is the least"));
+            faults.push(format!(
+                "Cargo.lock: {name} {version} has a known fault; {a}.{b}.{c} is the least"
+            ));
         }
     }
     Ok(faults)
@@ -123,7 +127,9 @@ mod tests {
     #[test]
     fn old_banned_and_git_dependencies_are_found() {
         let entry = |name: &str, version: &str, source: &str| {
-            format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\n")
+            format!(
+                "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\n"
+            )
         };
         let registry = "registry+x";
         assert!(lock_faults(&entry("tar", "0.4.45", registry)).unwrap().is_empty());

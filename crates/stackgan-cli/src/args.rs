@@ -27,7 +27,13 @@ pub(crate) struct Cli {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
     /// Where to compute: `auto` or `cpu`
-    #[arg(long, global = true, env = "STACKGAN_DEVICE", default_value = "auto", value_name = "DEVICE")]
+    #[arg(
+        long,
+        global = true,
+        env = "STACKGAN_DEVICE",
+        default_value = "auto",
+        value_name = "DEVICE"
+    )]
     pub device: String,
     /// Threads to compute with; all of the machine's unless told
     #[arg(long, global = true, env = "STACKGAN_THREADS", value_name = "N",
@@ -177,14 +183,15 @@ pub(crate) enum Sizes {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Text {
     /// Train a char-CNN-RNN on a dataset's own captions and pictures
-    #[command(before_help = "Examples:\n  stackgan text train --data data/toy --out encoder.safetensors\n  \
-        stackgan text train --data data/toy --steps 2000 --seed 1 --out encoder.safetensors")]
+    #[command(
+        before_help = "Examples:\n  stackgan text train --data data/toy --out encoder.safetensors\n  \
+        stackgan text train --data data/toy --steps 2000 --seed 1 --out encoder.safetensors"
+    )]
     Train(TextTrain),
     /// Encode the captions of a prepared file
     #[command(before_help = "Examples:\n  \
-        stackgan text encode --encoder encoder.safetensors --data data/toy/prepared/prepared-76.safetensors \
-        --output embeddings.safetensors\n  \
-        stackgan text encode --encoder encoder.safetensors --data data/toy --output embeddings.safetensors")]
+        stackgan text encode --encoder encoder.safetensors --data data/toy --output toy.safetensors\n  \
+        stackgan text encode --encoder encoder.safetensors --data data/cub --output cub.safetensors")]
     Encode {
         /// The encoder
         #[arg(long, value_name = "FILE")]
@@ -295,8 +302,10 @@ pub(crate) struct Settings {
 
 /// Pictures from sentences. Same model, sentence and seed: same pixels.
 #[derive(Args, Clone, Debug)]
-#[command(before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
-                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid")]
+#[command(
+    before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
+                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid"
+)]
 pub(crate) struct Generate {
     /// A model file or a run folder
     #[arg(short, long, value_name = "MODEL")]

@@ -108,7 +108,8 @@ impl Layers {
             layers.add(key.trim(), parse(text.trim()), &Origin::Set)?;
         }
         if let Some(seed) = settings.seed {
-            let seed = i64::try_from(seed).map_or_else(|_| Value::String(seed.to_string()), Value::Integer);
+            let seed = i64::try_from(seed)
+                .map_or_else(|_| Value::String(seed.to_string()), Value::Integer);
             layers.add("seed", seed, &Origin::Flag("--seed"))?;
         }
         Ok(layers)
@@ -125,14 +126,21 @@ impl Layers {
                 None => "list them with `stackgan config presets`".to_owned(),
             };
             let parts = (known.join(", "), format!("`{name}`"));
-            return Err(Problem::usage("there is no such preset", "option: --preset", parts, remedy).into());
+            return Err(Problem::usage(
+                "there is no such preset",
+                "option: --preset",
+                parts,
+                remedy,
+            )
+            .into());
         };
         Ok(Self::of_text(text, &Origin::Preset(full))?)
     }
 
     fn of_text(text: &str, origin: &Origin) -> std::result::Result<Self, toml::de::Error> {
         let leaves = flatten(&text.parse()?);
-        let values = leaves.into_iter().map(|(key, value)| (key, (value, origin.clone()))).collect();
+        let values =
+            leaves.into_iter().map(|(key, value)| (key, (value, origin.clone()))).collect();
         Ok(Self { values })
     }
 
@@ -204,9 +212,11 @@ impl Layers {
 pub(crate) fn read_toml(file: &Path) -> Result<String> {
     std::fs::read_to_string(file).map_err(|e| {
         let place = format!("file: {}", file.display());
-        let remedy = "check the path; `stackgan config presets --print toy-stage1` prints one to start from";
+        let remedy =
+            "check the path; `stackgan config presets --print toy-stage1` prints one to start from";
         if e.kind() == std::io::ErrorKind::NotFound {
-            return Problem::missing("no such configuration file", place, "a TOML file", remedy).into();
+            return Problem::missing("no such configuration file", place, "a TOML file", remedy)
+                .into();
         }
         let parts = ("a readable text file", e.to_string());
         Problem::usage("cannot read the configuration", place, parts, remedy).into()
@@ -284,7 +294,8 @@ mod tests {
         for (name, _) in PRESETS {
             let (dataset, stage) = name.split_once("-stage").unwrap();
             let settings = Settings { preset: Some(dataset.to_owned()), ..Settings::default() };
-            let config = Layers::new(stage.parse().unwrap(), &settings, []).unwrap().resolve().unwrap();
+            let config =
+                Layers::new(stage.parse().unwrap(), &settings, []).unwrap().resolve().unwrap();
             assert_eq!(config, TrainConfig::from_toml(preset(name).unwrap()).unwrap());
         }
     }
@@ -294,9 +305,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("mine.toml");
         std::fs::write(&file, "seed = 1\n[optim]\nbatch = 3\nlr_g = 1e-3\nlr_d = 1e-3\n").unwrap();
-        let settings =
-            Settings { config: Some(file.clone()), seed: Some(9), ..set(&["optim.batch=5", "seed=2"]) };
-        let env = [("STACKGAN__OPTIM__BATCH", "4"), ("STACKGAN__OPTIM__LR_D", "2e-3"), ("HOME", "x")];
+        let settings = Settings {
+            config: Some(file.clone()),
+            seed: Some(9),
+            ..set(&["optim.batch=5", "seed=2"])
+        };
+        let env =
+            [("STACKGAN__OPTIM__BATCH", "4"), ("STACKGAN__OPTIM__LR_D", "2e-3"), ("HOME", "x")];
         let layers = layers(&settings, &env).unwrap();
         let config = layers.resolve().unwrap();
         assert_eq!((config.seed, config.optim.batch), (9, 5));
@@ -340,7 +355,9 @@ mod tests {
 
     #[test]
     fn wrong_types_and_ranges_are_refused_when_resolved() {
-        for bad in ["optim.batch=0", "optim.batch=many", "optim.lr_g=nan", "data.wrong=none", "stage=3"] {
+        for bad in
+            ["optim.batch=0", "optim.batch=many", "optim.lr_g=nan", "data.wrong=none", "stage=3"]
+        {
             let error = layers(&set(&[bad]), &[]).unwrap().resolve().unwrap_err();
             assert_eq!(crate::exit::code(&error), crate::exit::Exit::Usage, "{bad}: {error}");
         }

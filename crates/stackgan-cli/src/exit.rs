@@ -98,7 +98,8 @@ impl Problem {
 
     /// The storage refused `file`.
     pub(crate) fn storage(file: &std::path::Path, source: &io::Error) -> Self {
-        let remedy = "check the free space and the permissions of the folder, or choose another one";
+        let remedy =
+            "check the free space and the permissions of the folder, or choose another one";
         let place = format!("file: {}", file.display());
         let parts = ("a writable place", source.to_string());
         Self { exit: Exit::Storage, ..Self::usage("cannot write", place, parts, remedy) }

@@ -94,7 +94,8 @@ impl Phase {
     }
 
     fn line(&self, first: u64, done: u64) -> String {
-        let rate = done.saturating_sub(first) as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let rate =
+            done.saturating_sub(first) as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let (name, total, unit, note) = (&self.name, self.total, self.unit, &self.note);
         if total == 0 || rate <= 0.0 {
             return format!("{name}: {done} {unit}  {note}");

@@ -5,6 +5,17 @@
 //! that made the paper's CUB and Oxford-102 results) and [`plain`] (the PyTorch release for COCO).
 //!
 //! This crate opens no file, starts no thread of its own, reads no clock and prints nothing.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use stackgan_core::{Device, Model, Sampling};
+//!
+//! let model = Model::from_bytes(&std::fs::read("birds.safetensors")?, &Device::Cpu)?;
+//! let images = model.generate(&["a small red bird with a short beak"], Sampling { seed: 7, ..Default::default() })?;
+//! std::fs::write("bird.png", images[0].encode_png()?)?;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -23,6 +34,7 @@ mod refiner;
 pub mod residual;
 pub mod text;
 
+pub use candle_core::Device;
 pub use config::{NetConfig, Recipe};
 pub use error::{Error, Result};
 pub use gan::{Generator, GeneratorNoise, Mode, Painted};

@@ -110,4 +110,42 @@ mod tests {
         assert!((scalar(&colour_consistency(&(image + 0.5)?, &low)?) - 0.5).abs() < 1e-6);
         Ok(())
     }
+
+    /// The gradient of `loss` at `x` against central differences in f64, coordinate by coordinate.
+    fn check_gradient(name: &str, x: &[f64], shape: &[usize], loss: impl Fn(&Tensor) -> Result<Tensor>) -> Result<()> {
+        let at = |x: &[f64]| Tensor::from_slice(x, shape, &Device::Cpu);
+        let var = Var::from_tensor(&at(x)?)?;
+        let grads = loss(&var)?.backward()?;
+        let gradient = grads.get(&var).unwrap().flatten_all()?.to_vec1::<f64>()?;
+        for (i, g) in gradient.iter().enumerate() {
+            let moved = |by: f64| -> Result<f64> {
+                let mut x = x.to_vec();
+                x[i] += by;
+                loss(&at(&x)?)?.to_scalar()
+            };
+            let difference = (moved(1e-5)? - moved(-1e-5)?) / 2e-5;
+            assert!((g - difference).abs() <= 1e-6 * difference.abs().max(1e-2), "{name} {i}: {g} {difference}");
+        }
+        Ok(())
+    }
+
+    fn normals(n: usize, sample: u64) -> Vec<f64> {
+        let draws = stackgan_noise::Noise::new(4).normal(stackgan_noise::Stream::Test, 0, sample, n);
+        draws.into_iter().map(f64::from).collect()
+    }
+
+    #[test]
+    fn gradients_of_every_loss_equal_differences() -> Result<()> {
+        let other = Tensor::from_vec(normals(12, 1), (3, 4), &Device::Cpu)?;
+        let x = normals(12, 0);
+        check_gradient("bce 1", &x, &[12], |x| bce_with_logits(&(x * 4.0)?, 1.0))?;
+        check_gradient("bce 0", &x, &[12], |x| bce_with_logits(&(x * 4.0)?, 0.0))?;
+        check_gradient("kl mu", &x, &[3, 4], |mu| kl_log_variance(mu, &other))?;
+        check_gradient("kl logvar", &x, &[3, 4], |logvar| kl_log_variance(&other, logvar))?;
+        check_gradient("kl mu", &x, &[3, 4], |mu| kl_log_sigma(mu, &other))?;
+        check_gradient("kl log sigma", &x, &[3, 4], |log_sigma| kl_log_sigma(&other, log_sigma))?;
+        let low = Tensor::from_vec(normals(3 * 16 * 16, 2), (1, 3, 16, 16), &Device::Cpu)?;
+        let image = normals(3 * 32 * 32, 3);
+        check_gradient("colour", &image, &[1, 3, 32, 32], |image| colour_consistency(image, &low))
+    }
 }

@@ -5,7 +5,7 @@
 //!
 //! - a fast one for `f32` on the CPU, on the `gemm` crate, which computes gradients only for arguments that are
 //!   tracked (a frozen weight or a plain image costs nothing);
-//! - its twin in [`reference`], made of plain candle operations and differentiated by candle. It is what the tests
+//! - its twin in [`mod@reference`], made of plain candle operations and differentiated by candle. It is what the tests
 //!   compare with, and what runs for any other element type or device.
 //!
 //! The public functions choose. Results of the fast forms do not depend on the number of threads, to the bit: work

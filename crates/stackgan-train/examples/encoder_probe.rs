@@ -27,7 +27,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Part = fn(&Named) -> Option<Colour>;
 
 /// Steps between figures.
-const EVERY: u64 = 100;
+const EVERY: u64 = 50;
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -52,11 +52,11 @@ fn main() -> Result<()> {
     let encoder = train_encoder(&run, &mut |event| {
         if let TextEvent::Step { step, loss, lr, .. } = event {
             sum += loss;
-            if step % EVERY == 0 || step == 10 {
+            if step % EVERY == 0 {
                 let seconds = start.elapsed().as_secs_f64() / step as f64;
                 println!(
                     "step {step}: mean loss {:.3}, lr {lr:.5}, {seconds:.4} s a step",
-                    sum / EVERY.min(step) as f64
+                    sum / EVERY as f64
                 );
                 sum = 0.0;
             }

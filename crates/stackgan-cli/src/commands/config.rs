@@ -17,8 +17,10 @@ pub(super) fn run(args: args::Config) -> Result<()> {
             if !origin {
                 return print(config.to_toml()?.trim_end());
             }
-            let lines: Vec<(String, String)> =
-                layers.iter().map(|(key, value, origin)| (format!("{key} = {value}"), origin.to_string())).collect();
+            let lines: Vec<(String, String)> = layers
+                .iter()
+                .map(|(key, value, origin)| (format!("{key} = {value}"), origin.to_string()))
+                .collect();
             let width = lines.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
             lines.iter().try_for_each(|(line, origin)| print(format!("{line:width$}  # {origin}")))
         }
@@ -29,19 +31,18 @@ pub(super) fn run(args: args::Config) -> Result<()> {
             })?;
             print(format!("{}: complete, every value in its range", file.display()))
         }
-        args::Config::Presets { print: None } => {
-            PRESETS.iter().try_for_each(|(name, text)| {
-                let first = text.lines().next().unwrap_or_default().trim_start_matches("# ");
-                print(format!("{name:14}  {first}"))
-            })
-        }
+        args::Config::Presets { print: None } => PRESETS.iter().try_for_each(|(name, text)| {
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+            print(format!("{name:14}  {first}"))
+        }),
         args::Config::Presets { print: Some(name) } => match preset(&name) {
             Some(text) => print(text.trim_end()),
             None => {
                 let known: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
                 let parts = (known.join(", "), format!("`{}`", name.escape_debug()));
                 let remedy = "take one of these names";
-                Err(Problem::usage("there is no such preset", "option: --print", parts, remedy).into())
+                Err(Problem::usage("there is no such preset", "option: --print", parts, remedy)
+                    .into())
             }
         },
     }

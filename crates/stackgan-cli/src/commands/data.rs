@@ -96,7 +96,12 @@ fn check(path: &Path, context: &Context) -> Result<()> {
 
 fn summary(path: &Path, prepared: &Prepared) -> String {
     let classes = |split| {
-        prepared.indices(split).into_iter().filter_map(|i| prepared.class(i)).collect::<BTreeSet<_>>().len()
+        prepared
+            .indices(split)
+            .into_iter()
+            .filter_map(|i| prepared.class(i))
+            .collect::<BTreeSet<_>>()
+            .len()
     };
     format!(
         "{}: {} px, {} train, {} test, {} captions, {} and {} classes, fingerprint {}",
@@ -123,7 +128,11 @@ fn preview(file: &Path, output: &Path, count: usize) -> Result<()> {
         let Some(&i) = train.get(n * train.len() / count) else { continue };
         pictures.push(Picture { width: side, height: side, rgb: prepared.image(i)? });
         let caption = prepared.captions(i).first().map_or("", String::as_str);
-        captions.push_str(&format!("row {} column {}: {caption}\n", n / columns + 1, n % columns + 1));
+        captions.push_str(&format!(
+            "row {} column {}: {caption}\n",
+            n / columns + 1,
+            n % columns + 1
+        ));
     }
     write_file(output, &grid(&pictures, columns, 2).encode_png()?)?;
     let text = output.with_extension("txt");

@@ -33,7 +33,10 @@ struct Painter<'a> {
 pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let seeds = seeds(args)?;
     if args.prompt.is_empty() == args.captions.is_none() {
-        let parts = ("`-p \"…\"` or `--captions FILE`", if args.prompt.is_empty() { "neither" } else { "both" });
+        let parts = (
+            "`-p \"…\"` or `--captions FILE`",
+            if args.prompt.is_empty() { "neither" } else { "both" },
+        );
         let remedy = "say what to paint: `-p \"a small red bird\"`";
         return Err(Problem::usage("which captions?", "option: --prompt", parts, remedy).into());
     }
@@ -67,8 +70,10 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
 
 impl Painter<'_> {
     fn paint(&self, captions: &[String], done: &mut usize, sheet: &mut Vec<Picture>) -> Result<()> {
-        let requests: Vec<(&str, u64)> =
-            captions.iter().flat_map(|c| self.seeds.iter().map(move |seed| (c.as_str(), *seed))).collect();
+        let requests: Vec<(&str, u64)> = captions
+            .iter()
+            .flat_map(|c| self.seeds.iter().map(move |seed| (c.as_str(), *seed)))
+            .collect();
         for chunk in requests.chunks(self.sampling.chunk) {
             let paintings = self.model.paint(chunk, self.sampling)?;
             for ((caption, seed), painting) in chunk.iter().zip(paintings) {
@@ -78,7 +83,13 @@ impl Painter<'_> {
                     if sheet.len() == MOST_ON_SHEET {
                         let parts = (format!("at most {MOST_ON_SHEET} pictures"), "more");
                         let remedy = "leave `--grid` out, or paint fewer";
-                        return Err(Problem::usage("the sheet is too large", "option: --grid", parts, remedy).into());
+                        return Err(Problem::usage(
+                            "the sheet is too large",
+                            "option: --grid",
+                            parts,
+                            remedy,
+                        )
+                        .into());
                     }
                     sheet.push(painting.picture);
                 }
@@ -91,7 +102,8 @@ impl Painter<'_> {
         let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
         let info = self.model.stage_info(stage);
         let (width, height) = (picture.width, picture.height);
-        let name = self.args.model.file_stem().map_or_else(|| "model".into(), |n| n.to_string_lossy());
+        let name =
+            self.args.model.file_stem().map_or_else(|| "model".into(), |n| n.to_string_lossy());
         let parameters = format!(
             "{caption}\nSteps: 1, Sampler: StackGAN, Seed: {seed}, Size: {width}x{height}, Model: {}, \
              Model hash: {}, Version: stackgan {}",
@@ -113,7 +125,8 @@ impl Painter<'_> {
             "pixels_sha256": stackgan_train::store::sha256(&picture.rgb),
             "version": env!("CARGO_PKG_VERSION"),
         });
-        let file = picture.encode_png_with(&[("parameters", &parameters), ("stackgan", &facts.to_string())])?;
+        let file = picture
+            .encode_png_with(&[("parameters", &parameters), ("stackgan", &facts.to_string())])?;
         write_file(&path, &file)?;
         if self.args.json {
             if let Some(facts) = facts.as_object_mut() {
@@ -144,13 +157,17 @@ fn file_name(index: usize, seed: u64, caption: &str) -> String {
 fn seeds(args: &Generate) -> Result<Vec<u64>> {
     let Some(list) = &args.seeds else { return Ok(vec![args.seed.unwrap_or(0)]) };
     let wrong = |found: &str| {
-        let parts = (format!("numbers and ranges, at most {MOST_SEEDS}: `0-7,9`"), format!("`{}`", found.escape_debug()));
+        let parts = (
+            format!("numbers and ranges, at most {MOST_SEEDS}: `0-7,9`"),
+            format!("`{}`", found.escape_debug()),
+        );
         Problem::usage("the seeds cannot be read", "option: --seeds", parts, "write `--seeds 0-7`")
     };
     let mut seeds = Vec::new();
     for part in list.split(',').map(str::trim) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| anyhow::Error::from(wrong(part)));
+        let number =
+            |text: &str| text.trim().parse::<u64>().map_err(|_| anyhow::Error::from(wrong(part)));
         let (first, last) = (number(first)?, number(last)?);
         let room = (MOST_SEEDS - seeds.len()) as u64;
         if last < first || last - first >= room {
@@ -166,25 +183,47 @@ fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {
         Some(v) if !(0.0..=4.0).contains(&v) => {
             let parts = ("0 to 4", v.to_string());
             let remedy = "1 is the noise of training; 0.7 is more faithful to the words";
-            Err(Problem::usage("the scale cannot be used", format!("option: {option}"), parts, remedy).into())
+            Err(Problem::usage(
+                "the scale cannot be used",
+                format!("option: {option}"),
+                parts,
+                remedy,
+            )
+            .into())
         }
         _ => Ok(value),
     }
 }
 
 /// Captions a few at a time, so that memory is bounded; from stdin one at a time, as they come.
-fn batches(args: &Generate, chunk: usize) -> Result<Box<dyn Iterator<Item = Result<Vec<String>>> + '_>> {
+fn batches(
+    args: &Generate,
+    chunk: usize,
+) -> Result<Box<dyn Iterator<Item = Result<Vec<String>>> + '_>> {
     let Some(file) = &args.captions else {
         return Ok(Box::new(std::iter::once(Ok(args.prompt.clone()))));
     };
     if file.as_os_str() == "-" {
-        return Ok(Box::new(Lines { from: Box::new(std::io::stdin().lock()), file: file.clone(), most: 1 }));
+        return Ok(Box::new(Lines {
+            from: Box::new(std::io::stdin().lock()),
+            file: file.clone(),
+            most: 1,
+        }));
     }
     let open = std::fs::File::open(file).map_err(|e| {
         let place = format!("file: {}", file.display());
-        Problem::missing("the captions cannot be opened", place, "a text file", format!("check the path ({e})"))
+        Problem::missing(
+            "the captions cannot be opened",
+            place,
+            "a text file",
+            format!("check the path ({e})"),
+        )
     })?;
-    Ok(Box::new(Lines { from: Box::new(std::io::BufReader::new(open)), file: file.clone(), most: chunk }))
+    Ok(Box::new(Lines {
+        from: Box::new(std::io::BufReader::new(open)),
+        file: file.clone(),
+        most: chunk,
+    }))
 }
 
 /// Lines of a caption file; empty ones are passed over.
@@ -218,7 +257,12 @@ impl Lines {
         (&mut self.from).take(LONGEST as u64 + 1).read_until(b'\n', &mut bytes)?;
         let wrong = |found: String| {
             let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
-            Problem::data("a caption cannot be read", &self.file, parts, "write one caption on each line")
+            Problem::data(
+                "a caption cannot be read",
+                &self.file,
+                parts,
+                "write one caption on each line",
+            )
         };
         match bytes.len() {
             0 => Ok(None),
@@ -234,7 +278,10 @@ mod tests {
 
     #[test]
     fn file_names_sort_and_are_safe() {
-        assert_eq!(file_name(10, 42, "A small, red bird!"), "000010-seed00042-a-small-red-bird.png");
+        assert_eq!(
+            file_name(10, 42, "A small, red bird!"),
+            "000010-seed00042-a-small-red-bird.png"
+        );
         assert_eq!(file_name(0, 0, "../../é"), "000000-seed00000.png");
         assert!(file_name(0, 0, &"word ".repeat(500)).len() < 90);
     }
@@ -244,7 +291,9 @@ mod tests {
         let parse = |list: &str| {
             let args = ["stackgan", "generate", "-m", "m", "-p", "x", "--seeds", list];
             let cli = <crate::args::Cli as clap::Parser>::parse_from(args);
-            let crate::args::Command::Generate(args) = cli.command else { panic!("another command") };
+            let crate::args::Command::Generate(args) = cli.command else {
+                panic!("another command")
+            };
             seeds(&args).map_err(|e| e.to_string())
         };
         assert_eq!(parse("0-3,9").unwrap(), [0, 1, 2, 3, 9]);

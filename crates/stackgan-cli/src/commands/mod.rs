@@ -65,11 +65,23 @@ impl Context {
             name if name.starts_with("cuda") => {
                 let remedy = "use `--device cpu`";
                 let expected = "a program that was built for CUDA";
-                return Err(Problem::missing("no such device", "option: --device", expected, remedy).into());
+                return Err(Problem::missing(
+                    "no such device",
+                    "option: --device",
+                    expected,
+                    remedy,
+                )
+                .into());
             }
             name => {
                 let parts = ("`auto` or `cpu`", format!("`{}`", name.escape_debug()));
-                return Err(Problem::usage("no such device", "option: --device", parts, "use `--device cpu`").into());
+                return Err(Problem::usage(
+                    "no such device",
+                    "option: --device",
+                    parts,
+                    "use `--device cpu`",
+                )
+                .into());
             }
         };
         Ok(Self { device, manner: Manner::here(global.quiet) })
@@ -151,6 +163,7 @@ pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Model, String)
         let parts = ("a readable file", e.to_string());
         Problem::data("the model cannot be read", &file, parts, "check its permissions")
     })?;
-    let model = Model::from_bytes(&bytes, device).with_context(|| format!("cannot use the model\n  {place}"))?;
+    let model = Model::from_bytes(&bytes, device)
+        .with_context(|| format!("cannot use the model\n  {place}"))?;
     Ok((model, stackgan_train::store::sha256(&bytes)))
 }

@@ -28,7 +28,10 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<()> {
             encoder.dim,
             short(&info.encoder_fingerprint)
         ))?,
-        None => print(format!("encoder    not inside; fingerprint {}", short(&info.encoder_fingerprint)))?,
+        None => print(format!(
+            "encoder    not inside; fingerprint {}",
+            short(&info.encoder_fingerprint)
+        ))?,
     }
     stage("stage-I ", 64, &info.stage1)?;
     info.stage2.iter().try_for_each(|info| stage("stage-II", 256, info))

@@ -23,7 +23,9 @@ const TOY_COUNT: usize = 2880;
 
 /// The folder for what the program makes by itself: `STACKGAN_HOME`, or `data`.
 pub(crate) fn home() -> PathBuf {
-    std::env::var_os("STACKGAN_HOME").filter(|v| !v.is_empty()).map_or_else(|| "data".into(), PathBuf::from)
+    std::env::var_os("STACKGAN_HOME")
+        .filter(|v| !v.is_empty())
+        .map_or_else(|| "data".into(), PathBuf::from)
 }
 
 /// The dataset of a preset when none was named: toy birds are drawn, others must be there.
@@ -37,8 +39,11 @@ pub(crate) fn of_preset(dataset: &str, context: &Context) -> Result<PathBuf> {
     }
     if dataset != "toy" {
         let place = format!("folder: {}", folder.display());
-        let remedy = format!("`cargo xtask fetch-{dataset}` fetches it; or name a folder: `--data DIR`");
-        return Err(Problem::missing("there is no dataset", place, "a dataset folder", remedy).into());
+        let remedy =
+            format!("`cargo xtask fetch-{dataset}` fetches it; or name a folder: `--data DIR`");
+        return Err(
+            Problem::missing("there is no dataset", place, "a dataset folder", remedy).into()
+        );
     }
     draw_toy(&folder, ToyConfig { count: TOY_COUNT, seed: 0 }, context)?;
     Ok(folder)
@@ -48,8 +53,13 @@ pub(crate) fn of_preset(dataset: &str, context: &Context) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When the folder is not empty or cannot be written.
-pub(crate) fn draw_toy(folder: &Path, config: ToyConfig, context: &Context) -> Result<toy::ToyReport> {
-    Ok(context.counted(("drawing birds", "pictures"), |progress| toy::write(folder, &config, progress))?)
+pub(crate) fn draw_toy(
+    folder: &Path,
+    config: ToyConfig,
+    context: &Context,
+) -> Result<toy::ToyReport> {
+    Ok(context
+        .counted(("drawing birds", "pictures"), |progress| toy::write(folder, &config, progress))?)
 }
 
 /// How pictures of a size are prepared.
@@ -76,7 +86,13 @@ pub(crate) fn open(path: &Path, how: Preparation, context: &Context) -> Result<A
             );
             let remedy = format!("give the dataset folder, or its {}", prepared_name(how.size));
             let place = format!("file: {}", path.display());
-            return Err(Problem::usage("the prepared file is for the other stage", place, parts, remedy).into());
+            return Err(Problem::usage(
+                "the prepared file is for the other stage",
+                place,
+                parts,
+                remedy,
+            )
+            .into());
         }
         return Ok(Arc::new(prepared));
     }
@@ -106,8 +122,16 @@ pub(crate) fn open_any(path: &Path, context: &Context) -> Result<Arc<Prepared>> 
 ///
 /// # Errors
 /// Whatever is wrong with the dataset, or the storage.
-pub(crate) fn prepare(folder: &Path, out: Option<&Path>, how: Preparation, context: &Context) -> Result<PathBuf> {
-    let dataset = cub::read(folder)?;
+pub(crate) fn prepare(
+    folder: &Path,
+    out: Option<&Path>,
+    how: Preparation,
+    context: &Context,
+) -> Result<PathBuf> {
+    let mut dataset = cub::read(folder)?;
+    if folder.join("attributes.csv").is_file() {
+        "toy".clone_into(&mut dataset.name); // drawn birds lie in the layout of CUB: a model says which it saw
+    }
     let print = fingerprint(&dataset, how);
     let out = match out {
         Some(out) => out.to_path_buf(),
@@ -115,7 +139,9 @@ pub(crate) fn prepare(folder: &Path, out: Option<&Path>, how: Preparation, conte
     };
     let file = out.join(prepared_name(how.size));
     let source = file.with_extension("source");
-    if std::fs::read_to_string(&source).is_ok_and(|kept| kept == print) && Prepared::open(&file).is_ok() {
+    if std::fs::read_to_string(&source).is_ok_and(|kept| kept == print)
+        && Prepared::open(&file).is_ok()
+    {
         return Ok(file);
     }
     std::fs::create_dir_all(&out).map_err(|e| Problem::storage(&out, &e))?;
@@ -147,7 +173,11 @@ fn fingerprint(dataset: &Dataset, how: Preparation) -> String {
         let _ = writeln!(
             text, // a String takes every write
             "{:?} {length:?} {changed:?} {:?} {} {:?} {:?}",
-            item.key, item.bounding_box, item.class, item.split, item.captions
+            item.key,
+            item.bounding_box,
+            item.class,
+            item.split,
+            item.captions
         );
     }
     sha256(text.as_bytes())

@@ -1,5 +1,6 @@
 //! `stackgan text`: trains the text encoder, and encodes captions with it. `train` and `demo` use the same functions.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -47,10 +48,11 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
         EncoderSize::Toy => (TextTrainConfig::small(), SMALL_STEPS),
         EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
     };
-    config.batch = args.batch.unwrap_or(config.batch);
     config.lr = args.lr.unwrap_or(config.lr);
     let how = sources::preparation(PictureSize::Stage1, Resizing::Residual);
     let data = sources::open(&args.data, how, context)?;
+    // Each row of a batch is of another class: a small dataset has smaller batches.
+    config.batch = args.batch.unwrap_or_else(|| config.batch.min(classes(&data)).max(2));
     let length = Length::Steps(args.steps.unwrap_or(steps));
     let lesson = Lesson { config: &config, data: &data, seed: args.seed, length };
     let (encoder, _) = train(&lesson, context.manner)?;
@@ -60,6 +62,12 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
         context.manner.say(describe(&scores));
     }
     Ok(())
+}
+
+/// Classes of the training split.
+pub(crate) fn classes(data: &Prepared) -> usize {
+    let train = data.indices(Split::Train);
+    train.into_iter().filter_map(|i| data.class(i)).collect::<BTreeSet<_>>().len()
 }
 
 /// How long an encoder is trained.
@@ -87,7 +95,10 @@ pub(crate) struct Lesson<'a> {
 ///
 /// # Errors
 /// Whatever the training reports.
-pub(crate) fn train(lesson: &Lesson<'_>, manner: Manner) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
+pub(crate) fn train(
+    lesson: &Lesson<'_>,
+    manner: Manner,
+) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
     let started = Instant::now();
     let done = |step: u64| match lesson.length {
         Length::Steps(steps) => step as f64 / steps.max(1) as f64,
@@ -124,7 +135,11 @@ pub(crate) fn train(lesson: &Lesson<'_>, manner: Manner) -> Result<(TrainedEncod
 ///
 /// # Errors
 /// When pictures cannot be read.
-pub(crate) fn scores(encoder: &TrainedEncoder, data: &Prepared, seed: u64) -> Result<Option<Scores>> {
+pub(crate) fn scores(
+    encoder: &TrainedEncoder,
+    data: &Prepared,
+    seed: u64,
+) -> Result<Option<Scores>> {
     let unseen = data.indices(Split::Test);
     let mut classes: Vec<u32> = unseen.iter().filter_map(|&i| data.class(i)).collect();
     let pictures = classes.len();
@@ -157,16 +172,24 @@ pub(crate) fn load(file: &Path) -> Result<TrainedEncoder> {
     let place = format!("file: {}", file.display());
     let Ok(facts) = file.metadata() else {
         let remedy = "make one: `stackgan text train --data DIR --out encoder.safetensors`";
-        return Err(Problem::missing("there is no text encoder", place, "an encoder file", remedy).into());
+        return Err(
+            Problem::missing("there is no text encoder", place, "an encoder file", remedy).into()
+        );
     };
     let unreadable = |found: String| {
-        Problem::data("the text encoder cannot be read", file, ("an encoder file", found), "check the path")
+        Problem::data(
+            "the text encoder cannot be read",
+            file,
+            ("an encoder file", found),
+            "check the path",
+        )
     };
     if !facts.is_file() || facts.len() > LARGEST {
         return Err(unreadable(format!("{} bytes, or no file", facts.len())).into());
     }
     let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
-    TrainedEncoder::from_bytes(&bytes).with_context(|| format!("cannot use the text encoder\n  {place}"))
+    TrainedEncoder::from_bytes(&bytes)
+        .with_context(|| format!("cannot use the text encoder\n  {place}"))
 }
 
 /// Encodes every caption of `data` into `output`.
@@ -185,8 +208,13 @@ pub(crate) fn encode(
     let captions = data.all_captions();
     let mut phase = Phase::new(manner, "encoding captions", captions.len() as u64, "captions");
     let dim = encoder.config().dim;
-    let mut writer =
-        Embeddings::create(output, dim, captions.len(), &encoder.fingerprint(), data.fingerprint())?;
+    let mut writer = Embeddings::create(
+        output,
+        dim,
+        captions.len(),
+        &encoder.fingerprint(),
+        data.fingerprint(),
+    )?;
     let mut done = 0;
     for chunk in captions.chunks(CHUNK) {
         let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();

@@ -53,7 +53,8 @@ fn read(stats: &Path) -> BTreeMap<String, Vec<(f64, f64)>> {
 /// Steps a second between reports. The clock starts anew when a run is resumed: those pairs are left out.
 fn speed(clock: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let pairs = clock.iter().zip(clock.iter().skip(1));
-    let rate = |(a, b): (&(f64, f64), &(f64, f64))| (b.1 > a.1).then(|| (b.0, (b.0 - a.0) / (b.1 - a.1)));
+    let rate =
+        |(a, b): (&(f64, f64), &(f64, f64))| (b.1 > a.1).then(|| (b.0, (b.0 - a.0) / (b.1 - a.1)));
     pairs.filter_map(rate).collect()
 }
 

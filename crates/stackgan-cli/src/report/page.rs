@@ -86,7 +86,8 @@ impl Page {
     /// A long text that opens when asked for.
     pub(crate) fn folded(&mut self, summary: &str, text: &str) {
         let (summary, text) = (escape(summary), escape(text));
-        let _ = write!(self.body, "<details><summary>{summary}</summary><pre>{text}</pre></details>");
+        let _ =
+            write!(self.body, "<details><summary>{summary}</summary><pre>{text}</pre></details>");
     }
 
     /// The whole page.
@@ -123,7 +124,14 @@ mod tests {
 
     #[test]
     fn base64_equals_the_vectors_of_the_rfc() {
-        let vectors = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
+        let vectors = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ];
         for (plain, coded) in vectors {
             assert_eq!(base64(plain.as_bytes()), coded);
         }

@@ -39,7 +39,10 @@ pub(crate) fn grids(run: &Path) -> Vec<(String, Vec<u8>)> {
 pub(crate) fn write_run_report(dir: &RunDir) -> Result<PathBuf> {
     let path = dir.path();
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let mut page = Page::new(&format!("StackGAN training run {name}"), "Everything on this page is inside this file.");
+    let mut page = Page::new(
+        &format!("StackGAN training run {name}"),
+        "Everything on this page is inside this file.",
+    );
     let grids = grids(path);
     if !grids.is_empty() {
         page.section("The same captions and the same noise over time");

@@ -51,15 +51,23 @@ pub(crate) fn chart(title: &str, series: &[Series]) -> String {
     for tick in ticks(x.0, x.1, 6) {
         let (at, label) = (to_x(tick), number(tick));
         let foot = HEIGHT - BOTTOM + 16.0;
-        let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{foot:.1}\" text-anchor=\"middle\">{label}</text>");
+        let _ = write!(
+            svg,
+            "<text x=\"{at:.1}\" y=\"{foot:.1}\" text-anchor=\"middle\">{label}</text>"
+        );
     }
     for (i, line) in thin.iter().enumerate() {
         let mut path = String::new();
         for (n, &(px, py)) in line.points.iter().enumerate() {
-            let _ = write!(path, "{}{:.1} {:.1}", if n == 0 { 'M' } else { 'L' }, to_x(px), to_y(py));
+            let _ =
+                write!(path, "{}{:.1} {:.1}", if n == 0 { 'M' } else { 'L' }, to_x(px), to_y(py));
         }
         let name = escape(&line.name);
-        let _ = write!(svg, "<path class=\"line c{}\" d=\"{path}\"><title>{name}</title></path>", i % COLOURS);
+        let _ = write!(
+            svg,
+            "<path class=\"line c{}\" d=\"{path}\"><title>{name}</title></path>",
+            i % COLOURS
+        );
     }
     svg.push_str("</svg><p class=\"legend\">");
     for (i, line) in thin.iter().enumerate() {
@@ -101,9 +109,13 @@ fn bounds(series: &[Series]) -> Option<((f64, f64), (f64, f64))> {
 fn ticks(low: f64, high: f64, n: usize) -> Vec<f64> {
     let rough = (high - low) / n as f64;
     let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= rough).unwrap_or(rough);
+    let step =
+        [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= rough).unwrap_or(rough);
     let first = (low / step).ceil();
-    (0..20).map(|i| (first + f64::from(i)) * step).take_while(|t| *t <= high + step * 1e-9).collect()
+    (0..20)
+        .map(|i| (first + f64::from(i)) * step)
+        .take_while(|t| *t <= high + step * 1e-9)
+        .collect()
 }
 
 /// A number as short as it can be read.
@@ -114,9 +126,19 @@ fn number(value: f64) -> String {
     } else if !(1e-3..1e5).contains(&size) {
         format!("{value:.1e}")
     } else {
-        let places = if size >= 100.0 { 0 } else if size >= 10.0 { 1 } else { 3 };
+        let places = if size >= 100.0 {
+            0
+        } else if size >= 10.0 {
+            1
+        } else {
+            3
+        };
         let text = format!("{value:.places$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
+        }
     }
 }
 
@@ -128,12 +150,18 @@ mod tests {
     fn ticks_are_round_and_inside() {
         assert_eq!(ticks(0.0, 1000.0, 5), [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0]);
         assert_eq!(ticks(-1.0, 1.0, 4), [-1.0, -0.5, 0.0, 0.5, 1.0]);
-        assert_eq!(["0", "0.25", "5.0e-5", "1200", "3"], [0.0, 0.25, 5e-5, 1200.0, 3.0].map(number));
+        assert_eq!(
+            ["0", "0.25", "5.0e-5", "1200", "3"],
+            [0.0, 0.25, 5e-5, 1200.0, 3.0].map(number)
+        );
     }
 
     #[test]
     fn bad_numbers_and_long_runs_do_not_break_a_chart() {
-        assert_eq!(chart("nothing", &[Series { name: "a".into(), points: vec![(0.0, f64::NAN)] }]), "");
+        assert_eq!(
+            chart("nothing", &[Series { name: "a".into(), points: vec![(0.0, f64::NAN)] }]),
+            ""
+        );
         let points: Vec<(f64, f64)> =
             (0..10_000).map(|i| (f64::from(i), if i == 7 { f64::NAN } else { 1.0 })).collect();
         let svg = chart("<b>", &[Series { name: "a & b".into(), points }]);

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::columns::Columns;
-use super::forward::{forward, tile_pixels};
+use super::forward::{LEAST_PIXELS, forward, tile_pixels};
 use crate::gemm::{Into, Matrix, gemm};
 use crate::geometry::Conv2dShape;
 use crate::scratch;
@@ -18,7 +18,8 @@ pub(super) fn input_gradient(dy: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec
         return forward(dy, &flipped(weight, s), &adjoint);
     }
     let taps = s.taps();
-    let tiling = Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(s.depth()));
+    let tiling =
+        Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(s.depth(), LEAST_PIXELS));
     let whole = Tiling::whole_images(s.images, s.height, tiling.group());
     let block = if whole.len() >= ENOUGH_PIECES {
         s.in_channels
@@ -51,6 +52,9 @@ pub(super) fn input_gradient(dy: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec
 /// Values of a weight gradient up to which it is summed in one copy per run of tiles.
 const SMALL_WEIGHT: usize = 1 << 17;
 
+/// Pixels of a tile, there the length of the dot products, below which reading and writing the sums costs too much.
+const LEAST_INNER: usize = 128;
+
 /// Rows of columns per piece of a large weight gradient, about.
 const DEPTH_BLOCK: usize = 256;
 
@@ -61,7 +65,7 @@ const DEPTH_BLOCK: usize = 256;
 /// blocks of input channels, each of which goes through all tiles.
 pub(super) fn weight_gradient(x: &[f32], dy: &[f32], s: &Conv2dShape) -> Vec<f32> {
     let depth = s.depth();
-    let tiling = Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(depth));
+    let tiling = Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(depth, LEAST_INNER));
     if s.out_channels * depth <= SMALL_WEIGHT {
         let sums: Vec<Vec<f32>> = runs(tiling.len(), ENOUGH_PIECES)
             .into_par_iter()

@@ -8,15 +8,19 @@ use crate::geometry::Conv2dShape;
 use crate::scratch;
 use crate::tiles::{ENOUGH_PIECES, PlaneLayout, Tiling, channel_block};
 
-/// Pixels per tile for columns of `depth` values: a megabyte of columns, within limits that suit the product.
-pub(super) fn tile_pixels(depth: usize) -> usize {
-    ((1 << 18) / depth).clamp(256, 1024)
+/// Pixels per tile for columns of `depth` values: a quarter megabyte of columns, so that they are still in cache when
+/// the product reads them, within limits; at least `least`.
+pub(super) fn tile_pixels(depth: usize, least: usize) -> usize {
+    ((1 << 16) / depth).clamp(least, 1024)
 }
+
+/// Pixels of a tile below which packing the weight for it costs too much.
+pub(super) const LEAST_PIXELS: usize = 64;
 
 /// The convolution of `x` with `weight`.
 pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
     let depth = s.depth();
-    let tiling = Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(depth));
+    let tiling = Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(depth, LEAST_PIXELS));
     let block = if tiling.len() >= ENOUGH_PIECES {
         s.out_channels
     } else {

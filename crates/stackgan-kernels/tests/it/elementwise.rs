@@ -17,7 +17,7 @@ fn activations_and_their_gradients() {
     }
 }
 
-/// `torch`'s values: relu'(0) = 0, leaky_relu'(0) = slope; also at the other zero.
+/// `torch`'s values: 0 for relu, the slope for leaky relu; also at the other zero.
 #[test]
 fn derivative_at_zero() {
     for dtype in [DType::F32, DType::F64] {

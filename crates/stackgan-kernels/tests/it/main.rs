@@ -1,4 +1,5 @@
 //! The fast forms against their twins in `reference`, and both against finite differences.
+#![allow(clippy::unwrap_used, reason = "an error in a test is a failure of the test")]
 
 mod adam;
 mod batch_norm;

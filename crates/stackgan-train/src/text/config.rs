@@ -147,7 +147,7 @@ impl TextTrainConfig {
             decay: TextDecay::Linear { from: 0.5, to: 0.02 },
             optimiser: Optimiser::Adam,
             loss: Loss::Contrastive,
-            hard_batches: Some(HardBatches { chance: 0.5, share: 2.0 / 3.0, after: 300 }),
+            hard_batches: Some(HardBatches { chance: 0.5, share: 2.0 / 3.0, after: 200 }),
             embedding_standardise: true,
         }
     }

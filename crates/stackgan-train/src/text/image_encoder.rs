@@ -3,10 +3,11 @@
 //! Differs from the release, whose image side was 1024 features of a `GoogLeNet` trained on `ImageNet`: none is at hand
 //! offline, and drawn birds do not need one.
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 use stackgan_core::gan::Mode;
-use stackgan_core::layers::{ConvNorm, LEAKY, Linear, RunningVariance, Style, Window};
+use stackgan_core::layers::{BatchNorm, ConvNorm, LEAKY, Linear, RunningVariance, Style, Window};
 use stackgan_core::params::{Init, Scope};
+use stackgan_kernels::Activation;
 
 use crate::Result;
 
@@ -23,16 +24,20 @@ const STYLE: Style = Style {
 const INITIAL_LOG_SCALE: f64 = 2.659_260_036_932_778;
 const MAX_LOG_SCALE: f32 = 4.605_170_2;
 
-/// Convolutions (4x4, stride 2) with batch norm and `LeakyReLU`, the mean over the map that is left, a linear layer.
+/// Convolutions (4x4, stride 2) with batch norm and `LeakyReLU`, the mean over the map that is left, a linear layer with
+/// batch norm. It also holds what else the contrastive loss has to learn.
 #[derive(Clone, Debug)]
 pub struct ImageEncoder {
     layers: Vec<ConvNorm>,
     proj: Linear,
+    norm: BatchNorm,
     log_scale: Tensor,
+    text_mean: Var,
 }
 
 impl ImageEncoder {
-    /// Builds the network on the tensors of `scope`: `conv.0 …`, `proj`, and the contrastive loss's `log_scale`.
+    /// Builds the network on the tensors of `scope`: `conv.0 …`, `proj`, `norm`, and the contrastive loss's `log_scale` and
+    /// `text_mean`.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
@@ -46,7 +51,9 @@ impl ImageEncoder {
         }
         let proj = Linear::new(width, dim, STYLE, scope.pp("proj"))?;
         let log_scale = scope.weight("log_scale", 1, Init::Constant(INITIAL_LOG_SCALE))?;
-        Ok(Self { layers, proj, log_scale })
+        let norm = BatchNorm::new(dim, Activation::Identity, STYLE, scope.pp("norm"))?;
+        let text_mean = scope.statistic("text_mean", dim, 0.0)?;
+        Ok(Self { layers, proj, norm, log_scale, text_mean })
     }
 
     /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)`.
@@ -58,7 +65,25 @@ impl ImageEncoder {
         for layer in &self.layers {
             x = layer.forward(&x, mode)?;
         }
-        Ok(self.proj.forward(&x.flatten_from(2)?.mean(2)?)?)
+        let x = self.proj.forward(&x.flatten_from(2)?.mean(2)?)?;
+        Ok(self.norm.forward(&x, mode)?)
+    }
+
+    /// Text vectors `(batch, dim)` without what they have in common: the batch's mean, or the running one. Captions
+    /// are so alike in their letters that fresh text vectors differ by little, and their cosines by next to nothing.
+    ///
+    /// # Errors
+    /// When widths differ.
+    pub fn centre(&self, texts: &Tensor, mode: Mode) -> Result<Tensor> {
+        let running = self.text_mean.as_detached_tensor();
+        Ok(match mode {
+            Mode::Eval => texts.broadcast_sub(&running)?,
+            Mode::Train => {
+                let mean = texts.mean_keepdim(0)?;
+                self.text_mean.set(&((running * 0.9)? + (mean.detach().squeeze(0)? * 0.1)?)?)?;
+                texts.broadcast_sub(&mean)?
+            }
+        })
     }
 
     /// The scale of the contrastive loss: one value.

@@ -78,8 +78,12 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         let rows = batches.rows(source, noise, step);
         let texts = text.forward(&read_captions(run, &rows))?; // the first caption of every row, the second, …
         let images = image.forward(&read_pictures(source, &rows)?, Mode::Train)?;
+        let compared = match config.loss {
+            Loss::JointEmbedding => texts.clone(),
+            Loss::Contrastive => image.centre(&texts, Mode::Train)?,
+        };
         let mut losses = Vec::with_capacity(config.captions_per_picture);
-        for texts in texts.chunk(config.captions_per_picture, 0)? {
+        for texts in compared.chunk(config.captions_per_picture, 0)? {
             losses.push(match config.loss {
                 Loss::JointEmbedding => symmetric_joint_embedding(&images, &texts)?,
                 Loss::Contrastive => contrastive(&images, &texts, &image.scale()?)?,
@@ -93,7 +97,7 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         let lr = config.lr * config.decay.factor(step, batches.classes(), done);
         optimiser.step(&loss.backward()?, lr)?;
         if config.hard_batches.is_some() {
-            batches.follow(&rows, &texts.to_vec2()?);
+            batches.follow(&rows, &compared.to_vec2()?);
         }
         step += 1;
         on_event(TextEvent::Step { step, done, loss: value, lr });

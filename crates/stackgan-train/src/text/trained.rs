@@ -66,7 +66,10 @@ impl TrainedEncoder {
             1 => vectors,
             _ => vectors.reshape((captions.len() / per.max(1), per, ()))?.mean(1)?,
         };
-        self.comparable(vectors)
+        Ok(match self.config.loss {
+            Loss::JointEmbedding => vectors,
+            Loss::Contrastive => unit(&self.image.centre(&vectors, Mode::Eval)?)?,
+        })
     }
 
     /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)` in [-1, 1].
@@ -89,11 +92,7 @@ impl TrainedEncoder {
                     .narrow(0, 0, 0)?,
             );
         }
-        self.comparable(Tensor::cat(&parts, 0)?)
-    }
-
-    /// The contrastive loss compares directions, the joint embedding whole vectors.
-    fn comparable(&self, vectors: Tensor) -> Result<Tensor> {
+        let vectors = Tensor::cat(&parts, 0)?;
         Ok(match self.config.loss {
             Loss::JointEmbedding => vectors,
             Loss::Contrastive => unit(&vectors)?,

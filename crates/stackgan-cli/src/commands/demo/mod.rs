@@ -2,33 +2,26 @@
 
 mod pace;
 mod pages;
+mod phases;
 mod score;
 mod sheets;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use stackgan_core::Model;
-use stackgan_core::text::CharCnnRnnEncoder;
+use anyhow::Result;
 use stackgan_data::crop::{PictureSize, Resizing};
-use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
-use stackgan_train::config::{Stage, TrainConfig, preset};
-use stackgan_train::event::StopReason;
-use stackgan_train::run::{Resume, Setup};
-use stackgan_train::run_dir::RunDir;
-use stackgan_train::text::{TextTrainConfig, TrainedEncoder};
+use stackgan_train::config::Stage;
 
-use super::text::{self, Length, Lesson};
-use super::train::train_stage;
-use super::{Context, load_model, print, sources, write_file};
+use super::{Context, load_model, print, sources, text, write_file};
 use crate::args::Demo;
 use crate::exit::{Exit, Problem};
 use crate::progress::duration;
 use crate::signals::Stopper;
+use phases::{GanPhase, copy, train_encoder};
 
 /// How large a demo is.
 pub(crate) struct Scale {
@@ -49,7 +42,13 @@ impl Scale {
         if args.quick {
             return Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 32 };
         }
-        Self { pictures: 2880, seconds: args.minutes * 60.0, timed: 18, grids: [10, 5], scored: 240 }
+        Self {
+            pictures: 2880,
+            seconds: args.minutes * 60.0,
+            timed: 18,
+            grids: [10, 5],
+            scored: 240,
+        }
     }
 }
 
@@ -83,26 +82,45 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let mut clock = Clock { last: Instant::now(), took: Vec::new() };
 
     let birds = out.join("data");
-    let drawn = sources::draw_toy(&birds, ToyConfig { count: scale.pictures, seed: args.seed }, context)?;
-    let (small, large) = (prepared(&birds, PictureSize::Stage1, context)?, prepared(&birds, PictureSize::Stage2, context)?);
-    clock.took(format!("drawing and preparing {} birds of {} species", scale.pictures, drawn.train_species + drawn.test_species));
+    let drawn =
+        sources::draw_toy(&birds, ToyConfig { count: scale.pictures, seed: args.seed }, context)?;
+    let (small, large) = (
+        prepared(&birds, PictureSize::Stage1, context)?,
+        prepared(&birds, PictureSize::Stage2, context)?,
+    );
+    clock.took(format!(
+        "drawing and preparing {} birds of {} species",
+        scale.pictures,
+        drawn.train_species + drawn.test_species
+    ));
 
-    let left = scale.seconds - started.elapsed().as_secs_f64();
-    let (encoder, text_losses) = train_encoder(&small, 0.21 * left, drawn.train_species, (args.seed, context))?;
+    // Where drawing took long (a busy machine), training still gets most of the time that was promised.
+    let began = started.max(
+        Instant::now().checked_sub(Duration::from_secs_f64(0.4 * scale.seconds)).unwrap_or(started),
+    );
+    let left = || scale.seconds - began.elapsed().as_secs_f64();
+    let (encoder, text_losses) =
+        train_encoder(&small, 0.21 * left(), drawn.train_species, (args.seed, context))?;
     let raw = copy(&encoder, context)?;
-    let embeddings = Arc::new(text::encode(&raw, &small, &out.join("embeddings.safetensors"), context.manner)?);
+    let embeddings =
+        Arc::new(text::encode(&raw, &small, &out.join("embeddings.safetensors"), context.manner)?);
     write_file(&out.join("encoder.safetensors"), &encoder.to_bytes()?)?;
     clock.took(format!("text encoder, {} steps", text_losses.len()));
 
-    let left = scale.seconds - started.elapsed().as_secs_f64();
-    let stage = GanPhase { scale: &scale, seed: args.seed, embeddings: &embeddings, encoder: &encoder, stopper: &stopper, context };
-    let (exit, steps) = stage.train(Stage::One, &small, 0.6 * left, &out.join("stage1"))?;
+    let stage = GanPhase {
+        scale: &scale,
+        seed: args.seed,
+        embeddings: &embeddings,
+        encoder: &encoder,
+        stopper: &stopper,
+        context,
+    };
+    let (exit, steps) = stage.train(Stage::One, &small, 0.6 * left(), &out.join("stage1"))?;
     clock.took(format!("Stage-I, {steps}"));
     if exit != Exit::Done {
         return Ok(exit);
     }
-    let left = scale.seconds - started.elapsed().as_secs_f64();
-    let (exit, steps) = stage.train(Stage::Two, &large, left, &out.join("stage2"))?;
+    let (exit, steps) = stage.train(Stage::Two, &large, left(), &out.join("stage2"))?;
     clock.took(format!("Stage-II, {steps}"));
     if exit != Exit::Done {
         return Ok(exit);
@@ -129,79 +147,8 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What the two stages of the GAN have in common.
-struct GanPhase<'a> {
-    scale: &'a Scale,
-    seed: u64,
-    embeddings: &'a Arc<Embeddings>,
-    encoder: &'a TrainedEncoder,
-    stopper: &'a Stopper,
-    context: &'a Context,
-}
-
-impl GanPhase<'_> {
-    /// Trains a stage for about `seconds`: a few steps are timed first, because schedules are in steps.
-    fn train(&self, stage: Stage, data: &Arc<Prepared>, seconds: f64, dir: &Path) -> Result<(Exit, String)> {
-        let began = Instant::now();
-        let name = format!("toy-stage{}", stage.number());
-        let text = preset(&name).context("the toy presets are in this program")?;
-        let mut config = TrainConfig::from_toml(text)?;
-        (config.seed, config.net.text_dim) = (self.seed, self.embeddings.dim());
-        let grids = self.scale.grids[usize::from(stage == Stage::Two)];
-
-        let pace = pace::measure(self.setup(config.clone(), data, dir, None)?, self.scale.timed)?;
-        let left = (seconds - began.elapsed().as_secs_f64()).max(1.0);
-        pace.fit(&mut config, left, grids);
-        let planned = config.optim.steps;
-
-        let encoder = copy(self.encoder, self.context)?;
-        let setup = self.setup(config, data, dir, Some(encoder))?;
-        let dir = RunDir::open(dir)?;
-        let stopper = self.stopper.for_seconds(1.3 * left + 5.0);
-        let outcome = train_stage(setup, &dir, Resume::Never, &stopper, (self.context.manner, &name))?;
-        let exit = match outcome.reason {
-            StopReason::Signal(_) => outcome.reason.into(),
-            _ => Exit::Done, // a machine that became slower: fewer steps, and the report says so
-        };
-        Ok((exit, format!("{} of {planned} steps planned, timed at {:.0} ms each", outcome.step, 1000.0 * pace.step)))
-    }
-
-    fn setup(&self, config: TrainConfig, data: &Arc<Prepared>, dir: &Path, encoder: Option<CharCnnRnnEncoder>) -> Result<Setup> {
-        let stage1 = match config.stage {
-            Stage::One => None,
-            Stage::Two => Some(self.stage1(dir)?),
-        };
-        let (dataset, embeddings) = (Arc::clone(data), Arc::clone(self.embeddings));
-        Ok(Setup { config, dataset, embeddings, encoder, stage1, device: self.context.device.clone() })
-    }
-
-    /// The Stage-I model, beside the folder of Stage-II.
-    fn stage1(&self, stage2: &Path) -> Result<Model> {
-        Ok(load_model(&stage2.with_file_name("stage1"), &self.context.device)?.0)
-    }
-}
-
 fn prepared(birds: &Path, size: PictureSize, context: &Context) -> Result<Arc<Prepared>> {
     sources::open(birds, sources::preparation(size, Resizing::Residual), context)
-}
-
-fn train_encoder(
-    data: &Prepared,
-    seconds: f64,
-    species: usize,
-    (seed, context): (u64, &Context),
-) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
-    let mut config = TextTrainConfig::small();
-    config.batch = config.batch.min(species); // each row is of another species
-    let length = Length::Seconds(seconds.max(1.0));
-    text::train(&Lesson { config: &config, data, seed, length }, context.manner)
-}
-
-/// The text encoder without standardisation: that is a setting of the GAN's training.
-fn copy(encoder: &TrainedEncoder, context: &Context) -> Result<CharCnnRnnEncoder> {
-    let text = &encoder.text;
-    let copy = CharCnnRnnEncoder::from_tensors(*text.config(), &text.tensors()?, &context.device)?;
-    Ok(copy.with_standardise(None)?)
 }
 
 fn refuse_occupied(out: &Path) -> Result<()> {
@@ -211,7 +158,13 @@ fn refuse_occupied(out: &Path) -> Result<()> {
     }
     let place = format!("folder: {}", out.display());
     let remedy = "name another folder with `--out`, or remove this one";
-    Err(Problem::usage("the folder is not empty", place, ("a new or empty folder", "files"), remedy).into())
+    Err(Problem::usage(
+        "the folder is not empty",
+        place,
+        ("a new or empty folder", "files"),
+        remedy,
+    )
+    .into())
 }
 
 /// Writes down what each phase took.

@@ -58,7 +58,10 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
             page.picture("Real pictures of the same captions.", &reals);
         }
         page.charts(&charts(&run.join("stats.jsonl")));
-        page.folded("Settings", &std::fs::read_to_string(run.join("config.toml")).unwrap_or_default());
+        page.folded(
+            "Settings",
+            &std::fs::read_to_string(run.join("config.toml")).unwrap_or_default(),
+        );
     }
 
     page.section("The text encoder");

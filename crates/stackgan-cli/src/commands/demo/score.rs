@@ -50,11 +50,16 @@ pub(super) fn all(
 ) -> Result<Vec<Scored>> {
     let unseen = Unseen::of(data, scale.scored);
     let judge = Judge::new(JUDGE)?;
-    let mut phase = Phase::new(context.manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
+    let mut phase =
+        Phase::new(context.manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
     let mut painted = [Vec::new(), Vec::new()];
     for (stage, pictures) in [1, 2].into_iter().zip(&mut painted) {
-        let requests: Vec<(&str, u64)> =
-            unseen.captions.iter().zip(1000 + seed..).map(|(caption, seed)| (*caption, seed)).collect();
+        let requests: Vec<(&str, u64)> = unseen
+            .captions
+            .iter()
+            .zip(1000 + seed..)
+            .map(|(caption, seed)| (*caption, seed))
+            .collect();
         for chunk in requests.chunks(CHUNK) {
             let sampling = Sampling { stage: Some(stage), chunk: CHUNK, ..Sampling::default() };
             for painting in model.paint(chunk, sampling)? {
@@ -64,9 +69,16 @@ pub(super) fn all(
         }
     }
     let [low, high] = painted;
-    let real = unseen.indices.iter().map(|&i| Ok(centre(&data.image(i)?, data.size().prepared()))).collect::<Result<_>>()?;
-    let kinds = [("real pictures, as a check", real), ("painted, 64x64", low), ("painted, 256x256", high)];
-    let scored = kinds.into_iter().map(|(what, pictures)| score(what, pictures, &unseen, (&judge, encoder, seed)));
+    let real = unseen
+        .indices
+        .iter()
+        .map(|&i| Ok(centre(&data.image(i)?, data.size().prepared())))
+        .collect::<Result<_>>()?;
+    let kinds =
+        [("real pictures, as a check", real), ("painted, 64x64", low), ("painted, 256x256", high)];
+    let scored = kinds
+        .into_iter()
+        .map(|(what, pictures)| score(what, pictures, &unseen, (&judge, encoder, seed)));
     let scored = scored.collect::<Result<Vec<_>>>()?;
     phase.finish(&format!("{} captions of unseen species", unseen.captions.len()));
     Ok(scored)
@@ -106,7 +118,8 @@ fn score(
 
 /// A painted picture as the judge and the encoder look at it: 64x64.
 fn small(picture: &Picture) -> Result<Vec<u8>> {
-    box_reduce(&picture.rgb).context("a painted picture is square, with a side that is a multiple of 64")
+    box_reduce(&picture.rgb)
+        .context("a painted picture is square, with a side that is a multiple of 64")
 }
 
 /// The middle of a prepared picture.
@@ -125,13 +138,21 @@ fn tensor(pictures: &[Vec<u8>]) -> Result<Tensor> {
 
 /// The table of scores, head first.
 pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
-    let head = ["captions of unseen species", "body", "belly", "wings", "crown", "R-precision of 10"];
+    let head =
+        ["captions of unseen species", "body", "belly", "wings", "crown", "R-precision of 10"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for Scored { what, agreement: a, r } in scores {
-        let part = |rate: Option<f64>, n: usize| rate.map_or_else(|| "–".to_owned(), |p| with_error(p, n));
+        let part =
+            |rate: Option<f64>, n: usize| rate.map_or_else(|| "–".to_owned(), |p| with_error(p, n));
         let [body, wing, belly, crown] = a.n;
         let precision = r.map_or_else(|| "–".to_owned(), |r| with_error(r.mean, r.count));
-        let cells = [part(a.body, body), part(a.belly, belly), part(a.wing, wing), part(a.crown, crown), precision];
+        let cells = [
+            part(a.body, body),
+            part(a.belly, belly),
+            part(a.wing, wing),
+            part(a.crown, crown),
+            precision,
+        ];
         rows.push(std::iter::once(what.clone()).chain(cells).collect());
     }
     rows.push(["chance", "0.125", "0.125", "0.125", "0.125", "0.10"].map(str::to_owned).to_vec());

@@ -38,7 +38,8 @@ pub(super) fn paint(model: &Model, out: &Path, context: &Context) -> Result<Vec<
     let (mut sheets, mut all) = (Vec::new(), [Vec::new(), Vec::new()]);
     for (n, prompt) in PROMPTS.into_iter().enumerate() {
         let requests: Vec<(&str, u64)> = (0..SEEDS).map(|seed| (prompt, seed)).collect();
-        let painted = model.paint(&requests, Sampling { chunk: SEEDS as usize, ..Sampling::default() })?;
+        let painted =
+            model.paint(&requests, Sampling { chunk: SEEDS as usize, ..Sampling::default() })?;
         let [low, high] = &mut all;
         let mut rows: [Vec<Picture>; 2] = [Vec::new(), Vec::new()];
         for painting in painted {
@@ -70,7 +71,10 @@ mod tests {
     fn every_prompt_names_a_body_and_another_part() {
         for prompt in PROMPTS {
             let named = stackgan_data::toy::named_in(prompt);
-            assert!(named.body.is_some() && (named.belly.is_some() || named.wing.is_some()), "{prompt}");
+            assert!(
+                named.body.is_some() && (named.belly.is_some() || named.wing.is_some()),
+                "{prompt}"
+            );
         }
     }
 }

@@ -31,9 +31,10 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Finds or makes everything. The settings' text width follows the encoder's, unless it was said.
+    /// Finds or makes everything, and notes in the record what was found. The settings' text width follows the
+    /// encoder's, unless it was said.
     pub(super) fn gather(
-        wanted: &Record,
+        wanted: &mut Record,
         config: &mut TrainConfig,
         layers: &Layers,
         context: &Context,
@@ -41,7 +42,12 @@ impl Inputs {
         // First what can be missing: nobody wants to wait for an import to be told so.
         let stage1 = match config.stage {
             Stage::One => None,
-            Stage::Two => Some(load_model(&stage1_model(wanted)?, &context.device)?.0),
+            Stage::Two => {
+                let model = absolute(stage1_model(wanted)?);
+                let loaded = load_model(&model, &context.device)?.0;
+                wanted.stage1 = Some(model); // a resumed run must not take a newer one
+                Some(loaded)
+            }
         };
         let kept = wanted.encoder.as_deref().map(text::load).transpose()?;
         if kept.is_none() && wanted.dataset != "toy" {
@@ -50,14 +56,22 @@ impl Inputs {
             let remedy = format!(
                 "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out encoder.safetensors`"
             );
-            return Err(Problem::missing("there is no text encoder", place, "an encoder file", remedy).into());
+            return Err(Problem::missing(
+                "there is no text encoder",
+                place,
+                "an encoder file",
+                remedy,
+            )
+            .into());
         }
-        let how = sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
+        let how =
+            sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
         let path = match &wanted.data {
             Some(path) => path.clone(),
             None => sources::of_preset(&wanted.dataset, context)?,
         };
         let data = sources::open(&path, how, context)?;
+        wanted.data = Some(absolute(path.clone()));
         let cache = cache_beside(data.path());
         let encoder = match (kept, stage1.as_ref().map(encoder_of).transpose()?.flatten()) {
             (Some(encoder), _) => encoder.text,
@@ -108,6 +122,7 @@ fn small_encoder(
         small = sources::open(path, how, context)?;
         &small
     };
+    text_config.batch = text_config.batch.min(text::classes(data)).max(2);
     let length = Length::Steps(text::SMALL_STEPS);
     let lesson = Lesson { config: &text_config, data, seed: config.seed, length };
     let (encoder, _) = text::train(&lesson, context.manner)?;
@@ -116,7 +131,12 @@ fn small_encoder(
 }
 
 /// The embeddings of all captions, encoded once for each encoder.
-fn embeddings(encoder: &CharCnnRnnEncoder, data: &Prepared, cache: &Path, context: &Context) -> Result<Embeddings> {
+fn embeddings(
+    encoder: &CharCnnRnnEncoder,
+    data: &Prepared,
+    cache: &Path,
+    context: &Context,
+) -> Result<Embeddings> {
     let (own, of) = (encoder.fingerprint(), data.fingerprint());
     let file = cache.join(format!("embeddings-{}-{}.safetensors", short(&own), short(of)));
     if let Ok(found) = Embeddings::open(&file)
@@ -139,9 +159,19 @@ fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize) -> Result<
             Ok(())
         }
         Some(origin) => {
-            let parts = (format!("`net.text_dim = {width}`, the encoder's"), config.net.text_dim.to_string());
-            let remedy = "leave `net.text_dim` out: it follows the encoder; or give another `--encoder`";
-            Err(Problem::usage("embeddings do not fit the model", format!("from: {origin}"), parts, remedy).into())
+            let parts = (
+                format!("`net.text_dim = {width}`, the encoder's"),
+                config.net.text_dim.to_string(),
+            );
+            let remedy =
+                "leave `net.text_dim` out: it follows the encoder; or give another `--encoder`";
+            Err(Problem::usage(
+                "embeddings do not fit the model",
+                format!("from: {origin}"),
+                parts,
+                remedy,
+            )
+            .into())
         }
     }
 }
@@ -157,7 +187,8 @@ pub(super) fn stage1_model(wanted: &Record) -> Result<PathBuf> {
     let dataset = &wanted.dataset;
     let finished = |run: &PathBuf| {
         let record = Record::read(run);
-        let fits = record.is_some_and(|r| r.state == "done" && r.stage == 1 && r.dataset == *dataset);
+        let fits =
+            record.is_some_and(|r| r.state == "done" && r.stage == 1 && r.dataset == *dataset);
         fits && run.join("model.safetensors").is_file()
     };
     let runs = RunDir::list(Path::new(RUNS)).unwrap_or_default();
@@ -191,7 +222,15 @@ pub(super) fn planned_data(wanted: &Record) -> Result<String> {
 /// The folder of a prepared file, or our own where that cannot be written.
 fn cache_beside(file: &Path) -> PathBuf {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if tempfile::tempfile_in(folder).is_ok() { folder.to_path_buf() } else { sources::home().join("prepared") }
+    if tempfile::tempfile_in(folder).is_ok() {
+        folder.to_path_buf()
+    } else {
+        sources::home().join("prepared")
+    }
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The first digits of a hash.

@@ -36,13 +36,20 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         let place = resumed.as_deref().unwrap_or(Path::new("configuration")).display();
         let parts = (format!("stage {}", args.stage), found);
         let remedy = "give the stage of the run";
-        return Err(Problem::usage("the run is of the other stage", format!("run: {place}"), parts, remedy).into());
+        return Err(Problem::usage(
+            "the run is of the other stage",
+            format!("run: {place}"),
+            parts,
+            remedy,
+        )
+        .into());
     }
-    let wanted = Record::of(args, record);
+    let mut wanted = Record::of(args, record);
     if args.dry_run {
         return dry_run(args, &config, &wanted, resumed.as_deref());
     }
-    let Inputs { data, embeddings, encoder, stage1 } = Inputs::gather(&wanted, &mut config, &layers, context)?;
+    let Inputs { data, embeddings, encoder, stage1 } =
+        Inputs::gather(&mut wanted, &mut config, &layers, context)?;
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
     let dir = match &args.run {
         Some(path) => RunDir::open(path)?,
@@ -50,8 +57,14 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     wanted.write(&dir, "running")?;
     context.manner.say(format!("run folder {}", dir.path().display()));
-    let setup =
-        Setup { config, dataset: data, embeddings, encoder: Some(encoder), stage1, device: context.device.clone() };
+    let setup = Setup {
+        config,
+        dataset: data,
+        embeddings,
+        encoder: Some(encoder),
+        stage1,
+        device: context.device.clone(),
+    };
     let resume = match args.resume {
         Resuming::Auto => Resume::Auto,
         Resuming::Never => Resume::Never,
@@ -65,7 +78,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     } else {
         let stage = args.stage;
         let folder = dir.path().display();
-        context.manner.say(format!("saved at step {}; go on with:\n  stackgan train --stage {stage} --run {folder}", outcome.step));
+        context.manner.say(format!(
+            "saved at step {}; go on with:\n  stackgan train --stage {stage} --run {folder}",
+            outcome.step
+        ));
     }
     Ok(outcome.reason.into())
 }
@@ -114,18 +130,32 @@ fn resumed(args: &Train) -> Result<Option<PathBuf>> {
     Ok(Some(run.to_path_buf()))
 }
 
-fn dry_run(args: &Train, config: &TrainConfig, wanted: &Record, resumed: Option<&Path>) -> Result<Exit> {
+fn dry_run(
+    args: &Train,
+    config: &TrainConfig,
+    wanted: &Record,
+    resumed: Option<&Path>,
+) -> Result<Exit> {
     let (net, optim) = (&config.net, &config.optim);
     let length = match (optim.steps, optim.epochs) {
         (0, epochs) => format!("{epochs} epochs"),
         (steps, _) => format!("{steps} steps"),
     };
     let pixels = config.stage.picture_size().crop();
-    print(format!("train      stage {}: {pixels}x{pixels}, recipe {:?}", args.stage, net.recipe).to_lowercase())?;
+    print(
+        format!("train      stage {}: {pixels}x{pixels}, recipe {:?}", args.stage, net.recipe)
+            .to_lowercase(),
+    )?;
     print(format!("sizes      gf {}, df {}, c {}, z {}", net.gf, net.df, net.cond_dim, net.z_dim))?;
     print(format!("length     {length} of {} pictures, seed {}", optim.batch, config.seed))?;
     print(format!("data       {}", inputs::planned_data(wanted)?))?;
-    print(format!("encoder    {}", wanted.encoder.as_ref().map_or("trained on the data's captions, or found".into(), |p| p.display().to_string())))?;
+    print(format!(
+        "encoder    {}",
+        wanted
+            .encoder
+            .as_ref()
+            .map_or("trained on the data's captions, or found".into(), |p| p.display().to_string())
+    ))?;
     if config.stage == Stage::Two {
         print(format!("stage-I    {}", inputs::stage1_model(wanted)?.display()))?;
     }

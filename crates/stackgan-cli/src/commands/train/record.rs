@@ -30,9 +30,12 @@ pub(super) struct Record {
 impl Record {
     /// What was typed; what was not is taken from the run's own record.
     pub(super) fn of(args: &Train, kept: Option<Self>) -> Self {
-        let absolute = |path: &Option<PathBuf>| path.as_ref().map(|p| std::path::absolute(p).unwrap_or_else(|_| p.clone()));
+        let absolute = |path: &Option<PathBuf>| {
+            path.as_ref().map(|p| std::path::absolute(p).unwrap_or_else(|_| p.clone()))
+        };
         let preset = args.settings.preset.as_ref();
-        let typed = preset.map(|name| name.split_once("-stage").map_or(name.as_str(), |(n, _)| n).to_owned());
+        let typed = preset
+            .map(|name| name.split_once("-stage").map_or(name.as_str(), |(n, _)| n).to_owned());
         let (dataset, data, encoder, stage1) = match kept {
             Some(kept) => (Some(kept.dataset), kept.data, kept.encoder, kept.stage1),
             None => (None, None, None, None),

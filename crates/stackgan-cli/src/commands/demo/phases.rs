@@ -1,0 +1,122 @@
+//! The phases that train: the text encoder, Stage-I, Stage-II, each within its share of the time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use stackgan_core::Model;
+use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::prepared::Prepared;
+use stackgan_train::config::{Stage, TrainConfig, preset};
+use stackgan_train::event::StopReason;
+use stackgan_train::run::{Resume, Setup};
+use stackgan_train::run_dir::RunDir;
+use stackgan_train::text::{TextTrainConfig, TrainedEncoder};
+
+use super::{Scale, pace};
+use crate::commands::text::{self, Length, Lesson};
+use crate::commands::train::train_stage;
+use crate::commands::{Context, load_model};
+use crate::exit::Exit;
+use crate::signals::Stopper;
+
+/// Trains the text encoder for about `seconds`. With it, its loss over steps.
+pub(super) fn train_encoder(
+    data: &Prepared,
+    seconds: f64,
+    species: usize,
+    (seed, context): (u64, &Context),
+) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
+    let mut config = TextTrainConfig::small();
+    config.batch = config.batch.min(species); // each row is of another species
+    let length = Length::Seconds(seconds.max(1.0));
+    text::train(&Lesson { config: &config, data, seed, length }, context.manner)
+}
+
+/// The text encoder without standardisation: that is a setting of the GAN's training.
+pub(super) fn copy(encoder: &TrainedEncoder, context: &Context) -> Result<CharCnnRnnEncoder> {
+    let text = &encoder.text;
+    let copy = CharCnnRnnEncoder::from_tensors(*text.config(), &text.tensors()?, &context.device)?;
+    Ok(copy.with_standardise(None)?)
+}
+
+/// What the two stages of the GAN have in common.
+pub(super) struct GanPhase<'a> {
+    pub scale: &'a Scale,
+    pub seed: u64,
+    pub embeddings: &'a Arc<Embeddings>,
+    pub encoder: &'a TrainedEncoder,
+    pub stopper: &'a Stopper,
+    pub context: &'a Context,
+}
+
+impl GanPhase<'_> {
+    /// Trains a stage for about `seconds`: a few steps are timed first, because schedules are in steps.
+    pub(super) fn train(
+        &self,
+        stage: Stage,
+        data: &Arc<Prepared>,
+        seconds: f64,
+        dir: &Path,
+    ) -> Result<(Exit, String)> {
+        let began = Instant::now();
+        let name = format!("toy-stage{}", stage.number());
+        let text = preset(&name).context("the toy presets are in this program")?;
+        let mut config = TrainConfig::from_toml(text)?;
+        (config.seed, config.net.text_dim) = (self.seed, self.embeddings.dim());
+        let grids = self.scale.grids[usize::from(stage == Stage::Two)];
+
+        let pace = pace::measure(self.setup(config.clone(), data, dir, None)?, self.scale.timed)?;
+        let left = (seconds - began.elapsed().as_secs_f64()).max(1.0);
+        pace.fit(&mut config, left, grids);
+        let planned = config.optim.steps;
+
+        let encoder = copy(self.encoder, self.context)?;
+        let setup = self.setup(config, data, dir, Some(encoder))?;
+        let dir = RunDir::open(dir)?;
+        let stopper = self.stopper.for_seconds(1.3 * left + 5.0);
+        let outcome =
+            train_stage(setup, &dir, Resume::Never, &stopper, (self.context.manner, &name))?;
+        let exit = match outcome.reason {
+            StopReason::Signal(_) => outcome.reason.into(),
+            _ => Exit::Done, // a machine that became slower: fewer steps, and the report says so
+        };
+        Ok((
+            exit,
+            format!(
+                "{} of {planned} steps planned, timed at {:.0} ms each",
+                outcome.step,
+                1000.0 * pace.step
+            ),
+        ))
+    }
+
+    fn setup(
+        &self,
+        config: TrainConfig,
+        data: &Arc<Prepared>,
+        dir: &Path,
+        encoder: Option<CharCnnRnnEncoder>,
+    ) -> Result<Setup> {
+        let stage1 = match config.stage {
+            Stage::One => None,
+            Stage::Two => Some(self.stage1(dir)?),
+        };
+        let (dataset, embeddings) = (Arc::clone(data), Arc::clone(self.embeddings));
+        Ok(Setup {
+            config,
+            dataset,
+            embeddings,
+            encoder,
+            stage1,
+            device: self.context.device.clone(),
+        })
+    }
+
+    /// The Stage-I model, beside the folder of Stage-II.
+    fn stage1(&self, stage2: &Path) -> Result<Model> {
+        Ok(load_model(&stage2.with_file_name("stage1"), &self.context.device)?.0)
+    }
+}
