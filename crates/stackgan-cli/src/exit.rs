@@ -213,7 +213,7 @@ mod tests {
             expected: "b".into(),
             remedy: "c".into(),
         };
-        let wrapped = Err::<(), _>(stackgan_train::Error::Data(missing)).context("while importing");
+        let wrapped = Err::<(), _>(stackgan_train::Error::from(missing)).context("while importing");
         assert_eq!(code(&wrapped.unwrap_err()), Exit::Missing);
         assert_eq!(code(&anyhow::anyhow!("no idea")), Exit::Failed);
         let usage = Problem::usage("w", "key: k", ("e", "f"), "r");

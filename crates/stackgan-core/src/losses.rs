@@ -112,7 +112,12 @@ mod tests {
     }
 
     /// The gradient of `loss` at `x` against central differences in f64, coordinate by coordinate.
-    fn check_gradient(name: &str, x: &[f64], shape: &[usize], loss: impl Fn(&Tensor) -> Result<Tensor>) -> Result<()> {
+    fn check_gradient(
+        name: &str,
+        x: &[f64],
+        shape: &[usize],
+        loss: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<()> {
         let at = |x: &[f64]| Tensor::from_slice(x, shape, &Device::Cpu);
         let var = Var::from_tensor(&at(x)?)?;
         let grads = loss(&var)?.backward()?;
@@ -124,13 +129,17 @@ mod tests {
                 loss(&at(&x)?)?.to_scalar()
             };
             let difference = (moved(1e-5)? - moved(-1e-5)?) / 2e-5;
-            assert!((g - difference).abs() <= 1e-6 * difference.abs().max(1e-2), "{name} {i}: {g} {difference}");
+            assert!(
+                (g - difference).abs() <= 1e-6 * difference.abs().max(1e-2),
+                "{name} {i}: {g} {difference}"
+            );
         }
         Ok(())
     }
 
     fn normals(n: usize, sample: u64) -> Vec<f64> {
-        let draws = stackgan_noise::Noise::new(4).normal(stackgan_noise::Stream::Test, 0, sample, n);
+        let draws =
+            stackgan_noise::Noise::new(4).normal(stackgan_noise::Stream::Test, 0, sample, n);
         draws.into_iter().map(f64::from).collect()
     }
 

@@ -1,10 +1,13 @@
 //! Sizes of the networks, and pictures that do not depend on what is painted beside them.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 
 use candle_core::{Device, Result};
 use stackgan_core::gan::{Epsilon, GeneratorNoise, SAMPLING, Stage1Statistics};
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
-use stackgan_core::{Generator, Mode, Model, ModelInfo, NetConfig, Params, Recipe, Sampling, StageInfo};
+use stackgan_core::{
+    Generator, Mode, Model, ModelInfo, NetConfig, Params, Recipe, Sampling, StageInfo,
+};
 use stackgan_core::{plain, residual};
 
 fn fresh() -> Params {
@@ -32,7 +35,16 @@ fn parameter_counts_at_the_papers_sizes() -> Result<()> {
 }
 
 fn small(recipe: Recipe) -> NetConfig {
-    NetConfig { recipe, gf: 4, df: 2, text_dim: 12, cond_dim: 6, z_dim: 5, residual_blocks: 1, channel_floor: 0 }
+    NetConfig {
+        recipe,
+        gf: 4,
+        df: 2,
+        text_dim: 12,
+        cond_dim: 6,
+        z_dim: 5,
+        residual_blocks: 1,
+        channel_floor: 0,
+    }
 }
 
 fn stage_info(net: NetConfig) -> StageInfo {
@@ -63,7 +75,8 @@ fn louder(params: &Params, prefix: &str, factor: f64) -> Result<Params> {
 
 fn model(recipe: Recipe) -> stackgan_core::Result<Model> {
     let (net, device) = (small(recipe), Device::Cpu);
-    let config = CharCnnRnnConfig { conv1: 8, conv2: 8, units: 8, dim: net.text_dim, ..Default::default() };
+    let config =
+        CharCnnRnnConfig { conv1: 8, conv2: 8, units: 8, dim: net.text_dim, ..Default::default() };
     let text = Params::fresh(Noise::new(1), "text", &device);
     CharCnnRnn::new(&config, &text.trained())?;
     let text = louder(&text, "emb_proj.weight", 300.0)?;
@@ -92,16 +105,21 @@ fn model(recipe: Recipe) -> stackgan_core::Result<Model> {
 
 #[test]
 fn a_picture_depends_on_model_caption_and_seed_alone() -> stackgan_core::Result<()> {
-    let captions: Vec<String> = (0..11).map(|i| format!("bird number {i} has {} wings", i * i)).collect();
+    let captions: Vec<String> =
+        (0..11).map(|i| format!("bird number {i} has {} wings", i * i)).collect();
     for recipe in [Recipe::Plain, Recipe::Residual] {
         let model = model(recipe)?;
-        let requests: Vec<_> = captions.iter().enumerate().map(|(i, c)| (c.as_str(), i as u64)).collect();
+        let requests: Vec<_> =
+            captions.iter().enumerate().map(|(i, c)| (c.as_str(), i as u64)).collect();
         for stage in [1, 2] {
             let with = |chunk| Sampling { stage: Some(stage), chunk, ..Sampling::default() };
             let together = model.paint(&requests, with(16))?;
             for (i, request) in requests.iter().enumerate() {
                 let alone = model.paint(&[*request], with(1))?;
-                assert_eq!(alone[0].picture, together[i].picture, "{recipe:?} stage {stage} picture {i}");
+                assert_eq!(
+                    alone[0].picture, together[i].picture,
+                    "{recipe:?} stage {stage} picture {i}"
+                );
             }
             let chunks = model.paint(&requests, with(3))?;
             assert!(chunks.iter().zip(&together).all(|(a, b)| a.picture == b.picture));
@@ -116,7 +134,8 @@ fn seeds_and_captions_make_a_difference() -> stackgan_core::Result<()> {
     let one = Sampling { stage: Some(1), ..Sampling::default() };
     let a = model.generate(&["a red bird", "a blue bird"], one)?;
     assert_ne!(a[0], a[1]);
-    let contrast = a[0].rgb.iter().max().zip(a[0].rgb.iter().min()).map_or(0, |(high, low)| high - low);
+    let contrast =
+        a[0].rgb.iter().max().zip(a[0].rgb.iter().min()).map_or(0, |(high, low)| high - low);
     assert!(contrast > 50, "{contrast}");
     assert_ne!(a[0], model.generate(&["a red bird"], Sampling { seed: 1, ..one })?[0]);
     assert_eq!((a[0].width, a[0].height), (64, 64));
@@ -130,9 +149,15 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     let bytes = model(Recipe::Plain)?.to_bytes()?;
     let again = Model::from_bytes(&bytes, &Device::Cpu)?;
     assert_eq!(again.to_bytes()?, bytes);
-    assert_eq!(again.generate(&["x"], Sampling::default())?, model(Recipe::Plain)?.generate(&["x"], Sampling::default())?);
+    assert_eq!(
+        again.generate(&["x"], Sampling::default())?,
+        model(Recipe::Plain)?.generate(&["x"], Sampling::default())?
+    );
     for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
-        let text = Model::from_bytes(&bytes[..cut], &Device::Cpu).err().map(|e| e.to_string()).unwrap_or_default();
+        let text = Model::from_bytes(&bytes[..cut], &Device::Cpu)
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default();
         assert!(text.contains("expected") && text.contains("do: "), "cut at {cut}: {text}");
     }
     // A weight of the text encoder changed: no other encoder may slip in.
@@ -155,13 +180,20 @@ fn only_training_moves_running_statistics() -> Result<()> {
         let after = params.snapshot()?;
         let mut changed = 0;
         for (name, tensor) in &after {
-            let same = tensor.flatten_all()?.to_vec1::<f32>()? == before[name].flatten_all()?.to_vec1::<f32>()?;
+            let same = tensor.flatten_all()?.to_vec1::<f32>()?
+                == before[name].flatten_all()?.to_vec1::<f32>()?;
             assert!(same || name.contains("running_"), "{name}");
             changed += usize::from(!same);
         }
         Ok(changed)
     };
-    let noise = GeneratorNoise::draw(Noise::new(0), SAMPLING, 0, &[0, 1], (&net, Epsilon::Normal, &Device::Cpu))?;
+    let noise = GeneratorNoise::draw(
+        Noise::new(0),
+        SAMPLING,
+        0,
+        &[0, 1],
+        (&net, Epsilon::Normal, &Device::Cpu),
+    )?;
     let text = candle_core::Tensor::ones((2, net.text_dim), candle_core::DType::F32, &Device::Cpu)?;
     generator.paint(&text, &noise, Mode::Eval)?;
     assert_eq!(changed()?, 0);

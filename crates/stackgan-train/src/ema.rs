@@ -62,7 +62,7 @@ impl Ema {
         for (name, _, average) in &self.slots {
             match state.get(name) {
                 Some(t) if t.dims() == average.dims() => {
-                    average.set(&t.to_device(average.device())?)?
+                    average.set(&t.to_device(average.device())?)?;
                 }
                 _ => bail!("average of `{name}`: expected shape {:?}", average.dims()),
             }

@@ -30,7 +30,7 @@ pub enum Error {
         /// What should be there.
         expected: String,
         /// What is there.
-        found: String,
+        found: Box<str>,
         /// What the user can do.
         remedy: String,
     },
@@ -62,11 +62,17 @@ pub enum Error {
     },
     /// The data could not be read.
     #[error(transparent)]
-    Data(#[from] stackgan_data::Error),
+    Data(Box<stackgan_data::Error>),
     /// A network or model file.
     #[error(transparent)]
     Core(#[from] stackgan_core::Error),
     /// An operation on tensors failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+impl From<stackgan_data::Error> for Error {
+    fn from(error: stackgan_data::Error) -> Self {
+        Self::Data(Box::new(error))
+    }
 }

@@ -2,10 +2,10 @@
 //! off in the paper presets.
 //!
 //! candle detaches gradients inside its backward pass, so the gradient of |dD/dx|² cannot be taken by a second backward.
-//! It is taken as a central difference along the input gradient: with g = d(sum_i D(x_i))/dx held constant and
-//! e = 0.01 / rms(g), the term gamma k / (2 B e) (sum D(x + e g) - sum D(x - e g)), whose gradient in D's weights is
-//! that of gamma k / 2 mean_i |g_i|² up to O(e²). LeakyReLU's kinks make the two differ in single coordinates; small
-//! models train as well with it as with the exact gradient (a difference along random directions does not).
+//! It is taken as a central difference along the input gradient: with `g = d(sum D(x)) / dx` held constant and
+//! `e = 0.01 / rms(g)`, the term `gamma k / (2 B e) (sum D(x + e g) - sum D(x - e g))`, whose gradient in D's weights is that
+//! of `gamma k / 2 mean |g|²` up to O(e²). The kinks of `LeakyReLU` make the two differ in single coordinates; small models
+//! train as well with it as with the exact gradient (a difference along random directions does not).
 
 use candle_core::{Result, Tensor, Var};
 use serde::{Deserialize, Serialize};

@@ -13,9 +13,9 @@ use crate::step::{
 /// The players, by recipe.
 pub enum Players {
     /// The TensorFlow release's game.
-    Residual(Adversaries<residual::Discriminator>),
+    Residual(Box<Adversaries<residual::Discriminator>>),
     /// The PyTorch release's game.
-    Plain(Adversaries<plain::Discriminator>),
+    Plain(Box<Adversaries<plain::Discriminator>>),
 }
 
 /// Builds fresh players. Stage-II is built over `stage1`, whose weights stay as they are and whose sizes may be others.
@@ -55,7 +55,13 @@ pub fn players(
                 Ok(Optimised { adam: Adam::new(&params, cfg.betas())?, params })
             };
             let (g, d) = (optimised(g)?, optimised(d)?);
-            Players::$variant(Adversaries { generator, discriminator, frozen_discriminator, g, d })
+            Players::$variant(Box::new(Adversaries {
+                generator,
+                discriminator,
+                frozen_discriminator,
+                g,
+                d,
+            }))
         }};
     }
     Ok(match net.recipe {

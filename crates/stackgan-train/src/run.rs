@@ -181,11 +181,11 @@ impl Run {
         resume: Resume,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<u64> {
-        let (newest, passed_over) = store.newest(&self.setup.device)?;
-        for text in passed_over {
+        let newest = store.newest(&self.setup.device)?;
+        for text in newest.passed_over {
             on_event(TrainEvent::Warning { step: 0, text });
         }
-        match (newest, resume) {
+        match (newest.found, resume) {
             (None, _) => Ok(0),
             (Some(saved), Resume::Auto) => state::restore(self, saved),
             (Some(_), Resume::Never) => Err(Error::Config {

@@ -52,6 +52,15 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// What [`Store::newest`] found.
+#[derive(Debug)]
+pub struct Newest {
+    /// The newest valid checkpoint, if there is any.
+    pub found: Option<(Header, Archive)>,
+    /// What was wrong with newer ones.
+    pub passed_over: Vec<String>,
+}
+
 /// The checkpoints of one run.
 #[derive(Debug)]
 pub struct Store {
@@ -92,26 +101,26 @@ impl Store {
         Ok(path)
     }
 
-    /// The newest valid checkpoint, and what was wrong with the newer ones that were passed over.
+    /// The newest valid checkpoint.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] when there are checkpoints and none is valid: a run never starts again from scratch silently.
-    pub fn newest(&self, device: &Device) -> Result<(Option<(Header, Archive)>, Vec<String>)> {
+    pub fn newest(&self, device: &Device) -> Result<Newest> {
         let mut passed_over = Vec::new();
         for path in self.checkpoints()?.into_iter().rev() {
             match load(&path, device) {
-                Ok(found) => return Ok((Some(found), passed_over)),
+                Ok(found) => return Ok(Newest { found: Some(found), passed_over }),
                 Err(e) => passed_over.push(e.to_string()),
             }
         }
         if passed_over.is_empty() {
-            return Ok((None, passed_over));
+            return Ok(Newest { found: None, passed_over });
         }
         Err(Error::Checkpoint {
             what: "no checkpoint of this run is whole".to_owned(),
             file: self.folder.clone(),
             expected: "at least one valid checkpoint".to_owned(),
-            found: passed_over.join("; "),
+            found: passed_over.join("; ").into(),
             remedy: "restore the folder from a copy, or start a new run".to_owned(),
         })
     }
@@ -145,7 +154,7 @@ fn load(path: &Path, device: &Device) -> Result<(Header, Archive)> {
         what: "checkpoint is damaged".to_owned(),
         file: path.to_path_buf(),
         expected: expected.to_owned(),
-        found,
+        found: found.into(),
         remedy: "an older checkpoint is used if there is one".to_owned(),
     };
     let bytes = fs::read(path).map_err(|e| storage("read a checkpoint", path, e))?;
@@ -239,18 +248,18 @@ mod tests {
     fn the_newest_valid_checkpoint_wins_and_two_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), 1).unwrap();
-        assert!(store.newest(&Device::Cpu).unwrap().0.is_none());
+        assert!(store.newest(&Device::Cpu).unwrap().found.is_none());
         for step in [1, 2, 3] {
             store.save(archive(step as f32), header(step)).unwrap();
         }
         assert_eq!(store.checkpoints().unwrap().len(), 2);
         let newest = folder.path().join("step-0000003.safetensors");
         let mut bytes = fs::read(&newest).unwrap();
-        let (found, passed_over) = store.newest(&Device::Cpu).unwrap();
+        let Newest { found, passed_over } = store.newest(&Device::Cpu).unwrap();
         assert_eq!((found.unwrap().0.step, passed_over.len()), (3, 0));
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&newest, bytes).unwrap();
-        let (found, passed_over) = store.newest(&Device::Cpu).unwrap();
+        let Newest { found, passed_over } = store.newest(&Device::Cpu).unwrap();
         let (found, contents) = found.unwrap();
         assert_eq!((found.step, passed_over.len()), (2, 1));
         assert_eq!(contents.tensors["g.w"].to_vec1::<f32>().unwrap()[0], 2.0);

@@ -1,3 +1,5 @@
+//! Tests of the plan: purity, coverage of an epoch, wrong pairs.
+
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,3 +1,5 @@
+//! Tests of the prepared file: what is written is read, and damage is named.
+
 use super::{Prepared, import};
 use crate::crop::PictureSize;
 use crate::dataset::Split;

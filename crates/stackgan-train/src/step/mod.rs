@@ -155,6 +155,5 @@ fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
 
 /// The mean probability that D gives to a group of pictures.
 fn probability(logits: &Tensor) -> candle_core::Result<Tensor> {
-    // sigmoid(l) = (1 + tanh(l / 2)) / 2
-    ((logits.detach() * 0.5)?.tanh()?.mean_all()? * 0.5)? + 0.5
+    candle_nn::ops::sigmoid(&logits.detach())?.mean_all()
 }

@@ -126,7 +126,7 @@ fn compare_gradients(what: &str, ours: &Tensors, golden: &Tensors) -> Result<(),
 
 /// Neighbours of a state at which G is tried: every beta of its batch norms moved by 5e-7 up or down, at random.
 ///
-/// Stage-II passes half a million values through ReLUs, and the gradient of a network jumps where one of them changes
+/// Stage-II passes half a million values through its activations, and the gradient of a network jumps where one of them changes
 /// sign: an element of 50,000 is worth a few thousandths of a bias's gradient. Where rounding decides the sign, the golden
 /// gradient is that of a neighbour. The first neighbour is the state itself, and Stage-I needs no other.
 const NEIGHBOURS: u64 = 40;

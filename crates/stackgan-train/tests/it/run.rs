@@ -27,7 +27,8 @@ fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embed
     import(&cub::read(&toy).unwrap(), &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());
     let file = folder.join("embeddings.safetensors");
-    let mut writer = Embeddings::create(&file, DIM, data.caption_count(), "random", data.fingerprint()).unwrap();
+    let mut writer =
+        Embeddings::create(&file, DIM, data.caption_count(), "random", data.fingerprint()).unwrap();
     for row in 0..data.caption_count() {
         let values = Noise::new(5).normal(Stream::Test, 0, row as u64, DIM);
         writer.append(&values.iter().map(|v| scale * v).collect::<Vec<_>>()).unwrap();
@@ -39,7 +40,16 @@ fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embed
 fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
     let name = format!("toy-stage{}", stage.number());
     let mut cfg = TrainConfig::from_toml(preset(&name).unwrap()).unwrap();
-    cfg.net = NetConfig { recipe, gf: 4, df: 2, text_dim: DIM, cond_dim: 6, z_dim: 5, residual_blocks: 1, channel_floor: 4 };
+    cfg.net = NetConfig {
+        recipe,
+        gf: 4,
+        df: 2,
+        text_dim: DIM,
+        cond_dim: 6,
+        z_dim: 5,
+        residual_blocks: 1,
+        channel_floor: 4,
+    };
     cfg.optim.batch = 4;
     cfg.optim.steps = 10;
     cfg.data.embedding_standardise = false;
@@ -70,10 +80,23 @@ impl Folder {
     }
 
     /// Trains in the run folder `name`, at most `upto` steps in this call.
-    fn train(&self, name: &str, config: &TrainConfig, stage1: Option<Model>, upto: u64) -> stackgan_train::Result<Outcome> {
+    fn train(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        stage1: Option<Model>,
+        upto: u64,
+    ) -> stackgan_train::Result<Outcome> {
         let dir = RunDir::open(&self.folder.path().join(name))?;
         let (dataset, embeddings) = (Arc::clone(&self.data.0), Arc::clone(&self.data.1));
-        let setup = Setup { config: config.clone(), dataset, embeddings, encoder: None, stage1, device: Device::Cpu };
+        let setup = Setup {
+            config: config.clone(),
+            dataset,
+            embeddings,
+            encoder: None,
+            stage1,
+            device: Device::Cpu,
+        };
         let taken = std::cell::Cell::new(0);
         let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
         train(setup, &dir, Resume::Auto, &stop, &mut |event| {
@@ -117,11 +140,20 @@ fn a_run_that_is_stopped_and_resumed_ends_in_the_same_bytes() {
         for threads in [1, 2] {
             let parts = name(&format!("parts-{threads}"));
             for upto in [1, 4, 4, 99] {
-                let cfg = TrainConfig { run: stackgan_train::config::RunConfig { prefetch: upto as usize % 3, ..cfg.run }, ..cfg.clone() };
+                let cfg = TrainConfig {
+                    run: stackgan_train::config::RunConfig {
+                        prefetch: upto as usize % 3,
+                        ..cfg.run
+                    },
+                    ..cfg.clone()
+                };
                 on_threads(threads, || folder.train(&parts, &cfg, None, upto)).unwrap();
             }
             for file in [FINAL, "model.safetensors", "samples/000010.png"] {
-                assert!(folder.bytes(&name("whole"), file) == folder.bytes(&parts, file), "{parts} {file}");
+                assert!(
+                    folder.bytes(&name("whole"), file) == folder.bytes(&parts, file),
+                    "{parts} {file}"
+                );
             }
             assert_eq!(folder.stats(&name("whole")), folder.stats(&parts));
         }
@@ -181,7 +213,7 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
     let error = folder.train("run", &other, None, 5).unwrap_err().to_string();
     assert!(error.contains("configuration") && error.contains("do: "), "{error}");
     // Keys that decide no mathematics may change.
-    let mut harmless = cfg.clone();
+    let mut harmless = cfg;
     harmless.run.report_every = 3;
     let checkpoints = folder.folder.path().join("run/checkpoints");
     let newest = checkpoints.join("step-0000005.safetensors");

@@ -48,12 +48,15 @@ pub(super) fn measure(mut setup: Setup, steps: u64) -> Result<Pace> {
 }
 
 impl Pace {
-    /// Sets the length of a run of about `seconds`, with `grids` grids and two checkpoints on the way.
+    /// Sets the length of a run of about `seconds`, with two checkpoints and at most `grids` grids on the way: they may take
+    /// an eighth of the time.
     pub(super) fn fit(&self, config: &mut TrainConfig, seconds: f64, grids: u64) {
+        let affordable = (seconds / 8.0 / self.grid.max(1e-3)) as u64;
+        let grids = grids.min(affordable).max(1);
         let beside = self.grid * grids as f64 + 2.0 * self.save;
         let steps = ((seconds - beside) / self.step).clamp(4.0, 1e7) as u64;
         (config.optim.steps, config.optim.epochs) = (steps, 0);
-        config.run.sample_every = steps.div_ceil(grids.max(1));
+        config.run.sample_every = steps.div_ceil(grids);
         config.run.checkpoint_every = steps.div_ceil(2);
         config.run.report_every = (steps / 250).max(1);
     }
@@ -68,8 +71,11 @@ mod tests {
     fn steps_fill_the_time_that_is_left() {
         let mut config = TrainConfig::from_toml(preset("toy-stage1").unwrap()).unwrap();
         let pace = Pace { step: 0.1, grid: 2.0, save: 0.5 };
-        pace.fit(&mut config, 121.0, 10);
-        assert_eq!((config.optim.steps, config.run.sample_every), (1000, 100));
+        pace.fit(&mut config, 121.0, 5);
+        assert_eq!((config.optim.steps, config.run.sample_every), (1100, 220));
+        config.check().unwrap();
+        pace.fit(&mut config, 33.0, 5); // two grids are an eighth of it
+        assert_eq!((config.optim.steps, config.run.sample_every), (280, 140));
         config.check().unwrap();
         pace.fit(&mut config, 1.0, 10);
         assert_eq!(config.optim.steps, 4, "never without a step");

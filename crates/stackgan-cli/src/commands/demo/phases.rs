@@ -68,7 +68,8 @@ impl GanPhase<'_> {
         (config.seed, config.net.text_dim) = (self.seed, self.embeddings.dim());
         let grids = self.scale.grids[usize::from(stage == Stage::Two)];
 
-        let pace = pace::measure(self.setup(config.clone(), data, dir, None)?, self.scale.timed)?;
+        let timed = self.scale.timed.min((seconds / 10.0) as u64).max(3);
+        let pace = pace::measure(self.setup(config.clone(), data, dir, None)?, timed)?;
         let left = (seconds - began.elapsed().as_secs_f64()).max(1.0);
         pace.fit(&mut config, left, grids);
         let planned = config.optim.steps;

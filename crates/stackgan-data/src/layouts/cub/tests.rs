@@ -1,3 +1,5 @@
+//! Tests of the CUB layout: real folders where they are at hand, and broken ones.
+
 use super::*;
 use crate::formats::pickle::{write_ints, write_strings};
 
