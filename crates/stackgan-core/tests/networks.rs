@@ -162,7 +162,7 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     }
     // A weight of the text encoder changed: no other encoder may slip in.
     let at = bytes.len() - 4 - bytes[bytes.len() / 2..].len() / 1000;
-    let mut changed = bytes.clone();
+    let mut changed = bytes;
     changed[at] ^= 0x10;
     let found = Model::from_bytes(&changed, &Device::Cpu).err().map(|e| e.to_string());
     assert!(found.is_some_and(|text| text.contains("another text encoder")));
