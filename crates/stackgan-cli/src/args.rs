@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Draws a 256x256 picture from a sentence, and trains the model that does it: `StackGAN` (Zhang et al., 2017).
+/// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
 #[derive(Parser, Debug)]
 #[command(
     name = "stackgan",
@@ -162,7 +162,7 @@ pub(crate) struct Import {
 /// How a dataset folder is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Layout {
-    /// CUB-200-2011 as `StackGAN`'s users have it
+    /// CUB-200-2011 as StackGAN's users have it
     Cub,
 }
 
