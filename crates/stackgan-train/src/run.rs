@@ -98,6 +98,7 @@ pub fn train(
     dir.cut_stats(first)?;
     let samples = Samples::choose(&run)?;
     dir.write(&dir.reals(), &samples.reals(&run)?)?;
+    dir.write(&dir.captions(), samples.captions(&run).as_bytes())?;
     let loading =
         LoaderConfig { first_step: first, prefetch: cfg.run.prefetch, ..LoaderConfig::default() };
     let (data, embeddings) = (Arc::clone(&run.setup.dataset), Arc::clone(&run.setup.embeddings));

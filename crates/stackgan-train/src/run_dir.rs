@@ -107,6 +107,12 @@ impl RunDir {
         self.path.join("samples").join(format!("{step:06}.png"))
     }
 
+    /// The captions of the grids, one a line, in the order of the rows.
+    #[must_use]
+    pub fn captions(&self) -> PathBuf {
+        self.path.join("samples").join("captions.txt")
+    }
+
     /// The grid of real pictures.
     #[must_use]
     pub fn reals(&self) -> PathBuf {

@@ -54,6 +54,12 @@ impl Samples {
         Ok(grid(&pictures, COLUMNS as usize, 2).encode_png()?)
     }
 
+    /// The captions, one a line.
+    pub(crate) fn captions(&self, run: &Run) -> String {
+        let first = |&i: &usize| run.setup.dataset.captions(i).first().map_or("", String::as_str);
+        self.indices.iter().map(|i| format!("{}\n", first(i))).collect()
+    }
+
     /// The real pictures of the same captions, as a PNG.
     pub(crate) fn reals(&self, run: &Run) -> Result<Vec<u8>> {
         let data = &run.setup.dataset;

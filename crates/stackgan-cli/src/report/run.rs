@@ -49,7 +49,10 @@ pub(crate) fn write_run_report(dir: &RunDir) -> Result<PathBuf> {
         page.slider("Painted in evaluation mode, with running batch-norm statistics.", &grids);
     }
     if let Ok(reals) = std::fs::read(dir.reals()) {
-        page.picture("Real training pictures, as the discriminator sees them.", &reals);
+        page.picture("Real pictures of the same captions, in the order of the rows.", &reals);
+    }
+    if let Ok(captions) = std::fs::read_to_string(dir.captions()) {
+        page.folded("The captions, a row each", &captions);
     }
     page.section("Curves");
     page.charts(&charts(&dir.stats()));

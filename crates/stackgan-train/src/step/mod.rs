@@ -9,8 +9,9 @@ pub use residual::step as residual_step;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use stackgan_core::gan::{Epsilon, GENERATOR_STEP, Generator, GeneratorNoise, SAMPLING};
+use stackgan_core::losses::colour_consistency;
 use stackgan_core::noise::Noise;
-use stackgan_core::{NetConfig, Params};
+use stackgan_core::{NetConfig, Painted, Params};
 
 use crate::adam::Adam;
 use crate::penalty::R1;
@@ -107,6 +108,21 @@ impl StepStats {
         self.terms.push((name, value.detach()));
     }
 
+    /// D's loss and its parts, and the mean probability that D gives to each group of pictures.
+    fn discriminator(
+        &mut self,
+        losses: [&Tensor; 4],
+        logits: [&Tensor; 3],
+    ) -> candle_core::Result<()> {
+        for (name, value) in ["d_loss", "d_real", "d_wrong", "d_fake"].into_iter().zip(losses) {
+            self.push(name, value);
+        }
+        for (name, logits) in ["p_real", "p_wrong", "p_fake"].into_iter().zip(logits) {
+            self.push(name, &candle_nn::ops::sigmoid(&logits.detach())?.mean_all()?);
+        }
+        Ok(())
+    }
+
     /// The value of one term.
     ///
     /// # Errors
@@ -153,7 +169,24 @@ fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
     Err(Error::NonFinite { step, term: term.to_owned(), value, remedy: remedy.to_owned() })
 }
 
-/// The mean probability that D gives to a group of pictures.
-fn probability(logits: &Tensor) -> candle_core::Result<Tensor> {
-    candle_nn::ops::sigmoid(&logits.detach())?.mean_all()
+/// G's loss from its adversarial part (KL, and colour consistency where it is on, are added), and its step.
+fn descend_generator(
+    g: &mut Optimised,
+    painted: &Painted,
+    adversarial: Tensor,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let kl = painted.conditioning.kl()?;
+    stats.push("g_adv", &adversarial);
+    stats.push("kl", &kl);
+    stats.push("sigma", &painted.conditioning.mean_sigma()?);
+    let mut loss = (adversarial + (kl * cfg.kl)?)?;
+    if let (Some(low), true) = (&painted.low, cfg.colour_consistency > 0.0) {
+        let colour = colour_consistency(&painted.image, low)?;
+        stats.push("colour", &colour);
+        loss = (loss + (colour * cfg.colour_consistency)?)?;
+    }
+    stats.push("g_loss", &loss);
+    descend(g, &loss, (cfg.step, cfg.lr_g), ("g_loss", "g_grad"), stats)
 }

@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 use stackgan_core::Mode;
-use stackgan_core::losses::{bce_with_logits, colour_consistency};
+use stackgan_core::losses::bce_with_logits;
 use stackgan_core::plain::Discriminator;
 
-use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, probability};
+use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, descend_generator};
 use crate::Result;
 
 /// One fake for both players. D sees `mu` of G's conditioning augmentation, detached; wrong pairs are each picture's
@@ -47,16 +47,10 @@ pub fn step(
         }
         _ => (&d_real + ((&d_fake + &d_wrong)? * 0.5)?)?,
     };
-    for (name, value) in
-        [("d_loss", &d_loss), ("d_real", &d_real), ("d_wrong", &d_wrong), ("d_fake", &d_fake)]
-    {
-        stats.push(name, value);
-    }
-    for (name, logits) in
-        [("p_real", &real_logits), ("p_wrong", &wrong_logits), ("p_fake", &fake_logits)]
-    {
-        stats.push(name, &probability(logits)?);
-    }
+    stats.discriminator(
+        [&d_loss, &d_real, &d_wrong, &d_fake],
+        [&real_logits, &wrong_logits, &fake_logits],
+    )?;
     let mut loss = d_loss;
     if cfg.r1.due(cfg.step) {
         let logits =
@@ -75,18 +69,7 @@ pub fn step(
     if let Some(alone) = d.unconditional_logits(&features)? {
         adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
     }
-    let kl = painted.conditioning.kl()?;
-    stats.push("g_adv", &adversarial);
-    stats.push("kl", &kl);
-    stats.push("sigma", &painted.conditioning.mean_sigma()?);
-    let mut loss = (adversarial + (kl * cfg.kl)?)?;
-    if let (Some(low), true) = (&painted.low, cfg.colour_consistency > 0.0) {
-        let colour = colour_consistency(&painted.image, low)?;
-        stats.push("colour", &colour);
-        loss = (loss + (colour * cfg.colour_consistency)?)?;
-    }
-    stats.push("g_loss", &loss);
-    descend(&mut players.g, &loss, (cfg.step, cfg.lr_g), ("g_loss", "g_grad"), &mut stats)?;
+    descend_generator(&mut players.g, &painted, adversarial, cfg, &mut stats)?;
     Ok(stats)
 }
 

@@ -1,10 +1,10 @@
 //! The step of the `residual` recipe. Source: TensorFlow release, `stageI/trainer.py` and `stageII/trainer.py`.
 
 use stackgan_core::Mode;
-use stackgan_core::losses::{bce_with_logits, colour_consistency};
+use stackgan_core::losses::bce_with_logits;
 use stackgan_core::residual::Discriminator;
 
-use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, probability};
+use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, descend_generator};
 use crate::Result;
 
 /// D sees real, wrong and fake pictures with the right text, in three passes, each with its own batch statistics; then
@@ -37,16 +37,10 @@ pub fn step(
     let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
     let d_fake = bce_with_logits(&fake_logits, 0.0)?;
     let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
-    for (name, value) in
-        [("d_loss", &d_loss), ("d_real", &d_real), ("d_wrong", &d_wrong), ("d_fake", &d_fake)]
-    {
-        stats.push(name, value);
-    }
-    for (name, logits) in
-        [("p_real", &real_logits), ("p_wrong", &wrong_logits), ("p_fake", &fake_logits)]
-    {
-        stats.push(name, &probability(logits)?);
-    }
+    stats.discriminator(
+        [&d_loss, &d_real, &d_wrong, &d_fake],
+        [&real_logits, &wrong_logits, &fake_logits],
+    )?;
     let mut loss = d_loss;
     if cfg.r1.due(cfg.step) {
         let frozen = &players.frozen_discriminator;
@@ -64,17 +58,6 @@ pub fn step(
     let painted = players.generator.paint(text, &noise.g, mode)?;
     let logits = players.frozen_discriminator.logits(&painted.image, text, mode)?;
     let adversarial = bce_with_logits(&logits, 1.0)?;
-    let kl = painted.conditioning.kl()?;
-    stats.push("g_adv", &adversarial);
-    stats.push("kl", &kl);
-    stats.push("sigma", &painted.conditioning.mean_sigma()?);
-    let mut loss = (adversarial + (kl * cfg.kl)?)?;
-    if let (Some(low), true) = (&painted.low, cfg.colour_consistency > 0.0) {
-        let colour = colour_consistency(&painted.image, low)?;
-        stats.push("colour", &colour);
-        loss = (loss + (colour * cfg.colour_consistency)?)?;
-    }
-    stats.push("g_loss", &loss);
-    descend(&mut players.g, &loss, (cfg.step, cfg.lr_g), ("g_loss", "g_grad"), &mut stats)?;
+    descend_generator(&mut players.g, &painted, adversarial, cfg, &mut stats)?;
     Ok(stats)
 }
