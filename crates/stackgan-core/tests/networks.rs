@@ -62,13 +62,11 @@ fn stage_info(net: NetConfig) -> StageInfo {
     }
 }
 
-/// Fresh weights paint grey; with some of them larger, pictures have contrast in which a difference would show.
-fn louder(params: &Params, prefix: &str, factor: f64) -> Result<Params> {
+/// Fresh weights paint grey; with all of them larger, pictures have contrast in which a difference would show.
+fn louder(params: &Params, factor: f64) -> Result<Params> {
     let mut tensors = params.snapshot()?;
-    for (name, tensor) in &mut tensors {
-        if name.starts_with(prefix) {
-            *tensor = (&*tensor * factor)?;
-        }
+    for tensor in tensors.values_mut().filter(|t| t.rank() >= 2) {
+        *tensor = (&*tensor * factor)?;
     }
     Params::given(tensors, &Device::Cpu)
 }
@@ -79,7 +77,7 @@ fn model(recipe: Recipe) -> stackgan_core::Result<Model> {
         CharCnnRnnConfig { conv1: 8, conv2: 8, units: 8, dim: net.text_dim, ..Default::default() };
     let text = Params::fresh(Noise::new(1), "text", &device);
     CharCnnRnn::new(&config, &text.trained())?;
-    let text = louder(&text, "emb_proj.weight", 300.0)?;
+    let text = louder(&text, 4.0)?;
     let encoder = CharCnnRnnEncoder::new(config, text, None)?;
     let (g1, g2) = (fresh(), fresh());
     match recipe {
@@ -92,7 +90,7 @@ fn model(recipe: Recipe) -> stackgan_core::Result<Model> {
             residual::Stage2Generator::new(&net, low, Stage1Statistics::Batch, &g2.trained())?;
         }
     }
-    let (g1, g2) = (louder(&g1, "img", 300.0)?, louder(&g2, "img", 300.0)?);
+    let (g1, g2) = (louder(&g1, 7.0)?, louder(&g2, 7.0)?);
     let info = ModelInfo {
         format: Model::format().to_owned(),
         encoder: Some(config),
