@@ -72,6 +72,8 @@ pub(crate) struct Results {
     pub scores: Vec<score::Scored>,
     /// Painted prompts.
     pub sheets: Vec<sheets::Sheet>,
+    /// Scales of z and epsilon at which pictures were painted.
+    pub noise: (f64, f64),
 }
 
 /// Draws, prepares, trains, paints, scores, reports.
@@ -135,7 +137,9 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let text_scores = text::scores(&encoder, &small, args.seed)?.map(|s| text::describe(&s));
     clock.took("painting sheets, scoring".to_owned());
 
-    let results = Results { took: clock.took, text_losses, text_scores, scores, sheets };
+    let sampled = model.stage_info(2);
+    let noise = (sampled.sample_z, sampled.sample_eps);
+    let results = Results { took: clock.took, text_losses, text_scores, scores, sheets, noise };
     let report = out.join("report.html");
     write_file(&report, pages::report(args, &results, out).as_bytes())?;
     context.manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));

@@ -39,10 +39,11 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
          than nine captions of other species; its judge is the text encoder that the painter was trained with, so it \
          flatters. One caption a picture, species that no network saw in training. ± is one standard error.",
     );
-    page.text(
-        "Sampling noise is scaled down (z by 0.7, the conditioning's by 0.5 in the toy presets): less variety, more faithful \
-         pictures. The numbers above are at these scales.",
-    );
+    let (z, eps) = results.noise;
+    page.text(&format!(
+        "Sampling noise is scaled down (z by {z}, the conditioning's by {eps}): less variety, more faithful pictures. The \
+         numbers above are at these scales."
+    ));
     if let Some(scores) = &results.text_scores {
         page.text(&format!("The text encoder {scores}."));
     }
