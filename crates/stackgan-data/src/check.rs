@@ -93,7 +93,7 @@ impl fmt::Display for CheckReport {
 }
 
 const FETCH: &str =
-    "fetch the set with `stackgan data fetch cub`, or draw one with `stackgan data toy`";
+    "fetch the set with `cargo xtask fetch-cub`, or draw one with `stackgan data toy`";
 
 /// Examines a folder in the CUB layout. Never fails: what cannot be read is reported as wrong.
 #[must_use]

@@ -165,7 +165,7 @@ fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
     if value.is_finite() {
         return Ok(());
     }
-    let remedy = "resume from the last checkpoint with a smaller learning rate, or look at the data of this step";
+    let remedy = "train in another run folder with a smaller learning rate, or look at the data of this step";
     Err(Error::NonFinite { step, term: term.to_owned(), value, remedy: remedy.to_owned() })
 }
 
