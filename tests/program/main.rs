@@ -4,5 +4,6 @@
 mod common;
 mod demo;
 mod errors;
+mod exchange;
 mod path;
 mod settings;

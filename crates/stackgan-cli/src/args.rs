@@ -125,6 +125,9 @@ pub(crate) enum Data {
     Check {
         /// A dataset folder or a prepared file
         path: PathBuf,
+        /// How the folder is laid out
+        #[command(flatten)]
+        layout: Layout,
     },
     /// Paint a sheet of pictures of a prepared file, with their captions beside it
     #[command(before_help = "Examples:\n  \
@@ -149,7 +152,7 @@ pub(crate) struct Import {
     /// The dataset folder
     pub dir: PathBuf,
     /// How the folder is laid out
-    #[arg(long, value_enum, default_value_t = Layout::Cub)]
+    #[command(flatten)]
     pub layout: Layout,
     /// For which stage: 76 pixels for Stage-I, 304 for Stage-II
     #[arg(long, value_enum, default_value_t = Sizes::Both)]
@@ -159,11 +162,41 @@ pub(crate) struct Import {
     pub out: Option<PathBuf>,
 }
 
-/// How a dataset folder is laid out.
+/// How a dataset folder is laid out, and what is decided where it does not say.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Layout {
+    /// The kind of the folder; told from its contents unless given
+    #[arg(long, value_enum)]
+    pub kind: Option<Kind>,
+    /// Seed of the split into training and test, for folders that have none
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub split_seed: u64,
+    /// What happens to pictures without captions
+    #[arg(long, value_enum, default_value_t = Uncaptioned::Refuse)]
+    pub uncaptioned: Uncaptioned,
+}
+
+/// Kinds of dataset folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Layout {
+pub(crate) enum Kind {
     /// CUB-200-2011 as StackGAN's users have it
     Cub,
+    /// Oxford-102 flowers
+    Oxford,
+    /// COCO 2014
+    Coco,
+    /// Pictures of your own: NAME.jpg with NAME.txt, or metadata.csv or metadata.jsonl
+    Folder,
+}
+
+/// Pictures without captions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Uncaptioned {
+    /// The folder is refused, with their names
+    #[default]
+    Refuse,
+    /// They are left out
+    LeaveOut,
 }
 
 /// The sizes of prepared pictures.
@@ -357,6 +390,51 @@ pub(crate) enum Model {
         /// One JSON document on stdout
         #[arg(long)]
         json: bool,
+    },
+    /// Take in a generator of the PyTorch release: netG_*.pth of COCO, Stage-I or Stage-II
+    #[command(
+        before_help = "Examples:\n  stackgan model import netG_epoch_90.pth --out coco.safetensors\n  \
+                             stackgan model import netG.pth --dataset coco --encoder encoder.safetensors"
+    )]
+    Import {
+        /// The .pth file, of any version of torch
+        file: PathBuf,
+        /// The model file that is written
+        #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
+        out: PathBuf,
+        /// The text encoder of the embeddings that it was trained with; without one it paints from embeddings only
+        #[arg(long, value_name = "FILE")]
+        encoder: Option<PathBuf>,
+        /// The name of the dataset that it was trained on
+        #[arg(long, default_value = "coco")]
+        dataset: String,
+    },
+    /// Write the generator as a state dict for PyTorch's `load_state_dict` (plain recipe)
+    #[command(
+        before_help = "Examples:\n  stackgan model export runs/00001-coco-stage2 --out netG.safetensors"
+    )]
+    Export {
+        /// A model file or a run folder
+        model: PathBuf,
+        /// The safetensors file that is written
+        #[arg(long, value_name = "FILE", default_value = "netG.safetensors")]
+        out: PathBuf,
+    },
+    /// Check that a model is whole: every tensor there, finite, and a picture painted (exit code 5 if not)
+    #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2")]
+    Verify {
+        /// A model file or a run folder
+        model: PathBuf,
+    },
+    /// Compare the tensors of two models (exit code 5 if they differ)
+    #[command(
+        before_help = "Examples:\n  stackgan model diff runs/00000-toy-stage1 runs/00001-toy-stage1"
+    )]
+    Diff {
+        /// A model file or a run folder
+        a: PathBuf,
+        /// Another one
+        b: PathBuf,
     },
 }
 

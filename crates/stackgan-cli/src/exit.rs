@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Data = 3,
     /// Something that is needed is missing.
     Missing = 4,
+    /// A gate said no: models differ, a model is not whole.
+    Gate = 5,
     /// The storage is full, read-only or in use.
     Storage = 6,
     /// Training became non-finite; the last good checkpoint is kept.

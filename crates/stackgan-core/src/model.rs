@@ -204,6 +204,12 @@ impl Model {
         &self.stage1
     }
 
+    /// Stage-II's variables, if it has been trained.
+    #[must_use]
+    pub const fn stage2(&self) -> Option<&Params> {
+        self.stage2.as_ref()
+    }
+
     /// Where it runs.
     #[must_use]
     pub const fn device(&self) -> &Device {
@@ -253,7 +259,7 @@ impl Model {
     }
 }
 
-fn wrong(what: &str, expected: &str, found: &str) -> Error {
+pub(crate) fn wrong(what: &str, expected: &str, found: &str) -> Error {
     Error::Model {
         what: what.to_owned(),
         expected: expected.to_owned(),

@@ -60,7 +60,7 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
 }
 
 /// `line` with tabs as blanks and every other control character escaped, so that a caption can be printed.
-fn clean(line: &str) -> String {
+pub(crate) fn clean(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
         match c {

@@ -1,6 +1,7 @@
 //! A dataset as its folder describes it, before any picture is opened: what `layouts` make and
 //! [`crate::prepared::import`] takes.
 
+use crate::crop::Orientation;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -9,8 +10,12 @@ use std::path::PathBuf;
 pub struct Dataset {
     /// A short name for messages and metadata, such as `cub`.
     pub name: String,
-    /// The pictures, train before test, each split in the order of its `filenames` list.
+    /// The pictures, in the order of the folder's lists (train before test), or by name where it has none.
     pub items: Vec<Item>,
+    /// Whether pictures are turned as their EXIF tag says; boxes are in pixels of the result.
+    pub orientation: Orientation,
+    /// What was decided because the folder does not say it, and what was left out: one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// One picture of a dataset.
@@ -22,11 +27,11 @@ pub struct Item {
     pub image: PathBuf,
     /// The object's box in pixels of the picture; `None` takes the whole picture.
     pub bounding_box: Option<BoundingBox>,
-    /// An opaque label: equal labels, same class.
+    /// An opaque label: equal labels, same class. Without classes each picture has its own.
     pub class: u32,
     /// The captions, line `i` of the caption file at `i` (a blank line is an empty caption).
     pub captions: Vec<String>,
-    /// Which side of the class-disjoint split.
+    /// Which side of the split.
     pub split: Split,
 }
 

@@ -119,9 +119,23 @@ impl Error {
     pub fn reason(&self) -> String {
         match self {
             Self::Malformed { what, found, .. } => format!("{what} (found {found})"),
-            Self::Missing { what, .. } => what.clone(),
+            Self::Missing { what, expected, .. } => format!("{what}: {expected}"),
             Self::Config { what, found, .. } => format!("{what} ({found})"),
             Self::Read { source, .. } | Self::Write { source, .. } => source.to_string(),
+        }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Malformed { remedy, .. }
+            | Self::Missing { remedy, .. }
+            | Self::Config { remedy, .. } => remedy.clone(),
+            Self::Read { .. } => "check that the file is readable and whole".to_owned(),
+            Self::Write { .. } => {
+                "check the free space and the permissions of the folder".to_owned()
+            }
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn dataset(dir: &Path, n: usize, classes: u32) -> Dataset {
             split: if i % 5 == 4 { Split::Test } else { Split::Train },
         }
     });
-    Dataset { name: "small".to_owned(), items: items.collect() }
+    Dataset { name: "small".to_owned(), items: items.collect(), ..Dataset::default() }
 }
 
 /// Options for one size, as the residual recipe.

@@ -8,9 +8,10 @@ use anyhow::Result;
 use rayon::prelude::*;
 use stackgan_core::image::{Picture, grid};
 use stackgan_data::Error;
-use stackgan_data::crop::{PictureSize, Resizing, decode};
+use stackgan_data::check;
+use stackgan_data::crop::{MAX_FILE, PictureSize, Resizing, decode_as};
 use stackgan_data::dataset::Split;
-use stackgan_data::layouts::cub;
+use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
@@ -33,13 +34,12 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
             ))
         }
         args::Data::Import(args) => import(&args, context),
-        args::Data::Check { path } => check(&path, context),
+        args::Data::Check { path, layout } => check_path(&path, layout, context),
         args::Data::Preview { file, output, count } => preview(&file, &output, usize::from(count)),
     }
 }
 
 fn import(args: &Import, context: &Context) -> Result<()> {
-    let Layout::Cub = args.layout;
     let sizes: &[PictureSize] = match args.size {
         Sizes::Low => &[PictureSize::Stage1],
         Sizes::High => &[PictureSize::Stage2],
@@ -47,13 +47,13 @@ fn import(args: &Import, context: &Context) -> Result<()> {
     };
     for size in sizes {
         let how = sources::preparation(*size, Resizing::Residual);
-        let file = sources::prepare(&args.dir, args.out.as_deref(), how, context)?;
+        let file = sources::prepare((&args.dir, args.layout), args.out.as_deref(), how, context)?;
         print(file.display())?;
     }
     Ok(())
 }
 
-fn check(path: &Path, context: &Context) -> Result<()> {
+fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     if path.is_file() {
         let prepared = Prepared::open(path)?;
         for i in 0..prepared.len() {
@@ -61,37 +61,35 @@ fn check(path: &Path, context: &Context) -> Result<()> {
         }
         return print(summary(path, &prepared));
     }
-    let dataset = cub::read(path)?;
+    let kind = sources::kind(path, layout)?;
+    let report = check::check(path, kind);
+    print(&report)?;
+    if !report.is_complete() {
+        let parts = ("everything that the folder needs", "the tree above".to_owned());
+        let remedy = "do what stands beside each MISSING and WRONG part";
+        return Err(Problem::data("the dataset is not complete", path, parts, remedy).into());
+    }
+    let dataset = sources::read(path, layout)?;
     // Every picture is decoded, so that all faults are seen at once.
-    let decoded = context.counted(("checking", "pictures"), |progress| {
+    let faults = context.counted(("checking", "pictures"), |progress| {
         let (done, total) = (AtomicUsize::new(0), dataset.items.len());
         let faults = dataset.items.par_iter().filter_map(|item| {
-            let bytes = std::fs::read(&item.image).map_err(|e| Error::read(&item.image, e));
-            let fault = bytes.and_then(|b| decode(&b, &item.image)).err();
+            let bytes = read_bounded(&item.image, MAX_FILE);
+            let fault = bytes.and_then(|b| decode_as(&b, dataset.orientation, &item.image)).err();
             progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
             fault
         });
         Ok::<Vec<Error>, Error>(faults.collect())
     })?;
-    if let Some(first) = decoded.first() {
-        let count = decoded.len();
-        let all: Vec<String> = decoded.iter().map(ToString::to_string).collect();
+    if let Some(first) = faults.first() {
+        let count = faults.len();
+        let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let parts = ("pictures that can be read", format!("{count} that cannot; first: {first}"));
         context.manner.say(all.join("\n"));
-        let remedy = "replace these files, or take them out of filenames.pickle";
+        let remedy = "replace these files, or take them out of the folder's lists";
         return Err(Problem::data("the dataset has damaged pictures", path, parts, remedy).into());
     }
-    let (train, test) = (dataset.classes(Split::Train), dataset.classes(Split::Test));
-    let shared = train.intersection(&test).count();
-    print(format!(
-        "{}: {} train, {} test, {} captions, {} and {} classes ({shared} in both); every picture can be read",
-        path.display(),
-        dataset.count(Split::Train),
-        dataset.count(Split::Test),
-        dataset.caption_count(),
-        train.len(),
-        test.len()
-    ))
+    print("every picture can be read")
 }
 
 fn summary(path: &Path, prepared: &Prepared) -> String {

@@ -44,7 +44,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Text(args) => text::run(args, &context)?,
         Command::Train(args) => return train::run(&args, &context),
         Command::Generate(args) => generate::run(&args, &context)?,
-        Command::Model(args) => model::run(args, &context)?,
+        Command::Model(args) => return model::run(args, &context),
         Command::Config(args) => config::run(args)?,
         Command::Doctor { json } => doctor::run(json, &context)?,
         Command::Completions { shell } => completions::run(shell)?,

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Dataset;
-use stackgan_data::layouts::cub;
+use stackgan_data::layouts::{self, Kind, Reading, Uncaptioned};
 use stackgan_data::prepared::{ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::store::sha256;
 
 use super::{Context, write_file};
+use crate::args::{self, Layout};
 use crate::exit::Problem;
 
 /// Pictures of the toy set that `train` draws by itself.
@@ -102,7 +103,7 @@ pub(crate) fn open(path: &Path, how: Preparation, context: &Context) -> Result<A
         let expected = "a dataset folder or a prepared file";
         return Err(Problem::missing("there is no data", place, expected, remedy).into());
     }
-    let file = prepare(path, None, how, context)?;
+    let file = prepare((path, Layout::default()), None, how, context)?;
     Ok(Arc::new(Prepared::open(&file)?))
 }
 
@@ -117,21 +118,49 @@ pub(crate) fn open_any(path: &Path, context: &Context) -> Result<Arc<Prepared>> 
     open(path, preparation(PictureSize::Stage1, Resizing::Residual), context)
 }
 
+/// The kind of a dataset folder: as stated, or told from what is in it.
+///
+/// # Errors
+/// When the folder has the marks of no kind or of several.
+pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
+    match layout.kind {
+        Some(args::Kind::Cub) => Ok(Kind::Cub),
+        Some(args::Kind::Oxford) => Ok(Kind::Oxford),
+        Some(args::Kind::Coco) => Ok(Kind::Coco),
+        Some(args::Kind::Folder) => Ok(Kind::Folder),
+        None => Ok(layouts::detect(folder)?),
+    }
+}
+
+/// What a dataset folder holds.
+///
+/// # Errors
+/// Whatever is missing in it or does not fit.
+pub(crate) fn read(folder: &Path, layout: Layout) -> Result<Dataset> {
+    let uncaptioned = match layout.uncaptioned {
+        args::Uncaptioned::Refuse => Uncaptioned::Refuse,
+        args::Uncaptioned::LeaveOut => Uncaptioned::LeaveOut,
+    };
+    let how = Reading { split_seed: layout.split_seed, uncaptioned };
+    let mut dataset = layouts::read(folder, kind(folder, layout)?, how)?;
+    if folder.join("attributes.csv").is_file() {
+        "toy".clone_into(&mut dataset.name); // drawn birds lie in the layout of CUB: a model says which it saw
+    }
+    Ok(dataset)
+}
+
 /// The prepared file of a dataset folder, made if it is not there or the folder has changed. It lies in `out`; in the
 /// folder itself unless told, or in the program's own folder where that cannot be written.
 ///
 /// # Errors
 /// Whatever is wrong with the dataset, or the storage.
 pub(crate) fn prepare(
-    folder: &Path,
+    (folder, layout): (&Path, Layout),
     out: Option<&Path>,
     how: Preparation,
     context: &Context,
 ) -> Result<PathBuf> {
-    let mut dataset = cub::read(folder)?;
-    if folder.join("attributes.csv").is_file() {
-        "toy".clone_into(&mut dataset.name); // drawn birds lie in the layout of CUB: a model says which it saw
-    }
+    let dataset = read(folder, layout)?;
     let print = fingerprint(&dataset, how);
     let out = match out {
         Some(out) => out.to_path_buf(),
@@ -145,6 +174,7 @@ pub(crate) fn prepare(
         return Ok(file);
     }
     std::fs::create_dir_all(&out).map_err(|e| Problem::storage(&out, &e))?;
+    dataset.notes.iter().for_each(|note| context.manner.say(note));
     let _ = std::fs::remove_file(&source); // an interrupted import must not look finished
     let name = format!("preparing {} px", how.size.prepared());
     let options = ImportOptions { preparation: how };
@@ -203,15 +233,15 @@ mod tests {
         let context = Context { device: candle_core::Device::Cpu, manner: Manner::Quiet };
         draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, &context).unwrap();
         let how = preparation(PictureSize::Stage1, Resizing::Residual);
-        let file = prepare(&folder, None, how, &context).unwrap();
+        let file = prepare((&folder, Layout::default()), None, how, &context).unwrap();
         let made = file.metadata().unwrap().modified().unwrap();
-        assert_eq!(prepare(&folder, None, how, &context).unwrap(), file);
+        assert_eq!(prepare((&folder, Layout::default()), None, how, &context).unwrap(), file);
         assert_eq!(file.metadata().unwrap().modified().unwrap(), made, "prepared twice");
-        let first = cub::read(&folder).unwrap();
+        let first = read(&folder, Layout::default()).unwrap();
         let captions = folder.join("text").join(format!("{}.txt", first.items[0].key));
         let text = std::fs::read_to_string(&captions).unwrap();
         std::fs::write(&captions, text.replacen("bird", "fowl", 1)).unwrap();
-        prepare(&folder, None, how, &context).unwrap();
+        prepare((&folder, Layout::default()), None, how, &context).unwrap();
         assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
         let other = open(&file, preparation(PictureSize::Stage2, Resizing::Residual), &context);
         assert!(other.unwrap_err().to_string().contains("for the other stage"));

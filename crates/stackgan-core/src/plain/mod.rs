@@ -5,6 +5,7 @@
 mod discriminator;
 mod stage1;
 mod stage2;
+pub mod state_dict;
 
 pub use discriminator::Discriminator;
 pub use stage1::Stage1Generator;

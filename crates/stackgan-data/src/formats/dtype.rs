@@ -1,4 +1,4 @@
-//! The element types of numpy arrays that we read, as named in pickles and `.npy` headers (`f4`, `>i8`, …).
+//! The element types of arrays, by numpy's names (`f4`, `>i8`, …); those of Torch and MATLAB are mapped to them.
 
 /// What kind of number an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Kind {
     Int,
     /// `u1`, `u2`, `u4`, `u8`.
     Unsigned,
-    /// `f4`, `f8`: IEEE 754.
+    /// `f2`, `f4`, `f8`: IEEE 754.
     Float,
 }
 
@@ -26,7 +26,7 @@ pub struct DType {
 
 impl DType {
     /// The type of a numpy name such as `f4` or `i8`; `None` for those that we do not read (objects, strings,
-    /// records, complex and half numbers, dates).
+    /// records, complex numbers, dates).
     #[must_use]
     pub fn parse(name: &[u8]) -> Option<Self> {
         let (kind, size) = match name {
@@ -39,11 +39,17 @@ impl DType {
             b"u2" => (Kind::Unsigned, 2),
             b"u4" => (Kind::Unsigned, 4),
             b"u8" => (Kind::Unsigned, 8),
+            b"f2" => (Kind::Float, 2),
             b"f4" => (Kind::Float, 4),
             b"f8" => (Kind::Float, 8),
             _ => return None,
         };
         Some(Self { kind, size, big_endian: false })
+    }
+
+    /// The little-endian type of a kind and its bytes.
+    pub(crate) const fn little(kind: Kind, size: u8) -> Self {
+        Self { kind, size, big_endian: false }
     }
 
     /// Bytes of one element.
@@ -72,6 +78,7 @@ impl DType {
     pub fn float(self, raw: &[u8]) -> Option<f64> {
         let word = self.word(raw)?;
         match (self.kind, self.size) {
+            (Kind::Float, 2) => Some(half(word as u16)),
             (Kind::Float, 4) => Some(f64::from(f32::from_bits(word as u32))),
             (Kind::Float, _) => Some(f64::from_bits(word)),
             (Kind::Unsigned, _) => Some(word as f64),
@@ -93,6 +100,19 @@ impl DType {
     }
 }
 
+/// The number of a half: 1 bit of sign, 5 of exponent, 10 of fraction.
+fn half(bits: u16) -> f64 {
+    let exponent = i32::from(bits >> 10 & 0x1f);
+    let fraction = f64::from(bits & 0x3ff) / 1024.0;
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-14),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction) * 2f64.powi(exponent - 15),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,9 +128,20 @@ mod tests {
         assert_eq!(little(b"u8").int(&u64::MAX.to_le_bytes()), None);
         assert_eq!(big(b"f4").float(&1.5f32.to_be_bytes()), Some(1.5));
         assert_eq!(little(b"f8").float(&(-0.25f64).to_le_bytes()), Some(-0.25));
+        for (bits, number) in [
+            (0x3c00, 1.0),
+            (0xc100, -2.5),
+            (0x7bff, 65504.0),
+            (0x0001, 2f64.powi(-24)),
+            (0x8000, -0.0),
+            (0xfc00, f64::NEG_INFINITY),
+        ] {
+            assert_eq!(little(b"f2").float(&u16::to_le_bytes(bits)), Some(number));
+        }
+        assert!(little(b"f2").float(&[1, 0x7c]).is_some_and(f64::is_nan));
         assert_eq!(little(b"f4").int(&[0; 4]), None);
         assert_eq!(little(b"f4").float(&[0; 3]), None);
-        for refused in [&b"O8"[..], b"S5", b"U3", b"V4", b"c8", b"f2", b"M8", b"", b"f44"] {
+        for refused in [&b"O8"[..], b"S5", b"U3", b"V4", b"c8", b"f1", b"M8", b"", b"f44"] {
             assert_eq!(DType::parse(refused), None);
         }
     }

@@ -1,9 +1,21 @@
 //! Readers (and a few writers) of the file formats of the `StackGAN` world. Every reader treats its input as
 //! hostile: allow-listed, bounded in memory and depth, and never panicking (FACTS 4, RELIABILITY 4.1).
 
+mod array;
+mod budget;
+mod cursor;
 mod dtype;
+mod fault;
+mod inflate;
+pub mod matlab;
+pub mod npy;
+pub mod npz;
 pub mod pickle;
+pub mod torch7;
+pub mod torch_pickle;
+mod zip;
 
+pub use array::ArrayView;
 pub use dtype::{DType, Kind};
 
 use crate::{Error, Result};

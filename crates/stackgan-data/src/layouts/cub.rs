@@ -9,16 +9,15 @@
 //! The class is the number before the dot of the folder's name. `class_info.pickle` is only counted (FACTS 4.2
 //! warns of copies in which class 37 has the number 36), or used where folders have no number.
 
+use super::lists::{Absent, Labels, MAX_LIST, names, twice};
 use super::{checked_key, inside};
+use crate::crop::Orientation;
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
 use crate::error::{first_few, printable};
-use crate::formats::{pickle, read_bounded};
+use crate::formats::read_bounded;
 use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// The longest list (`images.txt`, `filenames.pickle`) that is read.
-pub(crate) const MAX_LIST: u64 = 64 << 20;
 
 /// Where the parts of the layout lie.
 #[derive(Clone, Debug)]
@@ -87,21 +86,14 @@ pub fn read(dir: &Path) -> Result<Dataset> {
     let mut absent = Absent::default();
     for (i, split) in Split::ALL.into_iter().enumerate() {
         let file = parts.filenames.get(i).map_or(dir, PathBuf::as_path);
-        let keys = pickle::decode(&read_bounded(file, MAX_LIST)?, file)?.strings(file)?;
+        let keys = names(file)?;
         let labels = parts.class_info.get(i).filter(|path| path.exists());
-        let labels = labels.map(|path| read_labels(path, file, keys.len())).transpose()?;
+        let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
         for (entry, key) in keys.into_iter().enumerate() {
-            checked_key(&key, file, entry)?;
             if !seen.insert(key.clone()) {
-                return Err(Error::malformed(
-                    file,
-                    "picture is listed twice",
-                    format!("entry {entry}"),
-                    ("each picture once in train and test together", printable(&key)),
-                    "remove the second entry, with its embedding",
-                ));
+                return Err(twice(file, entry, &key));
             }
-            let label = labels.as_ref().and_then(|labels| labels.get(entry).copied());
+            let label = labels.as_ref().and_then(|labels| labels.get(entry));
             let Some(class) = folder_number(&key).or(label) else {
                 return Err(Error::malformed(
                     file,
@@ -112,17 +104,17 @@ pub fn read(dir: &Path) -> Result<Dataset> {
                 ));
             };
             let Some((name, bounding_box)) = listed.get(&key) else {
-                absent.unlisted.push(key);
+                absent.note("pictures without a line in images.txt", key);
                 continue;
             };
             let picture = inside(&images, name)?;
             let caption_file = inside(&text, &format!("{key}.txt"))?;
             let (Some(image), Some(caption_file)) = (&picture, &caption_file) else {
                 if picture.is_none() {
-                    absent.images.push(name.clone());
+                    absent.note("pictures", name);
                 }
                 if caption_file.is_none() {
-                    absent.captions.push(format!("{key}.txt"));
+                    absent.note("caption files", format!("{key}.txt"));
                 }
                 continue;
             };
@@ -136,78 +128,19 @@ pub fn read(dir: &Path) -> Result<Dataset> {
             });
         }
     }
-    absent.check(dir, &parts)?;
-    Ok(Dataset { name: "cub".to_owned(), items })
-}
-
-/// What the lists name and the folder does not have.
-#[derive(Default)]
-struct Absent {
-    unlisted: Vec<String>,
-    images: Vec<String>,
-    captions: Vec<String>,
-}
-
-impl Absent {
-    fn check(&self, dir: &Path, parts: &Parts) -> Result<()> {
-        let groups = [
-            ("pictures without a line in images.txt", &self.unlisted),
-            ("pictures", &self.images),
-            ("caption files", &self.captions),
-        ];
-        let said: Vec<String> = groups
-            .iter()
-            .filter(|(_, names)| !names.is_empty())
-            .map(|(what, names)| format!("{} {what} ({})", names.len(), first_few(names)))
-            .collect();
-        if said.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Missing {
-            what: "files named by the lists are missing".to_owned(),
-            file: dir.to_path_buf(),
-            expected: said.join("; "),
-            remedy: format!(
-                "put pictures under {} and captions under {}, or take the entries out of the lists",
-                parts.images.display(),
-                parts.text.display()
-            ),
-        })
-    }
+    let (images, text) = (parts.images.display(), parts.text.display());
+    absent.check(
+        dir,
+        format!("put pictures under {images} and captions under {text}, or take the entries out of the lists"),
+    )?;
+    let orientation = Orientation::AsStored; // the boxes are in pixels of the stored pictures
+    Ok(Dataset { name: "cub".to_owned(), items, orientation, notes: Vec::new() })
 }
 
 /// 37 of `037.Acadian_Flycatcher/…`.
 fn folder_number(key: &str) -> Option<u32> {
     let (folder, _) = key.split_once('/')?;
     folder.split_once('.')?.0.parse().ok()
-}
-
-pub(crate) fn read_labels(path: &Path, filenames: &Path, n: usize) -> Result<Vec<u32>> {
-    let labels = pickle::decode(&read_bounded(path, MAX_LIST)?, path)?.ints(path)?;
-    if labels.len() != n {
-        return Err(Error::malformed(
-            path,
-            "class list does not fit the list of pictures",
-            "whole list",
-            (
-                format!("{n} entries as in {}", filenames.display()),
-                format!("{} entries", labels.len()),
-            ),
-            "take both files from the same set",
-        ));
-    }
-    let label = |(i, label): (usize, &i64)| {
-        u32::try_from(*label).map_err(|_| {
-            Error::malformed(
-                path,
-                "class is out of range",
-                format!("entry {i}"),
-                ("0 to 4294967295", label.to_string()),
-                "number the classes from zero or one",
-            )
-        })
-    };
-    labels.iter().enumerate().map(label).collect()
 }
 
 pub(crate) type Listed = BTreeMap<String, (String, Option<BoundingBox>)>;

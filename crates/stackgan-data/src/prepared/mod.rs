@@ -19,11 +19,13 @@ mod write;
 pub use read::Prepared;
 pub use write::{ImportOptions, ImportReport, import};
 
+use crate::crop::Orientation;
 use crate::dataset::{Item, Split};
 use sha2::{Digest as _, Sha256};
 
-/// The version of the format that this crate writes and reads.
-pub const VERSION: u32 = 1;
+/// The version of the format that this crate writes. Version 1, which has neither `orientation` nor `notes`, is read
+/// as well; a program that knows version 1 alone refuses version 2, naming both.
+pub const VERSION: u32 = 2;
 
 /// The facts about a prepared file.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -38,6 +40,12 @@ pub struct Manifest {
     pub resizing: String,
     /// `none` or `as-released`: whether contrast was stretched.
     pub stretch: String,
+    /// `as-stored` or `upright`: whether pictures were turned as their EXIF tag says.
+    #[serde(default = "as_stored")]
+    pub orientation: String,
+    /// What was decided because the folder does not say it, such as the split, and what was left out.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Identifies keys, classes, splits, captions and source pictures in their order, whatever the size and
     /// resizing: files of 76 and 304 pixels made from one folder have the same.
     pub fingerprint: String,
@@ -45,6 +53,17 @@ pub struct Manifest {
     pub keys: Vec<String>,
     /// SHA-256 of each source file, in hexadecimal digits.
     pub sha256: Vec<String>,
+}
+
+fn as_stored() -> String {
+    orientation(Orientation::AsStored).to_owned()
+}
+
+const fn orientation(orientation: Orientation) -> &'static str {
+    match orientation {
+        Orientation::AsStored => "as-stored",
+        Orientation::Upright => "upright",
+    }
 }
 
 /// The fingerprint of a dataset whose pictures have these hashes.

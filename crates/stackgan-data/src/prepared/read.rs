@@ -49,11 +49,11 @@ impl Prepared {
                 printable(&e.to_string()),
             )
         })?;
-        if manifest.kind != "prepared" || manifest.version != VERSION {
+        if manifest.kind != "prepared" || !(1..=VERSION).contains(&manifest.version) {
             let found = format!("{} version {}", printable(&manifest.kind), manifest.version);
             return Err(container.malformed(
                 "metadata",
-                format!("prepared version {VERSION}"),
+                format!("prepared version 1 to {VERSION}"),
                 found,
             ));
         }

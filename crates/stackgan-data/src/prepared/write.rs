@@ -1,8 +1,8 @@
 //! Makes a prepared file: pictures are decoded in parallel, a few at a time, and streamed in their order.
 
-use super::{Manifest, VERSION, fingerprint, hex, split_number};
+use super::{Manifest, VERSION, fingerprint, hex, orientation, split_number};
 use crate::container::{AtomicFile, Element, Spec, header};
-use crate::crop::{self, Preparation, Resizing, Stretch};
+use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
 use crate::error::printable;
 use crate::formats::read_bounded;
@@ -78,6 +78,8 @@ pub fn import(
             Stretch::None => "none".to_owned(),
             Stretch::AsReleased => "as-released".to_owned(),
         },
+        orientation: orientation(dataset.orientation).to_owned(),
+        notes: dataset.notes.clone(),
         fingerprint: hex(&[0; 32]),
         keys: items.iter().map(|item| item.key.clone()).collect(),
         sha256: vec![hex(&[0; 32]); n],
@@ -94,7 +96,7 @@ pub fn import(
         let squares: Vec<_> = chunk
             .par_iter()
             .map(|item| {
-                let square = square(item, options.preparation);
+                let square = square(item, dataset.orientation, options.preparation);
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, n);
                 square
             })
@@ -135,9 +137,9 @@ pub fn import(
 }
 
 /// The square of one picture and the hash of its source.
-fn square(item: &Item, how: Preparation) -> Result<(Vec<u8>, String)> {
+fn square(item: &Item, orientation: Orientation, how: Preparation) -> Result<(Vec<u8>, String)> {
     let source = read_bounded(&item.image, crop::MAX_FILE)?;
-    let image = crop::decode(&source, &item.image)?;
+    let image = crop::decode_as(&source, orientation, &item.image)?;
     let hash = hex(&Sha256::digest(&source));
     drop(source);
     Ok((crop::prepare(image, item.bounding_box, how, &item.image)?, hash))

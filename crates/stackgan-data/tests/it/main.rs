@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say why they fail or skip")]
 
 mod fixtures;
+mod formats;
 mod hostile;
+mod hostile_formats;
+mod packs;
 mod real_cub;
+mod real_formats;
 mod real_pickles;
 
 use std::path::PathBuf;

@@ -1,40 +1,34 @@
 //! The pickle machine: a stack, a memo, and one loop over the opcodes (FACTS 4.3; `CPython`'s `pickletools`).
 
-use super::budget::Budget;
-use super::operands::{Fault, Input, Step, quote};
-use super::value::{Array, Document, NodeId, Value};
-use super::{numpy, validate};
+use super::operands::{Input, quote};
+use super::value::{Array, Document, Global, NodeId, Storage, Tensor, Value};
+use super::{Dialect, numpy, torch, validate};
+use crate::formats::budget::Budget;
+use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Runs a whole pickle.
-pub(super) fn run(bytes: &[u8]) -> Step<Document<'_>> {
-    let mut machine = Machine::new(bytes);
+/// Runs the pickle at the start of `bytes`; its end is given too.
+pub(super) fn run(bytes: &[u8], dialect: Dialect, budget: Budget) -> Step<(Document<'_>, usize)> {
+    let mut machine = Machine::new(bytes, dialect, budget);
     while !machine.step()? {}
     let root = machine.pop()?;
-    let input = &machine.input;
-    // An editor's newline at the end is no harm; anything else may be a second file in the first.
-    if input.left() > 2 || !input.rest_is_newline() {
-        return input.fault(
-            "data after the end",
-            "one pickle and nothing else",
-            format!("{} more bytes", input.left()),
-        );
-    }
-    let document = Document { nodes: machine.nodes, root };
+    let room = machine.budget.left();
+    let document = Document { nodes: machine.nodes, root, room };
     validate::no_cycles_and_depth(&document).map_err(|found| Fault {
         offset: machine.input.opcode,
         what: "pickle is nested too deeply",
         expected: format!("at most {} containers within each other", super::MAX_DEPTH),
         found: found.to_owned(),
     })?;
-    Ok(document)
+    Ok((document, bytes.len() - machine.input.left()))
 }
 
 /// The state of the machine.
 pub(super) struct Machine<'a> {
     pub(super) input: Input<'a>,
     pub(super) nodes: Vec<Value<'a>>,
+    dialect: Dialect,
     stack: Vec<NodeId>,
     /// Heights of the stack at which a MARK lies.
     marks: Vec<usize>,
@@ -43,14 +37,15 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8], dialect: Dialect, budget: Budget) -> Self {
         Self {
             input: Input::new(bytes),
             nodes: Vec::new(),
+            dialect,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: BTreeMap::new(),
-            budget: Budget::for_input(bytes.len()),
+            budget,
         }
     }
 
@@ -96,6 +91,12 @@ impl<'a> Machine<'a> {
             b'l' | b't' | b'd' | 0x85 | 0x86 | 0x87 => self.container(opcode)?,
             b'a' | b'e' | b's' | b'u' => self.extend(opcode)?,
             b'c' | 0x93 | b'R' | b'b' | b'i' => self.object(opcode)?,
+            b'Q' if self.dialect == Dialect::Torch => {
+                let id = self.pop()?;
+                let storage = torch::storage(self, id)?;
+                self.charge(size_of::<Storage>())?;
+                self.push(storage)?;
+            }
             _ => return self.refuse(opcode),
         }
         Ok(false)
@@ -265,7 +266,7 @@ impl<'a> Machine<'a> {
         match opcode {
             b'c' | b'i' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
-                let global = numpy::allowed(&self.input, module, name)?;
+                let global = self.allowed(module, name)?;
                 if opcode == b'i' {
                     return self.input.fault(
                         "pickle makes an object",
@@ -286,20 +287,23 @@ impl<'a> Machine<'a> {
                         "something else",
                     );
                 };
-                let global = numpy::allowed(&self.input, module.as_bytes(), name.as_bytes())?;
+                let global = self.allowed(module.as_bytes(), name.as_bytes())?;
                 self.push(Value::Global(global))
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
-                let value = numpy::call(self, function, arguments)?;
-                self.charge_array(&value)?;
+                let value = self.call(function, arguments)?;
+                self.charge_boxed(&value)?;
                 self.push(value)
             }
             _ => {
                 let state = self.pop()?;
                 let target = self.top()?;
+                if self.dialect == Dialect::Torch && matches!(self.get(target), Value::Dict(_)) {
+                    return Ok(()); // an OrderedDict's attributes: versions of modules
+                }
                 let built = numpy::build(self, target, state)?;
-                self.charge_array(&built)?;
+                self.charge_boxed(&built)?;
                 if let Some(node) = self.nodes.get_mut(target.0 as usize) {
                     *node = built;
                 }
@@ -401,10 +405,44 @@ impl<'a> Machine<'a> {
         if self.budget.charge(bytes) { Ok(()) } else { self.too_large() }
     }
 
-    fn charge_array(&mut self, value: &Value<'_>) -> Step<()> {
-        match value {
-            Value::Array(array) => self.charge(size_of::<Array>() + 8 * array.shape.capacity()),
-            _ => Ok(()),
+    /// What a value holds beside its node.
+    fn charge_boxed(&mut self, value: &Value<'_>) -> Step<()> {
+        self.charge(match value {
+            Value::Array(array) => size_of::<Array>() + 8 * array.shape.capacity(),
+            Value::Tensor(tensor) => {
+                size_of::<Tensor>() + 8 * (tensor.shape.capacity() + tensor.strides.capacity())
+            }
+            _ => 0,
+        })
+    }
+
+    /// The function or class of that name, or a refusal that names it.
+    fn allowed(&self, module: &[u8], name: &[u8]) -> Step<Global> {
+        let of_torch = || match self.dialect {
+            Dialect::Torch => torch::global(module, name),
+            Dialect::Numpy => None,
+        };
+        numpy::global(module, name).or_else(of_torch).map_or_else(
+            || {
+                self.input.fault(
+                    "pickle names a function or class that is not allowed",
+                    match self.dialect {
+                        Dialect::Numpy => "numpy arrays, scalars and dtypes only",
+                        Dialect::Torch => "tensors of plain numbers in dicts and lists only",
+                    },
+                    format!("{}.{}", numpy::shown(module), numpy::shown(name)),
+                )
+            },
+            Ok,
+        )
+    }
+
+    fn call(&mut self, function: NodeId, arguments: NodeId) -> Step<Value<'a>> {
+        match self.get(function) {
+            &Value::Global(global @ (Global::OrderedDict | Global::Tensor | Global::Parameter)) => {
+                torch::call(self, global, arguments)
+            }
+            _ => numpy::call(self, function, arguments),
         }
     }
 

@@ -1,15 +1,15 @@
 //! The functions and classes that a pickle may name, and what each means: numpy arrays, scalars and element
-//! types (FACTS 4.3), of numpy 1 and 2. Nothing else exists.
+//! types (FACTS 4.3), of numpy 1 and 2.
 
 use super::machine::Machine;
-use super::operands::{Input, Step};
 use super::value::{Array, Global, NodeId, Value};
 use crate::error::printable;
 use crate::formats::DType;
+use crate::formats::fault::Step;
 
-/// The global of that name, or a refusal that names it.
-pub(super) fn allowed(input: &Input<'_>, module: &[u8], name: &[u8]) -> Step<Global> {
-    Ok(match (module, name) {
+/// The global of that name.
+pub(super) fn global(module: &[u8], name: &[u8]) -> Option<Global> {
+    Some(match (module, name) {
         (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"_reconstruct") => {
             Global::Reconstruct
         }
@@ -18,13 +18,7 @@ pub(super) fn allowed(input: &Input<'_>, module: &[u8], name: &[u8]) -> Step<Glo
         (b"numpy", b"ndarray") => Global::NdArray,
         (b"numpy", b"dtype") => Global::DType,
         (b"_codecs", b"encode") => Global::Encode,
-        _ => {
-            return input.fault(
-                "pickle names a function or class that is not allowed",
-                "numpy arrays, scalars and dtypes only",
-                format!("{}.{}", shown(module), shown(name)),
-            );
-        }
+        _ => return None,
     })
 }
 
@@ -125,7 +119,7 @@ fn dtype<'a>(machine: &Machine<'a>, name: &Value<'_>) -> Step<Value<'a>> {
         Some(Ok(dtype)) => Ok(Value::DType(dtype)),
         refused => machine.input.fault(
             "numpy dtype is not supported",
-            "b1, i1 to i8, u1 to u8, f4 or f8",
+            "b1, i1 to i8, u1 to u8, f2, f4 or f8",
             refused.and_then(Result::err).unwrap_or_else(|| name.kind().to_owned()),
         ),
     }
@@ -212,6 +206,6 @@ fn text<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
     }
 }
 
-fn shown(name: &[u8]) -> String {
+pub(super) fn shown(name: &[u8]) -> String {
     printable(&String::from_utf8_lossy(name))
 }

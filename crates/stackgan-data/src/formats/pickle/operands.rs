@@ -1,18 +1,8 @@
 //! The bytes of a pickle, and the operands of its opcodes: numbers, counted strings, quoted strings, names.
 //! Every length is compared with the bytes left before anything is allocated.
 
+use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
-
-/// What is wrong at a byte; the file's name is added by the caller.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) offset: usize,
-    pub(super) what: &'static str,
-    pub(super) expected: String,
-    pub(super) found: String,
-}
-
-pub(super) type Step<T> = Result<T, Fault>;
 
 /// A cursor over the input.
 pub(super) struct Input<'a> {
@@ -29,10 +19,6 @@ impl<'a> Input<'a> {
 
     pub(super) fn left(&self) -> usize {
         self.bytes.len() - self.at
-    }
-
-    pub(super) fn rest_is_newline(&self) -> bool {
-        self.bytes.iter().skip(self.at).all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
     /// A fault at the current opcode.

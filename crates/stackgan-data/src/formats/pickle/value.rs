@@ -25,6 +25,40 @@ pub enum Global {
     DType,
     /// `_codecs.encode`, by which Python 3 writes bytes in protocols 0 to 2.
     Encode,
+    /// `collections.OrderedDict`: a dict.
+    OrderedDict,
+    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
+    Tensor,
+    /// `torch._utils._rebuild_parameter`: a tensor that is trained.
+    Parameter,
+    /// `torch.FloatStorage` and its sisters: the element type of a storage.
+    StorageClass(DType),
+}
+
+/// A PyTorch storage: numbers that lie elsewhere in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Element type.
+    pub dtype: DType,
+    /// The string by which the file names it.
+    pub key: NodeId,
+    /// Elements of the whole storage of this key.
+    pub count: usize,
+    /// The part that this one is, when it is a part: first element, and elements.
+    pub part: Option<(usize, usize)>,
+}
+
+/// A PyTorch tensor: a strided view of a storage, not yet compared with its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// The node that is the storage.
+    pub storage: NodeId,
+    /// Elements before the first.
+    pub offset: usize,
+    /// Extent of each dimension.
+    pub shape: Vec<usize>,
+    /// Elements between neighbours along each dimension.
+    pub strides: Vec<usize>,
 }
 
 /// A numpy array. `shape.product() * dtype.bytes()` is the length of its data, checked.
@@ -71,6 +105,10 @@ pub enum Value<'a> {
     Scalar(DType, [u8; 8]),
     /// A function or class of the allow-list.
     Global(Global),
+    /// A PyTorch storage.
+    Storage(Box<Storage>),
+    /// A PyTorch tensor.
+    Tensor(Box<Tensor>),
 }
 
 impl Value<'_> {
@@ -92,6 +130,8 @@ impl Value<'_> {
             Self::Array(_) => "a numpy array",
             Self::Scalar(..) => "a numpy scalar",
             Self::Global(_) => "a function or class",
+            Self::Storage(_) => "a PyTorch storage",
+            Self::Tensor(_) => "a PyTorch tensor",
         }
     }
 
@@ -118,9 +158,26 @@ impl Value<'_> {
 pub struct Document<'a> {
     pub(super) nodes: Vec<Value<'a>>,
     pub(super) root: NodeId,
+    /// Memory that may still be used for what is made of it, in bytes.
+    pub(super) room: usize,
 }
 
 impl<'a> Document<'a> {
+    /// Every value that was decoded, those too that nothing refers to.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Value<'a>> {
+        self.nodes.iter()
+    }
+
+    /// The pickled object's node.
+    pub(crate) fn root_id(&self) -> NodeId {
+        self.root
+    }
+
+    /// Memory that decoding has left, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        self.room
+    }
+
     /// The pickled object itself.
     #[must_use]
     pub fn root(&self) -> &Value<'a> {

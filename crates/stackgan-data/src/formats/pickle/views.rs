@@ -2,79 +2,40 @@
 //! (`class_info`), or of arrays (embeddings, images).
 
 use super::value::{Array, Document, NodeId, Value};
-use crate::formats::DType;
+use crate::formats::ArrayView;
+use crate::formats::array::Layout;
+use crate::formats::budget::Budget;
 use crate::{Error, Result};
 use std::path::Path;
-
-/// One array of a document: a whole numpy array, or one slice along the first axis of a larger one.
-#[derive(Clone, Debug)]
-pub struct ArrayView<'d> {
-    /// Element type and byte order.
-    pub dtype: DType,
-    /// Extent of each dimension.
-    pub shape: Vec<usize>,
-    fortran: bool,
-    /// Elements between neighbours along the first axis of a column-major parent, and this view's place there.
-    stride: usize,
-    offset: usize,
-    bytes: &'d [u8],
-}
-
-impl ArrayView<'_> {
-    /// Elements of the array.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether the array has no elements.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The elements in row-major order as f32, whatever they are stored as.
-    #[must_use]
-    pub fn to_f32(&self) -> Vec<f32> {
-        let size = self.dtype.bytes();
-        let element = |i: usize| {
-            let start = (self.offset + i * self.stride) * size;
-            let raw = self.bytes.get(start..start + size).unwrap_or_default();
-            self.dtype.float(raw).unwrap_or_default() as f32
-        };
-        if !self.fortran {
-            return (0..self.len()).map(element).collect();
-        }
-        let mut out = Vec::with_capacity(self.len());
-        let mut index = vec![0usize; self.shape.len()];
-        for _ in 0..self.len() {
-            // The last index runs fastest in the result, the first in the file.
-            let place = index.iter().zip(&self.shape).rev().fold(0, |at, (&i, &n)| at * n + i);
-            out.push(element(place));
-            for (i, &n) in index.iter_mut().zip(&self.shape).rev() {
-                *i += 1;
-                if *i < n {
-                    break;
-                }
-                *i = 0;
-            }
-        }
-        out
-    }
-}
 
 impl Document<'_> {
     /// The root as a list of strings. Byte strings are taken as Latin-1.
     ///
     /// # Errors
-    /// When the root is no list, or an entry no string; `file` is named.
+    /// When the root is no list, an entry no string, or the strings together far longer than the file (they may
+    /// share one that is long); `file` is named.
     pub fn strings(&self, file: &Path) -> Result<Vec<String>> {
-        let entry = |(i, &id): (usize, &NodeId)| match self.get(id) {
-            Value::Text(text) => Ok(text.to_string()),
-            Value::Bytes(bytes) => Ok(bytes.iter().map(|&b| b as char).collect()),
-            other => Err(wrong_entry(file, i, "a string", other)),
-        };
-        self.items(file)?.iter().enumerate().map(entry).collect()
+        let items = self.items(file)?;
+        let mut room = Room::of(self, file);
+        room.book(items.len(), size_of::<String>())?;
+        let mut strings = Vec::with_capacity(items.len());
+        for (i, &id) in items.iter().enumerate() {
+            strings.push(match self.get(id) {
+                Value::Text(text) => {
+                    room.book(1, text.len())?;
+                    text.to_string()
+                }
+                Value::Bytes(bytes) => {
+                    let beyond_ascii = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+                    room.book(1, bytes.len() + beyond_ascii)?;
+                    let mut text = String::with_capacity(bytes.len() + beyond_ascii);
+                    text.extend(bytes.iter().map(|&byte| char::from(byte)));
+                    text
+                }
+                other => return Err(wrong_entry(file, i, "a string", other)),
+            });
+        }
+        Ok(strings)
     }
 
     /// The root as a list of whole numbers: Python's, numpy's scalars, or one numpy array.
@@ -82,23 +43,27 @@ impl Document<'_> {
     /// # Errors
     /// When the root or an entry is anything else; `file` is named.
     pub fn ints(&self, file: &Path) -> Result<Vec<i64>> {
+        let mut room = Room::of(self, file);
         if let Value::Array(array) = self.root() {
-            let raw = self.bytes(array).chunks_exact(array.dtype.bytes());
-            let entry = |(i, raw)| {
-                let number = array.dtype.int(raw);
-                number.ok_or_else(|| wrong_entry(file, i, "an integer", self.root()))
-            };
-            return raw.enumerate().map(entry).collect();
+            let view = self.view(array);
+            room.book(view.as_ref().map_or(0, ArrayView::len), size_of::<i64>())?;
+            let ints = view.and_then(|view| view.to_ints());
+            return ints.ok_or_else(|| wrong_entry(file, 0, "integers", self.root()));
         }
-        let entry = |(i, &id): (usize, &NodeId)| match self.get(id) {
-            Value::Int(number) => Ok(*number),
-            value @ Value::Scalar(dtype, raw) => raw
-                .get(..dtype.bytes())
-                .and_then(|raw| dtype.int(raw))
-                .ok_or_else(|| wrong_entry(file, i, "an integer", value)),
-            other => Err(wrong_entry(file, i, "an integer", other)),
-        };
-        self.items(file)?.iter().enumerate().map(entry).collect()
+        let items = self.items(file)?;
+        room.book(items.len(), size_of::<i64>())?;
+        let mut ints = Vec::with_capacity(items.len());
+        for (i, &id) in items.iter().enumerate() {
+            let number = match self.get(id) {
+                Value::Int(number) => Some(*number),
+                Value::Scalar(dtype, raw) => {
+                    raw.get(..dtype.bytes()).and_then(|raw| dtype.int(raw))
+                }
+                _ => None,
+            };
+            ints.push(number.ok_or_else(|| wrong_entry(file, i, "an integer", self.get(id)))?);
+        }
+        Ok(ints)
     }
 
     /// The root as a list of arrays: a list of numpy arrays, or one array cut along its first axis.
@@ -106,35 +71,37 @@ impl Document<'_> {
     /// # Errors
     /// When the root or an entry is anything else; `file` is named.
     pub fn arrays(&self, file: &Path) -> Result<Vec<ArrayView<'_>>> {
+        let mut room = Room::of(self, file);
         if let Value::Array(array) = self.root() {
-            let Some((&n, shape)) = array.shape.split_first() else {
+            let (whole, n) = (self.view(array), array.shape.first().copied());
+            let (Some(whole), Some(n)) = (whole, n) else {
                 return Err(wrong_entry(file, 0, "an array of arrays", self.root()));
             };
-            let inner: usize = shape.iter().product();
             // An extent of zero makes an empty array with any first extent: nothing to cut.
-            let n = if inner == 0 { 0 } else { n };
-            let view = |i| ArrayView {
-                dtype: array.dtype,
-                shape: shape.to_vec(),
-                fortran: array.fortran,
-                stride: if array.fortran { n } else { 1 },
-                offset: if array.fortran { i } else { i * inner },
-                bytes: self.bytes(array),
-            };
-            return Ok((0..n).map(view).collect());
+            let n = if whole.is_empty() { 0 } else { n };
+            room.book(n, VIEW + 16 * whole.shape.len())?;
+            return Ok((0..n).filter_map(|i| whole.part(i)).collect());
         }
-        let entry = |(i, &id): (usize, &NodeId)| match self.get(id) {
-            Value::Array(array) => Ok(ArrayView {
-                dtype: array.dtype,
-                shape: array.shape.clone(),
-                fortran: array.fortran,
-                stride: 1,
-                offset: 0,
-                bytes: self.bytes(array),
-            }),
-            other => Err(wrong_entry(file, i, "a numpy array", other)),
-        };
-        self.items(file)?.iter().enumerate().map(entry).collect()
+        let items = self.items(file)?;
+        room.book(items.len(), VIEW)?;
+        let mut views = Vec::with_capacity(items.len());
+        for (i, &id) in items.iter().enumerate() {
+            let view = match self.get(id) {
+                Value::Array(array) => {
+                    room.book(1, 16 * array.shape.len())?;
+                    self.view(array)
+                }
+                _ => None,
+            };
+            let wrong = || wrong_entry(file, i, "a numpy array", self.get(id));
+            views.push(view.ok_or_else(wrong)?);
+        }
+        Ok(views)
+    }
+
+    fn view(&self, array: &Array) -> Option<ArrayView<'_>> {
+        let layout = if array.fortran { Layout::ColumnMajor } else { Layout::RowMajor };
+        ArrayView::new(array.dtype, array.shape.clone(), layout, self.bytes(array))
     }
 
     fn bytes(&self, array: &Array) -> &[u8] {
@@ -155,6 +122,34 @@ impl Document<'_> {
                 "check that this is the right file",
             )),
         }
+    }
+}
+
+/// What an [`ArrayView`] takes, without its extents.
+const VIEW: usize = size_of::<ArrayView<'_>>();
+
+/// Memory that a view of a document may take: what its decoding has left.
+struct Room<'f> {
+    budget: Budget,
+    file: &'f Path,
+}
+
+impl<'f> Room<'f> {
+    fn of(document: &Document<'_>, file: &'f Path) -> Self {
+        Self { budget: Budget::of(document.room), file }
+    }
+
+    fn book(&mut self, n: usize, bytes: usize) -> Result<()> {
+        if self.budget.charge(n.saturating_mul(bytes)) {
+            return Ok(());
+        }
+        Err(Error::malformed(
+            self.file,
+            "pickle expands too much",
+            "the whole pickle",
+            ("contents of about the size of the file", "more than twice the file and 16 MiB"),
+            "check that this is the right file, from a source that you trust",
+        ))
     }
 }
 

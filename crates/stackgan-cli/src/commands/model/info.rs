@@ -1,17 +1,17 @@
 //! `stackgan model info`: what a model file says of itself.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::json;
 use stackgan_core::model::StageInfo;
 
-use super::{Context, load_model, model_file, print};
-use crate::args;
+use crate::commands::{Context, load_model, model_file, print};
 
 /// Shows a model.
-pub(super) fn run(args: args::Model, context: &Context) -> Result<()> {
-    let args::Model::Info { model: path, json } = args;
-    let (model, sha256) = load_model(&path, &context.device)?;
-    let (file, info) = (model_file(&path), model.info());
+pub(super) fn run(path: &Path, json: bool, context: &Context) -> Result<()> {
+    let (model, sha256) = load_model(path, &context.device)?;
+    let (file, info) = (model_file(path), model.info());
     if json {
         let document = json!({
             "file": file, "sha256": sha256, "stages": model.stages(), "info": info,

@@ -1,23 +1,28 @@
-//! How much memory a pickle may cost: beyond the input itself, as much again and 15 MiB. (The bar is twice the
+//! How much memory a reader may use: beyond the input itself, as much again and 15 MiB. (The bar is twice the
 //! file and 16 MiB; the last MiB is for what is not counted.)
 
 /// Memory that may still be used.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     left: usize,
 }
 
 impl Budget {
-    pub(super) fn for_input(bytes: usize) -> Self {
-        Self { left: bytes.saturating_add(15 << 20) }
+    pub(crate) fn for_input(bytes: usize) -> Self {
+        Self::of(bytes.saturating_add(15 << 20))
+    }
+
+    /// So many bytes.
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self { left: bytes }
     }
 
     /// Memory that may still be used, in bytes.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.left
     }
 
     /// Books `bytes`; false when they are not to be had.
-    pub(super) fn charge(&mut self, bytes: usize) -> bool {
+    pub(crate) fn charge(&mut self, bytes: usize) -> bool {
         match self.left.checked_sub(bytes) {
             Some(left) => {
                 self.left = left;
@@ -29,7 +34,7 @@ impl Budget {
 
     /// Books room for `n` more elements in a vector and makes it; false when it is not to be had. A vector
     /// grows by doubling and for a moment exists twice, so only growth costs, at its full price.
-    pub(super) fn reserve<T>(&mut self, vec: &mut Vec<T>, n: usize) -> bool {
+    pub(crate) fn reserve<T>(&mut self, vec: &mut Vec<T>, n: usize) -> bool {
         let Some(needed) = vec.len().checked_add(n) else { return false };
         if needed <= vec.capacity() {
             return true;

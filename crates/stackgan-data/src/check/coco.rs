@@ -1,0 +1,99 @@
+//! The parts of the COCO layout, in whichever of its forms the folder has.
+
+use super::report::{Part, Report};
+use crate::dataset::Split;
+use crate::layouts::coco::{Annotations, Form, Parts};
+use crate::layouts::{Labels, names};
+use std::path::Path;
+
+const FETCH: &str = "fetch the pictures and annotations with `cargo xtask fetch-coco`";
+
+pub(super) fn parts(dir: &Path) -> Vec<Part> {
+    let parts = Parts::of(dir);
+    let mut report = Report::new(dir, FETCH);
+    match parts.form() {
+        Form::Downloaded => {
+            for year in &parts.years {
+                report.pictures(year);
+            }
+            for file in &parts.annotations {
+                report.read(file, "captions of one split", || annotations(file));
+            }
+        }
+        Form::Listed => {
+            if parts.images.is_dir() {
+                report.pictures(&parts.images);
+            } else {
+                for year in &parts.years {
+                    report.pictures(year);
+                }
+            }
+            listed(dir, &parts, &mut report);
+        }
+    }
+    report.into_parts()
+}
+
+fn annotations(file: &Path) -> crate::Result<(String, ())> {
+    let read = Annotations::read(file)?;
+    let (pictures, captions) = (read.pictures().count(), read.caption_count());
+    Ok((format!("{captions} captions of {pictures} pictures"), ()))
+}
+
+fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
+    let lists = parts.filenames.iter().zip(&parts.class_info).zip(&parts.annotations);
+    for (split, ((file, labels), captions)) in Split::ALL.into_iter().zip(lists) {
+        let what = "names of one split, in order";
+        let read = || {
+            let names = names(file)?;
+            Ok((format!("{} names", names.len()), names.len()))
+        };
+        let listed = match split {
+            Split::Train => report.read(file, what, read),
+            Split::Test => report.optional(file, (what, "pictures are for training then"), read),
+        };
+        let why = "each picture is its own class";
+        report.optional(labels, ("classes, in the order of the names", why), || {
+            let labels = Labels::read(labels, file, listed.unwrap_or(0))?;
+            Ok((format!("{} classes", labels.classes()), ()))
+        });
+        report.embeddings(&dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle"));
+        let why = "captions are empty then, as many as there are embeddings";
+        report.optional(captions, ("captions of one split", why), || annotations(captions));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::check;
+    use crate::layouts::Kind;
+    use crate::layouts::coco::tests::{downloaded, listed};
+
+    #[test]
+    fn both_forms_are_whole_or_told_what_is_missing() {
+        let dir = downloaded();
+        let said = check(dir.path(), Kind::Coco).to_string();
+        for part in [
+            "2 pictures",
+            "5 captions of 2 pictures",
+            "2 pictures to train on and 1 to test",
+            "everything",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        for part in ["train2014", "val2014", "annotations/captions_train2014.json"] {
+            let dir = downloaded();
+            std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();
+            let said = check(dir.path(), Kind::Coco).to_string();
+            assert!(
+                said.contains(&format!("MISSING  {part}")) && said.contains("fetch-coco"),
+                "{said}"
+            );
+        }
+        let dir = listed();
+        let report = check(dir.path(), Kind::Coco);
+        assert!(report.is_complete() && report.to_string().contains("2 names"), "{report}");
+        std::fs::write(dir.path().join("train/filenames.pickle"), "x").unwrap();
+        assert!(check(dir.path(), Kind::Coco).to_string().contains("WRONG"));
+    }
+}

@@ -1,0 +1,114 @@
+//! The parts of the CUB layout.
+
+use super::report::{Part, Report};
+use crate::dataset::Split;
+use crate::formats::read_bounded;
+use crate::layouts::cub::{self, Parts};
+use crate::layouts::{Labels, MAX_LIST, names as read_names};
+use std::path::Path;
+
+const FETCH: &str =
+    "fetch the set with `cargo xtask fetch-cub`, or draw one with `stackgan data toy`";
+
+pub(super) fn parts(dir: &Path) -> Vec<Part> {
+    let parts = Parts::of(dir);
+    let mut report = Report::new(dir, FETCH);
+    let listed = report.read(&parts.image_list, "pictures by number", || {
+        let records = count_records(&parts.image_list)?;
+        Ok((format!("{records} pictures"), ()))
+    });
+    let boxes = report.read(&parts.boxes, "boxes by number", || {
+        let records = count_records(&parts.boxes)?;
+        Ok((format!("{records} boxes"), ()))
+    });
+    let listed = match (listed, boxes) {
+        (Some(()), Some(())) => cub::read_image_list(&parts),
+        _ => Ok(cub::Listed::new()),
+    };
+    let listed = listed.unwrap_or_else(|e| {
+        report.wrong(&parts.boxes, "pictures and boxes together", &e);
+        cub::Listed::new()
+    });
+    let mut keys = Vec::new();
+    for (split, (file, labels)) in
+        Split::ALL.into_iter().zip(parts.filenames.iter().zip(&parts.class_info))
+    {
+        let names = report.read(file, "names of one split, in order", || {
+            let names = read_names(file)?;
+            Ok((format!("{} names", names.len()), names))
+        });
+        let names = names.unwrap_or_default();
+        let what = ("classes, in the order of the names", "folders are named by class");
+        report.optional(labels, what, || {
+            let labels = Labels::read(labels, file, names.len())?;
+            Ok((format!("{} classes", labels.classes()), ()))
+        });
+        let embeddings = dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle");
+        report.embeddings(&embeddings);
+        keys.extend(names);
+    }
+    let pictures = keys.iter().map(|key| {
+        let listed = listed.get(key).map(|(name, _)| name.clone());
+        listed.unwrap_or_else(|| format!("{key}.jpg"))
+    });
+    report.files(&parts.images, "pictures", &pictures.collect::<Vec<_>>());
+    let captions: Vec<String> = keys.iter().map(|key| format!("{key}.txt")).collect();
+    report.files(&parts.text, "captions, one a line", &captions);
+    report.into_parts()
+}
+
+fn count_records(file: &Path) -> crate::Result<usize> {
+    Ok(cub::records(&read_bounded(file, MAX_LIST)?).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{Status, check};
+    use crate::layouts::Kind;
+    use crate::layouts::cub;
+    use crate::layouts::cub::tests::folder;
+    use std::path::Path;
+
+    #[test]
+    fn a_whole_folder_is_complete_and_can_be_read() {
+        let dir = folder();
+        let report = check(dir.path(), Kind::Cub);
+        assert!(report.is_complete(), "{report}");
+        let said = report.to_string();
+        for part in ["images.txt", "3 pictures", "2 names", "3 of 3 files", "everything"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        assert!(cub::read(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn each_missing_part_is_named_with_its_remedy() {
+        for part in [
+            "CUB_200_2011/images.txt",
+            "CUB_200_2011/bounding_boxes.txt",
+            "CUB_200_2011/images",
+            "text",
+            "train/filenames.pickle",
+            "test/filenames.pickle",
+        ] {
+            let dir = folder();
+            std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();
+            let report = check(dir.path(), Kind::Cub);
+            let missing = report.parts.iter().find(|p| p.path == part).map(|p| &p.status);
+            assert!(matches!(missing, Some(Status::Missing { .. })), "{part}: {report}");
+            assert!(!report.is_complete());
+            let error = cub::read(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("1 parts") && error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn damaged_and_absent_files_are_told() {
+        let dir = folder();
+        std::fs::remove_file(dir.path().join("text/002.B/b.txt")).unwrap();
+        std::fs::write(dir.path().join("train/filenames.pickle"), b"cos\nsystem\n.").unwrap();
+        let said = check(dir.path(), Kind::Cub).to_string();
+        assert!(said.contains("WRONG") && said.contains("os.system"), "{said}");
+        assert!(check(Path::new("/nonexistent"), Kind::Cub).to_string().contains("MISSING"));
+    }
+}

@@ -1,0 +1,104 @@
+//! The parts of the Oxford-102 layout.
+
+use super::report::{Part, Report, Status};
+use crate::dataset::Split;
+use crate::layouts::oxford::Parts;
+use crate::layouts::{Labels, names};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const FETCH: &str =
+    "fetch the pictures and labels with `cargo xtask fetch-oxford`, which says where captions are";
+
+pub(super) fn parts(dir: &Path) -> Vec<Part> {
+    let parts = Parts::of(dir);
+    let mut report = Report::new(dir, FETCH);
+    report.pictures(&parts.images);
+    let captions = "captions by class, one a line";
+    match parts.text.is_dir().then(|| parts.captions()) {
+        None => report.push(&parts.text, captions, Status::Missing { remedy: FETCH.to_owned() }),
+        Some(Err(error)) => report.wrong(&parts.text, captions, &error),
+        Some(Ok(texts)) => {
+            let classes: BTreeSet<u32> = texts.values().map(|(class, _)| *class).collect();
+            let detail = format!("{} files of {} classes", texts.len(), classes.len());
+            report.push(&parts.text, captions, Status::Found { detail });
+        }
+    }
+    let why = "the folders of captions say the class";
+    report.optional(&parts.labels, ("classes by number", why), || {
+        let labels = parts.mat_labels()?;
+        let classes: BTreeSet<&u32> = labels.iter().collect();
+        Ok((format!("{} pictures of {} classes", labels.len(), classes.len()), ()))
+    });
+    let setid = dir.join("setid.mat");
+    let why = "it splits pictures, not classes";
+    report.optional(&setid, ("the official split", why), || Ok(("not used".to_owned(), ())));
+    let lists = parts.filenames.iter().zip(&parts.class_info);
+    for (split, (file, labels)) in Split::ALL.into_iter().zip(lists) {
+        let why = "without the release's lists all pictures are taken";
+        let listed = report.optional(file, ("names of one split, in order", why), || {
+            let names = names(file)?;
+            Ok((format!("{} names", names.len()), names.len()))
+        });
+        let why = "the folders of captions say the class";
+        report.optional(labels, ("classes, in the order of the names", why), || {
+            let labels = Labels::read(labels, file, listed.unwrap_or(0))?;
+            Ok((format!("{} classes", labels.classes()), ()))
+        });
+        report.embeddings(&dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle"));
+    }
+    let why = "the release's lists say the split, or a fifth of the classes is kept for testing";
+    report.optional(&parts.test_classes, ("Reed's classes for testing", why), || {
+        Ok((format!("{} classes", parts.reed_classes()?.len()), ()))
+    });
+    report.into_parts()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{Status, check};
+    use crate::layouts::Kind;
+    use crate::layouts::oxford::tests::folder;
+
+    #[test]
+    fn parts_are_found_missing_and_wrong() {
+        let dir = folder();
+        let report = check(dir.path(), Kind::Oxford);
+        let said = report.to_string();
+        assert!(report.is_complete(), "{said}");
+        for part in [
+            "12 pictures",
+            "12 files of 6 classes",
+            "absent ",
+            "1 of 6 classes are kept",
+            "everything",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        for (part, status) in [("jpg", "MISSING"), ("text_c10", "MISSING")] {
+            let dir = folder();
+            std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();
+            let said = check(dir.path(), Kind::Oxford).to_string();
+            assert!(
+                said.contains(&format!("{status}  {part}")) && said.contains("fetch-oxford"),
+                "{said}"
+            );
+        }
+        std::fs::write(dir.path().join("imagelabels.mat"), "x").unwrap();
+        std::fs::remove_file(dir.path().join("text_c10/class_00002/image_00003.txt")).unwrap();
+        let report = check(dir.path(), Kind::Oxford);
+        let labels = report.parts.iter().find(|part| part.path == "imagelabels.mat").unwrap();
+        assert!(matches!(labels.status, Status::Wrong { .. }), "{report}");
+    }
+
+    #[test]
+    fn what_only_the_parts_together_show_is_told() {
+        let dir = folder();
+        std::fs::remove_file(dir.path().join("text_c10/class_00002/image_00003.txt")).unwrap();
+        let report = check(dir.path(), Kind::Oxford);
+        let said = report.to_string();
+        assert!(!report.is_complete(), "{said}");
+        assert!(said.contains("1 captions of pictures (jpg/image_00003)"), "{said}");
+        assert!(said.contains("--uncaptioned leave-out"), "{said}");
+    }
+}

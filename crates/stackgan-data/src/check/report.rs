@@ -1,0 +1,234 @@
+//! The report of a folder: its parts, and how they are told.
+
+use crate::dataset::{Dataset, Split};
+use crate::error::first_few;
+use crate::layouts::{Kind, inside, is_picture, stem};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What was found at one place.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum Status {
+    /// As it should be; `detail` counts.
+    Found {
+        /// How many records or files.
+        detail: String,
+    },
+    /// Not there, and needed.
+    Missing {
+        /// What makes it.
+        remedy: String,
+    },
+    /// Not there, and not needed.
+    Absent {
+        /// What it would be good for.
+        detail: String,
+    },
+    /// There, and not as it should be.
+    Wrong {
+        /// What is wrong.
+        detail: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+/// One part of a layout.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Part {
+    /// Its path relative to the folder.
+    pub path: String,
+    /// What it is.
+    pub what: &'static str,
+    /// What was found.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+impl Part {
+    /// Whether the part does not keep the folder from being imported.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        matches!(self.status, Status::Found { .. } | Status::Absent { .. })
+    }
+}
+
+/// The parts of a folder. `Display` prints the expected tree.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct CheckReport {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Its kind.
+    pub kind: Kind,
+    /// The parts, in the order of the tree.
+    pub parts: Vec<Part>,
+    /// What the folder would be imported as, where nothing is missing or wrong: counts, and what was decided.
+    pub summary: Vec<String>,
+}
+
+impl CheckReport {
+    pub(super) fn of(dir: &Path, kind: Kind, parts: Vec<Part>, data: Option<&Dataset>) -> Self {
+        let summary = data.map(summary).unwrap_or_default();
+        Self { dir: dir.to_path_buf(), kind, parts, summary }
+    }
+
+    /// Whether the folder can be imported: nothing needed is missing or wrong.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.parts.iter().all(Part::is_sound)
+    }
+}
+
+fn summary(data: &Dataset) -> Vec<String> {
+    let (train, test) = (data.classes(Split::Train), data.classes(Split::Test));
+    let shared = train.intersection(&test).count();
+    let mut said = vec![format!(
+        "{} pictures to train on and {} to test with, {} captions; {} and {} classes, {shared} in both",
+        data.count(Split::Train),
+        data.count(Split::Test),
+        data.caption_count(),
+        train.len(),
+        test.len(),
+    )];
+    said.extend(data.notes.iter().cloned());
+    said
+}
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}/  ({})", self.dir.display(), self.kind.name())?;
+        for Part { path, what, status } in &self.parts {
+            let (mark, said, remedy) = match status {
+                Status::Found { detail } => ("found  ", detail, None),
+                Status::Missing { remedy } => ("MISSING", remedy, None),
+                Status::Absent { detail } => ("absent ", detail, None),
+                Status::Wrong { detail, remedy } => ("WRONG  ", detail, Some(remedy)),
+            };
+            writeln!(f, "  {mark}  {path:<36}  {what}: {said}")?;
+            if let Some(remedy) = remedy {
+                writeln!(f, "           {:<36}  do: {remedy}", "")?;
+            }
+        }
+        for line in &self.summary {
+            writeln!(f, "  {line}")?;
+        }
+        if self.is_complete() {
+            write!(f, "everything that is needed is there")
+        } else {
+            write!(f, "the folder cannot be imported yet")
+        }
+    }
+}
+
+/// The parts that have been looked at.
+pub(super) struct Report<'d> {
+    dir: &'d Path,
+    /// The command that makes what is missing.
+    fetch: &'static str,
+    parts: Vec<Part>,
+}
+
+impl<'d> Report<'d> {
+    pub(super) const fn new(dir: &'d Path, fetch: &'static str) -> Self {
+        Self { dir, fetch, parts: Vec::new() }
+    }
+
+    pub(super) fn into_parts(self) -> Vec<Part> {
+        self.parts
+    }
+
+    /// A part that is no one path.
+    pub(super) fn said(&mut self, path: &str, what: &'static str, status: Status) {
+        self.parts.push(Part { path: path.to_owned(), what, status });
+    }
+
+    /// A folder of pictures, which is needed.
+    pub(super) fn pictures(&mut self, folder: &Path) {
+        let pictures = std::fs::read_dir(folder).map(|entries| {
+            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+            names.filter(|name| stem(name).is_some_and(|(_, e)| is_picture(&e))).count()
+        });
+        let status = match pictures {
+            Ok(0) | Err(_) => Status::Missing { remedy: self.fetch.to_owned() },
+            Ok(n) => Status::Found { detail: format!("{n} pictures") },
+        };
+        self.push(folder, "pictures", status);
+    }
+
+    pub(super) fn push(&mut self, path: &Path, what: &'static str, status: Status) {
+        let path = path.strip_prefix(self.dir).unwrap_or(path).display().to_string();
+        self.parts.push(Part { path, what, status });
+    }
+
+    pub(super) fn wrong(&mut self, path: &Path, what: &'static str, error: &crate::Error) {
+        let remedy = "correct the file, or take it from the original archive".to_owned();
+        self.push(path, what, Status::Wrong { detail: error.reason(), remedy });
+    }
+
+    /// A file that is needed.
+    pub(super) fn read<T>(
+        &mut self,
+        path: &Path,
+        what: &'static str,
+        read: impl FnOnce() -> crate::Result<(String, T)>,
+    ) -> Option<T> {
+        if !path.is_file() {
+            self.push(path, what, Status::Missing { remedy: self.fetch.to_owned() });
+            return None;
+        }
+        match read() {
+            Ok((detail, value)) => {
+                self.push(path, what, Status::Found { detail });
+                Some(value)
+            }
+            Err(error) => {
+                self.wrong(path, what, &error);
+                None
+            }
+        }
+    }
+
+    /// A file that is not needed: `detail` says why not.
+    pub(super) fn optional<T>(
+        &mut self,
+        path: &Path,
+        (what, detail): (&'static str, &str),
+        read: impl FnOnce() -> crate::Result<(String, T)>,
+    ) -> Option<T> {
+        if path.exists() {
+            return self.read(path, what, read);
+        }
+        self.push(path, what, Status::Absent { detail: format!("not needed: {detail}") });
+        None
+    }
+
+    /// The release's embeddings of one split, which are only weighed.
+    pub(super) fn embeddings(&mut self, file: &Path) {
+        let what = "embeddings of the release";
+        let why = "`stackgan text train` and `text encode` make our own";
+        self.optional(file, (what, why), || {
+            let meta = file.metadata().map_err(|e| crate::Error::read(file, e))?;
+            Ok((format!("{} MB", meta.len() / 1_000_000), ()))
+        });
+    }
+
+    /// A folder with these files in it.
+    pub(super) fn files(&mut self, folder: &Path, what: &'static str, names: &[String]) {
+        let Ok(root) = folder.canonicalize() else {
+            return self.push(folder, what, Status::Missing { remedy: self.fetch.to_owned() });
+        };
+        let absent: Vec<&String> =
+            names.iter().filter(|name| !matches!(inside(&root, name), Ok(Some(_)))).collect();
+        let found = names.len() - absent.len();
+        let status = if absent.is_empty() {
+            Status::Found { detail: format!("{found} of {} files", names.len()) }
+        } else {
+            Status::Wrong {
+                detail: format!("{found} of {} files; without {}", names.len(), first_few(&absent)),
+                remedy: "add the files, or take their names out of the lists".to_owned(),
+            }
+        };
+        self.push(folder, what, status);
+    }
+}

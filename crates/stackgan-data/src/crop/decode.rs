@@ -1,0 +1,185 @@
+//! Decoding of JPEG and PNG within limits (RELIABILITY J1 to J4). Whatever a file holds becomes RGB of 8 bits:
+//!
+//! | stored | becomes | as Pillow's `convert("RGB")`? |
+//! |---|---|---|
+//! | grey | three equal channels | yes |
+//! | CMYK, YCCK (JPEG) | `(255 - C) (255 - K) / 255`, and so on | yes |
+//! | palette | its colours | yes |
+//! | alpha | dropped, the colour beneath stays | yes |
+//! | 16 bits | divided by 257, rounded | no: it takes the upper byte, and cuts deep grey at 255 |
+
+use crate::error::printable;
+use crate::{Error, Result};
+use image::{ImageDecoder as _, ImageFormat, RgbImage};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// The largest width and height that is decoded, in pixels.
+pub const MAX_SIDE: u32 = 8192;
+
+/// The largest area that is decoded, in pixels.
+pub const MAX_AREA: u64 = 40_000_000;
+
+/// The longest picture file that is read, in bytes.
+pub const MAX_FILE: u64 = 128 << 20;
+
+/// Whether a picture is turned as its EXIF tag says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orientation {
+    /// As stored, as in the release: boxes of the published sets are in pixels of the stored picture.
+    #[default]
+    AsStored,
+    /// Turned upright, as every viewer shows it: a user's own photographs.
+    Upright,
+}
+
+/// Decodes a JPEG or PNG as it is stored; `file` is for messages.
+///
+/// # Errors
+/// As [`decode_as`].
+pub fn decode(bytes: &[u8], file: &Path) -> Result<RgbImage> {
+    decode_as(bytes, Orientation::AsStored, file)
+}
+
+/// Decodes a JPEG or PNG; `file` is for messages.
+///
+/// # Errors
+/// When the format is another, the picture is larger than [`MAX_SIDE`] or [`MAX_AREA`], cut off, or damaged. A
+/// panic in the decoder is such an error too.
+pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<RgbImage> {
+    let refuse = |expected: String, found: String| {
+        let remedy = "replace the picture by a whole JPEG or PNG, or take it out of the lists";
+        Error::malformed(file, "picture cannot be decoded", "picture", (expected, found), remedy)
+    };
+    let format = match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
+        _ => return Err(refuse("JPEG or PNG".into(), "another format".into())),
+    };
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(refuse("an end-of-image marker".into(), "a picture that is cut off".into()));
+    }
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let mut reader = image::ImageReader::with_format(Cursor::new(bytes), format);
+        let mut limits = image::Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        limits.max_alloc = Some(MAX_AREA * 8);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder()?;
+        let (width, height) = decoder.dimensions();
+        if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_AREA
+        {
+            return Ok(Err((width, height)));
+        }
+        let turn = match orientation {
+            Orientation::AsStored => image::metadata::Orientation::NoTransforms,
+            Orientation::Upright => decoder.orientation()?,
+        };
+        let stored = image::DynamicImage::from_decoder(decoder)?.into_rgb8();
+        let mut image = image::DynamicImage::from(stored);
+        image.apply_orientation(turn);
+        Ok::<_, image::ImageError>(Ok(image.into_rgb8()))
+    }));
+    match attempt {
+        Ok(Ok(Ok(image))) if image.width() > 0 && image.height() > 0 => Ok(image),
+        Ok(Ok(Ok(_))) => Err(refuse("at least one pixel".into(), "none".into())),
+        Ok(Ok(Err((width, height)))) => Err(refuse(
+            format!("at most {MAX_SIDE} pixels a side and {MAX_AREA} in all"),
+            format!("{width} x {height}"),
+        )),
+        Ok(Err(error)) => Err(refuse(format!("a whole {format:?}"), printable(&error.to_string()))),
+        Err(_) => Err(refuse(format!("a whole {format:?}"), "what makes the decoder fail".into())),
+    }
+}
+
+/// Whether an end-of-image marker follows the last start of scan. Compressed data cannot contain either: its
+/// 0xff bytes are escaped. Decoders accept most cut files without a word.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
+    matches!((last(0xda), last(0xd9)), (Some(scan), Some(end)) if end > scan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    fn encoded(image: &image::DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn noise_picture(width: u32, height: u32) -> RgbImage {
+        let mut d = stackgan_noise::Noise::new(1).draws(stackgan_noise::Stream::Test, 0, 0);
+        RgbImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: u8| d.below(256) as u8)))
+    }
+
+    #[test]
+    fn grey_alpha_and_deep_pictures_become_rgb() {
+        let grey = image::GrayImage::from_fn(9, 7, |x, y| image::Luma([(x * 20 + y) as u8]));
+        let grey = image::DynamicImage::from(grey);
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            let rgb = decode(&encoded(&grey, format), Path::new("g")).unwrap();
+            assert!(rgb.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]));
+        }
+        let image = noise_picture(5, 5);
+        let plain = image::DynamicImage::from(image.clone());
+        for deep in [plain.to_rgba8().into(), plain.to_rgb16().into()] {
+            let deep: image::DynamicImage = deep;
+            assert_eq!(decode(&encoded(&deep, ImageFormat::Png), Path::new("p")).unwrap(), image);
+        }
+    }
+
+    #[test]
+    fn cut_and_foreign_pictures_are_refused() {
+        let whole = encoded(&noise_picture(64, 48).into(), ImageFormat::Jpeg);
+        assert!(decode(&whole, Path::new("j")).is_ok());
+        for cut in (0..whole.len() - 1).step_by(7) {
+            let error = decode(&whole[..cut], Path::new("a/b.jpg")).unwrap_err().to_string();
+            assert!(error.contains("a/b.jpg"), "{error}");
+        }
+        let png = encoded(&noise_picture(64, 48).into(), ImageFormat::Png);
+        for cut in (0..png.len() - 16).step_by(97) {
+            assert!(decode(&png[..cut], Path::new("p")).is_err(), "{cut} of {}", png.len());
+        }
+        assert!(decode(b"GIF89a", Path::new("g")).is_err());
+    }
+
+    /// RELIABILITY J1: refused by the header, before a pixel is decoded.
+    #[test]
+    fn bombs_are_refused_by_their_header() {
+        let mut jpeg = encoded(&noise_picture(16, 16).into(), ImageFormat::Jpeg);
+        let sof = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        for (height, width) in [(0xffff, 0xffff), (8193, 1), (8000, 8000u16)] {
+            let (h, w) = (height as u16)
+                .to_be_bytes()
+                .into_iter()
+                .zip(width.to_be_bytes())
+                .unzip::<_, _, Vec<_>, Vec<_>>();
+            jpeg[sof + 5..sof + 7].copy_from_slice(&h);
+            jpeg[sof + 7..sof + 9].copy_from_slice(&w);
+            let started = std::time::Instant::now();
+            assert!(decode(&jpeg, Path::new("bomb.jpg")).is_err());
+            assert!(started.elapsed().as_millis() < 500);
+        }
+    }
+
+    #[test]
+    fn seeded_damage_never_panics() {
+        let noise = stackgan_noise::Noise::new(5);
+        for (k, format) in [ImageFormat::Jpeg, ImageFormat::Png].into_iter().enumerate() {
+            let whole = encoded(&noise_picture(24, 20).into(), format);
+            for case in 0..1500 {
+                let mut d = noise.draws(stackgan_noise::Stream::Test, k as u64, case);
+                let mut bytes = whole.clone();
+                for _ in 0..=d.below(6) {
+                    let at = d.below(bytes.len() as u64) as usize;
+                    bytes[at] = d.below(256) as u8;
+                }
+                let _ = decode(&bytes, Path::new("x")).map(|image| image.dimensions());
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `.npz`, numpy's archives of arrays: a zip of `.npy` files, stored (`numpy.savez`) or deflated
+//! (`numpy.savez_compressed`).
+
+use super::budget::Budget;
+use super::zip;
+use crate::error::{first_few, printable};
+use crate::{Error, Result};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+const REMEDY: &str = "check that this is an .npz file, whole; save it again with numpy.savez";
+
+/// An archive of arrays. No array is opened before it is asked for.
+#[derive(Debug)]
+pub struct Npz<'a> {
+    archive: zip::Archive<'a>,
+    file: PathBuf,
+    length: usize,
+}
+
+/// Opens an archive; `file` is for error messages only.
+///
+/// # Errors
+/// When `bytes` are no zip archive, or a damaged one.
+pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Npz<'a>> {
+    let length = bytes.len();
+    let archive = zip::Archive::open(bytes, &mut Budget::for_input(length))
+        .map_err(|fault| fault.in_file(file, length, REMEDY))?;
+    Ok(Npz { archive, file: file.to_path_buf(), length })
+}
+
+impl<'a> Npz<'a> {
+    /// The names of the arrays in the order of the file, without `.npy`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let name = |entry: &zip::Entry<'_>| entry.name.strip_suffix(b".npy").map(printable_bytes);
+        self.archive.entries().iter().filter_map(name).collect()
+    }
+
+    /// The `.npy` file of an array, for [`super::npy::decode`]; borrowed where it is stored, checked by its CRC-32.
+    ///
+    /// # Errors
+    /// When there is no such array (those that are there are named), it is damaged, or longer than the whole
+    /// archive and 15 MiB.
+    pub fn member(&self, name: &str) -> Result<Cow<'a, [u8]>> {
+        let is_it = |entry: &[u8]| entry.strip_suffix(b".npy") == Some(name.as_bytes());
+        let found = self.archive.find(is_it).ok_or_else(|| {
+            let place = format!("array {}", printable(name));
+            let names = (format!("an array `{}`", printable(name)), first_few(&self.names()));
+            Error::malformed(&self.file, "archive has no such array", place, names, REMEDY)
+        });
+        let contents = self.archive.read(found?, &mut Budget::for_input(self.length));
+        contents
+            .map(|(_, contents)| contents)
+            .map_err(|fault| fault.in_file(&self.file, self.length, REMEDY))
+    }
+}
+
+fn printable_bytes(name: &[u8]) -> String {
+    printable(&String::from_utf8_lossy(name))
+}

@@ -1,0 +1,168 @@
+//! What a PyTorch pickle names beside numpy's values: tensors as strided views of storages, the storages as persistent
+//! ids, and ordered dicts as Python 2 and 3 write them (FACTS 2.9; `torch._utils`, `torch.serialization`).
+
+use super::machine::Machine;
+use super::value::{Global, NodeId, Storage, Tensor, Value};
+use crate::formats::fault::Step;
+use crate::formats::{DType, Kind};
+
+/// Extents that a tensor may have.
+const MAX_DIMS: usize = 32;
+
+/// The global of that name.
+pub(super) fn global(module: &[u8], name: &[u8]) -> Option<Global> {
+    Some(match (module, name) {
+        (b"collections", b"OrderedDict") => Global::OrderedDict,
+        (b"torch._utils", b"_rebuild_tensor" | b"_rebuild_tensor_v2") => Global::Tensor,
+        (b"torch._utils", b"_rebuild_parameter") => Global::Parameter,
+        (b"torch" | b"torch.cuda", storage) => {
+            Global::StorageClass(dtype(storage.strip_suffix(b"Storage")?)?)
+        }
+        _ => return None,
+    })
+}
+
+fn dtype(element: &[u8]) -> Option<DType> {
+    Some(match element {
+        b"Bool" => DType::little(Kind::Bool, 1),
+        b"Byte" => DType::little(Kind::Unsigned, 1),
+        b"Char" => DType::little(Kind::Int, 1),
+        b"Short" => DType::little(Kind::Int, 2),
+        b"Int" => DType::little(Kind::Int, 4),
+        b"Long" => DType::little(Kind::Int, 8),
+        b"Half" => DType::little(Kind::Float, 2),
+        b"Float" => DType::little(Kind::Float, 4),
+        b"Double" => DType::little(Kind::Float, 8),
+        _ => return None,
+    })
+}
+
+/// A persistent id: `('storage', class, key, location, count)`, in legacy files with the part of another storage that
+/// this one is, `(key of the part, first element, elements)`, or `None`.
+pub(super) fn storage<'a>(machine: &Machine<'a>, id: NodeId) -> Step<Value<'a>> {
+    let items = tuple(machine, id);
+    let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
+    let whole = match (part(1), items.get(2), size(part(4))) {
+        (&Value::Global(Global::StorageClass(dtype)), Some(&key), Some(count))
+            if text(part(0)) == Some(b"storage") && text(machine.get(key)).is_some() =>
+        {
+            Some((dtype, key, count))
+        }
+        _ => None,
+    };
+    let view = match part(5) {
+        Value::None => Some(None),
+        Value::Tuple(view) => {
+            let of = |i: usize| view.get(i).and_then(|&id| size(machine.get(id)));
+            of(1).zip(of(2)).map(Some)
+        }
+        _ => None,
+    };
+    match (whole, view) {
+        (Some((dtype, key, count)), Some(part)) => {
+            Ok(Value::Storage(Box::new(Storage { dtype, key, count, part })))
+        }
+        _ => machine.input.fault(
+            "persistent id is not that of a storage",
+            "('storage', class, key, location, count)",
+            match text(part(0)) {
+                Some(b"module") => "the source of a class: a whole network was saved",
+                _ => machine.kind(id),
+            },
+        ),
+    }
+}
+
+/// REDUCE of one of the globals of this file.
+pub(super) fn call<'a>(
+    machine: &mut Machine<'a>,
+    global: Global,
+    arguments: NodeId,
+) -> Step<Value<'a>> {
+    let items = tuple(machine, arguments);
+    let first = items.first().copied();
+    match global {
+        Global::OrderedDict => match first {
+            None if matches!(machine.get(arguments), Value::Tuple(_)) => {
+                Ok(Value::Dict(Vec::new()))
+            }
+            Some(pairs) => pairs_of(machine, pairs),
+            None => machine.input.fault("malformed dict", "a tuple", machine.kind(arguments)),
+        },
+        Global::Parameter => match first.map(|id| machine.get(id)) {
+            Some(Value::Tensor(tensor)) => Ok(Value::Tensor(tensor.clone())),
+            _ => machine.input.fault("malformed parameter", "its tensor", "something else"),
+        },
+        _ => tensor(machine, items),
+    }
+}
+
+/// Python 2's `OrderedDict`: a list of lists of two.
+fn pairs_of<'a>(machine: &mut Machine<'a>, pairs: NodeId) -> Step<Value<'a>> {
+    let Value::List(items) = machine.get(pairs) else {
+        let found = machine.kind(pairs);
+        return machine.input.fault("malformed dict", "a list of pairs", found);
+    };
+    let n = items.len();
+    machine.charge(n.saturating_mul(size_of::<(NodeId, NodeId)>()))?;
+    let mut dict = Vec::with_capacity(n);
+    if let Value::List(items) = machine.get(pairs) {
+        for &item in items {
+            match machine.get(item) {
+                Value::List(pair) | Value::Tuple(pair) if pair.len() == 2 => {
+                    dict.extend(pair.first().copied().zip(pair.get(1).copied()));
+                }
+                other => {
+                    let found = other.kind();
+                    return machine.input.fault("malformed dict", "a list of pairs", found);
+                }
+            }
+        }
+    }
+    Ok(Value::Dict(dict))
+}
+
+/// `(storage, offset, shape, strides)`; version 2 adds what training needs.
+fn tensor<'a>(machine: &Machine<'a>, items: &[NodeId]) -> Step<Value<'a>> {
+    let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
+    let extents = |i: usize| match part(i) {
+        Value::Tuple(extents) if extents.len() <= MAX_DIMS => {
+            extents.iter().map(|&id| size(machine.get(id))).collect::<Option<Vec<_>>>()
+        }
+        _ => None,
+    };
+    match (part(0), size(part(1)), extents(2), extents(3), items.first()) {
+        (Value::Storage(_), Some(offset), Some(shape), Some(strides), Some(&storage))
+            if shape.len() == strides.len() =>
+        {
+            Ok(Value::Tensor(Box::new(Tensor { storage, offset, shape, strides })))
+        }
+        _ => machine.input.fault(
+            "malformed tensor",
+            "(storage, offset, shape, strides)",
+            format!("{}, {}, {}", part(0).kind(), part(1).kind(), part(2).kind()),
+        ),
+    }
+}
+
+fn tuple<'m>(machine: &'m Machine<'_>, id: NodeId) -> &'m [NodeId] {
+    match machine.get(id) {
+        Value::Tuple(items) => items,
+        _ => &[],
+    }
+}
+
+fn size(value: &Value<'_>) -> Option<usize> {
+    match value {
+        Value::Int(number) => usize::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+fn text<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes),
+        Value::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}

@@ -1,0 +1,213 @@
+//! What a `.t7` file decodes to: values that are copied freely and name tables, strings and tensors by index, so that
+//! references cost nothing and cycles need no care.
+
+use crate::error::printable;
+use crate::formats::ArrayView;
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// A value as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Stored {
+    Nil,
+    Bool(bool),
+    Number(f64),
+    /// Indices into the document.
+    String(u32),
+    Table(u32),
+    Tensor(u32),
+    Storage(u32),
+    Object(u32),
+    Function,
+}
+
+/// A decoded file.
+#[derive(Debug)]
+pub struct Document<'a> {
+    pub(super) file: PathBuf,
+    pub(super) root: Stored,
+    pub(super) strings: Vec<&'a [u8]>,
+    pub(super) tables: Vec<Vec<(Stored, Stored)>>,
+    pub(super) tensors: Vec<ArrayView<'a>>,
+    pub(super) storages: Vec<ArrayView<'a>>,
+    /// Class names of objects of other classes.
+    pub(super) objects: Vec<&'a [u8]>,
+}
+
+/// One value of a file.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'d> {
+    /// `nil`.
+    Nil,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A string; not necessarily UTF-8.
+    String(&'d [u8]),
+    /// A table.
+    Table(Table<'d>),
+    /// A tensor of any element type (`torch.CudaTensor` is f32).
+    Tensor(&'d ArrayView<'d>),
+    /// A storage: all its elements, one axis.
+    Storage(&'d ArrayView<'d>),
+    /// An object of another class: its name.
+    Object(&'d [u8]),
+    /// A function.
+    Function,
+}
+
+impl Document<'_> {
+    /// The saved object itself.
+    #[must_use]
+    pub fn root(&self) -> Value<'_> {
+        self.value(self.root)
+    }
+
+    /// The saved object as a table.
+    ///
+    /// # Errors
+    /// When it is anything else, which is named.
+    pub fn table(&self) -> Result<Table<'_>> {
+        match self.root() {
+            Value::Table(table) => Ok(table),
+            other => Err(wrong(&self.file, "the whole file", "a table", other)),
+        }
+    }
+
+    /// The saved object as a tensor.
+    ///
+    /// # Errors
+    /// When it is anything else, which is named.
+    pub fn tensor(&self) -> Result<&ArrayView<'_>> {
+        match self.root() {
+            Value::Tensor(tensor) => Ok(tensor),
+            other => Err(wrong(&self.file, "the whole file", "a tensor", other)),
+        }
+    }
+
+    fn value(&self, stored: Stored) -> Value<'_> {
+        let at = |i: u32| i as usize;
+        let found = match stored {
+            Stored::Nil => None,
+            Stored::Bool(truth) => Some(Value::Bool(truth)),
+            Stored::Number(number) => Some(Value::Number(number)),
+            Stored::String(i) => self.strings.get(at(i)).map(|string| Value::String(string)),
+            Stored::Table(i) => {
+                self.tables.get(at(i)).map(|pairs| Value::Table(Table { document: self, pairs }))
+            }
+            Stored::Tensor(i) => self.tensors.get(at(i)).map(Value::Tensor),
+            Stored::Storage(i) => self.storages.get(at(i)).map(Value::Storage),
+            Stored::Object(i) => self.objects.get(at(i)).map(|class| Value::Object(class)),
+            Stored::Function => Some(Value::Function),
+        };
+        found.unwrap_or(Value::Nil)
+    }
+}
+
+impl Value<'_> {
+    /// What kind of value this is, for error messages; objects by their class.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Nil => "nil".to_owned(),
+            Self::Bool(_) => "a boolean".to_owned(),
+            Self::Number(_) => "a number".to_owned(),
+            Self::String(_) => "a string".to_owned(),
+            Self::Table(_) => "a table".to_owned(),
+            Self::Tensor(tensor) => format!("a tensor of shape {:?}", tensor.shape),
+            Self::Storage(storage) => format!("a storage of {} elements", storage.len()),
+            Self::Object(class) => {
+                let class = printable(&String::from_utf8_lossy(class));
+                format!("an object of class {class}, which is not read")
+            }
+            Self::Function => "a Lua function, which is not read".to_owned(),
+        }
+    }
+}
+
+/// A table of a document: pairs in the order of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'d> {
+    document: &'d Document<'d>,
+    pairs: &'d [(Stored, Stored)],
+}
+
+impl<'d> Table<'d> {
+    /// All pairs, in the order of the file.
+    pub fn pairs(&self) -> impl Iterator<Item = (Value<'d>, Value<'d>)> + use<'d> {
+        let document = self.document;
+        self.pairs.iter().map(|&(key, value)| (document.value(key), document.value(value)))
+    }
+
+    /// The value of a string key; nil when there is none, as in Lua.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Value<'d> {
+        let is_it =
+            |found: &Value<'_>| matches!(found, Value::String(name) if *name == key.as_bytes());
+        self.pairs().find(|(found, _)| is_it(found)).map_or(Value::Nil, |(_, value)| value)
+    }
+
+    /// The values of the keys 1, 2, 3, … up to the first that is missing: what Lua calls a list.
+    pub fn list(&self) -> impl ExactSizeIterator<Item = Value<'d>> + use<'d> {
+        const MISSING: u32 = u32::MAX;
+        let mut places = vec![MISSING; self.pairs.len()];
+        for (place, &(key, value)) in (0u32..).zip(self.pairs) {
+            if let Stored::Number(number) = key
+                && number >= 1.0
+                && number.fract() == 0.0
+                && value != Stored::Nil
+                && let Some(slot) = places.get_mut(number as usize - 1)
+            {
+                *slot = place;
+            }
+        }
+        let end = places.iter().position(|&place| place == MISSING);
+        places.truncate(end.unwrap_or(places.len()));
+        let Self { document, pairs } = *self;
+        places.into_iter().map(move |place| {
+            let pair = pairs.get(place as usize);
+            pair.map_or(Value::Nil, |&(_, value)| document.value(value))
+        })
+    }
+
+    /// The tensor of a string key.
+    ///
+    /// # Errors
+    /// When there is none, or the value is anything else, which is named.
+    pub fn tensor(&self, key: &str) -> Result<&'d ArrayView<'d>> {
+        match self.get(key) {
+            Value::Tensor(tensor) => Ok(tensor),
+            other => Err(self.wrong(key, "a tensor", other)),
+        }
+    }
+
+    /// The string of a string key, which must be UTF-8.
+    ///
+    /// # Errors
+    /// When there is none, or the value is anything else, which is named.
+    pub fn text(&self, key: &str) -> Result<&'d str> {
+        let value = self.get(key);
+        let text = match value {
+            Value::String(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        };
+        text.ok_or_else(|| self.wrong(key, "a string in UTF-8", value))
+    }
+
+    /// An error about the value of `key`.
+    #[must_use]
+    pub fn wrong(&self, key: &str, expected: &str, found: Value<'_>) -> Error {
+        wrong(&self.document.file, &format!("key {}", printable(key)), expected, found)
+    }
+}
+
+fn wrong(file: &Path, place: &str, expected: &str, found: Value<'_>) -> Error {
+    Error::malformed(
+        file,
+        "file holds another kind of data",
+        place,
+        (expected, found.kind()),
+        "check that this is the right file; networks and functions are not read",
+    )
+}

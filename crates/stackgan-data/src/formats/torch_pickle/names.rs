@@ -1,0 +1,96 @@
+//! The tensors of a decoded object with their names, in the order of the file.
+
+use super::NamedTensor;
+use super::stored::Stored;
+use crate::formats::ArrayView;
+use crate::formats::budget::Budget;
+use crate::formats::fault::{Fault, Step};
+use crate::formats::pickle::{NodeId, Value};
+use std::fmt::Write as _;
+
+/// Values that are looked at: dicts may be shared, so that there are more ways to a tensor than the file has bytes.
+const MAX_VALUES: usize = 1 << 20;
+
+/// The longest name of a tensor, in bytes.
+const MAX_NAME: usize = 4096;
+
+/// A dict or list whose next entry is to be looked at, and how long the name was before it.
+struct Open {
+    node: NodeId,
+    next: usize,
+    name: usize,
+}
+
+/// Walks through dicts, lists and tuples (at most 64 deep: the decoder has checked).
+pub(super) fn collect(stored: Stored<'_>) -> Step<Vec<NamedTensor<'_>>> {
+    let too_large = || Fault::too_large(stored.offset);
+    let mut budget = Budget::of(stored.document.room());
+    let mut tensors = Vec::new();
+    let mut name = String::new();
+    let mut open: Vec<Open> = Vec::new();
+    let mut entered = Some(stored.document.root_id());
+    for _ in 0..MAX_VALUES {
+        if let Some(node) = entered.take() {
+            match stored.document.get(node) {
+                value if value.is_container() => {
+                    open.push(Open { node, next: 0, name: name.len() });
+                }
+                Value::Tensor(tensor) => {
+                    let cost = name.len() + 16 * tensor.shape.len();
+                    if !budget.charge(cost) || !budget.reserve(&mut tensors, 1) {
+                        return Err(too_large());
+                    }
+                    let array: ArrayView<'_> = stored.view(tensor)?;
+                    tensors.push(NamedTensor { name: name.clone(), array });
+                }
+                _ => {}
+            }
+        }
+        let Some(top) = open.last_mut() else {
+            if tensors.is_empty() {
+                let pair = ("tensors in dicts and lists", stored.document.root().kind());
+                return Err(Fault::new(stored.offset, "file holds no tensors", pair));
+            }
+            return Ok(tensors);
+        };
+        name.truncate(top.name);
+        let (i, node) = (top.next, top.node);
+        top.next += 1;
+        let index = Value::Int(i as i64);
+        let entry = match stored.document.get(node) {
+            Value::Dict(pairs) => {
+                pairs.get(i).map(|&(key, value)| (stored.document.get(key), value))
+            }
+            Value::List(items) | Value::Tuple(items) => items.get(i).map(|&value| (&index, value)),
+            _ => None,
+        };
+        match entry {
+            Some((key, value)) if extend(&mut name, key) => entered = Some(value),
+            Some(_) => {
+                let pair = (format!("a name of at most {MAX_NAME} bytes"), "a longer one");
+                return Err(Fault::new(stored.offset, "name of a tensor is too long", pair));
+            }
+            None => drop(open.pop()),
+        }
+    }
+    Err(too_large())
+}
+
+/// Adds a key to a name; false when it becomes too long.
+fn extend(name: &mut String, key: &Value<'_>) -> bool {
+    if !name.is_empty() {
+        name.push('.');
+    }
+    match key {
+        Value::Text(text) if text.len() <= MAX_NAME => name.push_str(text),
+        Value::Bytes(bytes) if bytes.len() <= MAX_NAME => {
+            name.extend(bytes.iter().map(|&byte| char::from(byte)));
+        }
+        Value::Text(_) | Value::Bytes(_) => return false,
+        Value::Int(number) => {
+            let _ = write!(name, "{number}"); // a String takes every write
+        }
+        _ => name.push('?'),
+    }
+    name.len() <= MAX_NAME
+}

@@ -1,0 +1,254 @@
+//! COCO 2014 (FACTS 4.1), in either of two forms; there are no classes, so each picture is its own:
+//!
+//! ```text
+//! DIR/train2014/COCO_train2014_000000000009.jpg …   val2014/…            as downloaded
+//! DIR/annotations/captions_train2014.json  captions_val2014.json
+//!
+//! DIR/images/NAME.jpg                                                    as the PyTorch release has it
+//! DIR/train/filenames.pickle  char-CNN-RNN-embeddings.pickle [class_info.pickle]   test/ likewise, if any
+//! DIR/annotations/captions_*.json                                        (optional)
+//! ```
+//!
+//! As downloaded, `train2014` is for training and `val2014` for testing. In the release's form the lists decide, and
+//! where annotations are absent a picture has as many empty captions as its embeddings have rows.
+
+mod annotations;
+
+pub(crate) use annotations::Annotations;
+
+use super::lists::{Absent, Labels, names, twice};
+use super::{Reading, Uncaptioned, inside};
+use crate::crop::Orientation;
+use crate::dataset::{Dataset, Item, Split};
+use crate::error::first_few;
+use crate::formats::{pickle, read_bounded};
+use crate::{Error, Result};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Where the parts of the layout lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// `train2014` and `val2014`.
+    pub(crate) years: [PathBuf; 2],
+    /// `images`: all pictures in one folder.
+    pub(crate) images: PathBuf,
+    /// `annotations/captions_train2014.json` and `captions_val2014.json`.
+    pub(crate) annotations: [PathBuf; 2],
+    /// `train/filenames.pickle` and `test/filenames.pickle`.
+    pub(crate) filenames: [PathBuf; 2],
+    /// `train/class_info.pickle` and `test/class_info.pickle`.
+    pub(crate) class_info: [PathBuf; 2],
+    /// `train/char-CNN-RNN-embeddings.pickle` and the same of `test`.
+    pub(crate) embeddings: [PathBuf; 2],
+}
+
+/// Which of the two forms a folder has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Pictures and annotations as downloaded.
+    Downloaded,
+    /// Lists of the release.
+    Listed,
+}
+
+impl Parts {
+    /// The paths under `dir`; nothing is opened.
+    pub(crate) fn of(dir: &Path) -> Self {
+        let split = |name: &str| Split::ALL.map(|split| dir.join(split.name()).join(name));
+        Self {
+            years: ["train2014", "val2014"].map(|year| dir.join(year)),
+            images: dir.join("images"),
+            annotations: ["train2014", "val2014"]
+                .map(|year| dir.join("annotations").join(format!("captions_{year}.json"))),
+            filenames: split("filenames.pickle"),
+            class_info: split("class_info.pickle"),
+            embeddings: split("char-CNN-RNN-embeddings.pickle"),
+        }
+    }
+
+    /// The form of the folder: lists, where there are any, decide.
+    pub(crate) fn form(&self) -> Form {
+        let listed = self.filenames.iter().any(|file| file.is_file());
+        if listed { Form::Listed } else { Form::Downloaded }
+    }
+
+    /// The picture `file`, in the folder of its year or in `images`.
+    fn picture(&self, file: &str) -> Result<Option<PathBuf>> {
+        for folder in self.years.iter().chain([&self.images]) {
+            if let Ok(root) = folder.canonicalize()
+                && let Some(path) = inside(&root, file)?
+            {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads the folder `dir`. No picture is opened.
+///
+/// # Errors
+/// Lists everything that is missing; names file and entry of whatever does not fit.
+pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
+    let parts = Parts::of(dir);
+    let mut reader = Reader {
+        parts: &parts,
+        how,
+        items: Vec::new(),
+        absent: Absent::default(),
+        notes: Vec::new(),
+        bare: Vec::new(),
+    };
+    match parts.form() {
+        Form::Downloaded => reader.downloaded()?,
+        Form::Listed => reader.listed()?,
+    }
+    let Reader { items, absent, mut notes, bare, .. } = reader;
+    absent.check(
+        dir,
+        "fetch the set with `cargo xtask fetch-coco`, or leave pictures without captions out with \
+         `--uncaptioned leave-out`"
+            .to_owned(),
+    )?;
+    if !bare.is_empty() {
+        notes.push(format!(
+            "{} pictures without captions are left out ({})",
+            bare.len(),
+            first_few(&bare)
+        ));
+    }
+    if !items.iter().any(|item| item.split == Split::Test) {
+        notes.push("there are no pictures for testing".to_owned());
+    }
+    notes.push("no classes: a wrong picture is any other picture".to_owned());
+    let name = "coco".to_owned();
+    Ok(Dataset { name, items, orientation: Orientation::AsStored, notes })
+}
+
+struct Reader<'a> {
+    parts: &'a Parts,
+    how: Reading,
+    items: Vec<Item>,
+    absent: Absent,
+    notes: Vec<String>,
+    /// Pictures without captions that are left out.
+    bare: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// Each split's pictures in the order of their numbers.
+    fn downloaded(&mut self) -> Result<()> {
+        for (split, file) in Split::ALL.into_iter().zip(&self.parts.annotations) {
+            if !file.is_file() {
+                self.absent.note("lists of captions", file.display().to_string());
+                continue;
+            }
+            let annotations = Annotations::read(file)?;
+            for (id, name) in annotations.pictures() {
+                let captions = annotations.captions(id);
+                self.push(name, captions, split, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pictures of the lists, in their order.
+    fn listed(&mut self) -> Result<()> {
+        let known = self.parts.annotations.iter().filter(|file| file.is_file());
+        let known: Vec<Annotations> =
+            known.map(|file| Annotations::read(file)).collect::<Result<_>>()?;
+        if known.is_empty() {
+            self.notes.push(
+                "there are no annotations: captions are empty, as many as each picture has embeddings".to_owned(),
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for (i, (split, file)) in Split::ALL.into_iter().zip(&self.parts.filenames).enumerate() {
+            if !file.is_file() {
+                if split == Split::Train {
+                    self.absent.note("lists of pictures", file.display().to_string());
+                }
+                continue;
+            }
+            let keys = names(file)?;
+            let labels = self.parts.class_info.get(i).filter(|path| path.is_file());
+            let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
+            let rows = match self.parts.embeddings.get(i) {
+                Some(path) if known.is_empty() => embedding_rows(path, file, keys.len())?,
+                _ => Vec::new(),
+            };
+            for (entry, key) in keys.into_iter().enumerate() {
+                if !seen.insert(key.clone()) {
+                    return Err(twice(file, entry, &key));
+                }
+                let name = format!("{key}.jpg");
+                let captions = match known.iter().find_map(|a| Some((a, a.id_of(&name)?))) {
+                    Some((annotations, id)) => annotations.captions(id),
+                    None => vec![String::new(); rows.get(entry).copied().unwrap_or(0)],
+                };
+                self.push(&name, captions, split, labels.as_ref().and_then(|l| l.get(entry)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        captions: Vec<String>,
+        split: Split,
+        class: Option<u32>,
+    ) -> Result<()> {
+        let picture = self.parts.picture(name)?;
+        if captions.is_empty() {
+            match self.how.uncaptioned {
+                Uncaptioned::Refuse => self.absent.note("captions of pictures", name),
+                Uncaptioned::LeaveOut => self.bare.push(name.to_owned()),
+            }
+        }
+        let Some(image) = picture else {
+            self.absent.note("pictures", name);
+            return Ok(());
+        };
+        if captions.is_empty() {
+            return Ok(());
+        }
+        let class = class.unwrap_or(self.items.len() as u32);
+        let key = name.rsplit_once('.').map_or(name, |(key, _)| key).to_owned();
+        self.items.push(Item { key, image, bounding_box: None, class, captions, split });
+        Ok(())
+    }
+}
+
+/// The number of rows of each array of the release's embeddings.
+fn embedding_rows(file: &Path, names: &Path, n: usize) -> Result<Vec<usize>> {
+    if !file.is_file() {
+        return Err(Error::Missing {
+            what: "there are neither captions nor embeddings".to_owned(),
+            file: file.to_path_buf(),
+            expected: "annotations/captions_train2014.json, or the release's embeddings".to_owned(),
+            remedy: "fetch the annotations with `cargo xtask fetch-coco`".to_owned(),
+        });
+    }
+    let bytes = read_bounded(file, pickle::MAX_FILE)?;
+    let document = pickle::decode(&bytes, file)?;
+    let arrays = document.arrays(file)?;
+    if arrays.len() != n {
+        return Err(Error::malformed(
+            file,
+            "embeddings do not fit the list of pictures",
+            "whole list",
+            (format!("{n} arrays as in {}", names.display()), format!("{} arrays", arrays.len())),
+            "take both files from the same set",
+        ));
+    }
+    let rows = arrays.iter().map(|array| match array.shape.as_slice() {
+        [rows, _] => *rows,
+        _ => 1,
+    });
+    Ok(rows.collect())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,150 @@
+//! Tests of the COCO layout: both forms, and broken annotations.
+
+use super::*;
+use crate::formats::pickle::write_strings;
+
+fn write(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) {
+    let path = dir.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+const TRAIN: &str = r#"{"info": {"year": 2014, "urls": ["x", {"y": null}]},
+    "images": [{"license": 5, "file_name": "COCO_train2014_b.jpg", "id": 57, "width": 640},
+               {"file_name": "COCO_train2014_a.jpg", "id": 9}],
+    "licenses": [], "annotations": [
+        {"image_id": 9, "id": 48, "caption": "first of nine"},
+        {"image_id": 57, "id": 3, "caption": "one\nof 57 "},
+        {"image_id": 9, "id": 2, "caption": "second of nine"},
+        {"image_id": 57, "id": 1, "caption": "two of 57"},
+        {"image_id": 57, "id": 9, "caption": "thr\u00e9e of 57"}]}"#;
+
+/// Two pictures for training and one for testing, as downloaded.
+pub(crate) fn downloaded() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir, "annotations/captions_train2014.json", TRAIN.as_bytes());
+    let val = r#"{"annotations": [{"image_id": 1, "caption": "v"}], "images": [{"id": 1, "file_name": "v.jpg"}]}"#;
+    write(&dir, "annotations/captions_val2014.json", val.as_bytes());
+    write(&dir, "train2014/COCO_train2014_a.jpg", b"x");
+    write(&dir, "train2014/COCO_train2014_b.jpg", b"x");
+    write(&dir, "val2014/v.jpg", b"x");
+    dir
+}
+
+/// The same training set as the `PyTorch` release has it, without annotations.
+pub(crate) fn listed() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["COCO_train2014_b", "COCO_train2014_a"].map(str::to_owned);
+    write(&dir, "train/filenames.pickle", &write_strings(&names));
+    // Two arrays: (3, 1) and (2, 1) of f4.
+    let array = |rows: u8| {
+        let mut out =
+            b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K"
+                .to_vec();
+        out.push(rows);
+        out.extend(b"K\x01\x86cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U");
+        out.push(rows * 4);
+        out.extend(vec![0; usize::from(rows) * 4]);
+        out.extend(b"tb");
+        out
+    };
+    let pickle = [b"\x80\x02](".to_vec(), array(3), array(2), b"e.".to_vec()].concat();
+    write(&dir, "train/char-CNN-RNN-embeddings.pickle", &pickle);
+    write(&dir, "images/COCO_train2014_a.jpg", b"x");
+    write(&dir, "images/COCO_train2014_b.jpg", b"x");
+    dir
+}
+
+fn error(dir: &tempfile::TempDir) -> String {
+    read(dir.path(), Reading::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn as_downloaded() {
+    let dir = downloaded();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    let keys: Vec<&str> = data.items.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!(keys, ["COCO_train2014_a", "COCO_train2014_b", "v"]); // by number
+    assert_eq!(data.items[0].captions, ["first of nine", "second of nine"]); // the order of the file
+    assert_eq!(data.items[1].captions, ["one of 57", "two of 57", "thrée of 57"]);
+    assert_eq!((data.count(Split::Train), data.count(Split::Test)), (2, 1));
+    assert_eq!(data.classes(Split::Train).len(), 2); // each its own
+    std::fs::rename(dir.path().join("train2014"), dir.path().join("images")).unwrap();
+    assert_eq!(read(dir.path(), Reading::default()).unwrap().items.len(), 3);
+}
+
+#[test]
+fn as_the_release_has_it() {
+    let dir = listed();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    let keys: Vec<&str> = data.items.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!(keys, ["COCO_train2014_b", "COCO_train2014_a"]);
+    assert_eq!(data.items[0].captions, ["", "", ""]);
+    assert_eq!(data.items[1].captions, ["", ""]);
+    assert!(data.notes[0].contains("captions are empty"), "{:?}", data.notes);
+    write(&dir, "annotations/captions_train2014.json", TRAIN.as_bytes());
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(data.items[1].captions, ["first of nine", "second of nine"]);
+    std::fs::remove_file(dir.path().join("images/COCO_train2014_a.jpg")).unwrap();
+    assert!(error(&dir).contains("1 pictures (COCO_train2014_a.jpg)"), "{}", error(&dir));
+    std::fs::remove_file(dir.path().join("annotations/captions_train2014.json")).unwrap();
+    std::fs::remove_file(dir.path().join("train/char-CNN-RNN-embeddings.pickle")).unwrap();
+    assert!(error(&dir).contains("neither captions nor embeddings"), "{}", error(&dir));
+}
+
+#[test]
+fn all_that_is_missing_is_said_at_once() {
+    let dir = downloaded();
+    std::fs::remove_file(dir.path().join("train2014/COCO_train2014_a.jpg")).unwrap();
+    std::fs::remove_file(dir.path().join("annotations/captions_val2014.json")).unwrap();
+    let bare = TRAIN.replace("\"image_id\": 57", "\"image_id\": 9");
+    write(&dir, "annotations/captions_train2014.json", bare.as_bytes());
+    let said = error(&dir);
+    for part in [
+        "1 pictures (COCO_train2014_a.jpg)",
+        "1 captions of pictures (COCO_train2014_b.jpg)",
+        "1 lists of captions",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn hostile_annotations_are_refused() {
+    let picture = |name: &str| {
+        format!(r#"{{"images": [{{"id": 1, "file_name": "{name}"}}], "annotations": []}}"#)
+    };
+    let deep = format!("{{\"info\": {}", "[".repeat(100_000));
+    let cases = [
+        (picture("../../etc/passwd"), "not safe"),
+        (picture("/etc/passwd"), "not safe"),
+        (picture(""), "not safe"),
+        (r#"{"images": [], "annotations": [{"image_id": 7, "caption": "x"}]}"#.to_owned(), "image_id 7"),
+        (r#"{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], "annotations": []}"#.to_owned(), "twice"),
+        (r#"{"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}], "annotations": []}"#.to_owned(), "each picture once"),
+        (r#"{"images": []}"#.to_owned(), "no `annotations`"),
+        (r#"{"annotations": []}"#.to_owned(), "no `images`"),
+        (r#"{"images": [], "annotations": []} trailing"#.to_owned(), "line 1"),
+        (r#"{"images": [{"id": -1, "file_name": "a"}], "annotations": []}"#.to_owned(), "line 1"),
+        (format!(r#"{{"images": [{{"id":1,"file_name":"a"}}], "annotations": [{{"image_id": 1, "caption": "{}"}}]}}"#, "x".repeat(5000)), "5000 bytes"),
+        (TRAIN[..200].to_owned(), "line"),
+        (deep, "recursion"),
+    ];
+    for (text, part) in cases {
+        let dir = downloaded();
+        write(&dir, "annotations/captions_train2014.json", text.as_bytes());
+        assert!(error(&dir).contains(part), "{part} in {}", error(&dir));
+    }
+    let noise = stackgan_noise::Noise::new(6);
+    let dir = downloaded();
+    for case in 0..3000 {
+        let mut d = noise.draws(stackgan_noise::Stream::Test, 0, case);
+        let mut bytes = TRAIN.as_bytes().to_vec();
+        for _ in 0..=d.below(3) {
+            let at = d.below(bytes.len() as u64) as usize;
+            bytes[at] = d.below(256) as u8;
+        }
+        write(&dir, "annotations/captions_train2014.json", &bytes);
+        let _ = Annotations::read(&dir.path().join("annotations/captions_train2014.json"));
+    }
+}

@@ -1,0 +1,142 @@
+//! Which kind a folder is, from what lies in it.
+
+use super::{Kind, folder};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// The kind of `dir`, by the marks of each: files and folders that only that kind has.
+///
+/// # Errors
+/// When `dir` has the marks of no kind or of several; says what was looked for in each.
+pub fn detect(dir: &Path) -> Result<Kind> {
+    if !dir.is_dir() {
+        return Err(Error::Missing {
+            what: "there is no such folder".to_owned(),
+            file: dir.to_path_buf(),
+            expected: "a dataset folder".to_owned(),
+            remedy: "check the path".to_owned(),
+        });
+    }
+    let found: Vec<Kind> = Kind::ALL.into_iter().filter(|&kind| bears_marks(dir, kind)).collect();
+    if let [kind] = found.as_slice() {
+        return Ok(*kind);
+    }
+    let marks: Vec<String> =
+        Kind::ALL.iter().map(|kind| format!("{} ({})", kind.name(), marks(*kind))).collect();
+    if found.is_empty() {
+        return Err(Error::Missing {
+            what: "the folder is of no known kind".to_owned(),
+            file: dir.to_path_buf(),
+            expected: format!("one of: {}", marks.join("; ")),
+            remedy: REMEDY.to_owned(),
+        });
+    }
+    let names: Vec<&str> = found.iter().map(|kind| kind.name()).collect();
+    Err(Error::malformed(
+        dir,
+        "the folder could be of several kinds",
+        "folder",
+        (format!("one of: {}", marks.join("; ")), format!("the marks of {}", names.join(" and "))),
+        REMEDY,
+    ))
+}
+
+/// What to do about a folder whose kind cannot be told.
+const REMEDY: &str =
+    "state the kind with `--kind`; `stackgan data check DIR --kind KIND` shows what it needs";
+
+/// What is looked for, in words.
+const fn marks(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Cub => "a folder CUB_200_2011",
+        Kind::Oxford => {
+            "a folder jpg, with imagelabels.mat, text_c10/class_NNNNN or train/filenames.pickle"
+        }
+        Kind::Coco => {
+            "train2014 or val2014; annotations/captions_*.json; or a folder images with train/filenames.pickle"
+        }
+        Kind::Folder => "metadata.csv, metadata.jsonl, or a picture with a .txt of the same name",
+    }
+}
+
+fn bears_marks(dir: &Path, kind: Kind) -> bool {
+    let folder = |name: &str| dir.join(name).is_dir();
+    let listed = dir.join("train/filenames.pickle").is_file();
+    match kind {
+        Kind::Cub => folder("CUB_200_2011"),
+        Kind::Oxford => {
+            let classes = ["text_c10", "text", "cvpr2016_flowers/text_c10"];
+            let classes = classes.iter().any(|text| has_class_folder(&dir.join(text)));
+            folder("jpg") && (dir.join("imagelabels.mat").is_file() || classes || listed)
+        }
+        Kind::Coco => {
+            let years = folder("train2014") || folder("val2014");
+            years || has_caption_list(&dir.join("annotations")) || (folder("images") && listed)
+        }
+        Kind::Folder => folder::has_marks(dir),
+    }
+}
+
+/// Names in a folder; none if it cannot be read.
+fn entries(dir: &Path) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+fn has_class_folder(text: &Path) -> bool {
+    entries(text).any(|name| name.starts_with("class_"))
+}
+
+fn has_caption_list(annotations: &Path) -> bool {
+    entries(annotations).any(|name| name.starts_with("captions_") && name.ends_with(".json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(names: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::Builder::new().prefix("birds-CUB-coco").tempdir().unwrap();
+        for name in names {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn contents_decide_and_letters_in_the_path_do_not() {
+        for (names, kind) in [
+            (&["CUB_200_2011/images.txt", "train/filenames.pickle"][..], Kind::Cub),
+            (&["jpg/image_00001.jpg", "imagelabels.mat"], Kind::Oxford),
+            (&["jpg/image_00001.jpg", "text_c10/class_00001/image_00001.txt"], Kind::Oxford),
+            (&["jpg/image_00001.jpg", "train/filenames.pickle"], Kind::Oxford),
+            (&["train2014/x.jpg"], Kind::Coco),
+            (&["annotations/captions_val2014.json"], Kind::Coco),
+            (&["images/x.jpg", "train/filenames.pickle"], Kind::Coco),
+            (&["metadata.csv"], Kind::Folder),
+            (&["train/metadata.jsonl"], Kind::Folder),
+            (&["red/a.JPG", "red/a.txt"], Kind::Folder),
+        ] {
+            assert_eq!(detect(with(names).path()).unwrap(), kind, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_and_ambiguous_folders_are_told_what_was_looked_for() {
+        for names in [&[][..], &["a.jpg", "b.txt"], &["jpg/x.jpg"], &["images/x.jpg"]] {
+            let said = detect(with(names).path()).unwrap_err().to_string();
+            for kind in Kind::ALL {
+                assert!(said.contains(&format!("{} (", kind.name())), "{said}");
+            }
+            assert!(said.contains("no known kind") && said.contains("--kind"), "{said}");
+        }
+        let both = with(&["CUB_200_2011/images.txt", "metadata.csv"]);
+        let said = detect(both.path()).unwrap_err().to_string();
+        assert!(said.contains("several kinds") && said.contains("cub and folder"), "{said}");
+        assert!(
+            detect(Path::new("/nonexistent")).unwrap_err().to_string().contains("no such folder")
+        );
+    }
+}

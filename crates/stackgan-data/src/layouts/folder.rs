@@ -1,0 +1,104 @@
+//! A user's own pictures (LESSONS A4). Captions lie beside the pictures, one a line, or in tables as Hugging Face's
+//! `ImageFolder` has them; folders may be splits and classes:
+//!
+//! ```text
+//! DIR/a.jpg  a.txt   b.png  b.txt              captions beside the pictures, any number
+//! DIR/red/a.jpg  red/a.txt   blue/…            two folders or more: each is a class
+//! DIR/train/…  test/…                          (validation, val and dev count as test) the split
+//! DIR/metadata.csv                             file_name,text[,class,split,x,y,width,height]
+//! DIR/metadata.jsonl                           {"file_name", "text": one or a list[, "class", "split", "bbox"]}
+//! ```
+//!
+//! A picture may have several rows of a table: each is a caption. A table without captions adds boxes, classes or
+//! splits to pictures that have their captions beside them. Pictures come by name, and are turned upright.
+
+mod survey;
+mod table;
+
+pub(crate) use survey::{Survey, has_marks};
+
+use super::lists::Absent;
+use super::split::{Classes, divide};
+use super::{Reading, Uncaptioned};
+use crate::crop::Orientation;
+use crate::dataset::{Dataset, Item, Split};
+use crate::error::first_few;
+use crate::{Error, Result, captions};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Reads the folder `dir`. No picture is opened.
+///
+/// # Errors
+/// Lists all pictures without captions, and all names in tables without a picture; names table and row of whatever
+/// does not fit.
+pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
+    let mut survey = Survey::of(dir)?;
+    let mut notes = survey.notes();
+    let mut absent = Absent::default();
+    for name in &survey.named_only {
+        absent.note("pictures named by a table", name);
+    }
+    if !survey.uncaptioned.is_empty() {
+        match how.uncaptioned {
+            Uncaptioned::Refuse => {
+                for name in &survey.uncaptioned {
+                    absent.note("captions of pictures", name);
+                }
+            }
+            Uncaptioned::LeaveOut => {
+                let (n, few) = (survey.uncaptioned.len(), first_few(&survey.uncaptioned));
+                notes.push(format!("{n} pictures without captions are left out ({few})"));
+            }
+        }
+    }
+    absent.check(
+        dir,
+        "write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with \
+         `--uncaptioned leave-out`"
+            .to_owned(),
+    )?;
+    if survey.pictures.is_empty() {
+        return Err(Error::Missing {
+            what: "the folder has no pictures with captions".to_owned(),
+            file: dir.to_path_buf(),
+            expected: "NAME.jpg or NAME.png with NAME.txt, or metadata.csv".to_owned(),
+            remedy: "`stackgan data check DIR --kind folder` shows the layouts that are read"
+                .to_owned(),
+        });
+    }
+    let (labels, classes) = survey.labels(dir)?;
+    let splits = survey.splits(dir)?;
+    let mut items = Vec::with_capacity(survey.pictures.len());
+    for (i, (key, found)) in std::mem::take(&mut survey.pictures).into_iter().enumerate() {
+        let captions = match (&found.row.captions, &found.text) {
+            (listed, _) if !listed.is_empty() => listed.clone(),
+            (_, Some(text)) => captions::read(text)?,
+            (_, None) => continue, // the survey has put it among those without captions
+        };
+        items.push(Item {
+            image: found.image,
+            bounding_box: found.row.bounds,
+            class: labels.get(i).copied().unwrap_or(i as u32),
+            captions,
+            split: splits.as_ref().and_then(|s| s.get(i).copied()).unwrap_or(Split::Train),
+            key,
+        });
+    }
+    if splits.is_none() {
+        notes.push(divide(&mut items, classes, how.split_seed));
+    }
+    notes.push(match classes {
+        Classes::Known => format!("{} classes", distinct(&labels)),
+        Classes::None => "no classes: a wrong picture is any other picture".to_owned(),
+    });
+    let name = "folder".to_owned();
+    Ok(Dataset { name, items, orientation: Orientation::Upright, notes })
+}
+
+fn distinct(labels: &[u32]) -> usize {
+    labels.iter().map(|label| (label, ())).collect::<BTreeMap<_, _>>().len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! What lies in a user's folder, before anything is decided.
+
+use super::super::scan::{files, is_picture, stem};
+use super::super::split::Classes;
+use super::table::{self, Row};
+use crate::dataset::Split;
+use crate::error::{first_few, printable};
+use crate::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The names of tables.
+const TABLES: [&str; 2] = ["metadata.csv", "metadata.jsonl"];
+
+/// Entries that are looked at before a folder is taken not to be of this kind.
+const LOOK: usize = 50_000;
+
+/// A picture and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) image: PathBuf,
+    pub(crate) text: Option<PathBuf>,
+    pub(crate) row: Row,
+}
+
+/// A folder's pictures, captions and tables.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// Pictures with captions, by key: the path without its extension.
+    pub(crate) pictures: BTreeMap<String, Found>,
+    /// Pictures without captions.
+    pub(crate) uncaptioned: Vec<String>,
+    /// Names in tables without a picture.
+    pub(crate) named_only: Vec<String>,
+    /// Texts without a picture.
+    pub(crate) texts_only: Vec<String>,
+    /// Pictures of formats that are not read.
+    pub(crate) foreign: Vec<String>,
+    /// The tables.
+    pub(crate) tables: Vec<String>,
+}
+
+impl Survey {
+    /// Looks through `dir`; reads tables, but no picture and no caption.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, a table is malformed, or two pictures have one name.
+    pub(crate) fn of(dir: &Path) -> Result<Self> {
+        let files = files(dir)?;
+        let mut survey = Self::default();
+        let mut rows = BTreeMap::new();
+        let mut texts = BTreeMap::new();
+        let mut pictures: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
+        for (name, path) in files {
+            let (folder, own) = name.rsplit_once('/').unwrap_or(("", &name));
+            if TABLES.contains(&own) {
+                let read = if own == "metadata.csv" { table::read_csv } else { table::read_jsonl };
+                let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                for (picture, row) in read(&path)? {
+                    let full = format!("{prefix}{picture}");
+                    if rows.insert(full.clone(), row).is_some() {
+                        return Err(twice(&path, "tables", &full));
+                    }
+                }
+                survey.tables.push(name);
+                continue;
+            }
+            match stem(&name) {
+                Some((key, extension)) if is_picture(&extension) => {
+                    let key = key.to_owned();
+                    if let Some((before, _)) = pictures.get(&key) {
+                        let both = format!("{before} and {name}");
+                        return Err(twice(dir, "pictures", &both));
+                    }
+                    pictures.insert(key, (name, path));
+                }
+                Some((key, extension)) if extension == "txt" => {
+                    texts.insert(key.to_owned(), path);
+                }
+                Some((_, extension))
+                    if matches!(
+                        &*extension,
+                        "webp" | "gif" | "bmp" | "tif" | "tiff" | "heic" | "avif"
+                    ) =>
+                {
+                    survey.foreign.push(name);
+                }
+                _ => {}
+            }
+        }
+        for (key, (name, image)) in pictures {
+            let (text, mut row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
+            if row.captions.iter().all(String::is_empty) {
+                row.captions.clear();
+            }
+            if text.is_none() && row.captions.is_empty() {
+                survey.uncaptioned.push(name);
+            } else {
+                survey.pictures.insert(key, Found { image, text, row });
+            }
+        }
+        survey.named_only = rows.into_keys().collect();
+        survey.texts_only = texts.into_keys().map(|key| format!("{key}.txt")).collect();
+        Ok(survey)
+    }
+
+    /// What a user should know of files that are not used.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.foreign.is_empty() {
+            let (n, few) = (self.foreign.len(), first_few(&self.foreign));
+            notes.push(format!("{n} pictures are neither JPEG nor PNG and not used ({few})"));
+        }
+        if !self.texts_only.is_empty() {
+            let (n, few) = (self.texts_only.len(), first_few(&self.texts_only));
+            notes.push(format!("{n} texts lie beside no picture and are not used ({few})"));
+        }
+        notes
+    }
+
+    /// The class of each picture: what tables say, else its folder if there are two or more; else its own number.
+    ///
+    /// # Errors
+    /// When tables name the classes of some pictures only.
+    pub(in crate::layouts) fn labels(&self, dir: &Path) -> Result<(Vec<u32>, Classes)> {
+        let said: Vec<Option<&str>> =
+            self.pictures.values().map(|found| found.row.class.as_deref()).collect();
+        let given = whole(&said, dir, "class")?;
+        let names = match given {
+            Some(names) => names,
+            None => {
+                let below = self.split_folders().map_or(Below::Top, |_| Below::Split);
+                self.pictures.keys().map(|key| folder_of(key, below)).collect()
+            }
+        };
+        let distinct: BTreeSet<&str> = names.iter().copied().collect();
+        if distinct.len() < 2 {
+            return Ok(((0..names.len() as u32).collect(), Classes::None));
+        }
+        let number: BTreeMap<&str, u32> = distinct.into_iter().zip(1..).collect();
+        let labels = names.iter().map(|name| number.get(name).copied().unwrap_or(0));
+        Ok((labels.collect(), Classes::Known))
+    }
+
+    /// The split of each picture: what tables say, else folders named `train` and `test` around all pictures; `None`
+    /// where there is neither.
+    ///
+    /// # Errors
+    /// When tables name the split of some pictures only.
+    pub(super) fn splits(&self, dir: &Path) -> Result<Option<Vec<Split>>> {
+        let said: Vec<Option<Split>> =
+            self.pictures.values().map(|found| found.row.split).collect();
+        if let Some(splits) = whole(&said, dir, "split")? {
+            return Ok(Some(splits));
+        }
+        Ok(self.split_folders())
+    }
+
+    /// The sides by the first folder of each picture, if that is how the folder is made.
+    fn split_folders(&self) -> Option<Vec<Split>> {
+        let side = |key: &String| table::side(key.split_once('/')?.0);
+        let sides: Option<Vec<Split>> = self.pictures.keys().map(side).collect();
+        sides.filter(|s| Split::ALL.iter().all(|split| s.contains(split)))
+    }
+}
+
+/// Where the folders of classes begin.
+#[derive(Clone, Copy)]
+enum Below {
+    Top,
+    Split,
+}
+
+/// The folder of a picture, without that of its split.
+fn folder_of(key: &str, below: Below) -> &str {
+    let key = match (below, key.split_once('/')) {
+        (Below::Split, Some((_, rest))) => rest,
+        _ => key,
+    };
+    key.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What is said of all pictures; `None` if it is said of none.
+fn whole<T: Copy>(said: &[Option<T>], dir: &Path, what: &str) -> Result<Option<Vec<T>>> {
+    let n = said.iter().flatten().count();
+    if n == 0 {
+        return Ok(None);
+    }
+    if n == said.len() {
+        return Ok(Some(said.iter().flatten().copied().collect()));
+    }
+    Err(Error::malformed(
+        dir,
+        format!("tables say the {what} of some pictures only"),
+        "metadata.csv or metadata.jsonl",
+        (format!("{} pictures with a {what}, or none", said.len()), format!("{n} with one")),
+        format!("fill in the {what} of every picture, or take the column out"),
+    ))
+}
+
+fn twice(file: &Path, place: &str, found: &str) -> Error {
+    Error::malformed(
+        file,
+        "picture is named twice",
+        place,
+        ("one picture for each name", printable(found)),
+        "rename or remove one of them",
+    )
+}
+
+/// Whether `dir` looks like a user's own folder: a table at its top or in the folder of a split, or a picture with
+/// a text of its name within two levels.
+pub(crate) fn has_marks(dir: &Path) -> bool {
+    let top: Vec<PathBuf> = children(dir).collect();
+    let splits = top.iter().filter(|path| {
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| table::side(name).is_some())
+    });
+    let tables = |folder: &Path| TABLES.iter().any(|table| folder.join(table).is_file());
+    if tables(dir) || splits.into_iter().any(|folder| tables(folder)) {
+        return true;
+    }
+    let mut level = vec![dir.to_path_buf()];
+    let mut looked = 0;
+    for _ in 0..3 {
+        let mut below = Vec::new();
+        for folder in level {
+            for path in children(&folder) {
+                looked += 1;
+                if looked > LOOK {
+                    return false;
+                }
+                let extension =
+                    path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+                match extension {
+                    Some(extension) if is_picture(&extension) => {
+                        if path.with_extension("txt").is_file() {
+                            return true;
+                        }
+                    }
+                    _ if path.is_dir() => below.push(path),
+                    _ => {}
+                }
+            }
+        }
+        level = below;
+    }
+    false
+}
+
+/// What lies in a folder, but for what is hidden; nothing if it cannot be read.
+fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| entry.path())
+}

@@ -1,0 +1,203 @@
+//! Tests of a user's own folder: every way of giving captions, classes, splits and boxes, and what is refused.
+
+use super::*;
+use crate::dataset::BoundingBox;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn all(files: &[(&str, &str)]) -> Dataset {
+    read(folder(files).path(), Reading::default()).unwrap()
+}
+
+fn error(files: &[(&str, &str)]) -> String {
+    read(folder(files).path(), Reading::default()).unwrap_err().to_string()
+}
+
+fn captions(data: &Dataset) -> Vec<(&str, Vec<&str>)> {
+    let mut found = Vec::new();
+    for Item { key, captions, .. } in &data.items {
+        found.push((key.as_str(), captions.iter().map(String::as_str).collect()));
+    }
+    found
+}
+
+#[test]
+fn captions_beside_the_pictures() {
+    let data = all(&[("b.PNG", ""), ("b.txt", "one\n\nthree\n"), ("a.jpeg", ""), ("a.txt", "a\n")]);
+    assert_eq!(captions(&data), [("a", vec!["a"]), ("b", vec!["one", "", "three"])]);
+    assert_eq!(data.orientation, Orientation::Upright);
+    assert_eq!(data.classes(Split::Train).len(), 2); // each picture its own
+    assert!(data.notes.iter().any(|note| note.contains("no classes")), "{:?}", data.notes);
+}
+
+#[test]
+fn folders_are_classes_and_splits() {
+    let names = ["red", "blue", "green", "white", "black"];
+    let files: Vec<(String, &str)> = names
+        .iter()
+        .flat_map(|class| [(format!("{class}/1.jpg"), ""), (format!("{class}/1.txt"), "x")])
+        .collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let data = all(&files);
+    let classes: Vec<(&str, u32)> = data.items.iter().map(|i| (i.key.as_str(), i.class)).collect();
+    assert_eq!(
+        classes,
+        [("black/1", 1), ("blue/1", 2), ("green/1", 3), ("red/1", 4), ("white/1", 5)]
+    );
+    assert_eq!((data.count(Split::Train), data.count(Split::Test)), (4, 1));
+    assert!(data.notes[0].contains("1 of 5 classes"), "{:?}", data.notes);
+    let data = all(&[
+        ("train/red/1.jpg", ""),
+        ("train/red/1.txt", "x"),
+        ("train/blue/1.jpg", ""),
+        ("train/blue/1.txt", "x"),
+        ("validation/red/2.jpg", ""),
+        ("validation/red/2.txt", "x"),
+    ]);
+    let sides: Vec<(u32, Split)> = data.items.iter().map(|i| (i.class, i.split)).collect();
+    assert_eq!(sides, [(1, Split::Train), (2, Split::Train), (2, Split::Test)]);
+    assert!(data.notes.iter().all(|note| !note.contains("no split")), "{:?}", data.notes);
+    // One folder around all pictures says nothing.
+    let data = all(&[
+        ("images/a.jpg", ""),
+        ("images/a.txt", "x"),
+        ("images/b.jpg", ""),
+        ("images/b.txt", "x"),
+    ]);
+    assert!(data.notes.iter().any(|note| note.contains("no classes")));
+}
+
+#[test]
+fn a_csv_of_hugging_face() {
+    let table = "\u{feff}file_name,text,extra\na.jpg,\"red, with \"\"one\"\" line\nand two\",7\nsub/b.jpg,first,8\nsub/b.jpg,second,9\n";
+    let data = all(&[("metadata.csv", table), ("a.jpg", ""), ("sub/b.jpg", "")]);
+    assert_eq!(
+        captions(&data),
+        [("a", vec!["red, with \"one\" line and two"]), ("sub/b", vec!["first", "second"])]
+    );
+    // A table lies in the folder whose pictures it names.
+    let data = all(&[
+        ("train/metadata.csv", "file_name,caption\na.jpg,x\n"),
+        ("train/a.jpg", ""),
+        ("test/metadata.csv", "file_name,caption\nb.jpg,y\n"),
+        ("test/b.jpg", ""),
+    ]);
+    assert_eq!(captions(&data), [("test/b", vec!["y"]), ("train/a", vec!["x"])]);
+    assert_eq!((data.items[0].split, data.items[1].split), (Split::Test, Split::Train));
+}
+
+#[test]
+fn a_table_adds_boxes_classes_and_splits_to_captions_beside() {
+    let table = "file_name,label,split,x,y,width,height\na.jpg,finch,train,1,2,3.5,4\nb.jpg,wren,test,,,,\n";
+    let data = all(&[
+        ("metadata.csv", table),
+        ("a.jpg", ""),
+        ("a.txt", "c"),
+        ("b.jpg", ""),
+        ("b.txt", "c"),
+    ]);
+    let (a, b) = (&data.items[0], &data.items[1]);
+    assert_eq!(a.bounding_box, Some(BoundingBox { x: 1.0, y: 2.0, width: 3.5, height: 4.0 }));
+    assert_eq!(
+        (a.class, a.split, b.class, b.split, b.bounding_box),
+        (1, Split::Train, 2, Split::Test, None)
+    );
+}
+
+#[test]
+fn json_lines() {
+    let table = "{\"file_name\": \"a.jpg\", \"text\": [\"one\", \"\", \"three\"], \"bbox\": [0, 1, 2, 3], \"label\": 4}\n\n\
+                 {\"file_name\": \"b.jpg\", \"text\": \"only\", \"label\": 5, \"other\": {\"x\": [1]}}\n";
+    let data = all(&[("metadata.jsonl", table), ("a.jpg", ""), ("b.jpg", "")]);
+    assert_eq!(captions(&data), [("a", vec!["one", "", "three"]), ("b", vec!["only"])]);
+    assert_eq!(data.items[0].bounding_box.unwrap().height, 3.0);
+    assert_eq!((data.items[0].class, data.items[1].class), (1, 2));
+}
+
+#[test]
+fn what_has_no_partner_is_listed() {
+    let files = [
+        ("a.jpg", ""),
+        ("a.txt", "x"),
+        ("b.jpg", ""),
+        ("c.jpg", ""),
+        ("d.txt", "x"),
+        ("e.webp", ""),
+    ];
+    let said = error(&files);
+    assert!(said.contains("2 captions of pictures (b.jpg, c.jpg)"), "{said}");
+    let dir = folder(&files);
+    let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+    let data = read(dir.path(), how).unwrap();
+    assert_eq!(captions(&data), [("a", vec!["x"])]);
+    let notes = data.notes.join("\n");
+    for part in ["2 pictures without captions are left out", "d.txt", "e.webp"] {
+        assert!(notes.contains(part), "{notes}");
+    }
+    let said = error(&[("metadata.csv", "file_name,text\na.jpg,x\nz.jpg,y\n"), ("a.jpg", "")]);
+    assert!(said.contains("1 pictures named by a table (z.jpg)"), "{said}");
+    assert!(error(&[("a.webp", "")]).contains("no pictures"));
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let csv = |table: &'static str| error(&[("metadata.csv", table), ("a.jpg", ""), ("b.jpg", "")]);
+    for (table, part) in [
+        ("name,text\na.jpg,x\n", "no file names"),
+        ("file_name,text\na.jpg\n", "row 1"),
+        ("file_name,text\n../a.jpg,x\n", "not safe"),
+        ("file_name,text,split\na.jpg,x,train\nb.jpg,x,both\n", "split is not known"),
+        ("file_name,text,split\na.jpg,x,train\nb.jpg,x,\n", "split of some pictures only"),
+        ("file_name,text,class\na.jpg,x,1\na.jpg,y,2\nb.jpg,x,1\n", "contradict"),
+        ("file_name,text,x,y,width,height\na.jpg,x,0,0,0,5\n", "box is malformed"),
+        ("file_name,text,x,y,width,height\na.jpg,x,0,0,5,\n", "box is malformed"),
+    ] {
+        let said = csv(table);
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let said = error(&[("a.jpg", ""), ("a.png", ""), ("a.txt", "x")]);
+    assert!(said.contains("named twice") && said.contains("a.jpg and a.png"), "{said}");
+    let said = error(&[("metadata.jsonl", "{\"file_name\": \"a.jpg\"\n"), ("a.jpg", "")]);
+    assert!(said.contains("metadata.jsonl (row 1)"), "{said}");
+}
+
+/// RELIABILITY D1: whatever else lies in the folder, captions stay with their pictures.
+#[test]
+fn no_folder_shifts_a_caption() {
+    let noise = stackgan_noise::Noise::new(12);
+    for case in 0..300 {
+        let mut d = noise.draws(stackgan_noise::Stream::Test, 0, case);
+        let dir = tempfile::tempdir().unwrap();
+        let n = 1 + d.below(9);
+        let mut table = "file_name,text\n".to_owned();
+        for i in 0..n {
+            let key = format!("{}{i}", ["", "x/", "y/z/"][d.below(3) as usize]);
+            let path = dir.path().join(format!("{key}.jpg"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            let captions: Vec<String> = (0..=d.below(3)).map(|c| format!("{c} of {key}")).collect();
+            if d.chance(0.5) {
+                std::fs::write(path.with_extension("txt"), captions.join("\n")).unwrap();
+            } else {
+                captions.iter().for_each(|c| table.push_str(&format!("{key}.jpg,{c}\n")));
+            }
+        }
+        std::fs::write(dir.path().join("metadata.csv"), table).unwrap();
+        let data = read(dir.path(), Reading::default()).unwrap();
+        assert_eq!(data.items.len() as u64, n);
+        for item in &data.items {
+            for (c, caption) in item.captions.iter().enumerate() {
+                assert_eq!(*caption, format!("{c} of {}", item.key));
+            }
+        }
+    }
+}

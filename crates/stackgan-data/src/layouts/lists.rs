@@ -1,0 +1,118 @@
+//! What the layouts of the release share: lists of names and classes in pickles, and the telling of all files that
+//! lists name and the folder does not have.
+
+use super::checked_key;
+use crate::error::{first_few, printable};
+use crate::formats::{pickle, read_bounded};
+use crate::{Error, Result};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The longest list (`images.txt`, `filenames.pickle`) that is read, in bytes.
+pub const MAX_LIST: u64 = 64 << 20;
+
+/// The names in a `filenames.pickle`, in order; each is a safe relative path.
+///
+/// # Errors
+/// When the file is no list of strings, or a name is not safe or comes twice.
+pub fn names(file: &Path) -> Result<Vec<String>> {
+    let names = pickle::decode(&read_bounded(file, MAX_LIST)?, file)?.strings(file)?;
+    let mut seen = BTreeSet::new();
+    for (entry, name) in names.iter().enumerate() {
+        checked_key(name, file, entry)?;
+        if !seen.insert(name.as_str()) {
+            return Err(twice(file, entry, name));
+        }
+    }
+    Ok(names)
+}
+
+/// The error of a picture that is listed twice.
+pub(super) fn twice(file: &Path, entry: usize, name: &str) -> Error {
+    Error::malformed(
+        file,
+        "picture is listed twice",
+        format!("entry {entry}"),
+        ("each picture once in train and test together", printable(name)),
+        "remove the second entry, with its embedding",
+    )
+}
+
+/// The classes in a `class_info.pickle`.
+#[derive(Debug)]
+pub struct Labels(Vec<u32>);
+
+impl Labels {
+    /// Reads a list for the `n` pictures of the list `names`.
+    ///
+    /// # Errors
+    /// When the file is no list of that many classes.
+    pub fn read(path: &Path, names: &Path, n: usize) -> Result<Self> {
+        let labels = pickle::decode(&read_bounded(path, MAX_LIST)?, path)?.ints(path)?;
+        if labels.len() != n {
+            let expected = format!("{n} entries as in {}", names.display());
+            return Err(Error::malformed(
+                path,
+                "class list does not fit the list of pictures",
+                "whole list",
+                (expected, format!("{} entries", labels.len())),
+                "take both files from the same set",
+            ));
+        }
+        let label = |(i, label): (usize, &i64)| {
+            u32::try_from(*label).map_err(|_| {
+                Error::malformed(
+                    path,
+                    "class is out of range",
+                    format!("entry {i}"),
+                    ("0 to 4294967295", label.to_string()),
+                    "number the classes from zero or one",
+                )
+            })
+        };
+        Ok(Self(labels.iter().enumerate().map(label).collect::<Result<_>>()?))
+    }
+
+    /// The class of entry `i`.
+    #[must_use]
+    pub fn get(&self, i: usize) -> Option<u32> {
+        self.0.get(i).copied()
+    }
+
+    /// Different classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.0.iter().collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// What a folder should have and has not, by group.
+#[derive(Debug, Default)]
+pub(super) struct Absent(Vec<(&'static str, Vec<String>)>);
+
+impl Absent {
+    /// Notes that one of `what` is absent.
+    pub(super) fn note(&mut self, what: &'static str, name: impl Into<String>) {
+        match self.0.iter_mut().find(|(group, _)| *group == what) {
+            Some((_, names)) => names.push(name.into()),
+            None => self.0.push((what, vec![name.into()])),
+        }
+    }
+
+    /// Nothing, or all groups in one error.
+    pub(super) fn check(&self, dir: &Path, remedy: String) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let said = self
+            .0
+            .iter()
+            .map(|(what, names)| format!("{} {what} ({})", names.len(), first_few(names)));
+        Err(Error::Missing {
+            what: "files that are needed are missing".to_owned(),
+            file: dir.to_path_buf(),
+            expected: said.collect::<Vec<_>>().join("; "),
+            remedy,
+        })
+    }
+}

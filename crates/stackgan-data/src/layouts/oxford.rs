@@ -1,0 +1,283 @@
+//! Oxford-102 (102flowers) as `StackGAN`'s users have it (FACTS 4.1, 4.6, 4.7):
+//!
+//! ```text
+//! DIR/jpg/image_00001.jpg …
+//! DIR/imagelabels.mat                            the class of each picture, if captions do not say it
+//! DIR/text_c10/class_00001/image_06734.txt       (or text/, or cvpr2016_flowers/text_c10/) one caption a line
+//! DIR/train/filenames.pickle  class_info.pickle  DIR/test/ likewise: the release's lists, if any
+//! DIR/testclasses.txt                            (or beside the captions) Reed's list of classes, if any
+//! ```
+//!
+//! The split is that of the release's lists; without them, that of Reed's list; without that, one of our own with as
+//! many classes on each side (82 and 20), which is said. `setid.mat` splits pictures, not classes, and is not used.
+//! Pictures are taken whole: there are no boxes (FACTS 4.5).
+
+use super::lists::{Absent, Labels, names, twice};
+use super::scan::{files, is_picture, stem};
+use super::split::{Classes, divide};
+use super::{Reading, Uncaptioned, inside};
+use crate::crop::Orientation;
+use crate::dataset::{Dataset, Item, Split};
+use crate::error::{first_few, printable};
+use crate::formats::{matlab, read_bounded};
+use crate::{Error, Result, captions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The longest `.mat` and the longest list of classes; the real ones have a few kilobytes.
+const MAX_SMALL: u64 = 16 << 20;
+
+/// Where the parts of the layout lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// `jpg`.
+    pub(crate) images: PathBuf,
+    /// `imagelabels.mat`.
+    pub(crate) labels: PathBuf,
+    /// `text_c10`, or where there is none `text` or `cvpr2016_flowers/text_c10`.
+    pub(crate) text: PathBuf,
+    /// `train/filenames.pickle` and `test/filenames.pickle`.
+    pub(crate) filenames: [PathBuf; 2],
+    /// `train/class_info.pickle` and `test/class_info.pickle`.
+    pub(crate) class_info: [PathBuf; 2],
+    /// Reed's `testclasses.txt`, in the folder or beside the captions.
+    pub(crate) test_classes: PathBuf,
+}
+
+impl Parts {
+    /// The paths under `dir`; nothing is opened.
+    pub(crate) fn of(dir: &Path) -> Self {
+        let listed = |name: &str| Split::ALL.map(|split| dir.join(split.name()).join(name));
+        let texts = ["text_c10", "text", "cvpr2016_flowers/text_c10"].map(|name| dir.join(name));
+        let text = texts.iter().find(|text| text.is_dir()).unwrap_or(&texts[0]).clone();
+        let beside = text.with_file_name("testclasses.txt");
+        let own = dir.join("testclasses.txt");
+        Self {
+            images: dir.join("jpg"),
+            labels: dir.join("imagelabels.mat"),
+            text,
+            filenames: listed("filenames.pickle"),
+            class_info: listed("class_info.pickle"),
+            test_classes: if !own.is_file() && beside.is_file() { beside } else { own },
+        }
+    }
+
+    /// Whether the release's lists are there.
+    pub(crate) fn are_listed(&self) -> bool {
+        self.filenames.iter().any(|file| file.is_file())
+    }
+
+    /// The caption file and the class of each picture, by the picture's name.
+    pub(crate) fn captions(&self) -> Result<BTreeMap<String, (u32, PathBuf)>> {
+        let mut found = BTreeMap::new();
+        for (name, path) in files(&self.text)? {
+            let Some((key, extension)) = stem(&name) else { continue };
+            let Some((folder, picture)) = key.split_once('/') else { continue };
+            let Some(class) = class_number(folder) else { continue };
+            if extension != "txt" {
+                continue; // Reed's archive has a tensor of each class beside its folder
+            }
+            if let Some((before, _)) = found.insert(picture.to_owned(), (class, path)) {
+                return Err(Error::malformed(
+                    &self.text,
+                    "captions of a picture lie in two classes",
+                    printable(picture),
+                    ("one class", format!("classes {before} and {class}")),
+                    "remove one of the two files",
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The class of each picture by its number, from one.
+    pub(crate) fn mat_labels(&self) -> Result<Vec<u32>> {
+        let file = &self.labels;
+        let bytes = read_bounded(file, MAX_SMALL)?;
+        let mat = matlab::decode(&bytes, file)?;
+        let numbers = mat.array("labels")?.to_ints().unwrap_or_default();
+        let labels: Option<Vec<u32>> = numbers.iter().map(|&n| u32::try_from(n).ok()).collect();
+        labels.filter(|labels| !labels.is_empty()).ok_or_else(|| {
+            Error::malformed(
+                file,
+                "list of classes is malformed",
+                "variable labels",
+                ("whole numbers from 1", "others"),
+                "take the file from the dataset's page",
+            )
+        })
+    }
+
+    /// The classes that Reed's list keeps for testing.
+    pub(crate) fn reed_classes(&self) -> Result<BTreeSet<u32>> {
+        let file = &self.test_classes;
+        let text = read_bounded(file, MAX_SMALL)?;
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+        lines
+            .map(|(i, line)| {
+                class_number(line).ok_or_else(|| {
+                    Error::malformed(
+                        file,
+                        "list of classes is malformed",
+                        format!("line {}", i + 1),
+                        ("a class such as class_00001", printable(line)),
+                        "take the file from Reed's archive",
+                    )
+                })
+            })
+            .collect()
+    }
+}
+
+/// 98 of `class_00098`.
+fn class_number(folder: &str) -> Option<u32> {
+    folder.strip_prefix("class_")?.parse().ok()
+}
+
+/// 6734 of `image_06734`.
+fn picture_number(name: &str) -> Option<usize> {
+    name.strip_prefix("image_")?.parse().ok()
+}
+
+/// A picture that is to be read: its key, its side of the split and class as far as lists say them.
+struct Wanted {
+    key: String,
+    split: Option<Split>,
+    class: Option<u32>,
+}
+
+/// Reads the folder `dir`. No picture is opened.
+///
+/// # Errors
+/// Lists everything that is missing; names file and entry of whatever does not fit.
+pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
+    let parts = Parts::of(dir);
+    let mut absent = Absent::default();
+    for (what, path) in
+        [("folders of pictures", &parts.images), ("folders of captions", &parts.text)]
+    {
+        if !path.is_dir() {
+            absent.note(what, path.display().to_string());
+        }
+    }
+    absent.check(
+        dir,
+        "run `stackgan data check DIR --kind oxford` to see what makes each part".to_owned(),
+    )?;
+    let (mut notes, mut bare) = (Vec::new(), Vec::new());
+    let texts = parts.captions()?;
+    let mat = if parts.labels.is_file() { parts.mat_labels()? } else { Vec::new() };
+    let root = parts.images.canonicalize().map_err(|e| Error::read(&parts.images, e))?;
+    let mut items = Vec::new();
+    let mut sides = Vec::new();
+    for Wanted { key, split, class } in wanted(&parts)? {
+        let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);
+        let image = picture(&root, name)?;
+        let text = texts.get(name);
+        if image.is_none() {
+            absent.note("pictures", &key);
+        }
+        if text.is_none() {
+            match how.uncaptioned {
+                Uncaptioned::Refuse => absent.note("captions of pictures", &key),
+                Uncaptioned::LeaveOut => bare.push(key.clone()),
+            }
+        }
+        let (Some(image), Some((folder, text))) = (image, text) else { continue };
+        let labelled = picture_number(name).and_then(|n| mat.get(n.checked_sub(1)?)).copied();
+        if let Some(label) = labelled.filter(|label| label != folder) {
+            return Err(Error::malformed(
+                &parts.labels,
+                "classes contradict each other",
+                printable(&key),
+                (format!("class {folder}, as its captions lie"), format!("class {label}")),
+                "take imagelabels.mat and the captions from the original archives",
+            ));
+        }
+        sides.push(split);
+        items.push(Item {
+            image,
+            bounding_box: None,
+            class: class.unwrap_or(*folder),
+            captions: captions::read(text)?,
+            split: split.unwrap_or(Split::Train),
+            key,
+        });
+    }
+    absent.check(
+        dir,
+        "put pictures under jpg and captions under text_c10/class_NNNNN, or leave pictures without captions out \
+         with `--uncaptioned leave-out`"
+            .to_owned(),
+    )?;
+    if !bare.is_empty() {
+        notes.push(format!(
+            "{} pictures without captions are left out ({})",
+            bare.len(),
+            first_few(&bare)
+        ));
+    }
+    if items.is_empty() || sides.contains(&None) {
+        notes.push(divide_by(&parts, &mut items, how)?);
+    }
+    let name = "oxford".to_owned();
+    Ok(Dataset { name, items, orientation: Orientation::AsStored, notes })
+}
+
+/// The pictures of the release's lists in their order, or all of the folder by name.
+fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
+    let mut wanted = Vec::new();
+    if !parts.are_listed() {
+        for (name, _) in files(&parts.images)? {
+            if let Some((key, extension)) = stem(&name)
+                && is_picture(&extension)
+            {
+                wanted.push(Wanted { key: format!("jpg/{key}"), split: None, class: None });
+            }
+        }
+        return Ok(wanted);
+    }
+    let mut seen = BTreeSet::new();
+    for (i, (split, file)) in Split::ALL.into_iter().zip(&parts.filenames).enumerate() {
+        if !file.is_file() {
+            continue;
+        }
+        let keys = names(file)?;
+        let labels = parts.class_info.get(i).filter(|path| path.is_file());
+        let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
+        for (entry, key) in keys.into_iter().enumerate() {
+            if !seen.insert(key.clone()) {
+                return Err(twice(file, entry, &key));
+            }
+            let class = labels.as_ref().and_then(|labels| labels.get(entry));
+            wanted.push(Wanted { key, split: Some(split), class });
+        }
+    }
+    Ok(wanted)
+}
+
+fn picture(root: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for extension in ["jpg", "jpeg", "png"] {
+        if let Some(path) = inside(root, &format!("{name}.{extension}"))? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// Splits pictures that no list of the release splits.
+fn divide_by(parts: &Parts, items: &mut [Item], how: Reading) -> Result<String> {
+    if !parts.test_classes.is_file() {
+        return Ok(divide(items, Classes::Known, how.split_seed));
+    }
+    let test = parts.reed_classes()?;
+    for item in items.iter_mut() {
+        item.split = if test.contains(&item.class) { Split::Test } else { Split::Train };
+    }
+    let n = test.len();
+    Ok(format!("split by {}: {n} classes are kept for testing", parts.test_classes.display()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

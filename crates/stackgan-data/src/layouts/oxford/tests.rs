@@ -1,0 +1,134 @@
+//! Tests of the Oxford-102 layout: drawn folders with each source of the split, and broken ones.
+
+use super::*;
+use crate::formats::pickle::{write_ints, write_strings};
+
+/// Six classes of two pictures, whose captions lie by class: no lists, no labels.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for picture in 1..=12u32 {
+        let class = picture.div_ceil(2);
+        write(&dir, &format!("jpg/image_{picture:05}.jpg"), b"a picture");
+        let captions = format!("one of {picture}\ntwo\n");
+        let text = format!("text_c10/class_{class:05}/image_{picture:05}.txt");
+        write(&dir, &text, captions.as_bytes());
+    }
+    write(&dir, "text_c10/class_00001.t7", b"a tensor of Reed's archive");
+    dir
+}
+
+fn write(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) {
+    let path = dir.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn list(names: &[&str]) -> Vec<u8> {
+    write_strings(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+}
+
+/// A MATLAB 5 file with one variable `labels` of bytes.
+fn mat(labels: &[u8]) -> Vec<u8> {
+    let mut out = vec![b' '; 124];
+    out.extend([0, 1, b'I', b'M']);
+    let mut matrix = Vec::new();
+    let mut element = |kind: u32, bytes: &[u8]| {
+        matrix.extend(kind.to_le_bytes());
+        matrix.extend((bytes.len() as u32).to_le_bytes());
+        matrix.extend(bytes);
+        matrix.resize(matrix.len().next_multiple_of(8), 0);
+    };
+    element(6, &[9, 0, 0, 0, 0, 0, 0, 0]); // class uint8
+    element(5, &[1i32.to_le_bytes(), (labels.len() as i32).to_le_bytes()].concat());
+    element(1, b"labels");
+    element(2, labels);
+    out.extend(14u32.to_le_bytes());
+    out.extend((matrix.len() as u32).to_le_bytes());
+    out.extend(matrix);
+    out
+}
+
+fn classes(data: &Dataset, split: Split) -> Vec<u32> {
+    data.classes(split).into_iter().collect()
+}
+
+#[test]
+fn without_lists_a_fifth_of_the_classes_is_kept() {
+    let dir = folder();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(
+        (data.name.as_str(), data.items.len(), data.items[2].key.as_str()),
+        ("oxford", 12, "jpg/image_00003")
+    );
+    assert_eq!((data.items[2].class, data.items[2].bounding_box), (2, None));
+    assert_eq!(data.items[2].captions, ["one of 3", "two"]);
+    let (train, test) = (data.classes(Split::Train), data.classes(Split::Test));
+    assert_eq!((train.len(), test.len()), (5, 1));
+    assert!(train.is_disjoint(&test));
+    assert!(data.notes[0].contains("1 of 6 classes"), "{:?}", data.notes);
+    assert_eq!(read(dir.path(), Reading::default()).unwrap(), data);
+}
+
+#[test]
+fn reed_s_list_and_the_release_s_lists_decide() {
+    let dir = folder();
+    write(&dir, "testclasses.txt", b"class_00005\r\nclass_00002\n\n");
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(classes(&data, Split::Test), [2, 5]);
+    write(&dir, "train/filenames.pickle", &list(&["jpg/image_00004", "jpg/image_00001"]));
+    write(&dir, "test/filenames.pickle", &list(&["jpg/image_00012"]));
+    write(&dir, "train/class_info.pickle", &write_ints(&[2, 1]));
+    let data = read(dir.path(), Reading::default()).unwrap();
+    let keys: Vec<&str> = data.items.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!(keys, ["jpg/image_00004", "jpg/image_00001", "jpg/image_00012"]); // the order of the lists
+    assert_eq!((data.items[0].captions[0].as_str(), data.items[0].class), ("one of 4", 2));
+    assert_eq!((data.count(Split::Train), data.count(Split::Test)), (2, 1));
+    assert!(data.notes.is_empty());
+    write(&dir, "test/filenames.pickle", &list(&["jpg/image_00001"]));
+    let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
+    assert!(error.contains("listed twice"), "{error}");
+    write(&dir, "test/filenames.pickle", &list(&["jpg/../../image_00001"]));
+    assert!(read(dir.path(), Reading::default()).unwrap_err().to_string().contains("not safe"));
+}
+
+#[test]
+fn labels_must_agree_with_the_folders() {
+    let dir = folder();
+    write(&dir, "imagelabels.mat", &mat(&[1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]));
+    assert_eq!(Parts::of(dir.path()).mat_labels().unwrap().len(), 12);
+    read(dir.path(), Reading::default()).unwrap();
+    write(&dir, "imagelabels.mat", &mat(&[1, 1, 2, 9, 3, 3, 4, 4, 5, 5, 6, 6]));
+    let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
+    assert!(error.contains("jpg/image_00004") && error.contains("class 9"), "{error}");
+}
+
+#[test]
+fn what_is_missing_is_listed_or_left_out() {
+    let dir = folder();
+    for picture in [3, 4, 7] {
+        let class = (picture + 1) / 2;
+        let text = format!("text_c10/class_{class:05}/image_{picture:05}.txt");
+        std::fs::remove_file(dir.path().join(text)).unwrap();
+    }
+    let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
+    assert!(
+        error
+            .contains("3 captions of pictures (jpg/image_00003, jpg/image_00004, jpg/image_00007)"),
+        "{error}"
+    );
+    let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+    let data = read(dir.path(), how).unwrap();
+    assert_eq!(data.items.len(), 9);
+    assert!(data.notes[0].contains("3 pictures without captions are left out"), "{:?}", data.notes);
+    write(&dir, "train/filenames.pickle", &list(&["jpg/image_00001", "jpg/image_00099"]));
+    let error = read(dir.path(), how).unwrap_err().to_string();
+    assert!(error.contains("1 pictures (jpg/image_00099)"), "{error}");
+    write(&dir, "text_c10/class_00002/image_00001.txt", b"again\n");
+    assert!(read(dir.path(), how).unwrap_err().to_string().contains("two classes"));
+    assert!(
+        read(Path::new("/nonexistent"), how)
+            .unwrap_err()
+            .to_string()
+            .contains("folders of captions")
+    );
+}

@@ -1,0 +1,123 @@
+//! The files of a folder, in an order that does not depend on the file system.
+
+use super::{checked_key, inside};
+use crate::error::printable;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Folders within folders that are looked into.
+const MAX_DEPTH: usize = 16;
+
+/// Where the program puts what it makes of a folder: not part of the dataset.
+const OWN: &str = "prepared";
+
+/// Every file under `root` by its path relative to it, with `/` between names; hidden files and folders, and the
+/// folder `prepared`, are passed over. Links to folders are not followed, links to files only inside `root`.
+///
+/// # Errors
+/// When a folder cannot be read or is nested too deep, a name is not safe, or a link leads out of `root`.
+pub(super) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let root = root.canonicalize().map_err(|e| Error::read(root, e))?;
+    let mut found = BTreeMap::new();
+    let mut open = vec![(root.clone(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = open.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|e| Error::read(&folder, e))? {
+            let entry = entry.map_err(|e| Error::read(&folder, e))?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                return Err(Error::malformed(
+                    &folder,
+                    "file name is not text",
+                    "folder",
+                    ("names in UTF-8", printable(&name.to_string_lossy())),
+                    "rename the file",
+                ));
+            };
+            let own = depth == 0 && name == OWN;
+            if name.starts_with('.') || own {
+                continue;
+            }
+            let relative = format!("{prefix}{name}");
+            let kind = entry.file_type().map_err(|e| Error::read(&entry.path(), e))?;
+            if kind.is_dir() {
+                if depth == MAX_DEPTH {
+                    return Err(Error::malformed(
+                        &entry.path(),
+                        "folders are nested too deep",
+                        "folder",
+                        (format!("at most {MAX_DEPTH} levels"), "more"),
+                        "name the folder that holds the pictures",
+                    ));
+                }
+                open.push((entry.path(), format!("{relative}/"), depth + 1));
+            } else {
+                checked_key(&relative, &folder, found.len())?;
+                if kind.is_file() {
+                    found.insert(relative, entry.path());
+                } else if let Some(path) = inside(&root, &relative)?
+                    && path.is_file()
+                {
+                    found.insert(relative, path);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A name and its extension in lower case: `a/b` and `jpg` of `a/b.JPG`.
+pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    let plain = !stem.is_empty() && !stem.ends_with('/') && !extension.contains('/');
+    plain.then(|| (stem, extension.to_ascii_lowercase()))
+}
+
+/// Whether a file of this extension is a picture that is read.
+pub(crate) fn is_picture(extension: &str) -> bool {
+    matches!(extension, "jpg" | "jpeg" | "png")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_by_name_without_what_is_hidden_or_our_own() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in
+            ["b/x.png", "a.jpg", "b/a.txt", ".git/x", "prepared/p.safetensors", "b/prepared/y"]
+        {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let names: Vec<String> = files(dir.path()).unwrap().into_keys().collect();
+        assert_eq!(names, ["a.jpg", "b/a.txt", "b/prepared/y", "b/x.png"]);
+        let deep = dir.path().join("d/".repeat(MAX_DEPTH + 1));
+        std::fs::create_dir_all(&deep).unwrap();
+        assert!(files(dir.path()).unwrap_err().to_string().contains("too deep"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(root.join("a.jpg"), "x").unwrap();
+        std::os::unix::fs::symlink("a.jpg", root.join("b.jpg")).unwrap();
+        std::os::unix::fs::symlink(".", root.join("loop")).unwrap();
+        assert_eq!(files(&root).unwrap().len(), 2);
+        std::fs::write(dir.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink("../secret", root.join("c.jpg")).unwrap();
+        assert!(files(&root).unwrap_err().to_string().contains("leads out"));
+    }
+
+    #[test]
+    fn stems_and_extensions() {
+        assert_eq!(stem("a/b.JPG"), Some(("a/b", "jpg".to_owned())));
+        assert_eq!(stem("a.b/c"), None);
+        assert_eq!(stem("a/.jpg"), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! A split for folders that have none: a pure function of a seed, the classes and the number of pictures.
+
+use crate::dataset::{Item, Split};
+use stackgan_noise::{Noise, Stream};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The fewest classes of which some are kept for testing: with fewer, too few are left to learn from.
+const FEWEST_CLASSES: usize = 5;
+
+/// Whether the classes of the items mean anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::layouts) enum Classes {
+    /// Pictures are of classes.
+    Known,
+    /// Each picture has a number of its own.
+    None,
+}
+
+/// Splits the items: of five or more classes a fifth is kept for testing, whole, as in the release's class-disjoint
+/// splits; else a tenth of the pictures. Returns what was done, in a sentence.
+pub(super) fn divide(items: &mut [Item], classes: Classes, seed: u64) -> String {
+    let noise = Noise::new(seed);
+    let first = |n: usize, share: usize| -> BTreeSet<usize> {
+        let order = noise.permutation(Stream::Split, 0, n);
+        order.into_iter().take(n / share).map(|i| i as usize).collect()
+    };
+    let labels: BTreeSet<u32> = items.iter().map(|item| item.class).collect();
+    let by_class = classes == Classes::Known && labels.len() >= FEWEST_CLASSES;
+    let test = if by_class { first(labels.len(), 5) } else { first(items.len(), 10) };
+    let place: BTreeMap<u32, usize> = labels.iter().enumerate().map(|(i, &l)| (l, i)).collect();
+    for (i, item) in items.iter_mut().enumerate() {
+        let of = if by_class { place.get(&item.class).copied() } else { Some(i) };
+        let test = of.is_some_and(|of| test.contains(&of));
+        item.split = if test { Split::Test } else { Split::Train };
+    }
+    if by_class {
+        let (n, of) = (test.len(), labels.len());
+        format!("the folder says no split: {n} of {of} classes are kept for testing (seed {seed})")
+    } else {
+        let (n, of) = (test.len(), items.len());
+        let why = match classes {
+            Classes::Known => format!(", of too few classes ({}) to keep some apart", labels.len()),
+            Classes::None => String::new(),
+        };
+        format!(
+            "the folder says no split: {n} of {of} pictures{why} are kept for testing (seed {seed})"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(classes: &[u32]) -> Vec<Item> {
+        let item = |(i, &class): (usize, &u32)| Item {
+            key: format!("k{i}"),
+            image: "x".into(),
+            bounding_box: None,
+            class,
+            captions: vec!["c".to_owned()],
+            split: Split::Train,
+        };
+        classes.iter().enumerate().map(item).collect()
+    }
+
+    fn test_side(items: &[Item]) -> Vec<usize> {
+        (0..items.len()).filter(|&i| items[i].split == Split::Test).collect()
+    }
+
+    #[test]
+    fn a_fifth_of_the_classes_whole() {
+        let classes: Vec<u32> = (0..510).map(|i| i % 102).collect();
+        let mut a = items(&classes);
+        let said = divide(&mut a, Classes::Known, 0);
+        assert!(said.contains("20 of 102 classes"), "{said}");
+        let side = |split| -> BTreeSet<u32> {
+            a.iter().filter(|item| item.split == split).map(|item| item.class).collect()
+        };
+        assert_eq!((side(Split::Test).len(), side(Split::Train).len()), (20, 82));
+        assert!(side(Split::Test).is_disjoint(&side(Split::Train)));
+        // The same seed, the same split; another, another.
+        let (mut again, mut other) = (items(&classes), items(&classes));
+        divide(&mut again, Classes::Known, 0);
+        divide(&mut other, Classes::Known, 1);
+        assert_eq!(test_side(&again), test_side(&a));
+        assert_ne!(test_side(&other), test_side(&a));
+    }
+
+    #[test]
+    fn few_or_no_classes_are_split_by_picture() {
+        let mut few = items(&[1, 2, 3, 4].repeat(10));
+        assert!(
+            divide(&mut few, Classes::Known, 3)
+                .contains("4 of 40 pictures, of too few classes (4)")
+        );
+        assert_eq!(test_side(&few).len(), 4);
+        let mut none = items(&(0..40).collect::<Vec<_>>());
+        assert!(divide(&mut none, Classes::None, 3).contains("4 of 40 pictures are"));
+        assert_eq!(test_side(&none), test_side(&few));
+        let mut one = items(&[1]);
+        divide(&mut one, Classes::Known, 0);
+        assert_eq!(one[0].split, Split::Train);
+    }
+}

@@ -1,0 +1,92 @@
+//! RELIABILITY R0: 20,000 seeded mutations for each format end in a value or an error, never in a panic, within the bar.
+
+use crate::packs::{self, Record};
+use crate::readers::{self, FILE, Read};
+use crate::{turn, within_bar};
+use stackgan_data::noise::{Noise, Stream};
+
+const CASES: u64 = 20_000;
+
+#[test]
+fn pickles() {
+    let _turn = turn();
+    mutate(packs::pickles(), readers::pickles, 500);
+}
+
+#[test]
+fn npy() {
+    let _turn = turn();
+    let mut corpus = packs::npy();
+    corpus.retain(|record| record.name.contains(" npy-"));
+    mutate(corpus, readers::npy, 300);
+}
+
+#[test]
+fn npz() {
+    let _turn = turn();
+    let mut corpus = packs::npy();
+    corpus.retain(|record| record.name.contains(" npz-"));
+    mutate(corpus, readers::npz, 500);
+}
+
+#[test]
+fn matlab() {
+    let _turn = turn();
+    mutate(packs::matlab(), readers::matlab, 500);
+}
+
+#[test]
+fn torch_7() {
+    let _turn = turn();
+    mutate(packs::torch7(), readers::torch7, 500);
+}
+
+#[test]
+fn pytorch() {
+    let _turn = turn();
+    mutate(packs::torch_pickle(), readers::torch_pickle, 500);
+}
+
+/// At least `some` mutants must be read, and most refused, or the mutations test nothing.
+fn mutate(corpus: Vec<Record>, read: Read, some: u32) {
+    let noise = Noise::new(2016);
+    let (mut well, mut refused) = (0u32, 0u32);
+    for case in 0..CASES {
+        let mut d = noise.draws(Stream::Test, 0, case);
+        let mut pick = |n: usize| d.below(n as u64) as usize;
+        let record = &corpus[pick(corpus.len())];
+        let mut bytes = record.bytes.clone();
+        for _ in 0..=pick(4) {
+            let other = &corpus[pick(corpus.len())].bytes;
+            change(&mut bytes, other, &mut pick);
+        }
+        match within_bar(&format!("case {case} of {}", record.name), &bytes, read) {
+            Ok(()) => well += 1,
+            Err(error) => {
+                refused += 1;
+                assert!(error.contains(&format!("file: {FILE} (")), "{error}");
+                assert!(error.contains("  do: "), "{error}");
+            }
+        }
+    }
+    assert!(well > some && refused > 5_000, "{well} read, {refused} refused");
+}
+
+/// One change: a cut, a bit, a byte, a splice, a block that is doubled, or a number that becomes huge or small.
+fn change(bytes: &mut Vec<u8>, other: &[u8], pick: &mut impl FnMut(usize) -> usize) {
+    let at = pick(bytes.len().max(1)).min(bytes.len());
+    let end = (at + 4).min(bytes.len());
+    match pick(7) {
+        0 => bytes.truncate(at),
+        1 if at < bytes.len() => bytes[at] ^= 1 << pick(8),
+        2 if at < bytes.len() => bytes[at] = pick(256) as u8,
+        3 => bytes.extend_from_slice(&other[pick(other.len())..]),
+        4 => {
+            let end = at + pick(bytes.len() - at + 1).min(64);
+            let block = bytes[at..end].to_vec();
+            bytes.splice(at..at, block);
+        }
+        5 => bytes[at..end].copy_from_slice(&(pick(64) as u32).to_le_bytes()[..end - at]),
+        _ => bytes[at..end].fill(0xff),
+    }
+}

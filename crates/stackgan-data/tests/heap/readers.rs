@@ -1,0 +1,70 @@
+//! Each format read as its users do: decoded, then everything in it asked for.
+
+use stackgan_data::formats::torch7::{self, Value};
+use stackgan_data::formats::{matlab, npy, npz, pickle, torch_pickle};
+use std::path::Path;
+
+/// A reader; an error is its text.
+pub(crate) type Read = fn(&[u8]) -> Result<(), String>;
+
+pub(crate) const FILE: &str = "mutant";
+
+pub(crate) fn pickles(bytes: &[u8]) -> Result<(), String> {
+    let file = Path::new(FILE);
+    let document = pickle::decode(bytes, file).map_err(|e| e.to_string())?;
+    let _ = document.strings(file).map(|strings| strings.len());
+    let _ = document.ints(file).map(|ints| ints.len());
+    if let Ok(arrays) = document.arrays(file) {
+        assert!(arrays.iter().all(|array| array.to_f32().len() == array.len()));
+    }
+    Ok(())
+}
+
+pub(crate) fn npy(bytes: &[u8]) -> Result<(), String> {
+    let array = npy::decode(bytes, Path::new(FILE)).map_err(|e| e.to_string())?;
+    assert_eq!(array.to_f32().len(), array.len());
+    Ok(())
+}
+
+pub(crate) fn npz(bytes: &[u8]) -> Result<(), String> {
+    let file = Path::new(FILE);
+    let archive = npz::decode(bytes, file).map_err(|e| e.to_string())?;
+    for name in archive.names() {
+        let member = archive.member(&name).map_err(|e| e.to_string())?;
+        npy::decode(&member, file).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn matlab(bytes: &[u8]) -> Result<(), String> {
+    let file = matlab::decode(bytes, Path::new(FILE)).map_err(|e| e.to_string())?;
+    for name in file.names() {
+        if let Ok(array) = file.array(name) {
+            assert_eq!(array.to_ints().map_or(array.len(), |ints| ints.len()), array.len());
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn torch7(bytes: &[u8]) -> Result<(), String> {
+    let document = torch7::decode(bytes, Path::new(FILE)).map_err(|e| e.to_string())?;
+    assert!(!document.root().kind().is_empty());
+    if let Ok(table) = document.table() {
+        let _ = table.list().len();
+        for (_, value) in table.pairs() {
+            if let Value::Tensor(tensor) = value {
+                assert_eq!(tensor.to_f32().len(), tensor.len());
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn torch_pickle(bytes: &[u8]) -> Result<(), String> {
+    let tensors = torch_pickle::decode(bytes, Path::new(FILE)).map_err(|e| e.to_string())?;
+    assert!(!tensors.is_empty());
+    for tensor in &tensors {
+        assert_eq!(tensor.array.to_f32().len(), tensor.array.len());
+    }
+    Ok(())
+}
