@@ -17,7 +17,7 @@ const OWN: &str = "prepared";
 ///
 /// # Errors
 /// When a folder cannot be read or is nested too deep, a name is not safe, or a link leads out of `root`.
-pub(super) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
+pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let root = root.canonicalize().map_err(|e| Error::read(root, e))?;
     let mut found = BTreeMap::new();
     let mut open = vec![(root.clone(), String::new(), 0)];
