@@ -234,10 +234,10 @@ pub(crate) fn has_marks(dir: &Path) -> bool {
                 let extension =
                     path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
                 match extension {
-                    Some(extension) if is_picture(&extension) => {
-                        if path.with_extension("txt").is_file() {
-                            return true;
-                        }
+                    Some(extension)
+                        if is_picture(&extension) && path.with_extension("txt").is_file() =>
+                    {
+                        return true;
                     }
                     _ if path.is_dir() => below.push(path),
                     _ => {}
