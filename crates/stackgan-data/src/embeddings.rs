@@ -1,0 +1,468 @@
+//! Embeddings of a dataset's captions in one safetensors file: tensor `embeddings`, f32 (captions, D), row `r` for
+//! caption `r` of the prepared file. The metadata says which encoder made them and for which dataset.
+//!
+//! They are written as a stream and read by position: 8,855 pictures with ten captions of 1,024 numbers are
+//! 363 MB (FACTS 4.2), which need not be in memory.
+
+use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, words};
+use crate::dataset::Split;
+use crate::error::printable;
+use crate::formats::{pickle, read_bounded};
+use crate::prepared::Prepared;
+use crate::{Error, Result};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The version of the format that this crate writes and reads.
+pub const VERSION: u32 = 1;
+
+/// The widest embedding.
+pub const MAX_DIM: usize = 65_536;
+
+/// The facts about a file of embeddings.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Facts {
+    kind: String,
+    version: u32,
+    encoder: String,
+    dataset: String,
+}
+
+/// Writes embeddings row by row; made by [`Embeddings::create`].
+pub struct EmbeddingsWriter {
+    file: AtomicFile,
+    path: PathBuf,
+    dim: usize,
+    rows: usize,
+    written: usize,
+}
+
+impl EmbeddingsWriter {
+    /// Appends whole rows, in the order of the captions.
+    ///
+    /// # Errors
+    /// When the numbers are not whole rows, more than were announced, or not finite (the row is named).
+    pub fn append(&mut self, numbers: &[f32]) -> Result<()> {
+        let rows = numbers.len() / self.dim;
+        if rows * self.dim != numbers.len() || rows > self.rows - self.written {
+            let expected = format!("at most {} rows of {}", self.rows - self.written, self.dim);
+            return Err(self.refuse(expected, format!("{} numbers", numbers.len())));
+        }
+        if let Some((at, number)) =
+            numbers.iter().enumerate().find(|(_, number)| !number.is_finite())
+        {
+            let found = format!("{number} in row {}", self.written + at / self.dim);
+            return Err(self.refuse("finite numbers".to_owned(), found));
+        }
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        self.file.write(&bytes)?;
+        self.written += rows;
+        Ok(())
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// When rows are missing, or the disk refuses.
+    pub fn finish(self) -> Result<()> {
+        if self.written != self.rows {
+            return Err(
+                self.refuse(format!("{} rows", self.rows), format!("{} rows", self.written))
+            );
+        }
+        self.file.commit()
+    }
+
+    fn refuse(&self, expected: String, found: String) -> Error {
+        let place = format!("row {}", self.written);
+        let remedy = "make one embedding for each caption, with one encoder";
+        Error::malformed(&self.path, "embeddings do not fit", place, (expected, found), remedy)
+    }
+}
+
+/// An open file of embeddings.
+#[derive(Debug)]
+pub struct Embeddings {
+    container: Container,
+    tensor: Tensor,
+    rows: usize,
+    dim: usize,
+    facts: Facts,
+}
+
+impl Embeddings {
+    /// Begins a file of `rows` embeddings of `dim` numbers. `encoder` and `dataset` are fingerprints.
+    ///
+    /// # Errors
+    /// When `dim` or `rows` is zero or `dim` above [`MAX_DIM`], or the file cannot be made.
+    pub fn create(
+        path: &Path,
+        dim: usize,
+        rows: usize,
+        encoder: &str,
+        dataset: &str,
+    ) -> Result<EmbeddingsWriter> {
+        if dim == 0 || dim > MAX_DIM || rows == 0 {
+            return Err(Error::config(
+                "embeddings cannot have this shape",
+                (format!("rows and 1 to {MAX_DIM} numbers each"), format!("({rows}, {dim})")),
+                "check the encoder's width and the dataset's captions",
+            ));
+        }
+        let facts = Facts {
+            kind: "embeddings".to_owned(),
+            version: VERSION,
+            encoder: encoder.to_owned(),
+            dataset: dataset.to_owned(),
+        };
+        let json = serde_json::to_string(&facts).map_err(|e| Error::write(path, e.into()))?;
+        let mut file = AtomicFile::create(path)?;
+        let shape = [rows, dim];
+        file.write(&header(
+            &[Spec { name: "embeddings", element: Element::F32, shape: &shape }],
+            &json,
+        ))?;
+        Ok(EmbeddingsWriter { file, path: path.to_path_buf(), dim, rows, written: 0 })
+    }
+
+    /// Opens a file; no embedding is read.
+    ///
+    /// # Errors
+    /// When the file is damaged, of another kind or version.
+    pub fn open(path: &Path) -> Result<Self> {
+        let container = Container::open(path, "a file of embeddings")?;
+        let tensor = container.tensor("embeddings", Element::F32, 2)?;
+        let facts: Facts = serde_json::from_str(&container.stackgan).map_err(|e| {
+            container.malformed("metadata", "facts about embeddings", printable(&e.to_string()))
+        })?;
+        let (rows, dim) = match *tensor.shape.as_slice() {
+            [rows, dim] if rows > 0 && (1..=MAX_DIM).contains(&dim) => (rows, dim),
+            _ => {
+                let found = format!("{:?}", tensor.shape);
+                return Err(container.malformed("embeddings", "shape (captions, width)", found));
+            }
+        };
+        if facts.kind != "embeddings" || facts.version != VERSION {
+            let found = format!("{} version {}", printable(&facts.kind), facts.version);
+            return Err(container.malformed(
+                "metadata",
+                format!("embeddings version {VERSION}"),
+                found,
+            ));
+        }
+        Ok(Self { container, tensor, rows, dim, facts })
+    }
+
+    /// Number of embeddings.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there are none; never so for an open file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Numbers of one embedding.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The fingerprint of the encoder that made them.
+    #[must_use]
+    pub fn encoder(&self) -> &str {
+        &self.facts.encoder
+    }
+
+    /// The fingerprint of the dataset whose captions they are.
+    #[must_use]
+    pub fn dataset(&self) -> &str {
+        &self.facts.dataset
+    }
+
+    /// Checks that these are the embeddings of `data`.
+    ///
+    /// # Errors
+    /// Names both files and both numbers or fingerprints.
+    pub fn check(&self, data: &Prepared) -> Result<()> {
+        let same = self.rows == data.caption_count() && self.dataset() == data.fingerprint();
+        if same {
+            return Ok(());
+        }
+        let said = |rows: usize, print: &str| {
+            format!("{rows} captions of dataset {}", printable(print.get(..12).unwrap_or(print)))
+        };
+        Err(Error::malformed(
+            self.container.path(),
+            "embeddings belong to another dataset",
+            "metadata",
+            (
+                format!(
+                    "{} ({})",
+                    said(data.caption_count(), data.fingerprint()),
+                    data.path().display()
+                ),
+                said(self.rows, self.dataset()),
+            ),
+            "encode the captions of this dataset with `stackgan text encode`",
+        ))
+    }
+
+    /// Rows `rows`, one after the other: `rows.len() * dim` numbers.
+    ///
+    /// # Errors
+    /// When there are no such rows, or the file cannot be read.
+    pub fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        if rows.end > self.rows || rows.start > rows.end {
+            return Err(self.container.malformed(
+                "embeddings",
+                format!("rows within {}", self.rows),
+                format!("{} to {}", rows.start, rows.end),
+            ));
+        }
+        let width = self.dim as u64 * 4;
+        let bytes = self.container.read(
+            &self.tensor,
+            rows.start as u64 * width,
+            rows.len() * self.dim * 4,
+        )?;
+        Ok(words(&bytes).map(f32::from_le_bytes).collect())
+    }
+
+    /// The mean of some rows: what the recipes feed to the networks (FACTS 3.1). `dim` numbers.
+    ///
+    /// # Errors
+    /// When `rows` is empty or names a row that is not there, or the file cannot be read.
+    pub fn mean(&self, rows: &[usize]) -> Result<Vec<f32>> {
+        let (Some(&low), Some(&high)) = (rows.iter().min(), rows.iter().max()) else {
+            return Err(self.container.malformed("embeddings", "at least one row", "none"));
+        };
+        // The captions of one picture lie together: one read.
+        let numbers = self.rows(low..high.saturating_add(1))?;
+        let mut sum = vec![0f32; self.dim];
+        for &row in rows {
+            let from = (row - low) * self.dim;
+            for (sum, number) in sum.iter_mut().zip(numbers.iter().skip(from)) {
+                *sum += number;
+            }
+        }
+        let n = rows.len() as f32;
+        sum.iter_mut().for_each(|sum| *sum /= n);
+        Ok(sum)
+    }
+
+    /// The mean of each dimension over the given rows, and one standard deviation for all numbers around those
+    /// means: what standardises embeddings. Sums are f64 in the order of `rows`.
+    ///
+    /// # Errors
+    /// When `rows` is empty or names a row that is not there, or the file cannot be read.
+    pub fn mean_and_std(&self, rows: &[usize]) -> Result<(Vec<f32>, f32)> {
+        if rows.is_empty() {
+            return Err(self.container.malformed("embeddings", "at least one row", "none"));
+        }
+        let mut sum = vec![0f64; self.dim];
+        for &row in rows {
+            for (sum, number) in sum.iter_mut().zip(self.rows(row..row.saturating_add(1))?) {
+                *sum += f64::from(number);
+            }
+        }
+        let n = rows.len() as f64;
+        sum.iter_mut().for_each(|sum| *sum /= n);
+        let mut squares = 0f64;
+        for &row in rows {
+            for (mean, number) in sum.iter().zip(self.rows(row..row.saturating_add(1))?) {
+                squares += (f64::from(number) - mean).powi(2);
+            }
+        }
+        let std = (squares / (n * self.dim as f64)).sqrt();
+        Ok((sum.iter().map(|&mean| mean as f32).collect(), std as f32))
+    }
+}
+
+/// Converts the release's `char-CNN-RNN-embeddings.pickle` of the train and the test split, lists of (captions,
+/// width) arrays in the order of `filenames.pickle`, for a dataset of the CUB layout. Captions and arrays must
+/// agree in number for every picture.
+///
+/// # Errors
+/// Names the pickle and the array that does not fit.
+pub fn from_pickles(pickles: [&Path; 2], data: &Prepared, out: &Path) -> Result<()> {
+    const ENCODER: &str = "char-cnn-rnn as released with StackGAN";
+    let used =
+        Split::ALL.into_iter().zip(pickles).filter(|(split, _)| !data.indices(*split).is_empty());
+    let files: Vec<(Split, &Path, Vec<u8>)> = used
+        .map(|(split, file)| Ok((split, file, read_bounded(file, pickle::MAX_FILE)?)))
+        .collect::<Result<_>>()?;
+    let documents: Vec<_> =
+        files.iter().map(|(_, file, bytes)| pickle::decode(bytes, file)).collect::<Result<_>>()?;
+    let mut writer: Option<EmbeddingsWriter> = None;
+    let mut sources = Vec::new();
+    for ((split, file, _), document) in files.iter().zip(&documents) {
+        let (arrays, n) = (document.arrays(file)?, data.indices(*split).len());
+        if arrays.len() != n {
+            let expected = format!("{n} arrays as {} has pictures", data.path().display());
+            return Err(no_fit(file, "whole list", expected, format!("{} arrays", arrays.len())));
+        }
+        sources.push((*split, *file, arrays.into_iter().enumerate()));
+    }
+    for i in 0..data.len() {
+        let source = sources.iter_mut().find(|(split, ..)| data.split(i) == Some(*split));
+        let Some((file, (entry, array))) =
+            source.and_then(|(_, file, arrays)| Some((*file, arrays.next()?)))
+        else {
+            continue; // the numbers of arrays were compared above
+        };
+        let captions = data.caption_range(i).len();
+        let (rows, dim) = match *array.shape.as_slice() {
+            [rows, dim] => (rows, dim),
+            [dim] => (1, dim),
+            _ => (0, 0),
+        };
+        let dim_expected = writer.as_ref().map_or(dim, |writer| writer.dim);
+        if rows != captions || dim != dim_expected || dim == 0 || dim > MAX_DIM {
+            let place = format!("array {entry}, {}", printable(data.key(i)));
+            let expected = format!("shape ({captions}, {dim_expected})");
+            return Err(no_fit(file, &place, expected, format!("shape {:?}", array.shape)));
+        }
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            None => {
+                let (rows, dataset) = (data.caption_count(), data.fingerprint());
+                writer.insert(Embeddings::create(out, dim, rows, ENCODER, dataset)?)
+            }
+        };
+        writer.append(&array.to_f32())?;
+    }
+    writer.map_or(Ok(()), EmbeddingsWriter::finish)
+}
+
+fn no_fit(file: &Path, place: &str, expected: String, found: String) -> Error {
+    let remedy = "take pickle, captions and file names from one set; or encode the captions anew";
+    Error::malformed(file, "embeddings do not fit the dataset", place, (expected, found), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crop::PictureSize;
+    use crate::testing::prepared;
+
+    fn written(data: &Prepared, path: &Path, dim: usize) -> Vec<f32> {
+        let n = data.caption_count();
+        let noise = stackgan_noise::Noise::new(8);
+        let numbers = noise.normal(stackgan_noise::Stream::Test, 0, 0, n * dim);
+        let mut writer = Embeddings::create(path, dim, n, "enc", data.fingerprint()).unwrap();
+        for chunk in numbers.chunks(7 * dim) {
+            writer.append(chunk).unwrap();
+        }
+        writer.finish().unwrap();
+        numbers
+    }
+
+    #[test]
+    fn rows_means_and_moments() {
+        let (dir, _, data) = prepared(12, 3, PictureSize::Stage1);
+        let path = dir.path().join("e.safetensors");
+        let numbers = written(&data, &path, 5);
+        let e = Embeddings::open(&path).unwrap();
+        e.check(&data).unwrap();
+        assert_eq!((e.len(), e.dim(), e.encoder()), (data.caption_count(), 5, "enc"));
+        assert_eq!(e.rows(0..e.len()).unwrap(), numbers);
+        assert_eq!(e.rows(3..5).unwrap(), numbers[15..25]);
+        assert!(e.rows(3..e.len() + 1).is_err() && e.mean(&[]).is_err() && e.mean(&[999]).is_err());
+        assert!(e.mean(&[usize::MAX]).is_err());
+        let mean = e.mean(&[4, 2]).unwrap();
+        for d in 0..5 {
+            assert_eq!(mean[d], (numbers[20 + d] + numbers[10 + d]) / 2.0);
+        }
+        let rows = [1, 4, 7, 8];
+        let (mean, std) = e.mean_and_std(&rows).unwrap();
+        let column = |d: usize| rows.map(|r| f64::from(numbers[r * 5 + d]));
+        let mut squares = 0.0;
+        for (d, &mean) in mean.iter().enumerate() {
+            let m = column(d).iter().sum::<f64>() / 4.0;
+            assert!((f64::from(mean) - m).abs() < 1e-6);
+            squares += column(d).iter().map(|x| (x - m).powi(2)).sum::<f64>();
+        }
+        assert!((f64::from(std) - (squares / 20.0).sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn other_datasets_and_bad_numbers_are_refused() {
+        let (dir, _, data) = prepared(6, 2, PictureSize::Stage1);
+        let path = dir.path().join("e.safetensors");
+        let refused = |rows: usize, numbers: &[f32]| {
+            let mut writer = Embeddings::create(&path, 2, rows, "e", "d").unwrap();
+            writer.append(numbers).and_then(|()| writer.finish()).unwrap_err().to_string()
+        };
+        assert!(refused(2, &[0.0, 1.0, f32::NAN, 0.0]).contains("NaN in row 1"));
+        assert!(refused(1, &[0.0; 4]).contains("at most 1 rows of 2"));
+        assert!(refused(2, &[0.0; 3]).contains("3 numbers"));
+        assert!(refused(2, &[0.0; 2]).contains("found 1 rows"));
+        assert!(!path.exists());
+        assert!(Embeddings::create(&path, 0, 1, "e", "d").is_err());
+        let mut writer = Embeddings::create(&path, 2, 1, "e", "another").unwrap();
+        writer.append(&[0.0; 2]).unwrap();
+        writer.finish().unwrap();
+        let error = Embeddings::open(&path).unwrap().check(&data).unwrap_err().to_string();
+        assert!(error.contains("1 captions of dataset another"), "{error}");
+        assert!(Embeddings::open(data.path()).is_err());
+        assert!(Prepared::open(&path).is_err());
+    }
+
+    /// A protocol-2 pickle of (rows, 2) arrays of f4 in numpy's form.
+    fn pickled(arrays: &[Vec<[f32; 2]>]) -> Vec<u8> {
+        let mut out = b"\x80\x02]q\x00(".to_vec();
+        for rows in arrays {
+            out.extend(
+                b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R",
+            );
+            out.extend(
+                [
+                    b"(K\x01K",
+                    &[rows.len() as u8][..],
+                    b"K\x02\x86cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R",
+                ]
+                .concat(),
+            );
+            out.extend(b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U");
+            out.push(rows.len() as u8 * 8);
+            out.extend(rows.iter().flatten().flat_map(|x| x.to_le_bytes()));
+            out.extend(b"tb");
+        }
+        out.extend(b"e.");
+        out
+    }
+
+    #[test]
+    fn the_release_s_pickles_become_rows_in_order() {
+        let (dir, _, data) = prepared(10, 2, PictureSize::Stage1);
+        let paths = ["train.pickle", "test.pickle"].map(|name| dir.path().join(name));
+        let out = dir.path().join("e.safetensors");
+        let arrays = |split| {
+            let rows = |i| data.caption_range(i).map(|row| [row as f32, -(row as f32)]).collect();
+            data.indices(split).into_iter().map(rows).collect::<Vec<Vec<[f32; 2]>>>()
+        };
+        let write =
+            |path: &Path, arrays: &[Vec<[f32; 2]>]| std::fs::write(path, pickled(arrays)).unwrap();
+        write(&paths[0], &arrays(Split::Train));
+        write(&paths[1], &arrays(Split::Test));
+        from_pickles([&paths[0], &paths[1]], &data, &out).unwrap();
+        let e = Embeddings::open(&out).unwrap();
+        e.check(&data).unwrap();
+        for row in 0..e.len() {
+            assert_eq!(e.rows(row..row + 1).unwrap(), [row as f32, -(row as f32)]);
+        }
+        let mut short = arrays(Split::Train);
+        short[2].pop();
+        write(&paths[0], &short);
+        let error = from_pickles([&paths[0], &paths[1]], &data, &out).unwrap_err().to_string();
+        assert!(error.contains("array 2, k2") && error.contains("(3, 2)"), "{error}");
+        short.pop();
+        write(&paths[0], &short);
+        let error = from_pickles([&paths[0], &paths[1]], &data, &out).unwrap_err().to_string();
+        assert!(error.contains("found 7 arrays"), "{error}");
+    }
+}
