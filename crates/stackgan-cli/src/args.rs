@@ -410,9 +410,8 @@ pub(crate) enum Model {
         dataset: String,
     },
     /// Write the generator as a state dict for PyTorch's `load_state_dict` (plain recipe)
-    #[command(
-        before_help = "Examples:\n  stackgan model export runs/00001-coco-stage2 --out netG.safetensors"
-    )]
+    #[command(before_help = "Examples:\n  stackgan model export runs/00001-coco-stage2\n  \
+                             stackgan model export coco.safetensors --out netG.safetensors")]
     Export {
         /// A model file or a run folder
         model: PathBuf,
@@ -421,14 +420,16 @@ pub(crate) enum Model {
         out: PathBuf,
     },
     /// Check that a model is whole: every tensor there, finite, and a picture painted (exit code 5 if not)
-    #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2")]
+    #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2\n  \
+                             stackgan model verify demo/model.safetensors")]
     Verify {
         /// A model file or a run folder
         model: PathBuf,
     },
     /// Compare the tensors of two models (exit code 5 if they differ)
     #[command(
-        before_help = "Examples:\n  stackgan model diff runs/00000-toy-stage1 runs/00001-toy-stage1"
+        before_help = "Examples:\n  stackgan model diff runs/00000-toy-stage1 runs/00001-toy-stage1\n  \
+                             stackgan model diff before.safetensors after.safetensors"
     )]
     Diff {
         /// A model file or a run folder
