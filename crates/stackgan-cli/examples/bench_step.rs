@@ -21,6 +21,7 @@ use stackgan_train::run::{Resume, Setup, train};
 use stackgan_train::run_dir::RunDir;
 
 fn main() -> Result<()> {
+    stackgan_kernels::memory::keep();
     let args: Vec<String> = std::env::args().collect();
     let after = args.iter().position(|a| a == "--steps").and_then(|i| args.get(i + 1));
     let steps: u64 = after.map_or(Ok(20), |n| n.parse()).context("--steps takes a number")?;

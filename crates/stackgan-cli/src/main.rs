@@ -17,6 +17,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse(); // help is code 0, wrong usage is code 2
+    stackgan_kernels::memory::keep();
     match commands::run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => exit::report(&error).into(),

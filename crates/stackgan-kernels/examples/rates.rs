@@ -1,6 +1,6 @@
 //! Prints the rates of the fast operations beside candle's own, forward and backward, in GF/s of the direct algorithm.
 //!
-//! `cargo run --release -p stackgan-kernels --example rates [candle|fast]`
+//! `cargo run --release -p stackgan-kernels --example rates [fast] [part of a name]`
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::time::Instant;
@@ -89,9 +89,11 @@ fn ramp(shape: &[usize]) -> Result<Var> {
 }
 
 fn main() -> Result<()> {
+    stackgan_kernels::memory::keep();
     let only = std::env::args().nth(1).unwrap_or_default();
+    let part = std::env::args().nth(2).unwrap_or_default();
     println!("{:30} {:>24} {:>24} {:>7}", "", "fast fwd / dx / dw", "candle fwd / both", "ratio");
-    for &(name, layer, n, cin, cout, size) in SHAPES {
+    for &(name, layer, n, cin, cout, size) in SHAPES.iter().filter(|s| s.0.contains(&part)) {
         let x = ramp(&[n, cin, size, size])?;
         let (k, out) = match layer {
             Layer::Up => (3, 2 * size),

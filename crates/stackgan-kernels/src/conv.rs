@@ -27,6 +27,31 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Res
     }
 }
 
+/// The convolution, by the cheapest way for its shape.
+fn convolve(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
+    if s.is_whole() { whole::forward(x, weight, s) } else { forward::forward(x, weight, s) }
+}
+
+/// The gradient of the input. With stride 1 it is a convolution of `dy` with the flipped kernel.
+fn input_gradient(dy: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
+    if s.is_whole() {
+        whole::input_gradient(dy, weight, s)
+    } else if let Some(adjoint) = s.adjoint() {
+        convolve(dy, &backward::flipped(weight, s), &adjoint)
+    } else {
+        backward::input_gradient(dy, weight, s)
+    }
+}
+
+/// The gradient of the weight.
+fn weight_gradient(x: &[f32], dy: &[f32], s: &Conv2dShape) -> Vec<f32> {
+    if s.is_whole() {
+        whole::weight_gradient(x, dy, s)
+    } else {
+        backward::weight_gradient(x, dy, s)
+    }
+}
+
 struct Op(Conv2dShape);
 
 impl CustomOp2 for Op {
@@ -43,11 +68,7 @@ impl CustomOp2 for Op {
     ) -> Result<(CpuStorage, Shape)> {
         let s = &self.0;
         let (x, weight) = (fast::values(x, x_layout)?, fast::values(weight, weight_layout)?);
-        let y = if s.is_whole() {
-            whole::forward(x, weight, s)
-        } else {
-            forward::forward(x, weight, s)
-        };
+        let y = convolve(x, weight, s);
         let shape = (s.images, s.out_channels, s.out_height, s.out_width);
         Ok((CpuStorage::F32(y), shape.into()))
     }
@@ -65,11 +86,7 @@ impl CustomOp2 for Op {
         let dx = if x.track_op() {
             let (storage, layout) = weight.storage_and_layout();
             let weight = fast::locked(&storage, layout)?;
-            let dx = if self.0.is_whole() {
-                whole::input_gradient(dy, weight, &self.0)
-            } else {
-                backward::input_gradient(dy, weight, &self.0)
-            };
+            let dx = input_gradient(dy, weight, &self.0);
             Some(Tensor::from_vec(dx, x.shape(), x.device())?)
         } else {
             None
@@ -77,11 +94,7 @@ impl CustomOp2 for Op {
         let dw = if weight.track_op() {
             let (storage, layout) = x.storage_and_layout();
             let x = fast::locked(&storage, layout)?;
-            let dw = if self.0.is_whole() {
-                whole::weight_gradient(x, dy, &self.0)
-            } else {
-                backward::weight_gradient(x, dy, &self.0)
-            };
+            let dw = weight_gradient(x, dy, &self.0);
             Some(Tensor::from_vec(dw, weight.shape(), weight.device())?)
         } else {
             None

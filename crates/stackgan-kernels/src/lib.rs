@@ -3,7 +3,7 @@
 //! candle's own CPU convolutions are several times slower than `torch`'s, and some of its derivatives are not
 //! `torch`'s (relu at 0) or wrong (nearest up-sampling of a tensor used twice). Each operation here has two forms:
 //!
-//! - a fast one for `f32` on the CPU, on the `gemm` crate, which computes gradients only for arguments that are
+//! - a fast one for `f32` on the CPU, which computes gradients only for arguments that are
 //!   tracked (a frozen weight or a plain image costs nothing);
 //! - its twin in [`mod@reference`], made of plain candle operations and differentiated by candle. It is what the tests
 //!   compare with, and what runs for any other element type or device.
@@ -12,7 +12,7 @@
 //! is cut by shape alone, and every sum has a fixed order.
 //!
 //! Images are `(N, C, H, W)`, row-major.
-#![allow(unsafe_code, reason = "calls of the gemm crate and of functions compiled for newer CPUs")]
+#![allow(unsafe_code, reason = "kernels for newer CPUs, and the allocator's settings")]
 
 mod activation;
 mod adam;
@@ -22,6 +22,7 @@ mod fast;
 mod gemm;
 mod geometry;
 mod linear;
+pub mod memory;
 pub mod reference;
 mod scratch;
 mod tiles;

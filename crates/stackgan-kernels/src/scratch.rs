@@ -1,9 +1,10 @@
 //! Working memory of a thread, kept between calls: fresh pages from the system cost more than many a layer.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 thread_local! {
-    static BUFFER: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    /// Buffers that no call uses, one per depth of nesting.
+    static BUFFERS: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Floats in a cache line; every slice starts on one.
@@ -11,12 +12,12 @@ const LINE: usize = 16;
 
 /// Calls `f` with slices of the given lengths. What is in them is left over from earlier calls.
 ///
-/// The buffer only grows. A nested call gets memory of its own.
+/// Buffers only grow. A nested call gets memory of its own.
 pub(crate) fn with<const N: usize, R>(
     lengths: [usize; N],
     f: impl FnOnce([&mut [f32]; N]) -> R,
 ) -> R {
-    let mut buffer = BUFFER.take();
+    let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
     let needed = lengths.iter().map(|n| n.next_multiple_of(LINE)).sum::<usize>() + LINE;
     if buffer.len() < needed {
         buffer.resize(needed, 0.0);
@@ -29,7 +30,7 @@ pub(crate) fn with<const N: usize, R>(
         &mut slice[..n]
     });
     let result = f(slices);
-    BUFFER.set(buffer);
+    BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));
     result
 }
 

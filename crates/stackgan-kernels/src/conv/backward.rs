@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::columns::Columns;
-use super::forward::{LEAST_PIXELS, forward, tile_pixels};
+use super::forward::{LEAST_PIXELS, tile_pixels};
 use crate::gemm::{Into, Matrix, gemm};
 use crate::geometry::Conv2dShape;
 use crate::scratch;
@@ -11,12 +11,9 @@ use crate::tiles::{ENOUGH_PIECES, PlaneLayout, Tile, Tiling, channel_block, runs
 
 /// Gradient of the input.
 ///
-/// With stride 1 it is a convolution of `dy` with the flipped kernel. Else, per tile, the columns' gradient
-/// `weightᵀ · dy`, added to where the columns came from; an image's tiles one after the other, since they overlap.
+/// Per tile, the columns' gradient `weightᵀ · dy`, added to where the columns came from; an image's tiles one after the
+/// other, since they overlap.
 pub(super) fn input_gradient(dy: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
-    if let Some(adjoint) = s.adjoint() {
-        return forward(dy, &flipped(weight, s), &adjoint);
-    }
     let taps = s.taps();
     let tiling =
         Tiling::new(s.images, s.out_height, s.out_width, tile_pixels(s.depth(), LEAST_PIXELS));
@@ -146,7 +143,7 @@ fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 }
 
 /// The weight `(Cout, Cin, kh, kw)` as `(Cin, Cout, kh, kw)` with its taps reversed.
-fn flipped(weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
+pub(super) fn flipped(weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
     let (taps, depth) = (s.taps(), s.depth());
     let mut out = vec![0.; weight.len()];
     out.par_chunks_mut(s.out_channels * taps).enumerate().for_each(|(channel, out)| {
