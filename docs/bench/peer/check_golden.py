@@ -95,7 +95,7 @@ def check(path):
             restore(players, state, gradients if index else None)
             move_betas(players.g, which)
             one_step(players, (batch, kl), golden, index, errors)
-            if errors.all_fit() or stage == 1 or not errors.all_fit("picture", "loss"):
+            if errors.all_fit() or stage == 1 or not errors.all_fit("picture", "loss", "statistic"):
                 break
         print(f" step {index}" + (f", at neighbour {which}" if which else ""))
         good &= errors.report()

@@ -78,11 +78,14 @@ class Discriminator(nn.Module):
         return self.head(self.residual(self.encode_img(images)), text)
 
 
+def stage2_generator(net):
+    """Stage-II's generator with its Stage-I."""
+    return Stage2Generator(net, Stage1Generator(net), biased=True)
+
+
 def networks(net, stage):
     """G and D of a stage."""
-    low = Stage1Generator(net)
-    generator = low if stage == 1 else Stage2Generator(net, low, biased=True)
-    return generator, Discriminator(net, stage)
+    return Stage1Generator(net) if stage == 1 else stage2_generator(net), Discriminator(net, stage)
 
 
 def step(players, batch, noise, kl_weight):
