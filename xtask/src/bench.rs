@@ -1,17 +1,145 @@
-//! `cargo xtask bench`: whole training steps, timed. The work is an example of the program's crate, so that it is built
-//! as users build it; here it is only started, in release mode.
+//! `cargo xtask bench`: what people wait for, ours and PyTorch's in turns on the same machine, beside what the machine can do.
+//! What each figure means: docs/bench/README.md.
 
-use std::path::Path;
+mod figures;
+mod machine;
+mod programs;
+mod record;
+mod sample;
+mod statistics;
+mod work;
 
-use anyhow::Result;
-use xshell::{Shell, cmd};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// Times `steps` steps of each configuration; one JSON line each on stdout.
-pub(crate) fn bench(root: &Path, steps: u32, paper: bool) -> Result<()> {
-    let sh = Shell::new()?;
-    sh.change_dir(root);
-    let steps = steps.to_string();
-    let paper = paper.then_some("--paper");
-    cmd!(sh, "cargo run --quiet --release -p stackgan-cli --example bench_step -- --steps {steps} {paper...}").run()?;
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use self::figures::{Figure, Pace};
+use self::machine::machine;
+use self::programs::{LAYOUTS, Programs};
+use self::record::{Measured, raw, table};
+
+/// What was asked for.
+pub(crate) struct Options {
+    /// A Python with torch; without it ours alone is measured.
+    pub(crate) peer: Option<PathBuf>,
+    /// Runs of each figure.
+    pub(crate) runs: Option<u32>,
+    /// A part of the names of the wanted figures.
+    pub(crate) only: Option<String>,
+    /// Two runs of one round each: whether everything works.
+    pub(crate) quick: bool,
+}
+
+/// Measures, prints the table, and writes a record: a full one under docs/bench/, a quick one under target/bench/.
+pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
+    let pace = if options.quick { Pace::Quick } else { Pace::Full };
+    let runs = options.runs.unwrap_or(if options.quick { 2 } else { 5 });
+    let chosen = Figure::choose(options.only.as_deref());
+    if chosen.is_empty() || runs == 0 {
+        bail!(
+            "nothing to measure: expected a part of a figure's name and at least one run (docs/bench/README.md lists them)"
+        );
+    }
+    let programs = Programs::prepare(root, options.peer.clone())?;
+    let machine = machine(root)?;
+    let mut about = machine.facts.clone();
+    about["command"] = command(options).into();
+    about["runs"] = runs.into();
+    about["peer"] = programs.peer_versions()?.unwrap_or(Value::Null);
+
+    let (mut peaks, mut measured) = (Vec::new(), Vec::new());
+    for figure in chosen {
+        peaks.push(programs.peak()?);
+        let mut m = Measured::new(figure);
+        for run in 1..=runs {
+            eprint!("\r{:24} {run}/{runs} ", figure.name());
+            m.ours.push(programs.measure_ours(&figure, pace)?);
+            for (layout, of) in LAYOUTS.iter().zip(&mut m.peer) {
+                of.extend(programs.measure_peer(&figure, layout, pace)?);
+            }
+        }
+        let ratio =
+            m.ratio().map_or_else(String::new, |s| format!("ours / PyTorch {:.2}", s.median));
+        eprintln!("{ratio}");
+        measured.push(m);
+    }
+    let table = table(&measured, &peaks)?;
+    println!("\n{table}");
+
+    let folder = match pace {
+        Pace::Full => root.join("docs/bench").join(free(root, &machine.folder())),
+        Pace::Quick => root.join("target/bench/quick"),
+    };
+    fs::create_dir_all(&folder)?;
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    let raw = serde_json::to_string_pretty(&raw(&measured, &peaks, &about))?;
+    write("raw.json", raw + "\n")?;
+    write("README.md", page(&about, &table)?)?;
+    eprintln!("written to {}", folder.display());
     Ok(())
+}
+
+/// A second record of a day gets a number: none is overwritten.
+fn free(root: &Path, name: &str) -> String {
+    let taken = |name: &str| root.join("docs/bench").join(name).exists();
+    let numbered = (2..).map(|n| format!("{name}-run{n}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+}
+
+/// The command again, without paths of this machine.
+fn command(options: &Options) -> String {
+    let mut words = vec!["cargo xtask bench".to_owned()];
+    words.extend(options.peer.is_some().then(|| "--peer PYTHON".to_owned()));
+    words.extend(options.runs.map(|n| format!("--runs {n}")));
+    words.extend(options.only.as_ref().map(|name| format!("--only {name}")));
+    words.extend(options.quick.then(|| "--quick".to_owned()));
+    words.join(" ")
+}
+
+fn page(about: &Value, table: &str) -> Result<String> {
+    let facts = about.as_object().context("facts are an object")?;
+    let line = |(key, value): (&String, &Value)| {
+        format!("- {key}: {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    let facts: String = facts.iter().filter(|(_, v)| **v != json!(null)).map(line).collect();
+    Ok(format!(
+        "# A record of `cargo xtask bench`\n\n{facts}\nMachines are noisy: medians over the runs, in brackets the least and the \
+         most. Ours and PyTorch were run in turns, so the ratios say more than the times. What the figures are: \
+         [../README.md](../README.md). Every number: [raw.json](raw.json).\n\n{table}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_repeats_the_command_without_paths() -> Result<()> {
+        let options = Options {
+            peer: Some("somewhere/python".into()),
+            runs: Some(7),
+            only: Some("paint".to_owned()),
+            quick: false,
+        };
+        let command = command(&options);
+        assert_eq!(command, "cargo xtask bench --peer PYTHON --runs 7 --only paint");
+        let page = page(&json!({ "command": command, "runs": 7, "peer": null }), "| a |\n")?;
+        assert!(page.contains("- runs: 7\n") && page.ends_with("| a |\n"), "{page}");
+        assert!(!page.contains("peer:"), "{page}");
+        Ok(())
+    }
+
+    #[test]
+    fn records_are_not_overwritten() -> Result<()> {
+        let root = tempfile::tempdir()?;
+        assert_eq!(free(root.path(), "day"), "day");
+        fs::create_dir_all(root.path().join("docs/bench/day"))?;
+        assert_eq!(free(root.path(), "day"), "day-run2");
+        Ok(())
+    }
 }

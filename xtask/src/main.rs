@@ -49,12 +49,16 @@ mod flags {
             cmd tidy {}
             /// Makes the golden fixtures again, where Python with torch is at hand.
             cmd golden {}
-            /// Times whole training steps of this program.
+            /// Times steps, pictures, the loader and the program's start, beside PyTorch's and the machine's limit.
             cmd bench {
-                /// Steps to time for each configuration; 20 unless told.
-                optional --steps n: u32
-                /// Also at the paper's widths.
-                optional --paper
+                /// A Python with torch, to time the peer (docs/bench/peer) in turns.
+                optional --peer python: PathBuf
+                /// Runs of each figure; 5 unless told.
+                optional --runs n: u32
+                /// Only the figures whose names contain this; COCO's sizes come with `coco`.
+                optional --only name: String
+                /// Two runs of one round each, to see that everything works.
+                optional --quick
             }
         }
     }
@@ -85,7 +89,10 @@ fn run() -> Result<()> {
         flags::XtaskCmd::Ci(_) => checks::ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
         flags::XtaskCmd::Golden(_) => golden::golden(&root),
-        flags::XtaskCmd::Bench(f) => bench::bench(&root, f.steps.unwrap_or(20), f.paper),
+        flags::XtaskCmd::Bench(f) => {
+            let flags::Bench { peer, runs, only, quick } = f;
+            bench::bench(&root, &bench::Options { peer, runs, only, quick })
+        }
     }
 }
 

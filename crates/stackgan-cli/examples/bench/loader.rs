@@ -1,0 +1,63 @@
+//! The loader alone: batches as the CUB presets plan them, from toy birds in a prepared file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use stackgan_core::NetConfig;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_data::crop::{Preparation, Resizing, Stretch};
+use stackgan_data::dataset::Split;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::layouts::cub;
+use stackgan_data::loader::{Loader, LoaderConfig};
+use stackgan_data::plan::Plan;
+use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::toy::{self, ToyConfig};
+
+use crate::nets;
+
+/// Samples a second over `batches` batches of 64: each a picture, its wrong picture and the mean of four embeddings.
+pub(crate) fn bench(side: usize, batches: usize) -> Result<Value> {
+    let stage = match side {
+        76 => 1,
+        304 => 2,
+        _ => bail!("expected pictures of 76 or 304, found {side}"),
+    };
+    let (net, folder) = (NetConfig::default(), tempfile::tempdir()?);
+    let config = nets::training(&net, stage, 64)?;
+    let birds = folder.path().join("birds");
+    toy::write(&birds, &ToyConfig { count: 240, seed: 0 }, &|_, _| {})?;
+    let file = folder.path().join("birds.safetensors");
+    let size = config.stage.picture_size();
+    let preparation = Preparation { size, resizing: Resizing::default(), stretch: Stretch::None };
+    import(&cub::read(&birds)?, &file, &ImportOptions { preparation }, &|_, _| {})?;
+    let data = Arc::new(Prepared::open(&file)?);
+    let text = embeddings(&data, net.text_dim, &folder.path().join("text.safetensors"))?;
+
+    let indices = data.indices(Split::Train);
+    let plan = Plan::over(&data, indices, config.plan(), Noise::new(config.seed))?;
+    let loading = LoaderConfig { prefetch: config.run.prefetch, ..LoaderConfig::default() };
+    let mut loader = Loader::start(data, Some(Arc::new(text)), plan, loading)?;
+    for _ in 0..=config.run.prefetch {
+        loader.next()?;
+    }
+    let started = Instant::now();
+    for _ in 0..batches {
+        loader.next()?;
+    }
+    let rate = (batches * config.optim.batch) as f64 / started.elapsed().as_secs_f64();
+    Ok(json!({ "samples_per_s": [rate] }))
+}
+
+fn embeddings(data: &Prepared, dim: usize, file: &Path) -> Result<Embeddings> {
+    let rows = data.caption_count();
+    let mut writer = Embeddings::create(file, dim, rows, "noise", data.fingerprint())?;
+    for row in 0..rows as u64 {
+        writer.append(&Noise::new(0).normal(Stream::Test, 0, row, dim))?;
+    }
+    writer.finish()?;
+    Ok(Embeddings::open(file)?)
+}

@@ -1,0 +1,54 @@
+//! Times what people wait for, through the library as training and generation use it. `cargo xtask bench` runs this, one
+//! process for one figure, and puts it beside PyTorch (docs/bench/README.md).
+//!
+//! ```text
+//! bench step NET STAGE BATCH TIMED     one training step, after one to warm up
+//! bench paint NET COUNT TIMED          256x256 pictures from embeddings, after one round to warm up
+//! bench loader SIDE BATCHES            pictures a second from a prepared file; SIDE is 76 or 304
+//! bench model NET FILE                 writes a model file of untrained weights, for `stackgan generate`
+//! ```
+//!
+//! NET is `plain`, `residual` (the paper's widths) or `coco` (the plain recipe at COCO's). One JSON line on stdout. What the
+//! weights, pictures and embeddings are does not change the time, so they are drawn from a seed.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "an example talks to the terminal")]
+
+mod loader;
+mod nets;
+mod paint;
+mod step;
+
+use anyhow::{Context as _, Result, bail};
+
+fn main() -> Result<()> {
+    stackgan_kernels::memory::keep(); // as the program does
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number =
+        |text: &str| text.parse::<usize>().with_context(|| format!("`{text}` is no number"));
+    let facts = match words.as_slice() {
+        ["step", net, stage, batch, timed] => {
+            step::bench(&nets::named(net)?, stage.parse::<u8>()?, number(batch)?, number(timed)?)?
+        }
+        ["paint", net, count, timed] => {
+            paint::bench(&nets::named(net)?, number(count)?, number(timed)?)?
+        }
+        ["loader", side, batches] => loader::bench(number(side)?, number(batches)?)?,
+        ["model", net, file] => return paint::write(&nets::named(net)?, file.as_ref()),
+        _ => bail!(
+            "expected step, paint, loader or model with their arguments; see the top of this file"
+        ),
+    };
+    let mut line = facts;
+    line["threads"] = rayon::current_num_threads().into();
+    line["peak_rss_kib"] = peak_rss_kib().into();
+    println!("{line}");
+    Ok(())
+}
+
+/// The most memory that this process has held, where the system tells (Linux: `VmHWM`).
+fn peak_rss_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
+}

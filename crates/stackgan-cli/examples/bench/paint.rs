@@ -1,0 +1,77 @@
+//! Pictures from embeddings, as generation paints them, and the model file of the process-start figure.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use serde_json::{Value, json};
+use stackgan_core::gan::Stage1Statistics;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder as _};
+use stackgan_core::{Model, ModelInfo, NetConfig, Params, Recipe, Sampling, StageInfo};
+use stackgan_core::{plain, residual};
+
+use crate::step::stage1;
+
+/// Milliseconds of each of `timed` rounds of `count` pictures at once, after one round to warm up.
+pub(crate) fn bench(net: &NetConfig, count: usize, timed: usize) -> Result<Value> {
+    let model = model(net, None)?;
+    let text = Noise::new(1).normal(Stream::Test, 0, 0, count * net.text_dim);
+    let text = Tensor::from_vec(text, (count, net.text_dim), &Device::Cpu)?;
+    let seeds: Vec<u64> = (0..count as u64).collect();
+    let mut milliseconds = Vec::new();
+    for round in 0..=timed {
+        let started = Instant::now();
+        let paintings = model.paint_embeddings(&text, &seeds, Sampling::default())?;
+        if round > 0 {
+            milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        drop(paintings);
+    }
+    Ok(json!({ "ms": milliseconds }))
+}
+
+/// Writes a whole model, text encoder of the release's size included.
+pub(crate) fn write(net: &NetConfig, file: &Path) -> Result<()> {
+    let config = CharCnnRnnConfig { dim: net.text_dim, ..CharCnnRnnConfig::default() };
+    let params = Params::fresh(Noise::new(0), "text", &Device::Cpu);
+    CharCnnRnn::new(&config, &params.trained())?;
+    let encoder = CharCnnRnnEncoder::new(config, params, None)?;
+    Ok(std::fs::write(file, model(net, Some(encoder))?.to_bytes()?)?)
+}
+
+fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>) -> Result<Model> {
+    let (g1, g2) = (stage1(net)?, Params::fresh(Noise::new(0), "g2", &Device::Cpu));
+    let statistics = Stage1Statistics::Batch;
+    match net.recipe {
+        Recipe::Residual => {
+            let low = residual::Stage1Generator::new(net, &g1.frozen())?;
+            drop(residual::Stage2Generator::new(net, low, statistics, &g2.trained())?);
+        }
+        Recipe::Plain => {
+            let low = plain::Stage1Generator::new(net, &g1.frozen())?;
+            drop(plain::Stage2Generator::new(net, low, statistics, &g2.trained())?);
+        }
+    }
+    let stage = StageInfo {
+        net: *net,
+        truncated_epsilon: net.recipe == Recipe::Residual,
+        sample_z: 1.0,
+        sample_eps: 1.0,
+        dataset: "none".to_owned(),
+        dataset_fingerprint: String::new(),
+        steps: 0,
+        batch: 0,
+        seed: 0,
+        ema: 0.0,
+    };
+    let info = ModelInfo {
+        format: Model::format().to_owned(),
+        encoder: encoder.as_ref().map(|e| *e.config()),
+        encoder_fingerprint: encoder.as_ref().map(|e| e.fingerprint()).unwrap_or_default(),
+        stage1: stage.clone(),
+        stage2: Some(stage),
+    };
+    Ok(Model::new(info, encoder, g1, Some(g2), &Device::Cpu)?)
+}

@@ -1,0 +1,69 @@
+//! One step of the game: both players, both optimisers, as `train::run` takes it. Loading is timed on its own.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use serde_json::{Value, json};
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
+use stackgan_train::config::TrainConfig;
+use stackgan_train::players::players;
+use stackgan_train::step::{Pictures, StepConfig, StepNoise};
+
+use crate::nets;
+
+/// Milliseconds of each of `timed` steps, after one that starts threads and fills buffers.
+pub(crate) fn bench(net: &NetConfig, stage: u8, batch: usize, timed: usize) -> Result<Value> {
+    let config = nets::training(net, stage, batch)?;
+    let (device, noise) = (Device::Cpu, Noise::new(config.seed));
+    let low = if stage == 2 { Some(stage1(net)?) } else { None };
+    let mut players = players(&config, low.as_ref().map(|params| (params, net)), &device)?;
+    let pictures = pictures(&config)?;
+    let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
+    for step in 0..=timed as u64 {
+        let started = Instant::now();
+        let scales = (config.noise.train_z, config.noise.train_eps);
+        let draws = (net, config.noise.epsilon.into(), &device);
+        let noise = StepNoise::draw(noise, step, batch, scales, draws)?;
+        let settings = StepConfig {
+            step,
+            lr_g: config.optim.lr_g,
+            lr_d: config.optim.lr_d,
+            kl: config.loss.kl,
+            r1: config.loss.r1,
+            colour_consistency: config.loss.colour_consistency,
+        };
+        let stats = players.step(&pictures, &noise, &settings)?;
+        losses.push(stats.get("d_loss")?);
+        if step > 0 {
+            milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    Ok(json!({ "ms": milliseconds, "d_loss": losses }))
+}
+
+/// The variables of a Stage-I generator, to be frozen under Stage-II.
+pub(crate) fn stage1(net: &NetConfig) -> Result<Params> {
+    let params = Params::fresh(Noise::new(0), "g1", &Device::Cpu);
+    match net.recipe {
+        Recipe::Residual => drop(residual::Stage1Generator::new(net, &params.trained())?),
+        Recipe::Plain => drop(plain::Stage1Generator::new(net, &params.trained())?),
+    }
+    Ok(params)
+}
+
+fn pictures(config: &TrainConfig) -> Result<Pictures> {
+    let (batch, size) = (config.optim.batch, config.stage.picture_size().crop());
+    let draw = |sample, count: usize| Noise::new(1).normal(Stream::Test, 0, sample, count);
+    let images = |sample| -> candle_core::Result<Tensor> {
+        let values = draw(sample, batch * 3 * size * size);
+        Tensor::from_vec(values, (batch, 3, size, size), &Device::Cpu)?.tanh()
+    };
+    let text = draw(2, batch * config.net.text_dim);
+    Ok(Pictures {
+        real: images(0)?,
+        wrong: (config.net.recipe == Recipe::Residual).then(|| images(1)).transpose()?,
+        text: Tensor::from_vec(text, (batch, config.net.text_dim), &Device::Cpu)?,
+    })
+}
