@@ -43,6 +43,10 @@ fn pickles() {
         [b"(", value, b"q\x00", &b"h\x00".repeat(times)[..], b"l."].concat()
     };
     let long = [b"T\0\0\x10\0".to_vec(), vec![b'x'; MB]].concat();
+    // What Python 3 makes of bytes in protocol 0: text to be encoded, kept in the memo.
+    let encoded = |text: &[u8], times: usize| {
+        [b"c_codecs\nencode\n(V", &text.repeat(times)[..], b"\np0\nVlatin1\ntRp1\n."].concat()
+    };
     let array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1\ntcnumpy\ndtype\n\
         (S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'abcd'\ntb";
     all(
@@ -82,6 +86,9 @@ fn pickles() {
             ),
             ("much latin text", [b"V".to_vec(), vec![0xe9; 48 * MB], b"\n.".to_vec()].concat()),
             ("latin text", [b"V".to_vec(), vec![0xe9; 8 * MB], b"\n.".to_vec()].concat()),
+            ("!bytes of Python 3's protocol 0", encoded(br"\u0000", 4 * MB)),
+            ("!more of them", encoded(&[0xe9], 24 * MB)),
+            ("long text", [b"(V".to_vec(), vec![0xe9; 24 * MB], b"\nl.".to_vec()].concat()),
             (
                 "!names",
                 pickle::write_strings(&vec!["COCO_train2014_000000123456".to_owned(); 120_000]),

@@ -1,6 +1,7 @@
 //! RELIABILITY R0: 20,000 seeded mutations for each format end in a value or an error, never in a panic, within the bar.
 
 use crate::packs::{self, Record};
+use crate::prepared;
 use crate::readers::{self, FILE, Read};
 use crate::{turn, within_bar};
 use stackgan_data::noise::{Noise, Stream};
@@ -42,9 +43,31 @@ fn torch_7() {
 }
 
 #[test]
-fn pytorch() {
+fn pytorch_zip() {
     let _turn = turn();
-    mutate(packs::torch_pickle(), readers::torch_pickle, 500);
+    let mut corpus = packs::torch_pickle();
+    corpus.retain(|record| record.bytes.starts_with(b"PK"));
+    mutate(corpus, readers::torch_pickle, 100);
+}
+
+#[test]
+fn pytorch_legacy() {
+    let _turn = turn();
+    let mut corpus = packs::torch_pickle();
+    corpus.retain(|record| !record.bytes.starts_with(b"PK"));
+    mutate(corpus, readers::torch_pickle, 500);
+}
+
+#[test]
+fn prepared() {
+    let _turn = turn();
+    // Most of the bytes of a file are pixels, any of which is right: half of the files have none.
+    let corpus = [0, 0, 0, 1, 2, 3].map(|pictures| Record {
+        name: format!("{pictures} pictures"),
+        bytes: prepared::file(pictures),
+        holds: serde_json::Value::Null,
+    });
+    mutate(corpus.into(), prepared::read, 500);
 }
 
 /// At least `some` mutants must be read, and most refused, or the mutations test nothing.
@@ -64,7 +87,7 @@ fn mutate(corpus: Vec<Record>, read: Read, some: u32) {
             Ok(()) => well += 1,
             Err(error) => {
                 refused += 1;
-                assert!(error.contains(&format!("file: {FILE} (")), "{error}");
+                assert!(error.contains(&format!("{FILE} (")), "{error}");
                 assert!(error.contains("  do: "), "{error}");
             }
         }
