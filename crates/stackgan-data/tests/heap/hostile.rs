@@ -1,5 +1,6 @@
 //! Files made to cost memory: bombs, lengths that lie, and the densest files of each format.
 
+use crate::prepared;
 use crate::readers::{self, Read};
 use crate::{turn, within_bar};
 use flate2::{Compression, Crc, write::DeflateEncoder, write::ZlibEncoder};
@@ -201,6 +202,22 @@ fn mat_compressed(contents: &[u8]) -> Vec<u8> {
     stream.write_all(contents).unwrap();
     let stream = stream.finish().unwrap();
     [15u32.to_le_bytes().as_slice(), &(stream.len() as u32).to_le_bytes(), &stream].concat()
+}
+
+#[test]
+fn prepared_files() {
+    let _turn = turn();
+    let empty = |captions: usize| prepared::with_captions(2, &vec![String::new(); captions]);
+    let single = |captions: usize| prepared::with_captions(2, &vec!["x".to_owned(); captions]);
+    all(
+        prepared::read,
+        vec![
+            ("!some thousand empty captions", empty(20_000)),
+            ("!some hundred thousand captions", single(400_000)),
+            ("empty captions", empty(5_000_000)),
+            ("captions of one letter", single(3_000_000)),
+        ],
+    );
 }
 
 #[test]

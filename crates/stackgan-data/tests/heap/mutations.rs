@@ -39,7 +39,32 @@ fn matlab() {
 #[test]
 fn torch_7() {
     let _turn = turn();
-    mutate(packs::torch7(), readers::torch7, 500);
+    let mut corpus = packs::torch7();
+    corpus.push(Record {
+        name: "functions, an object and a cycle".to_owned(),
+        bytes: functions(),
+        holds: serde_json::Value::Null,
+    });
+    mutate(corpus, readers::torch7, 500);
+}
+
+/// A table of what is passed over: functions of each tag, an object of another class, and the table itself.
+fn functions() -> Vec<u8> {
+    let word = |n: u32| n.to_le_bytes();
+    let string = |text: &[u8]| [&word(text.len() as u32)[..], text].concat();
+    let values = [
+        [&word(6)[..], &string(b"code"), &word(0)].concat(),
+        [&word(7)[..], &word(2), &string(b"code"), &word(0)].concat(),
+        [&word(8)[..], &word(3), &string(b"\x1bLJ"), &word(3), &word(4), &word(0)].concat(),
+        [&word(4)[..], &word(5), &string(b"V 1"), &string(b"nn.Linear"), &word(3), &word(1)]
+            .concat(),
+        [word(3), word(1)].concat(),
+    ];
+    let mut file = [word(3), word(1), word(values.len() as u32)].concat();
+    for (key, value) in (1u8..).zip(values) {
+        file.extend([&word(1)[..], &f64::from(key).to_le_bytes(), &value].concat());
+    }
+    file
 }
 
 #[test]

@@ -8,15 +8,23 @@ use std::sync::LazyLock;
 /// A dataset of grey pictures of 76 pixels, two captions each.
 pub(crate) fn file(pictures: usize) -> Vec<u8> {
     let captions: Vec<String> = (0..2 * pictures).map(|i| format!("a small bird {i}")).collect();
+    with_captions(pictures, &captions)
+}
+
+/// The same with other captions; all that are left over are the last picture's.
+pub(crate) fn with_captions(pictures: usize, captions: &[String]) -> Vec<u8> {
     let ends = captions.iter().scan(0, |end, caption| {
         *end += caption.len() as u64;
         Some(*end)
     });
     let offsets: Vec<u64> = std::iter::once(0).chain(ends).collect();
-    let ranges: Vec<u64> = (0..=pictures as u64).map(|i| 2 * i).collect();
+    let mut ranges: Vec<u64> = (0..=pictures as u64).map(|i| 2 * i).collect();
+    if let Some(last) = ranges.last_mut() {
+        *last = captions.len() as u64;
+    }
     let longs = |values: &[u64]| values.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
     let tensors: [(&str, &str, Vec<usize>, Vec<u8>); 6] = [
-        ("caption_offsets", "U64", vec![2 * pictures + 1], longs(&offsets)),
+        ("caption_offsets", "U64", vec![captions.len() + 1], longs(&offsets)),
         ("caption_ranges", "U64", vec![pictures + 1], longs(&ranges)),
         (
             "class_id",

@@ -6,16 +6,20 @@ use anyhow::Result;
 use serde_json::json;
 use stackgan_core::model::StageInfo;
 
+use super::Form;
 use crate::commands::{Context, load_model, model_file, print};
 
 /// Shows a model.
-pub(super) fn run(path: &Path, json: bool, context: &Context) -> Result<()> {
+pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     let (model, sha256) = load_model(path, &context.device)?;
     let (file, info) = (model_file(path), model.info());
-    if json {
+    if form == Form::Json {
         let document = json!({
             "file": file, "sha256": sha256, "stages": model.stages(), "info": info,
-            "parameters": { "stage1": model.stage1().count() },
+            "parameters": {
+                "stage1": model.stage1().count(),
+                "stage2": model.stage2().map(stackgan_core::Params::count),
+            },
         });
         return print(serde_json::to_string_pretty(&document)?);
     }
