@@ -229,6 +229,11 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     ] {
         assert!(card.contains(part), "no {part:?} in {card}");
     }
+    let lines = done(dir.path(), &["model", "info", "coco-stackgan"]);
+    assert!(lines.contains("encoder    not inside, and not known which\n"), "{lines}");
+    assert!(
+        lines.contains("stage-II   256x256") && lines.contains("taken from elsewhere, on coco")
+    );
     let (_, info) = json(dir.path(), &["model", "info", "coco-stackgan", "--json"]);
     assert!(card.contains(info["sha256"].as_str().unwrap()));
     let config: Value =

@@ -81,19 +81,20 @@ impl Prepared {
         let splits =
             splits.ok_or_else(|| container.malformed("split", "0 or 1", "another number"))?;
 
-        let text = whole("captions", Element::U8)?;
-        let offsets = rising(&container, "caption_offsets", text.len())?;
         // A caption takes 32 bytes of memory beside its letters, and may take 8 of the file: so many that they would
         // take more than twice the file and 16 MiB are more than pictures can have.
         let pixels: usize = images.shape.iter().product();
-        if offsets.len() > pixels / 8 + (10 << 16) {
-            let found = format!("{} for {n} pictures", offsets.len());
+        let offsets = container.tensor("caption_offsets", Element::U64, 1)?.shape;
+        if let Some(found) = offsets.first().filter(|&&n| n > pixels / 8 + (10 << 16)) {
+            let found = format!("{found} for {n} pictures");
             return Err(container.malformed(
                 "caption_offsets",
                 "captions of these pictures",
                 found,
             ));
         }
+        let text = whole("captions", Element::U8)?;
+        let offsets = rising(&container, "caption_offsets", text.len())?;
         let text = std::str::from_utf8(&text)
             .map_err(|_| container.malformed("captions", "UTF-8", "other bytes"))?;
         let mut captions = Vec::with_capacity(offsets.len());

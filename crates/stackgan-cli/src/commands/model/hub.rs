@@ -69,11 +69,12 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
     let stages: Vec<(&str, u32, &StageInfo)> =
         stages.into_iter().filter_map(|(name, side, stage)| Some((name, side, stage?))).collect();
     for (stage, side, StageInfo { net, .. }) in &stages {
+        let blocks = if *side == 256 { net.residual_blocks.to_string() } else { "–".to_owned() };
         // A String takes every write.
         let _ = writeln!(
             card,
-            "| {stage} | {side}x{side} | {} | {} | {} | {} | {} | {} |",
-            net.gf, net.df, net.text_dim, net.cond_dim, net.z_dim, net.residual_blocks
+            "| {stage} | {side}x{side} | {} | {} | {} | {} | {} | {blocks} |",
+            net.gf, net.df, net.text_dim, net.cond_dim, net.z_dim
         );
     }
     card.push_str(match &info.encoder {

@@ -32,6 +32,9 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
             encoder.dim,
             short(&info.encoder_fingerprint)
         ))?,
+        None if info.encoder_fingerprint.is_empty() => {
+            print("encoder    not inside, and not known which")?;
+        }
         None => print(format!(
             "encoder    not inside; fingerprint {}",
             short(&info.encoder_fingerprint)
@@ -43,19 +46,17 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
 
 fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
     let net = &info.net;
+    let dataset = info.dataset.escape_debug();
+    let training = match info.steps {
+        0 => format!("weights taken from elsewhere, on {dataset}"),
+        steps => format!(
+            "{steps} steps of {} on {dataset} (seed {}, average {})",
+            info.batch, info.seed, info.ema
+        ),
+    };
     print(format!(
-        "{name}   {pixels}x{pixels}, gf {}, df {}, c {}, z {}; {} steps of {} on {} (seed {}, average {}), noise z x{} eps x{}",
-        net.gf,
-        net.df,
-        net.cond_dim,
-        net.z_dim,
-        info.steps,
-        info.batch,
-        info.dataset.escape_debug(),
-        info.seed,
-        info.ema,
-        info.sample_z,
-        info.sample_eps
+        "{name}   {pixels}x{pixels}, gf {}, df {}, c {}, z {}; {training}, noise z x{} eps x{}",
+        net.gf, net.df, net.cond_dim, net.z_dim, info.sample_z, info.sample_eps
     ))
 }
 
