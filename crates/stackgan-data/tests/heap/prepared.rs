@@ -58,6 +58,8 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir(
 /// Everything small, and the first pictures.
 pub(crate) fn read(bytes: &[u8]) -> Result<(), String> {
     let path = FOLDER.path().join(FILE);
+    // A new file each time: some file systems write a file to the disk at once when it replaces another in place.
+    let _ = std::fs::remove_file(&path);
     std::fs::write(&path, bytes).unwrap();
     let data = Prepared::open(&path).map_err(|e| e.to_string())?;
     assert_eq!(data.classes().len(), data.len());
