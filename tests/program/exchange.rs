@@ -1,12 +1,17 @@
-//! Generators of the PyTorch release in and out, through the program: `model import | verify | diff | export`.
+//! Generators of the PyTorch release in and out, through the program: `model import | info | verify | diff | export`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
+use serde_json::Value;
 use stackgan_core::archive::Archive;
+use stackgan_core::gan::{GeneratorNoise, Mode, Stage1Statistics};
+use stackgan_core::noise::Noise;
+use stackgan_core::plain::{Stage1Generator, Stage2Generator};
+use stackgan_core::{Model, NetConfig, Params, Recipe};
 
-use crate::common::{done, failed};
+use crate::common::{WORLD, done, failed, stackgan, train, training};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
@@ -48,6 +53,217 @@ fn weights_of_the_release_come_in_and_go_out_unchanged() {
     }
 }
 
+fn json(dir: &Path, args: &[&str]) -> (i32, Value) {
+    let output = stackgan(dir, args).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let document = serde_json::from_str(&text);
+    (output.status.code().unwrap(), document.unwrap_or_else(|e| panic!("{args:?}: {e}: {text}")))
+}
+
+/// The picture is the one that PyTorch painted with the same weights, embedding and noise; 256 pixels are kept as every
+/// eighth (`tests/golden/README.md`: pictures agree to 1e-4).
+#[test]
+fn imported_weights_paint_what_torch_painted() {
+    let dir = tempfile::tempdir().unwrap();
+    for (file, steps, every) in [
+        ("stage1_netG_zip.pth", "plain_stage1_steps.safetensors", 1),
+        ("stage2_netG_legacy.pth", "plain_stage2_steps.safetensors", 8),
+    ] {
+        import(dir.path(), file, "model.safetensors");
+        let bytes = std::fs::read(dir.path().join("model.safetensors")).unwrap();
+        let model = Model::from_bytes(&bytes, &Device::Cpu).unwrap();
+        assert_eq!(model.info().stage1.net.recipe, Recipe::Plain);
+        let golden = archive(&golden(steps));
+        let noise = |names: &[&str]| {
+            let found = names.iter().find_map(|name| golden.get(&format!("stepeval.{name}")));
+            found.unwrap_or_else(|| panic!("{names:?} of {:?}", golden.keys())).clone()
+        };
+        let noise = GeneratorNoise {
+            z: noise(&["z"]),
+            eps1: noise(&["eps1", "eps"]),
+            eps2: noise(&["eps2", "eps"]),
+        };
+        let generator = model.generator(model.stages()).unwrap();
+        let painted = generator.paint(&golden["in.text"], &noise, Mode::Eval).unwrap().image;
+        let side = painted.dims()[3];
+        let kept: Vec<u32> = (0..side as u32).step_by(every).collect();
+        let kept = Tensor::new(kept, &Device::Cpu).unwrap();
+        let painted = painted.index_select(&kept, 2).unwrap().index_select(&kept, 3).unwrap();
+        let theirs = &golden["eval.fake"];
+        assert_eq!(painted.dims(), theirs.dims(), "{file}");
+        let (ours, theirs) = (values(&painted), values(theirs));
+        let pairs = ours.iter().zip(&theirs);
+        let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let reach = theirs.iter().fold(0.0, |reach, x| x.abs().max(reach));
+        assert!(largest < 1e-4 * reach, "{file}: {largest} where values reach {reach}");
+    }
+}
+
+/// A `.t7` as Torch 7 would write it: a table of float tensors by name.
+fn torch7(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
+    let word = |n: usize| (n as u32).to_le_bytes();
+    let long = |n: usize| (n as u64).to_le_bytes();
+    let string = |text: &str| [&word(text.len())[..], text.as_bytes()].concat();
+    let mut file = [word(3), word(1), word(tensors.len())].concat();
+    for (i, (name, tensor)) in tensors.iter().enumerate() {
+        let object = |index: usize, class: &str| {
+            [&[word(4), word(index)].concat(), &string("V 1")[..], &string(class)].concat()
+        };
+        file.extend([&word(2)[..], &string(name)].concat());
+        file.extend(object(2 * i + 2, "torch.FloatTensor"));
+        file.extend(word(tensor.dims().len()));
+        file.extend(tensor.dims().iter().chain(&tensor.stride().to_vec()).flat_map(|&n| long(n)));
+        file.extend(long(1));
+        file.extend(object(2 * i + 3, "torch.FloatStorage"));
+        file.extend(long(tensor.elem_count()));
+        file.extend(values(tensor).iter().flat_map(|x| x.to_le_bytes()));
+    }
+    file
+}
+
+/// The same state dict in a table of Torch 7 and in safetensors gives the same model, byte for byte.
+#[test]
+fn other_containers_of_a_state_dict_are_taken_by_their_contents() {
+    let dir = tempfile::tempdir().unwrap();
+    import(dir.path(), "stage2_netG_legacy.pth", "model.safetensors");
+    done(dir.path(), &["model", "export", "model.safetensors", "--out", "netG.safetensors"]);
+    let tensors = archive(&dir.path().join("netG.safetensors"));
+    std::fs::write(dir.path().join("netG.t7"), torch7(&tensors)).unwrap();
+    // The name does not say what a file is.
+    std::fs::copy(dir.path().join("netG.safetensors"), dir.path().join("netG.pth")).unwrap();
+    let whole = std::fs::read(dir.path().join("model.safetensors")).unwrap();
+    for name in ["netG.t7", "netG.pth"] {
+        done(dir.path(), &["model", "import", name, "--out", "again.safetensors"]);
+        assert!(std::fs::read(dir.path().join("again.safetensors")).unwrap() == whole, "{name}");
+    }
+
+    let mut other = tensors.clone();
+    other.remove("img.0.weight");
+    std::fs::write(dir.path().join("less.t7"), torch7(&other)).unwrap();
+    let refused = |name: &str| {
+        let (code, error) = failed(dir.path(), &["model", "import", name, "--out", "no"]);
+        assert_eq!(code, 3, "{error}");
+        assert!(error.contains(name) && error.contains("  do: "), "{error}");
+        assert!(!dir.path().join("no").exists());
+        error
+    };
+    assert!(refused("less.t7").contains("no `img.0.weight`"));
+    let wrapped: BTreeMap<String, Tensor> =
+        tensors.iter().map(|(name, t)| (format!("module.{name}"), t.clone())).collect();
+    std::fs::write(dir.path().join("v2.t7"), torch7(&wrapped)).unwrap();
+    assert!(refused("v2.t7").contains("`module."));
+    // A network itself, as GAN-INT-CLS and Reed's encoders were saved.
+    let network =
+        [&[4u32, 1].map(u32::to_le_bytes).concat()[..], b"\x03\0\0\0V 1\x0d\0\0\0nn.Sequential"];
+    let network = [&network.concat()[..], &[3u32, 2, 0].map(u32::to_le_bytes).concat()].concat();
+    std::fs::write(dir.path().join("net.t7"), network).unwrap();
+    assert!(refused("net.t7").contains("nn.Sequential"));
+    std::fs::write(
+        dir.path().join("list.t7"),
+        b"\x03\0\0\0\x01\0\0\0\x01\0\0\0\x02\0\0\0\x01\0\0\0a\0\0\0\0",
+    )
+    .unwrap();
+    assert!(refused("list.t7").contains("key a"));
+    std::fs::write(dir.path().join("ascii.t7"), b"4\n1\n3\nV 1\n13\nnn.Sequential\n").unwrap();
+    assert!(refused("ascii.t7").contains("ASCII"));
+    std::fs::write(dir.path().join("picture.png"), b"\x89PNG\r\n").unwrap();
+    assert!(refused("picture.png").contains("not a .pth file"));
+}
+
+/// Every tensor of the right name and shape, all over one number: 50 MB in a file of 40 kB.
+#[test]
+fn tensors_over_each_other_are_refused_before_they_are_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = NetConfig {
+        recipe: Recipe::Plain,
+        gf: 60,
+        df: 30,
+        text_dim: 64,
+        cond_dim: 4,
+        residual_blocks: 8,
+        ..NetConfig::default()
+    };
+    let fresh = |network| Params::fresh(Noise::new(1), network, &Device::Cpu);
+    let (low, high) = (fresh("g1"), fresh("g2"));
+    let stage1 = Stage1Generator::new(&net, &low.frozen()).unwrap();
+    Stage2Generator::new(&net, stage1, Stage1Statistics::Running, &high.frozen()).unwrap();
+    let low = low.all().into_iter().map(|(name, var)| (format!("STAGE1_G.{name}"), var));
+    let storage = "(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI1\nNtQ";
+    let mut object = "(d".to_owned();
+    for (name, var) in low.chain(high.all()) {
+        let extents: String = var.dims().iter().map(|n| format!("I{n}\n")).collect();
+        let strides = "I0\n".repeat(var.dims().len());
+        object += &format!(
+            "S'{name}'\nctorch._utils\n_rebuild_tensor\n({storage}I0\n({extents}t({strides}ttRs"
+        );
+    }
+    let head = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    let numbers = [&b".(lp0\nS'0'\na."[..], &1u64.to_le_bytes(), &[0; 4]].concat();
+    let file = [&head[..], object.as_bytes(), &numbers].concat();
+    std::fs::write(dir.path().join("thin.pth"), file).unwrap();
+    let (code, error) = failed(dir.path(), &["model", "import", "thin.pth"]);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("tensors share their numbers"), "{error}");
+}
+
+#[test]
+fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
+    let dir = tempfile::tempdir().unwrap();
+    import(dir.path(), "stage2_netG_legacy.pth", "model.safetensors");
+    done(dir.path(), &["model", "export", "model.safetensors", "--hub", "coco-stackgan"]);
+    let hub = dir.path().join("coco-stackgan");
+    let card = std::fs::read_to_string(hub.join("README.md")).unwrap();
+    for part in [
+        "---\nlibrary_name: stackgan\n",
+        "license: other",
+        "# coco-stackgan",
+        "Recipe: `plain`",
+        "Dataset: `coco`",
+        "| Stage-I | 64x64 |",
+        "| Stage-II | 256x256 |",
+        "their training is not recorded",
+        "The text encoder is not in the file",
+        "## Licence",
+        "load_state_dict",
+        "STAGE2_G",
+    ] {
+        assert!(card.contains(part), "no {part:?} in {card}");
+    }
+    let lines = done(dir.path(), &["model", "info", "coco-stackgan"]);
+    assert!(lines.contains("encoder    not inside, and not known which\n"), "{lines}");
+    assert!(
+        lines.contains("stage-II   256x256") && lines.contains("taken from elsewhere, on coco")
+    );
+    let (_, info) = json(dir.path(), &["model", "info", "coco-stackgan", "--json"]);
+    assert!(card.contains(info["sha256"].as_str().unwrap()));
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(hub.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["model_type"], "stackgan");
+    assert_eq!((&config["image_size"], &config["recipe"]), (&256.into(), &"plain".into()));
+    assert_eq!(config["stage2"], info["info"]["stage2"]["net"]);
+    // The folder is a model like any other; a card is never overwritten.
+    done(dir.path(), &["model", "verify", "coco-stackgan"]);
+    done(dir.path(), &["model", "diff", "coco-stackgan", "model.safetensors"]);
+    let again = ["model", "export", "model.safetensors", "--hub", "coco-stackgan"];
+    assert_eq!(failed(dir.path(), &again).0, 2);
+    let both = ["model", "export", "model.safetensors", "--hub", "x", "--out", "y"];
+    assert_eq!(failed(dir.path(), &both).0, 2);
+
+    // A trained model of the other recipe: training is told, and it paints from sentences.
+    let run = WORLD.root().join("hub-run");
+    train(dir.path(), &training("1", "2", &run));
+    done(dir.path(), &["model", "export", run.to_str().unwrap(), "--hub", "toy"]);
+    let card = std::fs::read_to_string(dir.path().join("toy/README.md")).unwrap();
+    for part in ["Recipe: `residual`", "2 steps of 4 pictures, seed", "stackgan generate -m toy"] {
+        assert!(card.contains(part), "no {part:?} in {card}");
+    }
+    assert!(!card.contains("PyTorch, with"));
+    done(dir.path(), &["generate", "-m", "toy", "-p", "a red bird", "--out", "painted", "-q"]);
+    let (code, error) = failed(dir.path(), &["model", "export", "toy"]);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("residual"), "{error}");
+}
+
 #[test]
 fn models_are_compared_and_damage_is_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -55,6 +271,11 @@ fn models_are_compared_and_damage_is_told() {
     import(dir.path(), "stage1_netG_legacy.pth", "legacy.safetensors");
     let same = done(dir.path(), &["model", "diff", "zip.safetensors", "legacy.safetensors"]);
     assert_eq!(same, "0 of 28 tensors differ\n");
+    let (code, document) =
+        json(dir.path(), &["model", "diff", "zip.safetensors", "legacy.safetensors", "--json"]);
+    assert_eq!((code, &document["equal"], &document["tensors"]), (0, &true.into(), &28.into()));
+    let (code, document) = json(dir.path(), &["model", "verify", "zip.safetensors", "--json"]);
+    assert_eq!((code, &document["whole"], &document["stages"]), (0, &true.into(), &1.into()));
 
     // One value is changed, in place: the last four bytes of a safetensors file are a value.
     let mut bytes = std::fs::read(dir.path().join("zip.safetensors")).unwrap();
@@ -65,6 +286,18 @@ fn models_are_compared_and_damage_is_told() {
         failed(dir.path(), &["model", "diff", "zip.safetensors", "damaged.safetensors"]);
     assert_eq!(code, 5);
     assert_eq!(failed(dir.path(), &["model", "verify", "damaged.safetensors"]).0, 5);
+    let (code, document) = json(dir.path(), &["model", "verify", "damaged.safetensors", "--json"]);
+    assert_eq!((code, &document["whole"]), (5, &false.into()));
+    assert!(document["problems"][0].as_str().unwrap().contains("not finite"), "{document}");
+    let (code, document) =
+        json(dir.path(), &["model", "diff", "zip.safetensors", "damaged.safetensors", "--json"]);
+    assert_eq!((code, &document["equal"]), (5, &false.into()));
+    let differing = document["differing"].as_array().unwrap();
+    assert_eq!(differing.len(), 1);
+    assert!(differing[0]["how"].as_str().unwrap().contains("1 of them not finite"), "{document}");
+    assert_eq!(failed(dir.path(), &["model", "verify", "nothing.safetensors"]).0, 4);
+    assert_eq!(failed(dir.path(), &["model", "info", "nothing.safetensors"]).0, 4);
+    assert_eq!(failed(dir.path(), &["model", "import", "nothing.pth"]).0, 4);
 
     let cut = &std::fs::read(golden("stage2_netG_legacy.pth")).unwrap()[..100_000];
     std::fs::write(dir.path().join("cut.pth"), cut).unwrap();

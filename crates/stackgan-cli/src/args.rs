@@ -391,13 +391,13 @@ pub(crate) enum Model {
         #[arg(long)]
         json: bool,
     },
-    /// Take in a generator of the PyTorch release: netG_*.pth of COCO, Stage-I or Stage-II
+    /// Take in a generator of the PyTorch release, Stage-I or Stage-II: a state dict as .pth, .t7 or safetensors
     #[command(
         before_help = "Examples:\n  stackgan model import netG_epoch_90.pth --out coco.safetensors\n  \
                              stackgan model import netG.pth --dataset coco --encoder encoder.safetensors"
     )]
     Import {
-        /// The .pth file, of any version of torch
+        /// A .pth of any version of torch, a .t7 with a table of tensors by name, or safetensors
         file: PathBuf,
         /// The model file that is written
         #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
@@ -409,15 +409,20 @@ pub(crate) enum Model {
         #[arg(long, default_value = "coco")]
         dataset: String,
     },
-    /// Write the generator as a state dict for PyTorch's `load_state_dict` (plain recipe)
-    #[command(before_help = "Examples:\n  stackgan model export runs/00001-coco-stage2\n  \
-                             stackgan model export coco.safetensors --out netG.safetensors")]
+    /// Write the generator for PyTorch's `load_state_dict` (plain recipe), or the model as a folder for the hub
+    #[command(
+        before_help = "Examples:\n  stackgan model export coco.safetensors --out netG.safetensors\n  \
+                             stackgan model export runs/00001-toy-stage2 --hub toy-birds"
+    )]
     Export {
         /// A model file or a run folder
         model: PathBuf,
         /// The safetensors file that is written
         #[arg(long, value_name = "FILE", default_value = "netG.safetensors")]
         out: PathBuf,
+        /// Write a folder for the Hugging Face hub instead: model.safetensors, config.json, README.md
+        #[arg(long, value_name = "DIR", conflicts_with = "out")]
+        hub: Option<PathBuf>,
     },
     /// Check that a model is whole: every tensor there, finite, and a picture painted (exit code 5 if not)
     #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2\n  \
@@ -425,6 +430,9 @@ pub(crate) enum Model {
     Verify {
         /// A model file or a run folder
         model: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
     },
     /// Compare the tensors of two models (exit code 5 if they differ)
     #[command(
@@ -436,6 +444,9 @@ pub(crate) enum Model {
         a: PathBuf,
         /// Another one
         b: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
     },
 }
 

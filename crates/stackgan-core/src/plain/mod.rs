@@ -3,6 +3,7 @@
 //! Source: hanzhanggit/StackGAN-Pytorch, `code/model.py`. Tensor names are those of its state dicts.
 
 mod discriminator;
+mod layout;
 mod stage1;
 mod stage2;
 pub mod state_dict;

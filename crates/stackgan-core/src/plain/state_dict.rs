@@ -2,18 +2,18 @@
 //!
 //! Source: `code/model.py`. Stage-I's generator has 28 tensors (counters aside), Stage-II's has all of Stage-I's under
 //! `STAGE1_G.` besides its own (87 in all for the released COCO model). The names are those that the networks here use, so
-//! reading is splitting by prefix; the sizes follow from the shapes.
+//! reading is splitting by prefix; the sizes follow from two shapes, and all other shapes from the sizes.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
+use super::layout::{STAGE1, generator};
 use crate::model::wrong;
 use crate::text::{CharCnnRnnEncoder, TextEncoder as _};
 use crate::{Error, Model, ModelInfo, NetConfig, Params, Recipe, Result, StageInfo};
 
-/// Where a Stage-II generator keeps its Stage-I generator.
-const STAGE1: &str = "STAGE1_G.";
+pub use super::layout::Shapes;
 
 /// What wrapping a network in `DataParallel` puts before every name, as StackGAN-v2 saved them.
 const WRAPPED: &str = "module.";
@@ -30,34 +30,83 @@ pub struct Provenance {
     pub dataset: String,
 }
 
-/// A model of a generator's state dict: Stage-I's, or Stage-II's with the Stage-I generator in it.
+/// The sizes of a generator whose state dict has exactly these names and shapes: Stage-I's, and Stage-II's if it is one.
+/// To be asked before the numbers are read: a file may be small and promise vast tensors.
 ///
-/// The width of the discriminators is not in it and is taken as half that of the generators, as released. Sampling is with
-/// full noise, as released.
+/// The width of the discriminators is not in it and is taken as half that of the generators, as released.
 ///
 /// # Errors
-/// [`Error::Model`] for names or shapes that are not exactly those of such a generator, with the first of them; a
-/// dict of StackGAN-v2 is told by its `module.` names.
+/// [`Error::Model`] with the first five names or shapes that differ from those of such a generator; a network wrapped in
+/// `DataParallel` is told by its `module.` names.
+pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
+    let found: Shapes = shapes
+        .iter()
+        .filter(|(name, _)| !name.ends_with(COUNTER))
+        .map(|(name, shape)| (name.clone(), shape.clone()))
+        .collect();
+    if let Some(name) = found.keys().find(|name| name.starts_with(WRAPPED)) {
+        let bare = |(name, shape): (&String, &Vec<usize>)| {
+            Some((name.strip_prefix(WRAPPED)?.to_owned(), shape.clone()))
+        };
+        let bare: Option<Shapes> = found.iter().map(bare).collect();
+        let fits = bare.is_some_and(|bare| sizes(&bare).is_ok());
+        return Err(not_a_generator(&format!(
+            "`{}`: names of a network in `DataParallel`, {}",
+            shown(name),
+            if fits {
+                "which is such a generator; save `netG.module.state_dict()` instead"
+            } else {
+                "as StackGAN-v2 saved its own, other networks"
+            }
+        )));
+    }
+    let two = found.keys().any(|name| name.starts_with(STAGE1));
+    let net = guess(&found, if two { STAGE1 } else { "" })?;
+    let expected = generator(&net, two);
+    let mut differences = Vec::new();
+    for (name, shape) in &expected {
+        match found.get(name) {
+            None => differences.push(format!("no `{name}`")),
+            Some(other) if other != shape => {
+                differences.push(format!("`{name}` {other:?} instead of {shape:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let beside = found.keys().filter(|name| !expected.contains_key(*name));
+    differences.extend(beside.map(|name| format!("`{}` beside them", shown(name))));
+    if differences.is_empty() {
+        return Ok((NetConfig { residual_blocks: 1, ..net }, two.then_some(net)));
+    }
+    let more = differences.len().saturating_sub(5);
+    differences.truncate(5);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(not_a_generator(&format!("{}{more}", differences.join(", "))))
+}
+
+/// A model of a generator's state dict: Stage-I's, or Stage-II's with the Stage-I generator in it. Sampling is with full
+/// noise, as released.
+///
+/// # Errors
+/// [`Error::Model`] for names or shapes that are not exactly those of such a generator: see [`sizes`].
 pub fn from_state_dict(
     mut tensors: BTreeMap<String, Tensor>,
     from: Provenance,
     device: &Device,
 ) -> Result<Model> {
+    let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
+    let (low_net, high_net) = sizes(&shapes)?;
     tensors.retain(|name, _| !name.ends_with(COUNTER));
-    if let Some(name) = tensors.keys().find(|name| name.starts_with(WRAPPED)) {
-        return Err(not_a_generator(&format!(
-            "`{name}`: names of a network in `DataParallel`, as StackGAN-v2 saved its own, other networks"
-        )));
+    let (mut low, mut high) = (BTreeMap::new(), BTreeMap::new());
+    for (name, tensor) in tensors {
+        match name.strip_prefix(STAGE1) {
+            Some(bare) => low.insert(bare.to_owned(), tensor),
+            None => high.insert(name, tensor),
+        };
     }
-    let (low, high): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        tensors.into_iter().partition(|(name, _)| name.starts_with(STAGE1));
-    let (low, high) = if low.is_empty() {
-        (high, None)
-    } else {
-        let bare = |(name, t): (String, Tensor)| (name.replacen(STAGE1, "", 1), t);
-        (low.into_iter().map(bare).collect(), Some(high))
-    };
-    let sizes = |own: &BTreeMap<_, _>| sizes(&low, own);
+    if high_net.is_none() {
+        std::mem::swap(&mut low, &mut high);
+    }
     let stage = |net| StageInfo {
         net,
         truncated_epsilon: false,
@@ -74,10 +123,10 @@ pub fn from_state_dict(
         format: Model::format().to_owned(),
         encoder: from.encoder.as_ref().map(|encoder| *encoder.config()),
         encoder_fingerprint: from.encoder.as_ref().map_or_else(String::new, |e| e.fingerprint()),
-        stage1: stage(sizes(&low)?),
-        stage2: high.as_ref().map(&sizes).transpose()?.map(stage),
+        stage1: stage(low_net),
+        stage2: high_net.map(stage),
     };
-    let stage2 = high.map(|high| Params::given(high, device)).transpose()?;
+    let stage2 = high_net.map(|_| Params::given(high, device)).transpose()?;
     Model::new(info, from.encoder, Params::given(low, device)?, stage2, device)
 }
 
@@ -100,12 +149,26 @@ pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
     Ok(all)
 }
 
-/// The sizes of the networks, read off Stage-I's shapes and Stage-II's number of residual blocks.
-fn sizes(low: &BTreeMap<String, Tensor>, own: &BTreeMap<String, Tensor>) -> Result<NetConfig> {
-    let matrix = |name: &str| match low.get(name).map(Tensor::dims) {
-        Some(&[rows, columns]) => Ok((rows, columns)),
-        Some(dims) => Err(not_a_generator(&format!("tensor `{name}` of shape {dims:?}"))),
-        None => Err(not_a_generator(&format!("no tensor `{name}`"))),
+/// The sizes that the shapes of Stage-I and the number of residual blocks speak of.
+fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
+    let matrix = |name: &str| {
+        let name = format!("{stage1}{name}");
+        match found.get(&name).map(Vec::as_slice) {
+            Some(&[rows, columns]) => Ok((rows, columns)),
+            Some(shape) => Err(not_a_generator(&format!("`{name}` of shape {shape:?}"))),
+            None => {
+                let first = found.keys().take(3).map(|name| format!("`{}`", shown(name)));
+                let first: Vec<String> = first.collect();
+                let others = found.len().saturating_sub(first.len());
+                let first = first.join(", ");
+                let there = match others {
+                    0 if first.is_empty() => "nothing".to_owned(),
+                    0 => format!("only {first}"),
+                    _ => format!("{first} and {others} others"),
+                };
+                Err(not_a_generator(&format!("no `{name}`, but {there}")))
+            }
+        }
     };
     let (twice_cond, text_dim) = matrix("ca_net.fc.weight")?;
     let (units, inputs) = matrix("fc.0.weight")?;
@@ -121,7 +184,7 @@ fn sizes(low: &BTreeMap<String, Tensor>, own: &BTreeMap<String, Tensor>) -> Resu
         text_dim,
         cond_dim,
         z_dim: inputs.saturating_sub(cond_dim),
-        residual_blocks: own
+        residual_blocks: found
             .keys()
             .filter_map(block)
             .max()
@@ -130,6 +193,11 @@ fn sizes(low: &BTreeMap<String, Tensor>, own: &BTreeMap<String, Tensor>) -> Resu
     };
     net.check().map_err(|e| not_a_generator(&format!("sizes that no such network has: {e}")))?;
     Ok(net)
+}
+
+/// A name from a file: its control characters escaped, its first 80 characters.
+fn shown(name: &str) -> String {
+    name.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 fn not_a_generator(found: &str) -> Error {
@@ -222,9 +290,48 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_second_version_are_told() {
-        let tensors = state_dict().into_iter().map(|(n, t)| (format!("module.{n}"), t)).collect();
-        let error = import(tensors).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("module.") && error.contains("StackGAN-v2"), "{error}");
+    fn wrapped_names_are_told() {
+        let wrapped = |tensors: BTreeMap<String, Tensor>| {
+            let tensors = tensors.into_iter().map(|(n, t)| (format!("module.{n}"), t)).collect();
+            import(tensors).map(|_| ()).unwrap_err().to_string()
+        };
+        let error = wrapped(state_dict());
+        assert!(
+            error.contains("`module.") && error.contains("netG.module.state_dict()"),
+            "{error}"
+        );
+        let mut other = state_dict();
+        other.remove("img.0.weight");
+        let error = wrapped(other);
+        assert!(error.contains("`module.") && error.contains("StackGAN-v2"), "{error}");
+    }
+
+    #[test]
+    fn the_first_five_differences_are_listed() {
+        let mut tensors = state_dict();
+        for name in ["encoder.3.bias", "encoder.3.weight", "img.0.weight"] {
+            tensors.remove(name);
+        }
+        for name in ["a", "b", "c"] {
+            tensors.insert(name.to_owned(), Tensor::new(0f32, &Device::Cpu).unwrap());
+        }
+        tensors.insert("hr_joint.1.bias".to_owned(), Tensor::new(&[0f32], &Device::Cpu).unwrap());
+        let Err(Error::Model { found, .. }) = import(tensors).map(|_| ()) else { panic!("taken") };
+        assert_eq!(
+            found,
+            "no `encoder.3.bias`, no `encoder.3.weight`, `hr_joint.1.bias` [1] instead of [16], \
+             no `img.0.weight`, `a` beside them and 2 more"
+        );
+    }
+
+    #[test]
+    fn another_network_is_told_by_its_first_names() {
+        let tensor = Tensor::new(0f32, &Device::Cpu).unwrap();
+        let names = ["encode_img.0.weight", "encode_img.2.weight", "encode_img.3.bias", "x", "y"];
+        let tensors = names.map(|name| (name.to_owned(), tensor.clone()));
+        let error = import(tensors.into()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("no `ca_net.fc.weight`, but `encode_img.0.weight`"), "{error}");
+        assert!(error.contains("and 2 others"), "{error}");
+        assert!(import(BTreeMap::new()).map(|_| ()).unwrap_err().to_string().contains("nothing"));
     }
 }

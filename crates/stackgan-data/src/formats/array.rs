@@ -47,12 +47,8 @@ impl<'a> ArrayView<'a> {
             return None;
         }
         let (strides, offset) = match layout {
-            Layout::RowMajor => {
-                let mut strides = running(shape.iter().rev());
-                strides.reverse();
-                (strides, 0)
-            }
-            Layout::ColumnMajor => (running(shape.iter()), 0),
+            Layout::RowMajor => (row_major(&shape), 0),
+            Layout::ColumnMajor => (column_major(&shape), 0),
             Layout::Strided(strides, offset) => (strides, offset),
         };
         if strides.len() != shape.len() {
@@ -126,12 +122,10 @@ impl<'a> ArrayView<'a> {
 
     /// The bytes of all elements when they lie one after the other in row-major order.
     fn run(&self) -> Option<&'a [u8]> {
-        let mut strides = running(self.shape.iter().rev());
-        strides.reverse();
         let start = self.offset.checked_mul(self.dtype.bytes())?;
         let length = self.len().checked_mul(self.dtype.bytes())?;
         let whole = self.bytes.get(start..)?.get(..length)?;
-        (strides == self.strides).then_some(whole)
+        (row_major(&self.shape) == self.strides).then_some(whole)
     }
 
     /// Gives the bytes of each element to `take`, in row-major order.
@@ -160,6 +154,18 @@ impl<'a> ArrayView<'a> {
             }
         }
     }
+}
+
+/// The strides of an array whose last index runs fastest.
+pub(crate) fn row_major(shape: &[usize]) -> Vec<usize> {
+    let mut strides = running(shape.iter().rev());
+    strides.reverse();
+    strides
+}
+
+/// The strides of an array whose first index runs fastest.
+pub(crate) fn column_major(shape: &[usize]) -> Vec<usize> {
+    running(shape.iter())
 }
 
 /// For each extent the product of those before it.

@@ -1,11 +1,12 @@
 //! Zip archives as torch and numpy write them: entries stored or deflated, checked by CRC-32, found through the
-//! directory at the end (PKWARE's APPNOTE 6.3, 4.3). No encryption, no parts of 4 GiB; entries do not overlap,
-//! so an archive holds no more than its bytes.
+//! directory at the end (PKWARE's APPNOTE 6.3, 4.3). No encryption, no parts of 4 GiB; entries do not overlap and have
+//! different names, so an archive holds no more than its bytes.
 
 use super::budget::Budget;
 use super::cursor::Cursor;
 use super::fault::{Fault, Step};
 use super::inflate::{Inflater, Wrapper};
+use crate::error::printable;
 use flate2::Crc;
 use std::borrow::Cow;
 
@@ -54,6 +55,13 @@ impl<'a> Archive<'a> {
                 return Err(Fault::too_large(directory.offset()));
             }
             entries.push(entry);
+        }
+        // Readers differ in which of two entries of one name they take.
+        entries.sort_unstable_by(|one, other| one.name.cmp(other.name));
+        let mut neighbours = entries.iter().zip(entries.iter().skip(1));
+        if let Some((twice, _)) = neighbours.find(|(one, other)| one.name == other.name) {
+            let found = format!("two named `{}`", printable(&String::from_utf8_lossy(twice.name)));
+            return directory.fault("archive is malformed", "entries of different names", found);
         }
         // In the order of the file, so that each may be checked against the next.
         entries.sort_by_key(|entry| entry.offset);

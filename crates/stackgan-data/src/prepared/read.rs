@@ -81,15 +81,29 @@ impl Prepared {
         let splits =
             splits.ok_or_else(|| container.malformed("split", "0 or 1", "another number"))?;
 
+        // A caption takes 32 bytes of memory beside its letters, and may take 8 of the file: so many that they would
+        // take more than twice the file and 16 MiB are more than pictures can have.
+        let pixels: usize = images.shape.iter().product();
+        let offsets = container.tensor("caption_offsets", Element::U64, 1)?.shape;
+        if let Some(found) = offsets.first().filter(|&&n| n > pixels / 8 + (10 << 16)) {
+            let found = format!("{found} for {n} pictures");
+            return Err(container.malformed(
+                "caption_offsets",
+                "captions of these pictures",
+                found,
+            ));
+        }
         let text = whole("captions", Element::U8)?;
         let offsets = rising(&container, "caption_offsets", text.len())?;
         let text = std::str::from_utf8(&text)
             .map_err(|_| container.malformed("captions", "UTF-8", "other bytes"))?;
-        let pairs = offsets.iter().zip(offsets.iter().skip(1));
-        let captions: Option<Vec<String>> =
-            pairs.map(|(&from, &to)| text.get(from..to).map(str::to_owned)).collect();
-        let captions = captions
-            .ok_or_else(|| container.malformed("captions", "whole characters", "cut ones"))?;
+        let mut captions = Vec::with_capacity(offsets.len());
+        for (&from, &to) in offsets.iter().zip(offsets.iter().skip(1)) {
+            let caption = text
+                .get(from..to)
+                .ok_or_else(|| container.malformed("captions", "whole characters", "cut ones"))?;
+            captions.push(caption.to_owned());
+        }
         let ranges = rising(&container, "caption_ranges", captions.len())?;
         count("caption_ranges", ranges.len(), n + 1)?;
         Ok(Self { container, images, size, manifest, classes, splits, captions, ranges })
@@ -221,13 +235,15 @@ impl Prepared {
 /// A table of ends: starts at 0, never falls, ends at `end`.
 fn rising(container: &Container, name: &str, end: usize) -> Result<Vec<usize>> {
     let tensor = container.tensor(name, Element::U64, 1)?;
-    let table: Option<Vec<usize>> = words(&container.read_all(&tensor)?)
-        .map(|word| usize::try_from(u64::from_le_bytes(word)).ok())
-        .collect();
-    let sound = |table: &[usize]| {
-        table.first() == Some(&0) && table.is_sorted() && table.last() == Some(&end)
-    };
-    table.filter(|table| sound(table)).ok_or_else(|| {
-        container.malformed(name, format!("numbers that rise from 0 to {end}"), "others")
-    })
+    let raw = container.read_all(&tensor)?;
+    let mut table = Vec::with_capacity(raw.len() / 8);
+    // A number that does not fit is none that rises to `end`.
+    table.extend(
+        words(&raw).map(|word| usize::try_from(u64::from_le_bytes(word)).unwrap_or(usize::MAX)),
+    );
+    let sound = table.first() == Some(&0) && table.is_sorted() && table.last() == Some(&end);
+    if sound {
+        return Ok(table);
+    }
+    Err(container.malformed(name, format!("numbers that rise from 0 to {end}"), "others"))
 }

@@ -1,5 +1,6 @@
 //! Files made to cost memory: bombs, lengths that lie, and the densest files of each format.
 
+use crate::prepared;
 use crate::readers::{self, Read};
 use crate::{turn, within_bar};
 use flate2::{Compression, Crc, write::DeflateEncoder, write::ZlibEncoder};
@@ -43,6 +44,10 @@ fn pickles() {
         [b"(", value, b"q\x00", &b"h\x00".repeat(times)[..], b"l."].concat()
     };
     let long = [b"T\0\0\x10\0".to_vec(), vec![b'x'; MB]].concat();
+    // What Python 3 makes of bytes in protocol 0: text to be encoded, kept in the memo.
+    let encoded = |text: &[u8], times: usize| {
+        [b"c_codecs\nencode\n(V", &text.repeat(times)[..], b"\np0\nVlatin1\ntRp1\n."].concat()
+    };
     let array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1\ntcnumpy\ndtype\n\
         (S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'abcd'\ntb";
     all(
@@ -82,6 +87,9 @@ fn pickles() {
             ),
             ("much latin text", [b"V".to_vec(), vec![0xe9; 48 * MB], b"\n.".to_vec()].concat()),
             ("latin text", [b"V".to_vec(), vec![0xe9; 8 * MB], b"\n.".to_vec()].concat()),
+            ("!bytes of Python 3's protocol 0", encoded(br"\u0000", 4 * MB)),
+            ("!more of them", encoded(&[0xe9], 24 * MB)),
+            ("long text", [b"(V".to_vec(), vec![0xe9; 24 * MB], b"\nl.".to_vec()].concat()),
             (
                 "!names",
                 pickle::write_strings(&vec!["COCO_train2014_000000123456".to_owned(); 120_000]),
@@ -194,6 +202,22 @@ fn mat_compressed(contents: &[u8]) -> Vec<u8> {
     stream.write_all(contents).unwrap();
     let stream = stream.finish().unwrap();
     [15u32.to_le_bytes().as_slice(), &(stream.len() as u32).to_le_bytes(), &stream].concat()
+}
+
+#[test]
+fn prepared_files() {
+    let _turn = turn();
+    let empty = |captions: usize| prepared::with_captions(2, &vec![String::new(); captions]);
+    let single = |captions: usize| prepared::with_captions(2, &vec!["x".to_owned(); captions]);
+    all(
+        prepared::read,
+        vec![
+            ("!some thousand empty captions", empty(20_000)),
+            ("!some hundred thousand captions", single(400_000)),
+            ("empty captions", empty(5_000_000)),
+            ("captions of one letter", single(3_000_000)),
+        ],
+    );
 }
 
 #[test]

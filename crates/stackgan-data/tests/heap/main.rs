@@ -7,6 +7,7 @@ mod mutations;
 #[expect(dead_code, reason = "the other program of tests compares what files hold")]
 #[path = "../it/packs.rs"]
 mod packs;
+mod prepared;
 mod readers;
 
 use peak_alloc::PeakAlloc;

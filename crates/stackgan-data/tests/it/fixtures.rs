@@ -49,6 +49,20 @@ fn every_value_is_equal() {
             }
             "many" => assert_eq!(ints(), (0..1200).collect::<Vec<_>>(), "{name}"),
             "index" => assert_eq!(ints(), [3, 1, 2], "{name}"),
+            "axes" => {
+                let element = |b: usize, r: usize, c: usize| (12 * b + 4 * r + c) as f32;
+                let cell = |i: usize, [n, m, l]: [usize; 3]| [i / (m * l) % n, i / l % m, i % l];
+                let array = |shape: [usize; 3], of: &dyn Fn([usize; 3]) -> f32| {
+                    (shape.to_vec(), (0..24).map(|i| of(cell(i, shape))).collect::<Vec<f32>>())
+                };
+                let first = array([2, 4, 3], &|[b, c, r]| element(b, r, c));
+                let second = array([4, 2, 3], &|[c, b, r]| element(b, r, c));
+                assert_eq!(arrays(&document), [first, second], "{name}");
+            }
+            "long" => assert_eq!(arrays(&document), [ramp(&[600], 0, 1)], "{name}"),
+            "longtext" => {
+                assert_eq!(strings(), ["\u{e9}\\u0041\n\u{1f426} ".repeat(100)], "{name}");
+            }
             "arrays" => {
                 let r = |from| ramp(&[2, 3], from, 1);
                 assert_eq!(arrays(&document), [r(0), r(10), r(0)], "{name}");
@@ -65,7 +79,7 @@ fn every_value_is_equal() {
         }
         checked += 1;
     }
-    assert_eq!(checked, 14 * (6 + 6 + 6));
+    assert_eq!(checked, 17 * (6 + 6 + 6));
 }
 
 fn plain(document: &Document<'_>, name: &str) {

@@ -213,6 +213,39 @@ fn lengths_that_lie_are_refused() {
     }
 }
 
+/// P5: arrays of protocol 5 say in which order their axes lie; an order that is not known is never guessed.
+#[test]
+fn axes_are_in_a_known_order() {
+    let array = |order: &[u8]| {
+        let head = b"\x80\x05cnumpy.core.numeric\n_frombuffer\n(C\x06abcdefcnumpy\ndtype\n(X\x02\0\0\0u1\x89\x88tRK\x02K\x03\x86";
+        [&head[..], order, b"tR."].concat()
+    };
+    let read = |order: &[u8]| {
+        let bytes = array(order);
+        let whole = pickle::decode(&bytes, Path::new("f")).unwrap();
+        let Value::Array(array) = whole.root() else { panic!() };
+        (array.shape.clone(), array.strides.clone())
+    };
+    assert_eq!(read(b"X\x01\0\0\0C"), (vec![2, 3], vec![3, 1]));
+    assert_eq!(read(b"X\x01\0\0\0F"), (vec![2, 3], vec![1, 2]));
+    assert_eq!(read(b"X\x01\0\0\0KK\x01K\0\x86"), (vec![3, 2], vec![1, 3]));
+    for order in [
+        &b""[..],
+        b"N",
+        b"X\x01\0\0\0A",
+        b"X\x01\0\0\0K",
+        b"X\x01\0\0\0KN",
+        b"X\x01\0\0\0KK\0\x85",
+        b"X\x01\0\0\0KK\0K\0\x86",
+        b"X\x01\0\0\0KK\0K\x02\x86",
+        b"X\x01\0\0\0KK\x01K\0K\x02\x87",
+        b"X\x01\0\0\0KK\x01F0.0\n\x86",
+    ] {
+        let error = refused(&array(order));
+        assert!(error.contains("order") || error.contains("each axis"), "{error}");
+    }
+}
+
 /// P7.
 #[test]
 fn a_second_file_behind_the_first_is_refused() {

@@ -132,6 +132,18 @@ fn archives_are_checked() {
     assert!(with(12, whole[at + 16] ^ 1).contains("CRC-32"));
     assert!(with(19, 0x7f).contains("overlap"));
     assert!(with(20, 0).contains("method 0"));
+    // Two entries of one name: readers differ in which of them they take.
+    let size =
+        |place: usize| usize::from(u16::from_le_bytes([whole[at + place], whole[at + place + 1]]));
+    let entry = &whole[at..at + 46 + size(28) + size(30) + size(32)];
+    let mut twice = [&whole[..at], entry, &whole[at..]].concat();
+    let end = twice.len() - 22;
+    twice[end + 8] += 1;
+    twice[end + 10] += 1;
+    let directory = u32::from_le_bytes(twice[end + 12..end + 16].try_into().unwrap());
+    let longer = directory + entry.len() as u32;
+    twice[end + 12..end + 16].copy_from_slice(&longer.to_le_bytes());
+    assert!(refused(read(&twice)).contains("two named `mu.npy`"));
     let mut broken = whole.clone();
     broken[0] = 0;
     assert!(refused(read(&broken)).contains("local header"));
@@ -223,6 +235,26 @@ fn five_thousand_views_are_within_their_storage() {
         }
     }
     assert!(read > 500 && beyond > 500, "{read} {beyond}");
+}
+
+/// A tensor of some extent without a storage is no empty tensor.
+#[test]
+fn a_tensor_without_a_storage_has_no_elements() {
+    let without = |shape: &[i64]| {
+        let mut bytes = [word(4), word(1)].concat();
+        bytes.extend([string(b"V 1"), string(b"torch.FloatTensor")].concat());
+        bytes.extend(word(shape.len() as i32));
+        for number in shape.iter().chain(shape).chain([&1]) {
+            bytes.extend(number.to_le_bytes());
+        }
+        [bytes, word(0).to_vec()].concat()
+    };
+    for (shape, read) in [(&[][..], &[0][..]), (&[0], &[0]), (&[2, 0], &[2, 0])] {
+        let bytes = without(shape);
+        let document = torch7::decode(&bytes, Path::new(FILE)).unwrap();
+        assert_eq!(document.tensor().unwrap().shape, read);
+    }
+    assert!(t7_refused(&without(&[2, 3])).contains("within its storage"));
 }
 
 /// T1.

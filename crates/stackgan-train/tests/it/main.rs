@@ -1,4 +1,6 @@
 //! Tests of the training crate.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
+#![allow(clippy::print_stderr, reason = "tests say why they skip")]
 mod golden;
+mod reed_record;
 mod run;

@@ -5,15 +5,17 @@ use std::path::Path;
 
 use anyhow::Result;
 use candle_core::Tensor;
+use serde_json::json;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{GeneratorNoise, Mode, Model};
 
-use crate::commands::{Context, load_model, print};
+use super::Form;
+use crate::commands::{Context, load_model, model_file, print};
 use crate::exit::Exit;
 
 /// Reads a model, whose names, shapes and encoder are checked by that; then looks for values that are not finite, in
 /// the tensors and in a picture of each stage painted from a random embedding.
-pub(super) fn verify(path: &Path, context: &Context) -> Result<Exit> {
+pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit> {
     let (model, sha256) = load_model(path, &context.device)?;
     let tensors = tensors(&model)?;
     let mut bad = Vec::new();
@@ -39,46 +41,71 @@ pub(super) fn verify(path: &Path, context: &Context) -> Result<Exit> {
             bad.push(format!("stage {stage}: its picture is not finite"));
         }
     }
+    let exit = if bad.is_empty() { Exit::Done } else { Exit::Gate };
+    if form == Form::Json {
+        let document = json!({
+            "file": model_file(path), "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
+            "tensors": tensors.len(), "stages": model.stages(),
+        });
+        print(serde_json::to_string_pretty(&document)?)?;
+        return Ok(exit);
+    }
     if bad.is_empty() {
         let stages = if model.stages() == 2 { "both stages paint" } else { "Stage-I paints" };
         print(format!("whole: {} tensors, all finite; {stages}; sha256 {sha256}", tensors.len()))?;
-        return Ok(Exit::Done);
     }
     bad.iter().try_for_each(print)?;
-    Ok(Exit::Gate)
+    Ok(exit)
 }
 
 /// Prints every tensor that is in one model only, of another shape, or of other values.
-pub(super) fn diff(a: &Path, b: &Path, context: &Context) -> Result<Exit> {
+pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<Exit> {
     let (a, b) = (load_model(a, &context.device)?.0, load_model(b, &context.device)?.0);
-    if a.info() != b.info() {
-        print("what the files say of themselves differs: compare `stackgan model info --json`")?;
-    }
     let (left, right) = (tensors(&a)?, tensors(&b)?);
     let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
-    let mut differing = 0;
+    let mut differing = Vec::new();
     for name in &names {
-        let line = match (left.get(*name), right.get(*name)) {
-            (Some(_), None) => "in the first only".to_owned(),
-            (None, _) => "in the second only".to_owned(),
+        let how = match (left.get(*name), right.get(*name)) {
+            (Some(_), None) => Some("in the first only".to_owned()),
+            (None, _) => Some("in the second only".to_owned()),
             (Some(a), Some(b)) if a.dims() != b.dims() => {
-                format!("{:?} and {:?}", a.dims(), b.dims())
+                Some(format!("{:?} and {:?}", a.dims(), b.dims()))
             }
-            (Some(a), Some(b)) => {
-                let (a, b) = (values(a)?, values(b)?);
-                let pairs = || a.iter().zip(&b).filter(|(a, b)| a.to_bits() != b.to_bits());
-                if pairs().next().is_none() {
-                    continue;
-                }
-                let largest = pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                format!("{} of {} values, by {largest:.3e} at most", pairs().count(), a.len())
-            }
+            (Some(a), Some(b)) => difference(&values(a)?, &values(b)?),
         };
-        differing += 1;
-        print(format!("{name}: {line}"))?;
+        differing.extend(how.map(|how| (*name, how)));
     }
-    print(format!("{differing} of {} tensors differ", names.len()))?;
-    Ok(if differing == 0 && a.info() == b.info() { Exit::Done } else { Exit::Gate })
+    let same_facts = a.info() == b.info();
+    let equal = differing.is_empty() && same_facts;
+    let exit = if equal { Exit::Done } else { Exit::Gate };
+    if form == Form::Json {
+        let differing: Vec<_> =
+            differing.iter().map(|(name, how)| json!({ "tensor": name, "how": how })).collect();
+        let document = json!({
+            "equal": equal, "same_facts": same_facts, "tensors": names.len(), "differing": differing,
+        });
+        print(serde_json::to_string_pretty(&document)?)?;
+        return Ok(exit);
+    }
+    if !same_facts {
+        print("what the files say of themselves differs: compare `stackgan model info --json`")?;
+    }
+    for (name, how) in &differing {
+        print(format!("{name}: {how}"))?;
+    }
+    print(format!("{} of {} tensors differ", differing.len(), names.len()))?;
+    Ok(exit)
+}
+
+/// How many values of two tensors of one shape differ in their bits, and by how much; `None` when none does.
+fn difference(a: &[f32], b: &[f32]) -> Option<String> {
+    let pairs = || a.iter().zip(b).filter(|(a, b)| a.to_bits() != b.to_bits());
+    pairs().next()?;
+    let finite = pairs().map(|(a, b)| (a - b).abs()).filter(|by| by.is_finite());
+    let largest = finite.fold(0.0, f32::max);
+    let wild = pairs().filter(|(a, b)| !(*a - *b).is_finite()).count();
+    let wild = if wild > 0 { format!(", {wild} of them not finite") } else { String::new() };
+    Some(format!("{} of {} values, by {largest:.3e} at most{wild}", pairs().count(), a.len()))
 }
 
 /// All tensors of a model by the names of its file.
@@ -93,4 +120,19 @@ fn tensors(model: &Model) -> Result<BTreeMap<String, Tensor>> {
 
 fn values(tensor: &Tensor) -> Result<Vec<f32>> {
     Ok(tensor.flatten_all()?.to_vec1()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn values_that_are_no_numbers_are_not_called_near() {
+        assert_eq!(difference(&[1.0, 2.0], &[1.0, 2.0]), None);
+        assert_eq!(difference(&[f32::NAN], &[f32::NAN]), None);
+        assert_eq!(
+            difference(&[1.0, 2.0, 3.0], &[1.5, 2.0, f32::NAN]).as_deref(),
+            Some("2 of 3 values, by 5.000e-1 at most, 1 of them not finite")
+        );
+    }
 }

@@ -1,15 +1,15 @@
 //! `stackgan model import | export`: generators of the PyTorch release in, and out again.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use candle_core::Tensor;
 use stackgan_core::archive::Archive;
 use stackgan_core::plain::state_dict::{Provenance, from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
 
+use super::weights;
 use crate::commands::{Context, load_model, print, text, write_file};
+use crate::exit::Problem;
 
 /// What the file does not say of itself.
 pub(super) struct Origin {
@@ -19,14 +19,18 @@ pub(super) struct Origin {
     pub dataset: String,
 }
 
-/// Reads a `.pth` and writes a model.
+/// Reads a state dict and writes a model.
 pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context) -> Result<()> {
-    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
-    let mut tensors = BTreeMap::new();
-    for named in torch_pickle::decode(&bytes, file)? {
-        let values = Tensor::from_vec(named.array.to_f32(), named.array.shape, &context.device)?;
-        tensors.insert(named.name, values);
+    if !file.exists() {
+        let place = format!("file: {}", file.display());
+        let expected = "a state dict as .pth, .t7 or safetensors";
+        return Err(
+            Problem::missing("there is no such file", place, expected, "check the path").into()
+        );
     }
+    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
+    let tensors = weights::read(&bytes, file, &context.device)?;
+    drop(bytes);
     let encoder = origin.encoder.map(|file| text::load(&file)).transpose()?;
     let encoder = encoder.map(|e| e.text.with_standardise(None)).transpose()?;
     let from = Provenance { encoder, dataset: origin.dataset };
@@ -39,7 +43,8 @@ pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context)
 /// Writes the state dict of a model's generator as safetensors.
 pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<()> {
     let (model, _) = load_model(path, &context.device)?;
-    let tensors = to_state_dict(&model)?;
+    let tensors = to_state_dict(&model)
+        .with_context(|| format!("cannot export\n  file: {}", path.display()))?;
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     write_file(out, &Archive { metadata, tensors }.to_bytes()?)?;
     print(out.display())

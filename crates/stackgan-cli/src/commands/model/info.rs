@@ -6,16 +6,20 @@ use anyhow::Result;
 use serde_json::json;
 use stackgan_core::model::StageInfo;
 
+use super::Form;
 use crate::commands::{Context, load_model, model_file, print};
 
 /// Shows a model.
-pub(super) fn run(path: &Path, json: bool, context: &Context) -> Result<()> {
+pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     let (model, sha256) = load_model(path, &context.device)?;
     let (file, info) = (model_file(path), model.info());
-    if json {
+    if form == Form::Json {
         let document = json!({
             "file": file, "sha256": sha256, "stages": model.stages(), "info": info,
-            "parameters": { "stage1": model.stage1().count() },
+            "parameters": {
+                "stage1": model.stage1().count(),
+                "stage2": model.stage2().map(stackgan_core::Params::count),
+            },
         });
         return print(serde_json::to_string_pretty(&document)?);
     }
@@ -28,6 +32,9 @@ pub(super) fn run(path: &Path, json: bool, context: &Context) -> Result<()> {
             encoder.dim,
             short(&info.encoder_fingerprint)
         ))?,
+        None if info.encoder_fingerprint.is_empty() => {
+            print("encoder    not inside, and not known which")?;
+        }
         None => print(format!(
             "encoder    not inside; fingerprint {}",
             short(&info.encoder_fingerprint)
@@ -39,19 +46,17 @@ pub(super) fn run(path: &Path, json: bool, context: &Context) -> Result<()> {
 
 fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
     let net = &info.net;
+    let dataset = info.dataset.escape_debug();
+    let training = match info.steps {
+        0 => format!("weights taken from elsewhere, on {dataset}"),
+        steps => format!(
+            "{steps} steps of {} on {dataset} (seed {}, average {})",
+            info.batch, info.seed, info.ema
+        ),
+    };
     print(format!(
-        "{name}   {pixels}x{pixels}, gf {}, df {}, c {}, z {}; {} steps of {} on {} (seed {}, average {}), noise z x{} eps x{}",
-        net.gf,
-        net.df,
-        net.cond_dim,
-        net.z_dim,
-        info.steps,
-        info.batch,
-        info.dataset.escape_debug(),
-        info.seed,
-        info.ema,
-        info.sample_z,
-        info.sample_eps
+        "{name}   {pixels}x{pixels}, gf {}, df {}, c {}, z {}; {training}, noise z x{} eps x{}",
+        net.gf, net.df, net.cond_dim, net.z_dim, info.sample_z, info.sample_eps
     ))
 }
 

@@ -2,7 +2,9 @@
 
 mod compare;
 mod exchange;
+mod hub;
 mod info;
+mod weights;
 
 use anyhow::Result;
 
@@ -10,16 +12,37 @@ use super::Context;
 use crate::args;
 use crate::exit::Exit;
 
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// For people.
+    Lines,
+    /// One JSON document.
+    Json,
+}
+
+impl From<bool> for Form {
+    /// From `--json`.
+    fn from(json: bool) -> Self {
+        if json { Self::Json } else { Self::Lines }
+    }
+}
+
 /// Does one of them.
 pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
     match args {
-        args::Model::Info { model, json } => info::run(&model, json, context)?,
+        args::Model::Info { model, json } => info::run(&model, json.into(), context)?,
         args::Model::Import { file, out, encoder, dataset } => {
             exchange::import(&file, &out, exchange::Origin { encoder, dataset }, context)?;
         }
-        args::Model::Export { model, out } => exchange::export(&model, &out, context)?,
-        args::Model::Verify { model } => return compare::verify(&model, context),
-        args::Model::Diff { a, b } => return compare::diff(&a, &b, context),
+        args::Model::Export { model, hub: Some(folder), .. } => {
+            hub::export(&model, &folder, context)?;
+        }
+        args::Model::Export { model, out, hub: None } => exchange::export(&model, &out, context)?,
+        args::Model::Verify { model, json } => {
+            return compare::verify(&model, json.into(), context);
+        }
+        args::Model::Diff { a, b, json } => return compare::diff(&a, &b, json.into(), context),
     }
     Ok(Exit::Done)
 }

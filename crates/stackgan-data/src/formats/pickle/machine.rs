@@ -1,12 +1,16 @@
 //! The pickle machine: a stack, a memo, and one loop over the opcodes (FACTS 4.3; `CPython`'s `pickletools`).
 
-use super::operands::{Input, quote};
+use super::operands::{Input, is_plain, quote};
 use super::value::{Array, Document, Global, NodeId, Storage, Tensor, Value};
 use super::{Dialect, numpy, torch, validate};
 use crate::formats::budget::Budget;
 use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// Text of protocol 0 of more bytes than these is kept as its line: it is most often the data of an array, which Python 3
+/// writes as text to be encoded, and decoding it would take its size once more.
+const SHORT_TEXT: usize = 256;
 
 /// Runs the pickle at the start of `bytes`; its end is given too.
 pub(super) fn run(bytes: &[u8], dialect: Dialect, budget: Budget) -> Step<(Document<'_>, usize)> {
@@ -149,7 +153,14 @@ impl<'a> Machine<'a> {
             b'U' | b'C' => Value::Bytes(self.input.counted::<1>()?.into()),
             b'T' | b'B' => Value::Bytes(self.input.counted::<4>()?.into()),
             0x8e | 0x96 => Value::Bytes(self.input.counted::<8>()?.into()),
-            b'V' => Value::Text(self.input.raw_unicode(self.budget.left())?),
+            b'V' => {
+                let line = self.input.line()?;
+                if line.len() > SHORT_TEXT && !is_plain(line) {
+                    Value::RawText(line)
+                } else {
+                    Value::Text(self.input.raw_unicode(line, self.budget.left())?)
+                }
+            }
             b'X' => Value::Text(self.input.counted_utf8::<4>()?.into()),
             0x8c => Value::Text(self.input.counted_utf8::<1>()?.into()),
             _ => Value::Text(self.input.counted_utf8::<8>()?.into()),
@@ -408,7 +419,9 @@ impl<'a> Machine<'a> {
     /// What a value holds beside its node.
     fn charge_boxed(&mut self, value: &Value<'_>) -> Step<()> {
         self.charge(match value {
-            Value::Array(array) => size_of::<Array>() + 8 * array.shape.capacity(),
+            Value::Array(array) => {
+                size_of::<Array>() + 8 * (array.shape.capacity() + array.strides.capacity())
+            }
             Value::Tensor(tensor) => {
                 size_of::<Tensor>() + 8 * (tensor.shape.capacity() + tensor.strides.capacity())
             }

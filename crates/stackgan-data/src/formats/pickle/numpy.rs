@@ -2,9 +2,11 @@
 //! types (FACTS 4.3), of numpy 1 and 2.
 
 use super::machine::Machine;
+use super::operands::each_raw_unicode;
 use super::value::{Array, Global, NodeId, Value};
 use crate::error::printable;
 use crate::formats::DType;
+use crate::formats::array::{column_major, row_major};
 use crate::formats::fault::Step;
 
 /// The global of that name.
@@ -35,12 +37,12 @@ pub(super) fn call<'a>(
             return machine.input.fault("pickle is malformed", "a function and a tuple", found);
         }
     };
-    let ids = [0, 1, 2, 3].map(|i| items.get(i).copied());
+    let ids = [0, 1, 2, 3, 4].map(|i| items.get(i).copied());
     if global == Global::Encode {
         return encode(machine, ids[0], ids[1]);
     }
     let machine = &*machine;
-    let [first, second, third, fourth] =
+    let [first, second, third, fourth, fifth] =
         ids.map(|id| id.map_or(&Value::None, |id| machine.get(id)));
     match (global, first, second) {
         // Arguments: the class, then a shape and a type that BUILD replaces.
@@ -55,8 +57,21 @@ pub(super) fn call<'a>(
         }
         (Global::FromBuffer, Value::Bytes(_), Value::DType(dtype)) => {
             let data = ids[0].unwrap_or(arguments);
-            let fortran = matches!(fourth, Value::Text(order) if order == "F");
-            array(machine, *dtype, third, fortran, data)
+            let order = match (text(fourth), fifth) {
+                (Some(b"C"), _) => Order::RowMajor,
+                (Some(b"F"), _) => Order::ColumnMajor,
+                // numpy 2.3 and later: the shape of the bytes, and where its axes went.
+                (Some(b"K"), Value::Tuple(axes)) => Order::Axes(axes),
+                _ => {
+                    let found = text(fourth).map_or_else(|| fourth.kind().to_owned(), shown);
+                    return machine.input.fault(
+                        "numpy array has an unknown order",
+                        "C, F or K with axes",
+                        found,
+                    );
+                }
+            };
+            array(machine, *dtype, third, order, data)
         }
         _ => machine.input.fault(
             "malformed numpy value",
@@ -75,14 +90,14 @@ pub(super) fn build<'a>(machine: &Machine<'a>, target: NodeId, state: NodeId) ->
     let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
     match machine.get(target) {
         Value::EmptyArray => {
-            let fortran = match part(3) {
-                Value::Bool(fortran) => Some(*fortran),
-                Value::Int(fortran @ 0..=1) => Some(*fortran == 1),
+            let order = match part(3) {
+                Value::Bool(false) | Value::Int(0) => Some(Order::RowMajor),
+                Value::Bool(true) | Value::Int(1) => Some(Order::ColumnMajor),
                 _ => None,
             };
-            match (part(0), part(2), fortran, items.get(4)) {
-                (Value::Int(1), Value::DType(dtype), Some(fortran), Some(&data)) => {
-                    array(machine, *dtype, part(1), fortran, data)
+            match (part(0), part(2), order, items.get(4)) {
+                (Value::Int(1), Value::DType(dtype), Some(order), Some(&data)) => {
+                    array(machine, *dtype, part(1), order, data)
                 }
                 _ => machine.input.fault(
                     "malformed numpy array",
@@ -125,12 +140,22 @@ fn dtype<'a>(machine: &Machine<'a>, name: &Value<'_>) -> Step<Value<'a>> {
     }
 }
 
+/// How the elements of an array lie in its bytes.
+enum Order<'m> {
+    /// The last index runs fastest.
+    RowMajor,
+    /// The first index runs fastest.
+    ColumnMajor,
+    /// Row-major, then with the axes put into this order.
+    Axes(&'m [NodeId]),
+}
+
 /// An array whose data has the length that its shape says.
 fn array<'a>(
     machine: &Machine<'a>,
     dtype: DType,
     shape: &Value<'_>,
-    fortran: bool,
+    order: Order<'_>,
     data: NodeId,
 ) -> Step<Value<'a>> {
     const MAX_DIMS: usize = 32; // numpy 1's own limit
@@ -150,7 +175,22 @@ fn array<'a>(
     let size = shape.iter().try_fold(dtype.bytes(), |size, &extent| size.checked_mul(extent));
     match machine.get(data) {
         Value::Bytes(bytes) if Some(bytes.len()) == size => {
-            Ok(Value::Array(Box::new(Array { dtype, shape, fortran, data })))
+            let (strides, shape) = match order {
+                Order::RowMajor => (row_major(&shape), shape),
+                Order::ColumnMajor => (column_major(&shape), shape),
+                Order::Axes(axes) => match moved(machine, axes, &shape) {
+                    Some((shape, strides)) => (strides, shape),
+                    None => {
+                        let expected = format!("each axis of shape {shape:?} once");
+                        return machine.input.fault(
+                            "malformed numpy array",
+                            expected,
+                            "other axes",
+                        );
+                    }
+                },
+            };
+            Ok(Value::Array(Box::new(Array { dtype, shape, strides, data })))
         }
         Value::Bytes(bytes) => machine.input.fault(
             "numpy array has the wrong length",
@@ -162,6 +202,26 @@ fn array<'a>(
         ),
         other => machine.input.fault("numpy array holds no numbers", "its bytes", other.kind()),
     }
+}
+
+/// Extents and strides of a row-major array of `shape` with its axes in the order of `axes`; `None` unless these are
+/// all its axes.
+fn moved(
+    machine: &Machine<'_>,
+    axes: &[NodeId],
+    shape: &[usize],
+) -> Option<(Vec<usize>, Vec<usize>)> {
+    let strides = row_major(shape);
+    let mut left: Vec<_> = shape.iter().zip(&strides).map(Some).collect();
+    let mut axis = |id: &NodeId| match machine.get(*id) {
+        Value::Int(axis) => {
+            let (&extent, &stride) = left.get_mut(usize::try_from(*axis).ok()?)?.take()?;
+            Some((extent, stride))
+        }
+        _ => None,
+    };
+    let moved: (Vec<usize>, Vec<usize>) = axes.iter().map(&mut axis).collect::<Option<_>>()?;
+    (axes.len() == shape.len()).then_some(moved)
 }
 
 /// `_codecs.encode(text, 'latin1')`: how Python 3 writes bytes in protocols that have none.
@@ -176,23 +236,27 @@ fn encode<'a>(
     let (true, Some(id)) = (known, string) else {
         return machine.input.fault("malformed bytes", "text encoded as latin1", "another codec");
     };
-    let Value::Text(string) = machine.get(id) else {
-        let found = machine.get(id).kind();
-        return machine.input.fault("malformed bytes", "text encoded as latin1", found);
+    let length = match machine.get(id) {
+        Value::Text(string) => string.chars().count(),
+        Value::RawText(line) => line.len(), // each escape becomes one byte
+        other => {
+            let found = other.kind();
+            return machine.input.fault("malformed bytes", "text encoded as latin1", found);
+        }
     };
-    let length = string.chars().count();
     machine.charge(length)?;
     let mut bytes = Vec::with_capacity(length);
-    if let Value::Text(string) = machine.get(id) {
-        for c in string.chars() {
-            match u8::try_from(c) {
-                Ok(byte) => bytes.push(byte),
-                Err(_) => {
-                    let found = printable(&c.to_string());
-                    return machine.input.fault("malformed bytes", "Latin-1 characters", found);
-                }
-            }
-        }
+    let mut take = |c| {
+        bytes.push(u8::try_from(c).ok()?);
+        Some(())
+    };
+    let all = match machine.get(id) {
+        Value::Text(string) => string.chars().try_for_each(&mut take),
+        Value::RawText(line) => each_raw_unicode(line, &mut take),
+        _ => None,
+    };
+    if all.is_none() {
+        return machine.input.fault("malformed bytes", "Latin-1 characters", "others");
     }
     Ok(Value::Bytes(bytes.into()))
 }

@@ -84,7 +84,7 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// Up to a newline, which is consumed and left out; a carriage return before it too.
+    /// Up to a newline, which is consumed and left out.
     pub(super) fn line(&mut self) -> Step<&'a [u8]> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         match rest.iter().position(|&b| b == b'\n') {
@@ -138,17 +138,13 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The operand of `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX` (raw-unicode-escape).
+    /// The text of a line that was the operand of `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX` (raw-unicode-escape).
     /// What it decodes to must fit `room` bytes.
-    pub(super) fn raw_unicode(&mut self, room: usize) -> Step<Cow<'a, str>> {
-        let line = self.line()?;
-        if let (true, Ok(text)) =
-            (line.is_ascii() && !line.contains(&b'\\'), std::str::from_utf8(line))
-        {
+    pub(super) fn raw_unicode(&self, line: &'a [u8], room: usize) -> Step<Cow<'a, str>> {
+        if let (true, Ok(text)) = (is_plain(line), std::str::from_utf8(line)) {
             return Ok(Cow::Borrowed(text));
         }
-        // Latin-1 beyond ASCII takes two bytes; escapes never become longer.
-        let size = line.len() + line.iter().filter(|byte| !byte.is_ascii()).count();
+        let size = decoded_size(line);
         if size > room {
             return self.fault(
                 "pickle expands too much",
@@ -156,11 +152,31 @@ impl<'a> Input<'a> {
                 format!("{size} bytes"),
             );
         }
-        match decode_raw_unicode(line, size) {
+        match decode_raw_unicode(line) {
             Some(text) => Ok(Cow::Owned(text)),
             None => self.fault("malformed text", "raw-unicode-escape", quote(line)),
         }
     }
+}
+
+/// Whether a line of raw-unicode-escape is its own text.
+pub(super) fn is_plain(line: &[u8]) -> bool {
+    line.is_ascii() && !line.contains(&b'\\')
+}
+
+/// Bytes that the text of a line takes at most: Latin-1 beyond ASCII takes two, escapes never become longer.
+pub(super) fn decoded_size(line: &[u8]) -> usize {
+    line.len() + line.iter().filter(|byte| !byte.is_ascii()).count()
+}
+
+/// The text of a line of raw-unicode-escape.
+pub(super) fn decode_raw_unicode(line: &[u8]) -> Option<String> {
+    let mut out = String::with_capacity(decoded_size(line));
+    each_raw_unicode(line, |c| {
+        out.push(c);
+        Some(())
+    })?;
+    Some(out)
 }
 
 /// The start of some bytes, safe to show.
@@ -213,44 +229,54 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Latin-1 in which an odd number of backslashes before `u` or `U` begins an escape. Surrogate pairs of narrow
-/// Python builds are joined; lone surrogates are refused.
-fn decode_raw_unicode(line: &[u8], size: usize) -> Option<String> {
-    let mut out = String::with_capacity(size);
+/// Gives `take` each character of a line: Latin-1 in which an odd number of backslashes before `u` or `U` begins an
+/// escape. Surrogate pairs of narrow Python builds are joined; lone surrogates are refused.
+pub(super) fn each_raw_unicode(
+    line: &[u8],
+    mut take: impl FnMut(char) -> Option<()>,
+) -> Option<()> {
     let mut high: Option<u32> = None;
-    let mut backslashes = 0usize;
     let mut rest = line;
     while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        let digits = match byte {
-            b'u' if backslashes % 2 == 1 => 4,
-            b'U' if backslashes % 2 == 1 => 8,
+        let backslashes = rest.iter().take_while(|&&byte| byte == b'\\').count();
+        let after = rest.get(backslashes..)?;
+        let digits = match after.first() {
+            Some(b'u') if backslashes % 2 == 1 => 4,
+            Some(b'U') if backslashes % 2 == 1 => 8,
             _ => 0,
         };
-        backslashes = if byte == b'\\' { backslashes + 1 } else { 0 };
-        if digits == 0 {
-            if high.is_some() && byte != b'\\' {
-                return None;
-            }
-            out.push(byte as char);
+        // The last backslash belongs to the escape.
+        let literal = backslashes - usize::from(digits > 0);
+        if high.is_some() && (literal > 0 || digits == 0) {
+            return None;
+        }
+        if backslashes == 0 {
+            take(char::from(byte))?;
+            rest = tail;
             continue;
         }
-        let hex = rest.get(..digits)?;
-        rest = rest.get(digits..)?;
+        for _ in 0..literal {
+            take('\\')?;
+        }
+        rest = after;
+        if digits == 0 {
+            continue;
+        }
+        let hex = after.get(1..=digits)?;
+        rest = after.get(digits + 1..)?;
         let code =
             hex.iter().try_fold(0u32, |code, &b| Some((code << 4) | (b as char).to_digit(16)?))?;
-        out.pop(); // the backslash of this escape
         match (high.take(), code) {
             (None, 0xd800..=0xdbff) => high = Some(code),
-            (None, _) => out.push(char::from_u32(code)?),
+            (None, _) => take(char::from_u32(code)?)?,
             (Some(high), 0xdc00..=0xdfff) => {
                 let joined = 0x1_0000 + ((high - 0xd800) << 10) + (code - 0xdc00);
-                out.push(char::from_u32(joined)?);
+                take(char::from_u32(joined)?)?;
             }
             (Some(_), _) => return None,
         }
     }
-    high.is_none().then_some(out)
+    high.is_none().then_some(())
 }
 
 #[cfg(test)]
@@ -267,7 +293,7 @@ mod tests {
 
     #[test]
     fn raw_unicode_escapes() {
-        let read = |line: &[u8]| decode_raw_unicode(line, 0);
+        let read = decode_raw_unicode;
         assert_eq!(read(b"\\u005cu0041\\u000a\xe9").unwrap(), "\\u0041\n\u{e9}");
         assert_eq!(read(br"\\u0041").unwrap(), r"\\u0041");
         assert_eq!(read(br"\ud83d\udc26\U0001f426").unwrap(), "\u{1f426}\u{1f426}");

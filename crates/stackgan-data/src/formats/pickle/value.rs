@@ -68,8 +68,8 @@ pub struct Array {
     pub dtype: DType,
     /// Extent of each dimension.
     pub shape: Vec<usize>,
-    /// True when the first index runs fastest (column-major).
-    pub fortran: bool,
+    /// Elements between neighbours along each dimension: row-major, column-major, or the axes in another order.
+    pub strides: Vec<usize>,
     /// The node that holds the bytes.
     pub data: NodeId,
 }
@@ -89,6 +89,8 @@ pub enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
     /// Python 3 `str` or Python 2 `unicode`.
     Text(Cow<'a, str>),
+    /// Long text of protocol 0 with escapes or Latin-1, as its line stands: raw-unicode-escape, not yet checked.
+    RawText(&'a [u8]),
     /// A list.
     List(Vec<NodeId>),
     /// A tuple.
@@ -121,7 +123,7 @@ impl Value<'_> {
             Self::Int(_) => "an integer",
             Self::Float(_) => "a float",
             Self::Bytes(_) => "a byte string",
-            Self::Text(_) => "a text string",
+            Self::Text(_) | Self::RawText(_) => "a text string",
             Self::List(_) => "a list",
             Self::Tuple(_) => "a tuple",
             Self::Dict(_) => "a dict",

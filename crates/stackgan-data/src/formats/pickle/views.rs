@@ -1,6 +1,7 @@
 //! A decoded pickle seen as what the `StackGAN` files hold: a list of strings (`filenames`), of integers
 //! (`class_info`), or of arrays (embeddings, images).
 
+use super::operands::{decode_raw_unicode, decoded_size};
 use super::value::{Array, Document, NodeId, Value};
 use crate::formats::ArrayView;
 use crate::formats::array::Layout;
@@ -24,6 +25,11 @@ impl Document<'_> {
                 Value::Text(text) => {
                     room.book(1, text.len())?;
                     text.to_string()
+                }
+                Value::RawText(line) => {
+                    room.book(1, decoded_size(line))?;
+                    let other = || wrong_entry(file, i, "text in raw-unicode-escape", self.get(id));
+                    decode_raw_unicode(line).ok_or_else(other)?
                 }
                 Value::Bytes(bytes) => {
                     let beyond_ascii = bytes.iter().filter(|byte| !byte.is_ascii()).count();
@@ -100,7 +106,7 @@ impl Document<'_> {
     }
 
     fn view(&self, array: &Array) -> Option<ArrayView<'_>> {
-        let layout = if array.fortran { Layout::ColumnMajor } else { Layout::RowMajor };
+        let layout = Layout::Strided(array.strides.clone(), 0);
         ArrayView::new(array.dtype, array.shape.clone(), layout, self.bytes(array))
     }
 

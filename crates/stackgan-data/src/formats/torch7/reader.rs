@@ -229,13 +229,10 @@ impl<'a> Reader<'a> {
             let expected = format!("at most {MAX_DIMS} dimensions");
             return place.fault("tensor is malformed", expected, dims.to_string());
         }
-        let mut shape = self.extents(dims)?;
+        let shape = self.extents(dims)?;
         let strides = self.extents(dims)?;
         let offset = self.cursor.i64()?;
-        let Some(bytes) = self.tensor_storage(dtype)? else {
-            shape = if shape.contains(&0) { shape } else { vec![0] };
-            return self.view(&place, (dtype, shape, Layout::RowMajor, &[]));
-        };
+        let bytes = self.tensor_storage(dtype)?.unwrap_or_default();
         if dims == 0 {
             // Torch 7 has no scalars: this is the empty tensor.
             return self.view(&place, (dtype, vec![0], Layout::RowMajor, bytes));

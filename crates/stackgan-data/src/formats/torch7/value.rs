@@ -195,6 +195,25 @@ impl<'d> Table<'d> {
         text.ok_or_else(|| self.wrong(key, "a string in UTF-8", value))
     }
 
+    /// All values, which must be tensors under string keys in UTF-8: weights by name.
+    ///
+    /// # Errors
+    /// When a key or value is anything else; the key and its value are named.
+    pub fn named_tensors(&self) -> Result<Vec<(String, ArrayView<'d>)>> {
+        let named = |(key, value): (Value<'d>, Value<'d>)| {
+            let Value::String(name) = key else {
+                return Err(wrong(&self.document.file, "a key of the table", "a string", key));
+            };
+            match (std::str::from_utf8(name), value) {
+                (Ok(name), Value::Tensor(tensor)) => Ok((name.to_owned(), tensor.clone())),
+                (name, value) => {
+                    Err(self.wrong(name.unwrap_or("of other bytes"), "a tensor", value))
+                }
+            }
+        };
+        self.pairs().map(named).collect()
+    }
+
     /// An error about the value of `key`.
     #[must_use]
     pub fn wrong(&self, key: &str, expected: &str, found: Value<'_>) -> Error {

@@ -86,7 +86,7 @@ fn extend(name: &mut String, key: &Value<'_>) -> bool {
         Value::Bytes(bytes) if bytes.len() <= MAX_NAME => {
             name.extend(bytes.iter().map(|&byte| char::from(byte)));
         }
-        Value::Text(_) | Value::Bytes(_) => return false,
+        Value::Text(_) | Value::RawText(_) | Value::Bytes(_) => return false,
         Value::Int(number) => {
             let _ = write!(name, "{number}"); // a String takes every write
         }

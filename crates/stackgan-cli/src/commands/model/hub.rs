@@ -1,0 +1,152 @@
+//! `stackgan model export --hub`: a model as a folder for the Hugging Face hub: `model.safetensors`, `config.json`, and the
+//! card, `README.md`. The folder is a model folder of this program too.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::json;
+use stackgan_core::model::StageInfo;
+use stackgan_core::{Model, Recipe};
+
+use crate::commands::{Context, load_model, model_file, print, write_file};
+use crate::exit::Problem;
+
+/// Writes the folder, which must not exist or be empty: a card may have been edited by hand.
+pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<()> {
+    let (model, sha256) = load_model(path, &context.device)?;
+    if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        let place = format!("folder: {}", folder.display());
+        let parts = ("a new or an empty folder", "files in it");
+        let remedy = "name another folder, or empty this one";
+        return Err(Problem::usage("the folder is in use", place, parts, remedy).into());
+    }
+    let bytes = std::fs::read(model_file(path)).map_err(|e| {
+        let parts = ("a readable file", e.to_string());
+        Problem::data("the model cannot be read", path, parts, "check its permissions")
+    })?;
+    let info = model.info();
+    let config = json!({
+        "model_type": "stackgan",
+        "architectures": ["StackGAN"],
+        "recipe": info.stage1.net.recipe,
+        "image_size": pixels(&model),
+        "stage1": info.stage1.net,
+        "stage2": info.stage2.as_ref().map(|stage| stage.net),
+        "text_encoder": info.encoder,
+        "weights_sha256": sha256,
+        "stackgan_version": env!("CARGO_PKG_VERSION"),
+    });
+    let config = format!("{}\n", serde_json::to_string_pretty(&config)?);
+    let name = folder.file_name().map_or_else(|| "stackgan".into(), |name| name.to_string_lossy());
+    write_file(&folder.join("model.safetensors"), &bytes)?;
+    write_file(&folder.join("config.json"), config.as_bytes())?;
+    write_file(&folder.join("README.md"), card(&model, &plain(&name), &sha256).as_bytes())?;
+    print(folder.display())
+}
+
+fn pixels(model: &Model) -> u32 {
+    if model.stages() == 2 { 256 } else { 64 }
+}
+
+/// The card: what the model is, how it was trained, its licence as far as it is known, and how to load it.
+fn card(model: &Model, name: &str, sha256: &str) -> String {
+    let info = model.info();
+    let (recipe, source) = match info.stage1.net.recipe {
+        Recipe::Residual => ("residual", "the TensorFlow release (birds, flowers)"),
+        Recipe::Plain => ("plain", "the PyTorch release (COCO)"),
+    };
+    let last = info.stage2.as_ref().unwrap_or(&info.stage1);
+    let (pixels, dataset) = (pixels(model), plain(&last.dataset));
+    let mut card = format!(
+        "---\nlibrary_name: stackgan\npipeline_tag: text-to-image\nlicense: other\ntags:\n- stackgan\n- gan\n- {recipe}\n---\n\n\
+         # {name}\n\n\
+         A StackGAN (Zhang et al., ICCV 2017, arXiv 1612.03242) that paints {pixels}x{pixels} pictures from sentences. Recipe: `{recipe}`, \
+         the networks of {source}. Dataset: `{dataset}`.\n\n\
+         | stage | pictures | gf | df | text | c | z | residual blocks |\n|---|---|---|---|---|---|---|---|\n"
+    );
+    let stages = [("Stage-I", 64, Some(&info.stage1)), ("Stage-II", 256, info.stage2.as_ref())];
+    let stages: Vec<(&str, u32, &StageInfo)> =
+        stages.into_iter().filter_map(|(name, side, stage)| Some((name, side, stage?))).collect();
+    for (stage, side, StageInfo { net, .. }) in &stages {
+        let blocks = if *side == 256 { net.residual_blocks.to_string() } else { "–".to_owned() };
+        // A String takes every write.
+        let _ = writeln!(
+            card,
+            "| {stage} | {side}x{side} | {} | {} | {} | {} | {} | {blocks} |",
+            net.gf, net.df, net.text_dim, net.cond_dim, net.z_dim
+        );
+    }
+    card.push_str(match &info.encoder {
+        Some(_) => "\nThe text encoder, a char-CNN-RNN (Reed et al., CVPR 2016), is in the file.\n",
+        None => "\nThe text encoder is not in the file: the model paints from embeddings of the one that it was trained with.\n",
+    });
+    card.push_str("\n## Training\n\n");
+    for (name, _, stage) in &stages {
+        let dataset = plain(&stage.dataset);
+        let _ = match stage.steps {
+            0 => writeln!(
+                card,
+                "- {name}: dataset `{dataset}`; weights taken from elsewhere, their training is not recorded."
+            ),
+            steps => writeln!(
+                card,
+                "- {name}: dataset `{dataset}` (fingerprint `{}`), {steps} steps of {} pictures, seed {}, average of weights {}.",
+                plain(&stage.dataset_fingerprint),
+                stage.batch,
+                stage.seed,
+                stage.ema
+            ),
+        };
+    }
+    let _ = write!(
+        card,
+        "\n## Licence\n\n\
+         Whoever publishes these weights states their licence: put it in place of `license: other` above. The dataset has a licence of its own; \
+         CUB-200-2011, Oxford-102 and the pictures of COCO may not be used for every purpose. The program is MIT or Apache-2.0.\n\n\
+         ## Use\n\n\
+         SHA-256 of `model.safetensors`: `{sha256}`.\n\n"
+    );
+    if info.encoder.is_some() {
+        let _ = write!(
+            card,
+            "```\nstackgan generate -m {name} -p \"a small bird with a red head\" --seeds 0-7 --grid\n```\n\n\
+             ```rust\nlet model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;\n\
+             let pictures = model.generate(&[\"a small bird with a red head\"], Sampling::default())?;\n```\n"
+        );
+    } else {
+        let _ = write!(
+            card,
+            "```rust\nlet model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;\n\
+             let paintings = model.paint_embeddings(&embeddings, &seeds, Sampling::default())?; // (n, {}) and n seeds\n```\n",
+            info.stage1.net.text_dim
+        );
+    }
+    if info.stage1.net.recipe == Recipe::Plain {
+        let net = if model.stages() == 2 { "STAGE2_G" } else { "STAGE1_G" };
+        let _ = write!(
+            card,
+            "\nIn PyTorch, with the release's `code/model.py`:\n\n\
+             ```\nstackgan model export {name} --out netG.safetensors\n```\n\n\
+             ```python\nnetG.load_state_dict(safetensors.torch.load_file(\"netG.safetensors\"))  # netG: {net}\n```\n"
+        );
+    }
+    card
+}
+
+/// Text from a file that means nothing to Markdown, YAML or a shell: letters, digits, `-`, `_` and `.`.
+fn plain(text: &str) -> String {
+    let kept = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    text.chars().take(100).map(kept).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn names_mean_nothing_to_the_card() {
+        assert_eq!(plain("birds_2.1"), "birds_2.1");
+        assert_eq!(plain("a`b\n---\n$(x) é"), "a-b-----$(x)-é".replace(['$', '(', ')'], "-"));
+    }
+}

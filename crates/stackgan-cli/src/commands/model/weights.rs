@@ -1,0 +1,64 @@
+//! The tensors of a file of weights by their names, whatever its container: PyTorch's two, a table of Torch 7, safetensors.
+//! Which one it is says the beginning of the file, not its name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use candle_core::{Device, Tensor};
+use stackgan_core::archive::Archive;
+use stackgan_core::plain::state_dict::sizes;
+use stackgan_data::formats::{ArrayView, torch_pickle, torch7};
+
+use crate::exit::Problem;
+
+/// Reads the state dict of a generator. Names and shapes are judged before a number is copied.
+pub(super) fn read(bytes: &[u8], file: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+    let cannot = || format!("cannot import\n  file: {}", file.display());
+    let views = match bytes {
+        [0..=8, 0, 0, 0, ..] | [b'0'..=b'8', b'\n', b'0'..=b'9', ..] => {
+            let document = torch7::decode(bytes, file)?;
+            let views = document.table()?.named_tensors()?;
+            return numbers(&views, bytes.len(), file, device);
+        }
+        [_, _, _, _, _, _, 0, 0, b'{', ..] => {
+            let tensors = Archive::from_bytes(bytes, device).with_context(cannot)?.tensors;
+            let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec()));
+            sizes(&shapes.collect()).with_context(cannot)?;
+            return Ok(tensors);
+        }
+        _ => torch_pickle::decode(bytes, file)?,
+    };
+    let views: Vec<_> = views.into_iter().map(|named| (named.name, named.array)).collect();
+    numbers(&views, bytes.len(), file, device)
+}
+
+/// Copies the numbers of views into a file of `length` bytes, once their names and shapes are right.
+fn numbers(
+    views: &[(String, ArrayView<'_>)],
+    length: usize,
+    file: &Path,
+    device: &Device,
+) -> Result<BTreeMap<String, Tensor>> {
+    let mut shapes = BTreeMap::new();
+    for (name, view) in views {
+        if shapes.insert(name.clone(), view.shape.clone()).is_some() {
+            let found = format!("two named `{}`", name.escape_debug());
+            let remedy = "save one state dict: torch.save(net.state_dict(), file)";
+            let parts = ("tensors of different names", found);
+            return Err(Problem::data("not a state dict", file, parts, remedy).into());
+        }
+    }
+    sizes(&shapes).with_context(|| format!("cannot import\n  file: {}", file.display()))?;
+    // Tensors may lie over each other in a file; those of an honest one of halves take twice its size.
+    let size: usize = views.iter().map(|(_, view)| view.len().saturating_mul(4)).sum();
+    if size > length.saturating_mul(2).saturating_add(16 << 20) {
+        let parts = (format!("about {length} bytes of numbers"), format!("{size} bytes"));
+        let remedy = "check that this is the right file, from a source that you trust";
+        return Err(Problem::data("tensors share their numbers", file, parts, remedy).into());
+    }
+    let tensor = |(name, view): &(String, ArrayView<'_>)| {
+        Ok((name.clone(), Tensor::from_vec(view.to_f32(), view.shape.clone(), device)?))
+    };
+    views.iter().map(tensor).collect()
+}
