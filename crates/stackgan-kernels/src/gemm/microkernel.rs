@@ -147,6 +147,7 @@ macro_rules! kernel {
         unsafe fn $name<const R: usize, const V: usize>(block: Block) {
             use std::arch::x86_64::*;
             let Block { depth, mut a, a_row, a_column, mut b, b_row, c, c_row, add } = block;
+            let mut low = a.wrapping_add(4 * a_row);
             let mut sums = [[$zero(); V]; R];
             for _ in 0..depth {
                 let mut right = [$zero(); V];
@@ -155,14 +156,21 @@ macro_rules! kernel {
                     right[v] = unsafe { $load(b.add($lanes * v)) };
                 }
                 for r in 0..R {
-                    // SAFETY: `a` is at the current column of the left operand, which has R rows.
-                    let left = $splat(unsafe { *a.add(r * a_row) });
+                    // Offsets from every fourth row: a chain of additions over eight rows would be as long as the products.
+                    let row = if r < 4 {
+                        a.wrapping_add(r * a_row)
+                    } else {
+                        low.wrapping_add((r - 4) * a_row)
+                    };
+                    // SAFETY: `a` and `low` are at the current column of the left operand's rows 0 and 4; it has R rows.
+                    let left = $splat(unsafe { *row });
                     for v in 0..V {
                         sums[r][v] = $fma(left, right[v], sums[r][v]);
                     }
                 }
                 // Wrapping: after the last row the pointers are not used.
                 a = a.wrapping_add(a_column);
+                low = low.wrapping_add(a_column);
                 b = b.wrapping_add(b_row);
             }
             for r in 0..R {
