@@ -50,11 +50,13 @@ impl Inputs {
                 Some(loaded)
             }
         };
+        let folder = wanted.data.clone();
+        let folder = folder.unwrap_or_else(|| sources::home().join(&wanted.dataset));
+        let text = Text::choose(wanted, &folder, stage1.as_ref())?;
         let path = match &wanted.data {
             Some(path) => path.clone(),
             None => sources::of_preset(&wanted.dataset, context)?,
         };
-        let text = Text::choose(wanted, &path, stage1.as_ref())?;
         let how =
             sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
         let data = sources::open(&path, how, context)?;
