@@ -5,5 +5,7 @@ mod common;
 mod demo;
 mod errors;
 mod exchange;
+mod layouts;
+mod own;
 mod path;
 mod settings;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
 #[derive(Parser, Debug)]
@@ -116,8 +117,8 @@ pub(crate) enum Data {
         seed: u64,
     },
     /// Turn a dataset folder into prepared files, once
-    #[command(before_help = "Examples:\n  stackgan data import data/toy\n  \
-                             stackgan data import data/cub --size 76 --out data/cub/prepared")]
+    #[command(before_help = "Examples:\n  stackgan data import data/cub --size 76\n  \
+                             stackgan data import data/cub --embeddings data/cub")]
     Import(Import),
     /// Look through a dataset folder or a prepared file for everything that would stop a training run
     #[command(before_help = "Examples:\n  stackgan data check data/toy\n  \
@@ -129,20 +130,37 @@ pub(crate) enum Data {
         #[command(flatten)]
         layout: Layout,
     },
-    /// Paint a sheet of pictures of a prepared file, with their captions beside it
-    #[command(before_help = "Examples:\n  \
-        stackgan data preview data/toy/prepared/prepared-76.safetensors --output toy.png\n  \
+    /// Paint a sheet of pictures with their captions; of a folder also the sources, their boxes and what is taken of them
+    #[command(before_help = "Examples:\n  stackgan data preview data/cub --output cub.png\n  \
         stackgan data preview data/toy/prepared/prepared-304.safetensors --output toy.png --count 16")]
     Preview {
-        /// A prepared file
-        file: PathBuf,
-        /// The PNG that is written; the captions go beside it as text
+        /// A dataset folder or a prepared file
+        path: PathBuf,
+        /// The PNG that is written; all captions go beside it as text
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
-        /// Pictures
-        #[arg(long, default_value_t = 64, value_name = "N",
+        /// Pictures, evenly spread over the dataset
+        #[arg(long, default_value_t = 24, value_name = "N",
               value_parser = clap::value_parser!(u16).range(1..=1024))]
         count: u16,
+        /// How the folder is laid out
+        #[command(flatten)]
+        layout: Layout,
+    },
+    /// List the captions, one a line, in the order in which an array must have their embeddings
+    #[command(
+        before_help = "Examples:\n  stackgan data captions data/cub --output embeddings.txt\n  \
+                             stackgan data captions data/cub --names"
+    )]
+    Captions {
+        /// A dataset folder or a prepared file
+        path: PathBuf,
+        /// The names of the pictures instead, by which embeddings can be named
+        #[arg(long)]
+        names: bool,
+        /// The file that is written; stdout unless told
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -160,10 +178,39 @@ pub(crate) struct Import {
     /// Where the prepared files go; DIR/prepared unless told
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Embeddings of the captions, made elsewhere: the release's pickles, .t7, .npy, .npz, safetensors, or a folder of
+    /// them. Training uses them
+    #[arg(long, value_name = "FILE|DIR")]
+    pub embeddings: Option<PathBuf>,
+    /// Whose pictures: `residual` bicubic, `plain` bilinear; plain for COCO and residual for others unless told
+    #[arg(long, value_enum)]
+    pub recipe: Option<Recipe>,
+    /// Whether the contrast of each picture is stretched, as the TensorFlow release does
+    #[arg(long, value_enum, default_value_t = Contrast::AsStored)]
+    pub contrast: Contrast,
+}
+
+/// The published networks, whose pictures are resized in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Recipe {
+    /// The TensorFlow release
+    Residual,
+    /// The PyTorch release
+    Plain,
+}
+
+/// The contrast of prepared pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Contrast {
+    /// Colours stay as they are
+    #[default]
+    AsStored,
+    /// Each picture uses the whole range
+    AsReleased,
 }
 
 /// How a dataset folder is laid out, and what is decided where it does not say.
-#[derive(Args, Clone, Copy, Debug, Default)]
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     /// The kind of the folder; told from its contents unless given
     #[arg(long, value_enum)]
@@ -177,7 +224,7 @@ pub(crate) struct Layout {
 }
 
 /// Kinds of dataset folders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Kind {
     /// CUB-200-2011 as StackGAN's users have it
     Cub,
@@ -190,7 +237,7 @@ pub(crate) enum Kind {
 }
 
 /// Pictures without captions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Uncaptioned {
     /// The folder is refused, with their names
     #[default]
@@ -290,6 +337,9 @@ pub(crate) struct Train {
     /// The text encoder; one is trained on the data's captions, once, unless told
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
+    /// Embeddings that `data import --embeddings` made, instead of an encoder's; those beside the prepared data unless told
+    #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
+    pub embeddings: Option<PathBuf>,
     /// The Stage-I model to build on: a file or a run folder; the newest finished one of the preset unless told
     #[arg(long, value_name = "MODEL")]
     pub stage1: Option<PathBuf>,

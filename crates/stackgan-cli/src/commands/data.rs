@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use rayon::prelude::*;
-use stackgan_core::image::{Picture, grid};
+use stackgan_core::image::Picture;
 use stackgan_data::Error;
 use stackgan_data::check;
+use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
 use stackgan_data::crop::{MAX_FILE, PictureSize, Resizing, decode_as};
 use stackgan_data::dataset::Split;
+use stackgan_data::embeddings;
 use stackgan_data::formats::read_bounded;
+use stackgan_data::layouts::Kind;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
@@ -35,7 +38,12 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
         }
         args::Data::Import(args) => import(&args, context),
         args::Data::Check { path, layout } => check_path(&path, layout, context),
-        args::Data::Preview { file, output, count } => preview(&file, &output, usize::from(count)),
+        args::Data::Preview { path, output, count, layout } => {
+            preview(&path, layout, &output, usize::from(count))
+        }
+        args::Data::Captions { path, names, output } => {
+            captions(&path, names, output.as_deref(), context)
+        }
     }
 }
 
@@ -45,12 +53,33 @@ fn import(args: &Import, context: &Context) -> Result<()> {
         Sizes::High => &[PictureSize::Stage2],
         Sizes::Both => &[PictureSize::Stage1, PictureSize::Stage2],
     };
+    let recipe = match args.recipe {
+        Some(args::Recipe::Residual) => Resizing::Residual,
+        Some(args::Recipe::Plain) => Resizing::Plain,
+        None if sources::kind(&args.dir, args.layout)? == Kind::Coco => Resizing::Plain,
+        None => Resizing::Residual,
+    };
+    let manner = sources::Manner { layout: args.layout, contrast: args.contrast };
+    let mut made = None;
     for size in sizes {
-        let how = sources::preparation(*size, Resizing::Residual);
-        let file = sources::prepare((&args.dir, args.layout), args.out.as_deref(), how, context)?;
+        let how = manner.preparation(*size, recipe);
+        let file = sources::prepare((&args.dir, manner), args.out.as_deref(), how, context)?;
         print(file.display())?;
+        made = Some(file);
     }
-    Ok(())
+    let (Some(file), Some(source)) = (made, &args.embeddings) else { return Ok(()) };
+    let data = Prepared::open(&file)?;
+    let out = sources::imported_embeddings(&file);
+    let done = context.counted(("importing embeddings", "pictures"), |progress| {
+        embeddings::import(source, &data, &out, progress)
+    })?;
+    context
+        .manner
+        .say(format!("{} embeddings of {} numbers, from {}", done.rows, done.dim, done.form));
+    if done.unused > 0 {
+        context.manner.say(format!("{} entries of other pictures are not used", done.unused));
+    }
+    print(out.display())
 }
 
 fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
@@ -61,8 +90,9 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
         }
         return print(summary(path, &prepared));
     }
+    let layout = sources::Manner::kept(path).unless(layout).layout;
     let kind = sources::kind(path, layout)?;
-    let report = check::check(path, kind);
+    let report = check::check(path, kind, sources::reading(layout));
     print(&report)?;
     if !report.is_complete() {
         let parts = ("everything that the folder needs", "the tree above".to_owned());
@@ -114,27 +144,44 @@ fn summary(path: &Path, prepared: &Prepared) -> String {
     )
 }
 
-/// The first pictures of the training split, evenly spread, with the first caption of each in a text file.
-fn preview(file: &Path, output: &Path, count: usize) -> Result<()> {
-    let prepared = Prepared::open(file)?;
-    let train = prepared.indices(Split::Train);
-    let count = count.min(train.len());
-    let side = prepared.size().prepared();
-    let columns = count.isqrt().max(1);
-    let (mut pictures, mut captions) = (Vec::with_capacity(count), String::new());
-    for n in 0..count {
-        let Some(&i) = train.get(n * train.len() / count) else { continue };
-        pictures.push(Picture { width: side, height: side, rgb: prepared.image(i)? });
-        let caption = prepared.captions(i).first().map_or("", String::as_str);
-        captions.push_str(&format!(
-            "row {} column {}: {caption}\n",
-            n / columns + 1,
-            n % columns + 1
-        ));
+/// A sheet of pictures with captions, and all their captions in a text file.
+fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<()> {
+    let (exhibits, legend) = if path.is_file() {
+        (Exhibit::of_prepared(&Prepared::open(path)?, count)?, contact_sheet::LEGEND_PREPARED)
+    } else {
+        let manner = sources::Manner::kept(path).unless(layout);
+        let how = manner.preparation(PictureSize::Stage2, Resizing::Residual);
+        let dataset = sources::read(path, manner.layout)?;
+        (Exhibit::of_dataset(&dataset, count, how)?, contact_sheet::LEGEND)
+    };
+    let sheet = contact_sheet(&exhibits, legend)?;
+    let (width, height) = (sheet.width() as usize, sheet.height() as usize);
+    let picture = Picture { width, height, rgb: sheet.into_raw() };
+    write_file(output, &picture.encode_png()?)?;
+    let mut captions = String::new();
+    for exhibit in &exhibits {
+        captions.push_str(&format!("{}\n", exhibit.name));
+        captions.extend(exhibit.captions.iter().map(|caption| format!("  {caption}\n")));
     }
-    write_file(output, &grid(&pictures, columns, 2).encode_png()?)?;
     let text = output.with_extension("txt");
     write_file(&text, captions.as_bytes())?;
     print(output.display())?;
     print(text.display())
+}
+
+/// The captions of a dataset, or the names of its pictures, one a line.
+fn captions(path: &Path, names: bool, output: Option<&Path>, context: &Context) -> Result<()> {
+    let data = sources::open_any(path, context)?;
+    let list = if names {
+        (0..data.len()).map(|i| format!("{}\n", data.key(i))).collect()
+    } else {
+        embeddings::captions_list(&data)
+    };
+    match output {
+        Some(file) => {
+            write_file(file, list.as_bytes())?;
+            print(file.display())
+        }
+        None => print(list.strip_suffix('\n').unwrap_or(&list)),
+    }
 }

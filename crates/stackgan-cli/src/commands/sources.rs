@@ -1,7 +1,8 @@
 //! Where datasets and what is made from them lie, and the making of what is not there yet.
 //!
 //! A folder is prepared once. Beside the prepared file lies the fingerprint of what it was made from (names, lengths and
-//! times of the pictures, boxes, classes, splits, captions): while it is the same, the file is found again.
+//! times of the pictures, boxes, classes, splits, captions): while it is the same, the file is found again. How the folder
+//! was read at its import is kept there too, so that a later command needs the folder alone.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::store::sha256;
 
 use super::{Context, write_file};
-use crate::args::{self, Layout};
+use crate::args::{self, Contrast, Layout};
 use crate::exit::Problem;
 
 /// Pictures of the toy set that `train` draws by itself.
@@ -63,6 +64,47 @@ pub(crate) fn draw_toy(
         .counted(("drawing birds", "pictures"), |progress| toy::write(folder, &config, progress))?)
 }
 
+/// How a folder is read and its pictures are prepared, beyond size and filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Manner {
+    /// How the folder is laid out.
+    pub layout: Layout,
+    /// The contrast of its pictures.
+    pub contrast: Contrast,
+}
+
+impl Manner {
+    /// As it was at the folder's import; the default where there was none.
+    pub(crate) fn kept(folder: &Path) -> Self {
+        let text = std::fs::read_to_string(folder.join("prepared").join(MANNER));
+        let text = text.ok().filter(|text| text.len() < 1 << 16);
+        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// The same, unless another layout is stated.
+    pub(crate) fn unless(self, stated: Layout) -> Self {
+        let layout = if stated == Layout::default() { self.layout } else { stated };
+        Self { layout, ..self }
+    }
+
+    /// How pictures of a size are prepared.
+    pub(crate) const fn preparation(self, size: PictureSize, resizing: Resizing) -> Preparation {
+        let stretch = match self.contrast {
+            Contrast::AsStored => Stretch::None,
+            Contrast::AsReleased => Stretch::AsReleased,
+        };
+        Preparation { size, resizing, stretch }
+    }
+}
+
+/// The file that keeps a [`Manner`].
+const MANNER: &str = "import.json";
+
+/// The embeddings that were imported for a prepared file, if they were.
+pub(crate) fn imported_embeddings(prepared: &Path) -> PathBuf {
+    prepared.with_file_name("embeddings.safetensors")
+}
+
 /// How pictures of a size are prepared.
 pub(crate) const fn preparation(size: PictureSize, resizing: Resizing) -> Preparation {
     Preparation { size, resizing, stretch: Stretch::None }
@@ -103,7 +145,9 @@ pub(crate) fn open(path: &Path, how: Preparation, context: &Context) -> Result<A
         let expected = "a dataset folder or a prepared file";
         return Err(Problem::missing("there is no data", place, expected, remedy).into());
     }
-    let file = prepare((path, Layout::default()), None, how, context)?;
+    let manner = Manner::kept(path);
+    let how = manner.preparation(how.size, how.resizing);
+    let file = prepare((path, manner), None, how, context)?;
     Ok(Arc::new(Prepared::open(&file)?))
 }
 
@@ -132,17 +176,21 @@ pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
     }
 }
 
+/// What is decided where a folder does not say it.
+pub(crate) const fn reading(layout: Layout) -> Reading {
+    let uncaptioned = match layout.uncaptioned {
+        args::Uncaptioned::Refuse => Uncaptioned::Refuse,
+        args::Uncaptioned::LeaveOut => Uncaptioned::LeaveOut,
+    };
+    Reading { split_seed: layout.split_seed, uncaptioned }
+}
+
 /// What a dataset folder holds.
 ///
 /// # Errors
 /// Whatever is missing in it or does not fit.
 pub(crate) fn read(folder: &Path, layout: Layout) -> Result<Dataset> {
-    let uncaptioned = match layout.uncaptioned {
-        args::Uncaptioned::Refuse => Uncaptioned::Refuse,
-        args::Uncaptioned::LeaveOut => Uncaptioned::LeaveOut,
-    };
-    let how = Reading { split_seed: layout.split_seed, uncaptioned };
-    let mut dataset = layouts::read(folder, kind(folder, layout)?, how)?;
+    let mut dataset = layouts::read(folder, kind(folder, layout)?, reading(layout))?;
     if folder.join("attributes.csv").is_file() {
         "toy".clone_into(&mut dataset.name); // drawn birds lie in the layout of CUB: a model says which it saw
     }
@@ -155,12 +203,12 @@ pub(crate) fn read(folder: &Path, layout: Layout) -> Result<Dataset> {
 /// # Errors
 /// Whatever is wrong with the dataset, or the storage.
 pub(crate) fn prepare(
-    (folder, layout): (&Path, Layout),
+    (folder, manner): (&Path, Manner),
     out: Option<&Path>,
     how: Preparation,
     context: &Context,
 ) -> Result<PathBuf> {
-    let dataset = read(folder, layout)?;
+    let dataset = read(folder, manner.layout)?;
     let print = fingerprint(&dataset, how);
     let out = match out {
         Some(out) => out.to_path_buf(),
@@ -168,6 +216,9 @@ pub(crate) fn prepare(
     };
     let file = out.join(prepared_name(how.size));
     let source = file.with_extension("source");
+    if manner != Manner::kept(folder) && out == folder.join("prepared") {
+        write_file(&out.join(MANNER), (serde_json::to_string(&manner)? + "\n").as_bytes())?;
+    }
     if std::fs::read_to_string(&source).is_ok_and(|kept| kept == print)
         && Prepared::open(&file).is_ok()
     {
@@ -224,24 +275,24 @@ pub(crate) const fn resizing(recipe: stackgan_core::Recipe) -> Resizing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Manner;
+    use crate::progress;
 
     #[test]
     fn a_folder_is_prepared_once_and_again_when_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("toy");
-        let context = Context { device: candle_core::Device::Cpu, manner: Manner::Quiet };
+        let context = Context { device: candle_core::Device::Cpu, manner: progress::Manner::Quiet };
         draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, &context).unwrap();
         let how = preparation(PictureSize::Stage1, Resizing::Residual);
-        let file = prepare((&folder, Layout::default()), None, how, &context).unwrap();
+        let file = prepare((&folder, Manner::default()), None, how, &context).unwrap();
         let made = file.metadata().unwrap().modified().unwrap();
-        assert_eq!(prepare((&folder, Layout::default()), None, how, &context).unwrap(), file);
+        assert_eq!(prepare((&folder, Manner::default()), None, how, &context).unwrap(), file);
         assert_eq!(file.metadata().unwrap().modified().unwrap(), made, "prepared twice");
         let first = read(&folder, Layout::default()).unwrap();
         let captions = folder.join("text").join(format!("{}.txt", first.items[0].key));
         let text = std::fs::read_to_string(&captions).unwrap();
         std::fs::write(&captions, text.replacen("bird", "fowl", 1)).unwrap();
-        prepare((&folder, Layout::default()), None, how, &context).unwrap();
+        prepare((&folder, Manner::default()), None, how, &context).unwrap();
         assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
         let other = open(&file, preparation(PictureSize::Stage2, Resizing::Residual), &context);
         assert!(other.unwrap_err().to_string().contains("for the other stage"));

@@ -66,13 +66,13 @@ fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
 #[cfg(test)]
 mod tests {
     use crate::check::check;
-    use crate::layouts::Kind;
     use crate::layouts::coco::tests::{downloaded, listed};
+    use crate::layouts::{Kind, Reading};
 
     #[test]
     fn both_forms_are_whole_or_told_what_is_missing() {
         let dir = downloaded();
-        let said = check(dir.path(), Kind::Coco).to_string();
+        let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
         for part in [
             "2 pictures",
             "5 captions of 2 pictures",
@@ -84,16 +84,16 @@ mod tests {
         for part in ["train2014", "val2014", "annotations/captions_train2014.json"] {
             let dir = downloaded();
             std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();
-            let said = check(dir.path(), Kind::Coco).to_string();
+            let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
             assert!(
                 said.contains(&format!("MISSING  {part}")) && said.contains("fetch-coco"),
                 "{said}"
             );
         }
         let dir = listed();
-        let report = check(dir.path(), Kind::Coco);
+        let report = check(dir.path(), Kind::Coco, Reading::default());
         assert!(report.is_complete() && report.to_string().contains("2 names"), "{report}");
         std::fs::write(dir.path().join("train/filenames.pickle"), "x").unwrap();
-        assert!(check(dir.path(), Kind::Coco).to_string().contains("WRONG"));
+        assert!(check(dir.path(), Kind::Coco, Reading::default()).to_string().contains("WRONG"));
     }
 }

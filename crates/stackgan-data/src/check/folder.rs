@@ -63,7 +63,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
 #[cfg(test)]
 mod tests {
     use crate::check::check;
-    use crate::layouts::Kind;
+    use crate::layouts::{Kind, Reading};
 
     #[test]
     fn what_is_there_and_what_is_not() {
@@ -73,7 +73,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let said = || check(dir.path(), Kind::Folder).to_string();
+        let said = || check(dir.path(), Kind::Folder, Reading::default()).to_string();
         assert!(said().contains("MISSING") && said().contains("NAME.txt"), "{}", said());
         write("red/a.jpg", "x");
         assert!(said().contains("1 of 1 pictures have no captions (red/a.jpg)"), "{}", said());

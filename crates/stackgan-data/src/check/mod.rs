@@ -13,10 +13,10 @@ pub use report::{CheckReport, Part, Status};
 use crate::layouts::{self, Kind, Reading};
 use std::path::Path;
 
-/// Examines a folder of a stated kind. Never fails: what cannot be read is reported as wrong. Pictures are not
+/// Examines a folder of a stated kind, to be read as `how` says. Never fails: what cannot be read is reported as wrong. Pictures are not
 /// opened.
 #[must_use]
-pub fn check(dir: &Path, kind: Kind) -> CheckReport {
+pub fn check(dir: &Path, kind: Kind, how: Reading) -> CheckReport {
     let mut parts = match kind {
         Kind::Cub => cub::parts(dir),
         Kind::Oxford => oxford::parts(dir),
@@ -24,7 +24,7 @@ pub fn check(dir: &Path, kind: Kind) -> CheckReport {
         Kind::Folder => folder::parts(dir),
     };
     let complete = parts.iter().all(Part::is_sound);
-    match layouts::read(dir, kind, Reading::default()) {
+    match layouts::read(dir, kind, how) {
         Ok(dataset) if complete => return CheckReport::of(dir, kind, parts, Some(&dataset)),
         Err(error) if complete => parts.push(Part {
             path: ".".to_owned(),

@@ -57,13 +57,13 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
 #[cfg(test)]
 mod tests {
     use crate::check::{Status, check};
-    use crate::layouts::Kind;
     use crate::layouts::oxford::tests::folder;
+    use crate::layouts::{Kind, Reading};
 
     #[test]
     fn parts_are_found_missing_and_wrong() {
         let dir = folder();
-        let report = check(dir.path(), Kind::Oxford);
+        let report = check(dir.path(), Kind::Oxford, Reading::default());
         let said = report.to_string();
         assert!(report.is_complete(), "{said}");
         for part in [
@@ -78,7 +78,7 @@ mod tests {
         for (part, status) in [("jpg", "MISSING"), ("text_c10", "MISSING")] {
             let dir = folder();
             std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();
-            let said = check(dir.path(), Kind::Oxford).to_string();
+            let said = check(dir.path(), Kind::Oxford, Reading::default()).to_string();
             assert!(
                 said.contains(&format!("{status}  {part}")) && said.contains("fetch-oxford"),
                 "{said}"
@@ -86,7 +86,7 @@ mod tests {
         }
         std::fs::write(dir.path().join("imagelabels.mat"), "x").unwrap();
         std::fs::remove_file(dir.path().join("text_c10/class_00002/image_00003.txt")).unwrap();
-        let report = check(dir.path(), Kind::Oxford);
+        let report = check(dir.path(), Kind::Oxford, Reading::default());
         let labels = report.parts.iter().find(|part| part.path == "imagelabels.mat").unwrap();
         assert!(matches!(labels.status, Status::Wrong { .. }), "{report}");
     }
@@ -95,7 +95,7 @@ mod tests {
     fn what_only_the_parts_together_show_is_told() {
         let dir = folder();
         std::fs::remove_file(dir.path().join("text_c10/class_00002/image_00003.txt")).unwrap();
-        let report = check(dir.path(), Kind::Oxford);
+        let report = check(dir.path(), Kind::Oxford, Reading::default());
         let said = report.to_string();
         assert!(!report.is_complete(), "{said}");
         assert!(said.contains("1 captions of pictures (jpg/image_00003)"), "{said}");

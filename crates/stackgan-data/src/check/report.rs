@@ -209,7 +209,9 @@ impl<'d> Report<'d> {
         let why = "`stackgan text train` and `text encode` make our own";
         self.optional(file, (what, why), || {
             let meta = file.metadata().map_err(|e| crate::Error::read(file, e))?;
-            Ok((format!("{} MB", meta.len() / 1_000_000), ()))
+            let megabytes = meta.len() / 1_000_000;
+            let how = "`stackgan data import DIR --embeddings DIR` makes training use them";
+            Ok((format!("{megabytes} MB; {how}"), ()))
         });
     }
 

@@ -166,7 +166,17 @@ pub(crate) fn resize(
     filter: fir::FilterType,
     file: &Path,
 ) -> Result<RgbImage> {
-    if (image.width(), image.height()) == (side, side) {
+    resize_to(image, (side, side), filter, file)
+}
+
+/// Resizes to a width and height, whatever the aspect.
+pub(crate) fn resize_to(
+    image: RgbImage,
+    (to_width, to_height): (u32, u32),
+    filter: fir::FilterType,
+    file: &Path,
+) -> Result<RgbImage> {
+    if image.dimensions() == (to_width, to_height) {
         return Ok(image);
     }
     let failed = |e: &dyn std::fmt::Display| {
@@ -183,10 +193,11 @@ pub(crate) fn resize(
     let source =
         fir::images::Image::from_vec_u8(width, height, image.into_raw(), fir::PixelType::U8x3)
             .map_err(|e| failed(&e))?;
-    let mut target = fir::images::Image::new(side, side, fir::PixelType::U8x3);
+    let mut target = fir::images::Image::new(to_width, to_height, fir::PixelType::U8x3);
     let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter));
     fir::Resizer::new().resize(&source, &mut target, Some(&options)).map_err(|e| failed(&e))?;
-    RgbImage::from_raw(side, side, target.into_vec()).ok_or_else(|| failed(&"wrong length"))
+    RgbImage::from_raw(to_width, to_height, target.into_vec())
+        .ok_or_else(|| failed(&"wrong length"))
 }
 
 /// scipy's `bytescale`: the range of all channels together to 0..=255, half rounded up.

@@ -16,6 +16,7 @@ pub mod torch_pickle;
 mod zip;
 
 pub use array::ArrayView;
+pub(crate) use array::Layout;
 pub use dtype::{DType, Kind};
 
 use crate::{Error, Result};

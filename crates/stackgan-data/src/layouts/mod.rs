@@ -21,7 +21,7 @@ mod split;
 pub use detect::detect;
 pub use keys::{checked_key, inside};
 pub use lists::{Labels, MAX_LIST, names};
-pub(crate) use scan::{is_picture, stem};
+pub(crate) use scan::{files, is_picture, stem};
 
 use crate::Result;
 use crate::dataset::Dataset;

@@ -7,6 +7,7 @@ mod hostile;
 mod hostile_formats;
 mod packs;
 mod real_cub;
+mod real_embeddings;
 mod real_formats;
 mod real_pickles;
 

@@ -1,7 +1,10 @@
 //! The real birds, where they are at hand: 2,889 pictures of CUB-200-2011.
 
 use crate::shared;
-use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch, crop_rule, decode};
+use sha2::{Digest as _, Sha256};
+use stackgan_data::crop::{
+    PictureSize, Preparation, Resizing, Stretch, crop_rule, decode, prepare,
+};
 use stackgan_data::dataset::Split;
 use stackgan_data::layouts::cub;
 use stackgan_data::prepared::{ImportOptions, Prepared, import};
@@ -50,14 +53,139 @@ fn a_part_of_the_real_set_is_prepared() {
     assert_eq!(prints[0], prints[1]);
 }
 
+/// The boxes of this subset, scaled with its pictures, that reach a pixel or more beyond the picture.
+const BEYOND: [&str; 3] = [
+    "018.Spotted_Catbird/Spotted_Catbird_0041_796807",
+    "019.Gray_Catbird/Gray_Catbird_0032_21551",
+    "022.Chuck_will_Widow/Chuck_Will_Widow_0051_796991",
+];
+
 #[test]
-fn every_real_box_gives_a_crop() {
+fn every_real_box_gives_a_crop_also_the_three_that_pass_the_edge() {
     let Some(dir) = shared("cub") else { return };
     let data = cub::read(&dir).unwrap();
-    for item in data.items.iter().step_by(10) {
-        let image = decode(&std::fs::read(&item.image).unwrap(), &item.image).unwrap();
+    let mut beyond = Vec::new();
+    for item in &data.items {
+        let (width, height) = image::image_dimensions(&item.image).unwrap();
         let bounds = item.bounding_box.unwrap();
-        let rect = crop_rule(bounds, image.width(), image.height()).unwrap();
-        assert!(rect.x + rect.width <= image.width() && rect.y + rect.height <= image.height());
+        let rect = crop_rule(bounds, width, height).unwrap();
+        assert!(rect.x + rect.width <= width && rect.y + rect.height <= height, "{}", item.key);
+        assert!(rect.width > 20 && rect.height > 20, "{}", item.key);
+        let past = [
+            bounds.x + bounds.width - f64::from(width),
+            bounds.y + bounds.height - f64::from(height),
+        ];
+        if past.iter().any(|&past| past > 1.0) {
+            beyond.push(item.key.as_str());
+            assert!(rect.x + rect.width == width || rect.y + rect.height == height, "{}", item.key);
+        }
+    }
+    beyond.sort_unstable();
+    assert_eq!(beyond, BEYOND);
+}
+
+#[test]
+fn the_two_grey_pictures_become_three_equal_channels() {
+    let Some(dir) = shared("cub") else { return };
+    let data = cub::read(&dir).unwrap();
+    let grey = [
+        "009.Brewer_Blackbird/Brewer_Blackbird_0028_2682",
+        "025.Pelagic_Cormorant/Pelagic_Cormorant_0022_23802",
+    ];
+    for key in grey {
+        let item = data.items.iter().find(|item| item.key == key).unwrap();
+        let stored = image::open(&item.image).unwrap();
+        assert_eq!(stored.color(), image::ColorType::L8, "{key}");
+        let rgb = decode(&std::fs::read(&item.image).unwrap(), &item.image).unwrap();
+        assert!(rgb.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]), "{key}");
+        assert!(
+            rgb.pixels().zip(stored.to_luma8().pixels()).all(|(p, l)| p.0[0] == l.0[0]),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
+    let Some(dir) = shared("cub") else { return };
+    let mut data = cub::read(&dir).unwrap();
+    data.items.truncate(12);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    let preparation = Preparation {
+        size: PictureSize::Stage1,
+        resizing: Resizing::Residual,
+        stretch: Stretch::None,
+    };
+    let options = ImportOptions { preparation };
+    import(&data, &path, &options, &|_, _| {}).unwrap();
+    let prepared = Prepared::open(&path).unwrap();
+    for (item, recorded) in data.items.iter().zip(&prepared.manifest().sha256) {
+        let digest = Sha256::digest(std::fs::read(&item.image).unwrap());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(&digest, recorded, "{}", item.key);
+    }
+    let damaged = [1, 4, 5, 11];
+    for (n, &i) in damaged.iter().enumerate() {
+        let bytes = std::fs::read(&data.items[i].image).unwrap();
+        let copy = folder.path().join(format!("{i}.jpg"));
+        let cut =
+            if n % 2 == 0 { &bytes[..bytes.len() / 2] } else { &b"<html>not here</html>"[..] };
+        std::fs::write(&copy, cut).unwrap();
+        data.items[i].image = copy;
+    }
+    let said = import(&data, &path, &options, &|_, _| {}).unwrap_err().to_string();
+    assert!(said.starts_with("4 of 12 pictures cannot be used"), "{said}");
+    for i in damaged {
+        assert!(said.contains(&data.items[i].key), "{said}");
+    }
+    assert!(Prepared::open(&path).is_ok(), "a failed import took the file away");
+}
+
+/// Our crops against Pillow's, of ten real pictures in both filters and sizes (`fixtures/pil/make.py`). Single values may
+/// differ by what two JPEG decoders make of colour edges; on average they are within two levels, and means of large cells
+/// within one.
+#[test]
+fn crops_agree_with_pillow() {
+    let Some(dir) = shared("cub") else { return };
+    let fixture: serde_json::Value =
+        serde_json::from_str(include_str!("../fixtures/pil/pil.json")).unwrap();
+    let numbers = |facts: &serde_json::Value, key: &str| -> Vec<f64> {
+        facts[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    };
+    let data = cub::read(&dir).unwrap();
+    let pictures = fixture["pictures"].as_object().unwrap();
+    assert_eq!(pictures.len(), 10);
+    for (key, forms) in pictures {
+        let item = data.items.iter().find(|item| item.key == *key).unwrap();
+        let bytes = std::fs::read(&item.image).unwrap();
+        for (name, resizing, size) in [
+            ("residual304", Resizing::Residual, PictureSize::Stage2),
+            ("residual76", Resizing::Residual, PictureSize::Stage1),
+            ("plain304", Resizing::Plain, PictureSize::Stage2),
+            ("plain76", Resizing::Plain, PictureSize::Stage1),
+        ] {
+            let how = Preparation { size, resizing, stretch: Stretch::None };
+            let image = decode(&bytes, &item.image).unwrap();
+            let square = prepare(image, item.bounding_box, how, &item.image).unwrap();
+            let side = size.prepared();
+            let theirs = numbers(&forms[name], "values");
+            let apart = theirs.iter().enumerate().map(|(k, theirs)| {
+                (f64::from(square[(k * 104_729 + 7) % (side * side * 3)]) - theirs).abs()
+            });
+            let mean = apart.sum::<f64>() / theirs.len() as f64;
+            assert!(mean < 2.0, "{key} {name}: {mean} levels apart on average");
+            let cell = side / 4;
+            for (at, theirs) in numbers(&forms[name], "means").iter().enumerate() {
+                let (channel, row, column) = (at / 16, at / 4 % 4, at % 4);
+                let sum: f64 = (0..cell * cell)
+                    .map(|p| (row * cell + p / cell) * side + column * cell + p % cell)
+                    .map(|pixel| f64::from(square[pixel * 3 + channel]))
+                    .sum();
+                let ours = sum / (cell * cell) as f64;
+                assert!((ours - theirs).abs() < 1.0, "{key} {name} cell {at}: {ours}, {theirs}");
+            }
+            eprintln!("{name} {key}: {mean:.3}");
+        }
     }
 }

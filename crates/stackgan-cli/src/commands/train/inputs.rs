@@ -1,5 +1,5 @@
-//! What a run is made of: prepared data, the text encoder, embeddings, for Stage-II a Stage-I model. What is missing is
-//! made, where that takes minutes and needs nothing from outside; the rest is asked for with the command that makes it.
+//! What a run is made of: prepared data, embeddings with the text encoder that makes them or as they were imported, for
+//! Stage-II a Stage-I model. What is missing is made, where that takes minutes and needs nothing from outside; the rest is asked for with the command that makes it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use crate::exit::Problem;
 pub(super) struct Inputs {
     pub data: Arc<Prepared>,
     pub embeddings: Arc<Embeddings>,
-    pub encoder: CharCnnRnnEncoder,
+    /// None: the embeddings came from elsewhere.
+    pub encoder: Option<CharCnnRnnEncoder>,
     pub stage1: Option<Model>,
 }
 
@@ -49,40 +50,127 @@ impl Inputs {
                 Some(loaded)
             }
         };
-        let kept = wanted.encoder.as_deref().map(text::load).transpose()?;
-        if kept.is_none() && wanted.dataset != "toy" {
-            let place = "option: --encoder".to_owned();
-            let data = wanted.data.as_ref().map_or("DIR".into(), |d| d.display().to_string());
-            let remedy = format!(
-                "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out encoder.safetensors`"
-            );
-            return Err(Problem::missing(
-                "there is no text encoder",
-                place,
-                "an encoder file",
-                remedy,
-            )
-            .into());
-        }
-        let how =
-            sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
+        let folder = wanted.data.clone();
+        let folder = folder.unwrap_or_else(|| sources::home().join(&wanted.dataset));
+        let text = Text::choose(wanted, &folder, stage1.as_ref())?;
         let path = match &wanted.data {
             Some(path) => path.clone(),
             None => sources::of_preset(&wanted.dataset, context)?,
         };
+        let how =
+            sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
         let data = sources::open(&path, how, context)?;
         wanted.data = Some(absolute(path.clone()));
         let cache = cache_beside(data.path());
-        let encoder = match (kept, stage1.as_ref().map(encoder_of).transpose()?.flatten()) {
-            (Some(encoder), _) => encoder.text,
-            (None, Some(encoder)) => encoder, // Stage-II reads sentences as its Stage-I does
-            (None, None) => small_encoder(&path, &data, (config, layers), &cache, context)?.text,
+        let encoder = match text {
+            Text::Imported(file) => {
+                let file = absolute(file);
+                let embeddings = imported(&file, &data, stage1.as_ref(), context)?;
+                wanted.embeddings = Some(file); // a resumed run must not take others
+                fit_width(config, layers, embeddings.dim())?;
+                stay_as_given(config, layers, context)?;
+                let embeddings = Arc::new(embeddings);
+                return Ok(Self { data, embeddings, encoder: None, stage1 });
+            }
+            Text::Encoder(encoder) => *encoder,
+            Text::Small => small_encoder(&path, &data, (config, layers), &cache, context)?.text,
         };
         // The embeddings are kept as the network makes them: whether they are standardised is a setting of the run.
         let encoder = encoder.with_standardise(None)?;
         fit_width(config, layers, encoder.dim())?;
-        let embeddings = embeddings(&encoder, &data, &cache, context)?;
-        Ok(Self { data, embeddings: Arc::new(embeddings), encoder, stage1 })
+        let embeddings = Arc::new(embeddings(&encoder, &data, &cache, context)?);
+        Ok(Self { data, embeddings, encoder: Some(encoder), stage1 })
+    }
+}
+
+/// Where the embeddings come from.
+enum Text {
+    /// The file that was named, or the encoder in the Stage-I model: Stage-II reads sentences as its Stage-I does.
+    Encoder(Box<CharCnnRnnEncoder>),
+    /// A file of embeddings that was imported.
+    Imported(PathBuf),
+    /// An encoder that is trained on the data's captions.
+    Small,
+}
+
+impl Text {
+    /// What was named; else what Stage-I has; else what was imported beside the data; else, for toy birds, our own.
+    ///
+    /// # Errors
+    /// Code 4 with the commands that make what is missing.
+    fn choose(wanted: &Record, data: &Path, stage1: Option<&Model>) -> Result<Self> {
+        if let Some(encoder) = &wanted.encoder {
+            return Ok(Self::Encoder(Box::new(text::load(encoder)?.text)));
+        }
+        if let Some(file) = &wanted.embeddings {
+            return Ok(Self::Imported(file.clone()));
+        }
+        if let Some(encoder) = stage1.map(encoder_of).transpose()?.flatten() {
+            return Ok(Self::Encoder(Box::new(encoder)));
+        }
+        let beside = if data.is_dir() { data.join("prepared/x") } else { data.to_path_buf() };
+        let beside = sources::imported_embeddings(&beside);
+        if beside.is_file() {
+            return Ok(Self::Imported(beside));
+        }
+        if wanted.dataset == "toy" {
+            return Ok(Self::Small);
+        }
+        let data = data.display();
+        let remedy = format!(
+            "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out \
+             encoder.safetensors`; or import embeddings: `stackgan data import {data} --embeddings PATH`"
+        );
+        let (what, expected) =
+            ("there is no text encoder", "an encoder file, or imported embeddings");
+        Err(Problem::missing(what, "option: --encoder", expected, remedy).into())
+    }
+}
+
+/// Embeddings that were made elsewhere, for this dataset and for the Stage-I model.
+fn imported(
+    file: &Path,
+    data: &Prepared,
+    stage1: Option<&Model>,
+    context: &Context,
+) -> Result<Embeddings> {
+    let embeddings = Embeddings::open(file)?;
+    embeddings.check(data)?;
+    if let Some(model) = stage1
+        && model.info().encoder_fingerprint != embeddings.encoder()
+    {
+        let named =
+            |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
+        let parts = (named(&model.info().encoder_fingerprint), named(embeddings.encoder()));
+        let remedy = "train both stages with the same encoder or the same embeddings";
+        let what = "the Stage-I model was trained with other embeddings";
+        return Err(Problem::usage(what, format!("file: {}", file.display()), parts, remedy).into());
+    }
+    context.manner.say(format!(
+        "embeddings {}: the model will have no text encoder of its own, and `generate` cannot read sentences with it",
+        file.display()
+    ));
+    Ok(embeddings)
+}
+
+/// Without an encoder nothing could standardise a sentence as the run does: imported embeddings are used as they are.
+fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -> Result<()> {
+    let key = "data.embedding_standardise";
+    if !config.data.embedding_standardise {
+        return Ok(());
+    }
+    match layers.origin(key) {
+        Some(Origin::Preset(_)) | None => {
+            config.data.embedding_standardise = false;
+            context.manner.say(format!("{key} = false: imported embeddings are used as they are"));
+            Ok(())
+        }
+        Some(origin) => {
+            let parts = (format!("`{key} = false`"), "true".to_owned());
+            let what = "imported embeddings cannot be standardised";
+            let remedy = "standardise them before the import, or train with an encoder";
+            Err(Problem::usage(what, format!("from: {origin}"), parts, remedy).into())
+        }
     }
 }
 
@@ -216,6 +304,15 @@ pub(super) fn planned_data(wanted: &Record) -> Result<String> {
             let remedy = "name a dataset folder: `--data DIR`";
             Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into())
         }
+    }
+}
+
+/// What a dry run says of the text.
+pub(super) fn planned_text(wanted: &Record) -> String {
+    match (&wanted.encoder, &wanted.embeddings) {
+        (Some(encoder), _) => format!("encoder    {}", encoder.display()),
+        (None, Some(embeddings)) => format!("embeddings {}", embeddings.display()),
+        (None, None) => "encoder    trained on the data's captions, or found".to_owned(),
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         config,
         dataset: data,
         embeddings,
-        encoder: Some(encoder),
+        encoder,
         stage1,
         device: context.device.clone(),
     };
@@ -149,13 +149,7 @@ fn dry_run(
     print(format!("sizes      gf {}, df {}, c {}, z {}", net.gf, net.df, net.cond_dim, net.z_dim))?;
     print(format!("length     {length} of {} pictures, seed {}", optim.batch, config.seed))?;
     print(format!("data       {}", inputs::planned_data(wanted)?))?;
-    print(format!(
-        "encoder    {}",
-        wanted
-            .encoder
-            .as_ref()
-            .map_or("trained on the data's captions, or found".into(), |p| p.display().to_string())
-    ))?;
+    print(inputs::planned_text(wanted))?;
     if config.stage == Stage::Two {
         print(format!("stage-I    {}", inputs::stage1_model(wanted)?.display()))?;
     }

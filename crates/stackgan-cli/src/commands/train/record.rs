@@ -19,6 +19,9 @@ pub(super) struct Record {
     pub data: Option<PathBuf>,
     /// `--encoder`.
     pub encoder: Option<PathBuf>,
+    /// `--embeddings`, or those that were found beside the data.
+    #[serde(default)]
+    pub embeddings: Option<PathBuf>,
     /// `--stage1`.
     pub stage1: Option<PathBuf>,
     /// The program's version.
@@ -36,16 +39,20 @@ impl Record {
         let preset = args.settings.preset.as_ref();
         let typed = preset
             .map(|name| name.split_once("-stage").map_or(name.as_str(), |(n, _)| n).to_owned());
-        let (dataset, data, encoder, stage1) = match kept {
-            Some(kept) => (Some(kept.dataset), kept.data, kept.encoder, kept.stage1),
-            None => (None, None, None, None),
+        let dataset = typed.or_else(|| kept.as_ref().map(|kept| kept.dataset.clone()));
+        let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
+            absolute(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
         };
+        // A run has an encoder or given embeddings, never both.
+        let retyped = args.encoder.is_some() || args.embeddings.is_some();
+        let text = |typed, from| if retyped { absolute(typed) } else { of(typed, from) };
         Self {
-            dataset: typed.or(dataset).unwrap_or_else(|| "toy".to_owned()),
+            dataset: dataset.unwrap_or_else(|| "toy".to_owned()),
             stage: args.stage,
-            data: absolute(&args.data).or(data),
-            encoder: absolute(&args.encoder).or(encoder),
-            stage1: absolute(&args.stage1).or(stage1),
+            data: of(&args.data, |kept| &kept.data),
+            encoder: text(&args.encoder, |kept| &kept.encoder),
+            embeddings: text(&args.embeddings, |kept| &kept.embeddings),
+            stage1: of(&args.stage1, |kept| &kept.stage1),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: "running".to_owned(),
         }

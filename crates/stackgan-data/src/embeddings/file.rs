@@ -1,13 +1,11 @@
-//! Embeddings of a dataset's captions in one safetensors file: tensor `embeddings`, f32 (captions, D), row `r` for
-//! caption `r` of the prepared file. The metadata says which encoder made them and for which dataset.
+//! The file of embeddings: tensor `embeddings`, f32 (captions, D), row `r` for caption `r` of the prepared file. The
+//! metadata says which encoder made them, for which dataset, and from which files they were imported, if they were.
 //!
-//! They are written as a stream and read by position: 8,855 pictures with ten captions of 1,024 numbers are
+//! It is written as a stream and read by position: 8,855 pictures with ten captions of 1,024 numbers are
 //! 363 MB (FACTS 4.2), which need not be in memory.
 
 use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, words};
-use crate::dataset::Split;
 use crate::error::printable;
-use crate::formats::{pickle, read_bounded};
 use crate::prepared::Prepared;
 use crate::{Error, Result};
 use std::ops::Range;
@@ -26,12 +24,26 @@ struct Facts {
     version: u32,
     encoder: String,
     dataset: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<Source>,
+}
+
+/// A file, or a folder of files, that embeddings were imported from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Source {
+    /// Its name without the folders above it.
+    pub name: String,
+    /// Files: 1, or those of a folder.
+    pub files: usize,
+    /// SHA-256 of the file in hexadecimal digits. Of a folder: of the names and SHA-256 of its files, in their order.
+    pub sha256: String,
 }
 
 /// Writes embeddings row by row; made by [`Embeddings::create`].
 pub struct EmbeddingsWriter {
     file: AtomicFile,
     path: PathBuf,
+    facts: Facts,
     dim: usize,
     rows: usize,
     written: usize,
@@ -73,6 +85,21 @@ impl EmbeddingsWriter {
         self.file.commit()
     }
 
+    /// As [`EmbeddingsWriter::finish`], with what is known only at the end: the encoder, and the SHA-256 of the sources.
+    /// Both must be as long as they were said to be.
+    pub(super) fn finish_as(mut self, encoder: String, sources: Vec<Source>) -> Result<()> {
+        let before = begin(&self.facts, self.rows, self.dim, &self.path)?.len();
+        self.facts.encoder = encoder;
+        self.facts.sources = sources;
+        let header = begin(&self.facts, self.rows, self.dim, &self.path)?;
+        if header.len() != before {
+            let expected = format!("a header of {before} bytes");
+            return Err(self.refuse(expected, format!("{} bytes", header.len())));
+        }
+        self.file.rewrite_start(&header)?;
+        self.finish()
+    }
+
     fn refuse(&self, expected: String, found: String) -> Error {
         let place = format!("row {}", self.written);
         let remedy = "make one embedding for each caption, with one encoder";
@@ -102,6 +129,16 @@ impl Embeddings {
         encoder: &str,
         dataset: &str,
     ) -> Result<EmbeddingsWriter> {
+        Self::create_from(path, (rows, dim), (encoder, dataset), Vec::new())
+    }
+
+    /// As [`Embeddings::create`], for `(rows, dim)` embeddings of `(encoder, dataset)` that come from `sources`.
+    pub(super) fn create_from(
+        path: &Path,
+        (rows, dim): (usize, usize),
+        (encoder, dataset): (&str, &str),
+        sources: Vec<Source>,
+    ) -> Result<EmbeddingsWriter> {
         if dim == 0 || dim > MAX_DIM || rows == 0 {
             return Err(Error::config(
                 "embeddings cannot have this shape",
@@ -114,15 +151,11 @@ impl Embeddings {
             version: VERSION,
             encoder: encoder.to_owned(),
             dataset: dataset.to_owned(),
+            sources,
         };
-        let json = serde_json::to_string(&facts).map_err(|e| Error::write(path, e.into()))?;
         let mut file = AtomicFile::create(path)?;
-        let shape = [rows, dim];
-        file.write(&header(
-            &[Spec { name: "embeddings", element: Element::F32, shape: &shape }],
-            &json,
-        ))?;
-        Ok(EmbeddingsWriter { file, path: path.to_path_buf(), dim, rows, written: 0 })
+        file.write(&begin(&facts, rows, dim, path)?)?;
+        Ok(EmbeddingsWriter { file, path: path.to_path_buf(), facts, dim, rows, written: 0 })
     }
 
     /// Opens a file; no embedding is read.
@@ -183,6 +216,12 @@ impl Embeddings {
         &self.facts.dataset
     }
 
+    /// The files that they were imported from; none if an encoder of ours made them.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.facts.sources
+    }
+
     /// Checks that these are the embeddings of `data`.
     ///
     /// # Errors
@@ -207,7 +246,8 @@ impl Embeddings {
                 ),
                 said(self.rows, self.dataset()),
             ),
-            "encode the captions of this dataset with `stackgan text encode`",
+            "encode the captions of this dataset with `stackgan text encode`, or import the embeddings again with \
+             `stackgan data import DIR --embeddings PATH`",
         ))
     }
 
@@ -282,65 +322,11 @@ impl Embeddings {
     }
 }
 
-/// Converts the release's `char-CNN-RNN-embeddings.pickle` of the train and the test split, lists of (captions,
-/// width) arrays in the order of `filenames.pickle`, for a dataset of the CUB layout. Captions and arrays must
-/// agree in number for every picture.
-///
-/// # Errors
-/// Names the pickle and the array that does not fit.
-pub fn from_pickles(pickles: [&Path; 2], data: &Prepared, out: &Path) -> Result<()> {
-    const ENCODER: &str = "char-cnn-rnn as released with StackGAN";
-    let used =
-        Split::ALL.into_iter().zip(pickles).filter(|(split, _)| !data.indices(*split).is_empty());
-    let files: Vec<(Split, &Path, Vec<u8>)> = used
-        .map(|(split, file)| Ok((split, file, read_bounded(file, pickle::MAX_FILE)?)))
-        .collect::<Result<_>>()?;
-    let documents: Vec<_> =
-        files.iter().map(|(_, file, bytes)| pickle::decode(bytes, file)).collect::<Result<_>>()?;
-    let mut writer: Option<EmbeddingsWriter> = None;
-    let mut sources = Vec::new();
-    for ((split, file, _), document) in files.iter().zip(&documents) {
-        let (arrays, n) = (document.arrays(file)?, data.indices(*split).len());
-        if arrays.len() != n {
-            let expected = format!("{n} arrays as {} has pictures", data.path().display());
-            return Err(no_fit(file, "whole list", expected, format!("{} arrays", arrays.len())));
-        }
-        sources.push((*split, *file, arrays.into_iter().enumerate()));
-    }
-    for i in 0..data.len() {
-        let source = sources.iter_mut().find(|(split, ..)| data.split(i) == Some(*split));
-        let Some((file, (entry, array))) =
-            source.and_then(|(_, file, arrays)| Some((*file, arrays.next()?)))
-        else {
-            continue; // the numbers of arrays were compared above
-        };
-        let captions = data.caption_range(i).len();
-        let (rows, dim) = match *array.shape.as_slice() {
-            [rows, dim] => (rows, dim),
-            [dim] => (1, dim),
-            _ => (0, 0),
-        };
-        let dim_expected = writer.as_ref().map_or(dim, |writer| writer.dim);
-        if rows != captions || dim != dim_expected || dim == 0 || dim > MAX_DIM {
-            let place = format!("array {entry}, {}", printable(data.key(i)));
-            let expected = format!("shape ({captions}, {dim_expected})");
-            return Err(no_fit(file, &place, expected, format!("shape {:?}", array.shape)));
-        }
-        let writer = match &mut writer {
-            Some(writer) => writer,
-            None => {
-                let (rows, dataset) = (data.caption_count(), data.fingerprint());
-                writer.insert(Embeddings::create(out, dim, rows, ENCODER, dataset)?)
-            }
-        };
-        writer.append(&array.to_f32())?;
-    }
-    writer.map_or(Ok(()), EmbeddingsWriter::finish)
-}
-
-fn no_fit(file: &Path, place: &str, expected: String, found: String) -> Error {
-    let remedy = "take pickle, captions and file names from one set; or encode the captions anew";
-    Error::malformed(file, "embeddings do not fit the dataset", place, (expected, found), remedy)
+/// The bytes before the numbers.
+fn begin(facts: &Facts, rows: usize, dim: usize, path: &Path) -> Result<Vec<u8>> {
+    let json = serde_json::to_string(facts).map_err(|e| Error::write(path, e.into()))?;
+    let shape = [rows, dim];
+    Ok(header(&[Spec { name: "embeddings", element: Element::F32, shape: &shape }], &json))
 }
 
 #[cfg(test)]
@@ -410,59 +396,5 @@ mod tests {
         assert!(error.contains("1 captions of dataset another"), "{error}");
         assert!(Embeddings::open(data.path()).is_err());
         assert!(Prepared::open(&path).is_err());
-    }
-
-    /// A protocol-2 pickle of (rows, 2) arrays of f4 in numpy's form.
-    fn pickled(arrays: &[Vec<[f32; 2]>]) -> Vec<u8> {
-        let mut out = b"\x80\x02]q\x00(".to_vec();
-        for rows in arrays {
-            out.extend(
-                b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R",
-            );
-            out.extend(
-                [
-                    b"(K\x01K",
-                    &[rows.len() as u8][..],
-                    b"K\x02\x86cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R",
-                ]
-                .concat(),
-            );
-            out.extend(b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U");
-            out.push(rows.len() as u8 * 8);
-            out.extend(rows.iter().flatten().flat_map(|x| x.to_le_bytes()));
-            out.extend(b"tb");
-        }
-        out.extend(b"e.");
-        out
-    }
-
-    #[test]
-    fn the_release_s_pickles_become_rows_in_order() {
-        let (dir, _, data) = prepared(10, 2, PictureSize::Stage1);
-        let paths = ["train.pickle", "test.pickle"].map(|name| dir.path().join(name));
-        let out = dir.path().join("e.safetensors");
-        let arrays = |split| {
-            let rows = |i| data.caption_range(i).map(|row| [row as f32, -(row as f32)]).collect();
-            data.indices(split).into_iter().map(rows).collect::<Vec<Vec<[f32; 2]>>>()
-        };
-        let write =
-            |path: &Path, arrays: &[Vec<[f32; 2]>]| std::fs::write(path, pickled(arrays)).unwrap();
-        write(&paths[0], &arrays(Split::Train));
-        write(&paths[1], &arrays(Split::Test));
-        from_pickles([&paths[0], &paths[1]], &data, &out).unwrap();
-        let e = Embeddings::open(&out).unwrap();
-        e.check(&data).unwrap();
-        for row in 0..e.len() {
-            assert_eq!(e.rows(row..row + 1).unwrap(), [row as f32, -(row as f32)]);
-        }
-        let mut short = arrays(Split::Train);
-        short[2].pop();
-        write(&paths[0], &short);
-        let error = from_pickles([&paths[0], &paths[1]], &data, &out).unwrap_err().to_string();
-        assert!(error.contains("array 2, k2") && error.contains("(3, 2)"), "{error}");
-        short.pop();
-        write(&paths[0], &short);
-        let error = from_pickles([&paths[0], &paths[1]], &data, &out).unwrap_err().to_string();
-        assert!(error.contains("found 7 arrays"), "{error}");
     }
 }

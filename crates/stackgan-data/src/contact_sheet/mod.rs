@@ -1,0 +1,234 @@
+//! Pictures with their captions on one sheet, to look at a dataset before training on it: of a folder the source with
+//! its box and the part that is taken, beside the square that comes of it; of a prepared file the squares.
+
+mod text;
+
+use crate::crop::{self, Orientation, Preparation, crop_rule};
+use crate::dataset::{BoundingBox, Dataset, Item, Split};
+use crate::formats::read_bounded;
+use crate::prepared::Prepared;
+use crate::{Error, Result};
+use fast_image_resize::FilterType;
+use image::{Rgb, RgbImage};
+
+/// Height of every picture on a sheet, in pixels: three times that of Stage-I's squares.
+const HEIGHT: u32 = 228;
+
+/// The widest source on a sheet, in pixels.
+const WIDEST: u32 = 400;
+
+/// Pixels between and around things.
+const GAP: u32 = 10;
+
+/// Captions that are shown of one picture; the sheet says how many more there are.
+const CAPTIONS: usize = 3;
+
+/// The largest side of a sheet in pixels.
+const MAX_SIDE: u64 = 16_384;
+
+const GROUND: Rgb<u8> = Rgb([28, 28, 30]);
+const NAME: Rgb<u8> = Rgb([255, 255, 255]);
+const CAPTION: Rgb<u8> = Rgb([205, 205, 210]);
+const QUIET: Rgb<u8> = Rgb([150, 150, 156]);
+const BOX: Rgb<u8> = Rgb([255, 214, 10]);
+const TAKEN: Rgb<u8> = Rgb([255, 69, 58]);
+const MIDDLE: Rgb<u8> = Rgb([255, 255, 255]);
+
+/// What the lines on a sheet of a folder mean.
+pub const LEGEND: &str = "left: the source, yellow its box, red the part that is taken; right: the prepared square, white \
+                          what evaluation sees of it";
+
+/// What the lines on a sheet of a prepared file mean.
+pub const LEGEND_PREPARED: &str = "prepared squares, white what evaluation sees of them";
+
+/// One picture on a sheet.
+#[derive(Clone, Debug)]
+pub struct Exhibit {
+    pictures: Vec<RgbImage>,
+    /// What it is called.
+    pub name: String,
+    /// All its captions.
+    pub captions: Vec<String>,
+}
+
+impl Exhibit {
+    /// Picture `i` of a prepared file.
+    ///
+    /// # Errors
+    /// When there is no such picture, or the file cannot be read.
+    pub fn prepared(data: &Prepared, i: usize) -> Result<Self> {
+        let side = data.size().prepared() as u32;
+        let square = RgbImage::from_raw(side, side, data.image(i)?).unwrap_or_default();
+        let name = describe(data.key(i), data.split(i).unwrap_or(Split::Train), data.class(i));
+        Ok(Self {
+            pictures: vec![enlarged(square, data.size().crop() as u32, data.path())?],
+            name,
+            captions: data.captions(i).to_vec(),
+        })
+    }
+
+    /// A picture of a folder, with the square that `how` makes of it.
+    ///
+    /// # Errors
+    /// When the picture cannot be decoded, or its box lies outside.
+    pub fn source(item: &Item, orientation: Orientation, how: Preparation) -> Result<Self> {
+        let bytes = read_bounded(&item.image, crop::MAX_FILE)?;
+        let source = crop::decode_as(&bytes, orientation, &item.image)?;
+        let (width, height) = source.dimensions();
+        let side = how.size.prepared() as u32;
+        let square = crop::prepare(source.clone(), item.bounding_box, how, &item.image)?;
+        let square = RgbImage::from_raw(side, side, square).unwrap_or_default();
+        let scale =
+            (f64::from(HEIGHT) / f64::from(height)).min(f64::from(WIDEST) / f64::from(width));
+        let scaled = |length: f64| (length * scale).round();
+        let (w, h) = (scaled(f64::from(width)).max(1.0), scaled(f64::from(height)).max(1.0));
+        let filter = FilterType::Bilinear;
+        let mut source = crop::resize_to(source, (w as u32, h as u32), filter, &item.image)?;
+        if let Some(BoundingBox { x, y, width: w, height: h }) = item.bounding_box {
+            frame(&mut source, [x, y, x + w, y + h].map(scaled), BOX);
+            if let Some(r) = crop_rule(BoundingBox { x, y, width: w, height: h }, width, height) {
+                let taken = [r.x, r.y, r.x + r.width, r.y + r.height].map(f64::from);
+                frame(&mut source, taken.map(scaled), TAKEN);
+            }
+        }
+        let name = describe(&item.key, item.split, Some(item.class));
+        let inner = how.size.crop() as u32;
+        let pictures = vec![source, enlarged(square, inner, &item.image)?];
+        Ok(Self { pictures, name, captions: item.captions.clone() })
+    }
+
+    /// `n` pictures of a dataset, evenly spread over it.
+    ///
+    /// # Errors
+    /// As [`Exhibit::source`].
+    pub fn of_dataset(data: &Dataset, n: usize, how: Preparation) -> Result<Vec<Self>> {
+        let items = spread(data.items.len(), n).filter_map(|i| data.items.get(i));
+        items.map(|item| Self::source(item, data.orientation, how)).collect()
+    }
+
+    /// `n` pictures of a prepared file, evenly spread over it.
+    ///
+    /// # Errors
+    /// As [`Exhibit::prepared`].
+    pub fn of_prepared(data: &Prepared, n: usize) -> Result<Vec<Self>> {
+        spread(data.len(), n).map(|i| Self::prepared(data, i)).collect()
+    }
+
+    fn width(&self) -> u32 {
+        let pictures: u32 = self.pictures.iter().map(|picture| picture.width() + GAP).sum();
+        pictures.saturating_sub(GAP)
+    }
+
+    /// The lines under the picture, at most `width` pixels wide.
+    fn lines(&self, width: u32) -> Vec<(String, Rgb<u8>)> {
+        let wrapped = |text: &str, colour: Rgb<u8>| {
+            text::wrap(text, width).into_iter().map(move |line| (line, colour)).collect::<Vec<_>>()
+        };
+        let mut lines = wrapped(&self.name, NAME);
+        for caption in self.captions.iter().take(CAPTIONS) {
+            lines.extend(wrapped(if caption.is_empty() { "(no text)" } else { caption }, CAPTION));
+        }
+        match self.captions.len().saturating_sub(CAPTIONS) {
+            0 => {}
+            more => lines.extend(wrapped(&format!("and {more} more captions"), QUIET)),
+        }
+        lines
+    }
+}
+
+/// `n` of `of` indices, evenly spread.
+fn spread(of: usize, n: usize) -> impl Iterator<Item = usize> {
+    let n = n.min(of);
+    (0..n).map(move |k| k * of / n.max(1))
+}
+
+fn describe(key: &str, split: Split, class: Option<u32>) -> String {
+    let class = class.map_or_else(String::new, |class| format!(", class {class}"));
+    format!("{key} ({}{class})", split.name())
+}
+
+/// A square in the size of the sheet, with a line around the middle part of `inner` of its own pixels.
+fn enlarged(square: RgbImage, inner: u32, file: &std::path::Path) -> Result<RgbImage> {
+    let side = f64::from(square.width().max(1));
+    let mut large = crop::resize_to(square, (HEIGHT, HEIGHT), FilterType::Bilinear, file)?;
+    let scale = f64::from(HEIGHT) / side;
+    let corner = (side - f64::from(inner)) / 2.0;
+    let (low, high) = ((corner * scale).round(), ((side - corner) * scale).round());
+    frame(&mut large, [low, low, high, high], MIDDLE);
+    Ok(large)
+}
+
+/// A line of two pixels just inside the rectangle (left, top, right, bottom), as far as it lies in the picture.
+fn frame(picture: &mut RgbImage, [left, top, right, bottom]: [f64; 4], colour: Rgb<u8>) {
+    let (width, height) = picture.dimensions();
+    let inside = |value: f64, limit: u32| value.clamp(0.0, f64::from(limit)) as u32;
+    let (left, right) = (inside(left, width), inside(right, width));
+    let (top, bottom) = (inside(top, height), inside(bottom, height));
+    for (x, y) in (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y))) {
+        let edge = (x - left).min(y - top).min(right - 1 - x).min(bottom - 1 - y);
+        if edge < 2
+            && let Some(pixel) = picture.get_pixel_mut_checked(x, y)
+        {
+            *pixel = colour;
+        }
+    }
+}
+
+/// The exhibits in rows, in their order, with their captions, and `legend` below all. The sheet is about as wide as high.
+///
+/// # Errors
+/// When there are none, or more than fit a sheet of 16,384 pixels a side.
+pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
+    let refuse = |found: String| {
+        Error::config(
+            "contact sheet cannot have this size",
+            (format!("1 picture or more and at most {MAX_SIDE} pixels a side"), found),
+            "show fewer pictures",
+        )
+    };
+    let cell = exhibits.iter().map(Exhibit::width).max().unwrap_or(0).max(HEIGHT);
+    let lines: Vec<_> = exhibits.iter().map(|exhibit| exhibit.lines(cell)).collect();
+    let height =
+        |lines: &[(String, Rgb<u8>)]| HEIGHT + GAP / 2 + lines.len() as u32 * text::LINE + 2 * GAP;
+    let mean =
+        lines.iter().map(|lines| u64::from(height(lines))).sum::<u64>() / lines.len().max(1) as u64;
+    let square = (exhibits.len() as f64 * mean as f64 / f64::from(cell + GAP)).sqrt().round();
+    let columns = (square as usize).clamp(1, exhibits.len().max(1));
+    let rows: Vec<u32> = lines
+        .chunks(columns)
+        .map(|row| row.iter().map(|lines| height(lines)).max().unwrap_or(0))
+        .collect();
+    let width = columns as u64 * u64::from(cell + GAP) + u64::from(GAP);
+    let legend = text::wrap(legend, width.min(MAX_SIDE) as u32 - 2 * GAP);
+    let foot = legend.len() as u64 * u64::from(text::LINE) + u64::from(GAP);
+    let all = rows.iter().map(|&row| u64::from(row)).sum::<u64>() + u64::from(GAP) + foot;
+    if exhibits.is_empty() || width > MAX_SIDE || all > MAX_SIDE {
+        return Err(refuse(format!("{} pictures, {width} x {all} pixels", exhibits.len())));
+    }
+    let mut sheet = RgbImage::from_pixel(width as u32, all as u32, GROUND);
+    let mut top = GAP;
+    for ((exhibits, lines), height) in exhibits.chunks(columns).zip(lines.chunks(columns)).zip(rows)
+    {
+        let mut left = GAP;
+        for (exhibit, lines) in exhibits.iter().zip(lines) {
+            let mut x = left;
+            for picture in &exhibit.pictures {
+                image::imageops::replace(&mut sheet, picture, i64::from(x), i64::from(top));
+                x += picture.width() + GAP;
+            }
+            for (n, (line, colour)) in lines.iter().enumerate() {
+                let y = top + HEIGHT + GAP / 2 + n as u32 * text::LINE;
+                text::draw(&mut sheet, (left, y), line, *colour);
+            }
+            left += cell + GAP;
+        }
+        top += height;
+    }
+    for (n, line) in legend.iter().enumerate() {
+        text::draw(&mut sheet, (GAP, top + n as u32 * text::LINE), line, QUIET);
+    }
+    Ok(sheet)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! One file of arrays, of whatever format: arrays by the names of pictures, captions with their arrays, or one array
+//! without any name.
+
+use super::import::{Numbers, extension};
+use super::pictures::Pictures;
+use crate::error::printable;
+use crate::formats::torch7::{self, Table, Value};
+use crate::formats::{ArrayView, DType, Kind, Layout, npy, npz};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// What a file holds.
+pub(super) enum Opened<'a> {
+    /// Arrays (captions, width) by name.
+    Named(Named<'a>),
+    /// Captions, and for each its array of `width` numbers.
+    Captions(Vec<String>, Vec<ArrayView<'a>>),
+    /// One array.
+    Bare(ArrayView<'a>),
+}
+
+/// Arrays by name.
+pub(super) struct Named<'a> {
+    file: &'a Path,
+    names: Vec<String>,
+    arrays: Arrays<'a>,
+}
+
+enum Arrays<'a> {
+    Views(Vec<ArrayView<'a>>),
+    /// Decoded when asked for: they may be compressed.
+    Archive(&'a npz::Npz<'a>),
+}
+
+impl Named<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The name of entry `at`; empty beyond the end.
+    pub(super) fn name(&self, at: usize) -> String {
+        self.names.get(at).cloned().unwrap_or_default()
+    }
+
+    /// The numbers of entry `at`.
+    pub(super) fn numbers(&self, at: usize) -> Result<Numbers> {
+        let name = self.name(at);
+        let place = format!("array {}", printable(&name));
+        match &self.arrays {
+            Arrays::Views(views) => match views.get(at) {
+                Some(view) => Ok(Numbers::of(view, self.file, place)),
+                None => Ok(Numbers {
+                    shape: Vec::new(),
+                    values: Vec::new(),
+                    file: self.file.into(),
+                    place,
+                }),
+            },
+            Arrays::Archive(archive) => {
+                let member = archive.member(&name)?;
+                Ok(Numbers::of(&npy::decode(&member, self.file)?, self.file, place))
+            }
+        }
+    }
+}
+
+/// Opens `bytes` of `file`, by its extension, and gives what is in it to `then`.
+pub(super) fn opened<T>(
+    bytes: &[u8],
+    file: &Path,
+    pictures: &Pictures<'_>,
+    then: impl FnOnce(Opened<'_>) -> Result<T>,
+) -> Result<T> {
+    match extension(file).as_str() {
+        "npy" => then(Opened::Bare(npy::decode(bytes, file)?)),
+        "npz" => {
+            let archive = npz::decode(bytes, file)?;
+            let names = archive.names();
+            match names.as_slice() {
+                [only] if pictures.find(only).is_none() => {
+                    let member = archive.member(only)?;
+                    then(Opened::Bare(npy::decode(&member, file)?))
+                }
+                _ => then(Opened::Named(Named { file, names, arrays: Arrays::Archive(&archive) })),
+            }
+        }
+        "safetensors" => {
+            let (names, views) = safetensors(bytes, file)?;
+            match (names.as_slice(), views.as_slice()) {
+                ([name], [view]) if pictures.find(name).is_none() => {
+                    then(Opened::Bare(view.clone()))
+                }
+                _ => then(Opened::Named(Named { file, names, arrays: Arrays::Views(views) })),
+            }
+        }
+        "t7" => {
+            let document = torch7::decode(bytes, file)?;
+            match document.root() {
+                Value::Tensor(tensor) => then(Opened::Bare(tensor.clone())),
+                _ => then(torch(document.table()?, file)?),
+            }
+        }
+        other => Err(Error::malformed(
+            file,
+            "file of embeddings is of no known format",
+            "its extension",
+            (".t7, .npy, .npz, .safetensors or .pickle", printable(&format!(".{other}"))),
+            "save the embeddings in one of these formats",
+        )),
+    }
+}
+
+/// A table of Lua Torch: records of pictures, tensors by name, or the demo's captions (FACTS 4.7).
+fn torch<'d>(table: Table<'d>, file: &'d Path) -> Result<Opened<'d>> {
+    if let Value::Table(texts) = table.get("raw_txt") {
+        let Value::Table(features) = table.get("fea_txt") else {
+            return Err(table.wrong("fea_txt", "a list of tensors", table.get("fea_txt")));
+        };
+        return captions(texts, features, file);
+    }
+    let mut names = Vec::new();
+    let mut views = Vec::new();
+    if let Value::Tensor(tensor) = table.get("txt") {
+        names.push(table.text("img")?.to_owned());
+        views.push(tensor.clone());
+        return Ok(Opened::Named(Named { file, names, arrays: Arrays::Views(views) }));
+    }
+    for (key, value) in table.pairs() {
+        let named = match key {
+            Value::String(name) => Some(String::from_utf8_lossy(name).into_owned()),
+            _ => None,
+        };
+        let (name, tensor) = match (named, value) {
+            (Some(name), Value::Tensor(tensor)) => (name, tensor),
+            (named, Value::Table(record)) => {
+                let tensor = record.tensor("txt")?;
+                let name = named.map_or_else(|| record.text("img").map(str::to_owned), Ok)?;
+                (name, tensor)
+            }
+            (named, other) => {
+                let key = named.unwrap_or_else(|| "number".to_owned());
+                return Err(table.wrong(&key, "a tensor, or a record of img and txt", other));
+            }
+        };
+        names.push(name);
+        views.push(tensor.clone());
+    }
+    Ok(Opened::Named(Named { file, names, arrays: Arrays::Views(views) }))
+}
+
+/// The demo's form: a list of captions, and a list of tensors (1, width) or (captions, width) in the same order.
+fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Opened<'d>> {
+    let mut captions = Vec::new();
+    for (i, text) in texts.list().enumerate() {
+        let Value::String(text) = text else {
+            return Err(texts.wrong(&format!("raw_txt[{}]", i + 1), "a string", text));
+        };
+        captions.push(String::from_utf8_lossy(text).into_owned());
+    }
+    let mut rows = Vec::new();
+    for (i, tensor) in features.list().enumerate() {
+        let Value::Tensor(tensor) = tensor else {
+            return Err(features.wrong(&format!("fea_txt[{}]", i + 1), "a tensor", tensor));
+        };
+        match tensor.shape.len() {
+            1 => rows.push(tensor.clone()),
+            _ => rows.extend(
+                (0..tensor.shape.first().copied().unwrap_or(0)).filter_map(|r| tensor.part(r)),
+            ),
+        }
+    }
+    if captions.len() == rows.len() {
+        return Ok(Opened::Captions(captions, rows));
+    }
+    let pair = (format!("{} rows in fea_txt", captions.len()), format!("{} rows", rows.len()));
+    Err(super::import::no_fit(file, "raw_txt and fea_txt", pair))
+}
+
+/// The tensors of a safetensors file, by name.
+fn safetensors<'a>(bytes: &'a [u8], file: &Path) -> Result<(Vec<String>, Vec<ArrayView<'a>>)> {
+    let refuse = |place: &str, expected: &str, found: String| {
+        let what = "safetensors file cannot be used";
+        let remedy = "save the embeddings as float32 tensors, whole";
+        Error::malformed(file, what, place, (expected, found), remedy)
+    };
+    let read = ::safetensors::SafeTensors::deserialize(bytes)
+        .map_err(|e| refuse("header", "a whole safetensors file", printable(&e.to_string())))?;
+    let mut tensors = read.tensors();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let (mut names, mut views) = (Vec::new(), Vec::new());
+    for (name, tensor) in tensors {
+        use ::safetensors::Dtype as D;
+        let dtype = match tensor.dtype() {
+            D::F16 => DType::little(Kind::Float, 2),
+            D::F32 => DType::little(Kind::Float, 4),
+            D::F64 => DType::little(Kind::Float, 8),
+            other => {
+                let place = format!("tensor {}", printable(&name));
+                return Err(refuse(&place, "F16, F32 or F64", format!("{other:?}")));
+            }
+        };
+        let shape = tensor.shape().to_vec();
+        let view = ArrayView::new(dtype, shape, Layout::RowMajor, tensor.data());
+        let place = format!("tensor {}", printable(&name));
+        views.push(view.ok_or_else(|| {
+            refuse(&place, "as many bytes as its shape says", "others".to_owned())
+        })?);
+        names.push(name);
+    }
+    Ok((names, views))
+}

@@ -1,0 +1,105 @@
+//! A folder with a file for each picture (Reed's records, FACTS 4.7) or for each class: several arrays by name, or one
+//! array (pictures, captions, width) with the list of their names beside it. Files are read one at a time.
+
+use super::arrays::{self, Opened};
+use super::import::{Imported, MAX_FILE, Numbers, Sink, Task, extension, file_name, hash, no_fit};
+use super::listed;
+use super::pictures::{Joined, Pictures};
+use crate::error::printable;
+use crate::formats::read_bounded;
+use crate::layouts::files;
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// The embeddings of one picture in one file.
+#[derive(Clone)]
+struct Entry {
+    /// Of the files.
+    file: usize,
+    /// Of the file's arrays.
+    at: usize,
+}
+
+/// Imports every file of a known format under `folder`.
+pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
+    let pictures = Pictures::of(task.data);
+    let found: Vec<(String, PathBuf)> = files(folder)?
+        .into_iter()
+        .filter(|(_, path)| matches!(&*extension(path), "t7" | "npy" | "npz" | "safetensors"))
+        .collect();
+    if found.is_empty() {
+        return Err(Error::Missing {
+            what: "folder has no embeddings".to_owned(),
+            file: folder.to_path_buf(),
+            expected: "train/char-CNN-RNN-embeddings.pickle, or a .t7, .npy or .npz for each picture or class".to_owned(),
+            remedy: "name the folder or file of the embeddings".to_owned(),
+        });
+    }
+    let (mut entries, mut hashes) = (Vec::new(), Vec::new());
+    for (file, (name, path)) in found.iter().enumerate() {
+        let bytes = read_bounded(path, MAX_FILE)?;
+        let own = named_by(name, &pictures);
+        let names = names(&bytes, path, own, &pictures)?;
+        entries.extend(names.into_iter().enumerate().map(|(at, name)| (name, Entry { file, at })));
+        hashes.push(format!("{} {name} {}", name.len(), hash(&bytes)));
+    }
+    let Joined { of, unused } = pictures.join(folder, entries.into_iter())?;
+    let mut sink = Sink::new(task, vec![(file_name(folder), found.len())]);
+    let mut open: (usize, Vec<u8>) = (usize::MAX, Vec::new());
+    for Entry { file, at } in of {
+        let Some((_, path)) = found.get(file) else { continue };
+        if open.0 != file {
+            open = (file, read_bounded(path, MAX_FILE)?);
+        }
+        let numbers = arrays::opened(&open.1, path, &pictures, |opened| match opened {
+            Opened::Named(named) => named.numbers(at),
+            Opened::Bare(array) => {
+                let part = array.part(at).filter(|_| array.shape.len() > 2);
+                Ok(Numbers::of(part.as_ref().unwrap_or(&array), path, format!("entry {at}")))
+            }
+            Opened::Captions(..) => Err(captions_here(path)),
+        })?;
+        sink.push(&numbers)?;
+    }
+    sink.finish(vec![hash(hashes.join("\n").as_bytes())], "a folder of files", unused)
+}
+
+/// The picture that a file is named after: `001.Class/Name.t7`, or `Name.t7`.
+fn named_by(name: &str, pictures: &Pictures<'_>) -> Option<usize> {
+    pictures.find(name.rsplit_once('.')?.0)
+}
+
+/// The names of the arrays of a file. A file that is named after a picture holds that picture's.
+fn names(
+    bytes: &[u8],
+    path: &Path,
+    own: Option<usize>,
+    pictures: &Pictures<'_>,
+) -> Result<Vec<String>> {
+    let of_file = || path.with_extension("").to_string_lossy().into_owned();
+    arrays::opened(bytes, path, pictures, |opened| match (opened, own) {
+        (Opened::Named(named), Some(own)) if named.len() == 1 => {
+            let said = named.name(0);
+            if pictures.find(&said).is_some_and(|said| said != own) {
+                let pair = ("the picture that the file is named after", printable(&said));
+                return Err(no_fit(path, "its record", pair));
+            }
+            Ok(vec![pictures.key(own).to_owned()])
+        }
+        (Opened::Named(named), _) => Ok((0..named.len()).map(|at| named.name(at)).collect()),
+        (Opened::Bare(_), Some(own)) => Ok(vec![pictures.key(own).to_owned()]),
+        (Opened::Bare(array), None) if array.shape.len() > 2 => {
+            listed::names_beside(path, array.shape.first().copied().unwrap_or(0))
+        }
+        (Opened::Bare(_), None) => Ok(vec![of_file()]), // of a picture that the dataset does not have
+        (Opened::Captions(..), _) => Err(captions_here(path)),
+    })
+}
+
+fn captions_here(path: &Path) -> Error {
+    no_fit(
+        path,
+        "whole file",
+        ("arrays of pictures", "captions with their embeddings: import this file alone"),
+    )
+}

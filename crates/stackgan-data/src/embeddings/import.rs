@@ -1,0 +1,254 @@
+//! From what a path holds to a file of embeddings: every source ends in one [`Sink`], picture by picture in the order of
+//! the prepared file, which checks counts, widths and numbers.
+
+use super::arrays::{self, Opened};
+use super::file::{Embeddings, EmbeddingsWriter, MAX_DIM, Source};
+use super::pictures::{Joined, Pictures};
+use super::{folder, listed, released};
+use crate::error::printable;
+use crate::formats::{ArrayView, read_bounded};
+use crate::prepared::Prepared;
+use crate::{Error, Result};
+use sha2::{Digest as _, Sha256};
+use std::path::Path;
+
+/// The longest file that is read.
+pub(super) const MAX_FILE: u64 = 16 << 30;
+
+/// What was imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Embeddings: one for each caption.
+    pub rows: usize,
+    /// Numbers of each.
+    pub dim: usize,
+    /// What the source was, in words.
+    pub form: &'static str,
+    /// Entries of the source that belong to no picture of the dataset.
+    pub unused: usize,
+}
+
+/// Where the embeddings of a dataset come from and go to.
+pub(super) struct Task<'a> {
+    pub(super) data: &'a Prepared,
+    pub(super) out: &'a Path,
+    pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+/// Makes the file of embeddings `out` of the captions of `data` from `path`:
+///
+/// - a folder of the release (`train/char-CNN-RNN-embeddings.pickle` and `test/`), or one such pickle;
+/// - a folder with a `.t7` or `.npy` for each picture or class;
+/// - a `.npz` or safetensors file with an array for each picture, by its key;
+/// - a `.t7` table: records with `img` and `txt`, arrays by key, or `raw_txt` with `fea_txt`;
+/// - one array (`.npy`, `.npz`, safetensors, `.t7`) with a list of captions or keys beside it;
+/// - a file of embeddings that this program wrote.
+///
+/// Arrays of a picture have the shape (captions, width); `out` is replaced when all is well. `progress` is told how many
+/// pictures are done, and of how many.
+///
+/// # Errors
+/// Names the file and entry of what does not fit, and all pictures without embeddings.
+pub fn import(
+    path: &Path,
+    data: &Prepared,
+    out: &Path,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Imported> {
+    let task = Task { data, out, progress };
+    if path.is_dir() {
+        return match released::of_folder(path)? {
+            Some(pickles) => released::import(&pickles, &task),
+            None => folder::import(path, &task),
+        };
+    }
+    if !path.is_file() {
+        return Err(Error::Missing {
+            what: "there are no embeddings".to_owned(),
+            file: path.to_path_buf(),
+            expected: "a file or a folder of embeddings".to_owned(),
+            remedy: "check the path".to_owned(),
+        });
+    }
+    match extension(path).as_str() {
+        "pickle" | "pkl" => released::import(&released::of_file(path), &task),
+        "safetensors" if Embeddings::open(path).is_ok() => own(path, &task),
+        _ => one_file(path, &task),
+    }
+}
+
+/// The extension of a name, in lower case.
+pub(super) fn extension(path: &Path) -> String {
+    path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The name of a file or folder, for the record.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| ".".to_owned(), |name| printable(&name.to_string_lossy()))
+}
+
+/// A file that an encoder of ours wrote, or an earlier import.
+fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
+    let found = Embeddings::open(path)?;
+    found.check(task.data)?;
+    let shape = (found.len(), found.dim());
+    let facts = (found.encoder(), found.dataset());
+    let mut writer = Embeddings::create_from(task.out, shape, facts, found.sources().to_vec())?;
+    for i in 0..task.data.len() {
+        writer.append(&found.rows(task.data.caption_range(i))?)?;
+        (task.progress)(i + 1, task.data.len());
+    }
+    writer.finish()?;
+    let form = "a file of this program";
+    Ok(Imported { rows: shape.0, dim: shape.1, form, unused: 0 })
+}
+
+/// One file of another format.
+fn one_file(path: &Path, task: &Task<'_>) -> Result<Imported> {
+    let bytes = read_bounded(path, MAX_FILE)?;
+    let sha256 = hash(&bytes);
+    let pictures = Pictures::of(task.data);
+    arrays::opened(&bytes, path, &pictures, |opened| {
+        let mut sink = Sink::new(task, vec![(file_name(path), 1)]);
+        let (form, unused) = match &opened {
+            Opened::Named(named) => {
+                let entries = (0..named.len()).map(|at| (named.name(at), at));
+                let Joined { of, unused } = pictures.join(path, entries)?;
+                for &at in &of {
+                    sink.push(&named.numbers(at)?)?;
+                }
+                ("arrays by name", unused)
+            }
+            Opened::Captions(captions, rows) => {
+                listed::captions(task.data, path, captions)?;
+                listed::push_rows(&mut sink, path, rows)?;
+                ("captions with their embeddings", 0)
+            }
+            Opened::Bare(array) => listed::import(path, array, &pictures, &mut sink)?,
+        };
+        sink.finish(vec![sha256], form, unused)
+    })
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The embeddings of one picture as a source has them.
+pub(super) struct Numbers {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f32>,
+    pub(super) file: Box<Path>,
+    /// Where in the file.
+    pub(super) place: String,
+}
+
+impl Numbers {
+    /// Of an array (captions, width), or (width) for a picture with one caption. Larger ones keep their shape alone, to
+    /// be refused with it.
+    pub(super) fn of(array: &ArrayView<'_>, file: &Path, place: String) -> Self {
+        let fits = matches!(array.shape.len(), 1 | 2) && array.len() <= 1 << 28;
+        let values = if fits { array.to_f32() } else { Vec::new() };
+        Self { shape: array.shape.clone(), values, file: file.into(), place }
+    }
+
+    fn rows_and_dim(&self) -> Option<(usize, usize)> {
+        match *self.shape.as_slice() {
+            [rows, dim] => Some((rows, dim)),
+            [dim] => Some((1, dim)),
+            _ => None,
+        }
+    }
+}
+
+/// Takes the embeddings of one picture after the other.
+pub(super) struct Sink<'a> {
+    task: &'a Task<'a>,
+    sources: Vec<Source>,
+    next: usize,
+    writer: Option<(EmbeddingsWriter, usize)>,
+}
+
+impl<'a> Sink<'a> {
+    /// For sources of these names and numbers of files.
+    pub(super) fn new(task: &'a Task<'a>, sources: Vec<(String, usize)>) -> Self {
+        let blank = |(name, files)| Source { name, files, sha256: "0".repeat(64) };
+        Self { task, sources: sources.into_iter().map(blank).collect(), next: 0, writer: None }
+    }
+
+    pub(super) fn data(&self) -> &'a Prepared {
+        self.task.data
+    }
+
+    /// The embeddings of the next picture.
+    pub(super) fn push(&mut self, numbers: &Numbers) -> Result<()> {
+        let (data, i) = (self.task.data, self.next);
+        let place = || format!("{}, {}", numbers.place, printable(data.key(i)));
+        let captions = data.caption_range(i).len();
+        let wanted = self.writer.as_ref().map(|(_, dim)| *dim);
+        let fits = numbers.rows_and_dim().filter(|&(rows, dim)| {
+            let width = wanted.map_or((1..=MAX_DIM).contains(&dim), |wanted| wanted == dim);
+            rows == captions && width && numbers.values.len() == rows * dim
+        });
+        let Some((_, dim)) = fits else {
+            let width = wanted.map_or_else(|| "width".to_owned(), |dim| dim.to_string());
+            let expected = format!("shape ({captions}, {width}), a row for each caption");
+            let found = format!("shape {:?}", numbers.shape);
+            return Err(no_fit(&numbers.file, &place(), (expected, found)));
+        };
+        if let Some((at, number)) = numbers.values.iter().enumerate().find(|(_, n)| !n.is_finite())
+        {
+            let found = format!("{number} in row {}", at / dim);
+            return Err(no_fit(&numbers.file, &place(), ("finite numbers", found)));
+        }
+        if self.writer.is_none() {
+            let shape = (data.caption_count(), dim);
+            let facts = (&*encoder(&self.sources), data.fingerprint());
+            let writer =
+                Embeddings::create_from(self.task.out, shape, facts, self.sources.clone())?;
+            self.writer = Some((writer, dim));
+        }
+        if let Some((writer, _)) = &mut self.writer {
+            writer.append(&numbers.values)?;
+        }
+        self.next += 1;
+        (self.task.progress)(self.next, data.len());
+        Ok(())
+    }
+
+    /// All pictures were pushed; the hashes of the sources are known.
+    pub(super) fn finish(
+        mut self,
+        hashes: Vec<String>,
+        form: &'static str,
+        unused: usize,
+    ) -> Result<Imported> {
+        for (source, sha256) in self.sources.iter_mut().zip(hashes) {
+            source.sha256 = sha256;
+        }
+        let Some((writer, dim)) = self.writer else {
+            let pair = ("embeddings", "none");
+            return Err(no_fit(self.task.data.path(), "whole file", pair));
+        };
+        writer.finish_as(encoder(&self.sources), self.sources)?;
+        Ok(Imported { rows: self.task.data.caption_count(), dim, form, unused })
+    }
+}
+
+/// What stands for the encoder of imported embeddings, which is not known: the hash of what they came from.
+fn encoder(sources: &[Source]) -> String {
+    let text: Vec<&str> = sources.iter().map(|source| &*source.sha256).collect();
+    format!("imported-{}", hash(text.join(" ").as_bytes()))
+}
+
+/// The error of embeddings that do not fit the dataset.
+pub(super) fn no_fit(
+    file: &Path,
+    place: &str,
+    (expected, found): (impl Into<Box<str>>, impl Into<Box<str>>),
+) -> Error {
+    let remedy = "take embeddings, captions and names of pictures from one set; or make our own with `stackgan text \
+                  train` and `text encode`";
+    Error::malformed(file, "embeddings do not fit the dataset", place, (expected, found), remedy)
+}

@@ -1,0 +1,150 @@
+//! An array without names. It is joined by the list beside it, `NAME.txt` for `NAME.npy`: line `r` is the caption of row
+//! `r`, or the name of picture `r`. Without the list it is refused: a place alone says nothing of what lies there.
+
+use super::import::{Numbers, Sink, no_fit};
+use super::pictures::{Joined, Pictures};
+use crate::error::printable;
+use crate::formats::{ArrayView, read_bounded};
+use crate::prepared::Prepared;
+use crate::{Error, Result, captions as caption_files};
+use std::path::Path;
+
+/// The longest list, in bytes: 600,000 captions of COCO have about 36 MB.
+const MAX_LIST: u64 = 512 << 20;
+
+/// The list of all captions of `data`, one a line, in the order in which an array must have their embeddings.
+#[must_use]
+pub fn captions_list(data: &Prepared) -> String {
+    data.all_captions().iter().map(|caption| format!("{caption}\n")).collect()
+}
+
+/// Gives the rows of `array` to the sink. Returns what it was, and how many entries are of other pictures.
+pub(super) fn import(
+    file: &Path,
+    array: &ArrayView<'_>,
+    pictures: &Pictures<'_>,
+    sink: &mut Sink<'_>,
+) -> Result<(&'static str, usize)> {
+    let data = sink.data();
+    let list = file.with_extension("txt");
+    if !list.is_file() {
+        return Err(Error::Missing {
+            what: "an array without names needs a list of what its rows are".to_owned(),
+            file: list.clone(),
+            expected: "the caption of each row, one a line, or the name of each picture".to_owned(),
+            remedy: format!(
+                "`stackgan data captions DIR --output {}` writes the captions in their order: encode its lines, in \
+                 that order; or name the arrays (.npz, .safetensors)",
+                list.display()
+            ),
+        });
+    }
+    let lines = lines(&list)?;
+    let n = array.shape.first().copied().unwrap_or(0);
+    let rows = match *array.shape.as_slice() {
+        [n, _] => n,
+        [n, captions, _] => n.saturating_mul(captions),
+        _ => {
+            let found = format!("shape {:?}", array.shape);
+            return Err(no_fit(
+                file,
+                "the array",
+                ("(captions, width) or (pictures, captions, width)", found),
+            ));
+        }
+    };
+    let named = lines.len() == n
+        && lines.iter().all(|line| !line.is_empty() && pictures.find(line).is_some());
+    if named && captions(data, &list, &lines).is_err() {
+        let entries = lines.into_iter().zip(0..n);
+        let Joined { of, unused } = pictures.join(&list, entries)?;
+        for at in of {
+            if let Some(part) = array.part(at) {
+                sink.push(&Numbers::of(&part, file, format!("entry {at}")))?;
+            }
+        }
+        return Ok(("an array with a list of pictures", unused));
+    }
+    if lines.len() != rows {
+        let expected =
+            format!("{rows} lines of captions, or {n} of pictures, as {} has", file.display());
+        return Err(no_fit(&list, "whole list", (expected, format!("{} lines", lines.len()))));
+    }
+    captions(data, &list, &lines)?;
+    let per = array.shape.get(1).copied().filter(|_| array.shape.len() == 3);
+    let row = |r: usize| match per {
+        Some(per) => array.part(r / per.max(1))?.part(r % per.max(1)),
+        None => array.part(r),
+    };
+    let views: Vec<ArrayView<'_>> = (0..rows).map_while(row).collect();
+    push_rows(sink, file, &views)?;
+    Ok(("an array with a list of captions", 0))
+}
+
+/// Checks that these are the captions of `data`, in its order.
+pub(super) fn captions(data: &Prepared, file: &Path, lines: &[String]) -> Result<()> {
+    let (n, own) = (lines.len(), data.all_captions());
+    if n != own.len() {
+        let expected = format!("the {} captions of {}", own.len(), data.path().display());
+        return Err(no_fit(file, "list of captions", (expected, format!("{n} captions"))));
+    }
+    let same = |line: &str, own: &str| line == own || caption_files::clean(line.trim()) == own;
+    match lines.iter().zip(own).position(|(line, own)| !same(line, own)) {
+        None => Ok(()),
+        Some(at) => {
+            let said = |text: Option<&String>| {
+                format!("\"{}\"", printable(text.map_or("", String::as_str)))
+            };
+            let pair = (said(own.get(at)), said(lines.get(at)));
+            Err(no_fit(file, &format!("caption {}", at + 1), pair))
+        }
+    }
+}
+
+/// Gives one row for each caption to the sink.
+pub(super) fn push_rows(sink: &mut Sink<'_>, file: &Path, rows: &[ArrayView<'_>]) -> Result<()> {
+    let data = sink.data();
+    for i in 0..data.len() {
+        let range = data.caption_range(i);
+        let place = format!("rows {} to {}", range.start, range.end);
+        let own = rows.get(range).unwrap_or_default();
+        let dim = own.first().map_or(0, ArrayView::len);
+        if let Some(other) = own.iter().find(|row| row.len() != dim) {
+            let pair = (format!("{dim} numbers as in the first"), format!("{:?}", other.shape));
+            return Err(no_fit(file, &place, pair));
+        }
+        let values: Vec<f32> = own.iter().flat_map(ArrayView::to_f32).collect();
+        let shape = vec![own.len(), dim];
+        sink.push(&Numbers { shape, values, file: file.into(), place })?;
+    }
+    Ok(())
+}
+
+/// The names of the pictures of an array of `n`, of the list beside it.
+pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
+    let list = file.with_extension("txt");
+    if !list.is_file() {
+        return Err(Error::Missing {
+            what: "an array of several pictures needs a list of their names".to_owned(),
+            file: list,
+            expected: format!("{n} names of pictures, one a line"),
+            remedy: "write the list in the order of the array".to_owned(),
+        });
+    }
+    let lines = lines(&list)?;
+    if lines.len() == n {
+        return Ok(lines);
+    }
+    let expected = format!("{n} lines of pictures, as {} has", file.display());
+    Err(no_fit(&list, "whole list", (expected, format!("{} lines", lines.len()))))
+}
+
+/// The lines of a list; blank ones count, but for the end of the last line.
+fn lines(list: &Path) -> Result<Vec<String>> {
+    let bytes = read_bounded(list, MAX_LIST)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| no_fit(list, "whole list", ("text in UTF-8", "other bytes")))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Ok(text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect())
+}

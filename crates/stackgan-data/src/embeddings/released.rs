@@ -1,0 +1,108 @@
+//! The release's `char-CNN-RNN-embeddings.pickle` of the train and the test split: lists of (captions, width) arrays in
+//! the order of the `filenames.pickle` beside each, by which they are joined (FACTS 4.2, 4.6, 4.10).
+
+use super::import::{Imported, MAX_FILE, Numbers, Sink, Task, file_name, hash, no_fit};
+use super::pictures::{Joined, Pictures};
+use crate::dataset::Split;
+use crate::error::first_few;
+use crate::formats::{pickle, read_bounded};
+use crate::layouts::names;
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// The names that the releases read.
+const NAMES: [&str; 3] = [
+    "char-CNN-RNN-embeddings.pickle",
+    "char-CNN-GRU-embeddings.pickle",
+    "skip-thought-embeddings.pickle",
+];
+
+/// The pickles of a folder with `train` and `test`, or of one such folder; `None` where there is no pickle of a known name.
+///
+/// # Errors
+/// When there are pickles of several encoders.
+pub(super) fn of_folder(folder: &Path) -> Result<Option<Vec<PathBuf>>> {
+    let splits = Split::ALL.map(|split| folder.join(split.name()));
+    let places = || splits.iter().map(PathBuf::as_path).chain([folder]);
+    let found: Vec<&str> =
+        NAMES.into_iter().filter(|name| places().any(|place| place.join(name).is_file())).collect();
+    match *found.as_slice() {
+        [] => Ok(None),
+        [name] => {
+            let files = places().map(|place| place.join(name)).filter(|file| file.is_file());
+            Ok(Some(files.collect()))
+        }
+        _ => Err(Error::config(
+            "folder has embeddings of several encoders",
+            ("one of them", first_few(&found)),
+            "name the file: `--embeddings DIR/train/NAME.pickle`",
+        )),
+    }
+}
+
+/// A pickle, and the one of the other split beside it.
+pub(super) fn of_file(file: &Path) -> Vec<PathBuf> {
+    let split = |folder: &Path| {
+        let name = folder.file_name()?.to_str()?;
+        Split::ALL.into_iter().find(|split| split.name() == name)
+    };
+    let other = file.parent().filter(|folder| split(folder).is_some()).and_then(|folder| {
+        let name = if split(folder) == Some(Split::Train) { Split::Test } else { Split::Train };
+        Some(folder.with_file_name(name.name()).join(file.file_name()?))
+    });
+    [Some(file.to_path_buf()), other.filter(|other| other.is_file())]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Imports the pickles.
+pub(super) fn import(files: &[PathBuf], task: &Task<'_>) -> Result<Imported> {
+    let pictures = Pictures::of(task.data);
+    let read = |file: &PathBuf| read_bounded(file, MAX_FILE);
+    let bytes: Vec<Vec<u8>> = files.iter().map(read).collect::<Result<_>>()?;
+    let hashes = bytes.iter().map(|bytes| hash(bytes)).collect();
+    let documents: Vec<_> = bytes
+        .iter()
+        .zip(files)
+        .map(|(bytes, file)| pickle::decode(bytes, file))
+        .collect::<Result<_>>()?;
+    let (mut entries, mut arrays) = (Vec::new(), Vec::new());
+    for (at, (document, file)) in documents.iter().zip(files).enumerate() {
+        let list = file.with_file_name("filenames.pickle");
+        if !list.is_file() {
+            return Err(Error::Missing {
+                what: "list of the embeddings' pictures is missing".to_owned(),
+                file: list,
+                expected: "the names of the pictures, in the order of the embeddings".to_owned(),
+                remedy: "put the filenames.pickle of the same archive beside the embeddings"
+                    .to_owned(),
+            });
+        }
+        let (names, of_file) = (names(&list)?, document.arrays(file)?);
+        if names.len() != of_file.len() {
+            let expected = format!("{} arrays as {} has names", names.len(), list.display());
+            let found = format!("{} arrays", of_file.len());
+            return Err(no_fit(file, "whole list", (expected, found)));
+        }
+        entries.extend(names.into_iter().enumerate().map(|(entry, name)| (name, (at, entry))));
+        arrays.push(of_file);
+    }
+    let first = files.first().map_or(Path::new(""), PathBuf::as_path);
+    let Joined { of, unused } = pictures.join(first, entries.into_iter())?;
+    let sources = files.iter().map(|file| (in_its_folder(file), 1)).collect();
+    let mut sink = Sink::new(task, sources);
+    for (at, entry) in of {
+        let array = arrays.get(at).and_then(|arrays| arrays.get(entry));
+        if let (Some(array), Some(file)) = (array, files.get(at)) {
+            sink.push(&Numbers::of(array, file, format!("array {entry}")))?;
+        }
+    }
+    sink.finish(hashes, "the release's pickles", unused)
+}
+
+/// `train/NAME.pickle`: the names of both splits' files are the same.
+fn in_its_folder(file: &Path) -> String {
+    let folder = file.parent().and_then(Path::file_name).map(|name| format!("{}/", name.display()));
+    format!("{}{}", crate::error::printable(&folder.unwrap_or_default()), file_name(file))
+}

@@ -1,0 +1,89 @@
+//! Folders laid out as Oxford-102 and COCO 2014, small, from their parts to a few steps of training.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::common::{TINY, WORLD, done, failed, set};
+use crate::own::birds;
+
+/// As JPEG, whatever it was.
+fn jpeg(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    image::open(from).unwrap().to_rgb8().save(to).unwrap();
+}
+
+fn train(dir: &Path, data: &str, preset: &str) {
+    let encoder = WORLD.encoder().display().to_string();
+    let mut args =
+        vec!["train", "--stage", "1", "--preset", preset, "-q", "--data", data, "--run", "run"];
+    args.extend(["--encoder", &encoder, "--set", "optim.epochs=0", "--set", "optim.steps=2"]);
+    args.extend(set(TINY));
+    done(dir, &args);
+    assert!(dir.join("run/model.safetensors").is_file());
+}
+
+#[test]
+fn flowers_by_class_are_imported_and_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    for (i, (picture, captions)) in birds(20).into_iter().enumerate() {
+        let name = format!("image_{:05}", i + 1);
+        jpeg(&picture, &dir.join(format!("flowers/jpg/{name}.jpg")));
+        let class = dir.join(format!("flowers/text_c10/class_{:05}", 1 + i % 6));
+        fs::create_dir_all(&class).unwrap();
+        if i != 13 {
+            fs::write(class.join(format!("{name}.txt")), captions.join("\n")).unwrap();
+        }
+    }
+    // One picture has no captions: all is told, and then it is left out, once and for all.
+    let (code, said) = failed(dir, &["data", "check", "flowers"]);
+    assert!(code == 3 && said.contains("not complete"), "{code} {said}");
+    let (code, said) = failed(dir, &["data", "import", "flowers", "-q"]);
+    assert!(code == 4 && said.contains("jpg/image_00014"), "{code} {said}");
+    done(dir, &["data", "import", "flowers", "--uncaptioned", "leave-out", "-q"]);
+    let said = done(dir, &["data", "check", "flowers"]);
+    assert!(said.contains("(oxford)") && said.contains("1 of 6 classes"), "{said}");
+    let said = done(dir, &["data", "check", "flowers/prepared/prepared-76.safetensors"]);
+    assert!(said.contains("5 and 1 classes"), "{said}");
+    train(dir, "flowers", "oxford");
+}
+
+#[test]
+fn scenes_with_annotations_are_imported_and_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let sides = [("train2014", 0..14), ("val2014", 14..18)];
+    let birds = birds(18);
+    for (year, range) in sides {
+        let (mut images, mut annotations) = (Vec::new(), Vec::new());
+        for i in range {
+            let (picture, captions) = &birds[i];
+            let name = format!("COCO_{year}_{:012}.jpg", i + 9);
+            jpeg(picture, &dir.join(format!("coco/{year}/{name}")));
+            images.push(json!({"id": i + 9, "file_name": name, "license": 1}));
+            // Captions of a picture lie apart, as in the real lists.
+            for (n, caption) in captions.iter().enumerate() {
+                annotations
+                    .insert(0, json!({"image_id": i + 9, "id": 100 * i + n, "caption": caption}));
+            }
+        }
+        fs::create_dir_all(dir.join("coco/annotations")).unwrap();
+        let list = json!({"info": {"year": 2014}, "images": images, "annotations": annotations});
+        let file = dir.join(format!("coco/annotations/captions_{year}.json"));
+        fs::write(file, list.to_string()).unwrap();
+    }
+    let said = done(dir, &["data", "check", "coco"]);
+    assert!(
+        said.contains("(coco)") && said.contains("14 pictures to train on and 4 to test"),
+        "{said}"
+    );
+    done(dir, &["data", "import", "coco", "--size", "76", "-q"]);
+    let file = dir.join("coco/prepared/prepared-76.safetensors");
+    let made = fs::read(&file).unwrap();
+    let header = String::from_utf8_lossy(&made[..4096.min(made.len())]).into_owned();
+    assert!(header.contains(r#"\"resizing\":\"plain\""#), "COCO is resized as its release does");
+    train(dir, "coco", "coco");
+    assert!(fs::read(&file).unwrap() == made, "training imported it again");
+}

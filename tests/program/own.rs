@@ -1,0 +1,162 @@
+//! A folder of one's own, from its pictures and captions to a trained model: with an encoder of ours, and with embeddings
+//! that were made elsewhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::common::{TINY, WORLD, done, failed, set};
+
+/// Numbers of an embedding.
+const WIDTH: usize = 6;
+
+/// Pictures of the shared birds, with the first captions of each.
+pub(crate) fn birds(n: usize) -> Vec<(PathBuf, Vec<String>)> {
+    let (images, text) = (WORLD.birds().join("CUB_200_2011/images"), WORLD.birds().join("text"));
+    let below = |folder: &Path| {
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let pictures = below(&images).into_iter().flat_map(|class| below(&class)).take(n).enumerate();
+    let with_captions = pictures.map(|(i, picture)| {
+        let name = picture.strip_prefix(&images).unwrap().with_extension("txt");
+        let captions = fs::read_to_string(text.join(name)).unwrap();
+        (picture, captions.lines().take(1 + i % 4).map(str::to_owned).collect())
+    });
+    with_captions.collect()
+}
+
+/// `DIR/own/CLASS/NAME` with captions beside; one picture has its captions in a table.
+fn own_folder(dir: &Path) -> PathBuf {
+    let own = dir.join("own");
+    for (i, (picture, captions)) in birds(24).into_iter().enumerate() {
+        let class = own.join(["red", "green", "blue"][i % 3]);
+        fs::create_dir_all(&class).unwrap();
+        let extension = picture.extension().unwrap().to_str().unwrap().to_ascii_uppercase();
+        let name = format!("bird {i}");
+        fs::copy(&picture, class.join(format!("{name}.{extension}"))).unwrap();
+        if i == 7 {
+            let row = format!("file_name,text\ngreen/{name}.{extension},\"{}\"\n", captions[0]);
+            fs::write(own.join("metadata.csv"), row).unwrap();
+        } else {
+            fs::write(class.join(format!("{name}.txt")), captions.join("\r\n")).unwrap();
+        }
+    }
+    own
+}
+
+fn training<'a>(stage: &'a str, run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["train", "--stage", stage, "-q", "--data", "own", "--run", run];
+    args.extend(set(TINY));
+    args.extend(["--set", "optim.steps=2"]);
+    args.extend(more);
+    args
+}
+
+fn model(dir: &Path, run: &str) -> Value {
+    serde_json::from_str(&done(dir, &["model", "info", run, "--json"])).unwrap()
+}
+
+#[test]
+fn pictures_and_captions_become_a_model_that_paints() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    own_folder(dir);
+    let said = done(dir, &["data", "check", "own"]);
+    for part in ["(folder)", "24 files", "metadata.csv", "3 classes", "every picture can be read"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let said = done(dir, &["data", "preview", "own", "--output", "sheet.png", "--count", "6"]);
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["sheet.png", "sheet.txt"]);
+    assert!(image::image_dimensions(dir.join("sheet.png")).unwrap().0 > 456);
+    assert!(fs::read_to_string(dir.join("sheet.txt")).unwrap().contains("green/bird"));
+
+    // The split is asked for once; training finds the folder as it was imported.
+    let files = done(dir, &["data", "import", "own", "--split-seed", "5", "-q"]);
+    assert_eq!(files.lines().count(), 2);
+    let before = fs::read(dir.join("own/prepared/prepared-76.safetensors")).unwrap();
+    done(
+        dir,
+        &[
+            "text",
+            "train",
+            "--data",
+            "own",
+            "--steps",
+            "2",
+            "--batch",
+            "2",
+            "--out",
+            "e.safetensors",
+            "-q",
+        ],
+    );
+    done(dir, &training("1", "low", &["--encoder", "e.safetensors"]));
+    assert!(fs::read(dir.join("own/prepared/prepared-76.safetensors")).unwrap() == before);
+    assert!(model(dir, "low")["info"]["encoder"].is_object());
+    let pictures = done(dir, &["generate", "-m", "low", "-p", "a red bird", "--out", "out", "-q"]);
+    assert!(dir.join(pictures.trim()).is_file());
+}
+
+/// Writes an array (rows, WIDTH) and the list of its captions.
+fn encoded_elsewhere(dir: &Path, list: &str) {
+    let rows = list.lines().count();
+    let values: Vec<f32> = (0..rows * WIDTH).map(|k| (k * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let mut bytes = Vec::new();
+    let file = dir.join("given.npy");
+    stackgan_data::formats::npy::write_f32(&mut bytes, &[rows, WIDTH], &values, &file).unwrap();
+    fs::write(&file, bytes).unwrap();
+    fs::write(dir.join("given.txt"), list).unwrap();
+}
+
+#[test]
+fn embeddings_made_elsewhere_are_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let own = own_folder(dir);
+    let list = done(dir, &["data", "captions", "own", "-q"]);
+    let names = done(dir, &["data", "captions", "own", "--names", "-q"]);
+    assert_eq!((names.lines().count(), names.lines().next()), (24, Some("blue/bird 11")));
+    encoded_elsewhere(dir, &list);
+    let args = ["data", "import", "own", "--embeddings", "given.npy", "-q"];
+    let said = done(dir, &args);
+    assert!(said.lines().last().unwrap().ends_with("prepared/embeddings.safetensors"), "{said}");
+
+    done(dir, &training("1", "low", &[]));
+    let low = model(dir, "low");
+    assert!(low["info"]["encoder"].is_null(), "{low}");
+    assert!(low["info"]["encoder_fingerprint"].as_str().unwrap().starts_with("imported-"), "{low}");
+    assert_eq!(low["info"]["stage1"]["net"]["text_dim"].as_u64(), Some(WIDTH as u64));
+    done(dir, &training("2", "high", &["--stage1", "low", "--set", "optim.batch=2"]));
+    assert_eq!(
+        model(dir, "high")["info"]["encoder_fingerprint"],
+        low["info"]["encoder_fingerprint"]
+    );
+    let (code, said) = failed(dir, &["generate", "-m", "low", "-p", "a bird", "-q"]);
+    assert!(code == 3 && said.contains("no text encoder of its own"), "{code} {said}");
+
+    // Captions in another order, one line less, or another dataset: refused, and what is there stays.
+    let kept = fs::read(own.join("prepared/embeddings.safetensors")).unwrap();
+    let mut lines: Vec<&str> = list.lines().collect();
+    lines.swap(2, 9);
+    fs::write(dir.join("given.txt"), lines.join("\n")).unwrap();
+    let (code, said) = failed(dir, &args);
+    assert!(code == 3 && said.contains("caption 3"), "{code} {said}");
+    fs::write(dir.join("given.txt"), lines[1..].join("\n")).unwrap();
+    assert_eq!(failed(dir, &args).0, 3);
+    fs::remove_file(dir.join("given.txt")).unwrap();
+    let (code, said) = failed(dir, &args);
+    assert!(code == 4 && said.contains("stackgan data captions"), "{code} {said}");
+    assert!(fs::read(own.join("prepared/embeddings.safetensors")).unwrap() == kept);
+    let (code, said) = failed(dir, &training("1", "x", &["--encoder", "e", "--embeddings", "f"]));
+    assert!(code == 2 && said.contains("--embeddings"), "{code} {said}");
+
+    // A caption is corrected: the embeddings are those of another dataset now.
+    let text = own.join("red/bird 0.txt");
+    fs::write(&text, "another bird").unwrap();
+    let (code, said) = failed(dir, &training("1", "y", &[]));
+    assert!(code == 3 && said.contains("belong to another dataset"), "{code} {said}");
+}
