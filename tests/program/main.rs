@@ -5,5 +5,10 @@ mod common;
 mod demo;
 mod errors;
 mod exchange;
+mod fetch;
 mod path;
+#[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
+mod server;
 mod settings;
+#[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
+mod writers;

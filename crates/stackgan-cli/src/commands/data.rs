@@ -1,4 +1,4 @@
-//! `stackgan data`: draw, import, check, look at datasets.
+//! `stackgan data`: draw, import, check, look at datasets. Fetching them is in [`super::fetch`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,8 +15,8 @@ use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
-use super::{Context, print, sources, write_file};
-use crate::args::{self, Import, Layout, Sizes};
+use super::{Context, fetch, print, sources, write_file};
+use crate::args::{self, Layout, Sizes};
 use crate::exit::Problem;
 
 /// Does one of them.
@@ -33,21 +33,30 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
                 drawn.test_species
             ))
         }
-        args::Data::Import(args) => import(&args, context),
+        args::Data::Fetch(args) => fetch::run(&args, context),
+        args::Data::Import(args) => {
+            import(&args.dir, args.layout, (args.size, args.out.as_deref()), context)
+        }
         args::Data::Check { path, layout } => check_path(&path, layout, context),
         args::Data::Preview { file, output, count } => preview(&file, &output, usize::from(count)),
     }
 }
 
-fn import(args: &Import, context: &Context) -> Result<()> {
-    let sizes: &[PictureSize] = match args.size {
+/// Makes the prepared files of a dataset folder, and prints their names.
+pub(super) fn import(
+    dir: &Path,
+    layout: Layout,
+    (sizes, out): (Sizes, Option<&Path>),
+    context: &Context,
+) -> Result<()> {
+    let sizes: &[PictureSize] = match sizes {
         Sizes::Low => &[PictureSize::Stage1],
         Sizes::High => &[PictureSize::Stage2],
         Sizes::Both => &[PictureSize::Stage1, PictureSize::Stage2],
     };
     for size in sizes {
         let how = sources::preparation(*size, Resizing::Residual);
-        let file = sources::prepare((&args.dir, args.layout), args.out.as_deref(), how, context)?;
+        let file = sources::prepare((dir, layout), out, how, context)?;
         print(file.display())?;
     }
     Ok(())

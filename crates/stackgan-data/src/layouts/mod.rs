@@ -21,6 +21,8 @@ mod split;
 pub use detect::detect;
 pub use keys::{checked_key, inside};
 pub use lists::{Labels, MAX_LIST, names};
+#[cfg(feature = "fetch")]
+pub(crate) use scan::files;
 pub(crate) use scan::{is_picture, stem};
 
 use crate::Result;
