@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::room;
 use crate::{Error, Result};
 
 /// Which file of which server the bytes are of.
@@ -88,9 +89,8 @@ impl Part {
     /// Gives the whole file its name.
     pub(super) fn finish(&self, file: &Path) -> Result<()> {
         fs::rename(&self.path, file).map_err(|e| Error::write(file, e))?;
-        if let Some(folder) = file.parent().filter(|_| cfg!(unix)) {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|e| Error::write(folder, e))?;
+        if let Some(folder) = file.parent() {
+            room::sync_names(folder)?;
         }
         self.remove()
     }

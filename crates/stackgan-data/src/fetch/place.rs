@@ -146,7 +146,7 @@ impl Place<'_> {
         (from, files): (&str, &[(String, String)]),
         hear: &mut Listener<'_>,
     ) -> Result<()> {
-        room::sync(root)?;
+        room::sync_all_below(root)?;
         move_in(root, self.into, &mut |name| {
             let said = format!(
                 "{} was there already, and is left as it is",
@@ -154,7 +154,7 @@ impl Place<'_> {
             );
             hear(&Event::Note(said));
         })?;
-        room::sync(self.into)?;
+        room::sync_names(self.into)?;
         Record::of(self.into, self.set, item).write(from, files)
     }
 }

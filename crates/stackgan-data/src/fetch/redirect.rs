@@ -28,13 +28,14 @@ pub(super) fn follow(at: &str, location: &str) -> Result<String, String> {
         let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         format!("{scheme}://{authority}{folder}/{location}")
     };
-    let uri: Uri = target.parse().map_err(|_| "a redirect to no address".to_owned())?;
-    let host = uri.host().unwrap_or_default();
-    match (scheme, uri.scheme_str()) {
-        (_, Some("https")) | ("http", Some("http")) => {}
-        ("https", Some("http")) => return Err("a redirect from https to http".to_owned()),
+    let scheme_of = |text: &str| text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    match (scheme, scheme_of(&target).as_str()) {
+        (_, "https") | ("http", "http") => {}
+        ("https", "http") => return Err("a redirect from https to http".to_owned()),
         _ => return Err("a redirect to something other than http and https".to_owned()),
     }
+    let uri: Uri = target.parse().map_err(|_| "a redirect to no address".to_owned())?;
+    let host = uri.host().unwrap_or_default();
     if host.is_empty() || uri.authority().is_some_and(|a| a.as_str().contains('@')) {
         return Err("a redirect to no plain host".to_owned());
     }

@@ -1,5 +1,7 @@
 //! Whether the storage has room, asked before it is filled.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use super::event::bytes;
@@ -33,13 +35,21 @@ fn free(_: &Path) -> Option<u64> {
 }
 
 /// Has everything written so far put on the disk: many files at once, where the system can.
-pub(super) fn sync(folder: &Path) -> Result<()> {
-    let opened = std::fs::File::open(folder);
+pub(super) fn sync_all_below(folder: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
-    let synced = opened.and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+    let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
     #[cfg(not(target_os = "linux"))]
-    let synced = opened.and_then(|folder| if cfg!(unix) { folder.sync_all() } else { Ok(()) });
+    let synced = sync_folder(folder);
     synced.map_err(|e| Error::write(folder, e))
+}
+
+/// Has the names in a folder put on the disk.
+pub(super) fn sync_names(folder: &Path) -> Result<()> {
+    sync_folder(folder).map_err(|e| Error::write(folder, e))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(all(test, unix))]
