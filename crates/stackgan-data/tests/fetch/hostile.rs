@@ -160,7 +160,7 @@ fn headers_that_contradict_each_other() {
     refused("behind the end", &gz(&behind.concat()), "after the end");
     let whole = tgz(&[entry(b'0', b"a", &noise(1, 5_000))]);
     refused("gzip and more", &[&whole[..], b"more"].concat(), "damaged");
-    let mut flipped = whole.clone();
+    let mut flipped = whole;
     let at = flipped.len() - 6;
     flipped[at] ^= 1; // gzip's checksum
     refused("checksum", &flipped, "damaged");
