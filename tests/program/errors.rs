@@ -6,7 +6,7 @@ use crate::common::{WORLD, done, failed, stackgan, train, training};
 
 /// Every error says what, where, expected and found, and what to do, once, without a backtrace.
 #[track_caller]
-fn four_parts(error: &str, place: &str) {
+pub(crate) fn four_parts(error: &str, place: &str) {
     assert!(error.starts_with("error: "), "{error}");
     for part in ["expected ", "found ", "do: ", place] {
         assert!(error.contains(part), "no `{part}` in: {error}");

@@ -5,7 +5,12 @@ mod common;
 mod demo;
 mod errors;
 mod exchange;
+mod fetch;
 mod layouts;
 mod own;
 mod path;
+#[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
+mod server;
 mod settings;
+#[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
+mod writers;

@@ -8,16 +8,16 @@
 
 mod bench;
 mod checks;
-mod extract;
 mod fetch;
 mod golden;
-mod manifest;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use fetch::{NotImported, Options};
+use stackgan_data::fetch::manifest;
 
 mod flags {
     //! The commands, as they are typed.
@@ -28,20 +28,32 @@ mod flags {
     xflags::xflags! {
         /// Chores of the repository.
         cmd xtask {
-            /// Downloads CUB-200-2011 into data/cub and unpacks it.
+            /// Fetches CUB-200-2011 into data/cub, checks it, unpacks it and imports it.
             cmd fetch-cub {
                 /// The folder; data/cub unless told.
                 optional --into dir: PathBuf
+                /// A mirror: an address or folder with the set's files, or a folder with the set unpacked
+                optional --from mirror: String
+                /// Fetch nothing: check again what is there
+                optional --verify
             }
-            /// Downloads Oxford-102 flowers into data/oxford and unpacks it.
+            /// Fetches Oxford-102 flowers into data/oxford, checks it, unpacks it and imports it.
             cmd fetch-oxford {
                 /// The folder; data/oxford unless told.
                 optional --into dir: PathBuf
+                /// A mirror: an address or folder with the set's files, or a folder with the set unpacked
+                optional --from mirror: String
+                /// Fetch nothing: check again what is there
+                optional --verify
             }
-            /// Downloads COCO 2014 into data/coco.
+            /// Fetches COCO 2014 into data/coco, checks it, unpacks it and imports it.
             cmd fetch-coco {
                 /// The folder; data/coco unless told.
                 optional --into dir: PathBuf
+                /// A mirror: an address or folder with the set's files, or a folder with the set unpacked
+                optional --from mirror: String
+                /// Fetch nothing: check again what is there
+                optional --verify
             }
             /// fmt, clippy, tests, docs, tidy: what continuous integration runs.
             cmd ci {}
@@ -69,7 +81,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(code(&error))
         }
     }
 }
@@ -80,12 +92,19 @@ fn run() -> Result<()> {
         Err(error) => error.exit(),
     };
     let root = root()?;
-    let into =
-        |dir: Option<PathBuf>, name: &str| dir.unwrap_or_else(|| root.join("data").join(name));
     match flags.subcommand {
-        flags::XtaskCmd::FetchCub(f) => fetch::fetch(manifest::CUB, &into(f.into, "cub")),
-        flags::XtaskCmd::FetchOxford(f) => fetch::fetch(manifest::OXFORD, &into(f.into, "oxford")),
-        flags::XtaskCmd::FetchCoco(f) => fetch::fetch(manifest::COCO, &into(f.into, "coco")),
+        flags::XtaskCmd::FetchCub(f) => {
+            let options = Options { into: f.into, from: f.from, verify: f.verify };
+            fetch::fetch(&root, &manifest::CUB, &options)
+        }
+        flags::XtaskCmd::FetchOxford(f) => {
+            let options = Options { into: f.into, from: f.from, verify: f.verify };
+            fetch::fetch(&root, &manifest::OXFORD, &options)
+        }
+        flags::XtaskCmd::FetchCoco(f) => {
+            let options = Options { into: f.into, from: f.from, verify: f.verify };
+            fetch::fetch(&root, &manifest::COCO, &options)
+        }
         flags::XtaskCmd::Ci(_) => checks::ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
         flags::XtaskCmd::Golden(_) => golden::golden(&root),
@@ -93,6 +112,21 @@ fn run() -> Result<()> {
             let flags::Bench { peer, runs, only, quick } = f;
             bench::bench(&root, &bench::Options { peer, runs, only, quick })
         }
+    }
+}
+
+/// The exit code, as that of the program (docs/training.md).
+fn code(error: &anyhow::Error) -> u8 {
+    use stackgan_data::Error as E;
+    if let Some(NotImported(code)) = error.downcast_ref() {
+        return code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    }
+    match error.chain().find_map(|cause| cause.downcast_ref::<E>()) {
+        Some(E::Config { .. }) => 2,
+        Some(E::Malformed { .. } | E::Read { .. }) => 3,
+        Some(E::Missing { .. } | E::Unreachable { .. }) => 4,
+        Some(E::Write { .. } | E::Storage { .. }) => 6,
+        None => 1,
     }
 }
 

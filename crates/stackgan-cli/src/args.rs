@@ -50,7 +50,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// From nothing to a painted bird: offline, on a CPU, in minutes
     Demo(Demo),
-    /// Datasets: draw, import, check, look at
+    /// Datasets: fetch, draw, import, check, look at
     #[command(subcommand)]
     Data(Data),
     /// The text encoder: train it, encode captions with it
@@ -116,6 +116,10 @@ pub(crate) enum Data {
         #[arg(long, default_value_t = 0, value_name = "N")]
         seed: u64,
     },
+    /// Download a public dataset, unpack it and import it
+    #[command(before_help = "Examples:\n  stackgan data fetch cub\n  \
+                             stackgan data fetch oxford --from /mnt/mirror --into data/oxford")]
+    Fetch(Fetch),
     /// Turn a dataset folder into prepared files, once
     #[command(before_help = "Examples:\n  stackgan data import data/cub --size 76\n  \
                              stackgan data import data/cub --embeddings data/cub")]
@@ -162,6 +166,62 @@ pub(crate) enum Data {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+/// Download a public dataset, unpack it and import it. What is there already is not fetched again.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Fetch {
+    /// The dataset
+    #[arg(value_enum)]
+    pub set: FetchSet,
+    /// Its folder; data/SET unless told
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+    /// A mirror: an http address or folder with the set's files, or a folder with the set unpacked
+    #[arg(long, value_name = "DIR|URL")]
+    pub from: Option<String>,
+    /// Fetch nothing: compare what is there with the published hashes, and with those kept when it was unpacked
+    #[arg(long, conflicts_with = "from")]
+    pub verify: bool,
+    /// For which stage it is imported: 76 pixels for Stage-I, 304 for Stage-II
+    #[arg(long, value_enum, default_value_t = Sizes::Both)]
+    pub size: Sizes,
+    /// What happens to pictures without captions
+    #[arg(long, value_enum, default_value_t = Uncaptioned::Refuse)]
+    pub uncaptioned: Uncaptioned,
+}
+
+impl Fetch {
+    /// The import at the end of a fetch into `dir`.
+    pub(crate) fn import(&self, dir: PathBuf) -> Import {
+        let kind = match self.set {
+            FetchSet::Cub => Kind::Cub,
+            FetchSet::Oxford => Kind::Oxford,
+            FetchSet::Coco => Kind::Coco,
+        };
+        let layout =
+            Layout { kind: Some(kind), uncaptioned: self.uncaptioned, ..Layout::default() };
+        Import {
+            dir,
+            layout,
+            size: self.size,
+            out: None,
+            embeddings: None,
+            recipe: None,
+            contrast: Contrast::default(),
+        }
+    }
+}
+
+/// Datasets that can be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FetchSet {
+    /// CUB-200-2011: 11,788 birds, 1.2 GB
+    Cub,
+    /// Oxford-102: 8,189 flowers, 0.3 GB
+    Oxford,
+    /// COCO 2014: 123,287 scenes, 20 GB
+    Coco,
 }
 
 /// Turn a dataset folder into prepared files.
@@ -572,7 +632,7 @@ mod tests {
                 checked += 1;
             }
         }
-        assert!(checked >= 28, "{checked}");
+        assert!(checked >= 30, "{checked}");
     }
 
     /// Words as a shell would cut them, with double quotes only.

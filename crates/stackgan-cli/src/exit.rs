@@ -163,9 +163,9 @@ fn of_data(error: &stackgan_data::Error) -> Exit {
     use stackgan_data::Error as E;
     match error {
         E::Malformed { .. } | E::Read { .. } => Exit::Data,
-        E::Missing { .. } => Exit::Missing,
+        E::Missing { .. } | E::Unreachable { .. } => Exit::Missing,
         E::Config { .. } => Exit::Usage,
-        E::Write { .. } => Exit::Storage,
+        E::Write { .. } | E::Storage { .. } => Exit::Storage,
     }
 }
 

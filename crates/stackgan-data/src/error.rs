@@ -69,6 +69,37 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A server is not to be reached, or does not hand out what is needed. Exit code 4.
+    #[error("{what}\n  address: {address}\n  expected {expected}, found {found}\n  do: {remedy}")]
+    Unreachable {
+        /// What was not to be had, in a few words.
+        what: Box<str>,
+        /// The address.
+        address: Box<str>,
+        /// What should have come.
+        expected: Box<str>,
+        /// What came, or why nothing did.
+        found: Box<str>,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// A folder cannot be used: it is full, or another program uses it. Exit code 6.
+    #[error(
+        "{what}\n  file: {}\n  expected {expected}, found {found}\n  do: {remedy}",
+        shown(file)
+    )]
+    Storage {
+        /// What is wrong, in a few words.
+        what: Box<str>,
+        /// The file or folder.
+        file: PathBuf,
+        /// What would be right.
+        expected: Box<str>,
+        /// What is the case.
+        found: Box<str>,
+        /// What the user can do.
+        remedy: String,
+    },
     /// The operating system refused to write a file. Exit code 6.
     #[error(
         "cannot write\n  file: {}\n  {source}\n  do: check the free space and the permissions of the folder",
@@ -121,6 +152,9 @@ impl Error {
             Self::Malformed { what, found, .. } => format!("{what} (found {found})"),
             Self::Missing { what, expected, .. } => format!("{what}: {expected}"),
             Self::Config { what, found, .. } => format!("{what} ({found})"),
+            Self::Unreachable { what, found, .. } | Self::Storage { what, found, .. } => {
+                format!("{what} (found {found})")
+            }
             Self::Read { source, .. } | Self::Write { source, .. } => source.to_string(),
         }
     }
@@ -131,6 +165,8 @@ impl Error {
         match self {
             Self::Malformed { remedy, .. }
             | Self::Missing { remedy, .. }
+            | Self::Unreachable { remedy, .. }
+            | Self::Storage { remedy, .. }
             | Self::Config { remedy, .. } => remedy.clone(),
             Self::Read { .. } => "check that the file is readable and whole".to_owned(),
             Self::Write { .. } => {

@@ -3,8 +3,12 @@
 //! A folder is described by [`dataset::Dataset`] (made by a module of [`layouts`], with [`formats`] and
 //! [`captions`]), prepared once into one file ([`prepared`], with [`crop`]), joined by [`embeddings`] of its
 //! captions, and turned into batches: [`plan`] says what is in each, [`loader`] reads it.
+//!
+//! With the feature `fetch` the public datasets are downloaded and unpacked too (modules `fetch` and `archive`).
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "fetch")]
+pub mod archive;
 pub mod captions;
 pub mod check;
 pub mod contact_sheet;
@@ -13,6 +17,8 @@ pub mod crop;
 pub mod dataset;
 pub mod embeddings;
 mod error;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod formats;
 pub mod layouts;
 pub mod loader;

@@ -1,4 +1,4 @@
-//! `stackgan data`: draw, import, check, look at datasets.
+//! `stackgan data`: draw, import, check, look at datasets. Fetching them is in [`super::fetch`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,8 +18,8 @@ use stackgan_data::layouts::Kind;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
-use super::{Context, print, sources, write_file};
-use crate::args::{self, Import, Layout, Sizes};
+use super::{Context, fetch, print, sources, write_file};
+use crate::args::{self, Layout, Sizes};
 use crate::exit::Problem;
 
 /// Does one of them.
@@ -36,6 +36,7 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
                 drawn.test_species
             ))
         }
+        args::Data::Fetch(args) => fetch::run(&args, context),
         args::Data::Import(args) => import(&args, context),
         args::Data::Check { path, layout } => check_path(&path, layout, context),
         args::Data::Preview { path, output, count, layout } => {
@@ -47,7 +48,8 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
     }
 }
 
-fn import(args: &Import, context: &Context) -> Result<()> {
+/// Makes the prepared files of a dataset folder, and prints their names.
+pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
     let sizes: &[PictureSize] = match args.size {
         Sizes::Low => &[PictureSize::Stage1],
         Sizes::High => &[PictureSize::Stage2],

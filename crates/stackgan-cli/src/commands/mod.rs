@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod demo;
 mod doctor;
+mod fetch;
 mod generate;
 mod model;
 mod sources;

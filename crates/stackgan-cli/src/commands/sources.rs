@@ -42,7 +42,7 @@ pub(crate) fn of_preset(dataset: &str, context: &Context) -> Result<PathBuf> {
     if dataset != "toy" {
         let place = format!("folder: {}", folder.display());
         let remedy =
-            format!("`cargo xtask fetch-{dataset}` fetches it; or name a folder: `--data DIR`");
+            format!("`stackgan data fetch {dataset}` gets it; or name a folder: `--data DIR`");
         return Err(
             Problem::missing("there is no dataset", place, "a dataset folder", remedy).into()
         );

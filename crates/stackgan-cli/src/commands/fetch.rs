@@ -1,0 +1,120 @@
+//! `stackgan data fetch`: a public dataset into a folder, imported, with the next command said.
+
+use std::path::Path;
+
+use anyhow::Result;
+use stackgan_data::fetch::manifest::{COCO, CUB, OXFORD, Set};
+use stackgan_data::fetch::{self, ByHand, Event, From, Patience, Request};
+
+use super::{Context, data, print, sources};
+use crate::args::{self, FetchSet};
+use crate::exit::Problem;
+use crate::progress::{Manner, Phase};
+
+/// Fetches, or checks again what is there.
+pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
+    let set = set(args.set);
+    let name = set.name;
+    let into = args.into.clone().unwrap_or_else(|| sources::home().join(name));
+    let mut shown = Shown::new(context.manner);
+    if args.verify {
+        let lines = fetch::verify(set, &into, &mut |event| shown.on(event))?;
+        return lines.into_iter().try_for_each(print);
+    }
+    let from = args.from.as_deref().map(From::parse).transpose()?;
+    let patience = Patience::default();
+    let request = Request { set, into: &into, from: from.as_ref(), patience };
+    let report = fetch::fetch(&request, &mut |event| shown.on(event))?;
+    drop(shown);
+    if !report.by_hand.is_empty() {
+        return Err(by_hand(set, &into, &report.by_hand, context).into());
+    }
+    let (found, whole) = report.pictures;
+    let folder = into.display();
+    context.manner.say(if found < whole {
+        format!("{folder}: a subset of {}: {found} of {whole} pictures", set.title)
+    } else {
+        format!("{folder}: {}, whole: {found} pictures", set.title)
+    });
+    data::import(&args.import(into.clone()), context)?;
+    context.manner.say(format!("next: stackgan train --stage 1 --preset {name} --data {folder}"));
+    Ok(())
+}
+
+const fn set(name: FetchSet) -> &'static Set<'static> {
+    match name {
+        FetchSet::Cub => &CUB,
+        FetchSet::Oxford => &OXFORD,
+        FetchSet::Coco => &COCO,
+    }
+}
+
+/// Says what a person must do. The addresses are long: they stand above the error, each on its line.
+fn by_hand(set: &Set<'_>, into: &Path, files: &[ByHand], context: &Context) -> Problem {
+    context.manner.say("\nA browser is needed for these: a program is not let in.\n");
+    files.iter().for_each(|file| context.manner.say(format!("{file}\n")));
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let addresses: Vec<&str> =
+        files.iter().filter_map(|file| Some(file.addresses.first()?.as_str())).collect();
+    let what = format!("{} is not complete yet", set.title);
+    let remedy = format!(
+        "open {} in a browser, save the file in that folder, and run this again",
+        addresses.join(" and ")
+    );
+    Problem::missing(what, format!("folder: {}", into.display()), names.join(", "), remedy)
+}
+
+/// Draws the events of a fetch.
+struct Shown {
+    manner: Manner,
+    phase: Option<(Phase, u64)>,
+}
+
+impl Shown {
+    const fn new(manner: Manner) -> Self {
+        Self { manner, phase: None }
+    }
+
+    fn on(&mut self, event: &Event) {
+        match (event, &mut self.phase) {
+            (Event::Begin { doing, file, total }, phase) => {
+                // Bars count in whole units: small files in kB, large ones in MB.
+                let (unit, word) = match total {
+                    Some(0..10_000_000) => (1_000, "kB"),
+                    _ => (1_000_000, "MB"),
+                };
+                let name = format!("{} {file}", doing.word());
+                let total = total.map_or(0, |total| total.div_ceil(unit));
+                *phase = Some((Phase::new(self.manner, &name, total, word), unit));
+            }
+            (Event::At(bytes), Some((phase, unit))) => phase.at(bytes.div_ceil(*unit)),
+            (Event::End(said), phase) => {
+                if let Some((phase, _)) = phase.take() {
+                    phase.finish(said);
+                }
+            }
+            (Event::Note(note), Some((phase, _))) => phase.say(note),
+            (Event::Note(note), None) => self.manner.say(note),
+            (Event::At(_), None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum as _;
+    use stackgan_data::fetch::manifest::SETS;
+
+    #[test]
+    fn every_set_can_be_typed_by_its_name_and_has_a_preset() {
+        let names = FetchSet::value_variants().iter().map(|name| {
+            let typed = name.to_possible_value().unwrap();
+            assert_eq!(typed.get_name(), set(*name).name);
+            let preset = format!("configs/{}-stage1.toml", set(*name).name);
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            assert!(root.join(&preset).is_file(), "{preset}");
+        });
+        assert_eq!(names.count(), SETS.len());
+    }
+}

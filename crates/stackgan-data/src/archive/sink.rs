@@ -1,0 +1,145 @@
+//! Where the entries of an archive go: into one folder, counted and hashed while they are written.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::names::{Kind, Names, safe};
+use super::{AGAIN, Limits, Member};
+use crate::error::printable;
+use crate::fetch::{hex, room};
+use crate::{Error, Result};
+
+/// What is taken from an archive at once, in bytes.
+const PIECE: usize = 1 << 16;
+
+/// The folder that is being filled.
+pub(super) struct Sink<'a> {
+    archive: &'a Path,
+    root: PathBuf,
+    limits: Limits,
+    /// Bytes that may still be written.
+    left: u64,
+    entries: usize,
+    names: Names,
+    /// The files so far.
+    pub(super) members: Vec<Member>,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(archive: &'a Path, root: &Path, limits: Limits) -> Self {
+        let (left, names) = (limits.bytes, Names::default());
+        Self {
+            archive,
+            root: root.to_path_buf(),
+            limits,
+            left,
+            entries: 0,
+            names,
+            members: Vec::new(),
+        }
+    }
+
+    /// The error of an entry, by its raw name.
+    pub(super) fn refuse(&self, raw: &[u8], found: impl Into<Box<str>>) -> Error {
+        let entry = printable(&String::from_utf8_lossy(raw));
+        let place = format!("entry \"{entry}\"");
+        let expected = "plain files and folders, each once, below one folder";
+        Error::malformed(self.archive, "the archive is not safe", place, (expected, found), AGAIN)
+    }
+
+    /// The error of an archive that contradicts itself or is cut.
+    pub(super) fn damaged(&self, place: impl Into<Box<str>>, found: impl Into<Box<str>>) -> Error {
+        let expected = "a whole archive";
+        Error::malformed(self.archive, "the archive is damaged", place, (expected, found), AGAIN)
+    }
+
+    /// Room for so many entries in all?
+    pub(super) fn room_for(&self, entries: usize) -> Result<()> {
+        if entries <= self.limits.entries {
+            return Ok(());
+        }
+        let found = format!("more than {} entries", self.limits.entries);
+        Err(self.refuse(b"", found))
+    }
+
+    /// Room for so many bytes more?
+    pub(super) fn room_for_bytes(&self, bytes: u64) -> Result<()> {
+        if bytes <= self.left {
+            return Ok(());
+        }
+        let found = format!("{bytes} bytes, where {} are the most", self.left);
+        Err(self.refuse(b"", found))
+    }
+
+    /// Room for so many bytes on the disk?
+    pub(super) fn room_on_disk(&self, bytes: u64) -> Result<()> {
+        let name = self.archive.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        room::require(&self.root, bytes, &format!("unpack {name}"))
+    }
+
+    /// Makes a folder.
+    pub(super) fn folder(&mut self, raw: &[u8]) -> Result<()> {
+        let path = self.enter(raw, Kind::Folder)?;
+        let place = self.root.join(path);
+        fs::create_dir_all(&place).map_err(|e| Error::write(&place, e))
+    }
+
+    /// Writes a file of `claimed` bytes.
+    pub(super) fn file(&mut self, raw: &[u8], claimed: u64, from: &mut dyn Read) -> Result<()> {
+        let path = self.enter(raw, Kind::File)?;
+        let most = self.left.min(self.limits.file);
+        if claimed > most {
+            return Err(self.refuse(raw, format!("{claimed} bytes, where {most} are the most")));
+        }
+        let place = self.root.join(&path);
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
+        }
+        let failed = |e| Error::write(&place, e);
+        let mut out =
+            OpenOptions::new().write(true).create_new(true).open(&place).map_err(failed)?;
+        let (mut piece, mut bytes, mut hash) = (vec![0; PIECE], 0, Sha256::new());
+        loop {
+            let n = match from.read(&mut piece) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => return Err(self.damaged(place_of(raw), printable(&e.to_string()))),
+            };
+            bytes += n as u64;
+            if bytes > claimed {
+                return Err(self.refuse(raw, format!("more than the {claimed} bytes it claims")));
+            }
+            let read = piece.get(..n).unwrap_or_default();
+            hash.update(read);
+            out.write_all(read).map_err(failed)?;
+        }
+        if bytes != claimed {
+            let found = format!("{bytes} bytes, where it claims {claimed}");
+            return Err(self.damaged(place_of(raw), found));
+        }
+        self.left -= bytes;
+        self.members.push(Member { path, bytes, sha256: hex(&hash.finalize()) });
+        Ok(())
+    }
+
+    fn enter(&mut self, raw: &[u8], kind: Kind) -> Result<String> {
+        self.entries += 1;
+        self.room_for(self.entries)?;
+        let path = safe(raw).map_err(|why| self.refuse(raw, why))?;
+        match (path.is_empty(), kind) {
+            (true, Kind::Folder) => return Ok(path),
+            (true, Kind::File) => return Err(self.refuse(raw, "a file without a name")),
+            (false, _) => {}
+        }
+        self.names.enter(&path, kind).map_err(|why| self.refuse(raw, why))?;
+        Ok(path)
+    }
+}
+
+fn place_of(raw: &[u8]) -> String {
+    format!("entry \"{}\"", printable(&String::from_utf8_lossy(raw)))
+}

@@ -1,0 +1,172 @@
+//! Downloads: gone on with where they broke off, bounded, tried again, and checked before they get their name
+//! (RELIABILITY 4.2, N1 to N4).
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::event::{Doing, Event, Listener, bytes};
+use super::hash::Pinned;
+use super::http::{Client, Failure};
+use super::part::Part;
+use super::transfer::Transfer;
+use super::{Patience, room};
+use crate::{Error, Result};
+
+/// Longest wait between two tries.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Most connections for one file at one address, however much each brings.
+const CONNECTIONS: u32 = 2_000;
+
+/// A file that is to come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// What is known of it.
+    pub(super) pinned: Pinned<'a>,
+    /// The most bytes that are taken.
+    pub(super) cap: u64,
+    /// Where it goes.
+    pub(super) path: &'a Path,
+    /// Bytes that will be needed beside it, once it is whole.
+    pub(super) after: u64,
+    /// Where a person finds it.
+    pub(super) by_hand: &'a [&'a str],
+}
+
+/// How a download ended well, or not at all.
+#[derive(Debug)]
+pub(super) enum Download {
+    /// The file is there, with this SHA-256.
+    Whole(String),
+    /// No address has such a file; the error says so.
+    Absent(Error),
+}
+
+/// Downloads a file from the first of `addresses` that hands it out.
+///
+/// # Errors
+/// [`Error::Unreachable`] when none does, [`Error::Malformed`] when one hands out other bytes than the published ones,
+/// [`Error::Storage`] and [`Error::Write`] when there is no room.
+pub(super) fn download(
+    (client, patience): (&Client, &Patience),
+    job: &Job<'_>,
+    addresses: &[String],
+    hear: &mut Listener<'_>,
+) -> Result<Download> {
+    let part = Part::of(job.path);
+    if let Some(folder) = job.path.parent() {
+        let missing = job.pinned.size.unwrap_or(0).saturating_sub(part.len());
+        let needed = missing.saturating_add(job.after);
+        room::require(folder, needed, &format!("download {}", job.name))?;
+    }
+    let mut said = Vec::new();
+    let (mut absent, mut damaged) = (true, None);
+    for address in addresses {
+        match from_one((client, patience), job, (address, &part), hear) {
+            Ok(sha256) => return Ok(Download::Whole(sha256)),
+            Err(Failure::Fatal(error @ Error::Malformed { .. })) => {
+                hear(&Event::Note(format!("{}: {}", job.name, error.reason())));
+                absent = false;
+                damaged = Some(error);
+            }
+            Err(Failure::Fatal(error)) => return Err(error),
+            Err(Failure::Final { why, absent: none }) => {
+                hear(&Event::Note(format!("{}: {address}: {why}", job.name)));
+                absent &= none;
+                said.push(why);
+            }
+            Err(Failure::Again { why, .. }) => {
+                absent = false;
+                said.push(why);
+            }
+        }
+    }
+    if let Some(error) = damaged {
+        return Err(error);
+    }
+    let expected = match job.pinned.size {
+        Some(size) => format!("{} of {}", bytes(size), job.name),
+        None => job.name.to_owned(),
+    };
+    said.dedup();
+    let error = Error::Unreachable {
+        what: format!("{} could not be downloaded", job.name).into(),
+        address: addresses.join(", ").into(),
+        expected: expected.into(),
+        found: said.join("; ").into(),
+        remedy: by_hand(job, addresses),
+    };
+    Ok(if absent && !addresses.is_empty() { Download::Absent(error) } else { return Err(error) })
+}
+
+fn by_hand(job: &Job<'_>, addresses: &[String]) -> String {
+    let pages =
+        if job.by_hand.is_empty() { addresses.join(" or ") } else { job.by_hand.join(" or ") };
+    format!(
+        "run this again later; or open {pages} in a browser, save the file as {}, and run this again",
+        job.path.display()
+    )
+}
+
+/// Tries one address until it has nothing more to give.
+fn from_one(
+    (client, patience): (&Client, &Patience),
+    job: &Job<'_>,
+    (address, part): (&str, &Part),
+    hear: &mut Listener<'_>,
+) -> std::result::Result<String, Failure> {
+    let (mut tries, mut connections, mut mended) = (0, 0, false);
+    let mut transfer = Transfer::new(client, patience, job, address);
+    loop {
+        let before = part.len();
+        connections += 1;
+        let failure = match transfer.connect(part, hear) {
+            Ok(()) => match job.pinned.check(&part.path, job.name, hear) {
+                Ok(sha256) => {
+                    part.finish(job.path)?;
+                    return Ok(sha256);
+                }
+                Err(Error::Malformed { what, place, expected, found, .. }) => {
+                    part.remove()?;
+                    let error = Error::Malformed {
+                        what,
+                        file: job.path.to_path_buf(),
+                        place,
+                        expected,
+                        found,
+                        remedy: format!("the bytes were thrown away; {}", by_hand(job, &[])),
+                    };
+                    // Bytes that were put together from several connections get one chance more, in one piece.
+                    if before == 0 || mended {
+                        return Err(Failure::Fatal(error));
+                    }
+                    mended = true;
+                    Failure::again(error.reason())
+                }
+                Err(error) => return Err(error.into()),
+            },
+            Err(failure) => failure,
+        };
+        let Failure::Again { why, wait } = failure else { return Err(failure) };
+        if part.len() >= before.saturating_add(patience.progress) {
+            tries = 0;
+        }
+        tries += 1;
+        if tries >= patience.tries || connections >= CONNECTIONS {
+            let why = format!("{why} ({tries} tries without progress)");
+            hear(&Event::Note(format!("{}: {address}: {why}", job.name)));
+            return Err(Failure::again(why));
+        }
+        let wait = wait.unwrap_or_else(|| patience.pause.saturating_mul(1 << (tries - 1).min(6)));
+        let wait = wait.min(LONGEST.max(patience.pause));
+        hear(&Event::Note(format!("{}: {why}; again in {:.1} s", job.name, wait.as_secs_f64())));
+        sleep(wait);
+    }
+}
+
+/// The event that a download begins.
+pub(super) fn begin(name: &str, total: Option<u64>) -> Event {
+    Event::Begin { doing: Doing::Downloading, file: name.to_owned(), total }
+}

@@ -1,0 +1,106 @@
+//! Hashes of files: MD5, which dataset pages publish, and SHA-256, which is kept.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+
+use super::event::{Doing, Event, Listener};
+use super::manifest::Item;
+use crate::{Error, Result};
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) bytes: u64,
+    pub(super) md5: String,
+    pub(super) sha256: String,
+}
+
+/// Reads a file whole. `told` hears how far it is.
+pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
+    let failed = |e| Error::read(path, e);
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut md5, mut sha256, mut bytes) = (Md5::new(), Sha256::new(), 0);
+    let mut piece = vec![0; 1 << 18];
+    loop {
+        let n = match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) => return Err(failed(e)),
+        };
+        let read = piece.get(..n).unwrap_or_default();
+        md5.update(read);
+        sha256.update(read);
+        bytes += n as u64;
+        told(bytes);
+    }
+    Ok(Sums { bytes, md5: hex(&md5.finalize()), sha256: hex(&sha256.finalize()) })
+}
+
+/// What is known of a file: from the manifest, or where that knows nothing from a mirror's list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pinned<'a> {
+    pub(super) size: Option<u64>,
+    md5: Option<&'a str>,
+    sha256: Option<&'a str>,
+}
+
+impl<'a> Pinned<'a> {
+    pub(super) fn new(item: &Item<'a>, listed: Option<&'a str>) -> Self {
+        let sha256 = match (item.sha256, item.md5) {
+            (None, None) => listed,
+            (sha256, _) => sha256,
+        };
+        Self { size: item.size, md5: item.md5, sha256 }
+    }
+
+    /// Whether a hash is known.
+    pub(super) const fn is_hashed(&self) -> bool {
+        self.md5.is_some() || self.sha256.is_some()
+    }
+
+    /// Compares a file with what is known of it. Returns its SHA-256.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with both hashes.
+    pub(super) fn check(&self, path: &Path, name: &str, hear: &mut Listener<'_>) -> Result<String> {
+        let total = path.metadata().map_err(|e| Error::read(path, e))?.len();
+        hear(&Event::Begin { doing: Doing::Checking, file: name.to_owned(), total: Some(total) });
+        let found = sums(path, &mut |done| hear(&Event::At(done)))?;
+        let facts = [
+            ("length", self.size.map(|n| n.to_string()), found.bytes.to_string()),
+            ("SHA-256", self.sha256.map(str::to_owned), found.sha256.clone()),
+            ("MD5", self.md5.map(str::to_owned), found.md5),
+        ];
+        for (what, expected, found) in &facts {
+            if expected.as_ref().is_some_and(|expected| expected != found) {
+                return Err(Error::malformed(
+                    path,
+                    format!("{name} is not the published file"),
+                    "whole file",
+                    (
+                        format!("{what} {}", expected.as_deref().unwrap_or_default()),
+                        format!("{what} {found}"),
+                    ),
+                    "remove the file and run this again, or take it from the dataset's own page",
+                ));
+            }
+        }
+        let said = match (self.sha256, self.md5) {
+            (Some(_), _) => "SHA-256 as published".to_owned(),
+            (None, Some(_)) => "MD5 as published".to_owned(),
+            (None, None) => format!("SHA-256 {} (none is published to compare)", found.sha256),
+        };
+        hear(&Event::End(said));
+        Ok(found.sha256)
+    }
+}

@@ -1,0 +1,171 @@
+//! One question to a server, and how an answer can fail. Blocking, without a runtime; TLS is never left unchecked.
+
+use std::time::Duration;
+
+use ureq::http::{Response, Uri};
+use ureq::{Agent, Body, Proxy};
+
+use super::{Patience, redirect};
+use crate::Error;
+use crate::error::printable;
+
+/// Why a download did not come to its end.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It may go better soon.
+    Again {
+        /// What happened.
+        why: String,
+        /// How long the server asks to wait.
+        wait: Option<Duration>,
+    },
+    /// This address has nothing for us.
+    Final {
+        /// What happened.
+        why: String,
+        /// Whether the server says that it has no such file.
+        absent: bool,
+    },
+    /// No address can help.
+    Fatal(Error),
+}
+
+impl Failure {
+    pub(super) fn again(why: impl Into<String>) -> Self {
+        Self::Again { why: why.into(), wait: None }
+    }
+
+    pub(super) fn last(why: impl Into<String>) -> Self {
+        Self::Final { why: why.into(), absent: false }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+/// Asks servers.
+#[derive(Debug)]
+pub(super) struct Client {
+    outside: Agent,
+    /// For addresses of this machine and network, which no proxy knows.
+    inside: Agent,
+}
+
+impl Client {
+    pub(super) fn new(patience: &Patience) -> Self {
+        let agent = |proxy: Option<Proxy>| -> Agent {
+            Agent::config_builder()
+                .timeout_resolve(Some(patience.connect))
+                .timeout_connect(Some(patience.connect))
+                .timeout_recv_response(Some(patience.stall))
+                .timeout_per_read(Some(patience.stall))
+                .timeout_per_write(Some(patience.stall))
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .accept_encoding("identity") // the bytes that are hashed
+                .user_agent(concat!("stackgan/", env!("CARGO_PKG_VERSION")))
+                .proxy(proxy)
+                .build()
+                .into()
+        };
+        Self { outside: agent(Proxy::try_from_env()), inside: agent(None) }
+    }
+
+    /// Asks for `address`, and for where it leads.
+    pub(super) fn get(
+        &self,
+        address: &str,
+        headers: &[(&str, String)],
+    ) -> Result<Response<Body>, Failure> {
+        let mut at = address.to_owned();
+        for _ in 0..=redirect::MOST {
+            let response = self.once(&at, headers)?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            let Some(location) = header(&response, "location") else {
+                return Err(Failure::last("a redirect to nowhere"));
+            };
+            at = redirect::follow(&at, &location)
+                .map_err(|why| Failure::last(format!("{why} ({})", printable(&location))))?;
+        }
+        Err(Failure::last(format!("more than {} redirects, one after the other", redirect::MOST)))
+    }
+
+    fn once(&self, address: &str, headers: &[(&str, String)]) -> Result<Response<Body>, Failure> {
+        let uri: Uri = address.parse().map_err(|_| Failure::last("an address that is none"))?;
+        let inner = uri.host().is_some_and(redirect::is_inner);
+        let agent = if inner { &self.inside } else { &self.outside };
+        let mut request = agent.get(uri);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        request.call().map_err(|error| match error {
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => {
+                Failure::last(format!("no safe connection: {error}"))
+            }
+            ureq::Error::Http(_) | ureq::Error::BadUri(_) => Failure::last(error.to_string()),
+            error => Failure::again(reason(&error.to_string())),
+        })
+    }
+}
+
+/// The header `name` as text.
+pub(super) fn header(response: &Response<Body>, name: &str) -> Option<String> {
+    Some(response.headers().get(name)?.to_str().ok()?.trim().to_owned())
+}
+
+/// What the system says about a broken connection, safe to show.
+pub(super) fn reason(text: &str) -> String {
+    printable(text.trim_start_matches("io: "))
+}
+
+/// First byte, last byte and length of the whole, of `bytes 10-35/36`.
+pub(super) fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (range, whole) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let whole = if whole == "*" { None } else { Some(number(whole)?) };
+    let (first, last) = (number(first)?, number(last)?);
+    (first <= last && whole.is_none_or(|whole| last < whole)).then_some((first, last, whole))
+}
+
+/// The length of the whole, of `bytes */36`: the answer to a range that is not there.
+pub(super) fn unsatisfied(text: &str) -> Option<u64> {
+    number(text.strip_prefix("bytes */")?)
+}
+
+/// Digits only: `parse` would take a sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_strictly() {
+        assert_eq!(content_range("bytes 10-35/36"), Some((10, 35, Some(36))));
+        assert_eq!(content_range("bytes 0-0/*"), Some((0, 0, None)));
+        for bad in [
+            "",
+            "bytes",
+            "bytes */36",
+            "bytes 10-36/36",
+            "bytes 5-4/36",
+            "bytes +1-2/3",
+            "bytes -1-2/3",
+            "items 0-1/2",
+            "bytes 0-18446744073709551616/*",
+            "bytes 0-1/",
+        ] {
+            assert_eq!(content_range(bad), None, "{bad}");
+        }
+        assert_eq!(unsatisfied("bytes */36"), Some(36));
+        assert_eq!(unsatisfied("bytes */*"), None);
+    }
+}

@@ -1,0 +1,271 @@
+//! The public datasets: addresses, lengths, hashes, and what each file gives. Compiled in, as one pinned set each: a
+//! server can only hand out these bytes, or none.
+//!
+//! Sources: addresses and MD5 sums are those of the datasets' pages and of `torchvision` (FACTS 4.9); lengths and SHA-256
+//! sums are those that TensorFlow Datasets (`url_checksums`) records for the same addresses. The files of `StackGAN`'s
+//! authors lie on Google Drive, which hands out old ones only with a resource key, and to a browser: nobody
+//! has published sums of these.
+
+use crate::archive::Limits;
+use crate::layouts::Kind;
+
+/// A dataset.
+#[derive(Clone, Copy, Debug)]
+pub struct Set<'a> {
+    /// The name by which it is asked for, and of its folder and preset.
+    pub name: &'a str,
+    /// Its name in full.
+    pub title: &'a str,
+    /// Which edition of the files this is: one folder holds files of one edition.
+    pub edition: &'a str,
+    /// How its folder is laid out.
+    pub kind: Kind,
+    /// The folders that hold its pictures, and how many pictures the whole set has.
+    pub pictures: (&'a [&'a str], u64),
+    /// Its files.
+    pub items: &'a [Item<'a>],
+}
+
+/// One file of a dataset.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// Its name: in the dataset's folder, and below the address of a mirror.
+    pub name: &'a str,
+    /// What it is, in a few words.
+    pub what: &'a str,
+    /// Addresses that a program can read, best first.
+    pub web: &'a [&'a str],
+    /// Addresses that a person opens in a browser.
+    pub by_hand: &'a [&'a str],
+    /// Its exact length in bytes, where it is known.
+    pub size: Option<u64>,
+    /// The most bytes that are taken where it is not.
+    pub most: u64,
+    /// Its MD5, where one is published.
+    pub md5: Option<&'a str>,
+    /// Its SHA-256, where one is published.
+    pub sha256: Option<&'a str>,
+    /// What is in the dataset's folder once the file is there: one path of each list.
+    pub gives: &'a [&'a [&'a str]],
+    /// What is done with it.
+    pub then: Then,
+}
+
+/// What is done with a whole file.
+#[derive(Clone, Copy, Debug)]
+pub enum Then {
+    /// It is used as it is.
+    Keep,
+    /// It is an archive, and unpacked within these limits.
+    Unpack(Limits),
+}
+
+impl Item<'_> {
+    /// The most bytes that are taken.
+    #[must_use]
+    pub fn cap(&self) -> u64 {
+        self.size.unwrap_or(self.most)
+    }
+}
+
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
+
+const fn limits(bytes: u64, file: u64, entries: usize) -> Then {
+    Then::Unpack(Limits { bytes, file, entries })
+}
+
+/// The authors' lists and captions, and their pickles, of which the embeddings have most bytes (about 1 GB).
+const RELEASE: Then = limits(6 * GIB, 3 * GIB, 50_000);
+
+/// CUB-200-2011 as `StackGAN` uses it.
+pub const CUB: Set<'static> = Set {
+    name: "cub",
+    title: "CUB-200-2011",
+    edition: "2011",
+    kind: Kind::Cub,
+    pictures: (&["CUB_200_2011/images"], 11_788),
+    items: &[
+        Item {
+            name: "CUB_200_2011.tgz",
+            what: "pictures of birds, with boxes",
+            web: &[
+                "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
+                "http://www.vision.caltech.edu/visipedia-data/CUB-200-2011/CUB_200_2011.tgz",
+            ],
+            by_hand: &[
+                "https://data.caltech.edu/records/65de6-vp158",
+                "https://drive.google.com/uc?export=download&id=1hbzc_P1FuxMkcabkgn9ZKinBwW683j45",
+            ],
+            size: Some(1_150_585_339),
+            most: 2 * GIB,
+            md5: Some("97eceeb196236b17998738112f37df78"),
+            sha256: Some("0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081"),
+            gives: &[
+                &["CUB_200_2011/images"],
+                &["CUB_200_2011/images.txt"],
+                &["CUB_200_2011/bounding_boxes.txt"],
+            ],
+            then: limits(4 * GIB, 64 * MIB, 50_000),
+        },
+        Item {
+            name: "birds.zip",
+            what: "the authors' lists, captions and embeddings",
+            web: &[],
+            by_hand: &[
+                "https://drive.google.com/uc?export=download&id=0B3y_msrWZaXLT1BZdVdycDY5TEE&resourcekey=0-sZrhftoEfdvHq6MweAeCjA",
+                "https://drive.google.com/uc?export=download&id=1MVfYF0qVgKHTQKFdA7lexGWnRIs7Ax9c",
+                "https://drive.google.com/uc?export=download&id=1O_LtUP9sch09QH3s_EBAgLEctBQ5JBSJ",
+            ],
+            size: None,
+            most: 4 * GIB,
+            md5: None,
+            sha256: None,
+            gives: &[
+                &["train/filenames.pickle"],
+                &["test/filenames.pickle"],
+                &["text", "text_c10"],
+            ],
+            then: RELEASE,
+        },
+    ],
+};
+
+/// Oxford-102 as `StackGAN` uses it.
+pub const OXFORD: Set<'static> = Set {
+    name: "oxford",
+    title: "Oxford-102 flowers",
+    edition: "2008",
+    kind: Kind::Oxford,
+    pictures: (&["jpg"], 8_189),
+    items: &[
+        Item {
+            name: "102flowers.tgz",
+            what: "pictures of flowers",
+            web: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"],
+            by_hand: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"],
+            size: Some(344_862_509),
+            most: GIB,
+            md5: Some("52808999861908f626f3c1f4e79d11fa"),
+            sha256: Some("2d01ecc807db462958cfe3d92f57a8c252b4abd240eb955770201e45f783b246"),
+            gives: &[&["jpg"]],
+            then: limits(2 * GIB, 64 * MIB, 20_000),
+        },
+        Item {
+            name: "imagelabels.mat",
+            what: "the class of each picture",
+            web: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/imagelabels.mat"],
+            by_hand: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"],
+            size: Some(502),
+            most: MIB,
+            md5: Some("e0620be6f572b9609742df49c70aed4d"),
+            sha256: Some("4903e94206bac23bf772aadf06451916df56b58fc483a62db32a97b82656651d"),
+            gives: &[&["imagelabels.mat"]],
+            then: Then::Keep,
+        },
+        Item {
+            name: "setid.mat",
+            what: "the official split",
+            web: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/setid.mat"],
+            by_hand: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"],
+            size: Some(14_989),
+            most: MIB,
+            md5: Some("a5357ecc9cb78c4bef273ce3793fc85c"),
+            sha256: Some("46b8678f91fd95d3c8f4feab80d271a6c834a1dd896fe29fd3e6ad9ce5c8dccd"),
+            gives: &[&["setid.mat"]],
+            then: Then::Keep,
+        },
+        Item {
+            name: "flowers.zip",
+            what: "the authors' lists, captions and embeddings",
+            web: &[],
+            by_hand: &[
+                "https://drive.google.com/uc?export=download&id=0B3y_msrWZaXLaUc0UXpmcnhaVmM&resourcekey=0-jxKV2PqKHFdfLN7Q93SuxQ",
+            ],
+            size: None,
+            most: 4 * GIB,
+            md5: None,
+            sha256: None,
+            gives: &[&["text_c10", "text", "cvpr2016_flowers/text_c10"]],
+            then: RELEASE,
+        },
+    ],
+};
+
+/// COCO 2014, with captions.
+pub const COCO: Set<'static> = Set {
+    name: "coco",
+    title: "COCO 2014",
+    edition: "2014",
+    kind: Kind::Coco,
+    pictures: (&["train2014", "val2014"], 123_287),
+    items: &[
+        Item {
+            name: "annotations_trainval2014.zip",
+            what: "captions",
+            web: &["http://images.cocodataset.org/annotations/annotations_trainval2014.zip"],
+            by_hand: &["https://cocodataset.org/#download"],
+            size: Some(252_872_794),
+            most: GIB,
+            md5: None,
+            sha256: Some("031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009"),
+            gives: &[
+                &["annotations/captions_train2014.json"],
+                &["annotations/captions_val2014.json"],
+            ],
+            then: limits(4 * GIB, GIB, 100),
+        },
+        Item {
+            name: "val2014.zip",
+            what: "40,504 validation pictures",
+            web: &["http://images.cocodataset.org/zips/val2014.zip"],
+            by_hand: &["https://cocodataset.org/#download"],
+            size: Some(6_645_013_297),
+            most: 8 * GIB,
+            md5: None,
+            sha256: Some("fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0"),
+            gives: &[&["val2014"]],
+            then: limits(8 * GIB, 64 * MIB, 50_000),
+        },
+        Item {
+            name: "train2014.zip",
+            what: "82,783 training pictures",
+            web: &["http://images.cocodataset.org/zips/train2014.zip"],
+            by_hand: &["https://cocodataset.org/#download"],
+            size: Some(13_510_573_713),
+            most: 16 * GIB,
+            md5: None,
+            sha256: Some("ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775"),
+            gives: &[&["train2014"]],
+            then: limits(16 * GIB, 64 * MIB, 100_000),
+        },
+    ],
+};
+
+/// All of them.
+pub const SETS: [&Set<'static>; 3] = [&CUB, &OXFORD, &COCO];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_hashes_are_hashes_and_everything_has_an_address() {
+        let hex = |text: Option<&str>, n| {
+            text.is_none_or(|t| t.len() == n && t.bytes().all(|b| b"0123456789abcdef".contains(&b)))
+        };
+        for item in SETS.iter().flat_map(|set| set.items) {
+            let name = item.name;
+            assert!(!name.contains(['/', '\\', ':']) && !name.starts_with('.'), "{name}");
+            assert!(hex(item.md5, 32) && hex(item.sha256, 64), "{name}");
+            assert!(!item.by_hand.is_empty(), "{name}");
+            assert!(item.size.is_none_or(|size| size <= item.most), "{name}");
+            assert!(!item.gives.is_empty() && item.gives.iter().all(|any| !any.is_empty()));
+            // What can be downloaded without asking must be known to the byte.
+            assert!(item.web.is_empty() || (item.size.is_some() && item.sha256.is_some()));
+            for address in item.by_hand.iter().filter(|a| a.contains("id=0B")) {
+                assert!(address.contains("resourcekey="), "{name}: old files need one");
+            }
+        }
+    }
+}

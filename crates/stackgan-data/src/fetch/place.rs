@@ -1,0 +1,239 @@
+//! From a whole archive, or a folder that is a dataset already, to the dataset's own folder. Work is done in a folder of
+//! its own below it; what is whole is moved into place by renaming, and the record comes last. What a person put into
+//! the folder is never written over.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::event::{Doing, Event, Listener, bytes};
+use super::hash::hex;
+use super::manifest::{Item, Set};
+use super::record::{FOLDER, Record};
+use super::room;
+use crate::archive::{self, Limits, Member, Unpacked};
+use crate::error::first_few;
+use crate::layouts::files;
+use crate::{Error, Result};
+
+/// An archive in the archive: `AttnGAN`'s `birds.zip` has the captions packed once more (LESSONS A2).
+const INNER: &str = "text.zip";
+
+/// The dataset's folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) into: &'a Path,
+    pub(super) set: &'a Set<'a>,
+}
+
+impl Place<'_> {
+    /// The folder for records and unfinished work, made if need be.
+    pub(super) fn own(&self) -> Result<PathBuf> {
+        let own = self.into.join(FOLDER);
+        fs::create_dir_all(&own).map_err(|e| Error::write(&own, e))?;
+        Ok(own)
+    }
+
+    /// Removes what an interrupted fetch left: only what has the names that this module gives.
+    pub(super) fn sweep(&self) -> Result<()> {
+        let own = self.own()?;
+        for entry in fs::read_dir(&own).map_err(|e| Error::read(&own, e))?.flatten() {
+            let name = entry.file_name();
+            let path = entry.path();
+            if name.to_string_lossy().starts_with(archive::PREFIX) && path.is_dir() {
+                fs::remove_dir_all(&path).map_err(|e| Error::write(&path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what `item` gives is in `folder`.
+    pub(super) fn has(folder: &Path, item: &Item<'_>) -> bool {
+        item.gives.iter().all(|any| any.iter().any(|path| folder.join(path).exists()))
+    }
+
+    /// Unpacks an archive whose hash is right.
+    pub(super) fn unpack(
+        &self,
+        (item, limits): (&Item<'_>, Limits),
+        (file, sha256): (&Path, &str),
+        hear: &mut Listener<'_>,
+    ) -> Result<()> {
+        let own = self.own()?;
+        let total = Some(file.metadata().map_err(|e| Error::read(file, e))?.len());
+        hear(&Event::Begin { doing: Doing::Unpacking, file: item.name.to_owned(), total });
+        let unpacked = archive::unpack(file, &own, limits, &mut |done| hear(&Event::At(done)))?;
+        let Unpacked { folder, mut members } = unpacked;
+        let root = heart(folder.path(), item)?;
+        let captions = root.join(INNER);
+        if captions.is_file() && !root.join("text").exists() {
+            let inner = archive::unpack(&captions, &own, limits, &mut |_| {})?;
+            let from = heart(inner.folder.path(), item)?;
+            members.retain(|member| folder.path().join(&member.path) != captions);
+            fs::remove_file(&captions).map_err(|e| Error::write(&captions, e))?;
+            members.extend(relative(&inner, &from, folder.path(), &root));
+            move_in(&from, &root, &mut |_| {})?;
+        }
+        if !Self::has(&root, item) {
+            let wanted: Vec<&str> =
+                item.gives.iter().filter_map(|any| any.first().copied()).collect();
+            let found: Vec<String> = members.iter().map(|member| member.path.clone()).collect();
+            return Err(Error::malformed(
+                file,
+                format!("{} does not hold what it should", item.name),
+                "list of entries",
+                (wanted.join(", "), first_few(&found)),
+                "take the archive from the address that this command names; or unpack it by hand and put what it \
+                 holds into the dataset's folder",
+            ));
+        }
+        let (count, sum) = (members.len(), members.iter().map(|member| member.bytes).sum());
+        let base = folder.path();
+        let files = members.into_iter().filter_map(|Member { path, sha256, .. }| {
+            let path = base.join(path);
+            Some((slashed(path.strip_prefix(&root).ok()?), sha256))
+        });
+        let files: Vec<(String, String)> = files.filter(|(path, _)| is_kept(path)).collect();
+        self.settle(item, &root, (&format!("{} {sha256}", item.name), &files), hear)?;
+        hear(&Event::End(format!("{count} files, {}", bytes(sum))));
+        Ok(())
+    }
+
+    /// Copies what `item` gives from the dataset in `from`.
+    pub(super) fn copy(&self, item: &Item<'_>, from: &Path, hear: &mut Listener<'_>) -> Result<()> {
+        let own = self.own()?;
+        let staging = tempfile::Builder::new().prefix(archive::PREFIX).tempdir_in(&own);
+        let staging = staging.map_err(|e| Error::write(&own, e))?;
+        let mut tops: Vec<&str> = item.gives.iter().flat_map(|any| any.iter()).copied().collect();
+        tops.iter_mut().for_each(|path| *path = path.split('/').next().unwrap_or(path));
+        tops.dedup();
+        let mut wanted = Vec::new();
+        for top in tops {
+            let path = from.join(top);
+            if path.is_dir() {
+                let found = files(&path)?;
+                wanted
+                    .extend(found.into_iter().map(|(name, path)| (format!("{top}/{name}"), path)));
+            } else if path.is_file() {
+                wanted.push((top.to_owned(), path));
+            }
+        }
+        let sizes = wanted.iter().filter_map(|(_, path)| path.metadata().ok());
+        let total = sizes.map(|facts| facts.len()).sum();
+        room::require(&own, total, &format!("copy from {}", from.display()))?;
+        let (doing, file) = (Doing::Copying, item.what.to_owned());
+        hear(&Event::Begin { doing, file, total: Some(total) });
+        let (mut done, mut copied) = (0, Vec::with_capacity(wanted.len()));
+        for (name, path) in wanted {
+            let (length, sha256) = copy_file(&path, &staging.path().join(&name))?;
+            done += length;
+            hear(&Event::At(done));
+            copied.push((name, sha256));
+        }
+        let source = format!("the folder {}", from.display());
+        self.settle(item, staging.path(), (&source, &copied), hear)?;
+        hear(&Event::End(format!("{} files, {}", copied.len(), bytes(total))));
+        Ok(())
+    }
+
+    /// Moves everything in `root` into the dataset's folder, on the disk before it has its name, and records it.
+    fn settle(
+        &self,
+        item: &Item<'_>,
+        root: &Path,
+        (from, files): (&str, &[(String, String)]),
+        hear: &mut Listener<'_>,
+    ) -> Result<()> {
+        room::sync_all_below(root)?;
+        move_in(root, self.into, &mut |name| {
+            let said = format!(
+                "{} was there already, and is left as it is",
+                self.into.join(name).display()
+            );
+            hear(&Event::Note(said));
+        })?;
+        room::sync_names(self.into)?;
+        Record::of(self.into, self.set, item).write(from, files)
+    }
+}
+
+/// The folder in an unpacked archive that holds what `item` gives: the archive's own, or one that everything is in.
+fn heart(folder: &Path, item: &Item<'_>) -> Result<PathBuf> {
+    let tops: Vec<&str> =
+        item.gives.iter().flat_map(|any| any.iter()).filter_map(|p| p.split('/').next()).collect();
+    let mut at = folder.to_path_buf();
+    loop {
+        let inside = children(&at)?;
+        let [only] = inside.as_slice() else { return Ok(at) };
+        if tops.contains(&only.as_str()) || !at.join(only).is_dir() {
+            return Ok(at);
+        }
+        at.push(only);
+    }
+}
+
+/// What lies in a folder, without what a Mac leaves in archives.
+fn children(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| is_kept(name)).collect())
+}
+
+/// Whether a path of an archive goes into the dataset's folder.
+fn is_kept(path: &str) -> bool {
+    let top = path.split('/').next().unwrap_or_default();
+    !top.starts_with('.') && top != "__MACOSX" && top != "prepared"
+}
+
+/// Moves what lies in `from` into `to`; tells of what is there already.
+fn move_in(from: &Path, to: &Path, there: &mut dyn FnMut(&str)) -> Result<()> {
+    for name in children(from)? {
+        let (source, target) = (from.join(&name), to.join(&name));
+        if target.exists() {
+            there(&name);
+        } else {
+            fs::rename(&source, &target).map_err(|e| Error::write(&target, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of an inner archive as if they had been in the outer one.
+fn relative(inner: &Unpacked, from: &Path, outer: &Path, root: &Path) -> Vec<Member> {
+    let place = |member: &Member| {
+        let path = inner.folder.path().join(&member.path);
+        let path = root.join(path.strip_prefix(from).ok()?);
+        Some(Member { path: slashed(path.strip_prefix(outer).ok()?), ..member.clone() })
+    };
+    inner.members.iter().filter_map(place).collect()
+}
+
+fn slashed(path: &Path) -> String {
+    let names = path.components().map(|name| name.as_os_str().to_string_lossy().into_owned());
+    names.collect::<Vec<_>>().join("/")
+}
+
+/// Copies a file's bytes, not its permissions. Returns its length and SHA-256.
+fn copy_file(from: &Path, to: &Path) -> Result<(u64, String)> {
+    let (read, write) = (|e| Error::read(from, e), |e| Error::write(to, e));
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
+    }
+    let mut source = File::open(from).map_err(read)?;
+    let mut target = OpenOptions::new().write(true).create_new(true).open(to).map_err(write)?;
+    let (mut piece, mut length, mut hash) = (vec![0; 1 << 16], 0, Sha256::new());
+    loop {
+        let n = match source.read(&mut piece) {
+            Ok(0) => return Ok((length, hex(&hash.finalize()))),
+            Ok(n) => n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) => return Err(read(e)),
+        };
+        let piece = piece.get(..n).unwrap_or_default();
+        hash.update(piece);
+        length += n as u64;
+        target.write_all(piece).map_err(write)?;
+    }
+}

@@ -1,0 +1,147 @@
+//! What was put into a dataset's folder, file by file: `.fetched/NAME.sha256`, written last. It is what makes a file count
+//! as unpacked (RELIABILITY A15), and what `--verify` compares with. `sha256sum -c` reads it too, in the dataset's folder.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::event::{Doing, Event, Listener};
+use super::hash::sums;
+use super::manifest::{Item, Set};
+use crate::container::AtomicFile;
+use crate::error::{first_few, printable};
+use crate::formats::read_bounded;
+use crate::layouts::checked_key;
+use crate::{Error, Result};
+
+/// The folder of records, locks and unfinished work.
+pub(super) const FOLDER: &str = ".fetched";
+/// First line of a record.
+const FORMAT: &str = "# stackgan fetch 1";
+/// The longest record that is read; COCO's has about 10 MB.
+const LONGEST: u64 = 256 << 20;
+
+/// A record: lines of what came from one file of the manifest.
+pub(super) struct Record {
+    path: PathBuf,
+    set: String,
+}
+
+impl Record {
+    pub(super) fn of(into: &Path, set: &Set<'_>, item: &Item<'_>) -> Self {
+        let path = into.join(FOLDER).join(format!("{}.sha256", item.name));
+        Self { path, set: format!("# set {} {}", set.name, set.edition) }
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.path.is_file()
+    }
+
+    /// Writes it whole, or not at all. `files` are paths in the dataset's folder, with their hashes.
+    pub(super) fn write(&self, from: &str, files: &[(String, String)]) -> Result<()> {
+        let mut text = format!("{FORMAT}\n{}\n# from {from}\n", self.set);
+        for (path, sha256) in files {
+            let _ = writeln!(text, "{sha256}  {path}"); // a String takes every write
+        }
+        let mut file = AtomicFile::create(&self.path)?;
+        file.write(text.as_bytes())?;
+        file.commit()
+    }
+
+    /// The files, with their hashes.
+    ///
+    /// # Errors
+    /// When the record is of another set or edition, or is no record.
+    fn read(&self) -> Result<Vec<(String, String)>> {
+        let bytes = read_bounded(&self.path, LONGEST)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines = text.lines();
+        if lines.next() != Some(FORMAT) {
+            return Err(self.wrong("line 1", FORMAT, "another line"));
+        }
+        match lines.next() {
+            Some(set) if set == self.set => {}
+            set => {
+                return Err(self.wrong("line 2", &self.set, &printable(set.unwrap_or("nothing"))));
+            }
+        }
+        let files = lines.enumerate().filter(|(_, line)| !line.starts_with('#'));
+        files
+            .map(|(n, line)| {
+                let place = format!("line {}", n + 3);
+                let (sha256, path) = line
+                    .split_once("  ")
+                    .ok_or_else(|| self.wrong(place, "a hash and a path", &printable(line)))?;
+                checked_key(path, &self.path, n)?;
+                Ok((path.to_owned(), sha256.to_owned()))
+            })
+            .collect()
+    }
+
+    /// Whether a record of this folder is of this set, without reading the rest of it.
+    pub(super) fn belongs(&self) -> Result<()> {
+        if self.exists() { self.read().map(|_| ()) } else { Ok(()) }
+    }
+
+    /// Compares every file with its hash. Returns how many there are, and which are gone or changed.
+    pub(super) fn verify(&self, into: &Path, hear: &mut Listener<'_>) -> Result<(usize, Bad)> {
+        let files = self.read()?;
+        let sizes = files.iter().filter_map(|(path, _)| into.join(path).metadata().ok());
+        let total = Some(sizes.map(|facts| facts.len()).sum());
+        let file = self.path.file_stem().map(|name| name.to_string_lossy().into_owned());
+        hear(&Event::Begin { doing: Doing::Checking, file: file.unwrap_or_default(), total });
+        let (mut bad, mut done) = (Bad::default(), 0);
+        for (path, sha256) in &files {
+            match sums(&into.join(path), &mut |_| {}) {
+                Ok(found) => {
+                    done += found.bytes;
+                    if found.sha256 != *sha256 {
+                        bad.changed.push(path.clone());
+                    }
+                }
+                Err(_) => bad.missing.push(path.clone()),
+            }
+            hear(&Event::At(done));
+        }
+        hear(&Event::End(format!("{} files", files.len())));
+        Ok((files.len(), bad))
+    }
+
+    /// Forgets what was put there, so that it is put there again.
+    pub(super) fn remove(&self) -> Result<()> {
+        fs::remove_file(&self.path).map_err(|e| Error::write(&self.path, e))
+    }
+
+    fn wrong(&self, place: impl Into<Box<str>>, expected: &str, found: &str) -> Error {
+        Error::malformed(
+            &self.path,
+            "the folder holds another set, or another edition",
+            place,
+            (expected, found),
+            "choose another folder with `--into`, or remove this one",
+        )
+    }
+}
+
+/// Files that are not as they were put there.
+#[derive(Debug, Default)]
+pub(super) struct Bad {
+    missing: Vec<String>,
+    changed: Vec<String>,
+}
+
+impl Bad {
+    pub(super) fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.changed.is_empty()
+    }
+
+    /// `2 missing (a, b), 1 changed (c)`.
+    pub(super) fn said(&self) -> String {
+        let parts = [("missing", &self.missing), ("changed", &self.changed)];
+        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+        let said: Vec<String> = parts
+            .map(|(what, names)| format!("{} {what} ({})", names.len(), first_few(names)))
+            .collect();
+        said.join(", ")
+    }
+}

@@ -1,0 +1,127 @@
+//! Where a redirect may lead (RELIABILITY N5): to http and https, never from https to http, and never from outside to an
+//! address of this machine or this network.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ureq::http::Uri;
+
+/// Most redirects of one request.
+pub(super) const MOST: usize = 5;
+
+/// The address that a redirect from `at` to `location` means.
+///
+/// # Errors
+/// Why it is not followed.
+pub(super) fn follow(at: &str, location: &str) -> Result<String, String> {
+    let base: Uri = at.parse().map_err(|_| "an address that is none".to_owned())?;
+    let (Some(scheme), Some(authority)) = (base.scheme_str(), base.authority()) else {
+        return Err("an address without a host".to_owned());
+    };
+    let location = location.split('#').next().unwrap_or_default();
+    let target = if has_scheme(location) {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else {
+        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{scheme}://{authority}{folder}/{location}")
+    };
+    let scheme_of = |text: &str| text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    match (scheme, scheme_of(&target).as_str()) {
+        (_, "https") | ("http", "http") => {}
+        ("https", "http") => return Err("a redirect from https to http".to_owned()),
+        _ => return Err("a redirect to something other than http and https".to_owned()),
+    }
+    let uri: Uri = target.parse().map_err(|_| "a redirect to no address".to_owned())?;
+    let host = uri.host().unwrap_or_default();
+    if host.is_empty() || uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+        return Err("a redirect to no plain host".to_owned());
+    }
+    if is_inner(host) && !is_inner(base.host().unwrap_or_default()) {
+        return Err("a redirect from outside to this machine or network".to_owned());
+    }
+    Ok(target)
+}
+
+/// `ftp:…` and the like: a word, then a colon.
+fn has_scheme(location: &str) -> bool {
+    location.split_once(':').is_some_and(|(word, _)| {
+        let mut letters = word.bytes();
+        letters.next().is_some_and(|b| b.is_ascii_alphabetic())
+            && letters.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    })
+}
+
+/// Whether a host is this machine, or of a network that is not public.
+pub(super) fn is_inner(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => {
+            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
+        }
+        Ok(IpAddr::V6(ip)) => is_inner_v6(ip),
+        Err(_) => {
+            let name = host.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
+}
+
+fn is_inner_v6(ip: Ipv6Addr) -> bool {
+    let own = ip.is_loopback() || ip.is_unspecified();
+    let near = ip.is_unique_local() || ip.is_unicast_link_local();
+    own || near || ip.to_ipv4_mapped().is_some_and(|v4| is_inner(&v4.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_joined_as_a_browser_joins_them() {
+        for (location, target) in [
+            ("https://b.org/x", "https://b.org/x"),
+            ("HTTPS://b.org/x#part", "HTTPS://b.org/x"),
+            ("//b.org/x", "https://b.org/x"),
+            ("/y?z=1", "https://a.org/y?z=1"),
+            ("other.tgz", "https://a.org/f/other.tgz"),
+            ("a:b", ""),
+        ] {
+            let found = follow("https://a.org/f/x.tgz?q", location);
+            assert_eq!(found.unwrap_or_default(), target, "{location}");
+        }
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_refused() {
+        for location in [
+            "http://a.org/x",
+            "file:///etc/passwd",
+            "ftp://a.org/x",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://",
+            "https://user@b.org/x",
+            "https://127.0.0.1/x",
+            "https://localhost:8080/x",
+            "https://a.localhost./x",
+            "https://10.0.0.1/",
+            "https://192.168.1.1/",
+            "https://172.16.0.9/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://0.0.0.0/",
+            "https://[::1]/",
+            "https://[fd00::1]/",
+            "https://[fe80::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://b.org/a b",
+        ] {
+            assert!(follow("https://a.org/x", location).is_err(), "{location}");
+        }
+        // Within one's own machine it is nobody else's business.
+        assert!(follow("http://127.0.0.1:81/x", "http://127.0.0.1:82/x").is_ok());
+        assert!(follow("http://a.org/x", "https://8.8.8.8/x").is_ok());
+    }
+}

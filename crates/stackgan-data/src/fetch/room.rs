@@ -1,0 +1,69 @@
+//! Whether the storage has room, asked before it is filled.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::event::bytes;
+use crate::{Error, Result};
+
+/// Fails when `folder` has less than `needed` bytes free. Where the system does not say, it passes.
+///
+/// # Errors
+/// [`Error::Storage`] with both numbers.
+pub(crate) fn require(folder: &Path, needed: u64, what: &str) -> Result<()> {
+    let Some(free) = free(folder).filter(|free| *free < needed) else { return Ok(()) };
+    Err(Error::Storage {
+        what: format!("there is no room to {what}").into(),
+        file: folder.to_path_buf(),
+        expected: format!("{} free", bytes(needed)).into(),
+        found: bytes(free).into(),
+        remedy: format!("free {}, or choose another folder", bytes(needed - free)),
+    })
+}
+
+/// Bytes that may still be written to where `folder` lies.
+#[cfg(unix)]
+fn free(folder: &Path) -> Option<u64> {
+    let facts = rustix::fs::statvfs(folder).ok()?;
+    facts.f_bavail.checked_mul(facts.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
+}
+
+/// Has everything written so far put on the disk: many files at once, where the system can.
+pub(super) fn sync_all_below(folder: &Path) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+    #[cfg(not(target_os = "linux"))]
+    let synced = sync_folder(folder);
+    synced.map_err(|e| Error::write(folder, e))
+}
+
+/// Has the names in a folder put on the disk.
+pub(super) fn sync_names(folder: &Path) -> Result<()> {
+    sync_folder(folder).map_err(|e| Error::write(folder, e))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_asked_for_and_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        require(dir.path(), 1, "write").unwrap();
+        let said = require(dir.path(), u64::MAX, "unpack").unwrap_err();
+        assert!(matches!(said, Error::Storage { .. }));
+        for part in ["no room to unpack", "expected 18446744073.71 GB free, found ", "do: free "] {
+            assert!(said.to_string().contains(part), "{said}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Where the files of a dataset come from, when not from their own pages: a mirror's address, or a folder.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use super::http::{Client, Failure};
+use super::manifest::Set;
+use crate::formats::read_bounded;
+use crate::layouts::checked_key;
+use crate::{Error, Result};
+
+/// A mirror's list of hashes, as `sha256sum` writes it.
+const LIST: &str = "SHA256SUMS";
+/// The longest list that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// A mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// An address below which the files of the manifest lie.
+    Web(String),
+    /// A folder with the files of the manifest, or with what they give: a dataset that is unpacked already.
+    Folder(PathBuf),
+}
+
+impl From {
+    /// What was typed: an address if it begins with `http://` or `https://`, else a folder.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for other kinds of addresses, [`Error::Missing`] when the folder is not there.
+    pub fn parse(text: &str) -> Result<Self> {
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with("http://") || lower.starts_with("https://") {
+            return Ok(Self::Web(text.trim_end_matches('/').to_owned()));
+        }
+        if text.contains("://") {
+            return Err(Error::config(
+                "no such kind of address",
+                ("http://…, https://… or a folder", format!("`{}`", text.escape_debug())),
+                "give the address of a web server, or a folder",
+            ));
+        }
+        let folder = PathBuf::from(text);
+        if folder.is_dir() {
+            return Ok(Self::Folder(folder));
+        }
+        Err(Error::Missing {
+            what: "there is no such folder to fetch from".to_owned(),
+            file: folder,
+            expected: "a folder with the set's archives, or with the set unpacked".to_owned(),
+            remedy: "check the path".to_owned(),
+        })
+    }
+
+    /// The hashes that the mirror itself lists, by file name. They count where the manifest has none.
+    pub(super) fn sums(&self, client: &Client, set: &Set<'_>) -> Result<BTreeMap<String, String>> {
+        let text = match self {
+            Self::Folder(folder) => {
+                let list = folder.join(LIST);
+                if !list.is_file() {
+                    return Ok(BTreeMap::new());
+                }
+                String::from_utf8_lossy(&read_bounded(&list, LONGEST)?).into_owned()
+            }
+            Self::Web(base) => match client.get(&format!("{base}/{LIST}"), &[]) {
+                Ok(mut response) if response.status().as_u16() == 200 => {
+                    let mut text = Vec::new();
+                    let body = response.body_mut().as_reader();
+                    // A list that breaks off is no list: the files are then taken without.
+                    body.take(LONGEST).read_to_end(&mut text).map_or_else(
+                        |_| String::new(),
+                        |_| String::from_utf8_lossy(&text).into_owned(),
+                    )
+                }
+                Err(Failure::Fatal(error)) => return Err(error),
+                _ => return Ok(BTreeMap::new()),
+            },
+        };
+        let lines = text.lines().filter_map(|line| {
+            let (sha256, name) = line.split_once(char::is_whitespace)?;
+            let name = name.trim_start().trim_start_matches('*').trim_start_matches("./");
+            let hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
+            let known = set.items.iter().any(|item| item.name == name);
+            (hash && known).then(|| (name.to_owned(), sha256.to_ascii_lowercase()))
+        });
+        Ok(lines.filter(|(name, _)| checked_key(name, LIST.as_ref(), 0).is_ok()).collect())
+    }
+}

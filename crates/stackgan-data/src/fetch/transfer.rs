@@ -1,0 +1,276 @@
+//! One connection: the bytes that are missing, if the server agrees that they are of the same file; else all of them.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write as _};
+use std::time::{Duration, Instant};
+
+use ureq::Body;
+use ureq::http::Response;
+
+use super::download::{Job, begin};
+use super::event::{Event, Listener};
+use super::http::{Client, Failure, content_range, header, reason, unsatisfied};
+use super::part::{Origin, Part};
+use super::{Patience, page, room};
+use crate::Error;
+
+/// What is taken from a connection at once, in bytes.
+const PIECE: usize = 1 << 16;
+
+/// The connections to one address.
+pub(super) struct Transfer<'a> {
+    client: &'a Client,
+    patience: &'a Patience,
+    job: &'a Job<'a>,
+    address: &'a str,
+    /// The length that was told last.
+    told: Option<Option<u64>>,
+}
+
+/// What an answer brings.
+struct Coming {
+    /// The first byte.
+    start: u64,
+    /// The length of the whole file, where the server says it.
+    total: Option<u64>,
+}
+
+impl<'a> Transfer<'a> {
+    pub(super) fn new(
+        client: &'a Client,
+        patience: &'a Patience,
+        job: &'a Job<'a>,
+        address: &'a str,
+    ) -> Self {
+        Self { client, patience, job, address, told: None }
+    }
+
+    /// Gets what is missing in `part`. `Ok` means that the server has no more; the hash is not checked.
+    pub(super) fn connect(&mut self, part: &Part, hear: &mut Listener<'_>) -> Result<(), Failure> {
+        let have = part.len();
+        if have > 0 && self.job.pinned.size == Some(have) {
+            return Ok(()); // ended after the last byte, before the name
+        }
+        let origin = part.origin();
+        let same = origin.address == self.address;
+        let validator = origin.validator().filter(|_| same);
+        // Without a hash, only the server itself can vouch that the rest is of the same file.
+        let known = validator.is_some() || self.job.pinned.is_hashed();
+        let goes_on = have > 0 && have < self.job.cap && known;
+        let mut headers = Vec::new();
+        if goes_on {
+            headers.push(("Range", format!("bytes={have}-")));
+            headers.extend(validator.map(|validator| ("If-Range", validator.to_owned())));
+        }
+        let mut response = self.client.get(self.address, &headers)?;
+        let Some(Coming { start, total }) =
+            self.coming(&response, goes_on.then_some((have, &origin)), part)?
+        else {
+            return Ok(());
+        };
+        self.check_length(total)?;
+        if let Some(folder) = part.path.parent() {
+            let missing = total.unwrap_or(0).saturating_sub(start);
+            room::require(folder, missing, &format!("download {}", self.job.name))?;
+        }
+        let arrived = self.origin(&response, total);
+        let content_type = header(&response, "content-type");
+        let mut body = response.body_mut().as_reader();
+        let mut pace = Pace::new(self.patience);
+        let whole = total.or(self.job.pinned.size);
+        // Nothing that is no such file ever touches the part.
+        let (mut first, mut broken) = (Vec::new(), None);
+        while start == 0 && first.len() < page::ENOUGH {
+            let mut piece = vec![0; page::ENOUGH - first.len()];
+            match pace.read(&mut body, &mut piece) {
+                Ok(0) => break,
+                Ok(n) => first.extend_from_slice(piece.get(..n).unwrap_or_default()),
+                Err(failure) if first.len() < page::LEAST => {
+                    return Err(at(failure, first.len() as u64, whole));
+                }
+                Err(failure) => {
+                    broken = Some(failure);
+                    break;
+                }
+            }
+        }
+        if start == 0 {
+            page::examine(self.job.name, content_type.as_deref(), &first)
+                .map_err(|instead| Failure::last(format!("{instead} in place of the file")))?;
+        }
+        if self.told != Some(total) {
+            self.told = Some(total);
+            hear(&begin(self.job.name, total.or(self.job.pinned.size)));
+        }
+        hear(&Event::At(start));
+        let mut out = if start == 0 { part.begin(&arrived)? } else { part.go_on(start)? };
+        let mut written = self.write(&mut out, part, &first, start)?;
+        let ended = match broken {
+            Some(failure) => Err(failure),
+            None => self.pour(&mut body, (&mut out, part), &mut written, (&mut pace, hear)),
+        };
+        out.sync_all().map_err(|e| Error::write(&part.path, e))?;
+        match ended {
+            Ok(()) if whole.is_none_or(|whole| written >= whole) => Ok(()),
+            Ok(()) => Err(at(Failure::again("it was closed"), written, whole)),
+            Err(failure) => Err(at(failure, written, whole)),
+        }
+    }
+
+    /// What the answer brings; `None`: the part is whole already.
+    fn coming(
+        &self,
+        response: &Response<Body>,
+        asked: Option<(u64, &Origin)>,
+        part: &Part,
+    ) -> Result<Option<Coming>, Failure> {
+        let length = header(response, "content-length").and_then(|text| text.parse::<u64>().ok());
+        let range = header(response, "content-range");
+        let start_over = |why: &str| -> Failure {
+            part.remove().map_or_else(Failure::from, |()| Failure::again(why))
+        };
+        match (response.status().as_u16(), asked) {
+            (200, _) => Ok(Some(Coming { start: 0, total: length })),
+            (206, Some((have, origin))) => {
+                let tag = header(response, "etag").filter(|_| origin.address == self.address);
+                if origin.etag.is_some() && tag.is_some() && origin.etag != tag {
+                    return Err(start_over("the file has changed on the server; starting over"));
+                }
+                let range = range.as_deref().and_then(content_range);
+                let Some((_, last, whole)) = range.filter(|(first, ..)| *first == have) else {
+                    return Err(start_over("the server sent another range; starting over"));
+                };
+                let end = last.saturating_add(1);
+                let expected = self.job.pinned.size.or(origin.length);
+                let total = whole.or(expected).unwrap_or(end);
+                let fits = length.is_none_or(|n| have.checked_add(n) == Some(end))
+                    && expected.is_none_or(|expected| total == expected)
+                    && end <= total;
+                if !fits {
+                    return Err(start_over("the server contradicts itself; starting over"));
+                }
+                Ok(Some(Coming { start: have, total: Some(total) }))
+            }
+            (416, Some((have, _))) => match range.as_deref().and_then(unsatisfied) {
+                Some(whole) if whole == have => Ok(None),
+                _ => Err(start_over("the server's file is shorter; starting over")),
+            },
+            (status @ (404 | 410), _) => Err(Failure::Final {
+                why: format!("the answer {status}: no such file"),
+                absent: true,
+            }),
+            (status @ (408 | 425 | 429 | 500..=599), _) => {
+                let seconds = header(response, "retry-after").and_then(|text| text.parse().ok());
+                let why = format!("the answer {status}: not now");
+                Err(Failure::Again { why, wait: seconds.map(Duration::from_secs) })
+            }
+            (status @ (401 | 403 | 451), _) => {
+                Err(Failure::last(format!("the answer {status}: access denied")))
+            }
+            (status, _) => Err(Failure::last(format!("the answer {status}"))),
+        }
+    }
+
+    fn check_length(&self, total: Option<u64>) -> Result<(), Failure> {
+        let (Some(total), job) = (total, self.job) else { return Ok(()) };
+        match job.pinned.size {
+            Some(size) if size != total => {
+                Err(Failure::last(format!("a file of {total} bytes, not of {size}")))
+            }
+            None if total > job.cap => Err(Failure::last(format!(
+                "a file of {total} bytes, where {} are the most",
+                job.cap
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the bytes of this answer come from. A weak tag says nothing of bytes.
+    fn origin(&self, response: &Response<Body>, total: Option<u64>) -> Origin {
+        let strong = |tag: &String| tag.starts_with('"') && tag.len() > 2;
+        Origin {
+            address: self.address.to_owned(),
+            etag: header(response, "etag").filter(strong),
+            last_modified: header(response, "last-modified"),
+            length: total,
+        }
+    }
+
+    /// Writes from the body until it ends; `written` is the length of the part.
+    fn pour(
+        &self,
+        body: &mut dyn Read,
+        (out, part): (&mut File, &Part),
+        written: &mut u64,
+        (pace, hear): (&mut Pace<'_>, &mut Listener<'_>),
+    ) -> Result<(), Failure> {
+        let mut piece = vec![0; PIECE];
+        loop {
+            let n = pace.read(body, &mut piece)?;
+            if n == 0 {
+                return Ok(());
+            }
+            *written = self.write(out, part, piece.get(..n).unwrap_or_default(), *written)?;
+            hear(&Event::At(*written));
+        }
+    }
+
+    fn write(&self, out: &mut File, part: &Part, piece: &[u8], at: u64) -> Result<u64, Failure> {
+        let end = at.saturating_add(piece.len() as u64);
+        if end > self.job.cap {
+            part.remove()?;
+            return Err(Failure::last(format!("more than the {} bytes expected", self.job.cap)));
+        }
+        out.write_all(piece).map_err(|e| Error::write(&part.path, e))?;
+        Ok(end)
+    }
+}
+
+/// Says where a connection broke.
+fn at(failure: Failure, bytes: u64, whole: Option<u64>) -> Failure {
+    let of = whole.map_or_else(String::new, |whole| format!(" of {whole}"));
+    match failure {
+        Failure::Again { why, wait } => Failure::Again {
+            why: format!("the connection ended at {bytes}{of} bytes ({why})"),
+            wait,
+        },
+        failure => failure,
+    }
+}
+
+/// Whether a connection is worth keeping: one that brings next to nothing is as bad as one that brings nothing.
+struct Pace<'a> {
+    patience: &'a Patience,
+    since: Instant,
+    bytes: u64,
+}
+
+impl<'a> Pace<'a> {
+    fn new(patience: &'a Patience) -> Self {
+        Self { patience, since: Instant::now(), bytes: 0 }
+    }
+
+    fn read(&mut self, body: &mut dyn Read, piece: &mut [u8]) -> Result<usize, Failure> {
+        loop {
+            match body.read(piece) {
+                Ok(n) => {
+                    self.bytes += n as u64;
+                    let (passed, stall) = (self.since.elapsed(), self.patience.stall);
+                    if n == 0 || passed < stall {
+                        return Ok(n);
+                    }
+                    let least = self.patience.slowest as f64 * passed.as_secs_f64();
+                    if (self.bytes as f64) < least {
+                        let seconds = passed.as_secs_f64();
+                        let why = format!("{} bytes in {seconds:.0} s: too slow", self.bytes);
+                        return Err(Failure::again(why));
+                    }
+                    (self.since, self.bytes) = (Instant::now(), 0);
+                    return Ok(n);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Failure::again(reason(&e.to_string()))),
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Whole fetches: mirrors by address and by folder, archives and what they give, what a person put there, and `--verify`.
+
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
+
+use stackgan_data::Error;
+use stackgan_data::archive::Limits;
+use stackgan_data::dataset::Split;
+use stackgan_data::fetch::manifest::{CUB, Item, Set, Then};
+use stackgan_data::fetch::{Event, From, Report, Request, fetch, verify};
+use stackgan_data::layouts::cub;
+
+use crate::server::{Server, head, honest};
+use crate::sets::{FILE, HASTE, NAME, fetch_all, four_parts, names, noise, set, sha256};
+use crate::writers::{Zipped, entry, tgz, zip};
+
+const UNPACK: Then = Then::Unpack(Limits { bytes: 1 << 20, file: 1 << 20, entries: 100 });
+
+/// A set in two archives: pictures, and lists with captions that only a person can get.
+const ITEMS: [Item<'static>; 2] = [
+    Item {
+        name: "pictures.tgz",
+        what: "pictures",
+        web: &["http://127.0.0.1:9/pictures.tgz"],
+        gives: &[&["pictures"], &["pictures/list.txt"]],
+        then: UNPACK,
+        ..FILE
+    },
+    Item {
+        name: "lists.zip",
+        what: "lists and captions",
+        gives: &[&["train/names"], &["test/names"], &["text", "text_c10"]],
+        then: UNPACK,
+        ..FILE
+    },
+];
+
+fn pictures() -> Vec<u8> {
+    tgz(&[
+        entry(b'5', b"pictures/", b""),
+        entry(b'0', b"pictures/list.txt", b"1 a.jpg\n"),
+        entry(b'0', b"pictures/a.jpg", b"a picture"),
+        entry(b'0', b"readme.txt", b"read me"),
+    ])
+}
+
+/// As `AttnGAN`'s users have it: everything in one folder, captions packed once more, and what a Mac adds.
+fn lists() -> Vec<u8> {
+    let captions = zip(&[
+        Zipped::new(b"text/a.txt", b"a caption\n"),
+        Zipped::new(b"__MACOSX/._text", b"a Mac"),
+    ]);
+    zip(&[
+        Zipped::new(b"birds/train/names", b"a"),
+        Zipped::new(b"birds/test/names", b"b"),
+        Zipped::stored(b"birds/text.zip", &captions),
+        Zipped::new(b"__MACOSX/birds/._train", b"a Mac"),
+    ])
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn notes(events: &[Event]) -> String {
+    let notes = events.iter().filter_map(|event| match event {
+        Event::Note(note) => Some(note.as_str()),
+        _ => None,
+    });
+    notes.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_mirror_gives_everything_and_the_rest_is_told_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    // Without what only a person can get.
+    let half = Server::of(vec![("m/pictures.tgz", pictures())]);
+    let from = From::parse(&format!("{}/m/", half.address)).unwrap();
+    let (report, _) = fetch_all(&ITEMS, dir.path(), Some(&from));
+    let report = report.unwrap();
+    assert_eq!(report.pictures, (2, 3), "files in the folder of pictures");
+    let by_hand = report.by_hand[0].to_string();
+    assert!(
+        by_hand.contains("lists.zip") && by_hand.contains("open: https://example.org"),
+        "{by_hand}"
+    );
+    assert!(by_hand.contains(&dir.path().join("lists.zip").display().to_string()), "{by_hand}");
+    assert_eq!(read(dir.path(), "pictures/a.jpg"), "a picture");
+    assert_eq!(names(dir.path()), ["pictures", "pictures.tgz", "readme.txt"]);
+    // A person has saved it; what is there is not fetched again.
+    fs::write(dir.path().join("lists.zip"), lists()).unwrap();
+    let before = half.asked().len();
+    let (report, events) = fetch_all(&ITEMS, dir.path(), None);
+    assert!(report.unwrap().by_hand.is_empty());
+    assert!(notes(&events).contains("pictures.tgz: is there already"), "{events:?}");
+    assert_eq!(half.asked().len(), before);
+    assert_eq!(read(dir.path(), "text/a.txt"), "a caption\n");
+    assert_eq!(read(dir.path(), "train/names"), "a");
+    let all = ["lists.zip", "pictures", "pictures.tgz", "readme.txt", "test", "text", "train"];
+    assert_eq!(names(dir.path()), all);
+    assert_eq!(read(dir.path(), ".fetched/lists.zip.sha256").lines().count(), 3 + 3);
+}
+
+#[test]
+fn a_mirrors_own_list_of_hashes_counts_where_the_manifest_has_none() {
+    let (pictures, lists) = (pictures(), lists());
+    let sums = format!("{}  pictures.tgz\n{} *lists.zip\n", sha256(&pictures), sha256(&lists));
+    for (sums, right) in
+        [(sums.clone(), true), (sums.replace(&sha256(&lists), &sha256(b"")), false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::of(vec![
+            ("pictures.tgz", pictures.clone()),
+            ("lists.zip", lists.clone()),
+            ("SHA256SUMS", sums.into_bytes()),
+        ]);
+        let from = From::parse(&server.address).unwrap();
+        let (report, _) = fetch_all(&ITEMS, dir.path(), Some(&from));
+        match report {
+            Ok(report) => assert!(right && report.by_hand.is_empty()),
+            Err(error) => {
+                assert!(!right && four_parts(&error).contains(&sha256(&lists)), "{error}");
+                assert!(!dir.path().join("lists.zip").exists());
+            }
+        }
+    }
+    // It never counts where the manifest knows better.
+    let pinned = [Item { sha256: Some("00"), ..ITEMS[0] }];
+    let server = Server::of(vec![
+        ("pictures.tgz", pictures.clone()),
+        ("SHA256SUMS", format!("{}  pictures.tgz\n", sha256(&pictures)).into_bytes()),
+    ]);
+    let (dir, from) = (tempfile::tempdir().unwrap(), From::parse(&server.address).unwrap());
+    let error = fetch_all(&pinned, dir.path(), Some(&from)).0.unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn a_folder_of_archives_or_of_what_they_give() {
+    let mirror = tempfile::tempdir().unwrap();
+    fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
+    for name in ["train/names", "test/names", "text_c10/a.txt", "notes/mine.txt"] {
+        let path = mirror.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+    let from = From::parse(mirror.path().to_str().unwrap()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("new/cub");
+    let (report, _) = fetch_all(&ITEMS, &into, Some(&from));
+    assert!(report.unwrap().by_hand.is_empty());
+    // The archive stays where it was; what is no part of the set is not copied.
+    assert_eq!(names(&into), ["pictures", "readme.txt", "test", "text_c10", "train"]);
+    assert_eq!(read(&into, "text_c10/a.txt"), "text_c10/a.txt");
+    let said = verify(&set(&ITEMS), &into, &mut |_| {}).unwrap().join("\n");
+    assert!(
+        said.contains("pictures.tgz: 3 files") && said.contains("lists.zip: 3 files"),
+        "{said}"
+    );
+    // An empty folder has nothing to give.
+    let empty = From::Folder(tempfile::tempdir().unwrap().path().to_path_buf());
+    let error = fetch_all(&ITEMS, &dir.path().join("other"), Some(&empty)).0.unwrap_err();
+    assert!(matches!(error, Error::Missing { .. }), "{error}");
+    assert!(four_parts(&error).contains("pictures.tgz, or unpacked: pictures"), "{error}");
+    for bad in ["ftp://example.org", "/no/such/folder"] {
+        four_parts(&From::parse(bad).unwrap_err());
+    }
+}
+
+#[test]
+fn verify_names_what_is_gone_and_what_has_changed() {
+    let mirror = tempfile::tempdir().unwrap();
+    fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
+    fs::write(mirror.path().join("lists.zip"), lists()).unwrap();
+    let from = From::Folder(mirror.path().to_path_buf());
+    let dir = tempfile::tempdir().unwrap();
+    let set = set(&ITEMS);
+    let error = verify(&set, dir.path(), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Missing { .. }), "{error}");
+    fetch_all(&ITEMS, dir.path(), Some(&from)).0.unwrap();
+    verify(&set, dir.path(), &mut |_| {}).unwrap();
+    fs::write(dir.path().join("pictures/a.jpg"), "b picture").unwrap();
+    fs::remove_file(dir.path().join("train/names")).unwrap();
+    let error = verify(&set, dir.path(), &mut |_| {}).unwrap_err();
+    let said = four_parts(&error);
+    assert!(said.contains("of pictures.tgz 1 changed (pictures/a.jpg)"), "{said}");
+    assert!(said.contains("of lists.zip 1 missing (train/names)"), "{said}");
+    // What is gone is put there again; what a person may have changed is not written over.
+    fs::remove_dir(dir.path().join("train")).unwrap();
+    let (report, events) = fetch_all(&ITEMS, dir.path(), Some(&from));
+    report.unwrap();
+    assert_eq!(read(dir.path(), "train/names"), "a");
+    assert!(notes(&events).contains("test was there already"), "{}", notes(&events));
+    assert_eq!(read(dir.path(), "pictures/a.jpg"), "b picture");
+}
+
+#[test]
+fn archives_that_are_something_else_leave_the_folder_as_it_was() {
+    let hostile = tgz(&[entry(b'0', b"pictures/list.txt", b"1"), entry(b'0', b"../x", b"2")]);
+    let other = tgz(&[entry(b'0', b"photographs/a.jpg", b"1"), entry(b'0', b"b", b"2")]);
+    for (archive, found) in
+        [(hostile, "leaves the folder"), (other, "does not hold what it should")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("pictures.tgz"), archive).unwrap();
+        let error = fetch_all(&ITEMS, dir.path(), None).0.unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        assert!(four_parts(&error).contains(found), "{error}");
+        assert_eq!(names(dir.path()), ["pictures.tgz"]);
+        assert_eq!(
+            fs::read_dir(dir.path().join(".fetched")).unwrap().count(),
+            1,
+            "but for the lock"
+        );
+    }
+}
+
+#[test]
+fn what_an_interrupted_fetch_left_is_swept_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = dir.path().join(".fetched");
+    fs::create_dir_all(own.join("unpacking-x1/half")).unwrap();
+    fs::create_dir_all(own.join("mine")).unwrap();
+    fs::write(dir.path().join("pictures.tgz"), pictures()).unwrap();
+    fetch_all(&ITEMS, dir.path(), None).0.unwrap();
+    assert!(!own.join("unpacking-x1").exists() && own.join("mine").exists());
+}
+
+#[test]
+fn a_folder_has_one_fetch_at_a_time_and_one_edition() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = noise(1, 1_000);
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let server = Server::start(move |ask, line| {
+        let _ = wait.lock().unwrap().recv(); // until the second one was turned away
+        let (head, rest) = honest(ask, &body, None);
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    });
+    let address = format!("{}/{NAME}", server.address);
+    let items = [Item { web: &[address.as_str()], ..FILE }];
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| fetch_all(&items, dir.path(), None).0);
+        while server.asked().is_empty() {
+            std::thread::yield_now();
+        }
+        let error = fetch_all(&items, dir.path(), None).0.unwrap_err();
+        assert!(matches!(error, Error::Storage { .. }), "{error}");
+        assert!(four_parts(&error).contains("in use"), "{error}");
+        drop(go);
+        first.join().unwrap().unwrap();
+    });
+    let mirror = tempfile::tempdir().unwrap();
+    fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
+    let (dir, from) = (tempfile::tempdir().unwrap(), From::Folder(mirror.path().to_path_buf()));
+    fetch_all(&ITEMS, dir.path(), Some(&from)).0.unwrap();
+    let newer = Set { edition: "2", ..set(&ITEMS) };
+    let request = Request { set: &newer, into: dir.path(), from: Some(&from), patience: HASTE };
+    let error = fetch(&request, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    assert!(four_parts(&error).contains("another edition"), "{error}");
+}
+
+#[test]
+fn a_mirror_that_fails_is_no_reason_to_do_it_by_hand() {
+    let server = Server::start(|_, line| line.send(head(500, "Content-Length: 0").as_bytes()));
+    let (dir, from) = (tempfile::tempdir().unwrap(), From::parse(&server.address).unwrap());
+    let lists_only = [ITEMS[1]];
+    let error = fetch_all(&lists_only, dir.path(), Some(&from)).0.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(four_parts(&error).contains("500: not now"), "{error}");
+}
+
+#[test]
+fn a_folder_of_real_birds_is_a_subset_and_says_so() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/cub");
+    if !shared.exists() {
+        eprintln!("skipped: {} is not at hand", shared.display());
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let from = From::parse(shared.to_str().unwrap()).unwrap();
+    let request = Request { set: &CUB, into: dir.path(), from: Some(&from), patience: HASTE };
+    let report = fetch(&request, &mut |_| {}).unwrap();
+    assert_eq!(report, Report { by_hand: Vec::new(), pictures: (2_889, 11_788) });
+    assert_eq!(names(dir.path()), ["CUB_200_2011", "test", "text", "train"]);
+    let data = cub::read(dir.path()).unwrap();
+    assert_eq!((data.count(Split::Train), data.count(Split::Test)), (1_906, 983));
+    verify(&CUB, dir.path(), &mut |_| {}).unwrap();
+}

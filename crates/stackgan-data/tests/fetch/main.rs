@@ -1,0 +1,10 @@
+//! Fetching against a server on this machine that does everything a server can do wrong, and archives that mean harm.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say why they fail or skip")]
+
+mod cuts;
+mod folders;
+mod hostile;
+mod lies;
+mod server;
+mod sets;
+mod writers;

@@ -1,0 +1,198 @@
+//! `stackgan data fetch` against a server on this machine: killed at any moment, it goes on; and how it ends when it
+//! cannot.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::common::{WORLD, done, failed};
+use crate::errors::four_parts;
+use crate::server::{Server, head, honest};
+use crate::writers::{Zipped, zip};
+
+/// Kills while the file comes, and afterwards, while it is unpacked and imported.
+const KILLS: usize = 30;
+const LATER: u64 = 8;
+
+/// Bytes that look like nothing.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+fn files(root: &Path, below: &str, into: &mut Vec<(String, PathBuf)>) {
+    for entry in fs::read_dir(root.join(below)).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{below}/{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            files(root, &name, into);
+        } else {
+            into.push((name, entry.path()));
+        }
+    }
+}
+
+/// What the authors' archive would be for the toy birds, with something large in it.
+fn birds_zip() -> Vec<u8> {
+    let mut members = Vec::new();
+    for part in ["train", "test", "text"] {
+        files(&WORLD.birds(), part, &mut members);
+    }
+    let mut entries: Vec<Zipped> = members
+        .iter()
+        .map(|(name, path)| {
+            Zipped::new(format!("birds/{name}").as_bytes(), &fs::read(path).unwrap())
+        })
+        .collect();
+    entries.push(Zipped::stored(b"birds/train/large.bin", &noise(6 << 20)));
+    zip(&entries)
+}
+
+/// A folder in which a person has unpacked the pictures.
+fn with_pictures(dir: &Path) {
+    let mut members = Vec::new();
+    files(&WORLD.birds(), "CUB_200_2011", &mut members);
+    for (name, path) in members {
+        let place = dir.join(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(path, place).unwrap();
+    }
+}
+
+fn spawn(dir: &Path, mirror: &str) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
+        .args(["data", "fetch", "cub", "--size", "76", "--from", mirror])
+        .current_dir(dir)
+        .env_remove("STACKGAN_HOME")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |facts| facts.len())
+}
+
+#[test]
+fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
+    let dir = tempfile::tempdir().unwrap();
+    let cub = dir.path().join("data/cub");
+    with_pictures(&cub);
+    let body = birds_zip();
+    let sum = Sha256::digest(&body);
+    let sums: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sums = format!("{sums}  birds.zip\n").into_bytes();
+    let served = body.clone();
+    let server = Server::start(move |ask, line| {
+        let body = match ask.path.as_str() {
+            "/birds.zip" => &served,
+            "/SHA256SUMS" => &sums,
+            _ => return line.send(head(404, "Content-Length: 0").as_bytes()),
+        };
+        let (head, rest) = honest(ask, body, Some("\"1\""));
+        line.send(head.as_bytes())?;
+        for piece in rest.chunks(16 << 10) {
+            line.send(piece)?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    });
+    let (file, part) = (cub.join("birds.zip"), cub.join("birds.zip.part"));
+    let mut left = Vec::new(); // what each kill left
+    let steps = noise(KILLS);
+    for step in &steps {
+        let before = length(&part);
+        let enough = before + 1 + u64::from(*step) * 700; // at most 180 kB more
+        let mut child = spawn(dir.path(), &server.address);
+        let waiting = Instant::now();
+        while length(&part) < enough {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            assert!(waiting.elapsed().as_secs() < 60, "nothing comes");
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+        assert!(!file.exists() && !cub.join("train").exists());
+        left.push(length(&part));
+    }
+    // Each life asked for what the one before had not got, and for nothing twice.
+    let ranges: Vec<u64> = server.asked().iter().filter_map(|ask| ask.range).collect();
+    assert_eq!(ranges, left[..KILLS - 1]);
+    // Now it may finish the file; killed again while it unpacks, moves into place and imports.
+    for n in 0..LATER {
+        let mut child = spawn(dir.path(), &server.address);
+        let waiting = Instant::now();
+        while !file.exists() && child.try_wait().unwrap().is_none() {
+            assert!(waiting.elapsed().as_secs() < 60, "it does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(n * 12));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(Sha256::digest(fs::read(&file).unwrap()) == sum, "the file is not whole");
+        let train = cub.join("train");
+        assert!(!train.exists() || length(&train.join("large.bin")) == 6 << 20, "half a folder");
+    }
+    let mirror = server.address.as_str();
+    let said = done(dir.path(), &["data", "fetch", "cub", "--from", mirror, "--size", "76", "-q"]);
+    assert!(said.contains("prepared-76.safetensors"), "{said}");
+    assert!(done(dir.path(), &["data", "check", "data/cub", "-q"]).contains("everything"));
+    let said = done(dir.path(), &["data", "fetch", "cub", "--verify", "-q"]);
+    assert!(said.contains("birds.zip: ") && said.contains("as they were put there"), "{said}");
+    let own: Vec<_> = fs::read_dir(cub.join(".fetched")).unwrap().flatten().collect();
+    assert_eq!(own.len(), 2, "the lock and one record: {own:?}");
+}
+
+#[test]
+fn what_can_go_wrong_has_its_code_and_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(&path).unwrap();
+        path
+    };
+    fs::write(make("wrong").join("102flowers.tgz"), "no flowers").unwrap();
+    let evil = zip(&[Zipped::new(b"../../evil", b"evil")]);
+    with_pictures(&make("evil"));
+    fs::write(make("evil").join("birds.zip"), evil).unwrap();
+    with_pictures(&make("pictures"));
+    fs::write(dir.path().join("file"), "in the way").unwrap();
+    let none = Server::of(Vec::new());
+    let page = Server::start(|_, line| {
+        line.send(head(200, "Content-Type: text/html").as_bytes())?;
+        line.send(b"<!doctype html><title>Please log in</title>")
+    });
+    let cases: [(i32, &[&str], &str); 8] = [
+        (2, &["cub", "--from", "ftp://example.org"], "http://"),
+        (3, &["oxford", "--from", "wrong"], "102flowers.tgz is not the published file"),
+        (3, &["cub", "--from", "evil", "--into", "a"], "leaves the folder"),
+        (4, &["cub", "--from", "pictures", "--into", "b"], "resourcekey=0-sZrhftoEfdvHq6MweAeCjA"),
+        (4, &["coco", "--from", &none.address], "404: no such file"),
+        (4, &["oxford", "--from", &page.address], "a web page, \"Please log in\""),
+        (4, &["coco", "--verify"], "stackgan data fetch coco"),
+        (6, &["cub", "--into", "file/in/the/way", "--from", "pictures"], "file/in/the/way"),
+    ];
+    for (expected, args, place) in cases {
+        let args = [&["data", "fetch"], args, &["-q"]].concat();
+        let (code, error) = failed(dir.path(), &args);
+        assert_eq!(code, expected, "{args:?}: {error}");
+        if expected != 6 {
+            four_parts(&error, place);
+        }
+        assert!(error.contains("do: ") && error.contains(place), "{error}");
+    }
+    assert!(!dir.path().join("evil/evil").exists() && !dir.path().join("a/train").exists());
+    // Without -q the files are listed with all their addresses, ready to be opened.
+    let (_, said) =
+        failed(dir.path(), &["data", "fetch", "cub", "--from", "pictures", "--into", "b"]);
+    assert!(said.contains("\n  save as: b/birds.zip\n"), "{said}");
+}
