@@ -91,7 +91,7 @@ fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
     let sum = Sha256::digest(&body);
     let sums: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
     let sums = format!("{sums}  birds.zip\n").into_bytes();
-    let served = body.clone();
+    let served = body;
     let server = Server::start(move |ask, line| {
         let body = match ask.path.as_str() {
             "/birds.zip" => &served,

@@ -1,13 +1,18 @@
-//! How well a model follows the words at several noise scales, and which colours it takes for which:
-//! `cargo run --release -p stackgan-train --example agreement -- MODEL PREPARED-76 [STAGE]`, on toy birds of unseen species.
+//! How well a model follows the words at several noise scales, and which colours it takes for which, on toy birds of unseen
+//! species; with the file of a trained encoder, R-precision among ten too:
+//! `cargo run --release -p stackgan-train --example agreement -- MODEL PREPARED-76 [STAGE [ENCODER]]`.
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::collections::BTreeMap;
 
+use candle_core::Tensor;
+use stackgan_core::noise::Noise;
 use stackgan_core::{Device, Model, Sampling};
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Judge, box_reduce, named_in};
+use stackgan_eval::r_precision::r_precision;
+use stackgan_train::text::TrainedEncoder;
 
 /// Scales of z and epsilon that are tried; the model's own are printed too.
 const SCALES: [(f64, f64); 5] = [(1.0, 1.0), (0.7, 0.5), (0.5, 0.25), (0.5, 0.0), (0.25, 0.0)];
@@ -15,18 +20,22 @@ const SCALES: [(f64, f64); 5] = [(1.0, 1.0), (0.7, 0.5), (0.5, 0.25), (0.5, 0.0)
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [model, data, rest @ ..] = &args[..] else {
-        return Err("usage: agreement MODEL PREPARED [STAGE]".into());
+        return Err("usage: agreement MODEL PREPARED [STAGE [ENCODER]]".into());
     };
     let stage = rest.first().map_or(Ok(1), |s| s.parse())?;
+    let encoder = match rest.get(1) {
+        None => None,
+        Some(file) => Some(TrainedEncoder::from_bytes(&std::fs::read(file)?)?),
+    };
     let model = Model::from_bytes(&std::fs::read(model)?, &Device::Cpu)?;
     let data = Prepared::open(data.as_ref())?;
     let judge = Judge::new(11)?;
-    let captions: Vec<&str> = data
-        .indices(Split::Test)
-        .into_iter()
-        .step_by(2)
+    let unseen: Vec<usize> = data.indices(Split::Test).into_iter().step_by(2).collect();
+    let classes: Vec<u32> = unseen.iter().map(|&i| data.class(i).unwrap_or_default()).collect();
+    let captions: Vec<&str> = unseen
+        .iter()
         .enumerate()
-        .filter_map(|(k, i)| data.captions(i).get(k % 10).map(String::as_str))
+        .filter_map(|(k, &i)| data.captions(i).get(k % 10).map(String::as_str))
         .collect();
     let requests: Vec<(&str, u64)> = captions.iter().copied().zip(1000..).collect();
     for (z, eps) in SCALES {
@@ -58,9 +67,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             a.crown.unwrap_or_default(),
             a.n
         );
+        if let Some(encoder) = &encoder {
+            let images = encoder.image_features(&tensor(&pictures)?)?;
+            let texts = encoder.text_features(&captions, 1)?;
+            let r = r_precision(&images, &texts, &classes, 10, Noise::new(0))?;
+            println!("  R-precision of 10: {:.3} ({} captions)", r.mean, r.count);
+        }
         let mut confused: Vec<_> = confused.into_iter().collect();
         confused.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         println!("  body: {:?}", confused.into_iter().take(10).collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// `(n, 3, 64, 64)` in [-1, 1].
+fn tensor(pictures: &[Vec<u8>]) -> Result<Tensor, candle_core::Error> {
+    let pixels: Vec<f32> = pictures.iter().flatten().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
+    let tensor = Tensor::from_vec(pixels, (pictures.len(), 64, 64, 3), &Device::Cpu)?;
+    tensor.permute((0, 3, 1, 2))?.contiguous()
 }
