@@ -4,7 +4,7 @@
 ///
 /// Training allocates the same large tensors in every step. glibc gives blocks above some megabytes back to the system each
 /// time they are freed, and fetching their pages anew costs up to half of a layer. A program calls this once, before it
-/// computes; its peak of memory does not change. Where the allocator is not glibc's, nothing happens.
+/// computes. What it frees is its own until it ends: other programs do not get it back. Where the allocator is not glibc's, nothing happens.
 pub fn keep() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

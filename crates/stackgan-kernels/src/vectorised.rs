@@ -40,20 +40,4 @@ macro_rules! vectorised {
     )+};
 }
 
-/// Calls a function whose last argument is the width with a literal, for the widths worth it: rows are
-/// short, and loops of a known length become a few vector operations.
-macro_rules! by_width {
-    ($function:ident($($arg:expr),*), $width:expr) => {
-        match $width {
-            2 => $function($($arg),*, 2),
-            4 => $function($($arg),*, 4),
-            8 => $function($($arg),*, 8),
-            16 => $function($($arg),*, 16),
-            32 => $function($($arg),*, 32),
-            64 => $function($($arg),*, 64),
-            width => $function($($arg),*, width),
-        }
-    };
-}
-
-pub(crate) use {by_width, vectorised};
+pub(crate) use vectorised;

@@ -9,7 +9,8 @@ pub(crate) const NETS: &[(&str, Net)] = &[
     ("coco", Net { gf: 192, df: 96, residual_blocks: 2, ..PAPER }),
 ];
 
-const PAPER: Net = Net {
+/// The paper's widths.
+pub(super) const PAPER: Net = Net {
     recipe: Recipe::Plain,
     gf: 128,
     df: 64,

@@ -175,17 +175,9 @@ pub(crate) fn step(net: &Net, stage: u8, batch: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures::PAPER;
     use super::*;
 
-    const PAPER: Net = Net {
-        recipe: Recipe::Plain,
-        gf: 128,
-        df: 64,
-        text: 1024,
-        cond: 128,
-        z: 100,
-        residual_blocks: 4,
-    };
     const RESIDUAL: Net = Net { recipe: Recipe::Residual, ..PAPER };
 
     fn close(macs: u64, billions: f64) {

@@ -162,18 +162,19 @@ fn multiply(path: Path, out: &mut [f32], into: Into, a: Matrix<'_>, b: Matrix<'_
 
 /// The last columns, too few for a kernel: a copy of them is filled up with zeros.
 fn narrow(path: Path, (out, n): (&mut [f32], usize), into: Into, a: Matrix<'_>, b: Matrix<'_>) {
-    let mut wide = vec![0.; b.rows * LEAST_COLUMNS];
-    for (k, row) in wide.chunks_exact_mut(LEAST_COLUMNS).enumerate() {
-        row[..b.columns].copy_from_slice(&b.data[k * b.row_stride..][..b.columns]);
-    }
-    let mut sums = vec![0.; a.rows * LEAST_COLUMNS];
-    let wide = Matrix::dense(&wide, b.rows, LEAST_COLUMNS);
-    multiply(path, &mut sums, Into::Overwrite, a, wide);
-    for (out, sums) in out.chunks_mut(n).zip(sums.chunks_exact(LEAST_COLUMNS)) {
-        for (out, sum) in out[n - b.columns..].iter_mut().zip(sums) {
-            *out = if into == Into::Add { *out + sum } else { *sum };
+    scratch::with([b.rows * LEAST_COLUMNS, a.rows * LEAST_COLUMNS], |[wide, sums]| {
+        for (k, row) in wide.chunks_exact_mut(LEAST_COLUMNS).enumerate() {
+            row[..b.columns].copy_from_slice(&b.data[k * b.row_stride..][..b.columns]);
+            row[b.columns..].fill(0.);
         }
-    }
+        let wide = Matrix::dense(wide, b.rows, LEAST_COLUMNS);
+        multiply(path, sums, Into::Overwrite, a, wide);
+        for (out, sums) in out.chunks_mut(n).zip(sums.chunks_exact(LEAST_COLUMNS)) {
+            for (out, sum) in out[n - b.columns..].iter_mut().zip(sums) {
+                *out = if into == Into::Add { *out + sum } else { *sum };
+            }
+        }
+    });
 }
 
 #[cfg(test)]

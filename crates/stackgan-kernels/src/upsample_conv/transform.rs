@@ -3,7 +3,21 @@
 //! Rows are short: each function is compiled again for the widths of the networks, where the loops become a few
 //! vector operations.
 
-use crate::vectorised::{by_width, vectorised};
+use crate::vectorised::vectorised;
+
+/// Calls a function whose last argument is the width with a literal, for the widths worth it.
+macro_rules! by_width {
+    ($function:ident($($arg:expr),*), $width:expr) => {
+        match $width {
+            4 => $function($($arg),*, 4),
+            8 => $function($($arg),*, 8),
+            16 => $function($($arg),*, 16),
+            32 => $function($($arg),*, 32),
+            64 => $function($($arg),*, 64),
+            width => $function($($arg),*, width),
+        }
+    };
+}
 
 vectorised! {
     /// The three horizontal kinds of `rows` of one small plane, for one vertical kind: `out[h]` gets its rows, dense.
