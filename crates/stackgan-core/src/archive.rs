@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// The longest header that is read: 1 MiB holds about ten thousand tensors.
 const HEADER_LIMIT: u64 = 1 << 20;
+/// Memory that any file may take, beside twice its size, in bytes.
+const SLACK: usize = 16 << 20;
 
 /// Tensors and metadata of one file, sorted by name.
 #[derive(Clone, Debug, Default)]
@@ -33,20 +35,23 @@ impl Archive {
         if !self.metadata.is_empty() {
             header.insert("__metadata__".to_owned(), json!(self.metadata));
         }
-        let mut data = Vec::new();
+        let mut end = 0;
         for (name, tensor) in &self.tensors {
-            let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-            let start = data.len();
-            data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-            let entry = json!({ "dtype": "F32", "shape": tensor.dims(), "data_offsets": [start, data.len()] });
+            let start = end;
+            end += 4 * tensor.elem_count();
+            let entry =
+                json!({ "dtype": "F32", "shape": tensor.dims(), "data_offsets": [start, end] });
             header.insert(name.clone(), entry);
         }
         let mut text = Value::Object(header).to_string().into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
-        let mut file = Vec::with_capacity(8 + text.len() + data.len());
+        let mut file = Vec::with_capacity(8 + text.len() + end);
         file.extend((text.len() as u64).to_le_bytes());
         file.extend(text);
-        file.extend(data);
+        for tensor in self.tensors.values() {
+            let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+            file.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        }
         Ok(file)
     }
 
@@ -68,6 +73,12 @@ impl Archive {
         let metadata = metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
         let file =
             SafeTensors::deserialize(bytes).map_err(|e| damaged("a whole file", &e.to_string()))?;
+        // Numbers become f32: those of an honest file of halves take twice its size, bytes would take four times.
+        let values = file.tensors().iter().map(|(_, t)| t.shape().iter().product::<usize>()).sum();
+        if usize::saturating_mul(values, 4) > bytes.len().saturating_mul(2).saturating_add(SLACK) {
+            let expected = format!("at most {} numbers", bytes.len() / 2 + SLACK / 4);
+            return Err(damaged(&expected, &format!("{values} numbers of a byte each")));
+        }
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
             let dtype = match view.dtype() {
@@ -135,6 +146,23 @@ mod tests {
         assert_eq!(read.to_bytes()?, bytes);
         assert_eq!(archive()?.to_bytes()?, bytes);
         Ok(())
+    }
+
+    /// Bytes would take four times the file as f32.
+    #[test]
+    fn a_large_file_of_bytes_is_refused_and_a_small_one_is_read() {
+        let of = |count: usize| {
+            let header = format!(
+                "{{\"x\":{{\"dtype\":\"U8\",\"shape\":[{count}],\"data_offsets\":[0,{count}]}}}}"
+            );
+            let mut file = (header.len() as u64).to_le_bytes().to_vec();
+            file.extend(header.bytes());
+            file.resize(file.len() + count, 7);
+            Archive::from_bytes(&file, &Device::Cpu)
+        };
+        assert_eq!(of(3).unwrap().tensors["x"].to_vec1::<f32>().unwrap(), [7.0; 3]);
+        let error = of(9 << 20).unwrap_err().to_string();
+        assert!(error.contains("9437184 numbers of a byte each"), "{error}");
     }
 
     #[test]
