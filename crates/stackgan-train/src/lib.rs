@@ -18,6 +18,7 @@ mod standardise;
 mod state;
 pub mod step;
 pub mod store;
+pub mod tensorboard;
 pub mod text;
 
 pub use error::{Error, Result};

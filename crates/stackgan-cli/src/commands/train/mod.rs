@@ -10,6 +10,7 @@ use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run::{Outcome, Resume, Setup, train};
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::tensorboard::Board;
 
 use super::{Context, print};
 use crate::args::{Resuming, Train};
@@ -98,8 +99,16 @@ pub(crate) fn train_stage(
     (manner, name): (Manner, &str),
 ) -> Result<Outcome> {
     let mut progress = TrainProgress::new(manner, name);
+    let mut board = Board::new(dir.path());
     let outcome = train(setup, dir, resume, &|| stopper.reason(), &mut |event| {
         progress.on(&event);
+        if let Err(error) = board.on(&event) {
+            let folder = dir.path().join("tb");
+            manner.say(format!(
+                "warning: nothing more for TensorBoard: {}: {error}",
+                folder.display()
+            ));
+        }
         if matches!(event, TrainEvent::Checkpoint { .. }) {
             // The report is for looking on: a full disk is told by the checkpoint, not here.
             drop(write_run_report(dir));
