@@ -188,6 +188,9 @@ pub(crate) struct Train {
     /// The Stage-I model to build on: a file or a run folder; the newest finished one of the preset unless told
     #[arg(long, value_name = "MODEL")]
     pub stage1: Option<PathBuf>,
+    /// A model of the same sizes whose generator this one starts from, instead of from fresh weights
+    #[arg(long, value_name = "MODEL")]
+    pub init_from: Option<PathBuf>,
     /// The run folder; a new one under `runs` unless told
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,

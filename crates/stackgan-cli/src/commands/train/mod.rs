@@ -2,6 +2,7 @@
 
 mod inputs;
 mod record;
+mod start;
 
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     wanted.write(&dir, "running")?;
     context.manner.say(format!("run folder {}", dir.path().display()));
+    let start = start::find(&wanted, &config, context)?;
     let setup = Setup {
         config,
         dataset: data,
@@ -65,6 +67,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         encoder,
         stage1,
         device: context.device.clone(),
+        start,
     };
     let resume = match args.resume {
         Resuming::Auto => Resume::Auto,

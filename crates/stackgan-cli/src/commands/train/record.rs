@@ -24,6 +24,9 @@ pub(super) struct Record {
     pub embeddings: Option<PathBuf>,
     /// `--stage1`.
     pub stage1: Option<PathBuf>,
+    /// `--init-from`.
+    #[serde(default)]
+    pub init_from: Option<PathBuf>,
     /// The program's version.
     pub version: String,
     /// `running`, `done`, `stopped` or `failed`.
@@ -53,6 +56,7 @@ impl Record {
             encoder: text(&args.encoder, |kept| &kept.encoder),
             embeddings: text(&args.embeddings, |kept| &kept.embeddings),
             stage1: of(&args.stage1, |kept| &kept.stage1),
+            init_from: of(&args.init_from, |kept| &kept.init_from),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: "running".to_owned(),
         }
