@@ -8,6 +8,7 @@ pub mod config;
 pub mod diff_augment;
 pub mod ema;
 mod error;
+pub mod estimate;
 pub mod event;
 pub mod fine_tune;
 pub mod knobs;

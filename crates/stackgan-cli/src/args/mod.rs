@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// What a model file holds
     #[command(subcommand)]
     Model(Model),
+    /// Runs: list them, show one, watch it
+    #[command(subcommand)]
+    Runs(Runs),
     /// Settings: show, check, list the presets
     #[command(subcommand)]
     Config(Config),
@@ -345,6 +348,44 @@ pub(crate) enum Model {
         /// One JSON document on stdout
         #[arg(long)]
         json: bool,
+    },
+}
+
+/// Runs.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Runs {
+    /// A line for each run
+    #[command(before_help = "Examples:\n  stackgan runs ls\n  stackgan runs ls --json")]
+    Ls {
+        /// The folder of run folders
+        #[arg(long, value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// One run: numbers, checkpoints, files, and the command to go on with
+    #[command(before_help = "Examples:\n  stackgan runs show\n  stackgan runs show 12 --json")]
+    Show {
+        /// A run folder, or its name or number; the newest unless told
+        run: Option<String>,
+        /// The folder of run folders
+        #[arg(long, value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// One run while it goes on: live curves on a terminal, with a soft stop by key; a line a report elsewhere
+    #[command(
+        before_help = "Examples:\n  stackgan runs watch\n  stackgan runs watch runs/00012-cub-stage1"
+    )]
+    Watch {
+        /// A run folder, or its name or number; the newest unless told
+        run: Option<String>,
+        /// The folder of run folders
+        #[arg(long, value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
     },
 }
 

@@ -1,9 +1,9 @@
 //! The step of the `plain` recipe. Source: PyTorch release, `code/trainer.py` and `code/miscc/utils.py`.
 
 use candle_core::Tensor;
-use stackgan_core::Mode;
 use stackgan_core::losses::bce_with_logits;
 use stackgan_core::plain::Discriminator;
+use stackgan_core::{Mode, Painted};
 
 use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, descend_generator};
 use crate::Result;
@@ -20,12 +20,24 @@ pub fn step(
     noise: &StepNoise,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let mode = Mode::Train;
     let mut stats = StepStats::default();
-    let painted = players.generator.paint(&batch.text, &noise.d, mode)?;
-    let mu = painted.conditioning.mu.detach();
+    let painted = players.generator.paint(&batch.text, &noise.d, Mode::Train)?;
+    step_discriminator(players, batch, &painted, cfg, &mut stats)?;
+    if cfg.generator_moves() {
+        step_generator(players, &painted, cfg, &mut stats)?;
+    }
+    Ok(stats)
+}
 
-    // The discriminator's step.
+/// What it keeps for its gradient, two passes of D, is gone before the generator's step.
+fn step_discriminator(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    painted: &Painted,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (mu, mode) = (painted.conditioning.mu.detach(), Mode::Train);
     players.normalise_discriminator()?;
     let real_pictures = cfg.augment.see(Pass::Real, &batch.real)?;
     let fake_pictures = cfg.augment.see(Pass::Fake, &painted.image.detach())?;
@@ -63,13 +75,18 @@ pub fn step(
         stats.push("r1", &value);
         loss = (loss + term)?;
     }
-    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), &mut stats)?;
+    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    Ok(())
+}
 
-    if !cfg.generator_moves() {
-        return Ok(stats);
-    }
-
-    // The generator's step, on the same fake, through the updated discriminator.
+/// On the same fake, through the updated discriminator.
+fn step_generator(
+    players: &mut Adversaries<Discriminator>,
+    painted: &Painted,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (mu, mode) = (painted.conditioning.mu.detach(), Mode::Train);
     players.normalise_discriminator()?;
     let d = &players.frozen_discriminator;
     let features = d.features(&cfg.augment.see(Pass::Generator, &painted.image)?, mode)?;
@@ -77,8 +94,8 @@ pub fn step(
     if let Some(alone) = d.unconditional_logits(&features)? {
         adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
     }
-    descend_generator(&mut players.g, &painted, adversarial, cfg, &mut stats)?;
-    Ok(stats)
+    descend_generator(&mut players.g, painted, adversarial, cfg, stats)?;
+    Ok(())
 }
 
 /// Features of real pictures and codes of texts that do not belong together: each picture with the next one's text, the

@@ -19,16 +19,29 @@ pub fn step(
     noise: &StepNoise,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let (text, mode) = (&batch.text, Mode::Train);
     let mut stats = StepStats::default();
+    step_discriminator(players, batch, noise, cfg, &mut stats)?;
+    if cfg.generator_moves() {
+        step_generator(players, batch, noise, cfg, &mut stats)?;
+    }
+    Ok(stats)
+}
 
+/// What it keeps for its gradient, three passes of D, is gone before the generator's step.
+fn step_discriminator(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    noise: &StepNoise,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (text, mode) = (&batch.text, Mode::Train);
     let Some(wrong) = &batch.wrong else {
         return Err(
             candle_core::Error::Msg("the residual recipe needs wrong pictures".to_owned()).into()
         );
     };
 
-    // The discriminator's step.
     players.normalise_discriminator()?;
     let real = cfg.augment.see(Pass::Real, &batch.real)?;
     let wrong = cfg.augment.see(Pass::Wrong, wrong)?;
@@ -54,19 +67,23 @@ pub fn step(
         stats.push("r1", &value);
         loss = (loss + term)?;
     }
-    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), &mut stats)?;
+    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    Ok(())
+}
 
-    if !cfg.generator_moves() {
-        return Ok(stats);
-    }
-
-    // The generator's step.
+fn step_generator(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    noise: &StepNoise,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (text, mode) = (&batch.text, Mode::Train);
     players.normalise_discriminator()?;
     let painted = players.generator.paint(text, &noise.g, mode)?;
     let seen = cfg.augment.see(Pass::Generator, &painted.image)?;
     let logits = players.frozen_discriminator.logits(&seen, text, mode)?;
     let adversarial = bce_with_logits(&logits, 1.0)?;
-    let grads = descend_generator(&mut players.g, &painted, adversarial, cfg, &mut stats)?;
-    players.fine_tune_stage1(&grads, cfg)?;
-    Ok(stats)
+    let grads = descend_generator(&mut players.g, &painted, adversarial, cfg, stats)?;
+    players.fine_tune_stage1(&grads, cfg)
 }

@@ -10,7 +10,7 @@ use crate::args::Train;
 
 /// What a run was told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The preset's dataset: `toy`, `cub`, …
     pub dataset: String,
     /// The stage.
@@ -31,6 +31,9 @@ pub(super) struct Record {
     pub version: String,
     /// `running`, `done`, `stopped` or `failed`.
     pub state: String,
+    /// Steps of the whole run.
+    #[serde(default)]
+    pub steps: Option<u64>,
 }
 
 impl Record {
@@ -59,11 +62,12 @@ impl Record {
             init_from: of(&args.init_from, |kept| &kept.init_from),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: "running".to_owned(),
+            steps: kept.and_then(|kept| kept.steps),
         }
     }
 
     /// The record of a run folder, if it has one that can be read.
-    pub(super) fn read(run: &Path) -> Option<Self> {
+    pub(crate) fn read(run: &Path) -> Option<Self> {
         let file = run.join("run.json");
         let text = std::fs::read_to_string(file).ok().filter(|text| text.len() < 1 << 20)?;
         serde_json::from_str(&text).ok()
