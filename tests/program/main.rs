@@ -9,6 +9,7 @@ mod fetch;
 mod layouts;
 mod own;
 mod path;
+mod runs;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;
 mod settings;

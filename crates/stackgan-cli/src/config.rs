@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
+use stackgan_train::knobs::Knobs;
 use toml::{Table, Value};
 
 use crate::args::Settings;
@@ -23,6 +24,8 @@ const SOMETIMES: &[&str] =
 pub(crate) enum Origin {
     /// The preset of that name.
     Preset(String),
+    /// A knob that nothing mentions: off.
+    Off,
     /// A configuration file.
     File(PathBuf),
     /// An environment variable.
@@ -37,6 +40,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Preset(name) => write!(f, "preset {name}"),
+            Self::Off => f.write_str("off as released"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Set => f.write_str("--set"),
@@ -139,8 +143,13 @@ impl Layers {
 
     fn of_text(text: &str, origin: &Origin) -> std::result::Result<Self, toml::de::Error> {
         let leaves = flatten(&text.parse()?);
-        let values =
+        let mut values: BTreeMap<String, (Value, Origin)> =
             leaves.into_iter().map(|(key, value)| (key, (value, origin.clone()))).collect();
+        // A run folder's settings leave out knobs that are off.
+        let knobs = Table::try_from(Knobs::default()).unwrap_or_default();
+        for (key, value) in flatten(&knobs) {
+            values.entry(format!("knobs.{key}")).or_insert((value, Origin::Off));
+        }
         Ok(Self { values })
     }
 
@@ -342,6 +351,7 @@ mod tests {
             ("lr_g=3", "`optim.lr_g`"),
             ("loss.r1.gama=3", "`loss.r1.gamma`"),
             ("net.colour_floor=3", "`net.channel_floor`"),
+            ("knobs.dsteps=3", "`knobs.d_steps`"),
         ];
         for (given, expected) in near {
             let error = layers(&set(&[given]), &[]).unwrap_err().to_string();
@@ -351,6 +361,20 @@ mod tests {
         assert!(error.contains("stackgan config show"), "{error}");
         let preset = Settings { preset: Some("cubb".to_owned()), ..Settings::default() };
         assert!(layers(&preset, &[]).unwrap_err().to_string().contains("`cub-stage1`"));
+    }
+
+    #[test]
+    fn knobs_can_be_set_over_a_file_that_leaves_them_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        let config = TrainConfig::from_toml(preset("cub-stage1").unwrap()).unwrap();
+        std::fs::write(&file, config.to_toml().unwrap()).unwrap();
+        let settings = set(&["knobs.diff_augment=translation,cutout", "knobs.real_label=0.9"]);
+        let layers = Layers::over(&Base::File(file), 1, &settings, []).unwrap();
+        let knobs = layers.resolve().unwrap().knobs;
+        assert!(knobs.diff_augment.translation && knobs.diff_augment.cutout);
+        assert_eq!((knobs.real_label, knobs.d_steps), (0.9, 1));
+        assert_eq!(layers.origin("knobs.d_steps"), Some(&Origin::Off));
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl GeneratorNoise {
 pub struct Painted {
     /// `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` in [-1, 1].
     pub image: Tensor,
-    /// The Stage-I picture `(batch, 3, 64, 64)` that a Stage-II picture was painted over, without gradient.
+    /// The Stage-I picture `(batch, 3, 64, 64)` that a Stage-II picture was painted over.
     pub low: Option<Tensor>,
     /// The conditioning of the stage that is trained.
     pub conditioning: Conditioning,

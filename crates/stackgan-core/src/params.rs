@@ -45,7 +45,7 @@ struct Entry {
     role: Option<Role>, // `None`: read from a file, and no network has asked for it yet
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Origin {
     Fresh { noise: Noise, network: u64 },
     Given,
@@ -103,6 +103,21 @@ impl Params {
         Scope { params: self, prefix: String::new(), access: Access::Frozen }
     }
 
+    /// The scope of a network whose weights are functions of these variables, by name; running statistics are these.
+    #[must_use]
+    pub fn derived<'a>(&'a self, weights: &'a BTreeMap<String, Tensor>) -> Scope<'a> {
+        Scope { params: self, prefix: String::new(), access: Access::Derived(weights) }
+    }
+
+    /// Another handle on the same variables: what one changes, the other sees.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = |e: &Entry| Entry { var: e.var.clone(), role: e.role };
+        let entries = entries.iter().map(|(name, entry)| (name.clone(), shared(entry))).collect();
+        Self { device: self.device.clone(), origin: self.origin, entries: Mutex::new(entries) }
+    }
+
     /// The trainable variables, sorted by name.
     #[must_use]
     pub fn trainable(&self) -> Vec<(String, Var)> {
@@ -113,6 +128,12 @@ impl Params {
     #[must_use]
     pub fn all(&self) -> Vec<(String, Var)> {
         self.select(|_| true)
+    }
+
+    /// Where the variables are.
+    #[must_use]
+    pub const fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The number of trainable values.
@@ -210,10 +231,11 @@ impl Params {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
+#[derive(Clone, Copy, Debug)]
+enum Access<'a> {
     Trained,
     Frozen,
+    Derived(&'a BTreeMap<String, Tensor>),
 }
 
 /// A place in the tree of names, from which a layer takes its tensors.
@@ -221,7 +243,7 @@ enum Access {
 pub struct Scope<'a> {
     params: &'a Params,
     prefix: String,
-    access: Access,
+    access: Access<'a>,
 }
 
 impl Scope<'_> {
@@ -236,11 +258,16 @@ impl Scope<'_> {
     /// # Errors
     /// When the tensor is missing or has another shape.
     pub fn weight(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
-        let var = self.params.claim(self.path(name), shape.into(), init, Role::Weight)?;
-        Ok(match self.access {
-            Access::Trained => var.as_tensor().clone(),
-            Access::Frozen => var.as_detached_tensor(),
-        })
+        let (path, shape) = (self.path(name), shape.into());
+        let claim = |path, shape| self.params.claim(path, shape, init, Role::Weight);
+        match self.access {
+            Access::Trained => Ok(claim(path, shape)?.as_tensor().clone()),
+            Access::Frozen => Ok(claim(path, shape)?.as_detached_tensor()),
+            Access::Derived(weights) => match weights.get(&path) {
+                Some(weight) if weight.shape() == &shape => Ok(weight.clone()),
+                _ => bail!("derived tensor `{path}` {:?} is missing", shape.dims()),
+            },
+        }
     }
 
     /// A running statistic: never trained, changed by training passes only.

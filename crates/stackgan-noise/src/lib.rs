@@ -65,6 +65,16 @@ pub enum Stream {
     Regulariser = 19,
     /// Draws of tests.
     Test = 20,
+    /// What DiffAugment does to a picture.
+    DiffAugment = 21,
+    /// `z` of Stage-I's own game inside Stage-II's training, for its discriminator's step.
+    TuneZ = 22,
+    /// Conditioning augmentation in that game, for its discriminator's step.
+    TuneCondAug = 23,
+    /// `z` in that game, for its generator's step.
+    TuneGeneratorZ = 24,
+    /// Conditioning augmentation in that game, for its generator's step.
+    TuneGeneratorCondAug = 25,
 }
 
 /// The source of all randomness for one seed. Copy it freely: it has no state.

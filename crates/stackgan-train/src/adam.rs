@@ -15,6 +15,7 @@ pub struct Adam {
     slots: Vec<Slot>, // sorted by name
     step: u64,
     betas: Betas,
+    limit: Option<f64>,
 }
 
 /// The constants of Adam. Both releases: 0.5, 0.999, 1e-8.
@@ -55,7 +56,14 @@ impl Adam {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { slots, step: 0, betas })
+        Ok(Self { slots, step: 0, betas, limit: None })
+    }
+
+    /// Gradients longer than `limit` are shortened to it before a step; 0 sets no limit (Pascanu et al. 2013).
+    #[must_use]
+    pub fn within(mut self, limit: f64) -> Self {
+        self.limit = (limit > 0.0).then_some(limit);
+        self
     }
 
     /// Steps taken so far.
@@ -72,12 +80,24 @@ impl Adam {
         self.step += 1;
         let Betas { beta1, beta2, eps } = self.betas;
         let step = AdamStep { lr, beta1, beta2, eps, step: self.step };
+        let shortened = self.shortening(grads)?;
         for slot in &self.slots {
-            if let Some(grad) = grads.get(&slot.param) {
-                adam_update(&slot.param, grad, &slot.m, &slot.v, step)?;
+            match (grads.get(&slot.param), shortened) {
+                (None, _) => {}
+                (Some(grad), None) => adam_update(&slot.param, grad, &slot.m, &slot.v, step)?,
+                (Some(grad), Some(factor)) => {
+                    adam_update(&slot.param, &(grad * factor)?, &slot.m, &slot.v, step)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The factor that brings gradients to the limit, where they are longer.
+    fn shortening(&self, grads: &GradStore) -> Result<Option<f64>> {
+        let Some(limit) = self.limit else { return Ok(None) };
+        let norm = f64::from(self.gradient_norm(grads)?.to_scalar::<f32>()?);
+        Ok((norm > limit).then(|| limit / norm))
     }
 
     /// The Euclidean norm of all gradients of this network, summed in the order of names.

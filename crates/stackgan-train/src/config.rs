@@ -9,6 +9,7 @@ use stackgan_data::crop::PictureSize;
 use stackgan_data::plan::{CaptionRule, CropOffsets, Flip, PlanConfig, WrongPairs};
 
 use crate::adam::Betas;
+use crate::knobs::Knobs;
 use crate::penalty::R1;
 use crate::schedule::Decay;
 use crate::{Error, Result};
@@ -98,6 +99,9 @@ pub struct TrainConfig {
     pub noise: NoiseConfig,
     /// When to report, paint and save.
     pub run: RunConfig,
+    /// What users of GANs expect and the releases do not have; absent where all is off.
+    #[serde(default, skip_serializing_if = "Knobs::off")]
+    pub knobs: Knobs,
 }
 
 /// What a batch is made of.
@@ -129,6 +133,8 @@ pub enum Wrong {
     AsReleased,
     /// None: the PyTorch release shifts the text inside the batch instead.
     NextText,
+    /// As `next-text`, but each picture takes the next text whose picture is of another class.
+    NextTextOtherClass,
 }
 
 /// Where a crop may lie.
@@ -287,16 +293,18 @@ impl TrainConfig {
         within("data.captions_min", d.captions_min as f64, 1.0, 100.0)?;
         within("data.captions_max", d.captions_max as f64, d.captions_min as f64, 100.0)?;
         match (self.net.recipe, d.wrong) {
-            (Recipe::Plain, Wrong::NextText)
+            (Recipe::Plain, Wrong::NextText | Wrong::NextTextOtherClass)
             | (Recipe::Residual, Wrong::OtherClass | Wrong::AsReleased) => {}
             (Recipe::Plain, _) => {
-                return Err(invalid("data.wrong", "`next-text` for the plain recipe", "another"));
+                let expected = "`next-text` or `next-text-other-class` for the plain recipe";
+                return Err(invalid("data.wrong", expected, "another"));
             }
-            (Recipe::Residual, Wrong::NextText) => {
+            (Recipe::Residual, _) => {
                 let expected = "`other-class` or `as-released` for the residual recipe";
-                return Err(invalid("data.wrong", expected, "`next-text`"));
+                return Err(invalid("data.wrong", expected, "another"));
             }
         }
+        self.knobs.check(self)?;
         within("loss.kl", l.kl, 0.0, 1000.0)?;
         within("loss.r1.gamma", l.r1.gamma, 0.0, 1e6)?;
         within("loss.colour_consistency", l.colour_consistency, 0.0, 1e4)?;
@@ -342,7 +350,7 @@ impl TrainConfig {
             wrong: match self.data.wrong {
                 Wrong::OtherClass => WrongPairs::OtherClass,
                 Wrong::AsReleased => WrongPairs::AsReleased,
-                Wrong::NextText => WrongPairs::None,
+                Wrong::NextText | Wrong::NextTextOtherClass => WrongPairs::None,
             },
             flip: if self.data.flip { Flip::Half } else { Flip::Never },
         }
@@ -355,7 +363,7 @@ impl TrainConfig {
     }
 }
 
-fn invalid(key: &str, expected: &str, found: &str) -> Error {
+pub(crate) fn invalid(key: &str, expected: &str, found: &str) -> Error {
     Error::Config {
         key: key.to_owned(),
         expected: expected.to_owned(),
@@ -364,7 +372,7 @@ fn invalid(key: &str, expected: &str, found: &str) -> Error {
     }
 }
 
-fn within(key: &str, value: f64, low: f64, high: f64) -> Result<()> {
+pub(crate) fn within(key: &str, value: f64, low: f64, high: f64) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
     }

@@ -5,19 +5,26 @@
 
 pub mod adam;
 pub mod config;
+pub mod diff_augment;
 pub mod ema;
 mod error;
+pub mod estimate;
 pub mod event;
+pub mod fine_tune;
+pub mod knobs;
 pub mod penalty;
 pub mod players;
 pub mod run;
 pub mod run_dir;
 mod samples;
 pub mod schedule;
+pub mod spectral;
 mod standardise;
+pub mod start;
 mod state;
 pub mod step;
 pub mod store;
+pub mod tensorboard;
 pub mod text;
 
 pub use error::{Error, Result};

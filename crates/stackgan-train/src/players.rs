@@ -2,10 +2,13 @@
 
 use candle_core::{Device, Result};
 use stackgan_core::noise::Noise;
-use stackgan_core::{Generator, NetConfig, Params, Recipe, plain, residual};
+use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, plain, residual};
 
 use crate::adam::Adam;
 use crate::config::{Stage, TrainConfig};
+use crate::fine_tune::Tuned;
+use crate::spectral::{Make, Spectral};
+use crate::start::Start;
 use crate::step::{
     Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step, residual_step,
 };
@@ -18,7 +21,8 @@ pub enum Players {
     Plain(Box<Adversaries<plain::Discriminator>>),
 }
 
-/// Builds fresh players. Stage-II is built over `stage1`, whose weights stay as they are and whose sizes may be others.
+/// Builds fresh players. Stage-II is built over `stage1`, whose weights stay as they are (but with
+/// `knobs.finetune_stage1`) and whose sizes may be others.
 ///
 /// # Errors
 /// When the tensors of `stage1` do not fit, or Stage-II is asked for without.
@@ -41,26 +45,33 @@ pub fn players(
                 Stage::One => Box::new($recipe::Stage1Generator::new(net, &g.trained())?),
                 Stage::Two => {
                     let (params, low_net) = low()?;
-                    let low = $recipe::Stage1Generator::new(low_net, &params.frozen())?;
+                    let low = $recipe::Stage1Generator::new(low_net, &low_scope(cfg, params))?;
                     Box::new($recipe::Stage2Generator::new(net, low, statistics, &g.trained())?)
                 }
             };
-            let make = match cfg.stage {
+            let make: Make<$recipe::Discriminator> = match cfg.stage {
                 Stage::One => $recipe::Discriminator::stage1,
                 Stage::Two => $recipe::Discriminator::stage2,
             };
             let (discriminator, frozen_discriminator) =
                 (make(net, &d.trained())?, make(net, &d.frozen())?);
-            let optimised = |params: Params| -> Result<Optimised> {
-                Ok(Optimised { adam: Adam::new(&params, cfg.betas())?, params })
+            let optimised = |params: Params, limit| -> Result<Optimised> {
+                Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
             };
-            let (g, d) = (optimised(g)?, optimised(d)?);
+            let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
+            let spectral = cfg
+                .knobs
+                .spectral_norm
+                .then(|| Spectral::over(&d.params, net, make))
+                .transpose()?;
             Players::$variant(Box::new(Adversaries {
                 generator,
                 discriminator,
                 frozen_discriminator,
                 g,
                 d,
+                spectral,
+                tuned: None,
             }))
         }};
     }
@@ -70,7 +81,34 @@ pub fn players(
     })
 }
 
+/// Stage-I under Stage-II: frozen, or in reach of Stage-II's gradient.
+fn low_scope<'a>(cfg: &TrainConfig, stage1: &'a Params) -> Scope<'a> {
+    if cfg.knobs.finetune_stage1 > 0.0 { stage1.trained() } else { stage1.frozen() }
+}
+
 impl Players {
+    /// The same players from where `start` says.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] when what is there does not fit.
+    pub(crate) fn beginning(
+        mut self,
+        start: &Start,
+        cfg: &TrainConfig,
+        stage1: Option<(&Params, &NetConfig)>,
+    ) -> crate::Result<Self> {
+        if let Some(weights) = start.generator(cfg)? {
+            self.g().params.set(&weights)?;
+        }
+        if let (Self::Residual(players), Some(low)) = (&mut self, stage1)
+            && cfg.knobs.finetune_stage1 > 0.0
+        {
+            let device = players.g.params.device().clone();
+            players.tuned = Some(Tuned::new(cfg, low, start.discriminator()?, &device)?);
+        }
+        Ok(self)
+    }
+
     /// One step of both.
     ///
     /// # Errors
@@ -82,8 +120,29 @@ impl Players {
         cfg: &StepConfig,
     ) -> crate::Result<StepStats> {
         match self {
-            Self::Residual(players) => residual_step(players, batch, noise, cfg),
+            Self::Residual(players) => {
+                let low = players.tune_stage1(batch, cfg)?;
+                Ok(residual_step(players, batch, noise, cfg)?.with_stage1(low))
+            }
             Self::Plain(players) => plain_step(players, batch, noise, cfg),
+        }
+    }
+
+    /// Stage-I's game under Stage-II, where it is tuned.
+    #[must_use]
+    pub const fn tuned(&self) -> Option<&Tuned> {
+        match self {
+            Self::Residual(players) => players.tuned.as_ref(),
+            Self::Plain(_) => None,
+        }
+    }
+
+    /// The same, to be restored.
+    #[must_use]
+    pub const fn tuned_mut(&mut self) -> Option<&mut Tuned> {
+        match self {
+            Self::Residual(players) => players.tuned.as_mut(),
+            Self::Plain(_) => None,
         }
     }
 

@@ -14,15 +14,16 @@ use stackgan_data::loader::{Batch, Loader, LoaderConfig};
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
 
-use crate::config::{Stage, TrainConfig};
+use crate::config::{Stage, TrainConfig, Wrong};
 use crate::ema::Ema;
 use crate::event::{StopReason, TrainEvent};
 use crate::players::{Players, players};
 use crate::run_dir::RunDir;
 use crate::samples::Samples;
 use crate::standardise::Affine;
+use crate::start::Start;
 use crate::state;
-use crate::step::{Pictures, StepConfig, StepNoise, StepStats};
+use crate::step::{Pictures, StepConfig, StepNoise, StepStats, next_of_other_class};
 use crate::store::Store;
 use crate::{Error, Result};
 
@@ -40,6 +41,8 @@ pub struct Setup {
     pub stage1: Option<Model>,
     /// Where to compute.
     pub device: Device,
+    /// What the networks start from, where that is not fresh weights.
+    pub start: Start,
 }
 
 /// What to do with checkpoints that the run folder already has.
@@ -169,6 +172,7 @@ impl Run {
         };
         let low = stage1.as_ref().zip(setup.stage1.as_ref().map(|model| &model.info().stage1.net));
         let players = players(cfg, low, &setup.device)?;
+        let players = players.beginning(&setup.start, cfg, low)?;
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;
@@ -202,19 +206,11 @@ impl Run {
         let cfg = &self.setup.config;
         let pictures = self.pictures(batch)?;
         let net = (&cfg.net, cfg.noise.epsilon.into(), &self.setup.device);
-        let scales = (cfg.noise.train_z, cfg.noise.train_eps);
-        let noise = StepNoise::draw(noise, batch.step, cfg.optim.batch, scales, net)?;
+        let drawn = StepNoise::draw(noise, batch.step, cfg.optim.batch, cfg.train_scales(), net)?;
         let factor = cfg.optim.decay.factor(batch.step, self.steps, batch.epoch);
-        let lr = (cfg.optim.lr_g * factor, cfg.optim.lr_d * factor);
-        let step = StepConfig {
-            step: batch.step,
-            lr_g: lr.0,
-            lr_d: lr.1,
-            kl: cfg.loss.kl,
-            r1: cfg.loss.r1,
-            colour_consistency: cfg.loss.colour_consistency,
-        };
-        let stats = self.players.step(&pictures, &noise, &step)?;
+        let step = StepConfig::of(cfg, batch.step, factor);
+        let lr = (step.lr_g, step.lr_d);
+        let stats = self.players.step(&pictures, &drawn, &step)?;
         if let Some(ema) = &self.ema {
             ema.follow(batch.step)?;
         }
@@ -231,7 +227,19 @@ impl Run {
             real: tensor(&batch.images)?,
             wrong: batch.wrong.as_ref().map(tensor).transpose()?,
             text: self.standardised(text)?,
+            other_text: self.other_text(batch)?,
         })
+    }
+
+    /// The plain recipe's wrong pairs, where their classes are checked.
+    fn other_text(&self, batch: &Batch) -> candle_core::Result<Option<Tensor>> {
+        let (data, n) = (&self.setup.dataset, batch.indices.len());
+        if self.setup.config.data.wrong != Wrong::NextTextOtherClass {
+            return Ok(None);
+        }
+        let class = |&i: &usize| data.classes().get(i).copied().unwrap_or_default();
+        let classes: Vec<u32> = batch.indices.iter().map(class).collect();
+        Tensor::from_vec(next_of_other_class(&classes), n, &self.setup.device).map(Some)
     }
 
     /// Embeddings as the networks see them.

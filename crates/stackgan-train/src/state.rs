@@ -25,6 +25,9 @@ pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
     if let Some(stage1) = &run.stage1 {
         archive.extend("stage1.", stage1.snapshot()?);
     }
+    if let Some(tune) = run.players.tuned() {
+        archive.extend("tune.", tune.state()?);
+    }
     store.save(archive, Header::new(step, (g.adam.steps(), d.adam.steps()), digest(run)?))
 }
 
@@ -54,6 +57,9 @@ pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Re
     }
     if let Some(stage1) = &run.stage1 {
         stage1.set(&archive.part("stage1."))?;
+    }
+    if let Some(tune) = run.players.tuned_mut() {
+        tune.restore(&archive.part("tune."), steps[0])?;
     }
     Ok(header.step)
 }
@@ -125,8 +131,8 @@ fn stage_info(run: &Run, step: u64) -> StageInfo {
     StageInfo {
         net: cfg.net,
         truncated_epsilon: cfg.noise.epsilon == EpsilonName::Truncated,
-        sample_z: cfg.noise.sample_z,
-        sample_eps: cfg.noise.sample_eps,
+        sample_z: cfg.sample_scales().0,
+        sample_eps: cfg.sample_scales().1,
         dataset: setup.dataset.name().to_owned(),
         dataset_fingerprint: setup.dataset.fingerprint().to_owned(),
         steps: step,

@@ -85,6 +85,12 @@ impl Store {
         Ok(Self { folder: folder.to_path_buf(), keep: keep.max(2) })
     }
 
+    /// The checkpoints of a run that may belong to another process: only to be read.
+    #[must_use]
+    pub fn reading(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf(), keep: usize::MAX }
+    }
+
     /// Writes a checkpoint and prunes old ones once the new one is verified.
     ///
     /// # Errors

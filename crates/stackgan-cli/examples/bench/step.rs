@@ -23,17 +23,9 @@ pub(crate) fn bench(net: &NetConfig, stage: u8, batch: usize, timed: usize) -> R
     let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
     for step in 0..=timed as u64 {
         let started = Instant::now();
-        let scales = (config.noise.train_z, config.noise.train_eps);
         let draws = (net, config.noise.epsilon.into(), &device);
-        let noise = StepNoise::draw(noise, step, batch, scales, draws)?;
-        let settings = StepConfig {
-            step,
-            lr_g: config.optim.lr_g,
-            lr_d: config.optim.lr_d,
-            kl: config.loss.kl,
-            r1: config.loss.r1,
-            colour_consistency: config.loss.colour_consistency,
-        };
+        let noise = StepNoise::draw(noise, step, batch, config.train_scales(), draws)?;
+        let settings = StepConfig::of(&config, step, 1.0);
         let stats = players.step(&pictures, &noise, &settings)?;
         losses.push(stats.get("d_loss")?);
         if step > 0 {
@@ -65,5 +57,6 @@ fn pictures(config: &TrainConfig) -> Result<Pictures> {
         real: images(0)?,
         wrong: (config.net.recipe == Recipe::Residual).then(|| images(1)).transpose()?,
         text: Tensor::from_vec(text, (batch, config.net.text_dim), &Device::Cpu)?,
+        other_text: None,
     })
 }

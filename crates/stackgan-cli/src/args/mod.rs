@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// What a model file holds
     #[command(subcommand)]
     Model(Model),
+    /// Runs: list them, show one, watch it
+    #[command(subcommand)]
+    Runs(Runs),
     /// Settings: show, check, list the presets
     #[command(subcommand)]
     Config(Config),
@@ -191,6 +194,9 @@ pub(crate) struct Train {
     /// The Stage-I model to build on: a file or a run folder; the newest finished one of the preset unless told
     #[arg(long, value_name = "MODEL")]
     pub stage1: Option<PathBuf>,
+    /// A model of the same sizes whose generator this one starts from, instead of from fresh weights
+    #[arg(long, value_name = "MODEL")]
+    pub init_from: Option<PathBuf>,
     /// The run folder; a new one under `runs` unless told
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
@@ -345,6 +351,44 @@ pub(crate) enum Model {
         /// One JSON document on stdout
         #[arg(long)]
         json: bool,
+    },
+}
+
+/// Runs.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Runs {
+    /// A line for each run
+    #[command(before_help = "Examples:\n  stackgan runs ls\n  stackgan runs ls --json")]
+    Ls {
+        /// The folder of run folders
+        #[arg(long, value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// One run: numbers, checkpoints, files, and the command to go on with
+    #[command(before_help = "Examples:\n  stackgan runs show\n  stackgan runs show 12 --json")]
+    Show {
+        /// A run folder, or its name or number; the newest unless told
+        run: Option<String>,
+        /// The folder of run folders
+        #[arg(long, value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// One run while it goes on: live curves on a terminal, with a soft stop by key; a line a report elsewhere
+    #[command(
+        before_help = "Examples:\n  stackgan runs watch\n  stackgan runs watch runs/00012-cub-stage1"
+    )]
+    Watch {
+        /// A run folder, or its name or number; the newest unless told
+        run: Option<String>,
+        /// The folder of run folders
+        #[arg(long, value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
     },
 }
 

@@ -9,6 +9,7 @@ mod features;
 mod fetch;
 mod generate;
 mod model;
+mod runs;
 mod sources;
 mod text;
 mod train;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Train(args) => return train::run(&args, &context),
         Command::Generate(args) => generate::run(&args, &context)?,
         Command::Model(args) => return model::run(args, &context),
+        Command::Runs(args) => runs::run(args)?,
         Command::Config(args) => config::run(args)?,
         Command::Doctor { json } => doctor::run(json, &context)?,
         Command::Completions { shell } => completions::run(shell)?,

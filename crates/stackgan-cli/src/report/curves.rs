@@ -8,16 +8,36 @@ use serde_json::{Map, Value};
 
 use super::svg::{Series, chart};
 
-/// The charts of a run: a title and the names of the terms on it.
-const CHARTS: &[(&str, &[&str])] = &[
-    ("Discriminator: loss on each kind of pair", &["d_real", "d_wrong", "d_fake"]),
-    ("Discriminator: probability that a pair is real", &["p_real", "p_wrong", "p_fake"]),
-    ("Generator: adversarial loss", &["g_adv"]),
-    ("Conditioning augmentation: KL and mean sigma", &["kl", "sigma"]),
-    ("Penalties: slope of D (R1), colour consistency", &["r1", "colour"]),
-    ("Norm of the gradients", &["d_grad", "g_grad"]),
-    ("Learning rate", &["lr_g", "lr_d"]),
-    ("Steps a second", &["steps/s"]),
+/// The numbers of a run: points (step, value) by name.
+pub(crate) type Terms = BTreeMap<String, Vec<(f64, f64)>>;
+
+/// The charts of a run: a title, the names of the terms on it, and what to see in it.
+const CHARTS: &[(&str, &[&str], &str)] = &[
+    (
+        "Discriminator: loss on each kind of pair",
+        &["d_real", "d_wrong", "d_fake"],
+        "All three near 0: it has won, and the generator learns nothing any more.",
+    ),
+    (
+        "Discriminator: mean probability that a pair is real",
+        &["p_real", "p_wrong", "p_fake"],
+        "Wrong below real: it reads the text. Fake near real: it is deceived.",
+    ),
+    ("Generator: adversarial loss", &["g_adv"], "High: its pictures are seen through."),
+    (
+        "Conditioning augmentation: KL and mean sigma",
+        &["kl", "sigma"],
+        "Sigma near 0: the augmentation has died.",
+    ),
+    ("Penalties: slope of D (R1), colour consistency", &["r1", "colour"], ""),
+    ("Stage-I under Stage-II", &["stage1_d_loss", "stage1_g_loss"], ""),
+    (
+        "Norm of the gradients",
+        &["d_grad", "g_grad"],
+        "A jump to a hundred times the usual: something explodes.",
+    ),
+    ("Learning rate", &["lr_g", "lr_d"], ""),
+    ("Steps a second", &["steps/s"], ""),
 ];
 
 /// Longest line of `stats.jsonl` that is read.
@@ -26,19 +46,20 @@ const LONGEST: usize = 64 << 10;
 /// The charts that the numbers in `stats` allow. A file that is missing or cut short gives fewer curves, no error: the
 /// report of a run must not fail because of it.
 pub(crate) fn charts(stats: &Path) -> Vec<String> {
-    let terms = read(stats);
-    let drawn = CHARTS.iter().map(|(title, names)| {
+    let terms = terms(stats);
+    let drawn = CHARTS.iter().map(|(title, names, note)| {
         let series = |name: &&str| Series {
             name: (*name).to_owned(),
             points: terms.get(*name).cloned().unwrap_or_default(),
         };
-        chart(title, &names.iter().map(series).collect::<Vec<_>>())
+        chart((title, note), &names.iter().map(series).collect::<Vec<_>>())
     });
     drawn.filter(|svg| !svg.is_empty()).collect()
 }
 
-fn read(stats: &Path) -> BTreeMap<String, Vec<(f64, f64)>> {
-    let mut terms: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+/// The numbers in `stats`, and from its clock the speed, `steps/s`. Lines that cannot be read are passed over.
+pub(crate) fn terms(stats: &Path) -> Terms {
+    let mut terms = Terms::new();
     let Ok(file) = std::fs::File::open(stats) else { return terms };
     for line in BufReader::new(file).lines().map_while(Result::ok).filter(|l| l.len() <= LONGEST) {
         let Ok(Value::Object(entry)) = serde_json::from_str(&line) else { continue };
@@ -58,7 +79,7 @@ fn speed(clock: &[(f64, f64)]) -> Vec<(f64, f64)> {
     pairs.filter_map(rate).collect()
 }
 
-fn collect(entry: &Map<String, Value>, step: f64, terms: &mut BTreeMap<String, Vec<(f64, f64)>>) {
+fn collect(entry: &Map<String, Value>, step: f64, terms: &mut Terms) {
     for (name, value) in entry {
         match value {
             Value::Object(below) => collect(below, step, terms),
@@ -81,7 +102,7 @@ mod tests {
         let file = dir.path().join("stats.jsonl");
         let text = "{\"step\":1,\"terms\":{\"kl\":0.5},\"lr_g\":1e-4}\nnot json\n{\"step\":2,\"terms\":{\"kl\":0.4}}\n{\"st";
         std::fs::write(&file, text).unwrap();
-        let terms = read(&file);
+        let terms = terms(&file);
         assert_eq!(terms.get("kl").unwrap(), &[(1.0, 0.5), (2.0, 0.4)]);
         assert_eq!(charts(&file).len(), 1); // only `kl` has two points
         assert_eq!(speed(&[(10.0, 2.0), (20.0, 7.0), (30.0, 1.0)]), [(20.0, 2.0)]);

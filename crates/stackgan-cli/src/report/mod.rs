@@ -2,14 +2,16 @@
 //! here are the page, the curves and the drawing.
 
 mod curves;
+mod embedded;
 mod page;
 mod run;
 mod svg;
 
-pub(crate) use curves::charts;
+pub(crate) use curves::{Terms, charts, terms};
+pub(crate) use embedded::Embedded;
 pub(crate) use page::Page;
-pub(crate) use run::{grids, write_run_report};
-pub(crate) use svg::{Series, chart};
+pub(crate) use run::{Grids, RunReport};
+pub(crate) use svg::{Series, bounds, chart, thinned};
 
 /// Text that is safe inside markup and attributes.
 fn escape(text: &str) -> String {

@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::escape;
+use super::{Embedded, escape};
 
 const STYLE: &str = include_str!("page.css");
 
-/// Moves through pictures with a slider; the only script of the page.
-const SCRIPT: &str = "document.querySelectorAll('.slider').forEach(s=>{const f=[...s.querySelectorAll('img')],\
-r=s.querySelector('input'),o=s.querySelector('output');const show=()=>{f.forEach((e,i)=>e.hidden=i!=r.value);\
-o.textContent=f[r.value].alt};r.oninput=show;show()})";
+/// The scripts of the page. Nothing is fetched; without them the page shows its newest pictures.
+const SCRIPT: &str = include_str!("page.js");
 
 /// A page that grows downwards.
 pub(crate) struct Page {
@@ -39,33 +37,59 @@ impl Page {
         let _ = write!(self.body, "<div class=\"charts\">{}</div>", charts.concat());
     }
 
+    /// Numbers that are seen at a glance: a name and a value each.
+    pub(crate) fn tiles(&mut self, tiles: &[(&str, String)]) {
+        self.body.push_str("<dl class=\"tiles\">");
+        for (name, value) in tiles {
+            let (name, value) = (escape(name), escape(value));
+            let _ = write!(self.body, "<div><dt>{name}</dt><dd>{value}</dd></div>");
+        }
+        self.body.push_str("</dl>");
+    }
+
+    /// Says when the page was written, in the reader's own time; and where it will be written again, that it looks for a
+    /// newer one every so many seconds.
+    pub(crate) fn written(&mut self, unix_seconds: u64, again_after: Option<u32>) {
+        let _ = write!(self.body, "<p class=\"written\" data-at=\"{unix_seconds}\"");
+        if let Some(seconds) = again_after {
+            let _ = write!(self.body, " data-again=\"{seconds}\"");
+        }
+        self.body.push_str("></p>");
+    }
+
+    /// A list of lines that need a look.
+    pub(crate) fn warnings(&mut self, lines: &[String]) {
+        self.body.push_str("<ul class=\"warnings\">");
+        for line in lines {
+            let _ = write!(self.body, "<li>{}</li>", escape(line));
+        }
+        self.body.push_str("</ul>");
+    }
+
     /// A picture (PNG bytes) with a caption.
     pub(crate) fn picture(&mut self, caption: &str, png: &[u8]) {
-        let (caption, data) = (escape(caption), base64(png));
+        let (caption, address) = (escape(caption), Embedded::of(png).address());
         let _ = write!(
             self.body,
-            "<figure class=\"sheet\"><img alt=\"{caption}\" src=\"data:image/png;base64,{data}\">\
+            "<figure class=\"sheet\"><img alt=\"{caption}\" src=\"{address}\">\
              <figcaption>{caption}</figcaption></figure>"
         );
     }
 
-    /// Pictures over time, one at a time, with a slider. `frames` are labels and PNG bytes.
-    pub(crate) fn slider(&mut self, caption: &str, frames: &[(String, Vec<u8>)]) {
+    /// Pictures over time, one at a time, with a slider; each with its label.
+    pub(crate) fn slider(&mut self, caption: &str, frames: &[(String, Embedded)]) {
         let Some(last) = frames.len().checked_sub(1) else { return };
         let _ = write!(self.body, "<figure class=\"slider\"><div>");
-        for (i, (label, png)) in frames.iter().enumerate() {
+        for (i, (label, picture)) in frames.iter().enumerate() {
             let hidden = if i == last { "" } else { " hidden" };
-            let (label, data) = (escape(label), base64(png));
-            let _ = write!(
-                self.body,
-                "<img alt=\"{label}\" src=\"data:image/png;base64,{data}\"{hidden}>"
-            );
+            let (label, address) = (escape(label), picture.address());
+            let _ = write!(self.body, "<img alt=\"{label}\" src=\"{address}\"{hidden}>");
         }
+        let caption = escape(caption);
         let _ = write!(
             self.body,
-            "</div><label><input type=\"range\" min=\"0\" max=\"{last}\" value=\"{last}\"> <output></output></label>\
-             <figcaption>{}</figcaption></figure>",
-            escape(caption)
+            "</div><label><input type=\"range\" aria-label=\"{caption}\" min=\"0\" max=\"{last}\" value=\"{last}\"> \
+             <output></output></label><figcaption>{caption}</figcaption></figure>"
         );
     }
 
@@ -103,40 +127,9 @@ impl Page {
     }
 }
 
-/// Standard base64 with padding (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
-        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            let digit = ALPHABET.get((word >> (18 - 6 * i) & 63) as usize).copied().unwrap_or(b'=');
-            out.push(if i > group.len() { '=' } else { char::from(digit) });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_equals_the_vectors_of_the_rfc() {
-        let vectors = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ];
-        for (plain, coded) in vectors {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
-    }
 
     #[test]
     fn text_cannot_become_markup_and_nothing_is_fetched() {
@@ -145,7 +138,10 @@ mod tests {
         page.table(&[vec!["<td>".to_owned()]]);
         page.folded("config", "<pre>");
         page.picture("<img>", b"png");
-        page.slider("frames", &[("step \"1\"".to_owned(), b"x".to_vec())]);
+        page.slider("frames", &[("step \"1\"".to_owned(), Embedded::of(b"x"))]);
+        page.tiles(&[("<b>", "<i>".to_owned())]);
+        page.warnings(&["<script>".to_owned()]);
+        page.written(0, Some(30));
         let html = page.finish();
         assert_eq!(html.matches("<script>").count(), 1);
         assert!(html.contains("&lt;td&gt;") && html.contains("step &quot;1&quot;"));

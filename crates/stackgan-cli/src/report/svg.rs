@@ -25,8 +25,9 @@ pub(crate) struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Draws a chart of the finite points of `series`; x is `steps`. Empty when there is nothing to draw.
-pub(crate) fn chart(title: &str, series: &[Series]) -> String {
+/// Draws a chart of the finite points of `series`, with a title above and a note below; x is `steps`. Empty when there is
+/// nothing to draw.
+pub(crate) fn chart((title, note): (&str, &str), series: &[Series]) -> String {
     let thin: Vec<Series> = series.iter().map(thinned).filter(|s| s.points.len() > 1).collect();
     let Some((x, y)) = bounds(&thin) else { return String::new() };
     let to_x = |v: f64| LEFT + (v - x.0) / (x.1 - x.0) * (WIDTH - LEFT - RIGHT);
@@ -75,12 +76,16 @@ pub(crate) fn chart(title: &str, series: &[Series]) -> String {
         let (colour, name, last) = (i % COLOURS, escape(&line.name), number(last));
         let _ = write!(svg, "<span><i class=\"c{colour}\"></i>{name} <b>{last}</b></span>");
     }
-    svg.push_str("</p></figure>");
+    svg.push_str("</p>");
+    if !note.is_empty() {
+        let _ = write!(svg, "<p class=\"note\">{}</p>", escape(note));
+    }
+    svg.push_str("</figure>");
     svg
 }
 
 /// Means over runs of points, so that the line keeps its course.
-fn thinned(series: &Series) -> Series {
+pub(crate) fn thinned(series: &Series) -> Series {
     let finite: Vec<(f64, f64)> =
         series.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
     let run = finite.len().div_ceil(MOST_POINTS).max(1);
@@ -93,7 +98,7 @@ fn thinned(series: &Series) -> Series {
 }
 
 /// The ranges of x and y; neither is empty. A high start does not flatten the rest: y ends at the 99th percentile.
-fn bounds(series: &[Series]) -> Option<((f64, f64), (f64, f64))> {
+pub(crate) fn bounds(series: &[Series]) -> Option<((f64, f64), (f64, f64))> {
     let points = || series.iter().flat_map(|s| s.points.iter());
     let mut ys: Vec<f64> = points().map(|p| p.1).collect();
     ys.sort_by(f64::total_cmp);
@@ -159,12 +164,12 @@ mod tests {
     #[test]
     fn bad_numbers_and_long_runs_do_not_break_a_chart() {
         assert_eq!(
-            chart("nothing", &[Series { name: "a".into(), points: vec![(0.0, f64::NAN)] }]),
+            chart(("nothing", ""), &[Series { name: "a".into(), points: vec![(0.0, f64::NAN)] }]),
             ""
         );
         let points: Vec<(f64, f64)> =
             (0..10_000).map(|i| (f64::from(i), if i == 7 { f64::NAN } else { 1.0 })).collect();
-        let svg = chart("<b>", &[Series { name: "a & b".into(), points }]);
+        let svg = chart(("<b>", "<i>"), &[Series { name: "a & b".into(), points }]);
         assert!(svg.contains("&lt;b&gt;") && svg.contains("a &amp; b") && !svg.contains("NaN"));
         assert!(svg.matches('L').count() < MOST_POINTS + 10);
     }
@@ -172,6 +177,6 @@ mod tests {
     #[test]
     fn a_constant_line_is_drawn_inside_the_frame() {
         let line = Series { name: "lr".into(), points: vec![(0.0, 2e-4), (10.0, 2e-4)] };
-        assert!(chart("lr", &[line]).contains("class=\"line c0\""));
+        assert!(chart(("lr", ""), &[line]).contains("class=\"line c0\""));
     }
 }

@@ -10,7 +10,7 @@ use crate::gan::{Generator, GeneratorNoise, Mode, Painted, Stage1Statistics};
 use crate::params::Scope;
 use crate::refiner::Refiner;
 
-/// Stage-I (frozen), conditioning augmentation of its own, and the refining network.
+/// Stage-I, conditioning augmentation of its own, and the refining network.
 #[derive(Clone, Debug)]
 pub struct Stage2Generator {
     stage1: Stage1Generator,
@@ -20,7 +20,8 @@ pub struct Stage2Generator {
 }
 
 impl Stage2Generator {
-    /// Builds Stage-II on the tensors of `scope`, over a Stage-I generator that was built on a frozen scope.
+    /// Builds Stage-II on the tensors of `scope`, over a Stage-I generator. Built on a frozen scope, Stage-I stays as it is
+    /// and costs no memory for gradients; built on a trained one, Stage-II's gradient reaches it.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
@@ -46,7 +47,7 @@ impl Stage2Generator {
 
 impl Generator for Stage2Generator {
     fn paint(&self, text: &Tensor, noise: &GeneratorNoise, mode: Mode) -> Result<Painted> {
-        let low = self.stage1.paint(text, noise, self.stage1_statistics.mode(mode))?.image.detach();
+        let low = self.stage1.paint(text, noise, self.stage1_statistics.mode(mode))?.image;
         let conditioning = self.ca_net.forward(text, &noise.eps2)?;
         let image = self.refiner.forward(&low, &conditioning.c, mode)?;
         Ok(Painted { image, low: Some(low), conditioning })

@@ -14,7 +14,11 @@ use stackgan_core::noise::Noise;
 use stackgan_core::{NetConfig, Painted, Params};
 
 use crate::adam::Adam;
+use crate::config::TrainConfig;
+use crate::diff_augment::DiffAugment;
+use crate::fine_tune::Tuned;
 use crate::penalty::R1;
+use crate::spectral::Spectral;
 use crate::{Error, Result};
 
 /// A network's variables and the one optimiser that may change them.
@@ -38,6 +42,41 @@ pub struct Adversaries<D> {
     pub g: Optimised,
     /// The discriminator's variables.
     pub d: Optimised,
+    /// Spectral normalisation of D's weights, where it is on.
+    pub spectral: Option<Spectral<D>>,
+    /// Stage-I's generator under Stage-II's, where it is tuned.
+    pub tuned: Option<Tuned>,
+}
+
+impl<D> Adversaries<D> {
+    /// Divides D's weights, as they are now, by their largest singular values; nothing without spectral normalisation.
+    /// D has just been built or moved.
+    pub(crate) fn normalise_discriminator(&mut self) -> candle_core::Result<()> {
+        if let Some(spectral) = &self.spectral {
+            (self.discriminator, self.frozen_discriminator) = spectral.renewed(&self.d.params)?;
+        }
+        Ok(())
+    }
+
+    /// A step of Stage-I's own game, whenever Stage-II's generator moves; nothing where Stage-I stays as it is.
+    pub(crate) fn tune_stage1(
+        &mut self,
+        batch: &Pictures,
+        cfg: &StepConfig,
+    ) -> Result<Option<StepStats>> {
+        match &mut self.tuned {
+            Some(tuned) if cfg.generator_moves() => tuned.play(batch, cfg).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Moves Stage-I's generator down the gradient of Stage-II's loss; nothing where Stage-I stays as it is.
+    pub(crate) fn fine_tune_stage1(&mut self, grads: &GradStore, cfg: &StepConfig) -> Result<()> {
+        match &mut self.tuned {
+            Some(tuned) => tuned.descend(grads, cfg),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A batch on the device.
@@ -49,6 +88,17 @@ pub struct Pictures {
     pub wrong: Option<Tensor>,
     /// Embeddings `(batch, text_dim)` of the real pictures' captions.
     pub text: Tensor,
+    /// For each picture the sample whose text makes its wrong pair, `(batch,)` (`plain` with classes checked only).
+    pub other_text: Option<Tensor>,
+}
+
+/// For each sample the next one in the batch, in a circle, of another class; the next one of any where there is none.
+#[must_use]
+pub fn next_of_other_class(classes: &[u32]) -> Vec<u32> {
+    let n = classes.len();
+    let after = |i: usize| (1..n).map(move |by| (i + by) % n);
+    let other = |i: usize| after(i).find(|&j| classes.get(j) != classes.get(i));
+    (0..n).map(|i| other(i).unwrap_or((i + 1) % n.max(1)) as u32).collect()
 }
 
 /// The noise of one step.
@@ -95,6 +145,37 @@ pub struct StepConfig {
     pub r1: R1,
     /// Weight of the colour-consistency term of Stage-II; 0 as released.
     pub colour_consistency: f64,
+    /// D's label of real pictures with their text; 1 as released.
+    pub real_label: f64,
+    /// What is done to pictures before D sees them; nothing as released.
+    pub augment: DiffAugment,
+    /// G moves every so many steps; 1 as released.
+    pub d_steps: u64,
+}
+
+impl StepConfig {
+    /// The settings of `step` (counted from 0), with `decay` on the learning rates.
+    #[must_use]
+    pub fn of(cfg: &TrainConfig, step: u64, decay: f64) -> Self {
+        let (noise, policy) = (Noise::new(cfg.seed), cfg.knobs.diff_augment);
+        Self {
+            step,
+            lr_g: cfg.optim.lr_g * decay,
+            lr_d: cfg.optim.lr_d * decay,
+            kl: cfg.kl(),
+            r1: cfg.loss.r1,
+            colour_consistency: cfg.loss.colour_consistency,
+            real_label: cfg.knobs.real_label,
+            augment: DiffAugment { policy, noise, step },
+            d_steps: cfg.knobs.d_steps,
+        }
+    }
+
+    /// Whether G moves in this step: in the last of every `d_steps`.
+    #[must_use]
+    pub const fn generator_moves(&self) -> bool {
+        self.d_steps <= 1 || (self.step + 1).is_multiple_of(self.d_steps)
+    }
 }
 
 /// What happened in a step: named scalars, left on the device until someone reads them.
@@ -123,6 +204,16 @@ impl StepStats {
         Ok(())
     }
 
+    /// Adds the losses of Stage-I's own game, where it was played.
+    pub(crate) fn with_stage1(mut self, low: Option<Self>) -> Self {
+        let names = [("d_loss", "stage1_d_loss"), ("g_loss", "stage1_g_loss")];
+        for (name, ours) in names {
+            let found = low.iter().flat_map(|low| &low.terms).find(|(n, _)| *n == name);
+            self.terms.extend(found.map(|(_, value)| (ours, value.clone())));
+        }
+        self
+    }
+
     /// The value of one term.
     ///
     /// # Errors
@@ -143,24 +234,25 @@ impl StepStats {
     }
 }
 
-/// Backward, gradient norm, and the optimiser's step; nothing is changed if the loss or a gradient is no number.
+/// Backward, gradient norm, and the optimiser's step; nothing is changed if the loss or a gradient is no number. Returns the
+/// gradients.
 fn descend(
     player: &mut Optimised,
     loss: &Tensor,
     (step, lr): (u64, f64),
     (name, norm_name): (&'static str, &'static str),
     stats: &mut StepStats,
-) -> Result<()> {
+) -> Result<GradStore> {
     finite(loss, step, name)?;
     let grads: GradStore = loss.backward()?;
     let norm = player.adam.gradient_norm(&grads)?;
     finite(&norm, step, norm_name)?;
     stats.push(norm_name, &norm);
     player.adam.step(&grads, lr)?;
-    Ok(())
+    Ok(grads)
 }
 
-fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
+pub(crate) fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
     let value = f64::from(value.to_scalar::<f32>()?);
     if value.is_finite() {
         return Ok(());
@@ -169,14 +261,15 @@ fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
     Err(Error::NonFinite { step, term: term.to_owned(), value, remedy: remedy.to_owned() })
 }
 
-/// G's loss from its adversarial part (KL, and colour consistency where it is on, are added), and its step.
+/// G's loss from its adversarial part (KL, and colour consistency where it is on, are added), and its step. Returns the
+/// gradients.
 fn descend_generator(
     g: &mut Optimised,
     painted: &Painted,
     adversarial: Tensor,
     cfg: &StepConfig,
     stats: &mut StepStats,
-) -> Result<()> {
+) -> Result<GradStore> {
     let kl = painted.conditioning.kl()?;
     stats.push("g_adv", &adversarial);
     stats.push("kl", &kl);

@@ -1,15 +1,16 @@
 //! The step of the `plain` recipe. Source: PyTorch release, `code/trainer.py` and `code/miscc/utils.py`.
 
 use candle_core::Tensor;
-use stackgan_core::Mode;
 use stackgan_core::losses::bce_with_logits;
 use stackgan_core::plain::Discriminator;
+use stackgan_core::{Mode, Painted};
 
 use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, descend_generator};
 use crate::Result;
+use crate::diff_augment::Pass;
 
 /// One fake for both players. D sees `mu` of G's conditioning augmentation, detached; wrong pairs are each picture's
-/// features with the next sample's `mu`, so a batch of B gives B - 1 of them.
+/// features with the next sample's `mu`, so a batch of B gives B - 1 of them (with classes checked: B, [`wrong_pairs`]).
 ///
 /// # Errors
 /// [`crate::Error::NonFinite`] before anything is changed by the player concerned; tensor errors.
@@ -19,26 +20,40 @@ pub fn step(
     noise: &StepNoise,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let mode = Mode::Train;
     let mut stats = StepStats::default();
-    let painted = players.generator.paint(&batch.text, &noise.d, mode)?;
-    let mu = painted.conditioning.mu.detach();
+    let painted = players.generator.paint(&batch.text, &noise.d, Mode::Train)?;
+    step_discriminator(players, batch, &painted, cfg, &mut stats)?;
+    if cfg.generator_moves() {
+        step_generator(players, &painted, cfg, &mut stats)?;
+    }
+    Ok(stats)
+}
 
-    // The discriminator's step.
+/// What it keeps for its gradient, two passes of D, is gone before the generator's step.
+fn step_discriminator(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    painted: &Painted,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (mu, mode) = (painted.conditioning.mu.detach(), Mode::Train);
+    players.normalise_discriminator()?;
+    let real_pictures = cfg.augment.see(Pass::Real, &batch.real)?;
+    let fake_pictures = cfg.augment.see(Pass::Fake, &painted.image.detach())?;
     let d = &players.discriminator;
-    let pairs = mu.dim(0)? - 1;
-    let real = d.features(&batch.real, mode)?;
-    let fake = d.features(&painted.image.detach(), mode)?;
+    let real = d.features(&real_pictures, mode)?;
+    let fake = d.features(&fake_pictures, mode)?;
     let real_logits = d.conditional_logits(&real, &mu, mode)?;
-    let wrong_logits =
-        d.conditional_logits(&real.narrow(0, 0, pairs)?, &mu.narrow(0, 1, pairs)?, mode)?;
+    let (pictures, texts) = wrong_pairs(&real, &mu, batch)?;
+    let wrong_logits = d.conditional_logits(&pictures, &texts, mode)?;
     let fake_logits = d.conditional_logits(&fake, &mu, mode)?;
-    let mut d_real = bce_with_logits(&real_logits, 1.0)?;
+    let mut d_real = bce_with_logits(&real_logits, cfg.real_label)?;
     let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
     let mut d_fake = bce_with_logits(&fake_logits, 0.0)?;
     let d_loss = match (d.unconditional_logits(&real)?, d.unconditional_logits(&fake)?) {
         (Some(real), Some(fake)) => {
-            let real_alone = bce_with_logits(&real, 1.0)?;
+            let real_alone = bce_with_logits(&real, cfg.real_label)?;
             let fake_alone = bce_with_logits(&fake, 0.0)?;
             let against = (((&d_fake + &d_wrong)? + &fake_alone)? / 3.0)?;
             d_real = mean(&d_real, &real_alone)?;
@@ -56,21 +71,47 @@ pub fn step(
         let logits =
             |d: &Discriminator, x: &Tensor| d.conditional_logits(&d.features(x, mode)?, &mu, mode);
         let frozen = &players.frozen_discriminator;
-        let (term, value) = cfg.r1.term(&batch.real, |x| logits(frozen, x), |x| logits(d, x))?;
+        let (term, value) = cfg.r1.term(&real_pictures, |x| logits(frozen, x), |x| logits(d, x))?;
         stats.push("r1", &value);
         loss = (loss + term)?;
     }
-    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), &mut stats)?;
+    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    Ok(())
+}
 
-    // The generator's step, on the same fake, through the updated discriminator.
+/// On the same fake, through the updated discriminator.
+fn step_generator(
+    players: &mut Adversaries<Discriminator>,
+    painted: &Painted,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (mu, mode) = (painted.conditioning.mu.detach(), Mode::Train);
+    players.normalise_discriminator()?;
     let d = &players.frozen_discriminator;
-    let features = d.features(&painted.image, mode)?;
+    let features = d.features(&cfg.augment.see(Pass::Generator, &painted.image)?, mode)?;
     let mut adversarial = bce_with_logits(&d.conditional_logits(&features, &mu, mode)?, 1.0)?;
     if let Some(alone) = d.unconditional_logits(&features)? {
         adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
     }
-    descend_generator(&mut players.g, &painted, adversarial, cfg, &mut stats)?;
-    Ok(stats)
+    descend_generator(&mut players.g, painted, adversarial, cfg, stats)?;
+    Ok(())
+}
+
+/// Features of real pictures and codes of texts that do not belong together: each picture with the next one's text, the
+/// last without; or, where classes are checked, each with the text that was chosen for it.
+fn wrong_pairs(
+    features: &Tensor,
+    mu: &Tensor,
+    batch: &Pictures,
+) -> candle_core::Result<(Tensor, Tensor)> {
+    match &batch.other_text {
+        Some(chosen) => Ok((features.clone(), mu.index_select(chosen, 0)?)),
+        None => {
+            let pairs = mu.dim(0)? - 1;
+            Ok((features.narrow(0, 0, pairs)?, mu.narrow(0, 1, pairs)?))
+        }
+    }
 }
 
 fn mean(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {

@@ -6,6 +6,7 @@ use stackgan_core::residual::Discriminator;
 
 use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, descend_generator};
 use crate::Result;
+use crate::diff_augment::Pass;
 
 /// D sees real, wrong and fake pictures with the right text, in three passes, each with its own batch statistics; then
 /// G is stepped against the updated D on a fake painted with fresh noise.
@@ -18,22 +19,39 @@ pub fn step(
     noise: &StepNoise,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let (text, mode) = (&batch.text, Mode::Train);
     let mut stats = StepStats::default();
+    step_discriminator(players, batch, noise, cfg, &mut stats)?;
+    if cfg.generator_moves() {
+        step_generator(players, batch, noise, cfg, &mut stats)?;
+    }
+    Ok(stats)
+}
 
+/// What it keeps for its gradient, three passes of D, is gone before the generator's step.
+fn step_discriminator(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    noise: &StepNoise,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (text, mode) = (&batch.text, Mode::Train);
     let Some(wrong) = &batch.wrong else {
         return Err(
             candle_core::Error::Msg("the residual recipe needs wrong pictures".to_owned()).into()
         );
     };
 
-    // The discriminator's step.
+    players.normalise_discriminator()?;
+    let real = cfg.augment.see(Pass::Real, &batch.real)?;
+    let wrong = cfg.augment.see(Pass::Wrong, wrong)?;
     let fake = players.generator.paint(text, &noise.d, mode)?.image.detach();
+    let fake = cfg.augment.see(Pass::Fake, &fake)?;
     let d = &players.discriminator;
-    let real_logits = d.logits(&batch.real, text, mode)?;
-    let wrong_logits = d.logits(wrong, text, mode)?;
+    let real_logits = d.logits(&real, text, mode)?;
+    let wrong_logits = d.logits(&wrong, text, mode)?;
     let fake_logits = d.logits(&fake, text, mode)?;
-    let d_real = bce_with_logits(&real_logits, 1.0)?;
+    let d_real = bce_with_logits(&real_logits, cfg.real_label)?;
     let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
     let d_fake = bce_with_logits(&fake_logits, 0.0)?;
     let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
@@ -44,20 +62,28 @@ pub fn step(
     let mut loss = d_loss;
     if cfg.r1.due(cfg.step) {
         let frozen = &players.frozen_discriminator;
-        let (term, value) = cfg.r1.term(
-            &batch.real,
-            |x| frozen.logits(x, text, mode),
-            |x| d.logits(x, text, mode),
-        )?;
+        let (term, value) =
+            cfg.r1.term(&real, |x| frozen.logits(x, text, mode), |x| d.logits(x, text, mode))?;
         stats.push("r1", &value);
         loss = (loss + term)?;
     }
-    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), &mut stats)?;
+    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    Ok(())
+}
 
-    // The generator's step.
+fn step_generator(
+    players: &mut Adversaries<Discriminator>,
+    batch: &Pictures,
+    noise: &StepNoise,
+    cfg: &StepConfig,
+    stats: &mut StepStats,
+) -> Result<()> {
+    let (text, mode) = (&batch.text, Mode::Train);
+    players.normalise_discriminator()?;
     let painted = players.generator.paint(text, &noise.g, mode)?;
-    let logits = players.frozen_discriminator.logits(&painted.image, text, mode)?;
+    let seen = cfg.augment.see(Pass::Generator, &painted.image)?;
+    let logits = players.frozen_discriminator.logits(&seen, text, mode)?;
     let adversarial = bce_with_logits(&logits, 1.0)?;
-    descend_generator(&mut players.g, &painted, adversarial, cfg, &mut stats)?;
-    Ok(stats)
+    let grads = descend_generator(&mut players.g, &painted, adversarial, cfg, stats)?;
+    players.fine_tune_stage1(&grads, cfg)
 }

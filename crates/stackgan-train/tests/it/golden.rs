@@ -8,6 +8,7 @@ use stackgan_core::gan::{Generator, GeneratorNoise, Stage1Statistics};
 use stackgan_core::noise::{Noise, Stream, name_key};
 use stackgan_core::{Mode, NetConfig, Params, Recipe, plain, residual};
 use stackgan_train::adam::{Adam, Betas};
+use stackgan_train::diff_augment::{DiffAugment, Policy};
 use stackgan_train::penalty::R1;
 use stackgan_train::step::{
     Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step, residual_step,
@@ -242,6 +243,9 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
         kl: 2.0,
         r1: R1 { gamma: 0.0, every: 1 },
         colour_consistency: 0.0,
+        real_label: 1.0,
+        augment: DiffAugment { policy: Policy::default(), noise: Noise::new(0), step },
+        d_steps: 1,
     }
 }
 
@@ -307,7 +311,8 @@ fn check<D>(case: &Case<D>) {
     let text = golden.get("in.text").clone();
     let batch = text.dim(0).unwrap();
     let real = golden.0.get("in.real").cloned().unwrap_or_else(|| waves(batch, case.size, 0.0));
-    let pictures = Pictures { real, wrong: Some(waves(batch, case.size, 2.1)), text };
+    let wrong = Some(waves(batch, case.size, 2.1));
+    let pictures = Pictures { real, wrong, text, other_text: None };
     let gradients = [golden.part("grad.g."), golden.part("grad.d.")];
     let stage1 = golden.part("init.g.STAGE1_G.");
     let mut state = State {
@@ -518,7 +523,9 @@ fn players<D>(
         params.check_all_used().unwrap();
         Optimised { adam: Adam::new(&params, BETAS).unwrap(), params }
     };
-    Adversaries { generator, discriminator, frozen_discriminator, g: optimised(g), d: optimised(d) }
+    let (g, d) = (optimised(g), optimised(d));
+    let (spectral, tuned) = (None, None);
+    Adversaries { generator, discriminator, frozen_discriminator, g, d, spectral, tuned }
 }
 
 #[test]

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 #![allow(clippy::print_stderr, reason = "tests say why they skip")]
 mod golden;
+mod knobs;
 mod reed_record;
 mod run;

@@ -15,6 +15,7 @@ use stackgan_train::config::{Stage, TrainConfig, Wrong, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run::{Outcome, Resume, Setup, train};
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::start::Start;
 
 const DIM: usize = 12;
 
@@ -37,7 +38,7 @@ fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embed
     (data, Arc::new(Embeddings::open(&file).unwrap()))
 }
 
-fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
+pub(crate) fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
     let name = format!("toy-stage{}", stage.number());
     let mut cfg = TrainConfig::from_toml(preset(&name).unwrap()).unwrap();
     cfg.net = NetConfig {
@@ -62,13 +63,13 @@ fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
     cfg
 }
 
-struct Folder {
-    folder: tempfile::TempDir,
-    data: (Arc<Prepared>, Arc<Embeddings>),
+pub(crate) struct Folder {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) data: (Arc<Prepared>, Arc<Embeddings>),
 }
 
 impl Folder {
-    fn new(stage: Stage) -> Self {
+    pub(crate) fn new(stage: Stage) -> Self {
         Self::with_embeddings(stage, 1.0)
     }
 
@@ -96,6 +97,7 @@ impl Folder {
             encoder: None,
             stage1,
             device: Device::Cpu,
+            start: Start::default(),
         };
         let taken = std::cell::Cell::new(0);
         let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
@@ -106,12 +108,12 @@ impl Folder {
         })
     }
 
-    fn bytes(&self, name: &str, file: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, name: &str, file: &str) -> Vec<u8> {
         std::fs::read(self.folder.path().join(name).join(file)).unwrap()
     }
 
     /// Lines of `stats.jsonl` without the clock.
-    fn stats(&self, name: &str) -> Vec<String> {
+    pub(crate) fn stats(&self, name: &str) -> Vec<String> {
         let text = String::from_utf8(self.bytes(name, "stats.jsonl")).unwrap();
         let without_clock = |line: &str| {
             let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -122,7 +124,7 @@ impl Folder {
     }
 }
 
-fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Results, score};
 use crate::args::Demo;
 use crate::progress::duration;
-use crate::report::{Page, Series, chart, charts, grids};
+use crate::report::{Grids, Page, Series, chart, charts};
 
 /// The page. `out` is the demo's folder, with the run folders of both stages.
 pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
@@ -53,7 +53,7 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
         page.section(&format!("{name} while it trained"));
         page.slider(
             "Fixed captions of unseen species (rows), fixed noise (columns), evaluation mode. Move the slider.",
-            &grids(&run),
+            &Grids::default().of(&run),
         );
         if let Ok(reals) = std::fs::read(run.join("reals.png")) {
             page.picture("Real pictures of the same captions.", &reals);
@@ -67,7 +67,7 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
 
     page.section("The text encoder");
     let losses = Series { name: "loss".to_owned(), points: results.text_losses.clone() };
-    page.charts(&[chart("Contrastive loss of captions and pictures", &[losses])]);
+    page.charts(&[chart(("Contrastive loss of captions and pictures", ""), &[losses])]);
 
     page.section("What took how long");
     let mut rows = vec![vec!["phase".to_owned(), "time".to_owned()]];

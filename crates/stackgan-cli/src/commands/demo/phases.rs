@@ -13,6 +13,7 @@ use stackgan_train::config::{Stage, TrainConfig, preset};
 use stackgan_train::event::StopReason;
 use stackgan_train::run::{Resume, Setup};
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::start::Start;
 use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 
 use super::{Scale, pace};
@@ -114,6 +115,7 @@ impl GanPhase<'_> {
             encoder,
             stage1,
             device: self.context.device.clone(),
+            start: Start::default(),
         })
     }
 

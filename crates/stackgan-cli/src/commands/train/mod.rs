@@ -1,25 +1,30 @@
 //! `stackgan train`: from settings and data to a run folder with a model.
 
+mod estimate;
 mod inputs;
 mod record;
+mod start;
+
+pub(crate) use record::Record;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stackgan_data::dataset::Split;
 use stackgan_train::config::{Stage, TrainConfig};
-use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::event::StopReason;
 use stackgan_train::run::{Outcome, Resume, Setup, train};
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::tensorboard::Board;
 
-use super::{Context, print};
+use super::{Context, load_model, print};
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers};
 use crate::exit::{Exit, Problem};
 use crate::progress::{Manner, TrainProgress, duration};
-use crate::report::write_run_report;
+use crate::report::RunReport;
 use crate::signals::Stopper;
 use inputs::Inputs;
-use record::Record;
 
 /// Where run folders are made unless `--run` names one.
 const RUNS: &str = "runs";
@@ -46,7 +51,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     }
     let mut wanted = Record::of(args, record);
     if args.dry_run {
-        return dry_run(args, &config, &wanted, resumed.as_deref());
+        return dry_run(args, &config, &wanted, (resumed.as_deref(), context));
     }
     let Inputs { data, embeddings, encoder, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
@@ -55,8 +60,15 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Some(path) => RunDir::open(path)?,
         None => RunDir::create(Path::new(RUNS), &name)?,
     };
+    let pictures = data.indices(Split::Train).len();
+    wanted.steps = Some(config.total_steps((pictures / config.optim.batch) as u64));
     wanted.write(&dir, "running")?;
     context.manner.say(format!("run folder {}", dir.path().display()));
+    let low = stage1.as_ref().map(|model| &model.info().stage1.net);
+    if context.manner != Manner::Quiet {
+        estimate::lines(&config, low, wanted.steps).iter().for_each(|l| context.manner.say(l));
+    }
+    let start = start::find(&wanted, &config, context)?;
     let setup = Setup {
         config,
         dataset: data,
@@ -64,6 +76,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         encoder,
         stage1,
         device: context.device.clone(),
+        start,
     };
     let resume = match args.resume {
         Resuming::Auto => Resume::Auto,
@@ -98,12 +111,17 @@ pub(crate) fn train_stage(
     (manner, name): (Manner, &str),
 ) -> Result<Outcome> {
     let mut progress = TrainProgress::new(manner, name);
+    let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));
     let outcome = train(setup, dir, resume, &|| stopper.reason(), &mut |event| {
         progress.on(&event);
-        if matches!(event, TrainEvent::Checkpoint { .. }) {
-            // The report is for looking on: a full disk is told by the checkpoint, not here.
-            drop(write_run_report(dir));
+        if let Err(error) = board.on(&event) {
+            let folder = dir.path().join("tb");
+            manner.say(format!(
+                "warning: nothing more for TensorBoard: {}: {error}",
+                folder.display()
+            ));
         }
+        report.on(&event);
     })?;
     let why = match outcome.reason {
         StopReason::Done => "done",
@@ -112,7 +130,7 @@ pub(crate) fn train_stage(
         StopReason::StopFile => "stopped by the file STOP",
     };
     progress.finish(&format!("{why} at step {}", outcome.step));
-    write_run_report(dir)?;
+    report.finish(outcome.reason)?;
     Ok(outcome)
 }
 
@@ -134,7 +152,7 @@ fn dry_run(
     args: &Train,
     config: &TrainConfig,
     wanted: &Record,
-    resumed: Option<&Path>,
+    (resumed, context): (Option<&Path>, &Context),
 ) -> Result<Exit> {
     let (net, optim) = (&config.net, &config.optim);
     let length = match (optim.steps, optim.epochs) {
@@ -150,8 +168,11 @@ fn dry_run(
     print(format!("length     {length} of {} pictures, seed {}", optim.batch, config.seed))?;
     print(format!("data       {}", inputs::planned_data(wanted)?))?;
     print(inputs::planned_text(wanted))?;
+    let mut low = None;
     if config.stage == Stage::Two {
-        print(format!("stage-I    {}", inputs::stage1_model(wanted)?.display()))?;
+        let model = inputs::stage1_model(wanted)?;
+        print(format!("stage-I    {}", model.display()))?;
+        low = Some(load_model(&model, &context.device)?.0.info().stage1.net);
     }
     print(match (resumed, &args.run) {
         (Some(run), _) => format!("goes on    in {}", run.display()),
@@ -160,6 +181,10 @@ fn dry_run(
     })?;
     if let Some(hours) = args.max_hours {
         print(format!("at most    {}", duration(hours * 3600.0)))?;
+    }
+    let steps = wanted.steps.or_else(|| Some(optim.steps).filter(|steps| *steps > 0));
+    for line in estimate::lines(config, low.as_ref(), steps) {
+        print(line)?;
     }
     Ok(Exit::Done)
 }

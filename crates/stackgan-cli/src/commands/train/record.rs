@@ -10,7 +10,7 @@ use crate::args::Train;
 
 /// What a run was told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The preset's dataset: `toy`, `cub`, …
     pub dataset: String,
     /// The stage.
@@ -24,10 +24,16 @@ pub(super) struct Record {
     pub embeddings: Option<PathBuf>,
     /// `--stage1`.
     pub stage1: Option<PathBuf>,
+    /// `--init-from`.
+    #[serde(default)]
+    pub init_from: Option<PathBuf>,
     /// The program's version.
     pub version: String,
     /// `running`, `done`, `stopped` or `failed`.
     pub state: String,
+    /// Steps of the whole run.
+    #[serde(default)]
+    pub steps: Option<u64>,
 }
 
 impl Record {
@@ -53,13 +59,15 @@ impl Record {
             encoder: text(&args.encoder, |kept| &kept.encoder),
             embeddings: text(&args.embeddings, |kept| &kept.embeddings),
             stage1: of(&args.stage1, |kept| &kept.stage1),
+            init_from: of(&args.init_from, |kept| &kept.init_from),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: "running".to_owned(),
+            steps: kept.and_then(|kept| kept.steps),
         }
     }
 
     /// The record of a run folder, if it has one that can be read.
-    pub(super) fn read(run: &Path) -> Option<Self> {
+    pub(crate) fn read(run: &Path) -> Option<Self> {
         let file = run.join("run.json");
         let text = std::fs::read_to_string(file).ok().filter(|text| text.len() < 1 << 20)?;
         serde_json::from_str(&text).ok()

@@ -1,0 +1,207 @@
+//! What a run folder says of its run, read without disturbing whoever trains in it.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::Serialize;
+use stackgan_train::config::TrainConfig;
+
+use crate::commands::train::Record;
+use crate::report::{Terms, terms};
+
+/// Reports that the speed is taken from.
+const RECENT: usize = 12;
+
+/// What has become of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    /// A process trains in the folder.
+    Running,
+    /// Every step was taken.
+    Done,
+    /// Stopped and saved.
+    Stopped,
+    /// Ended with an error.
+    Failed,
+    /// The record says that it is running, and nobody is there: killed, or the machine went down.
+    Interrupted,
+    /// No record: the demo's stages have none.
+    Unknown,
+}
+
+impl State {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What is known of a run.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Facts {
+    /// The folder's name.
+    pub run: String,
+    pub path: PathBuf,
+    pub state: State,
+    pub dataset: Option<String>,
+    pub stage: Option<u8>,
+    /// Steps at the last report.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: Option<u64>,
+    pub epoch: u64,
+    pub batch: Option<usize>,
+    pub steps_a_second: Option<f64>,
+    pub seconds_left: Option<f64>,
+    /// Steps behind the newest checkpoint.
+    pub checkpoint: Option<u64>,
+    pub model: bool,
+    /// When the last report was written, in seconds since 1970.
+    pub updated: Option<u64>,
+    /// The numbers of the last report, by name.
+    pub last: BTreeMap<String, f64>,
+}
+
+impl Facts {
+    /// Reads a run folder.
+    pub(super) fn read(path: &Path) -> Self {
+        Self::with(path, &terms(&path.join("stats.jsonl")))
+    }
+
+    /// The same from numbers that were read already.
+    pub(super) fn with(path: &Path, terms: &Terms) -> Self {
+        let record = Record::read(path);
+        let config = std::fs::read_to_string(path.join("config.toml"))
+            .ok()
+            .and_then(|text| TrainConfig::from_toml(&text).ok());
+        let stage = record.as_ref().map(|r| r.stage);
+        let stage = stage.or_else(|| config.as_ref().map(|c| c.stage.number()));
+        let mut last: BTreeMap<String, f64> = terms
+            .iter()
+            .filter_map(|(name, points)| Some((name.clone(), points.last()?.1)))
+            .collect();
+        let step = terms.values().filter_map(|p| p.last()).map(|p| p.0).fold(0.0, f64::max) as u64;
+        let epoch = last.remove("epoch").unwrap_or(0.0) as u64;
+        last.retain(|name, _| name != "seconds" && name != "steps/s");
+        let planned = config.as_ref().map(|c| c.optim.steps).filter(|steps| *steps > 0);
+        let steps = record.as_ref().and_then(|r| r.steps).or(planned);
+        let speed = recent_speed(terms.get("seconds").map_or(&[], Vec::as_slice));
+        let left = steps.zip(speed).map(|(all, speed)| all.saturating_sub(step) as f64 / speed);
+        let updated = path.join("stats.jsonl").metadata().and_then(|m| m.modified()).ok();
+        let updated = updated.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map(|d| d.as_secs());
+        Self {
+            run: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: path.to_path_buf(),
+            state: state(path, record.as_ref()),
+            dataset: record.map(|r| r.dataset),
+            stage,
+            step,
+            steps,
+            epoch,
+            batch: config.map(|c| c.optim.batch),
+            steps_a_second: speed,
+            seconds_left: left,
+            checkpoint: checkpoints(path).last().map(|(step, _)| *step),
+            model: path.join("model.safetensors").is_file(),
+            updated,
+            last,
+        }
+    }
+
+    /// Share of the run that is behind it, 0 to 1.
+    pub(super) fn done(&self) -> Option<f64> {
+        self.steps.map(|steps| (self.step as f64 / steps.max(1) as f64).min(1.0))
+    }
+}
+
+/// Steps a second over the last reports, where the clock did not start anew.
+fn recent_speed(clock: &[(f64, f64)]) -> Option<f64> {
+    let recent = clock.get(clock.len().saturating_sub(RECENT)..)?;
+    let resumed = recent.iter().zip(recent.iter().skip(1)).rposition(|(a, b)| b.1 <= a.1);
+    let (first, last) = (recent.get(resumed.map_or(0, |i| i + 1))?, recent.last()?);
+    (last.1 > first.1).then(|| (last.0 - first.0) / (last.1 - first.1))
+}
+
+fn state(path: &Path, record: Option<&Record>) -> State {
+    match record.map(|r| r.state.as_str()) {
+        None => State::Unknown,
+        Some("done") => State::Done,
+        Some("stopped") => State::Stopped,
+        Some("failed") => State::Failed,
+        Some(_) if held(path) => State::Running,
+        Some(_) => State::Interrupted,
+    }
+}
+
+/// Whether a process holds the folder's lock. The lock is free again at once; asked only where the record says "running".
+fn held(path: &Path) -> bool {
+    File::open(path.join("LOCK"))
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The checkpoints of a run: steps and bytes, oldest first. Nothing is opened.
+pub(super) fn checkpoints(path: &Path) -> Vec<(u64, u64)> {
+    let entries = std::fs::read_dir(path.join("checkpoints")).into_iter().flatten().flatten();
+    let of = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+        Some((step.parse().ok()?, entry.metadata().ok()?.len()))
+    };
+    let mut found: Vec<(u64, u64)> = entries.filter_map(of).collect();
+    found.sort_unstable();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speed_is_that_since_the_run_was_gone_on_with() {
+        assert_eq!(recent_speed(&[]), None);
+        assert_eq!(recent_speed(&[(10.0, 5.0)]), None);
+        assert_eq!(recent_speed(&[(10.0, 5.0), (20.0, 10.0), (30.0, 15.0)]), Some(2.0));
+        let resumed = [(10.0, 5.0), (20.0, 10.0), (30.0, 1.0), (40.0, 2.0), (50.0, 3.0)];
+        assert_eq!(recent_speed(&resumed), Some(10.0));
+    }
+
+    #[test]
+    fn a_folder_says_what_has_become_of_its_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path();
+        assert_eq!(Facts::read(run).state, State::Unknown);
+        let record = |state: &str| {
+            let text = format!(
+                "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"version\":\"0\",\"state\":\"{state}\",\"steps\":40}}"
+            );
+            std::fs::write(run.join("run.json"), text).unwrap();
+        };
+        record("running");
+        assert_eq!(Facts::read(run).state, State::Interrupted);
+        let lock = File::create(run.join("LOCK")).unwrap();
+        lock.lock().unwrap();
+        assert_eq!(Facts::read(run).state, State::Running);
+        record("done");
+        let stats = "{\"step\":10,\"epoch\":0,\"seconds\":5.0,\"d_loss\":1.5}\n{\"step\":20,\"epoch\":1,\"seconds\":10.0,\"d_loss\":1.25}\n";
+        std::fs::write(run.join("stats.jsonl"), stats).unwrap();
+        std::fs::create_dir(run.join("checkpoints")).unwrap();
+        std::fs::write(run.join("checkpoints/step-0000020.safetensors"), "x").unwrap();
+        std::fs::write(run.join("checkpoints/.tmp-step-0000030.safetensors"), "x").unwrap();
+        let facts = Facts::read(run);
+        assert_eq!(
+            (facts.state, facts.step, facts.epoch, facts.checkpoint),
+            (State::Done, 20, 1, Some(20))
+        );
+        assert_eq!((facts.steps_a_second, facts.seconds_left), (Some(2.0), Some(10.0)));
+        assert_eq!(facts.last, [("d_loss".to_owned(), 1.25)].into());
+    }
+}

@@ -1,0 +1,40 @@
+//! `stackgan runs ls`: a line for each run.
+
+use std::path::Path;
+
+use anyhow::Result;
+use stackgan_train::run_dir::RunDir;
+
+use super::{Facts, State, number};
+use crate::commands::print;
+use crate::progress::duration;
+
+/// Lists the runs of a folder, oldest first.
+pub(super) fn run(folder: &Path, json: bool) -> Result<()> {
+    let runs: Vec<Facts> = RunDir::list(folder)?.iter().map(|path| Facts::read(path)).collect();
+    if json {
+        return print(serde_json::to_string_pretty(&runs)?);
+    }
+    let width = runs.iter().map(|facts| facts.run.len()).max().unwrap_or(0).max(3);
+    print(format!(
+        "{:width$}  {:11}  {:>15}  {:>8}  {:>7}  {:>20}",
+        "run", "state", "step", "pic/s", "left", "D real/wrong/fake"
+    ))?;
+    runs.iter().try_for_each(|facts| print(line(facts, width).trim_end()))
+}
+
+fn line(facts: &Facts, width: usize) -> String {
+    let step = match facts.steps {
+        Some(steps) => format!("{}/{steps}", facts.step),
+        None => facts.step.to_string(),
+    };
+    let speed = facts.steps_a_second.zip(facts.batch);
+    let speed = speed.map_or_else(String::new, |(steps, batch)| number(steps * batch as f64));
+    let left = facts.seconds_left.filter(|_| facts.state == State::Running);
+    let left = left.map_or_else(String::new, duration);
+    let probability = |name| facts.last.get(name).map(|p| format!("{p:.2}"));
+    let seen = ["p_real", "p_wrong", "p_fake"].map(probability);
+    let seen = seen.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default().join(" ");
+    let state = facts.state.word();
+    format!("{:width$}  {state:11}  {step:>15}  {speed:>8}  {left:>7}  {seen:>20}", facts.run)
+}

@@ -1,0 +1,53 @@
+//! Watching where no screen can be drawn: a line for each report, and one for the end.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Watched;
+use crate::commands::print;
+use crate::commands::runs::{Facts, State, number};
+use crate::progress::duration;
+
+/// How often the folder is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Terms that are shown, where a run has them.
+const SHOWN: &[&str] =
+    &["d_loss", "g_loss", "kl", "p_real", "p_wrong", "p_fake", "sigma", "d_grad", "g_grad"];
+
+/// Prints until the run is over.
+pub(super) fn run(mut watched: Watched) -> Result<()> {
+    let mut printed = 0;
+    loop {
+        if watched.facts.step > printed {
+            printed = watched.facts.step;
+            print(line(&watched.facts))?;
+        }
+        if watched.facts.state != State::Running {
+            let facts = &watched.facts;
+            return print(format!("{}: {} at step {}", facts.run, facts.state.word(), facts.step));
+        }
+        std::thread::sleep(EVERY);
+        watched.refresh();
+    }
+}
+
+fn line(facts: &Facts) -> String {
+    let mut line = format!("step {}", facts.step);
+    if let Some(steps) = facts.steps {
+        line += &format!("/{steps}");
+    }
+    for name in SHOWN {
+        if let Some(value) = facts.last.get(*name).filter(|value| value.is_finite()) {
+            line += &format!("  {name} {}", number(*value));
+        }
+    }
+    if let Some(speed) = facts.steps_a_second {
+        line += &format!("  {} steps/s", number(speed));
+    }
+    if let Some(left) = facts.seconds_left.filter(|_| facts.state == State::Running) {
+        line += &format!("  {} left", duration(left));
+    }
+    line
+}

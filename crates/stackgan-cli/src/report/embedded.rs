@@ -1,0 +1,103 @@
+//! A picture inside a page. A large one becomes a smaller JPEG: a page holds dozens, and is to open on a phone.
+
+use std::io::Cursor;
+
+use image::ImageFormat;
+use image::codecs::jpeg::JpegEncoder;
+
+/// Bytes up to which a PNG stays as it is.
+const SMALL: usize = 300 << 10;
+
+/// Most pixels across of a large picture, and its JPEG quality.
+const WIDTH: u32 = 1280;
+const QUALITY: u8 = 88;
+
+/// A picture as the address of an `img` has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Embedded {
+    mime: &'static str,
+    base64: String,
+}
+
+impl Embedded {
+    /// Takes in a PNG. What cannot be decoded stays as it is.
+    pub(crate) fn of(png: &[u8]) -> Self {
+        match (png.len() > SMALL).then(|| smaller(png)).flatten() {
+            Some(jpeg) => Self { mime: "image/jpeg", base64: base64(&jpeg) },
+            None => Self { mime: "image/png", base64: base64(png) },
+        }
+    }
+
+    /// The `data:` address.
+    pub(crate) fn address(&self) -> String {
+        format!("data:{};base64,{}", self.mime, self.base64)
+    }
+}
+
+fn smaller(png: &[u8]) -> Option<Vec<u8>> {
+    let picture = image::load_from_memory_with_format(png, ImageFormat::Png).ok()?;
+    let height = picture.height();
+    let picture = if picture.width() > WIDTH { picture.thumbnail(WIDTH, height) } else { picture };
+    let mut bytes = Cursor::new(Vec::new());
+    let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
+    picture.to_rgb8().write_with_encoder(encoder).ok()?;
+    Some(bytes.into_inner()).filter(|jpeg| jpeg.len() < png.len())
+}
+
+/// Standard base64 with padding (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
+        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for i in 0..4 {
+            let digit = ALPHABET.get((word >> (18 - 6 * i) & 63) as usize).copied().unwrap_or(b'=');
+            out.push(if i > group.len() { '=' } else { char::from(digit) });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_equals_the_vectors_of_the_rfc() {
+        let vectors = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ];
+        for (plain, coded) in vectors {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
+    }
+
+    #[test]
+    fn large_pictures_become_small_and_the_rest_stays() {
+        let noisy = |width: u32, height: u32| {
+            let pixel = |x: u32, y: u32| {
+                let v = x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503_001);
+                image::Rgb([(v >> 24) as u8, (v >> 16) as u8, (v >> 8) as u8])
+            };
+            let mut png = Cursor::new(Vec::new());
+            let picture = image::RgbImage::from_fn(width, height, pixel);
+            picture.write_to(&mut png, ImageFormat::Png).unwrap();
+            png.into_inner()
+        };
+        let (small, large) = (noisy(40, 30), noisy(2000, 500));
+        assert!(Embedded::of(&small).address().starts_with("data:image/png;base64,iVBOR"));
+        assert!(large.len() > SMALL);
+        let shown = Embedded::of(&large);
+        assert_eq!(shown.mime, "image/jpeg");
+        assert!(shown.base64.len() < large.len());
+        let no_picture = vec![7; SMALL + 1];
+        assert_eq!(Embedded::of(&no_picture).mime, "image/png");
+    }
+}

@@ -1,0 +1,354 @@
+//! What a run will want of the machine, before its first step: memory from the shapes of the networks, time from a few steps
+//! of theirs at small batches.
+//!
+//! Memory is counted, not measured: variables with their gradients and moments, and what the backward pass keeps of each
+//! picture. A test holds the count of variables against the networks themselves.
+
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
+
+use crate::Result;
+use crate::config::{Stage, TrainConfig};
+use crate::players::players;
+use crate::step::{Pictures, StepConfig, StepNoise};
+
+/// Bytes of a number.
+const F32: u64 = 4;
+
+/// What the program takes without a network: itself, threads, buffers of the kernels.
+const PROGRAM: u64 = 96 << 20;
+
+/// The largest maps that are alive besides during a backward pass: gradients on their way, and buffers of the kernels.
+const UNDERWAY: u64 = 6;
+
+/// Batches that are timed, beside the whole one.
+const TIMED: [usize; 2] = [2, 6];
+
+/// Numbers of a network: its variables, its running statistics, and what a training pass keeps of each picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Size {
+    weights: u64,
+    statistics: u64,
+    kept: u64,
+    largest: u64, // of the maps that are kept
+}
+
+impl Size {
+    fn linear(mut self, from: u64, to: u64, bias: u64) -> Self {
+        self.weights += from * to + bias * to;
+        self.keep(to, 2)
+    }
+
+    fn conv(mut self, (from, to): (u64, u64), k: u64) -> Self {
+        self.weights += from * to * k * k;
+        self
+    }
+
+    fn norm(mut self, channels: u64) -> Self {
+        self.weights += 2 * channels;
+        self.statistics += 2 * channels;
+        self
+    }
+
+    /// `maps` maps of `numbers` numbers each.
+    fn keep(mut self, numbers: u64, maps: u64) -> Self {
+        self.kept += numbers * maps;
+        self.largest = self.largest.max(numbers);
+        self
+    }
+
+    /// A convolution and its batch norm: both outputs are kept.
+    fn conv_norm(self, channels: (u64, u64), k: u64, side: u64) -> Self {
+        self.conv(channels, k).norm(channels.1).keep(channels.1 * side * side, 2)
+    }
+
+    /// 1x1 to a quarter, 3x3, 3x3 back, addition, activation.
+    fn bottleneck(self, c: u64, side: u64) -> Self {
+        self.conv_norm((c, c / 4), 1, side)
+            .conv_norm((c / 4, c / 4), 3, side)
+            .conv_norm((c / 4, c), 3, side)
+            .keep(c * side * side, 2)
+    }
+}
+
+fn up(net: &NetConfig, wanted: usize) -> u64 {
+    net.up_channels(wanted) as u64
+}
+
+fn stage1_generator(net: &NetConfig) -> Size {
+    let ngf = 8 * net.gf;
+    let [c8, c16, c32, c64] = [2, 4, 8, 16].map(|d| up(net, ngf / d));
+    let (n, cond, z) = (ngf as u64, net.cond_dim as u64, net.z_dim as u64);
+    let size = Size::default().linear(net.text_dim as u64, 2 * cond, 1);
+    match net.recipe {
+        Recipe::Residual => size
+            .linear(cond + z, 16 * n, 1)
+            .norm(16 * n)
+            .bottleneck(n, 4)
+            .conv_norm((n, c8), 3, 8)
+            .bottleneck(c8, 8)
+            .conv_norm((c8, c16), 3, 16)
+            .conv_norm((c16, c32), 3, 32)
+            .conv((c32, 3), 3)
+            .keep(3 * 64 * 64, 2),
+        Recipe::Plain => size
+            .linear(cond + z, 16 * n, 0)
+            .norm(16 * n)
+            .conv_norm((n, c8), 3, 8)
+            .conv_norm((c8, c16), 3, 16)
+            .conv_norm((c16, c32), 3, 32)
+            .conv_norm((c32, c64), 3, 64)
+            .conv((c64, 3), 3)
+            .keep(3 * 64 * 64, 2),
+    }
+}
+
+/// Stage-II's own part.
+fn stage2_generator(net: &NetConfig) -> Size {
+    let (g, cond) = (net.gf as u64, net.cond_dim as u64);
+    let [u1, u2] = [2 * net.gf, net.gf].map(|c| up(net, c));
+    let [u3, u4] = [net.gf / 2, net.gf / 4].map(|c| up(net, c));
+    let mut size = Size::default()
+        .linear(net.text_dim as u64, 2 * cond, 1)
+        .conv((3, g), 3)
+        .keep(g * 64 * 64, 2)
+        .conv_norm((g, 2 * g), 4, 32)
+        .conv_norm((2 * g, 4 * g), 4, 16)
+        .keep((4 * g + cond) * 16 * 16, 1)
+        .conv_norm((4 * g + cond, 4 * g), 3, 16);
+    for _ in 0..net.residual_blocks {
+        size = size
+            .conv_norm((4 * g, 4 * g), 3, 16)
+            .conv_norm((4 * g, 4 * g), 3, 16)
+            .keep(4 * g * 16 * 16, 2);
+    }
+    size.conv_norm((4 * g, u1), 3, 32)
+        .conv_norm((u1, u2), 3, 64)
+        .conv_norm((u2, u3), 3, 128)
+        .conv_norm((u3, u4), 3, 256)
+        .conv((u4, 3), 3)
+        .keep(3 * 256 * 256, 2)
+}
+
+/// One pass over a picture.
+fn discriminator(net: &NetConfig, stage: Stage) -> Size {
+    let (n, cond) = (net.df as u64, net.cond_dim as u64);
+    let half = stage.picture_size().crop() as u64 / 2;
+    let mut size = Size::default().conv((3, n), 4).keep(n * half * half, 2);
+    let (mut side, mut channels) = (half, n);
+    while side > 4 {
+        side /= 2;
+        size = size.conv_norm((channels, 2 * channels), 4, side);
+        channels *= 2;
+    }
+    let k = if net.recipe == Recipe::Residual { 1 } else { 3 };
+    if stage == Stage::Two {
+        size = size.conv_norm((32 * n, 16 * n), k, 4).conv_norm((16 * n, 8 * n), k, 4);
+    }
+    let joint = |size: Size| {
+        size.keep((8 * n + cond) * 16, 1).conv_norm((8 * n + cond, 8 * n), k, 4).conv((8 * n, 1), 4)
+    };
+    match (net.recipe, stage) {
+        (Recipe::Residual, _) => {
+            joint(size.bottleneck(8 * n, 4).linear(net.text_dim as u64, cond, 1))
+        }
+        (Recipe::Plain, stage) => {
+            let mut size = joint(size);
+            size.weights += 1; // the bias of the logit
+            if stage == Stage::Two {
+                size = size.conv((8 * n, 1), 4);
+                size.weights += 1;
+            }
+            size
+        }
+    }
+}
+
+/// Memory that a run will want at its peak, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Variables, moments, averages, the largest network's gradients.
+    pub variables: u64,
+    /// What the backward pass keeps of a batch, and what is on its way.
+    pub pictures: u64,
+    /// Batches that are loaded ahead.
+    pub loading: u64,
+    /// Copies that are made to write a checkpoint, when nothing is kept of pictures.
+    pub saving: u64,
+}
+
+impl Memory {
+    /// The run's, with Stage-I of the sizes `low` under Stage-II.
+    #[must_use]
+    pub fn of(cfg: &TrainConfig, low: &NetConfig) -> Self {
+        let (net, batch) = (&cfg.net, cfg.optim.batch as u64);
+        let g = match cfg.stage {
+            Stage::One => stage1_generator(net),
+            Stage::Two => stage2_generator(net),
+        };
+        let (d, frozen) = (discriminator(net, cfg.stage), stage1_generator(low));
+        let under = if cfg.stage == Stage::Two { frozen } else { Size::default() };
+        let tuned = cfg.knobs.finetune_stage1 > 0.0;
+        let side = cfg.stage.picture_size().crop() as u64;
+        let picture = 3 * side * side;
+
+        let trained = g.weights + d.weights;
+        let average = if cfg.optim.ema > 0.0 { g.weights } else { 0 };
+        let low = under.weights * if tuned { 6 } else { 1 };
+        let state = 3 * trained + average + low + g.statistics + d.statistics;
+        let variables = F32 * (state + g.weights.max(d.weights));
+
+        // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has three passes,
+        // and paints anew.
+        let in_d = match net.recipe {
+            Recipe::Residual => 3 * d.kept,
+            Recipe::Plain => g.kept + 2 * d.kept,
+        };
+        let stage1 = if tuned { under.kept } else { 4 * under.largest };
+        let kept = in_d.max(g.kept + d.kept) + stage1;
+        let underway = UNDERWAY * g.largest.max(d.largest);
+        let shown = if net.recipe == Recipe::Residual { 2 } else { 1 };
+        let pictures = F32 * batch * (kept + underway + shown * picture);
+        let loading = F32 * batch * (cfg.run.prefetch as u64 + 2) * shown * picture;
+        // The file is put together twice over, its data growing in place.
+        Self { variables, pictures, loading, saving: F32 * state * 3 }
+    }
+
+    /// The whole process at its peak.
+    #[must_use]
+    pub fn peak(&self) -> u64 {
+        PROGRAM + self.variables + self.loading + self.pictures.max(self.saving)
+    }
+}
+
+/// Seconds that a step takes on this machine as it is now: steps of the run's own networks at two small batches, and a
+/// straight line through them. Takes as long as about sixteen pictures do.
+///
+/// # Errors
+/// When memory cannot be had.
+pub fn seconds_a_step(cfg: &TrainConfig, low: &NetConfig) -> Result<f64> {
+    let whole = cfg.optim.batch;
+    let mut cfg = cfg.clone();
+    // One step of both players, whatever the knobs say of their turns; Stage-I's own game needs its discriminator.
+    (cfg.knobs.d_steps, cfg.knobs.finetune_stage1) = (1, 0.0);
+    let mut points = Vec::new();
+    for batch in TIMED.map(|batch| batch.min(whole)) {
+        cfg.optim.batch = batch;
+        points.push((batch as f64, time(&cfg, low)?));
+    }
+    let [(small, less), (large, more)] = points[..] else { return Ok(0.0) };
+    let slope = if large > small { ((more - less) / (large - small)).max(0.0) } else { 0.0 };
+    Ok(more + slope * (whole as f64 - large))
+}
+
+/// Seconds of the second of two steps: the first starts threads and fills buffers.
+fn time(cfg: &TrainConfig, low: &NetConfig) -> Result<f64> {
+    let (batch, device) = (cfg.optim.batch, Device::Cpu);
+    let stage1 = (cfg.stage == Stage::Two).then(|| fresh_stage1(low, &device)).transpose()?;
+    let mut players = players(cfg, stage1.as_ref().map(|params| (params, low)), &device)?;
+    let side = cfg.stage.picture_size().crop();
+    let draw = |sample, n| Noise::new(0).normal(Stream::Test, 0, sample, n);
+    let images = |sample| -> candle_core::Result<Tensor> {
+        let values = draw(sample, batch * 3 * side * side);
+        Tensor::from_vec(values, (batch, 3, side, side), &device)?.tanh()
+    };
+    let text = draw(2, batch * cfg.net.text_dim);
+    let pictures = Pictures {
+        real: images(0)?,
+        wrong: (cfg.net.recipe == Recipe::Residual).then(|| images(1)).transpose()?,
+        text: Tensor::from_vec(text, (batch, cfg.net.text_dim), &device)?,
+        other_text: None,
+    };
+    let mut seconds = 0.0;
+    for step in 0..2 {
+        let net = (&cfg.net, cfg.noise.epsilon.into(), &device);
+        let noise = StepNoise::draw(Noise::new(0), step, batch, cfg.train_scales(), net)?;
+        let started = Instant::now();
+        players.step(&pictures, &noise, &StepConfig::of(cfg, step, 1.0))?;
+        seconds = started.elapsed().as_secs_f64();
+    }
+    Ok(seconds)
+}
+
+fn fresh_stage1(net: &NetConfig, device: &Device) -> Result<Params> {
+    let params = Params::fresh(Noise::new(0), "g1", device);
+    match net.recipe {
+        Recipe::Residual => drop(residual::Stage1Generator::new(net, &params.trained())?),
+        Recipe::Plain => drop(plain::Stage1Generator::new(net, &params.trained())?),
+    }
+    Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::preset;
+
+    /// Both recipes and stages, at sizes where no two widths are equal.
+    fn configs() -> Vec<TrainConfig> {
+        let mut all = Vec::new();
+        for name in ["cub-stage1", "cub-stage2", "coco-stage1", "coco-stage2"] {
+            for (gf, df, channel_floor) in [(8, 6, 0), (12, 4, 10)] {
+                let mut cfg = TrainConfig::from_toml(preset(name).unwrap()).unwrap();
+                let (text_dim, cond_dim, z_dim, residual_blocks) = (9, 7, 5, 3);
+                let recipe = cfg.net.recipe;
+                cfg.net = NetConfig {
+                    recipe,
+                    gf,
+                    df,
+                    text_dim,
+                    cond_dim,
+                    z_dim,
+                    residual_blocks,
+                    channel_floor,
+                };
+                all.push(cfg);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_count_of_variables_is_that_of_the_networks() {
+        for cfg in configs() {
+            let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+            let players = players(&cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+            let g = match cfg.stage {
+                Stage::One => stage1_generator(&cfg.net),
+                Stage::Two => stage2_generator(&cfg.net),
+            };
+            let d = discriminator(&cfg.net, cfg.stage);
+            for (size, params) in [(g, &players.g().params), (d, &players.d().params)] {
+                assert_eq!(size.weights, params.count() as u64, "{:?} {:?}", cfg.stage, cfg.net);
+                let all: usize = params.all().iter().map(|(_, var)| var.elem_count()).sum();
+                assert_eq!(size.weights + size.statistics, all as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn memory_grows_with_the_batch_and_not_otherwise() {
+        let mut cfg = configs().remove(0);
+        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net);
+        cfg.optim.batch = 4;
+        let small = at(&cfg);
+        cfg.optim.batch = 8;
+        let large = at(&cfg);
+        assert_eq!((large.pictures, large.loading), (2 * small.pictures, 2 * small.loading));
+        assert_eq!((large.variables, large.saving), (small.variables, small.saving));
+        assert!(small.peak() > small.variables + small.pictures);
+    }
+
+    #[test]
+    fn a_step_takes_longer_with_more_pictures() {
+        let mut cfg = configs().remove(1);
+        cfg.optim.batch = 2;
+        let small = seconds_a_step(&cfg, &cfg.net).unwrap();
+        cfg.optim.batch = 64;
+        let large = seconds_a_step(&cfg, &cfg.net).unwrap();
+        assert!(small > 0.0 && large > 2.0 * small, "{small} {large}");
+    }
+}

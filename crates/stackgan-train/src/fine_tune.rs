@@ -1,0 +1,161 @@
+//! Stage-I while Stage-II is trained (an option of the residual recipe, off as released).
+//!
+//! Source: TensorFlow release, `stageII/trainer.py`, `TRAIN.FINETUNE_LR` and `TRAIN.FT_LR_RETIO` (0.1): Stage-I's two networks go on
+//! with their own game, and Stage-I's generator also goes down Stage-II's loss; three optimisers, at a tenth of the rates.
+//! Real 64x64 pictures are every fourth pixel of the 256x256 ones, as that release's `resize_bilinear` made them.
+//!
+//! Differs from the release: the step down Stage-II's loss is taken from the backward pass of Stage-II's own step, so through
+//! the discriminator after its step, not before.
+
+use std::collections::BTreeMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor};
+use stackgan_core::gan::{Epsilon, GeneratorNoise};
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::residual::{Discriminator, Stage1Generator};
+use stackgan_core::{NetConfig, Params};
+
+use crate::Result;
+use crate::adam::Adam;
+use crate::config::TrainConfig;
+use crate::diff_augment::{DiffAugment, Policy};
+use crate::penalty::R1;
+use crate::step::{
+    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, finite, residual_step,
+};
+
+/// Side of a 256x256 picture over that of a 64x64 one.
+const EVERY: usize = 4;
+
+/// Stage-I's networks, and the optimiser of its generator down Stage-II's loss.
+pub struct Tuned {
+    game: Box<Adversaries<Discriminator>>,
+    by_stage2: Adam,
+    factor: f64,
+    net: NetConfig,
+    epsilon: Epsilon,
+    scales: (f64, f64),
+    noise: Noise,
+}
+
+impl Tuned {
+    /// Stage-I's game over its generator's variables, which Stage-II paints with, and the discriminator of Stage-I's run.
+    ///
+    /// # Errors
+    /// When the discriminator's tensors are not those of the sizes of Stage-I.
+    pub fn new(
+        cfg: &TrainConfig,
+        (stage1, net): (&Params, &NetConfig),
+        discriminator: &BTreeMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
+        let (g, d) = (stage1.shared(), Params::given(discriminator.clone(), device)?);
+        let generator = Box::new(Stage1Generator::new(net, &g.trained())?);
+        let frozen_discriminator = Discriminator::stage1(net, &d.frozen())?;
+        let discriminator = Discriminator::stage1(net, &d.trained())?;
+        d.check_all_used()?;
+        let adam = |params: &Params, limit| -> Result<Adam> {
+            Ok(Adam::new(params, cfg.betas())?.within(limit))
+        };
+        let (clip_g, clip_d) = (cfg.knobs.clip_g, cfg.knobs.clip_d);
+        let by_stage2 = adam(&g, clip_g)?;
+        let g = Optimised { adam: adam(&g, clip_g)?, params: g };
+        let d = Optimised { adam: adam(&d, clip_d)?, params: d };
+        let (spectral, tuned) = (None, None);
+        let game =
+            Adversaries { generator, discriminator, frozen_discriminator, g, d, spectral, tuned };
+        Ok(Self {
+            game: Box::new(game),
+            by_stage2,
+            factor: cfg.knobs.finetune_stage1,
+            net: *net,
+            epsilon: cfg.noise.epsilon.into(),
+            scales: cfg.train_scales(),
+            noise: Noise::new(cfg.seed),
+        })
+    }
+
+    /// A step of Stage-I's own game. `batch` is Stage-II's.
+    ///
+    /// # Errors
+    /// As the step.
+    pub fn play(&mut self, batch: &Pictures, cfg: &StepConfig) -> Result<StepStats> {
+        let (samples, device) = (batch.text.dim(0)? as u64, batch.text.device());
+        let samples: Vec<u64> = (0..samples).collect();
+        let draw = |z, eps| -> candle_core::Result<GeneratorNoise> {
+            let net = (&self.net, self.epsilon, device);
+            let drawn = GeneratorNoise::draw(self.noise, [z, eps, eps], cfg.step, &samples, net)?;
+            drawn.scaled(self.scales.0, self.scales.1)
+        };
+        let noise = StepNoise {
+            d: draw(Stream::TuneZ, Stream::TuneCondAug)?,
+            g: draw(Stream::TuneGeneratorZ, Stream::TuneGeneratorCondAug)?,
+        };
+        let small = Pictures {
+            real: every_fourth(&batch.real)?,
+            wrong: batch.wrong.as_ref().map(every_fourth).transpose()?,
+            text: batch.text.clone(),
+            other_text: None,
+        };
+        let cfg = StepConfig {
+            lr_g: cfg.lr_g * self.factor,
+            lr_d: cfg.lr_d * self.factor,
+            r1: R1 { gamma: 0.0, every: 1 },
+            augment: DiffAugment { policy: Policy::default(), ..cfg.augment },
+            d_steps: 1,
+            ..*cfg
+        };
+        residual_step(&mut self.game, &small, &noise, &cfg)
+    }
+
+    /// Stage-I's generator down the gradient of Stage-II's loss.
+    ///
+    /// # Errors
+    /// [`crate::Error::NonFinite`] before Stage-I is changed; tensor errors.
+    pub(crate) fn descend(&mut self, grads: &GradStore, cfg: &StepConfig) -> Result<()> {
+        let norm = self.by_stage2.gradient_norm(grads)?;
+        finite(&norm, cfg.step, "stage1_grad")?;
+        Ok(self.by_stage2.step(grads, cfg.lr_g * self.factor)?)
+    }
+
+    /// What a checkpoint holds of it, beside Stage-I's generator: its discriminator and three optimisers.
+    ///
+    /// # Errors
+    /// When memory for the copies cannot be had.
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let named = |prefix: &str, tensors: BTreeMap<String, Tensor>| -> Vec<(String, Tensor)> {
+            tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)).collect()
+        };
+        let parts = [
+            named("d.", self.game.d.params.snapshot()?),
+            named("adam.d.", self.game.d.adam.state()),
+            named("adam.g.", self.game.g.adam.state()),
+            named("adam.by_stage2.", self.by_stage2.state()),
+        ];
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    /// Restores what [`Tuned::state`] gave after `steps` steps of Stage-II's generator.
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing or of another shape.
+    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
+        let part = |prefix: &str| -> BTreeMap<String, Tensor> {
+            let strip =
+                |(n, t): (&String, &Tensor)| Some((n.strip_prefix(prefix)?.to_owned(), t.clone()));
+            state.iter().filter_map(strip).collect()
+        };
+        self.game.d.params.set(&part("d."))?;
+        self.game.d.adam.restore(&part("adam.d."), steps)?;
+        self.game.g.adam.restore(&part("adam.g."), steps)?;
+        Ok(self.by_stage2.restore(&part("adam.by_stage2."), steps)?)
+    }
+}
+
+/// `(batch, 3, 256, 256)` to `(batch, 3, 64, 64)`.
+fn every_fourth(images: &Tensor) -> candle_core::Result<Tensor> {
+    let kept: Vec<u32> = (0..images.dim(3)? as u32).step_by(EVERY).collect();
+    let kept = Tensor::new(kept, images.device())?;
+    images.index_select(&kept, 2)?.contiguous()?.index_select(&kept, 3)
+}

@@ -1,0 +1,178 @@
+//! Knobs that users of GANs expect and that neither release has. All are off as released; docs/training.md says what each is
+//! for. Off means absent: a run without knobs takes the very operations of its recipe, to the bit.
+
+use serde::{Deserialize, Serialize};
+use stackgan_core::Recipe;
+
+use crate::config::{Stage, TrainConfig, invalid, within};
+use crate::diff_augment::Policy;
+use crate::{Error, Result};
+
+/// The knobs of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Knobs {
+    /// Longest gradient of G (Euclidean norm over the whole network); longer ones are shortened. 0: no limit.
+    /// Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1.
+    pub clip_g: f64,
+    /// The same for D.
+    pub clip_d: f64,
+    /// D's label of real pictures with their own text; 1 as released, 0.9 in Salimans et al. 2016, "Improved techniques for
+    /// training GANs", section 3.4. Wrong and fake pairs stay at 0: the smoothing is one-sided.
+    pub real_label: f64,
+    /// D's weights divided by their largest singular values (Miyato et al. 2018).
+    pub spectral_norm: bool,
+    /// What is done to every picture that D sees (Zhao et al. 2020, "DiffAugment").
+    pub diff_augment: Policy,
+    /// Steps of D for one of G, which moves every so many steps of the run. Goodfellow et al. 2014, algorithm 1: `k`.
+    pub d_steps: u64,
+    /// What the generator makes of the text.
+    pub conditioning: Conditioning,
+    /// Factor on the learning rates of Stage-I's networks while Stage-II is trained; 0 leaves Stage-I as it is. Reference:
+    /// `TRAIN.FINETUNE_LR`, and 0.1 is its `TRAIN.FT_LR_RETIO`.
+    pub finetune_stage1: f64,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            clip_g: 0.0,
+            clip_d: 0.0,
+            real_label: 1.0,
+            spectral_norm: false,
+            diff_augment: Policy::default(),
+            d_steps: 1,
+            conditioning: Conditioning::Augmented,
+            finetune_stage1: 0.0,
+        }
+    }
+}
+
+/// What the generator makes of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conditioning {
+    /// c = mu + sigma epsilon (paper, section 3.2).
+    Augmented,
+    /// c = mu, without a KL term: the paper's ablation "no CA" (section 4.3).
+    Mean,
+}
+
+impl Knobs {
+    /// Whether every knob is as released.
+    #[must_use]
+    pub fn off(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Checks every range and what the knobs need of the rest.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first key that cannot be used.
+    pub(crate) fn check(&self, cfg: &TrainConfig) -> Result<()> {
+        within("knobs.clip_g", self.clip_g, 0.0, 1e9)?;
+        within("knobs.clip_d", self.clip_d, 0.0, 1e9)?;
+        within("knobs.real_label", self.real_label, 0.5, 1.0)?;
+        within("knobs.d_steps", self.d_steps as f64, 1.0, 100.0)?;
+        within("knobs.finetune_stage1", self.finetune_stage1, 0.0, 1.0)?;
+        if self.finetune_stage1 == 0.0 {
+            return Ok(());
+        }
+        let key = "knobs.finetune_stage1";
+        let refuse = |expected: &str, found: &str| -> Result<()> {
+            Err::<(), Error>(invalid(key, expected, found))
+        };
+        match (cfg.stage, cfg.net.recipe, self.spectral_norm) {
+            (Stage::One, ..) => refuse("0 in Stage-I", "a factor"),
+            (_, Recipe::Plain, _) => {
+                refuse("0 in the plain recipe, whose release has no such", "a factor")
+            }
+            (.., true) => {
+                refuse("0 with `knobs.spectral_norm`: Stage-I's D was trained without", "a factor")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Scales of `z` and of epsilon in training.
+    #[must_use]
+    pub fn train_scales(&self) -> (f64, f64) {
+        (self.noise.train_z, self.epsilon_scale(self.noise.train_eps))
+    }
+
+    /// Scales of `z` and of epsilon in sampling.
+    #[must_use]
+    pub fn sample_scales(&self) -> (f64, f64) {
+        (self.noise.sample_z, self.epsilon_scale(self.noise.sample_eps))
+    }
+
+    /// Weight of the KL term.
+    #[must_use]
+    pub fn kl(&self) -> f64 {
+        self.epsilon_scale(self.loss.kl)
+    }
+
+    fn epsilon_scale(&self, augmented: f64) -> f64 {
+        match self.knobs.conditioning {
+            Conditioning::Augmented => augmented,
+            Conditioning::Mean => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::preset;
+
+    fn with(preset_name: &str, lines: &str) -> Result<TrainConfig> {
+        let text = preset(preset_name).unwrap();
+        let (before, after) = text.split_once("[knobs]").unwrap();
+        let after = after.split_once("[run]").unwrap().1;
+        TrainConfig::from_toml(&format!("{before}\n[knobs]\n{lines}\n[run]{after}"))
+    }
+
+    /// What checkpoints hash must not change because a knob exists that is off.
+    #[test]
+    fn knobs_that_are_off_are_not_written() {
+        for (name, text) in crate::config::PRESETS {
+            let config = TrainConfig::from_toml(text).unwrap();
+            assert!(config.knobs.off(), "{name}");
+            let written = config.to_toml().unwrap();
+            assert!(!written.contains("knobs"), "{written}");
+            assert_eq!(TrainConfig::from_toml(&written).unwrap(), config);
+        }
+        let config = with("cub-stage1", "diff_augment = \"translation,color\"").unwrap();
+        let written = config.to_toml().unwrap();
+        assert!(written.contains("diff_augment = \"colour,translation\""), "{written}");
+        assert_eq!(TrainConfig::from_toml(&written).unwrap(), config);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_name() {
+        for (preset, lines, words) in [
+            ("cub-stage1", "real_label = 0.2", "knobs.real_label"),
+            ("cub-stage1", "clip_g = -1.0", "knobs.clip_g"),
+            ("cub-stage1", "d_steps = 0", "knobs.d_steps"),
+            ("cub-stage1", "finetune_stage1 = 0.1", "0 in Stage-I"),
+            ("coco-stage2", "finetune_stage1 = 0.1", "plain"),
+            ("cub-stage2", "finetune_stage1 = 0.1\nspectral_norm = true", "spectral_norm"),
+            ("cub-stage1", "diff_augment = \"colour,zoom\"", "zoom"),
+            ("cub-stage1", "label_smoothing = 0.1", "label_smoothing"),
+        ] {
+            let error = with(preset, lines).unwrap_err().to_string();
+            assert!(error.contains(words), "{lines}: {error}");
+        }
+        with("cub-stage2", "finetune_stage1 = 0.1").unwrap();
+    }
+
+    #[test]
+    fn without_augmentation_there_is_no_epsilon_and_no_kl() {
+        let config = with("cub-stage1", "conditioning = \"mean\"").unwrap();
+        assert_eq!((config.train_scales(), config.sample_scales()), ((1.0, 0.0), (1.0, 0.0)));
+        assert_eq!(config.kl(), 0.0);
+        assert_eq!(with("cub-stage1", "").unwrap().kl(), 2.0);
+    }
+}

@@ -1,0 +1,74 @@
+//! What the networks start from, where that is not fresh weights: a warm start from a model, and Stage-I's discriminator for
+//! tuning Stage-I under Stage-II. A run that is resumed takes everything from its checkpoint instead.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use stackgan_core::{Model, NetConfig};
+
+use crate::config::{Stage, TrainConfig};
+use crate::{Error, Result};
+
+/// What the networks start from.
+#[derive(Default)]
+pub struct Start {
+    /// A model whose generator of the same stage G starts from.
+    pub generator: Option<Model>,
+    /// The variables of Stage-I's discriminator, as they are in a checkpoint of its run.
+    pub stage1_discriminator: Option<BTreeMap<String, Tensor>>,
+}
+
+impl Start {
+    /// The weights of the model's generator for G.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the model has no such stage, or one of other sizes.
+    pub(crate) fn generator(&self, cfg: &TrainConfig) -> Result<Option<BTreeMap<String, Tensor>>> {
+        let Some(model) = &self.generator else { return Ok(None) };
+        let (info, params) = match cfg.stage {
+            Stage::One => (Some(&model.info().stage1), Some(model.stage1())),
+            Stage::Two => (model.info().stage2.as_ref(), model.stage2()),
+        };
+        let expected =
+            format!("a model whose Stage-{} has {}", cfg.stage.number(), sizes(&cfg.net));
+        let refuse = |found: String| Error::Config {
+            key: "--init-from".to_owned(),
+            expected: expected.clone(),
+            found,
+            remedy: "name a model of the same sizes, or set `net` to the model's".to_owned(),
+        };
+        match (info, params) {
+            (Some(info), Some(_)) if info.net != cfg.net => Err(refuse(sizes(&info.net))),
+            (Some(_), Some(params)) => Ok(Some(params.snapshot()?)),
+            _ => Err(refuse("none of that stage".to_owned())),
+        }
+    }
+
+    /// Stage-I's discriminator.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is none.
+    pub(crate) fn discriminator(&self) -> Result<&BTreeMap<String, Tensor>> {
+        self.stage1_discriminator.as_ref().ok_or_else(|| Error::Config {
+            key: "knobs.finetune_stage1".to_owned(),
+            expected: "Stage-I's discriminator".to_owned(),
+            found: "a Stage-I model alone".to_owned(),
+            remedy: "name the run folder of Stage-I, with its checkpoints: `--stage1 RUN`"
+                .to_owned(),
+        })
+    }
+}
+
+fn sizes(net: &NetConfig) -> String {
+    let recipe = format!("{:?}", net.recipe).to_lowercase();
+    format!(
+        "recipe {recipe}, gf {}, text_dim {}, cond_dim {}, z_dim {}, residual_blocks {}, channel_floor {}, df {}",
+        net.gf,
+        net.text_dim,
+        net.cond_dim,
+        net.z_dim,
+        net.residual_blocks,
+        net.channel_floor,
+        net.df
+    )
+}

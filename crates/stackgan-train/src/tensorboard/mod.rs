@@ -1,0 +1,175 @@
+//! What TensorBoard reads of a run: `tb/events.out.tfevents.NNNNNNNNNN.stackgan`, a file for each start.
+//!
+//! A run that goes on from a checkpoint takes later steps again. So every file is first cut to the checkpoint's step, and
+//! a new one begins with the mark of a start, which makes a TensorBoard that is already looking forget the same steps.
+//! Nothing here is needed to train: whoever listens to the run's events writes these files, and a full disk ends the
+//! writing, not the run.
+
+mod event;
+mod record;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use self::event::What;
+use crate::event::TrainEvent;
+use crate::store::write_atomically;
+
+/// Largest picture that goes into a file: TensorBoard keeps ten of each name in memory.
+const LARGEST_PICTURE: u64 = 16 << 20;
+
+/// Writes the events of a run as they happen.
+#[derive(Debug)]
+pub struct Board {
+    run: PathBuf,
+    file: Option<File>,
+    last: Option<(u64, f64)>, // step and seconds of the last report
+}
+
+impl Board {
+    /// A writer for the run folder `run`; files are made when the run starts.
+    #[must_use]
+    pub fn new(run: &Path) -> Self {
+        Self { run: run.to_path_buf(), file: None, last: None }
+    }
+
+    /// Writes what TensorBoard can show of `event`.
+    ///
+    /// # Errors
+    /// What the storage says, once: nothing is written any more after it.
+    pub fn on(&mut self, event: &TrainEvent) -> io::Result<()> {
+        let written = match event {
+            TrainEvent::Started { step, .. } => self.start(*step),
+            TrainEvent::Report { step, lr, terms, seconds, .. } => {
+                let mut values = scalars(terms);
+                values.push(("rate/lr_g".to_owned(), lr.0 as f32));
+                values.push(("rate/lr_d".to_owned(), lr.1 as f32));
+                values.extend(self.speed(*step, *seconds));
+                self.write(*step, What::Scalars(&values))
+            }
+            TrainEvent::Samples { step, path } => self.picture(*step, "samples", path),
+            TrainEvent::Warning { step, text } => self.write(*step, What::Text("warning", text)),
+            _ => Ok(()),
+        };
+        if written.is_err() {
+            self.file = None;
+        }
+        written
+    }
+
+    /// Cuts what earlier starts wrote to the first `step` steps, and begins the next file.
+    fn start(&mut self, step: u64) -> io::Result<()> {
+        let folder = self.run.join("tb");
+        fs::create_dir_all(&folder)?;
+        let mut number = 0;
+        for (n, path) in files(&folder)? {
+            cut(&path, step)?;
+            number = n + 1;
+        }
+        let path = folder.join(format!("events.out.tfevents.{number:010}.stackgan"));
+        self.file = Some(OpenOptions::new().create_new(true).append(true).open(path)?);
+        self.write(0, What::Version)?;
+        if number > 0 {
+            return self.write(step + 1, What::Start);
+        }
+        let config = fs::read_to_string(self.run.join("config.toml")).unwrap_or_default();
+        self.write(0, What::Text("config", &format!("```toml\n{config}```\n")))?;
+        let captions = fs::read_to_string(self.run.join("samples/captions.txt"));
+        self.write(0, What::Text("captions", &listed(&captions.unwrap_or_default())))?;
+        self.picture(0, "reals", &self.run.join("reals.png"))
+    }
+
+    fn picture(&mut self, step: u64, name: &str, path: &Path) -> io::Result<()> {
+        if fs::metadata(path).is_ok_and(|facts| facts.len() <= LARGEST_PICTURE) {
+            let png = fs::read(path)?;
+            if let Some(size) = png_size(&png) {
+                return self.write(step, What::Image(name, size, &png));
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps a second since the report before.
+    fn speed(&mut self, step: u64, seconds: f64) -> Option<(String, f32)> {
+        let (before, then) = self.last.replace((step, seconds))?;
+        let speed = step.saturating_sub(before) as f64 / (seconds - then);
+        (seconds > then).then(|| ("rate/steps_a_second".to_owned(), speed as f32))
+    }
+
+    fn write(&mut self, step: u64, what: What) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+        file.write_all(&record::framed(&event::encode(now, step, what)))
+    }
+}
+
+/// The terms of a step under names that TensorBoard groups: what is before the slash is a group.
+fn scalars(terms: &[(&'static str, f64)]) -> Vec<(String, f32)> {
+    let group = |name: &str| match name {
+        "kl" | "sigma" => "conditioning",
+        _ if name.starts_with("p_") => "probability",
+        _ if name.ends_with("_grad") => "gradient",
+        _ => "loss",
+    };
+    terms.iter().map(|(name, value)| (format!("{}/{name}", group(name)), *value as f32)).collect()
+}
+
+/// Lines as a numbered list in Markdown; what would be markup is shown as it is.
+fn listed(lines: &str) -> String {
+    let mut out = String::new();
+    for (i, line) in lines.lines().enumerate() {
+        out.push_str(&format!("{}. ", i + 1));
+        for c in line.chars() {
+            if c.is_ascii_punctuation() {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Width and height of a PNG: they are at fixed places.
+fn png_size(png: &[u8]) -> Option<(u32, u32)> {
+    let number =
+        |at: usize| png.get(at..at + 4)?.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes));
+    png.starts_with(b"\x89PNG").then(|| Some((number(16)?, number(20)?)))?
+}
+
+/// Our files in `folder`, with their numbers, in order.
+fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let number =
+            name.strip_prefix("events.out.tfevents.").and_then(|n| n.strip_suffix(".stackgan"));
+        if let Some(number) = number.and_then(|n| n.parse().ok()) {
+            found.push((number, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Takes out of a file what belongs to steps after `step`, and a last record that was not written to its end.
+fn cut(path: &Path, step: u64) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    let (mut rest, mut kept) = (&bytes[..], Vec::with_capacity(bytes.len()));
+    while let Some((data, behind)) = record::first(rest) {
+        if event::step(data).is_some_and(|s| s <= step) {
+            kept.extend(&rest[..rest.len() - behind.len()]);
+        }
+        rest = behind;
+    }
+    if kept.len() == bytes.len() {
+        return Ok(());
+    }
+    write_atomically(path, &kept).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests;

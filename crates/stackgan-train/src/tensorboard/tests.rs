@@ -1,0 +1,105 @@
+//! Against a file that TensorBoard's own writer made (`tests/golden/in_tensorboard.py`), and of cutting.
+
+use super::*;
+
+const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/tensorboard.tfevents");
+
+/// Step and bytes of every event.
+fn records(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut found = Vec::new();
+    while let Some((data, rest)) = record::first(bytes) {
+        found.push((event::step(data).unwrap(), data));
+        bytes = rest;
+    }
+    assert!(bytes.is_empty(), "{} bytes are no record", bytes.len());
+    found
+}
+
+#[test]
+fn our_bytes_are_those_of_tensorboard() {
+    let golden = records(GOLDEN);
+    let picture = golden[3].1;
+    let at = picture.windows(4).position(|w| w == b"\x89PNG").unwrap();
+    let png = &picture[at..];
+    let numbers = [("loss/d_loss".to_owned(), 1.25f32), ("probability/p_real".to_owned(), 0.5f32)];
+    let ours = [
+        event::encode(1_700_000_000.25, 0, What::Version),
+        event::encode(1_700_000_001.0, 301, What::Start),
+        event::encode(1_700_000_002.0, 300, What::Scalars(&numbers)),
+        event::encode(1_700_000_003.0, 300, What::Image("samples", png_size(png).unwrap(), png)),
+        event::encode(1_700_000_004.0, 0, What::Text("config", "```toml\nseed = 0\n```\n")),
+    ];
+    for (ours, (_, golden)) in ours.iter().zip(&golden) {
+        assert_eq!(ours, golden);
+    }
+    assert_eq!(golden.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [0, 301, 300, 300, 0]);
+    assert_eq!(ours.iter().flat_map(|data| record::framed(data)).collect::<Vec<u8>>(), GOLDEN);
+}
+
+fn report(step: u64) -> TrainEvent {
+    let terms = vec![("d_real", 0.5), ("p_fake", 0.25), ("g_grad", 3.0), ("sigma", 0.9)];
+    TrainEvent::Report { step, epoch: 0, lr: (1e-4, 2e-4), terms, seconds: step as f64 }
+}
+
+fn started(step: u64) -> TrainEvent {
+    TrainEvent::Started { step, steps: 9, steps_per_epoch: 3, batch: 2, parameters: (1, 1) }
+}
+
+/// Steps of all scalars and texts in the folder, file by file.
+fn steps(run: &Path) -> Vec<Vec<u64>> {
+    let of = |(_, path): (u64, PathBuf)| {
+        records(&fs::read(path).unwrap()).iter().map(|(step, _)| *step).collect()
+    };
+    files(&run.join("tb")).unwrap().into_iter().map(of).collect()
+}
+
+#[test]
+fn a_run_that_goes_on_forgets_what_it_takes_again() {
+    let run = tempfile::tempdir().unwrap();
+    let mut board = Board::new(run.path());
+    for event in [started(0), report(1), report(2), report(3), report(4)] {
+        board.on(&event).unwrap();
+    }
+    // Killed in the middle of a record.
+    let first = files(&run.path().join("tb")).unwrap().remove(0).1;
+    let whole = fs::read(&first).unwrap();
+    fs::write(&first, &whole[..whole.len() - 5]).unwrap();
+    let mut board = Board::new(run.path());
+    for event in [started(2), report(3), report(4)] {
+        board.on(&event).unwrap();
+    }
+    // Version, config and captions are of step 0; the mark of a start says the first step that is taken again.
+    assert_eq!(steps(run.path()), [vec![0, 0, 0, 1, 2], vec![0, 3, 3, 4]]);
+    // Again from a checkpoint before that one.
+    Board::new(run.path()).on(&started(1)).unwrap();
+    assert_eq!(steps(run.path()), [vec![0, 0, 0, 1], vec![0], vec![0, 2]]);
+}
+
+#[test]
+fn numbers_are_grouped_and_speed_needs_two_reports() {
+    let run = tempfile::tempdir().unwrap();
+    let mut board = Board::new(run.path());
+    for event in [started(0), report(10), report(30)] {
+        board.on(&event).unwrap();
+    }
+    let bytes = fs::read(&files(&run.path().join("tb")).unwrap()[0].1).unwrap();
+    let has = |text: &str| bytes.windows(text.len()).filter(|w| *w == text.as_bytes()).count();
+    for name in ["loss/d_real", "probability/p_fake", "gradient/g_grad", "conditioning/sigma"] {
+        assert_eq!(has(name), 2, "{name}");
+    }
+    assert_eq!((has("rate/lr_d"), has("rate/steps_a_second")), (2, 1));
+}
+
+#[test]
+fn captions_cannot_become_markup() {
+    assert_eq!(listed("a *red* bird\n# b\n"), "1. a \\*red\\* bird\n2. \\# b\n");
+}
+
+#[test]
+fn a_storage_that_refuses_ends_the_writing_and_not_more() {
+    let run = tempfile::tempdir().unwrap();
+    fs::write(run.path().join("tb"), "a file where the folder should be").unwrap();
+    let mut board = Board::new(run.path());
+    assert!(board.on(&started(0)).is_err());
+    board.on(&report(1)).unwrap();
+}

@@ -1,0 +1,329 @@
+//! The knobs: each does what it says, nothing else moves, and a run with all of them resumes to the same bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::{Model, ModelInfo, Params, Recipe, StageInfo, residual};
+use stackgan_train::config::{Stage, TrainConfig, Wrong};
+use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::knobs::{Conditioning, Knobs};
+use stackgan_train::players::{Players, players};
+use stackgan_train::run::{Resume, Setup, train};
+use stackgan_train::run_dir::RunDir;
+use stackgan_train::start::Start;
+use stackgan_train::step::{Pictures, StepConfig, StepNoise, StepStats, next_of_other_class};
+use stackgan_train::store::Store;
+
+use crate::run::{Folder, config, on_threads};
+
+type Tensors = BTreeMap<String, Tensor>;
+
+const RECIPES: [Recipe; 2] = [Recipe::Residual, Recipe::Plain];
+
+fn with(recipe: Recipe, change: impl FnOnce(&mut Knobs)) -> TrainConfig {
+    let mut cfg = config(Stage::One, recipe);
+    cfg.optim.ema = 0.0;
+    change(&mut cfg.knobs);
+    cfg.check().unwrap();
+    cfg
+}
+
+/// Fresh players, and the numbers of their first `steps` steps on drawn pictures.
+fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
+    let (batch, device) = (cfg.optim.batch, Device::Cpu);
+    let draw = |sample, n| Noise::new(8).normal(Stream::Test, 0, sample, n);
+    let pictures = |sample| {
+        let values = draw(sample, batch * 3 * 64 * 64);
+        Tensor::from_vec(values, (batch, 3, 64, 64), &device).unwrap().tanh().unwrap()
+    };
+    let batch_of = Pictures {
+        real: pictures(0),
+        wrong: (cfg.net.recipe == Recipe::Residual).then(|| pictures(1)),
+        text: Tensor::from_vec(
+            draw(2, batch * cfg.net.text_dim),
+            (batch, cfg.net.text_dim),
+            &device,
+        )
+        .unwrap(),
+        other_text: None,
+    };
+    let mut players = players(cfg, None, &device).unwrap();
+    let step = |step: u64| {
+        let net = (&cfg.net, cfg.noise.epsilon.into(), &device);
+        let noise =
+            StepNoise::draw(Noise::new(cfg.seed), step, batch, cfg.train_scales(), net).unwrap();
+        players.step(&batch_of, &noise, &StepConfig::of(cfg, step, 1.0)).unwrap()
+    };
+    let stats = (0..steps).map(step).collect();
+    (players, stats)
+}
+
+fn flat(tensors: &Tensors) -> Vec<f32> {
+    tensors.values().flat_map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+}
+
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
+}
+
+#[test]
+fn label_smoothing_is_one_sided() {
+    for recipe in RECIPES {
+        let released = &play(&with(recipe, |_| ()), 1).1[0];
+        let smooth = &play(&with(recipe, |k| k.real_label = 0.9), 1).1[0];
+        for term in ["d_wrong", "d_fake", "p_real", "p_wrong", "p_fake"] {
+            assert_eq!(released.get(term).unwrap(), smooth.get(term).unwrap(), "{term}");
+        }
+        assert_ne!(released.get("d_real").unwrap(), smooth.get("d_real").unwrap());
+    }
+}
+
+/// After one step Adam's first moment is (1 - beta1) times the gradient that it was given.
+#[test]
+fn gradients_are_shortened_to_the_limit_and_no_further() {
+    for recipe in RECIPES {
+        let released = with(recipe, |_| ());
+        let stats = &play(&released, 1).1[0];
+        let share = 1.0 - released.optim.beta1;
+        for (limit, shorter) in [(1e-3, true), (1e6, false)] {
+            let cfg = with(recipe, |k| (k.clip_g, k.clip_d) = (limit, limit));
+            let (players, clipped) = play(&cfg, 1);
+            for (player, name) in [(players.g(), "g_grad"), (players.d(), "d_grad")] {
+                // What is reported is the gradient as it was. G's comes after a step of D that was shortened.
+                let before = clipped[0].get(name).unwrap();
+                let state = player.adam.state();
+                let m: Tensors = state.into_iter().filter(|(n, _)| n.starts_with("m.")).collect();
+                let given = norm(&flat(&m)) / share;
+                let expected = if shorter { limit } else { before };
+                assert!((given - expected).abs() < 1e-3 * expected, "{name} {given} {expected}");
+            }
+            assert_eq!(clipped[0].get("d_grad").unwrap(), stats.get("d_grad").unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_generator_moves_in_the_last_of_d_steps() {
+    for recipe in RECIPES {
+        let cfg = with(recipe, |k| k.d_steps = 3);
+        let fresh = flat(&play(&cfg, 0).0.d().params.snapshot().unwrap());
+        let weights = |steps| {
+            let (players, stats) = play(&cfg, steps);
+            let (g, d) = (players.g(), players.d());
+            assert_eq!((g.adam.steps(), d.adam.steps()), (steps / 3, steps));
+            assert_eq!(stats.last().unwrap().get("g_loss").is_ok(), steps % 3 == 0);
+            let g: Vec<f32> = g
+                .params
+                .trainable()
+                .iter()
+                .flat_map(|(_, v)| v.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+                .collect();
+            (g, flat(&d.params.snapshot().unwrap()))
+        };
+        let (one, two, three) = (weights(1), weights(2), weights(3));
+        assert!(one.0 == two.0 && two.0 != three.0);
+        assert!(fresh != one.1 && one.1 != two.1);
+    }
+}
+
+#[test]
+fn without_conditioning_augmentation_the_draw_does_not_matter_and_kl_is_left_out() {
+    for recipe in RECIPES {
+        let terms = |conditioning| {
+            let stats = play(&with(recipe, |k| k.conditioning = conditioning), 1).1.remove(0);
+            ["g_adv", "kl", "g_loss"].map(|term| stats.get(term).unwrap())
+        };
+        let [adversarial, kl, loss] = terms(Conditioning::Mean);
+        assert!(kl > 0.0 && adversarial == loss, "{adversarial} {kl} {loss}");
+        let [adversarial, _, loss] = terms(Conditioning::Augmented);
+        assert!(loss > adversarial);
+    }
+}
+
+#[test]
+fn augmentation_and_spectral_norm_change_what_d_sees() {
+    for recipe in RECIPES {
+        let loss = |change: fn(&mut Knobs)| {
+            let (players, stats) = play(&with(recipe, change), 2);
+            let names: Vec<String> =
+                players.d().params.all().into_iter().map(|(name, _)| name).collect();
+            (stats[1].get("d_loss").unwrap(), stats[1].get("g_adv").unwrap(), names)
+        };
+        let released = loss(|_| ());
+        let augmented = loss(|k| k.diff_augment = "translation".to_owned().try_into().unwrap());
+        assert_eq!(augmented.2, released.2);
+        let spectral = loss(|k| k.spectral_norm = true);
+        let vectors = |names: &[String]| names.iter().filter(|n| n.ends_with("_u")).count();
+        assert_eq!(vectors(&released.2), 0);
+        assert!(vectors(&spectral.2) >= 6, "{:?}", spectral.2);
+        for other in [augmented, spectral] {
+            assert!(other.0 != released.0 && other.1 != released.1);
+        }
+    }
+}
+
+#[test]
+fn the_next_of_another_class_is_found_in_a_circle() {
+    assert_eq!(next_of_other_class(&[1, 1, 2, 2, 1]), [2, 2, 4, 4, 2]);
+    assert_eq!(next_of_other_class(&[7, 7, 7]), [1, 2, 0], "none: as released");
+    assert_eq!(next_of_other_class(&[7]), [0]);
+    assert!(next_of_other_class(&[]).is_empty());
+}
+
+/// Trains in the run folder `name`, at most `upto` steps in this call.
+fn go(
+    folder: &Folder,
+    name: &str,
+    cfg: &TrainConfig,
+    (stage1, start): (Option<Model>, Start),
+    upto: u64,
+) -> stackgan_train::Result<()> {
+    let dir = RunDir::open(&folder.folder.path().join(name))?;
+    let (dataset, embeddings) = (Arc::clone(&folder.data.0), Arc::clone(&folder.data.1));
+    let (config, device) = (cfg.clone(), Device::Cpu);
+    let setup = Setup { config, dataset, embeddings, encoder: None, stage1, device, start };
+    let taken = std::cell::Cell::new(0);
+    let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
+    train(setup, &dir, Resume::Auto, &stop, &mut |event| {
+        if let TrainEvent::Step { .. } = event {
+            taken.set(taken.get() + 1);
+        }
+    })?;
+    Ok(())
+}
+
+/// All knobs of a stage at once: uninterrupted at two threads, and stopped after 1, 3 and 4 steps at one.
+#[test]
+fn runs_with_knobs_end_in_the_same_bytes() {
+    let folder = Folder::new(Stage::One);
+    for recipe in RECIPES {
+        let mut cfg = with(recipe, |k| {
+            *k = Knobs {
+                clip_g: 0.5,
+                clip_d: 0.5,
+                real_label: 0.9,
+                spectral_norm: true,
+                diff_augment: "colour,translation,cutout".to_owned().try_into().unwrap(),
+                d_steps: 2,
+                ..Knobs::default()
+            };
+        });
+        if recipe == Recipe::Plain {
+            cfg.data.wrong = Wrong::NextTextOtherClass;
+        }
+        (cfg.optim.steps, cfg.optim.ema) = (6, 0.9);
+        let start = || (None, Start::default());
+        let name = |what: &str| format!("{recipe:?}-{what}");
+        on_threads(2, || go(&folder, &name("whole"), &cfg, start(), 99)).unwrap();
+        for upto in [1, 2, 1, 99] {
+            on_threads(1, || go(&folder, &name("parts"), &cfg, start(), upto)).unwrap();
+        }
+        let file = "checkpoints/step-0000006.safetensors";
+        assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name("parts"), file));
+        assert_eq!(folder.stats(&name("whole")), folder.stats(&name("parts")));
+    }
+}
+
+/// A Stage-I model, with nothing trained, and the discriminator of its run.
+fn stage1(cfg: &TrainConfig) -> (Model, Tensors) {
+    let fresh = |name| Params::fresh(Noise::new(1), name, &Device::Cpu);
+    let (g, d) = (fresh("g1"), fresh("d1"));
+    drop(residual::Stage1Generator::new(&cfg.net, &g.trained()).unwrap());
+    drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+    let stage1 = StageInfo {
+        net: cfg.net,
+        truncated_epsilon: true,
+        sample_z: 1.0,
+        sample_eps: 1.0,
+        dataset: "toy".to_owned(),
+        dataset_fingerprint: String::new(),
+        steps: 0,
+        batch: 4,
+        seed: 1,
+        ema: 0.0,
+    };
+    let info = ModelInfo {
+        format: Model::format().to_owned(),
+        encoder: None,
+        encoder_fingerprint: "random".to_owned(),
+        stage1,
+        stage2: None,
+    };
+    (Model::new(info, None, g, None, &Device::Cpu).unwrap(), d.snapshot().unwrap())
+}
+
+fn weights(tensors: &Tensors) -> Vec<f32> {
+    flat(
+        &tensors
+            .iter()
+            .filter(|(n, _)| !n.contains("running_"))
+            .map(|(n, t)| (n.clone(), t.clone()))
+            .collect(),
+    )
+}
+
+#[test]
+fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
+    let folder = Folder::new(Stage::Two);
+    let mut cfg = config(Stage::Two, Recipe::Residual);
+    (cfg.optim.steps, cfg.run.checkpoint_every, cfg.knobs.finetune_stage1) = (3, 1, 0.1);
+    let start = || {
+        let (model, d) = stage1(&cfg);
+        (Some(model), Start { generator: None, stage1_discriminator: Some(d) })
+    };
+    go(&folder, "whole", &cfg, start(), 99).unwrap();
+    for upto in [1, 99] {
+        go(&folder, "parts", &cfg, start(), upto).unwrap();
+    }
+    let file = "checkpoints/step-0000003.safetensors";
+    assert!(folder.bytes("whole", file) == folder.bytes("parts", file));
+    assert_eq!(folder.stats("whole"), folder.stats("parts"));
+    assert!(folder.stats("whole")[0].contains("stage1_d_loss"));
+
+    let checkpoints = folder.folder.path().join("whole/checkpoints");
+    let (_, archive) = Store::reading(&checkpoints).newest(&Device::Cpu).unwrap().found.unwrap();
+    let (model, d) = stage1(&cfg);
+    let before = weights(&model.stage1().snapshot().unwrap());
+    let after = weights(&archive.part("stage1."));
+    // Adam's steps are at most about its rate: 3 of Stage-I's own, 3 down Stage-II's loss, a tenth each.
+    let largest = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let step = (cfg.optim.lr_g * 0.1) as f32;
+    assert!(largest > 1.5 * step && largest < 8.0 * step, "{largest} {step}");
+    assert_ne!(weights(&d), weights(&archive.part("tune.d.")));
+    let by_stage2 = flat(&archive.part("tune.adam.by_stage2.m."));
+    assert!(norm(&by_stage2) > 0.0, "Stage-II's gradient reaches Stage-I");
+
+    let alone = (start().0, Start::default());
+    let error = go(&folder, "alone", &cfg, alone, 1).unwrap_err().to_string();
+    assert!(error.contains("finetune_stage1") && error.contains("--stage1 RUN"), "{error}");
+    cfg.knobs.finetune_stage1 = 0.0;
+    go(&folder, "frozen", &cfg, (Some(stage1(&cfg).0), Start::default()), 1).unwrap();
+    let checkpoints = folder.folder.path().join("frozen/checkpoints");
+    let (_, archive) = Store::reading(&checkpoints).newest(&Device::Cpu).unwrap().found.unwrap();
+    assert_eq!(before, weights(&archive.part("stage1.")));
+}
+
+#[test]
+fn a_warm_start_begins_at_the_models_weights() {
+    let folder = Folder::new(Stage::One);
+    let mut cfg = with(Recipe::Residual, |_| ());
+    (cfg.optim.steps, cfg.optim.lr_g) = (1, 1e-9);
+    let start = |cfg: &TrainConfig| {
+        (None, Start { generator: Some(stage1(cfg).0), stage1_discriminator: None })
+    };
+    go(&folder, "warm", &cfg, start(&cfg), 99).unwrap();
+    go(&folder, "fresh", &cfg, (None, Start::default()), 99).unwrap();
+    let of = |name: &str| {
+        let model = Model::from_bytes(&folder.bytes(name, "model.safetensors"), &Device::Cpu);
+        weights(&model.unwrap().stage1().snapshot().unwrap())
+    };
+    let given = weights(&stage1(&cfg).0.stage1().snapshot().unwrap());
+    let far = |a: &[f32], b: &[f32]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-6);
+    assert!(!far(&of("warm"), &given) && far(&of("fresh"), &given));
+    let mut wider = cfg.clone();
+    wider.net.gf = 8;
+    let error = go(&folder, "wider", &cfg, start(&wider), 1).unwrap_err().to_string();
+    assert!(error.contains("--init-from") && error.contains("gf 8"), "{error}");
+}

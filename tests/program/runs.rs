@@ -1,0 +1,111 @@
+//! What a person sees of a run while it goes on and after: `runs ls | show | watch`, the page, TensorBoard's files, estimates.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::{done, failed, train, training};
+
+fn json(dir: &Path, args: &[&str]) -> Value {
+    serde_json::from_str(&done(dir, args)).unwrap()
+}
+
+/// A training process that is killed if the test ends before it.
+struct Trainer(Child);
+
+impl Trainer {
+    fn start(dir: &Path, args: &[String]) -> Self {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
+        command.current_dir(dir).args(args).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Trainer {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn until(what: &str, mut there: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !there() {
+        assert!(began.elapsed() < Duration::from_secs(120), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_run_is_watched_stopped_and_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("runs/00000-toy-stage1");
+    let mut trainer = Trainer::start(dir.path(), &training("1", "100000", &run));
+    let lines = || fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default().lines().count();
+    until("three reports", || lines() >= 3);
+
+    let list = json(dir.path(), &["runs", "ls", "--json"]);
+    assert_eq!(
+        (list[0]["state"].as_str(), list[0]["steps"].as_u64()),
+        (Some("running"), Some(100_000))
+    );
+    assert!(list[0]["steps_a_second"].as_f64().unwrap() > 0.0);
+    until("a page", || run.join("report.html").is_file());
+    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("data-again"));
+
+    // What the key of the dashboard does.
+    fs::write(run.join("STOP"), "").unwrap();
+    let watched = done(dir.path(), &["runs", "watch", "0"]);
+    let last = watched.lines().last().unwrap();
+    assert!(last.starts_with("00000-toy-stage1: stopped at step"), "{watched}");
+    assert!(watched.lines().count() >= 2 && watched.contains("p_real") && !watched.contains("NaN"));
+    until("the trainer ends", || trainer.0.try_wait().unwrap().is_some());
+    fs::remove_file(run.join("STOP")).unwrap_or_default();
+
+    let shown = json(dir.path(), &["runs", "show", "--json"]);
+    let next = shown["next"].as_str().unwrap();
+    assert!(next.starts_with("stackgan train --stage 1 --run ") && shown["model"] == true);
+    assert_eq!(
+        shown["checkpoints"].as_array().unwrap().last().unwrap()["step"],
+        shown["checkpoint"]
+    );
+    let text = done(dir.path(), &["runs", "show"]);
+    assert!(text.contains("state        stopped") && text.contains("report.html"), "{text}");
+    let (code, error) = failed(dir.path(), &["runs", "show", "7"]);
+    assert!(code == 4 && error.contains("do: "), "{error}");
+}
+
+/// Steps of TensorBoard's events: after an interruption none is twice.
+#[test]
+fn tensorboard_has_every_step_once_however_a_run_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut args = training("1", "5", &run);
+    let cut: Vec<&str> = args.iter().map(String::as_str).chain(["--max-hours", "1e-9"]).collect();
+    assert_eq!(failed(dir.path(), &cut).0, 75);
+    args.retain(|arg| arg != "-q");
+    train(dir.path(), &args);
+    let mut files: Vec<_> =
+        fs::read_dir(run.join("tb")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 2);
+    let bytes: Vec<u8> = files.iter().flat_map(|file| fs::read(file).unwrap()).collect();
+    let count = |text: &str| bytes.windows(text.len()).filter(|w| *w == text.as_bytes()).count();
+    assert_eq!((count("loss/d_real"), count("brain.Event:2")), (5, 2));
+    assert!(count("optim") >= 1 && count("reals") == 1 && count("samples") == 1);
+}
+
+#[test]
+fn memory_and_time_are_estimated_before_the_first_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut args = training("1", "2", &run);
+    args.push("--dry-run".to_owned());
+    let said = train(dir.path(), &args);
+    assert!(said.contains("memory     about") && said.contains("MiB"), "{said}");
+    assert!(said.contains("time       about") && said.contains("2 steps in about"), "{said}");
+    assert!(!run.exists() && !said.contains("NaN"));
+}
