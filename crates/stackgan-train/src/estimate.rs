@@ -19,7 +19,7 @@ use crate::step::{Pictures, StepConfig, StepNoise};
 const F32: u64 = 4;
 
 /// What the program takes without a network: itself, threads, buffers of the kernels.
-const PROGRAM: u64 = 96 << 20;
+const PROGRAM: u64 = 48 << 20;
 
 /// The largest maps that are alive besides during a backward pass: gradients on their way, and buffers of the kernels.
 const UNDERWAY: u64 = 6;

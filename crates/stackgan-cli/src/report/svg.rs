@@ -13,6 +13,8 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 /// Points kept of a line: more cannot be seen at this width.
 const MOST_POINTS: usize = 280;
+/// Points from which on a hundredth of them may lie above the chart.
+const MANY_POINTS: usize = 100;
 /// Lines that have a colour of their own in the page's style.
 pub(super) const COLOURS: usize = 6;
 
@@ -97,13 +99,16 @@ pub(crate) fn thinned(series: &Series) -> Series {
     Series { name: series.name.clone(), points: finite.chunks(run).map(mean).collect() }
 }
 
-/// The ranges of x and y; neither is empty. A high start does not flatten the rest: y ends at the 99th percentile.
+/// The ranges of x and y; neither is empty. A high start does not flatten the rest: y ends at the 99th percentile of many
+/// points. A constant is seen against zero.
 pub(crate) fn bounds(series: &[Series]) -> Option<((f64, f64), (f64, f64))> {
     let points = || series.iter().flat_map(|s| s.points.iter());
     let mut ys: Vec<f64> = points().map(|p| p.1).collect();
     ys.sort_by(f64::total_cmp);
-    let (low, high) = (*ys.first()?, *ys.get(ys.len().saturating_sub(1) * 99 / 100)?);
-    let low = if low >= 0.0 && low < 0.5 * high { 0.0 } else { low };
+    let outliers = if ys.len() < MANY_POINTS { 0 } else { ys.len() / 100 };
+    let (low, high) = (*ys.first()?, *ys.get(ys.len() - 1 - outliers)?);
+    let constant = high - low < 1e-3 * high;
+    let low = if low >= 0.0 && (constant || low < 0.5 * high) { 0.0 } else { low };
     let first = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
     let last = points().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max);
     let room = ((high - low) * 0.06).max(low.abs() * 1e-6).max(1e-9);
@@ -175,8 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn few_points_are_all_inside_and_of_many_an_outlier_may_not_flatten_the_rest() {
+        let with_peak = |n: u32| {
+            let y = |i: u32| if i == 3 { 50.0 } else { 1.0 + f64::from(i % 2) };
+            let points = (0..n).map(|i| (f64::from(i), y(i))).collect();
+            bounds(&[Series { name: "a".into(), points }]).unwrap().1.1
+        };
+        assert!(with_peak(20) >= 50.0 && with_peak(400) < 3.0);
+    }
+
+    #[test]
     fn a_constant_line_is_drawn_inside_the_frame() {
         let line = Series { name: "lr".into(), points: vec![(0.0, 2e-4), (10.0, 2e-4)] };
-        assert!(chart(("lr", ""), &[line]).contains("class=\"line c0\""));
+        assert_eq!(bounds(std::slice::from_ref(&line)).map(|b| b.1.0), Some(0.0));
+        let svg = chart(("lr", ""), &[line]);
+        assert!(svg.contains("class=\"line c0\"") && svg.contains(">1.0e-4<"), "{svg}");
     }
 }

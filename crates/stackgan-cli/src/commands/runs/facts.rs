@@ -91,7 +91,7 @@ impl Facts {
             .collect();
         let step = terms.values().filter_map(|p| p.last()).map(|p| p.0).fold(0.0, f64::max) as u64;
         let epoch = last.remove("epoch").unwrap_or(0.0) as u64;
-        last.retain(|name, _| name != "seconds" && name != "steps/s");
+        last.retain(|name, _| !["step", "seconds", "steps/s"].contains(&name.as_str()));
         let planned = config.as_ref().map(|c| c.optim.steps).filter(|steps| *steps > 0);
         let steps = record.as_ref().and_then(|r| r.steps).or(planned);
         let speed = recent_speed(terms.get("seconds").map_or(&[], Vec::as_slice));

@@ -180,33 +180,35 @@ impl Screen {
             .map(|series| thinned(&series))
             .filter(|series| series.points.len() > 1)
             .collect();
-        let block = Block::bordered().title(*title);
+        let colour = |name: &str| {
+            let place = names.iter().position(|n| *n == name).unwrap_or(0);
+            COLOURS.get(place).copied().unwrap_or(Color::Gray)
+        };
+        // The newest values stand in the frame: a legend would lie over the newest part of the curves.
+        let newest = |series: &Series| {
+            let last = series.points.last().map_or(0.0, |p| p.1);
+            let text = format!(" {} {} ", series.name, number(last));
+            Span::styled(text, Style::new().fg(colour(&series.name)))
+        };
+        let values: Line = series.iter().map(newest).collect();
+        let block = Block::bordered().title(*title).title_bottom(values.right_aligned());
         let Some((x, y)) = bounds(&series) else {
             let text = "two reports make a curve";
             frame.render_widget(Paragraph::new(text).block(block), area);
             return;
         };
-        let colour = |name: &str| {
-            let place = names.iter().position(|n| *n == name).unwrap_or(0);
-            COLOURS.get(place).copied().unwrap_or(Color::Gray)
-        };
         let lines = series.iter().map(|series| {
-            let last = series.points.last().map_or(0.0, |p| p.1);
             Dataset::default()
-                .name(format!("{} {}", series.name, number(last)))
                 .marker(Marker::Braille)
                 .graph_type(GraphType::Line)
                 .style(Style::new().fg(colour(&series.name)))
                 .data(&series.points)
         });
-        let axis = |(low, high): (f64, f64)| {
-            Axis::default().bounds([low, high]).labels([number(low), number(high)])
-        };
+        let steps = [format!("{:.0}", x.0), format!("{:.0}", x.1)];
         let chart = Chart::new(lines.collect())
             .block(block)
-            .x_axis(axis(x))
-            .y_axis(axis(y))
-            .hidden_legend_constraints((Constraint::Ratio(1, 1), Constraint::Ratio(1, 1)));
+            .x_axis(Axis::default().bounds([x.0, x.1]).labels(steps))
+            .y_axis(Axis::default().bounds([y.0, y.1]).labels([number(y.0), number(y.1)]));
         frame.render_widget(chart, area);
     }
 }
