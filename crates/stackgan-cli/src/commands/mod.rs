@@ -8,6 +8,7 @@ mod doctor;
 mod fetch;
 mod generate;
 mod model;
+mod replay;
 mod sources;
 mod text;
 mod train;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Data(args) => data::run(args, &context)?,
         Command::Text(args) => text::run(args, &context)?,
         Command::Train(args) => return train::run(&args, &context),
+        Command::Replay { bundle, json } => return replay::run(&bundle, json, &context),
         Command::Generate(args) => generate::run(&args, &context)?,
         Command::Model(args) => return model::run(args, &context),
         Command::Config(args) => config::run(args)?,

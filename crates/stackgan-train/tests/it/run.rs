@@ -13,13 +13,18 @@ use stackgan_data::prepared::{ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::config::{Stage, TrainConfig, Wrong, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
-use stackgan_train::run::{Outcome, Resume, Setup, train};
+use stackgan_train::policy::Policy;
+use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 
 const DIM: usize = 12;
 
 /// Toy birds with random embeddings, prepared for one stage.
-fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embeddings>) {
+fn dataset(
+    folder: &Path,
+    stage: Stage,
+    scale: &dyn Fn(usize) -> f32,
+) -> (Arc<Prepared>, Arc<Embeddings>) {
     let (toy, file) = (folder.join("toy"), folder.join("prepared.safetensors"));
     toy::write(&toy, &ToyConfig { count: 60, seed: 3 }, &|_, _| {}).unwrap();
     let size = stage.picture_size();
@@ -31,13 +36,13 @@ fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embed
         Embeddings::create(&file, DIM, data.caption_count(), "random", data.fingerprint()).unwrap();
     for row in 0..data.caption_count() {
         let values = Noise::new(5).normal(Stream::Test, 0, row as u64, DIM);
-        writer.append(&values.iter().map(|v| scale * v).collect::<Vec<_>>()).unwrap();
+        writer.append(&values.iter().map(|v| scale(row) * v).collect::<Vec<_>>()).unwrap();
     }
     writer.finish().unwrap();
     (data, Arc::new(Embeddings::open(&file).unwrap()))
 }
 
-fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
+pub(crate) fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
     let name = format!("toy-stage{}", stage.number());
     let mut cfg = TrainConfig::from_toml(preset(&name).unwrap()).unwrap();
     cfg.net = NetConfig {
@@ -62,32 +67,43 @@ fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
     cfg
 }
 
-struct Folder {
-    folder: tempfile::TempDir,
-    data: (Arc<Prepared>, Arc<Embeddings>),
+pub(crate) struct Folder {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) data: (Arc<Prepared>, Arc<Embeddings>),
 }
 
 impl Folder {
-    fn new(stage: Stage) -> Self {
-        Self::with_embeddings(stage, 1.0)
+    pub(crate) fn new(stage: Stage) -> Self {
+        Self::with_embeddings(stage, &|_| 1.0)
     }
 
-    /// With embeddings as large as `scale`.
-    fn with_embeddings(stage: Stage, scale: f32) -> Self {
+    /// With embeddings as large as `scale` says of each caption.
+    pub(crate) fn with_embeddings(stage: Stage, scale: &dyn Fn(usize) -> f32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = dataset(folder.path(), stage, scale);
         Self { folder, data }
     }
 
     /// Trains in the run folder `name`, at most `upto` steps in this call.
-    fn train(
+    pub(crate) fn train(
         &self,
         name: &str,
         config: &TrainConfig,
         stage1: Option<Model>,
         upto: u64,
     ) -> stackgan_train::Result<Outcome> {
-        let dir = RunDir::open(&self.folder.path().join(name))?;
+        self.train_as(name, config, stage1, upto, &Policy::default()).0
+    }
+
+    /// The same under a policy; with it, the warnings.
+    pub(crate) fn train_as(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        stage1: Option<Model>,
+        upto: u64,
+        policy: &Policy,
+    ) -> (stackgan_train::Result<Outcome>, Vec<String>) {
         let (dataset, embeddings) = (Arc::clone(&self.data.0), Arc::clone(&self.data.1));
         let setup = Setup {
             config: config.clone(),
@@ -97,21 +113,25 @@ impl Folder {
             stage1,
             device: Device::Cpu,
         };
+        let mut warnings = Vec::new();
         let taken = std::cell::Cell::new(0);
         let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
-        train(setup, &dir, Resume::Auto, &stop, &mut |event| {
-            if let TrainEvent::Step { .. } = event {
-                taken.set(taken.get() + 1);
-            }
-        })
+        let result = RunDir::open(&self.folder.path().join(name)).and_then(|dir| {
+            train(setup, &dir, policy.clone(), &stop, &mut |event| match event {
+                TrainEvent::Step { .. } => taken.set(taken.get() + 1),
+                TrainEvent::Warning { text, .. } => warnings.push(text),
+                _ => {}
+            })
+        });
+        (result, warnings)
     }
 
-    fn bytes(&self, name: &str, file: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, name: &str, file: &str) -> Vec<u8> {
         std::fs::read(self.folder.path().join(name).join(file)).unwrap()
     }
 
     /// Lines of `stats.jsonl` without the clock.
-    fn stats(&self, name: &str) -> Vec<String> {
+    pub(crate) fn stats(&self, name: &str) -> Vec<String> {
         let text = String::from_utf8(self.bytes(name, "stats.jsonl")).unwrap();
         let without_clock = |line: &str| {
             let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -122,7 +142,7 @@ impl Folder {
     }
 }
 
-fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
@@ -211,7 +231,7 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
     let mut other = cfg.clone();
     other.optim.lr_g = 1e-3;
     let error = folder.train("run", &other, None, 5).unwrap_err().to_string();
-    assert!(error.contains("configuration") && error.contains("do: "), "{error}");
+    assert!(error.contains("`optim.lr_g`") && error.contains("--allow-change"), "{error}");
     // Keys that decide no mathematics may change.
     let mut harmless = cfg;
     harmless.run.report_every = 3;
@@ -227,9 +247,10 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
 /// Embeddings of 1e30 overflow in conditioning augmentation.
 #[test]
 fn a_number_that_is_no_number_stops_before_anything_is_saved() {
-    let folder = Folder::with_embeddings(Stage::One, 1e30);
+    let folder = Folder::with_embeddings(Stage::One, &|_| 1e30);
     let error = folder.train("run", &config(Stage::One, Recipe::Residual), None, 99).unwrap_err();
     assert!(matches!(error, stackgan_train::Error::NonFinite { step: 0, .. }), "{error}");
     let checkpoints = folder.folder.path().join("run/checkpoints");
-    assert_eq!(std::fs::read_dir(checkpoints).unwrap().count(), 0);
+    let names = std::fs::read_dir(checkpoints).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["step-0000000.safetensors"], "only the fresh state");
 }
