@@ -7,8 +7,11 @@ mod errors;
 mod exchange;
 mod fetch;
 mod layouts;
+#[path = "../../crates/stackgan-train/tests/it/ledger.rs"]
+mod ledger;
 mod own;
 mod path;
+mod reliability;
 mod runs;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;

@@ -136,6 +136,12 @@ impl Params {
         &self.device
     }
 
+    /// The running statistics, sorted by name.
+    #[must_use]
+    pub fn statistics(&self) -> Vec<(String, Var)> {
+        self.select(|entry| entry.role == Some(Role::Statistic))
+    }
+
     /// The number of trainable values.
     #[must_use]
     pub fn count(&self) -> usize {

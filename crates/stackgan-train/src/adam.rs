@@ -9,6 +9,8 @@ use candle_core::{Result, Tensor, Var, bail};
 use stackgan_core::Params;
 use stackgan_kernels::{AdamStep, adam_update};
 
+use crate::nonfinite;
+
 /// The optimiser of exactly one network.
 #[derive(Debug)]
 pub struct Adam {
@@ -117,6 +119,29 @@ impl Adam {
             Some(sum) => sum.sqrt(),
             None => bail!("no variable of this network has a gradient"),
         }
+    }
+
+    /// The first gradient, in the order of names, with a value that is no number; the value.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn first_non_finite(&self, grads: &GradStore) -> Result<Option<(String, f64)>> {
+        nonfinite::first(
+            self.slots.iter().filter_map(|slot| Some((&slot.name, grads.get(&slot.param)?))),
+        )
+    }
+
+    /// The moments themselves, named as in [`Adam::state`].
+    pub(crate) fn moments(&self) -> Vec<(String, Var)> {
+        let pair = |s: &Slot| {
+            [(format!("m.{}", s.name), s.m.clone()), (format!("v.{}", s.name), s.v.clone())]
+        };
+        self.slots.iter().flat_map(pair).collect()
+    }
+
+    /// Says how many steps are behind moments that were put back.
+    pub(crate) const fn rewind(&mut self, step: u64) {
+        self.step = step;
     }
 
     /// The moments, as `m.NAME` and `v.NAME`.

@@ -71,6 +71,28 @@ pub enum Error {
     Tensor(#[from] candle_core::Error),
 }
 
+impl Error {
+    /// The same, naming the first tensor that is no number inside what was found to be none.
+    pub(crate) fn naming(self, within: &str, first: Option<(String, f64)>) -> Self {
+        match (self, first) {
+            (Self::NonFinite { step, remedy, .. }, Some((name, value))) => {
+                Self::NonFinite { step, term: format!("{name}, in {within}"), value, remedy }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The same, with another last line.
+    pub(crate) fn advising(self, advice: String) -> Self {
+        match self {
+            Self::NonFinite { step, term, value, .. } => {
+                Self::NonFinite { step, term, value, remedy: advice }
+            }
+            error => error,
+        }
+    }
+}
+
 impl From<stackgan_data::Error> for Error {
     fn from(error: stackgan_data::Error) -> Self {
         Self::Data(Box::new(error))

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 use stackgan_core::gan::{Epsilon, GeneratorNoise};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::residual::{Discriminator, Stage1Generator};
@@ -117,6 +117,21 @@ impl Tuned {
         let norm = self.by_stage2.gradient_norm(grads)?;
         finite(&norm, cfg.step, "stage1_grad")?;
         Ok(self.by_stage2.step(grads, cfg.lr_g * self.factor)?)
+    }
+
+    /// Everything that its steps change: Stage-I's networks, and the moments of three optimisers.
+    pub(crate) fn variables(&self) -> Vec<(String, Var)> {
+        let (g, d) = (&self.game.g, &self.game.d);
+        let networks = g.params.all().into_iter().chain(d.params.all());
+        let moments = [&g.adam, &d.adam, &self.by_stage2].map(Adam::moments);
+        networks.chain(moments.into_iter().flatten()).collect()
+    }
+
+    /// Says how many steps of Stage-II's generator are behind variables that were put back.
+    pub(crate) const fn rewind(&mut self, steps: u64) {
+        self.game.g.adam.rewind(steps);
+        self.game.d.adam.rewind(steps);
+        self.by_stage2.rewind(steps);
     }
 
     /// What a checkpoint holds of it, beside Stage-I's generator: its discriminator and three optimisers.

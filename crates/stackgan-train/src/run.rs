@@ -1,5 +1,6 @@
 //! A training run from its first step to its model: the loop as a table of contents.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +18,12 @@ use stackgan_data::prepared::Prepared;
 use crate::config::{Stage, TrainConfig, Wrong};
 use crate::ema::Ema;
 use crate::event::{StopReason, TrainEvent};
+use crate::fit::check_fit;
+use crate::guard::Guard;
+use crate::identity::Identity;
 use crate::players::{Players, players};
+pub use crate::policy::{OnNonFinite, Policy, Resume};
+use crate::replay;
 use crate::run_dir::RunDir;
 use crate::samples::Samples;
 use crate::standardise::Affine;
@@ -25,6 +31,7 @@ use crate::start::Start;
 use crate::state;
 use crate::step::{Pictures, StepConfig, StepNoise, StepStats, next_of_other_class};
 use crate::store::Store;
+use crate::watch::{Seen, Watch};
 use crate::{Error, Result};
 
 /// What a run is made of.
@@ -43,15 +50,6 @@ pub struct Setup {
     pub device: Device,
     /// What the networks start from, where that is not fresh weights.
     pub start: Start,
-}
-
-/// What to do with checkpoints that the run folder already has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resume {
-    /// Go on from the newest valid one, if there is one.
-    Auto,
-    /// Refuse to train over them.
-    Never,
 }
 
 /// How a run ended.
@@ -75,62 +73,89 @@ pub(crate) struct Run {
     pub(crate) ema: Option<Ema>,
     pub(crate) affine: Option<Affine>,
     pub(crate) steps: u64,
+    pub(crate) identity: Identity,
+    /// Steps that are left out because they became non-finite.
+    pub(crate) skipped: BTreeSet<u64>,
+    guard: Guard,
 }
+
+/// Saves in a row that may fail for want of room before a run ends: until then someone may have made some.
+const MISSES: u32 = 3;
 
 /// Trains until the last step, or until `stop` gives a reason; asked after every step. However it ends, a checkpoint and a
 /// model are there.
 ///
 /// # Errors
-/// [`Error::NonFinite`] leaves the last checkpoint as it is; data, storage and configuration errors.
+/// [`Error::NonFinite`] leaves the last checkpoint as it is, and beside it a bundle that [`replay::replay`] takes again; data,
+/// storage and configuration errors.
 pub fn train(
     setup: Setup,
     dir: &RunDir,
-    resume: Resume,
+    policy: impl Into<Policy>,
     stop: &dyn Fn() -> Option<StopReason>,
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<Outcome> {
-    let cfg = setup.config.clone();
-    let noise = Noise::new(cfg.seed);
+    let (policy, cfg) = (policy.into(), setup.config.clone());
     let store = Store::open(&dir.checkpoints(), cfg.run.keep)?;
-    let plan = Plan::over(&setup.dataset, setup.dataset.indices(Split::Train), cfg.plan(), noise)?;
-    let steps_per_epoch = plan.steps_per_epoch();
+    let steps_per_epoch = plan(&setup)?.steps_per_epoch();
     let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch))?;
-    let first = run.resume(&store, resume, on_event)?;
+    let first = run.resume(&store, &policy, on_event)?;
 
     dir.write(&dir.config(), cfg.to_toml()?.as_bytes())?;
     dir.cut_stats(first)?;
     let samples = Samples::choose(&run)?;
     dir.write(&dir.reals(), &samples.reals(&run)?)?;
     dir.write(&dir.captions(), samples.captions(&run).as_bytes())?;
-    let loading =
-        LoaderConfig { first_step: first, prefetch: cfg.run.prefetch, ..LoaderConfig::default() };
-    let (data, embeddings) = (Arc::clone(&run.setup.dataset), Arc::clone(&run.setup.embeddings));
-    let mut loader = Loader::start(data, Some(embeddings), plan, loading)?;
+    if store.checkpoints()?.is_empty() {
+        state::save(&run, &store, 0)?; // nobody wants to learn after a day that this cannot be written
+    }
+    if let Some(text) = store.short_of_room()? {
+        on_event(TrainEvent::Warning { step: first, text });
+    }
+    let mut watch = Watch::new(samples.real_difference(&run)?);
+    let mut loader = run.loader(first)?;
     let parameters = (run.players.g().params.count(), run.players.d().params.count());
     let (batch, steps) = (cfg.optim.batch, run.steps);
     on_event(TrainEvent::Started { step: first, steps, steps_per_epoch, batch, parameters });
 
     let started = Instant::now();
-    let (mut step, mut reason) = (first, StopReason::Done);
+    let (mut step, mut reason, mut misses) = (first, StopReason::Done, 0);
     while step < run.steps {
         let batch = loader.next()?;
-        let (stats, lr) = run.step(&batch, noise)?;
+        let taken = match run.step(&batch) {
+            Err(error @ Error::NonFinite { .. }) => {
+                let error = run.bundle(error, &batch, dir)?;
+                step = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
+                dir.cut_stats(step)?;
+                loader = run.loader(step)?;
+                continue;
+            }
+            taken => taken?,
+        };
         step += 1;
         on_event(TrainEvent::Step { step });
         let last = step == run.steps;
-        if step.is_multiple_of(cfg.run.report_every) || last {
-            let (terms, seconds) = (stats.read()?, started.elapsed().as_secs_f64());
-            dir.append_stats(
-                step,
-                batch.epoch,
-                seconds,
-                &[&terms[..], &[("lr_g", lr.0), ("lr_d", lr.1)]].concat(),
-            )?;
-            on_event(TrainEvent::Report { step, epoch: batch.epoch, lr, terms, seconds });
+        if let Some((stats, lr)) = taken {
+            let term = |name| stats.get(name).ok();
+            let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
+            for text in watch.step(step, Seen { d_loss, d_grad, g_grad }) {
+                on_event(TrainEvent::Warning { step, text });
+            }
+            if step.is_multiple_of(cfg.run.report_every) || last {
+                let (terms, seconds) = (stats.read()?, started.elapsed().as_secs_f64());
+                let values = [&terms[..], &[("lr_g", lr.0), ("lr_d", lr.1)]].concat();
+                let written = dir.append_stats(step, batch.epoch, seconds, &values);
+                told_only(written, step, on_event)?;
+                on_event(TrainEvent::Report { step, epoch: batch.epoch, lr, terms, seconds });
+            }
         }
         if step.is_multiple_of(cfg.run.sample_every) || last {
             let path = dir.sample(step);
-            dir.write(&path, &samples.grid(&run.model(step)?)?)?;
+            let grid = samples.paint(&run.model(step)?)?;
+            told_only(dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
+            if let Some(text) = watch.grid(step, Samples::variety(&grid)) {
+                on_event(TrainEvent::Warning { step, text });
+            }
             on_event(TrainEvent::Samples { step, path });
         }
         let stopped = if last {
@@ -139,12 +164,24 @@ pub fn train(
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
         if step.is_multiple_of(cfg.run.checkpoint_every) || last || stopped.is_some() {
-            let path = state::save(&run, &store, step)?;
-            dir.write(&dir.model(), &run.model(step)?.to_bytes()?)?;
-            on_event(TrainEvent::Checkpoint { step, path });
+            match run.save(&store, dir, step) {
+                Ok(path) => {
+                    misses = 0;
+                    on_event(TrainEvent::Checkpoint { step, path });
+                }
+                Err(error @ Error::Storage { .. })
+                    if misses + 1 < MISSES && !last && stopped.is_none() =>
+                {
+                    misses += 1;
+                    let text = format!("not saved, training goes on: {error}");
+                    on_event(TrainEvent::Warning { step, text });
+                }
+                Err(error) => return Err(error),
+            }
         }
         if let Some(stopped) = stopped {
             reason = stopped;
+            dir.forget_stop()?; // or the run could not be gone on with
             break;
         }
     }
@@ -153,6 +190,22 @@ pub fn train(
     }
     on_event(TrainEvent::Finished { step, reason });
     Ok(Outcome { step, steps: run.steps, reason, model: dir.model() })
+}
+
+/// Files for looking on may fail to be written: that is said, and training goes on.
+fn told_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+    match written {
+        Err(error @ Error::Storage { .. }) => {
+            on_event(TrainEvent::Warning { step, text: error.to_string() });
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+fn plan(setup: &Setup) -> Result<Plan> {
+    let (data, cfg) = (&setup.dataset, &setup.config);
+    Ok(Plan::over(data, data.indices(Split::Train), cfg.plan(), Noise::new(cfg.seed))?)
 }
 
 impl Run {
@@ -176,23 +229,30 @@ impl Run {
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;
-        Ok(Self { setup, players, stage1, ema, affine, steps })
+        let (identity, guard) = (Identity::of(&setup)?, Guard::over(&players, stage1.as_ref())?);
+        let skipped = BTreeSet::new();
+        Ok(Self { setup, players, stage1, ema, affine, steps, identity, skipped, guard })
     }
 
     /// Takes up the newest checkpoint and returns the steps that it has behind it.
     fn resume(
         &mut self,
         store: &Store,
-        resume: Resume,
+        policy: &Policy,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<u64> {
         let newest = store.newest(&self.setup.device)?;
         for text in newest.passed_over {
             on_event(TrainEvent::Warning { step: 0, text });
         }
-        match (newest.found, resume) {
+        match (newest.found, policy.resume) {
             (None, _) => Ok(0),
-            (Some(saved), Resume::Auto) => state::restore(self, saved),
+            (Some(saved), Resume::Auto) => {
+                for text in self.identity.check(&saved.0, &policy.allow_change)? {
+                    on_event(TrainEvent::Warning { step: saved.0.step, text });
+                }
+                state::restore(self, saved)
+            }
             (Some(_), Resume::Never) => Err(Error::Config {
                 key: "--resume never".to_owned(),
                 expected: "a run folder without checkpoints".to_owned(),
@@ -202,19 +262,95 @@ impl Run {
         }
     }
 
-    fn step(&mut self, batch: &Batch, noise: Noise) -> Result<(StepStats, (f64, f64))> {
-        let cfg = &self.setup.config;
-        let pictures = self.pictures(batch)?;
-        let net = (&cfg.net, cfg.noise.epsilon.into(), &self.setup.device);
-        let drawn = StepNoise::draw(noise, batch.step, cfg.optim.batch, cfg.train_scales(), net)?;
-        let factor = cfg.optim.decay.factor(batch.step, self.steps, batch.epoch);
-        let step = StepConfig::of(cfg, batch.step, factor);
-        let lr = (step.lr_g, step.lr_d);
-        let stats = self.players.step(&pictures, &drawn, &step)?;
+    /// Batches from `step` on.
+    fn loader(&self, step: u64) -> Result<Loader> {
+        let setup = &self.setup;
+        let prefetch = setup.config.run.prefetch;
+        let config = LoaderConfig { first_step: step, prefetch, ..LoaderConfig::default() };
+        let (data, embeddings) = (Arc::clone(&setup.dataset), Arc::clone(&setup.embeddings));
+        Ok(Loader::start(data, Some(embeddings), plan(setup)?, config)?)
+    }
+
+    /// One step: its numbers and rates. None for a step that is left out.
+    fn step(&mut self, batch: &Batch) -> Result<Option<(StepStats, (f64, f64))>> {
+        if self.skipped.contains(&batch.step) {
+            return Ok(None);
+        }
+        let (pictures, noise) = (self.pictures(batch)?, self.noise(batch.step)?);
+        let step = StepConfig::of(&self.setup.config, batch.step, self.decay(batch));
+        let stats = self.guard.step(&mut self.players, &pictures, &noise, &step)?;
         if let Some(ema) = &self.ema {
             ema.follow(batch.step)?;
         }
-        Ok((stats, lr))
+        Ok(Some((stats, (step.lr_g, step.lr_d))))
+    }
+
+    fn noise(&self, step: u64) -> Result<StepNoise> {
+        let cfg = &self.setup.config;
+        let net = (&cfg.net, cfg.noise.epsilon.into(), &self.setup.device);
+        let noise = Noise::new(cfg.seed);
+        Ok(StepNoise::draw(noise, step, cfg.optim.batch, cfg.train_scales(), net)?)
+    }
+
+    fn decay(&self, batch: &Batch) -> f64 {
+        self.setup.config.optim.decay.factor(batch.step, self.steps, batch.epoch)
+    }
+
+    /// The checkpoint and the model after `step` steps.
+    fn save(&self, store: &Store, dir: &RunDir, step: u64) -> Result<PathBuf> {
+        let path = state::save(self, store, step)?;
+        dir.write(&dir.model(), &self.model(step)?.to_bytes()?)?;
+        Ok(path)
+    }
+
+    /// Writes the step that became non-finite, to be taken again alone; the error then says where it is.
+    fn bundle(&self, error: Error, batch: &Batch, dir: &RunDir) -> Result<Error> {
+        let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
+        let path = dir.bundle(*step);
+        let mut facts = replay::Facts::new(*step, batch.epoch, &batch.indices, self.decay(batch));
+        (facts.term, facts.value) = (term.clone(), value.to_string());
+        facts.optimiser_steps = (self.players.g().adam.steps(), self.players.d().adam.steps());
+        facts.stage1 = match self.setup.config.stage {
+            Stage::Two => self.setup.stage1.as_ref().map(|model| model.info().stage1.net),
+            Stage::One => None,
+        };
+        facts.config = self.setup.config.to_toml()?;
+        let (pictures, noise) = (self.pictures(batch)?, self.noise(*step)?);
+        let bytes = replay::to_bytes(state::archive(self)?, &facts, &pictures, &noise)?;
+        let advice = "look at this step alone: `stackgan replay";
+        let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
+        Ok(match dir.write(&path, &bytes) {
+            Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
+            Err(_) => error, // a full disk must not hide what happened
+        })
+    }
+
+    /// Goes back to the newest checkpoint, with the step of `error` to be left out; returns the steps behind it.
+    fn roll_back(
+        &mut self,
+        error: Error,
+        store: &Store,
+        policy: OnNonFinite,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<u64> {
+        let (Error::NonFinite { step, .. }, OnNonFinite::Rollback(most)) = (&error, policy) else {
+            return Err(error);
+        };
+        let step = *step;
+        if self.skipped.len() as u64 >= most {
+            return Err(error);
+        }
+        let mut skipped = self.skipped.clone();
+        skipped.insert(step);
+        let Some(saved) = store.newest(&self.setup.device)?.found else { return Err(error) };
+        let back = state::restore(self, saved)?;
+        self.skipped.extend(skipped);
+        let count = self.skipped.len();
+        let text = format!(
+            "{error}\n  back to step {back}; step {step} is left out ({count} of at most {most})"
+        );
+        on_event(TrainEvent::Warning { step, text });
+        Ok(back)
     }
 
     fn pictures(&self, batch: &Batch) -> Result<Pictures> {
@@ -253,62 +389,5 @@ impl Run {
     /// The model as it is after `step` steps: the average of G if there is one.
     pub(crate) fn model(&self, step: u64) -> Result<Model> {
         state::model(self, step)
-    }
-}
-
-/// Checks that configuration, data, encoder and Stage-I belong together.
-fn check_fit(setup: &Setup) -> Result<()> {
-    let cfg = &setup.config;
-    let mismatch = |key: &str, expected: String, found: String, remedy: &str| {
-        Err(Error::Config { key: key.to_owned(), expected, found, remedy: remedy.to_owned() })
-    };
-    cfg.check()?;
-    setup.embeddings.check(&setup.dataset)?;
-    let dim = setup.embeddings.dim();
-    if cfg.net.text_dim != dim {
-        let remedy = format!("give --set net.text_dim={dim}, or use another encoder");
-        return mismatch(
-            "net.text_dim",
-            format!("{dim}, the width of the embeddings"),
-            cfg.net.text_dim.to_string(),
-            &remedy,
-        );
-    }
-    if let Some(encoder) = &setup.encoder {
-        use stackgan_core::text::TextEncoder as _;
-        if encoder.fingerprint() != setup.embeddings.encoder() {
-            let expected = format!("encoder {}", setup.embeddings.encoder());
-            return mismatch(
-                "encoder",
-                expected,
-                encoder.fingerprint(),
-                "encode the captions with this encoder",
-            );
-        }
-    }
-    match (cfg.stage, &setup.stage1) {
-        (Stage::Two, None) => mismatch(
-            "stage",
-            "a Stage-I model".to_owned(),
-            "none".to_owned(),
-            "train --stage 1 first",
-        ),
-        (Stage::Two, Some(model)) => {
-            let low = &model.info().stage1.net;
-            let of = |net: &stackgan_core::NetConfig| {
-                (net.recipe, net.text_dim, net.cond_dim, net.z_dim)
-            };
-            if of(low) == of(&cfg.net) {
-                return Ok(());
-            }
-            let (expected, found) = (format!("{:?}", of(low)), format!("{:?}", of(&cfg.net)));
-            mismatch(
-                "net",
-                format!("Stage-I's recipe, text_dim, cond_dim, z_dim {expected}"),
-                found,
-                "use the same values",
-            )
-        }
-        (Stage::One, _) => Ok(()),
     }
 }

@@ -125,6 +125,24 @@ impl RunDir {
         self.path.join("STOP").exists()
     }
 
+    /// Removes the file named `STOP`, if it is there: it has been heeded.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn forget_stop(&self) -> Result<()> {
+        let path = self.path.join("STOP");
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A step that became non-finite (counted from 0), to be taken again alone.
+    #[must_use]
+    pub fn bundle(&self, step: u64) -> PathBuf {
+        self.path.join(format!("nonfinite-step-{step:07}.safetensors"))
+    }
+
     /// Writes a small file of the folder, whole or not at all.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use stackgan_data::dataset::Split;
 
 use crate::Result;
 use crate::run::Run;
+use crate::watch::Variety;
 
 /// Captions in a grid: one row each.
 const ROWS: usize = 8;
@@ -42,8 +43,8 @@ impl Samples {
         Ok(Self { indices, text: run.standardised(text)? })
     }
 
-    /// The grid as a PNG: a row for each caption, a column for each of six seeds.
-    pub(crate) fn grid(&self, model: &Model) -> Result<Vec<u8>> {
+    /// The grid's pictures: a row for each caption, a column for each of six seeds.
+    pub(crate) fn paint(&self, model: &Model) -> Result<Vec<Picture>> {
         let mut pictures = Vec::new();
         for row in 0..self.indices.len() {
             let text = self.text.narrow(0, row, 1)?.repeat((COLUMNS as usize, 1))?;
@@ -51,7 +52,22 @@ impl Samples {
             let painted = model.paint_embeddings(&text, &seeds, Sampling::default())?;
             pictures.extend(painted.into_iter().map(|p| p.picture));
         }
-        Ok(grid(&pictures, COLUMNS as usize, 2).encode_png()?)
+        Ok(pictures)
+    }
+
+    /// A grid as a PNG.
+    pub(crate) fn png(pictures: &[Picture]) -> Result<Vec<u8>> {
+        Ok(grid(pictures, COLUMNS as usize, 2).encode_png()?)
+    }
+
+    /// How much the pictures of a grid differ.
+    pub(crate) fn variety(pictures: &[Picture]) -> Variety {
+        Variety::of(pictures, COLUMNS as usize)
+    }
+
+    /// How much the real pictures of its captions differ, in grey levels.
+    pub(crate) fn real_difference(&self, run: &Run) -> Result<f64> {
+        Ok(Variety::of(&self.real_pictures(run)?, self.indices.len()).noise)
     }
 
     /// The captions, one a line.
@@ -62,10 +78,14 @@ impl Samples {
 
     /// The real pictures of the same captions, as a PNG.
     pub(crate) fn reals(&self, run: &Run) -> Result<Vec<u8>> {
+        let pictures = self.real_pictures(run)?;
+        Ok(grid(&pictures, pictures.len(), 2).encode_png()?)
+    }
+
+    fn real_pictures(&self, run: &Run) -> Result<Vec<Picture>> {
         let data = &run.setup.dataset;
         let side = data.size().prepared();
         let picture = |&i: &usize| Ok(Picture { width: side, height: side, rgb: data.image(i)? });
-        let pictures: Vec<Picture> = self.indices.iter().map(picture).collect::<Result<_>>()?;
-        Ok(grid(&pictures, pictures.len(), 2).encode_png()?)
+        self.indices.iter().map(picture).collect()
     }
 }

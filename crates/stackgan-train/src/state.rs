@@ -6,13 +6,22 @@ use stackgan_core::archive::Archive;
 use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder};
 use stackgan_core::{Model, ModelInfo, Params, StageInfo};
 
+use crate::Result;
 use crate::config::{EpsilonName, Stage};
 use crate::run::Run;
-use crate::store::{Header, Store, sha256};
-use crate::{Error, Result};
+use crate::store::{Header, Store};
 
 /// Writes everything that the next step depends on.
 pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
+    let steps = (run.players.g().adam.steps(), run.players.d().adam.steps());
+    let mut header = Header::new(step, steps, run.identity.digest.clone());
+    header.config.clone_from(&run.identity.config);
+    header.skipped = run.skipped.iter().copied().collect();
+    store.save(archive(run)?, &header)
+}
+
+/// Everything that the next step depends on.
+pub(crate) fn archive(run: &Run) -> Result<Archive> {
     let (g, d) = (run.players.g(), run.players.d());
     let mut archive = Archive::default();
     for (prefix, player) in [("g.", g), ("d.", d)] {
@@ -28,24 +37,11 @@ pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
     if let Some(tune) = run.players.tuned() {
         archive.extend("tune.", tune.state()?);
     }
-    store.save(archive, Header::new(step, (g.adam.steps(), d.adam.steps()), digest(run)?))
+    Ok(archive)
 }
 
-/// Takes up a checkpoint; returns the steps behind it.
+/// Takes up a checkpoint that belongs to this run; returns the steps behind it.
 pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Result<u64> {
-    let ours = digest(run)?;
-    if header.digest != ours {
-        return Err(Error::Config {
-            key: "configuration".to_owned(),
-            expected: format!(
-                "the configuration and data of the checkpoint ({})",
-                short(&header.digest)
-            ),
-            found: format!("others ({})", short(&ours)),
-            remedy: "resume with the config.toml of the run folder, or train in another folder"
-                .to_owned(),
-        });
-    }
     let steps = [header.optimiser_steps.0, header.optimiser_steps.1];
     for ((player, prefix), steps) in run.players.both_mut().into_iter().zip(["g.", "d."]).zip(steps)
     {
@@ -61,32 +57,8 @@ pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Re
     if let Some(tune) = run.players.tuned_mut() {
         tune.restore(&archive.part("tune."), steps[0])?;
     }
+    run.skipped = header.skipped.into_iter().collect();
     Ok(header.step)
-}
-
-/// SHA-256 of what decides the mathematics: the configuration but for `[run]`, the data, the encoder, the frozen Stage-I.
-fn digest(run: &Run) -> Result<String> {
-    let setup = &run.setup;
-    let mut config = setup.config.clone();
-    let zero = crate::config::RunConfig {
-        report_every: 1,
-        sample_every: 1,
-        checkpoint_every: 1,
-        keep: 2,
-        prefetch: 0,
-    };
-    config.run = zero;
-    let mut text = config.to_toml()?;
-    text += setup.dataset.fingerprint();
-    text += setup.embeddings.encoder();
-    if let Some(model) = &setup.stage1 {
-        text += &sha256(&model.to_bytes()?);
-    }
-    Ok(sha256(text.as_bytes()))
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }
 
 /// The model after `step` steps: the average of G where there is one, else G.

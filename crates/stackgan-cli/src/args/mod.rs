@@ -5,6 +5,7 @@ mod data;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use stackgan_train::policy::OnNonFinite;
 
 pub(crate) use data::{
     Contrast, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
@@ -63,6 +64,18 @@ pub(crate) enum Command {
     Text(Text),
     /// Train Stage-I or Stage-II
     Train(Train),
+    /// Take a step again that became non-finite
+    #[command(
+        before_help = "Examples:\n  stackgan replay runs/00003-toy-stage1/nonfinite-step-0000120.safetensors\n  \
+                             stackgan replay --json nonfinite-step-0000120.safetensors"
+    )]
+    Replay {
+        /// The `nonfinite-step-….safetensors` of a run folder
+        bundle: PathBuf,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
     /// Pictures from sentences
     Generate(Generate),
     /// What a model file holds
@@ -206,9 +219,25 @@ pub(crate) struct Train {
     /// Stop, saved, after so many hours (exit code 75)
     #[arg(long, value_name = "H", value_parser = positive)]
     pub max_hours: Option<f64>,
+    /// When a loss or gradient is no number: `stop` (exit code 7), or `rollback:K`, which goes back to the newest checkpoint
+    /// and leaves that step out, at most K times
+    #[arg(long, default_value = "stop", value_name = "stop|rollback:K", value_parser = on_nonfinite)]
+    pub on_nonfinite: OnNonFinite,
+    /// Go on although this setting is not as it was when the checkpoint was written; can be repeated
+    #[arg(long, value_name = "KEY")]
+    pub allow_change: Vec<String>,
     /// Say what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+}
+
+fn on_nonfinite(text: &str) -> Result<OnNonFinite, String> {
+    let times = text.strip_prefix("rollback:").map(str::parse);
+    match (text, times) {
+        ("stop", _) => Ok(OnNonFinite::Stop),
+        (_, Some(Ok(times))) if (1..=1000).contains(&times) => Ok(OnNonFinite::Rollback(times)),
+        _ => Err("expected `stop` or `rollback:K` with K from 1 to 1000".to_owned()),
+    }
 }
 
 /// Whether to go on where a run stopped.

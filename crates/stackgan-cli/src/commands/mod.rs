@@ -9,6 +9,7 @@ mod features;
 mod fetch;
 mod generate;
 mod model;
+mod replay;
 mod runs;
 mod sources;
 mod text;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Data(args) => data::run(args, &context)?,
         Command::Text(args) => text::run(args, &context)?,
         Command::Train(args) => return train::run(&args, &context),
+        Command::Replay { bundle, json } => return replay::run(&bundle, json, &context),
         Command::Generate(args) => generate::run(&args, &context)?,
         Command::Model(args) => return model::run(args, &context),
         Command::Runs(args) => runs::run(args)?,

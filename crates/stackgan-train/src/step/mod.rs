@@ -13,13 +13,14 @@ use stackgan_core::losses::colour_consistency;
 use stackgan_core::noise::Noise;
 use stackgan_core::{NetConfig, Painted, Params};
 
+use crate::Result;
 use crate::adam::Adam;
 use crate::config::TrainConfig;
 use crate::diff_augment::DiffAugment;
 use crate::fine_tune::Tuned;
+use crate::nonfinite;
 use crate::penalty::R1;
 use crate::spectral::Spectral;
-use crate::{Error, Result};
 
 /// A network's variables and the one optimiser that may change them.
 #[derive(Debug)]
@@ -225,6 +226,14 @@ impl StepStats {
         }
     }
 
+    /// The first part of a loss that is no number, and its value; sums are left to their parts.
+    fn first_non_finite(&self) -> Option<(String, f64)> {
+        let parts = self.terms.iter().filter(|(name, _)| !name.ends_with("_loss"));
+        let value = |t: &Tensor| t.to_scalar::<f32>().map(f64::from).ok();
+        let mut values = parts.filter_map(|(name, t)| Some((*name, value(t)?)));
+        values.find(|(_, v)| !v.is_finite()).map(|(name, v)| (name.to_owned(), v))
+    }
+
     /// All terms as numbers, in the order in which they arose.
     ///
     /// # Errors
@@ -243,10 +252,12 @@ fn descend(
     (name, norm_name): (&'static str, &'static str),
     stats: &mut StepStats,
 ) -> Result<GradStore> {
-    finite(loss, step, name)?;
+    finite(loss, step, name).map_err(|e| e.naming(name, stats.first_non_finite()))?;
     let grads: GradStore = loss.backward()?;
     let norm = player.adam.gradient_norm(&grads)?;
-    finite(&norm, step, norm_name)?;
+    if let Err(error) = finite(&norm, step, norm_name) {
+        return Err(error.naming(norm_name, player.adam.first_non_finite(&grads)?));
+    }
     stats.push(norm_name, &norm);
     player.adam.step(&grads, lr)?;
     Ok(grads)
@@ -257,8 +268,7 @@ pub(crate) fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
     if value.is_finite() {
         return Ok(());
     }
-    let remedy = "train in another run folder with a smaller learning rate, or look at the data of this step";
-    Err(Error::NonFinite { step, term: term.to_owned(), value, remedy: remedy.to_owned() })
+    Err(nonfinite::error(step, term, value))
 }
 
 /// G's loss from its adversarial part (KL, and colour consistency where it is on, are added), and its step. Returns the

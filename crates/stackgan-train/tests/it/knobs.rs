@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
+use stackgan_core::archive::Archive;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, ModelInfo, Params, Recipe, StageInfo, residual};
+use stackgan_train::Error;
 use stackgan_train::config::{Stage, TrainConfig, Wrong};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::knobs::{Conditioning, Knobs};
 use stackgan_train::players::{Players, players};
+use stackgan_train::replay::replay;
 use stackgan_train::run::{Resume, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
@@ -303,6 +306,37 @@ fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
     let checkpoints = folder.folder.path().join("frozen/checkpoints");
     let (_, archive) = Store::reading(&checkpoints).newest(&Device::Cpu).unwrap().found.unwrap();
     assert_eq!(before, weights(&archive.part("stage1.")));
+}
+
+/// Captions of one picture are 1e30. The bundle holds the state before the step: that of the last checkpoint.
+#[test]
+fn a_bad_step_leaves_the_tuned_stage1_as_it_was_and_is_taken_again_alone() {
+    let folder = Folder::with_embeddings(Stage::Two, &|row| if row / 10 == 2 { 1e30 } else { 1.0 });
+    let mut cfg = config(Stage::Two, Recipe::Residual);
+    (cfg.optim.steps, cfg.run.checkpoint_every, cfg.knobs.finetune_stage1) = (40, 1, 0.1);
+    let (model, d) = stage1(&cfg);
+    let start = Start { generator: None, stage1_discriminator: Some(d) };
+    let error = go(&folder, "run", &cfg, (Some(model), start), 99).unwrap_err();
+    let Error::NonFinite { step, term, .. } = error else { panic!("{error}") };
+    let name = format!("nonfinite-step-{step:07}.safetensors");
+    let bundle = folder.bytes("run", &name);
+    let held = Archive::from_bytes(&bundle, &Device::Cpu).unwrap();
+    let checkpoints = folder.folder.path().join("run/checkpoints");
+    let (_, saved) = Store::reading(&checkpoints).newest(&Device::Cpu).unwrap().found.unwrap();
+    for part in ["g.", "d.", "stage1.", "tune.d.", "tune.adam."] {
+        let bytes = |of: &Archive| {
+            let tensors = of.part(part);
+            assert!(!tensors.is_empty());
+            Archive { tensors, ..Default::default() }.to_bytes().unwrap()
+        };
+        assert!(bytes(&held) == bytes(&saved), "{part}");
+    }
+    match replay(&bundle, name.as_ref(), &Device::Cpu).unwrap().result {
+        Err(Error::NonFinite { step: again, term: found, .. }) => {
+            assert_eq!((again, found), (step, term));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

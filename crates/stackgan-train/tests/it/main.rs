@@ -1,7 +1,12 @@
 //! Tests of the training crate.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 #![allow(clippy::print_stderr, reason = "tests say why they skip")]
+mod disk;
+mod exact;
+mod faults;
 mod golden;
 mod knobs;
+mod ledger;
+mod numbers;
 mod reed_record;
 mod run;

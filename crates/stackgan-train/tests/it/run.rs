@@ -13,14 +13,19 @@ use stackgan_data::prepared::{ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::config::{Stage, TrainConfig, Wrong, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
-use stackgan_train::run::{Outcome, Resume, Setup, train};
+use stackgan_train::policy::Policy;
+use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
 
 const DIM: usize = 12;
 
 /// Toy birds with random embeddings, prepared for one stage.
-fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embeddings>) {
+fn dataset(
+    folder: &Path,
+    stage: Stage,
+    scale: &dyn Fn(usize) -> f32,
+) -> (Arc<Prepared>, Arc<Embeddings>) {
     let (toy, file) = (folder.join("toy"), folder.join("prepared.safetensors"));
     toy::write(&toy, &ToyConfig { count: 60, seed: 3 }, &|_, _| {}).unwrap();
     let size = stage.picture_size();
@@ -32,7 +37,7 @@ fn dataset(folder: &Path, stage: Stage, scale: f32) -> (Arc<Prepared>, Arc<Embed
         Embeddings::create(&file, DIM, data.caption_count(), "random", data.fingerprint()).unwrap();
     for row in 0..data.caption_count() {
         let values = Noise::new(5).normal(Stream::Test, 0, row as u64, DIM);
-        writer.append(&values.iter().map(|v| scale * v).collect::<Vec<_>>()).unwrap();
+        writer.append(&values.iter().map(|v| scale(row) * v).collect::<Vec<_>>()).unwrap();
     }
     writer.finish().unwrap();
     (data, Arc::new(Embeddings::open(&file).unwrap()))
@@ -70,25 +75,36 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn new(stage: Stage) -> Self {
-        Self::with_embeddings(stage, 1.0)
+        Self::with_embeddings(stage, &|_| 1.0)
     }
 
-    /// With embeddings as large as `scale`.
-    fn with_embeddings(stage: Stage, scale: f32) -> Self {
+    /// With embeddings as large as `scale` says of each caption.
+    pub(crate) fn with_embeddings(stage: Stage, scale: &dyn Fn(usize) -> f32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = dataset(folder.path(), stage, scale);
         Self { folder, data }
     }
 
     /// Trains in the run folder `name`, at most `upto` steps in this call.
-    fn train(
+    pub(crate) fn train(
         &self,
         name: &str,
         config: &TrainConfig,
         stage1: Option<Model>,
         upto: u64,
     ) -> stackgan_train::Result<Outcome> {
-        let dir = RunDir::open(&self.folder.path().join(name))?;
+        self.train_as(name, config, stage1, upto, &Policy::default()).0
+    }
+
+    /// The same under a policy; with it, the warnings.
+    pub(crate) fn train_as(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        stage1: Option<Model>,
+        upto: u64,
+        policy: &Policy,
+    ) -> (stackgan_train::Result<Outcome>, Vec<String>) {
         let (dataset, embeddings) = (Arc::clone(&self.data.0), Arc::clone(&self.data.1));
         let setup = Setup {
             config: config.clone(),
@@ -99,13 +115,17 @@ impl Folder {
             device: Device::Cpu,
             start: Start::default(),
         };
+        let mut warnings = Vec::new();
         let taken = std::cell::Cell::new(0);
         let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
-        train(setup, &dir, Resume::Auto, &stop, &mut |event| {
-            if let TrainEvent::Step { .. } = event {
-                taken.set(taken.get() + 1);
-            }
-        })
+        let result = RunDir::open(&self.folder.path().join(name)).and_then(|dir| {
+            train(setup, &dir, policy.clone(), &stop, &mut |event| match event {
+                TrainEvent::Step { .. } => taken.set(taken.get() + 1),
+                TrainEvent::Warning { text, .. } => warnings.push(text),
+                _ => {}
+            })
+        });
+        (result, warnings)
     }
 
     pub(crate) fn bytes(&self, name: &str, file: &str) -> Vec<u8> {
@@ -213,7 +233,7 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
     let mut other = cfg.clone();
     other.optim.lr_g = 1e-3;
     let error = folder.train("run", &other, None, 5).unwrap_err().to_string();
-    assert!(error.contains("configuration") && error.contains("do: "), "{error}");
+    assert!(error.contains("`optim.lr_g`") && error.contains("--allow-change"), "{error}");
     // Keys that decide no mathematics may change.
     let mut harmless = cfg;
     harmless.run.report_every = 3;
@@ -229,9 +249,10 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
 /// Embeddings of 1e30 overflow in conditioning augmentation.
 #[test]
 fn a_number_that_is_no_number_stops_before_anything_is_saved() {
-    let folder = Folder::with_embeddings(Stage::One, 1e30);
+    let folder = Folder::with_embeddings(Stage::One, &|_| 1e30);
     let error = folder.train("run", &config(Stage::One, Recipe::Residual), None, 99).unwrap_err();
     assert!(matches!(error, stackgan_train::Error::NonFinite { step: 0, .. }), "{error}");
     let checkpoints = folder.folder.path().join("run/checkpoints");
-    assert_eq!(std::fs::read_dir(checkpoints).unwrap().count(), 0);
+    let names = std::fs::read_dir(checkpoints).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["step-0000000.safetensors"], "only the fresh state");
 }

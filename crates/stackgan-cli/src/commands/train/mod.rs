@@ -13,7 +13,8 @@ use anyhow::Result;
 use stackgan_data::dataset::Split;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::event::StopReason;
-use stackgan_train::run::{Outcome, Resume, Setup, train};
+use stackgan_train::policy::{Policy, Resume};
+use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::tensorboard::Board;
 
@@ -83,7 +84,9 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Resuming::Never => Resume::Never,
     };
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
-    let outcome = train_stage(setup, &dir, resume, &stopper, (context.manner, &name));
+    let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
+    let policy = Policy { resume, allow_change, on_nonfinite };
+    let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name));
     let outcome = outcome.inspect_err(|_| drop(wanted.write(&dir, "failed")))?;
     wanted.write(&dir, if outcome.reason == StopReason::Done { "done" } else { "stopped" })?;
     if outcome.reason == StopReason::Done {
@@ -106,13 +109,13 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
 pub(crate) fn train_stage(
     setup: Setup,
     dir: &RunDir,
-    resume: Resume,
+    policy: impl Into<Policy>,
     stopper: &Stopper,
     (manner, name): (Manner, &str),
 ) -> Result<Outcome> {
     let mut progress = TrainProgress::new(manner, name);
     let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));
-    let outcome = train(setup, dir, resume, &|| stopper.reason(), &mut |event| {
+    let outcome = train(setup, dir, policy, &|| stopper.reason(), &mut |event| {
         progress.on(&event);
         if let Err(error) = board.on(&event) {
             let folder = dir.path().join("tb");

@@ -1,0 +1,123 @@
+//! What decides the mathematics of a run: its configuration but for `[run]`, the data, the encoder, the frozen Stage-I. A
+//! checkpoint is taken up only by a run of the same, or by one whose differences were allowed by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{RunConfig, TrainConfig};
+use crate::run::Setup;
+use crate::store::{Header, sha256};
+use crate::{Error, Result};
+
+/// What decides the mathematics of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// SHA-256 of all of it.
+    pub(crate) digest: String,
+    /// The configuration, as TOML.
+    pub(crate) config: String,
+    others: String,
+}
+
+impl Identity {
+    pub(crate) fn of(setup: &Setup) -> Result<Self> {
+        let config = mathematics(&setup.config)?;
+        let mut others = setup.dataset.fingerprint().to_owned();
+        others += setup.embeddings.encoder();
+        if let Some(model) = &setup.stage1 {
+            others += &sha256(&model.to_bytes()?);
+        }
+        let digest = digest(&config, &others);
+        Ok(Self { digest, config, others })
+    }
+
+    /// Checks a checkpoint's; the differences that are allowed, each as a sentence.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first key that differs without leave, or says that the data, the encoder or Stage-I do.
+    pub(crate) fn check(&self, header: &Header, allowed: &[String]) -> Result<Vec<String>> {
+        if header.digest == self.digest {
+            return Ok(Vec::new());
+        }
+        let changes = if header.config.is_empty() {
+            Vec::new() // an early checkpoint, which does not say
+        } else {
+            changes(&header.config, &self.config)
+        };
+        if let Some(change) = changes.iter().find(|change| !allowed.contains(&change.key)) {
+            let Change { key, old, new } = change;
+            let remedy = format!(
+                "resume with `{key} = {old}`, as in the run folder's config.toml; or give `--allow-change {key}`: the run is then no \
+                 longer that of one configuration"
+            );
+            let expected = format!("{old}, as when the checkpoint was written");
+            return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
+        }
+        if header.config.is_empty() || digest(&header.config, &self.others) != header.digest {
+            let expected = format!(
+                "the data, encoder and Stage-I model of the checkpoint ({})",
+                short(&header.digest)
+            );
+            return Err(Error::Config {
+                key: "configuration".to_owned(),
+                expected,
+                found: format!("others ({})", short(&self.digest)),
+                remedy:
+                    "resume with what the run folder's run.json names, or train in another folder"
+                        .to_owned(),
+            });
+        }
+        let said = |Change { key, old, new }| {
+            format!("`{key}` was {old} and is {new} from here on, as allowed")
+        };
+        Ok(changes.into_iter().map(said).collect())
+    }
+}
+
+/// The configuration without what changes no number: when to report, paint and save.
+fn mathematics(config: &TrainConfig) -> Result<String> {
+    let run =
+        RunConfig { report_every: 1, sample_every: 1, checkpoint_every: 1, keep: 2, prefetch: 0 };
+    TrainConfig { run, ..config.clone() }.to_toml()
+}
+
+fn digest(config: &str, others: &str) -> String {
+    sha256(format!("{config}{others}").as_bytes())
+}
+
+/// A key whose value differs.
+struct Change {
+    key: String,
+    old: String,
+    new: String,
+}
+
+fn changes(old: &str, new: &str) -> Vec<Change> {
+    let (old, new) = (flat(old), flat(new));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let value = |of: &BTreeMap<String, String>, key| {
+        of.get(key).cloned().unwrap_or_else(|| "absent".to_owned())
+    };
+    keys.into_iter()
+        .map(|key| Change { key: key.clone(), old: value(&old, key), new: value(&new, key) })
+        .filter(|change| change.old != change.new)
+        .collect()
+}
+
+/// `a.b.c` to value, as text.
+fn flat(text: &str) -> BTreeMap<String, String> {
+    let mut open = vec![(String::new(), toml::Value::Table(text.parse().unwrap_or_default()))];
+    let mut found = BTreeMap::new();
+    while let Some((path, value)) = open.pop() {
+        match value {
+            toml::Value::Table(table) => open.extend(table.into_iter().map(|(key, value)| {
+                (if path.is_empty() { key } else { format!("{path}.{key}") }, value)
+            })),
+            value => drop(found.insert(path, value.to_string())),
+        }
+    }
+    found
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

@@ -1,0 +1,155 @@
+//! A step that became non-finite, as one file that takes it again: state before it, its batch, its noise, its settings.
+//! Neither the data nor the run folder is needed.
+
+use std::path::PathBuf;
+
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use stackgan_core::archive::Archive;
+use stackgan_core::gan::GeneratorNoise;
+use stackgan_core::{NetConfig, Params};
+
+use crate::config::TrainConfig;
+use crate::guard::Guard;
+use crate::players::players;
+use crate::start::Start;
+use crate::step::{Pictures, StepConfig, StepNoise};
+use crate::{Error, Result};
+
+/// The version of the file.
+const FORMAT: &str = "stackgan-step/1";
+
+/// The metadata key of [`Facts`].
+const KEY: &str = "stackgan";
+
+/// What a bundle says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    format: String,
+    /// The step, counted from 0.
+    pub step: u64,
+    /// The epoch of the step.
+    pub epoch: u64,
+    /// What became non-finite first.
+    pub term: String,
+    /// Its value, as text: JSON has no NaN.
+    pub value: String,
+    /// The pictures of the batch, as indices in the prepared file.
+    pub indices: Vec<usize>,
+    /// The factor on the learning rates.
+    pub decay: f64,
+    /// Steps of the optimisers: G, D.
+    pub optimiser_steps: (u64, u64),
+    /// The sizes of the Stage-I under a Stage-II.
+    pub stage1: Option<NetConfig>,
+    /// The configuration, as TOML.
+    pub config: String,
+}
+
+impl Facts {
+    /// The facts of a step of a run; the file's own follow when it is written.
+    pub(crate) fn new(step: u64, epoch: u64, indices: &[usize], decay: f64) -> Self {
+        let (term, value, stage1, config, optimiser_steps) = Default::default();
+        let (format, indices) = (FORMAT.to_owned(), indices.to_vec());
+        Self { format, step, epoch, term, value, indices, decay, optimiser_steps, stage1, config }
+    }
+}
+
+/// The file: `state` is what a checkpoint holds.
+///
+/// # Errors
+/// When a tensor cannot be read from its device.
+pub(crate) fn to_bytes(
+    mut state: Archive,
+    facts: &Facts,
+    batch: &Pictures,
+    noise: &StepNoise,
+) -> Result<Vec<u8>> {
+    let mut put = |name: &str, tensor: &Tensor| {
+        state.tensors.insert(format!("input.{name}"), tensor.clone());
+    };
+    put("real", &batch.real);
+    put("text", &batch.text);
+    for (name, input) in [("wrong", &batch.wrong), ("other_text", &batch.other_text)] {
+        if let Some(input) = input {
+            put(name, input);
+        }
+    }
+    for (player, noise) in [("d", &noise.d), ("g", &noise.g)] {
+        put(&format!("{player}.z"), &noise.z);
+        put(&format!("{player}.eps1"), &noise.eps1);
+        put(&format!("{player}.eps2"), &noise.eps2);
+    }
+    let text = serde_json::to_string(facts).unwrap_or_default(); // numbers and strings: cannot fail
+    state.metadata = [(KEY.to_owned(), text)].into();
+    Ok(state.to_bytes()?)
+}
+
+/// A step that was taken again.
+#[derive(Debug)]
+pub struct Replayed {
+    /// What the bundle says.
+    pub facts: Facts,
+    /// The numbers of the step; or what became non-finite, now.
+    pub result: Result<Vec<(&'static str, f64)>>,
+}
+
+/// Takes the step of a bundle again.
+///
+/// # Errors
+/// [`Error::Checkpoint`] when the file is no bundle; that the step is non-finite is no error here.
+pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<Replayed> {
+    let damaged = |found: String| Error::Checkpoint {
+        what: "not a step that can be taken again".to_owned(),
+        file: PathBuf::from(file),
+        expected: format!("a file of format {FORMAT}"),
+        found: found.into(),
+        remedy: "name a `nonfinite-step-….safetensors` of a run folder".to_owned(),
+    };
+    let archive = Archive::from_bytes(bytes, device).map_err(|e| damaged(e.to_string()))?;
+    let text = archive.metadata.get(KEY).map_or("", String::as_str);
+    let facts: Facts = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    if facts.format != FORMAT {
+        return Err(damaged(facts.format));
+    }
+    let config = TrainConfig::from_toml(&facts.config)?;
+    let stage1 = match facts.stage1 {
+        None => None,
+        Some(_) => Some(Params::given(archive.part("stage1."), device)?),
+    };
+    let low = stage1.as_ref().zip(facts.stage1.as_ref());
+    let start = Start { stage1_discriminator: Some(archive.part("tune.d.")), generator: None };
+    let mut players = players(&config, low, device)?.beginning(&start, &config, low)?;
+    let steps = [facts.optimiser_steps.0, facts.optimiser_steps.1];
+    for ((player, prefix), steps) in players.both_mut().into_iter().zip(["g.", "d."]).zip(steps) {
+        player.params.set(&archive.part(prefix))?;
+        player.adam.restore(&archive.part(&format!("adam.{prefix}")), steps)?;
+    }
+    if let Some(tuned) = players.tuned_mut() {
+        tuned.restore(&archive.part("tune."), steps[0])?;
+    }
+    let input = archive.part("input.");
+    let get = |name: &str| {
+        input.get(name).cloned().ok_or_else(|| damaged(format!("no tensor `input.{name}`")))
+    };
+    let noise = |player: &str| -> Result<GeneratorNoise> {
+        Ok(GeneratorNoise {
+            z: get(&format!("{player}.z"))?,
+            eps1: get(&format!("{player}.eps1"))?,
+            eps2: get(&format!("{player}.eps2"))?,
+        })
+    };
+    let other_text = input.get("other_text").map(|t| t.to_dtype(DType::U32)).transpose()?;
+    let wrong = input.get("wrong").cloned();
+    let pictures = Pictures { real: get("real")?, wrong, text: get("text")?, other_text };
+    let noise = StepNoise { d: noise("d")?, g: noise("g")? };
+    let step = StepConfig::of(&config, facts.step, facts.decay);
+    let guard = Guard::over(&players, stage1.as_ref())?;
+    let result = match guard.step(&mut players, &pictures, &noise, &step) {
+        Ok(stats) => Ok(stats.read()?),
+        Err(error @ Error::NonFinite { .. }) => Err(error),
+        Err(error) => return Err(error),
+    };
+    Ok(Replayed { facts, result })
+}

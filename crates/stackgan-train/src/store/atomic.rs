@@ -1,0 +1,111 @@
+//! A file that is there whole or not at all, whatever fails in between.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::files::{Files, System, patiently};
+use crate::{Error, Result};
+
+/// How a temporary file's name begins. No other file's does.
+pub(super) const TEMPORARY: &str = ".tmp-";
+
+/// Tries of a save that signals interrupt.
+const TRIES: usize = 5;
+
+/// Writes a file so that after a crash it is there whole or not at all: temporary name, sync, read back, rename, sync of
+/// the folder.
+///
+/// # Errors
+/// [`Error::Storage`]; the temporary file is removed, and a file of this name keeps its old contents (or has the new ones, where
+/// only the last sync failed).
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(&System, path, bytes)
+}
+
+/// The same, on any file system.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_with(files: &impl Files, path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut tries = 1;
+    loop {
+        match attempt(files, path, bytes) {
+            // A sync that failed must not be tried again on the same file, so everything is.
+            Err(failed) if failed.source.kind() == io::ErrorKind::Interrupted && tries < TRIES => {
+                tries += 1;
+            }
+            Err(failed) => return Err(failed.told(files, bytes.len() as u64)),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// What failed where.
+struct Failed {
+    action: &'static str,
+    file: PathBuf,
+    source: io::Error,
+}
+
+impl Failed {
+    fn told(self, files: &impl Files, needed: u64) -> Error {
+        let Self { action, file, source } = self;
+        let full = matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        );
+        let room = files.room(file.parent().unwrap_or_else(|| Path::new(".")));
+        match room.filter(|_| full) {
+            None => storage(action, &file, source),
+            Some(free) => {
+                let remedy = format!(
+                    "the file needs {needed} bytes and {free} are free: make room; older checkpoints are untouched"
+                );
+                Error::Storage { action, file, source, remedy }
+            }
+        }
+    }
+}
+
+fn attempt(files: &impl Files, path: &Path, bytes: &[u8]) -> std::result::Result<(), Failed> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!("{TEMPORARY}{name}"));
+    let failed = |action, file: &Path, source| Failed { action, file: file.to_path_buf(), source };
+    let result = write_and_verify(files, &temporary, bytes)
+        .map_err(|(action, source)| failed(action, &temporary, source))
+        .and_then(|()| {
+            files.rename(&temporary, path).map_err(|e| failed("rename", path, e))?;
+            files.sync_folder(folder).map_err(|e| failed("sync the folder", folder, e))
+        });
+    if result.is_err() {
+        drop(files.remove(&temporary)); // best effort: the error that matters is the first
+    }
+    result
+}
+
+fn write_and_verify(
+    files: &impl Files,
+    path: &Path,
+    bytes: &[u8],
+) -> std::result::Result<(), (&'static str, io::Error)> {
+    let mut file = files.create(path).map_err(|e| ("create", e))?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let taken = patiently(|| files.write(&mut file, rest)).map_err(|e| ("write", e))?;
+        if taken == 0 {
+            return Err(("write", io::ErrorKind::WriteZero.into()));
+        }
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    files.sync(&file).map_err(|e| ("sync", e))?;
+    if patiently(|| files.read(path)).map_err(|e| ("read back", e))? == bytes {
+        return Ok(());
+    }
+    Err(("verify", io::Error::other("what was read back differs from what was written")))
+}
+
+pub(crate) fn storage(action: &'static str, file: &Path, source: io::Error) -> Error {
+    let remedy = "check free space and permissions; the last checkpoint is untouched".to_owned();
+    Error::Storage { action, file: file.to_path_buf(), source, remedy }
+}

@@ -1,0 +1,282 @@
+//! Checkpoints: the only place that writes them.
+//!
+//! One checkpoint is one file with everything (G, D, the average of G, both optimisers, Stage-I's statistics, the step),
+//! so no pair can be torn. It is written under a temporary name, synced, read back and compared, renamed, and the folder
+//! synced. The newest valid file wins; there is no pointer to keep in step. Equal state gives equal bytes: no clock, no
+//! host, names sorted. No file with a value that is no number is ever written.
+
+mod atomic;
+pub mod files;
+mod header;
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use sha2::{Digest, Sha256};
+use stackgan_core::archive::Archive;
+
+use crate::nonfinite;
+use crate::{Error, Result};
+
+pub(crate) use atomic::storage;
+pub use atomic::{write_atomically, write_with};
+use files::{Files, System, patiently};
+pub use header::Header;
+
+/// Hexadecimal SHA-256.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What [`Store::newest`] found.
+#[derive(Debug)]
+pub struct Newest {
+    /// The newest valid checkpoint, if there is any.
+    pub found: Option<(Header, Archive)>,
+    /// What was wrong with newer ones.
+    pub passed_over: Vec<String>,
+}
+
+/// The checkpoints of one run.
+#[derive(Debug)]
+pub struct Store<F = System> {
+    files: F,
+    folder: PathBuf,
+    keep: usize,
+}
+
+impl Store {
+    /// Opens the folder, making it if need be, and removes temporary files of an interrupted save. The caller holds the
+    /// run folder's lock.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn open(folder: &Path, keep: usize) -> Result<Self> {
+        Self::open_on(System, folder, keep)
+    }
+
+    /// The checkpoints of a run that may belong to another process: only to be read.
+    #[must_use]
+    pub fn reading(folder: &Path) -> Self {
+        Self { files: System, folder: folder.to_path_buf(), keep: usize::MAX }
+    }
+}
+
+impl<F: Files> Store<F> {
+    /// As [`Store::open`], on any file system.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn open_on(files: F, folder: &Path, keep: usize) -> Result<Self> {
+        patiently(|| files.make_folder(folder))
+            .map_err(|e| storage("make the folder", folder, e))?;
+        let store = Self { files, folder: folder.to_path_buf(), keep: keep.max(2) };
+        for path in store.listed()? {
+            if name_of(&path).starts_with(".tmp-step-") {
+                patiently(|| store.files.remove(&path))
+                    .map_err(|e| storage("remove a temporary file", &path, e))?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// Writes a checkpoint and prunes old ones once the new one is verified.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] and [`Error::NonFinite`]; older checkpoints are then untouched.
+    pub fn save(&self, mut archive: Archive, header: &Header) -> Result<PathBuf> {
+        if let Some((name, value)) = nonfinite::first(&archive.tensors)? {
+            return Err(nonfinite::error(header.step, &name, value));
+        }
+        archive.metadata = header.metadata();
+        let path = self.path(header.step);
+        let bytes = header::sealed(archive.to_bytes()?).ok_or_else(|| {
+            storage("seal", &path, std::io::Error::other("the header has no place for a sum"))
+        })?;
+        write_with(&self.files, &path, &bytes)?;
+        self.prune(&path);
+        Ok(path)
+    }
+
+    /// The newest valid checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when there are checkpoints and none is valid: a run never starts again from scratch silently.
+    pub fn newest(&self, device: &Device) -> Result<Newest> {
+        let mut passed_over = Vec::new();
+        for path in self.checkpoints()?.into_iter().rev() {
+            match self.load(&path, device) {
+                Ok(found) => return Ok(Newest { found: Some(found), passed_over }),
+                Err(e) => passed_over.push(e.to_string()),
+            }
+        }
+        if passed_over.is_empty() {
+            return Ok(Newest { found: None, passed_over });
+        }
+        Err(Error::Checkpoint {
+            what: "no checkpoint of this run is whole".to_owned(),
+            file: self.folder.clone(),
+            expected: "at least one valid checkpoint".to_owned(),
+            found: passed_over.join("; ").into(),
+            remedy: "restore the folder from a copy, or start a new run".to_owned(),
+        })
+    }
+
+    /// The checkpoints, oldest first, whole or not.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn checkpoints(&self) -> Result<Vec<PathBuf>> {
+        let is_ours = |path: &PathBuf| {
+            let digits = name_of(path);
+            let digits = digits.strip_prefix("step-").and_then(|n| n.strip_suffix(".safetensors"));
+            digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let mut paths: Vec<_> = self.listed()?.into_iter().filter(is_ours).collect();
+        paths.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+        Ok(paths)
+    }
+
+    /// Says so when there is no room for as many checkpoints as are kept and one more that is being written, by the size of
+    /// the newest.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn short_of_room(&self) -> Result<Option<String>> {
+        let paths = self.checkpoints()?;
+        let Some(newest) = paths.last() else { return Ok(None) };
+        let size = patiently(|| self.files.read(newest))
+            .map_err(|e| storage("read a checkpoint", newest, e))?
+            .len() as u64;
+        let more = (self.keep + 1).saturating_sub(paths.len()) as u64;
+        let Some(free) = self.files.room(&self.folder) else { return Ok(None) };
+        Ok((free < more * size).then(|| {
+            format!(
+                "room for checkpoints is short: {more} more of {size} bytes are to come, {free} bytes are free in {}",
+                self.folder.display()
+            )
+        }))
+    }
+
+    /// Removes the oldest beyond `keep`, counting only files up to the one just written. What cannot be removed now is
+    /// removed after the next save.
+    fn prune(&self, newest: &Path) {
+        let paths = self.checkpoints().unwrap_or_default();
+        let upto = paths.iter().position(|p| p == newest).map_or(0, |i| i + 1);
+        for path in paths.iter().take(upto.saturating_sub(self.keep)) {
+            drop(patiently(|| self.files.remove(path)));
+        }
+    }
+
+    fn load(&self, path: &Path, device: &Device) -> Result<(Header, Archive)> {
+        let damaged = |expected: &str, found: String| Error::Checkpoint {
+            what: "checkpoint is damaged".to_owned(),
+            file: path.to_path_buf(),
+            expected: expected.to_owned(),
+            found: found.into(),
+            remedy: "an older checkpoint is used if there is one".to_owned(),
+        };
+        let bytes = patiently(|| self.files.read(path))
+            .map_err(|e| storage("read a checkpoint", path, e))?;
+        let Some((said, found)) = header::sums(&bytes) else {
+            return Err(damaged("a whole file", format!("{} bytes without a sum", bytes.len())));
+        };
+        if said != found {
+            return Err(damaged(&format!("sha256 {said}"), found));
+        }
+        let archive = Archive::from_bytes(&bytes, device)
+            .map_err(|e| damaged("a whole file", e.to_string()))?;
+        let header = Header::read(&archive.metadata).map_err(|e| damaged("a header of ours", e))?;
+        if header.format != header::FORMAT {
+            return Err(damaged(header::FORMAT, header.format));
+        }
+        if path != self.path(header.step) {
+            return Err(damaged("the step of its name", format!("step {}", header.step)));
+        }
+        Ok((header, archive))
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:07}.safetensors"))
+    }
+
+    fn listed(&self) -> Result<Vec<PathBuf>> {
+        patiently(|| self.files.list(&self.folder)).map_err(|e| storage("list", &self.folder, e))
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use candle_core::Tensor;
+
+    use super::*;
+
+    fn archive(value: f32) -> Archive {
+        let tensor = Tensor::new(vec![value; 100], &Device::Cpu).unwrap();
+        Archive { tensors: [("g.w".to_owned(), tensor)].into(), ..Archive::default() }
+    }
+
+    fn header(step: u64) -> Header {
+        Header::new(step, (step, step), "digest".to_owned())
+    }
+
+    #[test]
+    fn the_newest_valid_checkpoint_wins_and_two_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 1).unwrap();
+        assert!(store.newest(&Device::Cpu).unwrap().found.is_none());
+        for step in [1, 2, 3] {
+            store.save(archive(step as f32), &header(step)).unwrap();
+        }
+        assert_eq!(store.checkpoints().unwrap().len(), 2);
+        let newest = folder.path().join("step-0000003.safetensors");
+        let mut bytes = fs::read(&newest).unwrap();
+        let Newest { found, passed_over } = store.newest(&Device::Cpu).unwrap();
+        assert_eq!((found.unwrap().0.step, passed_over.len()), (3, 0));
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&newest, bytes).unwrap();
+        let Newest { found, passed_over } = store.newest(&Device::Cpu).unwrap();
+        let (found, contents) = found.unwrap();
+        assert_eq!((found.step, passed_over.len()), (2, 1));
+        assert_eq!(contents.tensors["g.w"].to_vec1::<f32>().unwrap()[0], 2.0);
+        assert!(passed_over[0].contains("sha256"), "{}", passed_over[0]);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_detected() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 2).unwrap();
+        let path = store.save(archive(1.5), &header(7)).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let mut draws =
+            stackgan_core::noise::Noise::new(1).draws(stackgan_core::noise::Stream::Test, 0, 0);
+        for case in 0..600 {
+            let mut copy = bytes.clone();
+            if case % 3 == 0 {
+                copy.truncate(draws.below(bytes.len() as u64) as usize);
+            } else {
+                let bit = draws.below(8 * bytes.len() as u64) as usize;
+                copy[bit / 8] ^= 1 << (bit % 8);
+            }
+            fs::write(&path, &copy).unwrap();
+            assert!(store.newest(&Device::Cpu).is_err(), "case {case} was not detected");
+        }
+    }
+
+    #[test]
+    fn equal_states_are_equal_files() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let save = |folder: &Path| {
+            fs::read(Store::open(folder, 2).unwrap().save(archive(0.1), &header(5)).unwrap())
+                .unwrap()
+        };
+        assert_eq!(save(a.path()), save(b.path()));
+    }
+}

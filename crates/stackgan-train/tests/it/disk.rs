@@ -1,0 +1,226 @@
+//! A disk with a cache, in memory: operations can fail, be the last one, and be lost or reordered while they are not synced.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use stackgan_train::store::files::Files;
+
+/// Names and contents. A name points to a content by number, as in a file system of inodes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    names: BTreeMap<PathBuf, usize>,
+    contents: Vec<Vec<u8>>,
+}
+
+/// A change that is not synced yet.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Name(PathBuf, usize),
+    Bytes(usize, usize, Vec<u8>),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+impl Disk {
+    pub(crate) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Name(path, content) => {
+                self.names.insert(path.clone(), *content);
+                self.content(*content);
+            }
+            Change::Bytes(content, at, bytes) => {
+                let file = self.content(*content);
+                file.resize(file.len().max(at + bytes.len()), 0);
+                file[*at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            Change::Rename(from, to) => {
+                if let Some(content) = self.names.remove(from) {
+                    self.names.insert(to.clone(), content);
+                }
+            }
+            Change::Remove(path) => drop(self.names.remove(path)),
+        }
+    }
+
+    fn content(&mut self, number: usize) -> &mut Vec<u8> {
+        self.contents.resize(self.contents.len().max(number + 1), Vec::new());
+        &mut self.contents[number]
+    }
+
+    pub(crate) fn file(&self, path: &Path) -> Option<&Vec<u8>> {
+        self.names.get(path).map(|&n| &self.contents[n])
+    }
+
+    pub(crate) fn put(&mut self, path: &Path, bytes: Vec<u8>) {
+        let n = self.names.get(path).copied().unwrap_or(self.contents.len());
+        *self.content(n) = bytes;
+        self.names.insert(path.to_path_buf(), n);
+    }
+
+    pub(crate) fn names(&self) -> Vec<PathBuf> {
+        self.names.keys().cloned().collect()
+    }
+}
+
+/// What happens at one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The process is killed; of a write, half is done.
+    Kill,
+    /// `EIO`.
+    Failure,
+    /// `ENOSPC`; of a write, half is done.
+    Full,
+    /// `EINTR`, once.
+    Interrupted,
+    /// A write takes half of its bytes.
+    Short,
+}
+
+/// A disk that many hands share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sim {
+    pub(crate) now: Rc<RefCell<Disk>>,
+    pub(crate) durable: Rc<RefCell<Disk>>,
+    pub(crate) pending: Rc<RefCell<Vec<Change>>>,
+    /// Operations so far.
+    pub(crate) calls: Rc<Cell<usize>>,
+    pub(crate) fault: Option<(usize, Fault)>,
+    pub(crate) dead: Rc<Cell<bool>>,
+    /// Most bytes that a write takes.
+    pub(crate) piece: Option<usize>,
+    /// After each operation: what is durable, and what is pending.
+    pub(crate) history: Rc<RefCell<Vec<(Disk, Vec<Change>)>>>,
+}
+
+impl Sim {
+    /// A disk that holds this, without faults.
+    pub(crate) fn holding(disk: Disk) -> Self {
+        Self { now: Rc::new(RefCell::new(disk)), ..Self::default() }
+    }
+
+    /// Counts an operation; the fault that it meets.
+    fn call(&self) -> io::Result<Option<Fault>> {
+        if self.dead.get() {
+            return Err(io::Error::other("killed"));
+        }
+        let n = self.calls.get();
+        self.calls.set(n + 1);
+        let met = self.fault.filter(|(at, _)| *at == n).map(|(_, fault)| fault);
+        if met == Some(Fault::Kill) {
+            self.dead.set(true);
+        }
+        Ok(met)
+    }
+
+    /// The same for operations that happen whole or not at all.
+    fn whole(&self) -> io::Result<()> {
+        match self.call()? {
+            None | Some(Fault::Short) => Ok(()),
+            Some(fault) => Err(error(fault)),
+        }
+    }
+
+    fn change(&self, change: Change) {
+        self.now.borrow_mut().apply(&change);
+        self.pending.borrow_mut().push(change);
+        self.remember();
+    }
+
+    fn settle(&self, of: impl Fn(&Change) -> bool) {
+        let mut pending = self.pending.borrow_mut();
+        let (synced, kept) = pending.drain(..).partition::<Vec<_>, _>(|change| of(change));
+        synced.iter().for_each(|change| self.durable.borrow_mut().apply(change));
+        *pending = kept;
+        drop(pending);
+        self.remember();
+    }
+
+    fn remember(&self) {
+        let state = (self.durable.borrow().clone(), self.pending.borrow().clone());
+        self.history.borrow_mut().push(state);
+    }
+}
+
+fn error(fault: Fault) -> io::Error {
+    match fault {
+        Fault::Kill => io::Error::other("killed"),
+        Fault::Failure | Fault::Short => io::Error::from_raw_os_error(5),
+        Fault::Full => io::Error::from_raw_os_error(28),
+        Fault::Interrupted => ErrorKind::Interrupted.into(),
+    }
+}
+
+impl Files for Sim {
+    /// The number of the content, and where the next byte goes.
+    type Open = (usize, usize);
+
+    fn make_folder(&self, _: &Path) -> io::Result<()> {
+        self.whole()
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.whole()?;
+        let names = self.now.borrow().names();
+        Ok(names.into_iter().filter(|path| path.parent() == Some(folder)).collect())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<(usize, usize)> {
+        self.whole()?;
+        // A new content for each, also where the name is taken: a crash may leave the old one.
+        let number = self.now.borrow().contents.len();
+        self.change(Change::Name(path.to_path_buf(), number));
+        Ok((number, 0))
+    }
+
+    fn write(&self, (content, at): &mut (usize, usize), bytes: &[u8]) -> io::Result<usize> {
+        let met = self.call()?;
+        let bytes = &bytes[..bytes.len().min(self.piece.unwrap_or(usize::MAX))];
+        let taken = if met.is_some() { bytes.len() / 2 } else { bytes.len() };
+        if matches!(met, Some(Fault::Failure | Fault::Interrupted)) {
+            return Err(error(met.unwrap_or(Fault::Failure)));
+        }
+        self.change(Change::Bytes(*content, *at, bytes[..taken].to_vec()));
+        *at += taken;
+        match met {
+            Some(fault @ (Fault::Kill | Fault::Full)) => Err(error(fault)),
+            _ => Ok(taken),
+        }
+    }
+
+    fn sync(&self, (content, _): &(usize, usize)) -> io::Result<()> {
+        self.whole()?;
+        self.settle(|change| matches!(change, Change::Bytes(of, ..) if of == content));
+        Ok(())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.whole()?;
+        self.now.borrow().file(path).cloned().ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.whole()?;
+        self.change(Change::Rename(from.to_path_buf(), to.to_path_buf()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.whole()?;
+        self.change(Change::Remove(path.to_path_buf()));
+        Ok(())
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        self.whole()?;
+        self.settle(|change| !matches!(change, Change::Bytes(..)));
+        Ok(())
+    }
+
+    fn room(&self, _: &Path) -> Option<u64> {
+        Some(1234)
+    }
+}

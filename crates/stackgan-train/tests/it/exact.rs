@@ -1,0 +1,175 @@
+//! Exactness: the same bits for any number of threads, any prefetch depth, in debug and release, and however a run is cut;
+//! and no run goes on under other mathematics without being told to.
+
+use candle_core::Device;
+use stackgan_core::Recipe;
+use stackgan_train::Error;
+use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::policy::Policy;
+use stackgan_train::schedule::Decay;
+use stackgan_train::store::{Store, sha256};
+
+use crate::ledger::ledger;
+use crate::run::{Folder, config, on_threads};
+
+const LAST: &str = "checkpoints/step-0000004.safetensors";
+
+/// SHA-256 of the state after four steps of the residual recipe, by what the matrix products are made of: their order of
+/// additions differs. Equal in debug and release: `cargo test --release --workspace --test it exact` checks it too. A change is a line in
+/// the changelog.
+const GOLDEN: [(&str, &str); 1] =
+    [("avx512f", "bb457ce0d3931ff85a38ef5d4b74675eb319a037ffd5e5e9c378600b4f82354a")];
+
+fn short(recipe: Recipe) -> TrainConfig {
+    let mut cfg = config(Stage::One, recipe);
+    cfg.optim.steps = 4;
+    (cfg.run.checkpoint_every, cfg.run.sample_every) = (4, 100);
+    cfg
+}
+
+#[test]
+fn threads_and_prefetch_change_no_bit() {
+    let folder = Folder::new(Stage::One);
+    let mut compared = 0;
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let mut first: Option<Vec<u8>> = None;
+        for threads in [1, 2, 3, 4, 8] {
+            for prefetch in [0, 1, 8] {
+                let mut cfg = short(recipe);
+                cfg.run.prefetch = prefetch;
+                let name = format!("{recipe:?}-{threads}-{prefetch}");
+                on_threads(threads, || folder.train(&name, &cfg, None, 99)).unwrap();
+                let bytes = folder.bytes(&name, LAST);
+                assert!(*first.get_or_insert(bytes.clone()) == bytes, "{name}: other bytes");
+                compared += 1;
+            }
+        }
+    }
+    ledger!(
+        "exact.threads",
+        compared,
+        "runs at 1, 2, 3, 4, 8 threads and prefetch 0, 1, 8: one checkpoint a recipe"
+    );
+}
+
+#[test]
+fn debug_and_release_make_the_recorded_bits() {
+    let class = if std::is_x86_feature_detected!("avx512f") { "avx512f" } else { "another" };
+    let Some((_, expected)) = GOLDEN.iter().find(|(name, _)| *name == class) else {
+        eprintln!("skipped: no bits are recorded for this CPU");
+        return;
+    };
+    let folder = Folder::new(Stage::One);
+    folder.train("run", &short(Recipe::Residual), None, 99).unwrap();
+    let checkpoints = folder.folder.path().join("run/checkpoints");
+    let newest = Store::reading(&checkpoints).newest(&Device::Cpu).unwrap();
+    let mut state = newest.found.unwrap().1;
+    state.metadata.clear(); // the names of settings may change, the numbers may not
+    assert_eq!(sha256(&state.to_bytes().unwrap()), *expected);
+}
+
+/// One step a process, so a resume at every step: in the middle of an epoch, at its end, where the rate falls, at the last.
+#[test]
+fn a_run_of_one_step_at_a_time_is_the_same_run() {
+    let folder = Folder::new(Stage::One);
+    let mut resumes = 0;
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let mut cfg = config(Stage::One, recipe);
+        cfg.optim.decay = Decay::Halve { every: 1 };
+        cfg.optim.batch = 12; // some steps an epoch
+        cfg.run.checkpoint_every = 100;
+        let (whole, parts) = (format!("{recipe:?}-whole"), format!("{recipe:?}-parts"));
+        folder.train(&whole, &cfg, None, 99).unwrap();
+        while folder.train(&parts, &cfg, None, 1).unwrap().step < cfg.optim.steps {
+            resumes += 1;
+        }
+        let last = "checkpoints/step-0000010.safetensors";
+        assert!(folder.bytes(&whole, last) == folder.bytes(&parts, last), "{recipe:?}");
+        let stats = folder.stats(&whole);
+        assert_eq!(stats, folder.stats(&parts));
+        let rate = |line: &String| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["lr_g"].as_f64().unwrap()
+        };
+        let rates: Vec<f64> = stats.iter().map(rate).collect();
+        assert!(rates.first() > rates.last(), "the rate never fell: {rates:?}");
+    }
+    ledger!(
+        "exact.resumes",
+        resumes,
+        "resumes at every step of a run, over epochs and falls of the rate: equal bytes"
+    );
+}
+
+/// Every key of the configuration: one that changes the mathematics is refused by name, one of `[run]` is free.
+#[test]
+fn a_change_of_the_mathematics_needs_leave() {
+    let folder = Folder::new(Stage::One);
+    let cfg = short(Recipe::Residual);
+    folder.train("run", &cfg, None, 2).unwrap();
+    let toml: toml::Table = cfg.to_toml().unwrap().parse().unwrap();
+    let (mut refused, mut free) = (0, 0);
+    for (key, changed) in changes(&toml).into_iter().filter(|(key, _)| key != "stage") {
+        let Ok(text) = toml::to_string(&changed) else { continue };
+        let Ok(other) = TrainConfig::from_toml(&text) else { continue }; // out of range: refused anyway
+        if other == cfg {
+            continue;
+        }
+        match folder.train("run", &other, None, 0) {
+            Ok(_) => {
+                assert!(key.starts_with("run."), "{key} was changed and nobody said so");
+                free += 1;
+            }
+            Err(Error::Config { key: named, .. }) => {
+                assert!(!key.starts_with("run."), "{key} changes no number and was refused");
+                // Sizes may be refused before, for not fitting the data.
+                assert!(named == key || key.starts_with("net."), "{key}: named {named}");
+                refused += 1;
+            }
+            Err(error) => panic!("{key}: {error}"),
+        }
+    }
+    assert!(refused >= 25 && free >= 4, "{refused} {free}");
+    let mut other = cfg.clone();
+    (other.optim.lr_g, other.loss.kl) = (1e-3, 2.0);
+    let allow = |keys: &[&str]| Policy {
+        allow_change: keys.iter().map(|key| (*key).to_owned()).collect(),
+        ..Policy::default()
+    };
+    let error = folder.train_as("run", &other, None, 1, &allow(&["optim.lr_g"])).0.unwrap_err();
+    for part in ["`loss.kl`", "expected 1.0", "found 2.0", "--allow-change loss.kl"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let allowed = allow(&["optim.lr_g", "loss.kl"]);
+    let (result, warnings) = folder.train_as("run", &other, None, 99, &allowed);
+    assert_eq!(result.unwrap().step, 4);
+    assert!(warnings.iter().any(|w| w.contains("`loss.kl` was 1.0 and is 2.0")), "{warnings:?}");
+    ledger!(
+        "exact.keys",
+        refused,
+        "configuration keys whose change is refused by name at a resume"
+    );
+}
+
+/// The table with one leaf changed, for every leaf that is a number or a switch.
+fn changes(table: &toml::Table) -> Vec<(String, toml::Table)> {
+    let mut all = Vec::new();
+    for (key, value) in table {
+        let mut with = |path: String, value: toml::Value| {
+            let mut changed = table.clone();
+            changed.insert(key.clone(), value);
+            all.push((path, changed));
+        };
+        match value {
+            toml::Value::Table(inner) => {
+                for (path, changed) in changes(inner) {
+                    with(format!("{key}.{path}"), changed.into());
+                }
+            }
+            toml::Value::Integer(n) => with(key.clone(), (n + 1).into()),
+            toml::Value::Float(x) => with(key.clone(), (0.5 * x + 0.125).into()),
+            toml::Value::Boolean(b) => with(key.clone(), (!b).into()),
+            _ => {}
+        }
+    }
+    all
+}

@@ -1,0 +1,266 @@
+//! Numbers that go bad: caught in the step, with nothing changed; taken again alone; left out; and no alarm without a fire.
+
+use candle_core::{Device, Tensor, Var};
+use stackgan_core::Recipe;
+use stackgan_core::archive::Archive;
+use stackgan_data::noise::{Noise, Stream};
+use stackgan_train::Error;
+use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::guard::Guard;
+use stackgan_train::players::{Players, players};
+use stackgan_train::policy::{OnNonFinite, Policy};
+use stackgan_train::replay::{Replayed, replay};
+use stackgan_train::step::{Pictures, StepConfig, StepNoise};
+
+use crate::ledger::ledger;
+use crate::run::{Folder, config};
+
+/// Everything that a step may change, as bytes: NaN is equal to itself.
+fn bytes_of(players: &Players) -> Vec<u8> {
+    let mut archive = Archive::default();
+    for (prefix, player) in [("g.", players.g()), ("d.", players.d())] {
+        archive.extend(prefix, player.params.snapshot().unwrap());
+        archive.extend(&format!("adam.{prefix}"), player.adam.state());
+    }
+    archive.to_bytes().unwrap()
+}
+
+/// A step's inputs, drawn.
+fn inputs(cfg: &TrainConfig) -> (Pictures, StepNoise, StepConfig) {
+    let (n, device) = (cfg.optim.batch, Device::Cpu);
+    let draw = |sample, shape: &[usize]| {
+        let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
+        Tensor::from_vec(values, shape, &device).unwrap()
+    };
+    let picture = |sample| draw(sample, &[n, 3, 64, 64]).tanh().unwrap();
+    let pictures = Pictures {
+        real: picture(0),
+        wrong: (cfg.net.recipe == Recipe::Residual).then(|| picture(1)),
+        text: draw(2, &[n, cfg.net.text_dim]),
+        other_text: None,
+    };
+    let net = (&cfg.net, cfg.noise.epsilon.into(), &device);
+    let noise = StepNoise::draw(Noise::new(cfg.seed), 0, n, (1.0, 1.0), net).unwrap();
+    (pictures, noise, StepConfig::of(cfg, 0, 1.0))
+}
+
+/// The same tensor with one value planted in its middle.
+fn planted(tensor: &Tensor, value: f32) -> Tensor {
+    let mut values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let middle = values.len() / 2;
+    values[middle] = value;
+    Tensor::from_vec(values, tensor.shape(), tensor.device()).unwrap()
+}
+
+fn plant(vars: &[(String, Var)], suffix: &str, value: f32) -> String {
+    let (name, var) = vars.iter().find(|(name, _)| name.ends_with(suffix)).unwrap();
+    var.set(&planted(var, value)).unwrap();
+    name.clone()
+}
+
+/// Where a value is planted, and how.
+type Plant = fn(&mut Pictures, &mut StepNoise, &mut StepConfig, &Players, f32) -> String;
+
+const INPUTS: [(&str, Plant); 9] = [
+    ("pixel", |p, _, _, _, v| {
+        p.real = planted(&p.real, v);
+        "input.real".to_owned()
+    }),
+    ("wrong pixel", |p, _, _, _, v| {
+        p.wrong = p.wrong.as_ref().map(|wrong| planted(wrong, v));
+        "input.wrong".to_owned()
+    }),
+    ("embedding", |p, _, _, _, v| {
+        p.text = planted(&p.text, v);
+        "input.text".to_owned()
+    }),
+    ("z of D's step", |_, n, _, _, v| {
+        n.d.z = planted(&n.d.z, v);
+        "input.d.z".to_owned()
+    }),
+    ("epsilon of G's step", |_, n, _, _, v| {
+        n.g.eps1 = planted(&n.g.eps1, v);
+        "input.g.eps1".to_owned()
+    }),
+    ("weight of G", |_, _, _, players, v| {
+        format!("g.{}", plant(&players.g().params.trainable(), "weight", v))
+    }),
+    ("weight of D", |_, _, _, players, v| {
+        format!("d.{}", plant(&players.d().params.trainable(), "weight", v))
+    }),
+    ("running variance of G", |_, _, _, players, v| {
+        format!("g.{}", plant(&players.g().params.all(), "running_var", v))
+    }),
+    ("rate of D", |_, _, s, _, v| {
+        s.lr_d = f64::from(v);
+        "lr_d".to_owned()
+    }),
+];
+
+/// NaN and infinity in each place are caught before anything moves, and named; 1e38, which is a number, makes numbers that
+/// are none in the same step (not as a running variance, which a step does not read, nor as a weight before a batch norm).
+#[test]
+fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
+    let mut caught = 0;
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let mut cfg = config(Stage::One, recipe);
+        cfg.loss.r1.gamma = 0.0;
+        for (place, plant) in INPUTS {
+            for value in [f32::NAN, f32::INFINITY, 1e38] {
+                let number = value.is_finite();
+                let not_read =
+                    number && (place.starts_with("weight") || place == "running variance of G");
+                let no_wrong = place == "wrong pixel" && recipe == Recipe::Plain;
+                let one_fake = place == "epsilon of G's step" && recipe == Recipe::Plain;
+                if not_read || no_wrong || (one_fake && number) {
+                    continue;
+                }
+                let mut players = players(&cfg, None, &Device::Cpu).unwrap();
+                let guard = Guard::over(&players, None).unwrap();
+                let (pictures, noise, step) = inputs(&cfg);
+                guard.step(&mut players, &pictures, &noise, &step).unwrap(); // moments are not zero
+                let (mut pictures, mut noise, mut step) = inputs(&cfg);
+                step.step = 1;
+                let name = plant(&mut pictures, &mut noise, &mut step, &players, value);
+                let before = bytes_of(&players);
+                let steps = (players.g().adam.steps(), players.d().adam.steps());
+                let case = format!("{recipe:?}, {place}, {value}");
+                let result = guard.step(&mut players, &pictures, &noise, &step);
+                let Err(Error::NonFinite { step: 1, term, .. }) = result else {
+                    panic!("{case}: not caught: {:?}", result.err());
+                };
+                if !value.is_finite() {
+                    assert_eq!(term, name, "{case}");
+                }
+                assert!(bytes_of(&players) == before, "{case}: something has changed ({term})");
+                assert_eq!((players.g().adam.steps(), players.d().adam.steps()), steps, "{case}");
+                caught += 1;
+            }
+        }
+    }
+    ledger!(
+        "numbers.planted",
+        caught,
+        "NaN, infinity or 1e38 planted in a step's inputs and state: caught, named, nothing changed"
+    );
+}
+
+/// A moment of Adam that is no number would only show in the step after.
+#[test]
+fn a_bad_moment_is_caught_before_it_moves_a_weight() {
+    let cfg = config(Stage::One, Recipe::Residual);
+    for (prefix, value) in [("adam.g.v.", f32::NAN), ("adam.d.m.", f32::INFINITY)] {
+        let mut players = players(&cfg, None, &Device::Cpu).unwrap();
+        let guard = Guard::over(&players, None).unwrap();
+        let (pictures, noise, step) = inputs(&cfg);
+        let player = usize::from(prefix.contains(".d."));
+        let [g, d] = players.both_mut();
+        let adam = if player == 0 { &mut g.adam } else { &mut d.adam };
+        let mut state: std::collections::BTreeMap<_, _> =
+            adam.state().into_iter().map(|(name, t)| (name, t.copy().unwrap())).collect();
+        let key = prefix.split_at(7).1;
+        let name = state.keys().find(|name| name.starts_with(key)).unwrap().clone();
+        state.insert(name.clone(), planted(&state[&name], value));
+        adam.restore(&state, 3).unwrap();
+        let error = guard.step(&mut players, &pictures, &noise, &step).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("adam.{}.{name}", if player == 0 { "g" } else { "d" })),
+            "{error}"
+        );
+    }
+}
+
+/// The captions of one picture are 1e30: each batch with it overflows in conditioning augmentation.
+fn poisoned() -> Folder {
+    Folder::with_embeddings(Stage::One, &|row| if row / 10 == 2 { 1e30 } else { 1.0 })
+}
+
+fn long(steps: u64) -> TrainConfig {
+    let mut cfg = config(Stage::One, Recipe::Residual);
+    cfg.optim.steps = steps;
+    cfg.run.checkpoint_every = 3;
+    cfg.run.sample_every = 1000;
+    cfg
+}
+
+#[test]
+fn a_bundle_takes_the_step_again_alone() {
+    let folder = poisoned();
+    let error = folder.train("run", &long(40), None, 99).unwrap_err();
+    let Error::NonFinite { step, term, .. } = &error else { panic!("{error}") };
+    assert!(error.to_string().contains("stackgan replay"), "{error}");
+    let name = format!("nonfinite-step-{step:07}.safetensors");
+    let bytes = folder.bytes("run", &name);
+    let Replayed { facts, result } = replay(&bytes, name.as_ref(), &Device::Cpu).unwrap();
+    assert_eq!((facts.step, &facts.term, facts.indices.len()), (*step, term, 4));
+    match result {
+        Err(Error::NonFinite { step: again, term: found, .. }) => {
+            assert_eq!((again, &found), (*step, term));
+        }
+        other => panic!("{other:?}"),
+    }
+    for cut in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+        let error = replay(&bytes[..cut], name.as_ref(), &Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("do: "), "{error}");
+    }
+}
+
+/// Three epochs, each with one batch that cannot be taken: with three times allowed the run ends well, however it is cut; with two
+/// it stops.
+#[test]
+fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
+    let folder = poisoned();
+    let cfg =
+        long(3 * folder.data.0.indices(stackgan_data::dataset::Split::Train).len() as u64 / 4);
+    let policy = |most| Policy { on_nonfinite: OnNonFinite::Rollback(most), ..Policy::default() };
+    let (result, warnings) = folder.train_as("whole", &cfg, None, 999, &policy(5));
+    assert_eq!(result.unwrap().step, cfg.optim.steps);
+    let skipped = warnings.iter().filter(|w| w.contains("is left out")).count();
+    assert!(skipped >= 2, "{warnings:?}");
+    loop {
+        let (result, _) = folder.train_as("parts", &cfg, None, 5, &policy(5));
+        if result.unwrap().step == cfg.optim.steps {
+            break;
+        }
+    }
+    let last = format!("checkpoints/step-{:07}.safetensors", cfg.optim.steps);
+    assert!(folder.bytes("whole", &last) == folder.bytes("parts", &last), "two runs, other bytes");
+    assert_eq!(folder.stats("whole"), folder.stats("parts"));
+    assert_eq!(folder.stats("whole").len() as u64, cfg.optim.steps - skipped as u64);
+    let (result, _) = folder.train_as("fewer", &cfg, None, 999, &policy(skipped as u64 - 1));
+    assert!(matches!(result, Err(Error::NonFinite { .. })));
+    ledger!(
+        "numbers.rollback",
+        skipped,
+        "steps left out after going back to a checkpoint; bytes equal however the run is cut"
+    );
+}
+
+/// Runs of small networks that are well say nothing; one whose generator leaps collapses, and is told so.
+#[test]
+fn a_healthy_run_raises_no_alarm_and_a_sick_one_does() {
+    let folder = Folder::new(Stage::One);
+    let watched = |recipe, seed, steps, sick: bool| {
+        let mut cfg = config(Stage::One, recipe);
+        (cfg.optim.steps, cfg.seed) = (steps, seed);
+        (cfg.run.checkpoint_every, cfg.run.report_every, cfg.run.sample_every) = (steps, 50, 60);
+        if sick {
+            (cfg.optim.lr_g, cfg.optim.ema) = (0.3, 0.0);
+        }
+        let name = format!("{recipe:?}-{seed}-{sick}");
+        let (result, warnings) = folder.train_as(&name, &cfg, None, 9999, &Policy::default());
+        result.unwrap();
+        warnings
+    };
+    let mut steps = 0;
+    for (recipe, seed) in [(Recipe::Residual, 1), (Recipe::Plain, 2)] {
+        let warnings = watched(recipe, seed, 360, false);
+        assert!(warnings.is_empty(), "{recipe:?}: a false alarm: {warnings:?}");
+        steps += 360;
+    }
+    let warnings = watched(Recipe::Residual, 3, 660, true);
+    assert!(warnings.iter().any(|w| w.contains("are alike")), "{warnings:?}");
+    ledger!("numbers.healthy", steps, "steps of healthy small runs without an alarm");
+}

@@ -1,0 +1,350 @@
+//! The program killed, signalled, run twice in one folder, on a full disk, with numbers that go bad: nothing is lost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::{TINY, WORLD, done, failed, set, train, training};
+use crate::ledger::{self, ledger};
+
+/// A training run that can be killed.
+fn start(dir: &Path, args: &[String]) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
+        .current_dir(dir)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The number at the end of the newest checkpoint's name.
+fn newest(run: &Path) -> Option<u64> {
+    let names = fs::read_dir(run.join("checkpoints")).ok()?;
+    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
+    names.filter_map(|e| step(&e.ok()?.file_name().to_string_lossy())).max()
+}
+
+/// Whether a checkpoint is being written.
+fn saving(run: &Path) -> bool {
+    fs::read_dir(run.join("checkpoints")).is_ok_and(|mut names| {
+        names.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(".tmp-")))
+    })
+}
+
+/// The steps in `stats.jsonl`, without the clock.
+fn stats(run: &Path) -> Vec<String> {
+    let text = fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default();
+    let without_clock = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).ok()?;
+        value.as_object_mut()?.remove("seconds");
+        Some(value.to_string())
+    };
+    text.lines().filter_map(without_clock).collect()
+}
+
+fn wait_for(what: &str, child: &mut Child, seen: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !seen() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        assert!(child.try_wait().unwrap().is_none(), "ended before {what}");
+        std::thread::sleep(Duration::from_micros(300));
+    }
+}
+
+fn last(run: &Path, steps: u64) -> Vec<u8> {
+    fs::read(run.join(format!("checkpoints/step-{steps:07}.safetensors"))).unwrap()
+}
+
+/// The folder goes on by itself: `--run` alone.
+fn again(run: &str) -> Vec<String> {
+    ["train", "--stage", "1", "--run", run, "-q"].map(str::to_owned).to_vec()
+}
+
+/// 200 SIGKILLs of one run, every other one while it saves; the rest at any time, from before it has begun to some steps later.
+/// Each loses at most the steps since the last checkpoint, and the run ends in the bytes of one that nobody killed.
+#[test]
+fn two_hundred_kills_lose_nothing() {
+    const KILLS: usize = 200;
+    const STEPS: u64 = 420;
+    let dir = tempfile::tempdir().unwrap();
+    let every = ["--set", "run.checkpoint_every=2", "--set", "run.sample_every=1000"];
+    let args = |name: &str| {
+        let mut args = training("1", &STEPS.to_string(), &dir.path().join(name));
+        args.extend(every.map(str::to_owned));
+        args
+    };
+    let whole = dir.path().join("whole");
+    let mut reference = start(dir.path(), &args("whole"));
+
+    let run = dir.path().join("run");
+    let mut draws = stackgan_core::noise::Noise::new(ledger::seed()).draws(
+        stackgan_core::noise::Stream::Test,
+        2,
+        0,
+    );
+    let (mut kills, mut lost_most, mut in_save, mut startup) = (0, 0, 0, 0.1);
+    while kills < KILLS {
+        let before = newest(&run).unwrap_or(0);
+        assert!(before < STEPS, "the run ended after {kills} kills: make it longer");
+        let started = Instant::now();
+        let mut child = start(dir.path(), &args("run"));
+        if kills % 2 == 0 {
+            wait_for("a save", &mut child, || saving(&run));
+            std::thread::sleep(Duration::from_micros(draws.below(3000)));
+            startup = started.elapsed().as_secs_f64();
+        } else {
+            let longest = startup * 1.3;
+            std::thread::sleep(Duration::from_secs_f64(draws.range(0.0, longest)));
+        }
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert!(!status.success(), "the run ended before kill {kills}");
+        in_save += usize::from(saving(&run));
+        let taken = stats(&run).len() as u64;
+        let after = newest(&run).unwrap_or(0);
+        assert!(after >= before, "kill {kills}: from {before} back to {after}");
+        lost_most = lost_most.max(taken.saturating_sub(after));
+        kills += 1;
+    }
+    assert!(lost_most <= 2, "{lost_most} steps lost, 2 is the interval");
+    assert!(in_save >= KILLS / 10, "only {in_save} kills fell into a save");
+    train(dir.path(), &args("run"));
+    assert!(reference.wait().unwrap().success());
+    assert!(last(&run, STEPS) == last(&whole, STEPS), "the last checkpoint is another");
+    let model = |run: &Path| fs::read(run.join("model.safetensors")).unwrap();
+    assert!(model(&run) == model(&whole), "the model is another");
+    assert_eq!(stats(&run), stats(&whole));
+    assert!(!saving(&run));
+    ledger!(
+        "program.kills",
+        kills,
+        "SIGKILLs of one run, half aimed at saves: last checkpoint, model and statistics as if there had been none"
+    );
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+/// A signal or a file `STOP`, at some moment, ends the step, saves, says how to go on; gone on with, the run ends in the same
+/// bytes.
+#[test]
+fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = |name: &str| {
+        let mut args = training("1", "40", &dir.path().join(name));
+        args.extend(["--set", "run.checkpoint_every=1000"].map(str::to_owned));
+        args.retain(|arg| arg != "-q");
+        args
+    };
+    train(dir.path(), &args("whole"));
+    let whole = last(&dir.path().join("whole"), 40);
+    let mut draws = stackgan_core::noise::Noise::new(ledger::seed()).draws(
+        stackgan_core::noise::Stream::Test,
+        3,
+        0,
+    );
+    let mut stops = 0;
+    for (how, code) in [("-INT", 130), ("-TERM", 143), ("STOP", 0)].repeat(4) {
+        let name = format!("run-{stops}");
+        let run = dir.path().join(&name);
+        let mut child = start(dir.path(), &args(&name));
+        let first = 1 + draws.below(10) as usize;
+        wait_for("steps", &mut child, || stats(&run).len() >= first);
+        let at = Instant::now();
+        match how {
+            "STOP" => fs::write(run.join("STOP"), "").unwrap(),
+            signal_name => signal(&child, signal_name),
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{how}: {said}");
+        assert!(at.elapsed() < Duration::from_secs(10), "{how}: {:?}", at.elapsed());
+        let saved = newest(&run).unwrap();
+        assert_eq!(saved, stats(&run).len() as u64, "{how}: steps were taken and not saved");
+        let resume = format!("stackgan train --stage 1 --run {}", run.display());
+        assert!(
+            said.contains(&format!("saved at step {saved}")) && said.contains(&resume),
+            "{said}"
+        );
+        assert!(!run.join("STOP").exists(), "the run could not be gone on with");
+        train(dir.path(), &again(&name));
+        assert!(last(&run, 40) == whole, "{how}: other bytes");
+        stops += 1;
+    }
+    ledger!(
+        "program.stops",
+        stops,
+        "stops by SIGINT, SIGTERM and a file STOP: saved, resumed to the same bytes"
+    );
+}
+
+/// The second of two trainers in one folder ends at once, with code 6, and changes nothing; the lock ends with its holder.
+#[test]
+fn a_run_folder_belongs_to_one_trainer() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let args = training("1", "100000", &run);
+    let mut races = 0;
+    for _ in 0..6 {
+        let mut children = [start(dir.path(), &args), start(dir.path(), &args)];
+        let started = Instant::now();
+        let loser = loop {
+            let ended = children.iter_mut().position(|c| c.try_wait().unwrap().is_some());
+            if let Some(loser) = ended {
+                break loser;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "both train");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let [a, b] = children;
+        let (loser, mut winner) = if loser == 0 { (a, b) } else { (b, a) };
+        let output = loser.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(6), "{said}");
+        assert!(said.contains("another process") && said.contains("LOCK"), "{said}");
+        let taken = stats(&run).len();
+        wait_for("more steps of the winner", &mut winner, || stats(&run).len() > taken);
+        winner.kill().unwrap();
+        winner.wait().unwrap();
+        races += 1;
+    }
+    // The lock is free although its holder was killed.
+    let mut last: Vec<String> = args.clone();
+    last.extend(["--max-hours", "1e-9"].map(str::to_owned));
+    let last: Vec<&str> = last.iter().map(String::as_str).collect();
+    assert_eq!(failed(dir.path(), &last).0, 75);
+    ledger!(
+        "program.races",
+        races,
+        "pairs of trainers started at once in one folder: one winner each"
+    );
+}
+
+/// A file system of its own, of so many KiB; None where it cannot be had.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn mount(at: &Path, kib: u64) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let size = format!("size={kib}k");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "none"])
+            .arg(at)
+            .stderr(Stdio::null())
+            .status();
+        mounted.is_ok_and(|s| s.success()).then(|| Self(at.to_path_buf()))
+    }
+
+    fn grow(&self, kib: u64) {
+        let size = format!("remount,size={kib}k");
+        assert!(Command::new("mount").args(["-o", &size]).arg(&self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+/// A disk that fills up while training: what was saved stays, training goes on for some saves and ends with code 6 and the
+/// bytes that are needed; given room, the run ends in the same bytes.
+#[test]
+fn a_full_disk_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = |run: &Path| {
+        let mut args = training("1", "16", run);
+        args.extend(["--set", "run.sample_every=1000"].map(str::to_owned));
+        args
+    };
+    let whole = dir.path().join("whole");
+    train(dir.path(), &args(&whole));
+    let size = |file: &Path| file.metadata().unwrap().len().div_ceil(1024);
+    let checkpoint = size(&whole.join("checkpoints/step-0000016.safetensors"));
+    let model = size(&whole.join("model.safetensors"));
+    let mut disks = 0;
+    for tenths in [15, 22, 35] {
+        let at = dir.path().join(format!("disk-{tenths}"));
+        let kib = 200 + checkpoint * tenths / 10 + if tenths > 30 { model } else { 0 };
+        let Some(disk) = Tmpfs::mount(&at, kib) else {
+            eprintln!("skipped: a tmpfs cannot be mounted here");
+            return;
+        };
+        let run = at.join("run");
+        let all = args(&run);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let (code, said) = failed(dir.path(), &all);
+        let (newest, lines) = (newest(&run), stats(&run).len());
+        assert_eq!(code, 6, "{tenths}: {said}");
+        assert!(said.contains("bytes are free") || said.contains("No space"), "{said}");
+        assert!(newest.is_some() && !saving(&run), "{tenths}: {newest:?}, {lines} lines");
+        disk.grow(100 * checkpoint + 100 * model);
+        train(dir.path(), &args(&run));
+        assert!(last(&run, 16) == last(&whole, 16), "{tenths}: other bytes");
+        disks += 1;
+    }
+    ledger!(
+        "program.full",
+        disks,
+        "disks that fill up while training: the run is resumed to the same bytes once there is room"
+    );
+}
+
+/// Embeddings of 1e30 overflow: code 7, a bundle, and its replay says the same.
+#[test]
+fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    train(dir.path(), &training("1", "1", &dir.path().join("first")));
+    let folder = WORLD.birds().join("prepared");
+    let cached = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path());
+    let is_ours = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with("embeddings-");
+    let mut bytes = fs::read(cached.filter(is_ours).min().unwrap()).unwrap();
+    let (middle, few) = (bytes.len() / 8 * 4, bytes.len() / 64 * 4);
+    for at in (middle..middle + few).step_by(4) {
+        bytes[at..at + 4].copy_from_slice(&1e30f32.to_le_bytes());
+    }
+    fs::write(dir.path().join("bad.safetensors"), bytes).unwrap();
+    let run = dir.path().join("run");
+    let birds = WORLD.birds().display().to_string();
+    let folder = run.display().to_string();
+    let fixed = ["train", "--stage", "1", "-q", "--run", &folder, "--data", &birds];
+    let more = ["--embeddings", "bad.safetensors", "--set", "optim.steps=60"];
+    let args = [&fixed[..], &more, &set(TINY)].concat();
+    let (code, said) = failed(dir.path(), &args);
+    assert_eq!(code, 7, "{said}");
+    let named = said.split('`').find_map(|part| part.strip_prefix("stackgan replay ")).unwrap();
+    let (code, _) = failed(dir.path(), &["replay", named]);
+    assert_eq!(code, 7);
+    let output = crate::common::stackgan(dir.path(), &["replay", named]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let value =
+        |key: &str| printed.lines().find_map(|l| l.strip_prefix(key)).unwrap().trim().to_owned();
+    assert_eq!(value("then"), value("now"), "{printed}");
+    assert!(said.contains(value("then").split(' ').next().unwrap()), "{said} {printed}");
+    let (code, said) = failed(dir.path(), &["replay", "bad.safetensors"]);
+    assert!(code == 3 && said.contains("do: "), "{said}");
+    let args = [&args[..], &["--on-nonfinite", "rollback:1000"]].concat();
+    done(dir.path(), &args);
+}
+
+/// Other settings than those of the checkpoint: code 2 with key, old and new value; with leave, the run goes on.
+#[test]
+fn other_settings_need_leave() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut cut = training("1", "4", &run);
+    cut.extend(["--max-hours", "1e-9"].map(str::to_owned));
+    let cut: Vec<&str> = cut.iter().map(String::as_str).collect();
+    assert_eq!(failed(dir.path(), &cut).0, 75);
+    let folder = run.display().to_string();
+    let other = ["train", "--stage", "1", "--run", &folder, "-q", "--set", "loss.kl=1.5"];
+    let (code, said) = failed(dir.path(), &other);
+    assert!(code == 2 && said.contains("`loss.kl`") && said.contains("found 1.5"), "{said}");
+    done(dir.path(), &[&other[..], &["--allow-change", "loss.kl"]].concat());
+    assert_eq!(newest(&run), Some(4));
+}
