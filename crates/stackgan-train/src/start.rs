@@ -38,7 +38,10 @@ impl Start {
             remedy: "name a model of the same sizes, or set `net` to the model's".to_owned(),
         };
         match (info, params) {
-            (Some(info), Some(_)) if info.net != cfg.net => Err(refuse(sizes(&info.net))),
+            // The width of D is none of the generator's.
+            (Some(info), Some(_)) if (NetConfig { df: cfg.net.df, ..info.net }) != cfg.net => {
+                Err(refuse(sizes(&info.net)))
+            }
             (Some(_), Some(params)) => Ok(Some(params.snapshot()?)),
             _ => Err(refuse("none of that stage".to_owned())),
         }
@@ -62,13 +65,7 @@ impl Start {
 fn sizes(net: &NetConfig) -> String {
     let recipe = format!("{:?}", net.recipe).to_lowercase();
     format!(
-        "recipe {recipe}, gf {}, text_dim {}, cond_dim {}, z_dim {}, residual_blocks {}, channel_floor {}, df {}",
-        net.gf,
-        net.text_dim,
-        net.cond_dim,
-        net.z_dim,
-        net.residual_blocks,
-        net.channel_floor,
-        net.df
+        "recipe {recipe}, gf {}, text_dim {}, cond_dim {}, z_dim {}, residual_blocks {}, channel_floor {}",
+        net.gf, net.text_dim, net.cond_dim, net.z_dim, net.residual_blocks, net.channel_floor
     )
 }

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::diff_augment::Pass;
 
 /// One fake for both players. D sees `mu` of G's conditioning augmentation, detached; wrong pairs are each picture's
-/// features with the next sample's `mu`, so a batch of B gives B - 1 of them (with classes checked: B, [`wrong_pairs`]).
+/// features with the next sample's `mu`, so a batch of B gives B - 1 of them (B where classes are checked).
 ///
 /// # Errors
 /// [`crate::Error::NonFinite`] before anything is changed by the player concerned; tensor errors.

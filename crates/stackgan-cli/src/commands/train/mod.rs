@@ -56,6 +56,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     }
     let Inputs { data, embeddings, encoder, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
+    let start = start::find(&wanted, &config, context)?;
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
     let dir = match &args.run {
         Some(path) => RunDir::open(path)?,
@@ -69,7 +70,6 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if context.manner != Manner::Quiet {
         estimate::lines(&config, low, wanted.steps).iter().for_each(|l| context.manner.say(l));
     }
-    let start = start::find(&wanted, &config, context)?;
     let setup = Setup {
         config,
         dataset: data,
