@@ -1,5 +1,6 @@
 //! Whole-program tests: everything goes through the binary, as a user's commands do.
 #![allow(clippy::unwrap_used, reason = "a test may panic; helpers outside of test functions too")]
+#![allow(clippy::print_stderr, reason = "tests say why they skip, and their seed")]
 
 mod common;
 mod demo;

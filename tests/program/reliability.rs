@@ -214,7 +214,7 @@ fn a_run_folder_belongs_to_one_trainer() {
         races += 1;
     }
     // The lock is free although its holder was killed.
-    let mut last: Vec<String> = args.clone();
+    let mut last: Vec<String> = args;
     last.extend(["--max-hours", "1e-9"].map(str::to_owned));
     let last: Vec<&str> = last.iter().map(String::as_str).collect();
     assert_eq!(failed(dir.path(), &last).0, 75);
@@ -347,4 +347,71 @@ fn other_settings_need_leave() {
     assert!(code == 2 && said.contains("`loss.kl`") && said.contains("found 1.5"), "{said}");
     done(dir.path(), &[&other[..], &["--allow-change", "loss.kl"]].concat());
     assert_eq!(newest(&run), Some(4));
+}
+
+/// Nobody reads what is said, and it cannot be written: training goes on, to the same bytes, and that is success.
+#[test]
+fn a_closed_or_full_terminal_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = |name: &str| {
+        let mut args = training("1", "4", &dir.path().join(name));
+        args.retain(|arg| arg != "-q");
+        args
+    };
+    train(dir.path(), &args("whole"));
+    let whole = last(&dir.path().join("whole"), 4);
+    let program = || {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
+        command.current_dir(dir.path()).stdin(Stdio::null());
+        command
+    };
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut cases = 0;
+    for name in ["pipes", "full"] {
+        let mut command = program();
+        command.args(args(name));
+        let status = if name == "full" {
+            let Ok(full) = full() else { continue };
+            command.stdout(Stdio::null()).stderr(full).status().unwrap()
+        } else {
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            drop((child.stdout.take(), child.stderr.take()));
+            child.wait().unwrap()
+        };
+        assert!(status.success(), "{name}: {status}");
+        assert!(last(&dir.path().join(name), 4) == whole, "{name}: other bytes");
+        cases += 1;
+    }
+    assert!(cases > 0);
+}
+
+/// A second signal ends the program at once, and leaves the folder as the last save left it.
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut draws = stackgan_core::noise::Noise::new(ledger::seed()).draws(
+        stackgan_core::noise::Stream::Test,
+        4,
+        0,
+    );
+    train(dir.path(), &training("1", "12", &dir.path().join("whole")));
+    let whole = last(&dir.path().join("whole"), 12);
+    let mut twice = 0;
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let run = dir.path().join(name);
+        let mut child = start(dir.path(), &training("1", "12", &run));
+        wait_for("a step", &mut child, || !stats(&run).is_empty());
+        signal(&child, "-TERM");
+        std::thread::sleep(Duration::from_micros(draws.below(2000)));
+        signal(&child, "-TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(143));
+        train(dir.path(), &training("1", "12", &run));
+        assert!(last(&run, 12) == whole, "{name}: other bytes");
+        twice += 1;
+    }
+    ledger!(
+        "program.twice",
+        twice,
+        "stops by two signals in a row: code 143, resumed to the same bytes"
+    );
 }

@@ -10,6 +10,7 @@ mod bench;
 mod checks;
 mod fetch;
 mod golden;
+mod testing;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -59,6 +60,11 @@ mod flags {
             cmd ci {}
             /// House rules that no other tool checks.
             cmd tidy {}
+            /// Runs the tests that count what they do, and writes docs/testing.md.
+            cmd testing {
+                /// Run no test: only write the page again
+                optional --page-only
+            }
             /// Makes the golden fixtures again, where Python with torch is at hand.
             cmd golden {}
             /// Times steps, pictures, the loader and the program's start, beside PyTorch's and the machine's limit.
@@ -107,6 +113,7 @@ fn run() -> Result<()> {
         }
         flags::XtaskCmd::Ci(_) => checks::ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
+        flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only, &tidy::sources(&root)?),
         flags::XtaskCmd::Golden(_) => golden::golden(&root),
         flags::XtaskCmd::Bench(f) => {
             let flags::Bench { peer, runs, only, quick } = f;

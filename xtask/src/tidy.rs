@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::testing;
+
 /// Longest source file, in lines.
 const LONGEST: usize = 600;
 /// The median source file is shorter, in lines.
@@ -28,18 +30,13 @@ const WORDS: &[(&str, &str)] = &[
 /// Checks all rules and names everything that breaks one.
 pub(crate) fn tidy(root: &Path) -> Result<()> {
     let mut faults = Vec::new();
-    let mut sources = Vec::new();
-    for folder in ["crates", "xtask", "tests"] {
-        collect(&root.join(folder), &mut sources)?;
-    }
+    let sources = sources(root)?;
     let mut lengths = Vec::new();
-    for path in &sources {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
+    for (name, text) in &sources {
         lengths.push(text.lines().count());
-        faults.extend(faults_of(&text).into_iter().map(|fault| format!("{name}: {fault}")));
+        faults.extend(faults_of(text).into_iter().map(|fault| format!("{name}: {fault}")));
     }
+    faults.extend(testing::faults(root, &sources)?);
     lengths.sort_unstable();
     let median = lengths.get(lengths.len() / 2).copied().unwrap_or(0);
     if median >= MEDIAN {
@@ -52,6 +49,20 @@ pub(crate) fn tidy(root: &Path) -> Result<()> {
         return Ok(());
     }
     bail!("{} faults:\n  {}", faults.len(), faults.join("\n  "))
+}
+
+/// The workspace's sources: name from the root, and text.
+pub(crate) fn sources(root: &Path) -> Result<Vec<(String, String)>> {
+    let mut paths = Vec::new();
+    for folder in ["crates", "xtask", "tests"] {
+        collect(&root.join(folder), &mut paths)?;
+    }
+    let read = |path: &PathBuf| {
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((path.strip_prefix(root).unwrap_or(path).display().to_string(), text))
+    };
+    paths.iter().map(read).collect()
 }
 
 fn faults_of(text: &str) -> Vec<String> {

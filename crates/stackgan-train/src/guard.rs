@@ -1,10 +1,10 @@
 //! A step that is taken whole or not at all.
 //!
-//! Before a step everything that enters it is looked at: pictures, text, noise, rates, weights, running statistics, both
-//! moments of both optimisers. Everything that the step may change is copied first. If a loss or gradient is no number, or
-//! a weight or running statistic afterwards (a batch norm turns 1e38 into finite pictures and an infinite variance), the copy
-//! is put back: a step that fails leaves the players as it found them, to the bit. The copies cost as much memory as the
-//! state, and per step the time to move it once.
+//! Before a step its inputs are looked at: pictures, text, noise, rates; and everything that it may change is copied. If a loss
+//! or gradient is no number while it is taken, or a weight or running statistic is none afterwards (a batch norm turns 1e38
+//! into finite pictures and an infinite variance), the copy is put back: a step that fails leaves the players as it found
+//! them, to the bit. Only then weights and moments from before are searched for what was bad already. The copies cost as much
+//! memory as the state; a step costs moving the state once and reading the weights once more.
 
 use candle_core::Var;
 use stackgan_core::Params;
@@ -62,26 +62,25 @@ impl Guard {
         cfg: &StepConfig,
     ) -> Result<StepStats> {
         inputs(batch, noise, cfg)?;
-        finite(cfg.step, &self.weights)?;
-        finite(cfg.step, &self.moments)?;
         for (live, copy) in &self.kept {
             copy.set(live)?;
         }
         let steps = [players.g().adam.steps(), players.d().adam.steps()];
         let result = players.step(batch, noise, cfg);
         let result = result.and_then(|stats| finite(cfg.step, &self.weights).map(|()| stats));
-        if result.is_err() {
-            for (live, copy) in &self.kept {
-                live.set(copy)?;
-            }
-            for (player, steps) in players.both_mut().into_iter().zip(steps) {
-                player.adam.rewind(steps);
-            }
-            if let Some(tuned) = players.tuned_mut() {
-                tuned.rewind(steps[0]);
-            }
+        let Err(error) = result else { return result };
+        for (live, copy) in &self.kept {
+            live.set(copy)?;
         }
-        result
+        for (player, steps) in players.both_mut().into_iter().zip(steps) {
+            player.adam.rewind(steps);
+        }
+        if let Some(tuned) = players.tuned_mut() {
+            tuned.rewind(steps[0]);
+        }
+        finite(cfg.step, &self.weights)?;
+        finite(cfg.step, &self.moments)?;
+        Err(error)
     }
 }
 

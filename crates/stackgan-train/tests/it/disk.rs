@@ -65,6 +65,9 @@ impl Disk {
     }
 }
 
+/// What is durable at some moment, and what is pending.
+pub(crate) type Moment = (Disk, Vec<Change>);
+
 /// What happens at one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -93,7 +96,7 @@ pub(crate) struct Sim {
     /// Most bytes that a write takes.
     pub(crate) piece: Option<usize>,
     /// After each operation: what is durable, and what is pending.
-    pub(crate) history: Rc<RefCell<Vec<(Disk, Vec<Change>)>>>,
+    pub(crate) history: Rc<RefCell<Vec<Moment>>>,
 }
 
 impl Sim {

@@ -129,7 +129,7 @@ fn a_change_of_the_mathematics_needs_leave() {
         }
     }
     assert!(refused >= 25 && free >= 4, "{refused} {free}");
-    let mut other = cfg.clone();
+    let mut other = cfg;
     (other.optim.lr_g, other.loss.kl) = (1e-3, 2.0);
     let allow = |keys: &[&str]| Policy {
         allow_change: keys.iter().map(|key| (*key).to_owned()).collect(),

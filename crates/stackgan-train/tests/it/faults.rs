@@ -2,11 +2,12 @@
 //! after any operation with what was not synced lost or reordered, damaged files.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_data::noise::{Noise, Stream};
-use stackgan_train::store::{Header, Newest, Store, write_with};
+use stackgan_train::store::{Header, Newest, Store, sha256, write_with};
 
 use crate::disk::{Change, Disk, Fault, Sim};
 use crate::ledger;
@@ -179,8 +180,7 @@ fn two() -> Disk {
     for step in [1, 2] {
         writer.save(state(step, 6000), &header(step)).unwrap();
     }
-    let disk = sim.now.borrow().clone();
-    disk
+    sim.now.take()
 }
 
 /// 2,000 flipped bits, 200 cuts, 50 zeroed pages: each is noticed, named, and passed over for the older file.
@@ -281,4 +281,63 @@ fn a_file_is_replaced_whole_or_not_at_all() {
             }
         }
     }
+}
+
+/// Readers beside a trainer that saves without pause see whole checkpoints only, and pruning breaks none of their reads.
+#[test]
+fn readers_see_whole_checkpoints_while_a_trainer_saves() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("checkpoints");
+    let writer = Store::open(&folder, 2).unwrap();
+    writer.save(state(1, 40), &header(1)).unwrap();
+    let reads = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let readers = [(); 4].map(|()| {
+            scope.spawn(|| {
+                while reads.fetch_add(1, Ordering::Relaxed) < 2000 {
+                    let newest = Store::reading(&folder).newest(&Device::Cpu).unwrap();
+                    assert!(newest.passed_over.is_empty(), "{:?}", newest.passed_over);
+                    let (header, archive) = newest.found.unwrap();
+                    let first = archive.tensors["g.w"].get(0).unwrap().to_scalar::<f32>().unwrap();
+                    assert_eq!(first, header.step as f32);
+                }
+            })
+        });
+        let mut step = 1;
+        while readers.iter().any(|reader| !reader.is_finished()) {
+            step += 1;
+            writer.save(state(step, 40), &header(step)).unwrap();
+        }
+    });
+    ledger!(
+        "store.readers",
+        2000,
+        "reads by four readers beside a trainer that saves without pause: each whole, none broken"
+    );
+}
+
+/// A file of version 1, as it was first written: laid out here by hand, so that what is read does not follow what is written.
+#[test]
+fn version_one_is_read_for_ever() {
+    let header = |sum: &str| {
+        let facts = format!(
+            r#"{{\"format\":\"stackgan-checkpoint/1\",\"step\":7,\"optimiser_steps\":[7,8],\"digest\":\"abc\",\"sha256\":\"{sum}\"}}"#
+        );
+        let mut text = format!(
+            r#"{{"__metadata__":{{"stackgan":"{facts}"}},"g.w":{{"data_offsets":[0,8],"dtype":"F32","shape":[2]}}}}"#
+        )
+        .into_bytes();
+        text.resize(text.len().next_multiple_of(8), b' ');
+        let mut file = (text.len() as u64).to_le_bytes().to_vec();
+        file.extend(text);
+        file.extend([1.5f32, -2.0].iter().flat_map(|v| v.to_le_bytes()));
+        file
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let whole = header(&sha256(&header("")));
+    std::fs::write(folder.path().join("step-0000007.safetensors"), whole).unwrap();
+    let (found, archive) =
+        Store::reading(folder.path()).newest(&Device::Cpu).unwrap().found.unwrap();
+    assert_eq!((found.step, found.optimiser_steps, found.digest.as_str()), (7, (7, 8), "abc"));
+    assert_eq!(archive.tensors["g.w"].to_vec1::<f32>().unwrap(), [1.5, -2.0]);
 }

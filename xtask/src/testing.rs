@@ -1,0 +1,186 @@
+//! `docs/testing.md`: what the tests did, from their own ledger, and what they do not cover.
+//!
+//! Tests note counts with `ledger!(name, count, what)`; where `STACKGAN_LEDGER` names a folder they are written there. `cargo xtask
+//! testing` runs them so and keeps the notes in `docs/testing/ledger.jsonl`; the page is a function of that file,
+//! `docs/testing/gaps.md` and the sources, so `tidy` can tell whether it is stale without running a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use xshell::{Shell, cmd};
+
+const LEDGER: &str = "docs/testing/ledger.jsonl";
+const GAPS: &str = "docs/testing/gaps.md";
+const PAGE: &str = "docs/testing.md";
+
+/// How a note begins in a test, written in halves so that this file has none.
+const NOTE: &str = concat!("ledger", "!(");
+
+/// Runs the tests that keep the ledger, and writes ledger and page. With `page_only` no test is run.
+pub(crate) fn testing(root: &Path, page_only: bool, sources: &[(String, String)]) -> Result<()> {
+    if !page_only {
+        let sh = Shell::new()?;
+        sh.change_dir(root);
+        let notes = tempfile::tempdir()?;
+        let folder = notes.path();
+        cmd!(sh, "cargo test --workspace --test it --test program")
+            .env("STACKGAN_LEDGER", folder)
+            .run()?;
+        let mut lines = BTreeSet::new();
+        for entry in fs::read_dir(folder)? {
+            lines.insert(fs::read_to_string(entry?.path())?);
+        }
+        fs::create_dir_all(root.join("docs/testing"))?;
+        fs::write(root.join(LEDGER), lines.into_iter().collect::<String>())?;
+    }
+    let page = page(root, sources)?;
+    fs::write(root.join(PAGE), page)?;
+    println!("{PAGE} is written");
+    Ok(())
+}
+
+/// What is stale.
+pub(crate) fn faults(root: &Path, sources: &[(String, String)]) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    let kept: BTreeSet<String> = ledger(root)?.into_iter().map(|note| note.name).collect();
+    let declared: BTreeSet<String> = sources.iter().flat_map(|(_, text)| declared(text)).collect();
+    for name in declared.difference(&kept) {
+        faults.push(format!("{LEDGER}: nothing of `{name}`: run `cargo xtask testing`"));
+    }
+    for name in kept.difference(&declared) {
+        faults.push(format!("{LEDGER}: no test keeps `{name}`: run `cargo xtask testing`"));
+    }
+    if fs::read_to_string(root.join(PAGE)).unwrap_or_default() != page(root, sources)? {
+        faults.push(format!("{PAGE} is stale: run `cargo xtask testing --page-only`"));
+    }
+    Ok(faults)
+}
+
+/// One line of the ledger.
+struct Note {
+    name: String,
+    count: u64,
+    what: String,
+    seed: u64,
+    test: String,
+}
+
+fn ledger(root: &Path) -> Result<Vec<Note>> {
+    let text = fs::read_to_string(root.join(LEDGER))
+        .with_context(|| format!("{LEDGER} is not there: run `cargo xtask testing`"))?;
+    text.lines().map(|line| note(line).with_context(|| format!("{LEDGER}: {line}"))).collect()
+}
+
+fn note(line: &str) -> Result<Note> {
+    let value: Value = serde_json::from_str(line)?;
+    let text =
+        |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned).context("text");
+    let number = |key: &str| value.get(key).and_then(Value::as_u64).context("a number");
+    Ok(Note {
+        name: text("name")?,
+        count: number("count")?,
+        what: text("what")?,
+        seed: number("seed")?,
+        test: text("test")?,
+    })
+}
+
+/// The names of the notes in a source.
+fn declared(text: &str) -> Vec<String> {
+    let after = text.split(NOTE).skip(1);
+    after
+        .filter_map(|rest| Some(rest.trim_start().strip_prefix('"')?.split('"').next()?.to_owned()))
+        .collect()
+}
+
+fn page(root: &Path, sources: &[(String, String)]) -> Result<String> {
+    let gaps =
+        fs::read_to_string(root.join(GAPS)).with_context(|| format!("{GAPS} is not there"))?;
+    let notes = ledger(root)?;
+    if notes.is_empty() {
+        bail!("{LEDGER} is empty: run `cargo xtask testing`");
+    }
+    let mut page = String::from(
+        "# What the tests did\n\n\
+         Written by `cargo xtask testing` from the tests' own ledger; `cargo xtask tidy` fails when it is stale. How each part is tested \
+         is in [how-it-is-tested.md](how-it-is-tested.md).\n\n\
+         ## Counted\n\n\
+         Each number was written by the test that did it, and the test fails when it does less than it promises. `STACKGAN_TEST_SEED` takes \
+         another seed; the one below is the default.\n\n\
+         | what | count | seed | test |\n|---|---:|---:|---|\n",
+    );
+    for Note { count, what, seed, test, .. } in &notes {
+        writeln!(page, "| {what} | {} | {seed} | `{test}` |", thousands(*count))?;
+    }
+    page.push_str("\n## Test functions\n\n| where | tests |\n|---|---:|\n");
+    let mut functions: BTreeMap<String, u64> = BTreeMap::new();
+    for (name, text) in sources {
+        let tests = text.lines().filter(|line| line.trim() == "#[test]").count() as u64;
+        *functions.entry(room(name)).or_default() += tests;
+    }
+    let total: u64 = functions.values().sum();
+    for (room, tests) in functions.into_iter().filter(|(_, tests)| *tests > 0) {
+        writeln!(page, "| `{room}` | {tests} |")?;
+    }
+    writeln!(page, "| all | {total} |")?;
+    Ok(page + "\n## What is not covered\n\n" + &gaps)
+}
+
+/// The crate or folder that a file belongs to.
+fn room(name: &str) -> String {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        ["crates", krate, ..] => format!("crates/{krate}"),
+        ["tests", ..] => "tests/program".to_owned(),
+        [first, ..] => (*first).to_owned(),
+        [] => String::new(),
+    }
+}
+
+/// `45768` as `45,768`.
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_found_in_a_source_and_a_number_is_read_well() {
+        let source = format!("{NOTE}\"a.b\", 3, \"x\");\n{NOTE}\n    \"c\", n, \"y\");");
+        assert_eq!(declared(&source), ["a.b", "c"]);
+        assert_eq!([7, 999, 1000, 1_234_567].map(thousands), ["7", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_stale_page_and_a_missing_note_are_told() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("docs/testing")).unwrap();
+        let line = r#"{"name":"a","count":12,"what":"things","seed":1,"test":"t"}"#;
+        fs::write(root.path().join(LEDGER), line).unwrap();
+        fs::write(root.path().join(GAPS), "- nothing\n").unwrap();
+        let sources = [(
+            "crates/x/src/lib.rs".to_owned(),
+            format!("{NOTE}\"a\", 12, \"things\")\n#[test]\n"),
+        )];
+        assert_eq!(faults(root.path(), &sources).unwrap().len(), 1);
+        testing(root.path(), true, &sources).unwrap();
+        assert!(faults(root.path(), &sources).unwrap().is_empty());
+        let more =
+            [sources[0].clone(), ("tests/y.rs".to_owned(), format!("{NOTE}\"b\", 1, \"\")"))];
+        assert_eq!(faults(root.path(), &more).unwrap().len(), 1, "a note without a count");
+    }
+}
