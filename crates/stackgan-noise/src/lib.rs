@@ -65,6 +65,10 @@ pub enum Stream {
     Regulariser = 19,
     /// Draws of tests.
     Test = 20,
+    /// Samples drawn again for intervals.
+    Bootstrap = 31,
+    /// Which captions and pictures are measured, and their order.
+    Evaluation = 32,
 }
 
 /// The source of all randomness for one seed. Copy it freely: it has no state.
