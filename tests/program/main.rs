@@ -12,5 +12,6 @@ mod path;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;
 mod settings;
+mod text;
 #[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
 mod writers;

@@ -6,22 +6,19 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use xshell::{Shell, cmd};
 
-/// A script beside the fixtures, once there is one for these networks.
-const SCRIPT: &str = "tests/golden/make.py";
+/// Makes the fixtures of the feature networks. Those of the GAN's networks were computed outside the repository.
+const SCRIPT: &str = "tests/golden/features.py";
 
-/// Makes the fixtures again where that is possible, else says what they are.
+/// Makes again the fixtures that can be made, and lists all.
 pub(crate) fn golden(root: &Path) -> Result<()> {
     let folder = root.join("tests/golden");
     let sh = Shell::new()?;
     let script = root.join(SCRIPT);
-    if !script.exists() {
-        println!(
-            "The fixtures were computed outside this repository; tests/golden/README.md says how."
-        );
-    } else if cmd!(sh, "python3 -c 'import torch'").quiet().ignore_stderr().run().is_ok() {
+    let wanted = "import torch, safetensors, efficientnet_lite_pytorch";
+    if cmd!(sh, "python3 -c {wanted}").quiet().ignore_stderr().run().is_ok() {
         cmd!(sh, "python3 {script} {folder}").run()?;
     } else {
-        println!("{SCRIPT} needs python3 with torch, which is not here.");
+        println!("{SCRIPT} needs python3 and packages that are not here: its head names them.");
     }
     let mut found = 0;
     for entry in

@@ -80,7 +80,17 @@ pub(crate) struct AtomicFile {
     writer: BufWriter<File>,
 }
 
+/// How the names of unfinished files begin and end.
+const PREFIX: &str = ".tmp-";
+const SUFFIX: &str = ".partial";
+
 impl AtomicFile {
+    /// Whether a name is one that this type gives before [`Self::commit`].
+    #[cfg(feature = "fetch")]
+    pub(crate) fn is_unfinished(name: &str) -> bool {
+        name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+    }
+
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let failed = |e| Error::write(path, e);
         let folder = match path.parent() {
@@ -88,7 +98,7 @@ impl AtomicFile {
             _ => PathBuf::from("."),
         };
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".tmp-").suffix(".partial");
+        builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
         let (file, temporary) = builder.tempfile_in(&folder).map_err(failed)?.into_parts();

@@ -18,6 +18,20 @@ pub enum Error {
         /// What the user can do.
         remedy: &'static str,
     },
+    /// Weights of another network, or damaged ones.
+    #[error(
+        "the weights do not fit {network}\n  expected {expected}, found {found}\n  do: {remedy}"
+    )]
+    Weights {
+        /// The network.
+        network: &'static str,
+        /// A tensor that it needs.
+        expected: String,
+        /// What there is.
+        found: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// An operation on tensors failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -4,6 +4,7 @@
 //! by hand and used with any network. A number comes with its chance level, its standard error or a bootstrap interval:
 //! see the documentation of each.
 //!
+//! - [`features`]: networks that make features of pictures.
 //! - [`fid`], [`kid`], [`precision_recall`]: how far is what was painted from what is real? [`moments`] gathers what the
 //!   first needs while pictures come.
 //! - [`inception_score`]: are pictures clear of class, and of many classes?
@@ -15,6 +16,7 @@
 
 pub mod bootstrap;
 mod error;
+pub mod features;
 pub mod fid;
 pub mod inception_score;
 pub mod kid;

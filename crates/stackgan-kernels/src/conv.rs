@@ -2,23 +2,31 @@
 
 mod backward;
 mod columns;
+mod depthwise;
 mod forward;
 mod whole;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use crate::geometry::Conv2dShape;
+use crate::geometry::{Conv2dShape, Padding};
 use crate::{fast, reference};
+pub use depthwise::depthwise_conv2d;
 
 /// Convolves `x (N, Cin, H, W)` with `weight (Cout, Cin, kh, kw)`, without bias: `(N, Cout, H', W')` with
-/// `H' = (H + 2 padding - kh) / stride + 1`, and likewise for the width.
+/// `H' = (H + top + bottom - kh) / stride + 1`, and likewise for the width.
 ///
-/// The kernel may be any rectangle, such as `(1, k)` on `(N, C, 1, L)` for a convolution over time; stride and
-/// padding are those of both axes.
+/// The kernel may be any rectangle, such as `(1, k)` on `(N, C, 1, L)` for a convolution over time; the stride is that of
+/// both axes. A number as padding is that of all sides.
 ///
 /// # Errors
 /// Wrong ranks, channels that do not match, stride 0, a kernel larger than the padded input: with the shapes.
-pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    stride: usize,
+    padding: impl Into<Padding>,
+) -> Result<Tensor> {
+    let padding = padding.into();
     let shape = Conv2dShape::new(x, weight, stride, padding)?;
     if fast::applies(&[x, weight]) {
         x.contiguous()?.apply_op2(&weight.contiguous()?, Op(shape))

@@ -11,6 +11,50 @@ pub(crate) fn planes(x: &Tensor, what: &str) -> Result<(usize, usize, usize, usi
     }
 }
 
+/// Rows and columns of zeros around an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns on the left.
+    pub left: usize,
+    /// Columns on the right.
+    pub right: usize,
+}
+
+impl Padding {
+    /// `rows` above and below, `columns` on either side.
+    #[must_use]
+    pub const fn symmetric(rows: usize, columns: usize) -> Self {
+        Self { top: rows, bottom: rows, left: columns, right: columns }
+    }
+
+    /// `TensorFlow`'s `SAME`: as much as makes `size / stride`, rounded up, windows of `kernel` pixels along both axes;
+    /// the odd row or column comes after. Source: `tensorflow.org/api_docs/python/tf/nn`, "notes on padding".
+    #[must_use]
+    pub fn same((height, width): (usize, usize), kernel: usize, stride: usize) -> Self {
+        let total = |size: usize| {
+            (size.div_ceil(stride).saturating_sub(1) * stride + kernel).saturating_sub(size)
+        };
+        let (rows, columns) = (total(height), total(width));
+        let (top, left) = (rows / 2, columns / 2);
+        Self { top, bottom: rows - top, left, right: columns - left }
+    }
+
+    fn largest(self) -> usize {
+        self.top.max(self.bottom).max(self.left).max(self.right)
+    }
+}
+
+impl From<usize> for Padding {
+    /// As much on every side.
+    fn from(all: usize) -> Self {
+        Self::symmetric(all, all)
+    }
+}
+
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Conv2dShape {
@@ -24,35 +68,68 @@ pub(crate) struct Conv2dShape {
     pub(crate) out_height: usize,
     pub(crate) out_width: usize,
     pub(crate) stride: usize,
+    /// Rows of padding above; what is below follows from the other sizes.
     pub(crate) pad_height: usize,
+    /// Columns of padding on the left.
     pub(crate) pad_width: usize,
 }
 
 impl Conv2dShape {
     /// The sizes of `x (N, Cin, H, W)` convolved with `weight (Cout, Cin, kh, kw)`.
-    pub(crate) fn new(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Self> {
-        let (images, in_channels, height, width) = planes(x, "conv2d input")?;
-        let (out_channels, expected, kernel_height, kernel_width) =
-            planes(weight, "conv2d weight")?;
-        let (xs, ws) = (x.dims(), weight.dims());
-        if in_channels != expected {
+    pub(crate) fn new(
+        x: &Tensor,
+        weight: &Tensor,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Self> {
+        let s = Self::sizes(x, weight, stride, padding)?;
+        let (_, expected, _, _) = planes(weight, "conv2d weight")?;
+        if s.in_channels != expected {
             bail!(
-                "conv2d: input {xs:?} has {in_channels} channels, weight {ws:?} wants {expected}"
+                "conv2d: input {:?} has {} channels, weight {:?} wants {expected}",
+                x.dims(),
+                s.in_channels,
+                weight.dims()
             );
         }
+        Ok(s)
+    }
+
+    /// The sizes for one channel of `x (N, C, H, W)` convolved with its own kernel of `weight (C, 1, kh, kw)`.
+    pub(crate) fn depthwise(
+        x: &Tensor,
+        weight: &Tensor,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Self> {
+        let s = Self::sizes(x, weight, stride, padding)?;
+        if weight.dims().get(..2) != Some(&[s.in_channels, 1]) {
+            bail!(
+                "depthwise_conv2d: input {:?} wants a weight ({}, 1, kh, kw), found {:?}",
+                x.dims(),
+                s.in_channels,
+                weight.dims()
+            );
+        }
+        Ok(Self { in_channels: 1, out_channels: 1, ..s })
+    }
+
+    fn sizes(x: &Tensor, weight: &Tensor, stride: usize, padding: Padding) -> Result<Self> {
+        let (images, in_channels, height, width) = planes(x, "conv2d input")?;
+        let (out_channels, _, kernel_height, kernel_width) = planes(weight, "conv2d weight")?;
+        let (xs, ws) = (x.dims(), weight.dims());
         if stride == 0 {
             bail!("conv2d: stride 0 (input {xs:?}, weight {ws:?})");
         }
         // Far above any network; keeps the sums below from overflowing.
-        if padding > 1 << 16 {
-            bail!("conv2d: padding {padding} is out of range (input {xs:?}, weight {ws:?})");
+        if padding.largest() > 1 << 16 {
+            bail!("conv2d: padding out of range: {padding:?} (input {xs:?}, weight {ws:?})");
         }
-        if kernel_height > height + 2 * padding || kernel_width > width + 2 * padding {
-            bail!(
-                "conv2d: kernel of weight {ws:?} is larger than input {xs:?} with padding {padding}"
-            );
+        let padded_height = height + padding.top + padding.bottom;
+        let padded_width = width + padding.left + padding.right;
+        if kernel_height > padded_height || kernel_width > padded_width {
+            bail!("conv2d: kernel of weight {ws:?} is larger than input {xs:?} with {padding:?}");
         }
-        let out = |size: usize, kernel: usize| (size + 2 * padding - kernel) / stride + 1;
         Ok(Self {
             images,
             in_channels,
@@ -61,11 +138,11 @@ impl Conv2dShape {
             out_channels,
             kernel_height,
             kernel_width,
-            out_height: out(height, kernel_height),
-            out_width: out(width, kernel_width),
+            out_height: (padded_height - kernel_height) / stride + 1,
+            out_width: (padded_width - kernel_width) / stride + 1,
             stride,
-            pad_height: padding,
-            pad_width: padding,
+            pad_height: padding.top,
+            pad_width: padding.left,
         })
     }
 
@@ -112,11 +189,14 @@ impl Conv2dShape {
     pub(crate) fn is_whole(&self) -> bool {
         self.pad_height + self.pad_width == 0
             && (self.kernel_height, self.kernel_width) == (self.height, self.width)
+            && self.out_pixels() == 1
     }
 
     /// Whether the im2col matrix of an image is the image.
     pub(crate) fn is_pointwise(&self) -> bool {
-        self.taps() == 1 && self.stride == 1 && self.pad_height + self.pad_width == 0
+        self.taps() == 1
+            && self.pad_height + self.pad_width == 0
+            && (self.out_height, self.out_width) == (self.height, self.width)
     }
 }
 

@@ -8,6 +8,8 @@
 //! - its twin in [`mod@reference`], made of plain candle operations and differentiated by candle. It is what the tests
 //!   compare with, and what runs for any other element type or device.
 //!
+//! Two of them, [`depthwise_conv2d`] and [`bias_clamp`], serve networks that are only evaluated, and have no gradient.
+//!
 //! The public functions choose. Results of the fast forms do not depend on the number of threads, to the bit: work
 //! is cut by shape alone, and every sum has a fixed order.
 //!
@@ -17,6 +19,7 @@
 mod activation;
 mod adam;
 mod batch_norm;
+mod bias_clamp;
 mod conv;
 mod fast;
 mod gemm;
@@ -33,7 +36,9 @@ mod vectorised;
 pub use activation::{Activation, activate};
 pub use adam::{AdamStep, adam_update};
 pub use batch_norm::{BatchStatistics, batch_norm_eval, batch_norm_train};
-pub use conv::conv2d;
+pub use bias_clamp::bias_clamp;
+pub use conv::{conv2d, depthwise_conv2d};
+pub use geometry::Padding;
 pub use linear::linear;
 pub use upsample::upsample2x;
 pub use upsample_conv::upsample2x_conv3x3;

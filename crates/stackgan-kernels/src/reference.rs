@@ -7,7 +7,7 @@
 
 use candle_core::{D, Result, Tensor, Var};
 
-use crate::geometry::{BatchNormShape, Conv2dShape, planes};
+use crate::geometry::{BatchNormShape, Conv2dShape, Padding, planes};
 use crate::{Activation, AdamStep, BatchStatistics};
 
 /// [`crate::activate`] by selection, so that the derivative at 0 is `torch`'s: 0 for relu, the slope for leaky relu.
@@ -24,16 +24,48 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 /// [`crate::conv2d`] by `Tensor::conv2d`.
 ///
 /// Where the stride does not divide the padded size, the part of the input that no window covers is cut off first.
-pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    stride: usize,
+    padding: impl Into<Padding>,
+) -> Result<Tensor> {
+    let padding = padding.into();
     let s = Conv2dShape::new(x, weight, stride, padding)?;
     let used_height = (s.out_height - 1) * stride + s.kernel_height;
     let used_width = (s.out_width - 1) * stride + s.kernel_width;
-    if used_height == s.height + 2 * padding && used_width == s.width + 2 * padding {
-        return x.conv2d(weight, padding, stride, 1, 1);
+    let all = padding.top;
+    if padding == Padding::from(all)
+        && (used_height, used_width) == (s.height + 2 * all, s.width + 2 * all)
+    {
+        return x.conv2d(weight, all, stride, 1, 1);
     }
-    let padded = x.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
+    let Padding { top, bottom, left, right } = padding;
+    let padded = x.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
     let used = padded.narrow(2, 0, used_height)?.narrow(3, 0, used_width)?.contiguous()?;
     used.conv2d(weight, 0, stride, 1, 1)
+}
+
+/// [`crate::depthwise_conv2d`] as a convolution of every channel by itself.
+pub fn depthwise_conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    stride: usize,
+    padding: impl Into<Padding>,
+) -> Result<Tensor> {
+    let padding = padding.into();
+    Conv2dShape::depthwise(x, weight, stride, padding)?;
+    let channels = 0..weight.dim(0)?;
+    let each = channels.map(|c| {
+        conv2d(&x.narrow(1, c, 1)?.contiguous()?, &weight.narrow(0, c, 1)?, stride, padding)
+    });
+    Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 1)
+}
+
+/// [`crate::bias_clamp`] by broadcasting.
+pub fn bias_clamp(x: &Tensor, bias: &Tensor, low: f32, high: f32) -> Result<Tensor> {
+    let (_, c, _, _) = planes(x, "bias_clamp")?;
+    x.broadcast_add(&bias.reshape((1, c, 1, 1))?)?.clamp(low, high)
 }
 
 /// [`crate::upsample2x`] by broadcasting.

@@ -18,7 +18,7 @@ use stackgan_data::dataset::Split;
 use stackgan_data::prepared::{self, ImportOptions, Prepared};
 use stackgan_data::toy::{self, Colour, Named, ToyConfig, named_in};
 use stackgan_train::text::{
-    TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate, train_encoder,
+    ImageInputs, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate, train_encoder,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -43,6 +43,7 @@ fn main() -> Result<()> {
     let run = TextRun {
         config: &config,
         source: &data,
+        images: ImageInputs::Pixels,
         pictures: &train,
         noise,
         done: &|step| step as f64 / steps as f64,
@@ -63,7 +64,7 @@ fn main() -> Result<()> {
         }
     })?;
     let minutes = start.elapsed().as_secs_f64() / 60.0;
-    let scores = evaluate(&encoder, &data, &test, noise)?;
+    let scores = evaluate(&encoder, (&data, ImageInputs::Pixels), &test, noise)?;
     println!(
         "{minutes:.2} min: R10 {:.3} one caption, {:.3} four; top-1 of {} {:.3}; AP@50 {:.3}",
         scores.r10_one.mean, scores.r10_four.mean, scores.classes, scores.top1, scores.ap50

@@ -110,7 +110,7 @@ pub(crate) enum Text {
     /// Train a char-CNN-RNN on a dataset's own captions and pictures
     #[command(
         before_help = "Examples:\n  stackgan text train --data data/toy --out encoder.safetensors\n  \
-        stackgan text train --data data/toy --steps 2000 --seed 1 --out encoder.safetensors"
+        stackgan text train --data data/cub --features efficientnet-lite0.pth --out encoder.safetensors"
     )]
     Train(TextTrain),
     /// Encode the captions of a prepared file
@@ -148,6 +148,9 @@ pub(crate) struct TextTrain {
     /// Learning rate
     #[arg(long, value_name = "LR")]
     pub lr: Option<f64>,
+    /// Weights of EfficientNet-Lite0 (.pth, safetensors): its features in place of a small image network trained along
+    #[arg(long, value_name = "FILE")]
+    pub features: Option<PathBuf>,
     /// Sizes: `toy` is small, `paper` is that of the original (1024 wide)
     #[arg(long, value_enum, default_value_t = EncoderSize::Toy)]
     pub size: EncoderSize,

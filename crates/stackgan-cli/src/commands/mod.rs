@@ -5,12 +5,14 @@ mod config;
 mod data;
 mod demo;
 mod doctor;
+mod features;
 mod fetch;
 mod generate;
 mod model;
 mod sources;
 mod text;
 mod train;
+mod weights;
 
 use std::fmt::Display;
 use std::io::Write as _;

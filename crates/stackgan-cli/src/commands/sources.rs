@@ -162,6 +162,21 @@ pub(crate) fn open_any(path: &Path, context: &Context) -> Result<Arc<Prepared>> 
     open(path, preparation(PictureSize::Stage1, Resizing::Residual), context)
 }
 
+/// Where what is computed from a prepared file is kept: its folder, or our own where that cannot be written.
+pub(crate) fn cache_beside(prepared: &Path) -> PathBuf {
+    let folder = prepared.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if tempfile::tempfile_in(folder).is_ok() {
+        folder.to_path_buf()
+    } else {
+        home().join("prepared")
+    }
+}
+
+/// The first digits of a hash, for the names of such files.
+pub(crate) fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
 /// The kind of a dataset folder: as stated, or told from what is in it.
 ///
 /// # Errors

@@ -12,10 +12,11 @@ use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::text::{
-    Scores, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate, train_encoder,
+    ImageInputs, Scores, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate,
+    train_encoder,
 };
 
-use super::{Context, print, sources, write_file};
+use super::{Context, features, print, sources, write_file};
 use crate::args::{self, EncoderSize};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
@@ -49,16 +50,25 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
         EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
     };
     config.lr = args.lr.unwrap_or(config.lr);
-    let how = sources::preparation(PictureSize::Stage1, Resizing::Residual);
-    let data = sources::open(&args.data, how, context)?;
+    // The pretrained network looks at larger pictures than ours.
+    let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
+    let data = sources::open(&args.data, sources::preparation(size, Resizing::Residual), context)?;
+    let features = match &args.features {
+        Some(weights) => Some(features::of(weights, &data, context)?),
+        None => None,
+    };
+    if let Some(features) = &features {
+        config.image = features.side()?;
+    }
+    let images = features.as_ref().map_or(ImageInputs::Pixels, ImageInputs::Features);
     // Each row of a batch is of another class: a small dataset has smaller batches.
     config.batch = args.batch.unwrap_or_else(|| config.batch.min(classes(&data)).max(2));
     let length = Length::Steps(args.steps.unwrap_or(steps));
-    let lesson = Lesson { config: &config, data: &data, seed: args.seed, length };
+    let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
     let (encoder, _) = train(&lesson, context.manner)?;
     write_file(&args.out, &encoder.to_bytes()?)?;
     print(args.out.display())?;
-    if let Some(scores) = scores(&encoder, &data, args.seed)? {
+    if let Some(scores) = scores(&encoder, (&data, images), args.seed)? {
         context.manner.say(describe(&scores));
     }
     Ok(())
@@ -85,6 +95,8 @@ pub(crate) struct Lesson<'a> {
     pub config: &'a TextTrainConfig,
     /// Pictures and captions; the training split is used.
     pub data: &'a Prepared,
+    /// What the image side reads.
+    pub images: ImageInputs<'a>,
     /// The seed of everything random.
     pub seed: u64,
     /// How long.
@@ -113,6 +125,7 @@ pub(crate) fn train(
     let run = TextRun {
         config: lesson.config,
         source: lesson.data,
+        images: lesson.images,
         pictures: &lesson.data.indices(Split::Train),
         noise: Noise::new(lesson.seed),
         done: &done,
@@ -137,7 +150,7 @@ pub(crate) fn train(
 /// When pictures cannot be read.
 pub(crate) fn scores(
     encoder: &TrainedEncoder,
-    data: &Prepared,
+    (data, images): (&Prepared, ImageInputs<'_>),
     seed: u64,
 ) -> Result<Option<Scores>> {
     let unseen = data.indices(Split::Test);
@@ -148,15 +161,16 @@ pub(crate) fn scores(
     if classes.chunk_by(|a, b| a == b).count() < 2 || pictures - largest < 9 {
         return Ok(None); // fewer than nine texts of other classes: R-precision among ten cannot be had
     }
-    Ok(Some(evaluate(encoder, data, &unseen, Noise::new(seed))?))
+    Ok(Some(evaluate(encoder, (data, images), &unseen, Noise::new(seed))?))
 }
 
 /// The scores in a sentence.
 pub(crate) fn describe(scores: &Scores) -> String {
     format!(
-        "on real pictures of unseen classes: top-1 {:.2} of {}, R-precision among ten {:.2} ± {:.2} (one caption), {:.2} ± {:.2} (mean of four)",
+        "on real pictures of unseen classes: top-1 {:.2} of {}, AP@50 {:.2}, R-precision among ten {:.2} ± {:.2} (one caption), {:.2} ± {:.2} (mean of four)",
         scores.top1,
         scores.classes,
+        scores.ap50,
         scores.r10_one.mean,
         scores.r10_one.standard_error,
         scores.r10_four.mean,

@@ -159,6 +159,28 @@ pub fn prepare(
     Ok(resize(image, how.size.prepared() as u32, filter, file)?.into_raw())
 }
 
+/// A square picture, RGB bytes row by row, as a square of `side` pixels: bilinear, with a filter that widens with the
+/// reduction, as Pillow's.
+///
+/// # Errors
+/// When the bytes are no square; `file` is named.
+pub fn resize_square(picture: Vec<u8>, side: u32, file: &Path) -> Result<Vec<u8>> {
+    let length = picture.len();
+    let from = ((length / 3) as f64).sqrt() as u32;
+    let Some(image) = RgbImage::from_raw(from, from, picture)
+        .filter(|_| from > 0 && u64::from(from).pow(2) * 3 == length as u64)
+    else {
+        return Err(Error::malformed(
+            file,
+            "picture cannot be resized",
+            "picture",
+            ("a square of RGB bytes", format!("{length} bytes")),
+            "prepare the pictures again",
+        ));
+    };
+    Ok(resize(image, side, fir::FilterType::Bilinear, file)?.into_raw())
+}
+
 /// Resizes to a square of `side` pixels, whatever the aspect.
 pub(crate) fn resize(
     image: RgbImage,

@@ -133,7 +133,8 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     let mut by_hand = Vec::new();
     for item in set.items {
         let record = Record::of(into, set, item);
-        if Place::has(into, item) {
+        record.recover(into)?;
+        if Place::has(into, item) && !record.is_announced() {
             let how = if record.exists() { "" } else { ", not by this command" };
             hear(&Event::Note(format!("{}: is there already{how}", item.name)));
             continue;

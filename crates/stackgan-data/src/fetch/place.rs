@@ -1,6 +1,6 @@
 //! From a whole archive, or a folder that is a dataset already, to the dataset's own folder. Work is done in a folder of
-//! its own below it; what is whole is moved into place by renaming, and the record comes last. What a person put into
-//! the folder is never written over.
+//! its own below it; what is whole is moved into place by renaming, between the record's announcement and its
+//! confirmation. What a person put into the folder is never written over.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -14,6 +14,7 @@ use super::manifest::{Item, Set};
 use super::record::{FOLDER, Record};
 use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
+use crate::container::AtomicFile;
 use crate::error::first_few;
 use crate::layouts::files;
 use crate::{Error, Result};
@@ -42,8 +43,11 @@ impl Place<'_> {
         for entry in fs::read_dir(&own).map_err(|e| Error::read(&own, e))?.flatten() {
             let name = entry.file_name();
             let path = entry.path();
-            if name.to_string_lossy().starts_with(archive::PREFIX) && path.is_dir() {
+            let name = name.to_string_lossy();
+            if name.starts_with(archive::PREFIX) && path.is_dir() {
                 fs::remove_dir_all(&path).map_err(|e| Error::write(&path, e))?;
+            } else if AtomicFile::is_unfinished(&name) {
+                fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
             }
         }
         Ok(())
@@ -138,7 +142,8 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Moves everything in `root` into the dataset's folder, on the disk before it has its name, and records it.
+    /// Moves everything in `root` into the dataset's folder, on the disk before it has its name, and recorded as it goes:
+    /// announced before the first move, confirmed after the last.
     fn settle(
         &self,
         item: &Item<'_>,
@@ -147,6 +152,8 @@ impl Place<'_> {
         hear: &mut Listener<'_>,
     ) -> Result<()> {
         room::sync_all_below(root)?;
+        let record = Record::of(self.into, self.set, item);
+        record.announce(from, files)?;
         move_in(root, self.into, &mut |name| {
             let said = format!(
                 "{} was there already, and is left as it is",
@@ -155,7 +162,7 @@ impl Place<'_> {
             hear(&Event::Note(said));
         })?;
         room::sync_names(self.into)?;
-        Record::of(self.into, self.set, item).write(from, files)
+        record.confirm()
     }
 }
 

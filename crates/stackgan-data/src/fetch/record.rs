@@ -1,5 +1,8 @@
-//! What was put into a dataset's folder, file by file: `.fetched/NAME.sha256`, written last. It is what makes a file count
-//! as unpacked (RELIABILITY A15), and what `--verify` compares with. `sha256sum -c` reads it too, in the dataset's folder.
+//! What was put into a dataset's folder, file by file: `.fetched/NAME.sha256`. It is what makes a file count as unpacked
+//! (RELIABILITY A15), and what `--verify` compares with. `sha256sum -c` reads it too, in the dataset's folder.
+//!
+//! It is announced as `NAME.announced` before anything gets its name, and confirmed by renaming when everything has: a
+//! fetch that is killed in between knows at its next start what it was putting there.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::event::{Doing, Event, Listener};
 use super::hash::sums;
 use super::manifest::{Item, Set};
+use super::room;
 use crate::container::AtomicFile;
 use crate::error::{first_few, printable};
 use crate::formats::read_bounded;
@@ -37,23 +41,54 @@ impl Record {
         self.path.is_file()
     }
 
-    /// Writes it whole, or not at all. `files` are paths in the dataset's folder, with their hashes.
-    pub(super) fn write(&self, from: &str, files: &[(String, String)]) -> Result<()> {
+    fn announced(&self) -> PathBuf {
+        self.path.with_extension("announced")
+    }
+
+    /// Whether a fetch was killed between announcing and confirming, and [`Self::recover`] could not finish its work.
+    pub(super) fn is_announced(&self) -> bool {
+        self.announced().is_file()
+    }
+
+    /// Confirms what a killed fetch had announced, if everything is in its place.
+    pub(super) fn recover(&self, into: &Path) -> Result<()> {
+        if !self.is_announced() {
+            return Ok(());
+        }
+        let whole = |(path, sha256): &(String, String)| {
+            sums(&into.join(path), &mut |_| {}).is_ok_and(|found| found.sha256 == *sha256)
+        };
+        // An announcement that cannot be read is no announcement: the work is done again.
+        match self.read(&self.announced()) {
+            Ok(files) if files.iter().all(whole) => self.confirm(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what will be put there, whole or not at all. `files` are paths in the dataset's folder, with their hashes.
+    pub(super) fn announce(&self, from: &str, files: &[(String, String)]) -> Result<()> {
         let mut text = format!("{FORMAT}\n{}\n# from {from}\n", self.set);
         for (path, sha256) in files {
             let _ = writeln!(text, "{sha256}  {path}"); // a String takes every write
         }
-        let mut file = AtomicFile::create(&self.path)?;
+        let mut file = AtomicFile::create(&self.announced())?;
         file.write(text.as_bytes())?;
         file.commit()
+    }
+
+    /// Everything that was announced is in its place: makes the announcement the record.
+    pub(super) fn confirm(&self) -> Result<()> {
+        let failed = |e| Error::write(&self.path, e);
+        fs::rename(self.announced(), &self.path).map_err(failed)?;
+        self.path.parent().map_or(Ok(()), room::sync_names)
     }
 
     /// The files, with their hashes.
     ///
     /// # Errors
     /// When the record is of another set or edition, or is no record.
-    fn read(&self) -> Result<Vec<(String, String)>> {
-        let bytes = read_bounded(&self.path, LONGEST)?;
+    fn read(&self, path: &Path) -> Result<Vec<(String, String)>> {
+        let bytes = read_bounded(path, LONGEST)?;
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         if lines.next() != Some(FORMAT) {
@@ -80,12 +115,12 @@ impl Record {
 
     /// Whether a record of this folder is of this set, without reading the rest of it.
     pub(super) fn belongs(&self) -> Result<()> {
-        if self.exists() { self.read().map(|_| ()) } else { Ok(()) }
+        if self.exists() { self.read(&self.path).map(|_| ()) } else { Ok(()) }
     }
 
     /// Compares every file with its hash. Returns how many there are, and which are gone or changed.
     pub(super) fn verify(&self, into: &Path, hear: &mut Listener<'_>) -> Result<(usize, Bad)> {
-        let files = self.read()?;
+        let files = self.read(&self.path)?;
         let sizes = files.iter().filter_map(|(path, _)| into.join(path).metadata().ok());
         let total = Some(sizes.map(|facts| facts.len()).sum());
         let file = self.path.file_stem().map(|name| name.to_string_lossy().into_owned());

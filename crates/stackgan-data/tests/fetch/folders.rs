@@ -227,6 +227,37 @@ fn what_an_interrupted_fetch_left_is_swept_and_nothing_else() {
     assert!(!own.join("unpacking-x1").exists() && own.join("mine").exists());
 }
 
+/// Killed after the last name was given and before the record: everything is there, and it is known whose it is.
+/// Killed before: what lacks is put there again.
+#[test]
+fn a_fetch_killed_between_names_and_record_is_finished_or_done_again() {
+    for gone in [None, Some("readme.txt"), Some("pictures/a.jpg")] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("pictures.tgz"), pictures()).unwrap();
+        fs::write(dir.path().join("lists.zip"), lists()).unwrap();
+        fetch_all(&ITEMS, dir.path(), None).0.unwrap();
+        let own = dir.path().join(".fetched");
+        let record = own.join("pictures.tgz.sha256");
+        fs::rename(&record, own.join("pictures.tgz.announced")).unwrap();
+        fs::write(own.join(".tmp-x.partial"), "half a record").unwrap();
+        if let Some(gone) = gone {
+            fs::remove_file(dir.path().join(gone)).unwrap();
+        }
+        let (report, events) = fetch_all(&ITEMS, dir.path(), None);
+        report.unwrap();
+        let again = !notes(&events).contains("pictures.tgz: is there already");
+        assert_eq!(again, gone.is_some(), "{events:?}");
+        assert_eq!(fs::read_dir(&own).unwrap().count(), 3, "the lock and two records");
+        match (gone, verify(&set(&ITEMS), dir.path(), &mut |_| {})) {
+            // The folder has its name already, and nobody writes into it a second time.
+            (Some("pictures/a.jpg"), Err(error)) => {
+                assert!(four_parts(&error).contains("1 missing (pictures/a.jpg)"), "{error}");
+            }
+            (_, said) => assert!(said.unwrap().join("\n").contains("pictures.tgz: 3 files")),
+        }
+    }
+}
+
 #[test]
 fn a_folder_has_one_fetch_at_a_time_and_one_edition() {
     let dir = tempfile::tempdir().unwrap();

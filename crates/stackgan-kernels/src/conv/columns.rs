@@ -14,9 +14,9 @@ use crate::vectorised::vectorised;
 /// How the columns of a convolution are gathered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns {
-    shape: Conv2dShape,
+    pub(super) shape: Conv2dShape,
     /// Values of a phase's row.
-    run: usize,
+    pub(super) run: usize,
 }
 
 impl Columns {
@@ -25,14 +25,13 @@ impl Columns {
     }
 
     /// Padded input rows that `rows` output rows read.
-    fn padded_rows(&self, rows: usize) -> usize {
+    pub(super) fn padded_rows(&self, rows: usize) -> usize {
         (rows - 1) * self.shape.stride + self.shape.kernel_height
     }
 
     /// Scratch for the phases of one channel of the largest tile.
     pub(super) fn phase_length(&self, tiling: &Tiling) -> usize {
-        let rows = tiling.max_pixels(1).div_ceil(tiling.group());
-        self.shape.stride * self.padded_rows(rows) * self.run
+        self.phases(tiling.max_pixels(1).div_ceil(tiling.group()))
     }
 
     /// Fills `out` with the columns of some channels of `x`.
@@ -96,9 +95,36 @@ impl Columns {
         (first..end, (first * s.stride + phase).saturating_sub(pad))
     }
 
+    /// Splits the padded rows that some output rows read into phases.
+    #[inline(always)]
+    pub(super) fn split(&self, plane: &[f32], rows: Range<usize>, phases: &mut [f32]) {
+        let (s, run) = (&self.shape, self.run);
+        let padded_rows = self.padded_rows(rows.len());
+        for phase in 0..s.stride {
+            let (inside, start) = self.inside(phase);
+            let phases = &mut phases[phase * padded_rows * run..][..padded_rows * run];
+            for (r, out) in phases.chunks_exact_mut(run).enumerate() {
+                match self.input_row(rows.start, r) {
+                    Some(row) if !inside.is_empty() => {
+                        let row = &plane[row * s.width..(row + 1) * s.width];
+                        out[..inside.start].fill(0.);
+                        out[inside.end..].fill(0.);
+                        take_every(&mut out[inside.clone()], &row[start..], s.stride);
+                    }
+                    _ => out.fill(0.),
+                }
+            }
+        }
+    }
+
+    /// Values of all phases for `rows` output rows.
+    pub(super) fn phases(&self, rows: usize) -> usize {
+        self.shape.stride * self.padded_rows(rows) * self.run
+    }
+
     /// Offset in the phases of what tap `(i, j)` reads for the tile's first row.
     #[inline(always)]
-    fn tap(&self, i: usize, j: usize, padded_rows: usize) -> usize {
+    pub(super) fn tap(&self, i: usize, j: usize, padded_rows: usize) -> usize {
         (j % self.shape.stride * padded_rows + i) * self.run + j / self.shape.stride
     }
 }
@@ -116,21 +142,7 @@ vectorised! {
         let s = &columns.shape;
         let padded_rows = columns.padded_rows(rows.len());
         let run = columns.run;
-        for phase in 0..s.stride {
-            let (inside, start) = columns.inside(phase);
-            let phases = &mut phases[phase * padded_rows * run..][..padded_rows * run];
-            for (r, out) in phases.chunks_exact_mut(run).enumerate() {
-                match columns.input_row(rows.start, r) {
-                    Some(row) if !inside.is_empty() => {
-                        let row = &plane[row * s.width..(row + 1) * s.width];
-                        out[..inside.start].fill(0.);
-                        out[inside.end..].fill(0.);
-                        take_every(&mut out[inside.clone()], &row[start..], s.stride);
-                    }
-                    _ => out.fill(0.),
-                }
-            }
-        }
+        columns.split(plane, rows.clone(), phases);
         let rows = rows.len();
         for i in 0..s.kernel_height {
             for j in 0..s.kernel_width {

@@ -6,6 +6,7 @@ mod batch_norm;
 mod common;
 mod conv;
 mod elementwise;
+mod evaluated;
 mod finite_differences;
 mod frozen;
 mod threads;

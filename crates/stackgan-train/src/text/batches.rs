@@ -25,7 +25,8 @@ pub(super) struct Row {
     x: usize,
     /// Upper edge of the crop.
     y: usize,
-    mirrored: bool,
+    /// How it is read.
+    pub(super) direction: Direction,
 }
 
 /// The rules of a batch.
@@ -96,7 +97,7 @@ impl Batches {
             draws.shuffle(&mut captions);
             let captions = captions.into_iter().cycle().take(self.cfg.captions).collect();
             let (x, y) = (draws.below(room) as usize, draws.below(room) as usize);
-            Some(Row { class, picture, captions, x, y, mirrored: draws.chance(0.5) })
+            Some(Row { class, picture, captions, x, y, direction: draws.chance(0.5).into() })
         });
         rows.collect()
     }
@@ -145,21 +146,18 @@ impl Batches {
 impl Row {
     /// Appends the crop as three planes of 64 * 64 values in [-1, 1].
     pub(super) fn push_pixels(&self, source: &dyn TextSource, out: &mut Vec<f32>) -> Result<()> {
-        push_crop(
-            &source.picture(self.picture)?,
-            source.side(),
-            (self.x, self.y),
-            self.mirrored.into(),
-            out,
-        );
+        let sides = (source.side(), SIDE);
+        push_crop(&source.picture(self.picture)?, sides, (self.x, self.y), self.direction, out);
         Ok(())
     }
 }
 
-/// How a crop is read.
+/// How a picture is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub enum Direction {
+    /// From left to right.
     Straight,
+    /// From right to left.
     Mirrored,
 }
 
@@ -169,18 +167,18 @@ impl From<bool> for Direction {
     }
 }
 
-/// Appends the crop of 64x64 pixels at `(x, y)` of a square picture, plane by plane, in [-1, 1].
+/// Appends the square of `crop` pixels at `(x, y)` of a square picture of `side`, plane by plane, in [-1, 1].
 pub(super) fn push_crop(
     picture: &[u8],
-    side: usize,
+    (side, crop): (usize, usize),
     (x, y): (usize, usize),
     direction: Direction,
     out: &mut Vec<f32>,
 ) {
     for channel in 0..3 {
-        for row in picture.chunks_exact(side * 3).skip(y).take(SIDE) {
+        for row in picture.chunks_exact(side * 3).skip(y).take(crop) {
             let start = out.len();
-            let values = row.iter().skip(3 * x + channel).step_by(3).take(SIDE);
+            let values = row.iter().skip(3 * x + channel).step_by(3).take(crop);
             out.extend(values.map(|&byte| f32::from(byte) * (2.0 / 255.0) - 1.0));
             if direction == Direction::Mirrored
                 && let Some(row) = out.get_mut(start..)
@@ -231,7 +229,14 @@ mod tests {
         let source = Squares::new();
         let mut batches = batches(&source, Some(HARD))?;
         let rows: Vec<Row> = (0..batches.classes())
-            .map(|class| Row { class, picture: 0, captions: vec![0], x: 0, y: 0, mirrored: false })
+            .map(|class| Row {
+                class,
+                picture: 0,
+                captions: vec![0],
+                x: 0,
+                y: 0,
+                direction: Direction::Straight,
+            })
             .collect();
         let direction =
             |class: usize| (0..20).map(|d| f32::from(u8::from(d == class.max(3)))).collect();
@@ -256,8 +261,8 @@ mod tests {
         let picture: Vec<u8> =
             (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 255]).collect();
         let mut out = Vec::new();
-        push_crop(&picture, side, (5, 2), Direction::Straight, &mut out);
-        push_crop(&picture, side, (5, 2), Direction::Mirrored, &mut out);
+        push_crop(&picture, (side, SIDE), (5, 2), Direction::Straight, &mut out);
+        push_crop(&picture, (side, SIDE), (5, 2), Direction::Mirrored, &mut out);
         let value = |byte: usize| byte as f32 * (2.0 / 255.0) - 1.0;
         let plane = SIDE * SIDE;
         assert_eq!(out.len(), 6 * plane);

@@ -78,6 +78,27 @@ pub struct HardBatches {
     pub after: u64,
 }
 
+/// The image side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum ImageSide {
+    /// A convolutional network on 64x64 pixels, trained along.
+    ///
+    /// Differs from the release; for drawn pictures, and where no pretrained network is at hand.
+    Convolutions {
+        /// Channels of the convolutions, each of which halves the picture; one to five.
+        channels: Vec<usize>,
+    },
+    /// Features of a pretrained network through a linear layer. Source: Reed et al., CVPR 2016, whose network was
+    /// `GoogLeNet`, with 1024 features.
+    Features {
+        /// Features of a picture.
+        width: usize,
+        /// The network that made them, as its name and the SHA-256 of its weights.
+        network: String,
+    },
+}
+
 /// Everything that decides an encoder beside data, seed and length of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,8 +107,8 @@ pub struct TextTrainConfig {
     pub encoder: CharCnnRnnConfig,
     /// How its weights start.
     pub init: TextInit,
-    /// Channels of the image encoder's convolutions, each of which halves the picture; one to five.
-    pub image_channels: Vec<usize>,
+    /// The image side.
+    pub image: ImageSide,
     /// Rows of a batch, each of another class.
     pub batch: usize,
     /// Captions of each row's picture, each compared with the picture; their losses are averaged. Published: 1.
@@ -116,7 +137,7 @@ impl TextTrainConfig {
         Self {
             encoder: CharCnnRnnConfig::default(),
             init: TextInit::Published,
-            image_channels: vec![32, 64, 128, 256],
+            image: ImageSide::Convolutions { channels: vec![32, 64, 128, 256] },
             batch: 40,
             captions_per_picture: 1,
             lr: 7e-4,
@@ -140,7 +161,7 @@ impl TextTrainConfig {
                 ..Default::default()
             },
             init: TextInit::FanIn,
-            image_channels: vec![24, 48, 96, 128],
+            image: ImageSide::Convolutions { channels: vec![24, 48, 96, 128] },
             batch: 48,
             captions_per_picture: 2,
             lr: 2e-3,
@@ -163,9 +184,12 @@ impl TextTrainConfig {
             TextDecay::PerEpoch { factor } => factor > 0.0 && factor <= 1.0,
             TextDecay::Linear { from, to } => [from, to].iter().all(|v| (0.0..=1.0).contains(v)),
         };
-        let channels = &self.image_channels;
-        let channels_fit =
-            (1..=5).contains(&channels.len()) && channels.iter().all(|c| (1..=4096).contains(c));
+        let image_fits = match &self.image {
+            ImageSide::Convolutions { channels } => {
+                (1..=5).contains(&channels.len()) && channels.iter().all(|c| (1..=4096).contains(c))
+            }
+            ImageSide::Features { width, .. } => (1..=65_536).contains(width),
+        };
         let rules = [
             ("text.batch", (2..=4096).contains(&self.batch), "2 to 4096", self.batch.to_string()),
             (
@@ -182,10 +206,10 @@ impl TextTrainConfig {
                 format!("{:?}", self.decay),
             ),
             (
-                "text.image_channels",
-                channels_fit,
-                "one to five widths up to 4096",
-                format!("{channels:?}"),
+                "text.image",
+                image_fits,
+                "one to five widths up to 4096, or 1 to 65536 features",
+                format!("{:?}", self.image),
             ),
             (
                 "text.hard_batches.chance",
@@ -237,8 +261,11 @@ mod tests {
             ("text.batch", TextTrainConfig { batch: 1, ..TextTrainConfig::small() }),
             ("text.lr", TextTrainConfig { lr: f64::NAN, ..TextTrainConfig::small() }),
             (
-                "text.image_channels",
-                TextTrainConfig { image_channels: vec![], ..TextTrainConfig::small() },
+                "text.image",
+                TextTrainConfig {
+                    image: ImageSide::Convolutions { channels: vec![] },
+                    ..TextTrainConfig::small()
+                },
             ),
         ] {
             assert!(cfg.check().unwrap_err().to_string().contains(key));

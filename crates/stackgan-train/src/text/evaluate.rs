@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_eval::r_precision::{RPrecision, r_precision};
 use stackgan_eval::zero_shot::ZeroShot;
 
-use super::batches::{Direction, push_crop};
-use super::{SIDE, TextSource, TrainedEncoder};
+use super::{ImageInputs, TextSource, TrainedEncoder};
 use crate::{Error, Result};
 
 /// Captions of a picture that are averaged for [`Scores::r10_four`].
@@ -35,18 +34,19 @@ pub struct Scores {
 /// Scores an encoder on `pictures`, whose classes it should not have seen. Pictures without captions are left out.
 ///
 /// # Errors
-/// When there are fewer than two classes, or a picture cannot be read.
+/// When there are fewer than two classes, a picture cannot be read, or the image side reads something else.
 pub fn evaluate(
     encoder: &TrainedEncoder,
-    source: &dyn TextSource,
+    (source, inputs): (&dyn TextSource, ImageInputs<'_>),
     pictures: &[usize],
     noise: Noise,
 ) -> Result<Scores> {
+    inputs.check(&encoder.config.image, source.classes().len())?;
     let pictures: Vec<usize> =
         pictures.iter().copied().filter(|&i| !source.captions(i).is_empty()).collect();
     let classes: Vec<u32> =
         pictures.iter().filter_map(|&i| source.classes().get(i).copied()).collect();
-    let images = encoder.image_features(&centre_crops(source, &pictures)?)?;
+    let images = encoder.image_features(&inputs.of(source, &pictures)?)?;
 
     let mut by_class = BTreeMap::<u32, Vec<&str>>::new();
     for (&picture, &class) in pictures.iter().zip(&classes) {
@@ -84,8 +84,9 @@ impl From<stackgan_eval::Error> for Error {
     fn from(error: stackgan_eval::Error) -> Self {
         match error {
             stackgan_eval::Error::Tensor(error) => Self::Tensor(error),
-            stackgan_eval::Error::Input { measure, expected, found, remedy } => {
-                Self::Config { key: measure.to_owned(), expected, found, remedy: remedy.to_owned() }
+            stackgan_eval::Error::Input { measure: key, expected, found, remedy }
+            | stackgan_eval::Error::Weights { network: key, expected, found, remedy } => {
+                Self::Config { key: key.to_owned(), expected, found, remedy: remedy.to_owned() }
             }
         }
     }
@@ -101,20 +102,4 @@ fn chosen(
     let mut captions: Vec<&str> = source.captions(picture).iter().map(String::as_str).collect();
     noise.draws(Stream::Caption, 0, i).shuffle(&mut captions);
     captions.into_iter().cycle().take(per).collect()
-}
-
-/// `(pictures, 3, 64, 64)`: the middles of the pictures.
-fn centre_crops(source: &dyn TextSource, pictures: &[usize]) -> Result<Tensor> {
-    let corner = source.side().saturating_sub(SIDE) / 2;
-    let mut pixels = Vec::with_capacity(pictures.len() * 3 * SIDE * SIDE);
-    for &i in pictures {
-        push_crop(
-            &source.picture(i)?,
-            source.side(),
-            (corner, corner),
-            Direction::Straight,
-            &mut pixels,
-        );
-    }
-    Ok(Tensor::from_vec(pixels, (pictures.len(), 3, SIDE, SIDE), &Device::Cpu)?)
 }

@@ -1,7 +1,5 @@
-//! The image side of the joint embedding: a small convolutional network on 64x64 pictures.
-//!
-//! Differs from the release, whose image side was 1024 features of a `GoogLeNet` trained on `ImageNet`: none is at hand
-//! offline, and drawn birds do not need one.
+//! The image side of the joint embedding: features of a pretrained network through a linear layer, or a small
+//! convolutional network on 64x64 pictures that is trained along.
 
 use candle_core::{Tensor, Var};
 use stackgan_core::gan::Mode;
@@ -9,6 +7,7 @@ use stackgan_core::layers::{BatchNorm, ConvNorm, LEAKY, Linear, RunningVariance,
 use stackgan_core::params::{Init, Scope};
 use stackgan_kernels::Activation;
 
+use super::ImageSide;
 use crate::Result;
 
 /// Side of its pictures in pixels.
@@ -24,11 +23,19 @@ const STYLE: Style = Style {
 const INITIAL_LOG_SCALE: f64 = 2.659_260_036_932_778;
 const MAX_LOG_SCALE: f32 = 4.605_170_2;
 
-/// Convolutions (4x4, stride 2) with batch norm and `LeakyReLU`, the mean over the map that is left, a linear layer with
-/// batch norm. It also holds what else the contrastive loss has to learn.
+/// What comes before the linear layer.
+#[derive(Clone, Debug)]
+enum Body {
+    /// Convolutions (4x4, stride 2) with batch norm and `LeakyReLU`, and the mean over the map that is left.
+    Convolutions(Vec<ConvNorm>),
+    /// Batch norm of features, whose spreads differ.
+    Features(BatchNorm),
+}
+
+/// One of two bodies, a linear layer with batch norm. It also holds what else the contrastive loss has to learn.
 #[derive(Clone, Debug)]
 pub struct ImageEncoder {
-    layers: Vec<ConvNorm>,
+    body: Body,
     proj: Linear,
     norm: BatchNorm,
     log_scale: Tensor,
@@ -36,37 +43,53 @@ pub struct ImageEncoder {
 }
 
 impl ImageEncoder {
-    /// Builds the network on the tensors of `scope`: `conv.0 …`, `proj`, `norm`, and the contrastive loss's `log_scale` and
-    /// `text_mean`.
+    /// Builds the network on the tensors of `scope`: `conv.0 …` or `features`, `proj`, `norm`, and the contrastive loss's
+    /// `log_scale` and `text_mean`.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
-    pub fn new(channels: &[usize], dim: usize, scope: &Scope) -> Result<Self> {
-        let conv = scope.pp("conv");
-        let mut width = 3;
-        let mut layers = Vec::with_capacity(channels.len());
-        for (i, &next) in channels.iter().enumerate() {
-            layers.push(ConvNorm::new((width, next), Window::Halve, LEAKY, STYLE, (&conv, 2 * i))?);
-            width = next;
-        }
+    pub fn new(side: &ImageSide, dim: usize, scope: &Scope) -> Result<Self> {
+        let (body, width) = match side {
+            ImageSide::Convolutions { channels } => {
+                let conv = scope.pp("conv");
+                let mut width = 3;
+                let mut layers = Vec::with_capacity(channels.len());
+                for (i, &next) in channels.iter().enumerate() {
+                    let place = (&conv, 2 * i);
+                    layers.push(ConvNorm::new((width, next), Window::Halve, LEAKY, STYLE, place)?);
+                    width = next;
+                }
+                (Body::Convolutions(layers), width)
+            }
+            &ImageSide::Features { width, .. } => {
+                let scope = scope.pp("features");
+                let norm = BatchNorm::new(width, Activation::Identity, STYLE, scope)?;
+                (Body::Features(norm), width)
+            }
+        };
         let proj = Linear::new(width, dim, STYLE, scope.pp("proj"))?;
         let log_scale = scope.weight("log_scale", 1, Init::Constant(INITIAL_LOG_SCALE))?;
         let norm = BatchNorm::new(dim, Activation::Identity, STYLE, scope.pp("norm"))?;
         let text_mean = scope.statistic("text_mean", dim, 0.0)?;
-        Ok(Self { layers, proj, norm, log_scale, text_mean })
+        Ok(Self { body, proj, norm, log_scale, text_mean })
     }
 
-    /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)`.
+    /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)` in [-1, 1], or of features `(batch, width)`.
     ///
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut x = images.clone();
-        for layer in &self.layers {
-            x = layer.forward(&x, mode)?;
-        }
-        let x = self.proj.forward(&x.flatten_from(2)?.mean(2)?)?;
-        Ok(self.norm.forward(&x, mode)?)
+        let x = match &self.body {
+            Body::Features(norm) => norm.forward(images, mode)?,
+            Body::Convolutions(layers) => {
+                let mut x = images.clone();
+                for layer in layers {
+                    x = layer.forward(&x, mode)?;
+                }
+                x.flatten_from(2)?.mean(2)?
+            }
+        };
+        Ok(self.norm.forward(&self.proj.forward(&x)?, mode)?)
     }
 
     /// Text vectors `(batch, dim)` without what they have in common: the batch's mean, or the running one. Captions

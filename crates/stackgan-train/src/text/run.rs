@@ -10,7 +10,7 @@ use stackgan_core::{Params, text::TextEncoder as _};
 
 use super::batches::{BatchConfig, Batches, Row};
 use super::optimiser::State;
-use super::{ImageEncoder, Loss, SIDE, TextSource, TextTrainConfig, TrainedEncoder};
+use super::{ImageEncoder, ImageInputs, Loss, TextSource, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
 
 /// Captions from which the standardisation is taken: one of each of this many pictures at most.
@@ -22,6 +22,8 @@ pub struct TextRun<'a> {
     pub config: &'a TextTrainConfig,
     /// Pictures and captions.
     pub source: &'a dyn TextSource,
+    /// What the image side reads: what [`TextTrainConfig::image`] says.
+    pub images: ImageInputs<'a>,
     /// The pictures to train on.
     pub pictures: &'a [usize],
     /// All randomness.
@@ -51,16 +53,16 @@ pub enum TextEvent {
 /// Trains a text encoder and its image encoder.
 ///
 /// # Errors
-/// [`Error::Config`] when a setting is out of range or there are fewer classes than rows; [`Error::NonFinite`] when the
-/// loss is no number; whatever `source` reports.
+/// [`Error::Config`] when a setting is out of range, there are fewer classes than rows, or the image side reads something
+/// else; [`Error::NonFinite`] when the loss is no number; whatever `source` reports.
 pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Result<TrainedEncoder> {
     let TextRun { config, source, noise, .. } = *run;
     config.check()?;
+    run.images.check(&config.image, source.classes().len())?;
     let text_params = Params::fresh(noise, "text", &Device::Cpu);
     let image_params = Params::fresh(noise, "image", &Device::Cpu);
     let text = CharCnnRnn::with_init(&config.encoder, config.init, &text_params.trained())?;
-    let image =
-        ImageEncoder::new(&config.image_channels, config.encoder.dim, &image_params.trained())?;
+    let image = ImageEncoder::new(&config.image, config.encoder.dim, &image_params.trained())?;
     let mut optimiser = State::new(config.optimiser, &[&image_params, &text_params])?;
     let rules = BatchConfig {
         batch: config.batch,
@@ -77,7 +79,7 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         }
         let rows = batches.rows(source, noise, step);
         let texts = text.forward(&read_captions(run, &rows))?; // the first caption of every row, the second, …
-        let images = image.forward(&read_pictures(source, &rows)?, Mode::Train)?;
+        let images = image.forward(&run.images.batch(source, &rows)?, Mode::Train)?;
         let compared = match config.loss {
             Loss::JointEmbedding => texts.clone(),
             Loss::Contrastive => image.centre(&texts, Mode::Train)?,
@@ -121,14 +123,6 @@ fn read_captions(run: &TextRun, rows: &[Row]) -> Vec<CaptionIndices> {
         .collect()
 }
 
-fn read_pictures(source: &dyn TextSource, rows: &[Row]) -> Result<Tensor> {
-    let mut pixels = Vec::with_capacity(rows.len() * 3 * SIDE * SIDE);
-    for row in rows {
-        row.push_pixels(source, &mut pixels)?;
-    }
-    Ok(Tensor::from_vec(pixels, (rows.len(), 3, SIDE, SIDE), &Device::Cpu)?)
-}
-
 /// Mean and deviation over one random caption of each training picture, of at most [`STANDARDISE_ON`] pictures.
 fn fit_standardise(run: &TextRun, text: &CharCnnRnnEncoder) -> Result<Standardise> {
     let mut draws = run.noise.draws(Stream::TextBatch, u64::MAX, 0);
@@ -155,7 +149,7 @@ fn non_finite(step: u64, value: f64) -> Error {
 pub(super) mod tests {
     use stackgan_core::text::{CharCnnRnnConfig, TextEncoder};
 
-    use super::super::{Optimiser, TextDecay, evaluate};
+    use super::super::{ImageSide, Optimiser, PictureFeatures, TextDecay, evaluate};
     use super::*;
 
     /// Plain squares of twelve colours, two pictures each, with their names as captions: the easiest of all datasets.
@@ -217,7 +211,7 @@ pub(super) mod tests {
                 dim: 16,
                 ..Default::default()
             },
-            image_channels: vec![4, 8],
+            image: ImageSide::Convolutions { channels: vec![4, 8] },
             batch: 8,
             lr: 3e-3,
             ..TextTrainConfig::small()
@@ -235,11 +229,49 @@ pub(super) mod tests {
         let run = TextRun {
             config,
             source: &source,
+            images: ImageInputs::Pixels,
             pictures: &pictures,
             noise: Noise::new(5),
             done: &done,
         };
         train_encoder(&run, &mut |TextEvent::Step { loss, .. }| losses.push(loss))
+    }
+
+    fn all() -> Vec<usize> {
+        (0..24).collect()
+    }
+
+    /// Features in place of pixels: twelve of them, one for each colour, and noise where the picture is mirrored.
+    #[test]
+    fn features_are_learnt_from_and_must_be_those_of_the_training() -> Result<()> {
+        let source = Squares::new();
+        let one = |i: usize| (0..12).map(move |k| if k == i / 2 { 5.0 } else { 0.0 });
+        let values: Vec<f32> = (0..24).flat_map(|i| one(i).chain(one(i))).collect();
+        let values = Tensor::from_vec(values, (24, 2, 12), &Device::Cpu)?;
+        let features = PictureFeatures::new("colours", values.clone())?;
+        let images = ImageInputs::Features(&features);
+        let config = TextTrainConfig { image: features.side()?, ..config() };
+        let done = |step| step as f64 / 250.0;
+        let pictures = all();
+        let run = TextRun {
+            config: &config,
+            source: &source,
+            images,
+            pictures: &pictures,
+            noise: Noise::new(5),
+            done: &done,
+        };
+        let encoder = train_encoder(&run, &mut |_| ())?;
+        let encoder = TrainedEncoder::from_bytes(&encoder.to_bytes()?)?;
+        let scores = evaluate(&encoder, (&source, images), &pictures, Noise::new(1))?;
+        assert!(scores.top1 > 0.7 && scores.r10_one.mean > 0.7, "{scores:?}");
+        let others = PictureFeatures::new("other colours", values)?;
+        for wrong in [ImageInputs::Pixels, ImageInputs::Features(&others)] {
+            let error = evaluate(&encoder, (&source, wrong), &pictures, Noise::new(1));
+            assert!(error.unwrap_err().to_string().contains("`text.image`"));
+            assert!(train_encoder(&TextRun { images: wrong, ..run }, &mut |_| ()).is_err());
+        }
+        Ok(())
     }
 
     /// On what it has seen: this tests the loop, not how well it generalises.
@@ -258,7 +290,7 @@ pub(super) mod tests {
             let encoder = train(&cfg, 250, &mut losses)?;
             assert_eq!((losses.len(), encoder.steps), (250, 250));
             let scores =
-                evaluate(&encoder, &Squares::new(), &(0..24).collect::<Vec<_>>(), Noise::new(1))?;
+                evaluate(&encoder, (&Squares::new(), ImageInputs::Pixels), &all(), Noise::new(1))?;
             assert!(scores.top1 > 0.7 && scores.r10_one.mean > 0.7, "{:?}: {scores:?}", cfg.loss);
             assert!(losses[249] < 0.7 * losses[0], "{losses:?}");
         }

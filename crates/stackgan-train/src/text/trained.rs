@@ -8,11 +8,11 @@ use stackgan_core::gan::Mode;
 use stackgan_core::text::losses::unit;
 use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
 
-use super::{ImageEncoder, Loss, SIDE, TextTrainConfig};
+use super::{ImageEncoder, Loss, TextTrainConfig};
 use crate::Result;
 
 /// The version of the file's metadata.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Pictures in one pass.
 const BATCH: usize = 64;
@@ -50,8 +50,7 @@ impl TrainedEncoder {
         image_params: Params,
         steps: u64,
     ) -> Result<Self> {
-        let image =
-            ImageEncoder::new(&config.image_channels, config.encoder.dim, &image_params.frozen())?;
+        let image = ImageEncoder::new(&config.image, config.encoder.dim, &image_params.frozen())?;
         Ok(Self { config, text, steps, image, image_params })
     }
 
@@ -72,7 +71,8 @@ impl TrainedEncoder {
         })
     }
 
-    /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)` in [-1, 1].
+    /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)` in [-1, 1], or of features `(batch, width)`, whichever
+    /// [`TextTrainConfig::image`] says.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -82,17 +82,10 @@ impl TrainedEncoder {
             let part = images.narrow(0, start, BATCH.min(images.dim(0)? - start))?;
             parts.push(self.image.forward(&part, Mode::Eval)?);
         }
-        if parts.is_empty() {
-            parts.push(
-                self.image
-                    .forward(
-                        &Tensor::zeros((1, 3, SIDE, SIDE), images.dtype(), images.device())?,
-                        Mode::Eval,
-                    )?
-                    .narrow(0, 0, 0)?,
-            );
-        }
-        let vectors = Tensor::cat(&parts, 0)?;
+        let vectors = match parts.is_empty() {
+            true => Tensor::zeros((0, self.text.dim()), images.dtype(), images.device())?,
+            false => Tensor::cat(&parts, 0)?,
+        };
         Ok(match self.config.loss {
             Loss::JointEmbedding => vectors,
             Loss::Contrastive => unit(&vectors)?,

@@ -15,6 +15,7 @@ use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 use stackgan_train::config::Stage;
+use stackgan_train::text::ImageInputs;
 
 use super::{Context, load_model, print, sources, text, write_file};
 use crate::args::Demo;
@@ -134,7 +135,8 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let (model, _) = load_model(&model_file, &context.device)?;
     let sheets = sheets::paint(&model, out, context)?;
     let scores = score::all(&model, &encoder, &small, &scale, (args.seed, context))?;
-    let text_scores = text::scores(&encoder, &small, args.seed)?.map(|s| text::describe(&s));
+    let text_scores = text::scores(&encoder, (&small, ImageInputs::Pixels), args.seed)?
+        .map(|s| text::describe(&s));
     clock.took("painting sheets, scoring".to_owned());
 
     let sampled = model.stage_info(2);

@@ -13,7 +13,7 @@ use stackgan_train::config::{Stage, TrainConfig, preset};
 use stackgan_train::event::StopReason;
 use stackgan_train::run::{Resume, Setup};
 use stackgan_train::run_dir::RunDir;
-use stackgan_train::text::{TextTrainConfig, TrainedEncoder};
+use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 
 use super::{Scale, pace};
 use crate::commands::text::{self, Length, Lesson};
@@ -32,7 +32,8 @@ pub(super) fn train_encoder(
     let mut config = TextTrainConfig::small();
     config.batch = config.batch.min(species); // each row is of another species
     let length = Length::Seconds(seconds.max(1.0));
-    text::train(&Lesson { config: &config, data, seed, length }, context.manner)
+    let images = ImageInputs::Pixels;
+    text::train(&Lesson { config: &config, data, images, seed, length }, context.manner)
 }
 
 /// The text encoder without standardisation: that is a setting of the GAN's training.

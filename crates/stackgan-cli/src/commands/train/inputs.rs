@@ -13,7 +13,7 @@ use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::store::sha256;
-use stackgan_train::text::{TextTrainConfig, TrainedEncoder};
+use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 
 use super::RUNS;
 use super::record::Record;
@@ -61,7 +61,7 @@ impl Inputs {
             sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
         let data = sources::open(&path, how, context)?;
         wanted.data = Some(absolute(path.clone()));
-        let cache = cache_beside(data.path());
+        let cache = sources::cache_beside(data.path());
         let encoder = match text {
             Text::Imported(file) => {
                 let file = absolute(file);
@@ -196,7 +196,8 @@ fn small_encoder(
     }
     let recipe = serde_json::to_string(&text_config)?;
     let key = format!("{} {recipe} {} {}", data.fingerprint(), text::SMALL_STEPS, config.seed);
-    let file = cache.join(format!("encoder-{}.safetensors", short(&sha256(key.as_bytes()))));
+    let file =
+        cache.join(format!("encoder-{}.safetensors", sources::short(&sha256(key.as_bytes()))));
     if let Ok(encoder) = text::load(&file) {
         context.manner.say(format!("text encoder {}", file.display()));
         return Ok(encoder);
@@ -212,7 +213,8 @@ fn small_encoder(
     };
     text_config.batch = text_config.batch.min(text::classes(data)).max(2);
     let length = Length::Steps(text::SMALL_STEPS);
-    let lesson = Lesson { config: &text_config, data, seed: config.seed, length };
+    let images = ImageInputs::Pixels;
+    let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
     let (encoder, _) = text::train(&lesson, context.manner)?;
     write_file(&file, &encoder.to_bytes()?)?;
     Ok(encoder)
@@ -226,7 +228,11 @@ fn embeddings(
     context: &Context,
 ) -> Result<Embeddings> {
     let (own, of) = (encoder.fingerprint(), data.fingerprint());
-    let file = cache.join(format!("embeddings-{}-{}.safetensors", short(&own), short(of)));
+    let file = cache.join(format!(
+        "embeddings-{}-{}.safetensors",
+        sources::short(&own),
+        sources::short(of)
+    ));
     if let Ok(found) = Embeddings::open(&file)
         && found.check(data).is_ok()
         && found.encoder() == own
@@ -316,21 +322,6 @@ pub(super) fn planned_text(wanted: &Record) -> String {
     }
 }
 
-/// The folder of a prepared file, or our own where that cannot be written.
-fn cache_beside(file: &Path) -> PathBuf {
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if tempfile::tempfile_in(folder).is_ok() {
-        folder.to_path_buf()
-    } else {
-        sources::home().join("prepared")
-    }
-}
-
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
-}
-
-/// The first digits of a hash.
-fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
 }

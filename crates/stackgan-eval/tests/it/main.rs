@@ -1,0 +1,5 @@
+//! Feature networks beside PyTorch's.
+#![allow(clippy::unwrap_used, reason = "an error in a test is a failure of the test")]
+
+mod efficientnet_lite;
+mod formula;
