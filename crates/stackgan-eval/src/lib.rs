@@ -11,6 +11,7 @@
 //! - [`r_precision`]: does a picture match its own caption better than those of others?
 //! - [`variety`]: how much do pictures of one caption differ? With [`ms_ssim`].
 //! - [`nearest`]: which training pictures are nearest?
+//! - [`report`]: numbers with all that is needed to compare them.
 //! - [`zero_shot`]: Reed's evaluation of a text encoder on classes that it has not seen.
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod ms_ssim;
 pub mod nearest;
 pub mod precision_recall;
 pub mod r_precision;
+pub mod report;
 pub mod rows;
 pub mod variety;
 pub mod zero_shot;

@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod demo;
 mod doctor;
+mod eval;
 mod features;
 mod fetch;
 mod generate;
@@ -47,6 +48,8 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Text(args) => text::run(args, &context)?,
         Command::Train(args) => return train::run(&args, &context),
         Command::Generate(args) => generate::run(&args, &context)?,
+        Command::Eval(args) => return eval::run(&args, &context),
+        Command::Nearest(args) => eval::nearest(&args, &context)?,
         Command::Model(args) => return model::run(args, &context),
         Command::Config(args) => config::run(args)?,
         Command::Doctor { json } => doctor::run(json, &context)?,
