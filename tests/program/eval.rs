@@ -98,7 +98,7 @@ fn json(args: &[String]) -> Value {
 fn numbers_come_with_all_that_they_depend_on() {
     let metrics = "--metrics=fid,kid,is,pr,rp,variety";
     let encoder = WORLD.encoder().display().to_string();
-    let more = [metrics, "--num", "20", "--judge", &encoder, "--candidates", "2", "--json", "--bootstrap", "5"];
+    let more = [metrics, "--num", "20", "--judge", &encoder, "--candidates", "2", "--json", "--bootstrap", "5", "--split", "all"];
     let args = BENCH.args(&[&more[..], &["--threads", "1"]].concat());
     let first = json(&args);
     assert_eq!(first["format"], "stackgan-eval/1");
@@ -109,7 +109,7 @@ fn numbers_come_with_all_that_they_depend_on() {
     assert_eq!(first["pictures"]["stage"], 1);
     assert_eq!(first["pictures"]["preset"], "toy");
     assert_eq!(first["pictures"]["model_sha256"].as_str().unwrap().len(), 64);
-    assert_eq!(first["real"]["split"], "test");
+    assert_eq!(first["real"]["split"], "all");
     let measures = first["measures"].as_array().unwrap();
     let keys: Vec<&str> = measures.iter().map(|m| m["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["fid", "kid", "is", "precision", "recall", "rp", "variety"]);

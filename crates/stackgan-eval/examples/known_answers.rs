@@ -1,9 +1,9 @@
 //! The measures on sets of pictures whose order is known: halves of a real set against each other, and against pictures
 //! that are blurred, noisy, of other hues, or of few classes. Prints the table of docs/evaluation.md.
 //!
-//!     cargo run --release -p stackgan-eval --example known_answers -- PREPARED WEIGHTS
+//!     cargo run --release -p stackgan-eval --example known_answers -- PREPARED WEIGHTS [N]
 //!
-//! PREPARED is a prepared file of 304 pixels, WEIGHTS what `stackgan model import` wrote for EfficientNet-Lite0.
+//! N pictures a half, all unless told. PREPARED is a prepared file of 304 pixels, WEIGHTS what `stackgan model import` wrote for EfficientNet-Lite0.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::bootstrap::Interval;
 use stackgan_eval::features::{Extractor, Network};
-use stackgan_eval::fid::frechet;
+use stackgan_eval::fid::Reference;
 use stackgan_eval::inception_score::inception_score;
 use stackgan_eval::kid::kid;
 use stackgan_eval::moments::Moments;
@@ -31,42 +31,60 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const HALVINGS: u64 = 5;
 
 fn main() -> Result<()> {
+    stackgan_kernels::memory::keep();
     let mut args = std::env::args().skip(1);
     let (Some(prepared), Some(weights)) = (args.next(), args.next()) else {
-        return Err("usage: known_answers PREPARED WEIGHTS".into());
+        return Err("usage: known_answers PREPARED WEIGHTS [N]".into());
     };
     let data = Prepared::open(Path::new(&prepared))?;
+    let half = args.next().map_or(Ok(data.len() / 2), |text| text.parse())?;
     let archive = Archive::from_bytes(&std::fs::read(weights)?, &Device::Cpu)?;
     let extractor = Extractor::new(Network::EfficientNetLite0, &archive.tensors)?;
     let bench = Bench { data, extractor };
 
-    let all: Vec<u32> = (0..bench.data.len() as u32).collect();
-    let whole = bench.measured(&all, &|picture, _| picture)?;
+    // Random pictures, then those of large classes.
+    let mut chosen: Vec<u32> = (0..bench.data.len() as u32).collect();
+    Noise::new(0).draws(Stream::Test, 3, 0).shuffle(&mut chosen);
+    chosen.truncate(2 * half);
+    let classes = bench.classes();
+    let few: Vec<u32> = classes.iter().take(MOST).flatten().copied().collect();
+    let more: Vec<u32> = few.iter().copied().filter(|i| !chosen.contains(i)).collect();
+    let whole = bench.measured(&[&chosen[..], &more].concat(), &|picture, _| picture)?;
+    let places: BTreeMap<u32, u32> = chosen.iter().chain(&more).copied().zip(0..).collect();
+    let at = |indices: &[u32]| -> Vec<u32> {
+        indices.iter().filter_map(|i| places.get(i).copied()).collect()
+    };
+
     println!("| set | N | FD | KD x 1000 | precision | recall | class score |");
     println!("|---|---|---|---|---|---|---|");
     for halving in 0..HALVINGS {
-        let (a, b) = bench.halves(halving);
-        let row = whole.features.picked(&b);
-        compare(&format!("other half, {}", halving + 1), &whole.features.picked(&a), &row, &whole.logits.picked(&b))?;
+        let (a, b) = halves(&chosen, halving);
+        let name = format!("the other half, {}", halving + 1);
+        compare(&name, &whole.features.picked(&at(&a)), &whole.picked(&at(&b)))?;
     }
-    let (a, b) = bench.halves(0);
-    let real = whole.features.picked(&a);
+    let (a, b) = halves(&chosen, 0);
+    let real = whole.features.picked(&at(&a));
     for (name, change) in changes() {
-        let made = bench.measured(&b, &*change)?;
-        compare(name, &real, &made.features, &made.logits)?;
+        compare(name, &real, &bench.measured(&b, &*change)?)?;
     }
-    for classes in [20, 5, 1] {
-        let few = bench.of_classes(classes);
-        let n = few.len();
-        let name = format!("of {classes} class{}", if classes == 1 { "" } else { "es" });
-        if n > NEIGHBOUR + 10 {
-            let (features, logits) = (whole.features.picked(&few), whole.logits.picked(&few));
-            // The real half is of all classes, without these pictures.
-            let rest: Vec<u32> = a.iter().copied().filter(|i| !few.contains(i)).collect();
-            compare(&name, &whole.features.picked(&rest), &features, &logits)?;
-        }
+    for n in [MOST, 1] {
+        let few: Vec<u32> = classes.iter().take(n).flatten().copied().collect();
+        let rest: Vec<u32> = a.iter().copied().filter(|i| !few.contains(i)).collect();
+        let name = if n == 1 { "of one class".to_owned() } else { format!("of {n} classes") };
+        compare(&name, &whole.features.picked(&at(&rest)), &whole.picked(&at(&few)))?;
     }
     Ok(())
+}
+
+/// Classes of the set of few classes.
+const MOST: usize = 5;
+
+/// The pictures in another order, cut in two.
+fn halves(chosen: &[u32], halving: u64) -> (Vec<u32>, Vec<u32>) {
+    let mut order = chosen.to_vec();
+    Noise::new(halving).draws(Stream::Test, 4, 0).shuffle(&mut order);
+    let b = order.split_off(order.len() / 2);
+    (order, b)
 }
 
 struct Bench {
@@ -134,30 +152,31 @@ impl Bench {
         Ok(Made { features, logits })
     }
 
-    fn halves(&self, halving: u64) -> (Vec<u32>, Vec<u32>) {
-        let mut order: Vec<u32> = (0..self.data.len() as u32).collect();
-        Noise::new(halving).draws(Stream::Test, 3, 0).shuffle(&mut order);
-        let b = order.split_off(order.len() / 2);
-        (order, b)
-    }
-
-    /// Pictures of the largest classes.
-    fn of_classes(&self, classes: usize) -> Vec<u32> {
-        let mut sizes = BTreeMap::<u32, Vec<u32>>::new();
+    /// The pictures of each class, the largest class first.
+    fn classes(&self) -> Vec<Vec<u32>> {
+        let mut classes = BTreeMap::<u32, Vec<u32>>::new();
         for (i, &class) in self.data.classes().iter().enumerate() {
-            sizes.entry(class).or_default().push(i as u32);
+            classes.entry(class).or_default().push(i as u32);
         }
-        let mut sizes: Vec<Vec<u32>> = sizes.into_values().collect();
-        sizes.sort_by_key(|pictures| std::cmp::Reverse(pictures.len()));
-        sizes.into_iter().take(classes).flatten().collect()
+        let mut classes: Vec<Vec<u32>> = classes.into_values().collect();
+        classes.sort_by_key(|pictures| std::cmp::Reverse(pictures.len()));
+        classes
     }
 }
 
-fn compare(name: &str, real: &Rows, set: &Rows, logits: &Rows) -> Result<()> {
-    let distance = frechet(&Moments::of(real)?, &Moments::of(set)?)?;
+impl Made {
+    fn picked(&self, rows: &[u32]) -> Self {
+        Self { features: self.features.picked(rows), logits: self.logits.picked(rows) }
+    }
+}
+
+fn compare(name: &str, real: &Rows, set: &Made) -> Result<()> {
+    let Made { features: set, logits } = set;
+    // Fewer rows than features: the rows are a root of their covariance.
+    let distance = Reference::of_rows(real)?.distance(&Moments::of(set)?)?;
     let kernel = kid(real, set, 100, Noise::new(0))?;
     let pr = precision_recall(set, real, NEIGHBOUR, Noise::new(0))?;
-    let score = inception_score(logits, 10.min(logits.len()))?;
+    let score = inception_score(logits, 1)?; // one split: of hundreds of pictures a tenth says little
     let span = |i: Option<Interval>, scale: f64| {
         i.map_or_else(String::new, |i| format!(" ({:.2} to {:.2})", i.low * scale, i.high * scale))
     };

@@ -119,14 +119,13 @@ impl Matching {
         let n = self.classes.len();
         let matrix = |v: &[f32]| Tensor::from_slice(v, (n, v.len() / n.max(1)), &Device::Cpu);
         let (images, texts) = (matrix(&self.images)?, matrix(&self.texts)?);
-        matched(&images, &texts, &self.classes, candidates, noise).map_err(|error| {
-            let parts = (
-                format!("{} captions of other classes", candidates - 1),
-                error.to_string().lines().nth(1).unwrap_or_default().trim().to_owned(),
-            );
-            let remedy = "paint more pictures, or let them choose among fewer captions: `--candidates 10`";
-            Problem::usage("R-precision cannot be measured", "option: --candidates", parts, remedy)
-                .into()
+        matched(&images, &texts, &self.classes, candidates, noise).map_err(|error| match error {
+            stackgan_eval::Error::Input { expected, found, .. } => {
+                let remedy = "paint more pictures, or let them choose among fewer captions: `--candidates 10`";
+                let what = "R-precision cannot be measured";
+                Problem::usage(what, "option: --candidates", (expected, found), remedy).into()
+            }
+            other => anyhow::Error::from(other),
         })
     }
 }
