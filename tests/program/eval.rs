@@ -31,11 +31,12 @@ impl Bench {
     }
 
     /// Arguments of a small measurement, and more.
-    fn args<'a>(&self, more: &[&'a str]) -> Vec<String> {
+    fn args(&self, more: &[&str]) -> Vec<String> {
         let birds = WORLD.birds().display().to_string();
-        let mut args: Vec<String> = ["eval", "-m", "run", "--features", "random.safetensors", "-q", "--data", &birds]
-            .map(str::to_owned)
-            .to_vec();
+        let mut args: Vec<String> =
+            ["eval", "-m", "run", "--features", "random.safetensors", "-q", "--data", &birds]
+                .map(str::to_owned)
+                .to_vec();
         args.extend(more.iter().map(|arg| (*arg).to_owned()));
         args
     }
@@ -55,7 +56,15 @@ fn lite0() -> Vec<u8> {
         }
     };
     conv("_conv_stem", "_bn0", [32, 3, 3, 3]);
-    let stages = [(1, 3, 1, 16), (2, 3, 6, 24), (2, 5, 6, 40), (3, 3, 6, 80), (3, 5, 6, 112), (4, 5, 6, 192), (1, 3, 6, 320)];
+    let stages = [
+        (1, 3, 1, 16),
+        (2, 3, 6, 24),
+        (2, 5, 6, 40),
+        (3, 3, 6, 80),
+        (3, 5, 6, 112),
+        (4, 5, 6, 192),
+        (1, 3, 6, 320),
+    ];
     let (mut block, mut from) = (0, 32);
     for (blocks, k, expand, to) in stages {
         for _ in 0..blocks {
@@ -98,7 +107,20 @@ fn json(args: &[String]) -> Value {
 fn numbers_come_with_all_that_they_depend_on() {
     let metrics = "--metrics=fid,kid,is,pr,rp,variety";
     let encoder = WORLD.encoder().display().to_string();
-    let more = [metrics, "--num", "20", "--judge", &encoder, "--candidates", "2", "--json", "--bootstrap", "5", "--split", "all"];
+    let more = [
+        metrics,
+        "--num",
+        "20",
+        "--judge",
+        &encoder,
+        "--candidates",
+        "2",
+        "--json",
+        "--bootstrap",
+        "5",
+        "--split",
+        "all",
+    ];
     let args = BENCH.args(&[&more[..], &["--threads", "1"]].concat());
     let first = json(&args);
     assert_eq!(first["format"], "stackgan-eval/1");
@@ -122,14 +144,22 @@ fn numbers_come_with_all_that_they_depend_on() {
     assert_eq!(measures[0]["name"], "FD (EfficientNet-Lite0, unknown weights)");
     assert!(measures[2]["how"].as_str().unwrap().contains("10 splits"));
     let warnings = first["warnings"].to_string();
-    for part in ["fewer than 10000", "FEWER THAN THE 1280 FEATURES", "stand-in", "not a published file"] {
+    for part in
+        ["fewer than 10000", "FEWER THAN THE 1280 FEATURES", "stand-in", "not a published file"]
+    {
         assert!(warnings.contains(part), "{part}: {warnings}");
     }
     let again = json(&BENCH.args(&[&more[..], &["--threads", "2"]].concat()));
     assert_eq!(first, again);
 
     let table = done(BENCH.dir(), &refs(&BENCH.args(&["--num", "20", "--bootstrap", "0"])));
-    for part in ["preset toy", "sha256", "FD (EfficientNet-Lite0, unknown weights)", "20 against", "10 splits"] {
+    for part in [
+        "preset toy",
+        "sha256",
+        "FD (EfficientNet-Lite0, unknown weights)",
+        "20 against",
+        "10 splits",
+    ] {
         assert!(table.contains(part), "{part}: {table}");
     }
 }
@@ -138,7 +168,8 @@ fn numbers_come_with_all_that_they_depend_on() {
 #[test]
 fn gates_have_their_exit_code() {
     let gate = |more: &[&str]| {
-        let args = BENCH.args(&[&["--metrics", "fid", "--num", "4", "--bootstrap", "0"], more].concat());
+        let args =
+            BENCH.args(&[&["--metrics", "fid", "--num", "4", "--bootstrap", "0"], more].concat());
         failed(BENCH.dir(), &refs(&args))
     };
     assert_eq!(gate(&["--max-fd", "1e9"]).0, 0);
@@ -158,10 +189,12 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     let shown = dir.path().join("shown");
     std::fs::create_dir(&shown).unwrap();
     for (i, file) in pictures(&WORLD.birds()).into_iter().take(6).enumerate() {
-        std::fs::copy(&file, shown.join(format!("{i}.{}", file.extension().unwrap().display()))).unwrap();
+        std::fs::copy(&file, shown.join(format!("{i}.{}", file.extension().unwrap().display())))
+            .unwrap();
     }
     let shown = shown.display().to_string();
-    let common = ["eval", "--pictures", &shown, "--data", &birds, "--features", &features, "--json", "-q"];
+    let common =
+        ["eval", "--pictures", &shown, "--data", &birds, "--features", &features, "--json", "-q"];
     let run = |more: &[&str]| {
         let text = done(dir.path(), &[&common[..], more].concat());
         serde_json::from_str::<Value>(&text).unwrap()
@@ -197,7 +230,20 @@ fn pictures(folder: &Path) -> Vec<PathBuf> {
 fn the_nearest_training_pictures_are_shown_and_listed() {
     let birds = WORLD.birds().display().to_string();
     let args = [
-        "nearest", "-m", "run", "--data", &birds, "--features", "random.safetensors", "--num", "3", "-k", "2", "--out", "near", "-q",
+        "nearest",
+        "-m",
+        "run",
+        "--data",
+        &birds,
+        "--features",
+        "random.safetensors",
+        "--num",
+        "3",
+        "-k",
+        "2",
+        "--out",
+        "near",
+        "-q",
     ];
     let printed = done(BENCH.dir(), &args);
     assert_eq!(printed.lines().count(), 2, "{printed}");

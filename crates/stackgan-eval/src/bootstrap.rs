@@ -60,8 +60,7 @@ pub fn of_statistic(
     }
     let draw = |replicate: usize| {
         let indices = |n: usize, side: u64| -> Vec<u32> {
-            let mut draws =
-                noise.draws(Stream::Bootstrap, OTHERS, 2 * replicate as u64 + side);
+            let mut draws = noise.draws(Stream::Bootstrap, OTHERS, 2 * replicate as u64 + side);
             (0..n).map(|_| draws.below(n as u64) as u32).collect()
         };
         statistic(&indices(sizes.0, 0), &indices(sizes.1, 1))
@@ -103,7 +102,8 @@ mod tests {
     fn a_statistic_of_two_sides_has_the_spread_of_both() {
         let values = Noise::new(2).normal(Stream::Test, 0, 0, 400);
         let mean = |indices: &[u32]| {
-            indices.iter().map(|&i| f64::from(values[i as usize])).sum::<f64>() / indices.len() as f64
+            indices.iter().map(|&i| f64::from(values[i as usize])).sum::<f64>()
+                / indices.len() as f64
         };
         let noise = Noise::new(3);
         let found = of_statistic(5.0, (400, 400), 200, noise, |a, b| Ok(mean(a) - mean(b)));

@@ -105,8 +105,9 @@ fn interval(x: &Rows, y: &Rows, noise: Noise) -> Result<Option<Interval>> {
     };
     let (left, right) = (order(x, 0), order(y, 1));
     let estimates = left.par_chunks(size).zip(right.par_chunks(size)).take(blocks);
-    let estimates: Vec<f64> =
-        estimates.map(|(a, b)| polynomial_mmd(&x.picked(a), &y.picked(b))).collect::<Result<_>>()?;
+    let estimates: Vec<f64> = estimates
+        .map(|(a, b)| polynomial_mmd(&x.picked(a), &y.picked(b)))
+        .collect::<Result<_>>()?;
     Ok(bootstrap::of_mean(&estimates, noise))
 }
 

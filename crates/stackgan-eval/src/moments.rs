@@ -45,7 +45,10 @@ impl Moments {
         let width = mean.len();
         if width == 0 || covariance.len() != width * width {
             let found = format!("{width} and {} numbers", covariance.len());
-            return Err(unfit("a mean of n numbers and a covariance of n times n".to_owned(), found));
+            return Err(unfit(
+                "a mean of n numbers and a covariance of n times n".to_owned(),
+                found,
+            ));
         }
         if mean.iter().chain(covariance).any(|v| !v.is_finite()) {
             return Err(unfit("finite numbers".to_owned(), "others".to_owned()));
@@ -202,8 +205,10 @@ mod tests {
         let n = rows.len() as f64;
         let mean = |j: usize| rows.iter().map(|row| f64::from(row[j])).sum::<f64>() / n;
         for (a, b) in [(0, 0), (3, 130), (130, 130), (129, 2)] {
-            let sum: f64 =
-                rows.iter().map(|r| (f64::from(r[a]) - mean(a)) * (f64::from(r[b]) - mean(b))).sum();
+            let sum: f64 = rows
+                .iter()
+                .map(|r| (f64::from(r[a]) - mean(a)) * (f64::from(r[b]) - mean(b)))
+                .sum();
             let found = moments.covariance[(a, b)];
             assert!((found - sum / (n - 1.0)).abs() < 1e-9, "{a} {b}: {found}");
             assert_eq!(found, moments.covariance()[131 * a + b]);

@@ -58,12 +58,12 @@ impl Nearest {
         let columns = rows.columns();
         let theirs = squares(&columns);
         let products = &self.matrix * columns;
-        for ((found, row), own) in
-            self.found.iter_mut().zip(products.row_iter()).zip(&self.squares)
+        for ((found, row), own) in self.found.iter_mut().zip(products.row_iter()).zip(&self.squares)
         {
             for ((product, their), place) in row.iter().zip(&theirs).zip(self.offered..) {
                 let squared = (own + their - 2.0 * product).max(0.0);
-                if found.len() == self.k && found.last().is_some_and(|last| squared >= last.distance)
+                if found.len() == self.k
+                    && found.last().is_some_and(|last| squared >= last.distance)
                 {
                     continue;
                 }
@@ -99,7 +99,8 @@ mod tests {
                 nearest.offer(&rows(part)?)?;
             }
             let found = nearest.finish();
-            let places = |i: usize| found[i].iter().map(|n| (n.index, n.distance)).collect::<Vec<_>>();
+            let places =
+                |i: usize| found[i].iter().map(|n| (n.index, n.distance)).collect::<Vec<_>>();
             assert_eq!(places(0), [(1, 1.0), (3, 1.0)]);
             assert_eq!(places(1), [(2, 0.0), (4, 3.0)]);
         }

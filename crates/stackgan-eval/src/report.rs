@@ -99,7 +99,7 @@ fn short(value: f64) -> String {
         v if v >= 100.0 => 1,
         v if v >= 10.0 => 2,
         v if v >= 1.0 => 3,
-        v if v >= 0.01 || v < 1e-9 => 4,
+        v if !(1e-9..0.01).contains(&v) => 4,
         _ => 6,
     };
     let text = format!("{value:.digits$}");

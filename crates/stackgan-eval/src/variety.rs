@@ -27,9 +27,10 @@ pub struct Variety {
 /// # Errors
 /// [`Error::Input`] for fewer than two pictures, or other sizes.
 pub fn of_caption(pictures: &[Picture]) -> Result<f64> {
-    let pairs = pictures.iter().enumerate().flat_map(|(i, a)| {
-        pictures.iter().skip(i + 1).map(move |b| (a, b))
-    });
+    let pairs = pictures
+        .iter()
+        .enumerate()
+        .flat_map(|(i, a)| pictures.iter().skip(i + 1).map(move |b| (a, b)));
     let pairs: Vec<_> = pairs.collect();
     if pairs.is_empty() {
         return Err(too_few(pictures.len()));

@@ -107,8 +107,10 @@ pub(crate) enum Metric {
 
 /// For painted pictures, the closest training pictures, in features and in pixels: does the model paint or copy?
 #[derive(Args, Clone, Debug)]
-#[command(before_help = "Examples:\n  stackgan nearest -m demo/model.safetensors --data data/toy\n  \
-        stackgan nearest -m runs/00003-cub-stage2 --data data/cub --num 32 --out near")]
+#[command(
+    before_help = "Examples:\n  stackgan nearest -m demo/model.safetensors --data data/toy\n  \
+        stackgan nearest -m runs/00003-cub-stage2 --data data/cub --num 32 --out near"
+)]
 pub(crate) struct Nearest {
     /// A model file or a run folder
     #[arg(short, long, value_name = "MODEL")]

@@ -113,7 +113,8 @@ impl Network {
     /// Whose weights a state dict holds, told from names and shapes; `None` when it is none of these.
     #[must_use]
     pub fn of_shapes<'a>(mut shape: impl FnMut(&str) -> Option<&'a [usize]>) -> Option<Self> {
-        if shape("_conv_stem.weight").is_some() && shape("_blocks.0._depthwise_conv.weight").is_some()
+        if shape("_conv_stem.weight").is_some()
+            && shape("_blocks.0._depthwise_conv.weight").is_some()
         {
             return Some(Self::EfficientNetLite0);
         }

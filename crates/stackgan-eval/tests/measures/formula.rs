@@ -14,7 +14,7 @@ pub(crate) fn uniform(key: u64, n: usize) -> impl Iterator<Item = f64> {
     })
 }
 
-/// `features` of make_evaluation.py.
+/// `features` of `make_evaluation.py`.
 pub(crate) fn features(key: u64, n: usize, width: usize, shift: f64) -> Rows {
     let u: Vec<f64> = uniform(key, n * width).collect();
     let value = |i: usize| {
@@ -25,7 +25,7 @@ pub(crate) fn features(key: u64, n: usize, width: usize, shift: f64) -> Rows {
     Rows::from_values(width, (0..n * width).map(value).collect()).unwrap()
 }
 
-/// `picture` of make_evaluation.py.
+/// `picture` of `make_evaluation.py`.
 pub(crate) fn picture(key: u64, side: usize) -> Picture {
     let rgb = uniform(key, 3 * side * side).enumerate().map(|(i, noise)| {
         let (c, x, y) = (i % 3, i / 3 % side, i / 3 / side);

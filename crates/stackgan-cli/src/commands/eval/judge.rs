@@ -98,9 +98,10 @@ fn missing(network: Network) -> Problem {
     let remedy = match network {
         Network::EfficientNetLite0 => lite.to_owned(),
         _ => {
-            let files = network.published().iter().map(|p| {
-                format!("`stackgan model import {}` (from {})", p.file, p.source)
-            });
+            let files = network
+                .published()
+                .iter()
+                .map(|p| format!("`stackgan model import {}` (from {})", p.file, p.source));
             let files = files.collect::<Vec<_>>().join(", or ");
             match files.as_str() {
                 "" => "`stackgan model import FILE` with the fine-tuned weights as a state dict of torchvision's names"

@@ -51,16 +51,23 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     check_gate(args, &measurer)?;
     let encoder = args.judge.as_deref().map(text::load).transpose()?;
     if args.metrics.contains(&Metric::Rp) && encoder.is_none() {
-        let remedy = "name an encoder that was trained with its image side: `--judge encoder.safetensors`";
+        let remedy =
+            "name an encoder that was trained with its image side: `--judge encoder.safetensors`";
         let expected = "an encoder that judges R-precision";
-        return Err(Problem::missing("R-precision has no judge", "option: --judge", expected, remedy).into());
+        return Err(Problem::missing(
+            "R-precision has no judge",
+            "option: --judge",
+            expected,
+            remedy,
+        )
+        .into());
     }
     if let Some(encoder) = &encoder {
         tally::check_judge(encoder, &measurer)?;
     }
-    let by = encoder.as_ref().map(|e| {
-        format!("char-CNN-RNN {}", e.text.fingerprint().get(..21).unwrap_or_default())
-    });
+    let by = encoder
+        .as_ref()
+        .map(|e| format!("char-CNN-RNN {}", e.text.fingerprint().get(..21).unwrap_or_default()));
     let shown = Shown::open(args, context)?;
     let part = real::indices(shown.data(), args.split)?;
     let shown = shown.of(part)?;
@@ -68,7 +75,8 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     let real = real_side(args, shown.data(), &measurer, context)?;
     let gathered = gather(&shown, args, &measurer, encoder, context)?;
     let sides = Sides { measurer: &measurer, generated: &gathered, noise: Noise::new(args.seed) };
-    let measures = measure(args, &sides, &real, by.as_deref().unwrap_or_default(), &shown, context)?;
+    let measures =
+        measure(args, &sides, &real, by.as_deref().unwrap_or_default(), &shown, context)?;
 
     let network = measurer.extractor.network();
     let count = gathered.moments.count as usize;
@@ -109,9 +117,12 @@ fn check_gate(args: &Eval, measurer: &Measurer) -> Result<()> {
     if gated && !args.metrics.contains(&Metric::Fid) {
         let parts = ("`fid` among the metrics", "others");
         let remedy = "add it: `--metrics fid`";
-        return Err(Problem::usage("the gate has no number", "option: --metrics", parts, remedy).into());
+        return Err(
+            Problem::usage("the gate has no number", "option: --metrics", parts, remedy).into()
+        );
     }
-    if args.max_fid.is_some() && !(network.measures_fid() && measurer.judge.published_as.is_some()) {
+    if args.max_fid.is_some() && !(network.measures_fid() && measurer.judge.published_as.is_some())
+    {
         let parts = ("published weights of an Inception network", measurer.judge.line());
         let remedy = "its Fréchet distances are no FIDs: use `--max-fd`";
         return Err(Problem::usage("no FID is measured", "option: --max-fid", parts, remedy).into());
@@ -223,12 +234,7 @@ struct Real {
     rows: Option<stackgan_eval::rows::Rows>,
 }
 
-fn real_side(
-    args: &Eval,
-    data: &Prepared,
-    measurer: &Measurer,
-    context: &Context,
-) -> Result<Real> {
+fn real_side(args: &Eval, data: &Prepared, measurer: &Measurer, context: &Context) -> Result<Real> {
     let wants = |metric| args.metrics.contains(&metric);
     let given = args.stats.as_deref().map(|file| {
         let found = Statistics::read(file)?;

@@ -68,6 +68,9 @@ pub(in crate::commands) fn run(args: &Args, context: &Context) -> Result<()> {
     });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     write_file(&args.out.join("nearest.json"), text.as_bytes())?;
+    context.manner.say(format!(
+        "columns of the sheet: painted; the {k} closest in features; the {k} closest in pixels"
+    ));
     if args.json {
         return print(text.trim_end());
     }

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use stackgan_core::noise::Noise;
 use stackgan_eval::bootstrap::{self, Interval};
-use stackgan_eval::fid::Reference;
 use stackgan_eval::features::Measure;
+use stackgan_eval::fid::Reference;
 use stackgan_eval::kid::{SUBSETS, kid};
 use stackgan_eval::moments::{Moments, Running};
 use stackgan_eval::precision_recall::{NEIGHBOUR, precision_recall};

@@ -187,7 +187,8 @@ fn embeddings(model: &Model, named: Option<&Path>, data: &Prepared) -> Result<Em
     let file = named.map_or_else(|| sources::imported_embeddings(data.path()), Path::to_path_buf);
     if !file.is_file() {
         let place = format!("file: {}", file.display());
-        let remedy = "import those that it was trained with: `stackgan data import DIR --embeddings PATH`";
+        let remedy =
+            "import those that it was trained with: `stackgan data import DIR --embeddings PATH`";
         let what = "the model has no text encoder of its own";
         return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());
     }
@@ -195,10 +196,17 @@ fn embeddings(model: &Model, named: Option<&Path>, data: &Prepared) -> Result<Em
     embeddings.check(data)?;
     let (expected, found) = (&model.info().encoder_fingerprint, embeddings.encoder());
     if expected != found {
-        let named = |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
+        let named =
+            |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
         let parts = (named(expected), named(found));
         let remedy = "measure with the embeddings that it was trained with";
-        return Err(Problem::data("the embeddings are others than the model's", &file, parts, remedy).into());
+        return Err(Problem::data(
+            "the embeddings are others than the model's",
+            &file,
+            parts,
+            remedy,
+        )
+        .into());
     }
     Ok(embeddings)
 }
@@ -210,7 +218,12 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     while let Some(folder) = waiting.pop() {
         let entries = folder.read_dir().map_err(|e| {
             let place = format!("folder: {}", folder.display());
-            Problem::missing("there are no pictures", place, "a folder of PNG and JPEG files", format!("check the path ({e})"))
+            Problem::missing(
+                "there are no pictures",
+                place,
+                "a folder of PNG and JPEG files",
+                format!("check the path ({e})"),
+            )
         })?;
         for entry in entries {
             let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
@@ -227,7 +240,13 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     if found.len() < 2 {
         let place = format!("folder: {}", dir.display());
         let remedy = "name a folder with the pictures to measure";
-        return Err(Problem::missing("there are no pictures", place, "two PNG or JPEG files or more", remedy).into());
+        return Err(Problem::missing(
+            "there are no pictures",
+            place,
+            "two PNG or JPEG files or more",
+            remedy,
+        )
+        .into());
     }
     Ok(found)
 }

@@ -91,8 +91,7 @@ fn bytes(numbers: &[f64]) -> Vec<u8> {
 fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let shape: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
     let shape = shape.strip_suffix(' ').unwrap_or(&shape);
-    let mut text =
-        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
     let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
     while text.len() + 1 < length {
         text.push(' ');

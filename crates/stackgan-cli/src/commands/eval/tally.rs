@@ -150,5 +150,11 @@ pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Resu
     }
     let parts = (format!("`--features` with {network}"), measuring);
     let remedy = "measure with the network that the judge was trained with, or name another judge";
-    Err(Problem::usage("the judge reads features of another network", "option: --judge", parts, remedy).into())
+    Err(Problem::usage(
+        "the judge reads features of another network",
+        "option: --judge",
+        parts,
+        remedy,
+    )
+    .into())
 }

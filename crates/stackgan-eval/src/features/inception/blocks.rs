@@ -99,8 +99,7 @@ impl Mixed {
     pub(super) fn c(place: Place<'_>, from: usize, width: usize, pool: Pool) -> Result<Self> {
         let make = Maker(place);
         let once = [(width, POINT), (width, ACROSS), (192, DOWN)];
-        let twice =
-            [(width, POINT), (width, DOWN), (width, ACROSS), (width, DOWN), (192, ACROSS)];
+        let twice = [(width, POINT), (width, DOWN), (width, ACROSS), (width, DOWN), (192, ACROSS)];
         let branches = vec![
             vec![make.keep("branch1x1", (from, 192), POINT)?].into(),
             make.chain("branch7x7", from, &once)?.into(),

@@ -136,7 +136,8 @@ mod tests {
     #[test]
     fn pools_by_hand() -> Result<()> {
         let x = Tensor::arange(1f32, 17.0, &Device::Cpu)?.reshape((1, 1, 4, 4))?; // 1 to 16
-        let pooled = |pool: Pool| Ok::<_, crate::Error>(pool.forward(&x)?.flatten_all()?.to_vec1::<f32>()?);
+        let pooled =
+            |pool: Pool| Ok::<_, crate::Error>(pool.forward(&x)?.flatten_all()?.to_vec1::<f32>()?);
         assert_eq!(pooled(Pool::Halve)?, [11.0]);
         let corner = 1.0 + 2.0 + 5.0 + 6.0;
         assert_eq!(pooled(Pool::AverageInside)?[0], corner / 4.0);

@@ -48,8 +48,12 @@ impl Form {
 
     const fn remedy(self) -> &'static str {
         match self {
-            Self::Fid => "use pt_inception-2015-12-05-6726825d.pth of github.com/mseitzer/pytorch-fid",
-            Self::Torchvision => "use inception_v3_google-0cc3c7bd.pth of download.pytorch.org/models",
+            Self::Fid => {
+                "use pt_inception-2015-12-05-6726825d.pth of github.com/mseitzer/pytorch-fid"
+            }
+            Self::Torchvision => {
+                "use inception_v3_google-0cc3c7bd.pth of download.pytorch.org/models"
+            }
             Self::Slim => "convert the checkpoint to a state dict of torchvision's names",
         }
     }
@@ -67,8 +71,8 @@ impl Form {
 /// The network.
 #[derive(Clone, Debug)]
 pub struct Inception {
-    stem: Vec<ConvNorm>,   // five, with pooling after the third and the fifth
-    blocks: Vec<Mixed>,    // 5b to 7c
+    stem: Vec<ConvNorm>,          // five, with pooling after the third and the fifth
+    blocks: Vec<Mixed>,           // 5b to 7c
     fc: (Tensor, Option<Tensor>), // (classes, 2048), (classes)
 }
 
