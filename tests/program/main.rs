@@ -5,6 +5,7 @@
 mod common;
 mod demo;
 mod errors;
+mod eval;
 mod exchange;
 mod fetch;
 mod layouts;

@@ -143,7 +143,19 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<stackgan_data::Error>() {
         return Some(of_data(error));
     }
+    if let Some(error) = cause.downcast_ref::<stackgan_eval::Error>() {
+        return Some(of_eval(error));
+    }
     cause.downcast_ref::<stackgan_core::Error>().map(of_core)
+}
+
+fn of_eval(error: &stackgan_eval::Error) -> Exit {
+    use stackgan_eval::Error as E;
+    match error {
+        E::Weights { .. } => Exit::Data,
+        E::Input { .. } => Exit::Usage,
+        E::Tensor(_) => Exit::Failed,
+    }
 }
 
 fn of_training(error: &stackgan_train::Error) -> Exit {

@@ -75,6 +75,10 @@ pub enum Stream {
     TuneGeneratorZ = 24,
     /// Conditioning augmentation in that game, for its generator's step.
     TuneGeneratorCondAug = 25,
+    /// Samples drawn again for intervals.
+    Bootstrap = 31,
+    /// Which captions and pictures are measured, and their order.
+    Evaluation = 32,
 }
 
 /// The source of all randomness for one seed. Copy it freely: it has no state.

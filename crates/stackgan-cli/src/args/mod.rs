@@ -1,6 +1,7 @@
 //! What can be typed: every command, option and its help. Each help opens with two commands that can be run as they are.
 
 mod data;
+mod eval;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use stackgan_train::policy::OnNonFinite;
 pub(crate) use data::{
     Contrast, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
 };
+pub(crate) use eval::{Eval, Metric, Nearest, Part};
 
 /// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
 #[derive(Parser, Debug)]
@@ -78,6 +80,10 @@ pub(crate) enum Command {
     },
     /// Pictures from sentences
     Generate(Generate),
+    /// How well a model paints: FID, KID, inception score, precision, R-precision, each with its conditions
+    Eval(Box<Eval>),
+    /// Does a model copy? The closest training pictures to what it paints
+    Nearest(Nearest),
     /// What a model file holds
     #[command(subcommand)]
     Model(Model),
@@ -324,10 +330,10 @@ pub(crate) enum Model {
         #[arg(long)]
         json: bool,
     },
-    /// Take in a generator of the PyTorch release, Stage-I or Stage-II: a state dict as .pth, .t7 or safetensors
+    /// Take in a generator of the PyTorch release (a state dict as .pth, .t7, safetensors), or a network that measures
     #[command(
         before_help = "Examples:\n  stackgan model import netG_epoch_90.pth --out coco.safetensors\n  \
-                             stackgan model import netG.pth --dataset coco --encoder encoder.safetensors"
+                             stackgan model import pt_inception-2015-12-05-6726825d.pth"
     )]
     Import {
         /// A .pth of any version of torch, a .t7 with a table of tensors by name, or safetensors

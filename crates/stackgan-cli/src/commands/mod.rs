@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod demo;
 mod doctor;
+mod eval;
 mod features;
 mod fetch;
 mod generate;
@@ -50,6 +51,8 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
         Command::Train(args) => return train::run(&args, &context),
         Command::Replay { bundle, json } => return replay::run(&bundle, json, &context),
         Command::Generate(args) => generate::run(&args, &context)?,
+        Command::Eval(args) => return eval::run(&args, &context),
+        Command::Nearest(args) => eval::nearest(&args, &context)?,
         Command::Model(args) => return model::run(args, &context),
         Command::Runs(args) => runs::run(args)?,
         Command::Config(args) => config::run(args)?,

@@ -51,6 +51,8 @@ pub(super) struct Names<'a> {
 pub(super) enum Rectifier {
     /// Anywhere.
     Linear,
+    /// From 0 on.
+    Relu,
     /// 0 to 6.
     Relu6,
 }
@@ -59,6 +61,7 @@ impl Rectifier {
     const fn bounds(self) -> (f32, f32) {
         match self {
             Self::Linear => (f32::NEG_INFINITY, f32::INFINITY),
+            Self::Relu => (0.0, f32::INFINITY),
             Self::Relu6 => (0.0, 6.0),
         }
     }

@@ -1,4 +1,4 @@
-//! `stackgan model import | export`: generators of the PyTorch release in, and out again.
+//! `stackgan model import | export`: generators of the PyTorch release in, and out again; networks that measure in.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result};
 use stackgan_core::archive::Archive;
 use stackgan_core::plain::state_dict::{Provenance, from_state_dict, sizes, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_train::store::sha256;
 
-use crate::commands::{Context, load_model, print, text, weights, write_file};
+use crate::commands::{Context, eval, load_model, print, text, weights, write_file};
 use crate::exit::Problem;
 
 /// What the file does not say of itself.
@@ -18,7 +19,7 @@ pub(super) struct Origin {
     pub dataset: String,
 }
 
-/// Reads a state dict and writes a model.
+/// Reads a state dict and writes a model; the weights of a network that measures are kept for `stackgan eval`.
 pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context) -> Result<()> {
     if !file.exists() {
         let place = format!("file: {}", file.display());
@@ -29,9 +30,15 @@ pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context)
     }
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let tensors = weights::read(&bytes, file, &context.device, |shapes| {
-        sizes(shapes)?; // of a generator
+        if eval::network_of(shapes).is_none() {
+            sizes(shapes)?; // of a generator
+        }
         Ok(())
     })?;
+    let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
+    if let Some(network) = eval::network_of(&shapes) {
+        return eval::import(network, &tensors, (file, &sha256(&bytes)));
+    }
     drop(bytes);
     let encoder = origin.encoder.map(|file| text::load(&file)).transpose()?;
     let encoder = encoder.map(|e| e.text.with_standardise(None)).transpose()?;

@@ -1,0 +1,343 @@
+//! `stackgan eval`: paints or reads pictures, a few at a time, and measures them with one network. Every number is printed
+//! with what it was measured with. `stackgan nearest` looks up the same features.
+
+mod judge;
+mod nearest;
+mod numbers;
+mod painted;
+mod real;
+mod statistics;
+mod tally;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use stackgan_core::image::Picture;
+use stackgan_core::noise::Noise;
+use stackgan_core::text::TextEncoder as _;
+use stackgan_data::crop::{PictureSize, Resizing};
+use stackgan_data::prepared::Prepared;
+use stackgan_eval::ms_ssim::scales;
+use stackgan_eval::report::{self, Measured};
+use stackgan_eval::variety;
+use stackgan_train::text::TrainedEncoder;
+
+use super::{Context, print, sources, text, write_file};
+use crate::args::{Eval, Metric};
+use crate::exit::{Exit, Problem};
+use crate::progress::Phase;
+use judge::Measurer;
+use numbers::Sides;
+use painted::{Asked, Painter};
+use statistics::Statistics;
+use tally::{Gathered, Tally};
+
+pub(crate) use judge::{import, network_of};
+pub(super) use nearest::run as nearest;
+
+/// Pictures that go through a network at once.
+const BATCH: usize = 16;
+/// Rows that are kept of each side, for measures and intervals that need rows: 82 MB of 2048 features.
+const KEPT: usize = 10_000;
+/// Pictures of each caption whose variety is measured.
+const VARIANTS: usize = 4;
+
+/// Measures, prints, and says whether the gates let it through.
+pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
+    let measurer = judge::find(args.features.as_deref())?;
+    check_gate(args, &measurer)?;
+    let encoder = args.judge.as_deref().map(text::load).transpose()?;
+    if args.metrics.contains(&Metric::Rp) && encoder.is_none() {
+        let remedy =
+            "name an encoder that was trained with its image side: `--judge encoder.safetensors`";
+        let expected = "an encoder that judges R-precision";
+        return Err(Problem::missing(
+            "R-precision has no judge",
+            "option: --judge",
+            expected,
+            remedy,
+        )
+        .into());
+    }
+    if let Some(encoder) = &encoder {
+        tally::check_judge(encoder, &measurer)?;
+    }
+    let by = encoder
+        .as_ref()
+        .map(|e| format!("char-CNN-RNN {}", e.text.fingerprint().get(..21).unwrap_or_default()));
+    let shown = Shown::open(args, context)?;
+    let part = real::indices(shown.data(), args.split)?;
+    let shown = shown.of(part)?;
+
+    let real = real_side(args, shown.data(), &measurer, context)?;
+    let gathered = gather(&shown, args, &measurer, encoder, context)?;
+    let sides = Sides { measurer: &measurer, generated: &gathered, noise: Noise::new(args.seed) };
+    let measures =
+        measure(args, &sides, &real, by.as_deref().unwrap_or_default(), &shown, context)?;
+
+    let network = measurer.extractor.network();
+    let count = gathered.moments.count as usize;
+    let of_real = real.of_fid.as_ref().map(|real| real.moments.count);
+    let warnings = report::warnings(&measurer.judge, network, count, of_real);
+    let document = json!({
+        "format": "stackgan-eval/1",
+        "version": env!("CARGO_PKG_VERSION"),
+        "pictures": shown.facts(),
+        "count": count,
+        "real": {
+            "data": shown.data().name(), "fingerprint": shown.data().fingerprint(),
+            "split": real::name(args.split), "statistics": args.stats,
+        },
+        "judge": measurer.judge,
+        "measures": measures,
+        "warnings": warnings,
+    });
+    if let Some(out) = &args.out {
+        write_file(out, (serde_json::to_string_pretty(&document)? + "\n").as_bytes())?;
+    }
+    if args.json {
+        print(serde_json::to_string_pretty(&document)?)?;
+    } else {
+        print(format!("pictures  {count}, {}", shown.line()))?;
+        print(format!("real      {}, {} split", shown.data().name(), real::name(args.split)))?;
+        print(format!("network   {}, sha256 {}", measurer.judge.line(), measurer.sha256))?;
+        print(aligned(&report::table(&measures)))?;
+    }
+    warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
+    gate(args, &measures, context)
+}
+
+/// A gate for FIDs wants a network that measures FIDs: found out before an hour of painting.
+fn check_gate(args: &Eval, measurer: &Measurer) -> Result<()> {
+    let network = measurer.extractor.network();
+    let gated = args.max_fid.or(args.max_fd).is_some();
+    if gated && !args.metrics.contains(&Metric::Fid) {
+        let parts = ("`fid` among the metrics", "others");
+        let remedy = "add it: `--metrics fid`";
+        return Err(
+            Problem::usage("the gate has no number", "option: --metrics", parts, remedy).into()
+        );
+    }
+    if args.max_fid.is_some() && !(network.measures_fid() && measurer.judge.published_as.is_some())
+    {
+        let parts = ("published weights of an Inception network", measurer.judge.line());
+        let remedy = "its Fréchet distances are no FIDs: use `--max-fd`";
+        return Err(Problem::usage("no FID is measured", "option: --max-fid", parts, remedy).into());
+    }
+    Ok(())
+}
+
+fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {
+    let Some(distance) = measures.iter().find(|m| m.key == "fid") else { return Ok(Exit::Done) };
+    let most = args.max_fid.or(args.max_fd);
+    if numbers::passes(distance.value, most) {
+        return Ok(Exit::Done);
+    }
+    context.manner.say(format!(
+        "gate: {} is {:.4}{}, above {}",
+        distance.name,
+        distance.value,
+        numbers::span(distance.interval),
+        most.unwrap_or_default()
+    ));
+    Ok(Exit::Gate)
+}
+
+/// The pictures that are measured.
+enum Shown {
+    Painted(Box<Painter>),
+    Folder { dir: PathBuf, files: Vec<PathBuf>, data: Arc<Prepared> },
+}
+
+impl Shown {
+    fn open(args: &Eval, context: &Context) -> Result<Self> {
+        if let Some(dir) = &args.pictures {
+            let files = painted::folder(dir)?;
+            let first = files.first().map(|file| painted::read(file)).transpose()?;
+            let small = first.is_some_and(|picture| picture.width.max(picture.height) <= 64);
+            let size = if small { PictureSize::Stage1 } else { PictureSize::Stage2 };
+            let how = sources::preparation(size, Resizing::Residual);
+            let data = sources::open(&args.data, how, context)?;
+            return Ok(Self::Folder { dir: dir.clone(), files, data });
+        }
+        let manner = painted::Manner {
+            embeddings: args.embeddings.as_deref(),
+            stage: args.stage,
+            z_scale: args.z_scale,
+            seed: args.seed,
+        };
+        let model = args.model.as_deref().unwrap_or(Path::new(""));
+        Ok(Self::Painted(Box::new(Painter::open(model, &args.data, &manner, context)?)))
+    }
+
+    fn of(self, part: Vec<usize>) -> Result<Self> {
+        Ok(match self {
+            Self::Painted(painter) => Self::Painted(Box::new(painter.of(part)?)),
+            folder @ Self::Folder { .. } => folder,
+        })
+    }
+
+    fn data(&self) -> &Prepared {
+        match self {
+            Self::Painted(painter) => &painter.data,
+            Self::Folder { data, .. } => data,
+        }
+    }
+
+    /// How many there are, when `wanted` are.
+    fn count(&self, wanted: usize) -> usize {
+        match self {
+            Self::Painted(_) => wanted,
+            Self::Folder { files, .. } => files.len(),
+        }
+    }
+
+    /// Pictures `from..to`, with their captions where they have some.
+    fn pictures(&self, from: usize, to: usize) -> Result<(Vec<Picture>, Vec<Asked>)> {
+        match self {
+            Self::Painted(painter) => {
+                let asked = painter.asked(from, to);
+                let seeds: Vec<u64> = (from..to).map(|i| painter.seed(i)).collect();
+                Ok((painter.paint(&asked, &seeds)?, asked))
+            }
+            Self::Folder { files, .. } => {
+                let files = files.iter().take(to).skip(from);
+                let read = files.map(|file| painted::read(file)).collect::<Result<_>>()?;
+                Ok((read, Vec::new()))
+            }
+        }
+    }
+
+    fn facts(&self) -> Value {
+        match self {
+            Self::Painted(painter) => painter.facts(),
+            Self::Folder { dir, .. } => json!({ "folder": dir }),
+        }
+    }
+
+    fn line(&self) -> String {
+        match self {
+            Self::Painted(painter) => painter.line(),
+            Self::Folder { dir, .. } => format!("folder {}", dir.display()),
+        }
+    }
+}
+
+/// What the pictures are compared with.
+struct Real {
+    /// For the Fréchet distance: statistics of a file, or of the data.
+    of_fid: Option<Statistics>,
+    /// The rows of the data.
+    rows: Option<stackgan_eval::rows::Rows>,
+}
+
+fn real_side(args: &Eval, data: &Prepared, measurer: &Measurer, context: &Context) -> Result<Real> {
+    let wants = |metric| args.metrics.contains(&metric);
+    let given = args.stats.as_deref().map(|file| {
+        let found = Statistics::read(file)?;
+        found.check_width(measurer.extractor.network().width(), file)?;
+        Ok::<_, anyhow::Error>(found)
+    });
+    let given = given.transpose()?;
+    let needs_rows = wants(Metric::Kid) || wants(Metric::Pr);
+    let needs_data =
+        needs_rows || args.save_stats.is_some() || (wants(Metric::Fid) && given.is_none());
+    if !needs_data {
+        return Ok(Real { of_fid: given, rows: None });
+    }
+    let own = real::statistics(data, args.split, measurer, context)?;
+    if let Some(file) = &args.save_stats {
+        let bare = Statistics { moments: own.moments.clone(), rows: None };
+        write_file(file, &bare.to_bytes()?)?;
+    }
+    let rows = if needs_rows { own.rows.clone() } else { None };
+    Ok(Real { of_fid: Some(given.unwrap_or(own)), rows })
+}
+
+/// Lets the pictures through the network.
+fn gather(
+    shown: &Shown,
+    args: &Eval,
+    measurer: &Measurer,
+    encoder: Option<TrainedEncoder>,
+    context: &Context,
+) -> Result<Gathered> {
+    let total = shown.count(args.num as usize);
+    let mut tally = Tally::new(total, measurer, encoder);
+    let mut phase = Phase::new(context.manner, "pictures to measure", total as u64, "pictures");
+    for from in (0..total).step_by(BATCH) {
+        let to = (from + BATCH).min(total);
+        let (pictures, asked) = shown.pictures(from, to)?;
+        tally.take(&pictures, &asked, measurer)?;
+        phase.at(to as u64);
+    }
+    phase.finish(&format!("{total} pictures"));
+    tally.finish()
+}
+
+fn measure(
+    args: &Eval,
+    sides: &Sides<'_>,
+    real: &Real,
+    by: &str,
+    shown: &Shown,
+    context: &Context,
+) -> Result<Vec<Measured>> {
+    let mut measures = Vec::new();
+    let mut phase = Phase::new(context.manner, "numbers", args.metrics.len() as u64, "measures");
+    for (done, metric) in (1..).zip(&args.metrics) {
+        match (metric, &real.of_fid, &real.rows) {
+            (Metric::Fid, Some(real), _) => {
+                measures.push(sides.frechet(real, usize::from(args.bootstrap))?);
+            }
+            (Metric::Kid, _, Some(rows)) => measures.push(sides.kernel(rows)?),
+            (Metric::Pr, _, Some(rows)) => measures.extend(sides.precision_recall(rows)?),
+            (Metric::Is, ..) => measures.extend(sides.score()),
+            (Metric::Rp, ..) => {
+                measures.extend(sides.r_precision(usize::from(args.candidates), by)?);
+            }
+            (Metric::Variety, ..) => measures.extend(varied(shown, args, sides.noise)?),
+            _ => {}
+        }
+        phase.at(done);
+    }
+    phase.finish(&format!("{} numbers", measures.len()));
+    Ok(measures)
+}
+
+/// The variety of some captions' pictures, painted for it; a folder's pictures have no captions.
+fn varied(shown: &Shown, args: &Eval, noise: Noise) -> Result<Option<Measured>> {
+    let Shown::Painted(painter) = shown else { return Ok(None) };
+    let captions = (args.num as usize / 10).clamp(1, 100);
+    let mut similarities = Vec::with_capacity(captions);
+    for (i, asked) in painter.asked(0, captions).into_iter().enumerate() {
+        let seeds: Vec<u64> = (0..VARIANTS).map(|k| painter.seed(VARIANTS * i + k)).collect();
+        let pictures = painter.paint(&vec![asked; VARIANTS], &seeds)?;
+        similarities.push(variety::of_caption(&pictures)?);
+    }
+    let side = painter.data.size().crop();
+    let found = variety::variety(&similarities, VARIANTS, noise)?;
+    Ok(Some(numbers::variety(&found, scales(side, side))))
+}
+
+/// A table with columns as wide as their widest cell.
+fn aligned(rows: &[[String; 6]]) -> String {
+    let mut widths = [0; 6];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(line, "{cell:<width$}  "); // a String takes every write
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text.trim_end().to_owned()
+}

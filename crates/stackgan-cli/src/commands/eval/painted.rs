@@ -1,0 +1,259 @@
+//! The pictures that are measured, a few at a time: painted by a model for captions of a dataset, or those of a folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use candle_core::Tensor;
+use serde_json::{Value, json};
+use stackgan_core::image::Picture;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::{Model, Sampling};
+use stackgan_data::crop::{MAX_FILE, PictureSize, decode};
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::formats::read_bounded;
+use stackgan_data::prepared::Prepared;
+
+use crate::commands::{Context, load_model, sources};
+use crate::exit::Problem;
+
+/// The step of [`Stream::Evaluation`] for which caption of a picture is painted.
+const CAPTION: u64 = 0;
+/// The step of [`Stream::Evaluation`] for the order of pictures, a sample for each time through all of them.
+const PASS: u64 = 4;
+
+/// A caption to paint.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub text: String,
+    pub class: u32,
+    /// Its row among all captions of the data.
+    row: usize,
+}
+
+/// A model that paints captions of a dataset.
+pub(super) struct Painter {
+    model: Model,
+    sha256: String,
+    file: PathBuf,
+    pub data: Arc<Prepared>,
+    /// The pictures whose captions are painted.
+    captioned: Vec<usize>,
+    embeddings: Option<Embeddings>,
+    sampling: Sampling,
+    seed: u64,
+}
+
+/// What decides how a model paints.
+pub(super) struct Manner<'a> {
+    pub embeddings: Option<&'a Path>,
+    pub stage: Option<u8>,
+    pub z_scale: Option<f64>,
+    pub seed: u64,
+}
+
+impl Painter {
+    /// Opens model and data.
+    pub(super) fn open(
+        model: &Path,
+        data: &Path,
+        manner: &Manner<'_>,
+        context: &Context,
+    ) -> Result<Self> {
+        let (loaded, sha256) = load_model(model, &context.device)?;
+        let stage = manner.stage.unwrap_or_else(|| loaded.stages());
+        if stage > loaded.stages() {
+            let parts = ("a model with Stage-II", "one with Stage-I alone");
+            let remedy = "measure Stage-I: `--stage 1`";
+            let place = format!("file: {}", model.display());
+            return Err(Problem::usage("no such stage", place, parts, remedy).into());
+        }
+        let size = if stage == 2 { PictureSize::Stage2 } else { PictureSize::Stage1 };
+        let recipe = loaded.stage_info(stage).net.recipe;
+        let how = sources::preparation(size, sources::resizing(recipe));
+        let data = sources::open(data, how, context)?;
+        let embeddings = match loaded.encoder() {
+            Some(_) => None,
+            None => Some(embeddings(&loaded, manner.embeddings, &data)?),
+        };
+        let sampling =
+            Sampling { stage: Some(stage), z_scale: manner.z_scale, ..Sampling::default() };
+        Ok(Self {
+            model: loaded,
+            sha256,
+            file: model.to_path_buf(),
+            data,
+            captioned: Vec::new(),
+            embeddings,
+            sampling,
+            seed: manner.seed,
+        })
+    }
+
+    /// Chooses the pictures whose captions are painted.
+    pub(super) fn of(mut self, indices: Vec<usize>) -> Result<Self> {
+        self.captioned = indices;
+        self.captioned.retain(|&i| !self.data.captions(i).is_empty());
+        if self.captioned.is_empty() {
+            let place = format!("file: {}", self.data.path().display());
+            let parts = ("pictures with captions", "none");
+            let remedy = "name another part of the data, or other data";
+            return Err(Problem::usage("there is nothing to paint", place, parts, remedy).into());
+        }
+        Ok(self)
+    }
+
+    /// Captions `from..to`: every picture's turn comes once before any comes twice, in another order each time; which of
+    /// its captions is drawn. A function of seed and number alone.
+    pub(super) fn asked(&self, from: usize, to: usize) -> Vec<Asked> {
+        let n = self.captioned.len();
+        let noise = Noise::new(self.seed);
+        let mut order = (usize::MAX, Vec::new());
+        let mut asked = Vec::with_capacity(to - from);
+        for i in from..to {
+            if order.0 != i / n {
+                let mut indices = self.captioned.clone();
+                noise.draws(Stream::Evaluation, PASS, (i / n) as u64).shuffle(&mut indices);
+                order = (i / n, indices);
+            }
+            let Some(&picture) = order.1.get(i % n) else { continue };
+            let rows = self.data.caption_range(picture);
+            let mut draws = noise.draws(Stream::Evaluation, CAPTION, i as u64);
+            let k = draws.below(rows.len() as u64) as usize;
+            let text = self.data.captions(picture).get(k).cloned().unwrap_or_default();
+            let class = self.data.class(picture).unwrap_or_default();
+            asked.push(Asked { text, class, row: rows.start + k });
+        }
+        asked
+    }
+
+    /// Paints captions, each with the noise of its own seed.
+    pub(super) fn paint(&self, asked: &[Asked], seeds: &[u64]) -> Result<Vec<Picture>> {
+        let paintings = match &self.embeddings {
+            None => {
+                let requests: Vec<(&str, u64)> =
+                    asked.iter().map(|a| a.text.as_str()).zip(seeds.iter().copied()).collect();
+                self.model.paint(&requests, self.sampling)?
+            }
+            Some(embeddings) => {
+                let mut numbers = Vec::with_capacity(asked.len() * embeddings.dim());
+                for a in asked {
+                    numbers.extend(embeddings.rows(a.row..a.row + 1)?);
+                }
+                let shape = (asked.len(), embeddings.dim());
+                let text = Tensor::from_vec(numbers, shape, self.model.device())?;
+                self.model.paint_embeddings(&text, seeds, self.sampling)?
+            }
+        };
+        Ok(paintings.into_iter().map(|painting| painting.picture).collect())
+    }
+
+    /// The seed of picture `i`: no two pictures of a measurement share their noise.
+    pub(super) const fn seed(&self, i: usize) -> u64 {
+        self.seed.wrapping_add(i as u64)
+    }
+
+    /// What reports say of the pictures.
+    pub(super) fn facts(&self) -> Value {
+        let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
+        let info = self.model.stage_info(stage);
+        json!({
+            "model": self.file, "model_sha256": self.sha256, "stage": stage,
+            "preset": info.dataset, "recipe": info.net.recipe, "steps": info.steps,
+            "size": self.data.size().crop(), "seed": self.seed,
+            "z_scale": self.sampling.z_scale.unwrap_or(info.sample_z),
+            "eps_scale": self.sampling.eps_scale.unwrap_or(info.sample_eps),
+        })
+    }
+
+    /// The same in a line.
+    pub(super) fn line(&self) -> String {
+        let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
+        let info = self.model.stage_info(stage);
+        let hash = sources::short(&self.sha256);
+        let size = self.data.size().crop();
+        format!(
+            "{} ({hash}), preset {}, stage {stage}, {size}x{size}, seed {}, z scale {}",
+            self.file.display(),
+            info.dataset,
+            self.seed,
+            self.sampling.z_scale.unwrap_or(info.sample_z)
+        )
+    }
+}
+
+/// The embeddings for a model without a text encoder: those named, or those beside the data.
+fn embeddings(model: &Model, named: Option<&Path>, data: &Prepared) -> Result<Embeddings> {
+    let file = named.map_or_else(|| sources::imported_embeddings(data.path()), Path::to_path_buf);
+    if !file.is_file() {
+        let place = format!("file: {}", file.display());
+        let remedy =
+            "import those that it was trained with: `stackgan data import DIR --embeddings PATH`";
+        let what = "the model has no text encoder of its own";
+        return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());
+    }
+    let embeddings = Embeddings::open(&file)?;
+    embeddings.check(data)?;
+    let (expected, found) = (&model.info().encoder_fingerprint, embeddings.encoder());
+    if expected != found {
+        let named =
+            |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
+        let parts = (named(expected), named(found));
+        let remedy = "measure with the embeddings that it was trained with";
+        return Err(Problem::data(
+            "the embeddings are others than the model's",
+            &file,
+            parts,
+            remedy,
+        )
+        .into());
+    }
+    Ok(embeddings)
+}
+
+/// The pictures of a folder and of those below it, in the order of their paths.
+pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![dir.to_path_buf()];
+    while let Some(folder) = waiting.pop() {
+        let entries = folder.read_dir().map_err(|e| {
+            let place = format!("folder: {}", folder.display());
+            Problem::missing(
+                "there are no pictures",
+                place,
+                "a folder of PNG and JPEG files",
+                format!("check the path ({e})"),
+            )
+        })?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
+            let (kind, path) = (entry.file_type()?, entry.path());
+            let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+            if kind.is_dir() {
+                waiting.push(path);
+            } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg")) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    if found.len() < 2 {
+        let place = format!("folder: {}", dir.display());
+        let remedy = "name a folder with the pictures to measure";
+        return Err(Problem::missing(
+            "there are no pictures",
+            place,
+            "two PNG or JPEG files or more",
+            remedy,
+        )
+        .into());
+    }
+    Ok(found)
+}
+
+/// Reads a picture of a folder at its own size.
+pub(super) fn read(file: &Path) -> Result<Picture> {
+    let image = decode(&read_bounded(file, MAX_FILE)?, file)?;
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    Ok(Picture { width, height, rgb: image.into_raw() })
+}

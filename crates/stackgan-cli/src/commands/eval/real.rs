@@ -1,0 +1,133 @@
+//! The real pictures of a prepared file and what a network makes of them, kept beside the file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use stackgan_core::image::Picture;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_data::dataset::Split;
+use stackgan_data::prepared::Prepared;
+use stackgan_eval::moments::Running;
+use stackgan_eval::rows::Rows;
+
+use super::judge::Measurer;
+use super::statistics::Statistics;
+use super::{BATCH, KEPT};
+use crate::args::Part;
+use crate::commands::{Context, sources, write_file};
+use crate::exit::Problem;
+use crate::progress::Phase;
+
+/// The step of [`Stream::Evaluation`] for the order of real pictures. It has no seed: what is kept is found again.
+const ORDER: u64 = 1;
+
+/// The pictures of a part of a dataset.
+///
+/// # Errors
+/// Code 2 when there are none.
+pub(super) fn indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
+    let of = |splits: &[Split]| -> Vec<usize> {
+        (0..data.len()).filter(|&i| data.split(i).is_some_and(|s| splits.contains(&s))).collect()
+    };
+    let found = match part {
+        Part::Train => of(&[Split::Train]),
+        Part::Test => of(&[Split::Test]),
+        Part::All => of(&Split::ALL),
+    };
+    if found.is_empty() {
+        let place = format!("file: {}", data.path().display());
+        let parts = (format!("pictures of the {} split", name(part)), "none");
+        return Err(Problem::usage(
+            "there is nothing to measure against",
+            place,
+            parts,
+            "name another part: `--split train`",
+        )
+        .into());
+    }
+    Ok(found)
+}
+
+/// As options name it.
+pub(super) const fn name(part: Part) -> &'static str {
+    match part {
+        Part::Train => "train",
+        Part::Test => "test",
+        Part::All => "all",
+    }
+}
+
+/// The middle of a prepared picture, as large as what the generators paint.
+pub(super) fn picture(data: &Prepared, i: usize) -> Result<Picture> {
+    let (side, crop) = (data.size().prepared(), data.size().crop());
+    let from = (side - crop) / 2;
+    let rgb = data.image(i)?;
+    let rows = rgb.chunks_exact(3 * side).skip(from).take(crop);
+    let rgb = rows.flat_map(|row| row.iter().skip(3 * from).take(3 * crop)).copied().collect();
+    Ok(Picture { width: crop, height: crop, rgb })
+}
+
+/// Statistics of a part's pictures, with the rows of at most [`KEPT`] of them, in a random order that is always the same.
+pub(super) fn statistics(
+    data: &Prepared,
+    part: Part,
+    measurer: &Measurer,
+    context: &Context,
+) -> Result<Statistics> {
+    let mut order = indices(data, part)?;
+    Noise::new(0).draws(Stream::Evaluation, ORDER, 0).shuffle(&mut order);
+    let kept = kept(data, part, measurer);
+    let width = measurer.extractor.network().width();
+    if let Ok(found) = Statistics::read(&kept)
+        && found.moments.width() == width
+        && found.moments.count == order.len() as u64
+        && found.rows.as_ref().is_some_and(|rows| rows.len() == order.len().min(KEPT))
+    {
+        return Ok(found);
+    }
+    let (mut running, mut rows) = (Running::new(width), Rows::new(width));
+    features(data, &order, measurer, context, &mut |features| {
+        for row in features.iter() {
+            running.push(row)?;
+            if rows.len() < KEPT {
+                rows.push(row)?;
+            }
+        }
+        Ok(())
+    })?;
+    let made = Statistics { moments: running.finish()?, rows: Some(rows) };
+    write_file(&kept, &made.to_bytes()?)?;
+    Ok(made)
+}
+
+/// Gives the features of pictures to `take`, some at a time.
+pub(super) fn features(
+    data: &Prepared,
+    order: &[usize],
+    measurer: &Measurer,
+    context: &Context,
+    take: &mut dyn FnMut(&Rows) -> Result<()>,
+) -> Result<()> {
+    let mut phase = Phase::new(context.manner, "real pictures", order.len() as u64, "pictures");
+    let mut done = 0;
+    for batch in order.chunks(BATCH) {
+        let pictures = batch.iter().map(|&i| picture(data, i)).collect::<Result<Vec<_>>>()?;
+        take(&measurer.extractor.extract(&pictures)?.features)?;
+        done += batch.len();
+        phase.at(done as u64);
+    }
+    phase.finish(&format!("{done} pictures"));
+    Ok(())
+}
+
+fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> PathBuf {
+    let name = format!(
+        "eval-{}-{}-{}-{}-{}.npz",
+        measurer.judge.network,
+        sources::short(&measurer.sha256),
+        sources::short(data.fingerprint()),
+        data.size().crop(),
+        name(part)
+    );
+    sources::cache_beside(data.path()).join(name)
+}

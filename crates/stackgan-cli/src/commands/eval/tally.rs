@@ -1,0 +1,160 @@
+//! What is gathered while pictures come: moments, a bounded number of rows, class probabilities, matches with captions.
+//! Memory does not grow with the pictures.
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use stackgan_core::image::Picture;
+use stackgan_core::noise::Noise;
+use stackgan_eval::inception_score::{InceptionScore, SPLITS, Scoring};
+use stackgan_eval::moments::{Moments, Running};
+use stackgan_eval::r_precision::matched;
+use stackgan_eval::rows::Rows;
+use stackgan_train::text::{ImageSide, SIDE, TrainedEncoder};
+
+use super::KEPT;
+use super::judge::Measurer;
+use super::painted::Asked;
+use crate::exit::Problem;
+
+/// The pictures seen so far.
+pub(super) struct Tally {
+    total: usize,
+    running: Running,
+    kept: Rows,
+    scoring: Option<Scoring>,
+    matching: Option<Matching>,
+}
+
+/// What was gathered.
+pub(super) struct Gathered {
+    /// Of all pictures.
+    pub moments: Moments,
+    /// The features of the first [`KEPT`] pictures.
+    pub rows: Rows,
+    pub score: Option<InceptionScore>,
+    pub matching: Option<Matching>,
+}
+
+/// Vectors of pictures and captions by a trained pair of encoders.
+pub(super) struct Matching {
+    encoder: TrainedEncoder,
+    images: Vec<f32>,
+    texts: Vec<f32>,
+    classes: Vec<u32>,
+}
+
+impl Tally {
+    /// For `total` pictures. Class probabilities are scored where there are as many pictures as splits.
+    pub(super) fn new(total: usize, measurer: &Measurer, encoder: Option<TrainedEncoder>) -> Self {
+        let width = measurer.extractor.network().width();
+        let matching = encoder.map(|encoder| Matching {
+            encoder,
+            images: Vec::new(),
+            texts: Vec::new(),
+            classes: Vec::new(),
+        });
+        let kept = Rows::new(width);
+        Self { total, running: Running::new(width), kept, scoring: None, matching }
+    }
+
+    /// Takes the next pictures, with their captions where they have some.
+    pub(super) fn take(
+        &mut self,
+        pictures: &[Picture],
+        asked: &[Asked],
+        measurer: &Measurer,
+    ) -> Result<()> {
+        let made = measurer.extractor.extract(pictures)?;
+        if self.running.count() == 0 && self.total >= SPLITS {
+            self.scoring = Some(Scoring::new(made.logits.width(), self.total, SPLITS)?);
+        }
+        for (features, logits) in made.features.iter().zip(made.logits.iter()) {
+            self.running.push(features)?;
+            if self.kept.len() < KEPT {
+                self.kept.push(features)?;
+            }
+            if let Some(scoring) = &mut self.scoring {
+                scoring.push(logits)?;
+            }
+        }
+        match &mut self.matching {
+            Some(matching) if matching.classes.len() < KEPT => {
+                matching.take(pictures, asked, &made.features)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was gathered, once all pictures have come.
+    pub(super) fn finish(self) -> Result<Gathered> {
+        let score = self.scoring.map(Scoring::finish).transpose()?;
+        Ok(Gathered {
+            moments: self.running.finish()?,
+            rows: self.kept,
+            score,
+            matching: self.matching,
+        })
+    }
+}
+
+impl Matching {
+    /// The image side reads pixels, or the features that the measuring network makes.
+    fn take(&mut self, pictures: &[Picture], asked: &[Asked], features: &Rows) -> Result<()> {
+        let images = match &self.encoder.config.image {
+            ImageSide::Convolutions { .. } => pixels(pictures)?,
+            ImageSide::Features { width, .. } => {
+                Tensor::from_slice(features.values(), (features.len(), *width), &Device::Cpu)?
+            }
+        };
+        let captions: Vec<&str> = asked.iter().map(|a| a.text.as_str()).collect();
+        let numbers = |t: Tensor| -> Result<Vec<f32>> { Ok(t.flatten_all()?.to_vec1()?) };
+        self.images.extend(numbers(self.encoder.image_features(&images)?)?);
+        self.texts.extend(numbers(self.encoder.text_features(&captions, 1)?)?);
+        self.classes.extend(asked.iter().map(|a| a.class));
+        Ok(())
+    }
+
+    /// For each picture whether its own caption won among `candidates`.
+    pub(super) fn matched(&self, candidates: usize, noise: Noise) -> Result<Vec<bool>> {
+        let n = self.classes.len();
+        let matrix = |v: &[f32]| Tensor::from_slice(v, (n, v.len() / n.max(1)), &Device::Cpu);
+        let (images, texts) = (matrix(&self.images)?, matrix(&self.texts)?);
+        matched(&images, &texts, &self.classes, candidates, noise).map_err(|error| match error {
+            stackgan_eval::Error::Input { expected, found, .. } => {
+                let remedy = "paint more pictures, or let them choose among fewer captions: `--candidates 10`";
+                let what = "R-precision cannot be measured";
+                Problem::usage(what, "option: --candidates", (expected, found), remedy).into()
+            }
+            other => anyhow::Error::from(other),
+        })
+    }
+}
+
+/// `(n, 3, 64, 64)` in [-1, 1].
+fn pixels(pictures: &[Picture]) -> Result<Tensor> {
+    let mut pixels = Vec::with_capacity(pictures.len() * 3 * SIDE * SIDE);
+    for picture in pictures {
+        let small = picture.reduced(picture.width / SIDE);
+        pixels.extend(small.rgb.iter().map(|&v| f32::from(v) / 127.5 - 1.0));
+    }
+    let shape = (pictures.len(), SIDE, SIDE, 3);
+    Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?)
+}
+
+/// Refuses a judge whose image side reads the features of another network than the one that measures.
+pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Result<()> {
+    let ImageSide::Features { network, .. } = &encoder.config.image else { return Ok(()) };
+    let measuring = format!("{} sha256:{}", measurer.judge.network, measurer.sha256);
+    if *network == measuring {
+        return Ok(());
+    }
+    let parts = (format!("`--features` with {network}"), measuring);
+    let remedy = "measure with the network that the judge was trained with, or name another judge";
+    Err(Problem::usage(
+        "the judge reads features of another network",
+        "option: --judge",
+        parts,
+        remedy,
+    )
+    .into())
+}

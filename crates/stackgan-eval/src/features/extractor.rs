@@ -1,0 +1,93 @@
+//! From pictures to rows of features and logits: resize, range, network.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+use stackgan_core::image::Picture;
+
+use super::inception::{Form, Inception};
+use super::{EfficientNetLite0, Network};
+use crate::Result;
+use crate::rows::Rows;
+
+/// A network with its weights.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    network: Network,
+    net: Net,
+}
+
+#[derive(Clone, Debug)]
+enum Net {
+    Inception(Box<Inception>),
+    EfficientNet(Box<EfficientNetLite0>),
+}
+
+/// What a network makes of some pictures: a row for each.
+#[derive(Clone, Debug)]
+pub struct Extracted {
+    /// Features.
+    pub features: Rows,
+    /// Scores of the classes before softmax.
+    pub logits: Rows,
+}
+
+impl Extractor {
+    /// From the tensors of a state dict.
+    ///
+    /// # Errors
+    /// When they are not those of the network.
+    pub fn new(network: Network, tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let inception =
+            |form| Ok::<_, crate::Error>(Net::Inception(Box::new(Inception::new(form, tensors)?)));
+        let net = match network {
+            Network::InceptionFid | Network::InceptionFidTf1 => inception(Form::Fid)?,
+            Network::InceptionTorchvision => inception(Form::Torchvision)?,
+            Network::InceptionStackGan => inception(Form::Slim)?,
+            Network::EfficientNetLite0 => {
+                Net::EfficientNet(Box::new(EfficientNetLite0::new(tensors)?))
+            }
+        };
+        Ok(Self { network, net })
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
+    /// Features and logits of pictures of any sizes, all at once: memory grows with them.
+    ///
+    /// # Errors
+    /// When a picture has no pixels.
+    pub fn extract(&self, pictures: &[Picture]) -> Result<Extracted> {
+        let batch = self.prepare(pictures)?;
+        let (features, logits) = match &self.net {
+            Net::Inception(net) => {
+                let output = net.forward(&batch)?;
+                (output.features, output.logits)
+            }
+            Net::EfficientNet(net) => {
+                let features = net.features(&batch)?;
+                let logits = net.logits(&features)?;
+                (features, logits)
+            }
+        };
+        Ok(Extracted { features: rows(&features)?, logits: rows(&logits)? })
+    }
+
+    /// What the network is fed: `(n, 3, side, side)`.
+    fn prepare(&self, pictures: &[Picture]) -> Result<Tensor> {
+        let side = self.network.side();
+        let fed = pictures.par_iter().map(|picture| self.network.feed(picture));
+        let planes = fed.collect::<Result<Vec<_>>>()?.concat();
+        Ok(Tensor::from_vec(planes, (pictures.len(), 3, side, side), &Device::Cpu)?)
+    }
+}
+
+fn rows(matrix: &Tensor) -> Result<Rows> {
+    let values = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    Rows::from_values(matrix.dim(1)?, values)
+}

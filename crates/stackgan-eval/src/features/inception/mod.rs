@@ -1,0 +1,174 @@
+//! Inception-v3 in the three forms that the field measures with. Names of tensors are torchvision's, which all published
+//! files for PyTorch have.
+//!
+//! | form | classes | averages of the pool branches | pool of the last block |
+//! |---|---|---|---|
+//! | [`Form::Fid`] | 1008 | count only what is inside | maximum |
+//! | [`Form::Torchvision`] | 1000 | count the padding as zeros | average |
+//! | [`Form::Slim`] | 50 birds or 20 flowers, after a background class | count only what is inside | average |
+//!
+//! Sources: Szegedy et al. (2015); pytorch-fid, `inception.py`, for the graph of 2015-12-05; torchvision, `inception.py`;
+//! StackGAN-inception-model and TF-Slim, `inception_v3.py`, for the authors' own. Batch norm's epsilon is 0.001 in all.
+
+mod blocks;
+mod layers;
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use stackgan_kernels as kernels;
+
+use super::folded::Weights;
+use crate::Result;
+use blocks::Mixed;
+use layers::{ConvNorm, Place, Pool};
+
+/// Features of a picture.
+pub const WIDTH: usize = 2048;
+
+/// Which of the published networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The graph of 2015-12-05, with which FID and the inception score were defined.
+    Fid,
+    /// torchvision's, with which `AttnGAN` and its followers reported their FIDs.
+    Torchvision,
+    /// TF-Slim's, fine-tuned on birds or flowers by the authors of `StackGAN` for their inception scores.
+    Slim,
+}
+
+impl Form {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Fid => "the Inception network of 2015-12-05",
+            Self::Torchvision => "torchvision's Inception-v3",
+            Self::Slim => "StackGAN's Inception-v3",
+        }
+    }
+
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Fid => {
+                "use pt_inception-2015-12-05-6726825d.pth of github.com/mseitzer/pytorch-fid"
+            }
+            Self::Torchvision => {
+                "use inception_v3_google-0cc3c7bd.pth of download.pytorch.org/models"
+            }
+            Self::Slim => "convert the checkpoint to a state dict of torchvision's names",
+        }
+    }
+
+    /// Rows of the last layer, where a file does not say them.
+    const fn classes(self) -> usize {
+        match self {
+            Self::Fid => 1008,
+            Self::Torchvision => 1000,
+            Self::Slim => 51,
+        }
+    }
+}
+
+/// The network.
+#[derive(Clone, Debug)]
+pub struct Inception {
+    stem: Vec<ConvNorm>,          // five, with pooling after the third and the fifth
+    blocks: Vec<Mixed>,           // 5b to 7c
+    fc: (Tensor, Option<Tensor>), // (classes, 2048), (classes)
+}
+
+/// What the network makes of pictures.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// `(batch, width)`: the mean of the last map.
+    pub features: Tensor,
+    /// `(batch, classes)`, before softmax.
+    pub logits: Tensor,
+}
+
+impl Inception {
+    /// From the tensors of a state dict. An auxiliary head and counters of batches are left aside.
+    ///
+    /// # Errors
+    /// When a tensor is missing or of another shape: with its name.
+    pub fn new(form: Form, tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let weights = Weights { tensors, network: form.name(), remedy: form.remedy() };
+        let at = |name| Place { weights, name };
+        let conv = |name, channels, kernel, stride, padding| {
+            ConvNorm::new(at(name), channels, (kernel, kernel), stride, (padding, padding))
+        };
+        let stem = vec![
+            conv("Conv2d_1a_3x3", (3, 32), 3, 2, 0)?,
+            conv("Conv2d_2a_3x3", (32, 32), 3, 1, 0)?,
+            conv("Conv2d_2b_3x3", (32, 64), 3, 1, 1)?,
+            conv("Conv2d_3b_1x1", (64, 80), 1, 1, 0)?,
+            conv("Conv2d_4a_3x3", (80, 192), 3, 1, 0)?,
+        ];
+        let (pool, last) = match form {
+            Form::Fid => (Pool::AverageInside, Pool::Largest),
+            Form::Torchvision => (Pool::AveragePadded, Pool::AveragePadded),
+            Form::Slim => (Pool::AverageInside, Pool::AverageInside),
+        };
+        let blocks = vec![
+            Mixed::a(at("Mixed_5b"), 192, 32, pool)?,
+            Mixed::a(at("Mixed_5c"), 256, 64, pool)?,
+            Mixed::a(at("Mixed_5d"), 288, 64, pool)?,
+            Mixed::b(at("Mixed_6a"), 288)?,
+            Mixed::c(at("Mixed_6b"), 768, 128, pool)?,
+            Mixed::c(at("Mixed_6c"), 768, 160, pool)?,
+            Mixed::c(at("Mixed_6d"), 768, 160, pool)?,
+            Mixed::c(at("Mixed_6e"), 768, 192, pool)?,
+            Mixed::d(at("Mixed_7a"), 768)?,
+            Mixed::e(at("Mixed_7b"), 1280, pool)?,
+            Mixed::e(at("Mixed_7c"), 2048, last)?,
+        ];
+        let classes = match tensors.get("fc.weight").map(Tensor::dims) {
+            Some(&[classes, _]) => classes,
+            _ => form.classes(),
+        };
+        let weight = weights.get("fc.weight", &[classes, WIDTH])?;
+        let bias = weights.get("fc.bias", &[classes])?;
+        Ok(Self { stem, blocks, fc: head(form, (weight, bias))? })
+    }
+
+    /// Classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.fc.0.dims().first().copied().unwrap_or_default()
+    }
+
+    /// Pictures `(batch, 3, 299, 299)` in about [-1, 1] to features `(batch, 2048)` and logits; any size from 75 pixels on.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn forward(&self, pictures: &Tensor) -> Result<Output> {
+        let mut x = pictures.contiguous()?;
+        for (i, conv) in self.stem.iter().enumerate() {
+            x = conv.forward(&x)?;
+            if i == 2 || i == 4 {
+                x = Pool::Halve.forward(&x)?;
+            }
+        }
+        for block in &self.blocks {
+            x = block.forward(&x)?;
+        }
+        let features = x.flatten_from(2)?.mean(2)?;
+        let logits = kernels::linear(&features, &self.fc.0, self.fc.1.as_ref())?;
+        Ok(Output { features, logits })
+    }
+}
+
+/// The classes whose probabilities are scored.
+///
+/// - `Fid`: the graph of the inception score multiplies by the weights and leaves the bias out (openai/improved-gan).
+/// - `Slim`: the first of 51 or 21 logits is the background, dropped before the softmax (StackGAN-inception-model).
+fn head(form: Form, (weight, bias): (Tensor, Tensor)) -> Result<(Tensor, Option<Tensor>)> {
+    let classes = weight.dim(0)?;
+    Ok(match form {
+        Form::Fid => (weight, None),
+        Form::Slim if matches!(classes, 51 | 21) => (
+            weight.narrow(0, 1, classes - 1)?.contiguous()?,
+            Some(bias.narrow(0, 1, classes - 1)?.contiguous()?),
+        ),
+        Form::Torchvision | Form::Slim => (weight, Some(bias)),
+    })
+}

@@ -1,0 +1,149 @@
+//! The resizes that the protocols of the field prescribe. They differ: a FID through one is not a FID through another.
+
+use stackgan_core::image::Picture;
+
+use crate::{Error, Result};
+
+/// How a picture becomes a square of another size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resize {
+    /// Bilinear between the four nearest pixels, centres of pixels aligned: PyTorch's `align_corners=False`.
+    HalfPixel,
+    /// Bilinear, upper left corners of pixels aligned: TensorFlow 1's default.
+    Legacy,
+    /// Bilinear, corners of pictures aligned: PyTorch's `align_corners=True`.
+    Corners,
+    /// Pillow's bilinear, in bytes; its filter widens when a picture becomes smaller.
+    ///
+    /// Ours, to the bit: `fast_image_resize` has coefficients of fewer bits, and rounds some pixels the other way.
+    PillowBilinear,
+}
+
+impl Resize {
+    /// As reports name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HalfPixel => "bilinear (align_corners=False)",
+            Self::Legacy => "bilinear (TensorFlow 1)",
+            Self::Corners => "bilinear (align_corners=True)",
+            Self::PillowBilinear => "bilinear (Pillow)",
+        }
+    }
+
+    /// Three planes of `side * side` values, 0 to 255.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a picture without pixels.
+    pub fn planes(self, picture: &Picture, side: usize) -> Result<Vec<f32>> {
+        let pixels = picture.width * picture.height;
+        if pixels == 0 || picture.rgb.len() != 3 * pixels || side == 0 {
+            return Err(unfit(format!("{} bytes", picture.rgb.len())));
+        }
+        match self {
+            Self::HalfPixel | Self::Legacy | Self::Corners => Ok(self.bilinear(picture, side)),
+            Self::PillowBilinear => Ok(pillow(picture, side)),
+        }
+    }
+
+    /// For each place of the new side: the pixel before it, the one after, and the weight of the second. In f32 and in
+    /// this order of operations, as the references.
+    fn taps(self, from: usize, to: usize) -> Vec<(usize, usize, f32)> {
+        let place = |i: usize| {
+            let scale = from as f32 / to as f32;
+            match self {
+                Self::Corners if to > 1 => i as f32 * ((from - 1) as f32 / (to - 1) as f32),
+                Self::Corners => 0.0,
+                Self::HalfPixel => (scale * (i as f32 + 0.5) - 0.5).max(0.0),
+                _ => i as f32 * scale,
+            }
+        };
+        let tap = |i: usize| {
+            let at = place(i);
+            let low = (at as usize).min(from - 1);
+            (low, (low + 1).min(from - 1), at - low as f32)
+        };
+        (0..to).map(tap).collect()
+    }
+
+    fn bilinear(self, picture: &Picture, side: usize) -> Vec<f32> {
+        let (across, down) = (self.taps(picture.width, side), self.taps(picture.height, side));
+        let mut planes = Vec::with_capacity(3 * side * side);
+        for channel in 0..3 {
+            // Rows of the picture at the new width.
+            let rows: Vec<f32> = picture
+                .rgb
+                .chunks_exact(3 * picture.width)
+                .flat_map(|row| {
+                    let at = move |x: usize| {
+                        f32::from(row.get(3 * x + channel).copied().unwrap_or_default())
+                    };
+                    across.iter().map(move |&(a, b, t)| at(a) * (1.0 - t) + at(b) * t)
+                })
+                .collect();
+            for &(a, b, t) in &down {
+                let row = |y: usize| rows.get(y * side..(y + 1) * side).unwrap_or_default();
+                planes.extend(row(a).iter().zip(row(b)).map(|(a, b)| a * (1.0 - t) + b * t));
+            }
+        }
+        planes
+    }
+}
+
+/// Bits of Pillow's coefficients behind the point.
+const BITS: u32 = 22;
+
+/// For one pixel of the new side: the first pixel under the filter, and the coefficients.
+struct Window {
+    from: usize,
+    coefficients: Vec<i64>,
+}
+
+/// Pillow's triangle filter. Source: Pillow, `Resample.c`, `precompute_coeffs` and `normalize_coeffs_8bpc`.
+fn windows(from: usize, to: usize) -> Vec<Window> {
+    let scale = from as f64 / to as f64;
+    let support = scale.max(1.0);
+    let window = |i: usize| {
+        let centre = (i as f64 + 0.5) * scale;
+        let first = ((centre - support + 0.5) as usize).min(from);
+        let end = ((centre + support + 0.5) as usize).min(from);
+        let weight = |x: usize| (1.0 - ((x as f64 - centre + 0.5) / support).abs()).max(0.0);
+        let sum: f64 = (first..end).map(weight).sum();
+        let fixed = |x| (0.5 + weight(x) / sum * f64::from(1u32 << BITS)) as i64;
+        Window { from: first, coefficients: (first..end).map(fixed).collect() }
+    };
+    (0..to).map(window).collect()
+}
+
+impl Window {
+    /// The filtered value of pixels that lie `step` apart; the first of all is at `start`.
+    fn of(&self, bytes: &[u8], start: usize, step: usize) -> u8 {
+        let pixels = bytes.iter().skip(start + self.from * step).step_by(step);
+        let sum: i64 = pixels.zip(&self.coefficients).map(|(&v, k)| i64::from(v) * k).sum();
+        ((sum + (1 << (BITS - 1))) >> BITS).clamp(0, 255) as u8
+    }
+}
+
+/// Rows first, then columns, in bytes between.
+fn pillow(picture: &Picture, side: usize) -> Vec<f32> {
+    let (across, down) = (windows(picture.width, side), windows(picture.height, side));
+    let mut planes = Vec::with_capacity(3 * side * side);
+    for channel in 0..3 {
+        let rows = picture.rgb.chunks_exact(3 * picture.width);
+        let rows: Vec<u8> =
+            rows.flat_map(|row| across.iter().map(move |w| w.of(row, channel, 3))).collect();
+        for window in &down {
+            planes.extend((0..side).map(|x| f32::from(window.of(&rows, x, side))));
+        }
+    }
+    planes
+}
+
+fn unfit(found: String) -> Error {
+    Error::Input {
+        measure: "a picture that cannot be resized",
+        expected: "RGB pixels".to_owned(),
+        found,
+        remedy: "check how the picture was made",
+    }
+}

@@ -1,0 +1,151 @@
+//! The kernel distance: the squared maximum mean discrepancy with a cubic kernel. With Inception features, the KID.
+//!
+//! Unbiased: its expected value does not depend on the number of pictures, and of equal distributions it is as often
+//! below zero as above.
+//!
+//! Source: Bińkowski et al., "Demystifying MMD GANs" (2018); reference: torch-fidelity (100 subsets of 1000).
+
+use nalgebra::DMatrix;
+use rayon::prelude::*;
+use stackgan_core::noise::{Noise, Stream};
+
+use crate::bootstrap::{self, Interval};
+use crate::rows::{Rows, products};
+use crate::{Error, Result};
+
+/// Subsets, unless told otherwise.
+pub const SUBSETS: usize = 100;
+/// Rows of a subset, where there are as many.
+pub const SUBSET: usize = 1000;
+
+/// A measured kernel distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kid {
+    /// The mean over the subsets.
+    pub mean: f64,
+    /// The standard deviation over the subsets (of subsets, over N, as the references print it).
+    pub std: f64,
+    /// Subsets.
+    pub subsets: usize,
+    /// Rows of a subset.
+    pub size: usize,
+    /// 95 % interval of the mean, from blocks that share no rows; `None` where there are fewer than five such.
+    pub interval: Option<Interval>,
+}
+
+/// The unbiased estimate of the squared discrepancy between `x` and `y`, with the kernel `(x·y / width + 1)^3`.
+///
+/// # Errors
+/// [`Error::Input`] when widths differ or a side has fewer than two rows.
+pub fn polynomial_mmd(x: &Rows, y: &Rows) -> Result<f64> {
+    if x.width() != y.width() || x.len() < 2 || y.len() < 2 {
+        return Err(Error::Input {
+            measure: "a kernel distance",
+            expected: "rows of one width, two or more on each side".to_owned(),
+            found: format!("{} x {} and {} x {}", x.len(), x.width(), y.len(), y.width()),
+            remedy: "measure on more pictures, with one network",
+        });
+    }
+    let (a, b) = (x.columns(), y.columns());
+    let width = x.width() as f64;
+    let kernel = |a: &DMatrix<f64>, b: &DMatrix<f64>, diagonal: bool| -> f64 {
+        let products = products(a, b);
+        let columns = products.column_iter().enumerate().map(|(j, column)| -> f64 {
+            let off = |(i, v): (usize, &f64)| {
+                let base = v / width + 1.0;
+                if diagonal || i != j { base * base * base } else { 0.0 }
+            };
+            column.iter().enumerate().map(off).sum()
+        });
+        columns.sum()
+    };
+    let (m, n) = (x.len() as f64, y.len() as f64);
+    let within = |sum: f64, n: f64| sum / (n * (n - 1.0));
+    Ok(within(kernel(&a, &a, false), m) + within(kernel(&b, &b, false), n)
+        - 2.0 * kernel(&a, &b, true) / (m * n))
+}
+
+/// The distance over `subsets` random subsets of [`SUBSET`] rows, or of all where there are fewer.
+///
+/// # Errors
+/// As [`polynomial_mmd`].
+pub fn kid(x: &Rows, y: &Rows, subsets: usize, noise: Noise) -> Result<Kid> {
+    let size = SUBSET.min(x.len()).min(y.len());
+    // All rows of both sides, in another order, are the same subset.
+    let subsets = if size == x.len() && size == y.len() { 1 } else { subsets.max(1) };
+    let estimates = (0..subsets).into_par_iter().map(|i| {
+        let part = |rows: &Rows, side: u64| {
+            let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+            noise.draws(Stream::Evaluation, KID, 2 * i as u64 + side).shuffle(&mut order);
+            order.truncate(size);
+            rows.picked(&order)
+        };
+        polynomial_mmd(&part(x, 0), &part(y, 1))
+    });
+    let estimates: Vec<f64> = estimates.collect::<Result<_>>()?;
+    let (mean, std) = bootstrap::mean_and_std(&estimates);
+    Ok(Kid { mean, std, subsets, size, interval: interval(x, y, noise)? })
+}
+
+/// The step of [`Stream::Evaluation`] for subsets.
+const KID: u64 = 2;
+
+/// The interval of the mean of estimates on blocks that share no rows: those are independent, the subsets are not.
+fn interval(x: &Rows, y: &Rows, noise: Noise) -> Result<Option<Interval>> {
+    let least = x.len().min(y.len());
+    let size = (least / 10).min(SUBSET);
+    if size < 10 {
+        return Ok(None);
+    }
+    let blocks = least / size;
+    let order = |rows: &Rows, side: u64| {
+        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+        noise.draws(Stream::Evaluation, KID + 1, side).shuffle(&mut order);
+        order
+    };
+    let (left, right) = (order(x, 0), order(y, 1));
+    let estimates = left.par_chunks(size).zip(right.par_chunks(size)).take(blocks);
+    let estimates: Vec<f64> = estimates
+        .map(|(a, b)| polynomial_mmd(&x.picked(a), &y.picked(b)))
+        .collect::<Result<_>>()?;
+    Ok(bootstrap::of_mean(&estimates, noise))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(seed: u64, n: usize, shift: f32) -> Rows {
+        let values = Noise::new(seed).normal(Stream::Test, 0, 0, n * 8);
+        Rows::from_values(8, values.iter().map(|v| v + shift).collect()).unwrap()
+    }
+
+    /// By hand: x = {0, 1}, y = {2, 2}, width 1.
+    #[test]
+    fn a_small_case_by_hand() -> Result<()> {
+        let x = Rows::from_values(1, vec![0.0, 1.0])?;
+        let y = Rows::from_values(1, vec![2.0, 2.0])?;
+        let expected = 1.0 + 125.0 - 2.0 * (1.0 + 1.0 + 27.0 + 27.0) / 4.0;
+        assert!((polynomial_mmd(&x, &y)? - expected).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn equal_distributions_are_near_zero_and_others_are_not() -> Result<()> {
+        let (a, b, c) = (rows(1, 600, 0.0), rows(2, 600, 0.0), rows(3, 600, 0.3));
+        let same = kid(&a, &b, 10, Noise::new(0))?;
+        let other = kid(&a, &c, 10, Noise::new(0))?;
+        let interval = same.interval.unwrap();
+        assert!(interval.low < 0.0 && 0.0 < interval.high, "{same:?}");
+        assert!(other.interval.unwrap().low > 0.0, "{other:?}");
+        assert_eq!((same.subsets, same.size), (1, 600));
+        assert_eq!(same, kid(&a, &b, 10, Noise::new(0))?);
+        Ok(())
+    }
+
+    #[test]
+    fn one_row_is_refused() {
+        assert!(polynomial_mmd(&rows(1, 1, 0.0), &rows(1, 5, 0.0)).is_err());
+        assert!(kid(&rows(1, 0, 0.0), &rows(1, 5, 0.0), 3, Noise::new(0)).is_err());
+    }
+}

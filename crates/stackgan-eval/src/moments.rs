@@ -1,0 +1,240 @@
+//! Mean and covariance of features, gathered row by row in memory that does not grow with the rows.
+//!
+//! Numbers are taken relative to the mean of the first block, so that a large mean does not eat the digits of a small
+//! variance. Rows are gathered into blocks of a fixed size and the covariance is cut into panels of a fixed width: the
+//! bits depend neither on how the rows arrive nor on the number of threads.
+
+use nalgebra::DMatrix;
+use rayon::prelude::*;
+
+use crate::rows::Rows;
+use crate::{Error, Result};
+
+/// Rows of a block.
+const BLOCK: usize = 256;
+/// Columns of a panel of the covariance.
+const PANEL: usize = 128;
+
+/// Mean and covariance of a set of features.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    /// Rows that they are of; 0 where a file does not say it.
+    pub count: u64,
+    /// The mean of each feature.
+    pub mean: Vec<f64>,
+    /// The covariance `(width, width)`, sums over `count - 1` (as numpy's `cov`).
+    pub(crate) covariance: DMatrix<f64>,
+}
+
+impl Moments {
+    /// Of given rows.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there are fewer than two.
+    pub fn of(rows: &Rows) -> Result<Self> {
+        let mut running = Running::new(rows.width());
+        rows.iter().try_for_each(|row| running.push(row))?;
+        running.finish()
+    }
+
+    /// From a mean and a covariance, row after row, as statistics files hold them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the sizes do not fit, or a number is not finite.
+    pub fn from_parts(count: u64, mean: Vec<f64>, covariance: &[f64]) -> Result<Self> {
+        let width = mean.len();
+        if width == 0 || covariance.len() != width * width {
+            let found = format!("{width} and {} numbers", covariance.len());
+            return Err(unfit(
+                "a mean of n numbers and a covariance of n times n".to_owned(),
+                found,
+            ));
+        }
+        if mean.iter().chain(covariance).any(|v| !v.is_finite()) {
+            return Err(unfit("finite numbers".to_owned(), "others".to_owned()));
+        }
+        let covariance = DMatrix::from_row_slice(width, width, covariance);
+        Ok(Self { count, mean, covariance })
+    }
+
+    /// Features.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The covariance, row after row.
+    #[must_use]
+    pub fn covariance(&self) -> Vec<f64> {
+        self.covariance.transpose().as_slice().to_vec()
+    }
+
+    /// The sum of the variances.
+    pub(crate) fn trace(&self) -> f64 {
+        self.covariance.trace()
+    }
+}
+
+/// Mean and covariance while rows arrive.
+#[derive(Clone, Debug)]
+pub struct Running {
+    count: u64,
+    waiting: Rows,
+    shift: Vec<f64>,
+    sum: Vec<f64>,
+    /// Panel `p`: rows from `PANEL p` on, columns `PANEL p..PANEL (p + 1)` of the sum of products.
+    panels: Vec<DMatrix<f64>>,
+}
+
+impl Running {
+    /// No rows yet.
+    #[must_use]
+    pub fn new(width: usize) -> Self {
+        let starts = (0..width).step_by(PANEL);
+        let panels = starts.map(|start| DMatrix::zeros(width - start, PANEL.min(width - start)));
+        Self {
+            count: 0,
+            waiting: Rows::new(width),
+            shift: Vec::new(),
+            sum: vec![0.0; width],
+            panels: panels.collect(),
+        }
+    }
+
+    /// Rows so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count + self.waiting.len() as u64
+    }
+
+    /// Adds one row.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when it has another width.
+    pub fn push(&mut self, row: &[f32]) -> Result<()> {
+        self.waiting.push(row)?;
+        if self.waiting.len() == BLOCK {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Takes the waiting rows into the sums.
+    fn settle(&mut self) {
+        let n = self.waiting.len();
+        if n == 0 {
+            return;
+        }
+        let mut block = self.waiting.columns();
+        if self.shift.is_empty() {
+            self.shift = block.row_iter().map(|row| row.sum() / n as f64).collect();
+        }
+        for mut column in block.column_iter_mut() {
+            for ((v, shift), sum) in column.iter_mut().zip(&self.shift).zip(&mut self.sum) {
+                *v -= shift;
+                *sum += *v;
+            }
+        }
+        self.panels.par_iter_mut().enumerate().for_each(|(p, panel)| {
+            let below = block.rows(p * PANEL, panel.nrows());
+            let own = block.rows(p * PANEL, panel.ncols()).transpose();
+            panel.gemm(1.0, &below, &own, 1.0);
+        });
+        self.count += n as u64;
+        self.waiting.clear();
+    }
+
+    /// Mean and covariance of all rows.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there are fewer than two rows, or one of them is not finite.
+    pub fn finish(mut self) -> Result<Moments> {
+        self.settle();
+        if self.count < 2 {
+            return Err(unfit("two rows or more".to_owned(), self.count.to_string()));
+        }
+        let n = self.count as f64;
+        let from: Vec<f64> = self.sum.iter().map(|sum| sum / n).collect(); // the shift
+        let width = from.len();
+        let mut covariance = DMatrix::zeros(width, width);
+        for (p, panel) in self.panels.iter().enumerate() {
+            for (j, column) in panel.column_iter().enumerate() {
+                for (i, &sum) in column.iter().enumerate().skip(j) {
+                    let (row, col) = (p * PANEL + i, p * PANEL + j);
+                    let of = |k: usize| from.get(k).copied().unwrap_or_default();
+                    let value = (sum - n * of(row) * of(col)) / (n - 1.0);
+                    covariance[(row, col)] = value;
+                    covariance[(col, row)] = value;
+                }
+            }
+        }
+        let mean: Vec<f64> = from.iter().zip(&self.shift).map(|(a, b)| a + b).collect();
+        if mean.iter().any(|v| !v.is_finite()) {
+            return Err(unfit("finite features".to_owned(), "others".to_owned()));
+        }
+        Ok(Moments { count: self.count, mean, covariance })
+    }
+}
+
+fn unfit(expected: String, found: String) -> Error {
+    Error::Input {
+        measure: "mean and covariance",
+        expected,
+        found,
+        remedy: "measure on more pictures; check that the network's weights are whole",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stackgan_core::noise::{Noise, Stream};
+
+    use super::*;
+
+    fn rows(n: usize, width: usize) -> Rows {
+        let values = Noise::new(1).normal(Stream::Test, 0, 0, n * width);
+        let far = values.iter().enumerate().map(|(i, v)| v + 100.0 * (i % width) as f32);
+        Rows::from_values(width, far.collect()).unwrap()
+    }
+
+    /// More rows than a block and more features than a panel, against the textbook's sums.
+    #[test]
+    fn mean_and_covariance_are_the_textbooks() -> Result<()> {
+        let rows = rows(600, 131);
+        let moments = Moments::of(&rows)?;
+        let n = rows.len() as f64;
+        let mean = |j: usize| rows.iter().map(|row| f64::from(row[j])).sum::<f64>() / n;
+        for (a, b) in [(0, 0), (3, 130), (130, 130), (129, 2)] {
+            let sum: f64 = rows
+                .iter()
+                .map(|r| (f64::from(r[a]) - mean(a)) * (f64::from(r[b]) - mean(b)))
+                .sum();
+            let found = moments.covariance[(a, b)];
+            assert!((found - sum / (n - 1.0)).abs() < 1e-9, "{a} {b}: {found}");
+            assert_eq!(found, moments.covariance()[131 * a + b]);
+        }
+        assert!((moments.mean[130] - mean(130)).abs() < 1e-9);
+        assert_eq!(moments.count, 600);
+        Ok(())
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_threads() {
+        let rows = rows(700, 150);
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| Moments::of(&rows).unwrap().covariance())
+        };
+        assert_eq!(on(1), on(3));
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_refused() {
+        assert!(Moments::of(&rows(1, 4)).is_err());
+        let nan = Rows::from_values(2, vec![0.0, f32::NAN, 1.0, 2.0]).unwrap();
+        assert!(Moments::of(&nan).is_err());
+        assert!(Moments::from_parts(0, vec![0.0; 2], &[0.0; 3]).is_err());
+        assert!(Moments::from_parts(0, vec![0.0], &[f64::INFINITY]).is_err());
+        assert!(Running::new(2).push(&[0.0; 3]).is_err());
+    }
+}

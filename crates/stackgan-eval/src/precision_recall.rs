@@ -1,0 +1,152 @@
+//! Precision and recall: how many generated pictures lie among the real ones, and how many real ones among the generated.
+//!
+//! Each picture has a ball that reaches to its k-th nearest neighbour of its own kind. A generated picture is precise when
+//! it lies in the ball of some real one; a real one is recalled when it lies in the ball of some generated one.
+//!
+//! Source: Kynkäänniemi et al., "Improved Precision and Recall Metric" (2019), k = 3; reference: torch-fidelity.
+
+use nalgebra::DMatrix;
+use rayon::prelude::*;
+use stackgan_core::noise::Noise;
+
+use crate::bootstrap::{self, Interval};
+use crate::rows::{Rows, squares};
+use crate::{Error, Result};
+
+/// The neighbour to which a ball reaches.
+pub const NEIGHBOUR: usize = 3;
+
+/// Columns that are compared at once.
+const BLOCK: usize = 256;
+
+/// Measured precision and recall.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PrecisionRecall {
+    /// Part of the generated pictures that lie among the real ones.
+    pub precision: f64,
+    /// Part of the real pictures that lie among the generated ones.
+    pub recall: f64,
+    /// 95 % interval of the precision, with the real pictures as they are.
+    pub precision_interval: Option<Interval>,
+    /// 95 % interval of the recall, with the generated pictures as they are.
+    pub recall_interval: Option<Interval>,
+}
+
+/// Precision and recall of `generated` against `real`.
+///
+/// # Errors
+/// [`Error::Input`] when widths differ, or a side has no `neighbour` beside each row.
+pub fn precision_recall(
+    generated: &Rows,
+    real: &Rows,
+    neighbour: usize,
+    noise: Noise,
+) -> Result<PrecisionRecall> {
+    let least = generated.len().min(real.len());
+    if generated.width() != real.width() || least <= neighbour || neighbour == 0 {
+        return Err(Error::Input {
+            measure: "precision and recall",
+            expected: format!("{} rows or more of one width on each side", neighbour + 1),
+            found: format!(
+                "{} x {} and {} x {}",
+                generated.len(),
+                generated.width(),
+                real.len(),
+                real.width()
+            ),
+            remedy: "measure on more pictures, with one network",
+        });
+    }
+    let (g, r) = (Side::new(generated), Side::new(real));
+    let inside = |of: &Side<'_>, among: &Side<'_>| {
+        let radii = among.radii(neighbour);
+        let inside = of.distances(among, |distances| {
+            distances.iter().zip(&radii).any(|(distance, radius)| distance <= radius)
+        });
+        inside.into_iter().map(|inside| f64::from(u8::from(inside))).collect::<Vec<_>>()
+    };
+    let (precise, recalled) = (inside(&g, &r), inside(&r, &g));
+    Ok(PrecisionRecall {
+        precision: bootstrap::mean_and_std(&precise).0,
+        recall: bootstrap::mean_and_std(&recalled).0,
+        precision_interval: bootstrap::of_mean(&precise, noise),
+        recall_interval: bootstrap::of_mean(&recalled, noise),
+    })
+}
+
+/// One kind of picture.
+struct Side<'a> {
+    rows: &'a Rows,
+    matrix: DMatrix<f64>, // (rows, width)
+    squares: Vec<f64>,
+}
+
+impl<'a> Side<'a> {
+    fn new(rows: &'a Rows) -> Self {
+        let columns = rows.columns();
+        let squares = squares(&columns);
+        Self { rows, matrix: columns.transpose(), squares }
+    }
+
+    /// What `take` makes of the squared distances from each row to all rows of `others`.
+    fn distances<T: Send>(&self, others: &Self, take: impl Fn(&mut [f64]) -> T + Sync) -> Vec<T> {
+        let starts = (0..self.rows.len()).step_by(BLOCK).collect::<Vec<_>>();
+        let blocks = starts.into_par_iter().map(|start| {
+            let end = (start + BLOCK).min(self.rows.len());
+            let mut block = &others.matrix * self.rows.columns_of(start..end);
+            let own = self.squares.iter().skip(start);
+            let taken = block.column_iter_mut().zip(own).map(|(mut column, own)| {
+                for (v, other) in column.iter_mut().zip(&others.squares) {
+                    *v = (own + other - 2.0 * *v).max(0.0);
+                }
+                take(column.as_mut_slice())
+            });
+            taken.collect::<Vec<_>>()
+        });
+        blocks.flatten_iter().collect()
+    }
+
+    /// The squared distance from each row to its `neighbour`-th nearest, itself not counted.
+    fn radii(&self, neighbour: usize) -> Vec<f64> {
+        self.distances(self, |distances| {
+            // Itself is the nearest, up to rounding.
+            *distances.select_nth_unstable_by(neighbour, f64::total_cmp).1
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(values: &[f32]) -> Rows {
+        Rows::from_values(1, values.to_vec()).unwrap()
+    }
+
+    /// On a line, with the nearest neighbour: real balls are 0±1, 1±1, 10±9; generated ones 0.5±1, 1.5±1, 30±28.5.
+    #[test]
+    fn a_small_case_by_hand() -> Result<()> {
+        let (real, generated) = (line(&[0.0, 1.0, 10.0]), line(&[0.5, 1.5, 30.0]));
+        let found = precision_recall(&generated, &real, 1, Noise::new(0))?;
+        assert_eq!((found.precision, found.recall), (2.0 / 3.0, 1.0));
+        assert_eq!(found.precision_interval, None);
+        Ok(())
+    }
+
+    #[test]
+    fn many_rows_go_through_in_blocks() -> Result<()> {
+        let values: Vec<f32> = (0..700).map(|i| (i * 37 % 700) as f32).collect();
+        let shifted: Vec<f32> = values.iter().map(|v| v + 350.5).collect();
+        let found = precision_recall(&line(&shifted), &line(&values), 3, Noise::new(0))?;
+        // Balls reach two to either side, three at the ends: 699 + 3 is the last point covered.
+        assert_eq!(found.precision, 351.0 / 700.0);
+        assert_eq!(found.recall, 352.0 / 700.0);
+        assert!(found.recall_interval.is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn too_few_rows_are_refused() {
+        assert!(precision_recall(&line(&[1.0; 3]), &line(&[1.0; 9]), 3, Noise::new(0)).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! How much pictures of one caption differ when only the noise does: the mean similarity of their pairs. Near 1 the model
+//! paints one picture for a caption, whatever the noise.
+
+use rayon::prelude::*;
+use stackgan_core::image::Picture;
+use stackgan_core::noise::Noise;
+
+use crate::bootstrap::{self, Interval};
+use crate::ms_ssim::ms_ssim;
+use crate::{Error, Result};
+
+/// Measured variety.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Variety {
+    /// The mean over captions of the mean MS-SSIM over the pairs of a caption's pictures; lower is more variety.
+    pub similarity: f64,
+    /// 95 % interval, over captions.
+    pub interval: Option<Interval>,
+    /// Captions.
+    pub captions: usize,
+    /// Pairs of each caption.
+    pub pairs: usize,
+}
+
+/// The mean similarity of all pairs of `pictures`, which are of one caption.
+///
+/// # Errors
+/// [`Error::Input`] for fewer than two pictures, or other sizes.
+pub fn of_caption(pictures: &[Picture]) -> Result<f64> {
+    let pairs = pictures
+        .iter()
+        .enumerate()
+        .flat_map(|(i, a)| pictures.iter().skip(i + 1).map(move |b| (a, b)));
+    let pairs: Vec<_> = pairs.collect();
+    if pairs.is_empty() {
+        return Err(too_few(pictures.len()));
+    }
+    let similarities = pairs.into_par_iter().map(|(a, b)| ms_ssim(a, b));
+    let similarities: Vec<f64> = similarities.collect::<Result<_>>()?;
+    Ok(bootstrap::mean_and_std(&similarities).0)
+}
+
+/// Variety from the similarities of some captions with `pictures` pictures each.
+///
+/// # Errors
+/// [`Error::Input`] when there is no caption.
+pub fn variety(of_captions: &[f64], pictures: usize, noise: Noise) -> Result<Variety> {
+    if of_captions.is_empty() {
+        return Err(too_few(0));
+    }
+    Ok(Variety {
+        similarity: bootstrap::mean_and_std(of_captions).0,
+        interval: bootstrap::of_mean(of_captions, noise),
+        captions: of_captions.len(),
+        pairs: pictures * pictures.saturating_sub(1) / 2,
+    })
+}
+
+fn too_few(found: usize) -> Error {
+    Error::Input {
+        measure: "the variety of a caption's pictures",
+        expected: "a caption with two pictures or more".to_owned(),
+        found: found.to_string(),
+        remedy: "paint each caption with several seeds",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_ignores_its_noise_has_none() -> Result<()> {
+        let picture = |by: u8| Picture::filled(16, 16, [by, 10, 200]);
+        let same = of_caption(&[picture(9), picture(9), picture(9)])?;
+        assert!((same - 1.0).abs() < 1e-12);
+        let other = of_caption(&[picture(9), picture(250)])?;
+        let measured = variety(&[same, other], 3, Noise::new(0))?;
+        assert!(other < 0.8 && (measured.similarity - (1.0 + other) / 2.0).abs() < 1e-12);
+        assert_eq!((measured.captions, measured.pairs), (2, 3));
+        assert!(of_caption(&[picture(9)]).is_err() && variety(&[], 3, Noise::new(0)).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! What each network is fed equals what its reference feeds it.
+
+use stackgan_eval::features::Network;
+
+use crate::formula::picture;
+use crate::measures::golden;
+
+/// Each protocol's resize and range, up and down: pytorch-fid's, torch-fidelity's of TensorFlow 1, that of `AttnGAN`'s
+/// followers, and Pillow's. The references compute in f32; a pixel that Pillow rounds the other way would be off by 0.008.
+#[test]
+fn networks_are_fed_what_their_references_feed() {
+    for side in [64, 256, 310] {
+        let picture = picture(3, side);
+        for network in Network::ALL {
+            let expected = golden()[format!("fed_{side}")][network.name()].clone();
+            let expected = expected.as_array().unwrap();
+            let fed = network.feed(&picture).unwrap();
+            let found: Vec<f32> = fed.into_iter().step_by(1499).collect();
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(expected) {
+                let off = (f64::from(*found) - expected.as_f64().unwrap()).abs();
+                assert!(off < 2e-5, "{} {side}: {found}, expected {expected}", network.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The measures, and the networks beside EfficientNet-Lite0, against their references (`tests/golden/README.md`).
+#![allow(clippy::unwrap_used, reason = "a test may panic; helpers outside of test functions too")]
+
+mod fed;
+mod formula;
+mod inception;
+mod measures;
+#[path = "../it/formula.rs"]
+mod networks;

@@ -1,0 +1,284 @@
+//! `stackgan eval` and `nearest` through the program, with a feature network of random weights: what is printed with each
+//! number, what is kept, what gates say, what is refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+use stackgan_core::archive::Archive;
+use stackgan_core::noise::{Noise, Stream, name_key};
+
+use crate::common::{WORLD, done, failed, stackgan, train, training};
+
+/// A model of Stage-I, an encoder with its image side, and weights of EfficientNet-Lite0 that nobody trained.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+static BENCH: LazyLock<Bench> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train(folder.path(), &training("1", "2", &run));
+    std::fs::write(folder.path().join("random.safetensors"), lite0()).unwrap();
+    Bench { folder }
+});
+
+impl Bench {
+    fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Arguments of a small measurement, and more.
+    fn args(&self, more: &[&str]) -> Vec<String> {
+        let birds = WORLD.birds().display().to_string();
+        let mut args: Vec<String> =
+            ["eval", "-m", "run", "--features", "random.safetensors", "-q", "--data", &birds]
+                .map(str::to_owned)
+                .to_vec();
+        args.extend(more.iter().map(|arg| (*arg).to_owned()));
+        args
+    }
+}
+
+fn refs(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+/// Random weights under the names and shapes of the published file.
+fn lite0() -> Vec<u8> {
+    let mut shapes: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut conv = |name: &str, norm: &str, shape: [usize; 4]| {
+        shapes.insert(format!("{name}.weight"), shape.to_vec());
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            shapes.insert(format!("{norm}.{part}"), vec![shape[0]]);
+        }
+    };
+    conv("_conv_stem", "_bn0", [32, 3, 3, 3]);
+    let stages = [
+        (1, 3, 1, 16),
+        (2, 3, 6, 24),
+        (2, 5, 6, 40),
+        (3, 3, 6, 80),
+        (3, 5, 6, 112),
+        (4, 5, 6, 192),
+        (1, 3, 6, 320),
+    ];
+    let (mut block, mut from) = (0, 32);
+    for (blocks, k, expand, to) in stages {
+        for _ in 0..blocks {
+            let (at, wide) = (format!("_blocks.{block}"), from * expand);
+            if expand > 1 {
+                conv(&format!("{at}._expand_conv"), &format!("{at}._bn0"), [wide, from, 1, 1]);
+            }
+            conv(&format!("{at}._depthwise_conv"), &format!("{at}._bn1"), [wide, 1, k, k]);
+            conv(&format!("{at}._project_conv"), &format!("{at}._bn2"), [to, wide, 1, 1]);
+            (block, from) = (block + 1, to);
+        }
+    }
+    conv("_conv_head", "_bn1", [1280, from, 1, 1]);
+    shapes.insert("_fc.weight".to_owned(), vec![1000, 1280]);
+    shapes.insert("_fc.bias".to_owned(), vec![1000]);
+    let tensor = |(name, shape): (String, Vec<usize>)| {
+        let n: usize = shape.iter().product();
+        let fan: usize = shape.iter().skip(1).product();
+        let (mean, spread) = match name.as_str() {
+            name if name.ends_with("running_var") => (1.0, 0.0),
+            name if shape.len() == 1 && name.ends_with(".weight") => (1.0, 0.1),
+            _ if shape.len() == 1 => (0.0, 0.1),
+            _ => (0.0, (2.0 / fan as f32).sqrt()),
+        };
+        let values = Noise::new(1).normal(Stream::Test, 1, name_key(&name), n);
+        let values: Vec<f32> = values.into_iter().map(|v| mean + spread * v).collect();
+        (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+    };
+    let tensors = shapes.into_iter().map(tensor).collect();
+    Archive { tensors, ..Archive::default() }.to_bytes().unwrap()
+}
+
+fn json(args: &[String]) -> Value {
+    serde_json::from_str(&done(BENCH.dir(), &refs(args))).unwrap()
+}
+
+/// Every number has its network, hash, resize, counts and splits; random weights never measure a bare FID; the same seed
+/// gives the same bits on other numbers of threads, with what was kept and without.
+#[test]
+fn numbers_come_with_all_that_they_depend_on() {
+    let metrics = "--metrics=fid,kid,is,pr,rp,variety";
+    let encoder = WORLD.encoder().display().to_string();
+    let more = [
+        metrics,
+        "--num",
+        "20",
+        "--judge",
+        &encoder,
+        "--candidates",
+        "2",
+        "--json",
+        "--bootstrap",
+        "5",
+        "--split",
+        "all",
+    ];
+    let args = BENCH.args(&[&more[..], &["--threads", "1"]].concat());
+    let first = json(&args);
+    assert_eq!(first["format"], "stackgan-eval/1");
+    assert_eq!(first["judge"]["network"], "efficientnet-lite0");
+    assert_eq!(first["judge"]["resize"], "bilinear (Pillow)");
+    assert_eq!(first["judge"]["published_as"], Value::Null);
+    assert_eq!(first["judge"]["weights_sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(first["pictures"]["stage"], 1);
+    assert_eq!(first["pictures"]["preset"], "toy");
+    assert_eq!(first["pictures"]["model_sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(first["real"]["split"], "all");
+    let measures = first["measures"].as_array().unwrap();
+    let keys: Vec<&str> = measures.iter().map(|m| m["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["fid", "kid", "is", "precision", "recall", "rp", "variety"]);
+    for measure in measures {
+        let name = measure["name"].as_str().unwrap();
+        assert!(!["FID", "KID", "IS"].contains(&name), "{measure}");
+        assert!(measure["value"].as_f64().unwrap().is_finite(), "{measure}");
+        assert!(measure["count"].as_u64().unwrap() > 0 && measure["by"] != "", "{measure}");
+    }
+    assert_eq!(measures[0]["name"], "FD (EfficientNet-Lite0, unknown weights)");
+    assert!(measures[2]["how"].as_str().unwrap().contains("10 splits"));
+    let warnings = first["warnings"].to_string();
+    for part in
+        ["fewer than 10000", "FEWER THAN THE 1280 FEATURES", "stand-in", "not a published file"]
+    {
+        assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+    let again = json(&BENCH.args(&[&more[..], &["--threads", "2"]].concat()));
+    assert_eq!(first, again);
+
+    let table = done(BENCH.dir(), &refs(&BENCH.args(&["--num", "20", "--bootstrap", "0"])));
+    for part in [
+        "preset toy",
+        "sha256",
+        "FD (EfficientNet-Lite0, unknown weights)",
+        "20 against",
+        "10 splits",
+    ] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+}
+
+/// A gate's no is exit code 5; a gate for FIDs wants a network that measures FIDs.
+#[test]
+fn gates_have_their_exit_code() {
+    let gate = |more: &[&str]| {
+        let args =
+            BENCH.args(&[&["--metrics", "fid", "--num", "4", "--bootstrap", "0"], more].concat());
+        failed(BENCH.dir(), &refs(&args))
+    };
+    assert_eq!(gate(&["--max-fd", "1e9"]).0, 0);
+    assert_eq!(gate(&["--max-fd", "0"]).0, 5);
+    let (code, text) = gate(&["--max-fid", "1e9"]);
+    assert!(code == 2 && text.contains("--max-fd"), "{text}");
+    let args = BENCH.args(&["--metrics", "is", "--max-fd", "3"]);
+    assert_eq!(failed(BENCH.dir(), &refs(&args)).0, 2);
+}
+
+/// Statistics go out and come in as pytorch-fid's; a set of pictures against its own statistics is at no distance.
+#[test]
+fn a_folder_of_pictures_and_statistics_of_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let features = BENCH.dir().join("random.safetensors").display().to_string();
+    let birds = WORLD.birds().display().to_string();
+    let shown = dir.path().join("shown");
+    std::fs::create_dir(&shown).unwrap();
+    for (i, file) in pictures(&WORLD.birds()).into_iter().take(6).enumerate() {
+        std::fs::copy(&file, shown.join(format!("{i}.{}", file.extension().unwrap().display())))
+            .unwrap();
+    }
+    let shown = shown.display().to_string();
+    let common =
+        ["eval", "--pictures", &shown, "--data", &birds, "--features", &features, "--json", "-q"];
+    let run = |more: &[&str]| {
+        let text = done(dir.path(), &[&common[..], more].concat());
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let fid = ["--metrics", "fid", "--bootstrap", "0"];
+    let first = run(&[&fid[..], &["--save-stats", "real.npz"]].concat());
+    let second = run(&[&fid[..], &["--stats", "real.npz"]].concat());
+    assert_eq!(first["count"], 6);
+    let value = |document: &Value| document["measures"][0]["value"].as_f64().unwrap();
+    assert!((value(&first) - value(&second)).abs() < 1e-6 * value(&first), "{first} {second}");
+    assert!(value(&first) > 0.0);
+    let file = std::fs::read(dir.path().join("real.npz")).unwrap();
+    std::fs::write(dir.path().join("cut.npz"), &file[..file.len() / 2]).unwrap();
+    let args = [&common[..], &fid[..], &["--stats", "cut.npz"]].concat();
+    assert_eq!(failed(dir.path(), &args).0, 3);
+}
+
+fn pictures(folder: &Path) -> Vec<PathBuf> {
+    let mut waiting = vec![folder.join("CUB_200_2011").join("images")];
+    let mut found = Vec::new();
+    while let Some(folder) = waiting.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { waiting.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A sheet with a row for each picture, and a document that names training pictures alone, the nearest first.
+#[test]
+fn the_nearest_training_pictures_are_shown_and_listed() {
+    let birds = WORLD.birds().display().to_string();
+    let args = [
+        "nearest",
+        "-m",
+        "run",
+        "--data",
+        &birds,
+        "--features",
+        "random.safetensors",
+        "--num",
+        "3",
+        "-k",
+        "2",
+        "--out",
+        "near",
+        "-q",
+    ];
+    let printed = done(BENCH.dir(), &args);
+    assert_eq!(printed.lines().count(), 2, "{printed}");
+    let sheet = image::open(BENCH.dir().join("near/nearest.png")).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (8 + 2 * 7 + 5 * 64 + 2 * 12, 3 * 68 + 4));
+    let text = std::fs::read_to_string(BENCH.dir().join("near/nearest.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let near = document["near"].as_array().unwrap();
+    assert_eq!(near.len(), 3);
+    for one in near {
+        for space in ["features", "pixels"] {
+            let found = one[space].as_array().unwrap();
+            let distance = |i: usize| found[i]["distance"].as_f64().unwrap();
+            assert!(found.len() == 2 && distance(0) <= distance(1), "{one}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_measure_is_refused_by_its_exit_code() {
+    let birds = WORLD.birds().display().to_string();
+    let eval = |features: &[&str]| {
+        failed(BENCH.dir(), &[&["eval", "-m", "run", "--data", &birds, "-q"], features].concat())
+    };
+    let (code, text) = eval(&[]);
+    assert!(code == 4 && text.contains("stackgan model import"), "{text}");
+    let (code, text) = eval(&["--features", "inception-fid"]);
+    assert!(code == 4 && text.contains("pt_inception-2015-12-05-6726825d.pth"), "{text}");
+    assert_eq!(eval(&["--features", "inception"]).0, 2);
+    assert_eq!(eval(&["--features", &birds]).0, 2);
+    let encoder = WORLD.encoder().display().to_string();
+    assert_eq!(eval(&["--features", &encoder]).0, 3);
+    assert_eq!(eval(&["--features", "random.safetensors", "--metrics", "rp"]).0, 4);
+    let (code, text) = failed(BENCH.dir(), &["model", "import", "random.safetensors"]);
+    assert!(code == 3 && text.contains("efficientnet-lite0-57934424.pth"), "{text}");
+    let nothing = stackgan(BENCH.dir(), &["eval", "--data", &birds]).output().unwrap();
+    assert_eq!(nothing.status.code(), Some(2));
+}
