@@ -100,7 +100,8 @@ fn declared(text: &str) -> Vec<String> {
 fn page(root: &Path, sources: &[(String, String)]) -> Result<String> {
     let gaps =
         fs::read_to_string(root.join(GAPS)).with_context(|| format!("{GAPS} is not there"))?;
-    let notes = ledger(root)?;
+    let mut notes = ledger(root)?;
+    notes.sort_by(|a, b| a.name.cmp(&b.name));
     if notes.is_empty() {
         bail!("{LEDGER} is empty: run `cargo xtask testing`");
     }

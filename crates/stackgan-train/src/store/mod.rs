@@ -9,6 +9,7 @@ mod atomic;
 pub mod files;
 mod header;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
@@ -22,6 +23,9 @@ pub(crate) use atomic::storage;
 pub use atomic::{write_atomically, write_with};
 use files::{Files, System, patiently};
 pub use header::Header;
+
+/// Times that a reader lists the folder while a trainer prunes what it has listed.
+const LOOKS: u32 = 100;
 
 /// Hexadecimal SHA-256.
 #[must_use]
@@ -105,9 +109,17 @@ impl<F: Files> Store<F> {
     /// [`Error::Checkpoint`] when there are checkpoints and none is valid: a run never starts again from scratch silently.
     pub fn newest(&self, device: &Device) -> Result<Newest> {
         let mut passed_over = Vec::new();
-        for path in self.checkpoints()?.into_iter().rev() {
+        let (mut paths, mut looks) = (self.checkpoints()?, 1);
+        while let Some(path) = paths.pop() {
             match self.load(&path, device) {
                 Ok(found) => return Ok(Newest { found: Some(found), passed_over }),
+                // Pruned since the folder was listed, so another trainer has written newer ones: look again.
+                Err(Error::Storage { source, .. })
+                    if source.kind() == ErrorKind::NotFound && looks < LOOKS =>
+                {
+                    (paths, looks) = (self.checkpoints()?, looks + 1);
+                    passed_over.clear();
+                }
                 Err(e) => passed_over.push(e.to_string()),
             }
         }

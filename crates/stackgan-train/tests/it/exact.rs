@@ -15,8 +15,8 @@ use crate::run::{Folder, config, on_threads};
 const LAST: &str = "checkpoints/step-0000004.safetensors";
 
 /// SHA-256 of the state after four steps of the residual recipe, by what the matrix products are made of: their order of
-/// additions differs. Equal in debug and release: `cargo test --release --workspace --test it exact` checks it too. A change is a line in
-/// the changelog.
+/// additions differs. One value for debug and release: `cargo test --release --workspace --test it exact` compares with the same. A
+/// change is a line in the changelog.
 const GOLDEN: [(&str, &str); 1] =
     [("avx512f", "bb457ce0d3931ff85a38ef5d4b74675eb319a037ffd5e5e9c378600b4f82354a")];
 
