@@ -3,14 +3,18 @@
 
 mod common;
 mod demo;
+mod encoders;
 mod errors;
 mod exchange;
 mod fetch;
 mod layouts;
 mod own;
 mod path;
+mod reed;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;
 mod settings;
+#[path = "../../crates/stackgan-core/tests/sentence/tiny_bert.rs"]
+mod tiny_bert;
 #[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
 mod writers;

@@ -1,16 +1,19 @@
 //! The commands, each a function of what was typed, and what they share.
 
+mod captions;
 mod completions;
 mod config;
 mod data;
 mod demo;
 mod doctor;
+mod encoders;
 mod fetch;
 mod generate;
 mod model;
 mod sources;
 mod text;
 mod train;
+mod weights;
 
 use std::fmt::Display;
 use std::io::Write as _;

@@ -111,6 +111,7 @@ impl GanPhase<'_> {
             dataset,
             embeddings,
             encoder,
+            encoder_source: None,
             stage1,
             device: self.context.device.clone(),
         })

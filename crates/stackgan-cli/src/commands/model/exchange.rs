@@ -7,8 +7,7 @@ use stackgan_core::archive::Archive;
 use stackgan_core::plain::state_dict::{Provenance, from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
 
-use super::weights;
-use crate::commands::{Context, load_model, print, text, write_file};
+use crate::commands::{Context, encoders, load_model, print, weights, write_file};
 use crate::exit::Problem;
 
 /// What the file does not say of itself.
@@ -29,10 +28,10 @@ pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context)
         );
     }
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
-    let tensors = weights::read(&bytes, file, &context.device)?;
+    let tensors = weights::read(&bytes, file, weights::GENERATOR, &context.device)?;
     drop(bytes);
-    let encoder = origin.encoder.map(|file| text::load(&file)).transpose()?;
-    let encoder = encoder.map(|e| e.text.with_standardise(None)).transpose()?;
+    let encoder = origin.encoder.map(|file| encoders::load(&file)).transpose()?;
+    let encoder = encoder.map(|e| e.with_standardise(None)).transpose()?;
     let from = Provenance { encoder, dataset: origin.dataset };
     let model = from_state_dict(tensors, from, &context.device)
         .with_context(|| format!("cannot import\n  file: {}", file.display()))?;

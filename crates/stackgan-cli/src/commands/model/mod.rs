@@ -4,7 +4,6 @@ mod compare;
 mod exchange;
 mod hub;
 mod info;
-mod weights;
 
 use anyhow::Result;
 
