@@ -55,6 +55,8 @@ pub struct SentenceEncoder {
     bert: BertModel,
     modules: Modules,
     dim: usize,
+    /// Tokens that the BERT has a place for.
+    places: usize,
     /// What fills captions up.
     pad: u32,
     device: Device,
@@ -89,8 +91,8 @@ impl SentenceEncoder {
         })?;
         let pad = u32::try_from(config.pad_token_id).unwrap_or(0);
         let (dim, device) = (config.hidden_size, device.clone());
-        let fingerprint = fingerprint(files);
-        Ok(Self { tokenizer, bert, modules, dim, pad, device, fingerprint })
+        let (places, fingerprint) = (config.max_position_embeddings, fingerprint(files));
+        Ok(Self { tokenizer, bert, modules, dim, places, pad, device, fingerprint })
     }
 
     /// Vectors of captions of the same length in tokens, filled up.
@@ -127,6 +129,7 @@ impl TextEncoder for SentenceEncoder {
         let mut lengths: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (i, caption) in encoded.iter().enumerate() {
             let length = caption.get_ids().len().next_multiple_of(TOKENS).max(TOKENS);
+            let length = length.min(self.places);
             lengths.entry(length).or_default().push(i);
         }
         let mut rows = vec![Vec::new(); captions.len()];
