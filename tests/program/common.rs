@@ -26,6 +26,7 @@ pub(crate) fn stackgan(dir: &Path, args: &[&str]) -> Command {
     for name in ["STACKGAN_HOME", "STACKGAN_CONFIG", "STACKGAN_DEVICE", "STACKGAN_THREADS"] {
         command.env_remove(name);
     }
+    command.env("HF_HUB_OFFLINE", "1"); // tests need no network
     command.current_dir(dir).args(args);
     command
 }

@@ -4,6 +4,7 @@
 
 mod common;
 mod demo;
+mod encoders;
 mod errors;
 mod eval;
 mod exchange;
@@ -13,11 +14,14 @@ mod layouts;
 mod ledger;
 mod own;
 mod path;
+mod reed;
 mod reliability;
 mod runs;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;
 mod settings;
 mod text;
+#[path = "../../crates/stackgan-core/tests/sentence/tiny_bert.rs"]
+mod tiny_bert;
 #[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
 mod writers;

@@ -1,14 +1,15 @@
 //! A model: text encoder, Stage-I, Stage-II and what is known of them, in one safetensors file.
 //!
 //! Tensors lie under `text.`, `stage1.` and `stage2.`; the metadata hold `format: pt`, so that Python tools accept the
-//! file, and one JSON document under `stackgan`.
+//! file, and one JSON document under `stackgan`. A char-CNN-RNN is in the file; of a sentence encoder, which is larger than
+//! the model, only name and fingerprint are, and [`Model::attach`] takes the encoder that has them.
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
 use crate::gan::{Epsilon, Generator, Stage1Statistics};
-use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
+use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
 use crate::{Error, NetConfig, Params, Recipe, Result, plain, residual};
 
 /// The version of the file format.
@@ -27,6 +28,9 @@ pub struct ModelInfo {
     pub encoder: Option<CharCnnRnnConfig>,
     /// The fingerprint of the encoder of the training embeddings: another encoder is refused.
     pub encoder_fingerprint: String,
+    /// Where an encoder that is not in the file can be had, as `--encoder` names it: `hub:OWNER/NAME` or a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder_source: Option<String>,
     /// Stage-I.
     pub stage1: StageInfo,
     /// Stage-II, if it has been trained.
@@ -71,6 +75,10 @@ impl StageInfo {
 pub struct Model {
     info: ModelInfo,
     encoder: Option<CharCnnRnnEncoder>,
+    /// An encoder that is not in the file.
+    attached: Option<Box<dyn TextEncoder>>,
+    /// What is done with the vectors of an encoder that is not in the file.
+    standardise: Option<Standardise>,
     stage1: Params,
     stage2: Option<Params>,
     device: Device,
@@ -109,7 +117,9 @@ impl Model {
                 "one",
             ));
         }
-        let model = Self { info, encoder, stage1, stage2, device: device.clone() };
+        let device = device.clone();
+        let (attached, standardise) = (None, None);
+        let model = Self { info, encoder, attached, standardise, stage1, stage2, device };
         let fits = |e: Error| {
             wrong("the tensors do not fit the sizes", "those of its configuration", &e.to_string())
         };
@@ -153,13 +163,99 @@ impl Model {
                 &encoder.fingerprint(),
             ));
         }
+        let standardise = match info.encoder {
+            Some(_) => None, // the encoder has it
+            None => Standardise::from_tensors(&archive.part("text."), device)?,
+        };
         let stage1 = Params::given(archive.part("stage1."), device)?;
         let stage2 = info
             .stage2
             .is_some()
             .then(|| Params::given(archive.part("stage2."), device))
             .transpose()?;
-        Self::new(info, encoder, stage1, stage2, device)
+        Self::new(info, encoder, stage1, stage2, device)?.with_standardise(standardise)
+    }
+
+    /// The same model, for vectors of an encoder that is not in the file, which it standardises first.
+    ///
+    /// # Errors
+    /// When widths differ, or the encoder is in the file: that one standardises by itself.
+    pub fn with_standardise(self, standardise: Option<Standardise>) -> Result<Self> {
+        if let Some(standardise) = &standardise
+            && (self.encoder.is_some() || standardise.dim() != self.info.stage1.net.text_dim)
+        {
+            let expected = format!("a width of {}", self.info.stage1.net.text_dim);
+            let found = format!("a width of {}, or an encoder that does so", standardise.dim());
+            return Err(wrong("the model cannot standardise embeddings", &expected, &found));
+        }
+        Ok(Self { standardise, ..self })
+    }
+
+    /// The fingerprint of the encoder that made the embeddings of its training, as they were before any standardisation; empty
+    /// where that is not known.
+    ///
+    /// # Errors
+    /// When tensors cannot be read back.
+    pub fn encoder_fingerprint(&self) -> Result<String> {
+        match &self.encoder {
+            None => Ok(self.info.encoder_fingerprint.clone()),
+            Some(own) => own.bare_fingerprint(),
+        }
+    }
+
+    /// Takes an encoder that is not in the file: the one that the model was trained with, and no other. Where the model
+    /// does not know which that was, any of its width.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when width or fingerprint are others.
+    pub fn attach(&mut self, encoder: Box<dyn TextEncoder>) -> Result<()> {
+        let trained = self.encoder_fingerprint()?;
+        let named = |dim: usize, print: &str| {
+            format!("an encoder of width {dim}, fingerprint {}", print.get(..12).unwrap_or(print))
+        };
+        let (dim, print) = (encoder.dim(), encoder.fingerprint());
+        let unknown = trained.is_empty();
+        if dim != self.info.stage1.net.text_dim || !(unknown || print == trained) {
+            let known = if unknown { "not known" } else { trained.as_str() };
+            let source = self.info.encoder_source.as_deref();
+            return Err(Error::Model {
+                what: "the model was trained with another text encoder".to_owned(),
+                expected: named(self.info.stage1.net.text_dim, known),
+                found: named(dim, &print),
+                remedy: match (source, &self.encoder) {
+                    (Some(source), _) => format!("give `--encoder {}`", source.escape_debug()),
+                    (None, Some(_)) => "leave `--encoder` out: the model has its own".to_owned(),
+                    (None, None) => {
+                        "give the encoder that made the embeddings of its training".to_owned()
+                    }
+                },
+            });
+        }
+        if self.encoder.is_none() {
+            self.attached = Some(encoder);
+        }
+        Ok(())
+    }
+
+    /// Vectors `(captions, text_dim)` as the networks take them: of the encoder in the file, or of the one attached.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when there is neither.
+    pub fn encode(&self, captions: &[&str]) -> Result<Tensor> {
+        match (&self.encoder, &self.attached) {
+            (Some(encoder), _) => encoder.encode(captions),
+            (None, Some(encoder)) => {
+                let vectors = encoder.encode(captions)?.to_device(&self.device)?;
+                self.standardise.as_ref().map_or(Ok(vectors.clone()), |s| s.apply(&vectors))
+            }
+            (None, None) => Err(Error::Model {
+                what: "the model has no text encoder of its own".to_owned(),
+                expected: "tensors under `text.`, or an encoder beside the model".to_owned(),
+                found: "embeddings from elsewhere".to_owned(),
+                remedy: "give the encoder that made them: `--encoder`; or paint from embeddings"
+                    .to_owned(),
+            }),
+        }
     }
 
     /// The model file. Equal models are equal bytes.
@@ -172,6 +268,9 @@ impl Model {
         archive.metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), info)].into();
         if let Some(encoder) = &self.encoder {
             archive.tensors.extend(encoder.tensors()?);
+        }
+        if let Some(standardise) = &self.standardise {
+            archive.extend("text.", standardise.tensors()?);
         }
         archive.extend("stage1.", self.stage1.snapshot()?);
         if let Some(stage2) = &self.stage2 {

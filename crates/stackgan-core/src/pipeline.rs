@@ -2,12 +2,11 @@
 
 use candle_core::Tensor;
 
+use crate::Result;
 use crate::gan::{GeneratorNoise, Mode, SAMPLING};
 use crate::image::Picture;
 use crate::model::Model;
 use crate::noise::Noise;
-use crate::text::TextEncoder;
-use crate::{Error, Result};
 
 /// How to sample. The default: seed 0, the model's last stage, the model's own noise scales.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +42,7 @@ impl Model {
     /// One picture for each caption, all with the noise of one seed.
     ///
     /// # Errors
-    /// [`Error::Model`] when the model holds no text encoder or not the stage asked for.
+    /// [`crate::Error::Model`] when the model has no text encoder or not the stage asked for.
     pub fn generate(&self, captions: &[&str], sampling: Sampling) -> Result<Vec<Picture>> {
         let requests: Vec<_> = captions.iter().map(|caption| (*caption, sampling.seed)).collect();
         Ok(self.paint(&requests, sampling)?.into_iter().map(|p| p.picture).collect())
@@ -54,23 +53,11 @@ impl Model {
     /// # Errors
     /// As [`Model::generate`].
     pub fn paint(&self, requests: &[(&str, u64)], sampling: Sampling) -> Result<Vec<Painting>> {
-        let Some(encoder) = self.encoder() else {
-            return Err(Error::Model {
-                what: "the model has no text encoder of its own".to_owned(),
-                expected: "tensors under `text.`".to_owned(),
-                found: "embeddings from elsewhere".to_owned(),
-                remedy: "train with an encoder file, or paint from embeddings".to_owned(),
-            });
-        };
         let mut paintings = Vec::with_capacity(requests.len());
         for chunk in requests.chunks(sampling.chunk.max(1)) {
             let captions: Vec<&str> = chunk.iter().map(|(caption, _)| *caption).collect();
             let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
-            paintings.extend(self.paint_embeddings(
-                &encoder.encode(&captions)?,
-                &seeds,
-                sampling,
-            )?);
+            paintings.extend(self.paint_embeddings(&self.encode(&captions)?, &seeds, sampling)?);
         }
         Ok(paintings)
     }

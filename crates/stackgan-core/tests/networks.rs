@@ -95,6 +95,7 @@ fn model(recipe: Recipe) -> stackgan_core::Result<Model> {
         format: Model::format().to_owned(),
         encoder: Some(config),
         encoder_fingerprint: encoder.fingerprint(),
+        encoder_source: None,
         stage1: stage_info(net),
         stage2: Some(stage_info(net)),
     };

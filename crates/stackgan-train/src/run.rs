@@ -44,6 +44,8 @@ pub struct Setup {
     pub embeddings: Arc<Embeddings>,
     /// The encoder that made them, to be part of the model; without it the model paints from embeddings only.
     pub encoder: Option<CharCnnRnnEncoder>,
+    /// Where an encoder that is not part of the model can be had, to be noted in it: `hub:OWNER/NAME` or a folder.
+    pub encoder_source: Option<String>,
     /// The Stage-I model, for Stage-II.
     pub stage1: Option<Model>,
     /// Where to compute.

@@ -92,10 +92,15 @@ pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
         format: Model::format().to_owned(),
         encoder: encoder.as_ref().map(|e| *e.config()),
         encoder_fingerprint: fingerprint,
+        encoder_source: setup.encoder_source.clone(),
         stage1: stage1_info,
         stage2: stage2_info,
     };
-    Ok(Model::new(info, encoder, stage1, stage2, device)?)
+    let standardise = match (&encoder, &run.affine) {
+        (None, Some(affine)) => Some(affine.standardise()?), // else the encoder does it
+        _ => None,
+    };
+    Ok(Model::new(info, encoder, stage1, stage2, device)?.with_standardise(standardise)?)
 }
 
 fn stage_info(run: &Run, step: u64) -> StageInfo {

@@ -70,6 +70,7 @@ fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>) -> Result<Model> {
         format: Model::format().to_owned(),
         encoder: encoder.as_ref().map(|e| *e.config()),
         encoder_fingerprint: encoder.as_ref().map(|e| e.fingerprint()).unwrap_or_default(),
+        encoder_source: None,
         stage1: stage.clone(),
         stage2: Some(stage),
     };

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Datasets: fetch, draw, import, check, look at
     #[command(subcommand)]
     Data(Data),
-    /// The text encoder: train it, encode captions with it
+    /// The text encoder: train one, take one in, encode captions
     #[command(subcommand)]
     Text(Text),
     /// Train Stage-I or Stage-II
@@ -135,21 +135,73 @@ pub(crate) enum Text {
         stackgan text train --data data/cub --features efficientnet-lite0.pth --out encoder.safetensors"
     )]
     Train(TextTrain),
-    /// Encode the captions of a prepared file
+    /// Take in a published char-CNN-RNN: Reed's `.t7`, or a state dict as .pth or safetensors
+    #[command(before_help = "Examples:\n  \
+        stackgan text import lm_sje_nc4_cub_hybrid_gru18.t7 --out birds-encoder.safetensors\n  \
+        stackgan text import char_cnn_rnn.pth --unknown space --out encoder.safetensors")]
+    Import(TextImport),
+    /// Vectors of sentences, or of every caption of a dataset
     #[command(before_help = "Examples:\n  \
         stackgan text encode --encoder encoder.safetensors --data data/toy --output toy.safetensors\n  \
-        stackgan text encode --encoder encoder.safetensors --data data/cub --output cub.safetensors")]
-    Encode {
-        /// The encoder
-        #[arg(long, value_name = "FILE")]
-        encoder: PathBuf,
-        /// A prepared file or a dataset folder
-        #[arg(long, value_name = "PATH")]
-        data: PathBuf,
-        /// The file that is written
-        #[arg(long, value_name = "FILE")]
-        output: PathBuf,
-    },
+        stackgan text encode --encoder hub:sentence-transformers/all-MiniLM-L6-v2 -p \"a red bird\" --output red.safetensors")]
+    Encode(TextEncode),
+}
+
+/// Take in a published char-CNN-RNN.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TextImport {
+    /// The file: which form it has is told from its beginning, not from its name
+    pub file: PathBuf,
+    /// The encoder file that is written
+    #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
+    pub out: PathBuf,
+    /// Capital letters: the Lua demo of the release keeps them, as unknown characters
+    #[arg(long, value_enum, default_value_t = LetterCase::Lower)]
+    pub case: LetterCase,
+    /// Characters outside of the alphabet: rows of zeros (Lua demo), spaces (PyTorch port), or the end of the caption
+    /// (Reed's training loader)
+    #[arg(long, value_enum, default_value_t = Unknown::ZeroRow)]
+    pub unknown: Unknown,
+}
+
+/// What happens to capital letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LetterCase {
+    /// They become small letters
+    Lower,
+    /// They stay, and are unknown
+    Keep,
+}
+
+/// What becomes of a character that is not in the alphabet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unknown {
+    /// A row of zeros
+    ZeroRow,
+    /// A space
+    Space,
+    /// The end of the caption
+    Truncate,
+}
+
+/// Vectors of sentences, or of every caption of a dataset.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TextEncode {
+    /// The encoder: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`
+    #[arg(long, value_name = "ENCODER")]
+    pub encoder: PathBuf,
+    /// A prepared file or a dataset folder
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["prompt", "captions"])]
+    pub data: Option<PathBuf>,
+    /// A sentence; can be repeated
+    #[arg(short, long, value_name = "TEXT")]
+    pub prompt: Vec<String>,
+    /// A file with a sentence on each line; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub captions: Option<PathBuf>,
+    /// The file that is written
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 /// Train a char-CNN-RNN on a dataset's own captions and pictures.
@@ -204,8 +256,9 @@ pub(crate) struct Train {
     /// A prepared file or a dataset folder, which is imported first, once
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
-    /// The text encoder; one is trained on the data's captions, once, unless told
-    #[arg(long, value_name = "FILE")]
+    /// The text encoder: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`; unless told, a small one is trained
+    /// on toy birds' captions, once
+    #[arg(long, value_name = "ENCODER")]
     pub encoder: Option<PathBuf>,
     /// Embeddings that `data import --embeddings` made, instead of an encoder's; those beside the prepared data unless told
     #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
@@ -288,6 +341,9 @@ pub(crate) struct Generate {
     /// A file with a sentence on each line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub captions: Option<PathBuf>,
+    /// The text encoder, where the model neither holds nor names it: a folder, a file or `hub:OWNER/NAME`
+    #[arg(long, value_name = "ENCODER")]
+    pub encoder: Option<PathBuf>,
     /// The seed
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     pub seed: Option<u64>,

@@ -45,7 +45,7 @@ pub(crate) fn of(file: &Path, data: &Prepared, context: &Context) -> Result<Pict
     if let Some(found) = read(&kept, &source, &network) {
         return Ok(found);
     }
-    let tensors = weights::read(&bytes, file, &Device::Cpu, |_| Ok(()))?;
+    let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;
     let net = EfficientNetLite0::new(&tensors).map_err(|error| match error {
         stackgan_eval::Error::Weights { expected, found, remedy, .. } => {
             let what = "these are not the weights of EfficientNet-Lite0";

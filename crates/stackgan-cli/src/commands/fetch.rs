@@ -65,17 +65,17 @@ fn by_hand(set: &Set<'_>, into: &Path, files: &[ByHand], context: &Context) -> P
 }
 
 /// Draws the events of a fetch.
-struct Shown {
+pub(super) struct Shown {
     manner: Manner,
     phase: Option<(Phase, u64)>,
 }
 
 impl Shown {
-    const fn new(manner: Manner) -> Self {
+    pub(super) const fn new(manner: Manner) -> Self {
         Self { manner, phase: None }
     }
 
-    fn on(&mut self, event: &Event) {
+    pub(super) fn on(&mut self, event: &Event) {
         match (event, &mut self.phase) {
             (Event::Begin { doing, file, total }, phase) => {
                 // Bars count in whole units: small files in kB, large ones in MB.

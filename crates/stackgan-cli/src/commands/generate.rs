@@ -1,14 +1,11 @@
 //! `stackgan generate`: pictures from sentences.
 
-use std::io::BufRead;
-use std::path::PathBuf;
-
 use anyhow::Result;
 use serde_json::json;
 use stackgan_core::image::{Picture, grid};
 use stackgan_core::{Model, Sampling};
 
-use super::{Context, load_model, print, write_file};
+use super::{Context, captions, encoders, load_model, print, write_file};
 use crate::args::Generate;
 use crate::exit::Problem;
 use crate::progress::Phase;
@@ -17,8 +14,6 @@ use crate::progress::Phase;
 const MOST_SEEDS: usize = 100_000;
 /// Most pictures of one sheet.
 const MOST_ON_SHEET: usize = 4096;
-/// Longest caption, in bytes.
-const LONGEST: usize = 4096;
 
 /// What is the same for every picture of the command.
 struct Painter<'a> {
@@ -32,15 +27,9 @@ struct Painter<'a> {
 /// Paints every caption with every seed.
 pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let seeds = seeds(args)?;
-    if args.prompt.is_empty() == args.captions.is_none() {
-        let parts = (
-            "`-p \"…\"` or `--captions FILE`",
-            if args.prompt.is_empty() { "neither" } else { "both" },
-        );
-        let remedy = "say what to paint: `-p \"a small red bird\"`";
-        return Err(Problem::usage("which captions?", "option: --prompt", parts, remedy).into());
-    }
-    let (model, sha256) = load_model(&args.model, &context.device)?;
+    let batches = captions::of(&args.prompt, args.captions.as_deref(), Sampling::default().chunk)?;
+    let (mut model, sha256) = load_model(&args.model, &context.device)?;
+    encoders::attach(&mut model, args.encoder.as_deref(), context)?;
     let sampling = Sampling {
         stage: args.stage,
         z_scale: scale("--z-scale", args.z_scale)?,
@@ -50,7 +39,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let painter = Painter { args, model, sha256, sampling, seeds };
     let mut phase = Phase::new(context.manner, "painting", 0, "pictures");
     let (mut done, mut sheet) = (0, Vec::new());
-    for captions in batches(args, sampling.chunk)? {
+    for captions in batches {
         painter.paint(&captions?, &mut done, &mut sheet)?;
         phase.at(done as u64);
     }
@@ -195,83 +184,6 @@ fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {
     }
 }
 
-/// Captions a few at a time, so that memory is bounded; from stdin one at a time, as they come.
-fn batches(
-    args: &Generate,
-    chunk: usize,
-) -> Result<Box<dyn Iterator<Item = Result<Vec<String>>> + '_>> {
-    let Some(file) = &args.captions else {
-        return Ok(Box::new(std::iter::once(Ok(args.prompt.clone()))));
-    };
-    if file.as_os_str() == "-" {
-        return Ok(Box::new(Lines {
-            from: Box::new(std::io::stdin().lock()),
-            file: file.clone(),
-            most: 1,
-        }));
-    }
-    let open = std::fs::File::open(file).map_err(|e| {
-        let place = format!("file: {}", file.display());
-        Problem::missing(
-            "the captions cannot be opened",
-            place,
-            "a text file",
-            format!("check the path ({e})"),
-        )
-    })?;
-    Ok(Box::new(Lines {
-        from: Box::new(std::io::BufReader::new(open)),
-        file: file.clone(),
-        most: chunk,
-    }))
-}
-
-/// Lines of a caption file; empty ones are passed over.
-struct Lines {
-    from: Box<dyn BufRead>,
-    file: PathBuf,
-    most: usize,
-}
-
-impl Iterator for Lines {
-    type Item = Result<Vec<String>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut captions = Vec::new();
-        while captions.len() < self.most {
-            match self.line() {
-                Ok(None) => break,
-                Ok(Some(line)) if line.trim().is_empty() => {}
-                Ok(Some(line)) => captions.push(line.trim().to_owned()),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        (!captions.is_empty()).then_some(Ok(captions))
-    }
-}
-
-impl Lines {
-    fn line(&mut self) -> Result<Option<String>> {
-        use std::io::Read as _;
-        let mut bytes = Vec::new();
-        (&mut self.from).take(LONGEST as u64 + 1).read_until(b'\n', &mut bytes)?;
-        let wrong = |found: String| {
-            let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
-            Problem::data(
-                "a caption cannot be read",
-                &self.file,
-                parts,
-                "write one caption on each line",
-            )
-        };
-        match bytes.len() {
-            0 => Ok(None),
-            n if n > LONGEST => Err(wrong("a longer line".to_owned()).into()),
-            _ => Ok(Some(String::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,16 +213,5 @@ mod tests {
         for bad in ["", "a", "3-1", "0-99999999999", "1,,2", "0-18446744073709551615"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn captions_come_in_batches_without_blank_lines() {
-        let read = |text: &str, most| {
-            let from = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
-            Lines { from, file: "f".into(), most }.collect::<Result<Vec<_>>>()
-        };
-        assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
-        assert!(read("", 2).unwrap().is_empty());
-        assert!(read(&"x".repeat(5000), 2).is_err());
     }
 }

@@ -1,10 +1,12 @@
 //! The commands, each a function of what was typed, and what they share.
 
+mod captions;
 mod completions;
 mod config;
 mod data;
 mod demo;
 mod doctor;
+mod encoders;
 mod eval;
 mod features;
 mod fetch;

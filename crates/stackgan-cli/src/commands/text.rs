@@ -1,22 +1,26 @@
-//! `stackgan text`: trains the text encoder, and encodes captions with it. `train` and `demo` use the same functions.
+//! `stackgan text`: trains the text encoder, takes in published weights, and encodes captions. `train` and `demo` use the
+//! same functions.
+
+mod import;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use stackgan_core::noise::Noise;
-use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
+use stackgan_core::text::TextEncoder;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
+use stackgan_train::store::sha256;
 use stackgan_train::text::{
     ImageInputs, Scores, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate,
     train_encoder,
 };
 
-use super::{Context, features, print, sources, write_file};
+use super::{Context, captions, encoders, features, print, sources, write_file};
 use crate::args::{self, EncoderSize};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
@@ -26,21 +30,14 @@ pub(crate) const SMALL_STEPS: u64 = 1500;
 /// Steps of the published encoder's training: 200 epochs of 150 classes.
 const PUBLISHED_STEPS: u64 = 30_000;
 /// Captions encoded at once.
-const CHUNK: usize = 256;
-/// Largest encoder file that is read.
-const LARGEST: u64 = 2 << 30;
+const CHUNK: usize = 1024;
 
 /// Does one of them.
 pub(super) fn run(args: args::Text, context: &Context) -> Result<()> {
     match args {
         args::Text::Train(args) => train_command(&args, context),
-        args::Text::Encode { encoder, data, output } => {
-            // As the network makes them: whether they are standardised is a setting of the training run.
-            let encoder = load(&encoder)?.text.with_standardise(None)?;
-            let data = sources::open_any(&data, context)?;
-            encode(&encoder, &data, &output, context.manner)?;
-            print(output.display())
-        }
+        args::Text::Encode(args) => encode_command(&args, context),
+        args::Text::Import(args) => import::run(&args, context),
     }
 }
 
@@ -178,32 +175,22 @@ pub(crate) fn describe(scores: &Scores) -> String {
     )
 }
 
-/// Reads an encoder file.
-///
-/// # Errors
-/// Code 4 when there is none, 3 when it is damaged.
-pub(crate) fn load(file: &Path) -> Result<TrainedEncoder> {
-    let place = format!("file: {}", file.display());
-    let Ok(facts) = file.metadata() else {
-        let remedy = "make one: `stackgan text train --data DIR --out encoder.safetensors`";
-        return Err(
-            Problem::missing("there is no text encoder", place, "an encoder file", remedy).into()
-        );
-    };
-    let unreadable = |found: String| {
-        Problem::data(
-            "the text encoder cannot be read",
-            file,
-            ("an encoder file", found),
-            "check the path",
-        )
-    };
-    if !facts.is_file() || facts.len() > LARGEST {
-        return Err(unreadable(format!("{} bytes, or no file", facts.len())).into());
+fn encode_command(args: &args::TextEncode, context: &Context) -> Result<()> {
+    let encoder = encoders::open(&args.encoder, context)?;
+    match &args.data {
+        Some(data) => {
+            let data = sources::open_any(data, context)?;
+            encode(encoder.text(), &data, &args.output, context.manner)?;
+        }
+        None => {
+            let captions = captions::of(&args.prompt, args.captions.as_deref(), CHUNK)?;
+            let captions = captions.collect::<Result<Vec<_>>>()?.concat();
+            let list = captions.join("\n");
+            let of = format!("captions-{}", sha256(list.as_bytes()));
+            write(encoder.text(), (&captions, &of), &args.output, context.manner)?;
+        }
     }
-    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
-    TrainedEncoder::from_bytes(&bytes)
-        .with_context(|| format!("cannot use the text encoder\n  {place}"))
+    print(args.output.display())
 }
 
 /// Encodes every caption of `data` into `output`.
@@ -211,24 +198,28 @@ pub(crate) fn load(file: &Path) -> Result<TrainedEncoder> {
 /// # Errors
 /// Whatever the encoder or the storage reports.
 pub(crate) fn encode(
-    encoder: &CharCnnRnnEncoder,
+    encoder: &dyn TextEncoder,
     data: &Prepared,
     output: &Path,
     manner: Manner,
 ) -> Result<Embeddings> {
+    write(encoder, (&data.all_captions(), data.fingerprint()), output, manner)?;
+    Ok(Embeddings::open(output)?)
+}
+
+/// Writes the vectors of captions; `of` says whose captions they are.
+fn write(
+    encoder: &dyn TextEncoder,
+    (captions, of): (&[String], &str),
+    output: &Path,
+    manner: Manner,
+) -> Result<()> {
     if let Some(parent) = output.parent().filter(|p| !p.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(|e| Problem::storage(parent, &e))?;
     }
-    let captions = data.all_captions();
     let mut phase = Phase::new(manner, "encoding captions", captions.len() as u64, "captions");
-    let dim = encoder.config().dim;
-    let mut writer = Embeddings::create(
-        output,
-        dim,
-        captions.len(),
-        &encoder.fingerprint(),
-        data.fingerprint(),
-    )?;
+    let (dim, print) = (encoder.dim(), encoder.fingerprint());
+    let mut writer = Embeddings::create(output, dim, captions.len(), &print, of)?;
     let mut done = 0;
     for chunk in captions.chunks(CHUNK) {
         let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
@@ -238,5 +229,5 @@ pub(crate) fn encode(
     }
     writer.finish()?;
     phase.finish(&format!("{done} captions, {dim} numbers each"));
-    Ok(Embeddings::open(output)?)
+    Ok(())
 }

@@ -7,45 +7,79 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
-use stackgan_data::formats::{ArrayView, torch_pickle, torch7};
+use stackgan_core::{plain, text};
+use stackgan_data::formats::torch7::{self, Document};
+use stackgan_data::formats::{ArrayView, torch_pickle};
 
+use super::eval;
 use crate::exit::Problem;
 
-/// Names and shapes of a file's tensors.
+/// Shapes by name.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Reads the tensors of a file. `judge` sees their names and shapes before a number is copied.
+/// Tensors of a `.t7`, by the names of a state dict.
+type Named<'d> = Vec<(String, ArrayView<'d>)>;
+
+/// Whose weights a file holds.
+#[derive(Clone, Copy)]
+pub(super) struct Weights {
+    /// Whether names and shapes are theirs.
+    judge: fn(&Shapes) -> stackgan_core::Result<()>,
+    /// Where they lie in a `.t7`.
+    torch7: for<'d> fn(&'d Document<'_>) -> stackgan_data::Result<Named<'d>>,
+}
+
+/// Those of a network that makes features of pictures, whichever: it looks at its tensors itself.
+pub(super) const FEATURES: Weights =
+    Weights { judge: |_| Ok(()), torch7: |document| document.table()?.named_tensors() };
+
+/// Those of a generator, or of a network that makes features of pictures.
+pub(super) const MODEL: Weights = Weights {
+    judge: |shapes| match eval::network_of(shapes) {
+        Some(_) => Ok(()),
+        None => plain::state_dict::sizes(shapes).map(drop),
+    },
+    ..FEATURES
+};
+
+/// Those of a char-CNN-RNN.
+pub(super) const TEXT_ENCODER: Weights = Weights {
+    judge: |shapes| text::state_dict::sizes(shapes).map(drop),
+    torch7: torch7::char_cnn_rnn,
+};
+
+/// Reads a state dict. Names and shapes are judged before a number is copied.
 pub(super) fn read(
     bytes: &[u8],
     file: &Path,
+    weights: Weights,
     device: &Device,
-    judge: impl Fn(&Shapes) -> Result<()>,
 ) -> Result<BTreeMap<String, Tensor>> {
     let cannot = || format!("cannot import\n  file: {}", file.display());
     let views = match bytes {
         [0..=8, 0, 0, 0, ..] | [b'0'..=b'8', b'\n', b'0'..=b'9', ..] => {
             let document = torch7::decode(bytes, file)?;
-            let views = document.table()?.named_tensors()?;
-            return numbers(&views, (bytes.len(), file), device, judge);
+            let views = (weights.torch7)(&document)?;
+            return numbers(&views, weights, (bytes.len(), file), device);
         }
         [_, _, _, _, _, _, 0, 0, b'{', ..] => {
             let tensors = Archive::from_bytes(bytes, device).with_context(cannot)?.tensors;
             let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec()));
-            judge(&shapes.collect()).with_context(cannot)?;
+            (weights.judge)(&shapes.collect()).with_context(cannot)?;
             return Ok(tensors);
         }
         _ => torch_pickle::decode(bytes, file)?,
     };
     let views: Vec<_> = views.into_iter().map(|named| (named.name, named.array)).collect();
-    numbers(&views, (bytes.len(), file), device, judge)
+    numbers(&views, weights, (bytes.len(), file), device)
 }
 
 /// Copies the numbers of views into a file of `length` bytes, once their names and shapes are right.
 fn numbers(
     views: &[(String, ArrayView<'_>)],
+    weights: Weights,
     (length, file): (usize, &Path),
     device: &Device,
-    judge: impl Fn(&Shapes) -> Result<()>,
 ) -> Result<BTreeMap<String, Tensor>> {
     let mut shapes = Shapes::new();
     for (name, view) in views {
@@ -56,7 +90,8 @@ fn numbers(
             return Err(Problem::data("not a state dict", file, parts, remedy).into());
         }
     }
-    judge(&shapes).with_context(|| format!("cannot import\n  file: {}", file.display()))?;
+    (weights.judge)(&shapes)
+        .with_context(|| format!("cannot import\n  file: {}", file.display()))?;
     // Tensors may lie over each other in a file; those of an honest one of halves take twice its size.
     let size: usize = views.iter().map(|(_, view)| view.len().saturating_mul(4)).sum();
     if size > length.saturating_mul(2).saturating_add(16 << 20) {

@@ -123,6 +123,7 @@ pub fn from_state_dict(
         format: Model::format().to_owned(),
         encoder: from.encoder.as_ref().map(|encoder| *encoder.config()),
         encoder_fingerprint: from.encoder.as_ref().map_or_else(String::new, |e| e.fingerprint()),
+        encoder_source: None,
         stage1: stage(low_net),
         stage2: high_net.map(stage),
     };

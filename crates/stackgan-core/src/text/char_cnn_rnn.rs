@@ -3,15 +3,19 @@
 //! Source: reedscot/icml2016 and cvpr2016, `modules/HybridCNN.lua`, `HybridCNNLong.lua`, `FixedRNN.lua`, `FixedGRU.lua`.
 //! Tensor names are those of the PyTorch port's state dict.
 
+mod tail;
+
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::alphabet::{ALPHABET_SIZE, AlphabetOptions, CaptionIndices};
 use super::ops::{
-    KERNEL, Pool, affine, bias_threshold_pool, convolution, gru, lookup_pool, rnn, windows,
+    KERNEL, LOOKUP_STEPS, Pool, affine, bias_threshold_pool, convolution, gru, lookup_pool, rnn,
+    windows,
 };
 use crate::Error;
 use crate::params::{Init, Scope};
+pub(super) use tail::Tail;
 
 /// Which of the two published recurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,9 +211,14 @@ impl CharCnnRnn {
     /// # Errors
     /// When there is no caption, or the device fails.
     pub fn forward(&self, captions: &[CaptionIndices]) -> Result<Tensor> {
-        let x = lookup_pool(captions, &self.conv1.weight, &self.conv1.bias)?; // 66 steps
+        let x = lookup_pool(captions, LOOKUP_STEPS, &self.conv1.weight, &self.conv1.bias)?; // 66 steps
         let x = temporal(&x, &self.conv2, POOL)?; // 21
-        let x = temporal(&x, &self.conv3, self.recurrence.third_pool())?; // 18 or 8
+        self.head(&convolution(&windows(&x)?, &self.conv3.weight)?)
+    }
+
+    /// What follows the third convolution, `(captions, 18, units)` without its bias.
+    fn head(&self, x: &Tensor) -> Result<Tensor> {
+        let x = bias_threshold_pool(x, &self.conv3.bias, self.recurrence.third_pool())?; // 18 or 8 steps
         let (batch, time, units) = x.dims3()?;
         let x = x.transpose(0, 1)?.contiguous()?.reshape((time * batch, units))?;
         let (input, hidden) = (Layer::joined(&self.input)?, Layer::joined(&self.hidden)?);

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::alphabet::{self, CAPTION_LENGTH, CaptionIndices};
+use super::alphabet::{self, CaptionIndices};
+use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
+use crate::archive::Archive;
 use crate::{Error, Params, Result};
 
 /// In front of every tensor name in a model file.
@@ -14,12 +17,25 @@ const PREFIX: &str = "text.";
 const MEAN: &str = "standardise.mean";
 const STD: &str = "standardise.std";
 
-/// Captions in one pass: bounds the memory.
-const BATCH: usize = 64;
+/// The metadata key of [`About`].
+const KEY: &str = "stackgan";
+/// What an encoder's file calls itself.
+const KIND: &str = "char-cnn-rnn";
+/// The version of the file.
+const VERSION: u32 = 1;
 
-/// A pass always has a multiple of this many captions, the last ones empty. Products with one row are summed in
-/// another order than those with many, and a caption's vector must not depend on its neighbours.
-const ROWS: usize = 8;
+/// What an encoder's file says of itself.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    kind: String,
+    version: u32,
+    encoder: CharCnnRnnConfig,
+    fingerprint: String,
+}
+
+/// Captions that are encoded at once: bounds the memory.
+const BATCH: usize = 1024;
 
 /// Takes away the mean of the training set's embeddings and divides by their overall standard deviation.
 ///
@@ -60,6 +76,42 @@ impl Standardise {
         })
     }
 
+    /// The width of the vectors.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.mean.elem_count()
+    }
+
+    /// `standardise.mean` and `standardise.std`: what a model file keeps.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
+        let std = Tensor::new(&[self.std], self.mean.device())?;
+        Ok([(MEAN.to_owned(), self.mean.clone()), (STD.to_owned(), std)].into())
+    }
+
+    /// What [`Self::tensors`] gave; `None` where neither of the two is.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when one is missing, or their values cannot be used.
+    pub fn from_tensors(
+        tensors: &BTreeMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Option<Self>> {
+        match (tensors.get(MEAN), tensors.get(STD)) {
+            (None, None) => Ok(None),
+            (Some(mean), Some(std)) if std.elem_count() == 1 => {
+                let std = std.to_dtype(DType::F32)?.flatten_all()?.get(0)?.to_scalar::<f32>()?;
+                Self::new(mean.to_device(device)?.to_dtype(DType::F32)?, std).map(Some)
+            }
+            _ => {
+                let expected = format!("`{PREFIX}{MEAN}` and one value `{PREFIX}{STD}`");
+                Err(wrong_tensors(expected, "one of them".to_owned()))
+            }
+        }
+    }
+
     /// `(captions, dim)`, same shape out.
     ///
     /// # Errors
@@ -75,6 +127,7 @@ pub struct CharCnnRnnEncoder {
     config: CharCnnRnnConfig,
     params: Params,
     network: CharCnnRnn,
+    tail: Tail,
     standardise: Option<Standardise>,
     fingerprint: String,
 }
@@ -99,10 +152,20 @@ impl CharCnnRnnEncoder {
             ));
         }
         let network = CharCnnRnn::new(&config, &params.frozen())?;
-        let fingerprint = String::new();
-        let mut encoder = Self { config, params, network, standardise, fingerprint };
-        encoder.fingerprint = encoder.hash()?;
+        let (tail, fingerprint) = (network.tail()?, String::new());
+        let mut encoder = Self { config, params, network, tail, standardise, fingerprint };
+        encoder.fingerprint = encoder.hash(encoder.tensors()?)?;
         Ok(encoder)
+    }
+
+    /// The fingerprint of the same encoder without standardisation: that of its file, and of embeddings that it made.
+    ///
+    /// # Errors
+    /// When tensors cannot be read back.
+    pub fn bare_fingerprint(&self) -> Result<String> {
+        let mut tensors = self.tensors()?;
+        tensors.retain(|name, _| !name.ends_with(MEAN) && !name.ends_with(STD));
+        self.hash(tensors)
     }
 
     /// The sizes.
@@ -131,9 +194,8 @@ impl CharCnnRnnEncoder {
     /// When memory for the copies cannot be had.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = self.params.snapshot()?;
-        if let Some(Standardise { mean, std }) = &self.standardise {
-            tensors.insert(MEAN.to_owned(), mean.clone());
-            tensors.insert(STD.to_owned(), Tensor::new(&[*std], mean.device())?);
+        if let Some(standardise) = &self.standardise {
+            tensors.extend(standardise.tensors()?);
         }
         Ok(tensors.into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor)).collect())
     }
@@ -153,17 +215,8 @@ impl CharCnnRnnEncoder {
                 Some((name.strip_prefix(PREFIX)?.to_owned(), tensor.clone()))
             })
             .collect();
-        let standardise = match (own.remove(MEAN), own.remove(STD)) {
-            (None, None) => None,
-            (Some(mean), Some(std)) if std.elem_count() == 1 => {
-                let std = std.to_dtype(DType::F32)?.flatten_all()?.get(0)?.to_scalar::<f32>()?;
-                Some(Standardise::new(mean.to_device(device)?.to_dtype(DType::F32)?, std)?)
-            }
-            _ => {
-                let expected = format!("`{PREFIX}{MEAN}` and one value `{PREFIX}{STD}`");
-                return Err(wrong_tensors(expected, "one of them".to_owned()));
-            }
-        };
+        let standardise = Standardise::from_tensors(&own, device)?;
+        own.retain(|name, _| name != MEAN && name != STD);
         let fits =
             |e: candle_core::Error| wrong_tensors(format!("those of {config:?}"), e.to_string());
         let params = Params::given(own, device)?;
@@ -172,10 +225,47 @@ impl CharCnnRnnEncoder {
         Self::new(config, params, standardise)
     }
 
-    fn hash(&self) -> Result<String> {
+    /// The file of an encoder by itself. Equal encoders give equal bytes.
+    ///
+    /// # Errors
+    /// When memory for it cannot be had.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let about = About {
+            kind: KIND.to_owned(),
+            version: VERSION,
+            encoder: self.config,
+            fingerprint: self.fingerprint.clone(),
+        };
+        let about = serde_json::to_string(&about).unwrap_or_default(); // strings and numbers: cannot fail
+        let metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), about)].into();
+        Archive { metadata, tensors: self.tensors()? }.to_bytes()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the bytes are damaged, of another kind or version, or changed since they were written.
+    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
+        let archive = Archive::from_bytes(bytes, device)?;
+        let about: About = serde_json::from_str(
+            archive.metadata.get(KEY).map_or("", String::as_str),
+        )
+        .map_err(|e| not_a_file(&format!("metadata `{KEY}` of a text encoder"), &e.to_string()))?;
+        if (about.kind.as_str(), about.version) != (KIND, VERSION) {
+            let found = format!("{} of version {}", about.kind.escape_debug(), about.version);
+            return Err(not_a_file(&format!("{KIND} of version {VERSION}"), &found));
+        }
+        let encoder = Self::from_tensors(about.encoder, &archive.tensors, device)?;
+        if encoder.fingerprint != about.fingerprint {
+            return Err(not_a_file("the weights that were written", "others"));
+        }
+        Ok(encoder)
+    }
+
+    fn hash(&self, tensors: BTreeMap<String, Tensor>) -> Result<String> {
         let mut hash = Sha256::new();
         hash.update(format!("char-cnn-rnn {:?}", self.config));
-        for (name, tensor) in self.tensors()? {
+        for (name, tensor) in tensors {
             hash.update(format!("\n{name} {:?}\n", tensor.dims()));
             for value in tensor.flatten_all()?.to_vec1::<f32>()? {
                 hash.update(value.to_le_bytes());
@@ -196,15 +286,8 @@ impl CharCnnRnnEncoder {
         if indices.is_empty() {
             return Ok(Tensor::zeros((0, self.config.dim), DType::F32, self.network.device())?);
         }
-        let parts =
-            indices.chunks(BATCH).map(|chunk| self.pass(chunk)).collect::<Result<Vec<_>>>()?;
-        Ok(Tensor::cat(&parts, 0)?)
-    }
-
-    fn pass(&self, captions: &[CaptionIndices]) -> Result<Tensor> {
-        let mut padded = captions.to_vec();
-        padded.resize(captions.len().next_multiple_of(ROWS), [0; CAPTION_LENGTH]);
-        Ok(self.network.forward(&padded)?.narrow(0, 0, captions.len())?)
+        let parts = indices.chunks(BATCH).map(|chunk| self.network.encode(chunk, &self.tail));
+        Ok(Tensor::cat(&parts.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
     }
 }
 
@@ -232,6 +315,16 @@ fn wrong_tensors(expected: String, found: String) -> Error {
         expected,
         found,
         remedy: "use the file as it was written; train the encoder anew if it was edited"
+            .to_owned(),
+    }
+}
+
+fn not_a_file(expected: &str, found: &str) -> Error {
+    Error::Model {
+        what: "not the file of a text encoder".to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        remedy: "make one: `stackgan text train`, or `stackgan text import` of published weights"
             .to_owned(),
     }
 }

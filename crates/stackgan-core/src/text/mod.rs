@@ -1,13 +1,17 @@
 //! Sentences to vectors.
 //!
 //! [`TextEncoder`] is what the rest of the program knows. [`CharCnnRnnEncoder`] is the encoder of the paper (Reed et al.,
-//! CVPR and ICML 2016), in both published variants and any width.
+//! CVPR and ICML 2016), in both published variants and any width; [`state_dict`] takes its weights from elsewhere.
+//! With the feature `sentence`, `SentenceEncoder` is a BERT with pooling, as sentence-transformers publishes them.
 
 pub mod alphabet;
 mod char_cnn_rnn;
 mod encoder;
 pub mod losses;
 mod ops;
+#[cfg(feature = "sentence")]
+mod sentence;
+pub mod state_dict;
 
 use candle_core::Tensor;
 
@@ -15,6 +19,8 @@ use crate::Result;
 
 pub use char_cnn_rnn::{CharCnnRnn, CharCnnRnnConfig, Recurrence, TextInit};
 pub use encoder::{CharCnnRnnEncoder, Standardise};
+#[cfg(feature = "sentence")]
+pub use sentence::{SentenceEncoder, SentenceFiles};
 
 /// Turns captions into the vectors that a model is conditioned on.
 pub trait TextEncoder: Send + Sync {

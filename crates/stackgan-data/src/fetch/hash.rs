@@ -63,6 +63,11 @@ impl<'a> Pinned<'a> {
         Self { size: item.size, md5: item.md5, sha256 }
     }
 
+    /// A file of which only these are known.
+    pub(super) const fn of(size: Option<u64>, sha256: Option<&'a str>) -> Self {
+        Self { size, md5: None, sha256 }
+    }
+
     /// Whether a hash is known.
     pub(super) const fn is_hashed(&self) -> bool {
         self.md5.is_some() || self.sha256.is_some()

@@ -52,6 +52,20 @@ pub(super) struct Client {
     outside: Agent,
     /// For addresses of this machine and network, which no proxy knows.
     inside: Agent,
+    /// What is said to one server, and to nobody that it leads to.
+    secret: Option<Secret>,
+}
+
+/// A token, and the scheme, host and port that may have it.
+struct Secret {
+    bearer: String,
+    server: String,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a token for {}", self.server)
+    }
 }
 
 impl Client {
@@ -72,7 +86,15 @@ impl Client {
                 .build()
                 .into()
         };
-        Self { outside: agent(Proxy::try_from_env()), inside: agent(None) }
+        Self { outside: agent(Proxy::try_from_env()), inside: agent(None), secret: None }
+    }
+
+    /// One that says a token to the server of `address`.
+    pub(super) fn with_token(patience: &Patience, token: Option<&str>, address: &str) -> Self {
+        let secret = token.zip(server(address));
+        let secret =
+            secret.map(|(token, server)| Secret { bearer: format!("Bearer {token}"), server });
+        Self { secret, ..Self::new(patience) }
     }
 
     /// Asks for `address`, and for where it leads.
@@ -104,6 +126,11 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
+        if let Some(Secret { bearer, .. }) =
+            self.secret.as_ref().filter(|secret| server(address).as_ref() == Some(&secret.server))
+        {
+            request = request.header("authorization", bearer);
+        }
         request.call().map_err(|error| match error {
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => {
                 Failure::last(format!("no safe connection: {error}"))
@@ -112,6 +139,12 @@ impl Client {
             error => Failure::again(reason(&error.to_string())),
         })
     }
+}
+
+/// Scheme, host and port of an address.
+fn server(address: &str) -> Option<String> {
+    let uri: Uri = address.parse().ok()?;
+    Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?).to_ascii_lowercase())
 }
 
 /// The header `name` as text.

@@ -3,12 +3,13 @@
 //!
 //! For each file of the [`manifest`]: is what it gives there already? Else it is taken from the folder or the mirror
 //! that was named, or from its own addresses; compared with what is known of it; unpacked; and recorded. Files that
-//! only a person can get are told in the [`Report`].
+//! only a person can get are told in the [`Report`]. [`hub`] gets models of the Hugging Face hub in the same way.
 
 mod download;
 mod event;
 mod hash;
 mod http;
+pub mod hub;
 pub mod manifest;
 mod page;
 mod part;

@@ -54,6 +54,14 @@ fn has_scheme(location: &str) -> bool {
     })
 }
 
+/// Whether a host is this machine itself.
+pub(super) fn is_loopback(host: &str) -> bool {
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
 /// Whether a host is this machine, or of a network that is not public.
 pub(super) fn is_inner(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -4,6 +4,7 @@
 mod cuts;
 mod folders;
 mod hostile;
+mod hub;
 mod lies;
 mod server;
 mod sets;

@@ -18,6 +18,8 @@ pub(crate) struct Ask {
     pub(crate) range: Option<u64>,
     /// The value of `If-Range`.
     pub(crate) if_range: Option<String>,
+    /// The value of `Authorization`.
+    pub(crate) token: Option<String>,
     /// How many connections there were before.
     pub(crate) nth: usize,
 }
@@ -118,7 +120,7 @@ fn read(stream: &TcpStream, asked: &Mutex<Vec<Ask>>) -> io::Result<Ask> {
     let wait = Some(Duration::from_secs(10));
     stream.set_read_timeout(wait)?;
     stream.set_write_timeout(wait)?;
-    let mut ask = Ask { path: String::new(), range: None, if_range: None, nth: 0 };
+    let mut ask = Ask { path: String::new(), range: None, if_range: None, token: None, nth: 0 };
     for line in BufReader::new(stream.try_clone()?).lines().take(100) {
         let line = line?;
         if line.is_empty() {
@@ -133,6 +135,7 @@ fn read(stream: &TcpStream, asked: &Mutex<Vec<Ask>>) -> io::Result<Ask> {
                     let from = value.strip_prefix("bytes=").and_then(|v| v.strip_suffix('-'));
                     ask.range = from.and_then(|from| from.parse().ok());
                 }
+                "authorization" => ask.token = Some(value.to_owned()),
                 "if-range" => ask.if_range = Some(value.to_owned()),
                 _ => {}
             }

@@ -186,7 +186,9 @@ fn go(
     let dir = RunDir::open(&folder.folder.path().join(name))?;
     let (dataset, embeddings) = (Arc::clone(&folder.data.0), Arc::clone(&folder.data.1));
     let (config, device) = (cfg.clone(), Device::Cpu);
-    let setup = Setup { config, dataset, embeddings, encoder: None, stage1, device, start };
+    let (encoder, encoder_source) = (None, None);
+    let setup =
+        Setup { config, dataset, embeddings, encoder, encoder_source, stage1, device, start };
     let taken = std::cell::Cell::new(0);
     let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
     train(setup, &dir, Resume::Auto, &stop, &mut |event| {
@@ -250,6 +252,7 @@ fn stage1(cfg: &TrainConfig) -> (Model, Tensors) {
     let info = ModelInfo {
         format: Model::format().to_owned(),
         encoder: None,
+        encoder_source: None,
         encoder_fingerprint: "random".to_owned(),
         stage1,
         stage2: None,

@@ -111,6 +111,7 @@ impl Folder {
             dataset,
             embeddings,
             encoder: None,
+            encoder_source: None,
             stage1,
             device: Device::Cpu,
             start: Start::default(),
@@ -206,6 +207,7 @@ fn stage2_keeps_stage1_and_resumes_exactly() {
             format: Model::format().to_owned(),
             encoder: None,
             encoder_fingerprint: "random".to_owned(),
+            encoder_source: None,
             stage1: info,
             stage2: None,
         };

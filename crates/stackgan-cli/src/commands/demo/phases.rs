@@ -113,6 +113,7 @@ impl GanPhase<'_> {
             dataset,
             embeddings,
             encoder,
+            encoder_source: None,
             stage1,
             device: self.context.device.clone(),
             start: Start::default(),

@@ -120,7 +120,7 @@ fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
     let source = Archive::from_bytes(&bytes, &Device::Cpu).ok();
     let source = source.and_then(|archive| archive.metadata.get(SOURCE).cloned());
     let hash = source.unwrap_or_else(|| sha256(&bytes));
-    let tensors = weights::read(&bytes, file, &Device::Cpu, |_| Ok(()))?;
+    let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;
     let shapes: Shapes = tensors.iter().map(|(n, t)| (n.clone(), t.dims().to_vec())).collect();
     let found = network.or_else(|| network_of(&shapes)).ok_or_else(|| {
         let names: Vec<&str> = Network::ALL.into_iter().map(Network::name).collect();

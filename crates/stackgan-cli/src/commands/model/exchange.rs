@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use stackgan_core::archive::Archive;
-use stackgan_core::plain::state_dict::{Provenance, from_state_dict, sizes, to_state_dict};
+use stackgan_core::plain::state_dict::{Provenance, from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_train::store::sha256;
 
-use crate::commands::{Context, eval, load_model, print, text, weights, write_file};
+use crate::commands::{Context, encoders, eval, load_model, print, weights, write_file};
 use crate::exit::Problem;
 
 /// What the file does not say of itself.
@@ -29,19 +29,14 @@ pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context)
         );
     }
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
-    let tensors = weights::read(&bytes, file, &context.device, |shapes| {
-        if eval::network_of(shapes).is_none() {
-            sizes(shapes)?; // of a generator
-        }
-        Ok(())
-    })?;
+    let tensors = weights::read(&bytes, file, weights::MODEL, &context.device)?;
     let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
     if let Some(network) = eval::network_of(&shapes) {
         return eval::import(network, &tensors, (file, &sha256(&bytes)));
     }
     drop(bytes);
-    let encoder = origin.encoder.map(|file| text::load(&file)).transpose()?;
-    let encoder = encoder.map(|e| e.text.with_standardise(None)).transpose()?;
+    let encoder = origin.encoder.map(|file| encoders::load(&file)).transpose()?;
+    let encoder = encoder.map(|e| e.with_standardise(None)).transpose()?;
     let from = Provenance { encoder, dataset: origin.dataset };
     let model = from_state_dict(tensors, from, &context.device)
         .with_context(|| format!("cannot import\n  file: {}", file.display()))?;

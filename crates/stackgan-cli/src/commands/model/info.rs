@@ -36,7 +36,11 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
             print("encoder    not inside, and not known which")?;
         }
         None => print(format!(
-            "encoder    not inside; fingerprint {}",
+            "encoder    {}; fingerprint {}",
+            match &info.encoder_source {
+                Some(source) => format!("beside the model: {}", source.escape_debug()),
+                None => "not inside".to_owned(),
+            },
             short(&info.encoder_fingerprint)
         ))?,
     }

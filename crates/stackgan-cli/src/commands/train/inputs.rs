@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use stackgan_core::Model;
-use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
+use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder};
 use stackgan_data::crop::PictureSize;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::store::sha256;
-use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
+use stackgan_train::text::{ImageInputs, TextTrainConfig};
 
 use super::RUNS;
 use super::record::Record;
+use crate::commands::encoders::{self, Encoder};
 use crate::commands::text::{self, Length, Lesson};
 use crate::commands::{Context, load_model, sources, write_file};
 use crate::config::{Layers, Origin};
@@ -26,8 +27,10 @@ use crate::exit::Problem;
 pub(super) struct Inputs {
     pub data: Arc<Prepared>,
     pub embeddings: Arc<Embeddings>,
-    /// None: the embeddings came from elsewhere.
+    /// None: the embeddings came from elsewhere, or from an encoder that does not become part of the model.
     pub encoder: Option<CharCnnRnnEncoder>,
+    /// Where that one can be had.
+    pub encoder_source: Option<String>,
     pub stage1: Option<Model>,
 }
 
@@ -52,7 +55,7 @@ impl Inputs {
         };
         let folder = wanted.data.clone();
         let folder = folder.unwrap_or_else(|| sources::home().join(&wanted.dataset));
-        let text = Text::choose(wanted, &folder, stage1.as_ref())?;
+        let text = Text::choose(wanted, &folder, stage1.as_ref(), context)?;
         let path = match &wanted.data {
             Some(path) => path.clone(),
             None => sources::of_preset(&wanted.dataset, context)?,
@@ -62,31 +65,45 @@ impl Inputs {
         let data = sources::open(&path, how, context)?;
         wanted.data = Some(absolute(path.clone()));
         let cache = sources::cache_beside(data.path());
-        let encoder = match text {
+        let inputs = |embeddings, encoder, encoder_source| Self {
+            data: Arc::clone(&data),
+            embeddings: Arc::new(embeddings),
+            encoder,
+            encoder_source,
+            stage1: None,
+        };
+        let inputs = match text {
             Text::Imported(file) => {
                 let file = absolute(file);
-                let embeddings = imported(&file, &data, stage1.as_ref(), context)?;
+                let embeddings = imported(&file, &data, context)?;
                 wanted.embeddings = Some(file); // a resumed run must not take others
-                fit_width(config, layers, embeddings.dim())?;
                 stay_as_given(config, layers, context)?;
-                let embeddings = Arc::new(embeddings);
-                return Ok(Self { data, embeddings, encoder: None, stage1 });
+                inputs(embeddings, None, None)
             }
-            Text::Encoder(encoder) => *encoder,
-            Text::Small => small_encoder(&path, &data, (config, layers), &cache, context)?.text,
+            Text::Encoder(Encoder::Sentence(encoder, source)) => {
+                inputs(embeddings(encoder.as_ref(), &data, &cache, context)?, None, Some(source))
+            }
+            Text::Encoder(Encoder::CharCnnRnn(encoder)) => {
+                inputs(embeddings(encoder.as_ref(), &data, &cache, context)?, Some(*encoder), None)
+            }
+            Text::Small => {
+                let encoder = small_encoder(&path, &data, (config, layers), &cache, context)?;
+                let encoder = encoder.with_standardise(None)?;
+                inputs(embeddings(&encoder, &data, &cache, context)?, Some(encoder), None)
+            }
         };
-        // The embeddings are kept as the network makes them: whether they are standardised is a setting of the run.
-        let encoder = encoder.with_standardise(None)?;
-        fit_width(config, layers, encoder.dim())?;
-        let embeddings = Arc::new(embeddings(&encoder, &data, &cache, context)?);
-        Ok(Self { data, embeddings, encoder: Some(encoder), stage1 })
+        fit_width(config, layers, inputs.embeddings.dim())?;
+        if let Some(model) = &stage1 {
+            belongs(model, &inputs.embeddings)?;
+        }
+        Ok(Self { stage1, ..inputs })
     }
 }
 
 /// Where the embeddings come from.
 enum Text {
-    /// The file that was named, or the encoder in the Stage-I model: Stage-II reads sentences as its Stage-I does.
-    Encoder(Box<CharCnnRnnEncoder>),
+    /// The one that was named, or that of the Stage-I model: Stage-II reads sentences as its Stage-I does.
+    Encoder(Encoder),
     /// A file of embeddings that was imported.
     Imported(PathBuf),
     /// An encoder that is trained on the data's captions.
@@ -98,15 +115,21 @@ impl Text {
     ///
     /// # Errors
     /// Code 4 with the commands that make what is missing.
-    fn choose(wanted: &Record, data: &Path, stage1: Option<&Model>) -> Result<Self> {
+    fn choose(
+        wanted: &Record,
+        data: &Path,
+        stage1: Option<&Model>,
+        context: &Context,
+    ) -> Result<Self> {
         if let Some(encoder) = &wanted.encoder {
-            return Ok(Self::Encoder(Box::new(text::load(encoder)?.text)));
+            return Ok(Self::Encoder(encoders::open(encoder, context)?));
         }
         if let Some(file) = &wanted.embeddings {
             return Ok(Self::Imported(file.clone()));
         }
-        if let Some(encoder) = stage1.map(encoder_of).transpose()?.flatten() {
-            return Ok(Self::Encoder(Box::new(encoder)));
+        if let Some(encoder) = stage1.map(|model| encoder_of(model, context)).transpose()?.flatten()
+        {
+            return Ok(Self::Encoder(encoder));
         }
         let beside = if data.is_dir() { data.join("prepared/x") } else { data.to_path_buf() };
         let beside = sources::imported_embeddings(&beside);
@@ -127,30 +150,31 @@ impl Text {
     }
 }
 
-/// Embeddings that were made elsewhere, for this dataset and for the Stage-I model.
-fn imported(
-    file: &Path,
-    data: &Prepared,
-    stage1: Option<&Model>,
-    context: &Context,
-) -> Result<Embeddings> {
+/// Embeddings that were made elsewhere, for this dataset.
+fn imported(file: &Path, data: &Prepared, context: &Context) -> Result<Embeddings> {
     let embeddings = Embeddings::open(file)?;
     embeddings.check(data)?;
-    if let Some(model) = stage1
-        && model.info().encoder_fingerprint != embeddings.encoder()
-    {
-        let named =
-            |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
-        let parts = (named(&model.info().encoder_fingerprint), named(embeddings.encoder()));
-        let remedy = "train both stages with the same encoder or the same embeddings";
-        let what = "the Stage-I model was trained with other embeddings";
-        return Err(Problem::usage(what, format!("file: {}", file.display()), parts, remedy).into());
-    }
     context.manner.say(format!(
         "embeddings {}: the model will have no text encoder of its own, and `generate` cannot read sentences with it",
         file.display()
     ));
     Ok(embeddings)
+}
+
+/// Whether embeddings are of the encoder that a Stage-I model was trained with, where it knows that.
+fn belongs(stage1: &Model, embeddings: &Embeddings) -> Result<()> {
+    let trained = stage1.encoder_fingerprint()?;
+    if trained.is_empty() || trained == embeddings.encoder() {
+        return Ok(());
+    }
+    let named = |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
+    let parts = (named(&trained), named(embeddings.encoder()));
+    let remedy = match &stage1.info().encoder_source {
+        Some(source) => format!("give `--encoder {}`", source.escape_debug()),
+        None => "train both stages with the same encoder or the same embeddings".to_owned(),
+    };
+    let what = "the Stage-I model was trained with other embeddings";
+    Err(Problem::usage(what, "option: --stage1", parts, remedy).into())
 }
 
 /// Without an encoder nothing could standardise a sentence as the run does: imported embeddings are used as they are.
@@ -174,12 +198,15 @@ fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -
     }
 }
 
-/// A copy of a model's encoder, if it has one.
-fn encoder_of(model: &Model) -> Result<Option<CharCnnRnnEncoder>> {
-    let copy = |encoder: &CharCnnRnnEncoder| {
-        CharCnnRnnEncoder::from_tensors(*encoder.config(), &encoder.tensors()?, model.device())
-    };
-    Ok(model.encoder().map(copy).transpose()?)
+/// A copy of a model's encoder if it has one, or the one that it names, as the network makes vectors.
+fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
+    if let Some(source) = &model.info().encoder_source {
+        return encoders::open(Path::new(source), context).map(Some);
+    }
+    let Some(encoder) = model.encoder() else { return Ok(None) };
+    let (config, device) = (*encoder.config(), model.device());
+    let copy = CharCnnRnnEncoder::from_tensors(config, &encoder.tensors()?, device)?;
+    Ok(Some(Encoder::CharCnnRnn(Box::new(copy.with_standardise(None)?))))
 }
 
 /// An encoder trained on the data's own captions, found again if it was trained before.
@@ -189,7 +216,7 @@ fn small_encoder(
     (config, layers): (&TrainConfig, &Layers),
     cache: &Path,
     context: &Context,
-) -> Result<TrainedEncoder> {
+) -> Result<CharCnnRnnEncoder> {
     let mut text_config = TextTrainConfig::small();
     if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
         text_config.encoder.dim = config.net.text_dim;
@@ -198,7 +225,7 @@ fn small_encoder(
     let key = format!("{} {recipe} {} {}", data.fingerprint(), text::SMALL_STEPS, config.seed);
     let file =
         cache.join(format!("encoder-{}.safetensors", sources::short(&sha256(key.as_bytes()))));
-    if let Ok(encoder) = text::load(&file) {
+    if let Ok(encoder) = encoders::load(&file) {
         context.manner.say(format!("text encoder {}", file.display()));
         return Ok(encoder);
     }
@@ -217,12 +244,12 @@ fn small_encoder(
     let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
     let (encoder, _) = text::train(&lesson, context.manner)?;
     write_file(&file, &encoder.to_bytes()?)?;
-    Ok(encoder)
+    Ok(encoder.text)
 }
 
 /// The embeddings of all captions, encoded once for each encoder.
 fn embeddings(
-    encoder: &CharCnnRnnEncoder,
+    encoder: &dyn TextEncoder,
     data: &Prepared,
     cache: &Path,
     context: &Context,

@@ -54,7 +54,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if args.dry_run {
         return dry_run(args, &config, &wanted, (resumed.as_deref(), context));
     }
-    let Inputs { data, embeddings, encoder, stage1 } =
+    let Inputs { data, embeddings, encoder, encoder_source, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
     let start = start::find(&wanted, &config, context)?;
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
@@ -75,6 +75,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         dataset: data,
         embeddings,
         encoder,
+        encoder_source,
         stage1,
         device: context.device.clone(),
         start,

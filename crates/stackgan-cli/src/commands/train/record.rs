@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use stackgan_train::run_dir::RunDir;
 
 use crate::args::Train;
+use crate::commands::encoders::HUB;
 
 /// What a run was told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +41,10 @@ impl Record {
     /// What was typed; what was not is taken from the run's own record.
     pub(super) fn of(args: &Train, kept: Option<Self>) -> Self {
         let absolute = |path: &Option<PathBuf>| {
-            path.as_ref().map(|p| std::path::absolute(p).unwrap_or_else(|_| p.clone()))
+            path.as_ref().map(|path| match path.to_str() {
+                Some(name) if name.starts_with(HUB) => path.clone(), // no path
+                _ => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            })
         };
         let preset = args.settings.preset.as_ref();
         let typed = preset

@@ -14,7 +14,7 @@ mod rnn;
 mod windows;
 
 pub(super) use gru::gru;
-pub(super) use lookup::lookup_pool;
+pub(super) use lookup::{STEPS as LOOKUP_STEPS, lookup_pool};
 pub(super) use pool::{Pool, bias_threshold_pool};
 pub(super) use rnn::rnn;
 pub(super) use windows::windows;

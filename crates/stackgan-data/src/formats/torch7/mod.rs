@@ -1,16 +1,18 @@
 //! Lua Torch's `.t7` (binary): tables, strings, numbers, booleans, tensors and storages of every element type, as
 //! Reed's data and the first release hold them (FACTS 4.7, 4.8).
 //!
-//! Functions and objects of other classes (networks) can lie in a file and are passed over; whoever asks for one
-//! is refused with its name. References, cycles included, are shared; tensors look into the file, strided and
+//! Functions can lie in a file and are passed over; of objects of other classes (networks) name and fields are kept, and
+//! nothing of them is run: [`char_cnn_rnn`] finds the weights of Reed's text encoder in them. References, cycles included, are shared; tensors look into the file, strided and
 //! on shared storage, and have been checked against it. Reading is a loop, and input and result stay within twice
 //! the file and 16 MiB (RELIABILITY T1, T2).
 
+mod char_cnn_rnn;
 mod reader;
 mod tensor;
 mod value;
 
-pub use value::{Document, Table, Value};
+pub use char_cnn_rnn::char_cnn_rnn;
+pub use value::{Document, Object, Table, Value};
 
 use crate::Result;
 use std::path::Path;

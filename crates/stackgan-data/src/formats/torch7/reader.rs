@@ -34,8 +34,10 @@ pub(super) fn read<'a>(bytes: &'a [u8], file: &Path) -> Step<Document<'a>> {
 enum Open {
     /// A table: which, pairs that are still missing, and the key that waits for its value.
     Table { index: u32, missing: usize, key: Option<Stored> },
-    /// An object of another class, or a function: its fields or up-values are read and dropped.
-    Skipped(Stored),
+    /// An object of another class: its fields follow.
+    Object(u32),
+    /// A function: its up-values are read and dropped.
+    Function,
 }
 
 /// An object, or the beginning of one.
@@ -100,7 +102,13 @@ impl<'a> Reader<'a> {
             loop {
                 match self.open.pop() {
                     None => return Ok(value),
-                    Some(Open::Skipped(object)) => value = object,
+                    Some(Open::Object(index)) => {
+                        if let Some((_, fields)) = self.document.objects.get_mut(index as usize) {
+                            *fields = value;
+                        }
+                        value = Stored::Object(index);
+                    }
+                    Some(Open::Function) => value = Stored::Function,
                     Some(Open::Table { index, missing, key: None }) => {
                         self.open.push(Open::Table { index, missing, key: Some(value) });
                         break;
@@ -194,9 +202,9 @@ impl<'a> Reader<'a> {
                 Stored::Tensor(self.keep(|document| &mut document.tensors, tensor)?)
             }
             None => {
-                let object = Stored::Object(self.keep(|document| &mut document.objects, name)?);
-                self.refer(reference, object)?;
-                return Ok(Begun::Part(Open::Skipped(object)));
+                let index = self.keep(|document| &mut document.objects, (name, Stored::Nil))?;
+                self.refer(reference, Stored::Object(index))?;
+                return Ok(Begun::Part(Open::Object(index)));
             }
         };
         self.refer(reference, value)?;
@@ -321,7 +329,7 @@ impl<'a> Reader<'a> {
             self.refer(reference, Stored::Function)?;
         }
         self.string()?;
-        Ok(Begun::Part(Open::Skipped(Stored::Function)))
+        Ok(Begun::Part(Open::Function))
     }
 
     fn string(&mut self) -> Step<&'a [u8]> {

@@ -30,8 +30,8 @@ pub struct Document<'a> {
     pub(super) tables: Vec<Vec<(Stored, Stored)>>,
     pub(super) tensors: Vec<ArrayView<'a>>,
     pub(super) storages: Vec<ArrayView<'a>>,
-    /// Class names of objects of other classes.
-    pub(super) objects: Vec<&'a [u8]>,
+    /// Objects of other classes: their names, and what they hold.
+    pub(super) objects: Vec<(&'a [u8], Stored)>,
 }
 
 /// One value of a file.
@@ -51,8 +51,8 @@ pub enum Value<'d> {
     Tensor(&'d ArrayView<'d>),
     /// A storage: all its elements, one axis.
     Storage(&'d ArrayView<'d>),
-    /// An object of another class: its name.
-    Object(&'d [u8]),
+    /// An object of another class, such as a module of a network.
+    Object(Object<'d>),
     /// A function.
     Function,
 }
@@ -98,7 +98,10 @@ impl Document<'_> {
             }
             Stored::Tensor(i) => self.tensors.get(at(i)).map(Value::Tensor),
             Stored::Storage(i) => self.storages.get(at(i)).map(Value::Storage),
-            Stored::Object(i) => self.objects.get(at(i)).map(|class| Value::Object(class)),
+            Stored::Object(i) => self
+                .objects
+                .get(at(i))
+                .map(|&(class, fields)| Value::Object(Object { document: self, class, fields })),
             Stored::Function => Some(Value::Function),
         };
         found.unwrap_or(Value::Nil)
@@ -117,11 +120,36 @@ impl Value<'_> {
             Self::Table(_) => "a table".to_owned(),
             Self::Tensor(tensor) => format!("a tensor of shape {:?}", tensor.shape),
             Self::Storage(storage) => format!("a storage of {} elements", storage.len()),
-            Self::Object(class) => {
-                let class = printable(&String::from_utf8_lossy(class));
+            Self::Object(object) => {
+                let class = printable(&String::from_utf8_lossy(object.class));
                 format!("an object of class {class}, which is not read")
             }
             Self::Function => "a Lua function, which is not read".to_owned(),
+        }
+    }
+}
+
+/// An object of a class of its own: nothing of it is run, its fields can be looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'d> {
+    document: &'d Document<'d>,
+    class: &'d [u8],
+    fields: Stored,
+}
+
+impl<'d> Object<'d> {
+    /// The name of its class, such as `nn.Linear`.
+    #[must_use]
+    pub const fn class(&self) -> &'d [u8] {
+        self.class
+    }
+
+    /// Its fields; `None` for an object that is not stored as a table of them.
+    #[must_use]
+    pub fn fields(&self) -> Option<Table<'d>> {
+        match self.document.value(self.fields) {
+            Value::Table(table) => Some(table),
+            _ => None,
         }
     }
 }
@@ -227,6 +255,6 @@ fn wrong(file: &Path, place: &str, expected: &str, found: Value<'_>) -> Error {
         "file holds another kind of data",
         place,
         (expected, found.kind()),
-        "check that this is the right file; networks and functions are not read",
+        "check that this is the right file; networks and functions are not read here",
     )
 }

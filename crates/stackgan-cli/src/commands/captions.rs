@@ -1,0 +1,114 @@
+//! Sentences as they were typed, or from a file with one on each line.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::exit::Problem;
+
+/// Longest caption, in bytes.
+const LONGEST: usize = 4096;
+
+/// Captions a few at a time, so that memory is bounded; from stdin one at a time, as they come.
+///
+/// # Errors
+/// Code 2 unless either sentences or a file were given, 4 when the file is not there.
+pub(super) fn of<'a>(
+    prompts: &'a [String],
+    file: Option<&'a Path>,
+    chunk: usize,
+) -> Result<Box<dyn Iterator<Item = Result<Vec<String>>> + 'a>> {
+    if prompts.is_empty() == file.is_none() {
+        let found = if prompts.is_empty() { "neither" } else { "both" };
+        let parts = ("`-p \"…\"` or `--captions FILE`", found);
+        let remedy = "say the sentence: `-p \"a small red bird\"`";
+        return Err(Problem::usage("which captions?", "option: --prompt", parts, remedy).into());
+    }
+    let Some(file) = file else {
+        return Ok(Box::new(std::iter::once(Ok(prompts.to_vec()))));
+    };
+    if file.as_os_str() == "-" {
+        return Ok(Box::new(Lines {
+            from: Box::new(std::io::stdin().lock()),
+            file: file.to_path_buf(),
+            most: 1,
+        }));
+    }
+    let open = std::fs::File::open(file).map_err(|e| {
+        let place = format!("file: {}", file.display());
+        Problem::missing(
+            "the captions cannot be opened",
+            place,
+            "a text file",
+            format!("check the path ({e})"),
+        )
+    })?;
+    Ok(Box::new(Lines {
+        from: Box::new(std::io::BufReader::new(open)),
+        file: file.to_path_buf(),
+        most: chunk,
+    }))
+}
+
+/// Lines of a caption file; empty ones are passed over.
+struct Lines {
+    from: Box<dyn BufRead>,
+    file: PathBuf,
+    most: usize,
+}
+
+impl Iterator for Lines {
+    type Item = Result<Vec<String>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut captions = Vec::new();
+        while captions.len() < self.most {
+            match self.line() {
+                Ok(None) => break,
+                Ok(Some(line)) if line.trim().is_empty() => {}
+                Ok(Some(line)) => captions.push(line.trim().to_owned()),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        (!captions.is_empty()).then_some(Ok(captions))
+    }
+}
+
+impl Lines {
+    fn line(&mut self) -> Result<Option<String>> {
+        use std::io::Read as _;
+        let mut bytes = Vec::new();
+        (&mut self.from).take(LONGEST as u64 + 1).read_until(b'\n', &mut bytes)?;
+        let wrong = |found: String| {
+            let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
+            Problem::data(
+                "a caption cannot be read",
+                &self.file,
+                parts,
+                "write one caption on each line",
+            )
+        };
+        match bytes.len() {
+            0 => Ok(None),
+            n if n > LONGEST => Err(wrong("a longer line".to_owned()).into()),
+            _ => Ok(Some(String::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_come_in_batches_without_blank_lines() {
+        let read = |text: &str, most| {
+            let from = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
+            Lines { from, file: "f".into(), most }.collect::<Result<Vec<_>>>()
+        };
+        assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
+        assert!(read("", 2).unwrap().is_empty());
+        assert!(read(&"x".repeat(5000), 2).is_err());
+    }
+}

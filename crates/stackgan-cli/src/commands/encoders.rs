@@ -1,0 +1,162 @@
+//! The text encoder that `--encoder` names: a file of a char-CNN-RNN, a folder with a sentence encoder, or
+//! `hub:OWNER/NAME` (`hub:OWNER/NAME@REVISION`) for one of the Hugging Face hub.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use stackgan_core::Model;
+use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
+use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+use stackgan_data::formats::read_bounded;
+use stackgan_train::text::TrainedEncoder;
+
+use super::Context;
+use super::fetch::Shown;
+use crate::exit::Problem;
+
+/// What a name on the hub begins with.
+pub(crate) const HUB: &str = "hub:";
+/// Largest encoder file that is read.
+const LARGEST: u64 = 2 << 30;
+/// Largest file of JSON beside it.
+const LARGEST_JSON: u64 = 64 << 20;
+
+/// The files of a sentence encoder, as sentence-transformers lays them out.
+const FILES: [Wanted<'static>; 6] = [
+    Wanted { name: "config.json", most: LARGEST_JSON, needed: true },
+    Wanted { name: "tokenizer.json", most: LARGEST_JSON, needed: true },
+    Wanted { name: "model.safetensors", most: LARGEST, needed: true },
+    Wanted { name: "modules.json", most: LARGEST_JSON, needed: false },
+    Wanted { name: "1_Pooling/config.json", most: LARGEST_JSON, needed: false },
+    Wanted { name: "sentence_bert_config.json", most: LARGEST_JSON, needed: false },
+];
+
+/// A text encoder.
+pub(crate) enum Encoder {
+    /// That of the paper, which becomes part of a model.
+    CharCnnRnn(Box<CharCnnRnnEncoder>),
+    /// A sentence encoder, which stays beside the model, and where it can be had again.
+    Sentence(Box<SentenceEncoder>, String),
+}
+
+impl Encoder {
+    /// What both can do.
+    pub(crate) fn text(&self) -> &dyn TextEncoder {
+        match self {
+            Self::CharCnnRnn(encoder) => encoder.as_ref(),
+            Self::Sentence(encoder, _) => encoder.as_ref(),
+        }
+    }
+
+    fn boxed(self) -> Box<dyn TextEncoder> {
+        match self {
+            Self::CharCnnRnn(encoder) => encoder,
+            Self::Sentence(encoder, _) => encoder,
+        }
+    }
+}
+
+/// Opens the encoder of that name, as its network makes vectors: whether they are standardised is a setting of a run.
+///
+/// # Errors
+/// Code 4 when there is none or it cannot be fetched, 3 when it is damaged.
+pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
+    if let Some(repository) = name.to_str().and_then(|name| name.strip_prefix(HUB)) {
+        let repository = Repository::parse(repository)?;
+        let mut shown = Shown::new(context.manner);
+        let folder = Hub::from_env()?.folder(&repository, &FILES, &mut |event| shown.on(event))?;
+        drop(shown);
+        return sentence(&folder, format!("{HUB}{repository}"), context);
+    }
+    if name.is_dir() {
+        let source = std::path::absolute(name).unwrap_or_else(|_| name.to_path_buf());
+        return sentence(name, source.display().to_string(), context);
+    }
+    Ok(Encoder::CharCnnRnn(Box::new(load(name)?.with_standardise(None)?)))
+}
+
+/// Reads the file of a char-CNN-RNN: what `text train` or `text import` wrote.
+///
+/// # Errors
+/// Code 4 when there is none, 3 when it is damaged.
+pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
+    let place = format!("file: {}", file.display());
+    let Ok(facts) = file.metadata() else {
+        let remedy = "make one: `stackgan text train --data DIR --out encoder.safetensors`";
+        let (what, expected) = ("there is no text encoder", "an encoder file");
+        return Err(Problem::missing(what, place, expected, remedy).into());
+    };
+    let unreadable = |found: String| {
+        let what = "the text encoder cannot be read";
+        Problem::data(what, file, ("an encoder file", found), "check the path")
+    };
+    if !facts.is_file() || facts.len() > LARGEST {
+        return Err(unreadable(format!("{} bytes, or no file", facts.len())).into());
+    }
+    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
+    let cannot = || format!("cannot use the text encoder\n  {place}");
+    match kind(&bytes).as_deref() {
+        Some("char-cnn-rnn") => {
+            CharCnnRnnEncoder::from_bytes(&bytes, &candle_core::Device::Cpu).with_context(cannot)
+        }
+        _ => Ok(TrainedEncoder::from_bytes(&bytes).with_context(cannot)?.text),
+    }
+}
+
+/// What the metadata of a file of ours call it.
+fn kind(bytes: &[u8]) -> Option<String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("stackgan")?).ok()?;
+    Some(about.get("kind")?.as_str()?.to_owned())
+}
+
+/// Reads a sentence encoder's folder.
+fn sentence(folder: &Path, source: String, context: &Context) -> Result<Encoder> {
+    let mut files: Vec<Option<Vec<u8>>> = Vec::new();
+    for Wanted { name, most, needed } in FILES {
+        let path = folder.join(name);
+        files.push(match (path.is_file(), needed) {
+            (true, _) => Some(read_bounded(&path, most)?),
+            (false, false) => None,
+            (false, true) => return Err(incomplete(&path).into()),
+        });
+    }
+    let given = |i: usize| files.get(i).and_then(Option::as_deref);
+    let encoder = SentenceEncoder::new(
+        &SentenceFiles {
+            config: given(0).unwrap_or_default(),
+            tokenizer: given(1).unwrap_or_default(),
+            weights: given(2).unwrap_or_default(),
+            modules: given(3),
+            pooling: given(4),
+            limits: given(5),
+        },
+        &context.device,
+    );
+    let encoder = encoder
+        .with_context(|| format!("cannot use the text encoder\n  folder: {}", folder.display()))?;
+    Ok(Encoder::Sentence(Box::new(encoder), source))
+}
+
+fn incomplete(path: &PathBuf) -> Problem {
+    let remedy = "give a file of `stackgan text train`, the folder of a sentence encoder, or \
+                  hub:sentence-transformers/all-MiniLM-L6-v2";
+    let expected = "config.json, tokenizer.json and model.safetensors";
+    let place = format!("file: {}", path.display());
+    Problem::missing("the folder holds no sentence encoder", place, expected, remedy)
+}
+
+/// Gives a model the encoder that was named; without a name, the one that the model itself names.
+///
+/// # Errors
+/// Code 3 when it is not the encoder of the model's training, 4 when it cannot be had.
+pub(crate) fn attach(model: &mut Model, named: Option<&Path>, context: &Context) -> Result<()> {
+    let own = model.info().encoder_source.clone().map(PathBuf::from);
+    let Some(name) = named.map(Path::to_path_buf).or(own) else { return Ok(()) };
+    let encoder = open(&name, context)?;
+    model
+        .attach(encoder.boxed())
+        .with_context(|| format!("cannot use the text encoder\n  encoder: {}", name.display()))
+}

@@ -1,0 +1,219 @@
+//! Sentence encoders: a BERT, pooling over its tokens, and normalisation, as sentence-transformers publishes them
+//! (`all-MiniLM-L6-v2` and its many relatives). Network and tokeniser are candle-transformers' and `tokenizers`'; what is
+//! ours is what lies between: the files that say how tokens become one vector, and vectors that do not depend on their neighbours.
+//!
+//! Source: sentence-transformers, `models/{Transformer,Pooling,Normalize}.py`.
+
+mod pooling;
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::bert::{BertModel, Config};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokenizers::{Tokenizer, TruncationParams};
+
+use super::TextEncoder;
+use crate::archive::Archive;
+use crate::{Error, Result};
+use pooling::{Modules, pool};
+
+/// A caption is filled up to a multiple of this many tokens, whatever is beside it: what a product of matrices gives
+/// for a row may depend on the shape of the whole, and a vector must not depend on its neighbours.
+const TOKENS: usize = 16;
+/// Tokens in one pass: bounds the memory.
+const BATCH: usize = 4096;
+
+/// The files of a sentence encoder's folder.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SentenceFiles<'a> {
+    /// `config.json`: sizes of the BERT.
+    pub config: &'a [u8],
+    /// `tokenizer.json`.
+    pub tokenizer: &'a [u8],
+    /// `model.safetensors`.
+    pub weights: &'a [u8],
+    /// `modules.json`: what follows the BERT. Without it: the mean, not normalised, as sentence-transformers does.
+    pub modules: Option<&'a [u8]>,
+    /// `1_Pooling/config.json`: how tokens become one vector.
+    pub pooling: Option<&'a [u8]>,
+    /// `sentence_bert_config.json`: the most tokens of a caption.
+    pub limits: Option<&'a [u8]>,
+}
+
+/// What is read of `sentence_bert_config.json`.
+#[derive(Deserialize)]
+struct Limits {
+    max_seq_length: Option<usize>,
+}
+
+/// A BERT with pooling.
+pub struct SentenceEncoder {
+    tokenizer: Tokenizer,
+    bert: BertModel,
+    modules: Modules,
+    dim: usize,
+    /// Tokens that the BERT has a place for.
+    places: usize,
+    /// What fills captions up.
+    pad: u32,
+    device: Device,
+    fingerprint: String,
+}
+
+impl std::fmt::Debug for SentenceEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SentenceEncoder").field("dim", &self.dim).finish_non_exhaustive()
+    }
+}
+
+impl SentenceEncoder {
+    /// An encoder of these files.
+    ///
+    /// # Errors
+    /// [`Error::Model`] names the file that cannot be used: not a BERT, a module that is not known, tensors that do not fit.
+    pub fn new(files: &SentenceFiles<'_>, device: &Device) -> Result<Self> {
+        let config = config(files.config)?;
+        let modules = Modules::read(files.modules, files.pooling)?;
+        let mut longest = config.max_position_embeddings;
+        if let Some(limits) = files.limits {
+            let limits: Limits = json("sentence_bert_config.json", limits)?;
+            longest = longest.min(limits.max_seq_length.unwrap_or(longest));
+        }
+        let tokenizer = tokenizer(files.tokenizer, longest)?;
+        let archive = Archive::from_bytes(files.weights, device)?;
+        let tensors: HashMap<String, Tensor> = archive.tensors.into_iter().collect();
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, device);
+        let bert = BertModel::load(weights, &config).map_err(|e| {
+            wrong("model.safetensors", "the tensors of its config.json", &e.to_string())
+        })?;
+        let pad = u32::try_from(config.pad_token_id).unwrap_or(0);
+        let (dim, device) = (config.hidden_size, device.clone());
+        let (places, fingerprint) = (config.max_position_embeddings, fingerprint(files));
+        Ok(Self { tokenizer, bert, modules, dim, places, pad, device, fingerprint })
+    }
+
+    /// Vectors of captions of the same length in tokens, filled up.
+    fn pass(&self, captions: &[&[u32]], length: usize) -> Result<Tensor> {
+        let (mut ids, mut mask) = (Vec::new(), Vec::new());
+        for caption in captions {
+            let rest = length.saturating_sub(caption.len());
+            ids.extend_from_slice(caption);
+            ids.extend(std::iter::repeat_n(self.pad, rest));
+            mask.extend(std::iter::repeat_n(1f32, caption.len()));
+            mask.extend(std::iter::repeat_n(0f32, rest));
+        }
+        let shape = (captions.len(), length);
+        let ids = Tensor::from_vec(ids, shape, &self.device)?;
+        let mask = Tensor::from_vec(mask, shape, &self.device)?;
+        let tokens = self.bert.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
+        Ok(pool(&tokens, &mask, &self.modules)?)
+    }
+}
+
+impl TextEncoder for SentenceEncoder {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    fn encode(&self, captions: &[&str]) -> Result<Tensor> {
+        let encoded = self.tokenizer.encode_batch(captions.to_vec(), true);
+        let encoded =
+            encoded.map_err(|e| wrong("tokenizer.json", "tokens of captions", &e.to_string()))?;
+        let mut lengths: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (i, caption) in encoded.iter().enumerate() {
+            let length = caption.get_ids().len().next_multiple_of(TOKENS).max(TOKENS);
+            let length = length.min(self.places);
+            lengths.entry(length).or_default().push(i);
+        }
+        let mut rows = vec![Vec::new(); captions.len()];
+        for (length, places) in lengths {
+            for places in places.chunks((BATCH / length).max(1)) {
+                let ids = places
+                    .iter()
+                    .filter_map(|&i| encoded.get(i))
+                    .map(tokenizers::Encoding::get_ids);
+                let vectors = self.pass(&ids.collect::<Vec<_>>(), length)?.to_vec2::<f32>()?;
+                for (&place, vector) in places.iter().zip(vectors) {
+                    if let Some(row) = rows.get_mut(place) {
+                        *row = vector;
+                    }
+                }
+            }
+        }
+        Ok(Tensor::from_vec(rows.concat(), (captions.len(), self.dim), &self.device)?)
+    }
+}
+
+/// Sizes that can be used.
+fn config(bytes: &[u8]) -> Result<Config> {
+    let config: Config = json("config.json", bytes)?;
+    let kind = config.model_type.as_deref().unwrap_or("bert");
+    if kind != "bert" {
+        return Err(wrong(
+            "config.json",
+            "`model_type` bert",
+            &format!("`{}`", kind.escape_debug()),
+        ));
+    }
+    let range = |key: &str, value: usize, most: usize| match value {
+        n if (1..=most).contains(&n) => Ok(()),
+        n => Err(wrong("config.json", &format!("`{key}` of 1 to {most}"), &n.to_string())),
+    };
+    range("hidden_size", config.hidden_size, 16_384)?;
+    range("num_attention_heads", config.num_attention_heads, 1024)?;
+    range("num_hidden_layers", config.num_hidden_layers, 1024)?;
+    range("intermediate_size", config.intermediate_size, 65_536)?;
+    range("max_position_embeddings", config.max_position_embeddings, 65_536)?;
+    range("vocab_size", config.vocab_size, 4 << 20)?;
+    range("type_vocab_size", config.type_vocab_size, 1024)?;
+    if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
+        let expected = format!("`hidden_size` a multiple of {} heads", config.num_attention_heads);
+        return Err(wrong("config.json", &expected, &config.hidden_size.to_string()));
+    }
+    Ok(config)
+}
+
+/// The tokeniser, cutting captions at `longest` tokens. How it filled up at its publication is not ours.
+fn tokenizer(bytes: &[u8], longest: usize) -> Result<Tokenizer> {
+    let unusable = |e: tokenizers::Error| wrong("tokenizer.json", "a tokenizer", &e.to_string());
+    let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(unusable)?;
+    tokenizer.with_padding(None);
+    let truncation = TruncationParams { max_length: longest, ..TruncationParams::default() };
+    tokenizer.with_truncation(Some(truncation)).map_err(unusable)?;
+    Ok(tokenizer)
+}
+
+/// SHA-256 of everything that decides the vectors.
+fn fingerprint(files: &SentenceFiles<'_>) -> String {
+    let mut hash = Sha256::new();
+    hash.update("sentence-encoder");
+    let given = [Some(files.config), Some(files.tokenizer), Some(files.weights)];
+    for file in given.into_iter().chain([files.modules, files.pooling, files.limits]) {
+        let file = file.unwrap_or_default();
+        hash.update((file.len() as u64).to_le_bytes());
+        hash.update(file);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn json<T: for<'de> Deserialize<'de>>(name: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| wrong(name, "the JSON of sentence-transformers", &e.to_string()))
+}
+
+fn wrong(file: &str, expected: &str, found: &str) -> Error {
+    Error::Model {
+        what: format!("the sentence encoder's {file} cannot be used"),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        remedy: "take a BERT of sentence-transformers, such as hub:sentence-transformers/all-MiniLM-L6-v2"
+            .to_owned(),
+    }
+}

@@ -1,0 +1,407 @@
+//! Files of the Hugging Face hub, in the cache that every program of the hub shares.
+//!
+//! Addresses and the layout of the cache are `hf-hub`'s. The bytes come by our own downloads, because `hf-hub` 0.5 knows no
+//! `HF_TOKEN` and no offline switch, goes on with a file when the server ignores the range, and compares no hash
+//! (ECOSYSTEM 2.3). What is whole in the cache is taken without a question to anybody.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use serde::Deserialize;
+
+use super::download::{Download, Job, download};
+use super::event::Listener;
+use super::hash::Pinned;
+use super::http::Client;
+use super::{Patience, redirect};
+use crate::formats::read_bounded;
+use crate::{Error, Result};
+
+/// Where the hub is, unless `HF_ENDPOINT` says otherwise.
+const ENDPOINT: &str = "https://huggingface.co";
+/// The longest list of a repository's files that is read.
+const LONGEST: u64 = 16 << 20;
+
+/// A model on the hub: `OWNER/NAME`, or `OWNER/NAME@REVISION` for a branch, tag or commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    name: String,
+    revision: String,
+}
+
+impl Repository {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for what is no name of the hub.
+    pub fn parse(text: &str) -> Result<Self> {
+        let (name, revision) = text.split_once('@').unwrap_or((text, "main"));
+        let word = |word: &str| {
+            let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            plain
+                && (1..=96).contains(&word.len())
+                && !word.starts_with('.')
+                && !word.contains("..")
+        };
+        let parts: Vec<&str> = name.split('/').collect();
+        if (1..=2).contains(&parts.len()) && parts.into_iter().all(word) && word(revision) {
+            return Ok(Self { name: name.to_owned(), revision: revision.to_owned() });
+        }
+        Err(Error::config(
+            "no name of a model on the hub",
+            ("hub:OWNER/NAME or hub:OWNER/NAME@REVISION", format!("`hub:{}`", text.escape_debug())),
+            "give a name such as hub:sentence-transformers/all-MiniLM-L6-v2",
+        ))
+    }
+
+    fn repo(&self) -> Repo {
+        Repo::with_revision(self.name.clone(), RepoType::Model, self.revision.clone())
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.revision == "main" { Ok(()) } else { write!(f, "@{}", self.revision) }
+    }
+}
+
+/// A file of a repository.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Its name, with the folders above it.
+    pub name: &'a str,
+    /// The most bytes that are taken.
+    pub most: u64,
+    /// Whether the repository is of no use without it.
+    pub needed: bool,
+}
+
+/// The hub, and the cache on this machine.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    endpoint: String,
+    cache: Cache,
+    token: Option<String>,
+    offline: bool,
+    patience: Patience,
+}
+
+/// What the hub says of a repository.
+#[derive(Deserialize)]
+struct Listing {
+    sha: String,
+    siblings: Vec<Sibling>,
+}
+
+/// What it says of one file.
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: String,
+    size: Option<u64>,
+    lfs: Option<Lfs>,
+}
+
+/// What it says of a file in large-file storage, which weights are in.
+#[derive(Deserialize)]
+struct Lfs {
+    sha256: Option<String>,
+    size: Option<u64>,
+}
+
+impl Hub {
+    /// As the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE` or `HF_HOME`, `HF_TOKEN` or the token that `hf auth login` kept
+    /// (unless `HF_HUB_DISABLE_IMPLICIT_TOKEN`), `HF_HUB_OFFLINE`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn from_env() -> Result<Self> {
+        let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let yes = |name: &str| {
+            let value = said(name).unwrap_or_default().to_ascii_lowercase();
+            matches!(value.as_str(), "1" | "on" | "yes" | "true")
+        };
+        // As `Cache::from_env`, which panics where there is no home.
+        let home = said("HF_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
+        let hub = home.map(|home| home.join("hub"));
+        let token = match said("HF_TOKEN") {
+            Some(token) => Some(token),
+            None if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") => None,
+            None => hub.clone().and_then(|hub| Cache::new(hub).token()),
+        };
+        let Some(cache) = said("HF_HUB_CACHE").map(PathBuf::from).or(hub) else {
+            return Err(Error::config(
+                "there is no place for the hub's cache",
+                ("HF_HUB_CACHE, HF_HOME or a home folder", "none of them"),
+                "set HF_HUB_CACHE to a folder",
+            ));
+        };
+        let endpoint = said("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
+        let hub = Self::new(&endpoint, cache, token, Patience::default())?;
+        Ok(if yes("HF_HUB_OFFLINE") { hub.offline() } else { hub })
+    }
+
+    /// A hub at `endpoint` with its cache in the folder `cache`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a token would go over an open line, or is none.
+    pub fn new(
+        endpoint: &str,
+        cache: PathBuf,
+        token: Option<String>,
+        patience: Patience,
+    ) -> Result<Self> {
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let token = token.map(|token| token.trim().to_owned());
+        if token.is_some() && !is_private(&endpoint) {
+            return Err(Error::config(
+                "a token for the hub is only sent where nobody else can read it",
+                ("an `HF_ENDPOINT` of https://…", format!("`{}`", endpoint.escape_debug())),
+                "use https, or unset HF_TOKEN and set HF_HUB_DISABLE_IMPLICIT_TOKEN=1",
+            ));
+        }
+        if token.as_ref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
+            return Err(Error::config(
+                "the token for the hub cannot be sent",
+                ("letters and digits, such as `hf_…`", "other characters".to_owned()),
+                "check HF_TOKEN",
+            ));
+        }
+        let cache = Cache::new(cache);
+        Ok(Self { endpoint, cache, token, offline: false, patience })
+    }
+
+    /// The same, but only with what is in the cache.
+    #[must_use]
+    pub fn offline(self) -> Self {
+        Self { offline: true, ..self }
+    }
+
+    /// The folder of a repository with all that is wanted of it, downloaded where it is not in the cache.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when something is not in the cache and must not be fetched, or the repository has no such file;
+    /// [`Error::Unreachable`], [`Error::Malformed`] and errors of the storage as downloads report them.
+    pub fn folder(
+        &self,
+        repository: &Repository,
+        wanted: &[Wanted<'_>],
+        hear: &mut Listener<'_>,
+    ) -> Result<PathBuf> {
+        let cached = self.cache.repo(repository.repo());
+        if let Some(folder) = folder_with(&cached, wanted.iter()) {
+            return Ok(folder);
+        }
+        if self.offline {
+            // Which files the repository has is not known here: what must be there is enough.
+            if let Some(folder) = folder_with(&cached, wanted.iter().filter(|w| w.needed)) {
+                return Ok(folder);
+            }
+            let needed: Vec<&str> = wanted.iter().filter(|w| w.needed).map(|w| w.name).collect();
+            return Err(Error::Missing {
+                what: format!("hub:{repository} is not in the cache, and HF_HUB_OFFLINE is set"),
+                file: self.cache.path().join(repository.repo().folder_name()),
+                expected: needed.join(", "),
+                remedy: "fetch it once with HF_HUB_OFFLINE unset; or give a folder that holds it"
+                    .to_owned(),
+            });
+        }
+        let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
+        let listing = self.listing(repository, &client, hear)?;
+        let folder = cached.pointer_path(&listing.sha);
+        let repo =
+            Repo::with_revision(repository.name.clone(), RepoType::Model, listing.sha.clone());
+        for wanted in wanted {
+            let path = folder.join(wanted.name);
+            let Some(file) = listing.siblings.iter().find(|file| file.rfilename == wanted.name)
+            else {
+                if wanted.needed {
+                    return Err(Error::Missing {
+                        what: format!("hub:{repository} has no {}", wanted.name),
+                        file: path,
+                        expected:
+                            "a repository in the layout of sentence-transformers, with safetensors"
+                                .into(),
+                        remedy:
+                            "choose another, such as hub:sentence-transformers/all-MiniLM-L6-v2"
+                                .into(),
+                    });
+                }
+                continue;
+            };
+            if path.is_file() {
+                continue;
+            }
+            make_folder(path.parent().unwrap_or(&folder))?;
+            let (size, sha256) = match &file.lfs {
+                Some(lfs) => (lfs.size.or(file.size), lfs.sha256.as_deref()),
+                None => (file.size, None),
+            };
+            let address = format!(
+                "{}/{}/resolve/{}/{}",
+                self.endpoint,
+                repo.url(),
+                repo.url_revision(),
+                wanted.name
+            );
+            let job = Job {
+                name: wanted.name,
+                pinned: Pinned::of(size, sha256.filter(|sha256| is_hex(sha256, 64))),
+                cap: size.unwrap_or(wanted.most).min(wanted.most),
+                path: &path,
+                after: 0,
+                by_hand: &[],
+            };
+            self.get(&client, &job, &address, hear)?;
+        }
+        // Last: with it the cache says that everything is there.
+        cached.create_ref(&listing.sha).map_err(|e| Error::write(&folder, e))?;
+        Ok(folder)
+    }
+
+    /// Commit and files of a revision, as the hub has them now.
+    fn listing(
+        &self,
+        repository: &Repository,
+        client: &Client,
+        hear: &mut Listener<'_>,
+    ) -> Result<Listing> {
+        let folder = self.cache.path().join(repository.repo().folder_name());
+        make_folder(&folder)?;
+        let name = format!("files-of-{}.json", repository.revision);
+        let path = folder.join(&name);
+        let address = format!("{}/api/{}?blobs=true", self.endpoint, repository.repo().api_url());
+        let pinned = Pinned::of(None, None);
+        let job = Job { name: &name, pinned, cap: LONGEST, path: &path, after: 0, by_hand: &[] };
+        self.get(client, &job, &address, hear)?;
+        let read = read_bounded(&path, LONGEST);
+        std::fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
+        let listing: std::result::Result<Listing, _> = serde_json::from_slice(&read?);
+        match listing {
+            Ok(listing) if is_hex(&listing.sha, 40) => Ok(listing),
+            other => Err(Error::Unreachable {
+                what: format!("the hub's answer about hub:{repository} cannot be read").into(),
+                address: address.into(),
+                expected: "a commit and a list of files".into(),
+                found: other.err().map_or_else(|| "no commit".to_owned(), |e| e.to_string()).into(),
+                remedy: "check HF_ENDPOINT, or run this again later".to_owned(),
+            }),
+        }
+    }
+
+    /// Downloads a file. Where the hub does not let a program in, the error says what that means there.
+    fn get(
+        &self,
+        client: &Client,
+        job: &Job<'_>,
+        address: &str,
+        hear: &mut Listener<'_>,
+    ) -> Result<()> {
+        let failed = match download((client, &self.patience), job, &[address.to_owned()], hear) {
+            Ok(Download::Whole(_)) => return Ok(()),
+            Ok(Download::Absent(error)) => error,
+            Err(error) => error,
+        };
+        Err(match failed {
+            Error::Unreachable { what, address, expected, found, remedy } => {
+                let refused = ["401", "403", "404"].iter().any(|code| found.contains(code));
+                let remedy = match (refused, &self.token) {
+                    (false, _) => remedy,
+                    (true, None) => {
+                        "check the name; a private or gated model needs a token: set HF_TOKEN"
+                            .to_owned()
+                    }
+                    (true, Some(_)) => {
+                        "check the name, and whether the token of HF_TOKEN may read it".to_owned()
+                    }
+                };
+                Error::Unreachable { what, address, expected, found, remedy }
+            }
+            other => other,
+        })
+    }
+}
+
+/// The folder of a revision in the cache, if all of these are there.
+fn folder_with<'a>(
+    cached: &CacheRepo,
+    wanted: impl Iterator<Item = &'a Wanted<'a>>,
+) -> Option<PathBuf> {
+    let mut folder = None;
+    for wanted in wanted {
+        let path = cached.get(wanted.name)?;
+        let depth = Path::new(wanted.name).components().count();
+        folder = path.ancestors().nth(depth).map(Path::to_path_buf);
+    }
+    folder
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))
+}
+
+/// Whether nobody on the way can read what is sent there.
+fn is_private(endpoint: &str) -> bool {
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    scheme.eq_ignore_ascii_case("https") || redirect::is_loopback(name)
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_hub_are_told_from_others() {
+        for (text, shown) in [
+            ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+            ("gpt2", "gpt2"),
+            ("a/b@main", "a/b"),
+            ("a/b@v1.0", "a/b@v1.0"),
+        ] {
+            assert_eq!(Repository::parse(text).unwrap().to_string(), shown);
+        }
+        for bad in [
+            "", "/", "a/", "/b", "a/b/c", "a/..", "../b", "a/b@", "a/b@../x", "a b", "a/b?x",
+            "a/.b", "é/b",
+        ] {
+            assert!(Repository::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tokens_go_over_safe_lines_only() {
+        let with = |endpoint: &str, token: &str| {
+            let cache = PathBuf::from("cache");
+            Hub::new(endpoint, cache, Some(token.to_owned()), Patience::default()).is_ok()
+        };
+        for good in [
+            "https://huggingface.co",
+            "http://127.0.0.1:80",
+            "http://localhost:1/x",
+            "http://[::1]:8080",
+        ] {
+            assert!(with(good, "hf_x"), "{good}");
+        }
+        for bad in [
+            "http://huggingface.co",
+            "http://192.168.0.7",
+            "ftp://x",
+            "huggingface.co",
+            "http://127.0.0.1.evil.org",
+        ] {
+            assert!(!with(bad, "hf_x"), "{bad}");
+        }
+        assert!(!with("https://huggingface.co", "hf_x\r\nHost: evil"));
+    }
+}

@@ -1,0 +1,243 @@
+//! The hub on this machine: a server that cuts, lies and refuses, and a cache that is asked first.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use stackgan_data::Error;
+use stackgan_data::fetch::Event;
+use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+
+use crate::server::{Ask, Line, Server, head, honest};
+use crate::sets::{HASTE, noise, sha256};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const CONFIG: &[u8] = b"{\"hidden_size\": 8}";
+const WANTED: [Wanted<'static>; 3] = [
+    Wanted { name: "config.json", most: 1 << 20, needed: true },
+    Wanted { name: "model.safetensors", most: 1 << 20, needed: true },
+    Wanted { name: "1_Pooling/config.json", most: 1 << 20, needed: false },
+];
+
+fn weights() -> Vec<u8> {
+    noise(5, 300_000)
+}
+
+/// What a good hub says of the repository `a/b`.
+fn listing(sha256: &str) -> String {
+    let length = weights().len();
+    format!(
+        r#"{{"_id": "1", "sha": "{COMMIT}", "private": false, "siblings": [
+        {{"rfilename": "config.json", "size": {}, "blobId": "1"}},
+        {{"rfilename": "README.md", "size": 5}},
+        {{"rfilename": "1_Pooling/config.json", "size": 2}},
+        {{"rfilename": "model.safetensors", "size": {length}, "lfs": {{"sha256": "{sha256}", "size": {length}, "pointerSize": 134}}}}]}}"#,
+        CONFIG.len()
+    )
+}
+
+/// Answers as a good hub does; `None` for what it has not.
+fn good(ask: &Ask, line: &mut Line) -> io::Result<()> {
+    let list = listing(&sha256(&weights()));
+    let weights = weights();
+    let resolve = format!("/a/b/resolve/{COMMIT}/");
+    let body: &[u8] = match ask.path.as_str() {
+        "/api/models/a/b/revision/main?blobs=true" => list.as_bytes(),
+        path => match path.strip_prefix(&resolve) {
+            Some("config.json") => CONFIG,
+            Some("1_Pooling/config.json") => b"{}",
+            Some("model.safetensors") => &weights,
+            _ => return line.send(head(404, "Content-Length: 0").as_bytes()),
+        },
+    };
+    let (head, rest) = honest(ask, body, Some("\"e\""));
+    line.send(head.as_bytes())?;
+    line.send(rest)
+}
+
+fn is_weights(ask: &Ask) -> bool {
+    ask.path.ends_with("model.safetensors")
+}
+
+fn hub(server: &Server, cache: &Path, token: Option<&str>) -> Hub {
+    Hub::new(&server.address, cache.to_path_buf(), token.map(str::to_owned), HASTE).unwrap()
+}
+
+fn get(hub: &Hub, name: &str) -> stackgan_data::Result<PathBuf> {
+    hub.folder(&Repository::parse(name).unwrap(), &WANTED, &mut |_: &Event| {})
+}
+
+fn assert_whole(folder: &Path) {
+    assert_eq!(fs::read(folder.join("config.json")).unwrap(), CONFIG);
+    assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), weights());
+    assert_eq!(fs::read(folder.join("1_Pooling/config.json")).unwrap(), b"{}");
+}
+
+#[test]
+fn a_model_comes_once_and_then_from_the_cache() {
+    let server = Server::start(good);
+    let cache = tempfile::tempdir().unwrap();
+    let offline = hub(&server, cache.path(), None).offline();
+    let error = get(&offline, "a/b").unwrap_err();
+    assert!(
+        matches!(&error, Error::Missing { .. }) && error.to_string().contains("HF_HUB_OFFLINE"),
+        "{error}"
+    );
+    assert_eq!(server.asked().len(), 0, "offline asks nobody");
+
+    let folder = get(&hub(&server, cache.path(), None), "a/b").unwrap();
+    assert_whole(&folder);
+    assert!(folder.ends_with(format!("models--a--b/snapshots/{COMMIT}")), "{}", folder.display());
+    let asked = server.asked().len();
+    assert_eq!(asked, 4, "a list and three files");
+    assert_eq!(get(&hub(&server, cache.path(), None), "a/b").unwrap(), folder);
+    assert_eq!(get(&offline, "a/b").unwrap(), folder);
+    assert_eq!(server.asked().len(), asked, "the cache is enough");
+    // The cache is hf-hub's own: it finds what is there.
+    let found = hf_hub::Cache::new(cache.path().into()).model("a/b".to_owned()).get("config.json");
+    assert_eq!(found, Some(folder.join("config.json")));
+    // A file that may be missing is missing: offline what must be there is enough, online it is fetched.
+    fs::remove_file(folder.join("1_Pooling/config.json")).unwrap();
+    assert_eq!(get(&offline, "a/b").unwrap(), folder);
+    assert_whole(&get(&hub(&server, cache.path(), None), "a/b").unwrap());
+}
+
+#[test]
+fn what_breaks_off_is_gone_on_with() {
+    for ignores_ranges in [false, true] {
+        let server = Server::start(move |ask, line| {
+            let weights = weights();
+            if !is_weights(ask) {
+                return good(ask, line);
+            }
+            let mut ask = ask.clone();
+            if ignores_ranges {
+                ask.range = None; // the whole file, as if nothing had been there
+            }
+            let (head, rest) = honest(&ask, &weights, Some("\"e\""));
+            line.send(head.as_bytes())?;
+            line.send(if ask.nth < 4 { &rest[..rest.len() / 3] } else { rest })
+        });
+        let cache = tempfile::tempdir().unwrap();
+        assert_whole(&get(&hub(&server, cache.path(), None), "a/b").unwrap());
+        assert!(server.asked().iter().any(|ask| is_weights(ask) && ask.range.is_some()));
+    }
+}
+
+#[test]
+fn other_bytes_than_the_published_ones_are_thrown_away() {
+    let server = Server::start(|ask, line| {
+        if !is_weights(ask) {
+            return good(ask, line);
+        }
+        let mut other = weights();
+        other[1000] ^= 1;
+        let (head, rest) = honest(ask, &other, Some("\"e\""));
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let error = get(&hub(&server, cache.path(), None), "a/b").unwrap_err();
+    assert!(
+        matches!(&error, Error::Malformed { .. }) && error.to_string().contains("SHA-256"),
+        "{error}"
+    );
+    let folder = cache.path().join(format!("models--a--b/snapshots/{COMMIT}"));
+    assert!(!folder.join("model.safetensors").exists());
+    assert!(
+        get(&hub(&server, cache.path(), None).offline(), "a/b").is_err(),
+        "it does not count as there"
+    );
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again() {
+    let server = Server::start(|ask, line| match ask.nth {
+        0 => line.send(head(500, "Content-Length: 0").as_bytes()),
+        2 => line.send(head(503, "Retry-After: 0\nContent-Length: 0").as_bytes()),
+        3 => line.send(head(429, "Retry-After: 0\nContent-Length: 0").as_bytes()),
+        _ => good(ask, line),
+    });
+    let cache = tempfile::tempdir().unwrap();
+    assert_whole(&get(&hub(&server, cache.path(), None), "a/b").unwrap());
+}
+
+#[test]
+fn refusals_say_what_helps() {
+    let gated = Server::start(|ask, line| match ask.token.as_deref() {
+        Some("Bearer hf_good") => good(ask, line),
+        Some(_) => line.send(head(403, "Content-Length: 0").as_bytes()),
+        None => line.send(head(401, "Content-Length: 0").as_bytes()),
+    });
+    let cache = tempfile::tempdir().unwrap();
+    for (token, says) in
+        [(None, "set HF_TOKEN"), (Some("hf_bad"), "whether the token of HF_TOKEN may read it")]
+    {
+        let error = get(&hub(&gated, cache.path(), token), "a/b").unwrap_err();
+        assert!(
+            matches!(&error, Error::Unreachable { .. }) && error.to_string().contains(says),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("hf_bad"), "{error}");
+    }
+    let error = get(&hub(&gated, cache.path(), Some("hf_good")), "a/c").unwrap_err();
+    assert!(
+        matches!(&error, Error::Unreachable { .. }) && error.to_string().contains("check the name"),
+        "{error}"
+    );
+    assert_whole(&get(&hub(&gated, cache.path(), Some("hf_good")), "a/b").unwrap());
+}
+
+/// Weights lie on another server, to which the hub leads: it is told no token.
+#[test]
+fn a_token_goes_to_the_hub_alone() {
+    let store = Server::start(good);
+    let elsewhere = store.address.clone();
+    let server = Server::start(move |ask, line| {
+        if is_weights(ask) {
+            let to = format!("Location: {elsewhere}{}\nContent-Length: 0", ask.path);
+            return line.send(head(302, &to).as_bytes());
+        }
+        if ask.path.ends_with("/1_Pooling/config.json") && !ask.path.starts_with("/moved") {
+            let to = format!("Location: /moved{}\nContent-Length: 0", ask.path);
+            return line.send(head(307, &to).as_bytes());
+        }
+        let moved = ask.path.strip_prefix("/moved").unwrap_or(&ask.path).to_owned();
+        good(&Ask { path: moved, ..ask.clone() }, line)
+    });
+    let cache = tempfile::tempdir().unwrap();
+    assert_whole(&get(&hub(&server, cache.path(), Some("hf_secret")), "a/b").unwrap());
+    let said =
+        |server: &Server| server.asked().iter().map(|ask| ask.token.clone()).collect::<Vec<_>>();
+    assert_eq!(said(&store), [None]);
+    assert_eq!(said(&server), vec![Some("Bearer hf_secret".to_owned()); 5]);
+}
+
+#[test]
+fn answers_that_make_no_sense_are_told() {
+    for body in ["", "[]", "{", r#"{"sha": "../../x", "siblings": []}"#, "<html>log in</html>"] {
+        let server = Server::start(move |ask, line| {
+            let (head, rest) = honest(ask, body.as_bytes(), None);
+            line.send(head.as_bytes())?;
+            line.send(rest)
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let error = get(&hub(&server, cache.path(), None), "a/b").unwrap_err().to_string();
+        assert!(error.contains("do: "), "{body}: {error}");
+    }
+    // A repository without weights in safetensors.
+    let server = Server::start(|ask, line| {
+        let list = listing("0").replace("model.safetensors", "pytorch_model.bin");
+        let (head, rest) =
+            honest(ask, if ask.path.starts_with("/api") { list.as_bytes() } else { CONFIG }, None);
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let error = get(&hub(&server, cache.path(), None), "a/b").unwrap_err();
+    assert!(
+        matches!(&error, Error::Missing { .. })
+            && error.to_string().contains("no model.safetensors"),
+        "{error}"
+    );
+}

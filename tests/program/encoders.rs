@@ -1,0 +1,277 @@
+//! Text encoders through the program: published weights in, sentences out, sentence encoders trained with and painted
+//! with, and a model that takes no other encoder than its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use stackgan_core::archive::Archive;
+
+use crate::common::{TINY, WORLD, done, failed, set, train, training};
+use crate::reed::{self, Kind};
+use crate::tiny_bert;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+}
+
+fn archive(path: &Path) -> Archive {
+    Archive::from_bytes(&fs::read(path).unwrap(), &Device::Cpu).unwrap()
+}
+
+/// Captions of the fixture, and of one variant the weights and the embeddings.
+fn fixture(variant: &str) -> (Vec<String>, BTreeMap<String, Tensor>, Tensor) {
+    let archive = archive(&golden("char_cnn_rnn.safetensors"));
+    let captions = serde_json::from_str(&archive.metadata["captions"]).unwrap();
+    let embedding = archive.tensors[&format!("{variant}.embedding")].clone();
+    (captions, archive.part(&format!("{variant}.w.")), embedding)
+}
+
+/// Vectors of captions as `text encode` writes them.
+fn encode(dir: &Path, encoder: &str, captions: &[String]) -> Tensor {
+    fs::write(dir.join("captions.txt"), captions.join("\n")).unwrap();
+    let args = [
+        "text",
+        "encode",
+        "--encoder",
+        encoder,
+        "--captions",
+        "captions.txt",
+        "--output",
+        "vectors",
+        "-q",
+    ];
+    done(dir, &args);
+    archive(&dir.join("vectors")).tensors["embeddings"].clone()
+}
+
+#[track_caller]
+fn assert_equal(found: &Tensor, expected: &Tensor, tolerance: f32) {
+    let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    let error = norm(&(found - expected).unwrap());
+    assert!(error <= tolerance * norm(expected), "{error} of {}", norm(expected));
+}
+
+/// Tolerance as for the same values in `text_golden.rs`: both sides compute in f32, in other orders of summation.
+#[test]
+fn published_weights_come_in_and_encode_as_they_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    for (variant, kind) in [("gru18", Kind::Gru), ("rnn8", Kind::Rnn)] {
+        let (captions, weights, expected) = fixture(variant);
+        fs::write(dir.join("net.t7"), reed::checkpoint(&weights, kind)).unwrap();
+        done(dir, &["text", "import", "net.t7", "--out", "e.safetensors", "-q"]);
+        assert_equal(&encode(dir, "e.safetensors", &captions), &expected, 1e-5);
+        let file = fs::read(dir.join("e.safetensors")).unwrap();
+
+        // The network by itself, and the same weights as safetensors: the same file comes out.
+        fs::write(dir.join("alone.t7"), reed::alone(&weights, kind)).unwrap();
+        let bytes = Archive { tensors: weights, ..Archive::default() }.to_bytes().unwrap();
+        fs::write(dir.join("state.safetensors"), bytes).unwrap();
+        for from in ["alone.t7", "state.safetensors"] {
+            done(dir, &["text", "import", from, "--out", "again.safetensors", "-q"]);
+            assert!(fs::read(dir.join("again.safetensors")).unwrap() == file, "{variant} {from}");
+        }
+    }
+    let pth = golden("char_cnn_rnn_rnn8.pth");
+    done(dir, &["text", "import", pth.to_str().unwrap(), "--out", "pth.safetensors", "-q"]);
+    assert!(
+        fs::read(dir.join("pth.safetensors")).unwrap()
+            == fs::read(dir.join("e.safetensors")).unwrap()
+    );
+    assert!(archive(&dir.join("pth.safetensors")).tensors.contains_key("text.conv1.weight"));
+}
+
+/// The fixture's captions have capitals and an `é`: how they are read decides the vector, and is kept in the file.
+#[test]
+fn how_characters_are_read_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_, weights, _) = fixture("gru18");
+    fs::write(dir.join("net.t7"), reed::checkpoint(&weights, Kind::Gru)).unwrap();
+    let vector = |options: &[&str], caption: &str| {
+        let import = ["text", "import", "net.t7", "--out", "e.safetensors", "-q"];
+        done(dir, &[&import, options].concat());
+        encode(dir, "e.safetensors", &[caption.to_owned()])
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+    };
+    let default = vector(&[], "a RED café");
+    assert_eq!(default, vector(&[], "a red café"));
+    assert_ne!(default, vector(&["--case", "keep"], "a RED café"));
+    let space = vector(&["--unknown", "space"], "a red café x");
+    assert_eq!(space, vector(&[], "a red caf  x"));
+    assert_ne!(space, vector(&[], "a red café x"));
+    assert_eq!(vector(&["--unknown", "truncate"], "a red café x"), vector(&[], "a red caf"));
+}
+
+#[test]
+fn other_files_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (_, weights, _) = fixture("gru18");
+    let whole = reed::checkpoint(&weights, Kind::Gru);
+    fs::write(dir.join("cut.t7"), &whole[..whole.len() / 2]).unwrap();
+    let told = |from: &[u8], to: &[u8]| {
+        let at = whole.windows(from.len()).position(|window| window == from).unwrap();
+        let mut bytes = whole.clone();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        bytes
+    };
+    fs::write(dir.join("other.t7"), told(b"protos", b"params")).unwrap();
+    fs::write(dir.join("renamed.t7"), told(b"enc_doc", b"enc_txt")).unwrap();
+    fs::write(dir.join("weightless.t7"), told(b"weight", b"wEight")).unwrap();
+    let generator = golden("stage1_netG_zip.pth");
+    for (file, parts) in [
+        ("cut.t7", ["cut.t7", "byte"]),
+        ("other.t7", ["(protos)", "a table of networks"]),
+        ("renamed.t7", ["protos.enc_doc", "nil"]),
+        (
+            "weightless.t7",
+            ["protos.enc_doc.modules[2].modules[1] (nn.TemporalConvolution)", "field weight"],
+        ),
+        (generator.to_str().unwrap(), ["not the weights of a char-CNN-RNN", "`conv1.weight`"]),
+    ] {
+        let (code, said) = failed(dir, &["text", "import", file]);
+        assert_eq!(code, 3, "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)) && said.contains("do: "), "{said}");
+    }
+    assert_eq!(failed(dir, &["text", "import", "none.t7"]).0, 4);
+}
+
+/// A sentence encoder's folder.
+fn bert(dir: &Path, name: &str, seed: u64) {
+    let folder = dir.join(name);
+    fs::create_dir_all(folder.join("1_Pooling")).unwrap();
+    fs::write(folder.join("config.json"), tiny_bert::CONFIG).unwrap();
+    fs::write(folder.join("tokenizer.json"), tiny_bert::TOKENIZER).unwrap();
+    fs::write(folder.join("model.safetensors"), tiny_bert::weights(seed)).unwrap();
+    fs::write(folder.join("modules.json"), tiny_bert::MODULES).unwrap();
+    fs::write(folder.join("1_Pooling/config.json"), tiny_bert::POOLING).unwrap();
+}
+
+/// Both stages on the shared birds, with another encoder.
+fn with_encoder(stage: &str, run: &Path, encoder: &str, more: &[&str]) -> Vec<String> {
+    let mut args = training(stage, "2", run);
+    let at = args.iter().position(|arg| arg == "--encoder").unwrap();
+    encoder.clone_into(&mut args[at + 1]);
+    args.extend(more.iter().map(|&arg| arg.to_owned()));
+    args
+}
+
+/// The model notes the encoder and finds it again; standardising is a part of the model, since the encoder is not.
+#[test]
+fn a_sentence_encoder_trains_paints_and_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    bert(dir, "bert", 1);
+    bert(dir, "other", 2);
+    let (low, high) = (dir.join("low"), dir.join("high"));
+    train(dir, &with_encoder("1", &low, "bert", &["--set", "data.embedding_standardise=true"]));
+    let info = done(dir, &["model", "info", "low", "--json"]);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    let source = info["info"]["encoder_source"].as_str().unwrap();
+    assert!(Path::new(source).is_absolute() && source.ends_with("bert"), "{source}");
+    assert!(info["info"]["encoder"].is_null() && info["info"]["stage1"]["net"]["text_dim"] == 8);
+    let model = archive(&low.join("model.safetensors"));
+    assert_eq!(model.tensors["text.standardise.mean"].dims(), [8]);
+    assert!(done(dir, &["model", "info", "low"]).contains("bert"), "the encoder is named");
+
+    let paint = |more: &[&str]| {
+        let args = ["generate", "-m", "low", "-p", "a red bird", "--out", "out", "-q"];
+        let picture = done(dir, &[&args, more].concat());
+        fs::read(dir.join(picture.trim())).unwrap()
+    };
+    let first = paint(&[]);
+    assert_eq!(paint(&["--encoder", "bert"]), first);
+    let (code, said) =
+        failed(dir, &["generate", "-m", "low", "-p", "a bird", "--encoder", "other"]);
+    assert_eq!(code, 3, "{said}");
+    for part in [
+        "trained with another text encoder",
+        "encoder: other",
+        "width 8, fingerprint",
+        "do: give `--encoder",
+    ] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    // Stage-II takes the encoder of its Stage-I by itself, and no other.
+    let mut args = training("2", "2", &high);
+    let at = args.iter().position(|arg| arg == "--encoder").unwrap();
+    args.drain(at..at + 2);
+    args.extend(["--stage1", "low", "--set", "optim.batch=2"].map(str::to_owned));
+    train(dir, &args);
+    done(dir, &["generate", "-m", "high", "-p", "a red bird", "--out", "out", "-q"]);
+    let refused = with_encoder("2", &dir.join("no"), "other", &["--stage1", "low"]);
+    let (code, said) = failed(dir, &refused.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(code == 2 && said.contains("trained with other embeddings"), "{code} {said}");
+    // Moved away, it can be named.
+    fs::rename(dir.join("bert"), dir.join("moved")).unwrap();
+    assert_eq!(failed(dir, &["generate", "-m", "low", "-p", "a bird"]).0, 4);
+    assert_eq!(paint(&["--encoder", "moved"]), first);
+}
+
+#[test]
+fn a_model_takes_no_other_encoder_than_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let run = dir.join("run");
+    train(dir, &training("1", "2", &run));
+    let own = WORLD.encoder().display().to_string();
+    done(dir, &["generate", "-m", "run", "-p", "a bird", "--encoder", &own, "--out", "out", "-q"]);
+    bert(dir, "bert", 1);
+    let (code, said) = failed(dir, &["generate", "-m", "run", "-p", "a bird", "--encoder", "bert"]);
+    assert!(
+        code == 3 && said.contains("leave `--encoder` out: the model has its own"),
+        "{code} {said}"
+    );
+    let (code, said) =
+        failed(dir, &["generate", "-m", "run", "-p", "a bird", "--encoder", "hub:no name"]);
+    assert!(code == 2 && said.contains("hub:OWNER/NAME"), "{code} {said}");
+    fs::create_dir(dir.join("empty")).unwrap();
+    let (code, said) =
+        failed(dir, &["generate", "-m", "run", "-p", "a bird", "--encoder", "empty"]);
+    assert!(code == 4 && said.contains("config.json"), "{code} {said}");
+}
+
+/// Widths of MiniLM, BERT, the paper and skip-thoughts: each is imported and trained on for a step.
+#[test]
+fn every_width_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let birds = WORLD.birds().display().to_string();
+    let rows = done(dir, &["data", "captions", &birds, "-q"]).lines().count();
+    for width in [384, 768, 1024, 2400] {
+        let values: Vec<f32> =
+            (0..rows * width).map(|k| (k * 37 % 101) as f32 / 50.0 - 1.0).collect();
+        let mut bytes = Vec::new();
+        let file = dir.join("given.npy");
+        stackgan_data::formats::npy::write_f32(&mut bytes, &[rows, width], &values, &file).unwrap();
+        fs::write(&file, bytes).unwrap();
+        let list = done(dir, &["data", "captions", &birds, "-q"]);
+        fs::write(dir.join("given.txt"), list).unwrap();
+        let out = dir.join("prepared");
+        let args = [
+            "data",
+            "import",
+            &birds,
+            "--out",
+            out.to_str().unwrap(),
+            "--embeddings",
+            "given.npy",
+            "-q",
+        ];
+        done(dir, &args);
+        let run = dir.join(format!("run{width}"));
+        let prepared = out.join("prepared-76.safetensors");
+        let mut args = vec!["train", "--stage", "1", "-q", "--run", run.to_str().unwrap()];
+        args.extend(["--data", prepared.to_str().unwrap(), "--set", "optim.steps=1"]);
+        args.extend(set(TINY));
+        done(dir, &args);
+        let info = done(dir, &["model", "info", run.to_str().unwrap(), "--json"]);
+        assert!(info.contains(&format!("\"text_dim\": {width}")), "{info}");
+    }
+}
