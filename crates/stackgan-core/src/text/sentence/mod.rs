@@ -23,6 +23,8 @@ use pooling::{Modules, pool};
 /// A caption is filled up to a multiple of this many tokens, whatever is beside it: what a product of matrices gives
 /// for a row may depend on the shape of the whole, and a vector must not depend on its neighbours.
 const TOKENS: usize = 16;
+/// A pass is filled up to a multiple of this many captions, for the same reason: small products take another path.
+const ROWS: usize = 8;
 /// Tokens in one pass: bounds the memory.
 const BATCH: usize = 4096;
 
@@ -98,18 +100,19 @@ impl SentenceEncoder {
     /// Vectors of captions of the same length in tokens, filled up.
     fn pass(&self, captions: &[&[u32]], length: usize) -> Result<Tensor> {
         let (mut ids, mut mask) = (Vec::new(), Vec::new());
-        for caption in captions {
+        let filled = captions.len().next_multiple_of(ROWS);
+        for caption in captions.iter().cycle().take(filled) {
             let rest = length.saturating_sub(caption.len());
             ids.extend_from_slice(caption);
             ids.extend(std::iter::repeat_n(self.pad, rest));
             mask.extend(std::iter::repeat_n(1f32, caption.len()));
             mask.extend(std::iter::repeat_n(0f32, rest));
         }
-        let shape = (captions.len(), length);
+        let shape = (filled, length);
         let ids = Tensor::from_vec(ids, shape, &self.device)?;
         let mask = Tensor::from_vec(mask, shape, &self.device)?;
         let tokens = self.bert.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
-        Ok(pool(&tokens, &mask, &self.modules)?)
+        Ok(pool(&tokens, &mask, &self.modules)?.narrow(0, 0, captions.len())?)
     }
 }
 
