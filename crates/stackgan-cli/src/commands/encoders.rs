@@ -82,6 +82,27 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
 /// # Errors
 /// Code 4 when there is none, 3 when it is damaged.
 pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
+    let bytes = bytes_of(file)?;
+    match kind(&bytes).as_deref() {
+        Some("char-cnn-rnn") => CharCnnRnnEncoder::from_bytes(&bytes, &candle_core::Device::Cpu)
+            .with_context(|| cannot(file)),
+        _ => Ok(TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(file))?.text),
+    }
+}
+
+/// Reads what `text train` wrote, with the image side that the text encoder was trained with.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_trained(file: &Path) -> Result<TrainedEncoder> {
+    TrainedEncoder::from_bytes(&bytes_of(file)?).with_context(|| cannot(file))
+}
+
+fn cannot(file: &Path) -> String {
+    format!("cannot use the text encoder\n  file: {}", file.display())
+}
+
+fn bytes_of(file: &Path) -> Result<Vec<u8>> {
     let place = format!("file: {}", file.display());
     let Ok(facts) = file.metadata() else {
         let remedy = "make one: `stackgan text train --data DIR --out encoder.safetensors`";
@@ -95,14 +116,7 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
     if !facts.is_file() || facts.len() > LARGEST {
         return Err(unreadable(format!("{} bytes, or no file", facts.len())).into());
     }
-    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
-    let cannot = || format!("cannot use the text encoder\n  {place}");
-    match kind(&bytes).as_deref() {
-        Some("char-cnn-rnn") => {
-            CharCnnRnnEncoder::from_bytes(&bytes, &candle_core::Device::Cpu).with_context(cannot)
-        }
-        _ => Ok(TrainedEncoder::from_bytes(&bytes).with_context(cannot)?.text),
-    }
+    Ok(std::fs::read(file).map_err(|e| unreadable(e.to_string()))?)
 }
 
 /// What the metadata of a file of ours call it.

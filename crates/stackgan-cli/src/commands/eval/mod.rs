@@ -25,7 +25,7 @@ use stackgan_eval::report::{self, Measured};
 use stackgan_eval::variety;
 use stackgan_train::text::TrainedEncoder;
 
-use super::{Context, print, sources, text, write_file};
+use super::{Context, encoders, print, sources, write_file};
 use crate::args::{Eval, Metric};
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
@@ -49,7 +49,7 @@ const VARIANTS: usize = 4;
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     let measurer = judge::find(args.features.as_deref())?;
     check_gate(args, &measurer)?;
-    let encoder = args.judge.as_deref().map(text::load).transpose()?;
+    let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
     if args.metrics.contains(&Metric::Rp) && encoder.is_none() {
         let remedy =
             "name an encoder that was trained with its image side: `--judge encoder.safetensors`";
