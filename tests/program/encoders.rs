@@ -237,7 +237,7 @@ fn a_model_takes_no_other_encoder_than_its_own() {
     assert!(code == 4 && said.contains("config.json"), "{code} {said}");
 }
 
-/// Widths of MiniLM, BERT, the paper and skip-thoughts: each is imported and trained on for a step.
+/// Widths of `MiniLM`, BERT, the paper and skip-thoughts: each is imported and trained on for a step.
 #[test]
 fn every_width_trains() {
     let folder = tempfile::tempdir().unwrap();

@@ -215,7 +215,7 @@ impl Writer<'_> {
             self.place(place + 1);
             match place {
                 0 | 3 | 6 => {
-                    self.layer("nn.TemporalConvolution", &format!("conv{}", place / 3 + 1))
+                    self.layer("nn.TemporalConvolution", &format!("conv{}", place / 3 + 1));
                 }
                 1 | 4 | 7 => self.plain("nn.Threshold"),
                 _ => self.plain("nn.TemporalMaxPooling"),

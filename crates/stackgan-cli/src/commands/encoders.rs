@@ -154,7 +154,7 @@ fn sentence(folder: &Path, source: String, context: &Context) -> Result<Encoder>
     Ok(Encoder::Sentence(Box::new(encoder), source))
 }
 
-fn incomplete(path: &PathBuf) -> Problem {
+fn incomplete(path: &Path) -> Problem {
     let remedy = "give a file of `stackgan text train`, the folder of a sentence encoder, or \
                   hub:sentence-transformers/all-MiniLM-L6-v2";
     let expected = "config.json, tokenizer.json and model.safetensors";

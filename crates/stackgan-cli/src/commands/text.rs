@@ -203,7 +203,7 @@ pub(crate) fn encode(
     output: &Path,
     manner: Manner,
 ) -> Result<Embeddings> {
-    write(encoder, (&data.all_captions(), data.fingerprint()), output, manner)?;
+    write(encoder, (data.all_captions(), data.fingerprint()), output, manner)?;
     Ok(Embeddings::open(output)?)
 }
 
