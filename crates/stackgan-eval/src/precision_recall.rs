@@ -138,8 +138,8 @@ mod tests {
         let values: Vec<f32> = (0..700).map(|i| (i * 37 % 700) as f32).collect();
         let shifted: Vec<f32> = values.iter().map(|v| v + 350.5).collect();
         let found = precision_recall(&line(&shifted), &line(&values), 3, Noise::new(0))?;
-        // Balls reach two to either side, three at the ends: 699 + 3 is the last point covered.
-        assert_eq!(found.precision, 351.0 / 700.0);
+        // Balls reach two to either side, three at the ends: 350.5 to 701.5 lie among 0 to 699, and 348 to 699 among those.
+        assert_eq!(found.precision, 352.0 / 700.0);
         assert_eq!(found.recall, 352.0 / 700.0);
         assert!(found.recall_interval.is_some());
         Ok(())
