@@ -211,8 +211,6 @@ impl Hub {
         let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
         let listing = self.listing(repository, &client, hear)?;
         let folder = cached.pointer_path(&listing.sha);
-        let repo =
-            Repo::with_revision(repository.name.clone(), RepoType::Model, listing.sha.clone());
         for wanted in wanted {
             let path = folder.join(wanted.name);
             let Some(file) = listing.siblings.iter().find(|file| file.rfilename == wanted.name)
@@ -241,10 +239,7 @@ impl Hub {
             };
             let address = format!(
                 "{}/{}/resolve/{}/{}",
-                self.endpoint,
-                repo.url(),
-                repo.url_revision(),
-                wanted.name
+                self.endpoint, repository.name, listing.sha, wanted.name
             );
             let job = Job {
                 name: wanted.name,
@@ -272,7 +267,9 @@ impl Hub {
         make_folder(&folder)?;
         let name = format!("files-of-{}.json", repository.revision);
         let path = folder.join(&name);
-        let address = format!("{}/api/{}?blobs=true", self.endpoint, repository.repo().api_url());
+        let Repository { name: model, revision } = repository; // nothing in them that an address would escape
+        let address =
+            format!("{}/api/models/{model}/revision/{revision}?blobs=true", self.endpoint);
         let pinned = Pinned::of(None, None);
         let job = Job { name: &name, pinned, cap: LONGEST, path: &path, after: 0, by_hand: &[] };
         self.get(client, &job, &address, hear)?;
