@@ -52,7 +52,7 @@ impl Pace {
     /// an eighth of the time.
     pub(super) fn fit(&self, config: &mut TrainConfig, seconds: f64, grids: u64) {
         let affordable = (seconds / 8.0 / self.grid.max(1e-3)) as u64;
-        let grids = grids.min(affordable).max(1);
+        let grids = grids.min(affordable).max(2); // half way too: a run that is cut short shows something
         let beside = self.grid * grids as f64 + 2.0 * self.save;
         let steps = ((seconds - beside) / self.step).clamp(4.0, 1e7) as u64;
         (config.optim.steps, config.optim.epochs) = (steps, 0);
