@@ -82,9 +82,10 @@ impl TrainedEncoder {
             let part = images.narrow(0, start, BATCH.min(images.dim(0)? - start))?;
             parts.push(self.image.forward(&part, Mode::Eval)?);
         }
-        let vectors = match parts.is_empty() {
-            true => Tensor::zeros((0, self.text.dim()), images.dtype(), images.device())?,
-            false => Tensor::cat(&parts, 0)?,
+        let vectors = if parts.is_empty() {
+            Tensor::zeros((0, self.text.dim()), images.dtype(), images.device())?
+        } else {
+            Tensor::cat(&parts, 0)?
         };
         Ok(match self.config.loss {
             Loss::JointEmbedding => vectors,
