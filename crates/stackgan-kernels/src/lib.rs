@@ -25,6 +25,7 @@ mod fast;
 mod gemm;
 mod geometry;
 mod linear;
+mod many;
 pub mod memory;
 pub mod reference;
 mod scratch;
@@ -40,5 +41,8 @@ pub use bias_clamp::bias_clamp;
 pub use conv::{conv2d, depthwise_conv2d};
 pub use geometry::Padding;
 pub use linear::linear;
+pub use many::{
+    AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
+};
 pub use upsample::upsample2x;
 pub use upsample_conv::upsample2x_conv3x3;

@@ -1,0 +1,92 @@
+//! Operations over all tensors of a network at once: what a trainer does between two steps.
+//!
+//! On a GPU each is one launch, however many tensors there are; on a CPU it is a loop.
+
+use candle_core::{DType, Result, Tensor, Var, bail};
+
+use crate::adam::{AdamStep, adam_update};
+
+/// A parameter with its gradient and moments, all of one shape.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamUpdate<'a> {
+    /// The parameter.
+    pub p: &'a Var,
+    /// Its gradient.
+    pub grad: &'a Tensor,
+    /// The mean of its gradients.
+    pub m: &'a Var,
+    /// The mean of its squared gradients.
+    pub v: &'a Var,
+}
+
+/// [`adam_update`] of every parameter.
+///
+/// # Errors
+/// Those of [`adam_update`]; parameters before the one that is refused are then updated.
+pub fn adam_update_all(updates: &[AdamUpdate<'_>], cfg: AdamStep) -> Result<()> {
+    for AdamUpdate { p, grad, m, v } in updates {
+        adam_update(p, grad, m, v, cfg)?;
+    }
+    Ok(())
+}
+
+/// Copies the second of each pair into the first.
+///
+/// # Errors
+/// Pairs of different shapes.
+pub fn copy_all(pairs: &[(&Var, &Tensor)]) -> Result<()> {
+    for (to, from) in pairs {
+        to.set(from)?;
+    }
+    Ok(())
+}
+
+/// Moves every first of a pair to `decay` times itself plus `1 - decay` times the second.
+///
+/// # Errors
+/// Pairs of different shapes.
+pub fn average_all(pairs: &[(&Var, &Tensor)], decay: f64) -> Result<()> {
+    for (average, live) in pairs {
+        let moved = ((average.as_detached_tensor() * decay)? + (live.detach() * (1.0 - decay))?)?;
+        average.set(&moved)?;
+    }
+    Ok(())
+}
+
+/// The sum of the squares of all values, a scalar `f32` on the device; sums are taken tensor by tensor, in their order.
+///
+/// # Errors
+/// No tensor at all; an element type other than `f32`.
+pub fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {
+    let mut sum: Option<Tensor> = None;
+    for tensor in tensors {
+        let square = tensor.detach().sqr()?.sum_all()?;
+        sum = Some(match sum {
+            None => square,
+            Some(sum) => (sum + square)?,
+        });
+    }
+    match sum {
+        Some(sum) if sum.dtype() == DType::F32 => Ok(sum),
+        Some(sum) => bail!("squared_norm: expected f32, found {:?}", sum.dtype()),
+        None => bail!("squared_norm: no tensors"),
+    }
+}
+
+/// How many of all values are no finite numbers, at most some; a scalar `f32` on the device, 0 where all is well.
+///
+/// # Errors
+/// No tensor at all; an element type other than `f32`.
+pub fn count_non_finite(tensors: &[&Tensor]) -> Result<Tensor> {
+    let mut count: Option<Tensor> = None;
+    for tensor in tensors {
+        // x * 0 is 0 for every number, NaN otherwise; NaN differs from itself
+        let zero = (tensor.detach() * 0.0)?;
+        let bad = zero.ne(&zero)?.to_dtype(DType::F32)?.sum_all()?;
+        count = Some(match count {
+            None => bad,
+            Some(count) => (count + bad)?,
+        });
+    }
+    count.map_or_else(|| bail!("count_non_finite: no tensors"), Ok)
+}
