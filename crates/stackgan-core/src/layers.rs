@@ -4,7 +4,7 @@
 //! variance) is given once, as a [`Style`].
 
 use candle_core::{Result, Tensor, Var};
-use stackgan_kernels::{self as kernels, Activation};
+use stackgan_kernels::{self as kernels, Activation, Filter, Maps, Norm, Statistics};
 
 use crate::gan::Mode;
 use crate::params::{Init, Scope};
@@ -39,8 +39,7 @@ pub struct Style {
 #[derive(Clone, Debug)]
 pub struct Conv {
     weight: Tensor, // (out, in, k, k)
-    stride: usize,
-    padding: usize,
+    filter: Filter,
 }
 
 /// Kernel size, stride and padding of a convolution.
@@ -81,15 +80,15 @@ impl Conv {
     ) -> Result<Self> {
         let (k, stride, padding) = window.numbers();
         let weight = scope.weight("weight", (output, input, k, k), style.conv)?;
-        Ok(Self { weight, stride, padding })
+        Ok(Self { weight, filter: Filter::Plain { stride, padding } })
     }
 
     /// `(batch, in, h, w)` to `(batch, out, h / stride, w / stride)`.
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        kernels::conv2d(x, &self.weight, self.stride, self.padding)
+    pub fn forward(&self, x: &Maps) -> Result<Maps> {
+        x.conv(&self.weight, self.filter)
     }
 }
 
@@ -125,36 +124,34 @@ impl BatchNorm {
         })
     }
 
-    /// `(batch, channels, h, w)` or `(batch, channels)`, same shape out. [`Mode::Train`] normalises with the batch and
-    /// moves the running statistics by a tenth (new = 0.9 old + 0.1 batch).
+    /// `(batch, channels)`, same shape out. [`Mode::Train`] normalises with the batch and moves the running statistics by
+    /// a tenth (new = 0.9 old + 0.1 batch).
     ///
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let (gamma, beta, act) = (&self.gamma, &self.beta, self.activation);
-        match mode {
-            Mode::Eval => {
-                let (mean, var) =
-                    (self.running_mean.as_detached_tensor(), self.running_var.as_detached_tensor());
-                kernels::batch_norm_eval(x, gamma, beta, &mean, &var, BATCH_NORM_EPS, act)
-            }
-            Mode::Train => {
-                let (y, batch) = kernels::batch_norm_train(x, gamma, beta, BATCH_NORM_EPS, act)?;
-                let n = batch.count as f64;
-                let variance = match self.running_variance {
-                    RunningVariance::Biased => batch.variance,
-                    RunningVariance::Unbiased => (batch.variance * (n / (n - 1.0).max(1.0)))?,
-                };
-                follow(&self.running_mean, &batch.mean)?;
-                follow(&self.running_var, &variance)?;
-                Ok(y)
-            }
+        self.norm().apply(x, statistics(mode))
+    }
+
+    fn norm(&self) -> Norm<'_> {
+        Norm {
+            gamma: &self.gamma,
+            beta: &self.beta,
+            running_mean: &self.running_mean,
+            running_var: &self.running_var,
+            momentum: 0.1,
+            unbiased: self.running_variance == RunningVariance::Unbiased,
+            eps: BATCH_NORM_EPS,
+            activation: self.activation,
         }
     }
 }
 
-fn follow(running: &Var, batch: &Tensor) -> Result<()> {
-    running.set(&((running.as_detached_tensor() * 0.9)? + (batch * 0.1)?)?)
+const fn statistics(mode: Mode) -> Statistics {
+    match mode {
+        Mode::Train => Statistics::OfBatch,
+        Mode::Eval => Statistics::Running,
+    }
 }
 
 /// A convolution, batch norm and activation.
@@ -189,8 +186,9 @@ impl ConvNorm {
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.norm.forward(&self.conv.forward(x)?, mode)
+    pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
+        let Conv { weight, filter } = &self.conv;
+        x.conv_norm(weight, *filter, &self.norm.norm(), statistics(mode))
     }
 }
 
@@ -223,8 +221,8 @@ impl UpBlock {
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.norm.forward(&kernels::upsample2x_conv3x3(x, &self.weight)?, mode)
+    pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
+        x.conv_norm(&self.weight, Filter::Up, &self.norm.norm(), statistics(mode))
     }
 }
 
@@ -253,9 +251,9 @@ impl ResidualBlock {
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
         let inner = self.second.forward(&self.first.forward(x, mode)?, mode)?;
-        kernels::activate(&(x + inner)?, Activation::Relu)
+        x.add_activate(&inner, Activation::Relu)
     }
 }
 
@@ -293,15 +291,4 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         kernels::linear(x, &self.weight, self.bias.as_ref())
     }
-}
-
-/// Tiles a vector over a `size` x `size` map and appends it to image features: `(batch, a, size, size)` and
-/// `(batch, b)` to `(batch, a + b, size, size)`, image channels first (both releases).
-///
-/// # Errors
-/// When shapes do not fit.
-pub fn append_tiled(features: &Tensor, vector: &Tensor) -> Result<Tensor> {
-    let (batch, _, h, w) = features.dims4()?;
-    let tiled = vector.unsqueeze(2)?.unsqueeze(3)?.broadcast_as((batch, vector.dim(1)?, h, w))?;
-    Tensor::cat(&[features, &tiled.contiguous()?], 1)
 }

@@ -1,20 +1,7 @@
 //! The loss terms, as pure functions of tensors.
 
 use candle_core::{Result, Tensor};
-
-/// Binary cross-entropy of logits against one label (0 or 1) for all, averaged. Exact from -10⁴ to 10⁴.
-///
-/// With l the logit and t the label: (l + |l|)/2 - l t + ln(1 + exp(-|l|)). Written with |l|, whose derivative at 0 does
-/// not matter here, rather than with a maximum, whose derivative at 0 candle takes as 1.
-///
-/// # Errors
-/// When the device fails.
-pub fn bce_with_logits(logits: &Tensor, label: f64) -> Result<Tensor> {
-    let magnitude = logits.abs()?;
-    let linear = (((logits + &magnitude)? * 0.5)? - (logits * label)?)?;
-    let tail = (magnitude.neg()?.exp()? + 1.0)?.log()?;
-    (linear + tail)?.mean_all()
-}
+pub use stackgan_kernels::bce_with_logits;
 
 /// KL(N(mu, sigma²) ‖ N(0, 1)) from log sigma², averaged over batch and dimensions:
 /// -½ mean(1 + log sigma² - mu² - sigma²). Source: PyTorch release, `KL_loss`.

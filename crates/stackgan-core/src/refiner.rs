@@ -4,11 +4,11 @@
 //! Source: `STAGE2_G` (PyTorch release), `hr_g_net` (TensorFlow release).
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, activate};
+use stackgan_kernels::{Activation, Maps};
 
 use crate::NetConfig;
 use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, ResidualBlock, Style, UpBlock, Window, append_tiled};
+use crate::layers::{Conv, ConvNorm, ResidualBlock, Style, UpBlock, Window};
 use crate::params::Scope;
 
 /// Everything of Stage-II's generator but Stage-I and conditioning augmentation.
@@ -58,10 +58,10 @@ impl Refiner {
 
     /// `low` `(batch, 3, 64, 64)` and `c` `(batch, cond_dim)` to `(batch, 3, 256, 256)` in [-1, 1].
     pub(crate) fn forward(&self, low: &Tensor, c: &Tensor, mode: Mode) -> Result<Tensor> {
-        let x = activate(&self.encoder0.forward(low)?, Activation::Relu)?; // 64x64
+        let x = self.encoder0.forward(&Maps::enter(low)?)?.activate(Activation::Relu)?; // 64x64
         let x = self.encoder2.forward(&x, mode)?; // 32x32
         let x = self.encoder5.forward(&x, mode)?; // 16x16
-        let mut x = self.hr_joint.forward(&append_tiled(&x, c)?, mode)?;
+        let mut x = self.hr_joint.forward(&x.append_tiled(c)?, mode)?;
         for block in &self.residual {
             x = block.forward(&x, mode)?;
         }
@@ -69,6 +69,6 @@ impl Refiner {
         let x = self.upsample2.forward(&x, mode)?; // 64x64
         let x = self.upsample3.forward(&x, mode)?; // 128x128
         let x = self.upsample4.forward(&x, mode)?; // 256x256
-        self.img.forward(&x)?.tanh()
+        self.img.forward(&x)?.leave()?.tanh()
     }
 }

@@ -161,18 +161,18 @@ const CHUNK: usize = 1 << 14;
 
 /// The factors of a step, rounded to f32 once.
 #[derive(Clone, Copy)]
-struct Constants {
-    beta1: f32,
-    one_minus_beta1: f32,
-    beta2: f32,
-    one_minus_beta2: f32,
-    rate: f32,
-    root: f32,
-    eps: f32,
+pub(crate) struct Constants {
+    pub(crate) beta1: f32,
+    pub(crate) one_minus_beta1: f32,
+    pub(crate) beta2: f32,
+    pub(crate) one_minus_beta2: f32,
+    pub(crate) rate: f32,
+    pub(crate) root: f32,
+    pub(crate) eps: f32,
 }
 
 impl Constants {
-    fn new(cfg: AdamStep) -> Self {
+    pub(crate) fn new(cfg: AdamStep) -> Self {
         let (correction1, correction2) = cfg.corrections();
         Self {
             beta1: cfg.beta1 as f32,

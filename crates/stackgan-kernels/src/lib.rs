@@ -21,11 +21,16 @@ mod adam;
 mod batch_norm;
 mod bias_clamp;
 mod conv;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod fast;
 mod gemm;
 mod geometry;
+pub mod gpu;
 mod linear;
+mod losses;
 mod many;
+mod maps;
 pub mod memory;
 pub mod reference;
 mod scratch;
@@ -40,9 +45,12 @@ pub use batch_norm::{BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use bias_clamp::bias_clamp;
 pub use conv::{conv2d, depthwise_conv2d};
 pub use geometry::Padding;
+pub use gpu::Precision;
 pub use linear::linear;
+pub use losses::bce_with_logits;
 pub use many::{
     AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
 };
+pub use maps::{Filter, Maps, Norm, Statistics};
 pub use upsample::upsample2x;
 pub use upsample_conv::upsample2x_conv3x3;

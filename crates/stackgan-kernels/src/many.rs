@@ -5,6 +5,8 @@
 use candle_core::{DType, Result, Tensor, Var, bail};
 
 use crate::adam::{AdamStep, adam_update};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 
 /// A parameter with its gradient and moments, all of one shape.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,13 @@ pub struct AdamUpdate<'a> {
 /// # Errors
 /// Those of [`adam_update`]; parameters before the one that is refused are then updated.
 pub fn adam_update_all(updates: &[AdamUpdate<'_>], cfg: AdamStep) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if !updates.is_empty()
+        && cuda::applies(updates.iter().flat_map(|u| [u.p.as_tensor(), u.m, u.v]))
+        && updates.iter().all(|u| u.grad.shape() == u.p.shape())
+    {
+        return cuda::adam_update_all(updates, cfg);
+    }
     for AdamUpdate { p, grad, m, v } in updates {
         adam_update(p, grad, m, v, cfg)?;
     }
@@ -35,6 +44,10 @@ pub fn adam_update_all(updates: &[AdamUpdate<'_>], cfg: AdamStep) -> Result<()> 
 /// # Errors
 /// Pairs of different shapes.
 pub fn copy_all(pairs: &[(&Var, &Tensor)]) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if let Some(pairs) = on_gpu(pairs) {
+        return cuda::copy_all(&pairs);
+    }
     for (to, from) in pairs {
         to.set(from)?;
     }
@@ -46,6 +59,10 @@ pub fn copy_all(pairs: &[(&Var, &Tensor)]) -> Result<()> {
 /// # Errors
 /// Pairs of different shapes.
 pub fn average_all(pairs: &[(&Var, &Tensor)], decay: f64) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if let Some(pairs) = on_gpu(pairs) {
+        return cuda::average_all(&pairs, decay);
+    }
     for (average, live) in pairs {
         let moved = ((average.as_detached_tensor() * decay)? + (live.detach() * (1.0 - decay))?)?;
         average.set(&moved)?;
@@ -58,6 +75,10 @@ pub fn average_all(pairs: &[(&Var, &Tensor)], decay: f64) -> Result<()> {
 /// # Errors
 /// No tensor at all; an element type other than `f32`.
 pub fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if !tensors.is_empty() && cuda::applies(tensors.iter().copied()) {
+        return cuda::squared_norm(tensors);
+    }
     let mut sum: Option<Tensor> = None;
     for tensor in tensors {
         let square = tensor.detach().sqr()?.sum_all()?;
@@ -78,6 +99,10 @@ pub fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {
 /// # Errors
 /// No tensor at all; an element type other than `f32`.
 pub fn count_non_finite(tensors: &[&Tensor]) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if !tensors.is_empty() && cuda::applies(tensors.iter().copied()) {
+        return cuda::count_non_finite(tensors);
+    }
     let mut count: Option<Tensor> = None;
     for tensor in tensors {
         // x * 0 is 0 for every number, NaN otherwise; NaN differs from itself
@@ -89,4 +114,13 @@ pub fn count_non_finite(tensors: &[&Tensor]) -> Result<Tensor> {
         });
     }
     count.map_or_else(|| bail!("count_non_finite: no tensors"), Ok)
+}
+
+/// Pairs of equal shapes that are all on a GPU.
+#[cfg(feature = "cuda")]
+fn on_gpu<'a>(pairs: &[(&'a Var, &'a Tensor)]) -> Option<Vec<(&'a Tensor, &'a Tensor)>> {
+    let fits = !pairs.is_empty()
+        && cuda::applies(pairs.iter().flat_map(|(to, from)| [to.as_tensor(), *from]))
+        && pairs.iter().all(|(to, from)| to.shape() == from.shape());
+    fits.then(|| pairs.iter().map(|(to, from)| (to.as_tensor(), *from)).collect())
 }

@@ -126,6 +126,17 @@ pub fn batch_norm_eval(
     activate(&from_feature(&y, x, &shape)?, activation)
 }
 
+/// [`crate::bce_with_logits`] by plain operations, exact from -10⁴ to 10⁴.
+///
+/// With l the logit and t the label: (l + |l|)/2 - l t + ln(1 + exp(-|l|)). Written with |l|, whose derivative at 0 does
+/// not matter here, rather than with a maximum, whose derivative at 0 candle takes as 1.
+pub fn bce_with_logits(logits: &Tensor, label: f64) -> Result<Tensor> {
+    let magnitude = logits.abs()?;
+    let linear = (((logits + &magnitude)? * 0.5)? - (logits * label)?)?;
+    let tail = (magnitude.neg()?.exp()? + 1.0)?.log()?;
+    (linear + tail)?.mean_all()
+}
+
 /// [`crate::linear`] by `Tensor::matmul`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let y = x.matmul(&weight.t()?)?;

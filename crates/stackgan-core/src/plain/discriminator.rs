@@ -4,12 +4,12 @@
 //! conditioning augmentation), and in Stage-II also without.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::activate;
+use stackgan_kernels::Maps;
 
 use super::STYLE;
 use crate::NetConfig;
 use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Window, append_tiled};
+use crate::layers::{Conv, ConvNorm, LEAKY, Window};
 use crate::params::{Init, Scope};
 
 /// A discriminator of either stage.
@@ -81,11 +81,11 @@ impl Discriminator {
     /// # Errors
     /// When shapes do not fit.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut x = activate(&self.first.forward(images)?, LEAKY)?;
+        let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
         for layer in &self.encode_img {
             x = layer.forward(&x, mode)?;
         }
-        Ok(x)
+        x.leave()
     }
 
     /// Logits `(batch,)` of features with the text code `(batch, cond_dim)`.
@@ -95,7 +95,8 @@ impl Discriminator {
     /// # Errors
     /// When shapes do not fit.
     pub fn conditional_logits(&self, features: &Tensor, mu: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.conditional.forward(&self.joint.forward(&append_tiled(features, mu)?, mode)?)
+        let joined = Maps::enter(features)?.append_tiled(mu)?;
+        self.conditional.forward(&self.joint.forward(&joined, mode)?)
     }
 
     /// Logits `(batch,)` of features alone; `None` in Stage-I.
@@ -103,7 +104,8 @@ impl Discriminator {
     /// # Errors
     /// When shapes do not fit.
     pub fn unconditional_logits(&self, features: &Tensor) -> Result<Option<Tensor>> {
-        self.unconditional.as_ref().map(|head| head.forward(features)).transpose()
+        let maps = Maps::enter(features)?;
+        self.unconditional.as_ref().map(|head| head.forward(&maps)).transpose()
     }
 }
 
@@ -122,7 +124,7 @@ impl Logit {
         Ok(Self { conv: Conv::new(input, 1, Window::Four, STYLE, scope)?, bias })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.conv.forward(x)?.flatten_all()?.broadcast_add(&self.bias)
+    fn forward(&self, x: &Maps) -> Result<Tensor> {
+        self.conv.forward(x)?.leave()?.flatten_all()?.broadcast_add(&self.bias)
     }
 }

@@ -1,7 +1,7 @@
 //! Stage-I generator of the plain recipe: a sentence to 64x64. Source: `code/model.py`, `STAGE1_G`.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::Activation;
+use stackgan_kernels::{Activation, Maps};
 
 use super::STYLE;
 use crate::NetConfig;
@@ -58,12 +58,12 @@ impl Generator for Stage1Generator {
         let conditioning = self.ca_net.forward(text, &noise.eps1)?;
         let input = Tensor::cat(&[&noise.z, &conditioning.c], 1)?; // noise first
         let x = self.fc_norm.forward(&self.fc.forward(&input)?, mode)?;
-        let x = x.reshape(((), self.ngf, 4, 4))?;
+        let x = Maps::enter(&x.reshape(((), self.ngf, 4, 4))?)?;
         let x = self.upsample1.forward(&x, mode)?; // 8x8
         let x = self.upsample2.forward(&x, mode)?; // 16x16
         let x = self.upsample3.forward(&x, mode)?; // 32x32
         let x = self.upsample4.forward(&x, mode)?; // 64x64
-        let image = self.img.forward(&x)?.tanh()?;
+        let image = self.img.forward(&x)?.leave()?.tanh()?;
         Ok(Painted { image, low: None, conditioning })
     }
 }

@@ -4,12 +4,12 @@
 //! (trained with D), and give one logit. They differ in the encoder alone.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, activate};
+use stackgan_kernels::{Activation, Maps, activate};
 
 use super::{Bottleneck, STYLE};
 use crate::NetConfig;
 use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, append_tiled};
+use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window};
 use crate::params::Scope;
 
 /// A discriminator of either stage: picture and sentence to a logit.
@@ -85,13 +85,13 @@ impl Discriminator {
     /// # Errors
     /// When shapes do not fit.
     pub fn logits(&self, images: &Tensor, text: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut x = activate(&self.first.forward(images)?, LEAKY)?;
+        let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
         for layer in &self.encode_img {
             x = layer.forward(&x, mode)?;
         }
         let x = self.residual.forward(&x, mode)?; // 4x4
         let text = activate(&self.text_net.forward(text)?, LEAKY)?;
-        let x = self.joint.forward(&append_tiled(&x, &text)?, mode)?;
-        self.logit.forward(&x)?.flatten_all()
+        let x = self.joint.forward(&x.append_tiled(&text)?, mode)?;
+        self.logit.forward(&x)?.leave()?.flatten_all()
     }
 }

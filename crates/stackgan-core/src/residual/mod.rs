@@ -11,8 +11,8 @@ pub use discriminator::Discriminator;
 pub use stage1::Stage1Generator;
 pub use stage2::Stage2Generator;
 
-use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, activate};
+use candle_core::Result;
+use stackgan_kernels::{Activation, Maps};
 
 use crate::gan::Mode;
 use crate::layers::{ConvNorm, RunningVariance, Style, Window};
@@ -64,8 +64,8 @@ impl Bottleneck {
         })
     }
 
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
         let inner = self.middle.forward(&self.narrow.forward(x, mode)?, mode)?;
-        activate(&(x + self.widen.forward(&inner, mode)?)?, self.activation)
+        x.add_activate(&self.widen.forward(&inner, mode)?, self.activation)
     }
 }

@@ -1,7 +1,7 @@
 //! Stage-I generator of the residual recipe: a sentence to 64x64. Source: `stageI/model.py`, `generator`.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, upsample2x_conv3x3};
+use stackgan_kernels::{Activation, Filter, Maps};
 
 use super::{Bottleneck, STYLE};
 use crate::NetConfig;
@@ -60,13 +60,13 @@ impl Generator for Stage1Generator {
         let conditioning = self.ca_net.forward(text, &noise.eps1)?;
         let input = Tensor::cat(&[&conditioning.c, &noise.z], 1)?; // text first
         let x = self.fc_norm.forward(&self.fc.forward(&input)?, mode)?;
-        let x = x.reshape(((), self.ngf, 4, 4))?;
+        let x = Maps::enter(&x.reshape(((), self.ngf, 4, 4))?)?;
         let x = self.residual1.forward(&x, mode)?;
         let x = self.upsample1.forward(&x, mode)?; // 8x8
         let x = self.residual2.forward(&x, mode)?;
         let x = self.upsample2.forward(&x, mode)?; // 16x16
         let x = self.upsample3.forward(&x, mode)?; // 32x32
-        let image = upsample2x_conv3x3(&x, &self.img)?.tanh()?; // 64x64
+        let image = x.conv(&self.img, Filter::Up)?.leave()?.tanh()?; // 64x64
         Ok(Painted { image, low: None, conditioning })
     }
 }

@@ -5,7 +5,7 @@ use candle_core::{Tensor, Var};
 use stackgan_core::gan::Mode;
 use stackgan_core::layers::{BatchNorm, ConvNorm, LEAKY, Linear, RunningVariance, Style, Window};
 use stackgan_core::params::{Init, Scope};
-use stackgan_kernels::Activation;
+use stackgan_kernels::{Activation, Maps};
 
 use super::ImageSide;
 use crate::Result;
@@ -82,11 +82,11 @@ impl ImageEncoder {
         let x = match &self.body {
             Body::Features(norm) => norm.forward(images, mode)?,
             Body::Convolutions(layers) => {
-                let mut x = images.clone();
+                let mut x = Maps::enter(images)?;
                 for layer in layers {
                     x = layer.forward(&x, mode)?;
                 }
-                x.flatten_from(2)?.mean(2)?
+                x.leave()?.flatten_from(2)?.mean(2)?
             }
         };
         Ok(self.norm.forward(&self.proj.forward(&x)?, mode)?)

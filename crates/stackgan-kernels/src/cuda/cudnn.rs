@@ -1,0 +1,289 @@
+//! cuDNN's convolutions of `(N, H, W, C)` maps with `(Cout, kh, kw, Cin)` weights: descriptors and algorithms, found once for
+//! each shape and kept by the thread.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::cuda_backend::DeviceId;
+use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, Cudnn, result, sys};
+use candle_core::{CudaDevice, DType, Error, Result, Tensor, bail};
+
+use super::device;
+use crate::Precision;
+
+/// A convolution: sizes of its input, its kernel, and how they meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Geometry {
+    pub(super) images: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) in_channels: usize,
+    pub(super) out_channels: usize,
+    pub(super) kernel: (usize, usize),
+    pub(super) stride: usize,
+    pub(super) padding: usize,
+}
+
+impl Geometry {
+    pub(super) fn out(&self) -> (usize, usize) {
+        let side = |size: usize, k: usize| (size + 2 * self.padding - k) / self.stride + 1;
+        (side(self.height, self.kernel.0), side(self.width, self.kernel.1))
+    }
+}
+
+static TUNING: AtomicBool = AtomicBool::new(false);
+
+/// Whether algorithms are found by trying them.
+pub(crate) fn set_tuning(on: bool) {
+    TUNING.store(on, Ordering::Relaxed);
+}
+
+/// Workspace that an algorithm may ask for.
+const MOST: usize = 1 << 30;
+
+thread_local! {
+    static HANDLES: RefCell<HashMap<DeviceId, Arc<Handle>>> = RefCell::default();
+    static PLANS: RefCell<HashMap<(DeviceId, Geometry, Precision), Rc<Plan>>> = RefCell::default();
+}
+
+struct Handle {
+    raw: sys::cudnnHandle_t,
+    _owner: Arc<Cudnn>,
+}
+
+fn handle(device: &CudaDevice) -> Result<Arc<Handle>> {
+    HANDLES.with_borrow_mut(|handles| {
+        if let Some(handle) = handles.get(&device.id()) {
+            return Ok(Arc::clone(handle));
+        }
+        let stream = device.cuda_stream();
+        let owner = Cudnn::new(Arc::clone(&stream)).map_err(wrong)?;
+        let raw = result::create_handle().map_err(wrong)?;
+        // SAFETY: the handle has just been made, and the stream lives as long as the device.
+        unsafe { result::set_stream(raw, stream.cu_stream().cast()) }.map_err(wrong)?;
+        #[expect(clippy::arc_with_non_send_sync, reason = "shared within a thread, as cudarc's own handle is")]
+        let handle = Arc::new(Handle { raw, _owner: owner });
+        handles.insert(device.id(), Arc::clone(&handle));
+        Ok(handle)
+    })
+}
+
+fn wrong(error: CudnnError) -> Error {
+    Error::Msg(format!("cuDNN: {error:?}"))
+}
+
+/// What a convolution does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// `y` from `x` and `w`.
+    Forward,
+    /// The gradient of `x` from `w` and that of `y`.
+    Input,
+    /// The gradient of `w` from `x` and that of `y`.
+    Weight,
+}
+
+/// An algorithm of one way, its workspace, and the arithmetic that it wants.
+#[derive(Clone, Copy)]
+struct Choice<A> {
+    algorithm: A,
+    workspace: usize,
+    math: sys::cudnnMathType_t,
+}
+
+/// Descriptors of a convolution, and its algorithms. Kept until the thread ends: there are as many as layers.
+struct Plan {
+    x: sys::cudnnTensorDescriptor_t,
+    w: sys::cudnnFilterDescriptor_t,
+    y: sys::cudnnTensorDescriptor_t,
+    conv: sys::cudnnConvolutionDescriptor_t,
+    math: sys::cudnnMathType_t,
+    forward: RefCell<Option<Choice<sys::cudnnConvolutionFwdAlgo_t>>>,
+    input: RefCell<Option<Choice<sys::cudnnConvolutionBwdDataAlgo_t>>>,
+    weight: RefCell<Option<Choice<sys::cudnnConvolutionBwdFilterAlgo_t>>>,
+}
+
+fn plan(device: &CudaDevice, g: &Geometry, precision: Precision) -> Result<Rc<Plan>> {
+    PLANS.with_borrow_mut(|plans| {
+        let key = (device.id(), *g, precision);
+        if let Some(plan) = plans.get(&key) {
+            return Ok(Rc::clone(plan));
+        }
+        let plan = Rc::new(Plan::new(g, precision)?);
+        plans.insert(key, Rc::clone(&plan));
+        Ok(plan)
+    })
+}
+
+impl Plan {
+    fn new(g: &Geometry, precision: Precision) -> Result<Self> {
+        let format = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
+        let (dtype, math) = match precision {
+            Precision::F32 => {
+                (sys::cudnnDataType_t::CUDNN_DATA_FLOAT, sys::cudnnMathType_t::CUDNN_FMA_MATH)
+            }
+            Precision::Tf32 => {
+                (sys::cudnnDataType_t::CUDNN_DATA_FLOAT, sys::cudnnMathType_t::CUDNN_DEFAULT_MATH)
+            }
+            Precision::Bf16 => {
+                (sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16, sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH)
+            }
+        };
+        let dims = |sizes: [usize; 4]| -> Result<[i32; 4]> {
+            let mut out = [0; 4];
+            for (to, from) in out.iter_mut().zip(sizes) {
+                *to = device::int(from)?;
+            }
+            Ok(out)
+        };
+        let (height, width) = g.out();
+        let x_dims = dims([g.images, g.in_channels, g.height, g.width])?;
+        let w_dims = dims([g.out_channels, g.in_channels, g.kernel.0, g.kernel.1])?;
+        let y_dims = dims([g.images, g.out_channels, height, width])?;
+        let (pad, stride) = (device::int(g.padding)?, device::int(g.stride)?);
+        let made = || -> std::result::Result<Self, CudnnError> {
+            let (x, y) = (result::create_tensor_descriptor()?, result::create_tensor_descriptor()?);
+            let (w, conv) = (result::create_filter_descriptor()?, result::create_convolution_descriptor()?);
+            // SAFETY: the descriptors have just been made.
+            unsafe {
+                result::set_tensor4d_descriptor(x, format, dtype, x_dims)?;
+                result::set_tensor4d_descriptor(y, format, dtype, y_dims)?;
+                result::set_filter4d_descriptor(w, dtype, format, w_dims)?;
+                let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
+                let float = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+                result::set_convolution2d_descriptor(conv, pad, pad, stride, stride, 1, 1, mode, float)?;
+                result::set_convolution_math_type(conv, math)?;
+            }
+            let (forward, input, weight) = Default::default();
+            Ok(Self { x, w, y, conv, math, forward, input, weight })
+        };
+        made().map_err(wrong)
+    }
+}
+
+fn set_math(plan: &Plan, math: sys::cudnnMathType_t) -> Result<()> {
+    // SAFETY: the descriptor is alive as long as its plan.
+    unsafe { result::set_convolution_math_type(plan.conv, math) }.map_err(wrong)
+}
+
+/// Finds an algorithm: the first of cuDNN's list, fastest first, that always gives the same bits, in the arithmetic that was
+/// asked for or better.
+macro_rules! choose {
+    ($plan:expr, $handle:expr, $cell:ident, $perf:ident, $get:ident, $find:ident, ($($desc:ident),*)) => {{
+        let plan = $plan;
+        let found = *plan.$cell.borrow();
+        match found {
+            Some(choice) => choice,
+            None => {
+                set_math(plan, plan.math)?;
+                const ASKED: usize = 16;
+                let mut count = 0;
+                // SAFETY: plain numbers, of which zero is one.
+                let mut found: [sys::$perf; ASKED] = unsafe { std::mem::zeroed() };
+                let call = if TUNING.load(Ordering::Relaxed) { sys::$find } else { sys::$get };
+                // SAFETY: handle and descriptors are alive, and there is room for as many answers as are asked for.
+                unsafe {
+                    call($handle.raw, $(plan.$desc),*, ASKED as i32, &raw mut count, found.as_mut_ptr())
+                }
+                .result()
+                .map_err(wrong)?;
+                let fits = |p: &&sys::$perf| {
+                    p.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
+                        && p.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC
+                        && p.memory <= MOST
+                };
+                let found = found.get(..count as usize).unwrap_or_default();
+                let Some(best) = found.iter().find(fits) else {
+                    bail!("cuDNN has no algorithm that gives the same bits every time for this convolution");
+                };
+                let choice = Choice { algorithm: best.algo, workspace: best.memory, math: best.mathType };
+                *plan.$cell.borrow_mut() = Some(choice);
+                choice
+            }
+        }
+    }};
+}
+
+/// One convolution: `a` and `b` are what [`Way`] names, in its order; the result is new.
+pub(super) fn convolve(way: Way, g: &Geometry, precision: Precision, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let device = device::of(a)?;
+    let dtype = a.dtype();
+    if b.dtype() != dtype {
+        bail!("convolution on a GPU: {dtype:?} with {:?}", b.dtype());
+    }
+    let (height, width) = g.out();
+    let shape = match way {
+        Way::Forward => (g.images, height, width, g.out_channels),
+        Way::Input => (g.images, g.height, g.width, g.in_channels),
+        Way::Weight => (g.out_channels, g.kernel.0, g.kernel.1, g.in_channels),
+    };
+    let out = device::empty(&device, shape, dtype)?;
+    let (plan, handle) = (plan(&device, g, precision)?, handle(&device)?);
+    let pointer = |t: &Tensor| Ok::<_, Error>(device::address(t)? as *mut c_void);
+    let (a, b, c) = (pointer(a)?, pointer(b)?, pointer(&out)?);
+    let (one, zero) = (1f32, 0f32);
+    let (alpha, beta) = ((&raw const one).cast(), (&raw const zero).cast());
+    let room = |bytes: usize| -> Result<(Option<Tensor>, *mut c_void)> {
+        if bytes == 0 {
+            return Ok((None, std::ptr::null_mut()));
+        }
+        let space = device::empty(&device, bytes, DType::U8)?;
+        let address = device::address(&space)? as *mut c_void;
+        Ok((Some(space), address))
+    };
+    let p = &*plan;
+    // SAFETY, of all three: descriptors and handle are alive, and the tensors are as the descriptors say.
+    match way {
+        Way::Forward => {
+            let choice = choose!(
+                p, handle, forward, cudnnConvolutionFwdAlgoPerf_t,
+                cudnnGetConvolutionForwardAlgorithm_v7, cudnnFindConvolutionForwardAlgorithm, (x, w, conv, y)
+            );
+            set_math(p, choice.math)?;
+            let (_space, space) = room(choice.workspace)?;
+            // SAFETY: see above.
+            unsafe {
+                result::convolution_forward(
+                    handle.raw, alpha, p.x, a, p.w, b, p.conv, choice.algorithm, space,
+                    choice.workspace, beta, p.y, c,
+                )
+            }
+        }
+        Way::Input => {
+            let choice = choose!(
+                p, handle, input, cudnnConvolutionBwdDataAlgoPerf_t,
+                cudnnGetConvolutionBackwardDataAlgorithm_v7, cudnnFindConvolutionBackwardDataAlgorithm, (w, y, conv, x)
+            );
+            set_math(p, choice.math)?;
+            let (_space, space) = room(choice.workspace)?;
+            // SAFETY: see above.
+            unsafe {
+                result::convolution_backward_data(
+                    handle.raw, alpha, p.w, a, p.y, b, p.conv, choice.algorithm, space,
+                    choice.workspace, beta, p.x, c,
+                )
+            }
+        }
+        Way::Weight => {
+            let choice = choose!(
+                p, handle, weight, cudnnConvolutionBwdFilterAlgoPerf_t,
+                cudnnGetConvolutionBackwardFilterAlgorithm_v7, cudnnFindConvolutionBackwardFilterAlgorithm, (x, y, conv, w)
+            );
+            set_math(p, choice.math)?;
+            let (_space, space) = room(choice.workspace)?;
+            // SAFETY: see above.
+            unsafe {
+                result::convolution_backward_filter(
+                    handle.raw, alpha, p.x, a, p.y, b, p.conv, choice.algorithm, space,
+                    choice.workspace, beta, p.w, c,
+                )
+            }
+        }
+    }
+    .map_err(wrong)?;
+    Ok(out)
+}

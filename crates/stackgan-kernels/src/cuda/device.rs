@@ -1,0 +1,159 @@
+//! The device, its memory and launches. Everything runs on the device's one stream, in order.
+
+use candle_core::cuda_backend::cudarc::driver::{DevicePtr as _, LaunchConfig, PushKernelArg as _, result, sys};
+use candle_core::op::BackpropOp;
+use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Result, Shape, Storage, Tensor, bail};
+use half::bf16;
+
+/// A GPU whose freed memory stays with the process, and whose tensors are used on one stream alone.
+pub(crate) fn open(ordinal: usize) -> Result<Device> {
+    let device = Device::new_cuda(ordinal)?;
+    let cuda = device.as_cuda_device()?;
+    // SAFETY: the program has one stream per device, so that no order between streams needs to be tracked.
+    unsafe { cuda.disable_event_tracking() };
+    let stream = cuda.cuda_stream();
+    let context = stream.context();
+    context.bind_to_thread().map_err(Error::wrap)?;
+    let mut most = u64::MAX;
+    // SAFETY: the device exists, the pool is its own, and the attribute is a u64.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(context.cu_device()).map_err(Error::wrap)?;
+        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        result::mem_pool::set_attribute(pool, threshold, (&raw mut most).cast()).map_err(Error::wrap)?;
+    }
+    Ok(device)
+}
+
+/// The device of a tensor that is on a GPU.
+pub(super) fn of(x: &Tensor) -> Result<CudaDevice> {
+    x.device().as_cuda_device().cloned()
+}
+
+/// Memory for a tensor, not yet written; of `f32`, `f64` or `bf16`, and not empty.
+pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
+    let shape = shape.into();
+    let count = shape.elem_count().max(1);
+    let wrapped = |storage| Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
+    // SAFETY: whoever asks writes every value before one is read; each kernel covers its whole output.
+    Ok(unsafe {
+        match dtype {
+            DType::F32 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f32>(count)?, device.clone())),
+            DType::F64 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f64>(count)?, device.clone())),
+            DType::BF16 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(count)?, device.clone())),
+            DType::U8 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<u8>(count)?, device.clone())),
+            other => bail!("no maps of {other:?} on a GPU"),
+        }
+    })
+}
+
+/// The address of a contiguous tensor on a GPU. Valid for launches that are queued while the tensor lives: memory is freed
+/// in the order of the stream.
+pub(super) fn address(x: &Tensor) -> Result<u64> {
+    let (storage, layout) = x.storage_and_layout();
+    let Storage::Cuda(storage) = &*storage else {
+        bail!("expected a tensor on a GPU, found one on {:?}", x.device());
+    };
+    if !layout.is_contiguous() {
+        bail!("expected a contiguous tensor, found {layout:?}");
+    }
+    let stream = storage.device.cuda_stream();
+    let start = match x.dtype() {
+        DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
+        DType::F64 => storage.as_cuda_slice::<f64>()?.device_ptr(&stream).0,
+        DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(&stream).0,
+        DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(&stream).0,
+        other => bail!("no maps of {other:?} on a GPU"),
+    };
+    Ok(start + (layout.start_offset() * x.dtype().size_in_bytes()) as u64)
+}
+
+/// An argument of a kernel.
+#[derive(Clone, Copy)]
+pub(super) enum Arg {
+    Address(u64),
+    I32(i32),
+    I64(i64),
+    F32(f32),
+    F64(f64),
+}
+
+/// The kernels of one source file.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
+    pub(super) name: &'static str,
+    pub(super) ptx: &'static str,
+}
+
+macro_rules! kernels {
+    ($name:ident, $file:literal) => {
+        pub(super) const $name: Kernels = Kernels {
+            name: concat!("stackgan_", $file),
+            ptx: include_str!(concat!(env!("OUT_DIR"), "/", $file, ".ptx")),
+        };
+    };
+}
+kernels!(NORM, "norm");
+kernels!(MAPS, "maps");
+kernels!(MANY, "many");
+kernels!(LOSSES, "losses");
+
+/// Blocks and threads.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub(super) blocks: (u32, u32),
+    pub(super) threads: (u32, u32),
+    pub(super) shared: u32,
+}
+
+impl Grid {
+    /// A thread for every value, or several values for a thread where there are very many.
+    pub(super) fn over(count: usize) -> Self {
+        let blocks = count.div_ceil(256).clamp(1, 1 << 16) as u32;
+        Self { blocks: (blocks, 1), threads: (256, 1), shared: 0 }
+    }
+}
+
+impl Kernels {
+    /// Queues one launch.
+    pub(super) fn launch(self, device: &CudaDevice, kernel: &str, grid: Grid, args: &[Arg]) -> Result<()> {
+        let function = device.get_or_load_custom_func(kernel, self.name, self.ptx)?;
+        let mut builder = function.builder();
+        for arg in args {
+            match arg {
+                Arg::Address(v) => builder.arg(v),
+                Arg::I32(v) => builder.arg(v),
+                Arg::I64(v) => builder.arg(v),
+                Arg::F32(v) => builder.arg(v),
+                Arg::F64(v) => builder.arg(v),
+            };
+        }
+        let config = LaunchConfig {
+            grid_dim: (grid.blocks.0, grid.blocks.1, 1),
+            block_dim: (grid.threads.0, grid.threads.1, 1),
+            shared_mem_bytes: grid.shared,
+        };
+        // SAFETY: the callers pass the kernel's own arguments, whose addresses cover what the kernel reads and writes.
+        unsafe { builder.launch(config) }.map_err(Error::wrap)?;
+        Ok(())
+    }
+
+    /// Queues a launch over `count` values of a kernel that has a form for each type of maps.
+    pub(super) fn each(self, like: &Tensor, kernel: &str, count: usize, args: &[Arg]) -> Result<()> {
+        let suffix = suffix(like.dtype())?;
+        self.launch(&of(like)?, &format!("{kernel}_{suffix}"), Grid::over(count), args)
+    }
+}
+
+/// What the names of kernels for these values end in.
+pub(super) fn suffix(dtype: DType) -> Result<&'static str> {
+    match dtype {
+        DType::F32 => Ok("f32"),
+        DType::BF16 => Ok("bf16"),
+        other => bail!("no maps of {other:?} on a GPU"),
+    }
+}
+
+/// A size as the kernels take it.
+pub(super) fn int(size: usize) -> Result<i32> {
+    i32::try_from(size).map_err(|_| Error::Msg(format!("{size} is too large for a GPU")))
+}

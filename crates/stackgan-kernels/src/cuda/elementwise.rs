@@ -1,0 +1,133 @@
+//! Into maps and out of them; activations, sums, appended vectors.
+
+use candle_core::cuda_backend::cudarc::driver::DevicePtr as _;
+use candle_core::{DType, Result, Tensor};
+
+use super::device::{self, Arg, MAPS};
+use super::link::{Input, Map, left, linked};
+use crate::geometry::planes;
+use crate::{Activation, Precision};
+
+fn at(x: &Tensor) -> Result<Arg> {
+    Ok(Arg::Address(device::address(x)?))
+}
+
+fn count(x: &Tensor) -> Arg {
+    Arg::I64(x.elem_count() as i64)
+}
+
+/// Pictures or features `(N, C, H, W)` in f32 as maps.
+pub(crate) fn enter(x: &Tensor, precision: Precision) -> Result<Map> {
+    let (n, c, h, w) = planes(x, "maps")?;
+    let x = x.contiguous()?;
+    let values = device::empty(&device::of(&x)?, (n, h, w, c), precision.dtype())?;
+    let (channels, pixels) = (Arg::I32(device::int(c)?), Arg::I64((h * w) as i64));
+    let args = [at(&x)?, at(&values)?, count(&values), channels, pixels];
+    MAPS.each(&values, "enter", values.elem_count(), &args)?;
+    let tracked = x.track_op();
+    linked("enter maps", &[Input::Tensor(&x)], values, precision, |gradient| {
+        Box::new(move || {
+            if !tracked {
+                return Ok([None, None, None]);
+            }
+            let dy = gradient.take()?;
+            let dx = device::empty(&device::of(&dy)?, (n, c, h, w), DType::F32)?;
+            let args = [at(&dy)?, at(&dx)?, count(&dx), channels, pixels];
+            MAPS.each(&dy, "leave", dx.elem_count(), &args)?;
+            Ok([Some(dx), None, None])
+        })
+    })
+}
+
+/// Maps as `(N, C, H, W)` in f32.
+pub(crate) fn leave(x: &Map) -> Result<Tensor> {
+    let (n, h, w, c) = x.sizes()?;
+    let device = device::of(&x.values)?;
+    // SAFETY: the kernel writes all of it.
+    let out = unsafe { device.alloc::<f32>(n * c * h * w)? };
+    let address = Arg::Address(out.device_ptr(&device.cuda_stream()).0);
+    let (channels, pixels) = (Arg::I32(device::int(c)?), Arg::I64((h * w) as i64));
+    let args = [at(&x.values)?, address, count(&x.values), channels, pixels];
+    MAPS.each(&x.values, "leave", x.values.elem_count(), &args)?;
+    let from = x.clone();
+    left("leave maps", x, out, (n, c, h, w), move |grad| {
+        let dx = device::empty(&device::of(grad)?, (n, h, w, c), from.values.dtype())?;
+        let args = [at(grad)?, at(&dx)?, count(&dx), channels, pixels];
+        MAPS.each(&dx, "enter", dx.elem_count(), &args)?;
+        from.gradient.add(dx)
+    })
+}
+
+/// The activation of every value.
+pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
+    let slope = Arg::F32(activation.slope());
+    let y = device::empty(&device::of(&x.values)?, x.values.shape(), x.values.dtype())?;
+    MAPS.each(&y, "activate", y.elem_count(), &[at(&x.values)?, at(&y)?, count(&y), slope])?;
+    let (input, result) = (x.clone(), y.clone());
+    linked("activate maps", &[Input::Map(x)], y, x.precision, |gradient| {
+        Box::new(move || {
+            input.gradient.add(masked(&result, &gradient.take()?, slope)?)?;
+            Ok([None, None, None])
+        })
+    })
+}
+
+/// The activation of a sum.
+pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<Map> {
+    if a.values.dims() != b.values.dims() {
+        candle_core::bail!("add: maps {:?} and {:?}", a.values.dims(), b.values.dims());
+    }
+    let slope = Arg::F32(activation.slope());
+    let y = device::empty(&device::of(&a.values)?, a.values.shape(), a.values.dtype())?;
+    let args = [at(&a.values)?, at(&b.values)?, at(&y)?, count(&y), slope];
+    MAPS.each(&y, "add_activate", y.elem_count(), &args)?;
+    let (first, second, result) = (a.clone(), b.clone(), y.clone());
+    linked("add maps", &[Input::Map(a), Input::Map(b)], y, a.precision, |gradient| {
+        Box::new(move || {
+            let dx = masked(&result, &gradient.take()?, slope)?;
+            for input in [&first, &second] {
+                if input.is_tracked() {
+                    input.gradient.add(dx.clone())?;
+                }
+            }
+            Ok([None, None, None])
+        })
+    })
+}
+
+/// The gradient before an activation, from its result.
+fn masked(y: &Tensor, dy: &Tensor, slope: Arg) -> Result<Tensor> {
+    let dx = device::empty(&device::of(y)?, y.shape(), y.dtype())?;
+    MAPS.each(y, "activate_back", y.elem_count(), &[at(y)?, at(dy)?, at(&dx)?, count(&dx), slope])?;
+    Ok(dx)
+}
+
+/// A vector `(N, b)` behind the channels of every pixel.
+pub(crate) fn append_tiled(x: &Map, vector: &Tensor) -> Result<Map> {
+    let ((n, h, w, a), b) = (x.sizes()?, vector.dim(1)?);
+    let vector = vector.contiguous()?;
+    let y = device::empty(&device::of(&x.values)?, (n, h, w, a + b), x.values.dtype())?;
+    let (a_arg, b_arg) = (Arg::I32(device::int(a)?), Arg::I32(device::int(b)?));
+    let pixels = Arg::I64((h * w) as i64);
+    let args = [at(&x.values)?, at(&vector)?, at(&y)?, count(&y), a_arg, b_arg, pixels];
+    MAPS.each(&y, "append", y.elem_count(), &args)?;
+    let (input, wanted) = (x.clone(), vector.track_op());
+    let inputs = [Input::Map(x), Input::Tensor(&vector)];
+    linked("append to maps", &inputs, y, x.precision, |gradient| {
+        Box::new(move || {
+            let (dy, device) = (gradient.take()?, device::of(&input.values)?);
+            if input.is_tracked() {
+                let dx = device::empty(&device, (n, h, w, a), dy.dtype())?;
+                MAPS.each(&dy, "append_back", dx.elem_count(), &[at(&dy)?, at(&dx)?, count(&dx), a_arg, b_arg])?;
+                input.gradient.add(dx)?;
+            }
+            if !wanted {
+                return Ok([None, None, None]);
+            }
+            let dv = device::empty(&device, (n, b), DType::F32)?;
+            let args = [at(&dy)?, at(&dv)?, count(&dv), a_arg, b_arg, pixels];
+            MAPS.each(&dy, "append_sum", dv.elem_count(), &args)?;
+            Ok([None, Some(dv), None])
+        })
+    })
+}

@@ -1,0 +1,259 @@
+//! Batch norm with its activation, alone and after a convolution. Its kernels, and the order of sums: `cuda/norm.cu`.
+
+use candle_core::{CudaDevice, DType, Result, Tensor};
+
+use super::conv::Prepared;
+use super::device::{self, Arg, Grid, NORM, suffix};
+use super::elementwise::{enter, leave};
+use super::link::{Input, Map, linked};
+use crate::Precision;
+use crate::maps::{Filter, Norm, Statistics};
+
+/// Rows and channels of what is normalised; rows of phases where `up`.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) rows: usize,
+    pub(super) channels: usize,
+    /// Values per channel.
+    pub(super) count: usize,
+    /// Sizes of the small image, where what is normalised comes from an up-sampling convolution.
+    pub(super) small: Option<(usize, usize)>,
+}
+
+/// How a launch over a [`Shape`] is cut.
+struct Cut {
+    grid: Grid,
+    chunks: usize,
+    chunk: usize,
+    kernels: String,
+}
+
+impl Shape {
+    fn cut(&self, dtype: DType) -> Result<Cut> {
+        let full = if dtype == DType::F32 { 4 } else { 8 };
+        let width = if self.channels.is_multiple_of(full) { full } else { 1 };
+        let packs = self.channels / width;
+        let across = packs.next_power_of_two().min(256);
+        let down = 256 / across;
+        let columns = packs.div_ceil(across);
+        let most = (2048 / columns).max(1);
+        let chunks = self.rows.div_ceil(down * 4).clamp(1, most);
+        let chunk = self.rows.div_ceil(chunks);
+        let chunks = self.rows.div_ceil(chunk);
+        let grid = Grid {
+            blocks: (columns as u32, chunks as u32),
+            threads: (across as u32, down as u32),
+            shared: (256 * 2 * width * 4) as u32,
+        };
+        Ok(Cut { grid, chunks, chunk, kernels: format!("{}_{width}", suffix(dtype)?) })
+    }
+
+    /// The arguments that all kernels end in.
+    fn tail(&self) -> Result<[Arg; 2]> {
+        let (h, w) = self.small.unwrap_or((0, 0));
+        Ok([Arg::I32(device::int(h)?), Arg::I32(device::int(w)?)])
+    }
+}
+
+/// A normalisation: what it needs forward and backward.
+pub(super) struct Normalised {
+    shape: Shape,
+    x: Tensor,
+    moments: Tensor, // (3, channels): mean, variance, reciprocal deviation
+    gamma: Tensor,
+    beta: Tensor,
+    slope: f32,
+    through: bool,
+}
+
+fn at(x: &Tensor) -> Result<Arg> {
+    Ok(Arg::Address(device::address(x)?))
+}
+
+/// Launches over small vectors of channels.
+fn by_channel(channels: usize) -> Grid {
+    Grid { blocks: (channels.div_ceil(32) as u32, 1), threads: (32, 8), shared: 0 }
+}
+
+impl Normalised {
+    /// Takes the statistics, and moves running ones that are given.
+    pub(super) fn new(x: Tensor, shape: Shape, norm: &Norm<'_>, mode: Statistics) -> Result<Self> {
+        let device = device::of(&x)?;
+        let channels = Arg::I32(device::int(shape.channels)?);
+        let moments = device::empty(&device, (3, shape.channels), DType::F32)?;
+        match mode {
+            Statistics::OfBatch => {
+                let cut = shape.cut(x.dtype())?;
+                let partial = device::empty(&device, (2, cut.chunks, shape.channels), DType::F32)?;
+                let [h, w] = shape.tail()?;
+                let (rows, chunk) = (Arg::I32(device::int(shape.rows)?), Arg::I32(device::int(cut.chunk)?));
+                let args = [at(&x)?, at(&partial)?, rows, channels, chunk, h, w];
+                NORM.launch(&device, &format!("norm_sums_{}", cut.kernels), cut.grid, &args)?;
+                let n = shape.count as f64;
+                let unbiased = if norm.unbiased { n / (n - 1.0).max(1.0) } else { 1.0 };
+                let args = [
+                    at(&partial)?,
+                    at(&x)?,
+                    at(&moments)?,
+                    at(norm.running_mean)?,
+                    at(norm.running_var)?,
+                    Arg::I32(device::int(cut.chunks)?),
+                    channels,
+                    Arg::F64(n),
+                    Arg::F64(norm.eps),
+                    Arg::F32(norm.momentum as f32),
+                    Arg::F32(unbiased as f32),
+                ];
+                let kernel = format!("norm_moments_{}", suffix(x.dtype())?);
+                NORM.launch(&device, &kernel, by_channel(shape.channels), &args)?;
+            }
+            Statistics::Running => {
+                let (mean, variance) =
+                    (norm.running_mean.as_detached_tensor(), norm.running_var.as_detached_tensor());
+                let args = [at(&mean)?, at(&variance)?, at(&moments)?, channels, Arg::F64(norm.eps)];
+                NORM.launch(&device, "norm_given", Grid::over(shape.channels), &args)?;
+            }
+        }
+        Ok(Self {
+            shape,
+            x,
+            moments,
+            gamma: norm.gamma.detach(),
+            beta: norm.beta.detach(),
+            slope: norm.activation.slope(),
+            through: mode == Statistics::OfBatch,
+        })
+    }
+
+    fn device(&self) -> Result<CudaDevice> {
+        device::of(&self.x)
+    }
+
+    /// The result, in rows of the output.
+    pub(super) fn forward(&self, out: impl Into<candle_core::Shape>) -> Result<Tensor> {
+        let (device, cut) = (self.device()?, self.shape.cut(self.x.dtype())?);
+        let y = device::empty(&device, out, self.x.dtype())?;
+        let [h, w] = self.shape.tail()?;
+        let args = [
+            at(&self.x)?,
+            at(&y)?,
+            at(&self.moments)?,
+            at(&self.gamma)?,
+            at(&self.beta)?,
+            Arg::I32(device::int(self.shape.rows)?),
+            Arg::I32(device::int(self.shape.channels)?),
+            Arg::I32(device::int(cut.chunk)?),
+            Arg::F32(self.slope),
+            h,
+            w,
+        ];
+        NORM.launch(&device, &format!("norm_apply_{}", cut.kernels), cut.grid, &args)?;
+        Ok(y)
+    }
+
+    /// The gradients of `x`, where `wanted`, of gamma and of beta.
+    pub(super) fn backward(&self, dy: &Tensor, wanted: bool) -> Result<(Option<Tensor>, Tensor, Tensor)> {
+        let (device, cut, s) = (self.device()?, self.shape.cut(self.x.dtype())?, &self.shape);
+        let partial = device::empty(&device, (2, cut.chunks, s.channels), DType::F32)?;
+        let grads = device::empty(&device, (2, s.channels), DType::F32)?;
+        let [h, w] = s.tail()?;
+        let (rows, channels) = (Arg::I32(device::int(s.rows)?), Arg::I32(device::int(s.channels)?));
+        let (chunk, slope) = (Arg::I32(device::int(cut.chunk)?), Arg::F32(self.slope));
+        let parameters = [at(&self.moments)?, at(&self.gamma)?, at(&self.beta)?];
+        let [moments, gamma, beta] = parameters;
+        let args =
+            [at(&self.x)?, at(dy)?, moments, gamma, beta, at(&partial)?, rows, channels, chunk, slope, h, w];
+        NORM.launch(&device, &format!("norm_gradient_sums_{}", cut.kernels), cut.grid, &args)?;
+        let chunks = Arg::I32(device::int(cut.chunks)?);
+        let args = [at(&partial)?, at(&grads)?, chunks, channels];
+        NORM.launch(&device, "norm_gradients", by_channel(s.channels), &args)?;
+        let dx = if wanted {
+            let dx = device::empty(&device, self.x.shape(), self.x.dtype())?;
+            let through = if self.through { 1.0 / s.count as f32 } else { 0.0 };
+            let args = [
+                at(&self.x)?,
+                at(dy)?,
+                at(&dx)?,
+                moments,
+                gamma,
+                beta,
+                at(&grads)?,
+                rows,
+                channels,
+                chunk,
+                slope,
+                Arg::F32(through),
+                h,
+                w,
+            ];
+            NORM.launch(&device, &format!("norm_input_gradient_{}", cut.kernels), cut.grid, &args)?;
+            Some(dx)
+        } else {
+            None
+        };
+        Ok((dx, grads.get(1)?, grads.get(0)?))
+    }
+}
+
+/// A convolution, batch norm and activation.
+///
+/// Two links, since candle's operations take three arguments: the first's map is what the convolution leaves, whose phases
+/// lie apart after an up-sampling one; only the second reads it.
+pub(crate) fn conv_norm(x: &Map, weight: &Tensor, filter: Filter, norm: &Norm<'_>, mode: Statistics) -> Result<Map> {
+    let prepared = Prepared::new(x, weight, filter)?;
+    let convolved = prepared.forward(x)?;
+    let (n, h, w, _) = x.sizes()?;
+    let channels = weight.dim(0)?;
+    let (out, small) = match filter {
+        Filter::Up => ((n, 2 * h, 2 * w, channels), Some((h, w))),
+        Filter::Plain { .. } => (convolved.dims4()?, None),
+    };
+    let rows = convolved.elem_count() / channels;
+    let shape = Shape { rows, channels, count: out.0 * out.1 * out.2, small };
+    let (input, wanted) = (x.clone(), weight.track_op());
+    let between = linked(
+        "convolution of maps",
+        &[Input::Map(x), Input::Tensor(weight)],
+        convolved.clone(),
+        x.precision,
+        |gradient| Box::new(move || Ok([None, prepared.backward(&input, &gradient.take()?, wanted)?, None])),
+    )?;
+    normalised(&between, shape, norm, mode, out)
+}
+
+/// Batch norm of maps.
+pub(super) fn normalised(
+    x: &Map,
+    shape: Shape,
+    norm: &Norm<'_>,
+    mode: Statistics,
+    out: impl Into<candle_core::Shape>,
+) -> Result<Map> {
+    let normalised = Normalised::new(x.values.clone(), shape, norm, mode)?;
+    let y = normalised.forward(out)?;
+    let before = x.clone();
+    let inputs = [Input::Map(x), Input::Tensor(norm.gamma), Input::Tensor(norm.beta)];
+    let wanted = [norm.gamma.track_op(), norm.beta.track_op()];
+    linked("batch norm of maps", &inputs, y, x.precision, |gradient| {
+        Box::new(move || {
+            let (dx, gamma, beta) = normalised.backward(&gradient.take()?, before.is_tracked())?;
+            if let Some(dx) = dx {
+                before.gradient.add(dx)?;
+            }
+            Ok([None, wanted[0].then_some(gamma), wanted[1].then_some(beta)])
+        })
+    })
+}
+
+/// Batch norm of a tensor `(N, C)` or `(N, C, H, W)` that is no map.
+pub(crate) fn batch_norm(x: &Tensor, norm: &Norm<'_>, mode: Statistics) -> Result<Tensor> {
+    let pixels = match *x.dims() {
+        [n, c] => x.reshape((n, c, 1, 1))?,
+        _ => x.clone(),
+    };
+    let maps = enter(&pixels, Precision::F32)?;
+    let (n, h, w, channels) = maps.sizes()?;
+    let rows = n * h * w;
+    let shape = Shape { rows, channels, count: rows, small: None };
+    leave(&normalised(&maps, shape, norm, mode, (n, h, w, channels))?)?.reshape(x.shape())
+}

@@ -1,0 +1,68 @@
+//! Settings of computing on an NVIDIA GPU, one set for the process. Without the feature `cuda` there is none to open, and
+//! the settings say nothing.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use candle_core::{DType, Device, Result};
+
+/// How maps are held and multiplied on a GPU. Weights, statistics, losses and sums are `f32` in any case; a CPU computes in
+/// `f32` always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// `f32`, multiplied as such.
+    F32,
+    /// `f32`, multiplied by tensor cores, which round factors to 10 bits behind the point; sums are `f32`.
+    #[default]
+    Tf32,
+    /// `bf16`, multiplied by tensor cores; sums are `f32`.
+    Bf16,
+}
+
+impl Precision {
+    /// The type of maps.
+    #[must_use]
+    pub const fn dtype(self) -> DType {
+        match self {
+            Self::F32 | Self::Tf32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
+static PRECISION: AtomicU8 = AtomicU8::new(1);
+
+/// Sets how maps that are made from now on are held and multiplied, and whether candle's own products may use tensor cores.
+pub fn set_precision(precision: Precision) {
+    PRECISION.store(precision as u8, Ordering::Relaxed);
+    candle_core::cuda::set_gemm_reduced_precision_f32(precision != Precision::F32);
+}
+
+/// How maps are held and multiplied.
+#[must_use]
+pub fn precision() -> Precision {
+    match PRECISION.load(Ordering::Relaxed) {
+        0 => Precision::F32,
+        1 => Precision::Tf32,
+        _ => Precision::Bf16,
+    }
+}
+
+/// GPU number `ordinal`, from 0, with its memory managed as training wants it.
+///
+/// # Errors
+/// No such GPU, no driver, or a program without the feature `cuda`.
+pub fn open(ordinal: usize) -> Result<Device> {
+    #[cfg(feature = "cuda")]
+    return crate::cuda::open(ordinal);
+    #[cfg(not(feature = "cuda"))]
+    Device::new_cuda(ordinal)
+}
+
+/// Whether cuDNN's algorithms are found by trying all of them on each new shape (seconds, once), or by its rules. Either way
+/// only algorithms are taken that give the same bits every time; but trying may choose differently in another run.
+pub fn tune(on: bool) {
+    #[cfg(feature = "cuda")]
+    crate::cuda::set_tuning(on);
+    #[cfg(not(feature = "cuda"))]
+    let _ = on;
+}

@@ -1,0 +1,235 @@
+//! Feature maps between the first and the last layer of a network, held as the device wants them.
+//!
+//! On a CPU that is a tensor `(N, C, H, W)` in `f32`. On a GPU it is `(N, H, W, C)` in the [`Precision`] of the process,
+//! with gradients that pass beside candle's graph. Networks see neither.
+
+use candle_core::{Result, Tensor, Var};
+
+use crate::gpu::{self, Precision};
+use crate::{Activation, activate, batch_norm_eval, batch_norm_train, conv2d, upsample2x_conv3x3};
+
+/// Feature maps of a batch.
+#[derive(Clone, Debug)]
+pub struct Maps(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Planes(Tensor),
+    #[cfg(feature = "cuda")]
+    Gpu(crate::cuda::Map),
+}
+
+/// What convolves maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// A convolution.
+    Plain {
+        /// Of both axes.
+        stride: usize,
+        /// Of every side.
+        padding: usize,
+    },
+    /// [`upsample2x_conv3x3`].
+    Up,
+}
+
+/// A batch norm: its parameters, running statistics `(C)` and what follows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// Scale, `(C)`.
+    pub gamma: &'a Tensor,
+    /// Shift, `(C)`.
+    pub beta: &'a Tensor,
+    /// Running mean, `(C)`.
+    pub running_mean: &'a Var,
+    /// Running variance, `(C)`.
+    pub running_var: &'a Var,
+    /// Part of the batch's statistics in the running ones: new = (1 - momentum) old + momentum batch.
+    pub momentum: f64,
+    /// Whether the running variance follows the sum of squares over N - 1, rather than N.
+    pub unbiased: bool,
+    /// Added to the variance.
+    pub eps: f64,
+    /// What follows.
+    pub activation: Activation,
+}
+
+/// Which statistics normalise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// The batch's own; they move the running ones, and the gradient goes through them.
+    OfBatch,
+    /// The running ones.
+    Running,
+}
+
+impl Norm<'_> {
+    /// Normalises `x (N, C)` or `(N, C, H, W)`, same shape out.
+    ///
+    /// # Errors
+    /// Wrong ranks or sizes, with the shapes.
+    pub fn apply(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {
+            let (gamma, beta) = (("gamma", self.gamma), ("beta", self.beta));
+            crate::geometry::BatchNormShape::new(x, &[gamma, beta])?;
+            return crate::cuda::batch_norm(x, self, statistics);
+        }
+        let (gamma, beta, eps, act) = (self.gamma, self.beta, self.eps, self.activation);
+        match statistics {
+            Statistics::Running => {
+                let (mean, var) =
+                    (self.running_mean.as_detached_tensor(), self.running_var.as_detached_tensor());
+                batch_norm_eval(x, gamma, beta, &mean, &var, eps, act)
+            }
+            Statistics::OfBatch => {
+                let (y, batch) = batch_norm_train(x, gamma, beta, eps, act)?;
+                let n = batch.count as f64;
+                let variance = if self.unbiased {
+                    (batch.variance * (n / (n - 1.0).max(1.0)))?
+                } else {
+                    batch.variance
+                };
+                self.follow(self.running_mean, &batch.mean)?;
+                self.follow(self.running_var, &variance)?;
+                Ok(y)
+            }
+        }
+    }
+
+    fn follow(&self, running: &Var, batch: &Tensor) -> Result<()> {
+        let old = (running.as_detached_tensor() * (1.0 - self.momentum))?;
+        running.set(&(old + (batch * self.momentum)?)?)
+    }
+}
+
+impl Maps {
+    /// Pictures or features `(N, C, H, W)` as maps; on a GPU in the precision of the process.
+    ///
+    /// # Errors
+    /// A tensor that has not 4 axes or is empty.
+    pub fn enter(x: &Tensor) -> Result<Self> {
+        Self::enter_as(x, gpu::precision())
+    }
+
+    /// The same in a precision that matters on a GPU alone.
+    ///
+    /// # Errors
+    /// A tensor that has not 4 axes or is empty.
+    pub fn enter_as(x: &Tensor, precision: Precision) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {
+            return Ok(Self(Form::Gpu(crate::cuda::enter(x, precision)?)));
+        }
+        let _ = precision;
+        Ok(Self(Form::Planes(x.clone())))
+    }
+
+    /// Maps as a tensor `(N, C, H, W)` in `f32`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn leave(&self) -> Result<Tensor> {
+        match &self.0 {
+            Form::Planes(x) => Ok(x.clone()),
+            #[cfg(feature = "cuda")]
+            Form::Gpu(x) => crate::cuda::leave(x),
+        }
+    }
+
+    /// `(N, C, H, W)`.
+    ///
+    /// # Errors
+    /// When the maps have not four axes.
+    pub fn sizes(&self) -> Result<(usize, usize, usize, usize)> {
+        match &self.0 {
+            Form::Planes(x) => x.dims4(),
+            #[cfg(feature = "cuda")]
+            Form::Gpu(x) => x.sizes().map(|(n, h, w, c)| (n, c, h, w)),
+        }
+    }
+
+    /// The convolution with `weight (Cout, Cin, kh, kw)`.
+    ///
+    /// # Errors
+    /// Those of [`conv2d`] and [`upsample2x_conv3x3`].
+    pub fn conv(&self, weight: &Tensor, filter: Filter) -> Result<Self> {
+        let form = match (&self.0, filter) {
+            (Form::Planes(x), Filter::Plain { stride, padding }) => {
+                Form::Planes(conv2d(x, weight, stride, padding)?)
+            }
+            (Form::Planes(x), Filter::Up) => Form::Planes(upsample2x_conv3x3(x, weight)?),
+            #[cfg(feature = "cuda")]
+            (Form::Gpu(x), filter) => Form::Gpu(crate::cuda::conv(x, weight, filter)?),
+        };
+        Ok(Self(form))
+    }
+
+    /// A convolution with `weight`, batch norm and its activation.
+    ///
+    /// # Errors
+    /// Wrong ranks or sizes, with the shapes.
+    pub fn conv_norm(
+        &self,
+        weight: &Tensor,
+        filter: Filter,
+        norm: &Norm<'_>,
+        statistics: Statistics,
+    ) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        if let Form::Gpu(x) = &self.0 {
+            return Ok(Self(Form::Gpu(crate::cuda::conv_norm(x, weight, filter, norm, statistics)?)));
+        }
+        Ok(Self(Form::Planes(norm.apply(&self.conv(weight, filter)?.leave()?, statistics)?)))
+    }
+
+    /// The activation of every value.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn activate(&self, activation: Activation) -> Result<Self> {
+        match &self.0 {
+            Form::Planes(x) => Ok(Self(Form::Planes(activate(x, activation)?))),
+            #[cfg(feature = "cuda")]
+            Form::Gpu(x) => Ok(Self(Form::Gpu(crate::cuda::activate(x, activation)?))),
+        }
+    }
+
+    /// The activation of the sum of two.
+    ///
+    /// # Errors
+    /// Maps of different sizes.
+    pub fn add_activate(&self, other: &Self, activation: Activation) -> Result<Self> {
+        match (&self.0, &other.0) {
+            (Form::Planes(a), Form::Planes(b)) => {
+                Ok(Self(Form::Planes(activate(&(a + b)?, activation)?)))
+            }
+            #[cfg(feature = "cuda")]
+            (Form::Gpu(a), Form::Gpu(b)) => {
+                Ok(Self(Form::Gpu(crate::cuda::add_activate(a, b, activation)?)))
+            }
+            #[cfg(feature = "cuda")]
+            _ => candle_core::bail!("maps of two devices"),
+        }
+    }
+
+    /// Tiles a vector `(N, b)` over the maps and appends it to their channels.
+    ///
+    /// # Errors
+    /// When the batches differ.
+    pub fn append_tiled(&self, vector: &Tensor) -> Result<Self> {
+        let (n, _, h, w) = self.sizes()?;
+        let (vectors, b) = vector.dims2()?;
+        if vectors != n {
+            candle_core::bail!("append_tiled: {vectors} vectors for maps of {n} pictures");
+        }
+        match &self.0 {
+            Form::Planes(x) => {
+                let tiled = vector.unsqueeze(2)?.unsqueeze(3)?.broadcast_as((n, b, h, w))?;
+                Ok(Self(Form::Planes(Tensor::cat(&[x, &tiled.contiguous()?], 1)?)))
+            }
+            #[cfg(feature = "cuda")]
+            Form::Gpu(x) => Ok(Self(Form::Gpu(crate::cuda::append_tiled(x, vector)?))),
+        }
+    }
+}
