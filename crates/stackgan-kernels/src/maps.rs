@@ -178,7 +178,9 @@ impl Maps {
     ) -> Result<Self> {
         #[cfg(feature = "cuda")]
         if let Form::Gpu(x) = &self.0 {
-            return Ok(Self(Form::Gpu(crate::cuda::conv_norm(x, weight, filter, norm, statistics)?)));
+            return Ok(Self(Form::Gpu(crate::cuda::conv_norm(
+                x, weight, filter, norm, statistics,
+            )?)));
         }
         Ok(Self(Form::Planes(norm.apply(&self.conv(weight, filter)?.leave()?, statistics)?)))
     }

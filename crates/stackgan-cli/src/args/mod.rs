@@ -67,6 +67,16 @@ pub(crate) enum Precision {
     Bf16,
 }
 
+impl From<Precision> for stackgan_kernels::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Tf32 => Self::Tf32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 impl Precision {
     /// As it is typed.
     pub(crate) const fn name(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use candle_core::Device;
+use stackgan_kernels::gpu;
 
 use crate::args::{Command, Precision};
 use crate::exit::{Exit, Problem};
@@ -56,16 +57,16 @@ pub(super) fn choose(
     let device = match wanted(name)? {
         _ if !computes => return Ok((Device::Cpu, Precision::F32)),
         Wanted::Cpu => Device::Cpu,
-        Wanted::Cuda(number) => gpu(number)?,
-        Wanted::Auto if BUILT_FOR_CUDA => Device::new_cuda(0).unwrap_or_else(|error| {
+        Wanted::Cuda(number) => open(number)?,
+        Wanted::Auto if BUILT_FOR_CUDA => gpu::open(0).unwrap_or_else(|error| {
             manner.say(format!("no GPU answers ({}): the CPU computes", first_line(&error)));
             Device::Cpu
         }),
         Wanted::Auto => Device::Cpu,
     };
     let precision = precision_on(&device, precision)?;
-    if precision != Precision::F32 {
-        candle_core::cuda::set_gemm_reduced_precision_f32(true);
+    if !device.is_cpu() {
+        gpu::set_precision(precision.into());
     }
     Ok((device, precision))
 }
@@ -90,8 +91,8 @@ fn wanted(name: &str) -> Result<Wanted> {
     }
 }
 
-fn gpu(number: usize) -> Result<Device> {
-    Device::new_cuda(number).map_err(|error| {
+fn open(number: usize) -> Result<Device> {
+    gpu::open(number).map_err(|error| {
         let expected = format!("GPU {number}, counted from 0, with NVIDIA's driver");
         let remedy = "see which there are with `nvidia-smi`, install or update the driver, or use `--device cpu`";
         let parts = (expected, first_line(&error));

@@ -34,8 +34,14 @@ impl CustomOp1 for Bce {
         let address = Arg::Address(loss.device_ptr(&device.cuda_stream()).0);
         let slice = storage.as_cuda_slice::<f32>()?;
         let from = slice.device_ptr(&device.cuda_stream()).0 + (layout.start_offset() * 4) as u64;
-        let args = [Arg::Address(from), address, Arg::I32(device::int(count)?), Arg::F32(self.label)];
-        LOSSES.launch(device, "bce", Grid { blocks: (1, 1), threads: (256, 1), shared: 0 }, &args)?;
+        let args =
+            [Arg::Address(from), address, Arg::I32(device::int(count)?), Arg::F32(self.label)];
+        LOSSES.launch(
+            device,
+            "bce",
+            Grid { blocks: (1, 1), threads: (256, 1), shared: 0 },
+            &args,
+        )?;
         Ok((CudaStorage::wrap_cuda_slice(loss, device.clone()), Shape::from(())))
     }
 

@@ -32,7 +32,10 @@ impl Prepared {
             Filter::Up => (1, 1),
         };
         if stride == 0 || kh > height + 2 * padding || kw > width + 2 * padding {
-            bail!("weight {:?} with stride {stride} does not fit maps {height}x{width}", weight.dims());
+            bail!(
+                "weight {:?} with stride {stride} does not fit maps {height}x{width}",
+                weight.dims()
+            );
         }
         let (out_channels, kernel) = if phases { (4 * out, (2, 2)) } else { (out, (kh, kw)) };
         let geometry =
@@ -41,7 +44,8 @@ impl Prepared {
         let shape = (out_channels, kernel.0, kernel.1, in_channels);
         let prepared = device::empty(&device::of(&weight)?, shape, x.values.dtype())?;
         let count = prepared.elem_count();
-        let addresses = [Arg::Address(device::address(&weight)?), Arg::Address(device::address(&prepared)?)];
+        let addresses =
+            [Arg::Address(device::address(&weight)?), Arg::Address(device::address(&prepared)?)];
         let (count_arg, channels) = (Arg::I64(count as i64), Arg::I32(device::int(in_channels)?));
         let [from, to] = addresses;
         if phases {
@@ -72,11 +76,13 @@ impl Prepared {
     fn weight_gradient(&self, x: &Map, dy: &Tensor) -> Result<Tensor> {
         let g = &self.geometry;
         let dw = convolve(Way::Weight, g, x.precision, &x.values, dy)?;
-        let (out, kernel) = if self.phases { (g.out_channels / 4, (3, 3)) } else { (g.out_channels, g.kernel) };
+        let (out, kernel) =
+            if self.phases { (g.out_channels / 4, (3, 3)) } else { (g.out_channels, g.kernel) };
         let shape = (out, g.in_channels, kernel.0, kernel.1);
         let result = device::empty(&device::of(&dw)?, shape, candle_core::DType::F32)?;
         let count = result.elem_count();
-        let (from, to) = (Arg::Address(device::address(&dw)?), Arg::Address(device::address(&result)?));
+        let (from, to) =
+            (Arg::Address(device::address(&dw)?), Arg::Address(device::address(&result)?));
         let (count_arg, channels) = (Arg::I64(count as i64), Arg::I32(device::int(g.in_channels)?));
         if self.phases {
             let out = Arg::I32(device::int(out)?);
@@ -103,7 +109,8 @@ pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
         });
     }
     let ((n, h, w, _), channels, shape) = (x.sizes()?, weight.dim(0)?, convolved.shape().clone());
-    let y = device::empty(&device::of(&convolved)?, (n, 2 * h, 2 * w, channels), convolved.dtype())?;
+    let y =
+        device::empty(&device::of(&convolved)?, (n, 2 * h, 2 * w, channels), convolved.dtype())?;
     let sizes =
         [Arg::I32(device::int(channels)?), Arg::I32(device::int(h)?), Arg::I32(device::int(w)?)];
     move_phases("shuffle", &convolved, &y, sizes)?;
@@ -119,6 +126,7 @@ pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
 
 fn move_phases(kernel: &str, from: &Tensor, to: &Tensor, [channels, h, w]: [Arg; 3]) -> Result<()> {
     let count = to.elem_count();
-    let (from, to_address) = (Arg::Address(device::address(from)?), Arg::Address(device::address(to)?));
+    let (from, to_address) =
+        (Arg::Address(device::address(from)?), Arg::Address(device::address(to)?));
     MAPS.each(to, kernel, count, &[from, to_address, Arg::I64(count as i64), channels, h, w])
 }

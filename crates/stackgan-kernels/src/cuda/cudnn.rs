@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::cuda_backend::DeviceId;
-use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, Cudnn, result, sys};
+use candle_core::cuda_backend::cudarc::cudnn::{Cudnn, CudnnError, result, sys};
 use candle_core::{CudaDevice, DType, Error, Result, Tensor, bail};
 
 use super::device;
@@ -65,7 +65,10 @@ fn handle(device: &CudaDevice) -> Result<Arc<Handle>> {
         let raw = result::create_handle().map_err(wrong)?;
         // SAFETY: the handle has just been made, and the stream lives as long as the device.
         unsafe { result::set_stream(raw, stream.cu_stream().cast()) }.map_err(wrong)?;
-        #[expect(clippy::arc_with_non_send_sync, reason = "shared within a thread, as cudarc's own handle is")]
+        #[expect(
+            clippy::arc_with_non_send_sync,
+            reason = "shared within a thread, as cudarc's own handle is"
+        )]
         let handle = Arc::new(Handle { raw, _owner: owner });
         handles.insert(device.id(), Arc::clone(&handle));
         Ok(handle)
@@ -129,9 +132,10 @@ impl Plan {
             Precision::Tf32 => {
                 (sys::cudnnDataType_t::CUDNN_DATA_FLOAT, sys::cudnnMathType_t::CUDNN_DEFAULT_MATH)
             }
-            Precision::Bf16 => {
-                (sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16, sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH)
-            }
+            Precision::Bf16 => (
+                sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16,
+                sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
+            ),
         };
         let dims = |sizes: [usize; 4]| -> Result<[i32; 4]> {
             let mut out = [0; 4];
@@ -147,7 +151,8 @@ impl Plan {
         let (pad, stride) = (device::int(g.padding)?, device::int(g.stride)?);
         let made = || -> std::result::Result<Self, CudnnError> {
             let (x, y) = (result::create_tensor_descriptor()?, result::create_tensor_descriptor()?);
-            let (w, conv) = (result::create_filter_descriptor()?, result::create_convolution_descriptor()?);
+            let (w, conv) =
+                (result::create_filter_descriptor()?, result::create_convolution_descriptor()?);
             // SAFETY: the descriptors have just been made.
             unsafe {
                 result::set_tensor4d_descriptor(x, format, dtype, x_dims)?;
@@ -155,7 +160,9 @@ impl Plan {
                 result::set_filter4d_descriptor(w, dtype, format, w_dims)?;
                 let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
                 let float = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
-                result::set_convolution2d_descriptor(conv, pad, pad, stride, stride, 1, 1, mode, float)?;
+                result::set_convolution2d_descriptor(
+                    conv, pad, pad, stride, stride, 1, 1, mode, float,
+                )?;
                 result::set_convolution_math_type(conv, math)?;
             }
             let (forward, input, weight) = Default::default();
@@ -209,7 +216,13 @@ macro_rules! choose {
 }
 
 /// One convolution: `a` and `b` are what [`Way`] names, in its order; the result is new.
-pub(super) fn convolve(way: Way, g: &Geometry, precision: Precision, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+pub(super) fn convolve(
+    way: Way,
+    g: &Geometry,
+    precision: Precision,
+    a: &Tensor,
+    b: &Tensor,
+) -> Result<Tensor> {
     let device = device::of(a)?;
     let dtype = a.dtype();
     if b.dtype() != dtype {
@@ -240,46 +253,94 @@ pub(super) fn convolve(way: Way, g: &Geometry, precision: Precision, a: &Tensor,
     match way {
         Way::Forward => {
             let choice = choose!(
-                p, handle, forward, cudnnConvolutionFwdAlgoPerf_t,
-                cudnnGetConvolutionForwardAlgorithm_v7, cudnnFindConvolutionForwardAlgorithm, (x, w, conv, y)
+                p,
+                handle,
+                forward,
+                cudnnConvolutionFwdAlgoPerf_t,
+                cudnnGetConvolutionForwardAlgorithm_v7,
+                cudnnFindConvolutionForwardAlgorithm,
+                (x, w, conv, y)
             );
             set_math(p, choice.math)?;
             let (_space, space) = room(choice.workspace)?;
             // SAFETY: see above.
             unsafe {
                 result::convolution_forward(
-                    handle.raw, alpha, p.x, a, p.w, b, p.conv, choice.algorithm, space,
-                    choice.workspace, beta, p.y, c,
+                    handle.raw,
+                    alpha,
+                    p.x,
+                    a,
+                    p.w,
+                    b,
+                    p.conv,
+                    choice.algorithm,
+                    space,
+                    choice.workspace,
+                    beta,
+                    p.y,
+                    c,
                 )
             }
         }
         Way::Input => {
             let choice = choose!(
-                p, handle, input, cudnnConvolutionBwdDataAlgoPerf_t,
-                cudnnGetConvolutionBackwardDataAlgorithm_v7, cudnnFindConvolutionBackwardDataAlgorithm, (w, y, conv, x)
+                p,
+                handle,
+                input,
+                cudnnConvolutionBwdDataAlgoPerf_t,
+                cudnnGetConvolutionBackwardDataAlgorithm_v7,
+                cudnnFindConvolutionBackwardDataAlgorithm,
+                (w, y, conv, x)
             );
             set_math(p, choice.math)?;
             let (_space, space) = room(choice.workspace)?;
             // SAFETY: see above.
             unsafe {
                 result::convolution_backward_data(
-                    handle.raw, alpha, p.w, a, p.y, b, p.conv, choice.algorithm, space,
-                    choice.workspace, beta, p.x, c,
+                    handle.raw,
+                    alpha,
+                    p.w,
+                    a,
+                    p.y,
+                    b,
+                    p.conv,
+                    choice.algorithm,
+                    space,
+                    choice.workspace,
+                    beta,
+                    p.x,
+                    c,
                 )
             }
         }
         Way::Weight => {
             let choice = choose!(
-                p, handle, weight, cudnnConvolutionBwdFilterAlgoPerf_t,
-                cudnnGetConvolutionBackwardFilterAlgorithm_v7, cudnnFindConvolutionBackwardFilterAlgorithm, (x, y, conv, w)
+                p,
+                handle,
+                weight,
+                cudnnConvolutionBwdFilterAlgoPerf_t,
+                cudnnGetConvolutionBackwardFilterAlgorithm_v7,
+                cudnnFindConvolutionBackwardFilterAlgorithm,
+                (x, y, conv, w)
             );
             set_math(p, choice.math)?;
             let (_space, space) = room(choice.workspace)?;
             // SAFETY: see above.
             unsafe {
                 result::convolution_backward_filter(
-                    handle.raw, alpha, p.x, a, p.y, b, p.conv, choice.algorithm, space,
-                    choice.workspace, beta, p.w, c,
+                    handle.raw,
+                    alpha,
+                    p.x,
+                    a,
+                    p.y,
+                    b,
+                    p.conv,
+                    choice.algorithm,
+                    space,
+                    choice.workspace,
+                    beta,
+                    p.w,
+                    c,
                 )
             }
         }

@@ -1,8 +1,12 @@
 //! The device, its memory and launches. Everything runs on the device's one stream, in order.
 
-use candle_core::cuda_backend::cudarc::driver::{DevicePtr as _, LaunchConfig, PushKernelArg as _, result, sys};
+use candle_core::cuda_backend::cudarc::driver::{
+    DevicePtr as _, LaunchConfig, PushKernelArg as _, result, sys,
+};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Result, Shape, Storage, Tensor, bail};
+use candle_core::{
+    CudaDevice, CudaStorage, DType, Device, Error, Result, Shape, Storage, Tensor, bail,
+};
 use half::bf16;
 
 /// A GPU whose freed memory stays with the process, and whose tensors are used on one stream alone.
@@ -17,9 +21,11 @@ pub(crate) fn open(ordinal: usize) -> Result<Device> {
     let mut most = u64::MAX;
     // SAFETY: the device exists, the pool is its own, and the attribute is a u64.
     unsafe {
-        let pool = result::device::get_default_mem_pool(context.cu_device()).map_err(Error::wrap)?;
+        let pool =
+            result::device::get_default_mem_pool(context.cu_device()).map_err(Error::wrap)?;
         let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        result::mem_pool::set_attribute(pool, threshold, (&raw mut most).cast()).map_err(Error::wrap)?;
+        result::mem_pool::set_attribute(pool, threshold, (&raw mut most).cast())
+            .map_err(Error::wrap)?;
     }
     Ok(device)
 }
@@ -33,14 +39,23 @@ pub(super) fn of(x: &Tensor) -> Result<CudaDevice> {
 pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
     let shape = shape.into();
     let count = shape.elem_count().max(1);
-    let wrapped = |storage| Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
+    let wrapped =
+        |storage| Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     // SAFETY: whoever asks writes every value before one is read; each kernel covers its whole output.
     Ok(unsafe {
         match dtype {
-            DType::F32 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f32>(count)?, device.clone())),
-            DType::F64 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f64>(count)?, device.clone())),
-            DType::BF16 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(count)?, device.clone())),
-            DType::U8 => wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<u8>(count)?, device.clone())),
+            DType::F32 => {
+                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f32>(count)?, device.clone()))
+            }
+            DType::F64 => {
+                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f64>(count)?, device.clone()))
+            }
+            DType::BF16 => {
+                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(count)?, device.clone()))
+            }
+            DType::U8 => {
+                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<u8>(count)?, device.clone()))
+            }
             other => bail!("no maps of {other:?} on a GPU"),
         }
     })
@@ -115,7 +130,13 @@ impl Grid {
 
 impl Kernels {
     /// Queues one launch.
-    pub(super) fn launch(self, device: &CudaDevice, kernel: &str, grid: Grid, args: &[Arg]) -> Result<()> {
+    pub(super) fn launch(
+        self,
+        device: &CudaDevice,
+        kernel: &str,
+        grid: Grid,
+        args: &[Arg],
+    ) -> Result<()> {
         let function = device.get_or_load_custom_func(kernel, self.name, self.ptx)?;
         let mut builder = function.builder();
         for arg in args {
@@ -138,7 +159,13 @@ impl Kernels {
     }
 
     /// Queues a launch over `count` values of a kernel that has a form for each type of maps.
-    pub(super) fn each(self, like: &Tensor, kernel: &str, count: usize, args: &[Arg]) -> Result<()> {
+    pub(super) fn each(
+        self,
+        like: &Tensor,
+        kernel: &str,
+        count: usize,
+        args: &[Arg],
+    ) -> Result<()> {
         let suffix = suffix(like.dtype())?;
         self.launch(&of(like)?, &format!("{kernel}_{suffix}"), Grid::over(count), args)
     }

@@ -118,7 +118,12 @@ pub(crate) fn append_tiled(x: &Map, vector: &Tensor) -> Result<Map> {
             let (dy, device) = (gradient.take()?, device::of(&input.values)?);
             if input.is_tracked() {
                 let dx = device::empty(&device, (n, h, w, a), dy.dtype())?;
-                MAPS.each(&dy, "append_back", dx.elem_count(), &[at(&dy)?, at(&dx)?, count(&dx), a_arg, b_arg])?;
+                MAPS.each(
+                    &dy,
+                    "append_back",
+                    dx.elem_count(),
+                    &[at(&dy)?, at(&dx)?, count(&dx), a_arg, b_arg],
+                )?;
                 input.gradient.add(dx)?;
             }
             if !wanted {

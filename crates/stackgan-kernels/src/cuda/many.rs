@@ -34,7 +34,10 @@ impl Table {
         for (i, row) in rows.iter().enumerate() {
             let count = row.first().map_or(0, |t| t.elem_count());
             if row.iter().any(|t| t.elem_count() != count) {
-                bail!("tensors of different sizes: {:?}", row.iter().map(|t| t.dims()).collect::<Vec<_>>());
+                bail!(
+                    "tensors of different sizes: {:?}",
+                    row.iter().map(|t| t.dims()).collect::<Vec<_>>()
+                );
             }
             for place in 0..4 {
                 values.push(row.get(place).map(|t| device::address(t)).transpose()?.unwrap_or(0));

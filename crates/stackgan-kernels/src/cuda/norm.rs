@@ -86,7 +86,8 @@ impl Normalised {
                 let cut = shape.cut(x.dtype())?;
                 let partial = device::empty(&device, (2, cut.chunks, shape.channels), DType::F32)?;
                 let [h, w] = shape.tail()?;
-                let (rows, chunk) = (Arg::I32(device::int(shape.rows)?), Arg::I32(device::int(cut.chunk)?));
+                let (rows, chunk) =
+                    (Arg::I32(device::int(shape.rows)?), Arg::I32(device::int(cut.chunk)?));
                 let args = [at(&x)?, at(&partial)?, rows, channels, chunk, h, w];
                 NORM.launch(&device, &format!("norm_sums_{}", cut.kernels), cut.grid, &args)?;
                 let n = shape.count as f64;
@@ -110,7 +111,8 @@ impl Normalised {
             Statistics::Running => {
                 let (mean, variance) =
                     (norm.running_mean.as_detached_tensor(), norm.running_var.as_detached_tensor());
-                let args = [at(&mean)?, at(&variance)?, at(&moments)?, channels, Arg::F64(norm.eps)];
+                let args =
+                    [at(&mean)?, at(&variance)?, at(&moments)?, channels, Arg::F64(norm.eps)];
                 NORM.launch(&device, "norm_given", Grid::over(shape.channels), &args)?;
             }
         }
@@ -152,7 +154,11 @@ impl Normalised {
     }
 
     /// The gradients of `x`, where `wanted`, of gamma and of beta.
-    pub(super) fn backward(&self, dy: &Tensor, wanted: bool) -> Result<(Option<Tensor>, Tensor, Tensor)> {
+    pub(super) fn backward(
+        &self,
+        dy: &Tensor,
+        wanted: bool,
+    ) -> Result<(Option<Tensor>, Tensor, Tensor)> {
         let (device, cut, s) = (self.device()?, self.shape.cut(self.x.dtype())?, &self.shape);
         let partial = device::empty(&device, (2, cut.chunks, s.channels), DType::F32)?;
         let grads = device::empty(&device, (2, s.channels), DType::F32)?;
@@ -161,8 +167,20 @@ impl Normalised {
         let (chunk, slope) = (Arg::I32(device::int(cut.chunk)?), Arg::F32(self.slope));
         let parameters = [at(&self.moments)?, at(&self.gamma)?, at(&self.beta)?];
         let [moments, gamma, beta] = parameters;
-        let args =
-            [at(&self.x)?, at(dy)?, moments, gamma, beta, at(&partial)?, rows, channels, chunk, slope, h, w];
+        let args = [
+            at(&self.x)?,
+            at(dy)?,
+            moments,
+            gamma,
+            beta,
+            at(&partial)?,
+            rows,
+            channels,
+            chunk,
+            slope,
+            h,
+            w,
+        ];
         NORM.launch(&device, &format!("norm_gradient_sums_{}", cut.kernels), cut.grid, &args)?;
         let chunks = Arg::I32(device::int(cut.chunks)?);
         let args = [at(&partial)?, at(&grads)?, chunks, channels];
@@ -199,7 +217,13 @@ impl Normalised {
 ///
 /// Two links, since candle's operations take three arguments: the first's map is what the convolution leaves, whose phases
 /// lie apart after an up-sampling one; only the second reads it.
-pub(crate) fn conv_norm(x: &Map, weight: &Tensor, filter: Filter, norm: &Norm<'_>, mode: Statistics) -> Result<Map> {
+pub(crate) fn conv_norm(
+    x: &Map,
+    weight: &Tensor,
+    filter: Filter,
+    norm: &Norm<'_>,
+    mode: Statistics,
+) -> Result<Map> {
     let prepared = Prepared::new(x, weight, filter)?;
     let convolved = prepared.forward(x)?;
     let (n, h, w, _) = x.sizes()?;
@@ -216,7 +240,11 @@ pub(crate) fn conv_norm(x: &Map, weight: &Tensor, filter: Filter, norm: &Norm<'_
         &[Input::Map(x), Input::Tensor(weight)],
         convolved.clone(),
         x.precision,
-        |gradient| Box::new(move || Ok([None, prepared.backward(&input, &gradient.take()?, wanted)?, None])),
+        |gradient| {
+            Box::new(move || {
+                Ok([None, prepared.backward(&input, &gradient.take()?, wanted)?, None])
+            })
+        },
     )?;
     normalised(&between, shape, norm, mode, out)
 }
