@@ -90,7 +90,7 @@ impl std::error::Error for NotImported {}
 
 /// Draws events: bars on a terminal, a line now and then elsewhere.
 #[derive(Default)]
-struct Shown {
+pub(crate) struct Shown {
     phase: Option<Phase>,
 }
 
@@ -105,7 +105,7 @@ struct Phase {
 }
 
 impl Shown {
-    fn on(&mut self, event: &Event) {
+    pub(crate) fn on(&mut self, event: &Event) {
         match (event, &mut self.phase) {
             (Event::Begin { doing, file, total }, _) => {
                 self.clear();

@@ -8,6 +8,7 @@
 
 mod bench;
 mod checks;
+mod cuda;
 mod fetch;
 mod golden;
 mod testing;
@@ -55,6 +56,15 @@ mod flags {
                 optional --from mirror: String
                 /// Fetch nothing: check again what is there
                 optional --verify
+            }
+            /// Fetches what a build for an NVIDIA GPU needs from PyPI, and prints the lines for a shell to build with it.
+            cmd cuda-toolkit {
+                /// The folder; target/cuda unless told.
+                optional --to dir: PathBuf
+                /// A folder or an address with the packages
+                optional --from mirror: String
+                /// The GPUs' compute capability, as 90 for 9.0; that of the GPU here, or else 80, unless told
+                optional --compute-cap n: u32
             }
             /// fmt, clippy, tests, docs, tidy: what continuous integration runs.
             cmd ci {}
@@ -110,6 +120,10 @@ fn run() -> Result<()> {
         flags::XtaskCmd::FetchCoco(f) => {
             let options = Options { into: f.into, from: f.from, verify: f.verify };
             fetch::fetch(&root, &manifest::COCO, &options)
+        }
+        flags::XtaskCmd::CudaToolkit(f) => {
+            let flags::CudaToolkit { to, from, compute_cap } = f;
+            cuda::toolkit(&root, &cuda::Options { to, from, compute_cap })
         }
         flags::XtaskCmd::Ci(_) => checks::ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),

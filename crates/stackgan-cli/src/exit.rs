@@ -190,6 +190,32 @@ fn of_core(error: &stackgan_core::Error) -> Exit {
     }
 }
 
+/// An error of a GPU whose memory is full becomes one that says what to do; others stay as they are. `batch` is that of training.
+pub(crate) fn out_of_memory(error: anyhow::Error, batch: Option<usize>) -> anyhow::Error {
+    let full = |cause: &(dyn std::error::Error + 'static)| {
+        let text = cause.to_string();
+        ["CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED"].iter().any(|name| text.contains(name))
+    };
+    if error.is::<Problem>() || !error.chain().any(full) {
+        return error;
+    }
+    let (place, found, remedy) = match batch {
+        Some(batch) if batch > 1 => (
+            "key: optim.batch",
+            format!("a batch of {batch}"),
+            format!("train with a smaller batch: `--set optim.batch={}`", batch / 2),
+        ),
+        _ => (
+            "option: --device",
+            "all of it in use".to_owned(),
+            "see with `nvidia-smi` what else uses it, or use `--device cpu`".to_owned(),
+        ),
+    };
+    let parts = ("what fits into the GPU's memory", found);
+    let problem = Problem::usage("the GPU's memory is full", place, parts, remedy);
+    error.context(Problem { exit: Exit::Failed, ..problem })
+}
+
 /// Whether the reader of our output has gone away: success for us.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
@@ -233,6 +259,20 @@ mod tests {
         let usage = Problem::usage("w", "key: k", ("e", "f"), "r");
         assert_eq!(usage.to_string(), "w\n  key: k\n  expected e, found f\n  do: r");
         assert_eq!(code(&usage.into()), Exit::Usage);
+    }
+
+    #[test]
+    fn a_full_gpu_names_the_batch_and_a_smaller_one() {
+        let full = || anyhow::anyhow!("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
+        let training = out_of_memory(full().context("step 3"), Some(64));
+        assert_eq!(code(&training), Exit::Failed);
+        let text = training.to_string();
+        assert!(text.contains("a batch of 64") && text.contains("optim.batch=32"), "{text}");
+        let again = out_of_memory(training, None);
+        assert_eq!(again.to_string(), text, "said once");
+        let one = out_of_memory(full(), Some(1)).to_string();
+        assert!(one.contains("--device cpu") && !one.contains("optim.batch"), "{one}");
+        assert_eq!(out_of_memory(anyhow::anyhow!("no idea"), Some(64)).to_string(), "no idea");
     }
 
     #[test]

@@ -2,36 +2,41 @@
 //! process for one figure, and puts it beside PyTorch (docs/bench/README.md).
 //!
 //! ```text
-//! bench step NET STAGE BATCH TIMED     one training step, after one to warm up
-//! bench paint NET COUNT TIMED          256x256 pictures from embeddings, after one round to warm up
+//! bench step NET STAGE BATCH TIMED [--device DEVICE] [--precision NUMBERS]
+//!                                      one training step, after one to warm up
+//! bench paint NET COUNT TIMED [--device DEVICE] [--precision NUMBERS]
+//!                                      256x256 pictures from embeddings, after one round to warm up
 //! bench loader SIDE BATCHES            pictures a second from a prepared file; SIDE is 76 or 304
 //! bench model NET FILE                 writes a model file of untrained weights, for `stackgan generate`
 //! ```
 //!
-//! NET is `plain`, `residual` (the paper's widths) or `coco` (the plain recipe at COCO's). One JSON line on stdout. What the
-//! weights, pictures and embeddings are does not change the time, so they are drawn from a seed.
+//! NET is `plain`, `residual` (the paper's widths) or `coco` (the plain recipe at COCO's). DEVICE is `cpu` or `cuda`, NUMBERS
+//! `f32`, `tf32` (of a GPU, unless told) or `bf16`. One JSON line on stdout. What the weights, pictures and embeddings are does not change the time, so they are drawn from a seed.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to the terminal")]
 
 mod loader;
+mod machine;
 mod nets;
 mod paint;
 mod step;
 
 use anyhow::{Context as _, Result, bail};
+use machine::Machine;
 
 fn main() -> Result<()> {
     stackgan_kernels::memory::keep(); // as the program does
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (machine, words) = Machine::of(&arguments)?;
     let number =
         |text: &str| text.parse::<usize>().with_context(|| format!("`{text}` is no number"));
     let facts = match words.as_slice() {
         ["step", net, stage, batch, timed] => {
-            step::bench(&nets::named(net)?, stage.parse::<u8>()?, number(batch)?, number(timed)?)?
+            let figure = (stage.parse::<u8>()?, number(batch)?);
+            step::bench(&nets::named(net)?, figure, number(timed)?, &machine)?
         }
         ["paint", net, count, timed] => {
-            paint::bench(&nets::named(net)?, number(count)?, number(timed)?)?
+            paint::bench(&nets::named(net)?, number(count)?, number(timed)?, &machine)?
         }
         ["loader", side, batches] => loader::bench(number(side)?, number(batches)?)?,
         ["model", net, file] => return paint::write(&nets::named(net)?, file.as_ref()),
@@ -42,6 +47,7 @@ fn main() -> Result<()> {
     let mut line = facts;
     line["threads"] = rayon::current_num_threads().into();
     line["peak_rss_kib"] = peak_rss_kib().into();
+    machine.say(&mut line);
     println!("{line}");
     Ok(())
 }

@@ -12,16 +12,24 @@ use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, TextE
 use stackgan_core::{Model, ModelInfo, NetConfig, Params, Recipe, Sampling, StageInfo};
 use stackgan_core::{plain, residual};
 
+use crate::machine::Machine;
 use crate::step::stage1;
 
 /// Milliseconds of each of `timed` rounds of `count` pictures at once, after one round to warm up.
-pub(crate) fn bench(net: &NetConfig, count: usize, timed: usize) -> Result<Value> {
-    let model = model(net, None)?;
+pub(crate) fn bench(
+    net: &NetConfig,
+    count: usize,
+    timed: usize,
+    machine: &Machine,
+) -> Result<Value> {
+    let device = &machine.device;
+    let model = model(net, None, device)?;
     let text = Noise::new(1).normal(Stream::Test, 0, 0, count * net.text_dim);
-    let text = Tensor::from_vec(text, (count, net.text_dim), &Device::Cpu)?;
+    let text = Tensor::from_vec(text, (count, net.text_dim), device)?;
     let seeds: Vec<u64> = (0..count as u64).collect();
     let mut milliseconds = Vec::new();
     for round in 0..=timed {
+        device.synchronize()?;
         let started = Instant::now();
         let paintings = model.paint_embeddings(&text, &seeds, Sampling::default())?;
         if round > 0 {
@@ -38,11 +46,11 @@ pub(crate) fn write(net: &NetConfig, file: &Path) -> Result<()> {
     let params = Params::fresh(Noise::new(0), "text", &Device::Cpu);
     CharCnnRnn::new(&config, &params.trained())?;
     let encoder = CharCnnRnnEncoder::new(config, params, None)?;
-    Ok(std::fs::write(file, model(net, Some(encoder))?.to_bytes()?)?)
+    Ok(std::fs::write(file, model(net, Some(encoder), &Device::Cpu)?.to_bytes()?)?)
 }
 
-fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>) -> Result<Model> {
-    let (g1, g2) = (stage1(net)?, Params::fresh(Noise::new(0), "g2", &Device::Cpu));
+fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>, device: &Device) -> Result<Model> {
+    let (g1, g2) = (stage1(net, device)?, Params::fresh(Noise::new(0), "g2", device));
     let statistics = Stage1Statistics::Batch;
     match net.recipe {
         Recipe::Residual => {
@@ -74,5 +82,5 @@ fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>) -> Result<Model> {
         stage1: stage.clone(),
         stage2: Some(stage),
     };
-    Ok(Model::new(info, encoder, g1, Some(g2), &Device::Cpu)?)
+    Ok(Model::new(info, encoder, g1, Some(g2), device)?)
 }

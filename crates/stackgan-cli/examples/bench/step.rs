@@ -11,23 +11,30 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::players::players;
 use stackgan_train::step::{Pictures, StepConfig, StepNoise};
 
+use crate::machine::Machine;
 use crate::nets;
 
 /// Milliseconds of each of `timed` steps, after one that starts threads and fills buffers.
-pub(crate) fn bench(net: &NetConfig, stage: u8, batch: usize, timed: usize) -> Result<Value> {
+pub(crate) fn bench(
+    net: &NetConfig,
+    (stage, batch): (u8, usize),
+    timed: usize,
+    machine: &Machine,
+) -> Result<Value> {
     let config = nets::training(net, stage, batch)?;
-    let (device, noise) = (Device::Cpu, Noise::new(config.seed));
-    let low = if stage == 2 { Some(stage1(net)?) } else { None };
-    let mut players = players(&config, low.as_ref().map(|params| (params, net)), &device)?;
-    let pictures = pictures(&config)?;
+    let (device, noise) = (&machine.device, Noise::new(config.seed));
+    let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
+    let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;
+    let pictures = pictures(&config, device)?;
     let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
     for step in 0..=timed as u64 {
         let started = Instant::now();
-        let draws = (net, config.noise.epsilon.into(), &device);
+        let draws = (net, config.noise.epsilon.into(), device);
         let noise = StepNoise::draw(noise, step, batch, config.train_scales(), draws)?;
         let settings = StepConfig::of(&config, step, 1.0);
         let stats = players.step(&pictures, &noise, &settings)?;
         losses.push(stats.get("d_loss")?);
+        device.synchronize()?;
         if step > 0 {
             milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
         }
@@ -36,8 +43,8 @@ pub(crate) fn bench(net: &NetConfig, stage: u8, batch: usize, timed: usize) -> R
 }
 
 /// The variables of a Stage-I generator, to be frozen under Stage-II.
-pub(crate) fn stage1(net: &NetConfig) -> Result<Params> {
-    let params = Params::fresh(Noise::new(0), "g1", &Device::Cpu);
+pub(crate) fn stage1(net: &NetConfig, device: &Device) -> Result<Params> {
+    let params = Params::fresh(Noise::new(0), "g1", device);
     match net.recipe {
         Recipe::Residual => drop(residual::Stage1Generator::new(net, &params.trained())?),
         Recipe::Plain => drop(plain::Stage1Generator::new(net, &params.trained())?),
@@ -45,18 +52,18 @@ pub(crate) fn stage1(net: &NetConfig) -> Result<Params> {
     Ok(params)
 }
 
-fn pictures(config: &TrainConfig) -> Result<Pictures> {
+fn pictures(config: &TrainConfig, device: &Device) -> Result<Pictures> {
     let (batch, size) = (config.optim.batch, config.stage.picture_size().crop());
     let draw = |sample, count: usize| Noise::new(1).normal(Stream::Test, 0, sample, count);
     let images = |sample| -> candle_core::Result<Tensor> {
         let values = draw(sample, batch * 3 * size * size);
-        Tensor::from_vec(values, (batch, 3, size, size), &Device::Cpu)?.tanh()
+        Tensor::from_vec(values, (batch, 3, size, size), device)?.tanh()
     };
     let text = draw(2, batch * config.net.text_dim);
     Ok(Pictures {
         real: images(0)?,
         wrong: (config.net.recipe == Recipe::Residual).then(|| images(1)).transpose()?,
-        text: Tensor::from_vec(text, (batch, config.net.text_dim), &Device::Cpu)?,
+        text: Tensor::from_vec(text, (batch, config.net.text_dim), device)?,
         other_text: None,
     })
 }

@@ -9,15 +9,18 @@ use serde_json::json;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 
-use super::{Context, print, sources};
+use super::{Context, device, print, sources};
 
-/// Side of the matrices that are multiplied to measure the machine.
-const SIDE: usize = 768;
+/// Side of the matrices that are multiplied to measure a CPU, and a GPU.
+const SIDES: [usize; 2] = [768, 4096];
 
 /// Prints facts and checks; the first check that fails is the error.
 pub(super) fn run(json: bool, context: &Context) -> Result<()> {
     let threads = rayon::current_num_threads();
-    let rate = products_per_second(&context.device)?;
+    let side = if context.device.is_cpu() { SIDES[0] } else { SIDES[1] };
+    let rate = products_per_second(side, &context.device)?;
+    let (at, gpu) = (device::name(&context.device), device::gpu_facts(&context.device));
+    let precision = context.precision.name();
     let checks = [
         ("random numbers are the same everywhere", noise()),
         ("pictures can be written and read", picture()),
@@ -27,7 +30,9 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        "device": "cpu",
+        "device": at,
+        "gpu": gpu.as_ref().map(|(name, bytes)| json!({ "name": name, "memory_bytes": bytes })),
+        "precision": precision,
         "threads": threads,
         "features": features(),
         "gflops": (rate / 1e8).round() / 10.0,
@@ -39,8 +44,18 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
     } else {
         print(format!("stackgan   {}", env!("CARGO_PKG_VERSION")))?;
         print(format!("system     {} {}", std::env::consts::OS, std::env::consts::ARCH))?;
-        print(format!("device     cpu, {threads} threads, {}", features().join(" ")))?;
-        print(format!("speed      {:.1} GFLOP/s in f32 matrix products of {SIDE}", rate / 1e9))?;
+        match &gpu {
+            Some((name, bytes)) => {
+                let gib = *bytes as f64 / f64::from(1 << 30);
+                print(format!("device     {at}, {name}, {gib:.0} GiB"))?;
+                print(format!("host       {threads} threads, {}", features().join(" ")))?;
+            }
+            None => {
+                print(format!("device     {at}, {threads} threads, {}", features().join(" ")))?;
+            }
+        }
+        let rate = rate / 1e9;
+        print(format!("speed      {rate:.1} GFLOP/s in {precision} matrix products of {side}"))?;
         print(format!("home       {}", sources::home().display()))?;
         for (name, ok) in &checks {
             let mark = if ok.is_ok() { "ok  " } else { "BAD " };
@@ -67,16 +82,20 @@ fn features() -> Vec<&'static str> {
     Vec::new()
 }
 
-fn products_per_second(device: &Device) -> Result<f64> {
-    let a = Tensor::full(0.5f32, (SIDE, SIDE), device)?;
-    a.matmul(&a)?; // starts the threads
+fn products_per_second(side: usize, device: &Device) -> Result<f64> {
+    let a = Tensor::full(0.5f32, (side, side), device)?;
+    let product = || {
+        a.matmul(&a)?;
+        device.synchronize() // a GPU is asked and not waited for
+    };
+    product()?; // starts the threads
     let start = Instant::now();
     let mut rounds = 0.0;
     while start.elapsed().as_secs_f64() < 0.3 {
-        a.matmul(&a)?;
+        product()?;
         rounds += 1.0;
     }
-    Ok(rounds * 2.0 * (SIDE as f64).powi(3) / start.elapsed().as_secs_f64())
+    Ok(rounds * 2.0 * (side as f64).powi(3) / start.elapsed().as_secs_f64())
 }
 
 fn noise() -> Result<()> {

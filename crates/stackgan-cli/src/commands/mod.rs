@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod data;
 mod demo;
+mod device;
 mod doctor;
 mod encoders;
 mod eval;
@@ -28,14 +29,16 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use stackgan_core::Model;
 
-use crate::args::{Cli, Command, Global};
-use crate::exit::{Exit, Problem};
+use crate::args::{Cli, Command, Global, Precision};
+use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, Phase};
 
 /// What every command knows.
 pub(crate) struct Context {
     /// Where to compute.
     pub device: Device,
+    /// With what numbers convolutions and products are computed.
+    pub precision: Precision,
     /// How much is shown on stderr, and how.
     pub manner: Manner,
 }
@@ -45,58 +48,41 @@ pub(crate) struct Context {
 /// # Errors
 /// Whatever goes wrong; [`crate::exit`] knows the exit code.
 pub(crate) fn run(cli: Cli) -> Result<Exit> {
-    let context = Context::new(&cli.global)?;
-    match cli.command {
-        Command::Demo(args) => return demo::run(&args, &context),
-        Command::Data(args) => data::run(args, &context)?,
-        Command::Text(args) => text::run(args, &context)?,
-        Command::Train(args) => return train::run(&args, &context),
-        Command::Replay { bundle, json } => return replay::run(&bundle, json, &context),
-        Command::Generate(args) => generate::run(&args, &context)?,
-        Command::Eval(args) => return eval::run(&args, &context),
-        Command::Nearest(args) => eval::nearest(&args, &context)?,
-        Command::Model(args) => return model::run(args, &context),
+    let context = Context::new(&cli.global, device::computes(&cli.command))?;
+    dispatch(cli.command, &context).map_err(|error| out_of_memory(error, None))
+}
+
+fn dispatch(command: Command, context: &Context) -> Result<Exit> {
+    match command {
+        Command::Demo(args) => return demo::run(&args, context),
+        Command::Data(args) => data::run(args, context)?,
+        Command::Text(args) => text::run(args, context)?,
+        Command::Train(args) => return train::run(&args, context),
+        Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
+        Command::Generate(args) => generate::run(&args, context)?,
+        Command::Eval(args) => return eval::run(&args, context),
+        Command::Nearest(args) => eval::nearest(&args, context)?,
+        Command::Model(args) => return model::run(args, context),
         Command::Runs(args) => runs::run(args)?,
         Command::Config(args) => config::run(args)?,
-        Command::Doctor { json } => doctor::run(json, &context)?,
+        Command::Doctor { json } => doctor::run(json, context)?,
         Command::Completions { shell } => completions::run(shell)?,
     }
     Ok(Exit::Done)
 }
 
 impl Context {
-    fn new(global: &Global) -> Result<Self> {
+    fn new(global: &Global, computes: bool) -> Result<Self> {
         if let Some(threads) = global.threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(usize::from(threads))
                 .build_global()
                 .context("the threads cannot be started")?;
         }
-        let device = match global.device.as_str() {
-            "auto" | "cpu" => Device::Cpu,
-            name if name.starts_with("cuda") => {
-                let remedy = "use `--device cpu`";
-                let expected = "a program that was built for CUDA";
-                return Err(Problem::missing(
-                    "no such device",
-                    "option: --device",
-                    expected,
-                    remedy,
-                )
-                .into());
-            }
-            name => {
-                let parts = ("`auto` or `cpu`", format!("`{}`", name.escape_debug()));
-                return Err(Problem::usage(
-                    "no such device",
-                    "option: --device",
-                    parts,
-                    "use `--device cpu`",
-                )
-                .into());
-            }
-        };
-        Ok(Self { device, manner: Manner::here(global.quiet) })
+        let manner = Manner::here(global.quiet);
+        let (device, precision) =
+            device::choose(&global.device, global.precision, (computes, manner))?;
+        Ok(Self { device, precision, manner })
     }
 
     /// Runs something that tells how much of it is done, from any thread.

@@ -296,7 +296,11 @@ mod tests {
     fn a_folder_is_prepared_once_and_again_when_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("toy");
-        let context = Context { device: candle_core::Device::Cpu, manner: progress::Manner::Quiet };
+        let context = Context {
+            device: candle_core::Device::Cpu,
+            precision: args::Precision::F32,
+            manner: progress::Manner::Quiet,
+        };
         draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, &context).unwrap();
         let how = preparation(PictureSize::Stage1, Resizing::Residual);
         let file = prepare((&folder, Manner::default()), None, how, &context).unwrap();

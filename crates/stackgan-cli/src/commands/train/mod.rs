@@ -21,7 +21,7 @@ use stackgan_train::tensorboard::Board;
 use super::{Context, load_model, print};
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers};
-use crate::exit::{Exit, Problem};
+use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, TrainProgress, duration};
 use crate::report::RunReport;
 use crate::signals::Stopper;
@@ -64,6 +64,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     let pictures = data.indices(Split::Train).len();
     wanted.steps = Some(config.total_steps((pictures / config.optim.batch) as u64));
+    let batch = config.optim.batch;
     wanted.write(&dir, "running")?;
     context.manner.say(format!("run folder {}", dir.path().display()));
     let low = stage1.as_ref().map(|model| &model.info().stage1.net);
@@ -88,7 +89,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
     let policy = Policy { resume, allow_change, on_nonfinite };
     let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name));
-    let outcome = outcome.inspect_err(|_| drop(wanted.write(&dir, "failed")))?;
+    let outcome = outcome.inspect_err(|_| drop(wanted.write(&dir, "failed")));
+    let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
     wanted.write(&dir, if outcome.reason == StopReason::Done { "done" } else { "stopped" })?;
     if outcome.reason == StopReason::Done {
         print(outcome.model.display())?;

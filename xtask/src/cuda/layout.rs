@@ -1,0 +1,156 @@
+//! From unpacked wheels to the root of a toolkit, as compilers look for it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use xshell::{Shell, cmd};
+
+/// Where wheels have what belongs into the root.
+const SOURCES: [&str; 2] = ["nvidia/cu13", "nvidia/cudnn"];
+/// What of it is needed.
+const WANTED: [&str; 4] = ["bin", "include", "lib", "nvvm"];
+/// Libraries that programs are linked with: a wheel has `libcublas.so.13`, a linker looks for `libcublas.so`.
+const LINKED: [&str; 6] = ["cublas", "cublasLt", "cudart", "nvrtc", "curand", "cudnn"];
+/// Folders of programs: an unpacked file cannot be run.
+const PROGRAMS: [&str; 2] = ["bin", "nvvm/bin"];
+/// Where systems have the driver's library, if they do not tell.
+const DRIVERS: [&str; 5] =
+    ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib", "/usr/local/lib"];
+
+/// Moves what an unpacked wheel has into the root.
+pub(super) fn take(unpacked: &Path, root: &Path) -> Result<()> {
+    for (source, wanted) in SOURCES.iter().flat_map(|source| WANTED.map(|wanted| (source, wanted)))
+    {
+        let from = unpacked.join(source).join(wanted);
+        if from.is_dir() {
+            merge(&from, &root.join(wanted))?;
+        }
+    }
+    Ok(())
+}
+
+fn merge(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            merge(&path, &target)?;
+        } else {
+            fs::rename(&path, &target)
+                .with_context(|| format!("cannot move to {}", target.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Names for the linker, the second name of `lib`, and programs that can be run.
+pub(super) fn finish(root: &Path) -> Result<()> {
+    let lib = root.join("lib");
+    for name in LINKED {
+        let plain = format!("lib{name}.so");
+        let numbered = numbered(&lib, &plain)?;
+        link(Path::new(&numbered), &lib.join(plain))?;
+    }
+    link(Path::new("lib"), &root.join("lib64"))?;
+    for folder in PROGRAMS.map(|folder| root.join(folder)) {
+        for entry in fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_file() {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+                    .with_context(|| format!("cannot make {} a program", path.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The name of a library with the number of its interface: `libcublas.so.13`.
+fn numbered(lib: &Path, plain: &str) -> Result<String> {
+    let names = fs::read_dir(lib).with_context(|| format!("no {}", lib.display()))?;
+    let names = names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let of_it = |name: &String| {
+        let number = name.strip_prefix(plain).and_then(|rest| rest.strip_prefix('.'));
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let mut found: Vec<String> = names.filter(of_it).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(name), true) => Ok(name),
+        _ => bail!(
+            "expected one {plain}.N in {}; remove the folder and run this again",
+            lib.display()
+        ),
+    }
+}
+
+fn link(to: &Path, at: &Path) -> Result<()> {
+    if at.is_symlink() {
+        fs::remove_file(at).with_context(|| format!("cannot replace {}", at.display()))?;
+    }
+    symlink(to, at).with_context(|| format!("cannot link {}", at.display()))
+}
+
+/// The driver's library, which comes with the driver and in no package: that of the system, or one to link with that has no function.
+/// Whether it is the latter.
+pub(super) fn driver(root: &Path) -> Result<bool> {
+    let at = root.join("lib/libcuda.so");
+    if let Some(found) = system_driver() {
+        link(&found, &at)?;
+        return Ok(false);
+    }
+    if at.is_symlink() {
+        fs::remove_file(&at).with_context(|| format!("cannot replace {}", at.display()))?;
+    }
+    let sh = Shell::new()?;
+    cmd!(sh, "cc -shared -Wl,-soname,libcuda.so.1 -x c /dev/null -o {at}")
+        .quiet()
+        .run()
+        .context("a C compiler is needed: install gcc")?;
+    Ok(true)
+}
+
+fn system_driver() -> Option<PathBuf> {
+    let sh = Shell::new().ok()?;
+    let listed = cmd!(sh, "ldconfig -p").quiet().ignore_stderr().read().unwrap_or_default();
+    let listed = listed.lines().filter(|line| line.contains("libcuda.so.1 (libc6,x86-64"));
+    let listed = listed.filter_map(|line| Some(PathBuf::from(line.split_once("=>")?.1.trim())));
+    let usual = DRIVERS.iter().map(|folder| Path::new(folder).join("libcuda.so.1"));
+    listed.chain(usual).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wheels_become_a_root() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (unpacked, root) = (folder.path().join("wheel"), folder.path().join("root"));
+        let mut files: Vec<String> =
+            LINKED.map(|name| format!("nvidia/cu13/lib/lib{name}.so.13")).to_vec();
+        files.extend(
+            ["bin/nvcc", "nvvm/bin/cicc", "include/a.h", ".metadata/x", "lib/libnvrtc.alt.so.13"]
+                .map(|name| format!("nvidia/cu13/{name}")),
+        );
+        files.extend(["nvidia/cudnn/include/cudnn.h", "x.dist-info/RECORD"].map(str::to_owned));
+        for file in files.iter().map(|file| unpacked.join(file)) {
+            fs::create_dir_all(file.parent().context("has a parent")?)?;
+            fs::write(file, "x")?;
+        }
+        take(&unpacked, &root)?;
+        finish(&root)?;
+        finish(&root)?; // a second time changes nothing
+        assert_eq!(fs::read_link(root.join("lib/libnvrtc.so"))?, Path::new("libnvrtc.so.13"));
+        assert!(root.join("lib64/libcudnn.so").is_file());
+        assert!(root.join("include/cudnn.h").is_file() && !root.join(".metadata").exists());
+        for program in ["bin/nvcc", "nvvm/bin/cicc"] {
+            assert_eq!(root.join(program).metadata()?.permissions().mode() & 0o777, 0o755);
+        }
+        fs::remove_file(root.join("lib/libcurand.so.13"))?;
+        let error = finish(&root).unwrap_err().to_string();
+        assert!(error.contains("expected one libcurand.so.N"), "{error}");
+        Ok(())
+    }
+}
