@@ -48,6 +48,7 @@ impl R1 {
         };
         let g = g.detach();
         let square = g.sqr()?;
+        // On the host: a step that takes the penalty, one of every few, waits for its device here.
         let rms = f64::from(square.mean_all()?.to_scalar::<f32>()?).sqrt().max(1e-12);
         let e = 0.01 / rms;
         let step = (&g * e)?;

@@ -138,7 +138,9 @@ impl Folder {
         let text = String::from_utf8(self.bytes(name, "stats.jsonl")).unwrap();
         let without_clock = |line: &str| {
             let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-            value.as_object_mut().unwrap().remove("seconds");
+            for clock in ["seconds", "loading"] {
+                value.as_object_mut().unwrap().remove(clock);
+            }
             value.to_string()
         };
         text.lines().map(without_clock).collect()
