@@ -95,11 +95,11 @@ impl Feed {
     }
 
     fn inputs(&self, batch: Batch) -> Result<Inputs> {
-        let pictures = self.pictures(&batch)?;
         let (cfg, step) = (&self.config, batch.step);
         let net = (&cfg.net, cfg.noise.epsilon.into(), &self.device);
         let noise = Noise::new(cfg.seed);
         let noise = StepNoise::draw(noise, step, cfg.optim.batch, cfg.train_scales(), net)?;
+        let pictures = self.pictures(&batch)?; // last: sending much may wait until a GPU has done its work
         Ok(Inputs { step, epoch: batch.epoch, indices: batch.indices, pictures, noise })
     }
 

@@ -146,7 +146,7 @@ pub fn train(
             }
             if step.is_multiple_of(cfg.run.report_every) || last {
                 let (terms, seconds) = (stats.read()?, started.elapsed().as_secs_f64());
-                let loading = feed.spent().as_secs_f64() / reported.elapsed().as_secs_f64();
+                let loading = feed.spent().div_duration_f64(reported.elapsed());
                 reported = Instant::now();
                 let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
                 let values = [&terms[..], &more].concat();
