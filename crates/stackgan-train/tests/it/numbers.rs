@@ -16,7 +16,7 @@ use crate::ledger::ledger;
 use crate::run::{Folder, config};
 
 /// Everything that a step may change, as bytes: NaN is equal to itself.
-fn bytes_of(players: &Players) -> Vec<u8> {
+pub(crate) fn bytes_of(players: &Players) -> Vec<u8> {
     let mut archive = Archive::default();
     for (prefix, player) in [("g.", players.g()), ("d.", players.d())] {
         archive.extend(prefix, player.params.snapshot().unwrap());
@@ -26,20 +26,20 @@ fn bytes_of(players: &Players) -> Vec<u8> {
 }
 
 /// A step's inputs, drawn.
-fn inputs(cfg: &TrainConfig) -> (Pictures, StepNoise, StepConfig) {
-    let (n, device) = (cfg.optim.batch, Device::Cpu);
+pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise, StepConfig) {
+    let (n, side) = (cfg.optim.batch, cfg.stage.picture_size().crop());
     let draw = |sample, shape: &[usize]| {
         let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
-        Tensor::from_vec(values, shape, &device).unwrap()
+        Tensor::from_vec(values, shape, device).unwrap()
     };
-    let picture = |sample| draw(sample, &[n, 3, 64, 64]).tanh().unwrap();
+    let picture = |sample| draw(sample, &[n, 3, side, side]).tanh().unwrap();
     let pictures = Pictures {
         real: picture(0),
         wrong: (cfg.net.recipe == Recipe::Residual).then(|| picture(1)),
         text: draw(2, &[n, cfg.net.text_dim]),
         other_text: None,
     };
-    let net = (&cfg.net, cfg.noise.epsilon.into(), &device);
+    let net = (&cfg.net, cfg.noise.epsilon.into(), device);
     let noise = StepNoise::draw(Noise::new(cfg.seed), 0, n, (1.0, 1.0), net).unwrap();
     (pictures, noise, StepConfig::of(cfg, 0, 1.0))
 }
@@ -59,9 +59,9 @@ fn plant(vars: &[(String, Var)], suffix: &str, value: f32) -> String {
 }
 
 /// Where a value is planted, and how.
-type Plant = fn(&mut Pictures, &mut StepNoise, &mut StepConfig, &Players, f32) -> String;
+pub(crate) type Plant = fn(&mut Pictures, &mut StepNoise, &mut StepConfig, &Players, f32) -> String;
 
-const INPUTS: [(&str, Plant); 9] = [
+pub(crate) const INPUTS: [(&str, Plant); 9] = [
     ("pixel", |p, _, _, _, v| {
         p.real = planted(&p.real, v);
         "input.real".to_owned()
@@ -119,7 +119,9 @@ fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
                     continue;
                 }
                 let case = format!("{recipe:?}, {place}, {value}");
-                let terms = LOOKS.map(|looks| term_of_planted(&cfg, plant, value, looks, &case));
+                let terms = LOOKS.map(|looks| {
+                    term_of_planted(&cfg, (plant, value), (&Device::Cpu, looks), &case)
+                });
                 assert_eq!(terms[0].1, terms[1].1, "{case}");
                 if !number {
                     assert_eq!(terms[0].0, terms[0].1, "{case}");
@@ -136,19 +138,18 @@ fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
 }
 
 /// Where something was planted, and what the error names; nothing has changed.
-fn term_of_planted(
+pub(crate) fn term_of_planted(
     cfg: &TrainConfig,
-    plant: Plant,
-    value: f32,
-    looks: Looks,
+    (plant, value): (Plant, f32),
+    (device, looks): (&Device, Looks),
     case: &str,
 ) -> (String, String) {
     let case = format!("{case}, {looks:?}");
-    let mut players = players(cfg, None, &Device::Cpu).unwrap();
+    let mut players = players(cfg, None, device).unwrap();
     let guard = Guard::over(&players, None).unwrap().looking(looks);
-    let (pictures, noise, step) = inputs(cfg);
+    let (pictures, noise, step) = inputs(cfg, device);
     guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap(); // moments are not zero
-    let (mut pictures, mut noise, mut step) = inputs(cfg);
+    let (mut pictures, mut noise, mut step) = inputs(cfg, device);
     step.step = 1;
     let name = plant(&mut pictures, &mut noise, &mut step, &players, value);
     let before = bytes_of(&players);
@@ -170,7 +171,7 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     for ((prefix, value), looks) in cases.into_iter().flat_map(|case| LOOKS.map(|l| (case, l))) {
         let mut players = players(&cfg, None, &Device::Cpu).unwrap();
         let guard = Guard::over(&players, None).unwrap().looking(looks);
-        let (pictures, noise, step) = inputs(&cfg);
+        let (pictures, noise, step) = inputs(&cfg, &Device::Cpu);
         let player = usize::from(prefix.contains(".d."));
         let [g, d] = players.both_mut();
         let adam = if player == 0 { &mut g.adam } else { &mut d.adam };
@@ -201,7 +202,7 @@ fn when_numbers_are_looked_at_changes_no_bit() {
         let [now, later] = LOOKS.map(|looks| {
             let mut players = players(&cfg, None, &Device::Cpu).unwrap();
             let guard = Guard::over(&players, None).unwrap().looking(looks);
-            let (pictures, noise, mut step) = inputs(&cfg);
+            let (pictures, noise, mut step) = inputs(&cfg, &Device::Cpu);
             let (mut terms, mut meanwhile) = (Vec::new(), 0);
             for number in 0..3 {
                 step.step = number;
@@ -222,7 +223,7 @@ fn a_step_that_only_goes_wrong_once_is_not_taken() {
     let cfg = config(Stage::One, Recipe::Residual);
     let mut players = players(&cfg, None, &Device::Cpu).unwrap();
     let guard = Guard::over(&players, None).unwrap().looking(Looks::AtTheEnd);
-    let (mut pictures, noise, step) = inputs(&cfg);
+    let (mut pictures, noise, step) = inputs(&cfg, &Device::Cpu);
     let good = pictures.real.clone();
     let real = Var::from_tensor(&planted(&good, f32::NAN)).unwrap();
     pictures.real = real.as_detached_tensor();
@@ -236,11 +237,11 @@ fn a_step_that_only_goes_wrong_once_is_not_taken() {
 }
 
 /// The captions of one picture are 1e30: each batch with it overflows in conditioning augmentation.
-fn poisoned() -> Folder {
+pub(crate) fn poisoned() -> Folder {
     Folder::with_embeddings(Stage::One, &|row| if row / 10 == 2 { 1e30 } else { 1.0 })
 }
 
-fn long(steps: u64) -> TrainConfig {
+pub(crate) fn long(steps: u64) -> TrainConfig {
     let mut cfg = config(Stage::One, Recipe::Residual);
     cfg.optim.steps = steps;
     cfg.run.checkpoint_every = 3;
