@@ -13,7 +13,8 @@ use stackgan_train::adam::{Adam, Betas};
 use stackgan_train::diff_augment::{DiffAugment, Policy};
 use stackgan_train::penalty::R1;
 use stackgan_train::step::{
-    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step, residual_step,
+    Adversaries, Looks, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step,
+    residual_step,
 };
 
 type Tensors = BTreeMap<String, Tensor>;
@@ -265,6 +266,7 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
         real_label: 1.0,
         augment: DiffAugment { policy: Policy::default(), noise: Noise::new(0), step },
         d_steps: 1,
+        looks: Looks::AsItGoes,
     }
 }
 
