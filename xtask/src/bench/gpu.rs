@@ -187,7 +187,7 @@ impl Figure {
     fn arguments_on_gpu(&self, pace: Pace) -> Vec<String> {
         let mut arguments = self.arguments(pace).unwrap_or_default();
         if let Some(timed) = arguments.last_mut().filter(|_| pace == Pace::Full) {
-            "10".clone_into(timed);
+            "5".clone_into(timed);
         }
         arguments
     }
@@ -213,8 +213,8 @@ mod tests {
         );
         let asked: Vec<String> =
             residual.iter().map(|f| f.arguments_on_gpu(Pace::Full).join(" ")).collect();
-        assert_eq!(asked[0], "step residual 1 64 10");
-        assert_eq!(asked[3], "paint residual 64 10");
+        assert_eq!(asked[0], "step residual 1 64 5");
+        assert_eq!(asked[3], "paint residual 64 5");
         assert!(residual[1].arguments_on_gpu(Pace::Quick).join(" ").ends_with(" 16 1"));
     }
 

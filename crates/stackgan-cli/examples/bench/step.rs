@@ -14,10 +14,7 @@ use stackgan_train::step::{Pictures, StepConfig, StepNoise};
 use crate::machine::Machine;
 use crate::nets;
 
-/// Steps of a round on a GPU, which goes on while the next step is prepared: only after a round is it waited for.
-const TOGETHER: u64 = 5;
-
-/// Milliseconds of a step in each of `timed` rounds, after one that starts threads and fills buffers. On a CPU a round is a step.
+/// Milliseconds of each of `timed` steps, after one that starts threads and fills buffers.
 pub(crate) fn bench(
     net: &NetConfig,
     (stage, batch): (u8, usize),
@@ -30,22 +27,16 @@ pub(crate) fn bench(
     let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;
     let pictures = pictures(&config, device)?;
     let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
-    let together = if device.is_cpu() { 1 } else { TOGETHER };
-    let mut started = Instant::now();
-    for step in 0..(timed as u64 + 1) * together {
-        if step % together == 0 {
-            started = Instant::now();
-        }
+    for step in 0..=timed as u64 {
+        let started = Instant::now();
         let draws = (net, config.noise.epsilon.into(), device);
         let noise = StepNoise::draw(noise, step, batch, config.train_scales(), draws)?;
         let settings = StepConfig::of(&config, step, 1.0);
         let stats = players.step(&pictures, &noise, &settings)?;
-        if (step + 1) % together == 0 {
-            losses.push(stats.get("d_loss")?);
-            device.synchronize()?;
-            if step >= together {
-                milliseconds.push(started.elapsed().as_secs_f64() * 1e3 / together as f64);
-            }
+        losses.push(stats.get("d_loss")?);
+        device.synchronize()?;
+        if step > 0 {
+            milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
         }
     }
     Ok(json!({ "ms": milliseconds, "d_loss": losses }))
