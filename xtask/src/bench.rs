@@ -2,6 +2,7 @@
 //! What each figure means: docs/bench/README.md.
 
 mod figures;
+mod gpu;
 mod machine;
 mod programs;
 mod record;
@@ -20,8 +21,29 @@ use self::machine::machine;
 use self::programs::{LAYOUTS, Programs};
 use self::record::{Measured, raw, table};
 
+/// Where to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Where {
+    Cpu,
+    Gpu,
+}
+
+impl std::str::FromStr for Where {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Gpu),
+            _ => Err(format!("expected cpu or cuda, found `{text}`")),
+        }
+    }
+}
+
 /// What was asked for.
 pub(crate) struct Options {
+    /// On an NVIDIA GPU, rather than the CPU.
+    pub(crate) gpu: bool,
     /// A Python with torch; without it ours alone is measured.
     pub(crate) peer: Option<PathBuf>,
     /// Runs of each figure.
@@ -36,6 +58,9 @@ pub(crate) struct Options {
 pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
     let pace = if options.quick { Pace::Quick } else { Pace::Full };
     let runs = options.runs.unwrap_or(if options.quick { 2 } else { 5 });
+    if options.gpu && runs > 0 {
+        return bench_gpu(root, options, (pace, runs));
+    }
     let chosen = Figure::choose(options.only.as_deref());
     if chosen.is_empty() || runs == 0 {
         bail!(
@@ -68,8 +93,28 @@ pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
     let table = table(&measured, &peaks)?;
     println!("\n{table}");
 
+    let all = raw(&measured, &peaks, &about);
+    keep(root, (pace, &machine.folder()), &all, page(&about, &table)?)
+}
+
+/// The same on a GPU.
+fn bench_gpu(root: &Path, options: &Options, (pace, runs): (Pace, u32)) -> Result<()> {
+    let machine = machine(root)?;
+    let measured = gpu::measure(root, options, (pace, runs))?;
+    let mut about = machine.facts.clone();
+    about["command"] = command(options).into();
+    about["runs"] = runs.into();
+    about["gpu"] = measured.gpu.clone().into();
+    let table = gpu::table(&measured)?;
+    println!("\n{table}");
+    let all = json!({ "about": about, "lines": measured.said });
+    keep(root, (pace, &machine.folder_of(&measured.gpu)), &all, page(&about, &table)?)
+}
+
+/// Writes a record.
+fn keep(root: &Path, (pace, name): (Pace, &str), raw: &Value, page: String) -> Result<()> {
     let folder = match pace {
-        Pace::Full => root.join("docs/bench").join(free(root, &machine.folder())),
+        Pace::Full => root.join("docs/bench").join(free(root, name)),
         Pace::Quick => root.join("target/bench/quick"),
     };
     fs::create_dir_all(&folder)?;
@@ -77,9 +122,8 @@ pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     };
-    let raw = serde_json::to_string_pretty(&raw(&measured, &peaks, &about))?;
-    write("raw.json", raw + "\n")?;
-    write("README.md", page(&about, &table)?)?;
+    write("raw.json", serde_json::to_string_pretty(raw)? + "\n")?;
+    write("README.md", page)?;
     eprintln!("written to {}", folder.display());
     Ok(())
 }
@@ -94,6 +138,7 @@ fn free(root: &Path, name: &str) -> String {
 /// The command again, without paths of this machine.
 fn command(options: &Options) -> String {
     let mut words = vec!["cargo xtask bench".to_owned()];
+    words.extend(options.gpu.then(|| "--device cuda".to_owned()));
     words.extend(options.peer.is_some().then(|| "--peer PYTHON".to_owned()));
     words.extend(options.runs.map(|n| format!("--runs {n}")));
     words.extend(options.only.as_ref().map(|name| format!("--only {name}")));
@@ -121,6 +166,7 @@ mod tests {
     #[test]
     fn a_record_repeats_the_command_without_paths() -> Result<()> {
         let options = Options {
+            gpu: false,
             peer: Some("somewhere/python".into()),
             runs: Some(7),
             only: Some("paint".to_owned()),
@@ -128,6 +174,8 @@ mod tests {
         };
         let command = command(&options);
         assert_eq!(command, "cargo xtask bench --peer PYTHON --runs 7 --only paint");
+        let gpu = Options { gpu: true, peer: None, ..options };
+        assert!(super::command(&gpu).starts_with("cargo xtask bench --device cuda --runs 7"));
         let page = page(&json!({ "command": command, "runs": 7, "peer": null }), "| a |\n")?;
         assert!(page.contains("- runs: 7\n") && page.ends_with("| a |\n"), "{page}");
         assert!(!page.contains("peer:"), "{page}");

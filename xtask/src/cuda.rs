@@ -1,4 +1,4 @@
-//! `cargo xtask cuda-toolkit`: what a build for an NVIDIA GPU needs, from PyPI, where no toolkit is installed (docs/gpu.md).
+//! `cargo xtask cuda-toolkit`: what a build for an NVIDIA GPU needs, from `PyPI`, where no toolkit is installed (docs/gpu.md).
 
 #[cfg(unix)]
 mod layout;

@@ -27,6 +27,8 @@ mod flags {
 
     use std::path::PathBuf;
 
+    use crate::bench::Where;
+
     xflags::xflags! {
         /// Chores of the repository.
         cmd xtask {
@@ -79,6 +81,8 @@ mod flags {
             cmd golden {}
             /// Times steps, pictures, the loader and the program's start, beside PyTorch's and the machine's limit.
             cmd bench {
+                /// Where: `cpu`, or `cuda` for the first NVIDIA GPU; `cpu` unless told.
+                optional --device name: Where
                 /// A Python with torch, to time the peer (docs/bench/peer) in turns.
                 optional --peer python: PathBuf
                 /// Runs of each figure; 5 unless told.
@@ -130,8 +134,9 @@ fn run() -> Result<()> {
         flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only, &tidy::sources(&root)?),
         flags::XtaskCmd::Golden(_) => golden::golden(&root),
         flags::XtaskCmd::Bench(f) => {
-            let flags::Bench { peer, runs, only, quick } = f;
-            bench::bench(&root, &bench::Options { peer, runs, only, quick })
+            let flags::Bench { device, peer, runs, only, quick } = f;
+            let gpu = device == Some(bench::Where::Gpu);
+            bench::bench(&root, &bench::Options { gpu, peer, runs, only, quick })
         }
     }
 }

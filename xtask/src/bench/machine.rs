@@ -46,6 +46,11 @@ impl Machine {
     pub(crate) fn folder(&self) -> String {
         format!("{}-{}-{}", self.date, slug(&self.cpu), self.cores)
     }
+
+    /// The folder of a record of a GPU: `2026-01-31-nvidia-h200`.
+    pub(crate) fn folder_of(&self, gpu: &str) -> String {
+        format!("{}-{}", self.date, slug(gpu))
+    }
 }
 
 fn field(text: &str, name: &str) -> Option<String> {

@@ -1,13 +1,13 @@
-//! The parts of NVIDIA's toolkit that a build for a GPU needs, pinned. Source: PyPI's list of files of each package, for Linux on
+//! The parts of NVIDIA's toolkit that a build for a GPU needs, pinned. Source: `PyPI`'s list of files of each package, for Linux on
 //! x86-64.
 
 /// One edition: everything of it belongs together.
 pub(super) const EDITION: &str = "CUDA 13.0, cuDNN 9.28";
 
-/// Where PyPI keeps its files. `STACKGAN_PYPI` names a mirror of it.
+/// Where `PyPI` keeps its files. `STACKGAN_PYPI` names a mirror of it.
 pub(super) const PYPI: &str = "https://files.pythonhosted.org";
 
-/// A package as PyPI has it.
+/// A package as `PyPI` has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wheel {
     /// Its name.

@@ -2,6 +2,7 @@
 
 mod data;
 mod eval;
+mod global;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub(crate) use data::{
     Contrast, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
 };
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
+pub(crate) use global::{Global, Precision};
 
 /// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
 #[derive(Parser, Debug)]
@@ -30,62 +32,6 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What is the same for every command.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Global {
-    /// Where to compute: `cpu`, `cuda` or `cuda:N` (an NVIDIA GPU), or `auto`: the first GPU if there is one, else the CPU
-    #[arg(
-        long,
-        global = true,
-        env = "STACKGAN_DEVICE",
-        default_value = "auto",
-        value_name = "DEVICE"
-    )]
-    pub device: String,
-    /// With what numbers a GPU computes convolutions and products; tf32 unless told. A CPU knows f32 alone
-    #[arg(long, global = true, env = "STACKGAN_PRECISION", value_enum, value_name = "NUMBERS")]
-    pub precision: Option<Precision>,
-    /// Threads to compute with; all of the machine's unless told
-    #[arg(long, global = true, env = "STACKGAN_THREADS", value_name = "N",
-          value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Print nothing but results and errors
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-}
-
-/// With what numbers convolutions and products are computed. Weights, losses and optimisers are f32 in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
-    /// 32 bits
-    F32,
-    /// Factors rounded to 10 bits behind the point, sums of 32 bits
-    Tf32,
-    /// Factors and results of 16 bits (bfloat16), sums of 32 bits
-    Bf16,
-}
-
-impl From<Precision> for stackgan_kernels::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Tf32 => Self::Tf32,
-            Precision::Bf16 => Self::Bf16,
-        }
-    }
-}
-
-impl Precision {
-    /// As it is typed.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-        }
-    }
 }
 
 /// What to do.

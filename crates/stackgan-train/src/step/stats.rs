@@ -67,7 +67,8 @@ impl StepStats {
             self.push(name, value);
         }
         for (name, logits) in ["p_real", "p_wrong", "p_fake"].into_iter().zip(logits) {
-            self.push(name, &candle_nn::ops::sigmoid(&logits.detach())?.mean_all()?);
+            let probability = (logits.detach().neg()?.exp()? + 1.0)?.recip()?;
+            self.push(name, &probability.mean_all()?);
         }
         Ok(())
     }

@@ -1,0 +1,59 @@
+//! What is the same for every command: where and how exactly to compute, and how much is said.
+
+use clap::{Args, ValueEnum};
+
+/// What is the same for every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Where to compute: `cpu`, `cuda` or `cuda:N` (an NVIDIA GPU), or `auto`: the first GPU if there is one, else the CPU
+    #[arg(
+        long,
+        global = true,
+        env = "STACKGAN_DEVICE",
+        default_value = "auto",
+        value_name = "DEVICE"
+    )]
+    pub device: String,
+    /// With what numbers a GPU computes convolutions and products; tf32 unless told. A CPU knows f32 alone
+    #[arg(long, global = true, env = "STACKGAN_PRECISION", value_enum, value_name = "NUMBERS")]
+    pub precision: Option<Precision>,
+    /// Threads to compute with; all of the machine's unless told
+    #[arg(long, global = true, env = "STACKGAN_THREADS", value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// With what numbers convolutions and products are computed. Weights, losses and optimisers are f32 in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// 32 bits
+    F32,
+    /// Factors rounded to 10 bits behind the point, sums of 32 bits
+    Tf32,
+    /// Factors and results of 16 bits (bfloat16), sums of 32 bits
+    Bf16,
+}
+
+impl From<Precision> for stackgan_kernels::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Tf32 => Self::Tf32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+impl Precision {
+    /// As it is typed.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `cargo xtask bench --device cuda`: ours on an NVIDIA GPU in each precision, beside PyTorch on it in each of its modes
+//! (docs/bench/peer/gpu.py), one process after the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use xshell::{Shell, cmd};
+
+use super::figures::{Figure, Kind, Pace};
+use super::statistics::{Summary, summary};
+use super::{Options, sample};
+
+/// How ours computes.
+const PRECISIONS: [&str; 3] = ["f32", "tf32", "bf16"];
+/// Seconds that the peer gets for a figure in all of its modes: compiling takes minutes.
+const PATIENCE: &str = "900";
+
+/// One process' word on one figure.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Line {
+    figure: String,
+    program: &'static str,
+    mode: String,
+    /// Milliseconds of a step, or of a batch of pictures.
+    ms: f64,
+    /// MiB of the GPU's memory that are held.
+    mib: Option<f64>,
+}
+
+/// What was measured, and what was said of it.
+pub(super) struct Measured {
+    lines: Vec<Line>,
+    /// Every line as the programs printed it.
+    pub(super) said: Vec<Value>,
+    /// What the GPU is called.
+    pub(super) gpu: String,
+}
+
+/// Builds ours for GPUs and measures all figures.
+pub(super) fn measure(
+    root: &Path,
+    options: &Options,
+    (pace, runs): (Pace, u32),
+) -> Result<Measured> {
+    let figures = Figure::on_gpu(options.only.as_deref());
+    if figures.is_empty() {
+        bail!(
+            "nothing to measure on a GPU: expected a part of a figure's name (docs/bench/README.md lists them)"
+        );
+    }
+    let sh = Shell::new()?;
+    sh.change_dir(root);
+    let feature = "stackgan-cli/cuda";
+    cmd!(sh, "cargo build --release --locked --workspace --features {feature} --example bench")
+        .run()
+        .context("a build for GPUs needs a CUDA toolkit: docs/gpu.md")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), Into::into);
+    let ours = target.join("release/examples/bench");
+    let script = root.join("docs/bench/peer/gpu.py");
+    let mut all = Measured { lines: Vec::new(), said: Vec::new(), gpu: String::new() };
+    if let Some(python) = &options.peer {
+        let mut machine = Command::new(python);
+        machine.arg(&script).args(["--figures", "machine"]);
+        all.said.extend(objects(&output(machine)?));
+    }
+    for figure in figures {
+        let name = figure.name();
+        for run in 1..=runs {
+            eprintln!("{name} {run}/{runs}");
+            for precision in PRECISIONS {
+                let mut command = Command::new(&ours);
+                command.args(figure.arguments_on_gpu(pace));
+                command.args(["--device", "cuda", "--precision", precision]);
+                let said = sample::last_object(&output(command)?)?;
+                all.lines.push(line_of_ours(&name, precision, &said)?);
+                said["gpu"].as_str().unwrap_or_default().clone_into(&mut all.gpu);
+                all.said.push(json!({ "figure": name, "program": "ours", "said": said }));
+            }
+            if let Some(python) = &options.peer {
+                let mut command = Command::new(python);
+                let part = name.trim_end_matches(figure.net).trim_end_matches('-');
+                let seconds = if pace == Pace::Full { "2" } else { "0.2" };
+                command.arg(&script).args(["--figures", part, "--recipe", figure.net]);
+                command.args(["--seconds", seconds, "--budget", PATIENCE]);
+                for said in objects(&output(command)?) {
+                    all.lines.extend(line_of_peer(&said));
+                    all.said.push(said);
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn output(mut command: Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?}\nended with {}:\n{said}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The lines of an output that are JSON objects.
+fn objects(output: &str) -> Vec<Value> {
+    let values = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    values.filter(Value::is_object).collect()
+}
+
+fn line_of_ours(figure: &str, precision: &str, said: &Value) -> Result<Line> {
+    let ms = sample::parse(&said.to_string(), "ms")?.value;
+    let (figure, mode) = (figure.to_owned(), precision.to_owned());
+    Ok(Line { figure, program: "ours", mode, ms, mib: said["gpu_mib"].as_f64() })
+}
+
+/// `None` for what was skipped or went wrong, which the record keeps as it was said.
+fn line_of_peer(said: &Value) -> Option<Line> {
+    let text = |key: &str| Some(said.get(key)?.as_str()?.to_owned());
+    let seconds = said.get("seconds")?.as_f64().filter(|s| s.is_finite() && *s > 0.0)?;
+    Some(Line {
+        figure: text("figure")?,
+        program: "PyTorch",
+        mode: text("mode")?,
+        ms: seconds * 1e3,
+        mib: said.get("reserved_mib").and_then(Value::as_f64),
+    })
+}
+
+/// A row for each figure, program and mode, with the time over that of PyTorch's fastest mode.
+pub(super) fn table(measured: &Measured) -> Result<String> {
+    let mut rows: Vec<(&str, &str, &str)> = Vec::new();
+    let mut of: BTreeMap<(&str, &str, &str), Vec<&Line>> = BTreeMap::new();
+    for line in &measured.lines {
+        let key = (line.figure.as_str(), line.program, line.mode.as_str());
+        let lines = of.entry(key).or_default();
+        if lines.is_empty() {
+            rows.push(key);
+        }
+        lines.push(line);
+    }
+    let mut medians: BTreeMap<(&str, &str, &str), Summary> = BTreeMap::new();
+    for (key, lines) in &of {
+        let times: Vec<f64> = lines.iter().map(|line| line.ms).collect();
+        medians.insert(*key, summary(&times)?);
+    }
+    let best = |figure: &str| {
+        let theirs = medians.iter().filter(|((f, p, _), _)| *f == figure && *p == "PyTorch");
+        theirs.map(|(_, s)| s.median).min_by(f64::total_cmp)
+    };
+    let mut text = "| figure | program | mode | ms | over PyTorch's best | MiB of the GPU |\n\
+                    |---|---|---|---|---|---|\n"
+        .to_owned();
+    for key in rows {
+        let Some(s) = medians.get(&key) else { continue };
+        let (figure, program, mode) = key;
+        let dash = || "–".to_owned();
+        let ratio = best(figure).map_or_else(dash, |best| format!("{:.2}", s.median / best));
+        let mib: Vec<f64> = of.get(&key).into_iter().flatten().filter_map(|l| l.mib).collect();
+        let mib = summary(&mib).map_or_else(|_| dash(), |mib| format!("{:.0}", mib.median));
+        text += &format!(
+            "| {figure} | {program} | {mode} | {:.2} ({:.2} to {:.2}) | {ratio} | {mib} |\n",
+            s.median, s.least, s.most
+        );
+    }
+    Ok(text)
+}
+
+impl Figure {
+    /// The figures of a GPU whose names contain `only`.
+    fn on_gpu(only: Option<&str>) -> Vec<Self> {
+        let kinds = [
+            Kind::Step { stage: 1, batch: 64 },
+            Kind::Step { stage: 2, batch: 16 },
+            Kind::Step { stage: 2, batch: 64 },
+            Kind::Paint { count: 64 },
+        ];
+        let all = ["residual", "plain"];
+        let all = all.iter().flat_map(|net| kinds.map(|kind| Self { kind, net }));
+        all.filter(|figure| only.is_none_or(|only| figure.name().contains(only))).collect()
+    }
+
+    /// The arguments of our example. A round on a GPU is several steps.
+    fn arguments_on_gpu(&self, pace: Pace) -> Vec<String> {
+        let mut arguments = self.arguments(pace).unwrap_or_default();
+        if let Some(timed) = arguments.last_mut().filter(|_| pace == Pace::Full) {
+            "5".clone_into(timed);
+        }
+        arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_a_gpu_and_how_they_are_asked_for() {
+        assert_eq!(Figure::on_gpu(None).len(), 8);
+        let residual = Figure::on_gpu(Some("residual"));
+        let names: Vec<String> = residual.iter().map(Figure::name).collect();
+        assert_eq!(
+            names,
+            [
+                "stage1-b64-residual",
+                "stage2-b16-residual",
+                "stage2-b64-residual",
+                "paint-64-residual"
+            ]
+        );
+        let asked: Vec<String> =
+            residual.iter().map(|f| f.arguments_on_gpu(Pace::Full).join(" ")).collect();
+        assert_eq!(asked[0], "step residual 1 64 5");
+        assert_eq!(asked[3], "paint residual 64 5");
+        assert!(residual[1].arguments_on_gpu(Pace::Quick).join(" ").ends_with(" 16 1"));
+    }
+
+    #[test]
+    fn lines_become_rows_and_errors_stay_words() -> Result<()> {
+        let ours = |ms: f64| json!({ "ms": [ms, ms, ms], "threads": 2, "gpu_mib": 900 });
+        let theirs = |mode: &str, seconds: f64| json!({ "figure": "paint-64-plain", "mode": mode, "seconds": seconds, "reserved_mib": 800 });
+        let mut lines = vec![
+            line_of_ours("paint-64-plain", "bf16", &ours(20.0))?,
+            line_of_ours("paint-64-plain", "bf16", &ours(30.0))?,
+        ];
+        lines.extend(line_of_peer(&theirs("eager-tf32", 0.1)));
+        lines.extend(line_of_peer(&theirs("compile-bf16", 0.05)));
+        let failed = json!({ "figure": "x", "mode": "compile-tf32", "error": "no" });
+        assert_eq!(line_of_peer(&failed), None);
+        let table = table(&Measured { lines, said: Vec::new(), gpu: String::new() })?;
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(
+            rows,
+            [
+                "| paint-64-plain | ours | bf16 | 25.00 (20.00 to 30.00) | 0.50 | 900 |",
+                "| paint-64-plain | PyTorch | eager-tf32 | 100.00 (100.00 to 100.00) | 2.00 | 800 |",
+                "| paint-64-plain | PyTorch | compile-bf16 | 50.00 (50.00 to 50.00) | 1.00 | 800 |",
+            ]
+        );
+        assert_eq!(objects("a\n{\"b\": 1}\n[1]\n").len(), 1);
+        Ok(())
+    }
+}
