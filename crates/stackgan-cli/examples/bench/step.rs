@@ -17,7 +17,8 @@ use crate::nets;
 /// Steps on a GPU between two looks at the clock: nothing is read from it in between, as in training between reports.
 const GROUP: u64 = 10;
 
-/// Milliseconds of each of `timed` steps (groups of steps on a GPU), after some that start threads and fill buffers.
+/// Milliseconds of each of `timed` steps (groups of steps on a GPU), after some that start threads and fill buffers; and those
+/// after which a step is queued, which is all of it on a CPU: where a GPU's are as many, it waits for its work.
 pub(crate) fn bench(
     net: &NetConfig,
     (stage, batch): (u8, usize),
@@ -41,7 +42,7 @@ pub(crate) fn bench(
     for step in 0..warm {
         losses.push(take(step)?.get("d_loss")?);
     }
-    let mut milliseconds = Vec::new();
+    let (mut milliseconds, mut queued) = (Vec::new(), Vec::new());
     for first in (0..timed as u64).map(|i| warm + i * group) {
         device.synchronize()?;
         let started = Instant::now();
@@ -49,12 +50,13 @@ pub(crate) fn bench(
         for step in first..first + group {
             last = take(step)?;
         }
+        queued.push(started.elapsed().as_secs_f64() * 1e3 / group as f64);
         let loss = last.get("d_loss")?;
         device.synchronize()?;
         milliseconds.push(started.elapsed().as_secs_f64() * 1e3 / group as f64);
         losses.push(loss);
     }
-    Ok(json!({ "ms": milliseconds, "d_loss": losses }))
+    Ok(json!({ "ms": milliseconds, "queued_ms": queued, "d_loss": losses }))
 }
 
 /// The variables of a Stage-I generator, to be frozen under Stage-II.
