@@ -39,7 +39,9 @@ fn stats(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default();
     let without_clock = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).ok()?;
-        value.as_object_mut()?.remove("seconds");
+        for clock in ["seconds", "loading"] {
+            value.as_object_mut()?.remove(clock);
+        }
         Some(value.to_string())
     };
     text.lines().filter_map(without_clock).collect()

@@ -21,10 +21,10 @@ pub struct Batch {
     pub epoch: u64,
     /// Side of the pictures: 64 or 256.
     pub size: usize,
-    /// (B, 3, size, size) in [-1, 1].
-    pub images: Vec<f32>,
+    /// (B, 3, size, size), bytes; networks see them [`scaled`].
+    pub images: Vec<u8>,
     /// The wrong pictures, likewise, where the plan wants them.
-    pub wrong: Option<Vec<f32>>,
+    pub wrong: Option<Vec<u8>>,
     /// (B, D): the mean embedding of each sample's captions, if the loader was given embeddings.
     pub embeddings: Option<Vec<f32>>,
     /// D; zero without embeddings.
@@ -32,6 +32,15 @@ pub struct Batch {
     /// The pictures' indices in the prepared file.
     pub indices: Vec<usize>,
 }
+
+/// A byte of a picture as networks see it, in [-1, 1] (FACTS 3.1).
+#[must_use]
+pub fn scaled(byte: u8) -> f32 {
+    f32::from(byte) * SCALE - 1.0
+}
+
+/// What [`scaled`] multiplies by.
+pub const SCALE: f32 = 2.0 / 255.0;
 
 /// How a loader works; none of it changes a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,25 +257,24 @@ pub fn image_batch(data: &Prepared, indices: &[usize]) -> Result<Vec<f32>> {
         let view = View { image, x: corner, y: corner, mirrored: false };
         push_view(data, view, size, &mut pixels)?;
     }
-    Ok(pixels)
+    Ok(pixels.into_iter().map(scaled).collect())
 }
 
-/// Appends one picture as three planes of `size * size` numbers, `x * (2 / 255) - 1` (FACTS 3.1).
-fn push_view(data: &Prepared, view: View, size: usize, pixels: &mut Vec<f32>) -> Result<()> {
+/// Appends one picture as three planes of `size * size` bytes.
+fn push_view(data: &Prepared, view: View, size: usize, pixels: &mut Vec<u8>) -> Result<()> {
     let side = data.size().prepared();
     let rows = data.rows(view.image, view.y..view.y + size)?;
     for channel in 0..3 {
         for row in rows.chunks_exact(side * 3) {
             let row = row.iter().skip(view.x * 3 + channel).step_by(3).take(size);
-            let value = |&byte: &u8| f32::from(byte) * (2.0 / 255.0) - 1.0;
             if view.mirrored {
                 let start = pixels.len();
-                pixels.extend(row.map(value));
+                pixels.extend(row);
                 if let Some(row) = pixels.get_mut(start..) {
                     row.reverse();
                 }
             } else {
-                pixels.extend(row.map(value));
+                pixels.extend(row);
             }
         }
     }
@@ -349,15 +357,20 @@ mod tests {
                     for (c, y, x) in [(0, 0, 0), (2, 5, 63), (1, 63, 20), (0, 31, 32)] {
                         let column = view.x + if view.mirrored { 63 - x } else { x };
                         let byte = bytes[((view.y + y) * 76 + column) * 3 + c];
-                        let found = pixels[((s * 3 + c) * 64 + y) * 64 + x];
-                        assert_eq!(found, f32::from(byte) * (2.0 / 255.0) - 1.0);
-                        assert!((-1.0..=1.0).contains(&found));
+                        assert_eq!(pixels[((s * 3 + c) * 64 + y) * 64 + x], byte);
                     }
                 }
                 let mean = f.embeddings.mean(&sample.captions).unwrap();
                 assert_eq!(batch.embeddings.as_ref().unwrap()[s * 7..][..7], mean);
             }
         }
+    }
+
+    #[test]
+    fn bytes_are_scaled_to_minus_one_to_one() {
+        assert_eq!((scaled(0), scaled(255)), (-1.0, 1.0));
+        assert!((0..=255u8).all(|byte| scaled(byte) == f32::from(byte) * (2.0 / 255.0) - 1.0));
+        assert!((0..255u8).all(|byte| scaled(byte) < scaled(byte + 1)));
     }
 
     #[test]

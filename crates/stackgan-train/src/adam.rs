@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var, bail};
 use stackgan_core::Params;
-use stackgan_kernels::{AdamStep, adam_update};
+use stackgan_kernels::{AdamStep, AdamUpdate, adam_update_all, squared_norm};
 
 use crate::nonfinite;
 
@@ -82,20 +82,25 @@ impl Adam {
         self.step += 1;
         let Betas { beta1, beta2, eps } = self.betas;
         let step = AdamStep { lr, beta1, beta2, eps, step: self.step };
-        let shortened = self.shortening(grads)?;
-        for slot in &self.slots {
-            match (grads.get(&slot.param), shortened) {
-                (None, _) => {}
-                (Some(grad), None) => adam_update(&slot.param, grad, &slot.m, &slot.v, step)?,
-                (Some(grad), Some(factor)) => {
-                    adam_update(&slot.param, &(grad * factor)?, &slot.m, &slot.v, step)?;
-                }
+        let mut moving: Vec<(&Slot, Tensor)> = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some((slot, grads.get(&slot.param)?.clone())))
+            .collect();
+        if let Some(factor) = self.shortening(grads)? {
+            for (_, grad) in &mut moving {
+                *grad = (&*grad * factor)?;
             }
         }
-        Ok(())
+        let updates: Vec<AdamUpdate<'_>> = moving
+            .iter()
+            .map(|(slot, grad)| AdamUpdate { p: &slot.param, grad, m: &slot.m, v: &slot.v })
+            .collect();
+        adam_update_all(&updates, step)
     }
 
-    /// The factor that brings gradients to the limit, where they are longer.
+    /// The factor that brings gradients to the limit, where they are longer. It is made on the host: with a limit, which is a
+    /// knob, a step waits for its device here.
     fn shortening(&self, grads: &GradStore) -> Result<Option<f64>> {
         let Some(limit) = self.limit else { return Ok(None) };
         let norm = f64::from(self.gradient_norm(grads)?.to_scalar::<f32>()?);
@@ -107,18 +112,12 @@ impl Adam {
     /// # Errors
     /// When the device fails.
     pub fn gradient_norm(&self, grads: &GradStore) -> Result<Tensor> {
-        let mut sum: Option<Tensor> = None;
-        for grad in self.slots.iter().filter_map(|slot| grads.get(&slot.param)) {
-            let square = grad.sqr()?.sum_all()?;
-            sum = Some(match sum {
-                None => square,
-                Some(sum) => (sum + square)?,
-            });
+        let grads = self.slots.iter().filter_map(|slot| grads.get(&slot.param));
+        let grads: Vec<&Tensor> = grads.collect();
+        if grads.is_empty() {
+            bail!("no variable of this network has a gradient");
         }
-        match sum {
-            Some(sum) => sum.sqrt(),
-            None => bail!("no variable of this network has a gradient"),
-        }
+        squared_norm(&grads)?.sqrt()
     }
 
     /// The first gradient, in the order of names, with a value that is no number; the value.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor, Var, bail};
 use stackgan_core::Params;
+use stackgan_kernels::average_all;
 
 /// Averages of every variable of one network, batch-norm statistics included.
 #[derive(Debug)]
@@ -36,13 +37,8 @@ impl Ema {
     /// When the device fails.
     pub fn follow(&self, step: u64) -> Result<()> {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
-        for (_, live, average) in &self.slots {
-            average.set(
-                &((average.as_detached_tensor() * decay)?
-                    + (live.as_detached_tensor() * (1.0 - decay))?)?,
-            )?;
-        }
-        Ok(())
+        let pairs = self.slots.iter().map(|(_, live, average)| (average, live.as_tensor()));
+        average_all(&pairs.collect::<Vec<_>>(), decay)
     }
 
     /// The averages, by name.

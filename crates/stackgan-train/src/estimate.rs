@@ -212,7 +212,7 @@ impl Memory {
         let underway = UNDERWAY * g.largest.max(d.largest);
         let shown = if net.recipe == Recipe::Residual { 2 } else { 1 };
         let pictures = F32 * batch * (kept + underway + shown * picture);
-        let loading = F32 * batch * (cfg.run.prefetch as u64 + 2) * shown * picture;
+        let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes
         // The file is put together twice over, its data growing in place.
         Self { variables, pictures, loading, saving: F32 * state * 3 }
     }

@@ -22,7 +22,7 @@ use crate::config::TrainConfig;
 use crate::diff_augment::{DiffAugment, Policy};
 use crate::penalty::R1;
 use crate::step::{
-    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, finite, residual_step,
+    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, residual_step,
 };
 
 /// Side of a 256x256 picture over that of a 64x64 one.
@@ -112,10 +112,15 @@ impl Tuned {
     /// Stage-I's generator down the gradient of Stage-II's loss.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`] before Stage-I is changed; tensor errors.
-    pub(crate) fn descend(&mut self, grads: &GradStore, cfg: &StepConfig) -> Result<()> {
+    /// [`crate::Error::NonFinite`] before Stage-I is changed, where numbers are looked at as it goes; tensor errors.
+    pub(crate) fn descend(
+        &mut self,
+        grads: &GradStore,
+        cfg: &StepConfig,
+        stats: &mut StepStats,
+    ) -> Result<()> {
         let norm = self.by_stage2.gradient_norm(grads)?;
-        finite(&norm, cfg.step, "stage1_grad")?;
+        stats.check("stage1_grad", &norm, cfg)?;
         Ok(self.by_stage2.step(grads, cfg.lr_g * self.factor)?)
     }
 

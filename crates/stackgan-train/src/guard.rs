@@ -1,28 +1,34 @@
 //! A step that is taken whole or not at all.
 //!
-//! Before a step its inputs are looked at: pictures, text, noise, rates; and everything that it may change is copied. If a loss
-//! or gradient is no number while it is taken, or a weight or running statistic is none afterwards (a batch norm turns 1e38
-//! into finite pictures and an infinite variance), the copy is put back: a step that fails leaves the players as it found
-//! them, to the bit. Only then weights and moments from before are searched for what was bad already. The copies cost as much
-//! memory as the state; a step costs moving the state once and reading the weights once more.
+//! Before a step everything that it may change is copied. If a number is none, the copy is put back: a step that fails leaves
+//! the players as it found them, to the bit. The copies cost as much memory as the state; a step costs moving the state once
+//! and reading the weights once more.
+//!
+//! Looked at are a step's inputs (pictures, text, noise, rates), its losses and gradients, and afterwards weights and running
+//! statistics (a batch norm turns 1e38 into finite pictures and an infinite variance): on a CPU one after the other, before each
+//! is used. Then weights and moments from before are searched for what was bad already. On a GPU a look is a wait, so everything is
+//! looked at together when the step has been queued ([`Looks`]); a step that was not good is put back and taken again as on a CPU,
+//! which finds the first tensor that is no number.
 
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 use stackgan_core::Params;
+use stackgan_kernels::{copy_all, count_non_finite};
 
 use crate::players::Players;
-use crate::step::{Pictures, StepConfig, StepNoise, StepStats};
-use crate::{Result, nonfinite};
+use crate::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
+use crate::{Error, Result, nonfinite};
 
 /// Watches over the steps of one pair of players.
 pub struct Guard {
     kept: Vec<(Var, Var)>,       // live, copy
     weights: Vec<(String, Var)>, // and running statistics
     moments: Vec<(String, Var)>,
+    looks: Looks,
 }
 
 impl Guard {
     /// A guard of `players`, and of the Stage-I under a Stage-II: its running statistics move too, and all of it where it
-    /// is tuned.
+    /// is tuned. Looks as suits their device.
     ///
     /// # Errors
     /// When memory for the copies cannot be had.
@@ -47,55 +53,128 @@ impl Guard {
             .collect();
         let moments =
             named("adam.g.", g.adam.moments()).chain(named("adam.d.", d.adam.moments())).collect();
-        Ok(Self { kept, weights, moments })
+        Ok(Self { kept, weights, moments, looks: Looks::on(g.params.device()) })
     }
 
-    /// One step of both players, or none.
+    /// The same guard, looking as `looks` says.
+    #[must_use]
+    pub const fn looking(mut self, looks: Looks) -> Self {
+        self.looks = looks;
+        self
+    }
+
+    /// One step of both players, or none. Where numbers are looked at at the end, `meanwhile` is called before, when the
+    /// device has been given its work.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`] names the first tensor that is no number; tensor errors. The players are then as before.
+    /// [`Error::NonFinite`] names the first tensor that is no number; tensor errors. The players are then as before.
     pub fn step(
         &self,
         players: &mut Players,
-        batch: &Pictures,
-        noise: &StepNoise,
+        inputs: (&Pictures, &StepNoise),
+        cfg: &StepConfig,
+        meanwhile: impl FnOnce(),
+    ) -> Result<StepStats> {
+        for (name, lr) in [("lr_g", cfg.lr_g), ("lr_d", cfg.lr_d)] {
+            if !lr.is_finite() {
+                return Err(nonfinite::error(cfg.step, name, lr));
+            }
+        }
+        match self.looks {
+            Looks::AsItGoes => self.looking_as_it_goes(players, inputs, cfg),
+            Looks::AtTheEnd => self.looking_at_the_end(players, inputs, cfg, meanwhile),
+        }
+    }
+
+    fn looking_as_it_goes(
+        &self,
+        players: &mut Players,
+        inputs: (&Pictures, &StepNoise),
         cfg: &StepConfig,
     ) -> Result<StepStats> {
-        inputs(batch, noise, cfg)?;
-        for (live, copy) in &self.kept {
-            copy.set(live)?;
+        told(cfg.step, nonfinite::first(named(inputs))?)?;
+        let result = self.whole_or_not(players, |players| {
+            let cfg = StepConfig { looks: Looks::AsItGoes, ..*cfg };
+            let stats = players.step(inputs.0, inputs.1, &cfg)?;
+            finite(cfg.step, &self.weights)?;
+            Ok(stats)
+        });
+        if result.is_err() {
+            finite(cfg.step, &self.weights)?;
+            finite(cfg.step, &self.moments)?;
         }
-        let steps = [players.g().adam.steps(), players.d().adam.steps()];
-        let result = players.step(batch, noise, cfg);
-        let result = result.and_then(|stats| finite(cfg.step, &self.weights).map(|()| stats));
-        let Err(error) = result else { return result };
-        for (live, copy) in &self.kept {
-            live.set(copy)?;
+        result
+    }
+
+    fn looking_at_the_end(
+        &self,
+        players: &mut Players,
+        inputs: (&Pictures, &StepNoise),
+        cfg: &StepConfig,
+        meanwhile: impl FnOnce(),
+    ) -> Result<StepStats> {
+        let steps = steps(players);
+        let result = self.whole_or_not(players, |players| {
+            let cfg = StepConfig { looks: Looks::AtTheEnd, ..*cfg };
+            let mut stats = players.step(inputs.0, inputs.1, &cfg)?;
+            let entered: Vec<&Tensor> = named(inputs).map(|(_, input)| input).collect();
+            let left: Vec<&Tensor> = self.weights.iter().map(|(_, var)| var.as_tensor()).collect();
+            let counts =
+                [("input", count_non_finite(&entered)?), ("weights", count_non_finite(&left)?)];
+            meanwhile();
+            stats.look(cfg.step, counts)?;
+            Ok(stats)
+        });
+        let Err(found @ Error::NonFinite { .. }) = result else { return result };
+        // Which tensor was the first? A device that does not give the same numbers twice may not say.
+        self.looking_as_it_goes(players, inputs, cfg)?;
+        self.put_back(players, steps)?;
+        Err(found)
+    }
+
+    /// What `step` does to the players, or nothing where it fails.
+    fn whole_or_not<T>(
+        &self,
+        players: &mut Players,
+        step: impl FnOnce(&mut Players) -> Result<T>,
+    ) -> Result<T> {
+        let steps = steps(players);
+        let keep = self.kept.iter().map(|(live, copy)| (copy, live.as_tensor()));
+        copy_all(&keep.collect::<Vec<_>>())?;
+        let result = step(players);
+        if result.is_err() {
+            self.put_back(players, steps)?;
         }
+        result
+    }
+
+    fn put_back(&self, players: &mut Players, steps: [u64; 2]) -> Result<()> {
+        let back = self.kept.iter().map(|(live, copy)| (live, copy.as_tensor()));
+        copy_all(&back.collect::<Vec<_>>())?;
         for (player, steps) in players.both_mut().into_iter().zip(steps) {
             player.adam.rewind(steps);
         }
         if let Some(tuned) = players.tuned_mut() {
             tuned.rewind(steps[0]);
         }
-        finite(cfg.step, &self.weights)?;
-        finite(cfg.step, &self.moments)?;
-        Err(error)
+        Ok(())
     }
+}
+
+/// Steps of the optimisers: G, D.
+fn steps(players: &Players) -> [u64; 2] {
+    [players.g().adam.steps(), players.d().adam.steps()]
 }
 
 fn finite(step: u64, vars: &[(String, Var)]) -> Result<()> {
     told(step, nonfinite::first(vars.iter().map(|(name, var)| (name, var.as_tensor())))?)
 }
 
-/// Looks at what enters a step from outside.
-fn inputs(batch: &Pictures, noise: &StepNoise, cfg: &StepConfig) -> Result<()> {
-    for (name, lr) in [("lr_g", cfg.lr_g), ("lr_d", cfg.lr_d)] {
-        if !lr.is_finite() {
-            return Err(nonfinite::error(cfg.step, name, lr));
-        }
-    }
-    let named = [("input.real", &batch.real), ("input.text", &batch.text)];
+/// What enters a step from outside.
+fn named<'a>(
+    (batch, noise): (&'a Pictures, &'a StepNoise),
+) -> impl Iterator<Item = (&'static str, &'a Tensor)> {
+    let pictures = [("input.real", &batch.real), ("input.text", &batch.text)];
     let drawn = [
         ("input.d.z", &noise.d.z),
         ("input.d.eps1", &noise.d.eps1),
@@ -105,7 +184,7 @@ fn inputs(batch: &Pictures, noise: &StepNoise, cfg: &StepConfig) -> Result<()> {
         ("input.g.eps2", &noise.g.eps2),
     ];
     let wrong = batch.wrong.as_ref().map(|wrong| ("input.wrong", wrong));
-    told(cfg.step, nonfinite::first(named.into_iter().chain(wrong).chain(drawn))?)
+    pictures.into_iter().chain(wrong).chain(drawn)
 }
 
 fn told(step: u64, found: Option<(String, f64)>) -> Result<()> {

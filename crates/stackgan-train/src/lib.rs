@@ -10,6 +10,7 @@ pub mod ema;
 mod error;
 pub mod estimate;
 pub mod event;
+mod feed;
 pub mod fine_tune;
 mod fit;
 pub mod guard;

@@ -40,6 +40,16 @@ impl R1 {
         frozen: impl Fn(&Tensor) -> Result<Tensor>,
         trained: impl Fn(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
+        self.term_over(Width::of, images, frozen, trained)
+    }
+
+    fn term_over(
+        &self,
+        width: impl Fn(&Tensor) -> Result<Width>,
+        images: &Tensor,
+        frozen: impl Fn(&Tensor) -> Result<Tensor>,
+        trained: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
         let batch = images.dim(0)? as f64;
         let x = Var::from_tensor(&images.copy()?)?;
         let grads = frozen(&x)?.sum_all()?.backward()?;
@@ -48,16 +58,50 @@ impl R1 {
         };
         let g = g.detach();
         let square = g.sqr()?;
-        let rms = f64::from(square.mean_all()?.to_scalar::<f32>()?).sqrt().max(1e-12);
-        let e = 0.01 / rms;
-        let step = (&g * e)?;
+        let e = width(&square)?;
+        let step = match &e {
+            Width::Number(e) => (&g * *e)?,
+            Width::Scalar(e) => g.broadcast_mul(e)?,
+        };
         let slope =
             (trained(&(images + &step)?)?.sum_all()? - trained(&(images - &step)?)?.sum_all()?)?;
-        let term = (slope * (self.gamma * self.every as f64 / (2.0 * batch * e)))?;
+        let strength = self.gamma * self.every as f64;
+        let term = match &e {
+            Width::Number(e) => (slope * (strength / (2.0 * batch * e)))?,
+            Width::Scalar(e) => (slope * (strength / (2.0 * batch)))?.div(e)?,
+        };
         let value = (square.sum_all()? * (self.gamma / (2.0 * batch)))?;
         Ok((term, value))
     }
 }
+
+/// The factor `e` on the gradient.
+enum Width {
+    /// Known to the host.
+    Number(f64),
+    /// Left on a GPU, which nobody waits for.
+    Scalar(Tensor),
+}
+
+impl Width {
+    /// 0.01 / rms of the gradient, from its squares.
+    fn of(square: &Tensor) -> Result<Self> {
+        if square.device().is_cpu() { Self::number(square) } else { Self::scalar(square) }
+    }
+
+    fn number(square: &Tensor) -> Result<Self> {
+        let rms = f64::from(square.mean_all()?.to_scalar::<f32>()?).sqrt().max(LEAST);
+        Ok(Self::Number(0.01 / rms))
+    }
+
+    fn scalar(square: &Tensor) -> Result<Self> {
+        let rms = square.mean_all()?.sqrt()?.maximum(LEAST)?;
+        Ok(Self::Scalar((rms.recip()? * 0.01)?))
+    }
+}
+
+/// The smallest rms that is divided by.
+const LEAST: f64 = 1e-12;
 
 #[cfg(test)]
 mod tests {
@@ -73,15 +117,21 @@ mod tests {
         let x = Tensor::from_vec(x0.clone(), (1, 3), &Device::Cpu)?;
         let d = |w: &Tensor, x: &Tensor| x.broadcast_mul(w)?.sqr()?.sum(1)? * 0.5;
         let r1 = R1 { gamma: 3.0, every: 1 };
-        let (term, value) = r1.term(&x, |x| d(&w.as_detached_tensor(), x), |x| d(&w, x))?;
-        let grads = term.backward()?;
-        let grad = grads.get(&w).map(|g| g.to_vec1::<f32>()).transpose()?.unwrap_or_default();
-        for ((w, x), g) in w0.iter().zip(&x0).zip(&grad) {
-            let exact = 2.0 * 3.0 * w.powi(3) * x * x;
-            assert!((g - exact).abs() < 2e-3 * exact.abs().max(0.1), "{g} {exact}");
+        let mut values = Vec::new();
+        for width in [Width::number, Width::scalar] {
+            let frozen = |x: &Tensor| d(&w.as_detached_tensor(), x);
+            let (term, value) = r1.term_over(width, &x, frozen, |x| d(&w, x))?;
+            let grads = term.backward()?;
+            let grad = grads.get(&w).map(|g| g.to_vec1::<f32>()).transpose()?.unwrap_or_default();
+            for ((w, x), g) in w0.iter().zip(&x0).zip(&grad) {
+                let exact = 2.0 * 3.0 * w.powi(3) * x * x;
+                assert!((g - exact).abs() < 2e-3 * exact.abs().max(0.1), "{g} {exact}");
+            }
+            assert_eq!(grad.len(), 3);
+            values.push(value.to_scalar::<f32>()?);
         }
         let exact: f32 = w0.iter().zip(&x0).map(|(w, x)| 1.5 * w.powi(4) * x * x).sum();
-        assert!((value.to_scalar::<f32>()? - exact).abs() < 1e-4);
+        assert!(values.iter().all(|value| (value - exact).abs() < 1e-4));
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! What a run does with what is already in its folder, and with numbers that go bad. None of it is part of the
 //! mathematics: a run that meets neither is the same under every policy.
 
+use crate::step::Looks;
+
 /// What to do with checkpoints that the run folder already has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resume {
@@ -31,6 +33,8 @@ pub struct Policy {
     pub allow_change: Vec<String>,
     /// What to do when a number goes bad.
     pub on_nonfinite: OnNonFinite,
+    /// When a step's numbers are looked at; none: as suits the device.
+    pub looks: Option<Looks>,
 }
 
 impl From<Resume> for Policy {

@@ -11,13 +11,13 @@ use stackgan_core::text::CharCnnRnnEncoder;
 use stackgan_core::{Model, Params};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::loader::{Batch, Loader, LoaderConfig};
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
 
-use crate::config::{Stage, TrainConfig, Wrong};
+use crate::config::{Stage, TrainConfig};
 use crate::ema::Ema;
 use crate::event::{StopReason, TrainEvent};
+use crate::feed::{Feed, Inputs};
 use crate::fit::check_fit;
 use crate::guard::Guard;
 use crate::identity::Identity;
@@ -29,7 +29,7 @@ use crate::samples::Samples;
 use crate::standardise::Affine;
 use crate::start::Start;
 use crate::state;
-use crate::step::{Pictures, StepConfig, StepNoise, StepStats, next_of_other_class};
+use crate::step::{Looks, StepConfig, StepStats};
 use crate::store::Store;
 use crate::watch::{Seen, Watch};
 use crate::{Error, Result};
@@ -100,7 +100,7 @@ pub fn train(
     let (policy, cfg) = (policy.into(), setup.config.clone());
     let store = Store::open(&dir.checkpoints(), cfg.run.keep)?;
     let steps_per_epoch = plan(&setup)?.steps_per_epoch();
-    let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch))?;
+    let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.looks)?;
     let first = run.resume(&store, &policy, on_event)?;
 
     dir.write(&dir.config(), cfg.to_toml()?.as_bytes())?;
@@ -115,21 +115,22 @@ pub fn train(
         on_event(TrainEvent::Warning { step: first, text });
     }
     let mut watch = Watch::new(samples.real_difference(&run)?);
-    let mut loader = run.loader(first)?;
+    let mut feed = run.feed(first)?;
     let parameters = (run.players.g().params.count(), run.players.d().params.count());
     let (batch, steps) = (cfg.optim.batch, run.steps);
     on_event(TrainEvent::Started { step: first, steps, steps_per_epoch, batch, parameters });
 
     let started = Instant::now();
+    let mut reported = started;
     let (mut step, mut reason, mut misses) = (first, StopReason::Done, 0);
     while step < run.steps {
-        let batch = loader.next()?;
-        let taken = match run.step(&batch) {
+        let inputs = feed.next()?;
+        let taken = match run.step(&inputs, || feed.prepare()) {
             Err(error @ Error::NonFinite { .. }) => {
-                let error = run.bundle(error, &batch, dir)?;
+                let error = run.bundle(error, &inputs, dir)?;
                 step = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
                 dir.cut_stats(step)?;
-                loader = run.loader(step)?;
+                feed = run.feed(step)?;
                 continue;
             }
             taken => taken?,
@@ -145,10 +146,13 @@ pub fn train(
             }
             if step.is_multiple_of(cfg.run.report_every) || last {
                 let (terms, seconds) = (stats.read()?, started.elapsed().as_secs_f64());
-                let values = [&terms[..], &[("lr_g", lr.0), ("lr_d", lr.1)]].concat();
-                let written = dir.append_stats(step, batch.epoch, seconds, &values);
+                let loading = feed.spent().div_duration_f64(reported.elapsed());
+                reported = Instant::now();
+                let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
+                let values = [&terms[..], &more].concat();
+                let written = dir.append_stats(step, inputs.epoch, seconds, &values);
                 told_only(written, step, on_event)?;
-                on_event(TrainEvent::Report { step, epoch: batch.epoch, lr, terms, seconds });
+                on_event(TrainEvent::Report { step, epoch: inputs.epoch, lr, terms, seconds });
             }
         }
         if step.is_multiple_of(cfg.run.sample_every) || last {
@@ -194,6 +198,10 @@ pub fn train(
     Ok(Outcome { step, steps: run.steps, reason, model: dir.model() })
 }
 
+fn thousandths(share: f64) -> f64 {
+    (share * 1e3).round() / 1e3
+}
+
 /// Files for looking on may fail to be written: that is said, and training goes on.
 fn told_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
     match written {
@@ -211,7 +219,7 @@ fn plan(setup: &Setup) -> Result<Plan> {
 }
 
 impl Run {
-    fn new(mut setup: Setup, steps: u64) -> Result<Self> {
+    fn new(mut setup: Setup, steps: u64, looks: Option<Looks>) -> Result<Self> {
         let cfg = &setup.config;
         check_fit(&setup)?;
         let affine = cfg.data.embedding_standardise.then(|| Affine::fit(&setup)).transpose()?;
@@ -231,7 +239,9 @@ impl Run {
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;
-        let (identity, guard) = (Identity::of(&setup)?, Guard::over(&players, stage1.as_ref())?);
+        let guard = Guard::over(&players, stage1.as_ref())?;
+        let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
+        let identity = Identity::of(&setup)?;
         let skipped = BTreeSet::new();
         Ok(Self { setup, players, stage1, ema, affine, steps, identity, skipped, guard })
     }
@@ -264,38 +274,31 @@ impl Run {
         }
     }
 
-    /// Batches from `step` on.
-    fn loader(&self, step: u64) -> Result<Loader> {
-        let setup = &self.setup;
-        let prefetch = setup.config.run.prefetch;
-        let config = LoaderConfig { first_step: step, prefetch, ..LoaderConfig::default() };
-        let (data, embeddings) = (Arc::clone(&setup.dataset), Arc::clone(&setup.embeddings));
-        Ok(Loader::start(data, Some(embeddings), plan(setup)?, config)?)
+    /// Inputs of steps from `step` on.
+    fn feed(&self, step: u64) -> Result<Feed> {
+        Feed::start(&self.setup, plan(&self.setup)?, self.affine.clone(), step..self.steps)
     }
 
-    /// One step: its numbers and rates. None for a step that is left out.
-    fn step(&mut self, batch: &Batch) -> Result<Option<(StepStats, (f64, f64))>> {
-        if self.skipped.contains(&batch.step) {
+    /// One step: its numbers and rates. None for a step that is left out. `meanwhile` is called while a GPU computes.
+    fn step(
+        &mut self,
+        inputs: &Inputs,
+        meanwhile: impl FnOnce(),
+    ) -> Result<Option<(StepStats, (f64, f64))>> {
+        if self.skipped.contains(&inputs.step) {
             return Ok(None);
         }
-        let (pictures, noise) = (self.pictures(batch)?, self.noise(batch.step)?);
-        let step = StepConfig::of(&self.setup.config, batch.step, self.decay(batch));
-        let stats = self.guard.step(&mut self.players, &pictures, &noise, &step)?;
+        let step = StepConfig::of(&self.setup.config, inputs.step, self.decay(inputs));
+        let parts = (&inputs.pictures, &inputs.noise);
+        let stats = self.guard.step(&mut self.players, parts, &step, meanwhile)?;
         if let Some(ema) = &self.ema {
-            ema.follow(batch.step)?;
+            ema.follow(inputs.step)?;
         }
         Ok(Some((stats, (step.lr_g, step.lr_d))))
     }
 
-    fn noise(&self, step: u64) -> Result<StepNoise> {
-        let cfg = &self.setup.config;
-        let net = (&cfg.net, cfg.noise.epsilon.into(), &self.setup.device);
-        let noise = Noise::new(cfg.seed);
-        Ok(StepNoise::draw(noise, step, cfg.optim.batch, cfg.train_scales(), net)?)
-    }
-
-    fn decay(&self, batch: &Batch) -> f64 {
-        self.setup.config.optim.decay.factor(batch.step, self.steps, batch.epoch)
+    fn decay(&self, inputs: &Inputs) -> f64 {
+        self.setup.config.optim.decay.factor(inputs.step, self.steps, inputs.epoch)
     }
 
     /// The checkpoint and the model after `step` steps.
@@ -306,10 +309,11 @@ impl Run {
     }
 
     /// Writes the step that became non-finite, to be taken again alone; the error then says where it is.
-    fn bundle(&self, error: Error, batch: &Batch, dir: &RunDir) -> Result<Error> {
+    fn bundle(&self, error: Error, inputs: &Inputs, dir: &RunDir) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
         let path = dir.bundle(*step);
-        let mut facts = replay::Facts::new(*step, batch.epoch, &batch.indices, self.decay(batch));
+        let mut facts =
+            replay::Facts::new(*step, inputs.epoch, &inputs.indices, self.decay(inputs));
         (facts.term, facts.value) = (term.clone(), value.to_string());
         facts.optimiser_steps = (self.players.g().adam.steps(), self.players.d().adam.steps());
         facts.stage1 = match self.setup.config.stage {
@@ -317,8 +321,8 @@ impl Run {
             Stage::One => None,
         };
         facts.config = self.setup.config.to_toml()?;
-        let (pictures, noise) = (self.pictures(batch)?, self.noise(*step)?);
-        let bytes = replay::to_bytes(state::archive(self)?, &facts, &pictures, &noise)?;
+        let archive = state::archive(self)?;
+        let bytes = replay::to_bytes(archive, &facts, &inputs.pictures, &inputs.noise)?;
         let advice = "look at this step alone: `stackgan replay";
         let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
         Ok(match dir.write(&path, &bytes) {
@@ -353,31 +357,6 @@ impl Run {
         );
         on_event(TrainEvent::Warning { step, text });
         Ok(back)
-    }
-
-    fn pictures(&self, batch: &Batch) -> Result<Pictures> {
-        let device = &self.setup.device;
-        let shape = (batch.indices.len(), 3, batch.size, batch.size);
-        let tensor = |values: &Vec<f32>| Tensor::from_slice(values, shape, device);
-        let text = batch.embeddings.as_deref().unwrap_or_default();
-        let text = Tensor::from_slice(text, (batch.indices.len(), batch.dim), device)?;
-        Ok(Pictures {
-            real: tensor(&batch.images)?,
-            wrong: batch.wrong.as_ref().map(tensor).transpose()?,
-            text: self.standardised(text)?,
-            other_text: self.other_text(batch)?,
-        })
-    }
-
-    /// The plain recipe's wrong pairs, where their classes are checked.
-    fn other_text(&self, batch: &Batch) -> candle_core::Result<Option<Tensor>> {
-        let (data, n) = (&self.setup.dataset, batch.indices.len());
-        if self.setup.config.data.wrong != Wrong::NextTextOtherClass {
-            return Ok(None);
-        }
-        let class = |&i: &usize| data.classes().get(i).copied().unwrap_or_default();
-        let classes: Vec<u32> = batch.indices.iter().map(class).collect();
-        Tensor::from_vec(next_of_other_class(&classes), n, &self.setup.device).map(Some)
     }
 
     /// Embeddings as the networks see them.

@@ -9,12 +9,15 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
 use stackgan_train::config::TrainConfig;
 use stackgan_train::players::players;
-use stackgan_train::step::{Pictures, StepConfig, StepNoise};
+use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
 
 use crate::machine::Machine;
 use crate::nets;
 
-/// Milliseconds of each of `timed` steps, after one that starts threads and fills buffers.
+/// Steps on a GPU between two looks at the clock: nothing is read from it in between, as in training between reports.
+const GROUP: u64 = 10;
+
+/// Milliseconds of each of `timed` steps (groups of steps on a GPU), after some that start threads and fill buffers.
 pub(crate) fn bench(
     net: &NetConfig,
     (stage, batch): (u8, usize),
@@ -26,18 +29,30 @@ pub(crate) fn bench(
     let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
     let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;
     let pictures = pictures(&config, device)?;
-    let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
-    for step in 0..=timed as u64 {
-        let started = Instant::now();
+    let mut take = |step: u64| -> Result<StepStats> {
         let draws = (net, config.noise.epsilon.into(), device);
         let noise = StepNoise::draw(noise, step, batch, config.train_scales(), draws)?;
         let settings = StepConfig::of(&config, step, 1.0);
-        let stats = players.step(&pictures, &noise, &settings)?;
-        losses.push(stats.get("d_loss")?);
+        let settings = StepConfig { looks: Looks::on(device), ..settings };
+        Ok(players.step(&pictures, &noise, &settings)?)
+    };
+    let (warm, group) = if device.is_cpu() { (1, 1) } else { (4, GROUP) };
+    let mut losses = Vec::new();
+    for step in 0..warm {
+        losses.push(take(step)?.get("d_loss")?);
+    }
+    let mut milliseconds = Vec::new();
+    for first in (0..timed as u64).map(|i| warm + i * group) {
         device.synchronize()?;
-        if step > 0 {
-            milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+        let started = Instant::now();
+        let mut last = StepStats::default();
+        for step in first..first + group {
+            last = take(step)?;
         }
+        let loss = last.get("d_loss")?;
+        device.synchronize()?;
+        milliseconds.push(started.elapsed().as_secs_f64() * 1e3 / group as f64);
+        losses.push(loss);
     }
     Ok(json!({ "ms": milliseconds, "d_loss": losses }))
 }

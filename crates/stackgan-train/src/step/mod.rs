@@ -2,9 +2,11 @@
 
 mod plain;
 mod residual;
+mod stats;
 
 pub use plain::step as plain_step;
 pub use residual::step as residual_step;
+pub use stats::{Looks, StepStats};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
@@ -18,7 +20,6 @@ use crate::adam::Adam;
 use crate::config::TrainConfig;
 use crate::diff_augment::DiffAugment;
 use crate::fine_tune::Tuned;
-use crate::nonfinite;
 use crate::penalty::R1;
 use crate::spectral::Spectral;
 
@@ -72,9 +73,14 @@ impl<D> Adversaries<D> {
     }
 
     /// Moves Stage-I's generator down the gradient of Stage-II's loss; nothing where Stage-I stays as it is.
-    pub(crate) fn fine_tune_stage1(&mut self, grads: &GradStore, cfg: &StepConfig) -> Result<()> {
+    pub(crate) fn fine_tune_stage1(
+        &mut self,
+        grads: &GradStore,
+        cfg: &StepConfig,
+        stats: &mut StepStats,
+    ) -> Result<()> {
         match &mut self.tuned {
-            Some(tuned) => tuned.descend(grads, cfg),
+            Some(tuned) => tuned.descend(grads, cfg, stats),
             None => Ok(()),
         }
     }
@@ -152,10 +158,12 @@ pub struct StepConfig {
     pub augment: DiffAugment,
     /// G moves every so many steps; 1 as released.
     pub d_steps: u64,
+    /// When losses and gradients are looked at.
+    pub looks: Looks,
 }
 
 impl StepConfig {
-    /// The settings of `step` (counted from 0), with `decay` on the learning rates.
+    /// The settings of `step` (counted from 0), with `decay` on the learning rates. Looks as it goes.
     #[must_use]
     pub fn of(cfg: &TrainConfig, step: u64, decay: f64) -> Self {
         let (noise, policy) = (Noise::new(cfg.seed), cfg.knobs.diff_augment);
@@ -169,6 +177,7 @@ impl StepConfig {
             real_label: cfg.knobs.real_label,
             augment: DiffAugment { policy, noise, step },
             d_steps: cfg.knobs.d_steps,
+            looks: Looks::AsItGoes,
         }
     }
 
@@ -179,96 +188,24 @@ impl StepConfig {
     }
 }
 
-/// What happened in a step: named scalars, left on the device until someone reads them.
-#[derive(Clone, Debug, Default)]
-pub struct StepStats {
-    terms: Vec<(&'static str, Tensor)>,
-}
-
-impl StepStats {
-    fn push(&mut self, name: &'static str, value: &Tensor) {
-        self.terms.push((name, value.detach()));
-    }
-
-    /// D's loss and its parts, and the mean probability that D gives to each group of pictures.
-    fn discriminator(
-        &mut self,
-        losses: [&Tensor; 4],
-        logits: [&Tensor; 3],
-    ) -> candle_core::Result<()> {
-        for (name, value) in ["d_loss", "d_real", "d_wrong", "d_fake"].into_iter().zip(losses) {
-            self.push(name, value);
-        }
-        for (name, logits) in ["p_real", "p_wrong", "p_fake"].into_iter().zip(logits) {
-            self.push(name, &candle_nn::ops::sigmoid(&logits.detach())?.mean_all()?);
-        }
-        Ok(())
-    }
-
-    /// Adds the losses of Stage-I's own game, where it was played.
-    pub(crate) fn with_stage1(mut self, low: Option<Self>) -> Self {
-        let names = [("d_loss", "stage1_d_loss"), ("g_loss", "stage1_g_loss")];
-        for (name, ours) in names {
-            let found = low.iter().flat_map(|low| &low.terms).find(|(n, _)| *n == name);
-            self.terms.extend(found.map(|(_, value)| (ours, value.clone())));
-        }
-        self
-    }
-
-    /// The value of one term.
-    ///
-    /// # Errors
-    /// When the device fails or there is no such term.
-    pub fn get(&self, name: &str) -> candle_core::Result<f64> {
-        match self.terms.iter().find(|(n, _)| *n == name) {
-            Some((_, t)) => Ok(f64::from(t.to_scalar::<f32>()?)),
-            None => candle_core::bail!("a step has no term `{name}`"),
-        }
-    }
-
-    /// The first part of a loss that is no number, and its value; sums are left to their parts.
-    fn first_non_finite(&self) -> Option<(String, f64)> {
-        let parts = self.terms.iter().filter(|(name, _)| !name.ends_with("_loss"));
-        let value = |t: &Tensor| t.to_scalar::<f32>().map(f64::from).ok();
-        let mut values = parts.filter_map(|(name, t)| Some((*name, value(t)?)));
-        values.find(|(_, v)| !v.is_finite()).map(|(name, v)| (name.to_owned(), v))
-    }
-
-    /// All terms as numbers, in the order in which they arose.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn read(&self) -> candle_core::Result<Vec<(&'static str, f64)>> {
-        self.terms.iter().map(|(n, t)| Ok((*n, f64::from(t.to_scalar::<f32>()?)))).collect()
-    }
-}
-
-/// Backward, gradient norm, and the optimiser's step; nothing is changed if the loss or a gradient is no number. Returns the
-/// gradients.
+/// Backward, gradient norm, and the optimiser's step. Looking as it goes, nothing is changed if the loss or a gradient is no
+/// number. Returns the gradients.
 fn descend(
     player: &mut Optimised,
     loss: &Tensor,
-    (step, lr): (u64, f64),
+    (cfg, lr): (&StepConfig, f64),
     (name, norm_name): (&'static str, &'static str),
     stats: &mut StepStats,
 ) -> Result<GradStore> {
-    finite(loss, step, name).map_err(|e| e.naming(name, stats.first_non_finite()))?;
+    stats.check(name, loss, cfg).map_err(|e| e.naming(name, stats.first_non_finite()))?;
     let grads: GradStore = loss.backward()?;
     let norm = player.adam.gradient_norm(&grads)?;
-    if let Err(error) = finite(&norm, step, norm_name) {
+    if let Err(error) = stats.check(norm_name, &norm, cfg) {
         return Err(error.naming(norm_name, player.adam.first_non_finite(&grads)?));
     }
     stats.push(norm_name, &norm);
     player.adam.step(&grads, lr)?;
     Ok(grads)
-}
-
-pub(crate) fn finite(value: &Tensor, step: u64, term: &str) -> Result<()> {
-    let value = f64::from(value.to_scalar::<f32>()?);
-    if value.is_finite() {
-        return Ok(());
-    }
-    Err(nonfinite::error(step, term, value))
 }
 
 /// G's loss from its adversarial part (KL, and colour consistency where it is on, are added), and its step. Returns the
@@ -291,5 +228,5 @@ fn descend_generator(
         loss = (loss + (colour * cfg.colour_consistency)?)?;
     }
     stats.push("g_loss", &loss);
-    descend(g, &loss, (cfg.step, cfg.lr_g), ("g_loss", "g_grad"), stats)
+    descend(g, &loss, (cfg, cfg.lr_g), ("g_loss", "g_grad"), stats)
 }

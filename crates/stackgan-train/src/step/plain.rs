@@ -13,7 +13,8 @@ use crate::diff_augment::Pass;
 /// features with the next sample's `mu`, so a batch of B gives B - 1 of them (B where classes are checked).
 ///
 /// # Errors
-/// [`crate::Error::NonFinite`] before anything is changed by the player concerned; tensor errors.
+/// [`crate::Error::NonFinite`] before anything is changed by the player concerned, where numbers are looked at as it goes;
+/// tensor errors.
 pub fn step(
     players: &mut Adversaries<Discriminator>,
     batch: &Pictures,
@@ -75,7 +76,7 @@ fn step_discriminator(
         stats.push("r1", &value);
         loss = (loss + term)?;
     }
-    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    descend(&mut players.d, &loss, (cfg, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
     Ok(())
 }
 

@@ -12,7 +12,8 @@ use crate::diff_augment::Pass;
 /// G is stepped against the updated D on a fake painted with fresh noise.
 ///
 /// # Errors
-/// [`crate::Error::NonFinite`] before anything is changed by the player concerned; tensor errors.
+/// [`crate::Error::NonFinite`] before anything is changed by the player concerned, where numbers are looked at as it goes;
+/// tensor errors.
 pub fn step(
     players: &mut Adversaries<Discriminator>,
     batch: &Pictures,
@@ -67,7 +68,7 @@ fn step_discriminator(
         stats.push("r1", &value);
         loss = (loss + term)?;
     }
-    descend(&mut players.d, &loss, (cfg.step, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    descend(&mut players.d, &loss, (cfg, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
     Ok(())
 }
 
@@ -85,5 +86,5 @@ fn step_generator(
     let logits = players.frozen_discriminator.logits(&seen, text, mode)?;
     let adversarial = bce_with_logits(&logits, 1.0)?;
     let grads = descend_generator(&mut players.g, &painted, adversarial, cfg, stats)?;
-    players.fine_tune_stage1(&grads, cfg)
+    players.fine_tune_stage1(&grads, cfg, stats)
 }

@@ -90,6 +90,9 @@ impl<F: Files> Store<F> {
     /// # Errors
     /// [`Error::Storage`] and [`Error::NonFinite`]; older checkpoints are then untouched.
     pub fn save(&self, mut archive: Archive, header: &Header) -> Result<PathBuf> {
+        for tensor in archive.tensors.values_mut() {
+            *tensor = tensor.to_device(&Device::Cpu)?; // once, to be looked at and written
+        }
         if let Some((name, value)) = nonfinite::first(&archive.tensors)? {
             return Err(nonfinite::error(header.step, &name, value));
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use stackgan_core::noise::{Draws, Noise, Stream};
+use stackgan_data::loader::scaled;
 
 use super::{HardBatches, SIDE, TextSource};
 use crate::{Error, Result};
@@ -179,7 +180,7 @@ pub(super) fn push_crop(
         for row in picture.chunks_exact(side * 3).skip(y).take(crop) {
             let start = out.len();
             let values = row.iter().skip(3 * x + channel).step_by(3).take(crop);
-            out.extend(values.map(|&byte| f32::from(byte) * (2.0 / 255.0) - 1.0));
+            out.extend(values.map(|&byte| scaled(byte)));
             if direction == Direction::Mirrored
                 && let Some(row) = out.get_mut(start..)
             {

@@ -1,17 +1,20 @@
 //! Both recipes, both stages, against values of an independent statement of the networks in PyTorch
 //! (`tests/golden/README.md`): every loss term, picture, gradient and running statistic over two steps.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use stackgan_core::gan::{Generator, GeneratorNoise, Stage1Statistics};
 use stackgan_core::noise::{Noise, Stream, name_key};
 use stackgan_core::{Mode, NetConfig, Params, Recipe, plain, residual};
+use stackgan_kernels::{Precision, gpu};
 use stackgan_train::adam::{Adam, Betas};
 use stackgan_train::diff_augment::{DiffAugment, Policy};
 use stackgan_train::penalty::R1;
 use stackgan_train::step::{
-    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step, residual_step,
+    Adversaries, Looks, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step,
+    residual_step,
 };
 
 type Tensors = BTreeMap<String, Tensor>;
@@ -40,12 +43,29 @@ const GRADIENT: f64 = 1e-3;
 const ROUGH_D: f64 = 1e-4;
 const ROUGH_G: [f64; 2] = [1e-4, 8e-3];
 
+/// Where the networks are tried: the CPU, or the GPU that `STACKGAN_TEST_DEVICE=cuda` asks for, in f32 as such.
+fn device() -> Device {
+    thread_local! {
+        static DEVICE: OnceCell<Device> = const { OnceCell::new() };
+    }
+    DEVICE.with(|device| {
+        let opened = || match std::env::var("STACKGAN_TEST_DEVICE").as_deref() {
+            Ok("cuda") => {
+                gpu::set_precision(Precision::F32);
+                gpu::open(0).unwrap()
+            }
+            _ => Device::Cpu,
+        };
+        device.get_or_init(opened).clone()
+    })
+}
+
 struct Golden(Tensors);
 
 impl Golden {
     fn load(name: &str) -> Self {
         let path = format!("{}/../../tests/golden/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
-        let map = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        let map = candle_core::safetensors::load(path, &device()).unwrap();
         Self(map.into_iter().collect())
     }
 
@@ -87,7 +107,7 @@ fn waves(batch: usize, size: usize, phase: f64) -> Tensor {
             }
         }
     }
-    Tensor::from_vec(values, (batch, 3, size, size), &Device::Cpu).unwrap()
+    Tensor::from_vec(values, (batch, 3, size, size), &device()).unwrap()
 }
 
 fn norm(t: &Tensor) -> f64 {
@@ -144,7 +164,7 @@ fn neighbour(state: &State, which: u64) -> State {
             let moves: Vec<f32> = (0..tensor.elem_count())
                 .map(|_| if draws.chance(0.5) { 5e-7 } else { -5e-7 })
                 .collect();
-            *tensor = (&*tensor + Tensor::new(moves, &Device::Cpu).unwrap()).unwrap();
+            *tensor = (&*tensor + Tensor::new(moves, &device()).unwrap()).unwrap();
         }
     }
     near
@@ -157,7 +177,7 @@ fn like_golden(image: &Tensor, golden: &Tensor) -> Tensor {
         return image.clone();
     }
     let every: Vec<u32> = (0..kept as u32).map(|i| i * (size / kept) as u32).collect();
-    let every = Tensor::new(every, &Device::Cpu).unwrap();
+    let every = Tensor::new(every, &device()).unwrap();
     image.index_select(&every, 2).unwrap().index_select(&every, 3).unwrap()
 }
 
@@ -246,6 +266,7 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
         real_label: 1.0,
         augment: DiffAugment { policy: Policy::default(), noise: Noise::new(0), step },
         d_steps: 1,
+        looks: Looks::AsItGoes,
     }
 }
 
@@ -475,7 +496,7 @@ macro_rules! game {
     ($recipe:ident, stage1) => {
         |golden: &Golden, net: &NetConfig| {
             let params =
-                |kind| Params::given(golden.part(&format!("init.{kind}.")), &Device::Cpu).unwrap();
+                |kind| Params::given(golden.part(&format!("init.{kind}.")), &device()).unwrap();
             let (g, d) = (params("g"), params("d"));
             let generator = Box::new($recipe::Stage1Generator::new(net, &g.trained()).unwrap());
             let discriminator = $recipe::Discriminator::stage1(net, &d.trained()).unwrap();
@@ -493,9 +514,9 @@ macro_rules! game {
                 .into_iter()
                 .filter(|(n, _)| !n.starts_with("STAGE1_G."))
                 .collect();
-            let g = Params::given(own, &Device::Cpu).unwrap();
-            let d = Params::given(golden.part("init.d."), &Device::Cpu).unwrap();
-            let stage1 = Params::given(golden.part("init.g.STAGE1_G."), &Device::Cpu).unwrap();
+            let g = Params::given(own, &device()).unwrap();
+            let d = Params::given(golden.part("init.d."), &device()).unwrap();
+            let stage1 = Params::given(golden.part("init.g.STAGE1_G."), &device()).unwrap();
             let low = $recipe::Stage1Generator::new(net, &stage1.frozen()).unwrap();
             let statistics = Stage1Statistics::Batch;
             let generator = Box::new(

@@ -12,11 +12,14 @@ use stackgan_train::config::{Stage, TrainConfig, Wrong};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::knobs::{Conditioning, Knobs};
 use stackgan_train::players::{Players, players};
+use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
-use stackgan_train::run::{Resume, Setup, train};
+use stackgan_train::run::{Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
-use stackgan_train::step::{Pictures, StepConfig, StepNoise, StepStats, next_of_other_class};
+use stackgan_train::step::{
+    Looks, Pictures, StepConfig, StepNoise, StepStats, next_of_other_class,
+};
 use stackgan_train::store::Store;
 
 use crate::run::{Folder, config, on_threads};
@@ -180,8 +183,24 @@ fn go(
     folder: &Folder,
     name: &str,
     cfg: &TrainConfig,
+    from: (Option<Model>, Start),
+    upto: u64,
+) -> stackgan_train::Result<()> {
+    go_under(folder, name, cfg, from, upto, Policy::default())
+}
+
+/// Numbers are looked at at the end of a step.
+fn later() -> Policy {
+    Policy { looks: Some(Looks::AtTheEnd), ..Policy::default() }
+}
+
+fn go_under(
+    folder: &Folder,
+    name: &str,
+    cfg: &TrainConfig,
     (stage1, start): (Option<Model>, Start),
     upto: u64,
+    policy: Policy,
 ) -> stackgan_train::Result<()> {
     let dir = RunDir::open(&folder.folder.path().join(name))?;
     let (dataset, embeddings) = (Arc::clone(&folder.data.0), Arc::clone(&folder.data.1));
@@ -191,7 +210,7 @@ fn go(
         Setup { config, dataset, embeddings, encoder, encoder_source, stage1, device, start };
     let taken = std::cell::Cell::new(0);
     let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
-    train(setup, &dir, Resume::Auto, &stop, &mut |event| {
+    train(setup, &dir, policy, &stop, &mut |event| {
         if let TrainEvent::Step { .. } = event {
             taken.set(taken.get() + 1);
         }
@@ -225,9 +244,12 @@ fn runs_with_knobs_end_in_the_same_bytes() {
         for upto in [1, 2, 1, 99] {
             on_threads(1, || go(&folder, &name("parts"), &cfg, start(), upto)).unwrap();
         }
+        go_under(&folder, &name("later"), &cfg, start(), 99, later()).unwrap();
         let file = "checkpoints/step-0000006.safetensors";
-        assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name("parts"), file));
-        assert_eq!(folder.stats(&name("whole")), folder.stats(&name("parts")));
+        for other in ["parts", "later"] {
+            assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name(other), file));
+            assert_eq!(folder.stats(&name("whole")), folder.stats(&name(other)));
+        }
     }
 }
 
@@ -283,9 +305,12 @@ fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
     for upto in [1, 99] {
         go(&folder, "parts", &cfg, start(), upto).unwrap();
     }
+    go_under(&folder, "later", &cfg, start(), 99, later()).unwrap();
     let file = "checkpoints/step-0000003.safetensors";
-    assert!(folder.bytes("whole", file) == folder.bytes("parts", file));
-    assert_eq!(folder.stats("whole"), folder.stats("parts"));
+    for other in ["parts", "later"] {
+        assert!(folder.bytes("whole", file) == folder.bytes(other, file), "{other}");
+        assert_eq!(folder.stats("whole"), folder.stats(other));
+    }
     assert!(folder.stats("whole")[0].contains("stage1_d_loss"));
 
     let checkpoints = folder.folder.path().join("whole/checkpoints");
@@ -323,6 +348,10 @@ fn a_bad_step_leaves_the_tuned_stage1_as_it_was_and_is_taken_again_alone() {
     let Error::NonFinite { step, term, .. } = error else { panic!("{error}") };
     let name = format!("nonfinite-step-{step:07}.safetensors");
     let bundle = folder.bytes("run", &name);
+    let (model, d) = stage1(&cfg);
+    let start = Start { generator: None, stage1_discriminator: Some(d) };
+    go_under(&folder, "later", &cfg, (Some(model), start), 99, later()).unwrap_err();
+    assert!(bundle == folder.bytes("later", &name), "found at the end: another bundle");
     let held = Archive::from_bytes(&bundle, &Device::Cpu).unwrap();
     let checkpoints = folder.folder.path().join("run/checkpoints");
     let (_, saved) = Store::reading(&checkpoints).newest(&Device::Cpu).unwrap().found.unwrap();

@@ -5,6 +5,7 @@ mod disk;
 mod exact;
 mod faults;
 mod golden;
+mod gpu;
 mod knobs;
 mod ledger;
 mod numbers;

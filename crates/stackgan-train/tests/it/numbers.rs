@@ -10,13 +10,13 @@ use stackgan_train::guard::Guard;
 use stackgan_train::players::{Players, players};
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::{Replayed, replay};
-use stackgan_train::step::{Pictures, StepConfig, StepNoise};
+use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise};
 
 use crate::ledger::ledger;
 use crate::run::{Folder, config};
 
 /// Everything that a step may change, as bytes: NaN is equal to itself.
-fn bytes_of(players: &Players) -> Vec<u8> {
+pub(crate) fn bytes_of(players: &Players) -> Vec<u8> {
     let mut archive = Archive::default();
     for (prefix, player) in [("g.", players.g()), ("d.", players.d())] {
         archive.extend(prefix, player.params.snapshot().unwrap());
@@ -26,20 +26,20 @@ fn bytes_of(players: &Players) -> Vec<u8> {
 }
 
 /// A step's inputs, drawn.
-fn inputs(cfg: &TrainConfig) -> (Pictures, StepNoise, StepConfig) {
-    let (n, device) = (cfg.optim.batch, Device::Cpu);
+pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise, StepConfig) {
+    let (n, side) = (cfg.optim.batch, cfg.stage.picture_size().crop());
     let draw = |sample, shape: &[usize]| {
         let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
-        Tensor::from_vec(values, shape, &device).unwrap()
+        Tensor::from_vec(values, shape, device).unwrap()
     };
-    let picture = |sample| draw(sample, &[n, 3, 64, 64]).tanh().unwrap();
+    let picture = |sample| draw(sample, &[n, 3, side, side]).tanh().unwrap();
     let pictures = Pictures {
         real: picture(0),
         wrong: (cfg.net.recipe == Recipe::Residual).then(|| picture(1)),
         text: draw(2, &[n, cfg.net.text_dim]),
         other_text: None,
     };
-    let net = (&cfg.net, cfg.noise.epsilon.into(), &device);
+    let net = (&cfg.net, cfg.noise.epsilon.into(), device);
     let noise = StepNoise::draw(Noise::new(cfg.seed), 0, n, (1.0, 1.0), net).unwrap();
     (pictures, noise, StepConfig::of(cfg, 0, 1.0))
 }
@@ -59,9 +59,9 @@ fn plant(vars: &[(String, Var)], suffix: &str, value: f32) -> String {
 }
 
 /// Where a value is planted, and how.
-type Plant = fn(&mut Pictures, &mut StepNoise, &mut StepConfig, &Players, f32) -> String;
+pub(crate) type Plant = fn(&mut Pictures, &mut StepNoise, &mut StepConfig, &Players, f32) -> String;
 
-const INPUTS: [(&str, Plant); 9] = [
+pub(crate) const INPUTS: [(&str, Plant); 9] = [
     ("pixel", |p, _, _, _, v| {
         p.real = planted(&p.real, v);
         "input.real".to_owned()
@@ -97,8 +97,11 @@ const INPUTS: [(&str, Plant); 9] = [
     }),
 ];
 
+const LOOKS: [Looks; 2] = [Looks::AsItGoes, Looks::AtTheEnd];
+
 /// NaN and infinity in each place are caught before anything moves, and named; 1e38, which is a number, makes numbers that
 /// are none in the same step (not as a running variance, which a step does not read, nor as a weight before a batch norm).
+/// A step that is looked at at the end names the same and leaves the same.
 #[test]
 fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
     let mut caught = 0;
@@ -115,25 +118,14 @@ fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
                 if not_read || no_wrong || (one_fake && number) {
                     continue;
                 }
-                let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-                let guard = Guard::over(&players, None).unwrap();
-                let (pictures, noise, step) = inputs(&cfg);
-                guard.step(&mut players, &pictures, &noise, &step).unwrap(); // moments are not zero
-                let (mut pictures, mut noise, mut step) = inputs(&cfg);
-                step.step = 1;
-                let name = plant(&mut pictures, &mut noise, &mut step, &players, value);
-                let before = bytes_of(&players);
-                let steps = (players.g().adam.steps(), players.d().adam.steps());
                 let case = format!("{recipe:?}, {place}, {value}");
-                let result = guard.step(&mut players, &pictures, &noise, &step);
-                let Err(Error::NonFinite { step: 1, term, .. }) = result else {
-                    panic!("{case}: not caught: {:?}", result.err());
-                };
-                if !value.is_finite() {
-                    assert_eq!(term, name, "{case}");
+                let terms = LOOKS.map(|looks| {
+                    term_of_planted(&cfg, (plant, value), (&Device::Cpu, looks), &case)
+                });
+                assert_eq!(terms[0].1, terms[1].1, "{case}");
+                if !number {
+                    assert_eq!(terms[0].0, terms[0].1, "{case}");
                 }
-                assert!(bytes_of(&players) == before, "{case}: something has changed ({term})");
-                assert_eq!((players.g().adam.steps(), players.d().adam.steps()), steps, "{case}");
                 caught += 1;
             }
         }
@@ -145,14 +137,41 @@ fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
     );
 }
 
+/// Where something was planted, and what the error names; nothing has changed.
+pub(crate) fn term_of_planted(
+    cfg: &TrainConfig,
+    (plant, value): (Plant, f32),
+    (device, looks): (&Device, Looks),
+    case: &str,
+) -> (String, String) {
+    let case = format!("{case}, {looks:?}");
+    let mut players = players(cfg, None, device).unwrap();
+    let guard = Guard::over(&players, None).unwrap().looking(looks);
+    let (pictures, noise, step) = inputs(cfg, device);
+    guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap(); // moments are not zero
+    let (mut pictures, mut noise, mut step) = inputs(cfg, device);
+    step.step = 1;
+    let name = plant(&mut pictures, &mut noise, &mut step, &players, value);
+    let before = bytes_of(&players);
+    let steps = (players.g().adam.steps(), players.d().adam.steps());
+    let result = guard.step(&mut players, (&pictures, &noise), &step, || {});
+    let Err(Error::NonFinite { step: 1, term, .. }) = result else {
+        panic!("{case}: not caught: {:?}", result.err());
+    };
+    assert!(bytes_of(&players) == before, "{case}: something has changed ({term})");
+    assert_eq!((players.g().adam.steps(), players.d().adam.steps()), steps, "{case}");
+    (name, term)
+}
+
 /// A moment of Adam that is no number would only show in the step after.
 #[test]
 fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     let cfg = config(Stage::One, Recipe::Residual);
-    for (prefix, value) in [("adam.g.v.", f32::NAN), ("adam.d.m.", f32::INFINITY)] {
+    let cases = [("adam.g.v.", f32::NAN), ("adam.d.m.", f32::INFINITY)];
+    for ((prefix, value), looks) in cases.into_iter().flat_map(|case| LOOKS.map(|l| (case, l))) {
         let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-        let guard = Guard::over(&players, None).unwrap();
-        let (pictures, noise, step) = inputs(&cfg);
+        let guard = Guard::over(&players, None).unwrap().looking(looks);
+        let (pictures, noise, step) = inputs(&cfg, &Device::Cpu);
         let player = usize::from(prefix.contains(".d."));
         let [g, d] = players.both_mut();
         let adam = if player == 0 { &mut g.adam } else { &mut d.adam };
@@ -162,22 +181,67 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
         let name = state.keys().find(|name| name.starts_with(key)).unwrap().clone();
         state.insert(name.clone(), planted(&state[&name], value));
         adam.restore(&state, 3).unwrap();
-        let error = guard.step(&mut players, &pictures, &noise, &step).unwrap_err();
+        let before = bytes_of(&players);
+        let error = guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap_err();
         assert!(
             error
                 .to_string()
                 .contains(&format!("adam.{}.{name}", if player == 0 { "g" } else { "d" })),
             "{error}"
         );
+        assert!(bytes_of(&players) == before, "{looks:?}");
     }
 }
 
+/// Steps of both kinds of looking: the same numbers and the same players, with every knob that has a check of its own.
+#[test]
+fn when_numbers_are_looked_at_changes_no_bit() {
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let mut cfg = config(Stage::One, recipe);
+        (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.knobs.clip_d) = (1.0, 2, 0.1);
+        let [now, later] = LOOKS.map(|looks| {
+            let mut players = players(&cfg, None, &Device::Cpu).unwrap();
+            let guard = Guard::over(&players, None).unwrap().looking(looks);
+            let (pictures, noise, mut step) = inputs(&cfg, &Device::Cpu);
+            let (mut terms, mut meanwhile) = (Vec::new(), 0);
+            for number in 0..3 {
+                step.step = number;
+                let stats = guard.step(&mut players, (&pictures, &noise), &step, || meanwhile += 1);
+                terms.push(stats.unwrap().read().unwrap());
+            }
+            assert_eq!(meanwhile, if looks == Looks::AtTheEnd { 3 } else { 0 });
+            (terms, bytes_of(&players))
+        });
+        assert_eq!(now.0, later.0);
+        assert!(now.1 == later.1);
+    }
+}
+
+/// The first try meets a NaN that the second does not: nothing is taken, and what was found first is told.
+#[test]
+fn a_step_that_only_goes_wrong_once_is_not_taken() {
+    let cfg = config(Stage::One, Recipe::Residual);
+    let mut players = players(&cfg, None, &Device::Cpu).unwrap();
+    let guard = Guard::over(&players, None).unwrap().looking(Looks::AtTheEnd);
+    let (mut pictures, noise, step) = inputs(&cfg, &Device::Cpu);
+    let good = pictures.real.clone();
+    let real = Var::from_tensor(&planted(&good, f32::NAN)).unwrap();
+    pictures.real = real.as_detached_tensor();
+    let before = bytes_of(&players);
+    let mend = || real.set(&good).unwrap();
+    let error = guard.step(&mut players, (&pictures, &noise), &step, mend).unwrap_err();
+    assert!(matches!(&error, Error::NonFinite { term, .. } if term == "d_loss"), "{error}");
+    assert!(bytes_of(&players) == before);
+    assert_eq!((players.g().adam.steps(), players.d().adam.steps()), (0, 0));
+    guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap();
+}
+
 /// The captions of one picture are 1e30: each batch with it overflows in conditioning augmentation.
-fn poisoned() -> Folder {
+pub(crate) fn poisoned() -> Folder {
     Folder::with_embeddings(Stage::One, &|row| if row / 10 == 2 { 1e30 } else { 1.0 })
 }
 
-fn long(steps: u64) -> TrainConfig {
+pub(crate) fn long(steps: u64) -> TrainConfig {
     let mut cfg = config(Stage::One, Recipe::Residual);
     cfg.optim.steps = steps;
     cfg.run.checkpoint_every = 3;
@@ -229,6 +293,11 @@ fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
     assert!(folder.bytes("whole", &last) == folder.bytes("parts", &last), "two runs, other bytes");
     assert_eq!(folder.stats("whole"), folder.stats("parts"));
     assert_eq!(folder.stats("whole").len() as u64, cfg.optim.steps - skipped as u64);
+    // Inputs made ahead are those of a step that does not come next when a run goes back.
+    let ahead = Policy { looks: Some(Looks::AtTheEnd), ..policy(5) };
+    folder.train_as("ahead", &cfg, None, 999, &ahead).0.unwrap();
+    assert!(folder.bytes("whole", &last) == folder.bytes("ahead", &last), "ahead: other bytes");
+    assert_eq!(folder.stats("whole"), folder.stats("ahead"));
     let (result, _) = folder.train_as("fewer", &cfg, None, 999, &policy(skipped as u64 - 1));
     assert!(matches!(result, Err(Error::NonFinite { .. })));
     ledger!(

@@ -71,6 +71,8 @@ pub(crate) fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
 pub(crate) struct Folder {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) data: (Arc<Prepared>, Arc<Embeddings>),
+    /// Where [`Folder::train_as`] computes.
+    pub(crate) device: Device,
 }
 
 impl Folder {
@@ -82,7 +84,7 @@ impl Folder {
     pub(crate) fn with_embeddings(stage: Stage, scale: &dyn Fn(usize) -> f32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = dataset(folder.path(), stage, scale);
-        Self { folder, data }
+        Self { folder, data, device: Device::Cpu }
     }
 
     /// Trains in the run folder `name`, at most `upto` steps in this call.
@@ -113,7 +115,7 @@ impl Folder {
             encoder: None,
             encoder_source: None,
             stage1,
-            device: Device::Cpu,
+            device: self.device.clone(),
             start: Start::default(),
         };
         let mut warnings = Vec::new();
@@ -138,7 +140,9 @@ impl Folder {
         let text = String::from_utf8(self.bytes(name, "stats.jsonl")).unwrap();
         let without_clock = |line: &str| {
             let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-            value.as_object_mut().unwrap().remove("seconds");
+            for clock in ["seconds", "loading"] {
+                value.as_object_mut().unwrap().remove(clock);
+            }
             value.to_string()
         };
         text.lines().map(without_clock).collect()

@@ -87,7 +87,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
-    let policy = Policy { resume, allow_change, on_nonfinite };
+    let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
     let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name));
     let outcome = outcome.inspect_err(|_| drop(wanted.write(&dir, "failed")));
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;

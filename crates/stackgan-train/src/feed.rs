@@ -1,0 +1,169 @@
+//! What a step is fed with: a batch of the loader and the step's noise, as tensors on the device.
+//!
+//! Those of one step may be made ahead, while a GPU computes the step before; that changes no bit of them. An error comes at its
+//! step.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+use stackgan_core::noise::Noise;
+use stackgan_data::loader::{Batch, Loader, LoaderConfig, SCALE, scaled};
+use stackgan_data::plan::Plan;
+use stackgan_data::prepared::Prepared;
+
+use crate::Result;
+use crate::config::{TrainConfig, Wrong};
+use crate::run::Setup;
+use crate::standardise::Affine;
+use crate::step::{Pictures, StepNoise, next_of_other_class};
+
+/// Bytes that a thread scales at least.
+const PIECE: usize = 1 << 16;
+
+/// What one step is taken with.
+pub(crate) struct Inputs {
+    pub(crate) step: u64,
+    pub(crate) epoch: u64,
+    /// The pictures' indices in the prepared file.
+    pub(crate) indices: Vec<usize>,
+    pub(crate) pictures: Pictures,
+    pub(crate) noise: StepNoise,
+}
+
+/// Hands out the inputs of a run's steps in order.
+pub(crate) struct Feed {
+    loader: Loader,
+    dataset: Arc<Prepared>,
+    config: TrainConfig,
+    affine: Option<Affine>,
+    device: Device,
+    /// Those that have not been handed out.
+    steps: Range<u64>,
+    ahead: Option<Result<Inputs>>,
+    spent: Duration,
+}
+
+impl Feed {
+    /// Starts the loader. Nothing is made ahead for the end of `steps`.
+    pub(crate) fn start(
+        setup: &Setup,
+        plan: Plan,
+        affine: Option<Affine>,
+        steps: Range<u64>,
+    ) -> Result<Self> {
+        let prefetch = setup.config.run.prefetch;
+        let config = LoaderConfig { first_step: steps.start, prefetch, ..LoaderConfig::default() };
+        let (dataset, embeddings) = (Arc::clone(&setup.dataset), Arc::clone(&setup.embeddings));
+        Ok(Self {
+            loader: Loader::start(Arc::clone(&dataset), Some(embeddings), plan, config)?,
+            dataset,
+            config: setup.config.clone(),
+            affine,
+            device: setup.device.clone(),
+            steps,
+            ahead: None,
+            spent: Duration::ZERO,
+        })
+    }
+
+    /// Those of the next step.
+    pub(crate) fn next(&mut self) -> Result<Inputs> {
+        self.steps.start += 1;
+        self.ahead.take().unwrap_or_else(|| self.make())
+    }
+
+    /// Makes those of the next step ahead, if there is one.
+    pub(crate) fn prepare(&mut self) {
+        if self.ahead.is_none() && !self.steps.is_empty() {
+            self.ahead = Some(self.make());
+        }
+    }
+
+    /// The time that went into waiting for the loader and into making tensors, since this was last asked.
+    pub(crate) fn spent(&mut self) -> Duration {
+        std::mem::take(&mut self.spent)
+    }
+
+    fn make(&mut self) -> Result<Inputs> {
+        let started = Instant::now();
+        let inputs = self.loader.next().map_err(Into::into).and_then(|batch| self.inputs(batch));
+        self.spent += started.elapsed();
+        inputs
+    }
+
+    fn inputs(&self, batch: Batch) -> Result<Inputs> {
+        let (cfg, step) = (&self.config, batch.step);
+        let net = (&cfg.net, cfg.noise.epsilon.into(), &self.device);
+        let noise = Noise::new(cfg.seed);
+        let noise = StepNoise::draw(noise, step, cfg.optim.batch, cfg.train_scales(), net)?;
+        let pictures = self.pictures(&batch)?; // last: sending much may wait until a GPU has done its work
+        Ok(Inputs { step, epoch: batch.epoch, indices: batch.indices, pictures, noise })
+    }
+
+    fn pictures(&self, batch: &Batch) -> Result<Pictures> {
+        let n = batch.indices.len();
+        let shape = [n, 3, batch.size, batch.size];
+        let tensor = |bytes: &Vec<u8>| upload(bytes, shape, &self.device);
+        let text = batch.embeddings.as_deref().unwrap_or_default();
+        let text = Tensor::from_slice(text, (n, batch.dim), &self.device)?;
+        Ok(Pictures {
+            real: tensor(&batch.images)?,
+            wrong: batch.wrong.as_ref().map(tensor).transpose()?,
+            text: match &self.affine {
+                None => text,
+                Some(affine) => affine.apply(&text)?,
+            },
+            other_text: self.other_text(batch)?,
+        })
+    }
+
+    /// The plain recipe's wrong pairs, where their classes are checked.
+    fn other_text(&self, batch: &Batch) -> candle_core::Result<Option<Tensor>> {
+        if self.config.data.wrong != Wrong::NextTextOtherClass {
+            return Ok(None);
+        }
+        let class = |&i: &usize| self.dataset.classes().get(i).copied().unwrap_or_default();
+        let classes: Vec<u32> = batch.indices.iter().map(class).collect();
+        Tensor::from_vec(next_of_other_class(&classes), classes.len(), &self.device).map(Some)
+    }
+}
+
+/// Pictures of bytes as the networks see them; a GPU is sent the bytes.
+fn upload(bytes: &[u8], shape: [usize; 4], device: &Device) -> candle_core::Result<Tensor> {
+    if device.is_cpu() {
+        let values: Vec<f32> =
+            bytes.par_iter().with_min_len(PIECE).map(|&byte| scaled(byte)).collect();
+        return Tensor::from_vec(values, &shape, device);
+    }
+    scaled_there(&Tensor::from_slice(bytes, &shape, device)?)
+}
+
+/// [`scaled`] on the device, to the bit: two operations, because a multiplication and an addition in one may be rounded once.
+fn scaled_there(bytes: &Tensor) -> candle_core::Result<Tensor> {
+    (bytes.to_dtype(DType::F32)? * f64::from(SCALE))? - 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_the_same_numbers_on_the_host_and_by_operations() {
+        let bytes: Vec<u8> = (0..3 * 256u32).map(|i| (i * 7 % 256) as u8).collect();
+        let shape = [1, 3, 16, 16];
+        let here = upload(&bytes, shape, &Device::Cpu).unwrap();
+        let there =
+            scaled_there(&Tensor::from_slice(&bytes, &shape, &Device::Cpu).unwrap()).unwrap();
+        let bits = |t: &Tensor| -> Vec<u32> {
+            let values = t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            values.into_iter().map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(&here), bits(&there));
+        assert_eq!(here.dims(), shape);
+        let one_by_one: Vec<u32> = bytes.iter().map(|&byte| scaled(byte).to_bits()).collect();
+        assert_eq!(bits(&here), one_by_one);
+    }
+}

@@ -1,0 +1,158 @@
+//! The numbers of a step, and when they are looked at.
+
+use candle_core::{Device, Tensor};
+
+use super::StepConfig;
+use crate::{Result, nonfinite};
+
+/// When a step's losses, gradients and weights are looked at for numbers that are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Looks {
+    /// Each as soon as it is there, before it is used: nothing has to be waited for on a CPU.
+    #[default]
+    AsItGoes,
+    /// All together when the step has been queued: a GPU, which would stand still for each look, is waited for once.
+    AtTheEnd,
+}
+
+impl Looks {
+    /// What suits a device.
+    #[must_use]
+    pub fn on(device: &Device) -> Self {
+        if device.is_cpu() { Self::AsItGoes } else { Self::AtTheEnd }
+    }
+}
+
+/// What happened in a step: named scalars, left on the device until someone reads them.
+#[derive(Clone, Debug, Default)]
+pub struct StepStats {
+    terms: Vec<Term>,
+    /// What is still to be looked at, where that is done at the end.
+    checks: Vec<Term>,
+}
+
+#[derive(Clone, Debug)]
+struct Term {
+    name: &'static str,
+    value: Tensor,
+    /// The value, once it has been read.
+    number: Option<f64>,
+}
+
+impl Term {
+    fn new(name: &'static str, value: &Tensor) -> Self {
+        Self { name, value: value.detach(), number: None }
+    }
+
+    fn read(&self) -> candle_core::Result<f64> {
+        match self.number {
+            Some(number) => Ok(number),
+            None => Ok(f64::from(self.value.to_scalar::<f32>()?)),
+        }
+    }
+}
+
+impl StepStats {
+    pub(super) fn push(&mut self, name: &'static str, value: &Tensor) {
+        self.terms.push(Term::new(name, value));
+    }
+
+    /// D's loss and its parts, and the mean probability that D gives to each group of pictures.
+    pub(super) fn discriminator(
+        &mut self,
+        losses: [&Tensor; 4],
+        logits: [&Tensor; 3],
+    ) -> candle_core::Result<()> {
+        for (name, value) in ["d_loss", "d_real", "d_wrong", "d_fake"].into_iter().zip(losses) {
+            self.push(name, value);
+        }
+        for (name, logits) in ["p_real", "p_wrong", "p_fake"].into_iter().zip(logits) {
+            self.push(name, &candle_nn::ops::sigmoid(&logits.detach())?.mean_all()?);
+        }
+        Ok(())
+    }
+
+    /// Adds the losses of Stage-I's own game, where it was played.
+    pub(crate) fn with_stage1(mut self, low: Option<Self>) -> Self {
+        let Some(low) = low else { return self };
+        let names = [("d_loss", "stage1_d_loss"), ("g_loss", "stage1_g_loss")];
+        for (theirs, name) in names {
+            let found = low.terms.iter().find(|term| term.name == theirs);
+            self.terms.extend(found.map(|term| Term { name, ..term.clone() }));
+        }
+        self.checks.splice(0..0, low.checks); // it was played first
+        self
+    }
+
+    /// A scalar that must be a number: looked at now, or at the end.
+    ///
+    /// # Errors
+    /// [`crate::Error::NonFinite`], where it is looked at now.
+    pub(crate) fn check(
+        &mut self,
+        name: &'static str,
+        value: &Tensor,
+        cfg: &StepConfig,
+    ) -> Result<()> {
+        match cfg.looks {
+            Looks::AtTheEnd => {
+                self.checks.push(Term::new(name, value));
+                Ok(())
+            }
+            Looks::AsItGoes => match f64::from(value.to_scalar::<f32>()?) {
+                value if value.is_finite() => Ok(()),
+                value => Err(nonfinite::error(cfg.step, name, value)),
+            },
+        }
+    }
+
+    /// Reads everything at once, with `counts` of values that are no numbers, and looks at what was left to the end; later
+    /// readers find the numbers here.
+    ///
+    /// # Errors
+    /// [`crate::Error::NonFinite`] names the first scalar that is no number, or else the first count that is not zero.
+    pub(crate) fn look(&mut self, step: u64, counts: [(&str, Tensor); 2]) -> Result<()> {
+        let scalars = self.terms.iter().chain(&self.checks).map(|term| &term.value);
+        let scalars: Vec<&Tensor> = scalars.chain(counts.iter().map(|(_, count)| count)).collect();
+        let numbers = Tensor::stack(&scalars, 0)?.to_vec1::<f32>()?;
+        let mut numbers = numbers.into_iter().map(f64::from);
+        for (term, number) in self.terms.iter_mut().chain(&mut self.checks).zip(&mut numbers) {
+            term.number = Some(number);
+        }
+        for term in self.checks.drain(..) {
+            if let Some(value) = term.number.filter(|value| !value.is_finite()) {
+                return Err(nonfinite::error(step, term.name, value));
+            }
+        }
+        match counts.iter().zip(numbers).find(|(_, count)| *count != 0.0) {
+            Some(((name, _), _)) => Err(nonfinite::error(step, name, f64::NAN)),
+            None => Ok(()),
+        }
+    }
+
+    /// The value of one term.
+    ///
+    /// # Errors
+    /// When the device fails or there is no such term.
+    pub fn get(&self, name: &str) -> candle_core::Result<f64> {
+        match self.terms.iter().find(|term| term.name == name) {
+            Some(term) => term.read(),
+            None => candle_core::bail!("a step has no term `{name}`"),
+        }
+    }
+
+    /// The first part of a loss that is no number, and its value; sums are left to their parts.
+    pub(super) fn first_non_finite(&self) -> Option<(String, f64)> {
+        let parts = self.terms.iter().filter(|term| !term.name.ends_with("_loss"));
+        let mut values = parts.filter_map(|term| Some((term.name, term.read().ok()?)));
+        values.find(|(_, v)| !v.is_finite()).map(|(name, v)| (name.to_owned(), v))
+    }
+
+    /// All terms as numbers, in the order in which they arose.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(&self) -> candle_core::Result<Vec<(&'static str, f64)>> {
+        self.terms.iter().map(|term| Ok((term.name, term.read()?))).collect()
+    }
+}
