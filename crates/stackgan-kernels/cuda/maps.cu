@@ -25,30 +25,72 @@ __device__ void leave(const T *x, float *y, int64_t count, int channels, int64_t
     }
 }
 
-template <typename T> __device__ void activate(const T *x, T *y, int64_t count, float slope) {
-    EVERY(i, count) {
-        float v = load(x + i);
-        store(y + i, select_by(v, v, slope));
-    }
+// Values in packs of 16 bytes, and what is left over one by one.
+template <typename T, typename F> __device__ __forceinline__ void packs(int64_t count, F f) {
+    constexpr int V = 16 / sizeof(T);
+    int64_t whole = count / V;
+    EVERY(i, whole) f.template operator()<V>(i * V);
+    int64_t rest = whole * V + blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
+    if (rest < count) f.template operator()<1>(rest);
 }
+
+template <typename T> struct Activate {
+    const T *x;
+    T *y;
+    float slope;
+    template <int V> __device__ __forceinline__ void operator()(int64_t i) const {
+        Pack<T, V> v;
+        v.read(x + i);
+#pragma unroll
+        for (int k = 0; k < V; k++) v.v[k] = select_by(v.v[k], v.v[k], slope);
+        v.write(y + i);
+    }
+};
 
 // The sign of a result is that of what was activated, whatever the slope.
-template <typename T>
-__device__ void activate_back(const T *y, const T *dy, T *dx, int64_t count, float slope) {
-    EVERY(i, count) store(dx + i, select_by(load(y + i), load(dy + i), slope));
-}
-
-template <typename T>
-__device__ void add_activate(const T *a, const T *b, T *y, int64_t count, float slope) {
-    EVERY(i, count) {
-        float v = load(a + i) + load(b + i);
-        store(y + i, select_by(v, v, slope));
+template <typename T> struct ActivateBack {
+    const T *y, *dy;
+    T *dx;
+    float slope;
+    template <int V> __device__ __forceinline__ void operator()(int64_t i) const {
+        Pack<T, V> v, d;
+        v.read(y + i);
+        d.read(dy + i);
+#pragma unroll
+        for (int k = 0; k < V; k++) v.v[k] = select_by(v.v[k], d.v[k], slope);
+        v.write(dx + i);
     }
-}
+};
 
-template <typename T> __device__ void add(const T *a, const T *b, T *y, int64_t count) {
-    EVERY(i, count) store(y + i, load(a + i) + load(b + i));
-}
+template <typename T> struct AddActivate {
+    const T *a, *b;
+    T *y;
+    float slope;
+    template <int V> __device__ __forceinline__ void operator()(int64_t i) const {
+        Pack<T, V> v, w;
+        v.read(a + i);
+        w.read(b + i);
+#pragma unroll
+        for (int k = 0; k < V; k++) {
+            float sum = v.v[k] + w.v[k];
+            v.v[k] = select_by(sum, sum, slope);
+        }
+        v.write(y + i);
+    }
+};
+
+template <typename T> struct Add {
+    const T *a, *b;
+    T *y;
+    template <int V> __device__ __forceinline__ void operator()(int64_t i) const {
+        Pack<T, V> v, w;
+        v.read(a + i);
+        w.read(b + i);
+#pragma unroll
+        for (int k = 0; k < V; k++) v.v[k] += w.v[k];
+        v.write(y + i);
+    }
+};
 
 // (n, pixels, a) and (n, b) to (n, pixels, a + b).
 template <typename T>
@@ -75,69 +117,74 @@ __device__ void append_sum(const T *dy, float *dv, int64_t count, int a, int b, 
     }
 }
 
+// Weights go pair by pair of output and input channel: neighbours in a warp are neighbours on the maps' side.
+
 // (out, in, k k) f32 to (out, k k, in).
 template <typename T>
-__device__ void weight_in(const float *w, T *y, int64_t count, int in, int taps) {
-    EVERY(i, count) {
-        int64_t c = i % in, rest = i / in;
-        int64_t t = rest % taps, o = rest / taps;
-        store(y + i, w[(o * in + c) * taps + t]);
+__device__ void weight_in(const float *w, T *y, int64_t pairs, int in, int taps) {
+    EVERY(i, pairs) {
+        int64_t o = i / in, c = i % in;
+        for (int t = 0; t < taps; t++) store(y + (o * taps + t) * in + c, w[i * taps + t]);
     }
 }
 
 // (out, k k, in) to (out, in, k k) f32.
 template <typename T>
-__device__ void weight_out(const T *w, float *y, int64_t count, int in, int taps) {
-    EVERY(i, count) {
-        int64_t t = i % taps, rest = i / taps;
-        int64_t c = rest % in, o = rest / in;
-        y[i] = load(w + (o * taps + t) * in + c);
+__device__ void weight_out(const T *w, float *y, int64_t pairs, int in, int taps) {
+    EVERY(i, pairs) {
+        int64_t o = i / in, c = i % in;
+        for (int t = 0; t < taps; t++) y[i * taps + t] = load(w + (o * taps + t) * in + c);
     }
 }
 
-// Of the three taps of a line, those that phase a adds up for the small image's pixel p: first and last.
-__device__ __forceinline__ void taps_of(int a, int p, int &first, int &last) {
-    first = a == 0 ? p : 2 * p;
-    last = a == 0 ? 2 * p : p + 1;
-}
-
-// (out, in, 3, 3) f32 to (4 phases, out, 2, 2, in): the taps that fall on one pixel of the small image, added.
-template <typename T>
-__device__ void phases_in(const float *w, T *y, int64_t count, int out, int in) {
-    EVERY(i, count) {
-        int64_t c = i % in, rest = i / in;
-        int q = (int)(rest & 1), p = (int)(rest >> 1 & 1);
-        rest >>= 2;
-        int64_t o = rest % out;
-        int phase = (int)(rest / out), u0, u1, v0, v1;
-        taps_of(phase >> 1, p, u0, u1);
-        taps_of(phase & 1, q, v0, v1);
-        const float *taps = w + (o * in + c) * 9;
-        float sum = 0.f;
-        for (int u = u0; u <= u1; u++)
-            for (int v = v0; v <= v1; v++) sum += taps[3 * u + v];
-        store(y + i, sum);
+// (out, in, 3, 3) f32 to (4 phases, out, 2, 2, in): the taps that fall on one pixel of the small image, added. Along a line
+// phase 0 sees a, b + c and phase 1 a + b, c.
+template <typename T> __device__ void phases_in(const float *w, T *y, int64_t pairs, int out, int in) {
+    EVERY(i, pairs) {
+        int64_t o = i / in, c = i % in;
+        float lines[2][2][3]; // phase, pixel of the vertical axis, horizontal tap
+        for (int v = 0; v < 3; v++) {
+            float a = w[i * 9 + v], b = w[i * 9 + 3 + v], d = w[i * 9 + 6 + v];
+            lines[0][0][v] = a;
+            lines[0][1][v] = b + d;
+            lines[1][0][v] = a + b;
+            lines[1][1][v] = d;
+        }
+        for (int m = 0; m < 2; m++)
+            for (int p = 0; p < 2; p++) {
+                const float *t = lines[m][p];
+                float sums[2][2] = {{t[0], t[1] + t[2]}, {t[0] + t[1], t[2]}};
+                for (int n = 0; n < 2; n++)
+                    for (int q = 0; q < 2; q++)
+                        store(y + (((2 * m + n) * (int64_t)out + o) * 4 + 2 * p + q) * in + c, sums[n][q]);
+            }
     }
 }
 
 // The gradient of (out, in, 3, 3) from that of its phases.
-template <typename T>
-__device__ void phases_out(const T *w, float *y, int64_t count, int out, int in) {
-    EVERY(i, count) {
-        int64_t t = i % 9, rest = i / 9;
-        int64_t c = rest % in, o = rest / in;
-        int u = (int)(t / 3), v = (int)(t % 3);
-        float sum = 0.f;
-        for (int phase = 0; phase < 4; phase++)
-            for (int p = 0; p < 2; p++)
-                for (int q = 0; q < 2; q++) {
-                    int u0, u1, v0, v1;
-                    taps_of(phase >> 1, p, u0, u1);
-                    taps_of(phase & 1, q, v0, v1);
-                    if (u < u0 || u > u1 || v < v0 || v > v1) continue;
-                    sum += load(w + (((phase * (int64_t)out + o) * 4 + 2 * p + q) * in + c));
+template <typename T> __device__ void phases_out(const T *w, float *y, int64_t pairs, int out, int in) {
+    EVERY(i, pairs) {
+        int64_t o = i / in, c = i % in;
+        float taps[3][3] = {};
+        for (int m = 0; m < 2; m++)
+            for (int p = 0; p < 2; p++) {
+                float line[3] = {};
+                for (int n = 0; n < 2; n++)
+                    for (int q = 0; q < 2; q++) {
+                        float g = load(w + (((2 * m + n) * (int64_t)out + o) * 4 + 2 * p + q) * in + c);
+                        if (n == 0 && q == 0) line[0] += g;
+                        if (n == 0 && q == 1) line[1] += g, line[2] += g;
+                        if (n == 1 && q == 0) line[0] += g, line[1] += g;
+                        if (n == 1 && q == 1) line[2] += g;
+                    }
+                for (int v = 0; v < 3; v++) {
+                    if (m == 0 && p == 0) taps[0][v] += line[v];
+                    if (m == 0 && p == 1) taps[1][v] += line[v], taps[2][v] += line[v];
+                    if (m == 1 && p == 0) taps[0][v] += line[v], taps[1][v] += line[v];
+                    if (m == 1 && p == 1) taps[2][v] += line[v];
                 }
-        y[i] = sum;
+            }
+        for (int t = 0; t < 9; t++) y[i * 9 + t] = taps[t / 3][t % 3];
     }
 }
 
@@ -182,18 +229,18 @@ __device__ void unshuffle(const T *dy, T *dt, int64_t count, int channels, int h
         leave<T>(x, y, n, c, p);                                                                   \
     }                                                                                              \
     extern "C" __global__ void activate_##NAME(const T *x, T *y, int64_t n, float slope) {         \
-        activate<T>(x, y, n, slope);                                                               \
+        packs<T>(n, Activate<T>{x, y, slope});                                                               \
     }                                                                                              \
     extern "C" __global__ void activate_back_##NAME(const T *y, const T *dy, T *dx, int64_t n,     \
                                                     float slope) {                                 \
-        activate_back<T>(y, dy, dx, n, slope);                                                     \
+        packs<T>(n, ActivateBack<T>{y, dy, dx, slope});                                                     \
     }                                                                                              \
     extern "C" __global__ void add_activate_##NAME(const T *a, const T *b, T *y, int64_t n,        \
                                                    float slope) {                                  \
-        add_activate<T>(a, b, y, n, slope);                                                        \
+        packs<T>(n, AddActivate<T>{a, b, y, slope});                                                        \
     }                                                                                              \
     extern "C" __global__ void add_##NAME(const T *a, const T *b, T *y, int64_t n) {               \
-        add<T>(a, b, y, n);                                                                        \
+        packs<T>(n, Add<T>{a, b, y});                                                                        \
     }                                                                                              \
     extern "C" __global__ void append_##NAME(const T *x, const float *v, T *y, int64_t n, int a,   \
                                              int b, int64_t pixels) {                              \

@@ -58,6 +58,63 @@ pub fn open(ordinal: usize) -> Result<Device> {
     Device::new_cuda(ordinal)
 }
 
+/// Work of a GPU that was recorded once and can be replayed as often as is wished, with the values that its tensors then have:
+/// launches cost the host nothing but the first time.
+pub struct Recorded(#[cfg(feature = "cuda")] crate::cuda::Recorded);
+
+/// Whether work on this device can be recorded.
+#[must_use]
+pub fn can_record(device: &Device) -> bool {
+    cfg!(feature = "cuda") && device.is_cuda()
+}
+
+/// What comes before [`record`]: the same work is to be done once while this lives, so that what it sends to the device each
+/// time (sizes, constants) stays there.
+pub struct Rehearsal(
+    #[cfg(feature = "cuda")]
+    #[expect(dead_code, reason = "see above")]
+    crate::cuda::Rehearsal,
+);
+
+/// Begins a rehearsal, to be dropped after [`record`], on the same thread.
+///
+/// # Errors
+/// A device that cannot record.
+pub fn rehearse(device: &Device) -> Result<Rehearsal> {
+    #[cfg(feature = "cuda")]
+    return crate::cuda::rehearse(device).map(Rehearsal);
+    #[cfg(not(feature = "cuda"))]
+    candle_core::bail!("only a GPU's work can be recorded, found {device:?}")
+}
+
+/// Records what `work` queues on the device, without doing it. `work` must read nothing from the device, send nothing that was
+/// not sent in the rehearsal, drop every tensor that it makes, and none that was made before.
+///
+/// # Errors
+/// Those of `work`, and what the device refuses to record.
+pub fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Recorded> {
+    #[cfg(feature = "cuda")]
+    return crate::cuda::record(device, work).map(Recorded);
+    #[cfg(not(feature = "cuda"))]
+    {
+        drop(work);
+        candle_core::bail!("only a GPU's work can be recorded, found {device:?}")
+    }
+}
+
+impl Recorded {
+    /// Queues the work.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn replay(&mut self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        return self.0.replay();
+        #[cfg(not(feature = "cuda"))]
+        Ok(())
+    }
+}
+
 /// Whether cuDNN's algorithms are found by trying all of them on each new shape (seconds, once), or by its rules. Either way
 /// only algorithms are taken that give the same bits every time; but trying may choose differently in another run.
 pub fn tune(on: bool) {

@@ -49,7 +49,7 @@ pub use gpu::Precision;
 pub use linear::linear;
 pub use losses::bce_with_logits;
 pub use many::{
-    AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
+    AdamFactors, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
 };
 pub use maps::{Filter, Maps, Norm, Statistics};
 pub use upsample::upsample2x;

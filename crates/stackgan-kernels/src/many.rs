@@ -2,9 +2,9 @@
 //!
 //! On a GPU each is one launch, however many tensors there are; on a CPU it is a loop.
 
-use candle_core::{DType, Result, Tensor, Var, bail};
+use candle_core::{DType, Device, Result, Tensor, Var, bail};
 
-use crate::adam::{AdamStep, adam_update};
+use crate::adam::{AdamStep, Constants, adam_update};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 
@@ -21,20 +21,58 @@ pub struct AdamUpdate<'a> {
     pub v: &'a Var,
 }
 
+/// The constants of an optimiser's next step, where its device reads them: a recorded step finds new ones there.
+#[derive(Debug)]
+pub struct AdamFactors {
+    step: AdamStep,
+    there: Option<Var>, // on a GPU
+}
+
+impl AdamFactors {
+    /// Those of `step` for parameters on `device`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn new(step: AdamStep, device: &Device) -> Result<Self> {
+        let there =
+            device.is_cuda().then(|| Var::from_tensor(&factors(step, device)?)).transpose()?;
+        Ok(Self { step, there })
+    }
+
+    /// Those of another step.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn set(&mut self, step: AdamStep) -> Result<()> {
+        self.step = step;
+        match &self.there {
+            Some(there) => there.set(&factors(step, there.device())?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn factors(step: AdamStep, device: &Device) -> Result<Tensor> {
+    let c = Constants::new(step);
+    let factors = [c.beta1, c.one_minus_beta1, c.beta2, c.one_minus_beta2, c.rate, c.root, c.eps];
+    Tensor::new(&factors, device)
+}
+
 /// [`adam_update`] of every parameter.
 ///
 /// # Errors
 /// Those of [`adam_update`]; parameters before the one that is refused are then updated.
-pub fn adam_update_all(updates: &[AdamUpdate<'_>], cfg: AdamStep) -> Result<()> {
+pub fn adam_update_all(updates: &[AdamUpdate<'_>], factors: &AdamFactors) -> Result<()> {
     #[cfg(feature = "cuda")]
-    if !updates.is_empty()
+    if let Some(there) = &factors.there
+        && !updates.is_empty()
         && cuda::applies(updates.iter().flat_map(|u| [u.p.as_tensor(), u.m, u.v]))
         && updates.iter().all(|u| u.grad.shape() == u.p.shape())
     {
-        return cuda::adam_update_all(updates, cfg);
+        return cuda::adam_update_all(updates, there);
     }
     for AdamUpdate { p, grad, m, v } in updates {
-        adam_update(p, grad, m, v, cfg)?;
+        adam_update(p, grad, m, v, factors.step)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var, bail};
 use stackgan_core::Params;
-use stackgan_kernels::{AdamStep, AdamUpdate, adam_update_all, squared_norm};
+use stackgan_kernels::{AdamFactors, AdamStep, AdamUpdate, adam_update_all, squared_norm};
 
 use crate::nonfinite;
 
@@ -18,6 +18,8 @@ pub struct Adam {
     step: u64,
     betas: Betas,
     limit: Option<f64>,
+    factors: AdamFactors,
+    prepared: bool,
 }
 
 /// The constants of Adam. Both releases: 0.5, 0.999, 1e-8.
@@ -29,6 +31,12 @@ pub struct Betas {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
+}
+
+impl Betas {
+    const fn at(self, step: u64, lr: f64) -> AdamStep {
+        AdamStep { lr, beta1: self.beta1, beta2: self.beta2, eps: self.eps, step }
+    }
 }
 
 #[derive(Debug)]
@@ -58,7 +66,8 @@ impl Adam {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { slots, step: 0, betas, limit: None })
+        let factors = AdamFactors::new(betas.at(1, 0.0), params.device())?;
+        Ok(Self { slots, step: 0, betas, limit: None, factors, prepared: false })
     }
 
     /// Gradients longer than `limit` are shortened to it before a step; 0 sets no limit (Pascanu et al. 2013).
@@ -79,9 +88,10 @@ impl Adam {
     /// # Errors
     /// When shapes do not fit.
     pub fn step(&mut self, grads: &GradStore, lr: f64) -> Result<()> {
-        self.step += 1;
-        let Betas { beta1, beta2, eps } = self.betas;
-        let step = AdamStep { lr, beta1, beta2, eps, step: self.step };
+        if !self.prepared {
+            self.prepare(lr)?;
+        }
+        self.prepared = false;
         let mut moving: Vec<(&Slot, Tensor)> = self
             .slots
             .iter()
@@ -96,7 +106,24 @@ impl Adam {
             .iter()
             .map(|(slot, grad)| AdamUpdate { p: &slot.param, grad, m: &slot.m, v: &slot.v })
             .collect();
-        adam_update_all(&updates, step)
+        adam_update_all(&updates, &self.factors)
+    }
+
+    /// Counts the next step and sends its constants to the device; the step itself then sends nothing.
+    pub(crate) fn prepare(&mut self, lr: f64) -> Result<()> {
+        self.step += 1;
+        self.prepared = true;
+        self.factors.set(self.betas.at(self.step, lr))
+    }
+
+    /// Says that the step for which this was prepared has been taken by other means.
+    pub(crate) const fn prepared_was_used(&mut self) {
+        self.prepared = false;
+    }
+
+    /// Whether a step reads its gradient's norm on the host.
+    pub(crate) const fn is_limited(&self) -> bool {
+        self.limit.is_some()
     }
 
     /// The factor that brings gradients to the limit, where they are longer. It is made on the host: with a limit, which is a
@@ -141,6 +168,7 @@ impl Adam {
     /// Says how many steps are behind moments that were put back.
     pub(crate) const fn rewind(&mut self, step: u64) {
         self.step = step;
+        self.prepared = false;
     }
 
     /// The moments, as `m.NAME` and `v.NAME`.

@@ -12,9 +12,10 @@
 
 use candle_core::{Tensor, Var};
 use stackgan_core::Params;
-use stackgan_kernels::{copy_all, count_non_finite};
+use stackgan_kernels::copy_all;
 
 use crate::players::Players;
+use crate::recording::Recording;
 use crate::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
 use crate::{Error, Result, nonfinite};
 
@@ -24,6 +25,7 @@ pub struct Guard {
     weights: Vec<(String, Var)>, // and running statistics
     moments: Vec<(String, Var)>,
     looks: Looks,
+    recording: Recording,
 }
 
 impl Guard {
@@ -53,7 +55,13 @@ impl Guard {
             .collect();
         let moments =
             named("adam.g.", g.adam.moments()).chain(named("adam.d.", d.adam.moments())).collect();
-        Ok(Self { kept, weights, moments, looks: Looks::on(g.params.device()) })
+        Ok(Self {
+            kept,
+            weights,
+            moments,
+            looks: Looks::on(g.params.device()),
+            recording: Recording::default(),
+        })
     }
 
     /// The same guard, looking as `looks` says.
@@ -63,13 +71,19 @@ impl Guard {
         self
     }
 
+    /// Why a GPU's steps are queued one by one, although they ask nothing of the host: what recording them met with.
+    #[must_use]
+    pub fn not_recorded(&self) -> Option<String> {
+        self.recording.refused().map(ToString::to_string)
+    }
+
     /// One step of both players, or none. Where numbers are looked at at the end, `meanwhile` is called before, when the
     /// device has been given its work.
     ///
     /// # Errors
     /// [`Error::NonFinite`] names the first tensor that is no number; tensor errors. The players are then as before.
     pub fn step(
-        &self,
+        &mut self,
         players: &mut Players,
         inputs: (&Pictures, &StepNoise),
         cfg: &StepConfig,
@@ -107,24 +121,19 @@ impl Guard {
     }
 
     fn looking_at_the_end(
-        &self,
+        &mut self,
         players: &mut Players,
         inputs: (&Pictures, &StepNoise),
         cfg: &StepConfig,
         meanwhile: impl FnOnce(),
     ) -> Result<StepStats> {
         let steps = steps(players);
+        let cfg = &StepConfig { looks: Looks::AtTheEnd, ..*cfg };
+        let mut recording = std::mem::take(&mut self.recording);
         let result = self.whole_or_not(players, |players| {
-            let cfg = StepConfig { looks: Looks::AtTheEnd, ..*cfg };
-            let mut stats = players.step(inputs.0, inputs.1, &cfg)?;
-            let entered: Vec<&Tensor> = named(inputs).map(|(_, input)| input).collect();
-            let left: Vec<&Tensor> = self.weights.iter().map(|(_, var)| var.as_tensor()).collect();
-            let counts =
-                [("input", count_non_finite(&entered)?), ("weights", count_non_finite(&left)?)];
-            meanwhile();
-            stats.look(cfg.step, counts)?;
-            Ok(stats)
+            recording.step(players, inputs, cfg, &self.weights, meanwhile)
         });
+        self.recording = recording;
         let Err(found @ Error::NonFinite { .. }) = result else { return result };
         // Which tensor was the first? A device that does not give the same numbers twice may not say.
         self.looking_as_it_goes(players, inputs, cfg)?;
@@ -171,7 +180,7 @@ fn finite(step: u64, vars: &[(String, Var)]) -> Result<()> {
 }
 
 /// What enters a step from outside.
-fn named<'a>(
+pub(crate) fn named<'a>(
     (batch, noise): (&'a Pictures, &'a StepNoise),
 ) -> impl Iterator<Item = (&'static str, &'a Tensor)> {
     let pictures = [("input.real", &batch.real), ("input.text", &batch.text)];

@@ -20,6 +20,7 @@ pub mod nonfinite;
 pub mod penalty;
 pub mod players;
 pub mod policy;
+mod recording;
 pub mod replay;
 pub mod run;
 pub mod run_dir;

@@ -164,6 +164,36 @@ impl Players {
         }
     }
 
+    /// Whether a step asks nothing of the host: none of the knobs does that need the weights or the gradients there.
+    pub(crate) fn is_plain_game(&self) -> bool {
+        let plain = match self {
+            Self::Residual(players) => players.spectral.is_none() && players.tuned.is_none(),
+            Self::Plain(players) => players.spectral.is_none() && players.tuned.is_none(),
+        };
+        plain && !self.g().adam.is_limited() && !self.d().adam.is_limited()
+    }
+
+    /// Sends both optimisers' constants for the next step ahead of it.
+    pub(crate) fn prepare(&mut self, cfg: &StepConfig) -> Result<()> {
+        let [g, d] = self.both_mut();
+        g.adam.prepare(cfg.lr_g)?;
+        d.adam.prepare(cfg.lr_d)
+    }
+
+    /// Takes back [`Self::prepare`].
+    pub(crate) fn unprepare(&mut self) {
+        for player in self.both_mut() {
+            player.adam.rewind(player.adam.steps().saturating_sub(1));
+        }
+    }
+
+    /// Says that the prepared step has been replayed.
+    pub(crate) fn prepared_was_used(&mut self) {
+        for player in self.both_mut() {
+            player.adam.prepared_was_used();
+        }
+    }
+
     /// Both, to be restored.
     #[must_use]
     pub const fn both_mut(&mut self) -> [&mut Optimised; 2] {

@@ -145,7 +145,7 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
     let pictures = Pictures { real: get("real")?, wrong, text: get("text")?, other_text };
     let noise = StepNoise { d: noise("d")?, g: noise("g")? };
     let step = StepConfig::of(&config, facts.step, facts.decay);
-    let guard = Guard::over(&players, stage1.as_ref())?;
+    let mut guard = Guard::over(&players, stage1.as_ref())?;
     let result = match guard.step(&mut players, (&pictures, &noise), &step, || {}) {
         Ok(stats) => Ok(stats.read()?),
         Err(error @ Error::NonFinite { .. }) => Err(error),

@@ -122,7 +122,7 @@ pub fn train(
 
     let started = Instant::now();
     let mut reported = started;
-    let (mut step, mut reason, mut misses) = (first, StopReason::Done, 0);
+    let (mut step, mut reason, mut misses, mut told) = (first, StopReason::Done, 0, false);
     while step < run.steps {
         let inputs = feed.next()?;
         let taken = match run.step(&inputs, || feed.prepare()) {
@@ -139,6 +139,12 @@ pub fn train(
         on_event(TrainEvent::Step { step });
         let last = step == run.steps;
         if let Some((stats, lr)) = taken {
+            if let Some(text) = run.guard.not_recorded().filter(|_| !told) {
+                told = true;
+                let text =
+                    format!("steps are slower than they could be: they cannot be recorded: {text}");
+                on_event(TrainEvent::Warning { step, text });
+            }
             let term = |name| stats.get(name).ok();
             let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
             for text in watch.step(step, Seen { d_loss, d_grad, g_grad }) {

@@ -1,6 +1,6 @@
-//! One step of the game: both players, both optimisers, as `train::run` takes it. Loading is timed on its own.
+//! One step of the game: both players, both optimisers, under the guard, as `train::run` takes it. Loading is timed on its own.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
@@ -8,17 +8,18 @@ use serde_json::{Value, json};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
 use stackgan_train::config::TrainConfig;
+use stackgan_train::guard::Guard;
 use stackgan_train::players::players;
-use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
+use stackgan_train::step::{Pictures, StepConfig, StepNoise};
 
 use crate::machine::Machine;
 use crate::nets;
 
-/// Steps on a GPU between two looks at the clock: nothing is read from it in between, as in training between reports.
+/// Steps on a GPU between two looks at the clock.
 const GROUP: u64 = 10;
 
-/// Milliseconds of each of `timed` steps (groups of steps on a GPU), after some that start threads and fill buffers; and those
-/// after which a step is queued, which is all of it on a CPU: where a GPU's are as many, it waits for its work.
+/// Milliseconds of each of `timed` steps (of groups of steps on a GPU), after some that start threads, fill buffers and are
+/// recorded; and of them those that pass until a GPU has been given its work.
 pub(crate) fn bench(
     net: &NetConfig,
     (stage, batch): (u8, usize),
@@ -30,33 +31,34 @@ pub(crate) fn bench(
     let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
     let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;
     let pictures = pictures(&config, device)?;
-    let mut take = |step: u64| -> Result<StepStats> {
+    let mut guard = Guard::over(&players, low.as_ref())?;
+    let mut queued = Duration::ZERO;
+    let mut take = |step: u64| -> Result<f64> {
+        let started = Instant::now();
         let draws = (net, config.noise.epsilon.into(), device);
         let noise = StepNoise::draw(noise, step, batch, config.train_scales(), draws)?;
         let settings = StepConfig::of(&config, step, 1.0);
-        let settings = StepConfig { looks: Looks::on(device), ..settings };
-        Ok(players.step(&pictures, &noise, &settings)?)
+        let inputs = (&pictures, &noise);
+        let stats = guard.step(&mut players, inputs, &settings, || queued += started.elapsed())?;
+        Ok(stats.get("d_loss")?)
     };
-    let (warm, group) = if device.is_cpu() { (1, 1) } else { (4, GROUP) };
-    let mut losses = Vec::new();
-    for step in 0..warm {
-        losses.push(take(step)?.get("d_loss")?);
-    }
-    let (mut milliseconds, mut queued) = (Vec::new(), Vec::new());
+    let (warm, group) = if device.is_cpu() { (1, 1) } else { (5, GROUP) };
+    let mut losses = (0..warm).map(&mut take).collect::<Result<Vec<f64>>>()?;
+    let mut milliseconds = Vec::new();
     for first in (0..timed as u64).map(|i| warm + i * group) {
-        device.synchronize()?;
         let started = Instant::now();
-        let mut last = StepStats::default();
         for step in first..first + group {
-            last = take(step)?;
+            losses.push(take(step)?);
         }
-        queued.push(started.elapsed().as_secs_f64() * 1e3 / group as f64);
-        let loss = last.get("d_loss")?;
-        device.synchronize()?;
         milliseconds.push(started.elapsed().as_secs_f64() * 1e3 / group as f64);
-        losses.push(loss);
     }
-    Ok(json!({ "ms": milliseconds, "queued_ms": queued, "d_loss": losses }))
+    let steps = losses.len() as f64;
+    losses.truncate(9);
+    let queued = queued.as_secs_f64() * 1e3 / steps;
+    let refused = guard.not_recorded();
+    Ok(
+        json!({ "ms": milliseconds, "queued_ms": queued, "d_loss": losses, "not_recorded": refused }),
+    )
 }
 
 /// The variables of a Stage-I generator, to be frozen under Stage-II.

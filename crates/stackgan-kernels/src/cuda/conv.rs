@@ -43,7 +43,7 @@ impl Prepared {
         let weight = weight.contiguous()?;
         let shape = (out_channels, kernel.0, kernel.1, in_channels);
         let prepared = device::empty(&device::of(&weight)?, shape, x.values.dtype())?;
-        let count = prepared.elem_count();
+        let count = out * in_channels; // pairs of channels
         let addresses =
             [Arg::Address(device::address(&weight)?), Arg::Address(device::address(&prepared)?)];
         let (count_arg, channels) = (Arg::I64(count as i64), Arg::I32(device::int(in_channels)?));
@@ -80,7 +80,7 @@ impl Prepared {
             if self.phases { (g.out_channels / 4, (3, 3)) } else { (g.out_channels, g.kernel) };
         let shape = (out, g.in_channels, kernel.0, kernel.1);
         let result = device::empty(&device::of(&dw)?, shape, candle_core::DType::F32)?;
-        let count = result.elem_count();
+        let count = out * g.in_channels;
         let (from, to) =
             (Arg::Address(device::address(&dw)?), Arg::Address(device::address(&result)?));
         let (count_arg, channels) = (Arg::I64(count as i64), Arg::I32(device::int(g.in_channels)?));

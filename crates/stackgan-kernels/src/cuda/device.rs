@@ -1,7 +1,7 @@
 //! The device, its memory and launches. Everything runs on the device's one stream, in order.
 
 use candle_core::cuda_backend::cudarc::driver::{
-    DevicePtr as _, LaunchConfig, PushKernelArg as _, result, sys,
+    DevicePtr as _, DeviceRepr, LaunchConfig, PushKernelArg as _, result, sys,
 };
 use candle_core::op::BackpropOp;
 use candle_core::{
@@ -137,8 +137,22 @@ impl Kernels {
         grid: Grid,
         args: &[Arg],
     ) -> Result<()> {
+        self.launch_with(device, kernel, grid, (None::<&u8>, args))
+    }
+
+    /// Queues one launch that takes something larger first.
+    pub(super) fn launch_with<T: DeviceRepr>(
+        self,
+        device: &CudaDevice,
+        kernel: &str,
+        grid: Grid,
+        (first, args): (Option<&T>, &[Arg]),
+    ) -> Result<()> {
         let function = device.get_or_load_custom_func(kernel, self.name, self.ptx)?;
         let mut builder = function.builder();
+        if let Some(first) = first {
+            builder.arg(first);
+        }
         for arg in args {
             match arg {
                 Arg::Address(v) => builder.arg(v),

@@ -62,7 +62,12 @@ pub(crate) fn leave(x: &Map) -> Result<Tensor> {
 pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
     let slope = Arg::F32(activation.slope());
     let y = device::empty(&device::of(&x.values)?, x.values.shape(), x.values.dtype())?;
-    MAPS.each(&y, "activate", y.elem_count(), &[at(&x.values)?, at(&y)?, count(&y), slope])?;
+    MAPS.each(
+        &y,
+        "activate",
+        y.elem_count().div_ceil(4),
+        &[at(&x.values)?, at(&y)?, count(&y), slope],
+    )?;
     let (input, result) = (x.clone(), y.clone());
     linked("activate maps", &[Input::Map(x)], y, x.precision, |gradient| {
         Box::new(move || {
@@ -80,7 +85,7 @@ pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<M
     let slope = Arg::F32(activation.slope());
     let y = device::empty(&device::of(&a.values)?, a.values.shape(), a.values.dtype())?;
     let args = [at(&a.values)?, at(&b.values)?, at(&y)?, count(&y), slope];
-    MAPS.each(&y, "add_activate", y.elem_count(), &args)?;
+    MAPS.each(&y, "add_activate", y.elem_count().div_ceil(4), &args)?;
     let (first, second, result) = (a.clone(), b.clone(), y.clone());
     linked("add maps", &[Input::Map(a), Input::Map(b)], y, a.precision, |gradient| {
         Box::new(move || {
@@ -98,7 +103,12 @@ pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<M
 /// The gradient before an activation, from its result.
 fn masked(y: &Tensor, dy: &Tensor, slope: Arg) -> Result<Tensor> {
     let dx = device::empty(&device::of(y)?, y.shape(), y.dtype())?;
-    MAPS.each(y, "activate_back", y.elem_count(), &[at(y)?, at(dy)?, at(&dx)?, count(&dx), slope])?;
+    MAPS.each(
+        y,
+        "activate_back",
+        y.elem_count().div_ceil(4),
+        &[at(y)?, at(dy)?, at(&dx)?, count(&dx), slope],
+    )?;
     Ok(dx)
 }
 

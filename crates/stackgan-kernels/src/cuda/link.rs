@@ -74,7 +74,7 @@ impl Gradient {
                     Arg::Address(device::address(&out)?),
                     Arg::I64(count as i64),
                 ];
-                MAPS.each(&sum, "add", count, &args)?;
+                MAPS.each(&sum, "add", count.div_ceil(4), &args)?;
                 out
             }
         });

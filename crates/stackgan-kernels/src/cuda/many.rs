@@ -1,95 +1,112 @@
-//! All tensors of a network in one launch. How the table is read: `cuda/many.cu`.
+//! All tensors of a network in few launches. What the kernels do: `cuda/many.cu`.
 
-use candle_core::{CudaDevice, DType, Result, Tensor, bail};
+use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
+use candle_core::{CudaDevice, DType, Result, Tensor, Var, bail};
 
 use super::device::{self, Arg, Grid, MANY};
-use crate::adam::{AdamStep, Constants};
 use crate::many::AdamUpdate;
+
+/// Rows of one launch.
+const MOST: usize = 72;
 
 /// Values per block.
 const PIECE: usize = 1 << 14;
 
-/// Whether all of these are `f32` and contiguous on a GPU.
+/// Whether all of these are `f32`, contiguous, not empty and on a GPU.
 pub(crate) fn applies<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> bool {
-    tensors
-        .into_iter()
-        .all(|t| t.device().is_cuda() && t.dtype() == DType::F32 && t.is_contiguous())
+    tensors.into_iter().all(|t| {
+        let few = t.elem_count() > 0 && u32::try_from(t.elem_count()).is_ok();
+        t.device().is_cuda() && t.dtype() == DType::F32 && t.is_contiguous() && few
+    })
 }
 
-/// Addresses, sizes and pieces of rows of tensors, on the device.
+/// Rows as a launch takes them, by value.
+#[repr(C)]
+#[derive(Clone, Copy)]
 struct Table {
-    device: CudaDevice,
-    address: Arg,
-    tensors: Arg,
-    blocks: usize,
-    _values: candle_core::cuda_backend::cudarc::driver::CudaSlice<u64>,
+    address: [[u64; MOST]; 4],
+    count: [u32; MOST],
+    first: [u32; MOST],
+    rows: u32,
+    blocks_before: u32,
 }
 
-impl Table {
-    /// Every row holds up to four tensors of one size.
-    fn new(rows: &[&[&Tensor]]) -> Result<Self> {
-        let Some(first) = rows.first().and_then(|row| row.first()) else { bail!("no tensors") };
+// SAFETY: plain numbers, in the order of `Table` in `cuda/many.cu`.
+unsafe impl DeviceRepr for Table {}
+
+/// The launches over rows of up to four tensors of one size.
+struct Launches {
+    device: CudaDevice,
+    tables: Vec<(Table, u32)>, // and its blocks
+    blocks: u32,
+}
+
+impl Launches {
+    fn over<const N: usize>(rows: &[[&Tensor; N]]) -> Result<Self> {
+        let Some([first, ..]) = rows.first().map(|row| &row[..]) else { bail!("no tensors") };
         let device = device::of(first)?;
-        let (mut values, mut pieces) = (Vec::with_capacity(5 * rows.len()), Vec::new());
-        for (i, row) in rows.iter().enumerate() {
-            let count = row.first().map_or(0, |t| t.elem_count());
-            if row.iter().any(|t| t.elem_count() != count) {
-                bail!(
-                    "tensors of different sizes: {:?}",
-                    row.iter().map(|t| t.dims()).collect::<Vec<_>>()
-                );
+        let (mut tables, mut before) = (Vec::new(), 0u32);
+        for rows in rows.chunks(MOST) {
+            let mut table = Table {
+                address: [[0; MOST]; 4],
+                count: [0; MOST],
+                first: [0; MOST],
+                rows: rows.len() as u32,
+                blocks_before: before,
+            };
+            let mut blocks = 0u32;
+            for (i, row) in rows.iter().enumerate() {
+                let count = row[0].elem_count();
+                if row.iter().any(|t| t.elem_count() != count) {
+                    let sizes: Vec<_> = row.iter().map(|t| t.dims()).collect();
+                    bail!("tensors of different sizes: {sizes:?}");
+                }
+                for (place, tensor) in row.iter().enumerate() {
+                    table.address[place][i] = device::address(tensor)?;
+                }
+                (table.count[i], table.first[i]) = (count as u32, blocks);
+                blocks += count.div_ceil(PIECE) as u32;
             }
-            for place in 0..4 {
-                values.push(row.get(place).map(|t| device::address(t)).transpose()?.unwrap_or(0));
-            }
-            values.push(count as u64);
-            pieces.extend((0..count.div_ceil(PIECE)).map(|piece| (i as u64) << 32 | piece as u64));
+            tables.push((table, blocks));
+            before += blocks;
         }
-        let blocks = pieces.len();
-        values.extend(pieces);
-        let values = device.clone_htod(&values)?;
-        let address = {
-            use candle_core::cuda_backend::cudarc::driver::DevicePtr as _;
-            Arg::Address(values.device_ptr(&device.cuda_stream()).0)
-        };
-        let tensors = Arg::I32(device::int(rows.len())?);
-        Ok(Self { device, address, tensors, blocks, _values: values })
+        Ok(Self { device, tables, blocks: before })
     }
 
     fn launch(&self, kernel: &str, args: &[Arg]) -> Result<()> {
-        let grid = Grid { blocks: (self.blocks as u32, 1), threads: (256, 1), shared: 0 };
-        MANY.launch(&self.device, kernel, grid, &[&[self.address, self.tensors], args].concat())
+        self.tables.iter().try_for_each(|(table, blocks)| {
+            let grid = Grid { blocks: (*blocks, 1), threads: (256, 1), shared: 0 };
+            MANY.launch_with(&self.device, kernel, grid, (Some(table), args))
+        })
     }
 
     /// The total of what each block sums, a scalar.
     fn total(&self, kernel: &str) -> Result<Tensor> {
-        let sums = device::empty(&self.device, self.blocks, DType::F64)?;
+        let sums = device::empty(&self.device, self.blocks as usize, DType::F64)?;
         let out = device::empty(&self.device, (), DType::F32)?;
         let at = Arg::Address(device::address(&sums)?);
         self.launch(kernel, &[at])?;
-        let args = [at, Arg::I32(device::int(self.blocks)?), Arg::Address(device::address(&out)?)];
+        let blocks = Arg::I32(device::int(self.blocks as usize)?);
+        let args = [at, blocks, Arg::Address(device::address(&out)?)];
         let grid = Grid { blocks: (1, 1), threads: (256, 1), shared: 0 };
         MANY.launch(&self.device, "many_total", grid, &args)?;
         Ok(out)
     }
 }
 
-pub(crate) fn adam_update_all(updates: &[AdamUpdate<'_>], cfg: AdamStep) -> Result<()> {
+pub(crate) fn adam_update_all(updates: &[AdamUpdate<'_>], factors: &Var) -> Result<()> {
     let grads: Vec<Tensor> = updates.iter().map(|u| u.grad.contiguous()).collect::<Result<_>>()?;
     let rows: Vec<[&Tensor; 4]> = updates
         .iter()
         .zip(&grads)
         .map(|(u, grad)| [u.p.as_tensor(), grad, u.m.as_tensor(), u.v.as_tensor()])
         .collect();
-    let rows: Vec<&[&Tensor]> = rows.iter().map(|row| &row[..]).collect();
-    let c = Constants::new(cfg);
-    let factors = [c.beta1, c.one_minus_beta1, c.beta2, c.one_minus_beta2, c.rate, c.root, c.eps];
-    Table::new(&rows)?.launch("many_adam", &factors.map(Arg::F32))
+    let factors = Arg::Address(device::address(factors)?);
+    Launches::over(&rows)?.launch("many_adam", &[factors])
 }
 
-fn pairs<'a>(pairs: &[(&'a Tensor, &'a Tensor)]) -> Result<Table> {
-    let rows: Vec<[&Tensor; 2]> = pairs.iter().map(|(a, b)| [*a, *b]).collect();
-    Table::new(&rows.iter().map(|row| &row[..]).collect::<Vec<_>>())
+fn pairs(pairs: &[(&Tensor, &Tensor)]) -> Result<Launches> {
+    Launches::over(&pairs.iter().map(|(a, b)| [*a, *b]).collect::<Vec<_>>())
 }
 
 pub(crate) fn copy_all(to_and_from: &[(&Tensor, &Tensor)]) -> Result<()> {
@@ -101,8 +118,8 @@ pub(crate) fn average_all(average_and_live: &[(&Tensor, &Tensor)], decay: f64) -
     pairs(average_and_live)?.launch("many_average", &factors)
 }
 
-fn singles(tensors: &[&Tensor]) -> Result<Table> {
-    Table::new(&tensors.iter().map(std::slice::from_ref).collect::<Vec<_>>())
+fn singles(tensors: &[&Tensor]) -> Result<Launches> {
+    Launches::over(&tensors.iter().map(|t| [*t]).collect::<Vec<_>>())
 }
 
 pub(crate) fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {

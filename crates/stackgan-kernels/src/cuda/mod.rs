@@ -8,6 +8,7 @@ mod conv;
 mod cudnn;
 mod device;
 mod elementwise;
+mod graph;
 mod link;
 mod many;
 mod norm;
@@ -17,6 +18,7 @@ pub(crate) use conv::conv;
 pub(crate) use cudnn::set_tuning;
 pub(crate) use device::open;
 pub(crate) use elementwise::{activate, add_activate, append_tiled, enter, leave};
+pub(crate) use graph::{Recorded, Rehearsal, record, rehearse};
 pub(crate) use link::Map;
 pub(crate) use many::{
     adam_update_all, applies, average_all, copy_all, count_non_finite, squared_norm,

@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor, Var};
 use stackgan_kernels::{
-    AdamStep, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
+    AdamFactors, AdamStep, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite,
+    squared_norm,
 };
 
 use crate::{device, distance, normal};
@@ -36,7 +37,7 @@ fn adam_copies_averages_and_sums_equal_the_cpu_s() {
                 .map(|i| AdamUpdate { p: &p[i], grad: &grads[i], m: &m[i], v: &v[i] })
                 .collect();
             let cfg = AdamStep { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8, step };
-            adam_update_all(&updates, cfg).unwrap();
+            adam_update_all(&updates, &AdamFactors::new(cfg, device).unwrap()).unwrap();
         }
         let copies = vars(device, 40);
         let pairs: Vec<(&Var, &Tensor)> =
@@ -51,8 +52,9 @@ fn adam_copies_averages_and_sums_equal_the_cpu_s() {
         results.push(Tensor::new(&[norm], &Device::Cpu).unwrap());
         results
     };
-    for (found, expected) in run(&gpu).iter().zip(&run(&Device::Cpu)) {
-        assert!(distance(found, expected) < 1e-5, "{:?}", found.dims());
+    for (i, (found, expected)) in run(&gpu).iter().zip(&run(&Device::Cpu)).enumerate() {
+        let distance = distance(found, expected);
+        assert!(distance < 1e-4, "{i}, {:?}: {distance:.1e}", found.dims());
     }
 }
 

@@ -34,20 +34,24 @@ pub struct StepStats {
 #[derive(Clone, Debug)]
 struct Term {
     name: &'static str,
-    value: Tensor,
-    /// The value, once it has been read.
-    number: Option<f64>,
+    value: Value,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    There(Tensor),
+    Read(f64),
 }
 
 impl Term {
     fn new(name: &'static str, value: &Tensor) -> Self {
-        Self { name, value: value.detach(), number: None }
+        Self { name, value: Value::There(value.detach()) }
     }
 
     fn read(&self) -> candle_core::Result<f64> {
-        match self.number {
-            Some(number) => Ok(number),
-            None => Ok(f64::from(self.value.to_scalar::<f32>()?)),
+        match &self.value {
+            Value::Read(number) => Ok(*number),
+            Value::There(value) => Ok(f64::from(value.to_scalar::<f32>()?)),
         }
     }
 }
@@ -79,7 +83,7 @@ impl StepStats {
         let names = [("d_loss", "stage1_d_loss"), ("g_loss", "stage1_g_loss")];
         for (theirs, name) in names {
             let found = low.terms.iter().find(|term| term.name == theirs);
-            self.terms.extend(found.map(|term| Term { name, ..term.clone() }));
+            self.terms.extend(found.map(|term| Term { name, value: term.value.clone() }));
         }
         self.checks.splice(0..0, low.checks); // it was played first
         self
@@ -107,28 +111,43 @@ impl StepStats {
         }
     }
 
-    /// Reads everything at once, with `counts` of values that are no numbers, and looks at what was left to the end; later
-    /// readers find the numbers here.
+    /// All that is there, with `counts` of values that are no numbers, in one tensor on the device.
+    pub(crate) fn gathered(&self, counts: [&Tensor; 2]) -> candle_core::Result<Tensor> {
+        let scalars = self.terms.iter().chain(&self.checks).filter_map(|term| match &term.value {
+            Value::There(value) => Some(value),
+            Value::Read(_) => None,
+        });
+        Tensor::stack(&scalars.chain(counts).collect::<Vec<_>>(), 0)
+    }
+
+    /// Takes the numbers that were [`Self::gathered`], in their order, and looks at what was left to the end; later readers
+    /// find them here.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`] names the first scalar that is no number, or else the first count that is not zero.
-    pub(crate) fn look(&mut self, step: u64, counts: [(&str, Tensor); 2]) -> Result<()> {
-        let scalars = self.terms.iter().chain(&self.checks).map(|term| &term.value);
-        let scalars: Vec<&Tensor> = scalars.chain(counts.iter().map(|(_, count)| count)).collect();
-        let numbers = Tensor::stack(&scalars, 0)?.to_vec1::<f32>()?;
-        let mut numbers = numbers.into_iter().map(f64::from);
+    /// [`crate::Error::NonFinite`] names the first scalar that is no number, or else the first of the two `counts` that is not
+    /// zero.
+    pub(crate) fn look(&mut self, step: u64, gathered: &[f32], counts: [&str; 2]) -> Result<()> {
+        let mut numbers = gathered.iter().copied().map(f64::from);
         for (term, number) in self.terms.iter_mut().chain(&mut self.checks).zip(&mut numbers) {
-            term.number = Some(number);
+            term.value = Value::Read(number);
         }
         for term in self.checks.drain(..) {
-            if let Some(value) = term.number.filter(|value| !value.is_finite()) {
+            if let Some(value) = term.read().ok().filter(|value| !value.is_finite()) {
                 return Err(nonfinite::error(step, term.name, value));
             }
         }
         match counts.iter().zip(numbers).find(|(_, count)| *count != 0.0) {
-            Some(((name, _), _)) => Err(nonfinite::error(step, name, f64::NAN)),
+            Some((name, _)) => Err(nonfinite::error(step, name, f64::NAN)),
             None => Ok(()),
         }
+    }
+
+    /// The names alone, to be filled with the numbers of other steps.
+    pub(crate) fn names(mut self) -> Self {
+        for term in self.terms.iter_mut().chain(&mut self.checks) {
+            term.value = Value::Read(f64::NAN);
+        }
+        self
     }
 
     /// The value of one term.

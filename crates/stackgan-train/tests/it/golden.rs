@@ -137,12 +137,23 @@ fn near(
 
 /// Every gradient within [`GRADIENT`] of its norm. A bias before batch norm has no gradient but rounding, so a millionth of
 /// the whole network's norm is allowed besides.
-fn compare_gradients(what: &str, ours: &Tensors, golden: &Tensors) -> Result<(), String> {
+fn compare_gradients(
+    what: &str,
+    ours: &Tensors,
+    golden: &Tensors,
+    slack: f64,
+) -> Result<(), String> {
     assert_eq!(ours.keys().collect::<Vec<_>>(), golden.keys().collect::<Vec<_>>(), "{what}");
     let whole = golden.values().map(|g| norm(g).powi(2)).sum::<f64>().sqrt();
     golden.iter().try_for_each(|(name, golden)| {
-        near(&format!("{what} {name}"), &ours[name], golden, (GRADIENT, 1e-6 * whole))
+        near(&format!("{what} {name}"), &ours[name], golden, (slack * GRADIENT, 1e-6 * whole))
     })
+}
+
+/// How much further a GPU may be off than a CPU in Stage-II's generator, whose sums are other ones: a sign that changes moves
+/// its gradient by a thousandth or two (see [`NEIGHBOURS`]), and a step of Adam by as much of what it allows.
+fn slack(stage2_g: bool) -> f64 {
+    if stage2_g && device().is_cuda() { 4.0 } else { 1.0 }
 }
 
 /// Neighbours of a state at which G is tried: every beta of its batch norms moved by 5e-7 up or down, at random.
@@ -190,6 +201,7 @@ fn compare_weights(
     golden: &Tensors,
     (gradients, rough): (&Tensors, f64),
 ) -> Result<(), String> {
+    let least = 0.05 * slack(rough > 1e-3);
     assert_eq!(ours.keys().collect::<Vec<_>>(), golden.keys().collect::<Vec<_>>(), "{what}");
     let (mut loose, mut total) = (0, 0);
     let whole = gradients.values().map(|g| norm(g).powi(2)).sum::<f64>().sqrt();
@@ -209,7 +221,7 @@ fn compare_weights(
             total += 1;
             let share = noise / f64::from(g.abs()).max(1e-30);
             loose += usize::from(share > 1.0);
-            let allowed = LR * share.clamp(0.05, 2.05);
+            let allowed = LR * share.clamp(least, 2.05);
             // Moved betas (NEIGHBOURS) and rounding: 1e-6.
             if f64::from((a - b).abs()) > allowed + 1e-6 {
                 return Err(format!("{what} {name}: {a} {b}, gradient {g}"));
@@ -373,6 +385,7 @@ fn check<D>(case: &Case<D>) {
                 &format!("{file} d"),
                 &first_gradients(&game.players.d.adam),
                 &gradients[1],
+                1.0,
             )
             .unwrap();
             with_statistics(&stepped(&state.d, &gradients[1]), &d)
@@ -407,6 +420,7 @@ fn check<D>(case: &Case<D>) {
                     &format!("{file} g"),
                     &first_gradients(&game.players.g.adam),
                     &gradients[0],
+                    slack(!stage1.is_empty()),
                 )?;
                 let stepped = with_statistics(&stepped(&state.g, &gradients[0]), &g);
                 if !target.is_empty() {

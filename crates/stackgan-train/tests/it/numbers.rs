@@ -146,7 +146,7 @@ pub(crate) fn term_of_planted(
 ) -> (String, String) {
     let case = format!("{case}, {looks:?}");
     let mut players = players(cfg, None, device).unwrap();
-    let guard = Guard::over(&players, None).unwrap().looking(looks);
+    let mut guard = Guard::over(&players, None).unwrap().looking(looks);
     let (pictures, noise, step) = inputs(cfg, device);
     guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap(); // moments are not zero
     let (mut pictures, mut noise, mut step) = inputs(cfg, device);
@@ -170,7 +170,7 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     let cases = [("adam.g.v.", f32::NAN), ("adam.d.m.", f32::INFINITY)];
     for ((prefix, value), looks) in cases.into_iter().flat_map(|case| LOOKS.map(|l| (case, l))) {
         let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-        let guard = Guard::over(&players, None).unwrap().looking(looks);
+        let mut guard = Guard::over(&players, None).unwrap().looking(looks);
         let (pictures, noise, step) = inputs(&cfg, &Device::Cpu);
         let player = usize::from(prefix.contains(".d."));
         let [g, d] = players.both_mut();
@@ -201,7 +201,7 @@ fn when_numbers_are_looked_at_changes_no_bit() {
         (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.knobs.clip_d) = (1.0, 2, 0.1);
         let [now, later] = LOOKS.map(|looks| {
             let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-            let guard = Guard::over(&players, None).unwrap().looking(looks);
+            let mut guard = Guard::over(&players, None).unwrap().looking(looks);
             let (pictures, noise, mut step) = inputs(&cfg, &Device::Cpu);
             let (mut terms, mut meanwhile) = (Vec::new(), 0);
             for number in 0..3 {
@@ -222,7 +222,7 @@ fn when_numbers_are_looked_at_changes_no_bit() {
 fn a_step_that_only_goes_wrong_once_is_not_taken() {
     let cfg = config(Stage::One, Recipe::Residual);
     let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-    let guard = Guard::over(&players, None).unwrap().looking(Looks::AtTheEnd);
+    let mut guard = Guard::over(&players, None).unwrap().looking(Looks::AtTheEnd);
     let (mut pictures, noise, step) = inputs(&cfg, &Device::Cpu);
     let good = pictures.real.clone();
     let real = Var::from_tensor(&planted(&good, f32::NAN)).unwrap();
