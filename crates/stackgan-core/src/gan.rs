@@ -11,6 +11,12 @@ use crate::cond_aug::Conditioning;
 pub enum Mode {
     /// The batch's own statistics; running statistics follow them.
     Train,
+    /// As [`Mode::Train`], of several batches that were joined in their order: each of these equal parts has statistics of its
+    /// own.
+    Joined {
+        /// How many batches.
+        parts: usize,
+    },
     /// Running statistics; nothing changes.
     Eval,
 }

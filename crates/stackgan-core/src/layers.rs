@@ -149,7 +149,8 @@ impl BatchNorm {
 
 const fn statistics(mode: Mode) -> Statistics {
     match mode {
-        Mode::Train => Statistics::OfBatch,
+        Mode::Train => Statistics::OfBatch { parts: 1 },
+        Mode::Joined { parts } => Statistics::OfBatch { parts },
         Mode::Eval => Statistics::Running,
     }
 }
@@ -291,4 +292,23 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         kernels::linear(x, &self.weight, self.bias.as_ref())
     }
+}
+
+/// What `pass` makes of several batches of one size, each by itself in [`Mode::Train`]. On a GPU, which has more to do at once
+/// that way, the batches are joined for one pass; on a CPU they come one after the other.
+///
+/// # Errors
+/// When shapes do not fit.
+pub(crate) fn of_each<const N: usize>(
+    batches: [&Tensor; N],
+    pass: impl Fn(&Tensor, Mode) -> Result<Tensor>,
+) -> Result<[Tensor; N]> {
+    let results: Vec<Tensor> = if batches.iter().all(|batch| batch.device().is_cpu()) {
+        batches.iter().map(|batch| pass(batch, Mode::Train)).collect::<Result<_>>()?
+    } else {
+        pass(&Tensor::cat(&batches, 0)?, Mode::Joined { parts: N })?.chunk(N, 0)?
+    };
+    results.try_into().map_err(|parts: Vec<Tensor>| {
+        candle_core::Error::Msg(format!("{N} batches of one size gave {} results", parts.len()))
+    })
 }

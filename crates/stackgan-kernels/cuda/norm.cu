@@ -4,6 +4,9 @@
 // its channels and walks the rows of its chunk. Sums are f32 within a thread and a block, f64 over the chunks, always in
 // one order: the same bits every time.
 //
+// A batch may be of several parts, one after the other, each normalised by itself (blocks' z): rows and outputs are those of
+// one part.
+//
 // The input may be what an up-sampling convolution leaves: (images, h + 1, w + 1, 4 phases, channels), where phase (a, b) of
 // (i, j) is the output pixel (2 (i - a) + a, 2 (j - b) + b), if there is one. h = 0 says that rows are as they are. There
 // are fewer than 2^31 rows.
@@ -21,6 +24,11 @@ struct Rows {
         return (n * 2 * h + 2 * i + a) * (2 * w) + 2 * j + b;
     }
 };
+
+// Where a part's input and output begin.
+template <typename T> __device__ __forceinline__ T *part_of(T *p, int rows, int channels) {
+    return p + (int64_t)blockIdx.z * rows * channels;
+}
 
 // Adds the two sums of every thread row of the block; the results are in the first row.
 template <int V> __device__ __forceinline__ void add_rows(float (&s)[V], float (&q)[V]) {
@@ -45,12 +53,13 @@ template <int V> __device__ __forceinline__ void add_rows(float (&s)[V], float (
     }
 }
 
-// partial (2, chunks, channels): sums of x - x0 and of its square, x0 the channel's value in row 0.
+// partial (parts, 2, chunks, channels): sums of x - x0 and of its square, x0 the channel's value in row 0.
 template <typename T, int V>
 __device__ void sums(const T *x, float *partial, int rows, int channels, int chunk, Rows at) {
     int c = (blockIdx.x * blockDim.x + threadIdx.x) * V;
     bool here = c < channels;
     float s[V] = {}, q[V] = {};
+    x = part_of(x, rows, channels);
     if (here) {
         Pack<T, V> first, value;
         first.read(x + c);
@@ -68,7 +77,7 @@ __device__ void sums(const T *x, float *partial, int rows, int channels, int chu
     }
     add_rows<V>(s, q);
     if (here && threadIdx.y == 0) {
-        float *out = partial + (int64_t)blockIdx.y * channels + c;
+        float *out = partial + (2 * (int64_t)blockIdx.z * gridDim.y + blockIdx.y) * channels + c;
         int64_t second = (int64_t)gridDim.y * channels;
         for (int i = 0; i < V; i++) {
             out[i] = s[i];
@@ -77,35 +86,51 @@ __device__ void sums(const T *x, float *partial, int rows, int channels, int chu
     }
 }
 
-// moments (3, channels): mean, biased variance, reciprocal deviation; and the running statistics' step, if there are any.
-template <typename T>
-__device__ void moments_of(const float *partial, const T *x, float *moments, float *running_mean,
-                           float *running_var, int chunks, int channels, double count, double eps,
-                           float momentum, float unbiased) {
-    __shared__ double sums[8][32][2];
-    int c = blockIdx.x * 32 + threadIdx.x;
-    double s = 0, q = 0;
+// The two sums of a channel over the chunks of a part, in the block's first row. Blocks of 32 channels by 32 rows.
+__device__ __forceinline__ void add_chunks(const float *partial, int chunks, int channels, int c, double &s,
+                                           double &q) {
+    __shared__ double sums[32][32][2];
+    s = q = 0;
     if (c < channels)
-        for (int k = threadIdx.y; k < chunks; k += 8) {
+#pragma unroll 4
+        for (int k = threadIdx.y; k < chunks; k += 32) {
             s += partial[(int64_t)k * channels + c];
             q += partial[(int64_t)(chunks + k) * channels + c];
         }
+    __syncthreads(); // of an earlier part
     sums[threadIdx.y][threadIdx.x][0] = s;
     sums[threadIdx.y][threadIdx.x][1] = q;
     __syncthreads();
-    if (threadIdx.y > 0 || c >= channels) return;
-    for (int k = 1; k < 8; k++) {
-        s += sums[k][threadIdx.x][0];
-        q += sums[k][threadIdx.x][1];
+    for (int half = 16; half > 0; half >>= 1) {
+        if (threadIdx.y < half) {
+            sums[threadIdx.y][threadIdx.x][0] += sums[threadIdx.y + half][threadIdx.x][0];
+            sums[threadIdx.y][threadIdx.x][1] += sums[threadIdx.y + half][threadIdx.x][1];
+        }
+        __syncthreads();
     }
-    double shift = s / count;
-    double variance = fmax(q / count - shift * shift, 0.0);
-    float mean = (float)((double)load(x + c) + shift), var = (float)variance;
-    if (q != q) mean = var = (float)q;
-    moments[c] = mean;
-    moments[channels + c] = var;
-    moments[2 * channels + c] = (float)(1.0 / sqrt((double)var + eps));
-    if (running_mean) {
+    s = sums[0][threadIdx.x][0];
+    q = sums[0][threadIdx.x][1];
+}
+
+// moments (parts, 3, channels): mean, biased variance, reciprocal deviation; and the running statistics' steps, part by part.
+template <typename T>
+__device__ void moments_of(const float *partial, const T *x, float *moments, float *running_mean,
+                           float *running_var, int chunks, int channels, int parts, int rows, double count,
+                           double eps, float momentum, float unbiased) {
+    int c = blockIdx.x * 32 + threadIdx.x;
+    for (int part = 0; part < parts; part++) {
+        double s, q;
+        add_chunks(partial + 2 * (int64_t)part * chunks * channels, chunks, channels, c, s, q);
+        if (threadIdx.y > 0 || c >= channels) continue;
+        double shift = s / count;
+        double variance = fmax(q / count - shift * shift, 0.0);
+        float first = load(x + (int64_t)part * rows * channels + c);
+        float mean = (float)((double)first + shift), var = (float)variance;
+        if (q != q) mean = var = (float)q;
+        float *out = moments + 3 * (int64_t)part * channels + c;
+        out[0] = mean;
+        out[channels] = var;
+        out[2 * channels] = (float)(1.0 / sqrt((double)var + eps));
         running_mean[c] = running_mean[c] * (1.f - momentum) + mean * momentum;
         running_var[c] = running_var[c] * (1.f - momentum) + var * unbiased * momentum;
     }
@@ -114,10 +139,13 @@ __device__ void moments_of(const float *partial, const T *x, float *moments, flo
 // y = activation((x - mean) * inverse * gamma + beta).
 template <typename T, int V>
 __device__ void normalise(const T *x, T *y, const float *moments, const float *gamma,
-                          const float *beta, int rows, int channels, int chunk, float slope,
+                          const float *beta, int rows, int outs, int channels, int chunk, float slope,
                           Rows at) {
     int c = (blockIdx.x * blockDim.x + threadIdx.x) * V;
     if (c >= channels) return;
+    x = part_of(x, rows, channels);
+    y = part_of(y, outs, channels);
+    moments = part_of(moments, 3, channels);
     float mean[V], scale[V], shift[V];
     for (int i = 0; i < V; i++) {
         mean[i] = moments[c + i];
@@ -139,13 +167,16 @@ __device__ void normalise(const T *x, T *y, const float *moments, const float *g
     }
 }
 
-// partial (2, chunks, channels): sums of dz and of dz * xhat, dz the gradient before the activation.
+// partial (parts, 2, chunks, channels): sums of dz and of dz * xhat, dz the gradient before the activation.
 template <typename T, int V>
 __device__ void gradient_sums(const T *x, const T *dy, const float *moments, const float *gamma,
-                              const float *beta, float *partial, int rows, int channels,
+                              const float *beta, float *partial, int rows, int outs, int channels,
                               int chunk, float slope, Rows at) {
     int c = (blockIdx.x * blockDim.x + threadIdx.x) * V;
     bool here = c < channels;
+    x = part_of(x, rows, channels);
+    dy = part_of(dy, outs, channels);
+    moments = part_of(moments, 3, channels);
     float s[V] = {}, q[V] = {};
     if (here) {
         float mean[V], inverse[V], scale[V], shift[V];
@@ -173,7 +204,7 @@ __device__ void gradient_sums(const T *x, const T *dy, const float *moments, con
     }
     add_rows<V>(s, q);
     if (here && threadIdx.y == 0) {
-        float *out = partial + (int64_t)blockIdx.y * channels + c;
+        float *out = partial + (2 * (int64_t)blockIdx.z * gridDim.y + blockIdx.y) * channels + c;
         int64_t second = (int64_t)gridDim.y * channels;
         for (int i = 0; i < V; i++) {
             out[i] = s[i];
@@ -182,35 +213,38 @@ __device__ void gradient_sums(const T *x, const T *dy, const float *moments, con
     }
 }
 
-// grads (2, channels): of beta, of gamma.
-extern "C" __global__ void norm_gradients(const float *partial, float *grads, int chunks, int channels) {
-    __shared__ double sums[8][32][2];
+// grads (1 + parts, 2, channels): of beta and of gamma, in all and of each part.
+extern "C" __global__ void norm_gradients(const float *partial, float *grads, int chunks, int channels,
+                                          int parts) {
     int c = blockIdx.x * 32 + threadIdx.x;
-    double s = 0, q = 0;
-    if (c < channels)
-        for (int k = threadIdx.y; k < chunks; k += 8) {
-            s += partial[(int64_t)k * channels + c];
-            q += partial[(int64_t)(chunks + k) * channels + c];
-        }
-    sums[threadIdx.y][threadIdx.x][0] = s;
-    sums[threadIdx.y][threadIdx.x][1] = q;
-    __syncthreads();
-    if (threadIdx.y > 0 || c >= channels) return;
-    for (int k = 1; k < 8; k++) {
-        s += sums[k][threadIdx.x][0];
-        q += sums[k][threadIdx.x][1];
+    double total_s = 0, total_q = 0;
+    for (int part = 0; part < parts; part++) {
+        double s, q;
+        add_chunks(partial + 2 * (int64_t)part * chunks * channels, chunks, channels, c, s, q);
+        if (threadIdx.y > 0 || c >= channels) continue;
+        float *out = grads + 2 * (int64_t)(1 + part) * channels + c;
+        out[0] = (float)s;
+        out[channels] = (float)q;
+        total_s += s;
+        total_q += q;
     }
-    grads[c] = (float)s;
-    grads[channels + c] = (float)q;
+    if (threadIdx.y > 0 || c >= channels) return;
+    grads[c] = (float)total_s;
+    grads[channels + c] = (float)total_q;
 }
 
 // dx = gamma inverse (dz - through (mean(dz) + xhat mean(dz xhat))); 0 where a row belongs to no output.
 template <typename T, int V>
 __device__ void input_gradient(const T *x, const T *dy, T *dx, const float *moments, const float *gamma,
-                               const float *beta, const float *grads, int rows, int channels,
+                               const float *beta, const float *grads, int rows, int outs, int channels,
                                int chunk, float slope, float through, Rows at) {
     int c = (blockIdx.x * blockDim.x + threadIdx.x) * V;
     if (c >= channels) return;
+    x = part_of(x, rows, channels);
+    dx = part_of(dx, rows, channels);
+    dy = part_of(dy, outs, channels);
+    moments = part_of(moments, 3, channels);
+    grads = part_of(grads + 2 * channels, 2, channels);
     float mean[V], inverse[V], scale[V], shift[V], s[V], q[V];
     for (int i = 0; i < V; i++) {
         mean[i] = moments[c + i];
@@ -241,27 +275,27 @@ __device__ void input_gradient(const T *x, const T *dy, T *dx, const float *mome
 }
 
 #define EACH(T, NAME, V)                                                                           \
-    extern "C" __global__ void norm_sums_##NAME(const T *x, float *partial, int rows,          \
-                                                int channels, int chunk, int h, int w) {       \
+    extern "C" __global__ void norm_sums_##NAME(const T *x, float *partial, int rows, int channels,\
+                                                int chunk, int h, int w) {                         \
         sums<T, V>(x, partial, rows, channels, chunk, Rows{h, w});                                 \
     }                                                                                              \
     extern "C" __global__ void norm_apply_##NAME(                                                  \
-        const T *x, T *y, const float *moments, const float *gamma, const float *beta,             \
-        int rows, int channels, int chunk, float slope, int h, int w) {                    \
-        normalise<T, V>(x, y, moments, gamma, beta, rows, channels, chunk, slope, Rows{h, w});     \
+        const T *x, T *y, const float *moments, const float *gamma, const float *beta, int rows,   \
+        int outs, int channels, int chunk, float slope, int h, int w) {                            \
+        normalise<T, V>(x, y, moments, gamma, beta, rows, outs, channels, chunk, slope, Rows{h, w});\
     }                                                                                              \
     extern "C" __global__ void norm_gradient_sums_##NAME(                                          \
         const T *x, const T *dy, const float *moments, const float *gamma, const float *beta,      \
-        float *partial, int rows, int channels, int chunk, float slope, int h, int w) {    \
-        gradient_sums<T, V>(x, dy, moments, gamma, beta, partial, rows, channels, chunk, slope,    \
-                            Rows{h, w});                                                           \
+        float *partial, int rows, int outs, int channels, int chunk, float slope, int h, int w) {  \
+        gradient_sums<T, V>(x, dy, moments, gamma, beta, partial, rows, outs, channels, chunk,     \
+                            slope, Rows{h, w});                                                    \
     }                                                                                              \
     extern "C" __global__ void norm_input_gradient_##NAME(                                         \
         const T *x, const T *dy, T *dx, const float *moments, const float *gamma,                  \
-        const float *beta, const float *grads, int rows, int channels, int chunk,          \
+        const float *beta, const float *grads, int rows, int outs, int channels, int chunk,        \
         float slope, float through, int h, int w) {                                                \
-        input_gradient<T, V>(x, dy, dx, moments, gamma, beta, grads, rows, channels, chunk, slope, \
-                             through, Rows{h, w});                                                 \
+        input_gradient<T, V>(x, dy, dx, moments, gamma, beta, grads, rows, outs, channels, chunk,  \
+                             slope, through, Rows{h, w});                                          \
     }
 
 EACH(float, f32_1, 1)
@@ -272,10 +306,10 @@ EACH(bf16, bf16_8, 8)
 #define MOMENTS(T, NAME)                                                                           \
     extern "C" __global__ void norm_moments_##NAME(                                                \
         const float *partial, const T *x, float *moments, float *running_mean,                     \
-        float *running_var, int chunks, int channels, double count, double eps, float momentum,    \
-        float unbiased) {                                                                          \
-        moments_of<T>(partial, x, moments, running_mean, running_var, chunks, channels, count,     \
-                      eps, momentum, unbiased);                                                    \
+        float *running_var, int chunks, int channels, int parts, int rows, double count,           \
+        double eps, float momentum, float unbiased) {                                              \
+        moments_of<T>(partial, x, moments, running_mean, running_var, chunks, channels, parts,     \
+                      rows, count, eps, momentum, unbiased);                                       \
     }
 
 MOMENTS(float, f32)

@@ -114,12 +114,3 @@ impl Recorded {
         Ok(())
     }
 }
-
-/// Whether cuDNN's algorithms are found by trying all of them on each new shape (seconds, once), or by its rules. Either way
-/// only algorithms are taken that give the same bits every time; but trying may choose differently in another run.
-pub fn tune(on: bool) {
-    #[cfg(feature = "cuda")]
-    crate::cuda::set_tuning(on);
-    #[cfg(not(feature = "cuda"))]
-    let _ = on;
-}

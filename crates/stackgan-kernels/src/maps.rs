@@ -58,7 +58,10 @@ pub struct Norm<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistics {
     /// The batch's own; they move the running ones, and the gradient goes through them.
-    OfBatch,
+    OfBatch {
+        /// Equal parts of the batch, each normalised by its own: several batches that were joined, in their order.
+        parts: usize,
+    },
     /// The running ones.
     Running,
 }
@@ -82,7 +85,16 @@ impl Norm<'_> {
                     (self.running_mean.as_detached_tensor(), self.running_var.as_detached_tensor());
                 batch_norm_eval(x, gamma, beta, &mean, &var, eps, act)
             }
-            Statistics::OfBatch => {
+            Statistics::OfBatch { parts } if parts != 1 => {
+                let images = x.dim(0)?;
+                if parts == 0 || !images.is_multiple_of(parts) {
+                    candle_core::bail!("batch norm: {images} images are not {parts} equal parts");
+                }
+                let one = Statistics::OfBatch { parts: 1 };
+                let each = x.chunk(parts, 0)?.into_iter().map(|part| self.apply(&part, one));
+                Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 0)
+            }
+            Statistics::OfBatch { .. } => {
                 let (y, batch) = batch_norm_train(x, gamma, beta, eps, act)?;
                 let n = batch.count as f64;
                 let variance = if self.unbiased {

@@ -12,7 +12,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Takes `--device`, `--precision` and `--tune` out of the arguments; returns the rest.
+    /// Takes `--device` and `--precision` out of the arguments; returns the rest.
     pub(crate) fn of(arguments: &[String]) -> Result<(Self, Vec<&str>)> {
         let (mut device, mut numbers, mut rest) = ("cpu", None, Vec::new());
         let mut words = arguments.iter().map(String::as_str);
@@ -22,7 +22,6 @@ impl Machine {
                 "--precision" => {
                     numbers = Some(words.next().context("--precision wants f32, tf32 or bf16")?);
                 }
-                "--tune" => gpu::tune(true),
                 word => rest.push(word),
             }
         }

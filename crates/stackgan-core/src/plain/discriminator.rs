@@ -9,7 +9,7 @@ use stackgan_kernels::Maps;
 use super::STYLE;
 use crate::NetConfig;
 use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Window};
+use crate::layers::{Conv, ConvNorm, LEAKY, Window, of_each};
 use crate::params::{Init, Scope};
 
 /// A discriminator of either stage.
@@ -86,6 +86,14 @@ impl Discriminator {
             x = layer.forward(&x, mode)?;
         }
         x.leave()
+    }
+
+    /// Features of several batches of pictures, each as [`Self::features`] in [`Mode::Train`].
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn features_of<const N: usize>(&self, images: [&Tensor; N]) -> Result<[Tensor; N]> {
+        of_each(images, |images, mode| self.features(images, mode))
     }
 
     /// Logits `(batch,)` of features with the text code `(batch, cond_dim)`.

@@ -9,7 +9,7 @@ use stackgan_kernels::{Activation, Maps, activate};
 use super::{Bottleneck, STYLE};
 use crate::NetConfig;
 use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window};
+use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, of_each};
 use crate::params::Scope;
 
 /// A discriminator of either stage: picture and sentence to a logit.
@@ -93,5 +93,22 @@ impl Discriminator {
         let text = activate(&self.text_net.forward(text)?, LEAKY)?;
         let x = self.joint.forward(&x.append_tiled(&text)?, mode)?;
         self.logit.forward(&x)?.leave()?.flatten_all()
+    }
+
+    /// Logits `(batch,)` of several batches of pictures with the same embeddings, each as [`Self::logits`] in [`Mode::Train`].
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn logits_of<const N: usize>(
+        &self,
+        images: [&Tensor; N],
+        text: &Tensor,
+    ) -> Result<[Tensor; N]> {
+        of_each(images, |images, mode| match mode {
+            Mode::Joined { parts } => {
+                self.logits(images, &Tensor::cat(&vec![text; parts], 0)?, mode)
+            }
+            mode => self.logits(images, text, mode),
+        })
     }
 }

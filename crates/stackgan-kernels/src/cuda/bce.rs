@@ -39,7 +39,7 @@ impl CustomOp1 for Bce {
         LOSSES.launch(
             device,
             "bce",
-            Grid { blocks: (1, 1), threads: (256, 1), shared: 0 },
+            Grid { blocks: (1, 1, 1), threads: (256, 1), shared: 0 },
             &args,
         )?;
         Ok((CudaStorage::wrap_cuda_slice(loss, device.clone()), Shape::from(())))

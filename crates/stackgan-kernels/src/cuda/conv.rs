@@ -4,58 +4,75 @@
 //! image with taps added up: 16 products instead of 36, and the up-sampled image is never written. One convolution with
 //! four times the channels computes all phases; see `Rows` in `cuda/norm.cu` for where its values belong.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
 use super::cudnn::{Geometry, Way, convolve};
-use super::device::{self, Arg, MAPS};
-use super::link::{Input, Map, linked};
+use super::device::{self, Arg, Grid, MAPS, suffix};
+use super::link::{Input, Map, linked, padded};
 use crate::geometry::planes;
 use crate::maps::Filter;
 
-/// A weight as cuDNN takes it: `(out, kh, kw, in)` in the type of the maps.
+/// A weight as cuDNN takes it, `(out, kh, kw, in)` in the type of the maps, and what it is applied to. There may be more
+/// channels than the weight has, with zeros.
 pub(super) struct Prepared {
-    pub(super) weight: Tensor,
-    pub(super) geometry: Geometry,
-    pub(super) phases: bool,
+    weight: Tensor,
+    geometry: Geometry,
+    phases: bool,
+    out: usize,
+    in_channels: usize,
+    taps: usize,
 }
 
+/// Taps of a kernel that fit into the tiles of `weight_in`.
+const MOST_TAPS: usize = 16;
+
 impl Prepared {
-    pub(super) fn new(x: &Map, weight: &Tensor, filter: Filter) -> Result<Self> {
+    /// Of a weight whose results take `outs` values a pixel.
+    pub(super) fn new(x: &Map, weight: &Tensor, filter: Filter, outs: usize) -> Result<Self> {
         let (images, height, width, in_channels) = x.sizes()?;
         let (out, expected, kh, kw) = planes(weight, "weight")?;
         if in_channels != expected || (filter == Filter::Up && (kh, kw) != (3, 3)) {
             bail!("weight {:?} does not fit maps of {in_channels} channels", weight.dims());
         }
-        let phases = filter == Filter::Up;
         let (stride, padding) = match filter {
             Filter::Plain { stride, padding } => (stride, padding),
             Filter::Up => (1, 1),
         };
         if stride == 0 || kh > height + 2 * padding || kw > width + 2 * padding {
-            bail!(
-                "weight {:?} with stride {stride} does not fit maps {height}x{width}",
-                weight.dims()
-            );
+            let dims = weight.dims();
+            bail!("weight {dims:?} with stride {stride} does not fit maps {height}x{width}");
         }
-        let (out_channels, kernel) = if phases { (4 * out, (2, 2)) } else { (out, (kh, kw)) };
-        let geometry =
-            Geometry { images, height, width, in_channels, out_channels, kernel, stride, padding };
+        let (phases, taps, ins) = (filter == Filter::Up, kh * kw, x.stride()?);
+        if taps > MOST_TAPS {
+            bail!("maps on a GPU: kernels of at most {MOST_TAPS} taps, found {:?}", weight.dims());
+        }
+        let (out_channels, kernel) = if phases { (4 * outs, (2, 2)) } else { (outs, (kh, kw)) };
+        let geometry = Geometry {
+            images,
+            height,
+            width,
+            in_channels: ins,
+            out_channels,
+            kernel,
+            stride,
+            padding,
+        };
         let weight = weight.contiguous()?;
-        let shape = (out_channels, kernel.0, kernel.1, in_channels);
-        let prepared = device::empty(&device::of(&weight)?, shape, x.values.dtype())?;
-        let count = out * in_channels; // pairs of channels
-        let addresses =
-            [Arg::Address(device::address(&weight)?), Arg::Address(device::address(&prepared)?)];
-        let (count_arg, channels) = (Arg::I64(count as i64), Arg::I32(device::int(in_channels)?));
-        let [from, to] = addresses;
+        let shape = (out_channels, kernel.0, kernel.1, ins);
+        let device = device::of(&weight)?;
+        let prepared = device::empty(&device, shape, x.values.dtype())?;
+        let (from, to) = (at(&weight)?, at(&prepared)?);
+        let [o, i, os, is] = [int(out)?, int(in_channels)?, int(outs)?, int(ins)?];
         if phases {
-            let out = Arg::I32(device::int(out)?);
-            MAPS.each(&prepared, "phases_in", count, &[from, to, count_arg, out, channels])?;
+            let pairs = outs * ins;
+            let args = [from, to, Arg::I64(pairs as i64), o, i, os, is];
+            MAPS.each(&prepared, "phases_in", pairs, &args)?;
         } else {
-            let taps = Arg::I32(device::int(kh * kw)?);
-            MAPS.each(&prepared, "weight_in", count, &[from, to, count_arg, channels, taps])?;
+            let kernel = format!("weight_in_{}", suffix(prepared.dtype())?);
+            let args = [from, to, o, i, os, is, int(taps)?];
+            MAPS.launch(&device, &kernel, tiles(outs, ins), &args)?;
         }
-        Ok(Self { weight: prepared, geometry, phases })
+        Ok(Self { weight: prepared, geometry, phases, out, in_channels, taps })
     }
 
     /// The convolution, phases apart.
@@ -76,45 +93,59 @@ impl Prepared {
     fn weight_gradient(&self, x: &Map, dy: &Tensor) -> Result<Tensor> {
         let g = &self.geometry;
         let dw = convolve(Way::Weight, g, x.precision, &x.values, dy)?;
-        let (out, kernel) =
-            if self.phases { (g.out_channels / 4, (3, 3)) } else { (g.out_channels, g.kernel) };
-        let shape = (out, g.in_channels, kernel.0, kernel.1);
-        let result = device::empty(&device::of(&dw)?, shape, candle_core::DType::F32)?;
-        let count = out * g.in_channels;
-        let (from, to) =
-            (Arg::Address(device::address(&dw)?), Arg::Address(device::address(&result)?));
-        let (count_arg, channels) = (Arg::I64(count as i64), Arg::I32(device::int(g.in_channels)?));
+        let kernel = if self.phases { (3, 3) } else { g.kernel };
+        let (shape, device) = ((self.out, self.in_channels, kernel.0, kernel.1), device::of(&dw)?);
+        let result = device::empty(&device, shape, DType::F32)?;
+        let (from, to) = (at(&dw)?, at(&result)?);
+        let (i, is) = (int(self.in_channels)?, int(g.in_channels)?);
         if self.phases {
-            let out = Arg::I32(device::int(out)?);
-            MAPS.each(&dw, "phases_out", count, &[from, to, count_arg, out, channels])?;
+            let pairs = self.out * self.in_channels;
+            let args = [from, to, Arg::I64(pairs as i64), i, int(g.out_channels / 4)?, is];
+            MAPS.each(&dw, "phases_out", pairs, &args)?;
         } else {
-            let taps = Arg::I32(device::int(kernel.0 * kernel.1)?);
-            MAPS.each(&dw, "weight_out", count, &[from, to, count_arg, channels, taps])?;
+            let kernel = format!("weight_out_{}", suffix(dw.dtype())?);
+            let args = [from, to, int(self.out)?, i, is, int(self.taps)?];
+            MAPS.launch(&device, &kernel, tiles(self.out, self.in_channels), &args)?;
         }
         Ok(result)
     }
 }
 
+fn at(x: &Tensor) -> Result<Arg> {
+    Ok(Arg::Address(device::address(x)?))
+}
+
+fn int(size: usize) -> Result<Arg> {
+    device::int(size).map(Arg::I32)
+}
+
+/// Blocks of `weight_in` and `weight_out`: tiles of 32 input channels, eight output channels at once.
+fn tiles(outs: usize, ins: usize) -> Grid {
+    let blocks = (ins.div_ceil(32) as u32, outs.div_ceil(8) as u32, 1);
+    Grid { blocks, threads: (256, 1), shared: 0 }
+}
+
 /// The convolution of maps with `weight (out, in, kh, kw)`.
 pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
-    let prepared = Prepared::new(x, weight, filter)?;
+    let channels = weight.dim(0)?;
+    let outs = padded(channels, x.precision);
+    let prepared = Prepared::new(x, weight, filter, outs)?;
     let convolved = prepared.forward(x)?;
     let (input, wanted) = (x.clone(), weight.track_op());
     let inputs = [Input::Map(x), Input::Tensor(weight)];
     if filter != Filter::Up {
-        return linked("convolution of maps", &inputs, convolved, x.precision, |gradient| {
+        let values = (convolved, channels);
+        return linked("convolution of maps", &inputs, values, x.precision, |gradient| {
             Box::new(move || {
                 Ok([None, prepared.backward(&input, &gradient.take()?, wanted)?, None])
             })
         });
     }
-    let ((n, h, w, _), channels, shape) = (x.sizes()?, weight.dim(0)?, convolved.shape().clone());
-    let y =
-        device::empty(&device::of(&convolved)?, (n, 2 * h, 2 * w, channels), convolved.dtype())?;
-    let sizes =
-        [Arg::I32(device::int(channels)?), Arg::I32(device::int(h)?), Arg::I32(device::int(w)?)];
+    let ((n, h, w, _), shape) = (x.sizes()?, convolved.shape().clone());
+    let y = device::empty(&device::of(&convolved)?, (n, 2 * h, 2 * w, outs), convolved.dtype())?;
+    let sizes = [int(outs)?, int(h)?, int(w)?];
     move_phases("shuffle", &convolved, &y, sizes)?;
-    linked("up-sampling convolution of maps", &inputs, y, x.precision, |gradient| {
+    linked("up-sampling convolution of maps", &inputs, (y, channels), x.precision, |gradient| {
         Box::new(move || {
             let dy = gradient.take()?;
             let apart = device::empty(&device::of(&dy)?, shape.clone(), dy.dtype())?;

@@ -5,11 +5,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::cuda_backend::DeviceId;
-use candle_core::cuda_backend::cudarc::cudnn::{Cudnn, CudnnError, result, sys};
+use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use candle_core::{CudaDevice, DType, Error, Result, Tensor, bail};
 
 use super::device;
@@ -35,42 +33,25 @@ impl Geometry {
     }
 }
 
-static TUNING: AtomicBool = AtomicBool::new(false);
-
-/// Whether algorithms are found by trying them.
-pub(crate) fn set_tuning(on: bool) {
-    TUNING.store(on, Ordering::Relaxed);
-}
-
 /// Workspace that an algorithm may ask for.
 const MOST: usize = 1 << 30;
 
 thread_local! {
-    static HANDLES: RefCell<HashMap<DeviceId, Arc<Handle>>> = RefCell::default();
+    static HANDLES: RefCell<HashMap<DeviceId, sys::cudnnHandle_t>> = RefCell::default();
     static PLANS: RefCell<HashMap<(DeviceId, Geometry, Precision), Rc<Plan>>> = RefCell::default();
 }
 
-struct Handle {
-    raw: sys::cudnnHandle_t,
-    _owner: Arc<Cudnn>,
-}
-
-fn handle(device: &CudaDevice) -> Result<Arc<Handle>> {
+/// This thread's handle of cuDNN on a device's stream; kept until the program ends.
+fn handle(device: &CudaDevice) -> Result<sys::cudnnHandle_t> {
     HANDLES.with_borrow_mut(|handles| {
         if let Some(handle) = handles.get(&device.id()) {
-            return Ok(Arc::clone(handle));
+            return Ok(*handle);
         }
         let stream = device.cuda_stream();
-        let owner = Cudnn::new(Arc::clone(&stream)).map_err(wrong)?;
-        let raw = result::create_handle().map_err(wrong)?;
+        let handle = result::create_handle().map_err(wrong)?;
         // SAFETY: the handle has just been made, and the stream lives as long as the device.
-        unsafe { result::set_stream(raw, stream.cu_stream().cast()) }.map_err(wrong)?;
-        #[expect(
-            clippy::arc_with_non_send_sync,
-            reason = "shared within a thread, as cudarc's own handle is"
-        )]
-        let handle = Arc::new(Handle { raw, _owner: owner });
-        handles.insert(device.id(), Arc::clone(&handle));
+        unsafe { result::set_stream(handle, stream.cu_stream().cast()) }.map_err(wrong)?;
+        handles.insert(device.id(), handle);
         Ok(handle)
     })
 }
@@ -180,7 +161,7 @@ fn set_math(plan: &Plan, math: sys::cudnnMathType_t) -> Result<()> {
 /// Finds an algorithm: the first of cuDNN's list, fastest first, that always gives the same bits, in the arithmetic that was
 /// asked for or better.
 macro_rules! choose {
-    ($plan:expr, $handle:expr, $cell:ident, $perf:ident, $get:ident, $find:ident, ($($desc:ident),*)) => {{
+    ($plan:expr, $handle:expr, $cell:ident, $perf:ident, $get:ident, ($($desc:ident),*)) => {{
         let plan = $plan;
         let found = *plan.$cell.borrow();
         match found {
@@ -191,10 +172,9 @@ macro_rules! choose {
                 let mut count = 0;
                 // SAFETY: plain numbers, of which zero is one.
                 let mut found: [sys::$perf; ASKED] = unsafe { std::mem::zeroed() };
-                let call = if TUNING.load(Ordering::Relaxed) { sys::$find } else { sys::$get };
                 // SAFETY: handle and descriptors are alive, and there is room for as many answers as are asked for.
                 unsafe {
-                    call($handle.raw, $(plan.$desc),*, ASKED as i32, &raw mut count, found.as_mut_ptr())
+                    sys::$get($handle, $(plan.$desc),*, ASKED as i32, &raw mut count, found.as_mut_ptr())
                 }
                 .result()
                 .map_err(wrong)?;
@@ -258,7 +238,6 @@ pub(super) fn convolve(
                 forward,
                 cudnnConvolutionFwdAlgoPerf_t,
                 cudnnGetConvolutionForwardAlgorithm_v7,
-                cudnnFindConvolutionForwardAlgorithm,
                 (x, w, conv, y)
             );
             set_math(p, choice.math)?;
@@ -266,7 +245,7 @@ pub(super) fn convolve(
             // SAFETY: see above.
             unsafe {
                 result::convolution_forward(
-                    handle.raw,
+                    handle,
                     alpha,
                     p.x,
                     a,
@@ -289,7 +268,6 @@ pub(super) fn convolve(
                 input,
                 cudnnConvolutionBwdDataAlgoPerf_t,
                 cudnnGetConvolutionBackwardDataAlgorithm_v7,
-                cudnnFindConvolutionBackwardDataAlgorithm,
                 (w, y, conv, x)
             );
             set_math(p, choice.math)?;
@@ -297,7 +275,7 @@ pub(super) fn convolve(
             // SAFETY: see above.
             unsafe {
                 result::convolution_backward_data(
-                    handle.raw,
+                    handle,
                     alpha,
                     p.w,
                     a,
@@ -320,7 +298,6 @@ pub(super) fn convolve(
                 weight,
                 cudnnConvolutionBwdFilterAlgoPerf_t,
                 cudnnGetConvolutionBackwardFilterAlgorithm_v7,
-                cudnnFindConvolutionBackwardFilterAlgorithm,
                 (x, y, conv, w)
             );
             set_math(p, choice.math)?;
@@ -328,7 +305,7 @@ pub(super) fn convolve(
             // SAFETY: see above.
             unsafe {
                 result::convolution_backward_filter(
-                    handle.raw,
+                    handle,
                     alpha,
                     p.x,
                     a,

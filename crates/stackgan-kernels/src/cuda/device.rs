@@ -115,7 +115,7 @@ kernels!(LOSSES, "losses");
 /// Blocks and threads.
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
-    pub(super) blocks: (u32, u32),
+    pub(super) blocks: (u32, u32, u32),
     pub(super) threads: (u32, u32),
     pub(super) shared: u32,
 }
@@ -124,7 +124,7 @@ impl Grid {
     /// A thread for every value, or several values for a thread where there are very many.
     pub(super) fn over(count: usize) -> Self {
         let blocks = count.div_ceil(256).clamp(1, 1 << 16) as u32;
-        Self { blocks: (blocks, 1), threads: (256, 1), shared: 0 }
+        Self { blocks: (blocks, 1, 1), threads: (256, 1), shared: 0 }
     }
 }
 
@@ -163,7 +163,7 @@ impl Kernels {
             };
         }
         let config = LaunchConfig {
-            grid_dim: (grid.blocks.0, grid.blocks.1, 1),
+            grid_dim: grid.blocks,
             block_dim: (grid.threads.0, grid.threads.1, 1),
             shared_mem_bytes: grid.shared,
         };

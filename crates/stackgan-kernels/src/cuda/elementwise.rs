@@ -4,12 +4,16 @@ use candle_core::cuda_backend::cudarc::driver::DevicePtr as _;
 use candle_core::{DType, Result, Tensor};
 
 use super::device::{self, Arg, MAPS};
-use super::link::{Input, Map, left, linked};
+use super::link::{Input, Map, left, linked, padded};
 use crate::geometry::planes;
 use crate::{Activation, Precision};
 
 fn at(x: &Tensor) -> Result<Arg> {
     Ok(Arg::Address(device::address(x)?))
+}
+
+fn int(size: usize) -> Result<Arg> {
+    device::int(size).map(Arg::I32)
 }
 
 fn count(x: &Tensor) -> Arg {
@@ -18,21 +22,33 @@ fn count(x: &Tensor) -> Arg {
 
 /// Pictures or features `(N, C, H, W)` in f32 as maps.
 pub(crate) fn enter(x: &Tensor, precision: Precision) -> Result<Map> {
+    let channels = planes(x, "maps")?.1;
+    entered(x, precision, padded(channels, precision))
+}
+
+/// The same without anything behind the channels.
+pub(super) fn enter_as_it_is(x: &Tensor, precision: Precision) -> Result<Map> {
+    let channels = planes(x, "maps")?.1;
+    entered(x, precision, channels)
+}
+
+fn entered(x: &Tensor, precision: Precision, stride: usize) -> Result<Map> {
     let (n, c, h, w) = planes(x, "maps")?;
     let x = x.contiguous()?;
-    let values = device::empty(&device::of(&x)?, (n, h, w, c), precision.dtype())?;
-    let (channels, pixels) = (Arg::I32(device::int(c)?), Arg::I64((h * w) as i64));
-    let args = [at(&x)?, at(&values)?, count(&values), channels, pixels];
+    let values = device::empty(&device::of(&x)?, (n, h, w, stride), precision.dtype())?;
+    let sizes = [int(c)?, int(stride)?, Arg::I64((h * w) as i64)];
+    let [channels, stride, pixels] = sizes;
+    let args = [at(&x)?, at(&values)?, count(&values), channels, stride, pixels];
     MAPS.each(&values, "enter", values.elem_count(), &args)?;
     let tracked = x.track_op();
-    linked("enter maps", &[Input::Tensor(&x)], values, precision, |gradient| {
+    linked("enter maps", &[Input::Tensor(&x)], (values, c), precision, |gradient| {
         Box::new(move || {
             if !tracked {
                 return Ok([None, None, None]);
             }
             let dy = gradient.take()?;
             let dx = device::empty(&device::of(&dy)?, (n, c, h, w), DType::F32)?;
-            let args = [at(&dy)?, at(&dx)?, count(&dx), channels, pixels];
+            let args = [at(&dy)?, at(&dx)?, count(&dx), channels, stride, pixels];
             MAPS.each(&dy, "leave", dx.elem_count(), &args)?;
             Ok([Some(dx), None, None])
         })
@@ -41,18 +57,20 @@ pub(crate) fn enter(x: &Tensor, precision: Precision) -> Result<Map> {
 
 /// Maps as `(N, C, H, W)` in f32.
 pub(crate) fn leave(x: &Map) -> Result<Tensor> {
-    let (n, h, w, c) = x.sizes()?;
+    let ((n, h, w, c), stride) = (x.sizes()?, x.stride()?);
     let device = device::of(&x.values)?;
+    let total = n * c * h * w;
     // SAFETY: the kernel writes all of it.
-    let out = unsafe { device.alloc::<f32>(n * c * h * w)? };
+    let out = unsafe { device.alloc::<f32>(total)? };
     let address = Arg::Address(out.device_ptr(&device.cuda_stream()).0);
-    let (channels, pixels) = (Arg::I32(device::int(c)?), Arg::I64((h * w) as i64));
-    let args = [at(&x.values)?, address, count(&x.values), channels, pixels];
-    MAPS.each(&x.values, "leave", x.values.elem_count(), &args)?;
+    let sizes = [int(c)?, int(stride)?, Arg::I64((h * w) as i64)];
+    let [channels, stride_arg, pixels] = sizes;
+    let args = [at(&x.values)?, address, Arg::I64(total as i64), channels, stride_arg, pixels];
+    MAPS.each(&x.values, "leave", total, &args)?;
     let from = x.clone();
     left("leave maps", x, out, (n, c, h, w), move |grad| {
-        let dx = device::empty(&device::of(grad)?, (n, h, w, c), from.values.dtype())?;
-        let args = [at(grad)?, at(&dx)?, count(&dx), channels, pixels];
+        let dx = device::empty(&device::of(grad)?, (n, h, w, stride), from.values.dtype())?;
+        let args = [at(grad)?, at(&dx)?, count(&dx), channels, stride_arg, pixels];
         MAPS.each(&dx, "enter", dx.elem_count(), &args)?;
         from.gradient.add(dx)
     })
@@ -69,7 +87,7 @@ pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
         &[at(&x.values)?, at(&y)?, count(&y), slope],
     )?;
     let (input, result) = (x.clone(), y.clone());
-    linked("activate maps", &[Input::Map(x)], y, x.precision, |gradient| {
+    linked("activate maps", &[Input::Map(x)], (y, x.channels), x.precision, |gradient| {
         Box::new(move || {
             input.gradient.add(masked(&result, &gradient.take()?, slope)?)?;
             Ok([None, None, None])
@@ -79,7 +97,7 @@ pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
 
 /// The activation of a sum.
 pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<Map> {
-    if a.values.dims() != b.values.dims() {
+    if a.values.dims() != b.values.dims() || a.channels != b.channels {
         candle_core::bail!("add: maps {:?} and {:?}", a.values.dims(), b.values.dims());
     }
     let slope = Arg::F32(activation.slope());
@@ -87,7 +105,7 @@ pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<M
     let args = [at(&a.values)?, at(&b.values)?, at(&y)?, count(&y), slope];
     MAPS.each(&y, "add_activate", y.elem_count().div_ceil(4), &args)?;
     let (first, second, result) = (a.clone(), b.clone(), y.clone());
-    linked("add maps", &[Input::Map(a), Input::Map(b)], y, a.precision, |gradient| {
+    linked("add maps", &[Input::Map(a), Input::Map(b)], (y, a.channels), a.precision, |gradient| {
         Box::new(move || {
             let dx = masked(&result, &gradient.take()?, slope)?;
             for input in [&first, &second] {
@@ -114,26 +132,22 @@ fn masked(y: &Tensor, dy: &Tensor, slope: Arg) -> Result<Tensor> {
 
 /// A vector `(N, b)` behind the channels of every pixel.
 pub(crate) fn append_tiled(x: &Map, vector: &Tensor) -> Result<Map> {
-    let ((n, h, w, a), b) = (x.sizes()?, vector.dim(1)?);
+    let ((n, h, w, a), b, stride) = (x.sizes()?, vector.dim(1)?, x.stride()?);
     let vector = vector.contiguous()?;
     let y = device::empty(&device::of(&x.values)?, (n, h, w, a + b), x.values.dtype())?;
-    let (a_arg, b_arg) = (Arg::I32(device::int(a)?), Arg::I32(device::int(b)?));
+    let (a_arg, b_arg, stride_arg) = (int(a)?, int(b)?, int(stride)?);
     let pixels = Arg::I64((h * w) as i64);
-    let args = [at(&x.values)?, at(&vector)?, at(&y)?, count(&y), a_arg, b_arg, pixels];
+    let args = [at(&x.values)?, at(&vector)?, at(&y)?, count(&y), a_arg, b_arg, stride_arg, pixels];
     MAPS.each(&y, "append", y.elem_count(), &args)?;
     let (input, wanted) = (x.clone(), vector.track_op());
     let inputs = [Input::Map(x), Input::Tensor(&vector)];
-    linked("append to maps", &inputs, y, x.precision, |gradient| {
+    linked("append to maps", &inputs, (y, a + b), x.precision, |gradient| {
         Box::new(move || {
             let (dy, device) = (gradient.take()?, device::of(&input.values)?);
             if input.is_tracked() {
-                let dx = device::empty(&device, (n, h, w, a), dy.dtype())?;
-                MAPS.each(
-                    &dy,
-                    "append_back",
-                    dx.elem_count(),
-                    &[at(&dy)?, at(&dx)?, count(&dx), a_arg, b_arg],
-                )?;
+                let dx = device::empty(&device, (n, h, w, stride), dy.dtype())?;
+                let args = [at(&dy)?, at(&dx)?, count(&dx), a_arg, b_arg, stride_arg];
+                MAPS.each(&dy, "append_back", dx.elem_count(), &args)?;
                 input.gradient.add(dx)?;
             }
             if !wanted {

@@ -16,14 +16,21 @@ use candle_core::{
 use super::device::{self, Arg, MAPS};
 use crate::Precision;
 
-/// Feature maps `(N, H, W, C)` on a GPU.
+/// Feature maps `(N, H, W, C)` on a GPU; few channels have zeros, or anything, behind them, see [`padded`].
 #[derive(Clone, Debug)]
 pub(crate) struct Map {
     pub(super) values: Tensor,
+    pub(super) channels: usize,
     pub(super) precision: Precision,
     pub(super) gradient: Gradient,
     handle: Tensor,
     zero: Tensor, // the gradient of every handle
+}
+
+/// Values that a pixel of `channels` takes where it may take more: tensor cores read 16 bytes at a time.
+pub(super) fn padded(channels: usize, precision: Precision) -> usize {
+    let full = 16 / precision.dtype().size_in_bytes();
+    if channels < full { full } else { channels }
 }
 
 /// What an operation is computed from.
@@ -50,7 +57,13 @@ impl Map {
 
     /// The sizes `(n, h, w, c)`.
     pub(crate) fn sizes(&self) -> Result<(usize, usize, usize, usize)> {
-        self.values.dims4()
+        let (n, h, w, _) = self.values.dims4()?;
+        Ok((n, h, w, self.channels))
+    }
+
+    /// Values that a pixel takes.
+    pub(super) fn stride(&self) -> Result<usize> {
+        self.values.dim(3)
     }
 }
 
@@ -102,11 +115,11 @@ struct Link {
     zero: Tensor,
 }
 
-/// The map `values`, computed from `inputs`, at most three.
+/// The map of `values` with so many channels, computed from `inputs`, at most three.
 pub(super) fn linked(
     name: &'static str,
     inputs: &[Input<'_>],
-    values: Tensor,
+    (values, channels): (Tensor, usize),
     precision: Precision,
     backward: impl FnOnce(Gradient) -> Backward,
 ) -> Result<Map> {
@@ -127,7 +140,7 @@ pub(super) fn linked(
         [a, b, c] => a.tensor().apply_op3(b.tensor(), c.tensor(), link)?,
         _ => bail!("{name}: one to three inputs, found {}", inputs.len()),
     };
-    Ok(Map { values, precision, gradient, handle, zero })
+    Ok(Map { values, channels, precision, gradient, handle, zero })
 }
 
 impl Link {

@@ -75,7 +75,7 @@ impl Launches {
 
     fn launch(&self, kernel: &str, args: &[Arg]) -> Result<()> {
         self.tables.iter().try_for_each(|(table, blocks)| {
-            let grid = Grid { blocks: (*blocks, 1), threads: (256, 1), shared: 0 };
+            let grid = Grid { blocks: (*blocks, 1, 1), threads: (256, 1), shared: 0 };
             MANY.launch_with(&self.device, kernel, grid, (Some(table), args))
         })
     }
@@ -88,7 +88,7 @@ impl Launches {
         self.launch(kernel, &[at])?;
         let blocks = Arg::I32(device::int(self.blocks as usize)?);
         let args = [at, blocks, Arg::Address(device::address(&out)?)];
-        let grid = Grid { blocks: (1, 1), threads: (256, 1), shared: 0 };
+        let grid = Grid { blocks: (1, 1, 1), threads: (256, 1), shared: 0 };
         MANY.launch(&self.device, "many_total", grid, &args)?;
         Ok(out)
     }

@@ -1,7 +1,7 @@
 //! The operations on an NVIDIA GPU: cuDNN's convolutions, and kernels of our own (`cuda/*.cu`) for the rest.
 //!
 //! Maps lie as `(N, H, W, C)` there, in `f32` or `bf16`, as tensor cores want them. Weights stay `f32` in the order of the
-//! files. Every sum has a fixed order, so that the same step gives the same bits (see [`crate::gpu::tune`]).
+//! files. Every sum has a fixed order, so that the same step gives the same bits (of cuDNN's algorithms only those that do).
 
 mod bce;
 mod conv;
@@ -15,7 +15,6 @@ mod norm;
 
 pub(crate) use bce::bce_with_logits;
 pub(crate) use conv::conv;
-pub(crate) use cudnn::set_tuning;
 pub(crate) use device::open;
 pub(crate) use elementwise::{activate, add_activate, append_tiled, enter, leave};
 pub(crate) use graph::{Recorded, Rehearsal, record, rehearse};

@@ -1,20 +1,22 @@
 //! Batch norm with its activation, alone and after a convolution. Its kernels, and the order of sums: `cuda/norm.cu`.
 
-use candle_core::{CudaDevice, DType, Result, Tensor};
+use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
 use super::conv::Prepared;
 use super::device::{self, Arg, Grid, NORM, suffix};
-use super::elementwise::{enter, leave};
+use super::elementwise::{enter_as_it_is, leave};
 use super::link::{Input, Map, linked};
 use crate::Precision;
 use crate::maps::{Filter, Norm, Statistics};
 
-/// Rows and channels of what is normalised; rows of phases where `up`.
+/// What is normalised: so many parts, one after the other, each by itself.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
+    pub(super) parts: usize,
+    /// Rows of a part; rows of phases after an up-sampling convolution.
     pub(super) rows: usize,
     pub(super) channels: usize,
-    /// Values per channel.
+    /// Values per channel of a part: its output's rows.
     pub(super) count: usize,
     /// Sizes of the small image, where what is normalised comes from an up-sampling convolution.
     pub(super) small: Option<(usize, usize)>,
@@ -36,12 +38,12 @@ impl Shape {
         let across = packs.next_power_of_two().min(256);
         let down = 256 / across;
         let columns = packs.div_ceil(across);
-        let most = (2048 / columns).max(1);
+        let most = (1024 / (columns * self.parts)).max(1);
         let chunks = self.rows.div_ceil(down * 4).clamp(1, most);
         let chunk = self.rows.div_ceil(chunks);
         let chunks = self.rows.div_ceil(chunk);
         let grid = Grid {
-            blocks: (columns as u32, chunks as u32),
+            blocks: (columns as u32, chunks as u32, self.parts as u32),
             threads: (across as u32, down as u32),
             shared: (256 * 2 * width * 4) as u32,
         };
@@ -59,7 +61,7 @@ impl Shape {
 pub(super) struct Normalised {
     shape: Shape,
     x: Tensor,
-    moments: Tensor, // (3, channels): mean, variance, reciprocal deviation
+    moments: Tensor, // (parts, 3, channels): mean, variance, reciprocal deviation
     gamma: Tensor,
     beta: Tensor,
     slope: f32,
@@ -72,7 +74,7 @@ fn at(x: &Tensor) -> Result<Arg> {
 
 /// Launches over small vectors of channels.
 fn by_channel(channels: usize) -> Grid {
-    Grid { blocks: (channels.div_ceil(32) as u32, 1), threads: (32, 8), shared: 0 }
+    Grid { blocks: (channels.div_ceil(32) as u32, 1, 1), threads: (32, 32), shared: 0 }
 }
 
 impl Normalised {
@@ -80,11 +82,12 @@ impl Normalised {
     pub(super) fn new(x: Tensor, shape: Shape, norm: &Norm<'_>, mode: Statistics) -> Result<Self> {
         let device = device::of(&x)?;
         let channels = Arg::I32(device::int(shape.channels)?);
-        let moments = device::empty(&device, (3, shape.channels), DType::F32)?;
+        let moments = device::empty(&device, (shape.parts, 3, shape.channels), DType::F32)?;
         match mode {
-            Statistics::OfBatch => {
+            Statistics::OfBatch { .. } => {
                 let cut = shape.cut(x.dtype())?;
-                let partial = device::empty(&device, (2, cut.chunks, shape.channels), DType::F32)?;
+                let sums = (shape.parts, 2, cut.chunks, shape.channels);
+                let partial = device::empty(&device, sums, DType::F32)?;
                 let [h, w] = shape.tail()?;
                 let (rows, chunk) =
                     (Arg::I32(device::int(shape.rows)?), Arg::I32(device::int(cut.chunk)?));
@@ -100,6 +103,8 @@ impl Normalised {
                     at(norm.running_var)?,
                     Arg::I32(device::int(cut.chunks)?),
                     channels,
+                    Arg::I32(device::int(shape.parts)?),
+                    rows,
                     Arg::F64(n),
                     Arg::F64(norm.eps),
                     Arg::F32(norm.momentum as f32),
@@ -123,7 +128,7 @@ impl Normalised {
             gamma: norm.gamma.detach(),
             beta: norm.beta.detach(),
             slope: norm.activation.slope(),
-            through: mode == Statistics::OfBatch,
+            through: mode != Statistics::Running,
         })
     }
 
@@ -143,6 +148,7 @@ impl Normalised {
             at(&self.gamma)?,
             at(&self.beta)?,
             Arg::I32(device::int(self.shape.rows)?),
+            Arg::I32(device::int(self.shape.count)?),
             Arg::I32(device::int(self.shape.channels)?),
             Arg::I32(device::int(cut.chunk)?),
             Arg::F32(self.slope),
@@ -160,10 +166,12 @@ impl Normalised {
         wanted: bool,
     ) -> Result<(Option<Tensor>, Tensor, Tensor)> {
         let (device, cut, s) = (self.device()?, self.shape.cut(self.x.dtype())?, &self.shape);
-        let partial = device::empty(&device, (2, cut.chunks, s.channels), DType::F32)?;
-        let grads = device::empty(&device, (2, s.channels), DType::F32)?;
+        let sums = (s.parts, 2, cut.chunks, s.channels);
+        let partial = device::empty(&device, sums, DType::F32)?;
+        let grads = device::empty(&device, (1 + s.parts, 2, s.channels), DType::F32)?;
         let [h, w] = s.tail()?;
         let (rows, channels) = (Arg::I32(device::int(s.rows)?), Arg::I32(device::int(s.channels)?));
+        let outs = Arg::I32(device::int(s.count)?);
         let (chunk, slope) = (Arg::I32(device::int(cut.chunk)?), Arg::F32(self.slope));
         let parameters = [at(&self.moments)?, at(&self.gamma)?, at(&self.beta)?];
         let [moments, gamma, beta] = parameters;
@@ -175,6 +183,7 @@ impl Normalised {
             beta,
             at(&partial)?,
             rows,
+            outs,
             channels,
             chunk,
             slope,
@@ -183,7 +192,7 @@ impl Normalised {
         ];
         NORM.launch(&device, &format!("norm_gradient_sums_{}", cut.kernels), cut.grid, &args)?;
         let chunks = Arg::I32(device::int(cut.chunks)?);
-        let args = [at(&partial)?, at(&grads)?, chunks, channels];
+        let args = [at(&partial)?, at(&grads)?, chunks, channels, Arg::I32(device::int(s.parts)?)];
         NORM.launch(&device, "norm_gradients", by_channel(s.channels), &args)?;
         let dx = if wanted {
             let dx = device::empty(&device, self.x.shape(), self.x.dtype())?;
@@ -197,6 +206,7 @@ impl Normalised {
                 beta,
                 at(&grads)?,
                 rows,
+                outs,
                 channels,
                 chunk,
                 slope,
@@ -209,7 +219,8 @@ impl Normalised {
         } else {
             None
         };
-        Ok((dx, grads.get(1)?, grads.get(0)?))
+        let whole = grads.get(0)?;
+        Ok((dx, whole.get(1)?, whole.get(0)?))
     }
 }
 
@@ -224,21 +235,22 @@ pub(crate) fn conv_norm(
     norm: &Norm<'_>,
     mode: Statistics,
 ) -> Result<Map> {
-    let prepared = Prepared::new(x, weight, filter)?;
+    let channels = weight.dim(0)?;
+    let prepared = Prepared::new(x, weight, filter, channels)?;
     let convolved = prepared.forward(x)?;
     let (n, h, w, _) = x.sizes()?;
-    let channels = weight.dim(0)?;
     let (out, small) = match filter {
         Filter::Up => ((n, 2 * h, 2 * w, channels), Some((h, w))),
         Filter::Plain { .. } => (convolved.dims4()?, None),
     };
-    let rows = convolved.elem_count() / channels;
-    let shape = Shape { rows, channels, count: out.0 * out.1 * out.2, small };
+    let parts = parts(mode, n)?;
+    let rows = convolved.elem_count() / channels / parts;
+    let shape = Shape { parts, rows, channels, count: out.0 * out.1 * out.2 / parts, small };
     let (input, wanted) = (x.clone(), weight.track_op());
     let between = linked(
         "convolution of maps",
         &[Input::Map(x), Input::Tensor(weight)],
-        convolved.clone(),
+        (convolved, channels),
         x.precision,
         |gradient| {
             Box::new(move || {
@@ -247,6 +259,17 @@ pub(crate) fn conv_norm(
         },
     )?;
     normalised(&between, shape, norm, mode, out)
+}
+
+/// Into how many parts a batch is cut.
+fn parts(mode: Statistics, images: usize) -> Result<usize> {
+    match mode {
+        Statistics::OfBatch { parts } if parts == 0 || !images.is_multiple_of(parts) => {
+            bail!("batch norm: {images} images are not {parts} equal parts")
+        }
+        Statistics::OfBatch { parts } => Ok(parts),
+        Statistics::Running => Ok(1),
+    }
 }
 
 /// Batch norm of maps.
@@ -262,7 +285,7 @@ pub(super) fn normalised(
     let before = x.clone();
     let inputs = [Input::Map(x), Input::Tensor(norm.gamma), Input::Tensor(norm.beta)];
     let wanted = [norm.gamma.track_op(), norm.beta.track_op()];
-    linked("batch norm of maps", &inputs, y, x.precision, |gradient| {
+    linked("batch norm of maps", &inputs, (y, x.channels), x.precision, |gradient| {
         Box::new(move || {
             let (dx, gamma, beta) = normalised.backward(&gradient.take()?, before.is_tracked())?;
             if let Some(dx) = dx {
@@ -279,9 +302,10 @@ pub(crate) fn batch_norm(x: &Tensor, norm: &Norm<'_>, mode: Statistics) -> Resul
         [n, c] => x.reshape((n, c, 1, 1))?,
         _ => x.clone(),
     };
-    let maps = enter(&pixels, Precision::F32)?;
+    let maps = enter_as_it_is(&pixels, Precision::F32)?;
     let (n, h, w, channels) = maps.sizes()?;
-    let rows = n * h * w;
-    let shape = Shape { rows, channels, count: rows, small: None };
+    let parts = parts(mode, n)?;
+    let rows = n * h * w / parts;
+    let shape = Shape { parts, rows, channels, count: rows, small: None };
     leave(&normalised(&maps, shape, norm, mode, (n, h, w, channels))?)?.reshape(x.shape())
 }

@@ -20,7 +20,7 @@ fn vars(device: &Device, sample: u64) -> Vec<Var> {
 }
 
 fn on_cpu(vars: &[Var]) -> Vec<Tensor> {
-    vars.iter().map(|v| v.to_device(&Device::Cpu).unwrap()).collect()
+    vars.iter().map(|v| v.copy().unwrap().to_device(&Device::Cpu).unwrap()).collect()
 }
 
 #[test]

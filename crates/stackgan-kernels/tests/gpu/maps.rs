@@ -10,17 +10,16 @@ use crate::{device, distance, normal, outcome};
 const LEAKY: Activation = Activation::LeakyRelu(0.2);
 
 /// Precisions, and how far results may be from f32's: rounding of factors, and values whose sign before an activation
-/// changes. On an H200: at most 8e-7, 8e-3 and 7e-2.
+/// changes. On an H200: at most 8e-7, 8e-3 and 0.15.
 const PRECISIONS: [(Precision, f64); 3] =
-    [(Precision::F32, 5e-6), (Precision::Tf32, 2e-2), (Precision::Bf16, 0.1)];
+    [(Precision::F32, 5e-6), (Precision::Tf32, 2e-2), (Precision::Bf16, 0.2)];
 
 fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor], Precision) -> Result<Tensor>) {
     let Some(gpu) = device() else { return };
     let expected = outcome(inputs, &Device::Cpu, &|x| f(x, Precision::F32)).unwrap();
     for (precision, tolerance) in PRECISIONS {
         gpu::set_precision(precision);
-        for tuned in [false, true] {
-            gpu::tune(tuned);
+        {
             let found = outcome(inputs, &gpu, &|x| f(x, precision)).unwrap();
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 let distance = distance(found, expected);
@@ -35,13 +34,12 @@ fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor], Precision) -> Resu
                 assert_eq!(distance(found, again), 0.0, "{what} in {precision:?}: other bits");
             }
         }
-        gpu::tune(false);
     }
 }
 
 const SIZES: [(usize, usize, usize, usize); 4] = [
     // images, in, out, side
-    (3, 5, 7, 8),
+    (4, 5, 7, 8),
     (2, 3, 8, 16),
     (4, 32, 64, 16),
     (2, 64, 3, 8),
@@ -64,6 +62,9 @@ fn convolutions() {
     }
 }
 
+const STATISTICS: [Statistics; 3] =
+    [Statistics::OfBatch { parts: 1 }, Statistics::OfBatch { parts: 2 }, Statistics::Running];
+
 fn running(channels: usize, device: &Device) -> Result<(Var, Var)> {
     let mean = Var::from_tensor(&normal(channels, 20).to_device(device)?)?;
     let variance = (normal(channels, 21).sqr()? + 0.5)?;
@@ -75,7 +76,7 @@ fn convolutions_with_batch_norm() {
     for (n, input, output, side) in SIZES {
         for filter in [Filter::Plain { stride: 1, padding: 1 }, Filter::Up] {
             for activation in [LEAKY, Activation::Relu, Activation::Identity] {
-                for statistics in [Statistics::OfBatch, Statistics::Running] {
+                for statistics in STATISTICS {
                     let inputs = [
                         normal((n, input, side, side), 1),
                         normal((output, input, 3, 3), 2),
@@ -118,7 +119,8 @@ fn batch_norm_of_rows() {
         let inputs = [normal((16, channels), 1), normal(channels, 2), normal(channels, 3)];
         check(&format!("rows {channels}"), &inputs, |x, _| {
             let (mean, var) = running(channels, x[0].device())?;
-            norm(&x[1], &x[2], (&mean, &var), Activation::Relu).apply(&x[0], Statistics::OfBatch)
+            norm(&x[1], &x[2], (&mean, &var), Activation::Relu)
+                .apply(&x[0], Statistics::OfBatch { parts: 2 })
         });
     }
 }

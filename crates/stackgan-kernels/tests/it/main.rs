@@ -9,4 +9,5 @@ mod elementwise;
 mod evaluated;
 mod finite_differences;
 mod frozen;
+mod maps;
 mod threads;

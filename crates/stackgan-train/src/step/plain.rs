@@ -43,8 +43,7 @@ fn step_discriminator(
     let real_pictures = cfg.augment.see(Pass::Real, &batch.real)?;
     let fake_pictures = cfg.augment.see(Pass::Fake, &painted.image.detach())?;
     let d = &players.discriminator;
-    let real = d.features(&real_pictures, mode)?;
-    let fake = d.features(&fake_pictures, mode)?;
+    let [real, fake] = d.features_of([&real_pictures, &fake_pictures])?;
     let real_logits = d.conditional_logits(&real, &mu, mode)?;
     let (pictures, texts) = wrong_pairs(&real, &mu, batch)?;
     let wrong_logits = d.conditional_logits(&pictures, &texts, mode)?;

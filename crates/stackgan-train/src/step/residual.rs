@@ -49,9 +49,7 @@ fn step_discriminator(
     let fake = players.generator.paint(text, &noise.d, mode)?.image.detach();
     let fake = cfg.augment.see(Pass::Fake, &fake)?;
     let d = &players.discriminator;
-    let real_logits = d.logits(&real, text, mode)?;
-    let wrong_logits = d.logits(&wrong, text, mode)?;
-    let fake_logits = d.logits(&fake, text, mode)?;
+    let [real_logits, wrong_logits, fake_logits] = d.logits_of([&real, &wrong, &fake], text)?;
     let d_real = bce_with_logits(&real_logits, cfg.real_label)?;
     let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
     let d_fake = bce_with_logits(&fake_logits, 0.0)?;
