@@ -151,9 +151,9 @@ fn compare_gradients(
 }
 
 /// How much further a GPU may be off than a CPU in Stage-II's generator, whose sums are other ones: a sign that changes moves
-/// its gradient by a few thousandths (see [`NEIGHBOURS`]; 5e-3 was seen), and a step of Adam by as much of what it allows.
+/// its gradient by up to a hundredth (see [`NEIGHBOURS`]), and a step of Adam by as much of what it allows.
 fn slack(stage2_g: bool) -> f64 {
-    if stage2_g && device().is_cuda() { 10.0 } else { 1.0 }
+    if stage2_g && device().is_cuda() { 20.0 } else { 1.0 }
 }
 
 /// Neighbours of a state at which G is tried: every beta of its batch norms moved by 5e-7 up or down, at random.
