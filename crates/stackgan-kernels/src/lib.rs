@@ -10,6 +10,9 @@
 //!
 //! Two of them, [`depthwise_conv2d`] and [`bias_clamp`], serve networks that are only evaluated, and have no gradient.
 //!
+//! Networks use them through [`Maps`], which hold feature maps as the device wants them; on an NVIDIA GPU (feature `cuda`)
+//! those have forms of their own, and a whole step's work can be recorded and replayed ([`gpu`]).
+//!
 //! The public functions choose. Results of the fast forms do not depend on the number of threads, to the bit: work
 //! is cut by shape alone, and every sum has a fixed order.
 //!
