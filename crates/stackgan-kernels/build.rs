@@ -40,12 +40,13 @@ fn compile(name: &str) -> Result<(), String> {
 
 fn nvcc() -> PathBuf {
     let homes = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
-    std::env::var_os("NVCC").map(PathBuf::from).unwrap_or_else(|| {
-        homes
-            .iter()
-            .filter_map(|name| std::env::var_os(name))
-            .map(|home| Path::new(&home).join("bin/nvcc"))
-            .find(|path| path.exists())
-            .unwrap_or_else(|| PathBuf::from("nvcc"))
-    })
+    if let Some(nvcc) = std::env::var_os("NVCC") {
+        return PathBuf::from(nvcc);
+    }
+    let installed = homes
+        .iter()
+        .filter_map(|name| std::env::var_os(name))
+        .map(|home| Path::new(&home).join("bin/nvcc"))
+        .find(|path| path.exists());
+    installed.unwrap_or_else(|| PathBuf::from("nvcc"))
 }

@@ -50,21 +50,20 @@ pub(crate) fn toolkit(repository: &Path, options: &Options) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-@%".contains(c);
     let Some(name) = root.to_str().filter(|name| name.chars().all(plain)) else {
         bail!(
-            "expected a path of letters, digits and `._+-`, found {}: RUSTFLAGS has no way to quote",
+            "expected a path of letters, digits and `._+-@%`, found {}: not every shell and compiler quotes others",
             root.display()
         );
     };
     if !is_whole(&root)? {
         get(&root, options.from.as_deref())?;
     }
-    let stub = driver(&root)?;
-    if stub {
+    if driver(&root)? {
         eprintln!(
             "no driver is installed here: the program can be built, and run where there is one"
         );
     }
     let capability = options.compute_cap.or((!has_gpu()).then_some(COMPUTE_CAP));
-    exports(name, stub, capability).iter().for_each(|line| println!("{line}"));
+    exports(name, capability).iter().for_each(|line| println!("{line}"));
     Ok(())
 }
 
@@ -173,18 +172,13 @@ fn has_gpu() -> bool {
 }
 
 /// The lines for a shell.
-fn exports(root: &str, stub: bool, compute_cap: Option<u32>) -> Vec<String> {
+fn exports(root: &str, compute_cap: Option<u32>) -> Vec<String> {
     let home = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
     let mut lines: Vec<String> =
         home.iter().map(|name| format!("export {name}=\"{root}\"")).collect();
     lines.push(format!("export PATH=\"{root}/bin:$PATH\""));
     lines.extend(compute_cap.map(|cap| format!("export CUDA_COMPUTE_CAP=\"{cap}\"")));
     lines.push(format!("export LIBRARY_PATH=\"{root}/lib\""));
-    if stub {
-        lines.push(format!(
-            "export RUSTFLAGS=\"-C link-arg=-Wl,--unresolved-symbols=ignore-all -L {root}/lib\""
-        ));
-    }
     lines.push(format!(
         "export LD_LIBRARY_PATH=\"{root}/lib${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\""
     ));
@@ -197,12 +191,12 @@ mod tests {
 
     #[test]
     fn a_shell_is_told_what_is_needed_and_no_more() {
-        let lines = exports("/opt/x", true, Some(90));
-        assert_eq!(lines.len(), 9);
+        let lines = exports("/opt/x", Some(90));
+        assert_eq!(lines.len(), 8);
         assert!(lines.contains(&"export CUDA_COMPUTE_CAP=\"90\"".to_owned()), "{lines:?}");
-        let lines = exports("/opt/x", false, None);
+        let lines = exports("/opt/x", None);
         let all = lines.join("\n");
-        assert!(!all.contains("RUSTFLAGS") && !all.contains("CUDA_COMPUTE_CAP"), "{all}");
+        assert!(!all.contains("CUDA_COMPUTE_CAP"), "{all}");
         assert!(lines.iter().all(|line| line.starts_with("export ") && line.ends_with('"')));
     }
 

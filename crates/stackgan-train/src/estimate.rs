@@ -1,8 +1,8 @@
 //! What a run will want of the machine, before its first step: memory from the shapes of the networks, time from a few steps
 //! of theirs at small batches.
 //!
-//! Memory is counted, not measured: variables with their gradients and moments, and what the backward pass keeps of each
-//! picture. A test holds the count of variables against the networks themselves.
+//! Memory is counted, not measured: variables with their gradients, moments and the guard's copies, and what the backward pass
+//! keeps of each picture. Tests hold the counts against the networks themselves, and against the guard's copies.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
 use crate::Result;
 use crate::config::{Stage, TrainConfig};
 use crate::players::players;
-use crate::step::{Pictures, StepConfig, StepNoise};
+use crate::step::{Looks, Pictures, StepConfig, StepNoise};
 
 /// Bytes of a number.
 const F32: u64 = 4;
@@ -24,8 +24,11 @@ const PROGRAM: u64 = 48 << 20;
 /// The largest maps that are alive besides during a backward pass: gradients on their way, and buffers of the kernels.
 const UNDERWAY: u64 = 6;
 
-/// Batches that are timed, beside the whole one.
+/// Batches that are timed on a CPU.
 const TIMED: [usize; 2] = [2, 6];
+
+/// Steps of the whole batch that are timed on a GPU.
+const ON_GPU: u64 = 3;
 
 /// Numbers of a network: its variables, its running statistics, and what a training pass keeps of each picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,9 +173,9 @@ fn discriminator(net: &NetConfig, stage: Stage) -> Size {
 /// Memory that a run will want at its peak, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Variables, moments, averages, the largest network's gradients.
+    /// Variables, moments, averages, the guard's copies, the largest network's gradients.
     pub variables: u64,
-    /// What the backward pass keeps of a batch, and what is on its way.
+    /// What the backward pass keeps of a batch in f32, and what is on its way.
     pub pictures: u64,
     /// Batches that are loaded ahead.
     pub loading: u64,
@@ -195,11 +198,23 @@ impl Memory {
         let side = cfg.stage.picture_size().crop() as u64;
         let picture = 3 * side * side;
 
-        let trained = g.weights + d.weights;
-        let average = if cfg.optim.ema > 0.0 { g.weights } else { 0 };
-        let low = under.weights * if tuned { 6 } else { 1 };
-        let state = 3 * trained + average + low + g.statistics + d.statistics;
-        let variables = F32 * (state + g.weights.max(d.weights));
+        // Weights, two moments of each, running statistics: what a step changes, and the guard copies.
+        let statistics = g.statistics + d.statistics;
+        let changing = 3 * (g.weights + d.weights) + statistics;
+        let low_changing = match (cfg.stage, tuned) {
+            (Stage::One, _) => 0,
+            (Stage::Two, false) => under.statistics,
+            (Stage::Two, true) => {
+                // Stage-I's generator has a second optimiser.
+                let low_d = discriminator(low, Stage::One);
+                5 * under.weights + under.statistics + 3 * low_d.weights + low_d.statistics
+            }
+        };
+        let copies = changing + low_changing;
+        let average = if cfg.optim.ema > 0.0 { g.weights + g.statistics } else { 0 };
+        let low = if tuned { low_changing } else { under.weights + under.statistics };
+        let state = changing + average + low;
+        let variables = F32 * (state + copies + g.weights.max(d.weights));
 
         // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has three passes,
         // and paints anew.
@@ -217,60 +232,74 @@ impl Memory {
         Self { variables, pictures, loading, saving: F32 * state * 3 }
     }
 
-    /// The whole process at its peak.
+    /// The whole process at its peak, on a CPU.
     #[must_use]
     pub fn peak(&self) -> u64 {
         PROGRAM + self.variables + self.loading + self.pictures.max(self.saving)
     }
+
+    /// A GPU's part at its peak, without buffers of cuDNN's and of the driver. Batches and checkpoints are the host's.
+    #[must_use]
+    pub const fn on_gpu(&self) -> u64 {
+        self.variables + self.pictures
+    }
 }
 
-/// Seconds that a step takes on this machine as it is now: steps of the run's own networks at two small batches, and a
-/// straight line through them. Takes as long as about sixteen pictures do.
+/// Seconds that a step takes on `device` as it is now. On a CPU: steps of the run's own networks at two small batches, and a
+/// straight line through them; takes as long as about sixteen pictures do. On a GPU, where small batches say little of
+/// large ones: steps of the whole batch, after one that finds algorithms.
 ///
 /// # Errors
-/// When memory cannot be had.
-pub fn seconds_a_step(cfg: &TrainConfig, low: &NetConfig) -> Result<f64> {
+/// When memory cannot be had, or the device fails.
+pub fn seconds_a_step(cfg: &TrainConfig, low: &NetConfig, device: &Device) -> Result<f64> {
     let whole = cfg.optim.batch;
     let mut cfg = cfg.clone();
     // One step of both players, whatever the knobs say of their turns; Stage-I's own game needs its discriminator.
     (cfg.knobs.d_steps, cfg.knobs.finetune_stage1) = (1, 0.0);
+    if !device.is_cpu() {
+        return time(&cfg, low, (device, ON_GPU));
+    }
     let mut points = Vec::new();
     for batch in TIMED.map(|batch| batch.min(whole)) {
         cfg.optim.batch = batch;
-        points.push((batch as f64, time(&cfg, low)?));
+        points.push((batch as f64, time(&cfg, low, (device, 1))?));
     }
     let [(small, less), (large, more)] = points[..] else { return Ok(0.0) };
     let slope = if large > small { ((more - less) / (large - small)).max(0.0) } else { 0.0 };
     Ok(more + slope * (whole as f64 - large))
 }
 
-/// Seconds of the second of two steps: the first starts threads and fills buffers.
-fn time(cfg: &TrainConfig, low: &NetConfig) -> Result<f64> {
-    let (batch, device) = (cfg.optim.batch, Device::Cpu);
-    let stage1 = (cfg.stage == Stage::Two).then(|| fresh_stage1(low, &device)).transpose()?;
-    let mut players = players(cfg, stage1.as_ref().map(|params| (params, low)), &device)?;
+/// Seconds of one of `steps` steps after the first, which starts threads, fills buffers and finds algorithms.
+fn time(cfg: &TrainConfig, low: &NetConfig, (device, steps): (&Device, u64)) -> Result<f64> {
+    let batch = cfg.optim.batch;
+    let stage1 = (cfg.stage == Stage::Two).then(|| fresh_stage1(low, device)).transpose()?;
+    let mut players = players(cfg, stage1.as_ref().map(|params| (params, low)), device)?;
     let side = cfg.stage.picture_size().crop();
     let draw = |sample, n| Noise::new(0).normal(Stream::Test, 0, sample, n);
     let images = |sample| -> candle_core::Result<Tensor> {
         let values = draw(sample, batch * 3 * side * side);
-        Tensor::from_vec(values, (batch, 3, side, side), &device)?.tanh()
+        Tensor::from_vec(values, (batch, 3, side, side), device)?.tanh()
     };
     let text = draw(2, batch * cfg.net.text_dim);
     let pictures = Pictures {
         real: images(0)?,
         wrong: (cfg.net.recipe == Recipe::Residual).then(|| images(1)).transpose()?,
-        text: Tensor::from_vec(text, (batch, cfg.net.text_dim), &device)?,
+        text: Tensor::from_vec(text, (batch, cfg.net.text_dim), device)?,
         other_text: None,
     };
-    let mut seconds = 0.0;
-    for step in 0..2 {
-        let net = (&cfg.net, cfg.noise.epsilon.into(), &device);
+    let mut started = Instant::now();
+    for step in 0..=steps {
+        if step == 1 {
+            device.synchronize()?;
+            started = Instant::now();
+        }
+        let net = (&cfg.net, cfg.noise.epsilon.into(), device);
         let noise = StepNoise::draw(Noise::new(0), step, batch, cfg.train_scales(), net)?;
-        let started = Instant::now();
-        players.step(&pictures, &noise, &StepConfig::of(cfg, step, 1.0))?;
-        seconds = started.elapsed().as_secs_f64();
+        let cfg = StepConfig { looks: Looks::on(device), ..StepConfig::of(cfg, step, 1.0) };
+        players.step(&pictures, &noise, &cfg)?;
     }
-    Ok(seconds)
+    device.synchronize()?;
+    Ok(started.elapsed().as_secs_f64() / steps as f64)
 }
 
 fn fresh_stage1(net: &NetConfig, device: &Device) -> Result<Params> {
@@ -286,6 +315,8 @@ fn fresh_stage1(net: &NetConfig, device: &Device) -> Result<Params> {
 mod tests {
     use super::*;
     use crate::config::preset;
+    use crate::guard::Guard;
+    use crate::start::Start;
 
     /// Both recipes and stages, at sizes where no two widths are equal.
     fn configs() -> Vec<TrainConfig> {
@@ -329,6 +360,45 @@ mod tests {
         }
     }
 
+    /// What is left when gradients, which are the larger network's, are taken off: the state twice, but for what no step changes.
+    #[test]
+    fn the_guards_copies_are_counted() {
+        for mut cfg in configs() {
+            cfg.optim.ema = 0.0;
+            let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+            let players = players(&cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+            let under = (cfg.stage == Stage::Two).then_some(&low);
+            let copies = Guard::over(&players, under).unwrap().copies();
+            let fixed = under.map_or(0, Params::count); // Stage-I's weights stay as they are
+            let gradients = players.g().params.count().max(players.d().params.count());
+            let counted = 4 * (2 * copies + fixed + gradients) as u64;
+            assert_eq!(Memory::of(&cfg, &cfg.net).variables, counted, "{:?}", cfg.stage);
+        }
+    }
+
+    #[test]
+    fn a_tuned_stage1_is_copied_too() {
+        for mut cfg in configs() {
+            if cfg.stage == Stage::One || cfg.net.recipe == Recipe::Plain {
+                continue;
+            }
+            cfg.optim.ema = 0.0;
+            cfg.knobs.finetune_stage1 = 0.1;
+            let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+            let d = Params::fresh(Noise::new(0), "d1", &Device::Cpu);
+            drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+            let start =
+                Start { stage1_discriminator: Some(d.snapshot().unwrap()), ..Start::default() };
+            let parts = Some((&low, &cfg.net));
+            let players = players(&cfg, parts, &Device::Cpu).unwrap();
+            let players = players.beginning(&start, &cfg, parts).unwrap();
+            let copies = Guard::over(&players, Some(&low)).unwrap().copies();
+            let gradients = players.g().params.count().max(players.d().params.count());
+            let counted = 4 * (2 * copies + gradients) as u64;
+            assert_eq!(Memory::of(&cfg, &cfg.net).variables, counted);
+        }
+    }
+
     #[test]
     fn memory_grows_with_the_batch_and_not_otherwise() {
         let mut cfg = configs().remove(0);
@@ -346,9 +416,9 @@ mod tests {
     fn a_step_takes_longer_with_more_pictures() {
         let mut cfg = configs().remove(1);
         cfg.optim.batch = 2;
-        let small = seconds_a_step(&cfg, &cfg.net).unwrap();
+        let small = seconds_a_step(&cfg, &cfg.net, &Device::Cpu).unwrap();
         cfg.optim.batch = 64;
-        let large = seconds_a_step(&cfg, &cfg.net).unwrap();
+        let large = seconds_a_step(&cfg, &cfg.net, &Device::Cpu).unwrap();
         assert!(small > 0.0 && large > 2.0 * small, "{small} {large}");
     }
 }

@@ -77,6 +77,12 @@ impl Guard {
         self.recording.refused().map(ToString::to_string)
     }
 
+    /// Numbers that are copied before a step.
+    #[cfg(test)]
+    pub(crate) fn copies(&self) -> usize {
+        self.kept.iter().map(|(live, _)| live.elem_count()).sum()
+    }
+
     /// One step of both players, or none. Where numbers are looked at at the end, `meanwhile` is called before, when the
     /// device has been given its work.
     ///

@@ -1,5 +1,6 @@
 //! From unpacked wheels to the root of a toolkit, as compilers look for it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -92,8 +93,8 @@ fn link(to: &Path, at: &Path) -> Result<()> {
     symlink(to, at).with_context(|| format!("cannot link {}", at.display()))
 }
 
-/// The driver's library, which comes with the driver and in no package: that of the system, or one to link with that has no function.
-/// Whether it is the latter.
+/// The driver's library, which comes with the driver and in no package: that of the system, or one to link with, whose functions
+/// all fail. Whether it is the latter.
 pub(super) fn driver(root: &Path) -> Result<bool> {
     let at = root.join("lib/libcuda.so");
     if let Some(found) = system_driver() {
@@ -103,12 +104,42 @@ pub(super) fn driver(root: &Path) -> Result<bool> {
     if at.is_symlink() {
         fs::remove_file(&at).with_context(|| format!("cannot replace {}", at.display()))?;
     }
-    let sh = Shell::new()?;
-    cmd!(sh, "cc -shared -Wl,-soname,libcuda.so.1 -x c /dev/null -o {at}")
-        .quiet()
-        .run()
-        .context("a C compiler is needed: install gcc")?;
+    let header = root.join("include/cuda.h");
+    let header =
+        fs::read_to_string(&header).with_context(|| format!("cannot read {}", header.display()))?;
+    to_link_with(&header, &at)?;
     Ok(true)
+}
+
+/// A library of every function that the driver's header names, from which a linker learns that `libcuda.so.1` is needed: by
+/// programs that call one of them, and by no other (a build's own programs must run where no driver is). It has not the name
+/// under which it would be loaded, so it cannot stand in a driver's way.
+fn to_link_with(header: &str, at: &Path) -> Result<()> {
+    let functions = functions(header);
+    if functions.is_empty() {
+        bail!(
+            "cuda.h: expected the driver's functions, found none; remove the folder and run this again"
+        );
+    }
+    // 999: CUDA_ERROR_UNKNOWN.
+    let define = |name: &&str| format!("int {name}(void) {{ return 999; }}\n");
+    let code: String = functions.iter().map(define).collect();
+    let sh = Shell::new()?;
+    cmd!(sh, "cc -shared -fPIC -Wl,-soname,libcuda.so.1 -x c - -o {at}")
+        .quiet()
+        .stdin(code)
+        .run()
+        .context("a C compiler is needed: install gcc")
+}
+
+/// The words of a header that are names of the driver's functions: `cuInit`, `cuMemAlloc_v2`.
+fn functions(header: &str) -> BTreeSet<&str> {
+    let words = header.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let of_driver = |word: &&str| {
+        word.strip_prefix("cu")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    words.filter(of_driver).collect()
 }
 
 fn system_driver() -> Option<PathBuf> {
@@ -123,6 +154,39 @@ fn system_driver() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_of_a_header() {
+        let header = "#define cuMemAlloc cuMemAlloc_v2\nCUresult CUDAAPI cuInit(unsigned int Flags); \
+                      struct CUctx_st *cuda_x; /* curious, cu, CUDA */";
+        let expected = ["cuInit", "cuMemAlloc", "cuMemAlloc_v2"];
+        assert_eq!(functions(header).into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_calls_the_driver_says_that_it_needs_it_and_nothing_else_does() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let sh = Shell::new()?;
+        sh.change_dir(folder.path());
+        let at = folder.path().join("libcuda.so");
+        assert!(to_link_with("none", &at).is_err());
+        to_link_with("CUresult CUDAAPI cuInit(unsigned int Flags);", &at)?;
+        for (program, code, needs) in [
+            ("calls", "int cuInit(unsigned); int main(void) { return cuInit(0); }", true),
+            ("other", "int main(void) { return 0; }", false),
+        ] {
+            // As rustc links: only what is needed.
+            cmd!(sh, "cc -x c - -o {program} -L. -Wl,--as-needed -lcuda")
+                .quiet()
+                .stdin(code)
+                .run()?;
+            let bytes = fs::read(folder.path().join(program))?;
+            let noted = bytes.windows(12).any(|word| word == b"libcuda.so.1");
+            assert_eq!(noted, needs, "{program}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn wheels_become_a_root() -> Result<()> {

@@ -69,7 +69,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     context.manner.say(format!("run folder {}", dir.path().display()));
     let low = stage1.as_ref().map(|model| &model.info().stage1.net);
     if context.manner != Manner::Quiet {
-        estimate::lines(&config, low, wanted.steps).iter().for_each(|l| context.manner.say(l));
+        let lines = estimate::lines(&config, low, wanted.steps, &context.device);
+        lines.iter().for_each(|line| context.manner.say(line));
     }
     let setup = Setup {
         config,
@@ -189,7 +190,7 @@ fn dry_run(
         print(format!("at most    {}", duration(hours * 3600.0)))?;
     }
     let steps = wanted.steps.or_else(|| Some(optim.steps).filter(|steps| *steps > 0));
-    for line in estimate::lines(config, low.as_ref(), steps) {
+    for line in estimate::lines(config, low.as_ref(), steps, &context.device) {
         print(line)?;
     }
     Ok(Exit::Done)
