@@ -282,3 +282,55 @@ fn what_cannot_measure_is_refused_by_its_exit_code() {
     let nothing = stackgan(BENCH.dir(), &["eval", "--data", &birds]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(2));
 }
+
+/// A run measures its own model at its checkpoints, keeps the best, and goes on with both when it is resumed.
+#[test]
+fn a_run_measures_itself_and_keeps_its_best() {
+    let dir = BENCH.dir();
+    let run = dir.join("watched");
+    let watched = |steps: &str| {
+        let mut args = training("1", steps, &run);
+        let more = ["--eval-every", "2", "--eval-features", "random.safetensors"];
+        args.extend(more.iter().chain(&["--eval-num", "20"]).map(|arg| (*arg).to_owned()));
+        args.extend(["--set", "run.checkpoint_every=2"].map(str::to_owned));
+        args.extend(["--allow-change", "optim.steps"].map(str::to_owned));
+        args
+    };
+    let lines = || -> Vec<Value> {
+        let text = std::fs::read_to_string(run.join("eval.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    train(dir, &watched("4"));
+    let first = lines();
+    assert_eq!(first.iter().map(|l| l["step"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 4]);
+    assert_eq!(first[0]["best"], true);
+    assert_eq!(first[0]["measures"][0]["key"], "kid");
+
+    // The last measurement is what `eval` says of the model itself.
+    let args = BENCH.args(&["--metrics", "kid", "--num", "20", "--bootstrap", "0", "--json"]);
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| if arg == "run" { "watched".to_owned() } else { arg.clone() })
+        .collect();
+    assert_eq!(json(&args)["measures"][0]["value"], first[1]["measures"][0]["value"]);
+
+    train(dir, &watched("6"));
+    let all = lines();
+    assert_eq!(all[..2], first[..]);
+    assert_eq!(all[2]["step"], 6);
+    let values: Vec<f64> =
+        all.iter().map(|l| l["measures"][0]["value"].as_f64().unwrap()).collect();
+    let mut best = f64::INFINITY;
+    for (line, value) in all.iter().zip(&values) {
+        assert_eq!(line["best"], *value < best, "{values:?}");
+        best = best.min(*value);
+    }
+    let bytes = |name: &str| std::fs::read(run.join(name)).unwrap();
+    let last_is_best = all[2]["best"] == true;
+    assert_eq!(bytes("best.safetensors") == bytes("model.safetensors"), last_is_best);
+
+    let mut bad = watched("8");
+    bad.retain(|arg| arg != "--eval-every" && arg != "2");
+    let bad: Vec<&str> = bad.iter().map(String::as_str).collect();
+    assert_eq!(failed(dir, &bad).0, 2, "--eval-num without --eval-every");
+}

@@ -266,6 +266,23 @@ pub(crate) struct Train {
     /// Go on although this setting is not as it was when the checkpoint was written; can be repeated
     #[arg(long, value_name = "KEY")]
     pub allow_change: Vec<String>,
+    /// Measure the model as `stackgan eval` does, at the first checkpoint after every so many steps, and keep the best
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub eval_every: Option<u64>,
+    /// What to measure then; the first decides which model is the best
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", default_values_t = [Metric::Kid],
+          requires = "eval_every")]
+    pub eval_metrics: Vec<Metric>,
+    /// How many pictures to paint for it
+    #[arg(long, default_value_t = 400, value_name = "N", requires = "eval_every",
+          value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
+    pub eval_num: u32,
+    /// The network that measures, as `eval --features` names it
+    #[arg(long, value_name = "NAME", requires = "eval_every")]
+    pub eval_features: Option<String>,
+    /// The encoder that judges R-precision, as `eval --judge` names it
+    #[arg(long, value_name = "FILE", requires = "eval_every")]
+    pub eval_judge: Option<PathBuf>,
     /// Say what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,

@@ -80,8 +80,14 @@ impl GanPhase<'_> {
         let setup = self.setup(config, data, dir, Some(encoder))?;
         let dir = RunDir::open(dir)?;
         let stopper = self.stopper.for_seconds(1.3 * left + 5.0);
-        let outcome =
-            train_stage(setup, &dir, Resume::Never, &stopper, (self.context.manner, &name))?;
+        let outcome = train_stage(
+            setup,
+            &dir,
+            Resume::Never,
+            &stopper,
+            (self.context.manner, &name),
+            &mut |_| None,
+        )?;
         let exit = match outcome.reason {
             StopReason::Signal(_) => outcome.reason.into(),
             _ => Exit::Done, // a machine that became slower: fewer steps, and the report says so

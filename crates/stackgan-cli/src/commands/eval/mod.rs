@@ -45,8 +45,30 @@ const KEPT: usize = 10_000;
 /// Pictures of each caption whose variety is measured.
 const VARIANTS: usize = 4;
 
+/// What was found: numbers, and what is printed with them.
+pub(super) struct Found {
+    pub(super) measures: Vec<Measured>,
+    /// The JSON document.
+    pub(super) document: Value,
+    head: [String; 3],
+    warnings: Vec<String>,
+}
+
 /// Measures, prints, and says whether the gates let it through.
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
+    let found = measured(args, context)?;
+    if args.json {
+        print(serde_json::to_string_pretty(&found.document)?)?;
+    } else {
+        found.head.iter().try_for_each(print)?;
+        print(aligned(&report::table(&found.measures)))?;
+    }
+    found.warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
+    gate(args, &found.measures, context)
+}
+
+/// Measures, and writes the document where that is asked for.
+pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let measurer = judge::find(args.features.as_deref())?;
     check_gate(args, &measurer)?;
     let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
@@ -98,16 +120,12 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     if let Some(out) = &args.out {
         write_file(out, (serde_json::to_string_pretty(&document)? + "\n").as_bytes())?;
     }
-    if args.json {
-        print(serde_json::to_string_pretty(&document)?)?;
-    } else {
-        print(format!("pictures  {count}, {}", shown.line()))?;
-        print(format!("real      {}, {} split", shown.data().name(), real::name(args.split)))?;
-        print(format!("network   {}, sha256 {}", measurer.judge.line(), measurer.sha256))?;
-        print(aligned(&report::table(&measures)))?;
-    }
-    warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
-    gate(args, &measures, context)
+    let head = [
+        format!("pictures  {count}, {}", shown.line()),
+        format!("real      {}, {} split", shown.data().name(), real::name(args.split)),
+        format!("network   {}, sha256 {}", measurer.judge.line(), measurer.sha256),
+    ];
+    Ok(Found { measures, document, head, warnings })
 }
 
 /// A gate for FIDs wants a network that measures FIDs: found out before an hour of painting.

@@ -1,6 +1,7 @@
 //! `stackgan train`: from settings and data to a run folder with a model.
 
 mod estimate;
+mod evaluation;
 mod inputs;
 mod record;
 mod start;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use stackgan_data::dataset::Split;
 use stackgan_train::config::{Stage, TrainConfig};
-use stackgan_train::event::StopReason;
+use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
@@ -25,6 +26,7 @@ use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, TrainProgress, duration};
 use crate::report::RunReport;
 use crate::signals::Stopper;
+use evaluation::Evaluation;
 use inputs::Inputs;
 
 /// Where run folders are made unless `--run` names one.
@@ -89,7 +91,11 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
     let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
-    let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name));
+    let mut evaluation =
+        wanted.data.as_deref().and_then(|data| Evaluation::of(args, data, &dir, context));
+    let mut measured = |event: &TrainEvent| evaluation.as_mut()?.on(event, &dir);
+    let outcome =
+        train_stage(setup, &dir, policy, &stopper, (context.manner, &name), &mut measured);
     let outcome = outcome.inspect_err(|_| drop(wanted.write(&dir, "failed")));
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
     wanted.write(&dir, if outcome.reason == StopReason::Done { "done" } else { "stopped" })?;
@@ -106,7 +112,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     Ok(outcome.reason.into())
 }
 
-/// Trains, with a bar and a report that grows. `name` is shown before the bar.
+/// Trains, with a bar and a report that grows. `name` is shown before the bar. `also` sees every event, and what it returns is
+/// said.
 ///
 /// # Errors
 /// Whatever the training reports; the last checkpoint stays.
@@ -116,6 +123,7 @@ pub(crate) fn train_stage(
     policy: impl Into<Policy>,
     stopper: &Stopper,
     (manner, name): (Manner, &str),
+    also: &mut dyn FnMut(&TrainEvent) -> Option<String>,
 ) -> Result<Outcome> {
     let mut progress = TrainProgress::new(manner, name);
     let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));
@@ -129,6 +137,9 @@ pub(crate) fn train_stage(
             ));
         }
         report.on(&event);
+        if let Some(text) = also(&event) {
+            manner.say(text);
+        }
     })?;
     let why = match outcome.reason {
         StopReason::Done => "done",

@@ -1,0 +1,149 @@
+//! `train --eval-every`: measures the model of a run at some of its checkpoints, by the code of `stackgan eval`, and keeps the
+//! best. A measurement that fails is told, and the training goes on.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use stackgan_eval::report::Measured;
+use stackgan_train::event::TrainEvent;
+use stackgan_train::run_dir::RunDir;
+
+use super::super::{Context, eval};
+use crate::args::{Eval, Metric, Part, Train};
+use crate::progress::Manner;
+
+/// Measures at checkpoints.
+pub(super) struct Evaluation<'a> {
+    args: Eval,
+    every: u64,
+    context: &'a Context,
+    /// The step of the last measurement.
+    last: u64,
+    best: Option<f64>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// As the options say; nothing without `--eval-every`. What the run folder holds of earlier measurements goes on.
+    pub(super) fn of(
+        args: &Train,
+        data: &Path,
+        dir: &RunDir,
+        context: &'a Context,
+    ) -> Option<Self> {
+        let every = args.eval_every?;
+        let args = Eval {
+            model: Some(dir.model()),
+            pictures: None,
+            data: data.to_path_buf(),
+            split: Part::Test,
+            metrics: args.eval_metrics.clone(),
+            num: args.eval_num,
+            features: args.eval_features.clone(),
+            judge: args.eval_judge.clone(),
+            candidates: 100,
+            embeddings: args.embeddings.clone(),
+            stage: None,
+            seed: 0,
+            z_scale: None,
+            bootstrap: 0,
+            stats: None,
+            save_stats: None,
+            max_fid: None,
+            max_fd: None,
+            out: None,
+            json: false,
+        };
+        let mut evaluation = Self { args, every, context, last: 0, best: None };
+        for (step, value) in evaluation.earlier(dir) {
+            evaluation.last = evaluation.last.max(step);
+            if evaluation.is_better(value) {
+                evaluation.best = Some(value);
+            }
+        }
+        Some(evaluation)
+    }
+
+    /// Measures where an event is a checkpoint that is due; what there is to say.
+    pub(super) fn on(&mut self, event: &TrainEvent, dir: &RunDir) -> Option<String> {
+        let TrainEvent::Checkpoint { step, .. } = event else { return None };
+        // A run that went back measures again.
+        let due = *step < self.last || *step / self.every > self.last / self.every;
+        if *step == 0 || !due {
+            return None;
+        }
+        self.last = *step;
+        Some(
+            self.measure(*step, dir)
+                .unwrap_or_else(|error| format!("warning: not measured at step {step}: {error:#}")),
+        )
+    }
+
+    fn measure(&mut self, step: u64, dir: &RunDir) -> Result<String> {
+        let quiet = Context {
+            device: self.context.device.clone(),
+            precision: self.context.precision,
+            manner: Manner::Quiet,
+        };
+        let found = eval::measured(&self.args, &quiet)?;
+        let deciding = found.measures.first().context("nothing was measured")?;
+        let better = self.is_better(deciding.value);
+        if better {
+            self.best = Some(deciding.value);
+            dir.write(&best(dir), &std::fs::read(dir.model())?)?;
+        }
+        let line = json!({ "step": step, "best": better, "measures": found.measures });
+        let mut file =
+            std::fs::OpenOptions::new().create(true).append(true).open(measurements(dir))?;
+        writeln!(file, "{line}")?;
+        let numbers: Vec<String> = found.measures.iter().map(told).collect();
+        let best = if better { ", the best so far" } else { "" };
+        Ok(format!("step {step}: {}{best}", numbers.join(", ")))
+    }
+
+    /// Of the measure that decides: whether this is better than the best so far.
+    fn is_better(&self, value: f64) -> bool {
+        let smaller = matches!(self.args.metrics.first(), Some(Metric::Fid | Metric::Kid));
+        value.is_finite()
+            && self.best.is_none_or(|best| if smaller { value < best } else { value > best })
+    }
+
+    /// Steps and deciding values of earlier measurements by the same measure.
+    fn earlier(&self, dir: &RunDir) -> Vec<(u64, f64)> {
+        let text = std::fs::read_to_string(measurements(dir)).unwrap_or_default();
+        let key = self.args.metrics.first().map(|metric| key(*metric));
+        let line = |line: &str| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let deciding = line["measures"].get(0)?;
+            let same = deciding["key"].as_str() == key;
+            same.then_some((line["step"].as_u64()?, deciding["value"].as_f64()?))
+        };
+        text.lines().filter_map(line).collect()
+    }
+}
+
+/// The key that `stackgan eval` gives a measure's first number.
+const fn key(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Fid => "fid",
+        Metric::Kid => "kid",
+        Metric::Is => "is",
+        Metric::Pr => "precision",
+        Metric::Rp => "rp",
+        Metric::Variety => "variety",
+    }
+}
+
+fn told(measure: &Measured) -> String {
+    format!("{} {:.4}", measure.name, measure.value)
+}
+
+/// The model that measured best.
+fn best(dir: &RunDir) -> PathBuf {
+    dir.path().join("best.safetensors")
+}
+
+fn measurements(dir: &RunDir) -> PathBuf {
+    dir.path().join("eval.jsonl")
+}
