@@ -45,7 +45,7 @@ fn nvcc() -> PathBuf {
     }
     let installed = homes
         .iter()
-        .filter_map(|name| std::env::var_os(name))
+        .filter_map(std::env::var_os)
         .map(|home| Path::new(&home).join("bin/nvcc"))
         .find(|path| path.exists());
     installed.unwrap_or_else(|| PathBuf::from("nvcc"))
