@@ -329,8 +329,14 @@ fn a_run_measures_itself_and_keeps_its_best() {
     let last_is_best = all[2]["best"] == true;
     assert_eq!(bytes("best.safetensors") == bytes("model.safetensors"), last_is_best);
 
+    let nothing = dir.join("nothing");
+    let mut args = training("1", "4", &nothing);
+    args.extend(["--eval-every", "2", "--eval-features", "inception-fid"].map(str::to_owned));
+    let (code, text) = failed(dir, &refs(&args));
+    assert!(code == 4 && text.contains("stackgan model import"), "{text}");
+    assert!(!nothing.join("stats.jsonl").exists(), "no step is taken");
+
     let mut bad = watched("8");
     bad.retain(|arg| arg != "--eval-every" && arg != "2");
-    let bad: Vec<&str> = bad.iter().map(String::as_str).collect();
-    assert_eq!(failed(dir, &bad).0, 2, "--eval-num without --eval-every");
+    assert_eq!(failed(dir, &refs(&bad)).0, 2, "--eval-num without --eval-every");
 }

@@ -67,8 +67,8 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     gate(args, &found.measures, context)
 }
 
-/// Measures, and writes the document where that is asked for.
-pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
+/// The network that measures and the encoder that judges: what cannot measure is found out before anything is painted.
+pub(super) fn judges(args: &Eval) -> Result<(Measurer, Option<TrainedEncoder>)> {
     let measurer = judge::find(args.features.as_deref())?;
     check_gate(args, &measurer)?;
     let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
@@ -87,6 +87,12 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     if let Some(encoder) = &encoder {
         tally::check_judge(encoder, &measurer)?;
     }
+    Ok((measurer, encoder))
+}
+
+/// Measures, and writes the document where that is asked for.
+pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
+    let (measurer, encoder) = judges(args)?;
     let by = encoder
         .as_ref()
         .map(|e| format!("char-CNN-RNN {}", e.text.fingerprint().get(..21).unwrap_or_default()));

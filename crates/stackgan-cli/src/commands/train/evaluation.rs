@@ -26,13 +26,16 @@ pub(super) struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     /// As the options say; nothing without `--eval-every`. What the run folder holds of earlier measurements goes on.
+    ///
+    /// # Errors
+    /// When there is nothing to measure with: now, not after hours of training.
     pub(super) fn of(
         args: &Train,
         data: &Path,
         dir: &RunDir,
         context: &'a Context,
-    ) -> Option<Self> {
-        let every = args.eval_every?;
+    ) -> Result<Option<Self>> {
+        let Some(every) = args.eval_every else { return Ok(None) };
         let args = Eval {
             model: Some(dir.model()),
             pictures: None,
@@ -55,6 +58,7 @@ impl<'a> Evaluation<'a> {
             out: None,
             json: false,
         };
+        eval::judges(&args)?;
         let mut evaluation = Self { args, every, context, last: 0, best: None };
         for (step, value) in evaluation.earlier(dir) {
             evaluation.last = evaluation.last.max(step);
@@ -62,7 +66,7 @@ impl<'a> Evaluation<'a> {
                 evaluation.best = Some(value);
             }
         }
-        Some(evaluation)
+        Ok(Some(evaluation))
     }
 
     /// Measures where an event is a checkpoint that is due; what there is to say.

@@ -64,6 +64,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Some(path) => RunDir::open(path)?,
         None => RunDir::create(Path::new(RUNS), &name)?,
     };
+    let mut evaluation = match wanted.data.as_deref() {
+        Some(data) => Evaluation::of(args, data, &dir, context)?,
+        None => None,
+    };
     let pictures = data.indices(Split::Train).len();
     wanted.steps = Some(config.total_steps((pictures / config.optim.batch) as u64));
     let batch = config.optim.batch;
@@ -91,8 +95,6 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
     let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
-    let mut evaluation =
-        wanted.data.as_deref().and_then(|data| Evaluation::of(args, data, &dir, context));
     let mut measured = |event: &TrainEvent| evaluation.as_mut()?.on(event, &dir);
     let outcome =
         train_stage(setup, &dir, policy, &stopper, (context.manner, &name), &mut measured);
