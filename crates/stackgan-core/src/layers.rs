@@ -294,8 +294,8 @@ impl Linear {
     }
 }
 
-/// What `pass` makes of several batches of one size, each by itself in [`Mode::Train`]. On a GPU, which has more to do at once
-/// that way, the batches are joined for one pass; on a CPU they come one after the other.
+/// What `pass` makes of several batches of one size, each by itself as in [`Mode::Train`]: they are joined for one pass, which
+/// prepares weights once and has more to do at once.
 ///
 /// # Errors
 /// When shapes do not fit.
@@ -303,12 +303,8 @@ pub(crate) fn of_each<const N: usize>(
     batches: [&Tensor; N],
     pass: impl Fn(&Tensor, Mode) -> Result<Tensor>,
 ) -> Result<[Tensor; N]> {
-    let results: Vec<Tensor> = if batches.iter().all(|batch| batch.device().is_cpu()) {
-        batches.iter().map(|batch| pass(batch, Mode::Train)).collect::<Result<_>>()?
-    } else {
-        pass(&Tensor::cat(&batches, 0)?, Mode::Joined { parts: N })?.chunk(N, 0)?
-    };
-    results.try_into().map_err(|parts: Vec<Tensor>| {
+    let joined = pass(&Tensor::cat(&batches, 0)?, Mode::Joined { parts: N })?;
+    joined.chunk(N, 0)?.try_into().map_err(|parts: Vec<Tensor>| {
         candle_core::Error::Msg(format!("{N} batches of one size gave {} results", parts.len()))
     })
 }

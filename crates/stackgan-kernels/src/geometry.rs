@@ -5,9 +5,13 @@ use candle_core::{Result, Tensor, bail};
 
 /// The four sizes of an `(N, C, H, W)` tensor, none of them 0.
 pub(crate) fn planes(x: &Tensor, what: &str) -> Result<(usize, usize, usize, usize)> {
-    match *x.dims() {
+    four(x.dims(), what)
+}
+
+fn four(dims: &[usize], what: &str) -> Result<(usize, usize, usize, usize)> {
+    match *dims {
         [n, c, h, w] if n > 0 && c > 0 && h > 0 && w > 0 => Ok((n, c, h, w)),
-        _ => bail!("{what}: expected a non-empty tensor of 4 axes, found {:?}", x.dims()),
+        _ => bail!("{what}: expected a non-empty tensor of 4 axes, found {dims:?}"),
     }
 }
 
@@ -82,12 +86,21 @@ impl Conv2dShape {
         stride: usize,
         padding: Padding,
     ) -> Result<Self> {
+        Self::of(x.dims(), weight, stride, padding)
+    }
+
+    /// [`Self::new`] for an input `(N, Cin, H, W)` that is no tensor.
+    pub(crate) fn of(
+        x: &[usize],
+        weight: &Tensor,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Self> {
         let s = Self::sizes(x, weight, stride, padding)?;
         let (_, expected, _, _) = planes(weight, "conv2d weight")?;
         if s.in_channels != expected {
             bail!(
-                "conv2d: input {:?} has {} channels, weight {:?} wants {expected}",
-                x.dims(),
+                "conv2d: input {x:?} has {} channels, weight {:?} wants {expected}",
                 s.in_channels,
                 weight.dims()
             );
@@ -102,7 +115,7 @@ impl Conv2dShape {
         stride: usize,
         padding: Padding,
     ) -> Result<Self> {
-        let s = Self::sizes(x, weight, stride, padding)?;
+        let s = Self::sizes(x.dims(), weight, stride, padding)?;
         if weight.dims().get(..2) != Some(&[s.in_channels, 1]) {
             bail!(
                 "depthwise_conv2d: input {:?} wants a weight ({}, 1, kh, kw), found {:?}",
@@ -114,10 +127,10 @@ impl Conv2dShape {
         Ok(Self { in_channels: 1, out_channels: 1, ..s })
     }
 
-    fn sizes(x: &Tensor, weight: &Tensor, stride: usize, padding: Padding) -> Result<Self> {
-        let (images, in_channels, height, width) = planes(x, "conv2d input")?;
+    fn sizes(xs: &[usize], weight: &Tensor, stride: usize, padding: Padding) -> Result<Self> {
+        let (images, in_channels, height, width) = four(xs, "conv2d input")?;
         let (out_channels, _, kernel_height, kernel_width) = planes(weight, "conv2d weight")?;
-        let (xs, ws) = (x.dims(), weight.dims());
+        let ws = weight.dims();
         if stride == 0 {
             bail!("conv2d: stride 0 (input {xs:?}, weight {ws:?})");
         }

@@ -24,6 +24,7 @@ mod adam;
 mod batch_norm;
 mod bias_clamp;
 mod conv;
+mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod fast;
@@ -31,16 +32,19 @@ mod gemm;
 mod geometry;
 pub mod gpu;
 mod linear;
+mod link;
 mod losses;
 mod many;
 mod maps;
 pub mod memory;
+mod path;
 pub mod reference;
 mod scratch;
 mod tiles;
 mod upsample;
 mod upsample_conv;
 mod vectorised;
+mod written;
 
 pub use activation::{Activation, activate};
 pub use adam::{AdamStep, adam_update};
@@ -50,6 +54,7 @@ pub use conv::{conv2d, depthwise_conv2d};
 pub use geometry::Padding;
 pub use gpu::Precision;
 pub use linear::linear;
+pub use link::backward;
 pub use losses::bce_with_logits;
 pub use many::{
     AdamFactors, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,

@@ -3,6 +3,7 @@
 //! On a GPU each is one launch, however many tensors there are; on a CPU it is a loop.
 
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
+use rayon::prelude::*;
 
 use crate::adam::{AdamStep, Constants, adam_update};
 #[cfg(feature = "cuda")]
@@ -86,10 +87,7 @@ pub fn copy_all(pairs: &[(&Var, &Tensor)]) -> Result<()> {
     if let Some(pairs) = on_gpu(pairs) {
         return cuda::copy_all(&pairs);
     }
-    for (to, from) in pairs {
-        to.set(from)?;
-    }
-    Ok(())
+    pairs.par_iter().try_for_each(|(to, from)| to.set(from))
 }
 
 /// Moves every first of a pair to `decay` times itself plus `1 - decay` times the second.

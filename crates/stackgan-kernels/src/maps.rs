@@ -1,12 +1,12 @@
 //! Feature maps between the first and the last layer of a network, held as the device wants them.
 //!
-//! On a CPU that is a tensor `(N, C, H, W)` in `f32`. On a GPU it is `(N, H, W, C)` in the [`Precision`] of the process,
-//! with gradients that pass beside candle's graph. Networks see neither.
+//! On a CPU, in `f32`, that is blocks of sixteen channels; on a GPU `(N, H, W, C)` in the [`Precision`] of the process. Gradients
+//! pass beside candle's graph. Networks see none of it. Any other element type is a tensor `(N, C, H, W)`, computed by candle.
 
 use candle_core::{Result, Tensor, Var};
 
 use crate::gpu::{self, Precision};
-use crate::{Activation, activate, batch_norm_eval, batch_norm_train, conv2d, upsample2x_conv3x3};
+use crate::{Activation, activate, batch_norm_eval, batch_norm_train, cpu, fast, reference};
 
 /// Feature maps of a batch.
 #[derive(Clone, Debug)]
@@ -14,7 +14,9 @@ pub struct Maps(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
+    /// Any device and element type, by candle's operations.
     Planes(Tensor),
+    Cpu(cpu::Map),
     #[cfg(feature = "cuda")]
     Gpu(crate::cuda::Map),
 }
@@ -109,7 +111,7 @@ impl Norm<'_> {
         }
     }
 
-    fn follow(&self, running: &Var, batch: &Tensor) -> Result<()> {
+    pub(crate) fn follow(&self, running: &Var, batch: &Tensor) -> Result<()> {
         let old = (running.as_detached_tensor() * (1.0 - self.momentum))?;
         running.set(&(old + (batch * self.momentum)?)?)
     }
@@ -134,6 +136,10 @@ impl Maps {
             return Ok(Self(Form::Gpu(crate::cuda::enter(x, precision)?)));
         }
         let _ = precision;
+        crate::geometry::planes(x, "maps")?;
+        if fast::applies(&[x]) {
+            return Ok(Self(Form::Cpu(cpu::Map::enter(x)?)));
+        }
         Ok(Self(Form::Planes(x.clone())))
     }
 
@@ -144,6 +150,7 @@ impl Maps {
     pub fn leave(&self) -> Result<Tensor> {
         match &self.0 {
             Form::Planes(x) => Ok(x.clone()),
+            Form::Cpu(x) => x.leave(),
             #[cfg(feature = "cuda")]
             Form::Gpu(x) => crate::cuda::leave(x),
         }
@@ -156,6 +163,7 @@ impl Maps {
     pub fn sizes(&self) -> Result<(usize, usize, usize, usize)> {
         match &self.0 {
             Form::Planes(x) => x.dims4(),
+            Form::Cpu(x) => Ok(x.sizes()),
             #[cfg(feature = "cuda")]
             Form::Gpu(x) => x.sizes().map(|(n, h, w, c)| (n, c, h, w)),
         }
@@ -168,9 +176,12 @@ impl Maps {
     pub fn conv(&self, weight: &Tensor, filter: Filter) -> Result<Self> {
         let form = match (&self.0, filter) {
             (Form::Planes(x), Filter::Plain { stride, padding }) => {
-                Form::Planes(conv2d(x, weight, stride, padding)?)
+                Form::Planes(reference::conv2d(x, weight, stride, padding)?)
             }
-            (Form::Planes(x), Filter::Up) => Form::Planes(upsample2x_conv3x3(x, weight)?),
+            (Form::Planes(x), Filter::Up) => {
+                Form::Planes(reference::upsample2x_conv3x3(x, weight)?)
+            }
+            (Form::Cpu(x), filter) => Form::Cpu(x.conv(weight, filter)?),
             #[cfg(feature = "cuda")]
             (Form::Gpu(x), filter) => Form::Gpu(crate::cuda::conv(x, weight, filter)?),
         };
@@ -194,6 +205,9 @@ impl Maps {
                 x, weight, filter, norm, statistics,
             )?)));
         }
+        if let Form::Cpu(x) = &self.0 {
+            return Ok(Self(Form::Cpu(x.conv_norm(weight, filter, norm, statistics)?)));
+        }
         Ok(Self(Form::Planes(norm.apply(&self.conv(weight, filter)?.leave()?, statistics)?)))
     }
 
@@ -204,6 +218,7 @@ impl Maps {
     pub fn activate(&self, activation: Activation) -> Result<Self> {
         match &self.0 {
             Form::Planes(x) => Ok(Self(Form::Planes(activate(x, activation)?))),
+            Form::Cpu(x) => Ok(Self(Form::Cpu(x.activate(activation)?))),
             #[cfg(feature = "cuda")]
             Form::Gpu(x) => Ok(Self(Form::Gpu(crate::cuda::activate(x, activation)?))),
         }
@@ -218,12 +233,12 @@ impl Maps {
             (Form::Planes(a), Form::Planes(b)) => {
                 Ok(Self(Form::Planes(activate(&(a + b)?, activation)?)))
             }
+            (Form::Cpu(a), Form::Cpu(b)) => Ok(Self(Form::Cpu(a.add_activate(b, activation)?))),
             #[cfg(feature = "cuda")]
             (Form::Gpu(a), Form::Gpu(b)) => {
                 Ok(Self(Form::Gpu(crate::cuda::add_activate(a, b, activation)?)))
             }
-            #[cfg(feature = "cuda")]
-            _ => candle_core::bail!("maps of two devices"),
+            _ => candle_core::bail!("maps of two devices or element types"),
         }
     }
 
@@ -242,6 +257,7 @@ impl Maps {
                 let tiled = vector.unsqueeze(2)?.unsqueeze(3)?.broadcast_as((n, b, h, w))?;
                 Ok(Self(Form::Planes(Tensor::cat(&[x, &tiled.contiguous()?], 1)?)))
             }
+            Form::Cpu(x) => Ok(Self(Form::Cpu(x.append_tiled(vector)?))),
             #[cfg(feature = "cuda")]
             Form::Gpu(x) => Ok(Self(Form::Gpu(crate::cuda::append_tiled(x, vector)?))),
         }

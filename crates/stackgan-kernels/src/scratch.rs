@@ -2,36 +2,49 @@
 
 use std::cell::RefCell;
 
+use crate::cpu::lane::{LANES, Lane, floats_mut};
+
 thread_local! {
     /// Buffers that no call uses, one per depth of nesting.
-    static BUFFERS: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static BUFFERS: RefCell<Vec<Vec<Lane>>> = const { RefCell::new(Vec::new()) };
 }
-
-/// Floats in a cache line; every slice starts on one.
-const LINE: usize = 16;
 
 /// Calls `f` with slices of the given lengths. What is in them is left over from earlier calls.
 ///
 /// Buffers only grow. A nested call gets memory of its own.
-pub(crate) fn with<const N: usize, R>(
+pub(crate) fn lanes<const N: usize, R>(
     lengths: [usize; N],
-    f: impl FnOnce([&mut [f32]; N]) -> R,
+    f: impl FnOnce([&mut [Lane]; N]) -> R,
 ) -> R {
     let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let needed = lengths.iter().map(|n| n.next_multiple_of(LINE)).sum::<usize>() + LINE;
+    let needed = lengths.iter().sum();
     if buffer.len() < needed {
-        buffer.resize(needed, 0.0);
+        buffer = Vec::new(); // nothing is to be kept, so nothing is copied
+        buffer.resize(needed, Lane::ZERO);
     }
-    let start = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
-    let mut rest = &mut buffer[start..];
+    let mut rest = &mut buffer[..];
     let slices = lengths.map(|n| {
-        let (slice, tail) = std::mem::take(&mut rest).split_at_mut(n.next_multiple_of(LINE));
+        let (slice, tail) = std::mem::take(&mut rest).split_at_mut(n);
         rest = tail;
-        &mut slice[..n]
+        slice
     });
     let result = f(slices);
     BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));
     result
+}
+
+/// [`lanes`] as values; every slice starts on a cache line.
+pub(crate) fn with<const N: usize, R>(
+    lengths: [usize; N],
+    f: impl FnOnce([&mut [f32]; N]) -> R,
+) -> R {
+    lanes(lengths.map(|n| n.div_ceil(LANES)), |slices| {
+        let mut slices = slices.map(floats_mut);
+        for (slice, n) in slices.iter_mut().zip(lengths) {
+            *slice = &mut std::mem::take(slice)[..n];
+        }
+        f(slices)
+    })
 }
 
 #[cfg(test)]

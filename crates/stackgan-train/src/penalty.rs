@@ -52,7 +52,7 @@ impl R1 {
     ) -> Result<(Tensor, Tensor)> {
         let batch = images.dim(0)? as f64;
         let x = Var::from_tensor(&images.copy()?)?;
-        let grads = frozen(&x)?.sum_all()?.backward()?;
+        let grads = stackgan_kernels::backward(&frozen(&x)?.sum_all()?)?;
         let Some(g) = grads.get(&x) else {
             candle_core::bail!("the discriminator does not depend on its picture");
         };

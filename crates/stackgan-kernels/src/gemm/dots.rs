@@ -1,8 +1,8 @@
 //! Products with few columns, both of whose operands are contiguous along the inner axis: dot products, a vector of inner
 //! indices at a time. The gradient of a weight with three output channels is one.
 
-use super::microkernel::Path;
 use super::{Into, Matrix};
+use crate::path::Path;
 
 /// The most columns.
 pub(super) const MOST: usize = 4;

@@ -4,38 +4,13 @@
 //! strides will do. A block adds up along the inner index in order, by fused multiply-adds (on the portable path by
 //! multiplications and additions): its bits depend on the instruction set, and on nothing else.
 
+use crate::path::Path;
+
 /// Rows of a full block.
 pub(super) const ROWS: usize = 8;
 
 /// Columns of a full block.
 pub(super) const COLUMNS: usize = 32;
-
-/// Which instructions are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Path {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    Portable,
-}
-
-impl Path {
-    /// Those that this CPU has, best first.
-    pub(super) fn available() -> impl Iterator<Item = Self> {
-        let all = [
-            #[cfg(target_arch = "x86_64")]
-            (Self::Avx512, std::is_x86_feature_detected!("avx512f")),
-            #[cfg(target_arch = "x86_64")]
-            (
-                Self::Avx2,
-                std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
-            ),
-            (Self::Portable, true),
-        ];
-        all.into_iter().filter_map(|(path, available)| available.then_some(path))
-    }
-}
 
 /// A block of a product: `c = a b` or `c += a b` with `a (rows, depth)`, `b (depth, columns)`.
 #[derive(Clone, Copy, Debug)]

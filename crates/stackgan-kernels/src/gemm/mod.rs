@@ -3,11 +3,10 @@
 mod dots;
 mod microkernel;
 
-use std::sync::OnceLock;
-
+use crate::path::Path;
 use crate::scratch;
 use crate::vectorised::vectorised;
-use microkernel::{Block, COLUMNS, Path, ROWS};
+use microkernel::{Block, COLUMNS, ROWS};
 
 /// Columns of the narrowest block.
 const LEAST_COLUMNS: usize = 16;
@@ -72,15 +71,15 @@ const DEPTH: usize = 256;
 /// When sizes do not fit: a mistake in this crate, which must never become a wild write.
 pub(crate) fn gemm(out: &mut [f32], into: Into, a: Matrix<'_>, b: Matrix<'_>) {
     if b.column_stride == 1 {
-        return multiply(best_path(), out, into, a, b);
+        return multiply(Path::best(), out, into, a, b);
     }
     assert_eq!(b.row_stride, 1, "gemm: neither rows nor columns of an operand are contiguous");
     if b.columns <= dots::MOST && a.column_stride == 1 {
-        return dots::multiply(best_path(), out, into, a, b);
+        return dots::multiply(Path::best(), out, into, a, b);
     }
     scratch::with([b.rows * b.columns], |[copy]| {
         transpose(copy, b.data, b.rows, b.columns, b.column_stride);
-        multiply(best_path(), out, into, a, Matrix::dense(copy, b.rows, b.columns));
+        multiply(Path::best(), out, into, a, Matrix::dense(copy, b.rows, b.columns));
     });
 }
 
@@ -105,12 +104,6 @@ vectorised! {
             }
         }
     }
-}
-
-/// The best path of this CPU.
-fn best_path() -> Path {
-    static PATH: OnceLock<Path> = OnceLock::new();
-    *PATH.get_or_init(|| Path::available().next().unwrap_or(Path::Portable))
 }
 
 /// Checks that an operand and a result fit: what the unsafe block below relies on.

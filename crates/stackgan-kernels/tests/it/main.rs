@@ -3,6 +3,7 @@
 
 mod adam;
 mod batch_norm;
+mod blocks;
 mod common;
 mod conv;
 mod elementwise;

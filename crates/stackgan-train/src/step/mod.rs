@@ -14,6 +14,7 @@ use stackgan_core::gan::{Epsilon, GENERATOR_STEP, Generator, GeneratorNoise, SAM
 use stackgan_core::losses::colour_consistency;
 use stackgan_core::noise::Noise;
 use stackgan_core::{NetConfig, Painted, Params};
+use stackgan_kernels::backward;
 
 use crate::Result;
 use crate::adam::Adam;
@@ -198,7 +199,7 @@ fn descend(
     stats: &mut StepStats,
 ) -> Result<GradStore> {
     stats.check(name, loss, cfg).map_err(|e| e.naming(name, stats.first_non_finite()))?;
-    let grads: GradStore = loss.backward()?;
+    let grads: GradStore = backward(loss)?;
     let norm = player.adam.gradient_norm(&grads)?;
     if let Err(error) = stats.check(norm_name, &norm, cfg) {
         return Err(error.naming(norm_name, player.adam.first_non_finite(&grads)?));

@@ -97,7 +97,7 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
             return Err(non_finite(step, value));
         }
         let lr = config.lr * config.decay.factor(step, batches.classes(), done);
-        optimiser.step(&loss.backward()?, lr)?;
+        optimiser.step(&stackgan_kernels::backward(&loss)?, lr)?;
         if config.hard_batches.is_some() {
             batches.follow(&rows, &compared.to_vec2()?);
         }

@@ -1,0 +1,231 @@
+//! The inner loop of the products over lanes: some rows and one or two lanes of columns of the result in registers.
+//!
+//! The right operand is read lane by lane, the left one value by value. Every sum runs along the inner index in order, by fused
+//! multiply-adds (on the portable path by multiplications and additions): its bits depend on the instruction set, and on nothing
+//! else.
+
+use crate::cpu::lane::LANES;
+use crate::path::Path;
+
+/// How the left operand's lanes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// A row of the result belongs to a lane; the inner index runs along the lane, then on to the next block.
+    Along,
+    /// A row of the result belongs to a place in the lane; the inner index runs from lane to lane.
+    Across,
+}
+
+impl Left {
+    /// Most rows of a tile.
+    pub(super) const fn rows(self) -> usize {
+        match self {
+            Self::Along => 14,
+            Self::Across => 8,
+        }
+    }
+}
+
+/// A tile of a product; numbers are in values, not lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tile {
+    /// Runs of the inner index.
+    pub(super) runs: usize,
+    /// Inner indices of a run.
+    pub(super) run: usize,
+    pub(super) a: *const f32,
+    /// From a run of the left operand to the next.
+    pub(super) a_run: usize,
+    pub(super) b: *const f32,
+    /// From an inner index of the right operand to the next.
+    pub(super) b_row: usize,
+    /// From a lane of the right operand to the next.
+    pub(super) b_lane: usize,
+    pub(super) c: *mut f32,
+    pub(super) c_row: usize,
+    pub(super) c_lane: usize,
+    /// Whether the values of `c` are kept and added to.
+    pub(super) add: bool,
+}
+
+impl Tile {
+    /// The same tile from column lane `lane` on.
+    fn right(self, lane: usize) -> Self {
+        Self {
+            b: self.b.wrapping_add(lane * self.b_lane),
+            c: self.c.wrapping_add(lane * self.c_lane),
+            ..self
+        }
+    }
+
+    /// The same tile from row `row` on.
+    fn below(self, row: usize, left: Left) -> Self {
+        let a = match left {
+            Left::Along => row * LANES,
+            Left::Across => row,
+        };
+        Self { a: self.a.wrapping_add(a), c: self.c.wrapping_add(row * self.c_row), ..self }
+    }
+}
+
+/// Calls `$kernel::<R, V, LEFT>` for the number of rows.
+macro_rules! by_rows {
+    ($kernel:ident, $tile:expr, $rows:expr, $left:expr, $v:tt, [$($along:literal)*], [$($across:literal)*]) => {
+        match ($left, $rows) {
+            $((Left::Along, $along) => $kernel::<$along, $v, true>($tile),)*
+            $((Left::Across, $across) => $kernel::<$across, $v, false>($tile),)*
+            _ => unreachable!("a tile of {} rows", $rows),
+        }
+    };
+}
+
+/// Computes a tile of `rows` (along lanes 1 to [`Left::rows`], across them just as many) and `lanes` (1 or 2).
+///
+/// # Safety
+/// The CPU has the path. Every value of the operands that sizes and strides reach may be read, and of `c` written, and nothing
+/// else refers to `c`.
+pub(super) unsafe fn run(path: Path, tile: Tile, left: Left, rows: usize, lanes: usize) {
+    // SAFETY: the caller's promise; the parts below are disjoint parts of the tile.
+    unsafe {
+        match path {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 if lanes == 2 => {
+                by_rows!(avx512, tile, rows, left, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [8]);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 => {
+                by_rows!(avx512, tile, rows, left, 1, [1 2 3 4 5 6 7 8 9 10 11 12 13 14], [8]);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => parts(tile, left, rows, lanes, 6, |tile, rows| {
+                by_rows!(avx2, tile, rows, left, 2, [1 2 3 4 5 6], [2 6]);
+            }),
+            Path::Portable => parts(tile, left, rows, lanes, 2, |tile, rows| {
+                by_rows!(portable, tile, rows, left, LANES, [1 2], [2]);
+            }),
+        }
+    }
+}
+
+/// Hands on a tile in parts of one lane and at most `most` rows.
+fn parts(
+    tile: Tile,
+    left: Left,
+    rows: usize,
+    lanes: usize,
+    most: usize,
+    part: impl Fn(Tile, usize),
+) {
+    for lane in 0..lanes {
+        for row in (0..rows).step_by(most) {
+            part(tile.right(lane).below(row, left), most.min(rows - row));
+        }
+    }
+}
+
+/// A kernel of `R` rows and `V` vectors; `ALONG` says how the left operand is read.
+#[cfg(target_arch = "x86_64")]
+macro_rules! kernel {
+    ($name:ident, $feature:literal, $width:literal, $lane:expr, $zero:ident, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
+        /// # Safety
+        /// As [`run`], for `R` rows and `V` vectors of columns.
+        #[target_feature(enable = $feature)]
+        unsafe fn $name<const R: usize, const V: usize, const ALONG: bool>(tile: Tile) {
+            use std::arch::x86_64::*;
+            let (row, step) = if ALONG { (LANES, 1) } else { (1, LANES) };
+            // Where vector v of a row of columns lies: a lane's are neighbours, lanes have their own distance.
+            let at = |v: usize, lane: usize| if $lane { v * lane } else { v * $width };
+            let (mut b, mut sums) = (tile.b, [[$zero(); V]; R]);
+            for outer in 0..tile.runs {
+                let mut a = tile.a.wrapping_add(outer * tile.a_run);
+                for _ in 0..tile.run {
+                    let mut right = [$zero(); V];
+                    for v in 0..V {
+                        // SAFETY: `b` is at the current row of the right operand, which has V vectors.
+                        right[v] = unsafe { $load(b.add(at(v, tile.b_lane))) };
+                    }
+                    for r in 0..R {
+                        // SAFETY: `a` is at the current inner index of the left operand, which has R rows.
+                        let left = $splat(unsafe { *a.add(r * row) });
+                        for v in 0..V {
+                            sums[r][v] = $fma(left, right[v], sums[r][v]);
+                        }
+                    }
+                    // Wrapping: after the last index the pointers are not used.
+                    a = a.wrapping_add(step);
+                    b = b.wrapping_add(tile.b_row);
+                }
+            }
+            for r in 0..R {
+                for v in 0..V {
+                    // SAFETY: row r and vector v are inside the result.
+                    unsafe {
+                        let out = tile.c.add(r * tile.c_row + at(v, tile.c_lane));
+                        let sum = if tile.add { $add($load(out), sums[r][v]) } else { sums[r][v] };
+                        $store(out, sum);
+                    }
+                }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+kernel!(
+    avx512,
+    "avx512f",
+    16,
+    true,
+    _mm512_setzero_ps,
+    _mm512_loadu_ps,
+    _mm512_set1_ps,
+    _mm512_fmadd_ps,
+    _mm512_add_ps,
+    _mm512_storeu_ps
+);
+
+#[cfg(target_arch = "x86_64")]
+kernel!(
+    avx2,
+    "avx2,fma",
+    8,
+    false,
+    _mm256_setzero_ps,
+    _mm256_loadu_ps,
+    _mm256_set1_ps,
+    _mm256_fmadd_ps,
+    _mm256_add_ps,
+    _mm256_storeu_ps
+);
+
+/// Any CPU: `R` rows and one lane, `V` values, of columns, for the compiler to vectorise.
+///
+/// # Safety
+/// As [`run`], for `R` rows and one lane.
+unsafe fn portable<const R: usize, const V: usize, const ALONG: bool>(tile: Tile) {
+    let (row, step) = if ALONG { (LANES, 1) } else { (1, LANES) };
+    let (mut b, mut sums) = (tile.b, [[0f32; V]; R]);
+    for outer in 0..tile.runs {
+        let mut a = tile.a.wrapping_add(outer * tile.a_run);
+        for _ in 0..tile.run {
+            // SAFETY: `b` is at the current row of the right operand, which has a lane.
+            let right = unsafe { *b.cast::<[f32; V]>() };
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: `a` is at the current inner index of the left operand, which has R rows.
+                let left = unsafe { *a.add(r * row) };
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum += left * right;
+                }
+            }
+            a = a.wrapping_add(step);
+            b = b.wrapping_add(tile.b_row);
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        // SAFETY: row r is inside the result, which nothing else refers to.
+        let out = unsafe { &mut *tile.c.add(r * tile.c_row).cast::<[f32; V]>() };
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = if tile.add { *out + sum } else { *sum };
+        }
+    }
+}

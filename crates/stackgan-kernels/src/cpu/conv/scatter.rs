@@ -1,0 +1,276 @@
+//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], and any other window.
+
+use rayon::prelude::*;
+
+use super::products::Side;
+use super::transform::halve;
+use super::weights::{Order, Pack, Packed, Sums, Transform};
+use super::work::{self, At, Grid, SUMMED};
+use super::{Gradients, Wanted};
+use crate::cpu::blocks::{Blocks, Sizes};
+use crate::cpu::buffer::Buffer;
+use crate::cpu::lane::Lane;
+use crate::geometry::Conv2dShape;
+use crate::scratch;
+
+/// How pixels become the inputs of products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Four phases of nine kinds.
+    Halve,
+    /// A block for each tap.
+    Columns,
+}
+
+/// A convolution of one of these ways.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Scatter {
+    way: Way,
+    shape: Conv2dShape,
+}
+
+impl Scatter {
+    /// The better way for a shape.
+    pub(super) fn new(shape: Conv2dShape) -> Self {
+        let s = shape;
+        let halve = (s.kernel_height, s.kernel_width, s.stride) == (4, 4, 2)
+            && (s.pad_height, s.pad_width) == (1, 1)
+            && s.height.is_multiple_of(4)
+            && s.width.is_multiple_of(4)
+            && (s.out_height, s.out_width) == (s.height / 2, s.width / 2);
+        Self { way: if halve { Way::Halve } else { Way::Columns }, shape }
+    }
+
+    fn kinds(&self) -> usize {
+        if self.way == Way::Halve { halve::KINDS } else { 1 }
+    }
+
+    /// Inner blocks of a block of channels.
+    fn groups(&self) -> usize {
+        if self.way == Way::Halve { halve::PHASES } else { self.shape.taps() }
+    }
+
+    fn transform(&self) -> Transform {
+        if self.way == Way::Halve { Transform::Halve } else { Transform::Each }
+    }
+
+    fn grid(&self) -> Grid {
+        let s = &self.shape;
+        let by = if self.way == Way::Halve { 2 } else { 1 };
+        Grid { images: s.images, rows: s.out_height / by, columns: s.out_width / by }
+    }
+
+    /// Working memory of a line of inputs.
+    fn line(&self) -> usize {
+        if self.way == Way::Halve { self.shape.width + 2 } else { 0 }
+    }
+
+    /// Sizes of the result.
+    fn output(&self) -> Sizes {
+        let s = &self.shape;
+        Sizes {
+            images: s.images,
+            channels: s.out_channels,
+            height: s.out_height,
+            width: s.out_width,
+        }
+    }
+
+    /// The rows of the input, and the first pixel to the right of the border, that a line reads for group `group`.
+    fn row(&self, line: usize, ky: usize) -> isize {
+        (line * self.shape.stride + ky) as isize - self.shape.pad_height as isize
+    }
+
+    /// The inputs of a line's products; `at.block` counts groups of blocks of channels.
+    fn input(&self, x: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
+        let (block, group) = (at.block / self.groups(), at.block % self.groups());
+        match self.way {
+            Way::Halve => {
+                let rows = [0, 1, 2].map(|i| {
+                    let row = (4 * at.row + 2 * i + group / 2) as isize - 1;
+                    x.row(at.image, block, row)
+                });
+                halve::input(out, stride, rows, group % 2, line);
+            }
+            Way::Columns => {
+                let (ky, kx) = (group / self.shape.kernel_width, group % self.shape.kernel_width);
+                let out = &mut out[..self.shape.out_width];
+                let Some(row) = x.row(at.image, block, self.row(at.row, ky)) else {
+                    return out.fill(Lane::ZERO);
+                };
+                for (i, out) in out.iter_mut().enumerate() {
+                    let column = (i * self.shape.stride + kx).checked_sub(self.shape.pad_width);
+                    *out = column.and_then(|c| row.get(c)).copied().unwrap_or(Lane::ZERO);
+                }
+            }
+        }
+    }
+
+    /// Rows of the result from a line's products.
+    fn output_rows(&self, rows: &mut [Lane], products: &[Lane], stride: usize) {
+        match self.way {
+            Way::Halve => halve::output(rows, products, stride),
+            Way::Columns => rows.copy_from_slice(&products[..rows.len()]),
+        }
+    }
+
+    /// The kinds of a line of the result's gradient.
+    fn gradient(&self, dy: &Blocks, at: At, out: &mut [Lane], stride: usize) {
+        let (plane, width) = (dy.plane(at.image, at.block), dy.sizes.width);
+        match self.way {
+            Way::Halve => {
+                let rows = &plane[2 * at.row * width..][..2 * width];
+                halve::gradient(out, stride, [&rows[..width], &rows[width..]]);
+            }
+            Way::Columns => out[..width].copy_from_slice(&plane[at.row * width..][..width]),
+        }
+    }
+
+    /// Adds a line's part of the input's gradient to a plane; `kinds` are those of all groups, `pixels` apart.
+    fn add(&self, plane: &mut [Lane], line: usize, kinds: &[Lane], pixels: usize) {
+        let s = &self.shape;
+        let of_row = |row: isize| {
+            let row = usize::try_from(row).ok().filter(|row| *row < s.height)?;
+            Some(row * s.width..(row + 1) * s.width)
+        };
+        for group in 0..self.groups() {
+            let kinds = &kinds[group * self.kinds() * pixels..];
+            match self.way {
+                Way::Halve => {
+                    for target in 0..3 {
+                        let row = (4 * line + 2 * target + group / 2) as isize - 1;
+                        if let Some(range) = of_row(row) {
+                            halve::scatter(&mut plane[range], kinds, pixels, target, group % 2);
+                        }
+                    }
+                }
+                Way::Columns => {
+                    let (ky, kx) = (group / s.kernel_width, group % s.kernel_width);
+                    let Some(range) = of_row(self.row(line, ky)) else { continue };
+                    let row = &mut plane[range];
+                    for (i, kind) in kinds[..s.out_width].iter().enumerate() {
+                        let column = (i * s.stride + kx).checked_sub(s.pad_width);
+                        if let Some(out) = column.and_then(|c| row.get_mut(c)) {
+                            *out += *kind;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The convolution.
+    pub(super) fn forward(&self, x: &Blocks, weight: &[f32]) -> Blocks {
+        let s = &self.shape;
+        let pack = Pack {
+            taps: s.taps(),
+            kinds: self.kinds(),
+            inner_groups: self.groups(),
+            inner_channels: s.in_channels,
+            out_groups: 1,
+            out_channels: s.out_channels,
+        };
+        let weights = pack.pack(weight, Order::OutInner, self.transform());
+        let mut y = Blocks::stale(self.output());
+        work::forward(
+            self.grid(),
+            (self.kinds(), self.line()),
+            &weights,
+            &mut y,
+            |at, out, stride, line| self.input(x, at, out, stride, line),
+            |rows, products, stride| self.output_rows(rows, products, stride),
+        );
+        y
+    }
+
+    /// The gradients, which share the transformed `dy`.
+    pub(super) fn backward(
+        &self,
+        x: &Blocks,
+        weight: &[f32],
+        dy: &Blocks,
+        wanted: Wanted,
+    ) -> Gradients {
+        let (s, grid, kinds) = (&self.shape, self.grid(), self.kinds());
+        let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
+        let pack = Pack {
+            taps: s.taps(),
+            kinds,
+            inner_groups: 1,
+            inner_channels: s.out_channels,
+            out_groups: self.groups(),
+            out_channels: s.in_channels,
+        };
+        let weights = wanted.input.then(|| pack.pack(weight, Order::InnerOut, self.transform()));
+        let mut dx =
+            wanted.input.then(|| Blocks { sizes: x.sizes, lanes: Buffer::zeroed(x.sizes.lanes()) });
+        let mut planes: Vec<Vec<&mut [Lane]>> = (0..ins).map(|_| Vec::new()).collect();
+        if let Some(dx) = &mut dx {
+            for (i, plane) in dx.lanes.chunks_mut(s.in_pixels()).enumerate() {
+                planes[i % ins].push(plane);
+            }
+        }
+        let mut sums = wanted.weight.then(|| Sums::new(kinds, outs, ins * self.groups()));
+        let tiling = grid.tiling(SUMMED);
+        for tile in (0..tiling.len()).map(|i| tiling.tile(i)) {
+            let pixels = grid.pixels(&tile);
+            let mut left = Buffer::stale(outs * kinds * pixels);
+            grid.fill(&mut left, &tile, kinds, 0, |at, out, stride, _| {
+                self.gradient(dy, at, out, stride);
+            });
+            if let Some(sums) = &mut sums {
+                let mut right = Buffer::stale(ins * self.groups() * kinds * pixels);
+                grid.fill(&mut right, &tile, kinds, self.line(), |at, out, stride, line| {
+                    self.input(x, at, out, stride, line);
+                });
+                work::add_products(sums, &left, &right, pixels);
+            }
+            if let Some(weights) = &weights {
+                planes.par_iter_mut().enumerate().for_each(|(block, planes)| {
+                    self.scatter(
+                        &mut planes[tile.images.clone()],
+                        block,
+                        (&left, pixels),
+                        weights,
+                        &tile.rows,
+                    );
+                });
+            }
+        }
+        let dw = sums.map(|sums| {
+            let channels = (s.out_channels, s.in_channels);
+            sums.fold(channels, (s.taps(), self.groups()), self.transform())
+        });
+        Gradients { input: dx, weight: dw }
+    }
+
+    /// Adds a tile's part of the input's gradient for a block of channels.
+    fn scatter(
+        &self,
+        planes: &mut [&mut [Lane]],
+        block: usize,
+        (left, pixels): (&[Lane], usize),
+        weights: &Packed,
+        rows: &std::ops::Range<usize>,
+    ) {
+        let (groups, kinds) = (self.groups(), self.kinds());
+        // Pairs of blocks of columns: with an odd number of groups the first may belong to the block before.
+        let outs = block * groups / 2 * 2..(block + 1) * groups;
+        scratch::lanes([outs.len() * kinds * pixels], |[out]| {
+            for kind in 0..kinds {
+                let lanes = &left[kind * pixels..];
+                let left = Side { lanes, stride: kinds * pixels, rows: pixels };
+                let out = &mut out[kind * pixels..];
+                work::product(out, left, (weights, kind), (outs.clone(), kinds * pixels));
+            }
+            let own = &out[(block * groups - outs.start) * kinds * pixels..];
+            let columns = self.grid().columns;
+            for (i, plane) in planes.iter_mut().enumerate() {
+                for (r, line) in rows.clone().enumerate() {
+                    let at = (i * rows.len() + r) * columns;
+                    self.add(plane, line, &own[at..], pixels);
+                }
+            }
+        });
+    }
+}

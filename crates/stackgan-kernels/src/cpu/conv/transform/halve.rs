@@ -1,0 +1,145 @@
+//! A 4x4 convolution of stride 2 and padding 1 on tiles of 2x2 outputs: 36 products instead of 64.
+//!
+//! Split by parity ("phases"), it is four 2x2 convolutions of stride 1 on images of half the size, which are summed; each is
+//! done by Winograd's minimal filtering F(2x2, 2x2). Along an axis the odd pixels, `p_i = x_(2i-1)`, meet the taps a = g_0, b = g_2,
+//! the even ones, `p_i = x_(2i)`, a = g_1, b = g_3; two outputs of three inputs:
+//!
+//! ```text
+//! m_0 = (p_0 - p_1) a     m_1 = p_1 (a + b)     m_2 = (p_1 - p_2) b     y_0 = m_0 + m_1     y_1 = m_1 - m_2
+//! ```
+//!
+//! Nothing is divided. A phase is numbered `2 * vertical + horizontal`, 0 for odd pixels.
+
+use super::{Row, combine};
+use crate::cpu::lane::Lane;
+use crate::vectorised::vectorised;
+
+/// Phases.
+pub(in super::super) const PHASES: usize = 4;
+
+/// Kinds of product of a phase, `3 * vertical + horizontal`.
+pub(in super::super) const KINDS: usize = 9;
+
+/// Factors `(phase, kind)` of 4x4 taps.
+#[inline(always)]
+pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
+    let line = |a: Lane, b: Lane| [a, a + b, b];
+    for (phase, factors) in factors.chunks_exact_mut(KINDS).enumerate() {
+        let (v, h) = (phase / 2, phase % 2);
+        let first = line(taps[4 * v + h], taps[4 * v + h + 2]);
+        let second = line(taps[4 * (v + 2) + h], taps[4 * (v + 2) + h + 2]);
+        for j in 0..3 {
+            let column = line(first[j], second[j]);
+            for i in 0..3 {
+                factors[3 * i + j] = column[i];
+            }
+        }
+    }
+}
+
+/// Gradient of the taps from that of the factors.
+#[inline(always)]
+pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
+    for (phase, f) in factors.chunks_exact(KINDS).enumerate() {
+        let (v, h) = (phase / 2, phase % 2);
+        for j in 0..2 {
+            // Along the rows of factors first: those of tap a, or of tap b.
+            let row = |i: usize| f[3 * i + j] + f[3 * i + j + 1];
+            taps[4 * v + h + 2 * j] = row(0) + row(1);
+            taps[4 * (v + 2) + h + 2 * j] = row(1) + row(2);
+        }
+    }
+}
+
+vectorised! {
+    /// The kinds of a row of tiles for one phase, `stride` apart, from the phase's three rows of pixels.
+    pub(in super::super) fn input(
+        out: &mut [Lane],
+        stride: usize,
+        rows: [Row<'_>; 3],
+        horizontal: usize,
+        line: &mut [Lane],
+    ) {
+        let tiles = (line.len() - 2) / 4;
+        for vertical in 0..3 {
+            match vertical {
+                0 => combine(line, rows[0], rows[1], |a, b| a - b),
+                1 => combine(line, rows[1], None, |x, _| x),
+                _ => combine(line, rows[1], rows[2], |a, b| a - b),
+            }
+            let out = &mut out[3 * vertical * stride..];
+            let (m0, rest) = out.split_at_mut(stride);
+            let (m1, m2) = rest.split_at_mut(stride);
+            let line = &line[..4 * tiles + 2];
+            for i in 0..tiles {
+                let p = |j: usize| line[4 * i + 2 * j + horizontal];
+                m0[i] = p(0) - p(1);
+                m1[i] = p(1);
+                m2[i] = p(1) - p(2);
+            }
+        }
+    }
+
+    /// Two rows of outputs from the products of a row of tiles.
+    pub(in super::super) fn output(rows: &mut [Lane], products: &[Lane], stride: usize) {
+        let (first, second) = rows.split_at_mut(rows.len() / 2);
+        let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
+        for (i, (first, second)) in
+            first.chunks_exact_mut(2).zip(second.chunks_exact_mut(2)).enumerate()
+        {
+            let m = |v: usize, h: usize| kinds[3 * v + h][i];
+            let top: [Lane; 3] = std::array::from_fn(|h| m(0, h) + m(1, h));
+            let bottom: [Lane; 3] = std::array::from_fn(|h| m(1, h) - m(2, h));
+            first[0] = top[0] + top[1];
+            first[1] = top[1] - top[2];
+            second[0] = bottom[0] + bottom[1];
+            second[1] = bottom[1] - bottom[2];
+        }
+    }
+
+    /// The kinds of a row of tiles from the gradient of its two rows of outputs: the adjoint of [`output`].
+    pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [&[Lane]; 2]) {
+        for i in 0..rows[0].len() / 2 {
+            let line = |row: &[Lane]| {
+                let (a, b) = (row[2 * i], row[2 * i + 1]);
+                [a, a + b, -b]
+            };
+            let (first, second) = (line(rows[0]), line(rows[1]));
+            for h in 0..3 {
+                let (a, b) = (first[h], second[h]);
+                out[h * stride + i] = a;
+                out[(3 + h) * stride + i] = a + b;
+                out[(6 + h) * stride + i] = -b;
+            }
+        }
+    }
+
+    /// Adds to a row of pixels what the kinds of a phase give to its row number `target` (0 to 2): the adjoint of [`input`].
+    pub(in super::super) fn scatter(
+        row: &mut [Lane],
+        kinds: &[Lane],
+        stride: usize,
+        target: usize,
+        horizontal: usize,
+    ) {
+        let width = row.len();
+        let kind = |v: usize, h: usize, i: usize| kinds[(3 * v + h) * stride + i];
+        let mut previous = Lane::ZERO; // of the tile before, for the pixel that both read
+        for i in 0..width / 4 {
+            let [m0, m1, m2] = std::array::from_fn(|h| match target {
+                0 => kind(0, h, i),
+                1 => kind(1, h, i) - kind(0, h, i) + kind(2, h, i),
+                _ => -kind(2, h, i),
+            });
+            let first = 4 * i + horizontal; // one to the right of the pixel
+            if first > 0 {
+                row[first - 1] += m0 - previous;
+            }
+            row[first + 1] += m1 - m0 + m2;
+            previous = m2;
+        }
+        if horizontal == 0 {
+            row[width - 1] += -previous;
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The sums around the products of a convolution: of pixels before, of products after, and of weights.
+//!
+//! Each module is one way to need fewer products. Functions work on a row of tiles of one block of channels.
+
+pub(super) mod halve;
+pub(super) mod three;
+pub(super) mod up;
+
+use crate::cpu::lane::Lane;
+
+/// A row of pixels, or none: zeros.
+pub(super) type Row<'a> = Option<&'a [Lane]>;
+
+/// `line[1..] = f(a, b)` pixel by pixel, with zeros at both ends.
+#[inline(always)]
+fn combine(line: &mut [Lane], a: Row<'_>, b: Row<'_>, f: impl Fn(Lane, Lane) -> Lane) {
+    let last = line.len() - 1;
+    line[0] = Lane::ZERO;
+    line[last] = Lane::ZERO;
+    let line = &mut line[1..last];
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            for (out, (a, b)) in line.iter_mut().zip(a.iter().zip(b)) {
+                *out = f(*a, *b);
+            }
+        }
+        (Some(a), None) => line.iter_mut().zip(a).for_each(|(out, a)| *out = f(*a, Lane::ZERO)),
+        (None, Some(b)) => line.iter_mut().zip(b).for_each(|(out, b)| *out = f(Lane::ZERO, *b)),
+        (None, None) => line.fill(Lane::ZERO),
+    }
+}

@@ -1,0 +1,113 @@
+//! A 3x3 convolution of stride 1 and padding 1 on tiles of 2x2 pixels: sixteen products instead of 36.
+//!
+//! Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016). Along an
+//! axis two outputs of four inputs d and three taps g:
+//!
+//! ```text
+//! m_0 = (d_0 - d_2) g_0              m_1 = (d_1 + d_2) (g_0 + g_1 + g_2) / 2
+//! m_3 = (d_1 - d_3) g_2              m_2 = (d_2 - d_1) (g_0 - g_1 + g_2) / 2
+//! y_0 = m_0 + m_1 + m_2              y_1 = m_1 - m_2 - m_3
+//! ```
+
+use super::{Row, combine};
+use crate::cpu::lane::Lane;
+use crate::vectorised::vectorised;
+
+/// Kinds of product, `4 * vertical + horizontal`.
+pub(in super::super) const KINDS: usize = 16;
+
+/// Factors of 3x3 taps.
+#[inline(always)]
+pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
+    let line = |g: [Lane; 3]| {
+        let ends = g[0] + g[2];
+        [g[0], (ends + g[1]) * 0.5, (ends - g[1]) * 0.5, g[2]]
+    };
+    let rows: [[Lane; 4]; 3] =
+        [0, 1, 2].map(|r| line([taps[3 * r], taps[3 * r + 1], taps[3 * r + 2]]));
+    for h in 0..4 {
+        let column = line([rows[0][h], rows[1][h], rows[2][h]]);
+        for v in 0..4 {
+            factors[4 * v + h] = column[v];
+        }
+    }
+}
+
+/// Gradient of the taps from that of the factors.
+#[inline(always)]
+pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
+    let line = |f: [Lane; 4]| {
+        let (sum, difference) = ((f[1] + f[2]) * 0.5, (f[1] - f[2]) * 0.5);
+        [f[0] + sum, difference, sum + f[3]]
+    };
+    let rows: [[Lane; 3]; 4] =
+        [0, 4, 8, 12].map(|r| line([factors[r], factors[r + 1], factors[r + 2], factors[r + 3]]));
+    for h in 0..3 {
+        let column = line([rows[0][h], rows[1][h], rows[2][h], rows[3][h]]);
+        for v in 0..3 {
+            taps[3 * v + h] = column[v];
+        }
+    }
+}
+
+vectorised! {
+    /// The kinds of a row of tiles, `stride` apart, from its four rows of pixels.
+    pub(in super::super) fn input(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
+        let tiles = (line.len() - 2) / 2;
+        for vertical in 0..4 {
+            match vertical {
+                0 => combine(line, rows[0], rows[2], |a, b| a - b),
+                1 => combine(line, rows[1], rows[2], |a, b| a + b),
+                2 => combine(line, rows[2], rows[1], |a, b| a - b),
+                _ => combine(line, rows[1], rows[3], |a, b| a - b),
+            }
+            let out = &mut out[4 * vertical * stride..];
+            let (m0, rest) = out.split_at_mut(stride);
+            let (m1, rest) = rest.split_at_mut(stride);
+            let (m2, m3) = rest.split_at_mut(stride);
+            let line = &line[..2 * tiles + 2];
+            for i in 0..tiles {
+                let d = |j: usize| line[2 * i + j];
+                m0[i] = d(0) - d(2);
+                m1[i] = d(1) + d(2);
+                m2[i] = d(2) - d(1);
+                m3[i] = d(1) - d(3);
+            }
+        }
+    }
+
+    /// Two rows of pixels from the products of a row of tiles.
+    pub(in super::super) fn output(rows: &mut [Lane], products: &[Lane], stride: usize) {
+        let (first, second) = rows.split_at_mut(rows.len() / 2);
+        let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
+        for (i, (first, second)) in
+            first.chunks_exact_mut(2).zip(second.chunks_exact_mut(2)).enumerate()
+        {
+            let m = |v: usize, h: usize| kinds[4 * v + h][i];
+            let top: [Lane; 4] = std::array::from_fn(|h| m(0, h) + m(1, h) + m(2, h));
+            let bottom: [Lane; 4] = std::array::from_fn(|h| m(1, h) - m(2, h) - m(3, h));
+            first[0] = top[0] + top[1] + top[2];
+            first[1] = top[1] - top[2] - top[3];
+            second[0] = bottom[0] + bottom[1] + bottom[2];
+            second[1] = bottom[1] - bottom[2] - bottom[3];
+        }
+    }
+
+    /// The kinds of a row of tiles from the gradient of its two rows of pixels: the adjoint of [`output`].
+    pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [&[Lane]; 2]) {
+        for i in 0..rows[0].len() / 2 {
+            let line = |row: &[Lane]| {
+                let (a, b) = (row[2 * i], row[2 * i + 1]);
+                [a, a + b, a - b, -b]
+            };
+            let (first, second) = (line(rows[0]), line(rows[1]));
+            for h in 0..4 {
+                let (a, b) = (first[h], second[h]);
+                out[h * stride + i] = a;
+                out[(4 + h) * stride + i] = a + b;
+                out[(8 + h) * stride + i] = a - b;
+                out[(12 + h) * stride + i] = -b;
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Nearest up-sampling by two, then a 3x3 convolution: nine products for each small pixel.
+//!
+//! On an up-sampled line the taps a, b, c see only two different neighbours. With `d_i = x_i - x_(i-1)`:
+//!
+//! ```text
+//! y_(2i)   = (a+b+c) x_i - a d_i          y_(2i+1) = (a+b+c) x_i + c d_(i+1)
+//! ```
+//!
+//! so two outputs cost three products instead of six, and in two dimensions four outputs cost nine instead of 36. The
+//! three kinds of product along an axis are S (a+b+c with x), A (-a with `d_i`) and C (c with `d_(i+1)`); a kind of the plane
+//! is a pair of them, numbered `3 * vertical + horizontal`. Nothing is divided, so accuracy is that of the plain sum.
+//!
+//! Backward, the differences are moved to the side of `dy` (they commute with the mixing of channels): one transform of `dy`
+//! into the nine kinds serves both gradients.
+
+use super::{Row, combine};
+use crate::cpu::lane::Lane;
+use crate::vectorised::vectorised;
+
+/// Kinds of product.
+pub(in super::super) const KINDS: usize = 9;
+
+/// Factors of 3x3 taps.
+#[inline(always)]
+pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
+    let line = |t: [Lane; 3]| [t[0] + t[1] + t[2], -t[0], t[2]];
+    let rows: [[Lane; 3]; 3] =
+        [0, 1, 2].map(|r| line([taps[3 * r], taps[3 * r + 1], taps[3 * r + 2]]));
+    for h in 0..3 {
+        let column = line([rows[0][h], rows[1][h], rows[2][h]]);
+        for v in 0..3 {
+            factors[3 * v + h] = column[v];
+        }
+    }
+}
+
+/// Gradient of the taps from that of the factors.
+#[inline(always)]
+pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
+    let line = |f: [Lane; 3]| [f[0] - f[1], f[0], f[0] + f[2]];
+    let rows: [[Lane; 3]; 3] =
+        [0, 1, 2].map(|r| line([factors[3 * r], factors[3 * r + 1], factors[3 * r + 2]]));
+    for h in 0..3 {
+        let column = line([rows[0][h], rows[1][h], rows[2][h]]);
+        for v in 0..3 {
+            taps[3 * v + h] = column[v];
+        }
+    }
+}
+
+vectorised! {
+    /// The kinds of a row of small pixels, `stride` apart, from the rows above, here and below.
+    pub(in super::super) fn input(
+        out: &mut [Lane],
+        stride: usize,
+        above: Row<'_>,
+        here: Row<'_>,
+        below: Row<'_>,
+        line: &mut [Lane],
+    ) {
+        let width = line.len() - 2;
+        for vertical in 0..3 {
+            match vertical {
+                0 => combine(line, here, None, |x, _| x),
+                1 => combine(line, here, above, |x, above| x - above),
+                _ => combine(line, below, here, |below, x| below - x),
+            }
+            let out = &mut out[3 * vertical * stride..];
+            let (s, rest) = out.split_at_mut(stride);
+            let (a, c) = rest.split_at_mut(stride);
+            let line = &line[..width + 2];
+            for (i, ((s, a), c)) in
+                s[..width].iter_mut().zip(&mut a[..width]).zip(&mut c[..width]).enumerate()
+            {
+                let x = line[i + 1];
+                *s = x;
+                *a = x - line[i];
+                *c = line[i + 2] - x;
+            }
+        }
+    }
+
+    /// Two rows of large pixels from the products of a row of small ones.
+    pub(in super::super) fn output(rows: &mut [Lane], products: &[Lane], stride: usize) {
+        let (even, odd) = rows.split_at_mut(rows.len() / 2);
+        let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
+        for (i, (even, odd)) in even.chunks_exact_mut(2).zip(odd.chunks_exact_mut(2)).enumerate() {
+            let p = |v: usize, h: usize| kinds[3 * v + h][i];
+            let top = |h| p(0, h) + p(1, h);
+            let bottom = |h| p(0, h) + p(2, h);
+            let (s, t) = (top(0), bottom(0));
+            even[0] = s + top(1);
+            even[1] = s + top(2);
+            odd[0] = t + bottom(1);
+            odd[1] = t + bottom(2);
+        }
+    }
+
+    /// The kinds of a row of small pixels from rows of the large gradient: the odd one above, the two here, the even one below.
+    pub(in super::super) fn gradient(
+        out: &mut [Lane],
+        stride: usize,
+        above: Row<'_>,
+        here: (Row<'_>, Row<'_>),
+        below: Row<'_>,
+        line: &mut [Lane],
+    ) {
+        let width = line.len() / 2 - 1;
+        for vertical in 0..3 {
+            match vertical {
+                0 => combine(line, here.0, here.1, |even, odd| even + odd),
+                1 => combine(line, here.0, below, |even, below| even - below),
+                _ => combine(line, above, here.1, |above, odd| above - odd),
+            }
+            let out = &mut out[3 * vertical * stride..];
+            let (s, rest) = out.split_at_mut(stride);
+            let (a, c) = rest.split_at_mut(stride);
+            let line = &line[..2 * width + 2];
+            for (i, ((s, a), c)) in
+                s[..width].iter_mut().zip(&mut a[..width]).zip(&mut c[..width]).enumerate()
+            {
+                let (even, odd) = (line[2 * i + 1], line[2 * i + 2]);
+                *s = even + odd;
+                *a = even - line[2 * i + 3];
+                *c = line[2 * i] - odd;
+            }
+        }
+    }
+}

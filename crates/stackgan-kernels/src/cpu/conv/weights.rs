@@ -1,0 +1,268 @@
+//! Weights as products read them, and their gradients back.
+
+use rayon::prelude::*;
+
+use super::transform;
+use crate::cpu::buffer::Buffer;
+use crate::cpu::lane::{LANES, Lane, floats};
+use crate::cpu::transpose::across;
+use crate::vectorised::vectorised;
+use crate::written::written;
+
+/// Weights for products, by kinds: for two blocks of columns after another (the last may be alone), for each kind, the inner
+/// indices, each with its one or two lanes.
+#[derive(Debug)]
+pub(super) struct Packed {
+    lanes: Buffer,
+    kinds: usize,
+    /// Blocks of the inner index.
+    pub(super) depth: usize,
+    /// Blocks of columns.
+    pub(super) outs: usize,
+}
+
+impl Packed {
+    /// The weights of the columns of `block`, an even number, and of the next if there is one: and how many blocks these are.
+    pub(super) fn panel(&self, kind: usize, block: usize) -> (&[Lane], usize) {
+        let (inner, wide) = (self.depth * LANES, 2.min(self.outs - block));
+        let start = (block * self.kinds + kind * wide) * inner;
+        (&self.lanes[start..start + inner * wide], wide)
+    }
+}
+
+/// Which of a weight's two axes of channels is that of the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// `(columns, inner, taps)`: forward.
+    OutInner,
+    /// `(inner, columns, taps)`: backward.
+    InnerOut,
+}
+
+/// How the taps of two channels become factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transform {
+    /// A factor for each tap.
+    Each,
+    /// Nine kinds of an up-sampling.
+    Up,
+    /// Sixteen kinds of a 3x3 convolution.
+    Three,
+    /// The same with the taps reversed.
+    ThreeFlipped,
+    /// For each of four phases of a 4x4 convolution of stride 2, nine kinds.
+    Halve,
+}
+
+impl Transform {
+    /// Factors `(groups, kinds)` of the taps of two channels.
+    #[inline(always)]
+    fn factors(self, taps: &[Lane], factors: &mut [Lane]) {
+        match self {
+            Self::Each => factors.copy_from_slice(taps),
+            Self::Up => transform::up::factors(taps, factors),
+            Self::Three => transform::three::factors(taps, factors),
+            Self::ThreeFlipped => {
+                let mut flipped = [Lane::ZERO; 9];
+                flipped.iter_mut().zip(taps.iter().rev()).for_each(|(to, from)| *to = *from);
+                transform::three::factors(&flipped, factors);
+            }
+            Self::Halve => transform::halve::factors(taps, factors),
+        }
+    }
+
+    /// The gradient of the taps from that of the factors.
+    #[inline(always)]
+    fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
+        match self {
+            Self::Each | Self::ThreeFlipped => taps.copy_from_slice(factors),
+            Self::Up => transform::up::fold(factors, taps),
+            Self::Three => transform::three::fold(factors, taps),
+            Self::Halve => transform::halve::fold(factors, taps),
+        }
+    }
+}
+
+/// Most taps of two channels, and most factors.
+const MOST: usize = 64;
+
+/// What is packed. Factors number `kinds * inner_groups * out_groups`, kinds fastest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pack {
+    pub(super) taps: usize,
+    pub(super) kinds: usize,
+    /// Blocks `block * inner_groups + group` of the inner index.
+    pub(super) inner_groups: usize,
+    pub(super) inner_channels: usize,
+    /// Blocks `block * out_groups + group` of columns.
+    pub(super) out_groups: usize,
+    pub(super) out_channels: usize,
+}
+
+impl Pack {
+    /// One tap of one channel.
+    pub(super) const ONE: Self = Self {
+        taps: 1,
+        kinds: 1,
+        inner_groups: 1,
+        inner_channels: 1,
+        out_groups: 1,
+        out_channels: 1,
+    };
+
+    fn inner_blocks(&self) -> usize {
+        self.inner_channels.div_ceil(LANES)
+    }
+
+    /// The packed weights.
+    pub(super) fn pack(&self, weight: &[f32], order: Order, transform: Transform) -> Packed {
+        let depth = self.inner_groups * self.inner_blocks();
+        let outs = self.out_groups * self.out_channels.div_ceil(LANES);
+        let mut lanes = Buffer::stale(self.kinds * depth * LANES * outs);
+        // Panels of two blocks of columns, whole blocks of channels.
+        let blocks = if self.out_groups % 2 == 0 { 1 } else { 2 };
+        let chunk = blocks * self.out_groups * self.kinds * depth * LANES;
+        lanes.par_chunks_mut(chunk).enumerate().for_each(|(i, out)| {
+            pack_chunk(out, weight, *self, order, transform, i * blocks);
+        });
+        Packed { lanes, kinds: self.kinds, depth, outs }
+    }
+}
+
+vectorised! {
+    /// Packs the columns of one or two blocks of channels from `first` on.
+    fn pack_chunk(
+        out: &mut [Lane],
+        weight: &[f32],
+        s: Pack,
+        order: Order,
+        transform: Transform,
+        first: usize,
+    ) {
+        let (taps, factor_count) = (s.taps, s.kinds * s.inner_groups * s.out_groups);
+        let inner = s.inner_groups * s.inner_blocks() * LANES;
+        let outs = out.len() / (s.kinds * inner); // blocks of columns here
+        let mut factors = [Lane::ZERO; MOST];
+        let mut gathered = vec![Lane::ZERO; LANES * (taps + 1)];
+        for block in 0..outs / s.out_groups {
+            let channel = (first + block) * LANES;
+            let width = LANES.min(s.out_channels - channel);
+            for k in 0..s.inner_blocks() * LANES {
+                if k < s.inner_channels {
+                    let tapped = gather(weight, s, order, (channel, width), k, &mut gathered);
+                    transform.factors(tapped, &mut factors[..factor_count]);
+                } else {
+                    factors[..factor_count].fill(Lane::ZERO);
+                }
+                for (j, factor) in factors[..factor_count].iter().enumerate() {
+                    let (group, kind) = (j / s.kinds, j % s.kinds);
+                    let (out_group, inner_group) = (group / s.inner_groups, group % s.inner_groups);
+                    let column = block * s.out_groups + out_group;
+                    let (pair, side) = (column / 2 * 2, column % 2);
+                    let wide = 2.min(outs - pair);
+                    let index = (k / LANES * s.inner_groups + inner_group) * LANES + k % LANES;
+                    out[(pair * s.kinds + kind * wide) * inner + index * wide + side] = *factor;
+                }
+            }
+        }
+    }
+}
+
+/// The taps of inner channel `k` and the columns' channels from `channel` on, `width` of them, as lanes.
+#[inline(always)]
+fn gather<'a>(
+    weight: &[f32],
+    s: Pack,
+    order: Order,
+    (channel, width): (usize, usize),
+    k: usize,
+    gathered: &'a mut [Lane],
+) -> &'a [Lane] {
+    match order {
+        // The taps of sixteen inner channels are neighbours: they are gathered together.
+        Order::OutInner => {
+            if k.is_multiple_of(LANES) {
+                let row = s.inner_channels * s.taps;
+                let from = &weight[channel * row + k * s.taps..];
+                let values = LANES.min(s.inner_channels - k) * s.taps;
+                for first in (0..values).step_by(LANES) {
+                    let part = (width, LANES.min(values - first));
+                    across(&mut gathered[first..], &from[first..], row, part);
+                }
+            }
+            &gathered[k % LANES * s.taps..][..s.taps]
+        }
+        Order::InnerOut => {
+            let from = &weight[(k * s.out_channels + channel) * s.taps..];
+            for first in (0..s.taps).step_by(LANES) {
+                let part = (width, LANES.min(s.taps - first));
+                across(&mut gathered[first..], &from[first..], s.taps, part);
+            }
+            &gathered[..s.taps]
+        }
+    }
+}
+
+/// Sums of products for the gradient of a weight `(Cout, Cin, taps)`: for each kind and output channel (whole blocks of
+/// them), the lanes of the inner blocks.
+#[derive(Debug)]
+pub(super) struct Sums {
+    pub(super) lanes: Buffer,
+    /// Whether nothing has been added yet; the lanes then hold anything.
+    pub(super) fresh: bool,
+    pub(super) kinds: usize,
+    pub(super) out_blocks: usize,
+    pub(super) inner_blocks: usize,
+}
+
+impl Sums {
+    /// Sums of nothing yet.
+    pub(super) fn new(kinds: usize, out_blocks: usize, inner_blocks: usize) -> Self {
+        let lanes = Buffer::stale(kinds * out_blocks * LANES * inner_blocks);
+        Self { lanes, fresh: true, kinds, out_blocks, inner_blocks }
+    }
+
+    /// The gradient of the weight, whose channels' blocks each have `groups` inner blocks.
+    pub(super) fn fold(
+        &self,
+        (out_channels, in_channels): (usize, usize),
+        (taps, groups): (usize, usize),
+        transform: Transform,
+    ) -> Vec<f32> {
+        let row = in_channels * taps;
+        written(out_channels * row, row, |channel, out| {
+            fold_row(out, self, channel, (taps, groups), transform);
+        })
+    }
+}
+
+vectorised! {
+    /// The gradient of an output channel's weights.
+    fn fold_row(
+        out: &mut [f32],
+        sums: &Sums,
+        channel: usize,
+        shape: (usize, usize),
+        transform: Transform,
+    ) {
+        let (taps, groups) = shape;
+        let (mut factors, mut tapped) = ([Lane::ZERO; MOST], [Lane::ZERO; MOST + LANES]);
+        let factor_count = groups * sums.kinds;
+        for (block, out) in out.chunks_mut(LANES * taps).enumerate() {
+            for (j, factor) in factors[..factor_count].iter_mut().enumerate() {
+                let (group, kind) = (j / sums.kinds, j % sums.kinds);
+                let row = (kind * sums.out_blocks * LANES + channel) * sums.inner_blocks;
+                *factor = sums.lanes[row + block * groups + group];
+            }
+            transform.fold(&factors[..factor_count], &mut tapped[..taps]);
+            for first in (0..taps).step_by(LANES) {
+                let width = LANES.min(taps - first);
+                let mut rows = [Lane::ZERO; LANES];
+                across(&mut rows, floats(&tapped[first..]), LANES, (LANES, LANES));
+                for (out, row) in out.chunks_mut(taps).zip(&rows) {
+                    out[first..first + width].copy_from_slice(&row.0[..width]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! How gradients go from map to map beside candle's graph.
+//!
+//! candle walks the graph and decides what is differentiated; the maps themselves and their gradients pass beside it. Each map
+//! has a [`Node`]: a handle, a tensor of one value that candle knows, and a cell into which whoever used the map puts its
+//! gradient. This way maps need not be tensors, an operation may take any number of them, and a gradient that arrives first is
+//! taken as it is: candle would fill zeros and add to them, which costs as much as a batch norm.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::backprop::GradStore;
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Result, Shape, Tensor,
+    TensorId, bail,
+};
+
+thread_local! {
+    /// The gradients of variables during [`backward`], each with its variable.
+    static VARIABLES: RefCell<Option<HashMap<TensorId, (Tensor, Tensor)>>> = const { RefCell::new(None) };
+}
+
+/// The gradients of `loss`: candle's `backward`, for networks of maps.
+///
+/// The gradient of a variable is taken as it comes, where candle would fill zeros and add to them.
+///
+/// # Errors
+/// Those of the operations.
+pub fn backward(loss: &Tensor) -> Result<GradStore> {
+    let outer = VARIABLES.replace(Some(HashMap::new()));
+    let result = loss.backward();
+    let variables = VARIABLES.replace(outer).unwrap_or_default();
+    let mut gradients = result?;
+    for (variable, gradient) in variables.into_values() {
+        let gradient = match gradients.remove(&variable) {
+            Some(other) => (gradient + other)?, // from an operation of candle's
+            None => gradient,
+        };
+        gradients.insert(&variable, gradient);
+    }
+    Ok(gradients)
+}
+
+/// Keeps the gradient of a variable, where [`backward`] is at work; else gives it back.
+fn kept(variable: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
+    VARIABLES.with_borrow_mut(|variables| {
+        let Some(variables) = variables else { return Ok(Some(gradient)) };
+        let gradient = match variables.remove(&variable.id()) {
+            Some((_, sum)) => (sum + gradient)?,
+            None => gradient,
+        };
+        variables.insert(variable.id(), (variable.clone(), gradient));
+        Ok(None)
+    })
+}
+
+/// A gradient of maps.
+pub(crate) trait Sum: Clone + Send + Sync + 'static {
+    /// The sum of two parts.
+    fn sum(self, other: Self) -> Result<Self>;
+}
+
+/// Where the gradient of a map is put together.
+#[derive(Debug)]
+pub(crate) struct Gradient<G>(Arc<Mutex<Option<G>>>);
+
+impl<G> Clone for Gradient<G> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<G: Sum> Gradient<G> {
+    /// Adds a part.
+    pub(crate) fn add(&self, part: G) -> Result<()> {
+        let mut cell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *cell = Some(match cell.take() {
+            None => part,
+            Some(sum) => sum.sum(part)?,
+        });
+        Ok(())
+    }
+
+    /// Takes it; every user of the map has added its part.
+    pub(crate) fn take(&self) -> Result<G> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match taken {
+            Some(gradient) => Ok(gradient),
+            None => bail!("maps: a gradient is missing"),
+        }
+    }
+}
+
+/// What candle knows of a map, and its gradient.
+#[derive(Clone, Debug)]
+pub(crate) struct Node<G> {
+    pub(crate) gradient: Gradient<G>,
+    handle: Tensor,
+    zero: Tensor, // the gradient of every handle
+}
+
+impl<G> Node<G> {
+    /// Whether anything asks for a gradient of these maps.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.handle.track_op()
+    }
+}
+
+/// What an operation is computed from.
+pub(crate) enum Input<'a, G> {
+    Map(&'a Node<G>),
+    Tensor(&'a Tensor),
+}
+
+impl<'a, G> Input<'a, G> {
+    fn tensor(&self) -> &'a Tensor {
+        match self {
+            Self::Map(node) => &node.handle,
+            Self::Tensor(tensor) => tensor,
+        }
+    }
+}
+
+/// What an operation does when its output's gradient has come: gives the maps among its inputs theirs, and returns those of
+/// the tensors among its inputs, in their places.
+pub(crate) type Backward = Box<dyn Fn() -> Result<[Option<Tensor>; 3]> + Send + Sync>;
+
+/// The node of a map that was computed from `inputs`, one to three.
+pub(crate) fn linked<G: Sum>(
+    name: &'static str,
+    inputs: &[Input<'_, G>],
+    backward: impl FnOnce(Gradient<G>) -> Backward,
+) -> Result<Node<G>> {
+    let zero = inputs.iter().find_map(|input| match input {
+        Input::Map(node) => Some(node.zero.clone()),
+        Input::Tensor(_) => None,
+    });
+    let zero = match (zero, inputs.first()) {
+        (Some(zero), _) => zero,
+        (None, Some(input)) => Tensor::zeros(1, DType::F32, input.tensor().device())?,
+        (None, None) => Tensor::zeros(1, DType::F32, &Device::Cpu)?,
+    };
+    let gradient = Gradient(Arc::default());
+    let mut maps = [false; 3];
+    for (is_map, input) in maps.iter_mut().zip(inputs) {
+        *is_map = matches!(input, Input::Map(_));
+    }
+    let link = Link { name, backward: backward(gradient.clone()), maps, zero: zero.clone() };
+    let handle = match inputs {
+        [a] => a.tensor().apply_op1(link)?,
+        [a, b] => a.tensor().apply_op2(b.tensor(), link)?,
+        [a, b, c] => a.tensor().apply_op3(b.tensor(), c.tensor(), link)?,
+        _ => bail!("{name}: one to three inputs, found {}", inputs.len()),
+    };
+    Ok(Node { gradient, handle, zero })
+}
+
+struct Link {
+    name: &'static str,
+    backward: Backward,
+    maps: [bool; 3],
+    zero: Tensor,
+}
+
+impl Link {
+    /// The value of a handle, which nobody reads.
+    #[expect(clippy::unnecessary_wraps, reason = "as the operation's interface has it")]
+    fn on_cpu() -> Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(vec![0.]), Shape::from(1)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_gpu(storage: &CudaStorage) -> Result<(CudaStorage, Shape)> {
+        // SAFETY: nobody reads a handle's value.
+        let slice = unsafe { storage.device.alloc::<f32>(1)? };
+        Ok((CudaStorage::wrap_cuda_slice(slice, storage.device.clone()), Shape::from(1)))
+    }
+
+    /// Gradients of all inputs; a handle's says nothing.
+    fn gradients(&self, inputs: [Option<&Tensor>; 3]) -> Result<[Option<Tensor>; 3]> {
+        let mut gradients = (self.backward)()?;
+        for ((gradient, input), is_map) in gradients.iter_mut().zip(inputs).zip(self.maps) {
+            let Some(input) = input else { continue };
+            if is_map && input.track_op() {
+                *gradient = Some(self.zero.clone());
+            } else if input.is_variable()
+                && let Some(own) = gradient.take()
+            {
+                *gradient = kept(input, own)?;
+            }
+        }
+        Ok(gradients)
+    }
+}
+
+impl CustomOp1 for Link {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        Self::on_cpu()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        Self::on_gpu(s)
+    }
+
+    fn bwd(&self, a: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let [da, _, _] = self.gradients([Some(a), None, None])?;
+        Ok(da)
+    }
+}
+
+impl CustomOp2 for Link {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        Self::on_cpu()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Self::on_gpu(s)
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [da, db, _] = self.gradients([Some(a), Some(b), None])?;
+        Ok((da, db))
+    }
+}
+
+impl CustomOp3 for Link {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        Self::on_cpu()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Self::on_gpu(s)
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        c: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [da, db, dc] = self.gradients([Some(a), Some(b), Some(c)])?;
+        Ok((da, db, dc))
+    }
+}
+
+/// Values that leave the graph of maps, on their device.
+pub(crate) enum Left {
+    Cpu(Vec<f32>),
+    #[cfg(feature = "cuda")]
+    Gpu(CudaStorage),
+}
+
+/// What leaves the graph of maps: a tensor of `f32` that candle knows, of `shape`; `backward` gets its gradient.
+pub(crate) fn left<G>(
+    name: &'static str,
+    node: &Node<G>,
+    output: Left,
+    shape: impl Into<Shape>,
+    backward: impl Fn(&Tensor) -> Result<()> + Send + Sync + 'static,
+) -> Result<Tensor> {
+    let (output, shape) = (Mutex::new(Some(output)), shape.into());
+    node.handle.apply_op1(Exit { name, output, shape, backward, zero: node.zero.clone() })
+}
+
+struct Exit<F> {
+    name: &'static str,
+    output: Mutex<Option<Left>>,
+    shape: Shape,
+    backward: F,
+    zero: Tensor,
+}
+
+impl<F> Exit<F> {
+    fn taken(&self) -> Option<Left> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<F: Fn(&Tensor) -> Result<()>> CustomOp1 for Exit<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        match self.taken() {
+            Some(Left::Cpu(values)) => Ok((CpuStorage::F32(values), self.shape.clone())),
+            _ => bail!("{}: no values on the CPU", self.name),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        match self.taken() {
+            Some(Left::Gpu(values)) => Ok((values, self.shape.clone())),
+            _ => bail!("{}: no values on the GPU", self.name),
+        }
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        (self.backward)(&grad.contiguous()?)?;
+        Ok(Some(self.zero.clone()))
+    }
+}

@@ -1,0 +1,163 @@
+//! Maps on a CPU beside the same maps in f64, which candle computes: values and gradients of every way of convolving.
+
+use candle_core::{Result, Tensor};
+use stackgan_kernels::{Activation, Filter, Maps, Norm, Statistics};
+
+use crate::common::{assert_twins, normal};
+
+const fn plain(stride: usize, padding: usize) -> Filter {
+    Filter::Plain { stride, padding }
+}
+
+/// `(images, in, height, width)`, `(out, kernel)`, filter.
+const SHAPES: [((usize, usize, usize, usize), (usize, usize), Filter); 24] = [
+    // Up-sampling: one block, parts of blocks, many tiles, odd sizes, a picture.
+    ((1, 16, 4, 4), (16, 3), Filter::Up),
+    ((3, 5, 4, 4), (3, 3), Filter::Up),
+    ((2, 40, 8, 8), (37, 3), Filter::Up),
+    ((9, 8, 16, 16), (24, 3), Filter::Up),
+    ((1, 20, 3, 5), (17, 3), Filter::Up),
+    ((2, 3, 4, 4), (6, 3), Filter::Up),
+    // 3x3.
+    ((2, 20, 4, 4), (33, 3), plain(1, 1)),
+    ((1, 48, 8, 8), (16, 3), plain(1, 1)),
+    ((9, 6, 32, 32), (3, 3), plain(1, 1)),
+    ((2, 7, 5, 6), (9, 3), plain(1, 1)),
+    ((3, 3, 8, 8), (20, 3), plain(1, 1)),
+    // 4x4 of stride 2.
+    ((2, 20, 8, 8), (33, 4), plain(2, 1)),
+    ((5, 16, 32, 32), (16, 4), plain(2, 1)),
+    ((1, 33, 4, 4), (50, 4), plain(2, 1)),
+    ((2, 9, 6, 6), (8, 4), plain(2, 1)),
+    ((4, 3, 16, 16), (24, 4), plain(2, 1)),
+    ((1, 3, 64, 64), (16, 4), plain(2, 1)),
+    // Any other window.
+    ((2, 20, 8, 8), (35, 1), plain(1, 0)),
+    ((3, 40, 4, 4), (1, 4), plain(4, 0)),
+    ((1, 5, 7, 9), (6, 5), plain(1, 2)),
+    ((2, 6, 9, 7), (18, 3), plain(2, 1)),
+    ((2, 4, 5, 5), (6, 3), plain(3, 2)),
+    ((1, 5, 9, 9), (3, 9), plain(1, 4)),
+    ((2, 1, 4, 4), (1, 1), plain(1, 0)),
+];
+
+#[test]
+fn every_way_of_convolving_agrees_with_its_twin() {
+    for ((n, c, h, w), (out, k), filter) in SHAPES {
+        let (x, weight) = (normal((n, c, h, w), 1), normal((out, c, k, k), 2));
+        let convolved = |t: &[Tensor]| Maps::enter(&t[0])?.conv(&t[1], filter)?.leave();
+        assert_twins(
+            &format!("{n}x{c}x{h}x{w} to {out} by {k}, {filter:?}"),
+            &[x, weight],
+            convolved,
+            convolved,
+        );
+    }
+}
+
+/// Weights of two million pairs of channels: on planes, and too many to be compared value by value with a sum in f64 of candle.
+#[test]
+fn a_deep_convolution_is_that_of_planes() -> Result<()> {
+    let (x, weight) = (normal((2, 1024, 4, 4), 1), normal((2048, 1024, 4, 4), 2));
+    let found = Maps::enter(&x)?.conv(&weight, plain(2, 1))?.leave()?;
+    let expected = stackgan_kernels::conv2d(&x, &weight, 2, 1)?;
+    crate::common::assert_close(&found, &expected, 1e-5, "deep");
+    Ok(())
+}
+
+fn normed(t: &[Tensor], filter: Filter, statistics: Statistics, act: Activation) -> Result<Tensor> {
+    let (channels, dtype) = (t[1].dim(0)?, t[0].dtype());
+    let running = |sample: u64| {
+        let values = (normal(channels, sample).abs()? + 0.5)?.to_dtype(dtype)?;
+        candle_core::Var::from_tensor(&values)
+    };
+    let (mean, var) = (running(7)?, running(8)?);
+    let norm = Norm {
+        gamma: &t[2],
+        beta: &t[3],
+        running_mean: &mean,
+        running_var: &var,
+        momentum: 0.1,
+        unbiased: true,
+        eps: 1e-5,
+        activation: act,
+    };
+    let y = Maps::enter(&t[0])?.conv_norm(&t[1], filter, &norm, statistics)?.leave()?;
+    // The running statistics too, so that they are compared.
+    let moved = Tensor::cat(&[mean.as_detached_tensor(), var.as_detached_tensor()], 0)?;
+    Tensor::cat(&[y.flatten_all()?, moved], 0)
+}
+
+#[test]
+fn norms_agree_with_their_twins() {
+    let activations = [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2)];
+    for (parts, activation) in [1, 2, 4].into_iter().zip(activations) {
+        for statistics in [Statistics::OfBatch { parts }, Statistics::Running] {
+            for (c, out, size) in [(3, 20, 8), (18, 5, 4), (16, 16, 64)] {
+                let inputs = [
+                    normal((4, c, size, size), 1),
+                    normal((out, c, 3, 3), 2),
+                    normal(out, 3),
+                    normal(out, 4),
+                ];
+                let f = |t: &[Tensor]| normed(t, plain(1, 1), statistics, activation);
+                assert_twins(
+                    &format!("{statistics:?}, {activation:?}, {c} to {out}"),
+                    &inputs,
+                    f,
+                    f,
+                );
+            }
+        }
+    }
+}
+
+/// Maps used twice, sums, appended vectors, activations, pictures that are no input of a convolution.
+#[test]
+fn a_small_network_agrees_with_its_twin() {
+    let inputs = [
+        normal((2, 3, 8, 8), 1),
+        normal((5, 3, 4, 4), 2),
+        normal((2, 7), 3),
+        normal((12, 12, 3, 3), 4),
+    ];
+    let network = |t: &[Tensor]| {
+        let pictures = Maps::enter(&t[0])?;
+        let x = pictures.conv(&t[1], plain(2, 1))?.activate(Activation::LeakyRelu(0.2))?;
+        let x = x.append_tiled(&t[2])?;
+        let y = x.conv(&t[3], plain(1, 1))?;
+        let z =
+            x.add_activate(&y, Activation::Relu)?.add_activate(&x, Activation::LeakyRelu(0.1))?;
+        let bright = pictures.activate(Activation::Relu)?.leave()?;
+        z.leave()?.sum_all()? + (bright.sqr()?.sum_all()? + pictures.leave()?.sum_all()?)?
+    };
+    assert_twins("a small network", &inputs, network, network);
+}
+
+/// Without gradients values are computed in place: they must be those of a pass with them.
+#[test]
+fn painting_has_the_bits_of_training() -> Result<()> {
+    let inputs =
+        [normal((2, 18, 8, 8), 1), normal((20, 18, 3, 3), 2), normal(20, 3), normal(20, 4)];
+    let f = |t: &[Tensor]| normed(t, Filter::Up, Statistics::Running, Activation::Relu);
+    let plain = f(&inputs)?;
+    let tracked = crate::common::outcome(&inputs, candle_core::DType::F32, f).y;
+    assert_eq!(crate::common::bits(&plain), crate::common::bits(&tracked));
+    Ok(())
+}
+
+/// A picture does not depend on what is painted beside it.
+#[test]
+fn an_image_alone_has_the_bits_of_an_image_in_a_batch() -> Result<()> {
+    for (filter, k, size) in [(Filter::Up, 3, 16), (plain(1, 1), 3, 32), (plain(2, 1), 4, 64)] {
+        let (x, weight) = (normal((12, 24, size, size), 1), normal((40, 24, k, k), 2));
+        let convolve = |x: &Tensor| Maps::enter(x)?.conv(&weight, filter)?.leave();
+        let all = convolve(&x)?;
+        for i in [0, 5, 11] {
+            let alone = convolve(&x.narrow(0, i, 1)?.contiguous()?)?;
+            let here = all.narrow(0, i, 1)?;
+            assert_eq!(crate::common::bits(&alone), crate::common::bits(&here), "{filter:?} {i}");
+        }
+    }
+    Ok(())
+}
