@@ -68,7 +68,8 @@ fn main() -> Result<()> {
     stackgan_kernels::memory::keep();
     let part = std::env::args().nth(1).unwrap_or_default();
     println!("{:24} {:>8} {:>8} {:>8}   GF/s, ms", "", "forward", "dx", "dw");
-    for &(name, (k, filter), [n, cin, cout, size]) in LAYERS.iter().filter(|l| l.0.contains(&part)) {
+    for &(name, (k, filter), [n, cin, cout, size]) in LAYERS.iter().filter(|l| l.0.contains(&part))
+    {
         let (x, w) = (ramp(&[n, cin, size, size])?, ramp(&[cout, cin, k, k])?);
         let maps = Maps::enter(&x.as_detached_tensor())?;
         let forward = seconds(|| maps.conv(&w.as_detached_tensor(), filter).map(drop))?;
@@ -89,7 +90,12 @@ fn main() -> Result<()> {
         let rate = |s: f64| flops / s;
         println!(
             "{name:24} {:8.1} {:8.1} {:8.1}   {:.2} {:.2} {:.2}",
-            rate(forward), rate(dx), rate(dw), forward * 1e3, dx * 1e3, dw * 1e3
+            rate(forward),
+            rate(dx),
+            rate(dw),
+            forward * 1e3,
+            dx * 1e3,
+            dw * 1e3
         );
     }
     Ok(())

@@ -3,14 +3,14 @@
 use candle_core::{Result, Tensor};
 use stackgan_kernels::{Activation, Filter, Maps, Norm, Statistics};
 
-use crate::common::{assert_twins, normal};
+use crate::common::{assert_close, assert_twins, bits, normal, outcome};
 
 const fn plain(stride: usize, padding: usize) -> Filter {
     Filter::Plain { stride, padding }
 }
 
 /// `(images, in, height, width)`, `(out, kernel)`, filter.
-const SHAPES: [((usize, usize, usize, usize), (usize, usize), Filter); 24] = [
+const SHAPES: [((usize, usize, usize, usize), (usize, usize), Filter); 26] = [
     // Up-sampling: one block, parts of blocks, many tiles, odd sizes, a picture.
     ((1, 16, 4, 4), (16, 3), Filter::Up),
     ((3, 5, 4, 4), (3, 3), Filter::Up),
@@ -37,7 +37,9 @@ const SHAPES: [((usize, usize, usize, usize), (usize, usize), Filter); 24] = [
     ((1, 5, 7, 9), (6, 5), plain(1, 2)),
     ((2, 6, 9, 7), (18, 3), plain(2, 1)),
     ((2, 4, 5, 5), (6, 3), plain(3, 2)),
-    ((1, 5, 9, 9), (3, 9), plain(1, 4)),
+    ((1, 5, 9, 9), (3, 7), plain(1, 3)),
+    ((2, 40, 6, 5), (3, 3), plain(1, 1)),
+    ((1, 16, 70, 70), (4, 3), plain(1, 1)),
     ((2, 1, 4, 4), (1, 1), plain(1, 0)),
 ];
 
@@ -55,13 +57,31 @@ fn every_way_of_convolving_agrees_with_its_twin() {
     }
 }
 
-/// Weights of two million pairs of channels: on planes, and too many to be compared value by value with a sum in f64 of candle.
+/// Weights of two million pairs of channels, beside the same on planes: a sum in f64 by candle would take a minute.
 #[test]
-fn a_deep_convolution_is_that_of_planes() -> Result<()> {
-    let (x, weight) = (normal((2, 1024, 4, 4), 1), normal((2048, 1024, 4, 4), 2));
-    let found = Maps::enter(&x)?.conv(&weight, plain(2, 1))?.leave()?;
-    let expected = stackgan_kernels::conv2d(&x, &weight, 2, 1)?;
-    crate::common::assert_close(&found, &expected, 1e-5, "deep");
+fn a_deep_convolution_is_that_of_planes() {
+    let inputs = [normal((2, 1024, 8, 8), 1), normal((2048, 1024, 4, 4), 2)];
+    let f32 = candle_core::DType::F32;
+    let found = outcome(&inputs, f32, |t| Maps::enter(&t[0])?.conv(&t[1], plain(2, 1))?.leave());
+    let expected = outcome(&inputs, f32, |t| stackgan_kernels::conv2d(&t[0], &t[1], 2, 1));
+    assert_close(&found.y, &expected.y, 1e-5, "deep");
+    for (found, expected) in found.gradients.iter().zip(&expected.gradients) {
+        assert_close(found, expected, 1e-5, "deep, gradient");
+    }
+}
+
+#[test]
+fn windows_that_do_not_fit_are_refused() -> Result<()> {
+    let maps = Maps::enter(&normal((1, 20, 6, 6), 1))?;
+    for (shape, filter, message) in [
+        ((3, 19, 3, 3), plain(1, 1), "20 channels"),
+        ((3, 20, 9, 9), plain(1, 4), "at most 64 taps"),
+        ((3, 20, 8, 8), plain(1, 0), "larger than input"),
+        ((3, 20, 4, 4), Filter::Up, "expected (out, 20, 3, 3)"),
+    ] {
+        let error = maps.conv(&normal(shape, 2), filter).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
     Ok(())
 }
 
@@ -141,8 +161,8 @@ fn painting_has_the_bits_of_training() -> Result<()> {
         [normal((2, 18, 8, 8), 1), normal((20, 18, 3, 3), 2), normal(20, 3), normal(20, 4)];
     let f = |t: &[Tensor]| normed(t, Filter::Up, Statistics::Running, Activation::Relu);
     let plain = f(&inputs)?;
-    let tracked = crate::common::outcome(&inputs, candle_core::DType::F32, f).y;
-    assert_eq!(crate::common::bits(&plain), crate::common::bits(&tracked));
+    let tracked = outcome(&inputs, candle_core::DType::F32, f).y;
+    assert_eq!(bits(&plain), bits(&tracked));
     Ok(())
 }
 
@@ -156,7 +176,7 @@ fn an_image_alone_has_the_bits_of_an_image_in_a_batch() -> Result<()> {
         for i in [0, 5, 11] {
             let alone = convolve(&x.narrow(0, i, 1)?.contiguous()?)?;
             let here = all.narrow(0, i, 1)?;
-            assert_eq!(crate::common::bits(&alone), crate::common::bits(&here), "{filter:?} {i}");
+            assert_eq!(bits(&alone), bits(&here), "{filter:?} {i}");
         }
     }
     Ok(())

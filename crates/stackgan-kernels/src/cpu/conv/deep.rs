@@ -1,14 +1,26 @@
-//! Convolutions with far more weights than pixels: read where they are, not transformed.
+//! 4x4 convolutions with far more weights than pixels.
 //!
-//! The last layers of Stage-II's discriminator have two million pairs of channels and sixteen pixels; to write their weights in
-//! another order takes longer than the products. The pixels, few, go into planes and back instead.
+//! The last layers of Stage-II's discriminator have two million pairs of channels and sixteen pixels: any transform of their weights
+//! takes longer than the products. The sixteen taps of a channel become a lane instead, as they lie in the weight; whoever needs
+//! columns packs them, and what it packed stays in its cache.
 
+use rayon::prelude::*;
+
+use super::pictures::flat;
+use super::products::{Side, correlate, multiply};
+use super::weights::Order;
+use super::work::{self, At, Grid};
 use super::{Gradients, Wanted};
-use crate::conv::{convolve, input_gradient, weight_gradient};
 use crate::cpu::blocks::{Blocks, Sizes};
+use crate::cpu::buffer::Buffer;
+use crate::cpu::lane::{LANES, Lane};
 use crate::geometry::Conv2dShape;
+use crate::path::Path;
+use crate::scratch;
+use crate::tiles::Tile;
+use crate::written::written;
 
-/// Pairs of channels from which weights stay where they are, for maps of at most [`PIXELS`].
+/// Pairs of channels from which it pays, for results of at most [`PIXELS`].
 const PAIRS: usize = 1 << 21;
 
 /// Pixels of a result that is small.
@@ -16,7 +28,28 @@ const PIXELS: usize = 16;
 
 /// Whether a shape is of this kind.
 pub(super) fn applies(s: &Conv2dShape) -> bool {
-    s.taps() > 1 && s.in_channels * s.out_channels >= PAIRS && s.out_pixels() <= PIXELS
+    s.taps() == LANES && s.in_channels * s.out_channels >= PAIRS && s.out_pixels() <= PIXELS
+}
+
+fn grid(s: &Conv2dShape) -> Grid {
+    Grid { images: s.images, rows: s.out_height, columns: s.out_width }
+}
+
+/// The pixel of the input that a tap of an output reads, if it is inside.
+fn source(s: &Conv2dShape, (row, column): (usize, usize), tap: usize) -> Option<usize> {
+    let y = (row * s.stride + tap / s.kernel_width).checked_sub(s.pad_height)?;
+    let x = (column * s.stride + tap % s.kernel_width).checked_sub(s.pad_width)?;
+    (y < s.height && x < s.width).then_some(y * s.width + x)
+}
+
+/// The taps of channel `at.block` for a line of outputs.
+fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
+    let plane = x.plane(at.image, at.block / LANES);
+    for (column, out) in out[..s.out_width].iter_mut().enumerate() {
+        *out = Lane(std::array::from_fn(|tap| {
+            source(s, (at.row, column), tap).map_or(0., |pixel| plane[pixel].0[at.block % LANES])
+        }));
+    }
 }
 
 /// The convolution.
@@ -27,7 +60,16 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape) -> Blocks {
         height: s.out_height,
         width: s.out_width,
     };
-    Blocks::from_planes(&convolve(&x.to_planes(), weight, s), sizes)
+    let mut y = Blocks::stale(sizes);
+    work::forward(
+        grid(s),
+        (1, 0),
+        &flat(weight, s, Order::OutInner),
+        &mut y,
+        |at, out, _, _| columns(x, s, at, out),
+        |row, products, _| row.copy_from_slice(&products[..row.len()]),
+    );
+    y
 }
 
 /// The gradients.
@@ -38,9 +80,69 @@ pub(super) fn backward(
     s: &Conv2dShape,
     wanted: Wanted,
 ) -> Gradients {
-    let dy = dy.to_planes();
-    Gradients {
-        input: wanted.input.then(|| Blocks::from_planes(&input_gradient(&dy, weight, s), x.sizes)),
-        weight: wanted.weight.then(|| weight_gradient(&x.to_planes(), &dy, s)),
-    }
+    let (grid, path) = (grid(s), Path::best());
+    let all = Tile { images: 0..grid.images, rows: 0..grid.rows };
+    let (outs, pixels) = (dy.sizes.blocks(), grid.pixels(&all));
+    let mut left = Buffer::stale(outs * pixels);
+    grid.fill(&mut left, &all, 1, 0, |at, out, _, _| {
+        let row = dy.row(at.image, at.block, at.row as isize).unwrap_or_default();
+        out[..row.len()].copy_from_slice(row);
+    });
+    let left = Side { lanes: &left, stride: pixels, rows: pixels };
+    let dw = wanted.weight.then(|| {
+        let mut right = Buffer::stale(s.in_channels * pixels);
+        grid.fill(&mut right, &all, 1, 0, |at, out, _, _| columns(x, s, at, out));
+        let right = Side { lanes: &right, stride: pixels, rows: pixels };
+        written(s.out_channels * s.depth(), LANES * s.depth(), |block, out| {
+            let left = Side { lanes: &left.lanes[block * pixels..], ..left };
+            let rows = out.len() / s.depth();
+            if rows == LANES {
+                correlate(path, (out, false), left, right, (1, s.in_channels));
+            } else {
+                // The last channels: a whole block is computed, of which there is not all.
+                let mut whole = vec![0.; LANES * s.depth()];
+                correlate(path, (&mut whole, false), left, right, (1, s.in_channels));
+                out.copy_from_slice(&whole[..out.len()]);
+            }
+        })
+    });
+    Gradients { input: wanted.input.then(|| input_gradient(weight, left, s, x.sizes)), weight: dw }
+}
+
+/// The gradient of the input: products for some channels, whose taps are added to their planes.
+fn input_gradient(weight: &[f32], left: Side<'_>, s: &Conv2dShape, sizes: Sizes) -> Blocks {
+    let weight = flat(weight, s, Order::InnerOut);
+    let block = weight.together().next_multiple_of(2);
+    let plane = s.images * s.in_pixels(); // of a channel: all images
+    let planes = written(s.in_channels * plane, block * plane, |piece, planes| {
+        let channels = planes.len() / plane;
+        let outs = piece * block..piece * block + channels;
+        let weights = weight.part(outs);
+        scratch::lanes([channels * left.rows], |[products]| {
+            multiply(Path::best(), (&mut *products, left.rows), left, (&weights, 0), 0..channels);
+            let lines = products.chunks_exact(s.out_pixels());
+            for (lanes, plane) in lines.zip(planes.chunks_exact_mut(s.in_pixels())) {
+                for (pixel, lane) in lanes.iter().enumerate() {
+                    let at = (pixel / s.out_width, pixel % s.out_width);
+                    for (tap, value) in lane.0.iter().enumerate() {
+                        if let Some(pixel) = source(s, at, tap) {
+                            plane[pixel] += value;
+                        }
+                    }
+                }
+            }
+        });
+    });
+    let mut dx = Blocks::stale(sizes);
+    let (blocks, pixels) = (sizes.blocks(), s.in_pixels());
+    dx.lanes.par_chunks_mut(pixels).enumerate().for_each(|(i, out)| {
+        let (image, first) = (i / blocks, i % blocks * LANES);
+        for (pixel, out) in out.iter_mut().enumerate() {
+            *out = Lane(std::array::from_fn(|l| {
+                let at = ((first + l) * s.images + image) * pixels + pixel;
+                if first + l < s.in_channels { planes[at] } else { 0. }
+            }));
+        }
+    });
+    dx
 }

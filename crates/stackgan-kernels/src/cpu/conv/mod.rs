@@ -3,6 +3,7 @@
 //! A way is chosen by the sizes of one image, never by the batch: a picture's bits do not depend on what is painted beside it.
 
 mod deep;
+mod few;
 mod microkernel;
 mod pictures;
 mod products;
@@ -36,18 +37,19 @@ pub(super) struct Gradients<I = Blocks> {
     pub(super) weight: Option<Vec<f32>>,
 }
 
+/// Most taps of a kernel.
+const MOST_TAPS: usize = 64;
+
 /// A convolution of some maps, in its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
     Up,
+    Few,
     Three,
     Scatter(Scatter),
     Deep(Conv2dShape),
     Pictures(Conv2dShape),
 }
-
-/// Most taps of the ways of this module.
-const MOST_TAPS: usize = 64;
 
 impl Way {
     /// The way for `x` and `weight`, and the channels of the result.
@@ -62,13 +64,18 @@ impl Way {
             ),
             Filter::Plain { stride, padding } => (stride, padding),
         };
+        if kh * kw > MOST_TAPS {
+            bail!("maps: kernels of at most {MOST_TAPS} taps, found {:?}", weight.dims());
+        }
         let (n, c, h, w) = x.sizes().dims();
         let s = Conv2dShape::of(&[n, c, h, w], weight, stride, padding.into())?;
         let way = if matches!(x, Values::Pictures { .. }) {
             Self::Pictures(s)
+        } else if (kh, kw, stride, padding) == (3, 3, 1, 1) && out <= few::CHANNELS {
+            Self::Few
         } else if (kh, kw, stride, padding) == (3, 3, 1, 1) && three::applies(x.sizes()) {
             Self::Three
-        } else if s.taps() > MOST_TAPS || deep::applies(&s) {
+        } else if deep::applies(&s) {
             Self::Deep(s)
         } else {
             Self::Scatter(Scatter::new(s))
@@ -83,6 +90,7 @@ impl Way {
         let weight = fast::locked(&storage, layout)?;
         match (self, x) {
             (Self::Up, Values::Blocks(x)) => Ok(up::forward(x, weight, out)),
+            (Self::Few, Values::Blocks(x)) => Ok(few::forward(x, weight, out)),
             (Self::Three, Values::Blocks(x)) => Ok(three::forward(x, weight, out)),
             (Self::Scatter(way), Values::Blocks(x)) => Ok(way.forward(x, weight)),
             (Self::Deep(s), Values::Blocks(x)) => Ok(deep::forward(x, weight, s)),
@@ -106,6 +114,7 @@ impl Way {
         let weight = fast::locked(&storage, layout)?;
         let gradients = match (self, x) {
             (Self::Up, Values::Blocks(x)) => up::backward(x, weight, dy, wanted),
+            (Self::Few, Values::Blocks(x)) => few::backward(x, weight, dy, wanted),
             (Self::Three, Values::Blocks(x)) => three::backward(x, weight, dy, wanted),
             (Self::Scatter(way), Values::Blocks(x)) => way.backward(x, weight, dy, wanted),
             (Self::Deep(s), Values::Blocks(x)) => deep::backward(x, weight, dy, s, wanted),

@@ -4,11 +4,11 @@
 use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
-use super::weights::{Order, Pack, Packed, Sums, Transform};
+use super::weights::{Order, Pack, Sums, Transform, Weight};
 use super::work::{self, At, Grid};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
-use crate::cpu::lane::{LANES, Lane};
+use crate::cpu::lane::{LANES, Lane, floats_mut};
 use crate::geometry::Conv2dShape;
 use crate::path::Path;
 use crate::scratch;
@@ -19,12 +19,14 @@ pub(in super::super) const CHANNELS: usize = 4;
 /// Pixels taken at once, about.
 const PIXELS: usize = 192;
 
-fn packed(weight: &[f32], s: &Conv2dShape, order: Order) -> Packed {
+/// A weight whose inner index runs through channels and taps.
+pub(super) fn flat<'a>(values: &'a [f32], s: &Conv2dShape, order: Order) -> Weight<'a> {
     let (inner_channels, out_channels) = match order {
         Order::OutInner => (s.depth(), s.out_channels),
         Order::InnerOut => (s.out_channels, s.depth()),
     };
-    Pack { inner_channels, out_channels, ..Pack::ONE }.pack(weight, order, Transform::Each)
+    let pack = Pack { inner_channels, out_channels, ..Pack::ONE };
+    Weight { values, pack, order, transform: Transform::Each }
 }
 
 /// Where tap number `index` (of all channels) of output row `row` reads: the start of a row of a picture, and the column of the
@@ -61,7 +63,7 @@ fn columns(picture: &[f32], s: &Conv2dShape, at: At, out: &mut [Lane]) {
 
 /// The convolution of pictures `(N, C, H, W)`.
 pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Blocks {
-    let weights = packed(weight, s, Order::OutInner);
+    let weight = flat(weight, s, Order::OutInner);
     let sizes = Sizes {
         images: s.images,
         channels: s.out_channels,
@@ -74,7 +76,7 @@ pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Blocks {
     work::forward(
         grid,
         (1, 0),
-        &weights,
+        &weight,
         &mut y,
         |at, out, _, _| columns(&x[at.image * length..][..length], s, at, out),
         |row, products, _| row.copy_from_slice(&products[..row.len()]),
@@ -91,7 +93,7 @@ pub(super) fn backward(
     wanted: Wanted,
 ) -> Gradients<Vec<f32>> {
     let path = Path::best();
-    let weights = wanted.input.then(|| packed(weight, s, Order::InnerOut));
+    let weights = wanted.input.then(|| flat(weight, s, Order::InnerOut).packed());
     let (outs, depth) = (dy.sizes.blocks(), s.depth().div_ceil(LANES));
     let (length, pixels) = (s.in_channels * s.in_pixels(), s.out_pixels());
     let rows = (PIXELS / s.out_width).clamp(1, s.out_height);
@@ -119,7 +121,7 @@ pub(super) fn backward(
                     }
                     let right = Side { lanes: side, stride: count, rows: count };
                     let add = !std::mem::take(&mut sums.fresh);
-                    correlate(path, (&mut sums.lanes, add), left, right, (outs, depth));
+                    correlate(path, (floats_mut(&mut sums.lanes), add), left, right, (outs, depth));
                 }
                 if let Some(weights) = &weights {
                     multiply(path, (&mut *side, count), left, (weights, 0), 0..depth);

@@ -79,13 +79,13 @@ pub(super) fn multiply(
 const PIXELS: usize = 192;
 
 /// `out = leftᵀ · right`, or adds it if told to: the inner index runs through the pixels, rows are the channels of `blocks.0` blocks of the left
-/// operand, columns those of `blocks.1` blocks of the right one. `out` has `16 * blocks.0` rows of `blocks.1` lanes.
+/// operand, columns those of `blocks.1` blocks of the right one. `out` has `16 * blocks.0` rows of `16 * blocks.1` values.
 ///
 /// # Panics
 /// As [`multiply`].
 pub(super) fn correlate(
     path: Path,
-    (out, add): (&mut [Lane], bool),
+    (out, add): (&mut [f32], bool),
     left: Side<'_>,
     right: Side<'_>,
     blocks: (usize, usize),
@@ -93,7 +93,7 @@ pub(super) fn correlate(
     left.assert_has(blocks.0);
     right.assert_has(blocks.1);
     assert_eq!(left.rows, right.rows, "product: pixels of the operands");
-    assert!(LANES * blocks.0 * blocks.1 <= out.len(), "product: result out of bounds");
+    assert!(LANES * LANES * blocks.0 * blocks.1 <= out.len(), "product: result out of bounds");
     for first in (0..right.rows).step_by(PIXELS) {
         for block in (0..blocks.1).step_by(2) {
             let lanes = 2.min(blocks.1 - block);
@@ -106,7 +106,7 @@ pub(super) fn correlate(
                     b: right.lanes[block * right.stride + first..].as_ptr().cast(),
                     b_row: LANES,
                     b_lane: right.stride * LANES,
-                    c: out[row * blocks.1 + block..].as_mut_ptr().cast(),
+                    c: out[(row * blocks.1 + block) * LANES..].as_mut_ptr(),
                     c_row: blocks.1 * LANES,
                     c_lane: LANES,
                     add: add || first > 0,
@@ -120,8 +120,13 @@ pub(super) fn correlate(
 
 #[cfg(test)]
 mod tests {
-    use super::super::weights::{Order, Pack, Transform};
+    use super::super::weights::{Order, Pack, Packed, Transform, Weight};
     use super::{LANES, Lane, Path, Side, correlate, multiply};
+    use crate::cpu::lane::floats_mut;
+
+    fn packed(values: &[f32], pack: Pack) -> Packed {
+        Weight { values, pack, order: Order::OutInner, transform: Transform::Each }.packed()
+    }
 
     /// Small integers, so that every sum is exact.
     fn lanes(count: usize, seed: usize) -> Vec<Lane> {
@@ -149,7 +154,7 @@ mod tests {
                     out_channels: outs.end * LANES,
                     ..Pack::ONE
                 };
-                let right = shape.pack(&taps, Order::OutInner, Transform::Each);
+                let right = packed(&taps, shape);
                 let mut out = vec![Lane::splat(f32::NAN); outs.len() * out_stride];
                 let left = Side { lanes: &a, stride, rows };
                 multiply(path, (&mut out, out_stride), left, (&right, 0), outs.clone());
@@ -185,7 +190,7 @@ mod tests {
                 let mut out = before.clone();
                 let left = Side { lanes: &a, stride, rows: pixels };
                 let right = Side { lanes: &b, stride, rows: pixels };
-                correlate(path, (&mut out, true), left, right, blocks);
+                correlate(path, (floats_mut(&mut out), true), left, right, blocks);
                 for (i, found) in out.iter().enumerate() {
                     let mut expected = before[i];
                     let (row, block) = (i / blocks.1, i % blocks.1);
@@ -203,7 +208,7 @@ mod tests {
     #[should_panic(expected = "out of bounds")]
     fn a_result_that_is_too_short_is_refused() {
         let a = lanes(4, 1);
-        let right = Pack::ONE.pack(&[1.], Order::OutInner, Transform::Each);
+        let right = packed(&[1.], Pack::ONE);
         let left = Side { lanes: &a, stride: 4, rows: 4 };
         multiply(Path::Portable, (&mut lanes(3, 0), 4), left, (&right, 0), 0..1);
     }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::products::Side;
 use super::transform::halve;
-use super::weights::{Order, Pack, Packed, Sums, Transform};
+use super::weights::{Order, Pack, Packed, Sums, Transform, Weight};
 use super::work::{self, At, Grid, SUMMED};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
@@ -170,12 +170,13 @@ impl Scatter {
             out_groups: 1,
             out_channels: s.out_channels,
         };
-        let weights = pack.pack(weight, Order::OutInner, self.transform());
+        let transform = self.transform();
+        let weight = Weight { values: weight, pack, order: Order::OutInner, transform };
         let mut y = Blocks::stale(self.output());
         work::forward(
             self.grid(),
             (self.kinds(), self.line()),
-            &weights,
+            &weight,
             &mut y,
             |at, out, stride, line| self.input(x, at, out, stride, line),
             |rows, products, stride| self.output_rows(rows, products, stride),
@@ -201,7 +202,10 @@ impl Scatter {
             out_groups: self.groups(),
             out_channels: s.in_channels,
         };
-        let weights = wanted.input.then(|| pack.pack(weight, Order::InnerOut, self.transform()));
+        let weights = wanted.input.then(|| {
+            let transform = self.transform();
+            Weight { values: weight, pack, order: Order::InnerOut, transform }.packed()
+        });
         let mut dx =
             wanted.input.then(|| Blocks { sizes: x.sizes, lanes: Buffer::zeroed(x.sizes.lanes()) });
         let mut planes: Vec<Vec<&mut [Lane]>> = (0..ins).map(|_| Vec::new()).collect();

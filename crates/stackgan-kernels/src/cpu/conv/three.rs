@@ -1,7 +1,7 @@
 //! 3x3 convolutions of stride 1 and padding 1 on maps of even size: see [`super::transform::three`].
 
 use super::transform::three::{self, KINDS};
-use super::weights::{Order, Pack, Sums, Transform};
+use super::weights::{Order, Pack, Sums, Transform, Weight};
 use super::work::{self, At, Grid, SUMMED};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
@@ -25,13 +25,19 @@ fn input(x: &Blocks) -> impl Fn(At, &mut [Lane], usize, &mut [Lane]) + Sync {
     }
 }
 
-fn convolve(x: &Blocks, weight: &[f32], out_channels: usize, order: Order, t: Transform) -> Blocks {
+fn convolve(
+    x: &Blocks,
+    values: &[f32],
+    out_channels: usize,
+    order: Order,
+    transform: Transform,
+) -> Blocks {
     let s = x.sizes;
     let pack =
         Pack { taps: 9, kinds: KINDS, inner_channels: s.channels, out_channels, ..Pack::ONE };
-    let weights = pack.pack(weight, order, t);
+    let weight = Weight { values, pack, order, transform };
     let mut y = Blocks::stale(Sizes { channels: out_channels, ..s });
-    work::forward(grid(s), (KINDS, s.width + 2), &weights, &mut y, input(x), three::output);
+    work::forward(grid(s), (KINDS, s.width + 2), &weight, &mut y, input(x), three::output);
     y
 }
 

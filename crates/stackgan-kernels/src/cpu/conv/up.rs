@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::products::Side;
 use super::transform::up::{self, KINDS};
-use super::weights::{Order, Pack, Sums, Transform};
+use super::weights::{Order, Pack, Sums, Transform, Weight};
 use super::work::{self, At, Grid, SUMMED};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
@@ -22,14 +22,14 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks
     let s = x.sizes;
     let pack =
         Pack { taps: 9, kinds: KINDS, inner_channels: s.channels, out_channels, ..Pack::ONE };
-    let weights = pack.pack(weight, Order::OutInner, Transform::Up);
+    let weight = Weight { values: weight, pack, order: Order::OutInner, transform: Transform::Up };
     let large = Sizes { channels: out_channels, height: 2 * s.height, width: 2 * s.width, ..s };
     let mut y = Blocks::stale(large);
     let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
         let row = |offset: isize| x.row(at.image, at.block, at.row as isize + offset);
         up::input(out, stride, row(-1), row(0), row(1), line);
     };
-    work::forward(grid(s), (KINDS, s.width + 2), &weights, &mut y, input, up::output);
+    work::forward(grid(s), (KINDS, s.width + 2), &weight, &mut y, input, up::output);
     y
 }
 
@@ -48,7 +48,9 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
         out_channels: s.channels,
         ..Pack::ONE
     };
-    let weights = wanted.input.then(|| pack.pack(weight, Order::InnerOut, Transform::Up));
+    let weights = wanted.input.then(|| {
+        Weight { values: weight, pack, order: Order::InnerOut, transform: Transform::Up }.packed()
+    });
     let mut dx = wanted.input.then(|| Blocks::stale(s));
     let mut sums = wanted.weight.then(|| Sums::new(KINDS, large.blocks(), s.blocks()));
     let tiling = grid.tiling(SUMMED);

@@ -1,5 +1,7 @@
 //! Weights as products read them, and their gradients back.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::transform;
@@ -84,7 +86,7 @@ impl Transform {
 }
 
 /// Most taps of two channels, and most factors.
-const MOST: usize = 64;
+const MOST: usize = super::MOST_TAPS;
 
 /// What is packed. Factors number `kinds * inner_groups * out_groups`, kinds fastest.
 #[derive(Clone, Copy, Debug)]
@@ -114,54 +116,96 @@ impl Pack {
         self.inner_channels.div_ceil(LANES)
     }
 
-    /// The packed weights.
-    pub(super) fn pack(&self, weight: &[f32], order: Order, transform: Transform) -> Packed {
-        let depth = self.inner_groups * self.inner_blocks();
-        let outs = self.out_groups * self.out_channels.div_ceil(LANES);
-        let mut lanes = Buffer::stale(self.kinds * depth * LANES * outs);
-        // Panels of two blocks of columns, whole blocks of channels.
-        let blocks = if self.out_groups % 2 == 0 { 1 } else { 2 };
-        let chunk = blocks * self.out_groups * self.kinds * depth * LANES;
+    /// Blocks of columns.
+    fn outs(&self) -> usize {
+        self.out_groups * self.out_channels.div_ceil(LANES)
+    }
+}
+
+/// A weight, and how it is packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weight<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) pack: Pack,
+    pub(super) order: Order,
+    pub(super) transform: Transform,
+}
+
+impl Weight<'_> {
+    /// Blocks of columns.
+    pub(super) fn outs(&self) -> usize {
+        self.pack.outs()
+    }
+
+    /// Blocks of the inner index.
+    pub(super) fn depth(&self) -> usize {
+        self.pack.inner_groups * self.pack.inner_blocks()
+    }
+
+    /// Blocks of columns whose packed weights stay in the second-level cache: whole channels, an even number.
+    pub(super) fn together(&self) -> usize {
+        const LANES_OF_CACHE: usize = 1 << 14; // a megabyte
+        let step =
+            if self.pack.out_groups.is_multiple_of(2) { 1 } else { 2 } * self.pack.out_groups;
+        (LANES_OF_CACHE / (self.pack.kinds * self.depth() * LANES) / step).max(1) * step
+    }
+
+    /// The packed weights, by all threads.
+    pub(super) fn packed(&self) -> Packed {
+        self.part(0..self.outs())
+    }
+
+    /// Those of some blocks of columns, a multiple of two and of the groups first.
+    pub(super) fn part(&self, outs: Range<usize>) -> Packed {
+        let (s, depth) = (&self.pack, self.depth());
+        let blocks = if s.out_groups.is_multiple_of(2) { 1 } else { 2 };
+        let mut lanes = Buffer::stale(s.kinds * depth * LANES * outs.len());
+        let first = outs.start / s.out_groups;
+        let chunk = blocks * s.out_groups * s.kinds * depth * LANES;
         lanes.par_chunks_mut(chunk).enumerate().for_each(|(i, out)| {
-            pack_chunk(out, weight, *self, order, transform, i * blocks);
+            pack_chunk(out, self, first + i * blocks);
         });
-        Packed { lanes, kinds: self.kinds, depth, outs }
+        Packed { lanes, kinds: s.kinds, depth, outs: outs.len() }
     }
 }
 
 vectorised! {
     /// Packs the columns of one or two blocks of channels from `first` on.
-    fn pack_chunk(
-        out: &mut [Lane],
-        weight: &[f32],
-        s: Pack,
-        order: Order,
-        transform: Transform,
-        first: usize,
-    ) {
-        let (taps, factor_count) = (s.taps, s.kinds * s.inner_groups * s.out_groups);
+    fn pack_chunk(out: &mut [Lane], weight: &Weight<'_>, first: usize) {
+        let s = weight.pack;
         let inner = s.inner_groups * s.inner_blocks() * LANES;
         let outs = out.len() / (s.kinds * inner); // blocks of columns here
-        let mut factors = [Lane::ZERO; MOST];
-        let mut gathered = vec![Lane::ZERO; LANES * (taps + 1)];
+        let count = s.kinds * s.inner_groups * s.out_groups;
+        let (mut factors, mut places) = ([Lane::ZERO; MOST], [(0, 1); MOST]);
+        let zeros = [Lane::ZERO; MOST];
+        let mut gathered = vec![Lane::ZERO; LANES * (s.taps + 1)];
         for block in 0..outs / s.out_groups {
             let channel = (first + block) * LANES;
             let width = LANES.min(s.out_channels - channel);
+            for (j, place) in places[..count].iter_mut().enumerate() {
+                let (group, kind) = (j / s.kinds, j % s.kinds);
+                let (out_group, inner_group) = (group / s.inner_groups, group % s.inner_groups);
+                let column = block * s.out_groups + out_group;
+                let pair = column / 2 * 2;
+                let wide = 2.min(outs - pair);
+                let start = (pair * s.kinds + kind * wide) * inner;
+                *place = (start + inner_group * LANES * wide + column % 2, wide);
+            }
             for k in 0..s.inner_blocks() * LANES {
-                if k < s.inner_channels {
-                    let tapped = gather(weight, s, order, (channel, width), k, &mut gathered);
-                    transform.factors(tapped, &mut factors[..factor_count]);
+                let factors = if k >= s.inner_channels {
+                    &zeros[..count]
                 } else {
-                    factors[..factor_count].fill(Lane::ZERO);
-                }
-                for (j, factor) in factors[..factor_count].iter().enumerate() {
-                    let (group, kind) = (j / s.kinds, j % s.kinds);
-                    let (out_group, inner_group) = (group / s.inner_groups, group % s.inner_groups);
-                    let column = block * s.out_groups + out_group;
-                    let (pair, side) = (column / 2 * 2, column % 2);
-                    let wide = 2.min(outs - pair);
-                    let index = (k / LANES * s.inner_groups + inner_group) * LANES + k % LANES;
-                    out[(pair * s.kinds + kind * wide) * inner + index * wide + side] = *factor;
+                    let taps = gather(weight, (channel, width), k, &mut gathered);
+                    if weight.transform == Transform::Each {
+                        taps
+                    } else {
+                        weight.transform.factors(taps, &mut factors[..count]);
+                        &factors[..count]
+                    }
+                };
+                let at = k / LANES * s.inner_groups * LANES + k % LANES;
+                for (factor, (place, wide)) in factors.iter().zip(&places) {
+                    out[place + at * wide] = *factor;
                 }
             }
         }
@@ -171,19 +215,18 @@ vectorised! {
 /// The taps of inner channel `k` and the columns' channels from `channel` on, `width` of them, as lanes.
 #[inline(always)]
 fn gather<'a>(
-    weight: &[f32],
-    s: Pack,
-    order: Order,
+    weight: &Weight<'_>,
     (channel, width): (usize, usize),
     k: usize,
     gathered: &'a mut [Lane],
 ) -> &'a [Lane] {
+    let Weight { values, pack: s, order, .. } = *weight;
     match order {
         // The taps of sixteen inner channels are neighbours: they are gathered together.
         Order::OutInner => {
             if k.is_multiple_of(LANES) {
                 let row = s.inner_channels * s.taps;
-                let from = &weight[channel * row + k * s.taps..];
+                let from = &values[channel * row + k * s.taps..];
                 let values = LANES.min(s.inner_channels - k) * s.taps;
                 for first in (0..values).step_by(LANES) {
                     let part = (width, LANES.min(values - first));
@@ -192,8 +235,18 @@ fn gather<'a>(
             }
             &gathered[k % LANES * s.taps..][..s.taps]
         }
+        Order::InnerOut if s.taps == 1 => {
+            let from = &values[k * s.out_channels + channel..];
+            if let Some(sixteen) = from.first_chunk().filter(|_| width == LANES) {
+                gathered[0] = Lane(*sixteen);
+            } else {
+                gathered[0].0[..width].copy_from_slice(&from[..width]);
+                gathered[0].0[width..].fill(0.);
+            }
+            &gathered[..1]
+        }
         Order::InnerOut => {
-            let from = &weight[(k * s.out_channels + channel) * s.taps..];
+            let from = &values[(k * s.out_channels + channel) * s.taps..];
             for first in (0..s.taps).step_by(LANES) {
                 let part = (width, LANES.min(s.taps - first));
                 across(&mut gathered[first..], &from[first..], s.taps, part);

@@ -7,9 +7,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
-use super::weights::{Packed, Sums};
+use super::weights::{Packed, Sums, Weight};
 use crate::cpu::blocks::Blocks;
-use crate::cpu::lane::{LANES, Lane};
+use crate::cpu::buffer::Buffer;
+use crate::cpu::lane::{LANES, Lane, floats_mut};
 use crate::path::Path;
 use crate::scratch;
 use crate::tiles::{ENOUGH_PIECES, Piece, Tile, Tiling};
@@ -91,60 +92,67 @@ impl Grid {
 pub(super) fn forward(
     grid: Grid,
     (kinds, line): (usize, usize),
-    weights: &Packed,
+    weight: &Weight<'_>,
     y: &mut Blocks,
     input: impl Fn(At, &mut [Lane], usize, &mut [Lane]) + Sync,
     output: impl Fn(&mut [Lane], &[Lane], usize) + Sync,
 ) {
     let path = Path::best();
     let tiling = grid.tiling(TOGETHER);
-    let outs = weights.outs;
+    let (outs, depth) = (weight.outs(), weight.depth());
     let row = y.sizes.pixels() / grid.rows; // lanes of y for a line of tiles
-    let few = tiling.len() < ENOUGH_PIECES;
-    let block =
-        if few { outs.div_ceil(ENOUGH_PIECES / tiling.len()).next_multiple_of(2) } else { outs };
-    // Where there are few tiles, each is transformed once, by all threads, and the columns are divided among them.
-    let all = Tile { images: 0..grid.images, rows: 0..grid.rows };
-    let whole = grid.pixels(&all);
-    let mut shared = Vec::new();
-    if few {
-        shared.push(crate::cpu::buffer::Buffer::stale(weights.depth * kinds * whole));
-    }
-    if let [shared] = &mut shared[..] {
-        grid.fill(shared, &all, kinds, line, &input);
-    }
-    tiling.pieces(&mut y.lanes, outs, block, row).into_par_iter().for_each(
-        |piece: Piece<'_, Lane>| {
+    let rows_of = |piece: Piece<'_, Lane>, products: &[Lane], pixels: usize| {
+        let (rows, blocks) = (piece.tile.rows.len(), piece.channels.len());
+        for (i, plane) in piece.planes.into_iter().enumerate() {
+            let (image, block) = (i / blocks, i % blocks);
+            for (r, out) in plane.chunks_exact_mut(row).enumerate() {
+                let pixel = (image * rows + r) * grid.columns;
+                output(out, &products[block * kinds * pixels + pixel..], pixels);
+            }
+        }
+    };
+    if tiling.len() >= ENOUGH_PIECES {
+        let weights = weight.packed();
+        tiling.pieces(&mut y.lanes, outs, outs, row).into_par_iter().for_each(|piece| {
             let pixels = grid.pixels(&piece.tile);
-            let blocks = piece.channels.len();
-            let own = if few { 0 } else { weights.depth * kinds * pixels };
-            scratch::lanes([own, blocks * kinds * pixels, line], |[own, products, line]| {
-                let (side, stride, first) = match &shared[..] {
-                    [shared] => (&shared[..], whole, grid.lines(&piece.tile).start * grid.columns),
-                    _ => {
-                        for (block, out) in own.chunks_exact_mut(kinds * pixels).enumerate() {
-                            grid.fill_block(out, &piece.tile, block, line, &input);
-                        }
-                        (&own[..], pixels, 0)
-                    }
-                };
+            let lengths = [depth * kinds * pixels, outs * kinds * pixels, line];
+            scratch::lanes(lengths, |[side, products, line]| {
+                for (block, out) in side.chunks_exact_mut(kinds * pixels).enumerate() {
+                    grid.fill_block(out, &piece.tile, block, line, &input);
+                }
                 for kind in 0..kinds {
-                    let lanes = &side[kind * stride + first..];
-                    let left = Side { lanes, stride: kinds * stride, rows: pixels };
+                    let lanes = &side[kind * pixels..];
+                    let left = Side { lanes, stride: kinds * pixels, rows: pixels };
                     let out = (&mut products[kind * pixels..], kinds * pixels);
-                    multiply(path, out, left, (weights, kind), piece.channels.clone());
+                    multiply(path, out, left, (&weights, kind), 0..outs);
                 }
-                let rows = piece.tile.rows.len();
-                for (i, plane) in piece.planes.into_iter().enumerate() {
-                    let (image, block) = (i / blocks, i % blocks);
-                    for (r, out) in plane.chunks_exact_mut(row).enumerate() {
-                        let pixel = (image * rows + r) * grid.columns;
-                        output(out, &products[block * kinds * pixels + pixel..], pixels);
-                    }
-                }
+                rows_of(piece, products, pixels);
             });
-        },
-    );
+        });
+        return;
+    }
+    // Few tiles, so the weights are what is large: pixels are transformed once, by all threads, then every piece of work packs
+    // some columns and multiplies all pixels by them while they are in its cache.
+    let all = Tile { images: 0..grid.images, rows: 0..grid.rows };
+    let pixels = grid.pixels(&all);
+    let mut side = Buffer::stale(depth * kinds * pixels);
+    grid.fill(&mut side, &all, kinds, line, &input);
+    let most = outs.div_ceil(ENOUGH_PIECES).next_multiple_of(2);
+    let whole = Tiling::whole_images(grid.images, grid.rows, grid.images);
+    let pieces = whole.pieces(&mut y.lanes, outs, weight.together().min(most), row);
+    pieces.into_par_iter().for_each(|piece| {
+        let weights = weight.part(piece.channels.clone());
+        let blocks = piece.channels.len();
+        scratch::lanes([blocks * kinds * pixels], |[products]| {
+            for kind in 0..kinds {
+                let lanes = &side[kind * pixels..];
+                let left = Side { lanes, stride: kinds * pixels, rows: pixels };
+                let out = (&mut products[kind * pixels..], kinds * pixels);
+                multiply(path, out, left, (&weights, kind), 0..blocks);
+            }
+            rows_of(piece, products, pixels);
+        });
+    });
 }
 
 /// Products of one kind, as `left · right`, for a scatter on this thread.
@@ -177,6 +185,6 @@ pub(super) fn add_products(sums: &mut Sums, left: &[Lane], right: &[Lane], pixel
         let lanes = &right[if right_kinds == 1 { 0 } else { kind * pixels }..];
         let right = Side { lanes, stride: right_kinds * pixels, rows: pixels };
         let blocks = (sums.len() / (LANES * inner), inner);
-        correlate(path, (sums, add), left, right, blocks);
+        correlate(path, (floats_mut(sums), add), left, right, blocks);
     });
 }

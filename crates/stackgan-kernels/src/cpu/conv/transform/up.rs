@@ -85,14 +85,12 @@ vectorised! {
         let (even, odd) = rows.split_at_mut(rows.len() / 2);
         let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
         for (i, (even, odd)) in even.chunks_exact_mut(2).zip(odd.chunks_exact_mut(2)).enumerate() {
-            let p = |v: usize, h: usize| kinds[3 * v + h][i];
-            let top = |h| p(0, h) + p(1, h);
-            let bottom = |h| p(0, h) + p(2, h);
-            let (s, t) = (top(0), bottom(0));
-            even[0] = s + top(1);
-            even[1] = s + top(2);
-            odd[0] = t + bottom(1);
-            odd[1] = t + bottom(2);
+            let m: [Lane; KINDS] = std::array::from_fn(|kind| kinds[kind][i]);
+            let (top, bottom) = ([m[0] + m[3], m[1] + m[4], m[2] + m[5]], [m[0] + m[6], m[1] + m[7], m[2] + m[8]]);
+            even[0] = top[0] + top[1];
+            even[1] = top[0] + top[2];
+            odd[0] = bottom[0] + bottom[1];
+            odd[1] = bottom[0] + bottom[2];
         }
     }
 
