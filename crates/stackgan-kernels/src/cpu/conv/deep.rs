@@ -117,9 +117,9 @@ fn input_gradient(weight: &[f32], left: Side<'_>, s: &Conv2dShape, sizes: Sizes)
     let planes = written(s.in_channels * plane, block * plane, |piece, planes| {
         let channels = planes.len() / plane;
         let outs = piece * block..piece * block + channels;
-        let weights = weight.part(outs);
-        scratch::lanes([channels * left.rows], |[products]| {
-            multiply(Path::best(), (&mut *products, left.rows), left, (&weights, 0), 0..channels);
+        scratch::lanes([weight.lanes(channels), channels * left.rows], |[memory, products]| {
+            let weights = weight.part(memory, outs);
+            multiply(Path::best(), (&mut *products, left.rows), left, (weights, 0), 0..channels);
             let lines = products.chunks_exact(s.out_pixels());
             for (lanes, plane) in lines.zip(planes.chunks_exact_mut(s.in_pixels())) {
                 for (pixel, lane) in lanes.iter().enumerate() {

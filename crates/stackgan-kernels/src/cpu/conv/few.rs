@@ -10,6 +10,7 @@ use super::weights::{Order, Pack, Sums, Transform, Weight};
 use super::work::{self, At, Grid};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
+use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats, floats_mut};
 use crate::path::Path;
 use crate::scratch;
@@ -56,7 +57,9 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks
     let taps = taps(weight, s.channels);
     let pack = Pack { inner_channels: s.channels, out_channels: ROWS * LANES, ..Pack::ONE };
     let order = Order::OutInner;
-    let weights = Weight { values: &taps, pack, order, transform: Transform::Each }.packed();
+    let weight = Weight { values: &taps, pack, order, transform: Transform::Each };
+    let mut memory = Buffer::stale(weight.lanes(weight.outs()));
+    let weights = weight.packed(&mut memory);
     let mut y = Blocks::stale(Sizes { channels: out_channels, ..s });
     let tiling = Tiling::new(s.images, s.height, s.width, TOGETHER);
     tiling.pieces(&mut y.lanes, 1, 1, s.width).into_par_iter().for_each(|piece| {
@@ -67,7 +70,7 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks
             for (image, plane) in piece.tile.images.clone().zip(piece.planes) {
                 let left = rows_of(x, image, read.clone());
                 let out = (&mut *products, pixels);
-                multiply(Path::best(), out, left, (&weights, 0), 0..ROWS);
+                multiply(Path::best(), out, left, (weights, 0), 0..ROWS);
                 for (row, out) in rows.clone().zip(plane.chunks_exact_mut(s.width)) {
                     let lanes: [Option<&[Lane]>; ROWS] = std::array::from_fn(|ky| {
                         let from = (row + ky).checked_sub(1).filter(|from| *from < s.height)?;

@@ -8,6 +8,7 @@ use super::weights::{Order, Pack, Sums, Transform, Weight};
 use super::work::{self, At, Grid};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
+use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
 use crate::geometry::Conv2dShape;
 use crate::path::Path;
@@ -93,7 +94,9 @@ pub(super) fn backward(
     wanted: Wanted,
 ) -> Gradients<Vec<f32>> {
     let path = Path::best();
-    let weights = wanted.input.then(|| flat(weight, s, Order::InnerOut).packed());
+    let weight = flat(weight, s, Order::InnerOut);
+    let mut memory = Buffer::stale(if wanted.input { weight.lanes(weight.outs()) } else { 0 });
+    let weights = wanted.input.then(|| weight.packed(&mut memory));
     let (outs, depth) = (dy.sizes.blocks(), s.depth().div_ceil(LANES));
     let (length, pixels) = (s.in_channels * s.in_pixels(), s.out_pixels());
     let rows = (PIXELS / s.out_width).clamp(1, s.out_height);
@@ -123,7 +126,7 @@ pub(super) fn backward(
                     let add = !std::mem::take(&mut sums.fresh);
                     correlate(path, (floats_mut(&mut sums.lanes), add), left, right, (outs, depth));
                 }
-                if let Some(weights) = &weights {
+                if let Some(weights) = weights {
                     multiply(path, (&mut *side, count), left, (weights, 0), 0..depth);
                     for index in 0..s.depth() {
                         for (i, row) in lines.clone().enumerate() {

@@ -36,7 +36,7 @@ pub(super) fn multiply(
     path: Path,
     (out, out_stride): (&mut [Lane], usize),
     left: Side<'_>,
-    (right, kind): (&Packed, usize),
+    (right, kind): (Packed<'_>, usize),
     outs: Range<usize>,
 ) {
     left.assert_has(right.depth);
@@ -124,8 +124,10 @@ mod tests {
     use super::{LANES, Lane, Path, Side, correlate, multiply};
     use crate::cpu::lane::floats_mut;
 
-    fn packed(values: &[f32], pack: Pack) -> Packed {
-        Weight { values, pack, order: Order::OutInner, transform: Transform::Each }.packed()
+    fn packed<'a>(memory: &'a mut Vec<Lane>, values: &[f32], pack: Pack) -> Packed<'a> {
+        let weight = Weight { values, pack, order: Order::OutInner, transform: Transform::Each };
+        memory.resize(weight.lanes(weight.outs()), Lane::ZERO);
+        weight.packed(memory)
     }
 
     /// Small integers, so that every sum is exact.
@@ -154,10 +156,11 @@ mod tests {
                     out_channels: outs.end * LANES,
                     ..Pack::ONE
                 };
-                let right = packed(&taps, shape);
+                let mut memory = Vec::new();
+                let right = packed(&mut memory, &taps, shape);
                 let mut out = vec![Lane::splat(f32::NAN); outs.len() * out_stride];
                 let left = Side { lanes: &a, stride, rows };
-                multiply(path, (&mut out, out_stride), left, (&right, 0), outs.clone());
+                multiply(path, (&mut out, out_stride), left, (right, 0), outs.clone());
                 for column in outs.start * LANES..outs.end * LANES {
                     for row in 0..rows {
                         let expected: f32 = (0..depth * LANES)
@@ -208,8 +211,9 @@ mod tests {
     #[should_panic(expected = "out of bounds")]
     fn a_result_that_is_too_short_is_refused() {
         let a = lanes(4, 1);
-        let right = packed(&[1.], Pack::ONE);
+        let mut memory = Vec::new();
+        let right = packed(&mut memory, &[1.], Pack::ONE);
         let left = Side { lanes: &a, stride: 4, rows: 4 };
-        multiply(Path::Portable, (&mut lanes(3, 0), 4), left, (&right, 0), 0..1);
+        multiply(Path::Portable, (&mut lanes(3, 0), 4), left, (right, 0), 0..1);
     }
 }

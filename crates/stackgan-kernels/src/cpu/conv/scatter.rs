@@ -194,6 +194,7 @@ impl Scatter {
     ) -> Gradients {
         let (s, grid, kinds) = (&self.shape, self.grid(), self.kinds());
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
+        let tiling = grid.tiling(SUMMED);
         let pack = Pack {
             taps: s.taps(),
             kinds,
@@ -202,10 +203,13 @@ impl Scatter {
             out_groups: self.groups(),
             out_channels: s.in_channels,
         };
-        let weights = wanted.input.then(|| {
-            let transform = self.transform();
-            Weight { values: weight, pack, order: Order::InnerOut, transform }.packed()
-        });
+        let transform = self.transform();
+        let weight = Weight { values: weight, pack, order: Order::InnerOut, transform };
+        // Weights that are used once are packed where they are used.
+        let once = tiling.len() == 1 && self.groups().is_multiple_of(2);
+        let early = wanted.input && !once;
+        let mut memory = Buffer::stale(if early { weight.lanes(weight.outs()) } else { 0 });
+        let packed = early.then(|| weight.packed(&mut memory));
         let mut dx =
             wanted.input.then(|| Blocks { sizes: x.sizes, lanes: Buffer::zeroed(x.sizes.lanes()) });
         let mut planes: Vec<Vec<&mut [Lane]>> = (0..ins).map(|_| Vec::new()).collect();
@@ -215,7 +219,6 @@ impl Scatter {
             }
         }
         let mut sums = wanted.weight.then(|| Sums::new(kinds, outs, ins * self.groups()));
-        let tiling = grid.tiling(SUMMED);
         for tile in (0..tiling.len()).map(|i| tiling.tile(i)) {
             let pixels = grid.pixels(&tile);
             let mut left = Buffer::stale(outs * kinds * pixels);
@@ -229,15 +232,18 @@ impl Scatter {
                 });
                 work::add_products(sums, &left, &right, pixels);
             }
-            if let Some(weights) = &weights {
+            if wanted.input {
                 planes.par_iter_mut().enumerate().for_each(|(block, planes)| {
-                    self.scatter(
-                        &mut planes[tile.images.clone()],
-                        block,
-                        (&left, pixels),
-                        weights,
-                        &tile.rows,
-                    );
+                    let planes = &mut planes[tile.images.clone()];
+                    let left = (&left[..], pixels);
+                    match packed {
+                        Some(packed) => self.scatter(planes, block, left, packed, &tile.rows),
+                        None => scratch::lanes([weight.lanes(self.groups())], |[memory]| {
+                            let outs = block * self.groups()..(block + 1) * self.groups();
+                            let part = weight.part(memory, outs);
+                            self.scatter(planes, 0, left, part, &tile.rows);
+                        }),
+                    }
                 });
             }
         }
@@ -248,13 +254,13 @@ impl Scatter {
         Gradients { input: dx, weight: dw }
     }
 
-    /// Adds a tile's part of the input's gradient for a block of channels.
+    /// Adds a tile's part of the input's gradient for a block of channels, number `block` of those that `weights` are for.
     fn scatter(
         &self,
         planes: &mut [&mut [Lane]],
         block: usize,
         (left, pixels): (&[Lane], usize),
-        weights: &Packed,
+        weights: Packed<'_>,
         rows: &std::ops::Range<usize>,
     ) {
         let (groups, kinds) = (self.groups(), self.kinds());

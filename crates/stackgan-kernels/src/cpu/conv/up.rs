@@ -48,9 +48,9 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
         out_channels: s.channels,
         ..Pack::ONE
     };
-    let weights = wanted.input.then(|| {
-        Weight { values: weight, pack, order: Order::InnerOut, transform: Transform::Up }.packed()
-    });
+    let weight = Weight { values: weight, pack, order: Order::InnerOut, transform: Transform::Up };
+    let mut memory = Buffer::stale(if wanted.input { weight.lanes(weight.outs()) } else { 0 });
+    let weights = wanted.input.then(|| weight.packed(&mut memory));
     let mut dx = wanted.input.then(|| Blocks::stale(s));
     let mut sums = wanted.weight.then(|| Sums::new(KINDS, large.blocks(), s.blocks()));
     let tiling = grid.tiling(SUMMED);
@@ -72,7 +72,7 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
             });
             work::add_products(sums, &left, &right, pixels);
         }
-        if let Some(weights) = &weights {
+        if let Some(weights) = weights {
             let rest = pieces.split_off(halves);
             let here = std::mem::replace(&mut pieces, rest);
             here.into_par_iter().for_each(|piece: Piece<'_, Lane>| {

@@ -13,9 +13,9 @@ use crate::written::written;
 
 /// Weights for products, by kinds: for two blocks of columns after another (the last may be alone), for each kind, the inner
 /// indices, each with its one or two lanes.
-#[derive(Debug)]
-pub(super) struct Packed {
-    lanes: Buffer,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed<'a> {
+    lanes: &'a [Lane],
     kinds: usize,
     /// Blocks of the inner index.
     pub(super) depth: usize,
@@ -23,7 +23,7 @@ pub(super) struct Packed {
     pub(super) outs: usize,
 }
 
-impl Packed {
+impl Packed<'_> {
     /// The weights of the columns of `block`, an even number, and of the next if there is one: and how many blocks these are.
     pub(super) fn panel(&self, kind: usize, block: usize) -> (&[Lane], usize) {
         let (inner, wide) = (self.depth * LANES, 2.min(self.outs - block));
@@ -142,30 +142,41 @@ impl Weight<'_> {
         self.pack.inner_groups * self.pack.inner_blocks()
     }
 
-    /// Blocks of columns whose packed weights stay in the second-level cache: whole channels, an even number.
+    /// Lanes of packed weights for some blocks of columns.
+    pub(super) fn lanes(&self, outs: usize) -> usize {
+        self.pack.kinds * self.depth() * LANES * outs
+    }
+
+    /// Blocks of channels whose columns are packed together: those columns are an even number.
+    fn step(&self) -> usize {
+        if self.pack.out_groups.is_multiple_of(2) { 1 } else { 2 }
+    }
+
+    /// Blocks of columns whose packed weights leave room in the second-level cache: whole channels, an even number.
     pub(super) fn together(&self) -> usize {
-        const LANES_OF_CACHE: usize = 1 << 14; // a megabyte
-        let step =
-            if self.pack.out_groups.is_multiple_of(2) { 1 } else { 2 } * self.pack.out_groups;
-        (LANES_OF_CACHE / (self.pack.kinds * self.depth() * LANES) / step).max(1) * step
+        const LANES_OF_CACHE: usize = 1 << 13; // half a megabyte
+        let step = self.step() * self.pack.out_groups;
+        (LANES_OF_CACHE / self.lanes(step)).max(1) * step
     }
 
-    /// The packed weights, by all threads.
-    pub(super) fn packed(&self) -> Packed {
-        self.part(0..self.outs())
-    }
-
-    /// Those of some blocks of columns, a multiple of two and of the groups first.
-    pub(super) fn part(&self, outs: Range<usize>) -> Packed {
-        let (s, depth) = (&self.pack, self.depth());
-        let blocks = if s.out_groups.is_multiple_of(2) { 1 } else { 2 };
-        let mut lanes = Buffer::stale(s.kinds * depth * LANES * outs.len());
-        let first = outs.start / s.out_groups;
-        let chunk = blocks * s.out_groups * s.kinds * depth * LANES;
-        lanes.par_chunks_mut(chunk).enumerate().for_each(|(i, out)| {
-            pack_chunk(out, self, first + i * blocks);
+    /// The packed weights, by all threads, in memory of [`Self::lanes`].
+    pub(super) fn packed<'a>(&self, lanes: &'a mut [Lane]) -> Packed<'a> {
+        let outs = self.outs();
+        let chunk = self.lanes(self.step() * self.pack.out_groups);
+        lanes[..self.lanes(outs)].par_chunks_mut(chunk).enumerate().for_each(|(i, out)| {
+            pack_chunk(out, self, i * self.step());
         });
-        Packed { lanes, kinds: s.kinds, depth, outs: outs.len() }
+        Packed { lanes, kinds: self.pack.kinds, depth: self.depth(), outs }
+    }
+
+    /// Those of some blocks of columns, from a multiple of [`Self::together`] on, by this thread.
+    pub(super) fn part<'a>(&self, lanes: &'a mut [Lane], outs: Range<usize>) -> Packed<'a> {
+        let first = outs.start / self.pack.out_groups;
+        let chunk = self.lanes(self.step() * self.pack.out_groups);
+        for (i, out) in lanes[..self.lanes(outs.len())].chunks_mut(chunk).enumerate() {
+            pack_chunk(out, self, first + i * self.step());
+        }
+        Packed { lanes, kinds: self.pack.kinds, depth: self.depth(), outs: outs.len() }
     }
 }
 

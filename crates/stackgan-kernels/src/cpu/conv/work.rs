@@ -112,7 +112,8 @@ pub(super) fn forward(
         }
     };
     if tiling.len() >= ENOUGH_PIECES {
-        let weights = weight.packed();
+        let mut memory = Buffer::stale(weight.lanes(outs));
+        let weights = weight.packed(&mut memory);
         tiling.pieces(&mut y.lanes, outs, outs, row).into_par_iter().for_each(|piece| {
             let pixels = grid.pixels(&piece.tile);
             let lengths = [depth * kinds * pixels, outs * kinds * pixels, line];
@@ -124,7 +125,7 @@ pub(super) fn forward(
                     let lanes = &side[kind * pixels..];
                     let left = Side { lanes, stride: kinds * pixels, rows: pixels };
                     let out = (&mut products[kind * pixels..], kinds * pixels);
-                    multiply(path, out, left, (&weights, kind), 0..outs);
+                    multiply(path, out, left, (weights, kind), 0..outs);
                 }
                 rows_of(piece, products, pixels);
             });
@@ -141,14 +142,14 @@ pub(super) fn forward(
     let whole = Tiling::whole_images(grid.images, grid.rows, grid.images);
     let pieces = whole.pieces(&mut y.lanes, outs, weight.together().min(most), row);
     pieces.into_par_iter().for_each(|piece| {
-        let weights = weight.part(piece.channels.clone());
         let blocks = piece.channels.len();
-        scratch::lanes([blocks * kinds * pixels], |[products]| {
+        scratch::lanes([weight.lanes(blocks), blocks * kinds * pixels], |[memory, products]| {
+            let weights = weight.part(memory, piece.channels.clone());
             for kind in 0..kinds {
                 let lanes = &side[kind * pixels..];
                 let left = Side { lanes, stride: kinds * pixels, rows: pixels };
                 let out = (&mut products[kind * pixels..], kinds * pixels);
-                multiply(path, out, left, (&weights, kind), 0..blocks);
+                multiply(path, out, left, (weights, kind), 0..blocks);
             }
             rows_of(piece, products, pixels);
         });
@@ -159,7 +160,7 @@ pub(super) fn forward(
 pub(super) fn product(
     out: &mut [Lane],
     left: Side<'_>,
-    (weights, kind): (&Packed, usize),
+    (weights, kind): (Packed<'_>, usize),
     (outs, out_stride): (Range<usize>, usize),
 ) {
     multiply(Path::best(), (out, out_stride), left, (weights, kind), outs);
