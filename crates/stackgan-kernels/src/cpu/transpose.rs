@@ -2,6 +2,21 @@
 
 use super::lane::{LANES, Lane};
 
+/// Asks for `lines` cache lines of `values` from `at` on, which will be read soon; what is behind the end is left out.
+#[inline(always)]
+pub(super) fn fetch(values: &[f32], at: usize, lines: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..lines {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        if let Some(value) = values.get(at + line * LANES) {
+            // SAFETY: every x86-64 CPU has the instruction, which reads nothing; the address is that of a value.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, at, lines);
+}
+
 /// `out[j][i] = from[i * stride + j]` for `rows` i and `columns` j, at most sixteen of each. What is behind the last row of a lane
 /// is 0.
 pub(super) fn across(

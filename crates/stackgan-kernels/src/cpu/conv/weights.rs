@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::transform;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats};
-use crate::cpu::transpose::across;
+use crate::cpu::transpose::{across, fetch};
 use crate::vectorised::vectorised;
 use crate::written::written;
 
@@ -238,6 +238,9 @@ fn gather<'a>(
             if k.is_multiple_of(LANES) {
                 let row = s.inner_channels * s.taps;
                 let from = &values[channel * row + k * s.taps..];
+                for i in 0..width {
+                    fetch(from, i * row + LANES * s.taps, s.taps); // those of the next sixteen
+                }
                 let values = LANES.min(s.inner_channels - k) * s.taps;
                 for first in (0..values).step_by(LANES) {
                     let part = (width, LANES.min(values - first));
@@ -248,6 +251,7 @@ fn gather<'a>(
         }
         Order::InnerOut if s.taps == 1 => {
             let from = &values[k * s.out_channels + channel..];
+            fetch(from, 16 * s.out_channels, 1);
             if let Some(sixteen) = from.first_chunk().filter(|_| width == LANES) {
                 gathered[0] = Lane(*sixteen);
             } else {
@@ -258,6 +262,7 @@ fn gather<'a>(
         }
         Order::InnerOut => {
             let from = &values[(k * s.out_channels + channel) * s.taps..];
+            fetch(from, 4 * s.out_channels * s.taps, s.taps + 1); // those of a channel to come
             for first in (0..s.taps).step_by(LANES) {
                 let part = (width, LANES.min(s.taps - first));
                 across(&mut gathered[first..], &from[first..], s.taps, part);
