@@ -36,12 +36,12 @@ pub fn conv2d(
 }
 
 /// The convolution, by the cheapest way for its shape.
-pub(crate) fn convolve(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
+fn convolve(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
     if s.is_whole() { whole::forward(x, weight, s) } else { forward::forward(x, weight, s) }
 }
 
 /// The gradient of the input. With stride 1 it is a convolution of `dy` with the flipped kernel.
-pub(crate) fn input_gradient(dy: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
+fn input_gradient(dy: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec<f32> {
     if s.is_whole() {
         whole::input_gradient(dy, weight, s)
     } else if let Some(adjoint) = s.adjoint() {
@@ -52,7 +52,7 @@ pub(crate) fn input_gradient(dy: &[f32], weight: &[f32], s: &Conv2dShape) -> Vec
 }
 
 /// The gradient of the weight.
-pub(crate) fn weight_gradient(x: &[f32], dy: &[f32], s: &Conv2dShape) -> Vec<f32> {
+fn weight_gradient(x: &[f32], dy: &[f32], s: &Conv2dShape) -> Vec<f32> {
     if s.is_whole() {
         whole::weight_gradient(x, dy, s)
     } else {

@@ -10,8 +10,9 @@
 //!
 //! Two of them, [`depthwise_conv2d`] and [`bias_clamp`], serve networks that are only evaluated, and have no gradient.
 //!
-//! Networks use them through [`Maps`], which hold feature maps as the device wants them; on an NVIDIA GPU (feature `cuda`)
-//! those have forms of their own, and a whole step's work can be recorded and replayed ([`gpu`]).
+//! Networks use convolutions and batch norm through [`Maps`], which hold feature maps as the device wants them: on a CPU in blocks of
+//! sixteen channels, with Winograd's forms of each convolution; on an NVIDIA GPU (feature `cuda`) as cuDNN does, where a whole
+//! step's work can be recorded and replayed ([`gpu`]). [`backward`] differentiates what was made of maps.
 //!
 //! The public functions choose. Results of the fast forms do not depend on the number of threads, to the bit: work
 //! is cut by shape alone, and every sum has a fixed order.
@@ -41,8 +42,6 @@ mod path;
 pub mod reference;
 mod scratch;
 mod tiles;
-mod upsample;
-mod upsample_conv;
 mod vectorised;
 mod written;
 
@@ -60,5 +59,3 @@ pub use many::{
     AdamFactors, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
 };
 pub use maps::{Filter, Maps, Norm, Statistics};
-pub use upsample::upsample2x;
-pub use upsample_conv::upsample2x_conv3x3;

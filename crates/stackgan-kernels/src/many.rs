@@ -8,6 +8,8 @@ use rayon::prelude::*;
 use crate::adam::{AdamStep, Constants, adam_update};
 #[cfg(feature = "cuda")]
 use crate::cuda;
+use crate::fast;
+use crate::vectorised::vectorised;
 
 /// A parameter with its gradient and moments, all of one shape.
 #[derive(Clone, Copy, Debug)]
@@ -115,18 +117,46 @@ pub fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {
     if !tensors.is_empty() && cuda::applies(tensors.iter().copied()) {
         return cuda::squared_norm(tensors);
     }
-    let mut sum: Option<Tensor> = None;
-    for tensor in tensors {
-        let square = tensor.detach().sqr()?.sum_all()?;
-        sum = Some(match sum {
-            None => square,
-            Some(sum) => (sum + square)?,
-        });
+    if let Some(other) = tensors.iter().find(|tensor| tensor.dtype() != DType::F32) {
+        bail!("squared_norm: expected f32, found {:?}", other.dtype());
     }
-    match sum {
-        Some(sum) if sum.dtype() == DType::F32 => Ok(sum),
-        Some(sum) => bail!("squared_norm: expected f32, found {:?}", sum.dtype()),
-        None => bail!("squared_norm: no tensors"),
+    let Some(first) = tensors.first() else { bail!("squared_norm: no tensors") };
+    let mut sum = 0.;
+    for tensor in tensors {
+        let tensor = tensor.contiguous()?;
+        if fast::applies(&[&tensor]) {
+            let (storage, layout) = tensor.storage_and_layout();
+            let parts = fast::locked(&storage, layout)?.par_chunks(CHUNK).map(squares);
+            sum += parts.collect::<Vec<f64>>().iter().sum::<f64>();
+        } else {
+            sum += f64::from(tensor.detach().sqr()?.sum_all()?.to_scalar::<f32>()?);
+        }
+    }
+    Tensor::new(sum as f32, first.device())
+}
+
+/// Values that a thread adds up at once, and those that it adds in f32.
+const CHUNK: usize = 1 << 16;
+const RUN: usize = 512;
+
+vectorised! {
+    /// The sum of the squares.
+    fn squares(values: &[f32]) -> f64 {
+        let mut total = 0.;
+        for run in values.chunks(RUN) {
+            let (lanes, rest) = run.as_chunks::<16>();
+            let mut sums = [0f32; 16];
+            for lane in lanes {
+                for (sum, v) in sums.iter_mut().zip(lane) {
+                    *sum += v * v;
+                }
+            }
+            for (sum, v) in sums.iter_mut().zip(rest) {
+                *sum += v * v;
+            }
+            total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
+        }
+        total
     }
 }
 

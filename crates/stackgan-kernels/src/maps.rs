@@ -31,7 +31,7 @@ pub enum Filter {
         /// Of every side.
         padding: usize,
     },
-    /// [`upsample2x_conv3x3`].
+    /// Nearest up-sampling by two, then a 3x3 convolution of padding 1.
     Up,
 }
 
@@ -172,7 +172,7 @@ impl Maps {
     /// The convolution with `weight (Cout, Cin, kh, kw)`.
     ///
     /// # Errors
-    /// Those of [`conv2d`] and [`upsample2x_conv3x3`].
+    /// A weight that does not fit, with the shapes.
     pub fn conv(&self, weight: &Tensor, filter: Filter) -> Result<Self> {
         let form = match (&self.0, filter) {
             (Form::Planes(x), Filter::Plain { stride, padding }) => {

@@ -68,13 +68,16 @@ pub fn bias_clamp(x: &Tensor, bias: &Tensor, low: f32, high: f32) -> Result<Tens
     x.broadcast_add(&bias.reshape((1, c, 1, 1))?)?.clamp(low, high)
 }
 
-/// [`crate::upsample2x`] by broadcasting.
+/// Nearest up-sampling by two, by broadcasting: candle 0.11.1's own loses gradients of a tensor that is used twice.
+///
+/// # Errors
+/// A tensor that has not 4 axes or is empty.
 pub fn upsample2x(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = planes(x, "upsample2x")?;
     x.reshape((n, c, h, 1, w, 1))?.broadcast_as((n, c, h, 2, w, 2))?.reshape((n, c, 2 * h, 2 * w))
 }
 
-/// [`crate::upsample2x_conv3x3`] as the two operations that it is.
+/// [`crate::Filter::Up`] as the two operations that it is.
 pub fn upsample2x_conv3x3(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (_, _, kh, kw) = planes(weight, "upsample2x_conv3x3 weight")?;
     if (kh, kw) != (3, 3) {

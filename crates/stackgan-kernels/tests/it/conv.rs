@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use stackgan_kernels::{conv2d, reference, upsample2x_conv3x3};
+use stackgan_kernels::{Filter, Maps, conv2d, reference};
 
-use crate::common::{assert_close, assert_twins, normal, outcome, values};
+use crate::common::{assert_close, assert_twins, normal, outcome, up_conv, values};
 
 /// Input, weight, stride, padding.
 type Case = ((usize, usize, usize, usize), (usize, usize, usize), usize, usize);
@@ -17,6 +17,13 @@ fn check_conv(((n, cin, h, w), (cout, kh, kw), stride, padding): Case) {
         |t| conv2d(&t[0], &t[1], stride, padding),
         |t| reference::conv2d(&t[0], &t[1], stride, padding),
     );
+    let filter = Filter::Plain { stride, padding };
+    assert_twins(
+        &format!("maps {n}x{cin}x{h}x{w} * {cout}x{kh}x{kw} /{stride} +{padding}"),
+        &inputs,
+        |t| Maps::enter(&t[0])?.conv(&t[1], filter)?.leave(),
+        |t| reference::conv2d(&t[0], &t[1], stride, padding),
+    );
 }
 
 fn check_up((n, cin, h, w): (usize, usize, usize, usize), cout: usize) {
@@ -24,7 +31,7 @@ fn check_up((n, cin, h, w): (usize, usize, usize, usize), cout: usize) {
     assert_twins(
         &format!("up {n}x{cin}x{h}x{w} -> {cout}"),
         &inputs,
-        |t| upsample2x_conv3x3(&t[0], &t[1]),
+        |t| up_conv(&t[0], &t[1]),
         |t| reference::upsample2x_conv3x3(&t[0], &t[1]),
     );
 }
@@ -113,7 +120,7 @@ fn inputs_that_are_not_contiguous() {
         reference::conv2d(&x_t.contiguous().unwrap(), &w_t.contiguous().unwrap(), 1, 1).unwrap();
     assert_close(&conv2d(&x_t, &w_t, 1, 1).unwrap(), &expected, 1e-5, "conv2d");
     let expected = reference::upsample2x_conv3x3(&x_t, &w_t.contiguous().unwrap()).unwrap();
-    assert_close(&upsample2x_conv3x3(&x_t, &w_t).unwrap(), &expected, 1e-5, "up-block");
+    assert_close(&up_conv(&x_t, &w_t).unwrap(), &expected, 1e-5, "up-block");
 }
 
 /// A gradient that reaches the operation as a broadcast, and an input that is used twice.
@@ -123,7 +130,7 @@ fn gradients_accumulate() {
     let twice = |t: &[Tensor]| {
         let y = conv2d(&t[0], &t[1], 1, 1)?;
         let z = conv2d(&(y + &t[0])?, &t[1], 1, 1)?;
-        let up = upsample2x_conv3x3(&z, &t[1])?.mean((2, 3))?;
+        let up = up_conv(&z, &t[1])?.mean((2, 3))?;
         z.mean((2, 3))? + up
     };
     let by_reference = |t: &[Tensor]| {
@@ -156,7 +163,7 @@ fn wrong_tensors_are_errors_with_their_shapes() {
         }
     }
     for (w, part) in [(t(&[5, 3, 4, 4]), "[5, 3, 4, 4]"), (t(&[5, 2, 3, 3]), "[5, 2, 3, 3]")] {
-        let error = upsample2x_conv3x3(&x, &w).unwrap_err().to_string();
+        let error = up_conv(&x, &w).unwrap_err().to_string();
         assert!(error.contains(part) && error.contains("[2, 3, 4, 4]"), "{error}");
     }
 }
@@ -164,7 +171,7 @@ fn wrong_tensors_are_errors_with_their_shapes() {
 #[test]
 fn other_types_go_to_the_reference() {
     let inputs = [normal((1, 2, 4, 4), 9), normal((3, 2, 3, 3), 10)];
-    let found = outcome(&inputs, DType::F64, |t| upsample2x_conv3x3(&t[0], &t[1]));
+    let found = outcome(&inputs, DType::F64, |t| up_conv(&t[0], &t[1]));
     let expected = outcome(&inputs, DType::F64, |t| reference::upsample2x_conv3x3(&t[0], &t[1]));
     assert_eq!(values(&found.y), values(&expected.y));
     assert_eq!(values(&found.gradients[1]), values(&expected.gradients[1]));

@@ -1,9 +1,9 @@
 //! A frozen argument gets no gradient, and the others get the same as ever.
 
 use candle_core::{Result, Tensor, Var};
-use stackgan_kernels::{Activation, batch_norm_train, conv2d, upsample2x_conv3x3};
+use stackgan_kernels::{Activation, batch_norm_train, conv2d};
 
-use crate::common::{bits, normal};
+use crate::common::{bits, normal, up_conv};
 
 type Op = fn(&[Tensor]) -> Result<Tensor>;
 
@@ -17,7 +17,7 @@ fn no_gradient_for_frozen_arguments() {
             conv2d(&t[0], &t[1], 1, 1)
         }),
         ("up-block", vec![normal((2, 3, 8, 8), 74), normal((4, 3, 3, 3), 75)], |t| {
-            upsample2x_conv3x3(&t[0], &t[1])
+            up_conv(&t[0], &t[1])
         }),
         ("batch_norm", vec![normal((2, 3, 8, 8), 76), normal(3, 77), normal(3, 78)], |t| {
             Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-5, Activation::Relu)?.0)

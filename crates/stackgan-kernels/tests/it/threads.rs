@@ -2,10 +2,10 @@
 
 use candle_core::{DType, Result, Tensor};
 use stackgan_kernels::{
-    Activation, activate, batch_norm_eval, batch_norm_train, conv2d, upsample2x, upsample2x_conv3x3,
+    Activation, Filter, Maps, activate, batch_norm_eval, batch_norm_train, conv2d,
 };
 
-use crate::common::{bits, normal, outcome};
+use crate::common::{bits, normal, outcome, up_conv};
 
 fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor> + Sync) {
     let run = |threads: usize| {
@@ -43,7 +43,7 @@ fn convolutions() {
 fn up_blocks() {
     for (x, cout) in [((5, 32, 8, 8), 24), ((2, 16, 40, 40), 8), ((3, 150, 4, 4), 130)] {
         let inputs = [normal(x, 82), normal((cout, x.1, 3, 3), 83)];
-        check(&format!("{x:?} {cout}"), &inputs, |t| upsample2x_conv3x3(&t[0], &t[1]));
+        check(&format!("{x:?} {cout}"), &inputs, |t| up_conv(&t[0], &t[1]));
     }
 }
 
@@ -61,5 +61,27 @@ fn the_others() {
         });
         check("activate", &inputs[..1], |t| activate(&t[0], Activation::Relu));
     }
-    check("upsample2x", &[normal((3, 5, 20, 20), 90)], |t| upsample2x(&t[0]));
+}
+
+/// Every way in which maps are convolved, with few tiles and with many.
+#[test]
+fn maps() {
+    for (x, w, stride, padding) in [
+        ((7, 3, 32, 32), (16, 3, 4, 4), 2, 1),
+        ((3, 16, 32, 32), (3, 16, 3, 3), 1, 1),
+        ((5, 64, 8, 8), (96, 64, 4, 4), 2, 1),
+        ((9, 40, 64, 64), (24, 40, 4, 4), 2, 1),
+        ((5, 96, 4, 4), (1, 96, 4, 4), 4, 0),
+        ((4, 80, 4, 4), (120, 80, 3, 3), 1, 1),
+        ((9, 20, 32, 32), (40, 20, 3, 3), 1, 1),
+        ((3, 40, 16, 16), (24, 40, 1, 1), 1, 0),
+        ((2, 1024, 4, 4), (2048, 1024, 4, 4), 2, 1),
+    ] {
+        let inputs = [normal(x, 91), normal(w, 92)];
+        let filter = Filter::Plain { stride, padding };
+        check(&format!("maps {x:?} {w:?}"), &inputs, |t| {
+            let y = Maps::enter(&t[0])?.conv(&t[1], filter)?;
+            y.activate(Activation::LeakyRelu(0.2))?.add_activate(&y, Activation::Relu)?.leave()
+        });
+    }
 }

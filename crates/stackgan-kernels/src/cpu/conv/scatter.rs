@@ -1,23 +1,30 @@
-//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], and any other window.
+//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], after an up-sampling by
+//! [`super::transform::up`], and any other window.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::products::Side;
-use super::transform::halve;
+use super::products::{Side, multiply};
+use super::transform::{halve, up};
 use super::weights::{Order, Pack, Packed, Sums, Transform, Weight};
-use super::work::{self, At, Grid, SUMMED};
+use super::work::{self, At, Grid, Kinds, SUMMED};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
 use crate::geometry::Conv2dShape;
+use crate::path::Path;
 use crate::scratch;
+use crate::tiles::Tile;
 
 /// How pixels become the inputs of products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Four phases of nine kinds.
     Halve,
+    /// Sixteen sums for 25 kinds.
+    Up,
     /// A block for each tap.
     Columns,
 }
@@ -41,28 +48,67 @@ impl Scatter {
         Self { way: if halve { Way::Halve } else { Way::Columns }, shape }
     }
 
-    fn kinds(&self) -> usize {
-        if self.way == Way::Halve { halve::KINDS } else { 1 }
+    /// The up-sampling convolution, of maps of even size. Its shape has the sizes of the small image and of the large one.
+    pub(super) fn up(small: Sizes, out_channels: usize) -> Self {
+        let shape = Conv2dShape {
+            images: small.images,
+            in_channels: small.channels,
+            height: small.height,
+            width: small.width,
+            out_channels,
+            kernel_height: 3,
+            kernel_width: 3,
+            out_height: 2 * small.height,
+            out_width: 2 * small.width,
+            stride: 1,
+            pad_height: 1,
+            pad_width: 1,
+        };
+        Self { way: Way::Up, shape }
+    }
+
+    fn kinds(&self) -> Kinds {
+        match self.way {
+            Way::Halve => Kinds::own(halve::KINDS),
+            Way::Up => Kinds { products: up::KINDS, sums: up::SUMS, sum_of: up::sum_of },
+            Way::Columns => Kinds::own(1),
+        }
     }
 
     /// Inner blocks of a block of channels.
     fn groups(&self) -> usize {
-        if self.way == Way::Halve { halve::PHASES } else { self.shape.taps() }
+        match self.way {
+            Way::Halve => halve::PHASES,
+            Way::Up => 1,
+            Way::Columns => self.shape.taps(),
+        }
     }
 
     fn transform(&self) -> Transform {
-        if self.way == Way::Halve { Transform::Halve } else { Transform::Each }
+        match self.way {
+            Way::Halve => Transform::Halve,
+            Way::Up => Transform::Up,
+            Way::Columns => Transform::Each,
+        }
     }
 
     fn grid(&self) -> Grid {
         let s = &self.shape;
-        let by = if self.way == Way::Halve { 2 } else { 1 };
+        let by = match self.way {
+            Way::Halve => 2,
+            Way::Up => 4,
+            Way::Columns => 1,
+        };
         Grid { images: s.images, rows: s.out_height / by, columns: s.out_width / by }
     }
 
     /// Working memory of a line of inputs.
     fn line(&self) -> usize {
-        if self.way == Way::Halve { self.shape.width + 2 } else { 0 }
+        match self.way {
+            Way::Halve => self.shape.width + 2,
+            Way::Up => 4 * (self.shape.width + 2),
+            Way::Columns => 0,
+        }
     }
 
     /// Sizes of the result.
@@ -76,7 +122,7 @@ impl Scatter {
         }
     }
 
-    /// The rows of the input, and the first pixel to the right of the border, that a line reads for group `group`.
+    /// The row of the input that row `ky` of the window reads for a line of outputs.
     fn row(&self, line: usize, ky: usize) -> isize {
         (line * self.shape.stride + ky) as isize - self.shape.pad_height as isize
     }
@@ -91,6 +137,10 @@ impl Scatter {
                     x.row(at.image, block, row)
                 });
                 halve::input(out, stride, rows, group % 2, line);
+            }
+            Way::Up => {
+                let row = |offset: isize| x.row(at.image, block, 2 * at.row as isize + offset);
+                up::input(out, stride, [row(-1), row(0), row(1), row(2)], line);
             }
             Way::Columns => {
                 let (ky, kx) = (group / self.shape.kernel_width, group % self.shape.kernel_width);
@@ -110,6 +160,7 @@ impl Scatter {
     fn output_rows(&self, rows: &mut [Lane], products: &[Lane], stride: usize) {
         match self.way {
             Way::Halve => halve::output(rows, products, stride),
+            Way::Up => up::output(rows, products, stride),
             Way::Columns => rows.copy_from_slice(&products[..rows.len()]),
         }
     }
@@ -122,6 +173,7 @@ impl Scatter {
                 let rows = &plane[2 * at.row * width..][..2 * width];
                 halve::gradient(out, stride, [&rows[..width], &rows[width..]]);
             }
+            Way::Up => up::gradient(out, stride, &plane[4 * at.row * width..][..4 * width]),
             Way::Columns => out[..width].copy_from_slice(&plane[at.row * width..][..width]),
         }
     }
@@ -134,13 +186,20 @@ impl Scatter {
             Some(row * s.width..(row + 1) * s.width)
         };
         for group in 0..self.groups() {
-            let kinds = &kinds[group * self.kinds() * pixels..];
+            let kinds = &kinds[group * self.kinds().products * pixels..];
             match self.way {
                 Way::Halve => {
                     for target in 0..3 {
                         let row = (4 * line + 2 * target + group / 2) as isize - 1;
                         if let Some(range) = of_row(row) {
                             halve::scatter(&mut plane[range], kinds, pixels, target, group % 2);
+                        }
+                    }
+                }
+                Way::Up => {
+                    for target in 0..4 {
+                        if let Some(range) = of_row((2 * line + target) as isize - 1) {
+                            up::scatter(&mut plane[range], kinds, pixels, target);
                         }
                     }
                 }
@@ -164,7 +223,7 @@ impl Scatter {
         let s = &self.shape;
         let pack = Pack {
             taps: s.taps(),
-            kinds: self.kinds(),
+            kinds: self.kinds().products,
             inner_groups: self.groups(),
             inner_channels: s.in_channels,
             out_groups: 1,
@@ -193,11 +252,12 @@ impl Scatter {
         wanted: Wanted,
     ) -> Gradients {
         let (s, grid, kinds) = (&self.shape, self.grid(), self.kinds());
+        let (products, groups) = (kinds.products, self.groups());
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
         let tiling = grid.tiling(SUMMED);
         let pack = Pack {
             taps: s.taps(),
-            kinds,
+            kinds: products,
             inner_groups: 1,
             inner_channels: s.out_channels,
             out_groups: self.groups(),
@@ -206,7 +266,7 @@ impl Scatter {
         let transform = self.transform();
         let weight = Weight { values: weight, pack, order: Order::InnerOut, transform };
         // Weights that are used once are packed where they are used.
-        let once = tiling.len() == 1 && self.groups().is_multiple_of(2);
+        let once = tiling.len() == 1;
         let early = wanted.input && !once;
         let mut memory = Buffer::stale(if early { weight.lanes(weight.outs()) } else { 0 });
         let packed = early.then(|| weight.packed(&mut memory));
@@ -218,30 +278,31 @@ impl Scatter {
                 planes[i % ins].push(plane);
             }
         }
-        let mut sums = wanted.weight.then(|| Sums::new(kinds, outs, ins * self.groups()));
+        let mut sums = wanted.weight.then(|| Sums::new(products, outs, ins * groups));
         for tile in (0..tiling.len()).map(|i| tiling.tile(i)) {
             let pixels = grid.pixels(&tile);
-            let mut left = Buffer::stale(outs * kinds * pixels);
-            grid.fill(&mut left, &tile, kinds, 0, |at, out, stride, _| {
+            let mut left = Buffer::stale(outs * products * pixels);
+            grid.fill(&mut left, &tile, products, 0, |at, out, stride, _| {
                 self.gradient(dy, at, out, stride);
             });
             if let Some(sums) = &mut sums {
-                let mut right = Buffer::stale(ins * self.groups() * kinds * pixels);
-                grid.fill(&mut right, &tile, kinds, self.line(), |at, out, stride, line| {
+                let mut right = Buffer::stale(ins * groups * kinds.sums * pixels);
+                grid.fill(&mut right, &tile, kinds.sums, self.line(), |at, out, stride, line| {
                     self.input(x, at, out, stride, line);
                 });
-                work::add_products(sums, &left, &right, pixels);
+                work::add_products(sums, &left, &right, pixels, kinds);
             }
             if wanted.input {
-                planes.par_iter_mut().enumerate().for_each(|(block, planes)| {
-                    let planes = &mut planes[tile.images.clone()];
+                // Blocks whose columns are whole panels.
+                let step = weight.step();
+                planes.par_chunks_mut(step).enumerate().for_each(|(i, planes)| {
+                    let outs = i * step * groups..(i * step + planes.len()) * groups;
                     let left = (&left[..], pixels);
                     match packed {
-                        Some(packed) => self.scatter(planes, block, left, packed, &tile.rows),
-                        None => scratch::lanes([weight.lanes(self.groups())], |[memory]| {
-                            let outs = block * self.groups()..(block + 1) * self.groups();
-                            let part = weight.part(memory, outs);
-                            self.scatter(planes, 0, left, part, &tile.rows);
+                        Some(packed) => self.scatter(planes, &tile, left, packed, outs),
+                        None => scratch::lanes([weight.lanes(outs.len())], |[memory]| {
+                            let part = weight.part(memory, outs.clone());
+                            self.scatter(planes, &tile, left, part, 0..outs.len());
                         }),
                     }
                 });
@@ -254,31 +315,30 @@ impl Scatter {
         Gradients { input: dx, weight: dw }
     }
 
-    /// Adds a tile's part of the input's gradient for a block of channels, number `block` of those that `weights` are for.
+    /// Adds a tile's part of the input's gradient for some blocks of channels, whose planes are given and which are the columns
+    /// `outs` of the weights.
     fn scatter(
         &self,
-        planes: &mut [&mut [Lane]],
-        block: usize,
+        planes: &mut [Vec<&mut [Lane]>],
+        tile: &Tile,
         (left, pixels): (&[Lane], usize),
         weights: Packed<'_>,
-        rows: &std::ops::Range<usize>,
+        outs: Range<usize>,
     ) {
-        let (groups, kinds) = (self.groups(), self.kinds());
-        // Pairs of blocks of columns: with an odd number of groups the first may belong to the block before.
-        let outs = block * groups / 2 * 2..(block + 1) * groups;
+        let (groups, kinds) = (self.groups(), self.kinds().products);
         scratch::lanes([outs.len() * kinds * pixels], |[out]| {
             for kind in 0..kinds {
                 let lanes = &left[kind * pixels..];
                 let left = Side { lanes, stride: kinds * pixels, rows: pixels };
-                let out = &mut out[kind * pixels..];
-                work::product(out, left, (weights, kind), (outs.clone(), kinds * pixels));
+                let out = (&mut out[kind * pixels..], kinds * pixels);
+                multiply(Path::best(), out, left, (weights, kind), outs.clone());
             }
-            let own = &out[(block * groups - outs.start) * kinds * pixels..];
-            let columns = self.grid().columns;
-            for (i, plane) in planes.iter_mut().enumerate() {
-                for (r, line) in rows.clone().enumerate() {
-                    let at = (i * rows.len() + r) * columns;
-                    self.add(plane, line, &own[at..], pixels);
+            let (rows, columns) = (&tile.rows, self.grid().columns);
+            for (planes, out) in planes.iter_mut().zip(out.chunks(groups * kinds * pixels)) {
+                for (i, plane) in planes[tile.images.clone()].iter_mut().enumerate() {
+                    for (r, line) in rows.clone().enumerate() {
+                        self.add(plane, line, &out[(i * rows.len() + r) * columns..], pixels);
+                    }
                 }
             }
         });

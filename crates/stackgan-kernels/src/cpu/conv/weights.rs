@@ -148,7 +148,7 @@ impl Weight<'_> {
     }
 
     /// Blocks of channels whose columns are packed together: those columns are an even number.
-    fn step(&self) -> usize {
+    pub(super) fn step(&self) -> usize {
         if self.pack.out_groups.is_multiple_of(2) { 1 } else { 2 }
     }
 
