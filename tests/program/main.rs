@@ -9,11 +9,16 @@ mod errors;
 mod eval;
 mod exchange;
 mod fetch;
+mod folder;
 mod layouts;
 #[path = "../../crates/stackgan-train/tests/it/ledger.rs"]
 mod ledger;
+mod mismatch;
+mod operations;
 mod own;
 mod path;
+mod places;
+mod readers;
 mod reed;
 mod reliability;
 mod runs;

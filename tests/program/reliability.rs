@@ -2,68 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{TINY, WORLD, done, failed, set, train, training};
+use crate::folder::{Tmpfs, again, last, newest, saving, signal, start, stats, wait_for};
 use crate::ledger::{self, ledger};
-
-/// A training run that can be killed.
-fn start(dir: &Path, args: &[String]) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
-        .current_dir(dir)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// The number at the end of the newest checkpoint's name.
-fn newest(run: &Path) -> Option<u64> {
-    let names = fs::read_dir(run.join("checkpoints")).ok()?;
-    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
-    names.filter_map(|e| step(&e.ok()?.file_name().to_string_lossy())).max()
-}
-
-/// Whether a checkpoint is being written.
-fn saving(run: &Path) -> bool {
-    fs::read_dir(run.join("checkpoints")).is_ok_and(|mut names| {
-        names.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(".tmp-")))
-    })
-}
-
-/// The steps in `stats.jsonl`, without the clock.
-fn stats(run: &Path) -> Vec<String> {
-    let text = fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default();
-    let without_clock = |line: &str| {
-        let mut value: serde_json::Value = serde_json::from_str(line).ok()?;
-        for clock in ["seconds", "loading"] {
-            value.as_object_mut()?.remove(clock);
-        }
-        Some(value.to_string())
-    };
-    text.lines().filter_map(without_clock).collect()
-}
-
-fn wait_for(what: &str, child: &mut Child, seen: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !seen() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
-        assert!(child.try_wait().unwrap().is_none(), "ended before {what}");
-        std::thread::sleep(Duration::from_micros(300));
-    }
-}
-
-fn last(run: &Path, steps: u64) -> Vec<u8> {
-    fs::read(run.join(format!("checkpoints/step-{steps:07}.safetensors"))).unwrap()
-}
-
-/// The folder goes on by itself: `--run` alone.
-fn again(run: &str) -> Vec<String> {
-    ["train", "--stage", "1", "--run", run, "-q"].map(str::to_owned).to_vec()
-}
 
 /// 200 SIGKILLs of one run, every other one while it saves; the rest at any time, from before it has begun to some steps later.
 /// Each loses at most the steps since the last checkpoint, and the run ends in the bytes of one that nobody killed.
@@ -125,11 +69,6 @@ fn two_hundred_kills_lose_nothing() {
         kills,
         "SIGKILLs of one run, half aimed at saves: last checkpoint, model and statistics as if there had been none"
     );
-}
-
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
 /// A signal or a file `STOP`, at some moment, ends the step, saves, says how to go on; gone on with, the run ends in the same
@@ -227,33 +166,6 @@ fn a_run_folder_belongs_to_one_trainer() {
     );
 }
 
-/// A file system of its own, of so many KiB; None where it cannot be had.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn mount(at: &Path, kib: u64) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let size = format!("size={kib}k");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "none"])
-            .arg(at)
-            .stderr(Stdio::null())
-            .status();
-        mounted.is_ok_and(|s| s.success()).then(|| Self(at.to_path_buf()))
-    }
-
-    fn grow(&self, kib: u64) {
-        let size = format!("remount,size={kib}k");
-        assert!(Command::new("mount").args(["-o", &size]).arg(&self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
-}
-
 /// A disk that fills up while training: what was saved stays, training goes on for some saves and ends with code 6 and the
 /// bytes that are needed; given room, the run ends in the same bytes.
 #[test]
@@ -332,6 +244,11 @@ fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
     assert!(code == 3 && said.contains("do: "), "{said}");
     let args = [&args[..], &["--on-nonfinite", "rollback:1000"]].concat();
     done(dir.path(), &args);
+    // Whatever was taken again is once in what TensorBoard reads.
+    let files = fs::read_dir(run.join("tb")).unwrap().map(|entry| entry.unwrap().path());
+    let bytes: Vec<u8> = files.flat_map(|file| fs::read(file).unwrap()).collect();
+    let reports = bytes.windows(11).filter(|w| *w == b"loss/d_real").count();
+    assert_eq!(reports, stats(&run).len());
 }
 
 /// Other settings than those of the checkpoint: code 2 with key, old and new value; with leave, the run goes on.

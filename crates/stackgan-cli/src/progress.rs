@@ -178,7 +178,7 @@ impl TrainProgress {
         }
         let Some((phase, pace)) = &mut self.running else { return };
         match event {
-            TrainEvent::Step { step } => phase.at(*step),
+            TrainEvent::Step { step } | TrainEvent::WentBack { step } => phase.at(*step),
             TrainEvent::Report { step, terms, .. } => {
                 let taken = step.saturating_sub(pace.first) * pace.batch;
                 let speed = taken as f64 / pace.since.elapsed().as_secs_f64().max(1e-9);

@@ -256,6 +256,9 @@ pub(crate) struct Train {
     /// Whether to go on where the run folder's newest checkpoint is
     #[arg(long, value_enum, default_value_t = Resuming::Auto)]
     pub resume: Resuming,
+    /// End with exit code 3 if that checkpoint is damaged, instead of going on from the one before it
+    #[arg(long)]
+    pub strict: bool,
     /// Stop, saved, after so many hours (exit code 75)
     #[arg(long, value_name = "H", value_parser = positive)]
     pub max_hours: Option<f64>,

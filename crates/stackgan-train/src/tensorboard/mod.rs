@@ -1,7 +1,9 @@
-//! What TensorBoard reads of a run: `tb/events.out.tfevents.NNNNNNNNNN.stackgan`, a file for each start.
+//! What TensorBoard reads of a run: `tb/events.out.tfevents.NNNNNNNNNN.stackgan`, a file for each start and for each time
+//! that a run goes back.
 //!
-//! A run that goes on from a checkpoint takes later steps again. So every file is first cut to the checkpoint's step, and
-//! a new one begins with the mark of a start, which makes a TensorBoard that is already looking forget the same steps.
+//! A run that goes on from a checkpoint, or back to one, takes later steps again. So every file is first cut to the
+//! checkpoint's step, and a new one begins with the mark of a start, which makes a TensorBoard that is already looking
+//! forget the same steps (`_CheckForRestartAndMaybePurge` of `tensorboard/backend/event_processing/event_accumulator.py`).
 //! Nothing here is needed to train: whoever listens to the run's events writes these files, and a full disk ends the
 //! writing, not the run.
 
@@ -42,6 +44,7 @@ impl Board {
     pub fn on(&mut self, event: &TrainEvent) -> io::Result<()> {
         let written = match event {
             TrainEvent::Started { step, .. } => self.start(*step),
+            TrainEvent::WentBack { step } if self.file.is_some() => self.start(*step),
             TrainEvent::Report { step, lr, terms, seconds, .. } => {
                 let mut values = scalars(terms);
                 values.push(("rate/lr_g".to_owned(), lr.0 as f32));
@@ -61,6 +64,7 @@ impl Board {
 
     /// Cuts what earlier starts wrote to the first `step` steps, and begins the next file.
     fn start(&mut self, step: u64) -> io::Result<()> {
+        self.last = None;
         let folder = self.run.join("tb");
         fs::create_dir_all(&folder)?;
         let mut number = 0;
