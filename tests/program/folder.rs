@@ -1,7 +1,7 @@
-//! A run folder under test: starting a trainer that can be killed, what is in the folder, a file system of its own.
+//! A run folder under test: starting a trainer that can be killed, and what is in the folder.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,36 +66,4 @@ pub(crate) fn again(run: &str) -> Vec<String> {
 pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-}
-
-/// A file system of its own, of so many KiB; None where it cannot be had.
-pub(crate) struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    pub(crate) fn mount(at: &Path, kib: u64) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let size = format!("size={kib}k");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "none"])
-            .arg(at)
-            .stderr(Stdio::null())
-            .status();
-        mounted.is_ok_and(|s| s.success()).then(|| Self(at.to_path_buf()))
-    }
-
-    pub(crate) fn grow(&self, kib: u64) {
-        self.remount(&format!("size={kib}k"));
-    }
-
-    /// With another option: `ro`, `rw`.
-    pub(crate) fn remount(&self, option: &str) {
-        let option = format!("remount,{option}");
-        assert!(Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
 }

@@ -28,5 +28,7 @@ mod settings;
 mod text;
 #[path = "../../crates/stackgan-core/tests/sentence/tiny_bert.rs"]
 mod tiny_bert;
+#[path = "../../crates/stackgan-data/tests/fetch/tmpfs.rs"]
+mod tmpfs;
 #[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
 mod writers;

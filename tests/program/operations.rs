@@ -22,7 +22,10 @@ fn args(run: &Path) -> Vec<String> {
 fn traced(run: &Path, log: &Path, inject: Option<&str>) -> std::io::Result<Option<i32>> {
     let folder = run.join("checkpoints");
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "--seccomp-bpf", "-e", &format!("trace={CALLS}"), "-o"]).arg(log);
+    command.args(["-f", "-qq", "-e", &format!("trace={CALLS}"), "-o"]).arg(log);
+    if !inject.is_some_and(|inject| inject.contains("signal")) {
+        command.arg("--seccomp-bpf"); // faster; with it strace 6.1 sends no signals
+    }
     command.arg("-P").arg(&folder);
     for step in [0, 2, 4, 6] {
         for prefix in ["", ".tmp-"] {
@@ -71,7 +74,7 @@ fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
         assert!(points.iter().any(|(c, when)| c == call && *when >= 3), "{call}: {points:?}");
     }
     let all = points.len() * faults.len();
-    let stride = all / times(40, all).min(all);
+    let stride = (all / times(36, all)).max(1);
     let (mut runs, mut told) = (0, 0);
     // A stride that visits all faults: neighbours in the list meet different ones.
     for case in (0..all).step_by(stride) {
@@ -81,7 +84,7 @@ fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
         let run = dir.path().join(format!("run-{case}"));
         let code = traced(&run, &log, Some(&format!("{call}:{fault}:when={when}"))).unwrap();
         match fault {
-            "signal=KILL" => assert_ne!(code, Some(0), "{what}: not killed"),
+            "signal=KILL" => assert_eq!(code, None, "{what}: not killed"),
             _ => assert!(matches!(code, Some(0 | 6)), "{what}: {code:?}"),
         }
         told += usize::from(code == Some(6));
@@ -91,7 +94,7 @@ fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
         fs::remove_dir_all(&run).unwrap();
         runs += 1;
     }
-    assert!(runs >= 40 && told > 0, "{runs} runs, {told} told");
+    assert!(runs >= 36 && told > 0, "{runs} runs, {told} told");
     ledger!(
         "program.operations",
         runs,

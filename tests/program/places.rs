@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::common::{failed, train, training};
 use crate::errors::four_parts;
-use crate::folder::{Tmpfs, last};
+use crate::folder::last;
 use crate::ledger::ledger;
+use crate::tmpfs::Tmpfs;
 
 const STEPS: &str = "4";
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

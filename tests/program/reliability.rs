@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{TINY, WORLD, done, failed, set, train, training};
-use crate::folder::{Tmpfs, again, last, newest, saving, signal, start, stats, wait_for};
-use crate::ledger::{self, ledger};
+use crate::folder::{again, last, newest, saving, signal, start, stats, wait_for};
+use crate::ledger::{self, ledger, times};
+use crate::tmpfs::Tmpfs;
 
 /// 200 SIGKILLs of one run, every other one while it saves; the rest at any time, from before it has begun to some steps later.
 /// Each loses at most the steps since the last checkpoint, and the run ends in the bytes of one that nobody killed.
@@ -90,7 +91,8 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
         0,
     );
     let mut stops = 0;
-    for (how, code) in [("-INT", 130), ("-TERM", 143), ("STOP", 0)].repeat(4) {
+    let kinds = [("-INT", 130), ("-TERM", 143), ("STOP", 0)];
+    for (how, code) in kinds.repeat(times(4, 34)) {
         let name = format!("run-{stops}");
         let run = dir.path().join(&name);
         let mut child = start(dir.path(), &args(&name));
@@ -131,7 +133,7 @@ fn a_run_folder_belongs_to_one_trainer() {
     let run = dir.path().join("run");
     let args = training("1", "100000", &run);
     let mut races = 0;
-    for _ in 0..6 {
+    for _ in 0..times(8, 50) {
         let mut children = [start(dir.path(), &args), start(dir.path(), &args)];
         let started = Instant::now();
         let loser = loop {
@@ -316,8 +318,9 @@ fn a_second_signal_ends_the_program_at_once() {
     train(dir.path(), &training("1", "12", &dir.path().join("whole")));
     let whole = last(&dir.path().join("whole"), 12);
     let mut twice = 0;
-    for name in ["a", "b", "c", "d", "e", "f"] {
-        let run = dir.path().join(name);
+    for case in 0..times(6, 50) {
+        let name = format!("run-{case}");
+        let run = dir.path().join(&name);
         let mut child = start(dir.path(), &training("1", "12", &run));
         wait_for("a step", &mut child, || !stats(&run).is_empty());
         signal(&child, "-TERM");
@@ -333,4 +336,27 @@ fn a_second_signal_ends_the_program_at_once() {
         twice,
         "stops by two signals in a row: code 143, resumed to the same bytes"
     );
+}
+
+/// A damaged checkpoint: `--strict` ends with code 3 and changes nothing; without it the one before is taken, and said so.
+#[test]
+fn a_damaged_checkpoint_is_told_and_strict_refuses_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    train(dir.path(), &training("1", "6", &run));
+    let whole = last(&run, 6);
+    let file = run.join("checkpoints/step-0000006.safetensors");
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 4;
+    fs::write(&file, &damaged).unwrap();
+    let folder = run.display().to_string();
+    let strict = ["train", "--stage", "1", "--run", &folder, "-q", "--strict"];
+    let (code, said) = failed(dir.path(), &strict);
+    assert!(code == 3 && said.contains("step-0000006") && said.contains("do: "), "{said}");
+    assert!(fs::read(&file).unwrap() == damaged, "something was changed");
+    let output = crate::common::stackgan(dir.path(), &strict[..5]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("warning: checkpoint is damaged"), "{said}");
+    assert!(last(&run, 6) == whole, "other bytes");
+    done(dir.path(), &strict);
 }

@@ -176,7 +176,12 @@ impl TrainProgress {
             self.running = Some((phase, pace));
             return;
         }
-        let Some((phase, pace)) = &mut self.running else { return };
+        let Some((phase, pace)) = &mut self.running else {
+            if let TrainEvent::Warning { text, .. } = event {
+                self.manner.say(format!("warning: {text}")); // of a resume
+            }
+            return;
+        };
         match event {
             TrainEvent::Step { step } | TrainEvent::WentBack { step } => phase.at(*step),
             TrainEvent::Report { step, terms, .. } => {
