@@ -345,7 +345,8 @@ fn a_run_measures_itself_and_keeps_its_best() {
 /// reach.
 #[test]
 fn colours_of_toy_birds_are_judged_without_a_network() {
-    let (birds, encoder) = (WORLD.birds().display().to_string(), WORLD.encoder().display().to_string());
+    let (birds, encoder) =
+        (WORLD.birds().display().to_string(), WORLD.encoder().display().to_string());
     let common = ["eval", "-m", "run", "-q", "--data", &birds, "--split", "all", "--num", "40"];
     let more = ["--metrics", "colours,rp", "--judge", &encoder, "--candidates", "2"];
     let run = |args: &[&str]| {
@@ -384,14 +385,18 @@ fn colours_of_other_birds_are_refused() {
         if path.is_dir() {
             texts.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
         } else {
-            std::fs::write(&path, "a red bird with a red belly and red wings\n".repeat(10)).unwrap();
+            std::fs::write(&path, "a red bird with a red belly and red wings\n".repeat(10))
+                .unwrap();
         }
     }
     done(dir.path(), &["data", "import", "birds", "-q"]);
     let birds = dir.path().join("birds").display().to_string();
     let args = ["eval", "-m", "run", "-q", "--metrics", "colours", "--num", "4", "--data"];
     let (code, text) = failed(BENCH.dir(), &[&args[..], &[&birds]].concat());
-    assert!(code == 2 && text.contains("stackgan data toy") && text.contains("named colours"), "{text}");
+    assert!(
+        code == 2 && text.contains("stackgan data toy") && text.contains("named colours"),
+        "{text}"
+    );
     let pictures = ["eval", "--pictures", &birds, "--data", &birds, "--metrics", "colours", "-q"];
     let (code, text) = failed(dir.path(), &pictures);
     assert!(code == 2 && text.contains("no caption names the colours"), "{text}");

@@ -54,7 +54,10 @@ fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
                 for setting in settings.iter().filter(|s| s.starts_with("net.")) {
                     let (key, value) = setting[4..].split_once('=').unwrap();
                     let value = value.trim_matches('"');
-                    assert!(wanted == "stage2" || said.contains(&format!("{key} {value}")), "{said}");
+                    assert!(
+                        wanted == "stage2" || said.contains(&format!("{key} {value}")),
+                        "{said}"
+                    );
                 }
                 assert!(!run.join("stats.jsonl").exists(), "a step was taken");
             }
@@ -68,7 +71,11 @@ fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
     let (code, said) = failed(dir, &refs(&args));
     assert!(code == 3, "{said}");
     four_parts(&said, "encoder.safetensors");
-    ledger!("program.models", pairs, "pairs of a model and the settings of a model of six: the ones that fit taken, the others refused by key");
+    ledger!(
+        "program.models",
+        pairs,
+        "pairs of a model and the settings of a model of six: the ones that fit taken, the others refused by key"
+    );
 }
 
 #[test]
@@ -122,5 +129,9 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
             refused += 1;
         }
     }
-    ledger!("program.kinds", refused, "whole files of another kind than the one that is asked for: refused with what was found");
+    ledger!(
+        "program.kinds",
+        refused,
+        "whole files of another kind than the one that is asked for: refused with what was found"
+    );
 }

@@ -31,7 +31,11 @@ fn from_shell(dir: &Path, before: &str) -> Command {
 fn trained(mut command: Command, run: &Path) -> Output {
     let args = training("1", STEPS, Path::new("RUN"));
     for arg in args {
-        if arg == "RUN" { command.arg(run) } else { command.arg(arg) };
+        if arg == "RUN" {
+            command.arg(run)
+        } else {
+            command.arg(arg)
+        };
     }
     command.output().unwrap()
 }

@@ -91,7 +91,7 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
         0,
     );
     let mut stops = 0;
-    let kinds = [("-INT", 130), ("-TERM", 143), ("STOP", 0)];
+    let kinds = [("-INT", 130), ("-TERM", 143), ("-HUP", 129), ("STOP", 0)];
     for (how, code) in kinds.repeat(times(4, 34)) {
         let name = format!("run-{stops}");
         let run = dir.path().join(&name);
@@ -122,8 +122,23 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     ledger!(
         "program.stops",
         stops,
-        "stops by SIGINT, SIGTERM and a file STOP: saved, resumed to the same bytes"
+        "stops by SIGINT, SIGTERM, SIGHUP and a file STOP: saved, resumed to the same bytes"
     );
+}
+
+/// Under `nohup` a terminal that is closed ends nothing.
+#[test]
+fn a_hang_up_that_is_ignored_stays_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(training("1", "40", &run));
+    let mut child = command.current_dir(dir.path()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("steps", &mut child, || stats(&run).len() >= 3);
+    signal(&child, "-HUP");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(newest(&run), Some(40));
 }
 
 /// The second of two trainers in one folder ends at once, with code 6, and changes nothing; the lock ends with its holder.

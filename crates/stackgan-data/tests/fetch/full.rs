@@ -97,7 +97,11 @@ fn a_disk_that_fills_up_keeps_what_came_and_the_rest_is_fetched() {
         assert!(fs::read(into.join(NAME)).unwrap() == body, "{case}: other bytes");
         assert_eq!(names(&into), [NAME], "{case}");
         let asked = server.asked();
-        assert_eq!(asked.get(1).map(|ask| ask.range), Some(Some(part)), "{case}: from the beginning");
+        assert_eq!(
+            asked.get(1).map(|ask| ask.range),
+            Some(Some(part)),
+            "{case}: from the beginning"
+        );
     }
 }
 
@@ -130,6 +134,10 @@ fn an_archive_that_cannot_be_unpacked_leaves_nothing() {
     disk.grow(3000);
     fetch_all(&[item], &into, None).0.unwrap();
     assert!(fs::read(into.join("pictures/a.jpg")).unwrap() == large);
-    assert!(names(&into).iter().all(|name| name == "pictures" || name == "p.tgz"), "{:?}", names(&into));
+    assert!(
+        names(&into).iter().all(|name| name == "pictures" || name == "p.tgz"),
+        "{:?}",
+        names(&into)
+    );
     assert_eq!(server.asked().len(), 1, "the archive was whole already");
 }

@@ -29,7 +29,9 @@ impl Tmpfs {
     /// With another option: `ro`, `rw`.
     pub(crate) fn remount(&self, option: &str) {
         let option = format!("remount,{option}");
-        assert!(Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap().success());
+        assert!(
+            Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap().success()
+        );
     }
 }
 

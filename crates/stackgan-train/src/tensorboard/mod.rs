@@ -22,6 +22,9 @@ use crate::store::write_atomically;
 /// Largest picture that goes into a file: TensorBoard keeps ten of each name in memory.
 const LARGEST_PICTURE: u64 = 16 << 20;
 
+/// Where a file that is cut is written first: TensorBoard takes every name with `tfevents` in its folder for one to read.
+const ASIDE: &str = "tb.cut";
+
 /// Writes the events of a run as they happen.
 #[derive(Debug)]
 pub struct Board {
@@ -69,7 +72,7 @@ impl Board {
         fs::create_dir_all(&folder)?;
         let mut number = 0;
         for (n, path) in files(&folder)? {
-            cut(&path, step)?;
+            cut(&path, step, &self.run.join(ASIDE))?;
             number = n + 1;
         }
         let path = folder.join(format!("events.out.tfevents.{number:010}.stackgan"));
@@ -160,7 +163,7 @@ fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 }
 
 /// Takes out of a file what belongs to steps after `step`, and a last record that was not written to its end.
-fn cut(path: &Path, step: u64) -> io::Result<()> {
+fn cut(path: &Path, step: u64, aside: &Path) -> io::Result<()> {
     let bytes = fs::read(path)?;
     let (mut rest, mut kept) = (&bytes[..], Vec::with_capacity(bytes.len()));
     while let Some((data, behind)) = record::first(rest) {
@@ -172,7 +175,8 @@ fn cut(path: &Path, step: u64) -> io::Result<()> {
     if kept.len() == bytes.len() {
         return Ok(());
     }
-    write_atomically(path, &kept).map_err(io::Error::other)
+    write_atomically(aside, &kept).map_err(io::Error::other)?;
+    fs::rename(aside, path)
 }
 
 #[cfg(test)]

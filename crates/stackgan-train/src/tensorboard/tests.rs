@@ -68,6 +68,7 @@ fn a_run_that_goes_on_forgets_what_it_takes_again() {
     for event in [started(2), report(3), report(4)] {
         board.on(&event).unwrap();
     }
+    assert!(!run.path().join(ASIDE).exists());
     // Version, config and captions are of step 0; the mark of a start says the first step that is taken again.
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1, 2], vec![0, 3, 3, 4]]);
     // Again from a checkpoint before that one.

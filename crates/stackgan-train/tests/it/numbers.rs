@@ -15,7 +15,7 @@ use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise};
 use stackgan_train::watch::{Variety, Watch};
 
 use crate::ledger::{ledger, times};
-use crate::run::{Folder, EIGHT, config};
+use crate::run::{EIGHT, Folder, config};
 
 /// Everything that a step may change, as bytes: NaN is equal to itself.
 pub(crate) fn bytes_of(players: &Players) -> Vec<u8> {
@@ -363,7 +363,11 @@ fn a_constant_generator_is_told_within_two_grids() {
         told += 1;
     }
     assert_eq!(quiet, 20 * 10, "a false alarm");
-    ledger!("numbers.constant", told, "constant generators, each told by its second grid, and as many healthy ones without an alarm");
+    ledger!(
+        "numbers.constant",
+        told,
+        "constant generators, each told by its second grid, and as many healthy ones without an alarm"
+    );
 }
 
 /// Batches of 1 to 10 from eight pictures: whole batches of two and more are trained on, and no variance is ever none; the others
@@ -408,5 +412,9 @@ fn batches_that_do_not_fit_are_refused_and_no_rest_is_trained_on() {
             assert!(variances > 0, "{name}: no running variance");
         }
     }
-    ledger!("numbers.batches", sizes, "batches of 1 to 10 from eight pictures, both recipes: trained on whole and finite, or refused");
+    ledger!(
+        "numbers.batches",
+        sizes,
+        "batches of 1 to 10 from eight pictures, both recipes: trained on whole and finite, or refused"
+    );
 }

@@ -138,13 +138,8 @@ pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
             |rate: Option<f64>, n: usize| rate.map_or_else(|| "–".to_owned(), |p| with_error(p, n));
         let ([body, wing, belly, crown], n) = (a.rates(), a.counts());
         let precision = r.map_or_else(|| "–".to_owned(), |r| with_error(r.mean, r.count));
-        let cells = [
-            part(body, n[0]),
-            part(belly, n[2]),
-            part(wing, n[1]),
-            part(crown, n[3]),
-            precision,
-        ];
+        let cells =
+            [part(body, n[0]), part(belly, n[2]), part(wing, n[1]), part(crown, n[3]), precision];
         rows.push(std::iter::once(what.clone()).chain(cells).collect());
     }
     rows.push(["chance", "0.125", "0.125", "0.125", "0.125", "0.10"].map(str::to_owned).to_vec());

@@ -130,7 +130,8 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         None => Real { of_fid: None, rows: None },
     };
     let total = shown.count(args.num as usize);
-    let gathered = gather(&shown, Tally::new(total, measurer, encoder, colours), measurer, context)?;
+    let gathered =
+        gather(&shown, Tally::new(total, measurer, encoder, colours), measurer, context)?;
     let by = by.as_deref().unwrap_or_default();
     let measures = measure(args, (&gathered, measurer), &real, (by, &shown), context)?;
 
