@@ -44,10 +44,14 @@ pub(crate) fn stats(run: &Path) -> Vec<String> {
     text.lines().filter_map(without_clock).collect()
 }
 
+/// Waits until something is seen of a program; one that never shows it does not outlive the test.
 pub(crate) fn wait_for(what: &str, child: &mut Child, seen: impl Fn() -> bool) {
     let started = Instant::now();
     while !seen() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        if started.elapsed() > Duration::from_secs(60) {
+            drop(child.kill());
+            panic!("waited a minute for {what}");
+        }
         assert!(child.try_wait().unwrap().is_none(), "ended before {what}");
         std::thread::sleep(Duration::from_micros(300));
     }
