@@ -7,8 +7,7 @@ use clap::{Args, ValueEnum};
 /// Numbers of how well a model paints, each with what it was measured with.
 #[derive(Args, Clone, Debug)]
 #[command(
-    before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data demo/data --num 500\n  \
-        stackgan eval -m demo/model.safetensors --data demo/data --num 500 --metrics colours,rp --candidates 10 \
+    before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data demo/data --num 500 --metrics colours,rp --candidates 10 \
         --judge demo/encoder.safetensors\n  \
         stackgan eval -m runs/00003-cub-stage2 --data data/cub --metrics fid,is,rp --judge encoder.safetensors"
 )]
