@@ -1,14 +1,17 @@
-//! Torch 7 files: decoded, then the tables of the first levels asked for everything.
+//! Torch 7 files: decoded, then the tables and objects of the first levels asked for everything, and the whole for Reed's encoder.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stackgan_data::formats::torch7::{self, Value};
+use stackgan_data::formats::torch7::{self, Value, char_cnn_rnn};
 use std::path::Path;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = torch7::decode(bytes, Path::new("fuzz")) else { return };
     look(document.root(), 3);
     let _ = (document.table().is_ok(), document.tensor().is_ok());
+    if let Ok(found) = char_cnn_rnn(&document) {
+        assert!(found.iter().all(|(name, array)| !name.is_empty() && array.to_f32().len() == array.len()));
+    }
 });
 
 fn look(value: Value<'_>, levels: u32) {
@@ -24,6 +27,11 @@ fn look(value: Value<'_>, levels: u32) {
             for (key, value) in table.pairs().take(16) {
                 look(key, levels - 1);
                 look(value, levels - 1);
+            }
+        }
+        Value::Object(object) if levels > 0 => {
+            if let Some(fields) = object.fields() {
+                look(Value::Table(fields), levels - 1);
             }
         }
         _ => {}

@@ -2,10 +2,12 @@
 
     python in_tensorboard.py write tensorboard.tfevents   # makes the fixture with TensorBoard's protocol buffers and writer
     python in_tensorboard.py read RUN_FOLDER/tb           # reads a run as TensorBoard does, and prints what it found
+    python in_tensorboard.py follow RUN_FOLDER/tb         # reads along until nothing comes for 10 s; prints the same
 """
 
 import io
 import sys
+import time
 
 
 def write(path):
@@ -35,11 +37,21 @@ def write(path):
             writer.write(event.SerializeToString(deterministic=True))
 
 
-def read(folder):
+def follow(folder):
+    read(folder, patience=10)
+
+
+def read(folder, patience=0):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     board = EventAccumulator(folder, size_guidance={"scalars": 0, "images": 0, "tensors": 0})
-    board.Reload()
+    state, since = None, time.time()
+    while state is None or time.time() - since < patience:
+        board.Reload()
+        found = [(p.step, p.value) for tag in board.Tags()["scalars"] for p in board.Scalars(tag)]
+        if found != state:
+            state, since = found, time.time()
+        time.sleep(0.05)
     tags = board.Tags()
     for tag in sorted(tags["scalars"]):
         points = board.Scalars(tag)
@@ -54,4 +66,4 @@ def read(folder):
             print(f"text {tag}: step {event.step}, {event.tensor_proto.string_val[0][:40]!r}")
 
 
-{"write": write, "read": read}[sys.argv[1]](sys.argv[2])
+{"write": write, "read": read, "follow": follow}[sys.argv[1]](sys.argv[2])

@@ -340,3 +340,72 @@ fn a_run_measures_itself_and_keeps_its_best() {
     bad.retain(|arg| arg != "--eval-every" && arg != "2");
     assert_eq!(failed(dir, &refs(&bad)).0, 2, "--eval-num without --eval-every");
 }
+
+/// Colours and R-precision of toy birds need no network: each number has its interval, and says what judged and what real pictures
+/// reach.
+#[test]
+fn colours_of_toy_birds_are_judged_without_a_network() {
+    let (birds, encoder) =
+        (WORLD.birds().display().to_string(), WORLD.encoder().display().to_string());
+    let common = ["eval", "-m", "run", "-q", "--data", &birds, "--split", "all", "--num", "40"];
+    let more = ["--metrics", "colours,rp", "--judge", &encoder, "--candidates", "2"];
+    let run = |args: &[&str]| {
+        let args = [&common[..], &more, args].concat();
+        done(BENCH.dir(), &args)
+    };
+    let document: Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    assert_eq!((&document["judge"], &document["count"]), (&Value::Null, &Value::from(40)));
+    let measures = document["measures"].as_array().unwrap();
+    let keys: Vec<&str> = measures.iter().map(|m| m["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["colour_body", "colour_wing", "colour_belly", "colour_crown", "rp"]);
+    for measure in measures {
+        let number = |value: &Value| value.as_f64().unwrap();
+        let (low, high) = (&measure["interval"]["low"], &measure["interval"]["high"]);
+        let value = number(&measure["value"]);
+        assert!(number(low) <= value && value <= number(high), "{measure}");
+        assert!((5..=40).contains(&measure["count"].as_u64().unwrap()), "{measure}");
+        assert!(measure["how"].as_str().unwrap().contains("chance 0."), "{measure}");
+    }
+    // Two steps of training paint no colours; the real birds have theirs.
+    assert!(measures[0]["value"].as_f64().unwrap() < 0.5, "{document}");
+    let real = measures[0]["how"].as_str().unwrap().rsplit(' ').next().unwrap();
+    assert!(real.parse::<f64>().unwrap() > 0.9, "{real}");
+    let table = run(&["--threads", "1"]);
+    assert!(table.contains("network   none") && table.contains("judge of toy birds"), "{table}");
+}
+
+/// Birds whose captions do not name their colours are no toy birds; neither a folder of pictures nor a run on such birds is
+/// measured by colours.
+#[test]
+fn colours_of_other_birds_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), &["data", "toy", "--out", "birds", "--count", "36", "--seed", "3", "-q"]);
+    let mut texts = vec![dir.path().join("birds/text")];
+    while let Some(path) = texts.pop() {
+        if path.is_dir() {
+            texts.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            std::fs::write(&path, "a red bird with a red belly and red wings\n".repeat(10))
+                .unwrap();
+        }
+    }
+    done(dir.path(), &["data", "import", "birds", "-q"]);
+    let birds = dir.path().join("birds").display().to_string();
+    let args = ["eval", "-m", "run", "-q", "--metrics", "colours", "--num", "4", "--data"];
+    let (code, text) = failed(BENCH.dir(), &[&args[..], &[&birds]].concat());
+    assert!(
+        code == 2 && text.contains("stackgan data toy") && text.contains("named colours"),
+        "{text}"
+    );
+    let pictures = ["eval", "--pictures", &birds, "--data", &birds, "--metrics", "colours", "-q"];
+    let (code, text) = failed(dir.path(), &pictures);
+    assert!(code == 2 && text.contains("no caption names the colours"), "{text}");
+    let run = dir.path().join("run");
+    let mut args = training("1", "2", &run);
+    let at = args.iter().position(|arg| arg == "--data").unwrap();
+    args[at + 1] = birds;
+    args.extend(["--eval-every", "2", "--eval-metrics", "colours"].map(str::to_owned));
+    let (code, text) = failed(dir.path(), &refs(&args));
+    assert!(code == 2 && text.contains("colours cannot be judged here"), "{text}");
+    assert!(!run.join("stats.jsonl").exists(), "a step was taken");
+}

@@ -9,11 +9,16 @@ mod errors;
 mod eval;
 mod exchange;
 mod fetch;
+mod folder;
 mod layouts;
 #[path = "../../crates/stackgan-train/tests/it/ledger.rs"]
 mod ledger;
+mod mismatch;
+mod operations;
 mod own;
 mod path;
+mod places;
+mod readers;
 mod reed;
 mod reliability;
 mod runs;
@@ -23,5 +28,7 @@ mod settings;
 mod text;
 #[path = "../../crates/stackgan-core/tests/sentence/tiny_bert.rs"]
 mod tiny_bert;
+#[path = "../../crates/stackgan-data/tests/fetch/tmpfs.rs"]
+mod tmpfs;
 #[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
 mod writers;

@@ -2,68 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{TINY, WORLD, done, failed, set, train, training};
-use crate::ledger::{self, ledger};
-
-/// A training run that can be killed.
-fn start(dir: &Path, args: &[String]) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
-        .current_dir(dir)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// The number at the end of the newest checkpoint's name.
-fn newest(run: &Path) -> Option<u64> {
-    let names = fs::read_dir(run.join("checkpoints")).ok()?;
-    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
-    names.filter_map(|e| step(&e.ok()?.file_name().to_string_lossy())).max()
-}
-
-/// Whether a checkpoint is being written.
-fn saving(run: &Path) -> bool {
-    fs::read_dir(run.join("checkpoints")).is_ok_and(|mut names| {
-        names.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(".tmp-")))
-    })
-}
-
-/// The steps in `stats.jsonl`, without the clock.
-fn stats(run: &Path) -> Vec<String> {
-    let text = fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default();
-    let without_clock = |line: &str| {
-        let mut value: serde_json::Value = serde_json::from_str(line).ok()?;
-        for clock in ["seconds", "loading"] {
-            value.as_object_mut()?.remove(clock);
-        }
-        Some(value.to_string())
-    };
-    text.lines().filter_map(without_clock).collect()
-}
-
-fn wait_for(what: &str, child: &mut Child, seen: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !seen() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
-        assert!(child.try_wait().unwrap().is_none(), "ended before {what}");
-        std::thread::sleep(Duration::from_micros(300));
-    }
-}
-
-fn last(run: &Path, steps: u64) -> Vec<u8> {
-    fs::read(run.join(format!("checkpoints/step-{steps:07}.safetensors"))).unwrap()
-}
-
-/// The folder goes on by itself: `--run` alone.
-fn again(run: &str) -> Vec<String> {
-    ["train", "--stage", "1", "--run", run, "-q"].map(str::to_owned).to_vec()
-}
+use crate::folder::{again, last, newest, saving, signal, start, stats, wait_for};
+use crate::ledger::{self, ledger, times};
+use crate::tmpfs::Tmpfs;
 
 /// 200 SIGKILLs of one run, every other one while it saves; the rest at any time, from before it has begun to some steps later.
 /// Each loses at most the steps since the last checkpoint, and the run ends in the bytes of one that nobody killed.
@@ -127,11 +72,6 @@ fn two_hundred_kills_lose_nothing() {
     );
 }
 
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-}
-
 /// A signal or a file `STOP`, at some moment, ends the step, saves, says how to go on; gone on with, the run ends in the same
 /// bytes.
 #[test]
@@ -151,7 +91,8 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
         0,
     );
     let mut stops = 0;
-    for (how, code) in [("-INT", 130), ("-TERM", 143), ("STOP", 0)].repeat(4) {
+    let kinds = [("-INT", 130), ("-TERM", 143), ("-HUP", 129), ("STOP", 0)];
+    for (how, code) in kinds.repeat(times(4, 25)) {
         let name = format!("run-{stops}");
         let run = dir.path().join(&name);
         let mut child = start(dir.path(), &args(&name));
@@ -181,8 +122,23 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     ledger!(
         "program.stops",
         stops,
-        "stops by SIGINT, SIGTERM and a file STOP: saved, resumed to the same bytes"
+        "stops by SIGINT, SIGTERM, SIGHUP and a file STOP: saved, resumed to the same bytes"
     );
+}
+
+/// Under `nohup` a terminal that is closed ends nothing.
+#[test]
+fn a_hang_up_that_is_ignored_stays_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(training("1", "40", &run));
+    let mut child = command.current_dir(dir.path()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("steps", &mut child, || stats(&run).len() >= 3);
+    signal(&child, "-HUP");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(newest(&run), Some(40));
 }
 
 /// The second of two trainers in one folder ends at once, with code 6, and changes nothing; the lock ends with its holder.
@@ -192,7 +148,7 @@ fn a_run_folder_belongs_to_one_trainer() {
     let run = dir.path().join("run");
     let args = training("1", "100000", &run);
     let mut races = 0;
-    for _ in 0..6 {
+    for _ in 0..times(8, 50) {
         let mut children = [start(dir.path(), &args), start(dir.path(), &args)];
         let started = Instant::now();
         let loser = loop {
@@ -200,7 +156,10 @@ fn a_run_folder_belongs_to_one_trainer() {
             if let Some(loser) = ended {
                 break loser;
             }
-            assert!(started.elapsed() < Duration::from_secs(30), "both train");
+            if started.elapsed() > Duration::from_secs(30) {
+                children.iter_mut().for_each(|child| drop(child.kill()));
+                panic!("both train");
+            }
             std::thread::sleep(Duration::from_millis(5));
         };
         let [a, b] = children;
@@ -225,33 +184,6 @@ fn a_run_folder_belongs_to_one_trainer() {
         races,
         "pairs of trainers started at once in one folder: one winner each"
     );
-}
-
-/// A file system of its own, of so many KiB; None where it cannot be had.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn mount(at: &Path, kib: u64) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let size = format!("size={kib}k");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "none"])
-            .arg(at)
-            .stderr(Stdio::null())
-            .status();
-        mounted.is_ok_and(|s| s.success()).then(|| Self(at.to_path_buf()))
-    }
-
-    fn grow(&self, kib: u64) {
-        let size = format!("remount,size={kib}k");
-        assert!(Command::new("mount").args(["-o", &size]).arg(&self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
 }
 
 /// A disk that fills up while training: what was saved stays, training goes on for some saves and ends with code 6 and the
@@ -332,6 +264,11 @@ fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
     assert!(code == 3 && said.contains("do: "), "{said}");
     let args = [&args[..], &["--on-nonfinite", "rollback:1000"]].concat();
     done(dir.path(), &args);
+    // Whatever was taken again is once in what TensorBoard reads.
+    let files = fs::read_dir(run.join("tb")).unwrap().map(|entry| entry.unwrap().path());
+    let bytes: Vec<u8> = files.flat_map(|file| fs::read(file).unwrap()).collect();
+    let reports = bytes.windows(11).filter(|w| *w == b"loss/d_real").count();
+    assert_eq!(reports, stats(&run).len());
 }
 
 /// Other settings than those of the checkpoint: code 2 with key, old and new value; with leave, the run goes on.
@@ -399,8 +336,9 @@ fn a_second_signal_ends_the_program_at_once() {
     train(dir.path(), &training("1", "12", &dir.path().join("whole")));
     let whole = last(&dir.path().join("whole"), 12);
     let mut twice = 0;
-    for name in ["a", "b", "c", "d", "e", "f"] {
-        let run = dir.path().join(name);
+    for case in 0..times(6, 50) {
+        let name = format!("run-{case}");
+        let run = dir.path().join(&name);
         let mut child = start(dir.path(), &training("1", "12", &run));
         wait_for("a step", &mut child, || !stats(&run).is_empty());
         signal(&child, "-TERM");
@@ -416,4 +354,27 @@ fn a_second_signal_ends_the_program_at_once() {
         twice,
         "stops by two signals in a row: code 143, resumed to the same bytes"
     );
+}
+
+/// A damaged checkpoint: `--strict` ends with code 3 and changes nothing; without it the one before is taken, and said so.
+#[test]
+fn a_damaged_checkpoint_is_told_and_strict_refuses_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    train(dir.path(), &training("1", "6", &run));
+    let whole = last(&run, 6);
+    let file = run.join("checkpoints/step-0000006.safetensors");
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 4;
+    fs::write(&file, &damaged).unwrap();
+    let folder = run.display().to_string();
+    let strict = ["train", "--stage", "1", "--run", &folder, "-q", "--strict"];
+    let (code, said) = failed(dir.path(), &strict);
+    assert!(code == 3 && said.contains("step-0000006") && said.contains("do: "), "{said}");
+    assert!(fs::read(&file).unwrap() == damaged, "something was changed");
+    let output = crate::common::stackgan(dir.path(), &strict[..5]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("warning: checkpoint is damaged"), "{said}");
+    assert!(last(&run, 6) == whole, "other bytes");
+    done(dir.path(), &strict);
 }

@@ -111,7 +111,8 @@ fn page(root: &Path, sources: &[(String, String)]) -> Result<String> {
          is in [how-it-is-tested.md](how-it-is-tested.md).\n\n\
          ## Counted\n\n\
          Each number was written by the test that did it, and the test fails when it does less than it promises. `STACKGAN_TEST_SEED` takes \
-         another seed; the one below is the default.\n\n\
+         another seed; the one below is the default. `STACKGAN_TEST_FULL` takes the full counts where the suite does fewer \
+         ([how-it-is-tested.md](how-it-is-tested.md#full-counts)).\n\n\
          | what | count | seed | test |\n|---|---:|---:|---|\n",
     );
     for Note { count, what, seed, test, .. } in &notes {

@@ -30,6 +30,8 @@ pub(crate) enum Exit {
     NonFinite = 7,
     /// The time budget is used up; the run can be resumed.
     TimeBudget = 75,
+    /// Stopped by SIGHUP after a checkpoint.
+    HungUp = 129,
     /// Stopped by SIGINT after a checkpoint.
     Interrupted = 130,
     /// Stopped by SIGTERM after a checkpoint.
@@ -48,6 +50,7 @@ impl From<StopReason> for Exit {
             StopReason::Done | StopReason::StopFile => Self::Done,
             StopReason::TimeBudget => Self::TimeBudget,
             StopReason::Signal(15) => Self::Terminated,
+            StopReason::Signal(1) => Self::HungUp,
             StopReason::Signal(_) => Self::Interrupted,
         }
     }

@@ -176,9 +176,14 @@ impl TrainProgress {
             self.running = Some((phase, pace));
             return;
         }
-        let Some((phase, pace)) = &mut self.running else { return };
+        let Some((phase, pace)) = &mut self.running else {
+            if let TrainEvent::Warning { text, .. } = event {
+                self.manner.say(format!("warning: {text}")); // of a resume
+            }
+            return;
+        };
         match event {
-            TrainEvent::Step { step } => phase.at(*step),
+            TrainEvent::Step { step } | TrainEvent::WentBack { step } => phase.at(*step),
             TrainEvent::Report { step, terms, .. } => {
                 let taken = step.saturating_sub(pace.first) * pace.batch;
                 let speed = taken as f64 / pace.since.elapsed().as_secs_f64().max(1e-9);

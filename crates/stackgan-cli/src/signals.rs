@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use stackgan_train::event::StopReason;
 
@@ -22,14 +22,15 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
-    /// Takes over SIGINT and SIGTERM.
+    /// Takes over SIGINT, SIGTERM, and SIGHUP unless it is ignored, as under `nohup`.
     ///
     /// # Errors
     /// When the system refuses the handlers.
     pub(crate) fn listen() -> Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
         let second = Arc::new(AtomicBool::new(false));
-        for number in [SIGINT, SIGTERM] {
+        let hang_up = (!ignored(SIGHUP)).then_some(SIGHUP);
+        for number in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
             // Order matters: on the first signal the shutdown below is not yet armed.
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&second))
                 .and_then(|_| flag::register(number, Arc::clone(&second)))
@@ -72,6 +73,14 @@ impl Stopper {
         }
         self.stop_file.as_ref().is_some_and(|file| file.exists()).then_some(StopReason::StopFile)
     }
+}
+
+/// Whether a signal is ignored, or the system does not say (`SigIgn` of proc(5): a bit for each, from 1).
+fn ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 #[cfg(test)]

@@ -59,13 +59,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let named = captions.iter().map(|caption| named_in(caption));
         let a = judge.agreement(pictures.iter().cloned().zip(named))?;
+        let [body, wing, belly, crown] = a.rates().map(Option::unwrap_or_default);
         println!(
             "z {z} eps {eps}: body {:.2} belly {:.2} wing {:.2} crown {:.2} ({:?} named)",
-            a.body.unwrap_or_default(),
-            a.belly.unwrap_or_default(),
-            a.wing.unwrap_or_default(),
-            a.crown.unwrap_or_default(),
-            a.n
+            body,
+            belly,
+            wing,
+            crown,
+            a.counts()
         );
         if let Some(encoder) = &encoder {
             let images = encoder.image_features(&tensor(&pictures)?)?;

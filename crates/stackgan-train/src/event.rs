@@ -51,6 +51,11 @@ pub enum TrainEvent {
         /// The file.
         path: PathBuf,
     },
+    /// A step became non-finite and the run went back to a checkpoint: what was told of later steps is told again.
+    WentBack {
+        /// The steps that the checkpoint has behind it.
+        step: u64,
+    },
     /// Something that a person should know; the run goes on.
     Warning {
         /// Steps taken so far.

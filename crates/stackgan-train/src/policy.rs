@@ -9,6 +9,8 @@ pub enum Resume {
     /// Go on from the newest valid one, if there is one.
     #[default]
     Auto,
+    /// Go on from the newest one, and refuse where it is not whole.
+    Strict,
     /// Refuse to train over them.
     Never,
 }

@@ -128,8 +128,11 @@ pub fn train(
         let taken = match run.step(&inputs, || feed.prepare()) {
             Err(error @ Error::NonFinite { .. }) => {
                 let error = run.bundle(error, &inputs, dir)?;
-                step = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
+                let text;
+                (step, text) = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
                 dir.cut_stats(step)?;
+                on_event(TrainEvent::WentBack { step });
+                on_event(TrainEvent::Warning { step, text });
                 feed = run.feed(step)?;
                 continue;
             }
@@ -208,6 +211,11 @@ fn thousandths(share: f64) -> f64 {
     (share * 1e3).round() / 1e3
 }
 
+/// Says of checkpoints that they are damaged.
+fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
+    damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step: 0, text }));
+}
+
 /// Files for looking on may fail to be written: that is said, and training goes on.
 fn told_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
     match written {
@@ -260,12 +268,24 @@ impl Run {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<u64> {
         let newest = store.newest(&self.setup.device)?;
-        for text in newest.passed_over {
-            on_event(TrainEvent::Warning { step: 0, text });
+        match (&newest.found, policy.resume, &newest.passed_over[..]) {
+            (Some((older, _)), Resume::Strict, damaged @ [_, ..]) => {
+                return Err(Error::Checkpoint {
+                    what: "the newest checkpoint is damaged".to_owned(),
+                    file: store.folder().to_path_buf(),
+                    expected: "a whole one".to_owned(),
+                    found: damaged.join("; ").into(),
+                    remedy: format!(
+                        "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
+                        older.step
+                    ),
+                });
+            }
+            _ => passed_over(newest.passed_over, on_event),
         }
         match (newest.found, policy.resume) {
             (None, _) => Ok(0),
-            (Some(saved), Resume::Auto) => {
+            (Some(saved), Resume::Auto | Resume::Strict) => {
                 for text in self.identity.check(&saved.0, &policy.allow_change)? {
                     on_event(TrainEvent::Warning { step: saved.0.step, text });
                 }
@@ -337,14 +357,15 @@ impl Run {
         })
     }
 
-    /// Goes back to the newest checkpoint, with the step of `error` to be left out; returns the steps behind it.
+    /// Goes back to the newest checkpoint, with the step of `error` to be left out; returns the steps behind it, and what there
+    /// is to say.
     fn roll_back(
         &mut self,
         error: Error,
         store: &Store,
         policy: OnNonFinite,
         on_event: &mut dyn FnMut(TrainEvent),
-    ) -> Result<u64> {
+    ) -> Result<(u64, String)> {
         let (Error::NonFinite { step, .. }, OnNonFinite::Rollback(most)) = (&error, policy) else {
             return Err(error);
         };
@@ -354,15 +375,16 @@ impl Run {
         }
         let mut skipped = self.skipped.clone();
         skipped.insert(step);
-        let Some(saved) = store.newest(&self.setup.device)?.found else { return Err(error) };
+        let newest = store.newest(&self.setup.device)?;
+        let Some(saved) = newest.found else { return Err(error) };
+        passed_over(newest.passed_over, on_event);
         let back = state::restore(self, saved)?;
         self.skipped.extend(skipped);
         let count = self.skipped.len();
         let text = format!(
             "{error}\n  back to step {back}; step {step} is left out ({count} of at most {most})"
         );
-        on_event(TrainEvent::Warning { step, text });
-        Ok(back)
+        Ok((back, text))
     }
 
     /// Embeddings as the networks see them.

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 /// Numbers of how well a model paints, each with what it was measured with.
 #[derive(Args, Clone, Debug)]
 #[command(
-    before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data data/toy --num 500\n  \
+    before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data demo/data --num 500 --metrics colours,rp --candidates 10 \
+        --judge demo/encoder.safetensors\n  \
         stackgan eval -m runs/00003-cub-stage2 --data data/cub --metrics fid,is,rp --judge encoder.safetensors"
 )]
 pub(crate) struct Eval {
@@ -103,6 +104,8 @@ pub(crate) enum Metric {
     Rp,
     /// Variety of the pictures of one caption (MS-SSIM)
     Variety,
+    /// Toy birds alone: do body, wing, belly and crown have the colours that the caption names?
+    Colours,
 }
 
 /// For painted pictures, the closest training pictures, in features and in pixels: does the model paint or copy?

@@ -23,7 +23,7 @@ pub(crate) use global::{Global, Precision};
     before_help = "Examples:\n  stackgan demo\n  stackgan generate -m runs/00001-toy-stage2 -p \"a small red bird\"",
     after_help = "Exit codes: 0 done; 1 failed while running; 2 usage or configuration; 3 data or weights damaged; \
                   4 something needed is missing; 5 a gate said no; 6 storage; 7 training became non-finite; \
-                  75 time budget used; 130, 143 stopped by a signal after a checkpoint."
+                  75 time budget used; 129, 130, 143 stopped by a signal after a checkpoint."
 )]
 pub(crate) struct Cli {
     /// What is the same for every command.
@@ -256,6 +256,9 @@ pub(crate) struct Train {
     /// Whether to go on where the run folder's newest checkpoint is
     #[arg(long, value_enum, default_value_t = Resuming::Auto)]
     pub resume: Resuming,
+    /// End with exit code 3 if that checkpoint is damaged, instead of going on from the one before it
+    #[arg(long)]
+    pub strict: bool,
     /// Stop, saved, after so many hours (exit code 75)
     #[arg(long, value_name = "H", value_parser = positive)]
     pub max_hours: Option<f64>,

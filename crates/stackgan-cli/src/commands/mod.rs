@@ -1,6 +1,7 @@
 //! The commands, each a function of what was typed, and what they share.
 
 mod captions;
+mod colours;
 mod completions;
 mod config;
 mod data;

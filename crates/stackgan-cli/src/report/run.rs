@@ -100,7 +100,7 @@ impl<'a> RunReport<'a> {
                 self.step = first;
                 return;
             }
-            TrainEvent::Step { step } => {
+            TrainEvent::Step { step } | TrainEvent::WentBack { step } => {
                 self.step = *step;
                 return;
             }
@@ -172,7 +172,8 @@ impl<'a> RunReport<'a> {
         if let Some(Started { first, steps, batch, since }) = self.started {
             tiles.push(("step", format!("{} of {steps}", self.step)));
             tiles.push(("epoch", self.epoch.to_string()));
-            let speed = (self.step - first) as f64 / since.elapsed().as_secs_f64().max(1e-9);
+            let speed =
+                self.step.saturating_sub(first) as f64 / since.elapsed().as_secs_f64().max(1e-9);
             if speed > 0.0 {
                 tiles.push(("pictures a second", pictures(speed * batch as f64)));
                 let left = duration(steps.saturating_sub(self.step) as f64 / speed);

@@ -46,19 +46,32 @@ impl Judged {
     }
 }
 
-/// How often the painted colour is the named one, counted where it is named. `None` where it never is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Whether painted colours are the named ones: for body, wing, belly and crown, a verdict on each picture whose caption names
+/// that part's colour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
-    /// Of bodies, in [0, 1].
-    pub body: Option<f64>,
-    /// Of wings.
-    pub wing: Option<f64>,
-    /// Of bellies.
-    pub belly: Option<f64>,
-    /// Of crowns.
-    pub crown: Option<f64>,
-    /// How many captions name body, wing, belly and crown.
-    pub n: [usize; 4],
+    /// The verdicts, in the order of [`Agreement::PARTS`].
+    pub verdicts: [Vec<bool>; 4],
+}
+
+impl Agreement {
+    /// The parts, in order.
+    pub const PARTS: [&'static str; 4] = ["body", "wing", "belly", "crown"];
+
+    /// How often each part has its colour, in [0, 1]; `None` where it is never named.
+    #[must_use]
+    pub fn rates(&self) -> [Option<f64>; 4] {
+        self.verdicts.each_ref().map(|verdicts| {
+            let right = verdicts.iter().filter(|right| **right).count();
+            (!verdicts.is_empty()).then(|| right as f64 / verdicts.len() as f64)
+        })
+    }
+
+    /// How many captions name each part.
+    #[must_use]
+    pub fn counts(&self) -> [usize; 4] {
+        self.verdicts.each_ref().map(Vec::len)
+    }
 }
 
 /// Knows where the parts of a drawn bird are and what the colours look like.
@@ -138,20 +151,25 @@ impl Judge {
     /// # Errors
     /// As [`Judge::parts`].
     pub fn agreement(&self, pictures: impl Iterator<Item = (Vec<u8>, Named)>) -> Result<Agreement> {
-        let (mut n, mut right) = ([0; 4], [0; 4]);
-        for (rgb, Named { body, wing, belly, crown }) in pictures {
-            let judged = self.parts(&rgb)?.parts();
-            let named = [body, wing, belly, crown].into_iter().zip(judged);
-            for ((named, judged), (n, right)) in named.zip(n.iter_mut().zip(&mut right)) {
-                *n += usize::from(named.is_some());
-                *right += usize::from(named == Some(judged));
-            }
+        let mut agreement = Agreement::default();
+        for (rgb, named) in pictures {
+            self.look(&rgb, named, &mut agreement)?;
         }
-        let rate = |i: usize| {
-            let (n, right) = (*n.get(i)?, *right.get(i)?);
-            (n > 0).then(|| right as f64 / n as f64)
-        };
-        Ok(Agreement { body: rate(0), wing: rate(1), belly: rate(2), crown: rate(3), n })
+        Ok(agreement)
+    }
+
+    /// Compares one picture, and adds the verdicts to `agreement`.
+    ///
+    /// # Errors
+    /// As [`Judge::parts`].
+    pub fn look(&self, rgb: &[u8], named: Named, agreement: &mut Agreement) -> Result<()> {
+        let judged = self.parts(rgb)?.parts();
+        let Named { body, wing, belly, crown } = named;
+        let named = [body, wing, belly, crown].into_iter().zip(judged);
+        for (verdicts, (named, judged)) in agreement.verdicts.iter_mut().zip(named) {
+            verdicts.extend(named.map(|named| named == judged));
+        }
+        Ok(())
     }
 
     /// The colour that most of `pixels` are nearest to.
@@ -245,7 +263,7 @@ mod tests {
     }
 
     fn rates(a: &Agreement) -> [f64; 4] {
-        [a.body, a.wing, a.belly, a.crown].map(Option::unwrap)
+        a.rates().map(Option::unwrap)
     }
 
     #[test]
@@ -262,7 +280,7 @@ mod tests {
             let facing = facing.count() as f64 / birds.len() as f64;
             let pictures = birds.iter().map(|(p, w)| (w[window].clone(), named(p)));
             let agreement = judge.agreement(pictures).unwrap();
-            println!("window {window}: {agreement:?}, facing {facing:.3}");
+            println!("window {window}: {:?}, facing {facing:.3}", agreement.rates());
             assert!(facing >= 0.99);
             assert!(rates(&agreement).into_iter().zip(least).all(|(rate, least)| rate >= least));
         }
@@ -271,7 +289,7 @@ mod tests {
         let others = birds.iter().skip(1).chain(birds.first()).map(|(p, _)| named(p));
         let pictures = birds.iter().map(|(_, w)| w[0].clone()).zip(others);
         let agreement = judge.agreement(pictures).unwrap();
-        println!("another bird's colours: {agreement:?}");
+        println!("another bird's colours: {:?}", agreement.rates());
         assert!(rates(&agreement).into_iter().all(|rate| rate < 0.25));
     }
 
@@ -298,7 +316,7 @@ mod tests {
             (box_reduce(&middle).unwrap(), named(&picture))
         });
         let agreement = JUDGE.agreement(pictures).unwrap();
-        println!("from 256: {agreement:?}");
+        println!("from 256: {:?}", agreement.rates());
         assert!(rates(&agreement).into_iter().all(|rate| rate >= 0.95));
     }
 
@@ -309,10 +327,8 @@ mod tests {
         let one = Named { belly: Some(bird.species.belly), ..Named::default() };
         let nothing = (windows[0].clone(), Named::default());
         let agreement = judge.agreement([(windows[0].clone(), one), nothing].into_iter()).unwrap();
-        assert_eq!(
-            agreement,
-            Agreement { belly: Some(1.0), n: [0, 0, 1, 0], ..Agreement::default() }
-        );
+        assert_eq!(agreement.rates(), [None, None, Some(1.0), None]);
+        assert_eq!(agreement.counts(), [0, 0, 1, 0]);
         assert!(judge.parts(&[0; 100]).is_err());
         // Nothing in it to see: still an answer.
         judge.parts(&vec![128; SIDE * SIDE * 3]).unwrap();

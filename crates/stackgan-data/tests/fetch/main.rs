@@ -3,9 +3,11 @@
 
 mod cuts;
 mod folders;
+mod full;
 mod hostile;
 mod hub;
 mod lies;
 mod server;
 mod sets;
+mod tmpfs;
 mod writers;

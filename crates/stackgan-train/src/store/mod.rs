@@ -85,6 +85,11 @@ impl<F: Files> Store<F> {
         Ok(store)
     }
 
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Writes a checkpoint and prunes old ones once the new one is verified.
     ///
     /// # Errors

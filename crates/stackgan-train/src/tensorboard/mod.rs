@@ -1,7 +1,9 @@
-//! What TensorBoard reads of a run: `tb/events.out.tfevents.NNNNNNNNNN.stackgan`, a file for each start.
+//! What TensorBoard reads of a run: `tb/events.out.tfevents.NNNNNNNNNN.stackgan`, a file for each start and for each time
+//! that a run goes back.
 //!
-//! A run that goes on from a checkpoint takes later steps again. So every file is first cut to the checkpoint's step, and
-//! a new one begins with the mark of a start, which makes a TensorBoard that is already looking forget the same steps.
+//! A run that goes on from a checkpoint, or back to one, takes later steps again. So every file is first cut to the
+//! checkpoint's step, and a new one begins with the mark of a start, which makes a TensorBoard that is already looking
+//! forget the same steps (`_CheckForRestartAndMaybePurge` of `tensorboard/backend/event_processing/event_accumulator.py`).
 //! Nothing here is needed to train: whoever listens to the run's events writes these files, and a full disk ends the
 //! writing, not the run.
 
@@ -19,6 +21,9 @@ use crate::store::write_atomically;
 
 /// Largest picture that goes into a file: TensorBoard keeps ten of each name in memory.
 const LARGEST_PICTURE: u64 = 16 << 20;
+
+/// Where a file that is cut is written first: TensorBoard takes every name with `tfevents` in its folder for one to read.
+const ASIDE: &str = "tb.cut";
 
 /// Writes the events of a run as they happen.
 #[derive(Debug)]
@@ -42,6 +47,7 @@ impl Board {
     pub fn on(&mut self, event: &TrainEvent) -> io::Result<()> {
         let written = match event {
             TrainEvent::Started { step, .. } => self.start(*step),
+            TrainEvent::WentBack { step } if self.file.is_some() => self.start(*step),
             TrainEvent::Report { step, lr, terms, seconds, .. } => {
                 let mut values = scalars(terms);
                 values.push(("rate/lr_g".to_owned(), lr.0 as f32));
@@ -61,11 +67,12 @@ impl Board {
 
     /// Cuts what earlier starts wrote to the first `step` steps, and begins the next file.
     fn start(&mut self, step: u64) -> io::Result<()> {
+        self.last = None;
         let folder = self.run.join("tb");
         fs::create_dir_all(&folder)?;
         let mut number = 0;
         for (n, path) in files(&folder)? {
-            cut(&path, step)?;
+            cut(&path, step, &self.run.join(ASIDE))?;
             number = n + 1;
         }
         let path = folder.join(format!("events.out.tfevents.{number:010}.stackgan"));
@@ -156,7 +163,7 @@ fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 }
 
 /// Takes out of a file what belongs to steps after `step`, and a last record that was not written to its end.
-fn cut(path: &Path, step: u64) -> io::Result<()> {
+fn cut(path: &Path, step: u64, aside: &Path) -> io::Result<()> {
     let bytes = fs::read(path)?;
     let (mut rest, mut kept) = (&bytes[..], Vec::with_capacity(bytes.len()));
     while let Some((data, behind)) = record::first(rest) {
@@ -168,7 +175,8 @@ fn cut(path: &Path, step: u64) -> io::Result<()> {
     if kept.len() == bytes.len() {
         return Ok(());
     }
-    write_atomically(path, &kept).map_err(io::Error::other)
+    write_atomically(aside, &kept).map_err(io::Error::other)?;
+    fs::rename(aside, path)
 }
 
 #[cfg(test)]

@@ -68,11 +68,65 @@ fn a_run_that_goes_on_forgets_what_it_takes_again() {
     for event in [started(2), report(3), report(4)] {
         board.on(&event).unwrap();
     }
+    assert!(!run.path().join(ASIDE).exists());
     // Version, config and captions are of step 0; the mark of a start says the first step that is taken again.
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1, 2], vec![0, 3, 3, 4]]);
     // Again from a checkpoint before that one.
     Board::new(run.path()).on(&started(1)).unwrap();
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1], vec![0], vec![0, 2]]);
+}
+
+/// What a TensorBoard knows that has read these events as they came: the mark of a start takes away what is at its step or
+/// behind it, as `EventAccumulator._Purge` does.
+fn known(events: &[(u64, Vec<u8>)]) -> Vec<u64> {
+    let mut known = Vec::new();
+    for (step, event) in events {
+        // What follows the time and the step: a session log, field 7, whose status is 1.
+        if event.ends_with(&[7 << 3 | 2, 2, 1 << 3, 1]) {
+            known.retain(|s| s < step);
+        } else if *step > 0 {
+            known.push(*step);
+        }
+    }
+    known
+}
+
+/// Within one process: both for who reads the folder afterwards and for who has read along.
+#[test]
+fn a_run_that_goes_back_forgets_what_it_takes_again() {
+    let run = tempfile::tempdir().unwrap();
+    let mut board = Board::new(run.path());
+    let mut seen: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut read: Vec<PathBuf> = Vec::new();
+    // Reads the files that were not read yet.
+    let mut look = |seen: &mut Vec<(u64, Vec<u8>)>| {
+        for (_, path) in files(&run.path().join("tb")).unwrap() {
+            if !read.contains(&path) {
+                let bytes = fs::read(&path).unwrap();
+                seen.extend(records(&bytes).iter().map(|(step, data)| (*step, data.to_vec())));
+                read.push(path);
+            }
+        }
+    };
+    let warning = |step| TrainEvent::Warning { step, text: "left out".to_owned() };
+    for event in [started(0), report(1), report(2), report(3), report(4)] {
+        board.on(&event).unwrap();
+    }
+    look(&mut seen);
+    for event in [TrainEvent::WentBack { step: 2 }, warning(2), report(3), report(4), report(5)] {
+        board.on(&event).unwrap();
+    }
+    look(&mut seen);
+    assert_eq!(known(&seen), [1, 2, 2, 3, 4, 5]);
+    assert_eq!(steps(run.path()), [vec![0, 0, 0, 1, 2], vec![0, 3, 2, 3, 4, 5]]);
+    // Twice to the same place; a speed over the way back would be none.
+    for event in [TrainEvent::WentBack { step: 2 }, report(3)] {
+        board.on(&event).unwrap();
+    }
+    look(&mut seen);
+    assert_eq!(known(&seen), [1, 2, 2, 3]);
+    let last = fs::read(files(&run.path().join("tb")).unwrap().pop().unwrap().1).unwrap();
+    assert!(!last.windows(9).any(|w| w == b"steps_a_s"));
 }
 
 #[test]

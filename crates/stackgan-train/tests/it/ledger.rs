@@ -24,6 +24,11 @@ pub(crate) fn seed() -> u64 {
     seed
 }
 
+/// How often a test does what takes long: `few` times in the suite, `full` times where `STACKGAN_TEST_FULL` is set.
+pub(crate) fn times(few: usize, full: usize) -> usize {
+    if std::env::var_os("STACKGAN_TEST_FULL").is_some() { full } else { few }
+}
+
 /// Notes in the ledger what a test did.
 macro_rules! ledger {
     ($name:literal, $count:expr, $what:literal) => {

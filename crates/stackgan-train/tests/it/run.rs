@@ -13,21 +13,24 @@ use stackgan_data::prepared::{ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::config::{Stage, TrainConfig, Wrong, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
-use stackgan_train::policy::Policy;
+use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
 
 const DIM: usize = 12;
 
+/// So many toy birds leave eight for training.
+pub(crate) const EIGHT: usize = 9;
+
 /// Toy birds with random embeddings, prepared for one stage.
 fn dataset(
     folder: &Path,
-    stage: Stage,
+    (stage, count): (Stage, usize),
     scale: &dyn Fn(usize) -> f32,
 ) -> (Arc<Prepared>, Arc<Embeddings>) {
     let (toy, file) = (folder.join("toy"), folder.join("prepared.safetensors"));
-    toy::write(&toy, &ToyConfig { count: 60, seed: 3 }, &|_, _| {}).unwrap();
+    toy::write(&toy, &ToyConfig { count, seed: 3 }, &|_, _| {}).unwrap();
     let size = stage.picture_size();
     let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
     import(&cub::read(&toy).unwrap(), &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
@@ -82,8 +85,17 @@ impl Folder {
 
     /// With embeddings as large as `scale` says of each caption.
     pub(crate) fn with_embeddings(stage: Stage, scale: &dyn Fn(usize) -> f32) -> Self {
+        Self::made((stage, 60), scale)
+    }
+
+    /// With fewer pictures than the usual 60.
+    pub(crate) fn of_pictures(stage: Stage, count: usize) -> Self {
+        Self::made((stage, count), &|_| 1.0)
+    }
+
+    fn made(size: (Stage, usize), scale: &dyn Fn(usize) -> f32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let data = dataset(folder.path(), stage, scale);
+        let data = dataset(folder.path(), size, scale);
         Self { folder, data, device: Device::Cpu }
     }
 
@@ -249,7 +261,13 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&newest, bytes).unwrap();
+    let strict = Policy::from(Resume::Strict);
+    let error = folder.train_as("run", &harmless, None, 1, &strict).0.unwrap_err().to_string();
+    for part in ["newest checkpoint is damaged", "step-0000005", "step 4 is whole", "--strict"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
     assert_eq!(folder.train("run", &harmless, None, 1).unwrap().step, 5, "resumed from step 4");
+    assert_eq!(folder.train_as("run", &harmless, None, 1, &strict).0.unwrap().step, 6);
 }
 
 /// Embeddings of 1e30 overflow in conditioning augmentation.

@@ -1,25 +1,23 @@
 //! How well painted birds follow their captions: colour agreement by a judge that reads pixels, and R-precision by the
 //! encoder, on captions of species that no network has seen. Real pictures go through the same measures as a check.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use candle_core::{Device, Tensor};
-use stackgan_core::image::Picture;
 use stackgan_core::noise::Noise;
 use stackgan_core::{Model, Sampling};
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
-use stackgan_data::toy::{Agreement, Judge, SIDE, box_reduce, named_in};
+use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
 use stackgan_eval::r_precision::{RPrecision, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
 use super::Scale;
 use crate::commands::Context;
+use crate::commands::colours::{judge, small};
 use crate::progress::Phase;
 
 /// Candidates of R-precision.
 const CANDIDATES: usize = 10;
-/// The judge's own birds are drawn from this seed.
-const JUDGE: u64 = 11;
 /// Pictures painted at once.
 const CHUNK: usize = 8;
 
@@ -49,7 +47,7 @@ pub(super) fn all(
     (seed, context): (u64, &Context),
 ) -> Result<Vec<Scored>> {
     let unseen = Unseen::of(data, scale.scored);
-    let judge = Judge::new(JUDGE)?;
+    let judge = judge()?;
     let mut phase =
         Phase::new(context.manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
     let mut painted = [Vec::new(), Vec::new()];
@@ -116,12 +114,6 @@ fn score(
     Ok(Scored { what: what.to_owned(), agreement, r })
 }
 
-/// A painted picture as the judge and the encoder look at it: 64x64.
-fn small(picture: &Picture) -> Result<Vec<u8>> {
-    box_reduce(&picture.rgb)
-        .context("a painted picture is square, with a side that is a multiple of 64")
-}
-
 /// The middle of a prepared picture.
 fn centre(rgb: &[u8], side: usize) -> Vec<u8> {
     let from = side.saturating_sub(SIDE) / 2;
@@ -144,15 +136,10 @@ pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
     for Scored { what, agreement: a, r } in scores {
         let part =
             |rate: Option<f64>, n: usize| rate.map_or_else(|| "–".to_owned(), |p| with_error(p, n));
-        let [body, wing, belly, crown] = a.n;
+        let ([body, wing, belly, crown], n) = (a.rates(), a.counts());
         let precision = r.map_or_else(|| "–".to_owned(), |r| with_error(r.mean, r.count));
-        let cells = [
-            part(a.body, body),
-            part(a.belly, belly),
-            part(a.wing, wing),
-            part(a.crown, crown),
-            precision,
-        ];
+        let cells =
+            [part(body, n[0]), part(belly, n[2]), part(wing, n[1]), part(crown, n[3]), precision];
         rows.push(std::iter::once(what.clone()).chain(cells).collect());
     }
     rows.push(["chance", "0.125", "0.125", "0.125", "0.125", "0.10"].map(str::to_owned).to_vec());
@@ -180,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_part_that_is_never_named_has_no_rate() {
-        let agreement = Agreement { body: Some(0.9), n: [100, 0, 0, 0], ..Agreement::default() };
+        let mut agreement = Agreement::default();
+        agreement.verdicts[0] = (0..100).map(|i| i % 10 > 0).collect();
         let rows = table(&[Scored { what: "x".into(), agreement, r: None }]);
         assert_eq!(rows[1], ["x", "0.90 ± 0.03 (n 100)", "–", "–", "–", "–"]);
     }

@@ -1,6 +1,7 @@
-//! `stackgan eval`: paints or reads pictures, a few at a time, and measures them with one network. Every number is printed
-//! with what it was measured with. `stackgan nearest` looks up the same features.
+//! `stackgan eval`: paints or reads pictures, a few at a time, and measures them with one network, where a measure needs one.
+//! Every number is printed with what it was measured with. `stackgan nearest` looks up the same features.
 
+mod colours;
 mod judge;
 mod nearest;
 mod numbers;
@@ -26,9 +27,10 @@ use stackgan_eval::variety;
 use stackgan_train::text::TrainedEncoder;
 
 use super::{Context, encoders, print, sources, write_file};
-use crate::args::{Eval, Metric};
+use crate::args::{Eval, Metric, Part};
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
+use colours::Colours;
 use judge::Measurer;
 use numbers::Sides;
 use painted::{Asked, Painter};
@@ -67,11 +69,17 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     gate(args, &found.measures, context)
 }
 
-/// The network that measures and the encoder that judges: what cannot measure is found out before anything is painted.
-pub(super) fn judges(args: &Eval) -> Result<(Measurer, Option<TrainedEncoder>)> {
-    let measurer = judge::find(args.features.as_deref())?;
-    check_gate(args, &measurer)?;
+/// The network that measures, if one is needed, and the encoder that judges: what cannot measure is found out before
+/// anything is painted.
+pub(super) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEncoder>)> {
     let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
+    let needs = |metric: &Metric| !matches!(metric, Metric::Rp | Metric::Variety | Metric::Colours);
+    let needed = args.metrics.iter().any(needs)
+        || args.save_stats.is_some()
+        || args.features.is_some()
+        || encoder.as_ref().is_some_and(tally::reads_features);
+    let measurer = needed.then(|| judge::find(args.features.as_deref())).transpose()?;
+    check_gate(args, measurer.as_ref())?;
     if args.metrics.contains(&Metric::Rp) && encoder.is_none() {
         let remedy =
             "name an encoder that was trained with its image side: `--judge encoder.safetensors`";
@@ -84,10 +92,24 @@ pub(super) fn judges(args: &Eval) -> Result<(Measurer, Option<TrainedEncoder>)> 
         )
         .into());
     }
-    if let Some(encoder) = &encoder {
-        tally::check_judge(encoder, &measurer)?;
+    if let (Some(encoder), Some(measurer)) = (&encoder, &measurer) {
+        tally::check_judge(encoder, measurer)?;
+    }
+    if let Some(dir) = args.pictures.as_ref().filter(|_| args.metrics.contains(&Metric::Colours)) {
+        let parts = ("pictures painted for captions", format!("the folder {}", dir.display()));
+        let remedy = "name a model: `--model`";
+        let what = "no caption names the colours";
+        return Err(Problem::usage(what, "option: --metrics", parts, remedy).into());
     }
     Ok((measurer, encoder))
+}
+
+/// Whether the colours of these data can be judged.
+///
+/// # Errors
+/// Code 2 where they are no toy birds.
+pub(super) fn check_colours(data: &Prepared) -> Result<()> {
+    Colours::of(data, &real::indices(data, Part::All)?).map(drop)
 }
 
 /// Measures, and writes the document where that is asked for.
@@ -98,18 +120,26 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         .map(|e| format!("char-CNN-RNN {}", e.text.fingerprint().get(..21).unwrap_or_default()));
     let shown = Shown::open(args, context)?;
     let part = real::indices(shown.data(), args.split)?;
+    let colours = args.metrics.contains(&Metric::Colours);
+    let colours = colours.then(|| Colours::of(shown.data(), &part)).transpose()?;
     let shown = shown.of(part)?;
 
-    let real = real_side(args, shown.data(), &measurer, context)?;
-    let gathered = gather(&shown, args, &measurer, encoder, context)?;
-    let sides = Sides { measurer: &measurer, generated: &gathered, noise: Noise::new(args.seed) };
-    let measures =
-        measure(args, &sides, &real, by.as_deref().unwrap_or_default(), &shown, context)?;
+    let measurer = measurer.as_ref();
+    let real = match measurer {
+        Some(measurer) => real_side(args, shown.data(), measurer, context)?,
+        None => Real { of_fid: None, rows: None },
+    };
+    let total = shown.count(args.num as usize);
+    let gathered =
+        gather(&shown, Tally::new(total, measurer, encoder, colours), measurer, context)?;
+    let by = by.as_deref().unwrap_or_default();
+    let measures = measure(args, (&gathered, measurer), &real, (by, &shown), context)?;
 
-    let network = measurer.extractor.network();
-    let count = gathered.moments.count as usize;
+    let count = gathered.count;
     let of_real = real.of_fid.as_ref().map(|real| real.moments.count);
-    let warnings = report::warnings(&measurer.judge, network, count, of_real);
+    let warnings = measurer.map_or_else(Vec::new, |measurer| {
+        report::warnings(&measurer.judge, measurer.extractor.network(), count, of_real)
+    });
     let document = json!({
         "format": "stackgan-eval/1",
         "version": env!("CARGO_PKG_VERSION"),
@@ -119,7 +149,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
             "data": shown.data().name(), "fingerprint": shown.data().fingerprint(),
             "split": real::name(args.split), "statistics": args.stats,
         },
-        "judge": measurer.judge,
+        "judge": measurer.map(|measurer| &measurer.judge),
         "measures": measures,
         "warnings": warnings,
     });
@@ -129,14 +159,16 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let head = [
         format!("pictures  {count}, {}", shown.line()),
         format!("real      {}, {} split", shown.data().name(), real::name(args.split)),
-        format!("network   {}, sha256 {}", measurer.judge.line(), measurer.sha256),
+        measurer.map_or_else(
+            || "network   none".to_owned(),
+            |m| format!("network   {}, sha256 {}", m.judge.line(), m.sha256),
+        ),
     ];
     Ok(Found { measures, document, head, warnings })
 }
 
 /// A gate for FIDs wants a network that measures FIDs: found out before an hour of painting.
-fn check_gate(args: &Eval, measurer: &Measurer) -> Result<()> {
-    let network = measurer.extractor.network();
+fn check_gate(args: &Eval, measurer: Option<&Measurer>) -> Result<()> {
     let gated = args.max_fid.or(args.max_fd).is_some();
     if gated && !args.metrics.contains(&Metric::Fid) {
         let parts = ("`fid` among the metrics", "others");
@@ -145,8 +177,9 @@ fn check_gate(args: &Eval, measurer: &Measurer) -> Result<()> {
             Problem::usage("the gate has no number", "option: --metrics", parts, remedy).into()
         );
     }
-    if args.max_fid.is_some() && !(network.measures_fid() && measurer.judge.published_as.is_some())
-    {
+    let Some(measurer) = measurer.filter(|_| args.max_fid.is_some()) else { return Ok(()) };
+    let network = measurer.extractor.network();
+    if !(network.measures_fid() && measurer.judge.published_as.is_some()) {
         let parts = ("published weights of an Inception network", measurer.judge.line());
         let remedy = "its Fréchet distances are no FIDs: use `--max-fd`";
         return Err(Problem::usage("no FID is measured", "option: --max-fid", parts, remedy).into());
@@ -281,16 +314,14 @@ fn real_side(args: &Eval, data: &Prepared, measurer: &Measurer, context: &Contex
     Ok(Real { of_fid: Some(given.unwrap_or(own)), rows })
 }
 
-/// Lets the pictures through the network.
+/// Lets the pictures through what measures.
 fn gather(
     shown: &Shown,
-    args: &Eval,
-    measurer: &Measurer,
-    encoder: Option<TrainedEncoder>,
+    mut tally: Tally,
+    measurer: Option<&Measurer>,
     context: &Context,
 ) -> Result<Gathered> {
-    let total = shown.count(args.num as usize);
-    let mut tally = Tally::new(total, measurer, encoder);
+    let total = tally.total();
     let mut phase = Phase::new(context.manner, "pictures to measure", total as u64, "pictures");
     for from in (0..total).step_by(BATCH) {
         let to = (from + BATCH).min(total);
@@ -304,26 +335,36 @@ fn gather(
 
 fn measure(
     args: &Eval,
-    sides: &Sides<'_>,
+    (gathered, measurer): (&Gathered, Option<&Measurer>),
     real: &Real,
-    by: &str,
-    shown: &Shown,
+    (by, shown): (&str, &Shown),
     context: &Context,
 ) -> Result<Vec<Measured>> {
+    let noise = Noise::new(args.seed);
+    let sides = measurer.zip(gathered.features.as_ref());
+    let sides = sides.map(|(measurer, generated)| Sides { measurer, generated, noise });
     let mut measures = Vec::new();
     let mut phase = Phase::new(context.manner, "numbers", args.metrics.len() as u64, "measures");
     for (done, metric) in (1..).zip(&args.metrics) {
-        match (metric, &real.of_fid, &real.rows) {
-            (Metric::Fid, Some(real), _) => {
+        match (metric, &sides, &real.of_fid, &real.rows) {
+            (Metric::Fid, Some(sides), Some(real), _) => {
                 measures.push(sides.frechet(real, usize::from(args.bootstrap))?);
             }
-            (Metric::Kid, _, Some(rows)) => measures.push(sides.kernel(rows)?),
-            (Metric::Pr, _, Some(rows)) => measures.extend(sides.precision_recall(rows)?),
-            (Metric::Is, ..) => measures.extend(sides.score()),
-            (Metric::Rp, ..) => {
-                measures.extend(sides.r_precision(usize::from(args.candidates), by)?);
+            (Metric::Kid, Some(sides), _, Some(rows)) => measures.push(sides.kernel(rows)?),
+            (Metric::Pr, Some(sides), _, Some(rows)) => {
+                measures.extend(sides.precision_recall(rows)?);
             }
-            (Metric::Variety, ..) => measures.extend(varied(shown, args, sides.noise)?),
+            (Metric::Is, Some(sides), ..) => measures.extend(sides.score()),
+            (Metric::Rp, ..) => {
+                if let Some(matching) = &gathered.matching {
+                    let candidates = usize::from(args.candidates);
+                    measures.push(numbers::r_precision(matching, candidates, by, noise)?);
+                }
+            }
+            (Metric::Variety, ..) => measures.extend(varied(shown, args, noise)?),
+            (Metric::Colours, ..) => {
+                measures.extend(gathered.colours.iter().flat_map(|colours| colours.numbers(noise)));
+            }
             _ => {}
         }
         phase.at(done);

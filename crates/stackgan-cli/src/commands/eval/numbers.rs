@@ -15,7 +15,7 @@ use stackgan_eval::variety::Variety;
 
 use super::judge::Measurer;
 use super::statistics::Statistics;
-use super::tally::Gathered;
+use super::tally::{Features, Matching};
 
 /// Folds of R-precision.
 const FOLDS: usize = 10;
@@ -23,7 +23,7 @@ const FOLDS: usize = 10;
 /// One side of comparisons.
 pub(super) struct Sides<'a> {
     pub measurer: &'a Measurer,
-    pub generated: &'a Gathered,
+    pub generated: &'a Features,
     pub noise: Noise,
 }
 
@@ -109,28 +109,32 @@ impl Sides<'_> {
             line(Measure::Recall, "recall", found.recall, found.recall_interval),
         ])
     }
+}
 
-    /// R-precision by the encoder of this fingerprint; none where no encoder was given.
-    pub(super) fn r_precision(&self, candidates: usize, by: &str) -> Result<Option<Measured>> {
-        let Some(matching) = &self.generated.matching else { return Ok(None) };
-        let right = matching.matched(candidates, self.noise)?;
-        let values: Vec<f64> = right.iter().map(|right| f64::from(u8::from(*right))).collect();
-        let value = values.iter().sum::<f64>() / values.len().max(1) as f64;
-        let folds = in_folds(&right, FOLDS, self.noise);
-        let chance = 1.0 / candidates as f64;
-        let folded = if folds.is_some() { format!("{FOLDS} folds, ") } else { String::new() };
-        Ok(Some(Measured {
-            key: "rp",
-            name: "R-precision".to_owned(),
-            value,
-            interval: bootstrap::of_mean(&values, self.noise),
-            std: folds.map(|(_, std)| std),
-            count: right.len(),
-            real: 0,
-            how: format!("{folded}1 of {candidates} captions, chance {chance:.2}"),
-            by: by.to_owned(),
-        }))
-    }
+/// R-precision by the encoder of this fingerprint.
+pub(super) fn r_precision(
+    matching: &Matching,
+    candidates: usize,
+    by: &str,
+    noise: Noise,
+) -> Result<Measured> {
+    let right = matching.matched(candidates, noise)?;
+    let values: Vec<f64> = right.iter().map(|right| f64::from(u8::from(*right))).collect();
+    let value = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let folds = in_folds(&right, FOLDS, noise);
+    let chance = 1.0 / candidates as f64;
+    let folded = if folds.is_some() { format!("{FOLDS} folds, ") } else { String::new() };
+    Ok(Measured {
+        key: "rp",
+        name: "R-precision".to_owned(),
+        value,
+        interval: bootstrap::of_mean(&values, noise),
+        std: folds.map(|(_, std)| std),
+        count: right.len(),
+        real: 0,
+        how: format!("{folded}1 of {candidates} captions, chance {chance:.2}"),
+        by: by.to_owned(),
+    })
 }
 
 /// The variety of a caption's pictures.

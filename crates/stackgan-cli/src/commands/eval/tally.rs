@@ -1,7 +1,7 @@
 //! What is gathered while pictures come: moments, a bounded number of rows, class probabilities, matches with captions.
 //! Memory does not grow with the pictures.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::image::Picture;
 use stackgan_core::noise::Noise;
@@ -12,6 +12,7 @@ use stackgan_eval::rows::Rows;
 use stackgan_train::text::{ImageSide, SIDE, TrainedEncoder};
 
 use super::KEPT;
+use super::colours::Colours;
 use super::judge::Measurer;
 use super::painted::Asked;
 use crate::exit::Problem;
@@ -19,20 +20,31 @@ use crate::exit::Problem;
 /// The pictures seen so far.
 pub(super) struct Tally {
     total: usize,
-    running: Running,
+    seen: usize,
+    network: Option<Running>,
     kept: Rows,
     scoring: Option<Scoring>,
     matching: Option<Matching>,
+    colours: Option<Colours>,
 }
 
 /// What was gathered.
 pub(super) struct Gathered {
+    /// Pictures.
+    pub count: usize,
+    /// By the network that measures, if there is one.
+    pub features: Option<Features>,
+    pub matching: Option<Matching>,
+    pub colours: Option<Colours>,
+}
+
+/// What a network made of the pictures.
+pub(super) struct Features {
     /// Of all pictures.
     pub moments: Moments,
     /// The features of the first [`KEPT`] pictures.
     pub rows: Rows,
     pub score: Option<InceptionScore>,
-    pub matching: Option<Matching>,
 }
 
 /// Vectors of pictures and captions by a trained pair of encoders.
@@ -45,16 +57,26 @@ pub(super) struct Matching {
 
 impl Tally {
     /// For `total` pictures. Class probabilities are scored where there are as many pictures as splits.
-    pub(super) fn new(total: usize, measurer: &Measurer, encoder: Option<TrainedEncoder>) -> Self {
-        let width = measurer.extractor.network().width();
+    pub(super) fn new(
+        total: usize,
+        measurer: Option<&Measurer>,
+        encoder: Option<TrainedEncoder>,
+        colours: Option<Colours>,
+    ) -> Self {
+        let width = measurer.map(|measurer| measurer.extractor.network().width());
         let matching = encoder.map(|encoder| Matching {
             encoder,
             images: Vec::new(),
             texts: Vec::new(),
             classes: Vec::new(),
         });
-        let kept = Rows::new(width);
-        Self { total, running: Running::new(width), kept, scoring: None, matching }
+        let (network, kept) = (width.map(Running::new), Rows::new(width.unwrap_or_default()));
+        Self { total, seen: 0, network, kept, scoring: None, matching, colours }
+    }
+
+    /// Pictures that are to come in all.
+    pub(super) const fn total(&self) -> usize {
+        self.total
     }
 
     /// Takes the next pictures, with their captions where they have some.
@@ -62,47 +84,52 @@ impl Tally {
         &mut self,
         pictures: &[Picture],
         asked: &[Asked],
-        measurer: &Measurer,
+        measurer: Option<&Measurer>,
     ) -> Result<()> {
-        let made = measurer.extractor.extract(pictures)?;
-        if self.running.count() == 0 && self.total >= SPLITS {
-            self.scoring = Some(Scoring::new(made.logits.width(), self.total, SPLITS)?);
-        }
-        for (features, logits) in made.features.iter().zip(made.logits.iter()) {
-            self.running.push(features)?;
-            if self.kept.len() < KEPT {
-                self.kept.push(features)?;
+        let made = measurer.map(|measurer| measurer.extractor.extract(pictures)).transpose()?;
+        if let (Some(running), Some(made)) = (&mut self.network, &made) {
+            if self.seen == 0 && self.total >= SPLITS {
+                self.scoring = Some(Scoring::new(made.logits.width(), self.total, SPLITS)?);
             }
-            if let Some(scoring) = &mut self.scoring {
-                scoring.push(logits)?;
+            for (features, logits) in made.features.iter().zip(made.logits.iter()) {
+                running.push(features)?;
+                if self.kept.len() < KEPT {
+                    self.kept.push(features)?;
+                }
+                if let Some(scoring) = &mut self.scoring {
+                    scoring.push(logits)?;
+                }
             }
         }
-        match &mut self.matching {
-            Some(matching) if matching.classes.len() < KEPT => {
-                matching.take(pictures, asked, &made.features)
-            }
-            _ => Ok(()),
+        self.seen += pictures.len();
+        if let Some(matching) = self.matching.as_mut().filter(|m| m.classes.len() < KEPT) {
+            matching.take(pictures, asked, made.as_ref().map(|made| &made.features))?;
         }
+        self.colours.as_mut().map_or(Ok(()), |colours| colours.take(pictures, asked))
     }
 
     /// What was gathered, once all pictures have come.
     pub(super) fn finish(self) -> Result<Gathered> {
-        let score = self.scoring.map(Scoring::finish).transpose()?;
-        Ok(Gathered {
-            moments: self.running.finish()?,
-            rows: self.kept,
-            score,
-            matching: self.matching,
-        })
+        let Self { seen: count, network, kept: rows, scoring, matching, colours, .. } = self;
+        let score = scoring.map(Scoring::finish).transpose()?;
+        let moments = network.map(Running::finish).transpose()?;
+        let features = moments.map(|moments| Features { moments, rows, score });
+        Ok(Gathered { count, features, matching, colours })
     }
 }
 
 impl Matching {
     /// The image side reads pixels, or the features that the measuring network makes.
-    fn take(&mut self, pictures: &[Picture], asked: &[Asked], features: &Rows) -> Result<()> {
+    fn take(
+        &mut self,
+        pictures: &[Picture],
+        asked: &[Asked],
+        features: Option<&Rows>,
+    ) -> Result<()> {
         let images = match &self.encoder.config.image {
             ImageSide::Convolutions { .. } => pixels(pictures)?,
             ImageSide::Features { width, .. } => {
+                let features = features.context("a judge of features has a network")?;
                 Tensor::from_slice(features.values(), (features.len(), *width), &Device::Cpu)?
             }
         };
@@ -139,6 +166,11 @@ fn pixels(pictures: &[Picture]) -> Result<Tensor> {
     }
     let shape = (pictures.len(), SIDE, SIDE, 3);
     Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?)
+}
+
+/// Whether a judge's image side reads the features of a network.
+pub(super) fn reads_features(encoder: &TrainedEncoder) -> bool {
+    matches!(encoder.config.image, ImageSide::Features { .. })
 }
 
 /// Refuses a judge whose image side reads the features of another network than the one that measures.

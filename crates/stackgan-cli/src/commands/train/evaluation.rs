@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::Measured;
 use stackgan_train::event::TrainEvent;
 use stackgan_train::run_dir::RunDir;
@@ -31,7 +32,7 @@ impl<'a> Evaluation<'a> {
     /// When there is nothing to measure with: now, not after hours of training.
     pub(super) fn of(
         args: &Train,
-        data: &Path,
+        (path, data): (&Path, &Prepared),
         dir: &RunDir,
         context: &'a Context,
     ) -> Result<Option<Self>> {
@@ -39,7 +40,7 @@ impl<'a> Evaluation<'a> {
         let args = Eval {
             model: Some(dir.model()),
             pictures: None,
-            data: data.to_path_buf(),
+            data: path.to_path_buf(),
             split: Part::Test,
             metrics: args.eval_metrics.clone(),
             num: args.eval_num,
@@ -59,6 +60,9 @@ impl<'a> Evaluation<'a> {
             json: false,
         };
         eval::judges(&args)?;
+        if args.metrics.contains(&Metric::Colours) {
+            eval::check_colours(data)?;
+        }
         let mut evaluation = Self { args, every, context, last: 0, best: None };
         for (step, value) in evaluation.earlier(dir) {
             evaluation.last = evaluation.last.max(step);
@@ -136,6 +140,7 @@ const fn key(metric: Metric) -> &'static str {
         Metric::Pr => "precision",
         Metric::Rp => "rp",
         Metric::Variety => "variety",
+        Metric::Colours => "colour_body",
     }
 }
 

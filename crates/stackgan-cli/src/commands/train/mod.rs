@@ -65,7 +65,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         None => RunDir::create(Path::new(RUNS), &name)?,
     };
     let mut evaluation = match wanted.data.as_deref() {
-        Some(data) => Evaluation::of(args, data, &dir, context)?,
+        Some(path) => Evaluation::of(args, (path, &data), &dir, context)?,
         None => None,
     };
     let pictures = data.indices(Split::Train).len();
@@ -89,6 +89,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         start,
     };
     let resume = match args.resume {
+        Resuming::Auto if args.strict => Resume::Strict,
         Resuming::Auto => Resume::Auto,
         Resuming::Never => Resume::Never,
     };

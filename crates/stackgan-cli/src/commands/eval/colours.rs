@@ -1,0 +1,94 @@
+//! The colours of toy birds: whether body, wing, belly and crown are painted as their caption names them. Real pictures go
+//! through the same judge, which says how high a number can come, and whether the data are toy birds at all.
+
+use anyhow::Result;
+use stackgan_core::image::Picture;
+use stackgan_core::noise::Noise;
+use stackgan_data::prepared::Prepared;
+use stackgan_data::toy::{Agreement, Judge, named_in};
+use stackgan_eval::bootstrap;
+use stackgan_eval::report::Measured;
+
+use super::painted::Asked;
+use super::{KEPT, real};
+use crate::commands::colours::{SEED, judge, small};
+use crate::exit::Problem;
+
+/// Real pictures that are judged at most.
+const CHECKED: usize = 500;
+const KEYS: [&str; 4] = ["colour_body", "colour_wing", "colour_belly", "colour_crown"];
+
+/// Verdicts on the pictures seen so far, and those on real ones.
+pub(super) struct Colours {
+    judge: Judge,
+    painted: Agreement,
+    seen: usize,
+    real: Agreement,
+}
+
+impl Colours {
+    /// Judges some of the real pictures `indices`, each by one of its captions.
+    ///
+    /// # Errors
+    /// Code 2 where most do not have the colours that their captions name: these are no toy birds.
+    pub(super) fn of(data: &Prepared, indices: &[usize]) -> Result<Self> {
+        let (judge, mut real) = (judge()?, Agreement::default());
+        let n = indices.len().min(CHECKED);
+        let chosen = (0..n).filter_map(|k| indices.get(k * indices.len() / n));
+        for (k, &i) in chosen.enumerate() {
+            let captions = data.captions(i);
+            if let Some(caption) = captions.get(k % captions.len().max(1)) {
+                judge.look(&small(&real::picture(data, i)?)?, named_in(caption), &mut real)?;
+            }
+        }
+        let right = real.verdicts.iter().flatten().filter(|right| **right).count();
+        let all = real.counts().iter().sum::<usize>();
+        if 2 * right <= all {
+            let place = format!("file: {}", data.path().display());
+            let parts = (
+                "toy birds, whose captions name their colours".to_owned(),
+                format!("{right} of {all} named colours in {n} real pictures"),
+            );
+            let remedy = "leave `colours` out of the metrics, or name data of `stackgan data toy`";
+            return Err(
+                Problem::usage("colours cannot be judged here", place, parts, remedy).into()
+            );
+        }
+        Ok(Self { judge, painted: Agreement::default(), seen: 0, real })
+    }
+
+    /// Judges the next pictures; after [`KEPT`] of them no more.
+    pub(super) fn take(&mut self, pictures: &[Picture], asked: &[Asked]) -> Result<()> {
+        for (picture, asked) in pictures.iter().zip(asked).take(KEPT - self.seen) {
+            self.judge.look(&small(picture)?, named_in(&asked.text), &mut self.painted)?;
+            self.seen += 1;
+        }
+        Ok(())
+    }
+
+    /// A number for each part that was named.
+    pub(super) fn numbers(&self, noise: Noise) -> Vec<Measured> {
+        let (painted, real) = (self.painted.rates(), self.real.rates());
+        let names = KEYS.into_iter().zip(Agreement::PARTS);
+        let parts = names.zip(&self.painted.verdicts).zip(painted.into_iter().zip(real));
+        let mut numbers = Vec::new();
+        for (((key, part), verdicts), (rate, real)) in parts {
+            let Some(value) = rate else { continue };
+            let values: Vec<f64> =
+                verdicts.iter().map(|right| f64::from(u8::from(*right))).collect();
+            let real = real.map_or_else(|| "not seen".to_owned(), |rate| format!("{rate:.2}"));
+            numbers.push(Measured {
+                key,
+                name: format!("colour of the {part}"),
+                value,
+                interval: bootstrap::of_mean(&values, noise),
+                std: None,
+                count: values.len(),
+                real: 0,
+                how: format!("where captions name it; chance 0.125, real pictures {real}"),
+                by: format!("judge of toy birds, seed {SEED}"),
+            });
+        }
+        numbers
+    }
+}

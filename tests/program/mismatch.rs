@@ -1,0 +1,137 @@
+//! Whole files in the wrong place: a model of other sizes, of the other stage, a file of another kind. Each is refused by code 2,
+//! 3 or 4 with what was expected and what was found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::common::{WORLD, done, failed, set, train, training};
+use crate::errors::four_parts;
+use crate::ledger::ledger;
+
+/// What six models differ in; the last has a second stage on the first.
+const MODELS: [(&str, &str, &[&str]); 6] = [
+    ("first", "1", &[]),
+    ("wider", "1", &["net.gf=8"]),
+    ("noise", "1", &["net.z_dim=6"]),
+    ("augmentation", "1", &["net.cond_dim=6"]),
+    ("recipe", "1", &["net.recipe=\"plain\"", "data.wrong=\"next-text\""]),
+    ("stage2", "2", &[]),
+];
+
+fn args(dir: &Path, name: &str, run: &Path) -> Vec<String> {
+    let (_, stage, settings) = MODELS.into_iter().find(|(n, ..)| *n == name).unwrap();
+    let mut args = training(stage, "1", run);
+    args.extend(set(settings).into_iter().map(str::to_owned));
+    if stage == "2" {
+        args.extend(["--stage1".to_owned(), dir.join("first").display().to_string()]);
+    }
+    args
+}
+
+fn refs(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (name, ..) in MODELS {
+        train(dir, &args(dir, name, &dir.join(name)));
+    }
+    let mut pairs = 0;
+    for (given, ..) in MODELS {
+        for (wanted, _, settings) in MODELS {
+            let run = dir.join(format!("{given}-{wanted}"));
+            let mut args = args(dir, wanted, &run);
+            args.extend(["--init-from".to_owned(), dir.join(given).display().to_string()]);
+            // The first stage is also inside the two-stage model.
+            let fits = given == wanted || (given == "stage2" && wanted == "first");
+            let (code, said) = failed(dir, &refs(&args));
+            assert_eq!(code, if fits { 0 } else { 2 }, "{given} for {wanted}: {said}");
+            if !fits {
+                four_parts(&said, "--init-from");
+                for setting in settings.iter().filter(|s| s.starts_with("net.")) {
+                    let (key, value) = setting[4..].split_once('=').unwrap();
+                    let value = value.trim_matches('"');
+                    assert!(
+                        wanted == "stage2" || said.contains(&format!("{key} {value}")),
+                        "{said}"
+                    );
+                }
+                assert!(!run.join("stats.jsonl").exists(), "a step was taken");
+            }
+            pairs += 1;
+        }
+    }
+    // The first stage of a run of two must be one.
+    let mut args = args(dir, "first", &dir.join("none"));
+    args[2] = "2".to_owned();
+    args.extend(["--stage1".to_owned(), WORLD.encoder().display().to_string()]);
+    let (code, said) = failed(dir, &refs(&args));
+    assert!(code == 3, "{said}");
+    four_parts(&said, "encoder.safetensors");
+    ledger!(
+        "program.models",
+        pairs,
+        "pairs of a model and the settings of a model of six: the ones that fit taken, the others refused by key"
+    );
+}
+
+#[test]
+fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let cached = fs::read_dir(WORLD.birds().join("prepared")).unwrap();
+    let is_ours = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with("embeddings-");
+    let embeddings = cached.map(|entry| entry.unwrap().path()).find(is_ours).unwrap();
+    let text = |path: PathBuf| path.display().to_string();
+    let files = [
+        ("model", text(dir.join("run/model.safetensors"))),
+        ("checkpoint", text(dir.join("run/checkpoints/step-0000002.safetensors"))),
+        ("encoder", text(WORLD.encoder())),
+        ("embeddings", text(embeddings)),
+        ("prepared", text(WORLD.prepared(76))),
+        ("picture", text(dir.join("run/reals.png"))),
+        ("statistics", text(dir.join("run/stats.jsonl"))),
+    ];
+    let (birds, encoder) = (text(WORLD.birds()), text(WORLD.encoder()));
+    let commands: [(&str, &[&str]); 8] = [
+        ("model", &["generate", "-p", "a bird", "-q", "-m"]),
+        ("model", &["model", "info"]),
+        ("model", &["eval", "--num", "2", "--data", &birds, "--metrics", "variety", "-q", "-m"]),
+        ("encoder", &["train", "--stage", "1", "--data", &birds, "-q", "--encoder"]),
+        ("encoder", &["text", "encode", "-p", "a bird", "--output", "v", "-q", "--encoder"]),
+        ("embeddings", &["train", "--stage", "1", "--data", &birds, "-q", "--embeddings"]),
+        ("prepared", &["train", "--stage", "1", "--encoder", &encoder, "-q", "--data"]),
+        ("nothing here", &["replay"]),
+    ];
+    let small = set(&[crate::common::TINY, &["optim.steps=1"]].concat());
+    let mut refused = 0;
+    for (wanted, command) in commands {
+        for (kind, file) in &files {
+            let mut args = [command, &[file]].concat();
+            let run = format!("{}-{kind}-{}", command[0], command.len());
+            if command[0] == "train" {
+                args.extend(["--run", &run]);
+                args.extend(&small);
+            }
+            if *kind == wanted {
+                done(dir, &args);
+                continue;
+            }
+            let (code, said) = failed(dir, &args);
+            assert!(matches!(code, 2..=4), "{kind} for {wanted}: {code}: {args:?}: {said}");
+            let name = Path::new(file).file_name().unwrap().to_str().unwrap();
+            four_parts(&said, name);
+            assert!(!Path::new(&run).join("stats.jsonl").exists());
+            refused += 1;
+        }
+    }
+    ledger!(
+        "program.kinds",
+        refused,
+        "whole files of another kind than the one that is asked for: refused with what was found"
+    );
+}

@@ -1,0 +1,103 @@
+//! A kill or an error at every system call with which a running program saves: strace makes the call fail. The same on a
+//! disk in memory, operation by operation, is `train/tests/it/faults.rs`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::common::{train, training};
+use crate::folder::{last, saving, stats};
+use crate::ledger::{ledger, times};
+
+const CALLS: &str =
+    "openat,read,write,fsync,fdatasync,rename,unlink,mkdir,flock,getdents64,ftruncate";
+
+/// Six steps, a checkpoint after every second.
+fn args(run: &Path) -> Vec<String> {
+    training("1", "6", run)
+}
+
+/// A run under strace, which looks at the checkpoints' files alone; where it was told to, a call meets a fault.
+fn traced(run: &Path, log: &Path, inject: Option<&str>) -> std::io::Result<Option<i32>> {
+    let folder = run.join("checkpoints");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", &format!("trace={CALLS}"), "-o"]).arg(log);
+    if !inject.is_some_and(|inject| inject.contains("signal")) {
+        command.arg("--seccomp-bpf"); // faster; with it strace 6.1 sends no signals
+    }
+    command.arg("-P").arg(&folder);
+    for step in [0, 2, 4, 6] {
+        for prefix in ["", ".tmp-"] {
+            command.arg("-P").arg(folder.join(format!("{prefix}step-{step:07}.safetensors")));
+        }
+    }
+    if let Some(inject) = inject {
+        command.args(["-e", &format!("inject={inject}")]);
+    }
+    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(args(run));
+    command.env("HF_HUB_OFFLINE", "1").stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command.status()?.code())
+}
+
+/// How often each call is made.
+fn counted(log: &Path) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let call = line.split_whitespace().nth(1).and_then(|rest| rest.split_once('('));
+        if let Some((call, _)) = call {
+            *counts.entry(call.to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Whatever happens at whatever call, the run goes on from what was saved and ends in the bytes of one without faults. An
+/// error is told by code 6, or the save is made up for by a later one.
+#[test]
+fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, log) = (dir.path().join("whole"), dir.path().join("log"));
+    train(dir.path(), &args(&whole));
+    let counted_run = dir.path().join("counted");
+    if !traced(&counted_run, &log, None).is_ok_and(|code| code == Some(0)) {
+        eprintln!("skipped: strace cannot be used here");
+        return;
+    }
+    assert!(last(&counted_run, 6) == last(&whole, 6));
+    let faults = ["signal=KILL", "error=EIO", "error=ENOSPC", "error=EINTR"];
+    let points: Vec<(String, usize)> = counted(&log)
+        .into_iter()
+        .flat_map(|(call, n)| (1..=n).map(move |when| (call.clone(), when)))
+        .collect();
+    for call in ["openat", "write", "fsync", "rename"] {
+        assert!(points.iter().any(|(c, when)| c == call && *when >= 3), "{call}: {points:?}");
+    }
+    let all = points.len() * faults.len();
+    let stride = (all / times(36, all)).max(1);
+    let (mut runs, mut told) = (0, 0);
+    // A stride that visits all faults: neighbours in the list meet different ones.
+    for case in (0..all).step_by(stride) {
+        let ((call, when), fault) =
+            (&points[case / faults.len()], faults[(case + case / faults.len()) % faults.len()]);
+        let what = format!("{fault} at {call} {when}");
+        let run = dir.path().join(format!("run-{case}"));
+        let code = traced(&run, &log, Some(&format!("{call}:{fault}:when={when}"))).unwrap();
+        match fault {
+            "signal=KILL" => assert_eq!(code, None, "{what}: not killed"),
+            _ => assert!(matches!(code, Some(0 | 6)), "{what}: {code:?}"),
+        }
+        told += usize::from(code == Some(6));
+        train(dir.path(), &args(&run));
+        assert!(last(&run, 6) == last(&whole, 6), "{what}: other bytes");
+        assert!(stats(&run) == stats(&whole) && !saving(&run), "{what}");
+        fs::remove_dir_all(&run).unwrap();
+        runs += 1;
+    }
+    assert!(runs >= 36 && told > 0, "{runs} runs, {told} told");
+    ledger!(
+        "program.operations",
+        runs,
+        "kill, EIO, ENOSPC or EINTR at a system call of the program's saves, by strace: resumed to the same bytes"
+    );
+}

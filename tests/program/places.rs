@@ -1,0 +1,174 @@
+//! Places and surroundings that a run is not made for: it trains to the same bytes, or says by its exit code why not.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
+
+use crate::common::{failed, train, training};
+use crate::errors::four_parts;
+use crate::folder::last;
+use crate::ledger::ledger;
+use crate::tmpfs::Tmpfs;
+
+const STEPS: &str = "4";
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The program, from a shell that first does `before`.
+fn from_shell(dir: &Path, before: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{before}; exec \"$@\"")).arg("sh");
+    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).current_dir(dir);
+    command.env("HF_HUB_OFFLINE", "1").stdin(Stdio::null());
+    command
+}
+
+/// Trains in `run`; everything but the place is the same.
+fn trained(mut command: Command, run: &Path) -> Output {
+    let args = training("1", STEPS, Path::new("RUN"));
+    for arg in args {
+        if arg == "RUN" {
+            command.arg(run)
+        } else {
+            command.arg(arg)
+        };
+    }
+    command.output().unwrap()
+}
+
+/// Sets the time of every file below `folder`.
+fn dated(folder: &Path, time: SystemTime) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            dated(&path, time);
+        } else {
+            fs::File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_run_is_the_same_in_odd_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    train(dir, &training("1", STEPS, &dir.join("whole")));
+    let whole = last(&dir.join("whole"), 4);
+    let mut cases = 0;
+    let mut same = |what: &str, output: Output, run: &Path| {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{what}: {said}");
+        assert!(last(run, 4) == whole, "{what}: other bytes");
+        cases += 1;
+    };
+    fs::create_dir(dir.join("real")).unwrap();
+    symlink(dir.join("real"), dir.join("link")).unwrap();
+    same("a link", trained(from_shell(dir, ":"), &dir.join("link")), &dir.join("real"));
+    let odd: [(&str, &[u8]); 4] = [
+        ("a name that is no UTF-8", b"r\xff\xfe"),
+        ("blanks and quotes", b" a 'run' of \"mine\" "),
+        ("a line break and an escape", b"a\n\x1b[31mrun"),
+        ("a name like an option", b"./--run"),
+    ];
+    for (what, name) in odd {
+        let run = Path::new(OsStr::from_bytes(name));
+        same(what, trained(from_shell(dir, ":"), run), &dir.join(run));
+    }
+    let shells = [
+        ("a working folder that is gone", "mkdir gone; cd gone; rmdir ../gone"),
+        ("umask 077", "umask 077"),
+        ("umask 0", "umask 0"),
+        ("no home", "unset HOME XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME USER"),
+        ("no folder for temporary files", "export TMPDIR=/nowhere/at/all"),
+        ("no locale and no terminal", "unset TERM LANG LC_ALL; export LC_ALL=nonsense"),
+        ("nothing open", "exec <&- >&- 2>&-"),
+    ];
+    for (i, (what, before)) in shells.into_iter().enumerate() {
+        let run = dir.join(format!("shell-{i}"));
+        same(what, trained(from_shell(dir, before), &run), &run);
+    }
+    let mode = |run: &str| fs::metadata(dir.join(run).join("model.safetensors")).unwrap();
+    assert_eq!(mode("shell-1").permissions().mode() & 0o777, 0o600);
+
+    // Clocks: files of next year and of 1971 in a run that goes on.
+    let now = SystemTime::now();
+    for (i, time) in [now + YEAR, SystemTime::UNIX_EPOCH + YEAR].into_iter().enumerate() {
+        let run = dir.join(format!("dated-{i}"));
+        let mut cut = training("1", STEPS, &run);
+        cut.extend(["--max-hours", "1e-9"].map(str::to_owned));
+        let cut: Vec<&str> = cut.iter().map(String::as_str).collect();
+        assert_eq!(failed(dir, &cut).0, 75);
+        dated(&run, time);
+        same("files of another year", trained(from_shell(dir, ":"), &run), &run);
+    }
+    // The clock that does not jump, a year on.
+    let ahead = "unshare --time --monotonic 31536000 --fork";
+    if Command::new("sh").args(["-c", &format!("{ahead} true")]).status().unwrap().success() {
+        let run = dir.join("ahead");
+        let mut command = Command::new("unshare");
+        command.args(["--time", "--monotonic", "31536000", "--fork"]);
+        command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).current_dir(dir);
+        same("a clock a year on", trained(command, &run), &run);
+    } else {
+        eprintln!("skipped: the clock of a process cannot be set here");
+    }
+    ledger!(
+        "program.places",
+        cases,
+        "odd places and surroundings (names, links, umasks, no home, closed files, dates): the same bytes"
+    );
+}
+
+/// What cannot be written or read is said, by code 6 and 4, and nothing is changed.
+#[test]
+fn places_that_refuse_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let long = dir.join("x".repeat(300));
+    let said = trained(from_shell(dir, ":"), &long);
+    assert_eq!(said.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("do: "));
+
+    train(dir, &training("1", "2", &dir.join("run")));
+    let model = dir.join("run/model.safetensors");
+    let paint = |model: &Path| {
+        let mut command = from_shell(dir, ":");
+        command.args(["generate", "-p", "a red bird", "-q", "--out", "painted", "-m"]).arg(model);
+        command
+    };
+    if let Some(disk) = Tmpfs::mount(&dir.join("disk"), 20_000) {
+        let copy = dir.join("disk/model.safetensors");
+        fs::copy(&model, &copy).unwrap();
+        train(dir, &training("1", "2", &dir.join("disk/run")));
+        disk.remount("ro");
+        for run in ["disk/new", "disk/run"] {
+            let output = trained(from_shell(dir, ":"), &dir.join(run));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(6), "{run}: {said}");
+            assert!(said.contains("disk") && said.contains("do: "), "{said}");
+        }
+        assert!(!dir.join("disk/new").exists());
+        assert!(paint(&copy).output().unwrap().status.success(), "reading needs no writing");
+    } else {
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+    }
+
+    // As somebody who may not look into the folder; only root can become somebody else.
+    let locked = dir.join("locked");
+    fs::create_dir(&locked).unwrap();
+    fs::copy(&model, locked.join("model.safetensors")).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut nobody = paint(&locked.join("model.safetensors"));
+    let Ok(output) = nobody.uid(65534).gid(65534).output() else {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    four_parts(&said, "locked");
+}

@@ -1,0 +1,82 @@
+//! Programs that read a model while a trainer replaces it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::common::{failed, stackgan, training};
+use crate::folder::start;
+use crate::ledger::{ledger, times};
+
+const STEPS: u64 = 10;
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Four readers paint by `generate` from a run folder while its trainer writes a model after every step: each reads one of the
+/// trainer's models whole, and the same model always paints the same picture.
+#[test]
+fn generate_reads_whole_models_while_a_trainer_replaces_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = |name: &str| {
+        let mut args = training("1", &STEPS.to_string(), &dir.path().join(name));
+        args.extend(["--set", "run.checkpoint_every=1"].map(str::to_owned));
+        args
+    };
+    // The trainer's models, one after the other: the program stops after each step.
+    let mut list = BTreeSet::new();
+    let mut one: Vec<String> = args("steps");
+    one.extend(["--max-hours", "1e-9"].map(str::to_owned));
+    let one: Vec<&str> = one.iter().map(String::as_str).collect();
+    for step in 1..=STEPS {
+        let (code, said) = failed(dir.path(), &one);
+        assert_eq!(code, if step == STEPS { 0 } else { 75 }, "{said}");
+        list.insert(sha256(&fs::read(dir.path().join("steps/model.safetensors")).unwrap()));
+    }
+    assert_eq!(list.len() as u64, STEPS);
+
+    let run = dir.path().join("run");
+    assert!(start(dir.path(), &args("run")).wait().unwrap().success());
+    let (reads, wanted) = (AtomicUsize::new(0), times(120, 2000));
+    let seen: Vec<BTreeSet<(String, String)>> = std::thread::scope(|scope| {
+        let readers = [0, 1, 2, 3].map(|reader| {
+            let (dir, list, reads) = (dir.path(), &list, &reads);
+            scope.spawn(move || {
+                let mut seen = BTreeSet::new();
+                let out = format!("painted-{reader}");
+                let args = ["generate", "-m", "run", "-p", "a red bird", "--json", "-q", "--out"];
+                let args = [&args[..], &[&out]].concat();
+                while reads.fetch_add(1, Ordering::Relaxed) < wanted {
+                    let output = stackgan(dir, &args).output().unwrap();
+                    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                    assert!(output.status.success(), "{said}");
+                    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+                    let of = |key: &str| facts[key].as_str().unwrap().to_owned();
+                    assert!(list.contains(&of("model_sha256")), "no model of the trainer: {facts}");
+                    seen.insert((of("model_sha256"), of("pixels_sha256")));
+                }
+                seen
+            })
+        });
+        // Again and again from the first step; the model stays until the next one replaces it.
+        while readers.iter().any(|reader| !reader.is_finished()) {
+            fs::remove_dir_all(run.join("checkpoints")).unwrap();
+            let status = start(dir.path(), &args("run")).wait().unwrap();
+            assert!(status.success(), "the trainer is disturbed: {status}");
+        }
+        readers.map(|reader| reader.join().unwrap()).to_vec()
+    });
+    let seen: BTreeSet<_> = seen.into_iter().flatten().collect();
+    let models: BTreeSet<_> = seen.iter().map(|(model, _)| model).collect();
+    assert_eq!(models.len(), seen.len(), "one model, two pictures: {seen:?}");
+    assert!(models.len() > 1, "the trainer did not train meanwhile");
+    ledger!(
+        "program.readers",
+        wanted,
+        "paintings by `generate` beside a trainer that replaces the model: each of a whole model of that trainer"
+    );
+}
