@@ -159,12 +159,12 @@ mod tests {
         let lines = plan::lines(Pace::Full, 2);
         let about = json!({ "cpu": "a CPU", "cores": 2, "commit": "abc", "runs": 3 });
         let text = tables(&about, &lines, &tests::measured(&lines));
-        // 200 ms and 100 ms a picture; 1000 MiB and 50 MiB a picture, or the same for any batch in parts of 2.
+        // 200 ms and 100 ms a picture; 1000 MiB and 50 MiB a picture, or the same for any batch in parts of 4.
         assert!(text.contains("| Stage-II, residual, whole batch | 200 | 100.0 |"), "{text}");
         assert!(text.contains("| 1000 | 50 |"), "{text}");
         let parts =
-            text.lines().find(|l| l.starts_with("| Stage-II, residual, in parts of 2 | 200"));
-        assert!(parts.unwrap().ends_with("| 1100 | 0 |"), "{text}");
+            text.lines().find(|l| l.starts_with("| Stage-II, residual, in parts of 4 | 200"));
+        assert!(parts.unwrap().ends_with("| 1200 | 0 |"), "{text}");
         assert!(text.contains("400 ms, 1.1 GiB | 600 ms, 1.2 GiB"), "{text}");
         assert!(text.contains("left out: about 29 GiB"), "{text}");
         assert!(text.contains("a CPU, 2 cores") && text.contains("200 on all"), "{text}");

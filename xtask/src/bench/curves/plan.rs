@@ -43,7 +43,12 @@ pub(super) const fn small_batch(stage: u8) -> u64 {
     if stage == 1 { 16 } else { 4 }
 }
 
-/// All lines, for a machine of so many cores; quickly, those of the residual recipe alone.
+/// Pictures of the parts that batches of a stage are also taken in.
+const fn part_of(stage: u8) -> u64 {
+    if stage == 1 { 8 } else { 4 }
+}
+
+/// All lines, for a machine of so many cores; quickly, those of the residual recipe alone, with two batches in parts.
 pub(super) fn lines(pace: Pace, cores: u64) -> Vec<Line> {
     let mut lines = Vec::new();
     for stage in [1, 2] {
@@ -55,9 +60,12 @@ pub(super) fn lines(pace: Pace, cores: u64) -> Vec<Line> {
             let points = BATCHES.map(|batch| (batch, point(net, batch))).to_vec();
             lines.push(Line { axis: Axis::Batch, stage, name, points });
         }
-        let part = small_batch(stage) / 2;
+        let part = part_of(stage);
         let name = format!("residual, in parts of {part}");
-        let larger = BATCHES.into_iter().filter(|batch| *batch > part);
+        let larger = BATCHES.into_iter().filter(|batch| match pace {
+            Pace::Full => *batch > part,
+            Pace::Quick => *batch == 2 * part || *batch == 32,
+        });
         let points = larger.map(|batch| (batch, Point { part, ..point("residual", batch) }));
         lines.push(Line { axis: Axis::Batch, stage, name, points: points.collect() });
         for net in nets {
