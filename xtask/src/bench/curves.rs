@@ -79,13 +79,13 @@ pub(super) fn curves(root: &Path, command: String, (pace, runs): (Pace, u32)) ->
                     continue; // another line has it too
                 }
                 if let Some(mib) = measured.foreseen(line, *x).filter(|mib| *mib > MOST_MIB) {
-                    measured.left_out.insert(point.clone(), mib);
+                    measured.left_out.insert(*point, mib);
                     continue;
                 }
                 let sample = programs.step(&point.arguments(pace), point.threads)?;
                 let (ms, mib) = (sample.value, sample.peak_rss_mib.unwrap_or(0.0));
                 eprintln!("{:36} {run}/{runs} {ms:9.1} ms {mib:8.0} MiB", point.name());
-                measured.runs.entry(point.clone()).or_default().push(sample);
+                measured.runs.entry(*point).or_default().push(sample);
             }
         }
         measured.peaks.push(programs.peak()?);
@@ -145,13 +145,13 @@ mod tests {
         let mut measured = Measured { peaks: vec![peak], ..Measured::default() };
         for (_, point) in lines.iter().flat_map(|line| &line.points) {
             if point.batch >= 32 && point.part == 0 {
-                measured.left_out.insert(point.clone(), 30_000.0);
+                measured.left_out.insert(*point, 30_000.0);
                 continue;
             }
             let held = if point.part == 0 { point.batch } else { point.part };
             let (ms, mib) = (200 + 100 * point.batch, 1000 + 50 * held);
             let runs = [0.9, 1.0, 1.3].map(|f| sample(f * ms as f64, mib as f64));
-            measured.runs.insert(point.clone(), runs.to_vec());
+            measured.runs.insert(*point, runs.to_vec());
         }
         measured
     }

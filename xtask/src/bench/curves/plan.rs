@@ -15,7 +15,7 @@ pub(super) enum Axis {
 }
 
 /// One training step.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Point {
     pub(super) stage: u8,
     pub(super) net: &'static str,
@@ -70,15 +70,14 @@ pub(super) fn lines(pace: Pace, cores: u64) -> Vec<Line> {
         lines.push(Line { axis: Axis::Batch, stage, name, points: points.collect() });
         for net in nets {
             let small = point(net, small_batch(stage));
-            let widths = WIDTHS.map(|width| (width, Point { width, ..small.clone() }));
+            let widths = WIDTHS.map(|width| (width, Point { width, ..small }));
             lines.push(Line {
                 axis: Axis::Width,
                 stage,
                 name: (*net).to_owned(),
                 points: widths.to_vec(),
             });
-            let threads =
-                threads(cores).map(|threads| (threads, Point { threads, ..small.clone() }));
+            let threads = threads(cores).map(|threads| (threads, Point { threads, ..small }));
             lines.push(Line {
                 axis: Axis::Threads,
                 stage,
@@ -157,10 +156,10 @@ mod tests {
         let point = Point { stage: 2, net: "residual", batch: 64, part: 4, width: 96, threads: 2 };
         assert_eq!(point.arguments(Pace::Full), ["step", "residual:96", "2", "64/4", "2"]);
         assert_eq!(point.name(), "stage2-b64-parts4-residual-w96-t2");
-        let whole = Point { part: 0, ..point.clone() };
+        let whole = Point { part: 0, ..point };
         assert_eq!(whole.arguments(Pace::Quick)[3..], ["64", "1"]);
         assert_eq!(point.work(), whole.work());
-        let wider = Point { width: 192, ..point.clone() };
+        let wider = Point { width: 192, ..point };
         assert!(wider.work() > 3 * point.work() && wider.work() < 4 * point.work());
     }
 }
