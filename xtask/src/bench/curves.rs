@@ -21,14 +21,16 @@ use super::{record, statistics};
 
 /// Points that would need more memory are left out, and said so.
 const MOST_MIB: f64 = 20.0 * 1024.0;
+/// Quickly, steps that would take longer are left out too.
+const MOST_SECONDS: f64 = 40.0;
 
-/// What was measured: every run of every point, the machine's limits, and the points that were left out with the MiB that
-/// they would need.
+/// What was measured: every run of every point, the machine's limits, and the points that were left out with what they
+/// would need.
 #[derive(Default)]
 pub(super) struct Measured {
     runs: BTreeMap<Point, Vec<Sample>>,
     peaks: Vec<Peak>,
-    left_out: BTreeMap<Point, f64>,
+    left_out: BTreeMap<Point, String>,
 }
 
 impl Measured {
@@ -50,13 +52,34 @@ impl Measured {
         point.work() as f64 / self.limit().max(1.0)
     }
 
-    /// What a longer point of a line would hold, by the straight line through the last two that were measured.
-    fn foreseen(&self, line: &Line, x: u64) -> Option<f64> {
+    /// Seconds and MiB of a further point of a line, by the straight line through the last two that were measured; by the one
+    /// that was, seconds in proportion.
+    fn foreseen(&self, line: &Line, x: u64) -> Option<(f64, f64)> {
         let before = line.points.iter().filter(|(at, _)| *at < x);
-        let known = before.filter_map(|(at, point)| Some((*at as f64, self.of(point)?.1?)));
-        let known: Vec<(f64, f64)> = known.collect();
-        let [.., (x0, y0), (x1, y1)] = known.as_slice() else { return None };
-        Some(y1 + (y1 - y0) / (x1 - x0) * (x as f64 - x1))
+        let known = before.filter_map(|(at, point)| {
+            let (seconds, mib) = self.of(point)?;
+            Some((*at as f64, seconds, mib.unwrap_or(0.0)))
+        });
+        let x = x as f64;
+        match known.collect::<Vec<_>>().as_slice() {
+            [] => None,
+            [(x1, seconds, mib)] => Some((seconds * x / x1, *mib)),
+            [.., (x0, s0, m0), (x1, s1, m1)] => {
+                let further = (x - x1) / (x1 - x0);
+                Some((s1 + (s1 - s0) * further, m1 + (m1 - m0) * further))
+            }
+        }
+    }
+
+    /// Why a further point of a line is left out: what it would need.
+    fn too_much(&self, pace: Pace, line: &Line, x: u64) -> Option<String> {
+        match self.foreseen(line, x)? {
+            (_, mib) if mib > MOST_MIB => Some(format!("{:.0} GiB", mib / 1024.0)),
+            (seconds, _) if pace == Pace::Quick && seconds > MOST_SECONDS => {
+                Some(format!("{seconds:.0} s"))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -78,8 +101,8 @@ pub(super) fn curves(root: &Path, command: String, (pace, runs): (Pace, u32)) ->
                 if taken >= run as usize || measured.left_out.contains_key(point) {
                     continue; // another line has it too
                 }
-                if let Some(mib) = measured.foreseen(line, *x).filter(|mib| *mib > MOST_MIB) {
-                    measured.left_out.insert(*point, mib);
+                if let Some(need) = measured.too_much(pace, line, *x) {
+                    measured.left_out.insert(*point, need);
                     continue;
                 }
                 let sample = programs.step(&point.arguments(pace), point.threads)?;
@@ -122,7 +145,7 @@ fn raw(about: &Value, measured: &Measured) -> Value {
     let left_out = measured
         .left_out
         .iter()
-        .map(|(point, mib)| json!({ "point": point.name(), "mib_foreseen": mib.round() }));
+        .map(|(point, need)| json!({ "point": point.name(), "would_need": need }));
     json!({
         "about": about,
         "peaks_gflops": record::rates(&measured.peaks),
@@ -145,7 +168,7 @@ mod tests {
         let mut measured = Measured { peaks: vec![peak], ..Measured::default() };
         for (_, point) in lines.iter().flat_map(|line| &line.points) {
             if point.batch >= 32 && point.part == 0 {
-                measured.left_out.insert(*point, 30_000.0);
+                measured.left_out.insert(*point, "29 GiB".to_owned());
                 continue;
             }
             let held = if point.part == 0 { point.batch } else { point.part };
@@ -165,12 +188,17 @@ mod tests {
         assert_eq!((point.batch, measured.of(point)), (4, Some((0.6, Some(1200.0)))));
         // 200 GF/s are 100 thousand million multiply-adds a second.
         assert!((measured.floor(point) - point.work() as f64 * 1e-11).abs() < 1e-12);
-        assert_eq!(measured.foreseen(line, 64), Some(1000.0 + 50.0 * 64.0));
-        assert_eq!(measured.foreseen(line, 4), None, "one point makes no line");
+        let (seconds, mib) = measured.foreseen(line, 512).unwrap();
+        assert!((seconds - 51.4).abs() < 1e-9 && (mib - 26_600.0).abs() < 1e-6, "{seconds} {mib}");
+        assert_eq!(measured.too_much(Pace::Full, line, 512).unwrap(), "26 GiB");
+        assert_eq!(measured.too_much(Pace::Quick, line, 400).unwrap(), "40 s");
+        assert_eq!(measured.too_much(Pace::Full, line, 390), None);
+        assert_eq!(measured.foreseen(line, 4), Some((0.8, 1100.0)), "in proportion to one point");
+        assert_eq!(measured.foreseen(line, 2), None);
         let raw = raw(&json!({ "commit": "abc" }), &measured);
         assert_eq!(raw["points"].as_array().unwrap().len(), measured.runs.len());
         assert_eq!(raw["points"][0]["runs"][1]["threads"], 2);
-        assert_eq!(raw["left_out"][0]["mib_foreseen"], 30_000.0);
+        assert_eq!(raw["left_out"][0]["would_need"], "29 GiB");
         assert_eq!(raw["peaks_gflops"][0]["fma_all"], 200.0);
     }
 }

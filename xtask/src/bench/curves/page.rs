@@ -123,7 +123,7 @@ fn points(axis: Axis, lines: &[Line], measured: &Measured) -> String {
                 (Some((seconds, mib)), _) => {
                     format!("{}{}", time(seconds), mib.map_or_else(String::new, memory))
                 }
-                (None, Some(mib)) => format!("left out: about {:.0} GiB", mib / 1024.0),
+                (None, Some(need)) => format!("left out: about {need}"),
                 (None, None) => return None,
             })
         };
