@@ -88,7 +88,7 @@ fn panel(stage: u8, (of, axis): (Of, Axis), lines: &[Line], measured: &Measured)
                 let limit = along(&|point| measured.of(point).map(|_| measured.floor(point)));
                 push(name.clone(), Stroke::Measured(i), along(&seconds));
                 if whole {
-                    push(format!("{name}: multiply-adds at the limit"), Stroke::Limit(i), limit);
+                    push(format!("{name}: the floor"), Stroke::Limit(i), limit);
                 }
             }
         }
