@@ -191,8 +191,10 @@ mod tests {
         let (seconds, mib) = measured.foreseen(line, 512).unwrap();
         assert!((seconds - 51.4).abs() < 1e-9 && (mib - 26_600.0).abs() < 1e-6, "{seconds} {mib}");
         assert_eq!(measured.too_much(Pace::Full, line, 512).unwrap(), "26 GiB");
-        assert_eq!(measured.too_much(Pace::Quick, line, 400).unwrap(), "40 s");
-        assert_eq!(measured.too_much(Pace::Full, line, 390), None);
+        let parts = lines.iter().find(|line| line.name.contains("parts")).unwrap();
+        assert_eq!(measured.too_much(Pace::Quick, parts, 400).unwrap(), "40 s");
+        assert_eq!(measured.too_much(Pace::Quick, parts, 390), None);
+        assert_eq!(measured.too_much(Pace::Full, parts, 400), None);
         assert_eq!(measured.foreseen(line, 4), Some((0.8, 1100.0)), "in proportion to one point");
         assert_eq!(measured.foreseen(line, 2), None);
         let raw = raw(&json!({ "commit": "abc" }), &measured);
