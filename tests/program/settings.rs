@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{done, stackgan};
+use crate::common::{done, failed, stackgan};
 
 #[test]
 fn every_help_opens_with_examples() {
@@ -116,6 +116,22 @@ fn doctor_and_completions_work() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(done(dir.path(), &["completions", shell]).contains("generate"), "{shell}");
     }
+}
+
+#[test]
+fn a_batch_in_parts_is_said_and_what_fits_no_machine_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dry = |more: &[&'static str]| [&["train", "--stage", "1", "--dry-run"][..], more].concat();
+    let said = done(dir.path(), &dry(&["--micro-batch", "4"]));
+    assert!(said.contains("of 16 pictures in parts of 4"), "{said}");
+    let (code, error) = failed(dir.path(), &dry(&["--micro-batch", "5"]));
+    assert!(code == 2 && error.contains("give `--micro-batch 4`"), "{code}: {error}");
+    let huge = dry(&["--set", "optim.batch=4194304"]);
+    let (code, error) = failed(dir.path(), &huge);
+    // Pictures alone are too many, in parts as well: a smaller batch fits.
+    assert!(code == 2 && error.contains("does not fit into memory"), "{code}: {error}");
+    assert!(error.contains("`--set optim.batch="), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what people wait for, ours and PyTorch's in turns on the same machine, beside what the machine can do.
 //! What each figure means: docs/bench/README.md.
 
+mod curves;
 mod figures;
 mod gpu;
 mod machine;
@@ -50,13 +51,18 @@ pub(crate) struct Options {
     pub(crate) runs: Option<u32>,
     /// A part of the names of the wanted figures.
     pub(crate) only: Option<String>,
-    /// Two runs of one round each: whether everything works.
+    /// One step against batch, width and threads, for docs/performance.md.
+    pub(crate) curves: bool,
+    /// Two runs of one round each: whether everything works. Of curves one run of fewer points.
     pub(crate) quick: bool,
 }
 
 /// Measures, prints the table, and writes a record: a full one under docs/bench/, a quick one under target/bench/.
 pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
     let pace = if options.quick { Pace::Quick } else { Pace::Full };
+    if options.curves {
+        return draw_curves(root, options, pace);
+    }
     let runs = options.runs.unwrap_or(if options.quick { 2 } else { 5 });
     if options.gpu && runs > 0 {
         return bench_gpu(root, options, (pace, runs));
@@ -95,6 +101,16 @@ pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
 
     let all = raw(&measured, &peaks, &about);
     keep(root, (pace, &machine.folder()), &all, page(&about, &table)?)
+}
+
+fn draw_curves(root: &Path, options: &Options, pace: Pace) -> Result<()> {
+    let runs = options.runs.unwrap_or(if options.quick { 1 } else { 3 });
+    if options.gpu || options.peer.is_some() || options.only.is_some() || runs == 0 {
+        bail!(
+            "curves are of ours on the CPU: expected --runs above 0 or --quick alone beside --curves"
+        );
+    }
+    curves::curves(root, command(options), (pace, runs))
 }
 
 /// The same on a GPU.
@@ -142,16 +158,22 @@ fn command(options: &Options) -> String {
     words.extend(options.peer.is_some().then(|| "--peer PYTHON".to_owned()));
     words.extend(options.runs.map(|n| format!("--runs {n}")));
     words.extend(options.only.as_ref().map(|name| format!("--only {name}")));
+    words.extend(options.curves.then(|| "--curves".to_owned()));
     words.extend(options.quick.then(|| "--quick".to_owned()));
     words.join(" ")
 }
 
-fn page(about: &Value, table: &str) -> Result<String> {
+/// What is known of a record, a line each.
+fn facts(about: &Value) -> Result<String> {
     let facts = about.as_object().context("facts are an object")?;
     let line = |(key, value): (&String, &Value)| {
         format!("- {key}: {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
-    let facts: String = facts.iter().filter(|(_, v)| **v != json!(null)).map(line).collect();
+    Ok(facts.iter().filter(|(_, v)| **v != json!(null)).map(line).collect())
+}
+
+fn page(about: &Value, table: &str) -> Result<String> {
+    let facts = facts(about)?;
     Ok(format!(
         "# A record of `cargo xtask bench`\n\n{facts}\nMachines are noisy: medians over the runs, in brackets the least and the \
          most. Ours and PyTorch were run in turns, so the ratios say more than the times. What the figures are: \
@@ -170,12 +192,18 @@ mod tests {
             peer: Some("somewhere/python".into()),
             runs: Some(7),
             only: Some("paint".to_owned()),
+            curves: false,
             quick: false,
         };
         let command = command(&options);
         assert_eq!(command, "cargo xtask bench --peer PYTHON --runs 7 --only paint");
         let gpu = Options { gpu: true, peer: None, ..options };
         assert!(super::command(&gpu).starts_with("cargo xtask bench --device cuda --runs 7"));
+        let curves =
+            Options { curves: true, quick: true, gpu: false, only: None, runs: None, ..gpu };
+        assert_eq!(super::command(&curves), "cargo xtask bench --curves --quick");
+        let refused = bench(Path::new("nowhere"), &Options { runs: Some(0), ..curves });
+        assert!(refused.unwrap_err().to_string().contains("--curves"));
         let page = page(&json!({ "command": command, "runs": 7, "peer": null }), "| a |\n")?;
         assert!(page.contains("- runs: 7\n") && page.ends_with("| a |\n"), "{page}");
         assert!(!page.contains("peer:"), "{page}");

@@ -89,7 +89,9 @@ mod flags {
                 optional --runs n: u32
                 /// Only the figures whose names contain this; COCO's sizes come with `coco`.
                 optional --only name: String
-                /// Two runs of one round each, to see that everything works.
+                /// One step against batch, width and threads instead: docs/performance.md and its drawings are written
+                optional --curves
+                /// Two runs of one round each, to see that everything works. With --curves one run of fewer points
                 optional --quick
             }
         }
@@ -134,9 +136,9 @@ fn run() -> Result<()> {
         flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only, &tidy::sources(&root)?),
         flags::XtaskCmd::Golden(_) => golden::golden(&root),
         flags::XtaskCmd::Bench(f) => {
-            let flags::Bench { device, peer, runs, only, quick } = f;
+            let flags::Bench { device, peer, runs, only, curves, quick } = f;
             let gpu = device == Some(bench::Where::Gpu);
-            bench::bench(&root, &bench::Options { gpu, peer, runs, only, quick })
+            bench::bench(&root, &bench::Options { gpu, peer, runs, only, curves, quick })
         }
     }
 }

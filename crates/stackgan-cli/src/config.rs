@@ -111,6 +111,10 @@ impl Layers {
             })?;
             layers.add(key.trim(), parse(text.trim()), &Origin::Set)?;
         }
+        if let Some(n) = settings.micro_batch {
+            let flag = Origin::Flag("--micro-batch");
+            layers.add("knobs.micro_batch", Value::Integer(n.into()), &flag)?;
+        }
         if let Some(seed) = settings.seed {
             let seed = i64::try_from(seed)
                 .map_or_else(|_| Value::String(seed.to_string()), Value::Integer);
@@ -317,16 +321,18 @@ mod tests {
         let settings = Settings {
             config: Some(file.clone()),
             seed: Some(9),
-            ..set(&["optim.batch=5", "seed=2"])
+            micro_batch: Some(5),
+            ..set(&["optim.batch=5", "seed=2", "knobs.micro_batch=0"])
         };
         let env =
             [("STACKGAN__OPTIM__BATCH", "4"), ("STACKGAN__OPTIM__LR_D", "2e-3"), ("HOME", "x")];
         let layers = layers(&settings, &env).unwrap();
         let config = layers.resolve().unwrap();
-        assert_eq!((config.seed, config.optim.batch), (9, 5));
+        assert_eq!((config.seed, config.optim.batch, config.knobs.micro_batch), (9, 5, 5));
         assert_eq!((config.optim.lr_g, config.optim.lr_d), (1e-3, 2e-3));
         let origin = |key: &str| layers.iter().find(|(k, ..)| *k == key).unwrap().2.to_string();
         assert_eq!(origin("seed"), "--seed");
+        assert_eq!(origin("knobs.micro_batch"), "--micro-batch");
         assert_eq!(origin("optim.batch"), "--set");
         assert_eq!(origin("optim.lr_d"), "environment STACKGAN__OPTIM__LR_D");
         assert_eq!(origin("optim.lr_g"), file.display().to_string());

@@ -71,6 +71,8 @@ pub struct DiffAugment {
     pub noise: Noise,
     /// The step, counted from 0.
     pub step: u64,
+    /// The place in the batch of the first picture that is shown.
+    pub first: usize,
 }
 
 /// The draws for one picture; offsets in pixels.
@@ -110,7 +112,7 @@ impl DiffAugment {
         }
         let (batch, _, _, side) = images.dims4()?;
         let of = |i: usize| {
-            let sample = (pass as u64) << 32 | i as u64;
+            let sample = (pass as u64) << 32 | (self.first + i) as u64;
             let mut draws = self.noise.draws(Stream::DiffAugment, self.step, sample);
             Change::draw(&mut draws, side as i64)
         };
@@ -195,7 +197,7 @@ mod tests {
 
     fn augment(policy: &str, step: u64) -> DiffAugment {
         let policy = Policy::try_from(policy.to_owned()).unwrap();
-        DiffAugment { policy, noise: Noise::new(3), step }
+        DiffAugment { policy, noise: Noise::new(3), step, first: 0 }
     }
 
     fn pictures(batch: usize) -> Tensor {
@@ -221,6 +223,9 @@ mod tests {
         // A sample does not depend on the batch around it.
         let first = seen(5, Pass::Real, &x.narrow(0, 0, 1).unwrap());
         assert_eq!(first[..], reference[..first.len()]);
+        let second = DiffAugment { first: 1, ..augment("colour,translation,cutout", 5) };
+        let second = values(&second.see(Pass::Real, &x.narrow(0, 1, 1).unwrap()).unwrap());
+        assert_eq!(second[..], reference[first.len()..2 * first.len()]);
     }
 
     /// A pixel at a known place moves by the drawn shift, or out of the picture.

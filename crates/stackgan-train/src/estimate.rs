@@ -187,7 +187,7 @@ impl Memory {
     /// The run's, with Stage-I of the sizes `low` under Stage-II.
     #[must_use]
     pub fn of(cfg: &TrainConfig, low: &NetConfig) -> Self {
-        let (net, batch) = (&cfg.net, cfg.optim.batch as u64);
+        let (net, batch, part) = (&cfg.net, cfg.optim.batch as u64, cfg.micro_batch() as u64);
         let g = match cfg.stage {
             Stage::One => stage1_generator(net),
             Stage::Two => stage2_generator(net),
@@ -214,19 +214,22 @@ impl Memory {
         let average = if cfg.optim.ema > 0.0 { g.weights + g.statistics } else { 0 };
         let low = if tuned { low_changing } else { under.weights + under.statistics };
         let state = changing + average + low;
-        let variables = F32 * (state + copies + g.weights.max(d.weights));
+        // Where there are parts, the sum of their gradients besides the last one's.
+        let gradients = g.weights.max(d.weights) * if part < batch { 2 } else { 1 };
+        let variables = F32 * (state + copies + gradients);
 
         // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has three passes,
-        // and paints anew.
+        // and paints anew, as does the plain recipe in parts.
         let in_d = match net.recipe {
             Recipe::Residual => 3 * d.kept,
+            Recipe::Plain if part < batch => 2 * d.kept,
             Recipe::Plain => g.kept + 2 * d.kept,
         };
         let stage1 = if tuned { under.kept } else { 4 * under.largest };
         let kept = in_d.max(g.kept + d.kept) + stage1;
         let underway = UNDERWAY * g.largest.max(d.largest);
         let shown = if net.recipe == Recipe::Residual { 2 } else { 1 };
-        let pictures = F32 * batch * (kept + underway + shown * picture);
+        let pictures = F32 * (part * (kept + underway) + batch * shown * picture);
         let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes
         // The file is put together twice over, its data growing in place.
         Self { variables, pictures, loading, saving: F32 * state * 3 }
@@ -247,12 +250,12 @@ impl Memory {
 
 /// Seconds that a step takes on `device` as it is now. On a CPU: steps of the run's own networks at two small batches, and a
 /// straight line through them; takes as long as about sixteen pictures do. On a GPU, where small batches say little of
-/// large ones: steps of the whole batch, after one that finds algorithms.
+/// large ones: steps of the whole batch, after one that finds algorithms. A batch in parts takes as long as they do.
 ///
 /// # Errors
 /// When memory cannot be had, or the device fails.
 pub fn seconds_a_step(cfg: &TrainConfig, low: &NetConfig, device: &Device) -> Result<f64> {
-    let whole = cfg.optim.batch;
+    let (part, parts) = (cfg.micro_batch(), cfg.optim.batch as f64 / cfg.micro_batch() as f64);
     let mut cfg = cfg.clone();
     // One step of both players, whatever the knobs say of their turns; Stage-I's own game needs its discriminator.
     (cfg.knobs.d_steps, cfg.knobs.finetune_stage1) = (1, 0.0);
@@ -260,13 +263,13 @@ pub fn seconds_a_step(cfg: &TrainConfig, low: &NetConfig, device: &Device) -> Re
         return time(&cfg, low, (device, ON_GPU));
     }
     let mut points = Vec::new();
-    for batch in TIMED.map(|batch| batch.min(whole)) {
+    for batch in TIMED.map(|batch| batch.min(part)) {
         cfg.optim.batch = batch;
         points.push((batch as f64, time(&cfg, low, (device, 1))?));
     }
     let [(small, less), (large, more)] = points[..] else { return Ok(0.0) };
     let slope = if large > small { ((more - less) / (large - small)).max(0.0) } else { 0.0 };
-    Ok(more + slope * (whole as f64 - large))
+    Ok(parts * (more + slope * (part as f64 - large)))
 }
 
 /// Seconds of one of `steps` steps after the first, which starts threads, fills buffers and finds algorithms.
@@ -410,6 +413,32 @@ mod tests {
         assert_eq!((large.pictures, large.loading), (2 * small.pictures, 2 * small.loading));
         assert_eq!((large.variables, large.saving), (small.variables, small.saving));
         assert!(small.peak() > small.variables + small.pictures);
+    }
+
+    /// In parts a batch keeps what a part keeps; its pictures are there whole, and gradients are summed.
+    #[test]
+    fn memory_in_parts_is_that_of_a_part() {
+        for mut cfg in configs() {
+            let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net);
+            cfg.optim.batch = 64;
+            let whole = at(&cfg);
+            cfg.knobs.micro_batch = 4;
+            cfg.check().unwrap();
+            let parts = at(&cfg);
+            (cfg.knobs.micro_batch, cfg.optim.batch) = (0, 4);
+            let small = at(&cfg);
+            let side = cfg.stage.picture_size().crop() as u64;
+            let shown = if cfg.net.recipe == Recipe::Residual { 2 } else { 1 };
+            let pictures = 4 * (64 - 4) * shown * 3 * side * side;
+            assert!(parts.pictures <= small.pictures + pictures, "{:?}", cfg.stage);
+            // The plain recipe keeps no fake for the generator's step.
+            assert!(10 * (parts.pictures - pictures) > 6 * small.pictures, "{:?}", cfg.stage);
+            let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+            let players = players(&cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+            let gradients = players.g().params.count().max(players.d().params.count()) as u64;
+            assert_eq!(parts.variables, whole.variables + 4 * gradients);
+            assert_eq!((parts.loading, parts.saving), (whole.loading, whole.saving));
+        }
     }
 
     #[test]

@@ -127,7 +127,9 @@ impl Feed {
         }
         let class = |&i: &usize| self.dataset.classes().get(i).copied().unwrap_or_default();
         let classes: Vec<u32> = batch.indices.iter().map(class).collect();
-        Tensor::from_vec(next_of_other_class(&classes), classes.len(), &self.device).map(Some)
+        let parts = classes.chunks(self.config.micro_batch());
+        let others: Vec<u32> = parts.flat_map(next_of_other_class).collect();
+        Tensor::from_vec(others, classes.len(), &self.device).map(Some)
     }
 }
 

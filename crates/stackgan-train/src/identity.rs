@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{RunConfig, TrainConfig};
+use crate::knobs::Knobs;
 use crate::run::Setup;
 use crate::store::{Header, sha256};
 use crate::{Error, Result};
@@ -103,9 +104,15 @@ fn changes(old: &str, new: &str) -> Vec<Change> {
         .collect()
 }
 
-/// `a.b.c` to value, as text.
+/// `a.b.c` to value, as text. Knobs that are off, which a configuration leaves out, are there.
 fn flat(text: &str) -> BTreeMap<String, String> {
-    let mut open = vec![(String::new(), toml::Value::Table(text.parse().unwrap_or_default()))];
+    let mut config: toml::Table = text.parse().unwrap_or_default();
+    let mut knobs = toml::Table::try_from(Knobs::default()).unwrap_or_default();
+    if let Some(toml::Value::Table(given)) = config.remove("knobs") {
+        knobs.extend(given);
+    }
+    config.insert("knobs".to_owned(), toml::Value::Table(knobs));
+    let mut open = vec![(String::new(), toml::Value::Table(config))];
     let mut found = BTreeMap::new();
     while let Some((path, value)) = open.pop() {
         match value {

@@ -28,6 +28,9 @@ pub struct Knobs {
     pub d_steps: u64,
     /// What the generator makes of the text.
     pub conditioning: Conditioning,
+    /// Pictures of the parts that a batch is taken in, one after the other, their gradients averaged; 0 takes it as a whole. The
+    /// memory is that of a part, and so are batch norm's statistics: it is not the mathematics of the whole batch.
+    pub micro_batch: usize,
     /// Factor on the learning rates of Stage-I's networks while Stage-II is trained; 0 leaves Stage-I as it is. Reference:
     /// `TRAIN.FINETUNE_LR`, and 0.1 is its `TRAIN.FT_LR_RETIO`.
     pub finetune_stage1: f64,
@@ -43,6 +46,7 @@ impl Default for Knobs {
             diff_augment: Policy::default(),
             d_steps: 1,
             conditioning: Conditioning::Augmented,
+            micro_batch: 0,
             finetune_stage1: 0.0,
         }
     }
@@ -74,6 +78,7 @@ impl Knobs {
         within("knobs.clip_d", self.clip_d, 0.0, 1e9)?;
         within("knobs.real_label", self.real_label, 0.5, 1.0)?;
         within("knobs.d_steps", self.d_steps as f64, 1.0, 100.0)?;
+        self.check_parts(cfg.optim.batch)?;
         within("knobs.finetune_stage1", self.finetune_stage1, 0.0, 1.0)?;
         if self.finetune_stage1 == 0.0 {
             return Ok(());
@@ -95,7 +100,37 @@ impl Knobs {
     }
 }
 
+impl Knobs {
+    /// Whether `batch` is made of equal parts of at least two pictures.
+    fn check_parts(&self, batch: usize) -> Result<()> {
+        let n = self.micro_batch;
+        let fits = |n: &usize| *n >= 2 && batch.is_multiple_of(*n);
+        if n == 0 || fits(&n) {
+            return Ok(());
+        }
+        let near = (2..=batch).filter(fits).min_by_key(|fit| fit.abs_diff(n)).unwrap_or(batch);
+        let up = batch.next_multiple_of(n.max(2));
+        Err(Error::Config {
+            key: "knobs.micro_batch".to_owned(),
+            expected: format!("2 or more pictures, of which a batch of {batch} is a multiple"),
+            found: n.to_string(),
+            remedy: format!(
+                "give `--micro-batch {near}`, or `--set optim.batch={up}`; 0 takes the batch as a whole"
+            ),
+        })
+    }
+}
+
 impl TrainConfig {
+    /// Pictures of a part of the batch: all of it, unless `knobs.micro_batch` says less.
+    #[must_use]
+    pub const fn micro_batch(&self) -> usize {
+        match self.knobs.micro_batch {
+            0 => self.optim.batch,
+            n => n,
+        }
+    }
+
     /// Scales of `z` and of epsilon in training.
     #[must_use]
     pub fn train_scales(&self) -> (f64, f64) {
@@ -159,6 +194,9 @@ mod tests {
             ("cub-stage1", "finetune_stage1 = 0.1", "0 in Stage-I"),
             ("coco-stage2", "finetune_stage1 = 0.1", "plain"),
             ("cub-stage2", "finetune_stage1 = 0.1\nspectral_norm = true", "spectral_norm"),
+            ("cub-stage1", "micro_batch = 24", "--micro-batch 16`, or `--set optim.batch=72"),
+            ("cub-stage1", "micro_batch = 1", "--micro-batch 2"),
+            ("cub-stage1", "micro_batch = 128", "--micro-batch 64"),
             ("cub-stage1", "diff_augment = \"colour,zoom\"", "zoom"),
             ("cub-stage1", "label_smoothing = 0.1", "label_smoothing"),
         ] {

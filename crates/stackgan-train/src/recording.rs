@@ -3,7 +3,7 @@
 //! A step is a thousand small launches, which cost a host more time than most of them cost the GPU. A replayed step is one. It
 //! is the same work in the same order on the same tensors, so its numbers are the same to the bit. Steps that ask something
 //! of the host are not recorded: those with R1, spectral norm, augmentation, clipping, a tuned Stage-I, chosen wrong pairs,
-//! or several steps of D for one of G.
+//! or several steps of D for one of G. Steps in parts (`micro_batch`) are not recorded either.
 
 use candle_core::{DType, Tensor, Var};
 use stackgan_core::gan::GeneratorNoise;
@@ -107,6 +107,7 @@ fn possible(players: &Players, pictures: &Pictures, cfg: &StepConfig) -> bool {
         && (cfg.r1.gamma <= 0.0 || cfg.r1.every == 0)
         && cfg.augment.policy == Policy::default()
         && cfg.d_steps <= 1
+        && cfg.micro_batch == 0
 }
 
 /// Queues a step, and the one tensor of all that is looked at.

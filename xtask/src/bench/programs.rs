@@ -100,6 +100,17 @@ impl Programs {
         self.first_line(command)
     }
 
+    /// A training step of ours on so many threads.
+    pub(crate) fn step(&self, arguments: &[String], threads: u64) -> Result<Sample> {
+        let mut command = self.ours("examples/bench");
+        command.args(arguments).env("RAYON_NUM_THREADS", threads.to_string());
+        let sample = parse(&self.output(command)?, "ms")?;
+        if sample.threads != threads {
+            bail!("expected a step on {threads} threads, found {} ({arguments:?})", sample.threads);
+        }
+        Ok(sample)
+    }
+
     /// One number of the peer in a layout; `None` without a peer, and for what is ours alone.
     pub(crate) fn measure_peer(
         &self,

@@ -133,11 +133,15 @@ pub(crate) fn raw(measured: &[Measured], peaks: &[Peak], about: &Value) -> Value
             })
         })
         .collect();
-    let rates = |peak: &Peak| {
+    json!({ "about": about, "peaks_gflops": rates(peaks), "figures": figures })
+}
+
+/// The machine's limits, each time that they were measured.
+pub(crate) fn rates(peaks: &[Peak]) -> Vec<Value> {
+    let named = |peak: &Peak| {
         RATES.iter().zip(peak.rates).map(|(k, r)| ((*k).to_owned(), json!(r))).collect()
     };
-    let peaks: Vec<Value> = peaks.iter().map(|peak| Value::Object(rates(peak))).collect();
-    json!({ "about": about, "peaks_gflops": peaks, "figures": figures })
+    peaks.iter().map(|peak| Value::Object(named(peak))).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@
 //! bench model NET FILE                 writes a model file of untrained weights, for `stackgan generate`
 //! ```
 //!
-//! NET is `plain`, `residual` (the paper's widths) or `coco` (the plain recipe at COCO's). DEVICE is `cpu` or `cuda`, NUMBERS
+//! NET is `plain`, `residual` (the paper's widths) or `coco` (the plain recipe at COCO's); `residual:64` is of another width.
+//! BATCH is a number, or `64/4`: in parts of 4. DEVICE is `cpu` or `cuda`, NUMBERS
 //! `f32`, `tf32` (of a GPU, unless told) or `bf16`. One JSON line on stdout. What the weights, pictures and embeddings are does not change the time, so they are drawn from a seed.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to the terminal")]
@@ -32,7 +33,7 @@ fn main() -> Result<()> {
         |text: &str| text.parse::<usize>().with_context(|| format!("`{text}` is no number"));
     let facts = match words.as_slice() {
         ["step", net, stage, batch, timed] => {
-            let figure = (stage.parse::<u8>()?, number(batch)?);
+            let figure = (stage.parse::<u8>()?, nets::batch(batch)?);
             step::bench(&nets::named(net)?, figure, number(timed)?, &machine)?
         }
         ["paint", net, count, timed] => {

@@ -4,8 +4,12 @@ use anyhow::{Context as _, Result, bail};
 use stackgan_core::{NetConfig, Recipe};
 use stackgan_train::config::{Stage, TrainConfig, preset};
 
-/// A network by the name that `cargo xtask bench` uses.
+/// A network by the name that `cargo xtask bench` uses, perhaps of another width: `residual:64` has 64 in G and 32 in D.
 pub(crate) fn named(name: &str) -> Result<NetConfig> {
+    if let Some((name, width)) = name.split_once(':') {
+        let gf: usize = width.parse().with_context(|| format!("`{width}` is no width"))?;
+        return Ok(NetConfig { gf, df: gf / 2, ..named(name)? });
+    }
     let paper = NetConfig::default();
     Ok(match name {
         "residual" => paper,
@@ -13,6 +17,13 @@ pub(crate) fn named(name: &str) -> Result<NetConfig> {
         "coco" => config("coco-stage2")?.net,
         _ => bail!("expected the net plain, residual or coco, found `{name}`"),
     })
+}
+
+/// A batch, and the pictures of its parts: `64/4` is 64 in parts of 4, `64` is taken as a whole (0).
+pub(crate) fn batch(text: &str) -> Result<(usize, usize)> {
+    let (batch, part) = text.split_once('/').unwrap_or((text, "0"));
+    let number = |text: &str| text.parse().with_context(|| format!("`{text}` is no number"));
+    Ok((number(batch)?, number(part)?))
 }
 
 /// The configuration of a training run of `net` with batches of `batch`: the preset of its recipe.

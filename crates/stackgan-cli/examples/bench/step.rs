@@ -22,11 +22,12 @@ const GROUP: u64 = 10;
 /// recorded; and of them those that pass until a GPU has been given its work.
 pub(crate) fn bench(
     net: &NetConfig,
-    (stage, batch): (u8, usize),
+    (stage, (batch, part)): (u8, (usize, usize)),
     timed: usize,
     machine: &Machine,
 ) -> Result<Value> {
-    let config = nets::training(net, stage, batch)?;
+    let mut config = nets::training(net, stage, batch)?;
+    config.knobs.micro_batch = part;
     let (device, noise) = (&machine.device, Noise::new(config.seed));
     let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
     let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;

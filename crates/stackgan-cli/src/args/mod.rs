@@ -321,6 +321,10 @@ pub(crate) struct Settings {
     /// One setting, such as `optim.batch=32`; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Take each batch in parts of so many pictures, gradients averaged: the memory of a part, the time of the whole. Not the
+    /// same mathematics: batch norm sees a part at a time (`knobs.micro_batch`)
+    #[arg(long, value_name = "N")]
+    pub micro_batch: Option<u32>,
     /// The seed of everything random
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

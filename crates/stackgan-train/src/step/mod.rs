@@ -1,5 +1,6 @@
 //! One step of the game: the discriminator's, then the generator's. One readable function a recipe.
 
+mod parts;
 mod plain;
 mod residual;
 mod stats;
@@ -14,7 +15,6 @@ use stackgan_core::gan::{Epsilon, GENERATOR_STEP, Generator, GeneratorNoise, SAM
 use stackgan_core::losses::colour_consistency;
 use stackgan_core::noise::Noise;
 use stackgan_core::{NetConfig, Painted, Params};
-use stackgan_kernels::backward;
 
 use crate::Result;
 use crate::adam::Adam;
@@ -23,6 +23,7 @@ use crate::diff_augment::DiffAugment;
 use crate::fine_tune::Tuned;
 use crate::penalty::R1;
 use crate::spectral::Spectral;
+use parts::Gradients;
 
 /// A network's variables and the one optimiser that may change them.
 #[derive(Debug)]
@@ -96,7 +97,8 @@ pub struct Pictures {
     pub wrong: Option<Tensor>,
     /// Embeddings `(batch, text_dim)` of the real pictures' captions.
     pub text: Tensor,
-    /// For each picture the sample whose text makes its wrong pair, `(batch,)` (`plain` with classes checked only).
+    /// For each picture the sample whose text makes its wrong pair, `(batch,)`, counted from the first of its part (`plain`
+    /// with classes checked only).
     pub other_text: Option<Tensor>,
 }
 
@@ -159,6 +161,8 @@ pub struct StepConfig {
     pub augment: DiffAugment,
     /// G moves every so many steps; 1 as released.
     pub d_steps: u64,
+    /// Pictures of a part of the batch, which it is a multiple of; 0 takes the batch as a whole, as released.
+    pub micro_batch: usize,
     /// When losses and gradients are looked at.
     pub looks: Looks,
 }
@@ -176,8 +180,9 @@ impl StepConfig {
             r1: cfg.loss.r1,
             colour_consistency: cfg.loss.colour_consistency,
             real_label: cfg.knobs.real_label,
-            augment: DiffAugment { policy, noise, step },
+            augment: DiffAugment { policy, noise, step, first: 0 },
             d_steps: cfg.knobs.d_steps,
+            micro_batch: cfg.knobs.micro_batch,
             looks: Looks::AsItGoes,
         }
     }
@@ -189,17 +194,16 @@ impl StepConfig {
     }
 }
 
-/// Backward, gradient norm, and the optimiser's step. Looking as it goes, nothing is changed if the loss or a gradient is no
-/// number. Returns the gradients.
+/// Gradient norm and the optimiser's step. Looking as it goes, nothing is changed if a gradient is no number. Returns the
+/// gradients.
 fn descend(
     player: &mut Optimised,
-    loss: &Tensor,
+    grads: Gradients,
     (cfg, lr): (&StepConfig, f64),
-    (name, norm_name): (&'static str, &'static str),
+    norm_name: &'static str,
     stats: &mut StepStats,
 ) -> Result<GradStore> {
-    stats.check(name, loss, cfg).map_err(|e| e.naming(name, stats.first_non_finite()))?;
-    let grads: GradStore = backward(loss)?;
+    let grads = grads.sum()?;
     let norm = player.adam.gradient_norm(&grads)?;
     if let Err(error) = stats.check(norm_name, &norm, cfg) {
         return Err(error.naming(norm_name, player.adam.first_non_finite(&grads)?));
@@ -209,25 +213,23 @@ fn descend(
     Ok(grads)
 }
 
-/// G's loss from its adversarial part (KL, and colour consistency where it is on, are added), and its step. Returns the
-/// gradients.
-fn descend_generator(
-    g: &mut Optimised,
+/// G's loss from its adversarial part: KL, and colour consistency where it is on, are added.
+fn generator_loss(
     painted: &Painted,
     adversarial: Tensor,
     cfg: &StepConfig,
     stats: &mut StepStats,
-) -> Result<GradStore> {
+) -> candle_core::Result<Tensor> {
     let kl = painted.conditioning.kl()?;
-    stats.push("g_adv", &adversarial);
-    stats.push("kl", &kl);
-    stats.push("sigma", &painted.conditioning.mean_sigma()?);
+    stats.push_part("g_adv", &adversarial)?;
+    stats.push_part("kl", &kl)?;
+    stats.push_part("sigma", &painted.conditioning.mean_sigma()?)?;
     let mut loss = (adversarial + (kl * cfg.kl)?)?;
     if let (Some(low), true) = (&painted.low, cfg.colour_consistency > 0.0) {
         let colour = colour_consistency(&painted.image, low)?;
-        stats.push("colour", &colour);
+        stats.push_part("colour", &colour)?;
         loss = (loss + (colour * cfg.colour_consistency)?)?;
     }
-    stats.push("g_loss", &loss);
-    descend(g, &loss, (cfg, cfg.lr_g), ("g_loss", "g_grad"), stats)
+    stats.push_part("g_loss", &loss)?;
+    Ok(loss)
 }

@@ -5,7 +5,8 @@ use stackgan_core::losses::bce_with_logits;
 use stackgan_core::plain::Discriminator;
 use stackgan_core::{Mode, Painted};
 
-use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, descend_generator};
+use super::parts::{Gradients, Part, parts};
+use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, generator_loss};
 use crate::Result;
 use crate::diff_augment::Pass;
 
@@ -21,80 +22,100 @@ pub fn step(
     noise: &StepNoise,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let mut stats = StepStats::default();
-    let painted = players.generator.paint(&batch.text, &noise.d, Mode::Train)?;
-    step_discriminator(players, batch, &painted, cfg, &mut stats)?;
+    let parts = parts(batch, noise, cfg)?;
+    let mut stats = StepStats::of_parts(parts.len());
+    let fake = match parts.as_slice() {
+        [whole] => Some(paint(players, whole)?),
+        _ => None, // kept, the parts' fakes would take the memory of the whole: they are painted twice
+    };
+    step_discriminator(players, (&parts, fake.as_ref()), cfg, &mut stats)?;
     if cfg.generator_moves() {
-        step_generator(players, &painted, cfg, &mut stats)?;
+        step_generator(players, (&parts, fake.as_ref()), cfg, &mut stats)?;
     }
     Ok(stats)
 }
 
-/// What it keeps for its gradient, two passes of D, is gone before the generator's step.
+fn paint(players: &Adversaries<Discriminator>, part: &Part) -> candle_core::Result<Painted> {
+    players.generator.paint(&part.pictures.text, &part.noise.d, Mode::Train)
+}
+
+/// What it keeps for its gradient, two passes of D, is gone before the next part and the generator's step.
 fn step_discriminator(
     players: &mut Adversaries<Discriminator>,
-    batch: &Pictures,
-    painted: &Painted,
+    (parts, fake): (&[Part], Option<&Painted>),
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    let (mu, mode) = (painted.conditioning.mu.detach(), Mode::Train);
     players.normalise_discriminator()?;
-    let real_pictures = cfg.augment.see(Pass::Real, &batch.real)?;
-    let fake_pictures = cfg.augment.see(Pass::Fake, &painted.image.detach())?;
-    let d = &players.discriminator;
-    let [real, fake] = d.features_of([&real_pictures, &fake_pictures])?;
-    let real_logits = d.conditional_logits(&real, &mu, mode)?;
-    let (pictures, texts) = wrong_pairs(&real, &mu, batch)?;
-    let wrong_logits = d.conditional_logits(&pictures, &texts, mode)?;
-    let fake_logits = d.conditional_logits(&fake, &mu, mode)?;
-    let mut d_real = bce_with_logits(&real_logits, cfg.real_label)?;
-    let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
-    let mut d_fake = bce_with_logits(&fake_logits, 0.0)?;
-    let d_loss = match (d.unconditional_logits(&real)?, d.unconditional_logits(&fake)?) {
-        (Some(real), Some(fake)) => {
-            let real_alone = bce_with_logits(&real, cfg.real_label)?;
-            let fake_alone = bce_with_logits(&fake, 0.0)?;
-            let against = (((&d_fake + &d_wrong)? + &fake_alone)? / 3.0)?;
-            d_real = mean(&d_real, &real_alone)?;
-            d_fake = mean(&d_fake, &fake_alone)?;
-            (&d_real + against)?
+    let (mut grads, mode) = (Gradients::default(), Mode::Train);
+    for part in parts {
+        let painted = fake.map_or_else(|| paint(players, part), |fake| Ok(fake.clone()))?;
+        let (fake, mu) = (painted.image.detach(), painted.conditioning.mu.detach());
+        drop(painted);
+        let real_pictures = part.augment.see(Pass::Real, &part.pictures.real)?;
+        let fake_pictures = part.augment.see(Pass::Fake, &fake)?;
+        let d = &players.discriminator;
+        let [real, fake] = d.features_of([&real_pictures, &fake_pictures])?;
+        let real_logits = d.conditional_logits(&real, &mu, mode)?;
+        let (pictures, texts) = wrong_pairs(&real, &mu, &part.pictures)?;
+        let wrong_logits = d.conditional_logits(&pictures, &texts, mode)?;
+        let fake_logits = d.conditional_logits(&fake, &mu, mode)?;
+        let mut d_real = bce_with_logits(&real_logits, cfg.real_label)?;
+        let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
+        let mut d_fake = bce_with_logits(&fake_logits, 0.0)?;
+        let d_loss = match (d.unconditional_logits(&real)?, d.unconditional_logits(&fake)?) {
+            (Some(real), Some(fake)) => {
+                let real_alone = bce_with_logits(&real, cfg.real_label)?;
+                let fake_alone = bce_with_logits(&fake, 0.0)?;
+                let against = (((&d_fake + &d_wrong)? + &fake_alone)? / 3.0)?;
+                d_real = mean(&d_real, &real_alone)?;
+                d_fake = mean(&d_fake, &fake_alone)?;
+                (&d_real + against)?
+            }
+            _ => (&d_real + ((&d_fake + &d_wrong)? * 0.5)?)?,
+        };
+        stats.discriminator(
+            [&d_loss, &d_real, &d_wrong, &d_fake],
+            [&real_logits, &wrong_logits, &fake_logits],
+        )?;
+        let mut loss = d_loss;
+        if cfg.r1.due(cfg.step) {
+            let logits = |d: &Discriminator, x: &Tensor| {
+                d.conditional_logits(&d.features(x, mode)?, &mu, mode)
+            };
+            let frozen = &players.frozen_discriminator;
+            let (term, value) =
+                cfg.r1.term(&real_pictures, |x| logits(frozen, x), |x| logits(d, x))?;
+            stats.push_part("r1", &value)?;
+            loss = (loss + term)?;
         }
-        _ => (&d_real + ((&d_fake + &d_wrong)? * 0.5)?)?,
-    };
-    stats.discriminator(
-        [&d_loss, &d_real, &d_wrong, &d_fake],
-        [&real_logits, &wrong_logits, &fake_logits],
-    )?;
-    let mut loss = d_loss;
-    if cfg.r1.due(cfg.step) {
-        let logits =
-            |d: &Discriminator, x: &Tensor| d.conditional_logits(&d.features(x, mode)?, &mu, mode);
-        let frozen = &players.frozen_discriminator;
-        let (term, value) = cfg.r1.term(&real_pictures, |x| logits(frozen, x), |x| logits(d, x))?;
-        stats.push("r1", &value);
-        loss = (loss + term)?;
+        grads.add(("d_loss", &loss), cfg, stats)?;
     }
-    descend(&mut players.d, &loss, (cfg, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    descend(&mut players.d, grads, (cfg, cfg.lr_d), "d_grad", stats)?;
     Ok(())
 }
 
 /// On the same fake, through the updated discriminator.
 fn step_generator(
     players: &mut Adversaries<Discriminator>,
-    painted: &Painted,
+    (parts, fake): (&[Part], Option<&Painted>),
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    let (mu, mode) = (painted.conditioning.mu.detach(), Mode::Train);
     players.normalise_discriminator()?;
-    let d = &players.frozen_discriminator;
-    let features = d.features(&cfg.augment.see(Pass::Generator, &painted.image)?, mode)?;
-    let mut adversarial = bce_with_logits(&d.conditional_logits(&features, &mu, mode)?, 1.0)?;
-    if let Some(alone) = d.unconditional_logits(&features)? {
-        adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
+    let (mut grads, mode) = (Gradients::default(), Mode::Train);
+    for part in parts {
+        let painted = fake.map_or_else(|| paint(players, part), |fake| Ok(fake.clone()))?;
+        let (mu, d) = (painted.conditioning.mu.detach(), &players.frozen_discriminator);
+        let features = d.features(&part.augment.see(Pass::Generator, &painted.image)?, mode)?;
+        let mut adversarial = bce_with_logits(&d.conditional_logits(&features, &mu, mode)?, 1.0)?;
+        if let Some(alone) = d.unconditional_logits(&features)? {
+            adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
+        }
+        let loss = generator_loss(&painted, adversarial, cfg, stats)?;
+        grads.add(("g_loss", &loss), cfg, stats)?;
     }
-    descend_generator(&mut players.g, painted, adversarial, cfg, stats)?;
+    descend(&mut players.g, grads, (cfg, cfg.lr_g), "g_grad", stats)?;
     Ok(())
 }
 

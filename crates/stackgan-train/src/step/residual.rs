@@ -4,7 +4,8 @@ use stackgan_core::Mode;
 use stackgan_core::losses::bce_with_logits;
 use stackgan_core::residual::Discriminator;
 
-use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, descend_generator};
+use super::parts::{Gradients, Part, parts};
+use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, generator_loss};
 use crate::Result;
 use crate::diff_augment::Pass;
 
@@ -20,69 +21,78 @@ pub fn step(
     noise: &StepNoise,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let mut stats = StepStats::default();
-    step_discriminator(players, batch, noise, cfg, &mut stats)?;
+    let parts = parts(batch, noise, cfg)?;
+    let mut stats = StepStats::of_parts(parts.len());
+    step_discriminator(players, &parts, cfg, &mut stats)?;
     if cfg.generator_moves() {
-        step_generator(players, batch, noise, cfg, &mut stats)?;
+        step_generator(players, &parts, cfg, &mut stats)?;
     }
     Ok(stats)
 }
 
-/// What it keeps for its gradient, three passes of D, is gone before the generator's step.
+/// What it keeps for its gradient, three passes of D, is gone before the next part and the generator's step.
 fn step_discriminator(
     players: &mut Adversaries<Discriminator>,
-    batch: &Pictures,
-    noise: &StepNoise,
+    parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    let (text, mode) = (&batch.text, Mode::Train);
-    let Some(wrong) = &batch.wrong else {
-        return Err(
-            candle_core::Error::Msg("the residual recipe needs wrong pictures".to_owned()).into()
-        );
-    };
-
     players.normalise_discriminator()?;
-    let real = cfg.augment.see(Pass::Real, &batch.real)?;
-    let wrong = cfg.augment.see(Pass::Wrong, wrong)?;
-    let fake = players.generator.paint(text, &noise.d, mode)?.image.detach();
-    let fake = cfg.augment.see(Pass::Fake, &fake)?;
-    let d = &players.discriminator;
-    let [real_logits, wrong_logits, fake_logits] = d.logits_of([&real, &wrong, &fake], text)?;
-    let d_real = bce_with_logits(&real_logits, cfg.real_label)?;
-    let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
-    let d_fake = bce_with_logits(&fake_logits, 0.0)?;
-    let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
-    stats.discriminator(
-        [&d_loss, &d_real, &d_wrong, &d_fake],
-        [&real_logits, &wrong_logits, &fake_logits],
-    )?;
-    let mut loss = d_loss;
-    if cfg.r1.due(cfg.step) {
-        let frozen = &players.frozen_discriminator;
-        let (term, value) =
-            cfg.r1.term(&real, |x| frozen.logits(x, text, mode), |x| d.logits(x, text, mode))?;
-        stats.push("r1", &value);
-        loss = (loss + term)?;
+    let mut grads = Gradients::default();
+    for Part { pictures, noise, augment } in parts {
+        let (text, mode) = (&pictures.text, Mode::Train);
+        let Some(wrong) = &pictures.wrong else {
+            let text = "the residual recipe needs wrong pictures".to_owned();
+            return Err(candle_core::Error::Msg(text).into());
+        };
+        let real = augment.see(Pass::Real, &pictures.real)?;
+        let wrong = augment.see(Pass::Wrong, wrong)?;
+        let fake = players.generator.paint(text, &noise.d, mode)?.image.detach();
+        let fake = augment.see(Pass::Fake, &fake)?;
+        let d = &players.discriminator;
+        let [real_logits, wrong_logits, fake_logits] = d.logits_of([&real, &wrong, &fake], text)?;
+        let d_real = bce_with_logits(&real_logits, cfg.real_label)?;
+        let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
+        let d_fake = bce_with_logits(&fake_logits, 0.0)?;
+        let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
+        stats.discriminator(
+            [&d_loss, &d_real, &d_wrong, &d_fake],
+            [&real_logits, &wrong_logits, &fake_logits],
+        )?;
+        let mut loss = d_loss;
+        if cfg.r1.due(cfg.step) {
+            let frozen = &players.frozen_discriminator;
+            let (term, value) = cfg.r1.term(
+                &real,
+                |x| frozen.logits(x, text, mode),
+                |x| d.logits(x, text, mode),
+            )?;
+            stats.push_part("r1", &value)?;
+            loss = (loss + term)?;
+        }
+        grads.add(("d_loss", &loss), cfg, stats)?;
     }
-    descend(&mut players.d, &loss, (cfg, cfg.lr_d), ("d_loss", "d_grad"), stats)?;
+    descend(&mut players.d, grads, (cfg, cfg.lr_d), "d_grad", stats)?;
     Ok(())
 }
 
 fn step_generator(
     players: &mut Adversaries<Discriminator>,
-    batch: &Pictures,
-    noise: &StepNoise,
+    parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    let (text, mode) = (&batch.text, Mode::Train);
     players.normalise_discriminator()?;
-    let painted = players.generator.paint(text, &noise.g, mode)?;
-    let seen = cfg.augment.see(Pass::Generator, &painted.image)?;
-    let logits = players.frozen_discriminator.logits(&seen, text, mode)?;
-    let adversarial = bce_with_logits(&logits, 1.0)?;
-    let grads = descend_generator(&mut players.g, &painted, adversarial, cfg, stats)?;
+    let mut grads = Gradients::default();
+    for Part { pictures, noise, augment } in parts {
+        let (text, mode) = (&pictures.text, Mode::Train);
+        let painted = players.generator.paint(text, &noise.g, mode)?;
+        let seen = augment.see(Pass::Generator, &painted.image)?;
+        let logits = players.frozen_discriminator.logits(&seen, text, mode)?;
+        let adversarial = bce_with_logits(&logits, 1.0)?;
+        let loss = generator_loss(&painted, adversarial, cfg, stats)?;
+        grads.add(("g_loss", &loss), cfg, stats)?;
+    }
+    let grads = descend(&mut players.g, grads, (cfg, cfg.lr_g), "g_grad", stats)?;
     players.fine_tune_stage1(&grads, cfg, stats)
 }

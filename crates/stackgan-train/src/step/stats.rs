@@ -24,11 +24,12 @@ impl Looks {
 }
 
 /// What happened in a step: named scalars, left on the device until someone reads them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct StepStats {
     terms: Vec<Term>,
     /// What is still to be looked at, where that is done at the end.
     checks: Vec<Term>,
+    parts: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -57,8 +58,36 @@ impl Term {
 }
 
 impl StepStats {
+    /// Those of a step in so many parts: terms are the means of the parts' own.
+    pub(super) const fn of_parts(parts: usize) -> Self {
+        Self { terms: Vec::new(), checks: Vec::new(), parts }
+    }
+
+    pub(super) const fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// A term of the whole batch.
     pub(super) fn push(&mut self, name: &'static str, value: &Tensor) {
         self.terms.push(Term::new(name, value));
+    }
+
+    /// A term of one part.
+    pub(super) fn push_part(
+        &mut self,
+        name: &'static str,
+        value: &Tensor,
+    ) -> candle_core::Result<()> {
+        if self.parts == 1 {
+            self.push(name, value);
+            return Ok(());
+        }
+        let share = (value.detach() * (1.0 / self.parts as f64))?;
+        match self.terms.iter_mut().find(|term| term.name == name) {
+            Some(Term { value: Value::There(sum), .. }) => *sum = (&*sum + share)?,
+            _ => self.push(name, &share),
+        }
+        Ok(())
     }
 
     /// D's loss and its parts, and the mean probability that D gives to each group of pictures.
@@ -68,11 +97,11 @@ impl StepStats {
         logits: [&Tensor; 3],
     ) -> candle_core::Result<()> {
         for (name, value) in ["d_loss", "d_real", "d_wrong", "d_fake"].into_iter().zip(losses) {
-            self.push(name, value);
+            self.push_part(name, value)?;
         }
         for (name, logits) in ["p_real", "p_wrong", "p_fake"].into_iter().zip(logits) {
             let probability = (logits.detach().neg()?.exp()? + 1.0)?.recip()?;
-            self.push(name, &probability.mean_all()?);
+            self.push_part(name, &probability.mean_all()?)?;
         }
         Ok(())
     }

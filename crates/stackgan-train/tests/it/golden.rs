@@ -276,8 +276,9 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
         r1: R1 { gamma: 0.0, every: 1 },
         colour_consistency: 0.0,
         real_label: 1.0,
-        augment: DiffAugment { policy: Policy::default(), noise: Noise::new(0), step },
+        augment: DiffAugment { policy: Policy::default(), noise: Noise::new(0), step, first: 0 },
         d_steps: 1,
+        micro_batch: 0,
         looks: Looks::AsItGoes,
     }
 }

@@ -231,6 +231,7 @@ fn runs_with_knobs_end_in_the_same_bytes() {
                 spectral_norm: true,
                 diff_augment: "colour,translation,cutout".to_owned().try_into().unwrap(),
                 d_steps: 2,
+                micro_batch: 2,
                 ..Knobs::default()
             };
         });
@@ -342,6 +343,7 @@ fn a_bad_step_leaves_the_tuned_stage1_as_it_was_and_is_taken_again_alone() {
     let folder = Folder::with_embeddings(Stage::Two, &|row| if row / 10 == 2 { 1e30 } else { 1.0 });
     let mut cfg = config(Stage::Two, Recipe::Residual);
     (cfg.optim.steps, cfg.run.checkpoint_every, cfg.knobs.finetune_stage1) = (40, 1, 0.1);
+    cfg.knobs.micro_batch = 2;
     let (model, d) = stage1(&cfg);
     let start = Start { generator: None, stage1_discriminator: Some(d) };
     let error = go(&folder, "run", &cfg, (Some(model), start), 99).unwrap_err();

@@ -1,5 +1,6 @@
 //! What a run will want of the machine, said before its first step.
 
+use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::NetConfig;
 use stackgan_kernels::gpu;
@@ -7,6 +8,7 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Memory, seconds_a_step};
 
 use crate::commands::device::gpu_facts;
+use crate::exit::Problem;
 use crate::progress::duration;
 
 /// Lines about memory and time on `device`. `steps` is known once the data is; `low` is Stage-I under Stage-II.
@@ -55,59 +57,124 @@ fn time(seconds: f64, batch: usize, steps: Option<u64>) -> String {
     format!("time       about {} a step, {speed:.1} pictures a second{whole}", short(seconds))
 }
 
+/// Refuses what the machine cannot hold at all, whatever else it does.
+///
+/// # Errors
+/// Code 2, with the parts or the batch that would fit.
+pub(super) fn check(cfg: &TrainConfig, low: Option<&NetConfig>, device: &Device) -> Result<()> {
+    let all = if device.is_cpu() {
+        host_memory(&["MemTotal", "SwapTotal"]).map(Has::All)
+    } else {
+        has(device)
+    };
+    match all.and_then(|all| too_much(cfg, low.unwrap_or(&cfg.net), all)) {
+        Some(problem) => Err(problem.into()),
+        None => Ok(()),
+    }
+}
+
+fn too_much(cfg: &TrainConfig, low: &NetConfig, has: Has) -> Option<Problem> {
+    let needed = has.needed(cfg, low);
+    (needed > has.bytes()).then(|| {
+        let expected = format!("at most {}, which is {}", size(has.bytes()), has.whose());
+        let parts = (expected, format!("about {} for {}", size(needed), batch(cfg)));
+        let what = "a training step does not fit into memory";
+        Problem::usage(what, "key: optim.batch", parts, has.remedy(cfg, low))
+    })
+}
+
+fn batch(cfg: &TrainConfig) -> String {
+    match (cfg.optim.batch, cfg.knobs.micro_batch) {
+        (batch, 0) => format!("a batch of {batch}"),
+        (batch, n) => format!("a batch of {batch} in parts of {n}"),
+    }
+}
+
 /// Memory to compare with.
 #[derive(Clone, Copy)]
 enum Has {
     /// Free, of the host's.
     Free(u64),
+    /// All of the host's.
+    All(u64),
     /// All of a GPU's.
     Gpu(u64),
 }
 
 fn has(device: &Device) -> Option<Has> {
     if device.is_cpu() {
-        return free_memory().map(Has::Free);
+        return host_memory(&["MemAvailable"]).map(Has::Free);
     }
     gpu_facts(device).map(|(_, bytes)| Has::Gpu(bytes as u64))
 }
 
-/// A warning where the machine has less free than the run wants, with the largest batch that fits.
-fn short_of_memory(cfg: &TrainConfig, low: &NetConfig, has: Has) -> Option<String> {
-    let fits = |cfg: &TrainConfig| {
+impl Has {
+    const fn bytes(self) -> u64 {
+        match self {
+            Self::Free(bytes) | Self::All(bytes) | Self::Gpu(bytes) => bytes,
+        }
+    }
+
+    const fn whose(self) -> &'static str {
+        match self {
+            Self::Free(_) => "what is free",
+            Self::All(_) => "all that this machine has",
+            Self::Gpu(_) => "all that the GPU has",
+        }
+    }
+
+    /// What a run needs of it at its peak.
+    fn needed(self, cfg: &TrainConfig, low: &NetConfig) -> u64 {
         let mut memory = Memory::of(cfg, low);
         if gpu::precision() == gpu::Precision::Bf16 {
             memory.pictures /= 2;
         }
-        match has {
-            Has::Free(bytes) => memory.peak() <= bytes,
-            Has::Gpu(bytes) => memory.on_gpu() <= bytes,
+        match self {
+            Self::Free(_) | Self::All(_) => memory.peak(),
+            Self::Gpu(_) => memory.on_gpu(),
         }
-    };
-    if fits(cfg) {
-        return None;
     }
-    let smaller = (2..cfg.optim.batch).rev().find(|batch| {
-        let mut smaller = cfg.clone();
-        smaller.optim.batch = *batch;
-        fits(&smaller)
-    });
-    let remedy = match smaller {
-        Some(batch) => format!("`--set optim.batch={batch}` would fit"),
-        None => "no batch fits: choose smaller networks (`net.gf`, `net.df`)".to_owned(),
-    };
-    Some(match has {
-        Has::Free(bytes) => {
-            format!("warning: {} of memory are free, which is less; {remedy}", size(bytes))
+
+    /// The largest parts of the batch that fit, and the largest batch.
+    fn remedy(self, cfg: &TrainConfig, low: &NetConfig) -> String {
+        let fits = |batch, n| {
+            let mut other = cfg.clone();
+            (other.optim.batch, other.knobs.micro_batch) = (batch, n);
+            self.needed(&other, low) <= self.bytes()
+        };
+        let batch = cfg.optim.batch;
+        let mut parts = (2..cfg.micro_batch()).rev().filter(|n| batch.is_multiple_of(*n));
+        let part = parts.find(|n| fits(batch, *n)).map(|n| {
+            format!("`--micro-batch {n}` would fit: the same batch, but batch norm sees {n} pictures at a time")
+        });
+        let smaller = (2..batch).rev().find(|batch| fits(*batch, 0));
+        let smaller = smaller.map(|batch| format!("`--set optim.batch={batch}` would fit"));
+        match [part, smaller].into_iter().flatten().collect::<Vec<_>>().join("; ") {
+            none if none.is_empty() => {
+                "no batch fits: choose smaller networks (`net.gf`, `net.df`)".to_owned()
+            }
+            some => some,
         }
-        Has::Gpu(bytes) => format!("warning: the GPU has {}, which is less; {remedy}", size(bytes)),
+    }
+}
+
+/// A warning where the machine has less free than the run wants, with what fits.
+fn short_of_memory(cfg: &TrainConfig, low: &NetConfig, has: Has) -> Option<String> {
+    (has.needed(cfg, low) > has.bytes()).then(|| {
+        let (bytes, remedy) = (size(has.bytes()), has.remedy(cfg, low));
+        format!("warning: {bytes} is {}, which is less; {remedy}", has.whose())
     })
 }
 
-/// Memory that can be had without others losing theirs; Linux says.
-fn free_memory() -> Option<u64> {
+/// The sum of lines of the host's own account of its memory; Linux has one. `MemAvailable` can be had without others losing
+/// theirs.
+fn host_memory(names: &[&str]) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+    let bytes = |name: &&str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(*name)?.strip_prefix(':'))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+    };
+    names.iter().map(bytes).sum()
 }
 
 fn size(bytes: u64) -> String {
@@ -142,15 +209,35 @@ mod tests {
         cfg.optim.batch = 1_000_000;
         let net = cfg.net;
         let text = short_of_memory(&cfg, &net, Has::Free(1 << 33)).unwrap();
-        assert!(text.starts_with("warning: 8.0 GiB of memory are free"), "{text}");
+        assert!(text.starts_with("warning: 8.0 GiB is what is free, which is less"), "{text}");
         let text = short_of_memory(&cfg, &net, Has::Gpu(80 << 30)).unwrap();
-        assert!(text.starts_with("warning: the GPU has 80.0 GiB"), "{text}");
+        assert!(text.starts_with("warning: 80.0 GiB is all that the GPU has"), "{text}");
         assert!(text.contains("`--set optim.batch="), "{text}");
         let text = short_of_memory(&cfg, &net, Has::Gpu(1 << 20)).unwrap();
         assert!(text.contains("no batch fits"), "{text}");
         cfg.optim.batch = 2;
         (cfg.net.gf, cfg.net.df, cfg.run.prefetch) = (4, 2, 0);
         assert_eq!(short_of_memory(&cfg, &net, Has::Free(1 << 33)), None);
+    }
+
+    /// The largest divisor of the batch that fits is offered, and the next larger one is refused.
+    #[test]
+    fn what_the_machine_cannot_hold_is_refused_with_the_parts_that_fit() {
+        let mut cfg = TrainConfig::from_toml(preset("cub-stage2").unwrap()).unwrap();
+        let (net, all) = (cfg.net, Has::All(8 << 30));
+        let problem = too_much(&cfg, &net, all).unwrap();
+        assert!(problem.found.ends_with("for a batch of 64"), "{}", problem.found);
+        assert!(problem.expected.contains("8.0 GiB"), "{}", problem.expected);
+        let offered = problem.remedy.split_once("`--micro-batch ").unwrap().1;
+        let n: usize = offered.split_once('`').unwrap().0.parse().unwrap();
+        assert!(problem.remedy.contains("batch norm sees"), "{}", problem.remedy);
+        cfg.knobs.micro_batch = n;
+        cfg.check().unwrap();
+        assert!(too_much(&cfg, &net, all).is_none());
+        cfg.knobs.micro_batch = 2 * n;
+        let problem = too_much(&cfg, &net, all).unwrap();
+        assert!(problem.found.ends_with(&format!("in parts of {}", 2 * n)), "{}", problem.found);
+        assert!(problem.remedy.starts_with(&format!("`--micro-batch {n}`")), "{}", problem.remedy);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let Inputs { data, embeddings, encoder, encoder_source, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
     let start = start::find(&wanted, &config, context)?;
+    let low = stage1.as_ref().map(|model| model.info().stage1.net);
+    estimate::check(&config, low.as_ref(), &context.device)?;
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
     let dir = match &args.run {
         Some(path) => RunDir::open(path)?,
@@ -73,9 +75,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let batch = config.optim.batch;
     wanted.write(&dir, "running")?;
     context.manner.say(format!("run folder {}", dir.path().display()));
-    let low = stage1.as_ref().map(|model| &model.info().stage1.net);
     if context.manner != Manner::Quiet {
-        let lines = estimate::lines(&config, low, wanted.steps, &context.device);
+        let lines = estimate::lines(&config, low.as_ref(), wanted.steps, &context.device);
         lines.iter().for_each(|line| context.manner.say(line));
     }
     let setup = Setup {
@@ -186,7 +187,11 @@ fn dry_run(
             .to_lowercase(),
     )?;
     print(format!("sizes      gf {}, df {}, c {}, z {}", net.gf, net.df, net.cond_dim, net.z_dim))?;
-    print(format!("length     {length} of {} pictures, seed {}", optim.batch, config.seed))?;
+    let parts = match config.knobs.micro_batch {
+        0 => String::new(),
+        n => format!(" in parts of {n}"),
+    };
+    print(format!("length     {length} of {} pictures{parts}, seed {}", optim.batch, config.seed))?;
     print(format!("data       {}", inputs::planned_data(wanted)?))?;
     print(inputs::planned_text(wanted))?;
     let mut low = None;
@@ -203,6 +208,7 @@ fn dry_run(
     if let Some(hours) = args.max_hours {
         print(format!("at most    {}", duration(hours * 3600.0)))?;
     }
+    estimate::check(config, low.as_ref(), &context.device)?;
     let steps = wanted.steps.or_else(|| Some(optim.steps).filter(|steps| *steps > 0));
     for line in estimate::lines(config, low.as_ref(), steps, &context.device) {
         print(line)?;

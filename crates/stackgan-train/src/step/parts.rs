@@ -1,0 +1,85 @@
+//! A batch taken in equal parts, one after the other, whose gradients are averaged: the loss is the mean over the batch, the
+//! memory that of one part.
+//!
+//! It is not the mathematics of the whole batch: each part is normalised by its own statistics, which the running ones follow
+//! part by part, and wrong pairs of shifted texts stay inside a part.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor};
+use stackgan_core::gan::GeneratorNoise;
+use stackgan_kernels::backward;
+
+use super::{Pictures, StepConfig, StepNoise, StepStats};
+use crate::diff_augment::DiffAugment;
+
+/// What one pass of a step is taken with.
+pub(super) struct Part {
+    pub(super) pictures: Pictures,
+    pub(super) noise: StepNoise,
+    pub(super) augment: DiffAugment,
+}
+
+/// The parts of a batch, in its order: one, or as many as `micro_batch` asks for. They are views.
+pub(super) fn parts(batch: &Pictures, noise: &StepNoise, cfg: &StepConfig) -> Result<Vec<Part>> {
+    let (whole, n) = (batch.real.dim(0)?, cfg.micro_batch);
+    if n == 0 || n >= whole {
+        let (pictures, noise, augment) = (batch.clone(), noise.clone(), cfg.augment);
+        return Ok(vec![Part { pictures, noise, augment }]);
+    }
+    if !whole.is_multiple_of(n) {
+        candle_core::bail!("a batch of {whole} pictures is not made of equal parts of {n}");
+    }
+    let part = |first: usize| {
+        let cut = |x: &Tensor| x.narrow(0, first, n);
+        let cut_noise = |of: &GeneratorNoise| -> Result<GeneratorNoise> {
+            Ok(GeneratorNoise { z: cut(&of.z)?, eps1: cut(&of.eps1)?, eps2: cut(&of.eps2)? })
+        };
+        Ok(Part {
+            pictures: Pictures {
+                real: cut(&batch.real)?,
+                wrong: batch.wrong.as_ref().map(cut).transpose()?,
+                text: cut(&batch.text)?,
+                other_text: batch.other_text.as_ref().map(cut).transpose()?,
+            },
+            noise: StepNoise { d: cut_noise(&noise.d)?, g: cut_noise(&noise.g)? },
+            augment: DiffAugment { first, ..cfg.augment },
+        })
+    };
+    (0..whole).step_by(n).map(part).collect()
+}
+
+/// Gradients of the mean over the parts.
+#[derive(Default)]
+pub(super) struct Gradients(Option<GradStore>);
+
+impl Gradients {
+    /// Adds those of one part's loss, which is looked at before.
+    ///
+    /// # Errors
+    /// [`crate::Error::NonFinite`], where numbers are looked at as it goes; tensor errors.
+    pub(super) fn add(
+        &mut self,
+        (name, loss): (&'static str, &Tensor),
+        cfg: &StepConfig,
+        stats: &mut StepStats,
+    ) -> crate::Result<()> {
+        stats.check(name, loss, cfg).map_err(|e| e.naming(name, stats.first_non_finite()))?;
+        let grads = match stats.parts() {
+            1 => backward(loss)?,
+            parts => backward(&(loss * (1.0 / parts as f64))?)?,
+        };
+        match &mut self.0 {
+            None => self.0 = Some(grads),
+            Some(sum) => sum.extend(grads)?,
+        }
+        Ok(())
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// When there was no part.
+    pub(super) fn sum(self) -> Result<GradStore> {
+        self.0.ok_or_else(|| candle_core::Error::Msg("a step of no pictures".to_owned()))
+    }
+}

@@ -1,0 +1,142 @@
+//! Batches in parts: the gradient is the whole batch's where the parts' statistics are, a run resumes to the same bytes, and
+//! another size of parts is other mathematics.
+
+use candle_core::{Device, Tensor};
+use stackgan_core::gan::GeneratorNoise;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::{Params, Recipe, plain, residual};
+use stackgan_train::config::{Stage, TrainConfig, Wrong};
+use stackgan_train::players::players;
+use stackgan_train::policy::Policy;
+use stackgan_train::step::{Pictures, StepConfig, StepNoise};
+
+use crate::run::{Folder, config, on_threads};
+
+/// Terms of a step, and gradients of G and of D.
+struct Taken {
+    terms: Vec<(&'static str, f64)>,
+    gradients: [Vec<f32>; 2],
+}
+
+/// A batch of four pictures, of which the last two are the first two again or others.
+fn batch(cfg: &TrainConfig, again: bool) -> (Pictures, StepNoise) {
+    let device = Device::Cpu;
+    let side = cfg.stage.picture_size().crop();
+    let draw = |sample: u64, shape: &[usize]| {
+        let half = |sample| {
+            let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
+            Tensor::from_vec(values, shape, &device).unwrap()
+        };
+        let second = half(if again { sample } else { 100 + sample });
+        Tensor::cat(&[half(sample), second], 0).unwrap()
+    };
+    let picture = |sample| draw(sample, &[2, 3, side, side]).tanh().unwrap();
+    let noise = |sample| GeneratorNoise {
+        z: draw(sample, &[2, cfg.net.z_dim]),
+        eps1: draw(sample + 1, &[2, cfg.net.cond_dim]),
+        eps2: draw(sample + 2, &[2, cfg.net.cond_dim]),
+    };
+    let other = Tensor::new(&[1u32, 0, 1, 0], &device).unwrap();
+    let pictures = Pictures {
+        real: picture(0),
+        wrong: (cfg.net.recipe == Recipe::Residual).then(|| picture(1)),
+        text: draw(2, &[2, cfg.net.text_dim]),
+        other_text: (cfg.net.recipe == Recipe::Plain).then_some(other),
+    };
+    (pictures, StepNoise { d: noise(3), g: noise(6) })
+}
+
+/// One step at rate 0, so that G's gradient goes through the same D: Adam's first moment is then (1 - beta1) of the gradient.
+fn take(cfg: &TrainConfig, (pictures, noise): &(Pictures, StepNoise), micro_batch: usize) -> Taken {
+    let low = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
+    match cfg.net.recipe {
+        Recipe::Residual => {
+            drop(residual::Stage1Generator::new(&cfg.net, &low.trained()).unwrap());
+        }
+        Recipe::Plain => drop(plain::Stage1Generator::new(&cfg.net, &low.trained()).unwrap()),
+    }
+    let mut players = players(cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+    let step = StepConfig { lr_g: 0.0, lr_d: 0.0, micro_batch, ..StepConfig::of(cfg, 0, 1.0) };
+    let stats = players.step(pictures, noise, &step).unwrap();
+    let moments = |state: std::collections::BTreeMap<String, Tensor>| -> Vec<f32> {
+        let m = state.iter().filter(|(name, _)| name.starts_with("m."));
+        m.flat_map(|(_, m)| m.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+    };
+    let gradients = [players.g(), players.d()].map(|player| moments(player.adam.state()));
+    Taken { terms: stats.read().unwrap(), gradients }
+}
+
+/// The length of the difference over that of the first.
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    let norm =
+        |of: &mut dyn Iterator<Item = f32>| of.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    assert!(a.len() == b.len() && norm(&mut a.iter().copied()) > 1e-6);
+    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut a.iter().copied())
+}
+
+/// Halves that are equal have the batch's statistics; others do not, and then the gradient is another.
+#[test]
+fn parts_of_equal_statistics_give_the_gradient_of_the_whole_batch() {
+    for (stage, recipe) in [Stage::One, Stage::Two]
+        .into_iter()
+        .flat_map(|stage| [Recipe::Residual, Recipe::Plain].map(|recipe| (stage, recipe)))
+    {
+        let mut cfg = config(stage, recipe);
+        (cfg.loss.colour_consistency, cfg.loss.r1.gamma, cfg.loss.kl) = (2.0, 0.5, 2.0);
+        cfg.knobs.spectral_norm = true;
+        let equal = batch(&cfg, true);
+        let (whole, parts) = (take(&cfg, &equal, 0), take(&cfg, &equal, 2));
+        assert_eq!(whole.terms.len(), parts.terms.len());
+        for ((name, a), (other, b)) in whole.terms.iter().zip(&parts.terms) {
+            assert!(name == other && (a - b).abs() <= 1e-3 * a.abs().max(1e-3), "{name}: {a} {b}");
+        }
+        for (a, b) in whole.gradients.iter().zip(&parts.gradients) {
+            let apart = apart(a, b);
+            assert!(apart < 1e-3, "{stage:?} {recipe:?}: {apart}");
+        }
+        let unequal = batch(&cfg, false);
+        let (whole, parts) = (take(&cfg, &unequal, 0), take(&cfg, &unequal, 2));
+        for (a, b) in whole.gradients.iter().zip(&parts.gradients) {
+            assert!(apart(a, b) > 1e-2, "{stage:?} {recipe:?}: batch norm sees each part alone");
+        }
+        // One part of all is the whole, to the bit.
+        assert!(take(&cfg, &unequal, 4).gradients == whole.gradients);
+    }
+}
+
+/// Uninterrupted at two threads, against stopped after every step at one. Parts of another size need leave.
+#[test]
+fn a_run_in_parts_resumes_to_the_same_bytes_and_is_another_run() {
+    let folder = Folder::new(Stage::One);
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let mut cfg = config(Stage::One, recipe);
+        (cfg.optim.steps, cfg.knobs.micro_batch) = (3, 2);
+        if recipe == Recipe::Plain {
+            cfg.data.wrong = Wrong::NextTextOtherClass;
+        }
+        let name = |what: &str| format!("{recipe:?}-{what}");
+        on_threads(2, || folder.train(&name("whole"), &cfg, None, 99)).unwrap();
+        for _ in 0..3 {
+            on_threads(1, || folder.train(&name("stopped"), &cfg, None, 1)).unwrap();
+        }
+        let file = "checkpoints/step-0000003.safetensors";
+        assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name("stopped"), file));
+        assert_eq!(folder.stats(&name("whole")), folder.stats(&name("stopped")));
+        cfg.knobs.micro_batch = 0;
+        folder.train(&name("released"), &cfg, None, 99).unwrap();
+        assert!(folder.bytes(&name("whole"), file) != folder.bytes(&name("released"), file));
+
+        folder.train(&name("changed"), &cfg, None, 1).unwrap();
+        cfg.knobs.micro_batch = 2;
+        let key = "knobs.micro_batch";
+        let error = folder.train(&name("changed"), &cfg, None, 1).unwrap_err().to_string();
+        assert!(error.contains(&format!("--allow-change {key}")), "{error}");
+        let leave = Policy { allow_change: vec![key.to_owned()], ..Policy::default() };
+        let (result, warnings) = folder.train_as(&name("changed"), &cfg, None, 99, &leave);
+        assert_eq!(result.unwrap().step, 3);
+        assert!(
+            warnings.iter().any(|w| w.contains("`knobs.micro_batch` was 0 and is 2")),
+            "{warnings:?}"
+        );
+    }
+}
