@@ -66,7 +66,7 @@ fn a_disk_that_fills_up_keeps_what_came_and_the_rest_is_fetched() {
         let Some((disk, into)) = small(dir.path()) else { return };
         let body = noise(4, LENGTH);
         let (sum, served) = (sha256(&body), body.clone());
-        let other = dir.path().join("disk/other");
+        let (other, part_of) = (dir.path().join("disk/other"), into.join(format!("{NAME}.part")));
         if told {
             disk.grow(900);
         }
@@ -76,12 +76,16 @@ fn a_disk_that_fills_up_keeps_what_came_and_the_rest_is_fetched() {
                 start = head(200, "ETag: \"1\""); // the end of the connection is the end of the file
             }
             line.send(start.as_bytes())?;
-            line.send(&rest[..1000])?;
+            line.send(&rest[..100_000])?;
             if told && ask.nth == 0 {
+                // Not before the fetch has found room and begun to write.
+                while part_of.metadata().map_or(0, |part| part.len()) == 0 {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
                 let filled = fs::write(&other, vec![0; 600 << 10]);
                 assert!(filled.is_ok(), "{filled:?}");
             }
-            line.send(&rest[1000..])
+            line.send(&rest[100_000..])
         });
         let address = format!("{}/{NAME}", server.address);
         let item = Item { web: &[&address], sha256: Some(&sum), ..FILE };

@@ -26,11 +26,6 @@ impl Sizes {
         self.height * self.width
     }
 
-    /// Whether a height or a width is odd.
-    pub(crate) fn is_odd(&self) -> bool {
-        !(self.height.is_multiple_of(2) && self.width.is_multiple_of(2))
-    }
-
     /// Lanes of all.
     pub(crate) fn lanes(&self) -> usize {
         self.images * self.blocks() * self.pixels()

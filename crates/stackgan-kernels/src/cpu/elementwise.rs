@@ -91,33 +91,6 @@ vectorised! {
     }
 }
 
-/// Every pixel as a 2x2 square.
-pub(super) fn repeated(x: &Blocks) -> Blocks {
-    let s = x.sizes;
-    let mut y = Blocks::stale(Sizes { height: 2 * s.height, width: 2 * s.width, ..s });
-    y.lanes.par_chunks_mut(4 * s.pixels()).zip(x.lanes.par_chunks(s.pixels())).for_each(
-        |(y, x)| {
-            for (i, y) in y.iter_mut().enumerate() {
-                *y = x[i / (2 * s.width) / 2 * s.width + i % (2 * s.width) / 2];
-            }
-        },
-    );
-    y
-}
-
-/// The adjoint of [`repeated`]: the sum over each 2x2 square, maps of `sizes`.
-pub(super) fn sums_of_squares(y: &Blocks, sizes: Sizes) -> Blocks {
-    let mut x = Blocks::stale(sizes);
-    let (pixels, width) = (sizes.pixels(), sizes.width);
-    x.lanes.par_chunks_mut(pixels).zip(y.lanes.par_chunks(4 * pixels)).for_each(|(x, y)| {
-        for (i, x) in x.iter_mut().enumerate() {
-            let at = 4 * (i / width) * width + 2 * (i % width);
-            *x = (y[at] + y[at + 1]) + (y[at + 2 * width] + y[at + 2 * width + 1]);
-        }
-    });
-    x
-}
-
 /// `x` with `width` values of a vector `(N, width)` behind the channels of every pixel.
 pub(super) fn append_tiled(x: &Blocks, vector: &[f32], width: usize) -> Blocks {
     let s = x.sizes;

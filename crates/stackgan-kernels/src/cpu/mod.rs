@@ -160,9 +160,6 @@ impl Map {
 
     /// The convolution with `weight (Cout, Cin, kh, kw)`.
     pub(crate) fn conv(&self, weight: &Tensor, filter: Filter) -> Result<Self> {
-        if filter == Filter::Up && self.values.sizes().is_odd() {
-            return self.up_sampled()?.conv(weight, Filter::Plain { stride: 1, padding: 1 });
-        }
         let map = if filter == Filter::Up { self.in_blocks()?.0 } else { self.clone() };
         let weight = weight.contiguous()?;
         let (way, _) = Way::new(&map.values, &weight, filter)?;
@@ -182,25 +179,6 @@ impl Map {
                 Ok([None, dw.transpose()?, None])
             })
         })
-    }
-
-    /// Every pixel as a 2x2 square.
-    fn up_sampled(&self) -> Result<Self> {
-        let (map, x) = self.in_blocks()?;
-        let (sizes, before) = (x.sizes, map.node.gradient.clone());
-        Self::new(
-            "up-sampling of maps",
-            &[Input::Map(&map.node)],
-            elementwise::repeated(&x),
-            |gradient| {
-                Box::new(move || {
-                    let dy = gradient.take()?.blocks()?;
-                    let dx = elementwise::sums_of_squares(&dy, sizes);
-                    before.add(Grad::Blocks(dx.into()))?;
-                    Ok(NONE)
-                })
-            },
-        )
     }
 
     /// A convolution, batch norm and activation.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::pictures::flat;
 use super::products::{Side, correlate, multiply};
 use super::weights::Order;
-use super::work::{self, At, Grid, Kinds};
+use super::work::{self, At, Grid};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
@@ -63,7 +63,7 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape) -> Blocks {
     let mut y = Blocks::stale(sizes);
     work::forward(
         grid(s),
-        (Kinds::own(1), 0),
+        (1, 0),
         &flat(weight, s, Order::OutInner),
         &mut y,
         |at, out, _, _| columns(x, s, at, out),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid, Kinds};
+use super::work::{self, At, Grid};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
@@ -106,7 +106,7 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
         let mut dx = Blocks::stale(s);
         work::forward(
             Grid { images: s.images, rows: s.height, columns: s.width },
-            (Kinds::own(1), 0),
+            (1, 0),
             &weight,
             &mut dx,
             |at, out, _, _| columns(dy, at, out),

@@ -10,6 +10,7 @@ mod products;
 mod scatter;
 mod three;
 mod transform;
+mod up;
 mod weights;
 mod work;
 
@@ -42,6 +43,7 @@ const MOST_TAPS: usize = 64;
 /// A convolution of some maps, in its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
+    Up,
     Few,
     Three,
     Scatter(Scatter),
@@ -55,9 +57,7 @@ impl Way {
         let (_, channels, _, _) = x.sizes().dims();
         let (out, expected, kh, kw) = planes(weight, "weight")?;
         let (stride, padding) = match filter {
-            Filter::Up if channels == expected && (kh, kw) == (3, 3) => {
-                return Ok((Self::Scatter(Scatter::up(x.sizes(), out)), out));
-            }
+            Filter::Up if channels == expected && (kh, kw) == (3, 3) => return Ok((Self::Up, out)),
             Filter::Up => bail!(
                 "up-sampling convolution: weight {:?} does not fit maps {:?}; expected (out, {channels}, 3, 3)",
                 weight.dims(),
@@ -90,6 +90,7 @@ impl Way {
         let (storage, layout) = weight.storage_and_layout();
         let weight = fast::locked(&storage, layout)?;
         match (self, x) {
+            (Self::Up, Values::Blocks(x)) => Ok(up::forward(x, weight, out)),
             (Self::Few, Values::Blocks(x)) => Ok(few::forward(x, weight, out)),
             (Self::Three, Values::Blocks(x)) => Ok(three::forward(x, weight, out)),
             (Self::Scatter(way), Values::Blocks(x)) => Ok(way.forward(x, weight)),
@@ -113,6 +114,7 @@ impl Way {
         let (storage, layout) = weight.storage_and_layout();
         let weight = fast::locked(&storage, layout)?;
         let gradients = match (self, x) {
+            (Self::Up, Values::Blocks(x)) => up::backward(x, weight, dy, wanted),
             (Self::Few, Values::Blocks(x)) => few::backward(x, weight, dy, wanted),
             (Self::Three, Values::Blocks(x)) => three::backward(x, weight, dy, wanted),
             (Self::Scatter(way), Values::Blocks(x)) => way.backward(x, weight, dy, wanted),

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid, Kinds};
+use super::work::{self, At, Grid};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
@@ -76,7 +76,7 @@ pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Blocks {
     let length = s.in_channels * s.in_pixels();
     work::forward(
         grid,
-        (Kinds::own(1), 0),
+        (1, 0),
         &weight,
         &mut y,
         |at, out, _, _| columns(&x[at.image * length..][..length], s, at, out),

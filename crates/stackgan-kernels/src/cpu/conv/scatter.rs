@@ -1,14 +1,13 @@
-//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], after an up-sampling by
-//! [`super::transform::up`], and any other window.
+//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], and any other window.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::products::{Side, multiply};
-use super::transform::{halve, up};
+use super::transform::halve;
 use super::weights::{Order, Pack, Packed, Sums, Transform, Weight};
-use super::work::{self, At, Grid, Kinds, SUMMED};
+use super::work::{self, At, Grid, SUMMED};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
@@ -23,8 +22,6 @@ use crate::tiles::Tile;
 enum Way {
     /// Four phases of nine kinds.
     Halve,
-    /// Sixteen sums for 25 kinds.
-    Up,
     /// A block for each tap.
     Columns,
 }
@@ -48,67 +45,28 @@ impl Scatter {
         Self { way: if halve { Way::Halve } else { Way::Columns }, shape }
     }
 
-    /// The up-sampling convolution, of maps of even size. Its shape has the sizes of the small image and of the large one.
-    pub(super) fn up(small: Sizes, out_channels: usize) -> Self {
-        let shape = Conv2dShape {
-            images: small.images,
-            in_channels: small.channels,
-            height: small.height,
-            width: small.width,
-            out_channels,
-            kernel_height: 3,
-            kernel_width: 3,
-            out_height: 2 * small.height,
-            out_width: 2 * small.width,
-            stride: 1,
-            pad_height: 1,
-            pad_width: 1,
-        };
-        Self { way: Way::Up, shape }
-    }
-
-    fn kinds(&self) -> Kinds {
-        match self.way {
-            Way::Halve => Kinds::own(halve::KINDS),
-            Way::Up => Kinds { products: up::KINDS, sums: up::SUMS, sum_of: up::sum_of },
-            Way::Columns => Kinds::own(1),
-        }
+    fn kinds(&self) -> usize {
+        if self.way == Way::Halve { halve::KINDS } else { 1 }
     }
 
     /// Inner blocks of a block of channels.
     fn groups(&self) -> usize {
-        match self.way {
-            Way::Halve => halve::PHASES,
-            Way::Up => 1,
-            Way::Columns => self.shape.taps(),
-        }
+        if self.way == Way::Halve { halve::PHASES } else { self.shape.taps() }
     }
 
     fn transform(&self) -> Transform {
-        match self.way {
-            Way::Halve => Transform::Halve,
-            Way::Up => Transform::Up,
-            Way::Columns => Transform::Each,
-        }
+        if self.way == Way::Halve { Transform::Halve } else { Transform::Each }
     }
 
     fn grid(&self) -> Grid {
         let s = &self.shape;
-        let by = match self.way {
-            Way::Halve => 2,
-            Way::Up => 4,
-            Way::Columns => 1,
-        };
+        let by = if self.way == Way::Halve { 2 } else { 1 };
         Grid { images: s.images, rows: s.out_height / by, columns: s.out_width / by }
     }
 
     /// Working memory of a line of inputs.
     fn line(&self) -> usize {
-        match self.way {
-            Way::Halve => self.shape.width + 2,
-            Way::Up => 4 * (self.shape.width + 2),
-            Way::Columns => 0,
-        }
+        if self.way == Way::Halve { self.shape.width + 2 } else { 0 }
     }
 
     /// Sizes of the result.
@@ -138,10 +96,6 @@ impl Scatter {
                 });
                 halve::input(out, stride, rows, group % 2, line);
             }
-            Way::Up => {
-                let row = |offset: isize| x.row(at.image, block, 2 * at.row as isize + offset);
-                up::input(out, stride, [row(-1), row(0), row(1), row(2)], line);
-            }
             Way::Columns => {
                 let (ky, kx) = (group / self.shape.kernel_width, group % self.shape.kernel_width);
                 let out = &mut out[..self.shape.out_width];
@@ -160,7 +114,6 @@ impl Scatter {
     fn output_rows(&self, rows: &mut [Lane], products: &[Lane], stride: usize) {
         match self.way {
             Way::Halve => halve::output(rows, products, stride),
-            Way::Up => up::output(rows, products, stride),
             Way::Columns => rows.copy_from_slice(&products[..rows.len()]),
         }
     }
@@ -173,7 +126,6 @@ impl Scatter {
                 let rows = &plane[2 * at.row * width..][..2 * width];
                 halve::gradient(out, stride, [&rows[..width], &rows[width..]]);
             }
-            Way::Up => up::gradient(out, stride, &plane[4 * at.row * width..][..4 * width]),
             Way::Columns => out[..width].copy_from_slice(&plane[at.row * width..][..width]),
         }
     }
@@ -186,20 +138,13 @@ impl Scatter {
             Some(row * s.width..(row + 1) * s.width)
         };
         for group in 0..self.groups() {
-            let kinds = &kinds[group * self.kinds().products * pixels..];
+            let kinds = &kinds[group * self.kinds() * pixels..];
             match self.way {
                 Way::Halve => {
                     for target in 0..3 {
                         let row = (4 * line + 2 * target + group / 2) as isize - 1;
                         if let Some(range) = of_row(row) {
                             halve::scatter(&mut plane[range], kinds, pixels, target, group % 2);
-                        }
-                    }
-                }
-                Way::Up => {
-                    for target in 0..4 {
-                        if let Some(range) = of_row((2 * line + target) as isize - 1) {
-                            up::scatter(&mut plane[range], kinds, pixels, target);
                         }
                     }
                 }
@@ -223,7 +168,7 @@ impl Scatter {
         let s = &self.shape;
         let pack = Pack {
             taps: s.taps(),
-            kinds: self.kinds().products,
+            kinds: self.kinds(),
             inner_groups: self.groups(),
             inner_channels: s.in_channels,
             out_groups: 1,
@@ -252,12 +197,12 @@ impl Scatter {
         wanted: Wanted,
     ) -> Gradients {
         let (s, grid, kinds) = (&self.shape, self.grid(), self.kinds());
-        let (products, groups) = (kinds.products, self.groups());
+        let groups = self.groups();
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
         let tiling = grid.tiling(SUMMED);
         let pack = Pack {
             taps: s.taps(),
-            kinds: products,
+            kinds,
             inner_groups: 1,
             inner_channels: s.out_channels,
             out_groups: self.groups(),
@@ -278,19 +223,19 @@ impl Scatter {
                 planes[i % ins].push(plane);
             }
         }
-        let mut sums = wanted.weight.then(|| Sums::new(products, outs, ins * groups));
+        let mut sums = wanted.weight.then(|| Sums::new(kinds, outs, ins * groups));
         for tile in (0..tiling.len()).map(|i| tiling.tile(i)) {
             let pixels = grid.pixels(&tile);
-            let mut left = Buffer::stale(outs * products * pixels);
-            grid.fill(&mut left, &tile, products, 0, |at, out, stride, _| {
+            let mut left = Buffer::stale(outs * kinds * pixels);
+            grid.fill(&mut left, &tile, kinds, 0, |at, out, stride, _| {
                 self.gradient(dy, at, out, stride);
             });
             if let Some(sums) = &mut sums {
-                let mut right = Buffer::stale(ins * groups * kinds.sums * pixels);
-                grid.fill(&mut right, &tile, kinds.sums, self.line(), |at, out, stride, line| {
+                let mut right = Buffer::stale(ins * groups * kinds * pixels);
+                grid.fill(&mut right, &tile, kinds, self.line(), |at, out, stride, line| {
                     self.input(x, at, out, stride, line);
                 });
-                work::add_products(sums, &left, &right, pixels, kinds);
+                work::add_products(sums, &left, &right, pixels);
             }
             if wanted.input {
                 // Blocks whose columns are whole panels.
@@ -325,7 +270,7 @@ impl Scatter {
         weights: Packed<'_>,
         outs: Range<usize>,
     ) {
-        let (groups, kinds) = (self.groups(), self.kinds().products);
+        let (groups, kinds) = (self.groups(), self.kinds());
         scratch::lanes([outs.len() * kinds * pixels], |[out]| {
             for kind in 0..kinds {
                 let lanes = &left[kind * pixels..];

@@ -2,7 +2,7 @@
 
 use super::transform::three::{self, KINDS};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid, Kinds, SUMMED};
+use super::work::{self, At, Grid, SUMMED};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
@@ -37,14 +37,7 @@ fn convolve(
         Pack { taps: 9, kinds: KINDS, inner_channels: s.channels, out_channels, ..Pack::ONE };
     let weight = Weight { values, pack, order, transform };
     let mut y = Blocks::stale(Sizes { channels: out_channels, ..s });
-    work::forward(
-        grid(s),
-        (Kinds::own(KINDS), s.width + 2),
-        &weight,
-        &mut y,
-        input(x),
-        three::output,
-    );
+    work::forward(grid(s), (KINDS, s.width + 2), &weight, &mut y, input(x), three::output);
     y
 }
 
@@ -72,7 +65,7 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
             });
             let mut right = Buffer::stale(s.blocks() * KINDS * pixels);
             grid.fill(&mut right, &tile, KINDS, s.width + 2, input(x));
-            work::add_products(&mut sums, &left, &right, pixels, Kinds::own(KINDS));
+            work::add_products(&mut sums, &left, &right, pixels);
         }
         sums.fold((outs.channels, s.channels), (9, 1), Transform::Three)
     });

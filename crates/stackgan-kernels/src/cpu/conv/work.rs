@@ -23,22 +23,6 @@ pub(super) struct Grid {
     pub(super) columns: usize,
 }
 
-/// Kinds of product, and the sums of pixels that they read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kinds {
-    pub(super) products: usize,
-    pub(super) sums: usize,
-    /// The sum that a kind reads.
-    pub(super) sum_of: fn(usize) -> usize,
-}
-
-impl Kinds {
-    /// Every kind reads a sum of its own.
-    pub(super) const fn own(products: usize) -> Self {
-        Self { products, sums: products, sum_of: |kind| kind }
-    }
-}
-
 /// A line of tiles of a block of channels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At {
@@ -107,7 +91,7 @@ impl Grid {
 /// `output(rows, products, stride)` reads such runs.
 pub(super) fn forward(
     grid: Grid,
-    (Kinds { products: kinds, sums, sum_of }, line): (Kinds, usize),
+    (kinds, line): (usize, usize),
     weight: &Weight<'_>,
     y: &mut Blocks,
     input: impl Fn(At, &mut [Lane], usize, &mut [Lane]) + Sync,
@@ -132,14 +116,14 @@ pub(super) fn forward(
         let weights = weight.packed(&mut memory);
         tiling.pieces(&mut y.lanes, outs, outs, row).into_par_iter().for_each(|piece| {
             let pixels = grid.pixels(&piece.tile);
-            let lengths = [depth * sums * pixels, outs * kinds * pixels, line];
+            let lengths = [depth * kinds * pixels, outs * kinds * pixels, line];
             scratch::lanes(lengths, |[side, products, line]| {
-                for (block, out) in side.chunks_exact_mut(sums * pixels).enumerate() {
+                for (block, out) in side.chunks_exact_mut(kinds * pixels).enumerate() {
                     grid.fill_block(out, &piece.tile, block, line, &input);
                 }
                 for kind in 0..kinds {
-                    let lanes = &side[sum_of(kind) * pixels..];
-                    let left = Side { lanes, stride: sums * pixels, rows: pixels };
+                    let lanes = &side[kind * pixels..];
+                    let left = Side { lanes, stride: kinds * pixels, rows: pixels };
                     let out = (&mut products[kind * pixels..], kinds * pixels);
                     multiply(path, out, left, (weights, kind), 0..outs);
                 }
@@ -152,8 +136,8 @@ pub(super) fn forward(
     // some columns and multiplies all pixels by them while they are in its cache.
     let all = Tile { images: 0..grid.images, rows: 0..grid.rows };
     let pixels = grid.pixels(&all);
-    let mut side = Buffer::stale(depth * sums * pixels);
-    grid.fill(&mut side, &all, sums, line, &input);
+    let mut side = Buffer::stale(depth * kinds * pixels);
+    grid.fill(&mut side, &all, kinds, line, &input);
     let most = outs.div_ceil(ENOUGH_PIECES).next_multiple_of(2);
     let whole = Tiling::whole_images(grid.images, grid.rows, grid.images);
     let pieces = whole.pieces(&mut y.lanes, outs, weight.together().min(most), row);
@@ -162,8 +146,8 @@ pub(super) fn forward(
         scratch::lanes([weight.lanes(blocks), blocks * kinds * pixels], |[memory, products]| {
             let weights = weight.part(memory, piece.channels.clone());
             for kind in 0..kinds {
-                let lanes = &side[sum_of(kind) * pixels..];
-                let left = Side { lanes, stride: sums * pixels, rows: pixels };
+                let lanes = &side[kind * pixels..];
+                let left = Side { lanes, stride: kinds * pixels, rows: pixels };
                 let out = (&mut products[kind * pixels..], kinds * pixels);
                 multiply(path, out, left, (weights, kind), 0..blocks);
             }
@@ -172,17 +156,13 @@ pub(super) fn forward(
     });
 }
 
-/// Adds to the sums of a weight's gradient: `left` is the transformed gradient of a tile's outputs, `right` the sums of its inputs.
-pub(super) fn add_products(
-    sums: &mut Sums,
-    left: &[Lane],
-    right: &[Lane],
-    pixels: usize,
-    kinds: Kinds,
-) {
-    let (outs, inner) = (sums.out_blocks, sums.inner_blocks);
+/// Adds to the sums of a weight's gradient: `left` is the transformed gradient of a tile's outputs, `right` the transformed
+/// inputs, which may have one kind for all.
+pub(super) fn add_products(sums: &mut Sums, left: &[Lane], right: &[Lane], pixels: usize) {
+    let (kinds, outs, inner) = (sums.kinds, sums.out_blocks, sums.inner_blocks);
     let path = Path::best();
-    let group = (outs * kinds.products / ENOUGH_PIECES / 2).clamp(1, outs);
+    let right_kinds = right.len() / (inner * pixels);
+    let group = (outs * kinds / ENOUGH_PIECES / 2).clamp(1, outs);
     let add = !std::mem::take(&mut sums.fresh);
     let mut pieces = Vec::new();
     for (kind, sums) in sums.lanes.chunks_mut(outs * LANES * inner).enumerate() {
@@ -191,10 +171,10 @@ pub(super) fn add_products(
         }
     }
     pieces.into_par_iter().for_each(|(kind, first, sums)| {
-        let lanes = &left[(first * kinds.products + kind) * pixels..];
-        let left = Side { lanes, stride: kinds.products * pixels, rows: pixels };
-        let lanes = &right[(kinds.sum_of)(kind) * pixels..];
-        let right = Side { lanes, stride: kinds.sums * pixels, rows: pixels };
+        let lanes = &left[(first * kinds + kind) * pixels..];
+        let left = Side { lanes, stride: kinds * pixels, rows: pixels };
+        let lanes = &right[if right_kinds == 1 { 0 } else { kind * pixels }..];
+        let right = Side { lanes, stride: right_kinds * pixels, rows: pixels };
         let blocks = (sums.len() / (LANES * inner), inner);
         correlate(path, (floats_mut(sums), add), left, right, blocks);
     });
