@@ -48,7 +48,10 @@ pub(super) fn across(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn sixteen(out: *mut f32, from: *const f32, stride: usize) {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        _mm512_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_shuffle_ps,
+        _mm512_storeu_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+    };
     // SAFETY: the caller's promise.
     let row = |i: usize| unsafe { _mm512_loadu_ps(from.add(i * stride)) };
     // Squares of 2x2, then of 4x4 within each quarter of a vector, then whole quarters change places.

@@ -10,7 +10,9 @@ const fn plain(stride: usize, padding: usize) -> Filter {
 }
 
 /// `(images, in, height, width)`, `(out, kernel)`, filter.
-const SHAPES: [((usize, usize, usize, usize), (usize, usize), Filter); 26] = [
+type Case = ((usize, usize, usize, usize), (usize, usize), Filter);
+
+const SHAPES: [Case; 26] = [
     // Up-sampling: one block, parts of blocks, many tiles, odd sizes, a picture.
     ((1, 16, 4, 4), (16, 3), Filter::Up),
     ((3, 5, 4, 4), (3, 3), Filter::Up),

@@ -44,7 +44,7 @@ pub(super) fn multiply(
         (outs.len() - 1) * out_stride + left.rows <= out.len(),
         "product: result out of bounds"
     );
-    assert!(outs.start % 2 == 0 && outs.end <= right.outs, "product: columns {outs:?}");
+    assert!(outs.start.is_multiple_of(2) && outs.end <= right.outs, "product: columns {outs:?}");
     let parts = left.rows.div_ceil(Left::Along.rows());
     let step = left.rows.div_ceil(parts); // tiles of equal height
     for first in (0..right.depth).step_by(DEPTH) {

@@ -1,8 +1,8 @@
 //! A 4x4 convolution of stride 2 and padding 1 on tiles of 2x2 outputs: 36 products instead of 64.
 //!
 //! Split by parity ("phases"), it is four 2x2 convolutions of stride 1 on images of half the size, which are summed; each is
-//! done by Winograd's minimal filtering F(2x2, 2x2). Along an axis the odd pixels, `p_i = x_(2i-1)`, meet the taps a = g_0, b = g_2,
-//! the even ones, `p_i = x_(2i)`, a = g_1, b = g_3; two outputs of three inputs:
+//! done by Winograd's minimal filtering F(2x2, 2x2). Along an axis the odd pixels, `p_i = x_(2i-1)`, meet the taps `a = g_0`, `b = g_2`,
+//! the even ones, `p_i = x_(2i)`, `a = g_1`, `b = g_3`; two outputs of three inputs:
 //!
 //! ```text
 //! m_0 = (p_0 - p_1) a     m_1 = p_1 (a + b)     m_2 = (p_1 - p_2) b     y_0 = m_0 + m_1     y_1 = m_1 - m_2
