@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::lane::{LANES, Lane};
+use crate::geometry::Conv2dShape;
 use crate::vectorised::vectorised;
 
 /// Sizes of maps.
@@ -16,6 +17,12 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
+    /// Those of a convolution's result.
+    pub(crate) fn of_result(s: &Conv2dShape) -> Self {
+        let (height, width) = (s.out_height, s.out_width);
+        Self { images: s.images, channels: s.out_channels, height, width }
+    }
+
     /// Blocks of channels.
     pub(crate) fn blocks(&self) -> usize {
         self.channels.div_ceil(LANES)

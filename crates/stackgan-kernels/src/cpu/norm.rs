@@ -53,7 +53,13 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
         bail!("batch_norm: expected maps in blocks");
     };
     let sizes = values.sizes;
-    for (name, vector) in [("gamma", norm.gamma), ("beta", norm.beta)] {
+    let vectors = [
+        ("gamma", norm.gamma),
+        ("beta", norm.beta),
+        ("running_mean", norm.running_mean.as_tensor()),
+        ("running_var", norm.running_var.as_tensor()),
+    ];
+    for (name, vector) in vectors {
         if vector.dims() != [sizes.channels] {
             bail!(
                 "batch_norm: maps of {} channels, {name} has shape {:?}",

@@ -134,6 +134,28 @@ fn norms_agree_with_their_twins() {
     }
 }
 
+#[test]
+fn running_statistics_of_another_size_are_refused() -> Result<()> {
+    let (gamma, other) = (normal(5, 1), candle_core::Var::from_tensor(&normal(4, 2))?);
+    let norm = Norm {
+        gamma: &gamma,
+        beta: &gamma,
+        running_mean: &other,
+        running_var: &other,
+        momentum: 0.1,
+        unbiased: true,
+        eps: 1e-5,
+        activation: Activation::Relu,
+    };
+    let maps = Maps::enter(&normal((2, 6, 4, 4), 3))?;
+    for statistics in [Statistics::Running, Statistics::OfBatch { parts: 1 }] {
+        let result = maps.conv_norm(&normal((5, 6, 3, 3), 4), plain(1, 1), &norm, statistics);
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("5 channels, running_mean has shape [4]"), "{error}");
+    }
+    Ok(())
+}
+
 /// Maps used twice, sums, appended vectors, activations, pictures that are no input of a convolution.
 #[test]
 fn a_small_network_agrees_with_its_twin() {

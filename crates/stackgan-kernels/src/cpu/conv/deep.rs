@@ -54,13 +54,7 @@ fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
 
 /// The convolution.
 pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape) -> Blocks {
-    let sizes = Sizes {
-        images: s.images,
-        channels: s.out_channels,
-        height: s.out_height,
-        width: s.out_width,
-    };
-    let mut y = Blocks::stale(sizes);
+    let mut y = Blocks::stale(Sizes::of_result(s));
     work::forward(
         grid(s),
         (1, 0),

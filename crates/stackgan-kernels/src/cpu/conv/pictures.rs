@@ -65,13 +65,7 @@ fn columns(picture: &[f32], s: &Conv2dShape, at: At, out: &mut [Lane]) {
 /// The convolution of pictures `(N, C, H, W)`.
 pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Blocks {
     let weight = flat(weight, s, Order::OutInner);
-    let sizes = Sizes {
-        images: s.images,
-        channels: s.out_channels,
-        height: s.out_height,
-        width: s.out_width,
-    };
-    let mut y = Blocks::stale(sizes);
+    let mut y = Blocks::stale(Sizes::of_result(s));
     let grid = Grid { images: s.images, rows: s.out_height, columns: s.out_width };
     let length = s.in_channels * s.in_pixels();
     work::forward(

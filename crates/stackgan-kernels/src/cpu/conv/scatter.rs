@@ -69,17 +69,6 @@ impl Scatter {
         if self.way == Way::Halve { self.shape.width + 2 } else { 0 }
     }
 
-    /// Sizes of the result.
-    fn output(&self) -> Sizes {
-        let s = &self.shape;
-        Sizes {
-            images: s.images,
-            channels: s.out_channels,
-            height: s.out_height,
-            width: s.out_width,
-        }
-    }
-
     /// The row of the input that row `ky` of the window reads for a line of outputs.
     fn row(&self, line: usize, ky: usize) -> isize {
         (line * self.shape.stride + ky) as isize - self.shape.pad_height as isize
@@ -176,7 +165,7 @@ impl Scatter {
         };
         let transform = self.transform();
         let weight = Weight { values: weight, pack, order: Order::OutInner, transform };
-        let mut y = Blocks::stale(self.output());
+        let mut y = Blocks::stale(Sizes::of_result(s));
         work::forward(
             self.grid(),
             (self.kinds(), self.line()),
