@@ -1,10 +1,15 @@
 //! One step of Adam (Kingma and Ba 2015) with the arithmetic of `torch.optim.Adam`, in place.
 
-use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var, bail};
+mod attempt;
+mod lend;
+
+use candle_core::{Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
 use crate::vectorised::vectorised;
 use crate::{fast, reference};
+pub use attempt::AdamAttempt;
+use lend::lend;
 
 /// The constants of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +41,27 @@ impl AdamStep {
 /// # Errors
 /// Tensors of different shapes, one variable given twice, or step 0.
 pub fn adam_update(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> {
+    check(p, grad, m, v, cfg)?;
+    let grad = grad.contiguous()?;
+    if !in_place(p, &grad, m, v) {
+        return reference::adam_update(p, &grad, m, v, cfg);
+    }
+    let (storage, layout) = grad.storage_and_layout();
+    let (grad, constants) = (fast::locked(&storage, layout)?, Constants::new(cfg));
+    lend([p, m, v], |[p, m, v]| {
+        (
+            p.par_chunks_mut(CHUNK),
+            m.par_chunks_mut(CHUNK),
+            v.par_chunks_mut(CHUNK),
+            grad.par_chunks(CHUNK),
+        )
+            .into_par_iter()
+            .for_each(|(p, m, v, grad)| update(p, m, v, grad, constants));
+    })
+}
+
+/// Errors that say what of an update does not fit.
+fn check(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> {
     if cfg.step == 0 {
         bail!("adam_update: steps count from 1, found 0");
     }
@@ -47,14 +73,13 @@ pub fn adam_update(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> R
     if p.id() == m.id() || p.id() == v.id() || m.id() == v.id() {
         bail!("adam_update: parameter and moments must be three variables");
     }
-    let grad = grad.contiguous()?;
-    let vars = [p.as_tensor(), m.as_tensor(), v.as_tensor()];
-    let in_place = fast::applies(&[p, &grad, m, v])
-        && vars.iter().all(|var| var.is_contiguous() && !shares_storage(var, &grad));
-    if !in_place {
-        return reference::adam_update(p, &grad, m, v, cfg);
-    }
-    p.inplace_op1(&Parameter { grad: &grad, m, v, cfg })
+    Ok(())
+}
+
+/// Whether the loops of this file can write where the variables are.
+fn in_place(p: &Var, grad: &Tensor, m: &Var, v: &Var) -> bool {
+    fast::applies(&[p, grad, m, v])
+        && [p, m, v].iter().all(|var| var.is_contiguous() && !shares_storage(var, grad))
 }
 
 /// Whether writing to one would change, or wait for, the other.
@@ -64,103 +89,11 @@ fn shares_storage(a: &Tensor, b: &Tensor) -> bool {
     std::ptr::eq(&raw const *a, &raw const *b)
 }
 
-// candle lends one tensor mutably per in-place operation, and three are written here: so the operation on `p`
-// starts one on `m`, which starts one on `v`, and the innermost runs the loop.
-
-struct Parameter<'a> {
-    grad: &'a Tensor,
-    m: &'a Tensor,
-    v: &'a Tensor,
-    cfg: AdamStep,
-}
-
-impl InplaceOp1 for Parameter<'_> {
-    fn name(&self) -> &'static str {
-        "adam_update"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let p = Lent::new(values_mut(storage, layout)?);
-        self.m.inplace_op1(&FirstMoment { p, outer: self })
-    }
-}
-
-struct FirstMoment<'a, 'b> {
-    p: Lent<'a>,
-    outer: &'a Parameter<'b>,
-}
-
-impl InplaceOp1 for FirstMoment<'_, '_> {
-    fn name(&self) -> &'static str {
-        "adam_update"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let m = Lent::new(values_mut(storage, layout)?);
-        let op = SecondMoment { p: &self.p, m, cfg: self.outer.cfg };
-        self.outer.v.inplace_op2(self.outer.grad, &op)
-    }
-}
-
-struct SecondMoment<'a, 'p> {
-    p: &'a Lent<'p>,
-    m: Lent<'a>,
-    cfg: AdamStep,
-}
-
-impl InplaceOp2 for SecondMoment<'_, '_> {
-    fn name(&self) -> &'static str {
-        "adam_update"
-    }
-
-    fn cpu_fwd(
-        &self,
-        v_storage: &mut CpuStorage,
-        v_layout: &Layout,
-        grad_storage: &CpuStorage,
-        grad_layout: &Layout,
-    ) -> Result<()> {
-        let v = values_mut(v_storage, v_layout)?;
-        let grad = fast::values(grad_storage, grad_layout)?;
-        let constants = Constants::new(self.cfg);
-        let (p, m) = (self.p.take(), self.m.take());
-        (
-            p.par_chunks_mut(CHUNK),
-            m.par_chunks_mut(CHUNK),
-            v.par_chunks_mut(CHUNK),
-            grad.par_chunks(CHUNK),
-        )
-            .into_par_iter()
-            .for_each(|(p, m, v, grad)| update(p, m, v, grad, constants));
-        Ok(())
-    }
-}
-
-/// A mutable slice that can be taken out of a shared reference, once.
-struct Lent<'a>(std::cell::Cell<Option<&'a mut [f32]>>);
-
-impl<'a> Lent<'a> {
-    fn new(values: &'a mut [f32]) -> Self {
-        Self(std::cell::Cell::new(Some(values)))
-    }
-
-    fn take(&self) -> &'a mut [f32] {
-        self.0.take().unwrap_or_default()
-    }
-}
-
-fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(all), Some((start, end))) if end <= all.len() => Ok(&mut all[start..end]),
-        _ => bail!("adam_update: expected a contiguous f32 variable, found {layout:?}"),
-    }
-}
-
 /// Elements handed to a thread at once.
 const CHUNK: usize = 1 << 14;
 
 /// The factors of a step, rounded to f32 once.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Constants {
     pub(crate) beta1: f32,
     pub(crate) one_minus_beta1: f32,

@@ -46,7 +46,7 @@ mod vectorised;
 mod written;
 
 pub use activation::{Activation, activate};
-pub use adam::{AdamStep, adam_update};
+pub use adam::{AdamAttempt, AdamStep, adam_update};
 pub use batch_norm::{BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use bias_clamp::bias_clamp;
 pub use conv::{conv2d, depthwise_conv2d};

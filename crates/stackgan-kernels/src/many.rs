@@ -42,6 +42,11 @@ impl AdamFactors {
         Ok(Self { step, there })
     }
 
+    /// The step.
+    pub(crate) const fn step(&self) -> AdamStep {
+        self.step
+    }
+
     /// Those of another step.
     ///
     /// # Errors

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var, bail};
 use stackgan_core::Params;
-use stackgan_kernels::{AdamFactors, AdamStep, AdamUpdate, adam_update_all, squared_norm};
+use stackgan_kernels::{
+    AdamAttempt, AdamFactors, AdamStep, AdamUpdate, adam_update_all, squared_norm,
+};
 
 use crate::nonfinite;
 
@@ -20,6 +22,18 @@ pub struct Adam {
     limit: Option<f64>,
     factors: AdamFactors,
     prepared: bool,
+    held: Held,
+}
+
+/// Whether a step can be taken back.
+#[derive(Debug)]
+enum Held {
+    /// It is final.
+    No,
+    /// The next one can.
+    Next,
+    /// This one can; the slots that have moved.
+    Step(AdamAttempt, Vec<usize>),
 }
 
 /// The constants of Adam. Both releases: 0.5, 0.999, 1e-8.
@@ -67,7 +81,7 @@ impl Adam {
             })
             .collect::<Result<_>>()?;
         let factors = AdamFactors::new(betas.at(1, 0.0), params.device())?;
-        Ok(Self { slots, step: 0, betas, limit: None, factors, prepared: false })
+        Ok(Self { slots, step: 0, betas, limit: None, factors, prepared: false, held: Held::No })
     }
 
     /// Gradients longer than `limit` are shortened to it before a step; 0 sets no limit (Pascanu et al. 2013).
@@ -92,11 +106,9 @@ impl Adam {
             self.prepare(lr)?;
         }
         self.prepared = false;
-        let mut moving: Vec<(&Slot, Tensor)> = self
-            .slots
-            .iter()
-            .filter_map(|slot| Some((slot, grads.get(&slot.param)?.clone())))
-            .collect();
+        let with_gradient = |(i, slot): (usize, &Slot)| Some((i, grads.get(&slot.param)?.clone()));
+        let mut moving: Vec<(usize, Tensor)> =
+            self.slots.iter().enumerate().filter_map(with_gradient).collect();
         if let Some(factor) = self.shortening(grads)? {
             for (_, grad) in &mut moving {
                 *grad = (&*grad * factor)?;
@@ -104,9 +116,51 @@ impl Adam {
         }
         let updates: Vec<AdamUpdate<'_>> = moving
             .iter()
+            .map(|(i, grad)| (&self.slots[*i], grad))
             .map(|(slot, grad)| AdamUpdate { p: &slot.param, grad, m: &slot.m, v: &slot.v })
             .collect();
-        adam_update_all(&updates, &self.factors)
+        match self.held {
+            Held::No => adam_update_all(&updates, &self.factors)?,
+            Held::Next => {
+                let attempt = AdamAttempt::new(&updates, &self.factors)?;
+                self.held = Held::Step(attempt, moving.into_iter().map(|(i, _)| i).collect());
+            }
+            Held::Step(..) => bail!("a step is taken while the last can still be taken back"),
+        }
+        Ok(())
+    }
+
+    /// Whether this is the optimiser of `var`.
+    pub(crate) fn moves(&self, var: &Var) -> bool {
+        self.slots.iter().any(|slot| slot.param.id() == var.id())
+    }
+
+    /// Makes the next step one that can be taken back, until it is kept.
+    pub(crate) fn hold(&mut self) {
+        self.held = Held::Next;
+    }
+
+    /// The first variable that a held step has made no number, in the order of names; the value.
+    pub(crate) fn first_bad(&self) -> Option<(&str, f64)> {
+        let Held::Step(attempt, moved) = &self.held else { return None };
+        let (place, value) = attempt.first_non_finite()?;
+        Some((&self.slots.get(*moved.get(place)?)?.name, value))
+    }
+
+    /// Makes a held step final.
+    pub(crate) fn keep(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.held, Held::No) {
+            Held::Step(attempt, _) => attempt.keep(),
+            Held::No | Held::Next => Ok(()),
+        }
+    }
+
+    /// Takes a held step back, if there was one; its count is [`Self::rewind`]'s.
+    pub(crate) fn take_back(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.held, Held::No) {
+            Held::Step(attempt, _) => attempt.take_back(),
+            Held::No | Held::Next => Ok(()),
+        }
     }
 
     /// Counts the next step and sends its constants to the device; the step itself then sends nothing.

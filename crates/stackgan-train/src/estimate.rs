@@ -1,8 +1,8 @@
 //! What a run will want of the machine, before its first step: memory from the shapes of the networks, time from a few steps
 //! of theirs at small batches.
 //!
-//! Memory is counted, not measured: variables with their gradients, moments and the guard's copies, and what the backward pass
-//! keeps of each picture. Tests hold the counts against the networks themselves, and against the guard's copies.
+//! Memory is counted, not measured: variables with their gradients, moments and what the guard keeps of them, and what the backward
+//! pass keeps of each picture. Tests hold the counts against the networks themselves, and against the guard's copies.
 
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
 
 use crate::Result;
 use crate::config::{Stage, TrainConfig};
+use crate::guard::Undo;
 use crate::players::players;
 use crate::step::{Looks, Pictures, StepConfig, StepNoise};
 
@@ -173,7 +174,7 @@ fn discriminator(net: &NetConfig, stage: Stage) -> Size {
 /// Memory that a run will want at its peak, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Variables, moments, averages, the guard's copies, the largest network's gradients.
+    /// Variables, moments, averages, what the guard keeps of them, gradients.
     pub variables: u64,
     /// What the backward pass keeps of a batch in f32, and what is on its way.
     pub pictures: u64,
@@ -184,9 +185,9 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The run's, with Stage-I of the sizes `low` under Stage-II.
+    /// The run's, with Stage-I of the sizes `low` under Stage-II, and a guard that undoes steps as `undo` says.
     #[must_use]
-    pub fn of(cfg: &TrainConfig, low: &NetConfig) -> Self {
+    pub fn of(cfg: &TrainConfig, low: &NetConfig, undo: Undo) -> Self {
         let (net, batch, part) = (&cfg.net, cfg.optim.batch as u64, cfg.micro_batch() as u64);
         let g = match cfg.stage {
             Stage::One => stage1_generator(net),
@@ -198,7 +199,7 @@ impl Memory {
         let side = cfg.stage.picture_size().crop() as u64;
         let picture = 3 * side * side;
 
-        // Weights, two moments of each, running statistics: what a step changes, and the guard copies.
+        // Weights, two moments of each, running statistics: what a step changes.
         let statistics = g.statistics + d.statistics;
         let changing = 3 * (g.weights + d.weights) + statistics;
         let low_changing = match (cfg.stage, tuned) {
@@ -210,13 +211,18 @@ impl Memory {
                 5 * under.weights + under.statistics + 3 * low_d.weights + low_d.statistics
             }
         };
-        let copies = changing + low_changing;
         let average = if cfg.optim.ema > 0.0 { g.weights + g.statistics } else { 0 };
         let low = if tuned { low_changing } else { under.weights + under.statistics };
         let state = changing + average + low;
         // Where there are parts, the sum of their gradients besides the last one's.
-        let gradients = g.weights.max(d.weights) * if part < batch { 2 } else { 1 };
-        let variables = F32 * (state + copies + gradients);
+        let parts = if part < batch { 2 } else { 1 };
+        let besides = low_changing
+            + match undo {
+                Undo::Copied => changing + parts * g.weights.max(d.weights),
+                // In G's step what D's weights were, and D's gradient, are still there.
+                Undo::Held => statistics + 2 * d.weights + parts * g.weights,
+            };
+        let variables = F32 * (state + besides);
 
         // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has three passes,
         // and paints anew, as does the plain recipe in parts.
@@ -363,7 +369,8 @@ mod tests {
         }
     }
 
-    /// What is left when gradients, which are the larger network's, are taken off: the state twice, but for what no step changes.
+    /// What is left when gradients, and what D's weights were, are taken off: the state, and what the guard copies of it. Where
+    /// it copies everything, the state twice, but for what no step changes, and the larger network's gradients.
     #[test]
     fn the_guards_copies_are_counted() {
         for mut cfg in configs() {
@@ -373,9 +380,12 @@ mod tests {
             let under = (cfg.stage == Stage::Two).then_some(&low);
             let copies = Guard::over(&players, under).unwrap().copies();
             let fixed = under.map_or(0, Params::count); // Stage-I's weights stay as they are
-            let gradients = players.g().params.count().max(players.d().params.count());
-            let counted = 4 * (2 * copies + fixed + gradients) as u64;
-            assert_eq!(Memory::of(&cfg, &cfg.net).variables, counted, "{:?}", cfg.stage);
+            let [g, d] = [players.g().params.count(), players.d().params.count()];
+            let variables = |undo| Memory::of(&cfg, &cfg.net, undo).variables;
+            let held = 4 * (2 * copies + fixed + 3 * (g + d) + 2 * d + g) as u64;
+            assert_eq!(variables(Undo::Held), held, "{:?}", cfg.stage);
+            let copied = 4 * (2 * (copies + 3 * (g + d)) + fixed + g.max(d)) as u64;
+            assert_eq!(variables(Undo::Copied), copied, "{:?}", cfg.stage);
         }
     }
 
@@ -396,16 +406,16 @@ mod tests {
             let players = players(&cfg, parts, &Device::Cpu).unwrap();
             let players = players.beginning(&start, &cfg, parts).unwrap();
             let copies = Guard::over(&players, Some(&low)).unwrap().copies();
-            let gradients = players.g().params.count().max(players.d().params.count());
-            let counted = 4 * (2 * copies + gradients) as u64;
-            assert_eq!(Memory::of(&cfg, &cfg.net).variables, counted);
+            let [g, d] = [players.g().params.count(), players.d().params.count()];
+            let counted = 4 * (2 * copies + 3 * (g + d) + 2 * d + g) as u64;
+            assert_eq!(Memory::of(&cfg, &cfg.net, Undo::Held).variables, counted);
         }
     }
 
     #[test]
     fn memory_grows_with_the_batch_and_not_otherwise() {
         let mut cfg = configs().remove(0);
-        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net);
+        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, Undo::Held);
         cfg.optim.batch = 4;
         let small = at(&cfg);
         cfg.optim.batch = 8;
@@ -419,7 +429,7 @@ mod tests {
     #[test]
     fn memory_in_parts_is_that_of_a_part() {
         for mut cfg in configs() {
-            let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net);
+            let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, Undo::Held);
             cfg.optim.batch = 64;
             let whole = at(&cfg);
             cfg.knobs.micro_batch = 4;
@@ -435,7 +445,7 @@ mod tests {
             assert!(10 * (parts.pictures - pictures) > 6 * small.pictures, "{:?}", cfg.stage);
             let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
             let players = players(&cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
-            let gradients = players.g().params.count().max(players.d().params.count()) as u64;
+            let gradients = players.g().params.count() as u64;
             assert_eq!(parts.variables, whole.variables + 4 * gradients);
             assert_eq!((parts.loading, parts.saving), (whole.loading, whole.saving));
         }

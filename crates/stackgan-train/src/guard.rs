@@ -1,8 +1,9 @@
 //! A step that is taken whole or not at all.
 //!
-//! Before a step everything that it may change is copied. If a number is none, the copy is put back: a step that fails leaves
-//! the players as it found them, to the bit. The copies cost as much memory as the state; a step costs moving the state once
-//! and reading the weights once more.
+//! If a number is none, a step that fails leaves the players as it found them, to the bit. On a CPU the optimisers' steps are held
+//! until both are taken ([`crate::adam`]): what D's weights were and its gradient are kept through G's step; running statistics, and
+//! the networks of a tuned Stage-I, are copied before. On a GPU, where memory is fast and a step is one launch, everything
+//! that it may change is copied, which costs as much memory as the state.
 //!
 //! Looked at are a step's inputs (pictures, text, noise, rates), its losses and gradients, and afterwards weights and running
 //! statistics (a batch norm turns 1e38 into finite pictures and an infinite variance): on a CPU one after the other, before each
@@ -10,7 +11,7 @@
 //! looked at together when the step has been queued ([`Looks`]); a step that was not good is put back and taken again as on a CPU,
 //! which finds the first tensor that is no number.
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use stackgan_core::Params;
 use stackgan_kernels::copy_all;
 
@@ -19,10 +20,29 @@ use crate::recording::Recording;
 use crate::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
 use crate::{Error, Result, nonfinite};
 
+/// How weights and moments come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// The optimisers' steps are held until both are taken.
+    Held,
+    /// From copies.
+    Copied,
+}
+
+impl Undo {
+    /// What suits a device.
+    #[must_use]
+    pub fn on(device: &Device) -> Self {
+        if device.is_cpu() { Self::Held } else { Self::Copied }
+    }
+}
+
 /// Watches over the steps of one pair of players.
 pub struct Guard {
-    kept: Vec<(Var, Var)>,       // live, copy
+    kept: Vec<(Var, Var)>, // live, copy
+    undo: Undo,
     weights: Vec<(String, Var)>, // and running statistics
+    unheld: Vec<(String, Var)>,  // those of them that no held step looks at
     moments: Vec<(String, Var)>,
     looks: Looks,
     recording: Recording,
@@ -36,10 +56,16 @@ impl Guard {
     /// When memory for the copies cannot be had.
     pub fn over(players: &Players, stage1: Option<&Params>) -> Result<Self> {
         let (g, d) = (players.g(), players.d());
-        let mut changing = g.params.all();
-        changing.extend(g.adam.moments());
-        changing.extend(d.params.all());
-        changing.extend(d.adam.moments());
+        let undo = Undo::on(g.params.device());
+        let held =
+            |var: &Var| undo == Undo::Held && [g, d].iter().any(|player| player.adam.moves(var));
+        let unheld = |vars: Vec<(String, Var)>| vars.into_iter().filter(|(_, var)| !held(var));
+        let mut changing: Vec<(String, Var)> = unheld(g.params.all()).collect();
+        changing.extend(unheld(d.params.all()));
+        if undo == Undo::Copied {
+            changing.extend(g.adam.moments());
+            changing.extend(d.adam.moments());
+        }
         match players.tuned() {
             Some(tuned) => changing.extend(tuned.variables()),
             None => changing.extend(stage1.map(Params::statistics).unwrap_or_default()),
@@ -51,13 +77,16 @@ impl Guard {
         };
         let weights = named("g.", g.params.all())
             .chain(named("d.", d.params.all()))
-            .chain(named("stage1.", stage1.map(Params::all).unwrap_or_default()))
-            .collect();
+            .chain(named("stage1.", stage1.map(Params::all).unwrap_or_default()));
+        let weights: Vec<(String, Var)> = weights.collect();
+        let unheld = unheld(weights.clone()).collect();
         let moments =
             named("adam.g.", g.adam.moments()).chain(named("adam.d.", d.adam.moments())).collect();
         Ok(Self {
             kept,
+            undo,
             weights,
+            unheld,
             moments,
             looks: Looks::on(g.params.device()),
             recording: Recording::default(),
@@ -100,10 +129,12 @@ impl Guard {
                 return Err(nonfinite::error(cfg.step, name, lr));
             }
         }
-        match self.looks {
-            Looks::AsItGoes => self.looking_as_it_goes(players, inputs, cfg),
-            Looks::AtTheEnd => self.looking_at_the_end(players, inputs, cfg, meanwhile),
-        }
+        let stats = match self.looks {
+            Looks::AsItGoes => self.looking_as_it_goes(players, inputs, cfg)?,
+            Looks::AtTheEnd => self.looking_at_the_end(players, inputs, cfg, meanwhile)?,
+        };
+        players.both_mut().into_iter().try_for_each(|player| player.adam.keep())?;
+        Ok(stats)
     }
 
     fn looking_as_it_goes(
@@ -116,7 +147,8 @@ impl Guard {
         let result = self.whole_or_not(players, |players| {
             let cfg = StepConfig { looks: Looks::AsItGoes, ..*cfg };
             let stats = players.step(inputs.0, inputs.1, &cfg)?;
-            finite(cfg.step, &self.weights)?;
+            told(cfg.step, players.first_bad())?;
+            finite(cfg.step, &self.unheld)?;
             Ok(stats)
         });
         if result.is_err() {
@@ -147,7 +179,7 @@ impl Guard {
         Err(found)
     }
 
-    /// What `step` does to the players, or nothing where it fails.
+    /// What `step` does to the players, or nothing where it fails. Held steps are still to be kept.
     fn whole_or_not<T>(
         &self,
         players: &mut Players,
@@ -156,6 +188,9 @@ impl Guard {
         let steps = steps(players);
         let keep = self.kept.iter().map(|(live, copy)| (copy, live.as_tensor()));
         copy_all(&keep.collect::<Vec<_>>())?;
+        if self.undo == Undo::Held {
+            players.both_mut().into_iter().for_each(|player| player.adam.hold());
+        }
         let result = step(players);
         if result.is_err() {
             self.put_back(players, steps)?;
@@ -167,6 +202,7 @@ impl Guard {
         let back = self.kept.iter().map(|(live, copy)| (live, copy.as_tensor()));
         copy_all(&back.collect::<Vec<_>>())?;
         for (player, steps) in players.both_mut().into_iter().zip(steps) {
+            player.adam.take_back()?;
             player.adam.rewind(steps);
         }
         if let Some(tuned) = players.tuned_mut() {

@@ -164,6 +164,15 @@ impl Players {
         }
     }
 
+    /// The first variable that a held step has made no number, G's before D's; the value.
+    pub(crate) fn first_bad(&self) -> Option<(String, f64)> {
+        let named = |(prefix, player): (&str, &Optimised)| {
+            let (name, value) = player.adam.first_bad()?;
+            Some((format!("{prefix}{name}"), value))
+        };
+        [("g.", self.g()), ("d.", self.d())].into_iter().find_map(named)
+    }
+
     /// Whether a step asks nothing of the host: none of the knobs does that need the weights or the gradients there.
     pub(crate) fn is_plain_game(&self) -> bool {
         let plain = match self {

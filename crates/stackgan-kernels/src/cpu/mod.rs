@@ -7,7 +7,7 @@
 //! Maps that enter with few channels stay planes until something but a convolution reads them.
 
 mod blocks;
-mod buffer;
+pub(crate) mod buffer;
 mod conv;
 mod elementwise;
 pub(crate) mod lane;

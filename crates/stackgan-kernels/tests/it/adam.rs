@@ -1,7 +1,9 @@
 //! Adam against a plain scalar loop in f64.
 
 use candle_core::{DType, Device, Tensor, Var};
-use stackgan_kernels::{AdamStep, adam_update, reference};
+use stackgan_kernels::{
+    AdamAttempt, AdamFactors, AdamStep, AdamUpdate, adam_update, adam_update_all, reference,
+};
 
 use crate::common::{assert_close, bits, normal, values};
 
@@ -74,6 +76,77 @@ fn a_gradient_that_shares_memory_with_the_parameter() {
     let (m, v) = (zeros(&expected), zeros(&expected));
     reference::adam_update(&expected, &start, &m, &v, CFG).unwrap();
     assert_close(&found, &expected, 1e-6, "shared");
+}
+
+/// Three variables of uneven lengths after four steps each of which is tried, taken back, tried again and kept: the bits of
+/// four plain steps. While a step is tried parameters have moved and moments have not.
+#[test]
+fn an_attempt_is_kept_or_taken_back_to_the_bit() {
+    let shapes = [40_000, 17, 1];
+    for dtype in [DType::F32, DType::F64] {
+        let fresh = |seed| -> Vec<[Var; 3]> {
+            let var = |n: usize, i: usize| {
+                let p = Var::from_tensor(&normal(n, seed + i as u64).to_dtype(dtype).unwrap());
+                let p = p.unwrap();
+                let (m, v) = (zeros(&p), zeros(&p));
+                [p, m, v]
+            };
+            shapes.iter().enumerate().map(|(i, n)| var(*n, i)).collect()
+        };
+        let (plain, tried) = (fresh(120), fresh(120));
+        let all = |vars: &[[Var; 3]]| -> Vec<Vec<f64>> {
+            vars.iter().flatten().map(|var| values(var)).collect()
+        };
+        for step in 1..=4 {
+            let gradient = |(i, n): (usize, &usize)| {
+                normal(*n, 130 + 10 * step + i as u64).to_dtype(dtype).unwrap()
+            };
+            let grads: Vec<Tensor> = shapes.iter().enumerate().map(gradient).collect();
+            let [plain_updates, updates] = [&plain, &tried].map(|vars| -> Vec<AdamUpdate<'_>> {
+                let pairs = vars.iter().zip(&grads);
+                pairs.map(|([p, m, v], grad)| AdamUpdate { p, grad, m, v }).collect()
+            });
+            let factors = AdamFactors::new(AdamStep { step, ..CFG }, &Device::Cpu).unwrap();
+            let before = all(&tried);
+            let attempt = AdamAttempt::new(&updates, &factors).unwrap();
+            assert!(all(&tried) != before);
+            assert_eq!(attempt.first_non_finite(), None);
+            attempt.take_back().unwrap();
+            assert!(all(&tried) == before);
+            adam_update_all(&plain_updates, &factors).unwrap();
+            AdamAttempt::new(&updates, &factors).unwrap().keep().unwrap();
+            assert!(all(&tried) == all(&plain), "step {step}");
+        }
+    }
+}
+
+#[test]
+fn an_attempt_tells_what_became_no_number() {
+    let vars = [normal(9, 150), normal(40_000, 151)].map(|p| Var::from_tensor(&p).unwrap());
+    let moments = vars.each_ref().map(|p| [zeros(p), zeros(p)]);
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut gradient = vec![1f32; 40_000];
+        gradient[30_000] = bad;
+        let gradients = [normal(9, 152), Tensor::new(gradient, &Device::Cpu).unwrap()];
+        let updates: Vec<AdamUpdate<'_>> = (0..2)
+            .map(|i| AdamUpdate {
+                p: &vars[i],
+                grad: &gradients[i],
+                m: &moments[i][0],
+                v: &moments[i][1],
+            })
+            .collect();
+        let before = vars.each_ref().map(|p| bits(p));
+        let factors = AdamFactors::new(CFG, &Device::Cpu).unwrap();
+        let attempt = AdamAttempt::new(&updates, &factors).unwrap();
+        let (place, value) = attempt.first_non_finite().unwrap();
+        assert_eq!((place, value.is_finite()), (1, false));
+        attempt.take_back().unwrap();
+        assert!(vars.each_ref().map(|p| bits(p)) == before);
+        let wrong = [updates[0], AdamUpdate { grad: &gradients[0], ..updates[1] }];
+        assert!(AdamAttempt::new(&wrong, &factors).is_err());
+        assert!(vars.each_ref().map(|p| bits(p)) == before, "nothing has moved");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use stackgan_core::NetConfig;
 use stackgan_kernels::gpu;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Memory, seconds_a_step};
+use stackgan_train::guard::Undo;
 
 use crate::commands::device::gpu_facts;
 use crate::exit::Problem;
@@ -19,7 +20,7 @@ pub(super) fn lines(
     device: &Device,
 ) -> Vec<String> {
     let low = low.unwrap_or(&cfg.net);
-    let wanted = Memory::of(cfg, low);
+    let wanted = Memory::of(cfg, low, Undo::on(device));
     let mut lines = vec![if device.is_cpu() { memory(&wanted) } else { gpu_memory(&wanted) }];
     lines.extend(has(device).and_then(|has| short_of_memory(cfg, low, has)));
     // A machine that cannot take six pictures, or a GPU that cannot take the batch, says so when it trains.
@@ -125,7 +126,11 @@ impl Has {
 
     /// What a run needs of it at its peak.
     fn needed(self, cfg: &TrainConfig, low: &NetConfig) -> u64 {
-        let mut memory = Memory::of(cfg, low);
+        let undo = match self {
+            Self::Free(_) | Self::All(_) => Undo::Held,
+            Self::Gpu(_) => Undo::Copied,
+        };
+        let mut memory = Memory::of(cfg, low, undo);
         if gpu::precision() == gpu::Precision::Bf16 {
             memory.pictures /= 2;
         }

@@ -1,0 +1,176 @@
+//! A step of Adam that can be taken back until something else has been looked at, for half of what copies of everything
+//! would cost: parameters move and what they were is kept; moments stay, with the gradient that will move them.
+
+use candle_core::{Result, Tensor, Var};
+use rayon::prelude::*;
+
+use super::{CHUNK, Constants, adam_update, check, in_place, lend};
+use crate::cpu::buffer::Buffer;
+use crate::cpu::lane::{LANES, floats, floats_mut};
+use crate::fast;
+use crate::many::{AdamFactors, AdamUpdate, copy_all};
+use crate::vectorised::vectorised;
+
+/// A step whose parameters have moved, to be kept or taken back. Dropped, it leaves parameters and moments of two different steps.
+#[must_use = "a step is kept or taken back"]
+#[derive(Debug)]
+pub struct AdamAttempt {
+    moved: Vec<Moved>,
+    constants: Constants,
+}
+
+#[derive(Debug)]
+struct Moved {
+    p: Var,
+    m: Var,
+    v: Var,
+    before: Before,
+    bad: Option<f32>,
+}
+
+#[derive(Debug)]
+enum Before {
+    /// What the parameter was, and the gradient.
+    Moving(Buffer, Tensor),
+    /// All three as they were: nothing is left to do.
+    Whole([Tensor; 3]),
+}
+
+impl AdamAttempt {
+    /// Moves every parameter as [`crate::adam_update_all`] does, to the bit.
+    ///
+    /// # Errors
+    /// Those of [`crate::adam_update`]; nothing has moved then.
+    pub fn new(updates: &[AdamUpdate<'_>], factors: &AdamFactors) -> Result<Self> {
+        let step = factors.step();
+        for AdamUpdate { p, grad, m, v } in updates {
+            check(p, grad, m, v, step)?;
+        }
+        let constants = Constants::new(step);
+        let mut attempt = Self { moved: Vec::with_capacity(updates.len()), constants };
+        for update in updates {
+            match Moved::new(update, factors, constants) {
+                Ok(moved) => attempt.moved.push(moved),
+                Err(error) => {
+                    attempt.take_back()?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(attempt)
+    }
+
+    /// The first parameter, by its place among the updates, that is now NaN or an infinity somewhere; that value.
+    #[must_use]
+    pub fn first_non_finite(&self) -> Option<(usize, f64)> {
+        let bad = |(i, moved): (usize, &Moved)| Some((i, f64::from(moved.bad?)));
+        self.moved.iter().enumerate().find_map(bad)
+    }
+
+    /// Moves the moments too.
+    ///
+    /// # Errors
+    /// Variables that have changed their place or shape since.
+    pub fn keep(self) -> Result<()> {
+        let c = self.constants;
+        for Moved { m, v, before, .. } in &self.moved {
+            let Before::Moving(_, grad) = before else { continue };
+            let (storage, layout) = grad.storage_and_layout();
+            let grad = fast::locked(&storage, layout)?;
+            lend([m, v], |[m, v]| {
+                (m.par_chunks_mut(CHUNK), v.par_chunks_mut(CHUNK), grad.par_chunks(CHUNK))
+                    .into_par_iter()
+                    .for_each(|(m, v, grad)| moments(m, v, grad, c));
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts back every parameter as it was.
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub fn take_back(self) -> Result<()> {
+        for Moved { p, m, v, before, .. } in &self.moved {
+            match before {
+                Before::Moving(before, _) => lend([p], |[p]| {
+                    let n = p.len();
+                    let before = floats(before)[..n].par_chunks(CHUNK);
+                    p.par_chunks_mut(CHUNK).zip(before).for_each(|(p, b)| p.copy_from_slice(b));
+                })?,
+                Before::Whole([p0, m0, v0]) => copy_all(&[(p, p0), (m, m0), (v, v0)])?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Moved {
+    fn new(
+        AdamUpdate { p, grad, m, v }: &AdamUpdate<'_>,
+        factors: &AdamFactors,
+        constants: Constants,
+    ) -> Result<Self> {
+        let (p, m, v) = ((*p).clone(), (*m).clone(), (*v).clone());
+        let grad = grad.contiguous()?;
+        if !in_place(&p, &grad, &m, &v) {
+            let before = [p.copy()?, m.copy()?, v.copy()?];
+            adam_update(&p, &grad, &m, &v, factors.step())?;
+            let finite = crate::many::count_non_finite(&[&p])?.to_scalar::<f32>()? == 0.;
+            let bad = (!finite).then_some(f32::NAN);
+            return Ok(Self { p, m, v, before: Before::Whole(before), bad });
+        }
+        let mut before = Buffer::stale(p.elem_count().div_ceil(LANES));
+        let mut bad = None;
+        {
+            let ((m, m_layout), (v, v_layout), (grad, grad_layout)) =
+                (m.storage_and_layout(), v.storage_and_layout(), grad.storage_and_layout());
+            let m = fast::locked(&m, m_layout)?;
+            let v = fast::locked(&v, v_layout)?;
+            let grad = fast::locked(&grad, grad_layout)?;
+            lend([&p], |[p]| {
+                let n = p.len();
+                bad = (
+                    p.par_chunks_mut(CHUNK),
+                    floats_mut(&mut before)[..n].par_chunks_mut(CHUNK),
+                    m.par_chunks(CHUNK),
+                    v.par_chunks(CHUNK),
+                    grad.par_chunks(CHUNK),
+                )
+                    .into_par_iter()
+                    .map(|(p, before, m, v, grad)| {
+                        let all_finite = moved(p, before, m, v, (grad, constants));
+                        if all_finite { None } else { p.iter().copied().find(|p| !p.is_finite()) }
+                    })
+                    .reduce(|| None, Option::or); // every chunk is moved, whatever is found
+            })?;
+        }
+        Ok(Self { p, m, v, before: Before::Moving(before, grad), bad })
+    }
+}
+
+vectorised! {
+    /// Moves parameters and keeps what they were; whether they are all finite.
+    fn moved(p: &mut [f32], before: &mut [f32], m: &[f32], v: &[f32], by: (&[f32], Constants)) -> bool {
+        let (grad, c) = by;
+        let mut bad = 0u32;
+        for ((((p, before), m), v), g) in p.iter_mut().zip(before).zip(m).zip(v).zip(grad) {
+            let m = c.beta1 * m + c.one_minus_beta1 * g;
+            let v = c.beta2 * v + c.one_minus_beta2 * (g * g);
+            *before = *p;
+            *p -= c.rate * (m / (v.sqrt() * c.root + c.eps));
+            bad |= u32::from(p.to_bits() & EXPONENT == EXPONENT);
+        }
+        bad == 0
+    }
+
+    fn moments(m: &mut [f32], v: &mut [f32], grad: &[f32], c: Constants) {
+        for ((m, v), g) in m.iter_mut().zip(v).zip(grad) {
+            *m = c.beta1 * *m + c.one_minus_beta1 * g;
+            *v = c.beta2 * *v + c.one_minus_beta2 * (g * g);
+        }
+    }
+}
+
+/// The bits of an f32's exponent: all set in NaN and in both infinities.
+const EXPONENT: u32 = 0x7f80_0000;
