@@ -56,7 +56,8 @@ impl Tiling {
         (0..height).step_by(rows).map(move |top| top..height.min(top + rows))
     }
 
-    fn row_parts(&self) -> usize {
+    /// Tiles of one group of images.
+    pub(crate) fn row_parts(&self) -> usize {
         self.height.div_ceil(self.rows)
     }
 

@@ -50,7 +50,9 @@ pub(crate) struct Context {
 /// Whatever goes wrong; [`crate::exit`] knows the exit code.
 pub(crate) fn run(cli: Cli) -> Result<Exit> {
     let context = Context::new(&cli.global, device::computes(&cli.command))?;
-    dispatch(cli.command, &context).map_err(|error| out_of_memory(error, None))
+    // On a thread that computes: called from another, each of a step's thousand parallel loops would wake one and wait for it.
+    let done = rayon::scope(|_| dispatch(cli.command, &context));
+    done.map_err(|error| out_of_memory(error, None))
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<Exit> {

@@ -4,7 +4,12 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 use super::lane::Lane;
+
+/// Lanes that a thread fills at once.
+const CHUNK: usize = 1 << 12;
 
 /// The memory of all maps.
 static MEMORY: Mutex<Memory> = Mutex::new(Memory { free: Vec::new(), used: 0, most: 0 });
@@ -41,7 +46,7 @@ impl Buffer {
             return Self { block: vec![Lane::ZERO; length], length };
         };
         let mut buffer = Self { block, length };
-        buffer.fill(Lane::ZERO);
+        buffer.par_chunks_mut(CHUNK).for_each(|lanes| lanes.fill(Lane::ZERO));
         buffer
     }
 }
@@ -57,7 +62,7 @@ impl Memory {
         self.most = self.most.max(self.used);
         if block.is_none() {
             let mut idle: usize = self.free.iter().map(Vec::len).sum();
-            while idle > self.most / 2 {
+            while idle > self.most {
                 idle -= self.free.remove(0).len();
             }
         }

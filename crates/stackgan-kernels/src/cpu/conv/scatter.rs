@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::products::{Side, multiply};
 use super::transform::halve;
 use super::weights::{Order, Pack, Packed, Sums, Transform, Weight};
-use super::work::{self, At, Grid, SUMMED};
+use super::work::{self, At, Grid, Runs};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
@@ -24,6 +24,13 @@ enum Way {
     Halve,
     /// A block for each tap.
     Columns,
+}
+
+/// A run of images of the input's gradient.
+struct Part<'a> {
+    first: usize,
+    /// Of each block of channels, by image.
+    planes: Vec<Vec<&'a mut [Lane]>>,
 }
 
 /// A convolution of one of these ways.
@@ -188,7 +195,7 @@ impl Scatter {
         let (s, grid, kinds) = (&self.shape, self.grid(), self.kinds());
         let groups = self.groups();
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
-        let tiling = grid.tiling(SUMMED);
+        let runs = Runs::new(grid, ins.max(outs));
         let pack = Pack {
             taps: s.taps(),
             kinds,
@@ -200,48 +207,52 @@ impl Scatter {
         let transform = self.transform();
         let weight = Weight { values: weight, pack, order: Order::InnerOut, transform };
         // Weights that are used once are packed where they are used.
-        let once = tiling.len() == 1;
+        let once = runs.tiling().len() == 1;
         let early = wanted.input && !once;
         let mut memory = Buffer::stale(if early { weight.lanes(weight.outs()) } else { 0 });
         let packed = early.then(|| weight.packed(&mut memory));
         let mut dx =
             wanted.input.then(|| Blocks { sizes: x.sizes, lanes: Buffer::zeroed(x.sizes.lanes()) });
-        let mut planes: Vec<Vec<&mut [Lane]>> = (0..ins).map(|_| Vec::new()).collect();
-        if let Some(dx) = &mut dx {
-            for (i, plane) in dx.lanes.chunks_mut(s.in_pixels()).enumerate() {
-                planes[i % ins].push(plane);
-            }
-        }
-        let mut sums = wanted.weight.then(|| Sums::new(kinds, outs, ins * groups));
-        for tile in (0..tiling.len()).map(|i| tiling.tile(i)) {
-            let pixels = grid.pixels(&tile);
+        let mut planes = dx.as_mut().map(|dx| dx.lanes.chunks_mut(s.in_pixels()));
+        let parts = runs.images().map(|images| {
+            let mut part = Part { first: images.start, planes: Vec::new() };
+            part.planes.resize_with(ins, Vec::new);
+            let mine = planes.iter_mut().flatten().take(images.len() * ins);
+            mine.enumerate().for_each(|(i, plane)| part.planes[i % ins].push(plane));
+            part
+        });
+        let new = || Sums::new(kinds, outs, ins * groups);
+        let each = |part: &mut Part<'_>, tile: &Tile, sums: Option<&mut Sums>| {
+            let pixels = grid.pixels(tile);
             let mut left = Buffer::stale(outs * kinds * pixels);
-            grid.fill(&mut left, &tile, kinds, 0, |at, out, stride, _| {
+            grid.fill(&mut left, tile, kinds, 0, |at, out, stride, _| {
                 self.gradient(dy, at, out, stride);
             });
-            if let Some(sums) = &mut sums {
+            if let Some(sums) = sums {
                 let mut right = Buffer::stale(ins * groups * kinds * pixels);
-                grid.fill(&mut right, &tile, kinds, self.line(), |at, out, stride, line| {
+                grid.fill(&mut right, tile, kinds, self.line(), |at, out, stride, line| {
                     self.input(x, at, out, stride, line);
                 });
                 work::add_products(sums, &left, &right, pixels);
             }
             if wanted.input {
+                let images = tile.images.start - part.first..tile.images.end - part.first;
                 // Blocks whose columns are whole panels.
                 let step = weight.step();
-                planes.par_chunks_mut(step).enumerate().for_each(|(i, planes)| {
+                part.planes.par_chunks_mut(step).enumerate().for_each(|(i, planes)| {
                     let outs = i * step * groups..(i * step + planes.len()) * groups;
-                    let left = (&left[..], pixels);
+                    let (left, to) = ((&left[..], pixels), (images.clone(), &tile.rows));
                     match packed {
-                        Some(packed) => self.scatter(planes, &tile, left, packed, outs),
+                        Some(packed) => self.scatter(planes, to, left, packed, outs),
                         None => scratch::lanes([weight.lanes(outs.len())], |[memory]| {
                             let part = weight.part(memory, outs.clone());
-                            self.scatter(planes, &tile, left, part, 0..outs.len());
+                            self.scatter(planes, to, left, part, 0..outs.len());
                         }),
                     }
                 });
             }
-        }
+        };
+        let sums = runs.sum(parts.collect(), wanted.weight.then_some(new), each);
         let dw = sums.map(|sums| {
             let channels = (s.out_channels, s.in_channels);
             sums.fold(channels, (s.taps(), self.groups()), self.transform())
@@ -249,12 +260,12 @@ impl Scatter {
         Gradients { input: dx, weight: dw }
     }
 
-    /// Adds a tile's part of the input's gradient for some blocks of channels, whose planes are given and which are the columns
+    /// Adds a tile's part of the input's gradient for some blocks of channels, of whose planes it is `rows` of `images`, and which are the columns
     /// `outs` of the weights.
     fn scatter(
         &self,
         planes: &mut [Vec<&mut [Lane]>],
-        tile: &Tile,
+        (images, rows): (Range<usize>, &Range<usize>),
         (left, pixels): (&[Lane], usize),
         weights: Packed<'_>,
         outs: Range<usize>,
@@ -267,9 +278,9 @@ impl Scatter {
                 let out = (&mut out[kind * pixels..], kinds * pixels);
                 multiply(Path::best(), out, left, (weights, kind), outs.clone());
             }
-            let (rows, columns) = (&tile.rows, self.grid().columns);
+            let columns = self.grid().columns;
             for (planes, out) in planes.iter_mut().zip(out.chunks(groups * kinds * pixels)) {
-                for (i, plane) in planes[tile.images.clone()].iter_mut().enumerate() {
+                for (i, plane) in planes[images.clone()].iter_mut().enumerate() {
                     for (r, line) in rows.clone().enumerate() {
                         self.add(plane, line, &out[(i * rows.len() + r) * columns..], pixels);
                     }

@@ -2,7 +2,7 @@
 
 use super::transform::three::{self, KINDS};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid, SUMMED};
+use super::work::{self, At, Grid, Runs};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
@@ -52,22 +52,25 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
     let dx = wanted
         .input
         .then(|| convolve(dy, weight, s.channels, Order::InnerOut, Transform::ThreeFlipped));
-    let dw = wanted.weight.then(|| {
+    let weight_gradient = || {
         let grid = grid(s);
-        let mut sums = Sums::new(KINDS, outs.blocks(), s.blocks());
-        let tiling = grid.tiling(SUMMED);
-        for tile in (0..tiling.len()).map(|i| tiling.tile(i)) {
-            let pixels = grid.pixels(&tile);
+        let runs = Runs::new(grid, outs.blocks().max(s.blocks()));
+        let new = || Sums::new(KINDS, outs.blocks(), s.blocks());
+        let parts = runs.images().map(|_| ()).collect();
+        let sums = runs.sum(parts, Some(new), |(), tile, sums| {
+            let pixels = grid.pixels(tile);
             let mut left = Buffer::stale(outs.blocks() * KINDS * pixels);
-            grid.fill(&mut left, &tile, KINDS, 0, |at, out, stride, _| {
+            grid.fill(&mut left, tile, KINDS, 0, |at, out, stride, _| {
                 let plane = &dy.plane(at.image, at.block)[2 * at.row * s.width..];
                 three::gradient(out, stride, [&plane[..s.width], &plane[s.width..][..s.width]]);
             });
             let mut right = Buffer::stale(s.blocks() * KINDS * pixels);
-            grid.fill(&mut right, &tile, KINDS, s.width + 2, input(x));
-            work::add_products(&mut sums, &left, &right, pixels);
-        }
-        sums.fold((outs.channels, s.channels), (9, 1), Transform::Three)
-    });
-    Gradients { input: dx, weight: dw }
+            grid.fill(&mut right, tile, KINDS, s.width + 2, input(x));
+            if let Some(sums) = sums {
+                work::add_products(sums, &left, &right, pixels);
+            }
+        });
+        Some(sums?.fold((outs.channels, s.channels), (9, 1), Transform::Three))
+    };
+    Gradients { input: dx, weight: if wanted.weight { weight_gradient() } else { None } }
 }

@@ -1,18 +1,20 @@
 //! Up-sampling by two with a 3x3 convolution: see [`super::transform::up`].
 
+use std::collections::VecDeque;
+
 use rayon::prelude::*;
 
 use super::products::{Side, multiply};
 use super::transform::up::{self, KINDS};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid, SUMMED};
+use super::work::{self, At, Grid, Runs};
 use super::{Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
 use crate::path::Path;
 use crate::scratch;
-use crate::tiles::Piece;
+use crate::tiles::{Piece, Tile};
 
 fn grid(small: Sizes) -> Grid {
     Grid { images: small.images, rows: small.height, columns: small.width }
@@ -53,20 +55,19 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
     let mut memory = Buffer::stale(if wanted.input { weight.lanes(weight.outs()) } else { 0 });
     let weights = wanted.input.then(|| weight.packed(&mut memory));
     let mut dx = wanted.input.then(|| Blocks::stale(s));
-    let mut sums = wanted.weight.then(|| Sums::new(KINDS, large.blocks(), s.blocks()));
-    let tiling = grid.tiling(SUMMED);
-    let (outs, halves) = (s.blocks(), s.blocks().div_ceil(2));
-    let mut pieces = match &mut dx {
-        Some(dx) => tiling.pieces(&mut dx.lanes, outs, 2, s.width),
-        None => Vec::new(),
-    };
-    for tile in (0..tiling.len()).map(|i| tiling.tile(i)) {
-        let pixels = grid.pixels(&tile);
+    let runs = Runs::new(grid, large.blocks().max(s.blocks()));
+    let halves = s.blocks().div_ceil(2);
+    let pieces = dx.as_mut().map(|dx| runs.tiling().pieces(&mut dx.lanes, s.blocks(), 2, s.width));
+    let mut pieces = pieces.unwrap_or_default().into_iter();
+    let parts = runs.tiles().map(|tiles| pieces.by_ref().take(tiles * halves).collect()).collect();
+    let new = || Sums::new(KINDS, large.blocks(), s.blocks());
+    let each = |pieces: &mut VecDeque<Piece<'_, Lane>>, tile: &Tile, sums: Option<&mut Sums>| {
+        let pixels = grid.pixels(tile);
         let mut left = Buffer::stale(large.blocks() * KINDS * pixels);
-        grid.fill(&mut left, &tile, KINDS, large.width + 2, kinds);
-        if let Some(sums) = &mut sums {
+        grid.fill(&mut left, tile, KINDS, large.width + 2, kinds);
+        if let Some(sums) = sums {
             let mut right = Buffer::stale(s.blocks() * pixels);
-            grid.fill(&mut right, &tile, 1, 0, |at, out, _, _| {
+            grid.fill(&mut right, tile, 1, 0, |at, out, _, _| {
                 if let Some(row) = x.row(at.image, at.block, at.row as isize) {
                     out[..s.width].copy_from_slice(row);
                 }
@@ -75,8 +76,7 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
         }
         if let Some(weights) = weights {
             let rest = pieces.split_off(halves);
-            let here = std::mem::replace(&mut pieces, rest);
-            here.into_par_iter().for_each(|piece: Piece<'_, Lane>| {
+            std::mem::replace(pieces, rest).into_par_iter().for_each(|piece| {
                 let blocks = piece.channels.len();
                 scratch::lanes([blocks * pixels], |[out]| {
                     let left = Side { lanes: &left, stride: pixels, rows: pixels };
@@ -90,8 +90,8 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
                 });
             });
         }
-    }
-    drop(pieces);
+    };
+    let sums = runs.sum(parts, wanted.weight.then_some(new), each);
     let dw = sums.map(|sums| sums.fold((large.channels, s.channels), (9, 1), Transform::Up));
     Gradients { input: dx, weight: dw }
 }

@@ -272,6 +272,9 @@ fn gather<'a>(
     }
 }
 
+/// Lanes of sums that a thread adds at once.
+const CHUNK: usize = 1 << 10;
+
 /// Sums of products for the gradient of a weight `(Cout, Cin, taps)`: for each kind and output channel (whole blocks of
 /// them), the lanes of the inner blocks.
 #[derive(Debug)]
@@ -289,6 +292,13 @@ impl Sums {
     pub(super) fn new(kinds: usize, out_blocks: usize, inner_blocks: usize) -> Self {
         let lanes = Buffer::stale(kinds * out_blocks * LANES * inner_blocks);
         Self { lanes, fresh: true, kinds, out_blocks, inner_blocks }
+    }
+
+    /// Together with those of other pixels.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        let chunks = self.lanes.par_chunks_mut(CHUNK).zip(other.lanes.par_chunks(CHUNK));
+        chunks.for_each(|(sum, other)| sum.iter_mut().zip(other).for_each(|(a, b)| *a += *b));
+        self
     }
 
     /// The gradient of the weight, whose channels' blocks each have `groups` inner blocks.

@@ -13,7 +13,7 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
 use crate::path::Path;
 use crate::scratch;
-use crate::tiles::{ENOUGH_PIECES, Piece, Tile, Tiling};
+use crate::tiles::{ENOUGH_PIECES, Piece, Tile, Tiling, runs};
 
 /// The tiles of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub(super) struct At {
 const TOGETHER: usize = 192;
 
 /// Pixels whose products are added to the gradient of a weight together, about.
-pub(super) const SUMMED: usize = 512;
+const SUMMED: usize = 512;
 
 impl Grid {
     /// Tiles of about `target` pixels.
@@ -154,6 +154,63 @@ pub(super) fn forward(
             rows_of(piece, products, pixels);
         });
     });
+}
+
+/// The tiles that gradients are made of, in runs of whole images. Threads share the blocks of channels of a tile; where
+/// these are few, they take runs side by side instead, each with sums of its own.
+pub(super) struct Runs {
+    tiling: Tiling,
+    /// Of groups of images.
+    runs: Vec<Range<usize>>,
+    images: usize,
+}
+
+impl Runs {
+    /// For maps of so many blocks of channels.
+    pub(super) fn new(grid: Grid, blocks: usize) -> Self {
+        let parts = if blocks < ENOUGH_PIECES { ENOUGH_PIECES.min(grid.images) } else { 1 };
+        let most = grid.images.div_ceil(parts) * grid.rows * grid.columns;
+        let tiling = grid.tiling(SUMMED.min(most));
+        let runs = runs(grid.images.div_ceil(tiling.group()), parts);
+        Self { tiling, runs, images: grid.images }
+    }
+
+    pub(super) const fn tiling(&self) -> &Tiling {
+        &self.tiling
+    }
+
+    /// The images of each run.
+    pub(super) fn images(&self) -> impl Iterator<Item = Range<usize>> {
+        let group = self.tiling.group();
+        self.runs.iter().map(move |run| run.start * group..self.images.min(run.end * group))
+    }
+
+    /// How many tiles each run has.
+    pub(super) fn tiles(&self) -> impl Iterator<Item = usize> {
+        self.runs.iter().map(|run| run.len() * self.tiling.row_parts())
+    }
+
+    /// Calls `each` for all tiles of all runs, of each run one after the other, with what belongs to it and its sums. The sums of
+    /// all runs, in their order.
+    pub(super) fn sum<P: Send>(
+        &self,
+        parts: Vec<P>,
+        sums: Option<impl Fn() -> Sums + Sync>,
+        each: impl Fn(&mut P, &Tile, Option<&mut Sums>) + Sync,
+    ) -> Option<Sums> {
+        let of_run = |(run, mut part): (&Range<usize>, P)| {
+            let mut sums = sums.as_ref().map(|new| new());
+            let rows = self.tiling.row_parts();
+            for tile in run.start * rows..run.end * rows {
+                each(&mut part, &self.tiling.tile(tile), sums.as_mut());
+            }
+            sums
+        };
+        let of_runs: Vec<Option<Sums>> = self.runs.par_iter().zip(parts).map(of_run).collect();
+        let mut of_runs = of_runs.into_iter().flatten();
+        let first = of_runs.next()?;
+        Some(of_runs.fold(first, Sums::and))
+    }
 }
 
 /// Adds to the sums of a weight's gradient: `left` is the transformed gradient of a tile's outputs, `right` the transformed
