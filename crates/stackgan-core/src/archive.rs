@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
+use rayon::prelude::*;
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
@@ -60,6 +62,33 @@ impl Archive {
     /// # Errors
     /// [`Error::Model`] says what is damaged.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
+        Self::read(bytes, |view, dtype| {
+            Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?.to_dtype(DType::F32)
+        })
+    }
+
+    /// The same, of variables: one [`crate::Params`] takes them as they are, where it would copy other tensors.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`].
+    pub fn variables(bytes: &[u8], device: &Device) -> Result<Self> {
+        Self::read(bytes, |view, dtype| {
+            let var = if dtype == DType::F32 {
+                let (values, _) = view.data().as_chunks::<4>();
+                let values = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
+                Var::from_vec(values, view.shape(), device)?
+            } else {
+                let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?;
+                Var::from_tensor(&tensor.to_dtype(DType::F32)?)?
+            };
+            Ok(var.into_inner())
+        })
+    }
+
+    fn read(
+        bytes: &[u8],
+        tensor: impl Fn(&TensorView<'_>, DType) -> candle_core::Result<Tensor> + Sync,
+    ) -> Result<Self> {
         let length = bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
         if length == 0 || length > HEADER_LIMIT {
             return Err(damaged(
@@ -79,8 +108,7 @@ impl Archive {
             let expected = format!("at most {} numbers", bytes.len() / 2 + SLACK / 4);
             return Err(damaged(&expected, &format!("{values} numbers of a byte each")));
         }
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
+        let read = |(name, view): (String, TensorView<'_>)| {
             let dtype = match view.dtype() {
                 safetensors::Dtype::F32 => DType::F32,
                 safetensors::Dtype::F64 => DType::F64,
@@ -91,9 +119,9 @@ impl Archive {
                 safetensors::Dtype::U8 => DType::U8,
                 other => return Err(damaged("numbers", &format!("`{name}` of type {other:?}"))),
             };
-            let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?;
-            tensors.insert(name, tensor.to_dtype(DType::F32)?);
-        }
+            Ok((name, tensor(&view, dtype)?))
+        };
+        let tensors = file.tensors().into_par_iter().map(read).collect::<Result<_>>()?;
         Ok(Self { tensors, metadata })
     }
 

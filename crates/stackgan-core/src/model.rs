@@ -142,7 +142,7 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] says what is damaged, missing or does not fit.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
-        let archive = Archive::from_bytes(bytes, device)?;
+        let archive = Archive::variables(bytes, device)?;
         let text = archive.metadata.get(KEY).map_or("", String::as_str);
         let info: ModelInfo = serde_json::from_str(text).map_err(|e| {
             wrong("not a StackGAN model", &format!("metadata `{KEY}`"), &e.to_string())

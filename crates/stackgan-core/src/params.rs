@@ -74,7 +74,7 @@ impl Params {
         }
     }
 
-    /// Variables with given values. A network built on them may ask for these names only; afterwards
+    /// Variables with given values: copies, or, of tensors that are variables already, those themselves. A network built on them may ask for these names only; afterwards
     /// [`Params::check_all_used`] tells whether any is left over.
     ///
     /// # Errors

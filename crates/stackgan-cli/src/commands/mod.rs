@@ -22,12 +22,15 @@ mod train;
 mod weights;
 
 use std::fmt::Display;
+use std::fs::File;
 use std::io::Write as _;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use candle_core::Device;
+use rayon::prelude::*;
 use stackgan_core::Model;
 
 use crate::args::{Cli, Command, Global, Precision};
@@ -117,7 +120,7 @@ impl Context {
 /// # Errors
 /// When nobody reads it any more, which `main` takes as success.
 pub(crate) fn print(line: impl Display) -> Result<()> {
-    writeln!(std::io::stdout().lock(), "{line}")?;
+    writeln!(io::stdout().lock(), "{line}")?;
     Ok(())
 }
 
@@ -160,11 +163,24 @@ pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Model, String)
         let parts = (format!("at most {LARGEST_MODEL} bytes"), format!("{} bytes", facts.len()));
         return Err(Problem::data("not a model", &file, parts, "check the path").into());
     }
-    let bytes = std::fs::read(&file).map_err(|e| {
+    let read = if facts.is_file() { read(&file, facts.len()) } else { std::fs::read(&file) };
+    let bytes = read.map_err(|e| {
         let parts = ("a readable file", e.to_string());
         Problem::data("the model cannot be read", &file, parts, "check its permissions")
     })?;
-    let model = Model::from_bytes(&bytes, device)
-        .with_context(|| format!("cannot use the model\n  {place}"))?;
-    Ok((model, stackgan_train::store::sha256(&bytes)))
+    let (model, hash) =
+        rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_train::store::sha256(&bytes));
+    Ok((model.with_context(|| format!("cannot use the model\n  {place}"))?, hash))
+}
+
+/// A file of `length` bytes, read by all threads: the pages of its memory cost more than its bytes.
+fn read(file: &Path, length: u64) -> io::Result<Vec<u8>> {
+    const PIECE: usize = 8 << 20;
+    let mut bytes = vec![0; length as usize];
+    bytes.par_chunks_mut(PIECE).enumerate().try_for_each(|(i, piece)| {
+        let mut file = File::open(file)?;
+        file.seek(SeekFrom::Start((i * PIECE) as u64))?;
+        file.read_exact(piece)
+    })?;
+    Ok(bytes)
 }

@@ -103,7 +103,7 @@ impl Standardise {
             (None, None) => Ok(None),
             (Some(mean), Some(std)) if std.elem_count() == 1 => {
                 let std = std.to_dtype(DType::F32)?.flatten_all()?.get(0)?.to_scalar::<f32>()?;
-                Self::new(mean.to_device(device)?.to_dtype(DType::F32)?, std).map(Some)
+                Self::new(mean.detach().to_device(device)?.to_dtype(DType::F32)?, std).map(Some)
             }
             _ => {
                 let expected = format!("`{PREFIX}{MEAN}` and one value `{PREFIX}{STD}`");

@@ -49,17 +49,98 @@ fn inside(s: &Conv2dShape, first: isize) -> std::ops::Range<usize> {
     start..end.min(s.out_width).max(start)
 }
 
+/// Lanes of a block whose taps are neighbours in a row of a picture: where they begin, how many they are, and the row and the first
+/// column that the first output reads there.
+#[derive(Clone, Copy)]
+struct Run {
+    lane: usize,
+    length: usize,
+    start: usize,
+    first: isize,
+}
+
+/// The runs of a block of taps for a row of outputs.
+fn runs(s: &Conv2dShape, at: At) -> impl Iterator<Item = Run> + '_ {
+    let taps = at.block * LANES..((at.block + 1) * LANES).min(s.depth());
+    let mut next = taps.start;
+    std::iter::from_fn(move || {
+        while next < taps.end {
+            let index = next;
+            let length = (s.kernel_width - index % s.taps() % s.kernel_width).min(taps.end - index);
+            next += length;
+            if let Some((start, first)) = source(s, index, at.row) {
+                return Some(Run { lane: index - taps.start, length, start, first });
+            }
+        }
+        None
+    })
+}
+
 /// A block of columns of a line: sixteen taps of every output.
 fn columns(picture: &[f32], s: &Conv2dShape, at: At, out: &mut [Lane]) {
     let out = &mut out[..s.out_width];
     out.fill(Lane::ZERO);
-    for l in 0..LANES {
-        let Some((start, first)) = source(s, at.block * LANES + l, at.row) else { continue };
-        let row = &picture[start..start + s.width];
-        for i in inside(s, first) {
-            out[i].0[l] = row[(first + (i * s.stride) as isize) as usize];
+    for run in runs(s, at) {
+        let row = &picture[run.start..run.start + s.width];
+        match run.length {
+            4 => copy_runs::<4>(row, s, run, out),
+            3 => copy_runs::<3>(row, s, run, out),
+            _ => (0..run.length).for_each(|tap| copy_tap(row, s, (run, tap), out, 0)),
         }
     }
+}
+
+/// A run of `N` taps of every output: at once where all are inside the picture.
+fn copy_runs<const N: usize>(row: &[f32], s: &Conv2dShape, run: Run, out: &mut [Lane]) {
+    let whole = whole(s, run);
+    for tap in 0..N {
+        copy_tap(row, s, (run, tap), &mut out[..whole.start], 0);
+        copy_tap(row, s, (run, tap), &mut out[whole.end..], whole.end);
+    }
+    for (i, out) in whole.clone().zip(&mut out[whole]) {
+        let column = (run.first + (i * s.stride) as isize) as usize;
+        let (to, from) = (&mut out.0[run.lane..], &row[column..]);
+        if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+            *to = *from;
+        }
+    }
+}
+
+/// One tap of a run, of the outputs from number `start` on.
+fn copy_tap(
+    row: &[f32],
+    s: &Conv2dShape,
+    (run, tap): (Run, usize),
+    out: &mut [Lane],
+    start: usize,
+) {
+    let first = run.first + (start * s.stride + tap) as isize;
+    for (i, out) in out.iter_mut().enumerate() {
+        let column = usize::try_from(first + (i * s.stride) as isize).ok();
+        if let Some(value) = column.and_then(|column| row.get(column)) {
+            out.0[run.lane + tap] = *value;
+        }
+    }
+}
+
+/// Adds what every output gives to the taps of a run.
+fn add_run(row: &mut [f32], s: &Conv2dShape, run: Run, from: &[Lane]) {
+    for (i, from) in from.iter().enumerate() {
+        let first = run.first + (i * s.stride) as isize;
+        let from = &from.0[run.lane..run.lane + run.length];
+        for (tap, value) in from.iter().enumerate() {
+            let column = first + tap as isize;
+            if let Some(to) = usize::try_from(column).ok().and_then(|column| row.get_mut(column)) {
+                *to += value;
+            }
+        }
+    }
+}
+
+/// Outputs whose taps of a run are all inside the picture.
+fn whole(s: &Conv2dShape, run: Run) -> std::ops::Range<usize> {
+    let (first, last) = (inside(s, run.first), inside(s, run.first + run.length as isize - 1));
+    first.start..last.end.max(first.start)
 }
 
 /// The convolution of pictures `(N, C, H, W)`.
@@ -122,14 +203,12 @@ pub(super) fn backward(
                 }
                 if let Some(weights) = weights {
                     multiply(path, (&mut *side, count), left, (weights, 0), 0..depth);
-                    for index in 0..s.depth() {
+                    for block in 0..depth {
                         for (i, row) in lines.clone().enumerate() {
-                            let Some((start, first)) = source(s, index, row) else { continue };
-                            let from = &side[index / LANES * count + i * s.out_width..];
-                            let row = &mut dx[start..start + s.width];
-                            for i in inside(s, first) {
-                                let column = (first + (i * s.stride) as isize) as usize;
-                                row[column] += from[i].0[index % LANES];
+                            let from = &side[block * count + i * s.out_width..][..s.out_width];
+                            for run in runs(s, At { image, row, block }) {
+                                let row = &mut dx[run.start..run.start + s.width];
+                                add_run(row, s, run, from);
                             }
                         }
                     }
