@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor, Var};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -17,6 +17,9 @@ use crate::{Error, Result};
 const HEADER_LIMIT: u64 = 1 << 20;
 /// Memory that any file may take, beside twice its size, in bytes.
 const SLACK: usize = 16 << 20;
+
+/// Values of a piece of a tensor.
+const PIECE: usize = 1 << 20;
 
 /// Tensors and metadata of one file, sorted by name.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,19 @@ impl Archive {
     /// # Errors
     /// When a tensor cannot be read back from its device.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut file = self.head();
+        let values: usize = self.tensors.values().map(Tensor::elem_count).sum();
+        file.reserve_exact(4 * values);
+        self.data(|piece| {
+            file.extend_from_slice(piece);
+            Ok::<(), Error>(())
+        })?;
+        Ok(file)
+    }
+
+    /// What comes before the data.
+    #[must_use]
+    pub fn head(&self) -> Vec<u8> {
         let mut header = Map::new();
         if !self.metadata.is_empty() {
             header.insert("__metadata__".to_owned(), json!(self.metadata));
@@ -47,14 +63,35 @@ impl Archive {
         }
         let mut text = Value::Object(header).to_string().into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
-        let mut file = Vec::with_capacity(8 + text.len() + end);
-        file.extend((text.len() as u64).to_le_bytes());
-        file.extend(text);
+        let mut head = (text.len() as u64).to_le_bytes().to_vec();
+        head.extend(text);
+        head
+    }
+
+    /// The data, a piece of a tensor after the other: a file need not be in memory to be written.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read back from its device; those of `each`.
+    pub fn data<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(&[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let mut bytes = Vec::new();
         for tensor in self.tensors.values() {
-            let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-            file.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            let tensor = on_cpu(tensor)?;
+            let (storage, layout) = tensor.storage_and_layout();
+            let values = match (&*storage, layout.contiguous_offsets()) {
+                (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => all.get(start..end),
+                _ => None,
+            };
+            for piece in values.unwrap_or_default().chunks(PIECE) {
+                bytes.resize(4 * piece.len(), 0);
+                let (places, _) = bytes.as_chunks_mut::<4>();
+                places.iter_mut().zip(piece).for_each(|(to, value)| *to = value.to_le_bytes());
+                each(&bytes)?;
+            }
         }
-        Ok(file)
+        Ok(())
     }
 
     /// Reads a whole file; every tensor becomes f32 on `device`.
@@ -138,6 +175,11 @@ impl Archive {
         };
         self.tensors.iter().filter_map(strip).collect()
     }
+}
+
+/// Where its values can be read one after the other.
+fn on_cpu(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?)
 }
 
 fn damaged(expected: &str, found: &str) -> Error {

@@ -148,6 +148,12 @@ impl Params {
         self.trainable().iter().map(|(_, var)| var.elem_count()).sum()
     }
 
+    /// All values as they are: later updates change them.
+    #[must_use]
+    pub fn values(&self) -> BTreeMap<String, Tensor> {
+        self.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
+    }
+
     /// A copy of all values: later updates do not change it.
     ///
     /// # Errors

@@ -180,7 +180,8 @@ pub struct Memory {
     pub pictures: u64,
     /// Batches that are loaded ahead.
     pub loading: u64,
-    /// Copies that are made to write a checkpoint, when nothing is kept of pictures.
+    /// On a CPU what is there while checkpoint and model are written, in place of `variables`; with a GPU what the host then holds.
+    /// What was kept of a batch stays with the program.
     pub saving: u64,
 }
 
@@ -237,14 +238,19 @@ impl Memory {
         let shown = if net.recipe == Recipe::Residual { 2 } else { 1 };
         let pictures = F32 * (part * (kept + underway) + batch * shown * picture);
         let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes
-        // The file is put together twice over, its data growing in place.
-        Self { variables, pictures, loading, saving: F32 * state * 3 }
+        // The model is put together apart from the variables, and its file in memory; the state of a GPU comes to the host first.
+        let model = 2 * (g.weights + g.statistics + under.weights + under.statistics);
+        let saving = match undo {
+            Undo::Held => state + model,
+            Undo::Copied => state.max(model),
+        };
+        Self { variables, pictures, loading, saving: F32 * saving }
     }
 
     /// The whole process at its peak, on a CPU.
     #[must_use]
     pub fn peak(&self) -> u64 {
-        PROGRAM + self.variables + self.loading + self.pictures.max(self.saving)
+        PROGRAM + self.variables.max(self.saving) + self.loading + self.pictures
     }
 
     /// A GPU's part at its peak, without buffers of cuDNN's and of the driver. Batches and checkpoints are the host's.

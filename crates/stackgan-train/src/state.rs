@@ -20,19 +20,19 @@ pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
     store.save(archive(run)?, &header)
 }
 
-/// Everything that the next step depends on.
+/// Everything that the next step depends on, as it is: a step changes it.
 pub(crate) fn archive(run: &Run) -> Result<Archive> {
     let (g, d) = (run.players.g(), run.players.d());
     let mut archive = Archive::default();
     for (prefix, player) in [("g.", g), ("d.", d)] {
-        archive.extend(prefix, player.params.snapshot()?);
+        archive.extend(prefix, player.params.values());
         archive.extend(&format!("adam.{prefix}"), player.adam.state());
     }
     if let Some(ema) = &run.ema {
         archive.extend("ema.", ema.state());
     }
     if let Some(stage1) = &run.stage1 {
-        archive.extend("stage1.", stage1.snapshot()?);
+        archive.extend("stage1.", stage1.values());
     }
     if let Some(tune) = run.players.tuned() {
         archive.extend("tune.", tune.state()?);
@@ -73,7 +73,7 @@ pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
     };
     let weights = match &run.ema {
         Some(ema) => ema.state(),
-        None => run.players.g().params.snapshot()?,
+        None => run.players.g().params.values(), // and copied below
     };
     let trained = Params::given(weights, device)?;
     let info = stage_info(run, step);
@@ -83,7 +83,7 @@ pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
     };
     let (stage1, stage2) = match &run.stage1 {
         None => (trained, None),
-        Some(low) => (Params::given(low.snapshot()?, device)?, Some(trained)),
+        Some(low) => (Params::given(low.values(), device)?, Some(trained)),
     };
     let fingerprint = encoder
         .as_ref()

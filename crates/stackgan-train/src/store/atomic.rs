@@ -9,8 +9,35 @@ use crate::{Error, Result};
 /// How a temporary file's name begins. No other file's does.
 pub(super) const TEMPORARY: &str = ".tmp-";
 
+/// Bytes that are written and read back at once.
+pub(super) const PIECE: usize = 4 << 20;
+
 /// Tries of a save that signals interrupt.
 const TRIES: usize = 5;
+
+/// What a step of a save met with, and which step.
+pub type Step = std::result::Result<(), (&'static str, io::Error)>;
+
+/// What is written: the same each time it is asked.
+pub trait Contents {
+    /// Bytes of all pieces.
+    fn length(&self) -> u64;
+    /// Calls `each` with one piece after the other.
+    ///
+    /// # Errors
+    /// Those of `each`, and what failed where a piece cannot be had.
+    fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Step) -> Step;
+}
+
+impl Contents for [u8] {
+    fn length(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Step) -> Step {
+        self.chunks(PIECE).try_for_each(each)
+    }
+}
 
 /// Writes a file so that after a crash it is there whole or not at all: temporary name, sync, read back, rename, sync of
 /// the folder.
@@ -26,15 +53,19 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// As [`write_atomically`].
-pub fn write_with(files: &impl Files, path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_with(
+    files: &impl Files,
+    path: &Path,
+    contents: &(impl Contents + ?Sized),
+) -> Result<()> {
     let mut tries = 1;
     loop {
-        match attempt(files, path, bytes) {
+        match attempt(files, path, contents) {
             // A sync that failed must not be tried again on the same file, so everything is.
             Err(failed) if failed.source.kind() == io::ErrorKind::Interrupted && tries < TRIES => {
                 tries += 1;
             }
-            Err(failed) => return Err(failed.told(files, bytes.len() as u64)),
+            Err(failed) => return Err(failed.told(files, contents.length())),
             Ok(()) => return Ok(()),
         }
     }
@@ -67,12 +98,16 @@ impl Failed {
     }
 }
 
-fn attempt(files: &impl Files, path: &Path, bytes: &[u8]) -> std::result::Result<(), Failed> {
+fn attempt(
+    files: &impl Files,
+    path: &Path,
+    contents: &(impl Contents + ?Sized),
+) -> std::result::Result<(), Failed> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!("{TEMPORARY}{name}"));
     let failed = |action, file: &Path, source| Failed { action, file: file.to_path_buf(), source };
-    let result = write_and_verify(files, &temporary, bytes)
+    let result = write_and_verify(files, &temporary, contents)
         .map_err(|(action, source)| failed(action, &temporary, source))
         .and_then(|()| {
             files.rename(&temporary, path).map_err(|e| failed("rename", path, e))?;
@@ -84,25 +119,31 @@ fn attempt(files: &impl Files, path: &Path, bytes: &[u8]) -> std::result::Result
     result
 }
 
-fn write_and_verify(
-    files: &impl Files,
-    path: &Path,
-    bytes: &[u8],
-) -> std::result::Result<(), (&'static str, io::Error)> {
+fn write_and_verify(files: &impl Files, path: &Path, contents: &(impl Contents + ?Sized)) -> Step {
     let mut file = files.create(path).map_err(|e| ("create", e))?;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let taken = patiently(|| files.write(&mut file, rest)).map_err(|e| ("write", e))?;
-        if taken == 0 {
-            return Err(("write", io::ErrorKind::WriteZero.into()));
+    contents.pieces(&mut |mut rest| {
+        while !rest.is_empty() {
+            let taken = patiently(|| files.write(&mut file, rest)).map_err(|e| ("write", e))?;
+            if taken == 0 {
+                return Err(("write", io::ErrorKind::WriteZero.into()));
+            }
+            rest = rest.get(taken..).unwrap_or_default();
         }
-        rest = rest.get(taken..).unwrap_or_default();
-    }
+        Ok(())
+    })?;
     files.sync(&file).map_err(|e| ("sync", e))?;
-    if patiently(|| files.read(path)).map_err(|e| ("read back", e))? == bytes {
-        return Ok(());
-    }
-    Err(("verify", io::Error::other("what was read back differs from what was written")))
+    let mut at = 0;
+    let mut holds = |piece: &[u8], length: usize| {
+        let found = patiently(|| files.read_at(path, at, length)).map_err(|e| ("read back", e))?;
+        at += piece.len() as u64;
+        if found == piece {
+            return Ok(());
+        }
+        let text = "what was read back differs from what was written";
+        Err(("verify", io::Error::other(text)))
+    };
+    contents.pieces(&mut |piece| holds(piece, piece.len()))?;
+    holds(&[], 1) // and no more
 }
 
 pub(crate) fn storage(action: &'static str, file: &Path, source: io::Error) -> Error {

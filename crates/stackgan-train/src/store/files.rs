@@ -2,7 +2,7 @@
 //! each of them, and lose what was not synced.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A file system, as far as checkpoints need one. Each method is one operation that may fail or be the last.
@@ -39,6 +39,11 @@ pub trait Files {
     /// # Errors
     /// The system's.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The bytes of a file from number `at` on, at most `length`: fewer only at its end.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_at(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>>;
     /// Gives a file another name, in place of one that has it.
     ///
     /// # Errors
@@ -87,6 +92,14 @@ impl Files for System {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn read_at(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(at))?;
+        let mut bytes = Vec::with_capacity(length);
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

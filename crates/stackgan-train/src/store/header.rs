@@ -67,14 +67,13 @@ impl Header {
     }
 }
 
-/// Puts the sum into a serialised file whose header has none; `None` when it has no place for it.
-pub(super) fn sealed(mut file: Vec<u8>) -> Option<Vec<u8>> {
-    let at = place(&file)?;
-    let sum = super::sha256(&file);
-    let length = length(&file)?.checked_add(SUM as u64)?;
-    file.get_mut(..8)?.copy_from_slice(&length.to_le_bytes());
-    file.splice(at..at, sum.bytes());
-    Some(file)
+/// Puts the sum of a file into its head, which has none; `None` when it has no place for it.
+pub(super) fn sealed(mut head: Vec<u8>, sum: &str) -> Option<Vec<u8>> {
+    let at = place(&head)?;
+    let length = length(&head)?.checked_add(sum.len() as u64)?;
+    head.get_mut(..8)?.copy_from_slice(&length.to_le_bytes());
+    head.splice(at..at, sum.bytes());
+    Some(head)
 }
 
 /// The sum that a file says it has, and the one that it has; `None` when there is no place for one.

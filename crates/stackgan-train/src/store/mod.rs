@@ -12,15 +12,16 @@ mod header;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use sha2::{Digest, Sha256};
 use stackgan_core::archive::Archive;
 
 use crate::nonfinite;
 use crate::{Error, Result};
 
+use atomic::PIECE;
 pub(crate) use atomic::storage;
-pub use atomic::{write_atomically, write_with};
+pub use atomic::{Contents, Step, write_atomically, write_with};
 use files::{Files, System, patiently};
 pub use header::Header;
 
@@ -30,7 +31,70 @@ const LOOKS: u32 = 100;
 /// Hexadecimal SHA-256.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(sum: &[u8]) -> String {
+    sum.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A checkpoint with the sum over all of it in its head, written from the tensors themselves.
+struct Sealed {
+    head: Vec<u8>,
+    archive: Archive,
+}
+
+impl Sealed {
+    fn new(archive: Archive, path: &Path) -> Result<Self> {
+        let (bare, mut sum) = (archive.head(), Sha256::new());
+        sum.update(&bare);
+        archive.data(|piece| {
+            sum.update(piece);
+            Ok::<(), Error>(())
+        })?;
+        let sum = hexadecimal(&sum.finalize());
+        let head = header::sealed(bare, &sum).ok_or_else(|| {
+            storage("seal", path, std::io::Error::other("the header has no place for a sum"))
+        })?;
+        Ok(Self { head, archive })
+    }
+}
+
+impl Contents for Sealed {
+    fn length(&self) -> u64 {
+        let values: usize = self.archive.tensors.values().map(Tensor::elem_count).sum();
+        self.head.len() as u64 + 4 * values as u64
+    }
+
+    /// Pieces as large as one may be, put together from those of the tensors.
+    fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Step) -> Step {
+        let mut piece = self.head.clone();
+        let read = self.archive.data(|bytes| {
+            if piece.len() + bytes.len() > PIECE {
+                each(&piece).map_err(Stopped::By)?;
+                piece.clear();
+            }
+            piece.extend_from_slice(bytes);
+            Ok(())
+        });
+        match read {
+            Ok(()) => each(&piece),
+            Err(Stopped::By(failed)) => Err(failed),
+            Err(Stopped::Tensor(error)) => Err(("read the state", std::io::Error::other(error))),
+        }
+    }
+}
+
+/// What ended the pieces of a checkpoint.
+enum Stopped {
+    By((&'static str, std::io::Error)),
+    Tensor(stackgan_core::Error),
+}
+
+impl From<stackgan_core::Error> for Stopped {
+    fn from(error: stackgan_core::Error) -> Self {
+        Self::Tensor(error)
+    }
 }
 
 /// What [`Store::newest`] found.
@@ -103,10 +167,7 @@ impl<F: Files> Store<F> {
         }
         archive.metadata = header.metadata();
         let path = self.path(header.step);
-        let bytes = header::sealed(archive.to_bytes()?).ok_or_else(|| {
-            storage("seal", &path, std::io::Error::other("the header has no place for a sum"))
-        })?;
-        write_with(&self.files, &path, &bytes)?;
+        write_with(&self.files, &path, &Sealed::new(archive, &path)?)?;
         self.prune(&path);
         Ok(path)
     }
@@ -233,8 +294,6 @@ fn name_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use candle_core::Tensor;
 
     use super::*;
 

@@ -205,6 +205,12 @@ impl Files for Sim {
         self.now.borrow().file(path).cloned().ok_or_else(|| ErrorKind::NotFound.into())
     }
 
+    fn read_at(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let bytes = self.read(path)?;
+        let rest = bytes.get(at as usize..).unwrap_or_default();
+        Ok(rest[..rest.len().min(length)].to_vec())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.whole()?;
         self.change(Change::Rename(from.to_path_buf(), to.to_path_buf()));

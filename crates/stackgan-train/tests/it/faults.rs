@@ -273,7 +273,7 @@ fn a_file_is_replaced_whole_or_not_at_all() {
             let mut disk = Disk::default();
             disk.put(file, old.clone());
             let sim = Sim { piece: Some(700), fault: Some((k, fault)), ..Sim::holding(disk) };
-            let result = write_with(&sim, file, &new);
+            let result = write_with(&sim, file, &new[..]);
             let found = sim.now.borrow().file(file).unwrap().clone();
             assert!(found == new || (found == old && result.is_err()), "{fault:?} at {k}");
             if result.is_ok() {

@@ -31,12 +31,12 @@ pub(super) fn lines(
 }
 
 fn memory(memory: &Memory) -> String {
-    let Memory { variables, pictures, loading, saving } = *memory;
-    let [peak, variables, pictures, loading, saving] =
-        [memory.peak(), variables, pictures, loading, saving].map(size);
+    let Memory { variables, pictures, loading, .. } = *memory;
+    let [peak, variables, pictures, loading] =
+        [memory.peak(), variables, pictures, loading].map(size);
     format!(
-        "memory     about {peak} at its peak: {variables} of networks and optimisers, {pictures} kept of a batch \
-         ({saving} while saving), {loading} loaded ahead"
+        "memory     about {peak} at its peak: {variables} of networks and optimisers, {pictures} kept of a batch, \
+         {loading} loaded ahead"
     )
 }
 
