@@ -9,6 +9,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
+use stackgan_kernels::memory;
 
 use crate::Result;
 use crate::config::{Stage, TrainConfig};
@@ -25,6 +26,9 @@ const PROGRAM: u64 = 48 << 20;
 /// The largest maps that are alive besides during a backward pass: gradients on their way, and buffers of the kernels.
 const UNDERWAY: u64 = 6;
 
+/// Times the largest weight that the kernels hold of it: two and a quarter in sums, one packed.
+const PACKED: u64 = 3;
+
 /// Batches that are timed on a CPU.
 const TIMED: [usize; 2] = [2, 6];
 
@@ -38,16 +42,19 @@ struct Size {
     statistics: u64,
     kept: u64,
     largest: u64, // of the maps that are kept
+    layer: u64,   // the largest weight
 }
 
 impl Size {
     fn linear(mut self, from: u64, to: u64, bias: u64) -> Self {
         self.weights += from * to + bias * to;
+        self.layer = self.layer.max(from * to);
         self.keep(to, 2)
     }
 
     fn conv(mut self, (from, to): (u64, u64), k: u64) -> Self {
         self.weights += from * to * k * k;
+        self.layer = self.layer.max(from * to * k * k);
         self
     }
 
@@ -178,10 +185,11 @@ pub struct Memory {
     pub variables: u64,
     /// What the backward pass keeps of a batch in f32, and what is on its way.
     pub pictures: u64,
+    /// What the kernels hold of the largest weight: packed, and the sums that its gradient is made of.
+    pub working: u64,
     /// Batches that are loaded ahead.
     pub loading: u64,
-    /// On a CPU what is there while checkpoint and model are written, in place of `variables`; with a GPU what the host then holds.
-    /// What was kept of a batch stays with the program.
+    /// On a CPU what is there while checkpoint and model are written, in place of the three above; with a GPU what the host then holds.
     pub saving: u64,
 }
 
@@ -244,13 +252,15 @@ impl Memory {
             Undo::Held => state + model,
             Undo::Copied => state.max(model),
         };
-        Self { variables, pictures, loading, saving: F32 * saving }
+        let working = F32 * PACKED * g.layer.max(d.layer);
+        Self { variables, pictures, working, loading, saving: F32 * saving }
     }
 
     /// The whole process at its peak, on a CPU.
     #[must_use]
     pub fn peak(&self) -> u64 {
-        PROGRAM + self.variables.max(self.saving) + self.loading + self.pictures
+        let step = self.variables + self.pictures + self.working;
+        PROGRAM + self.loading + step.max(self.saving)
     }
 
     /// A GPU's part at its peak, without buffers of cuDNN's and of the driver. Batches and checkpoints are the host's.
@@ -314,7 +324,10 @@ fn time(cfg: &TrainConfig, low: &NetConfig, (device, steps): (&Device, u64)) -> 
         players.step(&pictures, &noise, &cfg)?;
     }
     device.synchronize()?;
-    Ok(started.elapsed().as_secs_f64() / steps as f64)
+    let seconds = started.elapsed().as_secs_f64();
+    drop(players);
+    memory::release(); // or the run would begin with this one's
+    Ok(seconds / steps as f64)
 }
 
 fn fresh_stage1(net: &NetConfig, device: &Device) -> Result<Params> {

@@ -13,6 +13,7 @@ use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
+use stackgan_kernels::memory;
 
 use crate::config::{Stage, TrainConfig};
 use crate::ema::Ema;
@@ -172,6 +173,7 @@ pub fn train(
                 on_event(TrainEvent::Warning { step, text });
             }
             on_event(TrainEvent::Samples { step, path });
+            memory::release();
         }
         let stopped = if last {
             None
@@ -331,6 +333,7 @@ impl Run {
     fn save(&self, store: &Store, dir: &RunDir, step: u64) -> Result<PathBuf> {
         let path = state::save(self, store, step)?;
         dir.write(&dir.model(), &self.model(step)?.to_bytes()?)?;
+        memory::release();
         Ok(path)
     }
 
@@ -397,6 +400,7 @@ impl Run {
 
     /// The model as it is after `step` steps: the average of G if there is one.
     pub(crate) fn model(&self, step: u64) -> Result<Model> {
+        memory::release(); // what a step leaves is of other sizes than what comes now
         state::model(self, step)
     }
 }

@@ -74,6 +74,13 @@ fn reused(length: usize) -> Option<Vec<Lane>> {
     MEMORY.lock().unwrap_or_else(PoisonError::into_inner).take(length)
 }
 
+/// Gives up the blocks that nobody uses.
+pub(crate) fn release() {
+    let mut memory = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    memory.free = Vec::new();
+    memory.most = memory.used;
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.block);

@@ -31,17 +31,17 @@ pub(super) fn lines(
 }
 
 fn memory(memory: &Memory) -> String {
-    let Memory { variables, pictures, loading, .. } = *memory;
-    let [peak, variables, pictures, loading] =
-        [memory.peak(), variables, pictures, loading].map(size);
+    let Memory { variables, pictures, working, loading, .. } = *memory;
+    let [peak, variables, pictures, working, loading] =
+        [memory.peak(), variables, pictures, working, loading].map(size);
     format!(
         "memory     about {peak} at its peak: {variables} of networks and optimisers, {pictures} kept of a batch, \
-         {loading} loaded ahead"
+         {working} while a layer is computed, {loading} loaded ahead"
     )
 }
 
 fn gpu_memory(memory: &Memory) -> String {
-    let Memory { variables, pictures, loading, saving } = *memory;
+    let Memory { variables, pictures, loading, saving, .. } = *memory;
     let [all, variables, pictures, loading, saving] =
         [memory.on_gpu(), variables, pictures, loading, saving].map(size);
     format!(
@@ -247,7 +247,13 @@ mod tests {
 
     #[test]
     fn on_a_gpu_it_is_said_whose_memory_is_meant() {
-        let memory = Memory { variables: 1 << 30, pictures: 1 << 31, loading: 1 << 20, saving: 0 };
+        let memory = Memory {
+            variables: 1 << 30,
+            pictures: 1 << 31,
+            working: 0,
+            loading: 1 << 20,
+            saving: 0,
+        };
         let text = gpu_memory(&memory);
         assert!(text.starts_with("memory     about 3.0 GiB of the GPU's, in f32"), "{text}");
         assert!(text.contains("of the host's 1 MiB"), "{text}");
