@@ -23,6 +23,11 @@ const SIDE: usize = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
     stackgan_kernels::memory::keep();
+    rayon::scope(|_| rate().map_err(|error| error.to_string()))?; // as the program does
+    Ok(())
+}
+
+fn rate() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(network), Some(weights)) = (args.next(), args.next()) else {
         return Err("usage: feature_rate NETWORK WEIGHTS [ROUNDS]".into());

@@ -44,6 +44,11 @@ pub trait Files {
     /// # Errors
     /// The system's.
     fn read_at(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// How many bytes a file has.
+    ///
+    /// # Errors
+    /// The system's.
+    fn length(&self, path: &Path) -> io::Result<u64>;
     /// Gives a file another name, in place of one that has it.
     ///
     /// # Errors
@@ -100,6 +105,10 @@ impl Files for System {
         let mut bytes = Vec::with_capacity(length);
         file.take(length as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

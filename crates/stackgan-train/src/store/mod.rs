@@ -227,9 +227,8 @@ impl<F: Files> Store<F> {
     pub fn short_of_room(&self) -> Result<Option<String>> {
         let paths = self.checkpoints()?;
         let Some(newest) = paths.last() else { return Ok(None) };
-        let size = patiently(|| self.files.read(newest))
-            .map_err(|e| storage("read a checkpoint", newest, e))?
-            .len() as u64;
+        let size = patiently(|| self.files.length(newest))
+            .map_err(|e| storage("look at a checkpoint", newest, e))?;
         let more = (self.keep + 1).saturating_sub(paths.len()) as u64;
         let Some(free) = self.files.room(&self.folder) else { return Ok(None) };
         Ok((free < more * size).then(|| {

@@ -211,6 +211,10 @@ impl Files for Sim {
         Ok(rest[..rest.len().min(length)].to_vec())
     }
 
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.read(path)?.len() as u64)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.whole()?;
         self.change(Change::Rename(from.to_path_buf(), to.to_path_buf()));
