@@ -84,7 +84,11 @@ impl Archive {
                 (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => all.get(start..end),
                 _ => None,
             };
-            for piece in values.unwrap_or_default().chunks(PIECE) {
+            let Some(values) = values else {
+                let text = "an archive's tensor has no contiguous values".to_owned();
+                return Err(Error::from(candle_core::Error::Msg(text)).into());
+            };
+            for piece in values.chunks(PIECE) {
                 bytes.resize(4 * piece.len(), 0);
                 let (places, _) = bytes.as_chunks_mut::<4>();
                 places.iter_mut().zip(piece).for_each(|(to, value)| *to = value.to_le_bytes());

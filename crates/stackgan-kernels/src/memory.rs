@@ -6,7 +6,7 @@ use crate::cpu::buffer;
 ///
 /// Training allocates the same large tensors in every step. glibc gives blocks above some megabytes back to the system each
 /// time they are freed, and fetching their pages anew costs up to half of a layer. A program calls this once, before it
-/// computes. What it frees is its own until it ends: other programs do not get it back. Where the allocator is not glibc's, nothing happens.
+/// computes. What it frees is its own until it ends or calls [`release`]. Where the allocator is not glibc's, nothing happens.
 pub fn keep() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

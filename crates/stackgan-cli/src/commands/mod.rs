@@ -24,7 +24,8 @@ mod weights;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Write as _;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -163,8 +164,7 @@ pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Model, String)
         let parts = (format!("at most {LARGEST_MODEL} bytes"), format!("{} bytes", facts.len()));
         return Err(Problem::data("not a model", &file, parts, "check the path").into());
     }
-    let read = if facts.is_file() { read(&file, facts.len()) } else { std::fs::read(&file) };
-    let bytes = read.map_err(|e| {
+    let bytes = File::open(&file).and_then(|file| read(&file)).map_err(|e| {
         let parts = ("a readable file", e.to_string());
         Problem::data("the model cannot be read", &file, parts, "check its permissions")
     })?;
@@ -173,14 +173,36 @@ pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Model, String)
     Ok((model.with_context(|| format!("cannot use the model\n  {place}"))?, hash))
 }
 
-/// A file of `length` bytes, read by all threads: the pages of its memory cost more than its bytes.
-fn read(file: &Path, length: u64) -> io::Result<Vec<u8>> {
+/// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may
+/// put another file in its place meanwhile.
+fn read(mut file: &File) -> io::Result<Vec<u8>> {
     const PIECE: usize = 8 << 20;
-    let mut bytes = vec![0; length as usize];
-    bytes.par_chunks_mut(PIECE).enumerate().try_for_each(|(i, piece)| {
-        let mut file = File::open(file)?;
-        file.seek(SeekFrom::Start((i * PIECE) as u64))?;
-        file.read_exact(piece)
-    })?;
+    let facts = file.metadata()?;
+    let mut bytes = Vec::new();
+    if facts.is_file() {
+        bytes = vec![0; facts.len() as usize]; // zeros that nobody writes
+        bytes
+            .par_chunks_mut(PIECE)
+            .enumerate()
+            .try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))?;
+    } else {
+        file.read_to_end(&mut bytes)?;
+    }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_while_it_is_read_is_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("model"), folder.path().join("other"));
+        std::fs::write(&path, vec![1; 20 << 20]).unwrap();
+        std::fs::write(&other, vec![2; 20 << 20]).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::rename(other, path).unwrap();
+        assert!(read(&file).unwrap() == vec![1; 20 << 20]);
+    }
 }
