@@ -80,7 +80,7 @@ impl Conv {
     ) -> Result<Self> {
         let (k, stride, padding) = window.numbers();
         let weight = scope.weight("weight", (output, input, k, k), style.conv)?;
-        Ok(Self { weight, filter: Filter::Plain { stride, padding } })
+        Ok(Self { weight, filter: Filter::Plain { stride, padding: padding.into() } })
     }
 
     /// `(batch, in, h, w)` to `(batch, out, h / stride, w / stride)`.

@@ -7,12 +7,16 @@
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor, Var};
-use stackgan_kernels::{Filter, Maps, backward};
+use stackgan_kernels::{Filter, Maps, Padding, backward};
 
 const UP: (usize, Filter) = (3, Filter::Up);
-const THREE: (usize, Filter) = (3, Filter::Plain { stride: 1, padding: 1 });
-const HALVE: (usize, Filter) = (4, Filter::Plain { stride: 2, padding: 1 });
-const POINT: (usize, Filter) = (1, Filter::Plain { stride: 1, padding: 0 });
+const fn plain(stride: usize, padding: usize) -> Filter {
+    Filter::Plain { stride, padding: Padding::symmetric(padding, padding) }
+}
+
+const THREE: (usize, Filter) = (3, plain(1, 1));
+const HALVE: (usize, Filter) = (4, plain(2, 1));
+const POINT: (usize, Filter) = (1, plain(1, 0));
 
 /// Name; kernel and filter; batch, input channels, output channels, input size.
 type Layer = (&'static str, (usize, Filter), [usize; 4]);

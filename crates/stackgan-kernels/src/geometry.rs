@@ -1,6 +1,8 @@
 //! Checked shapes: every operation reads its sizes through here, so wrong tensors give an error with the shapes in it
 //! and nothing below can go out of bounds.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 
 /// The four sizes of an `(N, C, H, W)` tensor, none of them 0.
@@ -47,6 +49,12 @@ impl Padding {
         Self { top, bottom: rows - top, left, right: columns - left }
     }
 
+    /// The padding of every side, where it is the same.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn of_all_sides(self) -> Option<usize> {
+        (self == Self::from(self.top)).then_some(self.top)
+    }
+
     fn largest(self) -> usize {
         self.top.max(self.bottom).max(self.left).max(self.right)
     }
@@ -79,18 +87,8 @@ pub(crate) struct Conv2dShape {
 }
 
 impl Conv2dShape {
-    /// The sizes of `x (N, Cin, H, W)` convolved with `weight (Cout, Cin, kh, kw)`.
+    /// The sizes of an input `(N, Cin, H, W)` convolved with `weight (Cout, Cin, kh, kw)`.
     pub(crate) fn new(
-        x: &Tensor,
-        weight: &Tensor,
-        stride: usize,
-        padding: Padding,
-    ) -> Result<Self> {
-        Self::of(x.dims(), weight, stride, padding)
-    }
-
-    /// [`Self::new`] for an input `(N, Cin, H, W)` that is no tensor.
-    pub(crate) fn of(
         x: &[usize],
         weight: &Tensor,
         stride: usize,
@@ -108,23 +106,22 @@ impl Conv2dShape {
         Ok(s)
     }
 
-    /// The sizes for one channel of `x (N, C, H, W)` convolved with its own kernel of `weight (C, 1, kh, kw)`.
+    /// The sizes of an input `(N, C, H, W)` each of whose channels is convolved with its own kernel of `weight (C, 1, kh, kw)`.
     pub(crate) fn depthwise(
-        x: &Tensor,
+        x: &[usize],
         weight: &Tensor,
         stride: usize,
         padding: Padding,
     ) -> Result<Self> {
-        let s = Self::sizes(x.dims(), weight, stride, padding)?;
+        let s = Self::sizes(x, weight, stride, padding)?;
         if weight.dims().get(..2) != Some(&[s.in_channels, 1]) {
             bail!(
-                "depthwise_conv2d: input {:?} wants a weight ({}, 1, kh, kw), found {:?}",
-                x.dims(),
+                "depthwise convolution: input {x:?} wants a weight ({}, 1, kh, kw), found {:?}",
                 s.in_channels,
                 weight.dims()
             );
         }
-        Ok(Self { in_channels: 1, out_channels: 1, ..s })
+        Ok(s)
     }
 
     fn sizes(xs: &[usize], weight: &Tensor, stride: usize, padding: Padding) -> Result<Self> {
@@ -164,7 +161,22 @@ impl Conv2dShape {
         self.kernel_height * self.kernel_width
     }
 
-    /// Rows of the im2col matrix: the length of every dot product.
+    /// The row of the input that row `ky` of the window reads for a row of outputs, if it is inside.
+    pub(crate) fn source_row(&self, row: usize, ky: usize) -> Option<usize> {
+        (row * self.stride + ky).checked_sub(self.pad_height).filter(|row| *row < self.height)
+    }
+
+    /// The outputs of a row for which column `kx` of the window is inside of the input, and the column that the first one reads.
+    pub(crate) fn inside(&self, kx: usize) -> (Range<usize>, usize) {
+        let first = self.pad_width.saturating_sub(kx).div_ceil(self.stride);
+        let end = (self.width + self.pad_width).saturating_sub(kx).div_ceil(self.stride);
+        let inside = first.min(self.out_width)..end.min(self.out_width);
+        let inside = inside.start..inside.end.max(inside.start);
+        let column = (inside.start * self.stride + kx).saturating_sub(self.pad_width);
+        (inside, column)
+    }
+
+    /// The length of every dot product.
     pub(crate) fn depth(&self) -> usize {
         self.in_channels * self.taps()
     }
@@ -196,20 +208,6 @@ impl Conv2dShape {
             pad_width: (self.kernel_width - 1).checked_sub(self.pad_width)?,
             ..*self
         })
-    }
-
-    /// Whether there is one window, which is the whole image: the convolution is a fully connected layer.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.pad_height + self.pad_width == 0
-            && (self.kernel_height, self.kernel_width) == (self.height, self.width)
-            && self.out_pixels() == 1
-    }
-
-    /// Whether the im2col matrix of an image is the image.
-    pub(crate) fn is_pointwise(&self) -> bool {
-        self.taps() == 1
-            && self.pad_height + self.pad_width == 0
-            && (self.out_height, self.out_width) == (self.height, self.width)
     }
 }
 

@@ -8,11 +8,10 @@
 //! - its twin in [`mod@reference`], made of plain candle operations and differentiated by candle. It is what the tests
 //!   compare with, and what runs for any other element type or device.
 //!
-//! Two of them, [`depthwise_conv2d`] and [`bias_clamp`], serve networks that are only evaluated, and have no gradient.
-//!
 //! Networks use convolutions and batch norm through [`Maps`], which hold feature maps as the device wants them: on a CPU in blocks of
 //! sixteen channels, with Winograd's forms of each convolution; on an NVIDIA GPU (feature `cuda`) as cuDNN does, where a whole
-//! step's work can be recorded and replayed ([`gpu`]). [`backward`] differentiates what was made of maps.
+//! step's work can be recorded and replayed ([`gpu`]). [`backward`] differentiates what was made of maps. What only networks for measuring need
+//! ([`Clamp`], [`Filter::Depthwise`], [`Pool`]) has no gradient.
 //!
 //! The public functions choose. Results of the fast forms do not depend on the number of threads, to the bit: work
 //! is cut by shape alone, and every sum has a fixed order.
@@ -23,13 +22,10 @@
 mod activation;
 mod adam;
 mod batch_norm;
-mod bias_clamp;
-mod conv;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod fast;
-mod gemm;
 mod geometry;
 pub mod gpu;
 mod linear;
@@ -38,18 +34,14 @@ mod losses;
 mod many;
 mod maps;
 pub mod memory;
-mod path;
+mod pool;
 pub mod reference;
-mod scratch;
-mod tiles;
 mod vectorised;
 mod written;
 
 pub use activation::{Activation, activate};
 pub use adam::{AdamAttempt, AdamStep, adam_update};
 pub use batch_norm::{BatchStatistics, batch_norm_eval, batch_norm_train};
-pub use bias_clamp::bias_clamp;
-pub use conv::{conv2d, depthwise_conv2d};
 pub use geometry::Padding;
 pub use gpu::Precision;
 pub use linear::linear;
@@ -58,4 +50,5 @@ pub use losses::bce_with_logits;
 pub use many::{
     AdamFactors, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
 };
-pub use maps::{Filter, Maps, Norm, Statistics};
+pub use maps::{Clamp, Filter, Maps, Norm, Statistics};
+pub use pool::Pool;

@@ -5,8 +5,9 @@
 
 use candle_core::{Result, Tensor, Var};
 
+use crate::geometry::Padding;
 use crate::gpu::{self, Precision};
-use crate::{Activation, activate, batch_norm_eval, batch_norm_train, cpu, fast, reference};
+use crate::{Activation, Pool, activate, batch_norm_eval, batch_norm_train, cpu, fast, reference};
 
 /// Feature maps of a batch.
 #[derive(Clone, Debug)]
@@ -28,11 +29,43 @@ pub enum Filter {
     Plain {
         /// Of both axes.
         stride: usize,
-        /// Of every side.
-        padding: usize,
+        /// Zeros around the maps; on a GPU the same on every side.
+        padding: Padding,
+    },
+    /// Every channel with a kernel of its own, `(C, 1, kh, kw)`. On a CPU without a gradient.
+    Depthwise {
+        /// Of both axes.
+        stride: usize,
+        /// Zeros around the maps.
+        padding: Padding,
     },
     /// Nearest up-sampling by two, then a 3x3 convolution of padding 1.
     Up,
+}
+
+/// What follows a convolution whose batch norm was folded into it: a bias, and bounds of the result.
+#[derive(Clone, Copy, Debug)]
+pub struct Clamp<'a> {
+    /// `(C)`.
+    pub bias: &'a Tensor,
+    /// The least value, at most 0: 0 for `ReLU` and `ReLU6`.
+    pub low: f32,
+    /// The largest value, at least 0: 6 for `ReLU6`. A NaN stays a NaN.
+    pub high: f32,
+}
+
+impl Clamp<'_> {
+    /// Checks bias and bounds for maps of so many channels.
+    pub(crate) fn check(&self, channels: usize) -> Result<()> {
+        let Self { bias, low, high } = *self;
+        if bias.dims() != [channels] {
+            candle_core::bail!("clamp: maps of {channels} channels, bias {:?}", bias.dims());
+        }
+        if !(low <= 0. && 0. <= high) {
+            candle_core::bail!("clamp: expected bounds around 0, found {low} and {high}");
+        }
+        Ok(())
+    }
 }
 
 /// A batch norm: its parameters, running statistics `(C)` and what follows it.
@@ -181,7 +214,14 @@ impl Maps {
             (Form::Planes(x), Filter::Up) => {
                 Form::Planes(reference::upsample2x_conv3x3(x, weight)?)
             }
+            (Form::Planes(x), Filter::Depthwise { stride, padding }) => {
+                Form::Planes(reference::depthwise_conv2d(x, weight, stride, padding)?)
+            }
             (Form::Cpu(x), filter) => Form::Cpu(x.conv(weight, filter)?),
+            #[cfg(feature = "cuda")]
+            (Form::Gpu(_), Filter::Depthwise { stride, padding }) => {
+                return self.as_planes(|x| reference::depthwise_conv2d(x, weight, stride, padding));
+            }
             #[cfg(feature = "cuda")]
             (Form::Gpu(x), filter) => Form::Gpu(crate::cuda::conv(x, weight, filter)?),
         };
@@ -209,6 +249,52 @@ impl Maps {
             return Ok(Self(Form::Cpu(x.conv_norm(weight, filter, norm, statistics)?)));
         }
         Ok(Self(Form::Planes(norm.apply(&self.conv(weight, filter)?.leave()?, statistics)?)))
+    }
+
+    /// A convolution with `weight`, a bias and bounds. On a CPU without a gradient.
+    ///
+    /// # Errors
+    /// Wrong ranks or sizes, with the shapes; bounds that are not around 0; on a CPU, an input that asks for a gradient.
+    pub fn conv_clamp(&self, weight: &Tensor, filter: Filter, clamp: Clamp<'_>) -> Result<Self> {
+        clamp.check(weight.dim(0)?)?;
+        if let Form::Cpu(x) = &self.0 {
+            return Ok(Self(Form::Cpu(x.conv_clamp(weight, filter, clamp)?)));
+        }
+        self.conv(weight, filter)?.as_planes(|y| reference::clamp(y, clamp))
+    }
+
+    /// A 3x3 pool of every channel. On a CPU without a gradient.
+    ///
+    /// # Errors
+    /// Maps that are too small; on a CPU, maps that ask for a gradient.
+    pub fn pool(&self, pool: Pool) -> Result<Self> {
+        let (_, _, h, w) = self.sizes()?;
+        pool.check(h, w)?;
+        match &self.0 {
+            Form::Cpu(x) => Ok(Self(Form::Cpu(x.pool(pool)?))),
+            _ => self.as_planes(|x| reference::pool(x, pool)),
+        }
+    }
+
+    /// Maps of the same pictures, one behind the other along the channels. On a CPU without a gradient.
+    ///
+    /// # Errors
+    /// No maps, or maps of different sizes; on a CPU, maps that ask for a gradient.
+    pub fn join(all: &[Self]) -> Result<Self> {
+        let of_cpu = |maps: &Self| match &maps.0 {
+            Form::Cpu(x) => Some(x.clone()),
+            _ => None,
+        };
+        if let Some(maps) = all.iter().map(of_cpu).collect::<Option<Vec<_>>>() {
+            return Ok(Self(Form::Cpu(cpu::Map::join(&maps)?)));
+        }
+        let planes = all.iter().map(Self::leave).collect::<Result<Vec<_>>>()?;
+        Self::enter(&Tensor::cat(&planes, 1)?)
+    }
+
+    /// What plain operations make of the maps.
+    fn as_planes(&self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Self::enter(&f(&self.leave()?)?)
     }
 
     /// The activation of every value.

@@ -8,7 +8,7 @@
 use candle_core::{D, Result, Tensor, Var};
 
 use crate::geometry::{BatchNormShape, Conv2dShape, Padding, planes};
-use crate::{Activation, AdamStep, BatchStatistics};
+use crate::{Activation, AdamStep, BatchStatistics, Clamp, Pool};
 
 /// [`crate::activate`] by selection, so that the derivative at 0 is `torch`'s: 0 for relu, the slope for leaky relu.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
@@ -21,7 +21,7 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     }
 }
 
-/// [`crate::conv2d`] by `Tensor::conv2d`.
+/// [`crate::Filter::Plain`] by `Tensor::conv2d`.
 ///
 /// Where the stride does not divide the padded size, the part of the input that no window covers is cut off first.
 pub fn conv2d(
@@ -31,7 +31,7 @@ pub fn conv2d(
     padding: impl Into<Padding>,
 ) -> Result<Tensor> {
     let padding = padding.into();
-    let s = Conv2dShape::new(x, weight, stride, padding)?;
+    let s = Conv2dShape::new(x.dims(), weight, stride, padding)?;
     let used_height = (s.out_height - 1) * stride + s.kernel_height;
     let used_width = (s.out_width - 1) * stride + s.kernel_width;
     let all = padding.top;
@@ -46,7 +46,7 @@ pub fn conv2d(
     used.conv2d(weight, 0, stride, 1, 1)
 }
 
-/// [`crate::depthwise_conv2d`] as a convolution of every channel by itself.
+/// [`crate::Filter::Depthwise`] as a convolution of every channel by itself.
 pub fn depthwise_conv2d(
     x: &Tensor,
     weight: &Tensor,
@@ -54,7 +54,7 @@ pub fn depthwise_conv2d(
     padding: impl Into<Padding>,
 ) -> Result<Tensor> {
     let padding = padding.into();
-    Conv2dShape::depthwise(x, weight, stride, padding)?;
+    Conv2dShape::depthwise(x.dims(), weight, stride, padding)?;
     let channels = 0..weight.dim(0)?;
     let each = channels.map(|c| {
         conv2d(&x.narrow(1, c, 1)?.contiguous()?, &weight.narrow(0, c, 1)?, stride, padding)
@@ -62,10 +62,29 @@ pub fn depthwise_conv2d(
     Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 1)
 }
 
-/// [`crate::bias_clamp`] by broadcasting.
-pub fn bias_clamp(x: &Tensor, bias: &Tensor, low: f32, high: f32) -> Result<Tensor> {
-    let (_, c, _, _) = planes(x, "bias_clamp")?;
-    x.broadcast_add(&bias.reshape((1, c, 1, 1))?)?.clamp(low, high)
+/// [`crate::Clamp`] by broadcasting.
+pub fn clamp(x: &Tensor, clamp: Clamp<'_>) -> Result<Tensor> {
+    let (_, c, _, _) = planes(x, "clamp")?;
+    x.broadcast_add(&clamp.bias.reshape((1, c, 1, 1))?)?.clamp(clamp.low, clamp.high)
+}
+
+/// [`crate::Pool`] by selecting the pixels of every window.
+pub fn pool(x: &Tensor, pool: Pool) -> Result<Tensor> {
+    let (_, _, height, width) = planes(x, "pool")?;
+    pool.check(height, width)?;
+    let lines = |x: &Tensor, axis: usize, side: usize| {
+        let line = |i: usize| {
+            let (from, to) = pool.window(i, side);
+            let window = x.narrow(axis, from, to - from)?;
+            match pool {
+                Pool::Largest | Pool::Halve => window.max_keepdim(axis),
+                Pool::AveragePadded => window.sum_keepdim(axis)? / 3.,
+                Pool::AverageInside => window.mean_keepdim(axis),
+            }
+        };
+        Tensor::cat(&(0..pool.side(side)).map(line).collect::<Result<Vec<_>>>()?, axis)
+    };
+    lines(&lines(x, 2, height)?, 3, width)
 }
 
 /// Nearest up-sampling by two, by broadcasting: candle 0.11.1's own loses gradients of a tensor that is used twice.

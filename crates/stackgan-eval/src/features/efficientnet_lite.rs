@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use stackgan_kernels::{Padding, linear};
+use stackgan_kernels::{Activation, Filter, Maps, Padding, linear};
 
 use super::folded::{FoldedConv, Names, Rectifier, Weights};
 use crate::Result;
@@ -59,6 +59,9 @@ const STAGES: [Stage; 7] = [
     stage(1, 3, 1, 6, 320),
 ];
 
+/// A 1x1 convolution.
+const POINT: Filter = Filter::Plain { stride: 1, padding: Padding::symmetric(0, 0) };
+
 /// A block: wide, deep by channel, narrow again; around it a short cut where sizes allow.
 #[derive(Clone, Debug)]
 struct Block {
@@ -98,16 +101,16 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Maps) -> Result<Maps> {
         let wide = match &self.expand {
-            Some(expand) => expand.forward(x, 1, 0)?,
+            Some(expand) => expand.forward(x, POINT)?,
             None => x.clone(),
         };
-        let (_, _, h, w) = wide.dims4()?;
+        let (_, _, h, w) = wide.sizes()?;
         let padding = Padding::same((h, w), self.kernel, self.stride);
-        let y =
-            self.project.forward(&self.depthwise.depthwise(&wide, self.stride, padding)?, 1, 0)?;
-        Ok(if self.shortcut { (x + y)? } else { y })
+        let filter = Filter::Depthwise { stride: self.stride, padding };
+        let y = self.project.forward(&self.depthwise.forward(&wide, filter)?, POINT)?;
+        Ok(if self.shortcut { x.add_activate(&y, Activation::Identity)? } else { y })
     }
 }
 
@@ -158,13 +161,14 @@ impl EfficientNetLite0 {
     /// # Errors
     /// When shapes do not fit.
     pub fn features(&self, pictures: &Tensor) -> Result<Tensor> {
-        let mut x = normalised(pictures)?;
-        let (_, _, h, w) = x.dims4()?;
-        x = self.stem.forward(&x, 2, Padding::same((h, w), 3, 2))?;
+        let mut x = Maps::enter(&normalised(pictures)?)?;
+        let (_, _, h, w) = x.sizes()?;
+        let padding = Padding::same((h, w), 3, 2);
+        x = self.stem.forward(&x, Filter::Plain { stride: 2, padding })?;
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        Ok(self.head.forward(&x, 1, 0)?.flatten_from(2)?.mean(2)?)
+        Ok(self.head.forward(&x, POINT)?.leave()?.flatten_from(2)?.mean(2)?)
     }
 
     /// Scores `(n, 1000)` of `ImageNet`'s classes, before the softmax, from features `(n, 1280)`.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use stackgan_kernels::{Padding, bias_clamp, conv2d, depthwise_conv2d};
+use stackgan_kernels::{Clamp, Filter, Maps};
 
 use crate::{Error, Result};
 
@@ -103,34 +103,12 @@ impl FoldedConv {
         })
     }
 
-    /// `(n, in, h, w)` to `(n, out, h', w')`.
+    /// `(n, in, h, w)` to `(n, out, h', w')`; a depthwise filter's weight is `(channels, 1, kh, kw)`.
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        stride: usize,
-        padding: impl Into<Padding>,
-    ) -> Result<Tensor> {
-        self.finish(&conv2d(x, &self.weight, stride, padding)?)
-    }
-
-    /// Every channel with a kernel of its own; the weight is `(channels, 1, kh, kw)`.
-    ///
-    /// # Errors
-    /// When shapes do not fit.
-    pub(super) fn depthwise(
-        &self,
-        x: &Tensor,
-        stride: usize,
-        padding: impl Into<Padding>,
-    ) -> Result<Tensor> {
-        self.finish(&depthwise_conv2d(x, &self.weight, stride, padding)?)
-    }
-
-    fn finish(&self, y: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Maps, filter: Filter) -> Result<Maps> {
         let (low, high) = self.rectifier.bounds();
-        Ok(bias_clamp(y, &self.bias, low, high)?)
+        Ok(x.conv_clamp(&self.weight, filter, Clamp { bias: &self.bias, low, high })?)
     }
 }

@@ -84,11 +84,34 @@ vectorised! {
         }
     }
 
+    /// A bias for sixteen channels, and bounds of the result, in place.
+    pub(super) fn clamp(x: &mut [Lane], bias: Lane, bounds: (f32, f32)) {
+        for x in x {
+            *x = x.zip(bias, |x, bias| (x + bias).clamp(bounds.0, bounds.1));
+        }
+    }
+
     fn mask(dx: &mut [Lane], y: &[Lane], slope: f32) {
         for (dx, y) in dx.iter_mut().zip(y) {
             *dx = y.zip(*dx, |y, dx| select(y, dx, slope));
         }
     }
+}
+
+/// Maps one behind the other along the channels, of which all but the last have whole blocks.
+pub(super) fn join(all: &[&Blocks], sizes: Sizes) -> Blocks {
+    let mut y = Blocks::stale(sizes);
+    let (blocks, pixels) = (sizes.blocks(), sizes.pixels());
+    y.lanes.par_chunks_mut(pixels).enumerate().for_each(|(i, out)| {
+        let (image, mut block) = (i / blocks, i % blocks);
+        for x in all {
+            match block.checked_sub(x.sizes.blocks()) {
+                Some(rest) => block = rest,
+                None => return out.copy_from_slice(x.plane(image, block)),
+            }
+        }
+    });
+    y
 }
 
 /// `x` with `width` values of a vector `(N, width)` behind the channels of every pixel.

@@ -12,6 +12,10 @@ mod conv;
 mod elementwise;
 pub(crate) mod lane;
 mod norm;
+mod path;
+mod pool;
+mod scratch;
+mod tiles;
 mod transpose;
 
 use std::sync::Arc;
@@ -20,10 +24,10 @@ use candle_core::{Result, Tensor};
 
 use crate::geometry::planes;
 use crate::link::{Backward, Gradient, Input, Left, Node, Sum, left, linked};
-use crate::maps::{Filter, Norm, Statistics};
-use crate::{Activation, fast};
+use crate::maps::{Clamp, Filter, Norm, Statistics};
+use crate::{Activation, Pool, fast};
 use blocks::{Blocks, Sizes};
-use conv::{Wanted, Way};
+use conv::{Finish, UNFINISHED, Wanted, Way};
 
 /// Feature maps on a CPU.
 #[derive(Clone, Debug)]
@@ -158,12 +162,19 @@ impl Map {
         })
     }
 
+    /// These maps as the convolutions of a filter want them.
+    fn for_filter(&self, filter: Filter) -> Result<Self> {
+        match filter {
+            Filter::Plain { .. } => Ok(self.clone()),
+            Filter::Up | Filter::Depthwise { .. } => Ok(self.in_blocks()?.0),
+        }
+    }
+
     /// The convolution with `weight (Cout, Cin, kh, kw)`.
     pub(crate) fn conv(&self, weight: &Tensor, filter: Filter) -> Result<Self> {
-        let map = if filter == Filter::Up { self.in_blocks()?.0 } else { self.clone() };
-        let weight = weight.contiguous()?;
-        let (way, _) = Way::new(&map.values, &weight, filter)?;
-        let y = way.forward(&map.values, &weight)?;
+        let (map, weight) = (self.for_filter(filter)?, weight.contiguous()?);
+        let way = Way::new(&map.values, &weight, filter)?;
+        let y = way.forward(&map.values, &weight, UNFINISHED)?;
         let inputs = [Input::Map(&map.node), Input::Tensor(&weight)];
         let wanted = Wanted { input: map.node.is_tracked(), weight: weight.track_op() };
         let (before, kernel) = (map.clone(), weight.detach());
@@ -181,6 +192,26 @@ impl Map {
         })
     }
 
+    /// The convolution, finished where it is made. It has no gradient.
+    fn finished(&self, weight: &Tensor, filter: Filter, finish: Finish<'_>) -> Result<Self> {
+        let (map, weight) = (self.for_filter(filter)?, weight.contiguous()?);
+        let y = Way::new(&map.values, &weight, filter)?.forward(&map.values, &weight, finish)?;
+        map.evaluated("convolution of maps, evaluated", y)
+    }
+
+    /// Maps made of these, by something that has no gradient.
+    fn evaluated(&self, name: &str, y: Blocks) -> Result<Self> {
+        self.refuse_gradients(name)?;
+        Ok(Self { values: Values::Blocks(y.into()), node: self.node.clone() })
+    }
+
+    fn refuse_gradients(&self, name: &str) -> Result<()> {
+        if self.node.is_tracked() {
+            candle_core::bail!("{name}: it has no gradient, and its input asks for one");
+        }
+        Ok(())
+    }
+
     /// A convolution, batch norm and activation.
     pub(crate) fn conv_norm(
         &self,
@@ -189,7 +220,54 @@ impl Map {
         norm: &Norm<'_>,
         statistics: Statistics,
     ) -> Result<Self> {
+        let parameters = [weight, norm.gamma, norm.beta];
+        let tracked = self.node.is_tracked() || parameters.iter().any(|t| t.track_op());
+        if statistics == Statistics::Running && !tracked {
+            return self.finished(weight, filter, &norm::by_running(norm, weight.dim(0)?)?);
+        }
         norm::apply(self.conv(weight, filter)?, norm, statistics)
+    }
+
+    /// A convolution, a bias and bounds.
+    pub(crate) fn conv_clamp(
+        &self,
+        weight: &Tensor,
+        filter: Filter,
+        clamp: Clamp<'_>,
+    ) -> Result<Self> {
+        let (bias, bounds) = (norm::lanes(clamp.bias)?, (clamp.low, clamp.high));
+        self.finished(weight, filter, &|block, rows| elementwise::clamp(rows, bias[block], bounds))
+    }
+
+    /// A 3x3 pool.
+    pub(crate) fn pool(&self, pool: Pool) -> Result<Self> {
+        let (map, x) = self.in_blocks()?;
+        map.evaluated("pool of maps", pool::forward(&x, pool))
+    }
+
+    /// Maps one behind the other along the channels.
+    pub(crate) fn join(all: &[Self]) -> Result<Self> {
+        let Some((last, others)) = all.split_last() else {
+            candle_core::bail!("join: expected maps, found none");
+        };
+        let mut sizes = last.values.sizes();
+        for other in others {
+            let s = other.values.sizes();
+            let alike = Sizes { channels: s.channels, ..last.values.sizes() };
+            if s != alike {
+                candle_core::bail!("join: maps {:?} and {:?}", s.dims(), sizes.dims());
+            }
+            other.refuse_gradients("join")?;
+            sizes.channels += s.channels;
+        }
+        let whole = |map: &Self| map.values.sizes().channels.is_multiple_of(lane::LANES);
+        if !others.iter().all(whole) {
+            let planes = all.iter().map(Self::leave).collect::<Result<Vec<_>>>()?;
+            return Self::enter(&Tensor::cat(&planes, 1)?);
+        }
+        let blocks = all.iter().map(|map| Ok(map.in_blocks()?.1)).collect::<Result<Vec<_>>>()?;
+        let blocks: Vec<&Blocks> = blocks.iter().map(AsRef::as_ref).collect();
+        last.evaluated("join", elementwise::join(&blocks, sizes))
     }
 
     /// The activation of every value.

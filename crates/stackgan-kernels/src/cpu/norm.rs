@@ -53,21 +53,7 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
         bail!("batch_norm: expected maps in blocks");
     };
     let sizes = values.sizes;
-    let vectors = [
-        ("gamma", norm.gamma),
-        ("beta", norm.beta),
-        ("running_mean", norm.running_mean.as_tensor()),
-        ("running_var", norm.running_var.as_tensor()),
-    ];
-    for (name, vector) in vectors {
-        if vector.dims() != [sizes.channels] {
-            bail!(
-                "batch_norm: maps of {} channels, {name} has shape {:?}",
-                sizes.channels,
-                vector.dims()
-            );
-        }
-    }
+    check(norm, sizes.channels)?;
     let parts = match statistics {
         Statistics::OfBatch { parts } if parts == 0 || !sizes.images.is_multiple_of(parts) => {
             bail!("batch norm: {} images are not {parts} equal parts", sizes.images)
@@ -81,22 +67,12 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
             follow(norm, &moments, sizes, parts)?;
             moments
         }
-        Statistics::Running => {
-            let (mean, variance) = (lanes(norm.running_mean)?, lanes(norm.running_var)?);
-            mean.into_iter().zip(variance).collect()
-        }
+        Statistics::Running => running(norm)?,
     };
-    let (gamma, beta) = (lanes(norm.gamma)?, lanes(norm.beta)?);
-    let features = moments.iter().enumerate().map(|(i, (mean, variance))| {
-        let inverse =
-            variance.zip(*variance, |v, _| (1. / (f64::from(v) + norm.eps).sqrt()) as f32);
-        let block = i % sizes.blocks();
-        Feature { mean: *mean, inverse, scale: gamma[block] * inverse, beta: beta[block] }
-    });
     let normalised = Normalised {
         sizes,
         parts,
-        features: features.collect(),
+        features: features(norm, &moments)?,
         slope: norm.activation.slope(),
         through: statistics != Statistics::Running,
     };
@@ -126,8 +102,52 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
     })
 }
 
+/// What normalises rows of a block of channels by the running statistics, in place.
+pub(super) fn by_running<'a>(
+    norm: &'a Norm<'_>,
+    channels: usize,
+) -> Result<impl Fn(usize, &mut [Lane]) + Sync + use<'a>> {
+    check(norm, channels)?;
+    let features = features(norm, &running(norm)?)?;
+    let slope = norm.activation.slope();
+    Ok(move |block: usize, rows: &mut [Lane]| normalise_in_place(rows, &features[block], slope))
+}
+
+fn check(norm: &Norm<'_>, channels: usize) -> Result<()> {
+    let vectors = [
+        ("gamma", norm.gamma),
+        ("beta", norm.beta),
+        ("running_mean", norm.running_mean.as_tensor()),
+        ("running_var", norm.running_var.as_tensor()),
+    ];
+    for (name, vector) in vectors {
+        if vector.dims() != [channels] {
+            let dims = vector.dims();
+            bail!("batch_norm: maps of {channels} channels, {name} has shape {dims:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Running mean and variance.
+fn running(norm: &Norm<'_>) -> Result<Vec<(Lane, Lane)>> {
+    Ok(lanes(norm.running_mean)?.into_iter().zip(lanes(norm.running_var)?).collect())
+}
+
+/// What moments `(parts, blocks)` make of gamma and beta.
+fn features(norm: &Norm<'_>, moments: &[(Lane, Lane)]) -> Result<Vec<Feature>> {
+    let (gamma, beta) = (lanes(norm.gamma)?, lanes(norm.beta)?);
+    let affine = gamma.iter().zip(&beta).cycle();
+    let feature = |((mean, variance), (gamma, beta)): (&(Lane, Lane), (&Lane, &Lane))| {
+        let inverse =
+            variance.zip(*variance, |v, _| (1. / (f64::from(v) + norm.eps).sqrt()) as f32);
+        Feature { mean: *mean, inverse, scale: *gamma * inverse, beta: *beta }
+    };
+    Ok(moments.iter().zip(affine).map(feature).collect())
+}
+
 /// A vector `(C)` as lanes, with zeros behind the last channel.
-fn lanes(vector: &Tensor) -> Result<Vec<Lane>> {
+pub(super) fn lanes(vector: &Tensor) -> Result<Vec<Lane>> {
     let values = vector.detach().to_vec1::<f32>()?;
     Ok(values
         .chunks(LANES)

@@ -35,8 +35,12 @@ impl Prepared {
             bail!("weight {:?} does not fit maps of {in_channels} channels", weight.dims());
         }
         let (stride, padding) = match filter {
-            Filter::Plain { stride, padding } => (stride, padding),
-            Filter::Up => (1, 1),
+            Filter::Plain { stride, padding } => (stride, padding.of_all_sides()),
+            Filter::Up => (1, Some(1)),
+            Filter::Depthwise { .. } => bail!("maps on a GPU: no depthwise convolutions"),
+        };
+        let Some(padding) = padding else {
+            bail!("maps on a GPU: expected the same padding on every side, found {filter:?}");
         };
         if stride == 0 || kh > height + 2 * padding || kw > width + 2 * padding {
             let dims = weight.dims();

@@ -241,7 +241,7 @@ pub(crate) fn conv_norm(
     let (n, h, w, _) = x.sizes()?;
     let (out, small) = match filter {
         Filter::Up => ((n, 2 * h, 2 * w, channels), Some((h, w))),
-        Filter::Plain { .. } => (convolved.dims4()?, None),
+        Filter::Plain { .. } | Filter::Depthwise { .. } => (convolved.dims4()?, None),
     };
     let parts = parts(mode, n)?;
     let rows = convolved.elem_count() / channels / parts;

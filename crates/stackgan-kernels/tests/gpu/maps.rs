@@ -50,7 +50,7 @@ fn convolutions() {
     for (n, input, output, side) in SIZES {
         for (k, stride, padding) in [(1, 1, 0), (3, 1, 1), (4, 2, 1), (4, 4, 0)] {
             let inputs = [normal((n, input, side, side), 1), normal((output, input, k, k), 2)];
-            let filter = Filter::Plain { stride, padding };
+            let filter = Filter::Plain { stride, padding: padding.into() };
             check(&format!("conv {input} {output} {side} {k}"), &inputs, |x, precision| {
                 Maps::enter_as(&x[0], precision)?.conv(&x[1], filter)?.leave()
             });
@@ -74,7 +74,7 @@ fn running(channels: usize, device: &Device) -> Result<(Var, Var)> {
 #[test]
 fn convolutions_with_batch_norm() {
     for (n, input, output, side) in SIZES {
-        for filter in [Filter::Plain { stride: 1, padding: 1 }, Filter::Up] {
+        for filter in [Filter::Plain { stride: 1, padding: 1.into() }, Filter::Up] {
             for activation in [LEAKY, Activation::Relu, Activation::Identity] {
                 for statistics in STATISTICS {
                     let inputs = [
@@ -136,9 +136,11 @@ fn a_block_with_a_short_cut_and_a_vector() {
     ];
     check("block", &inputs, |x, precision| {
         let maps = Maps::enter_as(&x[0], precision)?.activate(LEAKY)?;
-        let inner = maps.conv(&x[1], Filter::Plain { stride: 1, padding: 1 })?;
+        let inner = maps.conv(&x[1], Filter::Plain { stride: 1, padding: 1.into() })?;
         let sum = maps.add_activate(&inner, Activation::Relu)?;
-        sum.append_tiled(&x[2])?.conv(&x[3], Filter::Plain { stride: 1, padding: 0 })?.leave()
+        sum.append_tiled(&x[2])?
+            .conv(&x[3], Filter::Plain { stride: 1, padding: 0.into() })?
+            .leave()
     });
 }
 
@@ -148,7 +150,7 @@ fn frozen_weights_and_plain_pictures() {
     let Some(gpu) = device() else { return };
     let at = |t: Tensor| t.to_device(&gpu).unwrap();
     let (x, w) = (at(normal((2, 3, 8, 8), 1)), at(normal((4, 3, 3, 3), 2)));
-    let filter = Filter::Plain { stride: 1, padding: 1 };
+    let filter = Filter::Plain { stride: 1, padding: 1.into() };
     let picture = Var::from_tensor(&x).unwrap();
     let maps = Maps::enter_as(&picture, Precision::F32).unwrap();
     let grads =

@@ -1,7 +1,7 @@
 //! Random tensors, gradients of a weighted sum, and comparison.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
-use stackgan_kernels::{Filter, Maps};
+use stackgan_kernels::{Filter, Maps, Padding};
 use stackgan_noise::{Noise, Stream};
 
 /// Standard normal values, a pure function of shape and `sample`.
@@ -33,9 +33,19 @@ pub(crate) fn outcome(
     Outcome { y, gradients }
 }
 
+/// A convolution with as much padding on every side.
+pub(crate) const fn plain(stride: usize, padding: usize) -> Filter {
+    Filter::Plain { stride, padding: Padding::symmetric(padding, padding) }
+}
+
+/// A convolution of maps, between tensors.
+pub(crate) fn conv(x: &Tensor, weight: &Tensor, filter: Filter) -> Result<Tensor> {
+    Maps::enter(x)?.conv(weight, filter)?.leave()
+}
+
 /// Up-sampling by two, then a 3x3 convolution: of maps, between tensors.
 pub(crate) fn up_conv(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    Maps::enter(x)?.conv(weight, Filter::Up)?.leave()
+    conv(x, weight, Filter::Up)
 }
 
 /// All values as f64.

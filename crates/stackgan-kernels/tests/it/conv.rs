@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use stackgan_kernels::{Filter, Maps, conv2d, reference};
+use stackgan_kernels::reference;
 
-use crate::common::{assert_close, assert_twins, normal, outcome, up_conv, values};
+use crate::common::{assert_close, assert_twins, conv, normal, outcome, plain, up_conv, values};
 
 /// Input, weight, stride, padding.
 type Case = ((usize, usize, usize, usize), (usize, usize, usize), usize, usize);
@@ -14,14 +14,7 @@ fn check_conv(((n, cin, h, w), (cout, kh, kw), stride, padding): Case) {
     assert_twins(
         &format!("{n}x{cin}x{h}x{w} * {cout}x{kh}x{kw} /{stride} +{padding}"),
         &inputs,
-        |t| conv2d(&t[0], &t[1], stride, padding),
-        |t| reference::conv2d(&t[0], &t[1], stride, padding),
-    );
-    let filter = Filter::Plain { stride, padding };
-    assert_twins(
-        &format!("maps {n}x{cin}x{h}x{w} * {cout}x{kh}x{kw} /{stride} +{padding}"),
-        &inputs,
-        |t| Maps::enter(&t[0])?.conv(&t[1], filter)?.leave(),
+        |t| conv(&t[0], &t[1], plain(stride, padding)),
         |t| reference::conv2d(&t[0], &t[1], stride, padding),
     );
 }
@@ -118,7 +111,7 @@ fn inputs_that_are_not_contiguous() {
     assert!(!x_t.is_contiguous() && !w_t.is_contiguous());
     let expected =
         reference::conv2d(&x_t.contiguous().unwrap(), &w_t.contiguous().unwrap(), 1, 1).unwrap();
-    assert_close(&conv2d(&x_t, &w_t, 1, 1).unwrap(), &expected, 1e-5, "conv2d");
+    assert_close(&conv(&x_t, &w_t, plain(1, 1)).unwrap(), &expected, 1e-5, "conv");
     let expected = reference::upsample2x_conv3x3(&x_t, &w_t.contiguous().unwrap()).unwrap();
     assert_close(&up_conv(&x_t, &w_t).unwrap(), &expected, 1e-5, "up-block");
 }
@@ -128,8 +121,8 @@ fn inputs_that_are_not_contiguous() {
 fn gradients_accumulate() {
     let inputs = [normal((2, 3, 6, 6), 7), normal((3, 3, 3, 3), 8)];
     let twice = |t: &[Tensor]| {
-        let y = conv2d(&t[0], &t[1], 1, 1)?;
-        let z = conv2d(&(y + &t[0])?, &t[1], 1, 1)?;
+        let y = conv(&t[0], &t[1], plain(1, 1))?;
+        let z = conv(&(y + &t[0])?, &t[1], plain(1, 1))?;
         let up = up_conv(&z, &t[1])?.mean((2, 3))?;
         z.mean((2, 3))? + up
     };
@@ -157,8 +150,9 @@ fn wrong_tensors_are_errors_with_their_shapes() {
         (x.clone(), t(&[0, 3, 3, 3]), 1, 1, "[0, 3, 3, 3]"),
     ];
     for (x, w, stride, padding, part) in conv_cases {
-        for f in [conv2d, reference::conv2d] {
-            let error = f(&x, &w, stride, padding).unwrap_err().to_string();
+        let found = conv(&x, &w, plain(stride, padding));
+        for result in [found, reference::conv2d(&x, &w, stride, padding)] {
+            let error = result.unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

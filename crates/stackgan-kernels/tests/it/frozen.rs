@@ -1,20 +1,20 @@
 //! A frozen argument gets no gradient, and the others get the same as ever.
 
 use candle_core::{Result, Tensor, Var};
-use stackgan_kernels::{Activation, batch_norm_train, conv2d};
+use stackgan_kernels::{Activation, batch_norm_train};
 
-use crate::common::{bits, normal, up_conv};
+use crate::common::{bits, conv, normal, plain, up_conv};
 
 type Op = fn(&[Tensor]) -> Result<Tensor>;
 
 #[test]
 fn no_gradient_for_frozen_arguments() {
     let cases: [(&str, Vec<Tensor>, Op); 4] = [
-        ("conv2d /2", vec![normal((2, 3, 8, 8), 70), normal((4, 3, 4, 4), 71)], |t| {
-            conv2d(&t[0], &t[1], 2, 1)
+        ("convolution /2", vec![normal((2, 3, 8, 8), 70), normal((4, 3, 4, 4), 71)], |t| {
+            conv(&t[0], &t[1], plain(2, 1))
         }),
-        ("conv2d /1", vec![normal((2, 3, 8, 8), 72), normal((4, 3, 3, 3), 73)], |t| {
-            conv2d(&t[0], &t[1], 1, 1)
+        ("convolution /1", vec![normal((2, 3, 8, 8), 72), normal((4, 3, 3, 3), 73)], |t| {
+            conv(&t[0], &t[1], plain(1, 1))
         }),
         ("up-block", vec![normal((2, 3, 8, 8), 74), normal((4, 3, 3, 3), 75)], |t| {
             up_conv(&t[0], &t[1])

@@ -1,9 +1,9 @@
 //! Maps on a CPU: what the other tests do not reach.
 
 use candle_core::{Device, Result, Tensor, Var};
-use stackgan_kernels::{Activation, Filter, Maps, Norm, Statistics, bce_with_logits};
+use stackgan_kernels::{Activation, Maps, Norm, Statistics, bce_with_logits};
 
-use crate::common::{bits, normal};
+use crate::common::{bits, normal, plain};
 
 /// The result and the running statistics of batches that are normalised one by one, and joined.
 #[test]
@@ -24,7 +24,7 @@ fn joined_batches_are_normalised_each_by_itself() -> Result<()> {
             eps: 1e-5,
             activation: Activation::LeakyRelu(0.2),
         };
-        let filter = Filter::Plain { stride: 1, padding: 1 };
+        let filter = plain(1, 1);
         let statistics = Statistics::OfBatch { parts };
         let each = batches
             .iter()

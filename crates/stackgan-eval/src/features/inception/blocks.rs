@@ -1,9 +1,9 @@
 //! The blocks of Inception-v3: branches side by side, joined by their channels, the pool's branch last.
 //! Names and orders are torchvision's.
 
-use candle_core::Tensor;
+use stackgan_kernels::{Maps, Pool};
 
-use super::layers::{ConvNorm, Place, Pool};
+use super::layers::{ConvNorm, Place};
 use crate::Result;
 
 /// A block.
@@ -144,7 +144,7 @@ impl Mixed {
         Ok(Self { branches: vec![one, three, double], pool, pooled })
     }
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Maps) -> Result<Maps> {
         let mut parts = Vec::with_capacity(6);
         for Branch { steps, fork } in &self.branches {
             let mut y = x.clone();
@@ -159,11 +159,11 @@ impl Mixed {
                 }
             }
         }
-        let y = self.pool.forward(x)?;
+        let y = x.pool(self.pool)?;
         parts.push(match &self.pooled {
             Some(conv) => conv.forward(&y)?,
             None => y,
         });
-        Ok(Tensor::cat(&parts, 1)?)
+        Ok(Maps::join(&parts)?)
     }
 }

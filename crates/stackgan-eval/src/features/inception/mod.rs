@@ -16,12 +16,12 @@ mod layers;
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use stackgan_kernels as kernels;
+use stackgan_kernels::{Maps, Pool, linear};
 
 use super::folded::Weights;
 use crate::Result;
 use blocks::Mixed;
-use layers::{ConvNorm, Place, Pool};
+use layers::{ConvNorm, Place};
 
 /// Features of a picture.
 pub const WIDTH: usize = 2048;
@@ -141,18 +141,18 @@ impl Inception {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&self, pictures: &Tensor) -> Result<Output> {
-        let mut x = pictures.contiguous()?;
+        let mut x = Maps::enter(pictures)?;
         for (i, conv) in self.stem.iter().enumerate() {
             x = conv.forward(&x)?;
             if i == 2 || i == 4 {
-                x = Pool::Halve.forward(&x)?;
+                x = x.pool(Pool::Halve)?;
             }
         }
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        let features = x.flatten_from(2)?.mean(2)?;
-        let logits = kernels::linear(&features, &self.fc.0, self.fc.1.as_ref())?;
+        let features = x.leave()?.flatten_from(2)?.mean(2)?;
+        let logits = linear(&features, &self.fc.0, self.fc.1.as_ref())?;
         Ok(Output { features, logits })
     }
 }

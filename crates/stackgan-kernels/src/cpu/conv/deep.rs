@@ -9,15 +9,15 @@ use rayon::prelude::*;
 use super::pictures::flat;
 use super::products::{Side, correlate, multiply};
 use super::weights::Order;
-use super::work::{self, At, Grid};
-use super::{Gradients, Wanted};
+use super::work::{self, At, Grid, Plan};
+use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane};
+use crate::cpu::path::Path;
+use crate::cpu::scratch;
+use crate::cpu::tiles::Tile;
 use crate::geometry::Conv2dShape;
-use crate::path::Path;
-use crate::scratch;
-use crate::tiles::Tile;
 use crate::written::written;
 
 /// Pairs of channels from which it pays, for results of at most [`PIXELS`].
@@ -37,9 +37,9 @@ fn grid(s: &Conv2dShape) -> Grid {
 
 /// The pixel of the input that a tap of an output reads, if it is inside.
 fn source(s: &Conv2dShape, (row, column): (usize, usize), tap: usize) -> Option<usize> {
-    let y = (row * s.stride + tap / s.kernel_width).checked_sub(s.pad_height)?;
+    let y = s.source_row(row, tap / s.kernel_width)?;
     let x = (column * s.stride + tap % s.kernel_width).checked_sub(s.pad_width)?;
-    (y < s.height && x < s.width).then_some(y * s.width + x)
+    (x < s.width).then_some(y * s.width + x)
 }
 
 /// The taps of channel `at.block` for a line of outputs.
@@ -53,16 +53,11 @@ fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
 }
 
 /// The convolution.
-pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape) -> Blocks {
+pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let mut y = Blocks::stale(Sizes::of_result(s));
-    work::forward(
-        grid(s),
-        (1, 0),
-        &flat(weight, s, Order::OutInner),
-        &mut y,
-        |at, out, _, _| columns(x, s, at, out),
-        |row, products, _| row.copy_from_slice(&products[..row.len()]),
-    );
+    let plan = Plan { grid: grid(s), kinds: 1, line: 0, weight: flat(weight, s, Order::OutInner) };
+    let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| columns(x, s, at, out);
+    work::forward(&plan, &mut y, input, work::as_they_are, finish);
     y
 }
 

@@ -7,14 +7,14 @@ use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid};
-use super::{Gradients, Wanted};
+use super::work::{self, At, Grid, Plan};
+use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats, floats_mut};
-use crate::path::Path;
-use crate::scratch;
-use crate::tiles::Tiling;
+use crate::cpu::path::Path;
+use crate::cpu::scratch;
+use crate::cpu::tiles::Tiling;
 use crate::vectorised::vectorised;
 
 /// Most channels of a result.
@@ -52,7 +52,12 @@ fn rows_of(x: &Blocks, image: usize, rows: std::ops::Range<usize>) -> Side<'_> {
 }
 
 /// The convolution.
-pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks {
+pub(super) fn forward(
+    x: &Blocks,
+    weight: &[f32],
+    out_channels: usize,
+    finish: Finish<'_>,
+) -> Blocks {
     let s = x.sizes;
     let taps = taps(weight, s.channels);
     let pack = Pack { inner_channels: s.channels, out_channels: ROWS * LANES, ..Pack::ONE };
@@ -62,7 +67,7 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks
     let weights = weight.packed(&mut memory);
     let mut y = Blocks::stale(Sizes { channels: out_channels, ..s });
     let tiling = Tiling::new(s.images, s.height, s.width, TOGETHER);
-    tiling.pieces(&mut y.lanes, 1, 1, s.width).into_par_iter().for_each(|piece| {
+    tiling.pieces(&mut y.lanes, (1, 1), (s.pixels(), s.width)).into_par_iter().for_each(|piece| {
         let rows = piece.tile.rows;
         let read = rows.start.saturating_sub(1)..s.height.min(rows.end + 1);
         let pixels = read.len() * s.width;
@@ -78,6 +83,7 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks
                         Some(&products[at..at + s.width])
                     });
                     shifted(out, lanes, line);
+                    finish(0, out);
                 }
             }
         });
@@ -104,14 +110,10 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
         let order = Order::InnerOut;
         let weight = Weight { values: &taps, pack, order, transform: Transform::Each };
         let mut dx = Blocks::stale(s);
-        work::forward(
-            Grid { images: s.images, rows: s.height, columns: s.width },
-            (1, 0),
-            &weight,
-            &mut dx,
-            |at, out, _, _| columns(dy, at, out),
-            |row, products, _| row.copy_from_slice(&products[..row.len()]),
-        );
+        let grid = Grid { images: s.images, rows: s.height, columns: s.width };
+        let plan = Plan { grid, kinds: 1, line: 0, weight };
+        let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| columns(dy, at, out);
+        work::forward(&plan, &mut dx, input, work::as_they_are, UNFINISHED);
         dx
     });
     Gradients { input: dx, weight: wanted.weight.then(|| weight_gradient(x, dy, outs.channels)) }

@@ -5,7 +5,7 @@
 //! else.
 
 use crate::cpu::lane::LANES;
-use crate::path::Path;
+use crate::cpu::path::Path;
 
 /// How the left operand's lanes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A way is chosen by the sizes of one image, never by the batch: a picture's bits do not depend on what is painted beside it.
 
 mod deep;
+mod depthwise;
 mod few;
 mod microkernel;
 mod pictures;
@@ -17,6 +18,7 @@ mod work;
 use candle_core::{Result, Tensor, bail};
 
 use super::blocks::Blocks;
+use super::lane::Lane;
 use super::{Grad, Values};
 use crate::fast;
 use crate::geometry::{Conv2dShape, planes};
@@ -37,6 +39,12 @@ pub(super) struct Gradients<I = Blocks> {
     pub(super) weight: Option<Vec<f32>>,
 }
 
+/// What is done to rows of a block of channels of the result, while they are in a thread's cache: `finish(block, rows)`.
+pub(super) type Finish<'a> = &'a (dyn Fn(usize, &mut [Lane]) + Sync);
+
+/// Results as they are.
+pub(super) const UNFINISHED: Finish<'_> = &|_, _| {};
+
 /// Most taps of a kernel.
 const MOST_TAPS: usize = 64;
 
@@ -45,59 +53,68 @@ const MOST_TAPS: usize = 64;
 pub(super) enum Way {
     Up,
     Few,
-    Three,
+    Three(Conv2dShape),
     Scatter(Scatter),
     Deep(Conv2dShape),
     Pictures(Conv2dShape),
+    Depthwise(Conv2dShape),
 }
 
 impl Way {
-    /// The way for `x` and `weight`, and the channels of the result.
-    pub(super) fn new(x: &Values, weight: &Tensor, filter: Filter) -> Result<(Self, usize)> {
-        let (_, channels, _, _) = x.sizes().dims();
+    /// The way for `x` and `weight`.
+    pub(super) fn new(x: &Values, weight: &Tensor, filter: Filter) -> Result<Self> {
+        let (n, channels, h, w) = x.sizes().dims();
         let (out, expected, kh, kw) = planes(weight, "weight")?;
         let (stride, padding) = match filter {
-            Filter::Up if channels == expected && (kh, kw) == (3, 3) => return Ok((Self::Up, out)),
+            Filter::Up if channels == expected && (kh, kw) == (3, 3) => return Ok(Self::Up),
             Filter::Up => bail!(
                 "up-sampling convolution: weight {:?} does not fit maps {:?}; expected (out, {channels}, 3, 3)",
                 weight.dims(),
                 <[usize; 4]>::from(x.sizes().dims())
             ),
+            Filter::Depthwise { stride, padding } => {
+                let s = Conv2dShape::depthwise(&[n, channels, h, w], weight, stride, padding)?;
+                return Ok(Self::Depthwise(s));
+            }
             Filter::Plain { stride, padding } => (stride, padding),
         };
         if kh * kw > MOST_TAPS {
             bail!("maps: kernels of at most {MOST_TAPS} taps, found {:?}", weight.dims());
         }
-        let (n, c, h, w) = x.sizes().dims();
-        let s = Conv2dShape::of(&[n, c, h, w], weight, stride, padding.into())?;
-        let way = if matches!(x, Values::Pictures { .. }) {
+        let s = Conv2dShape::new(&[n, channels, h, w], weight, stride, padding)?;
+        Ok(if matches!(x, Values::Pictures { .. }) {
             Self::Pictures(s)
-        } else if (kh, kw, stride, padding) == (3, 3, 1, 1) && out <= few::CHANNELS {
+        } else if (kh, kw, stride, padding) == (3, 3, 1, 1.into()) && out <= few::CHANNELS {
             Self::Few
-        } else if (kh, kw, stride, padding) == (3, 3, 1, 1) && three::applies(x.sizes()) {
-            Self::Three
+        } else if three::applies(&s) {
+            Self::Three(s)
         } else if deep::applies(&s) {
             Self::Deep(s)
         } else {
             Self::Scatter(Scatter::new(s))
-        };
-        Ok((way, out))
+        })
     }
 
-    /// The convolution.
-    pub(super) fn forward(&self, x: &Values, weight: &Tensor) -> Result<Blocks> {
+    /// The convolution, finished.
+    pub(super) fn forward(
+        &self,
+        x: &Values,
+        weight: &Tensor,
+        finish: Finish<'_>,
+    ) -> Result<Blocks> {
         let out = weight.dim(0)?;
         let (storage, layout) = weight.storage_and_layout();
         let weight = fast::locked(&storage, layout)?;
         match (self, x) {
-            (Self::Up, Values::Blocks(x)) => Ok(up::forward(x, weight, out)),
-            (Self::Few, Values::Blocks(x)) => Ok(few::forward(x, weight, out)),
-            (Self::Three, Values::Blocks(x)) => Ok(three::forward(x, weight, out)),
-            (Self::Scatter(way), Values::Blocks(x)) => Ok(way.forward(x, weight)),
-            (Self::Deep(s), Values::Blocks(x)) => Ok(deep::forward(x, weight, s)),
+            (Self::Up, Values::Blocks(x)) => Ok(up::forward(x, weight, out, finish)),
+            (Self::Few, Values::Blocks(x)) => Ok(few::forward(x, weight, out, finish)),
+            (Self::Three(s), Values::Blocks(x)) => Ok(three::forward(x, weight, s, finish)),
+            (Self::Scatter(way), Values::Blocks(x)) => Ok(way.forward(x, weight, finish)),
+            (Self::Deep(s), Values::Blocks(x)) => Ok(deep::forward(x, weight, s, finish)),
+            (Self::Depthwise(s), Values::Blocks(x)) => Ok(depthwise::forward(x, weight, s, finish)),
             (Self::Pictures(s), Values::Pictures { planes, .. }) => {
                 let (storage, layout) = planes.storage_and_layout();
-                Ok(pictures::forward(fast::locked(&storage, layout)?, weight, s))
+                Ok(pictures::forward(fast::locked(&storage, layout)?, weight, s, finish))
             }
             _ => bail!("convolution of maps: {self:?} of other maps"),
         }
@@ -116,7 +133,7 @@ impl Way {
         let gradients = match (self, x) {
             (Self::Up, Values::Blocks(x)) => up::backward(x, weight, dy, wanted),
             (Self::Few, Values::Blocks(x)) => few::backward(x, weight, dy, wanted),
-            (Self::Three, Values::Blocks(x)) => three::backward(x, weight, dy, wanted),
+            (Self::Three(s), Values::Blocks(x)) => three::backward(x, weight, dy, s, wanted),
             (Self::Scatter(way), Values::Blocks(x)) => way.backward(x, weight, dy, wanted),
             (Self::Deep(s), Values::Blocks(x)) => deep::backward(x, weight, dy, s, wanted),
             (Self::Pictures(s), Values::Pictures { planes, .. }) => {
@@ -126,6 +143,7 @@ impl Way {
                 let input = gradients.input.map(|dx| Grad::Planes(dx.into()));
                 return Ok(Gradients { input, weight: gradients.weight });
             }
+            (Self::Depthwise(_), _) => bail!("a depthwise convolution of maps has no gradient"),
             _ => bail!("convolution of maps: {self:?} of other maps"),
         };
         let input = gradients.input.map(|dx| Grad::Blocks(dx.into()));

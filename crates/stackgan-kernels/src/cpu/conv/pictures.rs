@@ -5,14 +5,14 @@ use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid};
-use super::{Gradients, Wanted};
+use super::work::{self, At, Grid, Plan};
+use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
+use crate::cpu::path::Path;
+use crate::cpu::scratch;
 use crate::geometry::Conv2dShape;
-use crate::path::Path;
-use crate::scratch;
 
 /// Most channels of pictures.
 pub(in super::super) const CHANNELS: usize = 4;
@@ -38,7 +38,7 @@ fn source(s: &Conv2dShape, index: usize, row: usize) -> Option<(usize, isize)> {
         return None;
     }
     let (ky, kx) = (tap / s.kernel_width, tap % s.kernel_width);
-    let y = (row * s.stride + ky).checked_sub(s.pad_height).filter(|y| *y < s.height)?;
+    let y = s.source_row(row, ky)?;
     Some(((channel * s.height + y) * s.width, kx as isize - s.pad_width as isize))
 }
 
@@ -144,19 +144,16 @@ fn whole(s: &Conv2dShape, run: Run) -> std::ops::Range<usize> {
 }
 
 /// The convolution of pictures `(N, C, H, W)`.
-pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape) -> Blocks {
+pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let weight = flat(weight, s, Order::OutInner);
     let mut y = Blocks::stale(Sizes::of_result(s));
     let grid = Grid { images: s.images, rows: s.out_height, columns: s.out_width };
     let length = s.in_channels * s.in_pixels();
-    work::forward(
-        grid,
-        (1, 0),
-        &weight,
-        &mut y,
-        |at, out, _, _| columns(&x[at.image * length..][..length], s, at, out),
-        |row, products, _| row.copy_from_slice(&products[..row.len()]),
-    );
+    let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| {
+        columns(&x[at.image * length..][..length], s, at, out);
+    };
+    let plan = Plan { grid, kinds: 1, line: 0, weight };
+    work::forward(&plan, &mut y, input, work::as_they_are, finish);
     y
 }
 

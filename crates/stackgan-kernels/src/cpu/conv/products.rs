@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::microkernel::{Left, Tile, run};
 use super::weights::Packed;
 use crate::cpu::lane::{LANES, Lane};
-use crate::path::Path;
+use crate::cpu::path::Path;
 
 /// Blocks of lanes, `stride` lanes from one to the next, of which the first `rows` count.
 #[derive(Clone, Copy, Debug)]

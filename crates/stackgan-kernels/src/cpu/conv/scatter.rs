@@ -7,15 +7,16 @@ use rayon::prelude::*;
 use super::products::{Side, multiply};
 use super::transform::halve;
 use super::weights::{Order, Pack, Packed, Sums, Transform, Weight};
-use super::work::{self, At, Grid, Runs};
-use super::{Gradients, Wanted};
+use super::work::{self, At, Grid, Plan, Runs};
+use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
+use crate::cpu::path::Path;
+use crate::cpu::scratch;
+use crate::cpu::tiles::Tile;
 use crate::geometry::Conv2dShape;
-use crate::path::Path;
-use crate::scratch;
-use crate::tiles::Tile;
+use crate::vectorised::vectorised;
 
 /// How pixels become the inputs of products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,19 +99,11 @@ impl Scatter {
                 let Some(row) = x.row(at.image, block, self.row(at.row, ky)) else {
                     return out.fill(Lane::ZERO);
                 };
-                for (i, out) in out.iter_mut().enumerate() {
-                    let column = (i * self.shape.stride + kx).checked_sub(self.shape.pad_width);
-                    *out = column.and_then(|c| row.get(c)).copied().unwrap_or(Lane::ZERO);
-                }
+                let (inside, first) = self.shape.inside(kx);
+                out[..inside.start].fill(Lane::ZERO);
+                out[inside.end..].fill(Lane::ZERO);
+                taken(&mut out[inside], &row[first.min(row.len())..], self.shape.stride);
             }
-        }
-    }
-
-    /// Rows of the result from a line's products.
-    fn output_rows(&self, rows: &mut [Lane], products: &[Lane], stride: usize) {
-        match self.way {
-            Way::Halve => halve::output(rows, products, stride),
-            Way::Columns => rows.copy_from_slice(&products[..rows.len()]),
         }
     }
 
@@ -160,7 +153,7 @@ impl Scatter {
     }
 
     /// The convolution.
-    pub(super) fn forward(&self, x: &Blocks, weight: &[f32]) -> Blocks {
+    pub(super) fn forward(&self, x: &Blocks, weight: &[f32], finish: Finish<'_>) -> Blocks {
         let s = &self.shape;
         let pack = Pack {
             taps: s.taps(),
@@ -173,14 +166,14 @@ impl Scatter {
         let transform = self.transform();
         let weight = Weight { values: weight, pack, order: Order::OutInner, transform };
         let mut y = Blocks::stale(Sizes::of_result(s));
-        work::forward(
-            self.grid(),
-            (self.kinds(), self.line()),
-            &weight,
-            &mut y,
-            |at, out, stride, line| self.input(x, at, out, stride, line),
-            |rows, products, stride| self.output_rows(rows, products, stride),
-        );
+        let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
+            self.input(x, at, out, stride, line);
+        };
+        let plan = Plan { grid: self.grid(), kinds: self.kinds(), line: self.line(), weight };
+        match self.way {
+            Way::Halve => work::forward(&plan, &mut y, input, halve::output, finish),
+            Way::Columns => work::forward(&plan, &mut y, input, work::as_they_are, finish),
+        }
         y
     }
 
@@ -287,5 +280,14 @@ impl Scatter {
                 }
             }
         });
+    }
+}
+
+vectorised! {
+    /// `out[i] = from[i * stride]`.
+    fn taken(out: &mut [Lane], from: &[Lane], stride: usize) {
+        for (out, from) in out.iter_mut().zip(from.iter().step_by(stride)) {
+            *out = *from;
+        }
     }
 }

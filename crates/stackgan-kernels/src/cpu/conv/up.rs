@@ -7,21 +7,26 @@ use rayon::prelude::*;
 use super::products::{Side, multiply};
 use super::transform::up::{self, KINDS};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
-use super::work::{self, At, Grid, Runs};
-use super::{Gradients, Wanted};
+use super::work::{self, At, Grid, Plan, Runs};
+use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
-use crate::path::Path;
-use crate::scratch;
-use crate::tiles::{Piece, Tile};
+use crate::cpu::path::Path;
+use crate::cpu::scratch;
+use crate::cpu::tiles::{Piece, Tile};
 
 fn grid(small: Sizes) -> Grid {
     Grid { images: small.images, rows: small.height, columns: small.width }
 }
 
 /// `x` of size `(h, w)` to `(2h, 2w)`.
-pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks {
+pub(super) fn forward(
+    x: &Blocks,
+    weight: &[f32],
+    out_channels: usize,
+    finish: Finish<'_>,
+) -> Blocks {
     let s = x.sizes;
     let pack =
         Pack { taps: 9, kinds: KINDS, inner_channels: s.channels, out_channels, ..Pack::ONE };
@@ -32,7 +37,8 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], out_channels: usize) -> Blocks
         let row = |offset: isize| x.row(at.image, at.block, at.row as isize + offset);
         up::input(out, stride, row(-1), row(0), row(1), line);
     };
-    work::forward(grid(s), (KINDS, s.width + 2), &weight, &mut y, input, up::output);
+    let plan = Plan { grid: grid(s), kinds: KINDS, line: s.width + 2, weight };
+    work::forward(&plan, &mut y, input, up::output, finish);
     y
 }
 
@@ -57,7 +63,9 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
     let mut dx = wanted.input.then(|| Blocks::stale(s));
     let runs = Runs::new(grid, large.blocks().max(s.blocks()));
     let halves = s.blocks().div_ceil(2);
-    let pieces = dx.as_mut().map(|dx| runs.tiling().pieces(&mut dx.lanes, s.blocks(), 2, s.width));
+    let pieces = dx
+        .as_mut()
+        .map(|dx| runs.tiling().pieces(&mut dx.lanes, (s.blocks(), 2), (s.pixels(), s.width)));
     let mut pieces = pieces.unwrap_or_default().into_iter();
     let parts = runs.tiles().map(|tiles| pieces.by_ref().take(tiles * halves).collect()).collect();
     let new = || Sums::new(KINDS, large.blocks(), s.blocks());

@@ -6,14 +6,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::Finish;
 use super::products::{Side, correlate, multiply};
 use super::weights::{Sums, Weight};
 use crate::cpu::blocks::Blocks;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
-use crate::path::Path;
-use crate::scratch;
-use crate::tiles::{ENOUGH_PIECES, Piece, Tile, Tiling, runs};
+use crate::cpu::path::Path;
+use crate::cpu::scratch;
+use crate::cpu::tiles::{ENOUGH_PIECES, Piece, Tile, Tiling, runs};
 
 /// The tiles of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -85,36 +86,48 @@ impl Grid {
     }
 }
 
+/// What a convolution by products is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) grid: Grid,
+    pub(super) kinds: usize,
+    /// Lanes of working memory of a line of inputs.
+    pub(super) line: usize,
+    pub(super) weight: Weight<'a>,
+}
+
 /// A convolution by products: `input` makes the kinds of a line of pixels, `output` makes rows of `y` of a line's products.
 ///
-/// `input(at, out, stride, line)` writes `kinds` runs of a line's pixels, `stride` apart, with `line` lanes of working memory.
+/// `input(at, out, stride, line)` writes `kinds` runs of a line's pixels, `stride` apart, with the plan's working memory.
 /// `output(rows, products, stride)` reads such runs.
 pub(super) fn forward(
-    grid: Grid,
-    (kinds, line): (usize, usize),
-    weight: &Weight<'_>,
+    plan: &Plan<'_>,
     y: &mut Blocks,
     input: impl Fn(At, &mut [Lane], usize, &mut [Lane]) + Sync,
     output: impl Fn(&mut [Lane], &[Lane], usize) + Sync,
+    finish: Finish<'_>,
 ) {
+    let Plan { grid, kinds, line, weight } = *plan;
     let path = Path::best();
     let tiling = grid.tiling(TOGETHER);
     let (outs, depth) = (weight.outs(), weight.depth());
-    let row = y.sizes.pixels() / grid.rows; // lanes of y for a line of tiles
+    let plane = y.sizes.pixels();
+    let row = y.sizes.height.div_ceil(grid.rows) * y.sizes.width; // lanes of y for a line of tiles
     let rows_of = |piece: Piece<'_, Lane>, products: &[Lane], pixels: usize| {
         let (rows, blocks) = (piece.tile.rows.len(), piece.channels.len());
         for (i, plane) in piece.planes.into_iter().enumerate() {
             let (image, block) = (i / blocks, i % blocks);
-            for (r, out) in plane.chunks_exact_mut(row).enumerate() {
+            for (r, out) in plane.chunks_mut(row).enumerate() {
                 let pixel = (image * rows + r) * grid.columns;
                 output(out, &products[block * kinds * pixels + pixel..], pixels);
             }
+            finish(piece.channels.start + block, plane);
         }
     };
     if tiling.len() >= ENOUGH_PIECES {
         let mut memory = Buffer::stale(weight.lanes(outs));
         let weights = weight.packed(&mut memory);
-        tiling.pieces(&mut y.lanes, outs, outs, row).into_par_iter().for_each(|piece| {
+        tiling.pieces(&mut y.lanes, (outs, outs), (plane, row)).into_par_iter().for_each(|piece| {
             let pixels = grid.pixels(&piece.tile);
             let lengths = [depth * kinds * pixels, outs * kinds * pixels, line];
             scratch::lanes(lengths, |[side, products, line]| {
@@ -140,7 +153,7 @@ pub(super) fn forward(
     grid.fill(&mut side, &all, kinds, line, &input);
     let most = outs.div_ceil(ENOUGH_PIECES).next_multiple_of(2);
     let whole = Tiling::whole_images(grid.images, grid.rows, grid.images);
-    let pieces = whole.pieces(&mut y.lanes, outs, weight.together().min(most), row);
+    let pieces = whole.pieces(&mut y.lanes, (outs, weight.together().min(most)), (plane, row));
     pieces.into_par_iter().for_each(|piece| {
         let blocks = piece.channels.len();
         scratch::lanes([weight.lanes(blocks), blocks * kinds * pixels], |[memory, products]| {
@@ -154,6 +167,11 @@ pub(super) fn forward(
             rows_of(piece, products, pixels);
         });
     });
+}
+
+/// The products of a line are its results.
+pub(super) fn as_they_are(rows: &mut [Lane], products: &[Lane], _: usize) {
+    rows.copy_from_slice(&products[..rows.len()]);
 }
 
 /// The tiles that gradients are made of, in runs of whole images. Threads share the blocks of channels of a tile; where

@@ -63,9 +63,9 @@ vectorised! {
         let tiles = (line.len() - 2) / 4;
         for vertical in 0..3 {
             match vertical {
-                0 => combine(line, rows[0], rows[1], |a, b| a - b),
-                1 => combine(line, rows[1], None, |x, _| x),
-                _ => combine(line, rows[1], rows[2], |a, b| a - b),
+                0 => combine(line, 1, (rows[0], rows[1]), |a, b| a - b),
+                1 => combine(line, 1, (rows[1], None), |x, _| x),
+                _ => combine(line, 1, (rows[1], rows[2]), |a, b| a - b),
             }
             let out = &mut out[3 * vertical * stride..];
             let (m0, rest) = out.split_at_mut(stride);

@@ -11,13 +11,18 @@ use crate::cpu::lane::Lane;
 /// A row of pixels, or none: zeros.
 pub(super) type Row<'a> = Option<&'a [Lane]>;
 
-/// `line[1..] = f(a, b)` pixel by pixel, with zeros at both ends.
+/// `line[left..] = f(a, b)` pixel by pixel, with zeros before and behind.
 #[inline(always)]
-fn combine(line: &mut [Lane], a: Row<'_>, b: Row<'_>, f: impl Fn(Lane, Lane) -> Lane) {
-    let last = line.len() - 1;
-    line[0] = Lane::ZERO;
-    line[last] = Lane::ZERO;
-    let line = &mut line[1..last];
+fn combine(
+    line: &mut [Lane],
+    left: usize,
+    (a, b): (Row<'_>, Row<'_>),
+    f: impl Fn(Lane, Lane) -> Lane,
+) {
+    let end = left + a.or(b).map_or(0, <[Lane]>::len);
+    line[..left].fill(Lane::ZERO);
+    line[end..].fill(Lane::ZERO);
+    let line = &mut line[left..end];
     match (a, b) {
         (Some(a), Some(b)) => {
             for (out, (a, b)) in line.iter_mut().zip(a.iter().zip(b)) {
@@ -26,6 +31,6 @@ fn combine(line: &mut [Lane], a: Row<'_>, b: Row<'_>, f: impl Fn(Lane, Lane) -> 
         }
         (Some(a), None) => line.iter_mut().zip(a).for_each(|(out, a)| *out = f(*a, Lane::ZERO)),
         (None, Some(b)) => line.iter_mut().zip(b).for_each(|(out, b)| *out = f(Lane::ZERO, *b)),
-        (None, None) => line.fill(Lane::ZERO),
+        (None, None) => {}
     }
 }

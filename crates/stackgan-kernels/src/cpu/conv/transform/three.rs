@@ -51,15 +51,21 @@ pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
 }
 
 vectorised! {
-    /// The kinds of a row of tiles, `stride` apart, from its four rows of pixels.
-    pub(in super::super) fn input(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
+    /// The kinds of a row of tiles, `stride` apart, from its four rows of pixels, which have `left` zeros before them.
+    pub(in super::super) fn input(
+        out: &mut [Lane],
+        stride: usize,
+        rows: [Row<'_>; 4],
+        left: usize,
+        line: &mut [Lane],
+    ) {
         let tiles = (line.len() - 2) / 2;
         for vertical in 0..4 {
             match vertical {
-                0 => combine(line, rows[0], rows[2], |a, b| a - b),
-                1 => combine(line, rows[1], rows[2], |a, b| a + b),
-                2 => combine(line, rows[2], rows[1], |a, b| a - b),
-                _ => combine(line, rows[1], rows[3], |a, b| a - b),
+                0 => combine(line, left, (rows[0], rows[2]), |a, b| a - b),
+                1 => combine(line, left, (rows[1], rows[2]), |a, b| a + b),
+                2 => combine(line, left, (rows[2], rows[1]), |a, b| a - b),
+                _ => combine(line, left, (rows[1], rows[3]), |a, b| a - b),
             }
             let out = &mut out[4 * vertical * stride..];
             let (m0, rest) = out.split_at_mut(stride);
@@ -76,28 +82,38 @@ vectorised! {
         }
     }
 
-    /// Two rows of pixels from the products of a row of tiles.
-    pub(in super::super) fn output(rows: &mut [Lane], products: &[Lane], stride: usize) {
-        let (first, second) = rows.split_at_mut(rows.len() / 2);
+    /// Two rows of pixels, or the one that is left, from the products of a row of tiles; the last tile may have one column.
+    pub(in super::super) fn output(
+        rows: &mut [Lane],
+        width: usize,
+        products: &[Lane],
+        stride: usize,
+    ) {
+        let (first, second) = rows.split_at_mut(width);
         let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
-        for (i, (first, second)) in
-            first.chunks_exact_mut(2).zip(second.chunks_exact_mut(2)).enumerate()
-        {
+        let mut second = second.chunks_mut(2);
+        for (i, first) in first.chunks_mut(2).enumerate() {
             let m = |v: usize, h: usize| kinds[4 * v + h][i];
-            let top: [Lane; 4] = std::array::from_fn(|h| m(0, h) + m(1, h) + m(2, h));
-            let bottom: [Lane; 4] = std::array::from_fn(|h| m(1, h) - m(2, h) - m(3, h));
-            first[0] = top[0] + top[1] + top[2];
-            first[1] = top[1] - top[2] - top[3];
-            second[0] = bottom[0] + bottom[1] + bottom[2];
-            second[1] = bottom[1] - bottom[2] - bottom[3];
+            let top = |h| m(0, h) + m(1, h) + m(2, h);
+            pair(first, std::array::from_fn(top));
+            if let Some(second) = second.next() {
+                let bottom = |h| m(1, h) - m(2, h) - m(3, h);
+                pair(second, std::array::from_fn(bottom));
+            }
         }
     }
 
     /// The kinds of a row of tiles from the gradient of its two rows of pixels: the adjoint of [`output`].
-    pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [&[Lane]; 2]) {
-        for i in 0..rows[0].len() / 2 {
-            let line = |row: &[Lane]| {
-                let (a, b) = (row[2 * i], row[2 * i + 1]);
+    pub(in super::super) fn gradient(
+        out: &mut [Lane],
+        stride: usize,
+        rows: [Row<'_>; 2],
+        tiles: usize,
+    ) {
+        for i in 0..tiles {
+            let line = |row: Row<'_>| {
+                let at = |column: usize| row.and_then(|row| row.get(column)).copied();
+                let (a, b) = (at(2 * i).unwrap_or(Lane::ZERO), at(2 * i + 1).unwrap_or(Lane::ZERO));
                 [a, a + b, a - b, -b]
             };
             let (first, second) = (line(rows[0]), line(rows[1]));
@@ -109,5 +125,14 @@ vectorised! {
                 out[(12 + h) * stride + i] = -b;
             }
         }
+    }
+}
+
+/// Two outputs of four products, or the one that is left.
+#[inline(always)]
+fn pair(out: &mut [Lane], m: [Lane; 4]) {
+    out[0] = m[0] + m[1] + m[2];
+    if let Some(out) = out.get_mut(1) {
+        *out = m[1] - m[2] - m[3];
     }
 }

@@ -61,9 +61,9 @@ vectorised! {
         let width = line.len() - 2;
         for vertical in 0..3 {
             match vertical {
-                0 => combine(line, here, None, |x, _| x),
-                1 => combine(line, here, above, |x, above| x - above),
-                _ => combine(line, below, here, |below, x| below - x),
+                0 => combine(line, 1, (here, None), |x, _| x),
+                1 => combine(line, 1, (here, above), |x, above| x - above),
+                _ => combine(line, 1, (below, here), |below, x| below - x),
             }
             let out = &mut out[3 * vertical * stride..];
             let (s, rest) = out.split_at_mut(stride);
@@ -106,9 +106,9 @@ vectorised! {
         let width = line.len() / 2 - 1;
         for vertical in 0..3 {
             match vertical {
-                0 => combine(line, here.0, here.1, |even, odd| even + odd),
-                1 => combine(line, here.0, below, |even, below| even - below),
-                _ => combine(line, above, here.1, |above, odd| above - odd),
+                0 => combine(line, 1, (here.0, here.1), |even, odd| even + odd),
+                1 => combine(line, 1, (here.0, below), |even, below| even - below),
+                _ => combine(line, 1, (above, here.1), |above, odd| above - odd),
             }
             let out = &mut out[3 * vertical * stride..];
             let (s, rest) = out.split_at_mut(stride);

@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use crate::gemm::Matrix;
-
 /// Pieces of work below which a second axis is cut too, so that all cores have some.
 pub(crate) const ENOUGH_PIECES: usize = 8;
 
@@ -50,12 +48,6 @@ impl Tiling {
         self.group
     }
 
-    /// The runs of rows of one image.
-    pub(crate) fn row_runs(&self) -> impl Iterator<Item = Range<usize>> {
-        let (rows, height) = (self.rows, self.height);
-        (0..height).step_by(rows).map(move |top| top..height.min(top + rows))
-    }
-
     /// Tiles of one group of images.
     pub(crate) fn row_parts(&self) -> usize {
         self.height.div_ceil(self.rows)
@@ -76,18 +68,13 @@ impl Tiling {
         }
     }
 
-    /// Pixels of the largest tile, for rows of `width`.
-    pub(crate) fn max_pixels(&self, width: usize) -> usize {
-        self.group * self.rows * width
-    }
-
-    /// Cuts `out` (images, channels, height, row) into one piece per tile and block of channels.
+    /// Cuts `out` (images, channels, plane) into one piece per tile and block of channels; a row of the grid is `row` values of a
+    /// plane, the last one as many as are left.
     pub(crate) fn pieces<'a, T>(
         &self,
         out: &'a mut [T],
-        channels: usize,
-        block: usize,
-        row: usize,
+        (channels, block): (usize, usize),
+        (plane, row): (usize, usize),
     ) -> Vec<Piece<'a, T>> {
         let blocks = channels.div_ceil(block);
         let mut pieces: Vec<_> = (0..self.len() * blocks)
@@ -100,7 +87,7 @@ impl Tiling {
                 }
             })
             .collect();
-        for (i, plane) in out.chunks_mut(self.height * row).enumerate() {
+        for (i, plane) in out.chunks_mut(plane).enumerate() {
             let (image, channel) = (i / channels, i % channels);
             for (part, slice) in plane.chunks_mut(self.rows * row).enumerate() {
                 let tile = image / self.group * self.row_parts() + part;
@@ -120,97 +107,10 @@ pub(crate) struct Piece<'a, T> {
     pub(crate) planes: Vec<&'a mut [T]>,
 }
 
-impl Piece<'_, f32> {
-    /// Writes the values of the tile, `(channels, images, rows, row)`.
-    pub(crate) fn store(self, values: &[f32]) {
-        let (images, channels) = (self.tile.images.len(), self.channels.len());
-        let length = self.planes.first().map_or(1, |plane| plane.len());
-        for (i, plane) in self.planes.into_iter().enumerate() {
-            let start = (i % channels * images + i / channels) * length;
-            plane.copy_from_slice(&values[start..start + length]);
-        }
-    }
-}
-
-/// Copies the values of `tile` of some channels of `from` (N, `all` channels, height, row) to
-/// `out` (channels, images, rows, row): the inverse of [`Piece::store`].
-pub(crate) fn load(
-    out: &mut [f32],
-    from: &[f32],
-    tile: &Tile,
-    channels: Range<usize>,
-    layout: PlaneLayout,
-) {
-    let length = tile.rows.len() * layout.row;
-    let mut parts = out.chunks_exact_mut(length);
-    for channel in channels {
-        for image in tile.images.clone() {
-            let start = layout.start(image, channel, tile.rows.start);
-            if let Some(part) = parts.next() {
-                part.copy_from_slice(&from[start..start + length]);
-            }
-        }
-    }
-}
-
-/// Where rows lie in an `(N, channels, height, row)` array.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PlaneLayout {
-    pub(crate) channels: usize,
-    pub(crate) height: usize,
-    pub(crate) row: usize,
-}
-
-impl PlaneLayout {
-    /// Offset of the first value of a row.
-    pub(crate) fn start(&self, image: usize, channel: usize, row: usize) -> usize {
-        ((image * self.channels + channel) * self.height + row) * self.row
-    }
-
-    /// Values of a plane.
-    pub(crate) fn plane(&self) -> usize {
-        self.height * self.row
-    }
-
-    /// `tile` of some channels as a matrix `(channels, pixels)`: in place for one image, else copied to `buffer`.
-    pub(crate) fn matrix<'a>(
-        &self,
-        from: &'a [f32],
-        tile: &Tile,
-        channels: Range<usize>,
-        buffer: &'a mut [f32],
-    ) -> Matrix<'a> {
-        let pixels = tile.images.len() * tile.rows.len() * self.row;
-        let rows = channels.len();
-        if tile.images.len() == 1 {
-            let start = self.start(tile.images.start, channels.start, tile.rows.start);
-            return Matrix::new(&from[start..], rows, pixels, self.plane());
-        }
-        load(buffer, from, tile, channels, *self);
-        Matrix::dense(buffer, rows, pixels)
-    }
-}
-
-/// The size of blocks of channels that gives `ENOUGH_PIECES` together with `tiles`, a multiple of 16, at least `least`.
-pub(crate) fn channel_block(channels: usize, tiles: usize, least: usize) -> usize {
-    let blocks = ENOUGH_PIECES.div_ceil(tiles);
-    channels.div_ceil(blocks).next_multiple_of(16).max(least)
-}
-
 /// `count` things cut into at most `parts` runs of equal length, but for the last.
 pub(crate) fn runs(count: usize, parts: usize) -> Vec<Range<usize>> {
     let length = count.div_ceil(parts.clamp(1, count.max(1))).max(1);
     (0..count).step_by(length).map(|first| first..count.min(first + length)).collect()
-}
-
-/// The sum of equally long vectors, in their order.
-pub(crate) fn total(sums: Vec<Vec<f32>>) -> Vec<f32> {
-    let mut sums = sums.into_iter();
-    let mut total = sums.next().unwrap_or_default();
-    for sum in sums {
-        total.iter_mut().zip(&sum).for_each(|(total, sum)| *total += sum);
-    }
-    total
 }
 
 #[cfg(test)]
@@ -223,13 +123,15 @@ mod tests {
             [(5, 3, 4, 4, 40, 2), (2, 7, 9, 5, 16, 16), (1, 1, 1, 1, 256, 1), (3, 4, 6, 8, 48, 4)]
         {
             let tiling = Tiling::new(n, h, w, target);
-            let mut out = vec![0; n * c * h * w];
-            for piece in tiling.pieces(&mut out, c, block, w) {
+            // A plane whose last row is not whole.
+            let plane = h * w - w / 2;
+            let mut out = vec![0; n * c * plane];
+            for piece in tiling.pieces(&mut out, (c, block), (plane, w)) {
                 let images = piece.tile.images.len();
                 assert_eq!(piece.planes.len(), images * piece.channels.len());
                 for plane in piece.planes {
-                    assert_eq!(plane.len(), piece.tile.rows.len() * w);
-                    assert!(images * plane.len() <= tiling.max_pixels(w));
+                    let missing = if piece.tile.rows.end == h { w / 2 } else { 0 };
+                    assert_eq!(plane.len(), piece.tile.rows.len() * w - missing);
                     plane.iter_mut().for_each(|v| *v += 1);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::cpu::lane::{LANES, Lane, floats_mut};
+use super::lane::Lane;
 
 thread_local! {
     /// Buffers that no call uses, one per depth of nesting.
@@ -33,32 +33,20 @@ pub(crate) fn lanes<const N: usize, R>(
     result
 }
 
-/// [`lanes`] as values; every slice starts on a cache line.
-pub(crate) fn with<const N: usize, R>(
-    lengths: [usize; N],
-    f: impl FnOnce([&mut [f32]; N]) -> R,
-) -> R {
-    lanes(lengths.map(|n| n.div_ceil(LANES)), |slices| {
-        let mut slices = slices.map(floats_mut);
-        for (slice, n) in slices.iter_mut().zip(lengths) {
-            *slice = &mut std::mem::take(slice)[..n];
-        }
-        f(slices)
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::{Lane, lanes};
+
     #[test]
-    fn slices_are_aligned_disjoint_and_as_long_as_asked() {
+    fn slices_are_disjoint_and_as_long_as_asked() {
         for _ in 0..2 {
-            super::with([3, 0, 17, 40], |slices| {
+            lanes([3, 0, 17, 40], |slices| {
                 assert_eq!(slices.each_ref().map(|s| s.len()), [3, 0, 17, 40]);
                 for (i, slice) in slices.into_iter().enumerate() {
-                    assert_eq!(slice.as_ptr().align_offset(64), 0);
-                    slice.fill(i as f32);
+                    slice.fill(Lane::splat(i as f32));
+                    lanes([5], |[inner]| inner.fill(Lane::splat(9.)));
+                    assert!(slice.iter().all(|lane| *lane == Lane::splat(i as f32)));
                 }
-                super::with([5], |[inner]| inner.fill(9.0));
             });
         }
     }
