@@ -55,7 +55,13 @@ fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
 /// The convolution.
 pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let mut y = Blocks::stale(Sizes::of_result(s));
-    let plan = Plan { grid: grid(s), kinds: 1, line: 0, weight: flat(weight, s, Order::OutInner) };
+    let plan = Plan {
+        grid: grid(s),
+        kinds: 1,
+        line: 0,
+        height: 1,
+        weight: flat(weight, s, Order::OutInner),
+    };
     let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| columns(x, s, at, out);
     work::forward(&plan, &mut y, input, work::as_they_are, finish);
     y
@@ -107,7 +113,7 @@ fn input_gradient(weight: &[f32], left: Side<'_>, s: &Conv2dShape, sizes: Sizes)
         let channels = planes.len() / plane;
         let outs = piece * block..piece * block + channels;
         scratch::lanes([weight.lanes(channels), channels * left.rows], |[memory, products]| {
-            let weights = weight.part(memory, outs);
+            let weights = weight.part(memory, outs, 0..weight.depth());
             multiply(Path::best(), (&mut *products, left.rows), left, (weights, 0), 0..channels);
             let lines = products.chunks_exact(s.out_pixels());
             for (lanes, plane) in lines.zip(planes.chunks_exact_mut(s.in_pixels())) {

@@ -25,6 +25,7 @@ use crate::geometry::{Conv2dShape, planes};
 use crate::maps::Filter;
 pub(super) use pictures::CHANNELS as PICTURE_CHANNELS;
 use scatter::Scatter;
+use three::Three;
 
 /// Which gradients are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ const MOST_TAPS: usize = 64;
 pub(super) enum Way {
     Up,
     Few,
-    Three(Conv2dShape),
+    Three(Three),
     Scatter(Scatter),
     Deep(Conv2dShape),
     Pictures(Conv2dShape),
@@ -86,8 +87,8 @@ impl Way {
             Self::Pictures(s)
         } else if (kh, kw, stride, padding) == (3, 3, 1, 1.into()) && out <= few::CHANNELS {
             Self::Few
-        } else if three::applies(&s) {
-            Self::Three(s)
+        } else if let Some(three) = Three::new(s) {
+            Self::Three(three)
         } else if deep::applies(&s) {
             Self::Deep(s)
         } else {
@@ -108,7 +109,7 @@ impl Way {
         match (self, x) {
             (Self::Up, Values::Blocks(x)) => Ok(up::forward(x, weight, out, finish)),
             (Self::Few, Values::Blocks(x)) => Ok(few::forward(x, weight, out, finish)),
-            (Self::Three(s), Values::Blocks(x)) => Ok(three::forward(x, weight, s, finish)),
+            (Self::Three(way), Values::Blocks(x)) => Ok(way.forward(x, weight, finish)),
             (Self::Scatter(way), Values::Blocks(x)) => Ok(way.forward(x, weight, finish)),
             (Self::Deep(s), Values::Blocks(x)) => Ok(deep::forward(x, weight, s, finish)),
             (Self::Depthwise(s), Values::Blocks(x)) => Ok(depthwise::forward(x, weight, s, finish)),
@@ -133,7 +134,7 @@ impl Way {
         let gradients = match (self, x) {
             (Self::Up, Values::Blocks(x)) => up::backward(x, weight, dy, wanted),
             (Self::Few, Values::Blocks(x)) => few::backward(x, weight, dy, wanted),
-            (Self::Three(s), Values::Blocks(x)) => three::backward(x, weight, dy, s, wanted),
+            (Self::Three(way), Values::Blocks(x)) => way.backward(x, weight, dy, wanted),
             (Self::Scatter(way), Values::Blocks(x)) => way.backward(x, weight, dy, wanted),
             (Self::Deep(s), Values::Blocks(x)) => deep::backward(x, weight, dy, s, wanted),
             (Self::Pictures(s), Values::Pictures { planes, .. }) => {

@@ -25,10 +25,11 @@ impl Side<'_> {
 
 /// Inner blocks taken at once: the right operand's part, two lanes wide, and the tile's rows of the left one stay in the
 /// first-level cache.
-const DEPTH: usize = 12;
+pub(super) const DEPTH: usize = 8;
 
 /// `out = left · right`: rows are pixels, the inner index runs through the blocks of channels that `right` goes from, columns are
-/// the blocks `outs` of those that it goes to, an even number first. The n-th of them begins at lane `n * out_stride` of `out`.
+/// the blocks `outs` of those that it goes to, an even number first. The n-th of them begins at lane `n * out_stride` of `out`. Where
+/// `right` has inner blocks before it, the product is added to theirs.
 ///
 /// # Panics
 /// When sizes do not fit: a mistake in this crate, which must never become a wild write.
@@ -65,7 +66,7 @@ pub(super) fn multiply(
                     c: out[(block - outs.start) * out_stride + row..].as_mut_ptr().cast(),
                     c_row: LANES,
                     c_lane: out_stride * LANES,
-                    add: first > 0,
+                    add: right.before + first > 0,
                 };
                 // SAFETY: `path` is available (it comes from `Path::available`). Rows, inner indices and columns are inside
                 // the operands, whose ends are checked above. `out` is a unique borrow.

@@ -169,7 +169,9 @@ impl Scatter {
         let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
             self.input(x, at, out, stride, line);
         };
-        let plan = Plan { grid: self.grid(), kinds: self.kinds(), line: self.line(), weight };
+        let (grid, kinds, line) = (self.grid(), self.kinds(), self.line());
+        let height = if self.way == Way::Halve { 2 } else { 1 };
+        let plan = Plan { grid, kinds, line, height, weight };
         match self.way {
             Way::Halve => work::forward(&plan, &mut y, input, halve::output, finish),
             Way::Columns => work::forward(&plan, &mut y, input, work::as_they_are, finish),
@@ -238,7 +240,7 @@ impl Scatter {
                     match packed {
                         Some(packed) => self.scatter(planes, to, left, packed, outs),
                         None => scratch::lanes([weight.lanes(outs.len())], |[memory]| {
-                            let part = weight.part(memory, outs.clone());
+                            let part = weight.part(memory, outs.clone(), 0..weight.depth());
                             self.scatter(planes, to, left, part, 0..outs.len());
                         }),
                     }

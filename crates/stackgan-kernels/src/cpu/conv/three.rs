@@ -1,6 +1,6 @@
-//! 3x3 convolutions of stride 1: see [`super::transform::three`].
+//! 3x3 convolutions of stride 1, on tiles of 2x2 or 4x4 pixels: see [`super::transform`].
 
-use super::transform::three::{self, KINDS};
+use super::transform::{four, two};
 use super::weights::{Order, Pack, Sums, Transform, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
 use super::{Finish, Gradients, UNFINISHED, Wanted};
@@ -9,86 +9,155 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
 use crate::geometry::Conv2dShape;
 
-/// Whether a shape is one of these, with tiles to fill.
-pub(super) fn applies(s: &Conv2dShape) -> bool {
-    (s.kernel_height, s.kernel_width, s.stride) == (3, 3, 1)
-        && s.out_height.min(s.out_width) > 1
-        && s.adjoint().is_some()
+/// The pixels of a tile along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Two,
+    Four,
 }
 
-fn grid(s: &Conv2dShape) -> Grid {
-    Grid { images: s.images, rows: s.out_height.div_ceil(2), columns: s.out_width.div_ceil(2) }
+/// A convolution of this kind.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Three {
+    shape: Conv2dShape,
+    side: Side,
 }
 
-/// Pixels that a line of tiles reads.
-fn line(s: &Conv2dShape) -> usize {
-    2 * grid(s).columns + 2
-}
+impl Side {
+    const fn pixels(self) -> usize {
+        match self {
+            Self::Two => two::SIDE,
+            Self::Four => four::SIDE,
+        }
+    }
 
-/// The kinds of a line of tiles.
-fn input(x: &Blocks, s: &Conv2dShape) -> impl Fn(At, &mut [Lane], usize, &mut [Lane]) + Sync {
-    let (above, left) = (s.pad_height as isize, s.pad_width);
-    move |at, out, stride, line| {
-        let row = |i: isize| x.row(at.image, at.block, 2 * at.row as isize + i - above);
-        three::input(out, stride, [row(0), row(1), row(2), row(3)], left, line);
+    const fn kinds(self) -> usize {
+        match self {
+            Self::Two => two::KINDS,
+            Self::Four => four::KINDS,
+        }
+    }
+
+    fn grid(self, s: &Conv2dShape) -> Grid {
+        let tiles = |size: usize| size.div_ceil(self.pixels());
+        Grid { images: s.images, rows: tiles(s.out_height), columns: tiles(s.out_width) }
+    }
+
+    /// Products of an image.
+    fn products(self, s: &Conv2dShape) -> usize {
+        let grid = self.grid(s);
+        grid.rows * grid.columns * self.kinds()
     }
 }
 
-fn convolve(
-    x: &Blocks,
-    values: &[f32],
-    s: &Conv2dShape,
-    (order, transform): (Order, Transform),
-    finish: Finish<'_>,
-) -> Blocks {
-    let (inner_channels, out_channels) = (s.in_channels, s.out_channels);
-    let pack = Pack { taps: 9, kinds: KINDS, inner_channels, out_channels, ..Pack::ONE };
-    let weight = Weight { values, pack, order, transform };
-    let plan = Plan { grid: grid(s), kinds: KINDS, line: line(s), weight };
-    let mut y = Blocks::stale(Sizes::of_result(s));
-    let output = |rows: &mut [Lane], products: &[Lane], stride: usize| {
-        three::output(rows, s.out_width, products, stride);
-    };
-    work::forward(&plan, &mut y, input(x, s), output, finish);
-    y
-}
+impl Three {
+    /// Of a shape that is of this kind, with tiles to fill.
+    pub(super) fn new(shape: Conv2dShape) -> Option<Self> {
+        let s = &shape;
+        let fits = (s.kernel_height, s.kernel_width, s.stride) == (3, 3, 1)
+            && s.out_height.min(s.out_width) > 1
+            && s.adjoint().is_some();
+        let fewer = Side::Four.products(s) < Side::Two.products(s);
+        let side = if fewer { Side::Four } else { Side::Two };
+        fits.then_some(Self { shape, side })
+    }
 
-/// The convolution.
-pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
-    convolve(x, weight, s, (Order::OutInner, Transform::Three), finish)
-}
+    /// Working memory of a line of tiles.
+    fn line(&self) -> usize {
+        let pixels = self.side.grid(&self.shape).columns * self.side.pixels() + 2;
+        match self.side {
+            Side::Two => pixels,
+            Side::Four => 6 * pixels,
+        }
+    }
 
-/// The gradients; that of the input is a convolution with the flipped taps.
-pub(super) fn backward(
-    x: &Blocks,
-    weight: &[f32],
-    dy: &Blocks,
-    s: &Conv2dShape,
-    wanted: Wanted,
-) -> Gradients {
-    let adjoint = s.adjoint().filter(|_| wanted.input);
-    let flipped = (Order::InnerOut, Transform::ThreeFlipped);
-    let dx = adjoint.map(|adjoint| convolve(dy, weight, &adjoint, flipped, UNFINISHED));
-    let weight_gradient = || {
-        let grid = grid(s);
+    /// The kinds of a line of tiles.
+    fn input(&self, x: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
+        let (above, left) = (self.shape.pad_height as isize, self.shape.pad_width);
+        let first = (at.row * self.side.pixels()) as isize - above;
+        let row = |i: usize| x.row(at.image, at.block, first + i as isize);
+        match self.side {
+            Side::Two => two::input(out, stride, std::array::from_fn(row), left, line),
+            Side::Four => four::input(out, stride, std::array::from_fn(row), left, line),
+        }
+    }
+
+    fn convolve(
+        &self,
+        x: &Blocks,
+        values: &[f32],
+        (order, flipped): (Order, bool),
+        finish: Finish<'_>,
+    ) -> Blocks {
+        let (s, side) = (&self.shape, self.side);
+        let (kinds, inner_channels, out_channels) = (side.kinds(), s.in_channels, s.out_channels);
+        let pack = Pack { taps: 9, kinds, inner_channels, out_channels, ..Pack::ONE };
+        let transform = match side {
+            Side::Two => Transform::Two { flipped },
+            Side::Four => Transform::Four { flipped },
+        };
+        let weight = Weight { values, pack, order, transform };
+        let (grid, line, height) = (side.grid(s), self.line(), side.pixels());
+        let plan = Plan { grid, kinds, line, height, weight };
+        let mut y = Blocks::stale(Sizes::of_result(s));
+        let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
+            self.input(x, at, out, stride, line);
+        };
+        let output = |rows: &mut [Lane], products: &[Lane], stride: usize| match side {
+            Side::Two => two::output(rows, s.out_width, products, stride),
+            Side::Four => four::output(rows, s.out_width, products, stride),
+        };
+        work::forward(&plan, &mut y, input, output, finish);
+        y
+    }
+
+    /// The convolution.
+    pub(super) fn forward(&self, x: &Blocks, weight: &[f32], finish: Finish<'_>) -> Blocks {
+        self.convolve(x, weight, (Order::OutInner, false), finish)
+    }
+
+    /// The gradients; that of the input is a convolution with the flipped taps.
+    pub(super) fn backward(
+        &self,
+        x: &Blocks,
+        weight: &[f32],
+        dy: &Blocks,
+        wanted: Wanted,
+    ) -> Gradients {
+        let adjoint = self.shape.adjoint().filter(|_| wanted.input);
+        let dx = adjoint.map(|shape| {
+            let adjoint = Self { shape, side: self.side };
+            adjoint.convolve(dy, weight, (Order::InnerOut, true), UNFINISHED)
+        });
+        // Larger tiles save no time here, with 36 sums for a pair of channels.
+        let smaller = Self { side: Side::Two, ..*self };
+        let dw = if wanted.weight { smaller.weight_gradient(x, dy) } else { None };
+        Gradients { input: dx, weight: dw }
+    }
+
+    /// The gradient of the weight, on tiles of 2x2.
+    fn weight_gradient(&self, x: &Blocks, dy: &Blocks) -> Option<Vec<f32>> {
+        let (s, grid, kinds) = (&self.shape, self.side.grid(&self.shape), self.side.kinds());
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
         let runs = Runs::new(grid, ins.max(outs));
-        let new = || Sums::new(KINDS, outs, ins);
+        let new = || Sums::new(kinds, outs, ins);
         let parts = runs.images().map(|_| ()).collect();
         let sums = runs.sum(parts, Some(new), |(), tile, sums| {
             let pixels = grid.pixels(tile);
-            let mut left = Buffer::stale(outs * KINDS * pixels);
-            grid.fill(&mut left, tile, KINDS, 0, |at, out, stride, _| {
+            let mut left = Buffer::stale(outs * kinds * pixels);
+            grid.fill(&mut left, tile, kinds, 0, |at, out, stride, _| {
                 let row = |i: usize| dy.row(at.image, at.block, (2 * at.row + i) as isize);
-                three::gradient(out, stride, [row(0), row(1)], grid.columns);
+                two::gradient(out, stride, [row(0), row(1)], grid.columns);
             });
-            let mut right = Buffer::stale(ins * KINDS * pixels);
-            grid.fill(&mut right, tile, KINDS, line(s), input(x, s));
+            let mut right = Buffer::stale(ins * kinds * pixels);
+            grid.fill(&mut right, tile, kinds, self.line(), |at, out, stride, line| {
+                self.input(x, at, out, stride, line);
+            });
             if let Some(sums) = sums {
                 work::add_products(sums, &left, &right, pixels);
             }
         });
-        Some(sums?.fold((s.out_channels, s.in_channels), (9, 1), Transform::Three))
-    };
-    Gradients { input: dx, weight: if wanted.weight { weight_gradient() } else { None } }
+        let transform = Transform::Two { flipped: false };
+        Some(sums?.fold((s.out_channels, s.in_channels), (9, 1), transform))
+    }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::products::DEPTH;
 use super::transform;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats};
@@ -17,6 +18,8 @@ use crate::written::written;
 pub(super) struct Packed<'a> {
     lanes: &'a [Lane],
     kinds: usize,
+    /// Blocks of the inner index before those that are here.
+    pub(super) before: usize,
     /// Blocks of the inner index.
     pub(super) depth: usize,
     /// Blocks of columns.
@@ -48,10 +51,10 @@ pub(super) enum Transform {
     Each,
     /// Nine kinds of an up-sampling.
     Up,
-    /// Sixteen kinds of a 3x3 convolution.
-    Three,
-    /// The same with the taps reversed.
-    ThreeFlipped,
+    /// Sixteen kinds of a 3x3 convolution; flipped: with the taps reversed.
+    Two { flipped: bool },
+    /// 36 kinds of the same.
+    Four { flipped: bool },
     /// For each of four phases of a 4x4 convolution of stride 2, nine kinds.
     Halve,
 }
@@ -63,12 +66,10 @@ impl Transform {
         match self {
             Self::Each => factors.copy_from_slice(taps),
             Self::Up => transform::up::factors(taps, factors),
-            Self::Three => transform::three::factors(taps, factors),
-            Self::ThreeFlipped => {
-                let mut flipped = [Lane::ZERO; 9];
-                flipped.iter_mut().zip(taps.iter().rev()).for_each(|(to, from)| *to = *from);
-                transform::three::factors(&flipped, factors);
-            }
+            Self::Two { flipped: false } => transform::two::factors(taps, factors),
+            Self::Two { flipped: true } => transform::two::factors(&flipped(taps), factors),
+            Self::Four { flipped: false } => transform::four::factors(taps, factors),
+            Self::Four { flipped: true } => transform::four::factors(&flipped(taps), factors),
             Self::Halve => transform::halve::factors(taps, factors),
         }
     }
@@ -77,12 +78,18 @@ impl Transform {
     #[inline(always)]
     fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
         match self {
-            Self::Each | Self::ThreeFlipped => taps.copy_from_slice(factors),
+            Self::Each | Self::Four { .. } => taps.copy_from_slice(factors), // the latter has none
             Self::Up => transform::up::fold(factors, taps),
-            Self::Three => transform::three::fold(factors, taps),
+            Self::Two { .. } => transform::two::fold(factors, taps),
             Self::Halve => transform::halve::fold(factors, taps),
         }
     }
+}
+
+/// 3x3 taps in the opposite order.
+#[inline(always)]
+fn flipped(taps: &[Lane]) -> [Lane; 9] {
+    std::array::from_fn(|tap| taps[8 - tap])
 }
 
 /// Most taps of two channels, and most factors.
@@ -144,7 +151,17 @@ impl Weight<'_> {
 
     /// Lanes of packed weights for some blocks of columns.
     pub(super) fn lanes(&self, outs: usize) -> usize {
-        self.pack.kinds * self.depth() * LANES * outs
+        self.lanes_of(outs, self.depth())
+    }
+
+    /// Those of some blocks of the inner index.
+    pub(super) fn lanes_of(&self, outs: usize, inner: usize) -> usize {
+        self.pack.kinds * inner * LANES * outs
+    }
+
+    /// The least blocks of the inner index that are packed and multiplied apart: whole channels, and what products take at once.
+    pub(super) fn least(&self) -> usize {
+        if DEPTH.is_multiple_of(self.pack.inner_groups) { DEPTH } else { self.depth() }
     }
 
     /// Blocks of channels whose columns are packed together: those columns are an even number.
@@ -164,27 +181,37 @@ impl Weight<'_> {
         let outs = self.outs();
         let chunk = self.lanes(self.step() * self.pack.out_groups);
         lanes[..self.lanes(outs)].par_chunks_mut(chunk).enumerate().for_each(|(i, out)| {
-            pack_chunk(out, self, i * self.step());
+            pack_chunk(out, self, i * self.step(), 0..self.pack.inner_blocks());
         });
-        Packed { lanes, kinds: self.pack.kinds, depth: self.depth(), outs }
+        Packed { lanes, kinds: self.pack.kinds, before: 0, depth: self.depth(), outs }
     }
 
-    /// Those of some blocks of columns, from a multiple of [`Self::together`] on, by this thread.
-    pub(super) fn part<'a>(&self, lanes: &'a mut [Lane], outs: Range<usize>) -> Packed<'a> {
-        let first = outs.start / self.pack.out_groups;
-        let chunk = self.lanes(self.step() * self.pack.out_groups);
-        for (i, out) in lanes[..self.lanes(outs.len())].chunks_mut(chunk).enumerate() {
-            pack_chunk(out, self, first + i * self.step());
+    /// Those of some blocks of columns and of the inner index, by this thread. Both begin at whole channels, the columns at an
+    /// even number.
+    pub(super) fn part<'a>(
+        &self,
+        lanes: &'a mut [Lane],
+        outs: Range<usize>,
+        inner: Range<usize>,
+    ) -> Packed<'a> {
+        let Pack { kinds, inner_groups, out_groups, .. } = self.pack;
+        let first = outs.start / out_groups;
+        let chunk = self.lanes_of(self.step() * out_groups, inner.len());
+        let channels = inner.start / inner_groups..inner.end / inner_groups;
+        for (i, out) in
+            lanes[..self.lanes_of(outs.len(), inner.len())].chunks_mut(chunk).enumerate()
+        {
+            pack_chunk(out, self, first + i * self.step(), channels.clone());
         }
-        Packed { lanes, kinds: self.pack.kinds, depth: self.depth(), outs: outs.len() }
+        Packed { lanes, kinds, before: inner.start, depth: inner.len(), outs: outs.len() }
     }
 }
 
 vectorised! {
-    /// Packs the columns of one or two blocks of channels from `first` on.
-    fn pack_chunk(out: &mut [Lane], weight: &Weight<'_>, first: usize) {
+    /// Packs the columns of one or two blocks of channels from `first` on, of some blocks of inner channels.
+    fn pack_chunk(out: &mut [Lane], weight: &Weight<'_>, first: usize, inner_blocks: Range<usize>) {
         let s = weight.pack;
-        let inner = s.inner_groups * s.inner_blocks() * LANES;
+        let inner = s.inner_groups * inner_blocks.len() * LANES;
         let outs = out.len() / (s.kinds * inner); // blocks of columns here
         let count = s.kinds * s.inner_groups * s.out_groups;
         let (mut factors, mut places) = ([Lane::ZERO; MOST], [(0, 1); MOST]);
@@ -202,7 +229,8 @@ vectorised! {
                 let start = (pair * s.kinds + kind * wide) * inner;
                 *place = (start + inner_group * LANES * wide + column % 2, wide);
             }
-            for k in 0..s.inner_blocks() * LANES {
+            let channels = inner_blocks.start * LANES..inner_blocks.end * LANES;
+            for (k, here) in channels.zip(0..) {
                 let factors = if k >= s.inner_channels {
                     &zeros[..count]
                 } else {
@@ -214,7 +242,7 @@ vectorised! {
                         &factors[..count]
                     }
                 };
-                let at = k / LANES * s.inner_groups * LANES + k % LANES;
+                let at = here / LANES * s.inner_groups * LANES + here % LANES;
                 for (factor, (place, wide)) in factors.iter().zip(&places) {
                     out[place + at * wide] = *factor;
                 }

@@ -93,6 +93,8 @@ pub(super) struct Plan<'a> {
     pub(super) kinds: usize,
     /// Lanes of working memory of a line of inputs.
     pub(super) line: usize,
+    /// Rows of the result that a line makes; the last one may make fewer.
+    pub(super) height: usize,
     pub(super) weight: Weight<'a>,
 }
 
@@ -107,12 +109,12 @@ pub(super) fn forward(
     output: impl Fn(&mut [Lane], &[Lane], usize) + Sync,
     finish: Finish<'_>,
 ) {
-    let Plan { grid, kinds, line, weight } = *plan;
+    let Plan { grid, kinds, line, height, weight } = *plan;
     let path = Path::best();
     let tiling = grid.tiling(TOGETHER);
     let (outs, depth) = (weight.outs(), weight.depth());
     let plane = y.sizes.pixels();
-    let row = y.sizes.height.div_ceil(grid.rows) * y.sizes.width; // lanes of y for a line of tiles
+    let row = height * y.sizes.width;
     let rows_of = |piece: Piece<'_, Lane>, products: &[Lane], pixels: usize| {
         let (rows, blocks) = (piece.tile.rows.len(), piece.channels.len());
         for (i, plane) in piece.planes.into_iter().enumerate() {
@@ -151,22 +153,46 @@ pub(super) fn forward(
     let pixels = grid.pixels(&all);
     let mut side = Buffer::stale(depth * kinds * pixels);
     grid.fill(&mut side, &all, kinds, line, &input);
-    let most = outs.div_ceil(ENOUGH_PIECES).next_multiple_of(2);
+    let (blocks, step) = plan.portion(pixels);
     let whole = Tiling::whole_images(grid.images, grid.rows, grid.images);
-    let pieces = whole.pieces(&mut y.lanes, (outs, weight.together().min(most)), (plane, row));
+    let pieces = whole.pieces(&mut y.lanes, (outs, blocks), (plane, row));
     pieces.into_par_iter().for_each(|piece| {
         let blocks = piece.channels.len();
-        scratch::lanes([weight.lanes(blocks), blocks * kinds * pixels], |[memory, products]| {
-            let weights = weight.part(memory, piece.channels.clone());
-            for kind in 0..kinds {
-                let lanes = &side[kind * pixels..];
-                let left = Side { lanes, stride: kinds * pixels, rows: pixels };
-                let out = (&mut products[kind * pixels..], kinds * pixels);
-                multiply(path, out, left, (weights, kind), 0..blocks);
+        let lengths = [weight.lanes_of(blocks, step), blocks * kinds * pixels];
+        scratch::lanes(lengths, |[memory, products]| {
+            for first in (0..depth).step_by(step) {
+                let inner = first..depth.min(first + step);
+                let weights = weight.part(memory, piece.channels.clone(), inner);
+                for kind in 0..kinds {
+                    let lanes = &side[(first * kinds + kind) * pixels..];
+                    let left = Side { lanes, stride: kinds * pixels, rows: pixels };
+                    let out = (&mut products[kind * pixels..], kinds * pixels);
+                    multiply(path, out, left, (weights, kind), 0..blocks);
+                }
             }
             rows_of(piece, products, pixels);
         });
     });
+}
+
+impl Plan<'_> {
+    /// Blocks of columns of a piece of work for so many pixels, and blocks of the inner index that it packs at once: so that packed
+    /// weights and products stay in a second-level cache, and the pixels are read again as rarely as that allows.
+    fn portion(&self, pixels: usize) -> (usize, usize) {
+        const WEIGHTS: usize = 10 << 10; // lanes: 640 KiB
+        const PRODUCTS: usize = 12 << 10;
+        let Self { kinds, weight, .. } = *self;
+        let most = weight.outs().div_ceil(ENOUGH_PIECES).next_multiple_of(2);
+        let least = weight.least();
+        let fits = |blocks: &usize| {
+            blocks * kinds * pixels <= PRODUCTS && weight.lanes_of(*blocks, least) <= WEIGHTS
+        };
+        let Some(blocks) = (2..most + 1).step_by(2).rev().find(fits) else {
+            return (weight.together().min(most), weight.depth());
+        };
+        let times = WEIGHTS / weight.lanes_of(blocks, least);
+        (blocks, (least * times).min(weight.depth()))
+    }
 }
 
 /// The products of a line are its results.

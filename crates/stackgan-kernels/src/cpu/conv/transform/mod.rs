@@ -2,8 +2,9 @@
 //!
 //! Each module is one way to need fewer products. Functions work on a row of tiles of one block of channels.
 
+pub(super) mod four;
 pub(super) mod halve;
-pub(super) mod three;
+pub(super) mod two;
 pub(super) mod up;
 
 use crate::cpu::lane::Lane;

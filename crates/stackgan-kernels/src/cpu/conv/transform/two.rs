@@ -1,4 +1,4 @@
-//! A 3x3 convolution of stride 1 and padding 1 on tiles of 2x2 pixels: sixteen products instead of 36.
+//! A 3x3 convolution of stride 1 on tiles of 2x2 pixels: sixteen products instead of 36.
 //!
 //! Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016). Along an
 //! axis two outputs of four inputs d and three taps g:
@@ -15,6 +15,9 @@ use crate::vectorised::vectorised;
 
 /// Kinds of product, `4 * vertical + horizontal`.
 pub(in super::super) const KINDS: usize = 16;
+
+/// Pixels of a tile along an axis.
+pub(in super::super) const SIDE: usize = 2;
 
 /// Factors of 3x3 taps.
 #[inline(always)]
