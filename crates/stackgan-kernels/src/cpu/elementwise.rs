@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Sizes};
-use super::lane::{LANES, Lane};
+use super::lane::{LANES, Lane, one_pixel};
 use crate::Activation;
 use crate::activation::select;
 use crate::vectorised::vectorised;
@@ -68,18 +68,21 @@ pub(super) fn masked(y: &Blocks, dy: Arc<Blocks>, activation: Activation) -> Blo
 vectorised! {
     fn add(sum: &mut [Lane], other: &[Lane]) {
         for (sum, other) in sum.iter_mut().zip(other) {
+            one_pixel();
             *sum += *other;
         }
     }
 
     fn activated(y: &mut [Lane], x: &[Lane], slope: f32) {
         for (y, x) in y.iter_mut().zip(x) {
+            one_pixel();
             *y = x.zip(*x, |x, _| select(x, x, slope));
         }
     }
 
     fn activated_sum(y: &mut [Lane], a: &[Lane], b: &[Lane], slope: f32) {
         for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+            one_pixel();
             *y = a.zip(*b, |a, b| select(a + b, a + b, slope));
         }
     }
@@ -87,12 +90,14 @@ vectorised! {
     /// A bias for sixteen channels, and bounds of the result, in place.
     pub(super) fn clamp(x: &mut [Lane], bias: Lane, bounds: (f32, f32)) {
         for x in x {
+            one_pixel();
             *x = x.zip(bias, |x, bias| (x + bias).clamp(bounds.0, bounds.1));
         }
     }
 
     fn mask(dx: &mut [Lane], y: &[Lane], slope: f32) {
         for (dx, y) in dx.iter_mut().zip(y) {
+            one_pixel();
             *dx = y.zip(*dx, |y, dx| select(y, dx, slope));
         }
     }

@@ -81,6 +81,17 @@ impl Neg for Lane {
     }
 }
 
+/// Stands in a loop over pixels, and does nothing. Without it the compiler computes several pixels at once, whose values it gathers
+/// and scatters one by one, rather than the sixteen values of one pixel.
+#[inline(always)]
+pub(crate) fn one_pixel() {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: there is no instruction.
+    unsafe {
+        std::arch::asm!("", options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// The values of lanes, one lane after the other.
 pub(crate) fn floats(lanes: &[Lane]) -> &[f32] {
     // SAFETY: a lane is sixteen f32 and nothing else (`repr(C)`, its size is its alignment), so n lanes are 16 n of them.

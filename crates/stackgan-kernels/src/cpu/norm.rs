@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::blocks::{Blocks, Sizes};
 use super::elementwise::owned;
-use super::lane::{LANES, Lane};
+use super::lane::{LANES, Lane, one_pixel};
 use super::{Grad, Map, Values};
 use crate::activation::select;
 use crate::link::Input;
@@ -316,6 +316,7 @@ vectorised! {
         for run in x.chunks(RUN) {
             let (mut sum, mut squares) = (Lane::ZERO, Lane::ZERO);
             for x in run {
+                one_pixel();
                 let d = *x - shift;
                 sum += d;
                 squares += d * d;
@@ -329,6 +330,7 @@ vectorised! {
     fn normalise(y: &mut [Lane], x: &[Lane], feature: &Feature, slope: f32) {
         let feature = *feature;
         for (y, x) in y.iter_mut().zip(x) {
+            one_pixel();
             let v = affine(*x, &feature);
             *y = v.zip(v, |v, _| select(v, v, slope));
         }
@@ -337,6 +339,7 @@ vectorised! {
     fn normalise_in_place(x: &mut [Lane], feature: &Feature, slope: f32) {
         let feature = *feature;
         for x in x {
+            one_pixel();
             let v = affine(*x, &feature);
             *x = v.zip(v, |v, _| select(v, v, slope));
         }
@@ -349,6 +352,7 @@ vectorised! {
         for (x, dy) in x.chunks(RUN).zip(dy.chunks(RUN)) {
             let (mut beta, mut gamma) = (Lane::ZERO, Lane::ZERO);
             for (x, dy) in x.iter().zip(dy) {
+                one_pixel();
                 let g = affine(*x, &feature).zip(*dy, |v, dy| select(v, dy, slope));
                 beta += g;
                 gamma += g * ((*x - feature.mean) * feature.inverse);
@@ -369,6 +373,7 @@ vectorised! {
     ) {
         let (feature, (mean, slant)) = (*feature, correction);
         for (dx, x) in dx.iter_mut().zip(x) {
+            one_pixel();
             let g = affine(*x, &feature).zip(*dx, |v, dy| select(v, dy, slope));
             *dx = feature.scale * ((g - mean) - (*x - feature.mean) * slant);
         }

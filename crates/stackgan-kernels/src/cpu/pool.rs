@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Sizes};
-use super::lane::Lane;
+use super::lane::{Lane, one_pixel};
 use crate::Pool;
 use crate::vectorised::vectorised;
 
@@ -28,6 +28,7 @@ vectorised! {
                 let mut all = Lane::splat(if largest { f32::NEG_INFINITY } else { 0. });
                 for row in top..bottom {
                     for x in &x[row * s.width + left..row * s.width + right] {
+                        one_pixel();
                         all = if largest { all.zip(*x, f32::max) } else { all + *x };
                     }
                 }

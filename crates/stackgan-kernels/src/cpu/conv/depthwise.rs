@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Finish;
 use crate::cpu::blocks::{Blocks, Sizes};
-use crate::cpu::lane::{LANES, Lane};
+use crate::cpu::lane::{LANES, Lane, one_pixel};
 use crate::geometry::Conv2dShape;
 use crate::vectorised::vectorised;
 
@@ -45,6 +45,7 @@ vectorised! {
                 let from = &x[from * s.width..][..s.width];
                 let from = from[first.min(s.width)..].iter().step_by(s.stride);
                 for (out, from) in out[inside].iter_mut().zip(from) {
+                    one_pixel();
                     *out += *factor * *from;
                 }
             }

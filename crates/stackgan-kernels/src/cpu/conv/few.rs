@@ -11,7 +11,7 @@ use super::work::{self, At, Grid, Plan};
 use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
-use crate::cpu::lane::{LANES, Lane, floats, floats_mut};
+use crate::cpu::lane::{LANES, Lane, floats, floats_mut, one_pixel};
 use crate::cpu::path::Path;
 use crate::cpu::scratch;
 use crate::cpu::tiles::Tiling;
@@ -165,6 +165,7 @@ vectorised! {
         let end = line.len() - 1;
         for row in lanes.into_iter().flatten() {
             for (sum, lane) in line[1..end].iter_mut().zip(row) {
+                one_pixel();
                 *sum += *lane;
             }
         }

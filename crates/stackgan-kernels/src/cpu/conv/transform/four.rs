@@ -16,7 +16,7 @@
 //! Sums of this size cost accuracy: about a digit against the plain sum, which is still far below what training feels.
 
 use super::Row;
-use crate::cpu::lane::Lane;
+use crate::cpu::lane::{LANES, Lane, one_pixel};
 use crate::vectorised::vectorised;
 
 /// Kinds of product, `6 * vertical + horizontal`.
@@ -27,7 +27,7 @@ pub(in super::super) const SIDE: usize = 4;
 
 /// Factors of three taps in a line.
 #[inline(always)]
-fn of_taps(g: [Lane; 3]) -> [Lane; 6] {
+fn of_taps(g: [f32; 3]) -> [f32; 6] {
     let ends = (g[0] + g[2]) * (-1. / 6.);
     let spread = g[0] * (1. / 24.) + g[2] * (1. / 6.);
     let (near, far) = (g[1] * (1. / 6.), g[1] * (1. / 12.));
@@ -37,14 +37,20 @@ fn of_taps(g: [Lane; 3]) -> [Lane; 6] {
 /// Factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    let mut rows = [[Lane::ZERO; 6]; 3];
-    for (row, taps) in rows.iter_mut().zip(taps.as_chunks::<3>().0) {
-        *row = of_taps(*taps);
-    }
-    for h in 0..6 {
-        let column = of_taps([rows[0][h], rows[1][h], rows[2][h]]);
-        for v in 0..6 {
-            factors[6 * v + h] = column[v];
+    let (Some(taps), Some(factors)) = (taps.first_chunk::<9>(), factors.first_chunk_mut::<KINDS>())
+    else {
+        return;
+    };
+    // By places of a lane: one loop, which becomes one vector.
+    for l in 0..LANES {
+        let g = |tap: usize| taps[tap].0[l];
+        let rows =
+            [of_taps([g(0), g(1), g(2)]), of_taps([g(3), g(4), g(5)]), of_taps([g(6), g(7), g(8)])];
+        for h in 0..6 {
+            let column = of_taps([rows[0][h], rows[1][h], rows[2][h]]);
+            for v in 0..6 {
+                factors[6 * v + h].0[l] = column[v];
+            }
         }
     }
 }
@@ -90,6 +96,7 @@ vectorised! {
             line[left + width..].fill(Lane::ZERO);
         }
         for i in 0..width {
+            one_pixel();
             let d = rows.map(|row| row.map_or(Lane::ZERO, |row| row[i]));
             for (v, value) in six(d).into_iter().enumerate() {
                 line[v * length + left + i] = value;
@@ -97,6 +104,7 @@ vectorised! {
         }
         for (v, line) in line.chunks_exact(length).enumerate() {
             for i in 0..tiles {
+                one_pixel();
                 let d = std::array::from_fn(|j| line[SIDE * i + j]);
                 for (h, value) in six(d).into_iter().enumerate() {
                     out[(6 * v + h) * stride + i] = value;
@@ -114,6 +122,7 @@ vectorised! {
     ) {
         let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
         for i in 0..width.div_ceil(SIDE) {
+            one_pixel();
             let mut columns = [[Lane::ZERO; 4]; 6];
             for (h, column) in columns.iter_mut().enumerate() {
                 *column = four(std::array::from_fn(|v| kinds[6 * v + h][i]));

@@ -11,7 +11,7 @@
 //! Nothing is divided. A phase is numbered `2 * vertical + horizontal`, 0 for odd pixels.
 
 use super::{Row, combine};
-use crate::cpu::lane::Lane;
+use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
 /// Phases.
@@ -72,6 +72,7 @@ vectorised! {
             let (m1, m2) = rest.split_at_mut(stride);
             let line = &line[..4 * tiles + 2];
             for i in 0..tiles {
+                one_pixel();
                 let p = |j: usize| line[4 * i + 2 * j + horizontal];
                 m0[i] = p(0) - p(1);
                 m1[i] = p(1);
@@ -100,6 +101,7 @@ vectorised! {
     /// The kinds of a row of tiles from the gradient of its two rows of outputs: the adjoint of [`output`].
     pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [&[Lane]; 2]) {
         for i in 0..rows[0].len() / 2 {
+            one_pixel();
             let line = |row: &[Lane]| {
                 let (a, b) = (row[2 * i], row[2 * i + 1]);
                 [a, a + b, -b]
@@ -126,6 +128,7 @@ vectorised! {
         let kind = |v: usize, h: usize, i: usize| kinds[(3 * v + h) * stride + i];
         let mut previous = Lane::ZERO; // of the tile before, for the pixel that both read
         for i in 0..width / 4 {
+            one_pixel();
             let [m0, m1, m2] = std::array::from_fn(|h| match target {
                 0 => kind(0, h, i),
                 1 => kind(1, h, i) - kind(0, h, i) + kind(2, h, i),

@@ -7,7 +7,7 @@ pub(super) mod halve;
 pub(super) mod two;
 pub(super) mod up;
 
-use crate::cpu::lane::Lane;
+use crate::cpu::lane::{Lane, one_pixel};
 
 /// A row of pixels, or none: zeros.
 pub(super) type Row<'a> = Option<&'a [Lane]>;
@@ -27,11 +27,18 @@ fn combine(
     match (a, b) {
         (Some(a), Some(b)) => {
             for (out, (a, b)) in line.iter_mut().zip(a.iter().zip(b)) {
+                one_pixel();
                 *out = f(*a, *b);
             }
         }
-        (Some(a), None) => line.iter_mut().zip(a).for_each(|(out, a)| *out = f(*a, Lane::ZERO)),
-        (None, Some(b)) => line.iter_mut().zip(b).for_each(|(out, b)| *out = f(Lane::ZERO, *b)),
+        (Some(a), None) => line.iter_mut().zip(a).for_each(|(out, a)| {
+            one_pixel();
+            *out = f(*a, Lane::ZERO);
+        }),
+        (None, Some(b)) => line.iter_mut().zip(b).for_each(|(out, b)| {
+            one_pixel();
+            *out = f(Lane::ZERO, *b);
+        }),
         (None, None) => {}
     }
 }

@@ -10,7 +10,7 @@
 //! ```
 
 use super::{Row, combine};
-use crate::cpu::lane::Lane;
+use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
 /// Kinds of product, `4 * vertical + horizontal`.
@@ -76,6 +76,7 @@ vectorised! {
             let (m2, m3) = rest.split_at_mut(stride);
             let line = &line[..2 * tiles + 2];
             for i in 0..tiles {
+                one_pixel();
                 let d = |j: usize| line[2 * i + j];
                 m0[i] = d(0) - d(2);
                 m1[i] = d(1) + d(2);
@@ -96,6 +97,7 @@ vectorised! {
         let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
         let mut second = second.chunks_mut(2);
         for (i, first) in first.chunks_mut(2).enumerate() {
+            one_pixel();
             let m = |v: usize, h: usize| kinds[4 * v + h][i];
             let top = |h| m(0, h) + m(1, h) + m(2, h);
             pair(first, std::array::from_fn(top));
@@ -114,6 +116,7 @@ vectorised! {
         tiles: usize,
     ) {
         for i in 0..tiles {
+            one_pixel();
             let line = |row: Row<'_>| {
                 let at = |column: usize| row.and_then(|row| row.get(column)).copied();
                 let (a, b) = (at(2 * i).unwrap_or(Lane::ZERO), at(2 * i + 1).unwrap_or(Lane::ZERO));

@@ -14,7 +14,7 @@
 //! into the nine kinds serves both gradients.
 
 use super::{Row, combine};
-use crate::cpu::lane::Lane;
+use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
 /// Kinds of product.
@@ -72,6 +72,7 @@ vectorised! {
             for (i, ((s, a), c)) in
                 s[..width].iter_mut().zip(&mut a[..width]).zip(&mut c[..width]).enumerate()
             {
+                one_pixel();
                 let x = line[i + 1];
                 *s = x;
                 *a = x - line[i];
@@ -85,6 +86,7 @@ vectorised! {
         let (even, odd) = rows.split_at_mut(rows.len() / 2);
         let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
         for (i, (even, odd)) in even.chunks_exact_mut(2).zip(odd.chunks_exact_mut(2)).enumerate() {
+            one_pixel();
             let m: [Lane; KINDS] = std::array::from_fn(|kind| kinds[kind][i]);
             let (top, bottom) = ([m[0] + m[3], m[1] + m[4], m[2] + m[5]], [m[0] + m[6], m[1] + m[7], m[2] + m[8]]);
             even[0] = top[0] + top[1];
@@ -117,6 +119,7 @@ vectorised! {
             for (i, ((s, a), c)) in
                 s[..width].iter_mut().zip(&mut a[..width]).zip(&mut c[..width]).enumerate()
             {
+                one_pixel();
                 let (even, odd) = (line[2 * i + 1], line[2 * i + 2]);
                 *s = even + odd;
                 *a = even - line[2 * i + 3];
