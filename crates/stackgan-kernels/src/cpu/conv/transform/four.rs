@@ -15,8 +15,8 @@
 //!
 //! Sums of this size cost accuracy: about a digit against the plain sum, which is still far below what training feels.
 
-use super::Row;
-use crate::cpu::lane::{LANES, Lane, one_pixel};
+use super::{Row, by_places};
+use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
 /// Kinds of product, `6 * vertical + horizontal`.
@@ -37,22 +37,18 @@ fn of_taps(g: [f32; 3]) -> [f32; 6] {
 /// Factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    let (Some(taps), Some(factors)) = (taps.first_chunk::<9>(), factors.first_chunk_mut::<KINDS>())
-    else {
-        return;
-    };
-    // By places of a lane: one loop, which becomes one vector.
-    for l in 0..LANES {
-        let g = |tap: usize| taps[tap].0[l];
-        let rows =
-            [of_taps([g(0), g(1), g(2)]), of_taps([g(3), g(4), g(5)]), of_taps([g(6), g(7), g(8)])];
+    by_places(taps, factors, |g: [f32; 9]| -> [f32; KINDS] {
+        let (a, b, c) =
+            (of_taps([g[0], g[1], g[2]]), of_taps([g[3], g[4], g[5]]), of_taps([g[6], g[7], g[8]]));
+        let mut factors = [0.; KINDS];
         for h in 0..6 {
-            let column = of_taps([rows[0][h], rows[1][h], rows[2][h]]);
+            let column = of_taps([a[h], b[h], c[h]]);
             for v in 0..6 {
-                factors[6 * v + h].0[l] = column[v];
+                factors[6 * v + h] = column[v];
             }
         }
-    }
+        factors
+    });
 }
 
 /// What six inputs in a line give.

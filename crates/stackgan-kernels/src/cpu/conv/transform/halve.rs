@@ -10,7 +10,7 @@
 //!
 //! Nothing is divided. A phase is numbered `2 * vertical + horizontal`, 0 for odd pixels.
 
-use super::{Row, combine};
+use super::{Row, by_places, combine};
 use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
@@ -23,32 +23,40 @@ pub(in super::super) const KINDS: usize = 9;
 /// Factors `(phase, kind)` of 4x4 taps.
 #[inline(always)]
 pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    let line = |a: Lane, b: Lane| [a, a + b, b];
-    for (phase, factors) in factors.chunks_exact_mut(KINDS).enumerate() {
-        let (v, h) = (phase / 2, phase % 2);
-        let first = line(taps[4 * v + h], taps[4 * v + h + 2]);
-        let second = line(taps[4 * (v + 2) + h], taps[4 * (v + 2) + h + 2]);
-        for j in 0..3 {
-            let column = line(first[j], second[j]);
-            for i in 0..3 {
-                factors[3 * i + j] = column[i];
+    by_places(taps, factors, |g: [f32; 16]| -> [f32; PHASES * KINDS] {
+        let mut factors = [0.; PHASES * KINDS];
+        for phase in 0..PHASES {
+            let (v, h) = (phase / 2, phase % 2);
+            let (a, b) = (g[4 * v + h], g[4 * v + h + 2]);
+            let (c, d) = (g[4 * v + h + 8], g[4 * v + h + 10]);
+            let (first, second) = ([a, a + b, b], [c, c + d, d]);
+            for j in 0..3 {
+                factors[KINDS * phase + j] = first[j];
+                factors[KINDS * phase + 3 + j] = first[j] + second[j];
+                factors[KINDS * phase + 6 + j] = second[j];
             }
         }
-    }
+        factors
+    });
 }
 
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    for (phase, f) in factors.chunks_exact(KINDS).enumerate() {
-        let (v, h) = (phase / 2, phase % 2);
-        for j in 0..2 {
-            // Along the rows of factors first: those of tap a, or of tap b.
-            let row = |i: usize| f[3 * i + j] + f[3 * i + j + 1];
-            taps[4 * v + h + 2 * j] = row(0) + row(1);
-            taps[4 * (v + 2) + h + 2 * j] = row(1) + row(2);
+    by_places(factors, taps, |f: [f32; PHASES * KINDS]| -> [f32; 16] {
+        let mut taps = [0.; 16];
+        for phase in 0..PHASES {
+            let (v, h) = (phase / 2, phase % 2);
+            for j in 0..2 {
+                // Along the rows of factors first: those of tap a, or of tap b.
+                let at = KINDS * phase + j;
+                let (a, b, c) = (f[at] + f[at + 1], f[at + 3] + f[at + 4], f[at + 6] + f[at + 7]);
+                taps[4 * v + h + 2 * j] = a + b;
+                taps[4 * v + h + 8 + 2 * j] = b + c;
+            }
         }
-    }
+        taps
+    });
 }
 
 vectorised! {

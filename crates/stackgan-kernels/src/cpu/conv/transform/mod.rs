@@ -7,10 +7,27 @@ pub(super) mod halve;
 pub(super) mod two;
 pub(super) mod up;
 
-use crate::cpu::lane::{Lane, one_pixel};
+use crate::cpu::lane::{LANES, Lane, one_pixel};
 
 /// A row of pixels, or none: zeros.
 pub(super) type Row<'a> = Option<&'a [Lane]>;
+
+/// `out = f(x)` for every place of a lane. One loop over the places, with nothing else in it, is what the compiler makes whole
+/// vectors of; `f` is always inlined.
+#[inline(always)]
+fn by_places<const N: usize, const M: usize>(
+    x: &[Lane],
+    out: &mut [Lane],
+    f: impl Fn([f32; N]) -> [f32; M],
+) {
+    let (Some(x), Some(out)) = (x.first_chunk::<N>(), out.first_chunk_mut::<M>()) else { return };
+    for l in 0..LANES {
+        let values = f(std::array::from_fn(|i| x[i].0[l]));
+        for (out, value) in out.iter_mut().zip(values) {
+            out.0[l] = value;
+        }
+    }
+}
 
 /// `line[left..] = f(a, b)` pixel by pixel, with zeros before and behind.
 #[inline(always)]

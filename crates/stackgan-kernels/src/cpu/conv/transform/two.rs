@@ -9,7 +9,7 @@
 //! y_0 = m_0 + m_1 + m_2              y_1 = m_1 - m_2 - m_3
 //! ```
 
-use super::{Row, combine};
+use super::{Row, by_places, combine};
 use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
@@ -19,38 +19,54 @@ pub(in super::super) const KINDS: usize = 16;
 /// Pixels of a tile along an axis.
 pub(in super::super) const SIDE: usize = 2;
 
+/// Factors of three taps in a line.
+#[inline(always)]
+fn of_taps(g: [f32; 3]) -> [f32; 4] {
+    let ends = g[0] + g[2];
+    [g[0], (ends + g[1]) * 0.5, (ends - g[1]) * 0.5, g[2]]
+}
+
 /// Factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    let line = |g: [Lane; 3]| {
-        let ends = g[0] + g[2];
-        [g[0], (ends + g[1]) * 0.5, (ends - g[1]) * 0.5, g[2]]
-    };
-    let rows: [[Lane; 4]; 3] =
-        [0, 1, 2].map(|r| line([taps[3 * r], taps[3 * r + 1], taps[3 * r + 2]]));
-    for h in 0..4 {
-        let column = line([rows[0][h], rows[1][h], rows[2][h]]);
-        for v in 0..4 {
-            factors[4 * v + h] = column[v];
+    by_places(taps, factors, |g: [f32; 9]| -> [f32; KINDS] {
+        let (a, b, c) =
+            (of_taps([g[0], g[1], g[2]]), of_taps([g[3], g[4], g[5]]), of_taps([g[6], g[7], g[8]]));
+        let mut factors = [0.; KINDS];
+        for h in 0..4 {
+            let column = of_taps([a[h], b[h], c[h]]);
+            for v in 0..4 {
+                factors[4 * v + h] = column[v];
+            }
         }
-    }
+        factors
+    });
+}
+
+/// Gradient of three taps in a line from that of their factors.
+#[inline(always)]
+fn to_taps(f: [f32; 4]) -> [f32; 3] {
+    let (sum, difference) = ((f[1] + f[2]) * 0.5, (f[1] - f[2]) * 0.5);
+    [f[0] + sum, difference, sum + f[3]]
 }
 
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    let line = |f: [Lane; 4]| {
-        let (sum, difference) = ((f[1] + f[2]) * 0.5, (f[1] - f[2]) * 0.5);
-        [f[0] + sum, difference, sum + f[3]]
-    };
-    let rows: [[Lane; 3]; 4] =
-        [0, 4, 8, 12].map(|r| line([factors[r], factors[r + 1], factors[r + 2], factors[r + 3]]));
-    for h in 0..3 {
-        let column = line([rows[0][h], rows[1][h], rows[2][h], rows[3][h]]);
-        for v in 0..3 {
-            taps[3 * v + h] = column[v];
+    by_places(factors, taps, |f: [f32; KINDS]| -> [f32; 9] {
+        let mut rows = [[0.; 3]; 4];
+        for v in 0..4 {
+            rows[v] = to_taps([f[4 * v], f[4 * v + 1], f[4 * v + 2], f[4 * v + 3]]);
         }
-    }
+        let mut taps = [0.; 9];
+        for h in 0..3 {
+            let column = to_taps([rows[0][h], rows[1][h], rows[2][h], rows[3][h]]);
+            for v in 0..3 {
+                taps[3 * v + h] = column[v];
+            }
+        }
+        taps
+    });
 }
 
 vectorised! {

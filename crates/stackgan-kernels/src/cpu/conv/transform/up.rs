@@ -13,39 +13,52 @@
 //! Backward, the differences are moved to the side of `dy` (they commute with the mixing of channels): one transform of `dy`
 //! into the nine kinds serves both gradients.
 
-use super::{Row, combine};
+use super::{Row, by_places, combine};
 use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
 /// Kinds of product.
 pub(in super::super) const KINDS: usize = 9;
 
+/// Factors of three taps in a line.
+#[inline(always)]
+fn of_taps(t: [f32; 3]) -> [f32; 3] {
+    [t[0] + t[1] + t[2], -t[0], t[2]]
+}
+
+/// Gradient of three taps in a line from that of their factors.
+#[inline(always)]
+fn to_taps(f: [f32; 3]) -> [f32; 3] {
+    [f[0] - f[1], f[0], f[0] + f[2]]
+}
+
+/// Along both axes of 3x3 values.
+#[inline(always)]
+fn along_both(x: &[Lane], out: &mut [Lane], line: impl Fn([f32; 3]) -> [f32; 3]) {
+    by_places(x, out, |x: [f32; 9]| -> [f32; 9] {
+        let (a, b, c) =
+            (line([x[0], x[1], x[2]]), line([x[3], x[4], x[5]]), line([x[6], x[7], x[8]]));
+        let mut out = [0.; 9];
+        for h in 0..3 {
+            let column = line([a[h], b[h], c[h]]);
+            for v in 0..3 {
+                out[3 * v + h] = column[v];
+            }
+        }
+        out
+    });
+}
+
 /// Factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    let line = |t: [Lane; 3]| [t[0] + t[1] + t[2], -t[0], t[2]];
-    let rows: [[Lane; 3]; 3] =
-        [0, 1, 2].map(|r| line([taps[3 * r], taps[3 * r + 1], taps[3 * r + 2]]));
-    for h in 0..3 {
-        let column = line([rows[0][h], rows[1][h], rows[2][h]]);
-        for v in 0..3 {
-            factors[3 * v + h] = column[v];
-        }
-    }
+    along_both(taps, factors, of_taps);
 }
 
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    let line = |f: [Lane; 3]| [f[0] - f[1], f[0], f[0] + f[2]];
-    let rows: [[Lane; 3]; 3] =
-        [0, 1, 2].map(|r| line([factors[3 * r], factors[3 * r + 1], factors[3 * r + 2]]));
-    for h in 0..3 {
-        let column = line([rows[0][h], rows[1][h], rows[2][h]]);
-        for v in 0..3 {
-            taps[3 * v + h] = column[v];
-        }
-    }
+    along_both(factors, taps, to_taps);
 }
 
 vectorised! {
