@@ -26,11 +26,15 @@ pub(super) struct Packed<'a> {
     pub(super) outs: usize,
 }
 
+/// A lane behind a column's factors of a kind. Without it the kinds, which are packed side by side, lie whole pages apart, where a cache
+/// has few places.
+const SPARE: usize = 1;
+
 impl Packed<'_> {
     /// The weights of the columns of `block`, an even number, and of the next if there is one: and how many blocks these are.
     pub(super) fn panel(&self, kind: usize, block: usize) -> (&[Lane], usize) {
         let (inner, wide) = (self.depth * LANES, 2.min(self.outs - block));
-        let start = (block * self.kinds + kind * wide) * inner;
+        let start = (block * self.kinds + kind * wide) * (inner + SPARE);
         (&self.lanes[start..start + inner * wide], wide)
     }
 }
@@ -156,7 +160,7 @@ impl Weight<'_> {
 
     /// Those of some blocks of the inner index.
     pub(super) fn lanes_of(&self, outs: usize, inner: usize) -> usize {
-        self.pack.kinds * inner * LANES * outs
+        self.pack.kinds * (inner * LANES + SPARE) * outs
     }
 
     /// The least blocks of the inner index that are packed and multiplied apart: whole channels, and what products take at once.
@@ -212,7 +216,7 @@ vectorised! {
     fn pack_chunk(out: &mut [Lane], weight: &Weight<'_>, first: usize, inner_blocks: Range<usize>) {
         let s = weight.pack;
         let inner = s.inner_groups * inner_blocks.len() * LANES;
-        let outs = out.len() / (s.kinds * inner); // blocks of columns here
+        let outs = out.len() / (s.kinds * (inner + SPARE)); // blocks of columns here
         let count = s.kinds * s.inner_groups * s.out_groups;
         let (mut factors, mut places) = ([Lane::ZERO; MOST], [(0, 1); MOST]);
         let zeros = [Lane::ZERO; MOST];
@@ -226,7 +230,7 @@ vectorised! {
                 let column = block * s.out_groups + out_group;
                 let pair = column / 2 * 2;
                 let wide = 2.min(outs - pair);
-                let start = (pair * s.kinds + kind * wide) * inner;
+                let start = (pair * s.kinds + kind * wide) * (inner + SPARE);
                 *place = (start + inner_group * LANES * wide + column % 2, wide);
             }
             let channels = inner_blocks.start * LANES..inner_blocks.end * LANES;
