@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::pictures::flat;
-use super::products::{Side, correlate, multiply};
+use super::products::{Side, correlate};
 use super::weights::Order;
 use super::work::{self, At, Grid, Plan};
 use super::{Finish, Gradients, Wanted};
@@ -15,7 +15,6 @@ use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane};
 use crate::cpu::path::Path;
-use crate::cpu::scratch;
 use crate::cpu::tiles::Tile;
 use crate::geometry::Conv2dShape;
 use crate::written::written;
@@ -55,13 +54,7 @@ fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
 /// The convolution.
 pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let mut y = Blocks::stale(Sizes::of_result(s));
-    let plan = Plan {
-        grid: grid(s),
-        kinds: 1,
-        line: 0,
-        height: 1,
-        weight: flat(weight, s, Order::OutInner),
-    };
+    let plan = Plan { grid: grid(s), line: 0, height: 1, weight: flat(weight, s, Order::OutInner) };
     let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| columns(x, s, at, out);
     work::forward(&plan, &mut y, input, work::as_they_are, finish);
     y
@@ -107,14 +100,13 @@ pub(super) fn backward(
 /// The gradient of the input: products for some channels, whose taps are added to their planes.
 fn input_gradient(weight: &[f32], left: Side<'_>, s: &Conv2dShape, sizes: Sizes) -> Blocks {
     let weight = flat(weight, s, Order::InnerOut);
-    let block = weight.together().next_multiple_of(2);
+    let portion = weight.portion(left.rows);
+    let block = portion.outs;
     let plane = s.images * s.in_pixels(); // of a channel: all images
     let planes = written(s.in_channels * plane, block * plane, |piece, planes| {
         let channels = planes.len() / plane;
         let outs = piece * block..piece * block + channels;
-        scratch::lanes([weight.lanes(channels), channels * left.rows], |[memory, products]| {
-            let weights = weight.part(memory, outs, 0..weight.depth());
-            multiply(Path::best(), (&mut *products, left.rows), left, (weights, 0), 0..channels);
+        work::in_parts(&weight, (left.lanes, left.rows), outs, portion, |products| {
             let lines = products.chunks_exact(s.out_pixels());
             for (lanes, plane) in lines.zip(planes.chunks_exact_mut(s.in_pixels())) {
                 for (pixel, lane) in lanes.iter().enumerate() {

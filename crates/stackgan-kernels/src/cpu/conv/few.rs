@@ -111,7 +111,7 @@ pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) 
         let weight = Weight { values: &taps, pack, order, transform: Transform::Each };
         let mut dx = Blocks::stale(s);
         let grid = Grid { images: s.images, rows: s.height, columns: s.width };
-        let plan = Plan { grid, kinds: 1, line: 0, height: 1, weight };
+        let plan = Plan { grid, line: 0, height: 1, weight };
         let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| columns(dy, at, out);
         work::forward(&plan, &mut dx, input, work::as_they_are, UNFINISHED);
         dx

@@ -152,7 +152,7 @@ pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape, finish: Finish
     let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| {
         columns(&x[at.image * length..][..length], s, at, out);
     };
-    let plan = Plan { grid, kinds: 1, line: 0, height: 1, weight };
+    let plan = Plan { grid, line: 0, height: 1, weight };
     work::forward(&plan, &mut y, input, work::as_they_are, finish);
     y
 }

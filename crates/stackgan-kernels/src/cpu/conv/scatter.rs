@@ -169,9 +169,9 @@ impl Scatter {
         let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
             self.input(x, at, out, stride, line);
         };
-        let (grid, kinds, line) = (self.grid(), self.kinds(), self.line());
+        let (grid, line) = (self.grid(), self.line());
         let height = if self.way == Way::Halve { 2 } else { 1 };
-        let plan = Plan { grid, kinds, line, height, weight };
+        let plan = Plan { grid, line, height, weight };
         match self.way {
             Way::Halve => work::forward(&plan, &mut y, input, halve::output, finish),
             Way::Columns => work::forward(&plan, &mut y, input, work::as_they_are, finish),

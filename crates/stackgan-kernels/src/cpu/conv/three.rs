@@ -98,7 +98,7 @@ impl Three {
         };
         let weight = Weight { values, pack, order, transform };
         let (grid, line, height) = (side.grid(s), self.line(), side.pixels());
-        let plan = Plan { grid, kinds, line, height, weight };
+        let plan = Plan { grid, line, height, weight };
         let mut y = Blocks::stale(Sizes::of_result(s));
         let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
             self.input(x, at, out, stride, line);

@@ -37,7 +37,7 @@ pub(super) fn forward(
         let row = |offset: isize| x.row(at.image, at.block, at.row as isize + offset);
         up::input(out, stride, row(-1), row(0), row(1), line);
     };
-    let plan = Plan { grid: grid(s), kinds: KINDS, line: s.width + 2, height: 2, weight };
+    let plan = Plan { grid: grid(s), line: s.width + 2, height: 2, weight };
     work::forward(&plan, &mut y, input, up::output, finish);
     y
 }

@@ -8,6 +8,7 @@ use super::products::DEPTH;
 use super::transform;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats};
+use crate::cpu::tiles::ENOUGH_PIECES;
 use crate::cpu::transpose::{across, fetch};
 use crate::vectorised::vectorised;
 use crate::written::written;
@@ -133,6 +134,13 @@ impl Pack {
     }
 }
 
+/// A part of a weight: blocks of columns and of the inner index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portion {
+    pub(super) outs: usize,
+    pub(super) inner: usize,
+}
+
 /// A weight, and how it is packed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weight<'a> {
@@ -163,9 +171,23 @@ impl Weight<'_> {
         self.pack.kinds * (inner * LANES + SPARE) * outs
     }
 
-    /// The least blocks of the inner index that are packed and multiplied apart: whole channels, and what products take at once.
-    pub(super) fn least(&self) -> usize {
-        if DEPTH.is_multiple_of(self.pack.inner_groups) { DEPTH } else { self.depth() }
+    /// What is packed at once for so many pixels of each kind: so that packed weights and products stay in a second-level cache, and
+    /// the pixels are read again as rarely as that allows.
+    pub(super) fn portion(&self, pixels: usize) -> Portion {
+        const WEIGHTS: usize = 10 << 10; // lanes: 640 KiB
+        const PRODUCTS: usize = 12 << 10;
+        let most = self.outs().div_ceil(ENOUGH_PIECES).next_multiple_of(2);
+        // Whole channels, and what products take at once.
+        let groups = self.pack.inner_groups;
+        let least = if DEPTH.is_multiple_of(groups) { DEPTH } else { self.depth() };
+        let fits = |outs: &usize| {
+            outs * self.pack.kinds * pixels <= PRODUCTS && self.lanes_of(*outs, least) <= WEIGHTS
+        };
+        let Some(outs) = (2..most + 1).step_by(2).rev().find(fits) else {
+            return Portion { outs: self.together().min(most), inner: self.depth() };
+        };
+        let times = WEIGHTS / self.lanes_of(outs, least);
+        Portion { outs, inner: (least * times).min(self.depth()) }
     }
 
     /// Blocks of channels whose columns are packed together: those columns are an even number.
@@ -174,7 +196,7 @@ impl Weight<'_> {
     }
 
     /// Blocks of columns whose packed weights leave room in the second-level cache: whole channels, an even number.
-    pub(super) fn together(&self) -> usize {
+    fn together(&self) -> usize {
         const LANES_OF_CACHE: usize = 1 << 13; // half a megabyte
         let step = self.step() * self.pack.out_groups;
         (LANES_OF_CACHE / self.lanes(step)).max(1) * step

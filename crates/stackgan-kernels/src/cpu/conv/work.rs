@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::Finish;
 use super::products::{Side, correlate, multiply};
-use super::weights::{Sums, Weight};
+use super::weights::{Portion, Sums, Weight};
 use crate::cpu::blocks::Blocks;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
@@ -90,7 +90,6 @@ impl Grid {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan<'a> {
     pub(super) grid: Grid,
-    pub(super) kinds: usize,
     /// Lanes of working memory of a line of inputs.
     pub(super) line: usize,
     /// Rows of the result that a line makes; the last one may make fewer.
@@ -109,8 +108,8 @@ pub(super) fn forward(
     output: impl Fn(&mut [Lane], &[Lane], usize) + Sync,
     finish: Finish<'_>,
 ) {
-    let Plan { grid, kinds, line, height, weight } = *plan;
-    let path = Path::best();
+    let Plan { grid, line, height, weight } = *plan;
+    let (path, kinds) = (Path::best(), weight.pack.kinds);
     let tiling = grid.tiling(TOGETHER);
     let (outs, depth) = (weight.outs(), weight.depth());
     let plane = y.sizes.pixels();
@@ -153,46 +152,40 @@ pub(super) fn forward(
     let pixels = grid.pixels(&all);
     let mut side = Buffer::stale(depth * kinds * pixels);
     grid.fill(&mut side, &all, kinds, line, &input);
-    let (blocks, step) = plan.portion(pixels);
+    let portion = weight.portion(pixels);
     let whole = Tiling::whole_images(grid.images, grid.rows, grid.images);
-    let pieces = whole.pieces(&mut y.lanes, (outs, blocks), (plane, row));
+    let pieces = whole.pieces(&mut y.lanes, (outs, portion.outs), (plane, row));
     pieces.into_par_iter().for_each(|piece| {
-        let blocks = piece.channels.len();
-        let lengths = [weight.lanes_of(blocks, step), blocks * kinds * pixels];
-        scratch::lanes(lengths, |[memory, products]| {
-            for first in (0..depth).step_by(step) {
-                let inner = first..depth.min(first + step);
-                let weights = weight.part(memory, piece.channels.clone(), inner);
-                for kind in 0..kinds {
-                    let lanes = &side[(first * kinds + kind) * pixels..];
-                    let left = Side { lanes, stride: kinds * pixels, rows: pixels };
-                    let out = (&mut products[kind * pixels..], kinds * pixels);
-                    multiply(path, out, left, (weights, kind), 0..blocks);
-                }
-            }
+        in_parts(&weight, (&side, pixels), piece.channels.clone(), portion, |products| {
             rows_of(piece, products, pixels);
         });
     });
 }
 
-impl Plan<'_> {
-    /// Blocks of columns of a piece of work for so many pixels, and blocks of the inner index that it packs at once: so that packed
-    /// weights and products stay in a second-level cache, and the pixels are read again as rarely as that allows.
-    fn portion(&self, pixels: usize) -> (usize, usize) {
-        const WEIGHTS: usize = 10 << 10; // lanes: 640 KiB
-        const PRODUCTS: usize = 12 << 10;
-        let Self { kinds, weight, .. } = *self;
-        let most = weight.outs().div_ceil(ENOUGH_PIECES).next_multiple_of(2);
-        let least = weight.least();
-        let fits = |blocks: &usize| {
-            blocks * kinds * pixels <= PRODUCTS && weight.lanes_of(*blocks, least) <= WEIGHTS
-        };
-        let Some(blocks) = (2..most + 1).step_by(2).rev().find(fits) else {
-            return (weight.together().min(most), weight.depth());
-        };
-        let times = WEIGHTS / weight.lanes_of(blocks, least);
-        (blocks, (least * times).min(weight.depth()))
-    }
+/// Products `(outs, kinds, pixels)` of a transformed side and some columns of a weight, which are packed part by part of the inner
+/// index.
+pub(super) fn in_parts(
+    weight: &Weight<'_>,
+    (side, pixels): (&[Lane], usize),
+    outs: Range<usize>,
+    portion: Portion,
+    done: impl FnOnce(&[Lane]),
+) {
+    let (depth, kinds, blocks) = (weight.depth(), weight.pack.kinds, outs.len());
+    let lengths = [weight.lanes_of(blocks, portion.inner), blocks * kinds * pixels];
+    scratch::lanes(lengths, |[memory, products]| {
+        for first in (0..depth).step_by(portion.inner) {
+            let inner = first..depth.min(first + portion.inner);
+            let weights = weight.part(memory, outs.clone(), inner);
+            for kind in 0..kinds {
+                let lanes = &side[(first * kinds + kind) * pixels..];
+                let left = Side { lanes, stride: kinds * pixels, rows: pixels };
+                let out = (&mut products[kind * pixels..], kinds * pixels);
+                multiply(Path::best(), out, left, (weights, kind), 0..blocks);
+            }
+        }
+        done(products);
+    });
 }
 
 /// The products of a line are its results.
