@@ -292,9 +292,6 @@ fn gather<'a>(
             if k.is_multiple_of(LANES) {
                 let row = s.inner_channels * s.taps;
                 let from = &values[channel * row + k * s.taps..];
-                for i in 0..width {
-                    fetch(from, i * row + LANES * s.taps, s.taps); // those of the next sixteen
-                }
                 let values = LANES.min(s.inner_channels - k) * s.taps;
                 for first in (0..values).step_by(LANES) {
                     let part = (width, LANES.min(values - first));

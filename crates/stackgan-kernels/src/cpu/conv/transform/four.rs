@@ -86,7 +86,7 @@ vectorised! {
     ) {
         let length = line.len() / 6;
         let tiles = (length - 2) / SIDE;
-        let width = rows.into_iter().flatten().next().map_or(0, <[Lane]>::len);
+        let width = rows.into_iter().flatten().next().map_or(0, <[Lane]>::len).min(length - left);
         for line in line.chunks_exact_mut(length) {
             line[..left].fill(Lane::ZERO);
             line[left + width..].fill(Lane::ZERO);

@@ -29,7 +29,7 @@ fn by_places<const N: usize, const M: usize>(
     }
 }
 
-/// `line[left..] = f(a, b)` pixel by pixel, with zeros before and behind.
+/// `line[left..] = f(a, b)` pixel by pixel, with zeros before and behind; pixels that the line has no place for are left out.
 #[inline(always)]
 fn combine(
     line: &mut [Lane],
@@ -37,7 +37,7 @@ fn combine(
     (a, b): (Row<'_>, Row<'_>),
     f: impl Fn(Lane, Lane) -> Lane,
 ) {
-    let end = left + a.or(b).map_or(0, <[Lane]>::len);
+    let end = line.len().min(left + a.or(b).map_or(0, <[Lane]>::len));
     line[..left].fill(Lane::ZERO);
     line[end..].fill(Lane::ZERO);
     let line = &mut line[left..end];
