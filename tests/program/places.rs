@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -28,8 +28,14 @@ fn from_shell(dir: &Path, before: &str) -> Command {
 }
 
 /// Trains in `run`; everything but the place is the same.
-fn trained(mut command: Command, run: &Path) -> Output {
-    let args = training("1", STEPS, Path::new("RUN"));
+fn trained(command: Command, run: &Path) -> Output {
+    trained_with(command, run, &[])
+}
+
+/// [`trained`], with some arguments more.
+fn trained_with(mut command: Command, run: &Path, more: &[&str]) -> Output {
+    let mut args = training("1", STEPS, Path::new("RUN"));
+    args.extend(more.iter().copied().map(str::to_owned));
     for arg in args {
         if arg == "RUN" {
             command.arg(run)
@@ -50,6 +56,37 @@ fn dated(folder: &Path, time: SystemTime) {
             fs::File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
         }
     }
+}
+
+/// A library whose clock of the wall jumps at every look; how often it was looked at, it writes into the file `LOOKS`.
+fn turned(dir: &Path) -> Option<PathBuf> {
+    const CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+static long looks;
+int clock_gettime(clockid_t id, struct timespec *now) {
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, now);
+    if (result == 0 && id == CLOCK_REALTIME)
+        now->tv_sec += (__sync_fetch_and_add(&looks, 1) % 2 ? -730 : 365) * 86400L;
+    return result;
+}
+__attribute__((destructor)) static void tell(void) {
+    FILE *file = getenv("LOOKS") ? fopen(getenv("LOOKS"), "w") : NULL;
+    if (file) {
+        fprintf(file, "%ld", looks);
+        fclose(file);
+    }
+}
+"#;
+    let (source, library) = (dir.join("clock.c"), dir.join("clock.so"));
+    fs::write(&source, CLOCK).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl");
+    compiler.status().is_ok_and(|status| status.success()).then_some(library)
 }
 
 #[test]
@@ -116,10 +153,21 @@ fn a_run_is_the_same_in_odd_places() {
     } else {
         eprintln!("skipped: the clock of a process cannot be set here");
     }
+    // The clock of the wall, which jumps a year on and two back at every look.
+    if let Some(clock) = turned(dir) {
+        let (run, count) = (dir.join("turned"), dir.join("looks"));
+        let mut command = from_shell(dir, ":");
+        command.env("LD_PRELOAD", clock).env("LOOKS", &count);
+        same("a clock that jumps", trained_with(command, &run, &["--max-hours", "1"]), &run);
+        let looks: u64 = fs::read_to_string(count).unwrap().parse().unwrap();
+        assert!(looks > 1, "nobody looked at the clock");
+    } else {
+        eprintln!("skipped: no C compiler for a clock that jumps");
+    }
     ledger!(
         "program.places",
         cases,
-        "odd places and surroundings (names, links, umasks, no home, closed files, dates): the same bytes"
+        "odd places and surroundings (names, links, umasks, no home, closed files, dates, clocks): the same bytes"
     );
 }
 
