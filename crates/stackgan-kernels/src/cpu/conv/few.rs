@@ -6,7 +6,8 @@
 use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
-use super::weights::{Order, Pack, Sums, Transform, Weight};
+use super::sums::Sums;
+use super::weights::{Order, Pack, Transform, Weight};
 use super::work::{self, At, Grid, Plan};
 use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};

@@ -9,6 +9,7 @@ mod microkernel;
 mod pictures;
 mod products;
 mod scatter;
+mod sums;
 mod three;
 mod transform;
 mod up;

@@ -4,7 +4,8 @@
 use rayon::prelude::*;
 
 use super::products::{Side, correlate, multiply};
-use super::weights::{Order, Pack, Sums, Transform, Weight};
+use super::sums::Sums;
+use super::weights::{Order, Pack, Transform, Weight};
 use super::work::{self, At, Grid, Plan};
 use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};

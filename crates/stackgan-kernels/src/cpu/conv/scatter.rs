@@ -5,8 +5,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::products::{Side, multiply};
+use super::sums::Sums;
 use super::transform::halve;
-use super::weights::{Order, Pack, Packed, Sums, Transform, Weight};
+use super::weights::{Order, Pack, Packed, Transform, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
 use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};

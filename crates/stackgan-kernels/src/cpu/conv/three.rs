@@ -1,7 +1,8 @@
 //! 3x3 convolutions of stride 1, on tiles of 2x2 or 4x4 pixels: see [`super::transform`].
 
+use super::sums::Sums;
 use super::transform::{four, two};
-use super::weights::{Order, Pack, Sums, Transform, Weight};
+use super::weights::{Order, Pack, Transform, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
 use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use rayon::prelude::*;
 
 use super::products::{Side, multiply};
+use super::sums::Sums;
 use super::transform::up::{self, KINDS};
-use super::weights::{Order, Pack, Sums, Transform, Weight};
+use super::weights::{Order, Pack, Transform, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
 use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};

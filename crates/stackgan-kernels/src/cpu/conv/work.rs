@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::Finish;
 use super::products::{Side, correlate, multiply};
-use super::weights::{Portion, Sums, Weight};
+use super::sums::Sums;
+use super::weights::{Portion, Weight};
 use crate::cpu::blocks::Blocks;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
