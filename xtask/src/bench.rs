@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) gpu: bool,
     /// A Python with torch; without it ours alone is measured.
     pub(crate) peer: Option<PathBuf>,
+    /// Seconds for a figure of the peer's on a GPU.
+    pub(crate) patience: Option<u32>,
     /// Runs of each figure.
     pub(crate) runs: Option<u32>,
     /// A part of the names of the wanted figures.
@@ -156,6 +158,7 @@ fn command(options: &Options) -> String {
     let mut words = vec!["cargo xtask bench".to_owned()];
     words.extend(options.gpu.then(|| "--device cuda".to_owned()));
     words.extend(options.peer.is_some().then(|| "--peer PYTHON".to_owned()));
+    words.extend(options.patience.map(|seconds| format!("--patience {seconds}")));
     words.extend(options.runs.map(|n| format!("--runs {n}")));
     words.extend(options.only.as_ref().map(|name| format!("--only {name}")));
     words.extend(options.curves.then(|| "--curves".to_owned()));
@@ -190,6 +193,7 @@ mod tests {
         let options = Options {
             gpu: false,
             peer: Some("somewhere/python".into()),
+            patience: None,
             runs: Some(7),
             only: Some("paint".to_owned()),
             curves: false,

@@ -85,6 +85,8 @@ mod flags {
                 optional --device name: Where
                 /// A Python with torch, to time the peer (docs/bench/peer) in turns.
                 optional --peer python: PathBuf
+                /// Seconds that PyTorch gets for a figure on a GPU in all of its modes, compiling included; 900 unless told
+                optional --patience seconds: u32
                 /// Runs of each figure; 5 unless told.
                 optional --runs n: u32
                 /// Only the figures whose names contain this; COCO's sizes come with `coco`.
@@ -136,9 +138,9 @@ fn run() -> Result<()> {
         flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only, &tidy::sources(&root)?),
         flags::XtaskCmd::Golden(_) => golden::golden(&root),
         flags::XtaskCmd::Bench(f) => {
-            let flags::Bench { device, peer, runs, only, curves, quick } = f;
+            let flags::Bench { device, peer, patience, runs, only, curves, quick } = f;
             let gpu = device == Some(bench::Where::Gpu);
-            bench::bench(&root, &bench::Options { gpu, peer, runs, only, curves, quick })
+            bench::bench(&root, &bench::Options { gpu, peer, patience, runs, only, curves, quick })
         }
     }
 }

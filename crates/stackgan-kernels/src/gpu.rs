@@ -2,8 +2,9 @@
 //! the settings say nothing.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use candle_core::{DType, Device, Result};
+use candle_core::{DType, Device, Result, Shape, Tensor, WithDType};
 
 /// How maps are held and multiplied on a GPU. Weights, statistics, losses and sums are `f32` in any case; a CPU computes in
 /// `f32` always.
@@ -56,6 +57,85 @@ pub fn open(ordinal: usize) -> Result<Device> {
     return crate::cuda::open(ordinal);
     #[cfg(not(feature = "cuda"))]
     Device::new_cuda(ordinal)
+}
+
+/// Sends values to a GPU while it computes: the host does not wait for it, nor it for what comes later than the values' first use.
+pub struct Sender(#[cfg(feature = "cuda")] crate::cuda::Sender);
+
+impl Sender {
+    /// To one device, over memory that grows to a few times what is sent at once.
+    ///
+    /// # Errors
+    /// A device that is no GPU, or one that is full.
+    pub fn new(device: &Device) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        return crate::cuda::Sender::new(device).map(Self);
+        #[cfg(not(feature = "cuda"))]
+        candle_core::bail!("only a GPU is sent to, found {device:?}")
+    }
+
+    /// A tensor of `values`, which are read before this returns.
+    ///
+    /// # Errors
+    /// Another count than that of `shape`, or a device that fails.
+    pub fn send<T: WithDType>(&mut self, values: &[T], shape: impl Into<Shape>) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        {
+            // SAFETY: every such type is a number without padding, any byte of which may be read.
+            let bytes = unsafe {
+                std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values))
+            };
+            self.0.send(bytes, shape.into(), T::DTYPE)
+        }
+        #[cfg(not(feature = "cuda"))]
+        candle_core::bail!("nowhere to send {} values of {:?}", values.len(), shape.into())
+    }
+}
+
+/// How long a GPU is kept from its work, by its own clock: the time between two places in what it is given to do.
+pub struct Gap(#[cfg(feature = "cuda")] crate::cuda::Gap);
+
+impl Gap {
+    /// Of one device.
+    ///
+    /// # Errors
+    /// A device that is no GPU.
+    pub fn new(device: &Device) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        return crate::cuda::Gap::new(device).map(Self);
+        #[cfg(not(feature = "cuda"))]
+        candle_core::bail!("only a GPU has a clock of its own, found {device:?}")
+    }
+
+    /// A gap begins when what was queued until now is done. Waits for the end of the one before, if that has not come.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn open(&mut self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        return self.0.open();
+        #[cfg(not(feature = "cuda"))]
+        Ok(())
+    }
+
+    /// It ends when what was queued until now is done.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn close(&mut self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        return self.0.close();
+        #[cfg(not(feature = "cuda"))]
+        Ok(())
+    }
+
+    /// All gaps but the last, since this was last asked.
+    pub fn take(&mut self) -> Duration {
+        #[cfg(feature = "cuda")]
+        return self.0.take();
+        #[cfg(not(feature = "cuda"))]
+        Duration::ZERO
+    }
 }
 
 /// Work of a GPU that was recorded once and can be replayed as often as is wished, with the values that its tensors then have:

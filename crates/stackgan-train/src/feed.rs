@@ -13,6 +13,7 @@ use stackgan_core::noise::Noise;
 use stackgan_data::loader::{Batch, Loader, LoaderConfig, SCALE, scaled};
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
+use stackgan_kernels::gpu::{Gap, Sender};
 
 use crate::Result;
 use crate::config::{TrainConfig, Wrong};
@@ -40,6 +41,8 @@ pub(crate) struct Feed {
     config: TrainConfig,
     affine: Option<Affine>,
     device: Device,
+    /// To a GPU, and how long it waits for what comes.
+    gpu: Option<(Sender, Gap)>,
     /// Those that have not been handed out.
     steps: Range<u64>,
     ahead: Option<Result<Inputs>>,
@@ -63,6 +66,7 @@ impl Feed {
             config: setup.config.clone(),
             affine,
             device: setup.device.clone(),
+            gpu: setup.device.is_cuda().then(|| on_gpu(&setup.device)).transpose()?,
             steps,
             ahead: None,
             spent: Duration::ZERO,
@@ -82,36 +86,55 @@ impl Feed {
         }
     }
 
-    /// The time that went into waiting for the loader and into making tensors, since this was last asked.
+    /// The time that the device waited for batches since this was last asked: a CPU while the loader was waited for and tensors
+    /// were made; a GPU, which computes meanwhile, from the end of what it had to do until the next batch was there.
     pub(crate) fn spent(&mut self) -> Duration {
-        std::mem::take(&mut self.spent)
+        match &mut self.gpu {
+            None => std::mem::take(&mut self.spent),
+            Some((_, gap)) => gap.take(),
+        }
     }
 
     fn make(&mut self) -> Result<Inputs> {
         let started = Instant::now();
-        let inputs = self.loader.next().map_err(Into::into).and_then(|batch| self.inputs(batch));
+        if let Some((_, gap)) = &mut self.gpu {
+            gap.open()?;
+        }
+        let inputs = match self.loader.next() {
+            Ok(batch) => self.inputs(batch),
+            Err(error) => Err(error.into()),
+        };
+        if let Some((_, gap)) = &mut self.gpu {
+            gap.close()?;
+        }
         self.spent += started.elapsed();
         inputs
     }
 
-    fn inputs(&self, batch: Batch) -> Result<Inputs> {
+    fn inputs(&mut self, batch: Batch) -> Result<Inputs> {
+        let pictures = self.pictures(&batch)?;
         let (cfg, step) = (&self.config, batch.step);
         let net = (&cfg.net, cfg.noise.epsilon.into(), &self.device);
         let noise = Noise::new(cfg.seed);
         let noise = StepNoise::draw(noise, step, cfg.optim.batch, cfg.train_scales(), net)?;
-        let pictures = self.pictures(&batch)?; // last: sending much may wait until a GPU has done its work
         Ok(Inputs { step, epoch: batch.epoch, indices: batch.indices, pictures, noise })
     }
 
-    fn pictures(&self, batch: &Batch) -> Result<Pictures> {
+    fn pictures(&mut self, batch: &Batch) -> Result<Pictures> {
         let n = batch.indices.len();
         let shape = [n, 3, batch.size, batch.size];
-        let tensor = |bytes: &Vec<u8>| upload(bytes, shape, &self.device);
         let text = batch.embeddings.as_deref().unwrap_or_default();
-        let text = Tensor::from_slice(text, (n, batch.dim), &self.device)?;
+        let text = match &mut self.gpu {
+            None => Tensor::from_slice(text, (n, batch.dim), &self.device)?,
+            Some((sender, _)) => sender.send(text, (n, batch.dim))?,
+        };
+        let mut tensor = |bytes: &Vec<u8>| match &mut self.gpu {
+            None => scaled_here(bytes, shape),
+            Some((sender, _)) => scaled_there(&sender.send(bytes, &shape)?),
+        };
         Ok(Pictures {
             real: tensor(&batch.images)?,
-            wrong: batch.wrong.as_ref().map(tensor).transpose()?,
+            wrong: batch.wrong.as_ref().map(&mut tensor).transpose()?,
             text: match &self.affine {
                 None => text,
                 Some(affine) => affine.apply(&text)?,
@@ -133,14 +156,14 @@ impl Feed {
     }
 }
 
-/// Pictures of bytes as the networks see them; a GPU is sent the bytes.
-fn upload(bytes: &[u8], shape: [usize; 4], device: &Device) -> candle_core::Result<Tensor> {
-    if device.is_cpu() {
-        let values: Vec<f32> =
-            bytes.par_iter().with_min_len(PIECE).map(|&byte| scaled(byte)).collect();
-        return Tensor::from_vec(values, &shape, device);
-    }
-    scaled_there(&Tensor::from_slice(bytes, &shape, device)?)
+fn on_gpu(device: &Device) -> candle_core::Result<(Sender, Gap)> {
+    Ok((Sender::new(device)?, Gap::new(device)?))
+}
+
+/// Pictures of bytes as the networks see them.
+fn scaled_here(bytes: &[u8], shape: [usize; 4]) -> candle_core::Result<Tensor> {
+    let values: Vec<f32> = bytes.par_iter().with_min_len(PIECE).map(|&byte| scaled(byte)).collect();
+    Tensor::from_vec(values, &shape, &Device::Cpu)
 }
 
 /// [`scaled`] on the device, to the bit: two operations, because a multiplication and an addition in one may be rounded once.
@@ -156,7 +179,7 @@ mod tests {
     fn bytes_become_the_same_numbers_on_the_host_and_by_operations() {
         let bytes: Vec<u8> = (0..3 * 256u32).map(|i| (i * 7 % 256) as u8).collect();
         let shape = [1, 3, 16, 16];
-        let here = upload(&bytes, shape, &Device::Cpu).unwrap();
+        let here = scaled_here(&bytes, shape).unwrap();
         let there =
             scaled_there(&Tensor::from_slice(&bytes, &shape, &Device::Cpu).unwrap()).unwrap();
         let bits = |t: &Tensor| -> Vec<u32> {

@@ -2,7 +2,7 @@
 //!
 //! A step is a thousand small launches, which cost a host more time than most of them cost the GPU. A replayed step is one. It
 //! is the same work in the same order on the same tensors, so its numbers are the same to the bit. Steps that ask something
-//! of the host are not recorded: those with R1, spectral norm, augmentation, clipping, a tuned Stage-I, chosen wrong pairs,
+//! of the host are not recorded: those in which R1 is due, with spectral norm, augmentation, clipping, a tuned Stage-I, chosen wrong pairs,
 //! or several steps of D for one of G. Steps in parts (`micro_batch`) are not recorded either.
 
 use candle_core::{DType, Tensor, Var};
@@ -52,14 +52,16 @@ impl Recording {
     ) -> Result<StepStats> {
         let fits = self.recorded.as_ref().is_none_or(|recorded| recorded.fits(inputs));
         if self.refused.is_some() || !fits || !possible(players, inputs.0, cfg) {
-            return self.queued(players, inputs, cfg, weights, meanwhile);
+            return Ok(queued(players, inputs, cfg, weights, meanwhile)?.0);
         }
         if self.taken < BEFORE {
             self.taken += 1;
             if self.taken == BEFORE {
                 self.rehearsal = Some(gpu::rehearse(players.g().params.device())?);
             }
-            return self.queued(players, inputs, cfg, weights, meanwhile);
+            let (stats, numbers) = queued(players, inputs, cfg, weights, meanwhile)?;
+            self.numbers = numbers;
+            return Ok(stats);
         }
         if self.recorded.is_none() {
             players.prepare(cfg)?;
@@ -73,7 +75,7 @@ impl Recording {
         }
         match &mut self.recorded {
             Some(recorded) => recorded.step(players, inputs, cfg, meanwhile),
-            None => self.queued(players, inputs, cfg, weights, meanwhile),
+            None => Ok(queued(players, inputs, cfg, weights, meanwhile)?.0),
         }
     }
 
@@ -81,22 +83,21 @@ impl Recording {
     pub(crate) const fn refused(&self) -> Option<&candle_core::Error> {
         self.refused.as_ref()
     }
+}
 
-    fn queued(
-        &mut self,
-        players: &mut Players,
-        inputs: (&Pictures, &StepNoise),
-        cfg: &StepConfig,
-        weights: &[(String, Var)],
-        meanwhile: impl FnOnce(),
-    ) -> Result<StepStats> {
-        let (mut stats, numbers) = queue(players, inputs, cfg, weights)?;
-        meanwhile();
-        let numbers = numbers.to_vec1::<f32>()?;
-        self.numbers = numbers.len();
-        stats.look(cfg.step, &numbers, COUNTS)?;
-        Ok(stats)
-    }
+/// A step that is queued and looked at, and how many numbers it told.
+fn queued(
+    players: &mut Players,
+    inputs: (&Pictures, &StepNoise),
+    cfg: &StepConfig,
+    weights: &[(String, Var)],
+    meanwhile: impl FnOnce(),
+) -> Result<(StepStats, usize)> {
+    let (mut stats, numbers) = queue(players, inputs, cfg, weights)?;
+    meanwhile();
+    let numbers = numbers.to_vec1::<f32>()?;
+    stats.look(cfg.step, &numbers, COUNTS)?;
+    Ok((stats, numbers.len()))
 }
 
 /// Whether a step asks nothing of the host.
@@ -104,7 +105,7 @@ fn possible(players: &Players, pictures: &Pictures, cfg: &StepConfig) -> bool {
     gpu::can_record(players.g().params.device())
         && players.is_plain_game()
         && pictures.other_text.is_none()
-        && (cfg.r1.gamma <= 0.0 || cfg.r1.every == 0)
+        && !cfg.r1.due(cfg.step)
         && cfg.augment.policy == Policy::default()
         && cfg.d_steps <= 1
         && cfg.micro_batch == 0

@@ -15,8 +15,8 @@ use super::{Options, sample};
 
 /// How ours computes.
 const PRECISIONS: [&str; 3] = ["f32", "tf32", "bf16"];
-/// Seconds that the peer gets for a figure in all of its modes: compiling takes minutes.
-const PATIENCE: &str = "900";
+/// Seconds that the peer gets for a figure in all of its modes, unless told: compiling takes minutes.
+const PATIENCE: u32 = 900;
 
 /// One process' word on one figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +84,8 @@ pub(super) fn measure(
                 let part = name.trim_end_matches(figure.net).trim_end_matches('-');
                 let seconds = if pace == Pace::Full { "2" } else { "0.2" };
                 command.arg(&script).args(["--figures", part, "--recipe", figure.net]);
-                command.args(["--seconds", seconds, "--budget", PATIENCE]);
+                let patience = options.patience.unwrap_or(PATIENCE).to_string();
+                command.args(["--seconds", seconds, "--budget", &patience]);
                 for said in objects(&output(command)?) {
                     all.lines.extend(line_of_peer(&said));
                     all.said.push(said);

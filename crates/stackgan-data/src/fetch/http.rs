@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ureq::http::{Response, Uri};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
 use super::{Patience, redirect};
@@ -70,8 +71,10 @@ impl std::fmt::Debug for Secret {
 
 impl Client {
     pub(super) fn new(patience: &Patience) -> Self {
+        let trusted = trusted();
         let agent = |proxy: Option<Proxy>| -> Agent {
             Agent::config_builder()
+                .tls_config(TlsConfig::builder().root_certs(trusted.clone()).build())
                 .timeout_resolve(Some(patience.connect))
                 .timeout_connect(Some(patience.connect))
                 .timeout_recv_response(Some(patience.stall))
@@ -135,10 +138,30 @@ impl Client {
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => {
                 Failure::last(format!("no safe connection: {error}"))
             }
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Failure::last(format!(
+                    "no safe connection: {} ({TRUST})",
+                    reason(&error.to_string())
+                ))
+            }
             ureq::Error::Http(_) | ureq::Error::BadUri(_) => Failure::last(error.to_string()),
             error => Failure::again(reason(&error.to_string())),
         })
     }
+}
+
+/// What to do about a certificate that is not trusted.
+const TRUST: &str =
+    "an authority of your own network: SSL_CERT_FILE names a PEM file of those to trust";
+
+/// The authorities that the system trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` name; where there are none (a bare container),
+/// Mozilla's, which are in the program.
+fn trusted() -> RootCerts {
+    let found = rustls_native_certs::load_native_certs().certs;
+    if found.is_empty() {
+        return RootCerts::WebPki;
+    }
+    found.iter().map(|der| Certificate::from_der(der).to_owned()).into()
 }
 
 /// Scheme, host and port of an address.

@@ -8,18 +8,22 @@ mod conv;
 mod cudnn;
 mod device;
 mod elementwise;
+mod gap;
 mod graph;
 mod link;
 mod many;
 mod norm;
+mod sender;
 
 pub(crate) use bce::bce_with_logits;
 pub(crate) use conv::conv;
 pub(crate) use device::open;
 pub(crate) use elementwise::{activate, add_activate, append_tiled, enter, leave};
+pub(crate) use gap::Gap;
 pub(crate) use graph::{Recorded, Rehearsal, record, rehearse};
 pub(crate) use link::Map;
 pub(crate) use many::{
     adam_update_all, applies, average_all, copy_all, count_non_finite, squared_norm,
 };
 pub(crate) use norm::{batch_norm, conv_norm};
+pub(crate) use sender::Sender;

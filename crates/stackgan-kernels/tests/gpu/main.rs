@@ -3,6 +3,7 @@
 
 mod many;
 mod maps;
+mod sender;
 
 use std::cell::OnceCell;
 

@@ -1,0 +1,119 @@
+//! Values on their way to the device while it computes: out of memory that stays in its place (pinned), on a stream of their own.
+//!
+//! The device's own stream waits for what was sent where it is first used, and for nothing else; the host waits only until a
+//! slot's former values have left it. Memory of the device's pool belongs to the order of its stream, so the values arrive in a
+//! place that is outside that order and are copied from it, in a few microseconds.
+
+use std::sync::Arc;
+
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr as _, PinnedHostSlice, result,
+};
+use candle_core::{CudaDevice, DType, Device, Error, Result, Shape, Tensor};
+
+use super::device;
+
+/// How many sendings may be on their way: those of a batch, and one.
+const SLOTS: usize = 4;
+
+/// Sends values to one device.
+pub(crate) struct Sender {
+    device: CudaDevice,
+    stream: Arc<CudaStream>,
+    slots: Vec<Slot>,
+    next: usize,
+}
+
+/// One sending's places. They grow to the largest that was sent.
+struct Slot {
+    places: Option<(PinnedHostSlice<u8>, CudaSlice<u8>)>,
+    /// The host's place may be written again.
+    sent: CudaEvent,
+    /// The device's place may be written again.
+    taken: CudaEvent,
+}
+
+impl Sender {
+    pub(crate) fn new(device: &Device) -> Result<Self> {
+        let device = device.as_cuda_device()?.clone();
+        let compute = device.cuda_stream();
+        let context = compute.context();
+        let slot = |_| Slot::new(context);
+        let slots = (0..SLOTS).map(slot).collect::<Result<_>>()?;
+        let stream = context.new_stream().map_err(Error::wrap)?;
+        Ok(Self { device, stream, slots, next: 0 })
+    }
+
+    /// A tensor of these bytes, which are read before this returns.
+    pub(crate) fn send(&mut self, bytes: &[u8], shape: Shape, dtype: DType) -> Result<Tensor> {
+        let count = shape.elem_count();
+        if count * dtype.size_in_bytes() != bytes.len() {
+            candle_core::bail!("{} bytes for {shape:?} of {dtype:?}", bytes.len());
+        }
+        let tensor = device::empty(&self.device, shape, dtype)?;
+        let to = device::address(&tensor)?;
+        let slot = &mut self.slots[self.next];
+        self.next = (self.next + 1) % SLOTS;
+        slot.pass(bytes, to, (&self.stream, &self.device.cuda_stream())).map_err(Error::wrap)?;
+        Ok(tensor)
+    }
+}
+
+impl Slot {
+    fn new(context: &Arc<CudaContext>) -> Result<Self> {
+        let event = || context.new_event(None).map_err(Error::wrap);
+        Ok(Self { places: None, sent: event()?, taken: event()? })
+    }
+
+    /// Both places, for at least `count` bytes.
+    fn places(
+        &mut self,
+        count: usize,
+        stream: &Arc<CudaStream>,
+    ) -> std::result::Result<&mut (PinnedHostSlice<u8>, CudaSlice<u8>), result::DriverError> {
+        if self.places.as_ref().is_none_or(|(_, there)| there.len() < count) {
+            self.taken.synchronize()?;
+            self.places = None; // the old ones go before the new ones come
+        }
+        Ok(match &mut self.places {
+            Some(places) => places,
+            none => {
+                // SAFETY: `pass` writes either place before it reads it.
+                let new = unsafe { (stream.context().alloc_pinned(count)?, stream.alloc(count)?) };
+                none.insert(new)
+            }
+        })
+    }
+
+    /// From the host to `to`, which is memory of the order of `compute`, over `stream`.
+    fn pass(
+        &mut self,
+        bytes: &[u8],
+        to: u64,
+        (stream, compute): (&Arc<CudaStream>, &Arc<CudaStream>),
+    ) -> std::result::Result<(), result::DriverError> {
+        self.sent.synchronize()?;
+        stream.wait(&self.taken)?;
+        let (here, there) = self.places(bytes.len(), stream)?;
+        let here = &mut here.as_mut_slice()?[..bytes.len()];
+        here.copy_from_slice(bytes);
+        let there = there.device_ptr(stream).0;
+        // SAFETY: the place on the device has room for the bytes and lives until `taken`; the one here is pinned and is not
+        // written before `sent`.
+        unsafe { result::memcpy_htod_async(there, here, stream.cu_stream())? };
+        self.sent.record(stream)?;
+        compute.wait(&self.sent)?;
+        // SAFETY: `to` was made for that many bytes, and memory is freed in the order of this stream.
+        unsafe { result::memcpy_dtod_async(to, there, bytes.len(), compute.cu_stream())? };
+        self.taken.record(compute)
+    }
+}
+
+impl Drop for Sender {
+    /// What is on its way must have arrived before its places go.
+    fn drop(&mut self) {
+        for slot in &self.slots {
+            let _ = (slot.sent.synchronize(), slot.taken.synchronize()); // a lost device has nothing on its way
+        }
+    }
+}
