@@ -74,10 +74,20 @@ pub(super) fn measure(
                 let mut command = Command::new(&ours);
                 command.args(figure.arguments_on_gpu(pace));
                 command.args(["--device", "cuda", "--precision", precision]);
-                let said = sample::last_object(&output(command)?)?;
-                all.lines.push(line_of_ours(&name, precision, &said)?);
-                said["gpu"].as_str().unwrap_or_default().clone_into(&mut all.gpu);
-                all.said.push(json!({ "figure": name, "program": "ours", "said": said }));
+                match output(command).and_then(|said| sample::last_object(&said)) {
+                    Ok(said) => {
+                        all.lines.push(line_of_ours(&name, precision, &said)?);
+                        said["gpu"].as_str().unwrap_or_default().clone_into(&mut all.gpu);
+                        all.said.push(json!({ "figure": name, "program": "ours", "said": said }));
+                    }
+                    Err(error) => {
+                        // a figure that fails must not cost the others
+                        eprintln!("{name} {precision}: {error:#}");
+                        let error = format!("{error:#}");
+                        let line = json!({ "figure": name, "program": "ours", "mode": precision, "error": error });
+                        all.said.push(line);
+                    }
+                }
             }
             if let Some(python) = &options.peer {
                 let mut command = Command::new(python);

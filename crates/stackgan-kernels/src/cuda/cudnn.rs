@@ -184,9 +184,7 @@ macro_rules! choose {
                         && p.memory <= MOST
                 };
                 let found = found.get(..count as usize).unwrap_or_default();
-                let Some(best) = found.iter().find(fits) else {
-                    bail!("cuDNN has no algorithm that gives the same bits every time for this convolution");
-                };
+                let Some(best) = found.iter().find(fits) else { return Ok(None) };
                 let choice = Choice { algorithm: best.algo, workspace: best.memory, math: best.mathType };
                 *plan.$cell.borrow_mut() = Some(choice);
                 choice
@@ -196,6 +194,9 @@ macro_rules! choose {
 }
 
 /// One convolution: `a` and `b` are what [`Way`] names, in its order; the result is new.
+///
+/// Where cuDNN has nothing for so many images that always gives the same bits, or only in more memory than [`MOST`] (weights'
+/// gradients in f32 of large batches), they are taken in halves.
 pub(super) fn convolve(
     way: Way,
     g: &Geometry,
@@ -203,6 +204,37 @@ pub(super) fn convolve(
     a: &Tensor,
     b: &Tensor,
 ) -> Result<Tensor> {
+    if let Some(whole) = convolve_whole(way, g, precision, a, b)? {
+        return Ok(whole);
+    }
+    if g.images < 2 {
+        bail!("cuDNN has no algorithm that gives the same bits every time for this convolution");
+    }
+    let half = |from: usize, images: usize| -> Result<Tensor> {
+        let g = Geometry { images, ..*g };
+        let of = |t: &Tensor| t.narrow(0, from, images);
+        match way {
+            Way::Forward => convolve(way, &g, precision, &of(a)?, b),
+            Way::Input => convolve(way, &g, precision, a, &of(b)?),
+            Way::Weight => convolve(way, &g, precision, &of(a)?, &of(b)?),
+        }
+    };
+    let first = g.images / 2;
+    let (first, second) = (half(0, first)?, half(first, g.images - first)?);
+    match way {
+        Way::Forward | Way::Input => Tensor::cat(&[first, second], 0),
+        Way::Weight => first + second,
+    }
+}
+
+/// The same, if there is an algorithm for it.
+fn convolve_whole(
+    way: Way,
+    g: &Geometry,
+    precision: Precision,
+    a: &Tensor,
+    b: &Tensor,
+) -> Result<Option<Tensor>> {
     let device = device::of(a)?;
     let dtype = a.dtype();
     if b.dtype() != dtype {
@@ -323,5 +355,5 @@ pub(super) fn convolve(
         }
     }
     .map_err(wrong)?;
-    Ok(out)
+    Ok(Some(out))
 }

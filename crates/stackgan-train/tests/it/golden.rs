@@ -150,10 +150,12 @@ fn compare_gradients(
     })
 }
 
-/// How much further a GPU may be off than a CPU in Stage-II's generator, whose sums are other ones: a sign that changes moves
-/// its gradient by up to a hundredth (see [`NEIGHBOURS`]), and a step of Adam by as much of what it allows.
+/// How much further a GPU may be off than a CPU in Stage-II's generator. Found on an H100, in f32: the picture of `plain` is 1e-5
+/// of its norm off the CPU's (cuDNN's algorithms), and of the same picture D's gradient 3e-6. So a few of half a million
+/// activations have another sign, which moves the generator's gradients by a hundredth, a bias's by up to 2.7 of them (see
+/// [`NEIGHBOURS`]; moved betas are too small to turn them back), and a step of Adam by as much of what it allows.
 fn slack(stage2_g: bool) -> f64 {
-    if stage2_g && device().is_cuda() { 20.0 } else { 1.0 }
+    if stage2_g && device().is_cuda() { 40.0 } else { 1.0 }
 }
 
 /// Neighbours of a state at which G is tried: every beta of its batch norms moved by 5e-7 up or down, at random.
