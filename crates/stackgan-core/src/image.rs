@@ -1,8 +1,12 @@
 //! Pictures as bytes: from a generator's tensor to a PNG, alone or in a grid.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Storage, Tensor};
+use rayon::prelude::*;
 
 use crate::{Error, Result};
+
+/// Pixels that a thread turns into bytes at once.
+const PIXELS: usize = 1 << 13;
 
 /// An RGB picture, rows from the top.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +26,37 @@ impl Picture {
     /// # Errors
     /// When the tensor has another shape.
     pub fn from_batch(images: &Tensor) -> Result<Vec<Self>> {
-        let (batch, channels, height, width) = images.dims4()?;
+        let (_, channels, height, width) = images.dims4()?;
         if channels != 3 {
             return Err(Error::Picture(format!(
                 "expected 3 channels, found shape {:?}",
                 images.dims()
             )));
         }
-        let bytes = ((images.detach() + 1.0)? * 127.5)?.round()?.clamp(0.0, 255.0)?;
-        let bytes =
-            bytes.permute((0, 2, 3, 1))?.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>()?;
-        let pictures =
-            bytes.chunks(3 * height * width).map(|rgb| Self { width, height, rgb: rgb.to_vec() });
-        Ok(pictures.take(batch).collect())
+        let images = images.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
+        let (storage, layout) = images.storage_and_layout();
+        let values = match (&*storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(storage), Some((start, end))) => storage.as_slice()?.get(start..end),
+            _ => None,
+        };
+        let planes = values.unwrap_or_default().chunks_exact((height * width).max(1));
+        let planes: Vec<&[f32]> = planes.collect();
+        Ok(planes.chunks_exact(3).map(|planes| Self::from_planes(planes, width, height)).collect())
+    }
+
+    /// Of a red, a green and a blue plane in [-1, 1].
+    fn from_planes(planes: &[&[f32]], width: usize, height: usize) -> Self {
+        let mut rgb = vec![0; 3 * width * height];
+        if let [red, green, blue] = planes {
+            let planes =
+                red.par_chunks(PIXELS).zip(green.par_chunks(PIXELS)).zip(blue.par_chunks(PIXELS));
+            rgb.par_chunks_mut(3 * PIXELS).zip(planes).for_each(|(rgb, ((red, green), blue))| {
+                for (((pixel, r), g), b) in rgb.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
+                    pixel.copy_from_slice(&[byte(*r), byte(*g), byte(*b)]);
+                }
+            });
+        }
+        Self { width, height, rgb }
     }
 
     /// A picture of one colour.
@@ -103,6 +125,13 @@ impl Picture {
     pub fn encode_png(&self) -> Result<Vec<u8>> {
         self.encode_png_with(&[])
     }
+}
+
+/// -1 becomes 0, 1 becomes 255, what lies between is rounded to the nearest.
+fn byte(value: f32) -> u8 {
+    /// The last number before a half: the sum is never rounded up to the next integer.
+    const HALF: f32 = 0.499_999_97;
+    (((value + 1.0) * 127.5).clamp(0.0, 255.0) + HALF) as u8
 }
 
 /// Pictures in rows of `columns`, `gap` white pixels apart; cells are as large as the largest picture.

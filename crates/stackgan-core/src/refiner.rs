@@ -4,7 +4,7 @@
 //! Source: `STAGE2_G` (PyTorch release), `hr_g_net` (TensorFlow release).
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, Maps};
+use stackgan_kernels::{self as kernels, Activation, Maps};
 
 use crate::NetConfig;
 use crate::gan::Mode;
@@ -69,6 +69,6 @@ impl Refiner {
         let x = self.upsample2.forward(&x, mode)?; // 64x64
         let x = self.upsample3.forward(&x, mode)?; // 128x128
         let x = self.upsample4.forward(&x, mode)?; // 256x256
-        self.img.forward(&x)?.leave()?.tanh()
+        kernels::tanh(&self.img.forward(&x)?.leave()?)
     }
 }

@@ -36,6 +36,7 @@ mod maps;
 pub mod memory;
 mod pool;
 pub mod reference;
+mod tanh;
 mod vectorised;
 mod written;
 
@@ -52,3 +53,4 @@ pub use many::{
 };
 pub use maps::{Clamp, Filter, Maps, Norm, Statistics};
 pub use pool::Pool;
+pub use tanh::tanh;

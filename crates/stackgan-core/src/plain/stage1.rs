@@ -1,7 +1,7 @@
 //! Stage-I generator of the plain recipe: a sentence to 64x64. Source: `code/model.py`, `STAGE1_G`.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, Maps};
+use stackgan_kernels::{self as kernels, Activation, Maps};
 
 use super::STYLE;
 use crate::NetConfig;
@@ -63,7 +63,7 @@ impl Generator for Stage1Generator {
         let x = self.upsample2.forward(&x, mode)?; // 16x16
         let x = self.upsample3.forward(&x, mode)?; // 32x32
         let x = self.upsample4.forward(&x, mode)?; // 64x64
-        let image = self.img.forward(&x)?.leave()?.tanh()?;
+        let image = kernels::tanh(&self.img.forward(&x)?.leave()?)?;
         Ok(Painted { image, low: None, conditioning })
     }
 }

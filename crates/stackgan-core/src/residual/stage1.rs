@@ -1,7 +1,7 @@
 //! Stage-I generator of the residual recipe: a sentence to 64x64. Source: `stageI/model.py`, `generator`.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, Filter, Maps};
+use stackgan_kernels::{self as kernels, Activation, Filter, Maps};
 
 use super::{Bottleneck, STYLE};
 use crate::NetConfig;
@@ -66,7 +66,7 @@ impl Generator for Stage1Generator {
         let x = self.residual2.forward(&x, mode)?;
         let x = self.upsample2.forward(&x, mode)?; // 16x16
         let x = self.upsample3.forward(&x, mode)?; // 32x32
-        let image = x.conv(&self.img, Filter::Up)?.leave()?.tanh()?; // 64x64
+        let image = kernels::tanh(&x.conv(&self.img, Filter::Up)?.leave()?)?; // 64x64
         Ok(Painted { image, low: None, conditioning })
     }
 }

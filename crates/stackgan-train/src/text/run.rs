@@ -1,6 +1,7 @@
 //! The training loop of the text encoder.
 
-use candle_core::{Device, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
 use stackgan_core::gan::Mode;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::alphabet::{CaptionIndices, indices};
@@ -78,10 +79,14 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
             break;
         }
         let rows = batches.rows(source, noise, step);
-        let texts = text.forward(&read_captions(run, &rows))?; // the first caption of every row, the second, …
-        let images = image.forward(&run.images.batch(source, &rows)?, Mode::Train)?;
+        let captions = read_captions(run, &rows); // the first caption of every row, the second, …
+        let pictures = run.images.batch(source, &rows)?;
+        let (said, seen) =
+            both(|| Ok(text.forward(&captions)?), || image.forward(&pictures, Mode::Train))?;
+        // The loss begins anew at what both encoders say, so that each can be gone back through by itself.
+        let (texts, images) = (Var::from_tensor(&said)?, Var::from_tensor(&seen)?);
         let compared = match config.loss {
-            Loss::JointEmbedding => texts.clone(),
+            Loss::JointEmbedding => texts.as_tensor().clone(),
             Loss::Contrastive => image.centre(&texts, Mode::Train)?,
         };
         let mut losses = Vec::with_capacity(config.captions_per_picture);
@@ -97,7 +102,12 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
             return Err(non_finite(step, value));
         }
         let lr = config.lr * config.decay.factor(step, batches.classes(), done);
-        optimiser.step(&stackgan_kernels::backward(&loss)?, lr)?;
+        let mut grads = stackgan_kernels::backward(&loss)?;
+        let (of_texts, of_images) =
+            both(|| back(&said, grads.get(&texts)), || back(&seen, grads.get(&images)))?;
+        grads.extend(of_texts)?;
+        grads.extend(of_images)?;
+        optimiser.step(&grads, lr)?;
         if config.hard_batches.is_some() {
             batches.follow(&rows, &compared.to_vec2()?);
         }
@@ -111,6 +121,22 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         text = text.with_standardise(Some(standardise))?;
     }
     TrainedEncoder::new(config.clone(), text, image_params, step)
+}
+
+/// Both at once: the encoders share nothing, and much of each is done by one thread.
+fn both<A: Send>(
+    a: impl FnOnce() -> Result<A> + Send,
+    b: impl FnOnce() -> Result<A> + Send,
+) -> Result<(A, A)> {
+    let (a, b) = rayon::join(a, b);
+    Ok((a?, b?))
+}
+
+/// Gradients behind `output`, whose own is `gradient`.
+fn back(output: &Tensor, gradient: Option<&Tensor>) -> Result<GradStore> {
+    let none = || candle_core::Error::msg("the loss does not depend on an encoder");
+    let gradient = gradient.ok_or_else(none)?.detach();
+    Ok(stackgan_kernels::backward(&(output * gradient)?.sum_all()?)?)
 }
 
 fn read_captions(run: &TextRun, rows: &[Row]) -> Vec<CaptionIndices> {

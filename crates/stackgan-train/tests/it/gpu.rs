@@ -95,7 +95,8 @@ fn assert_same_numbers(what: &str, cfg: &TrainConfig, gpu: &Device) {
 #[test]
 fn every_knob_has_the_numbers_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
-    let knobs: [(&str, fn(&mut TrainConfig)); 9] = [
+    type Set = fn(&mut TrainConfig);
+    let knobs: [(&str, Set); 9] = [
         ("r1", |cfg| (cfg.loss.r1.gamma, cfg.loss.r1.every) = (0.5, 1)),
         ("clip_g", |cfg| cfg.knobs.clip_g = 0.1),
         ("clip_d", |cfg| cfg.knobs.clip_d = 0.1),
