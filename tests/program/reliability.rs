@@ -78,13 +78,13 @@ fn two_hundred_kills_lose_nothing() {
 fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let args = |name: &str| {
-        let mut args = training("1", "40", &dir.path().join(name));
+        let mut args = training("1", "120", &dir.path().join(name));
         args.extend(["--set", "run.checkpoint_every=1000"].map(str::to_owned));
         args.retain(|arg| arg != "-q");
         args
     };
     train(dir.path(), &args("whole"));
-    let whole = last(&dir.path().join("whole"), 40);
+    let whole = last(&dir.path().join("whole"), 120);
     let mut draws = stackgan_core::noise::Noise::new(ledger::seed()).draws(
         stackgan_core::noise::Stream::Test,
         3,
@@ -116,7 +116,7 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
         );
         assert!(!run.join("STOP").exists(), "the run could not be gone on with");
         train(dir.path(), &again(&name));
-        assert!(last(&run, 40) == whole, "{how}: other bytes");
+        assert!(last(&run, 120) == whole, "{how}: other bytes");
         stops += 1;
     }
     ledger!(

@@ -249,7 +249,7 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
     let cfg = config(Stage::One, Recipe::Residual);
     folder.train("run", &cfg, None, 5).unwrap();
     let mut other = cfg.clone();
-    other.optim.lr_g = 1e-3;
+    other.optim.lr_g = 3e-3;
     let error = folder.train("run", &other, None, 5).unwrap_err().to_string();
     assert!(error.contains("`optim.lr_g`") && error.contains("--allow-change"), "{error}");
     // Keys that decide no mathematics may change.
