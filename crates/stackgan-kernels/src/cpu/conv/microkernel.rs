@@ -37,6 +37,8 @@ pub(super) struct Tile {
     /// From a run of the left operand to the next.
     pub(super) a_run: usize,
     pub(super) b: *const f32,
+    /// From a run of the right operand to the next.
+    pub(super) b_run: usize,
     /// From an inner index of the right operand to the next.
     pub(super) b_row: usize,
     /// From a lane of the right operand to the next.
@@ -135,9 +137,10 @@ macro_rules! kernel {
             let (row, step) = if ALONG { (LANES, 1) } else { (1, LANES) };
             // Where vector v of a row of columns lies: a lane's are neighbours, lanes have their own distance.
             let at = |v: usize, lane: usize| if $lane { v * lane } else { v * $width };
-            let (mut b, mut sums) = (tile.b, [[$zero(); V]; R]);
+            let mut sums = [[$zero(); V]; R];
             for outer in 0..tile.runs {
                 let mut a = tile.a.wrapping_add(outer * tile.a_run);
+                let mut b = tile.b.wrapping_add(outer * tile.b_run);
                 for _ in 0..tile.run {
                     let mut right = [$zero(); V];
                     for v in 0..V {
@@ -204,9 +207,10 @@ kernel!(
 /// As [`run`], for `R` rows and one lane.
 unsafe fn portable<const R: usize, const V: usize, const ALONG: bool>(tile: Tile) {
     let (row, step) = if ALONG { (LANES, 1) } else { (1, LANES) };
-    let (mut b, mut sums) = (tile.b, [[0f32; V]; R]);
+    let mut sums = [[0f32; V]; R];
     for outer in 0..tile.runs {
         let mut a = tile.a.wrapping_add(outer * tile.a_run);
+        let mut b = tile.b.wrapping_add(outer * tile.b_run);
         for _ in 0..tile.run {
             // SAFETY: `b` is at the current row of the right operand, which has a lane.
             let right = unsafe { *b.cast::<[f32; V]>() };

@@ -51,9 +51,10 @@ pub(super) fn multiply(
     for first in (0..right.depth).step_by(DEPTH) {
         let runs = DEPTH.min(right.depth - first);
         for block in outs.clone().step_by(2) {
-            let (panel, panel_lanes) = right.panel(kind, block);
-            let weights = &panel[first * LANES * panel_lanes..][..runs * LANES * panel_lanes];
-            let lanes = panel_lanes.min(outs.end - block);
+            let panel = right.panel(kind, block, first);
+            let lanes = panel.wide.min(outs.end - block);
+            let end = (runs - 1) * panel.block + (lanes - 1) * panel.column + LANES;
+            let weights = &panel.lanes[..end];
             for row in (0..left.rows).step_by(step) {
                 let tile = Tile {
                     runs,
@@ -61,8 +62,9 @@ pub(super) fn multiply(
                     a: left.lanes[first * left.stride + row..].as_ptr().cast(),
                     a_run: left.stride * LANES,
                     b: weights.as_ptr().cast(),
-                    b_row: panel_lanes * LANES,
-                    b_lane: LANES,
+                    b_run: panel.block * LANES,
+                    b_row: LANES,
+                    b_lane: panel.column * LANES,
                     c: out[(block - outs.start) * out_stride + row..].as_mut_ptr().cast(),
                     c_row: LANES,
                     c_lane: out_stride * LANES,
@@ -105,6 +107,7 @@ pub(super) fn correlate(
                     a: left.lanes[row / LANES * left.stride + first].0[row % LANES..].as_ptr(),
                     a_run: 0,
                     b: right.lanes[block * right.stride + first..].as_ptr().cast(),
+                    b_run: 0,
                     b_row: LANES,
                     b_lane: right.stride * LANES,
                     c: out[(row * blocks.1 + block) * LANES..].as_mut_ptr(),

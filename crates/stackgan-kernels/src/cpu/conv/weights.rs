@@ -11,8 +11,11 @@ use crate::cpu::tiles::ENOUGH_PIECES;
 use crate::cpu::transpose::{across, fetch};
 use crate::vectorised::vectorised;
 
-/// Weights for products, by kinds: for two blocks of columns after another (the last may be alone), for each kind, the inner
-/// indices, each with its one or two lanes.
+/// Weights for products: of two blocks of columns after another (the last may be alone), for each block of the inner index, each of
+/// the two and each kind, the lanes of sixteen inner indices.
+///
+/// So what is packed together, the kinds of sixteen inner channels and a block of columns, lies on few pages and fits a first-level
+/// cache.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<'a> {
     lanes: &'a [Lane],
@@ -25,16 +28,27 @@ pub(super) struct Packed<'a> {
     pub(super) outs: usize,
 }
 
-/// A lane behind a column's factors of a kind. Without it the kinds, which are packed side by side, lie whole pages apart, where a cache
-/// has few places.
-const SPARE: usize = 1;
+/// The weights of one kind and one or two blocks of columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Panel<'a> {
+    /// From the first block of the inner index on.
+    pub(super) lanes: &'a [Lane],
+    /// Blocks of columns: one or two.
+    pub(super) wide: usize,
+    /// Lanes from a block of columns to the next.
+    pub(super) column: usize,
+    /// Lanes from a block of the inner index to the next.
+    pub(super) block: usize,
+}
 
-impl Packed<'_> {
-    /// The weights of the columns of `block`, an even number, and of the next if there is one: and how many blocks these are.
-    pub(super) fn panel(&self, kind: usize, block: usize) -> (&[Lane], usize) {
-        let (inner, wide) = (self.depth * LANES, 2.min(self.outs - block));
-        let start = (block * self.kinds + kind * wide) * (inner + SPARE);
-        (&self.lanes[start..start + inner * wide], wide)
+impl<'a> Packed<'a> {
+    /// The weights of the columns of `block`, an even number, and of the next if there is one, from inner block `first` on.
+    pub(super) fn panel(&self, kind: usize, block: usize, first: usize) -> Panel<'a> {
+        let wide = 2.min(self.outs - block);
+        let column = self.kinds * LANES;
+        let start = (block * self.depth + first * wide) * column + kind * LANES;
+        let end = (block + wide) * self.depth * column;
+        Panel { lanes: &self.lanes[start..end], wide, column, block: wide * column }
     }
 }
 
@@ -63,17 +77,21 @@ pub(super) enum Transform {
 }
 
 impl Transform {
-    /// Factors `(groups, kinds)` of the taps of two channels.
+    /// Factors `(groups, kinds)` of the taps of two channels, `STEP` lanes apart.
     #[inline(always)]
-    fn factors(self, taps: &[Lane], factors: &mut [Lane]) {
+    fn factors<const STEP: usize>(self, taps: &[Lane], factors: &mut [Lane]) {
         match self {
-            Self::Each => factors.copy_from_slice(taps),
-            Self::Up => transform::up::factors(taps, factors),
-            Self::Two { flipped: false } => transform::two::factors(taps, factors),
-            Self::Two { flipped: true } => transform::two::factors(&flipped(taps), factors),
-            Self::Four { flipped: false } => transform::four::factors(taps, factors),
-            Self::Four { flipped: true } => transform::four::factors(&flipped(taps), factors),
-            Self::Halve => transform::halve::factors(taps, factors),
+            Self::Each => {
+                for (factor, tap) in factors.iter_mut().step_by(STEP).zip(taps) {
+                    *factor = *tap;
+                }
+            }
+            Self::Up => transform::up::factors::<STEP>(taps, factors),
+            Self::Two { flipped: false } => transform::two::factors::<STEP>(taps, factors),
+            Self::Two { flipped: true } => transform::two::factors::<STEP>(&flipped(taps), factors),
+            Self::Four { flipped: false } => transform::four::factors::<STEP>(taps, factors),
+            Self::Four { flipped: true } => transform::four::factors::<STEP>(&flipped(taps), factors),
+            Self::Halve => transform::halve::factors::<STEP>(taps, factors),
         }
     }
 
@@ -166,7 +184,7 @@ impl Weight<'_> {
 
     /// Those of some blocks of the inner index.
     pub(super) fn lanes_of(&self, outs: usize, inner: usize) -> usize {
-        self.pack.kinds * (inner * LANES + SPARE) * outs
+        self.pack.kinds * inner * LANES * outs
     }
 
     /// What is packed at once for so many pixels of each kind: so that packed weights and products stay in a second-level cache, and
@@ -235,11 +253,10 @@ vectorised! {
     /// Packs the columns of one or two blocks of channels from `first` on, of some blocks of inner channels.
     fn pack_chunk(out: &mut [Lane], weight: &Weight<'_>, first: usize, inner_blocks: Range<usize>) {
         let s = weight.pack;
-        let inner = s.inner_groups * inner_blocks.len() * LANES;
-        let outs = out.len() / (s.kinds * (inner + SPARE)); // blocks of columns here
+        let depth = s.inner_groups * inner_blocks.len();
+        let outs = out.len() / (s.kinds * depth * LANES); // blocks of columns here
         let count = s.kinds * s.inner_groups * s.out_groups;
-        let (mut factors, mut places) = ([Lane::ZERO; MOST], [(0, 1); MOST]);
-        let zeros = [Lane::ZERO; MOST];
+        let (mut factors, mut places) = ([Lane::ZERO; MOST], [(0, 0); MOST]);
         let mut gathered = vec![Lane::ZERO; LANES * (s.taps + 1)];
         for block in 0..outs / s.out_groups {
             let channel = (first + block) * LANES;
@@ -250,25 +267,30 @@ vectorised! {
                 let column = block * s.out_groups + out_group;
                 let pair = column / 2 * 2;
                 let wide = 2.min(outs - pair);
-                let start = (pair * s.kinds + kind * wide) * (inner + SPARE);
-                *place = (start + inner_group * LANES * wide + column % 2, wide);
+                let start = (pair * depth + inner_group * wide + column % 2) * s.kinds + kind;
+                *place = (start * LANES, s.inner_groups * wide * s.kinds * LANES);
             }
-            let channels = inner_blocks.start * LANES..inner_blocks.end * LANES;
-            for (k, here) in channels.zip(0..) {
-                let factors = if k >= s.inner_channels {
-                    &zeros[..count]
-                } else {
-                    let taps = gather(weight, (channel, width), k, &mut gathered);
-                    if weight.transform == Transform::Each {
-                        taps
-                    } else {
-                        weight.transform.factors(taps, &mut factors[..count]);
-                        &factors[..count]
+            for inner_block in inner_blocks.clone() {
+                for i in 0..LANES {
+                    let k = inner_block * LANES + i;
+                    if k >= s.inner_channels {
+                        for (place, _) in &places[..count] {
+                            out[place + i] = Lane::ZERO;
+                        }
+                        continue;
                     }
-                };
-                let at = here / LANES * s.inner_groups * LANES + here % LANES;
-                for (factor, (place, wide)) in factors.iter().zip(&places) {
-                    out[place + at * wide] = *factor;
+                    let taps = gather(weight, (channel, width), k, &mut gathered);
+                    if count == s.kinds {
+                        weight.transform.factors::<LANES>(taps, &mut out[places[0].0 + i..]);
+                        continue;
+                    }
+                    weight.transform.factors::<1>(taps, &mut factors[..count]);
+                    for (factor, (place, _)) in factors[..count].iter().zip(&places) {
+                        out[place + i] = *factor;
+                    }
+                }
+                for (place, next) in &mut places[..count] {
+                    *place += *next;
                 }
             }
         }

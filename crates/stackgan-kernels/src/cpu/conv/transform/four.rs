@@ -37,8 +37,8 @@ fn of_taps(g: [f32; 3]) -> [f32; 6] {
 
 /// Factors of 3x3 taps.
 #[inline(always)]
-pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    by_places(taps, factors, |g: [f32; 9]| -> [f32; KINDS] {
+pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+    by_places::<9, { KINDS }, STEP>(taps, factors, |g| {
         let (a, b, c) =
             (of_taps([g[0], g[1], g[2]]), of_taps([g[3], g[4], g[5]]), of_taps([g[6], g[7], g[8]]));
         let mut factors = [0.; KINDS];

@@ -22,8 +22,8 @@ pub(in super::super) const KINDS: usize = 9;
 
 /// Factors `(phase, kind)` of 4x4 taps.
 #[inline(always)]
-pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    by_places(taps, factors, |g: [f32; 16]| -> [f32; PHASES * KINDS] {
+pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+    by_places::<16, { PHASES * KINDS }, STEP>(taps, factors, |g| {
         let mut factors = [0.; PHASES * KINDS];
         for phase in 0..PHASES {
             let (v, h) = (phase / 2, phase % 2);
@@ -43,7 +43,7 @@ pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    by_places(factors, taps, |f: [f32; PHASES * KINDS]| -> [f32; 16] {
+    by_places::<{ PHASES * KINDS }, 16, 1>(factors, taps, |f| {
         let mut taps = [0.; 16];
         for phase in 0..PHASES {
             let (v, h) = (phase / 2, phase % 2);

@@ -12,19 +12,23 @@ use crate::cpu::lane::{LANES, Lane, one_pixel};
 /// A row of pixels, or none: zeros.
 pub(super) type Row<'a> = Option<&'a [Lane]>;
 
-/// `out = f(x)` for every place of a lane. One loop over the places, with nothing else in it, is what the compiler makes whole
-/// vectors of; `f` is always inlined.
+/// `out = f(x)` for every place of a lane; results are `STEP` lanes apart. One loop over the places, with nothing else in it, is what
+/// the compiler makes whole vectors of; `f` is always inlined.
+///
+/// # Panics
+/// When there are fewer lanes: a mistake in this crate.
 #[inline(always)]
-fn by_places<const N: usize, const M: usize>(
+fn by_places<const N: usize, const M: usize, const STEP: usize>(
     x: &[Lane],
     out: &mut [Lane],
     f: impl Fn([f32; N]) -> [f32; M],
 ) {
-    let (Some(x), Some(out)) = (x.first_chunk::<N>(), out.first_chunk_mut::<M>()) else { return };
+    let Some(x) = x.first_chunk::<N>() else { unreachable!("{} lanes rather than {N}", x.len()) };
+    let out = &mut out[..(M - 1) * STEP + 1];
     for l in 0..LANES {
         let values = f(std::array::from_fn(|i| x[i].0[l]));
-        for (out, value) in out.iter_mut().zip(values) {
-            out.0[l] = value;
+        for m in 0..M {
+            out[m * STEP].0[l] = values[m];
         }
     }
 }

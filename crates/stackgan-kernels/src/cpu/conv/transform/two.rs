@@ -28,8 +28,8 @@ fn of_taps(g: [f32; 3]) -> [f32; 4] {
 
 /// Factors of 3x3 taps.
 #[inline(always)]
-pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    by_places(taps, factors, |g: [f32; 9]| -> [f32; KINDS] {
+pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+    by_places::<9, { KINDS }, STEP>(taps, factors, |g| {
         let (a, b, c) =
             (of_taps([g[0], g[1], g[2]]), of_taps([g[3], g[4], g[5]]), of_taps([g[6], g[7], g[8]]));
         let mut factors = [0.; KINDS];
@@ -53,7 +53,7 @@ fn to_taps(f: [f32; 4]) -> [f32; 3] {
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    by_places(factors, taps, |f: [f32; KINDS]| -> [f32; 9] {
+    by_places::<{ KINDS }, 9, 1>(factors, taps, |f| {
         let mut rows = [[0.; 3]; 4];
         for v in 0..4 {
             rows[v] = to_taps([f[4 * v], f[4 * v + 1], f[4 * v + 2], f[4 * v + 3]]);

@@ -34,8 +34,12 @@ fn to_taps(f: [f32; 3]) -> [f32; 3] {
 
 /// Along both axes of 3x3 values.
 #[inline(always)]
-fn along_both(x: &[Lane], out: &mut [Lane], line: impl Fn([f32; 3]) -> [f32; 3]) {
-    by_places(x, out, |x: [f32; 9]| -> [f32; 9] {
+fn along_both<const STEP: usize>(
+    x: &[Lane],
+    out: &mut [Lane],
+    line: impl Fn([f32; 3]) -> [f32; 3],
+) {
+    by_places::<9, 9, STEP>(x, out, |x| {
         let (a, b, c) =
             (line([x[0], x[1], x[2]]), line([x[3], x[4], x[5]]), line([x[6], x[7], x[8]]));
         let mut out = [0.; 9];
@@ -51,14 +55,14 @@ fn along_both(x: &[Lane], out: &mut [Lane], line: impl Fn([f32; 3]) -> [f32; 3])
 
 /// Factors of 3x3 taps.
 #[inline(always)]
-pub(in super::super) fn factors(taps: &[Lane], factors: &mut [Lane]) {
-    along_both(taps, factors, of_taps);
+pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+    along_both::<STEP>(taps, factors, of_taps);
 }
 
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    along_both(factors, taps, to_taps);
+    along_both::<1>(factors, taps, to_taps);
 }
 
 vectorised! {
