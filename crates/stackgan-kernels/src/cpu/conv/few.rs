@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 
-use super::products::{Side, correlate, multiply};
+use super::products::{Out, Side, correlate, multiply};
 use super::sums::Sums;
-use super::weights::{Order, Pack, Transform, Weight};
+use super::weights::{Kinds, Order, Pack, Transform, Weight};
 use super::work::{self, At, Grid, Plan};
 use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
@@ -75,7 +75,7 @@ pub(super) fn forward(
         scratch::lanes([ROWS * pixels, s.width + 2], |[products, line]| {
             for (image, plane) in piece.tile.images.clone().zip(piece.planes) {
                 let left = rows_of(x, image, read.clone());
-                let out = (&mut *products, pixels);
+                let out = Out { lanes: &mut *products, stride: pixels, add: false };
                 multiply(Path::best(), out, left, (weights, 0), 0..ROWS);
                 for (row, out) in rows.clone().zip(plane.chunks_exact_mut(s.width)) {
                     let lanes: [Option<&[Lane]>; ROWS] = std::array::from_fn(|ky| {
@@ -124,7 +124,7 @@ fn weight_gradient(x: &Blocks, dy: &Blocks, out_channels: usize) -> Vec<f32> {
     let s = x.sizes;
     let rows = (TOGETHER / 4 / s.width).clamp(1, s.height);
     let of_image = |image: usize| {
-        let mut sums = Sums::new(1, ROWS, s.blocks());
+        let mut sums = Sums::new(Kinds::own(1), ROWS, s.blocks());
         scratch::lanes([ROWS * rows * s.width], |[side]| {
             for top in (0..s.height).step_by(rows) {
                 let lines = top..s.height.min(top + rows);

@@ -12,7 +12,6 @@ mod scatter;
 mod sums;
 mod three;
 mod transform;
-mod up;
 mod weights;
 mod work;
 
@@ -53,7 +52,6 @@ const MOST_TAPS: usize = 64;
 /// A convolution of some maps, in its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
-    Up,
     Few,
     Three(Three),
     Scatter(Scatter),
@@ -68,7 +66,9 @@ impl Way {
         let (n, channels, h, w) = x.sizes().dims();
         let (out, expected, kh, kw) = planes(weight, "weight")?;
         let (stride, padding) = match filter {
-            Filter::Up if channels == expected && (kh, kw) == (3, 3) => return Ok(Self::Up),
+            Filter::Up if channels == expected && (kh, kw) == (3, 3) => {
+                return Ok(Self::Scatter(Scatter::up(x.sizes(), out)));
+            }
             Filter::Up => bail!(
                 "up-sampling convolution: weight {:?} does not fit maps {:?}; expected (out, {channels}, 3, 3)",
                 weight.dims(),
@@ -108,7 +108,6 @@ impl Way {
         let (storage, layout) = weight.storage_and_layout();
         let weight = fast::locked(&storage, layout)?;
         match (self, x) {
-            (Self::Up, Values::Blocks(x)) => Ok(up::forward(x, weight, out, finish)),
             (Self::Few, Values::Blocks(x)) => Ok(few::forward(x, weight, out, finish)),
             (Self::Three(way), Values::Blocks(x)) => Ok(way.forward(x, weight, finish)),
             (Self::Scatter(way), Values::Blocks(x)) => Ok(way.forward(x, weight, finish)),
@@ -133,7 +132,6 @@ impl Way {
         let (storage, layout) = weight.storage_and_layout();
         let weight = fast::locked(&storage, layout)?;
         let gradients = match (self, x) {
-            (Self::Up, Values::Blocks(x)) => up::backward(x, weight, dy, wanted),
             (Self::Few, Values::Blocks(x)) => few::backward(x, weight, dy, wanted),
             (Self::Three(way), Values::Blocks(x)) => way.backward(x, weight, dy, wanted),
             (Self::Scatter(way), Values::Blocks(x)) => way.backward(x, weight, dy, wanted),

@@ -3,9 +3,9 @@
 
 use rayon::prelude::*;
 
-use super::products::{Side, correlate, multiply};
+use super::products::{Out, Side, correlate, multiply};
 use super::sums::Sums;
-use super::weights::{Order, Pack, Transform, Weight};
+use super::weights::{Kinds, Order, Pack, Transform, Weight};
 use super::work::{self, At, Grid, Plan};
 use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
@@ -176,7 +176,7 @@ pub(super) fn backward(
     let of_image = |image: usize| {
         let gradient = &dy.lanes[image * outs * pixels..][..outs * pixels];
         let mut dx = vec![0.; if wanted.input { length } else { 0 }];
-        let mut sums = wanted.weight.then(|| Sums::new(1, outs, depth));
+        let mut sums = wanted.weight.then(|| Sums::new(Kinds::own(1), outs, depth));
         scratch::lanes([depth * rows * s.out_width], |[side]| {
             for top in (0..s.out_height).step_by(rows) {
                 let lines = top..s.out_height.min(top + rows);
@@ -200,7 +200,8 @@ pub(super) fn backward(
                     correlate(path, (floats_mut(&mut sums.lanes), add), left, right, (outs, depth));
                 }
                 if let Some(weights) = weights {
-                    multiply(path, (&mut *side, count), left, (weights, 0), 0..depth);
+                    let out = Out { lanes: &mut *side, stride: count, add: false };
+                    multiply(path, out, left, (weights, 0), 0..depth);
                     for block in 0..depth {
                         for (i, row) in lines.clone().enumerate() {
                             let from = &side[block * count + i * s.out_width..][..s.out_width];

@@ -23,26 +23,34 @@ impl Side<'_> {
     }
 }
 
+/// Where a product goes: blocks of lanes, `stride` lanes from one to the next.
+#[derive(Debug)]
+pub(super) struct Out<'a> {
+    pub(super) lanes: &'a mut [Lane],
+    pub(super) stride: usize,
+    /// Whether what is there is kept and added to.
+    pub(super) add: bool,
+}
+
 /// Inner blocks taken at once: the right operand's part, two lanes wide, and the tile's rows of the left one stay in the
 /// first-level cache.
 pub(super) const DEPTH: usize = 8;
 
-/// `out = left · right`: rows are pixels, the inner index runs through the blocks of channels that `right` goes from, columns are
-/// the blocks `outs` of those that it goes to, an even number first. The n-th of them begins at lane `n * out_stride` of `out`. Where
-/// `right` has inner blocks before it, the product is added to theirs.
+/// `out = left · right`, or adds it if told to: rows are pixels, the inner index runs through the blocks of channels that `right` goes
+/// from, columns are the blocks `outs` of those that it goes to, an even number first.
 ///
 /// # Panics
 /// When sizes do not fit: a mistake in this crate, which must never become a wild write.
 pub(super) fn multiply(
     path: Path,
-    (out, out_stride): (&mut [Lane], usize),
+    out: Out<'_>,
     left: Side<'_>,
     (right, kind): (Packed<'_>, usize),
     outs: Range<usize>,
 ) {
     left.assert_has(right.depth);
     assert!(
-        (outs.len() - 1) * out_stride + left.rows <= out.len(),
+        (outs.len() - 1) * out.stride + left.rows <= out.lanes.len(),
         "product: result out of bounds"
     );
     assert!(outs.start.is_multiple_of(2) && outs.end <= right.outs, "product: columns {outs:?}");
@@ -65,10 +73,10 @@ pub(super) fn multiply(
                     b_run: panel.block * LANES,
                     b_row: LANES,
                     b_lane: panel.column * LANES,
-                    c: out[(block - outs.start) * out_stride + row..].as_mut_ptr().cast(),
+                    c: out.lanes[(block - outs.start) * out.stride + row..].as_mut_ptr().cast(),
                     c_row: LANES,
-                    c_lane: out_stride * LANES,
-                    add: right.before + first > 0,
+                    c_lane: out.stride * LANES,
+                    add: out.add || first > 0,
                 };
                 // SAFETY: `path` is available (it comes from `Path::available`). Rows, inner indices and columns are inside
                 // the operands, whose ends are checked above. `out` is a unique borrow.
@@ -125,7 +133,7 @@ pub(super) fn correlate(
 #[cfg(test)]
 mod tests {
     use super::super::weights::{Order, Pack, Packed, Transform, Weight};
-    use super::{LANES, Lane, Path, Side, correlate, multiply};
+    use super::{LANES, Lane, Out, Path, Side, correlate, multiply};
     use crate::cpu::lane::floats_mut;
 
     fn packed<'a>(memory: &'a mut Vec<Lane>, values: &[f32], pack: Pack) -> Packed<'a> {
@@ -164,7 +172,8 @@ mod tests {
                 let right = packed(&mut memory, &taps, shape);
                 let mut out = vec![Lane::splat(f32::NAN); outs.len() * out_stride];
                 let left = Side { lanes: &a, stride, rows };
-                multiply(path, (&mut out, out_stride), left, (right, 0), outs.clone());
+                let to = Out { lanes: &mut out, stride: out_stride, add: false };
+                multiply(path, to, left, (right, 0), outs.clone());
                 for column in outs.start * LANES..outs.end * LANES {
                     for row in 0..rows {
                         let expected: f32 = (0..depth * LANES)
@@ -218,6 +227,7 @@ mod tests {
         let mut memory = Vec::new();
         let right = packed(&mut memory, &[1.], Pack::ONE);
         let left = Side { lanes: &a, stride: 4, rows: 4 };
-        multiply(Path::Portable, (&mut lanes(3, 0), 4), left, (right, 0), 0..1);
+        let out = Out { lanes: &mut lanes(3, 0), stride: 4, add: false };
+        multiply(Path::Portable, out, left, (right, 0), 0..1);
     }
 }

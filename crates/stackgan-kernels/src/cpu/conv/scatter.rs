@@ -1,13 +1,14 @@
-//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], and any other window.
+//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], 3x3 after an up-sampling by
+//! [`super::transform::up`], and any other window.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::products::{Side, multiply};
+use super::products::{Out, Side, multiply};
 use super::sums::Sums;
-use super::transform::halve;
-use super::weights::{Order, Pack, Packed, Transform, Weight};
+use super::transform::{halve, up};
+use super::weights::{Kinds, MOST, Order, Pack, Packed, Transform, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
 use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
@@ -24,6 +25,8 @@ use crate::vectorised::vectorised;
 enum Way {
     /// Four phases of nine kinds.
     Halve,
+    /// Sixteen sums for 25 kinds.
+    Up,
     /// A block for each tap.
     Columns,
 }
@@ -54,28 +57,77 @@ impl Scatter {
         Self { way: if halve { Way::Halve } else { Way::Columns }, shape }
     }
 
-    fn kinds(&self) -> usize {
-        if self.way == Way::Halve { halve::KINDS } else { 1 }
+    /// An up-sampling convolution; its shape has the sizes of the small image and of the large one.
+    pub(super) fn up(small: Sizes, out_channels: usize) -> Self {
+        let shape = Conv2dShape {
+            images: small.images,
+            in_channels: small.channels,
+            height: small.height,
+            width: small.width,
+            out_channels,
+            kernel_height: 3,
+            kernel_width: 3,
+            out_height: 2 * small.height,
+            out_width: 2 * small.width,
+            stride: 1,
+            pad_height: 1,
+            pad_width: 1,
+        };
+        Self { way: Way::Up, shape }
+    }
+
+    fn kinds(&self) -> Kinds {
+        match self.way {
+            Way::Halve => Kinds::own(halve::KINDS),
+            Way::Up => Kinds::UP,
+            Way::Columns => Kinds::own(1),
+        }
     }
 
     /// Inner blocks of a block of channels.
     fn groups(&self) -> usize {
-        if self.way == Way::Halve { halve::PHASES } else { self.shape.taps() }
+        match self.way {
+            Way::Halve => halve::PHASES,
+            Way::Up => 1,
+            Way::Columns => self.shape.taps(),
+        }
     }
 
     fn transform(&self) -> Transform {
-        if self.way == Way::Halve { Transform::Halve } else { Transform::Each }
+        match self.way {
+            Way::Halve => Transform::Halve,
+            Way::Up => Transform::Up,
+            Way::Columns => Transform::Each,
+        }
+    }
+
+    /// Outputs of a tile along an axis.
+    fn side(&self) -> usize {
+        match self.way {
+            Way::Halve => 2,
+            Way::Up => 2 * up::SIDE,
+            Way::Columns => 1,
+        }
     }
 
     fn grid(&self) -> Grid {
-        let s = &self.shape;
-        let by = if self.way == Way::Halve { 2 } else { 1 };
-        Grid { images: s.images, rows: s.out_height / by, columns: s.out_width / by }
+        let (s, side) = (&self.shape, self.side());
+        let (rows, columns) = (s.out_height.div_ceil(side), s.out_width.div_ceil(side));
+        Grid { images: s.images, rows, columns }
     }
 
     /// Working memory of a line of inputs.
     fn line(&self) -> usize {
-        if self.way == Way::Halve { self.shape.width + 2 } else { 0 }
+        match self.way {
+            Way::Halve => self.shape.width + 2,
+            Way::Up => 4 * (up::SIDE * self.grid().columns + 2),
+            Way::Columns => 0,
+        }
+    }
+
+    /// Working memory of a line of the result's gradient.
+    fn gradient_line(&self) -> usize {
+        if self.way == Way::Up { 5 * self.side() * self.grid().columns } else { 0 }
     }
 
     /// The row of the input that row `ky` of the window reads for a line of outputs.
@@ -94,6 +146,10 @@ impl Scatter {
                 });
                 halve::input(out, stride, rows, group % 2, line);
             }
+            Way::Up => {
+                let row = |i: usize| x.row(at.image, block, (2 * at.row + i) as isize - 1);
+                up::input(out, stride, std::array::from_fn(row), line);
+            }
             Way::Columns => {
                 let (ky, kx) = (group / self.shape.kernel_width, group % self.shape.kernel_width);
                 let out = &mut out[..self.shape.out_width];
@@ -109,32 +165,43 @@ impl Scatter {
     }
 
     /// The kinds of a line of the result's gradient.
-    fn gradient(&self, dy: &Blocks, at: At, out: &mut [Lane], stride: usize) {
+    fn gradient(&self, dy: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
         let (plane, width) = (dy.plane(at.image, at.block), dy.sizes.width);
         match self.way {
             Way::Halve => {
                 let rows = &plane[2 * at.row * width..][..2 * width];
                 halve::gradient(out, stride, [&rows[..width], &rows[width..]]);
             }
+            Way::Up => {
+                let row = |i: usize| dy.row(at.image, at.block, (4 * at.row + i) as isize);
+                up::gradient(out, stride, std::array::from_fn(row), line);
+            }
             Way::Columns => out[..width].copy_from_slice(&plane[at.row * width..][..width]),
         }
     }
 
-    /// Adds a line's part of the input's gradient to a plane; `kinds` are those of all groups, `pixels` apart.
-    fn add(&self, plane: &mut [Lane], line: usize, kinds: &[Lane], pixels: usize) {
+    /// Adds a line's part of the input's gradient to a plane; `sums` are those of all groups, `pixels` apart.
+    fn add(&self, plane: &mut [Lane], line: usize, sums: &[Lane], pixels: usize) {
         let s = &self.shape;
         let of_row = |row: isize| {
             let row = usize::try_from(row).ok().filter(|row| *row < s.height)?;
             Some(row * s.width..(row + 1) * s.width)
         };
         for group in 0..self.groups() {
-            let kinds = &kinds[group * self.kinds() * pixels..];
+            let sums = &sums[group * self.kinds().sums * pixels..];
             match self.way {
                 Way::Halve => {
                     for target in 0..3 {
                         let row = (4 * line + 2 * target + group / 2) as isize - 1;
                         if let Some(range) = of_row(row) {
-                            halve::scatter(&mut plane[range], kinds, pixels, target, group % 2);
+                            halve::scatter(&mut plane[range], sums, pixels, target, group % 2);
+                        }
+                    }
+                }
+                Way::Up => {
+                    for target in 0..4 {
+                        if let Some(range) = of_row((2 * line + target) as isize - 1) {
+                            up::scatter(&mut plane[range], sums, pixels, target);
                         }
                     }
                 }
@@ -142,10 +209,10 @@ impl Scatter {
                     let (ky, kx) = (group / s.kernel_width, group % s.kernel_width);
                     let Some(range) = of_row(self.row(line, ky)) else { continue };
                     let row = &mut plane[range];
-                    for (i, kind) in kinds[..s.out_width].iter().enumerate() {
+                    for (i, sum) in sums[..s.out_width].iter().enumerate() {
                         let column = (i * s.stride + kx).checked_sub(s.pad_width);
                         if let Some(out) = column.and_then(|c| row.get_mut(c)) {
-                            *out += *kind;
+                            *out += *sum;
                         }
                     }
                 }
@@ -158,7 +225,7 @@ impl Scatter {
         let s = &self.shape;
         let pack = Pack {
             taps: s.taps(),
-            kinds: self.kinds(),
+            kinds: self.kinds().products,
             inner_groups: self.groups(),
             inner_channels: s.in_channels,
             out_groups: 1,
@@ -170,11 +237,13 @@ impl Scatter {
         let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
             self.input(x, at, out, stride, line);
         };
-        let (grid, line) = (self.grid(), self.line());
-        let height = if self.way == Way::Halve { 2 } else { 1 };
-        let plan = Plan { grid, line, height, weight };
+        let plan = Plan { grid: self.grid(), line: self.line(), height: self.side(), weight };
+        let up = |rows: &mut [Lane], products: &[Lane], stride: usize| {
+            up::output(rows, s.out_width, products, stride);
+        };
         match self.way {
             Way::Halve => work::forward(&plan, &mut y, input, halve::output, finish),
+            Way::Up => work::forward(&plan, &mut y, input, up, finish),
             Way::Columns => work::forward(&plan, &mut y, input, work::as_they_are, finish),
         }
         y
@@ -188,13 +257,12 @@ impl Scatter {
         dy: &Blocks,
         wanted: Wanted,
     ) -> Gradients {
-        let (s, grid, kinds) = (&self.shape, self.grid(), self.kinds());
-        let groups = self.groups();
+        let (s, grid, kinds, groups) = (&self.shape, self.grid(), self.kinds(), self.groups());
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
         let runs = Runs::new(grid, ins.max(outs));
         let pack = Pack {
             taps: s.taps(),
-            kinds,
+            kinds: kinds.products,
             inner_groups: 1,
             inner_channels: s.out_channels,
             out_groups: self.groups(),
@@ -220,13 +288,14 @@ impl Scatter {
         let new = || Sums::new(kinds, outs, ins * groups);
         let each = |part: &mut Part<'_>, tile: &Tile, sums: Option<&mut Sums>| {
             let pixels = grid.pixels(tile);
-            let mut left = Buffer::stale(outs * kinds * pixels);
-            grid.fill(&mut left, tile, kinds, 0, |at, out, stride, _| {
-                self.gradient(dy, at, out, stride);
+            let mut left = Buffer::stale(outs * kinds.products * pixels);
+            let line = self.gradient_line();
+            grid.fill(&mut left, tile, kinds.products, line, |at, out, stride, line| {
+                self.gradient(dy, at, out, stride, line);
             });
             if let Some(sums) = sums {
-                let mut right = Buffer::stale(ins * groups * kinds * pixels);
-                grid.fill(&mut right, tile, kinds, self.line(), |at, out, stride, line| {
+                let mut right = Buffer::stale(ins * groups * kinds.sums * pixels);
+                grid.fill(&mut right, tile, kinds.sums, self.line(), |at, out, stride, line| {
                     self.input(x, at, out, stride, line);
                 });
                 work::add_products(sums, &left, &right, pixels);
@@ -266,16 +335,20 @@ impl Scatter {
         weights: Packed<'_>,
         outs: Range<usize>,
     ) {
-        let (groups, kinds) = (self.groups(), self.kinds());
-        scratch::lanes([outs.len() * kinds * pixels], |[out]| {
-            for kind in 0..kinds {
+        let (groups, Kinds { products, sums, sum_of }) = (self.groups(), self.kinds());
+        scratch::lanes([outs.len() * sums * pixels], |[out]| {
+            let mut begun = [false; MOST];
+            for kind in 0..products {
                 let lanes = &left[kind * pixels..];
-                let left = Side { lanes, stride: kinds * pixels, rows: pixels };
-                let out = (&mut out[kind * pixels..], kinds * pixels);
+                let left = Side { lanes, stride: products * pixels, rows: pixels };
+                let sum = sum_of(kind);
+                let lanes = &mut out[sum * pixels..];
+                let add = std::mem::replace(&mut begun[sum], true);
+                let out = Out { lanes, stride: sums * pixels, add };
                 multiply(Path::best(), out, left, (weights, kind), outs.clone());
             }
             let columns = self.grid().columns;
-            for (planes, out) in planes.iter_mut().zip(out.chunks(groups * kinds * pixels)) {
+            for (planes, out) in planes.iter_mut().zip(out.chunks(groups * sums * pixels)) {
                 for (i, plane) in planes[images.clone()].iter_mut().enumerate() {
                     for (r, line) in rows.clone().enumerate() {
                         self.add(plane, line, &out[(i * rows.len() + r) * columns..], pixels);

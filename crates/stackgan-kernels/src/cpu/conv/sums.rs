@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::weights::{MOST, Transform};
+use super::weights::{Kinds, MOST, Transform};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats};
 use crate::cpu::transpose::across;
@@ -19,15 +19,15 @@ pub(super) struct Sums {
     pub(super) lanes: Buffer,
     /// Whether nothing has been added yet; the lanes then hold anything.
     pub(super) fresh: bool,
-    pub(super) kinds: usize,
+    pub(super) kinds: Kinds,
     pub(super) out_blocks: usize,
     pub(super) inner_blocks: usize,
 }
 
 impl Sums {
     /// Sums of nothing yet.
-    pub(super) fn new(kinds: usize, out_blocks: usize, inner_blocks: usize) -> Self {
-        let lanes = Buffer::stale(kinds * out_blocks * LANES * inner_blocks);
+    pub(super) fn new(kinds: Kinds, out_blocks: usize, inner_blocks: usize) -> Self {
+        let lanes = Buffer::stale(kinds.products * out_blocks * LANES * inner_blocks);
         Self { lanes, fresh: true, kinds, out_blocks, inner_blocks }
     }
 
@@ -63,10 +63,11 @@ vectorised! {
     ) {
         let (taps, groups) = shape;
         let (mut factors, mut tapped) = ([Lane::ZERO; MOST], [Lane::ZERO; MOST + LANES]);
-        let factor_count = groups * sums.kinds;
+        let kinds = sums.kinds.products;
+        let factor_count = groups * kinds;
         for (block, out) in out.chunks_mut(LANES * taps).enumerate() {
             for (j, factor) in factors[..factor_count].iter_mut().enumerate() {
-                let (group, kind) = (j / sums.kinds, j % sums.kinds);
+                let (group, kind) = (j / kinds, j % kinds);
                 let row = (kind * sums.out_blocks * LANES + channel) * sums.inner_blocks;
                 *factor = sums.lanes[row + block * groups + group];
             }

@@ -2,7 +2,7 @@
 
 use super::sums::Sums;
 use super::transform::{four, two};
-use super::weights::{Order, Pack, Transform, Weight};
+use super::weights::{Kinds, Order, Pack, Transform, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
 use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
@@ -141,7 +141,7 @@ impl Three {
         let (s, grid, kinds) = (&self.shape, self.side.grid(&self.shape), self.side.kinds());
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
         let runs = Runs::new(grid, ins.max(outs));
-        let new = || Sums::new(kinds, outs, ins);
+        let new = || Sums::new(Kinds::own(kinds), outs, ins);
         let parts = runs.images().map(|_| ()).collect();
         let sums = runs.sum(parts, Some(new), |(), tile, sums| {
             let pixels = grid.pixels(tile);

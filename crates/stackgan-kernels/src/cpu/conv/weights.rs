@@ -20,8 +20,6 @@ use crate::vectorised::vectorised;
 pub(super) struct Packed<'a> {
     lanes: &'a [Lane],
     kinds: usize,
-    /// Blocks of the inner index before those that are here.
-    pub(super) before: usize,
     /// Blocks of the inner index.
     pub(super) depth: usize,
     /// Blocks of columns.
@@ -66,7 +64,7 @@ pub(super) enum Order {
 pub(super) enum Transform {
     /// A factor for each tap.
     Each,
-    /// Nine kinds of an up-sampling.
+    /// 25 kinds of an up-sampling.
     Up,
     /// Sixteen kinds of a 3x3 convolution; flipped: with the taps reversed.
     Two { flipped: bool },
@@ -74,6 +72,28 @@ pub(super) enum Transform {
     Four { flipped: bool },
     /// For each of four phases of a 4x4 convolution of stride 2, nine kinds.
     Halve,
+}
+
+/// Kinds of product, and the sums of pixels that they read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kinds {
+    pub(super) products: usize,
+    pub(super) sums: usize,
+    /// The sum that a kind reads.
+    pub(super) sum_of: fn(usize) -> usize,
+}
+
+impl Kinds {
+    /// Every kind reads a sum of its own.
+    pub(super) const fn own(products: usize) -> Self {
+        Self { products, sums: products, sum_of: |kind| kind }
+    }
+
+    /// Those of an up-sampling.
+    pub(super) const UP: Self = {
+        use transform::up::{KINDS, SUMS, sum_of};
+        Self { products: KINDS, sums: SUMS, sum_of }
+    };
 }
 
 impl Transform {
@@ -172,6 +192,11 @@ impl Weight<'_> {
         self.pack.outs()
     }
 
+    /// Kinds of its products with pixels.
+    pub(super) fn kinds(&self) -> Kinds {
+        if self.transform == Transform::Up { Kinds::UP } else { Kinds::own(self.pack.kinds) }
+    }
+
     /// Blocks of the inner index.
     pub(super) fn depth(&self) -> usize {
         self.pack.inner_groups * self.pack.inner_blocks()
@@ -225,7 +250,7 @@ impl Weight<'_> {
         lanes[..self.lanes(outs)].par_chunks_mut(chunk).enumerate().for_each(|(i, out)| {
             pack_chunk(out, self, i * self.step(), 0..self.pack.inner_blocks());
         });
-        Packed { lanes, kinds: self.pack.kinds, before: 0, depth: self.depth(), outs }
+        Packed { lanes, kinds: self.pack.kinds, depth: self.depth(), outs }
     }
 
     /// Those of some blocks of columns and of the inner index, by this thread. Both begin at whole channels, the columns at an
@@ -245,7 +270,7 @@ impl Weight<'_> {
         {
             pack_chunk(out, self, first + i * self.step(), channels.clone());
         }
-        Packed { lanes, kinds, before: inner.start, depth: inner.len(), outs: outs.len() }
+        Packed { lanes, kinds, depth: inner.len(), outs: outs.len() }
     }
 }
 

@@ -7,9 +7,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Finish;
-use super::products::{Side, correlate, multiply};
+use super::products::{Out, Side, correlate, multiply};
 use super::sums::Sums;
-use super::weights::{Portion, Weight};
+use super::weights::{Kinds, Portion, Weight};
 use crate::cpu::blocks::Blocks;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
@@ -98,9 +98,9 @@ pub(super) struct Plan<'a> {
     pub(super) weight: Weight<'a>,
 }
 
-/// A convolution by products: `input` makes the kinds of a line of pixels, `output` makes rows of `y` of a line's products.
+/// A convolution by products: `input` makes the sums of a line of pixels, `output` makes rows of `y` of a line's products.
 ///
-/// `input(at, out, stride, line)` writes `kinds` runs of a line's pixels, `stride` apart, with the plan's working memory.
+/// `input(at, out, stride, line)` writes the sums of a line's pixels, `stride` apart, with the plan's working memory.
 /// `output(rows, products, stride)` reads such runs.
 pub(super) fn forward(
     plan: &Plan<'_>,
@@ -110,7 +110,7 @@ pub(super) fn forward(
     finish: Finish<'_>,
 ) {
     let Plan { grid, line, height, weight } = *plan;
-    let (path, kinds) = (Path::best(), weight.pack.kinds);
+    let Kinds { products: kinds, sums, sum_of } = weight.kinds();
     let tiling = grid.tiling(TOGETHER);
     let (outs, depth) = (weight.outs(), weight.depth());
     let plane = y.sizes.pixels();
@@ -131,16 +131,17 @@ pub(super) fn forward(
         let weights = weight.packed(&mut memory);
         tiling.pieces(&mut y.lanes, (outs, outs), (plane, row)).into_par_iter().for_each(|piece| {
             let pixels = grid.pixels(&piece.tile);
-            let lengths = [depth * kinds * pixels, outs * kinds * pixels, line];
+            let lengths = [depth * sums * pixels, outs * kinds * pixels, line];
             scratch::lanes(lengths, |[side, products, line]| {
-                for (block, out) in side.chunks_exact_mut(kinds * pixels).enumerate() {
+                for (block, out) in side.chunks_exact_mut(sums * pixels).enumerate() {
                     grid.fill_block(out, &piece.tile, block, line, &input);
                 }
                 for kind in 0..kinds {
-                    let lanes = &side[kind * pixels..];
-                    let left = Side { lanes, stride: kinds * pixels, rows: pixels };
-                    let out = (&mut products[kind * pixels..], kinds * pixels);
-                    multiply(path, out, left, (weights, kind), 0..outs);
+                    let lanes = &side[sum_of(kind) * pixels..];
+                    let left = Side { lanes, stride: sums * pixels, rows: pixels };
+                    let lanes = &mut products[kind * pixels..];
+                    let out = Out { lanes, stride: kinds * pixels, add: false };
+                    multiply(Path::best(), out, left, (weights, kind), 0..outs);
                 }
                 rows_of(piece, products, pixels);
             });
@@ -151,8 +152,8 @@ pub(super) fn forward(
     // some columns and multiplies all pixels by them while they are in its cache.
     let all = Tile { images: 0..grid.images, rows: 0..grid.rows };
     let pixels = grid.pixels(&all);
-    let mut side = Buffer::stale(depth * kinds * pixels);
-    grid.fill(&mut side, &all, kinds, line, &input);
+    let mut side = Buffer::stale(depth * sums * pixels);
+    grid.fill(&mut side, &all, sums, line, &input);
     let portion = weight.portion(pixels);
     let whole = Tiling::whole_images(grid.images, grid.rows, grid.images);
     let pieces = whole.pieces(&mut y.lanes, (outs, portion.outs), (plane, row));
@@ -172,16 +173,18 @@ pub(super) fn in_parts(
     portion: Portion,
     done: impl FnOnce(&[Lane]),
 ) {
-    let (depth, kinds, blocks) = (weight.depth(), weight.pack.kinds, outs.len());
+    let Kinds { products: kinds, sums, sum_of } = weight.kinds();
+    let (depth, blocks) = (weight.depth(), outs.len());
     let lengths = [weight.lanes_of(blocks, portion.inner), blocks * kinds * pixels];
     scratch::lanes(lengths, |[memory, products]| {
         for first in (0..depth).step_by(portion.inner) {
             let inner = first..depth.min(first + portion.inner);
             let weights = weight.part(memory, outs.clone(), inner);
             for kind in 0..kinds {
-                let lanes = &side[(first * kinds + kind) * pixels..];
-                let left = Side { lanes, stride: kinds * pixels, rows: pixels };
-                let out = (&mut products[kind * pixels..], kinds * pixels);
+                let lanes = &side[(first * sums + sum_of(kind)) * pixels..];
+                let left = Side { lanes, stride: sums * pixels, rows: pixels };
+                let lanes = &mut products[kind * pixels..];
+                let out = Out { lanes, stride: kinds * pixels, add: first > 0 };
                 multiply(Path::best(), out, left, (weights, kind), 0..blocks);
             }
         }
@@ -223,11 +226,6 @@ impl Runs {
         self.runs.iter().map(move |run| run.start * group..self.images.min(run.end * group))
     }
 
-    /// How many tiles each run has.
-    pub(super) fn tiles(&self) -> impl Iterator<Item = usize> {
-        self.runs.iter().map(|run| run.len() * self.tiling.row_parts())
-    }
-
     /// Calls `each` for all tiles of all runs, of each run one after the other, with what belongs to it and its sums. The sums of
     /// all runs, in their order.
     pub(super) fn sum<P: Send>(
@@ -251,12 +249,17 @@ impl Runs {
     }
 }
 
-/// Adds to the sums of a weight's gradient: `left` is the transformed gradient of a tile's outputs, `right` the transformed
-/// inputs, which may have one kind for all.
-pub(super) fn add_products(sums: &mut Sums, left: &[Lane], right: &[Lane], pixels: usize) {
-    let (kinds, outs, inner) = (sums.kinds, sums.out_blocks, sums.inner_blocks);
+/// Adds to the sums of a weight's gradient: `left` is the transformed gradient of a tile's outputs, by kinds, `right` the sums of its
+/// inputs.
+pub(super) fn add_products(
+    sums: &mut Sums,
+    left: &[Lane],
+    right: &[Lane],
+    pixels: usize,
+) {
+    let (outs, inner) = (sums.out_blocks, sums.inner_blocks);
+    let Kinds { products: kinds, sums: right_kinds, sum_of } = sums.kinds;
     let path = Path::best();
-    let right_kinds = right.len() / (inner * pixels);
     let group = (outs * kinds / ENOUGH_PIECES / 2).clamp(1, outs);
     let add = !std::mem::take(&mut sums.fresh);
     let mut pieces = Vec::new();
@@ -268,7 +271,7 @@ pub(super) fn add_products(sums: &mut Sums, left: &[Lane], right: &[Lane], pixel
     pieces.into_par_iter().for_each(|(kind, first, sums)| {
         let lanes = &left[(first * kinds + kind) * pixels..];
         let left = Side { lanes, stride: kinds * pixels, rows: pixels };
-        let lanes = &right[if right_kinds == 1 { 0 } else { kind * pixels }..];
+        let lanes = &right[sum_of(kind) * pixels..];
         let right = Side { lanes, stride: right_kinds * pixels, rows: pixels };
         let blocks = (sums.len() / (LANES * inner), inner);
         correlate(path, (floats_mut(sums), add), left, right, blocks);

@@ -16,8 +16,8 @@
 //! Factors of this size cost accuracy. Results are within 1e-5 of the largest value of their sums in f64 in the tests' shapes, and the
 //! golden steps of both recipes are met.
 
-use super::{Row, by_places};
-use crate::cpu::lane::{Lane, one_pixel};
+use super::{Row, along_both, by_places, four_by_four};
+use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Kinds of product, `6 * vertical + horizontal`.
@@ -85,29 +85,7 @@ vectorised! {
         left: usize,
         line: &mut [Lane],
     ) {
-        let length = line.len() / 6;
-        let tiles = (length - 2) / SIDE;
-        let width = rows.into_iter().flatten().next().map_or(0, <[Lane]>::len).min(length - left);
-        for line in line.chunks_exact_mut(length) {
-            line[..left].fill(Lane::ZERO);
-            line[left + width..].fill(Lane::ZERO);
-        }
-        for i in 0..width {
-            one_pixel();
-            let d = rows.map(|row| row.map_or(Lane::ZERO, |row| row[i]));
-            for (v, value) in six(d).into_iter().enumerate() {
-                line[v * length + left + i] = value;
-            }
-        }
-        for (v, line) in line.chunks_exact(length).enumerate() {
-            for i in 0..tiles {
-                one_pixel();
-                let d = std::array::from_fn(|j| line[SIDE * i + j]);
-                for (h, value) in six(d).into_iter().enumerate() {
-                    out[(6 * v + h) * stride + i] = value;
-                }
-            }
-        }
+        along_both((out, stride), rows, (left, SIDE), line, six);
     }
 
     /// Four rows of pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
@@ -117,19 +95,6 @@ vectorised! {
         products: &[Lane],
         stride: usize,
     ) {
-        let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
-        for i in 0..width.div_ceil(SIDE) {
-            one_pixel();
-            let mut columns = [[Lane::ZERO; 4]; 6];
-            for (h, column) in columns.iter_mut().enumerate() {
-                *column = four(std::array::from_fn(|v| kinds[6 * v + h][i]));
-            }
-            for (r, row) in rows.chunks_exact_mut(width).enumerate() {
-                let values = four(std::array::from_fn(|h| columns[h][r]));
-                for (out, value) in row[SIDE * i..].iter_mut().zip(values) {
-                    *out = value;
-                }
-            }
-        }
+        four_by_four(rows, width, (products, stride), four);
     }
 }

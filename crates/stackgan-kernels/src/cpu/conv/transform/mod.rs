@@ -63,3 +63,63 @@ fn combine(
         (None, None) => {}
     }
 }
+
+/// What `f` makes of the pixels of a row of tiles, first along the columns, then along the rows: `M * vertical + horizontal`, `stride`
+/// apart. Tiles are `side` pixels apart and read N; there are `left` zeros before the pixels, and as many behind as are needed. `line`
+/// has a line for each vertical result.
+#[inline(always)]
+fn along_both<const N: usize, const M: usize>(
+    (out, stride): (&mut [Lane], usize),
+    rows: [Row<'_>; N],
+    (left, side): (usize, usize),
+    line: &mut [Lane],
+    f: impl Fn([Lane; N]) -> [Lane; M],
+) {
+    let length = line.len() / M;
+    let tiles = (length + side - N) / side;
+    let width = rows.into_iter().flatten().next().map_or(0, <[Lane]>::len).min(length - left);
+    for line in line.chunks_exact_mut(length) {
+        line[..left].fill(Lane::ZERO);
+        line[left + width..].fill(Lane::ZERO);
+    }
+    for i in 0..width {
+        one_pixel();
+        let d = rows.map(|row| row.map_or(Lane::ZERO, |row| row[i]));
+        for (v, value) in f(d).into_iter().enumerate() {
+            line[v * length + left + i] = value;
+        }
+    }
+    for (v, line) in line.chunks_exact(length).enumerate() {
+        for i in 0..tiles {
+            one_pixel();
+            let d = std::array::from_fn(|j| line[side * i + j]);
+            for (h, value) in f(d).into_iter().enumerate() {
+                out[(M * v + h) * stride + i] = value;
+            }
+        }
+    }
+}
+
+/// Four rows of pixels, or those that are left, from the products of a row of tiles, K along each axis, `stride` apart; the last tile may
+/// have fewer columns.
+#[inline(always)]
+fn four_by_four<const K: usize>(
+    rows: &mut [Lane],
+    width: usize,
+    (products, stride): (&[Lane], usize),
+    f: impl Fn([Lane; K]) -> [Lane; 4],
+) {
+    for i in 0..width.div_ceil(4) {
+        one_pixel();
+        let mut columns = [[Lane::ZERO; 4]; K];
+        for (h, column) in columns.iter_mut().enumerate() {
+            *column = f(std::array::from_fn(|v| products[(K * v + h) * stride + i]));
+        }
+        for (r, row) in rows.chunks_exact_mut(width).enumerate() {
+            let values = f(std::array::from_fn(|h| columns[h][r]));
+            for (out, value) in row[4 * i..].iter_mut().zip(values) {
+                *out = value;
+            }
+        }
+    }
+}
