@@ -45,7 +45,7 @@ fn source(s: &Conv2dShape, index: usize, row: usize) -> Option<(usize, isize)> {
 
 /// Outputs whose column is inside the picture, for the column that the first one reads.
 fn inside(s: &Conv2dShape, first: isize) -> std::ops::Range<usize> {
-    let start = ((-first).max(0) as usize).div_ceil(s.stride);
+    let start = ((-first).max(0) as usize).div_ceil(s.stride).min(s.out_width);
     let end = ((s.width as isize - first).max(0) as usize).div_ceil(s.stride);
     start..end.min(s.out_width).max(start)
 }

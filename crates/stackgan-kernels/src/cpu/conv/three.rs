@@ -63,13 +63,10 @@ impl Three {
         fits.then_some(Self { shape, side })
     }
 
-    /// Working memory of a line of tiles.
+    /// Working memory of a line of tiles: pixels for each vertical kind.
     fn line(&self) -> usize {
-        let pixels = self.side.grid(&self.shape).columns * self.side.pixels() + 2;
-        match self.side {
-            Side::Two => pixels,
-            Side::Four => 6 * pixels,
-        }
+        let side = self.side.pixels();
+        (side + 2) * (self.side.grid(&self.shape).columns * side + 2)
     }
 
     /// The kinds of a line of tiles.
@@ -146,9 +143,10 @@ impl Three {
         let sums = runs.sum(parts, Some(new), |(), tile, sums| {
             let pixels = grid.pixels(tile);
             let mut left = Buffer::stale(outs * kinds * pixels);
-            grid.fill(&mut left, tile, kinds, 0, |at, out, stride, _| {
+            let line = 4 * two::SIDE * grid.columns;
+            grid.fill(&mut left, tile, kinds, line, |at, out, stride, line| {
                 let row = |i: usize| dy.row(at.image, at.block, (2 * at.row + i) as isize);
-                two::gradient(out, stride, [row(0), row(1)], grid.columns);
+                two::gradient(out, stride, [row(0), row(1)], line);
             });
             let mut right = Buffer::stale(ins * kinds * pixels);
             grid.fill(&mut right, tile, kinds, self.line(), |at, out, stride, line| {

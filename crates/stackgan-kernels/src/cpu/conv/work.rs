@@ -33,8 +33,12 @@ pub(super) struct At {
     pub(super) block: usize,
 }
 
-/// Pixels that are transformed and multiplied together, about.
-const TOGETHER: usize = 192;
+/// Pixels that are transformed and multiplied together, about: so many, or fewer of many kinds.
+const fn together(kinds: usize) -> usize {
+    const PIXELS: usize = 192;
+    const OF_KINDS: usize = 9 * PIXELS;
+    if kinds * PIXELS > OF_KINDS { OF_KINDS / kinds } else { PIXELS }
+}
 
 /// Pixels whose products are added to the gradient of a weight together, about.
 const SUMMED: usize = 512;
@@ -111,7 +115,7 @@ pub(super) fn forward(
 ) {
     let Plan { grid, line, height, weight } = *plan;
     let Kinds { products: kinds, sums, sum_of } = weight.kinds();
-    let tiling = grid.tiling(TOGETHER);
+    let tiling = grid.tiling(together(kinds));
     let (outs, depth) = (weight.outs(), weight.depth());
     let plane = y.sizes.pixels();
     let row = height * y.sizes.width;

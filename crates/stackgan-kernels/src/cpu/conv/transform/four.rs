@@ -16,7 +16,7 @@
 //! Factors of this size cost accuracy. Results are within 1e-5 of the largest value of their sums in f64 in the tests' shapes, and the
 //! golden steps of both recipes are met.
 
-use super::{Row, along_both, by_places, four_by_four};
+use super::{Along, Row, by_places, from_tiles, to_tiles};
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
@@ -53,26 +53,34 @@ pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut 
 }
 
 /// What six inputs in a line give.
-#[inline(always)]
-fn six(d: [Lane; 6]) -> [Lane; 6] {
-    let (even, odd) = (d[4] - d[2] * 4., d[3] - d[1] * 4.);
-    let (near, far) = (d[4] - d[2], (d[3] - d[1]) * 2.);
-    [
-        (d[0] - d[2]) * 4. + near,
-        even + odd,
-        even - odd,
-        near + far,
-        near - far,
-        (d[1] - d[3]) * 4. + (d[5] - d[3]),
-    ]
+struct Inputs;
+
+impl Along<6, 6> for Inputs {
+    #[inline(always)]
+    fn of(d: [Lane; 6]) -> [Lane; 6] {
+        let (even, odd) = (d[4] - d[2] * 4., d[3] - d[1] * 4.);
+        let (near, far) = (d[4] - d[2], (d[3] - d[1]) * 2.);
+        [
+            (d[0] - d[2]) * 4. + near,
+            even + odd,
+            even - odd,
+            near + far,
+            near - far,
+            (d[1] - d[3]) * 4. + (d[5] - d[3]),
+        ]
+    }
 }
 
 /// Four outputs of six products.
-#[inline(always)]
-fn four(m: [Lane; 6]) -> [Lane; 4] {
-    let (ones, twos) = (m[1] + m[2], m[3] + m[4]);
-    let (one, two) = (m[1] - m[2], m[3] - m[4]);
-    [m[0] + ones + twos, one + two * 2., ones + twos * 4., one + two * 8. + m[5]]
+struct Outputs;
+
+impl Along<6, 4> for Outputs {
+    #[inline(always)]
+    fn of(m: [Lane; 6]) -> [Lane; 4] {
+        let (ones, twos) = (m[1] + m[2], m[3] + m[4]);
+        let (one, two) = (m[1] - m[2], m[3] - m[4]);
+        [m[0] + ones + twos, one + two * 2., ones + twos * 4., one + two * 8. + m[5]]
+    }
 }
 
 vectorised! {
@@ -85,7 +93,7 @@ vectorised! {
         left: usize,
         line: &mut [Lane],
     ) {
-        along_both((out, stride), rows, (left, SIDE), line, six);
+        from_tiles::<Inputs, 6, 6>((out, stride), rows, (left, SIDE), line);
     }
 
     /// Four rows of pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
@@ -95,6 +103,6 @@ vectorised! {
         products: &[Lane],
         stride: usize,
     ) {
-        four_by_four(rows, width, (products, stride), four);
+        to_tiles::<Outputs, 6, SIDE>(rows, width, (products, stride));
     }
 }

@@ -97,8 +97,8 @@ vectorised! {
             first.chunks_exact_mut(2).zip(second.chunks_exact_mut(2)).enumerate()
         {
             let m = |v: usize, h: usize| kinds[3 * v + h][i];
-            let top: [Lane; 3] = std::array::from_fn(|h| m(0, h) + m(1, h));
-            let bottom: [Lane; 3] = std::array::from_fn(|h| m(1, h) - m(2, h));
+            let top = [m(0, 0) + m(1, 0), m(0, 1) + m(1, 1), m(0, 2) + m(1, 2)];
+            let bottom = [m(1, 0) - m(2, 0), m(1, 1) - m(2, 1), m(1, 2) - m(2, 2)];
             first[0] = top[0] + top[1];
             first[1] = top[1] - top[2];
             second[0] = bottom[0] + bottom[1];
@@ -137,11 +137,15 @@ vectorised! {
         let mut previous = Lane::ZERO; // of the tile before, for the pixel that both read
         for i in 0..width / 4 {
             one_pixel();
-            let [m0, m1, m2] = std::array::from_fn(|h| match target {
-                0 => kind(0, h, i),
-                1 => kind(1, h, i) - kind(0, h, i) + kind(2, h, i),
-                _ => -kind(2, h, i),
-            });
+            let mut m = [Lane::ZERO; 3];
+            for (h, m) in m.iter_mut().enumerate() {
+                *m = match target {
+                    0 => kind(0, h, i),
+                    1 => kind(1, h, i) - kind(0, h, i) + kind(2, h, i),
+                    _ => -kind(2, h, i),
+                };
+            }
+            let [m0, m1, m2] = m;
             let first = 4 * i + horizontal; // one to the right of the pixel
             if first > 0 {
                 row[first - 1] += m0 - previous;

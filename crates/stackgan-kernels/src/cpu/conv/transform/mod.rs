@@ -64,16 +64,20 @@ fn combine(
     }
 }
 
-/// What `f` makes of the pixels of a row of tiles, first along the columns, then along the rows: `M * vertical + horizontal`, `stride`
+/// What N values in a line become. A trait, for a closure would not always be inlined, and be compiled for any CPU.
+trait Along<const N: usize, const M: usize> {
+    fn of(values: [Lane; N]) -> [Lane; M];
+}
+
+/// What `A` makes of the pixels of a row of tiles, first along the columns, then along the rows: `M * vertical + horizontal`, `stride`
 /// apart. Tiles are `side` pixels apart and read N; there are `left` zeros before the pixels, and as many behind as are needed. `line`
 /// has a line for each vertical result.
 #[inline(always)]
-fn along_both<const N: usize, const M: usize>(
+fn from_tiles<A: Along<N, M>, const N: usize, const M: usize>(
     (out, stride): (&mut [Lane], usize),
     rows: [Row<'_>; N],
     (left, side): (usize, usize),
     line: &mut [Lane],
-    f: impl Fn([Lane; N]) -> [Lane; M],
 ) {
     let length = line.len() / M;
     let tiles = (length + side - N) / side;
@@ -84,41 +88,66 @@ fn along_both<const N: usize, const M: usize>(
     }
     for i in 0..width {
         one_pixel();
-        let d = rows.map(|row| row.map_or(Lane::ZERO, |row| row[i]));
-        for (v, value) in f(d).into_iter().enumerate() {
-            line[v * length + left + i] = value;
+        let mut column = [Lane::ZERO; N];
+        for (value, row) in column.iter_mut().zip(&rows) {
+            if let Some(row) = row {
+                *value = row[i];
+            }
+        }
+        let column = A::of(column);
+        for v in 0..M {
+            line[v * length + left + i] = column[v];
         }
     }
     for (v, line) in line.chunks_exact(length).enumerate() {
         for i in 0..tiles {
             one_pixel();
-            let d = std::array::from_fn(|j| line[side * i + j]);
-            for (h, value) in f(d).into_iter().enumerate() {
-                out[(M * v + h) * stride + i] = value;
+            let mut row = [Lane::ZERO; N];
+            row.copy_from_slice(&line[side * i..side * i + N]);
+            let row = A::of(row);
+            for h in 0..M {
+                out[(M * v + h) * stride + i] = row[h];
             }
         }
     }
 }
 
-/// Four rows of pixels, or those that are left, from the products of a row of tiles, K along each axis, `stride` apart; the last tile may
+/// Rows of pixels, S or those that are left, from the products of a row of tiles, K along each axis, `stride` apart; the last tile may
 /// have fewer columns.
 #[inline(always)]
-fn four_by_four<const K: usize>(
+fn to_tiles<A: Along<K, S>, const K: usize, const S: usize>(
     rows: &mut [Lane],
     width: usize,
     (products, stride): (&[Lane], usize),
-    f: impl Fn([Lane; K]) -> [Lane; 4],
 ) {
-    for i in 0..width.div_ceil(4) {
-        one_pixel();
-        let mut columns = [[Lane::ZERO; 4]; K];
-        for (h, column) in columns.iter_mut().enumerate() {
-            *column = f(std::array::from_fn(|v| products[(K * v + h) * stride + i]));
+    let tiles = width.div_ceil(S);
+    let mut kinds = [[&products[..0]; K]; K];
+    for (v, kinds) in kinds.iter_mut().enumerate() {
+        for (h, kind) in kinds.iter_mut().enumerate() {
+            *kind = &products[(K * v + h) * stride..][..tiles];
         }
-        for (r, row) in rows.chunks_exact_mut(width).enumerate() {
-            let values = f(std::array::from_fn(|h| columns[h][r]));
-            for (out, value) in row[4 * i..].iter_mut().zip(values) {
-                *out = value;
+    }
+    for i in 0..tiles {
+        one_pixel();
+        let mut columns = [[Lane::ZERO; S]; K];
+        for h in 0..K {
+            let mut column = [Lane::ZERO; K];
+            for v in 0..K {
+                column[v] = kinds[v][h][i];
+            }
+            columns[h] = A::of(column);
+        }
+        for (r, out) in rows.chunks_exact_mut(width).take(S).enumerate() {
+            let mut row = [Lane::ZERO; K];
+            for h in 0..K {
+                row[h] = columns[h][r];
+            }
+            let row = A::of(row);
+            let out = &mut out[S * i..];
+            if let Some(out) = out.first_chunk_mut() {
+                *out = row;
+            } else {
+                out.iter_mut().zip(row).for_each(|(out, value)| *out = value);
             }
         }
     }

@@ -9,8 +9,8 @@
 //! y_0 = m_0 + m_1 + m_2              y_1 = m_1 - m_2 - m_3
 //! ```
 
-use super::{Row, by_places, combine};
-use crate::cpu::lane::{Lane, one_pixel};
+use super::{Along, Row, by_places, from_tiles, to_tiles};
+use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Kinds of product, `4 * vertical + horizontal`.
@@ -69,8 +69,39 @@ pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
     });
 }
 
+/// What four inputs in a line give.
+struct Inputs;
+
+impl Along<4, 4> for Inputs {
+    #[inline(always)]
+    fn of(d: [Lane; 4]) -> [Lane; 4] {
+        [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+    }
+}
+
+/// Two outputs of four products.
+struct Outputs;
+
+impl Along<4, SIDE> for Outputs {
+    #[inline(always)]
+    fn of(m: [Lane; 4]) -> [Lane; SIDE] {
+        [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
+    }
+}
+
+/// The adjoint of [`Outputs`].
+struct Given;
+
+impl Along<SIDE, 4> for Given {
+    #[inline(always)]
+    fn of([a, b]: [Lane; SIDE]) -> [Lane; 4] {
+        [a, a + b, a - b, -b]
+    }
+}
+
 vectorised! {
-    /// The kinds of a row of tiles, `stride` apart, from its four rows of pixels, which have `left` zeros before them.
+    /// The kinds of a row of tiles, `stride` apart, from its four rows of pixels, which have `left` zeros before them. `line` has
+    /// a line for each vertical kind.
     pub(in super::super) fn input(
         out: &mut [Lane],
         stride: usize,
@@ -78,28 +109,7 @@ vectorised! {
         left: usize,
         line: &mut [Lane],
     ) {
-        let tiles = (line.len() - 2) / 2;
-        for vertical in 0..4 {
-            match vertical {
-                0 => combine(line, left, (rows[0], rows[2]), |a, b| a - b),
-                1 => combine(line, left, (rows[1], rows[2]), |a, b| a + b),
-                2 => combine(line, left, (rows[2], rows[1]), |a, b| a - b),
-                _ => combine(line, left, (rows[1], rows[3]), |a, b| a - b),
-            }
-            let out = &mut out[4 * vertical * stride..];
-            let (m0, rest) = out.split_at_mut(stride);
-            let (m1, rest) = rest.split_at_mut(stride);
-            let (m2, m3) = rest.split_at_mut(stride);
-            let line = &line[..2 * tiles + 2];
-            for i in 0..tiles {
-                one_pixel();
-                let d = |j: usize| line[2 * i + j];
-                m0[i] = d(0) - d(2);
-                m1[i] = d(1) + d(2);
-                m2[i] = d(2) - d(1);
-                m3[i] = d(1) - d(3);
-            }
-        }
+        from_tiles::<Inputs, 4, 4>((out, stride), rows, (left, SIDE), line);
     }
 
     /// Two rows of pixels, or the one that is left, from the products of a row of tiles; the last tile may have one column.
@@ -109,52 +119,16 @@ vectorised! {
         products: &[Lane],
         stride: usize,
     ) {
-        let (first, second) = rows.split_at_mut(width);
-        let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
-        let mut second = second.chunks_mut(2);
-        for (i, first) in first.chunks_mut(2).enumerate() {
-            one_pixel();
-            let m = |v: usize, h: usize| kinds[4 * v + h][i];
-            let top = |h| m(0, h) + m(1, h) + m(2, h);
-            pair(first, std::array::from_fn(top));
-            if let Some(second) = second.next() {
-                let bottom = |h| m(1, h) - m(2, h) - m(3, h);
-                pair(second, std::array::from_fn(bottom));
-            }
-        }
+        to_tiles::<Outputs, 4, SIDE>(rows, width, (products, stride));
     }
 
     /// The kinds of a row of tiles from the gradient of its two rows of pixels: the adjoint of [`output`].
     pub(in super::super) fn gradient(
         out: &mut [Lane],
         stride: usize,
-        rows: [Row<'_>; 2],
-        tiles: usize,
+        rows: [Row<'_>; SIDE],
+        line: &mut [Lane],
     ) {
-        for i in 0..tiles {
-            one_pixel();
-            let line = |row: Row<'_>| {
-                let at = |column: usize| row.and_then(|row| row.get(column)).copied();
-                let (a, b) = (at(2 * i).unwrap_or(Lane::ZERO), at(2 * i + 1).unwrap_or(Lane::ZERO));
-                [a, a + b, a - b, -b]
-            };
-            let (first, second) = (line(rows[0]), line(rows[1]));
-            for h in 0..4 {
-                let (a, b) = (first[h], second[h]);
-                out[h * stride + i] = a;
-                out[(4 + h) * stride + i] = a + b;
-                out[(8 + h) * stride + i] = a - b;
-                out[(12 + h) * stride + i] = -b;
-            }
-        }
-    }
-}
-
-/// Two outputs of four products, or the one that is left.
-#[inline(always)]
-fn pair(out: &mut [Lane], m: [Lane; 4]) {
-    out[0] = m[0] + m[1] + m[2];
-    if let Some(out) = out.get_mut(1) {
-        *out = m[1] - m[2] - m[3];
+        from_tiles::<Given, SIDE, 4>((out, stride), rows, (0, SIDE), line);
     }
 }

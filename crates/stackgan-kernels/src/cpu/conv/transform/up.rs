@@ -20,7 +20,7 @@
 //! No factor is larger than one, so accuracy is about that of the plain sum; the form that Winograd's F(4, 3) becomes on an up-sampled
 //! line has five products too, and factors up to eight. Two of the five read one sum of pixels: sixteen sums for 25 kinds.
 
-use super::{Row, along_both, by_places, four_by_four};
+use super::{Along, Row, by_places, from_tiles, to_tiles};
 use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
@@ -94,39 +94,51 @@ pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
 }
 
 /// The sums of the pixels `x_l`, `x_0`, `x_1`, `x_r` of a line.
-#[inline(always)]
-fn sums([l, x0, x1, r]: [Lane; 4]) -> [Lane; 4] {
-    [x0 + x1, x1 - l, r - x0, x1 - x0]
+struct Inputs;
+
+impl Along<4, 4> for Inputs {
+    #[inline(always)]
+    fn of([l, x0, x1, r]: [Lane; 4]) -> [Lane; 4] {
+        [x0 + x1, x1 - l, r - x0, x1 - x0]
+    }
 }
 
 /// Four outputs of five products.
-#[inline(always)]
-fn outputs(m: [Lane; FIVE]) -> [Lane; 4] {
-    [m[0] + m[1] - m[4], m[0] + m[3], m[0] + m[4], m[0] + m[2] - m[3]]
+struct Outputs;
+
+impl Along<FIVE, 4> for Outputs {
+    #[inline(always)]
+    fn of(m: [Lane; FIVE]) -> [Lane; 4] {
+        [m[0] + m[1] - m[4], m[0] + m[3], m[0] + m[4], m[0] + m[2] - m[3]]
+    }
 }
 
-/// The adjoint of [`outputs`].
-#[inline(always)]
-fn given(y: [Lane; 4]) -> [Lane; FIVE] {
-    [(y[0] + y[1]) + (y[2] + y[3]), y[0], y[3], y[1] - y[3], y[2] - y[0]]
+/// The adjoint of [`Outputs`].
+struct Given;
+
+impl Along<4, FIVE> for Given {
+    #[inline(always)]
+    fn of(y: [Lane; 4]) -> [Lane; FIVE] {
+        [(y[0] + y[1]) + (y[2] + y[3]), y[0], y[3], y[1] - y[3], y[2] - y[0]]
+    }
 }
 
 vectorised! {
     /// The sums of a row of tiles, `stride` apart, from its two rows of pixels and the two around them. `line` has a line for each
     /// vertical sum.
     pub(in super::super) fn input(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
-        along_both((out, stride), rows, (1, SIDE), line, sums);
+        from_tiles::<Inputs, 4, 4>((out, stride), rows, (1, SIDE), line);
     }
 
     /// Four rows of large pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
     pub(in super::super) fn output(rows: &mut [Lane], width: usize, products: &[Lane], stride: usize) {
-        four_by_four(rows, width, (products, stride), outputs);
+        to_tiles::<Outputs, FIVE, 4>(rows, width, (products, stride));
     }
 
     /// The kinds of a row of tiles from the gradient of its four rows of large pixels, or of those that are left: the adjoint of
     /// [`output`].
     pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
-        along_both((out, stride), rows, (0, 4), line, given);
+        from_tiles::<Given, 4, FIVE>((out, stride), rows, (0, 4), line);
     }
 
     /// Adds to a row of small pixels what the sums of a row of tiles give to its row number `target` (0 to 3, of which 0 and 3 are
@@ -137,12 +149,16 @@ vectorised! {
         let mut right = Lane::ZERO; // what the tile before gives to this one's first pixel
         for i in 0..width.div_ceil(SIDE) {
             one_pixel();
-            let [s, l, r, d] = std::array::from_fn(|h| match target {
-                0 => -sum(1, h, i),
-                1 => sum(0, h, i) - sum(2, h, i) - sum(3, h, i),
-                2 => sum(0, h, i) + sum(1, h, i) + sum(3, h, i),
-                _ => sum(2, h, i),
-            });
+            let mut across = [Lane::ZERO; 4];
+            for (h, across) in across.iter_mut().enumerate() {
+                *across = match target {
+                    0 => -sum(1, h, i),
+                    1 => sum(0, h, i) - sum(2, h, i) - sum(3, h, i),
+                    2 => sum(0, h, i) + sum(1, h, i) + sum(3, h, i),
+                    _ => sum(2, h, i),
+                };
+            }
+            let [s, l, r, d] = across;
             let first = SIDE * i;
             if first > 0 {
                 row[first - 1] += -l;
