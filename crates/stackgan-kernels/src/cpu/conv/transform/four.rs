@@ -16,7 +16,7 @@
 //! Factors of this size cost accuracy. Results are within 1e-5 of the largest value of their sums in f64 in the tests' shapes, and the
 //! golden steps of both recipes are met.
 
-use super::{Along, Row, by_places, from_tiles, to_tiles};
+use super::{Along, Places, Row, by_places, from_tiles, of_both, to_tiles};
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
@@ -36,20 +36,19 @@ fn of_taps(g: [f32; 3]) -> [f32; 6] {
 }
 
 /// Factors of 3x3 taps.
+struct Factors;
+
+impl Places<9> for Factors {
+    #[inline(always)]
+    fn of(taps: [f32; 9], put: impl FnMut(usize, f32)) {
+        of_both(taps, put, |taps| of_taps(taps));
+    }
+}
+
+/// Factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
-    by_places::<9, { KINDS }, STEP>(taps, factors, |g| {
-        let (a, b, c) =
-            (of_taps([g[0], g[1], g[2]]), of_taps([g[3], g[4], g[5]]), of_taps([g[6], g[7], g[8]]));
-        let mut factors = [0.; KINDS];
-        for h in 0..6 {
-            let column = of_taps([a[h], b[h], c[h]]);
-            for v in 0..6 {
-                factors[6 * v + h] = column[v];
-            }
-        }
-        factors
-    });
+    by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
 /// What six inputs in a line give.

@@ -10,7 +10,7 @@
 //!
 //! Nothing is divided. A phase is numbered `2 * vertical + horizontal`, 0 for odd pixels.
 
-use super::{Row, by_places, combine};
+use super::{Places, Row, by_places, combine};
 use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
@@ -21,42 +21,54 @@ pub(in super::super) const PHASES: usize = 4;
 pub(in super::super) const KINDS: usize = 9;
 
 /// Factors `(phase, kind)` of 4x4 taps.
-#[inline(always)]
-pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
-    by_places::<16, { PHASES * KINDS }, STEP>(taps, factors, |g| {
-        let mut factors = [0.; PHASES * KINDS];
+struct Factors;
+
+impl Places<16> for Factors {
+    #[inline(always)]
+    fn of(g: [f32; 16], mut put: impl FnMut(usize, f32)) {
         for phase in 0..PHASES {
             let (v, h) = (phase / 2, phase % 2);
             let (a, b) = (g[4 * v + h], g[4 * v + h + 2]);
             let (c, d) = (g[4 * v + h + 8], g[4 * v + h + 10]);
             let (first, second) = ([a, a + b, b], [c, c + d, d]);
             for j in 0..3 {
-                factors[KINDS * phase + j] = first[j];
-                factors[KINDS * phase + 3 + j] = first[j] + second[j];
-                factors[KINDS * phase + 6 + j] = second[j];
+                put(KINDS * phase + j, first[j]);
+                put(KINDS * phase + 3 + j, first[j] + second[j]);
+                put(KINDS * phase + 6 + j, second[j]);
             }
         }
-        factors
-    });
+    }
 }
 
-/// Gradient of the taps from that of the factors.
-#[inline(always)]
-pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    by_places::<{ PHASES * KINDS }, 16, 1>(factors, taps, |f| {
-        let mut taps = [0.; 16];
+/// The adjoint of [`Factors`].
+struct Folded;
+
+impl Places<{ PHASES * KINDS }> for Folded {
+    #[inline(always)]
+    fn of(f: [f32; PHASES * KINDS], mut put: impl FnMut(usize, f32)) {
         for phase in 0..PHASES {
             let (v, h) = (phase / 2, phase % 2);
             for j in 0..2 {
                 // Along the rows of factors first: those of tap a, or of tap b.
                 let at = KINDS * phase + j;
                 let (a, b, c) = (f[at] + f[at + 1], f[at + 3] + f[at + 4], f[at + 6] + f[at + 7]);
-                taps[4 * v + h + 2 * j] = a + b;
-                taps[4 * v + h + 8 + 2 * j] = b + c;
+                put(4 * v + h + 2 * j, a + b);
+                put(4 * v + h + 8 + 2 * j, b + c);
             }
         }
-        taps
-    });
+    }
+}
+
+/// Factors of 4x4 taps.
+#[inline(always)]
+pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+    by_places::<Factors, 16, { PHASES * KINDS }, STEP>(taps, factors);
+}
+
+/// Gradient of the taps from that of the factors.
+#[inline(always)]
+pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
+    by_places::<Folded, { PHASES * KINDS }, 16, 1>(factors, taps);
 }
 
 vectorised! {

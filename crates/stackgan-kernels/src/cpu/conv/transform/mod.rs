@@ -12,23 +12,70 @@ use crate::cpu::lane::{LANES, Lane, one_pixel};
 /// A row of pixels, or none: zeros.
 pub(super) type Row<'a> = Option<&'a [Lane]>;
 
-/// `out = f(x)` for every place of a lane; results are `STEP` lanes apart. One loop over the places, with nothing else in it, is what
-/// the compiler makes whole vectors of; `f` is always inlined.
+/// What N values of a place of a lane become: `put(number, value)`. A trait, for a closure would not always be inlined, and be
+/// compiled for any CPU. Values are put as soon as they are known, so that few are held at a time.
+trait Places<const N: usize> {
+    fn of(values: [f32; N], put: impl FnMut(usize, f32));
+}
+
+/// What `P` makes of every place of a lane, M values, `STEP` lanes apart. One loop over the places, with nothing else in it, is what
+/// the compiler makes whole vectors of.
 ///
 /// # Panics
 /// When there are fewer lanes: a mistake in this crate.
 #[inline(always)]
-fn by_places<const N: usize, const M: usize, const STEP: usize>(
+fn by_places<P: Places<N>, const N: usize, const M: usize, const STEP: usize>(
     x: &[Lane],
     out: &mut [Lane],
-    f: impl Fn([f32; N]) -> [f32; M],
 ) {
     let Some(x) = x.first_chunk::<N>() else { unreachable!("{} lanes rather than {N}", x.len()) };
     let out = &mut out[..(M - 1) * STEP + 1];
     for l in 0..LANES {
-        let values = f(std::array::from_fn(|i| x[i].0[l]));
-        for m in 0..M {
-            out[m * STEP].0[l] = values[m];
+        let mut values = [0.; N];
+        for (value, lane) in values.iter_mut().zip(x) {
+            *value = lane.0[l];
+        }
+        P::of(values, |m, value| out[m * STEP].0[l] = value);
+    }
+}
+
+/// `of` along both axes of 3x3 values, first along the rows: K values become `K * vertical + horizontal`.
+#[inline(always)]
+fn of_both<const K: usize>(
+    x: [f32; 9],
+    mut put: impl FnMut(usize, f32),
+    of: impl Fn([f32; 3]) -> [f32; K],
+) {
+    let (a, b, c) = (of([x[0], x[1], x[2]]), of([x[3], x[4], x[5]]), of([x[6], x[7], x[8]]));
+    for h in 0..K {
+        let column = of([a[h], b[h], c[h]]);
+        for v in 0..K {
+            put(K * v + h, column[v]);
+        }
+    }
+}
+
+/// The other way: K x K values become 3x3.
+#[inline(always)]
+fn to_both<const K: usize, const ALL: usize>(
+    x: [f32; ALL],
+    mut put: impl FnMut(usize, f32),
+    of: impl Fn([f32; K]) -> [f32; 3],
+) {
+    let mut rows = [[0.; 3]; K];
+    for v in 0..K {
+        let mut row = [0.; K];
+        row.copy_from_slice(&x[K * v..K * (v + 1)]);
+        rows[v] = of(row);
+    }
+    for h in 0..3 {
+        let mut column = [0.; K];
+        for v in 0..K {
+            column[v] = rows[v][h];
+        }
+        let taps = of(column);
+        for v in 0..3 {
+            put(3 * v + h, taps[v]);
         }
     }
 }

@@ -9,7 +9,7 @@
 //! y_0 = m_0 + m_1 + m_2              y_1 = m_1 - m_2 - m_3
 //! ```
 
-use super::{Along, Row, by_places, from_tiles, to_tiles};
+use super::{Along, Places, Row, by_places, from_tiles, of_both, to_both, to_tiles};
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
@@ -27,20 +27,19 @@ fn of_taps(g: [f32; 3]) -> [f32; 4] {
 }
 
 /// Factors of 3x3 taps.
+struct Factors;
+
+impl Places<9> for Factors {
+    #[inline(always)]
+    fn of(taps: [f32; 9], put: impl FnMut(usize, f32)) {
+        of_both(taps, put, |taps| of_taps(taps));
+    }
+}
+
+/// Factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
-    by_places::<9, { KINDS }, STEP>(taps, factors, |g| {
-        let (a, b, c) =
-            (of_taps([g[0], g[1], g[2]]), of_taps([g[3], g[4], g[5]]), of_taps([g[6], g[7], g[8]]));
-        let mut factors = [0.; KINDS];
-        for h in 0..4 {
-            let column = of_taps([a[h], b[h], c[h]]);
-            for v in 0..4 {
-                factors[4 * v + h] = column[v];
-            }
-        }
-        factors
-    });
+    by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
 /// Gradient of three taps in a line from that of their factors.
@@ -50,23 +49,20 @@ fn to_taps(f: [f32; 4]) -> [f32; 3] {
     [f[0] + sum, difference, sum + f[3]]
 }
 
+/// The adjoint of [`Factors`].
+struct Folded;
+
+impl Places<KINDS> for Folded {
+    #[inline(always)]
+    fn of(factors: [f32; KINDS], put: impl FnMut(usize, f32)) {
+        to_both::<4, KINDS>(factors, put, |factors| to_taps(factors));
+    }
+}
+
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    by_places::<{ KINDS }, 9, 1>(factors, taps, |f| {
-        let mut rows = [[0.; 3]; 4];
-        for v in 0..4 {
-            rows[v] = to_taps([f[4 * v], f[4 * v + 1], f[4 * v + 2], f[4 * v + 3]]);
-        }
-        let mut taps = [0.; 9];
-        for h in 0..3 {
-            let column = to_taps([rows[0][h], rows[1][h], rows[2][h], rows[3][h]]);
-            for v in 0..3 {
-                taps[3 * v + h] = column[v];
-            }
-        }
-        taps
-    });
+    by_places::<Folded, KINDS, 9, 1>(factors, taps);
 }
 
 /// What four inputs in a line give.

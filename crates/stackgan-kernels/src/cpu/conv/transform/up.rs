@@ -20,7 +20,7 @@
 //! No factor is larger than one, so accuracy is about that of the plain sum; the form that Winograd's F(4, 3) becomes on an up-sampled
 //! line has five products too, and factors up to eight. Two of the five read one sum of pixels: sixteen sums for 25 kinds.
 
-use super::{Along, Row, by_places, from_tiles, to_tiles};
+use super::{Along, Places, Row, by_places, from_tiles, of_both, to_both, to_tiles};
 use crate::cpu::lane::{Lane, one_pixel};
 use crate::vectorised::vectorised;
 
@@ -50,20 +50,19 @@ fn of_taps([a, b, c]: [f32; 3]) -> [f32; FIVE] {
 }
 
 /// Factors of 3x3 taps.
+struct Factors;
+
+impl Places<9> for Factors {
+    #[inline(always)]
+    fn of(taps: [f32; 9], put: impl FnMut(usize, f32)) {
+        of_both(taps, put, |taps| of_taps(taps));
+    }
+}
+
+/// Factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
-    by_places::<9, KINDS, STEP>(taps, factors, |g| {
-        let (a, b, c) =
-            (of_taps([g[0], g[1], g[2]]), of_taps([g[3], g[4], g[5]]), of_taps([g[6], g[7], g[8]]));
-        let mut factors = [0.; KINDS];
-        for h in 0..FIVE {
-            let column = of_taps([a[h], b[h], c[h]]);
-            for v in 0..FIVE {
-                factors[FIVE * v + h] = column[v];
-            }
-        }
-        factors
-    });
+    by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
 /// Gradient of three taps in a line from that of their factors.
@@ -74,23 +73,20 @@ fn to_taps(f: [f32; FIVE]) -> [f32; 3] {
     [sum - f[1] - half, sum + difference, sum + f[2] + half]
 }
 
+/// The adjoint of [`Factors`].
+struct Folded;
+
+impl Places<KINDS> for Folded {
+    #[inline(always)]
+    fn of(factors: [f32; KINDS], put: impl FnMut(usize, f32)) {
+        to_both::<FIVE, KINDS>(factors, put, |factors| to_taps(factors));
+    }
+}
+
 /// Gradient of the taps from that of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    by_places::<KINDS, 9, 1>(factors, taps, |f| {
-        let mut rows = [[0.; 3]; FIVE];
-        for v in 0..FIVE {
-            rows[v] = to_taps(std::array::from_fn(|h| f[FIVE * v + h]));
-        }
-        let mut taps = [0.; 9];
-        for h in 0..3 {
-            let column = to_taps(std::array::from_fn(|v| rows[v][h]));
-            for v in 0..3 {
-                taps[3 * v + h] = column[v];
-            }
-        }
-        taps
-    });
+    by_places::<Folded, KINDS, 9, 1>(factors, taps);
 }
 
 /// The sums of the pixels `x_l`, `x_0`, `x_1`, `x_r` of a line.
