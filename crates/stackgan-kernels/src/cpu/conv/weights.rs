@@ -26,6 +26,10 @@ pub(super) struct Packed<'a> {
     pub(super) outs: usize,
 }
 
+/// Lanes from a kind to the next: one to spare, without which the kinds of a channel, written one after the other, would lie whole
+/// kilobytes apart, where a cache has few places.
+const SPACE: usize = LANES + 1;
+
 /// The weights of one kind and one or two blocks of columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Panel<'a> {
@@ -43,8 +47,8 @@ impl<'a> Packed<'a> {
     /// The weights of the columns of `block`, an even number, and of the next if there is one, from inner block `first` on.
     pub(super) fn panel(&self, kind: usize, block: usize, first: usize) -> Panel<'a> {
         let wide = 2.min(self.outs - block);
-        let column = self.kinds * LANES;
-        let start = (block * self.depth + first * wide) * column + kind * LANES;
+        let column = self.kinds * SPACE;
+        let start = (block * self.depth + first * wide) * column + kind * SPACE;
         let end = (block + wide) * self.depth * column;
         Panel { lanes: &self.lanes[start..end], wide, column, block: wide * column }
     }
@@ -209,7 +213,7 @@ impl Weight<'_> {
 
     /// Those of some blocks of the inner index.
     pub(super) fn lanes_of(&self, outs: usize, inner: usize) -> usize {
-        self.pack.kinds * inner * LANES * outs
+        self.pack.kinds * inner * SPACE * outs
     }
 
     /// What is packed at once for so many pixels of each kind: so that packed weights and products stay in a second-level cache, and
@@ -279,7 +283,7 @@ vectorised! {
     fn pack_chunk(out: &mut [Lane], weight: &Weight<'_>, first: usize, inner_blocks: Range<usize>) {
         let s = weight.pack;
         let depth = s.inner_groups * inner_blocks.len();
-        let outs = out.len() / (s.kinds * depth * LANES); // blocks of columns here
+        let outs = out.len() / (s.kinds * depth * SPACE); // blocks of columns here
         let count = s.kinds * s.inner_groups * s.out_groups;
         let (mut factors, mut places) = ([Lane::ZERO; MOST], [(0, 0); MOST]);
         let mut gathered = vec![Lane::ZERO; LANES * (s.taps + 1)];
@@ -293,7 +297,7 @@ vectorised! {
                 let pair = column / 2 * 2;
                 let wide = 2.min(outs - pair);
                 let start = (pair * depth + inner_group * wide + column % 2) * s.kinds + kind;
-                *place = (start * LANES, s.inner_groups * wide * s.kinds * LANES);
+                *place = (start * SPACE, s.inner_groups * wide * s.kinds * SPACE);
             }
             for inner_block in inner_blocks.clone() {
                 for i in 0..LANES {
@@ -306,7 +310,7 @@ vectorised! {
                     }
                     let taps = gather(weight, (channel, width), k, &mut gathered);
                     if count == s.kinds {
-                        weight.transform.factors::<LANES>(taps, &mut out[places[0].0 + i..]);
+                        weight.transform.factors::<SPACE>(taps, &mut out[places[0].0 + i..]);
                         continue;
                     }
                     weight.transform.factors::<1>(taps, &mut factors[..count]);
