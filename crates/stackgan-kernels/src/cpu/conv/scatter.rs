@@ -23,13 +23,16 @@ use crate::vectorised::vectorised;
 /// How pixels become the inputs of products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// Four phases of nine kinds.
-    Halve,
+    /// Four phases of nine or 25 kinds.
+    Halve(halve::Side),
     /// Sixteen sums for 25 kinds.
     Up,
     /// A block for each tap.
     Columns,
 }
+
+/// Outputs along an axis from which on fewer products are worth more factors of a weight.
+const LARGE: usize = 16;
 
 /// A run of images of the input's gradient.
 struct Part<'a> {
@@ -48,13 +51,13 @@ pub(in super::super) struct Scatter {
 impl Scatter {
     /// The better way for a shape.
     pub(super) fn new(shape: Conv2dShape) -> Self {
-        let s = shape;
+        let s = &shape;
         let halve = (s.kernel_height, s.kernel_width, s.stride) == (4, 4, 2)
             && (s.pad_height, s.pad_width) == (1, 1)
-            && s.height.is_multiple_of(4)
-            && s.width.is_multiple_of(4)
             && (s.out_height, s.out_width) == (s.height / 2, s.width / 2);
-        Self { way: if halve { Way::Halve } else { Way::Columns }, shape }
+        let large = s.out_height.min(s.out_width) >= LARGE;
+        let side = if large { halve::Side::Four } else { halve::Side::Two };
+        Self { way: if halve { Way::Halve(side) } else { Way::Columns }, shape }
     }
 
     /// An up-sampling convolution; its shape has the sizes of the small image and of the large one.
@@ -78,7 +81,7 @@ impl Scatter {
 
     fn kinds(&self) -> Kinds {
         match self.way {
-            Way::Halve => Kinds::own(halve::KINDS),
+            Way::Halve(side) => Kinds::own(side.kinds()),
             Way::Up => Kinds::UP,
             Way::Columns => Kinds::own(1),
         }
@@ -87,7 +90,7 @@ impl Scatter {
     /// Inner blocks of a block of channels.
     fn groups(&self) -> usize {
         match self.way {
-            Way::Halve => halve::PHASES,
+            Way::Halve(_) => halve::PHASES,
             Way::Up => 1,
             Way::Columns => self.shape.taps(),
         }
@@ -95,7 +98,7 @@ impl Scatter {
 
     fn transform(&self) -> Transform {
         match self.way {
-            Way::Halve => Transform::Halve,
+            Way::Halve(side) => Transform::Halve(side),
             Way::Up => Transform::Up,
             Way::Columns => Transform::Each,
         }
@@ -104,7 +107,7 @@ impl Scatter {
     /// Outputs of a tile along an axis.
     fn side(&self) -> usize {
         match self.way {
-            Way::Halve => 2,
+            Way::Halve(side) => side.outputs(),
             Way::Up => 2 * up::SIDE,
             Way::Columns => 1,
         }
@@ -118,16 +121,22 @@ impl Scatter {
 
     /// Working memory of a line of inputs.
     fn line(&self) -> usize {
+        let columns = self.grid().columns;
         match self.way {
-            Way::Halve => self.shape.width + 2,
-            Way::Up => 4 * (up::SIDE * self.grid().columns + 2),
+            Way::Halve(side) => side.along() * (2 * side.outputs() * columns + 2),
+            Way::Up => 4 * (up::SIDE * columns + 2),
             Way::Columns => 0,
         }
     }
 
     /// Working memory of a line of the result's gradient.
     fn gradient_line(&self) -> usize {
-        if self.way == Way::Up { 5 * self.side() * self.grid().columns } else { 0 }
+        let along = match self.way {
+            Way::Halve(side) => side.along(),
+            Way::Up => 5,
+            Way::Columns => 0,
+        };
+        along * self.side() * self.grid().columns
     }
 
     /// The row of the input that row `ky` of the window reads for a line of outputs.
@@ -139,12 +148,10 @@ impl Scatter {
     fn input(&self, x: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
         let (block, group) = (at.block / self.groups(), at.block % self.groups());
         match self.way {
-            Way::Halve => {
-                let rows = [0, 1, 2].map(|i| {
-                    let row = (4 * at.row + 2 * i + group / 2) as isize - 1;
-                    x.row(at.image, block, row)
-                });
-                halve::input(out, stride, rows, group % 2, line);
+            Way::Halve(side) => {
+                let first = (2 * side.outputs() * at.row + group / 2) as isize - 1;
+                let row = |i: usize| x.row(at.image, block, first + 2 * i as isize);
+                halve::input(side, out, stride, std::array::from_fn(row), group % 2, line);
             }
             Way::Up => {
                 let row = |i: usize| x.row(at.image, block, (2 * at.row + i) as isize - 1);
@@ -166,49 +173,32 @@ impl Scatter {
 
     /// The kinds of a line of the result's gradient.
     fn gradient(&self, dy: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
-        let (plane, width) = (dy.plane(at.image, at.block), dy.sizes.width);
+        let row = |i: usize| dy.row(at.image, at.block, (self.side() * at.row + i) as isize);
         match self.way {
-            Way::Halve => {
-                let rows = &plane[2 * at.row * width..][..2 * width];
-                halve::gradient(out, stride, [&rows[..width], &rows[width..]]);
+            Way::Halve(side) => halve::gradient(side, out, stride, std::array::from_fn(row), line),
+            Way::Up => up::gradient(out, stride, std::array::from_fn(row), line),
+            Way::Columns => {
+                let row = row(0).unwrap_or_default();
+                out[..row.len()].copy_from_slice(row);
             }
-            Way::Up => {
-                let row = |i: usize| dy.row(at.image, at.block, (4 * at.row + i) as isize);
-                up::gradient(out, stride, std::array::from_fn(row), line);
-            }
-            Way::Columns => out[..width].copy_from_slice(&plane[at.row * width..][..width]),
         }
     }
 
     /// Adds a line's part of the input's gradient to a plane; `sums` are those of all groups, `pixels` apart.
     fn add(&self, plane: &mut [Lane], line: usize, sums: &[Lane], pixels: usize) {
         let s = &self.shape;
-        let of_row = |row: isize| {
-            let row = usize::try_from(row).ok().filter(|row| *row < s.height)?;
-            Some(row * s.width..(row + 1) * s.width)
-        };
         for group in 0..self.groups() {
             let sums = &sums[group * self.kinds().sums * pixels..];
             match self.way {
-                Way::Halve => {
-                    for target in 0..3 {
-                        let row = (4 * line + 2 * target + group / 2) as isize - 1;
-                        if let Some(range) = of_row(row) {
-                            halve::scatter(&mut plane[range], sums, pixels, target, group % 2);
-                        }
-                    }
+                Way::Halve(side) => {
+                    halve::scatter(side, plane, s.width, line, group, sums, pixels);
                 }
-                Way::Up => {
-                    for target in 0..4 {
-                        if let Some(range) = of_row((2 * line + target) as isize - 1) {
-                            up::scatter(&mut plane[range], sums, pixels, target);
-                        }
-                    }
-                }
+                Way::Up => up::scatter(plane, s.width, line, sums, pixels),
                 Way::Columns => {
                     let (ky, kx) = (group / s.kernel_width, group % s.kernel_width);
-                    let Some(range) = of_row(self.row(line, ky)) else { continue };
-                    let row = &mut plane[range];
+                    let row = usize::try_from(self.row(line, ky)).ok();
+                    let Some(row) = row.filter(|row| *row < s.height) else { continue };
+                    let row = &mut plane[row * s.width..][..s.width];
                     for (i, sum) in sums[..s.out_width].iter().enumerate() {
                         let column = (i * s.stride + kx).checked_sub(s.pad_width);
                         if let Some(out) = column.and_then(|c| row.get_mut(c)) {
@@ -238,14 +228,12 @@ impl Scatter {
             self.input(x, at, out, stride, line);
         };
         let plan = Plan { grid: self.grid(), line: self.line(), height: self.side(), weight };
-        let up = |rows: &mut [Lane], products: &[Lane], stride: usize| {
-            up::output(rows, s.out_width, products, stride);
+        let output = |rows: &mut [Lane], products: &[Lane], stride: usize| match self.way {
+            Way::Halve(side) => halve::output(side, rows, s.out_width, products, stride),
+            Way::Up => up::output(rows, s.out_width, products, stride),
+            Way::Columns => work::as_they_are(rows, products, stride),
         };
-        match self.way {
-            Way::Halve => work::forward(&plan, &mut y, input, halve::output, finish),
-            Way::Up => work::forward(&plan, &mut y, input, up, finish),
-            Way::Columns => work::forward(&plan, &mut y, input, work::as_they_are, finish),
-        }
+        work::forward(&plan, &mut y, input, output, finish);
         y
     }
 

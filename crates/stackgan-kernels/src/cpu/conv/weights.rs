@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::products::DEPTH;
-use super::transform;
+use super::transform::{self, halve};
 use crate::cpu::lane::{LANES, Lane};
 use crate::cpu::tiles::ENOUGH_PIECES;
 use crate::cpu::transpose::{across, fetch};
@@ -74,8 +74,8 @@ pub(super) enum Transform {
     Two { flipped: bool },
     /// 36 kinds of the same.
     Four { flipped: bool },
-    /// For each of four phases of a 4x4 convolution of stride 2, nine kinds.
-    Halve,
+    /// For each of four phases of a 4x4 convolution of stride 2, nine kinds or 25.
+    Halve(halve::Side),
 }
 
 /// Kinds of product, and the sums of pixels that they read.
@@ -115,7 +115,7 @@ impl Transform {
             Self::Two { flipped: true } => transform::two::factors::<STEP>(&flipped(taps), factors),
             Self::Four { flipped: false } => transform::four::factors::<STEP>(taps, factors),
             Self::Four { flipped: true } => transform::four::factors::<STEP>(&flipped(taps), factors),
-            Self::Halve => transform::halve::factors::<STEP>(taps, factors),
+            Self::Halve(side) => side.factors::<STEP>(taps, factors),
         }
     }
 
@@ -126,7 +126,7 @@ impl Transform {
             Self::Each | Self::Four { .. } => taps.copy_from_slice(factors), // the latter has none
             Self::Up => transform::up::fold(factors, taps),
             Self::Two { .. } => transform::two::fold(factors, taps),
-            Self::Halve => transform::halve::fold(factors, taps),
+            Self::Halve(side) => side.fold(factors, taps),
         }
     }
 }
@@ -137,8 +137,8 @@ fn flipped(taps: &[Lane]) -> [Lane; 9] {
     std::array::from_fn(|tap| taps[8 - tap])
 }
 
-/// Most taps of two channels, and most factors.
-pub(super) const MOST: usize = super::MOST_TAPS;
+/// Most factors of two channels; there are fewer taps.
+pub(super) const MOST: usize = halve::PHASES * halve::Side::Four.kinds();
 
 /// What is packed. Factors number `kinds * inner_groups * out_groups`, kinds fastest.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@
 //! Factors of this size cost accuracy. Results are within 1e-5 of the largest value of their sums in f64 in the tests' shapes, and the
 //! golden steps of both recipes are met.
 
-use super::{Along, Places, Row, by_places, from_tiles, of_both, to_tiles};
+use super::{Along, Places, Reads, Row, by_places, from_tiles, of_both, to_tiles};
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
@@ -92,7 +92,7 @@ vectorised! {
         left: usize,
         line: &mut [Lane],
     ) {
-        from_tiles::<Inputs, 6, 6>((out, stride), rows, (left, SIDE), line);
+        from_tiles::<Inputs, 6, 6>((out, stride), rows, Reads::neighbours(left, SIDE), line);
     }
 
     /// Four rows of pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.

@@ -1,172 +1,196 @@
-//! A 4x4 convolution of stride 2 and padding 1 on tiles of 2x2 outputs: 36 products instead of 64.
+//! A 4x4 convolution of stride 2 and padding 1, on tiles of 2x2 or 4x4 outputs.
 //!
-//! Split by parity ("phases"), it is four 2x2 convolutions of stride 1 on images of half the size, which are summed; each is
-//! done by Winograd's minimal filtering F(2x2, 2x2). Along an axis the odd pixels, `p_i = x_(2i-1)`, meet the taps `a = g_0`, `b = g_2`,
-//! the even ones, `p_i = x_(2i)`, `a = g_1`, `b = g_3`; two outputs of three inputs:
+//! Split by parity ("phases"), it is four 2x2 convolutions of stride 1 on images of half the size, which are summed. Along an axis the
+//! odd pixels, `p_i = x_(2i-1)`, meet the taps `a = g_0`, `b = g_2`, the even ones, `p_i = x_(2i)`, `a = g_1`, `b = g_3`. Each phase is done
+//! by Winograd's minimal filtering, on tiles of 2x2 outputs with 36 products of all phases instead of 64 ([`two`]), on tiles of 4x4 with
+//! 100 instead of 256 ([`four`]).
 //!
-//! ```text
-//! m_0 = (p_0 - p_1) a     m_1 = p_1 (a + b)     m_2 = (p_1 - p_2) b     y_0 = m_0 + m_1     y_1 = m_1 - m_2
-//! ```
-//!
-//! Nothing is divided. A phase is numbered `2 * vertical + horizontal`, 0 for odd pixels.
+//! A phase is numbered `2 * vertical + horizontal`, 0 for odd pixels.
 
-use super::{Places, Row, by_places, combine};
-use crate::cpu::lane::{Lane, one_pixel};
+mod four;
+mod two;
+
+use super::{Along, Places, Reads, Row, add_tiles, by_places, from_tiles, to_tiles};
+use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Phases.
 pub(in super::super) const PHASES: usize = 4;
 
-/// Kinds of product of a phase, `3 * vertical + horizontal`.
-pub(in super::super) const KINDS: usize = 9;
+/// Outputs of a tile along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Side {
+    Two,
+    Four,
+}
 
-/// Factors `(phase, kind)` of 4x4 taps.
-struct Factors;
+impl Side {
+    /// So many.
+    pub(in super::super) const fn outputs(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
 
-impl Places<16> for Factors {
+    /// Products along an axis, and pixels of a phase that a tile reads.
+    pub(in super::super) const fn along(self) -> usize {
+        self.outputs() + 1
+    }
+
+    /// Kinds of product of a phase.
+    pub(in super::super) const fn kinds(self) -> usize {
+        self.along() * self.along()
+    }
+
+    /// The pixels of a phase.
+    const fn reads(self, horizontal: usize) -> Reads {
+        Reads { left: 1, first: horizontal, step: 2, side: 2 * self.outputs() }
+    }
+
+    /// Factors `(phase, kind)` of 4x4 taps.
     #[inline(always)]
-    fn of(g: [f32; 16], mut put: impl FnMut(usize, f32)) {
-        for phase in 0..PHASES {
-            let (v, h) = (phase / 2, phase % 2);
-            let (a, b) = (g[4 * v + h], g[4 * v + h + 2]);
-            let (c, d) = (g[4 * v + h + 8], g[4 * v + h + 10]);
-            let (first, second) = ([a, a + b, b], [c, c + d, d]);
-            for j in 0..3 {
-                put(KINDS * phase + j, first[j]);
-                put(KINDS * phase + 3 + j, first[j] + second[j]);
-                put(KINDS * phase + 6 + j, second[j]);
+    pub(in super::super) fn factors<const STEP: usize>(self, taps: &[Lane], factors: &mut [Lane]) {
+        match self {
+            Self::Two => by_places::<two::Factors, 16, { PHASES * 9 }, STEP>(taps, factors),
+            Self::Four => by_places::<four::Factors, 16, { PHASES * 25 }, STEP>(taps, factors),
+        }
+    }
+
+    /// Gradient of the taps from that of the factors.
+    #[inline(always)]
+    pub(in super::super) fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
+        match self {
+            Self::Two => by_places::<two::Folded, { PHASES * 9 }, 16, 1>(factors, taps),
+            Self::Four => by_places::<four::Folded, { PHASES * 25 }, 16, 1>(factors, taps),
+        }
+    }
+}
+
+/// Where a phase's two taps along an axis lie.
+const fn taps_of(parity: usize) -> [usize; 2] {
+    [parity, parity + 2]
+}
+
+/// `of` two taps of each phase along both axes: K values become `K * K * phase + K * vertical + horizontal`.
+#[inline(always)]
+fn of_phases<const K: usize>(
+    g: [f32; 16],
+    mut put: impl FnMut(usize, f32),
+    of: impl Fn([f32; 2]) -> [f32; K],
+) {
+    for phase in 0..PHASES {
+        let ([top, bottom], [left, right]) = (taps_of(phase / 2), taps_of(phase % 2));
+        let first = of([g[4 * top + left], g[4 * top + right]]);
+        let second = of([g[4 * bottom + left], g[4 * bottom + right]]);
+        for h in 0..K {
+            let column = of([first[h], second[h]]);
+            for v in 0..K {
+                put(K * K * phase + K * v + h, column[v]);
             }
         }
     }
 }
 
-/// The adjoint of [`Factors`].
-struct Folded;
-
-impl Places<{ PHASES * KINDS }> for Folded {
-    #[inline(always)]
-    fn of(f: [f32; PHASES * KINDS], mut put: impl FnMut(usize, f32)) {
-        for phase in 0..PHASES {
-            let (v, h) = (phase / 2, phase % 2);
-            for j in 0..2 {
-                // Along the rows of factors first: those of tap a, or of tap b.
-                let at = KINDS * phase + j;
-                let (a, b, c) = (f[at] + f[at + 1], f[at + 3] + f[at + 4], f[at + 6] + f[at + 7]);
-                put(4 * v + h + 2 * j, a + b);
-                put(4 * v + h + 8 + 2 * j, b + c);
+/// The other way.
+#[inline(always)]
+fn to_phases<const K: usize, const ALL: usize>(
+    f: [f32; ALL],
+    mut put: impl FnMut(usize, f32),
+    to: impl Fn([f32; K]) -> [f32; 2],
+) {
+    for phase in 0..PHASES {
+        let (vertical, horizontal) = (taps_of(phase / 2), taps_of(phase % 2));
+        let mut rows = [[0.; 2]; K];
+        for v in 0..K {
+            let mut row = [0.; K];
+            row.copy_from_slice(&f[K * (K * phase + v)..][..K]);
+            rows[v] = to(row);
+        }
+        for j in 0..2 {
+            let mut column = [0.; K];
+            for v in 0..K {
+                column[v] = rows[v][j];
+            }
+            let taps = to(column);
+            for i in 0..2 {
+                put(4 * vertical[i] + horizontal[j], taps[i]);
             }
         }
     }
-}
-
-/// Factors of 4x4 taps.
-#[inline(always)]
-pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
-    by_places::<Factors, 16, { PHASES * KINDS }, STEP>(taps, factors);
-}
-
-/// Gradient of the taps from that of the factors.
-#[inline(always)]
-pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
-    by_places::<Folded, { PHASES * KINDS }, 16, 1>(factors, taps);
 }
 
 vectorised! {
-    /// The kinds of a row of tiles for one phase, `stride` apart, from the phase's three rows of pixels.
+    /// The kinds of a row of tiles for one phase, `stride` apart, from the phase's rows of pixels: five, or the first three. `line` has a
+    /// line for each vertical kind.
     pub(in super::super) fn input(
+        side: Side,
         out: &mut [Lane],
         stride: usize,
-        rows: [Row<'_>; 3],
+        rows: [Row<'_>; 5],
         horizontal: usize,
         line: &mut [Lane],
     ) {
-        let tiles = (line.len() - 2) / 4;
-        for vertical in 0..3 {
-            match vertical {
-                0 => combine(line, 1, (rows[0], rows[1]), |a, b| a - b),
-                1 => combine(line, 1, (rows[1], None), |x, _| x),
-                _ => combine(line, 1, (rows[1], rows[2]), |a, b| a - b),
+        let (out, reads) = ((out, stride), side.reads(horizontal));
+        match side {
+            Side::Two => {
+                let [a, b, c, ..] = rows;
+                from_tiles::<two::Inputs, 3, 3>(out, [a, b, c], reads, line);
             }
-            let out = &mut out[3 * vertical * stride..];
-            let (m0, rest) = out.split_at_mut(stride);
-            let (m1, m2) = rest.split_at_mut(stride);
-            let line = &line[..4 * tiles + 2];
-            for i in 0..tiles {
-                one_pixel();
-                let p = |j: usize| line[4 * i + 2 * j + horizontal];
-                m0[i] = p(0) - p(1);
-                m1[i] = p(1);
-                m2[i] = p(1) - p(2);
-            }
+            Side::Four => from_tiles::<four::Inputs, 5, 5>(out, rows, reads, line),
         }
     }
 
-    /// Two rows of outputs from the products of a row of tiles.
-    pub(in super::super) fn output(rows: &mut [Lane], products: &[Lane], stride: usize) {
-        let (first, second) = rows.split_at_mut(rows.len() / 2);
-        let kinds: [&[Lane]; KINDS] = std::array::from_fn(|kind| &products[kind * stride..]);
-        for (i, (first, second)) in
-            first.chunks_exact_mut(2).zip(second.chunks_exact_mut(2)).enumerate()
-        {
-            let m = |v: usize, h: usize| kinds[3 * v + h][i];
-            let top = [m(0, 0) + m(1, 0), m(0, 1) + m(1, 1), m(0, 2) + m(1, 2)];
-            let bottom = [m(1, 0) - m(2, 0), m(1, 1) - m(2, 1), m(1, 2) - m(2, 2)];
-            first[0] = top[0] + top[1];
-            first[1] = top[1] - top[2];
-            second[0] = bottom[0] + bottom[1];
-            second[1] = bottom[1] - bottom[2];
+    /// Rows of outputs, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
+    pub(in super::super) fn output(
+        side: Side,
+        rows: &mut [Lane],
+        width: usize,
+        products: &[Lane],
+        stride: usize,
+    ) {
+        match side {
+            Side::Two => to_tiles::<two::Outputs, 3, 2>(rows, width, (products, stride)),
+            Side::Four => to_tiles::<four::Outputs, 5, 4>(rows, width, (products, stride)),
         }
     }
 
-    /// The kinds of a row of tiles from the gradient of its two rows of outputs: the adjoint of [`output`].
-    pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [&[Lane]; 2]) {
-        for i in 0..rows[0].len() / 2 {
-            one_pixel();
-            let line = |row: &[Lane]| {
-                let (a, b) = (row[2 * i], row[2 * i + 1]);
-                [a, a + b, -b]
-            };
-            let (first, second) = (line(rows[0]), line(rows[1]));
-            for h in 0..3 {
-                let (a, b) = (first[h], second[h]);
-                out[h * stride + i] = a;
-                out[(3 + h) * stride + i] = a + b;
-                out[(6 + h) * stride + i] = -b;
+    /// The kinds of a row of tiles from the gradient of its rows of outputs, four or the first two, or of those that are left: the
+    /// adjoint of [`output`].
+    pub(in super::super) fn gradient(
+        side: Side,
+        out: &mut [Lane],
+        stride: usize,
+        rows: [Row<'_>; 4],
+        line: &mut [Lane],
+    ) {
+        let (out, reads) = ((out, stride), Reads::neighbours(0, side.outputs()));
+        match side {
+            Side::Two => {
+                let [a, b, ..] = rows;
+                from_tiles::<two::Given, 2, 3>(out, [a, b], reads, line);
             }
+            Side::Four => from_tiles::<four::Given, 4, 5>(out, rows, reads, line),
         }
     }
 
-    /// Adds to a row of pixels what the kinds of a phase give to its row number `target` (0 to 2): the adjoint of [`input`].
+    /// Adds to a plane of pixels what the kinds of a phase of a row of tiles, number `line`, give to them: the adjoint of [`input`].
     pub(in super::super) fn scatter(
-        row: &mut [Lane],
+        side: Side,
+        plane: &mut [Lane],
+        width: usize,
+        line: usize,
+        phase: usize,
         kinds: &[Lane],
         stride: usize,
-        target: usize,
-        horizontal: usize,
     ) {
-        let width = row.len();
-        let kind = |v: usize, h: usize, i: usize| kinds[(3 * v + h) * stride + i];
-        let mut previous = Lane::ZERO; // of the tile before, for the pixel that both read
-        for i in 0..width / 4 {
-            one_pixel();
-            let mut m = [Lane::ZERO; 3];
-            for (h, m) in m.iter_mut().enumerate() {
-                *m = match target {
-                    0 => kind(0, h, i),
-                    1 => kind(1, h, i) - kind(0, h, i) + kind(2, h, i),
-                    _ => -kind(2, h, i),
-                };
-            }
-            let [m0, m1, m2] = m;
-            let first = 4 * i + horizontal; // one to the right of the pixel
-            if first > 0 {
-                row[first - 1] += m0 - previous;
-            }
-            row[first + 1] += m1 - m0 + m2;
-            previous = m2;
-        }
-        if horizontal == 0 {
-            row[width - 1] += -previous;
+        let reads = side.reads(phase % 2);
+        let top = (reads.side * line + phase / 2) as isize - 1;
+        let (plane, kinds) = ((plane, width), (kinds, stride));
+        let at = (top, (width / 2).div_ceil(side.outputs()));
+        match side {
+            Side::Two => add_tiles::<two::Taken, 3, 3>(plane, at, reads, kinds),
+            Side::Four => add_tiles::<four::Taken, 5, 5>(plane, at, reads, kinds),
         }
     }
 }

@@ -80,54 +80,51 @@ fn to_both<const K: usize, const ALL: usize>(
     }
 }
 
-/// `line[left..] = f(a, b)` pixel by pixel, with zeros before and behind; pixels that the line has no place for are left out.
-#[inline(always)]
-fn combine(
-    line: &mut [Lane],
-    left: usize,
-    (a, b): (Row<'_>, Row<'_>),
-    f: impl Fn(Lane, Lane) -> Lane,
-) {
-    let end = line.len().min(left + a.or(b).map_or(0, <[Lane]>::len));
-    line[..left].fill(Lane::ZERO);
-    line[end..].fill(Lane::ZERO);
-    let line = &mut line[left..end];
-    match (a, b) {
-        (Some(a), Some(b)) => {
-            for (out, (a, b)) in line.iter_mut().zip(a.iter().zip(b)) {
-                one_pixel();
-                *out = f(*a, *b);
-            }
-        }
-        (Some(a), None) => line.iter_mut().zip(a).for_each(|(out, a)| {
-            one_pixel();
-            *out = f(*a, Lane::ZERO);
-        }),
-        (None, Some(b)) => line.iter_mut().zip(b).for_each(|(out, b)| {
-            one_pixel();
-            *out = f(Lane::ZERO, *b);
-        }),
-        (None, None) => {}
-    }
-}
-
 /// What N values in a line become. A trait, for a closure would not always be inlined, and be compiled for any CPU.
 trait Along<const N: usize, const M: usize> {
     fn of(values: [Lane; N]) -> [Lane; M];
 }
 
+/// Which pixels of a line tiles read. A line has zeros around its pixels.
+#[derive(Clone, Copy)]
+struct Reads {
+    /// Zeros before the first pixel; behind the last there are as many as are needed.
+    left: usize,
+    /// The first pixel of the first tile, zeros counted.
+    first: usize,
+    /// From a pixel of a tile to the next.
+    step: usize,
+    /// From a tile to the next.
+    side: usize,
+}
+
+impl Reads {
+    /// Neighbours, from the first zero on.
+    const fn neighbours(left: usize, side: usize) -> Self {
+        Self { left, first: 0, step: 1, side }
+    }
+
+    /// The column of a tile's pixel, of those of a row of some width.
+    #[inline(always)]
+    fn column(&self, tile: usize, pixel: usize, width: usize) -> Option<usize> {
+        let column = (self.side * tile + self.first + self.step * pixel).checked_sub(self.left)?;
+        (column < width).then_some(column)
+    }
+}
+
 /// What `A` makes of the pixels of a row of tiles, first along the columns, then along the rows: `M * vertical + horizontal`, `stride`
-/// apart. Tiles are `side` pixels apart and read N; there are `left` zeros before the pixels, and as many behind as are needed. `line`
-/// has a line for each vertical result.
+/// apart. Tiles read N pixels along each axis. `line` has a line for each vertical result.
 #[inline(always)]
 fn from_tiles<A: Along<N, M>, const N: usize, const M: usize>(
     (out, stride): (&mut [Lane], usize),
     rows: [Row<'_>; N],
-    (left, side): (usize, usize),
+    reads: Reads,
     line: &mut [Lane],
 ) {
+    let Reads { left, first, step, side } = reads;
     let length = line.len() / M;
-    let tiles = (length + side - N) / side;
+    let reach = (N - 1) * step + 1;
+    let tiles = (length - first - reach) / side + 1;
     let width = rows.into_iter().flatten().next().map_or(0, <[Lane]>::len).min(length - left);
     for line in line.chunks_exact_mut(length) {
         line[..left].fill(Lane::ZERO);
@@ -149,11 +146,52 @@ fn from_tiles<A: Along<N, M>, const N: usize, const M: usize>(
     for (v, line) in line.chunks_exact(length).enumerate() {
         for i in 0..tiles {
             one_pixel();
+            let from = &line[side * i + first..][..reach];
             let mut row = [Lane::ZERO; N];
-            row.copy_from_slice(&line[side * i..side * i + N]);
+            for j in 0..N {
+                row[j] = from[step * j];
+            }
             let row = A::of(row);
             for h in 0..M {
                 out[(M * v + h) * stride + i] = row[h];
+            }
+        }
+    }
+}
+
+/// Adds to a plane what the sums of a row of tiles give to its pixels: the adjoint of [`from_tiles`], where `A` is that of what was
+/// taken there. Tiles read N rows from `top` on, as far apart as pixels.
+#[inline(always)]
+fn add_tiles<A: Along<M, N>, const N: usize, const M: usize>(
+    (plane, width): (&mut [Lane], usize),
+    (top, tiles): (isize, usize),
+    reads: Reads,
+    (sums, stride): (&[Lane], usize),
+) {
+    let height = plane.len() / width;
+    for i in 0..tiles {
+        one_pixel();
+        let mut columns = [[Lane::ZERO; N]; M];
+        for h in 0..M {
+            let mut column = [Lane::ZERO; M];
+            for v in 0..M {
+                column[v] = sums[(M * v + h) * stride + i];
+            }
+            columns[h] = A::of(column);
+        }
+        for r in 0..N {
+            let row = top + (reads.step * r) as isize;
+            let Some(row) = usize::try_from(row).ok().filter(|row| *row < height) else { continue };
+            let mut values = [Lane::ZERO; M];
+            for h in 0..M {
+                values[h] = columns[h][r];
+            }
+            let values = A::of(values);
+            let plane = &mut plane[row * width..][..width];
+            for j in 0..N {
+                if let Some(column) = reads.column(i, j, width) {
+                    plane[column] += values[j];
+                }
             }
         }
     }

@@ -9,7 +9,7 @@
 //! y_0 = m_0 + m_1 + m_2              y_1 = m_1 - m_2 - m_3
 //! ```
 
-use super::{Along, Places, Row, by_places, from_tiles, of_both, to_both, to_tiles};
+use super::{Along, Places, Reads, Row, by_places, from_tiles, of_both, to_both, to_tiles};
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
@@ -105,7 +105,7 @@ vectorised! {
         left: usize,
         line: &mut [Lane],
     ) {
-        from_tiles::<Inputs, 4, 4>((out, stride), rows, (left, SIDE), line);
+        from_tiles::<Inputs, 4, 4>((out, stride), rows, Reads::neighbours(left, SIDE), line);
     }
 
     /// Two rows of pixels, or the one that is left, from the products of a row of tiles; the last tile may have one column.
@@ -125,6 +125,6 @@ vectorised! {
         rows: [Row<'_>; SIDE],
         line: &mut [Lane],
     ) {
-        from_tiles::<Given, SIDE, 4>((out, stride), rows, (0, SIDE), line);
+        from_tiles::<Given, SIDE, 4>((out, stride), rows, Reads::neighbours(0, SIDE), line);
     }
 }

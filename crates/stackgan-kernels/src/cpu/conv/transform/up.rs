@@ -20,8 +20,10 @@
 //! No factor is larger than one, so accuracy is about that of the plain sum; the form that Winograd's F(4, 3) becomes on an up-sampled
 //! line has five products too, and factors up to eight. Two of the five read one sum of pixels: sixteen sums for 25 kinds.
 
-use super::{Along, Places, Row, by_places, from_tiles, of_both, to_both, to_tiles};
-use crate::cpu::lane::{Lane, one_pixel};
+use super::{
+    Along, Places, Reads, Row, add_tiles, by_places, from_tiles, of_both, to_both, to_tiles,
+};
+use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Kinds of product along an axis.
@@ -99,6 +101,16 @@ impl Along<4, 4> for Inputs {
     }
 }
 
+/// The adjoint of [`Inputs`].
+struct Taken;
+
+impl Along<4, 4> for Taken {
+    #[inline(always)]
+    fn of([s, l, r, d]: [Lane; 4]) -> [Lane; 4] {
+        [-l, s - r - d, s + l + d, r]
+    }
+}
+
 /// Four outputs of five products.
 struct Outputs;
 
@@ -119,11 +131,14 @@ impl Along<4, FIVE> for Given {
     }
 }
 
+/// The pixels of a tile and those around them.
+const READS: Reads = Reads::neighbours(1, SIDE);
+
 vectorised! {
     /// The sums of a row of tiles, `stride` apart, from its two rows of pixels and the two around them. `line` has a line for each
     /// vertical sum.
     pub(in super::super) fn input(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
-        from_tiles::<Inputs, 4, 4>((out, stride), rows, (1, SIDE), line);
+        from_tiles::<Inputs, 4, 4>((out, stride), rows, READS, line);
     }
 
     /// Four rows of large pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
@@ -134,36 +149,12 @@ vectorised! {
     /// The kinds of a row of tiles from the gradient of its four rows of large pixels, or of those that are left: the adjoint of
     /// [`output`].
     pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
-        from_tiles::<Given, 4, FIVE>((out, stride), rows, (0, 4), line);
+        from_tiles::<Given, 4, FIVE>((out, stride), rows, Reads::neighbours(0, 4), line);
     }
 
-    /// Adds to a row of small pixels what the sums of a row of tiles give to its row number `target` (0 to 3, of which 0 and 3 are
-    /// those around the tiles): the adjoint of [`input`].
-    pub(in super::super) fn scatter(row: &mut [Lane], sums: &[Lane], stride: usize, target: usize) {
-        let width = row.len();
-        let sum = |v: usize, h: usize, i: usize| sums[(4 * v + h) * stride + i];
-        let mut right = Lane::ZERO; // what the tile before gives to this one's first pixel
-        for i in 0..width.div_ceil(SIDE) {
-            one_pixel();
-            let mut across = [Lane::ZERO; 4];
-            for (h, across) in across.iter_mut().enumerate() {
-                *across = match target {
-                    0 => -sum(1, h, i),
-                    1 => sum(0, h, i) - sum(2, h, i) - sum(3, h, i),
-                    2 => sum(0, h, i) + sum(1, h, i) + sum(3, h, i),
-                    _ => sum(2, h, i),
-                };
-            }
-            let [s, l, r, d] = across;
-            let first = SIDE * i;
-            if first > 0 {
-                row[first - 1] += -l;
-            }
-            row[first] += s - r - d + right;
-            if let Some(second) = row.get_mut(first + 1) {
-                *second += s + l + d;
-            }
-            right = r;
-        }
+    /// Adds to a plane of small pixels what the sums of a row of tiles, number `line`, give to them: the adjoint of [`input`].
+    pub(in super::super) fn scatter(plane: &mut [Lane], width: usize, line: usize, sums: &[Lane], stride: usize) {
+        let at = ((SIDE * line) as isize - 1, width.div_ceil(SIDE));
+        add_tiles::<Taken, 4, 4>((plane, width), at, READS, (sums, stride));
     }
 }
