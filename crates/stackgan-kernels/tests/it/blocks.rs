@@ -8,7 +8,7 @@ use crate::common::{assert_close, assert_twins, bits, conv, normal, outcome, pla
 /// `(images, in, height, width)`, `(out, kernel)`, filter.
 type Case = ((usize, usize, usize, usize), (usize, usize), Filter);
 
-const SHAPES: [Case; 26] = [
+const SHAPES: [Case; 30] = [
     // Up-sampling: one block, parts of blocks, many tiles, odd sizes, a picture.
     ((1, 16, 4, 4), (16, 3), Filter::Up),
     ((3, 5, 4, 4), (3, 3), Filter::Up),
@@ -29,6 +29,10 @@ const SHAPES: [Case; 26] = [
     ((2, 9, 6, 6), (8, 4), plain(2, 1)),
     ((4, 3, 16, 16), (24, 4), plain(2, 1)),
     ((1, 3, 64, 64), (16, 4), plain(2, 1)),
+    ((2, 9, 7, 9), (8, 4), plain(2, 1)),
+    ((1, 40, 64, 64), (20, 4), plain(2, 1)),
+    ((2, 5, 66, 71), (9, 4), plain(2, 1)),
+    ((1, 6, 40, 15), (35, 3), Filter::Up),
     // Any other window.
     ((2, 20, 8, 8), (35, 1), plain(1, 0)),
     ((3, 40, 4, 4), (1, 4), plain(4, 0)),

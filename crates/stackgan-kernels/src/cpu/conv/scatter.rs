@@ -31,8 +31,8 @@ enum Way {
     Columns,
 }
 
-/// Outputs along an axis from which on fewer products are worth more factors of a weight.
-const LARGE: usize = 16;
+/// Outputs along an axis from which on fewer products are worth more factors of a weight, for one image.
+const LARGE: usize = 32;
 
 /// A run of images of the input's gradient.
 struct Part<'a> {

@@ -255,12 +255,7 @@ impl Runs {
 
 /// Adds to the sums of a weight's gradient: `left` is the transformed gradient of a tile's outputs, by kinds, `right` the sums of its
 /// inputs.
-pub(super) fn add_products(
-    sums: &mut Sums,
-    left: &[Lane],
-    right: &[Lane],
-    pixels: usize,
-) {
+pub(super) fn add_products(sums: &mut Sums, left: &[Lane], right: &[Lane], pixels: usize) {
     let (outs, inner) = (sums.out_blocks, sums.inner_blocks);
     let Kinds { products: kinds, sums: right_kinds, sum_of } = sums.kinds;
     let path = Path::best();

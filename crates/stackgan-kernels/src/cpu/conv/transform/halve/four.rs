@@ -78,12 +78,7 @@ impl Along<5, 4> for Outputs {
     #[inline(always)]
     fn of(m: [Lane; 5]) -> [Lane; 4] {
         let (sum, difference) = (m[1] + m[2], m[1] - m[2]);
-        [
-            m[0] + sum + m[3],
-            difference + m[3] * 2.,
-            sum + m[3] * 4.,
-            difference + m[3] * 8. + m[4],
-        ]
+        [m[0] + sum + m[3], difference + m[3] * 2., sum + m[3] * 4., difference + m[3] * 8. + m[4]]
     }
 }
 
