@@ -115,7 +115,7 @@ impl Transform {
             Self::Two { flipped: true } => transform::two::factors::<STEP>(&flipped(taps), factors),
             Self::Four { flipped: false } => transform::four::factors::<STEP>(taps, factors),
             Self::Four { flipped: true } => {
-                transform::four::factors::<STEP>(&flipped(taps), factors)
+                transform::four::factors::<STEP>(&flipped(taps), factors);
             }
             Self::Halve(side) => side.factors::<STEP>(taps, factors),
         }

@@ -1,6 +1,11 @@
 //! The sums around the products of a convolution: of pixels before, of products after, and of weights.
 //!
 //! Each module is one way to need fewer products. Functions work on a row of tiles of one block of channels.
+#![allow(
+    clippy::needless_range_loop,
+    clippy::redundant_closure,
+    reason = "iterators over arrays and functions as arguments are compiled on their own, for any CPU, and called"
+)]
 
 pub(super) mod four;
 pub(super) mod halve;
