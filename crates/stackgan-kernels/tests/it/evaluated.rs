@@ -9,9 +9,10 @@ use crate::common::{assert_close, assert_twins, bits, conv, normal, plain};
 
 /// The fast form in f32 beside its twin in f64.
 fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    const TOLERANCE: f64 = 3e-5; // of the largest result: sums that bounds cut off, and whose rounding is in the others, were larger
     let wide: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F64).unwrap()).collect();
     let found = f(inputs).unwrap();
-    assert_close(&found, &f(&wide).unwrap(), 1e-5, what);
+    assert_close(&found, &f(&wide).unwrap(), TOLERANCE, what);
 }
 
 #[test]

@@ -313,12 +313,12 @@ pub(super) mod tests {
         };
         for cfg in [config(), published] {
             let mut losses = Vec::new();
-            let encoder = train(&cfg, 250, &mut losses)?;
-            assert_eq!((losses.len(), encoder.steps), (250, 250));
+            let encoder = train(&cfg, 500, &mut losses)?;
+            assert_eq!((losses.len(), encoder.steps), (500, 500));
             let scores =
                 evaluate(&encoder, (&Squares::new(), ImageInputs::Pixels), &all(), Noise::new(1))?;
             assert!(scores.top1 > 0.7 && scores.r10_one.mean > 0.7, "{:?}: {scores:?}", cfg.loss);
-            assert!(losses[249] < 0.7 * losses[0], "{losses:?}");
+            assert!(losses[499] < 0.7 * losses[0], "{losses:?}");
         }
         Ok(())
     }
