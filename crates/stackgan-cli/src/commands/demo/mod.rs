@@ -103,7 +103,7 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     );
     let left = || scale.seconds - began.elapsed().as_secs_f64();
     let (encoder, text_losses) =
-        train_encoder(&small, 0.15 * left(), drawn.train_species, (args.seed, context))?;
+        train_encoder(&small, 0.17 * left(), drawn.train_species, (args.seed, context))?;
     let raw = copy(&encoder, context)?;
     let embeddings =
         Arc::new(text::encode(&raw, &small, &out.join("embeddings.safetensors"), context.manner)?);
@@ -118,7 +118,7 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
         stopper: &stopper,
         context,
     };
-    let (exit, steps) = stage.train(Stage::One, &small, 0.74 * left(), &out.join("stage1"))?;
+    let (exit, steps) = stage.train(Stage::One, &small, 0.64 * left(), &out.join("stage1"))?;
     clock.took(format!("Stage-I, {steps}"));
     if exit != Exit::Done {
         return Ok(exit);
