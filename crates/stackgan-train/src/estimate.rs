@@ -26,8 +26,12 @@ const PROGRAM: u64 = 48 << 20;
 /// The largest maps that are alive besides during a backward pass: gradients on their way, and buffers of the kernels.
 const UNDERWAY: u64 = 6;
 
-/// Times the largest weight that the kernels hold of it: two and a quarter in sums, one packed.
-const PACKED: u64 = 3;
+/// Times a generator's largest weight that the kernels hold of it: 25 ninths in sums and as much packed after an up-sampling, sixteen
+/// ninths and four of a 3x3 convolution.
+const PACKED_G: u64 = 6;
+
+/// The same for a discriminator: nine quarters in sums, one packed.
+const PACKED_D: u64 = 3;
 
 /// Batches that are timed on a CPU.
 const TIMED: [usize; 2] = [2, 6];
@@ -252,7 +256,7 @@ impl Memory {
             Undo::Held => state + model,
             Undo::Copied => state.max(model),
         };
-        let working = F32 * PACKED * g.layer.max(d.layer);
+        let working = F32 * (PACKED_G * g.layer).max(PACKED_D * d.layer);
         Self { variables, pictures, working, loading, saving: F32 * saving }
     }
 

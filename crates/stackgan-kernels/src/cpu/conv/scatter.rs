@@ -124,7 +124,7 @@ impl Scatter {
         let columns = self.grid().columns;
         match self.way {
             Way::Halve(side) => side.along() * (2 * side.outputs() * columns + 2),
-            Way::Up => 4 * (up::SIDE * columns + 2),
+            Way::Up => up::SUMS_ALONG * (up::SIDE * columns + 2),
             Way::Columns => 0,
         }
     }
@@ -133,7 +133,7 @@ impl Scatter {
     fn gradient_line(&self) -> usize {
         let along = match self.way {
             Way::Halve(side) => side.along(),
-            Way::Up => 5,
+            Way::Up => up::KINDS_ALONG,
             Way::Columns => 0,
         };
         along * self.side() * self.grid().columns

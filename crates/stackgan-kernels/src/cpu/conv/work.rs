@@ -33,11 +33,10 @@ pub(super) struct At {
     pub(super) block: usize,
 }
 
-/// Pixels that are transformed and multiplied together, about: so many, or fewer of many kinds.
-const fn together(kinds: usize) -> usize {
-    const PIXELS: usize = 192;
-    const OF_KINDS: usize = 9 * PIXELS;
-    if kinds * PIXELS > OF_KINDS { OF_KINDS / kinds } else { PIXELS }
+/// Pixels that are transformed and multiplied together, about: fewer of more than nine kinds, so that their sums and products stay as
+/// large.
+fn together(kinds: usize) -> usize {
+    192 * 9 / kinds.max(9)
 }
 
 /// Pixels whose products are added to the gradient of a weight together, about.

@@ -17,8 +17,8 @@
 //! y_0 = m_0 + m_1 - m_4        y_1 = m_0 + m_3        y_2 = m_0 + m_4        y_3 = m_0 + m_2 - m_3
 //! ```
 //!
-//! No factor is larger than one, so accuracy is about that of the plain sum; the form that Winograd's F(4, 3) becomes on an up-sampled
-//! line has five products too, and factors up to eight. Two of the five read one sum of pixels: sixteen sums for 25 kinds.
+//! No coefficient is larger than one, so accuracy is about that of the plain sum; the form that Winograd's F(4, 3) becomes on an up-sampled
+//! line has five products too, and coefficients up to eight. Two of the five read one sum of pixels: sixteen sums for 25 kinds.
 
 use super::{
     Along, Places, Reads, Row, add_tiles, by_places, from_tiles, of_both, to_both, to_tiles,
@@ -27,26 +27,29 @@ use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Kinds of product along an axis.
-const FIVE: usize = 5;
+pub(in super::super) const KINDS_ALONG: usize = 5;
 
 /// Kinds of product, `5 * vertical + horizontal`.
-pub(in super::super) const KINDS: usize = FIVE * FIVE;
+pub(in super::super) const KINDS: usize = KINDS_ALONG * KINDS_ALONG;
+
+/// Sums of pixels along an axis.
+pub(in super::super) const SUMS_ALONG: usize = 4;
 
 /// Sums of pixels, `4 * vertical + horizontal`.
-pub(in super::super) const SUMS: usize = 16;
+pub(in super::super) const SUMS: usize = SUMS_ALONG * SUMS_ALONG;
 
 /// Small pixels of a tile along an axis.
 pub(in super::super) const SIDE: usize = 2;
 
 /// The sum of pixels that a kind reads.
 pub(in super::super) const fn sum_of(kind: usize) -> usize {
-    const OF: [usize; FIVE] = [0, 1, 2, 3, 3];
-    4 * OF[kind / FIVE] + OF[kind % FIVE]
+    const OF: [usize; KINDS_ALONG] = [0, 1, 2, 3, 3];
+    SUMS_ALONG * OF[kind / KINDS_ALONG] + OF[kind % KINDS_ALONG]
 }
 
 /// Factors of three taps in a line.
 #[inline(always)]
-fn of_taps([a, b, c]: [f32; 3]) -> [f32; FIVE] {
+fn of_taps([a, b, c]: [f32; 3]) -> [f32; KINDS_ALONG] {
     let half = (a + b + c) * 0.5;
     [half, -a, c, c - half, half - a]
 }
@@ -69,7 +72,7 @@ pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut 
 
 /// Gradient of three taps in a line from that of their factors.
 #[inline(always)]
-fn to_taps(f: [f32; FIVE]) -> [f32; 3] {
+fn to_taps(f: [f32; KINDS_ALONG]) -> [f32; 3] {
     let (sum, difference) = (f[0] * 0.5, (f[4] - f[3]) * 0.5);
     let half = (f[3] + f[4]) * 0.5;
     [sum - f[1] - half, sum + difference, sum + f[2] + half]
@@ -81,7 +84,7 @@ struct Folded;
 impl Places<KINDS> for Folded {
     #[inline(always)]
     fn of(factors: [f32; KINDS], put: impl FnMut(usize, f32)) {
-        to_both::<FIVE, KINDS>(factors, put, |factors| to_taps(factors));
+        to_both::<KINDS_ALONG, KINDS>(factors, put, |factors| to_taps(factors));
     }
 }
 
@@ -114,9 +117,9 @@ impl Along<4, 4> for Taken {
 /// Four outputs of five products.
 struct Outputs;
 
-impl Along<FIVE, 4> for Outputs {
+impl Along<KINDS_ALONG, 4> for Outputs {
     #[inline(always)]
-    fn of(m: [Lane; FIVE]) -> [Lane; 4] {
+    fn of(m: [Lane; KINDS_ALONG]) -> [Lane; 4] {
         [m[0] + m[1] - m[4], m[0] + m[3], m[0] + m[4], m[0] + m[2] - m[3]]
     }
 }
@@ -124,9 +127,9 @@ impl Along<FIVE, 4> for Outputs {
 /// The adjoint of [`Outputs`].
 struct Given;
 
-impl Along<4, FIVE> for Given {
+impl Along<4, KINDS_ALONG> for Given {
     #[inline(always)]
-    fn of(y: [Lane; 4]) -> [Lane; FIVE] {
+    fn of(y: [Lane; 4]) -> [Lane; KINDS_ALONG] {
         [(y[0] + y[1]) + (y[2] + y[3]), y[0], y[3], y[1] - y[3], y[2] - y[0]]
     }
 }
@@ -143,13 +146,13 @@ vectorised! {
 
     /// Four rows of large pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
     pub(in super::super) fn output(rows: &mut [Lane], width: usize, products: &[Lane], stride: usize) {
-        to_tiles::<Outputs, FIVE, 4>(rows, width, (products, stride));
+        to_tiles::<Outputs, KINDS_ALONG, 4>(rows, width, (products, stride));
     }
 
     /// The kinds of a row of tiles from the gradient of its four rows of large pixels, or of those that are left: the adjoint of
     /// [`output`].
     pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
-        from_tiles::<Given, 4, FIVE>((out, stride), rows, Reads::neighbours(0, 4), line);
+        from_tiles::<Given, 4, KINDS_ALONG>((out, stride), rows, Reads::neighbours(0, 4), line);
     }
 
     /// Adds to a plane of small pixels what the sums of a row of tiles, number `line`, give to them: the adjoint of [`input`].
