@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 
-use crate::common::{TINY, WORLD, done, failed, set, train, training};
+use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
 use crate::reed::{self, Kind};
 use crate::tiny_bert;
 
@@ -274,4 +274,50 @@ fn every_width_trains() {
         let info = done(dir, &["model", "info", run.to_str().unwrap(), "--json"]);
         assert!(info.contains(&format!("\"text_dim\": {width}")), "{info}");
     }
+}
+
+/// The shared encoder's image side has seen pictures: the toy preset matches with it. A sentence encoder has none.
+#[test]
+fn pictures_are_matched_by_an_encoder_that_sees_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    bert(dir, "bert", 1);
+    let first = |run: &str| -> serde_json::Value {
+        let stats = fs::read_to_string(dir.join(run).join("stats.jsonl")).unwrap();
+        serde_json::from_str(stats.lines().next().unwrap()).unwrap()
+    };
+    train(dir, &training("1", "2", &dir.join("seen")));
+    assert!(first("seen")["matching"].as_f64().unwrap() > 0.0);
+    let model = archive(&dir.join("seen/model.safetensors"));
+    assert!(model.tensors.keys().all(|name| !name.starts_with("image.")));
+
+    let blind = |run: &str, more: &[&str]| {
+        let mut args = with_encoder("1", &dir.join(run), "bert", more);
+        args.retain(|arg| arg != "-q");
+        stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap()
+    };
+    let output = blind("off", &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("loss.matching = 0: "), "{said}");
+    assert!(first("off")["matching"].is_null());
+    let output = blind("asked", &["--set", "loss.matching=1"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in ["loss.matching, from: --set", "no image side", "--encoder FILE", "do: "] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+
+    // Stage-II reads sentences by the Stage-I model's encoder, which has no image side; by its file it can be matched too.
+    let high = |run: &str, encoder: bool| {
+        let mut args = training("2", "2", &dir.join(run));
+        args.extend(["--set", "loss.matching=1", "--stage1", "seen"].map(str::to_owned));
+        if !encoder {
+            let at = args.iter().position(|arg| arg == "--encoder").unwrap();
+            args.drain(at..at + 2);
+        }
+        stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap()
+    };
+    assert_eq!(high("without", false).status.code(), Some(2));
+    assert!(high("with", true).status.success());
+    assert!(first("with")["matching"].as_f64().unwrap() > 0.0);
 }

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
-use stackgan_train::knobs::Knobs;
 use toml::{Table, Value};
 
 use crate::args::Settings;
@@ -149,10 +148,8 @@ impl Layers {
         let leaves = flatten(&text.parse()?);
         let mut values: BTreeMap<String, (Value, Origin)> =
             leaves.into_iter().map(|(key, value)| (key, (value, origin.clone()))).collect();
-        // A run folder's settings leave out knobs that are off.
-        let knobs = Table::try_from(Knobs::default()).unwrap_or_default();
-        for (key, value) in flatten(&knobs) {
-            values.entry(format!("knobs.{key}")).or_insert((value, Origin::Off));
+        for (key, value) in TrainConfig::absent_when_off() {
+            values.entry(key).or_insert((value, Origin::Off)); // a run folder's settings
         }
         Ok(Self { values })
     }

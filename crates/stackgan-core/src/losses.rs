@@ -29,13 +29,20 @@ pub fn kl_log_sigma(mu: &Tensor, log_sigma: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When sizes are no multiples of 16.
 pub fn colour_consistency(image: &Tensor, low: &Tensor) -> Result<Tensor> {
-    (means_16(image)? - means_16(&low.detach())?)?.abs()?.mean_all()
+    (square_means(image, 16)? - square_means(&low.detach(), 16)?)?.abs()?.mean_all()
 }
 
-fn means_16(image: &Tensor) -> Result<Tensor> {
+/// Pictures `(batch, channels, n side, n side)` as means over their n x n squares, `(batch, channels, side, side)`.
+///
+/// # Errors
+/// When sizes are no multiples of `side`.
+pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
     let (batch, channels, height, width) = image.dims4()?;
-    let (bh, bw) = (height / 16, width / 16);
-    image.reshape((batch * channels, 16, bh, 16, bw))?.mean(4)?.mean(2)
+    if (height, width) == (side, side) {
+        return Ok(image.clone());
+    }
+    let squares = (batch * channels, side, height / side, side, width / side);
+    image.reshape(squares)?.mean(4)?.mean(2)?.reshape((batch, channels, side, side))
 }
 
 #[cfg(test)]

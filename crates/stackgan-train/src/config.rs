@@ -183,6 +183,15 @@ pub struct LossConfig {
     pub r1: R1,
     /// Weight of Stage-II's colour consistency; 0 as released.
     pub colour_consistency: f64,
+    /// Weight of the matching loss ([`crate::matching`]); 0 as released, and then absent. `AttnGAN` has 5 for birds.
+    #[serde(default, skip_serializing_if = "off")]
+    pub matching: f64,
+}
+
+/// Whether a weight is 0: what checkpoints hash must not change because there is a term that is off.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+fn off(weight: &f64) -> bool {
+    *weight == 0.0
 }
 
 /// Noise while training and while sampling.
@@ -263,6 +272,14 @@ impl TrainConfig {
             .map_err(|e| invalid("configuration", "writable values", &e.to_string()))
     }
 
+    /// The settings that a configuration leaves out where they are off, by key, as they then are.
+    #[must_use]
+    pub fn absent_when_off() -> Vec<(String, toml::Value)> {
+        let knobs = toml::Table::try_from(Knobs::default()).unwrap_or_default();
+        let knobs = knobs.into_iter().map(|(key, value)| (format!("knobs.{key}"), value));
+        knobs.chain([("loss.matching".to_owned(), toml::Value::Float(0.0))]).collect()
+    }
+
     /// Checks every range and how settings fit together.
     ///
     /// # Errors
@@ -308,6 +325,7 @@ impl TrainConfig {
         within("loss.kl", l.kl, 0.0, 1000.0)?;
         within("loss.r1.gamma", l.r1.gamma, 0.0, 1e6)?;
         within("loss.colour_consistency", l.colour_consistency, 0.0, 1e4)?;
+        within("loss.matching", l.matching, 0.0, 1e4)?;
         for (key, scale) in [
             ("noise.train_z", n.train_z),
             ("noise.train_eps", n.train_eps),

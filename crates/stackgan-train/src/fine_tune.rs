@@ -62,9 +62,16 @@ impl Tuned {
         let by_stage2 = adam(&g, clip_g)?;
         let g = Optimised { adam: adam(&g, clip_g)?, params: g };
         let d = Optimised { adam: adam(&d, clip_d)?, params: d };
-        let (spectral, tuned) = (None, None);
-        let game =
-            Adversaries { generator, discriminator, frozen_discriminator, g, d, spectral, tuned };
+        let game = Adversaries {
+            generator,
+            discriminator,
+            frozen_discriminator,
+            g,
+            d,
+            spectral: None,
+            tuned: None,
+            matcher: None,
+        };
         Ok(Self {
             game: Box::new(game),
             by_stage2,

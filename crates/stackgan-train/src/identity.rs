@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{RunConfig, TrainConfig};
-use crate::knobs::Knobs;
 use crate::run::Setup;
 use crate::store::{Header, sha256};
 use crate::{Error, Result};
@@ -26,6 +25,9 @@ impl Identity {
         others += setup.embeddings.encoder();
         if let Some(model) = &setup.stage1 {
             others += &sha256(&model.to_bytes()?);
+        }
+        if let Some(matcher) = setup.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0) {
+            others += &matcher.digest()?;
         }
         let digest = digest(&config, &others);
         Ok(Self { digest, config, others })
@@ -104,16 +106,12 @@ fn changes(old: &str, new: &str) -> Vec<Change> {
         .collect()
 }
 
-/// `a.b.c` to value, as text. Knobs that are off, which a configuration leaves out, are there.
+/// `a.b.c` to value, as text. What a configuration leaves out because it is off is there.
 fn flat(text: &str) -> BTreeMap<String, String> {
-    let mut config: toml::Table = text.parse().unwrap_or_default();
-    let mut knobs = toml::Table::try_from(Knobs::default()).unwrap_or_default();
-    if let Some(toml::Value::Table(given)) = config.remove("knobs") {
-        knobs.extend(given);
-    }
-    config.insert("knobs".to_owned(), toml::Value::Table(knobs));
+    let config: toml::Table = text.parse().unwrap_or_default();
     let mut open = vec![(String::new(), toml::Value::Table(config))];
-    let mut found = BTreeMap::new();
+    let off = TrainConfig::absent_when_off().into_iter();
+    let mut found: BTreeMap<String, String> = off.map(|(k, v)| (k, v.to_string())).collect();
     while let Some((path, value)) = open.pop() {
         match value {
             toml::Value::Table(table) => open.extend(table.into_iter().map(|(key, value)| {

@@ -16,6 +16,7 @@ mod fit;
 pub mod guard;
 mod identity;
 pub mod knobs;
+pub mod matching;
 pub mod nonfinite;
 pub mod penalty;
 pub mod players;

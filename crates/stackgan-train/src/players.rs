@@ -7,6 +7,7 @@ use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, plain, residual
 use crate::adam::Adam;
 use crate::config::{Stage, TrainConfig};
 use crate::fine_tune::Tuned;
+use crate::matching::Matcher;
 use crate::spectral::{Make, Spectral};
 use crate::start::Start;
 use crate::step::{
@@ -72,6 +73,7 @@ pub fn players(
                 d,
                 spectral,
                 tuned: None,
+                matcher: None,
             }))
         }};
     }
@@ -107,6 +109,25 @@ impl Players {
             players.tuned = Some(Tuned::new(cfg, low, start.discriminator()?, &device)?);
         }
         Ok(self)
+    }
+
+    /// The same players, G's pictures to be matched with their captions.
+    #[must_use]
+    pub(crate) fn matched(mut self, matcher: Option<Matcher>) -> Self {
+        match &mut self {
+            Self::Residual(players) => players.matcher = matcher,
+            Self::Plain(players) => players.matcher = matcher,
+        }
+        self
+    }
+
+    /// What matches them.
+    #[must_use]
+    pub(crate) const fn matcher(&self) -> Option<&Matcher> {
+        match self {
+            Self::Residual(players) => players.matcher.as_ref(),
+            Self::Plain(players) => players.matcher.as_ref(),
+        }
     }
 
     /// One step of both.
@@ -179,7 +200,10 @@ impl Players {
             Self::Residual(players) => players.spectral.is_none() && players.tuned.is_none(),
             Self::Plain(players) => players.spectral.is_none() && players.tuned.is_none(),
         };
-        plain && !self.g().adam.is_limited() && !self.d().adam.is_limited()
+        plain
+            && self.matcher().is_none()
+            && !self.g().adam.is_limited()
+            && !self.d().adam.is_limited()
     }
 
     /// Sends both optimisers' constants for the next step ahead of it.

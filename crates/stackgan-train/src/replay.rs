@@ -11,9 +11,11 @@ use stackgan_core::{NetConfig, Params};
 
 use crate::config::TrainConfig;
 use crate::guard::Guard;
+use crate::matching::Matcher;
 use crate::players::players;
 use crate::start::Start;
 use crate::step::{Pictures, StepConfig, StepNoise};
+use crate::text::TextTrainConfig;
 use crate::{Error, Result};
 
 /// The version of the file.
@@ -43,6 +45,9 @@ pub struct Facts {
     pub optimiser_steps: (u64, u64),
     /// The sizes of the Stage-I under a Stage-II.
     pub stage1: Option<NetConfig>,
+    /// How the encoders of the matching loss were trained, where it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matching: Option<TextTrainConfig>,
     /// The configuration, as TOML.
     pub config: String,
 }
@@ -50,9 +55,21 @@ pub struct Facts {
 impl Facts {
     /// The facts of a step of a run; the file's own follow when it is written.
     pub(crate) fn new(step: u64, epoch: u64, indices: &[usize], decay: f64) -> Self {
-        let (term, value, stage1, config, optimiser_steps) = Default::default();
+        let (term, value, stage1, matching, config, optimiser_steps) = Default::default();
         let (format, indices) = (FORMAT.to_owned(), indices.to_vec());
-        Self { format, step, epoch, term, value, indices, decay, optimiser_steps, stage1, config }
+        Self {
+            format,
+            step,
+            epoch,
+            term,
+            value,
+            indices,
+            decay,
+            optimiser_steps,
+            stage1,
+            matching,
+            config,
+        }
     }
 }
 
@@ -120,7 +137,10 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
     };
     let low = stage1.as_ref().zip(facts.stage1.as_ref());
     let start = Start { stage1_discriminator: Some(archive.part("tune.d.")), generator: None };
+    let matcher = facts.matching.as_ref();
+    let matcher = matcher.map(|of| Matcher::given(of, archive.part("matching."), device));
     let mut players = players(&config, low, device)?.beginning(&start, &config, low)?;
+    players = players.matched(matcher.transpose()?);
     let steps = [facts.optimiser_steps.0, facts.optimiser_steps.1];
     for ((player, prefix), steps) in players.both_mut().into_iter().zip(["g.", "d."]).zip(steps) {
         player.params.set(&archive.part(prefix))?;

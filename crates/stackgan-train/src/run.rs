@@ -22,6 +22,7 @@ use crate::feed::{Feed, Inputs};
 use crate::fit::check_fit;
 use crate::guard::Guard;
 use crate::identity::Identity;
+use crate::matching::Matcher;
 use crate::players::{Players, players};
 pub use crate::policy::{OnNonFinite, Policy, Resume};
 use crate::replay;
@@ -47,6 +48,8 @@ pub struct Setup {
     pub encoder: Option<CharCnnRnnEncoder>,
     /// Where an encoder that is not part of the model can be had, to be noted in it: `hub:OWNER/NAME` or a folder.
     pub encoder_source: Option<String>,
+    /// What matches G's pictures with their captions, for `loss.matching`: of the encoder of the embeddings.
+    pub matcher: Option<Matcher>,
     /// The Stage-I model, for Stage-II.
     pub stage1: Option<Model>,
     /// Where to compute.
@@ -252,12 +255,15 @@ impl Run {
         let low = stage1.as_ref().zip(setup.stage1.as_ref().map(|model| &model.info().stage1.net));
         let players = players(cfg, low, &setup.device)?;
         let players = players.beginning(&setup.start, cfg, low)?;
+        let identity = Identity::of(&setup)?;
+        let matcher = setup.matcher.take().filter(|_| setup.config.loss.matching > 0.0);
+        let players = players.matched(matcher.map(|matcher| matcher.reading(affine.clone())));
+        let cfg = &setup.config;
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;
         let guard = Guard::over(&players, stage1.as_ref())?;
         let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
-        let identity = Identity::of(&setup)?;
         let skipped = BTreeSet::new();
         Ok(Self { setup, players, stage1, ema, affine, steps, identity, skipped, guard })
     }
@@ -350,7 +356,11 @@ impl Run {
             Stage::One => None,
         };
         facts.config = self.setup.config.to_toml()?;
-        let archive = state::archive(self)?;
+        let mut archive = state::archive(self)?;
+        if let Some(matcher) = self.players.matcher() {
+            facts.matching = Some(matcher.config().clone());
+            archive.extend("matching.", matcher.tensors()?);
+        }
         let bytes = replay::to_bytes(archive, &facts, &inputs.pictures, &inputs.noise)?;
         let advice = "look at this step alone: `stackgan replay";
         let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";

@@ -1,5 +1,7 @@
 //! Standardised embeddings (an option): the training captions' mean taken away, divided by their overall deviation.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Result, Tensor};
 use stackgan_core::text::Standardise;
 use stackgan_data::dataset::Split;
@@ -26,6 +28,25 @@ impl Affine {
     /// `(batch, dim)`, same shape out.
     pub(crate) fn apply(&self, text: &Tensor) -> Result<Tensor> {
         text.broadcast_sub(&self.mean)? / f64::from(self.std)
+    }
+
+    /// Takes back [`Self::apply`].
+    pub(crate) fn undo(&self, text: &Tensor) -> Result<Tensor> {
+        (text * f64::from(self.std))?.broadcast_add(&self.mean)
+    }
+
+    /// Its numbers, by name.
+    pub(crate) fn tensors(&self) -> Result<[(String, Tensor); 2]> {
+        let std = Tensor::new(&[self.std], self.mean.device())?;
+        Ok([("mean".to_owned(), self.mean.clone()), ("std".to_owned(), std)])
+    }
+
+    /// Takes its numbers out of `tensors`, if they are there.
+    pub(crate) fn take(tensors: &mut BTreeMap<String, Tensor>) -> Result<Option<Self>> {
+        match (tensors.remove("mean"), tensors.remove("std")) {
+            (Some(mean), Some(std)) => Ok(Some(Self { mean, std: std.squeeze(0)?.to_scalar()? })),
+            _ => Ok(None),
+        }
     }
 
     /// The same, as a part of the encoder in the model.

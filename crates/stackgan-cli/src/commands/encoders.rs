@@ -90,6 +90,21 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
     }
 }
 
+/// The encoder of that name with its image side, if it has one: what [`open`] opens, when `text train` wrote it.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
+    if name.starts_with(HUB) || name.is_dir() {
+        return Ok(None);
+    }
+    let bytes = bytes_of(name)?;
+    if kind(&bytes).as_deref() == Some("char-cnn-rnn") {
+        return Ok(None);
+    }
+    TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(name)).map(Some)
+}
+
 /// Reads what `text train` wrote, with the image side that the text encoder was trained with.
 ///
 /// # Errors

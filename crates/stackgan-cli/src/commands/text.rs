@@ -26,7 +26,7 @@ use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
 
 /// Steps of a small encoder's training unless told otherwise.
-pub(crate) const SMALL_STEPS: u64 = 1500;
+pub(crate) const SMALL_STEPS: u64 = 2500;
 /// Steps of the published encoder's training: 200 epochs of 150 classes.
 const PUBLISHED_STEPS: u64 = 30_000;
 /// Captions encoded at once.

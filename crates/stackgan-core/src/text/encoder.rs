@@ -188,6 +188,14 @@ impl CharCnnRnnEncoder {
         Self::new(self.config, self.params, standardise)
     }
 
+    /// A copy on `device` that makes vectors as the network does: standardisation is a setting of a GAN's training.
+    ///
+    /// # Errors
+    /// When memory for the copy cannot be had.
+    pub fn unstandardised(&self, device: &Device) -> Result<Self> {
+        Self::from_tensors(self.config, &self.tensors()?, device)?.with_standardise(None)
+    }
+
     /// A copy of every tensor, under the names of a model file: `text.conv1.weight`, … `text.standardise.mean`.
     ///
     /// # Errors

@@ -21,8 +21,12 @@ use crate::error::printable;
 use crate::formats::pickle::{write_ints, write_strings};
 use crate::{Error, Result};
 
-/// Pictures of a species.
-const PER_SPECIES: usize = 12;
+/// Pictures of a species, while there are species for it: what an encoder and a generator learn of colours that they have not seen
+/// together, they learn from many combinations, not from many pictures of one.
+const PER_SPECIES: usize = 4;
+
+/// The most pictures.
+const MOST: usize = 24_000;
 
 /// With fewer pictures than this many full species, species have fewer pictures instead.
 const MIN_SPECIES: usize = 6;
@@ -33,7 +37,7 @@ const QUALITY: u8 = 95;
 /// What to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToyConfig {
-    /// Number of pictures, about twelve a species; one species in six is held out.
+    /// Number of pictures, about four a species, more of them above 8,000; one species in six is held out.
     pub count: usize,
     /// Equal seeds give equal bytes.
     pub seed: u64,
@@ -124,15 +128,14 @@ pub fn write(
 
 /// Which pictures there are: species in order, their pictures together.
 fn plan(cfg: &ToyConfig) -> Result<Vec<Entry>> {
-    let most = MAX_SPECIES * PER_SPECIES;
-    if !(2..=most).contains(&cfg.count) {
+    if !(2..=MOST).contains(&cfg.count) {
         return Err(Error::config(
             "this number of toy birds cannot be drawn",
-            (format!("2 to {most} pictures"), cfg.count.to_string()),
+            (format!("2 to {MOST} pictures"), cfg.count.to_string()),
             "choose another count",
         ));
     }
-    let n = cfg.count.div_ceil(PER_SPECIES).max(MIN_SPECIES).min(cfg.count);
+    let n = cfg.count.div_ceil(PER_SPECIES).clamp(MIN_SPECIES, MAX_SPECIES).min(cfg.count);
     let mut entries = Vec::with_capacity(cfg.count);
     for (i, species) in species(cfg.seed, n)?.into_iter().enumerate() {
         let (first, end) = (i * cfg.count / n, (i + 1) * cfg.count / n);

@@ -198,7 +198,7 @@ fn the_layout_is_that_of_cub_and_complete() {
     let report = write(&dir, &ToyConfig { count: n, seed: 5 }, &progress).unwrap();
     assert_eq!(calls.into_inner().unwrap(), (1..=n).collect());
     assert_eq!(report.train_pictures + report.test_pictures, n);
-    assert_eq!((report.train_species, report.test_species), (8, 1));
+    assert_eq!((report.train_species, report.test_species), (21, 4));
 
     let cub = dir.join("CUB_200_2011");
     let table = |name: &str| -> Vec<Vec<String>> {
@@ -208,7 +208,7 @@ fn the_layout_is_that_of_cub_and_complete() {
     let (images, boxes, labels) =
         (table("images.txt"), table("bounding_boxes.txt"), table("image_class_labels.txt"));
     let (training, classes) = (table("train_test_split.txt"), table("classes.txt"));
-    assert_eq!(classes.len(), 9);
+    assert_eq!(classes.len(), 25);
     let mut keys = BTreeSet::new();
     for (i, ((image, bounds), (label, seen))) in
         images.iter().zip(&boxes).zip(labels.iter().zip(&training)).enumerate()

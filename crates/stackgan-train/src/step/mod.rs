@@ -21,6 +21,7 @@ use crate::adam::Adam;
 use crate::config::TrainConfig;
 use crate::diff_augment::DiffAugment;
 use crate::fine_tune::Tuned;
+use crate::matching::Matcher;
 use crate::penalty::R1;
 use crate::spectral::Spectral;
 use parts::Gradients;
@@ -50,6 +51,8 @@ pub struct Adversaries<D> {
     pub spectral: Option<Spectral<D>>,
     /// Stage-I's generator under Stage-II's, where it is tuned.
     pub tuned: Option<Tuned>,
+    /// What tells G whether its pictures match their captions, where that is asked for.
+    pub matcher: Option<Matcher>,
 }
 
 impl<D> Adversaries<D> {
@@ -155,6 +158,8 @@ pub struct StepConfig {
     pub r1: R1,
     /// Weight of the colour-consistency term of Stage-II; 0 as released.
     pub colour_consistency: f64,
+    /// Weight of the matching loss; 0 as released.
+    pub matching: f64,
     /// D's label of real pictures with their text; 1 as released.
     pub real_label: f64,
     /// What is done to pictures before D sees them; nothing as released.
@@ -179,6 +184,7 @@ impl StepConfig {
             kl: cfg.kl(),
             r1: cfg.loss.r1,
             colour_consistency: cfg.loss.colour_consistency,
+            matching: cfg.loss.matching,
             real_label: cfg.knobs.real_label,
             augment: DiffAugment { policy, noise, step, first: 0 },
             d_steps: cfg.knobs.d_steps,
@@ -213,13 +219,14 @@ fn descend(
     Ok(grads)
 }
 
-/// G's loss from its adversarial part: KL, and colour consistency where it is on, are added.
+/// G's loss from its adversarial part: KL, and colour consistency and matching where they are on, are added.
 fn generator_loss(
-    painted: &Painted,
+    (painted, text): (&Painted, &Tensor),
     adversarial: Tensor,
+    matcher: Option<&Matcher>,
     cfg: &StepConfig,
     stats: &mut StepStats,
-) -> candle_core::Result<Tensor> {
+) -> Result<Tensor> {
     let kl = painted.conditioning.kl()?;
     stats.push_part("g_adv", &adversarial)?;
     stats.push_part("kl", &kl)?;
@@ -229,6 +236,11 @@ fn generator_loss(
         let colour = colour_consistency(&painted.image, low)?;
         stats.push_part("colour", &colour)?;
         loss = (loss + (colour * cfg.colour_consistency)?)?;
+    }
+    if let (Some(matcher), true) = (matcher, cfg.matching > 0.0) {
+        let matching = matcher.loss(&painted.image, text)?;
+        stats.push_part("matching", &matching)?;
+        loss = (loss + (matching * cfg.matching)?)?;
     }
     stats.push_part("g_loss", &loss)?;
     Ok(loss)

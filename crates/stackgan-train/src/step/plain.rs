@@ -112,7 +112,8 @@ fn step_generator(
         if let Some(alone) = d.unconditional_logits(&features)? {
             adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
         }
-        let loss = generator_loss(&painted, adversarial, cfg, stats)?;
+        let told = (&painted, &part.pictures.text);
+        let loss = generator_loss(told, adversarial, players.matcher.as_ref(), cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
     descend(&mut players.g, grads, (cfg, cfg.lr_g), "g_grad", stats)?;

@@ -87,10 +87,11 @@ fn step_generator(
     for Part { pictures, noise, augment } in parts {
         let (text, mode) = (&pictures.text, Mode::Train);
         let painted = players.generator.paint(text, &noise.g, mode)?;
+        let matcher = players.matcher.as_ref();
         let seen = augment.see(Pass::Generator, &painted.image)?;
         let logits = players.frozen_discriminator.logits(&seen, text, mode)?;
         let adversarial = bce_with_logits(&logits, 1.0)?;
-        let loss = generator_loss(&painted, adversarial, cfg, stats)?;
+        let loss = generator_loss((&painted, text), adversarial, matcher, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
     let grads = descend(&mut players.g, grads, (cfg, cfg.lr_g), "g_grad", stats)?;

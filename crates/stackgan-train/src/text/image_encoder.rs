@@ -5,9 +5,10 @@ use candle_core::{Tensor, Var};
 use stackgan_core::gan::Mode;
 use stackgan_core::layers::{BatchNorm, ConvNorm, LEAKY, Linear, RunningVariance, Style, Window};
 use stackgan_core::params::{Init, Scope};
+use stackgan_core::text::losses::{contrastive, symmetric_joint_embedding};
 use stackgan_kernels::{Activation, Maps};
 
-use super::ImageSide;
+use super::{ImageSide, Loss};
 use crate::Result;
 
 /// Side of its pictures in pixels.
@@ -92,12 +93,34 @@ impl ImageEncoder {
         Ok(self.norm.forward(&self.proj.forward(&x)?, mode)?)
     }
 
+    /// Text vectors `(batch, dim)` as `loss` compares them: the contrastive one without what they have in common.
+    ///
+    /// # Errors
+    /// When widths differ.
+    pub fn comparable(&self, loss: Loss, texts: &Tensor, mode: Mode) -> Result<Tensor> {
+        match loss {
+            Loss::JointEmbedding => Ok(texts.clone()),
+            Loss::Contrastive => self.centre(texts, mode),
+        }
+    }
+
+    /// `loss` of pictures' vectors and of those of their captions, made [comparable](Self::comparable); both `(batch, dim)`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn compare(&self, loss: Loss, images: &Tensor, texts: &Tensor) -> Result<Tensor> {
+        Ok(match loss {
+            Loss::JointEmbedding => symmetric_joint_embedding(images, texts)?,
+            Loss::Contrastive => contrastive(images, texts, &self.scale()?)?,
+        })
+    }
+
     /// Text vectors `(batch, dim)` without what they have in common: the batch's mean, or the running one. Captions
     /// are so alike in their letters that fresh text vectors differ by little, and their cosines by next to nothing.
     ///
     /// # Errors
     /// When widths differ.
-    pub fn centre(&self, texts: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn centre(&self, texts: &Tensor, mode: Mode) -> Result<Tensor> {
         let running = self.text_mean.as_detached_tensor();
         Ok(match mode {
             Mode::Eval => texts.broadcast_sub(&running)?,
@@ -113,7 +136,7 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn scale(&self) -> Result<Tensor> {
+    fn scale(&self) -> Result<Tensor> {
         Ok(self.log_scale.minimum(MAX_LOG_SCALE)?.exp()?)
     }
 }

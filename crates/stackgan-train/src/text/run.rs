@@ -5,13 +5,12 @@ use candle_core::{Device, Tensor, Var};
 use stackgan_core::gan::Mode;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::alphabet::{CaptionIndices, indices};
-use stackgan_core::text::losses::{contrastive, symmetric_joint_embedding};
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Params, text::TextEncoder as _};
 
 use super::batches::{BatchConfig, Batches, Row};
 use super::optimiser::State;
-use super::{ImageEncoder, ImageInputs, Loss, TextSource, TextTrainConfig, TrainedEncoder};
+use super::{ImageEncoder, ImageInputs, TextSource, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
 
 /// Captions from which the standardisation is taken: one of each of this many pictures at most.
@@ -85,16 +84,10 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
             both(|| Ok(text.forward(&captions)?), || image.forward(&pictures, Mode::Train))?;
         // The loss begins anew at what both encoders say, so that each can be gone back through by itself.
         let (texts, images) = (Var::from_tensor(&said)?, Var::from_tensor(&seen)?);
-        let compared = match config.loss {
-            Loss::JointEmbedding => texts.as_tensor().clone(),
-            Loss::Contrastive => image.centre(&texts, Mode::Train)?,
-        };
+        let compared = image.comparable(config.loss, &texts, Mode::Train)?;
         let mut losses = Vec::with_capacity(config.captions_per_picture);
         for texts in compared.chunk(config.captions_per_picture, 0)? {
-            losses.push(match config.loss {
-                Loss::JointEmbedding => symmetric_joint_embedding(&images, &texts)?,
-                Loss::Contrastive => contrastive(&images, &texts, &image.scale()?)?,
-            });
+            losses.push(image.compare(config.loss, &images, &texts)?);
         }
         let loss = Tensor::stack(&losses, 0)?.mean_all()?;
         let value = f64::from(loss.to_scalar::<f32>()?);
@@ -175,7 +168,7 @@ fn non_finite(step: u64, value: f64) -> Error {
 pub(super) mod tests {
     use stackgan_core::text::{CharCnnRnnConfig, TextEncoder};
 
-    use super::super::{ImageSide, Optimiser, PictureFeatures, TextDecay, evaluate};
+    use super::super::{ImageSide, Loss, Optimiser, PictureFeatures, TextDecay, evaluate};
     use super::*;
 
     /// Plain squares of twelve colours, two pictures each, with their names as captions: the easiest of all datasets.

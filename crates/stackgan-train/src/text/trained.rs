@@ -1,5 +1,7 @@
 //! A trained pair of encoders, and its file.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
@@ -65,10 +67,7 @@ impl TrainedEncoder {
             1 => vectors,
             _ => vectors.reshape((captions.len() / per.max(1), per, ()))?.mean(1)?,
         };
-        Ok(match self.config.loss {
-            Loss::JointEmbedding => vectors,
-            Loss::Contrastive => unit(&self.image.centre(&vectors, Mode::Eval)?)?,
-        })
+        self.to_compare(self.image.comparable(self.config.loss, &vectors, Mode::Eval)?)
     }
 
     /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)` in [-1, 1], or of features `(batch, width)`, whichever
@@ -87,10 +86,20 @@ impl TrainedEncoder {
         } else {
             Tensor::cat(&parts, 0)?
         };
+        self.to_compare(vectors)
+    }
+
+    /// Vectors of which dot products are taken.
+    fn to_compare(&self, vectors: Tensor) -> Result<Tensor> {
         Ok(match self.config.loss {
             Loss::JointEmbedding => vectors,
             Loss::Contrastive => unit(&vectors)?,
         })
+    }
+
+    /// The variables of the image side.
+    pub(crate) fn image_tensors(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(self.image_params.snapshot()?)
     }
 
     /// The file `encoder.safetensors`: parts `text.` and `image.`, and its metadata. Equal encoders give equal bytes.

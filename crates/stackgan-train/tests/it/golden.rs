@@ -277,6 +277,7 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
         kl: 2.0,
         r1: R1 { gamma: 0.0, every: 1 },
         colour_consistency: 0.0,
+        matching: 0.0,
         real_label: 1.0,
         augment: DiffAugment { policy: Policy::default(), noise: Noise::new(0), step, first: 0 },
         d_steps: 1,
@@ -562,8 +563,8 @@ fn players<D>(
         Optimised { adam: Adam::new(&params, BETAS).unwrap(), params }
     };
     let (g, d) = (optimised(g), optimised(d));
-    let (spectral, tuned) = (None, None);
-    Adversaries { generator, discriminator, frozen_discriminator, g, d, spectral, tuned }
+    let (spectral, tuned, matcher) = (None, None, None);
+    Adversaries { generator, discriminator, frozen_discriminator, g, d, spectral, tuned, matcher }
 }
 
 #[test]

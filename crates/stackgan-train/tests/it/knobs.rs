@@ -205,9 +205,18 @@ fn go_under(
     let dir = RunDir::open(&folder.folder.path().join(name))?;
     let (dataset, embeddings) = (Arc::clone(&folder.data.0), Arc::clone(&folder.data.1));
     let (config, device) = (cfg.clone(), Device::Cpu);
-    let (encoder, encoder_source) = (None, None);
-    let setup =
-        Setup { config, dataset, embeddings, encoder, encoder_source, stage1, device, start };
+    let (encoder, encoder_source, matcher) = (None, None, None);
+    let setup = Setup {
+        config,
+        dataset,
+        embeddings,
+        encoder,
+        encoder_source,
+        matcher,
+        stage1,
+        device,
+        start,
+    };
     let taken = std::cell::Cell::new(0);
     let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
     train(setup, &dir, policy, &stop, &mut |event| {

@@ -8,6 +8,7 @@ mod golden;
 mod gpu;
 mod knobs;
 mod ledger;
+mod matching;
 mod micro_batch;
 mod numbers;
 mod reed_record;

@@ -65,6 +65,7 @@ pub(crate) fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
     cfg.run.report_every = 1;
     cfg.run.checkpoint_every = 4;
     cfg.loss.r1.every = 3;
+    cfg.loss.matching = 0.0;
     if recipe == Recipe::Plain {
         cfg.data.wrong = Wrong::NextText;
     }
@@ -126,6 +127,7 @@ impl Folder {
             embeddings,
             encoder: None,
             encoder_source: None,
+            matcher: None,
             stage1,
             device: self.device.clone(),
             start: Start::default(),

@@ -22,7 +22,7 @@ use crate::args::Demo;
 use crate::exit::{Exit, Problem};
 use crate::progress::duration;
 use crate::signals::Stopper;
-use phases::{GanPhase, copy, train_encoder};
+use phases::{GanPhase, train_encoder};
 
 /// How large a demo is.
 pub(crate) struct Scale {
@@ -103,8 +103,8 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     );
     let left = || scale.seconds - began.elapsed().as_secs_f64();
     let (encoder, text_losses) =
-        train_encoder(&small, 0.17 * left(), drawn.train_species, (args.seed, context))?;
-    let raw = copy(&encoder, context)?;
+        train_encoder(&small, 0.27 * left(), drawn.train_species, (args.seed, context))?;
+    let raw = encoder.text.unstandardised(&context.device)?;
     let embeddings =
         Arc::new(text::encode(&raw, &small, &out.join("embeddings.safetensors"), context.manner)?);
     write_file(&out.join("encoder.safetensors"), &encoder.to_bytes()?)?;

@@ -11,6 +11,7 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{Stage, TrainConfig, preset};
 use stackgan_train::event::StopReason;
+use stackgan_train::matching::Matcher;
 use stackgan_train::run::{Resume, Setup};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
@@ -35,13 +36,6 @@ pub(super) fn train_encoder(
     let length = Length::Seconds(seconds.max(1.0));
     let images = ImageInputs::Pixels;
     text::train(&Lesson { config: &config, data, images, seed, length }, context.manner)
-}
-
-/// The text encoder without standardisation: that is a setting of the GAN's training.
-pub(super) fn copy(encoder: &TrainedEncoder, context: &Context) -> Result<CharCnnRnnEncoder> {
-    let text = &encoder.text;
-    let copy = CharCnnRnnEncoder::from_tensors(*text.config(), &text.tensors()?, &context.device)?;
-    Ok(copy.with_standardise(None)?)
 }
 
 /// What the two stages of the GAN have in common.
@@ -76,7 +70,7 @@ impl GanPhase<'_> {
         pace.fit(&mut config, left, grids);
         let planned = config.optim.steps;
 
-        let encoder = copy(self.encoder, self.context)?;
+        let encoder = self.encoder.text.unstandardised(&self.context.device)?;
         let setup = self.setup(config, data, dir, Some(encoder))?;
         let dir = RunDir::open(dir)?;
         let stopper = self.stopper.for_seconds(1.3 * left + 5.0);
@@ -120,6 +114,7 @@ impl GanPhase<'_> {
             embeddings,
             encoder,
             encoder_source: None,
+            matcher: Some(Matcher::of(self.encoder, &self.context.device)?),
             stage1,
             device: self.context.device.clone(),
             start: Start::default(),

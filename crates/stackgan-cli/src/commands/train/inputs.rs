@@ -6,20 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use stackgan_core::Model;
-use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder};
-use stackgan_data::crop::PictureSize;
+use stackgan_core::text::CharCnnRnnEncoder;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::matching::Matcher;
 use stackgan_train::run_dir::RunDir;
-use stackgan_train::store::sha256;
-use stackgan_train::text::{ImageInputs, TextTrainConfig};
 
 use super::RUNS;
+use super::reading::{Text, embeddings, imported, matcher, small_encoder};
 use super::record::Record;
-use crate::commands::encoders::{self, Encoder};
-use crate::commands::text::{self, Length, Lesson};
-use crate::commands::{Context, load_model, sources, write_file};
+use crate::commands::encoders::Encoder;
+use crate::commands::{Context, load_model, sources};
 use crate::config::{Layers, Origin};
 use crate::exit::Problem;
 
@@ -31,6 +29,8 @@ pub(super) struct Inputs {
     pub encoder: Option<CharCnnRnnEncoder>,
     /// Where that one can be had.
     pub encoder_source: Option<String>,
+    /// The image side of the encoder, where `loss.matching` asks for it.
+    pub matcher: Option<Matcher>,
     pub stage1: Option<Model>,
 }
 
@@ -70,8 +70,10 @@ impl Inputs {
             embeddings: Arc::new(embeddings),
             encoder,
             encoder_source,
+            matcher: None,
             stage1: None,
         };
+        let mut small = None;
         let inputs = match text {
             Text::Imported(file) => {
                 let file = absolute(file);
@@ -87,78 +89,19 @@ impl Inputs {
                 inputs(embeddings(encoder.as_ref(), &data, &cache, context)?, Some(*encoder), None)
             }
             Text::Small => {
-                let encoder = small_encoder(&path, &data, (config, layers), &cache, context)?;
-                let encoder = encoder.with_standardise(None)?;
+                let trained = small_encoder(&path, &data, (config, layers), &cache, context)?;
+                let encoder = trained.text.unstandardised(&context.device)?;
+                small = Some(trained);
                 inputs(embeddings(&encoder, &data, &cache, context)?, Some(encoder), None)
             }
         };
+        let matcher = matcher(small, wanted.encoder.as_deref(), (config, layers), context)?;
         fit_width(config, layers, inputs.embeddings.dim())?;
         if let Some(model) = &stage1 {
             belongs(model, &inputs.embeddings)?;
         }
-        Ok(Self { stage1, ..inputs })
+        Ok(Self { stage1, matcher, ..inputs })
     }
-}
-
-/// Where the embeddings come from.
-enum Text {
-    /// The one that was named, or that of the Stage-I model: Stage-II reads sentences as its Stage-I does.
-    Encoder(Encoder),
-    /// A file of embeddings that was imported.
-    Imported(PathBuf),
-    /// An encoder that is trained on the data's captions.
-    Small,
-}
-
-impl Text {
-    /// What was named; else what Stage-I has; else what was imported beside the data; else, for toy birds, our own.
-    ///
-    /// # Errors
-    /// Code 4 with the commands that make what is missing.
-    fn choose(
-        wanted: &Record,
-        data: &Path,
-        stage1: Option<&Model>,
-        context: &Context,
-    ) -> Result<Self> {
-        if let Some(encoder) = &wanted.encoder {
-            return Ok(Self::Encoder(encoders::open(encoder, context)?));
-        }
-        if let Some(file) = &wanted.embeddings {
-            return Ok(Self::Imported(file.clone()));
-        }
-        if let Some(encoder) = stage1.map(|model| encoder_of(model, context)).transpose()?.flatten()
-        {
-            return Ok(Self::Encoder(encoder));
-        }
-        let beside = if data.is_dir() { data.join("prepared/x") } else { data.to_path_buf() };
-        let beside = sources::imported_embeddings(&beside);
-        if beside.is_file() {
-            return Ok(Self::Imported(beside));
-        }
-        if wanted.dataset == "toy" {
-            return Ok(Self::Small);
-        }
-        let data = data.display();
-        let remedy = format!(
-            "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out \
-             encoder.safetensors`; or import embeddings: `stackgan data import {data} --embeddings PATH`"
-        );
-        let (what, expected) =
-            ("there is no text encoder", "an encoder file, or imported embeddings");
-        Err(Problem::missing(what, "option: --encoder", expected, remedy).into())
-    }
-}
-
-/// Embeddings that were made elsewhere, for this dataset.
-fn imported(file: &Path, data: &Prepared, context: &Context) -> Result<Embeddings> {
-    let embeddings = Embeddings::open(file)?;
-    embeddings.check(data)?;
-    context.manner.say(format!(
-        "embeddings {}: the model will have no text encoder of its own, and `generate` cannot read sentences with it",
-        file.display()
-    ));
-    Ok(embeddings)
 }
 
 /// Whether embeddings are of the encoder that a Stage-I model was trained with, where it knows that.
@@ -196,77 +139,6 @@ fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -
             Err(Problem::usage(what, format!("from: {origin}"), parts, remedy).into())
         }
     }
-}
-
-/// A copy of a model's encoder if it has one, or the one that it names, as the network makes vectors.
-fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
-    if let Some(source) = &model.info().encoder_source {
-        return encoders::open(Path::new(source), context).map(Some);
-    }
-    let Some(encoder) = model.encoder() else { return Ok(None) };
-    let (config, device) = (*encoder.config(), model.device());
-    let copy = CharCnnRnnEncoder::from_tensors(config, &encoder.tensors()?, device)?;
-    Ok(Some(Encoder::CharCnnRnn(Box::new(copy.with_standardise(None)?))))
-}
-
-/// An encoder trained on the data's own captions, found again if it was trained before.
-fn small_encoder(
-    path: &Path,
-    data: &Prepared,
-    (config, layers): (&TrainConfig, &Layers),
-    cache: &Path,
-    context: &Context,
-) -> Result<CharCnnRnnEncoder> {
-    let mut text_config = TextTrainConfig::small();
-    if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
-        text_config.encoder.dim = config.net.text_dim;
-    }
-    let recipe = serde_json::to_string(&text_config)?;
-    let key = format!("{} {recipe} {} {}", data.fingerprint(), text::SMALL_STEPS, config.seed);
-    let file =
-        cache.join(format!("encoder-{}.safetensors", sources::short(&sha256(key.as_bytes()))));
-    if let Ok(encoder) = encoders::load(&file) {
-        context.manner.say(format!("text encoder {}", file.display()));
-        return Ok(encoder);
-    }
-    // The encoder looks at small pictures, whatever the stage.
-    let small;
-    let data = if data.size() == PictureSize::Stage1 || path.is_file() {
-        data
-    } else {
-        let how = sources::preparation(PictureSize::Stage1, sources::resizing(config.net.recipe));
-        small = sources::open(path, how, context)?;
-        &small
-    };
-    text_config.batch = text_config.batch.min(text::classes(data)).max(2);
-    let length = Length::Steps(text::SMALL_STEPS);
-    let images = ImageInputs::Pixels;
-    let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
-    let (encoder, _) = text::train(&lesson, context.manner)?;
-    write_file(&file, &encoder.to_bytes()?)?;
-    Ok(encoder.text)
-}
-
-/// The embeddings of all captions, encoded once for each encoder.
-fn embeddings(
-    encoder: &dyn TextEncoder,
-    data: &Prepared,
-    cache: &Path,
-    context: &Context,
-) -> Result<Embeddings> {
-    let (own, of) = (encoder.fingerprint(), data.fingerprint());
-    let file = cache.join(format!(
-        "embeddings-{}-{}.safetensors",
-        sources::short(&own),
-        sources::short(of)
-    ));
-    if let Ok(found) = Embeddings::open(&file)
-        && found.check(data).is_ok()
-        && found.encoder() == own
-    {
-        return Ok(found);
-    }
-    text::encode(encoder, data, &file, context.manner)
 }
 
 /// The text width of the settings becomes the encoder's; if someone said another, that is an error.

@@ -3,6 +3,7 @@
 mod estimate;
 mod evaluation;
 mod inputs;
+mod reading;
 mod record;
 mod start;
 
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if args.dry_run {
         return dry_run(args, &config, &wanted, (resumed.as_deref(), context));
     }
-    let Inputs { data, embeddings, encoder, encoder_source, stage1 } =
+    let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
     let start = start::find(&wanted, &config, context)?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
@@ -85,6 +86,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         embeddings,
         encoder,
         encoder_source,
+        matcher,
         stage1,
         device: context.device.clone(),
         start,

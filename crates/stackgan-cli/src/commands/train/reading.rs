@@ -1,0 +1,188 @@
+//! What reads a run's sentences: an encoder, found or trained, with the embeddings that it makes and the image side that pictures
+//! are matched by; or embeddings that were made elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use stackgan_core::Model;
+use stackgan_core::text::TextEncoder;
+use stackgan_data::crop::PictureSize;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::prepared::Prepared;
+use stackgan_train::config::TrainConfig;
+use stackgan_train::matching::Matcher;
+use stackgan_train::store::sha256;
+use stackgan_train::text::{ImageInputs, ImageSide, TextTrainConfig, TrainedEncoder};
+
+use super::record::Record;
+use crate::commands::encoders::{self, Encoder};
+use crate::commands::text::{self, Length, Lesson};
+use crate::commands::{Context, sources, write_file};
+use crate::config::{Layers, Origin};
+use crate::exit::Problem;
+
+/// Where the embeddings come from.
+pub(super) enum Text {
+    /// The one that was named, or that of the Stage-I model: Stage-II reads sentences as its Stage-I does.
+    Encoder(Encoder),
+    /// A file of embeddings that was imported.
+    Imported(PathBuf),
+    /// An encoder that is trained on the data's captions.
+    Small,
+}
+
+impl Text {
+    /// What was named; else what Stage-I has; else what was imported beside the data; else, for toy birds, our own.
+    ///
+    /// # Errors
+    /// Code 4 with the commands that make what is missing.
+    pub(super) fn choose(
+        wanted: &Record,
+        data: &Path,
+        stage1: Option<&Model>,
+        context: &Context,
+    ) -> Result<Self> {
+        if let Some(encoder) = &wanted.encoder {
+            return Ok(Self::Encoder(encoders::open(encoder, context)?));
+        }
+        if let Some(file) = &wanted.embeddings {
+            return Ok(Self::Imported(file.clone()));
+        }
+        if let Some(encoder) = stage1.map(|model| encoder_of(model, context)).transpose()?.flatten()
+        {
+            return Ok(Self::Encoder(encoder));
+        }
+        let beside = if data.is_dir() { data.join("prepared/x") } else { data.to_path_buf() };
+        let beside = sources::imported_embeddings(&beside);
+        if beside.is_file() {
+            return Ok(Self::Imported(beside));
+        }
+        if wanted.dataset == "toy" {
+            return Ok(Self::Small);
+        }
+        let data = data.display();
+        let remedy = format!(
+            "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out \
+             encoder.safetensors`; or import embeddings: `stackgan data import {data} --embeddings PATH`"
+        );
+        let (what, expected) =
+            ("there is no text encoder", "an encoder file, or imported embeddings");
+        Err(Problem::missing(what, "option: --encoder", expected, remedy).into())
+    }
+}
+
+/// A copy of a model's encoder if it has one, or the one that it names, as the network makes vectors.
+fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
+    if let Some(source) = &model.info().encoder_source {
+        return encoders::open(Path::new(source), context).map(Some);
+    }
+    let Some(encoder) = model.encoder() else { return Ok(None) };
+    Ok(Some(Encoder::CharCnnRnn(Box::new(encoder.unstandardised(model.device())?))))
+}
+
+/// The image side of the encoder that was trained here, or of the one that was named. Where there is none that looks at pictures,
+/// a preset's matching is turned off, which is said; anybody else's is an error.
+pub(super) fn matcher(
+    small: Option<TrainedEncoder>,
+    named: Option<&Path>,
+    (config, layers): (&mut TrainConfig, &Layers),
+    context: &Context,
+) -> Result<Option<Matcher>> {
+    let key = "loss.matching";
+    if config.loss.matching == 0.0 {
+        return Ok(None);
+    }
+    let trained = match (small, named) {
+        (None, Some(name)) => encoders::with_image_side(name)?,
+        (small, _) => small,
+    };
+    let sees = |of: &TrainedEncoder| matches!(of.config.image, ImageSide::Convolutions { .. });
+    if let Some(trained) = trained.filter(sees) {
+        return Ok(Some(Matcher::of(&trained, &context.device)?));
+    }
+    let missing = "the text encoder has no image side that looks at pictures";
+    match layers.origin(key) {
+        Some(Origin::Preset(_)) | None => {
+            config.loss.matching = 0.0;
+            context.manner.say(format!("{key} = 0: {missing}"));
+            Ok(None)
+        }
+        Some(origin) => {
+            let parts = ("one that pictures can be matched with".to_owned(), missing.to_owned());
+            let remedy = "name the file of `stackgan text train`, without `--features`: `--encoder FILE`; or set `loss.matching=0`";
+            let what = "pictures cannot be matched with their captions";
+            Err(Problem::usage(what, format!("{key}, from: {origin}"), parts, remedy).into())
+        }
+    }
+}
+
+/// An encoder trained on the data's own captions, found again if it was trained before.
+pub(super) fn small_encoder(
+    path: &Path,
+    data: &Prepared,
+    (config, layers): (&TrainConfig, &Layers),
+    cache: &Path,
+    context: &Context,
+) -> Result<TrainedEncoder> {
+    let mut text_config = TextTrainConfig::small();
+    if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
+        text_config.encoder.dim = config.net.text_dim;
+    }
+    let recipe = serde_json::to_string(&text_config)?;
+    let key = format!("{} {recipe} {} {}", data.fingerprint(), text::SMALL_STEPS, config.seed);
+    let file =
+        cache.join(format!("encoder-{}.safetensors", sources::short(&sha256(key.as_bytes()))));
+    if let Ok(encoder) = encoders::load_trained(&file) {
+        context.manner.say(format!("text encoder {}", file.display()));
+        return Ok(encoder);
+    }
+    // The encoder looks at small pictures, whatever the stage.
+    let small;
+    let data = if data.size() == PictureSize::Stage1 || path.is_file() {
+        data
+    } else {
+        let how = sources::preparation(PictureSize::Stage1, sources::resizing(config.net.recipe));
+        small = sources::open(path, how, context)?;
+        &small
+    };
+    text_config.batch = text_config.batch.min(text::classes(data)).max(2);
+    let length = Length::Steps(text::SMALL_STEPS);
+    let images = ImageInputs::Pixels;
+    let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
+    let (encoder, _) = text::train(&lesson, context.manner)?;
+    write_file(&file, &encoder.to_bytes()?)?;
+    Ok(encoder)
+}
+
+/// The embeddings of all captions, encoded once for each encoder.
+pub(super) fn embeddings(
+    encoder: &dyn TextEncoder,
+    data: &Prepared,
+    cache: &Path,
+    context: &Context,
+) -> Result<Embeddings> {
+    let (own, of) = (encoder.fingerprint(), data.fingerprint());
+    let file = cache.join(format!(
+        "embeddings-{}-{}.safetensors",
+        sources::short(&own),
+        sources::short(of)
+    ));
+    if let Ok(found) = Embeddings::open(&file)
+        && found.check(data).is_ok()
+        && found.encoder() == own
+    {
+        return Ok(found);
+    }
+    text::encode(encoder, data, &file, context.manner)
+}
+
+/// Embeddings that were made elsewhere, for this dataset.
+pub(super) fn imported(file: &Path, data: &Prepared, context: &Context) -> Result<Embeddings> {
+    let embeddings = Embeddings::open(file)?;
+    embeddings.check(data)?;
+    context.manner.say(format!(
+        "embeddings {}: the model will have no text encoder of its own, and `generate` cannot read sentences with it",
+        file.display()
+    ));
+    Ok(embeddings)
+}

@@ -1,0 +1,121 @@
+//! A loss of G beside StackGAN's: among the batch's captions a painted picture is to be told its own, and among the batch's
+//! pictures a caption its own, by the two encoders that were trained to do so with real pictures.
+//!
+//! Source: `AttnGAN` (Xu et al., CVPR 2018), section 3.2: the sentence's half of its DAMSM loss. Differs from it: the loss is the one
+//! that the encoders were trained by; captions of one class are rivals, too; and there are no words to attend to, because a
+//! char-CNN-RNN has a vector for the sentence alone.
+//!
+//! A GAN of few pictures learns the words from D alone, which has to find out what they mean from right and wrong pairs; the
+//! encoders know. Whoever measures R-precision by them asks the teacher: see docs/training.md.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use stackgan_core::Params;
+use stackgan_core::archive::Archive;
+use stackgan_core::gan::Mode;
+use stackgan_core::losses::square_means;
+use stackgan_core::text::TextEncoder as _;
+
+use crate::standardise::Affine;
+use crate::store::sha256;
+use crate::text::{ImageEncoder, ImageSide, SIDE, TextTrainConfig, TrainedEncoder};
+use crate::{Error, Result};
+
+/// The image side of a trained encoder, frozen, and how to get from texts as the networks see them to its own.
+#[derive(Debug)]
+pub struct Matcher {
+    config: TextTrainConfig,
+    fingerprint: String,
+    image: ImageEncoder,
+    params: Params,
+    standardised: Option<Affine>,
+}
+
+impl Matcher {
+    /// The image side of `encoder` on `device`, for texts as the encoder's network makes them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it reads features of another network, through which no gradient goes.
+    pub fn of(encoder: &TrainedEncoder, device: &Device) -> Result<Self> {
+        let mut matcher = Self::given(&encoder.config, encoder.image_tensors()?, device)?;
+        matcher.fingerprint = encoder.text.unstandardised(&Device::Cpu)?.fingerprint();
+        Ok(matcher)
+    }
+
+    /// What [`Self::tensors`] gave, again.
+    ///
+    /// # Errors
+    /// As [`Self::of`], and when tensors are missing or have other shapes.
+    pub(crate) fn given(
+        config: &TextTrainConfig,
+        mut tensors: BTreeMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
+        if let ImageSide::Features { network, .. } = &config.image {
+            return Err(Error::Config {
+                key: "loss.matching".to_owned(),
+                expected: "a text encoder that was trained with pictures".to_owned(),
+                found: format!("one trained with features of {network}"),
+                remedy: "train one without `--features`, or set `loss.matching=0`".to_owned(),
+            });
+        }
+        let standardised = Affine::take(&mut tensors)?;
+        let params = Params::given(tensors, device)?;
+        let image = ImageEncoder::new(&config.image, config.encoder.dim, &params.frozen())?;
+        let (config, fingerprint) = (config.clone(), String::new());
+        Ok(Self { config, fingerprint, image, params, standardised })
+    }
+
+    /// The same for texts that were standardised.
+    pub(crate) fn reading(self, standardised: Option<Affine>) -> Self {
+        Self { standardised, ..self }
+    }
+
+    /// SHA-256 of the image side.
+    ///
+    /// # Errors
+    /// When memory for it cannot be had.
+    pub(crate) fn digest(&self) -> Result<String> {
+        let archive = Archive { tensors: self.params.snapshot()?, ..Default::default() };
+        Ok(sha256(&archive.to_bytes()?))
+    }
+
+    /// How its encoders were trained.
+    pub(crate) const fn config(&self) -> &TextTrainConfig {
+        &self.config
+    }
+
+    /// The fingerprint of the text encoder.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Everything that its numbers depend on.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read from its device.
+    pub(crate) fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut tensors = self.params.snapshot()?;
+        if let Some(affine) = &self.standardised {
+            tensors.extend(affine.tensors()?);
+        }
+        Ok(tensors)
+    }
+
+    /// The loss of pictures `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` in [-1, 1] with their texts `(batch, text_dim)`, as
+    /// the networks see them. Larger pictures are looked at in means of 4x4 pixels. At least two of a batch: a picture alone
+    /// has no rival.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn loss(&self, pictures: &Tensor, text: &Tensor) -> Result<Tensor> {
+        let own = match &self.standardised {
+            None => text.clone(),
+            Some(affine) => affine.undo(text)?,
+        };
+        let own = self.image.comparable(self.config.loss, &own, Mode::Eval)?;
+        let seen = self.image.forward(&square_means(pictures, SIDE)?, Mode::Eval)?;
+        self.image.compare(self.config.loss, &seen, &own)
+    }
+}

@@ -1,0 +1,302 @@
+//! The matching loss: its gradient, whose weights it moves, and runs with it.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor, Var};
+use stackgan_core::Recipe;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::text::{CharCnnRnnConfig, TextEncoder};
+use stackgan_data::dataset::Split;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_train::Error;
+use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::matching::Matcher;
+use stackgan_train::players::{Players, players};
+use stackgan_train::policy::Policy;
+use stackgan_train::replay::replay;
+use stackgan_train::run::{Setup, train};
+use stackgan_train::run_dir::RunDir;
+use stackgan_train::start::Start;
+use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise};
+use stackgan_train::text::{
+    ImageInputs, ImageSide, Loss, PictureFeatures, TextRun, TextTrainConfig, TrainedEncoder,
+    train_encoder,
+};
+
+use crate::run::{Folder, config, on_threads};
+
+/// A small encoder after `steps` steps on the folder's training pictures.
+fn encoder(folder: &Folder, loss: Loss, steps: u64) -> TrainedEncoder {
+    let sizes = CharCnnRnnConfig { conv1: 16, conv2: 16, units: 16, dim: 12, ..Default::default() };
+    let config = TextTrainConfig {
+        encoder: sizes,
+        image: ImageSide::Convolutions { channels: vec![8, 16] },
+        batch: 4,
+        loss,
+        hard_batches: None,
+        ..TextTrainConfig::small()
+    };
+    trained(folder, &config, ImageInputs::Pixels, steps)
+}
+
+fn trained(
+    folder: &Folder,
+    config: &TextTrainConfig,
+    images: ImageInputs,
+    steps: u64,
+) -> TrainedEncoder {
+    let (source, noise) = (folder.data.0.as_ref(), Noise::new(3));
+    let pictures = folder.data.0.indices(Split::Train);
+    let done = |step| step as f64 / steps as f64;
+    let run = TextRun { config, source, images, pictures: &pictures, noise, done: &done };
+    train_encoder(&run, &mut |_| {}).unwrap()
+}
+
+/// Embeddings of the folder's captions by `encoder`, as its network makes them.
+fn embeddings(folder: &Folder, encoder: &TrainedEncoder) -> Arc<Embeddings> {
+    let raw = encoder.text.unstandardised(&Device::Cpu).unwrap();
+    let (data, print) = (&folder.data.0, raw.fingerprint());
+    let file = folder.folder.path().join(format!("{}.safetensors", &print[..12]));
+    let rows = data.caption_count();
+    let mut writer = Embeddings::create(&file, 12, rows, &print, data.fingerprint()).unwrap();
+    for picture in 0..data.len() {
+        let captions: Vec<&str> = data.captions(picture).iter().map(String::as_str).collect();
+        for row in raw.encode(&captions).unwrap().to_vec2::<f32>().unwrap() {
+            writer.append(&row).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    Arc::new(Embeddings::open(&file).unwrap())
+}
+
+fn matching(stage: Stage, recipe: Recipe) -> TrainConfig {
+    let mut cfg = config(stage, recipe);
+    (cfg.loss.matching, cfg.data.embedding_standardise) = (2.0, true);
+    (cfg.optim.steps, cfg.run.checkpoint_every) = (6, 3);
+    cfg
+}
+
+fn go(
+    folder: &Folder,
+    name: &str,
+    (cfg, embeddings, matcher): (&TrainConfig, &Arc<Embeddings>, Option<Matcher>),
+    upto: u64,
+    policy: Policy,
+) -> stackgan_train::Result<()> {
+    let dir = RunDir::open(&folder.folder.path().join(name))?;
+    let setup = Setup {
+        config: cfg.clone(),
+        dataset: Arc::clone(&folder.data.0),
+        embeddings: Arc::clone(embeddings),
+        encoder: None,
+        encoder_source: None,
+        matcher,
+        stage1: None,
+        device: Device::Cpu,
+        start: Start::default(),
+    };
+    let taken = std::cell::Cell::new(0);
+    let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
+    train(setup, &dir, policy, &stop, &mut |event| {
+        if let TrainEvent::Step { .. } = event {
+            taken.set(taken.get() + 1);
+        }
+    })?;
+    Ok(())
+}
+
+fn of(encoder: &TrainedEncoder) -> Option<Matcher> {
+    Some(Matcher::of(encoder, &Device::Cpu).unwrap())
+}
+
+fn pictures(side: usize) -> Tensor {
+    let values = Noise::new(8).normal(Stream::Test, 0, side as u64, 4 * 3 * side * side);
+    Tensor::from_vec(values, (4, 3, side, side), &Device::Cpu).unwrap().tanh().unwrap()
+}
+
+/// Along a smooth direction, so that rounding is small beside the difference.
+#[test]
+fn its_gradient_in_the_pictures_equals_differences() {
+    let folder = Folder::new(Stage::One);
+    for loss in [Loss::Contrastive, Loss::JointEmbedding] {
+        let matcher = of(&encoder(&folder, loss, 3)).unwrap();
+        let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
+        let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
+        for side in [64, 256] {
+            let start = pictures(side);
+            let var = Var::from_tensor(&start).unwrap();
+            let value = matcher.loss(&var, &text).unwrap();
+            let grads = stackgan_kernels::backward(&value).unwrap();
+            let gradient = grads.get(&var).unwrap();
+            let length = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(length > 0.0);
+            let along = (gradient / f64::from(length.sqrt())).unwrap();
+            let at = |by: f64| {
+                let moved = (&start + (&along * by).unwrap()).unwrap();
+                f64::from(matcher.loss(&moved, &text).unwrap().to_scalar::<f32>().unwrap())
+            };
+            let h = 0.02;
+            let difference = (at(h) - at(-h)) / (2.0 * h);
+            let exact = f64::from(length.sqrt());
+            assert!((difference - exact).abs() < 0.03 * exact, "{side}: {difference} {exact}");
+        }
+    }
+}
+
+/// An encoder that has learnt something finds a picture's own caption, and a standardised text is read as it was before.
+#[test]
+fn right_captions_match_better_than_wrong_ones() {
+    let folder = Folder::new(Stage::One);
+    let encoder = encoder(&folder, Loss::Contrastive, 500);
+    let matcher = of(&encoder).unwrap();
+    let data = &folder.data.0;
+    let mut of_class: Vec<usize> = data.indices(Split::Train);
+    of_class.dedup_by_key(|&mut i| data.class(i));
+    of_class.truncate(4);
+    let middle = |i: usize| -> Vec<f32> {
+        let rgb = data.image(i).unwrap();
+        let (side, from) = (data.size().prepared(), (data.size().prepared() - 64) / 2);
+        let at = |c: usize, y: usize, x: usize| rgb[3 * ((from + y) * side + from + x) + c];
+        let place = |k: usize| at(k / 4096, k % 4096 / 64, k % 64);
+        (0..3 * 4096).map(|k| f32::from(place(k)) / 127.5 - 1.0).collect()
+    };
+    let values: Vec<f32> = of_class.iter().flat_map(|&i| middle(i)).collect();
+    let real = Tensor::from_vec(values, (4, 3, 64, 64), &Device::Cpu).unwrap();
+    let text = |by: usize| {
+        let of_one = |k: usize| {
+            let captions = data.captions(of_class[(k + by) % 4]).iter().map(String::as_str);
+            encoder.text.encode_raw(&captions.collect::<Vec<_>>()).unwrap().mean(0).unwrap()
+        };
+        Tensor::stack(&[0, 1, 2, 3].map(of_one), 0).unwrap()
+    };
+    let loss = |by| matcher.loss(&real, &text(by)).unwrap().to_scalar::<f32>().unwrap();
+    let own = loss(0);
+    for by in 1..4 {
+        assert!(own < loss(by), "{own} {}", loss(by));
+    }
+}
+
+/// Uninterrupted at two threads; stopped after 1 and 4 steps at one; looked at at the end. The frozen side is as it was.
+#[test]
+fn runs_with_it_end_in_the_same_bytes() {
+    let folder = Folder::new(Stage::One);
+    let encoder = encoder(&folder, Loss::Contrastive, 3);
+    let embeddings = embeddings(&folder, &encoder);
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let mut cfg = matching(Stage::One, recipe);
+        cfg.knobs.micro_batch = if recipe == Recipe::Plain { 2 } else { 0 };
+        let name = |what: &str| format!("{recipe:?}-{what}");
+        let go = |what: &str, upto, policy| {
+            go(&folder, &name(what), (&cfg, &embeddings, of(&encoder)), upto, policy).unwrap();
+        };
+        on_threads(2, || go("whole", 99, Policy::default()));
+        for upto in [1, 3, 99] {
+            on_threads(1, || go("parts", upto, Policy::default()));
+        }
+        go("later", 99, Policy { looks: Some(Looks::AtTheEnd), ..Policy::default() });
+        let file = "checkpoints/step-0000006.safetensors";
+        for other in ["parts", "later"] {
+            assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name(other), file));
+            assert_eq!(folder.stats(&name("whole")), folder.stats(&name(other)));
+        }
+        // The term is in G's loss, at its weight.
+        let first: serde_json::Value =
+            serde_json::from_str(&folder.stats(&name("whole"))[0]).unwrap();
+        let term = |name: &str| first[name].as_f64().unwrap();
+        let sum = term("g_adv") + cfg.kl() * term("kl") + 2.0 * term("matching");
+        assert!((term("g_loss") - sum).abs() < 1e-4 * sum, "{first}");
+        assert!(term("matching") > 0.0);
+    }
+}
+
+/// One batch of texts far apart, again and again, D's rate next to nothing: what G learns, it learns from the term.
+#[test]
+fn the_generator_goes_down_it() {
+    let folder = Folder::new(Stage::One);
+    let encoder = encoder(&folder, Loss::Contrastive, 3);
+    let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
+    let batch = Pictures {
+        real: pictures(64),
+        wrong: Some(pictures(64)),
+        text: Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap(),
+        other_text: None,
+    };
+    let ends = |weight: f64| {
+        let mut cfg = matching(Stage::One, Recipe::Residual);
+        (cfg.optim.lr_g, cfg.optim.lr_d, cfg.loss.matching) = (4e-3, 1e-9, weight);
+        let mut players = players(&cfg, None, &Device::Cpu).unwrap();
+        let Players::Residual(game) = &mut players else { unreachable!() };
+        game.matcher = of(&encoder);
+        let step = |step: u64| {
+            let net = (&cfg.net, cfg.noise.epsilon.into(), &Device::Cpu);
+            let noise = StepNoise::draw(Noise::new(1), step, 4, (1.0, 1.0), net).unwrap();
+            let stats = players.step(&batch, &noise, &StepConfig::of(&cfg, step, 1.0)).unwrap();
+            stats.get("matching").unwrap()
+        };
+        let losses: Vec<f64> = (0..150).map(step).collect();
+        (losses[0], losses[140..].iter().sum::<f64>() / 10.0)
+    };
+    let ((first, much), (_, little)) = (ends(10.0), ends(1e-6));
+    assert!(much < 0.8 * first && much < 0.8 * little, "{first} {much} {little}");
+}
+
+#[test]
+fn what_cannot_be_matched_is_refused() {
+    let folder = Folder::new(Stage::One);
+    let (one, two) =
+        (encoder(&folder, Loss::Contrastive, 1), encoder(&folder, Loss::Contrastive, 2));
+    let embeddings = embeddings(&folder, &one);
+    let cfg = matching(Stage::One, Recipe::Residual);
+    let refused = |matcher| {
+        let parts = (&cfg, &embeddings, matcher);
+        go(&folder, "refused", parts, 1, Policy::default()).unwrap_err().to_string()
+    };
+    for (error, word) in [(refused(None), "none"), (refused(of(&two)), "that of")] {
+        for part in ["loss.matching", "the image side of encoder", word, "--encoder FILE"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    go(&folder, "run", (&cfg, &embeddings, of(&one)), 1, Policy::default()).unwrap();
+    let mut less = cfg.clone();
+    less.loss.matching = 0.0;
+    let error = go(&folder, "run", (&less, &embeddings, None), 1, Policy::default()).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("`loss.matching`") && error.contains("2.0, as when"), "{error}");
+
+    let values = Tensor::ones((folder.data.0.len(), 2, 5), DType::F32, &Device::Cpu).unwrap();
+    let features = PictureFeatures::new("net abc", values).unwrap();
+    let config = TextTrainConfig {
+        image: ImageSide::Features { width: 5, network: "net abc".to_owned() },
+        batch: 4,
+        hard_batches: None,
+        ..one.config
+    };
+    let blind = trained(&folder, &config, ImageInputs::Features(&features), 1);
+    let error = Matcher::of(&blind, &Device::Cpu).unwrap_err().to_string();
+    for part in ["trained with pictures", "net abc", "--features"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+/// Captions of one picture are 1e30: the step that meets them is taken again from its file alone, matching and all.
+#[test]
+fn a_bad_step_is_taken_again_alone() {
+    let folder = Folder::new(Stage::One);
+    let encoder = encoder(&folder, Loss::Contrastive, 3);
+    let mut cfg = matching(Stage::One, Recipe::Residual);
+    // Nothing but the loss itself is that large: the first step overflows in G's loss.
+    (cfg.loss.matching, cfg.optim.lr_g) = (1e4, 1.0);
+    (cfg.optim.steps, cfg.optim.lr_d) = (400, 1.0);
+    let embeddings = embeddings(&folder, &encoder);
+    let parts = (&cfg, &embeddings, of(&encoder));
+    let error = go(&folder, "run", parts, 400, Policy::default()).unwrap_err();
+    let Error::NonFinite { step, term, .. } = error else { panic!("{error}") };
+    let name = format!("nonfinite-step-{step:07}.safetensors");
+    match replay(&folder.bytes("run", &name), name.as_ref(), &Device::Cpu).unwrap().result {
+        Err(Error::NonFinite { step: again, term: found, .. }) => {
+            assert_eq!((again, found), (step, term));
+        }
+        other => panic!("{other:?}"),
+    }
+}
