@@ -95,7 +95,7 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
-    if name.starts_with(HUB) || name.is_dir() {
+    if name.to_str().is_some_and(|name| name.starts_with(HUB)) || name.is_dir() {
         return Ok(None);
     }
     let bytes = bytes_of(name)?;
@@ -188,4 +188,18 @@ pub(crate) fn attach(model: &mut Model, named: Option<&Path>, context: &Context)
     model
         .attach(encoder.boxed())
         .with_context(|| format!("cannot use the text encoder\n  encoder: {}", name.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoders_of_the_hub_and_of_folders_have_no_image_side() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [Path::new("hub:owner/name"), folder.path()] {
+            assert!(with_image_side(name).unwrap().is_none(), "{}", name.display());
+        }
+        assert!(with_image_side(&folder.path().join("none.safetensors")).is_err());
+    }
 }
