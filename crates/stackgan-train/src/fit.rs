@@ -1,7 +1,6 @@
 //! Whether configuration, data, encoder and Stage-I belong together.
 
 use crate::config::Stage;
-use crate::matching::Matcher;
 use crate::run::Setup;
 use crate::{Error, Result};
 
@@ -42,7 +41,7 @@ pub(crate) fn check_fit(setup: &Setup) -> Result<()> {
         let expected = format!("the image side of encoder {}", setup.embeddings.encoder());
         let remedy =
             "give `--encoder FILE` with a file of `stackgan text train`, or set `loss.matching=0`";
-        match setup.matcher.as_ref().map(Matcher::fingerprint) {
+        match setup.matcher.as_ref().map(|matcher| &matcher.encoders().fingerprint) {
             None => return mismatch("loss.matching", expected, "none".to_owned(), remedy),
             Some(found) if found != setup.embeddings.encoder() => {
                 return mismatch("loss.matching", expected, format!("that of {found}"), remedy);

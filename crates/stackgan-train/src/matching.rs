@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
 use stackgan_core::archive::Archive;
 use stackgan_core::gan::Mode;
@@ -22,11 +23,19 @@ use crate::store::sha256;
 use crate::text::{ImageEncoder, ImageSide, SIDE, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
 
+/// The encoders of a [`Matcher`], beside their tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MatchedBy {
+    /// How they were trained.
+    pub config: TextTrainConfig,
+    /// The fingerprint of the text encoder.
+    pub fingerprint: String,
+}
+
 /// The image side of a trained encoder, frozen, and how to get from texts as the networks see them to its own.
 #[derive(Debug)]
 pub struct Matcher {
-    config: TextTrainConfig,
-    fingerprint: String,
+    encoders: MatchedBy,
     image: ImageEncoder,
     params: Params,
     standardised: Option<Affine>,
@@ -38,9 +47,9 @@ impl Matcher {
     /// # Errors
     /// [`Error::Config`] when it reads features of another network, through which no gradient goes.
     pub fn of(encoder: &TrainedEncoder, device: &Device) -> Result<Self> {
-        let mut matcher = Self::given(&encoder.config, encoder.image_tensors()?, device)?;
-        matcher.fingerprint = encoder.text.unstandardised(&Device::Cpu)?.fingerprint();
-        Ok(matcher)
+        let fingerprint = encoder.text.unstandardised(&Device::Cpu)?.fingerprint();
+        let encoders = MatchedBy { config: encoder.config.clone(), fingerprint };
+        Self::given(&encoders, encoder.image_tensors()?, device)
     }
 
     /// What [`Self::tensors`] gave, again.
@@ -48,10 +57,11 @@ impl Matcher {
     /// # Errors
     /// As [`Self::of`], and when tensors are missing or have other shapes.
     pub(crate) fn given(
-        config: &TextTrainConfig,
+        encoders: &MatchedBy,
         mut tensors: BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
+        let config = &encoders.config;
         if let ImageSide::Features { network, .. } = &config.image {
             return Err(Error::Config {
                 key: "loss.matching".to_owned(),
@@ -63,8 +73,8 @@ impl Matcher {
         let standardised = Affine::take(&mut tensors)?;
         let params = Params::given(tensors, device)?;
         let image = ImageEncoder::new(&config.image, config.encoder.dim, &params.frozen())?;
-        let (config, fingerprint) = (config.clone(), String::new());
-        Ok(Self { config, fingerprint, image, params, standardised })
+        let encoders = encoders.clone();
+        Ok(Self { encoders, image, params, standardised })
     }
 
     /// The same for texts that were standardised.
@@ -81,14 +91,9 @@ impl Matcher {
         Ok(sha256(&archive.to_bytes()?))
     }
 
-    /// How its encoders were trained.
-    pub(crate) const fn config(&self) -> &TextTrainConfig {
-        &self.config
-    }
-
-    /// The fingerprint of the text encoder.
-    pub(crate) fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// Whose it is.
+    pub(crate) const fn encoders(&self) -> &MatchedBy {
+        &self.encoders
     }
 
     /// Everything that its numbers depend on.
@@ -114,8 +119,9 @@ impl Matcher {
             None => text.clone(),
             Some(affine) => affine.undo(text)?,
         };
-        let own = self.image.comparable(self.config.loss, &own, Mode::Eval)?;
+        let by = self.encoders.config.loss;
+        let own = self.image.comparable(by, &own, Mode::Eval)?;
         let seen = self.image.forward(&square_means(pictures, SIDE)?, Mode::Eval)?;
-        self.image.compare(self.config.loss, &seen, &own)
+        self.image.compare(by, &seen, &own)
     }
 }

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct R1 {
-    /// Strength; 0 turns it off. The gradient is summed over pixels, so larger pictures want a smaller gamma.
+    /// Strength; 0 turns it off. A rule of thumb is 0.0002 times the pixels over the batch (Karras et al. 2020,
+    /// "Training GANs with limited data", appendix): 0.05 for 64x64 in batches of 16, 3.3 for 256x256 in batches of 4.
     pub gamma: f64,
     /// Taken every so many steps, with `every` times the strength ("lazy").
     pub every: u64,

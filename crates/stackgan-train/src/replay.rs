@@ -11,11 +11,10 @@ use stackgan_core::{NetConfig, Params};
 
 use crate::config::TrainConfig;
 use crate::guard::Guard;
-use crate::matching::Matcher;
+use crate::matching::{MatchedBy, Matcher};
 use crate::players::players;
 use crate::start::Start;
 use crate::step::{Pictures, StepConfig, StepNoise};
-use crate::text::TextTrainConfig;
 use crate::{Error, Result};
 
 /// The version of the file.
@@ -45,9 +44,9 @@ pub struct Facts {
     pub optimiser_steps: (u64, u64),
     /// The sizes of the Stage-I under a Stage-II.
     pub stage1: Option<NetConfig>,
-    /// How the encoders of the matching loss were trained, where it is on.
+    /// The encoders of the matching loss, where it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub matching: Option<TextTrainConfig>,
+    pub matching: Option<MatchedBy>,
     /// The configuration, as TOML.
     pub config: String,
 }

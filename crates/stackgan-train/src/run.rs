@@ -358,7 +358,7 @@ impl Run {
         facts.config = self.setup.config.to_toml()?;
         let mut archive = state::archive(self)?;
         if let Some(matcher) = self.players.matcher() {
-            facts.matching = Some(matcher.config().clone());
+            facts.matching = Some(matcher.encoders().clone());
             archive.extend("matching.", matcher.tensors()?);
         }
         let bytes = replay::to_bytes(archive, &facts, &inputs.pictures, &inputs.noise)?;

@@ -1,7 +1,6 @@
 //! The knobs: each does what it says, nothing else moves, and a run with all of them resumes to the same bytes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
@@ -9,13 +8,11 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, ModelInfo, Params, Recipe, StageInfo, residual};
 use stackgan_train::Error;
 use stackgan_train::config::{Stage, TrainConfig, Wrong};
-use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::knobs::{Conditioning, Knobs};
 use stackgan_train::players::{Players, players};
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
-use stackgan_train::run::{Setup, train};
-use stackgan_train::run_dir::RunDir;
+use stackgan_train::run::Setup;
 use stackgan_train::start::Start;
 use stackgan_train::step::{
     Looks, Pictures, StepConfig, StepNoise, StepStats, next_of_other_class,
@@ -202,29 +199,8 @@ fn go_under(
     upto: u64,
     policy: Policy,
 ) -> stackgan_train::Result<()> {
-    let dir = RunDir::open(&folder.folder.path().join(name))?;
-    let (dataset, embeddings) = (Arc::clone(&folder.data.0), Arc::clone(&folder.data.1));
-    let (config, device) = (cfg.clone(), Device::Cpu);
-    let (encoder, encoder_source, matcher) = (None, None, None);
-    let setup = Setup {
-        config,
-        dataset,
-        embeddings,
-        encoder,
-        encoder_source,
-        matcher,
-        stage1,
-        device,
-        start,
-    };
-    let taken = std::cell::Cell::new(0);
-    let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
-    train(setup, &dir, policy, &stop, &mut |event| {
-        if let TrainEvent::Step { .. } = event {
-            taken.set(taken.get() + 1);
-        }
-    })?;
-    Ok(())
+    let setup = Setup { stage1, start, ..folder.setup(cfg) };
+    folder.run(name, setup, upto, &policy).0.map(|_| ())
 }
 
 /// All knobs of a stage at once: uninterrupted at two threads, and stopped after 1, 3 and 4 steps at one.

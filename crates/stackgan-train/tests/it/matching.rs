@@ -10,14 +10,11 @@ use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
 use stackgan_train::config::{Stage, TrainConfig};
-use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::matching::Matcher;
 use stackgan_train::players::{Players, players};
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
-use stackgan_train::run::{Setup, train};
-use stackgan_train::run_dir::RunDir;
-use stackgan_train::start::Start;
+use stackgan_train::run::Setup;
 use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise};
 use stackgan_train::text::{
     ImageInputs, ImageSide, Loss, PictureFeatures, TextRun, TextTrainConfig, TrainedEncoder,
@@ -84,26 +81,8 @@ fn go(
     upto: u64,
     policy: Policy,
 ) -> stackgan_train::Result<()> {
-    let dir = RunDir::open(&folder.folder.path().join(name))?;
-    let setup = Setup {
-        config: cfg.clone(),
-        dataset: Arc::clone(&folder.data.0),
-        embeddings: Arc::clone(embeddings),
-        encoder: None,
-        encoder_source: None,
-        matcher,
-        stage1: None,
-        device: Device::Cpu,
-        start: Start::default(),
-    };
-    let taken = std::cell::Cell::new(0);
-    let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
-    train(setup, &dir, policy, &stop, &mut |event| {
-        if let TrainEvent::Step { .. } = event {
-            taken.set(taken.get() + 1);
-        }
-    })?;
-    Ok(())
+    let setup = Setup { matcher, embeddings: Arc::clone(embeddings), ..folder.setup(cfg) };
+    folder.run(name, setup, upto, &policy).0.map(|_| ())
 }
 
 fn of(encoder: &TrainedEncoder) -> Option<Matcher> {

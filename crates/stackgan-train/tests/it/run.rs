@@ -120,18 +120,33 @@ impl Folder {
         upto: u64,
         policy: &Policy,
     ) -> (stackgan_train::Result<Outcome>, Vec<String>) {
+        self.run(name, Setup { stage1, ..self.setup(config) }, upto, policy)
+    }
+
+    /// What a run of this folder's data begins with, without Stage-I, encoder or matcher.
+    pub(crate) fn setup(&self, config: &TrainConfig) -> Setup {
         let (dataset, embeddings) = (Arc::clone(&self.data.0), Arc::clone(&self.data.1));
-        let setup = Setup {
+        Setup {
             config: config.clone(),
             dataset,
             embeddings,
             encoder: None,
             encoder_source: None,
             matcher: None,
-            stage1,
+            stage1: None,
             device: self.device.clone(),
             start: Start::default(),
-        };
+        }
+    }
+
+    /// Trains with all that is given, as [`Self::train_as`] does.
+    pub(crate) fn run(
+        &self,
+        name: &str,
+        setup: Setup,
+        upto: u64,
+        policy: &Policy,
+    ) -> (stackgan_train::Result<Outcome>, Vec<String>) {
         let mut warnings = Vec::new();
         let taken = std::cell::Cell::new(0);
         let stop = || (taken.get() >= upto).then_some(StopReason::TimeBudget);
