@@ -72,7 +72,10 @@ pub(crate) fn fetch(root: &Path, set: &Set<'_>, options: &Options) -> Result<()>
     }
     let name = set.name;
     let program = "cargo run --release -p stackgan-cli --";
-    println!("next: {program} train --stage 1 --preset {name} --data {folder}");
+    println!("next: {program} text train --data {folder} --out encoder.safetensors");
+    println!(
+        "then: {program} train --stage 1 --preset {name} --data {folder} --encoder encoder.safetensors"
+    );
     Ok(())
 }
 

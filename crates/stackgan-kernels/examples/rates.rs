@@ -1,7 +1,7 @@
 //! Prints the rates of the convolutions of maps at the paper's sizes, forward and each gradient, in GF/s of the direct algorithm,
 //! to be read beside the machine's rate (`--example peak`).
 //!
-//! `cargo run --release --workspace --example rates [part of a name]`
+//! `cargo run --release -p stackgan-kernels --example rates [part of a name]`
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::time::Instant;

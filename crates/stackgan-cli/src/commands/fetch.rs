@@ -37,7 +37,12 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         format!("{folder}: {}, whole: {found} pictures", set.title)
     });
     data::import(&args.import(into.clone()), context)?;
-    context.manner.say(format!("next: stackgan train --stage 1 --preset {name} --data {folder}"));
+    context
+        .manner
+        .say(format!("next: stackgan text train --data {folder} --out encoder.safetensors"));
+    context.manner.say(format!(
+        "then: stackgan train --stage 1 --preset {name} --data {folder} --encoder encoder.safetensors"
+    ));
     Ok(())
 }
 
