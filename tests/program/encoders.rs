@@ -214,6 +214,42 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     assert_eq!(paint(&["--encoder", "moved"]), first);
 }
 
+/// While it trains, by the embeddings of the run, and afterwards by those of the same encoder in a file.
+#[test]
+fn a_model_of_a_sentence_encoder_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    bert(dir, "bert", 1);
+    let run = dir.join("run");
+    let measured = ["--eval-every", "2", "--eval-metrics", "variety", "--eval-num", "20"];
+    let more = [&measured[..], &["--set", "data.embedding_standardise=true"]].concat();
+    train(dir, &with_encoder("1", &run, "bert", &more));
+    let lines = fs::read_to_string(run.join("eval.jsonl")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let value = &line["measures"][0]["value"];
+    let birds = WORLD.birds().display().to_string();
+    done(
+        dir,
+        &[
+            "text",
+            "encode",
+            "--data",
+            &birds,
+            "--encoder",
+            "bert",
+            "--output",
+            "e.safetensors",
+            "-q",
+        ],
+    );
+    let again =
+        ["eval", "-m", "run", "--data", &birds, "--embeddings", "e.safetensors", "--num", "20"];
+    let again =
+        [&again[..], &["--metrics", "variety", "--bootstrap", "0", "--json", "-q"]].concat();
+    let again: serde_json::Value = serde_json::from_str(&done(dir, &again)).unwrap();
+    assert_eq!(&again["measures"][0]["value"], value);
+}
+
 #[test]
 fn a_model_takes_no_other_encoder_than_its_own() {
     let folder = tempfile::tempdir().unwrap();

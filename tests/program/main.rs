@@ -25,6 +25,7 @@ mod runs;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;
 mod settings;
+mod taking_up;
 mod text;
 #[path = "../../crates/stackgan-core/tests/sentence/tiny_bert.rs"]
 mod tiny_bert;

@@ -65,6 +65,7 @@ fn generate_reads_whole_models_while_a_trainer_replaces_them() {
         // Again and again from the first step; the model stays until the next one replaces it.
         while readers.iter().any(|reader| !reader.is_finished()) {
             fs::remove_dir_all(run.join("checkpoints")).unwrap();
+            fs::remove_file(run.join("stats.jsonl")).unwrap();
             let status = start(dir.path(), &args("run")).wait().unwrap();
             assert!(status.success(), "the trainer is disturbed: {status}");
         }

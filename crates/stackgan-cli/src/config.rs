@@ -48,6 +48,26 @@ impl fmt::Display for Origin {
     }
 }
 
+/// The environment's settings, `STACKGAN__OPTIM__BATCH` and such.
+///
+/// # Errors
+/// Code 2 for one that is no UTF-8; what is not ours may be anything.
+pub(crate) fn environment() -> Result<Vec<(String, String)>> {
+    let ours = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+        Some((name, value))
+    });
+    ours.map(|(name, value)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(value) => {
+            let parts = ("UTF-8", format!("{value:?}"));
+            let place = format!("environment: {name}");
+            Err(Problem::usage("a setting cannot be read", place, parts, "set it anew").into())
+        }
+    })
+    .collect()
+}
+
 /// What the layers lie on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Base {
@@ -56,6 +76,9 @@ pub(crate) enum Base {
     /// The complete configuration of a run that is gone on with.
     File(PathBuf),
 }
+
+/// What the environment's settings begin with.
+const PREFIX: &str = "STACKGAN__";
 
 /// All settings, by dotted key, each with its origin.
 #[derive(Clone, Debug)]
@@ -97,7 +120,7 @@ impl Layers {
         let mut variables: Vec<(String, String)> = environment.into_iter().collect();
         variables.sort();
         for (name, text) in variables {
-            if let Some(key) = name.strip_prefix("STACKGAN__") {
+            if let Some(key) = name.strip_prefix(PREFIX) {
                 let key = key.to_lowercase().replace("__", ".");
                 layers.add(&key, parse(&text), &Origin::Environment(name))?;
             }

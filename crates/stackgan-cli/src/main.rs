@@ -18,6 +18,7 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let cli = args::Cli::parse(); // help is code 0, wrong usage is code 2
     stackgan_kernels::memory::keep();
+    let _ = signals::survive_file_limits(); // where it is refused, all else works
     match commands::run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => exit::report(&error).into(),

@@ -13,6 +13,17 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use stackgan_train::event::StopReason;
 
+/// A file that grows beyond the process' limit becomes an error of the write, as a full disk is, instead of the end of the
+/// program.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn survive_file_limits() -> std::io::Result<()> {
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(())
+}
+
 /// Asked between steps.
 pub(crate) struct Stopper {
     signal: Arc<AtomicUsize>,

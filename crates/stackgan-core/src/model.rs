@@ -245,8 +245,7 @@ impl Model {
         match (&self.encoder, &self.attached) {
             (Some(encoder), _) => encoder.encode(captions),
             (None, Some(encoder)) => {
-                let vectors = encoder.encode(captions)?.to_device(&self.device)?;
-                self.standardise.as_ref().map_or(Ok(vectors.clone()), |s| s.apply(&vectors))
+                self.standardised(&encoder.encode(captions)?.to_device(&self.device)?)
             }
             (None, None) => Err(Error::Model {
                 what: "the model has no text encoder of its own".to_owned(),
@@ -255,6 +254,24 @@ impl Model {
                 remedy: "give the encoder that made them: `--encoder`; or paint from embeddings"
                     .to_owned(),
             }),
+        }
+    }
+
+    /// Vectors `(captions, text_dim)` of the encoder that made the embeddings of the training, as the networks take them:
+    /// standardised, where the training did so and the encoder in the file does not do it by itself.
+    ///
+    /// # Errors
+    /// When the width is another.
+    pub fn standardised(&self, vectors: &Tensor) -> Result<Tensor> {
+        self.standardise.as_ref().map_or_else(|| Ok(vectors.clone()), |s| s.apply(vectors))
+    }
+
+    /// How the training standardised its embeddings, if it did, by the encoder in the file or beside it.
+    #[must_use]
+    pub fn standardise(&self) -> Option<&Standardise> {
+        match &self.encoder {
+            Some(encoder) => encoder.standardise(),
+            None => self.standardise.as_ref(),
         }
     }
 

@@ -62,7 +62,8 @@ impl Model {
         Ok(paintings)
     }
 
-    /// One painting for each row of embeddings `(n, text_dim)` and each of `n` seeds, all at once.
+    /// One painting for each row of embeddings `(n, text_dim)` and each of `n` seeds, all at once. Embeddings as the networks
+    /// take them: of [`Model::encode`], or of an encoder elsewhere through [`Model::standardised`].
     ///
     /// # Errors
     /// When the width is not the model's, or it has no such stage.

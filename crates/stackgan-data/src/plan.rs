@@ -195,7 +195,7 @@ impl Plan {
         }
         let one_class = class_span.first() == Some(&(0, indices.len()));
         if cfg.wrong == WrongPairs::OtherClass && one_class {
-            let remedy = "give the pictures classes, or train without wrong pairs";
+            let remedy = "give the pictures classes; or train the plain recipe, which needs none: `--set net.recipe=plain --set data.wrong=next-text`";
             return refuse(
                 "no picture is of another class",
                 "two classes".to_owned(),

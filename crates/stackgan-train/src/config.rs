@@ -285,7 +285,12 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Config`] names the first key that cannot be used.
     pub fn check(&self) -> Result<()> {
-        self.net.check()?;
+        self.net.check().map_err(|error| match error {
+            stackgan_core::Error::Config { key, expected, found } => {
+                invalid(&format!("net.{key}"), &expected, &found)
+            }
+            error => error.into(),
+        })?;
         let (o, d, l, n, r) = (&self.optim, &self.data, &self.loss, &self.noise, &self.run);
         at_least("optim.batch", o.batch as f64, 2.0)?;
         if (o.epochs == 0) == (o.steps == 0) {
@@ -296,6 +301,8 @@ impl TrainConfig {
                 &found,
             ));
         }
+        within("optim.epochs", o.epochs as f64, 0.0, 1e9)?;
+        within("optim.steps", o.steps as f64, 0.0, 1e12)?;
         for (key, lr) in [("optim.lr_g", o.lr_g), ("optim.lr_d", o.lr_d)] {
             within(key, lr, 1e-9, 1.0)?;
         }
@@ -324,7 +331,18 @@ impl TrainConfig {
         self.knobs.check(self)?;
         within("loss.kl", l.kl, 0.0, 1000.0)?;
         within("loss.r1.gamma", l.r1.gamma, 0.0, 1e6)?;
+        if l.r1.gamma > 0.0 {
+            at_least("loss.r1.every", l.r1.every as f64, 1.0)?;
+        }
         within("loss.colour_consistency", l.colour_consistency, 0.0, 1e4)?;
+        if self.stage == Stage::One && l.colour_consistency > 0.0 {
+            let found = l.colour_consistency.to_string();
+            return Err(invalid(
+                "loss.colour_consistency",
+                "0 in Stage-I, which has no smaller picture",
+                &found,
+            ));
+        }
         within("loss.matching", l.matching, 0.0, 1e4)?;
         for (key, scale) in [
             ("noise.train_z", n.train_z),
@@ -377,7 +395,11 @@ impl TrainConfig {
     /// Steps of the whole run.
     #[must_use]
     pub const fn total_steps(&self, steps_per_epoch: u64) -> u64 {
-        if self.optim.steps > 0 { self.optim.steps } else { self.optim.epochs * steps_per_epoch }
+        if self.optim.steps > 0 {
+            self.optim.steps
+        } else {
+            self.optim.epochs.saturating_mul(steps_per_epoch)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use stackgan_core::noise::Noise;
+use stackgan_core::text::Standardise;
 use stackgan_data::loader::{Batch, Loader, LoaderConfig, SCALE, scaled};
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
@@ -18,7 +19,6 @@ use stackgan_kernels::gpu::{Gap, Sender};
 use crate::Result;
 use crate::config::{TrainConfig, Wrong};
 use crate::run::Setup;
-use crate::standardise::Affine;
 use crate::step::{Pictures, StepNoise, next_of_other_class};
 
 /// Bytes that a thread scales at least.
@@ -39,7 +39,7 @@ pub(crate) struct Feed {
     loader: Loader,
     dataset: Arc<Prepared>,
     config: TrainConfig,
-    affine: Option<Affine>,
+    standardise: Option<Standardise>,
     device: Device,
     /// To a GPU, and how long it waits for what comes.
     gpu: Option<(Sender, Gap)>,
@@ -54,7 +54,7 @@ impl Feed {
     pub(crate) fn start(
         setup: &Setup,
         plan: Plan,
-        affine: Option<Affine>,
+        standardise: Option<Standardise>,
         steps: Range<u64>,
     ) -> Result<Self> {
         let prefetch = setup.config.run.prefetch;
@@ -64,7 +64,7 @@ impl Feed {
             loader: Loader::start(Arc::clone(&dataset), Some(embeddings), plan, config)?,
             dataset,
             config: setup.config.clone(),
-            affine,
+            standardise,
             device: setup.device.clone(),
             gpu: setup.device.is_cuda().then(|| on_gpu(&setup.device)).transpose()?,
             steps,
@@ -135,9 +135,9 @@ impl Feed {
         Ok(Pictures {
             real: tensor(&batch.images)?,
             wrong: batch.wrong.as_ref().map(&mut tensor).transpose()?,
-            text: match &self.affine {
+            text: match &self.standardise {
                 None => text,
-                Some(affine) => affine.apply(&text)?,
+                Some(standardise) => standardise.apply(&text)?,
             },
             other_text: self.other_text(batch)?,
         })

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stackgan_core::Recipe;
+
 use crate::config::{RunConfig, TrainConfig};
 use crate::run::Setup;
 use crate::store::{Header, sha256};
@@ -22,6 +24,7 @@ impl Identity {
     pub(crate) fn of(setup: &Setup) -> Result<Self> {
         let config = mathematics(&setup.config)?;
         let mut others = setup.dataset.fingerprint().to_owned();
+        others += &pixels(setup);
         others += setup.embeddings.encoder();
         if let Some(model) = &setup.stage1 {
             others += &sha256(&model.to_bytes()?);
@@ -49,7 +52,7 @@ impl Identity {
         if let Some(change) = changes.iter().find(|change| !allowed.contains(&change.key)) {
             let Change { key, old, new } = change;
             let remedy = format!(
-                "resume with `{key} = {old}`, as in the run folder's config.toml; or give `--allow-change {key}`: the run is then no \
+                "resume with `{key} = {old}`; or give `--allow-change {key}`: the run is then no \
                  longer that of one configuration"
             );
             let expected = format!("{old}, as when the checkpoint was written");
@@ -74,6 +77,20 @@ impl Identity {
         };
         Ok(changes.into_iter().map(said).collect())
     }
+}
+
+/// How the pixels were made of the files that the data's fingerprint is of, where that is not as usual: as usual nothing is
+/// added, so that checkpoints from before this was looked at fit.
+fn pixels(setup: &Setup) -> String {
+    let (made, recipe) = (setup.dataset.manifest(), setup.config.net.recipe);
+    let usual = match recipe {
+        Recipe::Residual => "residual",
+        Recipe::Plain => "plain",
+    };
+    if (made.resizing.as_str(), made.stretch.as_str()) == (usual, "none") {
+        return String::new();
+    }
+    format!("resizing {}, contrast {}", made.resizing, made.stretch)
 }
 
 /// The configuration without what changes no number: when to report, paint and save.

@@ -16,9 +16,8 @@ use stackgan_core::Params;
 use stackgan_core::archive::Archive;
 use stackgan_core::gan::Mode;
 use stackgan_core::losses::square_means;
-use stackgan_core::text::TextEncoder as _;
+use stackgan_core::text::{Standardise, TextEncoder as _};
 
-use crate::standardise::Affine;
 use crate::store::sha256;
 use crate::text::{ImageEncoder, ImageSide, SIDE, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
@@ -38,7 +37,7 @@ pub struct Matcher {
     encoders: MatchedBy,
     image: ImageEncoder,
     params: Params,
-    standardised: Option<Affine>,
+    standardise: Option<Standardise>,
 }
 
 impl Matcher {
@@ -70,16 +69,17 @@ impl Matcher {
                 remedy: "train one without `--features`, or set `loss.matching=0`".to_owned(),
             });
         }
-        let standardised = Affine::take(&mut tensors)?;
+        let standardise = Standardise::from_tensors(&tensors, device)?;
+        tensors.retain(|name, _| !name.starts_with(Standardise::PREFIX));
         let params = Params::given(tensors, device)?;
         let image = ImageEncoder::new(&config.image, config.encoder.dim, &params.frozen())?;
         let encoders = encoders.clone();
-        Ok(Self { encoders, image, params, standardised })
+        Ok(Self { encoders, image, params, standardise })
     }
 
     /// The same for texts that were standardised.
-    pub(crate) fn reading(self, standardised: Option<Affine>) -> Self {
-        Self { standardised, ..self }
+    pub(crate) fn reading(self, standardise: Option<Standardise>) -> Self {
+        Self { standardise, ..self }
     }
 
     /// SHA-256 of the image side.
@@ -102,8 +102,8 @@ impl Matcher {
     /// When a tensor cannot be read from its device.
     pub(crate) fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = self.params.snapshot()?;
-        if let Some(affine) = &self.standardised {
-            tensors.extend(affine.tensors()?);
+        if let Some(standardise) = &self.standardise {
+            tensors.extend(standardise.tensors()?);
         }
         Ok(tensors)
     }
@@ -115,9 +115,9 @@ impl Matcher {
     /// # Errors
     /// When shapes do not fit.
     pub fn loss(&self, pictures: &Tensor, text: &Tensor) -> Result<Tensor> {
-        let own = match &self.standardised {
+        let own = match &self.standardise {
             None => text.clone(),
-            Some(affine) => affine.undo(text)?,
+            Some(standardise) => standardise.undo(text)?,
         };
         let by = self.encoders.config.loss;
         let own = self.image.comparable(by, &own, Mode::Eval)?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::Noise;
-use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_core::text::{CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Model, Params};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
@@ -28,7 +28,7 @@ pub use crate::policy::{OnNonFinite, Policy, Resume};
 use crate::replay;
 use crate::run_dir::RunDir;
 use crate::samples::Samples;
-use crate::standardise::Affine;
+use crate::standardise;
 use crate::start::Start;
 use crate::state;
 use crate::step::{Looks, StepConfig, StepStats};
@@ -58,6 +58,19 @@ pub struct Setup {
     pub start: Start,
 }
 
+impl Setup {
+    /// Whether its parts belong together and a run of them can begin.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first setting that does not fit.
+    pub fn check(&self) -> Result<()> {
+        check_fit(self)?;
+        standardise::fits(self)?;
+        self.start.generator(&self.config)?;
+        plan(self).map(drop)
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -77,7 +90,7 @@ pub(crate) struct Run {
     pub(crate) players: Players,
     pub(crate) stage1: Option<Params>,
     pub(crate) ema: Option<Ema>,
-    pub(crate) affine: Option<Affine>,
+    pub(crate) standardise: Option<Standardise>,
     pub(crate) steps: u64,
     pub(crate) identity: Identity,
     /// Steps that are left out because they became non-finite.
@@ -105,10 +118,10 @@ pub fn train(
     let store = Store::open(&dir.checkpoints(), cfg.run.keep)?;
     let steps_per_epoch = plan(&setup)?.steps_per_epoch();
     let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.looks)?;
-    let first = run.resume(&store, &policy, on_event)?;
+    let first = run.resume((&store, dir), &policy, on_event)?;
 
     dir.write(&dir.config(), cfg.to_toml()?.as_bytes())?;
-    dir.cut_stats(first)?;
+    cut_stats(dir, first, on_event)?;
     let samples = Samples::choose(&run)?;
     dir.write(&dir.reals(), &samples.reals(&run)?)?;
     dir.write(&dir.captions(), samples.captions(&run).as_bytes())?;
@@ -127,6 +140,9 @@ pub fn train(
     let started = Instant::now();
     let mut reported = started;
     let (mut step, mut reason, mut misses, mut told) = (first, StopReason::Done, 0, false);
+    // The step of the model on the disk: not known of one that was there before.
+    let mut saved = None;
+    let mut seldom = Seldom(dir.last_told(Seldom::NAME));
     while step < run.steps {
         let inputs = feed.next()?;
         let taken = match run.step(&inputs, || feed.prepare()) {
@@ -134,7 +150,7 @@ pub fn train(
                 let error = run.bundle(error, &inputs, dir)?;
                 let text;
                 (step, text) = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
-                dir.cut_stats(step)?;
+                cut_stats(dir, step, on_event)?;
                 on_event(TrainEvent::WentBack { step });
                 on_event(TrainEvent::Warning { step, text });
                 feed = run.feed(step)?;
@@ -153,6 +169,7 @@ pub fn train(
                 on_event(TrainEvent::Warning { step, text });
             }
             let term = |name| stats.get(name).ok();
+            seldom.see(term(Seldom::NAME));
             let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
             for text in watch.step(step, Seen { d_loss, d_grad, g_grad }) {
                 on_event(TrainEvent::Warning { step, text });
@@ -162,6 +179,7 @@ pub fn train(
                 let loading = feed.spent().div_duration_f64(reported.elapsed());
                 reported = Instant::now();
                 let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
+                let terms = seldom.among(terms);
                 let values = [&terms[..], &more].concat();
                 let written = dir.append_stats(step, inputs.epoch, seconds, &values);
                 told_only(written, step, on_event)?;
@@ -186,7 +204,7 @@ pub fn train(
         if step.is_multiple_of(cfg.run.checkpoint_every) || last || stopped.is_some() {
             match run.save(&store, dir, step) {
                 Ok(path) => {
-                    misses = 0;
+                    (misses, saved) = (0, Some(step));
                     on_event(TrainEvent::Checkpoint { step, path });
                 }
                 Err(error @ Error::Storage { .. })
@@ -205,15 +223,45 @@ pub fn train(
             break;
         }
     }
-    if !dir.model().exists() {
+    if saved != Some(step) {
         dir.write(&dir.model(), &run.model(step)?.to_bytes()?)?;
     }
     on_event(TrainEvent::Finished { step, reason });
     Ok(Outcome { step, steps: run.steps, reason, model: dir.model() })
 }
 
+/// A term that is not in every step: R1's. What is reported is that of the last step that had one, or it might never be; a run
+/// that goes on begins with the one reported last.
+struct Seldom(Option<f64>);
+
+impl Seldom {
+    const NAME: &str = "r1";
+
+    fn see(&mut self, value: Option<f64>) {
+        self.0 = value.or(self.0);
+    }
+
+    fn among(&self, mut terms: Vec<(&'static str, f64)>) -> Vec<(&'static str, f64)> {
+        if let Some(value) = self.0.filter(|_| terms.iter().all(|(name, _)| *name != Self::NAME)) {
+            terms.push((Self::NAME, value));
+        }
+        terms
+    }
+}
+
 fn thousandths(share: f64) -> f64 {
     (share * 1e3).round() / 1e3
+}
+
+/// Cuts the statistics to `step`, and says what of them could not be read.
+fn cut_stats(dir: &RunDir, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+    let damaged = dir.cut_stats(step)?;
+    if damaged > 0 {
+        let file = dir.stats();
+        let text = format!("{}: lines that cannot be read are left out: {damaged}", file.display());
+        on_event(TrainEvent::Warning { step, text });
+    }
+    Ok(())
 }
 
 /// Says of checkpoints that they are damaged.
@@ -239,11 +287,12 @@ fn plan(setup: &Setup) -> Result<Plan> {
 
 impl Run {
     fn new(mut setup: Setup, steps: u64, looks: Option<Looks>) -> Result<Self> {
-        let cfg = &setup.config;
         check_fit(&setup)?;
-        let affine = cfg.data.embedding_standardise.then(|| Affine::fit(&setup)).transpose()?;
-        if let (Some(affine), Some(encoder)) = (&affine, setup.encoder.take()) {
-            setup.encoder = Some(encoder.with_standardise(Some(affine.standardise()?))?);
+        let standardise = standardise::of_run(&setup)?;
+        if let Some(standardise) = &standardise {
+            let own = setup.encoder.take();
+            let own = own.map(|own| own.with_standardise(Some(standardise.clone())));
+            setup.encoder = own.transpose()?;
         }
         let cfg = &setup.config;
         let stage1 = match (cfg.stage, &setup.stage1) {
@@ -257,7 +306,7 @@ impl Run {
         let players = players.beginning(&setup.start, cfg, low)?;
         let identity = Identity::of(&setup)?;
         let matcher = setup.matcher.take().filter(|_| setup.config.loss.matching > 0.0);
-        let players = players.matched(matcher.map(|matcher| matcher.reading(affine.clone())));
+        let players = players.matched(matcher.map(|matcher| matcher.reading(standardise.clone())));
         let cfg = &setup.config;
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
@@ -265,13 +314,13 @@ impl Run {
         let guard = Guard::over(&players, stage1.as_ref())?;
         let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
         let skipped = BTreeSet::new();
-        Ok(Self { setup, players, stage1, ema, affine, steps, identity, skipped, guard })
+        Ok(Self { setup, players, stage1, ema, standardise, steps, identity, skipped, guard })
     }
 
     /// Takes up the newest checkpoint and returns the steps that it has behind it.
     fn resume(
         &mut self,
-        store: &Store,
+        (store, dir): (&Store, &RunDir),
         policy: &Policy,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<u64> {
@@ -292,12 +341,22 @@ impl Run {
             _ => passed_over(newest.passed_over, on_event),
         }
         match (newest.found, policy.resume) {
+            (None, Resume::Auto | Resume::Strict) if dir.is_begun() => Err(Error::Checkpoint {
+                what: "the run has begun, and its checkpoints are gone".to_owned(),
+                file: store.folder().to_path_buf(),
+                expected: "a checkpoint to go on from".to_owned(),
+                found: "none".to_owned().into(),
+                remedy: "restore the folder from a copy, or train in another one".to_owned(),
+            }),
             (None, _) => Ok(0),
             (Some(saved), Resume::Auto | Resume::Strict) => {
-                for text in self.identity.check(&saved.0, &policy.allow_change)? {
-                    on_event(TrainEvent::Warning { step: saved.0.step, text });
+                let changes = self.identity.check(&saved.0, &policy.allow_change)?;
+                let step = state::restore(self, saved)?;
+                if !changes.is_empty() {
+                    state::save(self, store, step)?; // of this configuration from now on
                 }
-                state::restore(self, saved)
+                changes.into_iter().for_each(|text| on_event(TrainEvent::Warning { step, text }));
+                Ok(step)
             }
             (Some(_), Resume::Never) => Err(Error::Config {
                 key: "--resume never".to_owned(),
@@ -310,7 +369,7 @@ impl Run {
 
     /// Inputs of steps from `step` on.
     fn feed(&self, step: u64) -> Result<Feed> {
-        Feed::start(&self.setup, plan(&self.setup)?, self.affine.clone(), step..self.steps)
+        Feed::start(&self.setup, plan(&self.setup)?, self.standardise.clone(), step..self.steps)
     }
 
     /// One step: its numbers and rates. None for a step that is left out. `meanwhile` is called while a GPU computes.
@@ -401,11 +460,11 @@ impl Run {
     }
 
     /// Embeddings as the networks see them.
-    pub(crate) fn standardised(&self, text: Tensor) -> candle_core::Result<Tensor> {
-        match &self.affine {
-            None => Ok(text),
-            Some(affine) => affine.apply(&text),
-        }
+    pub(crate) fn standardised(&self, text: Tensor) -> Result<Tensor> {
+        Ok(match &self.standardise {
+            None => text,
+            Some(standardise) => standardise.apply(&text)?,
+        })
     }
 
     /// The model as it is after `step` steps: the average of G if there is one.

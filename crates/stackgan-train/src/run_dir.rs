@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::store::{storage, write_atomically};
+use crate::store::{TEMPORARY, storage, write_atomically};
 use crate::{Error, Result};
 
 /// A run folder, held by this process until it is dropped.
@@ -46,7 +46,10 @@ impl RunDir {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
         let lock = lock.map_err(|e| storage("open the lock", &file, e))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
+            Ok(()) => {
+                sweep(path);
+                Ok(Self { path: path.to_path_buf(), _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(Error::Storage {
                 action: "use the run folder",
                 file,
@@ -176,23 +179,52 @@ impl RunDir {
             .map_err(|e| storage("append to", &path, e))
     }
 
-    /// Cuts `stats.jsonl` to what happened up to `step`: a resumed run takes the later steps again.
+    /// Cuts `stats.jsonl` to what happened up to `step`: a resumed run takes the later steps again. Returns how many lines
+    /// could not be read, which are cut as well; a last line without an end was not written whole and is not counted.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn cut_stats(&self, step: u64) -> Result<()> {
+    pub fn cut_stats(&self, step: u64) -> Result<usize> {
         let path = self.stats();
-        let Ok(text) = fs::read_to_string(&path) else {
-            return Ok(()); // no line was written yet
+        let bytes = match fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0), // none was written yet
+            read => read.map_err(|e| storage("read", &path, e))?,
         };
-        let of = |line: &str| serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64();
-        let kept: String = text
-            .lines()
-            .filter(|l| of(l).is_some_and(|s| s <= step))
-            .map(|l| format!("{l}\n"))
-            .collect();
-        if kept == text { Ok(()) } else { write_atomically(&path, kept.as_bytes()) }
+        let of = |line: &[u8]| serde_json::from_slice::<Value>(line).ok()?.get("step")?.as_u64();
+        let (mut kept, mut damaged) = (Vec::with_capacity(bytes.len()), 0);
+        for line in bytes.split_inclusive(|b| *b == b'\n') {
+            match (of(line), line.ends_with(b"\n")) {
+                (Some(at), true) if at <= step => kept.extend_from_slice(line),
+                (None, true) => damaged += 1,
+                _ => {}
+            }
+        }
+        if kept != bytes {
+            write_atomically(&path, &kept)?;
+        }
+        Ok(damaged)
     }
+
+    /// A number of the last line of `stats.jsonl`.
+    pub(crate) fn last_told(&self, name: &str) -> Option<f64> {
+        let bytes = fs::read(self.stats()).ok()?;
+        let last = bytes.split(|b| *b == b'\n').rfind(|line| !line.is_empty())?;
+        serde_json::from_slice::<Value>(last).ok()?.get(name)?.as_f64()
+    }
+
+    /// Whether a run has told of steps here.
+    pub(crate) fn is_begun(&self) -> bool {
+        fs::metadata(self.stats()).is_ok_and(|facts| facts.len() > 0)
+    }
+}
+
+/// Removes what a write that was cut off left under a temporary name. One that stays does no harm.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let left = entries
+        .flatten()
+        .filter(|e| e.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()));
+    left.for_each(|entry| drop(fs::remove_file(entry.path())));
 }
 
 fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {

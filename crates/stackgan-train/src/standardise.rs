@@ -1,56 +1,56 @@
 //! Standardised embeddings (an option): the training captions' mean taken away, divided by their overall deviation.
 
-use std::collections::BTreeMap;
-
-use candle_core::{Result, Tensor};
-use stackgan_core::text::Standardise;
+use candle_core::Tensor;
+use stackgan_core::text::{Standardise, TextEncoder as _};
 use stackgan_data::dataset::Split;
 
 use crate::run::Setup;
+use crate::{Error, Result};
 
-/// The mean and deviation of the training captions' embeddings.
-#[derive(Clone, Debug)]
-pub(crate) struct Affine {
-    mean: Tensor, // (dim)
-    std: f32,
+/// What a run does to its embeddings; `None` where it takes them as they are. Stage-II takes the numbers of its Stage-I, which
+/// reads the same embeddings.
+///
+/// # Errors
+/// As [`fits`], and when all embeddings are equal.
+pub(crate) fn of_run(setup: &Setup) -> Result<Option<Standardise>> {
+    fits(setup)?;
+    match (setup.config.data.embedding_standardise, of_stage1(setup)) {
+        (false, _) => Ok(None),
+        (true, Some(standardise)) => Ok(Some(standardise.clone())),
+        (true, None) => fit(setup).map(Some),
+    }
 }
 
-impl Affine {
-    pub(crate) fn fit(setup: &Setup) -> crate::Result<Self> {
-        let data = &setup.dataset;
-        let rows: Vec<usize> =
-            data.indices(Split::Train).into_iter().flat_map(|i| data.caption_range(i)).collect();
-        let (mean, std) = setup.embeddings.mean_and_std(&rows)?;
-        let dim = mean.len();
-        Ok(Self { mean: Tensor::from_vec(mean, dim, &setup.device)?, std })
+/// Checks that both stages standardise, or neither.
+///
+/// # Errors
+/// [`Error::Config`] when only one does.
+pub(crate) fn fits(setup: &Setup) -> Result<()> {
+    let wanted = setup.config.data.embedding_standardise;
+    if setup.stage1.is_none() || wanted == of_stage1(setup).is_some() {
+        return Ok(());
     }
+    Err(Error::Config {
+        key: "data.embedding_standardise".to_owned(),
+        expected: format!("{}, as the Stage-I model was trained with", !wanted),
+        found: wanted.to_string(),
+        remedy: format!("give `--set data.embedding_standardise={}`", !wanted),
+    })
+}
 
-    /// `(batch, dim)`, same shape out.
-    pub(crate) fn apply(&self, text: &Tensor) -> Result<Tensor> {
-        text.broadcast_sub(&self.mean)? / f64::from(self.std)
-    }
+/// What Stage-I's training did to these embeddings; nothing where its encoder made them so by itself.
+fn of_stage1(setup: &Setup) -> Option<&Standardise> {
+    let stage1 = setup.stage1.as_ref()?;
+    let made = stage1.encoder().is_some_and(|e| e.fingerprint() == setup.embeddings.encoder());
+    stage1.standardise().filter(|_| !made)
+}
 
-    /// Takes back [`Self::apply`].
-    pub(crate) fn undo(&self, text: &Tensor) -> Result<Tensor> {
-        (text * f64::from(self.std))?.broadcast_add(&self.mean)
-    }
-
-    /// Its numbers, by name.
-    pub(crate) fn tensors(&self) -> Result<[(String, Tensor); 2]> {
-        let std = Tensor::new(&[self.std], self.mean.device())?;
-        Ok([("mean".to_owned(), self.mean.clone()), ("std".to_owned(), std)])
-    }
-
-    /// Takes its numbers out of `tensors`, if they are there.
-    pub(crate) fn take(tensors: &mut BTreeMap<String, Tensor>) -> Result<Option<Self>> {
-        match (tensors.remove("mean"), tensors.remove("std")) {
-            (Some(mean), Some(std)) => Ok(Some(Self { mean, std: std.squeeze(0)?.to_scalar()? })),
-            _ => Ok(None),
-        }
-    }
-
-    /// The same, as a part of the encoder in the model.
-    pub(crate) fn standardise(&self) -> stackgan_core::Result<Standardise> {
-        Standardise::new(self.mean.clone(), self.std)
-    }
+/// The mean and deviation of the training captions' embeddings.
+fn fit(setup: &Setup) -> Result<Standardise> {
+    let data = &setup.dataset;
+    let rows: Vec<usize> =
+        data.indices(Split::Train).into_iter().flat_map(|i| data.caption_range(i)).collect();
+    let (mean, std) = setup.embeddings.mean_and_std(&rows)?;
+    let dim = mean.len();
+    Ok(Standardise::new(Tensor::from_vec(mean, dim, &setup.device)?, std)?)
 }

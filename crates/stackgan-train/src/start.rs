@@ -38,8 +38,7 @@ impl Start {
             remedy: "name a model of the same sizes, or set `net` to the model's".to_owned(),
         };
         match (info, params) {
-            // The width of D is none of the generator's.
-            (Some(info), Some(_)) if (NetConfig { df: cfg.net.df, ..info.net }) != cfg.net => {
+            (Some(info), Some(_)) if generators(info.net, cfg) != cfg.net => {
                 Err(refuse(sizes(&info.net)))
             }
             (Some(_), Some(params)) => Ok(Some(params.snapshot()?)),
@@ -60,6 +59,15 @@ impl Start {
                 .to_owned(),
         })
     }
+}
+
+/// Sizes with those of `cfg` that its generator has nothing of: D's width and, in Stage-I, the residual blocks.
+const fn generators(net: NetConfig, cfg: &TrainConfig) -> NetConfig {
+    let residual_blocks = match cfg.stage {
+        Stage::One => cfg.net.residual_blocks,
+        Stage::Two => net.residual_blocks,
+    };
+    NetConfig { df: cfg.net.df, residual_blocks, ..net }
 }
 
 fn sizes(net: &NetConfig) -> String {

@@ -96,10 +96,7 @@ pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
         stage1: stage1_info,
         stage2: stage2_info,
     };
-    let standardise = match (&encoder, &run.affine) {
-        (None, Some(affine)) => Some(affine.standardise()?), // else the encoder does it
-        _ => None,
-    };
+    let standardise = run.standardise.clone().filter(|_| encoder.is_none()); // else it does that
     Ok(Model::new(info, encoder, stage1, stage2, device)?.with_standardise(standardise)?)
 }
 

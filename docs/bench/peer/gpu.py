@@ -137,7 +137,7 @@ def step(recipe, net, stage, batch, device, mode):
 
 
 def paint(recipe, net, batch, device, mode):
-    """Pictures as bytes from embeddings, as a function."""
+    """Pictures as bytes on the host from embeddings, as a function."""
     with torch.device(device):
         generator = RECIPES[recipe].stage2_generator(net).eval().to(memory_format=LAYOUT)
     arm(generator, device, *mode)
@@ -146,7 +146,7 @@ def paint(recipe, net, batch, device, mode):
     def work():
         with torch.no_grad():
             image = generator(text, draw(net, batch, device))[0]
-            return ((image + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+            return ((image + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
 
     return work
 

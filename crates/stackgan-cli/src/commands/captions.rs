@@ -79,7 +79,8 @@ impl Lines {
     fn line(&mut self) -> Result<Option<String>> {
         use std::io::Read as _;
         let mut bytes = Vec::new();
-        (&mut self.from).take(LONGEST as u64 + 1).read_until(b'\n', &mut bytes)?;
+        let most = LONGEST + b"\r\n".len();
+        (&mut self.from).take(most as u64 + 1).read_until(b'\n', &mut bytes)?;
         let wrong = |found: String| {
             let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
             Problem::data(
@@ -89,10 +90,12 @@ impl Lines {
                 "write one caption on each line",
             )
         };
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         match bytes.len() {
             0 => Ok(None),
-            n if n > LONGEST => Err(wrong("a longer line".to_owned()).into()),
-            _ => Ok(Some(String::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?)),
+            _ if line.len() > LONGEST => Err(wrong("a longer line".to_owned()).into()),
+            _ => Ok(Some(String::from_utf8(line.to_vec()).map_err(|e| wrong(e.to_string()))?)),
         }
     }
 }
@@ -109,6 +112,11 @@ mod tests {
         };
         assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
         assert!(read("", 2).unwrap().is_empty());
-        assert!(read(&"x".repeat(5000), 2).is_err());
+        let long = "x".repeat(LONGEST);
+        for end in ["", "\n", "\r\n"] {
+            assert_eq!(read(&format!("{long}{end}a"), 2).is_ok(), !end.is_empty(), "{end:?}");
+            assert!(read(&format!("{long}{end}"), 2).is_ok(), "{end:?}");
+            assert!(read(&format!("{long}x{end}"), 2).is_err(), "{end:?}");
+        }
     }
 }

@@ -5,14 +5,14 @@ use stackgan_train::config::{PRESETS, TrainConfig, preset};
 
 use super::print;
 use crate::args;
-use crate::config::{Layers, read_toml};
+use crate::config::{Layers, environment, read_toml};
 use crate::exit::Problem;
 
 /// Shows, checks or lists settings.
 pub(super) fn run(args: args::Config) -> Result<()> {
     match args {
         args::Config::Show { stage, settings, origin } => {
-            let layers = Layers::new(stage, &settings, std::env::vars())?;
+            let layers = Layers::new(stage, &settings, environment()?)?;
             let config = layers.resolve()?;
             if !origin {
                 return print(config.to_toml()?.trim_end());

@@ -121,8 +121,10 @@ impl Context {
 /// # Errors
 /// When nobody reads it any more, which `main` takes as success.
 pub(crate) fn print(line: impl Display) -> Result<()> {
-    writeln!(io::stdout().lock(), "{line}")?;
-    Ok(())
+    writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => error.into(), // whoever read it has gone
+        _ => Problem::storage(Path::new("standard output"), &error).into(),
+    })
 }
 
 /// Writes a result, making its folder if need be.

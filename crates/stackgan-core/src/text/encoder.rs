@@ -48,6 +48,9 @@ pub struct Standardise {
 }
 
 impl Standardise {
+    /// What the names of its tensors begin with.
+    pub const PREFIX: &str = "standardise.";
+
     /// From the vectors `(captions, dim)` of a training set: the mean of each dimension, and one standard deviation for
     /// all.
     ///
@@ -118,6 +121,14 @@ impl Standardise {
     /// When widths differ.
     pub fn apply(&self, vectors: &Tensor) -> Result<Tensor> {
         Ok((vectors.broadcast_sub(&self.mean)? / f64::from(self.std))?)
+    }
+
+    /// Takes back [`Self::apply`].
+    ///
+    /// # Errors
+    /// When widths differ.
+    pub fn undo(&self, vectors: &Tensor) -> Result<Tensor> {
+        Ok((vectors * f64::from(self.std))?.broadcast_add(&self.mean)?)
     }
 }
 

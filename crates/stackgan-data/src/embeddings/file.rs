@@ -204,6 +204,12 @@ impl Embeddings {
         self.dim
     }
 
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.container.path()
+    }
+
     /// The fingerprint of the encoder that made them.
     #[must_use]
     pub fn encoder(&self) -> &str {

@@ -7,7 +7,7 @@ use super::files::{Files, System, patiently};
 use crate::{Error, Result};
 
 /// How a temporary file's name begins. No other file's does.
-pub(super) const TEMPORARY: &str = ".tmp-";
+pub(crate) const TEMPORARY: &str = ".tmp-";
 
 /// Bytes that are written and read back at once.
 pub(super) const PIECE: usize = 4 << 20;

@@ -96,6 +96,10 @@ impl Files for System {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Whoever opens a pipe waits for a writer.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+        }
         fs::read(path)
     }
 

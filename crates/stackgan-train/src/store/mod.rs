@@ -20,8 +20,8 @@ use crate::nonfinite;
 use crate::{Error, Result};
 
 use atomic::PIECE;
-pub(crate) use atomic::storage;
 pub use atomic::{Contents, Step, write_atomically, write_with};
+pub(crate) use atomic::{TEMPORARY, storage};
 use files::{Files, System, patiently};
 pub use header::Header;
 
@@ -255,7 +255,8 @@ impl<F: Files> Store<F> {
             file: path.to_path_buf(),
             expected: expected.to_owned(),
             found: found.into(),
-            remedy: "an older checkpoint is used if there is one".to_owned(),
+            remedy: "restore it from a copy, or leave it: an older one is used if there is one"
+                .to_owned(),
         };
         let bytes = patiently(|| self.files.read(path))
             .map_err(|e| storage("read a checkpoint", path, e))?;

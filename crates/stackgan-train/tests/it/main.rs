@@ -13,3 +13,4 @@ mod micro_batch;
 mod numbers;
 mod reed_record;
 mod run;
+mod taking_up;

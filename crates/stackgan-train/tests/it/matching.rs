@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor, Var};
 use stackgan_core::Recipe;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::text::{CharCnnRnnConfig, TextEncoder};
+use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
@@ -52,7 +52,11 @@ fn trained(
 
 /// Embeddings of the folder's captions by `encoder`, as its network makes them.
 fn embeddings(folder: &Folder, encoder: &TrainedEncoder) -> Arc<Embeddings> {
-    let raw = encoder.text.unstandardised(&Device::Cpu).unwrap();
+    encoded(folder, &encoder.text.unstandardised(&Device::Cpu).unwrap())
+}
+
+/// Embeddings of the folder's captions.
+pub(crate) fn encoded(folder: &Folder, raw: &CharCnnRnnEncoder) -> Arc<Embeddings> {
     let (data, print) = (&folder.data.0, raw.fingerprint());
     let file = folder.folder.path().join(format!("{}.safetensors", &print[..12]));
     let rows = data.caption_count();

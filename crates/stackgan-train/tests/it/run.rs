@@ -216,36 +216,37 @@ fn a_run_that_is_stopped_and_resumed_ends_in_the_same_bytes() {
     }
 }
 
+/// A fresh Stage-I that knows the folder's embeddings.
+pub(crate) fn stage1() -> Model {
+    let cfg = config(Stage::One, Recipe::Residual);
+    let params = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
+    stackgan_core::residual::Stage1Generator::new(&cfg.net, &params.trained()).unwrap();
+    let stage1 = stackgan_core::StageInfo {
+        net: cfg.net,
+        truncated_epsilon: true,
+        sample_z: 1.0,
+        sample_eps: 1.0,
+        dataset: "toy".to_owned(),
+        dataset_fingerprint: String::new(),
+        steps: 0,
+        batch: 4,
+        seed: 1,
+        ema: 0.0,
+    };
+    let info = stackgan_core::ModelInfo {
+        format: Model::format().to_owned(),
+        encoder: None,
+        encoder_fingerprint: "random".to_owned(),
+        encoder_source: None,
+        stage1,
+        stage2: None,
+    };
+    Model::new(info, None, params, None, &Device::Cpu).unwrap()
+}
+
 #[test]
 fn stage2_keeps_stage1_and_resumes_exactly() {
     let folder = Folder::new(Stage::Two);
-    let device = Device::Cpu;
-    let stage1 = || {
-        let cfg = config(Stage::One, Recipe::Residual);
-        let params = Params::fresh(Noise::new(1), "g1", &device);
-        stackgan_core::residual::Stage1Generator::new(&cfg.net, &params.trained()).unwrap();
-        let info = stackgan_core::StageInfo {
-            net: cfg.net,
-            truncated_epsilon: true,
-            sample_z: 1.0,
-            sample_eps: 1.0,
-            dataset: "toy".to_owned(),
-            dataset_fingerprint: String::new(),
-            steps: 0,
-            batch: 4,
-            seed: 1,
-            ema: 0.0,
-        };
-        let info = stackgan_core::ModelInfo {
-            format: Model::format().to_owned(),
-            encoder: None,
-            encoder_fingerprint: "random".to_owned(),
-            encoder_source: None,
-            stage1: info,
-            stage2: None,
-        };
-        Model::new(info, None, params, None, &device).unwrap()
-    };
     let mut cfg = config(Stage::Two, Recipe::Residual);
     cfg.optim.steps = 4;
     cfg.run.checkpoint_every = 2;
@@ -254,7 +255,8 @@ fn stage2_keeps_stage1_and_resumes_exactly() {
     folder.train("parts", &cfg, Some(stage1()), 99).unwrap();
     let file = "checkpoints/step-0000004.safetensors";
     assert!(folder.bytes("whole", file) == folder.bytes("parts", file));
-    let model = Model::from_bytes(&folder.bytes("whole", "model.safetensors"), &device).unwrap();
+    let model =
+        Model::from_bytes(&folder.bytes("whole", "model.safetensors"), &Device::Cpu).unwrap();
     assert_eq!(model.stages(), 2);
     let error = folder.train("alone", &cfg, None, 1).unwrap_err().to_string();
     assert!(error.contains("Stage-I model") && error.contains("do: "), "{error}");

@@ -69,6 +69,14 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     gate(args, &found.measures, context)
 }
 
+/// Checks that there are pictures to measure against.
+///
+/// # Errors
+/// Code 2 when there are none.
+pub(super) fn check_split(data: &Prepared, part: Part) -> Result<()> {
+    real::indices(data, part).map(drop)
+}
+
 /// The network that measures, if one is needed, and the encoder that judges: what cannot measure is found out before
 /// anything is painted.
 pub(super) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEncoder>)> {

@@ -142,7 +142,11 @@ impl Painter {
                 }
                 let shape = (asked.len(), embeddings.dim());
                 let text = Tensor::from_vec(numbers, shape, self.model.device())?;
-                self.model.paint_embeddings(&text, seeds, self.sampling)?
+                self.model.paint_embeddings(
+                    &self.model.standardised(&text)?,
+                    seeds,
+                    self.sampling,
+                )?
             }
         };
         Ok(paintings.into_iter().map(|painting| painting.picture).collect())
@@ -195,7 +199,7 @@ fn embeddings(model: &Model, named: Option<&Path>, data: &Prepared) -> Result<Em
     let embeddings = Embeddings::open(&file)?;
     embeddings.check(data)?;
     let (expected, found) = (&model.info().encoder_fingerprint, embeddings.encoder());
-    if expected != found {
+    if !expected.is_empty() && expected != found {
         let named =
             |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
         let parts = (named(expected), named(found));

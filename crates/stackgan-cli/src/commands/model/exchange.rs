@@ -46,6 +46,14 @@ pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context)
 
 /// Writes the state dict of a model's generator as safetensors.
 pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<()> {
+    if out.extension().is_none_or(|extension| extension != "safetensors") {
+        let place = format!("option: --out {}", out.display());
+        let parts = ("a name that ends in .safetensors", "another format");
+        let remedy =
+            "PyTorch reads safetensors: `netG.load_state_dict(safetensors.torch.load_file(FILE))`";
+        let what = "the weights are exported as safetensors alone";
+        return Err(Problem::usage(what, place, parts, remedy).into());
+    }
     let (model, _) = load_model(path, &context.device)?;
     let tensors = to_state_dict(&model)
         .with_context(|| format!("cannot export\n  file: {}", path.display()))?;

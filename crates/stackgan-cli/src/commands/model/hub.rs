@@ -118,7 +118,7 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
         let _ = write!(
             card,
             "```rust\nlet model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;\n\
-             let paintings = model.paint_embeddings(&embeddings, &seeds, Sampling::default())?; // (n, {}) and n seeds\n```\n",
+             let paintings = model.paint_embeddings(&model.standardised(&embeddings)?, &seeds, Sampling::default())?; // (n, {}) and n seeds\n```\n",
             info.stage1.net.text_dim
         );
     }

@@ -152,7 +152,7 @@ impl Has {
         let part = parts.find(|n| fits(batch, *n)).map(|n| {
             format!("`--micro-batch {n}` would fit: the same batch, but batch norm sees {n} pictures at a time")
         });
-        let smaller = (2..batch).rev().find(|batch| fits(*batch, 0));
+        let smaller = largest(batch, |batch| fits(batch, 0));
         let smaller = smaller.map(|batch| format!("`--set optim.batch={batch}` would fit"));
         match [part, smaller].into_iter().flatten().collect::<Vec<_>>().join("; ") {
             none if none.is_empty() => {
@@ -161,6 +161,19 @@ impl Has {
             some => some,
         }
     }
+}
+
+/// The largest number from 2 to below `from` that fits, where everything below one that fits does, too.
+fn largest(from: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
+    let (mut low, mut high) = (2, from);
+    if from <= 2 || !fits(2) {
+        return None;
+    }
+    while high - low > 1 {
+        let middle = usize::midpoint(low, high);
+        if fits(middle) { low = middle } else { high = middle }
+    }
+    Some(low)
 }
 
 /// A warning where the machine has less free than the run wants, with what fits.

@@ -22,7 +22,8 @@ pub(super) struct Evaluation<'a> {
     context: &'a Context,
     /// The step of the last measurement.
     last: u64,
-    best: Option<f64>,
+    /// The best deciding value, and what it was measured by: those of two networks cannot be compared.
+    best: Option<(f64, String)>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -32,7 +33,7 @@ impl<'a> Evaluation<'a> {
     /// When there is nothing to measure with: now, not after hours of training.
     pub(super) fn of(
         args: &Train,
-        (path, data): (&Path, &Prepared),
+        (path, data, embeddings): (&Path, &Prepared, &Path),
         dir: &RunDir,
         context: &'a Context,
     ) -> Result<Option<Self>> {
@@ -47,7 +48,7 @@ impl<'a> Evaluation<'a> {
             features: args.eval_features.clone(),
             judge: args.eval_judge.clone(),
             candidates: 100,
-            embeddings: args.embeddings.clone(),
+            embeddings: Some(embeddings.to_path_buf()),
             stage: None,
             seed: 0,
             z_scale: None,
@@ -60,14 +61,15 @@ impl<'a> Evaluation<'a> {
             json: false,
         };
         eval::judges(&args)?;
+        eval::check_split(data, args.split)?;
         if args.metrics.contains(&Metric::Colours) {
             eval::check_colours(data)?;
         }
         let mut evaluation = Self { args, every, context, last: 0, best: None };
-        for (step, value) in evaluation.earlier(dir) {
+        for (step, value, by) in evaluation.earlier(dir) {
             evaluation.last = evaluation.last.max(step);
-            if evaluation.is_better(value) {
-                evaluation.best = Some(value);
+            if evaluation.is_better(value, &by) {
+                evaluation.best = Some((value, by));
             }
         }
         Ok(Some(evaluation))
@@ -96,9 +98,10 @@ impl<'a> Evaluation<'a> {
         };
         let found = eval::measured(&self.args, &quiet)?;
         let deciding = found.measures.first().context("nothing was measured")?;
-        let better = self.is_better(deciding.value);
+        let by = format!("{} {}", deciding.name, deciding.by);
+        let better = self.is_better(deciding.value, &by);
         if better {
-            self.best = Some(deciding.value);
+            self.best = Some((deciding.value, by));
             dir.write(&best(dir), &std::fs::read(dir.model())?)?;
         }
         let line = json!({ "step": step, "best": better, "measures": found.measures });
@@ -110,25 +113,35 @@ impl<'a> Evaluation<'a> {
         Ok(format!("step {step}: {}{best}", numbers.join(", ")))
     }
 
-    /// Of the measure that decides: whether this is better than the best so far.
-    fn is_better(&self, value: f64) -> bool {
-        let smaller = matches!(self.args.metrics.first(), Some(Metric::Fid | Metric::Kid));
-        value.is_finite()
-            && self.best.is_none_or(|best| if smaller { value < best } else { value > best })
+    /// Of the measure that decides: whether this is better than the best so far, where that was measured in the same way.
+    fn is_better(&self, value: f64, by: &str) -> bool {
+        let best = self.best.as_ref().filter(|(_, best)| best == by).map(|(best, _)| *best);
+        self.args.metrics.first().is_some_and(|metric| improves(*metric, value, best))
     }
 
-    /// Steps and deciding values of earlier measurements by the same measure.
-    fn earlier(&self, dir: &RunDir) -> Vec<(u64, f64)> {
+    /// Steps and deciding values of earlier measurements by the same measure, and what they were measured by.
+    fn earlier(&self, dir: &RunDir) -> Vec<(u64, f64, String)> {
         let text = std::fs::read_to_string(measurements(dir)).unwrap_or_default();
         let key = self.args.metrics.first().map(|metric| key(*metric));
         let line = |line: &str| {
             let line: Value = serde_json::from_str(line).ok()?;
             let deciding = line["measures"].get(0)?;
             let same = deciding["key"].as_str() == key;
-            same.then_some((line["step"].as_u64()?, deciding["value"].as_f64()?))
+            let by = format!("{} {}", deciding["name"].as_str()?, deciding["by"].as_str()?);
+            same.then_some((line["step"].as_u64()?, deciding["value"].as_f64()?, by))
         };
         text.lines().filter_map(line).collect()
     }
+}
+
+/// Whether a measure's first number is better than the best so far. That of variety is a likeness: 1 is the same picture each
+/// time.
+fn improves(metric: Metric, value: f64, best: Option<f64>) -> bool {
+    let smaller = match metric {
+        Metric::Fid | Metric::Kid | Metric::Variety => true,
+        Metric::Is | Metric::Pr | Metric::Rp | Metric::Colours => false,
+    };
+    value.is_finite() && best.is_none_or(|best| if smaller { value < best } else { value > best })
 }
 
 /// The key that `stackgan eval` gives a measure's first number.
@@ -155,4 +168,20 @@ fn best(dir: &RunDir) -> PathBuf {
 
 fn measurements(dir: &RunDir) -> PathBuf {
     dir.path().join("eval.jsonl")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_and_likenesses_are_better_when_they_are_small() {
+        for metric in [Metric::Fid, Metric::Kid, Metric::Variety] {
+            assert!(improves(metric, 0.3, Some(0.9)) && !improves(metric, 0.9, Some(0.3)));
+        }
+        for metric in [Metric::Is, Metric::Pr, Metric::Rp, Metric::Colours] {
+            assert!(improves(metric, 0.9, Some(0.3)) && !improves(metric, 0.3, Some(0.9)));
+        }
+        assert!(improves(Metric::Fid, 9.0, None) && !improves(Metric::Fid, f64::NAN, None));
+    }
 }

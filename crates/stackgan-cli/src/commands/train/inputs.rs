@@ -46,16 +46,9 @@ impl Inputs {
         // First what can be missing: nobody wants to wait for an import to be told so.
         let stage1 = match config.stage {
             Stage::One => None,
-            Stage::Two => {
-                let model = absolute(stage1_model(wanted)?);
-                let loaded = load_model(&model, &context.device)?.0;
-                wanted.stage1 = Some(model); // a resumed run must not take a newer one
-                Some(loaded)
-            }
+            Stage::Two => Some(stage1(wanted, context)?),
         };
-        let folder = wanted.data.clone();
-        let folder = folder.unwrap_or_else(|| sources::home().join(&wanted.dataset));
-        let text = Text::choose(wanted, &folder, stage1.as_ref(), context)?;
+        let text = Text::choose(wanted, &folder(wanted), stage1.as_ref(), context)?;
         let path = match &wanted.data {
             Some(path) => path.clone(),
             None => sources::of_preset(&wanted.dataset, context)?,
@@ -64,6 +57,13 @@ impl Inputs {
             sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
         let data = sources::open(&path, how, context)?;
         wanted.data = Some(absolute(path.clone()));
+        if let (Some(model), Some(from)) = (&stage1, &wanted.stage1) {
+            context.manner.say(format!("Stage-I {}", from.display()));
+            let trained = &model.info().stage1.dataset_fingerprint;
+            if !trained.is_empty() && trained != data.fingerprint() {
+                context.manner.say("warning: that Stage-I was trained on other data than these");
+            }
+        }
         let cache = sources::cache_beside(data.path());
         let inputs = |embeddings, encoder, encoder_source| Self {
             data: Arc::clone(&data),
@@ -169,25 +169,42 @@ fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize) -> Result<
     }
 }
 
-/// The Stage-I model of a Stage-II run: the one named, or the newest finished one of the preset.
+/// The Stage-I model of a Stage-II run: the one named, or the newest finished one of the preset, on the data named. Notes which
+/// it is and, unless data were named, that its data are the run's.
 ///
 /// # Errors
 /// Code 4 with the command that makes one.
-pub(super) fn stage1_model(wanted: &Record) -> Result<PathBuf> {
-    if let Some(model) = &wanted.stage1 {
-        return Ok(model.clone());
-    }
-    let dataset = &wanted.dataset;
+pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
+    let model = match &wanted.stage1 {
+        Some(model) => model.clone(),
+        None => absolute(newest_stage1(wanted)?),
+    };
+    let loaded = load_model(&model, &context.device)?.0;
+    let run = if model.is_dir() { Some(model.as_path()) } else { model.parent() };
+    wanted.data = wanted.data.take().or_else(|| run.and_then(Record::read)?.data);
+    wanted.stage1 = Some(model); // a resumed run must not take a newer one
+    Ok(loaded)
+}
+
+fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
+    let (dataset, data) = (&wanted.dataset, wanted.data.as_deref());
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    let same = |theirs: Option<&Path>| {
+        data.is_none_or(|data| theirs.is_some_and(|theirs| place(theirs) == place(data)))
+    };
     let finished = |run: &PathBuf| {
-        let record = Record::read(run);
-        let fits =
-            record.is_some_and(|r| r.state == "done" && r.stage == 1 && r.dataset == *dataset);
+        let fits = Record::read(run).is_some_and(|r| {
+            r.state == "done" && r.stage == 1 && r.dataset == *dataset && same(r.data.as_deref())
+        });
         fits && run.join("model.safetensors").is_file()
     };
     let runs = RunDir::list(Path::new(RUNS)).unwrap_or_default();
     runs.into_iter().rev().find(finished).ok_or_else(|| {
-        let expected = format!("a finished run of {dataset}, Stage-I");
-        let remedy = format!("train it first: `stackgan train --stage 1 --preset {dataset}`; or name one: `--stage1 MODEL`");
+        let (on, option) = data.map_or_else(Default::default, |data| {
+            (format!(" on {}", data.display()), format!(" --data {}", data.display()))
+        });
+        let expected = format!("a finished run of {dataset}, Stage-I{on}");
+        let remedy = format!("train it first: `stackgan train --stage 1 --preset {dataset}{option}`; or name one: `--stage1 MODEL`");
         Problem::missing("there is no Stage-I model", format!("folder: {RUNS}"), expected, remedy).into()
     })
 }
@@ -213,12 +230,26 @@ pub(super) fn planned_data(wanted: &Record) -> Result<String> {
 }
 
 /// What a dry run says of the text.
-pub(super) fn planned_text(wanted: &Record) -> String {
-    match (&wanted.encoder, &wanted.embeddings) {
-        (Some(encoder), _) => format!("encoder    {}", encoder.display()),
-        (None, Some(embeddings)) => format!("embeddings {}", embeddings.display()),
-        (None, None) => "encoder    trained on the data's captions, or found".to_owned(),
-    }
+///
+/// # Errors
+/// Code 4 when there is nothing to read it with.
+pub(super) fn planned_text(
+    wanted: &Record,
+    stage1: Option<&Model>,
+    context: &Context,
+) -> Result<String> {
+    let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
+    Ok(match (text, &wanted.encoder) {
+        (Text::Encoder(_), Some(encoder)) => format!("encoder    {}", encoder.display()),
+        (Text::Encoder(_), None) => "encoder    that of Stage-I".to_owned(),
+        (Text::Imported(file), _) => format!("embeddings {}", file.display()),
+        (Text::Small, _) => "encoder    trained on the data's captions, or found".to_owned(),
+    })
+}
+
+/// The data's folder, or where it will be.
+fn folder(wanted: &Record) -> PathBuf {
+    wanted.data.clone().unwrap_or_else(|| sources::home().join(&wanted.dataset))
 }
 
 fn absolute(path: PathBuf) -> PathBuf {

@@ -10,6 +10,7 @@ mod start;
 pub(crate) use record::Record;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use stackgan_data::dataset::Split;
@@ -18,11 +19,12 @@ use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::store::Store;
 use stackgan_train::tensorboard::Board;
 
-use super::{Context, load_model, print};
+use super::{Context, print};
 use crate::args::{Resuming, Train};
-use crate::config::{Base, Layers};
+use crate::config::{Base, Layers, environment};
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, TrainProgress, duration};
 use crate::report::RunReport;
@@ -35,10 +37,11 @@ const RUNS: &str = "runs";
 
 /// Trains one stage, or says what would be done.
 pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
-    let resumed = resumed(args)?;
-    let record = resumed.as_deref().and_then(Record::read);
+    let (resumed, record) = taken_up(args)?;
     let base = resumed.as_deref().map_or(Base::Preset, |dir| Base::File(dir.join("config.toml")));
-    let layers = Layers::over(&base, args.stage, &args.settings, std::env::vars())?;
+    let mut settings = args.settings.clone();
+    settings.preset = settings.preset.or_else(|| record.as_ref().map(|r| r.dataset.clone()));
+    let layers = Layers::over(&base, args.stage, &settings, environment()?)?;
     let mut config = layers.resolve()?;
     if config.stage.number() != args.stage {
         let found = format!("stage {}", config.stage.number());
@@ -53,37 +56,23 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         )
         .into());
     }
+    if let Some(kept) = record.as_ref().filter(|_| resumed.is_some()) {
+        kept.check_preset(args)?;
+    }
     let mut wanted = Record::of(args, record);
     if args.dry_run {
-        return dry_run(args, &config, &wanted, (resumed.as_deref(), context));
+        return dry_run(args, &config, wanted, (resumed.as_deref(), context));
     }
     let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
-    let start = start::find(&wanted, &config, context)?;
+    let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, low.as_ref(), &context.device)?;
-    let name = format!("{}-stage{}", wanted.dataset, args.stage);
-    let dir = match &args.run {
-        Some(path) => RunDir::open(path)?,
-        None => RunDir::create(Path::new(RUNS), &name)?,
-    };
-    let mut evaluation = match wanted.data.as_deref() {
-        Some(path) => Evaluation::of(args, (path, &data), &dir, context)?,
-        None => None,
-    };
-    let pictures = data.indices(Split::Train).len();
-    wanted.steps = Some(config.total_steps((pictures / config.optim.batch) as u64));
-    let batch = config.optim.batch;
-    wanted.write(&dir, "running")?;
-    context.manner.say(format!("run folder {}", dir.path().display()));
-    if context.manner != Manner::Quiet {
-        let lines = estimate::lines(&config, low.as_ref(), wanted.steps, &context.device);
-        lines.iter().for_each(|line| context.manner.say(line));
-    }
+    let lines = |steps| estimate::lines(&config, low.as_ref(), steps, &context.device);
     let setup = Setup {
-        config,
-        dataset: data,
-        embeddings,
+        config: config.clone(),
+        dataset: Arc::clone(&data),
+        embeddings: Arc::clone(&embeddings),
         encoder,
         encoder_source,
         matcher,
@@ -91,6 +80,26 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         device: context.device.clone(),
         start,
     };
+    setup.check()?; // what is refused makes no run folder
+    let name = format!("{}-stage{}", wanted.dataset, args.stage);
+    let dir = match &args.run {
+        Some(path) => RunDir::open(path)?,
+        None => RunDir::create(Path::new(RUNS), &name)?,
+    };
+    let mut evaluation = match wanted.data.as_deref() {
+        Some(path) => Evaluation::of(args, (path, &data, embeddings.path()), &dir, context)?,
+        None => None,
+    };
+    let pictures = data.indices(Split::Train).len();
+    wanted.steps = Some(config.total_steps((pictures / config.optim.batch) as u64));
+    let batch = config.optim.batch;
+    if resumed.is_none() {
+        wanted.write(&dir, "running")?; // else once the run is taken up: what is refused changes nothing
+    }
+    context.manner.say(format!("run folder {}", dir.path().display()));
+    if context.manner != Manner::Quiet {
+        lines(wanted.steps).iter().for_each(|line| context.manner.say(line));
+    }
     let resume = match args.resume {
         Resuming::Auto if args.strict => Resume::Strict,
         Resuming::Auto => Resume::Auto,
@@ -99,14 +108,25 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
     let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
-    let mut measured = |event: &TrainEvent| evaluation.as_mut()?.on(event, &dir);
-    let outcome =
-        train_stage(setup, &dir, policy, &stopper, (context.manner, &name), &mut measured);
-    let outcome = outcome.inspect_err(|_| drop(wanted.write(&dir, "failed")));
+    let mut begun = resumed.is_none();
+    let mut also = |event: &TrainEvent| {
+        if let TrainEvent::Started { .. } = event {
+            begun = true;
+            let written = wanted.write(&dir, "running");
+            return written.err().map(|error| format!("warning: {error:#}"));
+        }
+        evaluation.as_mut()?.on(event, &dir)
+    };
+    let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name), &mut also);
+    if outcome.is_err() && begun {
+        drop(wanted.write(&dir, "failed")); // a full disk must not hide what happened
+    }
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
     wanted.write(&dir, if outcome.reason == StopReason::Done { "done" } else { "stopped" })?;
     if outcome.reason == StopReason::Done {
-        print(outcome.model.display())?;
+        if let Err(error) = print(outcome.model.display()) {
+            context.manner.say(format!("warning: {error:#}")); // the training is done all the same
+        }
     } else {
         let stage = args.stage;
         let folder = dir.path().display();
@@ -154,28 +174,50 @@ pub(crate) fn train_stage(
         StopReason::StopFile => "stopped by the file STOP",
     };
     progress.finish(&format!("{why} at step {}", outcome.step));
-    report.finish(outcome.reason)?;
+    if let Err(error) = report.finish(outcome.reason) {
+        manner.say(format!("warning: no report: {error:#}")); // the model is there all the same
+    }
     Ok(outcome)
 }
 
-/// The run folder that is gone on with: the one named, if it has settings.
-fn resumed(args: &Train) -> Result<Option<PathBuf>> {
-    let Some(run) = args.run.as_deref().filter(|run| run.join("config.toml").is_file()) else {
-        return Ok(None);
-    };
+/// The run folder that is gone on with, which is the one named if it has settings, and what the folder says that a run was told,
+/// even one that ended before its first step.
+///
+/// # Errors
+/// Code 2 where no run may be gone on with, 3 and 4 where a run's record or settings are damaged or gone: never does a new
+/// run begin in the place of one that cannot be read.
+fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
+    let Some(run) = args.run.as_deref() else { return Ok((None, None)) };
+    let (settings, record) = (run.join("config.toml"), Record::find(run)?);
+    if !settings.is_file() {
+        let checkpoints = run.join("checkpoints");
+        if checkpoints.is_dir() && !Store::reading(&checkpoints).checkpoints()?.is_empty() {
+            let place = format!("file: {}", settings.display());
+            let remedy = "restore it from a copy, or train in another folder";
+            let what = "the run's settings are gone";
+            return Err(Problem::missing(what, place, "those that it began with", remedy).into());
+        }
+        return Ok((None, record));
+    }
     if args.resume == Resuming::Never {
         let place = format!("folder: {}", run.display());
         let parts = ("a new folder", "a run that has begun");
         let remedy = "leave `--resume never` out to go on with it, or name another folder";
         return Err(Problem::usage("the run folder is in use", place, parts, remedy).into());
     }
-    Ok(Some(run.to_path_buf()))
+    if record.is_none() && args.data.is_none() {
+        let place = format!("file: {}", run.join("run.json").display());
+        let remedy = "say what it named: `--data PATH`, with `--encoder FILE` or `--embeddings FILE`; or restore it from a copy";
+        let expected = "what the run was told";
+        return Err(Problem::missing("the run's record is gone", place, expected, remedy).into());
+    }
+    Ok((Some(run.to_path_buf()), record))
 }
 
 fn dry_run(
     args: &Train,
     config: &TrainConfig,
-    wanted: &Record,
+    mut wanted: Record,
     (resumed, context): (Option<&Path>, &Context),
 ) -> Result<Exit> {
     let (net, optim) = (&config.net, &config.optim);
@@ -194,14 +236,16 @@ fn dry_run(
         n => format!(" in parts of {n}"),
     };
     print(format!("length     {length} of {} pictures{parts}, seed {}", optim.batch, config.seed))?;
-    print(format!("data       {}", inputs::planned_data(wanted)?))?;
-    print(inputs::planned_text(wanted))?;
-    let mut low = None;
-    if config.stage == Stage::Two {
-        let model = inputs::stage1_model(wanted)?;
+    let stage1 = match config.stage {
+        Stage::One => None,
+        Stage::Two => Some(inputs::stage1(&mut wanted, context)?),
+    };
+    print(format!("data       {}", inputs::planned_data(&wanted)?))?;
+    print(inputs::planned_text(&wanted, stage1.as_ref(), context)?)?;
+    if let Some(model) = &wanted.stage1 {
         print(format!("stage-I    {}", model.display()))?;
-        low = Some(load_model(&model, &context.device)?.0.info().stage1.net);
     }
+    let low = stage1.map(|model| model.info().stage1.net);
     print(match (resumed, &args.run) {
         (Some(run), _) => format!("goes on    in {}", run.display()),
         (None, Some(run)) => format!("run        {}", run.display()),

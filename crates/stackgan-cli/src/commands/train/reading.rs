@@ -60,11 +60,20 @@ impl Text {
         if wanted.dataset == "toy" {
             return Ok(Self::Small);
         }
+        let released = data.join("train").join("char-CNN-RNN-embeddings.pickle").is_file();
         let data = data.display();
-        let remedy = format!(
-            "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out \
-             encoder.safetensors`; or import embeddings: `stackgan data import {data} --embeddings PATH`"
+        let train = format!(
+            "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out encoder.safetensors`"
         );
+        let remedy = if released {
+            format!(
+                "import the release's embeddings, which are there: `stackgan data import {data} --embeddings {data}`; or {train}"
+            )
+        } else {
+            format!(
+                "{train}; or import embeddings: `stackgan data import {data} --embeddings PATH`"
+            )
+        };
         let (what, expected) =
             ("there is no text encoder", "an encoder file, or imported embeddings");
         Err(Problem::missing(what, "option: --encoder", expected, remedy).into())

@@ -8,6 +8,7 @@ use stackgan_train::run_dir::RunDir;
 
 use crate::args::Train;
 use crate::commands::encoders::HUB;
+use crate::exit::Problem;
 
 /// What a run was told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,10 +47,9 @@ impl Record {
                 _ => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
             })
         };
-        let preset = args.settings.preset.as_ref();
-        let typed = preset
-            .map(|name| name.split_once("-stage").map_or(name.as_str(), |(n, _)| n).to_owned());
-        let dataset = typed.or_else(|| kept.as_ref().map(|kept| kept.dataset.clone()));
+        let dataset = typed(args)
+            .map(str::to_owned)
+            .or_else(|| kept.as_ref().map(|kept| kept.dataset.clone()));
         let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
             absolute(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
         };
@@ -70,11 +70,49 @@ impl Record {
         }
     }
 
+    /// Checks that a run that is gone on with is not called another preset's: its settings are its own.
+    ///
+    /// # Errors
+    /// Code 2.
+    pub(super) fn check_preset(&self, args: &Train) -> Result<()> {
+        match typed(args).filter(|name| *name != self.dataset) {
+            None => Ok(()),
+            Some(name) => {
+                let parts = (format!("`{}`, as it began", self.dataset), format!("`{name}`"));
+                let remedy = "leave `--preset` out: a run that is gone on with keeps its settings; or name a new folder";
+                let what = "the run is of another preset";
+                Err(Problem::usage(what, "option: --preset", parts, remedy).into())
+            }
+        }
+    }
+
     /// The record of a run folder, if it has one that can be read.
     pub(crate) fn read(run: &Path) -> Option<Self> {
+        Self::find(run).ok().flatten()
+    }
+
+    /// The record of a run folder, if it has one.
+    ///
+    /// # Errors
+    /// Code 3 when it cannot be read: without it a run would go on with other data.
+    pub(super) fn find(run: &Path) -> Result<Option<Self>> {
+        if !run.is_dir() {
+            return Ok(None);
+        }
         let file = run.join("run.json");
-        let text = std::fs::read_to_string(file).ok().filter(|text| text.len() < 1 << 20)?;
-        serde_json::from_str(&text).ok()
+        let damaged = |found: String| {
+            let remedy = "restore it from a copy; or remove it, and say what it named: `--data PATH`, with `--encoder FILE` or `--embeddings FILE`";
+            let parts = ("the record of a run", found);
+            anyhow::Error::from(Problem::data("the run's record is damaged", &file, parts, remedy))
+        };
+        match std::fs::read(&file) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(damaged(e.to_string())),
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(record) => Ok(Some(record)),
+                Err(e) => Err(damaged(e.to_string())),
+            },
+        }
     }
 
     /// Writes it into a run folder.
@@ -86,4 +124,10 @@ impl Record {
         let text = serde_json::to_string_pretty(&record)? + "\n";
         Ok(dir.write(&dir.path().join("run.json"), text.as_bytes())?)
     }
+}
+
+/// The dataset of the preset that was typed.
+fn typed(args: &Train) -> Option<&str> {
+    let name = args.settings.preset.as_deref()?;
+    Some(name.split_once("-stage").map_or(name, |(dataset, _)| dataset))
 }

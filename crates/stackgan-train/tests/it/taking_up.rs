@@ -1,0 +1,186 @@
+//! Runs that are gone on with after something happened to their folder, and what they tell.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder as _};
+use stackgan_core::{Model, Params, Recipe};
+use stackgan_data::crop::{Preparation, Resizing, Stretch};
+use stackgan_data::layouts::cub;
+use stackgan_data::noise::Noise;
+use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_train::Error;
+use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::event::TrainEvent;
+use stackgan_train::policy::Policy;
+use stackgan_train::run::{Setup, train};
+use stackgan_train::run_dir::RunDir;
+
+use crate::matching::encoded;
+use crate::run::{Folder, config, stage1};
+
+/// A kill, or a full disk, between the last checkpoint and the model.
+#[test]
+fn a_model_of_an_earlier_step_is_written_anew() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 4).unwrap();
+    let earlier = folder.bytes("run", "model.safetensors");
+    folder.train("run", &cfg, None, 99).unwrap();
+    let last = folder.bytes("run", "model.safetensors");
+    assert!(earlier != last);
+    let run = folder.folder.path().join("run");
+    fs::write(run.join("model.safetensors"), earlier).unwrap();
+    fs::write(run.join(".tmp-model.safetensors"), "a part").unwrap();
+    let outcome = folder.train("run", &cfg, None, 99).unwrap();
+    assert_eq!(outcome.step, 10);
+    assert!(folder.bytes("run", "model.safetensors") == last);
+    assert!(!run.join(".tmp-model.safetensors").exists(), "what was cut off is swept away");
+}
+
+#[test]
+fn a_run_without_its_checkpoints_does_not_begin_again() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let model = folder.bytes("run", "model.safetensors");
+    fs::remove_dir_all(folder.folder.path().join("run/checkpoints")).unwrap();
+    let error = folder.train("run", &cfg, None, 1).unwrap_err();
+    assert!(matches!(&error, Error::Checkpoint { .. }), "{error}");
+    assert!(error.to_string().contains("checkpoints are gone"), "{error}");
+    assert!(folder.bytes("run", "model.safetensors") == model && folder.stats("run").len() == 5);
+}
+
+/// A kill after an allowed change and before the next checkpoint.
+#[test]
+fn an_allowed_change_holds_from_the_moment_it_is_taken() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let mut other = cfg;
+    other.loss.kl = 1.5;
+    let policy = Policy { allow_change: vec!["loss.kl".to_owned()], ..Policy::default() };
+    let killed = catch_unwind(AssertUnwindSafe(|| {
+        let dir = RunDir::open(&folder.folder.path().join("run")).unwrap();
+        let kill = |event: TrainEvent| assert!(!matches!(event, TrainEvent::Started { .. }));
+        drop(train(folder.setup(&other), &dir, policy, &|| None, &mut { kill }));
+    }));
+    assert!(killed.is_err());
+    let kept = String::from_utf8(folder.bytes("run", "config.toml")).unwrap();
+    assert_eq!(TrainConfig::from_toml(&kept).unwrap().loss.kl, 1.5);
+    assert_eq!(folder.train("run", &other, None, 1).unwrap().step, 6);
+}
+
+/// Reports and R1 hardly ever fall on the same step.
+#[test]
+fn a_term_that_is_seldom_is_reported() {
+    let folder = Folder::new(Stage::One);
+    let mut cfg = config(Stage::One, Recipe::Residual);
+    (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.run.report_every) = (0.5, 4, 2);
+    folder.train("run", &cfg, None, 99).unwrap();
+    let stats = folder.stats("run");
+    assert_eq!(stats.len(), 5);
+    assert!(stats.iter().all(|line| line.contains("\"r1\":")), "{stats:?}");
+}
+
+#[test]
+fn statistics_are_cut_around_a_damaged_line() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let file = folder.folder.path().join("run/stats.jsonl");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[10] = 0xff;
+    bytes.extend_from_slice(b"{\"step\": 6, \"ep"); // a power cut
+    fs::write(&file, bytes).unwrap();
+    let newest = folder.folder.path().join("run/checkpoints/step-0000005.safetensors");
+    fs::remove_file(newest).unwrap();
+    let (result, warnings) = folder.train_as("run", &cfg, None, 2, &Policy::default());
+    assert_eq!(result.unwrap().step, 6);
+    let lines = folder.stats("run");
+    let steps: Vec<u64> = lines
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(steps, [2, 3, 4, 5, 6]);
+    let told = |text: &&String| text.contains("stats.jsonl") && text.ends_with("left out: 1");
+    assert_eq!(warnings.iter().filter(told).count(), 1, "{warnings:?}");
+}
+
+/// The same files, other pixels.
+#[test]
+fn pictures_of_another_contrast_are_other_data() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let file = folder.folder.path().join("stretched.safetensors");
+    let size = Stage::One.picture_size();
+    let preparation =
+        Preparation { size, resizing: Resizing::Residual, stretch: Stretch::AsReleased };
+    let birds = cub::read(&folder.folder.path().join("toy")).unwrap();
+    import(&birds, &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
+    let data = Arc::new(Prepared::open(&file).unwrap());
+    assert_eq!(data.fingerprint(), folder.data.0.fingerprint());
+    let setup = Setup { dataset: data, ..folder.setup(&cfg) };
+    let error = folder.run("run", setup, 1, &Policy::default()).0.unwrap_err();
+    assert!(matches!(&error, Error::Config { key, .. } if key == "configuration"), "{error}");
+}
+
+#[test]
+fn stage2_reads_embeddings_as_its_stage1_does() {
+    let folder = Folder::new(Stage::Two);
+    let mut cfg = config(Stage::Two, Recipe::Residual);
+    let mean = Tensor::full(0.25f32, cfg.net.text_dim, &Device::Cpu).unwrap();
+    let standardise = || Some(Standardise::new(mean.to_dtype(DType::F32).unwrap(), 2.0).unwrap());
+    let stage1 = |standardise| stage1().with_standardise(standardise).unwrap();
+    for (wanted, stage1) in [(true, stage1(None)), (false, stage1(standardise()))] {
+        cfg.data.embedding_standardise = wanted;
+        let error = folder.train("refused", &cfg, Some(stage1), 1).unwrap_err();
+        let key = "data.embedding_standardise";
+        assert!(matches!(&error, Error::Config { key: found, .. } if found == key), "{error}");
+    }
+    cfg.data.embedding_standardise = true;
+    folder.train("run", &cfg, Some(stage1(standardise())), 1).unwrap();
+    let bytes = folder.bytes("run", "model.safetensors");
+    let model = Model::from_bytes(&bytes, &Device::Cpu).unwrap();
+    let kept = model.standardise().unwrap().tensors().unwrap();
+    let expected = standardise().unwrap().tensors().unwrap();
+    for (name, tensor) in expected {
+        let of = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(of(&kept[&name]), of(&tensor), "Stage-I's numbers, not those of these data");
+    }
+}
+
+/// With standardised embeddings or with such as they come.
+#[test]
+fn the_encoder_is_part_of_the_model() {
+    let folder = Folder::new(Stage::One);
+    let mut cfg = config(Stage::One, Recipe::Residual);
+    let sizes = CharCnnRnnConfig {
+        conv1: 16,
+        conv2: 16,
+        units: 16,
+        dim: cfg.net.text_dim,
+        ..CharCnnRnnConfig::default()
+    };
+    let encoder = || {
+        let params = Params::fresh(Noise::new(4), "text", &Device::Cpu);
+        CharCnnRnnEncoder::new(sizes, params, None).unwrap()
+    };
+    for standardised in [true, false] {
+        cfg.data.embedding_standardise = standardised;
+        let embeddings = encoded(&folder, &encoder());
+        let setup = Setup { embeddings, encoder: Some(encoder()), ..folder.setup(&cfg) };
+        let name = format!("run-{standardised}");
+        folder.run(&name, setup, 1, &Policy::default()).0.unwrap();
+        let bytes = folder.bytes(&name, "model.safetensors");
+        let model = Model::from_bytes(&bytes, &Device::Cpu).unwrap();
+        assert_eq!(model.encoder().unwrap().standardise().is_some(), standardised);
+        assert_eq!(model.encoder_fingerprint().unwrap(), encoder().fingerprint());
+        model.encode(&["a red bird"]).unwrap();
+    }
+}

@@ -1,0 +1,195 @@
+//! Runs that are gone on with by their folder: what is refused changes nothing, and what cannot be read begins no other run.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
+use crate::errors::four_parts;
+
+fn record(run: &Path) -> Value {
+    serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
+}
+
+/// `train --run RUN` and more.
+fn again<'a>(run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["train", "--stage", "1", "-q", "--run", run], more].concat()
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("runs/00000-toy-stage1");
+    train(dir.path(), &training("1", "2", &run));
+    done(dir.path(), &["data", "toy", "--out", "others", "--count", "36", "--seed", "4", "-q"]);
+    let before = fs::read(run.join("run.json")).unwrap();
+    let name = run.to_str().unwrap();
+    let refused: [(&[&str], &str); 4] = [
+        (&["--data", "others"], "configuration"),
+        (&["--set", "optim.lr_g=1e-4"], "optim.lr_g"),
+        (&["--preset", "cub"], "--preset"),
+        (&["--seed", "9"], "seed"),
+    ];
+    for (more, place) in refused {
+        let (code, said) = failed(dir.path(), &again(name, more));
+        assert_eq!(code, 2, "{more:?}: {said}");
+        four_parts(&said, place);
+        assert_eq!(fs::read(run.join("run.json")).unwrap(), before, "{more:?}");
+    }
+    done(dir.path(), &again(name, &["--preset", "toy"]));
+    assert_eq!(record(&run)["state"], "done");
+}
+
+#[test]
+fn a_run_that_cannot_be_read_begins_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    train(dir.path(), &training("1", "2", &run));
+    let name = run.to_str().unwrap();
+    let kept = fs::read(run.join("run.json")).unwrap();
+    let damaged: [&[u8]; 4] = [b"", &kept[..40], b"\xff\xfe{}", b"{\"stage\": 900}"];
+    for bytes in damaged {
+        fs::write(run.join("run.json"), bytes).unwrap();
+        let (code, said) = failed(dir.path(), &again(name, &[]));
+        assert_eq!(code, 3, "{said}");
+        four_parts(&said, "run.json");
+    }
+    fs::remove_file(run.join("run.json")).unwrap();
+    let (code, said) = failed(dir.path(), &again(name, &[]));
+    assert_eq!(code, 4, "{said}");
+    four_parts(&said, "run.json");
+    // What it named can be said again.
+    train(dir.path(), &training("1", "2", &run));
+    assert_eq!(record(&run)["stage"], 1);
+    fs::remove_file(run.join("config.toml")).unwrap();
+    let (code, said) = failed(dir.path(), &again(name, &[]));
+    assert_eq!(code, 4, "{said}");
+    four_parts(&said, "config.toml");
+    assert!(!dir.path().join("data").exists(), "no toy birds were drawn");
+}
+
+/// A run that ended before its first step has no settings yet, but was told of its data.
+#[test]
+fn a_run_that_never_began_keeps_what_it_was_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    fs::create_dir(&run).unwrap();
+    let told = format!(
+        "{{\"dataset\":\"cub\",\"stage\":1,\"data\":{:?},\"encoder\":{:?},\"stage1\":null,\"version\":\"0\",\"state\":\"failed\"}}",
+        WORLD.birds(),
+        WORLD.encoder()
+    );
+    fs::write(run.join("run.json"), told).unwrap();
+    let more = [&["-n"], &set(TINY)[..], &["--set", "optim.batch=4"]].concat();
+    let said = done(dir.path(), &again("run", &more));
+    assert!(said.contains(WORLD.birds().to_str().unwrap()), "{said}");
+    assert!(said.contains("600 epochs"), "the preset's: {said}");
+}
+
+#[test]
+fn stage2_takes_the_data_of_its_stage1() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), &["data", "toy", "--out", "others", "--count", "36", "--seed", "4", "-q"]);
+    let runs = dir.path().join("runs");
+    train(dir.path(), &training("1", "1", &runs.join("00000-toy-stage1")));
+    let mut second = training("1", "1", &runs.join("00001-toy-stage1"));
+    let at = second.iter().position(|arg| arg == "--data").unwrap() + 1;
+    second[at] = "others".to_owned();
+    train(dir.path(), &second);
+
+    let planned = |more: &[&str]| {
+        let dry = [&["train", "--stage", "2", "-n"], more, &set(TINY)[..]].concat();
+        done(dir.path(), &dry)
+    };
+    let others = dir.path().join("others");
+    let newest = planned(&[]);
+    assert!(newest.contains("00001-toy-stage1") && newest.contains(others.to_str().unwrap()));
+    let named = planned(&["--data", WORLD.birds().to_str().unwrap()]);
+    assert!(named.contains("00000-toy-stage1"), "the newest on these data: {named}");
+    let none = [&["train", "--stage", "2", "-n", "--data", "."], &set(TINY)[..]].concat();
+    let (code, said) = failed(dir.path(), &none);
+    assert_eq!(code, 4, "{said}");
+    four_parts(&said, "runs");
+    // Another's is taken where it is named, which is said.
+    let mut mixed = training("2", "1", &runs.join("00002-toy-stage2"));
+    mixed.retain(|arg| arg != "-q");
+    mixed.extend(["--stage1".to_owned(), runs.join("00001-toy-stage1").display().to_string()]);
+    let mixed: Vec<&str> = mixed.iter().map(String::as_str).collect();
+    let said = stackgan(dir.path(), &mixed).output().unwrap();
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("trained on other data"), "{said}");
+}
+
+/// With the paper's presets, which take embeddings as they come.
+#[test]
+fn an_encoder_becomes_part_of_the_model_whatever_is_done_to_its_embeddings() {
+    let dir = tempfile::tempdir().unwrap();
+    for standardise in ["true", "false"] {
+        let run = dir.path().join(format!("run-{standardise}"));
+        let mut args = training("1", "1", &run);
+        let setting = format!("data.embedding_standardise={standardise}");
+        args.extend([
+            "--set".to_owned(),
+            setting,
+            "--set".to_owned(),
+            "loss.matching=0".to_owned(),
+        ]);
+        train(dir.path(), &args);
+        let run = run.to_str().unwrap();
+        done(dir.path(), &["generate", "-m", run, "-p", "a red bird", "--out", "out", "-q"]);
+    }
+}
+
+#[test]
+fn a_refused_run_leaves_no_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let birds = WORLD.birds();
+    let encoder = WORLD.encoder();
+    let (birds, encoder) = (birds.to_str().unwrap(), encoder.to_str().unwrap());
+    let base = ["train", "--stage", "1", "-q", "--data", birds, "--encoder", encoder];
+    let large = [&base[..], &set(TINY)[..], &["--set", "optim.batch=100"]].concat();
+    let (code, said) = failed(dir.path(), &large);
+    assert_eq!(code, 2, "{said}");
+    assert!(!dir.path().join("runs").exists(), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_ours_in_the_environment_may_be_anything() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let show = ["config", "show", "--stage", "1"];
+    let odd = OsStr::from_bytes(b"\xff");
+    stackgan(dir.path(), &show).env("ODD", odd).assert().success();
+    stackgan(dir.path(), &show).env("STACKGAN__OPTIM__BATCH", odd).assert().code(2);
+}
+
+/// A shell's limit on the size of files, and a full disk behind standard output.
+#[cfg(target_os = "linux")]
+#[test]
+fn limits_of_files_are_errors_of_the_storage() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = assert_cmd::cargo::cargo_bin!("stackgan");
+    let shell = |script: &str, args: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        command.arg("-c").arg(format!("{script} \"$0\" \"$@\"")).arg(program).args(args);
+        command.current_dir(dir.path()).output().unwrap()
+    };
+    let run = training("1", "4", &dir.path().join("run"));
+    let run: Vec<&str> = run.iter().map(String::as_str).collect();
+    let output = shell("ulimit -f 16;", &run);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    let checkpoints = fs::read_dir(dir.path().join("run/checkpoints")).unwrap();
+    assert_eq!(checkpoints.count(), 0, "nothing half written stays");
+    let full = std::process::Command::new("sh")
+        .args(["-c", "\"$0\" config show --stage 1 > /dev/full"])
+        .arg(program)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(full.stderr).unwrap();
+    assert_eq!(full.status.code(), Some(6), "{said}");
+    four_parts(&said, "standard output");
+}
