@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
-use stackgan_core::noise::Noise;
+use candle_core::{Device, Tensor, Var};
+use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Generator, Model, NetConfig, Params, Recipe, plain, residual};
 use stackgan_kernels::{Precision, gpu as kernels};
 use stackgan_train::Error;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::guard::Guard;
 use stackgan_train::knobs::Conditioning;
+use stackgan_train::matching::Matcher;
 use stackgan_train::players::players;
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::replay;
 use stackgan_train::step::Looks;
+use stackgan_train::text::Loss;
 
+use crate::matching;
 use crate::numbers::{INPUTS, inputs, long, poisoned, term_of_planted};
 use crate::run::{Folder, config};
 
@@ -146,6 +149,43 @@ fn a_run_goes_through_and_is_resumed() {
         assert!(!folder.bytes(&name, "samples/000010.png").is_empty());
         let model = Model::from_bytes(&folder.bytes(&name, "model.safetensors"), &Device::Cpu);
         assert_eq!(model.unwrap().stages(), 1);
+    }
+}
+
+/// Its value and its gradient in the pictures, by both losses, and runs with it.
+#[test]
+fn the_matching_loss_has_the_numbers_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let mut folder = Folder::new(Stage::One);
+    for by in [Loss::Contrastive, Loss::JointEmbedding] {
+        let encoder = matching::encoder(&folder, by, 3);
+        let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
+        let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
+        for side in [64, 256] {
+            let [here, there] = [Device::Cpu, gpu.clone()].map(|device| {
+                let matcher = Matcher::of(&encoder, &device).unwrap();
+                let pictures = matching::pictures(side).to_device(&device).unwrap();
+                let var = Var::from_tensor(&pictures).unwrap();
+                let value = matcher.loss(&var, &text.to_device(&device).unwrap()).unwrap();
+                let grads = stackgan_kernels::backward(&value).unwrap();
+                let gradient = grads.get(&var).unwrap().to_device(&Device::Cpu).unwrap();
+                (value.to_scalar::<f32>().unwrap(), gradient)
+            });
+            assert!((here.0 - there.0).abs() < 1e-4 * here.0.abs(), "{} {}", here.0, there.0);
+            let length = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+            let apart = length(&(&here.1 - &there.1).unwrap()) / length(&here.1);
+            assert!(apart < 1e-6, "{side}: {apart}");
+        }
+    }
+    let encoder = matching::encoder(&folder, Loss::Contrastive, 3);
+    let embeddings = matching::embeddings(&folder, &encoder);
+    folder.device = gpu.clone();
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let cfg = matching::matching(Stage::One, recipe);
+        let matcher = Matcher::of(&encoder, &gpu).ok();
+        let name = format!("{recipe:?}");
+        matching::go(&folder, &name, (&cfg, &embeddings, matcher), 99, Policy::default()).unwrap();
+        assert!(folder.stats(&name).iter().all(|line| line.contains("\"matching\":")));
     }
 }
 

@@ -24,7 +24,7 @@ use stackgan_train::text::{
 use crate::run::{Folder, config, on_threads};
 
 /// A small encoder after `steps` steps on the folder's training pictures.
-fn encoder(folder: &Folder, loss: Loss, steps: u64) -> TrainedEncoder {
+pub(crate) fn encoder(folder: &Folder, loss: Loss, steps: u64) -> TrainedEncoder {
     let sizes = CharCnnRnnConfig { conv1: 16, conv2: 16, units: 16, dim: 12, ..Default::default() };
     let config = TextTrainConfig {
         encoder: sizes,
@@ -51,7 +51,7 @@ fn trained(
 }
 
 /// Embeddings of the folder's captions by `encoder`, as its network makes them.
-fn embeddings(folder: &Folder, encoder: &TrainedEncoder) -> Arc<Embeddings> {
+pub(crate) fn embeddings(folder: &Folder, encoder: &TrainedEncoder) -> Arc<Embeddings> {
     encoded(folder, &encoder.text.unstandardised(&Device::Cpu).unwrap())
 }
 
@@ -71,14 +71,14 @@ pub(crate) fn encoded(folder: &Folder, raw: &CharCnnRnnEncoder) -> Arc<Embedding
     Arc::new(Embeddings::open(&file).unwrap())
 }
 
-fn matching(stage: Stage, recipe: Recipe) -> TrainConfig {
+pub(crate) fn matching(stage: Stage, recipe: Recipe) -> TrainConfig {
     let mut cfg = config(stage, recipe);
     (cfg.loss.matching, cfg.data.embedding_standardise) = (2.0, true);
     (cfg.optim.steps, cfg.run.checkpoint_every) = (6, 3);
     cfg
 }
 
-fn go(
+pub(crate) fn go(
     folder: &Folder,
     name: &str,
     (cfg, embeddings, matcher): (&TrainConfig, &Arc<Embeddings>, Option<Matcher>),
@@ -93,7 +93,7 @@ fn of(encoder: &TrainedEncoder) -> Option<Matcher> {
     Some(Matcher::of(encoder, &Device::Cpu).unwrap())
 }
 
-fn pictures(side: usize) -> Tensor {
+pub(crate) fn pictures(side: usize) -> Tensor {
     let values = Noise::new(8).normal(Stream::Test, 0, side as u64, 4 * 3 * side * side);
     Tensor::from_vec(values, (4, 3, side, side), &Device::Cpu).unwrap().tanh().unwrap()
 }
