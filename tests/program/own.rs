@@ -101,6 +101,33 @@ fn pictures_and_captions_become_a_model_that_paints() {
     assert!(dir.join(pictures.trim()).is_file());
 }
 
+/// What was said at an import holds for all later commands, until something else is said.
+#[test]
+fn what_was_said_at_an_import_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let own = own_folder(dir);
+    fs::write(own.join("red/bird 0.txt"), "\n").unwrap();
+    fs::remove_file(own.join("red/bird 3.txt")).unwrap();
+    let (code, said) = failed(dir, &["data", "import", "own", "-q"]);
+    assert!(code == 4 && said.contains("2 captions of pictures (red/bird 0."), "{code} {said}");
+    assert!(said.contains("`stackgan data import DIR --uncaptioned leave-out`"), "{said}");
+    let said = done(dir, &["data", "check", "own", "--uncaptioned", "leave-out", "-q"]);
+    assert!(said.contains("2 pictures without captions left out"), "{said}");
+    let import = |more: &[&str]| {
+        let mut args = vec!["data", "import", "own", "--size", "76", "-q"];
+        args.extend(more);
+        done(dir, &args);
+        let said = done(dir, &["data", "check", "own", "-q"]);
+        let kept = fs::read_to_string(own.join("prepared/import.json")).unwrap();
+        (said.contains("(seed 7)"), said.contains("left out"), kept.contains("AsReleased"))
+    };
+    assert_eq!(import(&["--split-seed", "7", "--uncaptioned", "leave-out"]), (true, true, false));
+    assert_eq!(import(&["--contrast", "as-released"]), (true, true, true));
+    assert_eq!(import(&[]), (true, true, true));
+    assert_eq!(import(&["--split-seed", "0"]), (false, true, true));
+}
+
 /// Writes an array (rows, WIDTH) and the list of its captions.
 fn encoded_elsewhere(dir: &Path, list: &str) {
     let rows = list.lines().count();

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
-use rayon::prelude::*;
 use stackgan_core::image::Picture;
-use stackgan_data::Error;
 use stackgan_data::check;
 use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
-use stackgan_data::crop::{MAX_FILE, PictureSize, Resizing, decode_as};
+use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings;
-use stackgan_data::formats::read_bounded;
 use stackgan_data::layouts::Kind;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
@@ -55,13 +51,13 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
         Sizes::High => &[PictureSize::Stage2],
         Sizes::Both => &[PictureSize::Stage1, PictureSize::Stage2],
     };
+    let manner = sources::Manner::stated(&args.dir, args.layout, args.contrast);
     let recipe = match args.recipe {
         Some(args::Recipe::Residual) => Resizing::Residual,
         Some(args::Recipe::Plain) => Resizing::Plain,
-        None if sources::kind(&args.dir, args.layout)? == Kind::Coco => Resizing::Plain,
+        None if sources::kind(&args.dir, manner.layout)? == Kind::Coco => Resizing::Plain,
         None => Resizing::Residual,
     };
-    let manner = sources::Manner { layout: args.layout, contrast: args.contrast };
     let mut made = None;
     for size in sizes {
         let how = manner.preparation(*size, recipe);
@@ -92,7 +88,7 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
         }
         return print(summary(path, &prepared));
     }
-    let layout = sources::Manner::kept(path).unless(layout).layout;
+    let layout = sources::Manner::stated(path, layout, None).layout;
     let kind = sources::kind(path, layout)?;
     let report = check::check(path, kind, sources::reading(layout));
     print(&report)?;
@@ -103,45 +99,29 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     }
     let dataset = sources::read(path, layout)?;
     // Every picture is decoded, so that all faults are seen at once.
-    let faults = context.counted(("checking", "pictures"), |progress| {
-        let (done, total) = (AtomicUsize::new(0), dataset.items.len());
-        let faults = dataset.items.par_iter().filter_map(|item| {
-            let bytes = read_bounded(&item.image, MAX_FILE);
-            let fault = bytes.and_then(|b| decode_as(&b, dataset.orientation, &item.image)).err();
-            progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
-            fault
-        });
-        Ok::<Vec<Error>, Error>(faults.collect())
-    })?;
-    if let Some(first) = faults.first() {
-        let count = faults.len();
-        let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        let parts = ("pictures that can be read", format!("{count} that cannot; first: {first}"));
-        context.manner.say(all.join("\n"));
-        let remedy = "replace these files, or take them out of the folder's lists";
-        return Err(Problem::data("the dataset has damaged pictures", path, parts, remedy).into());
-    }
+    context.counted(("checking", "pictures"), |progress| check::pictures(&dataset, progress))?;
     print("every picture can be read")
 }
 
 fn summary(path: &Path, prepared: &Prepared) -> String {
-    let classes = |split| {
-        prepared
-            .indices(split)
-            .into_iter()
-            .filter_map(|i| prepared.class(i))
-            .collect::<BTreeSet<_>>()
-            .len()
+    let classes = |split| -> BTreeSet<u32> {
+        let indices = prepared.indices(split).into_iter();
+        indices.filter_map(|i| prepared.class(i)).collect()
+    };
+    let (train, test) = (classes(Split::Train), classes(Split::Test));
+    // Where each picture has a class of its own, classes mean nothing.
+    let classes = if train.union(&test).count() < prepared.len() {
+        format!("{} and {} classes", train.len(), test.len())
+    } else {
+        "no classes".to_owned()
     };
     format!(
-        "{}: {} px, {} train, {} test, {} captions, {} and {} classes, fingerprint {}",
+        "{}: {} px, {} train, {} test, {} captions, {classes}, fingerprint {}",
         path.display(),
         prepared.size().prepared(),
         prepared.indices(Split::Train).len(),
         prepared.indices(Split::Test).len(),
         prepared.caption_count(),
-        classes(Split::Train),
-        classes(Split::Test),
         prepared.fingerprint().get(..12).unwrap_or_default()
     )
 }
@@ -151,7 +131,7 @@ fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<(
     let (exhibits, legend) = if path.is_file() {
         (Exhibit::of_prepared(&Prepared::open(path)?, count)?, contact_sheet::LEGEND_PREPARED)
     } else {
-        let manner = sources::Manner::kept(path).unless(layout);
+        let manner = sources::Manner::stated(path, layout, None);
         let how = manner.preparation(PictureSize::Stage2, Resizing::Residual);
         let dataset = sources::read(path, manner.layout)?;
         (Exhibit::of_dataset(&dataset, count, how)?, contact_sheet::LEGEND)
@@ -159,13 +139,13 @@ fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<(
     let sheet = contact_sheet(&exhibits, legend)?;
     let (width, height) = (sheet.width() as usize, sheet.height() as usize);
     let picture = Picture { width, height, rgb: sheet.into_raw() };
-    write_file(output, &picture.encode_png()?)?;
     let mut captions = String::new();
     for exhibit in &exhibits {
         captions.push_str(&format!("{}\n", exhibit.name));
         captions.extend(exhibit.captions.iter().map(|caption| format!("  {caption}\n")));
     }
     let text = output.with_extension("txt");
+    write_file(output, &picture.encode_png()?)?;
     write_file(&text, captions.as_bytes())?;
     print(output.display())?;
     print(text.display())
