@@ -1,7 +1,9 @@
 //! `stackgan data`: draw, import, check, look at datasets. Fetching them is in [`super::fetch`].
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_core::image::Picture;
@@ -10,7 +12,7 @@ use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings;
-use stackgan_data::layouts::Kind;
+use stackgan_data::layouts::{self, Kind};
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
@@ -128,6 +130,7 @@ fn summary(path: &Path, prepared: &Prepared) -> String {
 
 /// A sheet of pictures with captions, and all their captions in a text file.
 fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<()> {
+    let text = sheet_of(path, output)?;
     let (exhibits, legend) = if path.is_file() {
         (Exhibit::of_prepared(&Prepared::open(path)?, count)?, contact_sheet::LEGEND_PREPARED)
     } else {
@@ -139,20 +142,78 @@ fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<(
     let sheet = contact_sheet(&exhibits, legend)?;
     let (width, height) = (sheet.width() as usize, sheet.height() as usize);
     let picture = Picture { width, height, rgb: sheet.into_raw() };
-    let mut captions = String::new();
+    let mut captions = format!("{LISTING}\n");
     for exhibit in &exhibits {
         captions.push_str(&format!("{}\n", exhibit.name));
         captions.extend(exhibit.captions.iter().map(|caption| format!("  {caption}\n")));
     }
-    let text = output.with_extension("txt");
-    write_file(output, &picture.encode_png()?)?;
     write_file(&text, captions.as_bytes())?;
+    write_file(output, &picture.encode_png()?)?;
     print(output.display())?;
     print(text.display())
 }
 
+/// The first line of the listing beside a sheet, by which both are known as a preview's.
+const LISTING: &str = "# captions of the sheet beside, by `stackgan data preview`";
+
+/// The listing beside the sheet `output`, when neither would be taken for a part of the dataset or lie over somebody's file.
+fn sheet_of(path: &Path, output: &Path) -> Result<PathBuf> {
+    let place = format!("option: --output {}", output.display());
+    if !output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        let parts = ("a name that ends in .png", "another");
+        let remedy = "choose another name: the sheet is a PNG";
+        return Err(Problem::usage("the sheet has another format", place, parts, remedy).into());
+    }
+    outside(path, output)?;
+    let text = output.with_extension("txt");
+    let listing =
+        || File::open(&text).map(BufReader::new)?.take(1 << 10).lines().next().transpose();
+    let ours = listing().is_ok_and(|line| line.as_deref() == Some(LISTING));
+    if let Some(other) = [output, &text].into_iter().find(|file| file.exists() && !ours) {
+        let parts = ("no file, or an earlier sheet with its listing", other.display().to_string());
+        let remedy = "choose another name, or remove the file";
+        return Err(
+            Problem::usage("a file is in the way of the sheet", place, parts, remedy).into()
+        );
+    }
+    Ok(text)
+}
+
+/// Refuses an output among the files of the dataset `path`, a folder or the prepared file in one, where it would become a
+/// part of it, or take the place of one. The folder `prepared` is no part of it.
+fn outside(path: &Path, output: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let Some(mut folder) = real(path) else { return Ok(()) };
+    if folder.is_file() {
+        let above = folder.parent().filter(|own| own.ends_with("prepared")).and_then(Path::parent);
+        let Some(above) = above.filter(|dir| layouts::detect(dir).is_ok()) else { return Ok(()) };
+        folder = above.to_path_buf();
+    }
+    // Folders that are not there yet will be made: of those that are, the innermost says where.
+    let above = output.ancestors().skip(1);
+    let there = above.map(|p| (p, if p.as_os_str().is_empty() { Path::new(".") } else { p }));
+    let there = there.filter_map(|(above, path)| Some((above, real(path)?))).next();
+    let Some((above, mut into)) = there else { return Ok(()) };
+    for name in output.strip_prefix(above).unwrap_or(output).components() {
+        if name == Component::ParentDir {
+            into.pop();
+        } else {
+            into.push(name);
+        }
+    }
+    if !into.starts_with(&folder) || into.starts_with(folder.join("prepared")) {
+        return Ok(());
+    }
+    let place = format!("option: --output {}", output.display());
+    let parts = (format!("a place outside of {}", folder.display()), "one among its files");
+    let remedy = format!("choose another folder, or {}", folder.join("prepared").display());
+    Err(Problem::usage("the output would become a part of the dataset", place, parts, remedy)
+        .into())
+}
+
 /// The captions of a dataset, or the names of its pictures, one a line.
 fn captions(path: &Path, names: bool, output: Option<&Path>, context: &Context) -> Result<()> {
+    output.map_or(Ok(()), |file| outside(path, file))?;
     let data = sources::open_any(path, context)?;
     let list = if names {
         (0..data.len()).map(|i| format!("{}\n", data.key(i))).collect()
