@@ -101,6 +101,72 @@ fn pictures_and_captions_become_a_model_that_paints() {
     assert!(dir.join(pictures.trim()).is_file());
 }
 
+/// A dataset's own files are not written over, and a sheet does not become one of them.
+#[test]
+fn a_preview_loses_nothing_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let own = own_folder(dir);
+    let files = |dir: &Path| fs::read_dir(dir).unwrap().count();
+    let (kept, before) = (fs::read(own.join("red/bird 0.txt")).unwrap(), files(&own));
+    let preview = |cwd: &Path, data: &str, output: &str| {
+        failed(cwd, &["data", "preview", data, "--output", output, "--count", "2", "-q"])
+    };
+    for (cwd, data, output, part) in [
+        (&*own, ".", "sheet.png", "part of the dataset"),
+        (&own, ".", "red/bird 0.png", "part of the dataset"),
+        (&own, ".", "new/sheet.png", "part of the dataset"),
+        (&own, ".", "prepared/../sheet.png", "part of the dataset"),
+        (dir, "own", "own/../own/sheet.png", "part of the dataset"),
+        (dir, "own", "sheet.jpg", ".png"),
+    ] {
+        let (code, said) = preview(cwd, data, output);
+        assert!(code == 2 && said.contains(part) && said.contains(output), "{code} {said}");
+    }
+    let args = ["data", "captions", ".", "--output", "red/bird 0.txt", "-q"];
+    assert_eq!(failed(&own, &args).0, 2);
+    assert_eq!(fs::read(own.join("red/bird 0.txt")).unwrap(), kept);
+    assert_eq!(files(&own), before);
+    // Elsewhere a sheet takes the place of an earlier sheet alone.
+    assert_eq!(preview(dir, "own", "sheet.png").0, 0);
+    assert_eq!(preview(dir, "own", "sheet.png").0, 0);
+    assert_eq!(preview(&own, ".", "prepared/sheet.png").0, 0);
+    for (file, output) in [("notes.txt", "notes.png"), ("photo.png", "photo.png")] {
+        fs::write(dir.join(file), "mine").unwrap();
+        let (code, said) = preview(dir, "own", output);
+        assert!(code == 2 && said.contains(file), "{code} {said}");
+        assert_eq!(fs::read(dir.join(file)).unwrap(), b"mine");
+        assert!(file == output || !dir.join(output).exists());
+    }
+}
+
+/// What was said at an import holds for all later commands, until something else is said.
+#[test]
+fn what_was_said_at_an_import_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let own = own_folder(dir);
+    fs::write(own.join("red/bird 0.txt"), "\n").unwrap();
+    fs::remove_file(own.join("red/bird 3.txt")).unwrap();
+    let (code, said) = failed(dir, &["data", "import", "own", "-q"]);
+    assert!(code == 4 && said.contains("2 captions of pictures (red/bird 0."), "{code} {said}");
+    assert!(said.contains("`stackgan data import DIR --uncaptioned leave-out`"), "{said}");
+    let said = done(dir, &["data", "check", "own", "--uncaptioned", "leave-out", "-q"]);
+    assert!(said.contains("2 pictures without captions left out"), "{said}");
+    let import = |more: &[&str]| {
+        let mut args = vec!["data", "import", "own", "--size", "76", "-q"];
+        args.extend(more);
+        done(dir, &args);
+        let said = done(dir, &["data", "check", "own", "-q"]);
+        let kept = fs::read_to_string(own.join("prepared/import.json")).unwrap();
+        (said.contains("(seed 7)"), said.contains("left out"), kept.contains("AsReleased"))
+    };
+    assert_eq!(import(&["--split-seed", "7", "--uncaptioned", "leave-out"]), (true, true, false));
+    assert_eq!(import(&["--contrast", "as-released"]), (true, true, true));
+    assert_eq!(import(&[]), (true, true, true));
+    assert_eq!(import(&["--split-seed", "0"]), (false, true, true));
+}
+
 /// Writes an array (rows, WIDTH) and the list of its captions.
 fn encoded_elsewhere(dir: &Path, list: &str) {
     let rows = list.lines().count();

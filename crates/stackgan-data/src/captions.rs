@@ -1,7 +1,8 @@
 //! Caption files: one caption a line, line `i` for row `i` of the picture's embeddings.
 //!
 //! A blank line in the middle is kept as an empty caption, because dropping it would shift every later caption
-//! against its embedding; blank lines at the end are not captions. UTF-8, else the whole file as Latin-1.
+//! against its embedding; blank lines at the end are not captions. UTF-16 where the file begins with its mark, else UTF-8,
+//! else the whole file as Latin-1.
 
 use crate::formats::read_bounded;
 use crate::{Error, Result};
@@ -13,23 +14,20 @@ pub const MAX_CAPTION: usize = 4096;
 /// The longest caption file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The captions of a file, in order.
+/// The captions of a file, in order; none where it is blank.
 ///
 /// # Errors
-/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], or has no caption at all.
+/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], or is not the UTF-16 that it says it is.
 pub fn read(file: &Path) -> Result<Vec<String>> {
     parse(&read_bounded(file, MAX_FILE)?, file)
 }
 
-/// The captions in the bytes of a file; `file` is for messages.
+/// The captions in the bytes of a file, none where all lines are blank; `file` is for messages.
 ///
 /// # Errors
 /// As [`read`].
 pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
-        Err(_) => bytes.iter().map(|&byte| byte as char).collect(),
-    };
+    let text = decoded(bytes, file)?;
     let mut captions = Vec::new();
     for (i, line) in text.split('\n').enumerate() {
         let line = line.trim();
@@ -47,16 +45,34 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
     while captions.last().is_some_and(String::is_empty) {
         captions.pop();
     }
-    if captions.is_empty() {
-        return Err(Error::malformed(
-            file,
-            "caption file is empty",
-            "whole file",
-            ("one caption a line", "none"),
-            "write at least one caption for this picture",
-        ));
-    }
     Ok(captions)
+}
+
+/// The text of a file's bytes. Editors of some systems write UTF-16, with its mark (U+FEFF) in front.
+fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
+    let (unit, units): (fn([u8; 2]) -> u16, _) = match bytes {
+        [0xff, 0xfe, units @ ..] => (u16::from_le_bytes, units),
+        [0xfe, 0xff, units @ ..] => (u16::from_be_bytes, units),
+        _ => {
+            return Ok(match std::str::from_utf8(bytes) {
+                Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
+                Err(_) => bytes.iter().map(|&byte| byte as char).collect(),
+            });
+        }
+    };
+    let units: Option<Vec<u16>> =
+        units.chunks(2).map(|pair| pair.try_into().ok().map(unit)).collect();
+    let text = units.and_then(|units| String::from_utf16(&units).ok());
+    // A zero is the upper half of a letter in UTF-32, whose mark begins in the same way.
+    text.filter(|text| !text.contains('\0')).ok_or_else(|| {
+        Error::malformed(
+            file,
+            "caption file is no text",
+            "whole file",
+            ("UTF-16, as its first two bytes say", "bytes that are not"),
+            "save the file as UTF-8",
+        )
+    })
 }
 
 /// `line` with tabs as blanks and every other control character escaped, so that a caption can be printed.
@@ -96,13 +112,27 @@ mod tests {
     }
 
     #[test]
-    fn too_long_and_empty_files_are_named() {
+    fn too_long_files_are_named_and_blank_ones_have_no_captions() {
         let long = [b"ok\n".to_vec(), vec![b'x'; MAX_CAPTION + 1]].concat();
         let error = parse(&long, Path::new("c.txt")).unwrap_err().to_string();
         assert!(error.contains("c.txt (line 2)") && error.contains("4097"), "{error}");
         assert!(parse(&vec![b'x'; MAX_CAPTION], Path::new("c.txt")).is_ok());
-        for empty in [&b""[..], b"\n\r\n ", b"\xef\xbb\xbf"] {
-            assert!(parse(empty, Path::new("c.txt")).is_err());
+        for empty in [&b""[..], b"\n\r\n ", b"\xef\xbb\xbf", b"\xff\xfe"] {
+            assert_eq!(parse(empty, Path::new("c.txt")).unwrap(), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn utf_16_is_read_by_its_mark() {
+        let units = "\u{feff}a bird\r\ncafé 🐦\r\n".encode_utf16();
+        let (little, big): (Vec<_>, Vec<_>) =
+            units.map(|unit| (unit.to_le_bytes(), unit.to_be_bytes())).unzip();
+        for bytes in [little.concat(), big.concat()] {
+            assert_eq!(lines(&bytes), ["a bird", "café 🐦"]);
+        }
+        for bad in [&b"\xff\xfea"[..], b"\xff\xfe\x00\xd8a\0", b"\xff\xfe\0\0a\0\0\0"] {
+            let error = parse(bad, Path::new("c.txt")).unwrap_err().to_string();
+            assert!(error.contains("c.txt") && error.contains("UTF-8"), "{error}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::crop::Orientation;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Pictures with captions, classes and splits.
@@ -48,6 +49,13 @@ pub struct BoundingBox {
     pub height: f64,
 }
 
+impl fmt::Display for BoundingBox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { x, y, width, height } = self;
+        write!(f, "x {x}, y {y}, width {width}, height {height}")
+    }
+}
+
 /// Which side of the split a picture is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
@@ -68,6 +76,12 @@ impl Split {
             Self::Train => "train",
             Self::Test => "test",
         }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -145,6 +145,39 @@ impl Error {
         }
     }
 
+    /// The file, where it is about one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Malformed { file, .. }
+            | Self::Missing { file, .. }
+            | Self::Storage { file, .. }
+            | Self::Read { file, .. }
+            | Self::Write { file, .. } => Some(file),
+            Self::Config { .. } | Self::Unreachable { .. } => None,
+        }
+    }
+
+    /// The failures of many files in one error, that names the first few of them. `what` says how many there are.
+    pub(crate) fn together(
+        what: String,
+        expected: &'static str,
+        faults: &[Self],
+        remedy: &'static str,
+    ) -> Self {
+        let mut found = format!("{} of which this is not true:", faults.len());
+        for fault in faults.iter().take(LISTED) {
+            let file = fault.file().map(shown).unwrap_or_default();
+            let _ = write!(found, "\n    {file}: {}", fault.reason()); // a String takes every write
+        }
+        if let Some(more @ 1..) = faults.len().checked_sub(LISTED) {
+            let _ = write!(found, "\n    and {more} more"); // as above
+        }
+        let file = faults.first().and_then(Self::file).unwrap_or(Path::new(""));
+        let place = if faults.len() == 1 { "the only one" } else { "the first of them" };
+        Self::malformed(file, what, place, (expected, found), remedy)
+    }
+
     /// What was found, in one line: for lists of many failures.
     #[must_use]
     pub fn reason(&self) -> String {
@@ -189,6 +222,14 @@ impl Error {
             remedy: remedy.into(),
         }
     }
+}
+
+/// Failures that are listed before the others are only counted.
+const LISTED: usize = 20;
+
+/// A number of things: `1 file`, `2 files`.
+pub(crate) fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// `text` with control characters (and the characters that reorder text) escaped, cut to 200 characters: safe
@@ -255,5 +296,14 @@ mod tests {
         let names: Vec<String> = (0..9).map(|i| i.to_string()).collect();
         assert_eq!(first_few(&names), "0, 1, 2, 3, 4 and 4 more");
         assert_eq!(first_few(&names[..2]), "0, 1");
+        assert_eq!((counted(1, "file"), counted(0, "file")), ("1 file".into(), "0 files".into()));
+        let of = |n: usize| {
+            let fault =
+                |i| Error::read(Path::new(&format!("{i}.jpg")), std::io::Error::other("no"));
+            let faults: Vec<Error> = (0..n).map(fault).collect();
+            Error::together("w".into(), "e", &faults, "r").to_string()
+        };
+        assert!(of(1).starts_with("w\n  file: 0.jpg (the only one)"), "{}", of(1));
+        assert!(of(25).ends_with("    19.jpg: no\n    and 5 more\n  do: r"), "{}", of(25));
     }
 }

@@ -92,9 +92,9 @@ pub(crate) struct Fetch {
     /// For which stage it is imported: 76 pixels for Stage-I, 304 for Stage-II
     #[arg(long, value_enum, default_value_t = Sizes::Both)]
     pub size: Sizes,
-    /// What happens to pictures without captions
-    #[arg(long, value_enum, default_value_t = Uncaptioned::Refuse)]
-    pub uncaptioned: Uncaptioned,
+    /// What happens to pictures without captions; they are refused unless told
+    #[arg(long, value_enum)]
+    pub uncaptioned: Option<Uncaptioned>,
 }
 
 impl Fetch {
@@ -114,7 +114,7 @@ impl Fetch {
             out: None,
             embeddings: None,
             recipe: None,
-            contrast: Contrast::default(),
+            contrast: None,
         }
     }
 }
@@ -151,9 +151,9 @@ pub(crate) struct Import {
     /// Whose pictures: `residual` bicubic, `plain` bilinear; plain for COCO and residual for others unless told
     #[arg(long, value_enum)]
     pub recipe: Option<Recipe>,
-    /// Whether the contrast of each picture is stretched, as the TensorFlow release does
-    #[arg(long, value_enum, default_value_t = Contrast::AsStored)]
-    pub contrast: Contrast,
+    /// Whether the contrast of each picture is stretched, as the TensorFlow release does; as stored unless told
+    #[arg(long, value_enum)]
+    pub contrast: Option<Contrast>,
 }
 
 /// The published networks, whose pictures are resized in different ways.
@@ -166,27 +166,38 @@ pub(crate) enum Recipe {
 }
 
 /// The contrast of prepared pictures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Contrast {
     /// Colours stay as they are
-    #[default]
     AsStored,
     /// Each picture uses the whole range
     AsReleased,
 }
 
-/// How a dataset folder is laid out, and what is decided where it does not say.
+/// How a dataset folder is laid out, and what is decided where it does not say. What is not said is as at the folder's
+/// last import.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     /// The kind of the folder; told from its contents unless given
     #[arg(long, value_enum)]
     pub kind: Option<Kind>,
-    /// Seed of the split into training and test, for folders that have none
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub split_seed: u64,
-    /// What happens to pictures without captions
-    #[arg(long, value_enum, default_value_t = Uncaptioned::Refuse)]
-    pub uncaptioned: Uncaptioned,
+    /// Seed of the split into training and test, for folders that have none; 0 unless told
+    #[arg(long, value_name = "N")]
+    pub split_seed: Option<u64>,
+    /// What happens to pictures without captions; they are refused unless told
+    #[arg(long, value_enum)]
+    pub uncaptioned: Option<Uncaptioned>,
+}
+
+impl Layout {
+    /// This, and what it does not say from `kept`.
+    pub(crate) fn or(self, kept: Self) -> Self {
+        Self {
+            kind: self.kind.or(kept.kind),
+            split_seed: self.split_seed.or(kept.split_seed),
+            uncaptioned: self.uncaptioned.or(kept.uncaptioned),
+        }
+    }
 }
 
 /// Kinds of dataset folders.
@@ -203,10 +214,9 @@ pub(crate) enum Kind {
 }
 
 /// Pictures without captions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Uncaptioned {
     /// The folder is refused, with their names
-    #[default]
     Refuse,
     /// They are left out
     LeaveOut,

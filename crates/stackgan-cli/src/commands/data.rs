@@ -1,20 +1,18 @@
 //! `stackgan data`: draw, import, check, look at datasets. Fetching them is in [`super::fetch`].
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
-use rayon::prelude::*;
 use stackgan_core::image::Picture;
-use stackgan_data::Error;
 use stackgan_data::check;
 use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
-use stackgan_data::crop::{MAX_FILE, PictureSize, Resizing, decode_as};
+use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings;
-use stackgan_data::formats::read_bounded;
-use stackgan_data::layouts::Kind;
+use stackgan_data::layouts::{self, Kind};
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
@@ -55,13 +53,13 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
         Sizes::High => &[PictureSize::Stage2],
         Sizes::Both => &[PictureSize::Stage1, PictureSize::Stage2],
     };
+    let manner = sources::Manner::stated(&args.dir, args.layout, args.contrast);
     let recipe = match args.recipe {
         Some(args::Recipe::Residual) => Resizing::Residual,
         Some(args::Recipe::Plain) => Resizing::Plain,
-        None if sources::kind(&args.dir, args.layout)? == Kind::Coco => Resizing::Plain,
+        None if sources::kind(&args.dir, manner.layout)? == Kind::Coco => Resizing::Plain,
         None => Resizing::Residual,
     };
-    let manner = sources::Manner { layout: args.layout, contrast: args.contrast };
     let mut made = None;
     for size in sizes {
         let how = manner.preparation(*size, recipe);
@@ -92,7 +90,7 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
         }
         return print(summary(path, &prepared));
     }
-    let layout = sources::Manner::kept(path).unless(layout).layout;
+    let layout = sources::Manner::stated(path, layout, None).layout;
     let kind = sources::kind(path, layout)?;
     let report = check::check(path, kind, sources::reading(layout));
     print(&report)?;
@@ -103,55 +101,40 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     }
     let dataset = sources::read(path, layout)?;
     // Every picture is decoded, so that all faults are seen at once.
-    let faults = context.counted(("checking", "pictures"), |progress| {
-        let (done, total) = (AtomicUsize::new(0), dataset.items.len());
-        let faults = dataset.items.par_iter().filter_map(|item| {
-            let bytes = read_bounded(&item.image, MAX_FILE);
-            let fault = bytes.and_then(|b| decode_as(&b, dataset.orientation, &item.image)).err();
-            progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
-            fault
-        });
-        Ok::<Vec<Error>, Error>(faults.collect())
-    })?;
-    if let Some(first) = faults.first() {
-        let count = faults.len();
-        let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        let parts = ("pictures that can be read", format!("{count} that cannot; first: {first}"));
-        context.manner.say(all.join("\n"));
-        let remedy = "replace these files, or take them out of the folder's lists";
-        return Err(Problem::data("the dataset has damaged pictures", path, parts, remedy).into());
-    }
+    context.counted(("checking", "pictures"), |progress| check::pictures(&dataset, progress))?;
     print("every picture can be read")
 }
 
 fn summary(path: &Path, prepared: &Prepared) -> String {
-    let classes = |split| {
-        prepared
-            .indices(split)
-            .into_iter()
-            .filter_map(|i| prepared.class(i))
-            .collect::<BTreeSet<_>>()
-            .len()
+    let classes = |split| -> BTreeSet<u32> {
+        let indices = prepared.indices(split).into_iter();
+        indices.filter_map(|i| prepared.class(i)).collect()
+    };
+    let (train, test) = (classes(Split::Train), classes(Split::Test));
+    // Where each picture has a class of its own, classes mean nothing.
+    let classes = if train.union(&test).count() < prepared.len() {
+        format!("{} and {} classes", train.len(), test.len())
+    } else {
+        "no classes".to_owned()
     };
     format!(
-        "{}: {} px, {} train, {} test, {} captions, {} and {} classes, fingerprint {}",
+        "{}: {} px, {} train, {} test, {} captions, {classes}, fingerprint {}",
         path.display(),
         prepared.size().prepared(),
         prepared.indices(Split::Train).len(),
         prepared.indices(Split::Test).len(),
         prepared.caption_count(),
-        classes(Split::Train),
-        classes(Split::Test),
         prepared.fingerprint().get(..12).unwrap_or_default()
     )
 }
 
 /// A sheet of pictures with captions, and all their captions in a text file.
 fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<()> {
+    let text = sheet_of(path, output)?;
     let (exhibits, legend) = if path.is_file() {
         (Exhibit::of_prepared(&Prepared::open(path)?, count)?, contact_sheet::LEGEND_PREPARED)
     } else {
-        let manner = sources::Manner::kept(path).unless(layout);
+        let manner = sources::Manner::stated(path, layout, None);
         let how = manner.preparation(PictureSize::Stage2, Resizing::Residual);
         let dataset = sources::read(path, manner.layout)?;
         (Exhibit::of_dataset(&dataset, count, how)?, contact_sheet::LEGEND)
@@ -159,20 +142,78 @@ fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<(
     let sheet = contact_sheet(&exhibits, legend)?;
     let (width, height) = (sheet.width() as usize, sheet.height() as usize);
     let picture = Picture { width, height, rgb: sheet.into_raw() };
-    write_file(output, &picture.encode_png()?)?;
-    let mut captions = String::new();
+    let mut captions = format!("{LISTING}\n");
     for exhibit in &exhibits {
         captions.push_str(&format!("{}\n", exhibit.name));
         captions.extend(exhibit.captions.iter().map(|caption| format!("  {caption}\n")));
     }
-    let text = output.with_extension("txt");
     write_file(&text, captions.as_bytes())?;
+    write_file(output, &picture.encode_png()?)?;
     print(output.display())?;
     print(text.display())
 }
 
+/// The first line of the listing beside a sheet, by which both are known as a preview's.
+const LISTING: &str = "# captions of the sheet beside, by `stackgan data preview`";
+
+/// The listing beside the sheet `output`, when neither would be taken for a part of the dataset or lie over somebody's file.
+fn sheet_of(path: &Path, output: &Path) -> Result<PathBuf> {
+    let place = format!("option: --output {}", output.display());
+    if !output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        let parts = ("a name that ends in .png", "another");
+        let remedy = "choose another name: the sheet is a PNG";
+        return Err(Problem::usage("the sheet has another format", place, parts, remedy).into());
+    }
+    outside(path, output)?;
+    let text = output.with_extension("txt");
+    let listing =
+        || File::open(&text).map(BufReader::new)?.take(1 << 10).lines().next().transpose();
+    let ours = listing().is_ok_and(|line| line.as_deref() == Some(LISTING));
+    if let Some(other) = [output, &text].into_iter().find(|file| file.exists() && !ours) {
+        let parts = ("no file, or an earlier sheet with its listing", other.display().to_string());
+        let remedy = "choose another name, or remove the file";
+        return Err(
+            Problem::usage("a file is in the way of the sheet", place, parts, remedy).into()
+        );
+    }
+    Ok(text)
+}
+
+/// Refuses an output among the files of the dataset `path`, a folder or the prepared file in one, where it would become a
+/// part of it, or take the place of one. The folder `prepared` is no part of it.
+fn outside(path: &Path, output: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let Some(mut folder) = real(path) else { return Ok(()) };
+    if folder.is_file() {
+        let above = folder.parent().filter(|own| own.ends_with("prepared")).and_then(Path::parent);
+        let Some(above) = above.filter(|dir| layouts::detect(dir).is_ok()) else { return Ok(()) };
+        folder = above.to_path_buf();
+    }
+    // Folders that are not there yet will be made: of those that are, the innermost says where.
+    let above = output.ancestors().skip(1);
+    let there = above.map(|p| (p, if p.as_os_str().is_empty() { Path::new(".") } else { p }));
+    let there = there.filter_map(|(above, path)| Some((above, real(path)?))).next();
+    let Some((above, mut into)) = there else { return Ok(()) };
+    for name in output.strip_prefix(above).unwrap_or(output).components() {
+        if name == Component::ParentDir {
+            into.pop();
+        } else {
+            into.push(name);
+        }
+    }
+    if !into.starts_with(&folder) || into.starts_with(folder.join("prepared")) {
+        return Ok(());
+    }
+    let place = format!("option: --output {}", output.display());
+    let parts = (format!("a place outside of {}", folder.display()), "one among its files");
+    let remedy = format!("choose another folder, or {}", folder.join("prepared").display());
+    Err(Problem::usage("the output would become a part of the dataset", place, parts, remedy)
+        .into())
+}
+
 /// The captions of a dataset, or the names of its pictures, one a line.
 fn captions(path: &Path, names: bool, output: Option<&Path>, context: &Context) -> Result<()> {
+    output.map_or(Ok(()), |file| outside(path, file))?;
     let data = sources::open_any(path, context)?;
     let list = if names {
         (0..data.len()).map(|i| format!("{}\n", data.key(i))).collect()

@@ -70,28 +70,28 @@ pub(crate) struct Manner {
     /// How the folder is laid out.
     pub layout: Layout,
     /// The contrast of its pictures.
-    pub contrast: Contrast,
+    pub contrast: Option<Contrast>,
 }
 
 impl Manner {
-    /// As it was at the folder's import; the default where there was none.
+    /// As it was at the folder's import; nothing said where there was none.
     pub(crate) fn kept(folder: &Path) -> Self {
         let text = std::fs::read_to_string(folder.join("prepared").join(MANNER));
         let text = text.ok().filter(|text| text.len() < 1 << 16);
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
-    /// The same, unless another layout is stated.
-    pub(crate) fn unless(self, stated: Layout) -> Self {
-        let layout = if stated == Layout::default() { self.layout } else { stated };
-        Self { layout, ..self }
+    /// What is stated now, and the rest as at the folder's import.
+    pub(crate) fn stated(folder: &Path, layout: Layout, contrast: Option<Contrast>) -> Self {
+        let kept = Self::kept(folder);
+        Self { layout: layout.or(kept.layout), contrast: contrast.or(kept.contrast) }
     }
 
     /// How pictures of a size are prepared.
     pub(crate) const fn preparation(self, size: PictureSize, resizing: Resizing) -> Preparation {
         let stretch = match self.contrast {
-            Contrast::AsStored => Stretch::None,
-            Contrast::AsReleased => Stretch::AsReleased,
+            None | Some(Contrast::AsStored) => Stretch::None,
+            Some(Contrast::AsReleased) => Stretch::AsReleased,
         };
         Preparation { size, resizing, stretch }
     }
@@ -194,10 +194,14 @@ pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
 /// What is decided where a folder does not say it.
 pub(crate) const fn reading(layout: Layout) -> Reading {
     let uncaptioned = match layout.uncaptioned {
-        args::Uncaptioned::Refuse => Uncaptioned::Refuse,
-        args::Uncaptioned::LeaveOut => Uncaptioned::LeaveOut,
+        None | Some(args::Uncaptioned::Refuse) => Uncaptioned::Refuse,
+        Some(args::Uncaptioned::LeaveOut) => Uncaptioned::LeaveOut,
     };
-    Reading { split_seed: layout.split_seed, uncaptioned }
+    let split_seed = match layout.split_seed {
+        Some(seed) => seed,
+        None => 0,
+    };
+    Reading { split_seed, uncaptioned }
 }
 
 /// What a dataset folder holds.

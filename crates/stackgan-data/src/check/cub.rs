@@ -26,7 +26,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
         _ => Ok(cub::Listed::new()),
     };
     let listed = listed.unwrap_or_else(|e| {
-        report.wrong(&parts.boxes, "pictures and boxes together", &e);
+        report.wrong("pictures and boxes together", &e);
         cub::Listed::new()
     });
     let mut keys = Vec::new();

@@ -1,59 +1,77 @@
 //! The parts of a user's own folder.
 
 use super::report::{Part, Report, Status};
-use crate::error::first_few;
-use crate::layouts::folder::Survey;
+use crate::error::{counted, first_few};
+use crate::layouts::folder::{Origin, Survey};
+use crate::layouts::{LEAVE_OUT, Reading, Uncaptioned};
 use std::path::Path;
 
 const MAKE: &str = "put NAME.jpg or NAME.png there, each with NAME.txt (one caption a line) or a row in metadata.csv \
                     (file_name,text)";
 
-pub(super) fn parts(dir: &Path) -> Vec<Part> {
+/// Files that cannot be read of which each has its line.
+const MOST: usize = 20;
+
+pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
     let mut report = Report::new(dir, MAKE);
     let survey = match Survey::of(dir) {
         Ok(survey) => survey,
         Err(error) => {
-            report.wrong(dir, "the folder", &error);
+            report.fault("the folder", &error);
             return report.into_parts();
         }
     };
-    let n = survey.pictures.len() + survey.uncaptioned.len();
+    let n = survey.pictures.len() + survey.uncaptioned.len() + survey.unread.len();
     report.said(
         "*.jpg, *.jpeg, *.png",
         "pictures",
         if n == 0 {
             Status::Missing { remedy: MAKE.to_owned() }
         } else {
-            Status::Found { detail: format!("{n} files") }
+            Status::Found { detail: counted(n, "file") }
         },
     );
-    let beside = survey.pictures.values().filter(|found| found.text.is_some()).count();
-    let (bare, few) = (survey.uncaptioned.len(), first_few(&survey.uncaptioned));
+    let from = |from| survey.pictures.values().filter(|found| found.from == from).count();
+    let beside = from(Origin::Text);
+    let few = first_few(&survey.uncaptioned);
+    let bare = match how.uncaptioned {
+        Uncaptioned::Refuse => survey.uncaptioned.len(),
+        Uncaptioned::LeaveOut => 0, // a note says how many
+    };
     report.said(
         "*.txt",
         "captions beside the pictures, one a line",
         match (bare, beside) {
-            (0, 0) => Status::Absent { detail: "not needed: tables have the captions".to_owned() },
-            (0, _) => Status::Found { detail: format!("{beside} files") },
+            (0, 0) if n > 0 && !survey.tables.is_empty() => {
+                Status::Absent { detail: "not needed: tables have the captions".to_owned() }
+            }
+            (0, _) => Status::Found { detail: counted(beside, "file") },
             _ => Status::Wrong {
                 detail: format!("{bare} of {n} pictures have no captions ({few})"),
-                remedy: "write them, or leave such pictures out with `--uncaptioned leave-out`"
-                    .to_owned(),
+                remedy: format!("write them, or leave such pictures out with {LEAVE_OUT}"),
             },
         },
     );
-    for table in &survey.tables {
-        let rows = survey.pictures.values().filter(|found| !found.row.captions.is_empty()).count();
-        let detail = format!("captions of {rows} pictures in all tables");
-        report.said(table, "a table", Status::Found { detail });
+    for error in survey.unread.iter().take(MOST) {
+        report.fault("captions of a picture", error);
+    }
+    if let Some(more @ 1..) = survey.unread.len().checked_sub(MOST) {
+        let detail = format!("{} more cannot be read", counted(more, "file"));
+        let remedy = "correct them, or save them as UTF-8".to_owned();
+        report.said("*.txt", "captions of pictures", Status::Wrong { detail, remedy });
     }
     if survey.tables.is_empty() {
         let detail = "not needed: captions, classes, splits and boxes in one place".to_owned();
         report.said("metadata.csv or metadata.jsonl", "a table", Status::Absent { detail });
+    } else {
+        let columns: Vec<&str> = survey.columns.used.iter().map(String::as_str).collect();
+        let pictures = counted(from(Origin::Table), "picture");
+        let detail = format!("captions of {pictures}; columns used: {}", columns.join(", "));
+        report.said(&first_few(&survey.tables), "tables", Status::Found { detail });
     }
     if !survey.named_only.is_empty() {
-        let (n, few) = (survey.named_only.len(), first_few(&survey.named_only));
-        let detail = format!("{n} names without a picture ({few})");
+        let (n, few) = (counted(survey.named_only.len(), "name"), first_few(&survey.named_only));
+        let detail = format!("{n} without a picture ({few})");
         let remedy = "add the pictures, or take the rows out".to_owned();
         report.said("metadata.*", "names in tables", Status::Wrong { detail, remedy });
     }
@@ -63,7 +81,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
 #[cfg(test)]
 mod tests {
     use crate::check::check;
-    use crate::layouts::{Kind, Reading};
+    use crate::layouts::{Kind, Reading, Uncaptioned};
 
     #[test]
     fn what_is_there_and_what_is_not() {
@@ -77,15 +95,45 @@ mod tests {
         assert!(said().contains("MISSING") && said().contains("NAME.txt"), "{}", said());
         write("red/a.jpg", "x");
         assert!(said().contains("1 of 1 pictures have no captions (red/a.jpg)"), "{}", said());
+        write("red/c.jpg", "x");
+        write("red/c.txt", "another\n");
+        let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+        let left = check(dir.path(), Kind::Folder, how).to_string();
+        assert!(left.contains("1 picture without captions left out (red/a.jpg)"), "{left}");
+        assert!(left.contains("everything") && !left.contains("WRONG"), "{left}");
+        assert!(left.contains("WARNING") && left.contains("two pictures"), "{left}");
+        std::fs::write(dir.path().join("red/c.txt"), b"\xff\xfea").unwrap();
+        assert!(said().contains("  red/c.txt ") && said().contains("UTF-8"), "{}", said());
+        std::fs::remove_file(dir.path().join("red/c.txt")).unwrap();
+        std::fs::remove_file(dir.path().join("red/c.jpg")).unwrap();
         write("red/a.txt", "a red one\n");
         assert!(
-            said().contains("1 pictures to train on") && said().contains("everything"),
+            said().contains("1 picture to train on") && said().contains("everything"),
             "{}",
             said()
         );
         write("metadata.csv", "file_name,text\nred/b.jpg,none\n");
-        assert!(said().contains("1 names without a picture (red/b.jpg)"), "{}", said());
+        assert!(said().contains("1 name without a picture (red/b.jpg)"), "{}", said());
         write("metadata.csv", "name,text\nred/b.jpg,none\n");
         assert!(said().contains("WRONG") && said().contains("no file names"), "{}", said());
+        assert!(said().contains("  metadata.csv ") && !said().contains("archive"), "{}", said());
+        write("metadata.csv", "file_name,text,split,hue\nred/a.jpg,x,both,1\n");
+        assert!(said().contains("  metadata.csv ") && said().contains("(row 1)"), "{}", said());
+        write("metadata.csv", "file_name,text,hue\nred/a.jpg,x,1\n");
+        for part in ["columns used: file_name, text", "not used: hue", "captions of 1 picture;"] {
+            assert!(said().contains(part), "{part} in {}", said());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_out_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(dir.path().join("b.jpg"), "x").unwrap();
+        std::os::unix::fs::symlink("../b.jpg", own.join("a.jpg")).unwrap();
+        let said = check(&own, Kind::Folder, Reading::default()).to_string();
+        assert!(said.contains("  a.jpg ") && said.contains("b.jpg"), "{said}");
     }
 }

@@ -10,8 +10,14 @@ mod report;
 
 pub use report::{CheckReport, Part, Status};
 
+use crate::crop::{self, MAX_FILE, decode_as};
+use crate::dataset::{Dataset, Item};
+use crate::formats::read_bounded;
 use crate::layouts::{self, Kind, Reading};
+use crate::{Error, Result};
+use rayon::prelude::*;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Examines a folder of a stated kind, to be read as `how` says. Never fails: what cannot be read is reported as wrong. Pictures are not
 /// opened.
@@ -21,17 +27,58 @@ pub fn check(dir: &Path, kind: Kind, how: Reading) -> CheckReport {
         Kind::Cub => cub::parts(dir),
         Kind::Oxford => oxford::parts(dir),
         Kind::Coco => coco::parts(dir),
-        Kind::Folder => folder::parts(dir),
+        Kind::Folder => folder::parts(dir, how),
     };
     let complete = parts.iter().all(Part::is_sound);
     match layouts::read(dir, kind, how) {
         Ok(dataset) if complete => return CheckReport::of(dir, kind, parts, Some(&dataset)),
-        Err(error) if complete => parts.push(Part {
-            path: ".".to_owned(),
-            what: "the parts together",
-            status: Status::Wrong { detail: error.reason(), remedy: error.remedy() },
-        }),
+        Err(error) if complete => {
+            parts.push(Part::fault(dir, "the parts together", &error, error.remedy()));
+        }
         _ => {}
     }
     CheckReport::of(dir, kind, parts, None)
+}
+
+/// Decodes every picture of a dataset, and looks whether its box lies inside. `progress` is told how many are done, and of
+/// how many, from several threads.
+///
+/// # Errors
+/// All pictures that cannot be used, together; the first of them by name.
+pub fn pictures(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+    let (done, total) = (AtomicUsize::new(0), dataset.items.len());
+    let usable = |item: &Item| {
+        let bytes = read_bounded(&item.image, MAX_FILE)?;
+        let image = decode_as(&bytes, dataset.orientation, &item.image)?;
+        let part = |bounds| crop::part(bounds, image.dimensions(), &item.image);
+        item.bounding_box.map(part).transpose()
+    };
+    let faults = dataset.items.par_iter().filter_map(|item| {
+        let fault = usable(item).err();
+        progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
+        fault
+    });
+    let faults: Vec<Error> = faults.collect();
+    if faults.is_empty() { Ok(()) } else { Err(crop::unusable(total, &faults)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::BoundingBox;
+
+    #[test]
+    fn pictures_that_cannot_be_used_are_all_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut data = crate::testing::dataset(dir.path(), 9, 3);
+        pictures(&data, &|_, _| {}).unwrap();
+        data.items[4].bounding_box =
+            Some(BoundingBox { x: 500.0, y: 1.0, width: 9.0, height: 9.5 });
+        std::fs::write(&data.items[7].image, "no picture").unwrap();
+        let said = pictures(&data, &|_, _| {}).unwrap_err().to_string();
+        assert!(said.starts_with("2 of 9 pictures cannot be used"), "{said}");
+        for part in ["4.png: bounding box", "x 500, y 1, width 9, height 9.5", "7.png: picture"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
 }

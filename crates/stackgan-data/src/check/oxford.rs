@@ -17,7 +17,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let captions = "captions by class, one a line";
     match parts.text.is_dir().then(|| parts.captions()) {
         None => report.push(&parts.text, captions, Status::Missing { remedy: FETCH.to_owned() }),
-        Some(Err(error)) => report.wrong(&parts.text, captions, &error),
+        Some(Err(error)) => report.wrong(captions, &error),
         Some(Ok(texts)) => {
             let classes: BTreeSet<u32> = texts.values().map(|(class, _)| *class).collect();
             let detail = format!("{} files of {} classes", texts.len(), classes.len());

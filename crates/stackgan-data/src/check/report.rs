@@ -1,9 +1,10 @@
 //! The report of a folder: its parts, and how they are told.
 
+use crate::Error;
 use crate::dataset::{Dataset, Split};
-use crate::error::first_few;
+use crate::error::{counted, first_few, printable};
 use crate::layouts::{Kind, inside, is_picture, stem};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What was found at one place.
@@ -47,6 +48,25 @@ pub struct Part {
 }
 
 impl Part {
+    /// A part that is wrong, by the file and place that the error names.
+    pub(super) fn fault(dir: &Path, what: &'static str, error: &Error, remedy: String) -> Self {
+        // Links in the folder's own path are followed in some errors, and not in others.
+        let whole = dir.canonicalize().unwrap_or_default();
+        let file = error.file().unwrap_or(dir);
+        let below = file.strip_prefix(dir).or_else(|_| file.strip_prefix(whole)).unwrap_or(file);
+        let mut path = below.display().to_string();
+        if path.is_empty() {
+            ".".clone_into(&mut path);
+        }
+        let detail = match error {
+            Error::Malformed { what, place, expected, found, .. } => {
+                format!("{what} ({place}): expected {expected}, found {found}")
+            }
+            error => error.reason(),
+        };
+        Self { path: printable(&path), what, status: Status::Wrong { detail, remedy } }
+    }
+
     /// Whether the part does not keep the folder from being imported.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -82,16 +102,30 @@ impl CheckReport {
 
 fn summary(data: &Dataset) -> Vec<String> {
     let (train, test) = (data.classes(Split::Train), data.classes(Split::Test));
-    let shared = train.intersection(&test).count();
-    let mut said = vec![format!(
-        "{} pictures to train on and {} to test with, {} captions; {} and {} classes, {shared} in both",
-        data.count(Split::Train),
+    let pictures = data.count(Split::Train);
+    let mut line = format!(
+        "{} to train on and {} to test with, {}",
+        counted(pictures, "picture"),
         data.count(Split::Test),
-        data.caption_count(),
-        train.len(),
-        test.len(),
-    )];
+        counted(data.caption_count(), "caption"),
+    );
+    // Where each picture has a class of its own, classes mean nothing.
+    if train.union(&test).count() < data.items.len() {
+        let shared = train.intersection(&test).count();
+        let _ = write!(line, "; {} and {} classes, {shared} in both", train.len(), test.len()); // a String takes every write
+    }
+    let mut said = vec![line];
     said.extend(data.notes.iter().cloned());
+    // As `plan` has it: a batch is of two pictures at least, and a wrong picture is one of another class.
+    if pictures < 2 {
+        said.push(
+            "WARNING: this cannot be trained on: two pictures are needed at least".to_owned(),
+        );
+    } else if train.len() < 2 {
+        said.push(
+            "WARNING: this cannot be trained on: all pictures to train on are of one class, and a wrong picture is one of another".to_owned(),
+        );
+    }
     said
 }
 
@@ -151,7 +185,7 @@ impl<'d> Report<'d> {
         });
         let status = match pictures {
             Ok(0) | Err(_) => Status::Missing { remedy: self.fetch.to_owned() },
-            Ok(n) => Status::Found { detail: format!("{n} pictures") },
+            Ok(n) => Status::Found { detail: counted(n, "picture") },
         };
         self.push(folder, "pictures", status);
     }
@@ -161,9 +195,15 @@ impl<'d> Report<'d> {
         self.parts.push(Part { path, what, status });
     }
 
-    pub(super) fn wrong(&mut self, path: &Path, what: &'static str, error: &crate::Error) {
+    /// A part of a published set that cannot be read.
+    pub(super) fn wrong(&mut self, what: &'static str, error: &Error) {
         let remedy = "correct the file, or take it from the original archive".to_owned();
-        self.push(path, what, Status::Wrong { detail: error.reason(), remedy });
+        self.parts.push(Part::fault(self.dir, what, error, remedy));
+    }
+
+    /// A part of a folder of one's own that cannot be read.
+    pub(super) fn fault(&mut self, what: &'static str, error: &Error) {
+        self.parts.push(Part::fault(self.dir, what, error, error.remedy()));
     }
 
     /// A file that is needed.
@@ -183,7 +223,7 @@ impl<'d> Report<'d> {
                 Some(value)
             }
             Err(error) => {
-                self.wrong(path, what, &error);
+                self.wrong(what, &error);
                 None
             }
         }
@@ -208,7 +248,7 @@ impl<'d> Report<'d> {
         let what = "embeddings of the release";
         let why = "`stackgan text train` and `text encode` make our own";
         self.optional(file, (what, why), || {
-            let meta = file.metadata().map_err(|e| crate::Error::read(file, e))?;
+            let meta = file.metadata().map_err(|e| Error::read(file, e))?;
             let megabytes = meta.len() / 1_000_000;
             let how = "`stackgan data import DIR --embeddings DIR` makes training use them";
             Ok((format!("{megabytes} MB; {how}"), ()))

@@ -49,7 +49,7 @@ pub fn decode(bytes: &[u8], file: &Path) -> Result<RgbImage> {
 /// panic in the decoder is such an error too.
 pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<RgbImage> {
     let refuse = |expected: String, found: String| {
-        let remedy = "replace the picture by a whole JPEG or PNG, or take it out of the lists";
+        let remedy = "replace the picture by a whole JPEG or PNG, or take it out of the dataset";
         Error::malformed(file, "picture cannot be decoded", "picture", (expected, found), remedy)
     };
     let format = match image::guess_format(bytes) {

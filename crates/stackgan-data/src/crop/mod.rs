@@ -115,6 +115,32 @@ pub fn crop_rule(bounds: BoundingBox, width: u32, height: u32) -> Option<Rect> {
     Some(Rect { x, y, width, height })
 }
 
+/// [`crop_rule`], for the picture in `file`.
+///
+/// # Errors
+/// When the box lies outside of the picture.
+pub(crate) fn part(bounds: BoundingBox, (width, height): (u32, u32), file: &Path) -> Result<Rect> {
+    crop_rule(bounds, width, height).ok_or_else(|| {
+        Error::malformed(
+            file,
+            "bounding box lies outside of the picture",
+            "bounding box",
+            (format!("a box within {width} x {height}"), bounds.to_string()),
+            "correct the picture's box in bounding_boxes.txt or in the table",
+        )
+    })
+}
+
+/// The error of a dataset of `n` pictures with these among them.
+pub(crate) fn unusable(n: usize, faults: &[Error]) -> Error {
+    Error::together(
+        format!("{} of {n} pictures cannot be used", faults.len()),
+        "whole JPEG or PNG pictures with their boxes inside",
+        faults,
+        "replace or correct them, or take them out of the dataset",
+    )
+}
+
 /// The prepared square of a picture: `size * size * 3` bytes, RGB, row by row.
 ///
 /// # Errors
@@ -128,18 +154,7 @@ pub fn prepare(
     let mut image = match bounds {
         None => image,
         Some(bounds) => {
-            let Some(r) = crop_rule(bounds, image.width(), image.height()) else {
-                return Err(Error::malformed(
-                    file,
-                    "bounding box lies outside of the picture",
-                    "bounding box",
-                    (
-                        format!("a box within {} x {}", image.width(), image.height()),
-                        format!("{bounds:?}"),
-                    ),
-                    "correct the picture's line in bounding_boxes.txt",
-                ));
-            };
+            let r = part(bounds, image.dimensions(), file)?;
             image::imageops::crop_imm(&image, r.x, r.y, r.width, r.height).to_image()
         }
     };

@@ -16,11 +16,10 @@ mod annotations;
 
 pub(crate) use annotations::Annotations;
 
-use super::lists::{Absent, Labels, names, twice};
-use super::{Reading, Uncaptioned, inside};
+use super::lists::{Absent, Labels, left_out, names, twice};
+use super::{LEAVE_OUT, Reading, Uncaptioned, inside};
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
-use crate::error::first_few;
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -107,16 +106,10 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let Reader { items, absent, mut notes, bare, .. } = reader;
     absent.check(
         dir,
-        "fetch the set with `cargo xtask fetch-coco`, or leave pictures without captions out with \
-         `--uncaptioned leave-out`"
-            .to_owned(),
+        format!("fetch the set with `cargo xtask fetch-coco`, or leave pictures without captions out with {LEAVE_OUT}"),
     )?;
     if !bare.is_empty() {
-        notes.push(format!(
-            "{} pictures without captions are left out ({})",
-            bare.len(),
-            first_few(&bare)
-        ));
+        notes.push(left_out(&bare));
     }
     if !items.iter().any(|item| item.split == Split::Test) {
         notes.push("there are no pictures for testing".to_owned());

@@ -118,11 +118,16 @@ pub fn read(dir: &Path) -> Result<Dataset> {
                 }
                 continue;
             };
+            let captions = captions::read(caption_file)?;
+            if captions.is_empty() {
+                absent.note("captions in caption files", format!("{key}.txt"));
+                continue;
+            }
             items.push(Item {
                 image: image.clone(),
                 bounding_box: *bounding_box,
                 class,
-                captions: captions::read(caption_file)?,
+                captions,
                 split,
                 key,
             });

@@ -1,7 +1,9 @@
 //! Which kind a folder is, from what lies in it.
 
 use super::{Kind, folder};
+use crate::error::counted;
 use crate::{Error, Result};
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// The kind of `dir`, by the marks of each: files and folders that only that kind has.
@@ -24,11 +26,20 @@ pub fn detect(dir: &Path) -> Result<Kind> {
     let marks: Vec<String> =
         Kind::ALL.iter().map(|kind| format!("{} ({})", kind.name(), marks(*kind))).collect();
     if found.is_empty() {
+        let pictures = folder::pictures(dir);
+        let (mut what, mut remedy) =
+            ("the folder is of no known kind".to_owned(), REMEDY.to_owned());
+        if pictures > 0 {
+            let _ = write!(what, ": it has {} and no captions", counted(pictures, "picture")); // a String takes every write
+            remedy = "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
+                      metadata.csv with the columns file_name and text"
+                .to_owned();
+        }
         return Err(Error::Missing {
-            what: "the folder is of no known kind".to_owned(),
+            what,
             file: dir.to_path_buf(),
             expected: format!("one of: {}", marks.join("; ")),
-            remedy: REMEDY.to_owned(),
+            remedy,
         });
     }
     let names: Vec<&str> = found.iter().map(|kind| kind.name()).collect();
@@ -117,6 +128,8 @@ mod tests {
             (&["images/x.jpg", "train/filenames.pickle"], Kind::Coco),
             (&["metadata.csv"], Kind::Folder),
             (&["train/metadata.jsonl"], Kind::Folder),
+            (&["red/metadata.csv", "blue/metadata.csv"], Kind::Folder),
+            (&["train/red/metadata.csv", "x.jpg"], Kind::Folder),
             (&["red/a.JPG", "red/a.txt"], Kind::Folder),
         ] {
             assert_eq!(detect(with(names).path()).unwrap(), kind, "{names:?}");
@@ -130,7 +143,9 @@ mod tests {
             for kind in Kind::ALL {
                 assert!(said.contains(&format!("{} (", kind.name())), "{said}");
             }
-            assert!(said.contains("no known kind") && said.contains("--kind"), "{said}");
+            let pictures = names.iter().filter(|name| name.ends_with(".jpg")).count();
+            let told = ["do: state the kind with `--kind`", "it has 1 picture and no captions"];
+            assert!(said.contains("no known kind") && said.contains(told[pictures]), "{said}");
         }
         let both = with(&["CUB_200_2011/images.txt", "metadata.csv"]);
         let said = detect(both.path()).unwrap_err().to_string();

@@ -15,25 +15,33 @@
 mod survey;
 mod table;
 
-pub(crate) use survey::{Survey, has_marks};
+pub(crate) use survey::{Origin, Survey, has_marks, pictures};
 
-use super::lists::Absent;
+use super::lists::{Absent, left_out};
 use super::split::{Classes, divide};
-use super::{Reading, Uncaptioned};
+use super::{LEAVE_OUT, Reading, Uncaptioned};
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
-use crate::error::first_few;
-use crate::{Error, Result, captions};
+use crate::error::counted;
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Reads the folder `dir`. No picture is opened.
 ///
 /// # Errors
-/// Lists all pictures without captions, and all names in tables without a picture; names table and row of whatever
+/// Lists all pictures without captions, all caption files that cannot be read, and all names in tables without a picture; names table and row of whatever
 /// does not fit.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let mut survey = Survey::of(dir)?;
+    if !survey.unread.is_empty() {
+        return Err(Error::together(
+            format!("{} cannot be read", counted(survey.unread.len(), "caption file")),
+            "captions, one a line",
+            &survey.unread,
+            "correct these files",
+        ));
+    }
     let mut notes = survey.notes();
     let mut absent = Absent::default();
     for name in &survey.named_only {
@@ -47,16 +55,13 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
                 }
             }
             Uncaptioned::LeaveOut => {
-                let (n, few) = (survey.uncaptioned.len(), first_few(&survey.uncaptioned));
-                notes.push(format!("{n} pictures without captions are left out ({few})"));
+                notes.push(left_out(&survey.uncaptioned));
             }
         }
     }
     absent.check(
         dir,
-        "write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with \
-         `--uncaptioned leave-out`"
-            .to_owned(),
+        format!("write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with {LEAVE_OUT}"),
     )?;
     if survey.pictures.is_empty() {
         return Err(Error::Missing {
@@ -71,16 +76,11 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let splits = survey.splits(dir)?;
     let mut items = Vec::with_capacity(survey.pictures.len());
     for (i, (key, found)) in std::mem::take(&mut survey.pictures).into_iter().enumerate() {
-        let captions = match (&found.row.captions, &found.text) {
-            (listed, _) if !listed.is_empty() => listed.clone(),
-            (_, Some(text)) => captions::read(text)?,
-            (_, None) => continue, // the survey has put it among those without captions
-        };
         items.push(Item {
             image: found.image,
-            bounding_box: found.row.bounds,
+            bounding_box: found.bounds,
             class: labels.get(i).copied().unwrap_or(i as u32),
-            captions,
+            captions: found.captions,
             split: splits.as_ref().and_then(|s| s.get(i).copied()).unwrap_or(Split::Train),
             key,
         });

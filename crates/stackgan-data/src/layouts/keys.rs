@@ -47,7 +47,7 @@ pub fn inside(root: &Path, name: &str) -> Result<Option<PathBuf>> {
         "link leads out of the dataset",
         "symbolic link",
         ("a file inside the dataset's folder", printable(&real.display().to_string())),
-        "copy the file into the dataset's folder",
+        "copy what it leads to into the dataset's folder",
     ))
 }
 

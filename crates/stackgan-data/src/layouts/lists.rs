@@ -2,7 +2,7 @@
 //! lists name and the folder does not have.
 
 use super::checked_key;
-use crate::error::{first_few, printable};
+use crate::error::{counted, first_few, printable};
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -84,6 +84,12 @@ impl Labels {
     pub fn classes(&self) -> usize {
         self.0.iter().collect::<BTreeSet<_>>().len()
     }
+}
+
+/// The note of pictures without captions that are left out.
+pub(super) fn left_out(names: &[String]) -> String {
+    let pictures = counted(names.len(), "picture");
+    format!("{pictures} without captions left out ({})", first_few(names))
 }
 
 /// What a folder should have and has not, by group.

@@ -76,6 +76,9 @@ pub enum Uncaptioned {
     LeaveOut,
 }
 
+/// How pictures without captions are left out, for remedies: not every command that reads a folder has the option.
+pub(crate) const LEAVE_OUT: &str = "`stackgan data import DIR --uncaptioned leave-out`";
+
 /// Reads the folder `dir` of a stated kind. No picture is opened.
 ///
 /// # Errors

@@ -12,13 +12,13 @@
 //! many classes on each side (82 and 20), which is said. `setid.mat` splits pictures, not classes, and is not used.
 //! Pictures are taken whole: there are no boxes (FACTS 4.5).
 
-use super::lists::{Absent, Labels, names, twice};
+use super::lists::{Absent, Labels, left_out, names, twice};
 use super::scan::{files, is_picture, stem};
 use super::split::{Classes, divide};
-use super::{Reading, Uncaptioned, inside};
+use super::{LEAVE_OUT, Reading, Uncaptioned, inside};
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
-use crate::error::{first_few, printable};
+use crate::error::printable;
 use crate::formats::{matlab, read_bounded};
 use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -174,7 +174,12 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     for Wanted { key, split, class } in wanted(&parts)? {
         let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);
         let image = picture(&root, name)?;
-        let text = texts.get(name);
+        let text = match texts.get(name) {
+            Some((folder, text)) => {
+                Some((folder, captions::read(text)?)).filter(|(_, captions)| !captions.is_empty())
+            }
+            None => None,
+        };
         if image.is_none() {
             absent.note("pictures", &key);
         }
@@ -184,7 +189,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
                 Uncaptioned::LeaveOut => bare.push(key.clone()),
             }
         }
-        let (Some(image), Some((folder, text))) = (image, text) else { continue };
+        let (Some(image), Some((folder, captions))) = (image, text) else { continue };
         let labelled = picture_number(name).and_then(|n| mat.get(n.checked_sub(1)?)).copied();
         if let Some(label) = labelled.filter(|label| label != folder) {
             return Err(Error::malformed(
@@ -200,23 +205,20 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
             image,
             bounding_box: None,
             class: class.unwrap_or(*folder),
-            captions: captions::read(text)?,
+            captions,
             split: split.unwrap_or(Split::Train),
             key,
         });
     }
     absent.check(
         dir,
-        "put pictures under jpg and captions under text_c10/class_NNNNN, or leave pictures without captions out \
-         with `--uncaptioned leave-out`"
-            .to_owned(),
+        format!(
+            "put pictures under jpg and captions under text_c10/class_NNNNN, or leave pictures without captions out \
+             with {LEAVE_OUT}"
+        ),
     )?;
     if !bare.is_empty() {
-        notes.push(format!(
-            "{} pictures without captions are left out ({})",
-            bare.len(),
-            first_few(&bare)
-        ));
+        notes.push(left_out(&bare));
     }
     if items.is_empty() || sides.contains(&None) {
         notes.push(divide_by(&parts, &mut items, how)?);

@@ -4,7 +4,6 @@ use super::{Manifest, VERSION, fingerprint, hex, orientation, split_number};
 use crate::container::{AtomicFile, Element, Spec, header};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
-use crate::error::printable;
 use crate::formats::read_bounded;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -39,7 +38,7 @@ pub struct ImportReport {
 /// how many pictures are done, and of how many, from several threads.
 ///
 /// # Errors
-/// All damaged pictures together; an empty dataset; whatever the disk refuses. Nothing is left behind.
+/// All damaged pictures together, the first of them by name; an empty dataset; whatever the disk refuses. Nothing is left behind.
 pub fn import(
     dataset: &Dataset,
     out: &Path,
@@ -91,7 +90,7 @@ pub fn import(
 
     let done = AtomicUsize::new(0);
     let mut hashes = Vec::with_capacity(n);
-    let mut damaged: Vec<String> = Vec::new();
+    let mut damaged = Vec::new();
     for chunk in items.chunks(CHUNK) {
         let squares: Vec<_> = chunk
             .par_iter()
@@ -101,7 +100,7 @@ pub fn import(
                 square
             })
             .collect();
-        for (item, square) in chunk.iter().zip(squares) {
+        for square in squares {
             match square {
                 Ok((bytes, hash)) => {
                     hashes.push(hash);
@@ -109,20 +108,12 @@ pub fn import(
                         file.write(&bytes)?;
                     }
                 }
-                Err(e) => {
-                    damaged.push(format!("{}: {}", printable(&item.key), e.reason()));
-                }
+                Err(fault) => damaged.push(fault),
             }
         }
     }
     if !damaged.is_empty() {
-        return Err(Error::malformed(
-            items.first().map_or(out, |item| &item.image),
-            format!("{} of {n} pictures cannot be used", damaged.len()),
-            "and others",
-            ("whole JPEG or PNG pictures with their boxes inside", damaged.join("\n    ")),
-            "replace these pictures, or take them out of the lists",
-        ));
+        return Err(crop::unusable(n, &damaged));
     }
     manifest.fingerprint = fingerprint(items, &hashes);
     manifest.sha256 = hashes;

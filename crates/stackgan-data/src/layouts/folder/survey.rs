@@ -2,10 +2,10 @@
 
 use super::super::scan::{files, is_picture, stem};
 use super::super::split::Classes;
-use super::table::{self, Row};
-use crate::dataset::Split;
-use crate::error::{first_few, printable};
-use crate::{Error, Result};
+use super::table::{self, Columns, Row};
+use crate::dataset::{BoundingBox, Split};
+use crate::error::{counted, first_few, printable};
+use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,20 @@ const LOOK: usize = 50_000;
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) image: PathBuf,
-    pub(crate) text: Option<PathBuf>,
-    pub(crate) row: Row,
+    pub(crate) captions: Vec<String>,
+    pub(crate) from: Origin,
+    pub(crate) bounds: Option<BoundingBox>,
+    class: Option<String>,
+    split: Option<Split>,
+}
+
+/// Where the captions of a picture are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// In a text beside it.
+    Text,
+    /// In a table.
+    Table,
 }
 
 /// A folder's pictures, captions and tables.
@@ -28,8 +40,10 @@ pub(crate) struct Found {
 pub(crate) struct Survey {
     /// Pictures with captions, by key: the path without its extension.
     pub(crate) pictures: BTreeMap<String, Found>,
-    /// Pictures without captions.
+    /// Pictures without captions; of those with a blank text, it is named too.
     pub(crate) uncaptioned: Vec<String>,
+    /// Why texts beside pictures cannot be read.
+    pub(crate) unread: Vec<Error>,
     /// Names in tables without a picture.
     pub(crate) named_only: Vec<String>,
     /// Texts without a picture.
@@ -38,10 +52,12 @@ pub(crate) struct Survey {
     pub(crate) foreign: Vec<String>,
     /// The tables.
     pub(crate) tables: Vec<String>,
+    /// The columns of all tables.
+    pub(crate) columns: Columns,
 }
 
 impl Survey {
-    /// Looks through `dir`; reads tables, but no picture and no caption.
+    /// Looks through `dir`; reads tables and captions, but no picture.
     ///
     /// # Errors
     /// When a folder cannot be read, a table is malformed, or two pictures have one name.
@@ -56,7 +72,9 @@ impl Survey {
             if TABLES.contains(&own) {
                 let read = if own == "metadata.csv" { table::read_csv } else { table::read_jsonl };
                 let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-                for (picture, row) in read(&path)? {
+                let table = read(&path)?;
+                survey.columns.join(table.columns);
+                for (picture, row) in table.rows {
                     let full = format!("{prefix}{picture}");
                     if rows.insert(full.clone(), row).is_some() {
                         return Err(twice(&path, "tables", &full));
@@ -89,15 +107,29 @@ impl Survey {
             }
         }
         for (key, (name, image)) in pictures {
-            let (text, mut row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
-            if row.captions.iter().all(String::is_empty) {
-                row.captions.clear();
-            }
-            if text.is_none() && row.captions.is_empty() {
-                survey.uncaptioned.push(name);
-            } else {
-                survey.pictures.insert(key, Found { image, text, row });
-            }
+            let (text, row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
+            let Row { captions, class, split, bounds } = row;
+            let listed = captions.iter().any(|caption| !caption.is_empty());
+            let (captions, from) = match text {
+                _ if listed => (captions, Origin::Table),
+                None => {
+                    survey.uncaptioned.push(name);
+                    continue;
+                }
+                Some(text) => match captions::read(&text) {
+                    Ok(captions) if captions.is_empty() => {
+                        survey.uncaptioned.push(format!("{name} (its text is blank)"));
+                        continue;
+                    }
+                    Ok(captions) => (captions, Origin::Text),
+                    Err(error) => {
+                        survey.unread.push(error);
+                        continue;
+                    }
+                },
+            };
+            let found = Found { image, captions, from, bounds, class, split };
+            survey.pictures.insert(key, found);
         }
         survey.named_only = rows.into_keys().collect();
         survey.texts_only = texts.into_keys().map(|key| format!("{key}.txt")).collect();
@@ -108,12 +140,15 @@ impl Survey {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.foreign.is_empty() {
-            let (n, few) = (self.foreign.len(), first_few(&self.foreign));
-            notes.push(format!("{n} pictures are neither JPEG nor PNG and not used ({few})"));
+            let (n, few) = (counted(self.foreign.len(), "picture"), first_few(&self.foreign));
+            notes.push(format!("{n} neither JPEG nor PNG, not used ({few})"));
         }
         if !self.texts_only.is_empty() {
-            let (n, few) = (self.texts_only.len(), first_few(&self.texts_only));
-            notes.push(format!("{n} texts lie beside no picture and are not used ({few})"));
+            let (n, few) = (counted(self.texts_only.len(), "text"), first_few(&self.texts_only));
+            notes.push(format!("{n} beside no picture, not used ({few})"));
+        }
+        if !self.columns.unused.is_empty() {
+            notes.push(format!("columns of tables that are not used: {}", self.columns.unused()));
         }
         notes
     }
@@ -124,7 +159,7 @@ impl Survey {
     /// When tables name the classes of some pictures only.
     pub(in crate::layouts) fn labels(&self, dir: &Path) -> Result<(Vec<u32>, Classes)> {
         let said: Vec<Option<&str>> =
-            self.pictures.values().map(|found| found.row.class.as_deref()).collect();
+            self.pictures.values().map(|found| found.class.as_deref()).collect();
         let given = whole(&said, dir, "class")?;
         let names = match given {
             Some(names) => names,
@@ -148,8 +183,7 @@ impl Survey {
     /// # Errors
     /// When tables name the split of some pictures only.
     pub(super) fn splits(&self, dir: &Path) -> Result<Option<Vec<Split>>> {
-        let said: Vec<Option<Split>> =
-            self.pictures.values().map(|found| found.row.split).collect();
+        let said: Vec<Option<Split>> = self.pictures.values().map(|found| found.split).collect();
         if let Some(splits) = whole(&said, dir, "split")? {
             return Ok(Some(splits));
         }
@@ -208,28 +242,21 @@ fn twice(file: &Path, place: &str, found: &str) -> Error {
     )
 }
 
-/// Whether `dir` looks like a user's own folder: a table at its top or in the folder of a split, or a picture with
-/// a text of its name within two levels.
+/// Whether `dir` looks like a user's own folder: a table, or a picture with a text of its name, within two levels.
 pub(crate) fn has_marks(dir: &Path) -> bool {
-    let top: Vec<PathBuf> = children(dir).collect();
-    let splits = top.iter().filter(|path| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| table::side(name).is_some())
-    });
-    let tables = |folder: &Path| TABLES.iter().any(|table| folder.join(table).is_file());
-    if tables(dir) || splits.into_iter().any(|folder| tables(folder)) {
-        return true;
-    }
+    let table = |folder: &PathBuf| TABLES.iter().any(|table| folder.join(table).is_file());
     let mut level = vec![dir.to_path_buf()];
     let mut looked = 0;
     for _ in 0..3 {
+        if level.iter().any(table) {
+            return true;
+        }
         let mut below = Vec::new();
         for folder in level {
             for path in children(&folder) {
                 looked += 1;
                 if looked > LOOK {
-                    return false;
+                    return below.iter().any(table);
                 }
                 let extension =
                     path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
@@ -247,6 +274,12 @@ pub(crate) fn has_marks(dir: &Path) -> bool {
         level = below;
     }
     false
+}
+
+/// The pictures in a folder of whatever kind; none if it cannot be looked through.
+pub(crate) fn pictures(dir: &Path) -> usize {
+    let names = files(dir).unwrap_or_default().into_keys();
+    names.filter(|name| stem(name).is_some_and(|(_, extension)| is_picture(&extension))).count()
 }
 
 /// What lies in a folder, but for what is hidden; nothing if it cannot be read.

@@ -2,10 +2,11 @@
 
 use crate::captions::MAX_CAPTION;
 use crate::dataset::{BoundingBox, Split};
-use crate::error::printable;
+use crate::error::{first_few, printable};
 use crate::layouts::checked_key;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use serde::de::IgnoredAny;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -25,8 +26,58 @@ pub(crate) struct Row {
     pub(crate) bounds: Option<BoundingBox>,
 }
 
-/// A table, read: the rows by file name, in their order.
-pub(super) type Rows = BTreeMap<String, Row>;
+/// What a table says, by file name.
+type Rows = BTreeMap<String, Row>;
+
+/// A table, read.
+pub(super) struct Table {
+    pub(super) rows: Rows,
+    pub(super) columns: Columns,
+}
+
+/// The columns of tables, by their names.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    /// Those that are known.
+    pub(crate) used: BTreeSet<String>,
+    /// The others: the first of very many.
+    pub(crate) unused: BTreeSet<String>,
+}
+
+/// Columns that are not used, of which the names are kept.
+const UNUSED: usize = 100;
+
+impl Columns {
+    fn note(&mut self, name: &str, known: Known) {
+        let name = printable(name);
+        match known {
+            Known::Yes => self.used.insert(name),
+            Known::No if self.unused.len() < UNUSED => self.unused.insert(name),
+            Known::No => false,
+        };
+    }
+
+    /// With those of another table.
+    pub(super) fn join(&mut self, other: Self) {
+        self.used.extend(other.used);
+        self.unused.extend(other.unused.into_iter().take(UNUSED));
+    }
+
+    /// The first few that are not used.
+    pub(crate) fn unused(&self) -> String {
+        first_few(&self.unused.iter().collect::<Vec<_>>())
+    }
+}
+
+/// Whether a column has a meaning.
+enum Known {
+    Yes,
+    No,
+}
+
+/// What may be in an object of a table of JSON lines.
+const KEYS: [&str; 8] =
+    ["file_name", "text", "caption", "captions", "class", "label", "split", "bbox"];
 
 /// Where an error is: the table and the row.
 #[derive(Clone, Copy)]
@@ -42,9 +93,13 @@ impl Place<'_> {
     }
 }
 
+fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str) -> Error {
+    Error::malformed(file, what, "whole table", (expected, printable(found)), remedy)
+}
+
 /// Reads `metadata.csv`: a header with `file_name` and any of `text` (or `caption`), `class` (or `label`), `split`,
 /// `x`, `y`, `width`, `height`.
-pub(super) fn read_csv(file: &Path) -> Result<Rows> {
+pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(open(file)?);
     let malformed = |e: &csv::Error| {
         let row = e.position().map_or(0, |p| p.record() as usize);
@@ -56,34 +111,38 @@ pub(super) fn read_csv(file: &Path) -> Result<Rows> {
         )
     };
     let header = reader.headers().map_err(|e| malformed(&e))?.clone();
-    let column = |names: &[&str]| {
-        header.iter().position(|h| names.contains(&h.trim().trim_start_matches('\u{feff}')))
-    };
+    let column = |names: &[&str]| header.iter().position(|h| names.contains(&h.trim()));
     let Some(name) = column(&["file_name"]) else {
-        let place = Place { file, row: 0 };
         let found = header.iter().collect::<Vec<_>>().join(", ");
-        return Err(place.refuse("table has no file names", "a column `file_name`", &found));
+        let expected = "a column `file_name`, with commas between columns";
+        let remedy = "name the column of pictures `file_name`, that of captions `text`";
+        return Err(refuse(file, "table has no file names", (expected, &found), remedy));
     };
     let text = column(&["text", "caption"]);
     let (class, split) = (column(&["class", "label"]), column(&["split"]));
     let bounds = ["x", "y", "width", "height"].map(|name| column(&[name]));
+    let mut columns = Columns::default();
+    let used = [Some(name), text, class, split].into_iter().chain(bounds).flatten();
+    let used: BTreeSet<usize> = used.collect();
+    for (i, name) in header.iter().enumerate() {
+        columns.note(name.trim(), if used.contains(&i) { Known::Yes } else { Known::No });
+    }
     let mut rows = Rows::new();
     for (i, record) in reader.records().enumerate() {
         let record = record.map_err(|e| malformed(&e))?;
         let place = Place { file, row: i + 1 };
         let get = |column: Option<usize>| column.and_then(|c| record.get(c)).map(str::trim);
         let filled = |column| get(column).filter(|value| !value.is_empty());
-        let numbers: Vec<&str> = bounds.iter().filter_map(|&column| filled(column)).collect();
+        let bounds = bounds.iter().filter_map(|&column| filled(column)).map(str::to_owned);
         let facts = Facts {
             captions: text.map(|_| get(text).unwrap_or_default().to_owned()).into_iter().collect(),
             class: filled(class).map(str::to_owned),
             split: filled(split),
-            bounds: (!numbers.is_empty())
-                .then(|| numbers.iter().filter_map(|n| n.parse().ok()).collect()),
+            bounds: Some(bounds.collect::<Vec<_>>()).filter(|numbers| !numbers.is_empty()),
         };
         facts.join(get(Some(name)).unwrap_or_default(), &mut rows, place)?;
     }
-    Ok(rows)
+    Ok(Table { rows, columns })
 }
 
 #[derive(serde::Deserialize)]
@@ -116,9 +175,9 @@ enum Label {
 }
 
 /// Reads `metadata.jsonl`: an object a line.
-pub(super) fn read_jsonl(file: &Path) -> Result<Rows> {
+pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
     let mut reader = open(file)?;
-    let mut rows = Rows::new();
+    let (mut rows, mut columns) = (Rows::new(), Columns::default());
     let mut bytes = Vec::new();
     for row in 1.. {
         bytes.clear();
@@ -135,13 +194,18 @@ pub(super) fn read_jsonl(file: &Path) -> Result<Rows> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let line: Line = serde_json::from_slice(&bytes).map_err(|e| {
-            place.refuse(
-                "table is malformed",
-                "an object with `file_name` and `text`",
-                &e.to_string(),
-            )
-        })?;
+        let malformed = |e: serde_json::Error| {
+            let found = e.to_string().replace(" at line 1 column", " at column");
+            place.refuse("table is malformed", "an object with `file_name` and `text`", &found)
+        };
+        let bytes = bytes.trim_ascii();
+        let line: Line = serde_json::from_slice(bytes).map_err(malformed)?;
+        // Read a second time for the names alone: with `serde(flatten)` the values would be kept in memory.
+        let names: BTreeMap<String, IgnoredAny> =
+            serde_json::from_slice(bytes).map_err(malformed)?;
+        for name in names.keys() {
+            columns.note(name, if KEYS.contains(&&**name) { Known::Yes } else { Known::No });
+        }
         let facts = Facts {
             captions: match line.text {
                 Texts::None => Vec::new(),
@@ -153,26 +217,32 @@ pub(super) fn read_jsonl(file: &Path) -> Result<Rows> {
                 Label::Name(name) => name,
             }),
             split: line.split.as_deref(),
-            bounds: line.bbox,
+            bounds: line.bbox.map(|numbers| numbers.iter().map(f64::to_string).collect()),
         };
         facts.join(&line.file_name, &mut rows, place)?;
     }
-    Ok(rows)
+    Ok(Table { rows, columns })
 }
 
 fn open(file: &Path) -> Result<BufReader<std::io::Take<File>>> {
     let open = File::open(file).map_err(|e| Error::read(file, e))?;
     let meta = open.metadata().map_err(|e| Error::read(file, e))?;
     if !meta.is_file() || meta.len() > MAX_TABLE {
-        let place = Place { file, row: 0 };
         let expected = format!("a file of at most {MAX_TABLE} bytes");
-        return Err(place.refuse(
-            "table cannot be read",
-            &expected,
-            &format!("{} bytes", meta.len()),
-        ));
+        let found = format!("{} bytes", meta.len());
+        let remedy = "cut it into tables of the folders in which the pictures are";
+        return Err(refuse(file, "table cannot be read", (&expected, &found), remedy));
     }
-    Ok(BufReader::new(std::io::Read::take(open, meta.len())))
+    let mut reader = BufReader::new(std::io::Read::take(open, meta.len()));
+    match reader.fill_buf().map_err(|e| Error::read(file, e))? {
+        [0xef, 0xbb, 0xbf, ..] => reader.consume(3), // U+FEFF, which some editors write in front
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            let remedy = "save the table as UTF-8";
+            return Err(refuse(file, "table cannot be read", ("UTF-8", "UTF-16"), remedy));
+        }
+        _ => {}
+    }
+    Ok(reader)
 }
 
 /// One row as it is written.
@@ -180,12 +250,13 @@ struct Facts<'a> {
     captions: Vec<String>,
     class: Option<String>,
     split: Option<&'a str>,
-    bounds: Option<Vec<f64>>,
+    bounds: Option<Vec<String>>,
 }
 
 impl Facts<'_> {
     /// Checks the row and joins it with earlier rows of the same picture, which it must not contradict.
     fn join(self, name: &str, rows: &mut Rows, place: Place<'_>) -> Result<()> {
+        let name = name.trim_start_matches("./");
         checked_key(name, place.file, place.row)?;
         let row = rows.entry(name.to_owned()).or_default();
         for caption in self.captions {
@@ -205,8 +276,11 @@ impl Facts<'_> {
                 place.refuse("split is not known", "train, test or validation", name)
             })
         });
-        let bounds = self.bounds.map(|numbers| match *numbers.as_slice() {
-            [x, y, width, height]
+        let parsed = |written: &[String]| -> Option<Vec<f64>> {
+            written.iter().map(|number| number.parse().ok()).collect()
+        };
+        let bounds = self.bounds.map(|written| match parsed(&written).as_deref() {
+            Some(numbers @ &[x, y, width, height])
                 if numbers.iter().all(|n| n.abs() < 1e6) && width > 0.0 && height > 0.0 =>
             {
                 Ok(BoundingBox { x, y, width, height })
@@ -214,7 +288,7 @@ impl Facts<'_> {
             _ => Err(place.refuse(
                 "box is malformed",
                 "x, y, width and height in pixels, the last two above zero",
-                &format!("{numbers:?}"),
+                &written.join(", "),
             )),
         });
         settle(&mut row.split, split.transpose()?, place)?;
@@ -223,15 +297,16 @@ impl Facts<'_> {
     }
 }
 
-fn settle<T: PartialEq + std::fmt::Debug>(
+fn settle<T: PartialEq + std::fmt::Display>(
     known: &mut Option<T>,
     said: Option<T>,
     place: Place<'_>,
 ) -> Result<()> {
     match (known.as_ref(), said) {
         (Some(before), Some(now)) if *before != now => {
-            let (before, now) = (format!("{before:?} as in an earlier row"), format!("{now:?}"));
-            Err(place.refuse("rows of one picture contradict each other", &before, &now))
+            let before = format!("{before} as in an earlier row");
+            let what = "rows of one picture contradict each other";
+            Err(place.refuse(what, &printable(&before), &now.to_string()))
         }
         (None, said @ Some(_)) => {
             *known = said;

@@ -140,7 +140,7 @@ fn what_has_no_partner_is_listed() {
     let data = read(dir.path(), how).unwrap();
     assert_eq!(captions(&data), [("a", vec!["x"])]);
     let notes = data.notes.join("\n");
-    for part in ["2 pictures without captions are left out", "d.txt", "e.webp"] {
+    for part in ["2 pictures without captions left out", "d.txt", "e.webp"] {
         assert!(notes.contains(part), "{notes}");
     }
     let said = error(&[("metadata.csv", "file_name,text\na.jpg,x\nz.jpg,y\n"), ("a.jpg", "")]);
@@ -149,10 +149,46 @@ fn what_has_no_partner_is_listed() {
 }
 
 #[test]
+fn blank_texts_are_no_captions_and_unread_ones_are_all_named() {
+    let dir = folder(&[("a.jpg", ""), ("a.txt", "x"), ("b.jpg", ""), ("b.txt", " \n\n")]);
+    let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
+    assert!(said.contains("1 captions of pictures (b.jpg (its text is blank))"), "{said}");
+    assert!(said.contains("`stackgan data import DIR --uncaptioned leave-out`"), "{said}");
+    let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+    let data = read(dir.path(), how).unwrap();
+    assert_eq!(captions(&data), [("a", vec!["x"])]);
+    assert!(data.notes[0].contains("1 picture without captions left out"), "{:?}", data.notes);
+    let long = "x".repeat(5000);
+    let said = error(&[("a.jpg", ""), ("a.txt", &*long), ("b.jpg", ""), ("b.txt", &*long)]);
+    assert!(said.starts_with("2 caption files cannot be read"), "{said}");
+    assert!(said.contains("a.txt: caption is too long") && said.contains("b.txt:"), "{said}");
+}
+
+#[test]
+fn columns_without_a_meaning_are_named() {
+    let csv = "file_name,caption,text,bbox\n./a.jpg,x,y,\"[1,2,3,4]\"\n";
+    let jsonl = "\u{feff}{\"file_name\": \"././b.jpg\", \"text\": \"z\", \"colour\": 1}\n";
+    let data =
+        all(&[("metadata.csv", csv), ("metadata.jsonl", jsonl), ("a.jpg", ""), ("b.jpg", "")]);
+    assert_eq!(captions(&data), [("a", vec!["x"]), ("b", vec!["z"])]);
+    let notes = data.notes.join("\n");
+    assert!(notes.contains("columns of tables that are not used: bbox, colour, text"), "{notes}");
+    let dir = folder(&[("a.jpg", "")]);
+    std::fs::write(dir.path().join("metadata.csv"), b"\xff\xfef\0").unwrap();
+    let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
+    assert!(said.contains("found UTF-16") && said.contains("save the table as UTF-8"), "{said}");
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     let csv = |table: &'static str| error(&[("metadata.csv", table), ("a.jpg", ""), ("b.jpg", "")]);
     for (table, part) in [
         ("name,text\na.jpg,x\n", "no file names"),
+        ("name,text\na.jpg,x\n", "a column `file_name`"),
+        (
+            "file_name,text,split\na.jpg,x,train\na.jpg,y,val\n",
+            "train as in an earlier row, found test",
+        ),
         ("file_name,text\na.jpg\n", "row 1"),
         ("file_name,text\n../a.jpg,x\n", "not safe"),
         ("file_name,text,split\na.jpg,x,train\nb.jpg,x,both\n", "split is not known"),
@@ -160,6 +196,7 @@ fn what_contradicts_itself_is_refused() {
         ("file_name,text,class\na.jpg,x,1\na.jpg,y,2\nb.jpg,x,1\n", "contradict"),
         ("file_name,text,x,y,width,height\na.jpg,x,0,0,0,5\n", "box is malformed"),
         ("file_name,text,x,y,width,height\na.jpg,x,0,0,5,\n", "box is malformed"),
+        ("file_name,text,x,y,width,height\na.jpg,x,0,0,5,wide\n", "found 0, 0, 5, wide"),
     ] {
         let said = csv(table);
         assert!(said.contains(part), "{part} in {said}");
