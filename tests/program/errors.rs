@@ -18,7 +18,7 @@ pub(crate) fn four_parts(error: &str, place: &str) {
 #[test]
 fn wrong_usage_is_code_2() {
     let dir = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["train", "--stage", "1", "--set", "optim.bacth=3"], "did you mean `optim.batch`?"),
         (&["train", "--stage", "1", "--set", "optim.batch=0"], "optim.batch"),
         (&["train", "--stage", "1", "--set", "optim.batch"], "--set"),
@@ -27,6 +27,8 @@ fn wrong_usage_is_code_2() {
         (&["config", "presets", "--print", "nothing"], "--print"),
         (&["generate", "-m", "m", "-p", "x", "--seeds", "7-1"], "--seeds"),
         (&["generate", "-m", "m"], "--prompt"),
+        (&["generate", "-m", "m", "-p", " "], "--prompt"),
+        (&["config", "show", "--stage", "1", "--preset", "cub-stage2"], "`--stage 2`"),
         (&["doctor", "--device", "abacus"], "--device"),
     ];
     for (args, place) in cases {
@@ -34,7 +36,14 @@ fn wrong_usage_is_code_2() {
         assert_eq!(code, 2, "{args:?}: {error}");
         four_parts(&error, place);
     }
-    for args in [&["train", "--stage", "3"][..], &["paint"], &["demo", "--minutes", "-1"], &[]] {
+    for args in [
+        &["train", "--stage", "3"][..],
+        &["paint"],
+        &["demo", "--minutes", "-1"],
+        &["text", "train", "--data", "x", "--steps", "0"],
+        &["generate", "-m", "m", "-p", "x", "--columns", "3"],
+        &[],
+    ] {
         assert_eq!(failed(dir.path(), args).0, 2, "{args:?}");
     }
 }
@@ -84,6 +93,7 @@ fn damaged_files_are_code_3_and_name_the_file() {
     let (code, error) = failed(WORLD.root(), &["model", "info", "encoder.safetensors"]);
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "encoder.safetensors");
+    assert!(error.contains("a text encoder") && error.contains("--encoder"), "{error}");
 }
 
 #[test]

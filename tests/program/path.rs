@@ -172,6 +172,37 @@ fn captions_come_from_a_file_or_from_stdin() {
     let pixels: BTreeSet<String> =
         more.chain(facts).map(|f| f["pixels_sha256"].as_str().unwrap().to_owned()).collect();
     assert_eq!(pixels.len(), 5, "another caption or another seed, the same pixels");
+
+    let paint = |more: &[&str]| {
+        failed(dir.path(), &[&["generate", "-m", "run", "--out", "d"], more].concat())
+    };
+    fs::write(dir.path().join("empty.txt"), "\n").unwrap();
+    let (code, error) = paint(&["--captions", "empty.txt"]);
+    assert!(code == 3 && error.contains("there are no captions"), "{error}");
+    let (code, error) = paint(&["-p", "a red bird", "--stage", "2"]);
+    assert!(code == 2 && error.contains("no such stage") && !error.contains("painting"), "{error}");
+    assert!(!dir.path().join("d").exists());
+    let (code, said) = paint(&["-p", "птица"]);
+    assert!(code == 0 && said.contains("warning: the encoder knows no character"), "{said}");
+}
+
+/// The one that the encoder's own file has, whatever the run does with its vectors.
+#[test]
+fn an_encoder_has_one_fingerprint() {
+    let dir = tempfile::tempdir().unwrap();
+    train(dir.path(), &training("1", "1", &dir.path().join("run")));
+    let json = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&done(dir.path(), args)).unwrap()
+    };
+    let painted = json(&["generate", "-m", "run", "-p", "a red bird", "--json", "-q"]);
+    let print = painted["encoder"].as_str().unwrap();
+    let info = json(&["model", "info", "run", "--json"]);
+    assert_eq!(info["info"]["encoder_fingerprint"], print);
+    let encoder = WORLD.encoder().display().to_string();
+    let args = ["text", "encode", "--encoder", &encoder, "-p", "x", "--output", "x.safetensors"];
+    done(dir.path(), &args);
+    let file = fs::read(dir.path().join("x.safetensors")).unwrap();
+    assert!(String::from_utf8_lossy(&file).contains(print), "{print}");
 }
 
 #[test]

@@ -151,6 +151,14 @@ impl Layers {
         let full = format!("{dataset}-stage{stage}");
         let Some(text) = preset(&full) else {
             let known: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+            if let Some((dataset, other)) =
+                name.split_once("-stage").filter(|_| preset(name).is_some())
+            {
+                let parts = (format!("a preset of stage {stage}"), format!("`{name}`"));
+                let remedy = format!("say `--stage {other}`, or `--preset {dataset}`");
+                let what = "the preset is of the other stage";
+                return Err(Problem::usage(what, "option: --preset", parts, remedy).into());
+            }
             let remedy = match nearest(&full, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "list them with `stackgan config presets`".to_owned(),
@@ -387,6 +395,9 @@ mod tests {
         assert!(error.contains("stackgan config show"), "{error}");
         let preset = Settings { preset: Some("cubb".to_owned()), ..Settings::default() };
         assert!(layers(&preset, &[]).unwrap_err().to_string().contains("`cub-stage1`"));
+        let preset = Settings { preset: Some("cub-stage2".to_owned()), ..Settings::default() };
+        let error = layers(&preset, &[]).unwrap_err().to_string();
+        assert!(error.contains("other stage") && error.contains("`--stage 2`"), "{error}");
     }
 
     #[test]

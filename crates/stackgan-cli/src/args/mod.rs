@@ -195,7 +195,7 @@ pub(crate) struct TextTrain {
     #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
     pub out: PathBuf,
     /// Steps of training
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Captions and pictures in a batch
     #[arg(long, value_name = "N")]
@@ -365,7 +365,7 @@ pub(crate) struct Generate {
     #[arg(long)]
     pub grid: bool,
     /// Pictures in a row of the sheet; the number of seeds unless told
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", requires = "grid", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub columns: Option<u16>,
     /// Scale of the noise: below 1, less variety; the model's own unless told
     #[arg(long, value_name = "S")]

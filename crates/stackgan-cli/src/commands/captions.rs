@@ -13,7 +13,8 @@ const LONGEST: usize = 4096;
 /// Captions a few at a time, so that memory is bounded; from stdin one at a time, as they come.
 ///
 /// # Errors
-/// Code 2 unless either sentences or a file were given, 4 when the file is not there.
+/// Code 2 unless either sentences or a file were given, or when a sentence is empty; 4 when the file is not there. Captions of
+/// a file end in an error, code 3, where there is none in it.
 pub(super) fn of<'a>(
     prompts: &'a [String],
     file: Option<&'a Path>,
@@ -25,6 +26,11 @@ pub(super) fn of<'a>(
         let remedy = "say the sentence: `-p \"a small red bird\"`";
         return Err(Problem::usage("which captions?", "option: --prompt", parts, remedy).into());
     }
+    if prompts.iter().any(|prompt| prompt.trim().is_empty()) {
+        let parts = ("a sentence", "an empty one");
+        let remedy = "say what is to be seen: `-p \"a small red bird\"`";
+        return Err(Problem::usage("a sentence is empty", "option: --prompt", parts, remedy).into());
+    }
     let Some(file) = file else {
         return Ok(Box::new(std::iter::once(Ok(prompts.to_vec()))));
     };
@@ -33,6 +39,7 @@ pub(super) fn of<'a>(
             from: Box::new(std::io::stdin().lock()),
             file: file.to_path_buf(),
             most: 1,
+            met: 0,
         }));
     }
     let open = std::fs::File::open(file).map_err(|e| {
@@ -48,6 +55,7 @@ pub(super) fn of<'a>(
         from: Box::new(std::io::BufReader::new(open)),
         file: file.to_path_buf(),
         most: chunk,
+        met: 0,
     }))
 }
 
@@ -56,6 +64,8 @@ struct Lines {
     from: Box<dyn BufRead>,
     file: PathBuf,
     most: usize,
+    /// Captions so far, and an end that told that there are none.
+    met: usize,
 }
 
 impl Iterator for Lines {
@@ -71,6 +81,15 @@ impl Iterator for Lines {
                 Err(error) => return Some(Err(error)),
             }
         }
+        if captions.is_empty() && self.met == 0 {
+            self.met = 1;
+            let parts = ("a caption on each line", "none");
+            let remedy = "write the captions into it, or say a sentence: `-p \"a small red bird\"`";
+            return Some(Err(
+                Problem::data("there are no captions", &self.file, parts, remedy).into()
+            ));
+        }
+        self.met += captions.len();
         (!captions.is_empty()).then_some(Ok(captions))
     }
 }
@@ -108,15 +127,28 @@ mod tests {
     fn captions_come_in_batches_without_blank_lines() {
         let read = |text: &str, most| {
             let from = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
-            Lines { from, file: "f".into(), most }.collect::<Result<Vec<_>>>()
+            Lines { from, file: "f".into(), most, met: 0 }.collect::<Result<Vec<_>>>()
         };
         assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
-        assert!(read("", 2).unwrap().is_empty());
         let long = "x".repeat(LONGEST);
         for end in ["", "\n", "\r\n"] {
             assert_eq!(read(&format!("{long}{end}a"), 2).is_ok(), !end.is_empty(), "{end:?}");
             assert!(read(&format!("{long}{end}"), 2).is_ok(), "{end:?}");
             assert!(read(&format!("{long}x{end}"), 2).is_err(), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_paint_is_an_error() {
+        for text in ["", "\n \r\n"] {
+            let from = Box::new(std::io::Cursor::new(text));
+            let mut lines = Lines { from, file: "f".into(), most: 2, met: 0 };
+            let error = lines.next().unwrap().unwrap_err().to_string();
+            assert!(error.contains("there are no captions"), "{error}");
+            assert!(lines.next().is_none());
+        }
+        for prompts in [&["a bird".to_owned(), " ".to_owned()][..], &[String::new()]] {
+            assert!(of(prompts, None, 2).is_err());
         }
     }
 }

@@ -135,7 +135,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// What the metadata of a file of ours call it.
-fn kind(bytes: &[u8]) -> Option<String> {
+pub(super) fn kind(bytes: &[u8]) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("stackgan")?).ok()?;
     Some(about.get("kind")?.as_str()?.to_owned())

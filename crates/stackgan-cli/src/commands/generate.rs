@@ -3,7 +3,9 @@
 use anyhow::Result;
 use serde_json::json;
 use stackgan_core::image::{Picture, grid};
+use stackgan_core::text::alphabet::{AlphabetOptions, CAPTION_LENGTH, Reading, reading};
 use stackgan_core::{Model, Sampling};
+use stackgan_train::store::sha256;
 
 use super::{Context, captions, encoders, load_model, print, write_file};
 use crate::args::Generate;
@@ -15,11 +17,16 @@ const MOST_SEEDS: usize = 100_000;
 /// Most pictures of one sheet.
 const MOST_ON_SHEET: usize = 4096;
 
+/// Sentences that are named which the encoder does not read whole; more are only counted.
+const NAMED: usize = 5;
+
 /// What is the same for every picture of the command.
 struct Painter<'a> {
     args: &'a Generate,
     model: Model,
     sha256: String,
+    /// Of the encoder, as it was before any standardisation: what a refusal of another one names.
+    encoder: String,
     sampling: Sampling,
     seeds: Vec<u64>,
 }
@@ -29,18 +36,28 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let seeds = seeds(args)?;
     let batches = captions::of(&args.prompt, args.captions.as_deref(), Sampling::default().chunk)?;
     let (mut model, sha256) = load_model(&args.model, &context.device)?;
+    check_stage(args, &model)?;
     encoders::attach(&mut model, args.encoder.as_deref(), context)?;
+    let alphabet = model.encoder().map(|encoder| encoder.config().alphabet);
+    let encoder = model.encoder_fingerprint()?;
     let sampling = Sampling {
         stage: args.stage,
         z_scale: scale("--z-scale", args.z_scale)?,
         eps_scale: scale("--eps-scale", args.eps_scale)?,
         ..Sampling::default()
     };
-    let painter = Painter { args, model, sha256, sampling, seeds };
+    let painter = Painter { args, model, sha256, encoder, sampling, seeds };
     let mut phase = Phase::new(context.manner, "painting", 0, "pictures");
-    let (mut done, mut sheet) = (0, Vec::new());
+    let (mut done, mut sheet, mut partly) = (0, Vec::new(), 0);
     for captions in batches {
-        painter.paint(&captions?, &mut done, &mut sheet)?;
+        let captions = captions?;
+        for warning in captions.iter().filter_map(|caption| unread(caption, alphabet?)) {
+            partly += 1;
+            if partly <= NAMED {
+                phase.say(&format!("warning: {warning}"));
+            }
+        }
+        painter.paint(&captions, &mut done, &mut sheet)?;
         phase.at(done as u64);
     }
     if args.grid && !sheet.is_empty() {
@@ -53,8 +70,43 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         write_file(&path, &grid(&sheet, columns, 2).encode_png()?)?;
         print(path.display())?;
     }
+    if partly > NAMED {
+        phase.say(&format!("warning: {} sentences more are not read whole", partly - NAMED));
+    }
     phase.finish(&format!("{done} pictures in {}", args.out.display()));
     Ok(())
+}
+
+/// Refuses a stage that the model does not have.
+fn check_stage(args: &Generate, model: &Model) -> Result<()> {
+    if args.stage.is_none_or(|stage| stage <= model.stages()) {
+        return Ok(());
+    }
+    let parts = ("a model with Stage-II", "one with Stage-I alone");
+    let remedy = "paint with Stage-I: `--stage 1`; `stackgan train --stage 2` makes the other";
+    let place = format!("file: {}", args.model.display());
+    Err(Problem::usage("no such stage", place, parts, remedy).into())
+}
+
+/// What a char-CNN-RNN does not see of a sentence; `None` where it reads it whole.
+fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
+    let Reading { known, unknown, cut } = reading(caption, alphabet);
+    let most = 60;
+    let dots = if caption.chars().count() > most { "…" } else { "" };
+    let shown: String = caption.chars().take(most).collect();
+    let of = format!("`{}{dots}`", shown.escape_debug());
+    match (known, unknown.is_empty(), cut) {
+        (0, ..) => {
+            Some(format!("the encoder knows no character of {of}: only the noise is painted"))
+        }
+        (_, false, _) => {
+            Some(format!("the encoder does not know `{}` in {of}", unknown.escape_debug()))
+        }
+        (_, true, 1..) => Some(format!(
+            "the encoder reads {CAPTION_LENGTH} characters: the last {cut} of {of} are cut off"
+        )),
+        _ => None,
+    }
 }
 
 impl Painter<'_> {
@@ -110,8 +162,8 @@ impl Painter<'_> {
             "z_scale": self.sampling.z_scale.unwrap_or(info.sample_z),
             "eps_scale": self.sampling.eps_scale.unwrap_or(info.sample_eps),
             "model_sha256": self.sha256,
-            "encoder": self.model.info().encoder_fingerprint,
-            "pixels_sha256": stackgan_train::store::sha256(&picture.rgb),
+            "encoder": self.encoder,
+            "pixels_sha256": sha256(&picture.rgb),
             "version": env!("CARGO_PKG_VERSION"),
         });
         let file = picture
@@ -127,7 +179,8 @@ impl Painter<'_> {
     }
 }
 
-/// `000010-seed00042-a-small-red-bird.png`: sorts in the order of painting, and says seed and caption.
+/// `000010-seed00042-a-small-red-bird.png`: sorts in the order of painting, and says seed and caption. A sentence that is not
+/// in its name letter by letter has the beginning of its SHA-256 there: another command paints into the same folder.
 fn file_name(index: usize, seed: u64, caption: &str) -> String {
     let mut slug = String::new();
     for word in caption.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()) {
@@ -139,7 +192,16 @@ fn file_name(index: usize, seed: u64, caption: &str) -> String {
         }
         slug.push_str(&word.to_ascii_lowercase());
     }
-    format!("{index:06}-seed{seed:05}{}{slug}.png", if slug.is_empty() { "" } else { "-" })
+    let mut name = format!("{index:06}-seed{seed:05}");
+    let hash = sha256(caption.as_bytes());
+    let lost = slug.replace('-', " ") != caption;
+    for part in [slug.as_str(), hash.get(..8).filter(|_| lost).unwrap_or_default()] {
+        if !part.is_empty() {
+            name.push('-');
+            name.push_str(part);
+        }
+    }
+    name + ".png"
 }
 
 /// The seeds of `--seed` or `--seeds`; 0 unless told.
@@ -190,12 +252,32 @@ mod tests {
 
     #[test]
     fn file_names_sort_and_are_safe() {
-        assert_eq!(
-            file_name(10, 42, "A small, red bird!"),
-            "000010-seed00042-a-small-red-bird.png"
+        assert_eq!(file_name(10, 42, "a small red bird"), "000010-seed00042-a-small-red-bird.png");
+        assert!(
+            file_name(10, 42, "A small, red bird!")
+                .starts_with("000010-seed00042-a-small-red-bird-")
         );
-        assert_eq!(file_name(0, 0, "../../é"), "000000-seed00000.png");
-        assert!(file_name(0, 0, &"word ".repeat(500)).len() < 90);
+        assert!(file_name(0, 0, "../../é").starts_with("000000-seed00000-"));
+        assert!(file_name(0, 0, &"word ".repeat(500)).len() < 100);
+    }
+
+    #[test]
+    fn sentences_that_differ_have_names_that_differ() {
+        let long = "word ".repeat(30);
+        let said = ["a red bird", "A red bird", "a red bird!", "a-red bird", "é", "ü", "птица"];
+        let said = said.iter().map(|s| (*s).to_owned());
+        let said = said.chain([format!("{long}red"), format!("{long}blue")]);
+        let names: std::collections::BTreeSet<String> = said.map(|s| file_name(0, 0, &s)).collect();
+        assert_eq!(names.len(), 9, "{names:?}");
+    }
+
+    #[test]
+    fn what_the_encoder_does_not_read_is_said() {
+        let said = |caption: &str| unread(caption, AlphabetOptions::default()).unwrap_or_default();
+        assert_eq!(said("A small, red bird!"), "");
+        assert!(said("птица").contains("knows no character of `птица`"));
+        assert!(said("un léger oiseau").contains("does not know `é`"));
+        assert!(said(&"word ".repeat(50)).contains("the last 49 of `word"));
     }
 
     #[test]

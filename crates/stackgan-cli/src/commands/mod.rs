@@ -172,7 +172,28 @@ pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Model, String)
     })?;
     let (model, hash) =
         rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_train::store::sha256(&bytes));
-    Ok((model.with_context(|| format!("cannot use the model\n  {place}"))?, hash))
+    match (model, other_kind(&bytes, &file)) {
+        (Err(_), Some(problem)) => Err(problem.into()),
+        (model, _) => {
+            Ok((model.with_context(|| format!("cannot use the model\n  {place}"))?, hash))
+        }
+    }
+}
+
+/// What to say of a whole file of ours that holds something else.
+fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
+    let (found, remedy) = match encoders::kind(bytes)?.as_str() {
+        "encoder" | "char-cnn-rnn" => (
+            "a text encoder",
+            "train a model with it: `stackgan train --stage 1 --encoder` and this file; or name a model that was",
+        ),
+        "prepared" => ("prepared pictures and captions", "name it with `--data`, and a model here"),
+        "embeddings" => {
+            ("embeddings of captions", "name them with `--embeddings`, and a model here")
+        }
+        _ => return None,
+    };
+    Some(Problem::data("this is no model", file, ("a model file", found), remedy))
 }
 
 /// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may

@@ -59,12 +59,7 @@ pub struct AlphabetOptions {
 #[must_use]
 pub fn indices(caption: &str, options: AlphabetOptions) -> CaptionIndices {
     let mut out = [0; CAPTION_LENGTH];
-    let seen: String = caption.chars().take(CAPTION_LENGTH).collect();
-    let seen = match options.case {
-        Case::Lower => seen.to_lowercase(),
-        Case::Keep => seen,
-    };
-    for (slot, character) in out.iter_mut().zip(seen.chars()) {
+    for (slot, character) in out.iter_mut().zip(seen(caption, options.case).chars()) {
         *slot = match (number(character), options.unknown) {
             (Some(number), _) => number,
             (None, Unknown::ZeroRow) => 0,
@@ -73,6 +68,40 @@ pub fn indices(caption: &str, options: AlphabetOptions) -> CaptionIndices {
         };
     }
     out
+}
+
+/// What an encoder makes of a caption's characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Characters that it knows, but for spaces.
+    pub known: usize,
+    /// Those that it does not know, each once.
+    pub unknown: String,
+    /// Characters after the 201 that it looks at.
+    pub cut: usize,
+}
+
+/// What an encoder with these options reads of a caption, and what not.
+#[must_use]
+pub fn reading(caption: &str, options: AlphabetOptions) -> Reading {
+    let seen = seen(caption, options.case);
+    let mut unknown = String::new();
+    for character in seen.chars().take(CAPTION_LENGTH) {
+        if number(character).is_none() && !unknown.contains(character) {
+            unknown.push(character);
+        }
+    }
+    let known = indices(caption, options).into_iter().filter(|n| ![0, SPACE].contains(n)).count();
+    Reading { known, unknown, cut: caption.chars().count().saturating_sub(CAPTION_LENGTH) }
+}
+
+/// The characters that are looked at.
+fn seen(caption: &str, case: Case) -> String {
+    let seen: String = caption.chars().take(CAPTION_LENGTH).collect();
+    match case {
+        Case::Lower => seen.to_lowercase(),
+        Case::Keep => seen,
+    }
 }
 
 /// The number of a character, `None` if it is not in the alphabet.
@@ -110,6 +139,22 @@ mod tests {
         assert_eq!(with(Case::Keep, Unknown::ZeroRow), [0, 0, 70, 24]);
         assert_eq!(with(Case::Lower, Unknown::Space), [18, 70, 70, 24]);
         assert_eq!(with(Case::Lower, Unknown::Truncate), [18, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_not_read_is_told() {
+        let told = |caption: &str| {
+            let Reading { known, unknown, cut } = reading(caption, AlphabetOptions::default());
+            (known, unknown, cut)
+        };
+        assert_eq!(told("A red bird"), (8, String::new(), 0));
+        assert_eq!(told("oiseau très léger, é"), (14, "èé".to_owned(), 0));
+        assert_eq!(told("птица"), (0, "птица".to_owned(), 0));
+        assert_eq!(told(&"b".repeat(205)), (201, String::new(), 4));
+        let keep = AlphabetOptions { case: Case::Keep, unknown: Unknown::Space };
+        assert_eq!(reading("Red", keep), Reading { known: 2, unknown: "R".to_owned(), cut: 0 });
+        let ends = AlphabetOptions { unknown: Unknown::Truncate, ..AlphabetOptions::default() };
+        assert_eq!(reading("a é b", ends).known, 1);
     }
 
     #[test]

@@ -13,7 +13,12 @@ use crate::commands::{Context, load_model, model_file, print};
 pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     let (model, sha256) = load_model(path, &context.device)?;
     let (file, info) = (model_file(path), model.info());
+    let encoder = model.encoder_fingerprint()?; // as a refusal of another encoder names it
     if form == Form::Json {
+        let mut info = json!(info);
+        if let Some(info) = info.as_object_mut() {
+            info.insert("encoder_fingerprint".to_owned(), json!(encoder));
+        }
         let document = json!({
             "file": file, "sha256": sha256, "stages": model.stages(), "info": info,
             "parameters": {
@@ -27,12 +32,12 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     print(format!("sha256     {sha256}"))?;
     print(format!("recipe     {:?}", info.stage1.net.recipe).to_lowercase())?;
     match &info.encoder {
-        Some(encoder) => print(format!(
+        Some(config) => print(format!(
             "encoder    char-CNN-RNN, {} wide, fingerprint {}",
-            encoder.dim,
-            short(&info.encoder_fingerprint)
+            config.dim,
+            short(&encoder)
         ))?,
-        None if info.encoder_fingerprint.is_empty() => {
+        None if encoder.is_empty() => {
             print("encoder    not inside, and not known which")?;
         }
         None => print(format!(
@@ -41,7 +46,7 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
                 Some(source) => format!("beside the model: {}", source.escape_debug()),
                 None => "not inside".to_owned(),
             },
-            short(&info.encoder_fingerprint)
+            short(&encoder)
         ))?,
     }
     stage("stage-I ", 64, &info.stage1)?;

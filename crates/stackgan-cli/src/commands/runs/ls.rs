@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use anyhow::Result;
-use stackgan_train::run_dir::RunDir;
 
-use super::{Facts, State, number};
+use super::{Facts, State, list, number};
 use crate::commands::print;
 use crate::progress::duration;
 
 /// Lists the runs of a folder, oldest first.
 pub(super) fn run(folder: &Path, json: bool) -> Result<()> {
-    let runs: Vec<Facts> = RunDir::list(folder)?.iter().map(|path| Facts::read(path)).collect();
+    let runs: Vec<Facts> = list(folder)?.iter().map(|path| Facts::read(path)).collect();
     if json {
         return print(serde_json::to_string_pretty(&runs)?);
     }

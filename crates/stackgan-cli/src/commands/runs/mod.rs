@@ -6,6 +6,7 @@ mod show;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Result;
 use stackgan_train::run_dir::RunDir;
@@ -28,7 +29,7 @@ pub(super) fn run(args: args::Runs) -> Result<()> {
 /// # Errors
 /// Code 4 when there is none.
 fn named(run: Option<&str>, folder: &Path) -> Result<PathBuf> {
-    let runs = RunDir::list(folder)?;
+    let runs = list(folder)?;
     let found = match run {
         None => runs.last().cloned(),
         Some(run) if is_run(Path::new(run)) => Some(PathBuf::from(run)),
@@ -42,6 +43,26 @@ fn named(run: Option<&str>, folder: &Path) -> Result<PathBuf> {
         let remedy = "list the runs with `stackgan runs ls`, or name a run folder by its path";
         Problem::missing("there is no such run", place, "a run folder", remedy).into()
     })
+}
+
+/// The run folders under `folder`, oldest first: those with a number, and those that `--run` gave a name, each after the last
+/// numbered one that was begun before it.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut runs = RunDir::list(folder)?;
+    let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let with_name = entries.filter(|path| path.join("run.json").is_file() && !runs.contains(path));
+    let mut with_name: Vec<_> = with_name.map(|path| (begun(&path), path)).collect();
+    with_name.sort();
+    for (time, path) in with_name {
+        let before = runs.iter().rposition(|run| begun(run) <= time);
+        runs.insert(before.map_or(0, |place| place + 1), path);
+    }
+    Ok(runs)
+}
+
+/// When a run was begun: its lock is made then, and never written to.
+fn begun(run: &Path) -> Option<SystemTime> {
+    run.join("LOCK").metadata().and_then(|lock| lock.modified()).ok()
 }
 
 /// Whether a folder looks like that of a run.
@@ -70,6 +91,8 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -87,6 +110,30 @@ mod tests {
         assert_eq!(of(Some("00011-cub-stage1")).unwrap(), "00011-cub-stage1");
         let error = of(Some("7")).unwrap_err().to_string();
         assert!(error.contains("run: 7") && error.contains("do: "), "{error}");
+    }
+
+    #[test]
+    fn runs_that_were_given_a_name_are_listed_too() {
+        let root = tempfile::tempdir().unwrap();
+        let begin = |name: &str, seconds: u64| {
+            drop(RunDir::open(&root.path().join(name)).unwrap());
+            let lock = root.path().join(name).join("LOCK");
+            let lock = std::fs::File::options().write(true).open(lock).unwrap();
+            lock.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        };
+        for (name, seconds) in [("00000-toy", 10), ("birds", 15), ("00001-toy", 20), ("last", 30)] {
+            begin(name, seconds);
+        }
+        begin("no-run", 40);
+        for name in ["birds", "last", "00001-toy"] {
+            std::fs::write(root.path().join(name).join("run.json"), "{}").unwrap();
+        }
+        let names: Vec<_> = list(root.path()).unwrap();
+        let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
+        assert_eq!(names, ["00000-toy", "birds", "00001-toy", "last"]);
+        assert!(named(Some("birds"), root.path()).unwrap().ends_with("birds"));
+        assert!(named(None, root.path()).unwrap().ends_with("last"));
+        assert!(named(Some("no-run"), root.path()).is_err());
     }
 
     #[test]

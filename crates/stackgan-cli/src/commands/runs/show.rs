@@ -49,15 +49,34 @@ pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     next(&facts).map_or(Ok(()), |next| print(format!("next         {next}")))
 }
 
-/// The command that one would type next.
+/// The command that one would type next. None for a run that ended before its settings were written: nobody knows them, and
+/// the folder alone would begin another run.
 fn next(facts: &Facts) -> Option<String> {
     let folder = facts.path.display();
     match (facts.state, facts.stage) {
         (State::Running, _) => Some(format!("stackgan runs watch {folder}")),
-        (State::Stopped | State::Failed | State::Interrupted, Some(stage)) => {
+        (State::Stopped | State::Failed | State::Interrupted, Some(stage))
+            if facts.path.join("config.toml").is_file() =>
+        {
             Some(format!("stackgan train --stage {stage} --run {folder}"))
         }
         (State::Done, _) if facts.model => Some(format!("stackgan generate -m {folder} -p \"…\"")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_settings_is_not_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = "{\"dataset\":\"cub\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"version\":\"0\",\"state\":\"failed\"}";
+        std::fs::write(dir.path().join("run.json"), record).unwrap();
+        assert_eq!(next(&Facts::read(dir.path())), None);
+        std::fs::write(dir.path().join("config.toml"), "").unwrap();
+        let typed = next(&Facts::read(dir.path())).unwrap();
+        assert!(typed.starts_with("stackgan train --stage 1 --run "), "{typed}");
     }
 }
