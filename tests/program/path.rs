@@ -246,7 +246,10 @@ fn prepared_files_can_be_checked_and_looked_at() {
     done(dir.path(), &["data", "preview", &file, "--output", "sheet.png", "--count", "9"]);
     let sheet = image::open(dir.path().join("sheet.png")).unwrap();
     assert_eq!((sheet.width() - 10) % 238, 0);
-    assert_eq!(fs::read_to_string(dir.path().join("sheet.txt")).unwrap().lines().count(), 9 * 11);
+    let listing = fs::read_to_string(dir.path().join("sheet.txt")).unwrap();
+    assert!(
+        listing.starts_with("# captions of the sheet") && listing.lines().count() == 1 + 9 * 11
+    );
     let encoder = WORLD.encoder().display().to_string();
     let args = [
         "text",
