@@ -251,19 +251,19 @@ impl Model {
                 what: "the model has no text encoder of its own".to_owned(),
                 expected: "tensors under `text.`, or an encoder beside the model".to_owned(),
                 found: "embeddings from elsewhere".to_owned(),
-                remedy: "give the encoder that made them: `--encoder`; or paint from embeddings"
+                remedy: "give the encoder that made them: `--encoder`; or paint from embeddings: `stackgan generate --embeddings FILE`"
                     .to_owned(),
             }),
         }
     }
 
-    /// Vectors `(captions, text_dim)` of the encoder that made the embeddings of the training, as the networks take them:
-    /// standardised, where the training did so and the encoder in the file does not do it by itself.
+    /// Embeddings `(captions, text_dim)` of the encoder of [`Self::encoder_fingerprint`], as the networks take them:
+    /// standardised, where the training did so.
     ///
     /// # Errors
     /// When the width is another.
-    pub fn standardised(&self, vectors: &Tensor) -> Result<Tensor> {
-        self.standardise.as_ref().map_or_else(|| Ok(vectors.clone()), |s| s.apply(vectors))
+    pub fn standardised(&self, embeddings: &Tensor) -> Result<Tensor> {
+        self.standardise().map_or_else(|| Ok(embeddings.clone()), |s| s.apply(embeddings))
     }
 
     /// How the training standardised its embeddings, if it did, by the encoder in the file or beside it.

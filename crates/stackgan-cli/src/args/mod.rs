@@ -349,6 +349,15 @@ pub(crate) struct Generate {
     /// The text encoder, where the model neither holds nor names it: a folder, a file or `hub:OWNER/NAME`
     #[arg(long, value_name = "ENCODER")]
     pub encoder: Option<PathBuf>,
+    /// Paint from rows of embeddings instead of sentences: a file that `data import --embeddings` or `text encode` made
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "captions", "encoder"])]
+    pub embeddings: Option<PathBuf>,
+    /// The dataset whose captions the rows are: its imported embeddings unless `--embeddings` names others
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["prompt", "captions", "encoder"])]
+    pub data: Option<PathBuf>,
+    /// Which rows, counted from 0: `0-7,9`
+    #[arg(long, value_name = "LIST", default_value = "0-7")]
+    pub rows: String,
     /// The seed
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     pub seed: Option<u64>,

@@ -1,18 +1,20 @@
 //! `stackgan generate`: pictures from sentences.
 
 use anyhow::Result;
+use candle_core::Tensor;
 use serde_json::json;
 use stackgan_core::image::{Picture, grid};
 use stackgan_core::text::alphabet::{AlphabetOptions, CAPTION_LENGTH, Reading, reading};
 use stackgan_core::{Model, Sampling};
 use stackgan_train::store::sha256;
 
+use super::given::Given;
 use super::{Context, captions, encoders, load_model, print, write_file};
 use crate::args::Generate;
 use crate::exit::Problem;
 use crate::progress::Phase;
 
-/// Most seeds of one command.
+/// Most seeds, or rows, of one command.
 const MOST_SEEDS: usize = 100_000;
 /// Most pictures of one sheet.
 const MOST_ON_SHEET: usize = 4096;
@@ -23,7 +25,7 @@ const NAMED: usize = 5;
 /// What is the same for every picture of the command.
 struct Painter<'a> {
     args: &'a Generate,
-    model: Model,
+    model: &'a Model,
     sha256: String,
     /// Of the encoder, as it was before any standardisation: what a refusal of another one names.
     encoder: String,
@@ -31,14 +33,28 @@ struct Painter<'a> {
     seeds: Vec<u64>,
 }
 
+/// Captions, and their vectors `(captions, text_dim)` as the networks take them.
+type Read = (Vec<String>, Tensor);
+
 /// Paints every caption with every seed.
 pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
-    let seeds = seeds(args)?;
-    let batches = captions::of(&args.prompt, args.captions.as_deref(), Sampling::default().chunk)?;
+    let seeds = match &args.seeds {
+        Some(list) => numbers("seeds", list)?,
+        None => vec![args.seed.unwrap_or(0)],
+    };
+    let rows = numbers("rows", &args.rows)?;
+    let chunk = Sampling::default().chunk;
+    let from_rows = args.embeddings.is_some() || args.data.is_some();
+    let sentences = if from_rows {
+        None
+    } else {
+        Some(captions::of(&args.prompt, args.captions.as_deref(), chunk)?)
+    };
     let (mut model, sha256) = load_model(&args.model, &context.device)?;
     check_stage(args, &model)?;
-    encoders::attach(&mut model, args.encoder.as_deref(), context)?;
-    let alphabet = model.encoder().map(|encoder| encoder.config().alphabet);
+    if !from_rows {
+        encoders::attach(&mut model, args.encoder.as_deref(), context)?;
+    }
     let encoder = model.encoder_fingerprint()?;
     let sampling = Sampling {
         stage: args.stage,
@@ -46,18 +62,31 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         eps_scale: scale("--eps-scale", args.eps_scale)?,
         ..Sampling::default()
     };
-    let painter = Painter { args, model, sha256, encoder, sampling, seeds };
+    let (alphabet, given);
+    let batches: Box<dyn Iterator<Item = Result<Read>>> = match sentences {
+        Some(sentences) => {
+            alphabet = model.encoder().map(|encoder| encoder.config().alphabet);
+            Box::new(sentences.map(|captions| read(captions?, &model)))
+        }
+        None => {
+            alphabet = None;
+            given =
+                Given::open(&model, (args.embeddings.as_deref(), args.data.as_deref()), context)?;
+            Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &model)))
+        }
+    };
+    let painter = Painter { args, model: &model, sha256, encoder, sampling, seeds };
     let mut phase = Phase::new(context.manner, "painting", 0, "pictures");
     let (mut done, mut sheet, mut partly) = (0, Vec::new(), 0);
-    for captions in batches {
-        let captions = captions?;
+    for batch in batches {
+        let (captions, vectors) = batch?;
         for warning in captions.iter().filter_map(|caption| unread(caption, alphabet?)) {
             partly += 1;
             if partly <= NAMED {
                 phase.say(&format!("warning: {warning}"));
             }
         }
-        painter.paint(&captions, &mut done, &mut sheet)?;
+        painter.paint((&captions, &vectors), &mut done, &mut sheet)?;
         phase.at(done as u64);
     }
     if args.grid && !sheet.is_empty() {
@@ -75,6 +104,11 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     }
     phase.finish(&format!("{done} pictures in {}", args.out.display()));
     Ok(())
+}
+
+fn read(captions: Vec<String>, model: &Model) -> Result<Read> {
+    let vectors = model.encode(&captions.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok((captions, vectors))
 }
 
 /// Refuses a stage that the model does not have.
@@ -110,14 +144,21 @@ fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
 }
 
 impl Painter<'_> {
-    fn paint(&self, captions: &[String], done: &mut usize, sheet: &mut Vec<Picture>) -> Result<()> {
-        let requests: Vec<(&str, u64)> = captions
-            .iter()
-            .flat_map(|c| self.seeds.iter().map(move |seed| (c.as_str(), *seed)))
-            .collect();
+    fn paint(
+        &self,
+        (captions, vectors): (&[String], &Tensor),
+        done: &mut usize,
+        sheet: &mut Vec<Picture>,
+    ) -> Result<()> {
+        let all = captions.iter().enumerate();
+        let requests: Vec<((usize, &String), u64)> =
+            all.flat_map(|caption| self.seeds.iter().map(move |seed| (caption, *seed))).collect();
         for chunk in requests.chunks(self.sampling.chunk) {
-            let paintings = self.model.paint(chunk, self.sampling)?;
-            for ((caption, seed), painting) in chunk.iter().zip(paintings) {
+            let rows: Vec<u32> = chunk.iter().map(|((row, _), _)| *row as u32).collect();
+            let text = vectors.index_select(&Tensor::new(rows, vectors.device())?, 0)?;
+            let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
+            let paintings = self.model.paint_embeddings(&text, &seeds, self.sampling)?;
+            for (((_, caption), seed), painting) in chunk.iter().zip(paintings) {
                 self.save(*done, (caption, *seed), &painting.picture)?;
                 *done += 1;
                 if self.args.grid {
@@ -204,29 +245,29 @@ fn file_name(index: usize, seed: u64, caption: &str) -> String {
     name + ".png"
 }
 
-/// The seeds of `--seed` or `--seeds`; 0 unless told.
-fn seeds(args: &Generate) -> Result<Vec<u64>> {
-    let Some(list) = &args.seeds else { return Ok(vec![args.seed.unwrap_or(0)]) };
+/// The numbers of `--seeds` or `--rows`.
+fn numbers(of: &str, list: &str) -> Result<Vec<u64>> {
     let wrong = |found: &str| {
         let parts = (
             format!("numbers and ranges, at most {MOST_SEEDS}: `0-7,9`"),
             format!("`{}`", found.escape_debug()),
         );
-        Problem::usage("the seeds cannot be read", "option: --seeds", parts, "write `--seeds 0-7`")
+        let (what, place) = (format!("the {of} cannot be read"), format!("option: --{of}"));
+        Problem::usage(what, place, parts, format!("write `--{of} 0-7`"))
     };
-    let mut seeds = Vec::new();
+    let mut numbers = Vec::new();
     for part in list.split(',').map(str::trim) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let number =
             |text: &str| text.trim().parse::<u64>().map_err(|_| anyhow::Error::from(wrong(part)));
         let (first, last) = (number(first)?, number(last)?);
-        let room = (MOST_SEEDS - seeds.len()) as u64;
+        let room = (MOST_SEEDS - numbers.len()) as u64;
         if last < first || last - first >= room {
             return Err(wrong(part).into());
         }
-        seeds.extend(first..=last);
+        numbers.extend(first..=last);
     }
-    Ok(seeds)
+    Ok(numbers)
 }
 
 fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {
@@ -282,14 +323,7 @@ mod tests {
 
     #[test]
     fn seeds_are_numbers_and_ranges() {
-        let parse = |list: &str| {
-            let args = ["stackgan", "generate", "-m", "m", "-p", "x", "--seeds", list];
-            let cli = <crate::args::Cli as clap::Parser>::parse_from(args);
-            let crate::args::Command::Generate(args) = cli.command else {
-                panic!("another command")
-            };
-            seeds(&args).map_err(|e| e.to_string())
-        };
+        let parse = |list: &str| numbers("seeds", list);
         assert_eq!(parse("0-3,9").unwrap(), [0, 1, 2, 3, 9]);
         assert_eq!(parse("5").unwrap(), [5]);
         for bad in ["", "a", "3-1", "0-99999999999", "1,,2", "0-18446744073709551615"] {

@@ -13,6 +13,7 @@ mod eval;
 mod features;
 mod fetch;
 mod generate;
+mod given;
 mod model;
 mod replay;
 mod runs;

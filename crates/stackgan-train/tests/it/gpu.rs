@@ -172,7 +172,8 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
                 (value.to_scalar::<f32>().unwrap(), gradient)
             });
             assert!((here.0 - there.0).abs() < 1e-4 * here.0.abs(), "{} {}", here.0, there.0);
-            let length = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+            let length =
+                |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             let apart = length(&(&here.1 - &there.1).unwrap()) / length(&here.1);
             assert!(apart < 1e-6, "{side}: {apart}");
         }

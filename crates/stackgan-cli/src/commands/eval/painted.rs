@@ -14,7 +14,7 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
 
-use crate::commands::{Context, load_model, sources};
+use crate::commands::{Context, given, load_model, sources};
 use crate::exit::Problem;
 
 /// The step of [`Stream::Evaluation`] for which caption of a picture is painted.
@@ -74,7 +74,7 @@ impl Painter {
         let data = sources::open(data, how, context)?;
         let embeddings = match loaded.encoder() {
             Some(_) => None,
-            None => Some(embeddings(&loaded, manner.embeddings, &data)?),
+            None => Some(given::embeddings(&loaded, manner.embeddings, Some(&data))?),
         };
         let sampling =
             Sampling { stage: Some(stage), z_scale: manner.z_scale, ..Sampling::default() };
@@ -184,35 +184,6 @@ impl Painter {
             self.sampling.z_scale.unwrap_or(info.sample_z)
         )
     }
-}
-
-/// The embeddings for a model without a text encoder: those named, or those beside the data.
-fn embeddings(model: &Model, named: Option<&Path>, data: &Prepared) -> Result<Embeddings> {
-    let file = named.map_or_else(|| sources::imported_embeddings(data.path()), Path::to_path_buf);
-    if !file.is_file() {
-        let place = format!("file: {}", file.display());
-        let remedy =
-            "import those that it was trained with: `stackgan data import DIR --embeddings PATH`";
-        let what = "the model has no text encoder of its own";
-        return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());
-    }
-    let embeddings = Embeddings::open(&file)?;
-    embeddings.check(data)?;
-    let (expected, found) = (&model.info().encoder_fingerprint, embeddings.encoder());
-    if !expected.is_empty() && expected != found {
-        let named =
-            |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
-        let parts = (named(expected), named(found));
-        let remedy = "measure with the embeddings that it was trained with";
-        return Err(Problem::data(
-            "the embeddings are others than the model's",
-            &file,
-            parts,
-            remedy,
-        )
-        .into());
-    }
-    Ok(embeddings)
 }
 
 /// The pictures of a folder and of those below it, in the order of their paths.

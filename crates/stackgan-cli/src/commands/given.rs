@@ -1,0 +1,101 @@
+//! Embeddings that lie in a file, for a model to paint from: those of a dataset's captions, or of any.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use candle_core::Tensor;
+use stackgan_core::Model;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::prepared::Prepared;
+
+use super::{Context, sources};
+use crate::exit::Problem;
+
+/// Rows of embeddings, with the captions that they are of where the data are at hand.
+pub(super) struct Given {
+    embeddings: Embeddings,
+    data: Option<Arc<Prepared>>,
+}
+
+impl Given {
+    /// The embeddings of `file`, or those that were imported for `data`.
+    ///
+    /// # Errors
+    /// Code 4 when they are not there, 3 when they are damaged or others than the model's.
+    pub(super) fn open(
+        model: &Model,
+        (file, data): (Option<&Path>, Option<&Path>),
+        context: &Context,
+    ) -> Result<Self> {
+        let data = data.map(|path| sources::open_any(path, context)).transpose()?;
+        let embeddings = embeddings(model, file, data.as_deref())?;
+        Ok(Self { embeddings, data })
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.embeddings.len()
+    }
+
+    /// The caption of each row, and their vectors `(rows, text_dim)` as the networks take them.
+    ///
+    /// # Errors
+    /// Code 2 for a row that is not there.
+    pub(super) fn read(&self, rows: &[u64], model: &Model) -> Result<(Vec<String>, Tensor)> {
+        let (mut captions, mut numbers) = (Vec::new(), Vec::new());
+        for &row in rows {
+            let at = usize::try_from(row).ok().filter(|at| *at < self.len());
+            let Some(at) = at else {
+                let parts = (format!("0 to {}", self.len().saturating_sub(1)), row.to_string());
+                let remedy = "name rows that are there: `--rows 0-7`";
+                let what = "there is no such row";
+                return Err(Problem::usage(what, "option: --rows", parts, remedy).into());
+            };
+            numbers.extend(self.embeddings.rows(at..at + 1)?);
+            let caption = self.data.as_ref().and_then(|data| data.all_captions().get(at));
+            captions.push(caption.cloned().unwrap_or_else(|| format!("row {row}")));
+        }
+        let shape = (rows.len(), self.embeddings.dim());
+        let vectors = Tensor::from_vec(numbers, shape, model.device())?;
+        Ok((captions, model.standardised(&vectors)?))
+    }
+}
+
+/// The embeddings of `file`, or those that were imported for `data`: of the encoder that the model was trained with, where it
+/// knows that.
+///
+/// # Errors
+/// Code 4 when they are not there, 3 when they are others.
+pub(super) fn embeddings(
+    model: &Model,
+    file: Option<&Path>,
+    data: Option<&Prepared>,
+) -> Result<Embeddings> {
+    let beside = data.map(|data| sources::imported_embeddings(data.path()));
+    let file: PathBuf = file.map(Path::to_path_buf).or(beside).unwrap_or_default();
+    if !file.is_file() {
+        let place = format!("file: {}", file.display());
+        let remedy =
+            "import those that it was trained with: `stackgan data import DIR --embeddings PATH`";
+        let what = "there are no embeddings to paint from";
+        return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());
+    }
+    let embeddings = Embeddings::open(&file)?;
+    if let Some(data) = data {
+        embeddings.check(data)?;
+    }
+    let (expected, found) = (model.encoder_fingerprint()?, embeddings.encoder());
+    let wide = model.info().stage1.net.text_dim;
+    let fits = expected.is_empty() || expected == found;
+    if fits && embeddings.dim() == wide {
+        return Ok(embeddings);
+    }
+    let named = |print: &str, dim: usize| {
+        format!("{dim} numbers of encoder {}", print.get(..21).unwrap_or(print))
+    };
+    let parts = (named(&expected, wide), named(found, embeddings.dim()));
+    let remedy = "give the embeddings that it was trained with";
+    let what = "the embeddings are others than the model's";
+    Err(Problem::data(what, &file, parts, remedy).into())
+}
