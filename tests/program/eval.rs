@@ -144,9 +144,13 @@ fn numbers_come_with_all_that_they_depend_on() {
     assert_eq!(measures[0]["name"], "FD (EfficientNet-Lite0, unknown weights)");
     assert!(measures[2]["how"].as_str().unwrap().contains("10 splits"));
     let warnings = first["warnings"].to_string();
-    for part in
-        ["fewer than 10000", "FEWER THAN THE 1280 FEATURES", "stand-in", "not a published file"]
-    {
+    for part in [
+        "fewer than 10000",
+        "FEWER THAN THE 1280 FEATURES",
+        "20 pictures on one side",
+        "stand-in",
+        "not a published file",
+    ] {
         assert!(warnings.contains(part), "{part}: {warnings}");
     }
     let again = json(&BENCH.args(&[&more[..], &["--threads", "2"]].concat()));
@@ -201,11 +205,14 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     };
     let fid = ["--metrics", "fid", "--bootstrap", "0"];
     let first = run(&[&fid[..], &["--save-stats", "real.npz"]].concat());
-    let second = run(&[&fid[..], &["--stats", "real.npz"]].concat());
+    let second = run(&["--metrics", "fid", "--bootstrap", "5", "--stats", "real.npz"]);
     assert_eq!(first["count"], 6);
     let value = |document: &Value| document["measures"][0]["value"].as_f64().unwrap();
     assert!((value(&first) - value(&second)).abs() < 1e-6 * value(&first), "{first} {second}");
     assert!(value(&first) > 0.0);
+    // Six pictures against a file have a null space of more than a thousand features, and still an interval of numbers.
+    let interval = &second["measures"][0]["interval"];
+    assert!(interval["low"].is_number() && interval["high"].is_number(), "{second}");
     let file = std::fs::read(dir.path().join("real.npz")).unwrap();
     std::fs::write(dir.path().join("cut.npz"), &file[..file.len() / 2]).unwrap();
     let args = [&common[..], &fid[..], &["--stats", "cut.npz"]].concat();
@@ -374,20 +381,25 @@ fn colours_of_toy_birds_are_judged_without_a_network() {
     assert!(table.contains("network   none") && table.contains("judge of toy birds"), "{table}");
 }
 
-/// Birds whose captions do not name their colours are no toy birds; neither a folder of pictures nor a run on such birds is
+/// Birds of which many captions name other colours are no toy birds; neither a folder of pictures nor a run on such birds is
 /// measured by colours.
 #[test]
 fn colours_of_other_birds_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), &["data", "toy", "--out", "birds", "--count", "36", "--seed", "3", "-q"]);
-    let mut texts = vec![dir.path().join("birds/text")];
-    while let Some(path) = texts.pop() {
+    let (mut waiting, mut texts) = (vec![dir.path().join("birds/text")], Vec::new());
+    while let Some(path) = waiting.pop() {
         if path.is_dir() {
-            texts.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+            waiting.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
         } else {
-            std::fs::write(&path, "a red bird with a red belly and red wings\n".repeat(10))
-                .unwrap();
+            texts.push(path);
         }
+    }
+    texts.sort();
+    for (i, path) in texts.iter().enumerate().filter(|(i, _)| i % 5 < 2) {
+        let colour = ["a blue bird", "a red bird"][i % 2];
+        std::fs::write(path, format!("{colour} with a red belly and red wings\n").repeat(10))
+            .unwrap();
     }
     done(dir.path(), &["data", "import", "birds", "-q"]);
     let birds = dir.path().join("birds").display().to_string();

@@ -13,6 +13,11 @@ fn weights_that_are_missing_or_of_another_network_are_told() {
         let args = ["text", "train", "--data", birds.to_str().unwrap(), "--features", weights];
         failed(dir.path(), &[&args[..], &["-q"]].concat())
     };
+    // Before anything is imported.
+    done(dir.path(), &["data", "toy", "--out", "fresh", "--count", "12", "-q"]);
+    let args = ["text", "train", "--data", "fresh", "--features", "none.pth"];
+    assert_eq!(failed(dir.path(), &args).0, 4);
+    assert!(!dir.path().join("fresh/prepared").exists());
     let (code, error) = train("none.pth");
     assert_eq!(code, 4, "{error}");
     four_parts(&error, "none.pth");
@@ -20,6 +25,16 @@ fn weights_that_are_missing_or_of_another_network_are_told() {
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "_conv_stem.weight");
     assert!(!dir.path().join("encoder.safetensors").exists());
+}
+
+#[test]
+fn an_encoder_says_how_well_it_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let birds = WORLD.birds();
+    let args = ["text", "train", "--data", birds.to_str().unwrap(), "--steps", "1", "--batch", "2"];
+    let (code, said) = failed(dir.path(), &args);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 steps, loss ") && said.contains("no score: the test split"), "{said}");
 }
 
 #[test]

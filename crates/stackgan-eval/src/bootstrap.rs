@@ -44,7 +44,8 @@ pub fn of_mean(values: &[f64], noise: Noise) -> Option<Interval> {
 
 /// The interval `value ± 1.96 s`, with `s` the standard deviation of `statistic` over rows drawn again: for a statistic
 /// whose draws are biased, as those of a Fréchet distance are (repeated rows make a covariance narrower), but whose spread
-/// is right. `statistic` is given the indices of both sides, each drawn from `0..sizes`.
+/// is right. `statistic` is given the indices of both sides, each drawn from `0..sizes`. `None` for fewer than five
+/// replicates or rows, and where one of the draws is no number.
 ///
 /// # Errors
 /// Whatever `statistic` returns.
@@ -69,7 +70,7 @@ pub fn of_statistic(
     let n = drawn.len() as f64;
     let mean = drawn.iter().sum::<f64>() / n;
     let s = (drawn.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0)).sqrt();
-    Ok(Some(Interval { low: value - 1.96 * s, high: value + 1.96 * s }))
+    Ok(s.is_finite().then_some(Interval { low: value - 1.96 * s, high: value + 1.96 * s }))
 }
 
 /// Mean and standard deviation over N (numpy's `std`); 0 and 0 of nothing.
@@ -112,5 +113,6 @@ mod tests {
         assert!((high - low - expected).abs() < 0.05, "{}", high - low);
         assert!((low + high - 10.0).abs() < 1e-9);
         assert!(of_statistic(0.0, (400, 3), 200, noise, |_, _| Ok(0.0)).unwrap().is_none());
+        assert!(of_statistic(0.0, (9, 9), 20, noise, |_, _| Ok(f64::INFINITY)).unwrap().is_none());
     }
 }

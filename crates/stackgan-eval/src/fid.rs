@@ -3,7 +3,8 @@
 //!
 //! `|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr (S1 S2)^(1/2)`. With `S1 = R Rᵗ`, `S1 S2` has the eigenvalues of the
 //! symmetric `Rᵗ S2 R`, and the trace of the root is the sum of theirs. So there is no root of a matrix that is
-//! not symmetric, no imaginary part, and nothing to add to a singular covariance.
+//! not symmetric, no imaginary part, and nothing to add to a singular covariance. Where `S2` is of few pictures, that matrix
+//! is mostly a null space, in which the eigenvalues of the library become infinite or no numbers: it is taken apart first.
 //!
 //! Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (2017), equation 6; reference: pytorch-fid.
 
@@ -66,9 +67,44 @@ impl Reference {
         }
         let shift: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b) * (a - b)).sum();
         let symmetric = products(&self.root, &(&other.covariance * &self.root)); // (rank, rank)
-        let root: f64 = symmetric.symmetric_eigenvalues().iter().map(|v| v.max(0.0).sqrt()).sum();
-        Ok(shift + self.trace + other.trace() - 2.0 * root)
+        // The covariance of n pictures has a rank of n - 1 at most; where no file says how many, nothing is known of it.
+        let rank = match other.count {
+            0 => symmetric.nrows(),
+            n => symmetric.nrows().min((n - 1) as usize),
+        };
+        Ok(shift + self.trace + other.trace() - 2.0 * trace_of_root(symmetric, rank))
     }
+}
+
+/// The trace of the root of a symmetric matrix without negative eigenvalues, of rank `rank` at most.
+fn trace_of_root(matrix: DMatrix<f64>, rank: usize) -> f64 {
+    let sum = |matrix: &DMatrix<f64>| -> Option<f64> {
+        let values = matrix.symmetric_eigenvalues();
+        let finite = values.iter().all(|v| v.is_finite());
+        finite.then(|| values.iter().map(|v| v.max(0.0).sqrt()).sum())
+    };
+    let whole = if rank < matrix.nrows() { None } else { sum(&matrix) };
+    whole.unwrap_or_else(|| {
+        let factor = factor(matrix, rank);
+        sum(&products(&factor, &factor)).unwrap_or(f64::NAN)
+    })
+}
+
+/// `L (n, rank or fewer)` with `L Lᵗ` the matrix: Cholesky's, with the largest pivot first, until what is left is rounding.
+fn factor(mut left: DMatrix<f64>, rank: usize) -> DMatrix<f64> {
+    let n = left.nrows();
+    let rounding = n as f64 * f64::EPSILON * left.diagonal().max();
+    let mut columns = Vec::with_capacity(rank);
+    for _ in 0..rank {
+        let (place, pivot) = left.diagonal().argmax();
+        if pivot <= rounding {
+            break;
+        }
+        let column = left.column(place) / pivot.sqrt();
+        left.ger(-1.0, &column, &column, 1.0);
+        columns.push(column);
+    }
+    if columns.is_empty() { DMatrix::zeros(n, 1) } else { DMatrix::from_columns(&columns) }
 }
 
 fn root_by_eigenvectors(covariance: &DMatrix<f64>) -> DMatrix<f64> {
@@ -90,6 +126,8 @@ pub fn frechet(a: &Moments, b: &Moments) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
+    use stackgan_core::noise::{Noise, Stream};
+
     use super::*;
 
     /// Of diagonal covariances the distance is a sum over the features.
@@ -116,6 +154,40 @@ mod tests {
         assert!((Reference::of_rows(&rows)?.distance(&b)? - frechet(&a, &b)?).abs() < 1e-6);
         let constant = Moments::of(&Rows::from_values(3, vec![1.0; 6])?)?;
         assert!((frechet(&constant, &a)? - frechet(&a, &constant)?).abs() < 1e-6);
+        Ok(())
+    }
+
+    /// Nine pictures' worth of rank in 300 features, most of them 0: in so large a null space the library's eigenvalues are
+    /// infinite, or no numbers, every other time.
+    #[test]
+    fn a_large_null_space_has_a_finite_trace() {
+        let (width, rank) = (300, 9);
+        for sample in 0..10 {
+            let values = Noise::new(4).normal(Stream::Test, 0, sample, width * rank);
+            let one = |(i, v): (usize, f32)| if i % 3 == 0 { f64::from(v) } else { 0.0 };
+            let root = DMatrix::from_iterator(width, rank, values.into_iter().enumerate().map(one));
+            let expected: f64 = root.clone().singular_values().iter().sum();
+            for rank in [rank, width] {
+                let trace = trace_of_root(&root * root.transpose(), rank);
+                assert!((trace - expected).abs() < 1e-5 * expected, "{trace} and not {expected}");
+            }
+        }
+    }
+
+    /// Pictures drawn again, of which six are different, against the moments of more: the same from either side.
+    #[test]
+    fn few_pictures_are_as_far_from_many_as_many_from_few() -> Result<()> {
+        let rows = |sample: u64, n: usize| {
+            let values = Noise::new(4).normal(Stream::Test, 0, sample, n * 60);
+            Rows::from_values(60, values)
+        };
+        let drawn = rows(1, 10)?.picked(&[0, 1, 2, 2, 4, 5, 5, 5, 1, 0]);
+        for many in [40, 200] {
+            let real = Moments::of(&rows(0, many)?)?;
+            let far = Reference::new(&real).distance(&Moments::of(&drawn)?)?;
+            let expected = Reference::of_rows(&drawn)?.distance(&real)?;
+            assert!((far - expected).abs() < 1e-6 * expected, "{far} and not {expected}");
+        }
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! R-precision: is a picture's own caption the best match among a few?
 //!
 //! Each picture is compared, by dot product, with its own text and with `candidates - 1` texts of pictures of other
-//! classes. The measure is the part of the pictures whose own text wins; chance is one over `candidates`. It is only as
-//! good as its judge: vectors from the encoder that conditions the generator make it optimistic.
+//! classes, all of them different: a text that says what one's own says is no rival, and none is a rival twice, so that
+//! chance is one over `candidates` however often captions are repeated. The measure is the part of the pictures whose own
+//! text wins. It is only as good as its judge: vectors from the encoder that conditions the generator make it optimistic.
 //!
 //! Source: Xu et al., `AttnGAN` (CVPR 2018), section 4, with candidates from other classes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{DType, Tensor};
 use stackgan_core::noise::{Draws, Noise, Stream};
@@ -26,20 +27,41 @@ pub struct RPrecision {
     pub candidates: usize,
 }
 
-/// R-precision of `images (n, dim)` whose own texts are the rows of `texts (n, dim)`; `classes` has n labels. Vectors are
+/// Whose a text is, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// The class of its picture.
+    pub class: u32,
+    /// A number that it shares with the texts that say the same.
+    pub text: u32,
+}
+
+/// Numbers `texts`, one of a picture of each of `classes`; capitals and the space around them make no other text.
+#[must_use]
+pub fn owned<S: AsRef<str>>(classes: &[u32], texts: impl IntoIterator<Item = S>) -> Vec<Owned> {
+    let mut numbers = BTreeMap::<String, u32>::new();
+    let number = |text: S| {
+        let next = numbers.len() as u32;
+        *numbers.entry(text.as_ref().trim().to_lowercase()).or_insert(next)
+    };
+    let texts = texts.into_iter().map(number);
+    classes.iter().zip(texts).map(|(&class, text)| Owned { class, text }).collect()
+}
+
+/// R-precision of `images (n, dim)` whose own texts are the rows of `texts (n, dim)`; `owners` has n of them. Vectors are
 /// compared by dot products: give unit vectors to compare directions. Equal scores do not win.
 ///
 /// # Errors
-/// [`Error::Input`] when sizes differ, `candidates` is below 2, or a picture has fewer than `candidates - 1` texts of other
-/// classes.
+/// [`Error::Input`] when sizes differ, `candidates` is below 2, or a picture has fewer than `candidates - 1` different texts
+/// of other classes.
 pub fn r_precision(
     images: &Tensor,
     texts: &Tensor,
-    classes: &[u32],
+    owners: &[Owned],
     candidates: usize,
     noise: Noise,
 ) -> Result<RPrecision> {
-    let right = matched(images, texts, classes, candidates, noise)?;
+    let right = matched(images, texts, owners, candidates, noise)?;
     let count = right.len();
     let mean = right.iter().filter(|right| **right).count() as f64 / count as f64;
     let standard_error = (mean * (1.0 - mean) / count as f64).sqrt();
@@ -53,38 +75,44 @@ pub fn r_precision(
 pub fn matched(
     images: &Tensor,
     texts: &Tensor,
-    classes: &[u32],
+    owners: &[Owned],
     candidates: usize,
     noise: Noise,
 ) -> Result<Vec<bool>> {
-    let count = classes.len();
+    let count = owners.len();
     let fits =
         matches!(images.dims(), &[n, _] if n == count && n > 0) && images.dims() == texts.dims();
     if !fits || candidates < 2 {
         return Err(input(
-            "as many pictures, texts and classes, and two candidates or more".to_owned(),
+            "as many pictures, texts and owners, and two candidates or more".to_owned(),
             format!("{:?}, {:?}, {count}, and {candidates}", images.dims(), texts.dims()),
         ));
     }
     let images = images.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let texts = texts.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let mut members = BTreeMap::<u32, Vec<usize>>::new();
-    for (i, &class) in classes.iter().enumerate() {
-        members.entry(class).or_default().push(i);
+    for (i, owner) in owners.iter().enumerate() {
+        members.entry(owner.class).or_default().push(i);
     }
     let mut right = Vec::with_capacity(count);
-    for (i, (image, (own, class))) in images.iter().zip(texts.iter().zip(classes)).enumerate() {
-        let others = Others { own: members.get(class).map_or(&[], Vec::as_slice), count };
-        if others.len() < candidates - 1 {
+    for (i, (image, (own, owner))) in images.iter().zip(texts.iter().zip(owners)).enumerate() {
+        let own_class = members.get(&owner.class).map_or(&[][..], Vec::as_slice);
+        let mut said = BTreeSet::from([owner.text]);
+        let others = Others { own: own_class, count };
+        let rivals: Vec<usize> = others
+            .shuffled(noise.draws(Stream::RPrecision, 0, i as u64))
+            .filter(|&other| owners.get(other).is_some_and(|other| said.insert(other.text)))
+            .take(candidates - 1)
+            .collect();
+        if rivals.len() < candidates - 1 {
             return Err(input(
-                format!("{} texts of other classes", candidates - 1),
-                others.len().to_string(),
+                format!("{} different texts of other classes", candidates - 1),
+                rivals.len().to_string(),
             ));
         }
         let score = dot(image, own);
-        let mut draws = noise.draws(Stream::RPrecision, 0, i as u64);
         let beaten = |other: usize| texts.get(other).is_some_and(|text| score > dot(image, text));
-        right.push(others.draw(candidates - 1, &mut draws).into_iter().all(beaten));
+        right.push(rivals.into_iter().all(beaten));
     }
     Ok(right)
 }
@@ -136,16 +164,14 @@ impl Others<'_> {
         k + low
     }
 
-    /// `n` different ones: the beginning of a Fisher-Yates shuffle that remembers only what it moved.
-    fn draw(&self, n: usize, draws: &mut Draws) -> Vec<usize> {
+    /// All of them in random order: a Fisher-Yates shuffle that remembers only what it moved, and draws as it is read.
+    fn shuffled(&self, mut draws: Draws) -> impl Iterator<Item = usize> {
         let mut moved = BTreeMap::<usize, usize>::new();
-        let mut drawn = Vec::with_capacity(n);
-        for j in 0..n {
+        (0..self.len()).map(move |j| {
             let pick = j + draws.below((self.len() - j) as u64) as usize;
             let here = moved.get(&j).copied().unwrap_or(j);
-            drawn.push(self.place(moved.insert(pick, here).unwrap_or(pick)));
-        }
-        drawn
+            self.place(moved.insert(pick, here).unwrap_or(pick))
+        })
     }
 }
 
@@ -158,7 +184,7 @@ fn input(expected: String, found: String) -> Error {
         measure: "R-precision",
         expected,
         found,
-        remedy: "measure on more pictures of more classes",
+        remedy: "measure on more pictures of more classes, whose captions differ",
     }
 }
 
@@ -173,21 +199,22 @@ mod tests {
         Ok(Tensor::from_vec(values, (n, 16), &Device::Cpu)?)
     }
 
-    fn classes(n: u32) -> Vec<u32> {
-        (0..n).map(|i| i / 4).collect()
+    /// Of four pictures a class, each with a text of its own.
+    fn owners(n: u32) -> Vec<Owned> {
+        (0..n).map(|i| Owned { class: i / 4, text: i }).collect()
     }
 
     #[test]
     fn a_perfect_judge_has_one_and_a_blind_one_has_chance() -> Result<()> {
-        let (images, classes) = (random(0, 2000)?, classes(2000));
-        let perfect = r_precision(&images, &(&images * 4.0)?, &classes, 2, Noise::new(1))?;
+        let (images, owners) = (random(0, 2000)?, owners(2000));
+        let perfect = r_precision(&images, &(&images * 4.0)?, &owners, 2, Noise::new(1))?;
         assert!(perfect.mean > 0.97, "{perfect:?}");
-        let blind = r_precision(&images, &random(1, 2000)?, &classes, 10, Noise::new(1))?;
+        let blind = r_precision(&images, &random(1, 2000)?, &owners, 10, Noise::new(1))?;
         assert!((blind.mean - 0.1).abs() < 4.0 * blind.standard_error, "{blind:?}");
         assert!((blind.standard_error - 0.0067).abs() < 0.001);
         // Vectors that say nothing win nothing.
         let same = Tensor::ones((2000, 16), DType::F32, &Device::Cpu)?;
-        assert_eq!(r_precision(&same, &same, &classes, 10, Noise::new(1))?.mean, 0.0);
+        assert_eq!(r_precision(&same, &same, &owners, 10, Noise::new(1))?.mean, 0.0);
         Ok(())
     }
 
@@ -197,9 +224,41 @@ mod tests {
         let device = Device::Cpu;
         let images = Tensor::new(&[[1f32, 0.0], [1.0, 0.0], [0.0, 1.0]], &device)?;
         let texts = Tensor::new(&[[1f32, 0.0], [9.0, 0.0], [0.0, 1.0]], &device)?;
-        let measured = r_precision(&images, &texts, &[5, 5, 6], 2, Noise::new(0))?;
+        let owners = owned(&[5, 5, 6], ["a", "b", "c"]);
+        let measured = r_precision(&images, &texts, &owners, 2, Noise::new(0))?;
         assert_eq!((measured.mean, measured.count), (1.0, 3));
         Ok(())
+    }
+
+    /// A set of few different texts, each said by many: chance stays one over the candidates.
+    #[test]
+    fn texts_that_say_the_same_are_one_candidate() -> Result<()> {
+        let texts = random(1, 12)?;
+        let said: Vec<u32> = (0..3000).map(|i| i % 12).collect();
+        let of = |text: &u32| Owned { class: 1000 + text, text: *text };
+        let owners: Vec<Owned> = said.iter().map(of).collect();
+        let rows = Tensor::from_slice(&said, said.len(), &Device::Cpu)?;
+        let (images, texts) = (random(0, said.len())?, texts.index_select(&rows, 0)?);
+        let blind = r_precision(&images, &texts, &owners, 10, Noise::new(1))?;
+        assert!((blind.mean - 0.1).abs() < 4.0 * blind.standard_error, "{blind:?}");
+        let error = r_precision(&images, &texts, &owners, 13, Noise::new(1)).unwrap_err();
+        assert!(error.to_string().contains("12 different texts of other classes"), "{error}");
+        // What one's own says is no rival, though another class says it too.
+        let others: Vec<Owned> =
+            owners.iter().enumerate().map(|(i, o)| Owned { class: i as u32, ..*o }).collect();
+        assert_eq!(r_precision(&images, &texts, &others, 10, Noise::new(1))?.count, 3000);
+        assert!(r_precision(&images, &texts, &others, 13, Noise::new(1)).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn texts_are_the_same_whatever_their_capitals() {
+        let texts: Vec<u32> =
+            owned(&[1, 1, 2, 3], ["a red bird", "blue", " A Red Bird\n", "blue "])
+                .into_iter()
+                .map(|owned| owned.text)
+                .collect();
+        assert_eq!(texts, [0, 1, 0, 1]);
     }
 
     /// Drawn without a list of the others, candidates are those that a shuffle of the list would begin with.
@@ -216,8 +275,8 @@ mod tests {
                 let pick = j + draws.below((6 - j) as u64) as usize;
                 expected.swap(j, pick);
             }
-            let mut draws = Noise::new(3).draws(Stream::Test, 0, sample);
-            assert_eq!(others.draw(5, &mut draws), expected[..5]);
+            let draws = Noise::new(3).draws(Stream::Test, 0, sample);
+            assert_eq!(others.shuffled(draws).take(5).collect::<Vec<_>>(), expected[..5]);
         }
     }
 
@@ -234,11 +293,10 @@ mod tests {
     #[test]
     fn too_few_classes_or_other_sizes_are_refused() -> Result<()> {
         let images = random(0, 8)?;
-        for (classes, candidates) in
-            [(vec![1; 8], 2), (classes(8), 6), (classes(8), 1), (classes(4), 2)]
-        {
+        let alone = (0..8).map(|text| Owned { class: 1, text }).collect();
+        for (owners, candidates) in [(alone, 2), (owners(8), 6), (owners(8), 1), (owners(4), 2)] {
             let error =
-                r_precision(&images, &images, &classes, candidates, Noise::new(0)).unwrap_err();
+                r_precision(&images, &images, &owners, candidates, Noise::new(0)).unwrap_err();
             assert!(error.to_string().contains("do: "), "{error}");
         }
         Ok(())

@@ -9,6 +9,9 @@ use crate::features::Network;
 /// Below so many generated pictures a number says little of the model.
 pub const FEW: usize = 10_000;
 
+/// Below so many pictures on a side its nearest neighbours are most of it, and random subsets are nearly the same pictures.
+pub const SCARCE: usize = 100;
+
 /// The network of a report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judge {
@@ -150,6 +153,17 @@ pub fn warnings(judge: &Judge, network: Network, count: usize, real: Option<u64>
     warnings
 }
 
+/// What a reader must know of numbers that compare few pictures: of kernel distances, precision and recall.
+#[must_use]
+pub fn scarce(measures: &[Measured]) -> Option<String> {
+    let compared = measures.iter().filter(|m| ["kid", "precision", "recall"].contains(&m.key));
+    let least = compared.map(|m| m.count.min(m.real)).min().filter(|least| *least < SCARCE)?;
+    Some(format!(
+        "{least} pictures on one side are fewer than {SCARCE}: subsets for the kernel distance are nearly the same pictures, so \
+         that its ± says nothing, and a few pictures' nearest neighbours make precision and recall of any size"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +188,18 @@ mod tests {
         assert_eq!(rows[1][..4], ["FD (x)", "12.35", "11.00 to 13.50", "300 against 200 real"]);
         assert_eq!(rows[2][1..4], ["-0.000012 ± 0.000500", "11.00 to 13.50", "300"]);
         assert_eq!(short(-1e-12), "0.0000");
+    }
+
+    #[test]
+    fn numbers_of_few_pictures_are_named() {
+        let of = |key, count, real| {
+            let (name, how, by) = (String::new(), String::new(), String::new());
+            let (interval, std) = (None, None);
+            scarce(&[Measured { key, name, value: 1.0, interval, std, count, real, how, by }])
+        };
+        assert!(of("kid", 400, 4).unwrap().contains("4 pictures on one side"));
+        assert!(of("precision", 99, 400).is_some());
+        assert_eq!((of("recall", 100, 100), of("fid", 4, 4), of("rp", 4, 0)), (None, None, None));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use stackgan_core::{Device, Model, Sampling};
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Judge, box_reduce, named_in};
-use stackgan_eval::r_precision::r_precision;
+use stackgan_eval::r_precision::{owned, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
 /// Scales of z and epsilon that are tried; the model's own are printed too.
@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if let Some(encoder) = &encoder {
             let images = encoder.image_features(&tensor(&pictures)?)?;
             let texts = encoder.text_features(&captions, 1)?;
-            let r = r_precision(&images, &texts, &classes, 10, Noise::new(0))?;
+            let r = r_precision(&images, &texts, &owned(&classes, &captions), 10, Noise::new(0))?;
             println!("  R-precision of 10: {:.3} ({} captions)", r.mean, r.count);
         }
         let mut confused: Vec<_> = confused.into_iter().collect();

@@ -67,7 +67,11 @@ fn main() -> Result<()> {
     let scores = evaluate(&encoder, (&data, ImageInputs::Pixels), &test, noise)?;
     println!(
         "{minutes:.2} min: R10 {:.3} one caption, {:.3} four; top-1 of {} {:.3}; AP@50 {:.3}",
-        scores.r10_one.mean, scores.r10_four.mean, scores.classes, scores.top1, scores.ap50
+        scores.r10_one.map_or(f64::NAN, |r| r.mean),
+        scores.r10_four.map_or(f64::NAN, |r| r.mean),
+        scores.classes,
+        scores.top1,
+        scores.ap50
     );
     read_out(&encoder, &data, (&train, &test))?;
     std::fs::write(folder.join("encoder.safetensors"), encoder.to_bytes()?)?;

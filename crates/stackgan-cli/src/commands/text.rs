@@ -14,6 +14,7 @@ use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
+use stackgan_eval::r_precision::RPrecision;
 use stackgan_train::store::sha256;
 use stackgan_train::text::{
     ImageInputs, Scores, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate,
@@ -29,6 +30,8 @@ use crate::progress::{Manner, Phase};
 pub(crate) const SMALL_STEPS: u64 = 2500;
 /// Steps of the published encoder's training: 200 epochs of 150 classes.
 const PUBLISHED_STEPS: u64 = 30_000;
+/// Steps whose mean loss is told at the end: a single step's is mostly its batch.
+const LAST: usize = 50;
 /// Captions encoded at once.
 const CHUNK: usize = 1024;
 
@@ -47,6 +50,7 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
         EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
     };
     config.lr = args.lr.unwrap_or(config.lr);
+    args.features.as_deref().map_or(Ok(()), features::check)?; // before an import of hours
     // The pretrained network looks at larger pictures than ours.
     let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
     let data = sources::open(&args.data, sources::preparation(size, Resizing::Residual), context)?;
@@ -65,9 +69,10 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
     let (encoder, _) = train(&lesson, context.manner)?;
     write_file(&args.out, &encoder.to_bytes()?)?;
     print(args.out.display())?;
-    if let Some(scores) = scores(&encoder, (&data, images), args.seed)? {
-        context.manner.say(describe(&scores));
-    }
+    context.manner.say(match scores(&encoder, (&data, images), args.seed)? {
+        Some(scores) => describe(&scores),
+        None => "no score: the test split has captions of fewer than two classes".to_owned(),
+    });
     Ok(())
 }
 
@@ -137,7 +142,9 @@ pub(crate) fn train(
             });
         }
     })?;
-    phase.finish(&format!("{} steps", losses.len()));
+    let last = losses.iter().rev().take(LAST).map(|(_, loss)| loss);
+    let mean = last.sum::<f64>() / losses.len().clamp(1, LAST) as f64;
+    phase.finish(&format!("{} steps, loss {mean:.3} in the last of them", losses.len()));
     Ok((encoder, losses))
 }
 
@@ -150,28 +157,28 @@ pub(crate) fn scores(
     (data, images): (&Prepared, ImageInputs<'_>),
     seed: u64,
 ) -> Result<Option<Scores>> {
-    let unseen = data.indices(Split::Test);
-    let mut classes: Vec<u32> = unseen.iter().filter_map(|&i| data.class(i)).collect();
-    let pictures = classes.len();
-    classes.sort_unstable();
-    let largest = classes.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(0);
-    if classes.chunk_by(|a, b| a == b).count() < 2 || pictures - largest < 9 {
-        return Ok(None); // fewer than nine texts of other classes: R-precision among ten cannot be had
+    let mut unseen = data.indices(Split::Test);
+    unseen.retain(|&i| !data.captions(i).is_empty());
+    let classes: BTreeSet<u32> = unseen.iter().filter_map(|&i| data.class(i)).collect();
+    if classes.len() < 2 {
+        return Ok(None);
     }
     Ok(Some(evaluate(encoder, (data, images), &unseen, Noise::new(seed))?))
 }
 
 /// The scores in a sentence.
 pub(crate) fn describe(scores: &Scores) -> String {
+    let precision = |r: Option<RPrecision>| {
+        let among = |r: RPrecision| format!("{:.2} ± {:.2}", r.mean, r.standard_error);
+        r.map_or_else(|| "not measured, too few different captions".to_owned(), among)
+    };
     format!(
-        "on real pictures of unseen classes: top-1 {:.2} of {}, AP@50 {:.2}, R-precision among ten {:.2} ± {:.2} (one caption), {:.2} ± {:.2} (mean of four)",
+        "on real pictures of unseen classes: top-1 {:.2} of {}, AP@50 {:.2}, R-precision among ten {} (one caption), {} (mean of four)",
         scores.top1,
         scores.classes,
         scores.ap50,
-        scores.r10_one.mean,
-        scores.r10_one.standard_error,
-        scores.r10_four.mean,
-        scores.r10_four.standard_error
+        precision(scores.r10_one),
+        precision(scores.r10_four)
     )
 }
 

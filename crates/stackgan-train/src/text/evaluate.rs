@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_eval::r_precision::{RPrecision, r_precision};
+use stackgan_eval::r_precision::{RPrecision, owned, r_precision};
 use stackgan_eval::zero_shot::ZeroShot;
 
 use super::{ImageInputs, TextSource, TrainedEncoder};
@@ -25,10 +25,10 @@ pub struct Scores {
     pub classes: usize,
     /// Reed's average precision at 50: see [`ZeroShot::average_precision`].
     pub ap50: f64,
-    /// R-precision among ten, one caption a picture.
-    pub r10_one: RPrecision,
-    /// R-precision among ten, the mean of four captions a picture.
-    pub r10_four: RPrecision,
+    /// R-precision among ten, one caption a picture; `None` where there are no ten different captions to choose among.
+    pub r10_one: Option<RPrecision>,
+    /// R-precision among ten, the mean of four captions a picture; `None` likewise.
+    pub r10_four: Option<RPrecision>,
 }
 
 /// Scores an encoder on `pictures`, whose classes it should not have seen. Pictures without captions are left out.
@@ -62,21 +62,30 @@ pub fn evaluate(
         .collect::<Result<Vec<_>>>()?;
     let zero_shot = ZeroShot::new(&images, &classes, &Tensor::cat(&texts, 0)?, &names)?;
 
-    let of_pictures = |per: usize| {
+    let rank = |per: usize| {
         let captions: Vec<&str> = pictures
             .iter()
             .enumerate()
             .flat_map(|(i, &picture)| chosen(source, picture, per, (noise, i as u64)))
             .collect();
-        encoder.text_features(&captions, per)
+        let texts = encoder.text_features(&captions, per)?;
+        let said = captions.chunks(per).map(|of_one| {
+            let mut of_one = of_one.to_vec();
+            of_one.sort_unstable(); // their mean has no order
+            of_one.join("\n")
+        });
+        match r_precision(&images, &texts, &owned(&classes, said), CANDIDATES, noise) {
+            Ok(found) => Ok(Some(found)),
+            Err(stackgan_eval::Error::Input { .. }) => Ok(None), // too few to choose among
+            Err(error) => Err(Error::from(error)),
+        }
     };
-    let rank = |texts: &Tensor| r_precision(&images, texts, &classes, CANDIDATES, noise);
     Ok(Scores {
         top1: zero_shot.accuracy(),
         classes: names.len(),
         ap50: zero_shot.average_precision(50),
-        r10_one: rank(&of_pictures(1)?)?,
-        r10_four: rank(&of_pictures(FOUR)?)?,
+        r10_one: rank(1)?,
+        r10_four: rank(FOUR)?,
     })
 }
 

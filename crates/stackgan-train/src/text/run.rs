@@ -70,6 +70,7 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         hard: config.hard_batches,
     };
     let mut batches = Batches::new(source, run.pictures, rules)?;
+    check_captions(run)?;
 
     let mut step = 0;
     loop {
@@ -114,6 +115,24 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         text = text.with_standardise(Some(standardise))?;
     }
     TrainedEncoder::new(config.clone(), text, image_params, step)
+}
+
+/// Refuses captions that are all the same: there is nothing to tell pictures apart by, and the loss stays where it is.
+fn check_captions(run: &TextRun) -> Result<()> {
+    let captions = run.pictures.iter().flat_map(|&picture| run.source.captions(picture));
+    let mut read = captions.map(|caption| indices(caption, run.config.encoder.alphabet));
+    let first = read.next();
+    if read.any(|caption| Some(caption) != first) {
+        return Ok(());
+    }
+    Err(Error::Config {
+        key: "data".to_owned(),
+        expected: "two different captions or more to train on".to_owned(),
+        found: "captions of which the encoder reads all alike".to_owned(),
+        remedy: "write captions that say what each picture shows, in letters of the English alphabet; or take an \
+                 encoder that was trained: `--encoder`"
+            .to_owned(),
+    })
 }
 
 /// Both at once: the encoders share nothing, and much of each is done by one thread.
@@ -283,7 +302,7 @@ pub(super) mod tests {
         let encoder = train_encoder(&run, &mut |_| ())?;
         let encoder = TrainedEncoder::from_bytes(&encoder.to_bytes()?)?;
         let scores = evaluate(&encoder, (&source, images), &pictures, Noise::new(1))?;
-        assert!(scores.top1 > 0.7 && scores.r10_one.mean > 0.7, "{scores:?}");
+        assert!(scores.top1 > 0.7 && scores.r10_one.unwrap().mean > 0.7, "{scores:?}");
         let others = PictureFeatures::new("other colours", values)?;
         for wrong in [ImageInputs::Pixels, ImageInputs::Features(&others)] {
             let error = evaluate(&encoder, (&source, wrong), &pictures, Noise::new(1));
@@ -310,7 +329,11 @@ pub(super) mod tests {
             assert_eq!((losses.len(), encoder.steps), (500, 500));
             let scores =
                 evaluate(&encoder, (&Squares::new(), ImageInputs::Pixels), &all(), Noise::new(1))?;
-            assert!(scores.top1 > 0.7 && scores.r10_one.mean > 0.7, "{:?}: {scores:?}", cfg.loss);
+            assert!(
+                scores.top1 > 0.7 && scores.r10_one.unwrap().mean > 0.7,
+                "{:?}: {scores:?}",
+                cfg.loss
+            );
             assert!(losses[499] < 0.7 * losses[0], "{losses:?}");
         }
         Ok(())
@@ -336,6 +359,30 @@ pub(super) mod tests {
         changed[last] ^= 1;
         assert!(TrainedEncoder::from_bytes(&changed).is_err());
         Ok(())
+    }
+
+    /// What the encoder cannot read says nothing either.
+    #[test]
+    fn captions_that_all_say_the_same_are_refused_before_the_first_step() {
+        for words in
+            [["a red bird"; 12], std::array::from_fn(|i| &"абвгдежзиклм"[2 * i..2 * i + 2])]
+        {
+            let mut source = Squares::new();
+            for (i, captions) in source.captions.iter_mut().enumerate() {
+                *captions = vec![words[i / 2].to_owned(); 2];
+            }
+            let (config, pictures) = (config(), all());
+            let run = TextRun {
+                config: &config,
+                source: &source,
+                images: ImageInputs::Pixels,
+                pictures: &pictures,
+                noise: Noise::new(5),
+                done: &|_| 0.0,
+            };
+            let error = train_encoder(&run, &mut |_| panic!("a step was taken")).unwrap_err();
+            assert!(error.to_string().contains("two different captions"), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use stackgan_core::{Model, Sampling};
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
-use stackgan_eval::r_precision::{RPrecision, r_precision};
+use stackgan_eval::r_precision::{RPrecision, owned, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
 use super::Scale;
@@ -108,7 +108,8 @@ fn score(
 ) -> Result<Scored> {
     let images = encoder.image_features(&tensor(&pictures)?)?;
     let texts = encoder.text_features(&unseen.captions, 1)?;
-    let r = r_precision(&images, &texts, &unseen.classes, CANDIDATES, Noise::new(seed)).ok();
+    let owners = owned(&unseen.classes, &unseen.captions);
+    let r = r_precision(&images, &texts, &owners, CANDIDATES, Noise::new(seed)).ok();
     let named = unseen.captions.iter().map(|caption| named_in(caption));
     let agreement = judge.agreement(pictures.into_iter().zip(named))?;
     Ok(Scored { what: what.to_owned(), agreement, r })

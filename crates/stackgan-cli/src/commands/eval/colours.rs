@@ -11,11 +11,14 @@ use stackgan_eval::report::Measured;
 
 use super::painted::Asked;
 use super::{KEPT, real};
+use crate::args::Part;
 use crate::commands::colours::{SEED, judge, small};
 use crate::exit::Problem;
 
 /// Real pictures that are judged at most.
 const CHECKED: usize = 500;
+/// Named colours below which nothing is known of a dataset.
+const NAMED: usize = 20;
 const KEYS: [&str; 4] = ["colour_body", "colour_wing", "colour_belly", "colour_crown"];
 
 /// Verdicts on the pictures seen so far, and those on real ones.
@@ -27,33 +30,29 @@ pub(super) struct Colours {
 }
 
 impl Colours {
-    /// Judges some of the real pictures `indices`, each by one of its captions.
+    /// Judges some of the real pictures `indices`. Whether the data are toy birds is asked of all splits: of a few pictures
+    /// any could be.
     ///
     /// # Errors
-    /// Code 2 where most do not have the colours that their captions name: these are no toy birds.
+    /// Code 2 where fewer than four in five have the colours that their captions name, or too few name one: these are no toy
+    /// birds, whose colours the judge sees in nineteen of twenty; in photographs of birds it is in half.
     pub(super) fn of(data: &Prepared, indices: &[usize]) -> Result<Self> {
-        let (judge, mut real) = (judge()?, Agreement::default());
-        let n = indices.len().min(CHECKED);
-        let chosen = (0..n).filter_map(|k| indices.get(k * indices.len() / n));
-        for (k, &i) in chosen.enumerate() {
-            let captions = data.captions(i);
-            if let Some(caption) = captions.get(k % captions.len().max(1)) {
-                judge.look(&small(&real::picture(data, i)?)?, named_in(caption), &mut real)?;
-            }
-        }
-        let right = real.verdicts.iter().flatten().filter(|right| **right).count();
-        let all = real.counts().iter().sum::<usize>();
-        if 2 * right <= all {
+        let judge = judge()?;
+        let whole = looked_at(&judge, data, &real::indices(data, Part::All)?)?;
+        let right = whole.verdicts.iter().flatten().filter(|right| **right).count();
+        let all = whole.counts().iter().sum::<usize>();
+        if all < NAMED || 5 * right < 4 * all {
             let place = format!("file: {}", data.path().display());
             let parts = (
                 "toy birds, whose captions name their colours".to_owned(),
-                format!("{right} of {all} named colours in {n} real pictures"),
+                format!("{right} of {all} named colours in real pictures"),
             );
             let remedy = "leave `colours` out of the metrics, or name data of `stackgan data toy`";
             return Err(
                 Problem::usage("colours cannot be judged here", place, parts, remedy).into()
             );
         }
+        let real = looked_at(&judge, data, indices)?;
         Ok(Self { judge, painted: Agreement::default(), seen: 0, real })
     }
 
@@ -91,4 +90,18 @@ impl Colours {
         }
         numbers
     }
+}
+
+/// The judge's verdicts on pictures evenly from `indices`, [`CHECKED`] at most, each by one of its captions.
+fn looked_at(judge: &Judge, data: &Prepared, indices: &[usize]) -> Result<Agreement> {
+    let mut real = Agreement::default();
+    let n = indices.len().min(CHECKED);
+    let chosen = (0..n).filter_map(|k| indices.get(k * indices.len() / n));
+    for (k, &i) in chosen.enumerate() {
+        let captions = data.captions(i);
+        if let Some(caption) = captions.get(k % captions.len().max(1)) {
+            judge.look(&small(&real::picture(data, i)?)?, named_in(caption), &mut real)?;
+        }
+    }
+    Ok(real)
 }

@@ -18,7 +18,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::image::Picture;
 use stackgan_core::noise::Noise;
-use stackgan_core::text::TextEncoder as _;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::ms_ssim::scales;
@@ -125,7 +124,9 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let (measurer, encoder) = judges(args)?;
     let by = encoder
         .as_ref()
-        .map(|e| format!("char-CNN-RNN {}", e.text.fingerprint().get(..21).unwrap_or_default()));
+        .map(|e| e.text.bare_fingerprint()) // as those who name the encoder see it
+        .transpose()?
+        .map(|print| format!("char-CNN-RNN {}", print.get(..21).unwrap_or_default()));
     let shown = Shown::open(args, context)?;
     let part = real::indices(shown.data(), args.split)?;
     let colours = args.metrics.contains(&Metric::Colours);
@@ -145,9 +146,10 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
 
     let count = gathered.count;
     let of_real = real.of_fid.as_ref().map(|real| real.moments.count);
-    let warnings = measurer.map_or_else(Vec::new, |measurer| {
+    let mut warnings = measurer.map_or_else(Vec::new, |measurer| {
         report::warnings(&measurer.judge, measurer.extractor.network(), count, of_real)
     });
+    warnings.extend(report::scarce(&measures));
     let document = json!({
         "format": "stackgan-eval/1",
         "version": env!("CARGO_PKG_VERSION"),

@@ -59,9 +59,10 @@ impl Sides<'_> {
             drawn.as_ref().unwrap_or(&reference).distance(&drawn_moments(rows, ours)?)
         };
         let interval = bootstrap::of_statistic(value, sizes, replicates, self.noise, again)?;
-        let how = match interval {
-            Some(_) => format!("{replicates} samples drawn again"),
-            None => String::new(),
+        let how = match (interval, of_real) {
+            (Some(_), Some(_)) => format!("{replicates} samples drawn again"),
+            (Some(_), None) => format!("{replicates} samples of one side drawn again"), // a file has no rows
+            (None, _) => String::new(),
         };
         let real = real.moments.count as usize;
         Ok(Measured { interval, real, how, ..self.line(Measure::Frechet, "fid", value) })

@@ -7,7 +7,7 @@ use stackgan_core::image::Picture;
 use stackgan_core::noise::Noise;
 use stackgan_eval::inception_score::{InceptionScore, SPLITS, Scoring};
 use stackgan_eval::moments::{Moments, Running};
-use stackgan_eval::r_precision::matched;
+use stackgan_eval::r_precision::{matched, owned};
 use stackgan_eval::rows::Rows;
 use stackgan_train::text::{ImageSide, SIDE, TrainedEncoder};
 
@@ -52,6 +52,7 @@ pub(super) struct Matching {
     encoder: TrainedEncoder,
     images: Vec<f32>,
     texts: Vec<f32>,
+    captions: Vec<String>,
     classes: Vec<u32>,
 }
 
@@ -68,6 +69,7 @@ impl Tally {
             encoder,
             images: Vec::new(),
             texts: Vec::new(),
+            captions: Vec::new(),
             classes: Vec::new(),
         });
         let (network, kept) = (width.map(Running::new), Rows::new(width.unwrap_or_default()));
@@ -137,6 +139,7 @@ impl Matching {
         let numbers = |t: Tensor| -> Result<Vec<f32>> { Ok(t.flatten_all()?.to_vec1()?) };
         self.images.extend(numbers(self.encoder.image_features(&images)?)?);
         self.texts.extend(numbers(self.encoder.text_features(&captions, 1)?)?);
+        self.captions.extend(asked.iter().map(|a| a.text.clone()));
         self.classes.extend(asked.iter().map(|a| a.class));
         Ok(())
     }
@@ -146,9 +149,14 @@ impl Matching {
         let n = self.classes.len();
         let matrix = |v: &[f32]| Tensor::from_slice(v, (n, v.len() / n.max(1)), &Device::Cpu);
         let (images, texts) = (matrix(&self.images)?, matrix(&self.texts)?);
-        matched(&images, &texts, &self.classes, candidates, noise).map_err(|error| match error {
+        let owners = owned(&self.classes, &self.captions);
+        matched(&images, &texts, &owners, candidates, noise).map_err(|error| match error {
             stackgan_eval::Error::Input { expected, found, .. } => {
-                let remedy = "paint more pictures, or let them choose among fewer captions: `--candidates 10`";
+                let most = found.parse().map_or(10, |rivals: usize| rivals + 1).max(2);
+                let remedy = format!(
+                    "paint more pictures of captions that differ (`--num`, `--split all`), or let them choose among fewer: \
+                     `--candidates {most}` or less"
+                );
                 let what = "R-precision cannot be measured";
                 Problem::usage(what, "option: --candidates", (expected, found), remedy).into()
             }
