@@ -178,6 +178,36 @@ fn encoded_elsewhere(dir: &Path, list: &str) {
     fs::write(dir.join("given.txt"), list).unwrap();
 }
 
+/// Captions and the hashes of the pixels that `generate` painted.
+fn painted(dir: &Path, model: &str, more: &[&str]) -> Vec<(String, String)> {
+    let args = [&["generate", "-m", model, "--json", "--out", "out", "-q"], more].concat();
+    let of = |line: &str| {
+        let facts: Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| facts[key].as_str().unwrap().to_owned();
+        (text("caption"), text("pixels_sha256"))
+    };
+    done(dir, &args).lines().map(of).collect()
+}
+
+/// What the model's encoder made of a sentence and left in a file is painted as the sentence is.
+#[test]
+fn a_sentence_and_its_embedding_paint_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut args = crate::common::training("1", "2", &run);
+    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // words shall be seen at once
+    crate::common::train(dir.path(), &args);
+    let encoder = WORLD.encoder().display().to_string();
+    let sentence = ["-p", "a red bird with a yellow belly"];
+    let encode = ["text", "encode", "--encoder", &encoder, "--output", "red.safetensors", "-q"];
+    done(dir.path(), &[&encode[..], &sentence].concat());
+    let said = painted(dir.path(), "run", &sentence);
+    let given = painted(dir.path(), "run", &["--embeddings", "red.safetensors", "--rows", "0"]);
+    assert_eq!(said[0].1, given[0].1);
+    let other = painted(dir.path(), "run", &["-p", "a blue bird with a long black tail"]);
+    assert_ne!(said[0].1, other[0].1);
+}
+
 #[test]
 fn embeddings_made_elsewhere_are_trained_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -203,6 +233,17 @@ fn embeddings_made_elsewhere_are_trained_on() {
     );
     let (code, said) = failed(dir, &["generate", "-m", "low", "-p", "a bird", "-q"]);
     assert!(code == 3 && said.contains("no text encoder of its own"), "{code} {said}");
+    // It paints from the embeddings, which are those of the captions or, without the data, numbers.
+    let beside = ["--embeddings", "own/prepared/embeddings.safetensors"];
+    let of_data = painted(dir, "high", &["--data", "own", "--rows", "0,3", "--seeds", "1-2"]);
+    let of_file =
+        painted(dir, "high", &[&beside[..], &["--rows", "0,3", "--seeds", "1-2"]].concat());
+    assert_eq!(of_data.len(), 4);
+    assert_eq!(of_data[0].0, list.lines().next().unwrap());
+    assert_eq!(of_file[3].0, "row 3");
+    assert!(of_data.iter().map(|p| &p.1).eq(of_file.iter().map(|p| &p.1)));
+    let (code, said) = failed(dir, &["generate", "-m", "low", "--data", "own", "--rows", "99999"]);
+    assert!(code == 2 && said.contains("--rows"), "{code} {said}");
 
     // Captions in another order, one line less, or another dataset: refused, and what is there stays.
     let kept = fs::read(own.join("prepared/embeddings.safetensors")).unwrap();

@@ -200,10 +200,7 @@ impl Players {
             Self::Residual(players) => players.spectral.is_none() && players.tuned.is_none(),
             Self::Plain(players) => players.spectral.is_none() && players.tuned.is_none(),
         };
-        plain
-            && self.matcher().is_none()
-            && !self.g().adam.is_limited()
-            && !self.d().adam.is_limited()
+        plain && !self.g().adam.is_limited() && !self.d().adam.is_limited()
     }
 
     /// Sends both optimisers' constants for the next step ahead of it.

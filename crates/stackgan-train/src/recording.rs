@@ -2,8 +2,8 @@
 //!
 //! A step is a thousand small launches, which cost a host more time than most of them cost the GPU. A replayed step is one. It
 //! is the same work in the same order on the same tensors, so its numbers are the same to the bit. Steps that ask something
-//! of the host are not recorded: those in which R1 is due, with spectral norm, augmentation, clipping, matching, a tuned Stage-I, chosen wrong
-//! pairs, or several steps of D for one of G. Steps in parts (`micro_batch`) are not recorded either.
+//! of the host are not recorded: those in which R1 is due, with spectral norm, augmentation, clipping, a tuned Stage-I, chosen wrong pairs,
+//! or several steps of D for one of G. Steps in parts (`micro_batch`) are not recorded either.
 
 use candle_core::{DType, Tensor, Var};
 use stackgan_core::gan::GeneratorNoise;

@@ -1,6 +1,7 @@
 //! The same game on a GPU, where there is one and the feature `cuda` is on; skipped elsewhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 use stackgan_core::noise::{Noise, Stream};
@@ -14,6 +15,7 @@ use stackgan_train::matching::Matcher;
 use stackgan_train::players::players;
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::replay;
+use stackgan_train::run::Setup;
 use stackgan_train::step::Looks;
 use stackgan_train::text::Loss;
 
@@ -152,7 +154,8 @@ fn a_run_goes_through_and_is_resumed() {
     }
 }
 
-/// Its value and its gradient in the pictures, by both losses, and runs with it.
+/// Its value and its gradient in the pictures, by both losses; and runs with it, whose steps have the same bits recorded as
+/// queued one by one.
 #[test]
 fn the_matching_loss_has_the_numbers_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
@@ -183,10 +186,24 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
     folder.device = gpu.clone();
     for recipe in [Recipe::Residual, Recipe::Plain] {
         let cfg = matching::matching(Stage::One, recipe);
-        let matcher = Matcher::of(&encoder, &gpu).ok();
-        let name = format!("{recipe:?}");
-        matching::go(&folder, &name, (&cfg, &embeddings, matcher), 99, Policy::default()).unwrap();
-        assert!(folder.stats(&name).iter().all(|line| line.contains("\"matching\":")));
+        let name = |what: &str| format!("{recipe:?}-{what}");
+        let go = |what: &str, upto| {
+            let matcher = Some(Matcher::of(&encoder, &gpu).unwrap());
+            let embeddings = Arc::clone(&embeddings);
+            let setup = Setup { matcher, embeddings, ..folder.setup(&cfg) };
+            let (result, told) = folder.run(&name(what), setup, upto, &Policy::default());
+            result.unwrap();
+            assert!(!told.iter().any(|text| text.contains("cannot be recorded")), "{told:?}");
+        };
+        go("recorded", 99);
+        for _ in 0..cfg.optim.steps {
+            go("queued", 1); // a process records its third step
+        }
+        let stats = folder.stats(&name("recorded"));
+        assert!(stats.iter().all(|line| line.contains("\"matching\":")));
+        assert_eq!(stats, folder.stats(&name("queued")));
+        let file = "checkpoints/step-0000006.safetensors";
+        assert!(folder.bytes(&name("recorded"), file) == folder.bytes(&name("queued"), file));
     }
 }
 

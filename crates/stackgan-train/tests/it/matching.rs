@@ -78,7 +78,7 @@ pub(crate) fn matching(stage: Stage, recipe: Recipe) -> TrainConfig {
     cfg
 }
 
-pub(crate) fn go(
+fn go(
     folder: &Folder,
     name: &str,
     (cfg, embeddings, matcher): (&TrainConfig, &Arc<Embeddings>, Option<Matcher>),
