@@ -219,6 +219,20 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     assert_eq!(failed(dir.path(), &args).0, 3);
 }
 
+/// With other measures it is a warning, alone an error: never an empty table.
+#[test]
+fn a_measure_without_a_number_is_told() {
+    let few = |metrics| BENCH.args(&["--metrics", metrics, "--num", "4", "--bootstrap", "0"]);
+    let (code, text) = failed(BENCH.dir(), &refs(&few("is")));
+    assert!(code == 2 && text.contains("ten pictures or more"), "{code} {text}");
+    let mut both = few("kid,is");
+    both.push("--json".to_owned());
+    let document = json(&both);
+    assert_eq!(document["measures"].as_array().unwrap().len(), 1);
+    let told = document["warnings"].as_array().unwrap().iter().filter_map(Value::as_str);
+    assert!(told.into_iter().any(|w| w.starts_with("left out: an inception score")), "{document}");
+}
+
 fn pictures(folder: &Path) -> Vec<PathBuf> {
     let mut waiting = vec![folder.join("CUB_200_2011").join("images")];
     let mut found = Vec::new();

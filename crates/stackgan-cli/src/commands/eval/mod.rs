@@ -142,7 +142,14 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let gathered =
         gather(&shown, Tally::new(total, measurer, encoder, colours), measurer, context)?;
     let by = by.as_deref().unwrap_or_default();
-    let measures = measure(args, (&gathered, measurer), &real, (by, &shown), context)?;
+    let (measures, left_out) = measure(args, (&gathered, measurer), &real, (by, &shown), context)?;
+    if measures.is_empty() {
+        let why: Vec<&str> = left_out.iter().copied().map(why_not).collect();
+        let parts = ("a number", why.join("; "));
+        let remedy = "ask for what these pictures have: `--metrics`";
+        let what = "nothing can be measured";
+        return Err(Problem::usage(what, "option: --metrics", parts, remedy).into());
+    }
 
     let count = gathered.count;
     let of_real = real.of_fid.as_ref().map(|real| real.moments.count);
@@ -150,6 +157,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         report::warnings(&measurer.judge, measurer.extractor.network(), count, of_real)
     });
     warnings.extend(report::scarce(&measures));
+    warnings.extend(left_out.into_iter().map(|metric| format!("left out: {}", why_not(metric))));
     let document = json!({
         "format": "stackgan-eval/1",
         "version": env!("CARGO_PKG_VERSION"),
@@ -349,13 +357,14 @@ fn measure(
     real: &Real,
     (by, shown): (&str, &Shown),
     context: &Context,
-) -> Result<Vec<Measured>> {
+) -> Result<(Vec<Measured>, Vec<Metric>)> {
     let noise = Noise::new(args.seed);
     let sides = measurer.zip(gathered.features.as_ref());
     let sides = sides.map(|(measurer, generated)| Sides { measurer, generated, noise });
-    let mut measures = Vec::new();
+    let (mut measures, mut left_out) = (Vec::new(), Vec::new());
     let mut phase = Phase::new(context.manner, "numbers", args.metrics.len() as u64, "measures");
     for (done, metric) in (1..).zip(&args.metrics) {
+        let before = measures.len();
         match (metric, &sides, &real.of_fid, &real.rows) {
             (Metric::Fid, Some(sides), Some(real), _) => {
                 measures.push(sides.frechet(real, usize::from(args.bootstrap))?);
@@ -377,10 +386,30 @@ fn measure(
             }
             _ => {}
         }
+        if measures.len() == before {
+            left_out.push(*metric);
+        }
         phase.at(done);
     }
     phase.finish(&format!("{} numbers", measures.len()));
-    Ok(measures)
+    Ok((measures, left_out))
+}
+
+/// Why a measure that was asked for has no number.
+const fn why_not(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Fid => "a Fréchet distance, for which there are no real pictures",
+        Metric::Kid => "a kernel distance, for which there are no features of single real pictures",
+        Metric::Is => {
+            "an inception score, which takes a network that tells classes, and ten pictures or more"
+        }
+        Metric::Pr => {
+            "precision and recall, for which there are no features of single real pictures"
+        }
+        Metric::Rp => "R-precision, which takes pictures that were painted for captions",
+        Metric::Variety => "variety, which takes a model: pictures of a folder have no captions",
+        Metric::Colours => "colours, which captions do not name",
+    }
 }
 
 /// The variety of some captions' pictures, painted for it; a folder's pictures have no captions.
