@@ -138,15 +138,15 @@ impl Plan {
         let refuse = |what: &str, expected: String, found: String, remedy: &str| {
             Err(Error::config(what, (expected, found), remedy))
         };
-        if cfg.batch < 2 || indices.len() < cfg.batch {
-            let expected = format!("2 to {} samples a batch", indices.len());
-            let remedy = "choose a smaller batch of at least 2, or use more pictures";
-            return refuse(
-                "batch does not fit the dataset",
-                expected,
-                cfg.batch.to_string(),
-                remedy,
-            );
+        let most = indices.len();
+        if most < 2 {
+            let (expected, found) = ("2 or more".to_owned(), most.to_string());
+            return refuse("there are too few pictures to train on", expected, found, "use more");
+        }
+        if cfg.batch < 2 || most < cfg.batch {
+            let (expected, found) = (format!("2 to {most} pictures"), cfg.batch.to_string());
+            let remedy = format!("give `--set optim.batch={}`, or use more pictures", most);
+            return refuse("the batch does not fit the dataset", expected, found, &remedy);
         }
         if min == 0 || min > max {
             let found = format!("{min} to {max}");

@@ -6,7 +6,7 @@ use crate::layouts::coco::{Annotations, Form, Parts};
 use crate::layouts::{Labels, names};
 use std::path::Path;
 
-const FETCH: &str = "fetch the pictures and annotations with `cargo xtask fetch-coco`";
+const FETCH: &str = "fetch the pictures and annotations with `stackgan data fetch coco`";
 
 pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let parts = Parts::of(dir);
@@ -86,7 +86,7 @@ mod tests {
             std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();
             let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
             assert!(
-                said.contains(&format!("MISSING  {part}")) && said.contains("fetch-coco"),
+                said.contains(&format!("MISSING  {part}")) && said.contains("fetch coco"),
                 "{said}"
             );
         }

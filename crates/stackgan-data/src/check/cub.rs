@@ -8,7 +8,7 @@ use crate::layouts::{Labels, MAX_LIST, names as read_names};
 use std::path::Path;
 
 const FETCH: &str =
-    "fetch the set with `cargo xtask fetch-cub`, or draw one with `stackgan data toy`";
+    "fetch the set with `stackgan data fetch cub`, or draw one with `stackgan data toy`";
 
 pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let parts = Parts::of(dir);

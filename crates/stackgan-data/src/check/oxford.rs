@@ -7,8 +7,7 @@ use crate::layouts::{Labels, names};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const FETCH: &str =
-    "fetch the pictures and labels with `cargo xtask fetch-oxford`, which says where captions are";
+const FETCH: &str = "fetch the pictures and labels with `stackgan data fetch oxford`, which says where captions are";
 
 pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let parts = Parts::of(dir);
@@ -80,7 +79,7 @@ mod tests {
             std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();
             let said = check(dir.path(), Kind::Oxford, Reading::default()).to_string();
             assert!(
-                said.contains(&format!("{status}  {part}")) && said.contains("fetch-oxford"),
+                said.contains(&format!("{status}  {part}")) && said.contains("fetch oxford"),
                 "{said}"
             );
         }

@@ -106,7 +106,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let Reader { items, absent, mut notes, bare, .. } = reader;
     absent.check(
         dir,
-        format!("fetch the set with `cargo xtask fetch-coco`, or leave pictures without captions out with {LEAVE_OUT}"),
+        format!("fetch the set with `stackgan data fetch coco`, or leave pictures without captions out with {LEAVE_OUT}"),
     )?;
     if !bare.is_empty() {
         notes.push(left_out(&bare));
@@ -220,8 +220,8 @@ fn embedding_rows(file: &Path, names: &Path, n: usize) -> Result<Vec<usize>> {
         return Err(Error::Missing {
             what: "there are neither captions nor embeddings".to_owned(),
             file: file.to_path_buf(),
-            expected: "annotations/captions_train2014.json, or the release's embeddings".to_owned(),
-            remedy: "fetch the annotations with `cargo xtask fetch-coco`".to_owned(),
+            expected: "annotations/captions_train2014.json and captions_val2014.json, or the release's embeddings in this place".to_owned(),
+            remedy: "fetch the annotations with `stackgan data fetch coco`".to_owned(),
         });
     }
     let bytes = read_bounded(file, pickle::MAX_FILE)?;

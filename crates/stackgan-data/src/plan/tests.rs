@@ -169,7 +169,9 @@ fn plans_that_make_no_sense_are_refused() {
     };
     let c = classes(8);
     assert_eq!(new(&c, &[10; 8], RESIDUAL), None);
-    assert!(new(&c[..7], &[10; 7], RESIDUAL).unwrap().contains("2 to 7 samples"));
+    let large = new(&c[..7], &[10; 7], RESIDUAL).unwrap();
+    assert!(large.contains("2 to 7 pictures") && large.contains("optim.batch=7"), "{large}");
+    assert!(new(&c[..1], &[10], RESIDUAL).unwrap().contains("too few pictures"));
     assert!(new(&c, &[10; 8], PlanConfig { batch: 1, ..RESIDUAL }).is_some());
     assert!(new(&[4; 8], &[10; 8], RESIDUAL).unwrap().contains("another class"));
     assert!(
