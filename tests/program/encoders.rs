@@ -222,7 +222,8 @@ fn a_model_of_a_sentence_encoder_is_measured() {
     bert(dir, "bert", 1);
     let run = dir.join("run");
     let measured = ["--eval-every", "2", "--eval-metrics", "variety", "--eval-num", "20"];
-    let more = [&measured[..], &["--set", "data.embedding_standardise=true"]].concat();
+    let settings = ["--set", "data.embedding_standardise=true", "--set", "optim.lr_g=0.1"];
+    let more = [&measured[..], &settings].concat();
     train(dir, &with_encoder("1", &run, "bert", &more));
     let lines = fs::read_to_string(run.join("eval.jsonl")).unwrap();
     let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
@@ -248,6 +249,16 @@ fn a_model_of_a_sentence_encoder_is_measured() {
         [&again[..], &["--metrics", "variety", "--bootstrap", "0", "--json", "-q"]].concat();
     let again: serde_json::Value = serde_json::from_str(&done(dir, &again)).unwrap();
     assert_eq!(&again["measures"][0]["value"], value);
+    // They are standardised as its sentences are.
+    let painted = |more: &[&str]| -> (String, String) {
+        let args = [&["generate", "-m", "run", "--json", "--out", "out", "-q"], more].concat();
+        let facts: serde_json::Value = serde_json::from_str(&done(dir, &args)).unwrap();
+        let text = |key: &str| facts[key].as_str().unwrap().to_owned();
+        (text("caption"), text("pixels_sha256"))
+    };
+    let given = ["--embeddings", "e.safetensors", "--data", &birds, "--rows"];
+    let first = painted(&[&given[..], &["0"]].concat());
+    assert_eq!(painted(&["-p", &first.0]), first);
 }
 
 #[test]

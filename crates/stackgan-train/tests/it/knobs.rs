@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{Model, ModelInfo, Params, Recipe, StageInfo, residual};
+use stackgan_core::{Model, Params, Recipe, residual};
 use stackgan_train::Error;
 use stackgan_train::config::{Stage, TrainConfig, Wrong};
 use stackgan_train::knobs::{Conditioning, Knobs};
@@ -241,31 +241,9 @@ fn runs_with_knobs_end_in_the_same_bytes() {
 
 /// A Stage-I model, with nothing trained, and the discriminator of its run.
 fn stage1(cfg: &TrainConfig) -> (Model, Tensors) {
-    let fresh = |name| Params::fresh(Noise::new(1), name, &Device::Cpu);
-    let (g, d) = (fresh("g1"), fresh("d1"));
-    drop(residual::Stage1Generator::new(&cfg.net, &g.trained()).unwrap());
+    let d = Params::fresh(Noise::new(1), "d1", &Device::Cpu);
     drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
-    let stage1 = StageInfo {
-        net: cfg.net,
-        truncated_epsilon: true,
-        sample_z: 1.0,
-        sample_eps: 1.0,
-        dataset: "toy".to_owned(),
-        dataset_fingerprint: String::new(),
-        steps: 0,
-        batch: 4,
-        seed: 1,
-        ema: 0.0,
-    };
-    let info = ModelInfo {
-        format: Model::format().to_owned(),
-        encoder: None,
-        encoder_source: None,
-        encoder_fingerprint: "random".to_owned(),
-        stage1,
-        stage2: None,
-    };
-    (Model::new(info, None, g, None, &Device::Cpu).unwrap(), d.snapshot().unwrap())
+    (crate::run::stage1(cfg.net), d.snapshot().unwrap())
 }
 
 fn weights(tensors: &Tensors) -> Vec<f32> {

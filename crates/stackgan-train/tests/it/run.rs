@@ -217,12 +217,11 @@ fn a_run_that_is_stopped_and_resumed_ends_in_the_same_bytes() {
 }
 
 /// A fresh Stage-I that knows the folder's embeddings.
-pub(crate) fn stage1() -> Model {
-    let cfg = config(Stage::One, Recipe::Residual);
+pub(crate) fn stage1(net: NetConfig) -> Model {
     let params = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
-    stackgan_core::residual::Stage1Generator::new(&cfg.net, &params.trained()).unwrap();
+    stackgan_core::residual::Stage1Generator::new(&net, &params.trained()).unwrap();
     let stage1 = stackgan_core::StageInfo {
-        net: cfg.net,
+        net,
         truncated_epsilon: true,
         sample_z: 1.0,
         sample_eps: 1.0,
@@ -250,9 +249,9 @@ fn stage2_keeps_stage1_and_resumes_exactly() {
     let mut cfg = config(Stage::Two, Recipe::Residual);
     cfg.optim.steps = 4;
     cfg.run.checkpoint_every = 2;
-    folder.train("whole", &cfg, Some(stage1()), 99).unwrap();
-    folder.train("parts", &cfg, Some(stage1()), 1).unwrap();
-    folder.train("parts", &cfg, Some(stage1()), 99).unwrap();
+    folder.train("whole", &cfg, Some(stage1(cfg.net)), 99).unwrap();
+    folder.train("parts", &cfg, Some(stage1(cfg.net)), 1).unwrap();
+    folder.train("parts", &cfg, Some(stage1(cfg.net)), 99).unwrap();
     let file = "checkpoints/step-0000004.safetensors";
     assert!(folder.bytes("whole", file) == folder.bytes("parts", file));
     let model =

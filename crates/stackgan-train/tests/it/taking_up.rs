@@ -136,7 +136,8 @@ fn stage2_reads_embeddings_as_its_stage1_does() {
     let mut cfg = config(Stage::Two, Recipe::Residual);
     let mean = Tensor::full(0.25f32, cfg.net.text_dim, &Device::Cpu).unwrap();
     let standardise = || Some(Standardise::new(mean.to_dtype(DType::F32).unwrap(), 2.0).unwrap());
-    let stage1 = |standardise| stage1().with_standardise(standardise).unwrap();
+    let net = cfg.net;
+    let stage1 = |standardise| stage1(net).with_standardise(standardise).unwrap();
     for (wanted, stage1) in [(true, stage1(None)), (false, stage1(standardise()))] {
         cfg.data.embedding_standardise = wanted;
         let error = folder.train("refused", &cfg, Some(stage1), 1).unwrap_err();

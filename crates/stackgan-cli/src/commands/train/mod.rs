@@ -10,7 +10,6 @@ mod start;
 pub(crate) use record::Record;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Result;
 use stackgan_data::dataset::Split;
@@ -68,11 +67,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, low.as_ref(), &context.device)?;
-    let lines = |steps| estimate::lines(&config, low.as_ref(), steps, &context.device);
     let setup = Setup {
-        config: config.clone(),
-        dataset: Arc::clone(&data),
-        embeddings: Arc::clone(&embeddings),
+        config,
+        dataset: data,
+        embeddings,
         encoder,
         encoder_source,
         matcher,
@@ -87,18 +85,21 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         None => RunDir::create(Path::new(RUNS), &name)?,
     };
     let mut evaluation = match wanted.data.as_deref() {
-        Some(path) => Evaluation::of(args, (path, &data, embeddings.path()), &dir, context)?,
+        Some(path) => {
+            Evaluation::of(args, (path, &setup.dataset, setup.embeddings.path()), &dir, context)?
+        }
         None => None,
     };
-    let pictures = data.indices(Split::Train).len();
-    wanted.steps = Some(config.total_steps((pictures / config.optim.batch) as u64));
+    let (config, pictures) = (&setup.config, setup.dataset.indices(Split::Train).len());
     let batch = config.optim.batch;
+    wanted.steps = Some(config.total_steps((pictures / batch) as u64));
     if resumed.is_none() {
         wanted.write(&dir, "running")?; // else once the run is taken up: what is refused changes nothing
     }
     context.manner.say(format!("run folder {}", dir.path().display()));
     if context.manner != Manner::Quiet {
-        lines(wanted.steps).iter().for_each(|line| context.manner.say(line));
+        let lines = estimate::lines(config, low.as_ref(), wanted.steps, &context.device);
+        lines.iter().for_each(|line| context.manner.say(line));
     }
     let resume = match args.resume {
         Resuming::Auto if args.strict => Resume::Strict,
