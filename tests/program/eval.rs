@@ -362,6 +362,42 @@ fn a_run_measures_itself_and_keeps_its_best() {
     assert_eq!(failed(dir, &refs(&bad)).0, 2, "--eval-num without --eval-every");
 }
 
+/// A measure without a number is told, decides nothing, and takes no other with it; too few captions for R-precision are found
+/// out before anything is painted, or trained.
+#[test]
+fn one_measure_that_fails_leaves_the_others() {
+    let dir = BENCH.dir();
+    let run = dir.join("partly");
+    let with = |more: &[&str]| {
+        let mut args = training("1", "2", &run);
+        let common = ["--eval-every", "2", "--eval-features", "random.safetensors", "--eval-num"];
+        args.extend(common.iter().chain(more).map(|arg| (*arg).to_owned()));
+        args
+    };
+    let encoder = WORLD.encoder().display().to_string();
+    let rp = ["20", "--eval-metrics", "rp", "--eval-judge", &encoder];
+    let (code, text) = failed(dir, &refs(&with(&rp)));
+    assert!(code == 2 && text.contains("--eval-candidates"), "{text}");
+    assert!(!run.join("stats.jsonl").exists(), "a step was taken");
+    let eval = BENCH.args(&["--metrics", "kid,rp", "--num", "20", "--judge", &encoder]);
+    let (code, text) = failed(dir, &refs(&eval));
+    assert!(code == 2 && text.contains("`--candidates "), "{text}");
+    assert!(!text.contains("pictures to measure"), "painted: {text}");
+
+    // Three pictures have no third neighbours: precision, which decides, has no number.
+    train(dir, &with(&["3", "--eval-metrics", "pr,kid"]));
+    let line: Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("eval.jsonl")).unwrap()).unwrap();
+    assert_eq!(line["best"], false);
+    assert!(line["left_out"][0].as_str().unwrap().starts_with("pr: "), "{line}");
+    assert_eq!(line["measures"].as_array().unwrap().len(), 1);
+    assert!(!run.join("best.safetensors").exists());
+    let few = BENCH.args(&["--metrics", "pr,variety", "--num", "3", "--json"]);
+    let document = json(&few);
+    assert_eq!(document["measures"][0]["key"], "variety");
+    assert!(document["warnings"].to_string().contains("left out: pr: "), "{document}");
+}
+
 /// Colours and R-precision of toy birds need no network: each number has its interval, and says what judged and what real pictures
 /// reach.
 #[test]

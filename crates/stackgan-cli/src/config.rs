@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn wrong_types_and_ranges_are_refused_when_resolved() {
         for bad in
-            ["optim.batch=0", "optim.batch=many", "optim.lr_g=nan", "data.wrong=none", "stage=3"]
+            ["optim.batch=0", "optim.batch=many", "optim.lr_g=nan", "data.wrong=some", "stage=3"]
         {
             let error = layers(&set(&[bad]), &[]).unwrap().resolve().unwrap_err();
             assert_eq!(crate::exit::code(&error), crate::exit::Exit::Usage, "{bad}: {error}");

@@ -90,31 +90,41 @@ pub fn matched(
     }
     let images = images.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let texts = texts.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+    let rivals = rivals(owners, candidates, noise)?;
+    let won = |((image, own), rivals): ((&Vec<f32>, &Vec<f32>), Vec<usize>)| {
+        let score = dot(image, own);
+        let beaten = |other: usize| texts.get(other).is_some_and(|text| score > dot(image, text));
+        rivals.into_iter().all(beaten)
+    };
+    Ok(images.iter().zip(&texts).zip(rivals).map(won).collect())
+}
+
+/// For each of `owners` the texts that its picture's own has to beat: `candidates - 1` places, drawn. Asked before there are
+/// pictures, it says whether there are enough.
+///
+/// # Errors
+/// [`Error::Input`] when there are fewer than that different texts of other classes; what it found are so many.
+pub fn rivals(owners: &[Owned], candidates: usize, noise: Noise) -> Result<Vec<Vec<usize>>> {
     let mut members = BTreeMap::<u32, Vec<usize>>::new();
     for (i, owner) in owners.iter().enumerate() {
         members.entry(owner.class).or_default().push(i);
     }
-    let mut right = Vec::with_capacity(count);
-    for (i, (image, (own, owner))) in images.iter().zip(texts.iter().zip(owners)).enumerate() {
-        let own_class = members.get(&owner.class).map_or(&[][..], Vec::as_slice);
+    let wanted = candidates.saturating_sub(1);
+    let of = |(i, owner): (usize, &Owned)| {
+        let own = members.get(&owner.class).map_or(&[][..], Vec::as_slice);
         let mut said = BTreeSet::from([owner.text]);
-        let others = Others { own: own_class, count };
-        let rivals: Vec<usize> = others
+        let found: Vec<usize> = Others { own, count: owners.len() }
             .shuffled(noise.draws(Stream::RPrecision, 0, i as u64))
             .filter(|&other| owners.get(other).is_some_and(|other| said.insert(other.text)))
-            .take(candidates - 1)
+            .take(wanted)
             .collect();
-        if rivals.len() < candidates - 1 {
-            return Err(input(
-                format!("{} different texts of other classes", candidates - 1),
-                rivals.len().to_string(),
-            ));
+        if found.len() < wanted {
+            let expected = format!("{wanted} different texts of other classes");
+            return Err(input(expected, found.len().to_string()));
         }
-        let score = dot(image, own);
-        let beaten = |other: usize| texts.get(other).is_some_and(|text| score > dot(image, text));
-        right.push(rivals.into_iter().all(beaten));
-    }
-    Ok(right)
+        Ok(found)
+    };
+    owners.iter().enumerate().map(of).collect()
 }
 
 /// Mean and standard deviation (over the number of folds) of the parts matched right in `folds` equal folds of a random

@@ -131,6 +131,8 @@ pub enum Wrong {
     OtherClass,
     /// As the TensorFlow release: one common shift of 100 to 199 where classes collide, not checked again.
     AsReleased,
+    /// Nowhere: D tells real from painted pairs alone, both with full weight; the TensorFlow release with `B_WRONG` off.
+    None,
     /// None: the PyTorch release shifts the text inside the batch instead.
     NextText,
     /// As `next-text`, but each picture takes the next text whose picture is of another class.
@@ -318,13 +320,13 @@ impl TrainConfig {
         within("data.captions_max", d.captions_max as f64, d.captions_min as f64, 100.0)?;
         match (self.net.recipe, d.wrong) {
             (Recipe::Plain, Wrong::NextText | Wrong::NextTextOtherClass)
-            | (Recipe::Residual, Wrong::OtherClass | Wrong::AsReleased) => {}
+            | (Recipe::Residual, Wrong::OtherClass | Wrong::AsReleased | Wrong::None) => {}
             (Recipe::Plain, _) => {
                 let expected = "`next-text` or `next-text-other-class` for the plain recipe";
                 return Err(invalid("data.wrong", expected, "another"));
             }
             (Recipe::Residual, _) => {
-                let expected = "`other-class` or `as-released` for the residual recipe";
+                let expected = "`other-class`, `as-released` or `none` for the residual recipe";
                 return Err(invalid("data.wrong", expected, "another"));
             }
         }
@@ -386,7 +388,7 @@ impl TrainConfig {
             wrong: match self.data.wrong {
                 Wrong::OtherClass => WrongPairs::OtherClass,
                 Wrong::AsReleased => WrongPairs::AsReleased,
-                Wrong::NextText | Wrong::NextTextOtherClass => WrongPairs::None,
+                Wrong::None | Wrong::NextText | Wrong::NextTextOtherClass => WrongPairs::None,
             },
             flip: if self.data.flip { Flip::Half } else { Flip::Never },
         }

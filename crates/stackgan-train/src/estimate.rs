@@ -9,6 +9,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
+use stackgan_data::plan::WrongPairs;
 use stackgan_kernels::memory;
 
 use crate::Result;
@@ -237,17 +238,17 @@ impl Memory {
             };
         let variables = F32 * (state + besides);
 
-        // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has three passes,
-        // and paints anew, as does the plain recipe in parts.
+        // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has a pass for each
+        // group of pairs, and paints anew, as does the plain recipe in parts.
+        let shown = if cfg.plan().wrong == WrongPairs::None { 1 } else { 2 };
         let in_d = match net.recipe {
-            Recipe::Residual => 3 * d.kept,
+            Recipe::Residual => (shown + 1) * d.kept,
             Recipe::Plain if part < batch => 2 * d.kept,
             Recipe::Plain => g.kept + 2 * d.kept,
         };
         let stage1 = if tuned { under.kept } else { 4 * under.largest };
         let kept = in_d.max(g.kept + d.kept) + stage1;
         let underway = UNDERWAY * g.largest.max(d.largest);
-        let shown = if net.recipe == Recipe::Residual { 2 } else { 1 };
         let pictures = F32 * (part * (kept + underway) + batch * shown * picture);
         let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes
         // The model is put together apart from the variables, and its file in memory; the state of a GPU comes to the host first.
@@ -312,7 +313,7 @@ fn time(cfg: &TrainConfig, low: &NetConfig, (device, steps): (&Device, u64)) -> 
     let text = draw(2, batch * cfg.net.text_dim);
     let pictures = Pictures {
         real: images(0)?,
-        wrong: (cfg.net.recipe == Recipe::Residual).then(|| images(1)).transpose()?,
+        wrong: (cfg.plan().wrong != WrongPairs::None).then(|| images(1)).transpose()?,
         text: Tensor::from_vec(text, (batch, cfg.net.text_dim), device)?,
         other_text: None,
     };

@@ -286,6 +286,10 @@ pub(crate) struct Train {
     /// The encoder that judges R-precision, as `eval --judge` names it
     #[arg(long, value_name = "FILE", requires = "eval_every")]
     pub eval_judge: Option<PathBuf>,
+    /// Captions among which a picture has to find its own, for R-precision
+    #[arg(long, default_value_t = 100, value_name = "N", requires = "eval_every",
+          value_parser = clap::value_parser!(u16).range(2..=10_000))]
+    pub eval_candidates: u16,
     /// Say what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,

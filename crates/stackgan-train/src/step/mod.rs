@@ -96,7 +96,8 @@ impl<D> Adversaries<D> {
 pub struct Pictures {
     /// Real pictures `(batch, 3, size, size)` in [-1, 1].
     pub real: Tensor,
-    /// Pictures that do not belong to the text, same shape (`residual` only; `plain` shifts the text instead).
+    /// Pictures that do not belong to the text, same shape (`residual` only, and not with
+    /// `data.wrong = "none"`; `plain` shifts the text instead).
     pub wrong: Option<Tensor>,
     /// Embeddings `(batch, text_dim)` of the real pictures' captions.
     pub text: Tensor,

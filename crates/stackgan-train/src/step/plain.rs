@@ -6,6 +6,7 @@ use stackgan_core::plain::Discriminator;
 use stackgan_core::{Mode, Painted};
 
 use super::parts::{Gradients, Part, parts};
+use super::stats::Pairs;
 use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, generator_loss};
 use crate::Result;
 use crate::diff_augment::Pass;
@@ -74,10 +75,10 @@ fn step_discriminator(
             }
             _ => (&d_real + ((&d_fake + &d_wrong)? * 0.5)?)?,
         };
-        stats.discriminator(
-            [&d_loss, &d_real, &d_wrong, &d_fake],
-            [&real_logits, &wrong_logits, &fake_logits],
-        )?;
+        let real_pairs = (Pairs::Real, &d_real, &real_logits);
+        let wrong_pairs = (Pairs::Wrong, &d_wrong, &wrong_logits);
+        let fake_pairs = (Pairs::Fake, &d_fake, &fake_logits);
+        stats.discriminator(&d_loss, &[real_pairs, wrong_pairs, fake_pairs])?;
         let mut loss = d_loss;
         if cfg.r1.due(cfg.step) {
             let logits = |d: &Discriminator, x: &Tensor| {

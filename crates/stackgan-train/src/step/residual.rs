@@ -5,12 +5,14 @@ use stackgan_core::losses::bce_with_logits;
 use stackgan_core::residual::Discriminator;
 
 use super::parts::{Gradients, Part, parts};
+use super::stats::Pairs;
 use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, generator_loss};
 use crate::Result;
 use crate::diff_augment::Pass;
 
 /// D sees real, wrong and fake pictures with the right text, in three passes, each with its own batch statistics; then
-/// G is stepped against the updated D on a fake painted with fresh noise.
+/// G is stepped against the updated D on a fake painted with fresh noise. A batch without wrong pictures is what the release
+/// does with `B_WRONG` off: D tells real from fake alone, both with full weight.
 ///
 /// # Errors
 /// [`crate::Error::NonFinite`] before anything is changed by the player concerned, where numbers are looked at as it goes;
@@ -41,25 +43,35 @@ fn step_discriminator(
     let mut grads = Gradients::default();
     for Part { pictures, noise, augment } in parts {
         let (text, mode) = (&pictures.text, Mode::Train);
-        let Some(wrong) = &pictures.wrong else {
-            let text = "the residual recipe needs wrong pictures".to_owned();
-            return Err(candle_core::Error::Msg(text).into());
-        };
         let real = augment.see(Pass::Real, &pictures.real)?;
-        let wrong = augment.see(Pass::Wrong, wrong)?;
         let fake = players.generator.paint(text, &noise.d, mode)?.image.detach();
         let fake = augment.see(Pass::Fake, &fake)?;
         let d = &players.discriminator;
-        let [real_logits, wrong_logits, fake_logits] = d.logits_of([&real, &wrong, &fake], text)?;
-        let d_real = bce_with_logits(&real_logits, cfg.real_label)?;
-        let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
-        let d_fake = bce_with_logits(&fake_logits, 0.0)?;
-        let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
-        stats.discriminator(
-            [&d_loss, &d_real, &d_wrong, &d_fake],
-            [&real_logits, &wrong_logits, &fake_logits],
-        )?;
-        let mut loss = d_loss;
+        let mut loss = match &pictures.wrong {
+            Some(wrong) => {
+                let wrong = augment.see(Pass::Wrong, wrong)?;
+                let [of_real, of_wrong, of_fake] = d.logits_of([&real, &wrong, &fake], text)?;
+                let d_real = bce_with_logits(&of_real, cfg.real_label)?;
+                let d_wrong = bce_with_logits(&of_wrong, 0.0)?;
+                let d_fake = bce_with_logits(&of_fake, 0.0)?;
+                let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
+                let real = (Pairs::Real, &d_real, &of_real);
+                let wrong = (Pairs::Wrong, &d_wrong, &of_wrong);
+                let fake = (Pairs::Fake, &d_fake, &of_fake);
+                stats.discriminator(&d_loss, &[real, wrong, fake])?;
+                d_loss
+            }
+            None => {
+                let [of_real, of_fake] = d.logits_of([&real, &fake], text)?;
+                let d_real = bce_with_logits(&of_real, cfg.real_label)?;
+                let d_fake = bce_with_logits(&of_fake, 0.0)?;
+                let d_loss = (&d_real + &d_fake)?;
+                let real = (Pairs::Real, &d_real, &of_real);
+                let fake = (Pairs::Fake, &d_fake, &of_fake);
+                stats.discriminator(&d_loss, &[real, fake])?;
+                d_loss
+            }
+        };
         if cfg.r1.due(cfg.step) {
             let frozen = &players.frozen_discriminator;
             let (term, value) = cfg.r1.term(

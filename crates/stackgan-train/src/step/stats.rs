@@ -23,6 +23,25 @@ impl Looks {
     }
 }
 
+/// The pairs of pictures and texts that D tells apart.
+#[derive(Clone, Copy)]
+pub(super) enum Pairs {
+    Real,
+    Wrong,
+    Fake,
+}
+
+impl Pairs {
+    /// Of its part of D's loss, and of the mean probability that D gives to it.
+    const fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Real => ["d_real", "p_real"],
+            Self::Wrong => ["d_wrong", "p_wrong"],
+            Self::Fake => ["d_fake", "p_fake"],
+        }
+    }
+}
+
 /// What happened in a step: named scalars, left on the device until someone reads them.
 #[derive(Clone, Debug)]
 pub struct StepStats {
@@ -90,18 +109,19 @@ impl StepStats {
         Ok(())
     }
 
-    /// D's loss and its parts, and the mean probability that D gives to each group of pictures.
+    /// D's loss and, of each group of pairs, its part of the loss and the mean probability that D gives to it.
     pub(super) fn discriminator(
         &mut self,
-        losses: [&Tensor; 4],
-        logits: [&Tensor; 3],
+        loss: &Tensor,
+        groups: &[(Pairs, &Tensor, &Tensor)],
     ) -> candle_core::Result<()> {
-        for (name, value) in ["d_loss", "d_real", "d_wrong", "d_fake"].into_iter().zip(losses) {
-            self.push_part(name, value)?;
+        self.push_part("d_loss", loss)?;
+        for (pairs, loss, _) in groups {
+            self.push_part(pairs.names()[0], loss)?;
         }
-        for (name, logits) in ["p_real", "p_wrong", "p_fake"].into_iter().zip(logits) {
+        for (pairs, _, logits) in groups {
             let probability = (logits.detach().neg()?.exp()? + 1.0)?.recip()?;
-            self.push_part(name, &probability.mean_all()?)?;
+            self.push_part(pairs.names()[1], &probability.mean_all()?)?;
         }
         Ok(())
     }

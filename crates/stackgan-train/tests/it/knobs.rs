@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Params, Recipe, residual};
+use stackgan_data::plan::WrongPairs;
 use stackgan_train::Error;
 use stackgan_train::config::{Stage, TrainConfig, Wrong};
 use stackgan_train::knobs::{Conditioning, Knobs};
@@ -43,7 +44,7 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
     };
     let batch_of = Pictures {
         real: pictures(0),
-        wrong: (cfg.net.recipe == Recipe::Residual).then(|| pictures(1)),
+        wrong: (cfg.plan().wrong != WrongPairs::None).then(|| pictures(1)),
         text: Tensor::from_vec(
             draw(2, batch * cfg.net.text_dim),
             (batch, cfg.net.text_dim),
@@ -81,6 +82,40 @@ fn label_smoothing_is_one_sided() {
         }
         assert_ne!(released.get("d_real").unwrap(), smooth.get("d_real").unwrap());
     }
+}
+
+/// The same pictures and players: what D says of real and painted pairs is the same, and both count whole.
+#[test]
+fn without_wrong_pairs_d_tells_real_from_painted_alone() {
+    let released = with(Recipe::Residual, |_| ());
+    let mut alone = released.clone();
+    alone.data.wrong = Wrong::None;
+    alone.check().unwrap();
+    let (three, two) = (&play(&released, 1).1[0], &play(&alone, 1).1[0]);
+    let term = |stats: &StepStats, name: &str| stats.get(name).unwrap();
+    for name in ["d_real", "d_fake", "p_real", "p_fake"] {
+        assert_eq!(term(three, name), term(two, name), "{name}");
+    }
+    let sum = term(two, "d_real") + term(two, "d_fake");
+    assert!((term(two, "d_loss") - sum).abs() < 1e-6 * sum);
+    assert_ne!(term(three, "d_grad"), term(two, "d_grad"));
+    for absent in ["d_wrong", "p_wrong"] {
+        assert!(two.get(absent).is_err(), "{absent}");
+    }
+
+    let mut plain = with(Recipe::Plain, |_| ());
+    plain.data.wrong = Wrong::None;
+    assert!(matches!(plain.check(), Err(Error::Config { key, .. }) if key == "data.wrong"));
+
+    let folder = Folder::new(Stage::One);
+    (alone.optim.steps, alone.run.report_every) = (3, 1);
+    go(&folder, "whole", &alone, (None, Start::default()), 99).unwrap();
+    for upto in [2, 99] {
+        go(&folder, "parts", &alone, (None, Start::default()), upto).unwrap();
+    }
+    let file = "checkpoints/step-0000003.safetensors";
+    assert!(folder.bytes("whole", file) == folder.bytes("parts", file));
+    assert!(folder.stats("whole").iter().all(|line| !line.contains("wrong")));
 }
 
 /// After one step Adam's first moment is (1 - beta1) times the gradient that it was given.

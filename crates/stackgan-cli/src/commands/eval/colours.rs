@@ -9,7 +9,7 @@ use stackgan_data::toy::{Agreement, Judge, named_in};
 use stackgan_eval::bootstrap;
 use stackgan_eval::report::Measured;
 
-use super::painted::Asked;
+use super::asked::Asked;
 use super::{KEPT, real};
 use crate::args::Part;
 use crate::commands::colours::{SEED, judge, small};

@@ -1,38 +1,34 @@
 //! `stackgan eval`: paints or reads pictures, a few at a time, and measures them with one network, where a measure needs one.
 //! Every number is printed with what it was measured with. `stackgan nearest` looks up the same features.
 
+mod asked;
 mod colours;
 mod judge;
+mod measures;
 mod nearest;
 mod numbers;
 mod painted;
 mod real;
+mod shown;
 mod statistics;
 mod tally;
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use stackgan_core::image::Picture;
-use stackgan_core::noise::Noise;
-use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::prepared::Prepared;
-use stackgan_eval::ms_ssim::scales;
 use stackgan_eval::report::{self, Measured};
-use stackgan_eval::variety;
 use stackgan_train::text::TrainedEncoder;
+use std::fmt::Write as _;
 
-use super::{Context, encoders, print, sources, write_file};
+use super::{Context, encoders, print, write_file};
 use crate::args::{Eval, Metric, Part};
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
+use asked::Questions;
 use colours::Colours;
 use judge::Measurer;
-use numbers::Sides;
-use painted::{Asked, Painter};
+use measures::{Evidence, Measures};
+use shown::Shown;
 use statistics::Statistics;
 use tally::{Gathered, Tally};
 
@@ -43,12 +39,12 @@ pub(super) use nearest::run as nearest;
 const BATCH: usize = 16;
 /// Rows that are kept of each side, for measures and intervals that need rows: 82 MB of 2048 features.
 const KEPT: usize = 10_000;
-/// Pictures of each caption whose variety is measured.
-const VARIANTS: usize = 4;
 
 /// What was found: numbers, and what is printed with them.
 pub(super) struct Found {
     pub(super) measures: Vec<Measured>,
+    /// Why measures that were asked for have no number.
+    pub(super) left_out: Vec<String>,
     /// The JSON document.
     pub(super) document: Value,
     head: [String; 3],
@@ -119,6 +115,19 @@ pub(super) fn check_colours(data: &Prepared) -> Result<()> {
     Colours::of(data, &real::indices(data, Part::All)?).map(drop)
 }
 
+/// Checks that captions differ enough for R-precision, where it is asked for.
+///
+/// # Errors
+/// Code 2 where a picture's own caption has too few rivals.
+pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
+    if !args.metrics.contains(&Metric::Rp) {
+        return Ok(());
+    }
+    let questions = Questions::of(data, real::indices(data, args.split)?, args.seed)?;
+    let asked = questions.asked(data, 0, KEPT.min(args.num as usize));
+    numbers::check_rivals(&asked, usize::from(args.candidates))
+}
+
 /// Measures, and writes the document where that is asked for.
 pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let (measurer, encoder) = judges(args)?;
@@ -131,7 +140,9 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let part = real::indices(shown.data(), args.split)?;
     let colours = args.metrics.contains(&Metric::Colours);
     let colours = colours.then(|| Colours::of(shown.data(), &part)).transpose()?;
-    let shown = shown.of(part)?;
+    if args.pictures.is_none() {
+        check_rivals(args, shown.data())?;
+    }
 
     let measurer = measurer.as_ref();
     let real = match measurer {
@@ -141,15 +152,10 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let total = shown.count(args.num as usize);
     let gathered =
         gather(&shown, Tally::new(total, measurer, encoder, colours), measurer, context)?;
-    let by = by.as_deref().unwrap_or_default();
-    let (measures, left_out) = measure(args, (&gathered, measurer), &real, (by, &shown), context)?;
-    if measures.is_empty() {
-        let why: Vec<&str> = left_out.iter().copied().map(why_not).collect();
-        let parts = ("a number", why.join("; "));
-        let remedy = "ask for what these pictures have: `--metrics`";
-        let what = "nothing can be measured";
-        return Err(Problem::usage(what, "option: --metrics", parts, remedy).into());
-    }
+    let judge = by.as_deref().unwrap_or_default();
+    let evidence =
+        Evidence { args, gathered: &gathered, measurer, real: &real, shown: &shown, judge };
+    let Measures { measures, left_out } = evidence.measure(context)?;
 
     let count = gathered.count;
     let of_real = real.of_fid.as_ref().map(|real| real.moments.count);
@@ -157,7 +163,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         report::warnings(&measurer.judge, measurer.extractor.network(), count, of_real)
     });
     warnings.extend(report::scarce(&measures));
-    warnings.extend(left_out.into_iter().map(|metric| format!("left out: {}", why_not(metric))));
+    warnings.extend(left_out.iter().map(|why| format!("left out: {why}")));
     let document = json!({
         "format": "stackgan-eval/1",
         "version": env!("CARGO_PKG_VERSION"),
@@ -182,7 +188,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
             |m| format!("network   {}, sha256 {}", m.judge.line(), m.sha256),
         ),
     ];
-    Ok(Found { measures, document, head, warnings })
+    Ok(Found { measures, left_out, document, head, warnings })
 }
 
 /// A gate for FIDs wants a network that measures FIDs: found out before an hour of painting.
@@ -206,8 +212,14 @@ fn check_gate(args: &Eval, measurer: Option<&Measurer>) -> Result<()> {
 }
 
 fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {
-    let Some(distance) = measures.iter().find(|m| m.key == "fid") else { return Ok(Exit::Done) };
     let most = args.max_fid.or(args.max_fd);
+    let Some(distance) = measures.iter().find(|m| m.key == "fid") else {
+        ensure!(
+            most.is_none(),
+            "the gate has no number: the Fréchet distance could not be measured"
+        );
+        return Ok(Exit::Done);
+    };
     if numbers::passes(distance.value, most) {
         return Ok(Exit::Done);
     }
@@ -219,86 +231,6 @@ fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {
         most.unwrap_or_default()
     ));
     Ok(Exit::Gate)
-}
-
-/// The pictures that are measured.
-enum Shown {
-    Painted(Box<Painter>),
-    Folder { dir: PathBuf, files: Vec<PathBuf>, data: Arc<Prepared> },
-}
-
-impl Shown {
-    fn open(args: &Eval, context: &Context) -> Result<Self> {
-        if let Some(dir) = &args.pictures {
-            let files = painted::folder(dir)?;
-            let first = files.first().map(|file| painted::read(file)).transpose()?;
-            let small = first.is_some_and(|picture| picture.width.max(picture.height) <= 64);
-            let size = if small { PictureSize::Stage1 } else { PictureSize::Stage2 };
-            let how = sources::preparation(size, Resizing::Residual);
-            let data = sources::open(&args.data, how, context)?;
-            return Ok(Self::Folder { dir: dir.clone(), files, data });
-        }
-        let manner = painted::Manner {
-            embeddings: args.embeddings.as_deref(),
-            stage: args.stage,
-            z_scale: args.z_scale,
-            seed: args.seed,
-        };
-        let model = args.model.as_deref().unwrap_or(Path::new(""));
-        Ok(Self::Painted(Box::new(Painter::open(model, &args.data, &manner, context)?)))
-    }
-
-    fn of(self, part: Vec<usize>) -> Result<Self> {
-        Ok(match self {
-            Self::Painted(painter) => Self::Painted(Box::new(painter.of(part)?)),
-            folder @ Self::Folder { .. } => folder,
-        })
-    }
-
-    fn data(&self) -> &Prepared {
-        match self {
-            Self::Painted(painter) => &painter.data,
-            Self::Folder { data, .. } => data,
-        }
-    }
-
-    /// How many there are, when `wanted` are.
-    fn count(&self, wanted: usize) -> usize {
-        match self {
-            Self::Painted(_) => wanted,
-            Self::Folder { files, .. } => files.len(),
-        }
-    }
-
-    /// Pictures `from..to`, with their captions where they have some.
-    fn pictures(&self, from: usize, to: usize) -> Result<(Vec<Picture>, Vec<Asked>)> {
-        match self {
-            Self::Painted(painter) => {
-                let asked = painter.asked(from, to);
-                let seeds: Vec<u64> = (from..to).map(|i| painter.seed(i)).collect();
-                Ok((painter.paint(&asked, &seeds)?, asked))
-            }
-            Self::Folder { files, .. } => {
-                let files = files.iter().take(to).skip(from);
-                let read = files.map(|file| painted::read(file)).collect::<Result<_>>()?;
-                Ok((read, Vec::new()))
-            }
-        }
-    }
-
-    fn facts(&self) -> Value {
-        match self {
-            Self::Painted(painter) => painter.facts(),
-            Self::Folder { dir, .. } => json!({ "folder": dir }),
-        }
-    }
-
-    fn line(&self) -> String {
-        match self {
-            Self::Painted(painter) => painter.line(),
-            Self::Folder { dir, .. } => format!("folder {}", dir.display()),
-        }
-    }
 }
 
 /// What the pictures are compared with.
@@ -349,82 +281,6 @@ fn gather(
     }
     phase.finish(&format!("{total} pictures"));
     tally.finish()
-}
-
-fn measure(
-    args: &Eval,
-    (gathered, measurer): (&Gathered, Option<&Measurer>),
-    real: &Real,
-    (by, shown): (&str, &Shown),
-    context: &Context,
-) -> Result<(Vec<Measured>, Vec<Metric>)> {
-    let noise = Noise::new(args.seed);
-    let sides = measurer.zip(gathered.features.as_ref());
-    let sides = sides.map(|(measurer, generated)| Sides { measurer, generated, noise });
-    let (mut measures, mut left_out) = (Vec::new(), Vec::new());
-    let mut phase = Phase::new(context.manner, "numbers", args.metrics.len() as u64, "measures");
-    for (done, metric) in (1..).zip(&args.metrics) {
-        let before = measures.len();
-        match (metric, &sides, &real.of_fid, &real.rows) {
-            (Metric::Fid, Some(sides), Some(real), _) => {
-                measures.push(sides.frechet(real, usize::from(args.bootstrap))?);
-            }
-            (Metric::Kid, Some(sides), _, Some(rows)) => measures.push(sides.kernel(rows)?),
-            (Metric::Pr, Some(sides), _, Some(rows)) => {
-                measures.extend(sides.precision_recall(rows)?);
-            }
-            (Metric::Is, Some(sides), ..) => measures.extend(sides.score()),
-            (Metric::Rp, ..) => {
-                if let Some(matching) = &gathered.matching {
-                    let candidates = usize::from(args.candidates);
-                    measures.push(numbers::r_precision(matching, candidates, by, noise)?);
-                }
-            }
-            (Metric::Variety, ..) => measures.extend(varied(shown, args, noise)?),
-            (Metric::Colours, ..) => {
-                measures.extend(gathered.colours.iter().flat_map(|colours| colours.numbers(noise)));
-            }
-            _ => {}
-        }
-        if measures.len() == before {
-            left_out.push(*metric);
-        }
-        phase.at(done);
-    }
-    phase.finish(&format!("{} numbers", measures.len()));
-    Ok((measures, left_out))
-}
-
-/// Why a measure that was asked for has no number.
-const fn why_not(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Fid => "a Fréchet distance, for which there are no real pictures",
-        Metric::Kid => "a kernel distance, for which there are no features of single real pictures",
-        Metric::Is => {
-            "an inception score, which takes a network that tells classes, and ten pictures or more"
-        }
-        Metric::Pr => {
-            "precision and recall, for which there are no features of single real pictures"
-        }
-        Metric::Rp => "R-precision, which takes pictures that were painted for captions",
-        Metric::Variety => "variety, which takes a model: pictures of a folder have no captions",
-        Metric::Colours => "colours, which captions do not name",
-    }
-}
-
-/// The variety of some captions' pictures, painted for it; a folder's pictures have no captions.
-fn varied(shown: &Shown, args: &Eval, noise: Noise) -> Result<Option<Measured>> {
-    let Shown::Painted(painter) = shown else { return Ok(None) };
-    let captions = (args.num as usize / 10).clamp(1, 100);
-    let mut similarities = Vec::with_capacity(captions);
-    for (i, asked) in painter.asked(0, captions).into_iter().enumerate() {
-        let seeds: Vec<u64> = (0..VARIANTS).map(|k| painter.seed(VARIANTS * i + k)).collect();
-        let pictures = painter.paint(&vec![asked; VARIANTS], &seeds)?;
-        similarities.push(variety::of_caption(&pictures)?);
-    }
-    let side = painter.data.size().crop();
-    let found = variety::variety(&similarities, VARIANTS, noise)?;
-    Ok(Some(numbers::variety(&found, scales(side, side))))
 }
 
 /// A table with columns as wide as their widest cell.

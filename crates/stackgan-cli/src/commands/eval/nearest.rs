@@ -9,7 +9,8 @@ use stackgan_data::prepared::Prepared;
 use stackgan_eval::nearest::{Near, Nearest};
 use stackgan_eval::rows::Rows;
 
-use super::painted::{Asked, Manner, Painter};
+use super::asked::{Asked, Questions};
+use super::painted::{Manner, Painter};
 use super::{BATCH, judge, real};
 use crate::args::{Nearest as Args, Part};
 use crate::commands::{Context, print, write_file};
@@ -31,10 +32,10 @@ pub(in crate::commands) fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let painter = Painter::open(&args.model, &args.data, &manner, context)?;
     let captioned = real::indices(&painter.data, args.captions)?;
-    let painter = painter.of(captioned)?;
+    let questions = Questions::of(&painter.data, captioned, args.seed)?;
     let trained = real::indices(&painter.data, Part::Train)?;
     let count = usize::from(args.num);
-    let asked = painter.asked(0, count);
+    let asked = questions.asked(&painter.data, 0, count);
     let seeds: Vec<u64> = (0..count).map(|i| painter.seed(i)).collect();
     let (mut pictures, mut features) =
         (Vec::with_capacity(count), Rows::new(measurer.extractor.network().width()));

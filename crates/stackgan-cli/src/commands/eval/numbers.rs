@@ -8,14 +8,16 @@ use stackgan_eval::fid::Reference;
 use stackgan_eval::kid::{SUBSETS, kid};
 use stackgan_eval::moments::{Moments, Running};
 use stackgan_eval::precision_recall::{NEIGHBOUR, precision_recall};
-use stackgan_eval::r_precision::in_folds;
+use stackgan_eval::r_precision::{in_folds, owned, rivals};
 use stackgan_eval::report::Measured;
 use stackgan_eval::rows::Rows;
 use stackgan_eval::variety::Variety;
 
+use super::asked::Asked;
 use super::judge::Measurer;
 use super::statistics::Statistics;
 use super::tally::{Features, Matching};
+use crate::exit::Problem;
 
 /// Folds of R-precision.
 const FOLDS: usize = 10;
@@ -110,6 +112,28 @@ impl Sides<'_> {
             line(Measure::Recall, "recall", found.recall, found.recall_interval),
         ])
     }
+}
+
+/// Whether each of these captions has as many rivals as R-precision asks for: known before anything is painted.
+///
+/// # Errors
+/// Code 2 with the most that can be asked for.
+pub(super) fn check_rivals(asked: &[Asked], candidates: usize) -> Result<()> {
+    let classes: Vec<u32> = asked.iter().map(|a| a.class).collect();
+    let owners = owned(&classes, asked.iter().map(|a| &a.text));
+    rivals(&owners, candidates, Noise::new(0)).map(drop).map_err(few_rivals)
+}
+
+/// What to do where captions are too few or too alike.
+pub(super) fn few_rivals(error: stackgan_eval::Error) -> anyhow::Error {
+    let stackgan_eval::Error::Input { expected, found, .. } = error else { return error.into() };
+    let most = found.parse().map_or(10, |rivals: usize| rivals + 1).max(2);
+    let remedy = format!(
+        "paint more pictures of captions that differ (`--num`, `--split all`), or let them choose among fewer: \
+         `--candidates {most}` or less (of `train`: `--eval-num`, `--eval-candidates`)"
+    );
+    let what = "R-precision cannot be measured";
+    Problem::usage(what, "option: --candidates", (expected, found), remedy).into()
 }
 
 /// R-precision by the encoder of this fingerprint.

@@ -7,29 +7,15 @@ use anyhow::{Context as _, Result};
 use candle_core::Tensor;
 use serde_json::{Value, json};
 use stackgan_core::image::Picture;
-use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Sampling};
 use stackgan_data::crop::{MAX_FILE, PictureSize, decode};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
 
+use super::asked::Asked;
 use crate::commands::{Context, given, load_model, sources};
 use crate::exit::Problem;
-
-/// The step of [`Stream::Evaluation`] for which caption of a picture is painted.
-const CAPTION: u64 = 0;
-/// The step of [`Stream::Evaluation`] for the order of pictures, a sample for each time through all of them.
-const PASS: u64 = 4;
-
-/// A caption to paint.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub text: String,
-    pub class: u32,
-    /// Its row among all captions of the data.
-    row: usize,
-}
 
 /// A model that paints captions of a dataset.
 pub(super) struct Painter {
@@ -37,8 +23,6 @@ pub(super) struct Painter {
     sha256: String,
     file: PathBuf,
     pub data: Arc<Prepared>,
-    /// The pictures whose captions are painted.
-    captioned: Vec<usize>,
     embeddings: Option<Embeddings>,
     sampling: Sampling,
     seed: u64,
@@ -83,48 +67,10 @@ impl Painter {
             sha256,
             file: model.to_path_buf(),
             data,
-            captioned: Vec::new(),
             embeddings,
             sampling,
             seed: manner.seed,
         })
-    }
-
-    /// Chooses the pictures whose captions are painted.
-    pub(super) fn of(mut self, indices: Vec<usize>) -> Result<Self> {
-        self.captioned = indices;
-        self.captioned.retain(|&i| !self.data.captions(i).is_empty());
-        if self.captioned.is_empty() {
-            let place = format!("file: {}", self.data.path().display());
-            let parts = ("pictures with captions", "none");
-            let remedy = "name another part of the data, or other data";
-            return Err(Problem::usage("there is nothing to paint", place, parts, remedy).into());
-        }
-        Ok(self)
-    }
-
-    /// Captions `from..to`: every picture's turn comes once before any comes twice, in another order each time; which of
-    /// its captions is drawn. A function of seed and number alone.
-    pub(super) fn asked(&self, from: usize, to: usize) -> Vec<Asked> {
-        let n = self.captioned.len();
-        let noise = Noise::new(self.seed);
-        let mut order = (usize::MAX, Vec::new());
-        let mut asked = Vec::with_capacity(to - from);
-        for i in from..to {
-            if order.0 != i / n {
-                let mut indices = self.captioned.clone();
-                noise.draws(Stream::Evaluation, PASS, (i / n) as u64).shuffle(&mut indices);
-                order = (i / n, indices);
-            }
-            let Some(&picture) = order.1.get(i % n) else { continue };
-            let rows = self.data.caption_range(picture);
-            let mut draws = noise.draws(Stream::Evaluation, CAPTION, i as u64);
-            let k = draws.below(rows.len() as u64) as usize;
-            let text = self.data.captions(picture).get(k).cloned().unwrap_or_default();
-            let class = self.data.class(picture).unwrap_or_default();
-            asked.push(Asked { text, class, row: rows.start + k });
-        }
-        asked
     }
 
     /// Paints captions, each with the noise of its own seed.

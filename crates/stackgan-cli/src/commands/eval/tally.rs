@@ -12,9 +12,10 @@ use stackgan_eval::rows::Rows;
 use stackgan_train::text::{ImageSide, SIDE, TrainedEncoder};
 
 use super::KEPT;
+use super::asked::Asked;
 use super::colours::Colours;
 use super::judge::Measurer;
-use super::painted::Asked;
+use super::numbers::few_rivals;
 use crate::exit::Problem;
 
 /// The pictures seen so far.
@@ -150,18 +151,7 @@ impl Matching {
         let matrix = |v: &[f32]| Tensor::from_slice(v, (n, v.len() / n.max(1)), &Device::Cpu);
         let (images, texts) = (matrix(&self.images)?, matrix(&self.texts)?);
         let owners = owned(&self.classes, &self.captions);
-        matched(&images, &texts, &owners, candidates, noise).map_err(|error| match error {
-            stackgan_eval::Error::Input { expected, found, .. } => {
-                let most = found.parse().map_or(10, |rivals: usize| rivals + 1).max(2);
-                let remedy = format!(
-                    "paint more pictures of captions that differ (`--num`, `--split all`), or let them choose among fewer: \
-                     `--candidates {most}` or less"
-                );
-                let what = "R-precision cannot be measured";
-                Problem::usage(what, "option: --candidates", (expected, found), remedy).into()
-            }
-            other => anyhow::Error::from(other),
-        })
+        matched(&images, &texts, &owners, candidates, noise).map_err(few_rivals)
     }
 }
 

@@ -31,9 +31,10 @@ fn line(facts: &Facts, width: usize) -> String {
     let speed = speed.map_or_else(String::new, |(steps, batch)| number(steps * batch as f64));
     let left = facts.seconds_left.filter(|_| facts.state == State::Running);
     let left = left.map_or_else(String::new, duration);
-    let probability = |name| facts.last.get(name).map(|p| format!("{p:.2}"));
+    // `data.wrong = "none"` has no wrong pairs.
+    let probability = |name| facts.last.get(name).map_or("-".to_owned(), |p| format!("{p:.2}"));
     let seen = ["p_real", "p_wrong", "p_fake"].map(probability);
-    let seen = seen.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default().join(" ");
+    let seen = if seen.iter().all(|p| p == "-") { String::new() } else { seen.join(" ") };
     let state = facts.state.word();
     format!("{:width$}  {state:11}  {step:>15}  {speed:>8}  {left:>7}  {seen:>20}", facts.run)
 }

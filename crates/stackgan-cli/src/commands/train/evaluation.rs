@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::Measured;
@@ -47,7 +47,7 @@ impl<'a> Evaluation<'a> {
             num: args.eval_num,
             features: args.eval_features.clone(),
             judge: args.eval_judge.clone(),
-            candidates: 100,
+            candidates: args.eval_candidates,
             embeddings: Some(embeddings.to_path_buf()),
             stage: None,
             seed: 0,
@@ -65,6 +65,7 @@ impl<'a> Evaluation<'a> {
         if args.metrics.contains(&Metric::Colours) {
             eval::check_colours(data)?;
         }
+        eval::check_rivals(&args, data)?;
         let mut evaluation = Self { args, every, context, last: 0, best: None };
         for (step, value, by) in evaluation.earlier(dir) {
             evaluation.last = evaluation.last.max(step);
@@ -97,20 +98,25 @@ impl<'a> Evaluation<'a> {
             manner: Manner::Quiet,
         };
         let found = eval::measured(&self.args, &quiet)?;
-        let deciding = found.measures.first().context("nothing was measured")?;
-        let by = format!("{} {}", deciding.name, deciding.by);
-        let better = self.is_better(deciding.value, &by);
-        if better {
-            self.best = Some((deciding.value, by));
+        let deciding = found.measures.iter().find(|m| Some(m.key) == self.key());
+        let deciding = deciding.map(|m| (m.value, format!("{} {}", m.name, m.by)));
+        let better = deciding.filter(|(value, by)| self.is_better(*value, by));
+        if better.is_some() {
             dir.write(&best(dir), &std::fs::read(dir.model())?)?;
         }
-        let line = json!({ "step": step, "best": better, "measures": found.measures });
+        let (better, best) = (better.is_some(), better.or_else(|| self.best.take()));
+        self.best = best;
+        let mut line = json!({ "step": step, "best": better, "measures": found.measures });
+        if !found.left_out.is_empty() {
+            line["left_out"] = json!(found.left_out);
+        }
         let mut file =
             std::fs::OpenOptions::new().create(true).append(true).open(measurements(dir))?;
         writeln!(file, "{line}")?;
         let numbers: Vec<String> = found.measures.iter().map(told).collect();
         let best = if better { ", the best so far" } else { "" };
-        Ok(format!("step {step}: {}{best}", numbers.join(", ")))
+        let left_out: String = found.left_out.iter().map(|why| format!("; no {why}")).collect();
+        Ok(format!("step {step}: {}{best}{left_out}", numbers.join(", ")))
     }
 
     /// Of the measure that decides: whether this is better than the best so far, where that was measured in the same way.
@@ -119,16 +125,20 @@ impl<'a> Evaluation<'a> {
         self.args.metrics.first().is_some_and(|metric| improves(*metric, value, best))
     }
 
+    /// The key of the number that decides.
+    fn key(&self) -> Option<&'static str> {
+        self.args.metrics.first().map(|metric| key(*metric))
+    }
+
     /// Steps and deciding values of earlier measurements by the same measure, and what they were measured by.
     fn earlier(&self, dir: &RunDir) -> Vec<(u64, f64, String)> {
         let text = std::fs::read_to_string(measurements(dir)).unwrap_or_default();
-        let key = self.args.metrics.first().map(|metric| key(*metric));
         let line = |line: &str| {
             let line: Value = serde_json::from_str(line).ok()?;
-            let deciding = line["measures"].get(0)?;
-            let same = deciding["key"].as_str() == key;
+            let mut measures = line["measures"].as_array()?.iter();
+            let deciding = measures.find(|measure| measure["key"].as_str() == self.key())?;
             let by = format!("{} {}", deciding["name"].as_str()?, deciding["by"].as_str()?);
-            same.then_some((line["step"].as_u64()?, deciding["value"].as_f64()?, by))
+            Some((line["step"].as_u64()?, deciding["value"].as_f64()?, by))
         };
         text.lines().filter_map(line).collect()
     }
