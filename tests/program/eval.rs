@@ -362,6 +362,25 @@ fn a_run_measures_itself_and_keeps_its_best() {
     assert_eq!(failed(dir, &refs(&bad)).0, 2, "--eval-num without --eval-every");
 }
 
+/// Where a result cannot be written, that is said before the work; what lay there stays.
+#[test]
+fn results_are_tried_before_the_work() {
+    let dir = BENCH.dir();
+    let birds = WORLD.birds().display().to_string();
+    let eval = BENCH.args(&["--metrics", "kid", "--num", "20", "--out", "."]);
+    let train = ["text", "train", "--data", &birds, "--steps", "20", "--out", "."];
+    for args in [&refs(&eval)[..], &train] {
+        let (code, text) = failed(dir, args);
+        assert!(code == 6 && text.contains("cannot write"), "{text}");
+        assert!(!text.contains("pictures"), "worked: {text}");
+    }
+    let encoder = WORLD.encoder().display().to_string();
+    let encode =
+        ["text", "encode", "--encoder", &encoder, "--captions", ".", "--output", "x.safetensors"];
+    let (code, text) = failed(dir, &encode);
+    assert!(code == 4 && text.contains("file: ."), "{text}");
+}
+
 /// A measure without a number is told, decides nothing, and takes no other with it; too few captions for R-precision are found
 /// out before anything is painted, or trained.
 #[test]

@@ -87,10 +87,14 @@ fn pixels(setup: &Setup) -> String {
         Recipe::Residual => "residual",
         Recipe::Plain => "plain",
     };
-    if (made.resizing.as_str(), made.stretch.as_str()) == (usual, "none") {
-        return String::new();
+    let mut others = String::new();
+    if (made.resizing.as_str(), made.stretch.as_str()) != (usual, "none") {
+        others = format!("resizing {}, contrast {}", made.resizing, made.stretch);
     }
-    format!("resizing {}, contrast {}", made.resizing, made.stretch)
+    if !made.boxes.is_empty() {
+        others += &format!("boxes {}", made.boxes);
+    }
+    others
 }
 
 /// The configuration without what changes no number: when to report, paint and save.

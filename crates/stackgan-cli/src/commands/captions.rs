@@ -42,7 +42,11 @@ pub(super) fn of<'a>(
             met: 0,
         }));
     }
-    let open = std::fs::File::open(file).map_err(|e| {
+    let opened = std::fs::File::open(file).and_then(|open| match open.metadata()?.is_dir() {
+        true => Err(std::io::ErrorKind::IsADirectory.into()),
+        false => Ok(open),
+    });
+    let open = opened.map_err(|e| {
         let place = format!("file: {}", file.display());
         Problem::missing(
             "the captions cannot be opened",

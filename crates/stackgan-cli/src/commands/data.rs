@@ -12,7 +12,7 @@ use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings;
-use stackgan_data::layouts::{self, Kind};
+use stackgan_data::layouts;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
@@ -57,8 +57,7 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
     let recipe = match args.recipe {
         Some(args::Recipe::Residual) => Resizing::Residual,
         Some(args::Recipe::Plain) => Resizing::Plain,
-        None if sources::kind(&args.dir, manner.layout)? == Kind::Coco => Resizing::Plain,
-        None => Resizing::Residual,
+        None => sources::usual_resizing(sources::kind(&args.dir, manner.layout)?),
     };
     let mut made = None;
     for size in sizes {
@@ -214,7 +213,7 @@ fn outside(path: &Path, output: &Path) -> Result<()> {
 /// The captions of a dataset, or the names of its pictures, one a line.
 fn captions(path: &Path, names: bool, output: Option<&Path>, context: &Context) -> Result<()> {
     output.map_or(Ok(()), |file| outside(path, file))?;
-    let data = sources::open_any(path, context)?;
+    let data = sources::open_any(path, sources::ANY_SIZE, context)?;
     let list = if names {
         (0..data.len()).map(|i| format!("{}\n", data.key(i))).collect()
     } else {

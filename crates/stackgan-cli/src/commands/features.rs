@@ -44,9 +44,10 @@ pub(crate) fn of(file: &Path, data: &Prepared, context: &Context) -> Result<Pict
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let hash = sha256(&bytes);
     let network = format!("efficientnet-lite0 sha256:{hash}");
-    let source = format!("{network} of {}", data.fingerprint());
+    let pixels = format!("{}-{}", data.size().prepared(), data.pixels());
+    let source = format!("{network} of {} {pixels}", data.fingerprint());
     let name = format!(
-        "features-{}-{}.safetensors",
+        "features-{}-{}-{pixels}.safetensors",
         sources::short(&hash),
         sources::short(data.fingerprint())
     );

@@ -22,6 +22,9 @@ const MOST_ON_SHEET: usize = 4096;
 /// Sentences that are named which the encoder does not read whole; more are only counted.
 const NAMED: usize = 5;
 
+/// The name of the sheet.
+pub(super) const GRID: &str = "grid.png";
+
 /// What is the same for every picture of the command.
 struct Painter<'a> {
     args: &'a Generate,
@@ -95,7 +98,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             (None, 1) => sheet.len().isqrt().max(1),
             (None, seeds) => seeds,
         };
-        let path = args.out.join("grid.png");
+        let path = args.out.join(GRID);
         write_file(&path, &grid(&sheet, columns, 2).encode_png()?)?;
         print(path.display())?;
     }

@@ -28,7 +28,8 @@ impl Given {
         (file, data): (Option<&Path>, Option<&Path>),
         context: &Context,
     ) -> Result<Self> {
-        let data = data.map(|path| sources::open_any(path, context)).transpose()?;
+        let data =
+            data.map(|path| sources::open_any(path, sources::ANY_SIZE, context)).transpose()?;
         let embeddings = embeddings(model, file, data.as_deref())?;
         Ok(Self { embeddings, data })
     }

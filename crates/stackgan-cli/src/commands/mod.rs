@@ -15,6 +15,7 @@ mod fetch;
 mod generate;
 mod given;
 mod model;
+mod output;
 mod replay;
 mod runs;
 mod sources;
@@ -22,9 +23,7 @@ mod text;
 mod train;
 mod weights;
 
-use std::fmt::Display;
 use std::fs::File;
-use std::io::Write as _;
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -38,6 +37,7 @@ use stackgan_core::Model;
 use crate::args::{Cli, Command, Global, Precision};
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, Phase};
+pub(crate) use output::{check_writable, print, write_file};
 
 /// What every command knows.
 pub(crate) struct Context {
@@ -115,29 +115,6 @@ impl Context {
         }
         Ok(done)
     }
-}
-
-/// One line of results on stdout.
-///
-/// # Errors
-/// When nobody reads it any more, which `main` takes as success.
-pub(crate) fn print(line: impl Display) -> Result<()> {
-    writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => error.into(), // whoever read it has gone
-        _ => Problem::storage(Path::new("standard output"), &error).into(),
-    })
-}
-
-/// Writes a result, making its folder if need be.
-///
-/// # Errors
-/// [`Problem`] of the storage.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(|e| Problem::storage(parent, &e))?;
-    }
-    std::fs::write(path, bytes).map_err(|e| Problem::storage(path, &e))?;
-    Ok(())
 }
 
 /// Largest model file that is read.

@@ -151,15 +151,47 @@ pub(crate) fn open(path: &Path, how: Preparation, context: &Context) -> Result<A
     Ok(Arc::new(Prepared::open(&file)?))
 }
 
-/// Opens prepared data of any size: captions are the same in all.
+/// The sizes of both stages.
+pub(crate) const ANY_SIZE: &[PictureSize] = &[PictureSize::Stage1, PictureSize::Stage2];
+
+/// Opens prepared data of one of `sizes`, by whichever filter: what lies there already, where that is still of this folder.
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn open_any(path: &Path, context: &Context) -> Result<Arc<Prepared>> {
+pub(crate) fn open_any(
+    path: &Path,
+    sizes: &[PictureSize],
+    context: &Context,
+) -> Result<Arc<Prepared>> {
+    let size = sizes.first().copied().unwrap_or(PictureSize::Stage1);
     if path.is_file() {
-        return Ok(Arc::new(Prepared::open(path)?));
+        let prepared = Prepared::open(path)?;
+        let size = if sizes.contains(&prepared.size()) { prepared.size() } else { size };
+        return open(path, preparation(size, Resizing::Residual), context);
     }
-    open(path, preparation(PictureSize::Stage1, Resizing::Residual), context)
+    let mut resizing = Resizing::Residual;
+    if path.is_dir() {
+        let manner = Manner::kept(path);
+        resizing = usual_resizing(kind(path, manner.layout)?);
+        let dataset = read(path, manner.layout)?;
+        for (size, resizing) in sizes.iter().flat_map(|size| {
+            [Resizing::Residual, Resizing::Plain].map(|resizing| (*size, resizing))
+        }) {
+            let place = Place::of(&dataset, path, None, manner.preparation(size, resizing));
+            if let Some(prepared) = place.found() {
+                return Ok(Arc::new(prepared));
+            }
+        }
+    }
+    open(path, preparation(size, resizing), context)
+}
+
+/// How the pictures of a kind are resized unless told: COCO is what the PyTorch release was trained on.
+pub(crate) const fn usual_resizing(kind: Kind) -> Resizing {
+    match kind {
+        Kind::Coco => Resizing::Plain,
+        Kind::Cub | Kind::Oxford | Kind::Folder => Resizing::Residual,
+    }
 }
 
 /// Where what is computed from a prepared file is kept: its folder, or our own where that cannot be written.
@@ -228,21 +260,15 @@ pub(crate) fn prepare(
     context: &Context,
 ) -> Result<PathBuf> {
     let dataset = read(folder, manner.layout)?;
-    let print = fingerprint(&dataset, how);
-    let out = match out {
-        Some(out) => out.to_path_buf(),
-        None => beside(folder, &print),
-    };
-    let file = out.join(prepared_name(how.size));
-    let source = file.with_extension("source");
-    if manner != Manner::kept(folder) && out == folder.join("prepared") {
-        write_file(&out.join(MANNER), (serde_json::to_string(&manner)? + "\n").as_bytes())?;
+    let place = Place::of(&dataset, folder, out, how);
+    if manner != Manner::kept(folder) && place.folder == folder.join("prepared") {
+        let text = serde_json::to_string(&manner)? + "\n";
+        write_file(&place.folder.join(MANNER), text.as_bytes())?;
     }
-    if std::fs::read_to_string(&source).is_ok_and(|kept| kept == print)
-        && Prepared::open(&file).is_ok()
-    {
-        return Ok(file);
+    if place.found().is_some() {
+        return Ok(place.file);
     }
+    let Place { folder: out, file, source, print } = place;
     std::fs::create_dir_all(&out).map_err(|e| Problem::storage(&out, &e))?;
     dataset.notes.iter().for_each(|note| context.manner.say(note));
     let _ = std::fs::remove_file(&source); // an interrupted import must not look finished
@@ -251,6 +277,31 @@ pub(crate) fn prepare(
     context.counted((&name, "pictures"), |progress| import(&dataset, &file, &options, progress))?;
     write_file(&source, print.as_bytes())?;
     Ok(file)
+}
+
+/// Where a prepared file of a folder lies.
+struct Place {
+    folder: PathBuf,
+    file: PathBuf,
+    /// Holds the print of what the file was made from.
+    source: PathBuf,
+    print: String,
+}
+
+impl Place {
+    fn of(dataset: &Dataset, folder: &Path, out: Option<&Path>, how: Preparation) -> Self {
+        let print = fingerprint(dataset, how);
+        let folder = out.map_or_else(|| beside(folder, &print), Path::to_path_buf);
+        let file = folder.join(prepared_name(how.size));
+        let source = file.with_extension("source");
+        Self { folder, file, source, print }
+    }
+
+    /// The file, where it is there and of what the folder holds now.
+    fn found(&self) -> Option<Prepared> {
+        let same = std::fs::read_to_string(&self.source).is_ok_and(|kept| kept == self.print);
+        same.then(|| Prepared::open(&self.file).ok()).flatten()
+    }
 }
 
 /// `folder/prepared` if that can be written, else a folder of our own.
@@ -317,6 +368,17 @@ mod tests {
         std::fs::write(&captions, text.replacen("bird", "fowl", 1)).unwrap();
         prepare((&folder, Manner::default()), None, how, &context).unwrap();
         assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
+
+        // What reads captions takes what is there, whichever recipe's.
+        let plain = preparation(PictureSize::Stage2, Resizing::Plain);
+        let file = prepare((&folder, Manner::default()), None, plain, &context).unwrap();
+        std::fs::remove_file(folder.join("prepared/prepared-76.safetensors")).unwrap();
+        let found = open_any(&folder, ANY_SIZE, &context).unwrap();
+        assert_eq!((found.path(), found.manifest().resizing.as_str()), (&*file, "plain"));
+        assert!(!folder.join("prepared/prepared-76.safetensors").exists());
+        let low = open_any(&folder, &[PictureSize::Stage1], &context).unwrap();
+        assert_eq!(low.size(), PictureSize::Stage1);
+        let file = low.path().to_path_buf();
         let other = open(&file, preparation(PictureSize::Stage2, Resizing::Residual), &context);
         assert!(other.unwrap_err().to_string().contains("for the other stage"));
     }

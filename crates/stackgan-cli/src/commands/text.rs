@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
-use stackgan_data::crop::{PictureSize, Resizing};
+use stackgan_data::crop::PictureSize;
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
@@ -21,7 +21,7 @@ use stackgan_train::text::{
     train_encoder,
 };
 
-use super::{Context, captions, encoders, features, print, sources, write_file};
+use super::{Context, captions, check_writable, encoders, features, print, sources, write_file};
 use crate::args::{self, EncoderSize};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
@@ -50,10 +50,11 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
         EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
     };
     config.lr = args.lr.unwrap_or(config.lr);
+    check_writable(&args.out)?;
     args.features.as_deref().map_or(Ok(()), features::check)?; // before an import of hours
     // The pretrained network looks at larger pictures than ours.
     let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
-    let data = sources::open(&args.data, sources::preparation(size, Resizing::Residual), context)?;
+    let data = sources::open_any(&args.data, &[size], context)?;
     let features = match &args.features {
         Some(weights) => Some(features::of(weights, &data, context)?),
         None => None,
@@ -186,7 +187,7 @@ fn encode_command(args: &args::TextEncode, context: &Context) -> Result<()> {
     let encoder = encoders::open(&args.encoder, context)?;
     match &args.data {
         Some(data) => {
-            let data = sources::open_any(data, context)?;
+            let data = sources::open_any(data, sources::ANY_SIZE, context)?;
             encode(encoder.text(), &data, &args.output, context.manner)?;
         }
         None => {

@@ -43,6 +43,10 @@ pub struct Manifest {
     /// `as-stored` or `upright`: whether pictures were turned as their EXIF tag says.
     #[serde(default = "as_stored")]
     pub orientation: String,
+    /// SHA-256 of the boxes that pictures were cropped by, in hexadecimal digits; empty where there were none. The
+    /// fingerprint does not hold them.
+    #[serde(default)]
+    pub boxes: String,
     /// What was decided because the folder does not say it, such as the split, and what was left out.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -84,6 +88,20 @@ fn fingerprint(items: &[Item], sha256: &[String]) -> String {
         for caption in &item.captions {
             text(caption);
         }
+    }
+    hex(&hash.finalize())
+}
+
+/// What identifies the boxes of a dataset's pictures; nothing where there are none.
+fn boxes(items: &[Item]) -> String {
+    if items.iter().all(|item| item.bounding_box.is_none()) {
+        return String::new();
+    }
+    let mut hash = Sha256::new();
+    for item in items {
+        let numbers = item.bounding_box.map(|b| [b.x, b.y, b.width, b.height]);
+        hash.update([u8::from(numbers.is_some())]);
+        numbers.iter().flatten().for_each(|number| hash.update(number.to_le_bytes()));
     }
     hex(&hash.finalize())
 }

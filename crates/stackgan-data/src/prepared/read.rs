@@ -139,6 +139,15 @@ impl Prepared {
         &self.manifest.fingerprint
     }
 
+    /// What decided the pixels besides the files that the fingerprint is of: filter, contrast, orientation and boxes, in a
+    /// word that can be part of a file's name.
+    #[must_use]
+    pub fn pixels(&self) -> String {
+        let Manifest { resizing, stretch, orientation, boxes, .. } = &self.manifest;
+        let boxes = boxes.get(..12).unwrap_or("whole");
+        format!("{resizing}-{stretch}-{orientation}-{boxes}")
+    }
+
     /// The dataset's name.
     #[must_use]
     pub fn name(&self) -> &str {

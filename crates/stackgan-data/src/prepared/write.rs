@@ -1,6 +1,6 @@
 //! Makes a prepared file: pictures are decoded in parallel, a few at a time, and streamed in their order.
 
-use super::{Manifest, VERSION, fingerprint, hex, orientation, split_number};
+use super::{Manifest, VERSION, boxes, fingerprint, hex, orientation, split_number};
 use crate::container::{AtomicFile, Element, Spec, header};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
@@ -78,6 +78,7 @@ pub fn import(
             Stretch::AsReleased => "as-released".to_owned(),
         },
         orientation: orientation(dataset.orientation).to_owned(),
+        boxes: boxes(items),
         notes: dataset.notes.clone(),
         fingerprint: hex(&[0; 32]),
         keys: items.iter().map(|item| item.key.clone()).collect(),

@@ -130,6 +130,27 @@ fn pictures_of_another_contrast_are_other_data() {
     assert!(matches!(&error, Error::Config { key, .. } if key == "configuration"), "{error}");
 }
 
+/// The same files, cropped elsewhere.
+#[test]
+fn pictures_of_other_boxes_are_other_data() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let file = folder.folder.path().join("moved.safetensors");
+    let size = Stage::One.picture_size();
+    let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
+    let mut birds = cub::read(&folder.folder.path().join("toy")).unwrap();
+    let bounding_box = birds.items[0].bounding_box.as_mut().unwrap();
+    bounding_box.width /= 2.0;
+    import(&birds, &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
+    let data = Arc::new(Prepared::open(&file).unwrap());
+    assert_eq!(data.fingerprint(), folder.data.0.fingerprint());
+    assert_ne!(data.pixels(), folder.data.0.pixels());
+    let setup = Setup { dataset: data, ..folder.setup(&cfg) };
+    let error = folder.run("run", setup, 1, &Policy::default()).0.unwrap_err();
+    assert!(matches!(&error, Error::Config { key, .. } if key == "configuration"), "{error}");
+}
+
 #[test]
 fn stage2_reads_embeddings_as_its_stage1_does() {
     let folder = Folder::new(Stage::Two);

@@ -17,6 +17,8 @@ use crate::exit::Problem;
 
 /// The metadata key of a file that was taken in: SHA-256 of the file that it was made from.
 const SOURCE: &str = "stackgan.source_sha256";
+/// And of the tensors that were taken from it: others under the same key are not of that file.
+const TENSORS: &str = "stackgan.tensors_sha256";
 
 /// A network that is ready to measure, and what reports say of it.
 pub(crate) struct Measurer {
@@ -50,6 +52,7 @@ pub(crate) fn import(
     Extractor::new(network, tensors)
         .with_context(|| format!("cannot use the weights\n  file: {}", file.display()))?;
     let mut archive = Archive { tensors: tensors.clone(), ..Archive::default() };
+    archive.metadata.insert(TENSORS.to_owned(), sha256(&archive.to_bytes()?));
     archive.metadata.insert(SOURCE.to_owned(), hash.to_owned());
     let kept = kept(network);
     write_file(&kept, &archive.to_bytes()?)?;
@@ -117,9 +120,7 @@ fn missing(network: Network) -> Problem {
 
 fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
-    let source = Archive::from_bytes(&bytes, &Device::Cpu).ok();
-    let source = source.and_then(|archive| archive.metadata.get(SOURCE).cloned());
-    let hash = source.unwrap_or_else(|| sha256(&bytes));
+    let hash = source(&bytes).unwrap_or_else(|| sha256(&bytes));
     let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;
     let shapes: Shapes = tensors.iter().map(|(n, t)| (n.clone(), t.dims().to_vec())).collect();
     let found = network.or_else(|| network_of(&shapes)).ok_or_else(|| {
@@ -130,4 +131,32 @@ fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
     let extractor = Extractor::new(found, &tensors)
         .with_context(|| format!("cannot use the weights\n  file: {}", file.display()))?;
     Ok(Measurer { extractor, judge: Judge::new(found, &hash), sha256: hash })
+}
+
+/// SHA-256 of the file that a file of ours was made from, if it is one, and holds what it was given.
+fn source(bytes: &[u8]) -> Option<String> {
+    let mut archive = Archive::from_bytes(bytes, &Device::Cpu).ok()?;
+    let metadata = std::mem::take(&mut archive.metadata);
+    let (source, tensors) = (metadata.get(SOURCE)?, metadata.get(TENSORS)?);
+    (sha256(&archive.to_bytes().ok()?) == *tensors).then(|| source.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name of published weights goes with their numbers, not with a file's word.
+    #[test]
+    fn other_tensors_are_not_of_the_file_that_they_name() {
+        let tensor = |value: f32| Tensor::new(&[value, 2.0], &Device::Cpu).unwrap();
+        let mut archive = Archive::default();
+        archive.tensors.insert("weight".to_owned(), tensor(1.0));
+        let digest = sha256(&archive.to_bytes().unwrap());
+        archive.metadata.insert(SOURCE.to_owned(), "published".to_owned());
+        assert_eq!(source(&archive.to_bytes().unwrap()), None, "a word without a digest");
+        archive.metadata.insert(TENSORS.to_owned(), digest);
+        assert_eq!(source(&archive.to_bytes().unwrap()).as_deref(), Some("published"));
+        archive.tensors.insert("weight".to_owned(), tensor(3.0));
+        assert_eq!(source(&archive.to_bytes().unwrap()), None);
+    }
 }

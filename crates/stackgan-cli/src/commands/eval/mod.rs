@@ -20,7 +20,7 @@ use stackgan_eval::report::{self, Measured};
 use stackgan_train::text::TrainedEncoder;
 use std::fmt::Write as _;
 
-use super::{Context, encoders, print, write_file};
+use super::{Context, check_writable, encoders, print, write_file};
 use crate::args::{Eval, Metric, Part};
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
@@ -53,6 +53,7 @@ pub(super) struct Found {
 
 /// Measures, prints, and says whether the gates let it through.
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
+    [&args.out, &args.save_stats].into_iter().flatten().try_for_each(|out| check_writable(out))?;
     let found = measured(args, context)?;
     if args.json {
         print(serde_json::to_string_pretty(&found.document)?)?;
@@ -61,6 +62,9 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
         print(aligned(&report::table(&found.measures)))?;
     }
     found.warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
+    if let Some(out) = &args.out {
+        write_file(out, (serde_json::to_string_pretty(&found.document)? + "\n").as_bytes())?;
+    }
     gate(args, &found.measures, context)
 }
 
@@ -128,7 +132,7 @@ pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
     numbers::check_rivals(&asked, usize::from(args.candidates))
 }
 
-/// Measures, and writes the document where that is asked for.
+/// Measures.
 pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let (measurer, encoder) = judges(args)?;
     let by = encoder
@@ -177,9 +181,6 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         "measures": measures,
         "warnings": warnings,
     });
-    if let Some(out) = &args.out {
-        write_file(out, (serde_json::to_string_pretty(&document)? + "\n").as_bytes())?;
-    }
     let head = [
         format!("pictures  {count}, {}", shown.line()),
         format!("real      {}, {} split", shown.data().name(), real::name(args.split)),

@@ -127,11 +127,18 @@ pub(super) fn check_rivals(asked: &[Asked], candidates: usize) -> Result<()> {
 /// What to do where captions are too few or too alike.
 pub(super) fn few_rivals(error: stackgan_eval::Error) -> anyhow::Error {
     let stackgan_eval::Error::Input { expected, found, .. } = error else { return error.into() };
-    let most = found.parse().map_or(10, |rivals: usize| rivals + 1).max(2);
-    let remedy = format!(
-        "paint more pictures of captions that differ (`--num`, `--split all`), or let them choose among fewer: \
-         `--candidates {most}` or less (of `train`: `--eval-num`, `--eval-candidates`)"
-    );
+    let mut remedy = "paint more pictures of captions that differ and of other classes (`--num`, `--split all`; of \
+                      `train`: `--eval-num`)"
+        .to_owned();
+    match found.parse::<usize>() {
+        Ok(0) | Err(_) => remedy += ", or leave `rp` out",
+        Ok(rivals) => {
+            let most = rivals + 1;
+            remedy += &format!(
+                ", or let them choose among fewer: `--candidates {most}` or less (of `train`: `--eval-candidates`)"
+            );
+        }
+    }
     let what = "R-precision cannot be measured";
     Problem::usage(what, "option: --candidates", (expected, found), remedy).into()
 }

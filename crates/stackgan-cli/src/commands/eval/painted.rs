@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use candle_core::Tensor;
 use serde_json::{Value, json};
 use stackgan_core::image::Picture;
+use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Sampling};
 use stackgan_data::crop::{MAX_FILE, PictureSize, decode};
 use stackgan_data::embeddings::Embeddings;
@@ -14,6 +15,7 @@ use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
 
 use super::asked::Asked;
+use crate::commands::generate::GRID;
 use crate::commands::{Context, given, load_model, sources};
 use crate::exit::Problem;
 
@@ -132,7 +134,11 @@ impl Painter {
     }
 }
 
-/// The pictures of a folder and of those below it, in the order of their paths.
+/// The step of [`Stream::Evaluation`] for the order of a folder's pictures.
+const FOLDER: u64 = 5;
+
+/// The pictures of a folder and of those below it, in a drawn order: by name they would come class by class, and a part of
+/// them, as inception scores are made of ten, would be of a few. What `generate --grid` writes is no picture but a sheet.
 pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut waiting = vec![dir.to_path_buf()];
@@ -152,12 +158,15 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
             let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
             if kind.is_dir() {
                 waiting.push(path);
-            } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg")) {
+            } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg"))
+                && entry.file_name() != GRID
+            {
                 found.push(path);
             }
         }
     }
     found.sort();
+    Noise::new(0).draws(Stream::Evaluation, FOLDER, 0).shuffle(&mut found);
     if found.len() < 2 {
         let place = format!("folder: {}", dir.display());
         let remedy = "name a folder with the pictures to measure";
@@ -177,4 +186,23 @@ pub(super) fn read(file: &Path) -> Result<Picture> {
     let image = decode(&read_bounded(file, MAX_FILE)?, file)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
     Ok(Picture { width, height, rgb: image.into_raw() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_read_in_no_order_of_names_and_without_its_sheet() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("below")).unwrap();
+        for i in 0..40 {
+            std::fs::write(dir.path().join(format!("below/{i:02}.png")), "").unwrap();
+        }
+        std::fs::write(dir.path().join(GRID), "").unwrap();
+        let found = folder(dir.path()).unwrap();
+        assert_eq!(found.len(), 40);
+        assert!(!found.is_sorted());
+        assert_eq!(found, folder(dir.path()).unwrap());
+    }
 }

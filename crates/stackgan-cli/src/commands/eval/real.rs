@@ -122,15 +122,13 @@ pub(super) fn features(
 
 /// Where the features of a part of the data are kept. The fingerprint is of its files, not of how pixels were made of them.
 fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> PathBuf {
-    let made = data.manifest();
     let name = format!(
-        "eval-{}-{}-{}-{}-{}-{}-{}.npz",
+        "eval-{}-{}-{}-{}-{}-{}.npz",
         measurer.judge.network,
         sources::short(&measurer.sha256),
         sources::short(data.fingerprint()),
         data.size().crop(),
-        made.resizing,
-        made.stretch,
+        data.pixels(),
         name(part)
     );
     sources::cache_beside(data.path()).join(name)

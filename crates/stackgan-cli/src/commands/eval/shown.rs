@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::image::Picture;
-use stackgan_data::crop::{PictureSize, Resizing};
+use stackgan_data::crop::PictureSize;
 use stackgan_data::prepared::Prepared;
 
 use super::asked::{Asked, Questions};
@@ -28,8 +28,7 @@ impl Shown {
             let first = files.first().map(|file| painted::read(file)).transpose()?;
             let small = first.is_some_and(|picture| picture.width.max(picture.height) <= 64);
             let size = if small { PictureSize::Stage1 } else { PictureSize::Stage2 };
-            let how = sources::preparation(size, Resizing::Residual);
-            let data = sources::open(&args.data, how, context)?;
+            let data = sources::open_any(&args.data, &[size], context)?;
             return Ok(Self::Folder { dir: dir.clone(), files, data });
         }
         let manner = painted::Manner {

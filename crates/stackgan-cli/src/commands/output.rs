@@ -1,0 +1,104 @@
+//! Results: lines on standard output, and files that are there whole or not at all.
+
+use std::fmt::Display;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::exit::Problem;
+
+/// One line of results on stdout.
+///
+/// # Errors
+/// When nobody reads it any more, which `main` takes as success.
+pub(crate) fn print(line: impl Display) -> Result<()> {
+    writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => error.into(), // whoever read it has gone
+        _ => Problem::storage(Path::new("standard output"), &error).into(),
+    })
+}
+
+/// Writes a result, making its folder if need be. What lay there before stays until all of the new is written; a link
+/// stays a link, a pipe or a device is written to.
+///
+/// # Errors
+/// [`Problem`] of the storage.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = folder(path);
+    std::fs::create_dir_all(folder).map_err(|e| Problem::storage(folder, &e))?;
+    let written = match path.metadata() {
+        Ok(facts) if !facts.is_file() => std::fs::write(path, bytes),
+        Ok(facts) => {
+            path.canonicalize().and_then(|path| replace(&path, bytes, facts.permissions()))
+        }
+        Err(_) => replace(path, bytes, Permissions::from_mode(0o666)), // the umask applies
+    };
+    written.map_err(|e| Problem::storage(path, &e).into())
+}
+
+fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .permissions(permissions)
+        .tempfile_in(folder(path))?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Checks that a result can be written before the work of hours is done for it.
+///
+/// # Errors
+/// [`Problem`] of the storage.
+pub(crate) fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        let error = io::Error::new(io::ErrorKind::IsADirectory, "a folder of this name");
+        return Err(Problem::storage(path, &error).into());
+    }
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    let there = folder(path).ancestors().find(|folder| folder.exists());
+    let there = there.filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(there).map(drop).map_err(|e| Problem::storage(there, &e).into())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_replaces_what_lay_there_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("new/a.png"), dir.path().join("link"));
+        write_file(&file, b"one").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_file(&link, b"two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
+        write_file(Path::new("/dev/null"), b"three").unwrap();
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_out_before() {
+        let dir = tempfile::tempdir().unwrap();
+        for bad in [dir.path().to_path_buf(), "/proc/none/a".into()] {
+            let error = check_writable(&bad).unwrap_err();
+            assert_eq!(crate::exit::code(&error), crate::exit::Exit::Storage, "{error}");
+        }
+        check_writable(&dir.path().join("a/b/c.json")).unwrap();
+        check_writable(Path::new("c.json")).unwrap();
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
+}
