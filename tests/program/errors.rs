@@ -94,6 +94,12 @@ fn damaged_files_are_code_3_and_name_the_file() {
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "encoder.safetensors");
     assert!(error.contains("a text encoder") && error.contains("--encoder"), "{error}");
+    // Nor is a checkpoint.
+    let run = dir.path().join("run");
+    train(dir.path(), &training("1", "1", &run));
+    let file = "run/checkpoints/step-0000001.safetensors";
+    let (code, error) = failed(dir.path(), &["generate", "-m", file, "-p", "x"]);
+    assert!(code == 3 && error.contains("a checkpoint of a run"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{done, failed, stackgan};
+use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
 
 #[test]
 fn every_help_opens_with_examples() {
@@ -143,4 +143,66 @@ fn a_dry_run_writes_nothing() {
         "{said}"
     );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// A value that its key cannot have is said with its key and where it comes from, not as a place in a text that nobody wrote.
+#[test]
+fn a_wrong_value_is_said_with_its_key_and_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("mine.toml"), "[optim]\nbatch = \"many\"\n").unwrap();
+    let cases: [(&[&str], &str, &str); 5] = [
+        (
+            &["--set", "net.recipe=foo"],
+            "net.recipe",
+            "expected `residual` or `plain`, found \"foo\"",
+        ),
+        (&["--set", "data.flip=maybe"], "data.flip", "expected a boolean"),
+        (&["--set", "optim.decay.kind=foo"], "optim.decay", "from: --set"),
+        (&["--set", "knobs.diff_augment=zoom"], "knobs.diff_augment", "zoom"),
+        (&["--config", "mine.toml"], "optim.batch", "from: mine.toml"),
+    ];
+    for (args, key, said) in cases {
+        let (code, error) = failed(dir.path(), &[&["config", "show"], args].concat());
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains(&format!("setting `{key}")) && error.contains(said), "{error}");
+        assert!(!error.contains("line 3") && !error.contains("TOML parse"), "{error}");
+    }
+}
+
+/// What a dry run is told of data it reads, and of Stage-I: how long it takes, and what will not do.
+#[test]
+fn a_dry_run_says_what_a_run_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let birds = WORLD.birds().display().to_string();
+    let small = [&["train", "-n", "--data", &birds], &set(TINY)[..]].concat();
+    let epochs = ["--stage", "1", "--set", "optim.steps=0", "--set", "optim.epochs=7"];
+    let said = done(dir.path(), &[&small[..], &epochs].concat());
+    let pictures = said.split_once(" pictures to train on").unwrap().0.rsplit(' ').next().unwrap();
+    let batch = said.split_once(" of ").unwrap().1.split_once(' ').unwrap().0;
+    let steps = pictures.parse::<u64>().unwrap() / batch.parse::<u64>().unwrap() * 7;
+    assert!(said.contains(&format!("; {steps} steps in about")), "{said}");
+
+    let run = dir.path().join("runs/mine");
+    train(dir.path(), &training("1", "1", &run));
+    let said = done(dir.path(), &[&small[..], &["--stage", "2"]].concat());
+    assert!(said.contains("runs/mine"), "a run with a name is found: {said}");
+    let other = ["--stage", "2", "--set", "net.z_dim=11"];
+    let (code, error) = failed(dir.path(), &[&small[..], &other].concat());
+    assert!(code == 2 && error.contains("net.z_dim"), "{error}");
+
+    fs::create_dir(dir.path().join("junk")).unwrap();
+    fs::write(dir.path().join("junk/a.png"), "").unwrap();
+    let junk = [&["train", "-n", "--stage", "1", "--data", "junk"], &set(TINY)[..]].concat();
+    let (code, error) = failed(dir.path(), &junk);
+    assert!(code == 4 || code == 3, "{error}");
+}
+
+/// Commands that compute nothing ask for no GPU.
+#[test]
+fn what_computes_nothing_wants_no_device() {
+    let dir = tempfile::tempdir().unwrap();
+    for args in [&["runs", "ls"][..], &["config", "presets"]] {
+        let out = stackgan(dir.path(), args).env("STACKGAN_DEVICE", "cuda:7").output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
 }

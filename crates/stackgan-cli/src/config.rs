@@ -242,7 +242,35 @@ impl Layers {
         for (key, (value, _)) in &self.values {
             insert(&mut root, key, value.clone());
         }
-        Ok(TrainConfig::from_toml(&toml::to_string(&root)?)?)
+        let text = toml::to_string(&root)?;
+        if let Err(error) = toml::from_str::<TrainConfig>(&text) {
+            return Err(self.refused(&text, &error));
+        }
+        Ok(TrainConfig::from_toml(&text)?)
+    }
+
+    /// What to say of a value that its key cannot have: where it comes from.
+    fn refused(&self, text: &str, error: &toml::de::Error) -> anyhow::Error {
+        let key = error.span().and_then(|span| key_at(text, span.start)).unwrap_or_default();
+        let value = self.values.iter().find(|(known, _)| {
+            **known == key || known.strip_prefix(&key).is_some_and(|rest| rest.starts_with('.'))
+        });
+        let place = match value {
+            Some((_, (_, origin))) => format!("from: {origin}"),
+            None => "from: all settings together".to_owned(),
+        };
+        let (found, expected) = error
+            .message()
+            .rsplit_once(", expected ")
+            .unwrap_or((error.message(), "a value that it can have"));
+        let found = match self.values.get(&key) {
+            Some((value, _)) => value.to_string(),
+            None => found.to_owned(),
+        };
+        let what = format!("setting `{key}` cannot be used");
+        let remedy =
+            "change it; `stackgan config presets --print NAME` says what each setting can be";
+        Problem::usage(what, place, (expected, found), remedy).into()
     }
 }
 
@@ -268,6 +296,26 @@ fn not_toml(file: &Path, error: &toml::de::Error) -> Problem {
     let place = format!("file: {}", file.display());
     let parts = ("TOML", error.to_string().trim_end().to_owned());
     Problem::usage("the configuration cannot be read", place, parts, "correct the file")
+}
+
+/// The dotted key of the line of `text` in which byte `at` lies.
+fn key_at(text: &str, at: usize) -> Option<String> {
+    let (mut table, mut start) = ("", 0);
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim();
+        if let Some(name) = bare.strip_prefix('[') {
+            table = name.trim_end_matches(']');
+        }
+        start += line.len();
+        if at < start {
+            return Some(match bare.split_once(" = ") {
+                Some((key, _)) if table.is_empty() => key.to_owned(),
+                Some((key, _)) => format!("{table}.{key}"),
+                None => table.to_owned(),
+            });
+        }
+    }
+    None
 }
 
 /// A value as it is typed: TOML if it is, text otherwise, so that quotes are not needed.

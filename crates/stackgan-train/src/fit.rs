@@ -1,6 +1,8 @@
 //! Whether configuration, data, encoder and Stage-I belong together.
 
-use crate::config::Stage;
+use stackgan_core::NetConfig;
+
+use crate::config::{Stage, TrainConfig};
 use crate::run::Setup;
 use crate::{Error, Result};
 
@@ -56,22 +58,32 @@ pub(crate) fn check_fit(setup: &Setup) -> Result<()> {
             "none".to_owned(),
             "train --stage 1 first",
         ),
-        (Stage::Two, Some(model)) => {
-            let low = &model.info().stage1.net;
-            let of = |net: &stackgan_core::NetConfig| {
-                (net.recipe, net.text_dim, net.cond_dim, net.z_dim)
-            };
-            if of(low) == of(&cfg.net) {
-                return Ok(());
-            }
-            let (expected, found) = (format!("{:?}", of(low)), format!("{:?}", of(&cfg.net)));
-            mismatch(
-                "net",
-                format!("Stage-I's recipe, text_dim, cond_dim, z_dim {expected}"),
-                found,
-                "use the same values",
-            )
-        }
+        (Stage::Two, Some(model)) => cfg.check_over(&model.info().stage1.net),
         (Stage::One, _) => Ok(()),
+    }
+}
+
+impl TrainConfig {
+    /// Whether Stage-II of these settings stands on a Stage-I of these sizes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the first size that differs.
+    pub fn check_over(&self, stage1: &NetConfig) -> Result<()> {
+        let sizes = |net: &NetConfig| {
+            [
+                ("recipe", format!("{:?}", net.recipe).to_lowercase()),
+                ("text_dim", net.text_dim.to_string()),
+                ("cond_dim", net.cond_dim.to_string()),
+                ("z_dim", net.z_dim.to_string()),
+            ]
+        };
+        let differs = sizes(stage1).into_iter().zip(sizes(&self.net)).find(|(low, own)| low != own);
+        let Some(((key, expected), (_, found))) = differs else { return Ok(()) };
+        Err(Error::Config {
+            key: format!("net.{key}"),
+            expected: format!("{expected}, as in the Stage-I model"),
+            found,
+            remedy: format!("give `--set net.{key}={expected}`, or train on another Stage-I"),
+        })
     }
 }

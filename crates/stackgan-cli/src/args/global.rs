@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 /// What is the same for every command.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Where to compute: `cpu`, `cuda` or `cuda:N` (an NVIDIA GPU), or `auto`: the first GPU if there is one, else the CPU
     #[arg(

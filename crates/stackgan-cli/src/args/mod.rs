@@ -113,7 +113,7 @@ pub(crate) enum Text {
     /// Train a char-CNN-RNN on a dataset's own captions and pictures
     #[command(
         before_help = "Examples:\n  stackgan text train --data data/toy --out encoder.safetensors\n  \
-        stackgan text train --data data/cub --features efficientnet-lite0.pth --out encoder.safetensors"
+        stackgan text train --data data/cub --features efficientnet-lite0-57934424.pth --out encoder.safetensors"
     )]
     Train(TextTrain),
     /// Take in a published char-CNN-RNN: Reed's `.t7`, or a state dict as .pth or safetensors
@@ -437,7 +437,8 @@ pub(crate) enum Model {
         #[arg(long, value_name = "DIR", conflicts_with = "out")]
         hub: Option<PathBuf>,
     },
-    /// Check that a model is whole: every tensor there, finite, and a picture painted (exit code 5 if not)
+    /// Check that a model is whole: every tensor there, finite, and a picture painted (exit code 3 where the file
+    /// is damaged, 5 where a number is none)
     #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2\n  \
                              stackgan model verify demo/model.safetensors")]
     Verify {

@@ -56,6 +56,7 @@ pub(super) fn choose(
 ) -> Result<(Device, Precision)> {
     let device = match wanted(name)? {
         _ if !computes => return Ok((Device::Cpu, Precision::F32)),
+        Wanted::Cuda(_) if !BUILT_FOR_CUDA => return Err(without_gpus().into()),
         Wanted::Cpu => Device::Cpu,
         Wanted::Cuda(number) => open(number)?,
         Wanted::Auto if BUILT_FOR_CUDA => gpu::open(0).unwrap_or_else(|error| {
@@ -71,24 +72,22 @@ pub(super) fn choose(
     Ok((device, precision))
 }
 
-/// What is asked for, if this program can do it at all.
+/// What is asked for.
 fn wanted(name: &str) -> Result<Wanted> {
-    let place = "option: --device";
-    match Wanted::parse(name) {
-        Some(Wanted::Cuda(_)) if !BUILT_FOR_CUDA => Err(Problem::missing(
-            "this program was built without GPUs",
-            place,
-            "one that was built with the feature `cuda`",
-            "build it with `cargo build --release -p stackgan-cli --features cuda` (docs/gpu.md), or use `--device cpu`",
-        )
-        .into()),
-        Some(wanted) => Ok(wanted),
-        None => {
-            let expected = "`auto`, `cpu`, `cuda` or `cuda:N`, N counted from 0";
-            let parts = (expected, format!("`{}`", name.escape_debug()));
-            Err(Problem::usage("no such device", place, parts, "use `--device cpu`").into())
-        }
-    }
+    Wanted::parse(name).ok_or_else(|| {
+        let expected = "`auto`, `cpu`, `cuda` or `cuda:N`, N counted from 0";
+        let parts = (expected, format!("`{}`", name.escape_debug()));
+        Problem::usage("no such device", "option: --device", parts, "use `--device cpu`").into()
+    })
+}
+
+fn without_gpus() -> Problem {
+    Problem::missing(
+        "this program was built without GPUs",
+        "option: --device",
+        "one that was built with the feature `cuda`",
+        "build it with `cargo build --release -p stackgan-cli --features cuda` (docs/gpu.md), or use `--device cpu`",
+    )
 }
 
 fn open(number: usize) -> Result<Device> {

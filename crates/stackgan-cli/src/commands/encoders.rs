@@ -138,7 +138,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>> {
 pub(super) fn kind(bytes: &[u8]) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("stackgan")?).ok()?;
-    Some(about.get("kind")?.as_str()?.to_owned())
+    Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
 }
 
 /// Reads a sentence encoder's folder.

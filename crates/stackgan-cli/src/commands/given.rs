@@ -77,8 +77,11 @@ pub(super) fn embeddings(
     let file: PathBuf = file.map(Path::to_path_buf).or(beside).unwrap_or_default();
     if !file.is_file() {
         let place = format!("file: {}", file.display());
-        let remedy =
-            "import those that it was trained with: `stackgan data import DIR --embeddings PATH`";
+        let folder = data.and_then(|data| data.path().parent()?.parent());
+        let folder = folder.map_or("DIR".to_owned(), |folder| folder.display().to_string());
+        let remedy = format!(
+            "import those that it was trained with: `stackgan data import {folder} --embeddings PATH`"
+        );
         let what = "there are no embeddings to paint from";
         return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());
     }

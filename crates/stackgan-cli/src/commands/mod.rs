@@ -71,7 +71,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Eval(args) => return eval::run(&args, context),
         Command::Nearest(args) => eval::nearest(&args, context)?,
         Command::Model(args) => return model::run(args, context),
-        Command::Runs(args) => runs::run(args)?,
+        Command::Runs(args) => runs::run(args, context.manner)?,
         Command::Config(args) => config::run(args)?,
         Command::Doctor { json } => doctor::run(json, context)?,
         Command::Completions { shell } => completions::run(shell)?,
@@ -168,6 +168,12 @@ fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
         "prepared" => ("prepared pictures and captions", "name it with `--data`, and a model here"),
         "embeddings" => {
             ("embeddings of captions", "name them with `--embeddings`, and a model here")
+        }
+        checkpoint if checkpoint.starts_with("stackgan-checkpoint/") => {
+            ("a checkpoint of a run", "name the run's folder, in which its model lies")
+        }
+        step if step.starts_with("stackgan-step/") => {
+            ("a step that became non-finite", "`stackgan replay` and this file takes it again")
         }
         _ => return None,
     };

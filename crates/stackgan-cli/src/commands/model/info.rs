@@ -35,7 +35,7 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
         Some(config) => print(format!(
             "encoder    char-CNN-RNN, {} wide, fingerprint {}",
             config.dim,
-            short(&encoder)
+            short_name(&encoder)
         ))?,
         None if encoder.is_empty() => {
             print("encoder    not inside, and not known which")?;
@@ -46,7 +46,7 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
                 Some(source) => format!("beside the model: {}", source.escape_debug()),
                 None => "not inside".to_owned(),
             },
-            short(&encoder)
+            short_name(&encoder)
         ))?,
     }
     stage("stage-I ", 64, &info.stage1)?;
@@ -69,7 +69,8 @@ fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
     ))
 }
 
-/// The first digits of a hash.
-fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
+/// The first digits of an encoder's fingerprint, after the word that it may begin with.
+fn short_name(fingerprint: &str) -> &str {
+    let word = fingerprint.rfind('-').map_or(0, |at| at + 1);
+    fingerprint.get(..word + 12).unwrap_or(fingerprint)
 }

@@ -6,13 +6,17 @@ use anyhow::Result;
 
 use super::{Facts, State, list, number};
 use crate::commands::print;
-use crate::progress::duration;
+use crate::progress::{Manner, duration};
 
 /// Lists the runs of a folder, oldest first.
-pub(super) fn run(folder: &Path, json: bool) -> Result<()> {
+pub(super) fn run(folder: &Path, json: bool, manner: Manner) -> Result<()> {
     let runs: Vec<Facts> = list(folder)?.iter().map(|path| Facts::read(path)).collect();
     if json {
         return print(serde_json::to_string_pretty(&runs)?);
+    }
+    if runs.is_empty() {
+        manner.say(format!("no runs in {}: `stackgan train` begins one", folder.display()));
+        return Ok(());
     }
     let width = runs.iter().map(|facts| facts.run.len()).max().unwrap_or(0).max(3);
     print(format!(

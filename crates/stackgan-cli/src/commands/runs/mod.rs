@@ -13,12 +13,13 @@ use stackgan_train::run_dir::RunDir;
 
 use crate::args;
 use crate::exit::Problem;
+use crate::progress::Manner;
 use facts::{Facts, State};
 
 /// Does what was typed.
-pub(super) fn run(args: args::Runs) -> Result<()> {
+pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
     match args {
-        args::Runs::Ls { folder, json } => ls::run(&folder, json),
+        args::Runs::Ls { folder, json } => ls::run(&folder, json, manner),
         args::Runs::Show { run, folder, json } => show::run(&named(run.as_deref(), &folder)?, json),
         args::Runs::Watch { run, folder } => watch::run(&named(run.as_deref(), &folder)?),
     }
@@ -47,7 +48,7 @@ fn named(run: Option<&str>, folder: &Path) -> Result<PathBuf> {
 
 /// The run folders under `folder`, oldest first: those with a number, and those that `--run` gave a name, each after the last
 /// numbered one that was begun before it.
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut runs = RunDir::list(folder)?;
     let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
     let with_name = entries.filter(|path| path.join("run.json").is_file() && !runs.contains(path));

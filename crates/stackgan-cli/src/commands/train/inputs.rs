@@ -7,11 +7,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use stackgan_core::Model;
 use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::matching::Matcher;
-use stackgan_train::run_dir::RunDir;
 
 use super::RUNS;
 use super::reading::{Text, embeddings, imported, matcher, small_encoder};
@@ -198,7 +198,7 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
         });
         fits && run.join("model.safetensors").is_file()
     };
-    let runs = RunDir::list(Path::new(RUNS)).unwrap_or_default();
+    let runs = crate::commands::runs::list(Path::new(RUNS)).unwrap_or_default();
     runs.into_iter().rev().find(finished).ok_or_else(|| {
         let (on, option) = data.map_or_else(Default::default, |data| {
             (format!(" on {}", data.display()), format!(" --data {}", data.display()))
@@ -209,24 +209,28 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
     })
 }
 
-/// What a dry run says of the data.
+/// What a dry run says of the data, and the pictures of its training split, where it is there already.
 ///
 /// # Errors
-/// Code 4 when there is none.
-pub(super) fn planned_data(wanted: &Record) -> Result<String> {
+/// Code 4 when there is none; what is wrong with it.
+pub(super) fn planned_data(wanted: &Record) -> Result<(String, Option<usize>)> {
     let (path, own) = match &wanted.data {
         Some(path) => (path.clone(), false),
         None => (sources::home().join(&wanted.dataset), true),
     };
-    match (path.exists(), own && wanted.dataset == "toy") {
-        (true, _) => Ok(path.display().to_string()),
-        (false, true) => Ok(format!("{}, which is drawn first", path.display())),
-        (false, false) => {
-            let place = format!("path: {}", path.display());
-            let remedy = "name a dataset folder: `--data DIR`";
-            Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into())
-        }
-    }
+    let shown = path.display();
+    let pictures = if path.is_file() {
+        Prepared::open(&path)?.indices(Split::Train).len()
+    } else if path.is_dir() {
+        sources::read(&path, sources::Manner::kept(&path).layout)?.count(Split::Train)
+    } else if own && wanted.dataset == "toy" {
+        return Ok((format!("{shown}, which is drawn first"), None));
+    } else {
+        let place = format!("path: {shown}");
+        let remedy = "name a dataset folder: `--data DIR`";
+        return Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into());
+    };
+    Ok((format!("{shown}, {pictures} pictures to train on"), Some(pictures)))
 }
 
 /// What a dry run says of the text.

@@ -204,7 +204,7 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
         let place = format!("folder: {}", run.display());
         let parts = ("a new folder", "a run that has begun");
         let remedy = "leave `--resume never` out to go on with it, or name another folder";
-        return Err(Problem::usage("the run folder is in use", place, parts, remedy).into());
+        return Err(Problem::usage("there is a run already", place, parts, remedy).into());
     }
     if record.is_none() && args.data.is_none() {
         let place = format!("file: {}", run.join("run.json").display());
@@ -241,12 +241,18 @@ fn dry_run(
         Stage::One => None,
         Stage::Two => Some(inputs::stage1(&mut wanted, context)?),
     };
-    print(format!("data       {}", inputs::planned_data(&wanted)?))?;
+    let (data, pictures) = inputs::planned_data(&wanted)?;
+    print(format!("data       {data}"))?;
     print(inputs::planned_text(&wanted, stage1.as_ref(), context)?)?;
     if let Some(model) = &wanted.stage1 {
         print(format!("stage-I    {}", model.display()))?;
     }
     let low = stage1.map(|model| model.info().stage1.net);
+    let mut config = config.clone();
+    if let Some(low) = &low {
+        config.net.text_dim = low.text_dim; // it follows the encoder, which is Stage-I's
+        config.check_over(low)?;
+    }
     print(match (resumed, &args.run) {
         (Some(run), _) => format!("goes on    in {}", run.display()),
         (None, Some(run)) => format!("run        {}", run.display()),
@@ -255,9 +261,10 @@ fn dry_run(
     if let Some(hours) = args.max_hours {
         print(format!("at most    {}", duration(hours * 3600.0)))?;
     }
-    estimate::check(config, low.as_ref(), &context.device)?;
-    let steps = wanted.steps.or_else(|| Some(optim.steps).filter(|steps| *steps > 0));
-    for line in estimate::lines(config, low.as_ref(), steps, &context.device) {
+    estimate::check(&config, low.as_ref(), &context.device)?;
+    let steps = pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
+    let steps = wanted.steps.or(steps).or_else(|| Some(config.optim.steps)).filter(|n| *n > 0);
+    for line in estimate::lines(&config, low.as_ref(), steps, &context.device) {
         print(line)?;
     }
     Ok(Exit::Done)

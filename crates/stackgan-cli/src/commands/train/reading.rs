@@ -63,7 +63,7 @@ impl Text {
         let released = data.join("train").join("char-CNN-RNN-embeddings.pickle").is_file();
         let data = data.display();
         let train = format!(
-            "train one on the dataset's captions: `stackgan text train --size paper --data {data} --out encoder.safetensors`"
+            "train one on the dataset's captions: `stackgan text train --data {data} --features efficientnet-lite0-57934424.pth --out encoder.safetensors` (docs/encoders.md)"
         );
         let remedy = if released {
             format!(
