@@ -88,6 +88,18 @@ impl NetConfig {
         Ok(())
     }
 
+    /// Checks every range, and that the networks are of `recipe`: what builds one of its networks begins with this.
+    pub(crate) fn check_of(&self, recipe: Recipe) -> candle_core::Result<()> {
+        self.check().map_err(candle_core::Error::wrap)?;
+        if self.recipe != recipe {
+            candle_core::bail!(
+                "a network of the {recipe:?} recipe, but sizes of {:?}",
+                self.recipe
+            );
+        }
+        Ok(())
+    }
+
     /// The channels of an up-sampling block: `wanted`, or the floor.
     #[must_use]
     pub fn up_channels(&self, wanted: usize) -> usize {

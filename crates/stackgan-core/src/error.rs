@@ -30,8 +30,10 @@ pub enum Error {
         /// Its value.
         found: String,
     },
-    /// Encoding or decoding of a picture failed.
-    #[error("picture cannot be encoded\n  {0}\n  do: report this as a bug")]
+    /// A picture cannot be made of what was given, or encoded.
+    #[error(
+        "there can be no such picture\n  {0}\n  do: give three bytes for each pixel, or a batch (n, 3, height, width)"
+    )]
     Picture(String),
     /// An operation on tensors failed.
     #[error(transparent)]

@@ -294,6 +294,17 @@ impl Linear {
     }
 }
 
+/// Refuses pictures that are not `(batch, 3, side, side)`: a discriminator of others would give several logits for each.
+pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
+    match *images.dims() {
+        [_, 3, height, width] if (height, width) == (side, side) => Ok(()),
+        _ => candle_core::bail!(
+            "this discriminator looks at pictures (batch, 3, {side}, {side}), found {:?}",
+            images.dims()
+        ),
+    }
+}
+
 /// What `pass` makes of several batches of one size, each by itself as in [`Mode::Train`]: they are joined for one pass, which
 /// prepares weights once and has more to do at once.
 ///

@@ -4,7 +4,14 @@
 //! Two recipes were published and both are here, side by side and never mixed: [`residual`] (the TensorFlow release
 //! that made the paper's CUB and Oxford-102 results) and [`plain`] (the PyTorch release for COCO).
 //!
-//! This crate opens no file, starts no thread of its own, reads no clock and prints nothing.
+//! This crate opens no file, starts no thread of its own, reads no clock and prints nothing. Two things are the process's,
+//! not a model's: memory of feature maps on a CPU is kept for the next ones until [`kernels::memory`] gives it back, and the
+//! precision of a GPU is set for all ([`kernels::gpu`]).
+//!
+//! A network is built on the [`Scope`] of [`Params`]: `Params::fresh` for one to train, of which an optimiser takes
+//! [`Params::trainable`] once the network is built; `frozen` for a look that records no gradient. What is random comes in as
+//! [`GeneratorNoise`]. Gradients are those of [`kernels::backward`] (candle's own `backward` gives the same), of first order
+//! alone.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,11 +41,12 @@ mod refiner;
 pub mod residual;
 pub mod text;
 
-pub use candle_core::Device;
+pub use candle_core::{self as candle, Device};
 pub use config::{NetConfig, Recipe};
 pub use error::{Error, Result};
 pub use gan::{Generator, GeneratorNoise, Mode, Painted};
 pub use model::{Model, ModelInfo, StageInfo};
 pub use params::{Params, Scope};
 pub use pipeline::{Painting, Sampling};
+pub use stackgan_kernels as kernels;
 pub use stackgan_noise as noise;

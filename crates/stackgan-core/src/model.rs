@@ -4,6 +4,8 @@
 //! file, and one JSON document under `stackgan`. A char-CNN-RNN is in the file; of a sentence encoder, which is larger than
 //! the model, only name and fingerprint are, and [`Model::attach`] takes the encoder that has them.
 
+use std::fmt;
+
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -64,11 +66,29 @@ pub struct StageInfo {
 }
 
 impl StageInfo {
+    /// Checks sizes and scales.
+    fn check(&self) -> Result<()> {
+        self.net.check()?;
+        for (key, scale) in [("sample_z", self.sample_z), ("sample_eps", self.sample_eps)] {
+            check_scale(key, scale)?;
+        }
+        Ok(())
+    }
+
     /// The distribution of epsilon.
     #[must_use]
     pub const fn epsilon(&self) -> Epsilon {
         if self.truncated_epsilon { Epsilon::Truncated } else { Epsilon::Normal }
     }
+}
+
+/// Refuses a scale of noise that is not 0 to 100.
+pub(crate) fn check_scale(key: &'static str, scale: f64) -> Result<()> {
+    if (0.0..=100.0).contains(&scale) {
+        return Ok(());
+    }
+    let (expected, found) = ("0 to 100".to_owned(), scale.to_string());
+    Err(Error::Config { key, expected, found })
 }
 
 /// A model that paints.
@@ -84,12 +104,18 @@ pub struct Model {
     device: Device,
 }
 
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
 impl Model {
     /// A model of these parts.
     ///
     /// # Errors
-    /// When tensors are missing, left over or of other shapes than the sizes say, or the encoder is not the one whose
-    /// fingerprint `info` holds.
+    /// When tensors are missing, left over or of other shapes than the sizes say, the encoder is not the one that `info`
+    /// describes, or a size or a scale is out of its range: whatever [`Self::from_bytes`] would refuse of the file.
     pub fn new(
         info: ModelInfo,
         encoder: Option<CharCnnRnnEncoder>,
@@ -99,6 +125,19 @@ impl Model {
     ) -> Result<Self> {
         if info.format != FORMAT {
             return Err(wrong("this program reads another version", FORMAT, &info.format));
+        }
+        for stage in std::iter::once(&info.stage1).chain(&info.stage2) {
+            stage.check()?;
+        }
+        if encoder.as_ref().map(CharCnnRnnEncoder::config) != info.encoder.as_ref() {
+            let what = "the encoder is described or present, not both";
+            return Err(wrong(what, "both or neither, with the same sizes", "others"));
+        }
+        if let Some(encoder) = &encoder
+            && encoder.fingerprint() != info.encoder_fingerprint
+        {
+            let found = encoder.fingerprint();
+            return Err(wrong("another text encoder", &info.encoder_fingerprint, &found));
         }
         if let Some(encoder) = &encoder
             && encoder.dim() != info.stage1.net.text_dim
@@ -124,7 +163,16 @@ impl Model {
             wrong("the tensors do not fit the sizes", "those of its configuration", &e.to_string())
         };
         let stages = if model.stage2.is_some() { 2 } else { 1 };
+        let count = || {
+            let params = std::iter::once(&model.stage1).chain(&model.stage2);
+            params.map(|params| params.all().len()).sum::<usize>()
+        };
+        let given = count();
         drop(model.generator(stages).map_err(fits)?);
+        if count() > given {
+            let found = format!("{} tensors that were missing and are fresh now", count() - given);
+            return Err(wrong("the networks are not whole", "trained variables", &found));
+        }
         for params in std::iter::once(&model.stage1).chain(&model.stage2) {
             params.check_all_used().map_err(|e| fits(e.into()))?;
         }
@@ -147,22 +195,13 @@ impl Model {
         let info: ModelInfo = serde_json::from_str(text).map_err(|e| {
             wrong("not a StackGAN model", &format!("metadata `{KEY}`"), &e.to_string())
         })?;
-        for net in std::iter::once(&info.stage1).chain(&info.stage2).map(|stage| &stage.net) {
-            net.check()?;
+        for stage in std::iter::once(&info.stage1).chain(&info.stage2) {
+            stage.check()?;
         }
         let encoder = info
             .encoder
             .map(|c| CharCnnRnnEncoder::from_tensors(c, &archive.tensors, device))
             .transpose()?;
-        if let Some(encoder) = &encoder
-            && encoder.fingerprint() != info.encoder_fingerprint
-        {
-            return Err(wrong(
-                "another text encoder",
-                &info.encoder_fingerprint,
-                &encoder.fingerprint(),
-            ));
-        }
         let standardise = match info.encoder {
             Some(_) => None, // the encoder has it
             None => Standardise::from_tensors(&archive.part("text."), device)?,

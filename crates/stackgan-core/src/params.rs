@@ -4,7 +4,7 @@
 //! its CPU initialisation cannot be seeded.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use stackgan_noise::{Noise, Stream, name_key};
@@ -59,7 +59,7 @@ enum Origin {
 pub struct Params {
     device: Device,
     origin: Origin,
-    entries: Mutex<BTreeMap<String, Entry>>,
+    entries: Arc<Mutex<BTreeMap<String, Entry>>>,
 }
 
 impl Params {
@@ -70,7 +70,7 @@ impl Params {
         Self {
             device: device.clone(),
             origin: Origin::Fresh { noise, network: name_key(network) },
-            entries: Mutex::default(),
+            entries: Arc::default(),
         }
     }
 
@@ -87,7 +87,8 @@ impl Params {
                 Ok((name, Entry { var: Var::from_tensor(&tensor)?, role: None }))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { device: device.clone(), origin: Origin::Given, entries: Mutex::new(entries) })
+        let entries = Arc::new(Mutex::new(entries));
+        Ok(Self { device: device.clone(), origin: Origin::Given, entries })
     }
 
     /// The scope of a network that is trained: its weights record gradients.
@@ -109,13 +110,11 @@ impl Params {
         Scope { params: self, prefix: String::new(), access: Access::Derived(weights) }
     }
 
-    /// Another handle on the same variables: what one changes, the other sees.
+    /// Another handle on the same variables: what one changes, or a network makes through it, the other sees.
     #[must_use]
     pub fn shared(&self) -> Self {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = |e: &Entry| Entry { var: e.var.clone(), role: e.role };
-        let entries = entries.iter().map(|(name, entry)| (name.clone(), shared(entry))).collect();
-        Self { device: self.device.clone(), origin: self.origin, entries: Mutex::new(entries) }
+        let entries = Arc::clone(&self.entries);
+        Self { device: self.device.clone(), origin: self.origin, entries }
     }
 
     /// The trainable variables, sorted by name.
@@ -222,6 +221,11 @@ impl Params {
                     entry.var.dims()
                 );
             }
+            if entry.role.is_some_and(|known| known != role) {
+                bail!(
+                    "tensor `{name}` is a weight in one place and a running statistic in another"
+                );
+            }
             entry.role = Some(role);
             return Ok(entry.var.clone());
         }
@@ -324,6 +328,18 @@ mod tests {
         assert_eq!(grads.get(&w).map(|g| g.to_vec1::<f32>()).transpose()?, Some(vec![1.0, 1.0]));
         params.trainable()[0].1.set(&Tensor::new(&[5f32, 6.0], &Device::Cpu)?)?;
         assert_eq!(frozen.to_vec1::<f32>()?, [5.0, 6.0]);
+        Ok(())
+    }
+
+    /// What is made through one handle is there in the other, and stays what it is.
+    #[test]
+    fn handles_share_what_is_made_later() -> Result<()> {
+        let params = Params::fresh(Noise::new(0), "g1", &Device::Cpu);
+        let other = params.shared();
+        params.trained().weight("w", 2, Init::Constant(1.0))?;
+        assert_eq!(other.trainable().len(), 1);
+        assert!(params.trained().statistic("w", 2, 0.0).is_err());
+        assert_eq!(params.trainable().len(), 1);
         Ok(())
     }
 

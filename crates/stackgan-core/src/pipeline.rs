@@ -5,19 +5,19 @@ use candle_core::Tensor;
 use crate::Result;
 use crate::gan::{GeneratorNoise, Mode, SAMPLING};
 use crate::image::Picture;
-use crate::model::Model;
+use crate::model::{Model, check_scale, wrong};
 use crate::noise::Noise;
 
 /// How to sample. The default: seed 0, the model's last stage, the model's own noise scales.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// The seed: same model, caption and seed, same pixels, whatever else is painted beside it.
+    /// The seed of [`Model::generate`]: same model, caption and seed, same pixels, whatever else is painted beside it.
     pub seed: u64,
     /// 1 for 64x64, 2 for 256x256; `None` for the last stage of the model.
     pub stage: Option<u8>,
-    /// Scale of `z`; `None` for the model's own.
+    /// Scale of `z`, 0 to 100; `None` for the model's own.
     pub z_scale: Option<f64>,
-    /// Scale of epsilon; `None` for the model's own. 0 paints from the mean of the text's Gaussian.
+    /// Scale of epsilon, 0 to 100; `None` for the model's own. 0 paints from the mean of the text's Gaussian.
     pub eps_scale: Option<f64>,
     /// Pictures painted at once: bounds the memory.
     pub chunk: usize,
@@ -62,25 +62,50 @@ impl Model {
         Ok(paintings)
     }
 
-    /// One painting for each row of embeddings `(n, text_dim)` and each of `n` seeds, all at once. Embeddings as the networks
-    /// take them: of [`Model::encode`], or of an encoder elsewhere through [`Model::standardised`].
+    /// One painting for each row of embeddings `(n, text_dim)` and each of `n` seeds; `sampling.seed` is not used. Embeddings
+    /// as the networks take them: of [`Model::encode`], or of an encoder elsewhere through [`Model::standardised`].
     ///
     /// # Errors
-    /// When the width is not the model's, or it has no such stage.
+    /// When the width is not the model's, there are not as many seeds as rows, a scale is out of its range, or it has no such
+    /// stage.
     pub fn paint_embeddings(
         &self,
         text: &Tensor,
         seeds: &[u64],
         sampling: Sampling,
     ) -> Result<Vec<Painting>> {
-        let stage = sampling.stage.unwrap_or_else(|| self.stages());
-        let generator = self.generator(stage)?;
-        let info = self.stage_info(stage);
-        let net = (&info.net, info.epsilon(), self.device());
-        let mut noises = Vec::with_capacity(seeds.len());
-        for &seed in seeds {
-            noises.push(GeneratorNoise::draw(Noise::new(seed), SAMPLING, 0, &[0], net)?);
+        let (rows, width) = text.dims2()?;
+        let dim = self.info().stage1.net.text_dim;
+        if (rows, width) != (seeds.len(), dim) {
+            let expected = format!("({}, {dim}): a row for each seed", seeds.len());
+            return Err(wrong("embeddings do not fit", &expected, &format!("({rows}, {width})")));
         }
+        let mut paintings = Vec::with_capacity(rows);
+        let chunk = sampling.chunk.max(1);
+        for (i, seeds) in seeds.chunks(chunk).enumerate() {
+            let noise = self.noise(seeds, sampling)?;
+            let text = text.narrow(0, i * chunk, seeds.len())?;
+            paintings.extend(self.paint_noise(&text, &noise, sampling.stage)?);
+        }
+        Ok(paintings)
+    }
+
+    /// What seeds mean: a row of `z` and of both epsilons for each, scaled as sampling does. Rows of two of these can be put
+    /// together, to keep a sentence's `c` and change `z` alone, or to go from one to the other.
+    ///
+    /// # Errors
+    /// When a scale is out of its range.
+    pub fn noise(&self, seeds: &[u64], sampling: Sampling) -> Result<GeneratorNoise> {
+        let info = self.stage_info(sampling.stage.unwrap_or_else(|| self.stages()));
+        let z = sampling.z_scale.unwrap_or(info.sample_z);
+        let eps = sampling.eps_scale.unwrap_or(info.sample_eps);
+        check_scale("z_scale", z)?;
+        check_scale("eps_scale", eps)?;
+        let net = (&info.net, info.epsilon(), self.device());
+        let noises: Vec<GeneratorNoise> = seeds
+            .iter()
+            .map(|&seed| GeneratorNoise::draw(Noise::new(seed), SAMPLING, 0, &[0], net))
+            .collect::<candle_core::Result<_>>()?;
         let stack = |part: fn(&GeneratorNoise) -> &Tensor| {
             Tensor::cat(&noises.iter().map(part).collect::<Vec<_>>(), 0)
         };
@@ -89,11 +114,21 @@ impl Model {
             eps1: stack(|n| &n.eps1)?,
             eps2: stack(|n| &n.eps2)?,
         };
-        let noise = noise.scaled(
-            sampling.z_scale.unwrap_or(info.sample_z),
-            sampling.eps_scale.unwrap_or(info.sample_eps),
-        )?;
-        let painted = generator.paint(text, &noise, Mode::Eval)?;
+        Ok(noise.scaled(z, eps)?)
+    }
+
+    /// One painting for each row of embeddings `(n, text_dim)` and of noise, all at once; of the last stage unless told.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the model has no such stage.
+    pub fn paint_noise(
+        &self,
+        text: &Tensor,
+        noise: &GeneratorNoise,
+        stage: Option<u8>,
+    ) -> Result<Vec<Painting>> {
+        let generator = self.generator(stage.unwrap_or_else(|| self.stages()))?;
+        let painted = generator.paint(text, noise, Mode::Eval)?;
         let pictures = Picture::from_batch(&painted.image)?;
         let lows = match &painted.low {
             Some(low) => Picture::from_batch(low)?.into_iter().map(Some).collect(),

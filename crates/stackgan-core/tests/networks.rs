@@ -1,7 +1,7 @@
 //! Sizes of the networks, and pictures that do not depend on what is painted beside them.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 
-use candle_core::{Device, Result};
+use candle_core::{DType, Device, Result, Tensor};
 use stackgan_core::gan::{Epsilon, GeneratorNoise, SAMPLING, Stage1Statistics};
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
@@ -17,10 +17,10 @@ fn fresh() -> Params {
 /// Trainable parameters at the paper's sizes. Source: arithmetic over both releases.
 #[test]
 fn parameter_counts_at_the_papers_sizes() -> Result<()> {
-    let net = NetConfig::default();
     let statistics = Stage1Statistics::Batch;
     macro_rules! counts {
-        ($recipe:ident) => {{
+        ($recipe:ident, $named:expr) => {{
+            let net = NetConfig { recipe: $named, ..NetConfig::default() };
             let (g1, d1, g2, d2) = (fresh(), fresh(), fresh(), fresh());
             let low = $recipe::Stage1Generator::new(&net, &g1.trained())?;
             $recipe::Discriminator::stage1(&net, &d1.trained())?;
@@ -29,8 +29,11 @@ fn parameter_counts_at_the_papers_sizes() -> Result<()> {
             [g1.count(), d1.count(), g2.count(), d2.count()]
         }};
     }
-    assert_eq!(counts!(plain), [10_301_248, 5_715_713, 26_290_080, 71_269_122]);
-    assert_eq!(counts!(residual), [14_264_192, 4_029_824, 26_290_080, 48_603_520]);
+    assert_eq!(counts!(plain, Recipe::Plain), [10_301_248, 5_715_713, 26_290_080, 71_269_122]);
+    assert_eq!(
+        counts!(residual, Recipe::Residual),
+        [14_264_192, 4_029_824, 26_290_080, 48_603_520]
+    );
     Ok(())
 }
 
@@ -168,6 +171,108 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     Ok(())
 }
 
+/// What cannot be read back is not taken: a model of hours would be written, and lost.
+#[test]
+fn a_model_of_parts_that_do_not_fit_is_refused() -> stackgan_core::Result<()> {
+    let (whole, device) = (model(Recipe::Residual)?, Device::Cpu);
+    let parts = |change: &dyn Fn(&mut ModelInfo), encoder: bool, params: &Params| {
+        let mut info = whole.info().clone();
+        info.stage2 = None;
+        change(&mut info);
+        let encoder = encoder.then(|| {
+            let tensors = whole.encoder().unwrap().tensors().unwrap();
+            let config = *whole.encoder().unwrap().config();
+            CharCnnRnnEncoder::from_tensors(config, &tensors, &device).unwrap()
+        });
+        Model::new(info, encoder, params.shared(), None, &device)
+    };
+    let g1 = whole.stage1();
+    let taken = parts(&|_| (), true, g1)?;
+    Model::from_bytes(&taken.to_bytes()?, &device)?;
+    let none: &dyn Fn(&mut ModelInfo) = &|_| ();
+    let refused: [(&dyn Fn(&mut ModelInfo), bool, &str); 5] = [
+        (&|info| info.encoder_fingerprint = "another".to_owned(), true, "another text encoder"),
+        (none, false, "described or present"),
+        (&|info| info.stage1.net.z_dim = 0, true, "z_dim"),
+        (&|info| info.stage1.sample_z = f64::NAN, true, "sample_z"),
+        (&|info| info.stage1.net.gf = 8, true, "do not fit"),
+    ];
+    for (change, encoder, said) in refused {
+        let text = parts(change, encoder, g1).unwrap_err().to_string();
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let text = parts(none, true, &fresh()).unwrap_err().to_string();
+    assert!(text.contains("not whole"), "no variables: {text}");
+    Ok(())
+}
+
+/// A discriminator of one stage would give sixteen logits for each picture of the other's.
+#[test]
+fn discriminators_refuse_pictures_of_another_size_and_networks_sizes_that_are_none() -> Result<()> {
+    let (batch, device) = (2, Device::Cpu);
+    let text = |width| Tensor::zeros((batch, width), DType::F32, &device);
+    for (side, other) in [(64, 256), (256, 64), (64, 80)] {
+        let pictures = |side| Tensor::zeros((batch, 3, side, side), DType::F32, &device);
+        let (residual, plain) = (small(Recipe::Residual), small(Recipe::Plain));
+        let (a, b) = (fresh(), fresh());
+        let (a, b) = match side {
+            64 => (
+                residual::Discriminator::stage1(&residual, &a.trained())?,
+                plain::Discriminator::stage1(&plain, &b.trained())?,
+            ),
+            _ => (
+                residual::Discriminator::stage2(&residual, &a.trained())?,
+                plain::Discriminator::stage2(&plain, &b.trained())?,
+            ),
+        };
+        let logits = a.logits(&pictures(side)?, &text(residual.text_dim)?, Mode::Train)?;
+        assert_eq!(logits.dims(), [batch]);
+        let error = a.logits(&pictures(other)?, &text(residual.text_dim)?, Mode::Train);
+        assert!(error.unwrap_err().to_string().contains(&format!("{side}, {side}")));
+        let features = b.features(&pictures(side)?, Mode::Train)?;
+        let logits = b.conditional_logits(&features, &text(plain.cond_dim)?, Mode::Train)?;
+        assert_eq!(logits.dims(), [batch]);
+        assert!(b.features(&pictures(other)?, Mode::Train).is_err());
+    }
+    for bad in [
+        NetConfig { z_dim: 0, ..small(Recipe::Residual) },
+        NetConfig { gf: 6, ..small(Recipe::Residual) },
+        small(Recipe::Plain),
+    ] {
+        assert!(residual::Stage1Generator::new(&bad, &fresh().trained()).is_err(), "{bad:?}");
+    }
+    Ok(())
+}
+
+/// The same `c`, another `z`: rows of noise are put together; seeds mean what they mean to `paint`.
+#[test]
+fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
+    let model = model(Recipe::Plain)?;
+    let sampling = Sampling { stage: Some(1), ..Sampling::default() };
+    let text = model.encode(&["a red bird", "a blue bird"])?;
+    let noise = model.noise(&[4, 5], sampling)?;
+    let painted = model.paint_noise(&text, &noise, Some(1))?;
+    let asked = model.paint(&[("a red bird", 4), ("a blue bird", 5)], sampling)?;
+    for (a, b) in painted.iter().zip(&asked) {
+        assert_eq!(a.picture, b.picture);
+    }
+    let other = GeneratorNoise { z: model.noise(&[6, 7], sampling)?.z, ..noise };
+    assert_ne!(model.paint_noise(&text, &other, Some(1))?[0].picture, painted[0].picture);
+
+    let one_at_a_time = Sampling { chunk: 1, ..sampling };
+    let pieces = model.paint_embeddings(&text, &[4, 5], one_at_a_time)?;
+    assert!(pieces.iter().zip(&asked).all(|(a, b)| a.picture == b.picture));
+    for seeds in [&[][..], &[1], &[1, 2, 3]] {
+        let text = model.paint_embeddings(&text, seeds, sampling).unwrap_err().to_string();
+        assert!(text.contains("a row for each seed"), "{text}");
+    }
+    for scale in [f64::NAN, -1.0, f64::INFINITY] {
+        let bad = Sampling { z_scale: Some(scale), ..sampling };
+        assert!(model.generate(&["a bird"], bad).unwrap_err().to_string().contains("z_scale"));
+    }
+    Ok(())
+}
+
 /// Evaluation changes no running statistic; training does.
 #[test]
 fn only_training_moves_running_statistics() -> Result<()> {
@@ -193,7 +298,7 @@ fn only_training_moves_running_statistics() -> Result<()> {
         &[0, 1],
         (&net, Epsilon::Normal, &Device::Cpu),
     )?;
-    let text = candle_core::Tensor::ones((2, net.text_dim), candle_core::DType::F32, &Device::Cpu)?;
+    let text = Tensor::ones((2, net.text_dim), DType::F32, &Device::Cpu)?;
     generator.paint(&text, &noise, Mode::Eval)?;
     assert_eq!(changed()?, 0);
     generator.paint(&text, &noise, Mode::Train)?;

@@ -26,6 +26,10 @@ thread_local! {
 ///
 /// The gradient of a variable is taken as it comes, where candle would fill zeros and add to them.
 ///
+/// Gradients are of first order alone: maps, as candle's own operations do, give gradients that are not part of a graph, so a
+/// loss made of a gradient (a gradient penalty) trains nothing, without an error. `stackgan_train::penalty::R1` reaches such
+/// a gradient by a finite difference of two passes.
+///
 /// # Errors
 /// Those of the operations.
 pub fn backward(loss: &Tensor) -> Result<GradStore> {

@@ -62,11 +62,14 @@ struct Slot {
 }
 
 impl Adam {
-    /// An optimiser with zero moments over the trainable variables of `params`.
+    /// An optimiser with zero moments over the trainable variables of `params`, which are there once their network is built.
     ///
     /// # Errors
-    /// When memory for the moments cannot be had.
+    /// When there are none: it would move nothing, without a word; or memory for the moments cannot be had.
     pub fn new(params: &Params, betas: Betas) -> Result<Self> {
+        if params.trainable().is_empty() {
+            candle_core::bail!("an optimiser of no variables: build the network before it");
+        }
         let slots = params
             .trainable()
             .into_iter()

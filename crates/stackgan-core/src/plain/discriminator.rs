@@ -7,14 +7,15 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::Maps;
 
 use super::STYLE;
-use crate::NetConfig;
 use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Window, of_each};
+use crate::layers::{Conv, ConvNorm, LEAKY, Window, check_pictures, of_each};
 use crate::params::{Init, Scope};
+use crate::{NetConfig, Recipe};
 
 /// A discriminator of either stage.
 #[derive(Clone, Debug)]
 pub struct Discriminator {
+    side: usize,
     first: Conv,
     encode_img: Vec<ConvNorm>,
     joint: ConvNorm,
@@ -26,8 +27,9 @@ impl Discriminator {
     /// For 64x64 pictures: the conditional head alone.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or has another shape, or a size is out of its range.
     pub fn stage1(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        cfg.check_of(Recipe::Plain)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
         let halve = |a, b, index| ConvNorm::new((a, b), Window::Halve, LEAKY, STYLE, (&img, index));
         let encode_img = vec![
@@ -35,14 +37,15 @@ impl Discriminator {
             halve(2 * n, 4 * n, 5)?, // 8x8
             halve(4 * n, 8 * n, 8)?, // 4x4
         ];
-        Self::new(cfg, encode_img, None, scope)
+        Self::new(cfg, (64, encode_img), None, scope)
     }
 
     /// For 256x256 pictures: both heads.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or has another shape, or a size is out of its range.
     pub fn stage2(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        cfg.check_of(Recipe::Plain)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
         let layer =
             |a, b, window, index| ConvNorm::new((a, b), window, LEAKY, STYLE, (&img, index));
@@ -56,18 +59,19 @@ impl Discriminator {
             layer(16 * n, 8 * n, Window::Three, 20)?,
         ];
         let unconditional = Logit::new(8 * n, scope.pp("get_uncond_logits.outlogits.0"))?;
-        Self::new(cfg, encode_img, Some(unconditional), scope)
+        Self::new(cfg, (256, encode_img), Some(unconditional), scope)
     }
 
     fn new(
         cfg: &NetConfig,
-        encode_img: Vec<ConvNorm>,
+        (side, encode_img): (usize, Vec<ConvNorm>),
         unconditional: Option<Logit>,
         scope: &Scope,
     ) -> Result<Self> {
         let (n, outlogits) = (cfg.df, scope.pp("get_cond_logits.outlogits"));
         let joint = (8 * n + cfg.cond_dim, 8 * n);
         Ok(Self {
+            side,
             first: Conv::new(3, n, Window::Halve, STYLE, scope.pp("encode_img.0"))?,
             encode_img,
             joint: ConvNorm::new(joint, Window::Three, LEAKY, STYLE, (&outlogits, 0))?,
@@ -76,11 +80,12 @@ impl Discriminator {
         })
     }
 
-    /// Features `(batch, 8 df, 4, 4)` of pictures.
+    /// Features `(batch, 8 df, 4, 4)` of pictures. A gradient of their gradient is none: see [`stackgan_kernels::backward`].
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not fit, pictures of the other stage's size among them.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        check_pictures(images, self.side)?;
         let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
         for layer in &self.encode_img {
             x = layer.forward(&x, mode)?;

@@ -4,11 +4,11 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Maps};
 
 use super::STYLE;
-use crate::NetConfig;
 use crate::cond_aug::LogVarianceAugmentation;
 use crate::gan::{Generator, GeneratorNoise, Mode, Painted};
 use crate::layers::{BatchNorm, Conv, Linear, UpBlock, Window};
 use crate::params::Scope;
+use crate::{NetConfig, Recipe};
 
 /// Noise and text to 4x4, then four up-samplings.
 #[derive(Clone, Debug)]
@@ -28,8 +28,9 @@ impl Stage1Generator {
     /// Builds the network on the tensors of `scope`.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or has another shape, or a size is out of its range.
     pub fn new(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        cfg.check_of(Recipe::Plain)?;
         let ngf = 8 * cfg.gf; // 1024
         let channels = [2, 4, 8, 16].map(|d| cfg.up_channels(ngf / d));
         let [c8, c16, c32, c64] = channels;

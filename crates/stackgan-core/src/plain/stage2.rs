@@ -4,11 +4,11 @@
 use candle_core::{Result, Tensor};
 
 use super::{STYLE, Stage1Generator};
-use crate::NetConfig;
 use crate::cond_aug::LogVarianceAugmentation;
 use crate::gan::{Generator, GeneratorNoise, Mode, Painted, Stage1Statistics};
 use crate::params::Scope;
 use crate::refiner::Refiner;
+use crate::{NetConfig, Recipe};
 
 /// Stage-I, conditioning augmentation of its own, and the refining network.
 #[derive(Clone, Debug)]
@@ -24,13 +24,14 @@ impl Stage2Generator {
     /// and costs no memory for gradients; built on a trained one, Stage-II's gradient reaches it.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or has another shape, or a size is out of its range.
     pub fn new(
         cfg: &NetConfig,
         stage1: Stage1Generator,
         stage1_statistics: Stage1Statistics,
         scope: &Scope,
     ) -> Result<Self> {
+        cfg.check_of(Recipe::Plain)?;
         Ok(Self {
             stage1,
             stage1_statistics,

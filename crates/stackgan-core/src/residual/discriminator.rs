@@ -7,14 +7,15 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{Activation, Maps, activate};
 
 use super::{Bottleneck, STYLE};
-use crate::NetConfig;
 use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, of_each};
+use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, check_pictures, of_each};
 use crate::params::Scope;
+use crate::{NetConfig, Recipe};
 
 /// A discriminator of either stage: picture and sentence to a logit.
 #[derive(Clone, Debug)]
 pub struct Discriminator {
+    side: usize,
     first: Conv,
     encode_img: Vec<ConvNorm>,
     residual: Bottleneck,
@@ -30,8 +31,9 @@ impl Discriminator {
     /// release inherited.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or has another shape, or a size is out of its range.
     pub fn stage1(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        cfg.check_of(Recipe::Residual)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
         let halve = |a, b, activation, index| {
             ConvNorm::new((a, b), Window::Halve, activation, STYLE, (&img, index))
@@ -41,14 +43,15 @@ impl Discriminator {
             halve(2 * n, 4 * n, Activation::Identity, 5)?, // 8x8
             halve(4 * n, 8 * n, Activation::Identity, 7)?, // 4x4
         ];
-        Self::new(cfg, encode_img, scope)
+        Self::new(cfg, (64, encode_img), scope)
     }
 
     /// For 256x256 pictures.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or has another shape, or a size is out of its range.
     pub fn stage2(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        cfg.check_of(Recipe::Residual)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
         let layer = |a, b, window, activation, index| {
             ConvNorm::new((a, b), window, activation, STYLE, (&img, index))
@@ -62,14 +65,19 @@ impl Discriminator {
             layer(32 * n, 16 * n, Window::Point, LEAKY, 17)?,
             layer(16 * n, 8 * n, Window::Point, Activation::Identity, 20)?,
         ];
-        Self::new(cfg, encode_img, scope)
+        Self::new(cfg, (256, encode_img), scope)
     }
 
-    fn new(cfg: &NetConfig, encode_img: Vec<ConvNorm>, scope: &Scope) -> Result<Self> {
+    fn new(
+        cfg: &NetConfig,
+        (side, encode_img): (usize, Vec<ConvNorm>),
+        scope: &Scope,
+    ) -> Result<Self> {
         let (n, head) = (cfg.df, scope.pp("head"));
         let outlogits = head.pp("outlogits");
         let joint = (8 * n + cfg.cond_dim, 8 * n);
         Ok(Self {
+            side,
             first: Conv::new(3, n, Window::Halve, STYLE, scope.pp("encode_img.0"))?,
             encode_img,
             residual: Bottleneck::new(8 * n, LEAKY, scope.pp("residual"))?,
@@ -82,9 +90,12 @@ impl Discriminator {
     /// Logits `(batch,)` of pictures `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` with their embeddings
     /// `(batch, text_dim)`.
     ///
+    /// A gradient of its gradient is none: see [`stackgan_kernels::backward`].
+    ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not fit, pictures of the other stage's size among them.
     pub fn logits(&self, images: &Tensor, text: &Tensor, mode: Mode) -> Result<Tensor> {
+        check_pictures(images, self.side)?;
         let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
         for layer in &self.encode_img {
             x = layer.forward(&x, mode)?;

@@ -4,11 +4,11 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Filter, Maps};
 
 use super::{Bottleneck, STYLE};
-use crate::NetConfig;
 use crate::cond_aug::LogSigmaAugmentation;
 use crate::gan::{Generator, GeneratorNoise, Mode, Painted};
 use crate::layers::{BatchNorm, Linear, UpBlock};
 use crate::params::Scope;
+use crate::{NetConfig, Recipe};
 
 /// Text and noise to 4x4, a bottleneck at 4x4 and at 8x8, four up-samplings.
 #[derive(Clone, Debug)]
@@ -29,8 +29,9 @@ impl Stage1Generator {
     /// Builds the network on the tensors of `scope`.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or has another shape, or a size is out of its range.
     pub fn new(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
+        cfg.check_of(Recipe::Residual)?;
         let ngf = 8 * cfg.gf; // 1024
         let (c8, c16, c32) =
             (cfg.up_channels(ngf / 2), cfg.up_channels(ngf / 4), cfg.up_channels(ngf / 8));

@@ -8,7 +8,7 @@ mod tail;
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::alphabet::{ALPHABET_SIZE, AlphabetOptions, CaptionIndices};
+use super::alphabet::{ALPHABET_SIZE, AlphabetOptions, CaptionIndices, Case, Unknown};
 use super::ops::{
     KERNEL, LOOKUP_STEPS, Pool, affine, bias_threshold_pool, convolution, gru, lookup_pool, rnn,
     windows,
@@ -77,6 +77,29 @@ impl Default for CharCnnRnnConfig {
 }
 
 impl CharCnnRnnConfig {
+    /// As fingerprints hold it. It stays as it is: every encoder and model that was written would else be another. What a
+    /// later version adds is said here only where it is not the default.
+    pub(super) fn printed(&self) -> String {
+        let Self { conv1, conv2, units, dim, recurrence, alphabet } = self;
+        let recurrence = match recurrence {
+            Recurrence::Gru => "Gru",
+            Recurrence::Rnn => "Rnn",
+        };
+        let case = match alphabet.case {
+            Case::Lower => "Lower",
+            Case::Keep => "Keep",
+        };
+        let unknown = match alphabet.unknown {
+            Unknown::ZeroRow => "ZeroRow",
+            Unknown::Space => "Space",
+            Unknown::Truncate => "Truncate",
+        };
+        format!(
+            "char-cnn-rnn CharCnnRnnConfig {{ conv1: {conv1}, conv2: {conv2}, units: {units}, dim: {dim}, \
+             recurrence: {recurrence}, alphabet: AlphabetOptions {{ case: {case}, unknown: {unknown} }} }}"
+        )
+    }
+
     /// Checks every range.
     ///
     /// # Errors
@@ -242,6 +265,23 @@ mod tests {
 
     use super::*;
     use crate::Params;
+
+    /// Every fingerprint that was ever written begins with these.
+    #[test]
+    fn fingerprints_hold_the_same_words_for_ever() {
+        let birds = CharCnnRnnConfig::default();
+        assert_eq!(
+            birds.printed(),
+            "char-cnn-rnn CharCnnRnnConfig { conv1: 384, conv2: 512, units: 512, dim: 1024, recurrence: Gru, \
+             alphabet: AlphabetOptions { case: Lower, unknown: ZeroRow } }"
+        );
+        for unknown in [Unknown::Space, Unknown::Truncate] {
+            let alphabet = AlphabetOptions { case: Case::Keep, unknown };
+            let other =
+                CharCnnRnnConfig { recurrence: Recurrence::Rnn, alphabet, conv1: 1, ..birds };
+            assert_eq!(other.printed(), format!("char-cnn-rnn {other:?}"));
+        }
+    }
 
     /// Source: the released models.
     #[test]

@@ -283,7 +283,7 @@ impl CharCnnRnnEncoder {
 
     fn hash(&self, tensors: BTreeMap<String, Tensor>) -> Result<String> {
         let mut hash = Sha256::new();
-        hash.update(format!("char-cnn-rnn {:?}", self.config));
+        hash.update(self.config.printed());
         for (name, tensor) in tensors {
             hash.update(format!("\n{name} {:?}\n", tensor.dims()));
             for value in tensor.flatten_all()?.to_vec1::<f32>()? {
