@@ -9,6 +9,7 @@ use anyhow::Result;
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run_dir::RunDir;
 
+use super::numbers::number;
 use super::{Embedded, Page, charts};
 use crate::progress::duration;
 
@@ -152,7 +153,7 @@ impl<'a> RunReport<'a> {
         if let Ok(captions) = std::fs::read_to_string(self.dir.captions()) {
             page.folded("The captions, a row each", &captions);
         }
-        page.section("Curves, over steps");
+        page.section("Curves");
         page.charts(&charts(&self.dir.stats()));
         page.section("Settings");
         let settings = std::fs::read_to_string(self.dir.config()).unwrap_or_default();
@@ -188,7 +189,7 @@ impl<'a> RunReport<'a> {
         ];
         for (name, label) in shown {
             let found = self.terms.iter().find(|(n, value)| *n == name && value.is_finite());
-            tiles.extend(found.map(|(_, value)| (label, format!("{value:.3}"))));
+            tiles.extend(found.map(|(_, value)| (label, number(*value))));
         }
         tiles
     }

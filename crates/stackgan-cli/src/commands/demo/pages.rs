@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Results, score};
 use crate::args::Demo;
 use crate::progress::duration;
-use crate::report::{Grids, Page, Series, chart, charts};
+use crate::report::{About, Grids, Page, Series, chart, charts};
 
 /// The page. `out` is the demo's folder, with the run folders of both stages.
 pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
@@ -66,8 +66,9 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
     }
 
     page.section("The text encoder");
-    let losses = Series { name: "loss".to_owned(), points: results.text_losses.clone() };
-    page.charts(&[chart(("Contrastive loss of captions and pictures", ""), &[losses])]);
+    let losses = Series::new("loss", results.text_losses.clone());
+    let about = About { title: "Contrastive loss of captions and pictures", ..About::default() };
+    page.charts(&[chart(&about, &[losses])]);
 
     page.section("What took how long");
     let mut rows = vec![vec!["phase".to_owned(), "time".to_owned()]];
