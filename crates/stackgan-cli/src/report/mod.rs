@@ -4,6 +4,7 @@
 mod axis;
 mod curves;
 mod embedded;
+mod grids;
 mod numbers;
 mod page;
 mod run;
@@ -12,9 +13,9 @@ mod svg;
 
 pub(crate) use axis::bounds;
 pub(crate) use curves::{Terms, charts, others, terms};
-pub(crate) use embedded::Embedded;
+pub(crate) use grids::Grids;
 pub(crate) use page::Page;
-pub(crate) use run::{Grids, RunReport};
+pub(crate) use run::RunReport;
 pub(crate) use series::{Series, thinned};
 pub(crate) use svg::{About, chart};
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Embedded, escape};
+use super::embedded::{Embedded, Form};
+use super::escape;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -68,7 +69,7 @@ impl Page {
 
     /// A picture (PNG bytes) with a caption.
     pub(crate) fn picture(&mut self, caption: &str, png: &[u8]) {
-        let (caption, address) = (escape(caption), Embedded::of(png).address());
+        let (caption, address) = (escape(caption), Embedded::of(png, Form::Sharp).address());
         let _ = write!(
             self.body,
             "<figure class=\"sheet\"><img alt=\"{caption}\" src=\"{address}\">\
@@ -138,7 +139,7 @@ mod tests {
         page.table(&[vec!["<td>".to_owned()]]);
         page.folded("config", "<pre>");
         page.picture("<img>", b"png");
-        page.slider("frames", &[("step \"1\"".to_owned(), Embedded::of(b"x"))]);
+        page.slider("frames", &[("step \"1\"".to_owned(), Embedded::of(b"x", Form::Small))]);
         page.tiles(&[("<b>", "<i>".to_owned())]);
         page.warnings(&["<script>".to_owned()]);
         page.written(0, Some(30));

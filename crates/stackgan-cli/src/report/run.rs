@@ -1,8 +1,6 @@
 //! The report of a run folder, written again and again while the run goes on: how far it is, grids over time, curves,
 //! settings.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -10,58 +8,14 @@ use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run_dir::RunDir;
 
 use super::numbers::number;
-use super::{Embedded, Page, charts};
+use super::{Grids, Page, charts};
 use crate::progress::duration;
-
-/// Grids that a page takes at most: they are inside it.
-const MOST_GRIDS: usize = 24;
-
-/// Largest PNG that a page takes.
-const LARGEST: u64 = 32 << 20;
 
 /// Most warnings that a page shows: the last ones.
 const MOST_WARNINGS: usize = 12;
 
 /// How often the page is written at most, and how often a page that is open looks for a newer one.
 const EVERY: Duration = Duration::from_secs(30);
-
-/// The grids of a run, kept as the page has them, so that each is read and made small once.
-#[derive(Default)]
-pub(crate) struct Grids {
-    made: BTreeMap<u64, Embedded>,
-}
-
-impl Grids {
-    /// The grids in a run folder, oldest first, with a label each; evenly thinned to what a page takes.
-    pub(crate) fn of(&mut self, run: &Path) -> Vec<(String, Embedded)> {
-        let Ok(folder) = std::fs::read_dir(run.join("samples")) else { return Vec::new() };
-        let mut files: Vec<(u64, PathBuf)> = folder
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|e| e == "png"))
-            .filter_map(|path| Some((path.file_stem()?.to_str()?.parse().ok()?, path)))
-            .collect();
-        files.sort();
-        let last = files.len().saturating_sub(1);
-        let kept = files.len().min(MOST_GRIDS);
-        let chosen = (0..kept).map(|i| if kept > 1 { i * last / (kept - 1) } else { 0 });
-        let chosen: Vec<&(u64, PathBuf)> = chosen.filter_map(|i| files.get(i)).collect();
-        self.made.retain(|step, _| chosen.iter().any(|(s, _)| s == step));
-        let shown = |(step, path): &&(u64, PathBuf)| {
-            Some((format!("step {step}"), self.embedded(*step, path)?))
-        };
-        chosen.iter().filter_map(shown).collect()
-    }
-
-    fn embedded(&mut self, step: u64, path: &Path) -> Option<Embedded> {
-        if let Some(made) = self.made.get(&step) {
-            return Some(made.clone());
-        }
-        path.metadata().ok().filter(|facts| facts.len() <= LARGEST)?;
-        let embedded = Embedded::of(&std::fs::read(path).ok()?);
-        self.made.insert(step, embedded.clone());
-        Some(embedded)
-    }
-}
 
 /// The page of a run that goes on.
 pub(crate) struct RunReport<'a> {
@@ -139,7 +93,7 @@ impl<'a> RunReport<'a> {
             let from = self.warnings.len().saturating_sub(MOST_WARNINGS);
             page.warnings(self.warnings.get(from..).unwrap_or_default());
         }
-        let grids = self.grids.of(path);
+        let grids = self.grids.of(path, Some(self.step));
         if !grids.is_empty() {
             page.section("The same captions and the same noise over time");
             page.slider(
@@ -235,21 +189,5 @@ mod tests {
         let html = std::fs::read_to_string(&file).unwrap();
         assert!(html.contains("D has &lt;won&gt;") && html.contains("done"));
         assert!(!html.contains("data-again"));
-    }
-
-    #[test]
-    fn grids_are_thinned_evenly_and_keep_first_and_last() {
-        let run = tempfile::tempdir().unwrap();
-        std::fs::create_dir(run.path().join("samples")).unwrap();
-        for step in 1..=100 {
-            std::fs::write(run.path().join(format!("samples/{step:06}.png")), "png").unwrap();
-        }
-        let mut grids = Grids::default();
-        let labels: Vec<String> =
-            grids.of(run.path()).into_iter().map(|(label, _)| label).collect();
-        assert_eq!(labels.len(), MOST_GRIDS);
-        assert_eq!((labels[0].as_str(), labels[23].as_str()), ("step 1", "step 100"));
-        std::fs::remove_file(run.path().join("samples/000100.png")).unwrap();
-        assert_eq!(grids.of(run.path()).last().unwrap().0, "step 99");
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
         page.section(&format!("{name} while it trained"));
         page.slider(
             "Fixed captions of unseen species (rows), fixed noise (columns), evaluation mode. Move the slider.",
-            &Grids::default().of(&run),
+            &Grids::default().of(&run, None),
         );
         if let Ok(reals) = std::fs::read(run.join("reals.png")) {
             page.picture("Real pictures of the same captions.", &reals);
