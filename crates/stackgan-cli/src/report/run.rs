@@ -8,7 +8,7 @@ use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run_dir::RunDir;
 
 use super::numbers::number;
-use super::{Grids, Page, charts};
+use super::{Grids, Measurements, Page, charts};
 use crate::progress::duration;
 
 /// Most warnings that a page shows: the last ones.
@@ -107,6 +107,7 @@ impl<'a> RunReport<'a> {
         if let Ok(captions) = std::fs::read_to_string(self.dir.captions()) {
             page.folded("The captions, a row each", &captions);
         }
+        Measurements::read(path).section(&mut page, self.step);
         page.section("Curves");
         page.charts(&charts(&self.dir.stats()));
         page.section("Settings");

@@ -9,10 +9,12 @@ use super::facts::checkpoints;
 use super::{Facts, State, number};
 use crate::commands::print;
 use crate::progress::duration;
+use crate::report::{Measurement, Measurements};
 
 /// Shows one run.
 pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     let (facts, checkpoints) = (Facts::read(path), checkpoints(path));
+    let measurements = Measurements::read(path);
     if json {
         let mut document = serde_json::to_value(&facts)?;
         if let Value::Object(document) = &mut document {
@@ -21,6 +23,9 @@ pub(super) fn run(path: &Path, json: bool) -> Result<()> {
             let mut next = next(&facts).into_iter();
             document.insert("next".to_owned(), json!(next.next()));
             document.insert("or".to_owned(), json!(next.next()));
+            let measured = |one: Option<&Measurement>| json!(one.map(Measurement::numbers));
+            document.insert("measured".to_owned(), measured(measurements.newest()));
+            document.insert("best".to_owned(), measured(measurements.best()));
         }
         return print(serde_json::to_string_pretty(&document)?);
     }
@@ -43,7 +48,13 @@ pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     for (name, value) in &facts.last {
         print(format!("{name:12} {}", number(*value)))?;
     }
-    for file in ["report.html", "model.safetensors"] {
+    if let Some(newest) = measurements.newest() {
+        print(format!("measured     step {}: {}", newest.step, newest.line()))?;
+    }
+    if let Some(best) = measurements.best() {
+        print(format!("best         step {}: {}", best.step, best.verdict()))?;
+    }
+    for file in ["report.html", "model.safetensors", "best.safetensors"] {
         if facts.path.join(file).is_file() {
             print(format!("file         {}", facts.path.join(file).display()))?;
         }
