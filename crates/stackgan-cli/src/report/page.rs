@@ -1,6 +1,7 @@
 //! One HTML page that needs nothing beside it: style, pictures and curves are inside, and no address is ever opened.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::embedded::{Embedded, Form};
 use super::escape;
@@ -48,14 +49,24 @@ impl Page {
         self.body.push_str("</dl>");
     }
 
-    /// Says when the page was written, in the reader's own time; and where it will be written again, that it looks for a
-    /// newer one every so many seconds.
-    pub(crate) fn written(&mut self, unix_seconds: u64, again_after: Option<u32>) {
+    /// Says when the page was written, in the reader's own time; and of a run that goes on, after how long the page is
+    /// written again, and after how long without it something is wrong.
+    pub(crate) fn written(&mut self, unix_seconds: u64, again: Option<(Duration, Duration)>) {
         let _ = write!(self.body, "<p class=\"written\" data-at=\"{unix_seconds}\"");
-        if let Some(seconds) = again_after {
-            let _ = write!(self.body, " data-again=\"{seconds}\"");
+        if let Some((again, patience)) = again {
+            let (again, patience) = (again.as_secs(), patience.as_secs());
+            let _ = write!(self.body, " data-again=\"{again}\" data-patience=\"{patience}\"");
         }
         self.body.push_str("></p>");
+    }
+
+    /// What went wrong.
+    pub(crate) fn failure(&mut self, heading: &str, error: &str) {
+        let (heading, error) = (escape(heading), escape(error));
+        let _ = write!(
+            self.body,
+            "<div class=\"failure\" role=\"alert\"><b>{heading}</b><p>{error}</p></div>"
+        );
     }
 
     /// A list of lines that need a look.
@@ -142,7 +153,8 @@ mod tests {
         page.slider("frames", &[("step \"1\"".to_owned(), Embedded::of(b"x", Form::Small))]);
         page.tiles(&[("<b>", "<i>".to_owned())]);
         page.warnings(&["<script>".to_owned()]);
-        page.written(0, Some(30));
+        page.failure("<b>", "<script>");
+        page.written(0, Some((Duration::from_secs(30), Duration::from_secs(150))));
         let html = page.finish();
         assert_eq!(html.matches("<script>").count(), 1);
         assert!(html.contains("&lt;td&gt;") && html.contains("step &quot;1&quot;"));

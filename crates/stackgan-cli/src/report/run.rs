@@ -14,8 +14,11 @@ use crate::progress::duration;
 /// Most warnings that a page shows: the last ones.
 const MOST_WARNINGS: usize = 12;
 
-/// How often the page is written at most, and how often a page that is open looks for a newer one.
+/// How often the page of a long run is written at most, and how often a page that is open looks for a newer one.
 const EVERY: Duration = Duration::from_secs(30);
+
+/// How soon it is written again after the first time; then half as soon each time.
+const SOON: Duration = Duration::from_secs(2);
 
 /// The page of a run that goes on.
 pub(crate) struct RunReport<'a> {
@@ -27,9 +30,13 @@ pub(crate) struct RunReport<'a> {
     epoch: u64,
     terms: Vec<(&'static str, f64)>,
     written: Option<Instant>,
+    /// How long the page stays as it is.
+    wait: Duration,
+    /// When something was heard of the run, and the longest time that nothing was.
+    heard: Instant,
+    pause: Duration,
 }
 
-/// How a run began.
 #[derive(Clone, Copy)]
 struct Started {
     first: u64,
@@ -38,16 +45,36 @@ struct Started {
     since: Instant,
 }
 
+/// How a run ended.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    Stopped(StopReason),
+    Failed(&'a str),
+}
+
 impl<'a> RunReport<'a> {
     /// A page for a run folder; nothing is written yet.
     pub(crate) fn new(dir: &'a RunDir) -> Self {
-        let (grids, warnings, terms) = (Grids::default(), Vec::new(), Vec::new());
-        Self { dir, grids, warnings, started: None, step: 0, epoch: 0, terms, written: None }
+        Self {
+            dir,
+            grids: Grids::default(),
+            warnings: Vec::new(),
+            started: None,
+            step: 0,
+            epoch: 0,
+            terms: Vec::new(),
+            written: None,
+            wait: SOON,
+            heard: Instant::now(),
+            pause: Duration::ZERO,
+        }
     }
 
     /// Takes in an event, and writes the page where there is something new to see and the last writing is a while ago. A
     /// disk that refuses is told by the checkpoint, not here.
     pub(crate) fn on(&mut self, event: &TrainEvent) {
+        self.pause = self.pause.max(self.heard.elapsed());
+        self.heard = Instant::now();
         match event {
             TrainEvent::Started { step, steps, batch, .. } => {
                 let (first, since) = (*step, Instant::now());
@@ -57,17 +84,25 @@ impl<'a> RunReport<'a> {
             }
             TrainEvent::Step { step } | TrainEvent::WentBack { step } => {
                 self.step = *step;
-                return;
+                if self.written.is_none() {
+                    return; // nothing to see yet
+                }
             }
             TrainEvent::Report { epoch, terms, .. } => {
                 (self.epoch, self.terms) = (*epoch, terms.clone());
             }
             TrainEvent::Warning { step, text } => {
                 self.warnings.push(format!("step {step}: {text}"));
+                if self.started.is_none() {
+                    return; // a run that is refused leaves the page as it was
+                }
             }
             _ => {}
         }
-        if self.written.is_none_or(|written| written.elapsed() >= EVERY) {
+        if self.written.is_none_or(|written| written.elapsed() >= self.wait) {
+            if self.written.is_some() {
+                self.wait = (2 * self.wait).min(EVERY);
+            }
             drop(self.write(None));
             self.written = Some(Instant::now());
         }
@@ -78,17 +113,29 @@ impl<'a> RunReport<'a> {
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn finish(mut self, reason: StopReason) -> Result<()> {
-        self.write(Some(reason))
+        self.write(Some(End::Stopped(reason)))
     }
 
-    fn write(&mut self, ended: Option<StopReason>) -> Result<()> {
+    /// Writes the page for the last time, with what went wrong. A run that never began leaves it as it was.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn fail(mut self, error: &str) -> Result<()> {
+        if self.started.is_none() { Ok(()) } else { self.write(Some(End::Failed(error))) }
+    }
+
+    fn write(&mut self, ended: Option<End<'_>>) -> Result<()> {
         let path = self.dir.path();
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let mut page =
             Page::new(&format!("StackGAN run {name}"), "Everything is inside this one file.");
         page.tiles(&self.tiles(ended));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        page.written(now, ended.is_none().then_some(EVERY.as_secs() as u32));
+        let patience = (5 * EVERY).max(3 * self.pause);
+        page.written(now, ended.is_none().then_some((self.wait, patience)));
+        if let Some(End::Failed(error)) = ended {
+            page.failure("The run ended with an error", error);
+        }
         if !self.warnings.is_empty() {
             let from = self.warnings.len().saturating_sub(MOST_WARNINGS);
             page.warnings(self.warnings.get(from..).unwrap_or_default());
@@ -118,11 +165,12 @@ impl<'a> RunReport<'a> {
     }
 
     /// What is seen at a glance.
-    fn tiles(&self, ended: Option<StopReason>) -> Vec<(&'static str, String)> {
+    fn tiles(&self, ended: Option<End<'_>>) -> Vec<(&'static str, String)> {
         let state = match ended {
             None => "running",
-            Some(StopReason::Done) => "done",
-            Some(_) => "stopped",
+            Some(End::Stopped(StopReason::Done)) => "done",
+            Some(End::Stopped(_)) => "stopped",
+            Some(End::Failed(_)) => "failed",
         };
         let mut tiles = vec![("state", state.to_owned())];
         if let Some(Started { first, steps, batch, since }) = self.started {
@@ -181,7 +229,7 @@ mod tests {
             seconds: 1.0,
         });
         let html = std::fs::read_to_string(&file).unwrap();
-        for words in ["data-again=\"30\"", "12 of 40", "running", "<dd>0.625</dd>", "left"] {
+        for words in ["data-again=\"2\"", "12 of 40", "running", "<dd>0.625</dd>", "left"] {
             assert!(html.contains(words), "{words}");
         }
         assert!(!html.contains("NaN") && !html.contains("D on wrong"));
@@ -190,5 +238,42 @@ mod tests {
         let html = std::fs::read_to_string(&file).unwrap();
         assert!(html.contains("D has &lt;won&gt;") && html.contains("done"));
         assert!(!html.contains("data-again"));
+    }
+
+    #[test]
+    fn a_run_that_failed_says_so_and_why() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
+        let file = dir.path().join("report.html");
+        RunReport::new(&dir).fail("refused").unwrap();
+        assert!(!file.exists(), "it never began");
+        let mut report = RunReport::new(&dir);
+        report.on(&started(0));
+        report.on(&TrainEvent::Step { step: 1 });
+        report.fail("d_loss is <NaN>\n  do: replay nonfinite-step-0000001.safetensors").unwrap();
+        let html = std::fs::read_to_string(&file).unwrap();
+        for words in ["<dd>failed</dd>", "d_loss is &lt;NaN&gt;", "nonfinite-step-0000001"] {
+            assert!(html.contains(words), "{words}");
+        }
+        assert!(!html.contains("data-again") && !html.contains("<dd>running"));
+    }
+
+    #[test]
+    fn the_second_page_comes_soon_and_those_after_it_less_often() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
+        let file = dir.path().join("report.html");
+        let mut report = RunReport::new(&dir);
+        report.on(&started(0));
+        report.on(&TrainEvent::Warning { step: 0, text: "x".to_owned() });
+        report.on(&TrainEvent::Step { step: 1 });
+        let page = || std::fs::read_to_string(&file).unwrap();
+        assert!(page().contains("0 of 40"), "written a moment ago");
+        for (step, again) in [(2, 4), (3, 8), (4, 16), (5, 30), (6, 30)] {
+            report.written = Instant::now().checked_sub(report.wait);
+            report.on(&TrainEvent::Step { step });
+            assert!(page().contains(&format!("{step} of 40")), "step {step}");
+            assert!(page().contains(&format!("data-again=\"{again}\" data-patience=\"150\"")));
+        }
     }
 }
