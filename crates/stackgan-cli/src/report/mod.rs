@@ -11,6 +11,7 @@ mod page;
 mod run;
 mod series;
 mod svg;
+mod warnings;
 
 pub(crate) use axis::bounds;
 pub(crate) use curves::{Terms, charts, others, terms};

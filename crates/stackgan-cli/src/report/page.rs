@@ -11,6 +11,9 @@ const STYLE: &str = include_str!("page.css");
 /// The scripts of the page. Nothing is fetched; without them the page shows its newest pictures.
 const SCRIPT: &str = include_str!("page.js");
 
+/// Warnings that are seen without being asked for.
+const FEW_WARNINGS: usize = 3;
+
 /// A page that grows downwards.
 pub(crate) struct Page {
     title: String,
@@ -69,13 +72,26 @@ impl Page {
         );
     }
 
-    /// A list of lines that need a look.
+    /// Lines that need a look, the newest last; earlier ones open when asked for.
     pub(crate) fn warnings(&mut self, lines: &[String]) {
-        self.body.push_str("<ul class=\"warnings\">");
-        for line in lines {
-            let _ = write!(self.body, "<li>{}</li>", escape(line));
+        let (earlier, last) = lines.split_at(lines.len().saturating_sub(FEW_WARNINGS));
+        if last.is_empty() {
+            return;
         }
-        self.body.push_str("</ul>");
+        self.body.push_str("<div class=\"warnings\">");
+        if !earlier.is_empty() {
+            let _ =
+                write!(self.body, "<details><summary>{} earlier warnings</summary>", earlier.len());
+            self.list("ul", earlier);
+            self.body.push_str("</details>");
+        }
+        self.list("ul", last);
+        self.body.push_str("</div>");
+    }
+
+    fn list(&mut self, tag: &str, lines: &[String]) {
+        let lines = lines.iter().map(|line| format!("<li>{}</li>", escape(line)));
+        let _ = write!(self.body, "<{tag}>{}</{tag}>", lines.collect::<String>());
     }
 
     /// A picture (PNG bytes) with a caption.

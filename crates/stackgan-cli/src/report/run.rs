@@ -8,11 +8,9 @@ use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run_dir::RunDir;
 
 use super::numbers::number;
+use super::warnings::Warnings;
 use super::{Grids, Measurements, Page, charts};
 use crate::progress::duration;
-
-/// Most warnings that a page shows: the last ones.
-const MOST_WARNINGS: usize = 12;
 
 /// How often the page of a long run is written at most, and how often a page that is open looks for a newer one.
 const EVERY: Duration = Duration::from_secs(30);
@@ -24,7 +22,7 @@ const SOON: Duration = Duration::from_secs(2);
 pub(crate) struct RunReport<'a> {
     dir: &'a RunDir,
     grids: Grids,
-    warnings: Vec<String>,
+    warnings: Warnings,
     started: Option<Started>,
     step: u64,
     epoch: u64,
@@ -58,7 +56,7 @@ impl<'a> RunReport<'a> {
         Self {
             dir,
             grids: Grids::default(),
-            warnings: Vec::new(),
+            warnings: Warnings::of(dir.path()),
             started: None,
             step: 0,
             epoch: 0,
@@ -80,6 +78,7 @@ impl<'a> RunReport<'a> {
                 let (first, since) = (*step, Instant::now());
                 self.started = Some(Started { first, steps: *steps, batch: *batch, since });
                 self.step = first;
+                self.warnings.keep();
                 return;
             }
             TrainEvent::Step { step } | TrainEvent::WentBack { step } => {
@@ -92,10 +91,11 @@ impl<'a> RunReport<'a> {
                 (self.epoch, self.terms) = (*epoch, terms.clone());
             }
             TrainEvent::Warning { step, text } => {
-                self.warnings.push(format!("step {step}: {text}"));
+                self.warnings.add(*step, text);
                 if self.started.is_none() {
                     return; // a run that is refused leaves the page as it was
                 }
+                self.warnings.keep();
             }
             _ => {}
         }
@@ -136,10 +136,7 @@ impl<'a> RunReport<'a> {
         if let Some(End::Failed(error)) = ended {
             page.failure("The run ended with an error", error);
         }
-        if !self.warnings.is_empty() {
-            let from = self.warnings.len().saturating_sub(MOST_WARNINGS);
-            page.warnings(self.warnings.get(from..).unwrap_or_default());
-        }
+        page.warnings(&self.warnings.lines());
         let grids = self.grids.of(path, Some(self.step));
         if !grids.is_empty() {
             page.section("The same captions and the same noise over time");
@@ -275,5 +272,23 @@ mod tests {
             assert!(page().contains(&format!("{step} of 40")), "step {step}");
             assert!(page().contains(&format!("data-again=\"{again}\" data-patience=\"150\"")));
         }
+    }
+
+    #[test]
+    fn warnings_outlive_a_resume_and_those_of_a_refusal_are_not_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
+        let warn = |step| TrainEvent::Warning { step, text: format!("of step {step}\nmore") };
+        let mut report = RunReport::new(&dir);
+        report.on(&started(0));
+        (1..=5).for_each(|step| report.on(&warn(step)));
+        let mut refused = RunReport::new(&dir);
+        refused.on(&warn(9));
+        let mut report = RunReport::new(&dir);
+        report.on(&started(5));
+        report.finish(StopReason::Done).unwrap();
+        let html = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+        assert!((1..=5).all(|step| html.contains(&format!("step {step}: of step {step}\nmore"))));
+        assert!(!html.contains("of step 9") && html.contains("2 earlier warnings"));
     }
 }
