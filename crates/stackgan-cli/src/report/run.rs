@@ -145,11 +145,11 @@ impl<'a> RunReport<'a> {
                 &grids,
             );
         }
+        if let Ok(captions) = std::fs::read_to_string(self.dir.captions()) {
+            page.captions(&captions);
+        }
         if let Ok(reals) = std::fs::read(self.dir.reals()) {
             page.picture("Real pictures of the same captions, in the order of the rows.", &reals);
-        }
-        if let Ok(captions) = std::fs::read_to_string(self.dir.captions()) {
-            page.folded("The captions, a row each", &captions);
         }
         Measurements::read(path).section(&mut page, self.step);
         page.section("Curves");

@@ -55,6 +55,9 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
             "Fixed captions of unseen species (rows), fixed noise (columns), evaluation mode. Move the slider.",
             &Grids::default().of(&run, None),
         );
+        page.captions(
+            &std::fs::read_to_string(run.join("samples/captions.txt")).unwrap_or_default(),
+        );
         if let Ok(reals) = std::fs::read(run.join("reals.png")) {
             page.picture("Real pictures of the same captions.", &reals);
         }
