@@ -40,7 +40,8 @@ pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Dev
         "Agreement: how often the part has the colour that the caption names, counted only where it names one; the judge looks \
          at pixels and knows nothing of the networks. R-precision: how often a picture fits its own caption better \
          than nine captions of other species; its judge is the text encoder that Stage-I was trained with, and to \
-         please, so it flatters. One caption a picture, species that no network saw in training. In brackets the 95 % interval (Wilson), and how many were counted.",
+         please, so it flatters. One caption a picture, species that no network saw in training. In brackets the 95 % interval \
+         (Wilson), and how many were counted.",
     );
     let (z, eps) = results.noise;
     page.text(&format!(
