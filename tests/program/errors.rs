@@ -186,6 +186,12 @@ fn training_that_becomes_non_finite_is_code_7() {
     let (code, error) = failed(dir.path(), &args);
     assert_eq!(code, 7, "{error}");
     four_parts(&error, "at step ");
+    // The page and what is proposed say the same.
+    let page = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
+    assert!(page.contains("<dd>failed</dd>") && page.contains("run/nonfinite-step-"));
+    let shown = done(dir.path(), &["runs", "show", "run"]);
+    assert!(shown.contains("next         stackgan replay run/nonfinite-step-"), "{shown}");
+    assert!(shown.contains("--on-nonfinite rollback:3"), "{shown}");
 }
 
 #[cfg(unix)]

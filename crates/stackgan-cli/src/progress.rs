@@ -1,10 +1,11 @@
 //! What a person sees while something runs: a bar with an estimate on a terminal, a line every ten seconds elsewhere,
 //! nothing with `-q`. All of it on stderr; results belong to stdout.
 
+use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use stackgan_train::event::TrainEvent;
 
 /// Seconds between lines where no bar can be drawn.
@@ -135,11 +136,14 @@ fn bar(name: &str, total: u64, unit: &str) -> ProgressBar {
     let template = if total == 0 {
         format!("{{spinner}} {name}  {{pos}} {unit}  {{elapsed}}  {{wide_msg}}")
     } else {
-        format!("{name}  {{bar:24}} {{pos}}/{{len}} {unit}  {{per_sec}}  eta {{eta}}  {{wide_msg}}")
+        format!("{name}  {{bar:12}} {{pos}}/{{len}} {unit}  {{speed}}  eta {{eta}}  {{wide_msg}}")
     };
     let style = ProgressStyle::with_template(&template);
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4));
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style.with_key("speed", |state: &ProgressState, text: &mut dyn fmt::Write| {
+        let _ = write!(text, "{:.1}/s", state.per_sec());
+    }))
 }
 
 /// Shows the events of a training run.
@@ -187,7 +191,7 @@ impl TrainProgress {
             TrainEvent::Report { step, terms, .. } => {
                 let taken = step.saturating_sub(pace.first) * pace.batch;
                 let speed = taken as f64 / pace.since.elapsed().as_secs_f64().max(1e-9);
-                phase.note(format!("{speed:.0} img/s  {}", losses(terms)));
+                phase.note(format!("{}  {speed:.0} img/s", losses(terms))); // what is cut is the speed
             }
             TrainEvent::Warning { step, text } => {
                 phase.say(&format!("warning: step {step}: {text}"));
@@ -202,10 +206,16 @@ impl TrainProgress {
     }
 }
 
-/// The loss terms that fit on a line.
+/// The loss terms that fit on a line, those of the whole players first: of 80 columns there is room for them.
 fn losses(terms: &[(&'static str, f64)]) -> String {
-    let shown = terms.iter().filter(|(name, value)| value.is_finite() && !name.contains('/'));
-    shown.take(6).map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  ")
+    let mut shown: Vec<_> = terms
+        .iter()
+        .filter(|(name, value)| value.is_finite() && !name.contains('/'))
+        .map(|(name, value)| (*name, format!("{name} {value:.3}")))
+        .collect();
+    shown.sort_by_key(|(name, _)| !name.ends_with("_loss") || name.starts_with("stage1"));
+    let shown: Vec<String> = shown.into_iter().take(6).map(|(_, text)| text).collect();
+    shown.join("  ")
 }
 
 /// `95.0` as `1m35s`.
@@ -244,5 +254,7 @@ mod tests {
     #[test]
     fn only_finite_terms_are_shown() {
         assert_eq!(losses(&[("d", 0.5), ("kl", f64::NAN), ("grad/g", 1.0)]), "d 0.500");
+        let terms = [("d_loss", 1.0), ("d_real", 0.5), ("g_loss", 3.0)];
+        assert_eq!(losses(&terms), "d_loss 1.000  g_loss 3.000  d_real 0.500");
     }
 }

@@ -6,39 +6,70 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::svg::{Series, chart};
+use super::axis::Axis;
+use super::series::Series;
+use super::svg::{About, chart};
 
 /// The numbers of a run: points (step, value) by name.
 pub(crate) type Terms = BTreeMap<String, Vec<(f64, f64)>>;
 
-/// The charts of a run: a title, the names of the terms on it, and what to see in it.
-const CHARTS: &[(&str, &[&str], &str)] = &[
+/// The charts of a run: a title, the names of the terms on it, how they are drawn, and what to see in it.
+const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
     (
         "Discriminator: loss on each kind of pair",
         &["d_real", "d_wrong", "d_fake"],
+        Axis::Number,
         "All three near 0: it has won, and the generator learns nothing any more.",
     ),
     (
         "Discriminator: mean probability that a pair is real",
         &["p_real", "p_wrong", "p_fake"],
+        Axis::Probability,
         "Wrong below real: it reads the text. Fake near real: it is deceived.",
     ),
-    ("Generator: adversarial loss", &["g_adv"], "High: its pictures are seen through."),
+    (
+        "Generator: adversarial loss",
+        &["g_adv"],
+        Axis::Number,
+        "High: its pictures are seen through.",
+    ),
+    (
+        "Generator: loss of matching",
+        &["matching"],
+        Axis::Number,
+        "Falls: the text encoder finds the caption of each picture.",
+    ),
     (
         "Conditioning augmentation: KL and mean sigma",
         &["kl", "sigma"],
+        Axis::Number,
         "Sigma near 0: the augmentation has died.",
     ),
-    ("Penalties: slope of D (R1), colour consistency", &["r1", "colour"], ""),
-    ("Stage-I under Stage-II", &["stage1_d_loss", "stage1_g_loss"], ""),
+    ("Both players: loss in all", &["d_loss", "g_loss"], Axis::Number, ""),
+    ("Penalty: slope of D (R1)", &["r1"], Axis::Size, ""),
+    ("Penalty: colour consistency", &["colour"], Axis::Number, ""),
+    ("Stage-I under Stage-II", &["stage1_d_loss", "stage1_g_loss"], Axis::Number, ""),
     (
         "Norm of the gradients",
         &["d_grad", "g_grad"],
+        Axis::Size,
         "A jump to a hundred times the usual: something explodes.",
     ),
-    ("Learning rate", &["lr_g", "lr_d"], ""),
-    ("Steps a second", &["steps/s"], ""),
+    ("Learning rate", &["lr_g", "lr_d"], Axis::Number, ""),
+    ("Steps a second", &[SPEED], Axis::Number, ""),
+    (
+        "Share of the time that went into batches",
+        &["loading"],
+        Axis::Number,
+        "Near 1: the loader is too slow.",
+    ),
 ];
+
+/// What `stats.jsonl` says beside its numbers.
+const CLOCK: &[&str] = &["step", "epoch", "seconds"];
+
+/// The name of the speed among the terms.
+const SPEED: &str = "steps/s";
 
 /// Longest line of `stats.jsonl` that is read.
 const LONGEST: usize = 64 << 10;
@@ -47,14 +78,22 @@ const LONGEST: usize = 64 << 10;
 /// report of a run must not fail because of it.
 pub(crate) fn charts(stats: &Path) -> Vec<String> {
     let terms = terms(stats);
-    let drawn = CHARTS.iter().map(|(title, names, note)| {
-        let series = |name: &&str| Series {
-            name: (*name).to_owned(),
-            points: terms.get(*name).cloned().unwrap_or_default(),
-        };
-        chart((title, note), &names.iter().map(series).collect::<Vec<_>>())
+    let series = |name: &&str| Series::new(name, terms.get(*name).cloned().unwrap_or_default());
+    let drawn = CHARTS.iter().map(|(title, names, axis, note)| {
+        let about = About { title, note, axis: *axis, best: None };
+        chart(&about, &names.iter().map(series).collect::<Vec<_>>())
     });
-    drawn.filter(|svg| !svg.is_empty()).collect()
+    let known = CHARTS.iter().flat_map(|(_, names, ..)| names.iter().copied());
+    let more = others(&terms, &known.collect::<Vec<_>>());
+    let more =
+        more.iter().map(|name| chart(&About { title: name, ..About::default() }, &[series(name)]));
+    drawn.chain(more).filter(|svg| !svg.is_empty()).collect()
+}
+
+/// The names of terms that are not among `known`, nor of the clock.
+pub(crate) fn others<'a>(terms: &'a Terms, known: &[&str]) -> Vec<&'a str> {
+    let names = terms.keys().map(String::as_str);
+    names.filter(|name| !known.contains(name) && !CLOCK.contains(name) && *name != SPEED).collect()
 }
 
 /// The numbers in `stats`, and from its clock the speed, `steps/s`. Lines that cannot be read are passed over.
@@ -67,7 +106,7 @@ pub(crate) fn terms(stats: &Path) -> Terms {
         collect(&entry, step, &mut terms);
     }
     let speed = terms.get("seconds").map(|clock| speed(clock)).unwrap_or_default();
-    terms.insert("steps/s".to_owned(), speed);
+    terms.insert(SPEED.to_owned(), speed);
     terms
 }
 
@@ -107,5 +146,21 @@ mod tests {
         assert_eq!(charts(&file).len(), 1); // only `kl` has two points
         assert_eq!(speed(&[(10.0, 2.0), (20.0, 7.0), (30.0, 1.0)]), [(20.0, 2.0)]);
         assert!(charts(&dir.path().join("none")).is_empty());
+    }
+    #[test]
+    fn every_term_has_a_curve() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("stats.jsonl");
+        let line = |step: u32| {
+            format!(
+                "{{\"step\":{step},\"epoch\":0,\"seconds\":{step},\"matching\":2.5,\"d_loss\":1,\"g_loss\":3,\"loading\":0.1,\"new_term\":{step}}}\n"
+            )
+        };
+        std::fs::write(&file, line(1) + &line(2) + &line(3)).unwrap();
+        let page = charts(&file).concat();
+        for name in ["matching", "d_loss", "g_loss", "loading", "new_term", "steps/s"] {
+            assert_eq!(page.matches(&format!("<title>{name}<")).count(), 1, "{name}");
+        }
+        assert_eq!(charts(&file).len(), 5, "no curve of the clock");
     }
 }

@@ -5,8 +5,24 @@ use std::io::Cursor;
 use image::ImageFormat;
 use image::codecs::jpeg::JpegEncoder;
 
-/// Bytes up to which a PNG stays as it is.
-const SMALL: usize = 300 << 10;
+/// How much of a picture a page keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    /// One of many.
+    Small,
+    /// One that is looked at closely.
+    Sharp,
+}
+
+impl Form {
+    /// Bytes up to which a PNG stays as it is.
+    const fn most(self) -> usize {
+        match self {
+            Self::Small => 40 << 10,
+            Self::Sharp => 300 << 10,
+        }
+    }
+}
 
 /// Most pixels across of a large picture, and its JPEG quality.
 const WIDTH: u32 = 1280;
@@ -21,8 +37,8 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     /// Takes in a PNG. What cannot be decoded stays as it is.
-    pub(crate) fn of(png: &[u8]) -> Self {
-        match (png.len() > SMALL).then(|| smaller(png)).flatten() {
+    pub(crate) fn of(png: &[u8], form: Form) -> Self {
+        match (png.len() > form.most()).then(|| smaller(png)).flatten() {
             Some(jpeg) => Self { mime: "image/jpeg", base64: base64(&jpeg) },
             None => Self { mime: "image/png", base64: base64(png) },
         }
@@ -91,13 +107,18 @@ mod tests {
             picture.write_to(&mut png, ImageFormat::Png).unwrap();
             png.into_inner()
         };
-        let (small, large) = (noisy(40, 30), noisy(2000, 500));
-        assert!(Embedded::of(&small).address().starts_with("data:image/png;base64,iVBOR"));
-        assert!(large.len() > SMALL);
-        let shown = Embedded::of(&large);
+        let (small, middle, large) = (noisy(40, 30), noisy(150, 150), noisy(2000, 500));
+        assert!(
+            Embedded::of(&small, Form::Small).address().starts_with("data:image/png;base64,iVBOR")
+        );
+        assert!(middle.len() > Form::Small.most() && middle.len() < Form::Sharp.most());
+        assert_eq!(Embedded::of(&middle, Form::Small).mime, "image/jpeg");
+        assert_eq!(Embedded::of(&middle, Form::Sharp).mime, "image/png");
+        assert!(large.len() > Form::Sharp.most());
+        let shown = Embedded::of(&large, Form::Sharp);
         assert_eq!(shown.mime, "image/jpeg");
         assert!(shown.base64.len() < large.len());
-        let no_picture = vec![7; SMALL + 1];
-        assert_eq!(Embedded::of(&no_picture).mime, "image/png");
+        let no_picture = vec![7; Form::Sharp.most() + 1];
+        assert_eq!(Embedded::of(&no_picture, Form::Sharp).mime, "image/png");
     }
 }

@@ -1,17 +1,26 @@
 //! Reports: one self-contained HTML file that shows a run or a demo. What is on a page is said by whoever makes it;
 //! here are the page, the curves and the drawing.
 
+mod axis;
 mod curves;
 mod embedded;
+mod grids;
+mod measured;
+mod numbers;
 mod page;
 mod run;
+mod series;
 mod svg;
+mod warnings;
 
-pub(crate) use curves::{Terms, charts, terms};
-pub(crate) use embedded::Embedded;
+pub(crate) use axis::bounds;
+pub(crate) use curves::{Terms, charts, others, terms};
+pub(crate) use grids::Grids;
+pub(crate) use measured::{Measurement, Measurements};
 pub(crate) use page::Page;
-pub(crate) use run::{Grids, RunReport};
-pub(crate) use svg::{Series, bounds, chart, thinned};
+pub(crate) use run::RunReport;
+pub(crate) use series::{Series, thinned};
+pub(crate) use svg::{About, chart};
 
 /// Text that is safe inside markup and attributes.
 fn escape(text: &str) -> String {

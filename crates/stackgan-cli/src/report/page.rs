@@ -1,13 +1,18 @@
 //! One HTML page that needs nothing beside it: style, pictures and curves are inside, and no address is ever opened.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::{Embedded, escape};
+use super::embedded::{Embedded, Form};
+use super::escape;
 
 const STYLE: &str = include_str!("page.css");
 
 /// The scripts of the page. Nothing is fetched; without them the page shows its newest pictures.
 const SCRIPT: &str = include_str!("page.js");
+
+/// Warnings that are seen without being asked for.
+const FEW_WARNINGS: usize = 3;
 
 /// A page that grows downwards.
 pub(crate) struct Page {
@@ -34,6 +39,9 @@ impl Page {
 
     /// Markup made by [`super::svg`].
     pub(crate) fn charts(&mut self, charts: &[String]) {
+        if charts.iter().all(String::is_empty) {
+            return self.text("Nothing to draw yet: two reports make a curve.");
+        }
         let _ = write!(self.body, "<div class=\"charts\">{}</div>", charts.concat());
     }
 
@@ -47,28 +55,59 @@ impl Page {
         self.body.push_str("</dl>");
     }
 
-    /// Says when the page was written, in the reader's own time; and where it will be written again, that it looks for a
-    /// newer one every so many seconds.
-    pub(crate) fn written(&mut self, unix_seconds: u64, again_after: Option<u32>) {
+    /// Says when the page was written, in the reader's own time; and of a run that goes on, after how long the page is
+    /// written again, and after how long without it something is wrong.
+    pub(crate) fn written(&mut self, unix_seconds: u64, again: Option<(Duration, Duration)>) {
         let _ = write!(self.body, "<p class=\"written\" data-at=\"{unix_seconds}\"");
-        if let Some(seconds) = again_after {
-            let _ = write!(self.body, " data-again=\"{seconds}\"");
+        if let Some((again, patience)) = again {
+            let (again, patience) = (again.as_secs(), patience.as_secs());
+            let _ = write!(self.body, " data-again=\"{again}\" data-patience=\"{patience}\"");
         }
         self.body.push_str("></p>");
     }
 
-    /// A list of lines that need a look.
+    /// What went wrong.
+    pub(crate) fn failure(&mut self, heading: &str, error: &str) {
+        let (heading, error) = (escape(heading), escape(error));
+        let _ = write!(
+            self.body,
+            "<div class=\"failure\" role=\"alert\"><b>{heading}</b><p>{error}</p></div>"
+        );
+    }
+
+    /// Lines that need a look, the newest last; earlier ones open when asked for.
     pub(crate) fn warnings(&mut self, lines: &[String]) {
-        self.body.push_str("<ul class=\"warnings\">");
-        for line in lines {
-            let _ = write!(self.body, "<li>{}</li>", escape(line));
+        let (earlier, last) = lines.split_at(lines.len().saturating_sub(FEW_WARNINGS));
+        if last.is_empty() {
+            return;
         }
-        self.body.push_str("</ul>");
+        self.body.push_str("<div class=\"warnings\">");
+        if !earlier.is_empty() {
+            let _ =
+                write!(self.body, "<details><summary>{} earlier warnings</summary>", earlier.len());
+            self.list("ul", earlier);
+            self.body.push_str("</details>");
+        }
+        self.list("ul", last);
+        self.body.push_str("</div>");
+    }
+
+    /// The captions of a grid's rows, one a line.
+    pub(crate) fn captions(&mut self, lines: &str) {
+        let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+        self.body.push_str("<details open><summary>The captions, by rows</summary>");
+        self.list("ol", &lines);
+        self.body.push_str("</details>");
+    }
+
+    fn list(&mut self, tag: &str, lines: &[String]) {
+        let lines = lines.iter().map(|line| format!("<li>{}</li>", escape(line)));
+        let _ = write!(self.body, "<{tag}>{}</{tag}>", lines.collect::<String>());
     }
 
     /// A picture (PNG bytes) with a caption.
     pub(crate) fn picture(&mut self, caption: &str, png: &[u8]) {
-        let (caption, address) = (escape(caption), Embedded::of(png).address());
+        let (caption, address) = (escape(caption), Embedded::of(png, Form::Sharp).address());
         let _ = write!(
             self.body,
             "<figure class=\"sheet\"><img alt=\"{caption}\" src=\"{address}\">\
@@ -78,29 +117,40 @@ impl Page {
 
     /// Pictures over time, one at a time, with a slider; each with its label.
     pub(crate) fn slider(&mut self, caption: &str, frames: &[(String, Embedded)]) {
-        let Some(last) = frames.len().checked_sub(1) else { return };
-        let _ = write!(self.body, "<figure class=\"slider\"><div>");
+        let Some((last, (label, _))) = frames.iter().enumerate().next_back() else { return };
+        let (caption, label) = (escape(caption), escape(label));
+        let single = if last == 0 { " hidden" } else { "" };
+        let _ = write!(
+            self.body,
+            "<figure class=\"slider\"><label><input{single} type=\"range\" aria-label=\"Which of the pictures over time\" \
+             min=\"0\" max=\"{last}\" value=\"{last}\" aria-valuetext=\"{label}\"> <output>{label}</output></label>\
+             <div class=\"frames\" tabindex=\"0\" role=\"group\" aria-label=\"{caption}\" title=\"Full size and back\">"
+        );
         for (i, (label, picture)) in frames.iter().enumerate() {
             let hidden = if i == last { "" } else { " hidden" };
             let (label, address) = (escape(label), picture.address());
-            let _ = write!(self.body, "<img alt=\"{label}\" src=\"{address}\"{hidden}>");
+            let _ = write!(
+                self.body,
+                "<img data-label=\"{label}\" alt=\"Pictures at {label}. {caption}\" src=\"{address}\"{hidden}>"
+            );
         }
-        let caption = escape(caption);
-        let _ = write!(
-            self.body,
-            "</div><label><input type=\"range\" aria-label=\"{caption}\" min=\"0\" max=\"{last}\" value=\"{last}\"> \
-             <output></output></label><figcaption>{caption}</figcaption></figure>"
-        );
+        let _ = write!(self.body, "</div><figcaption>{caption}</figcaption></figure>");
     }
 
-    /// A table; the first row is its head.
+    /// A table; the first row is its head, the first column names the rows.
     pub(crate) fn table(&mut self, rows: &[Vec<String>]) {
-        self.body.push_str("<div class=\"scroll\"><table>");
+        self.body.push_str(
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table\"><table>",
+        );
         for (i, row) in rows.iter().enumerate() {
             self.body.push_str("<tr>");
-            for cell in row {
-                let tag = if i == 0 { "th" } else { "td" };
-                let _ = write!(self.body, "<{tag}>{}</{tag}>", escape(cell));
+            for (k, cell) in row.iter().enumerate() {
+                let (open, close) = match (i, k) {
+                    (0, _) => ("th scope=\"col\"", "th"),
+                    (_, 0) => ("th scope=\"row\"", "th"),
+                    _ => ("td", "td"),
+                };
+                let _ = write!(self.body, "<{open}>{}</{close}>", escape(cell));
             }
             self.body.push_str("</tr>");
         }
@@ -110,8 +160,10 @@ impl Page {
     /// A long text that opens when asked for.
     pub(crate) fn folded(&mut self, summary: &str, text: &str) {
         let (summary, text) = (escape(summary), escape(text));
-        let _ =
-            write!(self.body, "<details><summary>{summary}</summary><pre>{text}</pre></details>");
+        let _ = write!(
+            self.body,
+            "<details><summary>{summary}</summary><pre tabindex=\"0\">{text}</pre></details>"
+        );
     }
 
     /// The whole page.
@@ -138,10 +190,12 @@ mod tests {
         page.table(&[vec!["<td>".to_owned()]]);
         page.folded("config", "<pre>");
         page.picture("<img>", b"png");
-        page.slider("frames", &[("step \"1\"".to_owned(), Embedded::of(b"x"))]);
+        page.slider("frames", &[("step \"1\"".to_owned(), Embedded::of(b"x", Form::Small))]);
         page.tiles(&[("<b>", "<i>".to_owned())]);
         page.warnings(&["<script>".to_owned()]);
-        page.written(0, Some(30));
+        page.failure("<b>", "<script>");
+        page.captions("<script>");
+        page.written(0, Some((Duration::from_secs(30), Duration::from_secs(150))));
         let html = page.finish();
         assert_eq!(html.matches("<script>").count(), 1);
         assert!(html.contains("&lt;td&gt;") && html.contains("step &quot;1&quot;"));

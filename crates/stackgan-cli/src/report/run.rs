@@ -1,80 +1,40 @@
 //! The report of a run folder, written again and again while the run goes on: how far it is, grids over time, curves,
 //! settings.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run_dir::RunDir;
 
-use super::{Embedded, Page, charts};
+use super::numbers::number;
+use super::warnings::Warnings;
+use super::{Grids, Measurements, Page, charts};
 use crate::progress::duration;
 
-/// Grids that a page takes at most: they are inside it.
-const MOST_GRIDS: usize = 24;
-
-/// Largest PNG that a page takes.
-const LARGEST: u64 = 32 << 20;
-
-/// Most warnings that a page shows: the last ones.
-const MOST_WARNINGS: usize = 12;
-
-/// How often the page is written at most, and how often a page that is open looks for a newer one.
+/// How often the page of a long run is written at most, and how often a page that is open looks for a newer one.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// The grids of a run, kept as the page has them, so that each is read and made small once.
-#[derive(Default)]
-pub(crate) struct Grids {
-    made: BTreeMap<u64, Embedded>,
-}
-
-impl Grids {
-    /// The grids in a run folder, oldest first, with a label each; evenly thinned to what a page takes.
-    pub(crate) fn of(&mut self, run: &Path) -> Vec<(String, Embedded)> {
-        let Ok(folder) = std::fs::read_dir(run.join("samples")) else { return Vec::new() };
-        let mut files: Vec<(u64, PathBuf)> = folder
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|e| e == "png"))
-            .filter_map(|path| Some((path.file_stem()?.to_str()?.parse().ok()?, path)))
-            .collect();
-        files.sort();
-        let last = files.len().saturating_sub(1);
-        let kept = files.len().min(MOST_GRIDS);
-        let chosen = (0..kept).map(|i| if kept > 1 { i * last / (kept - 1) } else { 0 });
-        let chosen: Vec<&(u64, PathBuf)> = chosen.filter_map(|i| files.get(i)).collect();
-        self.made.retain(|step, _| chosen.iter().any(|(s, _)| s == step));
-        let shown = |(step, path): &&(u64, PathBuf)| {
-            Some((format!("step {step}"), self.embedded(*step, path)?))
-        };
-        chosen.iter().filter_map(shown).collect()
-    }
-
-    fn embedded(&mut self, step: u64, path: &Path) -> Option<Embedded> {
-        if let Some(made) = self.made.get(&step) {
-            return Some(made.clone());
-        }
-        path.metadata().ok().filter(|facts| facts.len() <= LARGEST)?;
-        let embedded = Embedded::of(&std::fs::read(path).ok()?);
-        self.made.insert(step, embedded.clone());
-        Some(embedded)
-    }
-}
+/// How soon it is written again after the first time; then half as soon each time.
+const SOON: Duration = Duration::from_secs(2);
 
 /// The page of a run that goes on.
 pub(crate) struct RunReport<'a> {
     dir: &'a RunDir,
     grids: Grids,
-    warnings: Vec<String>,
+    warnings: Warnings,
     started: Option<Started>,
     step: u64,
     epoch: u64,
     terms: Vec<(&'static str, f64)>,
     written: Option<Instant>,
+    /// How long the page stays as it is.
+    wait: Duration,
+    /// When something was heard of the run, and the longest time that nothing was.
+    heard: Instant,
+    pause: Duration,
 }
 
-/// How a run began.
 #[derive(Clone, Copy)]
 struct Started {
     first: u64,
@@ -83,36 +43,66 @@ struct Started {
     since: Instant,
 }
 
+/// How a run ended.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    Stopped(StopReason),
+    Failed(&'a str),
+}
+
 impl<'a> RunReport<'a> {
     /// A page for a run folder; nothing is written yet.
     pub(crate) fn new(dir: &'a RunDir) -> Self {
-        let (grids, warnings, terms) = (Grids::default(), Vec::new(), Vec::new());
-        Self { dir, grids, warnings, started: None, step: 0, epoch: 0, terms, written: None }
+        Self {
+            dir,
+            grids: Grids::default(),
+            warnings: Warnings::of(dir.path()),
+            started: None,
+            step: 0,
+            epoch: 0,
+            terms: Vec::new(),
+            written: None,
+            wait: SOON,
+            heard: Instant::now(),
+            pause: Duration::ZERO,
+        }
     }
 
     /// Takes in an event, and writes the page where there is something new to see and the last writing is a while ago. A
     /// disk that refuses is told by the checkpoint, not here.
     pub(crate) fn on(&mut self, event: &TrainEvent) {
+        self.pause = self.pause.max(self.heard.elapsed());
+        self.heard = Instant::now();
         match event {
             TrainEvent::Started { step, steps, batch, .. } => {
                 let (first, since) = (*step, Instant::now());
                 self.started = Some(Started { first, steps: *steps, batch: *batch, since });
                 self.step = first;
+                self.warnings.keep();
                 return;
             }
             TrainEvent::Step { step } | TrainEvent::WentBack { step } => {
                 self.step = *step;
-                return;
+                if self.written.is_none() {
+                    return; // nothing to see yet
+                }
             }
             TrainEvent::Report { epoch, terms, .. } => {
                 (self.epoch, self.terms) = (*epoch, terms.clone());
             }
             TrainEvent::Warning { step, text } => {
-                self.warnings.push(format!("step {step}: {text}"));
+                self.warnings.add(*step, text);
+                if self.started.is_none() {
+                    return; // a run that is refused leaves the page as it was
+                }
+                self.warnings.keep();
             }
             _ => {}
         }
-        if self.written.is_none_or(|written| written.elapsed() >= EVERY) {
+        if self.written.is_none_or(|written| written.elapsed() >= self.wait) {
+            if self.written.is_some() {
+                self.wait = (2 * self.wait).min(EVERY);
+            }
             drop(self.write(None));
             self.written = Some(Instant::now());
         }
@@ -123,22 +113,31 @@ impl<'a> RunReport<'a> {
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn finish(mut self, reason: StopReason) -> Result<()> {
-        self.write(Some(reason))
+        self.write(Some(End::Stopped(reason)))
     }
 
-    fn write(&mut self, ended: Option<StopReason>) -> Result<()> {
+    /// Writes the page for the last time, with what went wrong. A run that never began leaves it as it was.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn fail(mut self, error: &str) -> Result<()> {
+        if self.started.is_none() { Ok(()) } else { self.write(Some(End::Failed(error))) }
+    }
+
+    fn write(&mut self, ended: Option<End<'_>>) -> Result<()> {
         let path = self.dir.path();
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let mut page =
             Page::new(&format!("StackGAN run {name}"), "Everything is inside this one file.");
         page.tiles(&self.tiles(ended));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        page.written(now, ended.is_none().then_some(EVERY.as_secs() as u32));
-        if !self.warnings.is_empty() {
-            let from = self.warnings.len().saturating_sub(MOST_WARNINGS);
-            page.warnings(self.warnings.get(from..).unwrap_or_default());
+        let patience = (5 * EVERY).max(3 * self.pause);
+        page.written(now, ended.is_none().then_some((self.wait, patience)));
+        if let Some(End::Failed(error)) = ended {
+            page.failure("The run ended with an error", error);
         }
-        let grids = self.grids.of(path);
+        page.warnings(&self.warnings.lines());
+        let grids = self.grids.of(path, Some(self.step));
         if !grids.is_empty() {
             page.section("The same captions and the same noise over time");
             page.slider(
@@ -146,13 +145,14 @@ impl<'a> RunReport<'a> {
                 &grids,
             );
         }
+        if let Ok(captions) = std::fs::read_to_string(self.dir.captions()) {
+            page.captions(&captions);
+        }
         if let Ok(reals) = std::fs::read(self.dir.reals()) {
             page.picture("Real pictures of the same captions, in the order of the rows.", &reals);
         }
-        if let Ok(captions) = std::fs::read_to_string(self.dir.captions()) {
-            page.folded("The captions, a row each", &captions);
-        }
-        page.section("Curves, over steps");
+        Measurements::read(path).section(&mut page, self.step);
+        page.section("Curves");
         page.charts(&charts(&self.dir.stats()));
         page.section("Settings");
         let settings = std::fs::read_to_string(self.dir.config()).unwrap_or_default();
@@ -162,11 +162,12 @@ impl<'a> RunReport<'a> {
     }
 
     /// What is seen at a glance.
-    fn tiles(&self, ended: Option<StopReason>) -> Vec<(&'static str, String)> {
+    fn tiles(&self, ended: Option<End<'_>>) -> Vec<(&'static str, String)> {
         let state = match ended {
             None => "running",
-            Some(StopReason::Done) => "done",
-            Some(_) => "stopped",
+            Some(End::Stopped(StopReason::Done)) => "done",
+            Some(End::Stopped(_)) => "stopped",
+            Some(End::Failed(_)) => "failed",
         };
         let mut tiles = vec![("state", state.to_owned())];
         if let Some(Started { first, steps, batch, since }) = self.started {
@@ -188,7 +189,7 @@ impl<'a> RunReport<'a> {
         ];
         for (name, label) in shown {
             let found = self.terms.iter().find(|(n, value)| *n == name && value.is_finite());
-            tiles.extend(found.map(|(_, value)| (label, format!("{value:.3}"))));
+            tiles.extend(found.map(|(_, value)| (label, number(*value))));
         }
         tiles
     }
@@ -225,7 +226,7 @@ mod tests {
             seconds: 1.0,
         });
         let html = std::fs::read_to_string(&file).unwrap();
-        for words in ["data-again=\"30\"", "12 of 40", "running", "<dd>0.625</dd>", "left"] {
+        for words in ["data-again=\"2\"", "12 of 40", "running", "<dd>0.625</dd>", "left"] {
             assert!(html.contains(words), "{words}");
         }
         assert!(!html.contains("NaN") && !html.contains("D on wrong"));
@@ -237,18 +238,57 @@ mod tests {
     }
 
     #[test]
-    fn grids_are_thinned_evenly_and_keep_first_and_last() {
-        let run = tempfile::tempdir().unwrap();
-        std::fs::create_dir(run.path().join("samples")).unwrap();
-        for step in 1..=100 {
-            std::fs::write(run.path().join(format!("samples/{step:06}.png")), "png").unwrap();
+    fn a_run_that_failed_says_so_and_why() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
+        let file = dir.path().join("report.html");
+        RunReport::new(&dir).fail("refused").unwrap();
+        assert!(!file.exists(), "it never began");
+        let mut report = RunReport::new(&dir);
+        report.on(&started(0));
+        report.on(&TrainEvent::Step { step: 1 });
+        report.fail("d_loss is <NaN>\n  do: replay nonfinite-step-0000001.safetensors").unwrap();
+        let html = std::fs::read_to_string(&file).unwrap();
+        for words in ["<dd>failed</dd>", "d_loss is &lt;NaN&gt;", "nonfinite-step-0000001"] {
+            assert!(html.contains(words), "{words}");
         }
-        let mut grids = Grids::default();
-        let labels: Vec<String> =
-            grids.of(run.path()).into_iter().map(|(label, _)| label).collect();
-        assert_eq!(labels.len(), MOST_GRIDS);
-        assert_eq!((labels[0].as_str(), labels[23].as_str()), ("step 1", "step 100"));
-        std::fs::remove_file(run.path().join("samples/000100.png")).unwrap();
-        assert_eq!(grids.of(run.path()).last().unwrap().0, "step 99");
+        assert!(!html.contains("data-again") && !html.contains("<dd>running"));
+    }
+
+    #[test]
+    fn the_second_page_comes_soon_and_those_after_it_less_often() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
+        let file = dir.path().join("report.html");
+        let mut report = RunReport::new(&dir);
+        report.on(&started(0));
+        report.on(&TrainEvent::Warning { step: 0, text: "x".to_owned() });
+        report.on(&TrainEvent::Step { step: 1 });
+        let page = || std::fs::read_to_string(&file).unwrap();
+        assert!(page().contains("0 of 40"), "written a moment ago");
+        for (step, again) in [(2, 4), (3, 8), (4, 16), (5, 30), (6, 30)] {
+            report.written = Instant::now().checked_sub(report.wait);
+            report.on(&TrainEvent::Step { step });
+            assert!(page().contains(&format!("{step} of 40")), "step {step}");
+            assert!(page().contains(&format!("data-again=\"{again}\" data-patience=\"150\"")));
+        }
+    }
+
+    #[test]
+    fn warnings_outlive_a_resume_and_those_of_a_refusal_are_not_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
+        let warn = |step| TrainEvent::Warning { step, text: format!("of step {step}\nmore") };
+        let mut report = RunReport::new(&dir);
+        report.on(&started(0));
+        (1..=5).for_each(|step| report.on(&warn(step)));
+        let mut refused = RunReport::new(&dir);
+        refused.on(&warn(9));
+        let mut report = RunReport::new(&dir);
+        report.on(&started(5));
+        report.finish(StopReason::Done).unwrap();
+        let html = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+        assert!((1..=5).all(|step| html.contains(&format!("step {step}: of step {step}\nmore"))));
+        assert!(!html.contains("of step 9") && html.contains("2 earlier warnings"));
     }
 }

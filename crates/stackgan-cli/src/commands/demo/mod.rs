@@ -143,10 +143,10 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let noise = (sampled.sample_z, sampled.sample_eps);
     let results = Results { took: clock.took, text_losses, text_scores, scores, sheets, noise };
     let report = out.join("report.html");
-    write_file(&report, pages::report(args, &results, out).as_bytes())?;
+    write_file(&report, pages::report(args, &results, (out, &context.device)).as_bytes())?;
     context.manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));
-    for row in score::table(&results.scores) {
-        print(row.join("  ").trim_end())?;
+    for line in score::lines(&score::table(&results.scores)) {
+        print(line)?;
     }
     print(model_file.display())?;
     print(report.display())?;

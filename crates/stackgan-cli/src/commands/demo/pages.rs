@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use candle_core::Device;
+
 use super::{Results, score};
 use crate::args::Demo;
 use crate::progress::duration;
-use crate::report::{Grids, Page, Series, chart, charts};
+use crate::report::{About, Grids, Page, Series, chart, charts};
 
-/// The page. `out` is the demo's folder, with the run folders of both stages.
-pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
+/// The page. `out` is the demo's folder, with the run folders of both stages; `device` is where they were trained.
+pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Device)) -> String {
+    let machine = if device.is_cpu() { "a CPU" } else { "a GPU" };
     let total: f64 = results.took.iter().map(|t| t.seconds).sum();
     let below = format!(
-        "Birds drawn by this program, a text encoder and both stages trained from nothing, in {} on a CPU, seed {}.",
+        "Birds drawn by this program, a text encoder and both stages trained from nothing, in {} on {machine}, seed {}.",
         duration(total),
         args.seed
     );
@@ -37,7 +40,8 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
         "Agreement: how often the part has the colour that the caption names, counted only where it names one; the judge looks \
          at pixels and knows nothing of the networks. R-precision: how often a picture fits its own caption better \
          than nine captions of other species; its judge is the text encoder that Stage-I was trained with, and to \
-         please, so it flatters. One caption a picture, species that no network saw in training. ± is one standard error.",
+         please, so it flatters. One caption a picture, species that no network saw in training. In brackets the 95 % interval \
+         (Wilson), and how many were counted.",
     );
     let (z, eps) = results.noise;
     page.text(&format!(
@@ -45,7 +49,7 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
          numbers above are at these scales."
     ));
     if let Some(scores) = &results.text_scores {
-        page.text(&format!("The text encoder {scores}."));
+        page.text(&format!("The text encoder {scores}; ± is one standard error."));
     }
 
     for (folder, name) in [("stage1", "Stage-I"), ("stage2", "Stage-II")] {
@@ -53,7 +57,10 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
         page.section(&format!("{name} while it trained"));
         page.slider(
             "Fixed captions of unseen species (rows), fixed noise (columns), evaluation mode. Move the slider.",
-            &Grids::default().of(&run),
+            &Grids::default().of(&run, None),
+        );
+        page.captions(
+            &std::fs::read_to_string(run.join("samples/captions.txt")).unwrap_or_default(),
         );
         if let Ok(reals) = std::fs::read(run.join("reals.png")) {
             page.picture("Real pictures of the same captions.", &reals);
@@ -66,8 +73,9 @@ pub(super) fn report(args: &Demo, results: &Results, out: &Path) -> String {
     }
 
     page.section("The text encoder");
-    let losses = Series { name: "loss".to_owned(), points: results.text_losses.clone() };
-    page.charts(&[chart(("Contrastive loss of captions and pictures", ""), &[losses])]);
+    let losses = Series::new("loss", results.text_losses.clone());
+    let about = About { title: "Contrastive loss of captions and pictures", ..About::default() };
+    page.charts(&[chart(&about, &[losses])]);
 
     page.section("What took how long");
     let mut rows = vec![vec!["phase".to_owned(), "time".to_owned()]];

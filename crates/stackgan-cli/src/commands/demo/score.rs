@@ -135,10 +135,11 @@ pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
         ["captions of unseen species", "body", "belly", "wings", "crown", "R-precision of 10"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for Scored { what, agreement: a, r } in scores {
-        let part =
-            |rate: Option<f64>, n: usize| rate.map_or_else(|| "–".to_owned(), |p| with_error(p, n));
+        let part = |rate: Option<f64>, n: usize| {
+            rate.map_or_else(|| "–".to_owned(), |p| with_interval(p, n))
+        };
         let ([body, wing, belly, crown], n) = (a.rates(), a.counts());
-        let precision = r.map_or_else(|| "–".to_owned(), |r| with_error(r.mean, r.count));
+        let precision = r.map_or_else(|| "–".to_owned(), |r| with_interval(r.mean, r.count));
         let cells =
             [part(body, n[0]), part(belly, n[2]), part(wing, n[1]), part(crown, n[3]), precision];
         rows.push(std::iter::once(what.clone()).chain(cells).collect());
@@ -147,9 +148,33 @@ pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
     rows
 }
 
-/// A rate with its standard error and how many were counted.
-fn with_error(p: f64, n: usize) -> String {
-    format!("{p:.2} ± {:.2} (n {n})", (p * (1.0 - p) / n.max(1) as f64).sqrt())
+/// A rate with its 95 % interval and of how many it is.
+fn with_interval(p: f64, n: usize) -> String {
+    let (low, high) = wilson(p, n as f64);
+    format!("{p:.2} ({low:.2}–{high:.2}, n {n})")
+}
+
+/// Wilson's 95 % interval of a rate: one of none or of all is not taken for certain.
+fn wilson(p: f64, n: f64) -> (f64, f64) {
+    const Z: f64 = 1.96;
+    let n = n.max(1.0);
+    let (middle, shrunk) = (p + Z * Z / (2.0 * n), 1.0 + Z * Z / n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    (((middle - half) / shrunk).max(0.0), ((middle + half) / shrunk).min(1.0))
+}
+
+/// A table as lines whose columns stand below each other.
+pub(super) fn lines(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let widest =
+        |column| cells(column).map(|cell: &String| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -171,6 +196,14 @@ mod tests {
         let mut agreement = Agreement::default();
         agreement.verdicts[0] = (0..100).map(|i| i % 10 > 0).collect();
         let rows = table(&[Scored { what: "x".into(), agreement, r: None }]);
-        assert_eq!(rows[1], ["x", "0.90 ± 0.03 (n 100)", "–", "–", "–", "–"]);
+        assert_eq!(rows[1], ["x", "0.90 (0.83–0.94, n 100)", "–", "–", "–", "–"]);
+    }
+    #[test]
+    fn a_rate_of_none_is_uncertain_and_columns_are_aligned() {
+        assert_eq!(with_interval(0.0, 26), "0.00 (0.00–0.13, n 26)");
+        assert_eq!(with_interval(1.0, 26), "1.00 (0.87–1.00, n 26)");
+        let rows =
+            [["what", "–", "z"], ["a", "0.5", "1"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(lines(&rows), ["what  –    z", "a     0.5  1"]);
     }
 }

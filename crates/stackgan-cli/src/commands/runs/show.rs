@@ -1,6 +1,6 @@
 //! `stackgan runs show`: one run, its numbers and files, and what to do with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -9,16 +9,23 @@ use super::facts::checkpoints;
 use super::{Facts, State, number};
 use crate::commands::print;
 use crate::progress::duration;
+use crate::report::{Measurement, Measurements};
 
 /// Shows one run.
 pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     let (facts, checkpoints) = (Facts::read(path), checkpoints(path));
+    let measurements = Measurements::read(path);
     if json {
         let mut document = serde_json::to_value(&facts)?;
         if let Value::Object(document) = &mut document {
             let list = |(step, bytes): &(u64, u64)| json!({ "step": step, "bytes": bytes });
             document.insert("checkpoints".to_owned(), checkpoints.iter().map(list).collect());
-            document.insert("next".to_owned(), json!(next(&facts)));
+            let mut next = next(&facts).into_iter();
+            document.insert("next".to_owned(), json!(next.next()));
+            document.insert("or".to_owned(), json!(next.next()));
+            let measured = |one: Option<&Measurement>| json!(one.map(Measurement::numbers));
+            document.insert("measured".to_owned(), measured(measurements.newest()));
+            document.insert("best".to_owned(), measured(measurements.best()));
         }
         return print(serde_json::to_string_pretty(&document)?);
     }
@@ -41,28 +48,55 @@ pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     for (name, value) in &facts.last {
         print(format!("{name:12} {}", number(*value)))?;
     }
-    for file in ["report.html", "model.safetensors"] {
+    if let Some(newest) = measurements.newest() {
+        print(format!("measured     step {}: {}", newest.step, newest.line()))?;
+    }
+    if let Some(best) = measurements.best() {
+        print(format!("best         step {}: {}", best.step, best.verdict()))?;
+    }
+    for file in ["report.html", "model.safetensors", "best.safetensors"] {
         if facts.path.join(file).is_file() {
             print(format!("file         {}", facts.path.join(file).display()))?;
         }
     }
-    next(&facts).map_or(Ok(()), |next| print(format!("next         {next}")))
+    next(&facts).iter().try_for_each(|next| print(format!("next         {next}")))
 }
 
-/// The command that one would type next. None for a run that ended before its settings were written: nobody knows them, and
-/// the folder alone would begin another run.
-fn next(facts: &Facts) -> Option<String> {
+/// The commands that one would type next: one, or of a run that ended by a number that was none, what to look at first. None
+/// for a run that ended before its settings were written: nobody knows them, and the folder alone would begin another run.
+fn next(facts: &Facts) -> Vec<String> {
     let folder = facts.path.display();
     match (facts.state, facts.stage) {
-        (State::Running, _) => Some(format!("stackgan runs watch {folder}")),
+        (State::Running, _) => vec![format!("stackgan runs watch {folder}")],
         (State::Stopped | State::Failed | State::Interrupted, Some(stage))
             if facts.path.join("config.toml").is_file() =>
         {
-            Some(format!("stackgan train --stage {stage} --run {folder}"))
+            let go_on = format!("stackgan train --stage {stage} --run {folder}");
+            match ended_by(facts) {
+                Some(step) => vec![
+                    format!("stackgan replay {}", step.display()),
+                    format!("{go_on} --on-nonfinite rollback:3"),
+                ],
+                None => vec![go_on],
+            }
         }
-        (State::Done, _) if facts.model => Some(format!("stackgan generate -m {folder} -p \"…\"")),
-        _ => None,
+        (State::Done, _) if facts.model => {
+            vec![format!("stackgan generate -m {folder} -p \"…\"")]
+        }
+        _ => Vec::new(),
     }
+}
+
+/// The step that a run failed at because a number was none, if it is that: gone on with as it was, the run would take the same
+/// step again. A bundle of an earlier step is one that the run went back from.
+fn ended_by(facts: &Facts) -> Option<PathBuf> {
+    let files = facts.path.read_dir().ok()?.flatten().map(|entry| entry.path());
+    let of = |path: PathBuf| {
+        let step = path.file_name()?.to_str()?.strip_prefix("nonfinite-step-")?;
+        Some((step.strip_suffix(".safetensors")?.parse::<u64>().ok()?, path))
+    };
+    let (step, path) = files.filter_map(of).max()?;
+    (facts.state == State::Failed && step >= facts.step).then_some(path)
 }
 
 #[cfg(test)]
@@ -74,9 +108,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let record = "{\"dataset\":\"cub\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"version\":\"0\",\"state\":\"failed\"}";
         std::fs::write(dir.path().join("run.json"), record).unwrap();
-        assert_eq!(next(&Facts::read(dir.path())), None);
+        assert!(next(&Facts::read(dir.path())).is_empty());
         std::fs::write(dir.path().join("config.toml"), "").unwrap();
-        let typed = next(&Facts::read(dir.path())).unwrap();
-        assert!(typed.starts_with("stackgan train --stage 1 --run "), "{typed}");
+        let typed = next(&Facts::read(dir.path()));
+        assert!(typed[0].starts_with("stackgan train --stage 1 --run "), "{typed:?}");
+        assert_eq!(typed.len(), 1);
+    }
+    #[test]
+    fn a_run_that_ended_by_a_number_is_looked_at_before_it_is_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = "{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"version\":\"0\",\"state\":\"failed\"}";
+        std::fs::write(dir.path().join("run.json"), record).unwrap();
+        std::fs::write(dir.path().join("config.toml"), "").unwrap();
+        std::fs::write(dir.path().join("stats.jsonl"), "{\"step\":25,\"seconds\":1}\n").unwrap();
+        std::fs::write(dir.path().join("nonfinite-step-0000007.safetensors"), "").unwrap();
+        assert_eq!(next(&Facts::read(dir.path())).len(), 1, "the run went back from that one");
+        std::fs::write(dir.path().join("nonfinite-step-0000026.safetensors"), "").unwrap();
+        let typed = next(&Facts::read(dir.path()));
+        assert!(typed[0].starts_with("stackgan replay ") && typed[0].contains("step-0000026"));
+        assert!(typed[1].ends_with(" --on-nonfinite rollback:3"), "{typed:?}");
     }
 }

@@ -106,17 +106,17 @@ impl<'a> Evaluation<'a> {
         }
         let (better, best) = (better.is_some(), better.or_else(|| self.best.take()));
         self.best = best;
-        let mut line = json!({ "step": step, "best": better, "measures": found.measures });
+        let mut line = json!({ "step": step, "best": better, "decides": self.key(), "measures": found.measures });
         if !found.left_out.is_empty() {
             line["left_out"] = json!(found.left_out);
         }
         let mut file =
             std::fs::OpenOptions::new().create(true).append(true).open(measurements(dir))?;
         writeln!(file, "{line}")?;
-        let numbers: Vec<String> = found.measures.iter().map(told).collect();
-        let best = if better { ", the best so far" } else { "" };
+        let best = self.key().filter(|_| better);
+        let numbers: Vec<String> = found.measures.iter().map(|m| told(m, best)).collect();
         let left_out: String = found.left_out.iter().map(|why| format!("; no {why}")).collect();
-        Ok(format!("step {step}: {}{best}{left_out}", numbers.join(", ")))
+        Ok(format!("step {step}: {}{left_out}", numbers.join(", ")))
     }
 
     /// Of the measure that decides: whether this is better than the best so far, where that was measured in the same way.
@@ -167,8 +167,10 @@ const fn key(metric: Metric) -> &'static str {
     }
 }
 
-fn told(measure: &Measured) -> String {
-    format!("{} {:.4}", measure.name, measure.value)
+/// A number; behind that of the key `best` stands what it decided.
+fn told(measure: &Measured, best: Option<&str>) -> String {
+    let best = if best == Some(measure.key) { " (the best so far)" } else { "" };
+    format!("{} {:.4}{best}", measure.name, measure.value)
 }
 
 /// The model that measured best.
@@ -193,5 +195,22 @@ mod tests {
             assert!(improves(metric, 0.9, Some(0.3)) && !improves(metric, 0.3, Some(0.9)));
         }
         assert!(improves(Metric::Fid, 9.0, None) && !improves(Metric::Fid, f64::NAN, None));
+    }
+    #[test]
+    fn the_number_that_decides_says_that_it_is_the_best() {
+        let of = |key, name: &str| Measured {
+            key,
+            name: name.to_owned(),
+            value: 0.25,
+            interval: None,
+            std: None,
+            count: 9,
+            real: 0,
+            how: String::new(),
+            by: String::new(),
+        };
+        let told = |best| [told(&of("rp", "R"), best), told(&of("variety", "V"), best)].join(", ");
+        assert_eq!(told(Some("rp")), "R 0.2500 (the best so far), V 0.2500");
+        assert_eq!(told(None), "R 0.2500, V 0.2500");
     }
 }

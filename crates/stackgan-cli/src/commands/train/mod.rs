@@ -167,7 +167,14 @@ pub(crate) fn train_stage(
         if let Some(text) = also(&event) {
             manner.say(text);
         }
-    })?;
+    });
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            drop(report.fail(&error.to_string())); // a full disk must not hide what happened
+            return Err(error.into());
+        }
+    };
     let why = match outcome.reason {
         StopReason::Done => "done",
         StopReason::Signal(_) => "stopped by a signal",

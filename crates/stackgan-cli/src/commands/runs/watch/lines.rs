@@ -13,8 +13,10 @@ use crate::progress::duration;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Terms that are shown, where a run has them.
-const SHOWN: &[&str] =
-    &["d_loss", "g_loss", "kl", "p_real", "p_wrong", "p_fake", "sigma", "d_grad", "g_grad"];
+const SHOWN: &[&str] = &[
+    "d_loss", "g_loss", "matching", "kl", "p_real", "p_wrong", "p_fake", "sigma", "d_grad",
+    "g_grad", "loading",
+];
 
 /// Prints until the run is over.
 pub(super) fn run(mut watched: Watched) -> Result<()> {

@@ -3,6 +3,7 @@
 //! It reads `stats.jsonl` and asks for a stop by the file `STOP`, and so works from another terminal, for a run of another
 //! session, and on a run that is over.
 
+mod charts;
 mod lines;
 mod screen;
 

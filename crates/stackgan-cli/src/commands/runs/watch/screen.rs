@@ -1,5 +1,6 @@
-//! The dashboard: how far the run is, four charts, and a soft stop by key.
+//! The dashboard: how far the run is, four charts at once, and a soft stop by key.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -7,27 +8,15 @@ use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph};
+use ratatui::widgets::{Gauge, Paragraph};
 
-use super::Watched;
+use super::{Watched, charts};
 use crate::commands::runs::{State, number};
 use crate::progress::duration;
-use crate::report::{Series, bounds, thinned};
 
 /// How often the folder is looked at.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// The charts: a title and the terms on it.
-const CHARTS: &[(&str, &[&str])] = &[
-    ("D: loss on each kind of pair", &["d_real", "d_wrong", "d_fake"]),
-    ("D: probability that a pair is real", &["p_real", "p_wrong", "p_fake"]),
-    ("G: loss, KL, mean sigma", &["g_adv", "kl", "sigma"]),
-    ("Norm of the gradients", &["d_grad", "g_grad"]),
-];
-
-const COLOURS: [Color; 3] = [Color::LightRed, Color::LightBlue, Color::LightGreen];
 
 /// Least size in characters for all charts at once.
 const ROOM: (u16, u16) = (90, 26);
@@ -35,7 +24,10 @@ const ROOM: (u16, u16) = (90, 26);
 /// What is on the screen.
 struct Screen {
     watched: Watched,
+    /// The first chart that is shown.
     chart: usize,
+    /// How many were shown when it was drawn.
+    shown: Cell<usize>,
     asking: bool,
     message: Option<String>,
     left: bool,
@@ -67,7 +59,7 @@ fn until_left(terminal: &mut ratatui::DefaultTerminal, mut screen: Screen) -> Re
 
 impl Screen {
     fn new(watched: Watched) -> Self {
-        Self { watched, chart: 0, asking: false, message: None, left: false }
+        Self { watched, chart: 0, shown: Cell::new(1), asking: false, message: None, left: false }
     }
 
     fn key(&mut self, key: KeyEvent) {
@@ -84,12 +76,18 @@ impl Screen {
                 self.asking = true;
             }
             (KeyCode::Char('s'), _) => self.message = Some("nothing runs here".to_owned()),
-            (KeyCode::Tab | KeyCode::Right, _) => self.chart = (self.chart + 1) % CHARTS.len(),
-            (KeyCode::BackTab | KeyCode::Left, _) => {
-                self.chart = (self.chart + CHARTS.len() - 1) % CHARTS.len();
-            }
+            (KeyCode::Tab | KeyCode::Right, _) => self.turn(1),
+            (KeyCode::BackTab | KeyCode::Left, _) => self.turn(-1),
             _ => {}
         }
+    }
+
+    /// Turns to other charts.
+    fn turn(&mut self, by: isize) {
+        let (all, shown) = (charts::of(&self.watched).len(), self.shown.get());
+        let pages = all.div_ceil(shown) as isize;
+        let page = (self.chart / shown) as isize + by;
+        self.chart = page.rem_euclid(pages.max(1)) as usize * shown;
     }
 
     /// Asks the trainer to save and end after its step.
@@ -109,24 +107,29 @@ impl Screen {
             Constraint::Min(6),
             Constraint::Length(1),
         ]);
-        let [head, bar, charts, foot] = areas.areas(frame.area());
-        frame.render_widget(self.head(), head);
+        let [head, bar, area, foot] = areas.areas(frame.area());
+        frame.render_widget(self.head(head.width), head);
         frame.render_widget(self.bar(), bar);
-        if charts.width >= ROOM.0 && charts.height >= ROOM.1 - 3 {
-            let rows: [Rect; 2] = Layout::vertical([Constraint::Fill(1); 2]).areas(charts);
+        let room = area.width >= ROOM.0 && area.height >= ROOM.1 - 3;
+        self.shown.set(if room { charts::AT_ONCE } else { 1 });
+        let all = charts::of(&self.watched);
+        if room {
+            let rows: [Rect; 2] = Layout::vertical([Constraint::Fill(1); 2]).areas(area);
             let cells = rows.into_iter().flat_map(|row| -> [Rect; 2] {
                 Layout::horizontal([Constraint::Fill(1); 2]).areas(row)
             });
-            for (chart, cell) in CHARTS.iter().zip(cells) {
-                self.chart(frame, chart, cell);
+            let from = self.chart - self.chart % charts::AT_ONCE;
+            for (chart, cell) in all.iter().skip(from).zip(cells) {
+                charts::draw(frame, &self.watched, chart, cell);
             }
-        } else if let Some(chart) = CHARTS.get(self.chart) {
-            self.chart(frame, chart, charts);
+        } else if let Some(chart) = all.get(self.chart) {
+            charts::draw(frame, &self.watched, chart, area);
         }
         frame.render_widget(self.foot(), foot);
     }
 
-    fn head(&self) -> Paragraph<'_> {
+    /// What is known, as far as there is room for all of it: no number is cut.
+    fn head(&self, width: u16) -> Paragraph<'_> {
         let facts = &self.watched.facts;
         let colour = match facts.state {
             State::Running | State::Done => Color::LightGreen,
@@ -139,13 +142,22 @@ impl Screen {
             Span::styled(facts.state.word(), Style::new().fg(colour)),
             Span::raw(format!("  epoch {}", facts.epoch)),
         ];
+        let mut more = Vec::new();
         if let Some(speed) = facts.steps_a_second {
-            let pictures = speed * facts.batch.unwrap_or(0) as f64;
-            let (steps, pictures) = (number(speed), number(pictures));
-            parts.push(Span::raw(format!("  {steps} steps/s, {pictures} pictures/s")));
+            more.push(format!("  {} steps/s", number(speed)));
         }
         if let Some(step) = facts.checkpoint {
-            parts.push(Span::raw(format!("  saved at {step}")));
+            more.push(format!("  saved at {step}"));
+        }
+        if let Some((speed, batch)) = facts.steps_a_second.zip(facts.batch) {
+            more.push(format!("  {} pictures/s", number(speed * batch as f64)));
+        }
+        let mut room = usize::from(width).saturating_sub(parts.iter().map(Span::width).sum());
+        for part in more.into_iter().map(Span::raw) {
+            if part.width() <= room {
+                room -= part.width();
+                parts.push(part);
+            }
         }
         Paragraph::new(Line::from(parts))
     }
@@ -165,51 +177,9 @@ impl Screen {
         let text = match (&self.message, self.asking) {
             (_, true) => "Save and stop the run after this step?  y: yes   any other key: no",
             (Some(message), _) => message,
-            (None, _) => "q: leave, the run goes on   s: stop the run, saved   tab: next chart",
+            (None, _) => "q: leave, the run goes on   s: stop the run, saved   tab: other charts",
         };
         Paragraph::new(text).style(Style::new().add_modifier(Modifier::DIM))
-    }
-
-    fn chart(&self, frame: &mut Frame, (title, names): &(&str, &[&str]), area: Rect) {
-        let series: Vec<Series> = names
-            .iter()
-            .map(|name| Series {
-                name: (*name).to_owned(),
-                points: self.watched.points(name).to_vec(),
-            })
-            .map(|series| thinned(&series))
-            .filter(|series| series.points.len() > 1)
-            .collect();
-        let colour = |name: &str| {
-            let place = names.iter().position(|n| *n == name).unwrap_or(0);
-            COLOURS.get(place).copied().unwrap_or(Color::Gray)
-        };
-        // The newest values stand in the frame: a legend would lie over the newest part of the curves.
-        let newest = |series: &Series| {
-            let last = series.points.last().map_or(0.0, |p| p.1);
-            let text = format!(" {} {} ", series.name, number(last));
-            Span::styled(text, Style::new().fg(colour(&series.name)))
-        };
-        let values: Line = series.iter().map(newest).collect();
-        let block = Block::bordered().title(*title).title_bottom(values.right_aligned());
-        let Some((x, y)) = bounds(&series) else {
-            let text = "two reports make a curve";
-            frame.render_widget(Paragraph::new(text).block(block), area);
-            return;
-        };
-        let lines = series.iter().map(|series| {
-            Dataset::default()
-                .marker(Marker::Braille)
-                .graph_type(GraphType::Line)
-                .style(Style::new().fg(colour(&series.name)))
-                .data(&series.points)
-        });
-        let steps = [format!("{:.0}", x.0), format!("{:.0}", x.1)];
-        let chart = Chart::new(lines.collect())
-            .block(block)
-            .x_axis(Axis::default().bounds([x.0, x.1]).labels(steps))
-            .y_axis(Axis::default().bounds([y.0, y.1]).labels([number(y.0), number(y.1)]));
-        frame.render_widget(chart, area);
     }
 }
 
@@ -304,5 +274,27 @@ mod tests {
         assert!(!stop.exists());
         press(&mut screen, "q");
         assert!(screen.left);
+    }
+    #[test]
+    fn nothing_is_cut_and_tab_turns_to_the_other_charts() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = folder(dir.path(), "running");
+        std::fs::create_dir(dir.path().join("checkpoints")).unwrap();
+        std::fs::write(dir.path().join("checkpoints/step-0000200.safetensors"), "").unwrap();
+        let mut stats = std::fs::read_to_string(dir.path().join("stats.jsonl")).unwrap();
+        stats = stats.replace("\"g_adv\"", "\"matching\":2.5,\"own_term\":7,\"g_adv\"");
+        std::fs::write(dir.path().join("stats.jsonl"), stats).unwrap();
+        let mut screen = Screen::new(Watched::open(dir.path()));
+        let name = screen.watched.facts.run.len() as u16;
+        let head =
+            |screen: &Screen, width| drawn(screen, (width, 30)).lines().next().unwrap().to_owned();
+        assert!(head(&screen, name + 60).contains("saved at 200"));
+        assert!(!head(&screen, name + 43).contains("saved"), "{}", head(&screen, name + 43));
+        assert!(drawn(&screen, (120, 40)).contains("matching 2.500"));
+        screen.key(KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE));
+        let turned = drawn(&screen, (120, 40));
+        assert!(turned.contains("own_term 7.000") && !turned.contains("Norm of"), "{turned}");
+        screen.key(KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE));
+        assert!(drawn(&screen, (120, 40)).contains("Norm of"));
     }
 }

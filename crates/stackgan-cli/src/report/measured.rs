@@ -1,0 +1,225 @@
+//! What a run's model was measured to be on its way, from `eval.jsonl`: what `train --eval-every` writes.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Page;
+use super::axis::Axis;
+use super::numbers::number;
+use super::series::Series;
+use super::svg::{About, chart};
+
+/// The measurements of a run, by growing steps.
+pub(crate) struct Measurements {
+    all: Vec<Measurement>,
+    /// That of `best.safetensors`.
+    best: Option<Measurement>,
+}
+
+/// What was measured at a checkpoint.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Measurement {
+    pub step: u64,
+    best: bool,
+    /// The key of the measure that says which model is the best.
+    decides: Option<String>,
+    pub measures: Vec<Measure>,
+    #[serde(default)]
+    left_out: Vec<String>,
+}
+
+/// One number.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Measure {
+    key: String,
+    pub name: String,
+    pub value: Option<f64>,
+    interval: Option<Interval>,
+    #[serde(default)]
+    how: String,
+    by: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Interval {
+    low: f64,
+    high: f64,
+}
+
+impl Measurements {
+    /// Those in a run folder; of a run that went back those that it took again. Lines that cannot be read are passed over.
+    pub(crate) fn read(run: &Path) -> Self {
+        let text = std::fs::read_to_string(run.join("eval.jsonl")).unwrap_or_default();
+        let (mut all, mut best) = (Vec::<Measurement>::new(), None);
+        for line in text.lines() {
+            let Ok(one) = serde_json::from_str::<Measurement>(line) else { continue };
+            if one.best {
+                best = Some(one.clone());
+            }
+            all.retain(|earlier| earlier.step < one.step);
+            all.push(one);
+        }
+        let best = best.filter(|_| run.join("best.safetensors").is_file());
+        Self { all, best }
+    }
+
+    /// The last one.
+    pub(crate) fn newest(&self) -> Option<&Measurement> {
+        self.all.last()
+    }
+
+    /// That of `best.safetensors`.
+    pub(crate) fn best(&self) -> Option<&Measurement> {
+        self.best.as_ref()
+    }
+
+    /// Puts them on a page; those of steps after `step` are of a future that the run went back from.
+    pub(super) fn section(&self, page: &mut Page, step: u64) {
+        let shown: Vec<&Measurement> = self.all.iter().filter(|one| one.step <= step).collect();
+        let Some(newest) = shown.last() else { return };
+        page.section("Measured");
+        if let Some(best) = &self.best {
+            let of = best
+                .deciding()
+                .map_or_else(String::new, |m| format!(", the best by {}: {}", m.name, m.told()));
+            page.text(&format!("best.safetensors is the model of step {}{of}.", best.step));
+        }
+        let mut head = ["measure", &format!("step {}", newest.step), "95 % interval"]
+            .map(str::to_owned)
+            .to_vec();
+        let best = self.best.as_ref().filter(|best| best.step != newest.step);
+        head.extend(best.map(|best| format!("step {}, the best", best.step)));
+        head.push("by".to_owned());
+        let row = |m: &Measure| {
+            let interval = m.interval.map_or_else(
+                || "–".to_owned(),
+                |Interval { low, high }| format!("{} to {}", number(low), number(high)),
+            );
+            let mut row = vec![m.name.clone(), m.told(), interval];
+            row.extend(best.map(|best| {
+                let same = best.measures.iter().find(|other| other.is_like(m));
+                same.map_or_else(|| "–".to_owned(), Measure::told)
+            }));
+            row.push(m.by.clone());
+            row
+        };
+        page.table(
+            &std::iter::once(head).chain(newest.measures.iter().map(row)).collect::<Vec<_>>(),
+        );
+        for why in &newest.left_out {
+            page.text(&format!("Not measured at step {}: {why}.", newest.step));
+        }
+        let best = self.best.as_ref().map(|best| best.step as f64);
+        let charts: Vec<String> = newest.measures.iter().map(|m| m.chart(&shown, best)).collect();
+        if charts.iter().any(|chart| !chart.is_empty()) {
+            page.charts(&charts);
+        }
+    }
+}
+
+impl Measurement {
+    /// The number that says which model is the best.
+    fn deciding(&self) -> Option<&Measure> {
+        self.measures.iter().find(|m| Some(&m.key) == self.decides.as_ref())
+    }
+
+    /// Step and numbers by their keys, for programs.
+    pub(crate) fn numbers(&self) -> Value {
+        let values = self.measures.iter().map(|m| (m.key.clone(), json!(m.value)));
+        json!({ "step": self.step, "measures": values.collect::<Map<_, _>>() })
+    }
+
+    /// All numbers on a line.
+    pub(crate) fn line(&self) -> String {
+        let told: Vec<String> =
+            self.measures.iter().map(|m| format!("{} {}", m.name, m.told())).collect();
+        told.join(", ")
+    }
+
+    /// The number that decides, or all where none is known to.
+    pub(crate) fn verdict(&self) -> String {
+        self.deciding().map_or_else(|| self.line(), |m| format!("{} {}", m.name, m.told()))
+    }
+}
+
+impl Measure {
+    /// Whether the numbers may be compared.
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.key, &self.name, &self.by) == (&other.key, &other.name, &other.by)
+    }
+
+    fn told(&self) -> String {
+        self.value.map_or_else(|| "–".to_owned(), number)
+    }
+
+    /// Its curve, with the interval of each value around it.
+    fn chart(&self, all: &[&Measurement], best: Option<f64>) -> String {
+        let of = |one: &&Measurement| {
+            let same = one.measures.iter().find(|other| other.is_like(self))?;
+            Some(((one.step as f64, same.value?), same.interval))
+        };
+        let (points, bands): (Vec<_>, Vec<_>) = all.iter().filter_map(of).unzip();
+        let band = |interval: &Option<Interval>| interval.map(|i| (i.low, i.high));
+        let band = bands.iter().map(band).collect::<Option<Vec<_>>>().unwrap_or_default();
+        let note = [self.by.as_str(), self.how.as_str()].join("; ");
+        let note = note.trim_end_matches("; ");
+        let best = best.filter(|best| points.iter().any(|p| p.0 == *best));
+        let about = About { title: &self.name, note, axis: Axis::Number, best };
+        chart(&about, &[Series { band, ..Series::new(&self.name, points) }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line of `eval.jsonl`.
+    fn line(step: u64, best: bool, value: f64) -> String {
+        format!(
+            "{{\"step\":{step},\"best\":{best},\"decides\":\"rp\",\"measures\":[{{\"key\":\"rp\",\"name\":\"R <precision>\",\"value\":{value},\"interval\":{{\"low\":0.1,\"high\":0.9}},\"std\":null,\"count\":9,\"real\":0,\"how\":\"1 of 10\",\"by\":\"encoder\"}},\
+             {{\"key\":\"is\",\"name\":\"IS\",\"value\":null,\"interval\":null,\"how\":\"\",\"by\":\"x\"}}],\"left_out\":[\"FID: too few\"]}}\n"
+        )
+    }
+
+    #[test]
+    fn measures_have_curves_and_the_best_model_is_named() {
+        let run = tempfile::tempdir().unwrap();
+        let text =
+            line(10, true, 0.5) + "no line\n" + &line(20, false, 0.4) + &line(30, false, 0.3);
+        std::fs::write(run.path().join("eval.jsonl"), text).unwrap();
+        std::fs::write(run.path().join("best.safetensors"), "").unwrap();
+        let measured = Measurements::read(run.path());
+        let shown = |step: u64| {
+            let mut page = Page::new("", "");
+            measured.section(&mut page, step);
+            page.finish()
+        };
+        let html = shown(30);
+        for words in [
+            "best.safetensors is the model of step 10, the best by R &lt;precision&gt;: 0.500.",
+            "step 30",
+            "0.100 to 0.900",
+            "class=\"band c0\"",
+            "best model: step 10",
+            "FID: too few",
+        ] {
+            assert!(html.contains(words), "{words}\n{html}");
+        }
+        assert!(!shown(20).contains("step 30") && !shown(5).contains("Measured"));
+        let (newest, best) = (measured.newest().unwrap(), measured.best().unwrap());
+        assert_eq!((newest.step, newest.line().as_str()), (30, "R <precision> 0.300, IS –"));
+        assert_eq!((best.step, best.verdict().as_str()), (10, "R <precision> 0.500"));
+    }
+
+    #[test]
+    fn what_was_measured_before_a_run_went_back_is_left_out() {
+        let run = tempfile::tempdir().unwrap();
+        let text = line(10, true, 0.1) + &line(20, true, 0.2) + &line(10, false, 0.15);
+        std::fs::write(run.path().join("eval.jsonl"), text).unwrap();
+        let measured = Measurements::read(run.path());
+        assert_eq!(measured.all.iter().map(|one| one.step).collect::<Vec<_>>(), [10]);
+        assert!(measured.best().is_none(), "there is no such file");
+    }
+}
