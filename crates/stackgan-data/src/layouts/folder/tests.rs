@@ -118,9 +118,26 @@ fn json_lines() {
     let table = "{\"file_name\": \"a.jpg\", \"text\": [\"one\", \"\", \"three\"], \"bbox\": [0, 1, 2, 3], \"label\": 4}\n\n\
                  {\"file_name\": \"b.jpg\", \"text\": \"only\", \"label\": 5, \"other\": {\"x\": [1]}}\n";
     let data = all(&[("metadata.jsonl", table), ("a.jpg", ""), ("b.jpg", "")]);
-    assert_eq!(captions(&data), [("a", vec!["one", "", "three"]), ("b", vec!["only"])]);
+    assert_eq!(captions(&data), [("a", vec!["one", "three"]), ("b", vec!["only"])]);
     assert_eq!(data.items[0].bounding_box.unwrap().height, 3.0);
     assert_eq!((data.items[0].class, data.items[1].class), (1, 2));
+}
+
+#[test]
+fn a_table_with_captions_comes_before_texts_and_says_so() {
+    let table = "file_name,text\na.jpg,row\na.jpg,\nb.jpg,\nc.jpg,same\nd.jpg,row\n";
+    let texts =
+        [("a.txt", "text\nmore\n"), ("b.txt", "text\n"), ("c.txt", "same\n"), ("d.txt", "\n")];
+    let pictures = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"].map(|name| (name, ""));
+    let data = all(&[&[("metadata.csv", table)][..], &texts, &pictures].concat());
+    let expected = ["row", "text", "same", "row"].map(|caption| vec![caption]);
+    assert_eq!(captions(&data), ["a", "b", "c", "d"].into_iter().zip(expected).collect::<Vec<_>>());
+    let notes = data.notes.join("\n");
+    let note = "1 picture with captions in a table and others beside it: the table's taken (a.jpg)";
+    assert!(notes.contains(note), "{notes}");
+    // Without a filled caption a picture has none.
+    let said = error(&[("metadata.csv", "file_name,text\na.jpg,\na.jpg, \n"), ("a.jpg", "")]);
+    assert!(said.contains("1 captions of pictures (a.jpg)"), "{said}");
 }
 
 #[test]
