@@ -141,6 +141,20 @@ fn a_table_with_captions_comes_before_texts_and_says_so() {
 }
 
 #[test]
+fn a_box_has_four_columns() {
+    for (columns, unused) in
+        [("width,height", "height, width"), ("x,width,height", "height, width, x"), ("x,y", "x, y")]
+    {
+        let numbers = vec!["640"; columns.split(',').count()].join(",");
+        let table = format!("file_name,text,{columns}\na.jpg,c,{numbers}\n");
+        let data = all(&[("metadata.csv", &table), ("a.jpg", "")]);
+        assert_eq!(data.items[0].bounding_box, None);
+        let notes = data.notes.join("\n");
+        assert!(notes.contains(&format!("not used: {unused}")), "{notes}");
+    }
+}
+
+#[test]
 fn what_has_no_partner_is_listed() {
     let files = [
         ("a.jpg", ""),
