@@ -154,6 +154,28 @@ fn a_box_has_four_columns() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn only_names_of_pictures_and_captions_must_be_plain() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir =
+        folder(&[("a.jpg", ""), ("a.txt", "x"), ("notes 10:30.md", ""), ("t: 1/x\\y.doc", "")]);
+    std::fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.md")), "").unwrap();
+    assert_eq!(captions(&read(dir.path(), Reading::default()).unwrap()), [("a", vec!["x"])]);
+    for name in
+        [&b"10:30.jpg"[..], b"10:30.TXT", b"t: 1/b.png", b"a\nb.jpg", b"caf\xe9.png", b"x\\y.txt"]
+    {
+        let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::write(&path, "").unwrap();
+        let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
+        let shown = path.file_name().unwrap().to_string_lossy().replace('\n', "\\n");
+        let first = said.lines().nth(1).unwrap();
+        assert!(first.starts_with("  file: ") && first.contains(&*shown), "{said}");
+        assert!(said.contains("rename") && !said.contains("trust"), "{said}");
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
 #[test]
 fn what_has_no_partner_is_listed() {
     let files = [
