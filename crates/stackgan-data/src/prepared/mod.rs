@@ -17,7 +17,7 @@ mod read;
 mod write;
 
 pub use read::Prepared;
-pub use write::{ImportOptions, ImportReport, import};
+pub use write::{Damaged, ImportOptions, ImportReport, LeftOut, import};
 
 use crate::crop::Orientation;
 use crate::dataset::{Item, Split};
@@ -67,7 +67,7 @@ const fn orientation(orientation: Orientation) -> &'static str {
 }
 
 /// The fingerprint of a dataset whose pictures have these hashes.
-fn fingerprint(items: &[Item], sha256: &[String]) -> String {
+fn fingerprint(items: &[&Item], sha256: &[String]) -> String {
     let mut hash = Sha256::new();
     hash.update(b"stackgan dataset 1");
     // Lengths before texts: no two datasets have the same bytes.
