@@ -120,6 +120,16 @@ fn a_damaged_picture_is_found_by_check() {
         assert_eq!(code, 3, "{error}");
         four_parts(&error, name);
     }
+    // Left out where that is said; said once, it holds for what reads the folder later.
+    let leave_out = ["data", "import", "birds", "--size", "76", "--damaged", "leave-out"];
+    let out = stackgan(dir.path(), &leave_out).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    let key = name.split_once('.').unwrap().0;
+    assert!(out.status.success() && said.contains("left out: ") && said.contains(key), "{said}");
+    let captions = done(dir.path(), &["data", "captions", "birds", "--names", "-q"]);
+    assert!(captions.lines().count() == 11 && !captions.contains(key), "{captions}");
+    let checked = done(dir.path(), &["data", "check", "birds", "-q"]);
+    assert!(checked.contains("every other picture can be read"), "{checked}");
 }
 
 #[cfg(unix)]

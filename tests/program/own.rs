@@ -220,6 +220,8 @@ fn embeddings_made_elsewhere_are_trained_on() {
     let args = ["data", "import", "own", "--embeddings", "given.npy", "-q"];
     let said = done(dir, &args);
     assert!(said.lines().last().unwrap().ends_with("prepared/embeddings.safetensors"), "{said}");
+    let checked = done(dir, &["data", "check", "own", "-q"]);
+    assert!(checked.contains("embeddings of 6 numbers are those of its captions"), "{checked}");
 
     done(dir, &training("1", "low", &[]));
     let low = model(dir, "low");
@@ -264,6 +266,8 @@ fn embeddings_made_elsewhere_are_trained_on() {
     // A caption is corrected: the embeddings are those of another dataset now.
     let text = own.join("red/bird 0.txt");
     fs::write(&text, "another bird").unwrap();
+    let (code, said) = failed(dir, &["data", "check", "own", "-q"]);
+    assert!(code == 3 && said.contains("the embeddings are stale"), "{code} {said}");
     let (code, said) = failed(dir, &training("1", "y", &[]));
     assert!(code == 3 && said.contains("belong to another dataset"), "{code} {said}");
 }

@@ -6,7 +6,7 @@ use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Split;
 use stackgan_data::loader::{Loader, LoaderConfig};
 use stackgan_data::plan::{CaptionRule, CropOffsets, Flip, Plan, PlanConfig, WrongPairs};
-use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::{layouts, noise::Noise};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let started = Instant::now();
     let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
-    let report = import(&dataset, Path::new(out), &ImportOptions { preparation }, &|_, _| {})?;
+    let options = ImportOptions { preparation, damaged: Damaged::Refuse };
+    let report = import(&dataset, Path::new(out), &options, &|_, _| {})?;
     println!("prepared in {:.1?}: {report:?}", started.elapsed());
 
     let data = Arc::new(Prepared::open(Path::new(out))?);

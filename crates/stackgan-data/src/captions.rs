@@ -1,8 +1,8 @@
 //! Caption files: one caption a line, line `i` for row `i` of the picture's embeddings.
 //!
 //! A blank line in the middle is kept as an empty caption, because dropping it would shift every later caption
-//! against its embedding; blank lines at the end are not captions. UTF-16 where the file begins with its mark, else UTF-8,
-//! else the whole file as Latin-1.
+//! against its embedding; blank lines at the end are not captions. A line ends in LF, CR LF or, as on old Macs, a lone CR.
+//! UTF-16 where the file begins with its mark, else UTF-8, else the whole file as Windows-1252, of which Latin-1 is a part.
 
 use crate::formats::read_bounded;
 use crate::{Error, Result};
@@ -29,8 +29,10 @@ pub fn read(file: &Path) -> Result<Vec<String>> {
 pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
     let text = decoded(bytes, file)?;
     let mut captions = Vec::new();
-    for (i, line) in text.split('\n').enumerate() {
-        let line = line.trim();
+    // CRs in front of an LF are a part of its end, also where an end was translated twice.
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    let lines = text.split(end).flat_map(|line| line.trim().split('\r'));
+    for (i, line) in lines.map(str::trim).enumerate() {
         if line.len() > MAX_CAPTION {
             return Err(Error::malformed(
                 file,
@@ -48,6 +50,19 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
     Ok(captions)
 }
 
+/// The letters of Windows-1252 from 0x80 to 0x9f (unicode.org, MAPPINGS/VENDORS/MICSFT/WINDOWS/CP1252.TXT): the others are
+/// those of Latin-1. Five are not defined, and stay the control characters that they are there.
+const FROM_0X80: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
+    '\u{8f}', //
+    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+fn windows_1252(byte: u8) -> char {
+    let at = byte.checked_sub(0x80).map(usize::from);
+    at.and_then(|at| FROM_0X80.get(at)).copied().unwrap_or(byte as char)
+}
+
 /// The text of a file's bytes. Editors of some systems write UTF-16, with its mark (U+FEFF) in front.
 fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
     let (unit, units): (fn([u8; 2]) -> u16, _) = match bytes {
@@ -56,7 +71,7 @@ fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
         _ => {
             return Ok(match std::str::from_utf8(bytes) {
                 Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
-                Err(_) => bytes.iter().map(|&byte| byte as char).collect(),
+                Err(_) => bytes.iter().map(|&byte| windows_1252(byte)).collect(),
             });
         }
     };
@@ -103,6 +118,27 @@ mod tests {
         assert_eq!(lines(b"\xef\xbb\xbfa\xc3\xa9"), ["aé"]);
         assert_eq!(lines(b"caf\xe9 \xe2"), ["café â"]);
         assert_eq!(lines(b"tab\there"), ["tab here"]);
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_windows_1252() {
+        assert_eq!(
+            lines(b"bird\x92s \x93red\x94 \x96 caf\xe9 \x80\x9f"),
+            ["bird’s “red” – café €Ÿ"]
+        );
+        assert_eq!(lines(b"\xe9\x81\x8d\x8f\x90\x9d"), ["é\\u{81}\\u{8d}\\u{8f}\\u{90}\\u{9d}"]);
+        assert_eq!(lines("\u{92}é".as_bytes()), ["\\u{92}é"]); // UTF-8 says what it means
+    }
+
+    #[test]
+    fn a_lone_carriage_return_ends_a_line() {
+        assert_eq!(lines(b"one\rtwo\r\rfour\r"), ["one", "two", "", "four"]);
+        assert_eq!(lines(b"\rtwo"), ["", "two"]);
+        assert_eq!(lines(b"one\rtwo\r\n\r\nfour\nfive"), ["one", "two", "", "four", "five"]);
+        assert_eq!(lines(b"one\r\r\ntwo\r\r\n"), ["one", "two"]); // ends that were translated twice
+        let long = [b"ok\r".to_vec(), vec![b'x'; MAX_CAPTION + 1]].concat();
+        let error = parse(&long, Path::new("c.txt")).unwrap_err().to_string();
+        assert!(error.contains("c.txt (line 2)"), "{error}");
     }
 
     #[test]

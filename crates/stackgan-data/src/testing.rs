@@ -2,7 +2,7 @@
 
 use crate::crop::{PictureSize, Preparation, Resizing, Stretch};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
-use crate::prepared::{ImportOptions, Prepared, import};
+use crate::prepared::{Damaged, ImportOptions, Prepared, import};
 use std::path::{Path, PathBuf};
 
 /// `n` pictures of `classes` classes, every fifth in the test split, written under `dir`.
@@ -37,6 +37,7 @@ pub(crate) fn dataset(dir: &Path, n: usize, classes: u32) -> Dataset {
 pub(crate) fn options(size: PictureSize) -> ImportOptions {
     ImportOptions {
         preparation: Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None },
+        damaged: Damaged::Refuse,
     }
 }
 

@@ -15,7 +15,7 @@ use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Split;
-use stackgan_data::prepared::{self, ImportOptions, Prepared};
+use stackgan_data::prepared::{self, Damaged, ImportOptions, Prepared};
 use stackgan_data::toy::{self, Colour, Named, ToyConfig, named_in};
 use stackgan_train::text::{
     ImageInputs, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate, train_encoder,
@@ -93,7 +93,12 @@ fn birds(folder: &Path, count: usize) -> Result<Prepared> {
             stretch: Stretch::None,
         };
         let dataset = stackgan_data::layouts::cub::read(&drawn)?;
-        prepared::import(&dataset, &file, &ImportOptions { preparation }, &|_, _| {})?;
+        prepared::import(
+            &dataset,
+            &file,
+            &ImportOptions { preparation, damaged: Damaged::Refuse },
+            &|_, _| {},
+        )?;
     }
     Ok(Prepared::open(&file)?)
 }

@@ -14,7 +14,7 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::cub;
 use stackgan_data::loader::{Loader, LoaderConfig};
 use stackgan_data::plan::Plan;
-use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 
 use crate::nets;
@@ -33,7 +33,12 @@ pub(crate) fn bench(side: usize, batches: usize) -> Result<Value> {
     let file = folder.path().join("birds.safetensors");
     let size = config.stage.picture_size();
     let preparation = Preparation { size, resizing: Resizing::default(), stretch: Stretch::None };
-    import(&cub::read(&birds)?, &file, &ImportOptions { preparation }, &|_, _| {})?;
+    import(
+        &cub::read(&birds)?,
+        &file,
+        &ImportOptions { preparation, damaged: Damaged::Refuse },
+        &|_, _| {},
+    )?;
     let data = Arc::new(Prepared::open(&file)?);
     let text = embeddings(&data, net.text_dim, &folder.path().join("text.safetensors"))?;
 

@@ -115,6 +115,7 @@ impl Fetch {
             embeddings: None,
             recipe: None,
             contrast: None,
+            damaged: None,
         }
     }
 }
@@ -154,6 +155,9 @@ pub(crate) struct Import {
     /// Whether the contrast of each picture is stretched, as the TensorFlow release does; as stored unless told
     #[arg(long, value_enum)]
     pub contrast: Option<Contrast>,
+    /// What happens to pictures that cannot be read; they are refused unless told
+    #[arg(long, value_enum)]
+    pub damaged: Option<Damaged>,
 }
 
 /// The published networks, whose pictures are resized in different ways.
@@ -216,6 +220,15 @@ pub(crate) enum Kind {
 /// Pictures without captions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Uncaptioned {
+    /// The folder is refused, with their names
+    Refuse,
+    /// They are left out
+    LeaveOut,
+}
+
+/// Pictures that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Damaged {
     /// The folder is refused, with their names
     Refuse,
     /// They are left out

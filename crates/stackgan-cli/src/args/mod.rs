@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use stackgan_train::policy::OnNonFinite;
 
 pub(crate) use data::{
-    Contrast, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
+    Contrast, Damaged, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
 };
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
 pub(crate) use global::{Global, Precision};

@@ -11,14 +11,17 @@ use stackgan_data::check;
 use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
-use stackgan_data::embeddings;
+use stackgan_data::embeddings::{self, Embeddings};
 use stackgan_data::layouts;
-use stackgan_data::prepared::Prepared;
+use stackgan_data::prepared::{Damaged, Prepared};
 use stackgan_data::toy::ToyConfig;
 
 use super::{Context, fetch, print, sources, write_file};
 use crate::args::{self, Layout, Sizes};
 use crate::exit::Problem;
+
+/// Embeddings that are looked at at once.
+const ROWS: usize = 4096;
 
 /// Does one of them.
 pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
@@ -53,7 +56,9 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
         Sizes::High => &[PictureSize::Stage2],
         Sizes::Both => &[PictureSize::Stage1, PictureSize::Stage2],
     };
-    let manner = sources::Manner::stated(&args.dir, args.layout, args.contrast);
+    let stated =
+        sources::Manner { layout: args.layout, contrast: args.contrast, damaged: args.damaged };
+    let manner = stated.or_kept(&args.dir);
     let recipe = match args.recipe {
         Some(args::Recipe::Residual) => Resizing::Residual,
         Some(args::Recipe::Plain) => Resizing::Plain,
@@ -89,7 +94,8 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
         }
         return print(summary(path, &prepared));
     }
-    let layout = sources::Manner::stated(path, layout, None).layout;
+    let manner = sources::Manner { layout, ..Default::default() }.or_kept(path);
+    let layout = manner.layout;
     let kind = sources::kind(path, layout)?;
     let report = check::check(path, kind, sources::reading(layout));
     print(&report)?;
@@ -100,8 +106,46 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     }
     let dataset = sources::read(path, layout)?;
     // Every picture is decoded, so that all faults are seen at once.
-    context.counted(("checking", "pictures"), |progress| check::pictures(&dataset, progress))?;
-    print("every picture can be read")
+    let checked =
+        context.counted(("checking", "pictures"), |progress| check::pictures(&dataset, progress));
+    match checked {
+        Err(error) if manner.damaged() == Damaged::LeaveOut => {
+            context.manner.say(format!("left out, as at the import: {error:#}"));
+            print("every other picture can be read")?;
+        }
+        checked => {
+            checked?;
+            print("every picture can be read")?;
+        }
+    }
+    check_embeddings(path)
+}
+
+/// Checks the embeddings that were imported for the folder: that they are those of its captions, and all numbers.
+fn check_embeddings(folder: &Path) -> Result<()> {
+    let file = sources::imported_embeddings(&folder.join("prepared/x"));
+    if !file.is_file() {
+        return Ok(());
+    }
+    let Some(data) = sources::there(folder, sources::ANY_SIZE)? else {
+        let parts = ("embeddings of what the folder holds now", "those of an earlier import");
+        let remedy = "import them again: `stackgan data import`, with `--embeddings` and the files";
+        return Err(Problem::data("the embeddings are stale", &file, parts, remedy).into());
+    };
+    let embeddings = Embeddings::open(&file)?;
+    embeddings.check(&data)?;
+    let rows = embeddings.len();
+    for first in (0..rows).step_by(ROWS) {
+        let numbers = embeddings.rows(first..(first + ROWS).min(rows))?;
+        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+            let row = first + at / embeddings.dim();
+            let parts = ("finite numbers".to_owned(), format!("one that is none in row {row}"));
+            let remedy =
+                "import them again: `stackgan data import`, with `--embeddings` and the files";
+            return Err(Problem::data("the embeddings are damaged", &file, parts, remedy).into());
+        }
+    }
+    print(format!("{rows} embeddings of {} numbers are those of its captions", embeddings.dim()))
 }
 
 fn summary(path: &Path, prepared: &Prepared) -> String {
@@ -133,7 +177,7 @@ fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<(
     let (exhibits, legend) = if path.is_file() {
         (Exhibit::of_prepared(&Prepared::open(path)?, count)?, contact_sheet::LEGEND_PREPARED)
     } else {
-        let manner = sources::Manner::stated(path, layout, None);
+        let manner = sources::Manner { layout, ..Default::default() }.or_kept(path);
         let how = manner.preparation(PictureSize::Stage2, Resizing::Residual);
         let dataset = sources::read(path, manner.layout)?;
         (Exhibit::of_dataset(&dataset, count, how)?, contact_sheet::LEGEND)

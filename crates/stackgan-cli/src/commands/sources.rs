@@ -12,7 +12,7 @@ use anyhow::Result;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Dataset;
 use stackgan_data::layouts::{self, Kind, Reading, Uncaptioned};
-use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::prepared::{Damaged, ImportOptions, LeftOut, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::store::sha256;
 
@@ -71,6 +71,9 @@ pub(crate) struct Manner {
     pub layout: Layout,
     /// The contrast of its pictures.
     pub contrast: Option<Contrast>,
+    /// What happens to pictures that cannot be read.
+    #[serde(default)]
+    pub damaged: Option<args::Damaged>,
 }
 
 impl Manner {
@@ -82,9 +85,21 @@ impl Manner {
     }
 
     /// What is stated now, and the rest as at the folder's import.
-    pub(crate) fn stated(folder: &Path, layout: Layout, contrast: Option<Contrast>) -> Self {
+    pub(crate) fn or_kept(self, folder: &Path) -> Self {
         let kept = Self::kept(folder);
-        Self { layout: layout.or(kept.layout), contrast: contrast.or(kept.contrast) }
+        Self {
+            layout: self.layout.or(kept.layout),
+            contrast: self.contrast.or(kept.contrast),
+            damaged: self.damaged.or(kept.damaged),
+        }
+    }
+
+    /// Whether pictures that cannot be read are left out.
+    pub(crate) const fn damaged(self) -> Damaged {
+        match self.damaged {
+            None | Some(args::Damaged::Refuse) => Damaged::Refuse,
+            Some(args::Damaged::LeaveOut) => Damaged::LeaveOut,
+        }
     }
 
     /// How pictures of a size are prepared.
@@ -96,6 +111,9 @@ impl Manner {
         Preparation { size, resizing, stretch }
     }
 }
+
+/// Pictures that were left out are named, so many of them.
+const NAMED: usize = 10;
 
 /// The file that keeps a [`Manner`].
 const MANNER: &str = "import.json";
@@ -169,21 +187,31 @@ pub(crate) fn open_any(
         let size = if sizes.contains(&prepared.size()) { prepared.size() } else { size };
         return open(path, preparation(size, Resizing::Residual), context);
     }
-    let mut resizing = Resizing::Residual;
-    if path.is_dir() {
-        let manner = Manner::kept(path);
-        resizing = usual_resizing(kind(path, manner.layout)?);
-        let dataset = read(path, manner.layout)?;
-        for (size, resizing) in sizes.iter().flat_map(|size| {
-            [Resizing::Residual, Resizing::Plain].map(|resizing| (*size, resizing))
-        }) {
-            let place = Place::of(&dataset, path, None, manner.preparation(size, resizing));
-            if let Some(prepared) = place.found() {
-                return Ok(Arc::new(prepared));
-            }
+    if !path.is_dir() {
+        return open(path, preparation(size, Resizing::Residual), context);
+    }
+    match there(path, sizes)? {
+        Some(prepared) => Ok(Arc::new(prepared)),
+        None => {
+            let kind = kind(path, Manner::kept(path).layout)?;
+            open(path, preparation(size, usual_resizing(kind)), context)
         }
     }
-    open(path, preparation(size, resizing), context)
+}
+
+/// Prepared data of a folder, of one of `sizes`, where it is there and still of the folder.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn there(folder: &Path, sizes: &[PictureSize]) -> Result<Option<Prepared>> {
+    let manner = Manner::kept(folder);
+    let dataset = read(folder, manner.layout)?;
+    let both = [Resizing::Residual, Resizing::Plain];
+    let mut ways = sizes.iter().flat_map(|size| both.map(|resizing| (*size, resizing)));
+    Ok(ways.find_map(|(size, resizing)| {
+        let how = manner.preparation(size, resizing);
+        Place::of(&dataset, (folder, manner), None, how).found()
+    }))
 }
 
 /// How the pictures of a kind are resized unless told: COCO is what the PyTorch release was trained on.
@@ -260,7 +288,7 @@ pub(crate) fn prepare(
     context: &Context,
 ) -> Result<PathBuf> {
     let dataset = read(folder, manner.layout)?;
-    let place = Place::of(&dataset, folder, out, how);
+    let place = Place::of(&dataset, (folder, manner), out, how);
     if manner != Manner::kept(folder) && place.folder == folder.join("prepared") {
         let text = serde_json::to_string(&manner)? + "\n";
         write_file(&place.folder.join(MANNER), text.as_bytes())?;
@@ -273,8 +301,17 @@ pub(crate) fn prepare(
     dataset.notes.iter().for_each(|note| context.manner.say(note));
     let _ = std::fs::remove_file(&source); // an interrupted import must not look finished
     let name = format!("preparing {} px", how.size.prepared());
-    let options = ImportOptions { preparation: how };
-    context.counted((&name, "pictures"), |progress| import(&dataset, &file, &options, progress))?;
+    let options = ImportOptions { preparation: how, damaged: manner.damaged() };
+    let made = context
+        .counted((&name, "pictures"), |progress| import(&dataset, &file, &options, progress))?;
+    for LeftOut { key, reason, .. } in made.left_out.iter().take(NAMED) {
+        context
+            .manner
+            .say(format!("left out: {key}: {}", reason.lines().next().unwrap_or_default()));
+    }
+    if made.left_out.len() > NAMED {
+        context.manner.say(format!("left out: {} more", made.left_out.len() - NAMED));
+    }
     write_file(&source, print.as_bytes())?;
     Ok(file)
 }
@@ -289,8 +326,13 @@ struct Place {
 }
 
 impl Place {
-    fn of(dataset: &Dataset, folder: &Path, out: Option<&Path>, how: Preparation) -> Self {
-        let print = fingerprint(dataset, how);
+    fn of(
+        dataset: &Dataset,
+        (folder, manner): (&Path, Manner),
+        out: Option<&Path>,
+        how: Preparation,
+    ) -> Self {
+        let print = fingerprint(dataset, (how, manner.damaged()));
         let folder = out.map_or_else(|| beside(folder, &print), Path::to_path_buf);
         let file = folder.join(prepared_name(how.size));
         let source = file.with_extension("source");
@@ -315,8 +357,11 @@ fn beside(folder: &Path, print: &str) -> PathBuf {
 }
 
 /// A hash of what a prepared file is made from, without opening a picture.
-fn fingerprint(dataset: &Dataset, how: Preparation) -> String {
+fn fingerprint(dataset: &Dataset, (how, damaged): (Preparation, Damaged)) -> String {
     let mut text = format!("{how:?}\n{}\n", env!("CARGO_PKG_VERSION"));
+    if damaged == Damaged::LeaveOut {
+        text += "damaged pictures left out\n";
+    }
     for item in &dataset.items {
         let facts = item.image.metadata().ok();
         let length = facts.as_ref().map(std::fs::Metadata::len);

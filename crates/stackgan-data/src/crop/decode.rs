@@ -56,9 +56,13 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
         Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
         _ => return Err(refuse("JPEG or PNG".into(), "another format".into())),
     };
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+    let bytes = match format {
+        ImageFormat::Jpeg => jpeg_end(bytes).and_then(|end| bytes.get(..end)),
+        _ => Some(bytes),
+    };
+    let Some(bytes) = bytes else {
         return Err(refuse("an end-of-image marker".into(), "a picture that is cut off".into()));
-    }
+    };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let mut reader = image::ImageReader::with_format(Cursor::new(bytes), format);
         let mut limits = image::Limits::default();
@@ -93,11 +97,28 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
     }
 }
 
-/// Whether an end-of-image marker follows the last start of scan. Compressed data cannot contain either: its
-/// 0xff bytes are escaped. Decoders accept most cut files without a word.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    matches!((last(0xda), last(0xd9)), (Some(scan), Some(end)) if end > scan)
+/// Where a JPEG ends: behind the end-of-image marker that follows its scans (ITU-T T.81, B.1.1 and B.2). `None` where there
+/// is none: decoders accept most cut files without a word. What cameras write behind it (a film, larger previews) is none
+/// of the picture. A thumbnail is inside a segment, which is passed over by its length; compressed data holds no marker but
+/// restarts, as its 0xff bytes are followed by 0.
+fn jpeg_end(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut scans) = (2, 0);
+    loop {
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
+        at += bytes.get(at..)?.iter().position(|&byte| byte != 0xff)?; // any number of 0xff may fill the space before a marker
+        let marker = bytes.get(at).copied()?;
+        at += 1;
+        match marker {
+            0xd9 => return (scans > 0).then_some(at),
+            0xd8 if scans > 0 => return None, // the start of another picture
+            0xc0..=0xcf | 0xda..=0xfe => {
+                let length = bytes.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes)?;
+                at += usize::from(length).max(2);
+                scans += usize::from(marker == 0xda);
+            }
+            _ => {} // a byte of compressed data, a restart, or a marker without a segment
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +166,40 @@ mod tests {
             assert!(decode(&png[..cut], Path::new("p")).is_err(), "{cut} of {}", png.len());
         }
         assert!(decode(b"GIF89a", Path::new("g")).is_err());
+    }
+
+    #[test]
+    fn what_follows_a_whole_picture_is_left_aside() {
+        let whole = encoded(&noise_picture(64, 48).into(), ImageFormat::Jpeg);
+        let own = decode(&whole, Path::new("j")).unwrap();
+        let video = [0xff, 0xda, 0, 0xff, 0xd8, 7].repeat(40);
+        for after in [&[0xff, 0xda][..], &[0; 9], &video, &whole[..whole.len() / 2], &whole] {
+            let found = decode(&[&whole, after].concat(), Path::new("motion.jpg")).unwrap();
+            assert_eq!(found, own);
+            // A cut picture is one, whatever a camera wrote behind it.
+            for cut in [whole.len() / 2, whole.len() - 2] {
+                let cut = [&whole[..cut], &whole, after].concat();
+                assert!(decode(&cut, Path::new("cut.jpg")).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_jpeg_is_that_of_its_own_scans() {
+        let thumbnail =
+            [&[0xff, 0xe1, 0, 12][..], &[0xff, 0xd8, 0xff, 0xda, 1, 0xff, 0xd9, 0xff, 0xda, 2]]
+                .concat();
+        let scan = [0xff, 0xda, 0, 4, 0xff, 0xd9, 5, 0xff, 0, 0xff, 0xd3, 0xff, 0xff, 0xff, 0, 9];
+        let tables = [0xff, 0xff, 0xc4, 0, 3, 0xff];
+        let whole =
+            [&[0xff, 0xd8][..], &thumbnail, &tables, &scan, &tables, &scan, &[0xff, 0xff, 0xd9]]
+                .concat();
+        assert_eq!(jpeg_end(&whole), Some(whole.len()));
+        assert_eq!(jpeg_end(&[&whole, &[0xff, 0xd9, 0xff, 0xda][..]].concat()), Some(whole.len()));
+        for cut in 0..whole.len() {
+            assert_eq!(jpeg_end(&whole[..cut]), None, "{cut}");
+        }
+        assert_eq!(jpeg_end(&[&[0xff, 0xd8][..], &thumbnail, &[0xff, 0xd9]].concat()), None); // no scan
     }
 
     /// RELIABILITY J1: refused by the header, before a pixel is decoded.

@@ -137,7 +137,7 @@ pub(crate) fn unusable(n: usize, faults: &[Error]) -> Error {
         format!("{} of {n} pictures cannot be used", faults.len()),
         "whole JPEG or PNG pictures with their boxes inside",
         faults,
-        "replace or correct them, or take them out of the dataset",
+        "replace or correct them, or leave them out: `stackgan data import DIR --damaged leave-out`",
     )
 }
 

@@ -47,14 +47,16 @@ pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
     let mut sink = Sink::new(task, vec![(file_name(folder), found.len())]);
     let mut open: (usize, Vec<u8>) = (usize::MAX, Vec::new());
     for Entry { file, at } in of {
-        let Some((_, path)) = found.get(file) else { continue };
+        let Some((name, path)) = found.get(file) else { continue };
         if open.0 != file {
             open = (file, read_bounded(path, MAX_FILE)?);
         }
         let numbers = arrays::opened(&open.1, path, &pictures, |opened| match opened {
             Opened::Named(named) => named.numbers(at),
             Opened::Bare(array) => {
-                let part = array.part(at).filter(|_| array.shape.len() > 2);
+                // Of a picture's own file all is its: what does not fit is refused with its shape.
+                let own = named_by(name, &pictures).is_some();
+                let part = array.part(at).filter(|_| !own && array.shape.len() > 2);
                 Ok(Numbers::of(part.as_ref().unwrap_or(&array), path, format!("entry {at}")))
             }
             Opened::Captions(..) => Err(captions_here(path)),

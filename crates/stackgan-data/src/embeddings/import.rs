@@ -145,12 +145,18 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// Of an array (captions, width), or (width) for a picture with one caption. Larger ones keep their shape alone, to
-    /// be refused with it.
+    /// Of an array (captions, width), or (width) for a picture with one caption; (1, captions, width) too. Larger ones keep
+    /// their shape alone, to be refused with it.
     pub(super) fn of(array: &ArrayView<'_>, file: &Path, place: String) -> Self {
-        let fits = matches!(array.shape.len(), 1 | 2) && array.len() <= 1 << 28;
+        let mut shape = array.shape.as_slice();
+        while let [1, rest @ ..] = shape
+            && rest.len() > 1
+        {
+            shape = rest;
+        }
+        let fits = matches!(shape.len(), 1 | 2) && array.len() <= 1 << 28;
         let values = if fits { array.to_f32() } else { Vec::new() };
-        Self { shape: array.shape.clone(), values, file: file.into(), place }
+        Self { shape: shape.to_vec(), values, file: file.into(), place }
     }
 
     fn rows_and_dim(&self) -> Option<(usize, usize)> {

@@ -389,6 +389,22 @@ fn folders_of_pictures_and_of_classes() {
 }
 
 #[test]
+fn an_array_of_one_picture_has_no_parts() {
+    let w = World::new();
+    for i in 0..PICTURES {
+        w.put(&format!("f/{}.npy", w.data.key(i)), w.npy(i));
+    }
+    let (folder, captions) = (w.at("f"), w.data.caption_range(4).len());
+    w.put("f/k4.npy", array(&[1, 1, captions, DIM], &w.rows(4)));
+    assert_eq!(w.good(&folder).1, 0);
+    w.put("f/k4.npy", array(&[3, captions, DIM], &w.rows(4).repeat(3)));
+    let said = w.bad(&folder);
+    assert!(said.contains("k4.npy") && said.contains("found shape [3, 2, 3]"), "{said}");
+    w.put("f/k4.npy", array(&[1, 3, captions, DIM], &w.rows(4).repeat(3)));
+    assert!(w.bad(&folder).contains("[3, 2, 3]"));
+}
+
+#[test]
 fn an_array_without_names_needs_its_list() {
     let w = World::new();
     let n = w.data.caption_count();

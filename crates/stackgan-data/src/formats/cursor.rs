@@ -104,6 +104,12 @@ impl<'a> Cursor<'a> {
         self.array().map(f64::from_le_bytes)
     }
 
+    /// A place or length of 8 bytes, which may be beyond the end; too large a number is the largest.
+    pub(crate) fn size(&mut self) -> Step<usize> {
+        let n = self.array().map(u64::from_le_bytes)?;
+        Ok(usize::try_from(n).unwrap_or(usize::MAX))
+    }
+
     /// A count of 4 bytes that is not negative.
     pub(crate) fn count(&mut self) -> Step<usize> {
         let n = self.i32()?;

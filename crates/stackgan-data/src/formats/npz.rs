@@ -43,8 +43,7 @@ impl<'a> Npz<'a> {
     /// When there is no such array (those that are there are named), it is damaged, or longer than the whole
     /// archive and 15 MiB.
     pub fn member(&self, name: &str) -> Result<Cow<'a, [u8]>> {
-        let is_it = |entry: &[u8]| entry.strip_suffix(b".npy") == Some(name.as_bytes());
-        let found = self.archive.find(is_it).ok_or_else(|| {
+        let found = self.archive.named(format!("{name}.npy").as_bytes()).ok_or_else(|| {
             let place = format!("array {}", printable(name));
             let names = (format!("an array `{}`", printable(name)), first_few(&self.names()));
             Error::malformed(&self.file, "archive has no such array", place, names, REMEDY)

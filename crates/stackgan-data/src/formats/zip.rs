@@ -1,6 +1,6 @@
 //! Zip archives as torch and numpy write them: entries stored or deflated, checked by CRC-32, found through the
-//! directory at the end (PKWARE's APPNOTE 6.3, 4.3). No encryption, no parts of 4 GiB; entries do not overlap and have
-//! different names, so an archive holds no more than its bytes.
+//! directory at the end (PKWARE's APPNOTE 6.3, 4.3), that of Zip64 too: more than 65,535 entries, or 4 GiB and more. No
+//! encryption, no parts; entries do not overlap and have different names, so an archive holds no more than its bytes.
 
 use super::budget::Budget;
 use super::cursor::Cursor;
@@ -13,8 +13,15 @@ use std::borrow::Cow;
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const CENTRAL: &[u8; 4] = b"PK\x01\x02";
 const END: &[u8; 4] = b"PK\x05\x06";
-/// Bytes of the end record without its comment, and of a local header without names.
+/// Of Zip64: the end record, and what says where it is.
+const END64: &[u8; 4] = b"PK\x06\x06";
+const LOCATOR: &[u8; 4] = b"PK\x06\x07";
+/// The extra field of an entry with its numbers of 8 bytes.
+const EXTRA64: u16 = 1;
+/// Bytes of the end record without its comment, of Zip64's, of its locator, and of a local header without names.
 const END_SIZE: usize = 22;
+const END64_SIZE: usize = 56;
+const LOCATOR_SIZE: usize = 20;
 const LOCAL_SIZE: usize = 30;
 
 /// Whether `bytes` begin as a zip archive.
@@ -40,6 +47,8 @@ pub(crate) struct Entry<'a> {
 pub(crate) struct Archive<'a> {
     bytes: &'a [u8],
     entries: Vec<Entry<'a>>,
+    /// Places among the entries, by name.
+    by_name: Vec<u32>,
 }
 
 impl<'a> Archive<'a> {
@@ -76,11 +85,24 @@ impl<'a> Archive<'a> {
                 );
             }
         }
-        Ok(Self { bytes, entries })
+        let mut by_name = Vec::new();
+        if !budget.reserve(&mut by_name, entries.len()) {
+            return Err(Fault::too_large(directory.offset()));
+        }
+        by_name.extend((0u32..).take(entries.len()));
+        by_name.sort_unstable_by_key(|&at| entries.get(at as usize).map(|entry| entry.name));
+        Ok(Self { bytes, entries, by_name })
     }
 
     pub(crate) fn entries(&self) -> &[Entry<'a>] {
         &self.entries
+    }
+
+    /// The entry of that name.
+    pub(crate) fn named(&self, name: &[u8]) -> Option<&Entry<'a>> {
+        let entry = |at: &u32| self.entries.get(*at as usize);
+        let found = self.by_name.binary_search_by_key(&Some(name), |at| entry(at).map(|e| e.name));
+        self.by_name.get(found.ok()?).and_then(entry)
     }
 
     /// The first entry whose name `matches`.
@@ -148,13 +170,46 @@ fn end_record(bytes: &[u8]) -> Step<(usize, usize, usize)> {
             continue;
         }
         if count == u16::MAX || start == u32::MAX || size == u32::MAX {
-            let pair = ("an archive of less than 4 GiB", "a Zip64 archive");
-            return Err(Fault::new(first + at, "archive is too large", pair));
+            match end_record_64(bytes, first + at)? {
+                Some(numbers) => return Ok(numbers),
+                None if start != u32::MAX && size != u32::MAX => {} // 65,535 entries
+                None => {
+                    let pair = ("the end record of Zip64 in front of this one", "none");
+                    return Err(Fault::new(first + at, "archive is malformed", pair));
+                }
+            }
         }
         return Ok((count.into(), start as usize, size as usize));
     }
     let pair = ("a zip archive's end record", "none: the file is cut, or not an archive");
     Err(Fault::new(bytes.len(), "archive is not whole", pair))
+}
+
+/// Entries, start and size of the directory by Zip64's end record, whose locator lies in front of the end record at `end`;
+/// `None` where there is no locator.
+fn end_record_64(bytes: &[u8], end: usize) -> Step<Option<(usize, usize, usize)>> {
+    let Some(before) = end.checked_sub(LOCATOR_SIZE) else { return Ok(None) };
+    let mut locator = Cursor::new(bytes);
+    locator.take(before)?;
+    if locator.take(4)? != LOCATOR {
+        return Ok(None);
+    }
+    locator.take(4)?; // disk
+    let place = locator.size()?;
+    let mut record = Cursor::new(bytes.get(..before).unwrap_or_default());
+    record.take(place)?;
+    if record.left() < END64_SIZE || record.take(4)? != END64 {
+        return record.fault("archive is malformed", "the end record of Zip64", "other bytes");
+    }
+    record.take(20)?; // its length, versions, disks
+    let (here, count) = (record.size()?, record.size()?);
+    let (size, start) = (record.size()?, record.size()?);
+    let inside = start.checked_add(size).is_some_and(|end| end <= place);
+    if here != count || !inside {
+        let expected = "a directory in front of its end record";
+        return record.fault("archive is malformed", expected, "another place, or several disks");
+    }
+    Ok(Some((count, start, size)))
 }
 
 fn central<'a>(directory: &mut Cursor<'a>) -> Step<Entry<'a>> {
@@ -166,15 +221,42 @@ fn central<'a>(directory: &mut Cursor<'a>) -> Step<Entry<'a>> {
     let method = directory.u16()?;
     directory.take(4)?; // time
     let crc = directory.u32()?;
-    let (compressed, size) = (directory.u32()? as usize, directory.u32()? as usize);
+    let (compressed, size) = (directory.u32()?, directory.u32()?);
     let (name, extra) = (directory.u16()?, directory.u16()?);
     let comment = directory.u16()?;
     directory.take(8)?; // disk, attributes
-    let offset = directory.u32()? as usize;
+    let offset = directory.u32()?;
     let name = directory.take(name.into())?;
-    directory.take(usize::from(extra) + usize::from(comment))?;
+    // In this order, those that do not fit in 4 bytes.
+    let [size, compressed, offset] =
+        numbers_64(directory.part(extra.into())?, [size, compressed, offset])?;
+    directory.take(comment.into())?;
     if flags & 1 != 0 {
         return directory.fault("archive entry is not supported", "plain data", "encryption");
     }
     Ok(Entry { name, method, crc, compressed, size, offset })
 }
+
+/// Numbers of an entry: those of which all bits are set are in the extra field of Zip64, one after the other.
+fn numbers_64(mut extra: Cursor<'_>, numbers: [u32; 3]) -> Step<[usize; 3]> {
+    let mut out = numbers.map(|number| number as usize);
+    if !numbers.contains(&u32::MAX) {
+        return Ok(out);
+    }
+    while extra.left() >= 4 {
+        let (kind, length) = (extra.u16()?, extra.u16()?);
+        let mut field = extra.part(length.into())?;
+        if kind == EXTRA64 {
+            for (out, number) in out.iter_mut().zip(numbers) {
+                if number == u32::MAX {
+                    *out = field.size()?;
+                }
+            }
+            return Ok(out);
+        }
+    }
+    extra.fault("archive is malformed", "the field of Zip64 of an entry", "none")
+}
+
+#[cfg(test)]
+mod tests;

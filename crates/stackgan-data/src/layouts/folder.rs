@@ -9,7 +9,8 @@
 //! DIR/metadata.jsonl                           {"file_name", "text": one or a list[, "class", "split", "bbox"]}
 //! ```
 //!
-//! A picture may have several rows of a table: each is a caption. A table without captions adds boxes, classes or
+//! A picture may have several rows of a table: each that is filled is a caption. They come before captions beside the
+//! picture, which a note says. A table without captions adds boxes, classes or
 //! splits to pictures that have their captions beside them. Pictures come by name, and are turned upright.
 
 mod survey;

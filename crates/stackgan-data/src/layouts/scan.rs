@@ -16,7 +16,8 @@ const OWN: &str = "prepared";
 /// folder `prepared`, are passed over. Links to folders are not followed, links to files only inside `root`.
 ///
 /// # Errors
-/// When a folder cannot be read or is nested too deep, a name is not safe, or a link leads out of `root`.
+/// When a folder cannot be read or is nested too deep, the name of a picture or of captions is not safe, or a link leads out
+/// of `root`. Other names may be of any kind; files whose names are not in UTF-8 are passed over.
 pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let root = root.canonicalize().map_err(|e| Error::read(root, e))?;
     let mut found = BTreeMap::new();
@@ -25,21 +26,25 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
         for entry in std::fs::read_dir(&folder).map_err(|e| Error::read(&folder, e))? {
             let entry = entry.map_err(|e| Error::read(&folder, e))?;
             let name = entry.file_name();
-            let Some(name) = name.to_str() else {
-                return Err(Error::malformed(
-                    &folder,
-                    "file name is not text",
-                    "folder",
-                    ("names in UTF-8", printable(&name.to_string_lossy())),
-                    "rename the file",
-                ));
-            };
-            let own = depth == 0 && name == OWN;
-            if name.starts_with('.') || own {
+            let lossy = name.to_string_lossy();
+            let own = depth == 0 && lossy == OWN;
+            if lossy.starts_with('.') || own {
                 continue;
             }
-            let relative = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(|e| Error::read(&entry.path(), e))?;
+            let Some(name) = name.to_str() else {
+                if !kind.is_dir() && !is_key(&lossy) {
+                    continue;
+                }
+                return Err(Error::malformed(
+                    &entry.path(),
+                    "file name is not text",
+                    "its name",
+                    ("a name in UTF-8", printable(&lossy)),
+                    "rename it",
+                ));
+            };
+            let relative = format!("{prefix}{name}");
             if kind.is_dir() {
                 if depth == MAX_DEPTH {
                     return Err(Error::malformed(
@@ -52,7 +57,18 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
                 }
                 open.push((entry.path(), format!("{relative}/"), depth + 1));
             } else {
-                checked_key(&relative, &folder, found.len())?;
+                if is_key(name) && checked_key(&relative, &folder, 0).is_err() {
+                    return Err(Error::malformed(
+                        &entry.path(),
+                        "name of a picture or of its captions is not safe",
+                        "its name",
+                        (
+                            "at most 1024 bytes without `\\`, `:` and control characters",
+                            printable(&relative),
+                        ),
+                        "rename the file or its folder",
+                    ));
+                }
                 if kind.is_file() {
                     found.insert(relative, entry.path());
                 } else if let Some(path) = inside(&root, &relative)?
@@ -64,6 +80,11 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// Whether the name of a file becomes that of a picture, or is joined to it.
+fn is_key(name: &str) -> bool {
+    stem(name).is_some_and(|(_, extension)| is_picture(&extension) || extension == "txt")
 }
 
 /// A name and its extension in lower case: `a/b` and `jpg` of `a/b.JPG`.

@@ -17,7 +17,7 @@ mod read;
 mod write;
 
 pub use read::Prepared;
-pub use write::{ImportOptions, ImportReport, import};
+pub use write::{Damaged, ImportOptions, ImportReport, LeftOut, import};
 
 use crate::crop::Orientation;
 use crate::dataset::{Item, Split};
@@ -71,7 +71,7 @@ const fn orientation(orientation: Orientation) -> &'static str {
 }
 
 /// The fingerprint of a dataset whose pictures have these hashes.
-fn fingerprint(items: &[Item], sha256: &[String]) -> String {
+fn fingerprint(items: &[&Item], sha256: &[String]) -> String {
     let mut hash = Sha256::new();
     hash.update(b"stackgan dataset 1");
     // Lengths before texts: no two datasets have the same bytes.
@@ -93,7 +93,7 @@ fn fingerprint(items: &[Item], sha256: &[String]) -> String {
 }
 
 /// What identifies the boxes of a dataset's pictures; nothing where there are none.
-fn boxes(items: &[Item]) -> String {
+fn boxes(items: &[&Item]) -> String {
     if items.iter().all(|item| item.bounding_box.is_none()) {
         return String::new();
     }

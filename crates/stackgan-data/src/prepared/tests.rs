@@ -1,6 +1,6 @@
 //! Tests of the prepared file: what is written is read, and damage is named.
 
-use super::{Prepared, import};
+use super::{Damaged, ImportOptions, Prepared, import};
 use crate::crop::PictureSize;
 use crate::dataset::Split;
 use crate::testing::{dataset, options, prepared};
@@ -110,6 +110,54 @@ fn all_damaged_pictures_are_listed_at_once() {
         )
         .is_err()
     );
+}
+
+/// What is left is as if they had never been there, but for a note.
+#[test]
+fn damaged_pictures_are_left_out_where_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path(), 100, 3);
+    let mut sound = source.clone();
+    let gone = [3, 64, 97, 99];
+    sound.items.retain(|item| gone.iter().all(|i| item.key != format!("k{i}")));
+    let (out, plain) = (dir.path().join("p.safetensors"), dir.path().join("q.safetensors"));
+    for i in gone {
+        std::fs::write(&source.items[i].image, "no picture").unwrap();
+    }
+    std::fs::remove_file(&source.items[97].image).unwrap();
+    let how = ImportOptions { damaged: Damaged::LeaveOut, ..options(PictureSize::Stage1) };
+    let (first, second) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let report = import(&source, &out, &how, &|_, of| {
+        if of == 100 { &first } else { &second }.fetch_add(1, Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!((first.into_inner(), second.into_inner()), (100, 96));
+    let left: Vec<&str> = report.left_out.iter().map(|picture| &*picture.key).collect();
+    assert_eq!(left, ["k3", "k64", "k97", "k99"]);
+    assert_eq!(report.left_out[0].image, source.items[3].image);
+    assert!(report.left_out[0].reason.contains("cannot be decoded"), "{:?}", report.left_out);
+
+    let expected = import(&sound, &plain, &how, &|_, _| {}).unwrap();
+    assert_eq!(expected.left_out, []);
+    assert_eq!((report.train, report.test), (expected.train, expected.test));
+    assert_eq!((report.train, report.captions), (78, expected.captions));
+    assert_eq!(report.fingerprint, expected.fingerprint);
+    let (data, expected) = (Prepared::open(&out).unwrap(), Prepared::open(&plain).unwrap());
+    let note = "4 pictures that cannot be used left out (k3, k64, k97, k99)";
+    assert_eq!((&data.manifest().notes, &expected.manifest().notes), (&vec![note.into()], &vec![]));
+    assert_eq!(data.manifest().keys, expected.manifest().keys);
+    for i in 0..96 {
+        assert_eq!(data.image(i).unwrap(), expected.image(i).unwrap());
+        assert_eq!(data.captions(i), expected.captions(i));
+    }
+
+    // None is left: refused, and the file of before stays.
+    let before = std::fs::read(&out).unwrap();
+    let mut none = source;
+    none.items.retain(|item| gone.iter().any(|i| item.key == format!("k{i}")));
+    let said = import(&none, &out, &how, &|_, _| {}).unwrap_err().to_string();
+    assert!(said.starts_with("4 of 4 pictures cannot be used"), "{said}");
+    assert!(before == std::fs::read(&out).unwrap());
 }
 
 #[test]

@@ -4,11 +4,12 @@ use super::{Manifest, VERSION, boxes, fingerprint, hex, orientation, split_numbe
 use crate::container::{AtomicFile, Element, Spec, header};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
+use crate::error::{counted, first_few};
 use crate::formats::read_bounded;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Pictures in memory at once: at 304 pixels and with their sources about 60 MB.
@@ -19,6 +20,18 @@ const CHUNK: usize = 64;
 pub struct ImportOptions {
     /// Size, filter and contrast of the squares.
     pub preparation: Preparation,
+    /// What happens to pictures that cannot be used.
+    pub damaged: Damaged,
+}
+
+/// What happens to pictures that cannot be read or decoded, or whose box lies outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damaged {
+    /// The dataset is refused, with all of them.
+    #[default]
+    Refuse,
+    /// They are left out, and a note of the file says how many.
+    LeaveOut,
 }
 
 /// What was prepared.
@@ -32,13 +45,27 @@ pub struct ImportReport {
     pub captions: usize,
     /// The dataset's fingerprint, as [`super::Manifest::fingerprint`].
     pub fingerprint: String,
+    /// The pictures that [`Damaged::LeaveOut`] left out, in their order.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A picture that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its name.
+    pub key: String,
+    /// Its file.
+    pub image: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// Prepares `dataset` into the file `out`, which is replaced in one step when all is well. `progress` is told
-/// how many pictures are done, and of how many, from several threads.
+/// how many pictures are done, and of how many, from several threads; where pictures are left out, a second time, of the others.
 ///
 /// # Errors
-/// All damaged pictures together, the first of them by name; an empty dataset; whatever the disk refuses. Nothing is left behind.
+/// All damaged pictures together, the first of them by name, unless they are left out and there are others; an empty dataset;
+/// whatever the disk refuses. Nothing is left behind.
 pub fn import(
     dataset: &Dataset,
     out: &Path,
@@ -53,6 +80,54 @@ pub fn import(
             "check the folder with `stackgan data check`",
         ));
     }
+    let all: Vec<&Item> = items.iter().collect();
+    let faults = match write(dataset, &all, Vec::new(), (out, options, progress))? {
+        Attempt::Written(report) => return Ok(report),
+        Attempt::Damaged(faults) => faults,
+    };
+    let n = all.len();
+    if options.damaged == Damaged::Refuse || faults.len() == n {
+        return Err(unusable(n, faults));
+    }
+    // The tables lie in front of the pictures and are without them: the others are prepared anew. Memory stays bounded.
+    let left_out = faults.iter().map(|(item, fault)| LeftOut {
+        key: item.key.clone(),
+        image: item.image.clone(),
+        reason: fault.reason(),
+    });
+    let left_out: Vec<LeftOut> = left_out.collect();
+    let mut gone = faults.iter().map(|(item, _)| *item).peekable();
+    let rest = |item: &&Item| gone.next_if(|gone| std::ptr::eq(*gone, *item)).is_none();
+    let rest: Vec<&Item> = items.iter().filter(rest).collect();
+    match write(dataset, &rest, left_out, (out, options, progress))? {
+        Attempt::Written(report) => Ok(report),
+        Attempt::Damaged(faults) => Err(unusable(rest.len(), faults)), // damaged in the meantime
+    }
+}
+
+fn unusable(n: usize, faults: Vec<(&Item, Error)>) -> Error {
+    let faults: Vec<Error> = faults.into_iter().map(|(_, fault)| fault).collect();
+    crop::unusable(n, &faults)
+}
+
+/// What came of preparing pictures.
+enum Attempt<'a> {
+    /// All of them are in the file.
+    Written(ImportReport),
+    /// These cannot be used; there is no file.
+    Damaged(Vec<(&'a Item, Error)>),
+}
+
+/// Where to, how, and who is told.
+type Task<'t> = (&'t Path, &'t ImportOptions, &'t (dyn Fn(usize, usize) + Sync));
+
+/// Prepares these pictures of `dataset`; others have been left out.
+fn write<'a>(
+    dataset: &Dataset,
+    items: &[&'a Item],
+    left_out: Vec<LeftOut>,
+    (out, options, progress): Task<'_>,
+) -> Result<Attempt<'a>> {
     let side = options.preparation.size.prepared();
     let tables = Tables::of(items);
     let n = items.len();
@@ -79,7 +154,7 @@ pub fn import(
         },
         orientation: orientation(dataset.orientation).to_owned(),
         boxes: boxes(items),
-        notes: dataset.notes.clone(),
+        notes: dataset.notes.iter().cloned().chain(note(&left_out)).collect(),
         fingerprint: hex(&[0; 32]),
         keys: items.iter().map(|item| item.key.clone()).collect(),
         sha256: vec![hex(&[0; 32]); n],
@@ -101,7 +176,7 @@ pub fn import(
                 square
             })
             .collect();
-        for square in squares {
+        for (&item, square) in chunk.iter().zip(squares) {
             match square {
                 Ok((bytes, hash)) => {
                     hashes.push(hash);
@@ -109,23 +184,33 @@ pub fn import(
                         file.write(&bytes)?;
                     }
                 }
-                Err(fault) => damaged.push(fault),
+                Err(fault) => damaged.push((item, fault)),
             }
         }
     }
     if !damaged.is_empty() {
-        return Err(crop::unusable(n, &damaged));
+        return Ok(Attempt::Damaged(damaged));
     }
     manifest.fingerprint = fingerprint(items, &hashes);
     manifest.sha256 = hashes;
     file.rewrite_start(&header(&specs, &json(&manifest, out)?))?;
     file.commit()?;
-    Ok(ImportReport {
-        train: dataset.count(Split::Train),
-        test: dataset.count(Split::Test),
+    let count = |split| items.iter().filter(|item| item.split == split).count();
+    Ok(Attempt::Written(ImportReport {
+        train: count(Split::Train),
+        test: count(Split::Test),
         captions: tables.captions,
         fingerprint: manifest.fingerprint,
-    })
+        left_out,
+    }))
+}
+
+/// What the file says of pictures that are left out.
+fn note(left_out: &[LeftOut]) -> Option<String> {
+    let keys: Vec<&str> = left_out.iter().map(|picture| &*picture.key).collect();
+    let pictures = counted(keys.len(), "picture");
+    let note = || format!("{pictures} that cannot be used left out ({})", first_few(&keys));
+    (!keys.is_empty()).then(note)
 }
 
 /// The square of one picture and the hash of its source.
@@ -149,7 +234,7 @@ struct Tables {
 }
 
 impl Tables {
-    fn of(items: &[Item]) -> Self {
+    fn of(items: &[&Item]) -> Self {
         let captions = || items.iter().flat_map(|item| &item.captions);
         let ends = |lengths: &mut dyn Iterator<Item = usize>| {
             let mut bytes = vec![0u8; 8];

@@ -154,6 +154,8 @@ fn archives_are_checked() {
     more[end + 10] = 200;
     npz_refused(&more);
     more[end + 10..end + 12].fill(0xff);
+    npz_refused(&more);
+    more[end + 16..end + 20].fill(0xff);
     assert!(npz_refused(&more).contains("Zip64"));
 }
 

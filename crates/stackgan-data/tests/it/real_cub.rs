@@ -7,7 +7,7 @@ use stackgan_data::crop::{
 };
 use stackgan_data::dataset::Split;
 use stackgan_data::layouts::cub;
-use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 
 #[test]
 fn the_real_folder_is_read() {
@@ -33,6 +33,7 @@ fn a_part_of_the_real_set_is_prepared() {
     let folder = tempfile::tempdir().unwrap();
     let how = |size| ImportOptions {
         preparation: Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None },
+        damaged: Damaged::Refuse,
     };
     let mut prints = Vec::new();
     for size in [PictureSize::Stage1, PictureSize::Stage2] {
@@ -117,7 +118,7 @@ fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
         resizing: Resizing::Residual,
         stretch: Stretch::None,
     };
-    let options = ImportOptions { preparation };
+    let options = ImportOptions { preparation, damaged: Damaged::Refuse };
     import(&data, &path, &options, &|_, _| {}).unwrap();
     let prepared = Prepared::open(&path).unwrap();
     for (item, recorded) in data.items.iter().zip(&prepared.manifest().sha256) {

@@ -4,7 +4,7 @@ use crate::shared;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::embeddings::{self, Embeddings};
 use stackgan_data::layouts::{Reading, Uncaptioned, oxford};
-use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 
 #[test]
 fn a_record_of_reed_becomes_the_rows_of_its_picture() {
@@ -21,7 +21,8 @@ fn a_record_of_reed_becomes_the_rows_of_its_picture() {
         resizing: Resizing::Residual,
         stretch: Stretch::None,
     };
-    import(&data, &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
+    let options = ImportOptions { preparation, damaged: Damaged::Refuse };
+    import(&data, &file, &options, &|_, _| {}).unwrap();
     let prepared = Prepared::open(&file).unwrap();
 
     let given = folder.path().join("flowers_icml/class_00098");

@@ -9,7 +9,7 @@ use stackgan_data::crop::{Preparation, Resizing, Stretch};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::cub;
 use stackgan_data::noise::{Noise, Stream};
-use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::config::{Stage, TrainConfig, Wrong, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
@@ -33,7 +33,13 @@ fn dataset(
     toy::write(&toy, &ToyConfig { count, seed: 3 }, &|_, _| {}).unwrap();
     let size = stage.picture_size();
     let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
-    import(&cub::read(&toy).unwrap(), &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
+    import(
+        &cub::read(&toy).unwrap(),
+        &file,
+        &ImportOptions { preparation, damaged: Damaged::Refuse },
+        &|_, _| {},
+    )
+    .unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());
     let file = folder.join("embeddings.safetensors");
     let mut writer =

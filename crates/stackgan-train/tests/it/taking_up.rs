@@ -10,7 +10,7 @@ use stackgan_core::{Model, Params, Recipe};
 use stackgan_data::crop::{Preparation, Resizing, Stretch};
 use stackgan_data::layouts::cub;
 use stackgan_data::noise::Noise;
-use stackgan_data::prepared::{ImportOptions, Prepared, import};
+use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_train::Error;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::event::TrainEvent;
@@ -122,7 +122,8 @@ fn pictures_of_another_contrast_are_other_data() {
     let preparation =
         Preparation { size, resizing: Resizing::Residual, stretch: Stretch::AsReleased };
     let birds = cub::read(&folder.folder.path().join("toy")).unwrap();
-    import(&birds, &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
+    import(&birds, &file, &ImportOptions { preparation, damaged: Damaged::Refuse }, &|_, _| {})
+        .unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());
     assert_eq!(data.fingerprint(), folder.data.0.fingerprint());
     let setup = Setup { dataset: data, ..folder.setup(&cfg) };
@@ -142,7 +143,8 @@ fn pictures_of_other_boxes_are_other_data() {
     let mut birds = cub::read(&folder.folder.path().join("toy")).unwrap();
     let bounding_box = birds.items[0].bounding_box.as_mut().unwrap();
     bounding_box.width /= 2.0;
-    import(&birds, &file, &ImportOptions { preparation }, &|_, _| {}).unwrap();
+    import(&birds, &file, &ImportOptions { preparation, damaged: Damaged::Refuse }, &|_, _| {})
+        .unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());
     assert_eq!(data.fingerprint(), folder.data.0.fingerprint());
     assert_ne!(data.pixels(), folder.data.0.pixels());

@@ -46,6 +46,8 @@ pub(crate) struct Survey {
     pub(crate) unread: Vec<Error>,
     /// Names in tables without a picture.
     pub(crate) named_only: Vec<String>,
+    /// Pictures with captions in a table and others beside them, which are not used.
+    pub(crate) both: Vec<String>,
     /// Texts without a picture.
     pub(crate) texts_only: Vec<String>,
     /// Pictures of formats that are not read.
@@ -108,10 +110,16 @@ impl Survey {
         }
         for (key, (name, image)) in pictures {
             let (text, row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
-            let Row { captions, class, split, bounds } = row;
-            let listed = captions.iter().any(|caption| !caption.is_empty());
+            let Row { mut captions, class, split, bounds } = row;
+            captions.retain(|caption| !caption.is_empty()); // no lines that other files count
             let (captions, from) = match text {
-                _ if listed => (captions, Origin::Table),
+                text if !captions.is_empty() => {
+                    let beside = text.and_then(|text| captions::read(&text).ok());
+                    if beside.is_some_and(|beside| !beside.is_empty() && beside != captions) {
+                        survey.both.push(name);
+                    }
+                    (captions, Origin::Table)
+                }
                 None => {
                     survey.uncaptioned.push(name);
                     continue;
@@ -146,6 +154,11 @@ impl Survey {
         if !self.texts_only.is_empty() {
             let (n, few) = (counted(self.texts_only.len(), "text"), first_few(&self.texts_only));
             notes.push(format!("{n} beside no picture, not used ({few})"));
+        }
+        if !self.both.is_empty() {
+            let (n, few) = (counted(self.both.len(), "picture"), first_few(&self.both));
+            let what = "with captions in a table and others beside it";
+            notes.push(format!("{n} {what}: the table's taken ({few})"));
         }
         if !self.columns.unused.is_empty() {
             notes.push(format!("columns of tables that are not used: {}", self.columns.unused()));

@@ -98,7 +98,7 @@ fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str
 }
 
 /// Reads `metadata.csv`: a header with `file_name` and any of `text` (or `caption`), `class` (or `label`), `split`,
-/// `x`, `y`, `width`, `height`.
+/// `x` with `y`, `width` and `height`; alone, `width` and `height` are the size of the picture and not used.
 pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(open(file)?);
     let malformed = |e: &csv::Error| {
@@ -121,6 +121,7 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let text = column(&["text", "caption"]);
     let (class, split) = (column(&["class", "label"]), column(&["split"]));
     let bounds = ["x", "y", "width", "height"].map(|name| column(&[name]));
+    let bounds = if bounds.contains(&None) { [None; 4] } else { bounds };
     let mut columns = Columns::default();
     let used = [Some(name), text, class, split].into_iter().chain(bounds).flatten();
     let used: BTreeSet<usize> = used.collect();

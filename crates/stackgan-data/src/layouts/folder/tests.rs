@@ -118,9 +118,62 @@ fn json_lines() {
     let table = "{\"file_name\": \"a.jpg\", \"text\": [\"one\", \"\", \"three\"], \"bbox\": [0, 1, 2, 3], \"label\": 4}\n\n\
                  {\"file_name\": \"b.jpg\", \"text\": \"only\", \"label\": 5, \"other\": {\"x\": [1]}}\n";
     let data = all(&[("metadata.jsonl", table), ("a.jpg", ""), ("b.jpg", "")]);
-    assert_eq!(captions(&data), [("a", vec!["one", "", "three"]), ("b", vec!["only"])]);
+    assert_eq!(captions(&data), [("a", vec!["one", "three"]), ("b", vec!["only"])]);
     assert_eq!(data.items[0].bounding_box.unwrap().height, 3.0);
     assert_eq!((data.items[0].class, data.items[1].class), (1, 2));
+}
+
+#[test]
+fn a_table_with_captions_comes_before_texts_and_says_so() {
+    let table = "file_name,text\na.jpg,row\na.jpg,\nb.jpg,\nc.jpg,same\nd.jpg,row\n";
+    let texts =
+        [("a.txt", "text\nmore\n"), ("b.txt", "text\n"), ("c.txt", "same\n"), ("d.txt", "\n")];
+    let pictures = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"].map(|name| (name, ""));
+    let data = all(&[&[("metadata.csv", table)][..], &texts, &pictures].concat());
+    let expected = ["row", "text", "same", "row"].map(|caption| vec![caption]);
+    assert_eq!(captions(&data), ["a", "b", "c", "d"].into_iter().zip(expected).collect::<Vec<_>>());
+    let notes = data.notes.join("\n");
+    let note = "1 picture with captions in a table and others beside it: the table's taken (a.jpg)";
+    assert!(notes.contains(note), "{notes}");
+    // Without a filled caption a picture has none.
+    let said = error(&[("metadata.csv", "file_name,text\na.jpg,\na.jpg, \n"), ("a.jpg", "")]);
+    assert!(said.contains("1 captions of pictures (a.jpg)"), "{said}");
+}
+
+#[test]
+fn a_box_has_four_columns() {
+    for (columns, unused) in
+        [("width,height", "height, width"), ("x,width,height", "height, width, x"), ("x,y", "x, y")]
+    {
+        let numbers = vec!["640"; columns.split(',').count()].join(",");
+        let table = format!("file_name,text,{columns}\na.jpg,c,{numbers}\n");
+        let data = all(&[("metadata.csv", &table), ("a.jpg", "")]);
+        assert_eq!(data.items[0].bounding_box, None);
+        let notes = data.notes.join("\n");
+        assert!(notes.contains(&format!("not used: {unused}")), "{notes}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_names_of_pictures_and_captions_must_be_plain() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir =
+        folder(&[("a.jpg", ""), ("a.txt", "x"), ("notes 10:30.md", ""), ("t: 1/x\\y.doc", "")]);
+    std::fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.md")), "").unwrap();
+    assert_eq!(captions(&read(dir.path(), Reading::default()).unwrap()), [("a", vec!["x"])]);
+    for name in
+        [&b"10:30.jpg"[..], b"10:30.TXT", b"t: 1/b.png", b"a\nb.jpg", b"caf\xe9.png", b"x\\y.txt"]
+    {
+        let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::write(&path, "").unwrap();
+        let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
+        let shown = path.file_name().unwrap().to_string_lossy().replace('\n', "\\n");
+        let first = said.lines().nth(1).unwrap();
+        assert!(first.starts_with("  file: ") && first.contains(&*shown), "{said}");
+        assert!(said.contains("rename") && !said.contains("trust"), "{said}");
+        std::fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]
