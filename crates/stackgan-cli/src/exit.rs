@@ -47,7 +47,7 @@ impl From<Exit> for ExitCode {
 impl From<StopReason> for Exit {
     fn from(reason: StopReason) -> Self {
         match reason {
-            StopReason::Done | StopReason::StopFile => Self::Done,
+            StopReason::Done | StopReason::StopFile | StopReason::Requested => Self::Done,
             StopReason::TimeBudget => Self::TimeBudget,
             StopReason::Signal(15) => Self::Terminated,
             StopReason::Signal(1) => Self::HungUp,

@@ -5,8 +5,11 @@ use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use stackgan_train::event::TrainEvent;
+
+use crate::commands::print;
 
 /// Seconds between lines where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -113,6 +116,17 @@ impl Phase {
         }
     }
 
+    /// A line of results on stdout, which may be the bar's terminal.
+    ///
+    /// # Errors
+    /// As [`print`].
+    pub(crate) fn print(&self, line: impl fmt::Display) -> Result<()> {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| print(line)),
+            None => print(line),
+        }
+    }
+
     /// Ends the phase with a line that stays. Seconds it took.
     pub(crate) fn finish(self, result: &str) -> f64 {
         let seconds = self.started.elapsed().as_secs_f64();
@@ -197,6 +211,14 @@ impl TrainProgress {
                 phase.say(&format!("warning: step {step}: {text}"));
             }
             _ => {}
+        }
+    }
+
+    /// A line that stays, above the bar.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.running {
+            Some((phase, _)) => phase.say(line),
+            None => self.manner.say(line),
         }
     }
 

@@ -123,7 +123,7 @@ pub struct Painted {
 }
 
 /// A generator of either recipe and stage.
-pub trait Generator: Send + Sync {
+pub trait Generator: Send + Sync + std::fmt::Debug {
     /// Paints a batch: `text` is `(batch, text_dim)`.
     ///
     /// # Errors

@@ -73,6 +73,7 @@ pub(crate) fn header(specs: &[Spec<'_>], stackgan: &str) -> Vec<u8> {
 }
 
 /// A file that appears under its name only when it is whole and on the disk.
+#[derive(Debug)]
 pub(crate) struct AtomicFile {
     path: PathBuf,
     folder: PathBuf,

@@ -1,6 +1,7 @@
 //! Settings of computing on an NVIDIA GPU, one set for the process. Without the feature `cuda` there is none to open, and
 //! the settings say nothing.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -155,6 +156,18 @@ pub struct Rehearsal(
     #[expect(dead_code, reason = "see above")]
     crate::cuda::Rehearsal,
 );
+
+/// What a GPU holds has nothing to show on the host.
+macro_rules! opaque {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+opaque!(Sender, Gap, Recorded, Rehearsal);
 
 /// Begins a rehearsal, to be dropped after [`record`], on the same thread.
 ///

@@ -83,4 +83,6 @@ pub enum StopReason {
     TimeBudget,
     /// A file named `STOP` in the run folder.
     StopFile,
+    /// Whoever trains asked for it: a button, a service that is shut down.
+    Requested,
 }

@@ -29,6 +29,7 @@ use crate::step::{
 const EVERY: usize = 4;
 
 /// Stage-I's networks, and the optimiser of its generator down Stage-II's loss.
+#[derive(Debug)]
 pub struct Tuned {
     game: Box<Adversaries<Discriminator>>,
     by_stage2: Adam,

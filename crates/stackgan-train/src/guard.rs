@@ -38,6 +38,7 @@ impl Undo {
 }
 
 /// Watches over the steps of one pair of players.
+#[derive(Debug)]
 pub struct Guard {
     kept: Vec<(Var, Var)>, // live, copy
     undo: Undo,

@@ -15,6 +15,7 @@ use crate::step::{
 };
 
 /// The players, by recipe.
+#[derive(Debug)]
 pub enum Players {
     /// The TensorFlow release's game.
     Residual(Box<Adversaries<residual::Discriminator>>),

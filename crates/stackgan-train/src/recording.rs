@@ -22,7 +22,7 @@ const BEFORE: u32 = 2;
 const COUNTS: [&str; 2] = ["input", "weights"];
 
 /// Takes steps, and records them where it can.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub(crate) struct Recording {
     taken: u32,
     /// How many numbers a step tells.
@@ -33,6 +33,7 @@ pub(crate) struct Recording {
 }
 
 /// A step that was recorded, with the tensors that it reads and the one that it tells its numbers in.
+#[derive(Debug)]
 struct Recorded {
     places: Vec<Var>, // of the inputs, in the order of `named`
     names: StepStats,

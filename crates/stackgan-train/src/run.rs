@@ -37,6 +37,7 @@ use crate::watch::{Seen, Watch};
 use crate::{Error, Result};
 
 /// What a run is made of.
+#[derive(Debug)]
 pub struct Setup {
     /// The configuration, checked.
     pub config: TrainConfig,
@@ -73,6 +74,7 @@ impl Setup {
 
 /// How a run ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Steps taken.
     pub step: u64,

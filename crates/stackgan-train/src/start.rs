@@ -10,7 +10,7 @@ use crate::config::{Stage, TrainConfig};
 use crate::{Error, Result};
 
 /// What the networks start from.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Start {
     /// A model whose generator of the same stage G starts from.
     pub generator: Option<Model>,

@@ -9,7 +9,7 @@ use stackgan_core::{Model, Sampling};
 use stackgan_train::store::sha256;
 
 use super::given::Given;
-use super::{Context, captions, encoders, load_model, print, write_file};
+use super::{Context, captions, encoders, load_model, write_file};
 use crate::args::Generate;
 use crate::exit::Problem;
 use crate::progress::Phase;
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
                 phase.say(&format!("warning: {warning}"));
             }
         }
-        painter.paint((&captions, &vectors), &mut done, &mut sheet)?;
+        painter.paint((&captions, &vectors), (&mut done, &mut sheet), &phase)?;
         phase.at(done as u64);
     }
     if args.grid && !sheet.is_empty() {
@@ -100,7 +100,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         };
         let path = args.out.join(GRID);
         write_file(&path, &grid(&sheet, columns, 2).encode_png()?)?;
-        print(path.display())?;
+        phase.print(path.display())?;
     }
     if partly > NAMED {
         phase.say(&format!("warning: {} sentences more are not read whole", partly - NAMED));
@@ -150,8 +150,8 @@ impl Painter<'_> {
     fn paint(
         &self,
         (captions, vectors): (&[String], &Tensor),
-        done: &mut usize,
-        sheet: &mut Vec<Picture>,
+        (done, sheet): (&mut usize, &mut Vec<Picture>),
+        phase: &Phase,
     ) -> Result<()> {
         let all = captions.iter().enumerate();
         let requests: Vec<((usize, &String), u64)> =
@@ -162,7 +162,7 @@ impl Painter<'_> {
             let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
             let paintings = self.model.paint_embeddings(&text, &seeds, self.sampling)?;
             for (((_, caption), seed), painting) in chunk.iter().zip(paintings) {
-                self.save(*done, (caption, *seed), &painting.picture)?;
+                phase.print(self.save(*done, (caption, *seed), &painting.picture)?)?;
                 *done += 1;
                 if self.args.grid {
                     if sheet.len() == MOST_ON_SHEET {
@@ -183,7 +183,13 @@ impl Painter<'_> {
         Ok(())
     }
 
-    fn save(&self, index: usize, (caption, seed): (&str, u64), picture: &Picture) -> Result<()> {
+    /// Writes a picture; what is printed of it.
+    fn save(
+        &self,
+        index: usize,
+        (caption, seed): (&str, u64),
+        picture: &Picture,
+    ) -> Result<String> {
         let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
         let info = self.model.stage_info(stage);
         let (width, height) = (picture.width, picture.height);
@@ -217,9 +223,9 @@ impl Painter<'_> {
             if let Some(facts) = facts.as_object_mut() {
                 facts.insert("file".to_owned(), json!(path));
             }
-            return print(facts);
+            return Ok(facts.to_string());
         }
-        print(path.display())
+        Ok(path.display().to_string())
     }
 }
 

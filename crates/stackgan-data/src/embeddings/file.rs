@@ -40,6 +40,7 @@ pub struct Source {
 }
 
 /// Writes embeddings row by row; made by [`Embeddings::create`].
+#[derive(Debug)]
 pub struct EmbeddingsWriter {
     file: AtomicFile,
     path: PathBuf,

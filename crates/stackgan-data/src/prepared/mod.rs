@@ -29,6 +29,7 @@ pub const VERSION: u32 = 2;
 
 /// The facts about a prepared file.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct Manifest {
     /// Always `prepared`.
     pub kind: String,

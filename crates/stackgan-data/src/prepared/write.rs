@@ -36,6 +36,7 @@ pub enum Damaged {
 
 /// What was prepared.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImportReport {
     /// Pictures of the training split.
     pub train: usize,
@@ -51,6 +52,7 @@ pub struct ImportReport {
 
 /// A picture that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeftOut {
     /// Its name.
     pub key: String,

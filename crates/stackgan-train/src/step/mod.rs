@@ -36,6 +36,7 @@ pub struct Optimised {
 }
 
 /// The two players. `D` is a recipe's discriminator.
+#[derive(Debug)]
 pub struct Adversaries<D> {
     /// G, whose weights record gradients.
     pub generator: Box<dyn Generator>,

@@ -17,6 +17,7 @@ use crate::{Error, Result};
 const STANDARDISE_ON: usize = 4096;
 
 /// What a training is made of.
+#[allow(missing_debug_implementations, reason = "its source and its schedule are closures")]
 pub struct TextRun<'a> {
     /// The settings.
     pub config: &'a TextTrainConfig,

@@ -89,7 +89,9 @@ impl Facts {
             .iter()
             .filter_map(|(name, points)| Some((name.clone(), points.last()?.1)))
             .collect();
-        let step = terms.values().filter_map(|p| p.last()).map(|p| p.0).fold(0.0, f64::max) as u64;
+        let reported = terms.values().filter_map(|p| p.last()).map(|p| p.0).fold(0.0, f64::max);
+        let checkpoint = checkpoints(path).last().map(|(step, _)| *step);
+        let step = (reported as u64).max(checkpoint.unwrap_or(0)); // a stop saves between two reports
         let epoch = last.remove("epoch").unwrap_or(0.0) as u64;
         last.retain(|name, _| !["step", "seconds", "steps/s"].contains(&name.as_str()));
         let planned = config.as_ref().map(|c| c.optim.steps).filter(|steps| *steps > 0);
@@ -110,7 +112,7 @@ impl Facts {
             batch: config.map(|c| c.optim.batch),
             steps_a_second: speed,
             seconds_left: left,
-            checkpoint: checkpoints(path).last().map(|(step, _)| *step),
+            checkpoint,
             model: path.join("model.safetensors").is_file(),
             updated,
             last,

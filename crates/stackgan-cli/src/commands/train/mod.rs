@@ -158,14 +158,14 @@ pub(crate) fn train_stage(
         progress.on(&event);
         if let Err(error) = board.on(&event) {
             let folder = dir.path().join("tb");
-            manner.say(format!(
+            progress.say(&format!(
                 "warning: nothing more for TensorBoard: {}: {error}",
                 folder.display()
             ));
         }
         report.on(&event);
         if let Some(text) = also(&event) {
-            manner.say(text);
+            progress.say(&text);
         }
     });
     let outcome = match outcome {
@@ -180,6 +180,7 @@ pub(crate) fn train_stage(
         StopReason::Signal(_) => "stopped by a signal",
         StopReason::TimeBudget => "time budget used",
         StopReason::StopFile => "stopped by the file STOP",
+        StopReason::Requested => "stopped as asked",
     };
     progress.finish(&format!("{why} at step {}", outcome.step));
     if let Err(error) = report.finish(outcome.reason) {

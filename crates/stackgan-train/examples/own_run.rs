@@ -1,0 +1,90 @@
+//! Training from a program of one's own: drawn birds, vectors made elsewhere, a run that is stopped and gone on with.
+//! `cargo run --release -p stackgan-train --example own_run -- FOLDER`
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stackgan_core::Device;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_data::crop::{Preparation, Resizing, Stretch};
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::layouts::cub;
+use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
+use stackgan_data::toy::{self, ToyConfig};
+use stackgan_train::config::{Stage, TrainConfig, preset};
+use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::policy::Policy;
+use stackgan_train::run::{Setup, train};
+use stackgan_train::run_dir::RunDir;
+use stackgan_train::start::Start;
+
+/// Numbers of a sentence.
+const DIM: usize = 16;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = std::env::args().nth(1).map_or_else(|| "own-run".into(), PathBuf::from);
+    let data = pictures(&folder)?;
+    let embeddings = vectors(&folder.join("embeddings.safetensors"), &data)?;
+
+    let mut config = TrainConfig::from_toml(preset("toy-stage1").ok_or("no such preset")?)?;
+    (config.net.gf, config.net.df, config.net.text_dim) = (4, 4, DIM);
+    (config.optim.batch, config.optim.steps, config.run.report_every) = (4, 20, 5);
+    config.loss.matching = 0.0; // it wants an encoder with its image side
+
+    let run = RunDir::open(&folder.join("run"))?;
+    // Stopped after every eighth step, as a button would, until all are taken: each time it goes on from its checkpoint.
+    loop {
+        let setup = Setup {
+            config: config.clone(),
+            dataset: Arc::clone(&data),
+            embeddings: Arc::clone(&embeddings),
+            encoder: None,
+            encoder_source: None,
+            matcher: None,
+            stage1: None,
+            device: Device::Cpu,
+            start: Start::default(),
+        };
+        let taken = std::cell::Cell::new(0);
+        let stop = || {
+            taken.set(taken.get() + 1);
+            (taken.get() == 8).then_some(StopReason::Requested)
+        };
+        let outcome = train(setup, &run, Policy::default(), &stop, &mut |event| {
+            if let TrainEvent::Report { step, terms, .. } = event {
+                println!("step {step}: {terms:.3?}");
+            }
+        })?;
+        println!("{:?} at step {} of {}", outcome.reason, outcome.step, outcome.steps);
+        if outcome.reason == StopReason::Done {
+            println!("{}", outcome.model.display());
+            return Ok(());
+        }
+    }
+}
+
+/// Birds, drawn and prepared for Stage-I. For pictures of your own: `layouts::read`.
+fn pictures(folder: &Path) -> Result<Arc<Prepared>, Box<dyn std::error::Error>> {
+    let (drawn, file) = (folder.join("birds"), folder.join("prepared.safetensors"));
+    if !file.is_file() {
+        toy::write(&drawn, &ToyConfig { count: 60, seed: 1 }, &|_, _| {})?;
+        let size = Stage::One.picture_size();
+        let preparation =
+            Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
+        let options = ImportOptions { preparation, damaged: Damaged::Refuse };
+        import(&cub::read(&drawn)?, &file, &options, &|_, _| {})?;
+    }
+    Ok(Arc::new(Prepared::open(&file)?))
+}
+
+/// A vector for each caption, in the order of `Prepared::all_captions`: here noise, where yours come from an encoder.
+fn vectors(file: &Path, data: &Prepared) -> Result<Arc<Embeddings>, Box<dyn std::error::Error>> {
+    let (rows, print) = (data.caption_count(), data.fingerprint());
+    let mut writer = Embeddings::create(file, DIM, rows, "an encoder of mine", print)?;
+    for row in 0..rows {
+        writer.append(&Noise::new(2).normal(Stream::Test, 0, row as u64, DIM))?;
+    }
+    writer.finish()?;
+    Ok(Arc::new(Embeddings::open(file)?))
+}
