@@ -110,6 +110,7 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
             md5: None,
             sha256: Some(wheel.sha256),
             gives,
+            also: &[],
             then: Then::Keep,
         })
         .collect();

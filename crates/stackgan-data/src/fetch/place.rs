@@ -2,6 +2,7 @@
 //! its own below it; what is whole is moved into place by renaming, between the record's announcement and its
 //! confirmation. What a person put into the folder is never written over.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -105,14 +106,13 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Copies what `item` gives from the dataset in `from`.
+    /// Copies what `item` gives, and what else is used of it, from the dataset in `from`.
     pub(super) fn copy(&self, item: &Item<'_>, from: &Path, hear: &mut Listener<'_>) -> Result<()> {
         let own = self.own()?;
         let staging = tempfile::Builder::new().prefix(archive::PREFIX).tempdir_in(&own);
         let staging = staging.map_err(|e| Error::write(&own, e))?;
-        let mut tops: Vec<&str> = item.gives.iter().flat_map(|any| any.iter()).copied().collect();
-        tops.iter_mut().for_each(|path| *path = path.split('/').next().unwrap_or(path));
-        tops.dedup();
+        let paths = item.gives.iter().flat_map(|any| any.iter()).chain(item.also);
+        let tops: BTreeSet<&str> = paths.filter_map(|path| path.split('/').next()).collect();
         let mut wanted = Vec::new();
         for top in tops {
             let path = from.join(top);

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use stackgan_data::Error;
 use stackgan_data::archive::Limits;
 use stackgan_data::dataset::Split;
-use stackgan_data::fetch::manifest::{CUB, Item, Set, Then};
+use stackgan_data::fetch::manifest::{COCO, CUB, Item, OXFORD, Set, Then};
 use stackgan_data::fetch::{Event, From, Report, Request, fetch, verify};
 use stackgan_data::layouts::cub;
 
@@ -61,6 +61,15 @@ fn lists() -> Vec<u8> {
 
 fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Writes files whose contents are their names.
+fn put(folder: &Path, names: &[&str]) {
+    for name in names {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
 }
 
 fn notes(events: &[Event]) -> String {
@@ -140,11 +149,7 @@ fn a_mirrors_own_list_of_hashes_counts_where_the_manifest_has_none() {
 fn a_folder_of_archives_or_of_what_they_give() {
     let mirror = tempfile::tempdir().unwrap();
     fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
-    for name in ["train/names", "test/names", "text_c10/a.txt", "notes/mine.txt"] {
-        let path = mirror.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, name).unwrap();
-    }
+    put(mirror.path(), &["train/names", "test/names", "text_c10/a.txt", "notes/mine.txt"]);
     let from = From::parse(mirror.path().to_str().unwrap()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("new/cub");
@@ -165,6 +170,59 @@ fn a_folder_of_archives_or_of_what_they_give() {
     assert!(four_parts(&error).contains("pictures.tgz, or unpacked: pictures"), "{error}");
     for bad in ["ftp://example.org", "/no/such/folder"] {
         four_parts(&From::parse(bad).unwrap_err());
+    }
+}
+
+/// Whatever the readers of a set use is copied from where it is unpacked: lists, embeddings and Reed's classes, too.
+#[test]
+fn an_unpacked_set_keeps_its_split_and_its_embeddings() {
+    let lists = [
+        "train/filenames.pickle",
+        "train/class_info.pickle",
+        "train/char-CNN-RNN-embeddings.pickle",
+        "test/filenames.pickle",
+        "test/class_info.pickle",
+        "test/char-CNN-RNN-embeddings.pickle",
+    ];
+    let birds = [
+        "CUB_200_2011/images/001.A/a.jpg",
+        "CUB_200_2011/images.txt",
+        "CUB_200_2011/bounding_boxes.txt",
+        "text/001.A/a.txt",
+        "text_c10/001.A.t7",
+    ];
+    let flowers = ["jpg/a.jpg", "testclasses.txt"];
+    let captions = ["text_c10/class_00001/a.txt", "text_c10/class_00001.t7"];
+    let reed = ["cvpr2016_flowers/text_c10/class_00001/a.txt", "cvpr2016_flowers/testclasses.txt"];
+    let coco = [
+        "annotations/captions_train2014.json",
+        "annotations/captions_val2014.json",
+        "train2014/a.jpg",
+        "val2014/b.jpg",
+    ];
+    for (set, of_it) in [
+        (&CUB, [&birds[..], &lists].concat()),
+        (&OXFORD, [&flowers[..], &captions, &lists].concat()),
+        (&OXFORD, [&flowers[..], &reed, &lists].concat()),
+        (&OXFORD, [&flowers[..1], &captions].concat()),
+        (&COCO, [&coco[..], &lists].concat()),
+        (&COCO, coco.to_vec()),
+    ] {
+        let (unpacked, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        put(unpacked.path(), &of_it);
+        put(unpacked.path(), &["notes/mine.txt"]);
+        let from = From::Folder(unpacked.path().to_path_buf());
+        // Without the files that are pinned as they are.
+        let items: Vec<Item<'_>> =
+            set.items.iter().filter(|item| matches!(item.then, Then::Unpack(_))).copied().collect();
+        let set = &Set { items: &items, ..*set };
+        let request = Request { set, into: dir.path(), from: Some(&from), patience: HASTE };
+        fetch(&request, &mut |_| {}).unwrap();
+        for name in of_it {
+            assert_eq!(read(dir.path(), name), name, "{}", set.name);
+        }
+        assert!(!dir.path().join("notes").exists());
+        verify(set, dir.path(), &mut |_| {}).unwrap();
     }
 }
 
