@@ -25,6 +25,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::{counted, first_few};
 use crate::layouts::files;
 use crate::{Error, Result};
 use download::{Download, Job, download};
@@ -135,13 +136,16 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     for item in set.items {
         let record = Record::of(into, set, item);
         record.recover(into)?;
-        if Place::has(into, item) && !record.is_announced() {
+        let there = Place::has(into, item) && !record.is_announced();
+        let gone = record.gone(into)?;
+        if there && gone.is_empty() {
             let how = if record.exists() { "" } else { ", not by this command" };
             hear(&Event::Note(format!("{}: is there already{how}", item.name)));
             continue;
         }
-        if record.exists() {
-            record.remove()?; // what it speaks of was taken away
+        if !gone.is_empty() {
+            let (name, count) = (item.name, counted(gone.len(), "file"));
+            hear(&Event::Note(format!("{name}: missing: {count} ({})", first_few(&gone))));
         }
         let pinned = Pinned::new(item, listed.get(item.name).map(String::as_str));
         let (file, checked) = match find(item, request, (&client, pinned), hear)? {
@@ -149,6 +153,16 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
             Found::Downloaded(file, sha256) => (file, Some(sha256)),
             Found::Unpacked(folder) => {
                 place.copy(item, &folder, hear)?;
+                continue;
+            }
+            // The rest may be all that a person wants.
+            Found::ByHand if there => {
+                let (name, pages) = (item.name, item.by_hand.join(" or "));
+                let save_as = into.join(name);
+                hear(&Event::Note(format!(
+                    "{name}: to have that again, open {pages} in a browser, save the file as {}, and run this again",
+                    save_as.display()
+                )));
                 continue;
             }
             Found::ByHand => {
