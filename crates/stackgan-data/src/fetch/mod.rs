@@ -11,6 +11,7 @@ mod hash;
 mod http;
 pub mod hub;
 pub mod manifest;
+mod names;
 mod page;
 mod part;
 mod place;
