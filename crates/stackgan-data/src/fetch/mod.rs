@@ -123,7 +123,12 @@ pub struct Report {
 pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     let Request { set, into, from, ref patience } = *request;
     let place = Place { into, set };
-    let _lock = lock(&place)?;
+    let alone = Alone {
+        what: "the folder is in use",
+        expected: "one fetch at a time",
+        remedy: "wait for it, or choose another folder with `--into`",
+    };
+    let _lock = lock(&place.own()?, &alone)?;
     place.sweep()?;
     for item in set.items {
         Record::of(into, set, item).belongs()?;
@@ -306,19 +311,36 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
     ))
 }
 
-/// One fetch at a time in a folder. The system lets go of the lock when the program ends, however it ends.
-fn lock(place: &Place<'_>) -> Result<File> {
-    let path = place.own()?.join("LOCK");
+/// What is done one at a time, for when another is at work.
+struct Alone<'a> {
+    what: &'a str,
+    expected: &'a str,
+    remedy: &'a str,
+}
+
+/// A lock, until it is dropped. The system lets go of it when the program ends, however it ends.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing alone is not enough where a child process that is just being started has the file open, too.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Locks a folder by its file `LOCK`.
+fn lock(folder: &Path, alone: &Alone<'_>) -> Result<Lock> {
+    let path = folder.join("LOCK");
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = file.map_err(|e| Error::write(&path, e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Storage {
-            what: "the folder is in use".into(),
+            what: alone.what.into(),
             file: path,
-            expected: "one fetch at a time".into(),
+            expected: alone.expected.into(),
             found: "another that is at work".into(),
-            remedy: "wait for it, or choose another folder with `--into`".to_owned(),
+            remedy: alone.remedy.to_owned(),
         }),
         Err(TryLockError::Error(e)) => Err(Error::write(&path, e)),
     }
