@@ -110,6 +110,7 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
             md5: None,
             sha256: Some(wheel.sha256),
             gives,
+            also: &[],
             then: Then::Keep,
         })
         .collect();
@@ -128,9 +129,8 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
         Request { set: &set, into: &downloads, from: from.as_ref(), patience: Patience::default() };
     let mut shown = Shown::default();
     fetch::fetch(&request, &mut |event| shown.on(event))?;
-    if from.is_none() {
-        fetch::verify(&set, &downloads, &mut |event| shown.on(event))?; // a browser may have put files there
-    }
+    // What lay there already was passed over: a browser, or anybody, may have put it there.
+    fetch::verify(&set, &downloads, &mut |event| shown.on(event))?;
     drop(shown);
     for texts in &texts {
         let file = downloads.join(&texts[0]);
@@ -198,6 +198,21 @@ mod tests {
         let all = lines.join("\n");
         assert!(!all.contains("CUDA_COMPUTE_CAP"), "{all}");
         assert!(lines.iter().all(|line| line.starts_with("export ") && line.ends_with('"')));
+    }
+
+    #[test]
+    fn what_lies_there_is_hashed_wherever_the_rest_comes_from() -> Result<()> {
+        let (root, mirror) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let downloads = root.path().join(DOWNLOADS);
+        fs::create_dir(&downloads)?;
+        for wheel in WHEELS {
+            fs::write(downloads.join(wheel.file()), "another file of that name")?;
+        }
+        for from in [None, mirror.path().to_str()] {
+            let Err(error) = get(root.path(), from) else { bail!("{from:?}: it was unpacked") };
+            assert!(error.to_string().contains("is damaged"), "{from:?}: {error}");
+        }
+        Ok(())
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 
 /// Rows of a block.
 const BLOCK: usize = 256;
+/// How far a covariance of a file may be from symmetric, as a part of its largest number.
+const SKEW: f64 = 1e-6;
 /// Columns of a panel of the covariance.
 const PANEL: usize = 128;
 
@@ -19,9 +21,9 @@ const PANEL: usize = 128;
 #[derive(Clone, Debug)]
 pub struct Moments {
     /// Rows that they are of; 0 where a file does not say it.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The mean of each feature.
-    pub mean: Vec<f64>,
+    pub(crate) mean: Vec<f64>,
     /// The covariance `(width, width)`, sums over `count - 1` (as numpy's `cov`).
     pub(crate) covariance: DMatrix<f64>,
 }
@@ -37,10 +39,12 @@ impl Moments {
         running.finish()
     }
 
-    /// From a mean and a covariance, row after row, as statistics files hold them.
+    /// From a mean and a covariance, row after row, as statistics files hold them. `count` rows, 0 where that is not known: a
+    /// covariance of `count` rows has a rank below `count`, and no more of it is looked at.
     ///
     /// # Errors
-    /// [`Error::Input`] when the sizes do not fit, or a number is not finite.
+    /// [`Error::Input`] when the sizes do not fit, a number is not finite, the covariance is not symmetric or has a negative
+    /// variance, or of one row, which has none.
     pub fn from_parts(count: u64, mean: Vec<f64>, covariance: &[f64]) -> Result<Self> {
         let width = mean.len();
         if width == 0 || covariance.len() != width * width {
@@ -53,8 +57,29 @@ impl Moments {
         if mean.iter().chain(covariance).any(|v| !v.is_finite()) {
             return Err(unfit("finite numbers".to_owned(), "others".to_owned()));
         }
+        if count == 1 {
+            return Err(unfit("two rows or more, or 0 for not known".to_owned(), "1".to_owned()));
+        }
         let covariance = DMatrix::from_row_slice(width, width, covariance);
+        let largest = covariance.amax();
+        let skew = (&covariance - covariance.transpose()).amax();
+        if skew > SKEW * largest || covariance.diagonal().min() < 0.0 {
+            let expected = "a symmetric covariance with variances of 0 or more".to_owned();
+            return Err(unfit(expected, "another matrix".to_owned()));
+        }
         Ok(Self { count, mean, covariance })
+    }
+
+    /// Rows that they are of; 0 where that is not known.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The mean of each feature.
+    #[must_use]
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
     }
 
     /// Features.
@@ -235,6 +260,10 @@ mod tests {
         assert!(Moments::of(&nan).is_err());
         assert!(Moments::from_parts(0, vec![0.0; 2], &[0.0; 3]).is_err());
         assert!(Moments::from_parts(0, vec![0.0], &[f64::INFINITY]).is_err());
+        assert!(Moments::from_parts(1, vec![0.0], &[1.0]).is_err(), "one row has no covariance");
+        assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.5, 0.1, 1.0]).is_err());
+        assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.0, 0.0, -1.0]).is_err());
+        assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.5, 0.5, 1.0]).is_ok());
         assert!(Running::new(2).push(&[0.0; 3]).is_err());
     }
 }

@@ -83,7 +83,7 @@ fn numbers(
 ) -> Result<BTreeMap<String, Tensor>> {
     let mut shapes = Shapes::new();
     for (name, view) in views {
-        if shapes.insert(name.clone(), view.shape.clone()).is_some() {
+        if shapes.insert(name.clone(), view.shape().to_vec()).is_some() {
             let found = format!("two named `{}`", name.escape_debug());
             let remedy = "save one state dict: torch.save(net.state_dict(), file)";
             let parts = ("tensors of different names", found);
@@ -100,7 +100,7 @@ fn numbers(
         return Err(Problem::data("tensors share their numbers", file, parts, remedy).into());
     }
     let tensor = |(name, view): &(String, ArrayView<'_>)| {
-        Ok((name.clone(), Tensor::from_vec(view.to_f32(), view.shape.clone(), device)?))
+        Ok((name.clone(), Tensor::from_vec(view.to_f32(), view.shape().to_vec(), device)?))
     };
     views.iter().map(tensor).collect()
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
+use super::names::{LeadsInside, Names, Reach, Side, Sides};
 use super::{Patience, redirect};
 use crate::Error;
 use crate::error::printable;
@@ -51,8 +53,12 @@ impl From<Error> for Failure {
 #[derive(Debug)]
 pub(super) struct Client {
     outside: Agent,
+    /// For addresses that somebody outside named.
+    beyond: Agent,
     /// For addresses of this machine and network, which no proxy knows.
     inside: Agent,
+    /// Where the hosts are that were asked.
+    sides: Sides,
     /// What is said to one server, and to nobody that it leads to.
     secret: Option<Secret>,
 }
@@ -71,9 +77,13 @@ impl std::fmt::Debug for Secret {
 
 impl Client {
     pub(super) fn new(patience: &Patience) -> Self {
-        let trusted = trusted();
-        let agent = |proxy: Option<Proxy>| -> Agent {
-            Agent::config_builder()
+        Self::through(Proxy::try_from_env(), patience)
+    }
+
+    fn through(proxy: Option<Proxy>, patience: &Patience) -> Self {
+        let (trusted, sides) = (trusted(), Sides::default());
+        let agent = |proxy: Option<Proxy>, may: Reach| -> Agent {
+            let config = Agent::config_builder()
                 .tls_config(TlsConfig::builder().root_certs(trusted.clone()).build())
                 .timeout_resolve(Some(patience.connect))
                 .timeout_connect(Some(patience.connect))
@@ -86,10 +96,17 @@ impl Client {
                 .accept_encoding("identity") // the bytes that are hashed
                 .user_agent(concat!("stackgan/", env!("CARGO_PKG_VERSION")))
                 .proxy(proxy)
-                .build()
-                .into()
+                .build();
+            let names = Names { may, sides: sides.clone() };
+            Agent::with_parts(config, DefaultConnector::default(), names)
         };
-        Self { outside: agent(Proxy::try_from_env()), inside: agent(None), secret: None }
+        Self {
+            outside: agent(proxy.clone(), Reach::Anywhere),
+            beyond: agent(proxy, Reach::OutsideOnly),
+            inside: agent(None, Reach::Anywhere),
+            sides,
+            secret: None,
+        }
     }
 
     /// One that says a token to the server of `address`.
@@ -106,25 +123,38 @@ impl Client {
         address: &str,
         headers: &[(&str, String)],
     ) -> Result<Response<Body>, Failure> {
-        let mut at = address.to_owned();
+        let (mut at, mut reach) = (address.to_owned(), Reach::Anywhere);
         for _ in 0..=redirect::MOST {
-            let response = self.once(&at, headers)?;
+            let response = self.once(&at, headers, reach)?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
             let Some(location) = header(&response, "location") else {
                 return Err(Failure::last("a redirect to nowhere"));
             };
-            at = redirect::follow(&at, &location)
+            let side = self.sides.of(&uri(&at)?);
+            at = redirect::follow(&at, side, &location)
                 .map_err(|why| Failure::last(format!("{why} ({})", printable(&location))))?;
+            reach = match side {
+                Side::Inside => Reach::Anywhere,
+                Side::Outside => Reach::OutsideOnly,
+            };
         }
         Err(Failure::last(format!("more than {} redirects, one after the other", redirect::MOST)))
     }
 
-    fn once(&self, address: &str, headers: &[(&str, String)]) -> Result<Response<Body>, Failure> {
-        let uri: Uri = address.parse().map_err(|_| Failure::last("an address that is none"))?;
-        let inner = uri.host().is_some_and(redirect::is_inner);
-        let agent = if inner { &self.inside } else { &self.outside };
+    fn once(
+        &self,
+        address: &str,
+        headers: &[(&str, String)],
+        reach: Reach,
+    ) -> Result<Response<Body>, Failure> {
+        let uri = uri(address)?;
+        let agent = match reach {
+            Reach::OutsideOnly => &self.beyond,
+            Reach::Anywhere if uri.host().is_some_and(redirect::is_inner) => &self.inside,
+            Reach::Anywhere => &self.outside,
+        };
         let mut request = agent.get(uri);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -144,6 +174,9 @@ impl Client {
                     reason(&error.to_string())
                 ))
             }
+            ureq::Error::Other(why) if why.is::<LeadsInside>() => {
+                Failure::last(format!("{why} ({})", printable(address)))
+            }
             ureq::Error::Http(_) | ureq::Error::BadUri(_) => Failure::last(error.to_string()),
             error => Failure::again(reason(&error.to_string())),
         })
@@ -162,6 +195,10 @@ fn trusted() -> RootCerts {
         return RootCerts::WebPki;
     }
     found.iter().map(|der| Certificate::from_der(der).to_owned()).into()
+}
+
+fn uri(address: &str) -> Result<Uri, Failure> {
+    address.parse().map_err(|_| Failure::last("an address that is none"))
 }
 
 /// Scheme, host and port of an address.
@@ -201,7 +238,45 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{ErrorKind, Read as _, Write as _};
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// A host that only the system's resolver knows for this machine stands for any name that leads inside.
+    #[cfg(unix)]
+    #[test]
+    fn what_a_name_leads_to_is_judged_before_it_is_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = Client::through(None, &Patience::default());
+        listener.set_nonblocking(true).unwrap();
+        for host in ["127.1", "2130706433", "localhost"] {
+            let address = format!("http://{host}:{port}/x");
+            match client.once(&address, &[], Reach::OutsideOnly) {
+                Err(Failure::Final { why, .. }) => {
+                    assert!(why.contains(redirect::INWARD) && why.contains(host), "{why}");
+                }
+                other => panic!("{host}: {other:?}"),
+            }
+            assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{host}");
+        }
+        // A mirror that a person named, and that is inside, leads where it likes.
+        listener.set_nonblocking(false).unwrap();
+        let there = std::thread::spawn(move || {
+            for head in
+                [format!("302 X\r\nLocation: http://127.0.0.1:{port}/y"), "200 X".to_owned()]
+            {
+                let (mut line, _) = listener.accept().unwrap();
+                let _ = line.read(&mut [0; 4096]).unwrap();
+                let rest = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+                line.write_all(format!("HTTP/1.1 {head}\r\n{rest}").as_bytes()).unwrap();
+            }
+        });
+        let answer = client.get(&format!("http://127.1:{port}/x"), &[]).unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        there.join().unwrap();
+    }
 
     #[test]
     fn ranges_are_read_strictly() {

@@ -14,7 +14,7 @@ use super::download::{Download, Job, download};
 use super::event::Listener;
 use super::hash::Pinned;
 use super::http::Client;
-use super::{Patience, redirect};
+use super::{Alone, Patience, lock, redirect};
 use crate::formats::read_bounded;
 use crate::{Error, Result};
 
@@ -183,7 +183,8 @@ impl Hub {
     ///
     /// # Errors
     /// [`Error::Missing`] when something is not in the cache and must not be fetched, or the repository has no such file;
-    /// [`Error::Unreachable`], [`Error::Malformed`] and errors of the storage as downloads report them.
+    /// [`Error::Storage`] while another program downloads of the same repository; [`Error::Unreachable`],
+    /// [`Error::Malformed`] and errors of the storage as downloads report them.
     pub fn folder(
         &self,
         repository: &Repository,
@@ -207,6 +208,17 @@ impl Hub {
                 remedy: "fetch it once with HF_HUB_OFFLINE unset; or give a folder that holds it"
                     .to_owned(),
             });
+        }
+        let home = self.cache.path().join(repository.repo().folder_name());
+        make_folder(&home)?;
+        let alone = Alone {
+            what: &format!("hub:{repository} is being downloaded"),
+            expected: "one download of a model at a time",
+            remedy: "wait for it, and run this again",
+        };
+        let _lock = lock(&home, &alone)?;
+        if let Some(folder) = folder_with(&cached, wanted.iter()) {
+            return Ok(folder); // it has come in the meantime
         }
         let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
         let listing = self.listing(repository, &client, hear)?;
@@ -264,7 +276,6 @@ impl Hub {
         hear: &mut Listener<'_>,
     ) -> Result<Listing> {
         let folder = self.cache.path().join(repository.repo().folder_name());
-        make_folder(&folder)?;
         let name = format!("files-of-{}.json", repository.revision);
         let path = folder.join(&name);
         let Repository { name: model, revision } = repository; // nothing in them that an address would escape

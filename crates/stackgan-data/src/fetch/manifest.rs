@@ -47,6 +47,8 @@ pub struct Item<'a> {
     pub sha256: Option<&'a str>,
     /// What is in the dataset's folder once the file is there: one path of each list.
     pub gives: &'a [&'a [&'a str]],
+    /// What else readers use of it (lists, embeddings): copied from a folder that is unpacked already, if it is there.
+    pub also: &'a [&'a str],
     /// What is done with it.
     pub then: Then,
 }
@@ -106,6 +108,7 @@ pub const CUB: Set<'static> = Set {
                 &["CUB_200_2011/images.txt"],
                 &["CUB_200_2011/bounding_boxes.txt"],
             ],
+            also: &[],
             then: limits(4 * GIB, 64 * MIB, 50_000),
         },
         Item {
@@ -126,6 +129,7 @@ pub const CUB: Set<'static> = Set {
                 &["test/filenames.pickle"],
                 &["text", "text_c10"],
             ],
+            also: &[],
             then: RELEASE,
         },
     ],
@@ -149,6 +153,7 @@ pub const OXFORD: Set<'static> = Set {
             md5: Some("52808999861908f626f3c1f4e79d11fa"),
             sha256: Some("2d01ecc807db462958cfe3d92f57a8c252b4abd240eb955770201e45f783b246"),
             gives: &[&["jpg"]],
+            also: &[],
             then: limits(2 * GIB, 64 * MIB, 20_000),
         },
         Item {
@@ -161,6 +166,7 @@ pub const OXFORD: Set<'static> = Set {
             md5: Some("e0620be6f572b9609742df49c70aed4d"),
             sha256: Some("4903e94206bac23bf772aadf06451916df56b58fc483a62db32a97b82656651d"),
             gives: &[&["imagelabels.mat"]],
+            also: &[],
             then: Then::Keep,
         },
         Item {
@@ -173,6 +179,7 @@ pub const OXFORD: Set<'static> = Set {
             md5: Some("a5357ecc9cb78c4bef273ce3793fc85c"),
             sha256: Some("46b8678f91fd95d3c8f4feab80d271a6c834a1dd896fe29fd3e6ad9ce5c8dccd"),
             gives: &[&["setid.mat"]],
+            also: &[],
             then: Then::Keep,
         },
         Item {
@@ -187,6 +194,7 @@ pub const OXFORD: Set<'static> = Set {
             md5: None,
             sha256: None,
             gives: &[&["text_c10", "text", "cvpr2016_flowers/text_c10"]],
+            also: &["train", "test", "testclasses.txt"],
             then: RELEASE,
         },
     ],
@@ -213,6 +221,7 @@ pub const COCO: Set<'static> = Set {
                 &["annotations/captions_train2014.json"],
                 &["annotations/captions_val2014.json"],
             ],
+            also: &["train", "test"],
             then: limits(4 * GIB, GIB, 100),
         },
         Item {
@@ -225,6 +234,7 @@ pub const COCO: Set<'static> = Set {
             md5: None,
             sha256: Some("fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0"),
             gives: &[&["val2014"]],
+            also: &[],
             then: limits(8 * GIB, 64 * MIB, 50_000),
         },
         Item {
@@ -237,6 +247,7 @@ pub const COCO: Set<'static> = Set {
             md5: None,
             sha256: Some("ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775"),
             gives: &[&["train2014"]],
+            also: &[],
             then: limits(16 * GIB, 64 * MIB, 100_000),
         },
     ],

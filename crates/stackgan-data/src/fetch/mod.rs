@@ -11,6 +11,7 @@ mod hash;
 mod http;
 pub mod hub;
 pub mod manifest;
+mod names;
 mod page;
 mod part;
 mod place;
@@ -25,6 +26,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::{counted, first_few};
 use crate::layouts::files;
 use crate::{Error, Result};
 use download::{Download, Job, download};
@@ -121,7 +123,12 @@ pub struct Report {
 pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     let Request { set, into, from, ref patience } = *request;
     let place = Place { into, set };
-    let _lock = lock(&place)?;
+    let alone = Alone {
+        what: "the folder is in use",
+        expected: "one fetch at a time",
+        remedy: "wait for it, or choose another folder with `--into`",
+    };
+    let _lock = lock(&place.own()?, &alone)?;
     place.sweep()?;
     for item in set.items {
         Record::of(into, set, item).belongs()?;
@@ -135,13 +142,16 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     for item in set.items {
         let record = Record::of(into, set, item);
         record.recover(into)?;
-        if Place::has(into, item) && !record.is_announced() {
+        let there = Place::has(into, item) && !record.is_announced();
+        let gone = record.gone(into)?;
+        if there && gone.is_empty() {
             let how = if record.exists() { "" } else { ", not by this command" };
             hear(&Event::Note(format!("{}: is there already{how}", item.name)));
             continue;
         }
-        if record.exists() {
-            record.remove()?; // what it speaks of was taken away
+        if !gone.is_empty() {
+            let (name, count) = (item.name, counted(gone.len(), "file"));
+            hear(&Event::Note(format!("{name}: missing: {count} ({})", first_few(&gone))));
         }
         let pinned = Pinned::new(item, listed.get(item.name).map(String::as_str));
         let (file, checked) = match find(item, request, (&client, pinned), hear)? {
@@ -149,6 +159,16 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
             Found::Downloaded(file, sha256) => (file, Some(sha256)),
             Found::Unpacked(folder) => {
                 place.copy(item, &folder, hear)?;
+                continue;
+            }
+            // The rest may be all that a person wants.
+            Found::ByHand if there => {
+                let (name, pages) = (item.name, item.by_hand.join(" or "));
+                let save_as = into.join(name);
+                hear(&Event::Note(format!(
+                    "{name}: to have that again, open {pages} in a browser, save the file as {}, and run this again",
+                    save_as.display()
+                )));
                 continue;
             }
             Found::ByHand => {
@@ -291,19 +311,36 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
     ))
 }
 
-/// One fetch at a time in a folder. The system lets go of the lock when the program ends, however it ends.
-fn lock(place: &Place<'_>) -> Result<File> {
-    let path = place.own()?.join("LOCK");
+/// What is done one at a time, for when another is at work.
+struct Alone<'a> {
+    what: &'a str,
+    expected: &'a str,
+    remedy: &'a str,
+}
+
+/// A lock, until it is dropped. The system lets go of it when the program ends, however it ends.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing alone is not enough where a child process that is just being started has the file open, too.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Locks a folder by its file `LOCK`.
+fn lock(folder: &Path, alone: &Alone<'_>) -> Result<Lock> {
+    let path = folder.join("LOCK");
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = file.map_err(|e| Error::write(&path, e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Storage {
-            what: "the folder is in use".into(),
+            what: alone.what.into(),
             file: path,
-            expected: "one fetch at a time".into(),
+            expected: alone.expected.into(),
             found: "another that is at work".into(),
-            remedy: "wait for it, or choose another folder with `--into`".to_owned(),
+            remedy: alone.remedy.to_owned(),
         }),
         Err(TryLockError::Error(e)) => Err(Error::write(&path, e)),
     }

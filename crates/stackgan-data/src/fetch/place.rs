@@ -1,7 +1,8 @@
 //! From a whole archive, or a folder that is a dataset already, to the dataset's own folder. Work is done in a folder of
 //! its own below it; what is whole is moved into place by renaming, between the record's announcement and its
-//! confirmation. What a person put into the folder is never written over.
+//! confirmation. A folder that is there is filled up; what a person put into it is never written over, and not recorded.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use super::record::{FOLDER, Record};
 use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
 use crate::container::AtomicFile;
-use crate::error::first_few;
+use crate::error::{counted, first_few};
 use crate::layouts::files;
 use crate::{Error, Result};
 
@@ -77,8 +78,10 @@ impl Place<'_> {
             let from = heart(inner.folder.path(), item)?;
             members.retain(|member| folder.path().join(&member.path) != captions);
             fs::remove_file(&captions).map_err(|e| Error::write(&captions, e))?;
-            members.extend(relative(&inner, &from, folder.path(), &root));
-            move_in(&from, &root, &mut |_| {})?;
+            let mut more = relative(&inner, &from, folder.path(), &root);
+            more.retain(|member| is_free(folder.path(), &member.path));
+            members.extend(more);
+            move_in(children(&from)?, &from, &root)?;
         }
         if !Self::has(&root, item) {
             let wanted: Vec<&str> =
@@ -99,20 +102,20 @@ impl Place<'_> {
             let path = base.join(path);
             Some((slashed(path.strip_prefix(&root).ok()?), sha256))
         });
-        let files: Vec<(String, String)> = files.filter(|(path, _)| is_kept(path)).collect();
-        self.settle(item, &root, (&format!("{} {sha256}", item.name), &files), hear)?;
+        let files = files.filter(|(path, _)| is_kept(path)).collect();
+        let files = self.free(item, files, hear)?;
+        self.settle(item, &root, (&format!("{} {sha256}", item.name), files))?;
         hear(&Event::End(format!("{count} files, {}", bytes(sum))));
         Ok(())
     }
 
-    /// Copies what `item` gives from the dataset in `from`.
+    /// Copies what `item` gives, and what else is used of it, from the dataset in `from`.
     pub(super) fn copy(&self, item: &Item<'_>, from: &Path, hear: &mut Listener<'_>) -> Result<()> {
         let own = self.own()?;
         let staging = tempfile::Builder::new().prefix(archive::PREFIX).tempdir_in(&own);
         let staging = staging.map_err(|e| Error::write(&own, e))?;
-        let mut tops: Vec<&str> = item.gives.iter().flat_map(|any| any.iter()).copied().collect();
-        tops.iter_mut().for_each(|path| *path = path.split('/').next().unwrap_or(path));
-        tops.dedup();
+        let paths = item.gives.iter().flat_map(|any| any.iter()).chain(item.also);
+        let tops: BTreeSet<&str> = paths.filter_map(|path| path.split('/').next()).collect();
         let mut wanted = Vec::new();
         for top in tops {
             let path = from.join(top);
@@ -124,6 +127,7 @@ impl Place<'_> {
                 wanted.push((top.to_owned(), path));
             }
         }
+        let wanted = self.free(item, wanted, hear)?;
         let sizes = wanted.iter().filter_map(|(_, path)| path.metadata().ok());
         let total = sizes.map(|facts| facts.len()).sum();
         room::require(&own, total, &format!("copy from {}", from.display()))?;
@@ -137,31 +141,48 @@ impl Place<'_> {
             copied.push((name, sha256));
         }
         let source = format!("the folder {}", from.display());
-        self.settle(item, staging.path(), (&source, &copied), hear)?;
-        hear(&Event::End(format!("{} files, {}", copied.len(), bytes(total))));
+        let count = copied.len();
+        self.settle(item, staging.path(), (&source, copied))?;
+        hear(&Event::End(format!("{count} files, {}", bytes(total))));
         Ok(())
     }
 
-    /// Moves everything in `root` into the dataset's folder, on the disk before it has its name, and recorded as it goes:
-    /// announced before the first move, confirmed after the last.
+    /// Those of `files` whose places in the dataset's folder are free. Tells of places that somebody else took.
+    fn free<T>(
+        &self,
+        item: &Item<'_>,
+        files: Vec<(String, T)>,
+        hear: &mut Listener<'_>,
+    ) -> Result<Vec<(String, T)>> {
+        let (free, taken): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|(path, _)| is_free(self.into, path));
+        let own = Record::of(self.into, self.set, item).own()?;
+        let others = taken.into_iter().map(|(path, _)| path).filter(|path| !own.contains_key(path));
+        let others: Vec<String> = others.collect();
+        if !others.is_empty() {
+            let (name, count) = (item.name, counted(others.len(), "file"));
+            let said = format!("{name}: kept what was there: {count} ({})", first_few(&others));
+            hear(&Event::Note(said));
+        }
+        Ok(free)
+    }
+
+    /// Moves `files` and whatever else has a free place from `root` into the dataset's folder, on the disk before it has its
+    /// name, and recorded as it goes: announced before the first move, confirmed after the last. The record keeps what was
+    /// put there before and still is.
     fn settle(
         &self,
         item: &Item<'_>,
         root: &Path,
-        (from, files): (&str, &[(String, String)]),
-        hear: &mut Listener<'_>,
+        (from, files): (&str, Vec<(String, String)>),
     ) -> Result<()> {
         room::sync_all_below(root)?;
         let record = Record::of(self.into, self.set, item);
-        record.announce(from, files)?;
-        move_in(root, self.into, &mut |name| {
-            let said = format!(
-                "{} was there already, and is left as it is",
-                self.into.join(name).display()
-            );
-            hear(&Event::Note(said));
-        })?;
-        room::sync_names(self.into)?;
+        let mut own = record.own()?;
+        own.retain(|path, _| self.into.join(path).exists());
+        own.extend(files);
+        record.announce(from, &own)?;
+        move_in(children(root)?, root, self.into)?;
         record.confirm()
     }
 }
@@ -183,9 +204,12 @@ fn heart(folder: &Path, item: &Item<'_>) -> Result<PathBuf> {
 
 /// What lies in a folder, without what a Mac leaves in archives.
 fn children(folder: &Path) -> Result<Vec<String>> {
+    Ok(names(folder)?.into_iter().filter(|name| is_kept(name)).collect())
+}
+
+fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    Ok(names.filter(|name| is_kept(name)).collect())
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 /// Whether a path of an archive goes into the dataset's folder.
@@ -194,17 +218,33 @@ fn is_kept(path: &str) -> bool {
     !top.starts_with('.') && top != "__MACOSX" && top != "prepared"
 }
 
-/// Moves what lies in `from` into `to`; tells of what is there already.
-fn move_in(from: &Path, to: &Path, there: &mut dyn FnMut(&str)) -> Result<()> {
-    for name in children(from)? {
-        let (source, target) = (from.join(&name), to.join(&name));
-        if target.exists() {
-            there(&name);
-        } else {
-            fs::rename(&source, &target).map_err(|e| Error::write(&target, e))?;
+/// Whether a file can be put at `path` below `folder`: nothing has its name, and no file or link the name of a folder above.
+fn is_free(folder: &Path, path: &str) -> bool {
+    let mut at = folder.to_path_buf();
+    for name in path.split('/') {
+        at.push(name);
+        match at.symlink_metadata() {
+            Ok(facts) if facts.is_dir() => {}
+            Ok(_) => return false,
+            Err(e) => return e.kind() == ErrorKind::NotFound,
         }
     }
-    Ok(())
+    false
+}
+
+/// Moves `these` from `from` to `to`: what has no namesake there as it is, folders that have one file by file. The
+/// rest stays. The names are on the disk afterwards.
+fn move_in(these: Vec<String>, from: &Path, to: &Path) -> Result<()> {
+    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
+    for name in these {
+        let (source, target) = (from.join(&name), to.join(&name));
+        if is_free(to, &name) {
+            fs::rename(&source, &target).map_err(|e| Error::write(&target, e))?;
+        } else if is_folder(&source) && is_folder(&target) {
+            move_in(names(&source)?, &source, &target)?;
+        }
+    }
+    room::sync_names(to)
 }
 
 /// The files of an inner archive as if they had been in the outer one.

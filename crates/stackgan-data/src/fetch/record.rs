@@ -4,6 +4,7 @@
 //! It is announced as `NAME.announced` before anything gets its name, and confirmed by renaming when everything has: a
 //! fetch that is killed in between knows at its next start what it was putting there.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,8 +66,28 @@ impl Record {
         }
     }
 
+    /// What was put there, and what a killed fetch was putting there: paths in the dataset's folder, with their hashes.
+    pub(super) fn own(&self) -> Result<BTreeMap<String, String>> {
+        let mut own = BTreeMap::new();
+        if self.exists() {
+            own.extend(self.read(&self.path)?);
+        }
+        if self.is_announced() {
+            // One that cannot be read is none.
+            own.extend(self.read(&self.announced()).unwrap_or_default());
+        }
+        Ok(own)
+    }
+
+    /// What was put there and is there no more.
+    pub(super) fn gone(&self, into: &Path) -> Result<Vec<String>> {
+        let mut paths: Vec<String> = self.own()?.into_keys().collect();
+        paths.retain(|path| !into.join(path).exists());
+        Ok(paths)
+    }
+
     /// Writes what will be put there, whole or not at all. `files` are paths in the dataset's folder, with their hashes.
-    pub(super) fn announce(&self, from: &str, files: &[(String, String)]) -> Result<()> {
+    pub(super) fn announce(&self, from: &str, files: &BTreeMap<String, String>) -> Result<()> {
         let mut text = format!("{FORMAT}\n{}\n# from {from}\n", self.set);
         for (path, sha256) in files {
             let _ = writeln!(text, "{sha256}  {path}"); // a String takes every write
@@ -140,11 +161,6 @@ impl Record {
         }
         hear(&Event::End(format!("{} files", files.len())));
         Ok((files.len(), bad))
-    }
-
-    /// Forgets what was put there, so that it is put there again.
-    pub(super) fn remove(&self) -> Result<()> {
-        fs::remove_file(&self.path).map_err(|e| Error::write(&self.path, e))
     }
 
     fn wrong(&self, place: impl Into<Box<str>>, expected: &str, found: &str) -> Error {

@@ -1,18 +1,23 @@
 //! Where a redirect may lead (RELIABILITY N5): to http and https, never from https to http, and never from outside to an
-//! address of this machine or this network.
+//! address of this machine or this network. Where a name leads is known when it is connected to (`names`).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::http::Uri;
+
+use super::names::Side;
 
 /// Most redirects of one request.
 pub(super) const MOST: usize = 5;
 
-/// The address that a redirect from `at` to `location` means.
+/// Why a redirect is not followed that leads from outside to the inside.
+pub(super) const INWARD: &str = "a redirect from outside to this machine or network";
+
+/// The address that a redirect from `at`, a server on this `side`, to `location` means.
 ///
 /// # Errors
 /// Why it is not followed.
-pub(super) fn follow(at: &str, location: &str) -> Result<String, String> {
+pub(super) fn follow(at: &str, side: Side, location: &str) -> Result<String, String> {
     let base: Uri = at.parse().map_err(|_| "an address that is none".to_owned())?;
     let (Some(scheme), Some(authority)) = (base.scheme_str(), base.authority()) else {
         return Err("an address without a host".to_owned());
@@ -39,10 +44,21 @@ pub(super) fn follow(at: &str, location: &str) -> Result<String, String> {
     if host.is_empty() || uri.authority().is_some_and(|a| a.as_str().contains('@')) {
         return Err("a redirect to no plain host".to_owned());
     }
-    if is_inner(host) && !is_inner(base.host().unwrap_or_default()) {
-        return Err("a redirect from outside to this machine or network".to_owned());
+    if is_number(host) && host.parse::<Ipv4Addr>().is_err() {
+        return Err("a redirect to a number in place of a host".to_owned());
+    }
+    if is_inner(host) && side == Side::Outside {
+        return Err(INWARD.to_owned());
     }
     Ok(target)
+}
+
+/// Whether systems read a host as a number, such as 127.1 or 0x7f000001: by its last word, as browsers tell.
+fn is_number(host: &str) -> bool {
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let digits = !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+    digits || hex.is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// `ftp:…` and the like: a word, then a colon.
@@ -65,11 +81,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// Whether a host is this machine, or of a network that is not public.
 pub(super) fn is_inner(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => {
-            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
-        }
-        Ok(IpAddr::V6(ip)) => is_inner_v6(ip),
+    match host.parse() {
+        Ok(ip) => is_inner_ip(ip),
         Err(_) => {
             let name = host.trim_end_matches('.').to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost")
@@ -77,10 +90,22 @@ pub(super) fn is_inner(host: &str) -> bool {
     }
 }
 
+/// Whether an address is of this machine, or of a network that is not public.
+pub(super) fn is_inner_ip(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_inner_v4(ip),
+        IpAddr::V6(ip) => is_inner_v6(ip),
+    }
+}
+
+fn is_inner_v4(ip: Ipv4Addr) -> bool {
+    ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
+}
+
 fn is_inner_v6(ip: Ipv6Addr) -> bool {
     let own = ip.is_loopback() || ip.is_unspecified();
     let near = ip.is_unique_local() || ip.is_unicast_link_local();
-    own || near || ip.to_ipv4_mapped().is_some_and(|v4| is_inner(&v4.to_string()))
+    own || near || ip.to_ipv4_mapped().is_some_and(is_inner_v4)
 }
 
 #[cfg(test)]
@@ -97,7 +122,7 @@ mod tests {
             ("other.tgz", "https://a.org/f/other.tgz"),
             ("a:b", ""),
         ] {
-            let found = follow("https://a.org/f/x.tgz?q", location);
+            let found = follow("https://a.org/f/x.tgz?q", Side::Outside, location);
             assert_eq!(found.unwrap_or_default(), target, "{location}");
         }
     }
@@ -125,11 +150,24 @@ mod tests {
             "https://[fe80::1]/",
             "https://[::ffff:127.0.0.1]/",
             "https://b.org/a b",
+            "https://2130706433/x",
+            "https://017700000001/",
+            "https://0x7f000001/",
+            "https://0X7F.1/",
+            "https://127.1/",
+            "https://127.1.:80/",
+            "https://127.0.0.1./",
+            "https://0177.0.0.1/",
+            "https://1.2.3.4.5/",
         ] {
-            assert!(follow("https://a.org/x", location).is_err(), "{location}");
+            assert!(follow("https://a.org/x", Side::Outside, location).is_err(), "{location}");
         }
         // Within one's own machine it is nobody else's business.
-        assert!(follow("http://127.0.0.1:81/x", "http://127.0.0.1:82/x").is_ok());
-        assert!(follow("http://a.org/x", "https://8.8.8.8/x").is_ok());
+        assert!(follow("http://127.0.0.1:81/x", Side::Inside, "http://127.0.0.1:82/x").is_ok());
+        for location in
+            ["https://8.8.8.8/x", "https://1.2.3.4.b2/", "https://0xg/", "https://b.0xorg/"]
+        {
+            assert!(follow("http://a.org/x", Side::Outside, location).is_ok(), "{location}");
+        }
     }
 }

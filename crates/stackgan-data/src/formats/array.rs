@@ -19,10 +19,8 @@ pub(crate) enum Layout {
 /// An array of numbers in a file.
 #[derive(Clone, Debug)]
 pub struct ArrayView<'a> {
-    /// Element type and byte order.
-    pub dtype: DType,
-    /// Extent of each dimension.
-    pub shape: Vec<usize>,
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
     /// Elements between neighbours along each axis.
     strides: Vec<usize>,
     offset: usize,
@@ -58,6 +56,18 @@ impl<'a> ArrayView<'a> {
             last.checked_add((extent - 1).checked_mul(stride)?)
         })?;
         (last < held).then_some(Self { dtype, shape, strides, offset, bytes })
+    }
+
+    /// Element type and byte order.
+    #[must_use]
+    pub const fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Extent of each dimension.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
 
     /// Elements of the array.

@@ -16,12 +16,11 @@ pub enum Kind {
 /// An element type: kind, bytes and byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DType {
-    /// What kind of number.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Bytes of one element: 1, 2, 4 or 8.
-    pub size: u8,
+    pub(crate) size: u8,
     /// True when the most significant byte comes first.
-    pub big_endian: bool,
+    pub(crate) big_endian: bool,
 }
 
 impl DType {
@@ -52,7 +51,19 @@ impl DType {
         Self { kind, size, big_endian: false }
     }
 
-    /// Bytes of one element.
+    /// What kind of number.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the most significant byte comes first.
+    #[must_use]
+    pub const fn is_big_endian(self) -> bool {
+        self.big_endian
+    }
+
+    /// Bytes of one element: 1, 2, 4 or 8.
     #[must_use]
     pub fn bytes(self) -> usize {
         usize::from(self.size)

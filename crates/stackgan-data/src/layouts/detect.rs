@@ -120,6 +120,7 @@ mod tests {
     fn contents_decide_and_letters_in_the_path_do_not() {
         for (names, kind) in [
             (&["CUB_200_2011/images.txt", "train/filenames.pickle"][..], Kind::Cub),
+            (&["CUB_200_2011/images.txt", "prepared/sheet.png", "prepared/sheet.txt"], Kind::Cub),
             (&["jpg/image_00001.jpg", "imagelabels.mat"], Kind::Oxford),
             (&["jpg/image_00001.jpg", "text_c10/class_00001/image_00001.txt"], Kind::Oxford),
             (&["jpg/image_00001.jpg", "train/filenames.pickle"], Kind::Oxford),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const MAX_DEPTH: usize = 16;
 
 /// Where the program puts what it makes of a folder: not part of the dataset.
-const OWN: &str = "prepared";
+pub(in crate::layouts) const OWN: &str = "prepared";
 
 /// Every file under `root` by its path relative to it, with `/` between names; hidden files and folders, and the
 /// folder `prepared`, are passed over. Links to folders are not followed, links to files only inside `root`.

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use stackgan_data::Error;
 use stackgan_data::archive::Limits;
 use stackgan_data::dataset::Split;
-use stackgan_data::fetch::manifest::{CUB, Item, Set, Then};
+use stackgan_data::fetch::manifest::{COCO, CUB, Item, OXFORD, Set, Then};
 use stackgan_data::fetch::{Event, From, Report, Request, fetch, verify};
 use stackgan_data::layouts::cub;
 
@@ -61,6 +61,15 @@ fn lists() -> Vec<u8> {
 
 fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Writes files whose contents are their names.
+fn put(folder: &Path, names: &[&str]) {
+    for name in names {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
 }
 
 fn notes(events: &[Event]) -> String {
@@ -140,11 +149,7 @@ fn a_mirrors_own_list_of_hashes_counts_where_the_manifest_has_none() {
 fn a_folder_of_archives_or_of_what_they_give() {
     let mirror = tempfile::tempdir().unwrap();
     fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
-    for name in ["train/names", "test/names", "text_c10/a.txt", "notes/mine.txt"] {
-        let path = mirror.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, name).unwrap();
-    }
+    put(mirror.path(), &["train/names", "test/names", "text_c10/a.txt", "notes/mine.txt"]);
     let from = From::parse(mirror.path().to_str().unwrap()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("new/cub");
@@ -168,6 +173,59 @@ fn a_folder_of_archives_or_of_what_they_give() {
     }
 }
 
+/// Whatever the readers of a set use is copied from where it is unpacked: lists, embeddings and Reed's classes, too.
+#[test]
+fn an_unpacked_set_keeps_its_split_and_its_embeddings() {
+    let lists = [
+        "train/filenames.pickle",
+        "train/class_info.pickle",
+        "train/char-CNN-RNN-embeddings.pickle",
+        "test/filenames.pickle",
+        "test/class_info.pickle",
+        "test/char-CNN-RNN-embeddings.pickle",
+    ];
+    let birds = [
+        "CUB_200_2011/images/001.A/a.jpg",
+        "CUB_200_2011/images.txt",
+        "CUB_200_2011/bounding_boxes.txt",
+        "text/001.A/a.txt",
+        "text_c10/001.A.t7",
+    ];
+    let flowers = ["jpg/a.jpg", "testclasses.txt"];
+    let captions = ["text_c10/class_00001/a.txt", "text_c10/class_00001.t7"];
+    let reed = ["cvpr2016_flowers/text_c10/class_00001/a.txt", "cvpr2016_flowers/testclasses.txt"];
+    let coco = [
+        "annotations/captions_train2014.json",
+        "annotations/captions_val2014.json",
+        "train2014/a.jpg",
+        "val2014/b.jpg",
+    ];
+    for (set, of_it) in [
+        (&CUB, [&birds[..], &lists].concat()),
+        (&OXFORD, [&flowers[..], &captions, &lists].concat()),
+        (&OXFORD, [&flowers[..], &reed, &lists].concat()),
+        (&OXFORD, [&flowers[..1], &captions].concat()),
+        (&COCO, [&coco[..], &lists].concat()),
+        (&COCO, coco.to_vec()),
+    ] {
+        let (unpacked, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        put(unpacked.path(), &of_it);
+        put(unpacked.path(), &["notes/mine.txt"]);
+        let from = From::Folder(unpacked.path().to_path_buf());
+        // Without the files that are pinned as they are.
+        let items: Vec<Item<'_>> =
+            set.items.iter().filter(|item| matches!(item.then, Then::Unpack(_))).copied().collect();
+        let set = &Set { items: &items, ..*set };
+        let request = Request { set, into: dir.path(), from: Some(&from), patience: HASTE };
+        fetch(&request, &mut |_| {}).unwrap();
+        for name in of_it {
+            assert_eq!(read(dir.path(), name), name, "{}", set.name);
+        }
+        assert!(!dir.path().join("notes").exists());
+        verify(set, dir.path(), &mut |_| {}).unwrap();
+    }
+}
+
 #[test]
 fn verify_names_what_is_gone_and_what_has_changed() {
     let mirror = tempfile::tempdir().unwrap();
@@ -187,12 +245,98 @@ fn verify_names_what_is_gone_and_what_has_changed() {
     assert!(said.contains("of pictures.tgz 1 changed (pictures/a.jpg)"), "{said}");
     assert!(said.contains("of lists.zip 1 missing (train/names)"), "{said}");
     // What is gone is put there again; what a person may have changed is not written over.
-    fs::remove_dir(dir.path().join("train")).unwrap();
+    fs::remove_file(dir.path().join("pictures/list.txt")).unwrap();
+    fs::remove_file(dir.path().join("readme.txt")).unwrap();
     let (report, events) = fetch_all(&ITEMS, dir.path(), Some(&from));
     report.unwrap();
+    let said = notes(&events);
+    for gone in ["lists.zip: missing: 1 file (train/names)", "readme.txt"] {
+        assert!(said.contains(gone), "{said}");
+    }
+    assert!(!said.contains("kept"), "all of it is this command's own: {said}");
     assert_eq!(read(dir.path(), "train/names"), "a");
-    assert!(notes(&events).contains("test was there already"), "{}", notes(&events));
+    assert_eq!(read(dir.path(), "pictures/list.txt"), "1 a.jpg\n");
     assert_eq!(read(dir.path(), "pictures/a.jpg"), "b picture");
+    let said = four_parts(&verify(&set, dir.path(), &mut |_| {}).unwrap_err());
+    assert!(said.contains("found of pictures.tgz 1 changed (pictures/a.jpg)\n"), "{said}");
+}
+
+/// A folder that is there already is filled up, file by file; nobody's files are written over, or said to be the set's.
+#[test]
+fn what_a_person_put_there_is_filled_up_and_stays_theirs() {
+    let unpacked = tempfile::tempdir().unwrap();
+    put(
+        unpacked.path(),
+        &["train/names", "test/names", "text/a.txt", "text/b/c.txt", "text/d.txt"],
+    );
+    let archives = tempfile::tempdir().unwrap();
+    let captions = ["text/a.txt", "text/b/c.txt", "text/d.txt"];
+    let inner = zip(&captions.map(|name| Zipped::new(name.as_bytes(), name.as_bytes())));
+    let packed = zip(&[
+        Zipped::new(b"train/names", b"train/names"),
+        Zipped::new(b"test/names", b"test/names"),
+        Zipped::stored(b"text.zip", &inner),
+    ]);
+    fs::write(archives.path().join("lists.zip"), packed).unwrap();
+    let (lists_only, mine) = ([ITEMS[1]], "mine");
+    for source in [&unpacked, &archives] {
+        let (dir, from) = (tempfile::tempdir().unwrap(), From::Folder(source.path().to_path_buf()));
+        fs::create_dir_all(dir.path().join("text")).unwrap();
+        fs::write(dir.path().join("text/a.txt"), mine).unwrap();
+        fs::write(dir.path().join("text/b"), mine).unwrap();
+        let (report, events) = fetch_all(&lists_only, dir.path(), Some(&from));
+        assert!(report.unwrap().by_hand.is_empty());
+        let said = notes(&events);
+        let told = "lists.zip: kept what was there: 2 files (text/a.txt, text/b/c.txt)";
+        assert!(said.contains(told), "{said}");
+        for (name, contents) in [
+            ("text/a.txt", mine),
+            ("text/b", mine),
+            ("text/d.txt", "text/d.txt"),
+            ("train/names", "train/names"),
+        ] {
+            assert_eq!(read(dir.path(), name), contents, "{name}");
+        }
+        let said = verify(&set(&lists_only), dir.path(), &mut |_| {}).unwrap();
+        assert_eq!(said, ["lists.zip: 3 files as they were put there"]);
+        // Captions that went away come back, from what is at hand; a person's own do not become the set's by it.
+        fs::remove_file(dir.path().join("text/d.txt")).unwrap();
+        let (report, events) = fetch_all(&lists_only, dir.path(), None);
+        assert!(report.unwrap().by_hand.is_empty(), "the rest can be used");
+        let said = notes(&events);
+        assert!(said.contains("lists.zip: missing: 1 file (text/d.txt)"), "{said}");
+        assert!(
+            said.contains("save the file as") && !dir.path().join("text/d.txt").exists(),
+            "{said}"
+        );
+        assert!(verify(&set(&lists_only), dir.path(), &mut |_| {}).is_err());
+        fetch_all(&lists_only, dir.path(), Some(&from)).0.unwrap();
+        assert_eq!(read(dir.path(), "text/d.txt"), "text/d.txt");
+        assert_eq!(read(dir.path(), "text/a.txt"), mine);
+        let said = verify(&set(&lists_only), dir.path(), &mut |_| {}).unwrap();
+        assert_eq!(said, ["lists.zip: 3 files as they were put there"]);
+        let (report, events) = fetch_all(&lists_only, dir.path(), Some(&from));
+        report.unwrap();
+        assert_eq!(notes(&events), "lists.zip: is there already");
+    }
+}
+
+/// Nothing is written through a link that a person made, and none is replaced.
+#[cfg(unix)]
+#[test]
+fn links_of_a_person_are_left_alone() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(dir.path().join("lists.zip"), lists()).unwrap();
+    for (name, to) in [("text", other.path()), ("train", &other.path().join("absent"))] {
+        std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
+    }
+    let (report, events) = fetch_all(&[ITEMS[1]], dir.path(), None);
+    report.unwrap();
+    let said = notes(&events);
+    assert!(said.contains("kept what was there: 2 files") && said.contains("text/a.txt"), "{said}");
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0);
+    assert!(dir.path().join("train").is_symlink() && dir.path().join("text").is_symlink());
+    verify(&set(&[ITEMS[1]]), dir.path(), &mut |_| {}).unwrap();
 }
 
 #[test]
@@ -248,13 +392,8 @@ fn a_fetch_killed_between_names_and_record_is_finished_or_done_again() {
         let again = !notes(&events).contains("pictures.tgz: is there already");
         assert_eq!(again, gone.is_some(), "{events:?}");
         assert_eq!(fs::read_dir(&own).unwrap().count(), 3, "the lock and two records");
-        match (gone, verify(&set(&ITEMS), dir.path(), &mut |_| {})) {
-            // The folder has its name already, and nobody writes into it a second time.
-            (Some("pictures/a.jpg"), Err(error)) => {
-                assert!(four_parts(&error).contains("1 missing (pictures/a.jpg)"), "{error}");
-            }
-            (_, said) => assert!(said.unwrap().join("\n").contains("pictures.tgz: 3 files")),
-        }
+        let said = verify(&set(&ITEMS), dir.path(), &mut |_| {}).unwrap().join("\n");
+        assert!(said.contains("pictures.tgz: 3 files"), "{said}");
     }
 }
 

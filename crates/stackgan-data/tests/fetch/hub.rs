@@ -3,13 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, mpsc};
 
 use stackgan_data::Error;
 use stackgan_data::fetch::Event;
 use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
 
 use crate::server::{Ask, Line, Server, head, honest};
-use crate::sets::{HASTE, noise, sha256};
+use crate::sets::{HASTE, four_parts, noise, sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const CONFIG: &[u8] = b"{\"hidden_size\": 8}";
@@ -100,6 +101,36 @@ fn a_model_comes_once_and_then_from_the_cache() {
     fs::remove_file(folder.join("1_Pooling/config.json")).unwrap();
     assert_eq!(get(&offline, "a/b").unwrap(), folder);
     assert_whole(&get(&hub(&server, cache.path(), None), "a/b").unwrap());
+}
+
+/// Two downloads would write into one part: the second is turned away while the first is at work.
+#[test]
+fn a_repository_has_one_download_at_a_time() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let server = Server::start(move |ask, line| {
+        if ask.path.ends_with("/config.json") {
+            let _ = wait.lock().unwrap().recv(); // until the second was turned away
+        }
+        good(ask, line)
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let hub = hub(&server, cache.path(), None);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| get(&hub, "a/b"));
+        while server.asked().len() < 2 {
+            std::thread::yield_now();
+        }
+        let error = get(&hub, "a/b").unwrap_err();
+        assert!(matches!(error, Error::Storage { .. }), "{error}");
+        let said = four_parts(&error);
+        assert!(said.contains("hub:a/b") && said.contains("models--a--b"), "{said}");
+        let other = get(&hub, "a/c").unwrap_err(); // another repository is nobody's
+        assert!(matches!(other, Error::Unreachable { .. }), "{other}");
+        drop(go);
+        assert_whole(&first.join().unwrap().unwrap());
+    });
+    assert_whole(&get(&hub, "a/b").unwrap());
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(crate) const FILE: Item<'static> = Item {
     md5: None,
     sha256: None,
     gives: &[&[NAME]],
+    also: &[],
     then: Then::Keep,
 };
 

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Each array of a document: shape and elements in row-major order.
 fn arrays(document: &Document<'_>) -> Vec<(Vec<usize>, Vec<f32>)> {
     let views = document.arrays(Path::new("fixture")).unwrap();
-    views.iter().map(|view| (view.shape.clone(), view.to_f32())).collect()
+    views.iter().map(|view| (view.shape().to_vec(), view.to_f32())).collect()
 }
 
 fn ramp(shape: &[usize], from: usize, step: usize) -> (Vec<usize>, Vec<f32>) {

@@ -83,7 +83,7 @@ fn headers_of_numpy_are_plain_dicts() {
         [b"\x93NUMPY", &version[..], &length, header.as_bytes(), &[0; 8]].concat()
     };
     let whole = "{'shape': (2,), \"fortran_order\": False, 'descr': '<f4'}  \n";
-    assert_eq!(npy::decode(&file([1, 0], whole), Path::new(FILE)).unwrap().shape, [2]);
+    assert_eq!(npy::decode(&file([1, 0], whole), Path::new(FILE)).unwrap().shape(), [2]);
     let python2 = "{'descr': '<f4', 'fortran_order': False, 'shape': (2L,), }";
     assert!(npy::decode(&file([1, 0], python2), Path::new(FILE)).is_ok());
     for header in [
@@ -254,7 +254,7 @@ fn a_tensor_without_a_storage_has_no_elements() {
     for (shape, read) in [(&[][..], &[0][..]), (&[0], &[0]), (&[2, 0], &[2, 0])] {
         let bytes = without(shape);
         let document = torch7::decode(&bytes, Path::new(FILE)).unwrap();
-        assert_eq!(document.tensor().unwrap().shape, read);
+        assert_eq!(document.tensor().unwrap().shape(), read);
     }
     assert!(t7_refused(&without(&[2, 3])).contains("within its storage"));
 }

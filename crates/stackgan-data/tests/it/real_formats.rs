@@ -25,13 +25,13 @@ fn torch_s_own_files_are_read() {
     with("doubletensor.t7", &|document| {
         let tensor = document.tensor().unwrap();
         assert_eq!(
-            (&*tensor.shape, tensor.to_f64()),
+            (&*tensor.shape(), tensor.to_f64()),
             (&[2, 3][..], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.9])
         );
     });
     with("floattensor.t7", &|document| {
         let tensor = document.tensor().unwrap();
-        assert_eq!(tensor.shape.len(), 3);
+        assert_eq!(tensor.shape().len(), 3);
         assert_eq!(tensor.to_f32()[..2], [0.8635312, 0.53612185]);
     });
     with("list_table.t7", &|document| {
@@ -67,15 +67,15 @@ fn reed_s_record_is_read() {
     let table = document.table().unwrap();
     assert_eq!(table.text("img").unwrap(), "jpg/image_07764.jpg");
     let vectors = table.tensor("txt").unwrap();
-    assert_eq!(vectors.shape, [10, 1024]);
+    assert_eq!(vectors.shape(), [10, 1024]);
     let raw: Vec<u8> = vectors.to_f32().iter().flat_map(|x| x.to_le_bytes()).collect();
     assert!(raw == read(&dir.join("reed_flower_image_07764_txt_10x1024.f32")));
     let characters = table.tensor("char").unwrap();
-    assert_eq!(characters.shape, [201, 10]);
+    assert_eq!(characters.shape(), [201, 10]);
     let numbers = characters.to_ints().unwrap();
     let first: Vec<i64> = (0..12).map(|row| numbers[row * 10]).collect();
     assert_eq!(first, [20, 8, 9, 19, 70, 6, 12, 15, 23, 5, 18, 70]); // "this flower "
-    assert_eq!(table.tensor("word").unwrap().shape, [30, 10]);
+    assert_eq!(table.tensor("word").unwrap().shape(), [30, 10]);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn oxford_s_labels_are_read() {
         let bytes = read(&path);
         let variables = matlab::decode(&bytes, &path).unwrap();
         let array = variables.array(name).unwrap();
-        assert_eq!(array.shape, [1, length]);
+        assert_eq!(array.shape(), [1, length]);
         let ints = array.to_ints().unwrap();
         assert_eq!((ints.iter().sum::<i64>(), [ints[0], ints[length - 1]]), (sum, ends), "{name}");
     }
@@ -132,7 +132,7 @@ fn weights_equal_what_torch_reads() {
         let found = torch_pickle::decode(&bytes, &path).unwrap();
         let mut hash = Sha256::new();
         for tensor in &found {
-            hash.update(format!("{} {:?}\n", tensor.name, tensor.array.shape));
+            hash.update(format!("{} {:?}\n", tensor.name, tensor.array.shape()));
             for number in tensor.array.to_f32() {
                 hash.update(number.to_le_bytes());
             }

@@ -82,7 +82,7 @@ fn equal_to_torch_with_the_published_weights() {
     let bytes = std::fs::read(&file).unwrap();
     let tensors = torch_pickle::decode(&bytes, Path::new(&file)).unwrap();
     let tensor = |named: torch_pickle::NamedTensor<'_>| {
-        let tensor = Tensor::from_vec(named.array.to_f32(), named.array.shape, &Device::Cpu);
+        let tensor = Tensor::from_vec(named.array.to_f32(), named.array.shape(), &Device::Cpu);
         (named.name, tensor.unwrap())
     };
     let weights = tensors.into_iter().map(tensor).collect();

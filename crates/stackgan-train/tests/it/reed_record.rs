@@ -19,7 +19,7 @@ fn captions_are_encoded_as_reed_encoded_them() {
     let characters = document.table().unwrap().tensor("char").unwrap();
     let captions = std::fs::read_to_string(captions).unwrap();
     let captions: Vec<&str> = captions.lines().collect();
-    assert_eq!(characters.shape, [CAPTION_LENGTH, captions.len()]);
+    assert_eq!(characters.shape(), [CAPTION_LENGTH, captions.len()]);
     assert_eq!(captions.len(), 10);
     let numbers = characters.to_ints().unwrap();
     for (column, caption) in captions.iter().enumerate() {

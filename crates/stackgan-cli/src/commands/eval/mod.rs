@@ -162,7 +162,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let Measures { measures, left_out } = evidence.measure(context)?;
 
     let count = gathered.count;
-    let of_real = real.of_fid.as_ref().map(|real| real.moments.count);
+    let of_real = real.of_fid.as_ref().map(|real| real.moments.count());
     let mut warnings = measurer.map_or_else(Vec::new, |measurer| {
         report::warnings(&measurer.judge, measurer.extractor.network(), count, of_real)
     });

@@ -38,7 +38,7 @@ impl Sides<'_> {
             value,
             interval: None,
             std: None,
-            count: self.generated.moments.count as usize,
+            count: self.generated.moments.count() as usize,
             real: 0,
             how: String::new(),
             by: self.measurer.judge.line(),
@@ -47,7 +47,7 @@ impl Sides<'_> {
 
     /// The Fréchet distance, of all pictures; its interval from the rows that were kept.
     pub(super) fn frechet(&self, real: &Statistics, replicates: usize) -> Result<Measured> {
-        let all = real.rows.as_ref().filter(|rows| rows.len() as u64 == real.moments.count);
+        let all = real.rows.as_ref().filter(|rows| rows.len() as u64 == real.moments.count());
         let reference = match all.filter(|rows| rows.len() <= rows.width()) {
             Some(rows) => Reference::of_rows(rows)?, // fewer than features: no eigenvectors needed
             None => Reference::new(&real.moments),
@@ -66,7 +66,7 @@ impl Sides<'_> {
             (Some(_), None) => format!("{replicates} samples of one side drawn again"), // a file has no rows
             (None, _) => String::new(),
         };
-        let real = real.moments.count as usize;
+        let real = real.moments.count() as usize;
         Ok(Measured { interval, real, how, ..self.line(Measure::Frechet, "fid", value) })
     }
 

@@ -80,7 +80,7 @@ pub(super) fn statistics(
     let width = measurer.extractor.network().width();
     if let Ok(found) = Statistics::read(&kept)
         && found.moments.width() == width
-        && found.moments.count == order.len() as u64
+        && found.moments.count() == order.len() as u64
         && found.rows.as_ref().is_some_and(|rows| rows.len() == order.len().min(KEPT))
     {
         return Ok(found);

@@ -31,7 +31,7 @@ impl Statistics {
         let numbers = |name: &str| -> Result<(Vec<usize>, Vec<f64>)> {
             let member = archive.member(name)?;
             let array = npy::decode(&member, file)?;
-            Ok((array.shape.clone(), array.to_f64()))
+            Ok((array.shape().to_vec(), array.to_f64()))
         };
         let names = archive.names();
         let has = |name: &str| names.iter().any(|n| n == name);
@@ -62,9 +62,9 @@ impl Statistics {
             file.write_all(numbers)?;
             Ok(())
         };
-        add("mu", "<f8", &[width], &bytes(&self.moments.mean))?;
+        add("mu", "<f8", &[width], &bytes(self.moments.mean()))?;
         add("sigma", "<f8", &[width, width], &bytes(&self.moments.covariance()))?;
-        add("count", "<f8", &[1], &(self.moments.count as f64).to_le_bytes())?;
+        add("count", "<f8", &[1], &(self.moments.count() as f64).to_le_bytes())?;
         if let Some(rows) = &self.rows {
             let numbers: Vec<u8> = rows.values().iter().flat_map(|v| v.to_le_bytes()).collect();
             add("rows", "<f4", &[rows.len(), width], &numbers)?;
@@ -116,9 +116,9 @@ mod tests {
         let written = Statistics { moments, rows: Some(rows.clone()) };
         std::fs::write(&file, written.to_bytes().unwrap()).unwrap();
         let read = Statistics::read(&file).unwrap();
-        assert_eq!(read.moments.mean, written.moments.mean);
+        assert_eq!(read.moments.mean(), written.moments.mean());
         assert_eq!(read.moments.covariance(), written.moments.covariance());
-        assert_eq!((read.moments.count, read.rows), (7, Some(rows)));
+        assert_eq!((read.moments.count(), read.rows), (7, Some(rows)));
         assert!(read.moments.covariance().iter().any(|v| *v != 0.0));
         assert_eq!(written.to_bytes().unwrap(), written.to_bytes().unwrap());
         let error = Statistics::read(&file).unwrap().check_width(4, &file).unwrap_err();

@@ -1,6 +1,6 @@
 //! What lies in a user's folder, before anything is decided.
 
-use super::super::scan::{files, is_picture, stem};
+use super::super::scan::{self, files, is_picture, stem};
 use super::super::split::Classes;
 use super::table::{self, Columns, Row};
 use crate::dataset::{BoundingBox, Split};
@@ -258,6 +258,7 @@ fn twice(file: &Path, place: &str, found: &str) -> Error {
 /// Whether `dir` looks like a user's own folder: a table, or a picture with a text of its name, within two levels.
 pub(crate) fn has_marks(dir: &Path) -> bool {
     let table = |folder: &PathBuf| TABLES.iter().any(|table| folder.join(table).is_file());
+    let own = dir.join(scan::OWN); // a preview's sheet and its text may lie there
     let mut level = vec![dir.to_path_buf()];
     let mut looked = 0;
     for _ in 0..3 {
@@ -266,7 +267,7 @@ pub(crate) fn has_marks(dir: &Path) -> bool {
         }
         let mut below = Vec::new();
         for folder in level {
-            for path in children(&folder) {
+            for path in children(&folder).filter(|path| *path != own) {
                 looked += 1;
                 if looked > LOOK {
                     return below.iter().any(table);
