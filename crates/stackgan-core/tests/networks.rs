@@ -174,8 +174,9 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
 /// What cannot be read back is not taken: a model of hours would be written, and lost.
 #[test]
 fn a_model_of_parts_that_do_not_fit_is_refused() -> stackgan_core::Result<()> {
+    type Change<'a> = &'a dyn Fn(&mut ModelInfo);
     let (whole, device) = (model(Recipe::Residual)?, Device::Cpu);
-    let parts = |change: &dyn Fn(&mut ModelInfo), encoder: bool, params: &Params| {
+    let parts = |change: Change<'_>, encoder: bool, params: &Params| {
         let mut info = whole.info().clone();
         info.stage2 = None;
         change(&mut info);
@@ -189,8 +190,8 @@ fn a_model_of_parts_that_do_not_fit_is_refused() -> stackgan_core::Result<()> {
     let g1 = whole.stage1();
     let taken = parts(&|_| (), true, g1)?;
     Model::from_bytes(&taken.to_bytes()?, &device)?;
-    let none: &dyn Fn(&mut ModelInfo) = &|_| ();
-    let refused: [(&dyn Fn(&mut ModelInfo), bool, &str); 5] = [
+    let none: Change<'_> = &|_| ();
+    let refused: [(Change<'_>, bool, &str); 5] = [
         (&|info| info.encoder_fingerprint = "another".to_owned(), true, "another text encoder"),
         (none, false, "described or present"),
         (&|info| info.stage1.net.z_dim = 0, true, "z_dim"),

@@ -15,6 +15,7 @@ use stackgan_kernels::memory;
 use crate::Result;
 use crate::config::{Stage, TrainConfig};
 use crate::guard::Undo;
+use crate::matching::Matcher;
 use crate::players::players;
 use crate::step::{Looks, Pictures, StepConfig, StepNoise};
 
@@ -277,22 +278,28 @@ impl Memory {
 
 /// Seconds that a step takes on `device` as it is now. On a CPU: steps of the run's own networks at two small batches, and a
 /// straight line through them; takes as long as about sixteen pictures do. On a GPU, where small batches say little of
-/// large ones: steps of the whole batch, after one that finds algorithms. A batch in parts takes as long as they do.
+/// large ones: steps of the whole batch, after one that finds algorithms. A batch in parts takes as long as they do. With what
+/// matches pictures and captions, where the run has it: it takes a share of each step.
 ///
 /// # Errors
 /// When memory cannot be had, or the device fails.
-pub fn seconds_a_step(cfg: &TrainConfig, low: &NetConfig, device: &Device) -> Result<f64> {
+pub fn seconds_a_step(
+    cfg: &TrainConfig,
+    low: &NetConfig,
+    matcher: Option<&Matcher>,
+    device: &Device,
+) -> Result<f64> {
     let (part, parts) = (cfg.micro_batch(), cfg.optim.batch as f64 / cfg.micro_batch() as f64);
     let mut cfg = cfg.clone();
     // One step of both players, whatever the knobs say of their turns; Stage-I's own game needs its discriminator.
     (cfg.knobs.d_steps, cfg.knobs.finetune_stage1) = (1, 0.0);
     if !device.is_cpu() {
-        return time(&cfg, low, (device, ON_GPU));
+        return time(&cfg, (low, matcher), (device, ON_GPU));
     }
     let mut points = Vec::new();
     for batch in TIMED.map(|batch| batch.min(part)) {
         cfg.optim.batch = batch;
-        points.push((batch as f64, time(&cfg, low, (device, 1))?));
+        points.push((batch as f64, time(&cfg, (low, matcher), (device, 1))?));
     }
     let [(small, less), (large, more)] = points[..] else { return Ok(0.0) };
     let slope = if large > small { ((more - less) / (large - small)).max(0.0) } else { 0.0 };
@@ -300,10 +307,15 @@ pub fn seconds_a_step(cfg: &TrainConfig, low: &NetConfig, device: &Device) -> Re
 }
 
 /// Seconds of one of `steps` steps after the first, which starts threads, fills buffers and finds algorithms.
-fn time(cfg: &TrainConfig, low: &NetConfig, (device, steps): (&Device, u64)) -> Result<f64> {
+fn time(
+    cfg: &TrainConfig,
+    (low, matcher): (&NetConfig, Option<&Matcher>),
+    (device, steps): (&Device, u64),
+) -> Result<f64> {
     let batch = cfg.optim.batch;
     let stage1 = (cfg.stage == Stage::Two).then(|| fresh_stage1(low, device)).transpose()?;
-    let mut players = players(cfg, stage1.as_ref().map(|params| (params, low)), device)?;
+    let players = players(cfg, stage1.as_ref().map(|params| (params, low)), device)?;
+    let mut players = players.matched(matcher.map(Matcher::shared));
     let side = cfg.stage.picture_size().crop();
     let draw = |sample, n| Noise::new(0).normal(Stream::Test, 0, sample, n);
     let images = |sample| -> candle_core::Result<Tensor> {
@@ -479,9 +491,9 @@ mod tests {
     fn a_step_takes_longer_with_more_pictures() {
         let mut cfg = configs().remove(1);
         cfg.optim.batch = 2;
-        let small = seconds_a_step(&cfg, &cfg.net, &Device::Cpu).unwrap();
+        let small = seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap();
         cfg.optim.batch = 64;
-        let large = seconds_a_step(&cfg, &cfg.net, &Device::Cpu).unwrap();
+        let large = seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap();
         assert!(small > 0.0 && large > 2.0 * small, "{small} {large}");
     }
 }

@@ -82,6 +82,13 @@ impl Matcher {
         Self { standardise, ..self }
     }
 
+    /// The same over the same variables.
+    pub(crate) fn shared(&self) -> Self {
+        let Self { encoders, image, params, standardise } = self;
+        let (encoders, image, standardise) = (encoders.clone(), image.clone(), standardise.clone());
+        Self { encoders, image, params: params.shared(), standardise }
+    }
+
     /// SHA-256 of the image side.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ fn torch_s_own_files_are_read() {
     with("doubletensor.t7", &|document| {
         let tensor = document.tensor().unwrap();
         assert_eq!(
-            (&*tensor.shape(), tensor.to_f64()),
+            (tensor.shape(), tensor.to_f64()),
             (&[2, 3][..], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.9])
         );
     });

@@ -7,16 +7,18 @@ use stackgan_kernels::gpu;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Memory, seconds_a_step};
 use stackgan_train::guard::Undo;
+use stackgan_train::matching::Matcher;
 
 use crate::commands::device::gpu_facts;
 use crate::exit::Problem;
 use crate::progress::duration;
 
-/// Lines about memory and time on `device`. `steps` is known once the data is; `low` is Stage-I under Stage-II.
+/// Lines about memory and time on `device`. `low` is Stage-I under Stage-II; what matches, and how many steps there are, is
+/// known once the data is.
 pub(super) fn lines(
     cfg: &TrainConfig,
     low: Option<&NetConfig>,
-    steps: Option<u64>,
+    (matcher, steps): (Option<&Matcher>, Option<u64>),
     device: &Device,
 ) -> Vec<String> {
     let low = low.unwrap_or(&cfg.net);
@@ -24,7 +26,7 @@ pub(super) fn lines(
     let mut lines = vec![if device.is_cpu() { memory(&wanted) } else { gpu_memory(&wanted) }];
     lines.extend(has(device).and_then(|has| short_of_memory(cfg, low, has)));
     // A machine that cannot take six pictures, or a GPU that cannot take the batch, says so when it trains.
-    if let Ok(seconds) = seconds_a_step(cfg, low, device) {
+    if let Ok(seconds) = seconds_a_step(cfg, low, matcher, device) {
         lines.push(time(seconds, cfg.optim.batch, steps));
     }
     lines

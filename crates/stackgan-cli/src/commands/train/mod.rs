@@ -98,7 +98,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     }
     context.manner.say(format!("run folder {}", dir.path().display()));
     if context.manner != Manner::Quiet {
-        let lines = estimate::lines(config, low.as_ref(), wanted.steps, &context.device);
+        let known = (setup.matcher.as_ref(), wanted.steps);
+        let lines = estimate::lines(config, low.as_ref(), known, &context.device);
         lines.iter().for_each(|line| context.manner.say(line));
     }
     let resume = match args.resume {
@@ -271,8 +272,8 @@ fn dry_run(
     }
     estimate::check(&config, low.as_ref(), &context.device)?;
     let steps = pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
-    let steps = wanted.steps.or(steps).or_else(|| Some(config.optim.steps)).filter(|n| *n > 0);
-    for line in estimate::lines(&config, low.as_ref(), steps, &context.device) {
+    let steps = wanted.steps.or(steps).or(Some(config.optim.steps)).filter(|n| *n > 0);
+    for line in estimate::lines(&config, low.as_ref(), (None, steps), &context.device) {
         print(line)?;
     }
     Ok(Exit::Done)
