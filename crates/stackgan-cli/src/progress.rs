@@ -119,7 +119,7 @@ impl Phase {
     /// A line of results on stdout, which may be the bar's terminal.
     ///
     /// # Errors
-    /// As [`print`].
+    /// As [`print()`].
     pub(crate) fn print(&self, line: impl fmt::Display) -> Result<()> {
         match &self.bar {
             Some(bar) => bar.suspend(|| print(line)),
