@@ -408,7 +408,8 @@ fn one_measure_that_fails_leaves_the_others() {
     let line: Value =
         serde_json::from_str(&std::fs::read_to_string(run.join("eval.jsonl")).unwrap()).unwrap();
     assert_eq!(line["best"], false);
-    assert!(line["left_out"][0].as_str().unwrap().starts_with("pr: "), "{line}");
+    let left_out = line["left_out"][0].as_str().unwrap();
+    assert!(left_out.starts_with("pr: ") && !left_out.contains('\n'), "{line}");
     assert_eq!(line["measures"].as_array().unwrap().len(), 1);
     assert!(!run.join("best.safetensors").exists());
     let few = BENCH.args(&["--metrics", "pr,variety", "--num", "3", "--json"]);

@@ -52,7 +52,7 @@ impl Evidence<'_> {
                 Ok(numbers) if numbers.is_empty() => left_out.push(why_not(*metric).to_owned()),
                 Ok(numbers) => measures.extend(numbers),
                 Err(error) => {
-                    left_out.push(format!("{}: {error:#}", name(*metric)));
+                    left_out.push(format!("{}: {}", name(*metric), in_a_line(&error)));
                     failure = failure.or(Some(error));
                 }
             }
@@ -98,6 +98,12 @@ impl Evidence<'_> {
             _ => Vec::new(),
         })
     }
+}
+
+/// The parts of an error, one after the other.
+fn in_a_line(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 /// As the option names it.
