@@ -93,6 +93,48 @@ impl Place<'_> {
     }
 }
 
+/// Rows that cannot be read: all are counted, the first are told.
+#[derive(Default)]
+struct Faults {
+    first: Vec<Error>,
+    count: usize,
+}
+
+/// Rows that are told.
+const TOLD: usize = 10;
+
+impl Faults {
+    fn note(&mut self, joined: Result<()>) {
+        let Err(fault) = joined else { return };
+        self.count += 1;
+        if self.first.len() < TOLD {
+            self.first.push(fault);
+        }
+    }
+
+    /// # Errors
+    /// The only one, or all of them together.
+    fn check(mut self, file: &Path) -> Result<()> {
+        if self.count <= 1 {
+            return self.first.pop().map_or(Ok(()), Err);
+        }
+        let mut found = format!("{} of which this is not true:", self.count);
+        for fault in &self.first {
+            let row = match fault {
+                Error::Malformed { place, .. } => place,
+                _ => "",
+            };
+            found += &format!("\n    {row}: {}", fault.reason());
+        }
+        if let Some(more @ 1..) = self.count.checked_sub(TOLD) {
+            found += &format!("\n    and {more} more");
+        }
+        let what = format!("{} rows of the table cannot be read", self.count);
+        let expected = "rows as docs/datasets.md describes them";
+        Err(Error::malformed(file, what, "these rows", (expected, found), "correct the rows"))
+    }
+}
+
 fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str) -> Error {
     Error::malformed(file, what, "whole table", (expected, printable(found)), remedy)
 }
@@ -128,9 +170,15 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
     for (i, name) in header.iter().enumerate() {
         columns.note(name.trim(), if used.contains(&i) { Known::Yes } else { Known::No });
     }
-    let mut rows = Rows::new();
+    let (mut rows, mut faults) = (Rows::new(), Faults::default());
     for (i, record) in reader.records().enumerate() {
-        let record = record.map_err(|e| malformed(&e))?;
+        let record = match record {
+            Err(e) if matches!(e.kind(), csv::ErrorKind::UnequalLengths { .. }) => {
+                faults.note(Err(malformed(&e)));
+                continue;
+            }
+            record => record.map_err(|e| malformed(&e))?,
+        };
         let place = Place { file, row: i + 1 };
         let get = |column: Option<usize>| column.and_then(|c| record.get(c)).map(str::trim);
         let filled = |column| get(column).filter(|value| !value.is_empty());
@@ -141,8 +189,9 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
             split: filled(split),
             bounds: Some(bounds.collect::<Vec<_>>()).filter(|numbers| !numbers.is_empty()),
         };
-        facts.join(get(Some(name)).unwrap_or_default(), &mut rows, place)?;
+        faults.note(facts.join(get(Some(name)).unwrap_or_default(), &mut rows, place));
     }
+    faults.check(file)?;
     Ok(Table { rows, columns })
 }
 
@@ -178,7 +227,7 @@ enum Label {
 /// Reads `metadata.jsonl`: an object a line.
 pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
     let mut reader = open(file)?;
-    let (mut rows, mut columns) = (Rows::new(), Columns::default());
+    let (mut rows, mut columns, mut faults) = (Rows::new(), Columns::default(), Faults::default());
     let mut bytes = Vec::new();
     for row in 1.. {
         bytes.clear();
@@ -200,7 +249,13 @@ pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
             place.refuse("table is malformed", "an object with `file_name` and `text`", &found)
         };
         let bytes = bytes.trim_ascii();
-        let line: Line = serde_json::from_slice(bytes).map_err(malformed)?;
+        let line: Line = match serde_json::from_slice(bytes) {
+            Ok(line) => line,
+            Err(e) => {
+                faults.note(Err(malformed(e)));
+                continue;
+            }
+        };
         // Read a second time for the names alone: with `serde(flatten)` the values would be kept in memory.
         let names: BTreeMap<String, IgnoredAny> =
             serde_json::from_slice(bytes).map_err(malformed)?;
@@ -220,8 +275,9 @@ pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
             split: line.split.as_deref(),
             bounds: line.bbox.map(|numbers| numbers.iter().map(f64::to_string).collect()),
         };
-        facts.join(&line.file_name, &mut rows, place)?;
+        faults.note(facts.join(&line.file_name, &mut rows, place));
     }
+    faults.check(file)?;
     Ok(Table { rows, columns })
 }
 

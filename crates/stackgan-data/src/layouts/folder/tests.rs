@@ -260,6 +260,26 @@ fn what_contradicts_itself_is_refused() {
     assert!(said.contains("metadata.jsonl (row 1)"), "{said}");
 }
 
+/// A table is corrected in one go, not row by row.
+#[test]
+fn all_rows_that_cannot_be_read_are_told_together() {
+    let table = "file_name,text,x,y,width,height\na.jpg,x,0,0,0,5\nb.jpg,x,0,0,9,9\na.jpg,x\n../b.jpg,x,0,0,9,9\n";
+    let said = error(&[("metadata.csv", table), ("a.jpg", ""), ("b.jpg", "")]);
+    assert!(said.contains("3 rows of the table cannot be read"), "{said}");
+    for part in ["row 1: box is malformed", "row 3: ", "entry 4: ", "metadata.csv"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("row 2:"), "{said}");
+    let lines = "{\"file_name\": 3}\n{\"file_name\": \"a.jpg\", \"text\": \"x\"}\n{\n";
+    let said = error(&[("metadata.jsonl", lines), ("a.jpg", "")]);
+    for part in ["2 rows", "row 1: ", "row 3: "] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let many: String = (0..30).map(|i| format!("{i}.jpg\n")).collect();
+    let said = error(&[("metadata.csv", &format!("file_name,text\n{many}")), ("a.jpg", "")]);
+    assert!(said.contains("30 rows") && said.contains("and 20 more"), "{said}");
+}
+
 /// RELIABILITY D1: whatever else lies in the folder, captions stay with their pictures.
 #[test]
 fn no_folder_shifts_a_caption() {
