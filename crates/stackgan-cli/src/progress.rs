@@ -5,11 +5,8 @@ use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use stackgan_train::event::TrainEvent;
-
-use crate::commands::print;
 
 /// Seconds between lines where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -110,20 +107,14 @@ impl Phase {
 
     /// A line that stays, above the bar.
     pub(crate) fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.manner.say(line)),
-            None => self.manner.say(line),
-        }
+        self.aside(|| self.manner.say(line));
     }
 
-    /// A line of results on stdout, which may be the bar's terminal.
-    ///
-    /// # Errors
-    /// As [`print()`].
-    pub(crate) fn print(&self, line: impl fmt::Display) -> Result<()> {
+    /// Does what prints, on stdout too, which may be the bar's terminal, while the bar is away.
+    pub(crate) fn aside<T>(&self, prints: impl FnOnce() -> T) -> T {
         match &self.bar {
-            Some(bar) => bar.suspend(|| print(line)),
-            None => print(line),
+            Some(bar) => bar.suspend(prints),
+            None => prints(),
         }
     }
 

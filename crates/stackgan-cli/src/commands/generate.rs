@@ -9,7 +9,7 @@ use stackgan_core::{Model, Sampling};
 use stackgan_train::store::sha256;
 
 use super::given::Given;
-use super::{Context, captions, encoders, load_model, write_file};
+use super::{Context, captions, encoders, load_model, print, write_file};
 use crate::args::Generate;
 use crate::exit::Problem;
 use crate::progress::Phase;
@@ -100,7 +100,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         };
         let path = args.out.join(GRID);
         write_file(&path, &grid(&sheet, columns, 2).encode_png()?)?;
-        phase.print(path.display())?;
+        phase.aside(|| print(path.display()))?;
     }
     if partly > NAMED {
         phase.say(&format!("warning: {} sentences more are not read whole", partly - NAMED));
@@ -162,7 +162,8 @@ impl Painter<'_> {
             let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
             let paintings = self.model.paint_embeddings(&text, &seeds, self.sampling)?;
             for (((_, caption), seed), painting) in chunk.iter().zip(paintings) {
-                phase.print(self.save(*done, (caption, *seed), &painting.picture)?)?;
+                let line = self.save(*done, (caption, *seed), &painting.picture)?;
+                phase.aside(|| print(line))?;
                 *done += 1;
                 if self.args.grid {
                     if sheet.len() == MOST_ON_SHEET {

@@ -37,7 +37,7 @@ use stackgan_core::Model;
 use crate::args::{Cli, Command, Global, Precision};
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, Phase};
-pub(crate) use output::{check_writable, print, write_file};
+pub(crate) use output::{aligned, check_writable, print, write_file};
 
 /// What every command knows.
 pub(crate) struct Context {

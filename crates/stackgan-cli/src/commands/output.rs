@@ -21,8 +21,27 @@ pub(crate) fn print(line: impl Display) -> Result<()> {
     })
 }
 
+/// The rows of a table as lines, in columns as wide as their widest cell.
+pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
+    let mut widths = Vec::new();
+    for row in rows {
+        let cells = row.as_ref();
+        widths.resize(widths.len().max(cells.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &R| {
+        let cells = row.as_ref().iter().zip(&widths);
+        let cells = cells.map(|(cell, width)| format!("{cell:<width$}  ")).collect::<String>();
+        cells.trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Writes a result, making its folder if need be. What lay there before stays until all of the new is written; a link
-/// stays a link, a pipe or a device is written to.
+/// stays a link, a pipe or a device is written to. Unlike a checkpoint (`store::write_atomically`) it is neither synced nor read
+/// back: pictures come by the thousand, and can be painted again.
 ///
 /// # Errors
 /// [`Problem`] of the storage.
@@ -73,6 +92,12 @@ fn folder(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let rows = [["what", "–", "z"], ["a", "0.5", "1"]].map(|row| row.map(str::to_owned));
+        assert_eq!(aligned(&rows), ["what  –    z", "a     0.5  1"]);
+    }
 
     #[test]
     fn a_result_replaces_what_lay_there_and_leaves_nothing_else() {

@@ -1,11 +1,12 @@
 //! Reads a prepared file: the small tables at once, pictures by position.
 
-use super::{Manifest, VERSION};
+use super::{Manifest, VERSION, hex};
 use crate::container::{Container, Element, Tensor, words};
 use crate::crop::PictureSize;
 use crate::dataset::Split;
 use crate::error::printable;
 use crate::{Error, Result};
+use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use std::path::Path;
 
@@ -56,6 +57,15 @@ impl Prepared {
                 format!("prepared version 1 to {VERSION}"),
                 found,
             ));
+        }
+        // They are what others name their files by.
+        let digits = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let Manifest { fingerprint, boxes, .. } = &manifest;
+        for (name, text) in [("fingerprint", fingerprint), ("boxes", boxes)] {
+            if !digits(text) && (name == "fingerprint" || !text.is_empty()) {
+                let expected = "64 hexadecimal digits";
+                return Err(container.malformed(name, expected, printable(text)));
+            }
         }
         let count = |name: &str, found: usize, expected: usize| {
             if found == expected {
@@ -139,13 +149,13 @@ impl Prepared {
         &self.manifest.fingerprint
     }
 
-    /// What decided the pixels besides the files that the fingerprint is of: filter, contrast, orientation and boxes, in a
-    /// word that can be part of a file's name.
+    /// What decided the pixels besides the files that the fingerprint is of: the first twelve hexadecimal digits of the SHA-256
+    /// of filter, contrast, orientation and boxes. Whatever a file says there, it can be part of a file's name.
     #[must_use]
     pub fn pixels(&self) -> String {
         let Manifest { resizing, stretch, orientation, boxes, .. } = &self.manifest;
-        let boxes = boxes.get(..12).unwrap_or("whole");
-        format!("{resizing}-{stretch}-{orientation}-{boxes}")
+        let text = [resizing, stretch, orientation, boxes].map(|part| format!("{part:?}")).concat();
+        hex(&Sha256::digest(text)).chars().take(12).collect()
     }
 
     /// The dataset's name.

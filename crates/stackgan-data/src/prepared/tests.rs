@@ -112,6 +112,21 @@ fn all_damaged_pictures_are_listed_at_once() {
     );
 }
 
+/// A fingerprint becomes part of the names of files, and must not lead elsewhere.
+#[test]
+fn a_fingerprint_that_is_none_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("p.safetensors");
+    import(&dataset(dir.path(), 4, 2), &out, &options(PictureSize::Stage1), &|_, _| {}).unwrap();
+    let print = Prepared::open(&out).unwrap().fingerprint().to_owned();
+    let mut bytes = std::fs::read(&out).unwrap();
+    let at = bytes.windows(64).position(|part| part == print.as_bytes()).unwrap();
+    bytes[at..at + 6].copy_from_slice(b"../../");
+    std::fs::write(&out, bytes).unwrap();
+    let said = Prepared::open(&out).unwrap_err().to_string();
+    assert!(said.contains("fingerprint") && said.contains("64 hexadecimal digits"), "{said}");
+}
+
 /// What is left is as if they had never been there, but for a note.
 #[test]
 fn damaged_pictures_are_left_out_where_asked_for() {

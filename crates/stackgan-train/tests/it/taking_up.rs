@@ -111,46 +111,28 @@ fn statistics_are_cut_around_a_damaged_line() {
     assert_eq!(warnings.iter().filter(told).count(), 1, "{warnings:?}");
 }
 
-/// The same files, other pixels.
+/// The same files, other pixels: of another contrast, or cropped elsewhere.
 #[test]
-fn pictures_of_another_contrast_are_other_data() {
+fn pictures_of_other_pixels_are_other_data() {
     let folder = Folder::new(Stage::One);
     let cfg = config(Stage::One, Recipe::Residual);
     folder.train("run", &cfg, None, 5).unwrap();
-    let file = folder.folder.path().join("stretched.safetensors");
-    let size = Stage::One.picture_size();
-    let preparation =
-        Preparation { size, resizing: Resizing::Residual, stretch: Stretch::AsReleased };
-    let birds = cub::read(&folder.folder.path().join("toy")).unwrap();
-    import(&birds, &file, &ImportOptions { preparation, damaged: Damaged::Refuse }, &|_, _| {})
-        .unwrap();
-    let data = Arc::new(Prepared::open(&file).unwrap());
-    assert_eq!(data.fingerprint(), folder.data.0.fingerprint());
-    let setup = Setup { dataset: data, ..folder.setup(&cfg) };
-    let error = folder.run("run", setup, 1, &Policy::default()).0.unwrap_err();
-    assert!(matches!(&error, Error::Config { key, .. } if key == "configuration"), "{error}");
-}
-
-/// The same files, cropped elsewhere.
-#[test]
-fn pictures_of_other_boxes_are_other_data() {
-    let folder = Folder::new(Stage::One);
-    let cfg = config(Stage::One, Recipe::Residual);
-    folder.train("run", &cfg, None, 5).unwrap();
-    let file = folder.folder.path().join("moved.safetensors");
-    let size = Stage::One.picture_size();
-    let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
-    let mut birds = cub::read(&folder.folder.path().join("toy")).unwrap();
-    let bounding_box = birds.items[0].bounding_box.as_mut().unwrap();
-    bounding_box.width /= 2.0;
-    import(&birds, &file, &ImportOptions { preparation, damaged: Damaged::Refuse }, &|_, _| {})
-        .unwrap();
-    let data = Arc::new(Prepared::open(&file).unwrap());
-    assert_eq!(data.fingerprint(), folder.data.0.fingerprint());
-    assert_ne!(data.pixels(), folder.data.0.pixels());
-    let setup = Setup { dataset: data, ..folder.setup(&cfg) };
-    let error = folder.run("run", setup, 1, &Policy::default()).0.unwrap_err();
-    assert!(matches!(&error, Error::Config { key, .. } if key == "configuration"), "{error}");
+    let same = cub::read(&folder.folder.path().join("toy")).unwrap();
+    let mut moved = same.clone();
+    moved.items[0].bounding_box.as_mut().unwrap().width /= 2.0;
+    for (birds, stretch) in [(same, Stretch::AsReleased), (moved, Stretch::None)] {
+        let file = folder.folder.path().join("others.safetensors");
+        let size = Stage::One.picture_size();
+        let preparation = Preparation { size, resizing: Resizing::Residual, stretch };
+        let options = ImportOptions { preparation, damaged: Damaged::Refuse };
+        import(&birds, &file, &options, &|_, _| {}).unwrap();
+        let data = Arc::new(Prepared::open(&file).unwrap());
+        assert_eq!(data.fingerprint(), folder.data.0.fingerprint());
+        assert_ne!(data.pixels(), folder.data.0.pixels());
+        let setup = Setup { dataset: data, ..folder.setup(&cfg) };
+        let error = folder.run("run", setup, 1, &Policy::default()).0.unwrap_err();
+        assert!(matches!(&error, Error::Config { key, .. } if key == "configuration"), "{error}");
+    }
 }
 
 #[test]

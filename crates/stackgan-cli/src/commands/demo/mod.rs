@@ -17,7 +17,7 @@ use stackgan_data::toy::ToyConfig;
 use stackgan_train::config::Stage;
 use stackgan_train::text::ImageInputs;
 
-use super::{Context, load_model, print, sources, text, write_file};
+use super::{Context, aligned, load_model, print, sources, text, write_file};
 use crate::args::Demo;
 use crate::exit::{Exit, Problem};
 use crate::progress::duration;
@@ -145,7 +145,7 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let report = out.join("report.html");
     write_file(&report, pages::report(args, &results, (out, &context.device)).as_bytes())?;
     context.manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));
-    for line in score::lines(&score::table(&results.scores)) {
+    for line in aligned(&score::table(&results.scores)) {
         print(line)?;
     }
     print(model_file.display())?;

@@ -163,20 +163,6 @@ fn wilson(p: f64, n: f64) -> (f64, f64) {
     (((middle - half) / shrunk).max(0.0), ((middle + half) / shrunk).min(1.0))
 }
 
-/// A table as lines whose columns stand below each other.
-pub(super) fn lines(rows: &[Vec<String>]) -> Vec<String> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
-    let widest =
-        |column| cells(column).map(|cell: &String| cell.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(widest).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
-        cells.collect::<String>().trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,12 +184,10 @@ mod tests {
         let rows = table(&[Scored { what: "x".into(), agreement, r: None }]);
         assert_eq!(rows[1], ["x", "0.90 (0.83–0.94, n 100)", "–", "–", "–", "–"]);
     }
+
     #[test]
-    fn a_rate_of_none_is_uncertain_and_columns_are_aligned() {
+    fn a_rate_of_none_is_uncertain() {
         assert_eq!(with_interval(0.0, 26), "0.00 (0.00–0.13, n 26)");
         assert_eq!(with_interval(1.0, 26), "1.00 (0.87–1.00, n 26)");
-        let rows =
-            [["what", "–", "z"], ["a", "0.5", "1"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(lines(&rows), ["what  –    z", "a     0.5  1"]);
     }
 }

@@ -18,9 +18,8 @@ use serde_json::{Value, json};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::{self, Measured};
 use stackgan_train::text::TrainedEncoder;
-use std::fmt::Write as _;
 
-use super::{Context, check_writable, encoders, print, write_file};
+use super::{Context, aligned, check_writable, encoders, print, write_file};
 use crate::args::{Eval, Metric, Part};
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
@@ -59,7 +58,7 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
         print(serde_json::to_string_pretty(&found.document)?)?;
     } else {
         found.head.iter().try_for_each(print)?;
-        print(aligned(&report::table(&found.measures)))?;
+        aligned(&report::table(&found.measures)).iter().try_for_each(print)?;
     }
     found.warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
     if let Some(out) = &args.out {
@@ -282,23 +281,4 @@ fn gather(
     }
     phase.finish(&format!("{total} pictures"));
     tally.finish()
-}
-
-/// A table with columns as wide as their widest cell.
-fn aligned(rows: &[[String; 6]]) -> String {
-    let mut widths = [0; 6];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:<width$}  "); // a String takes every write
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text.trim_end().to_owned()
 }
