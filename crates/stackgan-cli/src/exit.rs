@@ -187,7 +187,7 @@ fn of_data(error: &stackgan_data::Error) -> Exit {
 fn of_core(error: &stackgan_core::Error) -> Exit {
     use stackgan_core::Error as E;
     match error {
-        E::Model { .. } => Exit::Data,
+        E::Model { .. } | E::Provenance { .. } => Exit::Data,
         E::Config { .. } => Exit::Usage,
         E::Picture(_) | E::Tensor(_) => Exit::Failed,
     }

@@ -35,6 +35,17 @@ pub enum Error {
         "there can be no such picture\n  {0}\n  do: give three bytes for each pixel, or a batch (n, 3, height, width)"
     )]
     Picture(String),
+    /// A file does not say how its picture was painted.
+    #[error(
+        "this file does not say how its picture was painted\n  expected {expected}, found {found}\n  do: take a PNG \
+         that `Provenance::encode_png` made, as it was written: many programs drop what is beside the pixels"
+    )]
+    Provenance {
+        /// What should be there.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
     /// An operation on tensors failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use serde_json::json;
 use stackgan_core::image::{Picture, grid};
 use stackgan_core::text::alphabet::{AlphabetOptions, CAPTION_LENGTH, Reading, reading};
-use stackgan_core::{Model, Sampling};
+use stackgan_core::{Model, Provenance, Sampling};
 use stackgan_train::store::sha256;
 
 use super::given::Given;
@@ -191,36 +191,14 @@ impl Painter<'_> {
         (caption, seed): (&str, u64),
         picture: &Picture,
     ) -> Result<String> {
-        let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
-        let info = self.model.stage_info(stage);
-        let (width, height) = (picture.width, picture.height);
+        let path = self.args.out.join(file_name(index, seed, caption));
+        let names = (self.sha256.as_str(), self.encoder.as_str());
+        let provenance = Provenance::of(picture, self.model, names, (caption, seed), self.sampling);
         let name =
             self.args.model.file_stem().map_or_else(|| "model".into(), |n| n.to_string_lossy());
-        let parameters = format!(
-            "{caption}\nSteps: 1, Sampler: StackGAN, Seed: {seed}, Size: {width}x{height}, Model: {}, \
-             Model hash: {}, Version: stackgan {}",
-            name.escape_debug(),
-            self.sha256.get(..10).unwrap_or_default(),
-            env!("CARGO_PKG_VERSION")
-        );
-        let path = self.args.out.join(file_name(index, seed, caption));
-        let mut facts = json!({
-            "caption": caption,
-            "seed": seed,
-            "stage": stage,
-            "width": width,
-            "height": height,
-            "z_scale": self.sampling.z_scale.unwrap_or(info.sample_z),
-            "eps_scale": self.sampling.eps_scale.unwrap_or(info.sample_eps),
-            "model_sha256": self.sha256,
-            "encoder": self.encoder,
-            "pixels_sha256": sha256(&picture.rgb),
-            "version": env!("CARGO_PKG_VERSION"),
-        });
-        let file = picture
-            .encode_png_with(&[("parameters", &parameters), ("stackgan", &facts.to_string())])?;
-        write_file(&path, &file)?;
+        write_file(&path, &provenance.encode_png(picture, &name)?)?;
         if self.args.json {
+            let mut facts = json!(provenance);
             if let Some(facts) = facts.as_object_mut() {
                 facts.insert("file".to_owned(), json!(path));
             }

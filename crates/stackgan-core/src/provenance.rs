@@ -1,0 +1,213 @@
+//! Where a picture came from, inside its PNG: what another program needs to paint it again, and to prove that it did.
+//!
+//! Two text chunks: `stackgan`, JSON of [`Provenance`], and `parameters`, the line that web interfaces show.
+
+use std::fmt::Write as _;
+use std::io::Cursor;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::image::Picture;
+use crate::{Error, Model, Result, Sampling};
+
+/// The chunk with the JSON.
+const KEYWORD: &str = "stackgan";
+/// Most bytes of a text chunk, and of a decoded picture: more is none of ours.
+const LONGEST: usize = 1 << 20;
+const LARGEST: usize = 64 << 20;
+
+/// Where a picture came from. The same model, caption, seed, stage and scales give the same pixels (on the same kind of CPU).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The sentence.
+    pub caption: String,
+    /// The seed of all its noise.
+    pub seed: u64,
+    /// 1 or 2.
+    pub stage: u8,
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Scale of `z`.
+    pub z_scale: f64,
+    /// Scale of epsilon.
+    pub eps_scale: f64,
+    /// SHA-256 of the model's file, 64 hexadecimal digits.
+    pub model_sha256: String,
+    /// Fingerprint of the text encoder ([`Model::encoder_fingerprint`]).
+    pub encoder: String,
+    /// SHA-256 of the pixels, three bytes each, rows from the top.
+    pub pixels_sha256: String,
+    /// The version of the program that painted it.
+    pub version: String,
+}
+
+impl Provenance {
+    /// What is known of `picture`, which `model` painted of `caption` and `seed`. The model has a file of SHA-256 `sha256`, and
+    /// its encoder the fingerprint `encoder` ([`Model::encoder_fingerprint`]).
+    #[must_use]
+    pub fn of(
+        picture: &Picture,
+        model: &Model,
+        (sha256, encoder): (&str, &str),
+        (caption, seed): (&str, u64),
+        sampling: Sampling,
+    ) -> Self {
+        let stage = sampling.stage.unwrap_or_else(|| model.stages());
+        let info = model.stage_info(stage);
+        Self {
+            caption: caption.to_owned(),
+            seed,
+            stage,
+            width: picture.width,
+            height: picture.height,
+            z_scale: sampling.z_scale.unwrap_or(info.sample_z),
+            eps_scale: sampling.eps_scale.unwrap_or(info.sample_eps),
+            model_sha256: sha256.to_owned(),
+            encoder: encoder.to_owned(),
+            pixels_sha256: pixels_sha256(picture),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// How to paint it again.
+    #[must_use]
+    pub fn sampling(&self) -> Sampling {
+        Sampling {
+            seed: self.seed,
+            stage: Some(self.stage),
+            z_scale: Some(self.z_scale),
+            eps_scale: Some(self.eps_scale),
+            ..Sampling::default()
+        }
+    }
+
+    /// The picture as a PNG file that holds this. `model` is the name to show for it.
+    ///
+    /// # Errors
+    /// When the picture is empty.
+    pub fn encode_png(&self, picture: &Picture, model: &str) -> Result<Vec<u8>> {
+        let parameters = format!(
+            "{}\nSteps: 1, Sampler: StackGAN, Seed: {}, Size: {}x{}, Model: {}, Model hash: {}, Version: stackgan {}",
+            self.caption,
+            self.seed,
+            self.width,
+            self.height,
+            model.escape_debug(),
+            self.model_sha256.get(..10).unwrap_or_default(),
+            self.version,
+        );
+        let json = serde_json::to_string(self).map_err(|e| Error::Picture(e.to_string()))?;
+        picture.encode_png_with(&[("parameters", &parameters), (KEYWORD, &json)])
+    }
+
+    /// What a PNG file says of its picture, and the picture itself.
+    ///
+    /// # Errors
+    /// [`Error::Provenance`] when it is no PNG of 8-bit RGB, or does not say it.
+    pub fn read(file: &[u8]) -> Result<(Self, Picture)> {
+        let limits = png::Limits { bytes: LARGEST };
+        let decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
+        let mut reader = decoder.read_info().map_err(|e| unread("a PNG file", &e))?;
+        let said = reader.info().utf8_text.iter().find(|chunk| chunk.keyword == KEYWORD);
+        let Some(chunk) = said else {
+            return Err(unread("a text chunk `stackgan`", &"none"));
+        };
+        let mut chunk = chunk.clone();
+        chunk
+            .decompress_text_with_limit(LONGEST)
+            .and_then(|()| chunk.get_text())
+            .map_err(|e| unread("a text chunk `stackgan`", &e))
+            .and_then(|json| {
+                serde_json::from_str(&json).map_err(|e| unread("what was painted, as JSON", &e))
+            })
+            .and_then(|provenance| Ok((provenance, pixels(&mut reader)?)))
+    }
+}
+
+/// The SHA-256 of a picture's pixels, in hexadecimal digits.
+#[must_use]
+pub fn pixels_sha256(picture: &Picture) -> String {
+    Sha256::digest(&picture.rgb).iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}"); // a String takes everything
+        digits
+    })
+}
+
+fn pixels(reader: &mut png::Reader<Cursor<&[u8]>>) -> Result<Picture> {
+    let expected = "pixels of three bytes";
+    if reader.output_color_type() != (png::ColorType::Rgb, png::BitDepth::Eight) {
+        return Err(unread(expected, &format!("{:?}", reader.output_color_type())));
+    }
+    let size = reader.output_buffer_size().filter(|size| *size <= LARGEST);
+    let size = size.ok_or_else(|| unread(expected, &"more than 64 MiB of them"))?;
+    let mut rgb = vec![0; size];
+    reader.next_frame(&mut rgb).map_err(|e| unread(expected, &e))?;
+    let (width, height) = reader.info().size();
+    Ok(Picture { width: width as usize, height: height as usize, rgb })
+}
+
+fn unread(expected: &'static str, found: &dyn std::fmt::Display) -> Error {
+    Error::Provenance { expected, found: found.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn painted() -> (Provenance, Picture) {
+        let picture = Picture { width: 3, height: 2, rgb: (0..18).map(|i| i * 10).collect() };
+        let provenance = Provenance {
+            caption: "a \"red\" bird\nwith – a belly".to_owned(),
+            seed: u64::MAX,
+            stage: 2,
+            width: 3,
+            height: 2,
+            z_scale: 0.1,
+            eps_scale: 0.0,
+            model_sha256: "ab".repeat(32),
+            encoder: "cd".repeat(32),
+            pixels_sha256: pixels_sha256(&picture),
+            version: "0.1.0".to_owned(),
+        };
+        (provenance, picture)
+    }
+
+    #[test]
+    fn what_a_picture_says_is_read_back() -> Result<()> {
+        let (provenance, picture) = painted();
+        let file = provenance.encode_png(&picture, "birds")?;
+        assert_eq!(Provenance::read(&file)?, (provenance, picture));
+        Ok(())
+    }
+
+    #[test]
+    fn pixels_have_the_sum_that_other_programs_find() {
+        // printf '\x01\x02\x03' | sha256sum
+        let picture = Picture { width: 1, height: 1, rgb: vec![1, 2, 3] };
+        let expected = "039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81";
+        assert_eq!(pixels_sha256(&picture), expected);
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused_and_nothing_panics() -> Result<()> {
+        let (provenance, picture) = painted();
+        let said = |file: &[u8]| Provenance::read(file).map_err(|e| e.to_string()).unwrap_err();
+        assert!(said(b"GIF89a").contains("a PNG file"), "{}", said(b"GIF89a"));
+        assert!(said(&picture.encode_png()?).contains("found none"));
+        let other = picture.encode_png_with(&[(KEYWORD, "{\"caption\": 3}")])?;
+        assert!(said(&other).contains("as JSON"), "{}", said(&other));
+        let file = provenance.encode_png(&picture, "birds")?;
+        for end in 0..file.len() {
+            let _ = Provenance::read(&file[..end]);
+            let mut changed = file.clone();
+            changed[end] ^= 0x55;
+            if let Ok((said, _)) = Provenance::read(&changed) {
+                assert_eq!(said, provenance, "a sum is wrong at {end}");
+            }
+        }
+        Ok(())
+    }
+}
