@@ -24,6 +24,7 @@ mod reliability;
 mod runs;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;
+mod serving;
 mod settings;
 mod taking_up;
 mod text;

@@ -149,6 +149,9 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<stackgan_eval::Error>() {
         return Some(of_eval(error));
     }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_serving(error));
+    }
     cause.downcast_ref::<stackgan_core::Error>().map(of_core)
 }
 
@@ -158,6 +161,15 @@ fn of_eval(error: &stackgan_eval::Error) -> Exit {
         E::Weights { .. } => Exit::Data,
         E::Input { .. } => Exit::Usage,
         E::Tensor(_) => Exit::Failed,
+    }
+}
+
+fn of_serving(error: &stackgan_serve::Error) -> Exit {
+    use stackgan_serve::Error as E;
+    match error {
+        E::Exposed(_) | E::Token(_) | E::Model { .. } => Exit::Usage,
+        E::Listen(_) | E::Broken => Exit::Failed,
+        E::Core(error) => of_core(error),
     }
 }
 

@@ -347,6 +347,12 @@ impl Model {
         if self.stage2.is_some() { 2 } else { 1 }
     }
 
+    /// Whether it has a text encoder, in its file or attached: without one it paints from vectors alone.
+    #[must_use]
+    pub const fn reads(&self) -> bool {
+        self.encoder.is_some() || self.attached.is_some()
+    }
+
     /// The text encoder, if the file holds one.
     #[must_use]
     pub const fn encoder(&self) -> Option<&CharCnnRnnEncoder> {

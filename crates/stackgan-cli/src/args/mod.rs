@@ -3,6 +3,7 @@
 mod data;
 mod eval;
 mod global;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use data::{
 };
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
 pub(crate) use global::{Global, Precision};
+pub(crate) use serve::Serve;
 
 /// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
 #[derive(Parser, Debug)]
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     },
     /// Pictures from sentences
     Generate(Generate),
+    /// A web page and an HTTP API: type a sentence, see the pictures
+    Serve(Serve),
     /// How well a model paints: FID, KID, inception score, precision, R-precision, each with its conditions
     Eval(Box<Eval>),
     /// Does a model copy? The closest training pictures to what it paints

@@ -18,6 +18,7 @@ mod model;
 mod output;
 mod replay;
 mod runs;
+mod serve;
 mod sources;
 mod text;
 mod train;
@@ -68,6 +69,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Train(args) => return train::run(&args, context),
         Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
         Command::Generate(args) => generate::run(&args, context)?,
+        Command::Serve(args) => serve::run(&args, context)?,
         Command::Eval(args) => return eval::run(&args, context),
         Command::Nearest(args) => eval::nearest(&args, context)?,
         Command::Model(args) => return model::run(args, context),

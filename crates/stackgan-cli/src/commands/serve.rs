@@ -1,0 +1,100 @@
+//! `stackgan serve`: a page to type sentences into, and an HTTP API, in front of models.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use stackgan_data::formats::read_bounded;
+use stackgan_serve::{Event, Options, Shelf, Token};
+
+use super::{Context, encoders, load_model, print};
+use crate::args::Serve;
+use crate::exit::Problem;
+use crate::progress::{Manner, Phase};
+use crate::signals::Stopper;
+
+/// Largest token file that is read.
+const LARGEST_TOKEN: u64 = 8 << 10;
+/// Characters of a sentence that are shown.
+const SHOWN: usize = 80;
+
+/// Serves until a signal.
+pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
+    let token = args.token_file.as_deref().map(token).transpose()?;
+    let listener = listen(args, token.is_some())?;
+    let shelf = shelf(args, context)?;
+    let address = listener.local_addr().context("the server has no address")?;
+    print(format!("http://{address}/"))?;
+    let manner = context.manner;
+    manner.say("open it in a browser; Ctrl-C ends the server");
+    let options = Options { hosts: args.allow_host.clone(), token, ..Options::default() };
+    let stopper = Stopper::listen()?;
+    let stop = move || stopper.reason().is_some();
+    stackgan_serve::serve(listener, &shelf, options, move |event| tell(&event, manner), stop)?;
+    Ok(())
+}
+
+/// Before models are read, which takes a while.
+fn listen(args: &Serve, token: bool) -> Result<TcpListener> {
+    let address = args.listen;
+    let place = format!("option: --listen {address}");
+    if !token && !address.ip().is_loopback() {
+        let parts = ("an address of this machine alone, or a secret", "neither");
+        let remedy = "listen on 127.0.0.1, or make a secret (`openssl rand -hex 32 > token`) and give `--token-file token`";
+        return Err(Problem::usage("others could use this server", place, parts, remedy).into());
+    }
+    TcpListener::bind(address).map_err(|error| {
+        let parts = ("a port that is free", error.to_string());
+        let remedy = "give another one: `--listen 127.0.0.1:0` takes any";
+        Problem::usage("the server cannot listen", place, parts, remedy).into()
+    })
+}
+
+fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
+    let mut shelf = Shelf::default();
+    let mut phase = Phase::new(context.manner, "reading", args.model.len() as u64, "models");
+    let mut names = Vec::new();
+    for path in &args.model {
+        let (mut model, sha256) = load_model(path, &context.device)?;
+        if !model.reads() {
+            encoders::attach(&mut model, args.encoder.as_deref(), context)?;
+        }
+        let name = path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy());
+        let place = || format!("cannot serve the model\n  file: {}", path.display());
+        shelf.put(&name, model, &sha256).with_context(place)?;
+        names.push(name.into_owned());
+        phase.at(names.len() as u64);
+    }
+    phase.finish(&names.join(", "));
+    Ok(shelf)
+}
+
+fn token(path: &Path) -> Result<Token> {
+    let place = format!("option: --token-file {}", path.display());
+    let bytes = read_bounded(path, LARGEST_TOKEN)?;
+    let text = String::from_utf8(bytes).unwrap_or_default(); // refused as none
+    Token::parse(&text).context(place)
+}
+
+/// A line for what has happened. What came from elsewhere is escaped.
+fn tell(event: &Event, manner: Manner) {
+    match event {
+        Event::Painted { request, caption, pictures, waited, took } => {
+            let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
+            let shown: String = caption.chars().take(SHOWN).collect();
+            manner.say(format!(
+                "request {request}: `{}{dots}`, {pictures} pictures in {:.2} s, waited {:.2} s",
+                shown.escape_debug(),
+                took.as_secs_f64(),
+                waited.as_secs_f64()
+            ));
+        }
+        Event::Refused { request, status, message } => {
+            manner.say(format!("request {request}: {status}, {}", message.escape_debug()));
+        }
+        Event::Failed { request, message } => {
+            manner.say(format!("request {request}: failed: {message}"));
+        }
+        _ => {}
+    }
+}

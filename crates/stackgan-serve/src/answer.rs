@@ -1,0 +1,116 @@
+//! What is sent back: pictures in JSON, pages, and refusals that say why.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::shelf::{Card, Painted};
+use crate::wanted::Wanted;
+
+/// What hyper sends.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// Why nothing is painted: a status, the field that is to blame, and a sentence. It holds no path and nothing of the system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) field: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, field: &'static str, message: impl Into<String>) -> Self {
+        Self { status, field, message: message.into() }
+    }
+
+    /// The answer to the request of that number.
+    pub(crate) fn answer(&self, request: u64) -> Answer {
+        let error = json!({
+            "message": self.message,
+            "param": self.field,
+            "type": if self.status < 500 { "invalid_request_error" } else { "server_error" },
+            "code": self.status,
+            "request": request,
+        });
+        let mut answer = json(self.status, &json!({ "error": error }));
+        let extra = match self.status {
+            401 => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            405 if self.field == "GET" => Some((header::ALLOW, "GET, HEAD")),
+            405 => Some((header::ALLOW, "POST")),
+            503 => Some((header::RETRY_AFTER, "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = extra {
+            answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        answer
+    }
+}
+
+/// JSON with that status.
+pub(crate) fn json(status: u16, value: &Value) -> Answer {
+    let mut answer = bytes("application/json", Bytes::from(value.to_string()));
+    *answer.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// What every answer says to a browser: run nothing but what comes from here, in no frame, and guess no types.
+pub(crate) fn bytes(kind: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    for (name, value) in [
+        (header::CONTENT_TYPE, kind),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// The answer of `/api/v1/generate`.
+pub(crate) fn own(wanted: &Wanted, card: &Card, painted: &[Painted]) -> Answer {
+    let pictures: Vec<Value> = painted
+        .iter()
+        .map(|painted| json!({ "provenance": painted.provenance, "png": STANDARD.encode(&painted.png) }))
+        .collect();
+    let unread: Vec<Value> = wanted
+        .captions
+        .iter()
+        .filter_map(|caption| Some(json!({ "caption": caption, "message": card.unread(caption)? })))
+        .collect();
+    json(200, &json!({ "model": card.id, "pictures": pictures, "unread": unread }))
+}
+
+/// The answer of `/v1/images/generations`.
+pub(crate) fn images(card: &Card, painted: &[Painted]) -> Answer {
+    let data: Vec<Value> = painted
+        .iter()
+        .map(|painted| {
+            json!({ "b64_json": STANDARD.encode(&painted.png), "seed": painted.provenance.seed })
+        })
+        .collect();
+    let size = painted
+        .first()
+        .map(|painted| format!("{}x{}", painted.provenance.width, painted.provenance.height));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let told = json!({
+        "created": now, "model": card.id, "output_format": "png", "size": size, "data": data,
+    });
+    json(200, &told)
+}

@@ -1,0 +1,51 @@
+//! What can go wrong with a server as a whole; what goes wrong with a request is its answer.
+
+use std::net::SocketAddr;
+
+/// The result of a server.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a server does not begin, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Others could reach it, and nothing keeps them out.
+    #[error(
+        "others could use this server\n  expected an address of this machine alone, such as 127.0.0.1, or a token; found {0} \
+         without one\n  do: listen on 127.0.0.1, or give a token"
+    )]
+    Exposed(SocketAddr),
+    /// A token that could be guessed.
+    #[error(
+        "the token cannot be used\n  expected 32 to 4096 visible ASCII characters in a line, found {0}\n  do: make one: \
+         `openssl rand -hex 32`"
+    )]
+    Token(&'static str),
+    /// Two models of one name, or a model that cannot read sentences.
+    #[error(
+        "the model `{id}` cannot be served\n  expected {expected}, found {found}\n  do: {remedy}"
+    )]
+    Model {
+        /// Its name.
+        id: String,
+        /// What is needed.
+        expected: &'static str,
+        /// What is there.
+        found: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The system does not let it listen.
+    #[error(
+        "the server cannot listen\n  expected a socket that accepts, found: {0}\n  do: try again, or another port"
+    )]
+    Listen(#[source] std::io::Error),
+    /// Painting panicked again and again.
+    #[error(
+        "painting failed three times within a minute\n  expected pictures, found panics: a fault of this program\n  do: \
+         report it with what was asked, and start the server again"
+    )]
+    Broken,
+    /// A model said no.
+    #[error(transparent)]
+    Core(#[from] stackgan_core::Error),
+}

@@ -1,0 +1,74 @@
+//! The thread that speaks HTTP: takes connections, up to a number, and ends when it is told to.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use crate::patience::Patience;
+use crate::{Error, Result, Site, routes};
+
+/// How often it is asked whether to stop.
+const TICK: Duration = Duration::from_millis(50);
+/// Most headers of a request, and most bytes of them.
+const HEADERS: usize = 64;
+const HEADER_BYTES: usize = 16 << 10;
+
+/// Answers requests until `stop`, or until painting is over.
+pub(crate) fn run(listener: TcpListener, site: Site, stop: impl Fn() -> bool) -> Result<()> {
+    listener.set_nonblocking(true).map_err(Error::Listen)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::Listen)?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Listen)?;
+        accept(listener, Arc::new(site), stop).await;
+        Ok(())
+    })
+}
+
+async fn accept(listener: tokio::net::TcpListener, site: Arc<Site>, stop: impl Fn() -> bool) {
+    let limits = site.options.limits.clone();
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_headers(HEADERS)
+        .max_buf_size(HEADER_BYTES);
+    while !stop() && !site.state.stopping.load(Ordering::Relaxed) {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(_) => { // as many files as the system allows, or a peer that has left already
+                    sleep(TICK).await;
+                    continue;
+                }
+            },
+            () = sleep(TICK) => continue,
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let _ = stream.set_nodelay(true); // only makes it faster
+        let site = Arc::clone(&site);
+        let answer = service_fn(move |request| {
+            let site = Arc::clone(&site);
+            async move { Ok::<_, Infallible>(routes::answer(&site, request).await) }
+        });
+        let stream = TokioIo::new(Patience::new(stream, limits.write_time));
+        let connection = graceful.watch(http.serve_connection(stream, answer));
+        tokio::spawn(async move {
+            let _ = connection.await; // what a peer does to its connection is its own affair
+            drop(place);
+        });
+    }
+    drop(listener);
+    site.state.stopping.store(true, Ordering::Relaxed);
+    let _ = timeout(limits.drain_time, graceful.shutdown()).await; // then the rest is cut off
+}

@@ -1,0 +1,128 @@
+//! Between the thread that speaks HTTP and the one that paints: a queue of bounded length, and one painter.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::answer::Refusal;
+use crate::shelf::Painted;
+use crate::wanted::Wanted;
+use crate::{Error, Event, Result, State};
+
+/// Panics within [`SPELL`] that end the server.
+const PANICS: usize = 3;
+const SPELL: Duration = Duration::from_secs(60);
+
+/// What a request is answered with.
+pub(crate) type Reply = std::result::Result<Vec<Painted>, Refusal>;
+
+/// A request that waits.
+pub(crate) struct Job {
+    request: u64,
+    wanted: Wanted,
+    queued: Instant,
+    deadline: Duration,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// The end that requests are put into.
+pub(crate) struct Queue {
+    jobs: SyncSender<Job>,
+    state: Arc<State>,
+}
+
+/// A queue in which `length` requests wait beside the one that is painted.
+pub(crate) fn new(length: usize, state: Arc<State>) -> (Queue, Receiver<Job>) {
+    let (jobs, painter) = sync_channel(length.max(1));
+    (Queue { jobs, state }, painter)
+}
+
+impl Queue {
+    /// Puts a request at the end, to be begun within `deadline`.
+    pub(crate) fn put(
+        &self,
+        (request, wanted): (u64, Wanted),
+        deadline: Duration,
+    ) -> std::result::Result<oneshot::Receiver<Reply>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { request, wanted, queued: Instant::now(), deadline, reply };
+        self.state.waiting.fetch_add(1, Ordering::Relaxed);
+        self.jobs.try_send(job).map_err(|error| {
+            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => Refusal::new(
+                    503,
+                    "queue",
+                    "as many requests wait as can; try again in a second",
+                ),
+                TrySendError::Disconnected(_) => stopping(),
+            }
+        })?;
+        Ok(answer)
+    }
+}
+
+/// What requests are told that come too late.
+pub(crate) fn stopping() -> Refusal {
+    Refusal::new(503, "server", "the server is stopping")
+}
+
+/// Paints what comes, one request after the other, until nobody can put any more in.
+pub(crate) fn work(
+    jobs: &Receiver<Job>,
+    state: &State,
+    mut paint: impl FnMut(&Wanted) -> stackgan_core::Result<Vec<Painted>>,
+    on_event: &dyn Fn(Event),
+) -> Result<()> {
+    let mut panics: Vec<Instant> = Vec::new();
+    while let Ok(job) = jobs.recv() {
+        state.waiting.fetch_sub(1, Ordering::Relaxed);
+        let Job { request, wanted, queued, deadline, reply } = job;
+        let waited = queued.elapsed();
+        if reply.is_closed() {
+            continue; // whoever asked has left
+        }
+        let late = || Refusal::new(503, "queue", "it waited too long; try again in a second");
+        let refused = if state.stopping.load(Ordering::Relaxed) {
+            Some(stopping())
+        } else {
+            (waited > deadline).then(late)
+        };
+        if let Some(refusal) = refused {
+            let _ = reply.send(Err(refusal)); // who has left needs no answer
+            continue;
+        }
+        let begun = Instant::now();
+        // What a panic leaves behind is dropped: a painter keeps nothing from one request to the next.
+        let done = match catch_unwind(AssertUnwindSafe(|| paint(&wanted))) {
+            Ok(done) => done.map_err(|error| error.to_string()),
+            Err(_) => {
+                panics.retain(|panic| panic.elapsed() < SPELL);
+                panics.push(begun);
+                Err("painting panicked".to_owned())
+            }
+        };
+        match &done {
+            Ok(painted) => {
+                state.painted.fetch_add(painted.len() as u64, Ordering::Relaxed);
+            }
+            Err(message) => on_event(Event::Failed { request, message: message.clone() }),
+        }
+        let failed = "the pictures could not be painted: whoever runs the server has been told why";
+        let told = (wanted.captions.into_iter().next(), done.as_ref().map_or(0, Vec::len));
+        let _ = reply.send(done.map_err(|_| Refusal::new(500, "server", failed)));
+        if let (Some(caption), pictures @ 1..) = told {
+            let took = begun.elapsed();
+            on_event(Event::Painted { request, caption, pictures, waited, took });
+        }
+        if panics.len() >= PANICS {
+            state.stopping.store(true, Ordering::Relaxed);
+            return Err(Error::Broken);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! What is asked for, by path, and by whom it may be.
+
+use std::sync::atomic::Ordering;
+
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::HeaderValue;
+use hyper::{Method, Request};
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::answer::{self, Answer, Refusal};
+use crate::shelf::{Card, Painted};
+use crate::wanted::{self, Wanted};
+use crate::{Event, Limits, Site, guard, pages, queue};
+
+/// How a body is read, and its pictures sent back.
+struct Manner {
+    read: fn(&[u8], &[Card], &Limits) -> Result<Wanted, Refusal>,
+    tell: fn(&Wanted, &Card, &[Painted]) -> Answer,
+}
+
+const OWN: Manner = Manner { read: wanted::own, tell: answer::own };
+const IMAGES: Manner =
+    Manner { read: wanted::images, tell: |_, card, painted| answer::images(card, painted) };
+
+/// The answer to a request.
+pub(crate) async fn answer(site: &Site, request: Request<Incoming>) -> Answer {
+    let number = site.state.requests.fetch_add(1, Ordering::Relaxed);
+    let head = request.method() == Method::HEAD;
+    let mut answer = match routed(site, number, request).await {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            let (status, message) = (refusal.status, refusal.message.clone());
+            (site.on_event)(Event::Refused { request: number, status, message });
+            refusal.answer(number)
+        }
+    };
+    if head {
+        let length = answer.body().size_hint().exact().unwrap_or_default();
+        answer.headers_mut().insert("content-length", HeaderValue::from(length));
+        *answer.body_mut() = Bytes::new().into();
+    }
+    answer
+}
+
+async fn routed(site: &Site, number: u64, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let get = matches!(head.method, Method::GET | Method::HEAD);
+    let page = pages::page(path);
+    let secret = page.is_none() && path != "/healthz";
+    guard::check(&head, (&site.options, site.address), secret)?;
+    let painted = |manner| painted(site, number, body, manner);
+    match (path, &head.method) {
+        (_, _) if page.is_some() && get => Ok(page.unwrap_or_default()),
+        ("/healthz", _) if get => Ok(answer::json(200, &health(site))),
+        ("/v1/models", _) if get => Ok(answer::json(200, &models(site))),
+        ("/api/v1/generate", &Method::POST) => painted(OWN).await,
+        ("/v1/images/generations", &Method::POST) => painted(IMAGES).await,
+        ("/api/v1/generate" | "/v1/images/generations", _) => {
+            Err(Refusal::new(405, "POST", "this is asked by POST"))
+        }
+        ("/healthz" | "/v1/models", _) => Err(Refusal::new(405, "GET", "this is asked by GET")),
+        _ if page.is_some() => Err(Refusal::new(405, "GET", "this is asked by GET")),
+        _ => Err(Refusal::new(
+            404,
+            "path",
+            "there is nothing here; `/openapi.json` says what there is",
+        )),
+    }
+}
+
+/// Reads what is wanted, and waits for it.
+async fn painted(
+    site: &Site,
+    number: u64,
+    body: Incoming,
+    manner: Manner,
+) -> Result<Answer, Refusal> {
+    let limits = &site.options.limits;
+    let wanted = (manner.read)(&read(body, limits).await?, &site.cards, limits)?;
+    let asked = wanted.clone();
+    let reply = site.queue.put((number, wanted), limits.answer_time)?;
+    let late = |_| Refusal::new(503, "queue", "it took too long; try again in a second");
+    let reply = timeout(limits.answer_time, reply).await.map_err(late)?;
+    let painted = reply.unwrap_or_else(|_| Err(queue::stopping()))?; // the painter is no more
+    match site.cards.get(asked.model) {
+        Some(card) => Ok((manner.tell)(&asked, card, &painted)),
+        None => Err(Refusal::new(500, "server", "a model is no more")),
+    }
+}
+
+/// The bytes of a body, bounded in number and time.
+async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Refusal> {
+    let most = limits.body;
+    let large = || Refusal::new(413, "body", format!("at most {most} bytes are read"));
+    if body.size_hint().lower() > most as u64 {
+        return Err(large());
+    }
+    match timeout(limits.body_time, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(large()),
+        Ok(Err(_)) => Err(Refusal::new(400, "body", "the body broke off, or is no HTTP")),
+        Err(_) => Err(Refusal::new(408, "body", "the body took too long")),
+    }
+}
+
+fn health(site: &Site) -> serde_json::Value {
+    let state = &site.state;
+    let stopping = state.stopping.load(Ordering::Relaxed);
+    json!({
+        "status": if stopping { "stopping" } else { "ok" },
+        "waiting": state.waiting.load(Ordering::Relaxed),
+        "painted": state.painted.load(Ordering::Relaxed),
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn models(site: &Site) -> serde_json::Value {
+    let model = |card: &Card| {
+        let mut model = json!(card);
+        model["object"] = json!("model");
+        model["owned_by"] = json!("stackgan");
+        model
+    };
+    json!({ "object": "list", "data": site.cards.iter().map(model).collect::<Vec<_>>(),
+        "limits": { "pictures": site.options.limits.pictures, "caption": site.options.limits.caption } })
+}

@@ -1,0 +1,122 @@
+//! The models of a server, by name.
+
+use serde::Serialize;
+use stackgan_core::text::alphabet::{AlphabetOptions, reading};
+use stackgan_core::{Model, Provenance, Sampling};
+
+use crate::wanted::Wanted;
+use crate::{Error, Result};
+
+/// Models by name. What is asked for without one is painted by the first.
+#[derive(Debug, Default)]
+pub struct Shelf(Vec<Shelved>);
+
+#[derive(Debug)]
+struct Shelved {
+    id: String,
+    model: Model,
+    sha256: String,
+    encoder: String,
+}
+
+/// What the world may know of a model.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Card {
+    pub(crate) id: String,
+    pub(crate) dataset: String,
+    /// 1, or 2 where it has Stage-II.
+    pub(crate) stages: u8,
+    /// Scale of `z` unless a request says otherwise.
+    pub(crate) z_scale: f64,
+    /// Scale of epsilon unless a request says otherwise.
+    pub(crate) eps_scale: f64,
+    pub(crate) sha256: String,
+    #[serde(skip)]
+    pub(crate) alphabet: Option<AlphabetOptions>,
+}
+
+/// A picture, as a file.
+#[derive(Debug)]
+pub(crate) struct Painted {
+    pub(crate) provenance: Provenance,
+    pub(crate) png: Vec<u8>,
+}
+
+impl Shelf {
+    /// Puts a model there. `id` is what requests call it, and the name in its pictures; `sha256` is that of its file.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the name is taken or blank, or the model has no text encoder.
+    pub fn put(&mut self, id: &str, model: Model, sha256: &str) -> Result<()> {
+        let refused = |expected, found, remedy| {
+            Err(Error::Model { id: id.to_owned(), expected, found, remedy })
+        };
+        if id.trim().is_empty() || self.0.iter().any(|shelved| shelved.id == id) {
+            return refused("a name of its own", "another's, or none", "give it another name");
+        }
+        if !model.reads() {
+            let remedy = "attach the encoder that it was trained with";
+            return refused("a model that reads sentences", "one without an encoder", remedy);
+        }
+        let encoder = model.encoder_fingerprint()?;
+        self.0.push(Shelved { id: id.to_owned(), model, sha256: sha256.to_owned(), encoder });
+        Ok(())
+    }
+
+    pub(crate) fn cards(&self) -> Vec<Card> {
+        let card = |shelved: &Shelved| {
+            let info = shelved.model.stage_info(shelved.model.stages());
+            Card {
+                id: shelved.id.clone(),
+                dataset: info.dataset.clone(),
+                stages: shelved.model.stages(),
+                z_scale: info.sample_z,
+                eps_scale: info.sample_eps,
+                sha256: shelved.sha256.clone(),
+                alphabet: shelved.model.encoder().map(|encoder| encoder.config().alphabet),
+            }
+        };
+        self.0.iter().map(card).collect()
+    }
+
+    /// Paints each sentence with each seed.
+    pub(crate) fn paint(&self, wanted: &Wanted) -> stackgan_core::Result<Vec<Painted>> {
+        let Some(Shelved { id, model, sha256, encoder }) = self.0.get(wanted.model) else {
+            return Ok(Vec::new()); // `wanted` has looked for it
+        };
+        let sampling = Sampling {
+            stage: wanted.stage,
+            z_scale: wanted.z_scale,
+            eps_scale: wanted.eps_scale,
+            ..Sampling::default()
+        };
+        let requests: Vec<(&str, u64)> = wanted
+            .captions
+            .iter()
+            .flat_map(|caption| wanted.seeds.iter().map(|seed| (caption.as_str(), *seed)))
+            .collect();
+        let paintings = model.paint(&requests, sampling)?;
+        let file = |(request, painting): (&(&str, u64), stackgan_core::Painting)| {
+            let names = (sha256.as_str(), encoder.as_str());
+            let provenance = Provenance::of(&painting.picture, model, names, *request, sampling);
+            let png = provenance.encode_png(&painting.picture, id)?;
+            Ok(Painted { provenance, png })
+        };
+        requests.iter().zip(paintings).map(file).collect()
+    }
+}
+
+impl Card {
+    /// What the text encoder does not see of a sentence, for a person; `None` where it reads all.
+    pub(crate) fn unread(&self, caption: &str) -> Option<String> {
+        let reading = reading(caption, self.alphabet?);
+        match (reading.known, reading.unknown.as_str(), reading.cut) {
+            (0, ..) => {
+                Some("the encoder knows no character of it: only the noise is painted".to_owned())
+            }
+            (_, "", 0) => None,
+            (_, "", cut) => Some(format!("the encoder does not read the last {cut} characters")),
+            (_, unknown, _) => Some(format!("the encoder does not know `{unknown}`")),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The secret that whoever asks from elsewhere has to know.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{Error, Result};
+
+/// A secret, of which only a hash is kept.
+#[derive(Clone)]
+pub struct Token([u8; 32]);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl Token {
+    /// From what a file holds: one line of 32 to 4096 visible ASCII characters, which is 128 bits and more in hexadecimal
+    /// digits.
+    ///
+    /// # Errors
+    /// [`Error::Token`] when it is shorter, longer, or has other characters.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim_end_matches(['\r', '\n']);
+        match text.len() {
+            0..32 => return Err(Error::Token("fewer")),
+            4097.. => return Err(Error::Token("more")),
+            _ => {}
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::Token("others, or several lines"));
+        }
+        let first = text.as_bytes().first();
+        if text.bytes().all(|byte| Some(&byte) == first) {
+            return Err(Error::Token("one character again and again"));
+        }
+        Ok(Self(Sha256::digest(text).into()))
+    }
+
+    /// Whether `given` is it. Hashes are compared, all of their bytes: how long it takes says nothing of the secret.
+    pub(crate) fn is(&self, given: &str) -> bool {
+        let given: [u8; 32] = Sha256::digest(given).into();
+        self.0.iter().zip(given).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_token_is_the_token() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let token = Token::parse(&format!("{secret}\n")).unwrap();
+        assert!(token.is(secret));
+        for wrong in ["", "0123456789abcdef0123456789abcdeF", &secret[1..], &format!("{secret} ")] {
+            assert!(!token.is(wrong), "{wrong}");
+        }
+        assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+
+    #[test]
+    fn what_could_be_guessed_is_refused() {
+        for bad in ["", "password", &"a".repeat(40), &"ab ".repeat(20), &"ab\n".repeat(20)] {
+            assert!(Token::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Token::parse(&"ab".repeat(3000)).is_err());
+    }
+}

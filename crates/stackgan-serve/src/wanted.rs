@@ -1,0 +1,302 @@
+//! What a request asks for, looked at before anything is painted: every field has a bound, and a refusal names both.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::Limits;
+use crate::answer::Refusal;
+use crate::shelf::Card;
+
+/// Largest scale of noise.
+const LARGEST_SCALE: f64 = 4.0;
+
+/// Pictures that can be painted: each sentence with each seed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    /// The place of the model among the cards.
+    pub(crate) model: usize,
+    pub(crate) captions: Vec<String>,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) stage: Option<u8>,
+    pub(crate) z_scale: Option<f64>,
+    pub(crate) eps_scale: Option<f64>,
+}
+
+/// The body of `/api/v1/generate`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Own {
+    caption: Option<String>,
+    captions: Option<Vec<String>>,
+    seed: Option<u64>,
+    seeds: Option<Vec<u64>>,
+    model: Option<String>,
+    stage: Option<u64>,
+    z_scale: Option<f64>,
+    eps_scale: Option<f64>,
+}
+
+/// The body of `/v1/images/generations`, as clients of OpenAI's interface send it. What they send beside it (`quality`, `style`,
+/// `user`) changes nothing here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Images {
+    prompt: Option<String>,
+    n: Option<u64>,
+    seed: Option<u64>,
+    size: Option<String>,
+    model: Option<String>,
+    response_format: Option<String>,
+}
+
+/// Reads the body of `/api/v1/generate`.
+pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted, Refusal> {
+    let asked: Own = parse(body)?;
+    let captions = match (asked.caption, asked.captions) {
+        (Some(caption), None) => vec![caption],
+        (None, Some(captions)) => captions,
+        (None, None) => return Err(field("caption", "a sentence", "none")),
+        (Some(_), Some(_)) => return Err(field("caption", "`caption` or `captions`", "both")),
+    };
+    let seeds = match (asked.seed, asked.seeds) {
+        (seed, None) => vec![seed.unwrap_or(0)],
+        (None, Some(seeds)) => seeds,
+        (Some(_), Some(_)) => return Err(field("seed", "`seed` or `seeds`", "both")),
+    };
+    let (model, card) = named(asked.model.as_deref(), cards)?;
+    let stage = asked.stage.map(|stage| staged(stage, card)).transpose()?;
+    let wanted = Wanted {
+        model,
+        captions,
+        seeds,
+        stage,
+        z_scale: scale("z_scale", asked.z_scale)?,
+        eps_scale: scale("eps_scale", asked.eps_scale)?,
+    };
+    bounded(wanted, ("captions", "seeds"), limits)
+}
+
+/// Reads the body of `/v1/images/generations`: `n` pictures of the seeds from `seed` on.
+pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted, Refusal> {
+    let asked: Images = parse(body)?;
+    if let Some(format) = asked.response_format.filter(|format| format != "b64_json") {
+        return Err(field("response_format", "`b64_json`: no files are kept", &quoted(&format)));
+    }
+    let (model, card) = named(asked.model.as_deref(), cards)?;
+    let stage = match asked.size.as_deref() {
+        None | Some("auto") => None,
+        Some("64x64") => Some(1),
+        Some("256x256") => Some(staged(2, card)?),
+        Some(size) => {
+            let expected = if card.stages == 1 { "`64x64`" } else { "`64x64` or `256x256`" };
+            return Err(field("size", expected, &quoted(size)));
+        }
+    };
+    let count = asked.n.unwrap_or(1);
+    let most = limits.pictures as u64;
+    if !(1..=most).contains(&count) {
+        return Err(field("n", &format!("1 to {most}"), &count.to_string()));
+    }
+    let first = asked.seed.unwrap_or(0);
+    let Some(last) = first.checked_add(count - 1) else {
+        return Err(field("seed", "a number that `n` can be added to", &first.to_string()));
+    };
+    let captions = vec![asked.prompt.ok_or_else(|| field("prompt", "a sentence", "none"))?];
+    let seeds = (first..=last).collect();
+    let wanted = Wanted { model, captions, seeds, stage, z_scale: None, eps_scale: None };
+    bounded(wanted, ("prompt", "n"), limits)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| {
+        let status = if error.is_data() { 422 } else { 400 };
+        Refusal::new(
+            status,
+            "body",
+            format!("the body cannot be read as JSON of this request: {error}"),
+        )
+    })
+}
+
+/// The model of that name, the first unless told.
+fn named<'a>(name: Option<&str>, cards: &'a [Card]) -> Result<(usize, &'a Card), Refusal> {
+    let mut all = cards.iter().enumerate();
+    match name {
+        None => all.next(),
+        Some(name) => all.find(|(_, card)| card.id == name),
+    }
+    .ok_or_else(|| {
+        field("model", "one of those that `/v1/models` lists", &quoted(name.unwrap_or_default()))
+    })
+}
+
+fn staged(stage: u64, card: &Card) -> Result<u8, Refusal> {
+    match u8::try_from(stage) {
+        Ok(stage) if (1..=card.stages).contains(&stage) => Ok(stage),
+        _ => {
+            let expected =
+                if card.stages == 1 { "1: the model has Stage-I alone" } else { "1 or 2" };
+            Err(field("stage", expected, &stage.to_string()))
+        }
+    }
+}
+
+fn scale(name: &'static str, scale: Option<f64>) -> Result<Option<f64>, Refusal> {
+    match scale {
+        Some(value) if !(0.0..=LARGEST_SCALE).contains(&value) => {
+            Err(field(name, "0 to 4", &value.to_string()))
+        }
+        _ => Ok(scale),
+    }
+}
+
+/// Looks at sentences and at how many pictures they make.
+fn bounded(
+    wanted: Wanted,
+    (captions, seeds): (&'static str, &'static str),
+    limits: &Limits,
+) -> Result<Wanted, Refusal> {
+    let most = limits.pictures;
+    for (name, count) in [(captions, wanted.captions.len()), (seeds, wanted.seeds.len())] {
+        if !(1..=most).contains(&count) {
+            return Err(field(name, &format!("1 to {most}"), &count.to_string()));
+        }
+    }
+    let count = wanted.captions.len() * wanted.seeds.len();
+    if count > most {
+        let expected = format!("at most {most} pictures, each sentence with each seed");
+        return Err(field(seeds, &expected, &count.to_string()));
+    }
+    for caption in &wanted.captions {
+        let length = caption.chars().count();
+        if caption.trim().is_empty() {
+            return Err(field(captions, "a sentence", "a blank one"));
+        }
+        if length > limits.caption {
+            let expected = format!("at most {} characters", limits.caption);
+            return Err(field(captions, &expected, &length.to_string()));
+        }
+    }
+    Ok(wanted)
+}
+
+fn field(name: &'static str, expected: &str, found: &str) -> Refusal {
+    Refusal::new(422, name, format!("`{name}` cannot be used: expected {expected}, found {found}"))
+}
+
+/// Text of a request in an answer, cut short.
+fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(60).collect();
+    format!("`{}`", shown.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cards() -> Vec<Card> {
+        let card = |id: &str, stages| Card {
+            id: id.to_owned(),
+            dataset: "toy".to_owned(),
+            stages,
+            z_scale: 1.0,
+            eps_scale: 1.0,
+            sha256: String::new(),
+            alphabet: None,
+        };
+        vec![card("both", 2), card("low", 1)]
+    }
+
+    fn asked(body: &str) -> Result<Wanted, Refusal> {
+        own(body.as_bytes(), &cards(), &Limits::default())
+    }
+
+    fn openai(body: &str) -> Result<Wanted, Refusal> {
+        images(body.as_bytes(), &cards(), &Limits::default())
+    }
+
+    #[test]
+    fn what_can_be_painted_is_taken() {
+        let wanted = asked(r#"{"caption": "a red bird"}"#).unwrap();
+        assert_eq!((wanted.model, wanted.seeds, wanted.stage), (0, vec![0], None));
+        let wanted = asked(
+            r#"{"captions": ["a", "b"], "seeds": [3, 18446744073709551615], "model": "low", "stage": 1, "z_scale": 0, "eps_scale": 4}"#,
+        )
+        .unwrap();
+        assert_eq!((wanted.model, wanted.seeds.len(), wanted.z_scale), (1, 2, Some(0.0)));
+        let wanted =
+            openai(r#"{"prompt": "a", "n": 3, "seed": 7, "size": "64x64", "quality": "hd"}"#);
+        assert_eq!(
+            wanted.as_ref().map(|w| (w.seeds.clone(), w.stage)).unwrap(),
+            (vec![7, 8, 9], Some(1))
+        );
+        assert_eq!(openai(r#"{"prompt": "a"}"#).unwrap().stage, None);
+    }
+
+    #[test]
+    fn what_cannot_be_painted_names_field_and_bound() {
+        let long = "x".repeat(1001);
+        let many = format!("{:?}", vec!["a"; 9]);
+        for (body, name) in [
+            (r#"{}"#, "caption"),
+            (r#"{"caption": "  "}"#, "caption"),
+            (r#"{"caption": "a", "captions": ["b"]}"#, "caption"),
+            (r#"{"captions": []}"#, "caption"),
+            (&format!(r#"{{"captions": {many}}}"#), "captions"),
+            (&format!(r#"{{"caption": "{long}"}}"#), "caption"),
+            (r#"{"caption": "a", "seeds": []}"#, "seeds"),
+            (r#"{"caption": "a", "seeds": [1,2,3,4,5,6,7,8,9]}"#, "seeds"),
+            (r#"{"captions": ["a","b","c"], "seeds": [1,2,3]}"#, "seeds"),
+            (r#"{"caption": "a", "seed": 1, "seeds": [1]}"#, "seed"),
+            (r#"{"caption": "a", "stage": 0}"#, "stage"),
+            (r#"{"caption": "a", "stage": 3}"#, "stage"),
+            (r#"{"caption": "a", "stage": 258}"#, "stage"),
+            (r#"{"caption": "a", "stage": 2, "model": "low"}"#, "stage"),
+            (r#"{"caption": "a", "z_scale": -0.1}"#, "z_scale"),
+            (r#"{"caption": "a", "eps_scale": 4.5}"#, "eps_scale"),
+            (r#"{"caption": "a", "model": "../../etc/passwd"}"#, "model"),
+        ] {
+            let refusal = asked(body).unwrap_err();
+            assert_eq!(refusal.status, 422, "{body}");
+            assert!(refusal.message.contains(name), "{body}: {}", refusal.message);
+        }
+        for (body, name) in [
+            (r#"{"n": 1}"#, "prompt"),
+            (r#"{"prompt": "a", "n": 0}"#, "n"),
+            (r#"{"prompt": "a", "n": 9}"#, "n"),
+            (r#"{"prompt": "a", "n": 1000000000}"#, "n"),
+            (r#"{"prompt": "a", "n": 2, "seed": 18446744073709551615}"#, "seed"),
+            (r#"{"prompt": "a", "size": "1024x1024"}"#, "size"),
+            (r#"{"prompt": "a", "size": "256x256", "model": "low"}"#, "stage"),
+            (r#"{"prompt": "a", "response_format": "url"}"#, "response_format"),
+        ] {
+            let refusal = openai(body).unwrap_err();
+            assert_eq!((refusal.status, refusal.field), (422, name), "{body}: {}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_of_the_kind_is_refused() {
+        for (body, status) in [
+            ("", 400),
+            ("{", 400),
+            ("\u{0}", 400),
+            (&format!("{{\"caption\": {}", "[".repeat(60_000)), 422),
+            ("[]", 422),
+            ("null", 422),
+            (r#"{"caption": 3}"#, 422),
+            (r#"{"caption": "a", "seed": -1}"#, 422),
+            (r#"{"caption": "a", "seed": 1.5}"#, 422),
+            (r#"{"caption": "a", "seed": 1e99}"#, 422),
+            (r#"{"caption": "a", "z_scale": "NaN"}"#, 422),
+            (r#"{"caption": "a", "z_scale": NaN}"#, 400),
+            (r#"{"caption": "a", "z_scale": 1e999}"#, 400),
+            (r#"{"caption": "a", "path": "x"}"#, 422),
+            (r#"{"caption": "a", "caption": "b"}"#, 422),
+        ] {
+            let refusal = asked(body).unwrap_err();
+            assert_eq!(refusal.status, status, "{body:.60}: {}", refusal.message);
+            assert!(refusal.message.len() < 400, "{}", refusal.message);
+        }
+    }
+}
