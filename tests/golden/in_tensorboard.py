@@ -1,6 +1,6 @@
 """TensorBoard's own words, on both sides. Run by hand, not by a test; needs `pip install tensorboard pillow`.
 
-    python in_tensorboard.py write tensorboard.tfevents   # makes the fixture with TensorBoard's protocol buffers and writer
+    python in_tensorboard.py write golden.tfevents   # makes the fixture with TensorBoard's protocol buffers and writer
     python in_tensorboard.py read RUN_FOLDER/tb           # reads a run as TensorBoard does, and prints what it found
     python in_tensorboard.py follow RUN_FOLDER/tb         # reads along until nothing comes for 10 s; prints the same
 """

@@ -36,7 +36,7 @@ pub(crate) fn stats(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default();
     let without_clock = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).ok()?;
-        for clock in ["seconds", "loading"] {
+        for clock in ["seconds", "since", "loading"] {
             value.as_object_mut()?.remove(clock);
         }
         Some(value.to_string())

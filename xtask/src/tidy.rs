@@ -34,7 +34,8 @@ pub(crate) fn tidy(root: &Path) -> Result<()> {
     let mut lengths = Vec::new();
     for (name, text) in &sources {
         lengths.push(text.lines().count());
-        faults.extend(faults_of(text).into_iter().map(|fault| format!("{name}: {fault}")));
+        let of = faults_of(text).into_iter().chain(leads_out(name, text));
+        faults.extend(of.map(|fault| format!("{name}: {fault}")));
     }
     faults.extend(testing::faults(root, &sources)?);
     lengths.sort_unstable();
@@ -79,6 +80,17 @@ fn faults_of(text: &str) -> Vec<String> {
         faults.extend(found.map(|n| format!("line {}: `{word}`: {why}", n + 1)));
     }
     faults
+}
+
+/// Names a file that a crate's source takes in and that is not in the crate: it could not be published.
+fn leads_out(name: &str, text: &str) -> Option<String> {
+    let ups_allowed = name.strip_prefix("crates/")?.split_once("/src/")?.1.matches('/').count() + 1;
+    let taken = ["include_str!(\"", "include_bytes!(\""].iter().flat_map(|taken| {
+        text.match_indices(taken)
+            .filter_map(|(at, _)| text.get(at + taken.len()..)?.split('"').next())
+    });
+    let mut out = taken.filter(|path| path.matches("../").count() > ups_allowed);
+    out.next().map(|path| format!("`{path}` is outside of the crate"))
 }
 
 fn lock_faults(lock: &str) -> Result<Vec<String>> {
@@ -133,6 +145,16 @@ mod tests {
         for (word, _) in WORDS {
             assert_eq!(faults_of(&format!("//! A file.\n{word}")).len(), 1, "{word}");
         }
+    }
+
+    #[test]
+    fn what_a_crate_takes_in_is_its_own() {
+        let text = "include_str!(\"../../presets/x.toml\")";
+        assert_eq!(leads_out("crates/a/src/b/c.rs", text), None);
+        assert!(leads_out("crates/a/src/b.rs", text).is_some());
+        assert_eq!(leads_out("crates/a/tests/b.rs", text), None);
+        let bytes = "f(include_bytes!(\"page/x.css\"), include_bytes!(\"../../x\"))";
+        assert!(leads_out("crates/a/src/b.rs", bytes).unwrap().contains("../../x"));
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub enum Stream {
     Bootstrap = 31,
     /// Which captions and pictures are measured, and their order.
     Evaluation = 32,
+    /// Seeds of sources that programs of your own draw from ([`Noise::branch`]).
+    Branch = 33,
 }
 
 /// The source of all randomness for one seed. Copy it freely: it has no state.
@@ -98,6 +100,20 @@ impl Noise {
     #[must_use]
     pub const fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// A source of its own, for draws that this workspace knows nothing of: no stream of it is one of this source's, and
+    /// branches of other names are others. A function of the seed and the name.
+    ///
+    /// ```
+    /// use stackgan_noise::{Noise, Stream};
+    /// let mixup = Noise::new(7).branch("mixup");
+    /// let lambda = mixup.draws(Stream::Regulariser, 0, 3).uniform(); // step 0, sample 3
+    /// assert_ne!(lambda, Noise::new(7).draws(Stream::Regulariser, 0, 3).uniform());
+    /// ```
+    #[must_use]
+    pub fn branch(&self, name: &str) -> Self {
+        Self::new(self.draws(Stream::Branch, name_key(name), 0).word())
     }
 
     /// The draws of one (stream, step, sample): an endless sequence of numbers.
@@ -238,6 +254,18 @@ mod tests {
         }
         assert_eq!(reference[..10], noise.normal(Stream::Z, 2, 3, 10)[..]);
     }
+
+    #[test]
+    fn branches_are_sources_of_their_own() {
+        let noise = Noise::new(3);
+        let branch = noise.branch("mixup");
+        assert_eq!(branch, Noise::new(3).branch("mixup"));
+        let others =
+            [noise, noise.branch("cutmix"), Noise::new(4).branch("mixup"), branch.branch("mixup")];
+        assert!(others.iter().all(|other| *other != branch));
+        assert_eq!(branch.seed(), BRANCH, "a branch of a name is pinned as every draw is");
+    }
+    const BRANCH: u64 = 15_942_560_838_523_654_322;
 
     /// Pins the bits: a change here changes every seeded result and belongs in CHANGELOG.md.
     #[test]

@@ -14,16 +14,6 @@ use crate::shelf::{Card, Painted};
 use crate::wanted::{self, Wanted};
 use crate::{Event, Limits, Site, guard, pages, queue};
 
-/// How a body is read, and its pictures sent back.
-struct Manner {
-    read: fn(&[u8], &[Card], &Limits) -> Result<Wanted, Refusal>,
-    tell: fn(&Wanted, &Card, &[Painted]) -> Answer,
-}
-
-const OWN: Manner = Manner { read: wanted::own, tell: answer::own };
-const IMAGES: Manner =
-    Manner { read: wanted::images, tell: |_, card, painted| answer::images(card, painted) };
-
 /// The answer to a request.
 pub(crate) async fn answer(site: &Site, request: Request<Incoming>) -> Answer {
     let number = site.state.requests.fetch_add(1, Ordering::Relaxed);
@@ -51,13 +41,12 @@ async fn routed(site: &Site, number: u64, request: Request<Incoming>) -> Result<
     let page = pages::page(path);
     let secret = page.is_none() && path != "/healthz";
     guard::check(&head, (&site.options, site.address), secret)?;
-    let painted = |manner| painted(site, number, body, manner);
     match (path, &head.method) {
         (_, _) if page.is_some() && get => Ok(page.unwrap_or_default()),
         ("/healthz", _) if get => Ok(answer::json(200, &health(site))),
         ("/v1/models", _) if get => Ok(answer::json(200, &models(site))),
-        ("/api/v1/generate", &Method::POST) => painted(OWN).await,
-        ("/v1/images/generations", &Method::POST) => painted(IMAGES).await,
+        ("/api/v1/generate", &Method::POST) => own(site, number, body).await,
+        ("/v1/images/generations", &Method::POST) => images(site, number, body).await,
         ("/api/v1/generate" | "/v1/images/generations", _) => {
             Err(Refusal::new(405, "POST", "this is asked by POST"))
         }
@@ -71,24 +60,31 @@ async fn routed(site: &Site, number: u64, request: Request<Incoming>) -> Result<
     }
 }
 
-/// Reads what is wanted, and waits for it.
-async fn painted(
-    site: &Site,
-    number: u64,
-    body: Incoming,
-    manner: Manner,
-) -> Result<Answer, Refusal> {
+async fn own(site: &Site, number: u64, body: Incoming) -> Result<Answer, Refusal> {
     let limits = &site.options.limits;
-    let wanted = (manner.read)(&read(body, limits).await?, &site.cards, limits)?;
-    let asked = wanted.clone();
-    let reply = site.queue.put((number, wanted), limits.answer_time)?;
+    let wanted = wanted::own(&read(body, limits).await?, &site.cards, limits)?;
+    let painted = painted(site, number, wanted.clone()).await?;
+    Ok(answer::own(&wanted, card(site, &wanted)?, &painted))
+}
+
+async fn images(site: &Site, number: u64, body: Incoming) -> Result<Answer, Refusal> {
+    let limits = &site.options.limits;
+    let wanted = wanted::images(&read(body, limits).await?, &site.cards, limits)?;
+    let painted = painted(site, number, wanted.clone()).await?;
+    Ok(answer::images(card(site, &wanted)?, &painted))
+}
+
+/// Has pictures painted, and waits for them.
+async fn painted(site: &Site, number: u64, wanted: Wanted) -> Result<Vec<Painted>, Refusal> {
+    let wait = site.options.limits.answer_time;
+    let reply = site.queue.put((number, wanted), wait)?;
     let late = |_| Refusal::new(503, "queue", "it took too long; try again in a second");
-    let reply = timeout(limits.answer_time, reply).await.map_err(late)?;
-    let painted = reply.unwrap_or_else(|_| Err(queue::stopping()))?; // the painter is no more
-    match site.cards.get(asked.model) {
-        Some(card) => Ok((manner.tell)(&asked, card, &painted)),
-        None => Err(Refusal::new(500, "server", "a model is no more")),
-    }
+    let reply = timeout(wait, reply).await.map_err(late)?;
+    reply.unwrap_or_else(|_| Err(queue::stopping())) // the painter is no more
+}
+
+fn card<'a>(site: &'a Site, wanted: &Wanted) -> Result<&'a Card, Refusal> {
+    site.cards.get(wanted.model).ok_or_else(|| Refusal::new(500, "server", "a model is no more"))
 }
 
 /// The bytes of a body, bounded in number and time.

@@ -36,8 +36,8 @@ struct Own {
     eps_scale: Option<f64>,
 }
 
-/// The body of `/v1/images/generations`, as clients of OpenAI's interface send it. What they send beside it (`quality`, `style`,
-/// `user`) changes nothing here.
+/// The body of `/v1/images/generations`, as clients of `OpenAI`'s interface send it. What they send beside it
+/// (`quality`, `style`, `user`) changes nothing here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Images {

@@ -1,6 +1,6 @@
 //! Everything a training run is told: complete, checked once, stored with the run.
 //!
-//! A preset is a complete commented TOML file under `configs/`; unknown keys are refused.
+//! A preset is a complete commented TOML file under `presets/`; unknown keys are refused.
 
 use serde::{Deserialize, Serialize};
 use stackgan_core::gan::{Epsilon, Stage1Statistics};
@@ -16,14 +16,14 @@ use crate::{Error, Result};
 
 /// The presets by name: (name, TOML text). A name is `DATASET-stageN`.
 pub const PRESETS: &[(&str, &str)] = &[
-    ("toy-stage1", include_str!("../../../configs/toy-stage1.toml")),
-    ("toy-stage2", include_str!("../../../configs/toy-stage2.toml")),
-    ("cub-stage1", include_str!("../../../configs/cub-stage1.toml")),
-    ("cub-stage2", include_str!("../../../configs/cub-stage2.toml")),
-    ("oxford-stage1", include_str!("../../../configs/oxford-stage1.toml")),
-    ("oxford-stage2", include_str!("../../../configs/oxford-stage2.toml")),
-    ("coco-stage1", include_str!("../../../configs/coco-stage1.toml")),
-    ("coco-stage2", include_str!("../../../configs/coco-stage2.toml")),
+    ("toy-stage1", include_str!("../presets/toy-stage1.toml")),
+    ("toy-stage2", include_str!("../presets/toy-stage2.toml")),
+    ("cub-stage1", include_str!("../presets/cub-stage1.toml")),
+    ("cub-stage2", include_str!("../presets/cub-stage2.toml")),
+    ("oxford-stage1", include_str!("../presets/oxford-stage1.toml")),
+    ("oxford-stage2", include_str!("../presets/oxford-stage2.toml")),
+    ("coco-stage1", include_str!("../presets/coco-stage1.toml")),
+    ("coco-stage2", include_str!("../presets/coco-stage2.toml")),
 ];
 
 /// The TOML text of a preset.

@@ -183,7 +183,7 @@ pub fn train(
                 let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
                 let terms = seldom.among(terms);
                 let values = [&terms[..], &more].concat();
-                let written = dir.append_stats(step, inputs.epoch, seconds, &values);
+                let written = dir.append_stats(step, inputs.epoch, (seconds, first), &values);
                 told_only(written, step, on_event)?;
                 on_event(TrainEvent::Report { step, epoch: inputs.epoch, lr, terms, seconds });
             }

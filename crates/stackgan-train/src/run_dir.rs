@@ -154,7 +154,7 @@ impl RunDir {
         write_atomically(path, bytes)
     }
 
-    /// Appends a line to `stats.jsonl`.
+    /// Appends a line to `stats.jsonl`. The clock is that of this process: seconds since it went on from a step.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -162,13 +162,14 @@ impl RunDir {
         &self,
         step: u64,
         epoch: u64,
-        seconds: f64,
+        (seconds, since): (f64, u64),
         values: &[(&str, f64)],
     ) -> Result<()> {
         let mut line = Map::new();
         line.insert("step".to_owned(), json!(step));
         line.insert("epoch".to_owned(), json!(epoch));
         line.insert("seconds".to_owned(), json!((seconds * 1000.0).round() / 1000.0));
+        line.insert("since".to_owned(), json!(since));
         for (name, value) in values {
             line.insert((*name).to_owned(), json!(value));
         }
@@ -264,7 +265,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = RunDir::create(root.path(), "x").unwrap();
         for step in 1..=5 {
-            dir.append_stats(step, 0, 0.5, &[("d_loss", 1.25)]).unwrap();
+            dir.append_stats(step, 0, (0.5, 0), &[("d_loss", 1.25)]).unwrap();
         }
         dir.cut_stats(3).unwrap();
         let text = fs::read_to_string(dir.stats()).unwrap();

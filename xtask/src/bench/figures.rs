@@ -2,7 +2,7 @@
 
 use super::work::{self, Net, Recipe};
 
-/// A network by name: `plain` and `residual` at the paper's widths, `coco` as its preset has them (configs/coco-stage2.toml).
+/// A network by name: `plain` and `residual` at the paper's widths, `coco` as its preset has them (`coco-stage2`).
 pub(crate) const NETS: &[(&str, Net)] = &[
     ("plain", PAPER),
     ("residual", Net { recipe: Recipe::Residual, ..PAPER }),

@@ -524,7 +524,7 @@ pub(crate) enum Config {
         origin: bool,
     },
     /// Check a complete configuration file
-    #[command(before_help = "Examples:\n  stackgan config check configs/cub-stage1.toml\n  \
+    #[command(before_help = "Examples:\n  stackgan config check my-birds.toml\n  \
                              stackgan config check runs/00000-toy-stage1/config.toml")]
     Check {
         /// The file

@@ -111,15 +111,15 @@ mod tests {
     use super::*;
     use clap::ValueEnum as _;
     use stackgan_data::fetch::manifest::SETS;
+    use stackgan_train::config::PRESETS;
 
     #[test]
     fn every_set_can_be_typed_by_its_name_and_has_a_preset() {
         let names = FetchSet::value_variants().iter().map(|name| {
             let typed = name.to_possible_value().unwrap();
             assert_eq!(typed.get_name(), set(*name).name);
-            let preset = format!("configs/{}-stage1.toml", set(*name).name);
-            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-            assert!(root.join(&preset).is_file(), "{preset}");
+            let preset = format!("{}-stage1", set(*name).name);
+            assert!(PRESETS.iter().any(|(name, _)| *name == preset), "{preset}");
         });
         assert_eq!(names.count(), SETS.len());
     }

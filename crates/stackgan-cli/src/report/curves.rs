@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::axis::Axis;
+use super::pace::laps;
 use super::series::Series;
 use super::svg::{About, chart};
 
@@ -66,7 +67,7 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
 ];
 
 /// What `stats.jsonl` says beside its numbers.
-const CLOCK: &[&str] = &["step", "epoch", "seconds"];
+const CLOCK: &[&str] = &["step", "epoch", "seconds", "since"];
 
 /// The name of the speed among the terms.
 const SPEED: &str = "steps/s";
@@ -105,17 +106,9 @@ pub(crate) fn terms(stats: &Path) -> Terms {
         let Some(step) = entry.get("step").and_then(Value::as_f64) else { continue };
         collect(&entry, step, &mut terms);
     }
-    let speed = terms.get("seconds").map(|clock| speed(clock)).unwrap_or_default();
+    let speed = laps(&terms).iter().map(|lap| (lap.step, lap.steps / lap.seconds)).collect();
     terms.insert(SPEED.to_owned(), speed);
     terms
-}
-
-/// Steps a second between reports. The clock starts anew when a run is resumed: those pairs are left out.
-fn speed(clock: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let pairs = clock.iter().zip(clock.iter().skip(1));
-    let rate =
-        |(a, b): (&(f64, f64), &(f64, f64))| (b.1 > a.1).then(|| (b.0, (b.0 - a.0) / (b.1 - a.1)));
-    pairs.filter_map(rate).collect()
 }
 
 fn collect(entry: &Map<String, Value>, step: f64, terms: &mut Terms) {
@@ -144,7 +137,6 @@ mod tests {
         let terms = terms(&file);
         assert_eq!(terms.get("kl").unwrap(), &[(1.0, 0.5), (2.0, 0.4)]);
         assert_eq!(charts(&file).len(), 1); // only `kl` has two points
-        assert_eq!(speed(&[(10.0, 2.0), (20.0, 7.0), (30.0, 1.0)]), [(20.0, 2.0)]);
         assert!(charts(&dir.path().join("none")).is_empty());
     }
     #[test]
@@ -153,7 +145,7 @@ mod tests {
         let file = dir.path().join("stats.jsonl");
         let line = |step: u32| {
             format!(
-                "{{\"step\":{step},\"epoch\":0,\"seconds\":{step},\"matching\":2.5,\"d_loss\":1,\"g_loss\":3,\"loading\":0.1,\"new_term\":{step}}}\n"
+                "{{\"step\":{step},\"epoch\":0,\"seconds\":{step},\"since\":0,\"matching\":2.5,\"d_loss\":1,\"g_loss\":3,\"loading\":0.1,\"new_term\":{step}}}\n"
             )
         };
         std::fs::write(&file, line(1) + &line(2) + &line(3)).unwrap();

@@ -7,6 +7,7 @@ mod embedded;
 mod grids;
 mod measured;
 mod numbers;
+pub(crate) mod pace;
 mod page;
 mod run;
 mod series;

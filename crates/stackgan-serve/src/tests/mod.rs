@@ -118,7 +118,7 @@ impl Server {
     /// Whether it still paints as it should.
     fn is_well(&self) -> bool {
         let answer = self.paint("a well bird", 3);
-        answer.status == 200 && answer.pictures() == [format!("a well bird 3")]
+        answer.status == 200 && answer.pictures() == ["a well bird 3"]
     }
 }
 

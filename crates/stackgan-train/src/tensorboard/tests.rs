@@ -2,7 +2,7 @@
 
 use super::*;
 
-const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/tensorboard.tfevents");
+const GOLDEN: &[u8] = include_bytes!("golden.tfevents");
 
 /// Step and bytes of every event.
 fn records(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {

@@ -175,7 +175,7 @@ impl Folder {
         let text = String::from_utf8(self.bytes(name, "stats.jsonl")).unwrap();
         let without_clock = |line: &str| {
             let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-            for clock in ["seconds", "loading"] {
+            for clock in ["seconds", "since", "loading"] {
                 value.as_object_mut().unwrap().remove(clock);
             }
             value.to_string()

@@ -9,10 +9,7 @@ use serde::Serialize;
 use stackgan_train::config::TrainConfig;
 
 use crate::commands::train::Record;
-use crate::report::{Terms, terms};
-
-/// Reports that the speed is taken from.
-const RECENT: usize = 12;
+use crate::report::{Terms, pace, terms};
 
 /// What has become of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,10 +90,10 @@ impl Facts {
         let checkpoint = checkpoints(path).last().map(|(step, _)| *step);
         let step = (reported as u64).max(checkpoint.unwrap_or(0)); // a stop saves between two reports
         let epoch = last.remove("epoch").unwrap_or(0.0) as u64;
-        last.retain(|name, _| !["step", "seconds", "steps/s"].contains(&name.as_str()));
+        last.retain(|name, _| !["step", "seconds", "since", "steps/s"].contains(&name.as_str()));
         let planned = config.as_ref().map(|c| c.optim.steps).filter(|steps| *steps > 0);
         let steps = record.as_ref().and_then(|r| r.steps).or(planned);
-        let speed = recent_speed(terms.get("seconds").map_or(&[], Vec::as_slice));
+        let speed = pace::now(&pace::laps(terms));
         let left = steps.zip(speed).map(|(all, speed)| all.saturating_sub(step) as f64 / speed);
         let updated = path.join("stats.jsonl").metadata().and_then(|m| m.modified()).ok();
         let updated = updated.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map(|d| d.as_secs());
@@ -123,14 +120,6 @@ impl Facts {
     pub(super) fn done(&self) -> Option<f64> {
         self.steps.map(|steps| (self.step as f64 / steps.max(1) as f64).min(1.0))
     }
-}
-
-/// Steps a second over the last reports, where the clock did not start anew.
-fn recent_speed(clock: &[(f64, f64)]) -> Option<f64> {
-    let recent = clock.get(clock.len().saturating_sub(RECENT)..)?;
-    let resumed = recent.iter().zip(recent.iter().skip(1)).rposition(|(a, b)| b.1 <= a.1);
-    let (first, last) = (recent.get(resumed.map_or(0, |i| i + 1))?, recent.last()?);
-    (last.1 > first.1).then(|| (last.0 - first.0) / (last.1 - first.1))
 }
 
 fn state(path: &Path, record: Option<&Record>) -> State {
@@ -166,15 +155,6 @@ pub(super) fn checkpoints(path: &Path) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn speed_is_that_since_the_run_was_gone_on_with() {
-        assert_eq!(recent_speed(&[]), None);
-        assert_eq!(recent_speed(&[(10.0, 5.0)]), None);
-        assert_eq!(recent_speed(&[(10.0, 5.0), (20.0, 10.0), (30.0, 15.0)]), Some(2.0));
-        let resumed = [(10.0, 5.0), (20.0, 10.0), (30.0, 1.0), (40.0, 2.0), (50.0, 3.0)];
-        assert_eq!(recent_speed(&resumed), Some(10.0));
-    }
 
     #[test]
     fn a_folder_says_what_has_become_of_its_run() {

@@ -1,0 +1,90 @@
+//! How fast a run goes, from the clock of its `stats.jsonl`: `seconds` of this process since the step `since`, with which it
+//! went on. Files of before `since` are told apart by clocks that start anew.
+
+use super::Terms;
+
+/// Reports that the speed of now is taken from.
+const RECENT: usize = 12;
+
+/// What went on between two reports.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Lap {
+    /// The step of the later one.
+    pub step: f64,
+    pub steps: f64,
+    pub seconds: f64,
+    since: Option<f64>,
+}
+
+/// The laps of a run, but for those whose time is not known.
+pub(crate) fn laps(terms: &Terms) -> Vec<Lap> {
+    let points = |name| terms.get(name).map_or(&[][..], Vec::as_slice);
+    let begun = points("since");
+    let since = |step: f64| {
+        let at = begun.binary_search_by(|point| point.0.total_cmp(&step)).ok()?;
+        Some(begun.get(at)?.1)
+    };
+    let mut before: Option<(f64, f64, Option<f64>)> = None;
+    let lap = |&(step, seconds): &(f64, f64)| {
+        let since = since(step);
+        let last = before.replace((step, seconds, since));
+        let (from, clock) = match (last, since) {
+            (Some((from, clock, its)), _) if its == since && clock < seconds => (from, clock),
+            (_, Some(since)) => (since, 0.0),
+            (_, None) => return None,
+        };
+        let lap = Lap { step, steps: step - from, seconds: seconds - clock, since };
+        (lap.steps > 0.0 && lap.seconds > 0.0).then_some(lap)
+    };
+    points("seconds").iter().filter_map(lap).collect()
+}
+
+/// Steps a second now: over the last laps of the process that told of the last one.
+pub(crate) fn now(laps: &[Lap]) -> Option<f64> {
+    let last = laps.last()?;
+    let recent = laps.iter().rev().take(RECENT).take_while(|lap| lap.since == last.since);
+    let (steps, seconds) =
+        recent.fold((0.0, 0.0), |all, lap| (all.0 + lap.steps, all.1 + lap.seconds));
+    Some(steps / seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(lines: &[(f64, f64, Option<f64>)]) -> Terms {
+        let seconds = lines.iter().map(|line| (line.0, line.1)).collect();
+        let since = lines.iter().filter_map(|line| Some((line.0, line.2?))).collect();
+        [("seconds".to_owned(), seconds), ("since".to_owned(), since)].into()
+    }
+
+    fn rates(lines: &[(f64, f64, Option<f64>)]) -> Vec<(f64, f64)> {
+        laps(&terms(lines)).iter().map(|lap| (lap.step, lap.steps / lap.seconds)).collect()
+    }
+
+    /// A clock that started anew and has passed the old one is not taken for the old one going on.
+    #[test]
+    fn what_each_process_did_is_told_apart() {
+        let zero = Some(0.0);
+        let first = [(10.0, 5.0, zero), (20.0, 10.0, zero)];
+        assert_eq!(rates(&first), [(10.0, 2.0), (20.0, 2.0)]);
+        let resumed = [
+            (10.0, 5.0, zero),
+            (20.0, 10.0, zero),
+            (30.0, 12.0, Some(24.0)),
+            (40.0, 22.0, Some(24.0)),
+        ];
+        assert_eq!(rates(&resumed), [(10.0, 2.0), (20.0, 2.0), (30.0, 0.5), (40.0, 1.0)]);
+        assert_eq!(now(&laps(&terms(&resumed))), Some(16.0 / 22.0));
+    }
+
+    #[test]
+    fn files_of_before_have_a_speed_too() {
+        let old = [(10.0, 5.0, None), (20.0, 10.0, None), (30.0, 1.0, None), (40.0, 2.0, None)];
+        assert_eq!(rates(&old), [(20.0, 2.0), (40.0, 10.0)]);
+        assert_eq!(rates(&old[..1]), []);
+        let new = [(10.0, 5.0, None), (20.0, 10.0, None), (30.0, 5.0, Some(20.0))];
+        assert_eq!(now(&laps(&terms(&new))), Some(2.0));
+        assert_eq!(now(&[]), None);
+    }
+}
