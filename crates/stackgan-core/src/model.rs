@@ -276,6 +276,12 @@ impl Model {
         Ok(())
     }
 
+    /// Whether it has an encoder, in the file or attached: without one it paints from embeddings alone.
+    #[must_use]
+    pub const fn reads_sentences(&self) -> bool {
+        self.encoder.is_some() || self.attached.is_some()
+    }
+
     /// Vectors `(captions, text_dim)` as the networks take them: of the encoder in the file, or of the one attached.
     ///
     /// # Errors
