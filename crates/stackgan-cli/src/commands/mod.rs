@@ -8,6 +8,7 @@ mod data;
 mod demo;
 mod device;
 mod doctor;
+mod edit;
 mod encoders;
 mod eval;
 mod features;
@@ -16,6 +17,7 @@ mod generate;
 mod given;
 mod model;
 mod output;
+mod painting;
 mod replay;
 mod runs;
 mod sources;
@@ -68,6 +70,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Train(args) => return train::run(&args, context),
         Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
         Command::Generate(args) => generate::run(&args, context)?,
+        Command::Edit(args) => edit::run(&args, context)?,
         Command::Eval(args) => return eval::run(&args, context),
         Command::Nearest(args) => eval::nearest(&args, context)?,
         Command::Model(args) => return model::run(args, context),

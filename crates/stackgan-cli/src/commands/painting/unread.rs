@@ -1,0 +1,81 @@
+//! Warnings of sentences that the encoder does not read whole.
+
+use stackgan_core::Model;
+use stackgan_core::text::alphabet::{AlphabetOptions, CAPTION_LENGTH, Reading, reading};
+
+use crate::progress::Phase;
+
+/// Sentences that are named; more are only counted.
+const NAMED: usize = 5;
+
+/// How many were met.
+pub(crate) struct Unread {
+    /// Of a char-CNN-RNN; others read every character.
+    alphabet: Option<AlphabetOptions>,
+    met: usize,
+}
+
+impl Unread {
+    /// None yet, of sentences for this model.
+    pub(crate) fn of(model: &Model) -> Self {
+        Self { alphabet: model.encoder().map(|encoder| encoder.config().alphabet), met: 0 }
+    }
+
+    /// None ever: these are no sentences.
+    pub(crate) const fn nothing() -> Self {
+        Self { alphabet: None, met: 0 }
+    }
+
+    /// Warns of those of `captions` that are not read whole.
+    pub(crate) fn warn(&mut self, captions: &[String], phase: &Phase) {
+        let Some(alphabet) = self.alphabet else { return };
+        for warning in captions.iter().filter_map(|caption| unread(caption, alphabet)) {
+            self.met += 1;
+            if self.met <= NAMED {
+                phase.say(&format!("warning: {warning}"));
+            }
+        }
+    }
+
+    /// Says how many there were beyond those that were named.
+    pub(crate) fn finish(self, phase: &Phase) {
+        if self.met > NAMED {
+            phase.say(&format!("warning: {} sentences more are not read whole", self.met - NAMED));
+        }
+    }
+}
+
+/// What a char-CNN-RNN does not see of a sentence; `None` where it reads it whole.
+fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
+    let Reading { known, unknown, cut } = reading(caption, alphabet);
+    let most = 60;
+    let dots = if caption.chars().count() > most { "…" } else { "" };
+    let shown: String = caption.chars().take(most).collect();
+    let of = format!("`{}{dots}`", shown.escape_debug());
+    match (known, unknown.is_empty(), cut) {
+        (0, ..) => {
+            Some(format!("the encoder knows no character of {of}: only the noise is painted"))
+        }
+        (_, false, _) => {
+            Some(format!("the encoder does not know `{}` in {of}", unknown.escape_debug()))
+        }
+        (_, true, 1..) => Some(format!(
+            "the encoder reads {CAPTION_LENGTH} characters: the last {cut} of {of} are cut off"
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_encoder_does_not_read_is_said() {
+        let said = |caption: &str| unread(caption, AlphabetOptions::default()).unwrap_or_default();
+        assert_eq!(said("A small, red bird!"), "");
+        assert!(said("птица").contains("knows no character of `птица`"));
+        assert!(said("un léger oiseau").contains("does not know `é`"));
+        assert!(said(&"word ".repeat(50)).contains("the last 49 of `word"));
+    }
+}
