@@ -15,7 +15,7 @@ pub(crate) use data::{
 };
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
 pub(crate) use global::{Global, Precision};
-pub(crate) use paint::{Edit, Generate, Painting, Seeds};
+pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Seeds};
 
 /// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
 #[derive(Parser, Debug)]
@@ -68,6 +68,11 @@ pub(crate) enum Command {
     /// Alternatives stand in braces. Every combination of them is painted with the same noise, as a picture of its own, and all
     /// are on one sheet, `edit.png`: the last alternatives along its columns, the others, and seeds, along its rows.
     Edit(Edit),
+    /// What lies between two sentences, or between seeds of one: an animation
+    ///
+    /// Between two sentences with the same noise, or from seed to seed of one sentence. Writes an animated PNG,
+    /// `interpolation.png`, and some of its frames side by side, `sheet.png`.
+    Interpolate(Interpolate),
     /// How well a model paints: FID, KID, inception score, precision, R-precision, each with its conditions
     Eval(Box<Eval>),
     /// Does a model copy? The closest training pictures to what it paints

@@ -1,4 +1,4 @@
-//! Options of the commands that paint: `generate`, `edit`.
+//! Options of the commands that paint: `generate`, `edit`, `interpolate`.
 
 use std::path::PathBuf;
 
@@ -94,6 +94,49 @@ pub(crate) struct Edit {
     #[command(flatten)]
     pub seeds: Seeds,
     /// One JSON line for each picture on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What lies between two sentences, or between seeds of one.
+#[derive(Args, Clone, Debug)]
+#[command(
+    before_help = "Examples:\n  stackgan interpolate -m demo --from \"a red bird\" --to \"a blue bird with a white belly\"\n  \
+                         stackgan interpolate -m demo -p \"a red bird with a yellow belly\" --seeds 0-3 --frames 90"
+)]
+pub(crate) struct Interpolate {
+    /// The model, how it paints, and where the pictures go
+    #[command(flatten)]
+    pub painting: Painting,
+    /// The sentence of the first frame
+    #[arg(long, value_name = "TEXT", requires = "to", conflicts_with_all = ["prompt", "seeds"])]
+    pub from: Option<String>,
+    /// The sentence of the last frame
+    #[arg(long, value_name = "TEXT", requires = "from")]
+    pub to: Option<String>,
+    /// The one sentence, to go from seed to seed
+    #[arg(
+        short,
+        long,
+        value_name = "TEXT",
+        required_unless_present = "from",
+        requires = "seeds",
+        conflicts_with = "seed"
+    )]
+    pub prompt: Option<String>,
+    /// The seeds
+    #[command(flatten)]
+    pub seeds: Seeds,
+    /// Frames in all, the first and the last among them
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    pub frames: u32,
+    /// Frames a second; the first and the last stay for a second
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub fps: u16,
+    /// Also every frame as a picture of its own, in the folder `frames`
+    #[arg(long)]
+    pub each: bool,
+    /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
 }

@@ -15,6 +15,7 @@ mod features;
 mod fetch;
 mod generate;
 mod given;
+mod interpolate;
 mod model;
 mod output;
 mod painting;
@@ -39,7 +40,7 @@ use stackgan_core::Model;
 use crate::args::{Cli, Command, Global, Precision};
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, Phase};
-pub(crate) use output::{aligned, check_writable, print, write_file};
+pub(crate) use output::{aligned, check_writable, print, write_file, write_pieces};
 
 /// What every command knows.
 pub(crate) struct Context {
@@ -71,6 +72,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
         Command::Generate(args) => generate::run(&args, context)?,
         Command::Edit(args) => edit::run(&args, context)?,
+        Command::Interpolate(args) => interpolate::run(&args, context)?,
         Command::Eval(args) => return eval::run(&args, context),
         Command::Nearest(args) => eval::nearest(&args, context)?,
         Command::Model(args) => return model::run(args, context),

@@ -26,9 +26,13 @@ pub(super) use unread::Unread;
 pub(super) const GRID: &str = "grid.png";
 /// The sheet of `edit`.
 pub(super) const EDIT: &str = "edit.png";
+/// The animation of `interpolate`.
+pub(super) const ANIMATION: &str = "interpolation.png";
+/// The sheet of `interpolate`.
+pub(super) const FRAMES: &str = "sheet.png";
 
 /// Files among pictures that are made of several.
-pub(super) const SHEETS: [&str; 2] = [GRID, EDIT];
+pub(super) const SHEETS: [&str; 4] = [GRID, EDIT, ANIMATION, FRAMES];
 
 /// A model, how it paints, and what its pictures say of it.
 pub(super) struct Painter {
@@ -162,7 +166,7 @@ impl Painter {
     ///
     /// # Errors
     /// Never of a picture that was painted.
-    fn png(&self, painted: &Painted) -> Result<(Provenance, Vec<u8>)> {
+    pub(super) fn png(&self, painted: &Painted) -> Result<(Provenance, Vec<u8>)> {
         let Painted { caption, seed, row, picture } = painted;
         let names = (self.sha256.as_str(), self.encoder.as_str());
         let said = Provenance::of(picture, &self.model, names, (caption, *seed), self.sampling);
@@ -172,6 +176,13 @@ impl Painter {
         };
         let png = said.encode_png(picture, &self.name)?;
         Ok((said, png))
+    }
+}
+
+impl<'a> Painted<'a> {
+    /// A picture of a sentence.
+    pub(super) const fn of(caption: &'a str, seed: u64, picture: Picture) -> Self {
+        Self { caption, seed, row: None, picture }
     }
 }
 
