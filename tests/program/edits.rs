@@ -1,4 +1,4 @@
-//! What is made of sentences beside single pictures: `edit`, `interpolate`.
+//! What is made of sentences beside single pictures, and whether pictures can be made again: `edit`, `interpolate`, `repro`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use image::AnimationDecoder as _;
 use image::codecs::png::PngDecoder;
 use serde_json::Value;
+use stackgan_core::Provenance;
 
-use crate::common::{done, failed, train, training};
+use crate::common::{WORLD, done, failed, stackgan, train, training};
 use crate::errors::four_parts;
 
 /// A folder with a Stage-I model, `run`, whose pictures differ by words and noise.
@@ -31,6 +32,13 @@ fn names(files: &[PathBuf]) -> Vec<String> {
 
 fn documents(said: &str) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Exit code, stdout, stderr.
+fn judged(dir: &Path, more: &[&str]) -> (i32, String, String) {
+    let output = stackgan(dir, &[&["repro", "-q"], more].concat()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
@@ -70,6 +78,7 @@ fn alternatives_are_painted_as_their_sentences_are() {
         (8, &Value::from("a blue bird with a long beak"))
     );
     assert_eq!(fs::read(dir.join("c/edit.png")).unwrap(), fs::read(&edited[8]).unwrap());
+    assert_eq!(judged(dir, &["-m", "run", facts[7]["file"].as_str().unwrap()]).0, 0);
     let generate =
         ["generate", "-m", "run", "-q", "-p", "a bird", "--json", "--grid", "--out", "d"];
     assert_eq!(documents(&done(dir, &generate)).len(), 1, "JSON alone");
@@ -170,4 +179,128 @@ fn an_animation_passes_every_seed() {
     ] {
         assert_eq!(failed(dir, &[&["interpolate", "-m", "run"], more].concat()).0, 2, "{more:?}");
     }
+}
+
+/// Writes a picture anew, after something was done to it and to what it says.
+fn forged(file: &Path, to: &Path, change: impl FnOnce(&mut Provenance, &mut Vec<u8>)) {
+    let (mut said, mut picture) = Provenance::read(&fs::read(file).unwrap()).unwrap();
+    change(&mut said, &mut picture.rgb);
+    fs::write(to, said.encode_png(&picture, "run").unwrap()).unwrap();
+}
+
+#[test]
+fn pictures_are_painted_again_and_compared() {
+    let folder = folder();
+    let dir = folder.path();
+    let mut high = training("2", "1", &dir.join("high"));
+    high.extend(["--stage1", "run", "--set", "optim.batch=2"].map(str::to_owned));
+    train(dir, &high);
+    let generate = ["generate", "-m", "high", "-q", "--out", "a"];
+    let said = done(
+        dir,
+        &[&generate[..], &["-p", "a red bird", "-p", "a blue bird", "--seeds", "0-1"]].concat(),
+    );
+    let more = ["-p", "a bird", "--seed", "9", "--stage", "1", "--z-scale", "0.3"];
+    let other = done(dir, &[&generate[..], &more[..]].concat());
+    let files: Vec<&str> = said.lines().chain(other.lines()).collect();
+    let (code, lines, error) =
+        judged(dir, &[&["-m", "high", "--out", "again"], &files[..]].concat());
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert_eq!(lines.lines().count(), 5);
+    assert!(lines.lines().all(|line| line.ends_with(".png: equal to the bit")), "{lines}");
+    let again = dir.join("again/000003-seed00001-a-blue-bird.png");
+    assert!(fs::read(again).unwrap() == fs::read(dir.join(files[3])).unwrap());
+
+    let first = dir.join(files[0]);
+    forged(&first, &dir.join("touched.png"), |_, rgb| rgb[100] ^= 8);
+    forged(&dir.join(files[4]), &dir.join("seed.png"), |said, _| said.seed += 1);
+    forged(&first, &dir.join("version.png"), |said, _| said.version = "0.0.1".to_owned());
+    let ours = ["-m", "high", "--json", "touched.png", "seed.png", "version.png", files[0]];
+    let (code, lines, _) = judged(dir, &ours);
+    assert_eq!(code, 5, "{lines}");
+    let facts = documents(&lines);
+    let verdicts: Vec<&str> = facts.iter().map(|f| f["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["changed", "differs", "equal", "equal"]);
+    assert_eq!((&facts[0]["differing"], &facts[0]["largest"]), (&Value::from(1), &Value::from(8)));
+    assert_eq!(facts[0]["painted_as_named"], true);
+    assert_eq!(facts[3]["said"]["arithmetic"], facts[3]["arithmetic"]);
+    let (code, lines, _) = judged(dir, &["-m", "high", "touched.png"]);
+    assert!(
+        code == 5 && lines.contains("changed since it was painted: 1 of 65536 pixels, by 8 of 255"),
+        "{lines}"
+    );
+}
+
+#[test]
+fn a_picture_that_cannot_be_judged_leaves_the_others() {
+    let folder = folder();
+    let dir = folder.path();
+    let files =
+        painted(dir, "generate", &["-p", "a red bird", "--seeds", "0-1", "--grid", "--out", "a"]);
+    let file = |i: usize| files[i].to_str().unwrap();
+    let (code, lines, error) = judged(dir, &["-m", "run", file(2), file(0)]);
+    assert_eq!(code, 3, "{error}");
+    four_parts(&error, "grid.png");
+    assert!(
+        lines.contains("grid.png: not judged") && lines.contains("equal to the bit"),
+        "{lines}"
+    );
+    // A picture that differs weighs more.
+    forged(&files[0], &dir.join("seed.png"), |said, _| said.seed += 1);
+    let (code, lines, error) =
+        judged(dir, &["-m", "run", "--json", "seed.png", file(2), "none.png"]);
+    assert_eq!((code, error.as_str()), (5, ""));
+    let verdicts: Vec<Value> = documents(&lines).iter().map(|f| f["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["differs", "refused", "refused"]);
+
+    let mut args = training("1", "1", &dir.join("other"));
+    args.extend(["--seed", "1"].map(str::to_owned));
+    train(dir, &args);
+    let (said, _) = Provenance::read(&fs::read(&files[0]).unwrap()).unwrap();
+    let (code, _, error) = judged(dir, &["-m", "other", file(0)]);
+    assert_eq!(code, 3, "{error}");
+    four_parts(&error, &said.model_sha256);
+    forged(&files[0], &dir.join("stage.png"), |said, _| said.stage = 7);
+    forged(&files[0], &dir.join("encoder.png"), |said, _| said.encoder = "ab".repeat(32));
+    let own = files[1].parent().unwrap().to_str().unwrap();
+    for (more, code, place) in [
+        (&["stage.png"][..], 3, "stage 7"),
+        (&["encoder.png"], 3, "another text encoder"),
+        (&["none.png"], 4, "none.png"),
+        (&[file(0), "--out", own], 2, "--out"),
+    ] {
+        let (found, _, error) = judged(dir, &[&["-m", "run"], more].concat());
+        assert_eq!(found, code, "{more:?}: {error}");
+        four_parts(&error, place);
+    }
+    assert_eq!(judged(dir, &["-m", "none", file(0)]).0, 4);
+}
+
+#[test]
+fn a_picture_of_embeddings_is_painted_from_them_again() {
+    let folder = folder();
+    let dir = folder.path();
+    let encoder = WORLD.encoder().display().to_string();
+    for (name, sentence) in [("red", "a red bird with a yellow belly"), ("blue", "a blue bird")] {
+        let output = format!("{name}.safetensors");
+        let encode =
+            ["text", "encode", "--encoder", &encoder, "--output", &output, "-q", "-p", sentence];
+        done(dir, &[&encode[..], &["-p", "a bird"]].concat());
+    }
+    let of_row =
+        painted(dir, "generate", &["--embeddings", "red.safetensors", "--rows", "0", "--out", "a"]);
+    let file = of_row[0].to_str().unwrap();
+    let (said, _) = Provenance::read(&fs::read(file).unwrap()).unwrap();
+    assert!(said.caption == "row 0" && said.embedding_sha256.is_some(), "{said:?}");
+    assert_eq!(judged(dir, &["-m", "run", file, "--embeddings", "red.safetensors"]).0, 0);
+    for more in [&[][..], &["--embeddings", "blue.safetensors"]] {
+        let (code, lines, error) = judged(dir, &[&["-m", "run", file], more].concat());
+        assert_eq!(code, 4, "{more:?}: {error}");
+        four_parts(&error, "a row of embeddings");
+        assert!(lines.contains("not judged"), "{lines}");
+    }
+    // Where its caption is the sentence of the row, that is enough.
+    let caption = "a red bird with a yellow belly";
+    forged(&of_row[0], &dir.join("said.png"), |said, _| said.caption = caption.to_owned());
+    assert_eq!(judged(dir, &["-m", "run", "said.png"]).0, 0);
 }

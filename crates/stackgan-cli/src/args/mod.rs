@@ -15,7 +15,7 @@ pub(crate) use data::{
 };
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
 pub(crate) use global::{Global, Precision};
-pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Seeds};
+pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Repro, Seeds};
 
 /// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
 #[derive(Parser, Debug)]
@@ -73,6 +73,11 @@ pub(crate) enum Command {
     /// Between two sentences with the same noise, or from seed to seed of one sentence. Writes an animated PNG,
     /// `interpolation.png`, and some of its frames side by side, `sheet.png`.
     Interpolate(Interpolate),
+    /// Paint pictures again from what their files say, and compare the pixels
+    ///
+    /// Exit code 5 where one is not the same; 3 or 4 where all that could be judged are the same, but one could not: it
+    /// says nothing of itself, another model painted it, or it was painted from embeddings that are not at hand.
+    Repro(Repro),
     /// How well a model paints: FID, KID, inception score, precision, R-precision, each with its conditions
     Eval(Box<Eval>),
     /// Does a model copy? The closest training pictures to what it paints

@@ -1,4 +1,4 @@
-//! Options of the commands that paint: `generate`, `edit`, `interpolate`.
+//! Options of the commands that paint: `generate`, `edit`, `interpolate`, `repro`.
 
 use std::path::PathBuf;
 
@@ -137,6 +137,33 @@ pub(crate) struct Interpolate {
     #[arg(long)]
     pub each: bool,
     /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Paints pictures again from what their files say, and compares the pixels.
+#[derive(Args, Clone, Debug)]
+#[command(
+    before_help = "Examples:\n  stackgan repro -m demo out/000000-seed00000-a-red-bird.png\n  \
+                         stackgan repro -m runs/00001-toy-stage2 bird.png other-bird.png --json"
+)]
+pub(crate) struct Repro {
+    /// Pictures of `generate` or `edit`, as they were written
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// The model that painted them: a file or a run folder
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: PathBuf,
+    /// The text encoder, where the model neither holds nor names it: a folder, a file or `hub:OWNER/NAME`
+    #[arg(long, value_name = "ENCODER")]
+    pub encoder: Option<PathBuf>,
+    /// The embeddings that they were painted from, where they were not painted from sentences
+    #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
+    pub embeddings: Option<PathBuf>,
+    /// Keep the new pictures, in this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// One JSON line for each picture on stdout
     #[arg(long)]
     pub json: bool,
 }

@@ -1,5 +1,6 @@
 //! Embeddings that lie in a file, for a model to paint from: those of a dataset's captions, or of any.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,6 +65,24 @@ impl Given {
         let shape = (rows.len(), self.embeddings.dim());
         let vectors = Tensor::from_vec(numbers, shape, model.device())?;
         Ok(Read { captions, vectors: model.standardised(&vectors)?, rows: hashes })
+    }
+
+    /// Where the rows lie whose SHA-256 are `wanted`; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn find(&self, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
+        let mut found = BTreeMap::new();
+        for at in 0..self.len() {
+            if found.len() == wanted.len() {
+                break;
+            }
+            let hash = embedding_sha256(&self.embeddings.rows(at..at + 1)?);
+            if wanted.contains(hash.as_str()) {
+                found.insert(hash, at as u64);
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -20,6 +20,7 @@ mod model;
 mod output;
 mod painting;
 mod replay;
+mod repro;
 mod runs;
 mod sources;
 mod text;
@@ -73,6 +74,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Generate(args) => generate::run(&args, context)?,
         Command::Edit(args) => edit::run(&args, context)?,
         Command::Interpolate(args) => interpolate::run(&args, context)?,
+        Command::Repro(args) => return repro::run(&args, context),
         Command::Eval(args) => return eval::run(&args, context),
         Command::Nearest(args) => eval::nearest(&args, context)?,
         Command::Model(args) => return model::run(args, context),

@@ -43,7 +43,7 @@ pub(super) struct Painter {
     /// Fingerprint of the encoder, as it was before any standardisation: what a refusal of another one names.
     pub(super) encoder: String,
     /// What the model is called.
-    name: String,
+    pub(super) name: String,
 }
 
 /// Captions as the networks take them.
