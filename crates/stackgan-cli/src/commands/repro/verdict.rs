@@ -116,21 +116,18 @@ impl Difference {
 
 /// Why another picture may have been painted.
 fn reason(said: &Provenance, arithmetic: &str) -> String {
-    let version = env!("CARGO_PKG_VERSION");
+    let (version, then) = (env!("CARGO_PKG_VERSION"), said.version.escape_debug());
     let here = format!("here version {version} computes with {arithmetic}");
-    match (said.version == version, said.arithmetic.as_deref()) {
-        (_, None) => {
-            format!(
-                "it was painted by version {}, its file does not say with what arithmetic; {here}",
-                said.version
-            )
-        }
-        (true, Some(then)) if then == arithmetic => format!(
-            "version ({version}) and arithmetic ({then}) are the same, so that what the file says is not how it was painted, or \
-             the two machines differ elsewhere (another GPU)"
+    match &said.arithmetic {
+        None => format!(
+            "it was painted by version {then}, its file does not say with what arithmetic; {here}"
         ),
-        (_, Some(then)) => {
-            format!("it was painted by version {} with {then}; {here}", said.version)
+        Some(with) if said.version == version && with == arithmetic => format!(
+            "version ({version}) and arithmetic ({arithmetic}) are the same, so that what the file says is not how it was \
+             painted, or the two machines differ elsewhere (another GPU)"
+        ),
+        Some(with) => {
+            format!("it was painted by version {then} with {}; {here}", with.escape_debug())
         }
     }
 }
@@ -187,6 +184,8 @@ mod tests {
         assert!(line(&said, "cpu avx512").contains("with cpu avx2; here"));
         said.version = "0.0.9".to_owned();
         assert!(line(&said, "cpu avx2").contains("by version 0.0.9 with cpu avx2; here version"));
+        said.arithmetic = Some("\u{1b}[2J".to_owned());
+        assert!(!line(&said, "cpu avx2").contains('\u{1b}'), "a file's words reach the terminal");
         said.arithmetic = None;
         assert!(line(&said, "cpu avx2").contains("does not say with what arithmetic"));
     }
