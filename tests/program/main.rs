@@ -4,6 +4,7 @@
 
 mod common;
 mod demo;
+mod edits;
 mod encoders;
 mod errors;
 mod eval;

@@ -22,7 +22,7 @@ pub(crate) enum Exit {
     Data = 3,
     /// Something that is needed is missing.
     Missing = 4,
-    /// A gate said no: models differ, a model is not whole.
+    /// A gate said no: models or pictures differ, a model is not whole.
     Gate = 5,
     /// The storage is full, read-only or in use.
     Storage = 6,

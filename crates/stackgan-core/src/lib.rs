@@ -25,12 +25,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod animation;
 pub mod archive;
 pub mod cond_aug;
 pub mod config;
 mod error;
 pub mod gan;
 pub mod image;
+pub mod interpolation;
 pub mod layers;
 pub mod losses;
 pub mod model;

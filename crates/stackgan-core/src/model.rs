@@ -276,6 +276,12 @@ impl Model {
         Ok(())
     }
 
+    /// Whether it has an encoder, in the file or attached: without one it paints from embeddings alone.
+    #[must_use]
+    pub const fn reads_sentences(&self) -> bool {
+        self.encoder.is_some() || self.attached.is_some()
+    }
+
     /// Vectors `(captions, text_dim)` as the networks take them: of the encoder in the file, or of the one attached.
     ///
     /// # Errors
@@ -345,12 +351,6 @@ impl Model {
     #[must_use]
     pub const fn stages(&self) -> u8 {
         if self.stage2.is_some() { 2 } else { 1 }
-    }
-
-    /// Whether it has a text encoder, in its file or attached: without one it paints from vectors alone.
-    #[must_use]
-    pub const fn reads(&self) -> bool {
-        self.encoder.is_some() || self.attached.is_some()
     }
 
     /// The text encoder, if the file holds one.

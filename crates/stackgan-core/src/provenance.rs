@@ -17,7 +17,7 @@ const KEYWORD: &str = "stackgan";
 const LONGEST: usize = 1 << 20;
 const LARGEST: usize = 64 << 20;
 
-/// Where a picture came from. The same model, caption, seed, stage and scales give the same pixels (on the same kind of CPU).
+/// Where a picture came from. The same model, caption, seed, stage and scales give the same pixels (with the same `arithmetic`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The sentence.
@@ -42,6 +42,13 @@ pub struct Provenance {
     pub pixels_sha256: String,
     /// The version of the program that painted it.
     pub version: String,
+    /// What it was computed with ([`stackgan_kernels::arithmetic`]); files of before do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<String>,
+    /// SHA-256 of the row of embeddings that it was painted from, where that was given and not made of the caption
+    /// ([`embedding_sha256`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_sha256: Option<String>,
 }
 
 impl Provenance {
@@ -69,7 +76,15 @@ impl Provenance {
             encoder: encoder.to_owned(),
             pixels_sha256: pixels_sha256(picture),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            arithmetic: Some(stackgan_kernels::arithmetic(model.device()).to_owned()),
+            embedding_sha256: None,
         }
+    }
+
+    /// The same of a picture that was painted from a row of embeddings: `row` is its [`embedding_sha256`].
+    #[must_use]
+    pub fn from_embedding(self, row: &str) -> Self {
+        Self { embedding_sha256: Some(row.to_owned()), ..self }
     }
 
     /// How to paint it again.
@@ -130,7 +145,17 @@ impl Provenance {
 /// The SHA-256 of a picture's pixels, in hexadecimal digits.
 #[must_use]
 pub fn pixels_sha256(picture: &Picture) -> String {
-    Sha256::digest(&picture.rgb).iter().fold(String::new(), |mut digits, byte| {
+    sha256(&picture.rgb)
+}
+
+/// The SHA-256 of a row of embeddings as its encoder made it, before any standardisation: 32-bit floats, the low byte first.
+#[must_use]
+pub fn embedding_sha256(row: &[f32]) -> String {
+    sha256(&row.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut digits, byte| {
         let _ = write!(digits, "{byte:02x}"); // a String takes everything
         digits
     })
@@ -171,6 +196,8 @@ mod tests {
             encoder: "cd".repeat(32),
             pixels_sha256: pixels_sha256(&picture),
             version: "0.1.0".to_owned(),
+            arithmetic: Some("cpu avx2".to_owned()),
+            embedding_sha256: None,
         };
         (provenance, picture)
     }
@@ -179,7 +206,22 @@ mod tests {
     fn what_a_picture_says_is_read_back() -> Result<()> {
         let (provenance, picture) = painted();
         let file = provenance.encode_png(&picture, "birds")?;
-        assert_eq!(Provenance::read(&file)?, (provenance, picture));
+        assert_eq!(Provenance::read(&file)?, (provenance.clone(), picture.clone()));
+        let of_row = provenance.from_embedding(&embedding_sha256(&[0.5, -1.0]));
+        let file = of_row.encode_png(&picture, "birds")?;
+        assert_eq!(Provenance::read(&file)?, (of_row, picture));
+        Ok(())
+    }
+
+    #[test]
+    fn files_of_before_are_read() -> Result<()> {
+        let (provenance, picture) = painted();
+        let mut said = serde_json::to_value(&provenance).unwrap_or_default();
+        let fields = said.as_object_mut();
+        assert!(fields.is_some_and(|fields| fields.remove("arithmetic").is_some()));
+        let file = picture.encode_png_with(&[(KEYWORD, &said.to_string())])?;
+        let before = Provenance { arithmetic: None, ..provenance };
+        assert_eq!(Provenance::read(&file)?.0, before);
         Ok(())
     }
 
@@ -189,6 +231,9 @@ mod tests {
         let picture = Picture { width: 1, height: 1, rgb: vec![1, 2, 3] };
         let expected = "039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81";
         assert_eq!(pixels_sha256(&picture), expected);
+        // printf '\x00\x00\x80\x3f' | sha256sum
+        let expected = "e00e5eb9444182f352323374ef4e08ebcb784725fdd4fd612d7730540b3e0c8c";
+        assert_eq!(embedding_sha256(&[1.0]), expected);
     }
 
     #[test]

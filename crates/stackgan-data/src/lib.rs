@@ -21,6 +21,7 @@ mod error;
 pub mod fetch;
 pub mod formats;
 pub mod layouts;
+pub mod letters;
 pub mod loader;
 pub mod plan;
 mod positional;

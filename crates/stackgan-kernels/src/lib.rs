@@ -54,3 +54,15 @@ pub use many::{
 pub use maps::{Clamp, Filter, Maps, Norm, Statistics};
 pub use pool::Pool;
 pub use tanh::tanh;
+
+/// What convolutions on `device` are computed with: `cpu avx512`, `cpu avx2`, `cpu portable`; `cuda f32`, `cuda tf32`, `cuda bf16`. Where
+/// this differs, so do last bits of results.
+#[must_use]
+pub fn arithmetic(device: &candle_core::Device) -> &'static str {
+    match (device.is_cpu(), gpu::precision()) {
+        (true, _) => cpu::instructions(),
+        (false, Precision::F32) => "cuda f32",
+        (false, Precision::Tf32) => "cuda tf32",
+        (false, Precision::Bf16) => "cuda bf16",
+    }
+}

@@ -54,7 +54,7 @@ impl Shelf {
         if id.trim().is_empty() || self.0.iter().any(|shelved| shelved.id == id) {
             return refused("a name of its own", "another's, or none", "give it another name");
         }
-        if !model.reads() {
+        if !model.reads_sentences() {
             let remedy = "attach the encoder that it was trained with";
             return refused("a model that reads sentences", "one without an encoder", remedy);
         }
@@ -109,14 +109,6 @@ impl Shelf {
 impl Card {
     /// What the text encoder does not see of a sentence, for a person; `None` where it reads all.
     pub(crate) fn unread(&self, caption: &str) -> Option<String> {
-        let reading = reading(caption, self.alphabet?);
-        match (reading.known, reading.unknown.as_str(), reading.cut) {
-            (0, ..) => {
-                Some("the encoder knows no character of it: only the noise is painted".to_owned())
-            }
-            (_, "", 0) => None,
-            (_, "", cut) => Some(format!("the encoder does not read the last {cut} characters")),
-            (_, unknown, _) => Some(format!("the encoder does not know `{unknown}`")),
-        }
+        reading(caption, self.alphabet?).unread()
     }
 }

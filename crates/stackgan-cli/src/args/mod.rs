@@ -3,6 +3,7 @@
 mod data;
 mod eval;
 mod global;
+mod paint;
 mod serve;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use data::{
 };
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
 pub(crate) use global::{Global, Precision};
+pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Repro, Seeds};
 pub(crate) use serve::Serve;
 
 /// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
@@ -63,6 +65,21 @@ pub(crate) enum Command {
     },
     /// Pictures from sentences
     Generate(Generate),
+    /// One noise, many sentences: what a picture becomes when its words change
+    ///
+    /// Alternatives stand in braces. Every combination of them is painted with the same noise, as a picture of its own, and all
+    /// are on one sheet, `edit.png`: the last alternatives along its columns, the others, and seeds, along its rows.
+    Edit(Edit),
+    /// What lies between two sentences, or between seeds of one: an animation
+    ///
+    /// Between two sentences with the same noise, or from seed to seed of one sentence. Writes an animated PNG,
+    /// `interpolation.png`, and some of its frames side by side, `sheet.png`.
+    Interpolate(Interpolate),
+    /// Paint pictures again from what their files say, and compare the pixels
+    ///
+    /// Exit code 5 where one is not the same; 3 or 4 where all that could be judged are the same, but one could not: it
+    /// says nothing of itself, another model painted it, or it was painted from embeddings that are not at hand.
+    Repro(Repro),
     /// A web page and an HTTP API: type a sentence, see the pictures
     Serve(Serve),
     /// How well a model paints: FID, KID, inception score, precision, R-precision, each with its conditions
@@ -336,63 +353,6 @@ pub(crate) struct Settings {
     /// The seed of everything random
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-}
-
-/// Pictures from sentences. Same model, sentence and seed: same pixels.
-#[derive(Args, Clone, Debug)]
-#[command(
-    before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
-                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid"
-)]
-pub(crate) struct Generate {
-    /// A model file or a run folder
-    #[arg(short, long, value_name = "MODEL")]
-    pub model: PathBuf,
-    /// A sentence; can be repeated
-    #[arg(short, long, value_name = "TEXT")]
-    pub prompt: Vec<String>,
-    /// A file with a sentence on each line; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    pub captions: Option<PathBuf>,
-    /// The text encoder, where the model neither holds nor names it: a folder, a file or `hub:OWNER/NAME`
-    #[arg(long, value_name = "ENCODER")]
-    pub encoder: Option<PathBuf>,
-    /// Paint from rows of embeddings instead of sentences: a file that `data import --embeddings` or `text encode` made
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "captions", "encoder"])]
-    pub embeddings: Option<PathBuf>,
-    /// The dataset whose captions the rows are: its imported embeddings unless `--embeddings` names others
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["prompt", "captions", "encoder"])]
-    pub data: Option<PathBuf>,
-    /// Which rows, counted from 0: `0-7,9`
-    #[arg(long, value_name = "LIST", default_value = "0-7")]
-    pub rows: String,
-    /// The seed
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
-    pub seed: Option<u64>,
-    /// Several seeds: `0-7,9`
-    #[arg(long, value_name = "LIST")]
-    pub seeds: Option<String>,
-    /// 1 stops at 64x64
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub stage: Option<u8>,
-    /// The folder for the pictures
-    #[arg(long, default_value = "out", value_name = "DIR")]
-    pub out: PathBuf,
-    /// Also one sheet with all of them: `grid.png`
-    #[arg(long)]
-    pub grid: bool,
-    /// Pictures in a row of the sheet; the number of seeds unless told
-    #[arg(long, value_name = "N", requires = "grid", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub columns: Option<u16>,
-    /// Scale of the noise: below 1, less variety; the model's own unless told
-    #[arg(long, value_name = "S")]
-    pub z_scale: Option<f64>,
-    /// Scale of conditioning augmentation's noise; the model's own unless told
-    #[arg(long, value_name = "S")]
-    pub eps_scale: Option<f64>,
-    /// One JSON line for each picture on stdout
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What a model file holds.

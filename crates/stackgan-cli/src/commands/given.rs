@@ -1,14 +1,17 @@
 //! Embeddings that lie in a file, for a model to paint from: those of a dataset's captions, or of any.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::Tensor;
 use stackgan_core::Model;
+use stackgan_core::provenance::embedding_sha256;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 
+use super::painting::Read;
 use super::{Context, sources};
 use crate::exit::Problem;
 
@@ -39,12 +42,12 @@ impl Given {
         self.embeddings.len()
     }
 
-    /// The caption of each row, and their vectors `(rows, text_dim)` as the networks take them.
+    /// Rows as the networks take them, each with its caption.
     ///
     /// # Errors
     /// Code 2 for a row that is not there.
-    pub(super) fn read(&self, rows: &[u64], model: &Model) -> Result<(Vec<String>, Tensor)> {
-        let (mut captions, mut numbers) = (Vec::new(), Vec::new());
+    pub(super) fn read(&self, rows: &[u64], model: &Model) -> Result<Read> {
+        let (mut captions, mut numbers, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         for &row in rows {
             let at = usize::try_from(row).ok().filter(|at| *at < self.len());
             let Some(at) = at else {
@@ -53,13 +56,33 @@ impl Given {
                 let what = "there is no such row";
                 return Err(Problem::usage(what, "option: --rows", parts, remedy).into());
             };
-            numbers.extend(self.embeddings.rows(at..at + 1)?);
+            let own = self.embeddings.rows(at..at + 1)?;
+            hashes.push(embedding_sha256(&own));
+            numbers.extend(own);
             let caption = self.data.as_ref().and_then(|data| data.all_captions().get(at));
             captions.push(caption.cloned().unwrap_or_else(|| format!("row {row}")));
         }
         let shape = (rows.len(), self.embeddings.dim());
         let vectors = Tensor::from_vec(numbers, shape, model.device())?;
-        Ok((captions, model.standardised(&vectors)?))
+        Ok(Read { captions, vectors: model.standardised(&vectors)?, rows: hashes })
+    }
+
+    /// Where the rows lie whose SHA-256 are `wanted`; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn find(&self, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
+        let mut found = BTreeMap::new();
+        for at in 0..self.len() {
+            if found.len() == wanted.len() {
+                break;
+            }
+            let hash = embedding_sha256(&self.embeddings.rows(at..at + 1)?);
+            if wanted.contains(hash.as_str()) {
+                found.insert(hash, at as u64);
+            }
+        }
+        Ok(found)
     }
 }
 

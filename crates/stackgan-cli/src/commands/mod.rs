@@ -8,15 +8,19 @@ mod data;
 mod demo;
 mod device;
 mod doctor;
+mod edit;
 mod encoders;
 mod eval;
 mod features;
 mod fetch;
 mod generate;
 mod given;
+mod interpolate;
 mod model;
 mod output;
+mod painting;
 mod replay;
+mod repro;
 mod runs;
 mod serve;
 mod sources;
@@ -38,7 +42,7 @@ use stackgan_core::Model;
 use crate::args::{Cli, Command, Global, Precision};
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::progress::{Manner, Phase};
-pub(crate) use output::{aligned, check_writable, print, write_file};
+pub(crate) use output::{aligned, check_writable, print, write_file, write_pieces};
 
 /// What every command knows.
 pub(crate) struct Context {
@@ -69,6 +73,9 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Train(args) => return train::run(&args, context),
         Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
         Command::Generate(args) => generate::run(&args, context)?,
+        Command::Edit(args) => edit::run(&args, context)?,
+        Command::Interpolate(args) => interpolate::run(&args, context)?,
+        Command::Repro(args) => return repro::run(&args, context),
         Command::Serve(args) => serve::run(&args, context)?,
         Command::Eval(args) => return eval::run(&args, context),
         Command::Nearest(args) => eval::nearest(&args, context)?,

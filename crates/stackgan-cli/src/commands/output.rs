@@ -1,8 +1,8 @@
 //! Results: lines on standard output, and files that are there whole or not at all.
 
 use std::fmt::Display;
-use std::fs::Permissions;
-use std::io::{self, Write as _};
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -46,26 +46,54 @@ pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
 /// # Errors
 /// [`Problem`] of the storage.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = folder(path);
-    std::fs::create_dir_all(folder).map_err(|e| Problem::storage(folder, &e))?;
-    let written = match path.metadata() {
-        Ok(facts) if !facts.is_file() => std::fs::write(path, bytes),
-        Ok(facts) => {
-            path.canonicalize().and_then(|path| replace(&path, bytes, facts.permissions()))
-        }
-        Err(_) => replace(path, bytes, Permissions::from_mode(0o666)), // the umask applies
-    };
-    written.map_err(|e| Problem::storage(path, &e).into())
+    write_pieces(path, |file| file.write_all(bytes).map_err(|e| Problem::storage(path, &e).into()))
 }
 
-fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
+/// As [`write_file`], of what is not at hand as a whole: `write` is given the file.
+///
+/// # Errors
+/// [`Problem`] of the storage, and those of `write`.
+pub(crate) fn write_pieces(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<()> {
+    let folder = folder(path);
+    std::fs::create_dir_all(folder).map_err(|e| Problem::storage(folder, &e))?;
+    let refused = |e: io::Error| Problem::storage(path, &e);
+    match path.metadata() {
+        Ok(facts) if !facts.is_file() => fill(&File::create(path).map_err(refused)?, path, write),
+        Ok(facts) => {
+            let path = path.canonicalize().map_err(refused)?;
+            replace(&path, facts.permissions(), write)
+        }
+        Err(_) => replace(path, Permissions::from_mode(0o666), write), // the umask applies
+    }
+}
+
+fn replace(
+    path: &Path,
+    permissions: Permissions,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<()> {
+    let refused = |e: io::Error| Problem::storage(path, &e);
+    let file = tempfile::Builder::new()
         .prefix(".tmp-")
         .permissions(permissions)
-        .tempfile_in(folder(path))?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
+        .tempfile_in(folder(path))
+        .map_err(refused)?;
+    fill(file.as_file(), path, write)?;
+    file.persist(path).map_err(|e| refused(e.error))?;
     Ok(())
+}
+
+fn fill(
+    file: &File,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<()> {
+    let mut file = BufWriter::new(file);
+    write(&mut file)?;
+    file.flush().map_err(|e| Problem::storage(path, &e).into())
 }
 
 /// Checks that a result can be written before the work of hours is done for it.
@@ -110,6 +138,13 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(&file).unwrap(), b"two");
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
+        let error = write_pieces(&file, |file| {
+            file.write_all(b"half")?;
+            anyhow::bail!("no more")
+        });
+        assert_eq!(error.unwrap_err().to_string(), "no more");
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
         assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
         write_file(Path::new("/dev/null"), b"three").unwrap();
         assert!(!Path::new("/dev/null").metadata().unwrap().is_file());

@@ -56,7 +56,7 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
     let mut names = Vec::new();
     for path in &args.model {
         let (mut model, sha256) = load_model(path, &context.device)?;
-        if !model.reads() {
+        if !model.reads_sentences() {
             encoders::attach(&mut model, args.encoder.as_deref(), context)?;
         }
         let name = path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy());

@@ -81,6 +81,25 @@ pub struct Reading {
     pub cut: usize,
 }
 
+impl Reading {
+    /// What is not read, for a person; `None` where all is.
+    #[must_use]
+    pub fn unread(&self) -> Option<String> {
+        match (self.known, self.unknown.is_empty(), self.cut) {
+            (0, ..) => {
+                Some("the encoder knows no character of it: only the noise is painted".to_owned())
+            }
+            (_, false, _) => {
+                Some(format!("the encoder does not know `{}`", self.unknown.escape_debug()))
+            }
+            (_, true, cut @ 1..) => Some(format!(
+                "the encoder reads {CAPTION_LENGTH} characters: the last {cut} are cut off"
+            )),
+            _ => None,
+        }
+    }
+}
+
 /// What an encoder with these options reads of a caption, and what not.
 #[must_use]
 pub fn reading(caption: &str, options: AlphabetOptions) -> Reading {

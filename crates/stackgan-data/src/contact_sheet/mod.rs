@@ -1,11 +1,10 @@
 //! Pictures with their captions on one sheet, to look at a dataset before training on it: of a folder the source with
 //! its box and the part that is taken, beside the square that comes of it; of a prepared file the squares.
 
-mod text;
-
 use crate::crop::{self, Orientation, Preparation, crop_rule};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
 use crate::formats::read_bounded;
+use crate::letters;
 use crate::prepared::Prepared;
 use crate::{Error, Result};
 use fast_image_resize::FilterType;
@@ -122,7 +121,10 @@ impl Exhibit {
     /// The lines under the picture, at most `width` pixels wide.
     fn lines(&self, width: u32) -> Vec<(String, Rgb<u8>)> {
         let wrapped = |text: &str, colour: Rgb<u8>| {
-            text::wrap(text, width).into_iter().map(move |line| (line, colour)).collect::<Vec<_>>()
+            letters::wrap(text, width)
+                .into_iter()
+                .map(move |line| (line, colour))
+                .collect::<Vec<_>>()
         };
         let mut lines = wrapped(&self.name, NAME);
         for caption in self.captions.iter().take(CAPTIONS) {
@@ -188,8 +190,9 @@ pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
     };
     let cell = exhibits.iter().map(Exhibit::width).max().unwrap_or(0).max(HEIGHT);
     let lines: Vec<_> = exhibits.iter().map(|exhibit| exhibit.lines(cell)).collect();
-    let height =
-        |lines: &[(String, Rgb<u8>)]| HEIGHT + GAP / 2 + lines.len() as u32 * text::LINE + 2 * GAP;
+    let height = |lines: &[(String, Rgb<u8>)]| {
+        HEIGHT + GAP / 2 + lines.len() as u32 * letters::LINE + 2 * GAP
+    };
     let mean =
         lines.iter().map(|lines| u64::from(height(lines))).sum::<u64>() / lines.len().max(1) as u64;
     let square = (exhibits.len() as f64 * mean as f64 / f64::from(cell + GAP)).sqrt().round();
@@ -199,8 +202,8 @@ pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
         .map(|row| row.iter().map(|lines| height(lines)).max().unwrap_or(0))
         .collect();
     let width = columns as u64 * u64::from(cell + GAP) + u64::from(GAP);
-    let legend = text::wrap(legend, width.min(MAX_SIDE) as u32 - 2 * GAP);
-    let foot = legend.len() as u64 * u64::from(text::LINE) + u64::from(GAP);
+    let legend = letters::wrap(legend, width.min(MAX_SIDE) as u32 - 2 * GAP);
+    let foot = legend.len() as u64 * u64::from(letters::LINE) + u64::from(GAP);
     let all = rows.iter().map(|&row| u64::from(row)).sum::<u64>() + u64::from(GAP) + foot;
     if exhibits.is_empty() || width > MAX_SIDE || all > MAX_SIDE {
         return Err(refuse(format!("{} pictures, {width} x {all} pixels", exhibits.len())));
@@ -217,15 +220,15 @@ pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
                 x += picture.width() + GAP;
             }
             for (n, (line, colour)) in lines.iter().enumerate() {
-                let y = top + HEIGHT + GAP / 2 + n as u32 * text::LINE;
-                text::draw(&mut sheet, (left, y), line, *colour);
+                let y = top + HEIGHT + GAP / 2 + n as u32 * letters::LINE;
+                letters::draw(&mut sheet, (left, y), line, *colour);
             }
             left += cell + GAP;
         }
         top += height;
     }
     for (n, line) in legend.iter().enumerate() {
-        text::draw(&mut sheet, (GAP, top + n as u32 * text::LINE), line, QUIET);
+        letters::draw(&mut sheet, (GAP, top + n as u32 * letters::LINE), line, QUIET);
     }
     Ok(sheet)
 }

@@ -36,7 +36,7 @@ fn prepared_pictures_lie_in_order_with_their_captions() {
         // 64 of 76 pixels, three times as large: a frame at 18.
         assert_eq!(*sheet.get_pixel(at + 18, GAP + 100), MIDDLE);
         assert_ne!(*sheet.get_pixel(at + 17, GAP + 100), MIDDLE);
-        assert!(count(&sheet, [at, GAP + HEIGHT, HEIGHT, 2 * text::LINE], CAPTION) > 0);
+        assert!(count(&sheet, [at, GAP + HEIGHT, HEIGHT, 2 * letters::LINE], CAPTION) > 0);
     }
     assert!(contact_sheet(&exhibits, "legend").unwrap() == sheet);
 }
@@ -72,7 +72,7 @@ fn long_captions_are_cut_into_lines_and_counted() {
     assert!(lines.iter().all(|(line, _)| line.chars().count() <= HEIGHT as usize / 7));
     assert_eq!(lines.last().unwrap().0, "and 7 more captions");
     let sheet = contact_sheet(&[exhibit], "l").unwrap();
-    assert!(sheet.height() > HEIGHT + lines.len() as u32 * text::LINE);
+    assert!(sheet.height() > HEIGHT + lines.len() as u32 * letters::LINE);
 }
 
 #[test]

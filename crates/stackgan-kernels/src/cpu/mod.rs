@@ -29,6 +29,17 @@ use crate::{Activation, Pool, fast};
 use blocks::{Blocks, Sizes};
 use conv::{Finish, UNFINISHED, Wanted, Way};
 
+/// The instructions that products use on this CPU.
+pub(crate) fn instructions() -> &'static str {
+    match path::Path::best() {
+        #[cfg(target_arch = "x86_64")]
+        path::Path::Avx512 => "cpu avx512",
+        #[cfg(target_arch = "x86_64")]
+        path::Path::Avx2 => "cpu avx2",
+        path::Path::Portable => "cpu portable",
+    }
+}
+
 /// Feature maps on a CPU.
 #[derive(Clone, Debug)]
 pub(crate) struct Map {

@@ -200,6 +200,8 @@ fn files(wanted: &Wanted, size: usize) -> Vec<Painted> {
             encoder: String::new(),
             pixels_sha256: String::new(),
             version: String::new(),
+            arithmetic: None,
+            embedding_sha256: None,
         },
     })
     .collect()

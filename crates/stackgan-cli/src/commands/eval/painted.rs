@@ -15,7 +15,7 @@ use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
 
 use super::asked::Asked;
-use crate::commands::generate::GRID;
+use crate::commands::painting::SHEETS;
 use crate::commands::{Context, given, load_model, sources};
 use crate::exit::Problem;
 
@@ -138,7 +138,7 @@ impl Painter {
 const FOLDER: u64 = 5;
 
 /// The pictures of a folder and of those below it, in a drawn order: by name they would come class by class, and a part of
-/// them, as inception scores are made of ten, would be of a few. What `generate --grid` writes is no picture but a sheet.
+/// them, as inception scores are made of ten, would be of a few. Sheets of several are left out.
 pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut waiting = vec![dir.to_path_buf()];
@@ -159,7 +159,7 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
             if kind.is_dir() {
                 waiting.push(path);
             } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg"))
-                && entry.file_name() != GRID
+                && !SHEETS.iter().any(|sheet| entry.file_name() == *sheet)
             {
                 found.push(path);
             }
@@ -193,13 +193,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_read_in_no_order_of_names_and_without_its_sheet() {
+    fn a_folder_is_read_in_no_order_of_names_and_without_its_sheets() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("below")).unwrap();
         for i in 0..40 {
             std::fs::write(dir.path().join(format!("below/{i:02}.png")), "").unwrap();
         }
-        std::fs::write(dir.path().join(GRID), "").unwrap();
+        for sheet in SHEETS {
+            std::fs::write(dir.path().join(sheet), "").unwrap();
+        }
         let found = folder(dir.path()).unwrap();
         assert_eq!(found.len(), 40);
         assert!(!found.is_sorted());

@@ -10,13 +10,13 @@ const WEIGHT: FontWeight = FontWeight::Regular;
 const SIZE: RasterHeight = RasterHeight::Size16;
 
 /// Pixels from one line to the next.
-pub(super) const LINE: u32 = 17;
+pub const LINE: u32 = 17;
 
 /// Width of every letter in pixels.
-const ADVANCE: u32 = get_raster_width(WEIGHT, SIZE) as u32;
+pub const ADVANCE: u32 = get_raster_width(WEIGHT, SIZE) as u32;
 
 /// `text` in lines of at most `width` pixels, cut between words where that is possible. At least one line.
-pub(super) fn wrap(text: &str, width: u32) -> Vec<String> {
+pub fn wrap(text: &str, width: u32) -> Vec<String> {
     let most = (width / ADVANCE).max(1) as usize;
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -48,7 +48,7 @@ pub(super) fn wrap(text: &str, width: u32) -> Vec<String> {
 }
 
 /// Draws `text` with its upper left corner at `(x, y)`, as far as it lies in the picture.
-pub(super) fn draw(picture: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<u8>) {
+pub fn draw(picture: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<u8>) {
     for (n, c) in (0u32..).zip(text.chars()) {
         let Some(letter) = letter(c) else { continue };
         for (dy, row) in (0u32..).zip(letter.rows()) {

@@ -1,0 +1,194 @@
+//! A sentence with alternatives in braces, and the sentences that it stands for.
+
+use anyhow::Result;
+
+use crate::exit::Problem;
+
+/// Most sentences that one can stand for.
+const MOST: usize = 256;
+
+/// Words that stay, and between them words to choose from.
+#[derive(Debug)]
+pub(super) struct Sentences {
+    /// The words before each choice.
+    before: Vec<String>,
+    /// Two alternatives or more for each choice; one choice or more.
+    choices: Vec<Vec<String>>,
+    /// The words behind the last choice.
+    after: String,
+}
+
+/// Where the reading is.
+enum At {
+    Outside,
+    /// In braces that began at this character, counted from 1.
+    Inside(usize),
+}
+
+impl Sentences {
+    /// Reads `a {red,blue} bird`. Space around an alternative is left out. Behind a `\`, a brace, a comma or a `\` is itself.
+    ///
+    /// # Errors
+    /// Code 2 when braces do not match or stand in braces, hold fewer than two alternatives or an empty one, when there are
+    /// none, or they stand for too many sentences.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let (mut before, mut choices, mut alternatives) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut word, mut at) = (String::new(), At::Outside);
+        let mut letters = (1usize..).zip(text.chars()).peekable();
+        while let Some((place, letter)) = letters.next() {
+            match (letter, &at) {
+                ('\\', _) => {
+                    match letters.next_if(|(_, next)| matches!(next, '{' | '}' | ',' | '\\')) {
+                        Some((_, meant)) => word.push(meant),
+                        None => word.push(letter),
+                    }
+                }
+                ('{', At::Outside) => {
+                    before.push(std::mem::take(&mut word));
+                    at = At::Inside(place);
+                }
+                ('{', At::Inside(_)) => return Err(wrong(text, place, "braces within braces")),
+                ('}', At::Outside) => return Err(wrong(text, place, "a `}` without its `{`")),
+                (',' | '}', At::Inside(start)) => {
+                    let alternative = std::mem::take(&mut word).trim().to_owned();
+                    if alternative.is_empty() {
+                        return Err(wrong(text, place, "an empty alternative before it"));
+                    }
+                    alternatives.push(alternative);
+                    if letter == '}' {
+                        if alternatives.len() < 2 {
+                            return Err(wrong(text, *start, "braces with one alternative"));
+                        }
+                        choices.push(std::mem::take(&mut alternatives));
+                        at = At::Outside;
+                    }
+                }
+                _ => word.push(letter),
+            }
+        }
+        if let At::Inside(start) = at {
+            return Err(wrong(text, start, "a `{` without its `}`"));
+        }
+        if choices.is_empty() {
+            let parts = ("alternatives in braces: `a {red,blue} bird`", shown(text));
+            let remedy = "write some, or paint the sentence as it is: `stackgan generate`";
+            let what = "there is nothing to choose from";
+            return Err(Problem::usage(what, "option: --prompt", parts, remedy).into());
+        }
+        let count =
+            choices.iter().try_fold(1usize, |count, choice| count.checked_mul(choice.len()));
+        if count.is_none_or(|count| count > MOST) {
+            let found = count.map_or_else(|| "many more".to_owned(), |count| count.to_string());
+            let parts = (format!("alternatives for at most {MOST} sentences"), found);
+            let remedy = "give fewer alternatives";
+            return Err(
+                Problem::usage("too many sentences", "option: --prompt", parts, remedy).into()
+            );
+        }
+        Ok(Self { before, choices, after: word })
+    }
+
+    /// How many sentences there are.
+    pub(super) fn count(&self) -> usize {
+        self.choices.iter().map(Vec::len).product()
+    }
+
+    /// The sentences, the last choice changing fastest.
+    pub(super) fn all(&self) -> Vec<String> {
+        let parts = self.before.iter().zip(&self.choices);
+        let sentences = parts.fold(vec![String::new()], |begun, (before, choice)| {
+            let with = |start: &String| {
+                choice.iter().map(|word| format!("{start}{before}{word}")).collect::<Vec<_>>()
+            };
+            begun.iter().flat_map(with).collect()
+        });
+        let ended = sentences.into_iter().map(|begun| begun + &self.after);
+        ended.map(|sentence| sentence.trim().to_owned()).collect()
+    }
+
+    /// The alternatives of the last choice.
+    pub(super) fn columns(&self) -> &[String] {
+        self.choices.last().map_or(&[], Vec::as_slice)
+    }
+
+    /// The combinations of all choices but the last, in the order of [`Self::all`]: an empty one where there is but one choice.
+    pub(super) fn combinations(&self) -> Vec<String> {
+        let others = self.choices.iter().take(self.choices.len().saturating_sub(1));
+        others.fold(vec![String::new()], |begun, choice| {
+            let with = |start: &String| {
+                let joined = |word: &String| match start.as_str() {
+                    "" => word.clone(),
+                    _ => format!("{start}, {word}"),
+                };
+                choice.iter().map(joined).collect::<Vec<_>>()
+            };
+            begun.iter().flat_map(with).collect()
+        })
+    }
+}
+
+fn wrong(text: &str, place: usize, found: &str) -> anyhow::Error {
+    let parts = (
+        "alternatives in braces, parted by commas: `a {red,blue} bird`",
+        format!("{found} at character {place} of {}", shown(text)),
+    );
+    let remedy = r"write `\{`, `\}` or `\,` where a brace or a comma in braces is meant as such";
+    Problem::usage("the alternatives cannot be read", "option: --prompt", parts, remedy).into()
+}
+
+fn shown(text: &str) -> String {
+    let most = 60;
+    let dots = if text.chars().count() > most { "…" } else { "" };
+    format!("`{}{dots}`", text.chars().take(most).collect::<String>().escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str) -> Vec<String> {
+        Sentences::parse(text).unwrap().all()
+    }
+
+    #[test]
+    fn braces_stand_for_every_combination() {
+        assert_eq!(all("a {red,blue} bird"), ["a red bird", "a blue bird"]);
+        assert_eq!(
+            all("{a, the} {red,dark blue} bird"),
+            ["a red bird", "a dark blue bird", "the red bird", "the dark blue bird"]
+        );
+        let three = Sentences::parse("{a,b}{c,d}{e,f}").unwrap();
+        assert_eq!((three.count(), three.all().len()), (8, 8));
+        assert_eq!(three.combinations(), ["a, c", "a, d", "b, c", "b, d"]);
+        assert_eq!(three.columns(), ["e", "f"]);
+        assert_eq!(Sentences::parse("{a,b}").unwrap().combinations(), [""]);
+    }
+
+    #[test]
+    fn commas_outside_of_braces_and_what_stands_behind_a_backslash_are_letters() {
+        assert_eq!(all("a small, {red,blue} bird"), ["a small, red bird", "a small, blue bird"]);
+        assert_eq!(all(r"\{ {a\,b,c\}} \\ \x"), [r"{ a,b \ \x", r"{ c} \ \x"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_place() {
+        for (text, part) in [
+            ("a {red,blue bird", "a `{` without its `}` at character 3"),
+            ("a red} bird", "a `}` without its `{` at character 6"),
+            ("a {red,{dark,light} blue} bird", "within braces at character 8"),
+            ("a {,red} bird", "an empty alternative before it at character 4"),
+            ("a {red, } bird", "an empty alternative"),
+            ("a {} bird", "an empty alternative"),
+            ("a {red} bird", "one alternative at character 3"),
+            ("a red bird", "`a red bird`"),
+        ] {
+            let error = Sentences::parse(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        assert!(Sentences::parse(&"{a,b}".repeat(8)).is_ok());
+        for many in ["{a,b}".repeat(9), "{a,b}".repeat(100)] {
+            let error = Sentences::parse(&many).unwrap_err().to_string();
+            assert!(error.contains("too many sentences"), "{error}");
+        }
+    }
+}

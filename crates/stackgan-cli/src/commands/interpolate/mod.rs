@@ -1,0 +1,192 @@
+//! `stackgan interpolate`: what lies between two sentences, or between the noises of a sentence's seeds.
+
+mod way;
+
+use std::io;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use stackgan_core::animation::{Animation, Delay};
+use stackgan_core::image::Picture;
+
+use super::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, Unread, seeds};
+use super::{Context, print, write_file, write_pieces};
+use crate::args::Interpolate;
+use crate::exit::Problem;
+use crate::progress::Phase;
+use way::{Stop, Way, batches};
+
+/// Frames on the sheet.
+const SHOWN: usize = 8;
+/// How long the first and the last frame stay.
+const REST: Delay = (1, 1);
+/// The folder of single frames.
+const EACH: &str = "frames";
+/// The text chunk that says what an animation is of.
+const KEYWORD: &str = "stackgan-interpolation";
+
+/// Paints the frames, a few at a time, into the animation as they come.
+pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
+    let way = Way::new(stops(args)?, args.frames as usize);
+    let painter = Painter::of_sentences(&args.painting, context)?;
+    let (frames, out) = (way.frames(), &args.painting.out);
+    let mut phase = Phase::new(context.manner, "painting", frames as u64, "frames");
+    let mut unread = Unread::of(&painter.model);
+    let mut captions: Vec<String> = way.stops.iter().map(|stop| stop.caption.clone()).collect();
+    captions.dedup();
+    unread.warn(&captions, &phase);
+    let film = Film { args, painter: &painter, way: &way, places: way.places() };
+    let (shown, mut sheet) = film.sheet()?;
+    let (path, said) = (out.join(ANIMATION), film.facts());
+    write_pieces(&path, |file| {
+        let refused = |e: io::Error| anyhow::Error::from(Problem::storage(&path, &e));
+        let (size, text) = ((painter.side(), painter.side()), said.to_string());
+        let mut animation =
+            Animation::new(file, size, frames as u32, &[(KEYWORD, &text)]).map_err(refused)?;
+        let mut frame = 0;
+        film.paint(|picture| {
+            animation.add(&picture, film.delay(frame)).map_err(refused)?;
+            if let Some(column) = shown.iter().position(|shown| *shown == frame) {
+                sheet.put((column, 0), &picture);
+            }
+            if args.each {
+                film.keep(frame, picture)?;
+            }
+            frame += 1;
+            phase.at(frame as u64);
+            Ok(())
+        })?;
+        animation.finish().map_err(refused)
+    })?;
+    let strip = out.join(FRAMES);
+    write_file(&strip, &sheet.png()?)?;
+    phase.aside(|| {
+        if args.json {
+            let mut facts = said;
+            if let Some(facts) = facts.as_object_mut() {
+                facts.insert("file".to_owned(), json!(path));
+                facts.insert("sheet".to_owned(), json!(strip));
+            }
+            return print(serde_json::to_string_pretty(&facts)?);
+        }
+        print(path.display())?;
+        print(strip.display())
+    })?;
+    unread.finish(&phase);
+    phase.finish(&format!("{frames} frames in {}", path.display()));
+    Ok(())
+}
+
+/// From where to where: clap has seen to it that there are two sentences, or one and seeds.
+fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
+    let seeds = seeds(&args.seeds)?;
+    let sentences: Vec<&String> = args.from.iter().chain(&args.to).chain(&args.prompt).collect();
+    if sentences.iter().any(|sentence| sentence.trim().is_empty()) {
+        let parts = ("a sentence", "an empty one");
+        let remedy = "say what is to be seen: `--from \"a red bird\" --to \"a blue bird\"`";
+        return Err(Problem::usage("a sentence is empty", "option: --from", parts, remedy).into());
+    }
+    let stops = sentences.iter().flat_map(|caption| {
+        seeds.iter().map(|seed| Stop { caption: (*caption).clone(), seed: *seed })
+    });
+    let stops: Vec<Stop> = stops.collect();
+    if stops.len() < 2 || stops.len() > args.frames as usize {
+        let parts = (
+            format!("two seeds or more, and at most one for each of {} frames", args.frames),
+            stops.len().to_string(),
+        );
+        let remedy =
+            "name where to begin and where to end: `--seeds 0-3`; `--frames` says how many frames";
+        let what = "there is no way between these seeds";
+        return Err(Problem::usage(what, "option: --seeds", parts, remedy).into());
+    }
+    Ok(stops)
+}
+
+/// What is painted.
+struct Film<'a> {
+    args: &'a Interpolate,
+    painter: &'a Painter,
+    way: &'a Way,
+    places: Vec<way::Place>,
+}
+
+impl Film<'_> {
+    /// Paints every frame, in their order.
+    fn paint(&self, mut each: impl FnMut(Picture) -> Result<()>) -> Result<()> {
+        let (model, sampling) = (&self.painter.model, self.painter.sampling);
+        let points = self.way.points(self.painter)?;
+        for (from, parts) in batches(&self.places, sampling) {
+            let Some([point, next]) = points.get(from..from + 2) else { continue };
+            let (text, noise) = point.toward(next, &parts)?;
+            for painting in model.paint_noise(&text, &noise, sampling.stage)? {
+                each(painting.picture)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The stop at which a frame is.
+    fn stop(&self, frame: usize) -> Option<&Stop> {
+        self.places.get(frame).and_then(|place| self.way.stop(*place))
+    }
+
+    /// How long a frame stays.
+    fn delay(&self, frame: usize) -> Delay {
+        if frame == 0 || frame + 1 == self.way.frames() { REST } else { (1, self.args.fps) }
+    }
+
+    /// A sheet for some frames, evenly spaced, and which these are.
+    fn sheet(&self) -> Result<(Vec<usize>, Sheet)> {
+        let (last, shown) = (self.way.frames() - 1, SHOWN.min(self.way.frames()));
+        let frames: Vec<usize> =
+            (0..shown).map(|i| (2 * i * last + shown - 1) / (2 * (shown - 1))).collect();
+        let column = |frame: &usize| match (self.stop(*frame), &self.args.prompt) {
+            (Some(stop), Some(_)) => format!("seed {}", stop.seed),
+            (Some(stop), None) => stop.caption.clone(),
+            (None, _) => format!("frame {frame}"),
+        };
+        let columns: Vec<String> = frames.iter().map(column).collect();
+        let heading = match (&self.args.prompt, self.way.stops.as_slice()) {
+            (Some(caption), _) => caption.clone(),
+            (None, [from, ..]) => format!("seed {}", from.seed),
+            (None, []) => String::new(),
+        };
+        let sheet = Sheet::new(&heading, &columns, &[String::new()], self.painter.side())?;
+        Ok((frames, sheet))
+    }
+
+    /// Writes a frame as a picture of its own: at a stop as `generate` writes it.
+    fn keep(&self, frame: usize, picture: Picture) -> Result<()> {
+        let path = self.args.painting.out.join(EACH).join(format!("{frame:06}.png"));
+        let png = match self.stop(frame) {
+            Some(Stop { caption, seed }) => {
+                self.painter.png(&Painted::of(caption, *seed, picture))?.1
+            }
+            None => picture.encode_png()?,
+        };
+        write_file(&path, &png)
+    }
+
+    /// What the animation says of itself.
+    fn facts(&self) -> Value {
+        let (painter, args) = (self.painter, self.args);
+        let stage = painter.sampling.stage.unwrap_or_else(|| painter.model.stages());
+        let info = painter.model.stage_info(stage);
+        let stops = self.way.stops.iter();
+        let stops: Vec<Value> =
+            stops.map(|stop| json!({ "caption": stop.caption, "seed": stop.seed })).collect();
+        json!({
+            "format": "stackgan-interpolation/1",
+            "version": env!("CARGO_PKG_VERSION"),
+            "stops": stops,
+            "frames": self.way.frames(),
+            "fps": args.fps,
+            "stage": stage,
+            "z_scale": painter.sampling.z_scale.unwrap_or(info.sample_z),
+            "eps_scale": painter.sampling.eps_scale.unwrap_or(info.sample_eps),
+            "model_sha256": painter.sha256,
+            "encoder": painter.encoder,
+        })
+    }
+}

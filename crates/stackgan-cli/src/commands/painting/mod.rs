@@ -1,0 +1,222 @@
+//! What commands that paint share: a model that is asked for, captions as it takes them, pictures that say where they came
+//! from, and their names.
+
+mod names;
+mod seeds;
+mod sheet;
+mod unread;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use candle_core::Tensor;
+use serde_json::json;
+use stackgan_core::image::Picture;
+use stackgan_core::{Model, Provenance, Sampling};
+
+use super::{Context, encoders, load_model, write_file};
+use crate::args::Painting;
+use crate::exit::Problem;
+pub(super) use names::file_name;
+pub(super) use seeds::{numbers, seeds};
+pub(super) use sheet::Sheet;
+pub(super) use unread::Unread;
+
+/// The sheet of `generate --grid`.
+pub(super) const GRID: &str = "grid.png";
+/// The sheet of `edit`.
+pub(super) const EDIT: &str = "edit.png";
+/// The animation of `interpolate`.
+pub(super) const ANIMATION: &str = "interpolation.png";
+/// The sheet of `interpolate`.
+pub(super) const FRAMES: &str = "sheet.png";
+
+/// Files among pictures that are made of several.
+pub(super) const SHEETS: [&str; 4] = [GRID, EDIT, ANIMATION, FRAMES];
+
+/// A model, how it paints, and what its pictures say of it.
+pub(super) struct Painter {
+    pub(super) model: Model,
+    pub(super) sampling: Sampling,
+    /// Of the model's file.
+    pub(super) sha256: String,
+    /// Fingerprint of the encoder, as it was before any standardisation: what a refusal of another one names.
+    pub(super) encoder: String,
+    /// What the model is called.
+    pub(super) name: String,
+}
+
+/// Captions as the networks take them.
+pub(super) struct Read {
+    pub(super) captions: Vec<String>,
+    /// `(captions, text_dim)`
+    pub(super) vectors: Tensor,
+    /// Of rows of embeddings, in place of sentences: the SHA-256 of each.
+    pub(super) rows: Vec<String>,
+}
+
+/// A picture, and what it was painted of.
+pub(super) struct Painted<'a> {
+    pub(super) caption: &'a str,
+    pub(super) seed: u64,
+    /// SHA-256 of the row of embeddings, where there is no sentence.
+    row: Option<&'a str>,
+    pub(super) picture: Picture,
+}
+
+/// A picture that was written.
+pub(super) struct Saved {
+    path: PathBuf,
+    provenance: Provenance,
+}
+
+impl Painter {
+    /// The model, with the encoder that reads sentences for it.
+    ///
+    /// # Errors
+    /// As [`Self::of_embeddings`], and as [`encoders::attach`].
+    pub(super) fn of_sentences(asked: &Painting, context: &Context) -> Result<Self> {
+        let mut painter = Self::of_embeddings(asked, context)?;
+        encoders::attach(&mut painter.model, asked.encoder.as_deref(), context)?;
+        Ok(painter)
+    }
+
+    /// The model alone.
+    ///
+    /// # Errors
+    /// Code 2 for a stage that it lacks or a scale that cannot be used, and as [`load_model`].
+    pub(super) fn of_embeddings(asked: &Painting, context: &Context) -> Result<Self> {
+        let sampling = Sampling {
+            stage: asked.stage,
+            z_scale: scale("--z-scale", asked.z_scale)?,
+            eps_scale: scale("--eps-scale", asked.eps_scale)?,
+            ..Sampling::default()
+        };
+        let painter = Self { sampling, ..Self::open(&asked.model, context)? };
+        match asked.stage.is_none_or(|stage| stage <= painter.model.stages()) {
+            true => Ok(painter),
+            false => Err(no_such_stage(&asked.model).into()),
+        }
+    }
+
+    /// The model of `path`, to paint as it does by itself.
+    ///
+    /// # Errors
+    /// As [`load_model`].
+    pub(super) fn open(path: &Path, context: &Context) -> Result<Self> {
+        let (model, sha256) = load_model(path, &context.device)?;
+        let encoder = model.encoder_fingerprint()?;
+        let name = path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy());
+        Ok(Self { model, sampling: Sampling::default(), sha256, encoder, name: name.into_owned() })
+    }
+
+    /// Captions, encoded.
+    ///
+    /// # Errors
+    /// When the model has no encoder.
+    pub(super) fn read(&self, captions: Vec<String>) -> Result<Read> {
+        let texts: Vec<&str> = captions.iter().map(String::as_str).collect();
+        let vectors = self.model.encode(&texts)?;
+        Ok(Read { captions, vectors, rows: Vec::new() })
+    }
+
+    /// Pixels of a side.
+    pub(super) fn side(&self) -> usize {
+        if self.sampling.stage.unwrap_or_else(|| self.model.stages()) == 1 { 64 } else { 256 }
+    }
+
+    /// Paints each caption with each seed, a few at a time, and hands the pictures over in that order.
+    ///
+    /// # Errors
+    /// When painting fails, and whatever `each` refuses.
+    pub(super) fn paint(
+        &self,
+        read: &Read,
+        seeds: &[u64],
+        mut each: impl FnMut(Painted) -> Result<()>,
+    ) -> Result<()> {
+        let all = read.captions.iter().enumerate();
+        let requests: Vec<((usize, &String), u64)> =
+            all.flat_map(|caption| seeds.iter().map(move |seed| (caption, *seed))).collect();
+        for chunk in requests.chunks(self.sampling.chunk) {
+            let rows: Vec<u32> = chunk.iter().map(|((row, _), _)| *row as u32).collect();
+            let text = read.vectors.index_select(&Tensor::new(rows, read.vectors.device())?, 0)?;
+            let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
+            let paintings = self.model.paint_embeddings(&text, &seeds, self.sampling)?;
+            for (((i, caption), seed), painting) in chunk.iter().zip(paintings) {
+                let row = read.rows.get(*i).map(String::as_str);
+                each(Painted { caption, seed: *seed, row, picture: painting.picture })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a picture, number `index` of its command, into `out`.
+    ///
+    /// # Errors
+    /// [`Problem`] of the storage.
+    pub(super) fn save(&self, out: &Path, index: usize, painted: &Painted) -> Result<Saved> {
+        let (provenance, png) = self.png(painted)?;
+        let path = out.join(file_name(index, painted.seed, painted.caption));
+        write_file(&path, &png)?;
+        Ok(Saved { path, provenance })
+    }
+
+    /// The file of a picture, and what it says.
+    ///
+    /// # Errors
+    /// Never of a picture that was painted.
+    pub(super) fn png(&self, painted: &Painted) -> Result<(Provenance, Vec<u8>)> {
+        let Painted { caption, seed, row, picture } = painted;
+        let names = (self.sha256.as_str(), self.encoder.as_str());
+        let said = Provenance::of(picture, &self.model, names, (caption, *seed), self.sampling);
+        let said = match row {
+            Some(row) => said.from_embedding(row),
+            None => said,
+        };
+        let png = said.encode_png(picture, &self.name)?;
+        Ok((said, png))
+    }
+}
+
+impl<'a> Painted<'a> {
+    /// A picture of a sentence.
+    pub(super) const fn of(caption: &'a str, seed: u64, picture: Picture) -> Self {
+        Self { caption, seed, row: None, picture }
+    }
+}
+
+impl Saved {
+    /// Where it lies.
+    pub(super) fn line(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// All that is known of it, as one line of JSON.
+    pub(super) fn json(&self) -> String {
+        let mut facts = json!(self.provenance);
+        if let Some(facts) = facts.as_object_mut() {
+            facts.insert("file".to_owned(), json!(self.path));
+        }
+        facts.to_string()
+    }
+}
+
+fn no_such_stage(model: &Path) -> Problem {
+    let parts = ("a model with Stage-II", "one with Stage-I alone");
+    let remedy = "paint with Stage-I: `--stage 1`; `stackgan train --stage 2` makes the other";
+    let place = format!("file: {}", model.display());
+    Problem::usage("no such stage", place, parts, remedy)
+}
+
+fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {
+    match value {
+        Some(v) if !(0.0..=4.0).contains(&v) => {
+            let parts = ("0 to 4", v.to_string());
+            let remedy = "1 is the noise of training; 0.7 is more faithful to the words";
+            let what = "the scale cannot be used";
+            Err(Problem::usage(what, format!("option: {option}"), parts, remedy).into())
+        }
+        _ => Ok(value),
+    }
+}

@@ -1,0 +1,63 @@
+//! Lists of seeds, and of rows, as they are typed.
+
+use anyhow::Result;
+
+use crate::args::Seeds;
+use crate::exit::Problem;
+
+/// Most seeds, or rows, of one command.
+const MOST: usize = 100_000;
+
+/// The seeds that are asked for; 0 where none is.
+///
+/// # Errors
+/// Code 2 when the list cannot be read.
+pub(crate) fn seeds(asked: &Seeds) -> Result<Vec<u64>> {
+    match &asked.seeds {
+        Some(list) => numbers("seeds", list),
+        None => Ok(vec![asked.seed.unwrap_or(0)]),
+    }
+}
+
+/// The numbers of `--seeds` or `--rows`.
+///
+/// # Errors
+/// Code 2 when they cannot be read, or are too many.
+pub(crate) fn numbers(of: &str, list: &str) -> Result<Vec<u64>> {
+    let wrong = |found: &str| {
+        let parts = (
+            format!("numbers and ranges, at most {MOST}: `0-7,9`"),
+            format!("`{}`", found.escape_debug()),
+        );
+        let (what, place) = (format!("the {of} cannot be read"), format!("option: --{of}"));
+        Problem::usage(what, place, parts, format!("write `--{of} 0-7`"))
+    };
+    let mut numbers = Vec::new();
+    for part in list.split(',').map(str::trim) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number =
+            |text: &str| text.trim().parse::<u64>().map_err(|_| anyhow::Error::from(wrong(part)));
+        let (first, last) = (number(first)?, number(last)?);
+        let room = (MOST - numbers.len()) as u64;
+        if last < first || last - first >= room {
+            return Err(wrong(part).into());
+        }
+        numbers.extend(first..=last);
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_numbers_and_ranges() {
+        let parse = |list: &str| numbers("seeds", list);
+        assert_eq!(parse("0-3,9").unwrap(), [0, 1, 2, 3, 9]);
+        assert_eq!(parse("5").unwrap(), [5]);
+        for bad in ["", "a", "3-1", "0-99999999999", "1,,2", "0-18446744073709551615"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

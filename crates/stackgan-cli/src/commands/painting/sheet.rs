@@ -1,0 +1,158 @@
+//! A table of pictures on one sheet: a heading, words above the columns and before the rows.
+
+use anyhow::Result;
+use image::{Rgb, RgbImage, imageops};
+use stackgan_core::image::Picture;
+use stackgan_data::letters::{self, ADVANCE, LINE};
+
+use crate::exit::Problem;
+
+/// Least pixels of a side of a picture: smaller ones are enlarged, so that there is room for words.
+const CELL: usize = 128;
+/// Letters of a line before a row.
+const LETTERS: u32 = 20;
+/// Pixels between pictures, and around all.
+const GAP: u32 = 4;
+/// The largest side of a sheet.
+const MAX_SIDE: u64 = 16_384;
+
+const GROUND: Rgb<u8> = Rgb([255; 3]);
+const INK: Rgb<u8> = Rgb([30, 30, 34]);
+
+/// A sheet with its words, into which pictures are put as they are painted.
+pub(crate) struct Sheet {
+    sheet: RgbImage,
+    /// Where the first picture lies.
+    corner: (u32, u32),
+    /// Side of a picture on the sheet, and of one that is put there.
+    side: (u32, usize),
+}
+
+impl Sheet {
+    /// An empty one, for pictures of `side` pixels: a column for each of `columns`, a row for each of `rows`. Rows without
+    /// words take no room for them.
+    ///
+    /// # Errors
+    /// Code 2 when it would be larger than 16,384 pixels a side.
+    pub(crate) fn new(
+        heading: &str,
+        columns: &[String],
+        rows: &[String],
+        side: usize,
+    ) -> Result<Self> {
+        let cell = (side * CELL.div_ceil(side.max(1)).max(1)) as u32;
+        let before: Vec<Vec<String>> =
+            rows.iter().map(|row| letters::wrap(row, LETTERS * ADVANCE)).collect();
+        let longest = before.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0);
+        let margin = if longest == 0 { 0 } else { longest as u32 * ADVANCE + 2 * GAP };
+        let left = GAP + margin;
+        let across = u64::from(left) + columns.len() as u64 * u64::from(cell + GAP);
+        let above: Vec<Vec<String>> =
+            columns.iter().map(|column| letters::wrap(column, cell)).collect();
+        let heading = letters::wrap(heading, (across as u32).saturating_sub(2 * GAP));
+        let rows_of_words = above.iter().map(Vec::len).max().unwrap_or(0) as u32;
+        let head = GAP + heading.len() as u32 * LINE + GAP;
+        let top = head + rows_of_words * LINE + GAP;
+        let down = u64::from(top) + rows.len() as u64 * u64::from(cell + GAP);
+        if across > MAX_SIDE || down > MAX_SIDE {
+            let parts = (
+                format!("at most {MAX_SIDE} pixels a side"),
+                format!("{across} x {down}, for {} x {} pictures", columns.len(), rows.len()),
+            );
+            let remedy =
+                "ask for fewer alternatives or seeds, or for smaller pictures: `--stage 1`";
+            let what = "the sheet is too large";
+            return Err(Problem::usage(what, "option: --prompt", parts, remedy).into());
+        }
+        let mut sheet = RgbImage::from_pixel(across as u32, down as u32, GROUND);
+        let mut write = |x: u32, y: u32, lines: &[String]| {
+            for (n, line) in (0u32..).zip(lines) {
+                letters::draw(&mut sheet, (x, y + n * LINE), line, INK);
+            }
+        };
+        write(GAP, GAP, &heading);
+        for (n, lines) in (0u32..).zip(&above) {
+            let down = rows_of_words - lines.len() as u32; // the last line lies on the picture
+            write(left + n * (cell + GAP), head + down * LINE, lines);
+        }
+        for (n, lines) in (0u32..).zip(&before) {
+            let room = cell.saturating_sub(lines.len() as u32 * LINE) / 2;
+            write(GAP, top + n * (cell + GAP) + room, lines);
+        }
+        Ok(Self { sheet, corner: (left, top), side: (cell, side) })
+    }
+
+    /// Puts a picture where it belongs.
+    pub(crate) fn put(&mut self, (column, row): (usize, usize), picture: &Picture) {
+        let (cell, side) = self.side;
+        let picture = picture.enlarged(cell as usize / side.max(1));
+        let image = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.rgb);
+        let (left, top) = self.corner;
+        let at = |corner: u32, n: usize| i64::from(corner) + n as i64 * i64::from(cell + GAP);
+        imageops::replace(
+            &mut self.sheet,
+            &image.unwrap_or_default(),
+            at(left, column),
+            at(top, row),
+        );
+    }
+
+    /// As a file.
+    ///
+    /// # Errors
+    /// Never: a sheet is not empty.
+    pub(crate) fn png(self) -> Result<Vec<u8>> {
+        let (width, height) = (self.sheet.width() as usize, self.sheet.height() as usize);
+        Ok(Picture { width, height, rgb: self.sheet.into_raw() }.encode_png()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn pictures_lie_in_their_cells_and_words_do_not_reach_into_them() {
+        let mut sheet = Sheet::new(
+            "a {red,blue} bird",
+            &words(&["red", "blue"]),
+            &words(&["seed 0", "seed 1"]),
+            64,
+        )
+        .unwrap();
+        for (column, row) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+            let grey = 100 + 10 * (row * 2 + column) as u8;
+            sheet.put((column, row), &Picture::filled(64, 64, [grey; 3]));
+        }
+        let (left, top) = sheet.corner;
+        let at = |x: u32, y: u32| sheet.sheet.get_pixel(left + x, top + y).0[0];
+        let step = 128 + GAP;
+        assert_eq!([at(0, 0), at(127, 127), at(step, 0)], [100, 100, 110]);
+        assert_eq!([at(0, step), at(step, step), at(step + 127, step + 127)], [120, 130, 130]);
+        assert_eq!([at(128, 0), at(0, 128)], [255, 255]);
+        assert_eq!((sheet.sheet.width(), sheet.sheet.height()), (left + 2 * step, top + 2 * step));
+        let ink = |x: std::ops::Range<u32>, y: std::ops::Range<u32>| {
+            y.flat_map(|y| x.clone().map(move |x| (x, y)))
+                .any(|(x, y)| sheet.sheet.get_pixel(x, y).0[0] < 90)
+        };
+        assert!(ink(0..left + 2 * step, 0..GAP + LINE), "no heading");
+        assert!(
+            ink(left..left + step, GAP + LINE..top)
+                && ink(left + step..left + 2 * step, GAP + LINE..top)
+        );
+        assert!(ink(0..left, top..top + step) && ink(0..left, top + step..top + 2 * step));
+    }
+
+    #[test]
+    fn rows_without_words_take_no_room_and_large_sheets_are_refused() {
+        let sheet = Sheet::new("h", &words(&["a"]), &words(&[""]), 256).unwrap();
+        assert_eq!(sheet.corner.0, GAP);
+        assert_eq!(sheet.sheet.width(), 256 + 2 * GAP);
+        let error = Sheet::new("h", &words(&["a"; 64]), &words(&[""]), 256).err().unwrap();
+        assert!(error.to_string().contains("too large"), "{error}");
+    }
+}

@@ -1,0 +1,70 @@
+//! Warnings of sentences that the encoder does not read whole.
+
+use stackgan_core::Model;
+use stackgan_core::text::alphabet::{AlphabetOptions, reading};
+
+use crate::progress::Phase;
+
+/// Sentences that are named; more are only counted.
+const NAMED: usize = 5;
+/// Characters of a sentence that are shown.
+const SHOWN: usize = 60;
+
+/// How many were met.
+pub(crate) struct Unread {
+    /// Of a char-CNN-RNN; others read every character.
+    alphabet: Option<AlphabetOptions>,
+    met: usize,
+}
+
+impl Unread {
+    /// None yet, of sentences for this model.
+    pub(crate) fn of(model: &Model) -> Self {
+        Self { alphabet: model.encoder().map(|encoder| encoder.config().alphabet), met: 0 }
+    }
+
+    /// None ever: these are no sentences.
+    pub(crate) const fn nothing() -> Self {
+        Self { alphabet: None, met: 0 }
+    }
+
+    /// Warns of those of `captions` that are not read whole.
+    pub(crate) fn warn(&mut self, captions: &[String], phase: &Phase) {
+        let Some(alphabet) = self.alphabet else { return };
+        for warning in captions.iter().filter_map(|caption| unread(caption, alphabet)) {
+            self.met += 1;
+            if self.met <= NAMED {
+                phase.say(&format!("warning: {warning}"));
+            }
+        }
+    }
+
+    /// Says how many there were beyond those that were named.
+    pub(crate) fn finish(self, phase: &Phase) {
+        if self.met > NAMED {
+            phase.say(&format!("warning: {} sentences more are not read whole", self.met - NAMED));
+        }
+    }
+}
+
+/// What a char-CNN-RNN does not see of a sentence; `None` where it reads it whole.
+fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
+    let unread = reading(caption, alphabet).unread()?;
+    let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
+    let shown: String = caption.chars().take(SHOWN).collect();
+    Some(format!("`{}{dots}`: {unread}", shown.escape_debug()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_encoder_does_not_read_is_said() {
+        let said = |caption: &str| unread(caption, AlphabetOptions::default()).unwrap_or_default();
+        assert_eq!(said("A small, red bird!"), "");
+        assert!(said("птица").starts_with("`птица`: the encoder knows no character"));
+        assert!(said("un léger oiseau").ends_with("does not know `é`"));
+        assert!(said(&"word ".repeat(50)).ends_with("the last 49 are cut off"));
+    }
+}

@@ -1,0 +1,224 @@
+//! `stackgan repro`: pictures painted again from what their files say, and compared.
+
+mod claim;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use candle_core::Tensor;
+use serde_json::{Value, json};
+use stackgan_core::image::Picture;
+use stackgan_core::kernels::arithmetic;
+use stackgan_core::provenance::pixels_sha256;
+use stackgan_core::{Provenance, Sampling};
+
+use super::given::Given;
+use super::painting::{Painter, file_name};
+use super::{Context, encoders, print, write_file};
+use crate::args::Repro;
+use crate::exit::{Exit, Problem};
+use crate::progress::Phase;
+use claim::{Claim, Source};
+use verdict::Verdict;
+
+/// Paints every file's picture again. A file that cannot be judged leaves the others.
+///
+/// # Errors
+/// The first file that could not be judged, where all that could are the same.
+pub(super) fn run(args: &Repro, context: &Context) -> Result<Exit> {
+    if let Some(out) = &args.out {
+        apart(out, &args.images)?;
+    }
+    let mut painter = Painter::open(&args.model, context)?;
+    let given = match &args.embeddings {
+        Some(file) => Some(Given::open(&painter.model, (Some(file), None), context)?),
+        None => {
+            encoders::attach(&mut painter.model, args.encoder.as_deref(), context)?;
+            None
+        }
+    };
+    let source = Source { painter: &painter, given: given.as_ref() };
+    let count = args.images.len();
+    let mut phase = Phase::new(context.manner, "painting again", count as u64, "pictures");
+    let mut session =
+        Session { args, source, arithmetic: arithmetic(&context.device), tally: Tally::default() };
+    let all: Vec<(usize, &Path)> = args.images.iter().map(PathBuf::as_path).enumerate().collect();
+    for files in all.chunks(Sampling::default().chunk) {
+        session.judge(files, &phase)?;
+        phase.at(session.tally.done() as u64);
+    }
+    let Tally { equal, others, refused } = session.tally;
+    phase.finish(&format!("{equal} equal, {others} not, {} not judged", refused.len()));
+    match refused.into_iter().next() {
+        _ if others > 0 => Ok(Exit::Gate),
+        Some(error) => Err(error),
+        None => Ok(Exit::Done),
+    }
+}
+
+/// Refuses to write among the pictures that are judged.
+fn apart(out: &Path, images: &[PathBuf]) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let folder = |image: &Path| real(image).and_then(|image| Some(image.parent()?.to_path_buf()));
+    match real(out).and_then(|out| images.iter().find(|image| folder(image).as_ref() == Some(&out)))
+    {
+        None => Ok(()),
+        Some(image) => {
+            let parts = ("a folder of its own", format!("that of {}", image.display()));
+            let remedy = "name another folder: nothing is written over pictures that are judged";
+            Err(Problem::usage("the new pictures cannot lie there", "option: --out", parts, remedy)
+                .into())
+        }
+    }
+}
+
+/// How many files there were of each kind.
+#[derive(Default)]
+struct Tally {
+    equal: usize,
+    others: usize,
+    refused: Vec<anyhow::Error>,
+}
+
+impl Tally {
+    fn done(&self) -> usize {
+        self.equal + self.others + self.refused.len()
+    }
+}
+
+/// What is the same for every file.
+struct Session<'a> {
+    args: &'a Repro,
+    source: Source<'a>,
+    arithmetic: &'static str,
+    tally: Tally,
+}
+
+impl Session<'_> {
+    /// Judges some files, in their order.
+    fn judge(&mut self, files: &[(usize, &Path)], phase: &Phase) -> Result<()> {
+        let (mut claims, mut refused) = (Vec::new(), BTreeMap::new());
+        for &(index, file) in files {
+            let read = Claim::read((index, file));
+            match read.and_then(|claim| self.source.check(&claim).map(|()| claim)) {
+                Ok(claim) => claims.push(claim),
+                Err(error) => drop(refused.insert(index, error)),
+            }
+        }
+        let rows = self.source.rows(&claims)?;
+        for claim in claims.extract_if(.., |claim| self.source.lacks(claim, &rows)) {
+            refused.insert(claim.index, not_of_its_caption(&claim).into());
+        }
+        let mut painted = BTreeMap::new();
+        for group in claims.chunk_by(|a, b| alike(&a.said, &b.said)) {
+            let pictures = self.paint(group, &rows)?;
+            painted.extend(group.iter().map(|claim| claim.index).zip(group.iter().zip(pictures)));
+        }
+        for &(index, file) in files {
+            let told = match (refused.remove(&index), painted.remove(&index)) {
+                (None, Some((claim, picture))) => self.compare(claim, &picture),
+                (Some(error), _) => Err(error),
+                (None, None) => continue,
+            };
+            let line = match told {
+                Ok(line) => line,
+                Err(error) => {
+                    let line = self.refuse(file, &error);
+                    self.tally.refused.push(error);
+                    line
+                }
+            };
+            phase.aside(|| print(line))?;
+        }
+        Ok(())
+    }
+
+    /// Paints what files claim that name one stage and the same scales.
+    fn paint(&self, alike: &[Claim], rows: &BTreeMap<String, u64>) -> Result<Vec<Picture>> {
+        let vectors = alike.iter().map(|claim| self.source.vector(claim, rows));
+        let text = Tensor::cat(&vectors.collect::<Result<Vec<_>>>()?, 0)?;
+        let seeds: Vec<u64> = alike.iter().map(|claim| claim.said.seed).collect();
+        let sampling = alike.first().map_or_else(Sampling::default, |claim| claim.said.sampling());
+        let painted = self.source.painter.model.paint_embeddings(&text, &seeds, sampling)?;
+        Ok(painted.into_iter().map(|painting| painting.picture).collect())
+    }
+
+    /// What is printed of a picture and its repetition.
+    fn compare(&mut self, claim: &Claim, painted: &Picture) -> Result<String> {
+        let verdict = Verdict::of(&claim.said, &claim.picture, painted);
+        let of_row = claim.said.embedding_sha256.is_some();
+        if of_row && self.source.given.is_none() && verdict != Verdict::Equal {
+            return Err(not_of_its_caption(claim).into());
+        }
+        if let Some(out) = &self.args.out {
+            self.keep(out, claim, painted)?;
+        }
+        match verdict {
+            Verdict::Equal => self.tally.equal += 1,
+            _ => self.tally.others += 1,
+        }
+        let line = verdict.line(&claim.said, self.arithmetic);
+        if !self.args.json {
+            return Ok(format!("{}: {line}", claim.file.display()));
+        }
+        let mut facts = verdict.json();
+        if let Some(facts) = facts.as_object_mut() {
+            facts.extend(self.about(claim.file, verdict.name(), line));
+            facts.insert("said".to_owned(), json!(claim.said));
+            facts.insert("painted_sha256".to_owned(), json!(pixels_sha256(painted)));
+        }
+        Ok(facts.to_string())
+    }
+
+    /// What is printed of a file that cannot be judged.
+    fn refuse(&self, file: &Path, error: &anyhow::Error) -> String {
+        let why: Vec<String> =
+            error.root_cause().to_string().lines().map(|line| line.trim().to_owned()).collect();
+        let line = format!("not judged: {}", why.join("; "));
+        match self.args.json {
+            true => Value::Object(self.about(file, "refused", line)).to_string(),
+            false => format!("{}: {line}", file.display()),
+        }
+    }
+
+    fn about(&self, file: &Path, verdict: &str, line: String) -> serde_json::Map<String, Value> {
+        let facts = [
+            ("file", json!(file)),
+            ("verdict", json!(verdict)),
+            ("why", json!(line)),
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("arithmetic", json!(self.arithmetic)),
+        ];
+        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Writes the new picture, which says how and by what it was painted.
+    fn keep(&self, out: &Path, claim: &Claim, picture: &Picture) -> Result<()> {
+        let again = Provenance {
+            width: picture.width,
+            height: picture.height,
+            pixels_sha256: pixels_sha256(picture),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            arithmetic: Some(self.arithmetic.to_owned()),
+            ..claim.said.clone()
+        };
+        let name = file_name(claim.index, again.seed, &again.caption);
+        write_file(&out.join(name), &again.encode_png(picture, &self.source.painter.name)?)
+    }
+}
+
+/// Whether two pictures can be painted together.
+fn alike(a: &Provenance, b: &Provenance) -> bool {
+    (a.stage, a.z_scale, a.eps_scale) == (b.stage, b.z_scale, b.eps_scale)
+}
+
+fn not_of_its_caption(claim: &Claim) -> Problem {
+    let what = "the picture was painted from a row of embeddings, not from its caption";
+    let row = claim.said.embedding_sha256.as_deref().unwrap_or_default();
+    let expected = format!("the row with SHA-256 {}", row.escape_debug());
+    let place = format!("file: {}", claim.file.display());
+    let remedy = "give the embeddings that it was painted from: `--embeddings FILE`";
+    Problem::missing(what, place, expected, remedy)
+}

@@ -1,0 +1,118 @@
+//! Pictures one after another in one file: an animated PNG (APNG), lossless, repeated for ever. Programs that know no
+//! animations show the first picture.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::image::Picture;
+
+/// How long a picture stays, in parts of a second: (1, 20) is a twentieth.
+pub type Delay = (u16, u16);
+
+/// An animated PNG while it is written: each picture goes out as it comes, none is kept.
+pub struct Animation<W: Write> {
+    writer: png::Writer<W>,
+    size: (usize, usize),
+}
+
+impl<W: Write> fmt::Debug for Animation<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Animation").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl<W: Write> Animation<W> {
+    /// Begins a file of `frames` pictures of (width, height), with text chunks (keyword, text).
+    ///
+    /// # Errors
+    /// Those of `to`; when there are no pictures, a side is 0, or a keyword is no Latin-1 text of 1 to 79 characters.
+    pub fn new(
+        to: W,
+        (width, height): (usize, usize),
+        frames: u32,
+        texts: &[(&str, &str)],
+    ) -> io::Result<Self> {
+        let mut encoder = png::Encoder::new(to, width as u32, height as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_animated(frames, 0).map_err(told)?;
+        encoder.validate_sequence(true);
+        for (keyword, text) in texts {
+            encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned()).map_err(told)?;
+        }
+        Ok(Self { writer: encoder.write_header().map_err(told)?, size: (width, height) })
+    }
+
+    /// The next picture, and how long it stays.
+    ///
+    /// # Errors
+    /// Those of the file; when the picture is of another size, or one more than were announced.
+    pub fn add(&mut self, picture: &Picture, (seconds, parts): Delay) -> io::Result<()> {
+        if (picture.width, picture.height) != self.size {
+            let text = format!(
+                "a picture of {}x{} in an animation of {:?}",
+                picture.width, picture.height, self.size
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        self.writer.set_frame_delay(seconds, parts).map_err(told)?;
+        self.writer.write_image_data(&picture.rgb).map_err(told)
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Those of the file; when fewer pictures came than were announced.
+    pub fn finish(self) -> io::Result<()> {
+        self.writer.finish().map_err(told)
+    }
+}
+
+fn told(error: png::EncodingError) -> io::Error {
+    match error {
+        png::EncodingError::IoError(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidInput, other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_come_out_as_they_went_in() {
+        let pictures: Vec<Picture> = (0..3).map(|i| Picture::filled(4, 2, [i * 100; 3])).collect();
+        let mut file = Vec::new();
+        let mut animation =
+            Animation::new(&mut file, (4, 2), 3, &[("kind", "three greys")]).unwrap();
+        for picture in &pictures {
+            animation.add(picture, (1, 20)).unwrap();
+        }
+        animation.finish().unwrap();
+        let mut reader = png::Decoder::new(io::Cursor::new(file)).read_info().unwrap();
+        let control = reader.info().animation_control.unwrap();
+        assert_eq!((control.num_frames, control.num_plays), (3, 0));
+        assert_eq!(reader.info().utf8_text[0].get_text().unwrap(), "three greys");
+        for picture in &pictures {
+            let mut rgb = vec![0; 24];
+            reader.next_frame(&mut rgb).unwrap();
+            assert_eq!(rgb, picture.rgb);
+            let frame = reader.info().frame_control.unwrap();
+            assert_eq!((frame.delay_num, frame.delay_den), (1, 20));
+        }
+    }
+
+    #[test]
+    fn wrong_sizes_and_counts_are_refused() {
+        let picture = Picture::filled(4, 2, [9; 3]);
+        let begin = |frames| Animation::new(Vec::new(), (4, 2), frames, &[]);
+        assert!(begin(0).is_err());
+        let mut animation = begin(2).unwrap();
+        assert!(animation.add(&Picture::filled(2, 4, [9; 3]), (1, 20)).is_err());
+        animation.add(&picture, (1, 20)).unwrap();
+        assert!(animation.finish().is_err(), "one is missing");
+        let mut animation = begin(1).unwrap();
+        animation.add(&picture, (1, 20)).unwrap();
+        assert!(animation.add(&picture, (1, 20)).is_err(), "one is too many");
+    }
+}
