@@ -254,7 +254,9 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     train(dir.path(), &training("1", "2", &run));
     done(dir.path(), &["model", "export", run.to_str().unwrap(), "--hub", "toy"]);
     let card = std::fs::read_to_string(dir.path().join("toy/README.md")).unwrap();
-    for part in ["Recipe: `residual`", "2 steps of 4 pictures, seed", "stackgan generate -m toy"] {
+    for part in
+        ["Recipe: `residual`", "2 steps of 4 pictures, seed", "stackgan generate -m hub:OWNER/toy"]
+    {
         assert!(card.contains(part), "no {part:?} in {card}");
     }
     assert!(!card.contains("PyTorch, with"));

@@ -11,6 +11,7 @@ mod eval;
 mod exchange;
 mod fetch;
 mod folder;
+mod hub;
 mod layouts;
 #[path = "../../crates/stackgan-train/tests/it/ledger.rs"]
 mod ledger;

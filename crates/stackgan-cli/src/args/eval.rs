@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
         stackgan eval -m runs/00003-cub-stage2 --data data/cub --metrics fid,is,rp --judge encoder.safetensors"
 )]
 pub(crate) struct Eval {
-    /// A model file or a run folder
+    /// A model file, a run folder or `hub:OWNER/NAME`
     #[arg(short, long, value_name = "MODEL", required_unless_present = "pictures")]
     pub model: Option<PathBuf>,
     /// Measure the pictures of a folder (PNG, JPEG) instead of painting some
@@ -115,7 +115,7 @@ pub(crate) enum Metric {
         stackgan nearest -m runs/00003-cub-stage2 --data data/cub --num 32 --out near"
 )]
 pub(crate) struct Nearest {
-    /// A model file or a run folder
+    /// A model file, a run folder or `hub:OWNER/NAME`
     #[arg(short, long, value_name = "MODEL")]
     pub model: PathBuf,
     /// The training pictures, and the captions to paint: a prepared file or a dataset folder

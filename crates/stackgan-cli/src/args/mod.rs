@@ -362,7 +362,7 @@ pub(crate) enum Model {
     #[command(before_help = "Examples:\n  stackgan model info demo/model.safetensors\n  \
                              stackgan model info runs/00000-toy-stage1 --json")]
     Info {
-        /// A model file or a run folder
+        /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
         /// One JSON document on stdout
         #[arg(long)]
@@ -392,7 +392,7 @@ pub(crate) enum Model {
                              stackgan model export runs/00001-toy-stage2 --hub toy-birds"
     )]
     Export {
-        /// A model file or a run folder
+        /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
         /// The safetensors file that is written
         #[arg(long, value_name = "FILE", default_value = "netG.safetensors")]
@@ -406,7 +406,7 @@ pub(crate) enum Model {
     #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2\n  \
                              stackgan model verify demo/model.safetensors")]
     Verify {
-        /// A model file or a run folder
+        /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
         /// One JSON document on stdout
         #[arg(long)]
@@ -418,7 +418,7 @@ pub(crate) enum Model {
                              stackgan model diff before.safetensors after.safetensors"
     )]
     Diff {
-        /// A model file or a run folder
+        /// A model file, a run folder or `hub:OWNER/NAME`
         a: PathBuf,
         /// Another one
         b: PathBuf,

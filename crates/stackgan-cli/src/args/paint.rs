@@ -7,7 +7,7 @@ use clap::Args;
 /// A model, how it paints, and where the pictures go.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Painting {
-    /// A model file or a run folder
+    /// A model file, a run folder or `hub:OWNER/NAME`
     #[arg(short, long, value_name = "MODEL")]
     pub model: PathBuf,
     /// The text encoder, where the model neither holds nor names it: a folder, a file or `hub:OWNER/NAME`

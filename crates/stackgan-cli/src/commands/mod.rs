@@ -17,6 +17,7 @@ mod generate;
 mod given;
 mod interpolate;
 mod model;
+mod models;
 mod output;
 mod painting;
 mod replay;
@@ -28,20 +29,15 @@ mod text;
 mod train;
 mod weights;
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use candle_core::Device;
-use rayon::prelude::*;
-use stackgan_core::Model;
 
 use crate::args::{Cli, Command, Global, Precision};
-use crate::exit::{Exit, Problem, out_of_memory};
+use crate::exit::{Exit, out_of_memory};
 use crate::progress::{Manner, Phase};
+pub(crate) use models::{Loaded, load};
 pub(crate) use output::{aligned, check_writable, print, write_file, write_pieces};
 
 /// What every command knows.
@@ -123,102 +119,5 @@ impl Context {
             phase.finish(&format!("{count} {unit}"));
         }
         Ok(done)
-    }
-}
-
-/// Largest model file that is read.
-const LARGEST_MODEL: u64 = 8 << 30;
-
-/// The model file that `path` names: itself, or that of a run folder.
-pub(crate) fn model_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() }
-}
-
-/// Reads a model: a file, or the one in a run folder. With it, the SHA-256 of the file.
-///
-/// # Errors
-/// Code 4 when there is none, 3 when it is damaged.
-pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Model, String)> {
-    let file = model_file(path);
-    let place = format!("file: {}", file.display());
-    let Ok(facts) = file.metadata() else {
-        let remedy = if path.is_dir() {
-            "the run has not finished; go on with `stackgan train --run` and this folder"
-        } else {
-            "check the path; `stackgan train` and `stackgan demo` make models"
-        };
-        return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
-    };
-    if facts.len() > LARGEST_MODEL {
-        let parts = (format!("at most {LARGEST_MODEL} bytes"), format!("{} bytes", facts.len()));
-        return Err(Problem::data("not a model", &file, parts, "check the path").into());
-    }
-    let bytes = File::open(&file).and_then(|file| read(&file)).map_err(|e| {
-        let parts = ("a readable file", e.to_string());
-        Problem::data("the model cannot be read", &file, parts, "check its permissions")
-    })?;
-    let (model, hash) =
-        rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_train::store::sha256(&bytes));
-    match (model, other_kind(&bytes, &file)) {
-        (Err(_), Some(problem)) => Err(problem.into()),
-        (model, _) => {
-            Ok((model.with_context(|| format!("cannot use the model\n  {place}"))?, hash))
-        }
-    }
-}
-
-/// What to say of a whole file of ours that holds something else.
-fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
-    let (found, remedy) = match encoders::kind(bytes)?.as_str() {
-        "encoder" | "char-cnn-rnn" => (
-            "a text encoder",
-            "train a model with it: `stackgan train --stage 1 --encoder` and this file; or name a model that was",
-        ),
-        "prepared" => ("prepared pictures and captions", "name it with `--data`, and a model here"),
-        "embeddings" => {
-            ("embeddings of captions", "name them with `--embeddings`, and a model here")
-        }
-        checkpoint if checkpoint.starts_with("stackgan-checkpoint/") => {
-            ("a checkpoint of a run", "name the run's folder, in which its model lies")
-        }
-        step if step.starts_with("stackgan-step/") => {
-            ("a step that became non-finite", "`stackgan replay` and this file takes it again")
-        }
-        _ => return None,
-    };
-    Some(Problem::data("this is no model", file, ("a model file", found), remedy))
-}
-
-/// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may
-/// put another file in its place meanwhile.
-fn read(mut file: &File) -> io::Result<Vec<u8>> {
-    const PIECE: usize = 8 << 20;
-    let facts = file.metadata()?;
-    let mut bytes = Vec::new();
-    if facts.is_file() {
-        bytes = vec![0; facts.len() as usize]; // zeros that nobody writes
-        bytes
-            .par_chunks_mut(PIECE)
-            .enumerate()
-            .try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))?;
-    } else {
-        file.read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_replaced_while_it_is_read_is_one_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, other) = (folder.path().join("model"), folder.path().join("other"));
-        std::fs::write(&path, vec![1; 20 << 20]).unwrap();
-        std::fs::write(&other, vec![2; 20 << 20]).unwrap();
-        let file = File::open(&path).unwrap();
-        std::fs::rename(other, path).unwrap();
-        assert!(read(&file).unwrap() == vec![1; 20 << 20]);
     }
 }

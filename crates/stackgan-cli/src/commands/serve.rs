@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use stackgan_data::formats::read_bounded;
 use stackgan_serve::{Event, Options, Shelf, Token};
 
-use super::{Context, encoders, load_model, print};
+use super::{Context, Loaded, encoders, load, print};
 use crate::args::Serve;
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
@@ -55,14 +55,13 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
     let mut phase = Phase::new(context.manner, "reading", args.model.len() as u64, "models");
     let mut names = Vec::new();
     for path in &args.model {
-        let (mut model, sha256) = load_model(path, &context.device)?;
+        let Loaded { mut model, sha256, name, .. } = load(path, context)?;
         if !model.reads_sentences() {
             encoders::attach(&mut model, args.encoder.as_deref(), context)?;
         }
-        let name = path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy());
         let place = || format!("cannot serve the model\n  file: {}", path.display());
         shelf.put(&name, model, &sha256).with_context(place)?;
-        names.push(name.into_owned());
+        names.push(name);
         phase.at(names.len() as u64);
     }
     phase.finish(&names.join(", "));

@@ -17,7 +17,7 @@ use stackgan_data::toy::ToyConfig;
 use stackgan_train::config::Stage;
 use stackgan_train::text::ImageInputs;
 
-use super::{Context, aligned, load_model, print, sources, text, write_file};
+use super::{Context, aligned, load, print, sources, text, write_file};
 use crate::args::Demo;
 use crate::exit::{Exit, Problem};
 use crate::progress::duration;
@@ -132,7 +132,7 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let model_file = out.join("model.safetensors");
     std::fs::copy(out.join("stage2").join("model.safetensors"), &model_file)
         .map_err(|e| Problem::storage(&model_file, &e))?;
-    let (model, _) = load_model(&model_file, &context.device)?;
+    let model = load(&model_file, context)?.model;
     let sheets = sheets::paint(&model, out, context)?;
     let scores = score::all(&model, &encoder, &small, &scale, (args.seed, context))?;
     let text_scores = text::scores(&encoder, (&small, ImageInputs::Pixels), args.seed)?

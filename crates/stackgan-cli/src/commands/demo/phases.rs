@@ -20,7 +20,7 @@ use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 use super::{Scale, pace};
 use crate::commands::text::{self, Length, Lesson};
 use crate::commands::train::train_stage;
-use crate::commands::{Context, load_model};
+use crate::commands::{Context, load};
 use crate::exit::Exit;
 use crate::signals::Stopper;
 
@@ -123,6 +123,6 @@ impl GanPhase<'_> {
 
     /// The Stage-I model, beside the folder of Stage-II.
     fn stage1(&self, stage2: &Path) -> Result<Model> {
-        Ok(load_model(&stage2.with_file_name("stage1"), &self.context.device)?.0)
+        Ok(load(&stage2.with_file_name("stage1"), self.context)?.model)
     }
 }

@@ -16,7 +16,7 @@ use stackgan_data::prepared::Prepared;
 
 use super::asked::Asked;
 use crate::commands::painting::SHEETS;
-use crate::commands::{Context, given, load_model, sources};
+use crate::commands::{Context, Loaded, given, load, sources};
 use crate::exit::Problem;
 
 /// A model that paints captions of a dataset.
@@ -46,7 +46,7 @@ impl Painter {
         manner: &Manner<'_>,
         context: &Context,
     ) -> Result<Self> {
-        let (loaded, sha256) = load_model(model, &context.device)?;
+        let Loaded { model: loaded, sha256, .. } = load(model, context)?;
         let stage = manner.stage.unwrap_or_else(|| loaded.stages());
         if stage > loaded.stages() {
             let parts = ("a model with Stage-II", "one with Stage-I alone");

@@ -10,13 +10,13 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{GeneratorNoise, Mode, Model};
 
 use super::Form;
-use crate::commands::{Context, load_model, model_file, print};
+use crate::commands::{Context, Loaded, load, print};
 use crate::exit::Exit;
 
 /// Reads a model, whose names, shapes and encoder are checked by that; then looks for values that are not finite, in
 /// the tensors and in a picture of each stage painted from a random embedding.
 pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit> {
-    let (model, sha256) = load_model(path, &context.device)?;
+    let Loaded { model, sha256, file, .. } = load(path, context)?;
     let tensors = tensors(&model)?;
     let mut bad = Vec::new();
     for (name, tensor) in &tensors {
@@ -44,7 +44,7 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
     let exit = if bad.is_empty() { Exit::Done } else { Exit::Gate };
     if form == Form::Json {
         let document = json!({
-            "file": model_file(path), "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
+            "file": file, "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
             "tensors": tensors.len(), "stages": model.stages(),
         });
         print(serde_json::to_string_pretty(&document)?)?;
@@ -60,7 +60,7 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
 
 /// Prints every tensor that is in one model only, of another shape, or of other values.
 pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<Exit> {
-    let (a, b) = (load_model(a, &context.device)?.0, load_model(b, &context.device)?.0);
+    let (a, b) = (load(a, context)?.model, load(b, context)?.model);
     let (left, right) = (tensors(&a)?, tensors(&b)?);
     let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
     let mut differing = Vec::new();

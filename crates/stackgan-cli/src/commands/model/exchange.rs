@@ -8,7 +8,7 @@ use stackgan_core::plain::state_dict::{Provenance, from_state_dict, to_state_dic
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_train::store::sha256;
 
-use crate::commands::{Context, encoders, eval, load_model, print, weights, write_file};
+use crate::commands::{Context, encoders, eval, load, print, weights, write_file};
 use crate::exit::Problem;
 
 /// What the file does not say of itself.
@@ -54,7 +54,7 @@ pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<()> {
         let what = "the weights are exported as safetensors alone";
         return Err(Problem::usage(what, place, parts, remedy).into());
     }
-    let (model, _) = load_model(path, &context.device)?;
+    let model = load(path, context)?.model;
     let tensors = to_state_dict(&model)
         .with_context(|| format!("cannot export\n  file: {}", path.display()))?;
     let metadata = [("format".to_owned(), "pt".to_owned())].into();

@@ -9,21 +9,21 @@ use serde_json::json;
 use stackgan_core::model::StageInfo;
 use stackgan_core::{Model, Recipe};
 
-use crate::commands::{Context, load_model, model_file, print, write_file};
+use crate::commands::{Context, Loaded, load, print, write_file};
 use crate::exit::Problem;
 
 /// Writes the folder, which must not exist or be empty: a card may have been edited by hand.
 pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<()> {
-    let (model, sha256) = load_model(path, &context.device)?;
+    let Loaded { model, sha256, file, .. } = load(path, context)?;
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         let place = format!("folder: {}", folder.display());
         let parts = ("a new or an empty folder", "files in it");
         let remedy = "name another folder, or empty this one";
         return Err(Problem::usage("the folder is in use", place, parts, remedy).into());
     }
-    let bytes = std::fs::read(model_file(path)).map_err(|e| {
+    let bytes = std::fs::read(&file).map_err(|e| {
         let parts = ("a readable file", e.to_string());
-        Problem::data("the model cannot be read", path, parts, "check its permissions")
+        Problem::data("the model cannot be read", &file, parts, "check its permissions")
     })?;
     let info = model.info();
     let config = json!({
@@ -110,7 +110,8 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
     if info.encoder.is_some() {
         let _ = write!(
             card,
-            "```\nstackgan generate -m {name} -p \"a small bird with a red head\" --seeds 0-7 --grid\n```\n\n\
+            "From a hub repository `OWNER/{name}` of these files, or from the folder (`-m {name}`):\n\n\
+             ```\nstackgan generate -m hub:OWNER/{name} -p \"a small bird with a red head\" --seeds 0-7 --grid\n```\n\n\
              ```rust\nlet model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;\n\
              let pictures = model.generate(&[\"a small bird with a red head\"], Sampling::default())?;\n```\n"
         );

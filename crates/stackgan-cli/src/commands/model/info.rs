@@ -7,12 +7,12 @@ use serde_json::json;
 use stackgan_core::model::StageInfo;
 
 use super::Form;
-use crate::commands::{Context, load_model, model_file, print};
+use crate::commands::{Context, Loaded, load, print};
 
 /// Shows a model.
 pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
-    let (model, sha256) = load_model(path, &context.device)?;
-    let (file, info) = (model_file(path), model.info());
+    let Loaded { model, sha256, file, .. } = load(path, context)?;
+    let info = model.info();
     let encoder = model.encoder_fingerprint()?; // as a refusal of another encoder names it
     if form == Form::Json {
         let mut info = json!(info);

@@ -14,7 +14,7 @@ use serde_json::json;
 use stackgan_core::image::Picture;
 use stackgan_core::{Model, Provenance, Sampling};
 
-use super::{Context, encoders, load_model, write_file};
+use super::{Context, Loaded, encoders, load, write_file};
 use crate::args::Painting;
 use crate::exit::Problem;
 pub(super) use names::file_name;
@@ -84,7 +84,7 @@ impl Painter {
     /// The model alone.
     ///
     /// # Errors
-    /// Code 2 for a stage that it lacks or a scale that cannot be used, and as [`load_model`].
+    /// Code 2 for a stage that it lacks or a scale that cannot be used, and as [`load`].
     pub(super) fn of_embeddings(asked: &Painting, context: &Context) -> Result<Self> {
         let sampling = Sampling {
             stage: asked.stage,
@@ -102,12 +102,11 @@ impl Painter {
     /// The model of `path`, to paint as it does by itself.
     ///
     /// # Errors
-    /// As [`load_model`].
+    /// As [`load`].
     pub(super) fn open(path: &Path, context: &Context) -> Result<Self> {
-        let (model, sha256) = load_model(path, &context.device)?;
+        let Loaded { model, sha256, name, .. } = load(path, context)?;
         let encoder = model.encoder_fingerprint()?;
-        let name = path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy());
-        Ok(Self { model, sampling: Sampling::default(), sha256, encoder, name: name.into_owned() })
+        Ok(Self { model, sampling: Sampling::default(), sha256, encoder, name })
     }
 
     /// Captions, encoded.

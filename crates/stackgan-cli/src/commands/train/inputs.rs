@@ -17,7 +17,7 @@ use super::RUNS;
 use super::reading::{Text, embeddings, imported, matcher, small_encoder};
 use super::record::Record;
 use crate::commands::encoders::Encoder;
-use crate::commands::{Context, load_model, sources};
+use crate::commands::{Context, load, sources};
 use crate::config::{Layers, Origin};
 use crate::exit::Problem;
 
@@ -179,7 +179,7 @@ pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
         Some(model) => model.clone(),
         None => absolute(newest_stage1(wanted)?),
     };
-    let loaded = load_model(&model, &context.device)?.0;
+    let loaded = load(&model, context)?.model;
     let run = if model.is_dir() { Some(model.as_path()) } else { model.parent() };
     wanted.data = wanted.data.take().or_else(|| run.and_then(Record::read)?.data);
     wanted.stage1 = Some(model); // a resumed run must not take a newer one

@@ -11,7 +11,7 @@ use stackgan_train::start::Start;
 use stackgan_train::store::Store;
 
 use super::record::Record;
-use crate::commands::{Context, load_model};
+use crate::commands::{Context, load};
 use crate::exit::Problem;
 
 /// Loads what the record and the settings name. A run that is gone on with has it all in its own checkpoint: what was named may
@@ -27,7 +27,7 @@ pub(super) fn find(
     let device = &context.device;
     let own = || resumed.map_or(Ok(None), |run| newest(run, device));
     let generator = match &wanted.init_from {
-        Some(model) if model.exists() || own()?.is_none() => Some(load_model(model, device)?.0),
+        Some(model) if model.exists() || own()?.is_none() => Some(load(model, context)?.model),
         _ => None,
     };
     let stage1_discriminator = match &wanted.stage1 {

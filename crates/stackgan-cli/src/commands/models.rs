@@ -1,0 +1,145 @@
+//! The model that `-m` names: a file, a run folder, a folder of the hub's layout, or `hub:OWNER/NAME`.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use candle_core::Device;
+use rayon::prelude::*;
+use stackgan_core::Model;
+use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+
+use super::fetch::Shown;
+use super::{Context, encoders};
+use crate::exit::Problem;
+
+/// Largest model file that is read.
+const LARGEST: u64 = 8 << 30;
+/// The name of the file in folders.
+const FILE: &str = "model.safetensors";
+/// What is fetched of a repository: the file holds all.
+const WANTED: [Wanted<'static>; 1] = [Wanted { name: FILE, most: LARGEST, needed: true }];
+
+/// A model that was read.
+pub(crate) struct Loaded {
+    pub(crate) model: Model,
+    /// Of its file.
+    pub(crate) sha256: String,
+    pub(crate) file: PathBuf,
+    /// What it is called: its file, its folder, or its repository.
+    pub(crate) name: String,
+}
+
+/// Reads the model of that name.
+///
+/// # Errors
+/// Code 4 when there is none or it cannot be fetched, 3 when it is damaged.
+pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
+    let (folder, name) = match repository(named) {
+        None => (named.to_path_buf(), stem(named)),
+        Some(repository) => {
+            let repository = Repository::parse(repository)?;
+            let mut shown = Shown::new(context.manner);
+            let folder =
+                Hub::from_env()?.folder(&repository, &WANTED, &mut |event| shown.on(event))?;
+            (folder, repository.to_string().replace('/', "-"))
+        }
+    };
+    let file = if folder.is_dir() { folder.join(FILE) } else { folder };
+    let (model, sha256) = read(&file, named, &context.device)?;
+    Ok(Loaded { model, sha256, file, name })
+}
+
+fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
+    let place = format!("file: {}", file.display());
+    let Ok(facts) = file.metadata() else {
+        let remedy = if named.is_dir() {
+            "the run has not finished; go on with `stackgan train --run` and this folder"
+        } else {
+            "check the path; `stackgan train` and `stackgan demo` make models, `hub:OWNER/NAME` fetches one"
+        };
+        return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
+    };
+    if facts.len() > LARGEST {
+        let parts = (format!("at most {LARGEST} bytes"), format!("{} bytes", facts.len()));
+        return Err(Problem::data("not a model", file, parts, "check the path").into());
+    }
+    let bytes = File::open(file).and_then(|file| whole(&file)).map_err(|e| {
+        let parts = ("a readable file", e.to_string());
+        Problem::data("the model cannot be read", file, parts, "check its permissions")
+    })?;
+    let (model, hash) =
+        rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_train::store::sha256(&bytes));
+    match (model, other_kind(&bytes, file)) {
+        (Err(_), Some(problem)) => Err(problem.into()),
+        (model, _) => {
+            Ok((model.with_context(|| format!("cannot use the model\n  {place}"))?, hash))
+        }
+    }
+}
+
+fn repository(named: &Path) -> Option<&str> {
+    named.to_str()?.strip_prefix(encoders::HUB)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy()).into_owned()
+}
+
+/// What to say of a whole file of ours that holds something else.
+fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
+    let (found, remedy) = match encoders::kind(bytes)?.as_str() {
+        "encoder" | "char-cnn-rnn" => (
+            "a text encoder",
+            "train a model with it: `stackgan train --stage 1 --encoder` and this file; or name a model that was",
+        ),
+        "prepared" => ("prepared pictures and captions", "name it with `--data`, and a model here"),
+        "embeddings" => {
+            ("embeddings of captions", "name them with `--embeddings`, and a model here")
+        }
+        checkpoint if checkpoint.starts_with("stackgan-checkpoint/") => {
+            ("a checkpoint of a run", "name the run's folder, in which its model lies")
+        }
+        step if step.starts_with("stackgan-step/") => {
+            ("a step that became non-finite", "`stackgan replay` and this file takes it again")
+        }
+        _ => return None,
+    };
+    Some(Problem::data("this is no model", file, ("a model file", found), remedy))
+}
+
+/// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may
+/// put another file in its place meanwhile.
+fn whole(mut file: &File) -> io::Result<Vec<u8>> {
+    const PIECE: usize = 8 << 20;
+    let facts = file.metadata()?;
+    let mut bytes = Vec::new();
+    if facts.is_file() {
+        bytes = vec![0; facts.len() as usize]; // zeros that nobody writes
+        bytes
+            .par_chunks_mut(PIECE)
+            .enumerate()
+            .try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))?;
+    } else {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_while_it_is_read_is_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("model"), folder.path().join("other"));
+        std::fs::write(&path, vec![1; 20 << 20]).unwrap();
+        std::fs::write(&other, vec![2; 20 << 20]).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::rename(other, path).unwrap();
+        assert!(whole(&file).unwrap() == vec![1; 20 << 20]);
+    }
+}

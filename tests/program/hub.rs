@@ -1,0 +1,93 @@
+//! Models of the hub: `-m hub:OWNER/NAME`, from a hub on this machine.
+
+use std::io;
+use std::path::Path;
+
+use crate::common::{TINY, WORLD, done, set, stackgan, train, training};
+use crate::server::{Ask, Line, Server, head, honest};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A hub with one repository, `me/toy`, that holds this file.
+fn hub(model: Vec<u8>, sha256: String) -> Server {
+    Server::start(move |ask: &Ask, line: &mut Line| -> io::Result<()> {
+        let length = model.len();
+        let listing = format!(
+            r#"{{"sha": "{COMMIT}", "siblings": [{{"rfilename": "README.md", "size": 5}}, {{"rfilename": "model.safetensors",
+            "size": {length}, "lfs": {{"sha256": "{sha256}", "size": {length}, "pointerSize": 134}}}}]}}"#
+        );
+        let body = match ask.path.as_str() {
+            "/api/models/me/toy/revision/main?blobs=true" => listing.as_bytes(),
+            path if path == format!("/me/toy/resolve/{COMMIT}/model.safetensors") => &model,
+            _ => return line.send(head(404, "Content-Length: 0").as_bytes()),
+        };
+        let (head, rest) = honest(ask, body, Some("\"e\""));
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    })
+}
+
+/// Runs a command with that hub, or without one; code, stdout and stderr.
+fn with(server: Option<&Server>, dir: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = stackgan(dir, args);
+    command.env("HF_HOME", dir.join("cache")).env_remove("HF_TOKEN").env_remove("HF_HUB_CACHE");
+    match server {
+        Some(server) => command.env("HF_HUB_OFFLINE", "0").env("HF_ENDPOINT", &server.address),
+        None => command.env("HF_HUB_OFFLINE", "1"),
+    };
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_model_of_the_hub_paints_and_is_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &["model", "export", "run", "--hub", "toy"]);
+    let info: serde_json::Value =
+        serde_json::from_str(&done(dir, &["model", "info", "toy", "--json"])).unwrap();
+    let sha256 = info["sha256"].as_str().unwrap().to_owned();
+    let server = hub(std::fs::read(dir.join("toy/model.safetensors")).unwrap(), sha256.clone());
+
+    let paint =
+        |from: &str| ["generate", "-m", from, "-p", "a red bird", "--json"].map(str::to_owned);
+    let paint = |from: &str, server| {
+        let args = paint(from);
+        with(server, dir, &args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let (code, _, said) = paint("hub:me/toy", None);
+    assert!(code == Some(4) && said.contains("HF_HUB_OFFLINE"), "{code:?} {said}");
+    let (code, _, said) = paint("hub:me/none", Some(&server));
+    assert!(code == Some(4) && said.contains("me/none"), "{code:?} {said}");
+    let (code, _, said) = paint("hub:no name", Some(&server));
+    assert!(code == Some(2) && said.contains("hub:OWNER/NAME"), "{code:?} {said}");
+
+    let pixels = |told: &str| {
+        let facts: serde_json::Value = serde_json::from_str(told).unwrap();
+        (facts["pixels_sha256"].clone(), facts["model_sha256"].clone())
+    };
+    let (_, own, _) = paint("toy", None);
+    let (code, fetched, said) = paint("hub:me/toy", Some(&server));
+    assert_eq!((code, pixels(&fetched)), (Some(0), pixels(&own)), "{said}");
+    let asked = server.asked().len();
+    let (code, kept, said) = paint("hub:me/toy", None); // from the cache
+    assert_eq!(
+        (code, pixels(&kept), server.asked().len()),
+        (Some(0), pixels(&own), asked),
+        "{said}"
+    );
+    let (_, told, _) = with(None, dir, &["model", "info", "hub:me/toy"]);
+    assert!(told.contains(&sha256), "{told}");
+
+    let data = WORLD.birds().display().to_string();
+    let stage2 =
+        ["train", "--stage", "2", "--stage1", "hub:me/toy", "--data", &data, "--run", "two", "-q"];
+    let short = ["--set", "optim.steps=1", "--set", "optim.batch=2"];
+    let args = [&stage2[..], &set(TINY), &short].concat();
+    let (code, _, said) = with(None, dir, &args);
+    assert_eq!(code, Some(0), "{said}");
+    let record = std::fs::read_to_string(dir.join("two/run.json")).unwrap();
+    assert!(record.contains("\"hub:me/toy\""), "{record}");
+}
