@@ -4,37 +4,58 @@ use std::fs;
 
 use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
 
+/// Commands that only have commands below them.
+const GROUPS: [&str; 5] = ["data", "text", "model", "runs", "config"];
+
+/// The commands of the program and theirs, as its help lists them: `data`, `data import`, and so on.
+fn commands(dir: &std::path::Path, of: &str) -> Vec<String> {
+    let args: Vec<&str> = of.split_whitespace().chain(["--help"]).collect();
+    let help = done(dir, &args);
+    let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
+    let list = list.split("\n\n").next().unwrap_or_default();
+    let name = |line: &str| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned);
+    let names = list.lines().filter_map(name).filter(|name| !name.is_empty() && name != "help");
+    let all = names.flat_map(|name| {
+        let command = format!("{of} {name}").trim().to_owned();
+        let below = commands(dir, &command);
+        std::iter::once(command).chain(below)
+    });
+    all.collect()
+}
+
 #[test]
 fn every_help_opens_with_examples() {
     let dir = tempfile::tempdir().unwrap();
-    let commands = [
-        "",
-        "demo",
-        "data toy",
-        "data import",
-        "data check",
-        "data preview",
-        "text train",
-        "text encode",
-        "train",
-        "generate",
-        "model info",
-        "config show",
-        "config check",
-        "config presets",
-        "doctor",
-        "completions",
-    ];
-    for command in commands {
+    let commands = commands(dir.path(), "");
+    assert!(commands.len() > 30 && commands.iter().any(|c| c == "data import"), "{commands:?}");
+    for command in commands.iter().filter(|command| !GROUPS.contains(&command.as_str())) {
         let mut args: Vec<&str> = command.split_whitespace().collect();
         args.push("--help");
         let help = done(dir.path(), &args);
-        let mut lines = help.lines();
-        assert_eq!(lines.next(), Some("Examples:"), "{command}");
-        for line in lines.take(2) {
-            assert!(line.trim().starts_with("stackgan "), "{command}: {line}");
-        }
+        assert_eq!(help.lines().next(), Some("Examples:"), "{command}");
+        let examples = help.split("\n\n").next().unwrap_or_default().lines();
+        let begins = format!("stackgan {command}");
+        let own = examples.filter(|line| line.trim().starts_with(&begins)).count();
+        assert!(own >= 2, "{command} has {own} examples");
     }
+}
+
+#[test]
+fn every_command_has_a_page_of_the_manual() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), &["man", "--out", "pages"]);
+    for command in commands(dir.path(), "") {
+        let file = dir.path().join(format!("pages/stackgan-{}.1", command.replace(' ', "-")));
+        let page = fs::read_to_string(&file).unwrap();
+        let shown =
+            GROUPS.contains(&command.as_str()) || page.contains(".SH EXAMPLES\n.nf\nstackgan");
+        assert!(
+            shown && page.contains(".SH SYNOPSIS") && page.contains("\\-\\-device"),
+            "{command}"
+        );
+    }
+    let program = fs::read_to_string(dir.path().join("pages/stackgan.1")).unwrap();
+    assert!(program.contains("Exit codes") && program.contains(".TH stackgan 1"), "{program}");
 }
 
 #[test]

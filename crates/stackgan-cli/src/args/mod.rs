@@ -108,6 +108,15 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Manual pages, one for each command, into a folder
+    #[command(
+        before_help = "Examples:\n  stackgan man\n  stackgan man --out ~/.local/share/man/man1"
+    )]
+    Man {
+        /// The folder
+        #[arg(long, default_value = "man", value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 /// From nothing to a painted bird: draws toy birds, trains on them, paints, and writes one report.

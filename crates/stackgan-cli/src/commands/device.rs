@@ -41,7 +41,11 @@ impl Wanted {
 pub(super) const fn computes(command: &Command) -> bool {
     !matches!(
         command,
-        Command::Data(_) | Command::Runs(_) | Command::Config(_) | Command::Completions { .. }
+        Command::Data(_)
+            | Command::Runs(_)
+            | Command::Config(_)
+            | Command::Completions { .. }
+            | Command::Man { .. }
     )
 }
 

@@ -16,6 +16,7 @@ mod fetch;
 mod generate;
 mod given;
 mod interpolate;
+mod manual;
 mod model;
 mod models;
 mod output;
@@ -80,6 +81,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Config(args) => config::run(args)?,
         Command::Doctor { json } => doctor::run(json, context)?,
         Command::Completions { shell } => completions::run(shell)?,
+        Command::Man { out } => manual::run(&out)?,
     }
     Ok(Exit::Done)
 }

@@ -1,22 +1,23 @@
 //! `stackgan serve`: a page to type sentences into, and an HTTP API, in front of models.
 
+mod log;
+
 use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use stackgan_data::formats::read_bounded;
-use stackgan_serve::{Event, Options, Shelf, Token};
+use stackgan_serve::{Options, Shelf, Token};
 
 use super::{Context, Loaded, encoders, load, print};
 use crate::args::Serve;
 use crate::exit::Problem;
-use crate::progress::{Manner, Phase};
+use crate::progress::Phase;
 use crate::signals::Stopper;
+use log::Log;
 
 /// Largest token file that is read.
 const LARGEST_TOKEN: u64 = 8 << 10;
-/// Characters of a sentence that are shown.
-const SHOWN: usize = 80;
 
 /// Serves until a signal.
 pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
@@ -30,7 +31,8 @@ pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     let options = Options { hosts: args.allow_host.clone(), token, ..Options::default() };
     let stopper = Stopper::listen()?;
     let stop = move || stopper.reason().is_some();
-    stackgan_serve::serve(listener, &shelf, options, move |event| tell(&event, manner), stop)?;
+    let log = Log::new(manner);
+    stackgan_serve::serve(listener, &shelf, options, move |event| log.tell(&event), stop)?;
     Ok(())
 }
 
@@ -73,27 +75,4 @@ fn token(path: &Path) -> Result<Token> {
     let bytes = read_bounded(path, LARGEST_TOKEN)?;
     let text = String::from_utf8(bytes).unwrap_or_default(); // refused as none
     Token::parse(&text).context(place)
-}
-
-/// A line for what has happened. What came from elsewhere is escaped.
-fn tell(event: &Event, manner: Manner) {
-    match event {
-        Event::Painted { request, caption, pictures, waited, took } => {
-            let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
-            let shown: String = caption.chars().take(SHOWN).collect();
-            manner.say(format!(
-                "request {request}: `{}{dots}`, {pictures} pictures in {:.2} s, waited {:.2} s",
-                shown.escape_debug(),
-                took.as_secs_f64(),
-                waited.as_secs_f64()
-            ));
-        }
-        Event::Refused { request, status, message } => {
-            manner.say(format!("request {request}: {status}, {}", message.escape_debug()));
-        }
-        Event::Failed { request, message } => {
-            manner.say(format!("request {request}: failed: {message}"));
-        }
-        _ => {}
-    }
 }

@@ -1,0 +1,34 @@
+//! `stackgan man`: the help of every command as manual pages.
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+
+use super::{print, write_file};
+use crate::args::Cli;
+
+/// Writes `stackgan.1`, `stackgan-train.1`, `stackgan-data-import.1` and so on into `folder`.
+pub(super) fn run(folder: &Path) -> Result<()> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    let mut left = vec![program];
+    while let Some(command) = left.pop() {
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+        left.extend(command.get_subcommands().cloned());
+        let mut page = Vec::new();
+        let examples = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+        Man::new(command).render(&mut page)?;
+        page.extend(section(&examples).into_bytes());
+        write_file(&folder.join(format!("{name}.1")), &page)?;
+    }
+    print(folder.display())
+}
+
+/// The examples of a help as a section of a page, line by line; none without.
+fn section(examples: &str) -> String {
+    let line = |line: &str| line.trim().replace('\\', "\\e").replace('-', "\\-") + "\n";
+    let lines: String = examples.lines().skip(1).map(line).collect(); // the first is the heading
+    if lines.is_empty() { lines } else { format!(".SH EXAMPLES\n.nf\n{lines}.fi\n") }
+}

@@ -1,0 +1,102 @@
+//! What a server tells on stderr: a line a request. What came from elsewhere is escaped, and whoever is refused again and again
+//! does not fill the terminal, or the disk.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use stackgan_serve::Event;
+
+use crate::progress::Manner;
+
+/// Characters of a sentence that are shown.
+const SHOWN: usize = 80;
+/// Refusals of a second that are told one by one.
+const TOLD: u32 = 5;
+
+/// Lines for a person.
+pub(super) struct Log {
+    manner: Manner,
+    refusals: Mutex<Refusals>,
+}
+
+/// Refusals of one second.
+#[derive(Default)]
+struct Refusals {
+    /// When the first of all was; the second that these are of, counted from there.
+    first: Option<Instant>,
+    second: u64,
+    told: u32,
+    left_out: u64,
+}
+
+impl Log {
+    pub(super) fn new(manner: Manner) -> Self {
+        Self { manner, refusals: Mutex::default() }
+    }
+
+    /// A line for what has happened.
+    pub(super) fn tell(&self, event: &Event) {
+        match event {
+            Event::Painted { request, caption, pictures, waited, took } => {
+                let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
+                let shown: String = caption.chars().take(SHOWN).collect();
+                self.manner.say(format!(
+                    "request {request}: `{}{dots}`, {pictures} pictures in {:.2} s, waited {:.2} s",
+                    shown.escape_debug(),
+                    took.as_secs_f64(),
+                    waited.as_secs_f64()
+                ));
+            }
+            Event::Refused { request, status, message } => {
+                // A poisoned lock means that writing a line panicked: the next ones go on.
+                let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                let (told, before) = refusals.next(Instant::now());
+                if let Some(left_out) = before {
+                    self.manner.say(format!("{left_out} requests more were refused"));
+                }
+                if told {
+                    let message = message.escape_debug();
+                    self.manner.say(format!("request {request}: {status}, {message}"));
+                }
+            }
+            Event::Failed { request, message } => {
+                self.manner.say(format!("request {request}: failed: {message}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Refusals {
+    /// Whether one of `now` is told, and how many of the second before were not.
+    fn next(&mut self, now: Instant) -> (bool, Option<u64>) {
+        let second = now.duration_since(*self.first.get_or_insert(now)).as_secs();
+        let mut before = None;
+        if second != self.second {
+            before = Some(std::mem::take(&mut self.left_out)).filter(|left_out| *left_out > 0);
+            (self.second, self.told) = (second, 0);
+        }
+        let told = self.told < TOLD;
+        self.told += u32::from(told);
+        self.left_out += u64::from(!told);
+        (told, before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn many_refusals_are_a_few_lines() {
+        let (mut refusals, begun) = (Refusals::default(), Instant::now());
+        let at = |millis: u64| begun + Duration::from_millis(millis);
+        let told = (0..100).filter(|i| refusals.next(at(i * 9)).0).count();
+        assert_eq!(told, 5);
+        assert_eq!(refusals.next(at(1000)), (true, Some(95)));
+        assert_eq!(refusals.next(at(1001)), (true, None));
+        assert_eq!(refusals.next(at(9000)), (true, None));
+    }
+}
