@@ -1,4 +1,4 @@
-//! Models as ONNX files, so that they paint where this program is not: in Python, in a browser, on a telephone.
+//! Models as ONNX files, so that they paint where this program is not: in Python, in a browser.
 //!
 //! Bytes out, equal for equal models. `networks` and `char_cnn_rnn` say the networks' mathematics a second time; `tests/onnx`
 //! runs what they wrote, beside the networks themselves. What the files hold: docs/onnx.md.
