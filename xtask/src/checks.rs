@@ -16,7 +16,8 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
     cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
     cmd!(sh, "cargo test --workspace").run()?;
     cmd!(sh, "cargo doc --no-deps --workspace").env("RUSTDOCFLAGS", "-D warnings").run()?;
-    cmd!(sh, "cargo package --workspace --exclude xtask --no-verify --allow-dirty --quiet").run()?;
+    cmd!(sh, "cargo package --workspace --exclude xtask --no-verify --allow-dirty --quiet")
+        .run()?;
     println!("everything passes");
     Ok(())
 }

@@ -56,7 +56,7 @@ pub enum Window {
 }
 
 impl Window {
-    const fn numbers(self) -> (usize, usize, usize) {
+    pub(crate) const fn numbers(self) -> (usize, usize, usize) {
         match self {
             Self::Point => (1, 1, 0),
             Self::Three => (3, 1, 1),

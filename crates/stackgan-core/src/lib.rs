@@ -36,6 +36,7 @@ pub mod interpolation;
 pub mod layers;
 pub mod losses;
 pub mod model;
+pub mod onnx;
 pub mod params;
 mod pipeline;
 pub mod plain;

@@ -1,6 +1,6 @@
 //! A local web page and an HTTP API in front of models: a sentence in, pictures out.
 //!
-//! Two threads. One speaks HTTP ([hyper](hyper), the accept loop is [`listen`](mod@listen)), looks at who asks
+//! Two threads. One speaks HTTP (hyper's, with an accept loop of its own), looks at who asks
 //! (`guard`) and for what (`wanted`), and puts what may be painted into a queue of bounded length. The one that called
 //! [`serve`] paints, a request at a time: what is asked at once waits, or is told to come back, and pictures do not depend on
 //! what is painted beside them. An answer is a function of the request and the models: the same PNG, byte for byte, as

@@ -3,6 +3,7 @@
 mod data;
 mod eval;
 mod global;
+mod onnx;
 mod paint;
 mod serve;
 
@@ -16,6 +17,7 @@ pub(crate) use data::{
 };
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
 pub(crate) use global::{Global, Precision};
+pub(crate) use onnx::Onnx;
 pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Repro, Seeds};
 pub(crate) use serve::Serve;
 
@@ -395,10 +397,11 @@ pub(crate) enum Model {
         #[arg(long, default_value = "coco")]
         dataset: String,
     },
-    /// Write the generator for PyTorch's `load_state_dict` (plain recipe), or the model as a folder for the hub
+    /// Write the generator for PyTorch's `load_state_dict` (plain recipe), the model as a folder for the hub, or files for
+    /// ONNX runtimes
     #[command(
         before_help = "Examples:\n  stackgan model export coco.safetensors --out netG.safetensors\n  \
-                             stackgan model export runs/00001-toy-stage2 --hub toy-birds"
+                             stackgan model export runs/00001-toy-stage2 --onnx birds.onnx"
     )]
     Export {
         /// A model file, a run folder or `hub:OWNER/NAME`
@@ -409,6 +412,9 @@ pub(crate) enum Model {
         /// Write a folder for the Hugging Face hub instead: model.safetensors, config.json, README.md
         #[arg(long, value_name = "DIR", conflicts_with = "out")]
         hub: Option<PathBuf>,
+        /// Files for ONNX runtimes
+        #[command(flatten)]
+        onnx: Onnx,
     },
     /// Check that a model is whole: every tensor there, finite, and a picture painted (exit code 3 where the file
     /// is damaged, 5 where a number is none)

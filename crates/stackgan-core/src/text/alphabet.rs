@@ -12,7 +12,8 @@ pub const CAPTION_LENGTH: usize = 201;
 /// Characters of the alphabet, numbered from 1.
 pub const ALPHABET_SIZE: usize = 70;
 
-const ALPHABET: &[u8; ALPHABET_SIZE] =
+/// The characters in their order.
+pub(crate) const ALPHABET: &[u8; ALPHABET_SIZE] =
     b"abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} ";
 
 const SPACE: u8 = ALPHABET_SIZE as u8;

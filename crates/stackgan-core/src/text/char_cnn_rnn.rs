@@ -37,7 +37,7 @@ impl Recurrence {
     }
 
     /// The input layers in the order in which the recurrence takes them; the hidden ones are named alike with `h2h`.
-    const fn gates(self) -> &'static [&'static str] {
+    pub(crate) const fn gates(self) -> &'static [&'static str] {
         match self {
             Self::Gru => &["_update", "_reset", ""],
             Self::Rnn => &[""],

@@ -1,9 +1,10 @@
-//! `stackgan model`: what model files hold, and models from and to the PyTorch release.
+//! `stackgan model`: what model files hold, models from and to the PyTorch release, and to ONNX.
 
 mod compare;
 mod exchange;
 mod hub;
 mod info;
+mod onnx;
 
 use anyhow::Result;
 
@@ -37,7 +38,12 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
         args::Model::Export { model, hub: Some(folder), .. } => {
             hub::export(&model, &folder, context)?;
         }
-        args::Model::Export { model, out, hub: None } => exchange::export(&model, &out, context)?,
+        args::Model::Export { model, onnx, .. }
+            if onnx.generator.is_some() || onnx.onnx_encoder.is_some() =>
+        {
+            onnx::export(&model, &onnx, context)?;
+        }
+        args::Model::Export { model, out, .. } => exchange::export(&model, &out, context)?,
         args::Model::Verify { model, json } => {
             return compare::verify(&model, json.into(), context);
         }

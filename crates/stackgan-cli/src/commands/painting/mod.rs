@@ -201,9 +201,10 @@ impl Saved {
     }
 }
 
-fn no_such_stage(model: &Path) -> Problem {
+/// That `model` lacks Stage-II.
+pub(super) fn no_such_stage(model: &Path) -> Problem {
     let parts = ("a model with Stage-II", "one with Stage-I alone");
-    let remedy = "paint with Stage-I: `--stage 1`; `stackgan train --stage 2` makes the other";
+    let remedy = "take Stage-I: `--stage 1`; `stackgan train --stage 2` makes the other";
     let place = format!("file: {}", model.display());
     Problem::usage("no such stage", place, parts, remedy)
 }

@@ -1,0 +1,60 @@
+//! `stackgan model export --onnx`: generator and text encoder for ONNX runtimes.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use candle_core::Tensor;
+use stackgan_core::{Model, onnx};
+
+use crate::args;
+use crate::commands::painting::no_such_stage;
+use crate::commands::{Context, Loaded, captions, encoders, load, print, write_file};
+use crate::exit::Problem;
+
+/// Captions that are encoded at once.
+const CHUNK: usize = 1024;
+
+/// Writes the files that were asked for.
+pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<()> {
+    let Loaded { mut model, sha256, .. } = load(path, context)?;
+    let stage = asked.stage.unwrap_or_else(|| model.stages());
+    if stage > model.stages() {
+        return Err(no_such_stage(path).into());
+    }
+    let cannot = || format!("cannot export\n  file: {}", path.display());
+    if let Some(out) = &asked.onnx_encoder {
+        let encoder = model.encoder().ok_or_else(|| no_encoder(path))?;
+        write_file(out, &onnx::encoder(encoder).with_context(cannot)?)?;
+        print(out.display())?;
+    }
+    if let Some(out) = &asked.generator {
+        let file = match &asked.fold_captions {
+            None => onnx::generator(&model, stage, &sha256),
+            Some(captions) => {
+                encoders::attach(&mut model, asked.encoder.as_deref(), context)?;
+                onnx::classes(&model, stage, &vectors(&model, captions)?, &sha256)
+            }
+        };
+        write_file(out, &file.with_context(cannot)?)?;
+        print(out.display())?;
+    }
+    Ok(())
+}
+
+/// The sentences of a file as the networks take them.
+fn vectors(model: &Model, file: &Path) -> Result<Tensor> {
+    let mut vectors = Vec::new();
+    for captions in captions::of(&[], Some(file), CHUNK)? {
+        let captions = captions?;
+        vectors.push(model.encode(&captions.iter().map(String::as_str).collect::<Vec<_>>())?);
+    }
+    Ok(Tensor::cat(&vectors, 0)?)
+}
+
+fn no_encoder(model: &Path) -> Problem {
+    let parts = ("a model with a char-CNN-RNN in its file", "one without");
+    let remedy =
+        "leave `--onnx-encoder` out: embeddings come from the encoder that it was trained with";
+    let place = format!("file: {}", model.display());
+    Problem::usage("the model holds no text encoder", place, parts, remedy)
+}

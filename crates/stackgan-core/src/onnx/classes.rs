@@ -1,0 +1,63 @@
+//! The generator as torch-fidelity takes one: a class instead of an embedding, all noise in one input, bytes out.
+//!
+//! Source: toshas/torch-fidelity 0.4.0, `generative_model_onnx.py` (inputs by their place, the first output) and the feature
+//! extractors (pictures are bytes).
+
+use candle_core::Tensor;
+
+use super::graph::{Graph, Numbers, Setting};
+use super::networks::{self, Inputs};
+use super::{about, room, side};
+use crate::model::wrong;
+use crate::{Model, Result};
+
+/// The generator of `stage` for torch-fidelity: `z (n, z_dim + cond_dim)`, of Stage-II `(n, z_dim + 2 cond_dim)`, all normal and not scaled, and
+/// `class (n)`, a row of `text`, to `image (n, 3, 64 | 256, 64 | 256)` in bytes.
+///
+/// `text` `(classes, text_dim)` as the networks take it: of [`Model::encode`]. The model's own scales of noise are in the graph.
+///
+/// # Errors
+/// As [`super::generator`], and when the width of `text` is not the model's.
+pub fn classes(model: &Model, stage: u8, text: &Tensor, model_sha256: &str) -> Result<Vec<u8>> {
+    let mut graph = Graph::new(room(model, stage, text.elem_count())?);
+    let (low, info) = (&model.info().stage1.net, model.stage_info(stage));
+    let (_, width) = text.dims2()?;
+    if width != low.text_dim {
+        let expected = format!("embeddings of width {}", low.text_dim);
+        return Err(wrong("embeddings do not fit", &expected, &format!("a width of {width}")));
+    }
+    let mut widths = vec![low.z_dim, low.cond_dim];
+    widths.extend((stage == 2).then_some(info.net.cond_dim));
+    let noise = graph.input("z", Numbers::F32, &[widths.iter().sum()]);
+    let class = graph.input("class", Numbers::I64, &[]);
+    let table = graph.weight("text.classes", text)?;
+    let text = graph.node("Gather", &[&table, &class], &[]);
+
+    let mut scales = vec![info.sample_z as f32; low.z_dim];
+    scales.resize(widths.iter().sum(), info.sample_eps as f32);
+    let scales = graph.numbers(&scales);
+    let noise = graph.node("Mul", &[&noise, &scales], &[]);
+    let parts = graph.ints(&widths.iter().map(|width| *width as i64).collect::<Vec<_>>());
+    let (split, along) = ([noise.as_str(), &parts], [("axis", Setting::Int(1))]);
+    let [z, eps1, eps2] = match stage {
+        2 => graph.nodes("Split", &split, &along),
+        _ => {
+            let [z, eps1] = graph.nodes("Split", &split, &along);
+            [z, eps1, String::new()]
+        }
+    };
+    let inputs = Inputs { text: &text, z: &z, eps1: &eps1, eps2: &eps2 };
+    let image = networks::generator(&mut graph, model, stage, inputs)?.image;
+    let image = bytes(&mut graph, &image);
+    graph.output("image", &image, Numbers::U8, &[3, side(stage), side(stage)]);
+    Ok(graph.into_file("classes", &about(model, stage, model_sha256)?))
+}
+
+/// What [`crate::image::Picture`] makes of [-1, 1]: the nearest byte.
+fn bytes(graph: &mut Graph, image: &str) -> String {
+    let [one, scale, half] = [1.0, 127.5, 0.499_999_97].map(|value| graph.numbers(&[value]));
+    let x = graph.node("Add", &[image, &one], &[]);
+    let x = graph.node("Mul", &[&x, &scale], &[]);
+    let x = graph.node("Add", &[&x, &half], &[]);
+    graph.node("Cast", &[&x], &[("to", Setting::Int(Numbers::U8 as i64))])
+}

@@ -1,0 +1,169 @@
+//! A graph of ONNX operators, and the file around it.
+//!
+//! Source: onnx/onnx 1.23, `onnx/onnx.proto3`, whose numbers of fields stand here.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::protobuf::Message;
+
+/// The version of ONNX's files: that of ONNX 1.12, which first had the operators below.
+const IR_VERSION: i64 = 8;
+/// The version of ONNX's operators: every one used here is defined in it or before it.
+const OPSET: i64 = 17;
+
+/// The types of numbers, by their numbers in `TensorProto.DataType`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Numbers {
+    /// `float`.
+    F32 = 1,
+    /// `uint8`.
+    U8 = 2,
+    /// `int64`.
+    I64 = 7,
+}
+
+/// A setting of an operator.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Setting<'a> {
+    /// A number.
+    Float(f32),
+    /// A whole number.
+    Int(i64),
+    /// A text.
+    Text(&'a str),
+    /// Whole numbers.
+    Ints(&'a [i64]),
+    /// Texts, of which all that are used here have one.
+    Texts([&'a str; 1]),
+}
+
+/// A graph that is being written. Values go by their names; a node reads what was named before it.
+#[derive(Debug)]
+pub(super) struct Graph {
+    body: Message,
+    values: usize,
+}
+
+impl Graph {
+    /// An empty graph with room for so many bytes of weights.
+    pub(super) fn new(weights: usize) -> Self {
+        const REST: usize = 1 << 16;
+        Self { body: Message::with_capacity(weights + REST), values: 0 }
+    }
+
+    /// An input `(n, …)`.
+    pub(super) fn input(&mut self, name: &str, numbers: Numbers, sizes: &[usize]) -> String {
+        self.body.push(11, &value_info(name, numbers, sizes));
+        name.to_owned()
+    }
+
+    /// Makes `value` `(n, …)` the output `name`.
+    pub(super) fn output(&mut self, name: &str, value: &str, numbers: Numbers, sizes: &[usize]) {
+        self.push("Identity", &[value], &[], &[name.to_owned()]);
+        self.body.push(12, &value_info(name, numbers, sizes));
+    }
+
+    /// A tensor of weights.
+    ///
+    /// # Errors
+    /// When it cannot be read back from its device.
+    pub(super) fn weight(&mut self, name: &str, tensor: &Tensor) -> Result<String> {
+        let flat = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?;
+        let sizes = tensor.dims().iter().map(|size| *size as i64);
+        let weight = Message::default().ints(1, sizes).int(2, Numbers::F32 as i64);
+        self.body.push(5, &weight.text(8, name).raw(9, &flat.to_vec1::<f32>()?));
+        Ok(name.to_owned())
+    }
+
+    /// A list of numbers that is part of the graph.
+    pub(super) fn numbers(&mut self, values: &[f32]) -> String {
+        let name = self.name("numbers");
+        let list = Message::default().ints(1, [values.len() as i64]).int(2, Numbers::F32 as i64);
+        self.body.push(5, &list.text(8, &name).raw(9, values));
+        name
+    }
+
+    /// A list of whole numbers that is part of the graph: a shape, sizes, axes.
+    pub(super) fn ints(&mut self, values: &[i64]) -> String {
+        let name = self.name("ints");
+        let list = Message::default().ints(1, [values.len() as i64]).int(2, Numbers::I64 as i64);
+        self.body.push(5, &list.ints(7, values.iter().copied()).text(8, &name));
+        name
+    }
+
+    /// A node of one result.
+    pub(super) fn node(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        set: &[(&str, Setting<'_>)],
+    ) -> String {
+        let [result] = self.nodes(op, inputs, set);
+        result
+    }
+
+    /// A node of several results. An input `""` is one that is left out.
+    pub(super) fn nodes<const N: usize>(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        set: &[(&str, Setting<'_>)],
+    ) -> [String; N] {
+        let results = std::array::from_fn(|_| self.name(op));
+        self.push(op, inputs, set, &results);
+        results
+    }
+
+    /// The file.
+    pub(super) fn into_file(self, name: &str, about: &[(&str, String)]) -> Vec<u8> {
+        let opset = Message::default().text(1, "").int(2, OPSET);
+        let mut file = self.body.text(2, name).within(7).int(1, IR_VERSION).message(8, &opset);
+        file = file.text(2, "stackgan").text(3, env!("CARGO_PKG_VERSION"));
+        for (key, value) in about {
+            file.push(14, &Message::default().text(1, key).text(2, value));
+        }
+        file.into_bytes()
+    }
+
+    fn name(&mut self, kind: &str) -> String {
+        self.values += 1;
+        format!("{kind}_{}", self.values)
+    }
+
+    fn push(&mut self, op: &str, inputs: &[&str], set: &[(&str, Setting<'_>)], results: &[String]) {
+        let mut node = Message::default();
+        for input in inputs {
+            node = node.text(1, input);
+        }
+        for result in results {
+            node = node.text(2, result);
+        }
+        node = node.text(3, results.first().map_or("", String::as_str)).text(4, op);
+        for (name, setting) in set {
+            node.push(5, &attribute(name, *setting));
+        }
+        self.body.push(1, &node);
+    }
+}
+
+/// An input or output: its name, and its shape behind a first extent `n` that is not fixed.
+fn value_info(name: &str, numbers: Numbers, sizes: &[usize]) -> Message {
+    let mut shape = Message::default().message(1, &Message::default().text(2, "n"));
+    for size in sizes {
+        shape.push(1, &Message::default().int(1, *size as i64));
+    }
+    let tensor = Message::default().int(1, numbers as i64).message(2, &shape);
+    Message::default().text(1, name).message(2, &tensor.within(1))
+}
+
+/// `AttributeProto`: a name, a value in the field of its type, and the type.
+fn attribute(name: &str, setting: Setting<'_>) -> Message {
+    let named = Message::default().text(1, name);
+    match setting {
+        Setting::Float(value) => named.float(2, value).int(20, 1),
+        Setting::Int(value) => named.int(3, value).int(20, 2),
+        Setting::Text(value) => named.text(4, value).int(20, 3),
+        Setting::Ints(values) => named.ints(8, values.iter().copied()).int(20, 7),
+        Setting::Texts([value]) => named.text(9, value).int(20, 8),
+    }
+}

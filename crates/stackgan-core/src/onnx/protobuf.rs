@@ -1,0 +1,113 @@
+//! Protobuf's wire format, as far as an ONNX file needs it: varints, four-byte numbers, and what has a length.
+//!
+//! Source: protobuf.dev, "Encoding".
+
+/// A message, field after field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Message(Vec<u8>);
+
+impl Message {
+    /// An empty message with room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// A whole number; a negative one takes ten bytes.
+    pub(super) fn int(mut self, field: u32, value: i64) -> Self {
+        self.key(field, 0);
+        self.varint(value.cast_unsigned());
+        self
+    }
+
+    /// A number of four bytes.
+    pub(super) fn float(mut self, field: u32, value: f32) -> Self {
+        self.key(field, 5);
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
+    /// A text.
+    pub(super) fn text(mut self, field: u32, value: &str) -> Self {
+        self.key(field, 2);
+        self.varint(value.len() as u64);
+        self.0.extend(value.as_bytes());
+        self
+    }
+
+    /// A message.
+    pub(super) fn message(mut self, field: u32, value: &Self) -> Self {
+        self.push(field, value);
+        self
+    }
+
+    /// Whole numbers, one after the other in one field.
+    pub(super) fn ints(self, field: u32, values: impl IntoIterator<Item = i64>) -> Self {
+        let mut packed = Self::default();
+        values.into_iter().for_each(|value| packed.varint(value.cast_unsigned()));
+        self.message(field, &packed)
+    }
+
+    /// Numbers as bytes, low byte first.
+    pub(super) fn raw(mut self, field: u32, values: &[f32]) -> Self {
+        self.key(field, 2);
+        self.varint(4 * values.len() as u64);
+        values.iter().for_each(|value| self.0.extend(value.to_le_bytes()));
+        self
+    }
+
+    /// As [`Self::message`], in place.
+    pub(super) fn push(&mut self, field: u32, value: &Self) {
+        self.key(field, 2);
+        self.varint(value.0.len() as u64);
+        self.0.extend(&value.0);
+    }
+
+    /// The message whose only field is this one: what lies here is moved, not copied.
+    pub(super) fn within(mut self, field: u32) -> Self {
+        let mut head = Self::default();
+        head.key(field, 2);
+        head.varint(self.0.len() as u64);
+        self.0.splice(0..0, head.0);
+        self
+    }
+
+    /// The bytes.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn key(&mut self, field: u32, wire: u64) {
+        self.varint((u64::from(field) << 3) | wire);
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Message;
+
+    /// The examples of the specification.
+    #[test]
+    fn messages_are_those_of_the_specification() {
+        let message = Message::default().int(1, 150);
+        assert_eq!(message.clone().into_bytes(), [0x08, 0x96, 0x01]);
+        assert_eq!(Message::default().message(3, &message).into_bytes(), [0x1a, 3, 8, 0x96, 1]);
+        assert_eq!(message.within(3).into_bytes(), [0x1a, 3, 8, 0x96, 1]);
+        let text = Message::default().text(2, "testing").into_bytes();
+        assert_eq!(text, [&[0x12, 7], "testing".as_bytes()].concat());
+        let packed = Message::default().ints(6, [3, 270, 86_942]).into_bytes();
+        assert_eq!(packed, [0x32, 6, 3, 0x8e, 2, 0x9e, 0xa7, 5]);
+        let negative = Message::default().int(1, -2).into_bytes();
+        assert_eq!(negative, [&[8, 0xfe][..], &[0xff; 8], &[1]].concat());
+        assert_eq!(Message::default().float(2, 1.0).into_bytes(), [0x15, 0, 0, 0x80, 0x3f]);
+        assert_eq!(Message::default().raw(9, &[1.0]).into_bytes(), [0x4a, 4, 0, 0, 0x80, 0x3f]);
+        assert_eq!(Message::default().int(20, 1).into_bytes(), [0xa0, 1, 1]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Small models of random weights, loud enough that a mistake shows in the picture, with running statistics as of a training.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use stackgan_core::gan::Stage1Statistics;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::text::{
+    CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence, Standardise, TextEncoder as _,
+    TextInit,
+};
+use stackgan_core::{Model, ModelInfo, NetConfig, Params, Recipe, StageInfo, plain, residual};
+
+/// Whether a model standardises what it is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Standardised {
+    ByTheModel,
+    Not,
+}
+
+fn random(sample: u64, tensor: &Tensor) -> Tensor {
+    let values = Noise::new(9).normal(Stream::Test, 0, sample, tensor.elem_count());
+    Tensor::from_vec(values, tensor.dims(), &Device::Cpu).unwrap()
+}
+
+/// Weights by `factor`; gammas, betas and statistics that are not those of a fresh network.
+fn loud(params: &Params, factor: f64) -> Params {
+    let mut tensors: BTreeMap<String, Tensor> = params.snapshot().unwrap();
+    for (i, (name, tensor)) in tensors.iter_mut().enumerate() {
+        let noise = random(i as u64, tensor);
+        *tensor = match name.rsplit('.').next() {
+            _ if tensor.rank() >= 2 => &*tensor * factor,
+            Some("running_var") => (noise.abs().unwrap() * 0.5).unwrap() + 0.5,
+            _ => &*tensor + (noise * 0.3).unwrap(),
+        }
+        .unwrap();
+    }
+    Params::given(tensors, &Device::Cpu).unwrap()
+}
+
+pub(crate) fn encoder(recurrence: Recurrence, dim: usize) -> CharCnnRnnEncoder {
+    let config =
+        CharCnnRnnConfig { conv1: 8, conv2: 7, units: 6, dim, recurrence, ..Default::default() };
+    let text = Params::fresh(Noise::new(1), "text", &Device::Cpu);
+    CharCnnRnn::with_init(&config, TextInit::FanIn, &text.trained()).unwrap();
+    CharCnnRnnEncoder::new(config, loud(&text, 2.0), None).unwrap()
+}
+
+pub(crate) fn model(recipe: Recipe, standardised: Standardised) -> Model {
+    let net = NetConfig {
+        recipe,
+        gf: 4,
+        df: 2,
+        text_dim: 12,
+        cond_dim: 6,
+        z_dim: 5,
+        residual_blocks: 2,
+        channel_floor: 3,
+    };
+    let (g1, g2) = ["g1", "g2"].map(|n| Params::fresh(Noise::new(0), n, &Device::Cpu)).into();
+    let statistics = Stage1Statistics::Running;
+    match recipe {
+        Recipe::Plain => {
+            let low = plain::Stage1Generator::new(&net, &g1.trained()).unwrap();
+            plain::Stage2Generator::new(&net, low, statistics, &g2.trained()).unwrap();
+        }
+        Recipe::Residual => {
+            let low = residual::Stage1Generator::new(&net, &g1.trained()).unwrap();
+            residual::Stage2Generator::new(&net, low, statistics, &g2.trained()).unwrap();
+        }
+    }
+    let stage = StageInfo {
+        net,
+        truncated_epsilon: true,
+        sample_z: 0.75,
+        sample_eps: 0.5,
+        dataset: "test".to_owned(),
+        dataset_fingerprint: "0".to_owned(),
+        steps: 0,
+        batch: 2,
+        seed: 0,
+        ema: 0.0,
+    };
+    let encoder = encoder(Recurrence::Gru, net.text_dim);
+    let encoder = match standardised {
+        Standardised::Not => encoder,
+        Standardised::ByTheModel => {
+            let mean =
+                random(99, &Tensor::zeros(12, candle_core::DType::F32, &Device::Cpu).unwrap());
+            encoder.with_standardise(Some(Standardise::new(mean, 0.7).unwrap())).unwrap()
+        }
+    };
+    let info = ModelInfo {
+        format: Model::format().to_owned(),
+        encoder: Some(*encoder.config()),
+        encoder_fingerprint: encoder.fingerprint(),
+        encoder_source: None,
+        stage1: stage.clone(),
+        stage2: Some(stage),
+    };
+    Model::new(info, Some(encoder), loud(&g1, 7.0), Some(loud(&g2, 7.0)), &Device::Cpu).unwrap()
+}
