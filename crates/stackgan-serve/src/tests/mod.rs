@@ -115,6 +115,15 @@ impl Server {
         stream
     }
 
+    /// Waits until its health says something; a test that never sees it fails.
+    fn wait_for(&self, seen: impl Fn(&Value) -> bool) {
+        let begun = Instant::now();
+        while !seen(&self.get("/healthz").json()) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Whether it still paints as it should.
     fn is_well(&self) -> bool {
         let answer = self.paint("a well bird", 3);

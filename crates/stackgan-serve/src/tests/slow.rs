@@ -8,7 +8,7 @@ use super::{Answer, Server, files, limits, post, start};
 use crate::Limits;
 
 /// An answer that no socket's buffer holds.
-const LARGE: usize = 24 << 20;
+const LARGE: usize = 16 << 20;
 
 fn large() -> Server {
     start(limits(), |wanted| {
@@ -76,7 +76,8 @@ fn who_does_not_take_an_answer_is_cut_off() {
     let request = server.filled(&post("/api/v1/generate", r#"{"caption": "large"}"#));
     let mut stuck = server.connect();
     stuck.write_all(request.as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    server.wait_for(|health| health["painted"] == 1);
+    std::thread::sleep(Duration::from_secs(3));
     assert!(server.is_well());
     let cut = Answer::read(&mut stuck);
     assert!(cut.body.len() < LARGE, "all {} bytes came", cut.body.len());
@@ -88,7 +89,7 @@ fn who_does_not_take_an_answer_is_cut_off() {
 #[test]
 fn there_are_so_many_connections_and_no_more() {
     let server = start(
-        Limits { connections: 3, header_time: Duration::from_secs(1), ..limits() },
+        Limits { connections: 3, header_time: Duration::from_secs(3), ..limits() },
         |wanted| files(wanted, 0),
     );
     let idle: Vec<TcpStream> = (0..3).map(|_| server.connect()).collect();
