@@ -52,6 +52,25 @@ fn counted(log: &Path) -> BTreeMap<String, usize> {
     counts
 }
 
+/// candle reads it for every product of plain tensors, unless it is told the number of threads.
+#[test]
+fn how_many_cores_there_are_is_not_read_again_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=openat", "-o"]).arg(&log);
+    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(args(&dir.path().join("run")));
+    command.env_remove("RAYON_NUM_THREADS").env("HF_HUB_OFFLINE", "1");
+    let Ok(output) = command.output() else {
+        eprintln!("skipped: there is no strace");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let opened = fs::read_to_string(log).unwrap();
+    let reads = opened.lines().filter(|line| line.contains("/proc/cpuinfo")).count();
+    assert!(opened.contains("config.toml") && reads <= 4, "/proc/cpuinfo was read {reads} times");
+}
+
 /// Whatever happens at whatever call, the run goes on from what was saved and ends in the bytes of one without faults. An
 /// error is told by code 6, or the save is made up for by a later one.
 #[test]

@@ -17,6 +17,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse(); // help is code 0, wrong usage is code 2
+    let _ = stackgan_kernels::threads::tell_candle(); // where it cannot be said, all else works
     stackgan_kernels::memory::keep();
     let _ = signals::survive_file_limits(); // where it is refused, all else works
     match commands::run(cli) {

@@ -17,7 +17,10 @@
 //! is cut by shape alone, and every sum has a fixed order.
 //!
 //! Images are `(N, C, H, W)`, row-major.
-#![allow(unsafe_code, reason = "kernels for newer CPUs, and the allocator's settings")]
+#![allow(
+    unsafe_code,
+    reason = "kernels for newer CPUs, settings of the allocator and of the environment"
+)]
 
 mod activation;
 mod adam;
@@ -37,6 +40,7 @@ pub mod memory;
 mod pool;
 pub mod reference;
 mod tanh;
+pub mod threads;
 mod vectorised;
 mod written;
 

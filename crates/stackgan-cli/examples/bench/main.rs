@@ -26,6 +26,7 @@ use anyhow::{Context as _, Result, bail};
 use machine::Machine;
 
 fn main() -> Result<()> {
+    let _ = stackgan_kernels::threads::tell_candle();
     stackgan_kernels::memory::keep();
     rayon::scope(|_| measured()) // both as the program does
 }
