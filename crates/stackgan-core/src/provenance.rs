@@ -2,7 +2,6 @@
 //!
 //! Two text chunks: `stackgan`, JSON of [`Provenance`], and `parameters`, the line that web interfaces show.
 
-use std::fmt::Write as _;
 use std::io::Cursor;
 
 use serde::{Deserialize, Serialize};
@@ -155,10 +154,7 @@ pub fn embedding_sha256(row: &[f32]) -> String {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}"); // a String takes everything
-        digits
-    })
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn pixels(reader: &mut png::Reader<Cursor<&[u8]>>) -> Result<Picture> {
