@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 
 use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
+use crate::lite0::lite0;
 use crate::reed::{self, Kind};
 use crate::tiny_bert;
 
@@ -367,4 +368,48 @@ fn pictures_are_matched_by_an_encoder_that_sees_them() {
     assert_eq!(high("without", false).status.code(), Some(2));
     assert!(high("with", true).status.success());
     assert!(first("with")["matching"].as_f64().unwrap() > 0.0);
+}
+
+/// An encoder of features is matched through their network, which a run that goes on finds again. Without it the run is refused.
+#[test]
+fn pictures_are_matched_through_a_network_of_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let weights = Archive { tensors: lite0(), ..Archive::default() };
+    fs::write(dir.join("lite0.safetensors"), weights.to_bytes().unwrap()).unwrap();
+    let birds = WORLD.birds().display().to_string();
+    let features = ["--features", "lite0.safetensors", "--features-side", "64"];
+    let lesson =
+        ["text", "train", "-q", "--data", &birds, "--steps", "2", "--out", "text.safetensors"];
+    done(dir, &[&lesson[..], &features].concat());
+    // `eval` gives its judges features at the size that the network was trained on.
+    let parts =
+        ["--features", "lite0.safetensors", "--judge", "text.safetensors", "--metrics", "rp"];
+    train(dir, &training("1", "1", &dir.join("plain")));
+    let (code, text) =
+        failed(dir, &[&["eval", "-m", "plain", "--data", &birds][..], &parts].concat());
+    assert!(code == 2 && text.contains("at 64 pixels") && text.contains("at 224 pixels"), "{text}");
+
+    let matched = |run: &Path, more: &[&str]| {
+        let more =
+            [&["--set", "loss.matching=1", "--set", "run.checkpoint_every=1"], more].concat();
+        with_encoder("1", run, "text.safetensors", &more)
+    };
+    let (run, whole) = (dir.join("run"), dir.join("whole"));
+    let args = matched(&run, &[]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (code, text) = failed(dir, &args);
+    assert!(code == 2 && text.contains("`--features` names no network") && !run.exists(), "{text}");
+
+    train(dir, &matched(&whole, &["--features", "lite0.safetensors"]));
+    let mut args = matched(&run, &["--features", "lite0.safetensors"]);
+    args.extend(["--max-hours", "1e-9"].map(str::to_owned));
+    let stopped =
+        stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap();
+    assert_eq!(stopped.status.code(), Some(75), "{}", String::from_utf8_lossy(&stopped.stderr));
+    done(dir, &["train", "--stage", "1", "-q", "--run", "run"]);
+    let last = |run: &Path| fs::read(run.join("checkpoints/step-0000002.safetensors")).unwrap();
+    assert!(last(&run) == last(&whole));
+    let stats = fs::read_to_string(run.join("stats.jsonl")).unwrap();
+    assert!(stats.lines().all(|line| line.contains("\"matching\":")), "{stats}");
 }

@@ -1,16 +1,14 @@
 //! `stackgan eval` and `nearest` through the program, with a feature network of random weights: what is printed with each
 //! number, what is kept, what gates say, what is refused.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use candle_core::{Device, Tensor};
 use serde_json::Value;
 use stackgan_core::archive::Archive;
-use stackgan_core::noise::{Noise, Stream, name_key};
 
 use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::lite0::lite0;
 
 /// A model of Stage-I, an encoder with its image side, and weights of EfficientNet-Lite0 that nobody trained.
 struct Bench {
@@ -21,7 +19,8 @@ static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     train(folder.path(), &training("1", "2", &run));
-    std::fs::write(folder.path().join("random.safetensors"), lite0()).unwrap();
+    let weights = Archive { tensors: lite0(), ..Archive::default() };
+    std::fs::write(folder.path().join("random.safetensors"), weights.to_bytes().unwrap()).unwrap();
     Bench { folder }
 });
 
@@ -44,57 +43,6 @@ impl Bench {
 
 fn refs(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
-}
-
-/// Random weights under the names and shapes of the published file.
-fn lite0() -> Vec<u8> {
-    let mut shapes: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut conv = |name: &str, norm: &str, shape: [usize; 4]| {
-        shapes.insert(format!("{name}.weight"), shape.to_vec());
-        for part in ["weight", "bias", "running_mean", "running_var"] {
-            shapes.insert(format!("{norm}.{part}"), vec![shape[0]]);
-        }
-    };
-    conv("_conv_stem", "_bn0", [32, 3, 3, 3]);
-    let stages = [
-        (1, 3, 1, 16),
-        (2, 3, 6, 24),
-        (2, 5, 6, 40),
-        (3, 3, 6, 80),
-        (3, 5, 6, 112),
-        (4, 5, 6, 192),
-        (1, 3, 6, 320),
-    ];
-    let (mut block, mut from) = (0, 32);
-    for (blocks, k, expand, to) in stages {
-        for _ in 0..blocks {
-            let (at, wide) = (format!("_blocks.{block}"), from * expand);
-            if expand > 1 {
-                conv(&format!("{at}._expand_conv"), &format!("{at}._bn0"), [wide, from, 1, 1]);
-            }
-            conv(&format!("{at}._depthwise_conv"), &format!("{at}._bn1"), [wide, 1, k, k]);
-            conv(&format!("{at}._project_conv"), &format!("{at}._bn2"), [to, wide, 1, 1]);
-            (block, from) = (block + 1, to);
-        }
-    }
-    conv("_conv_head", "_bn1", [1280, from, 1, 1]);
-    shapes.insert("_fc.weight".to_owned(), vec![1000, 1280]);
-    shapes.insert("_fc.bias".to_owned(), vec![1000]);
-    let tensor = |(name, shape): (String, Vec<usize>)| {
-        let n: usize = shape.iter().product();
-        let fan: usize = shape.iter().skip(1).product();
-        let (mean, spread) = match name.as_str() {
-            name if name.ends_with("running_var") => (1.0, 0.0),
-            name if shape.len() == 1 && name.ends_with(".weight") => (1.0, 0.1),
-            _ if shape.len() == 1 => (0.0, 0.1),
-            _ => (0.0, (2.0 / fan as f32).sqrt()),
-        };
-        let values = Noise::new(1).normal(Stream::Test, 1, name_key(&name), n);
-        let values: Vec<f32> = values.into_iter().map(|v| mean + spread * v).collect();
-        (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
-    };
-    let tensors = shapes.into_iter().map(tensor).collect();
-    Archive { tensors, ..Archive::default() }.to_bytes().unwrap()
 }
 
 fn json(args: &[String]) -> Value {

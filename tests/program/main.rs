@@ -15,6 +15,8 @@ mod hub;
 mod layouts;
 #[path = "../../crates/stackgan-train/tests/it/ledger.rs"]
 mod ledger;
+#[path = "../../crates/stackgan-eval/tests/it/lite0.rs"]
+mod lite0;
 mod mismatch;
 mod onnx;
 mod operations;
@@ -35,5 +37,7 @@ mod text;
 mod tiny_bert;
 #[path = "../../crates/stackgan-data/tests/fetch/tmpfs.rs"]
 mod tmpfs;
+#[path = "../../crates/stackgan-eval/tests/it/weights.rs"]
+mod weights;
 #[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]
 mod writers;

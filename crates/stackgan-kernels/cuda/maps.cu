@@ -1,10 +1,6 @@
 // Into maps and out of them, activations, sums, appended vectors, weights in the order that cuDNN wants.
 #include "types.cuh"
 
-#define EVERY(i, n)                                                                                \
-    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < (n);                      \
-         i += (int64_t)gridDim.x * blockDim.x)
-
 // Maps of few channels have zeros behind them, so that tensor cores can read them: a pixel takes `stride` values.
 
 // (n, c, h w) f32 to (n, h w, stride).

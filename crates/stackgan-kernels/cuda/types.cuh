@@ -42,3 +42,7 @@ __device__ __forceinline__ float select_by(float x, float v, float slope) {
     return x <= 0.f ? low : v;
 }
 
+// A loop of this thread over its part of n values.
+#define EVERY(i, n)                                                                                \
+    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < (n);                      \
+         i += (int64_t)gridDim.x * blockDim.x)

@@ -18,6 +18,10 @@ const THREE: (usize, Filter) = (3, plain(1, 1));
 const HALVE: (usize, Filter) = (4, plain(2, 1));
 const POINT: (usize, Filter) = (1, plain(1, 0));
 
+const fn each(k: usize, stride: usize) -> (usize, Filter) {
+    (k, Filter::Depthwise { stride, padding: Padding::symmetric(k / 2, k / 2) })
+}
+
 /// Name; kernel and filter; batch, input channels, output channels, input size.
 type Layer = (&'static str, (usize, Filter), [usize; 4]);
 
@@ -53,6 +57,10 @@ const LAYERS: &[Layer] = &[
     ("up 128->64 @64, 1", UP, [1, 128, 64, 64]),
     ("up 64->32 @128, 1", UP, [1, 64, 32, 128]),
     ("3x3 32->3 @256, 1", THREE, [1, 32, 3, 256]),
+    ("each 3x3 32 @112, 16", each(3, 1), [16, 32, 32, 112]),
+    ("each 3x3 96 @112, 16", each(3, 2), [16, 96, 96, 112]),
+    ("each 5x5 240 @28, 16", each(5, 1), [16, 240, 240, 28]),
+    ("each 5x5 1152 @7, 16", each(5, 1), [16, 1152, 1152, 7]),
 ];
 
 /// Seconds of a call: the best of some, after one to warm up.
@@ -82,7 +90,9 @@ fn main() -> Result<()> {
     println!("{:24} {:>8} {:>8} {:>8}   GF/s, ms", "", "forward", "dx", "dw");
     for &(name, (k, filter), [n, cin, cout, size]) in LAYERS.iter().filter(|l| l.0.contains(&part))
     {
-        let (x, w) = (ramp(&[n, cin, size, size])?, ramp(&[cout, cin, k, k])?);
+        let depthwise = matches!(filter, Filter::Depthwise { .. });
+        let ins = if depthwise { 1 } else { cin };
+        let (x, w) = (ramp(&[n, cin, size, size])?, ramp(&[cout, ins, k, k])?);
         let maps = Maps::enter(&x.as_detached_tensor())?;
         let forward = seconds(|| maps.conv(&w.as_detached_tensor(), filter).map(drop))?;
         let gradient = |x: &Tensor, w: &Tensor| {
@@ -97,8 +107,11 @@ fn main() -> Result<()> {
             seconds(|| backward(&y).map(drop))? / 2.
         };
         let dx = gradient(&x, &w.as_detached_tensor())? - ends;
-        let dw = gradient(&x.as_detached_tensor(), &w)? - ends;
-        let flops = 2e-9 * (n * cin * cout * k * k * h * wide) as f64;
+        let dw = match depthwise {
+            true => f64::NAN, // it has none
+            false => gradient(&x.as_detached_tensor(), &w)? - ends,
+        };
+        let flops = 2e-9 * (n * ins * cout * k * k * h * wide) as f64;
         let rate = |s: f64| flops / s;
         println!(
             "{name:24} {:8.1} {:8.1} {:8.1}   {:.2} {:.2} {:.2}",

@@ -55,6 +55,12 @@ impl Padding {
         (self == Self::from(self.top)).then_some(self.top)
     }
 
+    /// Planes `(N, C, H, W)` with the zeros around them.
+    pub(crate) fn around(self, x: &Tensor) -> Result<Tensor> {
+        let Self { top, bottom, left, right } = self;
+        x.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)
+    }
+
     fn largest(self) -> usize {
         self.top.max(self.bottom).max(self.left).max(self.right)
     }
@@ -153,6 +159,24 @@ impl Conv2dShape {
             stride,
             pad_height: padding.top,
             pad_width: padding.left,
+        })
+    }
+
+    /// The convolution, with kernels turned by half a circle, that takes gradients of the result to those of the input; where there
+    /// is one.
+    pub(crate) fn turned(&self) -> Option<Self> {
+        let pad_height = (self.kernel_height - 1).checked_sub(self.pad_height)?;
+        let pad_width = (self.kernel_width - 1).checked_sub(self.pad_width)?;
+        (self.stride == 1).then_some(Self {
+            in_channels: self.out_channels,
+            height: self.out_height,
+            width: self.out_width,
+            out_channels: self.in_channels,
+            out_height: self.height,
+            out_width: self.width,
+            pad_height,
+            pad_width,
+            ..*self
         })
     }
 

@@ -6,16 +6,14 @@ use crate::vectorised::vectorised;
 use crate::written::written;
 use crate::{fast, reference};
 
-/// Weights from which on a layer is bound by reading them.
-const MANY: usize = 1 << 21;
 /// Outputs that a thread computes at once.
 const CHUNK: usize = 64;
 
 /// `x Wᵀ + b`: `x (N, in)`, `weight (out, in)`, `bias (out)`, result `(N, out)`.
 ///
-/// candle's matrix product is good, so most have no fast form of their own. It multiplies few rows on one thread; so a large
-/// layer without gradients, a generator's first when it paints, reads its weights by all threads. A row's result does not depend on
-/// how many there are.
+/// With gradients by candle's matrix product. That one sums in another order for one row, for few and for many, so a layer without
+/// gradients, as in painting, has a form of its own, in which a row's bits do not depend on how many rows there are. It also
+/// reads the weights of a large layer on all threads, which candle does not for few rows.
 ///
 /// # Errors
 /// Wrong ranks or sizes, with the shapes.
@@ -32,8 +30,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
             bias.map(Tensor::dims)
         );
     }
-    let large = weight.elem_count() >= MANY && !x.track_op() && !weight.track_op();
-    if !large || !fast::applies(&[x, weight]) {
+    if x.track_op() || weight.track_op() || !fast::applies(&[x, weight]) {
         return reference::linear(x, weight, bias);
     }
     let y = products(x, weight)?;
@@ -90,24 +87,36 @@ mod tests {
 
     use super::*;
 
+    /// A large layer, as wide as a generator's first; small ones, as of the toy birds' networks; odd ones.
     #[test]
-    fn a_large_layer_is_the_plain_one_and_each_row_the_same_alone() {
+    fn a_layer_is_the_plain_one_and_each_row_the_same_alone_and_among_others() {
         let wave = |n: usize, a: f32| (0..n).map(|i| (i as f32 * a).sin()).collect::<Vec<_>>();
-        let (outs, length) = (9000, 235);
         let device = Device::Cpu;
-        let x = Tensor::from_vec(wave(5 * length, 0.7), (5, length), &device).unwrap();
-        let weight = Tensor::from_vec(wave(outs * length, 0.3), (outs, length), &device).unwrap();
-        let bias = Tensor::from_vec(wave(outs, 1.1), outs, &device).unwrap();
-        let y = linear(&x, &weight, Some(&bias)).unwrap();
-        let exact = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
-        let plain = reference::linear(&exact(&x), &exact(&weight), Some(&exact(&bias))).unwrap();
-        let far = (exact(&y) - plain).unwrap().abs().unwrap().max_all().unwrap();
-        assert!(far.to_scalar::<f64>().unwrap() < 1e-5, "{far}");
-        let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        for row in 0..5 {
-            let alone = linear(&x.narrow(0, row, 1).unwrap(), &weight, Some(&bias)).unwrap();
-            assert_eq!(values(alone), values(y.narrow(0, row, 1).unwrap()));
+        for (outs, length) in [(9000, 235), (2048, 48), (64, 128), (32, 100), (7, 3)] {
+            let x = Tensor::from_vec(wave(20 * length, 0.7), (20, length), &device).unwrap();
+            let weight =
+                Tensor::from_vec(wave(outs * length, 0.3), (outs, length), &device).unwrap();
+            let bias = Tensor::from_vec(wave(outs, 1.1), outs, &device).unwrap();
+            let y = linear(&x, &weight, Some(&bias)).unwrap();
+            let exact = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
+            let plain =
+                reference::linear(&exact(&x), &exact(&weight), Some(&exact(&bias))).unwrap();
+            let far = (exact(&y) - plain).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(far.to_scalar::<f64>().unwrap() < 1e-5, "{outs} {length}: {far}");
+            let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            for (from, rows) in [(0, 1), (4, 1), (0, 2), (3, 3), (2, 16)] {
+                let few = linear(&x.narrow(0, from, rows).unwrap(), &weight, Some(&bias)).unwrap();
+                let among = y.narrow(0, from, rows).unwrap();
+                assert_eq!(values(few), values(among), "{outs} {length}, {rows} rows");
+            }
         }
+        let wide =
+            |rows, length| Tensor::from_vec(wave(rows * length, 0.7), (rows, length), &device);
+        let (x, weight, bias) = (
+            wide(5, 8).unwrap(),
+            wide(6, 8).unwrap(),
+            Tensor::ones(6, DType::F32, &device).unwrap(),
+        );
         let trained = Var::from_tensor(&weight).unwrap();
         let loss = linear(&x, &trained, Some(&bias)).unwrap().sum_all().unwrap();
         assert!(loss.backward().unwrap().get(&trained).is_some());

@@ -29,10 +29,10 @@ pub enum Filter {
     Plain {
         /// Of both axes.
         stride: usize,
-        /// Zeros around the maps; on a GPU the same on every side.
+        /// Zeros around the maps.
         padding: Padding,
     },
-    /// Every channel with a kernel of its own, `(C, 1, kh, kw)`. On a CPU without a gradient.
+    /// Every channel with a kernel of its own, `(C, 1, kh, kw)`, which has no gradient; the maps have one.
     Depthwise {
         /// Of both axes.
         stride: usize,
@@ -219,8 +219,15 @@ impl Maps {
             }
             (Form::Cpu(x), filter) => Form::Cpu(x.conv(weight, filter)?),
             #[cfg(feature = "cuda")]
-            (Form::Gpu(_), Filter::Depthwise { stride, padding }) => {
-                return self.as_planes(|x| reference::depthwise_conv2d(x, weight, stride, padding));
+            (Form::Gpu(x), Filter::Depthwise { stride, padding }) => {
+                Form::Gpu(crate::cuda::depthwise(x, weight, stride, padding)?)
+            }
+            #[cfg(feature = "cuda")]
+            (Form::Gpu(_), Filter::Plain { stride, padding })
+                if padding.of_all_sides().is_none() =>
+            {
+                let padded = self.as_planes(|x| padding.around(x))?;
+                return padded.conv(weight, Filter::Plain { stride, padding: 0.into() });
             }
             #[cfg(feature = "cuda")]
             (Form::Gpu(x), filter) => Form::Gpu(crate::cuda::conv(x, weight, filter)?),
@@ -251,16 +258,25 @@ impl Maps {
         Ok(Self(Form::Planes(norm.apply(&self.conv(weight, filter)?.leave()?, statistics)?)))
     }
 
-    /// A convolution with `weight`, a bias and bounds. On a CPU without a gradient.
+    /// A convolution with `weight`, a bias and bounds. The maps have a gradient, which passes where a result lies between its
+    /// bounds; weight and bias have none.
     ///
     /// # Errors
-    /// Wrong ranks or sizes, with the shapes; bounds that are not around 0; on a CPU, an input that asks for a gradient.
+    /// Wrong ranks or sizes, with the shapes; bounds that are not around 0; a weight or a bias that asks for a gradient.
     pub fn conv_clamp(&self, weight: &Tensor, filter: Filter, clamp: Clamp<'_>) -> Result<Self> {
         clamp.check(weight.dim(0)?)?;
+        if weight.track_op() || clamp.bias.track_op() {
+            candle_core::bail!("conv_clamp: weight and bias have no gradient, and one asks for it");
+        }
         if let Form::Cpu(x) = &self.0 {
             return Ok(Self(Form::Cpu(x.conv_clamp(weight, filter, clamp)?)));
         }
-        self.conv(weight, filter)?.as_planes(|y| reference::clamp(y, clamp))
+        let y = self.conv(weight, filter)?;
+        #[cfg(feature = "cuda")]
+        if let Form::Gpu(y) = &y.0 {
+            return Ok(Self(Form::Gpu(crate::cuda::clamp(y, clamp)?)));
+        }
+        y.as_planes(|y| reference::clamp(y, clamp))
     }
 
     /// A 3x3 pool of every channel. On a CPU without a gradient.

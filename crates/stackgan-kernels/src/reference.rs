@@ -40,9 +40,8 @@ pub fn conv2d(
     {
         return x.conv2d(weight, all, stride, 1, 1);
     }
-    let Padding { top, bottom, left, right } = padding;
-    let padded = x.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
-    let used = padded.narrow(2, 0, used_height)?.narrow(3, 0, used_width)?.contiguous()?;
+    let used =
+        padding.around(x)?.narrow(2, 0, used_height)?.narrow(3, 0, used_width)?.contiguous()?;
     used.conv2d(weight, 0, stride, 1, 1)
 }
 

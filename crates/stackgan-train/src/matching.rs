@@ -19,7 +19,7 @@ use stackgan_core::losses::square_means;
 use stackgan_core::text::{Standardise, TextEncoder as _};
 
 use crate::store::sha256;
-use crate::text::{ImageEncoder, ImageSide, SIDE, TextTrainConfig, TrainedEncoder};
+use crate::text::{ImageEncoder, ImageSide, PictureNetwork, SIDE, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
 
 /// The encoders of a [`Matcher`], beside their tensors.
@@ -35,20 +35,43 @@ pub struct MatchedBy {
 #[derive(Debug)]
 pub struct Matcher {
     encoders: MatchedBy,
+    /// Between pictures and an image side that reads features.
+    network: Option<PictureNetwork>,
     image: ImageEncoder,
     params: Params,
     standardise: Option<Standardise>,
 }
 
+/// What a network's tensors are called among a matcher's.
+const NETWORK: &str = "network.";
+
 impl Matcher {
-    /// The image side of `encoder` on `device`, for texts as the encoder's network makes them.
+    /// The image side of `encoder` on `device`, for texts as the encoder's network makes them; with the `network`, on that device,
+    /// whose features it reads, if it reads any.
     ///
     /// # Errors
-    /// [`Error::Config`] when it reads features of another network, through which no gradient goes.
-    pub fn of(encoder: &TrainedEncoder, device: &Device) -> Result<Self> {
+    /// [`Error::Config`] when it reads features of another network, or `network` is none or one too many.
+    pub fn of(
+        encoder: &TrainedEncoder,
+        network: Option<PictureNetwork>,
+        device: &Device,
+    ) -> Result<Self> {
+        let wanted = match &encoder.config.image {
+            ImageSide::Convolutions { .. } => None,
+            ImageSide::Features { network, side, .. } => Some((network.as_str(), *side)),
+        };
+        let found = network.as_ref().map(|network| (network.name(), network.side()));
+        if wanted != found {
+            return Err(Error::Config {
+                key: "loss.matching".to_owned(),
+                expected: format!("{}, which the encoder was trained with", named(wanted)),
+                found: named(found),
+                remedy: "give the weights of that network".to_owned(),
+            });
+        }
         let fingerprint = encoder.text.unstandardised(&Device::Cpu)?.fingerprint();
         let encoders = MatchedBy { config: encoder.config.clone(), fingerprint };
-        Self::given(&encoders, encoder.image_tensors()?, device)
+        Self::made_of(encoders, network, encoder.image_tensors()?, device)
     }
 
     /// What [`Self::tensors`] gave, again.
@@ -60,21 +83,30 @@ impl Matcher {
         mut tensors: BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
+        let network = match &encoders.config.image {
+            ImageSide::Convolutions { .. } => None,
+            ImageSide::Features { network, side, .. } => {
+                let of_network = tensors.extract_if(.., |name, _| name.starts_with(NETWORK));
+                let of_network =
+                    of_network.map(|(n, t)| (n[NETWORK.len()..].to_owned(), t)).collect();
+                Some(PictureNetwork::new((network, *side), of_network, device)?)
+            }
+        };
+        Self::made_of(encoders.clone(), network, tensors, device)
+    }
+
+    fn made_of(
+        encoders: MatchedBy,
+        network: Option<PictureNetwork>,
+        mut tensors: BTreeMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
         let config = &encoders.config;
-        if let ImageSide::Features { network, .. } = &config.image {
-            return Err(Error::Config {
-                key: "loss.matching".to_owned(),
-                expected: "a text encoder that was trained with pictures".to_owned(),
-                found: format!("one trained with features of {network}"),
-                remedy: "train one without `--features`, or set `loss.matching=0`".to_owned(),
-            });
-        }
         let standardise = Standardise::from_tensors(&tensors, device)?;
         tensors.retain(|name, _| !name.starts_with(Standardise::PREFIX));
         let params = Params::given(tensors, device)?;
         let image = ImageEncoder::new(&config.image, config.encoder.dim, &params.frozen())?;
-        let encoders = encoders.clone();
-        Ok(Self { encoders, image, params, standardise })
+        Ok(Self { encoders, network, image, params, standardise })
     }
 
     /// The same for texts that were standardised.
@@ -84,12 +116,16 @@ impl Matcher {
 
     /// The same over the same variables.
     pub(crate) fn shared(&self) -> Self {
-        let Self { encoders, image, params, standardise } = self;
-        let (encoders, image, standardise) = (encoders.clone(), image.clone(), standardise.clone());
-        Self { encoders, image, params: params.shared(), standardise }
+        Self {
+            encoders: self.encoders.clone(),
+            network: self.network.clone(),
+            image: self.image.clone(),
+            params: self.params.shared(),
+            standardise: self.standardise.clone(),
+        }
     }
 
-    /// SHA-256 of the image side.
+    /// SHA-256 of the image side. It was trained with one network alone.
     ///
     /// # Errors
     /// When memory for it cannot be had.
@@ -112,12 +148,16 @@ impl Matcher {
         if let Some(standardise) = &self.standardise {
             tensors.extend(standardise.tensors()?);
         }
+        if let Some(network) = &self.network {
+            let of_network = network.tensors().iter();
+            tensors.extend(of_network.map(|(name, t)| (format!("{NETWORK}{name}"), t.clone())));
+        }
         Ok(tensors)
     }
 
     /// The loss of pictures `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` in [-1, 1] with their texts `(batch, text_dim)`, as
-    /// the networks see them. Larger pictures are looked at in means of 4x4 pixels. At least two of a batch: a picture alone
-    /// has no rival.
+    /// the networks see them. An image side of pixels looks at larger pictures in means of 4x4; a network of features sees them at
+    /// its own size. At least two of a batch: a picture alone has no rival.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -128,7 +168,19 @@ impl Matcher {
         };
         let by = self.encoders.config.loss;
         let own = self.image.comparable(by, &own, Mode::Eval)?;
-        let seen = self.image.forward(&square_means(pictures, SIDE)?, Mode::Eval)?;
+        let seen = match &self.network {
+            None => square_means(pictures, SIDE)?,
+            Some(network) => network.features(pictures)?,
+        };
+        let seen = self.image.forward(&seen, Mode::Eval)?;
         self.image.compare(by, &seen, &own)
+    }
+}
+
+/// A network of features and the side of what it sees, or that there is none.
+fn named(network: Option<(&str, usize)>) -> String {
+    match network {
+        None => "no network of features".to_owned(),
+        Some((name, side)) => format!("features of {name} at {side} pixels"),
     }
 }

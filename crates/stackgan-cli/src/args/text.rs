@@ -103,6 +103,11 @@ pub(crate) struct TextTrain {
     /// Weights of EfficientNet-Lite0 (.pth, safetensors): its features in place of a small image network trained along
     #[arg(long, value_name = "FILE")]
     pub features: Option<PathBuf>,
+    /// The side at which it is shown pictures, 32 to 1024 pixels: 224, at which it was trained, knows most; 128 takes a third of the
+    /// time, in training with `loss.matching` too
+    #[arg(long, value_name = "PIXELS", default_value_t = 224, requires = "features",
+          value_parser = clap::value_parser!(u16).range(32..=1024))]
+    pub features_side: u16,
     /// Sizes: `toy` is small, `paper` is that of the original (1024 wide)
     #[arg(long, value_enum, default_value_t = EncoderSize::Toy)]
     pub size: EncoderSize,

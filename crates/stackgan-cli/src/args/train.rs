@@ -28,6 +28,10 @@ pub(crate) struct Train {
     /// Embeddings that `data import --embeddings` made, instead of an encoder's; those beside the prepared data unless told
     #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
     pub embeddings: Option<PathBuf>,
+    /// Weights of the network whose features the encoder was trained with, as `text train --features` names them: with them
+    /// `loss.matching` can look at what is painted
+    #[arg(long, value_name = "FILE", conflicts_with = "embeddings")]
+    pub features: Option<PathBuf>,
     /// The Stage-I model to build on: a file or a run folder; the newest finished one of the preset unless told
     #[arg(long, value_name = "MODEL")]
     pub stage1: Option<PathBuf>,

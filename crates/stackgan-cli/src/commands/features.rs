@@ -7,9 +7,8 @@ use candle_core::Device;
 use stackgan_core::archive::Archive;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_data::prepared::Prepared;
-use stackgan_eval::features::EfficientNetLite0;
 use stackgan_train::store::sha256;
-use stackgan_train::text::PictureFeatures;
+use stackgan_train::text::{PictureFeatures, PictureNetwork};
 
 use super::{Context, sources, weights, write_file};
 use crate::exit::Problem;
@@ -35,37 +34,66 @@ pub(crate) fn check(file: &Path) -> Result<()> {
     Err(Problem::missing("there are no weights", place, expected, remedy).into())
 }
 
-/// The features of every picture of `data` by the network of this file of weights, kept beside the prepared file.
+/// The network of this file of weights, for pictures of so many pixels a side.
 ///
 /// # Errors
 /// Code 4 when there is no such file, 3 when it holds no weights of the network.
-pub(crate) fn of(file: &Path, data: &Prepared, context: &Context) -> Result<PictureFeatures> {
+pub(crate) fn network(file: &Path, side: usize, device: &Device) -> Result<PictureNetwork> {
+    check(file)?;
+    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
+    made_of(&bytes, file, (&name(&sha256(&bytes)), side), device)
+}
+
+/// A network by the SHA-256 of its weights.
+fn name(hash: &str) -> String {
+    format!("efficientnet-lite0 sha256:{hash}")
+}
+
+fn made_of(
+    bytes: &[u8],
+    file: &Path,
+    named: (&str, usize),
+    device: &Device,
+) -> Result<PictureNetwork> {
+    let tensors = weights::read(bytes, file, weights::FEATURES, &Device::Cpu)?;
+    PictureNetwork::new(named, tensors, device).map_err(|error| match error {
+        stackgan_train::Error::Config { expected, found, remedy, .. } => {
+            let what = "these are not the weights of EfficientNet-Lite0";
+            Problem::data(what, file, (expected, found), &remedy).into()
+        }
+        other => anyhow::Error::from(other),
+    })
+}
+
+/// The features of every picture of `data`, shown at so many pixels a side, by the network of this file of weights, kept beside the
+/// prepared file.
+///
+/// # Errors
+/// As [`network`].
+pub(crate) fn of(
+    (file, side): (&Path, usize),
+    data: &Prepared,
+    context: &Context,
+) -> Result<PictureFeatures> {
     check(file)?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let hash = sha256(&bytes);
-    let network = format!("efficientnet-lite0 sha256:{hash}");
+    let network = name(&hash);
     let pixels = format!("{}-{}", data.size().prepared(), data.pixels());
-    let source = format!("{network} of {} {pixels}", data.fingerprint());
+    let source = format!("{network} at {side} of {} {pixels}", data.fingerprint());
     let name = format!(
-        "features-{}-{}-{pixels}.safetensors",
+        "features-{}-{side}-{}-{pixels}.safetensors",
         sources::short(&hash),
         sources::short(data.fingerprint())
     );
     let kept = sources::cache_beside(data.path()).join(name);
-    if let Some(found) = read(&kept, &source, &network) {
+    if let Some(found) = read(&kept, &source, (&network, side)) {
         return Ok(found);
     }
-    let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;
-    let net = EfficientNetLite0::new(&tensors).map_err(|error| match error {
-        stackgan_eval::Error::Weights { expected, found, remedy, .. } => {
-            let what = "these are not the weights of EfficientNet-Lite0";
-            Problem::data(what, file, (expected, found), remedy).into()
-        }
-        other => anyhow::Error::from(other),
-    })?;
+    let net = made_of(&bytes, file, (&network, side), &Device::Cpu)?;
     let mut phase =
         Phase::new(context.manner, "features of pictures", data.len() as u64, "pictures");
-    let features = PictureFeatures::compute(data, (&net, &network), &mut |done| phase.at(done))?;
+    let features = PictureFeatures::compute(data, &net, &mut |done| phase.at(done))?;
     phase.finish(&format!("{} pictures", data.len()));
     let mut archive = Archive::default();
     archive.tensors.insert(TENSOR.to_owned(), features.values().clone());
@@ -75,7 +103,7 @@ pub(crate) fn of(file: &Path, data: &Prepared, context: &Context) -> Result<Pict
 }
 
 /// What was kept, if it is whole and of this source.
-fn read(kept: &Path, source: &str, network: &str) -> Option<PictureFeatures> {
+fn read(kept: &Path, source: &str, network: (&str, usize)) -> Option<PictureFeatures> {
     let bytes = std::fs::read(kept).ok()?;
     let mut archive = Archive::from_bytes(&bytes, &Device::Cpu).ok()?;
     let same = archive.metadata.get(SOURCE).is_some_and(|of| of == source);

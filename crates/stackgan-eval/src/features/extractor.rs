@@ -46,7 +46,7 @@ impl Extractor {
             Network::InceptionTorchvision => inception(Form::Torchvision)?,
             Network::InceptionStackGan => inception(Form::Slim)?,
             Network::EfficientNetLite0 => {
-                Net::EfficientNet(Box::new(EfficientNetLite0::new(tensors)?))
+                Net::EfficientNet(Box::new(EfficientNetLite0::new(tensors, &Device::Cpu)?))
             }
         };
         Ok(Self { network, net })

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weights<'a> {
     pub(super) tensors: &'a BTreeMap<String, Tensor>,
+    /// Where the network works.
+    pub(super) device: &'a Device,
     /// The network's name.
     pub(super) network: &'static str,
     /// Where its weights are to be had.
@@ -96,14 +98,11 @@ impl FoldedConv {
         let scale = (of_norm("weight")? / (of_norm("running_var")? + eps)?.sqrt()?)?;
         let bias = (of_norm("bias")? - (of_norm("running_mean")? * &scale)?)?;
         let weight = weight.to_dtype(DType::F64)?.broadcast_mul(&scale.reshape((out, 1, 1, 1))?)?;
-        Ok(Self {
-            weight: weight.to_dtype(DType::F32)?,
-            bias: bias.to_dtype(DType::F32)?,
-            rectifier,
-        })
+        let placed = |t: &Tensor| t.to_dtype(DType::F32)?.to_device(weights.device);
+        Ok(Self { weight: placed(&weight)?, bias: placed(&bias)?, rectifier })
     }
 
-    /// `(n, in, h, w)` to `(n, out, h', w')`; a depthwise filter's weight is `(channels, 1, kh, kw)`.
+    /// `(n, in, h, w)` to `(n, out, h', w')`, with the gradient of the maps; a depthwise filter's weight is `(channels, 1, kh, kw)`.
     ///
     /// # Errors
     /// When shapes do not fit.

@@ -1,4 +1,5 @@
-//! Networks that turn pictures into features: classifiers of `ImageNet`, evaluated only, from their published weights.
+//! Networks that turn pictures into features: classifiers of `ImageNet`, evaluated only, from their published weights. Through
+//! [`EfficientNetLite0`] a gradient reaches the pictures.
 //!
 //! Weights come as tensors by the names of the published file; reading files is not done here. [`Network`] says what each
 //! is fed and what its numbers may be called, [`Extractor`] turns pictures into rows.
@@ -13,4 +14,4 @@ mod resize;
 pub use efficientnet_lite::EfficientNetLite0;
 pub use extractor::{Extracted, Extractor};
 pub use network::{Measure, Network, Published};
-pub use resize::Resize;
+pub use resize::{Resample, Resize};

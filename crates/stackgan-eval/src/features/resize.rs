@@ -1,5 +1,6 @@
 //! The resizes that the protocols of the field prescribe. They differ: a FID through one is not a FID through another.
 
+use candle_core::{Device, Tensor};
 use stackgan_core::image::Picture;
 
 use crate::{Error, Result};
@@ -121,6 +122,46 @@ impl Window {
         let pixels = bytes.iter().skip(start + self.from * step).step_by(step);
         let sum: i64 = pixels.zip(&self.coefficients).map(|(&v, k)| i64::from(v) * k).sum();
         ((sum + (1 << (BITS - 1))) >> BITS).clamp(0, 255) as u8
+    }
+}
+
+/// [`Resize::PillowBilinear`] of square pictures from one side to another: of tensors, without its rounding to bytes, and with a gradient.
+#[derive(Clone, Debug)]
+pub struct Resample {
+    /// `(from, to)`: what every pixel of a line gives to those of the new one.
+    filter: Tensor,
+}
+
+impl Resample {
+    /// From pictures of one side, at least a pixel, to those of another.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn new(from: usize, to: usize, device: &Device) -> Result<Self> {
+        let mut filter = vec![0f32; from * to];
+        for (i, window) in windows(from, to).iter().enumerate() {
+            let gives = filter.iter_mut().skip(window.from * to + i).step_by(to);
+            for (place, &coefficient) in gives.zip(&window.coefficients) {
+                *place = coefficient as f32 / (1u32 << BITS) as f32;
+            }
+        }
+        Ok(Self { filter: Tensor::from_vec(filter, (from, to), device)? })
+    }
+
+    /// Pictures `(n, c, from, from)` of any range as `(n, c, to, to)`.
+    ///
+    /// # Errors
+    /// When the side is another.
+    pub fn apply(&self, pictures: &Tensor) -> Result<Tensor> {
+        let rows = self.lines(pictures)?;
+        Ok(self.lines(&rows.transpose(2, 3)?)?.transpose(2, 3)?.contiguous()?)
+    }
+
+    /// Every line of the last axis.
+    fn lines(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, c, lines, from) = x.dims4()?;
+        let to = self.filter.dim(1)?;
+        Ok(x.reshape((n * c * lines, from))?.matmul(&self.filter)?.reshape((n, c, lines, to))?)
     }
 }
 

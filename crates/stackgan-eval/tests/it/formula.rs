@@ -1,40 +1,8 @@
-//! Weights and pictures that `tests/golden/features.py` makes by the same formulas, so that no weights are committed.
-
-use std::collections::BTreeMap;
+//! Pictures that `tests/golden/features.py` makes by the same formula.
 
 use candle_core::{Device, Tensor};
 
-/// Values in [-0.5, 0.5), a function of (key, place).
-fn noise(key: u32, count: usize) -> impl Iterator<Item = f64> {
-    (0..count as u32).map(move |i| {
-        let mut x = i
-            .wrapping_mul(2_654_435_761)
-            .wrapping_add(key.wrapping_mul(40_503).wrapping_add(12_345));
-        x ^= x >> 15;
-        x = x.wrapping_mul(2_246_822_519);
-        x ^= x >> 13;
-        f64::from(x) / f64::from(2u32).powi(32) - 0.5
-    })
-}
-
-/// The tensors of these names and shapes, numbered in the order of their names.
-pub(crate) fn weights(shapes: BTreeMap<String, Vec<usize>>) -> BTreeMap<String, Tensor> {
-    let tensor = |(key, (name, shape)): (usize, (String, Vec<usize>))| {
-        let fan_in: usize = shape.iter().skip(1).product();
-        let (offset, factor) = match shape.len() {
-            _ if name.ends_with("running_var") => (1.0, 0.5),
-            1 if name.ends_with("weight") => (1.0, 0.2),
-            1 => (0.0, 0.2),
-            _ => (0.0, 2.0 * (6.0 / fan_in as f64).sqrt()),
-        };
-        let values: Vec<f32> = noise(key as u32, shape.iter().product())
-            .map(|u| (offset + factor * u) as f32)
-            .collect();
-        let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
-        (name, tensor)
-    };
-    shapes.into_iter().enumerate().map(tensor).collect()
-}
+use crate::weights::noise;
 
 /// Pictures in [-1, 1]: broad waves and a little noise.
 pub(crate) fn pictures((n, c, h, w): (usize, usize, usize, usize)) -> Tensor {

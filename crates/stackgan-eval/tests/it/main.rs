@@ -3,3 +3,5 @@
 
 mod efficientnet_lite;
 mod formula;
+mod lite0;
+mod weights;

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_eval::features::inception::{Form, Inception};
 
-use crate::networks;
+use crate::{pictures, weights};
 
 fn golden() -> Archive {
     let file =
@@ -22,14 +22,14 @@ fn weights(golden: &Archive, classes: usize) -> BTreeMap<String, Tensor> {
     let mut shapes: BTreeMap<String, Vec<usize>> = serde_json::from_str(text).unwrap();
     shapes.insert("fc.weight".into(), vec![classes, 2048]);
     shapes.insert("fc.bias".into(), vec![classes]);
-    networks::weights(shapes)
+    weights::weights(shapes)
 }
 
 /// At 91x107 pixels, which no layer halves evenly, so that a pool or a padding at the wrong edge shows.
 #[test]
 fn equal_to_torch_in_all_three_forms() {
     let golden = golden();
-    let pictures = networks::pictures((2, 3, 91, 107));
+    let pictures = pictures::pictures((2, 3, 91, 107));
     for (form, name, classes, scored) in [
         (Form::Fid, "fid", 1008, 1008),
         (Form::Torchvision, "torchvision", 1000, 1000),

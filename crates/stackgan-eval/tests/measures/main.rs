@@ -6,4 +6,6 @@ mod formula;
 mod inception;
 mod measures;
 #[path = "../it/formula.rs"]
-mod networks;
+mod pictures;
+#[path = "../it/weights.rs"]
+mod weights;

@@ -17,6 +17,12 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
+    /// Those of what a convolution reads.
+    pub(crate) fn of_input(s: &Conv2dShape) -> Self {
+        let Conv2dShape { images, in_channels: channels, height, width, .. } = *s;
+        Self { images, channels, height, width }
+    }
+
     /// Those of a convolution's result.
     pub(crate) fn of_result(s: &Conv2dShape) -> Self {
         let (height, width) = (s.out_height, s.out_width);

@@ -65,6 +65,14 @@ pub(super) fn masked(y: &Blocks, dy: Arc<Blocks>, activation: Activation) -> Blo
     dx
 }
 
+/// The gradient before bounds, from their result: none where it lies on one.
+pub(super) fn within(y: &Blocks, dy: Arc<Blocks>, bounds: (f32, f32)) -> Blocks {
+    let mut dx = owned(dy);
+    let chunks = dx.lanes.par_chunks_mut(CHUNK).zip(y.lanes.par_chunks(CHUNK));
+    chunks.for_each(|(dx, y)| pass_within(dx, y, bounds));
+    dx
+}
+
 vectorised! {
     fn add(sum: &mut [Lane], other: &[Lane]) {
         for (sum, other) in sum.iter_mut().zip(other) {
@@ -92,6 +100,13 @@ vectorised! {
         for x in x {
             one_pixel();
             *x = x.zip(bias, |x, bias| (x + bias).clamp(bounds.0, bounds.1));
+        }
+    }
+
+    fn pass_within(dx: &mut [Lane], y: &[Lane], bounds: (f32, f32)) {
+        for (dx, y) in dx.iter_mut().zip(y) {
+            one_pixel();
+            *dx = y.zip(*dx, |y, dx| if bounds.0 < y && y < bounds.1 { dx } else { 0. });
         }
     }
 

@@ -239,7 +239,7 @@ impl Map {
         norm::apply(self.conv(weight, filter)?, norm, statistics)
     }
 
-    /// A convolution, a bias and bounds.
+    /// A convolution, a bias and bounds, with the gradient of the maps.
     pub(crate) fn conv_clamp(
         &self,
         weight: &Tensor,
@@ -247,7 +247,25 @@ impl Map {
         clamp: Clamp<'_>,
     ) -> Result<Self> {
         let (bias, bounds) = (norm::lanes(clamp.bias)?, (clamp.low, clamp.high));
-        self.finished(weight, filter, &|block, rows| elementwise::clamp(rows, bias[block], bounds))
+        let finish: Finish<'_> = &|block, rows| elementwise::clamp(rows, bias[block], bounds);
+        if !self.node.is_tracked() {
+            return self.finished(weight, filter, finish);
+        }
+        let (map, weight) = (self.for_filter(filter)?, weight.contiguous()?);
+        let way = Way::new(&map.values, &weight, filter)?;
+        let y = Arc::new(way.forward(&map.values, &weight, finish)?);
+        let (inputs, result, before) = ([Input::Map(&map.node)], y.clone(), map.clone());
+        Self::new("bounded convolution of maps", &inputs, y, |gradient| {
+            Box::new(move || {
+                let dy = elementwise::within(&result, gradient.take()?.blocks()?, bounds);
+                let wanted = Wanted { input: true, weight: false };
+                let gradients = way.backward(&before.values, &weight, &dy, wanted)?;
+                if let Some(dx) = gradients.input {
+                    before.node.gradient.add(dx)?;
+                }
+                Ok(NONE)
+            })
+        })
     }
 
     /// A 3x3 pool.

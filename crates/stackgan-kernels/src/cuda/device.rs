@@ -109,6 +109,7 @@ macro_rules! kernels {
 }
 kernels!(NORM, "norm");
 kernels!(MAPS, "maps");
+kernels!(CLASSIFIERS, "classifiers");
 kernels!(MANY, "many");
 kernels!(LOSSES, "losses");
 

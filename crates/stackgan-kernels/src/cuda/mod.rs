@@ -4,6 +4,7 @@
 //! files. Every sum has a fixed order, so that the same step gives the same bits (of cuDNN's algorithms only those that do).
 
 mod bce;
+mod classifiers;
 mod conv;
 mod cudnn;
 mod device;
@@ -16,6 +17,7 @@ mod norm;
 mod sender;
 
 pub(crate) use bce::bce_with_logits;
+pub(crate) use classifiers::{clamp, depthwise};
 pub(crate) use conv::conv;
 pub(crate) use device::open;
 pub(crate) use elementwise::{activate, add_activate, append_tiled, enter, leave};

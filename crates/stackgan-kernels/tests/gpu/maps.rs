@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Result, Tensor, Var};
 use stackgan_kernels::{
-    Activation, Filter, Maps, Norm, Precision, Statistics, bce_with_logits, gpu,
+    Activation, Clamp, Filter, Maps, Norm, Padding, Precision, Statistics, bce_with_logits, gpu,
 };
 
 use crate::{device, distance, normal, outcome};
@@ -142,6 +142,34 @@ fn a_block_with_a_short_cut_and_a_vector() {
             .conv(&x[3], Filter::Plain { stride: 1, padding: 0.into() })?
             .leave()
     });
+}
+
+/// The layers of image classifiers: pictures of odd padding, points, each channel by itself, with bounds.
+#[test]
+fn layers_of_classifiers() {
+    for (n, input, output, k, stride) in
+        [(2, 3, 8, 3, 2), (2, 24, 40, 1, 1), (2, 19, 19, 3, 1), (3, 40, 40, 5, 2), (2, 7, 7, 5, 1)]
+    {
+        let depthwise = input == output;
+        let padding = Padding::same((14, 11), k, stride);
+        let filter = match depthwise {
+            true => Filter::Depthwise { stride, padding },
+            false => Filter::Plain { stride, padding },
+        };
+        let ins = if depthwise { 1 } else { input };
+        let spread = (2.0 / (ins * k * k) as f64).sqrt();
+        let (weight, bias) =
+            ((normal((output, ins, k, k), 2) * spread).unwrap(), normal(output, 3));
+        for (low, high) in [(0.0, 2.0), (f32::NEG_INFINITY, f32::INFINITY)] {
+            let what = format!("{input} to {output}, {k}x{k}, {stride}, {low} to {high}");
+            check(&what, &[normal((n, input, 14, 11), 1)], |x, precision| {
+                let (weight, bias) =
+                    (weight.to_device(x[0].device())?, bias.to_device(x[0].device())?);
+                let clamp = Clamp { bias: &bias, low, high };
+                Maps::enter_as(&x[0], precision)?.conv_clamp(&weight, filter, clamp)?.leave()
+            });
+        }
+    }
 }
 
 /// A gradient is computed for what asks for one, and nothing else fails.

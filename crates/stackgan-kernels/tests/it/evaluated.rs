@@ -35,12 +35,47 @@ fn depthwise_layers_of_classifiers() {
         (5, 7, 3, 1),
     ] {
         let padding = Padding::same((h, h), k, stride);
-        let inputs = [normal((2, c, h, h), 1), normal((c, 1, k, k), 2)];
-        check(&format!("{c} {h} {k} {stride}"), &inputs, |t| {
-            let y = conv(&t[0], &t[1], Filter::Depthwise { stride, padding })?;
+        let (x, weight) = (normal((2, c, h, h), 1), normal((c, 1, k, k), 2));
+        let f = |t: &[Tensor]| {
+            let weight = weight.to_dtype(t[0].dtype())?;
+            let y = conv(&t[0], &weight, Filter::Depthwise { stride, padding })?;
             assert_eq!(y.dims(), [2, c, h.div_ceil(stride), h.div_ceil(stride)]);
             Ok(y)
-        });
+        };
+        assert_twins(&format!("{c} {h} {k} {stride}"), &[x], f, f);
+    }
+}
+
+/// The gradient of the maps through every kind of layer that a classifier has: pictures, points, wide windows, each channel.
+#[test]
+fn gradients_pass_between_the_bounds() {
+    for (input, output, k, stride) in [
+        (3, 8, 3, 2),
+        (24, 40, 1, 1),
+        (20, 16, 3, 1),
+        (16, 7, 5, 2),
+        (19, 19, 3, 1),
+        (34, 34, 5, 2),
+    ] {
+        let depthwise = input == output;
+        let padding = Padding::same((14, 11), k, stride);
+        let filter = match depthwise {
+            true => Filter::Depthwise { stride, padding },
+            false => Filter::Plain { stride, padding },
+        };
+        let ins = if depthwise { 1 } else { input };
+        let weight =
+            (normal((output, ins, k, k), 2) * (2.0 / (ins * k * k) as f64).sqrt()).unwrap();
+        let bias = normal(output, 3);
+        for (low, high) in [(0.0, 2.0), (0.0, f32::INFINITY), (f32::NEG_INFINITY, f32::INFINITY)] {
+            let f = |t: &[Tensor]| {
+                let (weight, bias) = (weight.to_dtype(t[0].dtype())?, bias.to_dtype(t[0].dtype())?);
+                let clamp = Clamp { bias: &bias, low, high };
+                Maps::enter(&t[0])?.conv_clamp(&weight, filter, clamp)?.leave()
+            };
+            let what = format!("{input} to {output}, {k}x{k}, {stride}, {low} to {high}");
+            assert_twins(&what, &[normal((2, input, 14, 11), 1)], f, f);
+        }
     }
 }
 
@@ -77,8 +112,11 @@ proptest! {
         };
         // Bounds cut off the largest sums, and leave their rounding in the others.
         check_within(3e-5, &what, &[inputs[0].clone(), small, bias], clamped);
-        let inputs = [normal((n, c, h, w), 3), normal((c, 1, kh, kw), 4)];
-        check(&what, &inputs, |t| conv(&t[0], &t[1], Filter::Depthwise { stride, padding }));
+        let (x, weight) = (normal((n, c, h, w), 3), normal((c, 1, kh, kw), 4));
+        let each = |t: &[Tensor]| {
+            conv(&t[0], &weight.to_dtype(t[0].dtype())?, Filter::Depthwise { stride, padding })
+        };
+        assert_twins(&what, &[x], each, each);
     }
 
     #[test]
@@ -158,18 +196,22 @@ fn wrong_tensors_are_errors_with_their_shapes() -> Result<()> {
 fn what_has_no_gradient_refuses_to_give_one() -> Result<()> {
     let x = Var::from_tensor(&normal((2, 16, 4, 4), 1))?;
     let maps = Maps::enter(&x)?;
-    let (weight, bias) = (normal((16, 16, 1, 1), 2), normal(16, 3));
-    let clamp = Clamp { bias: &bias, low: 0., high: 6. };
-    for result in [
-        maps.conv_clamp(&weight, plain(1, 0), clamp),
-        maps.pool(Pool::Largest),
-        Maps::join(&[maps.clone(), maps.clone()]),
-    ] {
+    for result in [maps.pool(Pool::Largest), Maps::join(&[maps.clone(), maps.clone()])] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains("has no gradient, and its input asks for one"), "{error}");
     }
+    let (weight, bias) =
+        (Var::from_tensor(&normal((16, 16, 1, 1), 2))?, Var::zeros(16, DType::F32, &Device::Cpu)?);
+    for (weight, bias) in
+        [(weight.as_tensor(), &bias.detach()), (&weight.detach(), bias.as_tensor())]
+    {
+        let clamp = Clamp { bias, low: 0., high: 6. };
+        let error = maps.conv_clamp(weight, plain(1, 0), clamp).unwrap_err().to_string();
+        assert!(error.contains("weight and bias have no gradient"), "{error}");
+    }
     let filter = Filter::Depthwise { stride: 1, padding: 0.into() };
-    let y = maps.conv(&normal((16, 1, 1, 1), 4), filter)?.leave()?;
+    let weight = Var::from_tensor(&normal((16, 1, 1, 1), 4))?;
+    let y = maps.conv(&weight, filter)?.leave()?;
     assert!(y.sum_all()?.backward().unwrap_err().to_string().contains("has no gradient"));
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The settings of an encoder's training: checked once, stored with the encoder.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use stackgan_core::text::{CharCnnRnnConfig, TextInit};
+use stackgan_eval::features::efficientnet_lite;
 
 use crate::{Error, Result};
 
@@ -96,7 +99,18 @@ pub enum ImageSide {
         width: usize,
         /// The network that made them, as its name and the SHA-256 of its weights.
         network: String,
+        /// Side of the pictures that it saw, in pixels.
+        #[serde(default = "trained_at")]
+        side: usize,
     },
+}
+
+/// Sides of the pictures that a pretrained network is shown.
+const SIDES: RangeInclusive<usize> = 32..=1024;
+
+/// The side of the pictures that EfficientNet-Lite0 was trained on, which files without one mean.
+const fn trained_at() -> usize {
+    efficientnet_lite::SIDE
 }
 
 /// Everything that decides an encoder beside data, seed and length of the run.
@@ -188,7 +202,9 @@ impl TextTrainConfig {
             ImageSide::Convolutions { channels } => {
                 (1..=5).contains(&channels.len()) && channels.iter().all(|c| (1..=4096).contains(c))
             }
-            ImageSide::Features { width, .. } => (1..=65_536).contains(width),
+            ImageSide::Features { width, side, .. } => {
+                (1..=65_536).contains(width) && SIDES.contains(side)
+            }
         };
         let rules = [
             ("text.batch", (2..=4096).contains(&self.batch), "2 to 4096", self.batch.to_string()),
@@ -208,7 +224,7 @@ impl TextTrainConfig {
             (
                 "text.image",
                 image_fits,
-                "one to five widths up to 4096, or 1 to 65536 features",
+                "one to five widths up to 4096, or 1 to 65536 features of pictures of 32 to 1024 pixels",
                 format!("{:?}", self.image),
             ),
             (

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use stackgan_data::crop::resize_square;
-use stackgan_eval::features::{EfficientNetLite0, efficientnet_lite};
+use stackgan_eval::features::efficientnet_lite;
 
 use super::batches::{Direction, Row, push_crop};
-use super::{ImageSide, SIDE, TextSource};
+use super::{ImageSide, PictureNetwork, SIDE, TextSource};
 use crate::{Error, Result};
 
 /// Pictures in one pass of the network.
@@ -17,8 +17,8 @@ const BATCH: usize = 8;
 /// Features of the pictures of a dataset, and of their mirror images.
 #[derive(Clone, Debug)]
 pub struct PictureFeatures {
-    /// The network, as [`ImageSide::Features`] keeps it.
-    network: String,
+    /// The network, and the side of the pictures that it saw, as [`ImageSide::Features`] keeps them.
+    network: (String, usize),
     /// `(pictures, 2, width)`: straight, mirrored.
     values: Tensor,
 }
@@ -28,9 +28,9 @@ impl PictureFeatures {
     ///
     /// # Errors
     /// When the shape is another.
-    pub fn new(network: &str, values: Tensor) -> Result<Self> {
+    pub fn new((network, side): (&str, usize), values: Tensor) -> Result<Self> {
         match values.dims() {
-            [_, 2, _] => Ok(Self { network: network.to_owned(), values }),
+            [_, 2, _] => Ok(Self { network: (network.to_owned(), side), values }),
             found => Err(Error::Config {
                 key: "features".to_owned(),
                 expected: "(pictures, 2, width)".to_owned(),
@@ -40,17 +40,17 @@ impl PictureFeatures {
         }
     }
 
-    /// Computes the features of every picture of `source`, resized to the side that the network was trained on.
+    /// Computes the features of every picture of `source`, resized to the network's side.
     /// `progress` hears how many pictures are done.
     ///
     /// # Errors
     /// When a picture cannot be read.
     pub fn compute(
         source: &dyn TextSource,
-        (net, network): (&EfficientNetLite0, &str),
+        network: &PictureNetwork,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self> {
-        let side = efficientnet_lite::SIDE;
+        let side = network.side();
         let pictures: Vec<usize> = (0..source.classes().len()).collect();
         let mut parts = Vec::new();
         for chunk in pictures.chunks(BATCH) {
@@ -62,14 +62,14 @@ impl PictureFeatures {
                 }
             }
             let pixels = Tensor::from_vec(pixels, (2 * chunk.len(), 3, side, side), &Device::Cpu)?;
-            parts.push(net.features(&pixels)?.reshape((
+            parts.push(network.features(&pixels)?.reshape((
                 chunk.len(),
                 2,
                 efficientnet_lite::WIDTH,
             ))?);
             progress(chunk.last().map_or(0, |&i| i as u64 + 1));
         }
-        Self::new(network, Tensor::cat(&parts, 0)?)
+        Self::new((network.name(), side), Tensor::cat(&parts, 0)?)
     }
 
     /// All of them, `(pictures, 2, width)`: straight, mirrored.
@@ -84,7 +84,8 @@ impl PictureFeatures {
     /// When the device fails.
     pub fn side(&self) -> Result<ImageSide> {
         let (_, _, width) = self.values.dims3()?;
-        Ok(ImageSide::Features { width, network: self.network.clone() })
+        let (network, side) = self.network.clone();
+        Ok(ImageSide::Features { width, network, side })
     }
 
     fn select(&self, which: &[(usize, Direction)]) -> Result<Tensor> {

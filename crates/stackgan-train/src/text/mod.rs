@@ -10,6 +10,7 @@ mod config;
 mod evaluate;
 mod features;
 mod image_encoder;
+mod network;
 mod optimiser;
 mod run;
 mod source;
@@ -20,6 +21,7 @@ pub use config::{HardBatches, ImageSide, Loss, Optimiser, TextDecay, TextTrainCo
 pub use evaluate::{Scores, evaluate};
 pub use features::{ImageInputs, PictureFeatures};
 pub use image_encoder::{ImageEncoder, SIDE};
+pub use network::PictureNetwork;
 pub use run::{TextEvent, TextRun, train_encoder};
 pub use source::TextSource;
 pub use trained::TrainedEncoder;

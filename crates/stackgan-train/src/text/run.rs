@@ -287,7 +287,7 @@ pub(super) mod tests {
         let one = |i: usize| (0..12).map(move |k| if k == i / 2 { 5.0 } else { 0.0 });
         let values: Vec<f32> = (0..24).flat_map(|i| one(i).chain(one(i))).collect();
         let values = Tensor::from_vec(values, (24, 2, 12), &Device::Cpu)?;
-        let features = PictureFeatures::new("colours", values.clone())?;
+        let features = PictureFeatures::new(("colours", 64), values.clone())?;
         let images = ImageInputs::Features(&features);
         let config = TextTrainConfig { image: features.side()?, ..config() };
         let done = |step| step as f64 / 250.0;
@@ -304,7 +304,7 @@ pub(super) mod tests {
         let encoder = TrainedEncoder::from_bytes(&encoder.to_bytes()?)?;
         let scores = evaluate(&encoder, (&source, images), &pictures, Noise::new(1))?;
         assert!(scores.top1 > 0.7 && scores.r10_one.unwrap().mean > 0.7, "{scores:?}");
-        let others = PictureFeatures::new("other colours", values)?;
+        let others = PictureFeatures::new(("other colours", 64), values)?;
         for wrong in [ImageInputs::Pixels, ImageInputs::Features(&others)] {
             let error = evaluate(&encoder, (&source, wrong), &pictures, Noise::new(1));
             assert!(error.unwrap_err().to_string().contains("`text.image`"));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::text::TextEncoder as _;
 use stackgan_core::{Generator, Model, NetConfig, Params, Recipe, plain, residual};
 use stackgan_kernels::{Precision, gpu as kernels};
 use stackgan_train::Error;
@@ -17,7 +18,7 @@ use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::step::Looks;
-use stackgan_train::text::Loss;
+use stackgan_train::text::{ImageSide, Loss, TrainedEncoder};
 
 use crate::matching;
 use crate::numbers::{INPUTS, inputs, long, poisoned, term_of_planted};
@@ -160,13 +161,20 @@ fn a_run_goes_through_and_is_resumed() {
 fn the_matching_loss_has_the_numbers_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
     let mut folder = Folder::new(Stage::One);
-    for by in [Loss::Contrastive, Loss::JointEmbedding] {
-        let encoder = matching::encoder(&folder, by, 3);
+    let losses = [Loss::Contrastive, Loss::JointEmbedding];
+    let seeing = losses.map(|by| matching::encoder(&folder, by, 3));
+    let reading = matching::of_features(&folder, Loss::Contrastive);
+    let network = |encoder: &TrainedEncoder, device: &Device| {
+        let features = matches!(encoder.config.image, ImageSide::Features { .. });
+        features.then(|| matching::network(device))
+    };
+    for encoder in seeing.iter().chain([&reading]) {
         let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
         let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
         for side in [64, 256] {
             let [here, there] = [Device::Cpu, gpu.clone()].map(|device| {
-                let matcher = Matcher::of(&encoder, &device).unwrap();
+                let network = network(encoder, &device);
+                let matcher = Matcher::of(encoder, network, &device).unwrap();
                 let pictures = matching::pictures(side).to_device(&device).unwrap();
                 let var = Var::from_tensor(&pictures).unwrap();
                 let value = matcher.loss(&var, &text.to_device(&device).unwrap()).unwrap();
@@ -181,14 +189,15 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
             assert!(apart < 1e-6, "{side}: {apart}");
         }
     }
-    let encoder = matching::encoder(&folder, Loss::Contrastive, 3);
-    let embeddings = matching::embeddings(&folder, &encoder);
     folder.device = gpu.clone();
-    for recipe in [Recipe::Residual, Recipe::Plain] {
+    let (residual, plain) = (Recipe::Residual, Recipe::Plain);
+    for (recipe, encoder) in [(residual, &seeing[0]), (plain, &seeing[0]), (residual, &reading)] {
+        let embeddings = matching::embeddings(&folder, encoder);
         let cfg = matching::matching(Stage::One, recipe);
-        let name = |what: &str| format!("{recipe:?}-{what}");
+        let by = encoder.text.fingerprint();
+        let name = |what: &str| format!("{recipe:?}-{by}-{what}");
         let go = |what: &str, upto| {
-            let matcher = Some(Matcher::of(&encoder, &gpu).unwrap());
+            let matcher = Matcher::of(encoder, network(encoder, &gpu), &gpu).ok();
             let embeddings = Arc::clone(&embeddings);
             let setup = Setup { matcher, embeddings, ..folder.setup(&cfg) };
             let (result, told) = folder.run(&name(what), setup, upto, &Policy::default());

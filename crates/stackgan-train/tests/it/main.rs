@@ -8,9 +8,13 @@ mod golden;
 mod gpu;
 mod knobs;
 mod ledger;
+#[path = "../../../stackgan-eval/tests/it/lite0.rs"]
+mod lite0;
 mod matching;
 mod micro_batch;
 mod numbers;
 mod reed_record;
 mod run;
 mod taking_up;
+#[path = "../../../stackgan-eval/tests/it/weights.rs"]
+mod weights;

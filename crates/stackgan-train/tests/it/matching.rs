@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use stackgan_core::Recipe;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
@@ -17,24 +17,36 @@ use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise};
 use stackgan_train::text::{
-    ImageInputs, ImageSide, Loss, PictureFeatures, TextRun, TextTrainConfig, TrainedEncoder,
-    train_encoder,
+    ImageInputs, ImageSide, Loss, PictureFeatures, PictureNetwork, TextRun, TextTrainConfig,
+    TrainedEncoder, train_encoder,
 };
 
+use crate::lite0::lite0;
 use crate::run::{Folder, config, on_threads};
 
 /// A small encoder after `steps` steps on the folder's training pictures.
 pub(crate) fn encoder(folder: &Folder, loss: Loss, steps: u64) -> TrainedEncoder {
+    let image = ImageSide::Convolutions { channels: vec![8, 16] };
+    trained(folder, &settings(image, loss), ImageInputs::Pixels, steps)
+}
+
+fn settings(image: ImageSide, loss: Loss) -> TextTrainConfig {
     let sizes = CharCnnRnnConfig { conv1: 16, conv2: 16, units: 16, dim: 12, ..Default::default() };
-    let config = TextTrainConfig {
-        encoder: sizes,
-        image: ImageSide::Convolutions { channels: vec![8, 16] },
-        batch: 4,
-        loss,
-        hard_batches: None,
-        ..TextTrainConfig::small()
-    };
-    trained(folder, &config, ImageInputs::Pixels, steps)
+    let (encoder, batch, hard_batches) = (sizes, 4, None);
+    TextTrainConfig { encoder, image, batch, loss, hard_batches, ..TextTrainConfig::small() }
+}
+
+/// A network of features whose weights nobody trained.
+pub(crate) fn network(device: &Device) -> PictureNetwork {
+    PictureNetwork::new(("lite0 by formula", 96), lite0(), device).unwrap()
+}
+
+/// A small encoder after a few steps on features of the folder's pictures.
+pub(crate) fn of_features(folder: &Folder, loss: Loss) -> TrainedEncoder {
+    let source = folder.data.0.as_ref();
+    let features = PictureFeatures::compute(source, &network(&Device::Cpu), &mut |_| {}).unwrap();
+    let config = settings(features.side().unwrap(), loss);
+    trained(folder, &config, ImageInputs::Features(&features), 3)
 }
 
 fn trained(
@@ -90,7 +102,9 @@ fn go(
 }
 
 fn of(encoder: &TrainedEncoder) -> Option<Matcher> {
-    Some(Matcher::of(encoder, &Device::Cpu).unwrap())
+    let reads_features = matches!(encoder.config.image, ImageSide::Features { .. });
+    let network = reads_features.then(|| network(&Device::Cpu));
+    Some(Matcher::of(encoder, network, &Device::Cpu).unwrap())
 }
 
 pub(crate) fn pictures(side: usize) -> Tensor {
@@ -102,8 +116,12 @@ pub(crate) fn pictures(side: usize) -> Tensor {
 #[test]
 fn its_gradient_in_the_pictures_equals_differences() {
     let folder = Folder::new(Stage::One);
-    for loss in [Loss::Contrastive, Loss::JointEmbedding] {
-        let matcher = of(&encoder(&folder, loss, 3)).unwrap();
+    let losses = [Loss::Contrastive, Loss::JointEmbedding];
+    let seeing = losses.map(|loss| encoder(&folder, loss, 3));
+    let reading = of_features(&folder, Loss::Contrastive);
+    // A network of features is bent at every bound of its layers.
+    for (encoder, h) in [(&seeing[0], 0.02), (&seeing[1], 0.02), (&reading, 5e-4)] {
+        let matcher = of(encoder).unwrap();
         let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
         let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
         for side in [64, 256] {
@@ -119,7 +137,6 @@ fn its_gradient_in_the_pictures_equals_differences() {
                 let moved = (&start + (&along * by).unwrap()).unwrap();
                 f64::from(matcher.loss(&moved, &text).unwrap().to_scalar::<f32>().unwrap())
             };
-            let h = 0.02;
             let difference = (at(h) - at(-h)) / (2.0 * h);
             let exact = f64::from(length.sqrt());
             assert!((difference - exact).abs() < 0.03 * exact, "{side}: {difference} {exact}");
@@ -164,14 +181,17 @@ fn right_captions_match_better_than_wrong_ones() {
 #[test]
 fn runs_with_it_end_in_the_same_bytes() {
     let folder = Folder::new(Stage::One);
-    let encoder = encoder(&folder, Loss::Contrastive, 3);
-    let embeddings = embeddings(&folder, &encoder);
-    for recipe in [Recipe::Residual, Recipe::Plain] {
+    let seeing = encoder(&folder, Loss::Contrastive, 3);
+    let reading = of_features(&folder, Loss::Contrastive);
+    let (residual, plain) = (Recipe::Residual, Recipe::Plain);
+    for (recipe, encoder) in [(residual, &seeing), (plain, &seeing), (residual, &reading)] {
+        let embeddings = embeddings(&folder, encoder);
         let mut cfg = matching(Stage::One, recipe);
         cfg.knobs.micro_batch = if recipe == Recipe::Plain { 2 } else { 0 };
-        let name = |what: &str| format!("{recipe:?}-{what}");
+        let by = encoder.text.fingerprint();
+        let name = |what: &str| format!("{recipe:?}-{by}-{what}");
         let go = |what: &str, upto, policy| {
-            go(&folder, &name(what), (&cfg, &embeddings, of(&encoder)), upto, policy).unwrap();
+            go(&folder, &name(what), (&cfg, &embeddings, of(encoder)), upto, policy).unwrap();
         };
         on_threads(2, || go("whole", 99, Policy::default()));
         for upto in [1, 3, 99] {
@@ -247,18 +267,18 @@ fn what_cannot_be_matched_is_refused() {
     let error = error.to_string();
     assert!(error.contains("`loss.matching`") && error.contains("2.0, as when"), "{error}");
 
-    let values = Tensor::ones((folder.data.0.len(), 2, 5), DType::F32, &Device::Cpu).unwrap();
-    let features = PictureFeatures::new("net abc", values).unwrap();
-    let config = TextTrainConfig {
-        image: ImageSide::Features { width: 5, network: "net abc".to_owned() },
-        batch: 4,
-        hard_batches: None,
-        ..one.config
-    };
-    let blind = trained(&folder, &config, ImageInputs::Features(&features), 1);
-    let error = Matcher::of(&blind, &Device::Cpu).unwrap_err().to_string();
-    for part in ["trained with pictures", "net abc", "--features"] {
-        assert!(error.contains(part), "{part}: {error}");
+    let (reading, own) = (of_features(&folder, Loss::Contrastive), network(&Device::Cpu));
+    let other = PictureNetwork::new(("another", 96), lite0(), &Device::Cpu).unwrap();
+    let (none, named) = ("no network of features", "features of lite0 by formula at 96 pixels");
+    for (encoder, network, expected, found) in [
+        (&reading, None, named, none),
+        (&reading, Some(other), named, "features of another at 96 pixels"),
+        (&one, Some(own), none, named),
+    ] {
+        let error = Matcher::of(encoder, network, &Device::Cpu).unwrap_err().to_string();
+        for part in ["loss.matching", &format!("expected {expected}"), &format!("found {found}")] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
     }
 }
 
@@ -266,7 +286,7 @@ fn what_cannot_be_matched_is_refused() {
 #[test]
 fn a_bad_step_is_taken_again_alone() {
     let folder = Folder::new(Stage::One);
-    let encoder = encoder(&folder, Loss::Contrastive, 3);
+    let encoder = of_features(&folder, Loss::Contrastive);
     let mut cfg = matching(Stage::One, Recipe::Residual);
     // Nothing but the loss itself is that large: the first step overflows in G's loss.
     (cfg.loss.matching, cfg.optim.lr_g) = (1e4, 1.0);

@@ -114,7 +114,7 @@ impl GanPhase<'_> {
             embeddings,
             encoder,
             encoder_source: None,
-            matcher: Some(Matcher::of(self.encoder, &self.context.device)?),
+            matcher: Some(Matcher::of(self.encoder, None, &self.context.device)?),
             stage1,
             device: self.context.device.clone(),
             start: Start::default(),

@@ -173,12 +173,15 @@ pub(super) fn reads_features(encoder: &TrainedEncoder) -> bool {
 
 /// Refuses a judge whose image side reads the features of another network than the one that measures.
 pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Result<()> {
-    let ImageSide::Features { network, .. } = &encoder.config.image else { return Ok(()) };
-    let measuring = format!("{} sha256:{}", measurer.judge.network, measurer.sha256);
-    if *network == measuring {
+    let ImageSide::Features { network, side, .. } = &encoder.config.image else { return Ok(()) };
+    let named = |network: &str, side: usize| format!("{network} at {side} pixels");
+    let reads = named(network, *side);
+    let sha256 = format!("{} sha256:{}", measurer.judge.network, measurer.sha256);
+    let measuring = named(&sha256, measurer.extractor.network().side());
+    if reads == measuring {
         return Ok(());
     }
-    let parts = (format!("`--features` with {network}"), measuring);
+    let parts = (format!("`--features` with {reads}"), measuring);
     let remedy = "measure with the network that the judge was trained with, or name another judge";
     Err(Problem::usage(
         "the judge reads features of another network",

@@ -95,7 +95,7 @@ impl Inputs {
                 inputs(embeddings(&encoder, &data, &cache, context)?, Some(encoder), None)
             }
         };
-        let matcher = matcher(small, wanted.encoder.as_deref(), (config, layers), context)?;
+        let matcher = matcher(small, wanted, (config, layers), context)?;
         fit_width(config, layers, inputs.embeddings.dim())?;
         if let Some(model) = &stage1 {
             belongs(model, &inputs.embeddings)?;

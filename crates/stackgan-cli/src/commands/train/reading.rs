@@ -17,7 +17,7 @@ use stackgan_train::text::{ImageInputs, ImageSide, TextTrainConfig, TrainedEncod
 use super::record::Record;
 use crate::commands::encoders::{self, Encoder};
 use crate::commands::text::{self, Length, Lesson};
-use crate::commands::{Context, sources, write_file};
+use crate::commands::{Context, features, sources, write_file};
 use crate::config::{Layers, Origin};
 use crate::exit::Problem;
 
@@ -89,11 +89,11 @@ fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
     Ok(Some(Encoder::CharCnnRnn(Box::new(encoder.unstandardised(model.device())?))))
 }
 
-/// The image side of the encoder that was trained here, or of the one that was named. Where there is none that looks at pictures,
-/// a preset's matching is turned off, which is said; anybody else's is an error.
+/// The image side of the encoder that was trained here, or of the one that was named, with the network of features that was named.
+/// Where there is none that can look at pictures, a preset's matching is turned off, which is said; anybody else's is an error.
 pub(super) fn matcher(
     small: Option<TrainedEncoder>,
-    named: Option<&Path>,
+    wanted: &Record,
     (config, layers): (&mut TrainConfig, &Layers),
     context: &Context,
 ) -> Result<Option<Matcher>> {
@@ -101,15 +101,25 @@ pub(super) fn matcher(
     if config.loss.matching == 0.0 {
         return Ok(None);
     }
-    let trained = match (small, named) {
+    let trained = match (small, &wanted.encoder) {
         (None, Some(name)) => encoders::with_image_side(name)?,
         (small, _) => small,
     };
-    let sees = |of: &TrainedEncoder| matches!(of.config.image, ImageSide::Convolutions { .. });
-    if let Some(trained) = trained.filter(sees) {
-        return Ok(Some(Matcher::of(&trained, &context.device)?));
-    }
-    let missing = "the text encoder has no image side that looks at pictures";
+    let missing = match trained {
+        None => "the text encoder has no image side",
+        Some(trained) => match (&trained.config.image, &wanted.features) {
+            (ImageSide::Features { .. }, None) => {
+                "the text encoder's image side reads features, and `--features` names no network that makes them"
+            }
+            (ImageSide::Features { side, .. }, Some(file)) => {
+                let network = features::network(file, *side, &context.device)?;
+                return Ok(Some(Matcher::of(&trained, Some(network), &context.device)?));
+            }
+            (ImageSide::Convolutions { .. }, _) => {
+                return Ok(Some(Matcher::of(&trained, None, &context.device)?));
+            }
+        },
+    };
     match layers.origin(key) {
         Some(Origin::Preset(_)) | None => {
             config.loss.matching = 0.0;
@@ -118,7 +128,7 @@ pub(super) fn matcher(
         }
         Some(origin) => {
             let parts = ("one that pictures can be matched with".to_owned(), missing.to_owned());
-            let remedy = "name the file of `stackgan text train`, without `--features`: `--encoder FILE`; or set `loss.matching=0`";
+            let remedy = "name the file of `stackgan text train`, `--encoder FILE`, and the `--features FILE` that it was trained with, if any; or set `loss.matching=0`";
             let what = "pictures cannot be matched with their captions";
             Err(Problem::usage(what, format!("{key}, from: {origin}"), parts, remedy).into())
         }

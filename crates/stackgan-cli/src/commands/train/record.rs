@@ -24,6 +24,9 @@ pub(crate) struct Record {
     /// `--embeddings`, or those that were found beside the data.
     #[serde(default)]
     pub embeddings: Option<PathBuf>,
+    /// `--features`.
+    #[serde(default)]
+    pub features: Option<PathBuf>,
     /// `--stage1`.
     pub stage1: Option<PathBuf>,
     /// `--init-from`.
@@ -53,7 +56,7 @@ impl Record {
         let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
             absolute(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
         };
-        // A run has an encoder or given embeddings, never both.
+        // A run has an encoder, with the features that it reads, or given embeddings, never both.
         let retyped = args.encoder.is_some() || args.embeddings.is_some();
         let text = |typed, from| if retyped { absolute(typed) } else { of(typed, from) };
         Self {
@@ -62,6 +65,7 @@ impl Record {
             data: of(&args.data, |kept| &kept.data),
             encoder: text(&args.encoder, |kept| &kept.encoder),
             embeddings: text(&args.embeddings, |kept| &kept.embeddings),
+            features: text(&args.features, |kept| &kept.features),
             stage1: of(&args.stage1, |kept| &kept.stage1),
             init_from: of(&args.init_from, |kept| &kept.init_from),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -15,7 +15,7 @@ mod layers;
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use stackgan_kernels::{Maps, Pool, linear};
 
 use super::folded::Weights;
@@ -91,7 +91,8 @@ impl Inception {
     /// # Errors
     /// When a tensor is missing or of another shape: with its name.
     pub fn new(form: Form, tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
-        let weights = Weights { tensors, network: form.name(), remedy: form.remedy() };
+        let (network, remedy) = (form.name(), form.remedy());
+        let weights = Weights { tensors, device: &Device::Cpu, network, remedy };
         let at = |name| Place { weights, name };
         let conv = |name, channels, kernel, stride, padding| {
             ConvNorm::new(at(name), channels, (kernel, kernel), stride, (padding, padding))

@@ -143,7 +143,12 @@ impl Way {
                 let input = gradients.input.map(|dx| Grad::Planes(dx.into()));
                 return Ok(Gradients { input, weight: gradients.weight });
             }
-            (Self::Depthwise(_), _) => bail!("a depthwise convolution of maps has no gradient"),
+            (Self::Depthwise(_), _) if wanted.weight => {
+                bail!("the weight of a depthwise convolution of maps has no gradient")
+            }
+            (Self::Depthwise(s), _) => {
+                Gradients { input: Some(depthwise::backward(weight, dy, s)), weight: None }
+            }
             _ => bail!("convolution of maps: {self:?} of other maps"),
         };
         let input = gradients.input.map(|dx| Grad::Blocks(dx.into()));
