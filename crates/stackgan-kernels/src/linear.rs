@@ -6,19 +6,20 @@ use crate::vectorised::vectorised;
 use crate::written::written;
 use crate::{fast, reference};
 
-/// Weights from which on a layer is bound by reading them.
+/// Smallest number of weights at which reading them dominates the time of a layer.
 const MANY: usize = 1 << 21;
-/// Outputs that a thread computes at once.
+/// Number of outputs per parallel task.
 const CHUNK: usize = 64;
 
-/// `x Wᵀ + b`: `x (N, in)`, `weight (out, in)`, `bias (out)`, result `(N, out)`.
+/// Returns `x Wᵀ + b` for `x (N, in)`, `weight (out, in)` and `bias (out)`, with shape `(N, out)`.
 ///
-/// candle's matrix product is good, so most have no fast form of their own. It multiplies few rows on one thread; so a large
-/// layer without gradients, a generator's first when it paints, reads its weights by all threads. A row's result does not depend on
-/// how many there are.
+/// candle's matrix product is fast, so most layers use it. It multiplies few rows on one thread,
+/// however. A large layer without gradients (such as a generator's first layer in sampling)
+/// therefore has a fast form in which all threads read the weights. In that form the result of a
+/// row does not depend on the number of rows.
 ///
 /// # Errors
-/// Wrong ranks or sizes, with the shapes.
+/// Wrong ranks or sizes; the message contains the shapes.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let fits = match (x.dims(), weight.dims()) {
         ([_, a], [out, b]) => a == b && bias.is_none_or(|bias| bias.dims() == [*out]),
@@ -43,7 +44,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
 }
 
-/// `x Wᵀ`, each product a sum in one order.
+/// Returns `x Wᵀ`. Each dot product is summed in a fixed order.
 fn products(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let ((rows, length), outs) = (x.dims2()?, weight.dim(0)?);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
