@@ -1,15 +1,18 @@
-//! Pictures one after another in one file: an animated PNG (APNG), lossless, repeated for ever. Programs that know no
-//! animations show the first picture.
+//! Animated PNG (APNG) files: several pictures shown one after another, lossless, repeated for
+//! ever.
+//!
+//! Programs that do not support animations show the first picture.
 
 use std::fmt;
 use std::io::{self, Write};
 
 use crate::image::Picture;
 
-/// How long a picture stays, in parts of a second: (1, 20) is a twentieth.
+/// How long a picture is shown, as a fraction of a second (numerator, denominator): (1, 20) is a
+/// twentieth.
 pub type Delay = (u16, u16);
 
-/// An animated PNG while it is written: each picture goes out as it comes, none is kept.
+/// A writer of an animated PNG. Each picture is written as it is added; none is kept in memory.
 pub struct Animation<W: Write> {
     writer: png::Writer<W>,
     size: (usize, usize),
@@ -22,10 +25,12 @@ impl<W: Write> fmt::Debug for Animation<W> {
 }
 
 impl<W: Write> Animation<W> {
-    /// Begins a file of `frames` pictures of (width, height), with text chunks (keyword, text).
+    /// Begins a file of `frames` pictures of size (width, height), with text chunks (keyword,
+    /// text).
     ///
     /// # Errors
-    /// Those of `to`; when there are no pictures, a side is 0, or a keyword is no Latin-1 text of 1 to 79 characters.
+    /// Errors of `to`, no pictures, a side of 0, or a keyword that is not a Latin-1 text of 1 to 79
+    /// characters.
     pub fn new(
         to: W,
         (width, height): (usize, usize),
@@ -43,10 +48,10 @@ impl<W: Write> Animation<W> {
         Ok(Self { writer: encoder.write_header().map_err(told)?, size: (width, height) })
     }
 
-    /// The next picture, and how long it stays.
+    /// Writes the next picture, with the time for which it is shown.
     ///
     /// # Errors
-    /// Those of the file; when the picture is of another size, or one more than were announced.
+    /// Errors of the file, a picture of another size, or more pictures than announced.
     pub fn add(&mut self, picture: &Picture, (seconds, parts): Delay) -> io::Result<()> {
         if (picture.width, picture.height) != self.size {
             let text = format!(
@@ -62,7 +67,7 @@ impl<W: Write> Animation<W> {
     /// Ends the file.
     ///
     /// # Errors
-    /// Those of the file; when fewer pictures came than were announced.
+    /// Errors of the file, or fewer pictures than announced.
     pub fn finish(self) -> io::Result<()> {
         self.writer.finish().map_err(told)
     }

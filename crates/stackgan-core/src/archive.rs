@@ -1,7 +1,8 @@
 //! Safetensors files with equal bytes for equal contents.
 //!
-//! Reading is the `safetensors` crate's, which validates before it allocates. Writing is ours because that crate keeps
-//! metadata in a hash map, so that two keys already give two possible files.
+//! Files are read with the `safetensors` crate, which validates before it allocates. They are
+//! written here because that crate keeps metadata in a hash map, so that two keys already give two
+//! possible files.
 
 use std::collections::BTreeMap;
 
@@ -13,28 +14,29 @@ use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
 
-/// The longest header that is read: 1 MiB holds about ten thousand tensors.
+/// Largest header that is read: 1 MiB holds about ten thousand tensors.
 const HEADER_LIMIT: u64 = 1 << 20;
-/// Memory that any file may take, beside twice its size, in bytes.
+/// Memory that any file may take beyond twice its size, in bytes.
 const SLACK: usize = 16 << 20;
 
-/// Values of a piece of a tensor.
+/// Number of values in a piece of a tensor.
 const PIECE: usize = 1 << 20;
 
-/// Tensors and metadata of one file, sorted by name.
+/// The tensors and metadata of one file, sorted by name.
 #[derive(Clone, Debug, Default)]
 pub struct Archive {
-    /// The tensors, all f32.
+    /// The tensors, all `f32`.
     pub tensors: BTreeMap<String, Tensor>,
     /// The metadata strings.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Archive {
-    /// The file: 8 bytes of header length, a JSON header padded to a multiple of 8, the data in the order of names.
+    /// Returns the file: 8 bytes of header length, a JSON header padded to a multiple of 8, and the
+    /// data in the order of the names.
     ///
     /// # Errors
-    /// When a tensor cannot be read back from its device.
+    /// A tensor that cannot be read back from its device.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut file = self.head();
         let values: usize = self.tensors.values().map(Tensor::elem_count).sum();
@@ -46,7 +48,7 @@ impl Archive {
         Ok(file)
     }
 
-    /// What comes before the data.
+    /// Returns the part of the file before the data.
     #[must_use]
     pub fn head(&self) -> Vec<u8> {
         let mut header = Map::new();
@@ -68,10 +70,11 @@ impl Archive {
         head
     }
 
-    /// The data, a piece of a tensor after the other: a file need not be in memory to be written.
+    /// Passes the data to `each`, one piece of a tensor after another, so that a file can be
+    /// written without holding all of it in memory.
     ///
     /// # Errors
-    /// When a tensor cannot be read back from its device; those of `each`.
+    /// A tensor that cannot be read back from its device, and errors of `each`.
     pub fn data<E: From<Error>>(
         &self,
         mut each: impl FnMut(&[u8]) -> std::result::Result<(), E>,
@@ -98,7 +101,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Reads a whole file; every tensor becomes f32 on `device`.
+    /// Reads a whole file. Every tensor becomes `f32` on `device`.
     ///
     /// # Errors
     /// [`Error::Model`] says what is damaged.
@@ -108,7 +111,7 @@ impl Archive {
         })
     }
 
-    /// The same, of variables: one [`crate::Params`] takes them as they are, where it would copy other tensors.
+    /// Reads a whole file as variables, which [`crate::Params`] uses without copying them.
     ///
     /// # Errors
     /// As [`Self::from_bytes`].
@@ -143,7 +146,8 @@ impl Archive {
         let metadata = metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
         let file =
             SafeTensors::deserialize(bytes).map_err(|e| damaged("a whole file", &e.to_string()))?;
-        // Numbers become f32: those of an honest file of halves take twice its size, bytes would take four times.
+        // All values become f32. For a file of 16-bit values this takes twice the file's size; for
+        // one of bytes it would take four times the size.
         let values = file.tensors().iter().map(|(_, t)| t.shape().iter().product::<usize>()).sum();
         if usize::saturating_mul(values, 4) > bytes.len().saturating_mul(2).saturating_add(SLACK) {
             let expected = format!("at most {} numbers", bytes.len() / 2 + SLACK / 4);
@@ -166,12 +170,12 @@ impl Archive {
         Ok(Self { tensors, metadata })
     }
 
-    /// Adds tensors under `prefix`.
+    /// Adds tensors with `prefix` before their names.
     pub fn extend(&mut self, prefix: &str, tensors: BTreeMap<String, Tensor>) {
         self.tensors.extend(tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)));
     }
 
-    /// The tensors under `prefix`, without it.
+    /// Returns the tensors whose names start with `prefix`, without the prefix.
     #[must_use]
     pub fn part(&self, prefix: &str) -> BTreeMap<String, Tensor> {
         let strip = |(name, t): (&String, &Tensor)| {
@@ -181,7 +185,7 @@ impl Archive {
     }
 }
 
-/// Where its values can be read one after the other.
+/// Returns the tensor on the CPU as contiguous `f32` values.
 fn on_cpu(tensor: &Tensor) -> Result<Tensor> {
     Ok(tensor.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?)
 }
@@ -222,7 +226,7 @@ mod tests {
         Ok(())
     }
 
-    /// Bytes would take four times the file as f32.
+    /// As f32, bytes would take four times the size of the file.
     #[test]
     fn a_large_file_of_bytes_is_refused_and_a_small_one_is_read() {
         let of = |count: usize| {

@@ -1,8 +1,10 @@
-//! Conditioning augmentation (paper section 3.2): a Gaussian around the text from which `c` is drawn,
-//! `c = mu + sigma * epsilon`, and its divergence from N(0, I).
+//! Conditioning augmentation (paper section 3.2).
 //!
-//! The releases differ in the activation after the linear layer and in what its second half means, so there are two
-//! types; what they return is the same.
+//! It computes a Gaussian from the text embedding, draws `c = mu + sigma * epsilon` from it, and
+//! defines its divergence from N(0, I).
+//!
+//! The releases differ in the activation after the linear layer and in the meaning of the second
+//! half of its output. There are therefore two types, which return the same result type.
 
 use candle_core::{Result, Tensor};
 use stackgan_kernels::{Activation, activate};
@@ -11,18 +13,18 @@ use crate::layers::{LEAKY, Linear, Style};
 use crate::losses;
 use crate::params::Scope;
 
-/// The Gaussian of a batch of embeddings and one draw from it. All `(batch, cond_dim)`.
+/// The Gaussians of a batch of embeddings and one draw from each. All are `(batch, cond_dim)`.
 #[derive(Clone, Debug)]
 pub struct Conditioning {
-    /// The draw: what the generator sees.
+    /// The draw, which is the generator's input.
     pub c: Tensor,
-    /// The mean; what the plain recipe's discriminator sees.
+    /// The mean, which is an input of the plain recipe's discriminator.
     pub mu: Tensor,
     /// The logarithm of the scale.
     pub log_scale: LogScale,
 }
 
-/// What the second half of the conditioning layer means.
+/// The meaning of the second half of the conditioning layer's output.
 #[derive(Clone, Debug)]
 pub enum LogScale {
     /// log sigma² (`plain`).
@@ -32,10 +34,11 @@ pub enum LogScale {
 }
 
 impl Conditioning {
-    /// The divergence from N(0, I), averaged over batch and dimensions (both releases; the paper sums).
+    /// Returns the divergence from N(0, I), averaged over batch and dimensions. Both releases
+    /// average; the paper sums.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn kl(&self) -> Result<Tensor> {
         match &self.log_scale {
             LogScale::LogVariance(logvar) => losses::kl_log_variance(&self.mu, logvar),
@@ -43,10 +46,11 @@ impl Conditioning {
         }
     }
 
-    /// The mean of sigma, a number to watch: near 0, conditioning augmentation has died.
+    /// Returns the mean of sigma, for monitoring. Near 0, conditioning augmentation has no effect
+    /// any more.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn mean_sigma(&self) -> Result<Tensor> {
         match &self.log_scale {
             LogScale::LogVariance(logvar) => (logvar.detach() * 0.5)?.exp()?.mean_all(),
@@ -55,25 +59,28 @@ impl Conditioning {
     }
 }
 
-/// `plain`: Linear, ReLU; halves are mu and log sigma². The ReLU makes sigma >= 1 always.
+/// Conditioning augmentation of `plain`: Linear, ReLU; the halves are mu and log sigma².
+///
+/// Because of the ReLU, sigma is always at least 1.
 #[derive(Clone, Debug)]
 pub struct LogVarianceAugmentation {
     fc: Linear,
 }
 
 impl LogVarianceAugmentation {
-    /// From `text_dim` to `cond_dim`.
+    /// Creates a layer from `text_dim` to `cond_dim`.
     ///
     /// # Errors
-    /// When the scope has no such tensors.
+    /// Tensors that the scope does not have.
     pub fn new(text_dim: usize, cond_dim: usize, style: Style, scope: Scope) -> Result<Self> {
         Ok(Self { fc: Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))? })
     }
 
-    /// `text` is `(batch, text_dim)`, `epsilon` `(batch, cond_dim)`.
+    /// Computes the Gaussians of `text` `(batch, text_dim)`, with `epsilon` `(batch, cond_dim)` for
+    /// the draws.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, text: &Tensor, epsilon: &Tensor) -> Result<Conditioning> {
         let (mu, logvar) = halves(&activate(&self.fc.forward(text)?, Activation::Relu)?)?;
         let sigma = (&logvar * 0.5)?.exp()?;
@@ -82,25 +89,26 @@ impl LogVarianceAugmentation {
     }
 }
 
-/// `residual`: Linear, LeakyReLU 0.2; halves are mu and log sigma.
+/// Conditioning augmentation of `residual`: Linear, LeakyReLU 0.2; the halves are mu and log sigma.
 #[derive(Clone, Debug)]
 pub struct LogSigmaAugmentation {
     fc: Linear,
 }
 
 impl LogSigmaAugmentation {
-    /// From `text_dim` to `cond_dim`.
+    /// Creates a layer from `text_dim` to `cond_dim`.
     ///
     /// # Errors
-    /// When the scope has no such tensors.
+    /// Tensors that the scope does not have.
     pub fn new(text_dim: usize, cond_dim: usize, style: Style, scope: Scope) -> Result<Self> {
         Ok(Self { fc: Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))? })
     }
 
-    /// `text` is `(batch, text_dim)`, `epsilon` `(batch, cond_dim)`.
+    /// Computes the Gaussians of `text` `(batch, text_dim)`, with `epsilon` `(batch, cond_dim)` for
+    /// the draws.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, text: &Tensor, epsilon: &Tensor) -> Result<Conditioning> {
         let (mu, log_sigma) = halves(&activate(&self.fc.forward(text)?, LEAKY)?)?;
         let c = (&mu + log_sigma.exp()?.mul(epsilon)?)?;

@@ -1,25 +1,27 @@
-//! The sizes of the networks: one checked struct for both recipes and both stages.
+//! The sizes of the networks, as one checked struct for both recipes and both stages.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Which of the two published networks.
+/// One of the two published network designs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
-    /// The TensorFlow release: CUB and Oxford-102, the paper's pictures.
+    /// The TensorFlow release: CUB and Oxford-102, the results in the paper.
     Residual,
     /// The PyTorch release: COCO.
     Plain,
 }
 
-/// Sizes of one StackGAN. The defaults are the paper's (section 4, "Implementation details", and the releases'
-/// configuration files).
+/// The sizes of one StackGAN.
+///
+/// The defaults are the paper's (section 4, "Implementation details", and the configuration files
+/// of the releases).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetConfig {
-    /// Which of the two published networks.
+    /// The network design.
     pub recipe: Recipe,
     /// Width of the generators; reference: `GAN.GF_DIM` (128; 192 for COCO).
     pub gf: usize,
@@ -31,12 +33,12 @@ pub struct NetConfig {
     pub cond_dim: usize,
     /// Width `N_z` of the noise `z`; reference: `Z_DIM` (100).
     pub z_dim: usize,
-    /// Residual blocks of Stage-II; reference: `GAN.R_NUM` (4; 2 for COCO).
+    /// Number of residual blocks of Stage-II; reference: `GAN.R_NUM` (4; 2 for COCO).
     pub residual_blocks: usize,
-    /// Smallest number of channels of an up-sampling block. 0 as released.
+    /// Smallest number of channels of an up-sampling block. 0 gives the released networks.
     ///
-    /// Differs from the release: at small `gf` its last blocks would have one to four channels, and a few non-negative
-    /// features cannot span the hues, so small models set a floor of about 16.
+    /// Differs from the release: at small `gf` its last blocks would have one to four channels. So
+    /// few non-negative features cannot span the hues, so small models set a floor of about 16.
     pub channel_floor: usize,
 }
 
@@ -56,7 +58,7 @@ impl Default for NetConfig {
 }
 
 impl NetConfig {
-    /// Checks every range.
+    /// Checks that every value is in its range.
     ///
     /// # Errors
     /// [`Error::Config`] names the first key that is out of range.
@@ -88,7 +90,8 @@ impl NetConfig {
         Ok(())
     }
 
-    /// Checks every range, and that the networks are of `recipe`: what builds one of its networks begins with this.
+    /// Checks that every value is in its range and that the networks are of `recipe`. Every
+    /// constructor of a network calls this first.
     pub(crate) fn check_of(&self, recipe: Recipe) -> candle_core::Result<()> {
         self.check().map_err(candle_core::Error::wrap)?;
         if self.recipe != recipe {
@@ -100,7 +103,8 @@ impl NetConfig {
         Ok(())
     }
 
-    /// The channels of an up-sampling block: `wanted`, or the floor.
+    /// Returns the number of channels of an up-sampling block: `wanted`, or the floor if that is
+    /// larger.
     #[must_use]
     pub fn up_channels(&self, wanted: usize) -> usize {
         wanted.max(self.channel_floor)

@@ -1,21 +1,22 @@
-//! What can go wrong at the boundaries of this crate: model files, captions, pictures.
+//! The errors of this crate: invalid model files, settings and pictures.
 
-/// The result of everything at this crate's boundaries.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of this crate. `Display` prints what, expected and found, and what to do.
+/// An error of this crate. `Display` prints what is wrong, what was expected and found, and a
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no model of ours, or a damaged one.
+    /// The bytes are not a model of this program, or are damaged.
     #[error("{what}\n  expected {expected}, found {found}\n  do: {remedy}")]
     Model {
         /// What is wrong, in a few words.
         what: String,
-        /// What should be there.
+        /// What was expected.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
-        /// What the user can do.
+        /// What the user can do about it.
         remedy: String,
     },
     /// A setting is out of its range.
@@ -30,20 +31,20 @@ pub enum Error {
         /// Its value.
         found: String,
     },
-    /// A picture cannot be made of what was given, or encoded.
+    /// A picture cannot be made from the input, or cannot be encoded.
     #[error(
         "there can be no such picture\n  {0}\n  do: give three bytes for each pixel, or a batch (n, 3, height, width)"
     )]
     Picture(String),
-    /// A file does not say how its picture was painted.
+    /// A file does not contain the provenance of its picture.
     #[error(
         "this file does not say how its picture was painted\n  expected {expected}, found {found}\n  do: take a PNG \
          that `Provenance::encode_png` made, as it was written: many programs drop what is beside the pixels"
     )]
     Provenance {
-        /// What should be there.
+        /// What was expected.
         expected: &'static str,
-        /// What is there.
+        /// What was found.
         found: String,
     },
     /// An operation on tensors failed.

@@ -1,4 +1,5 @@
-//! What the training steps and the pipeline need to know of a generator, whatever its recipe and stage.
+//! The interface of generators, which the training steps and the pipeline use for every recipe and
+//! stage.
 
 use candle_core::{Device, Result, Tensor};
 use stackgan_noise::{Noise, Stream};
@@ -6,29 +7,31 @@ use stackgan_noise::{Noise, Stream};
 use crate::NetConfig;
 use crate::cond_aug::Conditioning;
 
-/// Which statistics batch norm uses. Nothing to do with gradients: see [`crate::Params::frozen`].
+/// Which statistics batch norm uses. This is independent of gradients; for those see
+/// [`crate::Params::frozen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The batch's own statistics; running statistics follow them.
+    /// The statistics of the batch. The running statistics are updated.
     Train,
-    /// As [`Mode::Train`], of several batches that were joined in their order: each of these equal parts has statistics of its
-    /// own.
+    /// As [`Mode::Train`] for several batches that were concatenated: each of these equal parts has
+    /// separate statistics.
     Joined {
-        /// How many batches.
+        /// The number of batches.
         parts: usize,
     },
-    /// Running statistics; nothing changes.
+    /// The running statistics, which are not changed.
     Eval,
 }
 
-/// The statistics of Stage-I's batch norms while Stage-II is trained over it.
+/// The statistics that Stage-I's batch norms use while Stage-II is trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage1Statistics {
-    /// Those of the batch, and the running statistics keep moving: both releases.
+    /// Those of the batch, with the running statistics updated, as in both releases.
     #[default]
     Batch,
-    /// The running ones, as in sampling: Stage-II then trains on the very pictures that it will be given.
+    /// The running statistics, as in sampling. Stage-II then trains on the same pictures that it
+    /// receives in sampling.
     Running,
 }
 
@@ -41,14 +44,15 @@ impl Stage1Statistics {
     }
 }
 
-/// Everything random that enters a generator, drawn outside of it.
+/// All random inputs of a generator, drawn outside of it.
 #[derive(Clone, Debug)]
 pub struct GeneratorNoise {
-    /// `(batch, z_dim)`, N(0, 1): the noise of Stage-I.
+    /// The noise of Stage-I, `(batch, z_dim)`, from N(0, 1).
     pub z: Tensor,
-    /// `(batch, cond_dim)`: epsilon of Stage-I's conditioning augmentation.
+    /// Epsilon of Stage-I's conditioning augmentation, `(batch, cond_dim)`.
     pub eps1: Tensor,
-    /// `(batch, cond_dim)`: epsilon of Stage-II's conditioning augmentation; Stage-I alone does not read it.
+    /// Epsilon of Stage-II's conditioning augmentation, `(batch, cond_dim)`. Stage-I does not read
+    /// it.
     pub eps2: Tensor,
 }
 
@@ -57,26 +61,28 @@ pub struct GeneratorNoise {
 pub enum Epsilon {
     /// N(0, 1) (`plain`).
     Normal,
-    /// N(0, 1) cut at two (`residual`: the TensorFlow release).
+    /// N(0, 1) truncated to [-2, 2] (`residual`: the TensorFlow release).
     Truncated,
 }
 
-/// Three streams: one for each of `z`, `eps1`, `eps2`.
+/// Three streams, for `z`, `eps1` and `eps2`.
 pub type NoiseStreams = [Stream; 3];
 
-/// The streams of the discriminator's step, and of sampling.
+/// The streams of the discriminator's step and of sampling.
 pub const SAMPLING: NoiseStreams = [Stream::Z, Stream::CondAug1, Stream::CondAug2];
 
-/// The streams of the generator's own step, where it draws afresh.
+/// The streams of the generator's step if it draws new noise.
 pub const GENERATOR_STEP: NoiseStreams =
     [Stream::GeneratorZ, Stream::GeneratorCondAug1, Stream::GeneratorCondAug2];
 
 impl GeneratorNoise {
-    /// Draws the noise of `samples` at `step`: sample `i` of the batch depends on (seed, streams, step, samples\[i\])
-    /// alone, whatever the batch around it.
+    /// Draws the noise of `samples` at `step`.
+    ///
+    /// Sample `i` of the batch depends only on (seed, streams, step, samples\[i\]), not on the rest
+    /// of the batch.
     ///
     /// # Errors
-    /// When the tensors cannot be made on the device.
+    /// Tensors that cannot be created on the device.
     pub fn draw(
         noise: Noise,
         streams: NoiseStreams,
@@ -102,21 +108,22 @@ impl GeneratorNoise {
         })
     }
 
-    /// The same noise with `z` and both epsilons scaled: below 1, pictures vary less and follow the words more.
+    /// Returns the noise with `z` and both epsilons scaled. With scales below 1, pictures vary less
+    /// and follow the text more closely.
     ///
     /// # Errors
-    /// Never on the CPU.
+    /// A failure of the device; never on the CPU.
     pub fn scaled(&self, z: f64, eps: f64) -> Result<Self> {
         Ok(Self { z: (&self.z * z)?, eps1: (&self.eps1 * eps)?, eps2: (&self.eps2 * eps)? })
     }
 }
 
-/// What a generator makes of a batch of embeddings.
+/// A generator's output for a batch of embeddings.
 #[derive(Clone, Debug)]
 pub struct Painted {
-    /// `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` in [-1, 1].
+    /// The images, `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` in [-1, 1].
     pub image: Tensor,
-    /// The Stage-I picture `(batch, 3, 64, 64)` that a Stage-II picture was painted over.
+    /// The Stage-I images `(batch, 3, 64, 64)` from which Stage-II computed its images.
     pub low: Option<Tensor>,
     /// The conditioning of the stage that is trained.
     pub conditioning: Conditioning,
@@ -124,9 +131,9 @@ pub struct Painted {
 
 /// A generator of either recipe and stage.
 pub trait Generator: Send + Sync + std::fmt::Debug {
-    /// Paints a batch: `text` is `(batch, text_dim)`.
+    /// Generates images for a batch of embeddings `text` `(batch, text_dim)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     fn paint(&self, text: &Tensor, noise: &GeneratorNoise, mode: Mode) -> Result<Painted>;
 }

@@ -1,30 +1,32 @@
-//! Pictures as bytes: from a generator's tensor to a PNG, alone or in a grid.
+//! Pictures as bytes: conversion from a generator's tensor, PNG encoding and grids.
 
 use candle_core::{DType, Device, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::{Error, Result};
 
-/// Pixels that a thread turns into bytes at once.
+/// Number of pixels per parallel task.
 const PIXELS: usize = 1 << 13;
 
-/// An RGB picture, rows from the top.
+/// An RGB picture, with rows from top to bottom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Pixels of a row.
+    /// Pixels per row.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
     /// `3 * width * height` bytes.
     pub rgb: Vec<u8>,
 }
 
 impl Picture {
-    /// The pictures of a batch `(batch, 3, height, width)` in [-1, 1]. -1 becomes 0 and 1 becomes 255, always: pictures of
-    /// two moments can be compared.
+    /// Converts a batch `(batch, 3, height, width)` in [-1, 1] to pictures.
+    ///
+    /// -1 always becomes 0, and 1 always becomes 255, so pictures from different calls can be
+    /// compared.
     ///
     /// # Errors
-    /// When the tensor has another shape.
+    /// A tensor of another shape.
     pub fn from_batch(images: &Tensor) -> Result<Vec<Self>> {
         let (_, channels, height, width) = images.dims4()?;
         if channels != 3 {
@@ -44,7 +46,7 @@ impl Picture {
         Ok(planes.chunks_exact(3).map(|planes| Self::from_planes(planes, width, height)).collect())
     }
 
-    /// Of a red, a green and a blue plane in [-1, 1].
+    /// Combines a red, a green and a blue plane in [-1, 1].
     fn from_planes(planes: &[&[f32]], width: usize, height: usize) -> Self {
         let mut rgb = vec![0; 3 * width * height];
         if let [red, green, blue] = planes {
@@ -59,13 +61,13 @@ impl Picture {
         Self { width, height, rgb }
     }
 
-    /// A picture of one colour.
+    /// Returns a picture of a single colour.
     #[must_use]
     pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
         Self { width, height, rgb: colour.repeat(width * height) }
     }
 
-    /// Every pixel repeated `factor` times in both directions.
+    /// Returns the picture with every pixel repeated `factor` times in both directions.
     #[must_use]
     pub fn enlarged(&self, factor: usize) -> Self {
         let (width, height) = (self.width * factor, self.height * factor);
@@ -80,7 +82,7 @@ impl Picture {
         Self { width, height, rgb: (0..width * height).flat_map(pixel).collect() }
     }
 
-    /// Means of `factor` x `factor` pixels.
+    /// Returns the picture reduced to the means of squares of `factor` x `factor` pixels.
     #[must_use]
     pub fn reduced(&self, factor: usize) -> Self {
         let factor = factor.max(1);
@@ -99,10 +101,11 @@ impl Picture {
         Self { width, height, rgb }
     }
 
-    /// The picture as a PNG file, with text chunks (keyword, text) that any viewer can show.
+    /// Encodes the picture as a PNG file with text chunks (keyword, text), which any viewer can
+    /// show.
     ///
     /// # Errors
-    /// When a keyword is no Latin-1 text of 1 to 79 characters.
+    /// A keyword that is not a Latin-1 text of 1 to 79 characters, or an empty picture.
     pub fn encode_png_with(&self, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
         let failed = |e: png::EncodingError| Error::Picture(e.to_string());
         let mut file = Vec::new();
@@ -118,23 +121,24 @@ impl Picture {
         Ok(file)
     }
 
-    /// The picture as a PNG file.
+    /// Encodes the picture as a PNG file.
     ///
     /// # Errors
-    /// When the picture is empty.
+    /// An empty picture.
     pub fn encode_png(&self) -> Result<Vec<u8>> {
         self.encode_png_with(&[])
     }
 }
 
-/// -1 becomes 0, 1 becomes 255, what lies between is rounded to the nearest.
+/// Maps -1 to 0 and 1 to 255, and rounds values between them to the nearest byte.
 fn byte(value: f32) -> u8 {
-    /// The last number before a half: the sum is never rounded up to the next integer.
+    /// The largest value below one half, so that the sum is never rounded up to the next integer.
     const HALF: f32 = 0.499_999_97;
     (((value + 1.0) * 127.5).clamp(0.0, 255.0) + HALF) as u8
 }
 
-/// Pictures in rows of `columns`, `gap` white pixels apart; cells are as large as the largest picture.
+/// Arranges pictures in rows of `columns`, `gap` white pixels apart. Cells have the size of the
+/// largest picture.
 #[must_use]
 pub fn grid(pictures: &[Picture], columns: usize, gap: usize) -> Picture {
     let columns = columns.clamp(1, pictures.len().max(1));

@@ -1,13 +1,15 @@
-//! Ways from one point to another: along a line between the vectors of two sentences, along an arc between two draws of noise.
+//! Interpolation: along a line between the embeddings of two sentences, along an arc between two
+//! draws of noise.
 //!
-//! The paper paints what lies between two sentences from linearly interpolated embeddings with the noise held (section 4.3), so
-//! that what changes is what the words change.
+//! The paper interpolates linearly between the embeddings of two sentences and keeps the noise
+//! fixed (section 4.3), so that all changes come from the text.
 //!
-//! Between two draws of noise a straight line is the wrong way. A draw of n normal numbers is about √n long, whatever its
-//! direction, and two of them stand nearly at a right angle; halfway between them lies a vector of √(n/2), shorter than any
-//! draw that a network has met. Along an arc the length stays: at a right
-//! angle the squares of both weights sum to 1, and each point is distributed as a draw is. (White 2016, "Sampling generative
-//! networks", section 2.1.) Epsilons that were cut at two can reach 2√2 on such a way.
+//! Between two draws of noise, a straight line is wrong. A draw of n normal numbers has a length of
+//! about √n, whatever its direction, and two of them are nearly at a right angle. The point halfway
+//! between them has a length of √(n/2), shorter than any draw that a network has been trained on.
+//! Along an arc the length stays the same: at a right angle the squares of both weights sum to 1,
+//! and each point is distributed as a draw is (White 2016, "Sampling generative networks", section
+//! 2.1). Values of epsilons truncated at two can reach 2√2 on such an arc.
 
 use candle_core::Tensor;
 
@@ -15,24 +17,29 @@ use crate::gan::GeneratorNoise;
 use crate::model::wrong;
 use crate::{Error, Result};
 
-/// Below this sine of their angle two vectors lie on one line, and there is no arc, or no single one, between them.
+/// If the sine of the angle between two vectors is below this, they are treated as collinear: there
+/// is no arc, or no unique one, between them.
 const STRAIGHT: f64 = 1e-6;
 
-/// Points on the straight line from one row `(1, width)` to another: `(at.len(), width)`, a row for each part of the way in
-/// `at`, 0 to 1. At 0 and 1 the rows themselves, to the bit.
+/// Returns points on the straight line between two rows `(1, width)`, as `(at.len(), width)`.
+///
+/// There is one row for each fraction of the way in `at`, from 0 to 1. At 0 and 1 the result is
+/// exactly `from` and `to`, to the bit.
 ///
 /// # Errors
-/// When these are no two rows of one width.
+/// Tensors that are not two rows of the same width.
 pub fn lerp(from: &Tensor, to: &Tensor, at: &[f64]) -> Result<Tensor> {
     rows(from, to, at, |_, _, t| (1.0 - t, t))
 }
 
-/// Points on the arc from one row `(1, width)` to another: `(at.len(), width)`, a row for each part of the angle in `at`, 0
-/// to 1. At 0 and 1 the rows themselves, to the bit. Between vectors of one line (one of them zero, or opposite to the other),
-/// which no single arc joins, these are points on that line.
+/// Returns points on the arc between two rows `(1, width)`, as `(at.len(), width)`.
+///
+/// There is one row for each fraction of the angle in `at`, from 0 to 1. At 0 and 1 the result is
+/// exactly `from` and `to`, to the bit. If no unique arc joins the vectors (one of them is zero, or
+/// they are collinear), the points lie on the straight line between them.
 ///
 /// # Errors
-/// When these are no two rows of one width.
+/// Tensors that are not two rows of the same width.
 pub fn slerp(from: &Tensor, to: &Tensor, at: &[f64]) -> Result<Tensor> {
     rows(from, to, at, |from, to, t| {
         let product = |a: &[f32], b: &[f32]| -> f64 {
@@ -44,17 +51,19 @@ pub fn slerp(from: &Tensor, to: &Tensor, at: &[f64]) -> Result<Tensor> {
         if sine > STRAIGHT {
             (((1.0 - t) * angle).sin() / sine, (t * angle).sin() / sine)
         } else {
-            (1.0 - t, t) // also where a length is 0 and the angle no number
+            (1.0 - t, t) // also if a length is 0 and the angle is NaN
         }
     })
 }
 
 impl GeneratorNoise {
-    /// Noise on the way from this to another, one sample each: `z` and both epsilons along arcs ([`slerp`]), a sample for each
-    /// part of the way in `at`, 0 to 1. At 0 and 1 the noises themselves, to the bit.
+    /// Returns noise on the way from `self` to `to`, which are one sample each.
+    ///
+    /// There is one sample for each fraction of the way in `at`, from 0 to 1. `z` and both epsilons
+    /// move along arcs ([`slerp`]). At 0 and 1 the result is exactly `self` and `to`, to the bit.
     ///
     /// # Errors
-    /// When these are not one sample each, of the same widths.
+    /// Noise that is not one sample each, or of different widths.
     pub fn toward(&self, to: &Self, at: &[f64]) -> Result<Self> {
         Ok(Self {
             z: slerp(&self.z, &to.z, at)?,
@@ -64,7 +73,8 @@ impl GeneratorNoise {
     }
 }
 
-/// A row for each of `at`: the ends themselves, and between them both weighted as `weights` says.
+/// Returns one row for each of `at`: the end points themselves, and between them their sum weighted
+/// by `weights`.
 fn rows(
     from: &Tensor,
     to: &Tensor,

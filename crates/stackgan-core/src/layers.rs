@@ -1,7 +1,8 @@
-//! The layers that both recipes are made of. Names under a scope are those of the PyTorch release's state dict.
+//! The layers of both recipes.
 //!
-//! No layer has options that only one caller uses: what differs between the recipes (initialisation, running
-//! variance) is given once, as a [`Style`].
+//! Names under a scope are those of the PyTorch release's state dict. No layer has options that
+//! only one caller uses: the differences between the recipes (initialisation, running variance) are
+//! given once, as a [`Style`].
 
 use candle_core::{Result, Tensor, Var};
 use stackgan_kernels::{self as kernels, Activation, Filter, Maps, Norm, Statistics};
@@ -15,23 +16,23 @@ pub const LEAKY: Activation = Activation::LeakyRelu(0.2);
 /// Epsilon of every batch norm of both releases.
 pub const BATCH_NORM_EPS: f64 = 1e-5;
 
-/// What a running variance takes from a batch.
+/// How a running variance is computed from a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunningVariance {
-    /// The sum of squares over N, as TensorFlow.
+    /// The sum of squares divided by N, as in TensorFlow.
     Biased,
-    /// The sum of squares over N - 1, as PyTorch.
+    /// The sum of squares divided by N - 1, as in PyTorch.
     Unbiased,
 }
 
-/// What the two releases do differently in every layer.
+/// The differences between the two releases that affect every layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Style {
     /// Initial weights of convolutions.
     pub conv: Init,
     /// Initial weights of linear layers.
     pub linear: Init,
-    /// What a running variance takes from a batch.
+    /// How a running variance is computed from a batch.
     pub running_variance: RunningVariance,
 }
 
@@ -51,7 +52,7 @@ pub enum Window {
     Three,
     /// 4x4, stride 2, padding 1: halves the size.
     Halve,
-    /// 4x4, stride 4: turns a 4x4 map into one value.
+    /// 4x4, stride 4: reduces a 4x4 map to one value.
     Four,
 }
 
@@ -67,10 +68,10 @@ impl Window {
 }
 
 impl Conv {
-    /// A convolution of `input` to `output` channels.
+    /// Creates a convolution from `input` to `output` channels.
     ///
     /// # Errors
-    /// When the scope has no such tensor.
+    /// A tensor that the scope does not have.
     pub fn new(
         input: usize,
         output: usize,
@@ -83,16 +84,16 @@ impl Conv {
         Ok(Self { weight, filter: Filter::Plain { stride, padding: padding.into() } })
     }
 
-    /// `(batch, in, h, w)` to `(batch, out, h / stride, w / stride)`.
+    /// Maps `(batch, in, h, w)` to `(batch, out, h / stride, w / stride)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, x: &Maps) -> Result<Maps> {
         x.conv(&self.weight, self.filter)
     }
 }
 
-/// Batch norm over everything but the channel, with the activation that follows it.
+/// Batch norm over all axes except the channel, with the activation that follows it.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     gamma: Tensor,
@@ -104,10 +105,11 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Gamma starts at N(1, 0.02), beta at 0 (both releases).
+    /// Creates a batch norm. Gamma is initialised from N(1, 0.02) and beta to 0, as in both
+    /// releases.
     ///
     /// # Errors
-    /// When the scope has no such tensors.
+    /// Tensors that the scope does not have.
     pub fn new(
         channels: usize,
         activation: Activation,
@@ -124,11 +126,13 @@ impl BatchNorm {
         })
     }
 
-    /// `(batch, channels)`, same shape out. [`Mode::Train`] normalises with the batch and moves the running statistics by
-    /// a tenth (new = 0.9 old + 0.1 batch).
+    /// Normalises `x` `(batch, channels)`; the result has the same shape.
+    ///
+    /// [`Mode::Train`] normalises with the statistics of the batch and moves the running statistics
+    /// by a tenth (new = 0.9 old + 0.1 batch).
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         self.norm().apply(x, statistics(mode))
     }
@@ -162,13 +166,13 @@ pub struct ConvNorm {
     norm: BatchNorm,
 }
 
-/// Where the two parts of a [`ConvNorm`] lie: the index of the convolution in the reference's `Sequential`; batch norm
-/// is the next.
 impl ConvNorm {
-    /// A convolution named `index` under `scope`, and its batch norm named `index + 1`.
+    /// Creates a convolution named `index` under `scope` and its batch norm named `index + 1`.
+    ///
+    /// `index` is the position of the convolution in the reference's `Sequential`.
     ///
     /// # Errors
-    /// When the scope has no such tensors.
+    /// Tensors that the scope does not have.
     pub fn new(
         channels: (usize, usize),
         window: Window,
@@ -183,17 +187,18 @@ impl ConvNorm {
         })
     }
 
-    /// `(batch, in, h, w)` to `(batch, out, h / stride, w / stride)`.
+    /// Maps `(batch, in, h, w)` to `(batch, out, h / stride, w / stride)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
         let Conv { weight, filter } = &self.conv;
         x.conv_norm(weight, *filter, &self.norm.norm(), statistics(mode))
     }
 }
 
-/// Nearest x2 up-sampling, 3x3 convolution (`1`), batch norm (`2`) and activation: the paper's up-sampling block.
+/// The paper's up-sampling block: nearest x2 up-sampling, 3x3 convolution (`1`), batch norm (`2`)
+/// and activation.
 #[derive(Clone, Debug)]
 pub struct UpBlock {
     weight: Tensor, // (out, in, 3, 3)
@@ -201,10 +206,10 @@ pub struct UpBlock {
 }
 
 impl UpBlock {
-    /// A block of `input` to `output` channels.
+    /// Creates a block from `input` to `output` channels.
     ///
     /// # Errors
-    /// When the scope has no such tensors.
+    /// Tensors that the scope does not have.
     pub fn new(
         input: usize,
         output: usize,
@@ -218,16 +223,17 @@ impl UpBlock {
         })
     }
 
-    /// `(batch, in, h, w)` to `(batch, out, 2h, 2w)`.
+    /// Maps `(batch, in, h, w)` to `(batch, out, 2h, 2w)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
         x.conv_norm(&self.weight, Filter::Up, &self.norm.norm(), statistics(mode))
     }
 }
 
-/// Two 3x3 convolutions with batch norm around a short cut; ReLU after the addition. Names `block.0 … block.4`.
+/// Two 3x3 convolutions with batch norm and a skip connection, with ReLU after the addition. Names
+/// `block.0 … block.4`.
 #[derive(Clone, Debug)]
 pub struct ResidualBlock {
     first: ConvNorm,
@@ -235,10 +241,10 @@ pub struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    /// A block that keeps `channels`.
+    /// Creates a block that keeps the number of channels.
     ///
     /// # Errors
-    /// When the scope has no such tensors.
+    /// Tensors that the scope does not have.
     pub fn new(channels: usize, style: Style, scope: Scope) -> Result<Self> {
         let block = scope.pp("block");
         let same = (channels, channels);
@@ -248,10 +254,10 @@ impl ResidualBlock {
         })
     }
 
-    /// `(batch, channels, h, w)`, same shape out.
+    /// Maps `(batch, channels, h, w)` to the same shape.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
         let inner = self.second.forward(&self.first.forward(x, mode)?, mode)?;
         x.add_activate(&inner, Activation::Relu)
@@ -266,10 +272,10 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// With a bias that starts at zero.
+    /// Creates a layer with a bias that is initialised to zero.
     ///
     /// # Errors
-    /// When the scope has no such tensors.
+    /// Tensors that the scope does not have.
     pub fn new(input: usize, output: usize, style: Style, scope: Scope) -> Result<Self> {
         Ok(Self {
             weight: scope.weight("weight", (output, input), style.linear)?,
@@ -277,24 +283,25 @@ impl Linear {
         })
     }
 
-    /// Without bias.
+    /// Creates a layer without bias.
     ///
     /// # Errors
-    /// When the scope has no such tensor.
+    /// A tensor that the scope does not have.
     pub fn no_bias(input: usize, output: usize, style: Style, scope: Scope) -> Result<Self> {
         Ok(Self { weight: scope.weight("weight", (output, input), style.linear)?, bias: None })
     }
 
-    /// `(batch, in)` to `(batch, out)`.
+    /// Maps `(batch, in)` to `(batch, out)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         kernels::linear(x, &self.weight, self.bias.as_ref())
     }
 }
 
-/// Refuses pictures that are not `(batch, 3, side, side)`: a discriminator of others would give several logits for each.
+/// Returns an error unless the pictures are `(batch, 3, side, side)`. For other sizes a
+/// discriminator would return several logits per picture.
 pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
     match *images.dims() {
         [_, 3, height, width] if (height, width) == (side, side) => Ok(()),
@@ -305,11 +312,14 @@ pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
     }
 }
 
-/// What `pass` makes of several batches of one size, each by itself as in [`Mode::Train`]: they are joined for one pass, which
-/// prepares weights once and has more to do at once.
+/// Applies `pass` to several batches of the same size, each normalised separately as in
+/// [`Mode::Train`].
+///
+/// The batches are concatenated for a single pass, which prepares the weights only once and has
+/// more parallel work.
 ///
 /// # Errors
-/// When shapes do not fit.
+/// Shapes that do not match.
 pub(crate) fn of_each<const N: usize>(
     batches: [&Tensor; N],
     pass: impl Fn(&Tensor, Mode) -> Result<Tensor>,

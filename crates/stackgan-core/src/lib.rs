@@ -1,24 +1,27 @@
-//! StackGAN (Zhang et al., ICCV 2017) on candle: networks, conditioning augmentation, losses, text encoder,
-//! model file, and the way from a caption to a picture.
+//! StackGAN (Zhang et al., ICCV 2017) on candle: networks, conditioning augmentation, losses, text
+//! encoder, model file, and generation of pictures from captions.
 //!
-//! Two recipes were published and both are here, side by side and never mixed: [`residual`] (the TensorFlow release
-//! that made the paper's CUB and Oxford-102 results) and [`plain`] (the PyTorch release for COCO).
+//! Two recipes were published, and both are implemented side by side, without mixing them:
+//! [`residual`] (the TensorFlow release, which made the paper's CUB and Oxford-102 results) and
+//! [`plain`] (the PyTorch release for COCO).
 //!
-//! This crate opens no file, starts no thread of its own, reads no clock and prints nothing. Two things are the process's,
-//! not a model's: memory of feature maps on a CPU is kept for the next ones until [`kernels::memory`] gives it back, and the
-//! precision of a GPU is set for all ([`kernels::gpu`]).
+//! This crate opens no files, starts no threads itself, reads no clock and prints nothing. Two
+//! settings belong to the process, not to a model: memory of feature maps on a CPU is kept for
+//! reuse until [`kernels::memory`] releases it, and the precision of a GPU is set for the whole
+//! process ([`kernels::gpu`]).
 //!
-//! A network is built on the [`Scope`] of [`Params`]: `Params::fresh` for one to train, of which an optimiser takes
-//! [`Params::trainable`] once the network is built; `frozen` for a look that records no gradient. What is random comes in as
-//! [`GeneratorNoise`]. Gradients are those of [`kernels::backward`] (candle's own `backward` gives the same), of first order
-//! alone.
+//! A network is built on the [`Scope`] of [`Params`]. Use `Params::fresh` for a network to train;
+//! once it is built, an optimiser takes [`Params::trainable`]. Use `frozen` for a view that records
+//! no gradients. All random inputs are passed in as [`GeneratorNoise`]. Gradients come from
+//! [`kernels::backward`] (candle's own `backward` gives the same), and are of first order only.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use stackgan_core::{Device, Model, Sampling};
 //!
 //! let model = Model::from_bytes(&std::fs::read("birds.safetensors")?, &Device::Cpu)?;
-//! let images = model.generate(&["a small red bird with a short beak"], Sampling { seed: 7, ..Default::default() })?;
+//! let sampling = Sampling { seed: 7, ..Default::default() };
+//! let images = model.generate(&["a small red bird with a short beak"], sampling)?;
 //! std::fs::write("bird.png", images[0].encode_png()?)?;
 //! # Ok(())
 //! # }

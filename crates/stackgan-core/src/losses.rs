@@ -3,39 +3,46 @@
 use candle_core::{Result, Tensor};
 pub use stackgan_kernels::bce_with_logits;
 
-/// KL(N(mu, sigma²) ‖ N(0, 1)) from log sigma², averaged over batch and dimensions:
-/// -½ mean(1 + log sigma² - mu² - sigma²). Source: PyTorch release, `KL_loss`.
+/// Returns KL(N(mu, sigma²) ‖ N(0, 1)) given log sigma², averaged over batch and dimensions.
+///
+/// The formula is -½ mean(1 + log sigma² - mu² - sigma²). Source: PyTorch release, `KL_loss`.
 ///
 /// # Errors
-/// When shapes differ.
+/// Different shapes.
 pub fn kl_log_variance(mu: &Tensor, logvar: &Tensor) -> Result<Tensor> {
     ((((logvar + 1.0)? - mu.sqr()?)? - logvar.exp()?)?.mean_all()?) * -0.5
 }
 
-/// The same from log sigma: mean(-log sigma + ½(-1 + exp(2 log sigma) + mu²)). Source: TensorFlow release, `KL_loss`.
+/// Returns KL(N(mu, sigma²) ‖ N(0, 1)) given log sigma, averaged over batch and dimensions.
+///
+/// The formula is mean(-log sigma + ½(-1 + exp(2 log sigma) + mu²)). Source: TensorFlow release,
+/// `KL_loss`.
 ///
 /// # Errors
-/// When shapes differ.
+/// Different shapes.
 pub fn kl_log_sigma(mu: &Tensor, log_sigma: &Tensor) -> Result<Tensor> {
     let half = ((((log_sigma * 2.0)?.exp()? + mu.sqr()?)? - 1.0)? * 0.5)?;
     (half - log_sigma)?.mean_all()
 }
 
-/// The mean absolute difference of the 16x16 means of a painted Stage-II picture and of its Stage-I picture.
+/// Returns the mean absolute difference between the 16x16 means of a Stage-II image and of its
+/// Stage-I image.
 ///
-/// Not in StackGAN: an option for small models, whose Stage-II forgets the colours of Stage-I before its discriminator
-/// has learnt to read the text. `StackGAN++` has a regulariser in the same spirit.
+/// This is not part of StackGAN. It is an option for small models, whose Stage-II loses the colours
+/// of Stage-I before its discriminator has learnt to read the text. `StackGAN++` has a similar
+/// regulariser.
 ///
 /// # Errors
-/// When sizes are no multiples of 16.
+/// Sizes that are not multiples of 16.
 pub fn colour_consistency(image: &Tensor, low: &Tensor) -> Result<Tensor> {
     (square_means(image, 16)? - square_means(&low.detach(), 16)?)?.abs()?.mean_all()
 }
 
-/// Pictures `(batch, channels, n side, n side)` as means over their n x n squares, `(batch, channels, side, side)`.
+/// Reduces images `(batch, channels, n side, n side)` to the means of their n x n squares,
+/// `(batch, channels, side, side)`.
 ///
 /// # Errors
-/// When sizes are no multiples of `side`.
+/// Sizes that are not multiples of `side`.
 pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
     let (batch, channels, height, width) = image.dims4()?;
     if (height, width) == (side, side) {
@@ -73,7 +80,7 @@ mod tests {
         Ok(())
     }
 
-    /// With every output of D at one half. Source: arithmetic.
+    /// Every output of D is one half. Source: arithmetic.
     #[test]
     fn losses_of_an_undecided_discriminator() -> Result<()> {
         let logits = Tensor::zeros(8, candle_core::DType::F32, &Device::Cpu)?;
@@ -105,7 +112,8 @@ mod tests {
         Ok(())
     }
 
-    /// The gradient of `loss` at `x` against central differences in f64, coordinate by coordinate.
+    /// Compares the gradient of `loss` at `x` with central differences in f64, coordinate by
+    /// coordinate.
     fn check_gradient(
         name: &str,
         x: &[f64],

@@ -1,8 +1,9 @@
-//! A model: text encoder, Stage-I, Stage-II and what is known of them, in one safetensors file.
+//! Models: text encoder, Stage-I, Stage-II and their description, in one safetensors file.
 //!
-//! Tensors lie under `text.`, `stage1.` and `stage2.`; the metadata hold `format: pt`, so that Python tools accept the
-//! file, and one JSON document under `stackgan`. A char-CNN-RNN is in the file; of a sentence encoder, which is larger than
-//! the model, only name and fingerprint are, and [`Model::attach`] takes the encoder that has them.
+//! Tensors are stored under `text.`, `stage1.` and `stage2.`. The metadata contain `format: pt`, so
+//! that Python tools accept the file, and one JSON document under `stackgan`. A char-CNN-RNN is
+//! stored in the file. A sentence encoder is larger than the model, so only its name and
+//! fingerprint are stored; [`Model::attach`] takes the encoder that matches them.
 
 use std::fmt;
 
@@ -20,17 +21,19 @@ const FORMAT: &str = "stackgan-model/1";
 /// The metadata key of [`ModelInfo`].
 const KEY: &str = "stackgan";
 
-/// What a model file says of itself.
+/// The description that a model file contains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelInfo {
     /// The version of the file format.
     pub format: String,
-    /// The text encoder's sizes; `None` when the embeddings came from elsewhere.
+    /// The text encoder's sizes; `None` if the embeddings came from another source.
     pub encoder: Option<CharCnnRnnConfig>,
-    /// The fingerprint of the encoder of the training embeddings: another encoder is refused.
+    /// The fingerprint of the encoder that made the training embeddings. Other encoders are
+    /// rejected.
     pub encoder_fingerprint: String,
-    /// Where an encoder that is not in the file can be had, as `--encoder` names it: `hub:OWNER/NAME` or a folder.
+    /// The source of an encoder that is not in the file, as `--encoder` takes it: `hub:OWNER/NAME`
+    /// or a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder_source: Option<String>,
     /// Stage-I.
@@ -39,34 +42,35 @@ pub struct ModelInfo {
     pub stage2: Option<StageInfo>,
 }
 
-/// What is known of one stage.
+/// The description of one stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageInfo {
     /// Sizes of its networks.
     pub net: NetConfig,
-    /// The distribution of epsilon.
+    /// Whether epsilon is truncated ([`Epsilon::Truncated`]) or normal.
     pub truncated_epsilon: bool,
-    /// The scale of `z` that sampling uses unless told otherwise.
+    /// Default scale of `z` in sampling.
     pub sample_z: f64,
-    /// The scale of epsilon that sampling uses unless told otherwise.
+    /// Default scale of epsilon in sampling.
     pub sample_eps: f64,
     /// The dataset's name.
     pub dataset: String,
     /// The dataset's fingerprint.
     pub dataset_fingerprint: String,
-    /// Steps trained.
+    /// Number of training steps.
     pub steps: u64,
-    /// Pictures in a training batch.
+    /// Number of pictures in a training batch.
     pub batch: usize,
     /// The seed of the training.
     pub seed: u64,
-    /// Decay of the average that the weights are, 0 if they are the last step's.
+    /// Decay of the exponential moving average that the weights are; 0 if they are those of the
+    /// last step.
     pub ema: f64,
 }
 
 impl StageInfo {
-    /// Checks sizes and scales.
+    /// Checks the sizes and scales.
     fn check(&self) -> Result<()> {
         self.net.check()?;
         for (key, scale) in [("sample_z", self.sample_z), ("sample_eps", self.sample_eps)] {
@@ -75,14 +79,14 @@ impl StageInfo {
         Ok(())
     }
 
-    /// The distribution of epsilon.
+    /// Returns the distribution of epsilon.
     #[must_use]
     pub const fn epsilon(&self) -> Epsilon {
         if self.truncated_epsilon { Epsilon::Truncated } else { Epsilon::Normal }
     }
 }
 
-/// Refuses a scale of noise that is not 0 to 100.
+/// Returns an error unless a scale of noise is in 0 to 100.
 pub(crate) fn check_scale(key: &'static str, scale: f64) -> Result<()> {
     if (0.0..=100.0).contains(&scale) {
         return Ok(());
@@ -91,13 +95,13 @@ pub(crate) fn check_scale(key: &'static str, scale: f64) -> Result<()> {
     Err(Error::Config { key, expected, found })
 }
 
-/// A model that paints.
+/// A trained model that generates pictures.
 pub struct Model {
     info: ModelInfo,
     encoder: Option<CharCnnRnnEncoder>,
     /// An encoder that is not in the file.
     attached: Option<Box<dyn TextEncoder>>,
-    /// What is done with the vectors of an encoder that is not in the file.
+    /// The standardisation for vectors of an encoder that is not in the file.
     standardise: Option<Standardise>,
     stage1: Params,
     stage2: Option<Params>,
@@ -111,11 +115,12 @@ impl fmt::Debug for Model {
 }
 
 impl Model {
-    /// A model of these parts.
+    /// Assembles a model from its parts.
     ///
     /// # Errors
-    /// When tensors are missing, left over or of other shapes than the sizes say, the encoder is not the one that `info`
-    /// describes, or a size or a scale is out of its range: whatever [`Self::from_bytes`] would refuse of the file.
+    /// Everything that [`Self::from_bytes`] rejects in a file: tensors that are missing, left over
+    /// or of shapes other than the sizes say, an encoder other than the one that `info` describes,
+    /// or a size or scale out of its range.
     pub fn new(
         info: ModelInfo,
         encoder: Option<CharCnnRnnEncoder>,
@@ -179,7 +184,7 @@ impl Model {
         Ok(model)
     }
 
-    /// The version to put into [`ModelInfo::format`].
+    /// Returns the version for [`ModelInfo::format`].
     #[must_use]
     pub const fn format() -> &'static str {
         FORMAT
@@ -188,7 +193,7 @@ impl Model {
     /// Reads a model file.
     ///
     /// # Errors
-    /// [`Error::Model`] says what is damaged, missing or does not fit.
+    /// [`Error::Model`] says what is damaged, missing or does not match.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
         let archive = Archive::variables(bytes, device)?;
         let text = archive.metadata.get(KEY).map_or("", String::as_str);
@@ -203,7 +208,7 @@ impl Model {
             .map(|c| CharCnnRnnEncoder::from_tensors(c, &archive.tensors, device))
             .transpose()?;
         let standardise = match info.encoder {
-            Some(_) => None, // the encoder has it
+            Some(_) => None, // it is part of the encoder
             None => Standardise::from_tensors(&archive.part("text."), device)?,
         };
         let stage1 = Params::given(archive.part("stage1."), device)?;
@@ -215,10 +220,12 @@ impl Model {
         Self::new(info, encoder, stage1, stage2, device)?.with_standardise(standardise)
     }
 
-    /// The same model, for vectors of an encoder that is not in the file, which it standardises first.
+    /// Returns the model with a standardisation for the vectors of an encoder that is not in the
+    /// file.
     ///
     /// # Errors
-    /// When widths differ, or the encoder is in the file: that one standardises by itself.
+    /// Different widths, or a model whose encoder is in the file: that encoder standardises by
+    /// itself.
     pub fn with_standardise(self, standardise: Option<Standardise>) -> Result<Self> {
         if let Some(standardise) = &standardise
             && (self.encoder.is_some() || standardise.dim() != self.info.stage1.net.text_dim)
@@ -230,11 +237,13 @@ impl Model {
         Ok(Self { standardise, ..self })
     }
 
-    /// The fingerprint of the encoder that made the embeddings of its training, as they were before any standardisation; empty
-    /// where that is not known.
+    /// Returns the fingerprint of the encoder that made the training embeddings, without
+    /// standardisation.
+    ///
+    /// The result is empty if the encoder is not known.
     ///
     /// # Errors
-    /// When tensors cannot be read back.
+    /// Tensors that cannot be read back.
     pub fn encoder_fingerprint(&self) -> Result<String> {
         match &self.encoder {
             None => Ok(self.info.encoder_fingerprint.clone()),
@@ -242,11 +251,14 @@ impl Model {
         }
     }
 
-    /// Takes an encoder that is not in the file: the one that the model was trained with, and no other. Where the model
-    /// does not know which that was, any of its width.
+    /// Attaches an encoder that is not in the file.
+    ///
+    /// It must be the encoder that the model was trained with. If the model does not know which one
+    /// that was, any encoder of the same width is accepted.
+    /// A model whose encoder is in the file only checks the argument, and keeps using its own.
     ///
     /// # Errors
-    /// [`Error::Model`] when width or fingerprint are others.
+    /// [`Error::Model`] if the width or the fingerprint differs.
     pub fn attach(&mut self, encoder: Box<dyn TextEncoder>) -> Result<()> {
         let trained = self.encoder_fingerprint()?;
         let named = |dim: usize, print: &str| {
@@ -276,16 +288,20 @@ impl Model {
         Ok(())
     }
 
-    /// Whether it has an encoder, in the file or attached: without one it paints from embeddings alone.
+    /// Returns whether the model has an encoder, in the file or attached. Without one it generates
+    /// pictures only from embeddings.
     #[must_use]
     pub const fn reads_sentences(&self) -> bool {
         self.encoder.is_some() || self.attached.is_some()
     }
 
-    /// Vectors `(captions, text_dim)` as the networks take them: of the encoder in the file, or of the one attached.
+    /// Encodes captions to the input of the networks, `(captions, text_dim)`, on the model's
+    /// device.
+    ///
+    /// The encoder is the one in the file or the attached one.
     ///
     /// # Errors
-    /// [`Error::Model`] when there is neither.
+    /// [`Error::Model`] if there is neither.
     pub fn encode(&self, captions: &[&str]) -> Result<Tensor> {
         match (&self.encoder, &self.attached) {
             (Some(encoder), _) => encoder.encode(captions),
@@ -302,16 +318,17 @@ impl Model {
         }
     }
 
-    /// Embeddings `(captions, text_dim)` of the encoder of [`Self::encoder_fingerprint`], as the networks take them:
-    /// standardised, where the training did so.
+    /// Converts embeddings `(captions, text_dim)` of the encoder of [`Self::encoder_fingerprint`]
+    /// to the input of the networks: they are standardised if the training did so.
     ///
     /// # Errors
-    /// When the width is another.
+    /// Another width.
     pub fn standardised(&self, embeddings: &Tensor) -> Result<Tensor> {
         self.standardise().map_or_else(|| Ok(embeddings.clone()), |s| s.apply(embeddings))
     }
 
-    /// How the training standardised its embeddings, if it did, by the encoder in the file or beside it.
+    /// Returns the standardisation of the training embeddings, if there was one. It is stored in
+    /// the encoder if that is in the file, otherwise in the model.
     #[must_use]
     pub fn standardise(&self) -> Option<&Standardise> {
         match &self.encoder {
@@ -320,13 +337,14 @@ impl Model {
         }
     }
 
-    /// The model file. Equal models are equal bytes.
+    /// Returns the model file. Equal models give equal bytes.
     ///
     /// # Errors
-    /// When tensors cannot be read back from the device.
+    /// Tensors that cannot be read back from the device.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut archive = Archive::default();
-        let info = serde_json::to_string(&self.info).unwrap_or_default(); // strings and numbers: cannot fail
+        // Strings and numbers only, so this cannot fail.
+        let info = serde_json::to_string(&self.info).unwrap_or_default();
         archive.metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), info)].into();
         if let Some(encoder) = &self.encoder {
             archive.tensors.extend(encoder.tensors()?);
@@ -341,43 +359,43 @@ impl Model {
         archive.to_bytes()
     }
 
-    /// What is known of the model.
+    /// Returns the description of the model.
     #[must_use]
     pub const fn info(&self) -> &ModelInfo {
         &self.info
     }
 
-    /// The stages that it has: 1 or 2.
+    /// Returns the number of stages that the model has: 1 or 2.
     #[must_use]
     pub const fn stages(&self) -> u8 {
         if self.stage2.is_some() { 2 } else { 1 }
     }
 
-    /// The text encoder, if the file holds one.
+    /// Returns the text encoder, if it is in the file.
     #[must_use]
     pub const fn encoder(&self) -> Option<&CharCnnRnnEncoder> {
         self.encoder.as_ref()
     }
 
-    /// Stage-I's variables.
+    /// Returns the variables of Stage-I.
     #[must_use]
     pub const fn stage1(&self) -> &Params {
         &self.stage1
     }
 
-    /// Stage-II's variables, if it has been trained.
+    /// Returns the variables of Stage-II, if it has been trained.
     #[must_use]
     pub const fn stage2(&self) -> Option<&Params> {
         self.stage2.as_ref()
     }
 
-    /// Where it runs.
+    /// Returns the device of the model.
     #[must_use]
     pub const fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The stage's description: Stage-I's for 1, else that of the last stage.
+    /// Returns the description of Stage-I for 1, and that of the last stage for 2.
     #[must_use]
     pub fn stage_info(&self, stage: u8) -> &StageInfo {
         match (&self.info.stage2, stage) {
@@ -386,10 +404,11 @@ impl Model {
         }
     }
 
-    /// A generator that records no gradients: 1 paints 64x64, 2 paints 256x256.
+    /// Builds a generator that records no gradients. Stage 1 generates 64x64 pictures, stage 2
+    /// 256x256.
     ///
     /// # Errors
-    /// When the model has no such stage, or its tensors do not fit.
+    /// A stage that the model does not have, or tensors that do not match.
     pub fn generator(&self, stage: u8) -> Result<Box<dyn Generator>> {
         let net = self.info.stage1.net;
         let low = self.stage1.frozen();

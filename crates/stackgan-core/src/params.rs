@@ -1,7 +1,7 @@
-//! The variables of one network: sorted names, weights apart from batch-norm statistics.
+//! The variables of one network, sorted by name, with weights separate from batch-norm statistics.
 //!
-//! `candle_nn::VarMap` is not used: it iterates in hash order, mixes trainable weights with running statistics, and
-//! its CPU initialisation cannot be seeded.
+//! `candle_nn::VarMap` is not used, because it iterates in hash order, mixes trainable weights with
+//! running statistics, and cannot be seeded on the CPU.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use stackgan_noise::{Noise, Stream, name_key};
 
-/// How a fresh tensor is filled.
+/// The initialisation of a new tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// N(mean, std²).
@@ -19,9 +19,10 @@ pub enum Init {
         /// Standard deviation.
         std: f64,
     },
-    /// N(0, std²) cut at two standard deviations, as TensorFlow's `truncated_normal_initializer`.
+    /// N(0, std²) truncated at two standard deviations, as TensorFlow's
+    /// `truncated_normal_initializer`.
     TruncatedNormal {
-        /// Standard deviation before the cut.
+        /// Standard deviation before the truncation.
         std: f64,
     },
     /// Uniform in [-bound, bound).
@@ -29,7 +30,7 @@ pub enum Init {
         /// The bound.
         bound: f64,
     },
-    /// One value everywhere.
+    /// The same value everywhere.
     Constant(f64),
 }
 
@@ -42,7 +43,7 @@ enum Role {
 #[derive(Debug)]
 struct Entry {
     var: Var,
-    role: Option<Role>, // `None`: read from a file, and no network has asked for it yet
+    role: Option<Role>, // `None`: from a file, not yet requested by a network
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +54,8 @@ enum Origin {
 
 /// All variables of one network.
 ///
-/// An optimiser owns the [`Params::trainable`] variables of exactly one of these, which makes "update only D" true by
-/// construction.
+/// An optimiser owns the [`Params::trainable`] variables of exactly one of these, so that "update
+/// only D" holds by construction.
 #[derive(Debug)]
 pub struct Params {
     device: Device,
@@ -63,8 +64,10 @@ pub struct Params {
 }
 
 impl Params {
-    /// Variables that are made and filled as a network asks for them. `network` (such as `"g1"`) keeps equal names of
-    /// different networks apart: the value of each tensor is a function of (seed, network, name).
+    /// Returns an empty set whose variables are created and initialised as a network requests them.
+    ///
+    /// `network` (such as `"g1"`) distinguishes equal names in different networks: the value of
+    /// each tensor is a function of (seed, network, name).
     #[must_use]
     pub fn fresh(noise: Noise, network: &str, device: &Device) -> Self {
         Self {
@@ -74,11 +77,14 @@ impl Params {
         }
     }
 
-    /// Variables with given values: copies, or, of tensors that are variables already, those themselves. A network built on them may ask for these names only; afterwards
-    /// [`Params::check_all_used`] tells whether any is left over.
+    /// Returns variables with the given values.
+    ///
+    /// Tensors that are variables already are used as they are; others are copied. A network built
+    /// on the result may request only these names. Afterwards [`Params::check_all_used`] tells
+    /// whether any is left over.
     ///
     /// # Errors
-    /// When a tensor cannot be moved to the device.
+    /// A tensor that cannot be moved to the device.
     pub fn given(tensors: BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
         let entries = tensors
             .into_iter()
@@ -91,81 +97,86 @@ impl Params {
         Ok(Self { device: device.clone(), origin: Origin::Given, entries })
     }
 
-    /// The scope of a network that is trained: its weights record gradients.
+    /// Returns the scope of a network that is trained: its weights record gradients.
     #[must_use]
     pub fn trained(&self) -> Scope<'_> {
         Scope { params: self, prefix: String::new(), access: Access::Trained }
     }
 
-    /// The scope of a frozen view: the same storage, so it sees every update, but no gradient is recorded. Frozen is
-    /// not evaluation: batch norm still follows [`crate::Mode`].
+    /// Returns the scope of a frozen view.
+    ///
+    /// It shares the storage, so it sees every update, but records no gradients. Frozen does not
+    /// mean evaluation: batch norm still follows [`crate::Mode`].
     #[must_use]
     pub fn frozen(&self) -> Scope<'_> {
         Scope { params: self, prefix: String::new(), access: Access::Frozen }
     }
 
-    /// The scope of a network whose weights are functions of these variables, by name; running statistics are these.
+    /// Returns the scope of a network whose weights are given by name, computed from these
+    /// variables. The running statistics are those of `self`.
     #[must_use]
     pub fn derived<'a>(&'a self, weights: &'a BTreeMap<String, Tensor>) -> Scope<'a> {
         Scope { params: self, prefix: String::new(), access: Access::Derived(weights) }
     }
 
-    /// Another handle on the same variables: what one changes, or a network makes through it, the other sees.
+    /// Returns another handle to the same variables. Each handle sees what is changed or created
+    /// through the other.
     #[must_use]
     pub fn shared(&self) -> Self {
         let entries = Arc::clone(&self.entries);
         Self { device: self.device.clone(), origin: self.origin, entries }
     }
 
-    /// The trainable variables, sorted by name.
+    /// Returns the trainable variables, sorted by name.
     #[must_use]
     pub fn trainable(&self) -> Vec<(String, Var)> {
         self.select(|entry| entry.role == Some(Role::Weight))
     }
 
-    /// Weights and running statistics, sorted by name.
+    /// Returns weights and running statistics, sorted by name.
     #[must_use]
     pub fn all(&self) -> Vec<(String, Var)> {
         self.select(|_| true)
     }
 
-    /// Where the variables are.
+    /// Returns the device of the variables.
     #[must_use]
     pub const fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The running statistics, sorted by name.
+    /// Returns the running statistics, sorted by name.
     #[must_use]
     pub fn statistics(&self) -> Vec<(String, Var)> {
         self.select(|entry| entry.role == Some(Role::Statistic))
     }
 
-    /// The number of trainable values.
+    /// Returns the number of trainable values.
     #[must_use]
     pub fn count(&self) -> usize {
         self.trainable().iter().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// All values as they are: later updates change them.
+    /// Returns all values without copying, so later updates change them.
     #[must_use]
     pub fn values(&self) -> BTreeMap<String, Tensor> {
         self.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
     }
 
-    /// A copy of all values: later updates do not change it.
+    /// Returns a copy of all values, which later updates do not change.
     ///
     /// # Errors
-    /// When memory for the copies cannot be had.
+    /// Insufficient memory for the copies.
     pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
         self.all().into_iter().map(|(name, var)| Ok((name, var.copy()?))).collect()
     }
 
-    /// Overwrites every value from `tensors`, whose names and shapes must be exactly these; nothing is changed if they
-    /// are not.
+    /// Overwrites every value from `tensors`.
+    ///
+    /// The names and shapes must be exactly those of the variables; otherwise nothing is changed.
     ///
     /// # Errors
-    /// Names the first tensor that is missing, unexpected or of another shape.
+    /// The first tensor that is missing, unexpected or of another shape.
     pub fn set(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         let all = self.all();
         for (name, var) in &all {
@@ -190,10 +201,11 @@ impl Params {
         Ok(())
     }
 
-    /// Fails if a given tensor was never asked for: the file belongs to another network.
+    /// Returns an error if a given tensor was never requested, which means that the file belongs to
+    /// another network.
     ///
     /// # Errors
-    /// Names the first tensor that nothing uses, and how many there are.
+    /// The first unused tensor, and the number of unused ones.
     pub fn check_all_used(&self) -> Result<()> {
         let unused = self.select(|entry| entry.role.is_none());
         match unused.first() {
@@ -254,7 +266,7 @@ enum Access<'a> {
     Derived(&'a BTreeMap<String, Tensor>),
 }
 
-/// A place in the tree of names, from which a layer takes its tensors.
+/// A node in the tree of names, from which a layer takes its tensors.
 #[derive(Clone, Debug)]
 pub struct Scope<'a> {
     params: &'a Params,
@@ -263,16 +275,16 @@ pub struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The scope `name` below this one.
+    /// Returns the scope `name` below this one.
     #[must_use]
     pub fn pp(&self, name: impl std::fmt::Display) -> Self {
         Self { prefix: self.path(&name.to_string()), ..self.clone() }
     }
 
-    /// A weight, trained or frozen as the scope is.
+    /// Returns a weight, which is trained, frozen or derived as the scope is.
     ///
     /// # Errors
-    /// When the tensor is missing or has another shape.
+    /// A tensor that is missing or has another shape.
     pub fn weight(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
         let (path, shape) = (self.path(name), shape.into());
         let claim = |path, shape| self.params.claim(path, shape, init, Role::Weight);
@@ -286,10 +298,10 @@ impl Scope<'_> {
         }
     }
 
-    /// A running statistic: never trained, changed by training passes only.
+    /// Returns a running statistic, which is never trained and changes only in training passes.
     ///
     /// # Errors
-    /// When the tensor is missing or has another shape.
+    /// A tensor that is missing or has another shape.
     pub fn statistic(&self, name: &str, shape: impl Into<Shape>, value: f64) -> Result<Var> {
         self.params.claim(self.path(name), shape.into(), Init::Constant(value), Role::Statistic)
     }
@@ -331,7 +343,7 @@ mod tests {
         Ok(())
     }
 
-    /// What is made through one handle is there in the other, and stays what it is.
+    /// A variable created through one handle is visible through the other, and keeps its value.
     #[test]
     fn handles_share_what_is_made_later() -> Result<()> {
         let params = Params::fresh(Noise::new(0), "g1", &Device::Cpu);

@@ -1,4 +1,4 @@
-//! From captions to pictures: encode, draw noise, paint Stage-I, paint Stage-II, turn into bytes.
+//! From captions to pictures: encode, draw noise, run Stage-I and Stage-II, convert to bytes.
 
 use candle_core::Tensor;
 
@@ -8,18 +8,21 @@ use crate::image::Picture;
 use crate::model::{Model, check_scale, wrong};
 use crate::noise::Noise;
 
-/// How to sample. The default: seed 0, the model's last stage, the model's own noise scales.
+/// Options of sampling. The default is seed 0, the model's last stage and the model's own noise
+/// scales.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// The seed of [`Model::generate`]: same model, caption and seed, same pixels, whatever else is painted beside it.
+    /// The seed of [`Model::generate`]. The same model, caption and seed give the same pixels,
+    /// whatever else is generated in the same call.
     pub seed: u64,
-    /// 1 for 64x64, 2 for 256x256; `None` for the last stage of the model.
+    /// 1 for 64x64, 2 for 256x256, `None` for the last stage of the model.
     pub stage: Option<u8>,
-    /// Scale of `z`, 0 to 100; `None` for the model's own.
+    /// Scale of `z`, 0 to 100; `None` for the model's default.
     pub z_scale: Option<f64>,
-    /// Scale of epsilon, 0 to 100; `None` for the model's own. 0 paints from the mean of the text's Gaussian.
+    /// Scale of epsilon, 0 to 100; `None` for the model's default. 0 uses the mean of the text's
+    /// Gaussian.
     pub eps_scale: Option<f64>,
-    /// Pictures painted at once: bounds the memory.
+    /// Number of pictures generated at once, which limits the memory.
     pub chunk: usize,
 }
 
@@ -29,26 +32,26 @@ impl Default for Sampling {
     }
 }
 
-/// A picture and the Stage-I picture under it.
+/// A picture and the Stage-I picture that it is based on.
 #[derive(Clone, Debug)]
 pub struct Painting {
-    /// Of the stage that was asked for.
+    /// The picture of the requested stage.
     pub picture: Picture,
-    /// The 64x64 picture that Stage-II painted over.
+    /// The 64x64 picture from which Stage-II computed its picture.
     pub low: Option<Picture>,
 }
 
 impl Model {
-    /// One picture for each caption, all with the noise of one seed.
+    /// Generates one picture for each caption, all with the noise of one seed.
     ///
     /// # Errors
-    /// [`crate::Error::Model`] when the model has no text encoder or not the stage asked for.
+    /// [`crate::Error::Model`] if the model has no text encoder or not the requested stage.
     pub fn generate(&self, captions: &[&str], sampling: Sampling) -> Result<Vec<Picture>> {
         let requests: Vec<_> = captions.iter().map(|caption| (*caption, sampling.seed)).collect();
         Ok(self.paint(&requests, sampling)?.into_iter().map(|p| p.picture).collect())
     }
 
-    /// One painting for each (caption, seed); `sampling.seed` is not used.
+    /// Generates one painting for each (caption, seed). `sampling.seed` is not used.
     ///
     /// # Errors
     /// As [`Model::generate`].
@@ -62,12 +65,14 @@ impl Model {
         Ok(paintings)
     }
 
-    /// One painting for each row of embeddings `(n, text_dim)` and each of `n` seeds; `sampling.seed` is not used. Embeddings
-    /// as the networks take them: of [`Model::encode`], or of an encoder elsewhere through [`Model::standardised`].
+    /// Generates one painting for each row of embeddings `(n, text_dim)` and each of `n` seeds.
+    ///
+    /// `sampling.seed` is not used. The embeddings are the input of the networks: from
+    /// [`Model::encode`], or from another encoder by way of [`Model::standardised`].
     ///
     /// # Errors
-    /// When the width is not the model's, there are not as many seeds as rows, a scale is out of its range, or it has no such
-    /// stage.
+    /// A width other than the model's, a number of seeds other than that of rows, a scale out of
+    /// its range, or a stage that the model does not have.
     pub fn paint_embeddings(
         &self,
         text: &Tensor,
@@ -90,11 +95,14 @@ impl Model {
         Ok(paintings)
     }
 
-    /// What seeds mean: a row of `z` and of both epsilons for each, scaled as sampling does. Rows of two of these can be put
-    /// together, to keep a sentence's `c` and change `z` alone, or to go from one to the other.
+    /// Returns the noise of the given seeds: a row of `z` and of both epsilons for each, scaled for
+    /// sampling.
+    ///
+    /// Rows of two results can be combined, for example to keep a sentence's `c` and change only
+    /// `z`, or to interpolate between two of them.
     ///
     /// # Errors
-    /// When a scale is out of its range.
+    /// A scale out of its range.
     pub fn noise(&self, seeds: &[u64], sampling: Sampling) -> Result<GeneratorNoise> {
         let info = self.stage_info(sampling.stage.unwrap_or_else(|| self.stages()));
         let z = sampling.z_scale.unwrap_or(info.sample_z);
@@ -117,10 +125,12 @@ impl Model {
         Ok(noise.scaled(z, eps)?)
     }
 
-    /// One painting for each row of embeddings `(n, text_dim)` and of noise, all at once; of the last stage unless told.
+    /// Generates one painting for each row of embeddings `(n, text_dim)` and of noise, all at once.
+    ///
+    /// `stage` is the last stage if `None`.
     ///
     /// # Errors
-    /// When shapes do not fit, or the model has no such stage.
+    /// Shapes that do not match, or a stage that the model does not have.
     pub fn paint_noise(
         &self,
         text: &Tensor,

@@ -1,6 +1,8 @@
-//! Where a picture came from, inside its PNG: what another program needs to paint it again, and to prove that it did.
+//! The provenance of a picture, stored in its PNG: what another program needs to generate it again
+//! and to verify the result.
 //!
-//! Two text chunks: `stackgan`, JSON of [`Provenance`], and `parameters`, the line that web interfaces show.
+//! It is stored in two text chunks: `stackgan`, which is the JSON of [`Provenance`], and
+//! `parameters`, the line that web interfaces show.
 
 use std::io::Cursor;
 
@@ -10,24 +12,28 @@ use sha2::{Digest as _, Sha256};
 use crate::image::Picture;
 use crate::{Error, Model, Result, Sampling};
 
-/// The chunk with the JSON.
+/// The keyword of the chunk with the JSON.
 const KEYWORD: &str = "stackgan";
-/// Most bytes of a text chunk, and of a decoded picture: more is none of ours.
+/// Largest numbers of bytes of a text chunk and of a decoded picture. Larger ones were not written
+/// by this program.
 const LONGEST: usize = 1 << 20;
 const LARGEST: usize = 64 << 20;
 
-/// Where a picture came from. The same model, caption, seed, stage and scales give the same pixels (with the same `arithmetic`).
+/// The provenance of a picture.
+///
+/// The same model, caption, seed, stage and scales give the same pixels if `arithmetic` is the
+/// same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// The sentence.
+    /// The caption.
     pub caption: String,
     /// The seed of all its noise.
     pub seed: u64,
-    /// 1 or 2.
+    /// The stage, 1 or 2.
     pub stage: u8,
-    /// Pixels of a row.
+    /// Pixels per row.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
     /// Scale of `z`.
     pub z_scale: f64,
@@ -37,22 +43,25 @@ pub struct Provenance {
     pub model_sha256: String,
     /// Fingerprint of the text encoder ([`Model::encoder_fingerprint`]).
     pub encoder: String,
-    /// SHA-256 of the pixels, three bytes each, rows from the top.
+    /// SHA-256 of the pixels, three bytes each, with rows from top to bottom.
     pub pixels_sha256: String,
-    /// The version of the program that painted it.
+    /// The version of the program that generated it.
     pub version: String,
-    /// What it was computed with ([`stackgan_kernels::arithmetic`]); files of before do not say it.
+    /// The arithmetic with which it was computed ([`stackgan_kernels::arithmetic`]). Files of
+    /// earlier versions do not contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<String>,
-    /// SHA-256 of the row of embeddings that it was painted from, where that was given and not made of the caption
-    /// ([`embedding_sha256`]).
+    /// SHA-256 of the row of embeddings ([`embedding_sha256`]) from which it was generated, if that
+    /// was given instead of computed from the caption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_sha256: Option<String>,
 }
 
 impl Provenance {
-    /// What is known of `picture`, which `model` painted of `caption` and `seed`. The model has a file of SHA-256 `sha256`, and
-    /// its encoder the fingerprint `encoder` ([`Model::encoder_fingerprint`]).
+    /// Describes `picture`, which `model` generated from `caption` and `seed`.
+    ///
+    /// `sha256` is the SHA-256 of the model's file, and `encoder` the fingerprint of its encoder
+    /// ([`Model::encoder_fingerprint`]).
     #[must_use]
     pub fn of(
         picture: &Picture,
@@ -80,13 +89,14 @@ impl Provenance {
         }
     }
 
-    /// The same of a picture that was painted from a row of embeddings: `row` is its [`embedding_sha256`].
+    /// Returns the provenance with the [`embedding_sha256`] of the row from which the picture was
+    /// generated.
     #[must_use]
     pub fn from_embedding(self, row: &str) -> Self {
         Self { embedding_sha256: Some(row.to_owned()), ..self }
     }
 
-    /// How to paint it again.
+    /// Returns the options for generating it again.
     #[must_use]
     pub fn sampling(&self) -> Sampling {
         Sampling {
@@ -98,10 +108,11 @@ impl Provenance {
         }
     }
 
-    /// The picture as a PNG file that holds this. `model` is the name to show for it.
+    /// Encodes the picture as a PNG file that contains this provenance. `model` is the model's name
+    /// for display.
     ///
     /// # Errors
-    /// When the picture is empty.
+    /// An empty picture.
     pub fn encode_png(&self, picture: &Picture, model: &str) -> Result<Vec<u8>> {
         let parameters = format!(
             "{}\nSteps: 1, Sampler: StackGAN, Seed: {}, Size: {}x{}, Model: {}, Model hash: {}, Version: stackgan {}",
@@ -117,10 +128,11 @@ impl Provenance {
         picture.encode_png_with(&[("parameters", &parameters), (KEYWORD, &json)])
     }
 
-    /// What a PNG file says of its picture, and the picture itself.
+    /// Reads the provenance and the picture from a PNG file.
     ///
     /// # Errors
-    /// [`Error::Provenance`] when it is no PNG of 8-bit RGB, or does not say it.
+    /// [`Error::Provenance`] if the file is not a PNG of 8-bit RGB or does not contain a
+    /// provenance.
     pub fn read(file: &[u8]) -> Result<(Self, Picture)> {
         let limits = png::Limits { bytes: LARGEST };
         let decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
@@ -141,13 +153,16 @@ impl Provenance {
     }
 }
 
-/// The SHA-256 of a picture's pixels, in hexadecimal digits.
+/// Returns the SHA-256 of a picture's pixels in hexadecimal.
 #[must_use]
 pub fn pixels_sha256(picture: &Picture) -> String {
     sha256(&picture.rgb)
 }
 
-/// The SHA-256 of a row of embeddings as its encoder made it, before any standardisation: 32-bit floats, the low byte first.
+/// Returns the SHA-256 of a row of embeddings in hexadecimal.
+///
+/// The row is as its encoder returned it, before any standardisation: 32-bit floats, in
+/// little-endian order.
 #[must_use]
 pub fn embedding_sha256(row: &[f32]) -> String {
     sha256(&row.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())

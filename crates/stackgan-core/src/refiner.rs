@@ -1,5 +1,7 @@
-//! The refining network of Stage-II, the same in both releases: encode the Stage-I picture to 16x16, join the tiled
-//! text, residual blocks, four up-samplings to 256x256.
+//! The refining network of Stage-II, which is the same in both releases.
+//!
+//! It encodes the Stage-I picture to 16x16, appends the tiled text code, and applies residual
+//! blocks and four up-samplings to 256x256.
 //!
 //! Source: `STAGE2_G` (PyTorch release), `hr_g_net` (TensorFlow release).
 
@@ -11,7 +13,7 @@ use crate::gan::Mode;
 use crate::layers::{Conv, ConvNorm, ResidualBlock, Style, UpBlock, Window};
 use crate::params::Scope;
 
-/// Everything of Stage-II's generator but Stage-I and conditioning augmentation.
+/// Stage-II's generator without Stage-I and conditioning augmentation.
 #[derive(Clone, Debug)]
 pub(crate) struct Refiner {
     encoder0: Conv,
@@ -56,7 +58,8 @@ impl Refiner {
         })
     }
 
-    /// `low` `(batch, 3, 64, 64)` and `c` `(batch, cond_dim)` to `(batch, 3, 256, 256)` in [-1, 1].
+    /// Maps `low` `(batch, 3, 64, 64)` and `c` `(batch, cond_dim)` to `(batch, 3, 256, 256)` in
+    /// [-1, 1].
     pub(crate) fn forward(&self, low: &Tensor, c: &Tensor, mode: Mode) -> Result<Tensor> {
         let x = self.encoder0.forward(&Maps::enter(low)?)?.activate(Activation::Relu)?; // 64x64
         let x = self.encoder2.forward(&x, mode)?; // 32x32

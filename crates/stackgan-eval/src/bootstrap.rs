@@ -1,5 +1,5 @@
-//! How far a number would move if other pictures of the same kind had been measured: intervals by drawing again from
-//! those that were, with replacement.
+//! Bootstrap intervals: how much a value would change if other pictures of the same kind had been
+//! measured, estimated by resampling with replacement.
 //!
 //! Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 6 and 13.
 
@@ -8,23 +8,24 @@ use stackgan_core::noise::{Noise, Stream};
 
 use crate::Result;
 
-/// Draws of the interval of a mean.
+/// Number of resamples for the interval of a mean.
 pub const REPLICATES: usize = 1000;
 
-/// The step of [`Stream::Bootstrap`] for means, and for other statistics.
+/// The steps of [`Stream::Bootstrap`] for means and for other statistics.
 const MEANS: u64 = 0;
 const OTHERS: u64 = 1;
 
 /// A 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
-    /// Its lower end.
+    /// The lower end.
     pub low: f64,
-    /// Its upper end.
+    /// The upper end.
     pub high: f64,
 }
 
-/// The percentile interval of the mean of independent values; `None` for fewer than five.
+/// Returns the percentile interval of the mean of independent values, or `None` for fewer than
+/// five.
 #[must_use]
 pub fn of_mean(values: &[f64], noise: Noise) -> Option<Interval> {
     if values.len() < 5 {
@@ -42,13 +43,17 @@ pub fn of_mean(values: &[f64], noise: Noise) -> Option<Interval> {
     Some(Interval { low: at(0.025)?, high: at(0.975)? })
 }
 
-/// The interval `value ± 1.96 s`, with `s` the standard deviation of `statistic` over rows drawn again: for a statistic
-/// whose draws are biased, as those of a Fréchet distance are (repeated rows make a covariance narrower), but whose spread
-/// is right. `statistic` is given the indices of both sides, each drawn from `0..sizes`. `None` for fewer than five
-/// replicates or rows, and where one of the draws is no number.
+/// Returns the interval `value ± 1.96 s`, where `s` is the standard deviation of `statistic` over
+/// resampled rows.
+///
+/// This is for a statistic whose resamples are biased but have the right spread, such as a Fréchet
+/// distance (repeated rows make a covariance narrower). `statistic` receives the indices of both
+/// sides, each drawn from `0..sizes`.
+///
+/// Returns `None` for fewer than five replicates or rows, and if `s` is not finite.
 ///
 /// # Errors
-/// Whatever `statistic` returns.
+/// Errors of `statistic`.
 pub fn of_statistic(
     value: f64,
     sizes: (usize, usize),
@@ -73,7 +78,7 @@ pub fn of_statistic(
     Ok(s.is_finite().then_some(Interval { low: value - 1.96 * s, high: value + 1.96 * s }))
 }
 
-/// Mean and standard deviation over N (numpy's `std`); 0 and 0 of nothing.
+/// Returns the mean and the standard deviation over N (numpy's `std`), or 0 and 0 for no values.
 pub(crate) fn mean_and_std(values: &[f64]) -> (f64, f64) {
     let n = values.len().max(1) as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -84,7 +89,8 @@ pub(crate) fn mean_and_std(values: &[f64]) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    /// Of 400 normal numbers the interval is that of theory, and of a hundred samples about 95 hold the truth.
+    /// For 400 normal numbers the interval agrees with theory. Of a hundred samples, about 95
+    /// intervals contain the true mean.
     #[test]
     fn intervals_of_means_have_their_width_and_their_level() {
         let mut held = 0;

@@ -1,35 +1,36 @@
-//! What can go wrong while measuring.
+//! The errors of this crate.
 
-/// The result of everything in this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of this crate. `Display` prints what, expected and found, and what to do.
+/// An error of this crate. `Display` prints what is wrong, what was expected and found, and a
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What is to be measured does not allow it.
+    /// The input is not suitable for a measure.
     #[error("{measure} cannot be measured\n  expected {expected}, found {found}\n  do: {remedy}")]
     Input {
         /// The measure.
         measure: &'static str,
-        /// What it needs.
+        /// What the measure needs.
         expected: String,
-        /// What it was given.
+        /// What was found.
         found: String,
-        /// What the user can do.
+        /// What the user can do about it.
         remedy: &'static str,
     },
-    /// Weights of another network, or damaged ones.
+    /// The weights are damaged or belong to another network.
     #[error(
         "the weights do not fit {network}\n  expected {expected}, found {found}\n  do: {remedy}"
     )]
     Weights {
         /// The network.
         network: &'static str,
-        /// A tensor that it needs.
+        /// A tensor that the network needs.
         expected: String,
-        /// What there is.
+        /// What was found.
         found: String,
-        /// What the user can do.
+        /// What the user can do about it.
         remedy: &'static str,
     },
     /// An operation on tensors failed.

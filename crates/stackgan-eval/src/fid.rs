@@ -1,12 +1,16 @@
-//! The Fréchet distance between two sets of features, each taken as a Gaussian: with the features of the 2015 Inception
-//! network, the FID.
+//! The Fréchet distance between two sets of features, each modelled as a Gaussian. With the
+//! features of the 2015 Inception network it is the FID.
 //!
-//! `|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr (S1 S2)^(1/2)`. With `S1 = R Rᵗ`, `S1 S2` has the eigenvalues of the
-//! symmetric `Rᵗ S2 R`, and the trace of the root is the sum of theirs. So there is no root of a matrix that is
-//! not symmetric, no imaginary part, and nothing to add to a singular covariance. Where `S2` is of few pictures, that matrix
-//! is mostly a null space, in which the eigenvalues of the library become infinite or no numbers: it is taken apart first.
+//! The distance is `|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr (S1 S2)^(1/2)`. With `S1 = R Rᵗ`, `S1 S2`
+//! has the eigenvalues of the symmetric `Rᵗ S2 R`, and the trace of the root is the sum of their
+//! square roots. So there is no root of a non-symmetric matrix, no imaginary part, and nothing to
+//! add to a singular covariance.
 //!
-//! Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (2017), equation 6; reference: pytorch-fid.
+//! If `S2` comes from few pictures, that symmetric matrix is mostly a null space, in which the
+//! library's eigenvalues become infinite or NaN. It is therefore factorised first.
+//!
+//! Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (2017), equation 6;
+//! reference: pytorch-fid.
 
 use nalgebra::DMatrix;
 
@@ -14,7 +18,8 @@ use crate::moments::Moments;
 use crate::rows::{Rows, products};
 use crate::{Error, Result};
 
-/// One side of the distance, with the root of its covariance: that of real pictures is needed many times.
+/// One side of the distance with the root of its covariance, which is used many times for real
+/// pictures.
 #[derive(Clone, Debug)]
 pub struct Reference {
     mean: Vec<f64>,
@@ -24,8 +29,8 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// From mean and covariance. Of the many roots the cheapest is taken: Cholesky's of a covariance of full rank, else
-    /// that of its eigenvectors.
+    /// Computes the root of a covariance by the cheapest method: Cholesky's factor for a covariance
+    /// of full rank, otherwise a root from its eigenvectors.
     #[must_use]
     pub fn new(moments: &Moments) -> Self {
         let root = match moments.covariance.clone().cholesky() {
@@ -35,7 +40,8 @@ impl Reference {
         Self { mean: moments.mean.clone(), trace: moments.trace(), root }
     }
 
-    /// From the rows themselves: where they are fewer than the features, they are a root of their covariance.
+    /// Computes the root from the rows. If there are no more rows than features, the centred and
+    /// scaled rows are themselves a root of their covariance.
     ///
     /// # Errors
     /// As [`Moments::of`].
@@ -52,10 +58,11 @@ impl Reference {
         Ok(Self { trace: moments.trace(), mean: moments.mean, root })
     }
 
-    /// The distance to another set, in squared units of the features; 0 for equal sets, up to rounding.
+    /// Returns the distance to another set, in squared units of the features. It is 0 for equal
+    /// sets, up to rounding.
     ///
     /// # Errors
-    /// [`Error::Input`] when widths differ.
+    /// [`Error::Input`] if the widths differ.
     pub fn distance(&self, other: &Moments) -> Result<f64> {
         if self.mean.len() != other.width() {
             return Err(Error::Input {
@@ -67,7 +74,8 @@ impl Reference {
         }
         let shift: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b) * (a - b)).sum();
         let symmetric = products(&self.root, &(&other.covariance * &self.root)); // (rank, rank)
-        // The covariance of n pictures has a rank of n - 1 at most; where no file says how many, nothing is known of it.
+        // The covariance of n pictures has a rank of n - 1 at most; if the number of pictures is
+        // not known, the rank is not limited.
         let rank = match other.count {
             0 => symmetric.nrows(),
             n => symmetric.nrows().min((n - 1) as usize),
@@ -76,7 +84,8 @@ impl Reference {
     }
 }
 
-/// The trace of the root of a symmetric matrix without negative eigenvalues, of rank `rank` at most.
+/// Returns the trace of the root of a symmetric matrix without negative eigenvalues and with a rank
+/// of at most `rank`.
 fn trace_of_root(matrix: DMatrix<f64>, rank: usize) -> f64 {
     let sum = |matrix: &DMatrix<f64>| -> Option<f64> {
         let values = matrix.symmetric_eigenvalues();
@@ -90,7 +99,10 @@ fn trace_of_root(matrix: DMatrix<f64>, rank: usize) -> f64 {
     })
 }
 
-/// `L (n, rank or fewer)` with `L Lᵗ` the matrix: Cholesky's, with the largest pivot first, until what is left is rounding.
+/// Returns `L (n, rank or fewer)` such that `L Lᵗ` is the matrix.
+///
+/// This is Cholesky's factorisation with the largest pivot first. It stops when only rounding
+/// errors are left.
 fn factor(mut left: DMatrix<f64>, rank: usize) -> DMatrix<f64> {
     let n = left.nrows();
     let rounding = n as f64 * f64::EPSILON * left.diagonal().max();
@@ -116,7 +128,7 @@ fn root_by_eigenvectors(covariance: &DMatrix<f64>) -> DMatrix<f64> {
     eigen.eigenvectors
 }
 
-/// The distance between two sets.
+/// Returns the distance between two sets.
 ///
 /// # Errors
 /// As [`Reference::distance`].
@@ -130,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Of diagonal covariances the distance is a sum over the features.
+    /// For diagonal covariances the distance is a sum over the features.
     #[test]
     fn diagonal_covariances_have_a_closed_form() -> Result<()> {
         let a = Moments::from_parts(9, vec![1.0, 2.0], &[4.0, 0.0, 0.0, 9.0])?;
@@ -142,12 +154,12 @@ mod tests {
         Ok(())
     }
 
-    /// Fewer rows than features: the covariance has no full rank.
+    /// With fewer rows than features, the covariance does not have full rank.
     #[test]
     fn a_singular_covariance_is_no_obstacle() -> Result<()> {
         let a = Moments::of(&Rows::from_values(3, vec![0., 1., 2., 2., 3., 4.])?)?;
         let b = Moments::of(&Rows::from_values(3, vec![1., 1., 2., 1., 3., 5.])?)?;
-        // A root of rounding errors of 1e-17 is 3e-9.
+        // The root of a rounding error of 1e-17 is 3e-9.
         assert!(frechet(&a, &a)?.abs() < 1e-6);
         assert!((frechet(&a, &b)? - frechet(&b, &a)?).abs() < 1e-6);
         let rows = Rows::from_values(3, vec![0., 1., 2., 2., 3., 4.])?;
@@ -157,8 +169,8 @@ mod tests {
         Ok(())
     }
 
-    /// Nine pictures' worth of rank in 300 features, most of them 0: in so large a null space the library's eigenvalues are
-    /// infinite, or no numbers, every other time.
+    /// A rank of nine in 300 features, most of them 0. In such a large null space the library's
+    /// eigenvalues are infinite or NaN in about half of the cases.
     #[test]
     fn a_large_null_space_has_a_finite_trace() {
         let (width, rank) = (300, 9);
@@ -174,7 +186,8 @@ mod tests {
         }
     }
 
-    /// Pictures drawn again, of which six are different, against the moments of more: the same from either side.
+    /// Resampled pictures, six of them distinct, against the moments of more: the distance is the
+    /// same from either side.
     #[test]
     fn few_pictures_are_as_far_from_many_as_many_from_few() -> Result<()> {
         let rows = |sample: u64, n: usize| {

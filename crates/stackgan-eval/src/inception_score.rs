@@ -1,41 +1,45 @@
-//! The inception score: are pictures clear of class, each, and of many classes, all?
+//! The inception score: whether each picture clearly belongs to a class, and whether all pictures
+//! together cover many classes.
 //!
-//! `exp(E_x KL(p(y|x) || p(y)))` over each of the splits. It is computed from logits by log-softmax, so that a class of
-//! probability zero is no `0 log 0`; and as pictures come, in memory that does not grow with them.
+//! The score is `exp(E_x KL(p(y|x) || p(y)))` over each of the splits. It is computed from logits
+//! by log-softmax, so a class of probability zero does not lead to `0 log 0`. It is accumulated
+//! picture by picture, in memory that does not grow with their number.
 //!
-//! Source: Salimans et al., "Improved Techniques for Training GANs" (2016), section 4; references: torch-fidelity, and
-//! StackGAN-inception-model (10 splits).
+//! Source: Salimans et al., "Improved Techniques for Training GANs" (2016), section 4; references:
+//! torch-fidelity, and StackGAN-inception-model (10 splits).
 
 use crate::bootstrap::{self, Interval};
 use crate::rows::Rows;
 use crate::{Error, Result};
 use stackgan_core::noise::Noise;
 
-/// Splits of the references.
+/// Number of splits in the references.
 pub const SPLITS: usize = 10;
 
 /// A measured inception score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InceptionScore {
-    /// The mean over the splits, 1 to the number of classes.
+    /// The mean over the splits, from 1 to the number of classes.
     pub mean: f64,
-    /// The standard deviation over the splits (over their number, as the references print it).
+    /// The standard deviation over the splits (divided by their number, as the references print
+    /// it).
     pub std: f64,
     /// The score of each split.
     pub splits: Vec<f64>,
-    /// Pictures.
+    /// Number of pictures.
     pub count: usize,
 }
 
 impl InceptionScore {
-    /// 95 % interval of the mean over the splits.
+    /// Returns the 95 % interval of the mean over the splits.
     #[must_use]
     pub fn interval(&self, noise: Noise) -> Option<Interval> {
         bootstrap::of_mean(&self.splits, noise)
     }
 }
 
-/// The score while logits arrive. The number of pictures is given first: it decides where a split ends.
+/// Accumulates the score while logits arrive. The number of pictures must be known in advance,
+/// because it determines the ends of the splits.
 #[derive(Clone, Debug)]
 pub struct Scoring {
     total: usize,
@@ -45,20 +49,20 @@ pub struct Scoring {
 
 #[derive(Clone, Debug)]
 struct Split {
-    /// One past its last picture.
+    /// One past the index of its last picture.
     end: usize,
     count: usize,
-    /// The sum of the probabilities, for each class.
+    /// The sum of the probabilities for each class.
     sums: Vec<f64>,
     /// The sum of `p log p` over pictures and classes.
     negentropy: f64,
 }
 
 impl Scoring {
-    /// For `total` pictures of `classes` classes, split in their order.
+    /// Prepares the score of `total` pictures with `classes` classes, split in their order.
     ///
     /// # Errors
-    /// [`Error::Input`] when there are fewer pictures than splits, or no class.
+    /// [`Error::Input`] if there are fewer pictures than splits, no splits or no classes.
     pub fn new(classes: usize, total: usize, splits: usize) -> Result<Self> {
         if splits == 0 || total < splits || classes == 0 {
             let expected = format!("{} pictures or more, and classes", splits.max(1));
@@ -76,7 +80,8 @@ impl Scoring {
     /// Adds the logits of the next picture.
     ///
     /// # Errors
-    /// [`Error::Input`] when there are more pictures than was said, other classes, or a logit that is not finite.
+    /// [`Error::Input`] for more pictures than announced, another number of classes, or a logit
+    /// that is not finite.
     pub fn push(&mut self, logits: &[f32]) -> Result<()> {
         let split = self.splits.iter_mut().find(|split| self.seen < split.end);
         let Some(split) = split.filter(|split| split.sums.len() == logits.len()) else {
@@ -99,10 +104,10 @@ impl Scoring {
         Ok(())
     }
 
-    /// The score of all pictures.
+    /// Returns the score of all pictures.
     ///
     /// # Errors
-    /// [`Error::Input`] when fewer came than was said.
+    /// [`Error::Input`] for fewer pictures than announced.
     pub fn finish(self) -> Result<InceptionScore> {
         if self.seen != self.total {
             return Err(unfit(format!("{} pictures", self.total), self.seen.to_string()));
@@ -121,7 +126,7 @@ impl Split {
     }
 }
 
-/// The score of a matrix of logits, split in its order.
+/// Returns the score of a matrix of logits, split in order.
 ///
 /// # Errors
 /// As [`Scoring`].
@@ -144,8 +149,9 @@ fn unfit(expected: String, found: String) -> Error {
 mod tests {
     use super::*;
 
-    /// Sure of one class each, and all classes as often: the score is the number of classes. Sure of the same class, or
-    /// sure of none: it is 1. Logits far beyond what `exp` can hold are no trouble.
+    /// If each picture is certainly of one class and all classes are equally frequent, the score is
+    /// the number of classes. If all are certainly of the same class, or none is certain, it is 1.
+    /// Logits far beyond the range of `exp` are handled.
     #[test]
     fn scores_reach_from_one_to_the_number_of_classes() -> Result<()> {
         let sure = |class: &dyn Fn(usize) -> usize| {
@@ -159,7 +165,7 @@ mod tests {
         assert!((sure(&|_| 2)?.mean - 1.0).abs() < 1e-12);
         let flat = inception_score(&Rows::from_values(4, vec![0.0; 40])?, 2)?;
         assert!((flat.mean - 1.0).abs() < 1e-12 && flat.std < 1e-12);
-        // Split in order: each half knows two classes.
+        // Split in order: each half contains two classes.
         assert!((sure(&|i| 2 * (i / 20) + i % 2)?.mean - 2.0).abs() < 1e-12);
         Ok(())
     }

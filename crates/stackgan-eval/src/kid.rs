@@ -1,9 +1,11 @@
-//! The kernel distance: the squared maximum mean discrepancy with a cubic kernel. With Inception features, the KID.
+//! The kernel distance: the squared maximum mean discrepancy with a cubic kernel. With Inception
+//! features it is the KID.
 //!
-//! Unbiased: its expected value does not depend on the number of pictures, and of equal distributions it is as often
-//! below zero as above.
+//! The estimate is unbiased: its expected value does not depend on the number of pictures, and for
+//! equal distributions it is below zero as often as above.
 //!
-//! Source: Bińkowski et al., "Demystifying MMD GANs" (2018); reference: torch-fidelity (100 subsets of 1000).
+//! Source: Bińkowski et al., "Demystifying MMD GANs" (2018); reference: torch-fidelity (100 subsets
+//! of 1000).
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -13,9 +15,9 @@ use crate::bootstrap::{self, Interval};
 use crate::rows::{Rows, products};
 use crate::{Error, Result};
 
-/// Subsets, unless told otherwise.
+/// Default number of subsets.
 pub const SUBSETS: usize = 100;
-/// Rows of a subset, where there are as many.
+/// Number of rows in a subset, if there are that many.
 pub const SUBSET: usize = 1000;
 
 /// A measured kernel distance.
@@ -23,20 +25,23 @@ pub const SUBSET: usize = 1000;
 pub struct Kid {
     /// The mean over the subsets.
     pub mean: f64,
-    /// The standard deviation over the subsets (of subsets, over N, as the references print it).
+    /// The standard deviation over the subsets (divided by their number, as the references print
+    /// it).
     pub std: f64,
-    /// Subsets.
+    /// Number of subsets.
     pub subsets: usize,
-    /// Rows of a subset.
+    /// Number of rows in a subset.
     pub size: usize,
-    /// 95 % interval of the mean, from blocks that share no rows; `None` where there are fewer than five such.
+    /// 95 % interval of the mean, from blocks that share no rows; `None` for fewer than 100 rows on
+    /// a side.
     pub interval: Option<Interval>,
 }
 
-/// The unbiased estimate of the squared discrepancy between `x` and `y`, with the kernel `(x·y / width + 1)^3`.
+/// Returns the unbiased estimate of the squared discrepancy between `x` and `y`, with the kernel
+/// `(x·y / width + 1)^3`.
 ///
 /// # Errors
-/// [`Error::Input`] when widths differ or a side has fewer than two rows.
+/// [`Error::Input`] if the widths differ or a side has fewer than two rows.
 pub fn polynomial_mmd(x: &Rows, y: &Rows) -> Result<f64> {
     if x.width() != y.width() || x.len() < 2 || y.len() < 2 {
         return Err(Error::Input {
@@ -65,13 +70,14 @@ pub fn polynomial_mmd(x: &Rows, y: &Rows) -> Result<f64> {
         - 2.0 * kernel(&a, &b, true) / (m * n))
 }
 
-/// The distance over `subsets` random subsets of [`SUBSET`] rows, or of all where there are fewer.
+/// Returns the distance over `subsets` random subsets of [`SUBSET`] rows, or of as many as the
+/// smaller side has.
 ///
 /// # Errors
 /// As [`polynomial_mmd`].
 pub fn kid(x: &Rows, y: &Rows, subsets: usize, noise: Noise) -> Result<Kid> {
     let size = SUBSET.min(x.len()).min(y.len());
-    // All rows of both sides, in another order, are the same subset.
+    // If all rows of both sides are used, every subset is the same.
     let subsets = if size == x.len() && size == y.len() { 1 } else { subsets.max(1) };
     let estimates = (0..subsets).into_par_iter().map(|i| {
         let part = |rows: &Rows, side: u64| {
@@ -90,7 +96,10 @@ pub fn kid(x: &Rows, y: &Rows, subsets: usize, noise: Noise) -> Result<Kid> {
 /// The step of [`Stream::Evaluation`] for subsets.
 const KID: u64 = 2;
 
-/// The interval of the mean of estimates on blocks that share no rows: those are independent, the subsets are not.
+/// Returns the interval of the mean of estimates on blocks that share no rows. Such estimates are
+/// independent, unlike those on subsets.
+///
+/// There are ten blocks or more. Returns `None` if a side has fewer than 100 rows.
 fn interval(x: &Rows, y: &Rows, noise: Noise) -> Result<Option<Interval>> {
     let least = x.len().min(y.len());
     let size = (least / 10).min(SUBSET);

@@ -1,18 +1,18 @@
-//! From pictures to numbers.
+//! Measures of generated pictures.
 //!
-//! Every measure is a pure function of vectors that a network made ([`rows::Rows`], or tensors), so that it can be tested
-//! by hand and used with any network. A number comes with its chance level, its standard error or a bootstrap interval:
-//! see the documentation of each.
+//! Every measure is a pure function of vectors that a network computed ([`rows::Rows`], or
+//! tensors), so it can be tested by hand and used with any network. Each value comes with its
+//! chance level, its standard error or a bootstrap interval; see the documentation of each measure.
 //!
-//! - [`features`]: networks that make features of pictures.
-//! - [`fid`], [`kid`], [`precision_recall`]: how far is what was painted from what is real? [`moments`] gathers what the
-//!   first needs while pictures come.
-//! - [`inception_score`]: are pictures clear of class, and of many classes?
+//! - [`features`]: networks that compute features of pictures.
+//! - [`fid`], [`kid`], [`precision_recall`]: how far are generated pictures from real ones?
+//!   [`moments`] accumulates the input of the first while pictures arrive.
+//! - [`inception_score`]: does each picture clearly belong to a class, and are there many classes?
 //! - [`r_precision`]: does a picture match its own caption better than those of others?
-//! - [`variety`]: how much do pictures of one caption differ? With [`ms_ssim`].
+//! - [`variety`]: how much do the pictures of one caption differ? Uses [`ms_ssim`].
 //! - [`nearest`]: which training pictures are nearest?
-//! - [`report`]: numbers with all that is needed to compare them.
-//! - [`zero_shot`]: Reed's evaluation of a text encoder on classes that it has not seen.
+//! - [`report`]: values with all that is needed to compare them.
+//! - [`zero_shot`]: Reed's evaluation of a text encoder on unseen classes.
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;

@@ -1,8 +1,10 @@
-//! Mean and covariance of features, gathered row by row in memory that does not grow with the rows.
+//! The mean and covariance of features, accumulated row by row in memory that does not grow with
+//! the number of rows.
 //!
-//! Numbers are taken relative to the mean of the first block, so that a large mean does not eat the digits of a small
-//! variance. Rows are gathered into blocks of a fixed size and the covariance is cut into panels of a fixed width: the
-//! bits depend neither on how the rows arrive nor on the number of threads.
+//! Values are taken relative to the mean of the first block, so that a large mean does not reduce
+//! the precision of a small variance. Rows are collected into blocks of a fixed size, and the
+//! covariance is divided into panels of a fixed width. The bits of the result therefore depend
+//! neither on how the rows arrive nor on the number of threads.
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -10,41 +12,43 @@ use rayon::prelude::*;
 use crate::rows::Rows;
 use crate::{Error, Result};
 
-/// Rows of a block.
+/// Number of rows in a block.
 const BLOCK: usize = 256;
-/// How far a covariance of a file may be from symmetric, as a part of its largest number.
+/// Largest accepted asymmetry of a covariance from a file, relative to its largest absolute value.
 const SKEW: f64 = 1e-6;
-/// Columns of a panel of the covariance.
+/// Number of columns in a panel of the covariance.
 const PANEL: usize = 128;
 
-/// Mean and covariance of a set of features.
+/// The mean and covariance of a set of features.
 #[derive(Clone, Debug)]
 pub struct Moments {
-    /// Rows that they are of; 0 where a file does not say it.
+    /// Number of rows; 0 if a file does not contain it.
     pub(crate) count: u64,
     /// The mean of each feature.
     pub(crate) mean: Vec<f64>,
-    /// The covariance `(width, width)`, sums over `count - 1` (as numpy's `cov`).
+    /// The covariance `(width, width)`, with sums divided by `count - 1` (as numpy's `cov`).
     pub(crate) covariance: DMatrix<f64>,
 }
 
 impl Moments {
-    /// Of given rows.
+    /// Computes the mean and covariance of rows.
     ///
     /// # Errors
-    /// [`Error::Input`] when there are fewer than two.
+    /// [`Error::Input`] for fewer than two rows.
     pub fn of(rows: &Rows) -> Result<Self> {
         let mut running = Running::new(rows.width());
         rows.iter().try_for_each(|row| running.push(row))?;
         running.finish()
     }
 
-    /// From a mean and a covariance, row after row, as statistics files hold them. `count` rows, 0 where that is not known: a
-    /// covariance of `count` rows has a rank below `count`, and no more of it is looked at.
+    /// Creates moments from a mean and a row-major covariance, as statistics files contain them.
+    ///
+    /// `count` is the number of rows, or 0 if it is not known. The rank of the covariance is taken
+    /// to be below `count`; anything beyond that rank is ignored.
     ///
     /// # Errors
-    /// [`Error::Input`] when the sizes do not fit, a number is not finite, the covariance is not symmetric or has a negative
-    /// variance, or of one row, which has none.
+    /// [`Error::Input`] if the sizes do not match, a value is not finite, the covariance is not
+    /// symmetric or has a negative variance, or `count` is 1 (one row has no covariance).
     pub fn from_parts(count: u64, mean: Vec<f64>, covariance: &[f64]) -> Result<Self> {
         let width = mean.len();
         if width == 0 || covariance.len() != width * width {
@@ -70,37 +74,37 @@ impl Moments {
         Ok(Self { count, mean, covariance })
     }
 
-    /// Rows that they are of; 0 where that is not known.
+    /// Returns the number of rows, or 0 if it is not known.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The mean of each feature.
+    /// Returns the mean of each feature.
     #[must_use]
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// Features.
+    /// Returns the number of features.
     #[must_use]
     pub fn width(&self) -> usize {
         self.mean.len()
     }
 
-    /// The covariance, row after row.
+    /// Returns the covariance, row after row.
     #[must_use]
     pub fn covariance(&self) -> Vec<f64> {
         self.covariance.transpose().as_slice().to_vec()
     }
 
-    /// The sum of the variances.
+    /// Returns the sum of the variances.
     pub(crate) fn trace(&self) -> f64 {
         self.covariance.trace()
     }
 }
 
-/// Mean and covariance while rows arrive.
+/// Accumulates mean and covariance while rows arrive.
 #[derive(Clone, Debug)]
 pub struct Running {
     count: u64,
@@ -112,7 +116,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// No rows yet.
+    /// Returns an empty accumulator for rows of `width` features.
     #[must_use]
     pub fn new(width: usize) -> Self {
         let starts = (0..width).step_by(PANEL);
@@ -126,7 +130,7 @@ impl Running {
         }
     }
 
-    /// Rows so far.
+    /// Returns the number of rows so far.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count + self.waiting.len() as u64
@@ -135,7 +139,7 @@ impl Running {
     /// Adds one row.
     ///
     /// # Errors
-    /// [`Error::Input`] when it has another width.
+    /// [`Error::Input`] if it has another width.
     pub fn push(&mut self, row: &[f32]) -> Result<()> {
         self.waiting.push(row)?;
         if self.waiting.len() == BLOCK {
@@ -144,7 +148,7 @@ impl Running {
         Ok(())
     }
 
-    /// Takes the waiting rows into the sums.
+    /// Adds the waiting rows to the sums.
     fn settle(&mut self) {
         let n = self.waiting.len();
         if n == 0 {
@@ -169,17 +173,17 @@ impl Running {
         self.waiting.clear();
     }
 
-    /// Mean and covariance of all rows.
+    /// Returns the mean and covariance of all rows.
     ///
     /// # Errors
-    /// [`Error::Input`] when there are fewer than two rows, or one of them is not finite.
+    /// [`Error::Input`] for fewer than two rows, or if one of them is not finite.
     pub fn finish(mut self) -> Result<Moments> {
         self.settle();
         if self.count < 2 {
             return Err(unfit("two rows or more".to_owned(), self.count.to_string()));
         }
         let n = self.count as f64;
-        let from: Vec<f64> = self.sum.iter().map(|sum| sum / n).collect(); // the shift
+        let from: Vec<f64> = self.sum.iter().map(|sum| sum / n).collect(); // relative to the shift
         let width = from.len();
         let mut covariance = DMatrix::zeros(width, width);
         for (p, panel) in self.panels.iter().enumerate() {
@@ -222,7 +226,7 @@ mod tests {
         Rows::from_values(width, far.collect()).unwrap()
     }
 
-    /// More rows than a block and more features than a panel, against the textbook's sums.
+    /// More rows than a block and more features than a panel, compared with the textbook's sums.
     #[test]
     fn mean_and_covariance_are_the_textbooks() -> Result<()> {
         let rows = rows(600, 131);

@@ -1,8 +1,11 @@
-//! The multi-scale structural similarity of two pictures: 1 for equal ones. Between pictures of one caption and different
-//! noise it says how much variety the noise brings (lower is more).
+//! The multi-scale structural similarity of two pictures, which is 1 for equal ones.
 //!
-//! Source: Wang, Simoncelli and Bovik, "Multi-scale structural similarity" (2003); Odena et al. (2017) use it for variety;
-//! reference: pytorch-msssim (window 11, sigma 1.5, K 0.01 and 0.03, no padding, each channel by itself).
+//! Between pictures of one caption with different noise it measures how much variety the noise
+//! causes (lower means more).
+//!
+//! Source: Wang, Simoncelli and Bovik, "Multi-scale structural similarity" (2003); Odena et al.
+//! (2017) use it for variety; reference: pytorch-msssim (window 11, sigma 1.5, K 0.01 and 0.03, no
+//! padding, each channel separately).
 
 use stackgan_core::image::Picture;
 
@@ -14,11 +17,12 @@ const WEIGHTS: [f64; 5] = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
 const WINDOW: usize = 11;
 /// Standard deviation of the window, in pixels.
 const SIGMA: f64 = 1.5;
-/// Stabilisers for values 0 to 255.
+/// Stabilising constants for values from 0 to 255.
 const C1: f64 = (0.01 * 255.0) * (0.01 * 255.0);
 const C2: f64 = (0.03 * 255.0) * (0.03 * 255.0);
 
-/// How many of the five scales a picture has: those on which the window fits. A 64x64 picture has three.
+/// Returns the number of the five scales that a picture has: those at which the window fits. A
+/// 64x64 picture has three.
 #[must_use]
 pub fn scales(width: usize, height: usize) -> usize {
     let mut side = width.min(height);
@@ -30,10 +34,12 @@ pub fn scales(width: usize, height: usize) -> usize {
     scales
 }
 
-/// The similarity of two pictures, 0 to 1. Where fewer than five scales fit, their weights are scaled to a sum of 1.
+/// Returns the similarity of two pictures, from 0 to 1.
+///
+/// If fewer than five scales fit, their weights are scaled to a sum of 1.
 ///
 /// # Errors
-/// [`Error::Input`] when sizes differ, or are smaller than the window.
+/// [`Error::Input`] if the sizes differ or are smaller than the window.
 pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
     let scales = scales(a.width, a.height);
     if (a.width, a.height) != (b.width, b.height) || scales == 0 {
@@ -44,7 +50,7 @@ pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
             remedy: "compare pictures of one stage of one model",
         });
     }
-    // The published weights add up to 1.0001: five are taken as they are.
+    // The published weights sum to 1.0001; all five together are used unchanged.
     let all = if scales == WEIGHTS.len() { 1.0 } else { WEIGHTS.iter().take(scales).sum() };
     let window = window();
     let mut sum = 0.0;
@@ -62,7 +68,7 @@ pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
     Ok(sum)
 }
 
-/// One channel.
+/// One channel of a picture.
 struct Plane {
     width: usize,
     height: usize,
@@ -79,7 +85,8 @@ impl Plane {
         self.values.get(y * self.width + x).copied().unwrap_or_default()
     }
 
-    /// Means of 2x2; an odd side is padded by one zero in front and one behind, as the reference pads.
+    /// Returns the means of 2x2 squares. An odd side is padded by one zero at the start and one at
+    /// the end, as in the reference.
     fn halved(&self) -> Self {
         let half = |side: usize| side / 2 + side % 2;
         let (width, height) = (half(self.width), half(self.height));
@@ -100,7 +107,7 @@ impl Plane {
         Self { width, height, values }
     }
 
-    /// Filtered by the window in both directions; only where it lies within the picture.
+    /// Filters with the window in both directions, only where it lies inside the picture.
     fn filtered(&self, window: &[f64; WINDOW]) -> Self {
         let (width, height) = (self.width + 1 - WINDOW, self.height + 1 - WINDOW);
         let rows = self.values.chunks_exact(self.width).flat_map(|row| {
@@ -123,7 +130,8 @@ impl Plane {
     }
 }
 
-/// The means over the map of the whole similarity and of its part for contrast and structure.
+/// Returns the means over the map of the whole similarity and of its factor for contrast and
+/// structure.
 fn similarity(x: &Plane, y: &Plane, window: &[f64; WINDOW]) -> (f64, f64) {
     let [mx, my] = [x, y].map(|p| p.filtered(window).values);
     let [xx, yy, xy] = [x.with(x), y.with(y), x.with(y)].map(|p| p.filtered(window).values);

@@ -1,21 +1,24 @@
-//! The nearest of many rows to each of a few: the paper's check that a model paints and does not copy (section 4.3 looks for
-//! the nearest training pictures by hand).
+//! The nearest of many rows to each of a few.
+//!
+//! This is the paper's check that a model does not merely copy training pictures (section 4.3 looks
+//! for the nearest training pictures by hand).
 
 use nalgebra::DMatrix;
 
 use crate::rows::{Rows, squares};
 use crate::{Error, Result};
 
-/// A near row.
+/// A row that is near.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Near {
-    /// Its number among all that were offered.
+    /// Its index among all offered rows.
     pub index: usize,
-    /// Its distance (Euclidean).
+    /// Its Euclidean distance.
     pub distance: f64,
 }
 
-/// The `k` nearest to each of some rows, while others are offered: memory does not grow with these.
+/// Accumulates the `k` nearest rows to each of some rows, while others are offered. Memory does not
+/// grow with the number of offered rows.
 #[derive(Clone, Debug)]
 pub struct Nearest {
     width: usize,
@@ -23,11 +26,11 @@ pub struct Nearest {
     squares: Vec<f64>,
     k: usize,
     offered: usize,
-    found: Vec<Vec<Near>>, // distances squared until the end
+    found: Vec<Vec<Near>>, // squared distances until `finish`
 }
 
 impl Nearest {
-    /// The nearest to each of `rows`.
+    /// Prepares a search for the `k` nearest to each of `rows`; a `k` of 0 counts as 1.
     #[must_use]
     pub fn new(rows: &Rows, k: usize) -> Self {
         let columns = rows.columns();
@@ -45,7 +48,7 @@ impl Nearest {
     /// Offers the next rows.
     ///
     /// # Errors
-    /// [`Error::Input`] when they have another width.
+    /// [`Error::Input`] if they have another width.
     pub fn offer(&mut self, rows: &Rows) -> Result<()> {
         if rows.width() != self.width {
             return Err(Error::Input {
@@ -76,7 +79,8 @@ impl Nearest {
         Ok(())
     }
 
-    /// The nearest to each, the nearest first; of equal ones the first offered.
+    /// Returns the nearest rows to each, nearest first. Among equal distances the row offered first
+    /// comes first.
     #[must_use]
     pub fn finish(mut self) -> Vec<Vec<Near>> {
         self.found.iter_mut().flatten().for_each(|near| near.distance = near.distance.sqrt());

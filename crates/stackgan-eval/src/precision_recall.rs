@@ -1,9 +1,12 @@
-//! Precision and recall: how many generated pictures lie among the real ones, and how many real ones among the generated.
+//! Precision and recall: how many generated pictures lie among the real ones, and how many real
+//! ones among the generated.
 //!
-//! Each picture has a ball that reaches to its k-th nearest neighbour of its own kind. A generated picture is precise when
-//! it lies in the ball of some real one; a real one is recalled when it lies in the ball of some generated one.
+//! Each picture has a ball whose radius is the distance to its k-th nearest neighbour of its own
+//! kind. A generated picture is precise if it lies in the ball of some real one. A real one is
+//! recalled if it lies in the ball of some generated one.
 //!
-//! Source: Kynkäänniemi et al., "Improved Precision and Recall Metric" (2019), k = 3; reference: torch-fidelity.
+//! Source: Kynkäänniemi et al., "Improved Precision and Recall Metric" (2019), k = 3; reference:
+//! torch-fidelity.
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -13,29 +16,30 @@ use crate::bootstrap::{self, Interval};
 use crate::rows::{Rows, squares};
 use crate::{Error, Result};
 
-/// The neighbour to which a ball reaches.
+/// Index k of the neighbour that defines the radius of a ball.
 pub const NEIGHBOUR: usize = 3;
 
-/// Columns that are compared at once.
+/// Number of columns compared at once.
 const BLOCK: usize = 256;
 
 /// Measured precision and recall.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrecisionRecall {
-    /// Part of the generated pictures that lie among the real ones.
+    /// Fraction of the generated pictures that lie among the real ones.
     pub precision: f64,
-    /// Part of the real pictures that lie among the generated ones.
+    /// Fraction of the real pictures that lie among the generated ones.
     pub recall: f64,
-    /// 95 % interval of the precision, with the real pictures as they are.
+    /// 95 % interval of the precision, for fixed real pictures.
     pub precision_interval: Option<Interval>,
-    /// 95 % interval of the recall, with the generated pictures as they are.
+    /// 95 % interval of the recall, for fixed generated pictures.
     pub recall_interval: Option<Interval>,
 }
 
-/// Precision and recall of `generated` against `real`.
+/// Returns the precision and recall of `generated` against `real`.
 ///
 /// # Errors
-/// [`Error::Input`] when widths differ, or a side has no `neighbour` beside each row.
+/// [`Error::Input`] if the widths differ, `neighbour` is 0, or a side has no more than `neighbour`
+/// rows.
 pub fn precision_recall(
     generated: &Rows,
     real: &Rows,
@@ -74,7 +78,7 @@ pub fn precision_recall(
     })
 }
 
-/// One kind of picture.
+/// The pictures of one kind.
 struct Side<'a> {
     rows: &'a Rows,
     matrix: DMatrix<f64>, // (rows, width)
@@ -88,7 +92,8 @@ impl<'a> Side<'a> {
         Self { rows, matrix: columns.transpose(), squares }
     }
 
-    /// What `take` makes of the squared distances from each row to all rows of `others`.
+    /// Calls `take` with the squared distances from each row to all rows of `others`, and returns
+    /// its results.
     fn distances<T: Send>(&self, others: &Self, take: impl Fn(&mut [f64]) -> T + Sync) -> Vec<T> {
         let starts = (0..self.rows.len()).step_by(BLOCK).collect::<Vec<_>>();
         let blocks = starts.into_par_iter().map(|start| {
@@ -106,10 +111,10 @@ impl<'a> Side<'a> {
         blocks.flatten_iter().collect()
     }
 
-    /// The squared distance from each row to its `neighbour`-th nearest, itself not counted.
+    /// Returns the squared distance from each row to its `neighbour`-th nearest other row.
     fn radii(&self, neighbour: usize) -> Vec<f64> {
         self.distances(self, |distances| {
-            // Itself is the nearest, up to rounding.
+            // The row itself is the nearest, up to rounding.
             *distances.select_nth_unstable_by(neighbour, f64::total_cmp).1
         })
     }
@@ -123,7 +128,8 @@ mod tests {
         Rows::from_values(1, values.to_vec()).unwrap()
     }
 
-    /// On a line, with the nearest neighbour: real balls are 0±1, 1±1, 10±9; generated ones 0.5±1, 1.5±1, 30±28.5.
+    /// On a line with k = 1: the real balls are 0±1, 1±1, 10±9; the generated ones 0.5±1, 1.5±1,
+    /// 30±28.5.
     #[test]
     fn a_small_case_by_hand() -> Result<()> {
         let (real, generated) = (line(&[0.0, 1.0, 10.0]), line(&[0.5, 1.5, 30.0]));
@@ -138,7 +144,8 @@ mod tests {
         let values: Vec<f32> = (0..700).map(|i| (i * 37 % 700) as f32).collect();
         let shifted: Vec<f32> = values.iter().map(|v| v + 350.5).collect();
         let found = precision_recall(&line(&shifted), &line(&values), 3, Noise::new(0))?;
-        // Balls reach two to either side, three at the ends: 350.5 to 701.5 lie among 0 to 699, and 348 to 699 among those.
+        // Balls reach two to either side, and three at the ends: 350.5 to 701.5 lie among 0 to 699,
+        // and 348 to 699 lie among those.
         assert_eq!(found.precision, 352.0 / 700.0);
         assert_eq!(found.recall, 352.0 / 700.0);
         assert!(found.recall_interval.is_some());

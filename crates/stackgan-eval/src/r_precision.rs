@@ -1,9 +1,12 @@
-//! R-precision: is a picture's own caption the best match among a few?
+//! R-precision: whether a picture's own caption is its best match among several.
 //!
-//! Each picture is compared, by dot product, with its own text and with `candidates - 1` texts of pictures of other
-//! classes, all of them different: a text that says what one's own says is no rival, and none is a rival twice, so that
-//! chance is one over `candidates` however often captions are repeated. The measure is the part of the pictures whose own
-//! text wins. It is only as good as its judge: vectors from the encoder that conditions the generator make it optimistic.
+//! Each picture is compared, by dot product, with its own text and with `candidates - 1` texts of
+//! pictures of other classes. All of these texts are different: a text equal to the picture's own
+//! is not a rival, and none is a rival twice. Chance is therefore one over `candidates`, however
+//! often captions are repeated. The measure is the fraction of pictures whose own text wins.
+//!
+//! It depends on the encoder that compares: vectors from the encoder that conditions the generator
+//! make it optimistic.
 //!
 //! Source: Xu et al., `AttnGAN` (CVPR 2018), section 4, with candidates from other classes.
 
@@ -17,26 +20,27 @@ use crate::{Error, Result};
 /// A measured R-precision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RPrecision {
-    /// Part of the pictures that were matched right, 0 to 1.
+    /// Fraction of the pictures that were matched correctly, 0 to 1.
     pub mean: f64,
     /// Standard error of the mean: `sqrt(p (1 - p) / n)`.
     pub standard_error: f64,
-    /// Pictures.
+    /// Number of pictures.
     pub count: usize,
-    /// Texts among which each had to find its own.
+    /// Number of texts among which each picture's own must win.
     pub candidates: usize,
 }
 
-/// Whose a text is, and which.
+/// The class and identity of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owned {
     /// The class of its picture.
     pub class: u32,
-    /// A number that it shares with the texts that say the same.
+    /// A number that is equal for equal texts.
     pub text: u32,
 }
 
-/// Numbers `texts`, one of a picture of each of `classes`; capitals and the space around them make no other text.
+/// Numbers `texts`, of which there is one for each of `classes`. Case and surrounding white space
+/// are ignored.
 #[must_use]
 pub fn owned<S: AsRef<str>>(classes: &[u32], texts: impl IntoIterator<Item = S>) -> Vec<Owned> {
     let mut numbers = BTreeMap::<String, u32>::new();
@@ -48,12 +52,14 @@ pub fn owned<S: AsRef<str>>(classes: &[u32], texts: impl IntoIterator<Item = S>)
     classes.iter().zip(texts).map(|(&class, text)| Owned { class, text }).collect()
 }
 
-/// R-precision of `images (n, dim)` whose own texts are the rows of `texts (n, dim)`; `owners` has n of them. Vectors are
-/// compared by dot products: give unit vectors to compare directions. Equal scores do not win.
+/// Returns the R-precision of `images (n, dim)` whose own texts are the rows of `texts (n, dim)`.
+///
+/// `owners` has n elements. Vectors are compared by dot products; pass unit vectors to compare
+/// directions. Equal scores do not win.
 ///
 /// # Errors
-/// [`Error::Input`] when sizes differ, `candidates` is below 2, or a picture has fewer than `candidates - 1` different texts
-/// of other classes.
+/// [`Error::Input`] if the sizes differ, `candidates` is below 2, or a picture has fewer than
+/// `candidates - 1` different texts of other classes.
 pub fn r_precision(
     images: &Tensor,
     texts: &Tensor,
@@ -68,7 +74,7 @@ pub fn r_precision(
     Ok(RPrecision { mean, standard_error, count, candidates })
 }
 
-/// For each picture whether its own text won; arguments and errors as [`r_precision`]'s.
+/// Returns for each picture whether its own text won. The arguments are those of [`r_precision`].
 ///
 /// # Errors
 /// As [`r_precision`].
@@ -99,11 +105,13 @@ pub fn matched(
     Ok(images.iter().zip(&texts).zip(rivals).map(won).collect())
 }
 
-/// For each of `owners` the texts that its picture's own has to beat: `candidates - 1` places, drawn. Asked before there are
-/// pictures, it says whether there are enough.
+/// Draws, for each of `owners`, the indices of the `candidates - 1` texts that its own text must
+/// beat.
+///
+/// Called before any pictures exist, it tells whether there are enough texts.
 ///
 /// # Errors
-/// [`Error::Input`] when there are fewer than that different texts of other classes; what it found are so many.
+/// [`Error::Input`] if there are fewer different texts of other classes; it contains their number.
 pub fn rivals(owners: &[Owned], candidates: usize, noise: Noise) -> Result<Vec<Vec<usize>>> {
     let mut members = BTreeMap::<u32, Vec<usize>>::new();
     for (i, owner) in owners.iter().enumerate() {
@@ -127,10 +135,13 @@ pub fn rivals(owners: &[Owned], candidates: usize, noise: Noise) -> Result<Vec<V
     owners.iter().enumerate().map(of).collect()
 }
 
-/// Mean and standard deviation (over the number of folds) of the parts matched right in `folds` equal folds of a random
-/// order, as the field reports R-precision: ten folds of 3,000 pictures. What is left over of a fold is left out.
+/// Returns the mean and standard deviation (divided by the number of folds) of the fractions
+/// matched correctly in `folds` equal folds of a random order.
 ///
-/// Source: the evaluation of `AttnGAN` and `DM-GAN`. `None` where there are fewer pictures than folds.
+/// R-precision is usually reported in this way, with ten folds of 3,000 pictures. The remainder
+/// that does not fill a fold is left out. Returns `None` if there are fewer pictures than folds.
+///
+/// Source: the evaluation of `AttnGAN` and `DM-GAN`.
 #[must_use]
 pub fn in_folds(right: &[bool], folds: usize, noise: Noise) -> Option<(f64, f64)> {
     let size = right.len().checked_div(folds).filter(|size| *size > 0)?;
@@ -148,9 +159,9 @@ pub fn in_folds(right: &[bool], folds: usize, noise: Noise) -> Option<(f64, f64)
 
 /// The texts of all classes but one, without a list of them.
 struct Others<'a> {
-    /// Places of the texts of one's own class, rising.
+    /// Indices of the texts of the picture's own class, ascending.
     own: &'a [usize],
-    /// Texts of all classes.
+    /// Number of texts of all classes.
     count: usize,
 }
 
@@ -159,12 +170,13 @@ impl Others<'_> {
         self.count - self.own.len()
     }
 
-    /// The place of the `k`-th text of another class.
+    /// Returns the index of the `k`-th text of another class.
     fn place(&self, k: usize) -> usize {
         let (mut low, mut high) = (0, self.own.len());
         while low < high {
             let middle = low.midpoint(high);
-            // So many texts of other classes lie before this one of our own.
+            // `own - middle` is the number of texts of other classes before this one of the own
+            // class.
             if self.own.get(middle).is_some_and(|own| own - middle <= k) {
                 low = middle + 1;
             } else {
@@ -174,7 +186,8 @@ impl Others<'_> {
         k + low
     }
 
-    /// All of them in random order: a Fisher-Yates shuffle that remembers only what it moved, and draws as it is read.
+    /// Returns all of them in random order: a lazy Fisher-Yates shuffle that stores only the moved
+    /// elements.
     fn shuffled(&self, mut draws: Draws) -> impl Iterator<Item = usize> {
         let mut moved = BTreeMap::<usize, usize>::new();
         (0..self.len()).map(move |j| {
@@ -209,7 +222,7 @@ mod tests {
         Ok(Tensor::from_vec(values, (n, 16), &Device::Cpu)?)
     }
 
-    /// Of four pictures a class, each with a text of its own.
+    /// Four pictures per class, each with a different text.
     fn owners(n: u32) -> Vec<Owned> {
         (0..n).map(|i| Owned { class: i / 4, text: i }).collect()
     }
@@ -222,13 +235,14 @@ mod tests {
         let blind = r_precision(&images, &random(1, 2000)?, &owners, 10, Noise::new(1))?;
         assert!((blind.mean - 0.1).abs() < 4.0 * blind.standard_error, "{blind:?}");
         assert!((blind.standard_error - 0.0067).abs() < 0.001);
-        // Vectors that say nothing win nothing.
+        // Vectors without information win nothing.
         let same = Tensor::ones((2000, 16), DType::F32, &Device::Cpu)?;
         assert_eq!(r_precision(&same, &same, &owners, 10, Noise::new(1))?.mean, 0.0);
         Ok(())
     }
 
-    /// The texts of one's own class are no candidates: here they are all better than one's own.
+    /// Texts of the picture's own class are not candidates. Here all of them match better than the
+    /// own text.
     #[test]
     fn candidates_are_of_other_classes() -> Result<()> {
         let device = Device::Cpu;
@@ -240,7 +254,8 @@ mod tests {
         Ok(())
     }
 
-    /// A set of few different texts, each said by many: chance stays one over the candidates.
+    /// A set of few different texts, each repeated many times: chance is still one over the
+    /// candidates.
     #[test]
     fn texts_that_say_the_same_are_one_candidate() -> Result<()> {
         let texts = random(1, 12)?;
@@ -253,7 +268,7 @@ mod tests {
         assert!((blind.mean - 0.1).abs() < 4.0 * blind.standard_error, "{blind:?}");
         let error = r_precision(&images, &texts, &owners, 13, Noise::new(1)).unwrap_err();
         assert!(error.to_string().contains("12 different texts of other classes"), "{error}");
-        // What one's own says is no rival, though another class says it too.
+        // A text equal to the picture's own is not a rival, even in another class.
         let others: Vec<Owned> =
             owners.iter().enumerate().map(|(i, o)| Owned { class: i as u32, ..*o }).collect();
         assert_eq!(r_precision(&images, &texts, &others, 10, Noise::new(1))?.count, 3000);
@@ -271,7 +286,8 @@ mod tests {
         assert_eq!(texts, [0, 1, 0, 1]);
     }
 
-    /// Drawn without a list of the others, candidates are those that a shuffle of the list would begin with.
+    /// Although no list of the others is built, the candidates are the first ones of a shuffled
+    /// list.
     #[test]
     fn candidates_are_those_of_a_shuffled_list() {
         let own = [1, 2, 6, 9];

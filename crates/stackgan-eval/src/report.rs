@@ -1,15 +1,18 @@
-//! Numbers with all that is needed to compare them: network, hash of its weights, resize, counts, splits. A report is of
-//! one network, so that numbers of two families cannot stand in one table.
+//! Values with all that is needed to compare them: network, hash of its weights, resize, counts,
+//! splits.
+//!
+//! A report belongs to one network, so values of two families cannot appear in one table.
 
 use serde::Serialize;
 
 use crate::bootstrap::Interval;
 use crate::features::Network;
 
-/// Below so many generated pictures a number says little of the model.
+/// Number of generated pictures below which a value says little about the model.
 pub const FEW: usize = 10_000;
 
-/// Below so many pictures on a side its nearest neighbours are most of it, and random subsets are nearly the same pictures.
+/// Number of pictures on a side below which nearest neighbours are most of that side, and random
+/// subsets contain nearly the same pictures.
 pub const SCARCE: usize = 100;
 
 /// The network of a report.
@@ -17,20 +20,20 @@ pub const SCARCE: usize = 100;
 pub struct Judge {
     /// Its name.
     pub network: &'static str,
-    /// SHA-256 of the file of its weights as it was published, before any import.
+    /// SHA-256 of the published file of its weights, before any import.
     pub weights_sha256: String,
     /// The published file with that hash; `None` for other weights.
     pub published_as: Option<&'static str>,
-    /// Numbers in the features of a picture.
+    /// Number of features of a picture.
     pub features: usize,
-    /// How pictures were resized.
+    /// The resize algorithm.
     pub resize: &'static str,
-    /// The side that they were resized to.
+    /// The side to which pictures were resized.
     pub side: usize,
 }
 
 impl Judge {
-    /// A network with weights from a file of this hash.
+    /// Describes a network with weights from a file of this hash.
     #[must_use]
     pub fn new(network: Network, sha256: &str) -> Self {
         Self {
@@ -43,6 +46,7 @@ impl Judge {
         }
     }
 
+    /// Returns a short description, such as
     /// `inception-fid 6726825d, bilinear (align_corners=False) to 299`.
     #[must_use]
     pub fn line(&self) -> String {
@@ -51,30 +55,31 @@ impl Judge {
     }
 }
 
-/// One number.
+/// One measured value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
-    /// The option that asked for it.
+    /// The option that requested it.
     pub key: &'static str,
-    /// What it may be called.
+    /// The name under which it may be reported.
     pub name: String,
-    /// The number.
+    /// The value.
     pub value: f64,
     /// 95 % bootstrap interval.
     pub interval: Option<Interval>,
-    /// Standard deviation over splits, subsets or folds, as the field prints it after `±`.
+    /// Standard deviation over splits, subsets or folds, usually printed after `±`.
     pub std: Option<f64>,
-    /// Generated pictures that it is of.
+    /// Number of generated pictures.
     pub count: usize,
-    /// Real pictures that it is of; 0 where there are none in it.
+    /// Number of real pictures; 0 if none are involved.
     pub real: usize,
-    /// Splits, subsets, neighbours: what else was chosen.
+    /// Other parameters: splits, subsets, neighbours.
     pub how: String,
-    /// What judged, in short; on every line, so that a line that is copied still says it.
+    /// A short description of the network. It is on every line, so that a copied line still
+    /// contains it.
     pub by: String,
 }
 
-/// The table of numbers, its head first.
+/// Returns the table of values, with the header first.
 #[must_use]
 pub fn table(measures: &[Measured]) -> Vec<[String; 6]> {
     let head = ["measure", "value", "95 % interval", "pictures", "how", "by"].map(str::to_owned);
@@ -96,7 +101,7 @@ pub fn table(measures: &[Measured]) -> Vec<[String; 6]> {
     std::iter::once(head).chain(measures.iter().map(row)).collect()
 }
 
-/// A number with four digits or so, never as `-0`.
+/// Formats a value with about four digits, never as `-0`.
 fn short(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 => 1,
@@ -112,7 +117,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// What a reader must know before the numbers are used.
+/// Returns warnings that a reader must know before using the values.
 #[must_use]
 pub fn warnings(judge: &Judge, network: Network, count: usize, real: Option<u64>) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -153,7 +158,7 @@ pub fn warnings(judge: &Judge, network: Network, count: usize, real: Option<u64>
     warnings
 }
 
-/// What a reader must know of numbers that compare few pictures: of kernel distances, precision and recall.
+/// Returns a warning if kernel distances, precision or recall compare too few pictures.
 #[must_use]
 pub fn scarce(measures: &[Measured]) -> Option<String> {
     let compared = measures.iter().filter(|m| ["kid", "precision", "recall"].contains(&m.key));

@@ -1,4 +1,4 @@
-//! Feature matrices: one row of numbers for each picture.
+//! Feature matrices, with one row per picture.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use nalgebra::DMatrix;
 
 use crate::{Error, Result};
 
-/// Rows of `width` numbers, in the order of the pictures.
+/// Rows of `width` values, in the order of the pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     width: usize,
@@ -14,16 +14,16 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// No rows yet; a width of 0 counts as 1.
+    /// Returns an empty matrix. A width of 0 counts as 1.
     #[must_use]
     pub fn new(width: usize) -> Self {
         Self { width: width.max(1), values: Vec::new() }
     }
 
-    /// Rows that lie one after the other.
+    /// Creates a matrix from row-major values.
     ///
     /// # Errors
-    /// [`Error::Input`] when `values` are no whole number of rows.
+    /// [`Error::Input`] if `width` is 0 or `values` are not a whole number of rows.
     pub fn from_values(width: usize, values: Vec<f32>) -> Result<Self> {
         if width == 0 || !values.len().is_multiple_of(width) {
             let found = format!("{} numbers for a width of {width}", values.len());
@@ -32,36 +32,36 @@ impl Rows {
         Ok(Self { width, values })
     }
 
-    /// Numbers of a row.
+    /// Returns the number of values in a row.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.values.len() / self.width
     }
 
-    /// Whether there is no row.
+    /// Returns whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Row `i`; empty beyond the end.
+    /// Returns row `i`, or an empty slice if there is no such row.
     #[must_use]
     pub fn row(&self, i: usize) -> &[f32] {
         self.values.get(i * self.width..(i + 1) * self.width).unwrap_or_default()
     }
 
-    /// Row after row.
+    /// Iterates over the rows.
     pub fn iter(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.width)
     }
 
-    /// All numbers, row after row.
+    /// Returns all values, row after row.
     #[must_use]
     pub fn values(&self) -> &[f32] {
         &self.values
@@ -70,7 +70,7 @@ impl Rows {
     /// Adds one row.
     ///
     /// # Errors
-    /// [`Error::Input`] when it has another width.
+    /// [`Error::Input`] if it has another width.
     pub fn push(&mut self, row: &[f32]) -> Result<()> {
         if row.len() != self.width {
             return Err(unfit(&format!("{} numbers", self.width), row.len().to_string()));
@@ -79,7 +79,7 @@ impl Rows {
         Ok(())
     }
 
-    /// The rows at `indices`, in that order; those beyond the end are left out.
+    /// Returns the rows at `indices`, in that order. Indices after the end are ignored.
     #[must_use]
     pub fn picked(&self, indices: &[u32]) -> Self {
         let mut picked = Self::new(self.width);
@@ -89,17 +89,17 @@ impl Rows {
         picked
     }
 
-    /// Forgets all rows but keeps their room.
+    /// Removes all rows but keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.values.clear();
     }
 
-    /// The rows as the columns of a matrix `(width, rows)` of f64.
+    /// Returns the rows as the columns of an `f64` matrix `(width, rows)`.
     pub(crate) fn columns(&self) -> DMatrix<f64> {
         self.columns_of(0..self.len())
     }
 
-    /// The same for some of the rows; none beyond the end.
+    /// Returns some of the rows as columns, or none if the range exceeds the end.
     pub(crate) fn columns_of(&self, range: Range<usize>) -> DMatrix<f64> {
         let part = self.values.get(range.start * self.width..range.end * self.width);
         let part = part.unwrap_or_default();
@@ -108,13 +108,14 @@ impl Rows {
     }
 }
 
-/// Dot products of every column of `a` with every column of `b`: `(a, b)`. On one thread: the bits never depend on how
-/// many there are.
+/// Returns the dot products of every column of `a` with every column of `b`: `(a, b)`.
+///
+/// It runs on one thread, so the bits never depend on the number of threads.
 pub(crate) fn products(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
     a.transpose() * b
 }
 
-/// The squared length of every column.
+/// Returns the squared length of every column.
 pub(crate) fn squares(a: &DMatrix<f64>) -> Vec<f64> {
     a.column_iter().map(|column| column.norm_squared()).collect()
 }

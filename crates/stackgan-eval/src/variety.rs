@@ -1,5 +1,7 @@
-//! How much pictures of one caption differ when only the noise does: the mean similarity of their pairs. Near 1 the model
-//! paints one picture for a caption, whatever the noise.
+//! Variety: how much the pictures of one caption differ if only the noise does, as the mean
+//! similarity of their pairs.
+//!
+//! Near 1 the model generates the same picture for a caption, whatever the noise.
 
 use rayon::prelude::*;
 use stackgan_core::image::Picture;
@@ -12,20 +14,21 @@ use crate::{Error, Result};
 /// Measured variety.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Variety {
-    /// The mean over captions of the mean MS-SSIM over the pairs of a caption's pictures; lower is more variety.
+    /// The mean over captions of the mean MS-SSIM over the pairs of a caption's pictures. Lower
+    /// means more variety.
     pub similarity: f64,
-    /// 95 % interval, over captions.
+    /// 95 % interval over captions.
     pub interval: Option<Interval>,
-    /// Captions.
+    /// Number of captions.
     pub captions: usize,
-    /// Pairs of each caption.
+    /// Number of pairs per caption.
     pub pairs: usize,
 }
 
-/// The mean similarity of all pairs of `pictures`, which are of one caption.
+/// Returns the mean similarity of all pairs of `pictures`, which belong to one caption.
 ///
 /// # Errors
-/// [`Error::Input`] for fewer than two pictures, or other sizes.
+/// [`Error::Input`] for fewer than two pictures, or pictures of different sizes.
 pub fn of_caption(pictures: &[Picture]) -> Result<f64> {
     let pairs = pictures
         .iter()
@@ -40,10 +43,10 @@ pub fn of_caption(pictures: &[Picture]) -> Result<f64> {
     Ok(bootstrap::mean_and_std(&similarities).0)
 }
 
-/// Variety from the similarities of some captions with `pictures` pictures each.
+/// Returns the variety given the similarities of some captions with `pictures` pictures each.
 ///
 /// # Errors
-/// [`Error::Input`] when there is no caption.
+/// [`Error::Input`] if there are no captions.
 pub fn variety(of_captions: &[f64], pictures: usize, noise: Noise) -> Result<Variety> {
     if of_captions.is_empty() {
         return Err(too_few(0));

@@ -1,5 +1,7 @@
-//! Reed's evaluation of a text encoder: pictures of unseen classes are compared, by dot product, with one text vector for
-//! each class, the mean over all its captions.
+//! Reed's evaluation of a text encoder.
+//!
+//! Pictures of unseen classes are compared, by dot product, with one text vector per class, which
+//! is the mean over all its captions.
 //!
 //! Source: reedscot/cvpr2016, `eval_txt_{cls,retrieval}.lua`; Reed et al., CVPR 2016, section 5.
 
@@ -12,15 +14,17 @@ use crate::{Error, Result};
 pub struct ZeroShot {
     /// For each class, the score of each picture.
     scores: Vec<Vec<f32>>,
-    /// For each picture, the place of its class.
+    /// For each picture, the index of its class.
     own: Vec<usize>,
 }
 
 impl ZeroShot {
-    /// From `images (n, dim)` with n classes, and `texts (m, dim)`, one for each of the m different `names`.
+    /// Computes the scores of `images (n, dim)`, whose classes are `classes`, with
+    /// `texts (m, dim)`, one for each of the m different `names`.
     ///
     /// # Errors
-    /// [`Error::Input`] when sizes differ, there are fewer than two classes, or a picture's class has no text.
+    /// [`Error::Input`] if the sizes differ, there are fewer than two classes, or a picture's class
+    /// has no text.
     pub fn new(images: &Tensor, classes: &[u32], texts: &Tensor, names: &[u32]) -> Result<Self> {
         let own: Option<Vec<usize>> =
             classes.iter().map(|class| names.iter().position(|name| name == class)).collect();
@@ -46,7 +50,8 @@ impl ZeroShot {
         }
     }
 
-    /// Part of the pictures that match the text of their own class best; of equal scores the first class wins.
+    /// Returns the fraction of pictures that match the text of their own class best. Among equal
+    /// scores the first class wins.
     #[must_use]
     pub fn accuracy(&self) -> f64 {
         let right = self.own.iter().enumerate().filter(|&(picture, &own)| {
@@ -62,8 +67,9 @@ impl ZeroShot {
         right.count() as f64 / self.own.len() as f64
     }
 
-    /// Average precision at `k`: of the `k` pictures that match a class's text best, the part that is of the class,
-    /// averaged over classes. A class with fewer pictures is judged by that many.
+    /// Returns the average precision at `k`: the fraction of the `k` pictures that best match a
+    /// class's text that belong to the class, averaged over classes. A class with fewer pictures is
+    /// evaluated with that number.
     ///
     /// Differs from the release, where every class had at least `k` pictures.
     #[must_use]
@@ -86,7 +92,8 @@ mod tests {
 
     use super::*;
 
-    /// Two classes, three pictures: the second picture of the first class looks like the other one.
+    /// Two classes, three pictures; the second picture of the first class resembles the other
+    /// class.
     #[test]
     fn figures_of_a_small_case() -> Result<()> {
         let device = Device::Cpu;

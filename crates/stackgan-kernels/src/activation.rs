@@ -1,4 +1,4 @@
-//! Activations, with `torch`'s derivative at 0.
+//! Activations, with the derivatives of `torch` at 0.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -6,21 +6,22 @@ use rayon::prelude::*;
 use crate::vectorised::vectorised;
 use crate::{fast, reference};
 
-/// What follows a layer.
+/// The activation that follows a layer.
 ///
-/// The derivative at 0 is `torch`'s: 0 for `Relu`, the slope for `LeakyRelu` (candle 0.11.1: 1 and the mean of both).
+/// The derivative at 0 is that of `torch`: 0 for `Relu`, and the slope for `LeakyRelu`. (candle
+/// 0.11.1 uses 1 for relu and the mean of both slopes for leaky relu.)
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
-    /// `x`.
+    /// The identity, `x`.
     Identity,
-    /// `x` where positive, else 0.
+    /// `x` if positive, otherwise 0.
     Relu,
-    /// `x` where positive, else this slope times `x`.
+    /// `x` if positive, otherwise this slope times `x`.
     LeakyRelu(f32),
 }
 
 impl Activation {
-    /// The factor on values that are not positive.
+    /// Returns the factor for values that are not positive.
     #[inline(always)]
     pub(crate) fn slope(self) -> f32 {
         match self {
@@ -31,17 +32,18 @@ impl Activation {
     }
 }
 
-/// `slope * v` if `x <= 0`, else `v`: a NaN stays a NaN. A slope of 0 gives 0 whatever `v` is.
+/// Returns `slope * v` if `x <= 0`, otherwise `v`, so NaN is preserved. A slope of 0 gives 0 for
+/// every `v`.
 #[inline(always)]
 pub(crate) fn select(x: f32, v: f32, slope: f32) -> f32 {
     let low = if slope == 0.0 { 0.0 } else { slope * v };
     if x <= 0.0 { low } else { v }
 }
 
-/// The activation of every element of `x`, of any shape.
+/// Applies the activation to every element of `x`, which may have any shape.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     match activation {
         Activation::Identity => Ok(x.clone()),
@@ -72,7 +74,7 @@ impl CustomOp1 for Op {
     }
 }
 
-/// Elements handed to a thread at once.
+/// Number of elements per parallel task.
 const CHUNK: usize = 1 << 14;
 
 fn selected(x: &[f32], values: &[f32], slope: f32) -> Vec<f32> {

@@ -1,4 +1,4 @@
-//! One step of Adam (Kingma and Ba 2015) with the arithmetic of `torch.optim.Adam`, in place.
+//! One in-place step of Adam (Kingma and Ba 2015), with the arithmetic of `torch.optim.Adam`.
 
 mod attempt;
 mod lend;
@@ -16,30 +16,31 @@ use lend::lend;
 pub struct AdamStep {
     /// Learning rate, above 0.
     pub lr: f64,
-    /// Decay of the mean of gradients, in `[0, 1)`.
+    /// Decay rate of the mean of the gradients, in `[0, 1)`.
     pub beta1: f64,
-    /// Decay of the mean of squared gradients, in `[0, 1)`.
+    /// Decay rate of the mean of the squared gradients, in `[0, 1)`.
     pub beta2: f64,
-    /// Added to the root in the denominator, above 0.
+    /// Term added to the square root in the denominator, above 0.
     pub eps: f64,
-    /// Number of this step, from 1.
+    /// Number of this step, counted from 1.
     pub step: u64,
 }
 
 impl AdamStep {
-    /// `1 - beta^step` for both betas.
+    /// Returns `1 - beta^step` for both betas.
     pub(crate) fn corrections(&self) -> (f64, f64) {
         let step = i32::try_from(self.step).unwrap_or(i32::MAX);
         (1. - self.beta1.powi(step), 1. - self.beta2.powi(step))
     }
 }
 
-/// Updates a parameter and its two moments, all of one shape:
+/// Updates a parameter and its two moments in place. All have the same shape.
 ///
-/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g²`, `p -= lr / (1 - b1^t) · m / (√v / √(1 - b2^t) + eps)`.
+/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g²`,
+/// `p -= lr / (1 - b1^t) · m / (√v / √(1 - b2^t) + eps)`.
 ///
 /// # Errors
-/// Tensors of different shapes, one variable given twice, or step 0.
+/// Tensors of different shapes, the same variable given twice, or step 0.
 pub fn adam_update(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> {
     check(p, grad, m, v, cfg)?;
     let grad = grad.contiguous()?;
@@ -60,7 +61,7 @@ pub fn adam_update(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> R
     })
 }
 
-/// Errors that say what of an update does not fit.
+/// Returns an error unless the step number, the shapes and the variables of an update are valid.
 fn check(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> {
     if cfg.step == 0 {
         bail!("adam_update: steps count from 1, found 0");
@@ -76,23 +77,24 @@ fn check(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> 
     Ok(())
 }
 
-/// Whether the loops of this file can write where the variables are.
+/// Returns whether the fast loops can update the variables in place.
 fn in_place(p: &Var, grad: &Tensor, m: &Var, v: &Var) -> bool {
     fast::applies(&[p, grad, m, v])
         && [p, m, v].iter().all(|var| var.is_contiguous() && !shares_storage(var, grad))
 }
 
-/// Whether writing to one would change, or wait for, the other.
+/// Returns whether two tensors share their storage, so that writing to one changes the other or
+/// waits for its lock.
 fn shares_storage(a: &Tensor, b: &Tensor) -> bool {
     let (a, _) = a.storage_and_layout();
     let (b, _) = b.storage_and_layout();
     std::ptr::eq(&raw const *a, &raw const *b)
 }
 
-/// Elements handed to a thread at once.
+/// Number of elements per parallel task.
 const CHUNK: usize = 1 << 14;
 
-/// The factors of a step, rounded to f32 once.
+/// The factors of a step, each rounded to `f32` once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Constants {
     pub(crate) beta1: f32,

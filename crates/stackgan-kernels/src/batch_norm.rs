@@ -1,8 +1,10 @@
-//! Batch normalisation with its activation, as one operation.
+//! Batch normalisation fused with its activation.
 //!
-//! Forward: one pass for the sums (in f64, of values shifted by the channel's first, so nothing cancels), one to
-//! normalise. Backward: one pass for the two sums, one for the gradient; the activation's mask is recomputed from
-//! `x` by the very expression of the forward pass.
+//! The forward pass reads the input twice: once for the sums and once to normalise. The sums are
+//! accumulated in `f64` over values shifted by the channel's first value, which avoids
+//! cancellation. The backward pass reads it twice too: once for the two sums and once for the
+//! gradient. It recomputes the mask of the activation from `x` with the same expression as the
+//! forward pass.
 
 mod passes;
 
@@ -14,23 +16,25 @@ use crate::geometry::BatchNormShape;
 use crate::{Activation, fast, reference};
 use passes::{Feature, Gradients};
 
-/// Statistics of a batch, outside of any graph.
+/// Statistics of a batch. They are not part of any graph.
 #[derive(Clone, Debug)]
 pub struct BatchStatistics {
     /// Mean of each feature, `(C)`.
     pub mean: Tensor,
-    /// Biased variance of each feature, `(C)`: the mean squared distance from the mean.
+    /// Biased variance of each feature, `(C)`: the mean squared deviation from the mean.
     pub variance: Tensor,
-    /// Values per feature: `N` or `N H W`.
+    /// Number of values per feature: `N` or `N H W`.
     pub count: usize,
 }
 
-/// Normalises by the batch's own statistics: `activation((x - mean) / sqrt(variance + eps) * gamma + beta)`.
+/// Normalises by the statistics of the batch itself.
 ///
-/// `x` is `(N, C, H, W)` or `(N, C)`; `gamma` and `beta` are `(C)`. The gradient flows through the statistics.
+/// Computes `activation((x - mean) / sqrt(variance + eps) * gamma + beta)`, where `x` is
+/// `(N, C, H, W)` or `(N, C)`, and `gamma` and `beta` are `(C)`. The gradient flows through the
+/// statistics.
 ///
 /// # Errors
-/// Wrong ranks or sizes, with the shapes.
+/// Wrong ranks or sizes; the message contains the shapes.
 pub fn batch_norm_train(
     x: &Tensor,
     gamma: &Tensor,
@@ -56,11 +60,12 @@ pub fn batch_norm_train(
     Ok((x.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?, statistics))
 }
 
-/// Normalises by given statistics, `mean` and `variance` `(C)`, which get no gradient. Otherwise as
-/// [`batch_norm_train`].
+/// Normalises by the given statistics, `mean` and `variance`, both `(C)`.
+///
+/// The statistics receive no gradient. Everything else is as in [`batch_norm_train`].
 ///
 /// # Errors
-/// Wrong ranks or sizes, with the shapes.
+/// Wrong ranks or sizes; the message contains the shapes.
 pub fn batch_norm_eval(
     x: &Tensor,
     gamma: &Tensor,
@@ -80,7 +85,7 @@ pub fn batch_norm_eval(
     x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)
 }
 
-/// Where the statistics come from, which decides whether the gradient flows through them.
+/// The source of the statistics, which decides whether the gradient flows through them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Statistics {
     OfBatch,
@@ -90,7 +95,7 @@ enum Statistics {
 struct Op {
     shape: BatchNormShape,
     statistics: Statistics,
-    /// Mean and reciprocal deviation of each channel.
+    /// Mean and reciprocal standard deviation of each channel.
     moments: Arc<[(f32, f32)]>,
     activation: Activation,
 }

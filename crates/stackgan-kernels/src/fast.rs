@@ -1,13 +1,13 @@
-//! Which tensors the fast forms take, and their values as slices.
+//! The condition for using the fast forms, and access to tensor values as slices.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 
-/// Whether all of these are `f32` on the CPU.
+/// Returns whether all tensors are `f32` on the CPU.
 pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.dtype() == DType::F32 && t.device().is_cpu())
 }
 
-/// The values of a contiguous CPU tensor.
+/// Returns the values of a contiguous CPU tensor.
 pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let all = storage.as_slice::<f32>()?;
     let range = layout.contiguous_offsets();
@@ -17,7 +17,7 @@ pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a
     }
 }
 
-/// [`values`] of a tensor whose storage is locked for reading.
+/// Returns the [`values`] of a tensor whose storage is locked for reading.
 pub(crate) fn locked<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
     match storage {
         Storage::Cpu(storage) => values(storage, layout),

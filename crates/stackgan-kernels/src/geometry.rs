@@ -1,11 +1,13 @@
-//! Checked shapes: every operation reads its sizes through here, so wrong tensors give an error with the shapes in it
-//! and nothing below can go out of bounds.
+//! Checked shapes.
+//!
+//! Every operation obtains its sizes from here. Tensors of wrong shapes give an error that contains
+//! the shapes, and the code that uses the sizes cannot index out of bounds.
 
 use std::ops::Range;
 
 use candle_core::{Result, Tensor, bail};
 
-/// The four sizes of an `(N, C, H, W)` tensor, none of them 0.
+/// Returns the four sizes of an `(N, C, H, W)` tensor, all of them above 0.
 pub(crate) fn planes(x: &Tensor, what: &str) -> Result<(usize, usize, usize, usize)> {
     four(x.dims(), what)
 }
@@ -31,14 +33,17 @@ pub struct Padding {
 }
 
 impl Padding {
-    /// `rows` above and below, `columns` on either side.
+    /// Returns padding of `rows` above and below, and `columns` on the left and right.
     #[must_use]
     pub const fn symmetric(rows: usize, columns: usize) -> Self {
         Self { top: rows, bottom: rows, left: columns, right: columns }
     }
 
-    /// `TensorFlow`'s `SAME`: as much as makes `size / stride`, rounded up, windows of `kernel` pixels along both axes;
-    /// the odd row or column comes after. Source: `tensorflow.org/api_docs/python/tf/nn`, "notes on padding".
+    /// Returns the padding of `TensorFlow`'s `SAME`.
+    ///
+    /// Along each axis it yields `size / stride` windows (rounded up) of `kernel` pixels. If the
+    /// total is odd, the extra row or column goes at the bottom or right. Source:
+    /// `tensorflow.org/api_docs/python/tf/nn`, "notes on padding".
     #[must_use]
     pub fn same((height, width): (usize, usize), kernel: usize, stride: usize) -> Self {
         let total = |size: usize| {
@@ -49,7 +54,7 @@ impl Padding {
         Self { top, bottom: rows - top, left, right: columns - left }
     }
 
-    /// The padding of every side, where it is the same.
+    /// Returns the padding per side if it is the same on all four sides.
     #[cfg(feature = "cuda")]
     pub(crate) fn of_all_sides(self) -> Option<usize> {
         (self == Self::from(self.top)).then_some(self.top)
@@ -67,13 +72,13 @@ impl Padding {
 }
 
 impl From<usize> for Padding {
-    /// As much on every side.
+    /// Returns the same padding on every side.
     fn from(all: usize) -> Self {
         Self::symmetric(all, all)
     }
 }
 
-/// Sizes of a convolution.
+/// The sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Conv2dShape {
     pub(crate) images: usize,
@@ -86,14 +91,14 @@ pub(crate) struct Conv2dShape {
     pub(crate) out_height: usize,
     pub(crate) out_width: usize,
     pub(crate) stride: usize,
-    /// Rows of padding above; what is below follows from the other sizes.
+    /// Rows of padding above. The padding below follows from the other sizes.
     pub(crate) pad_height: usize,
-    /// Columns of padding on the left.
+    /// Columns of padding on the left. The padding on the right follows from the other sizes.
     pub(crate) pad_width: usize,
 }
 
 impl Conv2dShape {
-    /// The sizes of an input `(N, Cin, H, W)` convolved with `weight (Cout, Cin, kh, kw)`.
+    /// Returns the sizes for an input `(N, Cin, H, W)` convolved with `weight (Cout, Cin, kh, kw)`.
     pub(crate) fn new(
         x: &[usize],
         weight: &Tensor,
@@ -112,7 +117,8 @@ impl Conv2dShape {
         Ok(s)
     }
 
-    /// The sizes of an input `(N, C, H, W)` each of whose channels is convolved with its own kernel of `weight (C, 1, kh, kw)`.
+    /// Returns the sizes for an input `(N, C, H, W)` whose every channel is convolved with its own
+    /// kernel from `weight (C, 1, kh, kw)`.
     pub(crate) fn depthwise(
         x: &[usize],
         weight: &Tensor,
@@ -137,7 +143,7 @@ impl Conv2dShape {
         if stride == 0 {
             bail!("conv2d: stride 0 (input {xs:?}, weight {ws:?})");
         }
-        // Far above any network; keeps the sums below from overflowing.
+        // Far above any real network; prevents overflow in the sums below.
         if padding.largest() > 1 << 16 {
             bail!("conv2d: padding out of range: {padding:?} (input {xs:?}, weight {ws:?})");
         }
@@ -162,8 +168,8 @@ impl Conv2dShape {
         })
     }
 
-    /// The convolution, with kernels turned by half a circle, that takes gradients of the result to those of the input; where there
-    /// is one.
+    /// Returns the convolution with rotated kernels that maps gradients of the result to gradients
+    /// of the input, if there is one: the stride must be 1 and the padding less than the kernel.
     pub(crate) fn turned(&self) -> Option<Self> {
         let pad_height = (self.kernel_height - 1).checked_sub(self.pad_height)?;
         let pad_width = (self.kernel_width - 1).checked_sub(self.pad_width)?;
@@ -180,17 +186,19 @@ impl Conv2dShape {
         })
     }
 
-    /// Taps of the kernel of one channel.
+    /// Returns the number of taps in the kernel of one channel.
     pub(crate) fn taps(&self) -> usize {
         self.kernel_height * self.kernel_width
     }
 
-    /// The row of the input that row `ky` of the window reads for a row of outputs, if it is inside.
+    /// Returns the input row that window row `ky` reads for the given output row, or `None` if it
+    /// lies in the padding.
     pub(crate) fn source_row(&self, row: usize, ky: usize) -> Option<usize> {
         (row * self.stride + ky).checked_sub(self.pad_height).filter(|row| *row < self.height)
     }
 
-    /// The outputs of a row for which column `kx` of the window is inside of the input, and the column that the first one reads.
+    /// Returns the range of outputs in a row for which window column `kx` lies inside the input,
+    /// and the input column that the first of them reads.
     pub(crate) fn inside(&self, kx: usize) -> (Range<usize>, usize) {
         let first = self.pad_width.saturating_sub(kx).div_ceil(self.stride);
         let end = (self.width + self.pad_width).saturating_sub(kx).div_ceil(self.stride);
@@ -200,23 +208,23 @@ impl Conv2dShape {
         (inside, column)
     }
 
-    /// The length of every dot product.
+    /// Returns the length of each dot product.
     pub(crate) fn depth(&self) -> usize {
         self.in_channels * self.taps()
     }
 
-    /// Pixels of one input plane.
+    /// Returns the number of pixels in one input plane.
     pub(crate) fn in_pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// Pixels of one output plane.
+    /// Returns the number of pixels in one output plane.
     pub(crate) fn out_pixels(&self) -> usize {
         self.out_height * self.out_width
     }
 
-    /// The stride-1 convolution of the output's gradient with the flipped kernel that gives the input's gradient,
-    /// where there is one.
+    /// Returns the stride-1 convolution that maps the output's gradient to the input's gradient,
+    /// using the flipped kernel. Returns `None` if there is none.
     pub(crate) fn adjoint(&self) -> Option<Self> {
         if self.stride != 1 {
             return None;
@@ -235,17 +243,17 @@ impl Conv2dShape {
     }
 }
 
-/// Sizes of a batch normalisation.
+/// The sizes of a batch normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchNormShape {
     pub(crate) images: usize,
     pub(crate) channels: usize,
-    /// Values per image and channel; 1 for `(N, C)`.
+    /// Number of values per image and channel; 1 for `(N, C)`.
     pub(crate) plane: usize,
 }
 
 impl BatchNormShape {
-    /// The sizes of `x`, after checking that every named vector has one value per channel.
+    /// Returns the sizes of `x` after checking that every named vector has one value per channel.
     pub(crate) fn new(x: &Tensor, vectors: &[(&str, &Tensor)]) -> Result<Self> {
         let shape = match *x.dims() {
             [images, channels] => Self { images, channels, plane: 1 },
@@ -268,7 +276,7 @@ impl BatchNormShape {
         Ok(shape)
     }
 
-    /// Values per channel.
+    /// Returns the number of values per channel.
     pub(crate) fn count(&self) -> usize {
         self.images * self.plane
     }

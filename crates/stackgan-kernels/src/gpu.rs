@@ -1,5 +1,6 @@
-//! Settings of computing on an NVIDIA GPU, one set for the process. Without the feature `cuda` there is none to open, and
-//! the settings say nothing.
+//! Settings for computing on an NVIDIA GPU, one set per process.
+//!
+//! Without the feature `cuda` no GPU can be opened, and the settings have no effect.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -7,21 +8,23 @@ use std::time::Duration;
 
 use candle_core::{DType, Device, Result, Shape, Tensor, WithDType};
 
-/// How maps are held and multiplied on a GPU. Weights, statistics, losses and sums are `f32` in any case; a CPU computes in
-/// `f32` always.
+/// How feature maps are stored and multiplied on a GPU.
+///
+/// Weights, statistics, losses and sums are always `f32`. A CPU always computes in `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// `f32`, multiplied as such.
+    /// Stored as `f32` and multiplied in `f32`.
     F32,
-    /// `f32`, multiplied by tensor cores, which round factors to 10 bits behind the point; sums are `f32`.
+    /// Stored as `f32` and multiplied by tensor cores, which round the factors to a 10-bit
+    /// mantissa. Sums are `f32`.
     #[default]
     Tf32,
-    /// `bf16`, multiplied by tensor cores; sums are `f32`.
+    /// Stored as `bf16` and multiplied by tensor cores. Sums are `f32`.
     Bf16,
 }
 
 impl Precision {
-    /// The type of maps.
+    /// Returns the element type of maps.
     #[must_use]
     pub const fn dtype(self) -> DType {
         match self {
@@ -33,13 +36,15 @@ impl Precision {
 
 static PRECISION: AtomicU8 = AtomicU8::new(1);
 
-/// Sets how maps that are made from now on are held and multiplied, and whether candle's own products may use tensor cores.
+/// Sets how maps created from now on are stored and multiplied.
+///
+/// This also sets whether candle's own matrix products may use tensor cores.
 pub fn set_precision(precision: Precision) {
     PRECISION.store(precision as u8, Ordering::Relaxed);
     candle_core::cuda::set_gemm_reduced_precision_f32(precision != Precision::F32);
 }
 
-/// How maps are held and multiplied.
+/// Returns how maps are stored and multiplied.
 #[must_use]
 pub fn precision() -> Precision {
     match PRECISION.load(Ordering::Relaxed) {
@@ -49,10 +54,10 @@ pub fn precision() -> Precision {
     }
 }
 
-/// GPU number `ordinal`, from 0, with its memory managed as training wants it.
+/// Opens the GPU with the index `ordinal`, counted from 0, and configures its memory for training.
 ///
 /// # Errors
-/// No such GPU, no driver, or a program without the feature `cuda`.
+/// No such GPU, no driver, or a program built without the feature `cuda`.
 pub fn open(ordinal: usize) -> Result<Device> {
     #[cfg(feature = "cuda")]
     return crate::cuda::open(ordinal);
@@ -60,14 +65,18 @@ pub fn open(ordinal: usize) -> Result<Device> {
     Device::new_cuda(ordinal)
 }
 
-/// Sends values to a GPU while it computes: the host does not wait for it, nor it for what comes later than the values' first use.
+/// Copies values to a GPU while it computes.
+///
+/// The host does not wait for the GPU. The GPU waits for a copy only before the first use of its
+/// values.
 pub struct Sender(#[cfg(feature = "cuda")] crate::cuda::Sender);
 
 impl Sender {
-    /// To one device, over memory that grows to a few times what is sent at once.
+    /// Creates a sender for one device. Its buffers grow to a few times the size of the largest
+    /// copy.
     ///
     /// # Errors
-    /// A device that is no GPU, or one that is full.
+    /// A device that is not a GPU or has no free memory.
     pub fn new(device: &Device) -> Result<Self> {
         #[cfg(feature = "cuda")]
         return crate::cuda::Sender::new(device).map(Self);
@@ -75,14 +84,14 @@ impl Sender {
         candle_core::bail!("only a GPU is sent to, found {device:?}")
     }
 
-    /// A tensor of `values`, which are read before this returns.
+    /// Returns a tensor of `values`, which have been read when this returns.
     ///
     /// # Errors
-    /// Another count than that of `shape`, or a device that fails.
+    /// A number of values other than that of `shape`, or a failure of the device.
     pub fn send<T: WithDType>(&mut self, values: &[T], shape: impl Into<Shape>) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
         {
-            // SAFETY: every such type is a number without padding, any byte of which may be read.
+            // SAFETY: every such type is a number without padding, so all of its bytes may be read.
             let bytes = unsafe {
                 std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values))
             };
@@ -93,14 +102,14 @@ impl Sender {
     }
 }
 
-/// How long a GPU is kept from its work, by its own clock: the time between two places in what it is given to do.
+/// Measures how long a GPU is idle, by its own clock, as the time between two points in its queue.
 pub struct Gap(#[cfg(feature = "cuda")] crate::cuda::Gap);
 
 impl Gap {
-    /// Of one device.
+    /// Creates a measurement for one device.
     ///
     /// # Errors
-    /// A device that is no GPU.
+    /// A device that is not a GPU.
     pub fn new(device: &Device) -> Result<Self> {
         #[cfg(feature = "cuda")]
         return crate::cuda::Gap::new(device).map(Self);
@@ -108,10 +117,12 @@ impl Gap {
         candle_core::bail!("only a GPU has a clock of its own, found {device:?}")
     }
 
-    /// A gap begins when what was queued until now is done. Waits for the end of the one before, if that has not come.
+    /// Starts a gap at the point where all work queued so far is done.
+    ///
+    /// Waits for the end of the previous gap if it is not over yet.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn open(&mut self) -> Result<()> {
         #[cfg(feature = "cuda")]
         return self.0.open();
@@ -119,10 +130,10 @@ impl Gap {
         Ok(())
     }
 
-    /// It ends when what was queued until now is done.
+    /// Ends the gap at the point where all work queued so far is done.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn close(&mut self) -> Result<()> {
         #[cfg(feature = "cuda")]
         return self.0.close();
@@ -130,7 +141,7 @@ impl Gap {
         Ok(())
     }
 
-    /// All gaps but the last, since this was last asked.
+    /// Returns the total length of all gaps since the last call, except the most recent one.
     pub fn take(&mut self) -> Duration {
         #[cfg(feature = "cuda")]
         return self.0.take();
@@ -139,25 +150,29 @@ impl Gap {
     }
 }
 
-/// Work of a GPU that was recorded once and can be replayed as often as is wished, with the values that its tensors then have:
-/// launches cost the host nothing but the first time.
+/// GPU work that was recorded once and can be replayed any number of times.
+///
+/// A replay uses the values that the tensors hold at that time. Only the recording has the cost of
+/// individual launches on the host.
 pub struct Recorded(#[cfg(feature = "cuda")] crate::cuda::Recorded);
 
-/// Whether work on this device can be recorded.
+/// Returns whether work on this device can be recorded.
 #[must_use]
 pub fn can_record(device: &Device) -> bool {
     cfg!(feature = "cuda") && device.is_cuda()
 }
 
-/// What comes before [`record`]: the same work is to be done once while this lives, so that what it sends to the device each
-/// time (sizes, constants) stays there.
+/// A guard for the rehearsal that must precede [`record`].
+///
+/// The same work must run once while this guard is alive. Small data that the work sends to the
+/// device each time (sizes, constants) then stays there.
 pub struct Rehearsal(
     #[cfg(feature = "cuda")]
     #[expect(dead_code, reason = "see above")]
     crate::cuda::Rehearsal,
 );
 
-/// What a GPU holds has nothing to show on the host.
+/// Implements `Debug` without fields, because the contents live on the GPU.
 macro_rules! opaque {
     ($($name:ident),*) => {$(
         impl fmt::Debug for $name {
@@ -169,7 +184,7 @@ macro_rules! opaque {
 }
 opaque!(Sender, Gap, Recorded, Rehearsal);
 
-/// Begins a rehearsal, to be dropped after [`record`], on the same thread.
+/// Begins a rehearsal. Drop the guard after [`record`], on the same thread.
 ///
 /// # Errors
 /// A device that cannot record.
@@ -180,11 +195,13 @@ pub fn rehearse(device: &Device) -> Result<Rehearsal> {
     candle_core::bail!("only a GPU's work can be recorded, found {device:?}")
 }
 
-/// Records what `work` queues on the device, without doing it. `work` must read nothing from the device, send nothing that was
-/// not sent in the rehearsal, drop every tensor that it makes, and none that was made before.
+/// Records the work that `work` queues on the device, without executing it.
+///
+/// `work` must not read from the device, and must not send anything that was not sent in the
+/// rehearsal. It must drop every tensor that it creates, and no tensor created before.
 ///
 /// # Errors
-/// Those of `work`, and what the device refuses to record.
+/// Errors of `work`, and operations that the device cannot record.
 pub fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Recorded> {
     #[cfg(feature = "cuda")]
     return crate::cuda::record(device, work).map(Recorded);
@@ -196,10 +213,10 @@ pub fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Reco
 }
 
 impl Recorded {
-    /// Queues the work.
+    /// Queues the recorded work.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn replay(&mut self) -> Result<()> {
         #[cfg(feature = "cuda")]
         return self.0.replay();

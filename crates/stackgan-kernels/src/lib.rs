@@ -1,20 +1,25 @@
 //! The few hot operations of the networks as candle operations, forward and backward.
 //!
-//! candle's own CPU convolutions are several times slower than `torch`'s, and some of its derivatives are not
-//! `torch`'s (relu at 0) or wrong (nearest up-sampling of a tensor used twice). Each operation here has two forms:
+//! candle's own CPU convolutions are several times slower than `torch`'s, and some of its
+//! derivatives differ from `torch`'s (relu at 0) or are wrong (nearest up-sampling of a tensor used
+//! twice). Each operation here has two forms:
 //!
-//! - a fast one for `f32` on the CPU, which computes gradients only for arguments that are
-//!   tracked (a frozen weight or a plain image costs nothing);
-//! - its twin in [`mod@reference`], made of plain candle operations and differentiated by candle. It is what the tests
-//!   compare with, and what runs for any other element type or device.
+//! - a fast form for `f32` on the CPU, which computes gradients only for tracked arguments (a
+//!   frozen weight or a plain image costs nothing);
+//! - a twin in [`mod@reference`], made of plain candle operations and differentiated by candle.
+//!   Tests compare against it, and it runs for all other element types and devices.
 //!
-//! Networks use convolutions and batch norm through [`Maps`], which hold feature maps as the device wants them: on a CPU in blocks of
-//! sixteen channels, with Winograd's forms of each convolution; on an NVIDIA GPU (feature `cuda`) as cuDNN does, where a whole
-//! step's work can be recorded and replayed ([`gpu`]). [`backward`] differentiates what was made of maps. What only networks for measuring need
-//! ([`Clamp`], [`Filter::Depthwise`], [`Pool`]) has no gradient.
+//! The public functions choose between the two.
 //!
-//! The public functions choose. Results of the fast forms do not depend on the number of threads, to the bit: work
-//! is cut by shape alone, and every sum has a fixed order.
+//! Networks use convolutions and batch norm through [`Maps`], which stores feature maps in the
+//! layout that suits the device. On a CPU the channels are stored in blocks of sixteen, and
+//! convolutions use Winograd's forms. On an NVIDIA GPU (feature `cuda`) cuDNN computes, and a whole
+//! step can be recorded and replayed ([`gpu`]). [`backward`] differentiates losses computed from
+//! maps. Operations that only evaluation networks need ([`Clamp`], [`Filter::Depthwise`], [`Pool`])
+//! have no gradient.
+//!
+//! Results of the fast forms do not depend on the number of threads, to the bit: the work is
+//! divided by shape alone, and every sum has a fixed order.
 //!
 //! Images are `(N, C, H, W)`, row-major.
 #![allow(
@@ -59,8 +64,10 @@ pub use maps::{Clamp, Filter, Maps, Norm, Statistics};
 pub use pool::Pool;
 pub use tanh::tanh;
 
-/// What convolutions on `device` are computed with: `cpu avx512`, `cpu avx2`, `cpu portable`; `cuda f32`, `cuda tf32`, `cuda bf16`. Where
-/// this differs, so do last bits of results.
+/// Returns the arithmetic with which convolutions on `device` are computed.
+///
+/// This is `cpu avx512`, `cpu avx2`, `cpu portable`, `cuda f32`, `cuda tf32` or `cuda bf16`.
+/// Results computed with different arithmetic differ in their last bits.
 #[must_use]
 pub fn arithmetic(device: &candle_core::Device) -> &'static str {
     match (device.is_cpu(), gpu::precision()) {

@@ -6,17 +6,18 @@ use crate::vectorised::vectorised;
 use crate::written::written;
 use crate::{fast, reference};
 
-/// Outputs that a thread computes at once.
+/// Number of outputs per parallel task.
 const CHUNK: usize = 64;
 
-/// `x Wᵀ + b`: `x (N, in)`, `weight (out, in)`, `bias (out)`, result `(N, out)`.
+/// Returns `x Wᵀ + b` for `x (N, in)`, `weight (out, in)` and `bias (out)`, with shape `(N, out)`.
 ///
-/// With gradients by candle's matrix product. That one sums in another order for one row, for few and for many, so a layer without
-/// gradients, as in painting, has a form of its own, in which a row's bits do not depend on how many rows there are. It also
-/// reads the weights of a large layer on all threads, which candle does not for few rows.
+/// A layer with gradients uses candle's matrix product. That product sums in a different order for
+/// one row, for a few and for many. A layer without gradients, as in sampling, therefore has a
+/// form of its own, in which the bits of a row do not depend on the number of rows. It also reads
+/// the weights of a large layer on all threads, which candle does not do for few rows.
 ///
 /// # Errors
-/// Wrong ranks or sizes, with the shapes.
+/// Wrong ranks or sizes; the message contains the shapes.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let fits = match (x.dims(), weight.dims()) {
         ([_, a], [out, b]) => a == b && bias.is_none_or(|bias| bias.dims() == [*out]),
@@ -40,7 +41,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
 }
 
-/// `x Wᵀ`, each product a sum in one order.
+/// Returns `x Wᵀ`. Each dot product is summed in a fixed order.
 fn products(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let ((rows, length), outs) = (x.dims2()?, weight.dim(0)?);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);

@@ -1,9 +1,11 @@
-//! How gradients go from map to map beside candle's graph.
+//! How gradients pass from map to map outside of candle's graph.
 //!
-//! candle walks the graph and decides what is differentiated; the maps themselves and their gradients pass beside it. Each map
-//! has a [`Node`]: a handle, a tensor of one value that candle knows, and a cell into which whoever used the map puts its
-//! gradient. This way maps need not be tensors, an operation may take any number of them, and a gradient that arrives first is
-//! taken as it is: candle would fill zeros and add to them, which costs as much as a batch norm.
+//! candle walks the graph and decides what is differentiated, but the maps and their gradients are
+//! kept outside of it. Each map has a [`Node`] with two parts: a handle, which is a one-element
+//! tensor in candle's graph, and a cell to which every user of the map adds its gradient. Maps
+//! therefore need not be tensors, and an operation may use any number of them. The first gradient
+//! to arrive is stored as it is. candle would add it to a tensor of zeros, which costs as much as a
+//! batch norm.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,16 +24,17 @@ thread_local! {
     static VARIABLES: RefCell<Option<HashMap<TensorId, (Tensor, Tensor)>>> = const { RefCell::new(None) };
 }
 
-/// The gradients of `loss`: candle's `backward`, for networks of maps.
+/// Computes the gradients of `loss`, as candle's `Tensor::backward` does, for networks of maps.
 ///
-/// The gradient of a variable is taken as it comes, where candle would fill zeros and add to them.
+/// The first gradient of a variable is stored as it is; candle would add it to a tensor of zeros.
 ///
-/// Gradients are of first order alone: maps, as candle's own operations do, give gradients that are not part of a graph, so a
-/// loss made of a gradient (a gradient penalty) trains nothing, without an error. `stackgan_train::penalty::R1` reaches such
-/// a gradient by a finite difference of two passes.
+/// Only first-order gradients are available. Like candle's own operations, maps return gradients
+/// that are not part of a graph. A loss computed from a gradient (a gradient penalty) therefore
+/// trains nothing, without an error. `stackgan_train::penalty::R1` obtains such a gradient by a
+/// finite difference of two passes.
 ///
 /// # Errors
-/// Those of the operations.
+/// Errors of the operations.
 pub fn backward(loss: &Tensor) -> Result<GradStore> {
     let outer = VARIABLES.replace(Some(HashMap::new()));
     let result = loss.backward();
@@ -39,7 +42,7 @@ pub fn backward(loss: &Tensor) -> Result<GradStore> {
     let mut gradients = result?;
     for (variable, gradient) in variables.into_values() {
         let gradient = match gradients.remove(&variable) {
-            Some(other) => (gradient + other)?, // from an operation of candle's
+            Some(other) => (gradient + other)?, // from one of candle's own operations
             None => gradient,
         };
         gradients.insert(&variable, gradient);
@@ -47,7 +50,7 @@ pub fn backward(loss: &Tensor) -> Result<GradStore> {
     Ok(gradients)
 }
 
-/// Keeps the gradient of a variable, where [`backward`] is at work; else gives it back.
+/// Stores the gradient of a variable while [`backward`] runs. Otherwise returns it.
 fn kept(variable: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
     VARIABLES.with_borrow_mut(|variables| {
         let Some(variables) = variables else { return Ok(Some(gradient)) };
@@ -62,11 +65,11 @@ fn kept(variable: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
 
 /// A gradient of maps.
 pub(crate) trait Sum: Clone + Send + Sync + 'static {
-    /// The sum of two parts.
+    /// Returns the sum of two parts.
     fn sum(self, other: Self) -> Result<Self>;
 }
 
-/// Where the gradient of a map is put together.
+/// The cell in which the gradient of a map is accumulated.
 #[derive(Debug)]
 pub(crate) struct Gradient<G>(Arc<Mutex<Option<G>>>);
 
@@ -87,7 +90,7 @@ impl<G: Sum> Gradient<G> {
         Ok(())
     }
 
-    /// Takes it; every user of the map has added its part.
+    /// Takes the gradient, after every user of the map has added its part.
     pub(crate) fn take(&self) -> Result<G> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match taken {
@@ -97,7 +100,7 @@ impl<G: Sum> Gradient<G> {
     }
 }
 
-/// What candle knows of a map, and its gradient.
+/// The representation of a map in candle's graph, and its gradient.
 #[derive(Clone, Debug)]
 pub(crate) struct Node<G> {
     pub(crate) gradient: Gradient<G>,
@@ -106,13 +109,13 @@ pub(crate) struct Node<G> {
 }
 
 impl<G> Node<G> {
-    /// Whether anything asks for a gradient of these maps.
+    /// Returns whether a gradient of these maps is needed.
     pub(crate) fn is_tracked(&self) -> bool {
         self.handle.track_op()
     }
 }
 
-/// What an operation is computed from.
+/// An input of an operation.
 pub(crate) enum Input<'a, G> {
     Map(&'a Node<G>),
     Tensor(&'a Tensor),
@@ -127,11 +130,13 @@ impl<'a, G> Input<'a, G> {
     }
 }
 
-/// What an operation does when its output's gradient has come: gives the maps among its inputs theirs, and returns those of
-/// the tensors among its inputs, in their places.
+/// The backward step of an operation, called when the gradient of its output is complete.
+///
+/// It adds the gradients of those inputs that are maps, and returns those of the inputs that are
+/// tensors, at their positions.
 pub(crate) type Backward = Box<dyn Fn() -> Result<[Option<Tensor>; 3]> + Send + Sync>;
 
-/// The node of a map that was computed from `inputs`, one to three.
+/// Creates the node of a map that was computed from one to three `inputs`.
 pub(crate) fn linked<G: Sum>(
     name: &'static str,
     inputs: &[Input<'_, G>],
@@ -169,7 +174,7 @@ struct Link {
 }
 
 impl Link {
-    /// The value of a handle, which nobody reads.
+    /// Returns the value of a handle, which is never read.
     #[expect(clippy::unnecessary_wraps, reason = "as the operation's interface has it")]
     fn on_cpu() -> Result<(CpuStorage, Shape)> {
         Ok((CpuStorage::F32(vec![0.]), Shape::from(1)))
@@ -177,12 +182,12 @@ impl Link {
 
     #[cfg(feature = "cuda")]
     fn on_gpu(storage: &CudaStorage) -> Result<(CudaStorage, Shape)> {
-        // SAFETY: nobody reads a handle's value.
+        // SAFETY: the value of a handle is never read.
         let slice = unsafe { storage.device.alloc::<f32>(1)? };
         Ok((CudaStorage::wrap_cuda_slice(slice, storage.device.clone()), Shape::from(1)))
     }
 
-    /// Gradients of all inputs; a handle's says nothing.
+    /// Returns the gradients of all inputs. The gradient of a handle is a placeholder.
     fn gradients(&self, inputs: [Option<&Tensor>; 3]) -> Result<[Option<Tensor>; 3]> {
         let mut gradients = (self.backward)()?;
         for ((gradient, input), is_map) in gradients.iter_mut().zip(inputs).zip(self.maps) {
@@ -307,7 +312,8 @@ pub(crate) enum Left {
     Gpu(CudaStorage),
 }
 
-/// What leaves the graph of maps: a tensor of `f32` that candle knows, of `shape`; `backward` gets its gradient.
+/// Returns an `f32` tensor of `shape` in candle's graph with values computed from a map. `backward`
+/// receives its gradient.
 pub(crate) fn left<G>(
     name: &'static str,
     node: &Node<G>,

@@ -1,6 +1,6 @@
-//! Operations over all tensors of a network at once: what a trainer does between two steps.
+//! Operations on all tensors of a network at once, as a trainer needs between two steps.
 //!
-//! On a GPU each is one launch, however many tensors there are; on a CPU it is a loop.
+//! On a GPU each needs one launch for every 72 tensors; on a CPU it is a loop.
 
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use rayon::prelude::*;
@@ -11,46 +11,48 @@ use crate::cuda;
 use crate::fast;
 use crate::vectorised::vectorised;
 
-/// A parameter with its gradient and moments, all of one shape.
+/// A parameter with its gradient and moments, all of the same shape.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamUpdate<'a> {
     /// The parameter.
     pub p: &'a Var,
     /// Its gradient.
     pub grad: &'a Tensor,
-    /// The mean of its gradients.
+    /// The running mean of its gradients.
     pub m: &'a Var,
-    /// The mean of its squared gradients.
+    /// The running mean of its squared gradients.
     pub v: &'a Var,
 }
 
-/// The constants of an optimiser's next step, where its device reads them: a recorded step finds new ones there.
+/// The constants of an optimiser's next step, stored where the device reads them.
+///
+/// A recorded step therefore uses new values after [`AdamFactors::set`].
 #[derive(Debug)]
 pub struct AdamFactors {
     step: AdamStep,
-    there: Option<Var>, // on a GPU
+    there: Option<Var>, // only on a GPU
 }
 
 impl AdamFactors {
-    /// Those of `step` for parameters on `device`.
+    /// Stores the constants of `step` for parameters on `device`.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn new(step: AdamStep, device: &Device) -> Result<Self> {
         let there =
             device.is_cuda().then(|| Var::from_tensor(&factors(step, device)?)).transpose()?;
         Ok(Self { step, there })
     }
 
-    /// The step.
+    /// Returns the step.
     pub(crate) const fn step(&self) -> AdamStep {
         self.step
     }
 
-    /// Those of another step.
+    /// Replaces the constants by those of another step.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn set(&mut self, step: AdamStep) -> Result<()> {
         self.step = step;
         match &self.there {
@@ -66,10 +68,10 @@ fn factors(step: AdamStep, device: &Device) -> Result<Tensor> {
     Tensor::new(&factors, device)
 }
 
-/// [`adam_update`] of every parameter.
+/// Applies [`adam_update`] to every parameter.
 ///
 /// # Errors
-/// Those of [`adam_update`]; parameters before the one that is refused are then updated.
+/// Errors of [`adam_update`]. The parameters before the one that failed have then been updated.
 pub fn adam_update_all(updates: &[AdamUpdate<'_>], factors: &AdamFactors) -> Result<()> {
     #[cfg(feature = "cuda")]
     if let Some(there) = &factors.there
@@ -85,7 +87,7 @@ pub fn adam_update_all(updates: &[AdamUpdate<'_>], factors: &AdamFactors) -> Res
     Ok(())
 }
 
-/// Copies the second of each pair into the first.
+/// Copies the second tensor of each pair into the first.
 ///
 /// # Errors
 /// Pairs of different shapes.
@@ -97,7 +99,7 @@ pub fn copy_all(pairs: &[(&Var, &Tensor)]) -> Result<()> {
     pairs.par_iter().try_for_each(|(to, from)| to.set(from))
 }
 
-/// Moves every first of a pair to `decay` times itself plus `1 - decay` times the second.
+/// Replaces the first of each pair by `decay` times itself plus `1 - decay` times the second.
 ///
 /// # Errors
 /// Pairs of different shapes.
@@ -113,10 +115,12 @@ pub fn average_all(pairs: &[(&Var, &Tensor)], decay: f64) -> Result<()> {
     Ok(())
 }
 
-/// The sum of the squares of all values, a scalar `f32` on the device; sums are taken tensor by tensor, in their order.
+/// Returns the sum of the squares of all values, an `f32` scalar on the tensors' device.
+///
+/// The sums are taken tensor by tensor, in the given order.
 ///
 /// # Errors
-/// No tensor at all; an element type other than `f32`.
+/// No tensors, or an element type other than `f32`.
 pub fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if !tensors.is_empty() && cuda::applies(tensors.iter().copied()) {
@@ -140,12 +144,12 @@ pub fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {
     Tensor::new(sum as f32, first.device())
 }
 
-/// Values that a thread adds up at once, and those that it adds in f32.
+/// Number of values per parallel task, and the number of them that is summed in `f32`.
 const CHUNK: usize = 1 << 16;
 const RUN: usize = 512;
 
 vectorised! {
-    /// The sum of the squares.
+    /// Returns the sum of the squares.
     fn squares(values: &[f32]) -> f64 {
         let mut total = 0.;
         for run in values.chunks(RUN) {
@@ -165,10 +169,12 @@ vectorised! {
     }
 }
 
-/// How many of all values are no finite numbers, at most some; a scalar `f32` on the device, 0 where all is well.
+/// Returns the number of values that are not finite, an `f32` scalar on the tensors' device.
+///
+/// The number is exact up to 2^24, and 0 only if all values are finite.
 ///
 /// # Errors
-/// No tensor at all; an element type other than `f32`.
+/// No tensors, or a failure of the device.
 pub fn count_non_finite(tensors: &[&Tensor]) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if !tensors.is_empty() && cuda::applies(tensors.iter().copied()) {
@@ -176,7 +182,7 @@ pub fn count_non_finite(tensors: &[&Tensor]) -> Result<Tensor> {
     }
     let mut count: Option<Tensor> = None;
     for tensor in tensors {
-        // x * 0 is 0 for every number, NaN otherwise; NaN differs from itself
+        // x * 0 is 0 for every finite number and NaN otherwise; NaN differs from itself.
         let zero = (tensor.detach() * 0.0)?;
         let bad = zero.ne(&zero)?.to_dtype(DType::F32)?.sum_all()?;
         count = Some(match count {
@@ -187,7 +193,7 @@ pub fn count_non_finite(tensors: &[&Tensor]) -> Result<Tensor> {
     count.map_or_else(|| bail!("count_non_finite: no tensors"), Ok)
 }
 
-/// Pairs of equal shapes that are all on a GPU.
+/// Returns the pairs if all of them are on a GPU and each has two tensors of the same shape.
 #[cfg(feature = "cuda")]
 fn on_gpu<'a>(pairs: &[(&'a Var, &'a Tensor)]) -> Option<Vec<(&'a Tensor, &'a Tensor)>> {
     let fits = !pairs.is_empty()

@@ -1,12 +1,14 @@
-//! Memory that is freed stays with the process, until it says otherwise.
+//! Settings that keep freed memory in the process until it is released explicitly.
 
 use crate::cpu::buffer;
 
-/// Tells the allocator to keep freed memory, however large the block, and to take no block from the system alone.
+/// Configures the allocator to keep freed memory, for blocks of any size.
 ///
-/// Training allocates the same large tensors in every step. glibc gives blocks above some megabytes back to the system each
-/// time they are freed, and fetching their pages anew costs up to half of a layer. A program calls this once, before it
-/// computes. What it frees is its own until it ends or calls [`release`]. Where the allocator is not glibc's, nothing happens.
+/// Training allocates the same large tensors in every step. glibc returns blocks above some
+/// megabytes to the system whenever they are freed, and fetching new pages costs up to half the
+/// time of a layer. A program calls this once, before it starts computing. From then on the process
+/// keeps the memory it frees until it ends or calls [`release`]. With an allocator other than
+/// glibc's, this does nothing.
 pub fn keep() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -14,20 +16,22 @@ pub fn keep() {
         unsafe {
             libc::mallopt(libc::M_MMAP_MAX, 0);
             libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
-            // The arenas of other threads give back what is free of them, whatever the threshold.
+            // The arenas of other threads return their free memory whatever the threshold is.
             libc::mallopt(libc::M_ARENA_MAX, 1);
         }
     }
 }
 
-/// Gives back what is free: between two kinds of work, whose blocks are of other sizes.
+/// Returns free memory to the system, between two kinds of work that use blocks of different sizes.
 ///
-/// A trainer calls it before and after it saves and paints: seldom, because fresh pages cost time.
+/// A trainer calls it before and after it saves a checkpoint and draws sample images. Calls should
+/// be rare, because fetching new pages takes time.
 pub fn release() {
     buffer::release();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        // SAFETY: `malloc_trim` takes the allocator's own lock, and gives back no memory that is in use.
+        // SAFETY: `malloc_trim` takes the allocator's own lock, and returns no memory that is in
+        // use.
         unsafe {
             libc::malloc_trim(0);
         }

@@ -1,22 +1,22 @@
-//! Pools of 3x3 pixels.
+//! 3x3 pooling.
 
 use candle_core::{Result, bail};
 
-/// A 3x3 pool.
+/// A 3x3 pooling operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
-    /// The average of what lies inside of the map; keeps the size.
+    /// The average over the pixels inside the map; keeps the size.
     AverageInside,
-    /// The average with zeros around the map; keeps the size.
+    /// The average with zero padding; keeps the size.
     AveragePadded,
-    /// The largest; keeps the size.
+    /// The maximum; keeps the size.
     Largest,
-    /// The largest with stride 2 and no padding; halves the size.
+    /// The maximum with stride 2 and no padding; halves the size.
     Halve,
 }
 
 impl Pool {
-    /// Refuses maps that have no place for a window.
+    /// Returns an error for maps that are too small for a window.
     pub(crate) fn check(self, height: usize, width: usize) -> Result<()> {
         if self == Self::Halve && height.min(width) < 3 {
             bail!("pool: expected maps of 3x3 or more, found {height}x{width}");
@@ -24,7 +24,7 @@ impl Pool {
         Ok(())
     }
 
-    /// The side of the result.
+    /// Returns the side of the result for an input of side `side`.
     pub(crate) const fn side(self, side: usize) -> usize {
         match self {
             Self::Halve => (side - 3) / 2 + 1,
@@ -32,7 +32,7 @@ impl Pool {
         }
     }
 
-    /// The window of place `i` along a side: its beginning and its end.
+    /// Returns the start and the end of window `i` along a side.
     pub(crate) fn window(self, i: usize, side: usize) -> (usize, usize) {
         match self {
             Self::Halve => (2 * i, 2 * i + 3),

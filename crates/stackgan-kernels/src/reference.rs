@@ -1,16 +1,17 @@
-//! Every operation as plain candle operations, with gradients by candle's own differentiation.
+//! Every operation as plain candle operations, differentiated by candle.
 //!
-//! The twin of the fast forms in tests, and what runs for `f64`, `f16`, `bf16` and other devices. Written for
-//! clearness; the only cleverness is to stay away from candle's traps (candle 0.11.1): the derivative of `relu` at 0
-//! is 1, the backward of `upsample_nearest2d` overwrites gradients, and the backward of `conv2d` needs the same
-//! remainder along both axes.
+//! Tests compare the fast forms against this module, and it runs for `f64`, `f16`, `bf16` and other
+//! devices. It is written for clarity, and avoids three traps of candle 0.11.1: the derivative of
+//! `relu` at 0 is 1, the backward pass of `upsample_nearest2d` overwrites gradients, and the
+//! backward pass of `conv2d` needs the same remainder along both axes.
 
 use candle_core::{D, Result, Tensor, Var};
 
 use crate::geometry::{BatchNormShape, Conv2dShape, Padding, planes};
 use crate::{Activation, AdamStep, BatchStatistics, Clamp, Pool};
 
-/// [`crate::activate`] by selection, so that the derivative at 0 is `torch`'s: 0 for relu, the slope for leaky relu.
+/// [`crate::activate`] by selection, which gives the derivatives of `torch` at 0: 0 for relu, and
+/// the slope for leaky relu.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     match activation {
         Activation::Identity => Ok(x.clone()),
@@ -23,7 +24,8 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 
 /// [`crate::Filter::Plain`] by `Tensor::conv2d`.
 ///
-/// Where the stride does not divide the padded size, the part of the input that no window covers is cut off first.
+/// If the stride does not divide the padded size, the part of the input that no window covers is
+/// cut off first.
 pub fn conv2d(
     x: &Tensor,
     weight: &Tensor,
@@ -45,7 +47,7 @@ pub fn conv2d(
     used.conv2d(weight, 0, stride, 1, 1)
 }
 
-/// [`crate::Filter::Depthwise`] as a convolution of every channel by itself.
+/// [`crate::Filter::Depthwise`] as a separate convolution of every channel.
 pub fn depthwise_conv2d(
     x: &Tensor,
     weight: &Tensor,
@@ -86,16 +88,17 @@ pub fn pool(x: &Tensor, pool: Pool) -> Result<Tensor> {
     lines(&lines(x, 2, height)?, 3, width)
 }
 
-/// Nearest up-sampling by two, by broadcasting: candle 0.11.1's own loses gradients of a tensor that is used twice.
+/// Nearest up-sampling by two, by broadcasting. candle 0.11.1's own operation loses gradients of a
+/// tensor that is used twice.
 ///
 /// # Errors
-/// A tensor that has not 4 axes or is empty.
+/// A tensor that is empty or does not have 4 axes.
 pub fn upsample2x(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = planes(x, "upsample2x")?;
     x.reshape((n, c, h, 1, w, 1))?.broadcast_as((n, c, h, 2, w, 2))?.reshape((n, c, 2 * h, 2 * w))
 }
 
-/// [`crate::Filter::Up`] as the two operations that it is.
+/// [`crate::Filter::Up`] as an up-sampling followed by a convolution.
 pub fn upsample2x_conv3x3(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (_, _, kh, kw) = planes(weight, "upsample2x_conv3x3 weight")?;
     if (kh, kw) != (3, 3) {
@@ -149,8 +152,9 @@ pub fn batch_norm_eval(
 
 /// [`crate::bce_with_logits`] by plain operations, exact from -10⁴ to 10⁴.
 ///
-/// With l the logit and t the label: (l + |l|)/2 - l t + ln(1 + exp(-|l|)). Written with |l|, whose derivative at 0 does
-/// not matter here, rather than with a maximum, whose derivative at 0 candle takes as 1.
+/// For logit l and label t it computes (l + |l|)/2 - l t + ln(1 + exp(-|l|)). It uses |l|, whose
+/// derivative at 0 does not matter here, instead of a maximum, whose derivative at 0 candle takes
+/// as 1.
 pub fn bce_with_logits(logits: &Tensor, label: f64) -> Result<Tensor> {
     let magnitude = logits.abs()?;
     let linear = (((logits + &magnitude)? * 0.5)? - (logits * label)?)?;
@@ -182,7 +186,7 @@ pub fn adam_update(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> R
     v.set(&new_v)
 }
 
-/// `(N, C, ...)` as `(C, N * ...)`.
+/// Reshapes `(N, C, ...)` to `(C, N * ...)`.
 fn by_feature(x: &Tensor, shape: &BatchNormShape) -> Result<Tensor> {
     let (n, c, plane) = (shape.images, shape.channels, shape.plane);
     x.reshape((n, c, plane))?.transpose(0, 1)?.reshape((c, n * plane))
@@ -194,7 +198,7 @@ fn from_feature(y: &Tensor, x: &Tensor, shape: &BatchNormShape) -> Result<Tensor
     y.reshape((c, n, plane))?.transpose(0, 1)?.reshape(x.shape())
 }
 
-/// `centred / sqrt(variance + eps) * gamma + beta`, all by feature.
+/// Returns `centred / sqrt(variance + eps) * gamma + beta`, for each feature.
 fn affine(
     centred: &Tensor,
     variance: &Tensor,

@@ -1,4 +1,7 @@
-//! The hyperbolic tangent that pictures end in. Of one form for all machines: a system's own differs from another's in the last bit.
+//! The hyperbolic tangent at the output of the generators.
+//!
+//! One implementation serves all machines, because the `tanh` functions of different systems differ
+//! in the last bit.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -7,13 +10,13 @@ use crate::fast;
 use crate::vectorised::vectorised;
 use crate::written::written;
 
-/// Elements handed to a thread at once.
+/// Number of elements per parallel task.
 const CHUNK: usize = 1 << 13;
 
-/// `tanh x` of every element, of any shape.
+/// Returns `tanh x` of every element, for any shape.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
     if fast::applies(&[x]) { x.contiguous()?.apply_op1(Tanh) } else { x.tanh() }
 }
@@ -56,24 +59,25 @@ vectorised! {
     }
 }
 
-/// Below 0.625 a polynomial, above 1 - 2 / (exp 2x + 1). Coefficients: Moshier, Cephes, `tanhf.c` and `expf.c`.
+/// A polynomial for |x| < 0.625, and 1 - 2 / (exp 2|x| + 1) with the sign of x otherwise.
+/// Coefficients: Moshier, Cephes, `tanhf.c` and `expf.c`.
 #[inline(always)]
 fn value(x: f32) -> f32 {
     let (size, square) = (x.abs(), x * x);
     let polynomial = [2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1];
     let small = polynomial.into_iter().fold(-5.704_988_7e-3, |sum, c| sum * square + c);
     let small = x + x * square * small;
-    // Of 9.1 and more it is 1.
+    // From 9.1 on the result is 1.
     let large = 1.0 - 2.0 / (exponential(2.0 * if size < 9.1 { size } else { 9.1 }) + 1.0);
     let large = if x < 0.0 { -large } else { large };
     let result = if size < 0.625 { small } else { large };
     if x.is_nan() { x } else { result }
 }
 
-/// `exp x` of 0 to 20.
+/// Returns `exp x` for x from 0 to 20.
 #[inline(always)]
 fn exponential(x: f32) -> f32 {
-    /// Added to a number of less than 2^22, it leaves the nearest integer in the last bits.
+    /// Adding this to a number below 2^22 leaves the nearest integer in the last bits.
     const INTEGER: f32 = 12_582_912.0;
     let shifted = x * std::f32::consts::LOG2_E + INTEGER;
     let (power, whole) = (shifted.to_bits() << 23, shifted - INTEGER);

@@ -1,12 +1,15 @@
-//! How many threads candle's own products use, said once.
+//! The number of threads that candle's own products use, set once.
 
-/// Says in the environment how many threads there are (`RAYON_NUM_THREADS`, the number that rayon takes by itself), unless that
-/// is said already.
+/// Sets the environment variable `RAYON_NUM_THREADS` to the number of threads, unless it is set
+/// already.
 ///
-/// Where it is not, candle 0.11 counts cores anew for every product of plain tensors, by reading and parsing `/proc/cpuinfo`:
-/// some 580 times for each of twenty steps of the text encoder's training, 7 to 9 % of its time on two cores. The file is longer
-/// on larger machines. A program calls this once, at the beginning of `main`: where the process has other threads already nothing is changed.
-/// Whether it is said now.
+/// The value is the one that rayon uses by default. If the variable is not set, candle 0.11 counts
+/// the cores again for every product of plain tensors, by reading and parsing `/proc/cpuinfo`:
+/// about 580 times in each of twenty steps of the text encoder's training, which is 7 to 9 % of the
+/// time on two cores. The file is longer on larger machines.
+///
+/// A program calls this once, at the beginning of `main`. If the process already has other threads,
+/// nothing is changed. Returns whether the variable is set now.
 pub fn tell_candle() -> bool {
     const NAME: &str = "RAYON_NUM_THREADS";
     if std::env::var_os(NAME).is_some() {
@@ -16,7 +19,7 @@ pub fn tell_candle() -> bool {
     let Some(threads) = std::thread::available_parallelism().ok().filter(|_| alone) else {
         return false;
     };
-    // SAFETY: the process has no other thread that could read the environment meanwhile.
+    // SAFETY: the process has no other thread that could read the environment at the same time.
     unsafe {
         std::env::set_var(NAME, threads.to_string());
     }
@@ -25,7 +28,7 @@ pub fn tell_candle() -> bool {
 
 #[cfg(test)]
 mod tests {
-    /// Tests have threads beside them: the environment is theirs, too.
+    /// Tests run beside other threads, which share the environment.
     #[test]
     fn with_other_threads_nothing_is_changed() {
         let before = std::env::var_os("RAYON_NUM_THREADS");

@@ -1,8 +1,8 @@
-//! Plain loops, compiled once per width of vector and chosen at run time.
+//! Plain loops, compiled once per vector width and chosen at run time.
 //!
-//! The program is built for a baseline CPU; a loop wrapped in `vectorised!` is compiled again with AVX2 and with
-//! AVX-512 enabled. The compiler neither fuses nor reorders floating point operations, so all versions give the
-//! same bits.
+//! The program is built for a baseline CPU. A loop wrapped in `vectorised!` is compiled again with
+//! AVX2 and with AVX-512 enabled. The compiler neither fuses nor reorders floating-point
+//! operations, so all versions give the same bits.
 
 /// Declares functions whose bodies are compiled for several instruction sets.
 macro_rules! vectorised {
@@ -27,11 +27,11 @@ macro_rules! vectorised {
                     && std::is_x86_feature_detected!("avx512dq")
                     && std::is_x86_feature_detected!("avx512bw")
                 {
-                    // SAFETY: the CPU has the four features that the function asks for.
+                    // SAFETY: the CPU has the four features that the function requires.
                     return unsafe { avx512($($arg),*) };
                 }
                 if std::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the CPU has the feature that the function asks for.
+                    // SAFETY: the CPU has the feature that the function requires.
                     return unsafe { avx2($($arg),*) };
                 }
             }

@@ -1,10 +1,12 @@
-//! Results that all threads write: memory is not filled by one thread first.
+//! Buffers that all threads fill in parallel, without one thread zeroing the memory first.
 
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-/// `length` values in chunks of `chunk`, each made by `f(index of the chunk, the chunk)`; a chunk is full of zeros at first.
+/// Returns `length` values made in chunks of `chunk` by `f(index of the chunk, chunk)`.
+///
+/// Each chunk is filled with zeros before `f` is called.
 pub(crate) fn written(
     length: usize,
     chunk: usize,
@@ -14,13 +16,14 @@ pub(crate) fn written(
     values.spare_capacity_mut()[..length].par_chunks_mut(chunk.max(1)).enumerate().for_each(
         |(i, chunk)| {
             chunk.fill(MaybeUninit::new(0.));
-            // SAFETY: every value of the chunk has just been written, and it is this thread's alone.
+            // SAFETY: every value of the chunk has just been written, and only this thread accesses
+            // it.
             let chunk =
                 unsafe { std::slice::from_raw_parts_mut(chunk.as_mut_ptr().cast(), chunk.len()) };
             f(i, chunk);
         },
     );
-    // SAFETY: the chunks, which are all of the first `length` values, are written.
+    // SAFETY: the chunks cover the first `length` values, and all of them have been written.
     unsafe { values.set_len(length) };
     values
 }

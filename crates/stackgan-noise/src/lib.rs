@@ -1,11 +1,13 @@
 //! Counter-based random numbers.
 //!
-//! Every random number of the workspace is a pure function of four integers: `(seed, stream, step, sample)`.
-//! There is no generator state to save, no order of calls to keep, and neither the number of threads nor the
-//! depth of a prefetch queue can change a bit. The four integers are the 256-bit key of a ChaCha8 generator
-//! (Bernstein 2008; `rand_chacha` guarantees its output to be stable), whose words are the draws.
+//! Every random number of the workspace is a pure function of four integers:
+//! `(seed, stream, step, sample)`. There is no generator state to save and no call order to
+//! preserve, so neither the number of threads nor the depth of a prefetch queue can change a
+//! result. The four integers form the 256-bit key of a ChaCha8 generator (Bernstein 2008), and its
+//! output words are the draws. `rand_chacha` guarantees that this output is stable.
 //!
-//! Normal numbers come from the Box-Muller transform evaluated with `libm`, so they are equal on every platform.
+//! Normal numbers come from the Box-Muller transform, evaluated with `libm` so that they are equal
+//! on every platform.
 //!
 //! ```
 //! use stackgan_noise::{Noise, Stream};
@@ -19,25 +21,25 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
-/// What a draw is for. Two streams never share numbers.
+/// The purpose of a draw. Two streams never share numbers.
 ///
-/// The discriminants are part of the reproducibility promise: never renumber, only append.
+/// The discriminants are part of the reproducibility promise: never renumber them, only append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u64)]
 pub enum Stream {
-    /// The generator's noise vector `z`, for the discriminator's step (and for sampling).
+    /// The generator's noise vector `z` in the discriminator's step, and in sampling.
     Z = 1,
-    /// Conditioning augmentation of Stage-I, for the discriminator's step (and for sampling).
+    /// Conditioning augmentation of Stage-I in the discriminator's step, and in sampling.
     CondAug1 = 2,
-    /// Conditioning augmentation of Stage-II, for the discriminator's step (and for sampling).
+    /// Conditioning augmentation of Stage-II in the discriminator's step, and in sampling.
     CondAug2 = 3,
-    /// `z` of the generator's own step (the residual recipe draws afresh).
+    /// `z` in the generator's step, for which the residual recipe draws new noise.
     GeneratorZ = 4,
-    /// Conditioning augmentation of Stage-I in the generator's own step.
+    /// Conditioning augmentation of Stage-I in the generator's step.
     GeneratorCondAug1 = 5,
-    /// Conditioning augmentation of Stage-II in the generator's own step.
+    /// Conditioning augmentation of Stage-II in the generator's step.
     GeneratorCondAug2 = 6,
-    /// Initial weights; `sample` is a hash of the tensor's name.
+    /// Initial weights; `sample` is a hash of the tensor's name ([`name_key`]).
     Init = 7,
     /// The order of samples within an epoch; `step` is the epoch.
     Order = 8,
@@ -45,17 +47,17 @@ pub enum Stream {
     Crop = 9,
     /// Horizontal flip.
     Flip = 10,
-    /// Which captions are averaged.
+    /// The choice of captions whose embeddings are averaged.
     Caption = 11,
-    /// Which picture is the wrong one.
+    /// The choice of the mismatched image.
     WrongPair = 12,
-    /// Crop and flip of the wrong picture.
+    /// Crop and flip of the mismatched image.
     WrongCrop = 13,
-    /// Drawing of the toy birds.
+    /// The drawing of the toy birds.
     Toy = 14,
-    /// Wording of the toy birds' captions.
+    /// The wording of the toy birds' captions.
     ToyCaption = 15,
-    /// Class-disjoint splits.
+    /// Class-disjoint splits of a data set.
     Split = 16,
     /// Batches of the text encoder's training.
     TextBatch = 17,
@@ -63,47 +65,49 @@ pub enum Stream {
     RPrecision = 18,
     /// Instance noise and other regularisers.
     Regulariser = 19,
-    /// Draws of tests.
+    /// Random numbers used in tests.
     Test = 20,
-    /// What DiffAugment does to a picture.
+    /// The transformations of DiffAugment.
     DiffAugment = 21,
-    /// `z` of Stage-I's own game inside Stage-II's training, for its discriminator's step.
+    /// `z` for the discriminator's step when Stage-I is tuned during Stage-II's training.
     TuneZ = 22,
-    /// Conditioning augmentation in that game, for its discriminator's step.
+    /// Conditioning augmentation for the discriminator's step of that tuning.
     TuneCondAug = 23,
-    /// `z` in that game, for its generator's step.
+    /// `z` for the generator's step of that tuning.
     TuneGeneratorZ = 24,
-    /// Conditioning augmentation in that game, for its generator's step.
+    /// Conditioning augmentation for the generator's step of that tuning.
     TuneGeneratorCondAug = 25,
-    /// Samples drawn again for intervals.
+    /// Resampling for bootstrap intervals.
     Bootstrap = 31,
-    /// Which captions and pictures are measured, and their order.
+    /// The choice and the order of the captions and images in an evaluation.
     Evaluation = 32,
-    /// Seeds of sources that programs of your own draw from ([`Noise::branch`]).
+    /// Seeds of the sources that [`Noise::branch`] returns.
     Branch = 33,
 }
 
-/// The source of all randomness for one seed. Copy it freely: it has no state.
+/// The source of all randomness for one seed. It has no state, so it can be copied freely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Noise {
     seed: u64,
 }
 
 impl Noise {
-    /// A source for `seed`; every value of `u64` is a good seed.
+    /// Returns the source for `seed`. Every `u64` is equally suitable as a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { seed }
     }
 
-    /// The seed given to [`Noise::new`].
+    /// Returns the seed given to [`Noise::new`].
     #[must_use]
     pub const fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// A source of its own, for draws that this workspace knows nothing of: no stream of it is one of this source's, and
-    /// branches of other names are others. A function of the seed and the name.
+    /// Returns an independent source for draws that this workspace does not define itself.
+    ///
+    /// It is a function of the seed and the name. It shares no stream with `self`, nor with the
+    /// branches of other names.
     ///
     /// ```
     /// use stackgan_noise::{Noise, Stream};
@@ -116,7 +120,7 @@ impl Noise {
         Self::new(self.draws(Stream::Branch, name_key(name), 0).word())
     }
 
-    /// The draws of one (stream, step, sample): an endless sequence of numbers.
+    /// Returns the endless sequence of draws of one `(stream, step, sample)`.
     #[must_use]
     pub fn draws(&self, stream: Stream, step: u64, sample: u64) -> Draws {
         let mut key = [0u8; 32];
@@ -126,21 +130,22 @@ impl Noise {
         Draws { rng: ChaCha8Rng::from_seed(key), spare: None }
     }
 
-    /// `n` numbers of N(0, 1).
+    /// Draws `n` numbers from N(0, 1).
     #[must_use]
     pub fn normal(&self, stream: Stream, step: u64, sample: u64, n: usize) -> Vec<f32> {
         let mut draws = self.draws(stream, step, sample);
         (0..n).map(|_| draws.normal()).collect()
     }
 
-    /// `n` numbers of N(0, 1) cut to [-2, 2] by drawing again, as TensorFlow's truncated normal.
+    /// Draws `n` numbers from N(0, 1) truncated to [-2, 2] by rejection, as TensorFlow's truncated
+    /// normal does.
     #[must_use]
     pub fn truncated_normal(&self, stream: Stream, step: u64, sample: u64, n: usize) -> Vec<f32> {
         let mut draws = self.draws(stream, step, sample);
         (0..n).map(|_| draws.truncated_normal()).collect()
     }
 
-    /// A uniformly random order of `0..n` (Fisher-Yates).
+    /// Returns a uniformly random permutation of `0..n` (Fisher-Yates).
     #[must_use]
     pub fn permutation(&self, stream: Stream, step: u64, n: usize) -> Vec<u32> {
         let mut draws = self.draws(stream, step, 0);
@@ -150,7 +155,7 @@ impl Noise {
     }
 }
 
-/// The endless sequence of draws of one (seed, stream, step, sample).
+/// The endless sequence of draws of one `(seed, stream, step, sample)`.
 #[derive(Clone, Debug)]
 pub struct Draws {
     rng: ChaCha8Rng,
@@ -158,22 +163,23 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// A uniform 64-bit word.
+    /// Draws a uniform 64-bit word.
     pub fn word(&mut self) -> u64 {
         self.rng.next_u64()
     }
 
-    /// Uniform in [0, 1), with 53 random bits.
+    /// Draws a number uniformly from [0, 1), with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.word() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Uniform in [low, high).
+    /// Draws a number uniformly from [low, high).
     pub fn range(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.uniform()
     }
 
-    /// Uniform in `0..n`, without bias (Lemire's method). Zero when `n` is zero.
+    /// Draws an integer uniformly from `0..n`, without bias (Lemire's method). Returns 0 if `n` is
+    /// 0.
     pub fn below(&mut self, n: u64) -> u64 {
         if n == 0 {
             return 0;
@@ -187,17 +193,17 @@ impl Draws {
         }
     }
 
-    /// True with probability `p`.
+    /// Returns true with probability `p`.
     pub fn chance(&mut self, p: f64) -> bool {
         self.uniform() < p
     }
 
-    /// One element of a slice, `None` if it is empty.
+    /// Draws one element of a slice uniformly, or returns `None` if the slice is empty.
     pub fn choose<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len() as u64) as usize)
     }
 
-    /// Puts a slice into a uniformly random order.
+    /// Shuffles a slice into a uniformly random order (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             let j = self.below(i as u64 + 1) as usize;
@@ -205,19 +211,19 @@ impl Draws {
         }
     }
 
-    /// One number of N(0, 1).
+    /// Draws one number from N(0, 1).
     pub fn normal(&mut self) -> f32 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }
-        let u = 1.0 - self.uniform(); // in (0, 1]: the logarithm stays finite
+        let u = 1.0 - self.uniform(); // in (0, 1], so the logarithm is finite
         let angle = core::f64::consts::TAU * self.uniform();
         let radius = libm::sqrt(-2.0 * libm::log(u));
         self.spare = Some((radius * libm::sin(angle)) as f32);
         (radius * libm::cos(angle)) as f32
     }
 
-    /// One number of N(0, 1) with |x| <= 2, by drawing again.
+    /// Draws one number from N(0, 1) truncated to [-2, 2] by rejection.
     pub fn truncated_normal(&mut self) -> f32 {
         loop {
             let x = self.normal();
@@ -228,7 +234,8 @@ impl Draws {
     }
 }
 
-/// A 64-bit FNV-1a hash of a name: gives every tensor its own `sample` in [`Stream::Init`].
+/// Returns the 64-bit FNV-1a hash of a name, which gives every tensor its own `sample` in
+/// [`Stream::Init`].
 #[must_use]
 pub fn name_key(name: &str) -> u64 {
     name.bytes()
@@ -267,7 +274,8 @@ mod tests {
     }
     const BRANCH: u64 = 15_942_560_838_523_654_322;
 
-    /// Pins the bits: a change here changes every seeded result and belongs in CHANGELOG.md.
+    /// Pins the exact bits. A change here changes every seeded result and must be noted in
+    /// CHANGELOG.md.
     #[test]
     fn first_draws_are_pinned() {
         let mut draws = Noise::new(0).draws(Stream::Test, 0, 0);
@@ -297,7 +305,7 @@ mod tests {
     fn truncated_normals_stay_within_two() {
         let x = Noise::new(5).truncated_normal(Stream::Test, 0, 0, 50_000);
         assert!(x.iter().all(|v| v.abs() <= 2.0));
-        // The variance of a normal cut at two standard deviations is 0.7737.
+        // The variance of a normal distribution truncated at two standard deviations is 0.7737.
         let var = x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / x.len() as f64;
         assert!((var - 0.7737).abs() < 0.02, "{var}");
     }

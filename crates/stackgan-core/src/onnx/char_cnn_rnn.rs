@@ -1,8 +1,10 @@
-//! The char-CNN-RNN as an ONNX file: a second statement of [`crate::text::CharCnnRnn`], in its order.
+//! The char-CNN-RNN as an ONNX file: a second implementation of [`crate::text::CharCnnRnn`], in the
+//! same order.
 //!
-//! ONNX's recurrences are the published ones but for the first step, which is taken by hand. Its GRU has the reset gate
-//! before the hidden matrix (`linear_before_reset = 0`), as ours; its update gate keeps the old state where ours takes the
-//! new one, so the update gate's weights change their sign.
+//! ONNX's recurrences are the published ones except for the first step, which is built explicitly.
+//! In ONNX's GRU with `linear_before_reset = 0` the reset gate comes before the hidden matrix, as
+//! here. Its update gate weights the old state, whereas here it weights the new one, so the sign of
+//! the update gate's weights is inverted.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +16,24 @@ use crate::Result;
 use crate::text::alphabet::{ALPHABET, ALPHABET_SIZE, CAPTION_LENGTH, Case, Unknown};
 use crate::text::{CharCnnRnnEncoder, Recurrence};
 
-/// The threshold of Lua's `nn.Threshold`: what is not greater becomes 0.
+/// The threshold of Lua's `nn.Threshold`: values that are not greater become 0.
 const THRESHOLD: f32 = 1e-6;
-/// Steps that the third convolution leaves.
+/// Number of steps after the third convolution.
 const STEPS: i64 = 18;
 
-/// The encoder's tensors, and the graph that they go into.
+/// The tensors of the encoder and the graph to which they are added.
 struct Encoder {
     graph: Graph,
     tensors: BTreeMap<String, Tensor>,
 }
 
-/// The file of an encoder.
+/// Returns the ONNX file of an encoder.
 pub(super) fn file(encoder: &CharCnnRnnEncoder) -> Result<Vec<u8>> {
     let config = encoder.config();
     let (tensors, gates) = (encoder.tensors()?, config.recurrence.gates());
     let own: usize = tensors.values().map(Tensor::elem_count).sum();
-    let twice = config.units * (config.units + 1); // of the first step, and of all gates together
+    // The weights of the first step, and of all gates together.
+    let twice = config.units * (config.units + 1);
     let mut e = Encoder { graph: Graph::new(within_largest(own + twice)?), tensors };
 
     let characters = e.graph.input("characters", Numbers::I64, &[CAPTION_LENGTH]);
@@ -52,7 +55,7 @@ pub(super) fn file(encoder: &CharCnnRnnEncoder) -> Result<Vec<u8>> {
     let [first, rest] = e.graph.nodes("Split", &[&x, &parts], &time);
     let zero = e.graph.ints(&[0]);
     let first = e.graph.node("Squeeze", &[&first, &zero], &[]);
-    let first = e.linear(&first, "rnn.i2h")?; // the first step has neither gates nor hidden terms
+    let first = e.linear(&first, "rnn.i2h")?; // the first step has no gates and no hidden terms
     let first = match config.recurrence {
         Recurrence::Gru => e.graph.node("Tanh", &[&first], &[]),
         Recurrence::Rnn => e.graph.node("Relu", &[&first], &[]),
@@ -103,7 +106,7 @@ impl Encoder {
         Ok(self.graph.node("Gemm", &[x, &weight, &bias], &[("transB", Setting::Int(1))]))
     }
 
-    /// A temporal convolution and its threshold.
+    /// Adds a temporal convolution and its threshold.
     fn temporal(&mut self, x: &str, name: &str) -> candle_core::Result<String> {
         let [weight, bias] = self.weights(name)?;
         let x = self.graph.node("Conv", &[x, &weight, &bias], &[]);
@@ -116,7 +119,8 @@ impl Encoder {
         self.graph.node("MaxPool", &[x], &set)
     }
 
-    /// The weights or biases of all gates end to end, behind an extent of 1 for the one direction.
+    /// Concatenates the weights or biases of all gates, with a leading axis of size 1 for the
+    /// single direction.
     fn joined(
         &mut self,
         gates: &[&str],
@@ -134,13 +138,14 @@ impl Encoder {
     }
 }
 
-/// `(71, 70)`: a row for each number of a character, that of 0 is zeros.
+/// Returns the one-hot table `(71, 70)`: one row for each character index, with zeros for index 0.
 fn one_hot() -> candle_core::Result<Tensor> {
     let none = Tensor::zeros((1, ALPHABET_SIZE), DType::F32, &Device::Cpu)?;
     Tensor::cat(&[&none, &Tensor::eye(ALPHABET_SIZE, DType::F32, &Device::Cpu)?], 0)
 }
 
-/// What the metadata say, sorted by key: how a caption becomes numbers, and which encoder this is.
+/// Returns the metadata, sorted by key: how a caption is converted to indices, and the encoder's
+/// fingerprint.
 fn about(encoder: &CharCnnRnnEncoder) -> Result<Vec<(&'static str, String)>> {
     let options = encoder.config().alphabet;
     let case = match options.case {

@@ -1,7 +1,8 @@
-//! The generator as torch-fidelity takes one: a class instead of an embedding, all noise in one input, bytes out.
+//! The generator in the form that torch-fidelity takes: a class instead of an embedding, all noise
+//! in one input, bytes as output.
 //!
-//! Source: toshas/torch-fidelity 0.4.0, `generative_model_onnx.py` (inputs by their place, the first output) and the feature
-//! extractors (pictures are bytes).
+//! Source: toshas/torch-fidelity 0.4.0, `generative_model_onnx.py` (inputs by position, the first
+//! output) and the feature extractors (pictures are bytes).
 
 use candle_core::Tensor;
 
@@ -11,13 +12,17 @@ use super::{about, room, side};
 use crate::model::wrong;
 use crate::{Model, Result};
 
-/// The generator of `stage` for torch-fidelity: `z (n, z_dim + cond_dim)`, of Stage-II `(n, z_dim + 2 cond_dim)`, all normal and not scaled, and
-/// `class (n)`, a row of `text`, to `image (n, 3, 64 | 256, 64 | 256)` in bytes.
+/// Returns the generator of `stage` for torch-fidelity.
 ///
-/// `text` `(classes, text_dim)` as the networks take it: of [`Model::encode`]. The model's own scales of noise are in the graph.
+/// Its inputs are `z (n, z_dim + cond_dim)` (for Stage-II `(n, z_dim + 2 cond_dim)`), which is all
+/// normal and unscaled, and `class (n)`, the index of a row of `text`. Its output is
+/// `image (n, 3, 64 | 256, 64 | 256)` in bytes.
+///
+/// `text` `(classes, text_dim)` is the input of the networks, as [`Model::encode`] returns it. The
+/// model's own noise scales are part of the graph.
 ///
 /// # Errors
-/// As [`super::generator`], and when the width of `text` is not the model's.
+/// As [`super::generator`], and a width of `text` other than the model's.
 pub fn classes(model: &Model, stage: u8, text: &Tensor, model_sha256: &str) -> Result<Vec<u8>> {
     let mut graph = Graph::new(room(model, stage, text.elem_count())?);
     let (low, info) = (&model.info().stage1.net, model.stage_info(stage));
@@ -53,7 +58,7 @@ pub fn classes(model: &Model, stage: u8, text: &Tensor, model_sha256: &str) -> R
     Ok(graph.into_file("classes", &about(model, stage, model_sha256)?))
 }
 
-/// What [`crate::image::Picture`] makes of [-1, 1]: the nearest byte.
+/// Converts [-1, 1] to bytes as [`crate::image::Picture`] does: to the nearest byte.
 fn bytes(graph: &mut Graph, image: &str) -> String {
     let [one, scale, half] = [1.0, 127.5, 0.499_999_97].map(|value| graph.numbers(&[value]));
     let x = graph.node("Add", &[image, &one], &[]);

@@ -1,17 +1,17 @@
-//! A graph of ONNX operators, and the file around it.
+//! A graph of ONNX operators and the file that contains it.
 //!
-//! Source: onnx/onnx 1.23, `onnx/onnx.proto3`, whose numbers of fields stand here.
+//! Source: onnx/onnx 1.23, `onnx/onnx.proto3`, which defines the field numbers used here.
 
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::protobuf::Message;
 
-/// The version of ONNX's files: that of ONNX 1.12, which first had the operators below.
+/// The version of the file format: that of ONNX 1.12, the first version with the operators below.
 const IR_VERSION: i64 = 8;
-/// The version of ONNX's operators: every one used here is defined in it or before it.
+/// The version of the operator set. Every operator used here is defined in it or in an earlier one.
 const OPSET: i64 = 17;
 
-/// The types of numbers, by their numbers in `TensorProto.DataType`.
+/// Element types, with their values in `TensorProto.DataType`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Numbers {
     /// `float`.
@@ -22,22 +22,23 @@ pub(super) enum Numbers {
     I64 = 7,
 }
 
-/// A setting of an operator.
+/// An attribute of an operator.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Setting<'a> {
-    /// A number.
+    /// A floating-point number.
     Float(f32),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// A text.
+    /// A string.
     Text(&'a str),
-    /// Whole numbers.
+    /// A list of integers.
     Ints(&'a [i64]),
-    /// Texts, of which all that are used here have one.
+    /// A list of strings; all lists used here have one element.
     Texts([&'a str; 1]),
 }
 
-/// A graph that is being written. Values go by their names; a node reads what was named before it.
+/// A graph under construction. Values are referred to by name, and a node reads values that were
+/// named before it.
 #[derive(Debug)]
 pub(super) struct Graph {
     body: Message,
@@ -45,28 +46,28 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// An empty graph with room for so many bytes of weights.
+    /// Returns an empty graph with room for `weights` bytes of weights.
     pub(super) fn new(weights: usize) -> Self {
         const REST: usize = 1 << 16;
         Self { body: Message::with_capacity(weights + REST), values: 0 }
     }
 
-    /// An input `(n, …)`.
+    /// Adds an input of shape `(n, …)`.
     pub(super) fn input(&mut self, name: &str, numbers: Numbers, sizes: &[usize]) -> String {
         self.body.push(11, &value_info(name, numbers, sizes));
         name.to_owned()
     }
 
-    /// Makes `value` `(n, …)` the output `name`.
+    /// Makes `value` of shape `(n, …)` the output `name`.
     pub(super) fn output(&mut self, name: &str, value: &str, numbers: Numbers, sizes: &[usize]) {
         self.push("Identity", &[value], &[], &[name.to_owned()]);
         self.body.push(12, &value_info(name, numbers, sizes));
     }
 
-    /// A tensor of weights.
+    /// Adds a tensor of weights.
     ///
     /// # Errors
-    /// When it cannot be read back from its device.
+    /// A tensor that cannot be read back from its device.
     pub(super) fn weight(&mut self, name: &str, tensor: &Tensor) -> Result<String> {
         let flat = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?;
         let sizes = tensor.dims().iter().map(|size| *size as i64);
@@ -75,7 +76,7 @@ impl Graph {
         Ok(name.to_owned())
     }
 
-    /// A list of numbers that is part of the graph.
+    /// Adds a constant list of floating-point numbers.
     pub(super) fn numbers(&mut self, values: &[f32]) -> String {
         let name = self.name("numbers");
         let list = Message::default().ints(1, [values.len() as i64]).int(2, Numbers::F32 as i64);
@@ -83,7 +84,7 @@ impl Graph {
         name
     }
 
-    /// A list of whole numbers that is part of the graph: a shape, sizes, axes.
+    /// Adds a constant list of integers, such as a shape, sizes or axes.
     pub(super) fn ints(&mut self, values: &[i64]) -> String {
         let name = self.name("ints");
         let list = Message::default().ints(1, [values.len() as i64]).int(2, Numbers::I64 as i64);
@@ -91,7 +92,7 @@ impl Graph {
         name
     }
 
-    /// A node of one result.
+    /// Adds a node with one result.
     pub(super) fn node(
         &mut self,
         op: &str,
@@ -102,7 +103,7 @@ impl Graph {
         result
     }
 
-    /// A node of several results. An input `""` is one that is left out.
+    /// Adds a node with several results. An input `""` is an omitted one.
     pub(super) fn nodes<const N: usize>(
         &mut self,
         op: &str,
@@ -114,7 +115,7 @@ impl Graph {
         results
     }
 
-    /// The file.
+    /// Returns the file.
     pub(super) fn into_file(self, name: &str, about: &[(&str, String)]) -> Vec<u8> {
         let opset = Message::default().text(1, "").int(2, OPSET);
         let mut file = self.body.text(2, name).within(7).int(1, IR_VERSION).message(8, &opset);
@@ -146,7 +147,7 @@ impl Graph {
     }
 }
 
-/// An input or output: its name, and its shape behind a first extent `n` that is not fixed.
+/// Describes an input or output: its name, and its shape after a first axis `n` of variable size.
 fn value_info(name: &str, numbers: Numbers, sizes: &[usize]) -> Message {
     let mut shape = Message::default().message(1, &Message::default().text(2, "n"));
     for size in sizes {
@@ -156,7 +157,7 @@ fn value_info(name: &str, numbers: Numbers, sizes: &[usize]) -> Message {
     Message::default().text(1, name).message(2, &tensor.within(1))
 }
 
-/// `AttributeProto`: a name, a value in the field of its type, and the type.
+/// Returns an `AttributeProto`: a name, a value in the field of its type, and the type.
 fn attribute(name: &str, setting: Setting<'_>) -> Message {
     let named = Message::default().text(1, name);
     match setting {

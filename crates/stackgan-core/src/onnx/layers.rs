@@ -1,5 +1,6 @@
-//! The layers of a stage as nodes, evaluated with running statistics: one function for each of [`crate::layers`], with its
-//! names.
+//! The layers of a stage as nodes, evaluated with running statistics.
+//!
+//! There is one function for each layer of [`crate::layers`], with the same names.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use super::graph::{Graph, Setting};
 use crate::Params;
 use crate::layers::{BATCH_NORM_EPS, Window};
 
-/// A stage's tensors, and the graph that they go into.
+/// The tensors of a stage and the graph to which they are added.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
     pub(super) graph: &'a mut Graph,
@@ -19,7 +20,8 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// The stage of `params`, whose tensors a model file names behind `prefix`.
+    /// Creates the stage of `params`. A model file stores its tensors with `prefix` before their
+    /// names.
     pub(super) fn new(graph: &'a mut Graph, params: &Params, prefix: &'static str) -> Self {
         Self { graph, tensors: params.values(), prefix }
     }
@@ -31,7 +33,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// An activation.
+    /// Adds an activation.
     pub(super) fn activate(&mut self, x: String, activation: Activation) -> String {
         match activation {
             Activation::Identity => x,
@@ -42,7 +44,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A linear layer, with bias where it has one.
+    /// Adds a linear layer, with a bias if the stage has one.
     pub(super) fn linear(&mut self, x: &str, name: &str) -> Result<String> {
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         let weight = self.weight(&weight)?;
@@ -51,7 +53,7 @@ impl<'a> Stage<'a> {
         Ok(self.graph.node("Gemm", &inputs, &[("transB", Setting::Int(1))]))
     }
 
-    /// A convolution without bias.
+    /// Adds a convolution without bias.
     pub(super) fn conv(&mut self, x: &str, name: &str, window: Window) -> Result<String> {
         let weight = self.weight(&format!("{name}.weight"))?;
         let (kernel, stride, padding) = window.numbers();
@@ -64,7 +66,7 @@ impl<'a> Stage<'a> {
         Ok(self.graph.node("Conv", &[x, &weight], &set))
     }
 
-    /// Batch norm and the activation that follows it.
+    /// Adds batch norm and the activation that follows it.
     pub(super) fn norm(&mut self, x: &str, name: &str, activation: Activation) -> Result<String> {
         let mut inputs = vec![x.to_owned()];
         for part in ["weight", "bias", "running_mean", "running_var"] {
@@ -76,7 +78,8 @@ impl<'a> Stage<'a> {
         Ok(self.activate(x, activation))
     }
 
-    /// A convolution named `index` under `scope`, its batch norm, which is the next, and the activation.
+    /// Adds a convolution named `index` under `scope`, its batch norm named `index + 1`, and the
+    /// activation.
     pub(super) fn conv_norm(
         &mut self,
         x: &str,
@@ -88,7 +91,7 @@ impl<'a> Stage<'a> {
         self.norm(&x, &format!("{scope}.{}", index + 1), activation)
     }
 
-    /// Nearest x2.
+    /// Adds nearest x2 up-sampling.
     pub(super) fn twice(&mut self, x: &str) -> String {
         let sides = self.graph.numbers(&[1.0, 1.0, 2.0, 2.0]);
         let set = [
@@ -99,13 +102,13 @@ impl<'a> Stage<'a> {
         self.graph.node("Resize", &[x, "", &sides], &set)
     }
 
-    /// Nearest x2, a 3x3 convolution, batch norm and activation.
+    /// Adds nearest x2 up-sampling, a 3x3 convolution, batch norm and activation.
     pub(super) fn up(&mut self, x: &str, name: &str, activation: Activation) -> Result<String> {
         let x = self.twice(x);
         self.conv_norm(&x, (name, 1), Window::Three, activation)
     }
 
-    /// Two 3x3 convolutions around a short cut.
+    /// Adds two 3x3 convolutions with a skip connection.
     pub(super) fn residual_block(&mut self, x: &str, name: &str) -> Result<String> {
         let block = format!("{name}.block");
         let inner = self.conv_norm(x, (&block, 0), Window::Three, Activation::Relu)?;
@@ -113,7 +116,7 @@ impl<'a> Stage<'a> {
         Ok(self.add_activate(x, &inner))
     }
 
-    /// 1x1 down, 3x3, 3x3 back up, around a short cut.
+    /// Adds a bottleneck (1x1 down, 3x3, 3x3 back up) with a skip connection.
     pub(super) fn bottleneck(&mut self, x: &str, name: &str) -> Result<String> {
         let block = format!("{name}.block");
         let inner = self.conv_norm(x, (&block, 0), Window::Point, Activation::Relu)?;

@@ -1,7 +1,8 @@
-//! Models as ONNX files, so that they paint where this program is not: in Python, in a browser.
+//! Models as ONNX files, for use without this program, such as in Python or in a browser.
 //!
-//! Bytes out, equal for equal models. `networks` and `char_cnn_rnn` say the networks' mathematics a second time; `tests/onnx`
-//! runs what they wrote, beside the networks themselves. What the files hold: docs/onnx.md.
+//! The functions return bytes, which are equal for equal models. `networks` and `char_cnn_rnn`
+//! implement the networks' mathematics a second time; `tests/onnx` runs the files and compares the
+//! results with the networks themselves. docs/onnx.md describes the contents of the files.
 
 mod char_cnn_rnn;
 mod classes;
@@ -17,20 +18,24 @@ use self::networks::{Inputs, Painted};
 use crate::text::CharCnnRnnEncoder;
 use crate::{Error, Model, Recipe, Result};
 
-/// The version of what the files hold: names of inputs, outputs and metadata.
+/// The version of the contents of the files: names of inputs, outputs and metadata.
 const FORMAT: &str = "stackgan-onnx/1";
 
-/// The longest message that readers of protobuf take, less what a file has beside its weights.
+/// The longest message that readers of protobuf accept, minus the part of a file that is not
+/// weights.
 const LARGEST: usize = (1 << 31) - (1 << 20);
 
-/// The generator of `stage`: `embedding (n, text_dim)`, `z (n, z_dim)`, `epsilon1 (n, cond_dim)` and of Stage-II `epsilon2 (n, cond_dim)`
-/// to `image (n, 3, 64 | 256, 64 | 256)` in [-1, 1] and of Stage-II `low (n, 3, 64, 64)`.
+/// Returns the generator of `stage`.
 ///
-/// Embeddings as the encoder makes them: where the training standardised them, the graph does. `model_sha256` is that of the
-/// model's file, which the metadata name.
+/// Its inputs are `embedding (n, text_dim)`, `z (n, z_dim)`, `epsilon1 (n, cond_dim)` and, for
+/// Stage-II, `epsilon2 (n, cond_dim)`. Its outputs are `image (n, 3, 64 | 256, 64 | 256)` in [-1,
+/// 1] and, for Stage-II, `low (n, 3, 64, 64)`.
+///
+/// The embeddings are those of the encoder: if the training standardised them, the graph does so
+/// too. `model_sha256` is the SHA-256 of the model's file, which is stored in the metadata.
 ///
 /// # Errors
-/// [`Error::Model`] when the model has no such stage, or more weights than such a file can hold.
+/// [`Error::Model`] if the model has no such stage, or more weights than such a file can hold.
 pub fn generator(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<u8>> {
     let mut graph = Graph::new(room(model, stage, 0)?);
     let (low, last) = (&model.info().stage1.net, &model.stage_info(stage).net);
@@ -44,7 +49,8 @@ pub fn generator(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<u8>
     if let Some(standardise) = model.standardise() {
         for (name, tensor) in standardise.tensors()? {
             let operand = graph.weight(&format!("text.{name}"), &tensor)?;
-            let op = if name.ends_with("mean") { "Sub" } else { "Div" }; // in this order: names are sorted
+            // The mean comes first, because names are sorted.
+            let op = if name.ends_with("mean") { "Sub" } else { "Div" };
             text = graph.node(op, &[&text, &operand], &[]);
         }
     }
@@ -57,8 +63,10 @@ pub fn generator(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<u8>
     Ok(graph.into_file("generator", &about(model, stage, model_sha256)?))
 }
 
-/// The text encoder: `characters (n, 201)`, numbers as [`crate::text::alphabet::indices`] has them, to `embedding (n, dim)`, not
-/// standardised.
+/// Returns the text encoder.
+///
+/// Its input is `characters (n, 201)`, with the indices that [`crate::text::alphabet::indices`]
+/// returns. Its output is `embedding (n, dim)`, not standardised.
 ///
 /// # Errors
 /// [`Error::Model`] for more weights than such a file can hold.
@@ -70,14 +78,14 @@ const fn side(stage: u8) -> usize {
     if stage == 2 { 256 } else { 64 }
 }
 
-/// Bytes of the weights of `stage` and of `more` numbers.
+/// Returns the size in bytes of the weights of `stage` and of `more` numbers.
 fn room(model: &Model, stage: u8, more: usize) -> Result<usize> {
     let params = std::iter::once(model.stage1()).chain(model.stage2().filter(|_| stage == 2));
     let all = params.flat_map(crate::Params::all).map(|(_, var)| var.elem_count());
     within_largest(all.chain([more]).fold(0, |sum: usize, count| sum.saturating_add(count)))
 }
 
-/// Bytes of so many numbers.
+/// Returns the size in bytes of `numbers` numbers, or an error if they do not fit into a file.
 fn within_largest(numbers: usize) -> Result<usize> {
     let bytes = numbers.saturating_mul(4);
     if bytes <= LARGEST {
@@ -91,7 +99,7 @@ fn within_largest(numbers: usize) -> Result<usize> {
     })
 }
 
-/// What the metadata say, sorted by key.
+/// Returns the metadata, sorted by key.
 fn about(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<(&'static str, String)>> {
     let (info, first) = (model.stage_info(stage), &model.info().stage1);
     let recipe = match first.net.recipe {

@@ -1,5 +1,6 @@
-//! The generators as nodes: a second statement of their forward functions, each in the order of the first, with running
-//! statistics everywhere, as [`Mode::Eval`](crate::Mode) has them.
+//! The generators as nodes: a second implementation of their forward functions, in the same order.
+//!
+//! Batch norm always uses running statistics, as in [`Mode::Eval`](crate::Mode).
 
 use candle_core::Result;
 use stackgan_kernels::Activation;
@@ -10,32 +11,32 @@ use crate::layers::{LEAKY, Window};
 use crate::model::wrong;
 use crate::{Model, NetConfig, Recipe};
 
-/// The names of what a generator reads.
+/// The names of a generator's inputs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inputs<'a> {
-    /// `(n, text_dim)`, as the networks take it.
+    /// `(n, text_dim)`, after standardisation.
     pub text: &'a str,
     /// `(n, z_dim)`.
     pub z: &'a str,
     /// `(n, cond_dim)`.
     pub eps1: &'a str,
-    /// `(n, cond_dim)`; Stage-I alone does not read it.
+    /// `(n, cond_dim)`; Stage-I does not read it.
     pub eps2: &'a str,
 }
 
-/// The names of what a generator paints.
+/// The names of a generator's outputs.
 #[derive(Clone, Debug)]
 pub(super) struct Painted {
     /// `(n, 3, 64, 64)` or `(n, 3, 256, 256)` in [-1, 1].
     pub image: String,
-    /// The Stage-I picture under a Stage-II picture.
+    /// The Stage-I image from which Stage-II computes its image.
     pub low: Option<String>,
 }
 
-/// The generator of `stage`, as [`Model::generator`] builds it.
+/// Adds the generator of `stage`, as [`Model::generator`] builds it.
 ///
 /// # Errors
-/// When the model has no such stage.
+/// A stage that the model does not have.
 pub(super) fn generator(
     graph: &mut Graph,
     model: &Model,
@@ -69,7 +70,7 @@ pub(super) fn generator(
     }
 }
 
-/// [`crate::cond_aug::LogVarianceAugmentation`].
+/// Adds [`crate::cond_aug::LogVarianceAugmentation`].
 fn log_variance_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Result<String> {
     let x = s.linear(text, "ca_net.fc")?;
     let x = s.activate(x, Activation::Relu);
@@ -79,7 +80,7 @@ fn log_variance_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Re
     Ok(draw(s, &mu, &log_sigma, epsilon))
 }
 
-/// [`crate::cond_aug::LogSigmaAugmentation`].
+/// Adds [`crate::cond_aug::LogSigmaAugmentation`].
 fn log_sigma_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Result<String> {
     let x = s.linear(text, "ca_net.fc")?;
     let x = s.activate(x, LEAKY);
@@ -87,14 +88,14 @@ fn log_sigma_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Resul
     Ok(draw(s, &mu, &log_sigma, epsilon))
 }
 
-/// `mu + sigma * epsilon`.
+/// Adds `mu + sigma * epsilon`.
 fn draw(s: &mut Stage<'_>, mu: &str, log_sigma: &str, epsilon: &str) -> String {
     let sigma = s.graph.node("Exp", &[log_sigma], &[]);
     let noise = s.graph.node("Mul", &[&sigma, epsilon], &[]);
     s.graph.node("Add", &[mu, &noise], &[])
 }
 
-/// [`crate::residual::Stage1Generator`].
+/// Adds [`crate::residual::Stage1Generator`].
 fn residual_stage1(
     s: &mut Stage<'_>,
     cfg: &NetConfig,
@@ -115,7 +116,7 @@ fn residual_stage1(
     Ok(s.graph.node("Tanh", &[&x], &[]))
 }
 
-/// [`crate::plain::Stage1Generator`].
+/// Adds [`crate::plain::Stage1Generator`].
 fn plain_stage1(
     s: &mut Stage<'_>,
     cfg: &NetConfig,
@@ -133,13 +134,13 @@ fn plain_stage1(
     Ok(s.graph.node("Tanh", &[&x], &[]))
 }
 
-/// `(n, ngf * 16)` to `(n, ngf, 4, 4)`.
+/// Reshapes `(n, ngf * 16)` to `(n, ngf, 4, 4)`.
 fn small_maps(s: &mut Stage<'_>, cfg: &NetConfig, x: &str) -> String {
     let shape = s.graph.ints(&[0, 8 * cfg.gf as i64, 4, 4]); // 0 keeps n
     s.graph.node("Reshape", &[x, &shape], &[])
 }
 
-/// [`crate::refiner::Refiner`].
+/// Adds [`crate::refiner::Refiner`].
 fn refiner(s: &mut Stage<'_>, cfg: &NetConfig, (low, c): (&str, &str)) -> Result<String> {
     let relu = Activation::Relu;
     let x = s.conv(low, "encoder.0", Window::Three)?;
@@ -158,7 +159,7 @@ fn refiner(s: &mut Stage<'_>, cfg: &NetConfig, (low, c): (&str, &str)) -> Result
     Ok(s.graph.node("Tanh", &[&x], &[]))
 }
 
-/// `c` at each of 16x16 places, behind the channels of `x`.
+/// Appends `c` to the channels of `x` at each of the 16x16 pixels.
 fn append_tiled(s: &mut Stage<'_>, cfg: &NetConfig, x: &str, c: &str) -> String {
     let (point, tiled) =
         (s.graph.ints(&[0, cfg.cond_dim as i64, 1, 1]), s.graph.ints(&[1, 1, 16, 16]));

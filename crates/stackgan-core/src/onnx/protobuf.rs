@@ -1,32 +1,33 @@
-//! Protobuf's wire format, as far as an ONNX file needs it: varints, four-byte numbers, and what has a length.
+//! Protobuf's wire format, as far as an ONNX file needs it: varints, four-byte numbers and
+//! length-delimited fields.
 //!
 //! Source: protobuf.dev, "Encoding".
 
-/// A message, field after field.
+/// A message, as a sequence of fields.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    /// An empty message with room for so many bytes.
+    /// Returns an empty message with room for `bytes` bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// A whole number; a negative one takes ten bytes.
+    /// Adds an integer. A negative one takes ten bytes.
     pub(super) fn int(mut self, field: u32, value: i64) -> Self {
         self.key(field, 0);
         self.varint(value.cast_unsigned());
         self
     }
 
-    /// A number of four bytes.
+    /// Adds a four-byte floating-point number.
     pub(super) fn float(mut self, field: u32, value: f32) -> Self {
         self.key(field, 5);
         self.0.extend(value.to_le_bytes());
         self
     }
 
-    /// A text.
+    /// Adds a string.
     pub(super) fn text(mut self, field: u32, value: &str) -> Self {
         self.key(field, 2);
         self.varint(value.len() as u64);
@@ -34,20 +35,20 @@ impl Message {
         self
     }
 
-    /// A message.
+    /// Adds a message.
     pub(super) fn message(mut self, field: u32, value: &Self) -> Self {
         self.push(field, value);
         self
     }
 
-    /// Whole numbers, one after the other in one field.
+    /// Adds integers, packed into one field.
     pub(super) fn ints(self, field: u32, values: impl IntoIterator<Item = i64>) -> Self {
         let mut packed = Self::default();
         values.into_iter().for_each(|value| packed.varint(value.cast_unsigned()));
         self.message(field, &packed)
     }
 
-    /// Numbers as bytes, low byte first.
+    /// Adds numbers as bytes, in little-endian order.
     pub(super) fn raw(mut self, field: u32, values: &[f32]) -> Self {
         self.key(field, 2);
         self.varint(4 * values.len() as u64);
@@ -55,14 +56,14 @@ impl Message {
         self
     }
 
-    /// As [`Self::message`], in place.
+    /// Adds a message as [`Self::message`] does, in place.
     pub(super) fn push(&mut self, field: u32, value: &Self) {
         self.key(field, 2);
         self.varint(value.0.len() as u64);
         self.0.extend(&value.0);
     }
 
-    /// The message whose only field is this one: what lies here is moved, not copied.
+    /// Returns a message whose only field is this one. The contents are moved, not copied.
     pub(super) fn within(mut self, field: u32) -> Self {
         let mut head = Self::default();
         head.key(field, 2);
@@ -71,7 +72,7 @@ impl Message {
         self
     }
 
-    /// The bytes.
+    /// Returns the bytes of the message.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }

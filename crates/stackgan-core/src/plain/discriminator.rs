@@ -1,7 +1,8 @@
-//! Discriminators of the plain recipe. Source: `code/model.py`, `STAGE1_D`, `STAGE2_D`, `D_GET_LOGITS`.
+//! Discriminators of the plain recipe. Source: `code/model.py`, `STAGE1_D`, `STAGE2_D`,
+//! `D_GET_LOGITS`.
 //!
-//! Features are computed once per picture and judged by one or two heads: with the text (`mu` of the generator's
-//! conditioning augmentation), and in Stage-II also without.
+//! Features are computed once per picture and judged by one or two heads: one with the text (`mu`
+//! of the generator's conditioning augmentation), and in Stage-II also one without.
 
 use candle_core::{Result, Tensor};
 use stackgan_kernels::Maps;
@@ -24,10 +25,10 @@ pub struct Discriminator {
 }
 
 impl Discriminator {
-    /// For 64x64 pictures: the conditional head alone.
+    /// Builds a discriminator for 64x64 pictures, which has only the conditional head.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape, or a size is out of its range.
+    /// A tensor that is missing or has another shape, or a size out of its range.
     pub fn stage1(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
         cfg.check_of(Recipe::Plain)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
@@ -40,10 +41,10 @@ impl Discriminator {
         Self::new(cfg, (64, encode_img), None, scope)
     }
 
-    /// For 256x256 pictures: both heads.
+    /// Builds a discriminator for 256x256 pictures, which has both heads.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape, or a size is out of its range.
+    /// A tensor that is missing or has another shape, or a size out of its range.
     pub fn stage2(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
         cfg.check_of(Recipe::Plain)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
@@ -80,10 +81,12 @@ impl Discriminator {
         })
     }
 
-    /// Features `(batch, 8 df, 4, 4)` of pictures. A gradient of their gradient is none: see [`stackgan_kernels::backward`].
+    /// Returns features `(batch, 8 df, 4, 4)` of pictures.
+    ///
+    /// Their gradient cannot be differentiated again: see [`stackgan_kernels::backward`].
     ///
     /// # Errors
-    /// When shapes do not fit, pictures of the other stage's size among them.
+    /// Shapes that do not match, including pictures of the other stage's size.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         check_pictures(images, self.side)?;
         let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
@@ -93,36 +96,37 @@ impl Discriminator {
         x.leave()
     }
 
-    /// Features of several batches of pictures, each as [`Self::features`] in [`Mode::Train`].
+    /// Returns the features of several batches of pictures, each as [`Self::features`] in
+    /// [`Mode::Train`].
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn features_of<const N: usize>(&self, images: [&Tensor; N]) -> Result<[Tensor; N]> {
         of_each(images, |images, mode| self.features(images, mode))
     }
 
-    /// Logits `(batch,)` of features with the text code `(batch, cond_dim)`.
+    /// Returns logits `(batch,)` for features with the text code `mu` `(batch, cond_dim)`.
     ///
     /// Differs from the release: no sigmoid here, the losses take logits.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn conditional_logits(&self, features: &Tensor, mu: &Tensor, mode: Mode) -> Result<Tensor> {
         let joined = Maps::enter(features)?.append_tiled(mu)?;
         self.conditional.forward(&self.joint.forward(&joined, mode)?)
     }
 
-    /// Logits `(batch,)` of features alone; `None` in Stage-I.
+    /// Returns logits `(batch,)` for features without the text, or `None` in Stage-I.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn unconditional_logits(&self, features: &Tensor) -> Result<Option<Tensor>> {
         let maps = Maps::enter(features)?;
         self.unconditional.as_ref().map(|head| head.forward(&maps)).transpose()
     }
 }
 
-/// A 4x4 convolution with bias onto one value.
+/// A 4x4 convolution with bias that returns one value.
 #[derive(Clone, Debug)]
 struct Logit {
     conv: Conv,

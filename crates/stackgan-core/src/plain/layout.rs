@@ -1,5 +1,8 @@
-//! The names and shapes of the PyTorch release's generators, as its state dicts have them (`code/model.py`): with these a
-//! file is judged before any network is built. A test holds them to the networks here.
+//! The names and shapes of the PyTorch release's generators, as in its state dicts
+//! (`code/model.py`).
+//!
+//! They are used to check a file before any network is built. A test compares them with the
+//! networks of this crate.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +11,11 @@ use crate::NetConfig;
 /// Names and shapes of a state dict.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Where a Stage-II generator keeps its Stage-I generator.
+/// The prefix of the Stage-I generator inside a Stage-II generator.
 pub(super) const STAGE1: &str = "STAGE1_G.";
 
-/// `STAGE1_G`, or `STAGE2_G` with its `STAGE1_G`, without counters.
+/// Returns the layout of `STAGE1_G`, or of `STAGE2_G` including its `STAGE1_G` if `two`, without
+/// counters.
 pub(super) fn generator(net: &NetConfig, two: bool) -> Shapes {
     let mut layout = Layout { all: Shapes::new(), prefix: if two { STAGE1 } else { "" } };
     let (wide, units) = (8 * net.gf, 16 * 8 * net.gf);
@@ -54,7 +58,8 @@ impl Layout {
         }
     }
 
-    /// A convolution to, from and of so many channels and pixels, and the norm after it.
+    /// Adds a convolution with `to` output channels, `from` input channels and a kernel of `side` x
+    /// `side`, and the norm after it.
     fn conv(&mut self, conv: &str, norm: &str, [to, from, side]: [usize; 3]) {
         self.put(&format!("{conv}.weight"), &[to, from, side, side]);
         self.norm(norm, to);
@@ -65,7 +70,7 @@ impl Layout {
         self.put("ca_net.fc.bias", &[2 * net.cond_dim]);
     }
 
-    /// Four times twice the pixels and half the channels, then a picture.
+    /// Adds four blocks that double the side and halve the channels, and the final convolution.
     fn rising(&mut self, wide: usize) {
         for block in 1..=4 {
             let name = format!("upsample{block}");

@@ -1,6 +1,7 @@
-//! The `plain` recipe: the PyTorch release, whose one published model is COCO's.
+//! The `plain` recipe: the PyTorch release, whose only published model is for COCO.
 //!
-//! Source: hanzhanggit/StackGAN-Pytorch, `code/model.py`. Tensor names are those of its state dicts.
+//! Source: hanzhanggit/StackGAN-Pytorch, `code/model.py`. Tensor names are those of its state
+//! dicts.
 
 mod discriminator;
 mod layout;
@@ -15,7 +16,7 @@ pub use stage2::Stage2Generator;
 use crate::layers::{RunningVariance, Style};
 use crate::params::Init;
 
-/// Normal 0.02 for every weight, unbiased running variance.
+/// Normal initialisation with 0.02 for every weight, unbiased running variance.
 pub const STYLE: Style = Style {
     conv: Init::Normal { mean: 0.0, std: 0.02 },
     linear: Init::Normal { mean: 0.0, std: 0.02 },

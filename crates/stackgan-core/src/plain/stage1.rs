@@ -1,4 +1,5 @@
-//! Stage-I generator of the plain recipe: a sentence to 64x64. Source: `code/model.py`, `STAGE1_G`.
+//! Stage-I generator of the plain recipe: from a sentence to 64x64. Source: `code/model.py`,
+//! `STAGE1_G`.
 
 use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Maps};
@@ -10,7 +11,7 @@ use crate::layers::{BatchNorm, Conv, Linear, UpBlock, Window};
 use crate::params::Scope;
 use crate::{NetConfig, Recipe};
 
-/// Noise and text to 4x4, then four up-samplings.
+/// Noise and text are mapped to 4x4, followed by four up-samplings.
 #[derive(Clone, Debug)]
 pub struct Stage1Generator {
     ca_net: LogVarianceAugmentation,
@@ -28,7 +29,7 @@ impl Stage1Generator {
     /// Builds the network on the tensors of `scope`.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape, or a size is out of its range.
+    /// A tensor that is missing or has another shape, or a size out of its range.
     pub fn new(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
         cfg.check_of(Recipe::Plain)?;
         let ngf = 8 * cfg.gf; // 1024

@@ -1,4 +1,5 @@
-//! Stage-II generator of the plain recipe: a Stage-I picture and its sentence to 256x256.
+//! Stage-II generator of the plain recipe: from a Stage-I picture and its sentence to 256x256.
+//!
 //! Source: `code/model.py`, `STAGE2_G`.
 
 use candle_core::{Result, Tensor};
@@ -10,7 +11,7 @@ use crate::params::Scope;
 use crate::refiner::Refiner;
 use crate::{NetConfig, Recipe};
 
-/// Stage-I, conditioning augmentation of its own, and the refining network.
+/// Stage-I, a separate conditioning augmentation, and the refining network.
 #[derive(Clone, Debug)]
 pub struct Stage2Generator {
     stage1: Stage1Generator,
@@ -20,11 +21,13 @@ pub struct Stage2Generator {
 }
 
 impl Stage2Generator {
-    /// Builds Stage-II on the tensors of `scope`, over a Stage-I generator. Built on a frozen scope, Stage-I stays as it is
-    /// and costs no memory for gradients; built on a trained one, Stage-II's gradient reaches it.
+    /// Builds Stage-II on the tensors of `scope`, with the given Stage-I generator.
+    ///
+    /// If that generator was built on a frozen scope, Stage-I stays unchanged and needs no memory
+    /// for gradients. If it was built on a trained scope, Stage-II's gradient reaches it.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape, or a size is out of its range.
+    /// A tensor that is missing or has another shape, or a size out of its range.
     pub fn new(
         cfg: &NetConfig,
         stage1: Stage1Generator,

@@ -1,8 +1,10 @@
-//! Generators of the PyTorch release as models, and back: the names and shapes of its state dicts, strictly.
+//! Conversion between generators of the PyTorch release and models, with strict checks of the names
+//! and shapes of its state dicts.
 //!
-//! Source: `code/model.py`. Stage-I's generator has 28 tensors (counters aside), Stage-II's has all of Stage-I's under
-//! `STAGE1_G.` besides its own (87 in all for the released COCO model). The names are those that the networks here use, so
-//! reading is splitting by prefix; the sizes follow from two shapes, and all other shapes from the sizes.
+//! Source: `code/model.py`. Stage-I's generator has 28 tensors (counters aside). Stage-II's has all
+//! of Stage-I's under `STAGE1_G.` in addition to its own (87 in all for the released COCO model).
+//! The networks here use the same names, so reading only splits them by prefix. The sizes follow
+//! from two shapes, and all other shapes follow from the sizes.
 
 use std::collections::BTreeMap;
 
@@ -15,29 +17,33 @@ use crate::{Error, Model, ModelInfo, NetConfig, Params, Recipe, Result, StageInf
 
 pub use super::layout::Shapes;
 
-/// What wrapping a network in `DataParallel` puts before every name, as StackGAN-v2 saved them.
+/// The prefix that `DataParallel` adds to every name, as in files saved by StackGAN-v2.
 const WRAPPED: &str = "module.";
 
-/// How many batches a batch norm has seen: kept by torch since 0.4.1, used by nothing here.
+/// The suffix of the counter of batches that a batch norm has seen. torch stores it since 0.4.1; it
+/// is not used here.
 const COUNTER: &str = "num_batches_tracked";
 
-/// What a state dict does not say of itself.
+/// Information that a state dict does not contain.
 #[derive(Debug)]
 pub struct Provenance {
-    /// The text encoder of its training embeddings, if it is at hand.
+    /// The text encoder of the training embeddings, if available.
     pub encoder: Option<CharCnnRnnEncoder>,
-    /// The name of the dataset that it was trained on.
+    /// The name of the data set used in training.
     pub dataset: String,
 }
 
-/// The sizes of a generator whose state dict has exactly these names and shapes: Stage-I's, and Stage-II's if it is one.
-/// To be asked before the numbers are read: a file may be small and promise vast tensors.
+/// Returns the sizes of the generator whose state dict has exactly these names and shapes: of
+/// Stage-I, and of Stage-II if it is a Stage-II generator.
 ///
-/// The width of the discriminators is not in it and is taken as half that of the generators, as released.
+/// Call this before reading the values, because a small file may declare huge tensors.
+///
+/// The width of the discriminators is not in the state dict. It is taken as half that of the
+/// generators, as released.
 ///
 /// # Errors
-/// [`Error::Model`] with the first five names or shapes that differ from those of such a generator; a network wrapped in
-/// `DataParallel` is told by its `module.` names.
+/// [`Error::Model`] with the first five names or shapes that differ from those of such a generator.
+/// A network wrapped in `DataParallel` is recognised by its `module.` names.
 pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
     let found: Shapes = shapes
         .iter()
@@ -84,11 +90,14 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
     Err(not_a_generator(&format!("{}{more}", differences.join(", "))))
 }
 
-/// A model of a generator's state dict: Stage-I's, or Stage-II's with the Stage-I generator in it. Sampling is with full
-/// noise, as released.
+/// Creates a model from a generator's state dict: a Stage-I generator, or a Stage-II generator
+/// including its Stage-I generator.
+///
+/// Sampling uses full noise, as released.
 ///
 /// # Errors
-/// [`Error::Model`] for names or shapes that are not exactly those of such a generator: see [`sizes`].
+/// [`Error::Model`] for names or shapes that are not exactly those of such a generator; see
+/// [`sizes`].
 pub fn from_state_dict(
     mut tensors: BTreeMap<String, Tensor>,
     from: Provenance,
@@ -131,10 +140,11 @@ pub fn from_state_dict(
     Model::new(info, from.encoder, Params::given(low, device)?, stage2, device)
 }
 
-/// The state dict of the model's last generator, which PyTorch's `load_state_dict` takes: counters are left out, as it allows.
+/// Returns the state dict of the model's last generator, for PyTorch's `load_state_dict`. Counters
+/// are omitted, which that function allows.
 ///
 /// # Errors
-/// [`Error::Model`] for a model of the residual recipe, which has no release for PyTorch.
+/// [`Error::Model`] for a model of the residual recipe, which has no PyTorch release.
 pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
     if model.info().stage1.net.recipe != Recipe::Plain {
         return Err(wrong(
@@ -150,7 +160,7 @@ pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
     Ok(all)
 }
 
-/// The sizes that the shapes of Stage-I and the number of residual blocks speak of.
+/// Derives the sizes from the shapes of Stage-I and the number of residual blocks.
 fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
     let matrix = |name: &str| {
         let name = format!("{stage1}{name}");
@@ -196,7 +206,7 @@ fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
     Ok(net)
 }
 
-/// A name from a file: its control characters escaped, its first 80 characters.
+/// Returns the first 80 characters of a name from a file, with control characters escaped.
 fn shown(name: &str) -> String {
     name.chars().take(80).flat_map(char::escape_debug).collect()
 }
@@ -233,7 +243,7 @@ mod tests {
         }
     }
 
-    /// A state dict as torch would write it, with counters.
+    /// A state dict as torch writes it, with counters.
     fn state_dict() -> BTreeMap<String, Tensor> {
         let (noise, cpu) = (Noise::new(3), Device::Cpu);
         let (low, high) = (Params::fresh(noise, "g1", &cpu), Params::fresh(noise, "g2", &cpu));
@@ -262,7 +272,8 @@ mod tests {
         assert_eq!(model.info().stage2.as_ref().unwrap().net, net());
         tensors.retain(|name, _| !name.ends_with(COUNTER));
         let back = to_state_dict(&model).unwrap();
-        assert_eq!(tensors.len(), 87); // FACTS of the release: two residual blocks
+        // As in the released COCO generator, which has two residual blocks.
+        assert_eq!(tensors.len(), 87);
         assert!(back.keys().eq(tensors.keys()));
         for (name, tensor) in &tensors {
             let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();

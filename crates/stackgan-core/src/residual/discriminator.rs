@@ -1,7 +1,10 @@
-//! Discriminators of the residual recipe. Source: `stageI/model.py` `discriminator`, `stageII/model.py` `hr_discriminator`.
+//! Discriminators of the residual recipe.
 //!
-//! Both stages encode the picture to 4x4 with `8 df` channels, add a bottleneck, join an embedding layer of their own
-//! (trained with D), and give one logit. They differ in the encoder alone.
+//! Source: `stageI/model.py` `discriminator`, `stageII/model.py` `hr_discriminator`.
+//!
+//! Both stages encode the picture to 4x4 with `8 df` channels, apply a bottleneck, append a
+//! separate embedding layer (trained with D), and return one logit. They differ only in the
+//! encoder.
 
 use candle_core::{Result, Tensor};
 use stackgan_kernels::{Activation, Maps, activate};
@@ -12,7 +15,7 @@ use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, check_pictures, of_ea
 use crate::params::Scope;
 use crate::{NetConfig, Recipe};
 
-/// A discriminator of either stage: picture and sentence to a logit.
+/// A discriminator of either stage, from picture and embedding to a logit.
 #[derive(Clone, Debug)]
 pub struct Discriminator {
     side: usize,
@@ -25,13 +28,13 @@ pub struct Discriminator {
 }
 
 impl Discriminator {
-    /// For 64x64 pictures.
+    /// Builds a discriminator for 64x64 pictures.
     ///
-    /// The third and fourth convolutions have no activation; the third is an oddity of Reed et al.'s code that the
-    /// release inherited.
+    /// The third and fourth convolutions have no activation. For the third this is an oddity of
+    /// Reed et al.'s code that the release inherited.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape, or a size is out of its range.
+    /// A tensor that is missing or has another shape, or a size out of its range.
     pub fn stage1(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
         cfg.check_of(Recipe::Residual)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
@@ -46,10 +49,10 @@ impl Discriminator {
         Self::new(cfg, (64, encode_img), scope)
     }
 
-    /// For 256x256 pictures.
+    /// Builds a discriminator for 256x256 pictures.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape, or a size is out of its range.
+    /// A tensor that is missing or has another shape, or a size out of its range.
     pub fn stage2(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
         cfg.check_of(Recipe::Residual)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
@@ -87,13 +90,13 @@ impl Discriminator {
         })
     }
 
-    /// Logits `(batch,)` of pictures `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` with their embeddings
-    /// `(batch, text_dim)`.
+    /// Returns logits `(batch,)` for pictures `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` with
+    /// their embeddings `(batch, text_dim)`.
     ///
-    /// A gradient of its gradient is none: see [`stackgan_kernels::backward`].
+    /// Their gradient cannot be differentiated again: see [`stackgan_kernels::backward`].
     ///
     /// # Errors
-    /// When shapes do not fit, pictures of the other stage's size among them.
+    /// Shapes that do not match, including pictures of the other stage's size.
     pub fn logits(&self, images: &Tensor, text: &Tensor, mode: Mode) -> Result<Tensor> {
         check_pictures(images, self.side)?;
         let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
@@ -106,10 +109,11 @@ impl Discriminator {
         self.logit.forward(&x)?.leave()?.flatten_all()
     }
 
-    /// Logits `(batch,)` of several batches of pictures with the same embeddings, each as [`Self::logits`] in [`Mode::Train`].
+    /// Returns logits `(batch,)` for several batches of pictures with the same embeddings, each as
+    /// [`Self::logits`] in [`Mode::Train`].
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Shapes that do not match.
     pub fn logits_of<const N: usize>(
         &self,
         images: [&Tensor; N],

@@ -1,7 +1,8 @@
-//! The `residual` recipe: the TensorFlow release, which made the paper's CUB and Oxford-102 results.
+//! The `residual` recipe: the TensorFlow release, which made the paper's CUB and Oxford-102
+//! results.
 //!
-//! Source: hanzhanggit/StackGAN, `stageI/model.py`, `stageII/model.py`, `misc/custom_ops.py`. Tensor names are ours, in the
-//! style of the PyTorch release.
+//! Source: hanzhanggit/StackGAN, `stageI/model.py`, `stageII/model.py`, `misc/custom_ops.py`.
+//! Tensor names are defined here, in the style of the PyTorch release.
 
 mod discriminator;
 mod stage1;
@@ -18,14 +19,16 @@ use crate::gan::Mode;
 use crate::layers::{ConvNorm, RunningVariance, Style, Window};
 use crate::params::{Init, Scope};
 
-/// Truncated normal 0.02 for convolutions, normal 0.02 for linear layers, biased running variance.
+/// Truncated normal initialisation with 0.02 for convolutions, normal with 0.02 for linear layers,
+/// biased running variance.
 pub const STYLE: Style = Style {
     conv: Init::TruncatedNormal { std: 0.02 },
     linear: Init::Normal { mean: 0.0, std: 0.02 },
     running_variance: RunningVariance::Biased,
 };
 
-/// 1x1 down to a quarter of the channels, 3x3, 3x3 back up, around a short cut. Names `block.0 … block.7`.
+/// A bottleneck with a skip connection: 1x1 down to a quarter of the channels, 3x3, 3x3 back up.
+/// Names `block.0 … block.7`.
 #[derive(Clone, Debug)]
 struct Bottleneck {
     narrow: ConvNorm,

@@ -1,4 +1,5 @@
-//! Stage-I generator of the residual recipe: a sentence to 64x64. Source: `stageI/model.py`, `generator`.
+//! Stage-I generator of the residual recipe: from a sentence to 64x64. Source: `stageI/model.py`,
+//! `generator`.
 
 use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Filter, Maps};
@@ -10,7 +11,8 @@ use crate::layers::{BatchNorm, Linear, UpBlock};
 use crate::params::Scope;
 use crate::{NetConfig, Recipe};
 
-/// Text and noise to 4x4, a bottleneck at 4x4 and at 8x8, four up-samplings.
+/// Text and noise are mapped to 4x4, followed by four up-samplings, with a bottleneck at 4x4 and at
+/// 8x8.
 #[derive(Clone, Debug)]
 pub struct Stage1Generator {
     ca_net: LogSigmaAugmentation,
@@ -29,7 +31,7 @@ impl Stage1Generator {
     /// Builds the network on the tensors of `scope`.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape, or a size is out of its range.
+    /// A tensor that is missing or has another shape, or a size out of its range.
     pub fn new(cfg: &NetConfig, scope: &Scope) -> Result<Self> {
         cfg.check_of(Recipe::Residual)?;
         let ngf = 8 * cfg.gf; // 1024

@@ -1,62 +1,65 @@
-//! How a caption becomes numbers: 201 characters over Reed's alphabet of 70.
+//! Conversion of captions to character indices: 201 characters over Reed's alphabet of 70.
 //!
-//! Source: reedscot/cvpr2016 and icml2016 (`data/` loaders), TensorFlow release `demo/get_embedding.lua`. The hyphen
-//! stands in the alphabet twice; a dictionary built from left to right keeps the last, so `-` is 60 and 37 is never
-//! used.
+//! Source: reedscot/cvpr2016 and icml2016 (`data/` loaders), TensorFlow release
+//! `demo/get_embedding.lua`. The hyphen occurs twice in the alphabet. A dictionary built from left
+//! to right keeps the last one, so `-` is 60 and 37 is never used.
 
 use serde::{Deserialize, Serialize};
 
-/// Characters of a caption that the encoder sees; the rest is cut off.
+/// Number of characters of a caption that the encoder reads; the rest is cut off.
 pub const CAPTION_LENGTH: usize = 201;
 
-/// Characters of the alphabet, numbered from 1.
+/// Number of characters in the alphabet. Their indices start at 1.
 pub const ALPHABET_SIZE: usize = 70;
 
-/// The characters in their order.
+/// The characters in order.
 pub(crate) const ALPHABET: &[u8; ALPHABET_SIZE] =
     b"abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} ";
 
 const SPACE: u8 = ALPHABET_SIZE as u8;
 
-/// One caption: for each place the number of its character, 1 to 70, or 0 for a row of zeros (padding or an unknown
-/// character).
+/// The indices of one caption.
+///
+/// For each position this is the index of its character, 1 to 70, or 0 for a row of zeros (padding
+/// or an unknown character).
 pub type CaptionIndices = [u8; CAPTION_LENGTH];
 
-/// What happens to capital letters, which are not in the alphabet.
+/// The treatment of capital letters, which are not in the alphabet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
-    /// They become small letters (the published training data are in small letters).
+    /// They become lower-case letters (the published training data are in lower case).
     #[default]
     Lower,
-    /// They stay unknown characters, as in the Lua demo of the release.
+    /// They remain unknown characters, as in the Lua demo of the release.
     Keep,
 }
 
-/// What becomes of a character that is not in the alphabet.
+/// The treatment of a character that is not in the alphabet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unknown {
-    /// A row of zeros, as in the Lua demo of the release.
+    /// It becomes a row of zeros, as in the Lua demo of the release.
     #[default]
     ZeroRow,
-    /// A space, as in the PyTorch port.
+    /// It becomes a space, as in the PyTorch port.
     Space,
     /// The caption ends there, as in Reed's training loader.
     Truncate,
 }
 
-/// The two choices that published programs make differently. An encoder must be used as it was trained.
+/// The two choices in which published programs differ. An encoder must be used with the options
+/// that it was trained with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlphabetOptions {
-    /// Capital letters.
+    /// The treatment of capital letters.
     pub case: Case,
-    /// Unknown characters.
+    /// The treatment of unknown characters.
     pub unknown: Unknown,
 }
 
-/// The numbers of a caption's first 201 characters; places after its end are 0.
+/// Returns the indices of a caption's first 201 characters. Positions after its end are 0.
 #[must_use]
 pub fn indices(caption: &str, options: AlphabetOptions) -> CaptionIndices {
     let mut out = [0; CAPTION_LENGTH];
@@ -71,19 +74,19 @@ pub fn indices(caption: &str, options: AlphabetOptions) -> CaptionIndices {
     out
 }
 
-/// What an encoder makes of a caption's characters.
+/// How an encoder reads the characters of a caption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Characters that it knows, but for spaces.
+    /// Number of characters that it knows, excluding spaces.
     pub known: usize,
-    /// Those that it does not know, each once.
+    /// The characters that it does not know, each once.
     pub unknown: String,
-    /// Characters after the 201 that it looks at.
+    /// Number of characters after the first 201, which it does not read.
     pub cut: usize,
 }
 
 impl Reading {
-    /// What is not read, for a person; `None` where all is.
+    /// Returns a message about what is not read, or `None` if everything is.
     #[must_use]
     pub fn unread(&self) -> Option<String> {
         match (self.known, self.unknown.is_empty(), self.cut) {
@@ -101,7 +104,7 @@ impl Reading {
     }
 }
 
-/// What an encoder with these options reads of a caption, and what not.
+/// Returns which characters of a caption an encoder with these options reads, and which not.
 #[must_use]
 pub fn reading(caption: &str, options: AlphabetOptions) -> Reading {
     let seen = seen(caption, options.case);
@@ -115,7 +118,7 @@ pub fn reading(caption: &str, options: AlphabetOptions) -> Reading {
     Reading { known, unknown, cut: caption.chars().count().saturating_sub(CAPTION_LENGTH) }
 }
 
-/// The characters that are looked at.
+/// Returns the characters that are read.
 fn seen(caption: &str, case: Case) -> String {
     let seen: String = caption.chars().take(CAPTION_LENGTH).collect();
     match case {
@@ -124,7 +127,7 @@ fn seen(caption: &str, case: Case) -> String {
     }
 }
 
-/// The number of a character, `None` if it is not in the alphabet.
+/// Returns the index of a character, or `None` if it is not in the alphabet.
 fn number(character: char) -> Option<u8> {
     let byte = u8::try_from(character).ok()?;
     let place = ALPHABET.iter().rposition(|&known| known == byte)?; // the last: the hyphen is 60

@@ -1,7 +1,8 @@
-//! The network: three temporal convolutions over characters, a recurrence, the mean over its steps, a projection.
+//! The network: three temporal convolutions over characters, a recurrence, the mean over its steps,
+//! and a projection.
 //!
-//! Source: reedscot/icml2016 and cvpr2016, `modules/HybridCNN.lua`, `HybridCNNLong.lua`, `FixedRNN.lua`, `FixedGRU.lua`.
-//! Tensor names are those of the PyTorch port's state dict.
+//! Source: reedscot/icml2016 and cvpr2016, `modules/HybridCNN.lua`, `HybridCNNLong.lua`,
+//! `FixedRNN.lua`, `FixedGRU.lua`. Tensor names are those of the PyTorch port's state dict.
 
 mod tail;
 
@@ -17,18 +18,19 @@ use crate::Error;
 use crate::params::{Init, Scope};
 pub(super) use tail::Tail;
 
-/// Which of the two published recurrences.
+/// One of the two published recurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recurrence {
-    /// Gated, over 18 steps: the encoders of birds (StackGAN's) and COCO.
+    /// Gated, over 18 steps: the encoders for birds (used by StackGAN) and COCO.
     Gru,
-    /// ReLU, over the 8 steps that a third pooling leaves: the encoder of flowers, and both of CVPR 2016.
+    /// ReLU, over the 8 steps that remain after a third pooling: the encoder for flowers, and both
+    /// of CVPR 2016.
     Rnn,
 }
 
 impl Recurrence {
-    /// The pooling after the third convolution.
+    /// Returns the pooling after the third convolution.
     const fn third_pool(self) -> Pool {
         match self {
             Self::Gru => Pool { size: 1, stride: 1 },
@@ -36,7 +38,8 @@ impl Recurrence {
         }
     }
 
-    /// The input layers in the order in which the recurrence takes them; the hidden ones are named alike with `h2h`.
+    /// Returns the suffixes of the input layers, in the order in which the recurrence takes them.
+    /// The hidden layers have the same suffixes after `h2h`.
     pub(crate) const fn gates(self) -> &'static [&'static str] {
         match self {
             Self::Gru => &["_update", "_reset", ""],
@@ -45,7 +48,8 @@ impl Recurrence {
     }
 }
 
-/// Sizes of a char-CNN-RNN. The default is the released encoder of birds (icml2016), which StackGAN used.
+/// Sizes of a char-CNN-RNN. The default is the released encoder for birds (icml2016), which
+/// StackGAN used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CharCnnRnnConfig {
@@ -77,8 +81,11 @@ impl Default for CharCnnRnnConfig {
 }
 
 impl CharCnnRnnConfig {
-    /// As fingerprints hold it. It stays as it is: every encoder and model that was written would else be another. What a
-    /// later version adds is said here only where it is not the default.
+    /// Returns the text that fingerprints contain.
+    ///
+    /// It must never change, because that would change the fingerprint of every existing encoder
+    /// and model. Settings added in later versions may appear only if they differ from their
+    /// defaults.
     pub(super) fn printed(&self) -> String {
         let Self { conv1, conv2, units, dim, recurrence, alphabet } = self;
         let recurrence = match recurrence {
@@ -100,7 +107,7 @@ impl CharCnnRnnConfig {
         )
     }
 
-    /// Checks every range.
+    /// Checks that every value is in its range.
     ///
     /// # Errors
     /// [`Error::Config`] names the first key that is out of range.
@@ -122,22 +129,24 @@ impl CharCnnRnnConfig {
     }
 }
 
-/// How the weights of a fresh network are drawn.
+/// The initialisation of a new network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TextInit {
     /// Weights and biases uniform in ±0.08 (`train_sje_hybrid.lua`).
     #[default]
     Published,
-    /// Weights uniform in ±sqrt(6 / inputs) for what a threshold follows and ±sqrt(3 / inputs) for the rest, biases zero.
+    /// Weights uniform in ±sqrt(6 / inputs) for layers followed by a threshold and ±sqrt(3 /
+    /// inputs) for the rest; biases zero.
     ///
-    /// Differs from the release: in narrow layers 0.08 is so little that every caption starts with nearly the same
-    /// vector, and the first minute of training goes into telling them apart.
+    /// Differs from the release: in narrow layers 0.08 is so small that all captions start with
+    /// nearly the same vector, and the first minute of training is spent on separating them.
     FanIn,
 }
 
 impl TextInit {
-    /// For weights and biases of a layer, `gain / inputs` being the variance to keep.
+    /// Returns the initialisation of a layer's weight and bias. `gain / inputs` is the variance of
+    /// the weights.
     fn of(self, gain: f64, inputs: usize) -> [Init; 2] {
         match self {
             Self::Published => [Init::Uniform { bound: 0.08 }; 2],
@@ -151,7 +160,7 @@ impl TextInit {
 
 const POOL: Pool = Pool { size: 3, stride: 3 };
 
-/// Weight and bias of one layer.
+/// The weight and bias of one layer.
 #[derive(Clone, Debug)]
 struct Layer {
     weight: Tensor,
@@ -167,7 +176,7 @@ impl Layer {
         })
     }
 
-    /// Several layers as one, their outputs end to end.
+    /// Combines several layers into one whose output is their concatenated outputs.
     fn joined(layers: &[Self]) -> Result<Self> {
         let weights: Vec<&Tensor> = layers.iter().map(|layer| &layer.weight).collect();
         let biases: Vec<&Tensor> = layers.iter().map(|layer| &layer.bias).collect();
@@ -175,7 +184,7 @@ impl Layer {
     }
 }
 
-/// The network of the char-CNN-RNN.
+/// The char-CNN-RNN network.
 #[derive(Clone, Debug)]
 pub struct CharCnnRnn {
     conv1: Layer,
@@ -188,18 +197,19 @@ pub struct CharCnnRnn {
 }
 
 impl CharCnnRnn {
-    /// Builds the network on the tensors of `scope`: `conv1.weight (conv1, 70, 4)`, … `emb_proj.bias`.
+    /// Builds the network on the tensors of `scope`: `conv1.weight (conv1, 70, 4)`, …
+    /// `emb_proj.bias`.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// A tensor that is missing or has another shape.
     pub fn new(cfg: &CharCnnRnnConfig, scope: &Scope) -> Result<Self> {
         Self::with_init(cfg, TextInit::Published, scope)
     }
 
-    /// As [`Self::new`]; `init` says how new tensors are drawn.
+    /// Builds the network as [`Self::new`] does; `init` is the initialisation of new tensors.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// A tensor that is missing or has another shape.
     pub fn with_init(cfg: &CharCnnRnnConfig, init: TextInit, scope: &Scope) -> Result<Self> {
         let layer =
             |name: &str, shape: &[usize], init: [Init; 2]| Layer::new(shape, init, scope.pp(name));
@@ -213,7 +223,7 @@ impl CharCnnRnn {
         };
         let conv = |inputs| init.of(2.0, inputs);
         Ok(Self {
-            // Of 280 inputs of the first convolution four are 1.
+            // Four of the 280 inputs of the first convolution are 1, the others 0.
             conv1: layer("conv1", &[cfg.conv1, ALPHABET_SIZE, KERNEL], conv(KERNEL))?,
             conv2: layer("conv2", &[cfg.conv2, cfg.conv1, KERNEL], conv(KERNEL * cfg.conv1))?,
             conv3: layer("conv3", &[cfg.units, cfg.conv2, KERNEL], conv(KERNEL * cfg.conv2))?,
@@ -224,22 +234,23 @@ impl CharCnnRnn {
         })
     }
 
-    /// Where its tensors live.
+    /// Returns the device of its tensors.
     pub(super) fn device(&self) -> &Device {
         self.conv1.weight.device()
     }
 
-    /// Embeddings `(captions, dim)`.
+    /// Returns embeddings `(captions, dim)`.
     ///
     /// # Errors
-    /// When there is no caption, or the device fails.
+    /// No captions, or a failure of the device.
     pub fn forward(&self, captions: &[CaptionIndices]) -> Result<Tensor> {
         let x = lookup_pool(captions, LOOKUP_STEPS, &self.conv1.weight, &self.conv1.bias)?; // 66 steps
         let x = temporal(&x, &self.conv2, POOL)?; // 21
         self.head(&convolution(&windows(&x)?, &self.conv3.weight)?)
     }
 
-    /// What follows the third convolution, `(captions, 18, units)` without its bias.
+    /// Applies the layers after the third convolution to its output `(captions, 18, units)` without
+    /// bias.
     fn head(&self, x: &Tensor) -> Result<Tensor> {
         let x = bias_threshold_pool(x, &self.conv3.bias, self.recurrence.third_pool())?; // 18 or 8 steps
         let (batch, time, units) = x.dims3()?;
@@ -254,7 +265,7 @@ impl CharCnnRnn {
     }
 }
 
-/// A temporal convolution, its threshold and its pooling.
+/// Applies a temporal convolution, its threshold and its pooling.
 fn temporal(x: &Tensor, layer: &Layer, pool: Pool) -> Result<Tensor> {
     bias_threshold_pool(&convolution(&windows(x)?, &layer.weight)?, &layer.bias, pool)
 }
@@ -266,7 +277,7 @@ mod tests {
     use super::*;
     use crate::Params;
 
-    /// Every fingerprint that was ever written begins with these.
+    /// The fingerprint of every existing encoder is computed from these texts.
     #[test]
     fn fingerprints_hold_the_same_words_for_ever() {
         let birds = CharCnnRnnConfig::default();

@@ -1,4 +1,5 @@
-//! The char-CNN-RNN as a [`TextEncoder`]: captions in, vectors out, and its tensors in and out of a model file.
+//! The char-CNN-RNN as a [`TextEncoder`]: captions in, vectors out, with its tensors read from and
+//! written to a model file.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +13,19 @@ use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
 use crate::archive::Archive;
 use crate::{Error, Params, Result};
 
-/// In front of every tensor name in a model file.
+/// The prefix of every tensor name in a model file.
 const PREFIX: &str = "text.";
 const MEAN: &str = "standardise.mean";
 const STD: &str = "standardise.std";
 
 /// The metadata key of [`About`].
 const KEY: &str = "stackgan";
-/// What an encoder's file calls itself.
+/// The name of the kind of encoder in its file.
 const KIND: &str = "char-cnn-rnn";
-/// The version of the file.
+/// The version of the file format.
 const VERSION: u32 = 1;
 
-/// What an encoder's file says of itself.
+/// The description that an encoder's file contains.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct About {
@@ -34,13 +35,15 @@ struct About {
     fingerprint: String,
 }
 
-/// Captions that are encoded at once: bounds the memory.
+/// Number of captions encoded at once, which limits the memory.
 const BATCH: usize = 1024;
 
-/// Takes away the mean of the training set's embeddings and divides by their overall standard deviation.
+/// Subtracts the mean of the training set's embeddings and divides by their overall standard
+/// deviation.
 ///
-/// Differs from the release: it fed the embeddings as they come. Those of small encoders have a tiny spread (0.03 to 0.05
-/// per dimension), which a generator trained for minutes cannot make use of.
+/// Differs from the release: it used the embeddings unchanged. Embeddings of small encoders have
+/// a very small spread (0.03 to 0.05 per dimension), which a generator trained for minutes cannot
+/// use.
 #[derive(Clone, Debug)]
 pub struct Standardise {
     mean: Tensor,
@@ -48,14 +51,14 @@ pub struct Standardise {
 }
 
 impl Standardise {
-    /// What the names of its tensors begin with.
+    /// The prefix of the names of its tensors.
     pub const PREFIX: &str = "standardise.";
 
-    /// From the vectors `(captions, dim)` of a training set: the mean of each dimension, and one standard deviation for
-    /// all.
+    /// Computes the mean of each dimension, and one standard deviation for all dimensions, of the
+    /// vectors `(captions, dim)` of a training set.
     ///
     /// # Errors
-    /// When the vectors are all equal, or not a matrix.
+    /// Vectors that are all equal, or not a matrix.
     pub fn fit(vectors: &Tensor) -> Result<Self> {
         let vectors = vectors.to_dtype(DType::F32)?;
         let mean = vectors.mean(0)?.detach();
@@ -63,10 +66,10 @@ impl Standardise {
         Self::new(mean, variance.to_scalar::<f32>()?.sqrt())
     }
 
-    /// From a mean `(dim)` and a standard deviation above 0.
+    /// Creates a standardisation from a mean `(dim)` and a standard deviation above 0.
     ///
     /// # Errors
-    /// [`Error::Model`] when a value cannot be used.
+    /// [`Error::Model`] if a value is invalid.
     pub fn new(mean: Tensor, std: f32) -> Result<Self> {
         if std.is_finite() && std > 0.0 && mean.rank() == 1 {
             return Ok(Self { mean, std });
@@ -79,25 +82,25 @@ impl Standardise {
         })
     }
 
-    /// The width of the vectors.
+    /// Returns the width of the vectors.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.mean.elem_count()
     }
 
-    /// `standardise.mean` and `standardise.std`: what a model file keeps.
+    /// Returns the tensors stored in a model file: `standardise.mean` and `standardise.std`.
     ///
     /// # Errors
-    /// When the device fails.
+    /// A failure of the device.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let std = Tensor::new(&[self.std], self.mean.device())?;
         Ok([(MEAN.to_owned(), self.mean.clone()), (STD.to_owned(), std)].into())
     }
 
-    /// What [`Self::tensors`] gave; `None` where neither of the two is.
+    /// Reads the tensors that [`Self::tensors`] returned. Returns `None` if both are missing.
     ///
     /// # Errors
-    /// [`Error::Model`] when one is missing, or their values cannot be used.
+    /// [`Error::Model`] if only one is missing, or their values are invalid.
     pub fn from_tensors(
         tensors: &BTreeMap<String, Tensor>,
         device: &Device,
@@ -115,24 +118,24 @@ impl Standardise {
         }
     }
 
-    /// `(captions, dim)`, same shape out.
+    /// Standardises vectors `(captions, dim)`; the result has the same shape.
     ///
     /// # Errors
-    /// When widths differ.
+    /// Different widths.
     pub fn apply(&self, vectors: &Tensor) -> Result<Tensor> {
         Ok((vectors.broadcast_sub(&self.mean)? / f64::from(self.std))?)
     }
 
-    /// Takes back [`Self::apply`].
+    /// Inverts [`Self::apply`].
     ///
     /// # Errors
-    /// When widths differ.
+    /// Different widths.
     pub fn undo(&self, vectors: &Tensor) -> Result<Tensor> {
         Ok((vectors * f64::from(self.std))?.broadcast_add(&self.mean)?)
     }
 }
 
-/// A char-CNN-RNN with its weights. It is not trained through this type: gradients are not recorded.
+/// A char-CNN-RNN with its weights, for inference: it records no gradients.
 #[derive(Debug)]
 pub struct CharCnnRnnEncoder {
     config: CharCnnRnnConfig,
@@ -144,10 +147,10 @@ pub struct CharCnnRnnEncoder {
 }
 
 impl CharCnnRnnEncoder {
-    /// An encoder of these weights.
+    /// Creates an encoder with these weights.
     ///
     /// # Errors
-    /// When a size is out of range, or tensors are missing or have other shapes.
+    /// A size out of its range, or tensors that are missing or have other shapes.
     pub fn new(
         config: CharCnnRnnConfig,
         params: Params,
@@ -169,48 +172,50 @@ impl CharCnnRnnEncoder {
         Ok(encoder)
     }
 
-    /// The fingerprint of the same encoder without standardisation: that of its file, and of embeddings that it made.
+    /// Returns the fingerprint of this encoder without standardisation, which is that of the
+    /// encoder's file and of embeddings made with it.
     ///
     /// # Errors
-    /// When tensors cannot be read back.
+    /// Tensors that cannot be read back.
     pub fn bare_fingerprint(&self) -> Result<String> {
         let mut tensors = self.tensors()?;
         tensors.retain(|name, _| !name.ends_with(MEAN) && !name.ends_with(STD));
         self.hash(tensors)
     }
 
-    /// The sizes.
+    /// Returns the sizes.
     #[must_use]
     pub const fn config(&self) -> &CharCnnRnnConfig {
         &self.config
     }
 
-    /// How the vectors are standardised, if they are.
+    /// Returns the standardisation of the vectors, if there is one.
     #[must_use]
     pub const fn standardise(&self) -> Option<&Standardise> {
         self.standardise.as_ref()
     }
 
-    /// The same encoder with another standardisation of its vectors, or none.
+    /// Returns the encoder with another standardisation of its vectors, or none.
     ///
     /// # Errors
-    /// When widths differ.
+    /// Different widths.
     pub fn with_standardise(self, standardise: Option<Standardise>) -> Result<Self> {
         Self::new(self.config, self.params, standardise)
     }
 
-    /// A copy on `device` that makes vectors as the network does: standardisation is a setting of a GAN's training.
+    /// Returns a copy on `device` without standardisation, which is a setting of a GAN's training.
     ///
     /// # Errors
-    /// When memory for the copy cannot be had.
+    /// Insufficient memory for the copy.
     pub fn unstandardised(&self, device: &Device) -> Result<Self> {
         Self::from_tensors(self.config, &self.tensors()?, device)?.with_standardise(None)
     }
 
-    /// A copy of every tensor, under the names of a model file: `text.conv1.weight`, … `text.standardise.mean`.
+    /// Returns a copy of every tensor, with the names of a model file: `text.conv1.weight`, …
+    /// `text.standardise.mean`.
     ///
     /// # Errors
-    /// When memory for the copies cannot be had.
+    /// Insufficient memory for the copies.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = self.params.snapshot()?;
         if let Some(standardise) = &self.standardise {
@@ -219,10 +224,10 @@ impl CharCnnRnnEncoder {
         Ok(tensors.into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor)).collect())
     }
 
-    /// The encoder in the tensors of a model file; tensors of other parts are left alone.
+    /// Reads the encoder from the tensors of a model file. Tensors of other parts are ignored.
     ///
     /// # Errors
-    /// [`Error::Model`] when a tensor of the encoder is missing, left over or of another shape.
+    /// [`Error::Model`] if a tensor of the encoder is missing, left over or of another shape.
     pub fn from_tensors(
         config: CharCnnRnnConfig,
         tensors: &BTreeMap<String, Tensor>,
@@ -244,10 +249,10 @@ impl CharCnnRnnEncoder {
         Self::new(config, params, standardise)
     }
 
-    /// The file of an encoder by itself. Equal encoders give equal bytes.
+    /// Returns a file with only the encoder. Equal encoders give equal bytes.
     ///
     /// # Errors
-    /// When memory for it cannot be had.
+    /// Insufficient memory for it.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let about = About {
             kind: KIND.to_owned(),
@@ -255,15 +260,16 @@ impl CharCnnRnnEncoder {
             encoder: self.config,
             fingerprint: self.fingerprint.clone(),
         };
-        let about = serde_json::to_string(&about).unwrap_or_default(); // strings and numbers: cannot fail
+        // Strings and numbers only, so this cannot fail.
+        let about = serde_json::to_string(&about).unwrap_or_default();
         let metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), about)].into();
         Archive { metadata, tensors: self.tensors()? }.to_bytes()
     }
 
-    /// Reads what [`Self::to_bytes`] wrote.
+    /// Reads a file written by [`Self::to_bytes`].
     ///
     /// # Errors
-    /// [`Error::Model`] when the bytes are damaged, of another kind or version, or changed since they were written.
+    /// [`Error::Model`] if the bytes are damaged, of another kind or version, or have been changed.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
         let archive = Archive::from_bytes(bytes, device)?;
         let about: About = serde_json::from_str(
@@ -293,10 +299,12 @@ impl CharCnnRnnEncoder {
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// As [`TextEncoder::encode`], but never standardised: what the image encoder of the same training is compared with.
+    /// Encodes captions as [`TextEncoder::encode`] does, but never standardises.
+    ///
+    /// The image encoder of the same training is compared with these vectors.
     ///
     /// # Errors
-    /// When an operation on tensors fails.
+    /// An operation on tensors that fails.
     pub fn encode_raw(&self, captions: &[&str]) -> Result<Tensor> {
         let indices: Vec<CaptionIndices> = captions
             .iter()
@@ -369,7 +377,8 @@ mod tests {
         CharCnnRnnEncoder::new(config, params, None)
     }
 
-    /// To the bit, whatever the number of captions beside it and its place among them.
+    /// A vector is the same to the bit for every number of other captions and every position among
+    /// them.
     #[test]
     fn a_vector_does_not_depend_on_its_neighbours() -> Result<()> {
         for recurrence in [Recurrence::Gru, Recurrence::Rnn] {

@@ -1,17 +1,21 @@
-//! What a text encoder is trained with: pictures and captions of one batch, row i of both of the same picture.
+//! The losses of text encoders, for the images and captions of one batch: row i of both belongs to
+//! the same picture.
 
 use candle_core::{D, DType, Result, Tensor, bail};
 
 /// The margin of the structured joint embedding.
 const MARGIN: f64 = 1.0;
 
-/// Symmetric structured joint embedding: with s(i, j) the dot product of picture i and caption j, the sum over i and
-/// j ≠ i of `max(0, s(i, j) - s(i, i) + 1)` and of `max(0, s(j, i) - s(i, i) + 1)`, over batch².
+/// Returns the symmetric structured joint embedding loss.
 ///
-/// Every row must be of another class. Source: `train_sje_hybrid.lua` (Reed et al., CVPR 2016, equation 4).
+/// With s(i, j) the dot product of picture i and caption j, it is the sum over i and j ≠ i of
+/// `max(0, s(i, j) - s(i, i) + 1)` and of `max(0, s(j, i) - s(i, i) + 1)`, divided by batch².
+///
+/// Every row must be of another class. Source: `train_sje_hybrid.lua` (Reed et al., CVPR 2016,
+/// equation 4).
 ///
 /// # Errors
-/// When `images` and `texts` are not both `(batch, dim)`.
+/// `images` and `texts` that are not both `(batch, dim)`.
 pub fn symmetric_joint_embedding(images: &Tensor, texts: &Tensor) -> Result<Tensor> {
     let batch = check(images, texts)?;
     let scores = images.matmul(&texts.t()?)?;
@@ -26,15 +30,17 @@ pub fn symmetric_joint_embedding(images: &Tensor, texts: &Tensor) -> Result<Tens
     (hinge(&scores)? + hinge(&scores.t()?.contiguous()?)?)? / (batch * batch) as f64
 }
 
-/// Symmetric softmax contrastive loss: the cross-entropy of finding the caption of each picture among all captions of
-/// the batch by `scale` times the cosine, and the same the other way round, averaged. `scale` is one value, exp(s) of a
-/// learnt s or a constant.
+/// Returns the symmetric softmax contrastive loss.
 ///
-/// Differs from the release, which knows the joint embedding only: with small encoders this one learns the rarer
-/// words (wings, belly) in a third of the time.
+/// It is the cross-entropy of finding the caption of each picture among all captions of the batch,
+/// with `scale` times the cosine as logits, averaged with the same in the other direction. `scale`
+/// is one value: exp(s) of a learnt s, or a constant.
+///
+/// Differs from the release, which has only the joint embedding: with small encoders this loss
+/// learns the rarer words (wings, belly) in a third of the time.
 ///
 /// # Errors
-/// When `images` and `texts` are not both `(batch, dim)`, or `scale` is not one value.
+/// `images` and `texts` that are not both `(batch, dim)`, or a `scale` that is not one value.
 pub fn contrastive(images: &Tensor, texts: &Tensor, scale: &Tensor) -> Result<Tensor> {
     let batch = check(images, texts)?;
     let scores =
@@ -45,10 +51,10 @@ pub fn contrastive(images: &Tensor, texts: &Tensor, scale: &Tensor) -> Result<Te
     ((rivals * 0.5)? - own)? / batch as f64
 }
 
-/// Rows divided by their lengths.
+/// Divides rows by their lengths.
 ///
 /// # Errors
-/// When `x` is not a matrix.
+/// A tensor that is not a matrix.
 pub fn unit(x: &Tensor) -> Result<Tensor> {
     x.broadcast_div(&(x.sqr()?.sum_keepdim(1)? + 1e-12)?.sqrt()?)
 }

@@ -1,8 +1,9 @@
-//! Sentences to vectors.
+//! Text encoders: from sentences to vectors.
 //!
-//! [`TextEncoder`] is what the rest of the program knows. [`CharCnnRnnEncoder`] is the encoder of the paper (Reed et al.,
-//! CVPR and ICML 2016), in both published variants and any width; [`state_dict`] takes its weights from elsewhere.
-//! With the feature `sentence`, `SentenceEncoder` is a BERT with pooling, as sentence-transformers publishes them.
+//! The rest of the program uses the trait [`TextEncoder`]. [`CharCnnRnnEncoder`] is the encoder of
+//! the paper (Reed et al., CVPR and ICML 2016), in both published variants and any width;
+//! [`state_dict`] reads published weights. With the feature `sentence`, `SentenceEncoder` is a BERT
+//! with pooling, as published for sentence-transformers.
 
 pub mod alphabet;
 mod char_cnn_rnn;
@@ -22,18 +23,23 @@ pub use encoder::{CharCnnRnnEncoder, Standardise};
 #[cfg(feature = "sentence")]
 pub use sentence::{SentenceEncoder, SentenceFiles};
 
-/// Turns captions into the vectors that a model is conditioned on.
+/// Converts captions to the vectors on which a model is conditioned.
 pub trait TextEncoder: Send + Sync {
-    /// Width of the vectors.
+    /// Returns the width of the vectors.
     fn dim(&self) -> usize;
 
-    /// A hash, in hexadecimal, of everything that decides the vectors. Two encoders of one width are told apart by it:
-    /// a model keeps the fingerprint of the encoder that it was trained with.
+    /// Returns a hash, in hexadecimal, of everything that determines the vectors.
+    ///
+    /// It distinguishes encoders of the same width: a model stores the fingerprint of the encoder
+    /// that it was trained with.
     fn fingerprint(&self) -> String;
 
-    /// Vectors `(captions, dim)`, `f32`. The vector of a caption does not depend on its neighbours.
+    /// Returns the vectors of captions, `(captions, dim)`, `f32`.
+    ///
+    /// The vector of a caption does not depend on the other captions. The vectors are on the
+    /// encoder's own device, which may differ from that of the model.
     ///
     /// # Errors
-    /// When an operation on tensors fails.
+    /// An operation on tensors that fails.
     fn encode(&self, captions: &[&str]) -> Result<Tensor>;
 }

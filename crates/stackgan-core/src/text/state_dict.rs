@@ -1,7 +1,10 @@
-//! A char-CNN-RNN from a state dict: the names of the PyTorch port, which are those of the network here.
+//! Reads a char-CNN-RNN from a state dict with the names of the PyTorch port, which the network
+//! here uses too.
 //!
-//! Sizes and recurrence follow from the shapes. Source of names and shapes: FACTS 5.3. Weights of Lua's `TemporalConvolution` are
-//! `(out, 4 in)`, with the place in the kernel outside, and are turned to `(out, in, 4)`.
+//! Sizes and recurrence follow from the shapes. Source of names and shapes:
+//! `martinduartemore/char_cnn_rnn_pytorch`, `char_cnn_rnn.py`. Lua's `TemporalConvolution` stores
+//! weights as `(out, 4 in)`, with the kernel position outermost; they are converted to
+//! `(out, in, 4)`.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +18,10 @@ use crate::{Error, Params, Result};
 /// Shapes by name.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// The sizes of an encoder whose state dict has exactly these names and shapes. To be asked before the numbers are read: a
-/// file may be small and promise vast tensors. How characters are read is not in it: the default.
+/// Returns the sizes of the encoder whose state dict has exactly these names and shapes.
+///
+/// Call this before reading the values, because a small file may declare huge tensors. A state dict
+/// does not say how characters are read, so the default is returned.
 ///
 /// # Errors
 /// [`Error::Model`] with the first name or shape that differs.
@@ -53,7 +58,7 @@ pub fn sizes(shapes: &Shapes) -> Result<CharCnnRnnConfig> {
     }
 }
 
-/// An encoder of these weights; `alphabet` says how characters were read in its training.
+/// Creates an encoder with these weights. `alphabet` says how characters were read in its training.
 ///
 /// # Errors
 /// As [`sizes`].
@@ -78,7 +83,7 @@ pub fn from_state_dict(
     CharCnnRnnEncoder::new(config, params, None)
 }
 
-/// Names and shapes of every tensor.
+/// Returns the names and shapes of all tensors.
 fn layout(config: &CharCnnRnnConfig) -> Shapes {
     let CharCnnRnnConfig { conv1, conv2, units, dim, recurrence, .. } = *config;
     let mut layers = vec![

@@ -1,5 +1,7 @@
-//! A step of Adam that can be taken back until something else has been looked at, for half of what copies of everything
-//! would cost: parameters move and what they were is kept; moments stay, with the gradient that will move them.
+//! A step of Adam that can be undone until its result has been checked.
+//!
+//! It costs half as much as copying everything: the parameters move and their old values are kept,
+//! while the moments stay unchanged, together with the gradient that will update them.
 
 use candle_core::{Result, Tensor, Var};
 use rayon::prelude::*;
@@ -11,7 +13,9 @@ use crate::fast;
 use crate::many::{AdamFactors, AdamUpdate, copy_all};
 use crate::vectorised::vectorised;
 
-/// A step whose parameters have moved, to be kept or taken back. Dropped, it leaves parameters and moments of two different steps.
+/// A step whose parameters have moved, to be kept or taken back.
+///
+/// Dropping it leaves parameters and moments that belong to two different steps.
 #[must_use = "a step is kept or taken back"]
 #[derive(Debug)]
 pub struct AdamAttempt {
@@ -30,17 +34,17 @@ struct Moved {
 
 #[derive(Debug)]
 enum Before {
-    /// What the parameter was, and the gradient.
+    /// The old values of the parameter, and the gradient.
     Moving(Buffer, Tensor),
-    /// All three as they were: nothing is left to do.
+    /// The old values of parameter and moments, all of which have been updated.
     Whole([Tensor; 3]),
 }
 
 impl AdamAttempt {
-    /// Moves every parameter as [`crate::adam_update_all`] does, to the bit.
+    /// Moves every parameter as [`crate::adam_update_all`] does, with the same bits.
     ///
     /// # Errors
-    /// Those of [`crate::adam_update`]; nothing has moved then.
+    /// Errors of [`crate::adam_update`]. No parameter has moved in that case.
     pub fn new(updates: &[AdamUpdate<'_>], factors: &AdamFactors) -> Result<Self> {
         let step = factors.step();
         for AdamUpdate { p, grad, m, v } in updates {
@@ -60,17 +64,18 @@ impl AdamAttempt {
         Ok(attempt)
     }
 
-    /// The first parameter, by its place among the updates, that is now NaN or an infinity somewhere; that value.
+    /// Returns the index (among the updates) of the first parameter with a value that is not
+    /// finite, and that value.
     #[must_use]
     pub fn first_non_finite(&self) -> Option<(usize, f64)> {
         let bad = |(i, moved): (usize, &Moved)| Some((i, f64::from(moved.bad?)));
         self.moved.iter().enumerate().find_map(bad)
     }
 
-    /// Moves the moments too.
+    /// Keeps the step by updating the moments too.
     ///
     /// # Errors
-    /// Variables that have changed their place or shape since.
+    /// Variables whose storage or shape has changed since [`Self::new`].
     pub fn keep(self) -> Result<()> {
         let c = self.constants;
         for Moved { m, v, before, .. } in &self.moved {
@@ -86,7 +91,7 @@ impl AdamAttempt {
         Ok(())
     }
 
-    /// Puts back every parameter as it was.
+    /// Restores the old values of every parameter.
     ///
     /// # Errors
     /// As [`Self::keep`].
@@ -142,7 +147,7 @@ impl Moved {
                         let all_finite = moved(p, before, m, v, (grad, constants));
                         if all_finite { None } else { p.iter().copied().find(|p| !p.is_finite()) }
                     })
-                    .reduce(|| None, Option::or); // every chunk is moved, whatever is found
+                    .reduce(|| None, Option::or); // no short circuit: every chunk must be moved
             })?;
         }
         Ok(Self { p, m, v, before: Before::Moving(before, grad), bad })
@@ -150,7 +155,7 @@ impl Moved {
 }
 
 vectorised! {
-    /// Moves parameters and keeps what they were; whether they are all finite.
+    /// Moves parameters and keeps their old values. Returns whether the new values are all finite.
     fn moved(p: &mut [f32], before: &mut [f32], m: &[f32], v: &[f32], by: (&[f32], Constants)) -> bool {
         let (grad, c) = by;
         let mut bad = 0u32;
@@ -172,5 +177,5 @@ vectorised! {
     }
 }
 
-/// The bits of an f32's exponent: all set in NaN and in both infinities.
+/// The exponent bits of an `f32`. All of them are set in NaN and in both infinities.
 const EXPONENT: u32 = 0x7f80_0000;

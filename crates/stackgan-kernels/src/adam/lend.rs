@@ -1,11 +1,14 @@
-//! Several variables' values at once, to be written. candle lends one mutably per in-place operation: so each operation starts the
-//! next, and the innermost has them all.
+//! Mutable access to the values of several variables at once.
+//!
+//! candle lends the values of one variable to one in-place operation. Each operation here therefore
+//! starts the next one, and the innermost has access to all of them.
 
 use std::cell::Cell;
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Var, bail};
 
-/// Calls `f` with the values of contiguous `f32` variables on the CPU, all different.
+/// Calls `f` with the values of `vars`, which must be distinct contiguous `f32` variables on the
+/// CPU.
 pub(super) fn lend<const N: usize>(vars: [&Var; N], f: impl FnOnce([&mut [f32]; N])) -> Result<()> {
     let mut f = Some(f);
     start(&vars, Vec::with_capacity(N), &mut |lent| {

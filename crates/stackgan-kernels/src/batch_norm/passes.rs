@@ -1,4 +1,6 @@
-//! The passes over memory of batch normalisation. Sums have a fixed order: lanes within a plane, planes in turn.
+//! The passes over memory that batch normalisation makes.
+//!
+//! Sums have a fixed order: lanes within a plane, then planes one after the other.
 
 use rayon::prelude::*;
 
@@ -6,7 +8,7 @@ use crate::activation::select;
 use crate::geometry::BatchNormShape;
 use crate::vectorised::vectorised;
 
-/// What normalising a channel needs: `y = (x - mean) * scale + beta`.
+/// The normalisation of one channel: `y = (x - mean) * scale + beta`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Feature {
     pub(super) mean: f32,
@@ -18,14 +20,15 @@ pub(super) struct Feature {
 }
 
 impl Feature {
-    /// The value before the activation; forward and backward must agree on its sign.
+    /// Returns the value before the activation. The forward and backward passes must agree on its
+    /// sign.
     #[inline(always)]
     fn affine(&self, x: f32) -> f32 {
         (x - self.mean) * self.scale + self.beta
     }
 }
 
-/// Gradients of `gamma` and `beta` of a channel.
+/// The gradients of `gamma` and `beta` for one channel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Gradients {
     /// Sum of the gradient times the normalised value.
@@ -34,16 +37,16 @@ pub(super) struct Gradients {
     pub(super) beta: f64,
 }
 
-/// Independent sums per loop, so that it can be vectorised.
+/// Number of independent sums per loop, for vectorisation.
 const LANES: usize = 16;
 
-/// Channels of an `(N, C)` input handed to a thread at once.
+/// Number of channels of an `(N, C)` input per parallel task.
 const COLUMNS: usize = 256;
 
-/// Elements handed to a thread at once, about.
+/// Approximate number of elements per parallel task.
 const CHUNK: usize = 1 << 14;
 
-/// Mean and biased variance of each channel.
+/// Returns the mean and biased variance of each channel.
 pub(super) fn statistics(x: &[f32], shape: BatchNormShape) -> Vec<(f32, f32)> {
     let count = shape.count() as f64;
     let moments = |shift: f32, sum: f64, squares: f64| {
@@ -73,7 +76,7 @@ pub(super) fn statistics(x: &[f32], shape: BatchNormShape) -> Vec<(f32, f32)> {
     })
 }
 
-/// The normalised and activated values.
+/// Returns the normalised and activated values.
 pub(super) fn normalise(
     x: &[f32],
     shape: BatchNormShape,
@@ -92,7 +95,7 @@ pub(super) fn normalise(
     y
 }
 
-/// Gradients of `gamma` and `beta`.
+/// Returns the gradients of `gamma` and `beta`.
 pub(super) fn gradient_sums(
     x: &[f32],
     dy: &[f32],
@@ -124,7 +127,10 @@ pub(super) fn gradient_sums(
     })
 }
 
-/// Gradient of the input. `through` holds the sums where the gradient flows through the statistics, else nothing.
+/// Returns the gradient of the input.
+///
+/// `through` contains the sums if the gradient flows through the statistics, and is empty
+/// otherwise.
 pub(super) fn input_gradient(
     x: &[f32],
     dy: &[f32],
@@ -156,7 +162,7 @@ pub(super) fn input_gradient(
     dx
 }
 
-/// Calls `f` for every channel with the starts of its planes.
+/// Calls `f` for every channel with the start offsets of its planes.
 fn by_channel<R: Send>(
     shape: BatchNormShape,
     f: impl Fn(std::iter::StepBy<std::ops::Range<usize>>) -> R + Sync,
@@ -166,7 +172,7 @@ fn by_channel<R: Send>(
     (0..shape.channels).into_par_iter().map(|channel| f(starts(channel))).collect()
 }
 
-/// Calls `f(first, count)` for blocks of the columns of an `(N, C)` input and joins what it returns.
+/// Calls `f(first, count)` for blocks of columns of an `(N, C)` input and concatenates the results.
 fn by_columns<R: Send>(shape: BatchNormShape, f: impl Fn(usize, usize) -> Vec<R> + Sync) -> Vec<R> {
     let blocks = shape.channels.div_ceil(COLUMNS);
     (0..blocks)
@@ -175,7 +181,8 @@ fn by_columns<R: Send>(shape: BatchNormShape, f: impl Fn(usize, usize) -> Vec<R>
         .collect()
 }
 
-/// Calls `f(values, start, channel)` for every plane of `out`, or for every row of an `(N, C)` one (channel 0).
+/// Calls `f(values, start, channel)` for every plane of `out`, or for every row of an `(N, C)` one,
+/// with channel 0.
 fn over_planes(
     out: &mut [f32],
     shape: BatchNormShape,
@@ -193,7 +200,7 @@ fn over_planes(
 }
 
 vectorised! {
-    /// Sum and sum of squares of `x - shift`.
+    /// Returns the sum and the sum of squares of `x - shift`.
     fn plane_squares(x: &[f32], shift: f32) -> (f64, f64) {
         let shift = f64::from(shift);
         let (mut sums, mut squares) = ([0f64; LANES], [0f64; LANES]);

@@ -1,5 +1,7 @@
-//! Memory of maps, kept when a map is gone: a step allocates what the last one did, and neither fresh pages nor zeros need to
-//! be written.
+//! Memory of maps, which is reused after a map is dropped.
+//!
+//! A step allocates the same sizes as the last one. Reuse avoids fresh pages and the writing of
+//! zeros.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
@@ -8,21 +10,21 @@ use rayon::prelude::*;
 
 use super::lane::Lane;
 
-/// Lanes that a thread fills at once.
+/// Number of lanes per parallel task.
 const CHUNK: usize = 1 << 12;
 
 /// The memory of all maps.
 static MEMORY: Mutex<Memory> = Mutex::new(Memory { free: Vec::new(), used: 0, most: 0 });
 
 struct Memory {
-    /// Blocks that nobody uses, in the order in which they came back.
+    /// Unused blocks, ordered by the time of their release.
     free: Vec<Vec<Lane>>,
-    /// Lanes in use, now and at most so far.
+    /// Lanes in use now (`used`) and at most so far (`most`).
     used: usize,
     most: usize,
 }
 
-/// Lanes of some length; their memory goes back when it is dropped.
+/// A given number of lanes, whose memory is returned for reuse when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     block: Vec<Lane>,
@@ -30,17 +32,18 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// `length` lanes with anything in them: whoever asks writes every one before it is read.
+    /// Returns `length` lanes with arbitrary contents. The caller must write every lane before
+    /// reading it.
     pub(crate) fn stale(length: usize) -> Self {
         let block = reused(length).unwrap_or_else(|| vec![Lane::ZERO; length]);
         let mut buffer = Self { block, length };
         if cfg!(debug_assertions) {
-            buffer.fill(Lane::splat(f32::NAN)); // a value that is read too early shows
+            buffer.fill(Lane::splat(f32::NAN)); // makes reads of unwritten values visible
         }
         buffer
     }
 
-    /// `length` lanes of zeros.
+    /// Returns `length` lanes of zeros.
     pub(crate) fn zeroed(length: usize) -> Self {
         let Some(block) = reused(length) else {
             return Self { block: vec![Lane::ZERO; length], length };
@@ -52,8 +55,10 @@ impl Buffer {
 }
 
 impl Memory {
-    /// The free block that fits best and is not far too large. Where there is none, and as much is free as half of what was ever
-    /// used at once, the blocks that have been free for longest are given up.
+    /// Takes the smallest free block that has at least `length` and at most twice `length` lanes.
+    ///
+    /// If there is none, the blocks that have been free for longest are dropped until the free
+    /// lanes are no more than the largest number ever in use.
     fn take(&mut self, length: usize) -> Option<Vec<Lane>> {
         let fits = |block: &Vec<Lane>| (length..=2 * length).contains(&block.len());
         let best = (0..self.free.len()).filter(|&i| fits(&self.free[i]));
@@ -74,7 +79,7 @@ fn reused(length: usize) -> Option<Vec<Lane>> {
     MEMORY.lock().unwrap_or_else(PoisonError::into_inner).take(length)
 }
 
-/// Gives up the blocks that nobody uses.
+/// Frees the unused blocks.
 pub(crate) fn release() {
     let mut memory = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     memory.free = Vec::new();

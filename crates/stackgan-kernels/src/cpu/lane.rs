@@ -1,11 +1,11 @@
-//! Sixteen channels of a pixel: the unit of memory and of arithmetic of maps on a CPU.
+//! Sixteen channels of a pixel: the unit of memory and of arithmetic for maps on a CPU.
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
-/// Channels of a lane.
+/// Number of channels of a lane.
 pub(crate) const LANES: usize = 16;
 
-/// Sixteen values, one cache line. Operations on it become one or a few vector instructions.
+/// Sixteen values, one cache line. Operations on it compile to one or a few vector instructions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
 pub(crate) struct Lane(pub(crate) [f32; LANES]);
@@ -13,13 +13,13 @@ pub(crate) struct Lane(pub(crate) [f32; LANES]);
 impl Lane {
     pub(crate) const ZERO: Self = Self([0.; LANES]);
 
-    /// The same value sixteen times.
+    /// Returns a lane of the same value sixteen times.
     #[inline(always)]
     pub(crate) fn splat(value: f32) -> Self {
         Self([value; LANES])
     }
 
-    /// `f` of each value of two.
+    /// Applies `f` to the values of two lanes, element by element.
     #[inline(always)]
     pub(crate) fn zip(mut self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         for (a, b) in self.0.iter_mut().zip(other.0) {
@@ -81,24 +81,27 @@ impl Neg for Lane {
     }
 }
 
-/// Stands in a loop over pixels, and does nothing. Without it the compiler computes several pixels at once, whose values it gathers
-/// and scatters one by one, rather than the sixteen values of one pixel.
+/// Does nothing, inside a loop over pixels.
+///
+/// Without it the compiler processes several pixels at once and gathers and scatters their values
+/// one by one, instead of processing the sixteen values of one pixel.
 #[inline(always)]
 pub(crate) fn one_pixel() {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    // SAFETY: there is no instruction.
+    // SAFETY: the assembly contains no instruction.
     unsafe {
         std::arch::asm!("", options(nomem, nostack, preserves_flags));
     }
 }
 
-/// The values of lanes, one lane after the other.
+/// Returns the values of lanes, one lane after the other.
 pub(crate) fn floats(lanes: &[Lane]) -> &[f32] {
-    // SAFETY: a lane is sixteen f32 and nothing else (`repr(C)`, its size is its alignment), so n lanes are 16 n of them.
+    // SAFETY: a lane is sixteen f32 and nothing else (`repr(C)`, its size is its alignment), so n
+    // lanes are 16 n of them.
     unsafe { std::slice::from_raw_parts(lanes.as_ptr().cast(), lanes.len() * LANES) }
 }
 
-/// [`floats`], to be written.
+/// Returns the values as [`floats`] does, for writing.
 pub(crate) fn floats_mut(lanes: &mut [Lane]) -> &mut [f32] {
     // SAFETY: as in `floats`; the borrow is unique.
     unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), lanes.len() * LANES) }

@@ -1,8 +1,10 @@
 //! Batch norm of maps with its activation.
 //!
-//! Forward: one pass for the sums, of values shifted by a channel's first, so that nothing cancels; one to normalise. Backward: one
-//! pass for two sums, one for the gradient; the activation's mask is recomputed by the very expression of the forward pass.
-//! Sums are taken in f32 over a run of pixels, in f64 over runs and images, in their order.
+//! The forward pass reads the maps twice: once for the sums and once to normalise. Values are
+//! shifted by the channel's first value, which avoids cancellation. The backward pass reads them
+//! twice too: once for two sums and once for the gradient. It recomputes the activation's mask with
+//! the same expression as the forward pass. Sums are taken in f32 over a run of pixels, and in f64
+//! over runs and images, in order.
 
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use crate::link::Input;
 use crate::maps::{Norm, Statistics};
 use crate::vectorised::vectorised;
 
-/// What normalising sixteen channels needs: `y = (x - mean) * scale + beta`.
+/// The normalisation of sixteen channels: `y = (x - mean) * scale + beta`.
 #[derive(Clone, Copy, Debug)]
 struct Feature {
     mean: Lane,
@@ -29,7 +31,8 @@ struct Feature {
     beta: Lane,
 }
 
-/// A normalisation: what it needs forward and backward. Vectors are lanes, `(parts, blocks)`.
+/// A normalisation with all that its forward and backward passes need. Vectors are lanes,
+/// `(parts, blocks)`.
 #[derive(Debug)]
 struct Normalised {
     sizes: Sizes,
@@ -40,14 +43,14 @@ struct Normalised {
     through: bool,
 }
 
-/// Two sums of sixteen channels.
+/// Two sums for each of sixteen channels.
 type Pair = ([f64; LANES], [f64; LANES]);
 
-/// Lanes handed to a thread at once, and the pixels that are summed in f32.
+/// Number of lanes per parallel task, and the number of pixels that are summed in f32.
 const CHUNK: usize = 1 << 12;
 const RUN: usize = 32;
 
-/// Normalises what a convolution has left.
+/// Normalises the result of a convolution.
 pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<Map> {
     let Map { values: Values::Blocks(values), node } = x else {
         bail!("batch_norm: expected maps in blocks");
@@ -80,7 +83,7 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
     let tracked = node.is_tracked();
     let inputs = [Input::Map(&node), Input::Tensor(norm.gamma), Input::Tensor(norm.beta)];
     if !tracked && wanted == [false; 2] {
-        // Nobody else reads what the convolution left.
+        // The result of the convolution has no other reader.
         let y = normalised.in_place(owned(values));
         return Ok(Map { values: Values::Blocks(y.into()), node });
     }
@@ -102,7 +105,8 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
     })
 }
 
-/// What normalises rows of a block of channels by the running statistics, in place.
+/// Returns a function that normalises rows of a block of channels in place by the running
+/// statistics.
 pub(super) fn by_running<'a>(
     norm: &'a Norm<'_>,
     channels: usize,
@@ -129,12 +133,12 @@ fn check(norm: &Norm<'_>, channels: usize) -> Result<()> {
     Ok(())
 }
 
-/// Running mean and variance.
+/// Returns the running mean and variance.
 fn running(norm: &Norm<'_>) -> Result<Vec<(Lane, Lane)>> {
     Ok(lanes(norm.running_mean)?.into_iter().zip(lanes(norm.running_var)?).collect())
 }
 
-/// What moments `(parts, blocks)` make of gamma and beta.
+/// Combines moments `(parts, blocks)` with gamma and beta.
 fn features(norm: &Norm<'_>, moments: &[(Lane, Lane)]) -> Result<Vec<Feature>> {
     let (gamma, beta) = (lanes(norm.gamma)?, lanes(norm.beta)?);
     let affine = gamma.iter().zip(&beta).cycle();
@@ -146,7 +150,7 @@ fn features(norm: &Norm<'_>, moments: &[(Lane, Lane)]) -> Result<Vec<Feature>> {
     Ok(moments.iter().zip(affine).map(feature).collect())
 }
 
-/// A vector `(C)` as lanes, with zeros behind the last channel.
+/// Converts a vector `(C)` to lanes, with zeros after the last channel.
 pub(super) fn lanes(vector: &Tensor) -> Result<Vec<Lane>> {
     let values = vector.detach().to_vec1::<f32>()?;
     Ok(values
@@ -159,7 +163,7 @@ pub(super) fn lanes(vector: &Tensor) -> Result<Vec<Lane>> {
         .collect())
 }
 
-/// Mean and biased variance `(parts, blocks)`.
+/// Returns the mean and biased variance, `(parts, blocks)`.
 fn moments(x: &Blocks, parts: usize) -> Vec<(Lane, Lane)> {
     let (s, images) = (x.sizes, x.sizes.images / parts);
     let shift = |part: usize, block: usize| x.plane(part * images, block)[0];
@@ -185,7 +189,7 @@ fn moments(x: &Blocks, parts: usize) -> Vec<(Lane, Lane)> {
         .collect()
 }
 
-/// Sums `(parts, blocks)` of those of the planes.
+/// Returns the sums `(parts, blocks)` over the sums of the planes.
 fn total(sums: &[Pair], parts: usize, s: Sizes) -> Vec<Pair> {
     let images = s.images / parts;
     let of = |part: usize, block: usize| {
@@ -202,7 +206,7 @@ fn total(sums: &[Pair], parts: usize, s: Sizes) -> Vec<Pair> {
     (0..parts * s.blocks()).map(|i| of(i / s.blocks(), i % s.blocks())).collect()
 }
 
-/// Moves the running statistics, part after part.
+/// Updates the running statistics, part after part.
 fn follow(norm: &Norm<'_>, moments: &[(Lane, Lane)], s: Sizes, parts: usize) -> Result<()> {
     let n = (s.images / parts * s.pixels()) as f64;
     let unbiased = if norm.unbiased { n / (n - 1.).max(1.) } else { 1. };
@@ -225,7 +229,7 @@ impl Normalised {
         plane / blocks / (self.sizes.images / self.parts) * blocks + plane % blocks
     }
 
-    /// Calls `f(index of the feature, part of a plane, where it begins)` for all of `out`.
+    /// Calls `f(index of the feature, part of a plane, its offset)` for all of `out`.
     fn over(&self, out: &mut [Lane], f: impl Fn(usize, &mut [Lane], usize) + Sync) {
         let pixels = self.sizes.pixels();
         let chunk = if pixels.is_multiple_of(CHUNK) { CHUNK } else { pixels };
@@ -250,7 +254,7 @@ impl Normalised {
         x
     }
 
-    /// The gradients of `x`, where `wanted`, of gamma and of beta.
+    /// Returns the gradients of `x` (if `wanted`), of gamma and of beta.
     fn backward(
         &self,
         x: &Blocks,
@@ -296,7 +300,7 @@ impl Normalised {
     }
 }
 
-/// The value before the activation; forward and backward must agree on its sign.
+/// Returns the value before the activation. The forward and backward passes must agree on its sign.
 #[inline(always)]
 fn affine(x: Lane, feature: &Feature) -> Lane {
     (x - feature.mean) * feature.scale + feature.beta
@@ -310,7 +314,7 @@ fn add(total: &mut [f64; LANES], sum: Lane) {
 }
 
 vectorised! {
-    /// Sum and sum of squares of `x - shift`.
+    /// Returns the sum and the sum of squares of `x - shift`.
     fn squares(x: &[Lane], shift: Lane) -> Pair {
         let mut total = ([0.; LANES], [0.; LANES]);
         for run in x.chunks(RUN) {
@@ -345,7 +349,7 @@ vectorised! {
         }
     }
 
-    /// Sums of the gradient, and of it times the normalised value.
+    /// Returns the sum of the gradient, and the sum of the gradient times the normalised value.
     fn gradient_sums(x: &[Lane], dy: &[Lane], feature: &Feature, slope: f32) -> Pair {
         let feature = *feature;
         let mut total = ([0.; LANES], [0.; LANES]);
@@ -363,7 +367,7 @@ vectorised! {
         total
     }
 
-    /// The gradient of `x` in the place of that of `y`.
+    /// Replaces the gradient of `y` in `dx` by the gradient of `x`.
     fn input_gradient(
         dx: &mut [Lane],
         x: &[Lane],

@@ -1,8 +1,8 @@
-//! Which instructions a product uses.
+//! The instruction sets that products can use.
 
 use std::sync::OnceLock;
 
-/// An instruction set that products are written for.
+/// An instruction set for which products are implemented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
     #[cfg(target_arch = "x86_64")]
@@ -13,7 +13,7 @@ pub(crate) enum Path {
 }
 
 impl Path {
-    /// Those that this CPU has, best first.
+    /// Returns the instruction sets that this CPU supports, best first.
     pub(crate) fn available() -> impl Iterator<Item = Self> {
         let all = [
             #[cfg(target_arch = "x86_64")]
@@ -28,7 +28,7 @@ impl Path {
         all.into_iter().filter_map(|(path, available)| available.then_some(path))
     }
 
-    /// The best of this CPU.
+    /// Returns the best instruction set that this CPU supports.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Path> = OnceLock::new();
         *BEST.get_or_init(|| Self::available().next().unwrap_or(Self::Portable))

@@ -1,4 +1,4 @@
-//! 3x3 pools of maps, forward only.
+//! 3x3 pooling of maps, forward only.
 
 use rayon::prelude::*;
 
@@ -7,7 +7,7 @@ use super::lane::{Lane, one_pixel};
 use crate::Pool;
 use crate::vectorised::vectorised;
 
-/// The pool of every channel.
+/// Pools every channel.
 pub(super) fn forward(x: &Blocks, pool: Pool) -> Blocks {
     let s = x.sizes;
     let (height, width) = (pool.side(s.height), pool.side(s.width));

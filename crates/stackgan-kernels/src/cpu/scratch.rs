@@ -1,17 +1,19 @@
-//! Working memory of a thread, kept between calls: fresh pages from the system cost more than many a layer.
+//! Working memory of a thread, kept between calls.
+//!
+//! Fresh pages from the system cost more time than many a layer.
 
 use std::cell::RefCell;
 
 use super::lane::Lane;
 
 thread_local! {
-    /// Buffers that no call uses, one per depth of nesting.
+    /// Buffers that are not in use, one per depth of nesting.
     static BUFFERS: RefCell<Vec<Vec<Lane>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `f` with slices of the given lengths. What is in them is left over from earlier calls.
+/// Calls `f` with slices of the given lengths, which contain values left over from earlier calls.
 ///
-/// Buffers only grow. A nested call gets memory of its own.
+/// Buffers only grow. A nested call gets separate memory.
 pub(crate) fn lanes<const N: usize, R>(
     lengths: [usize; N],
     f: impl FnOnce([&mut [Lane]; N]) -> R,
@@ -19,7 +21,7 @@ pub(crate) fn lanes<const N: usize, R>(
     let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
     let needed = lengths.iter().sum();
     if buffer.len() < needed {
-        buffer = Vec::new(); // nothing is to be kept, so nothing is copied
+        buffer = Vec::new(); // the contents are not needed, so avoid copying them
         buffer.resize(needed, Lane::ZERO);
     }
     let mut rest = &mut buffer[..];

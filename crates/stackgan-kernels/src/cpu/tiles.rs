@@ -1,21 +1,24 @@
-//! How the pixels of a batch are cut into pieces of work, by shape alone.
+//! How the pixels of a batch are divided into pieces of work, by shape alone.
 //!
-//! A tile is some whole images, when they are small, or some rows of one image. Every piece of work owns its part of
-//! the output as a list of slices, one per image and channel, so threads need no shared mutable memory.
+//! A tile is several whole images if they are small, or some rows of one image. Every piece of work
+//! owns its part of the output as a list of slices, one per image and channel, so that threads need
+//! no shared mutable memory.
 
 use std::ops::Range;
 
-/// Pieces of work below which a second axis is cut too, so that all cores have some.
+/// Number of pieces of work below which a second axis is divided too, so that all cores have work.
 pub(crate) const ENOUGH_PIECES: usize = 8;
 
-/// A rectangle of pixels: all columns of `rows` of each of `images`. More than one image only with all rows.
+/// A rectangle of pixels: all columns of `rows` in each of `images`. With more than one image,
+/// `rows` is all rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
     pub(crate) images: Range<usize>,
     pub(crate) rows: Range<usize>,
 }
 
-/// A batch of `images` grids of `height` rows, cut into tiles of `group` images and `rows` rows.
+/// A batch of `images` grids of `height` rows, divided into tiles of `group` images and `rows`
+/// rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tiling {
     images: usize,
@@ -25,11 +28,11 @@ pub(crate) struct Tiling {
 }
 
 impl Tiling {
-    /// Tiles of about `target` pixels, at least one row.
+    /// Divides the grids into tiles of about `target` pixels, but at least one row.
     pub(crate) fn new(images: usize, height: usize, width: usize, target: usize) -> Self {
         let pixels = height * width;
         if pixels >= target {
-            // Equal tiles rather than a thin last one.
+            // Tiles of equal height instead of a thin last one.
             let parts = height.div_ceil((target / width).max(1));
             Self { images, height, group: 1, rows: height.div_ceil(parts) }
         } else {
@@ -38,27 +41,27 @@ impl Tiling {
         }
     }
 
-    /// Tiles of `group` whole images.
+    /// Divides the grids into tiles of `group` whole images.
     pub(crate) fn whole_images(images: usize, height: usize, group: usize) -> Self {
         Self { images, height, group, rows: height }
     }
 
-    /// Images per tile.
+    /// Returns the number of images per tile.
     pub(crate) fn group(&self) -> usize {
         self.group
     }
 
-    /// Tiles of one group of images.
+    /// Returns the number of tiles per group of images.
     pub(crate) fn row_parts(&self) -> usize {
         self.height.div_ceil(self.rows)
     }
 
-    /// Number of tiles.
+    /// Returns the number of tiles.
     pub(crate) fn len(&self) -> usize {
         self.images.div_ceil(self.group) * self.row_parts()
     }
 
-    /// Tile number `index`, image by image, from top to bottom.
+    /// Returns tile number `index`, counted image by image and from top to bottom.
     pub(crate) fn tile(&self, index: usize) -> Tile {
         let first = index / self.row_parts() * self.group;
         let top = index % self.row_parts() * self.rows;
@@ -68,8 +71,9 @@ impl Tiling {
         }
     }
 
-    /// Cuts `out` (images, channels, plane) into one piece per tile and block of channels; a row of the grid is `row` values of a
-    /// plane, the last one as many as are left.
+    /// Divides `out` (images, channels, plane) into one piece per tile and block of channels.
+    ///
+    /// A row of the grid is `row` values of a plane; the last row may have fewer.
     pub(crate) fn pieces<'a, T>(
         &self,
         out: &'a mut [T],
@@ -103,11 +107,11 @@ impl Tiling {
 pub(crate) struct Piece<'a, T> {
     pub(crate) tile: Tile,
     pub(crate) channels: Range<usize>,
-    /// The tile's rows of each image and each of `channels`, channels fastest.
+    /// The tile's rows of each image and each of `channels`, with channels varying fastest.
     pub(crate) planes: Vec<&'a mut [T]>,
 }
 
-/// `count` things cut into at most `parts` runs of equal length, but for the last.
+/// Divides `count` items into at most `parts` runs of equal length, except for the last.
 pub(crate) fn runs(count: usize, parts: usize) -> Vec<Range<usize>> {
     let length = count.div_ceil(parts.clamp(1, count.max(1))).max(1);
     (0..count).step_by(length).map(|first| first..count.min(first + length)).collect()
@@ -123,7 +127,7 @@ mod tests {
             [(5, 3, 4, 4, 40, 2), (2, 7, 9, 5, 16, 16), (1, 1, 1, 1, 256, 1), (3, 4, 6, 8, 48, 4)]
         {
             let tiling = Tiling::new(n, h, w, target);
-            // A plane whose last row is not whole.
+            // A plane whose last row is incomplete.
             let plane = h * w - w / 2;
             let mut out = vec![0; n * c * plane];
             for piece in tiling.pieces(&mut out, (c, block), (plane, w)) {

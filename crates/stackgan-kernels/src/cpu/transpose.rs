@@ -1,15 +1,16 @@
-//! Rows of values as lanes across them: how weights and planes come into blocks.
+//! Transposition of rows of values into lanes, by which weights and planes are converted to blocks.
 
 use super::lane::{LANES, Lane};
 
-/// Asks for `lines` cache lines of `values` from `at` on, which will be read soon; what is behind the end is left out.
+/// Prefetches `lines` cache lines of `values` from index `at` on. Lines after the end are skipped.
 #[inline(always)]
 pub(super) fn fetch(values: &[f32], at: usize, lines: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         if let Some(value) = values.get(at + line * LANES) {
-            // SAFETY: every x86-64 CPU has the instruction, which reads nothing; the address is that of a value.
+            // SAFETY: every x86-64 CPU has the instruction, which reads nothing; the address is
+            // that of a value.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
         }
     }
@@ -17,8 +18,8 @@ pub(super) fn fetch(values: &[f32], at: usize, lines: usize) {
     let _ = (values, at, lines);
 }
 
-/// `out[j][i] = from[i * stride + j]` for `rows` i and `columns` j, at most sixteen of each. What is behind the last row of a lane
-/// is 0.
+/// Sets `out[j][i] = from[i * stride + j]` for `rows` i and `columns` j, at most sixteen of each.
+/// The values of a lane after the last row are 0.
 pub(super) fn across(
     out: &mut [Lane],
     from: &[f32],
@@ -31,8 +32,8 @@ pub(super) fn across(
         && out.len() >= LANES
         && std::is_x86_feature_detected!("avx512f")
     {
-        // SAFETY: the CPU has the feature; sixteen values from the start of each of sixteen rows are inside `from`, and sixteen
-        // lanes inside `out`, as is checked above.
+        // SAFETY: the CPU has the feature; sixteen values from the start of each of sixteen rows
+        // are inside `from`, and sixteen lanes inside `out`, as checked above.
         return unsafe { sixteen(out.as_mut_ptr().cast(), from.as_ptr(), stride) };
     }
     for (j, out) in out[..columns].iter_mut().enumerate() {
@@ -54,7 +55,8 @@ unsafe fn sixteen(out: *mut f32, from: *const f32, stride: usize) {
     };
     // SAFETY: the caller's promise.
     let row = |i: usize| unsafe { _mm512_loadu_ps(from.add(i * stride)) };
-    // Squares of 2x2, then of 4x4 within each quarter of a vector, then whole quarters change places.
+    // Transpose squares of 2x2, then of 4x4 within each quarter of a vector, then exchange whole
+    // quarters.
     let mut a = [_mm512_setzero_ps(); LANES];
     for i in 0..LANES / 4 {
         let (r0, r1, r2, r3) = (row(4 * i), row(4 * i + 1), row(4 * i + 2), row(4 * i + 3));

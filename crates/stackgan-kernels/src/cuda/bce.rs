@@ -1,4 +1,4 @@
-//! Binary cross-entropy as one operation.
+//! Binary cross-entropy as a single operation.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Layout, Result, Sha
 
 use super::device::{self, Arg, Grid, LOSSES};
 
-/// The mean cross-entropy of logits `(N)` in f32 against one label.
+/// Returns the mean cross-entropy of `f32` logits `(N)` against one label.
 pub(crate) fn bce_with_logits(logits: &Tensor, label: f64) -> Result<Tensor> {
     let logits = logits.contiguous()?;
     logits.apply_op1(Bce { logits: Arc::new(logits.detach()), label: label as f32 })
@@ -29,7 +29,7 @@ impl CustomOp1 for Bce {
 
     fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let (device, count) = (&storage.device, layout.shape().elem_count());
-        // SAFETY: the kernel writes it.
+        // SAFETY: the kernel writes the value.
         let loss = unsafe { device.alloc::<f32>(1)? };
         let address = Arg::Address(loss.device_ptr(&device.cuda_stream()).0);
         let slice = storage.as_cuda_slice::<f32>()?;

@@ -1,8 +1,9 @@
-//! Convolutions of maps: plain, and after an up-sampling.
+//! Convolutions of maps, plain or after an up-sampling.
 //!
-//! Up-sampling by two and a 3x3 convolution is, for each of the four phases of the output, a 2x2 convolution of the small
-//! image with taps added up: 16 products instead of 36, and the up-sampled image is never written. One convolution with
-//! four times the channels computes all phases; see `Rows` in `cuda/norm.cu` for where its values belong.
+//! An up-sampling by two followed by a 3x3 convolution is, for each of the four phases of the
+//! output, a 2x2 convolution of the small image with summed taps. This takes 16 products instead of
+//! 36, and the up-sampled image is never written. A single convolution with four times the channels
+//! computes all phases; see `Rows` in `cuda/norm.cu` for the positions of its values.
 
 use candle_core::{DType, Result, Tensor, bail};
 
@@ -12,8 +13,8 @@ use super::link::{Input, Map, linked, padded};
 use crate::geometry::planes;
 use crate::maps::Filter;
 
-/// A weight as cuDNN takes it, `(out, kh, kw, in)` in the type of the maps, and what it is applied to. There may be more
-/// channels than the weight has, with zeros.
+/// A weight in cuDNN's layout, `(out, kh, kw, in)` in the type of the maps, with the geometry of
+/// its convolution. It may be padded with channels of zeros.
 pub(super) struct Prepared {
     weight: Tensor,
     geometry: Geometry,
@@ -23,11 +24,11 @@ pub(super) struct Prepared {
     taps: usize,
 }
 
-/// Taps of a kernel that fit into the tiles of `weight_in`.
+/// Largest number of taps of a kernel that fits into the tiles of `weight_in`.
 const MOST_TAPS: usize = 16;
 
 impl Prepared {
-    /// Of a weight whose results take `outs` values a pixel.
+    /// Prepares a weight whose results take `outs` values per pixel.
     pub(super) fn new(x: &Map, weight: &Tensor, filter: Filter, outs: usize) -> Result<Self> {
         let (images, height, width, in_channels) = x.sizes()?;
         let (out, expected, kh, kw) = planes(weight, "weight")?;
@@ -79,12 +80,13 @@ impl Prepared {
         Ok(Self { weight: prepared, geometry, phases, out, in_channels, taps })
     }
 
-    /// The convolution, phases apart.
+    /// Convolves `x`. The phases of an up-sampling convolution stay separate.
     pub(super) fn forward(&self, x: &Map) -> Result<Tensor> {
         convolve(Way::Forward, &self.geometry, x.precision, &x.values, &self.weight)
     }
 
-    /// Gives `x` its gradient, where it is asked for, and returns that of the weight, where `wanted`.
+    /// Adds the gradient of `x` if it is tracked, and returns the gradient of the weight if
+    /// `wanted`.
     pub(super) fn backward(&self, x: &Map, dy: &Tensor, wanted: bool) -> Result<Option<Tensor>> {
         if x.is_tracked() {
             let dx = convolve(Way::Input, &self.geometry, x.precision, &self.weight, dy)?;
@@ -93,7 +95,7 @@ impl Prepared {
         wanted.then(|| self.weight_gradient(x, dy)).transpose()
     }
 
-    /// `(out, in, kh, kw)` in f32.
+    /// Returns the gradient of the weight, `(out, in, kh, kw)` in `f32`.
     fn weight_gradient(&self, x: &Map, dy: &Tensor) -> Result<Tensor> {
         let g = &self.geometry;
         let dw = convolve(Way::Weight, g, x.precision, &x.values, dy)?;
@@ -123,13 +125,14 @@ fn int(size: usize) -> Result<Arg> {
     device::int(size).map(Arg::I32)
 }
 
-/// Blocks of `weight_in` and `weight_out`: tiles of 32 input channels, eight output channels at once.
+/// Returns the grid of `weight_in` and `weight_out`: a block covers 32 input channels and eight
+/// output channels.
 fn tiles(outs: usize, ins: usize) -> Grid {
     let blocks = (ins.div_ceil(32) as u32, outs.div_ceil(8) as u32, 1);
     Grid { blocks, threads: (256, 1), shared: 0 }
 }
 
-/// The convolution of maps with `weight (out, in, kh, kw)`.
+/// Convolves maps with `weight (out, in, kh, kw)`.
 pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
     let channels = weight.dim(0)?;
     let outs = padded(channels, x.precision);

@@ -1,5 +1,6 @@
-//! cuDNN's convolutions of `(N, H, W, C)` maps with `(Cout, kh, kw, Cin)` weights: descriptors and algorithms, found once for
-//! each shape and kept by the thread.
+//! cuDNN's convolutions of `(N, H, W, C)` maps with `(Cout, kh, kw, Cin)` weights.
+//!
+//! Descriptors and algorithms are looked up once for each shape and cached per thread.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use candle_core::{CudaDevice, DType, Error, Result, Tensor, bail};
 use super::device;
 use crate::Precision;
 
-/// A convolution: sizes of its input, its kernel, and how they meet.
+/// The sizes of a convolution's input and kernel, its stride and its padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Geometry {
     pub(super) images: usize,
@@ -33,7 +34,7 @@ impl Geometry {
     }
 }
 
-/// Workspace that an algorithm may ask for.
+/// Largest workspace of an algorithm, in bytes.
 const MOST: usize = 1 << 30;
 
 thread_local! {
@@ -41,7 +42,8 @@ thread_local! {
     static PLANS: RefCell<HashMap<(DeviceId, Geometry, Precision), Rc<Plan>>> = RefCell::default();
 }
 
-/// This thread's handle of cuDNN on a device's stream; kept until the program ends.
+/// Returns this thread's cuDNN handle for the stream of a device. It is kept until the program
+/// ends.
 fn handle(device: &CudaDevice) -> Result<sys::cudnnHandle_t> {
     HANDLES.with_borrow_mut(|handles| {
         if let Some(handle) = handles.get(&device.id()) {
@@ -49,7 +51,7 @@ fn handle(device: &CudaDevice) -> Result<sys::cudnnHandle_t> {
         }
         let stream = device.cuda_stream();
         let handle = result::create_handle().map_err(wrong)?;
-        // SAFETY: the handle has just been made, and the stream lives as long as the device.
+        // SAFETY: the handle has just been created, and the stream lives as long as the device.
         unsafe { result::set_stream(handle, stream.cu_stream().cast()) }.map_err(wrong)?;
         handles.insert(device.id(), handle);
         Ok(handle)
@@ -60,18 +62,18 @@ fn wrong(error: CudnnError) -> Error {
     Error::Msg(format!("cuDNN: {error:?}"))
 }
 
-/// What a convolution does.
+/// The direction of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// `y` from `x` and `w`.
     Forward,
-    /// The gradient of `x` from `w` and that of `y`.
+    /// The gradient of `x` from `w` and the gradient of `y`.
     Input,
-    /// The gradient of `w` from `x` and that of `y`.
+    /// The gradient of `w` from `x` and the gradient of `y`.
     Weight,
 }
 
-/// An algorithm of one way, its workspace, and the arithmetic that it wants.
+/// The algorithm of one direction, with its workspace and math type.
 #[derive(Clone, Copy)]
 struct Choice<A> {
     algorithm: A,
@@ -79,7 +81,9 @@ struct Choice<A> {
     math: sys::cudnnMathType_t,
 }
 
-/// Descriptors of a convolution, and its algorithms. Kept until the thread ends: there are as many as layers.
+/// The descriptors of a convolution and its algorithms.
+///
+/// Plans are kept until the thread ends. There are only as many as there are layers.
 struct Plan {
     x: sys::cudnnTensorDescriptor_t,
     w: sys::cudnnFilterDescriptor_t,
@@ -134,7 +138,7 @@ impl Plan {
             let (x, y) = (result::create_tensor_descriptor()?, result::create_tensor_descriptor()?);
             let (w, conv) =
                 (result::create_filter_descriptor()?, result::create_convolution_descriptor()?);
-            // SAFETY: the descriptors have just been made.
+            // SAFETY: the descriptors have just been created.
             unsafe {
                 result::set_tensor4d_descriptor(x, format, dtype, x_dims)?;
                 result::set_tensor4d_descriptor(y, format, dtype, y_dims)?;
@@ -154,12 +158,15 @@ impl Plan {
 }
 
 fn set_math(plan: &Plan, math: sys::cudnnMathType_t) -> Result<()> {
-    // SAFETY: the descriptor is alive as long as its plan.
+    // SAFETY: the descriptor lives as long as its plan.
     unsafe { result::set_convolution_math_type(plan.conv, math) }.map_err(wrong)
 }
 
-/// Finds an algorithm: the first of cuDNN's list, fastest first, that always gives the same bits, in the arithmetic that was
-/// asked for or better.
+/// Picks the first algorithm of cuDNN's list (fastest first) that is deterministic and needs no
+/// more workspace than [`MOST`].
+///
+/// The list is requested for the plan's math type. Makes the enclosing function return `Ok(None)`
+/// if there is no such algorithm.
 macro_rules! choose {
     ($plan:expr, $handle:expr, $cell:ident, $perf:ident, $get:ident, ($($desc:ident),*)) => {{
         let plan = $plan;
@@ -170,9 +177,11 @@ macro_rules! choose {
                 set_math(plan, plan.math)?;
                 const ASKED: usize = 16;
                 let mut count = 0;
-                // SAFETY: plain numbers, of which zero is one.
+                // SAFETY: the structure consists of plain numbers and enumerations for which zero
+                // is valid.
                 let mut found: [sys::$perf; ASKED] = unsafe { std::mem::zeroed() };
-                // SAFETY: handle and descriptors are alive, and there is room for as many answers as are asked for.
+                // SAFETY: handle and descriptors are alive, and the array has room for all
+                // requested answers.
                 unsafe {
                     sys::$get($handle, $(plan.$desc),*, ASKED as i32, &raw mut count, found.as_mut_ptr())
                 }
@@ -193,10 +202,12 @@ macro_rules! choose {
     }};
 }
 
-/// One convolution: `a` and `b` are what [`Way`] names, in its order; the result is new.
+/// Runs one convolution and returns a new tensor. `a` and `b` are the operands that [`Way`] names,
+/// in its order.
 ///
-/// Where cuDNN has nothing for so many images that always gives the same bits, or only in more memory than [`MOST`] (weights'
-/// gradients in f32 of large batches), they are taken in halves.
+/// For some batches (weight gradients in `f32` of large batches) cuDNN has no deterministic
+/// algorithm, or only one that needs more workspace than [`MOST`]. Such a batch is split into
+/// halves.
 pub(super) fn convolve(
     way: Way,
     g: &Geometry,
@@ -227,7 +238,7 @@ pub(super) fn convolve(
     }
 }
 
-/// The same, if there is an algorithm for it.
+/// Runs the convolution of the whole batch, or returns `None` if there is no algorithm for it.
 fn convolve_whole(
     way: Way,
     g: &Geometry,
@@ -261,7 +272,8 @@ fn convolve_whole(
         Ok((Some(space), address))
     };
     let p = &*plan;
-    // SAFETY, of all three: descriptors and handle are alive, and the tensors are as the descriptors say.
+    // SAFETY of all three calls: handle and descriptors are alive, and the tensors match the
+    // descriptors.
     match way {
         Way::Forward => {
             let choice = choose!(

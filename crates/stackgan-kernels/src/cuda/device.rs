@@ -1,4 +1,5 @@
-//! The device, its memory and launches. Everything runs on the device's one stream, in order.
+//! The device, its memory and kernel launches. Everything runs in order on the device's single
+//! stream.
 
 use candle_core::cuda_backend::cudarc::driver::{
     DevicePtr as _, DeviceRepr, LaunchConfig, PushKernelArg as _, result, sys,
@@ -9,17 +10,18 @@ use candle_core::{
 };
 use half::bf16;
 
-/// A GPU whose freed memory stays with the process, and whose tensors are used on one stream alone.
+/// Opens a GPU whose freed memory stays with the process and whose tensors are used on one stream
+/// only.
 pub(crate) fn open(ordinal: usize) -> Result<Device> {
     let device = Device::new_cuda(ordinal)?;
     let cuda = device.as_cuda_device()?;
-    // SAFETY: the program has one stream per device, so that no order between streams needs to be tracked.
+    // SAFETY: the program has one stream per device, so no order between streams needs tracking.
     unsafe { cuda.disable_event_tracking() };
     let stream = cuda.cuda_stream();
     let context = stream.context();
     context.bind_to_thread().map_err(Error::wrap)?;
     let mut most = u64::MAX;
-    // SAFETY: the device exists, the pool is its own, and the attribute is a u64.
+    // SAFETY: the device exists, the pool belongs to it, and the attribute is a u64.
     unsafe {
         let pool =
             result::device::get_default_mem_pool(context.cu_device()).map_err(Error::wrap)?;
@@ -30,18 +32,19 @@ pub(crate) fn open(ordinal: usize) -> Result<Device> {
     Ok(device)
 }
 
-/// The device of a tensor that is on a GPU.
+/// Returns the device of a tensor that is on a GPU.
 pub(super) fn of(x: &Tensor) -> Result<CudaDevice> {
     x.device().as_cuda_device().cloned()
 }
 
-/// Memory for a tensor, not yet written; of `f32`, `f64` or `bf16`, and not empty.
+/// Allocates a tensor of uninitialised `f32`, `f64`, `bf16` or `u8` values.
 pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
     let shape = shape.into();
     let count = shape.elem_count().max(1);
     let wrapped =
         |storage| Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
-    // SAFETY: whoever asks writes every value before one is read; each kernel covers its whole output.
+    // SAFETY: the caller writes every value before one is read; each kernel covers its whole
+    // output.
     Ok(unsafe {
         match dtype {
             DType::F32 => {
@@ -61,8 +64,10 @@ pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) 
     })
 }
 
-/// The address of a contiguous tensor on a GPU. Valid for launches that are queued while the tensor lives: memory is freed
-/// in the order of the stream.
+/// Returns the address of a contiguous tensor on a GPU.
+///
+/// It is valid for launches that are queued while the tensor is alive, because memory is freed in
+/// stream order.
 pub(super) fn address(x: &Tensor) -> Result<u64> {
     let (storage, layout) = x.storage_and_layout();
     let Storage::Cuda(storage) = &*storage else {
@@ -113,7 +118,7 @@ kernels!(CLASSIFIERS, "classifiers");
 kernels!(MANY, "many");
 kernels!(LOSSES, "losses");
 
-/// Blocks and threads.
+/// The blocks, threads and shared memory of a launch.
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
     pub(super) blocks: (u32, u32, u32),
@@ -122,7 +127,8 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// A thread for every value, or several values for a thread where there are very many.
+    /// Returns a grid with one thread per value, or several values per thread if there are very
+    /// many.
     pub(super) fn over(count: usize) -> Self {
         let blocks = count.div_ceil(256).clamp(1, 1 << 16) as u32;
         Self { blocks: (blocks, 1, 1), threads: (256, 1), shared: 0 }
@@ -141,7 +147,7 @@ impl Kernels {
         self.launch_with(device, kernel, grid, (None::<&u8>, args))
     }
 
-    /// Queues one launch that takes something larger first.
+    /// Queues one launch whose first argument is a larger value.
     pub(super) fn launch_with<T: DeviceRepr>(
         self,
         device: &CudaDevice,
@@ -168,12 +174,13 @@ impl Kernels {
             block_dim: (grid.threads.0, grid.threads.1, 1),
             shared_mem_bytes: grid.shared,
         };
-        // SAFETY: the callers pass the kernel's own arguments, whose addresses cover what the kernel reads and writes.
+        // SAFETY: the callers pass the arguments that the kernel expects, and their addresses cover
+        // all memory that the kernel reads and writes.
         unsafe { builder.launch(config) }.map_err(Error::wrap)?;
         Ok(())
     }
 
-    /// Queues a launch over `count` values of a kernel that has a form for each type of maps.
+    /// Queues a launch over `count` values of a kernel that has one form per element type of maps.
     pub(super) fn each(
         self,
         like: &Tensor,
@@ -186,7 +193,7 @@ impl Kernels {
     }
 }
 
-/// What the names of kernels for these values end in.
+/// Returns the suffix of the kernel names for this element type.
 pub(super) fn suffix(dtype: DType) -> Result<&'static str> {
     match dtype {
         DType::F32 => Ok("f32"),
@@ -195,7 +202,7 @@ pub(super) fn suffix(dtype: DType) -> Result<&'static str> {
     }
 }
 
-/// A size as the kernels take it.
+/// Converts a size to the type that the kernels take.
 pub(super) fn int(size: usize) -> Result<i32> {
     i32::try_from(size).map_err(|_| Error::Msg(format!("{size} is too large for a GPU")))
 }

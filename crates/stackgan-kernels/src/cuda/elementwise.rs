@@ -1,4 +1,4 @@
-//! Into maps and out of them; activations, sums, appended vectors.
+//! Conversion to and from maps, activations, sums and appended vectors.
 
 use candle_core::cuda_backend::cudarc::driver::DevicePtr as _;
 use candle_core::{DType, Result, Tensor};
@@ -20,13 +20,13 @@ fn count(x: &Tensor) -> Arg {
     Arg::I64(x.elem_count() as i64)
 }
 
-/// Pictures or features `(N, C, H, W)` in f32 as maps.
+/// Converts `f32` images or features `(N, C, H, W)` to maps.
 pub(crate) fn enter(x: &Tensor, precision: Precision) -> Result<Map> {
     let channels = planes(x, "maps")?.1;
     entered(x, precision, padded(channels, precision))
 }
 
-/// The same without anything behind the channels.
+/// Converts as [`enter`] does, without padding the channels.
 pub(super) fn enter_as_it_is(x: &Tensor, precision: Precision) -> Result<Map> {
     let channels = planes(x, "maps")?.1;
     entered(x, precision, channels)
@@ -55,7 +55,7 @@ fn entered(x: &Tensor, precision: Precision, stride: usize) -> Result<Map> {
     })
 }
 
-/// Maps as `(N, C, H, W)` in f32.
+/// Converts maps to `f32` values `(N, C, H, W)`.
 pub(crate) fn leave(x: &Map) -> Result<Tensor> {
     let ((n, h, w, c), stride) = (x.sizes()?, x.stride()?);
     let device = device::of(&x.values)?;
@@ -76,7 +76,7 @@ pub(crate) fn leave(x: &Map) -> Result<Tensor> {
     })
 }
 
-/// The activation of every value.
+/// Applies the activation to every value.
 pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
     let slope = Arg::F32(activation.slope());
     let y = device::empty(&device::of(&x.values)?, x.values.shape(), x.values.dtype())?;
@@ -95,7 +95,7 @@ pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
     })
 }
 
-/// The activation of a sum.
+/// Returns the activation of a sum.
 pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<Map> {
     if a.values.dims() != b.values.dims() || a.channels != b.channels {
         candle_core::bail!("add: maps {:?} and {:?}", a.values.dims(), b.values.dims());
@@ -118,7 +118,7 @@ pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<M
     })
 }
 
-/// The gradient before an activation, from its result.
+/// Returns the gradient before an activation, given the result `y` of the activation.
 fn masked(y: &Tensor, dy: &Tensor, slope: Arg) -> Result<Tensor> {
     let dx = device::empty(&device::of(y)?, y.shape(), y.dtype())?;
     MAPS.each(
@@ -130,7 +130,7 @@ fn masked(y: &Tensor, dy: &Tensor, slope: Arg) -> Result<Tensor> {
     Ok(dx)
 }
 
-/// A vector `(N, b)` behind the channels of every pixel.
+/// Appends a vector `(N, b)` to the channels of every pixel.
 pub(crate) fn append_tiled(x: &Map, vector: &Tensor) -> Result<Map> {
     let ((n, h, w, a), b, stride) = (x.sizes()?, vector.dim(1)?, x.stride()?);
     let vector = vector.contiguous()?;

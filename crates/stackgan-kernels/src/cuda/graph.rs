@@ -1,4 +1,4 @@
-//! Work that is queued once and then replayed: a CUDA graph.
+//! Work that is queued once and then replayed, as a CUDA graph.
 
 use std::any::Any;
 
@@ -8,7 +8,8 @@ use candle_core::{Device, Error, Result, bail};
 /// Recorded work.
 pub(crate) struct Recorded(CudaGraph);
 
-// SAFETY: a graph belongs to no thread; it is used by one at a time, since replaying takes it mutably.
+// SAFETY: a graph belongs to no thread, and only one thread uses it at a time, since replaying
+// takes it mutably.
 unsafe impl Send for Recorded {}
 
 impl Recorded {
@@ -17,13 +18,14 @@ impl Recorded {
     }
 }
 
-/// While this lives, small things that operations send to the device stay there: what is recorded may send nothing.
+/// While this guard is alive, small data that operations send to the device stays there, because
+/// recorded work must not send anything.
 pub(crate) struct Rehearsal(
     #[expect(dead_code, reason = "does its work when dropped; candle does not name its type")]
     Box<dyn Any>,
 );
 
-// SAFETY: it counts a number of its own thread up and down; a trainer keeps to one thread.
+// SAFETY: it changes a counter of its own thread, and a trainer stays on one thread.
 unsafe impl Send for Rehearsal {}
 
 pub(crate) fn rehearse(device: &Device) -> Result<Rehearsal> {
@@ -35,7 +37,7 @@ pub(crate) fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Resu
     let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
     stream.begin_capture(mode).map_err(Error::wrap)?;
     let worked = work();
-    // However the work went, the stream must not stay in this mode.
+    // Capture must end even if the work failed.
     let flags = sys::CUgraphInstantiate_flags_enum::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
     let graph = stream.end_capture(flags);
     worked?;

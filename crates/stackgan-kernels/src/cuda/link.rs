@@ -7,7 +7,9 @@ use super::device::{self, Arg, MAPS};
 use crate::Precision;
 use crate::link::{self, Backward, Left, Node, Sum};
 
-/// Feature maps `(N, H, W, C)` on a GPU; few channels have zeros, or anything, behind them, see [`padded`].
+/// Feature maps `(N, H, W, C)` on a GPU.
+///
+/// A small number of channels is padded with zeros or arbitrary values; see [`padded`].
 #[derive(Clone, Debug)]
 pub(crate) struct Map {
     pub(super) values: Tensor,
@@ -17,16 +19,17 @@ pub(crate) struct Map {
     node: Node<Tensor>,
 }
 
-/// Where the gradient of a map is put together.
+/// The cell in which the gradient of a map is accumulated.
 pub(super) type Gradient = link::Gradient<Tensor>;
 
-/// Values that a pixel of `channels` takes where it may take more: tensor cores read 16 bytes at a time.
+/// Returns the number of values per pixel of maps with `channels` channels that may be padded.
+/// Tensor cores read 16 bytes at a time.
 pub(super) fn padded(channels: usize, precision: Precision) -> usize {
     let full = 16 / precision.dtype().size_in_bytes();
     if channels < full { full } else { channels }
 }
 
-/// What an operation is computed from.
+/// An input of an operation.
 #[derive(Clone, Copy)]
 pub(super) enum Input<'a> {
     Map(&'a Map),
@@ -34,18 +37,18 @@ pub(super) enum Input<'a> {
 }
 
 impl Map {
-    /// Whether anything asks for a gradient of these maps.
+    /// Returns whether a gradient of these maps is needed.
     pub(super) fn is_tracked(&self) -> bool {
         self.node.is_tracked()
     }
 
-    /// The sizes `(n, h, w, c)`.
+    /// Returns the sizes `(n, h, w, c)`.
     pub(crate) fn sizes(&self) -> Result<(usize, usize, usize, usize)> {
         let (n, h, w, _) = self.values.dims4()?;
         Ok((n, h, w, self.channels))
     }
 
-    /// Values that a pixel takes.
+    /// Returns the number of values per pixel.
     pub(super) fn stride(&self) -> Result<usize> {
         self.values.dim(3)
     }
@@ -67,7 +70,7 @@ impl Sum for Tensor {
     }
 }
 
-/// The map of `values` with so many channels, computed from `inputs`, at most three.
+/// Creates the map of `values` with `channels` channels, computed from at most three `inputs`.
 pub(super) fn linked(
     name: &'static str,
     inputs: &[Input<'_>],
@@ -86,7 +89,8 @@ pub(super) fn linked(
     Ok(Map { values, channels, precision, gradient: node.gradient.clone(), node })
 }
 
-/// What leaves the graph of maps: a tensor of `f32` that candle knows, of `shape`; `backward` gets its gradient.
+/// Returns an `f32` tensor of `shape` in candle's graph with values computed from a map. `backward`
+/// receives its gradient.
 pub(super) fn left(
     name: &'static str,
     map: &Map,

@@ -1,4 +1,4 @@
-//! All tensors of a network in few launches. What the kernels do: `cuda/many.cu`.
+//! Operations on all tensors of a network in few launches. The kernels are in `cuda/many.cu`.
 
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 use candle_core::{CudaDevice, DType, Result, Tensor, Var, bail};
@@ -6,13 +6,13 @@ use candle_core::{CudaDevice, DType, Result, Tensor, Var, bail};
 use super::device::{self, Arg, Grid, MANY};
 use crate::many::AdamUpdate;
 
-/// Rows of one launch.
+/// Largest number of rows of one launch.
 const MOST: usize = 72;
 
-/// Values per block.
+/// Number of values per block.
 const PIECE: usize = 1 << 14;
 
-/// Whether all of these are `f32`, contiguous, not empty and on a GPU.
+/// Returns whether all tensors are `f32`, contiguous, not empty and on a GPU.
 pub(crate) fn applies<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> bool {
     tensors.into_iter().all(|t| {
         let few = t.elem_count() > 0 && u32::try_from(t.elem_count()).is_ok();
@@ -20,7 +20,7 @@ pub(crate) fn applies<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> bool
     })
 }
 
-/// Rows as a launch takes them, by value.
+/// The rows of a launch, passed to the kernel by value.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Table {
@@ -34,10 +34,10 @@ struct Table {
 // SAFETY: plain numbers, in the order of `Table` in `cuda/many.cu`.
 unsafe impl DeviceRepr for Table {}
 
-/// The launches over rows of up to four tensors of one size.
+/// The launches over rows of up to four tensors of the same size.
 struct Launches {
     device: CudaDevice,
-    tables: Vec<(Table, u32)>, // and its blocks
+    tables: Vec<(Table, u32)>, // each with its number of blocks
     blocks: u32,
 }
 
@@ -80,7 +80,7 @@ impl Launches {
         })
     }
 
-    /// The total of what each block sums, a scalar.
+    /// Returns the total of the sums of all blocks, a scalar.
     fn total(&self, kernel: &str) -> Result<Tensor> {
         let sums = device::empty(&self.device, self.blocks as usize, DType::F64)?;
         let out = device::empty(&self.device, (), DType::F32)?;

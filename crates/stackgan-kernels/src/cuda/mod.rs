@@ -1,7 +1,9 @@
-//! The operations on an NVIDIA GPU: cuDNN's convolutions, and kernels of our own (`cuda/*.cu`) for the rest.
+//! The operations on an NVIDIA GPU: cuDNN for convolutions, and the kernels in `cuda/*.cu` for the
+//! rest.
 //!
-//! Maps lie as `(N, H, W, C)` there, in `f32` or `bf16`, as tensor cores want them. Weights stay `f32` in the order of the
-//! files. Every sum has a fixed order, so that the same step gives the same bits (of cuDNN's algorithms only those that do).
+//! Maps are stored as `(N, H, W, C)` in `f32` or `bf16`, the layout that tensor cores need. Weights
+//! stay in `f32` and in the order of the files. Every sum has a fixed order and only deterministic
+//! cuDNN algorithms are used, so the same step always gives the same bits.
 
 mod bce;
 mod classifiers;

@@ -1,4 +1,6 @@
-//! Batch norm with its activation, alone and after a convolution. Its kernels, and the order of sums: `cuda/norm.cu`.
+//! Batch norm with its activation, alone or after a convolution.
+//!
+//! The kernels and the order of the sums are in `cuda/norm.cu`.
 
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
@@ -9,20 +11,20 @@ use super::link::{Input, Map, linked};
 use crate::Precision;
 use crate::maps::{Filter, Norm, Statistics};
 
-/// What is normalised: so many parts, one after the other, each by itself.
+/// The sizes of a normalisation over several consecutive parts, each normalised separately.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) parts: usize,
-    /// Rows of a part; rows of phases after an up-sampling convolution.
+    /// Rows of a part; after an up-sampling convolution, rows of phases.
     pub(super) rows: usize,
     pub(super) channels: usize,
-    /// Values per channel of a part: its output's rows.
+    /// Values per channel of a part: the number of rows of its output.
     pub(super) count: usize,
-    /// Sizes of the small image, where what is normalised comes from an up-sampling convolution.
+    /// The sizes of the small image if the input comes from an up-sampling convolution.
     pub(super) small: Option<(usize, usize)>,
 }
 
-/// How a launch over a [`Shape`] is cut.
+/// The division of a launch over a [`Shape`] into blocks.
 struct Cut {
     grid: Grid,
     chunks: usize,
@@ -50,14 +52,14 @@ impl Shape {
         Ok(Cut { grid, chunks, chunk, kernels: format!("{}_{width}", suffix(dtype)?) })
     }
 
-    /// The arguments that all kernels end in.
+    /// Returns the last arguments of every kernel.
     fn tail(&self) -> Result<[Arg; 2]> {
         let (h, w) = self.small.unwrap_or((0, 0));
         Ok([Arg::I32(device::int(h)?), Arg::I32(device::int(w)?)])
     }
 }
 
-/// A normalisation: what it needs forward and backward.
+/// A normalisation with all that its forward and backward passes need.
 pub(super) struct Normalised {
     shape: Shape,
     x: Tensor,
@@ -72,13 +74,14 @@ fn at(x: &Tensor) -> Result<Arg> {
     Ok(Arg::Address(device::address(x)?))
 }
 
-/// Launches over small vectors of channels.
+/// Returns the grid of launches over small vectors of channels.
 fn by_channel(channels: usize) -> Grid {
     Grid { blocks: (channels.div_ceil(32) as u32, 1, 1), threads: (32, 32), shared: 0 }
 }
 
 impl Normalised {
-    /// Takes the statistics, and moves running ones that are given.
+    /// Computes the statistics of the batch and updates the running ones, or reads the running
+    /// ones, depending on `mode`.
     pub(super) fn new(x: Tensor, shape: Shape, norm: &Norm<'_>, mode: Statistics) -> Result<Self> {
         let device = device::of(&x)?;
         let channels = Arg::I32(device::int(shape.channels)?);
@@ -136,7 +139,7 @@ impl Normalised {
         device::of(&self.x)
     }
 
-    /// The result, in rows of the output.
+    /// Returns the result, in rows of the output.
     pub(super) fn forward(&self, out: impl Into<candle_core::Shape>) -> Result<Tensor> {
         let (device, cut) = (self.device()?, self.shape.cut(self.x.dtype())?);
         let y = device::empty(&device, out, self.x.dtype())?;
@@ -159,7 +162,7 @@ impl Normalised {
         Ok(y)
     }
 
-    /// The gradients of `x`, where `wanted`, of gamma and of beta.
+    /// Returns the gradient of `x` (if `wanted`), of gamma and of beta.
     pub(super) fn backward(
         &self,
         dy: &Tensor,
@@ -224,10 +227,11 @@ impl Normalised {
     }
 }
 
-/// A convolution, batch norm and activation.
+/// Applies a convolution, batch norm and activation.
 ///
-/// Two links, since candle's operations take three arguments: the first's map is what the convolution leaves, whose phases
-/// lie apart after an up-sampling one; only the second reads it.
+/// This makes two links, since candle's operations take at most three arguments. The map of the
+/// first link is the result of the convolution, whose phases are still separate after an
+/// up-sampling one. Only the second link reads it.
 pub(crate) fn conv_norm(
     x: &Map,
     weight: &Tensor,
@@ -261,7 +265,7 @@ pub(crate) fn conv_norm(
     normalised(&between, shape, norm, mode, out)
 }
 
-/// Into how many parts a batch is cut.
+/// Returns the number of parts into which a batch is divided.
 fn parts(mode: Statistics, images: usize) -> Result<usize> {
     match mode {
         Statistics::OfBatch { parts } if parts == 0 || !images.is_multiple_of(parts) => {
@@ -296,7 +300,7 @@ pub(super) fn normalised(
     })
 }
 
-/// Batch norm of a tensor `(N, C)` or `(N, C, H, W)` that is no map.
+/// Applies batch norm to a tensor `(N, C)` or `(N, C, H, W)` that is not a map.
 pub(crate) fn batch_norm(x: &Tensor, norm: &Norm<'_>, mode: Statistics) -> Result<Tensor> {
     let pixels = match *x.dims() {
         [n, c] => x.reshape((n, c, 1, 1))?,

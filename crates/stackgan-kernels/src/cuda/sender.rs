@@ -1,8 +1,9 @@
-//! Values on their way to the device while it computes: out of memory that stays in its place (pinned), on a stream of their own.
+//! Copies of values to the device while it computes, from pinned memory on a separate stream.
 //!
-//! The device's own stream waits for what was sent where it is first used, and for nothing else; the host waits only until a
-//! slot's former values have left it. Memory of the device's pool belongs to the order of its stream, so the values arrive in a
-//! place that is outside that order and are copied from it, in a few microseconds.
+//! The device's compute stream waits for a copy only where its values are first used. The host
+//! waits only until the previous values of a slot have been copied. Memory from the device's pool
+//! is ordered by its stream, so the values arrive in a buffer outside of that order and are copied
+//! from there, which takes a few microseconds.
 
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ use candle_core::{CudaDevice, DType, Device, Error, Result, Shape, Tensor};
 
 use super::device;
 
-/// How many sendings may be on their way: those of a batch, and one.
+/// Number of copies that may be in flight: those of a batch, and one more.
 const SLOTS: usize = 4;
 
-/// Sends values to one device.
+/// Copies values to one device.
 pub(crate) struct Sender {
     device: CudaDevice,
     stream: Arc<CudaStream>,
@@ -24,12 +25,12 @@ pub(crate) struct Sender {
     next: usize,
 }
 
-/// One sending's places. They grow to the largest that was sent.
+/// The buffers of one copy. They grow to the size of the largest copy.
 struct Slot {
     places: Option<(PinnedHostSlice<u8>, CudaSlice<u8>)>,
-    /// The host's place may be written again.
+    /// Recorded when the host buffer may be written again.
     sent: CudaEvent,
-    /// The device's place may be written again.
+    /// Recorded when the device buffer may be written again.
     taken: CudaEvent,
 }
 
@@ -44,7 +45,7 @@ impl Sender {
         Ok(Self { device, stream, slots, next: 0 })
     }
 
-    /// A tensor of these bytes, which are read before this returns.
+    /// Returns a tensor of these bytes, which have been read when this returns.
     pub(crate) fn send(&mut self, bytes: &[u8], shape: Shape, dtype: DType) -> Result<Tensor> {
         let count = shape.elem_count();
         if count * dtype.size_in_bytes() != bytes.len() {
@@ -65,7 +66,7 @@ impl Slot {
         Ok(Self { places: None, sent: event()?, taken: event()? })
     }
 
-    /// Both places, for at least `count` bytes.
+    /// Returns both buffers, with room for at least `count` bytes.
     fn places(
         &mut self,
         count: usize,
@@ -73,19 +74,19 @@ impl Slot {
     ) -> std::result::Result<&mut (PinnedHostSlice<u8>, CudaSlice<u8>), result::DriverError> {
         if self.places.as_ref().is_none_or(|(_, there)| there.len() < count) {
             self.taken.synchronize()?;
-            self.places = None; // the old ones go before the new ones come
+            self.places = None; // free the old buffers before allocating the new ones
         }
         Ok(match &mut self.places {
             Some(places) => places,
             none => {
-                // SAFETY: `pass` writes either place before it reads it.
+                // SAFETY: `pass` writes to each buffer before it reads from it.
                 let new = unsafe { (stream.context().alloc_pinned(count)?, stream.alloc(count)?) };
                 none.insert(new)
             }
         })
     }
 
-    /// From the host to `to`, which is memory of the order of `compute`, over `stream`.
+    /// Copies from the host over `stream` to `to`, whose memory is ordered by `compute`.
     fn pass(
         &mut self,
         bytes: &[u8],
@@ -98,22 +99,23 @@ impl Slot {
         let here = &mut here.as_mut_slice()?[..bytes.len()];
         here.copy_from_slice(bytes);
         let there = there.device_ptr(stream).0;
-        // SAFETY: the place on the device has room for the bytes and lives until `taken`; the one here is pinned and is not
-        // written before `sent`.
+        // SAFETY: the device buffer has room for the bytes and lives until `taken`; the host buffer
+        // is pinned and is not written before `sent`.
         unsafe { result::memcpy_htod_async(there, here, stream.cu_stream())? };
         self.sent.record(stream)?;
         compute.wait(&self.sent)?;
-        // SAFETY: `to` was made for that many bytes, and memory is freed in the order of this stream.
+        // SAFETY: `to` was allocated for that many bytes, and memory is freed in the order of this
+        // stream.
         unsafe { result::memcpy_dtod_async(to, there, bytes.len(), compute.cu_stream())? };
         self.taken.record(compute)
     }
 }
 
 impl Drop for Sender {
-    /// What is on its way must have arrived before its places go.
+    /// Waits for all copies in flight before their buffers are freed.
     fn drop(&mut self) {
         for slot in &self.slots {
-            let _ = (slot.sent.synchronize(), slot.taken.synchronize()); // a lost device has nothing on its way
+            let _ = (slot.sent.synchronize(), slot.taken.synchronize()); // a lost device has none in flight
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Encoding without the empty ends of captions.
+//! Encoding that skips the empty ends of captions.
 //!
-//! A caption has 201 places and, in CUB, 70 characters or so; after its end every window of every convolution sees the same
-//! rows of zeros, and gives the same numbers. They are computed once, from an empty caption, and the convolutions run
-//! over the rest: of the caption alone, in groups of captions that end at about the same place. The recurrence
-//! takes all steps. No gradients: training goes through [`CharCnnRnn::forward`], and the results are the same but for rounding.
+//! A caption has 201 positions but, in CUB, only about 70 characters. After its end every window of
+//! every convolution reads the same rows of zeros and gives the same result. These results are
+//! computed once, from an empty caption. The convolutions run only over the caption itself, in
+//! groups of captions that end at about the same position. The recurrence runs over all steps.
+//!
+//! This records no gradients: training uses [`CharCnnRnn::forward`], whose results are the same
+//! except for rounding.
 
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -12,20 +15,22 @@ use super::super::alphabet::{CAPTION_LENGTH, CaptionIndices};
 use super::super::ops::{LOOKUP_STEPS, convolution, lookup_pool, windows};
 use super::{CharCnnRnn, POOL, temporal};
 
-/// Characters from one step of the third convolution to the next: two poolings of 3.
+/// Number of characters between steps of the third convolution: two poolings of 3.
 const STRIDE: usize = 9;
-/// Steps of the third convolution.
+/// Number of steps of the third convolution.
 const STEPS: usize = 18;
-/// Captions in one part of the work: bounds the memory.
+/// Number of captions per task, which limits the memory.
 const PART: usize = 64;
-/// A part is filled up to a multiple of this many captions: products with one row are summed in another order than those
-/// with many, and a vector must not depend on its neighbours. In convolutions each caption has several rows.
+/// A part is padded to a multiple of this many captions.
+///
+/// Products with one row are summed in another order than those with many, and a vector must not
+/// depend on its neighbours. In convolutions (`GROUP`) each caption has several rows.
 const ROWS: usize = 8;
 const GROUP: usize = 4;
-/// Rows that a window reaches beyond its first.
+/// Number of rows that a window covers after its first.
 const REACH: usize = 3;
 
-/// What an empty caption gives at every step.
+/// The results of an empty caption, the same at every step.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Tail {
     conv2: Tensor, // (conv2), after threshold
@@ -33,7 +38,7 @@ pub(in super::super) struct Tail {
 }
 
 impl CharCnnRnn {
-    /// What follows the end of every caption.
+    /// Computes the results after the end of every caption.
     pub(in super::super) fn tail(&self) -> Result<Tail> {
         let x = lookup_pool(
             &[[0; CAPTION_LENGTH]; ROWS],
@@ -47,8 +52,10 @@ impl CharCnnRnn {
         Ok(Tail { conv2: last(&x)?, conv3: last(&conv3)? })
     }
 
-    /// Embeddings `(captions, dim)`; `tail` is this network's. Parts of the work run side by side: what they are depends on
-    /// the captions alone, never on the number of threads.
+    /// Returns embeddings `(captions, dim)`. `tail` must be the one of this network.
+    ///
+    /// Tasks run in parallel. Their division depends only on the captions, never on the number of
+    /// threads.
     pub(in super::super) fn encode(
         &self,
         captions: &[CaptionIndices],
@@ -62,7 +69,7 @@ impl CharCnnRnn {
         let parts: Vec<&[CaptionIndices]> = groups.flat_map(|group| group.chunks(PART)).collect();
         let parts = parts.into_par_iter().map(|part| self.convolved(part, tail));
         let convolved = Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)?;
-        // Their ends are the same again: in parts of one size.
+        // After the convolutions all captions have the same length, so tasks have the same size.
         let starts: Vec<usize> = (0..sorted.len()).step_by(PART).collect();
         let heads = starts.into_par_iter().map(|start| {
             let count = PART.min(sorted.len() - start);
@@ -83,7 +90,7 @@ impl CharCnnRnn {
         vectors.index_select(&Tensor::new(places, vectors.device())?, 0)
     }
 
-    /// The third convolution `(captions, 18, units)` of captions that end in the same step.
+    /// Returns the third convolution `(captions, 18, units)` of captions that end in the same step.
     fn convolved(&self, captions: &[CaptionIndices], tail: &Tail) -> Result<Tensor> {
         let steps = captions.first().map_or(0, steps);
         if steps == 0 {
@@ -92,7 +99,8 @@ impl CharCnnRnn {
         let mut filled = captions.to_vec();
         filled.resize(captions.len().next_multiple_of(GROUP), [0; CAPTION_LENGTH]);
         let batch = filled.len();
-        // Where the last step sees a character, later rows of the second pooling may do so too: all are computed.
+        // If the last step reads a character, later rows of the second pooling may do so too, so
+        // all of them are computed.
         let ends = steps < STEPS;
         let seen = if ends { 3 * steps + REACH } else { LOOKUP_STEPS };
         let x = lookup_pool(&filled, seen, &self.conv1.weight, &self.conv1.bias)?;
@@ -108,12 +116,12 @@ impl CharCnnRnn {
     }
 }
 
-/// A row at each of `count` steps of each of `batch` captions.
+/// Repeats a row at each of `count` steps of each of `batch` captions.
 fn rows(row: &Tensor, batch: usize, count: usize) -> Result<Tensor> {
     row.broadcast_as((batch, count, row.elem_count()))?.contiguous()
 }
 
-/// Steps of the third convolution of which a window may reach a character.
+/// Returns the number of steps of the third convolution whose windows may reach a character.
 fn steps(caption: &CaptionIndices) -> usize {
     let end = caption.iter().rposition(|&index| index != 0).map_or(0, |last| last + 1);
     end.div_ceil(STRIDE).min(STEPS)
@@ -129,7 +137,8 @@ mod tests {
     use super::*;
     use crate::Params;
 
-    /// Every length from nothing to more than fits, with a hole in the middle: the same as with all places computed.
+    /// For every length from nothing to more than fits, with an unknown character in the middle,
+    /// the result is the same as with all positions computed.
     #[test]
     fn endings_change_nothing_but_rounding() -> Result<()> {
         for recurrence in [Recurrence::Gru, Recurrence::Rnn] {
@@ -144,7 +153,7 @@ mod tests {
             let params = Params::fresh(Noise::new(2), "text", &Device::Cpu);
             let net = CharCnnRnn::new(&cfg, &params.trained())?;
             for (_, var) in params.trainable() {
-                var.set(&(var.as_tensor() * 4.0)?)?; // louder, so that captions differ
+                var.set(&(var.as_tensor() * 4.0)?)?; // larger weights, so that captions differ
             }
             let words = "a small é bird with 2 wings; ".repeat(8);
             let captions: Vec<_> = (0..=210)

@@ -1,15 +1,17 @@
 //! The gated recurrence as one operation over all steps. Source: icml2016 `modules/FixedGRU.lua`.
 //!
-//! It is not the usual GRU: the reset gate comes before the hidden matrix, the update gate multiplies the candidate
-//! (not the old state), and the first step has no gates.
+//! It differs from the usual GRU: the reset gate comes before the hidden matrix, the update gate
+//! multiplies the candidate (not the old state), and the first step has no gates.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
 use super::recurrent::{check, column_sums, product};
 use super::{host, is_fast, reference, upright, values};
 
-/// States `(time, batch, units)` of the GRU: `x (time, batch, 3 units)` holds the input terms of update, reset and
-/// candidate with their biases; `weight (3 units, units)` and `bias (3 units)` the hidden ones. The first state is
+/// Returns the states `(time, batch, units)` of the GRU.
+///
+/// `x (time, batch, 3 units)` contains the input terms of update, reset and candidate with their
+/// biases. `weight (3 units, units)` and `bias (3 units)` are the hidden ones. The first state is
 /// `tanh` of the candidate's input term.
 pub(in super::super) fn gru(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if is_fast(x) {
@@ -20,8 +22,8 @@ pub(in super::super) fn gru(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Resul
     }
 }
 
-/// Its result is `(time, batch, 4 units)`: state, update gate, reset gate and candidate of every step, of which the
-/// backward pass has need.
+/// The operation. Its result is `(time, batch, 4 units)`: state, update gate, reset gate and
+/// candidate of every step, which the backward pass needs.
 struct Gru;
 
 fn sigmoid(x: f32) -> f32 {
@@ -111,9 +113,11 @@ impl CustomOp3 for Gru {
         let from_gates = weight.narrow(0, 0, 2 * units)?;
         let from_candidate = weight.narrow(0, 2 * units, units)?;
         let (trace, grad) = (host(res)?, host(grad)?);
-        let mut sums = vec![0f32; time * batch * 3 * units]; // gradients of the sums under sigmoid and tanh
+        // The gradients of the sums under sigmoid and tanh.
+        let mut sums = vec![0f32; time * batch * 3 * units];
         let mut reset_states = vec![0f32; time.saturating_sub(1) * batch * units];
-        let mut carried = vec![0f32; batch * units]; // gradient of the state, from the steps after it
+        // The gradient of the state, from the steps after it.
+        let mut carried = vec![0f32; batch * units];
         let mut of_gates = vec![0f32; batch * 2 * units];
         let mut of_candidate = vec![0f32; batch * units];
         for t in (0..time).rev() {
@@ -191,7 +195,7 @@ impl CustomOp3 for Gru {
     }
 }
 
-/// State, update gate, reset gate and candidate of one sample in one step of the trace.
+/// Returns state, update gate, reset gate and candidate of one sample in one step of the trace.
 fn parts(step: &[f32], row: usize, units: usize) -> [&[f32]; 4] {
     [0, 1, 2, 3].map(|part| &step[(row * 4 + part) * units..][..units])
 }

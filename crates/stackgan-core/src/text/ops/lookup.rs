@@ -1,6 +1,7 @@
-//! The first convolution. Its input is one-hot, so it is a table look-up: the sum of one row of weights for each of the
-//! four characters under the kernel, never a product with a matrix that is nearly all zeros. Bias, threshold and the
-//! 3/3 pooling are taken on the way.
+//! The first convolution, fused with its bias, threshold and 3/3 pooling.
+//!
+//! Its input is one-hot, so it is a table look-up: the sum of one row of weights for each of the
+//! four characters under the kernel, instead of a product with a matrix that is nearly all zeros.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
@@ -10,10 +11,11 @@ use super::{KERNEL, THRESHOLD, host, is_fast, reference, values};
 /// Size and stride of the pooling.
 const POOL: usize = 3;
 
-/// Windows of the pooling: (201 - 3) / 3.
+/// Number of windows of the pooling: (201 - 3) / 3.
 pub(in super::super) const STEPS: usize = (CAPTION_LENGTH + 1 - KERNEL) / POOL;
 
-/// Captions to `(batch, steps, channels)` with `weight (channels, 70, 4)` and `bias (channels)`: the first `steps` of the 66.
+/// Maps captions to the first `steps` of the 66 steps, `(batch, steps, channels)`, with
+/// `weight (channels, 70, 4)` and `bias (channels)`.
 pub(in super::super) fn lookup_pool(
     captions: &[CaptionIndices],
     steps: usize,
@@ -33,7 +35,8 @@ struct LookupPool {
     steps: usize,
 }
 
-/// One row of channels for each (place in the kernel, character); character 0 has zeros.
+/// One row of channels for each (position in the kernel, character). The rows of character 0 are
+/// zeros.
 struct Table {
     rows: Vec<f32>,
     channels: usize,
@@ -44,7 +47,7 @@ impl Table {
         Self { rows: vec![0.0; KERNEL * (ALPHABET_SIZE + 1) * channels], channels }
     }
 
-    /// From `(channels, 70, 4)`.
+    /// Builds the table from `(channels, 70, 4)`.
     fn new(weight: &[f32], channels: usize) -> Self {
         let mut table = Self::zeros(channels);
         for (c, weight) in weight.chunks_exact(ALPHABET_SIZE * KERNEL).enumerate() {
@@ -58,7 +61,7 @@ impl Table {
         table
     }
 
-    /// Back to `(channels, 70, 4)`.
+    /// Converts the table back to `(channels, 70, 4)`.
     fn weight(&self) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.channels * ALPHABET_SIZE * KERNEL);
         for c in 0..self.channels {
@@ -77,7 +80,7 @@ impl Table {
         &self.rows[self.start(place, usize::from(character))..][..self.channels]
     }
 
-    /// The convolution without bias at one position of a caption.
+    /// Computes the convolution without bias at one position of a caption.
     fn sum(&self, characters: &[u8; KERNEL], out: &mut [f32]) {
         let [a, b, c, d] = [0, 1, 2, 3].map(|place| self.row(place, characters[place]));
         for ((((out, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
@@ -86,7 +89,7 @@ impl Table {
     }
 }
 
-/// The characters under the kernel at the `j`th position of pooling window `t`.
+/// Returns the characters under the kernel at the `j`th position of pooling window `t`.
 fn under_kernel(caption: &CaptionIndices, t: usize, j: usize) -> [u8; KERNEL] {
     let at = t * POOL + j;
     [caption[at], caption[at + 1], caption[at + 2], caption[at + 3]]
@@ -151,7 +154,7 @@ impl CustomOp2 for LookupPool {
             for (j, row) in rows.iter_mut().enumerate() {
                 table.sum(&under_kernel(caption, t, j), row);
             }
-            // The gradient goes to the first of the largest, if it passed the threshold.
+            // The gradient goes to the first of the largest values, if that passed the threshold.
             for j in 0..POOL {
                 let [a, b, c] = [&rows[0], &rows[1], &rows[2]];
                 for (i, out) in masked.iter_mut().enumerate() {

@@ -1,9 +1,9 @@
 //! The operations of the char-CNN-RNN that would be slow as chains of tensor operations.
 //!
-//! Sequences are time-major inside a sample, `(batch, time, channels)`, so that a temporal convolution is one matrix
-//! product over rows that lie next to each other. Each operation has a fast form for `f32` on the CPU, forward and
-//! backward, and a twin in [`reference`] made of plain tensor operations, which runs on every other device and
-//! which the tests compare with.
+//! Sequences are `(batch, time, channels)`, so that a temporal convolution is one matrix product
+//! over adjacent rows. Each operation has a fast form for `f32` on the CPU, forward and backward,
+//! and a twin in [`reference`] made of plain tensor operations. The twin runs on every other
+//! device, and tests compare against it.
 
 mod gru;
 mod lookup;
@@ -24,34 +24,38 @@ use candle_core::{CpuStorage, DType, Layout, Result, Tensor, bail};
 /// Width of every temporal convolution.
 pub(super) const KERNEL: usize = 4;
 
-/// What `nn.Threshold` of Lua compares with: values that are not greater become 0.
+/// The threshold of Lua's `nn.Threshold`: values that are not greater become 0.
 pub(super) const THRESHOLD: f32 = 1e-6;
 
-/// A temporal convolution of [`windows`] with `weight (out, in, 4)`, without bias: `(batch, steps, out)`.
+/// Applies a temporal convolution with `weight (out, in, 4)`, without bias, to [`windows`]. Returns
+/// `(batch, steps, out)`.
 pub(super) fn convolution(windows: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (batch, steps, width) = windows.dims3()?;
     let out = weight.dim(0)?;
-    let matrix = weight.permute((2, 1, 0))?.contiguous()?.reshape((width, out))?; // place outer, as the windows
+    // The kernel position is outermost, as in `windows`.
+    let matrix = weight.permute((2, 1, 0))?.contiguous()?.reshape((width, out))?;
     windows.reshape((batch * steps, width))?.matmul(&matrix)?.reshape((batch, steps, out))
 }
 
-/// `x Wᵀ + b`: `x (rows, in)`, `weight (out, in)`, `bias (out)`.
+/// Returns `x Wᵀ + b` for `x (rows, in)`, `weight (out, in)` and `bias (out)`.
 pub(super) fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.matmul(&upright(weight)?)?.broadcast_add(bias)
 }
 
-/// The transpose of a matrix, laid out anew. With a matrix that is only read the other way round, small products take
-/// another path, with another order of summation, and a caption's vector would depend on its neighbours.
+/// Returns the transpose of a matrix in contiguous memory.
+///
+/// With a transposed view, small products would use another code path that sums in another order,
+/// and a caption's vector would depend on its neighbours.
 fn upright(weight: &Tensor) -> Result<Tensor> {
     weight.t()?.contiguous()
 }
 
-/// Whether the fast forms can take this tensor.
+/// Returns whether the fast forms can process this tensor.
 fn is_fast(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
 
-/// The values of an argument of a custom operation, which its caller made contiguous.
+/// Returns the values of an argument of a custom operation, which the caller made contiguous.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let all = storage.as_slice::<f32>()?;
     match layout.contiguous_offsets() {
@@ -60,7 +64,7 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-/// All values of a tensor, row-major.
+/// Returns all values of a tensor, row-major.
 fn host(x: &Tensor) -> Result<Vec<f32>> {
     x.detach().flatten_all()?.to_vec1()
 }
@@ -70,14 +74,14 @@ mod tests {
     use candle_core::{Device, Result, Tensor, Var};
     use stackgan_noise::{Noise, Stream};
 
-    /// A tracked tensor of normal numbers; `sample` tells tensors of one test apart.
+    /// Returns a tracked tensor of normal numbers. `sample` distinguishes the tensors of one test.
     pub(crate) fn random(sample: u64, shape: &[usize]) -> Result<Var> {
         let n = shape.iter().product();
         Var::from_vec(Noise::new(3).normal(Stream::Test, 0, sample, n), shape, &Device::Cpu)
     }
 
-    /// Whether two functions of the same variables agree, with their gradients, when both are weighted by the same
-    /// random numbers.
+    /// Asserts that two functions of the same variables agree, and so do their gradients, when both
+    /// are weighted by the same random numbers.
     pub(crate) fn assert_twins(
         fast: impl Fn() -> Result<Tensor>,
         plain: impl Fn() -> Result<Tensor>,
@@ -95,7 +99,7 @@ mod tests {
         Ok(())
     }
 
-    /// Whether the norm of the difference is below `tolerance` of the norm.
+    /// Asserts that the norm of the difference is below `tolerance` times the norm.
     pub(crate) fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) -> Result<()> {
         let norm = |t: &Tensor| t.sqr()?.sum_all()?.to_scalar::<f32>().map(f32::sqrt);
         let (difference, size) = (norm(&(a - b)?)?, norm(b)?);
@@ -103,7 +107,8 @@ mod tests {
         Ok(())
     }
 
-    /// Whether the gradient of `f` in each variable is what central differences say, along random directions.
+    /// Asserts that the gradient of `f` in each variable agrees with central differences along
+    /// random directions.
     pub(crate) fn assert_differences(f: impl Fn() -> Result<Tensor>, vars: &[&Var]) -> Result<()> {
         let weights = random(98, f()?.dims())?;
         let loss = || (f()? * weights.as_tensor())?.sum_all();

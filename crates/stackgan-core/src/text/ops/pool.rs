@@ -7,14 +7,14 @@ use super::{THRESHOLD, host, is_fast, reference, values};
 /// A pooling window over time. The published ones are 3/3, 3/2 and none (1/1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Pool {
-    /// Steps in a window.
+    /// Number of steps in a window.
     pub(in super::super) size: usize,
-    /// Steps between windows.
+    /// Number of steps between windows.
     pub(in super::super) stride: usize,
 }
 
 impl Pool {
-    /// The number of whole windows in `time` steps.
+    /// Returns the number of whole windows in `time` steps.
     pub(in super::super) const fn steps(self, time: usize) -> usize {
         match time.checked_sub(self.size) {
             Some(rest) => rest / self.stride + 1,
@@ -23,10 +23,11 @@ impl Pool {
     }
 }
 
-/// `max over a window of threshold(x + bias)`: `x (batch, time, channels)`, `bias (channels)`, result
-/// `(batch, windows, channels)`, where `threshold(v)` is v if v > 1e-6 and else 0.
+/// Returns the maximum over each window of `threshold(x + bias)`, `(batch, windows, channels)`.
 ///
-/// The threshold is monotone, so it is taken after the maximum. Of equal values the first has the gradient.
+/// `x` is `(batch, time, channels)` and `bias` is `(channels)`; `threshold(v)` is v if v > 1e-6 and
+/// 0 otherwise. The threshold is monotone, so it is applied after the maximum. The first of equal
+/// values receives the gradient.
 pub(in super::super) fn bias_threshold_pool(
     x: &Tensor,
     bias: &Tensor,

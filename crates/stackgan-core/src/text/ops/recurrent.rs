@@ -1,11 +1,12 @@
-//! What the two recurrences share.
+//! Helpers shared by the two recurrences.
 //!
-//! As chains of tensor operations they would be some thousand small tensors forward and backward, so each is one
-//! operation. Sequences are step-major there, `(time, batch, ...)`: a step is one block of memory.
+//! As chains of tensor operations the recurrences would create some thousand small tensors forward
+//! and backward, so each is a single operation. Their sequences are `(time, batch, ...)`, which
+//! makes a step one block of memory.
 
 use candle_core::{Device, Result, Tensor, bail};
 
-/// A block of rows times a matrix.
+/// Multiplies a block of rows by a matrix.
 pub(super) fn product(rows: &[f32], matrix: &Tensor) -> Result<Vec<f32>> {
     let width = matrix.dim(0)?;
     Tensor::from_slice(rows, (rows.len() / width, width), &Device::Cpu)?
@@ -14,8 +15,8 @@ pub(super) fn product(rows: &[f32], matrix: &Tensor) -> Result<Vec<f32>> {
         .to_vec1()
 }
 
-/// Checks `x (time, batch, gates * units)`, `weight (gates * units, units)`, `bias (gates * units)`; returns time, batch
-/// and units.
+/// Checks `x (time, batch, gates * units)`, `weight (gates * units, units)` and
+/// `bias (gates * units)`. Returns time, batch and units.
 pub(super) fn check(
     gates: usize,
     x: &[usize],
@@ -32,7 +33,7 @@ pub(super) fn check(
     }
 }
 
-/// Adds up rows of `width` values.
+/// Returns the column sums of rows of `width` values.
 pub(super) fn column_sums(rows: &[f32], width: usize) -> Vec<f32> {
     let mut sums = vec![0f32; width];
     for row in rows.chunks_exact(width) {

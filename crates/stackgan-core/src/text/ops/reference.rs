@@ -1,4 +1,5 @@
-//! Every operation as plain tensor operations, differentiated by candle: the twins of the fast forms.
+//! The twins of the fast forms: every operation as plain tensor operations, differentiated by
+//! candle.
 
 use candle_core::{D, Device, Result, Tensor};
 
@@ -19,7 +20,7 @@ pub(in super::super) fn lookup_pool(
     )
 }
 
-/// `(batch, 201, 70)`; row 0 stays empty.
+/// Returns the one-hot matrix `(batch, 201, 70)`. The rows of index 0 are zeros.
 fn one_hot(captions: &[CaptionIndices], device: &Device) -> Result<Tensor> {
     let mut hot = vec![0f32; captions.len() * CAPTION_LENGTH * ALPHABET_SIZE];
     for (row, &index) in hot.chunks_exact_mut(ALPHABET_SIZE).zip(captions.as_flattened()) {

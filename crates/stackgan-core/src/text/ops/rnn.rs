@@ -5,8 +5,11 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use super::recurrent::{check, column_sums, product};
 use super::{host, is_fast, reference, upright, values};
 
-/// States `(time, batch, units)` of `h_t = relu(x_t + W h_(t-1) + b)`, whose first step is `relu(x_1)`: `x (time, batch,
-/// units)` holds the input terms with their bias, `weight (units, units)`, `bias (units)`.
+/// Returns the states `(time, batch, units)` of `h_t = relu(x_t + W h_(t-1) + b)`, whose first step
+/// is `relu(x_1)`.
+///
+/// `x (time, batch, units)` contains the input terms with their bias; the hidden ones are
+/// `weight (units, units)` and `bias (units)`.
 pub(in super::super) fn rnn(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if is_fast(x) {
         x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Rnn)
@@ -61,7 +64,8 @@ impl CustomOp3 for Rnn {
         let (time, batch, units) = check(1, x.dims(), weight.dims(), bias.dims())?;
         let (block, weight, res) = (batch * units, weight.detach(), res.detach());
         let states = host(&res)?;
-        let mut sums = host(grad)?; // becomes the gradient of the sums under the relu, from the last step back
+        // Becomes the gradient of the sums under the relu, from the last step back.
+        let mut sums = host(grad)?;
         for t in (0..time).rev() {
             let (earlier, now) = sums.split_at_mut(t * block);
             let now = &mut now[..block];

@@ -1,10 +1,12 @@
-//! Four consecutive rows as one: what turns a temporal convolution into a matrix product.
+//! Concatenation of four consecutive rows, which turns a temporal convolution into a matrix
+//! product.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use super::{KERNEL, host, is_fast, reference, values};
 
-/// `(batch, time, channels)` to `(batch, time - 3, 4 channels)`: row t of the result is rows t to t + 3, end to end.
+/// Maps `(batch, time, channels)` to `(batch, time - 3, 4 channels)`: row t of the result is the
+/// concatenation of rows t to t + 3.
 pub(in super::super) fn windows(x: &Tensor) -> Result<Tensor> {
     if is_fast(x) { x.contiguous()?.apply_op1(Windows) } else { reference::windows(x) }
 }

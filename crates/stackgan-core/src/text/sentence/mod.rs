@@ -1,6 +1,9 @@
-//! Sentence encoders: a BERT, pooling over its tokens, and normalisation, as sentence-transformers publishes them
-//! (`all-MiniLM-L6-v2` and its many relatives). Network and tokeniser are candle-transformers' and `tokenizers`'; what is
-//! ours is what lies between: the files that say how tokens become one vector, and vectors that do not depend on their neighbours.
+//! Sentence encoders: a BERT, pooling over its tokens, and normalisation, as published for
+//! sentence-transformers (`all-MiniLM-L6-v2` and similar models).
+//!
+//! The network comes from candle-transformers and the tokeniser from `tokenizers`. This module
+//! reads the files that define how tokens become one vector, and ensures that a vector does not
+//! depend on other captions.
 //!
 //! Source: sentence-transformers, `models/{Transformer,Pooling,Normalize}.py`.
 
@@ -20,32 +23,36 @@ use crate::archive::Archive;
 use crate::{Error, Result};
 use pooling::{Modules, pool};
 
-/// A caption is filled up to a multiple of this many tokens, whatever is beside it: what a product of matrices gives
-/// for a row may depend on the shape of the whole, and a vector must not depend on its neighbours.
+/// A caption is padded to a multiple of this many tokens, regardless of the other captions.
+///
+/// The result of a matrix product for one row may depend on the shape of the whole matrix, and a
+/// vector must not depend on its neighbours.
 const TOKENS: usize = 16;
-/// A pass is filled up to a multiple of this many captions, for the same reason: small products take another path.
+/// A pass is padded to a multiple of this many captions for the same reason: small products take
+/// another code path.
 const ROWS: usize = 8;
-/// Tokens in one pass: bounds the memory.
+/// Number of tokens in one pass, which limits the memory.
 const BATCH: usize = 4096;
 
-/// The files of a sentence encoder's folder.
+/// The files in the folder of a sentence encoder.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SentenceFiles<'a> {
-    /// `config.json`: sizes of the BERT.
+    /// `config.json`: the sizes of the BERT.
     pub config: &'a [u8],
     /// `tokenizer.json`.
     pub tokenizer: &'a [u8],
     /// `model.safetensors`.
     pub weights: &'a [u8],
-    /// `modules.json`: what follows the BERT. Without it: the mean, not normalised, as sentence-transformers does.
+    /// `modules.json`: the modules after the BERT. If it is missing, pooling is the mean without
+    /// normalisation, as in sentence-transformers.
     pub modules: Option<&'a [u8]>,
     /// `1_Pooling/config.json`: how tokens become one vector.
     pub pooling: Option<&'a [u8]>,
-    /// `sentence_bert_config.json`: the most tokens of a caption.
+    /// `sentence_bert_config.json`: the largest number of tokens of a caption.
     pub limits: Option<&'a [u8]>,
 }
 
-/// What is read of `sentence_bert_config.json`.
+/// The part of `sentence_bert_config.json` that is read.
 #[derive(Deserialize)]
 struct Limits {
     max_seq_length: Option<usize>,
@@ -57,9 +64,9 @@ pub struct SentenceEncoder {
     bert: BertModel,
     modules: Modules,
     dim: usize,
-    /// Tokens that the BERT has a place for.
+    /// Number of tokens for which the BERT has position embeddings.
     places: usize,
-    /// What fills captions up.
+    /// The padding token.
     pad: u32,
     device: Device,
     fingerprint: String,
@@ -72,10 +79,11 @@ impl std::fmt::Debug for SentenceEncoder {
 }
 
 impl SentenceEncoder {
-    /// An encoder of these files.
+    /// Creates an encoder from these files.
     ///
     /// # Errors
-    /// [`Error::Model`] names the file that cannot be used: not a BERT, a module that is not known, tensors that do not fit.
+    /// [`Error::Model`] names the file that cannot be used: not a BERT, an unknown module, or
+    /// tensors that do not match.
     pub fn new(files: &SentenceFiles<'_>, device: &Device) -> Result<Self> {
         let config = config(files.config)?;
         let modules = Modules::read(files.modules, files.pooling)?;
@@ -97,7 +105,7 @@ impl SentenceEncoder {
         Ok(Self { tokenizer, bert, modules, dim, places, pad, device, fingerprint })
     }
 
-    /// Vectors of captions of the same length in tokens, filled up.
+    /// Returns the vectors of captions, which are padded to `length` tokens.
     fn pass(&self, captions: &[&[u32]], length: usize) -> Result<Tensor> {
         let (mut ids, mut mask) = (Vec::new(), Vec::new());
         let filled = captions.len().next_multiple_of(ROWS);
@@ -154,7 +162,7 @@ impl TextEncoder for SentenceEncoder {
     }
 }
 
-/// Sizes that can be used.
+/// Reads the sizes and checks them.
 fn config(bytes: &[u8]) -> Result<Config> {
     let config: Config = json("config.json", bytes)?;
     let kind = config.model_type.as_deref().unwrap_or("bert");
@@ -183,7 +191,8 @@ fn config(bytes: &[u8]) -> Result<Config> {
     Ok(config)
 }
 
-/// The tokeniser, cutting captions at `longest` tokens. How it filled up at its publication is not ours.
+/// Reads the tokeniser and sets it to truncate captions at `longest` tokens. The padding settings
+/// in its file are ignored.
 fn tokenizer(bytes: &[u8], longest: usize) -> Result<Tokenizer> {
     let unusable = |e: tokenizers::Error| wrong("tokenizer.json", "a tokenizer", &e.to_string());
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(unusable)?;
@@ -193,7 +202,7 @@ fn tokenizer(bytes: &[u8], longest: usize) -> Result<Tokenizer> {
     Ok(tokenizer)
 }
 
-/// SHA-256 of everything that decides the vectors.
+/// Returns the SHA-256 of everything that determines the vectors.
 fn fingerprint(files: &SentenceFiles<'_>) -> String {
     let mut hash = Sha256::new();
     hash.update("sentence-encoder");

@@ -1,11 +1,12 @@
-//! From the vectors of tokens to one of the sentence: what `modules.json` and `1_Pooling/config.json` say.
+//! Pooling: from the vectors of tokens to one vector of the sentence, as `modules.json` and
+//! `1_Pooling/config.json` define it.
 
 use candle_core::{Result, Tensor};
 use serde::Deserialize;
 
 use super::{json, wrong};
 
-/// The file of [`PoolingFile`], where every published encoder has it.
+/// The folder of the [`PoolingFile`], which is the same for every published encoder.
 const POOLING: &str = "1_Pooling";
 
 /// How tokens become one vector.
@@ -17,15 +18,15 @@ pub(super) enum Pooling {
     Mean,
     /// The largest value of each dimension.
     Max,
-    /// The sum over the tokens, divided by the root of their number.
+    /// The sum over the tokens, divided by the square root of their number.
     RootMean,
 }
 
-/// What follows the BERT.
+/// The modules after the BERT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Modules {
     pub(super) pooling: Pooling,
-    /// Whether vectors are made of length 1.
+    /// Whether vectors are scaled to length 1.
     pub(super) unit: bool,
 }
 
@@ -37,7 +38,7 @@ struct Entry {
     kind: String,
 }
 
-/// What is read of the pooling's file.
+/// The part of the pooling's file that is read.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PoolingFile {
@@ -50,8 +51,10 @@ struct PoolingFile {
 }
 
 impl Modules {
+    /// Reads the modules from their files.
+    ///
     /// # Errors
-    /// When a module is not known, or the pooling is none of ours.
+    /// An unknown module, or a pooling that is not supported.
     pub(super) fn read(modules: Option<&[u8]>, pooling: Option<&[u8]>) -> crate::Result<Self> {
         let Some(modules) = modules else {
             return Ok(Self { pooling: Pooling::Mean, unit: false });
@@ -101,8 +104,9 @@ impl Modules {
     }
 }
 
-/// Vectors `(captions, dim)` of `tokens (captions, tokens, dim)`, of which `mask (captions, tokens)` has 1 where a token is
-/// and 0 where a caption is filled up.
+/// Returns vectors `(captions, dim)` of `tokens (captions, tokens, dim)`.
+///
+/// `mask (captions, tokens)` is 1 for tokens and 0 for padding.
 pub(super) fn pool(tokens: &Tensor, mask: &Tensor, modules: &Modules) -> Result<Tensor> {
     let present = mask.unsqueeze(2)?;
     let sum = || tokens.broadcast_mul(&present)?.sum(1);
@@ -119,7 +123,7 @@ pub(super) fn pool(tokens: &Tensor, mask: &Tensor, modules: &Modules) -> Result<
     if !modules.unit {
         return Ok(vectors);
     }
-    // As torch's `normalize`: a length below 1e-12 counts as that.
+    // As in torch's `normalize`, lengths below 1e-12 count as 1e-12.
     let length = vectors.sqr()?.sum_keepdim(1)?.sqrt()?.maximum(1e-12)?;
     vectors.broadcast_div(&length)
 }

@@ -1,8 +1,9 @@
 //! 4x4 convolutions with far more weights than pixels.
 //!
-//! The last layers of Stage-II's discriminator have two million pairs of channels and sixteen pixels: any transform of their weights
-//! takes longer than the products. The sixteen taps of a channel become a lane instead, as they lie in the weight; whoever needs
-//! columns packs them, and what it packed stays in its cache.
+//! The last layers of Stage-II's discriminator have two million pairs of channels and sixteen
+//! pixels. Any transform of their weights takes longer than the products themselves. Here the
+//! sixteen taps of a channel form a lane, in the order of the weight. Columns are packed where they
+//! are needed, and the packed columns stay in that core's cache.
 
 use rayon::prelude::*;
 
@@ -19,13 +20,14 @@ use crate::cpu::tiles::Tile;
 use crate::geometry::Conv2dShape;
 use crate::written::written;
 
-/// Pairs of channels from which it pays, for results of at most [`PIXELS`].
+/// Smallest number of channel pairs for which this form pays off, for results of at most
+/// [`PIXELS`].
 const PAIRS: usize = 1 << 21;
 
-/// Pixels of a result that is small.
+/// Largest number of pixels of a small result.
 const PIXELS: usize = 16;
 
-/// Whether a shape is of this kind.
+/// Returns whether this form is used for a shape.
 pub(super) fn applies(s: &Conv2dShape) -> bool {
     s.taps() == LANES && s.in_channels * s.out_channels >= PAIRS && s.out_pixels() <= PIXELS
 }
@@ -34,14 +36,14 @@ fn grid(s: &Conv2dShape) -> Grid {
     Grid { images: s.images, rows: s.out_height, columns: s.out_width }
 }
 
-/// The pixel of the input that a tap of an output reads, if it is inside.
+/// Returns the input pixel that a tap of an output reads, or `None` if it lies in the padding.
 fn source(s: &Conv2dShape, (row, column): (usize, usize), tap: usize) -> Option<usize> {
     let y = s.source_row(row, tap / s.kernel_width)?;
     let x = (column * s.stride + tap % s.kernel_width).checked_sub(s.pad_width)?;
     (x < s.width).then_some(y * s.width + x)
 }
 
-/// The taps of channel `at.block` for a line of outputs.
+/// Writes the taps of channel `at.block` for a row of outputs.
 fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
     let plane = x.plane(at.image, at.block / LANES);
     for (column, out) in out[..s.out_width].iter_mut().enumerate() {
@@ -51,7 +53,7 @@ fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
     }
 }
 
-/// The convolution.
+/// Computes the convolution.
 pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let mut y = Blocks::stale(Sizes::of_result(s));
     let plan = Plan { grid: grid(s), line: 0, height: 1, weight: flat(weight, s, Order::OutInner) };
@@ -60,7 +62,7 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finis
     y
 }
 
-/// The gradients.
+/// Computes the gradients.
 pub(super) fn backward(
     x: &Blocks,
     weight: &[f32],
@@ -87,7 +89,8 @@ pub(super) fn backward(
             if rows == LANES {
                 correlate(path, (out, false), left, right, (1, s.in_channels));
             } else {
-                // The last channels: a whole block is computed, of which there is not all.
+                // The last channels do not fill a block: the whole block is computed, and its first
+                // part is copied.
                 let mut whole = vec![0.; LANES * s.depth()];
                 correlate(path, (&mut whole, false), left, right, (1, s.in_channels));
                 out.copy_from_slice(&whole[..out.len()]);
@@ -97,12 +100,13 @@ pub(super) fn backward(
     Gradients { input: wanted.input.then(|| input_gradient(weight, left, s, x.sizes)), weight: dw }
 }
 
-/// The gradient of the input: products for some channels, whose taps are added to their planes.
+/// Returns the gradient of the input. Products are computed for some channels at a time, and their
+/// taps are added to the planes.
 fn input_gradient(weight: &[f32], left: Side<'_>, s: &Conv2dShape, sizes: Sizes) -> Blocks {
     let weight = flat(weight, s, Order::InnerOut);
     let portion = weight.portion(left.rows);
     let block = portion.outs;
-    let plane = s.images * s.in_pixels(); // of a channel: all images
+    let plane = s.images * s.in_pixels(); // of one channel, in all images
     let planes = written(s.in_channels * plane, block * plane, |piece, planes| {
         let channels = planes.len() / plane;
         let outs = piece * block..piece * block + channels;

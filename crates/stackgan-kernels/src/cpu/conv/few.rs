@@ -1,7 +1,9 @@
-//! 3x3 convolutions of stride 1 and padding 1 to a few channels: the last layer of a generator.
+//! 3x3 convolutions of stride 1 and padding 1 with few output channels: the last layer of a
+//! generator.
 //!
-//! Most of a block of results would be empty. Instead a lane holds three columns of taps of four channels, and three lanes, the
-//! rows of taps, are made of every pixel by one product; what they give to the neighbours is then shifted and added.
+//! Most of a block of results would be empty. Instead a lane holds three columns of taps for four
+//! channels. One product per pixel computes three lanes, one for each row of taps. Their
+//! contributions to neighbouring pixels are then shifted and added.
 
 use rayon::prelude::*;
 
@@ -18,21 +20,21 @@ use crate::cpu::scratch;
 use crate::cpu::tiles::Tiling;
 use crate::vectorised::vectorised;
 
-/// Most channels of a result.
+/// Largest number of output channels.
 pub(super) const CHANNELS: usize = 4;
 
-/// Rows of taps, a lane each.
+/// Rows of taps, one lane each.
 const ROWS: usize = 3;
 
-/// Pixels of a result that are made together, about.
+/// Approximate number of output pixels computed together.
 const TOGETHER: usize = 4096;
 
-/// Where a tap of an output channel lies among the values of three lanes.
+/// Returns the position of an output channel's tap among the values of three lanes.
 const fn place(channel: usize, ky: usize, kx: usize) -> usize {
     ky * LANES + kx * CHANNELS + channel
 }
 
-/// The weight `(Cout, Cin, 3, 3)` as `(48, Cin)`.
+/// Rearranges the weight `(Cout, Cin, 3, 3)` to `(48, Cin)`.
 fn taps(weight: &[f32], channels: usize) -> Vec<f32> {
     let mut taps = vec![0.; ROWS * LANES * channels];
     for (index, kernel) in weight.chunks_exact(9).enumerate() {
@@ -44,7 +46,7 @@ fn taps(weight: &[f32], channels: usize) -> Vec<f32> {
     taps
 }
 
-/// Rows of an image, all blocks of channels, as they lie.
+/// Returns rows of an image, in all blocks of channels, without copying.
 fn rows_of(x: &Blocks, image: usize, rows: std::ops::Range<usize>) -> Side<'_> {
     let (s, pixels) = (x.sizes, x.sizes.pixels());
     let start = image * s.blocks() * pixels + rows.start * s.width;
@@ -52,7 +54,7 @@ fn rows_of(x: &Blocks, image: usize, rows: std::ops::Range<usize>) -> Side<'_> {
     Side { lanes: &x.lanes[start..end], stride: pixels, rows: rows.len() * s.width }
 }
 
-/// The convolution.
+/// Computes the convolution.
 pub(super) fn forward(
     x: &Blocks,
     weight: &[f32],
@@ -92,17 +94,17 @@ pub(super) fn forward(
     y
 }
 
-/// The lanes of the gradient's pixels that a pixel of the input gives to.
+/// Writes the lanes of gradient pixels to which a pixel of the input contributes.
 fn columns(dy: &Blocks, at: At, out: &mut [Lane]) {
     let width = dy.sizes.width;
-    // Row ky of taps of an output one row up (ky = 0: one row down) from here.
+    // Tap row ky reads the output one row up from here for ky = 2, and one row down for ky = 0.
     match dy.row(at.image, 0, at.row as isize + 1 - at.block as isize) {
         Some(row) => spread(&mut out[..width], row),
         None => out[..width].fill(Lane::ZERO),
     }
 }
 
-/// The gradients.
+/// Computes the gradients.
 pub(super) fn backward(x: &Blocks, weight: &[f32], dy: &Blocks, wanted: Wanted) -> Gradients {
     let (s, outs) = (x.sizes, dy.sizes);
     let dx = wanted.input.then(|| {
@@ -160,7 +162,7 @@ fn weight_gradient(x: &Blocks, dy: &Blocks, out_channels: usize) -> Vec<f32> {
 }
 
 vectorised! {
-    /// A row of results from the three rows of lanes around it.
+    /// Writes a row of results from the three rows of lanes around it.
     fn shifted(out: &mut [Lane], lanes: [Option<&[Lane]>; ROWS], line: &mut [Lane]) {
         line.fill(Lane::ZERO);
         let end = line.len() - 1;
@@ -180,7 +182,8 @@ vectorised! {
         }
     }
 
-    /// Of every pixel of a row, the gradients of itself and its neighbours that its taps 0, 1, 2 reach.
+    /// Writes, for every pixel of a row, the gradients at that pixel and its two neighbours that
+    /// its taps 0, 1 and 2 reach.
     fn spread(out: &mut [Lane], row: &[Lane]) {
         let width = row.len();
         for (i, out) in out.iter_mut().enumerate() {

@@ -1,23 +1,26 @@
-//! The inner loop of the products over lanes: some rows and one or two lanes of columns of the result in registers.
+//! The inner loop of the products over lanes.
 //!
-//! The right operand is read lane by lane, the left one value by value. Every sum runs along the inner index in order, by fused
-//! multiply-adds (on the portable path by multiplications and additions): its bits depend on the instruction set, and on nothing
-//! else.
+//! It keeps some rows and one or two lanes of columns of the result in registers. The right operand
+//! is read lane by lane, the left one value by value. Every sum runs along the inner index in
+//! order, using fused multiply-adds (multiplications and additions on the portable path). The bits
+//! of a result therefore depend on the instruction set and on nothing else.
 
 use crate::cpu::lane::LANES;
 use crate::cpu::path::Path;
 
-/// How the left operand's lanes are read.
+/// How the lanes of the left operand are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
-    /// A row of the result belongs to a lane; the inner index runs along the lane, then on to the next block.
+    /// A row of the result corresponds to a lane. The inner index runs along the lane, then on to
+    /// the next block.
     Along,
-    /// A row of the result belongs to a place in the lane; the inner index runs from lane to lane.
+    /// A row of the result corresponds to a position within the lane. The inner index runs from
+    /// lane to lane.
     Across,
 }
 
 impl Left {
-    /// Most rows of a tile.
+    /// Returns the largest number of rows of a tile.
     pub(super) const fn rows(self) -> usize {
         match self {
             Self::Along => 14,
@@ -26,32 +29,32 @@ impl Left {
     }
 }
 
-/// A tile of a product; numbers are in values, not lanes.
+/// A tile of a product. All distances are in values, not lanes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tile {
-    /// Runs of the inner index.
+    /// Number of runs of the inner index.
     pub(super) runs: usize,
-    /// Inner indices of a run.
+    /// Number of inner indices in a run.
     pub(super) run: usize,
     pub(super) a: *const f32,
-    /// From a run of the left operand to the next.
+    /// Distance from one run of the left operand to the next.
     pub(super) a_run: usize,
     pub(super) b: *const f32,
-    /// From a run of the right operand to the next.
+    /// Distance from one run of the right operand to the next.
     pub(super) b_run: usize,
-    /// From an inner index of the right operand to the next.
+    /// Distance from one inner index of the right operand to the next.
     pub(super) b_row: usize,
-    /// From a lane of the right operand to the next.
+    /// Distance from one lane of the right operand to the next.
     pub(super) b_lane: usize,
     pub(super) c: *mut f32,
     pub(super) c_row: usize,
     pub(super) c_lane: usize,
-    /// Whether the values of `c` are kept and added to.
+    /// Whether to add to the values of `c` instead of overwriting them.
     pub(super) add: bool,
 }
 
 impl Tile {
-    /// The same tile from column lane `lane` on.
+    /// Returns the part of the tile from column lane `lane` on.
     fn right(self, lane: usize) -> Self {
         Self {
             b: self.b.wrapping_add(lane * self.b_lane),
@@ -60,7 +63,7 @@ impl Tile {
         }
     }
 
-    /// The same tile from row `row` on.
+    /// Returns the part of the tile from row `row` on.
     fn below(self, row: usize, left: Left) -> Self {
         let a = match left {
             Left::Along => row * LANES,
@@ -70,7 +73,7 @@ impl Tile {
     }
 }
 
-/// Calls `$kernel::<R, V, LEFT>` for the number of rows.
+/// Calls `$kernel::<R, V, LEFT>` for the given number of rows.
 macro_rules! by_rows {
     ($kernel:ident, $tile:expr, $rows:expr, $left:expr, $v:tt, [$($along:literal)*], [$($across:literal)*]) => {
         match ($left, $rows) {
@@ -81,11 +84,14 @@ macro_rules! by_rows {
     };
 }
 
-/// Computes a tile of `rows` (along lanes 1 to [`Left::rows`], across them just as many) and `lanes` (1 or 2).
+/// Computes a tile of `rows` rows and `lanes` column lanes (1 or 2).
+///
+/// `rows` is 1 to [`Left::rows`] for [`Left::Along`], and exactly [`Left::rows`] for
+/// [`Left::Across`].
 ///
 /// # Safety
-/// The CPU has the path. Every value of the operands that sizes and strides reach may be read, and of `c` written, and nothing
-/// else refers to `c`.
+/// The CPU must support `path`. All values of the operands that the sizes and strides reach must be
+/// readable, those of `c` must be writable, and nothing else may refer to `c`.
 pub(super) unsafe fn run(path: Path, tile: Tile, left: Left, rows: usize, lanes: usize) {
     // SAFETY: the caller's promise; the parts below are disjoint parts of the tile.
     unsafe {
@@ -109,7 +115,7 @@ pub(super) unsafe fn run(path: Path, tile: Tile, left: Left, rows: usize, lanes:
     }
 }
 
-/// Hands on a tile in parts of one lane and at most `most` rows.
+/// Splits a tile into parts of one lane and at most `most` rows, and calls `part` for each.
 fn parts(
     tile: Tile,
     left: Left,
@@ -125,7 +131,7 @@ fn parts(
     }
 }
 
-/// A kernel of `R` rows and `V` vectors; `ALONG` says how the left operand is read.
+/// Defines a kernel of `R` rows and `V` vectors. `ALONG` says how the left operand is read.
 #[cfg(target_arch = "x86_64")]
 macro_rules! kernel {
     ($name:ident, $feature:literal, $width:literal, $lane:expr, $zero:ident, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
@@ -135,7 +141,8 @@ macro_rules! kernel {
         unsafe fn $name<const R: usize, const V: usize, const ALONG: bool>(tile: Tile) {
             use std::arch::x86_64::*;
             let (row, step) = if ALONG { (LANES, 1) } else { (1, LANES) };
-            // Where vector v of a row of columns lies: a lane's are neighbours, lanes have their own distance.
+            // The offset of vector v in a row of columns: the vectors of a lane are adjacent, lanes
+            // have their own distance.
             let at = |v: usize, lane: usize| if $lane { v * lane } else { v * $width };
             let mut sums = [[$zero(); V]; R];
             for outer in 0..tile.runs {
@@ -144,17 +151,19 @@ macro_rules! kernel {
                 for _ in 0..tile.run {
                     let mut right = [$zero(); V];
                     for v in 0..V {
-                        // SAFETY: `b` is at the current row of the right operand, which has V vectors.
+                        // SAFETY: `b` is at the current row of the right operand, which has V
+                        // vectors.
                         right[v] = unsafe { $load(b.add(at(v, tile.b_lane))) };
                     }
                     for r in 0..R {
-                        // SAFETY: `a` is at the current inner index of the left operand, which has R rows.
+                        // SAFETY: `a` is at the current inner index of the left operand, which has
+                        // R rows.
                         let left = $splat(unsafe { *a.add(r * row) });
                         for v in 0..V {
                             sums[r][v] = $fma(left, right[v], sums[r][v]);
                         }
                     }
-                    // Wrapping: after the last index the pointers are not used.
+                    // Wrapping arithmetic, because the pointers are not used after the last index.
                     a = a.wrapping_add(step);
                     b = b.wrapping_add(tile.b_row);
                 }
@@ -201,7 +210,7 @@ kernel!(
     _mm256_storeu_ps
 );
 
-/// Any CPU: `R` rows and one lane, `V` values, of columns, for the compiler to vectorise.
+/// Runs on any CPU: `R` rows and one lane (`V` values) of columns, for the compiler to vectorise.
 ///
 /// # Safety
 /// As [`run`], for `R` rows and one lane.
@@ -226,7 +235,7 @@ unsafe fn portable<const R: usize, const V: usize, const ALONG: bool>(tile: Tile
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        // SAFETY: row r is inside the result, which nothing else refers to.
+        // SAFETY: row r is inside the result, and nothing else refers to the result.
         let out = unsafe { &mut *tile.c.add(r * tile.c_row).cast::<[f32; V]>() };
         for (out, sum) in out.iter_mut().zip(sums) {
             *out = if tile.add { *out + sum } else { *sum };

@@ -1,5 +1,7 @@
-//! Convolutions of pictures, whose three channels would leave most of a block empty: their planes are read value by value, and
-//! the inner index runs through channels and taps.
+//! Convolutions of images.
+//!
+//! The three channels of an image would leave most of a block empty. Its planes are therefore read
+//! value by value, and the inner index runs through channels and taps.
 
 use rayon::prelude::*;
 
@@ -15,13 +17,13 @@ use crate::cpu::path::Path;
 use crate::cpu::scratch;
 use crate::geometry::Conv2dShape;
 
-/// Most channels of pictures.
+/// Largest number of channels of an image.
 pub(in super::super) const CHANNELS: usize = 4;
 
-/// Pixels taken at once, about.
+/// Approximate number of pixels processed together.
 const PIXELS: usize = 192;
 
-/// A weight whose inner index runs through channels and taps.
+/// Returns a weight whose inner index runs through channels and taps.
 pub(super) fn flat<'a>(values: &'a [f32], s: &Conv2dShape, order: Order) -> Weight<'a> {
     let (inner_channels, out_channels) = match order {
         Order::OutInner => (s.depth(), s.out_channels),
@@ -31,8 +33,10 @@ pub(super) fn flat<'a>(values: &'a [f32], s: &Conv2dShape, order: Order) -> Weig
     Weight { values, pack, order, transform: Transform::Each }
 }
 
-/// Where tap number `index` (of all channels) of output row `row` reads: the start of a row of a picture, and the column of the
-/// first output; none outside of the picture, or behind the last tap.
+/// Returns what tap number `index` (counted over all channels) reads for output row `row`: the
+/// start of an image row, and the column that the first output reads.
+///
+/// Returns `None` for a row outside the image and for indices after the last tap.
 fn source(s: &Conv2dShape, index: usize, row: usize) -> Option<(usize, isize)> {
     let (channel, tap) = (index / s.taps(), index % s.taps());
     if channel >= s.in_channels {
@@ -43,15 +47,18 @@ fn source(s: &Conv2dShape, index: usize, row: usize) -> Option<(usize, isize)> {
     Some(((channel * s.height + y) * s.width, kx as isize - s.pad_width as isize))
 }
 
-/// Outputs whose column is inside the picture, for the column that the first one reads.
+/// Returns the outputs whose column lies inside the image, given the column that the first one
+/// reads.
 fn inside(s: &Conv2dShape, first: isize) -> std::ops::Range<usize> {
     let start = ((-first).max(0) as usize).div_ceil(s.stride).min(s.out_width);
     let end = ((s.width as isize - first).max(0) as usize).div_ceil(s.stride);
     start..end.min(s.out_width).max(start)
 }
 
-/// Lanes of a block whose taps are neighbours in a row of a picture: where they begin, how many they are, and the row and the first
-/// column that the first output reads there.
+/// Lanes of a block whose taps are neighbours in an image row.
+///
+/// It holds the first lane, the number of lanes, the start of the row, and the first column that
+/// the first output reads in it.
 #[derive(Clone, Copy)]
 struct Run {
     lane: usize,
@@ -60,7 +67,7 @@ struct Run {
     first: isize,
 }
 
-/// The runs of a block of taps for a row of outputs.
+/// Returns the runs of a block of taps for a row of outputs.
 fn runs(s: &Conv2dShape, at: At) -> impl Iterator<Item = Run> + '_ {
     let taps = at.block * LANES..((at.block + 1) * LANES).min(s.depth());
     let mut next = taps.start;
@@ -77,7 +84,7 @@ fn runs(s: &Conv2dShape, at: At) -> impl Iterator<Item = Run> + '_ {
     })
 }
 
-/// A block of columns of a line: sixteen taps of every output.
+/// Writes a block of columns of a line: sixteen taps of every output.
 fn columns(picture: &[f32], s: &Conv2dShape, at: At, out: &mut [Lane]) {
     let out = &mut out[..s.out_width];
     out.fill(Lane::ZERO);
@@ -91,7 +98,7 @@ fn columns(picture: &[f32], s: &Conv2dShape, at: At, out: &mut [Lane]) {
     }
 }
 
-/// A run of `N` taps of every output: at once where all are inside the picture.
+/// Copies a run of `N` taps of every output, in one step where all of them are inside the image.
 fn copy_runs<const N: usize>(row: &[f32], s: &Conv2dShape, run: Run, out: &mut [Lane]) {
     let whole = whole(s, run);
     for tap in 0..N {
@@ -107,7 +114,7 @@ fn copy_runs<const N: usize>(row: &[f32], s: &Conv2dShape, run: Run, out: &mut [
     }
 }
 
-/// One tap of a run, of the outputs from number `start` on.
+/// Copies one tap of a run for the outputs from number `start` on.
 fn copy_tap(
     row: &[f32],
     s: &Conv2dShape,
@@ -124,7 +131,7 @@ fn copy_tap(
     }
 }
 
-/// Adds what every output gives to the taps of a run.
+/// Adds the contribution of every output to the taps of a run.
 fn add_run(row: &mut [f32], s: &Conv2dShape, run: Run, from: &[Lane]) {
     for (i, from) in from.iter().enumerate() {
         let first = run.first + (i * s.stride) as isize;
@@ -138,13 +145,13 @@ fn add_run(row: &mut [f32], s: &Conv2dShape, run: Run, from: &[Lane]) {
     }
 }
 
-/// Outputs whose taps of a run are all inside the picture.
+/// Returns the outputs for which all taps of a run are inside the image.
 fn whole(s: &Conv2dShape, run: Run) -> std::ops::Range<usize> {
     let (first, last) = (inside(s, run.first), inside(s, run.first + run.length as isize - 1));
     first.start..last.end.max(first.start)
 }
 
-/// The convolution of pictures `(N, C, H, W)`.
+/// Convolves images `(N, C, H, W)`.
 pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let weight = flat(weight, s, Order::OutInner);
     let mut y = Blocks::stale(Sizes::of_result(s));
@@ -158,7 +165,7 @@ pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape, finish: Finish
     y
 }
 
-/// The gradients, that of the pictures `(N, C, H, W)`; an image at a time.
+/// Computes the gradients, one image at a time. The input's gradient is `(N, C, H, W)`.
 pub(super) fn backward(
     x: &[f32],
     weight: &[f32],

@@ -1,4 +1,5 @@
-//! Products of lanes on one thread, with their bounds checked: what every convolution's time is spent in.
+//! Bounds-checked products of lanes on one thread, which take most of the time of every
+//! convolution.
 
 use std::ops::Range;
 
@@ -7,7 +8,7 @@ use super::weights::Packed;
 use crate::cpu::lane::{LANES, Lane};
 use crate::cpu::path::Path;
 
-/// Blocks of lanes, `stride` lanes from one to the next, of which the first `rows` count.
+/// Blocks of lanes, `stride` lanes apart, of which the first `rows` are used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Side<'a> {
     pub(super) lanes: &'a [Lane],
@@ -16,31 +17,33 @@ pub(super) struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Stops the program when there are fewer lanes than `blocks` blocks need.
+    /// Panics if there are fewer lanes than `blocks` blocks need.
     fn assert_has(&self, blocks: usize) {
         let end = (blocks - 1) * self.stride + self.rows;
         assert!(end <= self.lanes.len(), "product: {end} lanes, found {}", self.lanes.len());
     }
 }
 
-/// Where a product goes: blocks of lanes, `stride` lanes from one to the next.
+/// The destination of a product: blocks of lanes, `stride` lanes apart.
 #[derive(Debug)]
 pub(super) struct Out<'a> {
     pub(super) lanes: &'a mut [Lane],
     pub(super) stride: usize,
-    /// Whether what is there is kept and added to.
+    /// Whether to add to the existing values instead of overwriting them.
     pub(super) add: bool,
 }
 
-/// Inner blocks taken at once: the right operand's part, two lanes wide, and the tile's rows of the left one stay in the
-/// first-level cache.
+/// Number of inner blocks processed together. The right operand's part (two lanes wide) and the
+/// tile's rows of the left operand then stay in the first-level cache.
 pub(super) const DEPTH: usize = 8;
 
-/// `out = left · right`, or adds it if told to: rows are pixels, the inner index runs through the blocks of channels that `right` goes
-/// from, columns are the blocks `outs` of those that it goes to, an even number first.
+/// Computes `out = left · right`, or adds it to `out` if `out.add` is set.
+///
+/// Rows are pixels. The inner index runs through the blocks of input channels of `right`. Columns
+/// are its blocks `outs` of output channels, which start at an even number.
 ///
 /// # Panics
-/// When sizes do not fit: a mistake in this crate, which must never become a wild write.
+/// If sizes do not match. This is a bug in this crate, and must not lead to an out-of-bounds write.
 pub(super) fn multiply(
     path: Path,
     out: Out<'_>,
@@ -78,19 +81,24 @@ pub(super) fn multiply(
                     c_lane: out.stride * LANES,
                     add: out.add || first > 0,
                 };
-                // SAFETY: `path` is available (it comes from `Path::available`). Rows, inner indices and columns are inside
-                // the operands, whose ends are checked above. `out` is a unique borrow.
+                // SAFETY: `path` is available (it comes from `Path::available`). Rows, inner
+                // indices and columns are inside the operands, whose ends are checked above. `out`
+                // is a unique borrow.
                 unsafe { run(path, tile, Left::Along, step.min(left.rows - row), lanes) };
             }
         }
     }
 }
 
-/// Pixels taken at once: two lanes of the right operand and one of the left stay in the first-level cache.
+/// Number of pixels processed together. Two lanes of the right operand and one of the left then
+/// stay in the first-level cache.
 const PIXELS: usize = 192;
 
-/// `out = leftᵀ · right`, or adds it if told to: the inner index runs through the pixels, rows are the channels of `blocks.0` blocks of the left
-/// operand, columns those of `blocks.1` blocks of the right one. `out` has `16 * blocks.0` rows of `16 * blocks.1` values.
+/// Computes `out = leftᵀ · right`, or adds it to `out` if `add` is set.
+///
+/// The inner index runs through the pixels. Rows are the channels of `blocks.0` blocks of the left
+/// operand, columns those of `blocks.1` blocks of the right one. `out` has `16 * blocks.0` rows of
+/// `16 * blocks.1` values.
 ///
 /// # Panics
 /// As [`multiply`].
@@ -123,7 +131,8 @@ pub(super) fn correlate(
                     c_lane: LANES,
                     add: add || first > 0,
                 };
-                // SAFETY: as in `multiply`. The left operand's values, and the right one's lanes, run on for `run` pixels.
+                // SAFETY: as in `multiply`. The left operand's values and the right operand's lanes
+                // continue for `run` pixels.
                 unsafe { run(path, tile, Left::Across, Left::Across.rows(), lanes) };
             }
         }

@@ -1,5 +1,7 @@
-//! Convolutions whose input's gradient is scattered: 4x4 of stride 2 by [`super::transform::halve`], 3x3 after an up-sampling by
-//! [`super::transform::up`], and any other window.
+//! Convolutions whose input gradient is computed by scattering.
+//!
+//! These are 4x4 convolutions of stride 2 ([`super::transform::halve`]), 3x3 convolutions after an
+//! up-sampling ([`super::transform::up`]), and all other windows.
 
 use std::ops::Range;
 
@@ -23,25 +25,26 @@ use crate::vectorised::vectorised;
 /// How pixels become the inputs of products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// Four phases of nine or 25 kinds.
+    /// Four phases of nine or 25 kinds of product.
     Halve(halve::Side),
-    /// Sixteen sums for 25 kinds.
+    /// Sixteen sums of pixels for 25 kinds of product.
     Up,
-    /// A block for each tap.
+    /// One block per tap.
     Columns,
 }
 
-/// Outputs along an axis from which on fewer products are worth more factors of a weight, for one image.
+/// Smallest number of outputs along an axis of one image for which having fewer products outweighs
+/// having more factors per weight.
 const LARGE: usize = 32;
 
-/// A run of images of the input's gradient.
+/// The part of the input's gradient that belongs to a run of images.
 struct Part<'a> {
     first: usize,
-    /// Of each block of channels, by image.
+    /// For each block of channels, its plane in every image.
     planes: Vec<Vec<&'a mut [Lane]>>,
 }
 
-/// A convolution of one of these ways.
+/// A convolution of one of these forms.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Scatter {
     way: Way,
@@ -49,7 +52,7 @@ pub(in super::super) struct Scatter {
 }
 
 impl Scatter {
-    /// The better way for a shape.
+    /// Chooses the better form for a shape.
     pub(super) fn new(shape: Conv2dShape) -> Self {
         let s = &shape;
         let halve = (s.kernel_height, s.kernel_width, s.stride) == (4, 4, 2)
@@ -60,7 +63,8 @@ impl Scatter {
         Self { way: if halve { Way::Halve(side) } else { Way::Columns }, shape }
     }
 
-    /// An up-sampling convolution; its shape has the sizes of the small image and of the large one.
+    /// Returns an up-sampling convolution. Its shape has the sizes of the small input and the large
+    /// output.
     pub(super) fn up(small: Sizes, out_channels: usize) -> Self {
         let shape = Conv2dShape {
             images: small.images,
@@ -87,7 +91,7 @@ impl Scatter {
         }
     }
 
-    /// Inner blocks of a block of channels.
+    /// Returns the number of inner blocks per block of channels.
     fn groups(&self) -> usize {
         match self.way {
             Way::Halve(_) => halve::PHASES,
@@ -104,7 +108,7 @@ impl Scatter {
         }
     }
 
-    /// Outputs of a tile along an axis.
+    /// Returns the number of outputs of a tile along an axis.
     fn side(&self) -> usize {
         match self.way {
             Way::Halve(side) => side.outputs(),
@@ -119,7 +123,7 @@ impl Scatter {
         Grid { images: s.images, rows, columns }
     }
 
-    /// Working memory of a line of inputs.
+    /// Returns the number of lanes of working memory for a line of inputs.
     fn line(&self) -> usize {
         let columns = self.grid().columns;
         match self.way {
@@ -129,7 +133,7 @@ impl Scatter {
         }
     }
 
-    /// Working memory of a line of the result's gradient.
+    /// Returns the number of lanes of working memory for a line of the result's gradient.
     fn gradient_line(&self) -> usize {
         let along = match self.way {
             Way::Halve(side) => side.along(),
@@ -139,12 +143,12 @@ impl Scatter {
         along * self.side() * self.grid().columns
     }
 
-    /// The row of the input that row `ky` of the window reads for a line of outputs.
+    /// Returns the input row that row `ky` of the window reads for a line of outputs.
     fn row(&self, line: usize, ky: usize) -> isize {
         (line * self.shape.stride + ky) as isize - self.shape.pad_height as isize
     }
 
-    /// The inputs of a line's products; `at.block` counts groups of blocks of channels.
+    /// Writes the inputs of a line's products. `at.block` counts groups of blocks of channels.
     fn input(&self, x: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
         let (block, group) = (at.block / self.groups(), at.block % self.groups());
         match self.way {
@@ -171,7 +175,7 @@ impl Scatter {
         }
     }
 
-    /// The kinds of a line of the result's gradient.
+    /// Writes the kinds of a line of the result's gradient.
     fn gradient(&self, dy: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
         let row = |i: usize| dy.row(at.image, at.block, (self.side() * at.row + i) as isize);
         match self.way {
@@ -184,7 +188,8 @@ impl Scatter {
         }
     }
 
-    /// Adds a line's part of the input's gradient to a plane; `sums` are those of all groups, `pixels` apart.
+    /// Adds a line's part of the input's gradient to a plane. `sums` contains the sums of all
+    /// groups, `pixels` apart.
     fn add(&self, plane: &mut [Lane], line: usize, sums: &[Lane], pixels: usize) {
         let s = &self.shape;
         for group in 0..self.groups() {
@@ -210,7 +215,7 @@ impl Scatter {
         }
     }
 
-    /// The convolution.
+    /// Computes the convolution.
     pub(super) fn forward(&self, x: &Blocks, weight: &[f32], finish: Finish<'_>) -> Blocks {
         let s = &self.shape;
         let pack = Pack {
@@ -237,7 +242,7 @@ impl Scatter {
         y
     }
 
-    /// The gradients, which share the transformed `dy`.
+    /// Computes the gradients, which share the transformed `dy`.
     pub(super) fn backward(
         &self,
         x: &Blocks,
@@ -258,7 +263,7 @@ impl Scatter {
         };
         let transform = self.transform();
         let weight = Weight { values: weight, pack, order: Order::InnerOut, transform };
-        // Weights that are used once are packed where they are used.
+        // Weights that are used only once are packed at the place of use.
         let once = runs.tiling().len() == 1;
         let early = wanted.input && !once;
         let mut memory = Buffer::stale(if early { weight.lanes(weight.outs()) } else { 0 });
@@ -290,7 +295,7 @@ impl Scatter {
             }
             if wanted.input {
                 let images = tile.images.start - part.first..tile.images.end - part.first;
-                // Blocks whose columns are whole panels.
+                // Number of blocks whose columns form whole panels.
                 let step = weight.step();
                 part.planes.par_chunks_mut(step).enumerate().for_each(|(i, planes)| {
                     let outs = i * step * groups..(i * step + planes.len()) * groups;
@@ -313,8 +318,10 @@ impl Scatter {
         Gradients { input: dx, weight: dw }
     }
 
-    /// Adds a tile's part of the input's gradient for some blocks of channels, of whose planes it is `rows` of `images`, and which are the columns
-    /// `outs` of the weights.
+    /// Adds a tile's part of the input's gradient for some blocks of channels.
+    ///
+    /// The tile covers `rows` of `images` of the given planes. The blocks are the columns `outs` of
+    /// the weights.
     fn scatter(
         &self,
         planes: &mut [Vec<&mut [Lane]>],
@@ -348,7 +355,7 @@ impl Scatter {
 }
 
 vectorised! {
-    /// `out[i] = from[i * stride]`.
+    /// Sets `out[i] = from[i * stride]`.
     fn taken(out: &mut [Lane], from: &[Lane], stride: usize) {
         for (out, from) in out.iter_mut().zip(from.iter().step_by(stride)) {
             *out = *from;

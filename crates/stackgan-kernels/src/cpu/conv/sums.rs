@@ -1,4 +1,4 @@
-//! Sums of products, and the gradients of weights that they are folded into.
+//! Sums of products, and their conversion to gradients of weights.
 
 use rayon::prelude::*;
 
@@ -9,15 +9,17 @@ use crate::cpu::transpose::across;
 use crate::vectorised::vectorised;
 use crate::written::written;
 
-/// Lanes of sums that a thread adds at once.
+/// Number of lanes of sums per parallel task.
 const CHUNK: usize = 1 << 10;
 
-/// Sums of products for the gradient of a weight `(Cout, Cin, taps)`: for each kind and output channel (whole blocks of
-/// them), the lanes of the inner blocks.
+/// Sums of products for the gradient of a weight `(Cout, Cin, taps)`.
+///
+/// For each kind and each output channel (in whole blocks), these are the lanes of the inner
+/// blocks.
 #[derive(Debug)]
 pub(super) struct Sums {
     pub(super) lanes: Buffer,
-    /// Whether nothing has been added yet; the lanes then hold anything.
+    /// Whether nothing has been added yet. The lanes then have arbitrary contents.
     pub(super) fresh: bool,
     pub(super) kinds: Kinds,
     pub(super) out_blocks: usize,
@@ -25,20 +27,20 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Sums of nothing yet.
+    /// Returns empty sums.
     pub(super) fn new(kinds: Kinds, out_blocks: usize, inner_blocks: usize) -> Self {
         let lanes = Buffer::stale(kinds.products * out_blocks * LANES * inner_blocks);
         Self { lanes, fresh: true, kinds, out_blocks, inner_blocks }
     }
 
-    /// Together with those of other pixels.
+    /// Returns these sums plus those of other pixels.
     pub(super) fn and(mut self, other: Self) -> Self {
         let chunks = self.lanes.par_chunks_mut(CHUNK).zip(other.lanes.par_chunks(CHUNK));
         chunks.for_each(|(sum, other)| sum.iter_mut().zip(other).for_each(|(a, b)| *a += *b));
         self
     }
 
-    /// The gradient of the weight, whose channels' blocks each have `groups` inner blocks.
+    /// Returns the gradient of the weight. Each block of its channels has `groups` inner blocks.
     pub(super) fn fold(
         &self,
         (out_channels, in_channels): (usize, usize),
@@ -53,7 +55,7 @@ impl Sums {
 }
 
 vectorised! {
-    /// The gradient of an output channel's weights.
+    /// Writes the gradient of the weights of one output channel.
     fn fold_row(
         out: &mut [f32],
         sums: &Sums,

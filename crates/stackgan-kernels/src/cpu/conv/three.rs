@@ -1,4 +1,4 @@
-//! 3x3 convolutions of stride 1, on tiles of 2x2 or 4x4 pixels: see [`super::transform`].
+//! 3x3 convolutions of stride 1, on tiles of 2x2 or 4x4 pixels; see [`super::transform`].
 
 use super::sums::Sums;
 use super::transform::{four, two};
@@ -10,14 +10,14 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
 use crate::geometry::Conv2dShape;
 
-/// The pixels of a tile along an axis.
+/// The number of pixels of a tile along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Two,
     Four,
 }
 
-/// A convolution of this kind.
+/// A 3x3 convolution of stride 1.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Three {
     shape: Conv2dShape,
@@ -44,7 +44,7 @@ impl Side {
         Grid { images: s.images, rows: tiles(s.out_height), columns: tiles(s.out_width) }
     }
 
-    /// Products of an image.
+    /// Returns the number of products per image.
     fn products(self, s: &Conv2dShape) -> usize {
         let grid = self.grid(s);
         grid.rows * grid.columns * self.kinds()
@@ -52,7 +52,8 @@ impl Side {
 }
 
 impl Three {
-    /// Of a shape that is of this kind, with tiles to fill.
+    /// Returns the convolution for a shape, or `None` if the shape is not of this kind or its
+    /// output is only one pixel high or wide.
     pub(super) fn new(shape: Conv2dShape) -> Option<Self> {
         let s = &shape;
         let fits = (s.kernel_height, s.kernel_width, s.stride) == (3, 3, 1)
@@ -63,13 +64,14 @@ impl Three {
         fits.then_some(Self { shape, side })
     }
 
-    /// Working memory of a line of tiles: pixels for each vertical kind.
+    /// Returns the number of lanes of working memory for a line of tiles: its pixels for each
+    /// vertical kind.
     fn line(&self) -> usize {
         let side = self.side.pixels();
         (side + 2) * (self.side.grid(&self.shape).columns * side + 2)
     }
 
-    /// The kinds of a line of tiles.
+    /// Writes the kinds of a line of tiles.
     fn input(&self, x: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
         let (above, left) = (self.shape.pad_height as isize, self.shape.pad_width);
         let first = (at.row * self.side.pixels()) as isize - above;
@@ -109,12 +111,12 @@ impl Three {
         y
     }
 
-    /// The convolution.
+    /// Computes the convolution.
     pub(super) fn forward(&self, x: &Blocks, weight: &[f32], finish: Finish<'_>) -> Blocks {
         self.convolve(x, weight, (Order::OutInner, false), finish)
     }
 
-    /// The gradients; that of the input is a convolution with the flipped taps.
+    /// Computes the gradients. The input's gradient is a convolution with the flipped taps.
     pub(super) fn backward(
         &self,
         x: &Blocks,
@@ -127,13 +129,13 @@ impl Three {
             let adjoint = Self { shape, side: self.side };
             adjoint.convolve(dy, weight, (Order::InnerOut, true), UNFINISHED)
         });
-        // Larger tiles save no time here, with 36 sums for a pair of channels.
+        // Larger tiles save no time here, because they need 36 sums for each pair of channels.
         let smaller = Self { side: Side::Two, ..*self };
         let dw = if wanted.weight { smaller.weight_gradient(x, dy) } else { None };
         Gradients { input: dx, weight: dw }
     }
 
-    /// The gradient of the weight, on tiles of 2x2.
+    /// Returns the gradient of the weight, computed on tiles of 2x2.
     fn weight_gradient(&self, x: &Blocks, dy: &Blocks) -> Option<Vec<f32>> {
         let (s, grid, kinds) = (&self.shape, self.side.grid(&self.shape), self.side.kinds());
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());

@@ -1,4 +1,4 @@
-//! Weights as products read them. Their gradients: [`super::sums`].
+//! Weights in the layout that products read. [`super::sums`] computes their gradients.
 
 use std::ops::Range;
 
@@ -11,40 +11,44 @@ use crate::cpu::tiles::ENOUGH_PIECES;
 use crate::cpu::transpose::{across, fetch};
 use crate::vectorised::vectorised;
 
-/// Weights for products: of two blocks of columns after another (the last may be alone), for each block of the inner index, each of
-/// the two and each kind, the lanes of sixteen inner indices.
+/// Weights packed for products.
 ///
-/// So what is packed together, the kinds of sixteen inner channels and a block of columns, lies on few pages and fits a first-level
-/// cache.
+/// Blocks of columns are packed in pairs (the last may be alone). For each pair, the order is:
+/// block of the inner index, block of the pair, kind, and then the lanes of sixteen inner indices.
+/// What is packed together (the kinds of sixteen inner channels and a block of columns) thus lies
+/// on few pages and fits into a first-level cache.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<'a> {
     lanes: &'a [Lane],
     kinds: usize,
-    /// Blocks of the inner index.
+    /// Number of blocks of the inner index.
     pub(super) depth: usize,
-    /// Blocks of columns.
+    /// Number of blocks of columns.
     pub(super) outs: usize,
 }
 
-/// Lanes from a kind to the next: one to spare, without which the kinds of a channel, written one after the other, would lie whole
-/// kilobytes apart, where a cache has few places.
+/// Lanes from one kind to the next.
+///
+/// One lane is left unused. Without it the kinds of a channel, which are written one after the
+/// other, would be whole kilobytes apart and compete for the same few cache sets.
 const SPACE: usize = LANES + 1;
 
-/// The weights of one kind and one or two blocks of columns.
+/// The weights of one kind for one or two blocks of columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Panel<'a> {
-    /// From the first block of the inner index on.
+    /// The lanes, from the requested block of the inner index on.
     pub(super) lanes: &'a [Lane],
-    /// Blocks of columns: one or two.
+    /// Number of blocks of columns: one or two.
     pub(super) wide: usize,
-    /// Lanes from a block of columns to the next.
+    /// Lanes from one block of columns to the next.
     pub(super) column: usize,
-    /// Lanes from a block of the inner index to the next.
+    /// Lanes from one block of the inner index to the next.
     pub(super) block: usize,
 }
 
 impl<'a> Packed<'a> {
-    /// The weights of the columns of `block`, an even number, and of the next if there is one, from inner block `first` on.
+    /// Returns the weights of the columns of `block` (an even number) and of the next block if
+    /// there is one, from inner block `first` on.
     pub(super) fn panel(&self, kind: usize, block: usize, first: usize) -> Panel<'a> {
         let wide = 2.min(self.outs - block);
         let column = self.kinds * SPACE;
@@ -54,46 +58,46 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// Which of a weight's two axes of channels is that of the columns.
+/// Which of a weight's two channel axes corresponds to the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// `(columns, inner, taps)`: forward.
+    /// `(columns, inner, taps)`, used in the forward pass.
     OutInner,
-    /// `(inner, columns, taps)`: backward.
+    /// `(inner, columns, taps)`, used in the backward pass.
     InnerOut,
 }
 
-/// How the taps of two channels become factors.
+/// How the taps of a pair of channels become factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transform {
-    /// A factor for each tap.
+    /// One factor for each tap.
     Each,
-    /// 25 kinds of an up-sampling.
+    /// The 25 kinds of an up-sampling convolution.
     Up,
-    /// Sixteen kinds of a 3x3 convolution; flipped: with the taps reversed.
+    /// The sixteen kinds of a 3x3 convolution, with the taps reversed if `flipped`.
     Two { flipped: bool },
-    /// 36 kinds of the same.
+    /// The 36 kinds of a 3x3 convolution, with the taps reversed if `flipped`.
     Four { flipped: bool },
-    /// For each of four phases of a 4x4 convolution of stride 2, nine kinds or 25.
+    /// Nine or 25 kinds for each of the four phases of a 4x4 convolution of stride 2.
     Halve(halve::Side),
 }
 
-/// Kinds of product, and the sums of pixels that they read.
+/// The numbers of kinds of product and of the sums of pixels that they read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kinds {
     pub(super) products: usize,
     pub(super) sums: usize,
-    /// The sum that a kind reads.
+    /// Returns the sum that a kind reads.
     pub(super) sum_of: fn(usize) -> usize,
 }
 
 impl Kinds {
-    /// Every kind reads a sum of its own.
+    /// Returns kinds that each read a separate sum.
     pub(super) const fn own(products: usize) -> Self {
         Self { products, sums: products, sum_of: |kind| kind }
     }
 
-    /// Those of an up-sampling.
+    /// The kinds of an up-sampling convolution.
     pub(super) const UP: Self = {
         use transform::up::{KINDS, SUMS, sum_of};
         Self { products: KINDS, sums: SUMS, sum_of }
@@ -101,7 +105,7 @@ impl Kinds {
 }
 
 impl Transform {
-    /// Factors `(groups, kinds)` of the taps of two channels, `STEP` lanes apart.
+    /// Writes the factors `(groups, kinds)` of the taps of two channels, `STEP` lanes apart.
     #[inline(always)]
     fn factors<const STEP: usize>(self, taps: &[Lane], factors: &mut [Lane]) {
         match self {
@@ -121,11 +125,11 @@ impl Transform {
         }
     }
 
-    /// The gradient of the taps from that of the factors.
+    /// Writes the gradient of the taps, given the gradient of the factors.
     #[inline(always)]
     pub(super) fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
         match self {
-            Self::Each | Self::Four { .. } => taps.copy_from_slice(factors), // the latter has none
+            Self::Each | Self::Four { .. } => taps.copy_from_slice(factors), // `Four` never folds
             Self::Up => transform::up::fold(factors, taps),
             Self::Two { .. } => transform::two::fold(factors, taps),
             Self::Halve(side) => side.fold(factors, taps),
@@ -133,24 +137,25 @@ impl Transform {
     }
 }
 
-/// 3x3 taps in the opposite order.
+/// Returns 3x3 taps in reverse order.
 #[inline(always)]
 fn flipped(taps: &[Lane]) -> [Lane; 9] {
     std::array::from_fn(|tap| taps[8 - tap])
 }
 
-/// Most factors of two channels; there are fewer taps.
+/// Largest number of factors of a pair of channels. The number of taps is smaller.
 pub(super) const MOST: usize = halve::PHASES * halve::Side::Four.kinds();
 
-/// What is packed. Factors number `kinds * inner_groups * out_groups`, kinds fastest.
+/// The sizes of a packed weight. There are `kinds * inner_groups * out_groups` factors, with kinds
+/// varying fastest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pack {
     pub(super) taps: usize,
     pub(super) kinds: usize,
-    /// Blocks `block * inner_groups + group` of the inner index.
+    /// The inner index has blocks `block * inner_groups + group`.
     pub(super) inner_groups: usize,
     pub(super) inner_channels: usize,
-    /// Blocks `block * out_groups + group` of columns.
+    /// The columns have blocks `block * out_groups + group`.
     pub(super) out_groups: usize,
     pub(super) out_channels: usize,
 }
@@ -170,20 +175,20 @@ impl Pack {
         self.inner_channels.div_ceil(LANES)
     }
 
-    /// Blocks of columns.
+    /// Returns the number of blocks of columns.
     fn outs(&self) -> usize {
         self.out_groups * self.out_channels.div_ceil(LANES)
     }
 }
 
-/// A part of a weight: blocks of columns and of the inner index.
+/// A part of a weight: numbers of blocks of columns and of the inner index.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Portion {
     pub(super) outs: usize,
     pub(super) inner: usize,
 }
 
-/// A weight, and how it is packed.
+/// A weight and how it is packed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weight<'a> {
     pub(super) values: &'a [f32],
@@ -193,38 +198,41 @@ pub(super) struct Weight<'a> {
 }
 
 impl Weight<'_> {
-    /// Blocks of columns.
+    /// Returns the number of blocks of columns.
     pub(super) fn outs(&self) -> usize {
         self.pack.outs()
     }
 
-    /// Kinds of its products with pixels.
+    /// Returns the kinds of its products with pixels.
     pub(super) fn kinds(&self) -> Kinds {
         if self.transform == Transform::Up { Kinds::UP } else { Kinds::own(self.pack.kinds) }
     }
 
-    /// Blocks of the inner index.
+    /// Returns the number of blocks of the inner index.
     pub(super) fn depth(&self) -> usize {
         self.pack.inner_groups * self.pack.inner_blocks()
     }
 
-    /// Lanes of packed weights for some blocks of columns.
+    /// Returns the number of lanes of packed weights for some blocks of columns.
     pub(super) fn lanes(&self, outs: usize) -> usize {
         self.lanes_of(outs, self.depth())
     }
 
-    /// Those of some blocks of the inner index.
+    /// Returns the number of lanes of packed weights for some blocks of columns and of the inner
+    /// index.
     pub(super) fn lanes_of(&self, outs: usize, inner: usize) -> usize {
         self.pack.kinds * inner * SPACE * outs
     }
 
-    /// What is packed at once for so many pixels of each kind: so that packed weights and products stay in a second-level cache, and
-    /// the pixels are read again as rarely as that allows.
+    /// Returns the portion that is packed at once, given the number of pixels of each kind.
+    ///
+    /// Packed weights and products of a portion stay in a second-level cache, and the pixels are
+    /// read as few times as that allows.
     pub(super) fn portion(&self, pixels: usize) -> Portion {
         const WEIGHTS: usize = 10 << 10; // lanes: 640 KiB
         const PRODUCTS: usize = 12 << 10;
         let most = self.outs().div_ceil(ENOUGH_PIECES).next_multiple_of(2);
-        // Whole channels, and what products take at once.
+        // Whole channels, and what one product processes together.
         let groups = self.pack.inner_groups;
         let least = if DEPTH.is_multiple_of(groups) { DEPTH } else { self.depth() };
         let fits = |outs: &usize| {
@@ -237,19 +245,21 @@ impl Weight<'_> {
         Portion { outs, inner: (least * times).min(self.depth()) }
     }
 
-    /// Blocks of channels whose columns are packed together: those columns are an even number.
+    /// Returns the number of blocks of channels whose columns are packed together. The number of
+    /// these columns' blocks is even.
     pub(super) fn step(&self) -> usize {
         if self.pack.out_groups.is_multiple_of(2) { 1 } else { 2 }
     }
 
-    /// Blocks of columns whose packed weights leave room in the second-level cache: whole channels, an even number.
+    /// Returns the number of blocks of columns whose packed weights leave room in the second-level
+    /// cache. They are whole channels and an even number.
     fn together(&self) -> usize {
         const LANES_OF_CACHE: usize = 1 << 13; // half a megabyte
         let step = self.step() * self.pack.out_groups;
         (LANES_OF_CACHE / self.lanes(step)).max(1) * step
     }
 
-    /// The packed weights, by all threads, in memory of [`Self::lanes`].
+    /// Packs the weight with all threads into memory of [`Self::lanes`] lanes.
     pub(super) fn packed<'a>(&self, lanes: &'a mut [Lane]) -> Packed<'a> {
         let outs = self.outs();
         let chunk = self.lanes(self.step() * self.pack.out_groups);
@@ -259,8 +269,9 @@ impl Weight<'_> {
         Packed { lanes, kinds: self.pack.kinds, depth: self.depth(), outs }
     }
 
-    /// Those of some blocks of columns and of the inner index, by this thread. Both begin at whole channels, the columns at an
-    /// even number.
+    /// Packs some blocks of columns and of the inner index on this thread.
+    ///
+    /// Both ranges begin at whole channels, and that of the columns at an even number.
     pub(super) fn part<'a>(
         &self,
         lanes: &'a mut [Lane],
@@ -281,11 +292,12 @@ impl Weight<'_> {
 }
 
 vectorised! {
-    /// Packs the columns of one or two blocks of channels from `first` on, of some blocks of inner channels.
+    /// Packs the columns of one or two blocks of channels from `first` on, for some blocks of inner
+    /// channels.
     fn pack_chunk(out: &mut [Lane], weight: &Weight<'_>, first: usize, inner_blocks: Range<usize>) {
         let s = weight.pack;
         let depth = s.inner_groups * inner_blocks.len();
-        let outs = out.len() / (s.kinds * depth * SPACE); // blocks of columns here
+        let outs = out.len() / (s.kinds * depth * SPACE); // number of blocks of columns in `out`
         let count = s.kinds * s.inner_groups * s.out_groups;
         let (mut factors, mut places) = ([Lane::ZERO; MOST], [(0, 0); MOST]);
         let mut gathered = vec![Lane::ZERO; LANES * (s.taps + 1)];
@@ -328,7 +340,8 @@ vectorised! {
     }
 }
 
-/// The taps of inner channel `k` and the columns' channels from `channel` on, `width` of them, as lanes.
+/// Returns the taps between inner channel `k` and the `width` column channels from `channel` on, as
+/// lanes.
 #[inline(always)]
 fn gather<'a>(
     weight: &Weight<'_>,
@@ -338,7 +351,7 @@ fn gather<'a>(
 ) -> &'a [Lane] {
     let Weight { values, pack: s, order, .. } = *weight;
     match order {
-        // The taps of sixteen inner channels are neighbours: they are gathered together.
+        // The taps of sixteen inner channels are adjacent, so they are gathered together.
         Order::OutInner => {
             if k.is_multiple_of(LANES) {
                 let row = s.inner_channels * s.taps;
@@ -364,7 +377,7 @@ fn gather<'a>(
         }
         Order::InnerOut => {
             let from = &values[(k * s.out_channels + channel) * s.taps..];
-            fetch(from, 4 * s.out_channels * s.taps, s.taps + 1); // those of a channel to come
+            fetch(from, 4 * s.out_channels * s.taps, s.taps + 1); // those of a later channel
             for first in (0..s.taps).step_by(LANES) {
                 let part = (width, LANES.min(s.taps - first));
                 across(&mut gathered[first..], &from[first..], s.taps, part);

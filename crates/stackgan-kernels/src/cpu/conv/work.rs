@@ -1,6 +1,8 @@
-//! How the work of a convolution is cut: lines of tiles, transformed, multiplied, transformed back.
+//! How the work of a convolution is divided: into lines of tiles that are transformed, multiplied
+//! and transformed back.
 //!
-//! A transformed side is `(blocks, kinds, pixels)` lanes; a "pixel" here is a tile's place. Work is cut by shape alone.
+//! A transformed side is `(blocks, kinds, pixels)` lanes, where a "pixel" is the position of a
+//! tile. The division depends on the shape alone.
 
 use std::ops::Range;
 
@@ -25,7 +27,7 @@ pub(super) struct Grid {
     pub(super) columns: usize,
 }
 
-/// A line of tiles of a block of channels.
+/// A line of tiles of one block of channels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At {
     pub(super) image: usize,
@@ -33,33 +35,35 @@ pub(super) struct At {
     pub(super) block: usize,
 }
 
-/// Pixels that are transformed and multiplied together, about: fewer of more than nine kinds, so that their sums and products stay as
-/// large.
+/// Returns the approximate number of pixels that are transformed and multiplied together.
+///
+/// It is smaller for more than nine kinds, so that their sums and products keep the same size.
 fn together(kinds: usize) -> usize {
     192 * 9 / kinds.max(9)
 }
 
-/// Pixels whose products are added to the gradient of a weight together, about.
+/// Approximate number of pixels whose products are added to a weight's gradient together.
 const SUMMED: usize = 512;
 
 impl Grid {
-    /// Tiles of about `target` pixels.
+    /// Divides the grid into tiles of about `target` pixels.
     pub(super) fn tiling(&self, target: usize) -> Tiling {
         Tiling::new(self.images, self.rows, self.columns, target)
     }
 
-    /// The lines of a tile, counted through all images.
+    /// Returns the lines of a tile, counted through all images.
     fn lines(&self, tile: &Tile) -> Range<usize> {
         let first = tile.images.start * self.rows + tile.rows.start;
         first..first + tile.images.len() * tile.rows.len()
     }
 
-    /// Pixels of a tile.
+    /// Returns the number of pixels of a tile.
     pub(super) fn pixels(&self, tile: &Tile) -> usize {
         self.lines(tile).len() * self.columns
     }
 
-    /// The kinds of one block for the lines of a tile, by `fill(at, out, pixels, line)` for each line.
+    /// Writes the kinds of one block for the lines of a tile, by `fill(at, out, pixels, line)` for
+    /// each line.
     fn fill_block(
         &self,
         out: &mut [Lane],
@@ -75,7 +79,9 @@ impl Grid {
         }
     }
 
-    /// A transformed side `(blocks, kinds, pixels)` of a tile, by all threads. `line` is the working memory of a line.
+    /// Writes the transformed side `(blocks, kinds, pixels)` of a tile, with all threads.
+    ///
+    /// `line` is the number of lanes of working memory for a line.
     pub(super) fn fill(
         &self,
         out: &mut [Lane],
@@ -90,21 +96,22 @@ impl Grid {
     }
 }
 
-/// What a convolution by products is made of.
+/// The parts of a convolution by products.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan<'a> {
     pub(super) grid: Grid,
-    /// Lanes of working memory of a line of inputs.
+    /// Lanes of working memory for a line of inputs.
     pub(super) line: usize,
-    /// Rows of the result that a line makes; the last one may make fewer.
+    /// Rows of the result computed per line; the last line may have fewer.
     pub(super) height: usize,
     pub(super) weight: Weight<'a>,
 }
 
-/// A convolution by products: `input` makes the sums of a line of pixels, `output` makes rows of `y` of a line's products.
+/// Computes a convolution by products.
 ///
-/// `input(at, out, stride, line)` writes the sums of a line's pixels, `stride` apart, with the plan's working memory.
-/// `output(rows, products, stride)` reads such runs.
+/// `input(at, out, stride, line)` writes the sums of a line of pixels, `stride` apart, using the
+/// plan's working memory. `output(rows, products, stride)` computes rows of `y` from a line's
+/// products, which are stored in the same way.
 pub(super) fn forward(
     plan: &Plan<'_>,
     y: &mut Blocks,
@@ -151,8 +158,9 @@ pub(super) fn forward(
         });
         return;
     }
-    // Few tiles, so the weights are what is large: pixels are transformed once, by all threads, then every piece of work packs
-    // some columns and multiplies all pixels by them while they are in its cache.
+    // There are few tiles, so the weights are what is large. Pixels are transformed once, by all
+    // threads. Then every task packs some columns and multiplies all pixels by them while they are
+    // in its cache.
     let all = Tile { images: 0..grid.images, rows: 0..grid.rows };
     let pixels = grid.pixels(&all);
     let mut side = Buffer::stale(depth * sums * pixels);
@@ -167,8 +175,10 @@ pub(super) fn forward(
     });
 }
 
-/// Products `(outs, kinds, pixels)` of a transformed side and some columns of a weight, which are packed part by part of the inner
-/// index.
+/// Computes products `(outs, kinds, pixels)` of a transformed side and some columns of a weight,
+/// and passes them to `done`.
+///
+/// The columns are packed one part of the inner index after the other.
 pub(super) fn in_parts(
     weight: &Weight<'_>,
     (side, pixels): (&[Lane], usize),
@@ -195,22 +205,24 @@ pub(super) fn in_parts(
     });
 }
 
-/// The products of a line are its results.
+/// Copies the products of a line to its results.
 pub(super) fn as_they_are(rows: &mut [Lane], products: &[Lane], _: usize) {
     rows.copy_from_slice(&products[..rows.len()]);
 }
 
-/// The tiles that gradients are made of, in runs of whole images. Threads share the blocks of channels of a tile; where
-/// these are few, they take runs side by side instead, each with sums of its own.
+/// The tiles from which gradients are computed, in runs of whole images.
+///
+/// Threads share the blocks of channels of a tile. If there are few blocks, the threads process
+/// runs in parallel instead, each with separate sums.
 pub(super) struct Runs {
     tiling: Tiling,
-    /// Of groups of images.
+    /// Each run is a range of groups of images.
     runs: Vec<Range<usize>>,
     images: usize,
 }
 
 impl Runs {
-    /// For maps of so many blocks of channels.
+    /// Divides a grid for maps of `blocks` blocks of channels.
     pub(super) fn new(grid: Grid, blocks: usize) -> Self {
         let parts = if blocks < ENOUGH_PIECES { ENOUGH_PIECES.min(grid.images) } else { 1 };
         let most = grid.images.div_ceil(parts) * grid.rows * grid.columns;
@@ -223,14 +235,16 @@ impl Runs {
         &self.tiling
     }
 
-    /// The images of each run.
+    /// Returns the images of each run.
     pub(super) fn images(&self) -> impl Iterator<Item = Range<usize>> {
         let group = self.tiling.group();
         self.runs.iter().map(move |run| run.start * group..self.images.min(run.end * group))
     }
 
-    /// Calls `each` for all tiles of all runs, of each run one after the other, with what belongs to it and its sums. The sums of
-    /// all runs, in their order.
+    /// Calls `each` for all tiles of all runs, with the part and the sums of the run. Returns the
+    /// sums of all runs, added in their order.
+    ///
+    /// The tiles of a run are processed one after the other.
     pub(super) fn sum<P: Send>(
         &self,
         parts: Vec<P>,
@@ -252,7 +266,9 @@ impl Runs {
     }
 }
 
-/// Adds to the sums of a weight's gradient: `left` is the transformed gradient of a tile's outputs, by kinds, `right` the sums of its
+/// Adds the products of a tile to the sums of a weight's gradient.
+///
+/// `left` is the transformed gradient of the outputs, by kinds. `right` contains the sums of the
 /// inputs.
 pub(super) fn add_products(sums: &mut Sums, left: &[Lane], right: &[Lane], pixels: usize) {
     let (outs, inner) = (sums.out_blocks, sums.inner_blocks);

@@ -1,6 +1,7 @@
 //! A 3x3 convolution of stride 1 on tiles of 4x4 pixels: 36 products instead of 144.
 //!
-//! Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, 2016). Along an axis four outputs of six inputs d and three taps g:
+//! Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, 2016). Along an axis, four outputs are
+//! computed from six inputs d and three taps g:
 //!
 //! ```text
 //! m_0 = (4 d_0 - 5 d_2 + d_4) g_0 / 4
@@ -13,20 +14,20 @@
 //! y_2 = (m_1 + m_2) + 4 (m_3 + m_4)              y_3 = (m_1 - m_2) + 8 (m_3 - m_4) + m_5
 //! ```
 //!
-//! Factors of this size cost accuracy. Results are within 1e-5 of the largest value of their sums in f64 in the tests' shapes, and the
-//! golden steps of both recipes are met.
+//! Factors of this size reduce the accuracy. For the shapes in the tests, results are within 1e-5
+//! of the largest value of their sums in f64, and the golden steps of both recipes pass.
 
 use super::{Along, Places, Reads, Row, by_places, from_tiles, of_both, to_tiles};
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
-/// Kinds of product, `6 * vertical + horizontal`.
+/// Number of kinds of product, indexed by `6 * vertical + horizontal`.
 pub(in super::super) const KINDS: usize = 36;
 
-/// Pixels of a tile along an axis.
+/// Number of pixels of a tile along an axis.
 pub(in super::super) const SIDE: usize = 4;
 
-/// Factors of three taps in a line.
+/// Returns the factors of three taps in a line.
 #[inline(always)]
 fn of_taps(g: [f32; 3]) -> [f32; 6] {
     let ends = (g[0] + g[2]) * (-1. / 6.);
@@ -35,7 +36,7 @@ fn of_taps(g: [f32; 3]) -> [f32; 6] {
     [g[0] * 0.25, ends - near, ends + near, spread + far, spread - far, g[2]]
 }
 
-/// Factors of 3x3 taps.
+/// The factors of 3x3 taps.
 struct Factors;
 
 impl Places<9> for Factors {
@@ -45,13 +46,13 @@ impl Places<9> for Factors {
     }
 }
 
-/// Factors of 3x3 taps.
+/// Writes the factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
     by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
-/// What six inputs in a line give.
+/// The transform of six inputs in a line.
 struct Inputs;
 
 impl Along<6, 6> for Inputs {
@@ -70,7 +71,7 @@ impl Along<6, 6> for Inputs {
     }
 }
 
-/// Four outputs of six products.
+/// The transform of six products in a line to four outputs.
 struct Outputs;
 
 impl Along<6, 4> for Outputs {
@@ -83,8 +84,9 @@ impl Along<6, 4> for Outputs {
 }
 
 vectorised! {
-    /// The kinds of a row of tiles, `stride` apart, from its six rows of pixels, which have `left` zeros before them. `line` has
-    /// a line for each vertical kind.
+    /// Writes the kinds of a row of tiles, `stride` apart, from its six rows of pixels.
+    ///
+    /// The rows are preceded by `left` zeros. `line` has a line for each vertical kind.
     pub(in super::super) fn input(
         out: &mut [Lane],
         stride: usize,
@@ -95,7 +97,8 @@ vectorised! {
         from_tiles::<Inputs, 6, 6>((out, stride), rows, Reads::neighbours(left, SIDE), line);
     }
 
-    /// Four rows of pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
+    /// Writes up to four rows of pixels from the products of a row of tiles. The last tile may have
+    /// fewer columns.
     pub(in super::super) fn output(
         rows: &mut [Lane],
         width: usize,

@@ -1,11 +1,12 @@
 //! A 4x4 convolution of stride 2 and padding 1, on tiles of 2x2 or 4x4 outputs.
 //!
-//! Split by parity ("phases"), it is four 2x2 convolutions of stride 1 on images of half the size, which are summed. Along an axis the
-//! odd pixels, `p_i = x_(2i-1)`, meet the taps `a = g_0`, `b = g_2`, the even ones, `p_i = x_(2i)`, `a = g_1`, `b = g_3`. Each phase is done
-//! by Winograd's minimal filtering, on tiles of 2x2 outputs with 36 products of all phases instead of 64 ([`two`]), on tiles of 4x4 with
-//! 100 instead of 256 ([`four`]).
+//! Split by parity into "phases", it is the sum of four 2x2 convolutions of stride 1 on images of
+//! half the size. Along an axis the odd pixels, `p_i = x_(2i-1)`, are multiplied by the taps
+//! `a = g_0`, `b = g_2`, and the even pixels, `p_i = x_(2i)`, by `a = g_1`, `b = g_3`. Each phase
+//! is computed by Winograd's minimal filtering. Tiles of 2x2 outputs take 36 products over all
+//! phases instead of 64 ([`two`]), and tiles of 4x4 take 100 instead of 256 ([`four`]).
 //!
-//! A phase is numbered `2 * vertical + horizontal`, 0 for odd pixels.
+//! Phases are numbered `2 * vertical + horizontal`, where 0 stands for odd pixels.
 
 mod four;
 mod two;
@@ -14,10 +15,10 @@ use super::{Along, Places, Reads, Row, add_tiles, by_places, from_tiles, to_tile
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
-/// Phases.
+/// Number of phases.
 pub(in super::super) const PHASES: usize = 4;
 
-/// Outputs of a tile along an axis.
+/// The number of outputs of a tile along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Side {
     Two,
@@ -25,7 +26,7 @@ pub(in super::super) enum Side {
 }
 
 impl Side {
-    /// So many.
+    /// Returns this as a number.
     pub(in super::super) const fn outputs(self) -> usize {
         match self {
             Self::Two => 2,
@@ -33,22 +34,23 @@ impl Side {
         }
     }
 
-    /// Products along an axis, and pixels of a phase that a tile reads.
+    /// Returns the number of products along an axis, which is also the number of pixels of a phase
+    /// that a tile reads.
     pub(in super::super) const fn along(self) -> usize {
         self.outputs() + 1
     }
 
-    /// Kinds of product of a phase.
+    /// Returns the number of kinds of product of a phase.
     pub(in super::super) const fn kinds(self) -> usize {
         self.along() * self.along()
     }
 
-    /// The pixels of a phase.
+    /// Returns which pixels of a phase are read.
     const fn reads(self, horizontal: usize) -> Reads {
         Reads { left: 1, first: horizontal, step: 2, side: 2 * self.outputs() }
     }
 
-    /// Factors `(phase, kind)` of 4x4 taps.
+    /// Writes the factors `(phase, kind)` of 4x4 taps.
     #[inline(always)]
     pub(in super::super) fn factors<const STEP: usize>(self, taps: &[Lane], factors: &mut [Lane]) {
         match self {
@@ -57,7 +59,7 @@ impl Side {
         }
     }
 
-    /// Gradient of the taps from that of the factors.
+    /// Writes the gradient of the taps, given the gradient of the factors.
     #[inline(always)]
     pub(in super::super) fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
         match self {
@@ -67,12 +69,13 @@ impl Side {
     }
 }
 
-/// Where a phase's two taps along an axis lie.
+/// Returns the positions of a phase's two taps along an axis.
 const fn taps_of(parity: usize) -> [usize; 2] {
     [parity, parity + 2]
 }
 
-/// `of` two taps of each phase along both axes: K values become `K * K * phase + K * vertical + horizontal`.
+/// Applies `of` to the two taps of each phase along both axes. The K values of a line become
+/// `K * K * phase + K * vertical + horizontal`.
 #[inline(always)]
 fn of_phases<const K: usize>(
     g: [f32; 16],
@@ -92,7 +95,7 @@ fn of_phases<const K: usize>(
     }
 }
 
-/// The other way.
+/// The inverse mapping of [`of_phases`], from values of the phases to taps.
 #[inline(always)]
 fn to_phases<const K: usize, const ALL: usize>(
     f: [f32; ALL],
@@ -121,8 +124,11 @@ fn to_phases<const K: usize, const ALL: usize>(
 }
 
 vectorised! {
-    /// The kinds of a row of tiles for one phase, `stride` apart, from the phase's rows of pixels: five, or the first three. `line` has a
-    /// line for each vertical kind.
+    /// Writes the kinds of a row of tiles for one phase, `stride` apart, from the phase's rows of
+    /// pixels.
+    ///
+    /// All five rows are used for tiles of 4x4, the first three for tiles of 2x2. `line` has a line
+    /// for each vertical kind.
     pub(in super::super) fn input(
         side: Side,
         out: &mut [Lane],
@@ -141,7 +147,8 @@ vectorised! {
         }
     }
 
-    /// Rows of outputs, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
+    /// Writes the rows of outputs, or as many as are left, from the products of a row of tiles. The
+    /// last tile may have fewer columns.
     pub(in super::super) fn output(
         side: Side,
         rows: &mut [Lane],
@@ -155,8 +162,11 @@ vectorised! {
         }
     }
 
-    /// The kinds of a row of tiles from the gradient of its rows of outputs, four or the first two, or of those that are left: the
-    /// adjoint of [`output`].
+    /// Writes the kinds of a row of tiles from the gradient of its rows of outputs: the adjoint of
+    /// [`output`].
+    ///
+    /// All four rows are used for tiles of 4x4, the first two for tiles of 2x2. Missing rows count
+    /// as zeros.
     pub(in super::super) fn gradient(
         side: Side,
         out: &mut [Lane],
@@ -174,7 +184,8 @@ vectorised! {
         }
     }
 
-    /// Adds to a plane of pixels what the kinds of a phase of a row of tiles, number `line`, give to them: the adjoint of [`input`].
+    /// Adds the contribution of one phase of row of tiles number `line` to a plane of pixels: the
+    /// adjoint of [`input`].
     pub(in super::super) fn scatter(
         side: Side,
         plane: &mut [Lane],

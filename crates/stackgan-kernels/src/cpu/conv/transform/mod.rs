@@ -1,6 +1,8 @@
-//! The sums around the products of a convolution: of pixels before, of products after, and of weights.
+//! The sums around the products of a convolution: of pixels before them, of products after them,
+//! and of weights.
 //!
-//! Each module is one way to need fewer products. Functions work on a row of tiles of one block of channels.
+//! Each module implements one way to need fewer products. The functions work on a row of tiles of
+//! one block of channels.
 #![allow(
     clippy::needless_range_loop,
     clippy::redundant_closure,
@@ -14,20 +16,24 @@ pub(super) mod up;
 
 use crate::cpu::lane::{LANES, Lane, one_pixel};
 
-/// A row of pixels, or none: zeros.
+/// A row of pixels, or `None` for a row of zeros.
 pub(super) type Row<'a> = Option<&'a [Lane]>;
 
-/// What N values of a place of a lane become: `put(number, value)`. A trait, for a closure would not always be inlined, and be
-/// compiled for any CPU. Values are put as soon as they are known, so that few are held at a time.
+/// A transform of the N values at one position of a lane, which calls `put(number, value)`.
+///
+/// This is a trait because a closure would not always be inlined, and would then be compiled for
+/// the baseline CPU. Values are put as soon as they are known, so that few are held at a time.
 trait Places<const N: usize> {
     fn of(values: [f32; N], put: impl FnMut(usize, f32));
 }
 
-/// What `P` makes of every place of a lane, M values, `STEP` lanes apart. One loop over the places, with nothing else in it, is what
-/// the compiler makes whole vectors of.
+/// Applies `P` to every position of a lane and writes its M values `STEP` lanes apart.
+///
+/// The loop over the positions contains nothing else, so that the compiler turns it into whole
+/// vectors.
 ///
 /// # Panics
-/// When there are fewer lanes: a mistake in this crate.
+/// If there are too few lanes, which is a bug in this crate.
 #[inline(always)]
 fn by_places<P: Places<N>, const N: usize, const M: usize, const STEP: usize>(
     x: &[Lane],
@@ -44,7 +50,8 @@ fn by_places<P: Places<N>, const N: usize, const M: usize, const STEP: usize>(
     }
 }
 
-/// `of` along both axes of 3x3 values, first along the rows: K values become `K * vertical + horizontal`.
+/// Applies `of` along both axes of 3x3 values, first along the rows. The K values of a line become
+/// `K * vertical + horizontal`.
 #[inline(always)]
 fn of_both<const K: usize>(
     x: [f32; 9],
@@ -60,7 +67,7 @@ fn of_both<const K: usize>(
     }
 }
 
-/// The other way: K x K values become 3x3.
+/// The inverse mapping of [`of_both`]: K x K values become 3x3.
 #[inline(always)]
 fn to_both<const K: usize, const ALL: usize>(
     x: [f32; ALL],
@@ -85,31 +92,34 @@ fn to_both<const K: usize, const ALL: usize>(
     }
 }
 
-/// What N values in a line become. A trait, for a closure would not always be inlined, and be compiled for any CPU.
+/// A transform of N values in a line to M values.
+///
+/// This is a trait because a closure would not always be inlined, and would then be compiled for
+/// the baseline CPU.
 trait Along<const N: usize, const M: usize> {
     fn of(values: [Lane; N]) -> [Lane; M];
 }
 
-/// Which pixels of a line tiles read. A line has zeros around its pixels.
+/// The pixels of a line that tiles read. A line has zeros around its pixels.
 #[derive(Clone, Copy)]
 struct Reads {
-    /// Zeros before the first pixel; behind the last there are as many as are needed.
+    /// Number of zeros before the first pixel. After the last there are as many as needed.
     left: usize,
-    /// The first pixel of the first tile, zeros counted.
+    /// First pixel of the first tile, counting the zeros.
     first: usize,
-    /// From a pixel of a tile to the next.
+    /// Distance from one pixel of a tile to the next.
     step: usize,
-    /// From a tile to the next.
+    /// Distance from one tile to the next.
     side: usize,
 }
 
 impl Reads {
-    /// Neighbours, from the first zero on.
+    /// Returns adjacent pixels, from the first zero on.
     const fn neighbours(left: usize, side: usize) -> Self {
         Self { left, first: 0, step: 1, side }
     }
 
-    /// The column of a tile's pixel, of those of a row of some width.
+    /// Returns the column of a tile's pixel in a row of `width` pixels, or `None` if it is outside.
     #[inline(always)]
     fn column(&self, tile: usize, pixel: usize, width: usize) -> Option<usize> {
         let column = (self.side * tile + self.first + self.step * pixel).checked_sub(self.left)?;
@@ -117,8 +127,10 @@ impl Reads {
     }
 }
 
-/// What `A` makes of the pixels of a row of tiles, first along the columns, then along the rows: `M * vertical + horizontal`, `stride`
-/// apart. Tiles read N pixels along each axis. `line` has a line for each vertical result.
+/// Applies `A` to the pixels of a row of tiles, first along the columns, then along the rows.
+///
+/// Results are ordered `M * vertical + horizontal`, `stride` apart. Tiles read N pixels along each
+/// axis. `line` has a line for each vertical result.
 #[inline(always)]
 fn from_tiles<A: Along<N, M>, const N: usize, const M: usize>(
     (out, stride): (&mut [Lane], usize),
@@ -164,8 +176,10 @@ fn from_tiles<A: Along<N, M>, const N: usize, const M: usize>(
     }
 }
 
-/// Adds to a plane what the sums of a row of tiles give to its pixels: the adjoint of [`from_tiles`], where `A` is that of what was
-/// taken there. Tiles read N rows from `top` on, as far apart as pixels.
+/// Adds to a plane the contributions of the sums of a row of tiles to its pixels.
+///
+/// This is the adjoint of [`from_tiles`] if `A` is the adjoint of the transform used there. Tiles
+/// read N rows from `top` on, as far apart as the pixels.
 #[inline(always)]
 fn add_tiles<A: Along<M, N>, const N: usize, const M: usize>(
     (plane, width): (&mut [Lane], usize),
@@ -202,8 +216,9 @@ fn add_tiles<A: Along<M, N>, const N: usize, const M: usize>(
     }
 }
 
-/// Rows of pixels, S or those that are left, from the products of a row of tiles, K along each axis, `stride` apart; the last tile may
-/// have fewer columns.
+/// Writes S rows of pixels, or as many as are left, from the products of a row of tiles.
+///
+/// There are K products along each axis, `stride` apart. The last tile may have fewer columns.
 #[inline(always)]
 fn to_tiles<A: Along<K, S>, const K: usize, const S: usize>(
     rows: &mut [Lane],

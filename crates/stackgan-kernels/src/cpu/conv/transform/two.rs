@@ -1,7 +1,8 @@
 //! A 3x3 convolution of stride 1 on tiles of 2x2 pixels: sixteen products instead of 36.
 //!
-//! Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016). Along an
-//! axis two outputs of four inputs d and three taps g:
+//! Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional
+//! Neural Networks", 2016). Along an axis, two outputs are computed from four inputs d and three
+//! taps g:
 //!
 //! ```text
 //! m_0 = (d_0 - d_2) g_0              m_1 = (d_1 + d_2) (g_0 + g_1 + g_2) / 2
@@ -13,20 +14,20 @@ use super::{Along, Places, Reads, Row, by_places, from_tiles, of_both, to_both, 
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
-/// Kinds of product, `4 * vertical + horizontal`.
+/// Number of kinds of product, indexed by `4 * vertical + horizontal`.
 pub(in super::super) const KINDS: usize = 16;
 
-/// Pixels of a tile along an axis.
+/// Number of pixels of a tile along an axis.
 pub(in super::super) const SIDE: usize = 2;
 
-/// Factors of three taps in a line.
+/// Returns the factors of three taps in a line.
 #[inline(always)]
 fn of_taps(g: [f32; 3]) -> [f32; 4] {
     let ends = g[0] + g[2];
     [g[0], (ends + g[1]) * 0.5, (ends - g[1]) * 0.5, g[2]]
 }
 
-/// Factors of 3x3 taps.
+/// The factors of 3x3 taps.
 struct Factors;
 
 impl Places<9> for Factors {
@@ -36,13 +37,13 @@ impl Places<9> for Factors {
     }
 }
 
-/// Factors of 3x3 taps.
+/// Writes the factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
     by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
-/// Gradient of three taps in a line from that of their factors.
+/// Returns the gradient of three taps in a line, given the gradient of their factors.
 #[inline(always)]
 fn to_taps(f: [f32; 4]) -> [f32; 3] {
     let (sum, difference) = ((f[1] + f[2]) * 0.5, (f[1] - f[2]) * 0.5);
@@ -59,13 +60,13 @@ impl Places<KINDS> for Folded {
     }
 }
 
-/// Gradient of the taps from that of the factors.
+/// Writes the gradient of the taps, given the gradient of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
     by_places::<Folded, KINDS, 9, 1>(factors, taps);
 }
 
-/// What four inputs in a line give.
+/// The transform of four inputs in a line.
 struct Inputs;
 
 impl Along<4, 4> for Inputs {
@@ -75,7 +76,7 @@ impl Along<4, 4> for Inputs {
     }
 }
 
-/// Two outputs of four products.
+/// The transform of four products in a line to two outputs.
 struct Outputs;
 
 impl Along<4, SIDE> for Outputs {
@@ -96,8 +97,9 @@ impl Along<SIDE, 4> for Given {
 }
 
 vectorised! {
-    /// The kinds of a row of tiles, `stride` apart, from its four rows of pixels, which have `left` zeros before them. `line` has
-    /// a line for each vertical kind.
+    /// Writes the kinds of a row of tiles, `stride` apart, from its four rows of pixels.
+    ///
+    /// The rows are preceded by `left` zeros. `line` has a line for each vertical kind.
     pub(in super::super) fn input(
         out: &mut [Lane],
         stride: usize,
@@ -108,7 +110,8 @@ vectorised! {
         from_tiles::<Inputs, 4, 4>((out, stride), rows, Reads::neighbours(left, SIDE), line);
     }
 
-    /// Two rows of pixels, or the one that is left, from the products of a row of tiles; the last tile may have one column.
+    /// Writes up to two rows of pixels from the products of a row of tiles. The last tile may have
+    /// only one column.
     pub(in super::super) fn output(
         rows: &mut [Lane],
         width: usize,
@@ -118,7 +121,8 @@ vectorised! {
         to_tiles::<Outputs, 4, SIDE>(rows, width, (products, stride));
     }
 
-    /// The kinds of a row of tiles from the gradient of its two rows of pixels: the adjoint of [`output`].
+    /// Writes the kinds of a row of tiles from the gradient of its two rows of pixels: the adjoint
+    /// of [`output`].
     pub(in super::super) fn gradient(
         out: &mut [Lane],
         stride: usize,

@@ -1,15 +1,17 @@
-//! Nearest up-sampling by two, then a 3x3 convolution, on tiles of 2x2 small pixels: 25 products for sixteen outputs, instead of 144.
+//! Nearest up-sampling by two followed by a 3x3 convolution, on tiles of 2x2 small pixels: 25
+//! products for sixteen outputs instead of 144.
 //!
-//! On an up-sampled line the taps a, b, c meet only two different pixels. With S = a + b + c, four outputs of the small pixels `x_0` and
-//! `x_1`, whose neighbours are `x_l` and `x_r`, are
+//! On an up-sampled line the taps a, b, c read only two different pixels. With S = a + b + c, the
+//! four outputs of the small pixels `x_0` and `x_1`, whose neighbours are `x_l` and `x_r`, are
 //!
 //! ```text
 //! y_0 = S x_0 - a (x_0 - x_l)        y_1 = S x_0 + c (x_1 - x_0)
 //! y_2 = S x_1 - a (x_1 - x_0)        y_3 = S x_1 + c (x_r - x_1)
 //! ```
 //!
-//! which is six products. Five are enough, because what `y_0` and `y_2`, and `y_1` and `y_3`, need of `x_1 - x_0` differs by a sign once
-//! S meets the middle of the two pixels:
+//! which is six products. Five are enough: once S is multiplied by the mean of the two pixels, the
+//! terms in `x_1 - x_0` that `y_0` and `y_2` need differ only by a sign, and so do those of `y_1`
+//! and `y_3`:
 //!
 //! ```text
 //! m_0 = (x_0 + x_1) S / 2      m_1 = (x_1 - x_l) (-a)      m_2 = (x_r - x_0) c
@@ -17,8 +19,10 @@
 //! y_0 = m_0 + m_1 - m_4        y_1 = m_0 + m_3        y_2 = m_0 + m_4        y_3 = m_0 + m_2 - m_3
 //! ```
 //!
-//! No coefficient is larger than one, so accuracy is about that of the plain sum; the form that Winograd's F(4, 3) becomes on an up-sampled
-//! line has five products too, and coefficients up to eight. Two of the five read one sum of pixels: sixteen sums for 25 kinds.
+//! No coefficient is larger than one, so the accuracy is about that of the plain sum. On an
+//! up-sampled line, Winograd's F(4, 3) reduces to a form with five products too, but with
+//! coefficients up to eight. Two of the five products read the same sum of pixels, so 25 kinds of
+//! product need only sixteen sums.
 
 use super::{
     Along, Places, Reads, Row, add_tiles, by_places, from_tiles, of_both, to_both, to_tiles,
@@ -26,35 +30,35 @@ use super::{
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
-/// Kinds of product along an axis.
+/// Number of kinds of product along an axis.
 pub(in super::super) const KINDS_ALONG: usize = 5;
 
-/// Kinds of product, `5 * vertical + horizontal`.
+/// Number of kinds of product, indexed by `5 * vertical + horizontal`.
 pub(in super::super) const KINDS: usize = KINDS_ALONG * KINDS_ALONG;
 
-/// Sums of pixels along an axis.
+/// Number of sums of pixels along an axis.
 pub(in super::super) const SUMS_ALONG: usize = 4;
 
-/// Sums of pixels, `4 * vertical + horizontal`.
+/// Number of sums of pixels, indexed by `4 * vertical + horizontal`.
 pub(in super::super) const SUMS: usize = SUMS_ALONG * SUMS_ALONG;
 
-/// Small pixels of a tile along an axis.
+/// Number of small pixels of a tile along an axis.
 pub(in super::super) const SIDE: usize = 2;
 
-/// The sum of pixels that a kind reads.
+/// Returns the sum of pixels that a kind of product reads.
 pub(in super::super) const fn sum_of(kind: usize) -> usize {
     const OF: [usize; KINDS_ALONG] = [0, 1, 2, 3, 3];
     SUMS_ALONG * OF[kind / KINDS_ALONG] + OF[kind % KINDS_ALONG]
 }
 
-/// Factors of three taps in a line.
+/// Returns the factors of three taps in a line.
 #[inline(always)]
 fn of_taps([a, b, c]: [f32; 3]) -> [f32; KINDS_ALONG] {
     let half = (a + b + c) * 0.5;
     [half, -a, c, c - half, half - a]
 }
 
-/// Factors of 3x3 taps.
+/// The factors of 3x3 taps.
 struct Factors;
 
 impl Places<9> for Factors {
@@ -64,13 +68,13 @@ impl Places<9> for Factors {
     }
 }
 
-/// Factors of 3x3 taps.
+/// Writes the factors of 3x3 taps.
 #[inline(always)]
 pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
     by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
-/// Gradient of three taps in a line from that of their factors.
+/// Returns the gradient of three taps in a line, given the gradient of their factors.
 #[inline(always)]
 fn to_taps(f: [f32; KINDS_ALONG]) -> [f32; 3] {
     let (sum, difference) = (f[0] * 0.5, (f[4] - f[3]) * 0.5);
@@ -88,7 +92,7 @@ impl Places<KINDS> for Folded {
     }
 }
 
-/// Gradient of the taps from that of the factors.
+/// Writes the gradient of the taps, given the gradient of the factors.
 #[inline(always)]
 pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
     by_places::<Folded, KINDS, 9, 1>(factors, taps);
@@ -114,7 +118,7 @@ impl Along<4, 4> for Taken {
     }
 }
 
-/// Four outputs of five products.
+/// The transform of five products in a line to four outputs.
 struct Outputs;
 
 impl Along<KINDS_ALONG, 4> for Outputs {
@@ -134,28 +138,30 @@ impl Along<4, KINDS_ALONG> for Given {
     }
 }
 
-/// The pixels of a tile and those around them.
+/// The pixels of a tile and their neighbours.
 const READS: Reads = Reads::neighbours(1, SIDE);
 
 vectorised! {
-    /// The sums of a row of tiles, `stride` apart, from its two rows of pixels and the two around them. `line` has a line for each
-    /// vertical sum.
+    /// Writes the sums of a row of tiles, `stride` apart, from its two rows of pixels and the two
+    /// rows around them. `line` has a line for each vertical sum.
     pub(in super::super) fn input(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
         from_tiles::<Inputs, 4, 4>((out, stride), rows, READS, line);
     }
 
-    /// Four rows of large pixels, or those that are left, from the products of a row of tiles; the last tile may have fewer columns.
+    /// Writes up to four rows of large pixels from the products of a row of tiles. The last tile
+    /// may have fewer columns.
     pub(in super::super) fn output(rows: &mut [Lane], width: usize, products: &[Lane], stride: usize) {
         to_tiles::<Outputs, KINDS_ALONG, 4>(rows, width, (products, stride));
     }
 
-    /// The kinds of a row of tiles from the gradient of its four rows of large pixels, or of those that are left: the adjoint of
-    /// [`output`].
+    /// Writes the kinds of a row of tiles from the gradient of its up to four rows of large pixels:
+    /// the adjoint of [`output`].
     pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
         from_tiles::<Given, 4, KINDS_ALONG>((out, stride), rows, Reads::neighbours(0, 4), line);
     }
 
-    /// Adds to a plane of small pixels what the sums of a row of tiles, number `line`, give to them: the adjoint of [`input`].
+    /// Adds the contribution of the sums of row of tiles number `line` to a plane of small pixels:
+    /// the adjoint of [`input`].
     pub(in super::super) fn scatter(plane: &mut [Lane], width: usize, line: usize, sums: &[Lane], stride: usize) {
         let at = ((SIDE * line) as isize - 1, width.div_ceil(SIDE));
         add_tiles::<Taken, 4, 4>((plane, width), at, READS, (sums, stride));

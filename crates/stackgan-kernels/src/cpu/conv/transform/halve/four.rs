@@ -1,4 +1,5 @@
-//! F(4, 2): four outputs of five pixels and two taps by five products, at the points 0, 1, -1, 2 and infinity.
+//! F(4, 2): four outputs from five pixels and two taps, with five products, at the points 0, 1, -1,
+//! 2 and infinity.
 //!
 //! ```text
 //! m_0 = (2 (p_0 - p_2) - (p_1 - p_3)) a / 2        m_1 = (p_3 - p_2 - 2 p_1) -(a + b) / 2
@@ -11,7 +12,7 @@
 use super::{Along, Places, of_phases, to_phases};
 use crate::cpu::lane::Lane;
 
-/// Factors of 4x4 taps.
+/// The factors of 4x4 taps.
 pub(super) struct Factors;
 
 impl Places<16> for Factors {
@@ -37,7 +38,7 @@ impl Places<100> for Folded {
     }
 }
 
-/// What five pixels give.
+/// The transform of five pixels in a line.
 pub(super) struct Inputs;
 
 impl Along<5, 5> for Inputs {
@@ -71,7 +72,7 @@ impl Along<5, 5> for Taken {
     }
 }
 
-/// Four outputs.
+/// The transform of five products in a line to four outputs.
 pub(super) struct Outputs;
 
 impl Along<5, 4> for Outputs {

@@ -1,4 +1,4 @@
-//! F(2, 2): two outputs of three pixels and two taps by three products. Nothing is divided.
+//! F(2, 2): two outputs from three pixels and two taps, with three products and no division.
 //!
 //! ```text
 //! m_0 = (p_0 - p_1) a     m_1 = p_1 (a + b)     m_2 = (p_1 - p_2) b     y_0 = m_0 + m_1     y_1 = m_1 - m_2
@@ -7,7 +7,7 @@
 use super::{Along, Places, of_phases, to_phases};
 use crate::cpu::lane::Lane;
 
-/// Factors of 4x4 taps.
+/// The factors of 4x4 taps.
 pub(super) struct Factors;
 
 impl Places<16> for Factors {
@@ -27,7 +27,7 @@ impl Places<36> for Folded {
     }
 }
 
-/// What three pixels give.
+/// The transform of three pixels in a line.
 pub(super) struct Inputs;
 
 impl Along<3, 3> for Inputs {
@@ -47,7 +47,7 @@ impl Along<3, 3> for Taken {
     }
 }
 
-/// Two outputs.
+/// The transform of three products in a line to two outputs.
 pub(super) struct Outputs;
 
 impl Along<3, 2> for Outputs {
