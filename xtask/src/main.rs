@@ -156,7 +156,7 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(E::Malformed { .. } | E::Read { .. }) => 3,
         Some(E::Missing { .. } | E::Unreachable { .. }) => 4,
         Some(E::Write { .. } | E::Storage { .. }) => 6,
-        None => 1,
+        _ => 1,
     }
 }
 

@@ -160,7 +160,7 @@ fn of_eval(error: &stackgan_eval::Error) -> Exit {
     match error {
         E::Weights { .. } => Exit::Data,
         E::Input { .. } => Exit::Usage,
-        E::Tensor(_) => Exit::Failed,
+        _ => Exit::Failed,
     }
 }
 
@@ -168,8 +168,8 @@ fn of_serving(error: &stackgan_serve::Error) -> Exit {
     use stackgan_serve::Error as E;
     match error {
         E::Exposed(_) | E::Token(_) | E::Model { .. } => Exit::Usage,
-        E::Listen(_) | E::Broken => Exit::Failed,
         E::Core(error) => of_core(error),
+        _ => Exit::Failed,
     }
 }
 
@@ -182,7 +182,8 @@ fn of_training(error: &stackgan_train::Error) -> Exit {
         E::NonFinite { .. } => Exit::NonFinite,
         E::Data(error) => of_data(error),
         E::Core(error) => of_core(error),
-        E::Tensor(_) => Exit::Failed,
+        E::Eval(error) => of_eval(error),
+        _ => Exit::Failed,
     }
 }
 
@@ -193,6 +194,7 @@ fn of_data(error: &stackgan_data::Error) -> Exit {
         E::Missing { .. } | E::Unreachable { .. } => Exit::Missing,
         E::Config { .. } => Exit::Usage,
         E::Write { .. } | E::Storage { .. } => Exit::Storage,
+        _ => Exit::Failed,
     }
 }
 
@@ -201,7 +203,7 @@ fn of_core(error: &stackgan_core::Error) -> Exit {
     match error {
         E::Model { .. } | E::Provenance { .. } => Exit::Data,
         E::Config { .. } => Exit::Usage,
-        E::Picture(_) | E::Tensor(_) => Exit::Failed,
+        _ => Exit::Failed,
     }
 }
 

@@ -2,6 +2,7 @@
 //! stage.
 
 use candle_core::{Device, Result, Tensor};
+use stackgan_kernels::Statistics;
 use stackgan_noise::{Noise, Stream};
 
 use crate::NetConfig;
@@ -13,14 +14,17 @@ use crate::cond_aug::Conditioning;
 pub enum Mode {
     /// The statistics of the batch. The running statistics are updated.
     Train,
-    /// As [`Mode::Train`] for several batches that were concatenated: each of these equal parts has
-    /// separate statistics.
-    Joined {
-        /// The number of batches.
-        parts: usize,
-    },
     /// The running statistics, which are not changed.
     Eval,
+}
+
+impl From<Mode> for Statistics {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Train => Self::OfBatch { parts: 1 },
+            Mode::Eval => Self::Running,
+        }
+    }
 }
 
 /// The statistics that Stage-I's batch norms use while Stage-II is trained.

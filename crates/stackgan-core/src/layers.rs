@@ -7,7 +7,6 @@
 use candle_core::{Result, Tensor, Var};
 use stackgan_kernels::{self as kernels, Activation, Filter, Maps, Norm, Statistics};
 
-use crate::gan::Mode;
 use crate::params::{Init, Scope};
 
 /// Slope of every LeakyReLU of both releases.
@@ -128,13 +127,13 @@ impl BatchNorm {
 
     /// Normalises `x` `(batch, channels)`; the result has the same shape.
     ///
-    /// [`Mode::Train`] normalises with the statistics of the batch and moves the running statistics
+    /// [`Mode::Train`](crate::gan::Mode::Train) normalises with the statistics of the batch and moves the running statistics
     /// by a tenth (new = 0.9 old + 0.1 batch).
     ///
     /// # Errors
     /// Shapes that do not match.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.norm().apply(x, statistics(mode))
+    pub fn forward(&self, x: &Tensor, by: impl Into<Statistics>) -> Result<Tensor> {
+        self.norm().apply(x, by.into())
     }
 
     fn norm(&self) -> Norm<'_> {
@@ -148,14 +147,6 @@ impl BatchNorm {
             eps: BATCH_NORM_EPS,
             activation: self.activation,
         }
-    }
-}
-
-const fn statistics(mode: Mode) -> Statistics {
-    match mode {
-        Mode::Train => Statistics::OfBatch { parts: 1 },
-        Mode::Joined { parts } => Statistics::OfBatch { parts },
-        Mode::Eval => Statistics::Running,
     }
 }
 
@@ -191,9 +182,9 @@ impl ConvNorm {
     ///
     /// # Errors
     /// Shapes that do not match.
-    pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
+    pub fn forward(&self, x: &Maps, by: impl Into<Statistics>) -> Result<Maps> {
         let Conv { weight, filter } = &self.conv;
-        x.conv_norm(weight, *filter, &self.norm.norm(), statistics(mode))
+        x.conv_norm(weight, *filter, &self.norm.norm(), by.into())
     }
 }
 
@@ -227,8 +218,8 @@ impl UpBlock {
     ///
     /// # Errors
     /// Shapes that do not match.
-    pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
-        x.conv_norm(&self.weight, Filter::Up, &self.norm.norm(), statistics(mode))
+    pub fn forward(&self, x: &Maps, by: impl Into<Statistics>) -> Result<Maps> {
+        x.conv_norm(&self.weight, Filter::Up, &self.norm.norm(), by.into())
     }
 }
 
@@ -258,8 +249,9 @@ impl ResidualBlock {
     ///
     /// # Errors
     /// Shapes that do not match.
-    pub fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
-        let inner = self.second.forward(&self.first.forward(x, mode)?, mode)?;
+    pub fn forward(&self, x: &Maps, by: impl Into<Statistics>) -> Result<Maps> {
+        let by = by.into();
+        let inner = self.second.forward(&self.first.forward(x, by)?, by)?;
         x.add_activate(&inner, Activation::Relu)
     }
 }
@@ -312,8 +304,8 @@ pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
     }
 }
 
-/// Applies `pass` to several batches of the same size, each normalised separately as in
-/// [`Mode::Train`].
+/// Applies `pass` to one or more batches of the same shape, each normalised separately as in
+/// [`Mode::Train`](crate::gan::Mode::Train).
 ///
 /// The batches are concatenated for a single pass, which prepares the weights only once and has
 /// more parallel work.
@@ -322,9 +314,13 @@ pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
 /// Shapes that do not match.
 pub(crate) fn of_each<const N: usize>(
     batches: [&Tensor; N],
-    pass: impl Fn(&Tensor, Mode) -> Result<Tensor>,
+    pass: impl Fn(&Tensor, Statistics) -> Result<Tensor>,
 ) -> Result<[Tensor; N]> {
-    let joined = pass(&Tensor::cat(&batches, 0)?, Mode::Joined { parts: N })?;
+    let sizes = batches.map(Tensor::dims);
+    if sizes.iter().any(|size| *size != sizes[0]) {
+        candle_core::bail!("expected batches of one shape, found {sizes:?}");
+    }
+    let joined = pass(&Tensor::cat(&batches, 0)?, Statistics::OfBatch { parts: N })?;
     joined.chunk(N, 0)?.try_into().map_err(|parts: Vec<Tensor>| {
         candle_core::Error::Msg(format!("{N} batches of one size gave {} results", parts.len()))
     })

@@ -58,3 +58,10 @@ pub use pipeline::{Painting, Sampling};
 pub use provenance::Provenance;
 pub use stackgan_kernels as kernels;
 pub use stackgan_noise as noise;
+
+/// Models, and what is made of them, can be shared between threads and sent to others.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<(Model, Params, Painting, image::Picture, Error)>();
+    shared::<(residual::Discriminator, plain::Discriminator)>();
+};

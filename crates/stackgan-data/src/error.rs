@@ -11,6 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of this crate. `Display` prints the four parts on separate lines.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file is malformed, damaged or does not fit another file. Exit code 3.
     #[error(

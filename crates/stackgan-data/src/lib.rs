@@ -32,3 +32,9 @@ pub mod toy;
 
 pub use error::{Error, Result, first_few, printable};
 pub use stackgan_noise as noise;
+
+/// Data can be read by several threads.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<(prepared::Prepared, embeddings::Embeddings, plan::Plan, Error)>();
+};

@@ -6,6 +6,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// An error of this crate. `Display` prints what is wrong, what was expected and found, and a
 /// remedy.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The input is not suitable for a measure.
     #[error("{measure} cannot be measured\n  expected {expected}, found {found}\n  do: {remedy}")]

@@ -7,6 +7,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of this crate. `Display` prints what, place, expected and found, and what to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A setting is out of range or settings contradict each other. Exit code 2.
     #[error("setting `{key}` cannot be used\n  expected {expected}, found {found}\n  do: {remedy}")]
@@ -66,6 +67,9 @@ pub enum Error {
     /// A network or model file.
     #[error(transparent)]
     Core(#[from] stackgan_core::Error),
+    /// An error of the measures and the networks that measure.
+    #[error(transparent)]
+    Eval(#[from] stackgan_eval::Error),
     /// An operation on tensors failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

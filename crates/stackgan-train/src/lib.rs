@@ -38,3 +38,9 @@ pub mod text;
 pub mod watch;
 
 pub use error::{Error, Result};
+
+/// A run can be given to a thread.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<(run::Setup, players::Players, text::TrainedEncoder, matching::Matcher, Error)>();
+};

@@ -57,9 +57,14 @@ fn made_of(
 ) -> Result<PictureNetwork> {
     let tensors = weights::read(bytes, file, weights::FEATURES, &Device::Cpu)?;
     PictureNetwork::new(named, tensors, device).map_err(|error| match error {
-        stackgan_train::Error::Config { expected, found, remedy, .. } => {
+        stackgan_train::Error::Eval(stackgan_eval::Error::Weights {
+            expected,
+            found,
+            remedy,
+            ..
+        }) => {
             let what = "these are not the weights of EfficientNet-Lite0";
-            Problem::data(what, file, (expected, found), &remedy).into()
+            Problem::data(what, file, (expected, found), remedy).into()
         }
         other => anyhow::Error::from(other),
     })

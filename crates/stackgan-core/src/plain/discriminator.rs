@@ -5,7 +5,7 @@
 //! of the generator's conditioning augmentation), and in Stage-II also one without.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::Maps;
+use stackgan_kernels::{Maps, Statistics};
 
 use super::STYLE;
 use crate::gan::Mode;
@@ -88,10 +88,14 @@ impl Discriminator {
     /// # Errors
     /// Shapes that do not match, including pictures of the other stage's size.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.look(images, mode.into())
+    }
+
+    fn look(&self, images: &Tensor, by: Statistics) -> Result<Tensor> {
         check_pictures(images, self.side)?;
         let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
         for layer in &self.encode_img {
-            x = layer.forward(&x, mode)?;
+            x = layer.forward(&x, by)?;
         }
         x.leave()
     }
@@ -102,7 +106,7 @@ impl Discriminator {
     /// # Errors
     /// Shapes that do not match.
     pub fn features_of<const N: usize>(&self, images: [&Tensor; N]) -> Result<[Tensor; N]> {
-        of_each(images, |images, mode| self.features(images, mode))
+        of_each(images, |images, by| self.look(images, by))
     }
 
     /// Returns logits `(batch,)` for features with the text code `mu` `(batch, cond_dim)`.

@@ -7,7 +7,7 @@
 //! encoder.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, Maps, activate};
+use stackgan_kernels::{Activation, Maps, Statistics, activate};
 
 use super::{Bottleneck, STYLE};
 use crate::gan::Mode;
@@ -98,14 +98,18 @@ impl Discriminator {
     /// # Errors
     /// Shapes that do not match, including pictures of the other stage's size.
     pub fn logits(&self, images: &Tensor, text: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.judge(images, text, mode.into())
+    }
+
+    fn judge(&self, images: &Tensor, text: &Tensor, by: Statistics) -> Result<Tensor> {
         check_pictures(images, self.side)?;
         let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
         for layer in &self.encode_img {
-            x = layer.forward(&x, mode)?;
+            x = layer.forward(&x, by)?;
         }
-        let x = self.residual.forward(&x, mode)?; // 4x4
+        let x = self.residual.forward(&x, by)?; // 4x4
         let text = activate(&self.text_net.forward(text)?, LEAKY)?;
-        let x = self.joint.forward(&x.append_tiled(&text)?, mode)?;
+        let x = self.joint.forward(&x.append_tiled(&text)?, by)?;
         self.logit.forward(&x)?.leave()?.flatten_all()
     }
 
@@ -119,11 +123,7 @@ impl Discriminator {
         images: [&Tensor; N],
         text: &Tensor,
     ) -> Result<[Tensor; N]> {
-        of_each(images, |images, mode| match mode {
-            Mode::Joined { parts } => {
-                self.logits(images, &Tensor::cat(&vec![text; parts], 0)?, mode)
-            }
-            mode => self.logits(images, text, mode),
-        })
+        let texts = Tensor::cat(&[text; N], 0)?;
+        of_each(images, |images, by| self.judge(images, &texts, by))
     }
 }

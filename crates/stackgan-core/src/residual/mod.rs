@@ -13,9 +13,8 @@ pub use stage1::Stage1Generator;
 pub use stage2::Stage2Generator;
 
 use candle_core::Result;
-use stackgan_kernels::{Activation, Maps};
+use stackgan_kernels::{Activation, Maps, Statistics};
 
-use crate::gan::Mode;
 use crate::layers::{ConvNorm, RunningVariance, Style, Window};
 use crate::params::{Init, Scope};
 
@@ -67,8 +66,9 @@ impl Bottleneck {
         })
     }
 
-    fn forward(&self, x: &Maps, mode: Mode) -> Result<Maps> {
-        let inner = self.middle.forward(&self.narrow.forward(x, mode)?, mode)?;
-        x.add_activate(&self.widen.forward(&inner, mode)?, self.activation)
+    fn forward(&self, x: &Maps, by: impl Into<Statistics>) -> Result<Maps> {
+        let by = by.into();
+        let inner = self.middle.forward(&self.narrow.forward(x, by)?, by)?;
+        x.add_activate(&self.widen.forward(&inner, by)?, self.activation)
     }
 }

@@ -89,18 +89,6 @@ pub fn evaluate(
     })
 }
 
-impl From<stackgan_eval::Error> for Error {
-    fn from(error: stackgan_eval::Error) -> Self {
-        match error {
-            stackgan_eval::Error::Tensor(error) => Self::Tensor(error),
-            stackgan_eval::Error::Input { measure: key, expected, found, remedy }
-            | stackgan_eval::Error::Weights { network: key, expected, found, remedy } => {
-                Self::Config { key: key.to_owned(), expected, found, remedy: remedy.to_owned() }
-            }
-        }
-    }
-}
-
 /// `per` captions of a picture in random order, over again if it has fewer.
 fn chosen(
     source: &dyn TextSource,

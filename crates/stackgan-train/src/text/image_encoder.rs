@@ -124,7 +124,7 @@ impl ImageEncoder {
         let running = self.text_mean.as_detached_tensor();
         Ok(match mode {
             Mode::Eval => texts.broadcast_sub(&running)?,
-            Mode::Train | Mode::Joined { .. } => {
+            Mode::Train => {
                 let mean = texts.mean_keepdim(0)?;
                 self.text_mean.set(&((running * 0.9)? + (mean.detach().squeeze(0)? * 0.1)?)?)?;
                 texts.broadcast_sub(&mean)?
