@@ -206,13 +206,6 @@ impl RunDir {
         Ok(damaged)
     }
 
-    /// A number of the last line of `stats.jsonl`.
-    pub(crate) fn last_told(&self, name: &str) -> Option<f64> {
-        let bytes = fs::read(self.stats()).ok()?;
-        let last = bytes.split(|b| *b == b'\n').rfind(|line| !line.is_empty())?;
-        serde_json::from_slice::<Value>(last).ok()?.get(name)?.as_f64()
-    }
-
     /// Whether a run has told of steps here.
     pub(crate) fn is_begun(&self) -> bool {
         fs::metadata(self.stats()).is_ok_and(|facts| facts.len() > 0)

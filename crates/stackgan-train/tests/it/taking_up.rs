@@ -73,16 +73,19 @@ fn an_allowed_change_holds_from_the_moment_it_is_taken() {
     assert_eq!(folder.train("run", &other, None, 1).unwrap().step, 6);
 }
 
-/// Reports and R1 hardly ever fall on the same step.
+/// Reports and R1 hardly ever fall on the same step. The one of step 5 is not yet reported when the run is stopped after 6.
 #[test]
-fn a_term_that_is_seldom_is_reported() {
+fn a_term_that_is_seldom_is_reported_and_goes_on() {
     let folder = Folder::new(Stage::One);
     let mut cfg = config(Stage::One, Recipe::Residual);
-    (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.run.report_every) = (0.5, 4, 2);
+    (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.run.report_every) = (0.5, 4, 4);
     folder.train("run", &cfg, None, 99).unwrap();
     let stats = folder.stats("run");
-    assert_eq!(stats.len(), 5);
+    assert_eq!(stats.len(), 3);
     assert!(stats.iter().all(|line| line.contains("\"r1\":")), "{stats:?}");
+    folder.train("parts", &cfg, None, 6).unwrap();
+    folder.train("parts", &cfg, None, 99).unwrap();
+    assert_eq!(folder.stats("parts"), stats);
 }
 
 #[test]
