@@ -30,5 +30,5 @@ pub mod prepared;
 mod testing;
 pub mod toy;
 
-pub use error::{Error, Result, first_few, printable};
+pub use error::{Error, Result, counted, first_few, printable};
 pub use stackgan_noise as noise;

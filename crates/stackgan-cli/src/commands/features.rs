@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::archive::Archive;
+use stackgan_data::counted;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::features::EfficientNetLite0;
@@ -66,7 +67,7 @@ pub(crate) fn of(file: &Path, data: &Prepared, context: &Context) -> Result<Pict
     let mut phase =
         Phase::new(context.manner, "features of pictures", data.len() as u64, "pictures");
     let features = PictureFeatures::compute(data, (&net, &network), &mut |done| phase.at(done))?;
-    phase.finish(&format!("{} pictures", data.len()));
+    phase.finish(&counted(data.len(), "picture"));
     let mut archive = Archive::default();
     archive.tensors.insert(TENSOR.to_owned(), features.values().clone());
     archive.metadata.insert(SOURCE.to_owned(), source);

@@ -3,6 +3,7 @@
 
 use super::import::{Numbers, extension};
 use super::pictures::Pictures;
+use crate::counted;
 use crate::error::printable;
 use crate::formats::torch7::{self, Table, Value};
 use crate::formats::{ArrayView, DType, Kind, Layout, npy, npz};
@@ -172,7 +173,8 @@ fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Op
     if captions.len() == rows.len() {
         return Ok(Opened::Captions(captions, rows));
     }
-    let pair = (format!("{} rows in fea_txt", captions.len()), format!("{} rows", rows.len()));
+    let pair =
+        (format!("{} in fea_txt", counted(captions.len(), "row")), counted(rows.len(), "row"));
     Err(super::import::no_fit(file, "raw_txt and fea_txt", pair))
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use stackgan_core::Model;
 use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
@@ -230,7 +231,7 @@ pub(super) fn planned_data(wanted: &Record) -> Result<(String, Option<usize>)> {
         let remedy = "name a dataset folder: `--data DIR`";
         return Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into());
     };
-    Ok((format!("{shown}, {pictures} pictures to train on"), Some(pictures)))
+    Ok((format!("{shown}, {} to train on", counted(pictures, "picture")), Some(pictures)))
 }
 
 /// What a dry run says of the text.

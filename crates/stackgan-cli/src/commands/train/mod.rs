@@ -12,6 +12,7 @@ pub(crate) use record::Record;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::event::{StopReason, TrainEvent};
@@ -232,8 +233,8 @@ fn dry_run(
 ) -> Result<Exit> {
     let (net, optim) = (&config.net, &config.optim);
     let length = match (optim.steps, optim.epochs) {
-        (0, epochs) => format!("{epochs} epochs"),
-        (steps, _) => format!("{steps} steps"),
+        (0, epochs) => counted(epochs, "epoch"),
+        (steps, _) => counted(steps, "step"),
     };
     let pixels = config.stage.picture_size().crop();
     print(
@@ -245,7 +246,8 @@ fn dry_run(
         0 => String::new(),
         n => format!(" in parts of {n}"),
     };
-    print(format!("length     {length} of {} pictures{parts}, seed {}", optim.batch, config.seed))?;
+    let batch = counted(optim.batch, "picture");
+    print(format!("length     {length} of {batch}{parts}, seed {}", config.seed))?;
     let stage1 = match config.stage {
         Stage::One => None,
         Stage::Two => Some(inputs::stage1(&mut wanted, context)?),
