@@ -222,6 +222,16 @@ fn embeddings_made_elsewhere_are_trained_on() {
     assert!(said.lines().last().unwrap().ends_with("prepared/embeddings.safetensors"), "{said}");
     let checked = done(dir, &["data", "check", "own", "-q"]);
     assert!(checked.contains("embeddings of 6 numbers, one for each caption"), "{checked}");
+    let file = own.join("prepared/embeddings.safetensors");
+    let whole = fs::read(&file).unwrap();
+    let nan = [&whole[..whole.len() - 4], &f32::NAN.to_le_bytes()].concat();
+    fs::write(&file, nan).unwrap();
+    let (code, said) = failed(dir, &["data", "check", "own", "-q"]);
+    assert!(
+        code == 3 && said.contains(&format!("none in row {}", list.lines().count() - 1)),
+        "{code} {said}"
+    );
+    fs::write(&file, whole).unwrap();
 
     done(dir, &training("1", "low", &[]));
     let low = model(dir, "low");

@@ -14,7 +14,7 @@ use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::{self, Embeddings};
 use stackgan_data::layouts;
-use stackgan_data::prepared::{Damaged, Prepared};
+use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
 use super::{Context, fetch, print, sources, write_file};
@@ -106,17 +106,15 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     }
     let dataset = sources::read(path, layout)?;
     // Every picture is decoded, so that all faults are seen at once.
-    let checked =
-        context.counted(("checking", "pictures"), |progress| check::pictures(&dataset, progress));
-    match checked {
-        Err(error) if manner.damaged() == Damaged::LeaveOut => {
+    let left_out = context.counted(("checking", "pictures"), |progress| {
+        check::pictures(&dataset, manner.damaged(), progress)
+    })?;
+    match left_out {
+        Some(error) => {
             context.manner.say(format!("left out, as at the import: {error:#}"));
             print("every other picture can be read")?;
         }
-        checked => {
-            checked?;
-            print("every picture can be read")?;
-        }
+        None => print("every picture can be read")?,
     }
     check_embeddings(path)
 }
