@@ -204,6 +204,7 @@ pub fn train(
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
         if step.is_multiple_of(cfg.run.checkpoint_every) || last || stopped.is_some() {
+            dir.keep_hold()?;
             match run.save(&store, dir, step) {
                 Ok(path) => {
                     (misses, saved) = (0, Some(step));

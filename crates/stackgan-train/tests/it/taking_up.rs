@@ -73,6 +73,28 @@ fn an_allowed_change_holds_from_the_moment_it_is_taken() {
     assert_eq!(folder.train("run", &other, None, 1).unwrap().step, 6);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_trainer_writes_no_checkpoint_where_another_trains() {
+    let folder = Folder::new(Stage::One);
+    let run = folder.folder.path().join("run");
+    let (dir, mut other) = (RunDir::open(&run).unwrap(), None);
+    let mut on_event = |event: TrainEvent| {
+        if let TrainEvent::Step { step: 2 } = event {
+            fs::remove_file(run.join("LOCK")).unwrap();
+            other = Some(RunDir::open(&run).unwrap());
+        }
+    };
+    let setup = folder.setup(&config(Stage::One, Recipe::Residual));
+    let error = train(setup, &dir, Policy::default(), &|| None, &mut on_event).unwrap_err();
+    assert!(
+        matches!(&error, Error::Storage { .. }) && error.to_string().contains("LOCK"),
+        "{error}"
+    );
+    let written: Vec<_> = fs::read_dir(run.join("checkpoints")).unwrap().collect();
+    assert_eq!(written.len(), 1, "that of step 0");
+}
+
 /// Reports and R1 hardly ever fall on the same step. The one of step 5 is not yet reported when the run is stopped after 6.
 #[test]
 fn a_term_that_is_seldom_is_reported_and_goes_on() {
