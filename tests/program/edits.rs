@@ -149,6 +149,21 @@ fn an_animation_leads_from_one_sentence_to_the_other() {
 }
 
 #[test]
+fn sentence_and_seed_move_together() {
+    let folder = folder();
+    let dir = folder.path();
+    let ends =
+        [("a red bird with a yellow belly", "4"), ("a blue bird with a long black tail", "9")];
+    let asked = ["--from", ends[0].0, "--to", ends[1].0, "--seeds", "4,9", "--frames", "3"];
+    let way = frames(&painted(dir, "interpolate", &[&asked[..], &["--out", "a"]].concat())[0]);
+    for ((caption, seed), (rgb, _)) in ends.into_iter().zip([&way[0], &way[2]]) {
+        let alone = painted(dir, "generate", &["-p", caption, "--seed", seed, "--out", "b"]);
+        assert!(*rgb == pixels(&alone[0]), "{caption}");
+    }
+    assert!(way[1].0 != way[0].0 && way[1].0 != way[2].0);
+}
+
+#[test]
 fn an_animation_passes_every_seed() {
     let folder = folder();
     let dir = folder.path();
@@ -165,6 +180,7 @@ fn an_animation_passes_every_seed() {
     for (more, place) in [
         (&["-p", "a bird", "--seeds", "3"][..], "--seeds"),
         (&["-p", "a bird", "--seeds", "0-9", "--frames", "9"], "--seeds"),
+        (&["--from", "a bird", "--to", "a bee", "--seeds", "0-2"], "--seeds"),
         (&["--from", "a bird", "--to", " "], "--from"),
     ] {
         let (code, error) = failed(dir, &[&["interpolate", "-m", "run"], more].concat());

@@ -150,9 +150,11 @@ fn a_width_that_was_said_and_does_not_fit_is_refused() {
     let mut args = training("1", "2", &dir.path().join("run"));
     args.extend(["--set".to_owned(), "net.text_dim=7".to_owned()]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let (code, error) = failed(dir.path(), &args);
-    assert_eq!(code, 2, "{error}");
-    four_parts(&error, "net.text_dim = 128");
+    for args in [args.clone(), [&args[..], &["--dry-run"]].concat()] {
+        let (code, error) = failed(dir.path(), &args);
+        assert_eq!(code, 2, "{error}");
+        four_parts(&error, "net.text_dim = 128");
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn flowers_by_class_are_imported_and_trained_on() {
     let said = done(dir, &["data", "check", "flowers"]);
     assert!(said.contains("(oxford)") && said.contains("1 of 6 classes"), "{said}");
     let said = done(dir, &["data", "check", "flowers/prepared/prepared-76.safetensors"]);
-    assert!(said.contains("5 and 1 classes"), "{said}");
+    assert!(said.contains("5 and 1 class"), "{said}");
     train(dir, "flowers", "oxford");
 }
 

@@ -149,7 +149,7 @@ fn what_was_said_at_an_import_is_kept() {
     fs::write(own.join("red/bird 0.txt"), "\n").unwrap();
     fs::remove_file(own.join("red/bird 3.txt")).unwrap();
     let (code, said) = failed(dir, &["data", "import", "own", "-q"]);
-    assert!(code == 4 && said.contains("2 captions of pictures (red/bird 0."), "{code} {said}");
+    assert!(code == 4 && said.contains("captions of pictures: 2 (red/bird 0."), "{code} {said}");
     assert!(said.contains("`stackgan data import DIR --uncaptioned leave-out`"), "{said}");
     let said = done(dir, &["data", "check", "own", "--uncaptioned", "leave-out", "-q"]);
     assert!(said.contains("2 pictures without captions left out"), "{said}");
@@ -221,7 +221,17 @@ fn embeddings_made_elsewhere_are_trained_on() {
     let said = done(dir, &args);
     assert!(said.lines().last().unwrap().ends_with("prepared/embeddings.safetensors"), "{said}");
     let checked = done(dir, &["data", "check", "own", "-q"]);
-    assert!(checked.contains("embeddings of 6 numbers are those of its captions"), "{checked}");
+    assert!(checked.contains("embeddings of 6 numbers, one for each caption"), "{checked}");
+    let file = own.join("prepared/embeddings.safetensors");
+    let whole = fs::read(&file).unwrap();
+    let nan = [&whole[..whole.len() - 4], &f32::NAN.to_le_bytes()].concat();
+    fs::write(&file, nan).unwrap();
+    let (code, said) = failed(dir, &["data", "check", "own", "-q"]);
+    assert!(
+        code == 3 && said.contains(&format!("none in row {}", list.lines().count() - 1)),
+        "{code} {said}"
+    );
+    fs::write(&file, whole).unwrap();
 
     done(dir, &training("1", "low", &[]));
     let low = model(dir, "low");

@@ -108,4 +108,11 @@ fn memory_and_time_are_estimated_before_the_first_step() {
     assert!(said.contains("memory     about") && said.contains("MiB"), "{said}");
     assert!(said.contains("time       about") && said.contains("2 steps in about"), "{said}");
     assert!(!run.exists() && !said.contains("NaN"));
+    let memory = |matching: &str| {
+        let more = ["optim.batch=16".to_owned(), format!("loss.matching={matching}")];
+        let sets = more.into_iter().flat_map(|value| ["--set".to_owned(), value]);
+        let said = train(dir.path(), &args.iter().cloned().chain(sets).collect::<Vec<_>>());
+        said.lines().find(|line| line.starts_with("memory")).unwrap().to_owned()
+    };
+    assert_ne!(memory("0"), memory("2"));
 }

@@ -210,6 +210,12 @@ fn a_dry_run_says_what_a_run_would() {
     let other = ["--stage", "2", "--set", "net.z_dim=11"];
     let (code, error) = failed(dir.path(), &[&small[..], &other].concat());
     assert!(code == 2 && error.contains("net.z_dim"), "{error}");
+    let other = ["--stage", "2", "--set", "net.text_dim=7"];
+    let (code, error) = failed(dir.path(), &[&small[..], &other].concat());
+    assert!(code == 2 && error.contains("net.text_dim = 128"), "{error}");
+    let other = ["--stage", "1", "--set", "net.gf=8", "--init-from", "runs/mine"];
+    let (code, error) = failed(dir.path(), &[&small[..], &other].concat());
+    assert!(code == 2 && error.contains("--init-from"), "{error}");
 
     fs::create_dir(dir.path().join("junk")).unwrap();
     fs::write(dir.path().join("junk/a.png"), "").unwrap();

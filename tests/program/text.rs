@@ -34,7 +34,7 @@ fn an_encoder_says_how_well_it_reads() {
     let args = ["text", "train", "--data", birds.to_str().unwrap(), "--steps", "1", "--batch", "2"];
     let (code, said) = failed(dir.path(), &args);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("1 steps, loss ") && said.contains("no score: the test split"), "{said}");
+    assert!(said.contains("1 step, loss ") && said.contains("no score: the test split"), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! File names, keys and captions are hostile text: whatever comes from a file passes [`printable`] before it
 //! is shown.
 
+use std::fmt::Display;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -228,9 +229,15 @@ impl Error {
 /// Failures that are listed before the others are only counted.
 const LISTED: usize = 20;
 
-/// A number of things: `1 file`, `2 files`.
-pub(crate) fn counted(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+/// A number of things: `1 file`, `2 files`, `2 classes`.
+#[must_use]
+pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
+    let ending = match (n == N::from(1), noun.ends_with('s')) {
+        (true, _) => "",
+        (false, true) => "es",
+        (false, false) => "s",
+    };
+    format!("{n} {noun}{ending}")
 }
 
 /// `text` with control characters (and the characters that reorder text) escaped, cut to 200 characters: safe
@@ -297,7 +304,8 @@ mod tests {
         let names: Vec<String> = (0..9).map(|i| i.to_string()).collect();
         assert_eq!(first_few(&names), "0, 1, 2, 3, 4 and 4 more");
         assert_eq!(first_few(&names[..2]), "0, 1");
-        assert_eq!((counted(1, "file"), counted(0, "file")), ("1 file".into(), "0 files".into()));
+        assert_eq!([counted(1, "file"), counted(0, "file")], ["1 file", "0 files"]);
+        assert_eq!([counted(1u64, "class"), counted(2u64, "class")], ["1 class", "2 classes"]);
         let of = |n: usize| {
             let fault =
                 |i| Error::read(Path::new(&format!("{i}.jpg")), std::io::Error::other("no"));

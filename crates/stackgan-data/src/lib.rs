@@ -30,7 +30,7 @@ pub mod prepared;
 mod testing;
 pub mod toy;
 
-pub use error::{Error, Result, first_few, printable};
+pub use error::{Error, Result, counted, first_few, printable};
 pub use stackgan_noise as noise;
 
 /// Data can be read by several threads.

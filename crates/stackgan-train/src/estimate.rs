@@ -10,6 +10,7 @@ use candle_core::{Device, Tensor};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
 use stackgan_data::plan::WrongPairs;
+use stackgan_eval::features::efficientnet_lite;
 use stackgan_kernels::memory;
 
 use crate::Result;
@@ -18,6 +19,7 @@ use crate::guard::Undo;
 use crate::matching::Matcher;
 use crate::players::players;
 use crate::step::{Looks, Pictures, StepConfig, StepNoise};
+use crate::text::{ImageSide, PictureNetwork, SIDE};
 
 /// Bytes of a number.
 const F32: u64 = 4;
@@ -184,6 +186,36 @@ fn discriminator(net: &NetConfig, stage: Stage) -> Size {
     }
 }
 
+/// The image side of a text encoder, which the matching loss keeps for G's gradient. It has none of its own.
+fn image_side(matcher: &Matcher) -> Size {
+    let config = &matcher.encoders().config;
+    let dim = config.encoder.dim as u64;
+    let (size, width) = match &config.image {
+        ImageSide::Convolutions { channels } => {
+            let (mut size, mut from, mut side) = (Size::default(), 3, SIDE as u64);
+            for to in channels.iter().map(|&c| c as u64) {
+                side /= 2;
+                size = size.conv_norm((from, to), 4, side);
+                from = to;
+            }
+            (size, from)
+        }
+        ImageSide::Features { width, side, .. } => {
+            let mut size = Size::default().norm(*width as u64);
+            // As read, and with its norms folded into its convolutions.
+            size.statistics += 2 * matcher.network().map_or(0, PictureNetwork::count);
+            for map in efficientnet_lite::maps(*side) {
+                size = size.keep(map as u64, 1);
+            }
+            (size, *width as u64)
+        }
+    };
+    let mut size = size.linear(width, dim, 1).norm(dim);
+    size.weights += 1; // the contrastive loss's scale
+    size.statistics += dim; // and the texts' mean
+    size
+}
+
 /// Memory that a run will want at its peak, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -200,9 +232,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The run's, with Stage-I of the sizes `low` under Stage-II, and a guard that undoes steps as `undo` says.
+    /// The run's, with Stage-I of the sizes `low` under Stage-II, what matches pictures and captions where the run has it, and a
+    /// guard that undoes steps as `undo` says.
     #[must_use]
-    pub fn of(cfg: &TrainConfig, low: &NetConfig, undo: Undo) -> Self {
+    pub fn of(cfg: &TrainConfig, low: &NetConfig, matcher: Option<&Matcher>, undo: Undo) -> Self {
         let (net, batch, part) = (&cfg.net, cfg.optim.batch as u64, cfg.micro_batch() as u64);
         let g = match cfg.stage {
             Stage::One => stage1_generator(net),
@@ -228,6 +261,8 @@ impl Memory {
         };
         let average = if cfg.optim.ema > 0.0 { g.weights + g.statistics } else { 0 };
         let low = if tuned { low_changing } else { under.weights + under.statistics };
+        let matching = matcher.map(image_side);
+        let matching = matching.unwrap_or_default();
         let state = changing + average + low;
         // Where there are parts, the sum of their gradients besides the last one's.
         let parts = if part < batch { 2 } else { 1 };
@@ -237,7 +272,7 @@ impl Memory {
                 // In G's step what D's weights were, and D's gradient, are still there.
                 Undo::Held => statistics + 2 * d.weights + parts * g.weights,
             };
-        let variables = F32 * (state + besides);
+        let variables = F32 * (state + besides + matching.weights + matching.statistics);
 
         // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has a pass for each
         // group of pairs, and paints anew, as does the plain recipe in parts.
@@ -248,7 +283,7 @@ impl Memory {
             Recipe::Plain => g.kept + 2 * d.kept,
         };
         let stage1 = if tuned { under.kept } else { 4 * under.largest };
-        let kept = in_d.max(g.kept + d.kept) + stage1;
+        let kept = in_d.max(g.kept + d.kept + matching.kept) + stage1;
         let underway = UNDERWAY * g.largest.max(d.largest);
         let pictures = F32 * (part * (kept + underway) + batch * shown * picture);
         let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes
@@ -362,6 +397,7 @@ mod tests {
     use crate::config::preset;
     use crate::guard::Guard;
     use crate::start::Start;
+    use crate::text::TextTrainConfig;
 
     /// Both recipes and stages, at sizes where no two widths are equal.
     fn configs() -> Vec<TrainConfig> {
@@ -417,7 +453,7 @@ mod tests {
             let copies = Guard::over(&players, under).unwrap().copies();
             let fixed = under.map_or(0, Params::count); // Stage-I's weights stay as they are
             let [g, d] = [players.g().params.count(), players.d().params.count()];
-            let variables = |undo| Memory::of(&cfg, &cfg.net, undo).variables;
+            let variables = |undo| Memory::of(&cfg, &cfg.net, None, undo).variables;
             let held = 4 * (2 * copies + fixed + 3 * (g + d) + 2 * d + g) as u64;
             assert_eq!(variables(Undo::Held), held, "{:?}", cfg.stage);
             let copied = 4 * (2 * (copies + 3 * (g + d)) + fixed + g.max(d)) as u64;
@@ -444,14 +480,14 @@ mod tests {
             let copies = Guard::over(&players, Some(&low)).unwrap().copies();
             let [g, d] = [players.g().params.count(), players.d().params.count()];
             let counted = 4 * (2 * copies + 3 * (g + d) + 2 * d + g) as u64;
-            assert_eq!(Memory::of(&cfg, &cfg.net, Undo::Held).variables, counted);
+            assert_eq!(Memory::of(&cfg, &cfg.net, None, Undo::Held).variables, counted);
         }
     }
 
     #[test]
     fn memory_grows_with_the_batch_and_not_otherwise() {
         let mut cfg = configs().remove(0);
-        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, Undo::Held);
+        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, None, Undo::Held);
         cfg.optim.batch = 4;
         let small = at(&cfg);
         cfg.optim.batch = 8;
@@ -465,7 +501,7 @@ mod tests {
     #[test]
     fn memory_in_parts_is_that_of_a_part() {
         for mut cfg in configs() {
-            let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, Undo::Held);
+            let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, None, Undo::Held);
             cfg.optim.batch = 64;
             let whole = at(&cfg);
             cfg.knobs.micro_batch = 4;
@@ -485,6 +521,25 @@ mod tests {
             assert_eq!(parts.variables, whole.variables + 4 * gradients);
             assert_eq!((parts.loading, parts.saving), (whole.loading, whole.saving));
         }
+    }
+
+    /// Its weights, and what it keeps of each picture where G's step is the larger one.
+    #[test]
+    fn the_matching_loss_is_counted() {
+        let config = TextTrainConfig::small();
+        let matcher = Matcher::fresh(&config, &Device::Cpu).unwrap();
+        let side = image_side(&matcher);
+        let numbers: usize = matcher.tensors().unwrap().values().map(Tensor::elem_count).sum();
+        assert_eq!(side.weights + side.statistics, numbers as u64);
+        // Twice each map, and both sides of the last layer and its norm.
+        let maps = 24 * 32 * 32 + 48 * 16 * 16 + 96 * 8 * 8 + 128 * 4 * 4;
+        assert_eq!(side.kept, 2 * maps + 2 * 128);
+        let mut cfg = configs().remove(0);
+        (cfg.net.gf, cfg.optim.batch) = (64, 4);
+        let of = |matcher| Memory::of(&cfg, &cfg.net, matcher, Undo::Held);
+        let (without, with) = (of(None), of(Some(&matcher)));
+        assert_eq!(with.pictures - without.pictures, 4 * 4 * side.kept);
+        assert_eq!(with.variables - without.variables, 4 * numbers as u64);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use stackgan_core::Params;
 use stackgan_core::archive::Archive;
 use stackgan_core::gan::Mode;
 use stackgan_core::losses::square_means;
+use stackgan_core::noise::Noise;
 use stackgan_core::text::{Standardise, TextEncoder as _};
 
 use crate::store::sha256;
@@ -72,6 +73,17 @@ impl Matcher {
         let fingerprint = encoder.text.unstandardised(&Device::Cpu)?.fingerprint();
         let encoders = MatchedBy { config: encoder.config.clone(), fingerprint };
         Self::made_of(encoders, network, encoder.image_tensors()?, device)
+    }
+
+    /// One of fresh weights, which takes the time and the memory of a trained one whose image side looks at pixels.
+    ///
+    /// # Errors
+    /// When memory for it cannot be had.
+    pub fn fresh(config: &TextTrainConfig, device: &Device) -> Result<Self> {
+        let params = Params::fresh(Noise::new(0), "image", device);
+        let image = ImageEncoder::new(&config.image, config.encoder.dim, &params.frozen())?;
+        let encoders = MatchedBy { config: config.clone(), fingerprint: String::new() };
+        Ok(Self { encoders, network: None, image, params, standardise: None })
     }
 
     /// What [`Self::tensors`] gave, again.
@@ -137,6 +149,11 @@ impl Matcher {
     /// Whose it is.
     pub(crate) const fn encoders(&self) -> &MatchedBy {
         &self.encoders
+    }
+
+    /// The network whose features the image side reads.
+    pub(crate) const fn network(&self) -> Option<&PictureNetwork> {
+        self.network.as_ref()
     }
 
     /// Everything that its numbers depend on.

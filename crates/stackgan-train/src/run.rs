@@ -97,6 +97,7 @@ pub(crate) struct Run {
     pub(crate) identity: Identity,
     /// Steps that are left out because they became non-finite.
     pub(crate) skipped: BTreeSet<u64>,
+    pub(crate) seldom: Seldom,
     guard: Guard,
 }
 
@@ -144,7 +145,6 @@ pub fn train(
     let (mut step, mut reason, mut misses, mut told) = (first, StopReason::Done, 0, false);
     // The step of the model on the disk: not known of one that was there before.
     let mut saved = None;
-    let mut seldom = Seldom(dir.last_told(Seldom::NAME));
     while step < run.steps {
         let inputs = feed.next()?;
         let taken = match run.step(&inputs, || feed.prepare()) {
@@ -171,7 +171,7 @@ pub fn train(
                 on_event(TrainEvent::Warning { step, text });
             }
             let term = |name| stats.get(name).ok();
-            seldom.see(term(Seldom::NAME));
+            run.seldom.see(term(Seldom::NAME));
             let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
             for text in watch.step(step, Seen { d_loss, d_grad, g_grad }) {
                 on_event(TrainEvent::Warning { step, text });
@@ -181,7 +181,7 @@ pub fn train(
                 let loading = feed.spent().div_duration_f64(reported.elapsed());
                 reported = Instant::now();
                 let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
-                let terms = seldom.among(terms);
+                let terms = run.seldom.among(terms);
                 let values = [&terms[..], &more].concat();
                 let written = dir.append_stats(step, inputs.epoch, (seconds, first), &values);
                 told_only(written, step, on_event)?;
@@ -204,6 +204,7 @@ pub fn train(
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
         if step.is_multiple_of(cfg.run.checkpoint_every) || last || stopped.is_some() {
+            dir.keep_hold()?;
             match run.save(&store, dir, step) {
                 Ok(path) => {
                     (misses, saved) = (0, Some(step));
@@ -232,9 +233,10 @@ pub fn train(
     Ok(Outcome { step, steps: run.steps, reason, model: dir.model() })
 }
 
-/// A term that is not in every step: R1's. What is reported is that of the last step that had one, or it might never be; a run
-/// that goes on begins with the one reported last.
-struct Seldom(Option<f64>);
+/// A term that is not in every step: R1's. What is reported is that of the last step that had one, or it might never be; it is
+/// part of a checkpoint.
+#[derive(Default)]
+pub(crate) struct Seldom(pub(crate) Option<f64>);
 
 impl Seldom {
     const NAME: &str = "r1";
@@ -315,8 +317,19 @@ impl Run {
             .transpose()?;
         let guard = Guard::over(&players, stage1.as_ref())?;
         let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
-        let skipped = BTreeSet::new();
-        Ok(Self { setup, players, stage1, ema, standardise, steps, identity, skipped, guard })
+        let (skipped, seldom) = Default::default();
+        Ok(Self {
+            setup,
+            players,
+            stage1,
+            ema,
+            standardise,
+            steps,
+            identity,
+            skipped,
+            seldom,
+            guard,
+        })
     }
 
     /// Takes up the newest checkpoint and returns the steps that it has behind it.

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    _lock: File,
+    lock: Mutex<File>,
 }
 
 impl RunDir {
@@ -42,25 +43,22 @@ impl RunDir {
         for folder in [path.to_path_buf(), path.join("samples"), path.join("checkpoints")] {
             fs::create_dir_all(&folder).map_err(|e| storage("make the folder", &folder, e))?;
         }
-        let file = path.join("LOCK");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-        let lock = lock.map_err(|e| storage("open the lock", &file, e))?;
-        match lock.try_lock() {
-            Ok(()) => {
-                sweep(path);
-                Ok(Self { path: path.to_path_buf(), _lock: lock })
-            }
-            Err(TryLockError::WouldBlock) => Err(Error::Storage {
-                action: "use the run folder",
-                file,
-                source: std::io::Error::other(
-                    "another process is training in it; nothing was changed",
-                ),
-                remedy: "wait for that process, stop it, or train in another folder with --run"
-                    .to_owned(),
-            }),
-            Err(TryLockError::Error(e)) => Err(storage("lock the run folder", &file, e)),
+        let lock = locked(path, "another process is training in it; nothing was changed")?;
+        sweep(path);
+        Ok(Self { path: path.to_path_buf(), lock: Mutex::new(lock) })
+    }
+
+    /// Takes the lock anew where somebody removed its file.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when another process holds the folder by now.
+    pub(crate) fn keep_hold(&self) -> Result<()> {
+        // A poisoned lock: taking it failed elsewhere, and the file is the old one.
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_removed(&lock) {
+            *lock = locked(&self.path, "its LOCK was removed, and another process trains in it")?;
         }
+        Ok(())
     }
 
     /// The folders under `root` that are called `NNNNN-…`, oldest first.
@@ -206,17 +204,41 @@ impl RunDir {
         Ok(damaged)
     }
 
-    /// A number of the last line of `stats.jsonl`.
-    pub(crate) fn last_told(&self, name: &str) -> Option<f64> {
-        let bytes = fs::read(self.stats()).ok()?;
-        let last = bytes.split(|b| *b == b'\n').rfind(|line| !line.is_empty())?;
-        serde_json::from_slice::<Value>(last).ok()?.get(name)?.as_f64()
-    }
-
     /// Whether a run has told of steps here.
     pub(crate) fn is_begun(&self) -> bool {
         fs::metadata(self.stats()).is_ok_and(|facts| facts.len() > 0)
     }
+}
+
+/// The lock of a run folder, held as long as the file is open. `taken` says that another process has it.
+fn locked(folder: &Path, taken: &str) -> Result<File> {
+    let file = folder.join("LOCK");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+    let lock = lock.map_err(|e| storage("open the lock", &file, e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Storage {
+            action: "use the run folder",
+            file,
+            source: std::io::Error::other(taken),
+            remedy: "wait for that process, stop it, or train in another folder with --run"
+                .to_owned(),
+        }),
+        Err(TryLockError::Error(e)) => Err(storage("lock the run folder", &file, e)),
+    }
+}
+
+/// Whether an open file has no name any more.
+#[cfg(unix)]
+fn is_removed(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    file.metadata().is_ok_and(|facts| facts.nlink() == 0)
+}
+
+/// Elsewhere an open file keeps its name.
+#[cfg(not(unix))]
+const fn is_removed(_: &File) -> bool {
+    false
 }
 
 /// Removes what a write that was cut off left under a temporary name. One that stays does no harm.
@@ -258,6 +280,22 @@ mod tests {
         drop(first);
         RunDir::open(&path).unwrap();
         assert_eq!(RunDir::list(root.path()).unwrap().len(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_was_removed_is_taken_anew_or_the_other_s() {
+        let root = tempfile::tempdir().unwrap();
+        let first = RunDir::create(root.path(), "x").unwrap();
+        let lock = first.path().join("LOCK");
+        fs::remove_file(&lock).unwrap();
+        first.keep_hold().unwrap();
+        RunDir::open(first.path()).unwrap_err();
+        fs::remove_file(&lock).unwrap();
+        let second = RunDir::open(first.path()).unwrap();
+        let said = first.keep_hold().unwrap_err().to_string();
+        assert!(said.contains("LOCK was removed") && said.contains("another process"), "{said}");
+        second.keep_hold().unwrap();
     }
 
     #[test]

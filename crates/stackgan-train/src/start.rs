@@ -23,7 +23,7 @@ impl Start {
     ///
     /// # Errors
     /// [`Error::Config`] when the model has no such stage, or one of other sizes.
-    pub(crate) fn generator(&self, cfg: &TrainConfig) -> Result<Option<BTreeMap<String, Tensor>>> {
+    pub fn generator(&self, cfg: &TrainConfig) -> Result<Option<BTreeMap<String, Tensor>>> {
         let Some(model) = &self.generator else { return Ok(None) };
         let (info, params) = match cfg.stage {
             Stage::One => (Some(&model.info().stage1), Some(model.stage1())),

@@ -8,15 +8,16 @@ use stackgan_core::{Model, ModelInfo, Params, StageInfo};
 
 use crate::Result;
 use crate::config::{EpsilonName, Stage};
-use crate::run::Run;
+use crate::run::{Run, Seldom};
 use crate::store::{Header, Store};
 
-/// Writes everything that the next step depends on.
+/// Writes everything that the next step, or what is told of it, depends on.
 pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
     let steps = (run.players.g().adam.steps(), run.players.d().adam.steps());
     let mut header = Header::new(step, steps, run.identity.digest.clone());
     header.config.clone_from(&run.identity.config);
     header.skipped = run.skipped.iter().copied().collect();
+    header.r1 = run.seldom.0.map(|value| value as f32);
     store.save(archive(run)?, &header)
 }
 
@@ -58,6 +59,7 @@ pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Re
         tune.restore(&archive.part("tune."), steps[0])?;
     }
     run.skipped = header.skipped.into_iter().collect();
+    run.seldom = Seldom(header.r1.map(f64::from));
     Ok(header.step)
 }
 

@@ -98,7 +98,7 @@ pub(crate) struct Edit {
     pub json: bool,
 }
 
-/// What lies between two sentences, or between seeds of one.
+/// What lies between two sentences, between seeds of one, or between two sentences with a seed each.
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan interpolate -m demo --from \"a red bird\" --to \"a blue bird with a white belly\"\n  \
@@ -109,7 +109,7 @@ pub(crate) struct Interpolate {
     #[command(flatten)]
     pub painting: Painting,
     /// The sentence of the first frame
-    #[arg(long, value_name = "TEXT", requires = "to", conflicts_with_all = ["prompt", "seeds"])]
+    #[arg(long, value_name = "TEXT", requires = "to", conflicts_with = "prompt")]
     pub from: Option<String>,
     /// The sentence of the last frame
     #[arg(long, value_name = "TEXT", requires = "from")]

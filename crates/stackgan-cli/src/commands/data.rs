@@ -9,11 +9,12 @@ use anyhow::Result;
 use stackgan_core::image::Picture;
 use stackgan_data::check;
 use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
+use stackgan_data::counted;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::{self, Embeddings};
 use stackgan_data::layouts;
-use stackgan_data::prepared::{Damaged, Prepared};
+use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
 use super::{Context, fetch, print, sources, write_file};
@@ -29,9 +30,9 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
         args::Data::Toy { out, count, seed } => {
             let drawn = sources::draw_toy(&out, ToyConfig { count, seed }, context)?;
             print(format!(
-                "{}: {} pictures of {} species to train on, {} of {} unseen species",
+                "{}: {} of {} species to train on, {} of {} unseen species",
                 out.display(),
-                drawn.train_pictures,
+                counted(drawn.train_pictures, "picture"),
                 drawn.train_species,
                 drawn.test_pictures,
                 drawn.test_species
@@ -77,11 +78,10 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
     let done = context.counted(("importing embeddings", "pictures"), |progress| {
         embeddings::import(source, &data, &out, progress)
     })?;
-    context
-        .manner
-        .say(format!("{} embeddings of {} numbers, from {}", done.rows, done.dim, done.form));
+    let (rows, numbers) = (counted(done.rows, "embedding"), counted(done.dim, "number"));
+    context.manner.say(format!("{rows} of {numbers}, from {}", done.form));
     if done.unused > 0 {
-        context.manner.say(format!("{} entries of other pictures are not used", done.unused));
+        context.manner.say(format!("entries of other pictures, not used: {}", done.unused));
     }
     print(out.display())
 }
@@ -106,17 +106,15 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     }
     let dataset = sources::read(path, layout)?;
     // Every picture is decoded, so that all faults are seen at once.
-    let checked =
-        context.counted(("checking", "pictures"), |progress| check::pictures(&dataset, progress));
-    match checked {
-        Err(error) if manner.damaged() == Damaged::LeaveOut => {
+    let left_out = context.counted(("checking", "pictures"), |progress| {
+        check::pictures(&dataset, manner.damaged(), progress)
+    })?;
+    match left_out {
+        Some(error) => {
             context.manner.say(format!("left out, as at the import: {error:#}"));
             print("every other picture can be read")?;
         }
-        checked => {
-            checked?;
-            print("every picture can be read")?;
-        }
+        None => print("every picture can be read")?,
     }
     check_embeddings(path)
 }
@@ -145,7 +143,8 @@ fn check_embeddings(folder: &Path) -> Result<()> {
             return Err(Problem::data("the embeddings are damaged", &file, parts, remedy).into());
         }
     }
-    print(format!("{rows} embeddings of {} numbers are those of its captions", embeddings.dim()))
+    let numbers = counted(embeddings.dim(), "number");
+    print(format!("{} of {numbers}, one for each caption", counted(rows, "embedding")))
 }
 
 fn summary(path: &Path, prepared: &Prepared) -> String {
@@ -156,17 +155,17 @@ fn summary(path: &Path, prepared: &Prepared) -> String {
     let (train, test) = (classes(Split::Train), classes(Split::Test));
     // Where each picture has a class of its own, classes mean nothing.
     let classes = if train.union(&test).count() < prepared.len() {
-        format!("{} and {} classes", train.len(), test.len())
+        format!("{} and {}", train.len(), counted(test.len(), "class"))
     } else {
         "no classes".to_owned()
     };
     format!(
-        "{}: {} px, {} train, {} test, {} captions, {classes}, fingerprint {}",
+        "{}: {} px, {} train, {} test, {}, {classes}, fingerprint {}",
         path.display(),
         prepared.size().prepared(),
         prepared.indices(Split::Train).len(),
         prepared.indices(Split::Test).len(),
-        prepared.caption_count(),
+        counted(prepared.caption_count(), "caption"),
         prepared.fingerprint().get(..12).unwrap_or_default()
     )
 }

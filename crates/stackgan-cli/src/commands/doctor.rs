@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use serde_json::json;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
+use stackgan_data::counted;
 
 use super::{Context, device, print, sources};
 
@@ -42,16 +43,17 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
     if json {
         print(serde_json::to_string_pretty(&facts)?)?;
     } else {
+        let threads = counted(threads, "thread");
         print(format!("stackgan   {}", env!("CARGO_PKG_VERSION")))?;
         print(format!("system     {} {}", std::env::consts::OS, std::env::consts::ARCH))?;
         match &gpu {
             Some((name, bytes)) => {
                 let gib = *bytes as f64 / f64::from(1 << 30);
                 print(format!("device     {at}, {name}, {gib:.0} GiB"))?;
-                print(format!("host       {threads} threads, {}", features().join(" ")))?;
+                print(format!("host       {threads}, {}", features().join(" ")))?;
             }
             None => {
-                print(format!("device     {at}, {threads} threads, {}", features().join(" ")))?;
+                print(format!("device     {at}, {threads}, {}", features().join(" ")))?;
             }
         }
         let rate = rate / 1e9;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::archive::Archive;
+use stackgan_data::counted;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_data::prepared::Prepared;
 use stackgan_train::store::sha256;
@@ -99,7 +100,7 @@ pub(crate) fn of(
     let mut phase =
         Phase::new(context.manner, "features of pictures", data.len() as u64, "pictures");
     let features = PictureFeatures::compute(data, &net, &mut |done| phase.at(done))?;
-    phase.finish(&format!("{} pictures", data.len()));
+    phase.finish(&counted(data.len(), "picture"));
     let mut archive = Archive::default();
     archive.tensors.insert(TENSOR.to_owned(), features.values().clone());
     archive.metadata.insert(SOURCE.to_owned(), source);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use stackgan_data::counted;
 use stackgan_data::fetch::manifest::{COCO, CUB, OXFORD, Set};
 use stackgan_data::fetch::{self, ByHand, Event, From, Patience, Request};
 
@@ -32,9 +33,9 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     let (found, whole) = report.pictures;
     let folder = into.display();
     context.manner.say(if found < whole {
-        format!("{folder}: a subset of {}: {found} of {whole} pictures", set.title)
+        format!("{folder}: a subset of {}: {found} of {}", set.title, counted(whole, "picture"))
     } else {
-        format!("{folder}: {}, whole: {found} pictures", set.title)
+        format!("{folder}: {}, whole: {}", set.title, counted(found, "picture"))
     });
     data::import(&args.import(into.clone()), context)?;
     context

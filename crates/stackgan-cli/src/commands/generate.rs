@@ -3,6 +3,7 @@
 use anyhow::Result;
 use stackgan_core::Sampling;
 use stackgan_core::image::grid;
+use stackgan_data::counted;
 
 use super::given::Given;
 use super::painting::{GRID, Painter, Read, Unread, numbers, seeds};
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         }
     }
     unread.finish(&phase);
-    phase.finish(&format!("{done} pictures in {}", asked.out.display()));
+    phase.finish(&format!("{} in {}", counted(done, "picture"), asked.out.display()));
     Ok(())
 }
 

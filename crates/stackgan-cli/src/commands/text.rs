@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
+use stackgan_data::counted;
 use stackgan_data::crop::PictureSize;
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
@@ -145,7 +146,7 @@ pub(crate) fn train(
     })?;
     let last = losses.iter().rev().take(LAST).map(|(_, loss)| loss);
     let mean = last.sum::<f64>() / losses.len().clamp(1, LAST) as f64;
-    phase.finish(&format!("{} steps, loss {mean:.3} in the last of them", losses.len()));
+    phase.finish(&format!("{}, loss {mean:.3} in the last of them", counted(losses.len(), "step")));
     Ok((encoder, losses))
 }
 
@@ -236,6 +237,6 @@ fn write(
         phase.at(done);
     }
     writer.finish()?;
-    phase.finish(&format!("{done} captions, {dim} numbers each"));
+    phase.finish(&format!("{}, {} each", counted(done, "caption"), counted(dim, "number")));
     Ok(())
 }

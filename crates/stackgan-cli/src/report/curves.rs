@@ -41,8 +41,14 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
         "Falls: the text encoder finds the caption of each picture.",
     ),
     (
-        "Conditioning augmentation: KL and mean sigma",
-        &["kl", "sigma"],
+        "Conditioning augmentation: KL",
+        &["kl"],
+        Axis::Number,
+        "Near 0: the text is not told apart from any other.",
+    ),
+    (
+        "Conditioning augmentation: mean sigma",
+        &["sigma"],
         Axis::Number,
         "Sigma near 0: the augmentation has died.",
     ),
@@ -145,7 +151,7 @@ mod tests {
         let file = dir.path().join("stats.jsonl");
         let line = |step: u32| {
             format!(
-                "{{\"step\":{step},\"epoch\":0,\"seconds\":{step},\"since\":0,\"matching\":2.5,\"d_loss\":1,\"g_loss\":3,\"loading\":0.1,\"new_term\":{step}}}\n"
+                "{{\"step\":{step},\"epoch\":0,\"seconds\":{step},\"since\":0,\"matching\":2.5,\"d_loss\":1,\"g_loss\":3,\"loading\":0.1,\"kl\":1,\"sigma\":0.9,\"new_term\":{step}}}\n"
             )
         };
         std::fs::write(&file, line(1) + &line(2) + &line(3)).unwrap();
@@ -153,6 +159,6 @@ mod tests {
         for name in ["matching", "d_loss", "g_loss", "loading", "new_term", "steps/s"] {
             assert_eq!(page.matches(&format!("<title>{name}<")).count(), 1, "{name}");
         }
-        assert_eq!(charts(&file).len(), 5, "no curve of the clock");
+        assert_eq!(charts(&file).len(), 7, "no curve of the clock; one axis has one unit");
     }
 }

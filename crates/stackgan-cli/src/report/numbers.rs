@@ -22,12 +22,12 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// Labels of round numbers that are equally far apart, each with the digits that tell it from the next.
+/// Labels of round numbers that are equally far apart, each with the digits that tell it from the next; one alone has all of its own.
 pub(super) fn labels(ticks: &[f64]) -> Vec<String> {
     let step = match ticks {
         [a, b, ..] => b - a,
-        [a] if *a != 0.0 => a.abs(),
-        _ => 1.0,
+        [a] => return vec![trimmed(&number(*a)).to_owned()],
+        [] => return Vec::new(),
     };
     let power = |v: f64| (v.abs() * (1.0 + 1e-9)).log10().floor() as i32;
     let decimals = (-power(step)).max(0);
@@ -80,6 +80,8 @@ mod tests {
         assert_eq!(of(0.0, 2e-7), ["0", "2e-7", "4e-7", "6e-7", "8e-7"]);
         assert_eq!(of(0.0, 5e8), ["0", "5e8", "1.0e9", "1.5e9", "2.0e9"]);
         assert_eq!(of(-0.2, 0.1), ["-0.2", "-0.1", "0", "0.1", "0.2"]);
+        let alone = [1.1, 20.0, 0.0, 0.05, 1e9].map(|tick| labels(&[tick]).concat());
+        assert_eq!(alone, ["1.1", "20", "0", "0.05", "1e9"]);
         assert_eq!(of(1000.0, 500.0), ["1000", "1500", "2000", "2500", "3000"]);
         assert_eq!([0.01, 1.0, 50.0, 1e7].map(power_label), ["0.01", "1", "50", "1e7"]);
     }

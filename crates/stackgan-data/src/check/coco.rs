@@ -1,6 +1,7 @@
 //! The parts of the COCO layout, in whichever of its forms the folder has.
 
 use super::report::{Part, Report};
+use crate::counted;
 use crate::dataset::Split;
 use crate::layouts::coco::{Annotations, Form, Parts};
 use crate::layouts::{Labels, names};
@@ -37,7 +38,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
 fn annotations(file: &Path) -> crate::Result<(String, ())> {
     let read = Annotations::read(file)?;
     let (pictures, captions) = (read.pictures().count(), read.caption_count());
-    Ok((format!("{captions} captions of {pictures} pictures"), ()))
+    Ok((format!("{} of {}", counted(captions, "caption"), counted(pictures, "picture")), ()))
 }
 
 fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
@@ -46,7 +47,7 @@ fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
         let what = "names of one split, in order";
         let read = || {
             let names = names(file)?;
-            Ok((format!("{} names", names.len()), names.len()))
+            Ok((counted(names.len(), "name"), names.len()))
         };
         let listed = match split {
             Split::Train => report.read(file, what, read),
@@ -55,7 +56,7 @@ fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
         let why = "each picture is its own class";
         report.optional(labels, ("classes, in the order of the names", why), || {
             let labels = Labels::read(labels, file, listed.unwrap_or(0))?;
-            Ok((format!("{} classes", labels.classes()), ()))
+            Ok((counted(labels.classes(), "class"), ()))
         });
         report.embeddings(&dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle"));
         let why = "captions are empty then, as many as there are embeddings";

@@ -1,6 +1,7 @@
 //! The parts of the CUB layout.
 
 use super::report::{Part, Report, Status};
+use crate::counted;
 use crate::dataset::Split;
 use crate::formats::read_bounded;
 use crate::layouts::cub::{self, Parts};
@@ -15,7 +16,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let mut report = Report::new(dir, FETCH);
     let listed = report.read(&parts.image_list, "pictures by number", || {
         let records = count_records(&parts.image_list)?;
-        Ok((format!("{records} pictures"), ()))
+        Ok((counted(records, "picture"), ()))
     });
     let boxes = report.read(&parts.boxes, "boxes by number", || {
         let records = count_records(&parts.boxes)?;
@@ -35,13 +36,13 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     {
         let names = report.read(file, "names of one split, in order", || {
             let names = read_names(file)?;
-            Ok((format!("{} names", names.len()), names))
+            Ok((counted(names.len(), "name"), names))
         });
         let names = names.unwrap_or_default();
         let what = ("classes, in the order of the names", "folders are named by class");
         report.optional(labels, what, || {
             let labels = Labels::read(labels, file, names.len())?;
-            Ok((format!("{} classes", labels.classes()), ()))
+            Ok((counted(labels.classes(), "class"), ()))
         });
         let embeddings = dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle");
         report.embeddings(&embeddings);
@@ -105,7 +106,7 @@ mod tests {
             assert!(matches!(missing, Some(Status::Missing { .. })), "{part}: {report}");
             assert!(!report.is_complete());
             let error = cub::read(dir.path()).unwrap_err().to_string();
-            assert!(error.contains("1 parts") && error.contains(part), "{error}");
+            assert!(error.contains("1 part") && error.contains(part), "{error}");
         }
     }
 

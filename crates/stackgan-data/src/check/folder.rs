@@ -47,7 +47,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
             }
             (0, _) => Status::Found { detail: counted(beside, "file") },
             _ => Status::Wrong {
-                detail: format!("{bare} of {n} pictures have no captions ({few})"),
+                detail: format!("{bare} of {} without captions ({few})", counted(n, "picture")),
                 remedy: format!("write them, or leave such pictures out with {LEAVE_OUT}"),
             },
         },
@@ -94,7 +94,7 @@ mod tests {
         let said = || check(dir.path(), Kind::Folder, Reading::default()).to_string();
         assert!(said().contains("MISSING") && said().contains("NAME.txt"), "{}", said());
         write("red/a.jpg", "x");
-        assert!(said().contains("1 of 1 pictures have no captions (red/a.jpg)"), "{}", said());
+        assert!(said().contains("1 of 1 picture without captions (red/a.jpg)"), "{}", said());
         write("red/c.jpg", "x");
         write("red/c.txt", "another\n");
         let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };

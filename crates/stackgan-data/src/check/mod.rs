@@ -14,6 +14,7 @@ use crate::crop::{self, MAX_FILE, decode_as};
 use crate::dataset::{Dataset, Item};
 use crate::formats::read_bounded;
 use crate::layouts::{self, Kind, Reading};
+use crate::prepared::Damaged;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::Path;
@@ -41,11 +42,15 @@ pub fn check(dir: &Path, kind: Kind, how: Reading) -> CheckReport {
 }
 
 /// Decodes every picture of a dataset, and looks whether its box lies inside. `progress` is told how many are done, and of
-/// how many, from several threads.
+/// how many, from several threads. What is left out is returned as the error that it would be.
 ///
 /// # Errors
-/// All pictures that cannot be used, together; the first of them by name.
-pub fn pictures(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<()> {
+/// All pictures that cannot be used, together, the first of them by name, unless they are left out and there are others.
+pub fn pictures(
+    dataset: &Dataset,
+    damaged: Damaged,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Option<Error>> {
     let (done, total) = (AtomicUsize::new(0), dataset.items.len());
     let usable = |item: &Item| {
         let bytes = read_bounded(&item.image, MAX_FILE)?;
@@ -59,7 +64,12 @@ pub fn pictures(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> 
         fault
     });
     let faults: Vec<Error> = faults.collect();
-    if faults.is_empty() { Ok(()) } else { Err(crop::unusable(total, &faults)) }
+    let unusable = (!faults.is_empty()).then(|| crop::unusable(total, &faults));
+    match (unusable, damaged) {
+        (Some(error), Damaged::LeaveOut) if faults.len() < total => Ok(Some(error)),
+        (Some(error), _) => Err(error),
+        (None, _) => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -71,14 +81,22 @@ mod tests {
     fn pictures_that_cannot_be_used_are_all_named() {
         let dir = tempfile::tempdir().unwrap();
         let mut data = crate::testing::dataset(dir.path(), 9, 3);
-        pictures(&data, &|_, _| {}).unwrap();
+        let checked = |data: &Dataset, damaged| pictures(data, damaged, &|_, _| {});
+        assert!(checked(&data, Damaged::Refuse).unwrap().is_none());
         data.items[4].bounding_box =
             Some(BoundingBox { x: 500.0, y: 1.0, width: 9.0, height: 9.5 });
         std::fs::write(&data.items[7].image, "no picture").unwrap();
-        let said = pictures(&data, &|_, _| {}).unwrap_err().to_string();
+        let said = checked(&data, Damaged::Refuse).unwrap_err().to_string();
+        assert_eq!(checked(&data, Damaged::LeaveOut).unwrap().unwrap().to_string(), said);
         assert!(said.starts_with("2 of 9 pictures cannot be used"), "{said}");
         for part in ["4.png: bounding box", "x 500, y 1, width 9, height 9.5", "7.png: picture"] {
             assert!(said.contains(part), "{part} in {said}");
+        }
+        data.items.retain(|item| item.image.ends_with("7.png"));
+        for damaged in [Damaged::Refuse, Damaged::LeaveOut] {
+            let said = checked(&data, damaged).unwrap_err().to_string();
+            assert!(said.starts_with("no picture of 1 can be used"), "{said}");
+            assert!(!said.contains("leave"), "nothing would be left: {said}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The parts of the Oxford-102 layout.
 
 use super::report::{Part, Report, Status};
+use crate::counted;
 use crate::dataset::Split;
 use crate::layouts::oxford::Parts;
 use crate::layouts::{Labels, names};
@@ -19,7 +20,8 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
         Some(Err(error)) => report.wrong(captions, &error),
         Some(Ok(texts)) => {
             let classes: BTreeSet<u32> = texts.values().map(|(class, _)| *class).collect();
-            let detail = format!("{} files of {} classes", texts.len(), classes.len());
+            let detail =
+                format!("{} of {}", counted(texts.len(), "file"), counted(classes.len(), "class"));
             report.push(&parts.text, captions, Status::Found { detail });
         }
     }
@@ -27,7 +29,9 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     report.optional(&parts.labels, ("classes by number", why), || {
         let labels = parts.mat_labels()?;
         let classes: BTreeSet<&u32> = labels.iter().collect();
-        Ok((format!("{} pictures of {} classes", labels.len(), classes.len()), ()))
+        let (pictures, classes) =
+            (counted(labels.len(), "picture"), counted(classes.len(), "class"));
+        Ok((format!("{pictures} of {classes}"), ()))
     });
     let setid = dir.join("setid.mat");
     let why = "it splits pictures, not classes";
@@ -42,13 +46,13 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
         let why = "the folders of captions say the class";
         report.optional(labels, ("classes, in the order of the names", why), || {
             let labels = Labels::read(labels, file, listed.unwrap_or(0))?;
-            Ok((format!("{} classes", labels.classes()), ()))
+            Ok((counted(labels.classes(), "class"), ()))
         });
         report.embeddings(&dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle"));
     }
     let why = "the release's lists say the split, or a fifth of the classes is kept for testing";
     report.optional(&parts.test_classes, ("Reed's classes for testing", why), || {
-        Ok((format!("{} classes", parts.reed_classes()?.len()), ()))
+        Ok((counted(parts.reed_classes()?.len(), "class"), ()))
     });
     report.into_parts()
 }
@@ -97,7 +101,7 @@ mod tests {
         let report = check(dir.path(), Kind::Oxford, Reading::default());
         let said = report.to_string();
         assert!(!report.is_complete(), "{said}");
-        assert!(said.contains("1 captions of pictures (jpg/image_00003)"), "{said}");
+        assert!(said.contains("captions of pictures: 1 (jpg/image_00003)"), "{said}");
         assert!(said.contains("--uncaptioned leave-out"), "{said}");
     }
 }

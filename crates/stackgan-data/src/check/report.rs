@@ -112,7 +112,12 @@ fn summary(data: &Dataset) -> Vec<String> {
     // Where each picture has a class of its own, classes mean nothing.
     if train.union(&test).count() < data.items.len() {
         let shared = train.intersection(&test).count();
-        let _ = write!(line, "; {} and {} classes, {shared} in both", train.len(), test.len()); // a String takes every write
+        let _ = write!(
+            line,
+            "; {} and {}, {shared} in both",
+            train.len(),
+            counted(test.len(), "class")
+        ); // a String takes every write
     }
     let mut said = vec![line];
     said.extend(data.notes.iter().cloned());
@@ -264,10 +269,14 @@ impl<'d> Report<'d> {
             names.iter().filter(|name| !matches!(inside(&root, name), Ok(Some(_)))).collect();
         let found = names.len() - absent.len();
         let status = if absent.is_empty() {
-            Status::Found { detail: format!("{found} of {} files", names.len()) }
+            Status::Found { detail: format!("{found} of {}", counted(names.len(), "file")) }
         } else {
             Status::Wrong {
-                detail: format!("{found} of {} files; without {}", names.len(), first_few(&absent)),
+                detail: format!(
+                    "{found} of {}; without {}",
+                    counted(names.len(), "file"),
+                    first_few(&absent)
+                ),
                 remedy: "add the files, or take their names out of the lists".to_owned(),
             }
         };

@@ -5,6 +5,7 @@ mod decode;
 
 pub use decode::{MAX_AREA, MAX_FILE, MAX_SIDE, Orientation, decode, decode_as};
 
+use crate::counted;
 use crate::dataset::BoundingBox;
 use crate::error::printable;
 use crate::{Error, Result};
@@ -133,12 +134,16 @@ pub(crate) fn part(bounds: BoundingBox, (width, height): (u32, u32), file: &Path
 
 /// The error of a dataset of `n` pictures with these among them.
 pub(crate) fn unusable(n: usize, faults: &[Error]) -> Error {
-    Error::together(
-        format!("{} of {n} pictures cannot be used", faults.len()),
-        "whole JPEG or PNG pictures with their boxes inside",
-        faults,
-        "replace or correct them, or leave them out: `stackgan data import DIR --damaged leave-out`",
-    )
+    let (what, remedy) = if faults.len() == n {
+        (format!("no picture of {n} can be used"), "replace or correct them")
+    } else {
+        (
+            format!("{} of {} cannot be used", faults.len(), counted(n, "picture")),
+            "replace or correct them, or leave them out: `stackgan data import DIR --damaged leave-out`",
+        )
+    };
+    let expected = "whole JPEG or PNG pictures with their boxes inside";
+    Error::together(what, expected, faults, remedy)
 }
 
 /// The prepared square of a picture: `size * size * 3` bytes, RGB, row by row.

@@ -3,9 +3,11 @@
 
 use super::import::{Numbers, extension};
 use super::pictures::Pictures;
+use super::released;
+use crate::counted;
 use crate::error::printable;
 use crate::formats::torch7::{self, Table, Value};
-use crate::formats::{ArrayView, DType, Kind, Layout, npy, npz};
+use crate::formats::{ArrayView, DType, Kind, Layout, npy, npz, pickle};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -84,13 +86,14 @@ pub(super) fn opened<T>(
                 _ => then(Opened::Named(Named { file, names, arrays: Arrays::Archive(&archive) })),
             }
         }
-        "safetensors" => {
-            let (names, views) = safetensors(bytes, file)?;
-            match (names.as_slice(), views.as_slice()) {
-                ([name], [view]) if pictures.find(name).is_none() => {
-                    then(Opened::Bare(view.clone()))
-                }
-                _ => then(Opened::Named(Named { file, names, arrays: Arrays::Views(views) })),
+        "safetensors" => then(by_name(safetensors(bytes, file)?, file, pictures)),
+        "pickle" | "pkl" => {
+            let document = pickle::decode(bytes, file)?;
+            let named = document.named_arrays(file)?;
+            match (document.array(), named) {
+                (Some(array), _) => then(Opened::Bare(array)),
+                (None, Some((names, views))) => then(by_name((names, views), file, pictures)),
+                (None, None) => Err(released::without_names(file)),
             }
         }
         "t7" => {
@@ -104,9 +107,21 @@ pub(super) fn opened<T>(
             file,
             "file of embeddings is of no known format",
             "its extension",
-            (".t7, .npy, .npz, .safetensors or .pickle", printable(&format!(".{other}"))),
+            (".t7, .npy, .npz, .safetensors, .pickle or .pkl", printable(&format!(".{other}"))),
             "save the embeddings in one of these formats",
         )),
+    }
+}
+
+/// Arrays with names; one alone that is of no picture is an array without.
+fn by_name<'a>(
+    (names, views): (Vec<String>, Vec<ArrayView<'a>>),
+    file: &'a Path,
+    pictures: &Pictures<'_>,
+) -> Opened<'a> {
+    match (names.as_slice(), views.as_slice()) {
+        ([name], [view]) if pictures.find(name).is_none() => Opened::Bare(view.clone()),
+        _ => Opened::Named(Named { file, names, arrays: Arrays::Views(views) }),
     }
 }
 
@@ -172,7 +187,8 @@ fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Op
     if captions.len() == rows.len() {
         return Ok(Opened::Captions(captions, rows));
     }
-    let pair = (format!("{} rows in fea_txt", captions.len()), format!("{} rows", rows.len()));
+    let pair =
+        (format!("{} in fea_txt", counted(captions.len(), "row")), counted(rows.len(), "row"));
     Err(super::import::no_fit(file, "raw_txt and fea_txt", pair))
 }
 

@@ -5,6 +5,7 @@
 //! 363 MB (FACTS 4.2), which need not be in memory.
 
 use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, words};
+use crate::counted;
 use crate::error::printable;
 use crate::prepared::Prepared;
 use crate::{Error, Result};
@@ -58,8 +59,9 @@ impl EmbeddingsWriter {
     pub fn append(&mut self, numbers: &[f32]) -> Result<()> {
         let rows = numbers.len() / self.dim;
         if rows * self.dim != numbers.len() || rows > self.rows - self.written {
-            let expected = format!("at most {} rows of {}", self.rows - self.written, self.dim);
-            return Err(self.refuse(expected, format!("{} numbers", numbers.len())));
+            let expected =
+                format!("at most {} of {}", counted(self.rows - self.written, "row"), self.dim);
+            return Err(self.refuse(expected, counted(numbers.len(), "number")));
         }
         if let Some((at, number)) =
             numbers.iter().enumerate().find(|(_, number)| !number.is_finite())
@@ -79,9 +81,7 @@ impl EmbeddingsWriter {
     /// When rows are missing, or the disk refuses.
     pub fn finish(self) -> Result<()> {
         if self.written != self.rows {
-            return Err(
-                self.refuse(format!("{} rows", self.rows), format!("{} rows", self.written))
-            );
+            return Err(self.refuse(counted(self.rows, "row"), counted(self.written, "row")));
         }
         self.file.commit()
     }
@@ -239,7 +239,11 @@ impl Embeddings {
             return Ok(());
         }
         let said = |rows: usize, print: &str| {
-            format!("{rows} captions of dataset {}", printable(print.get(..12).unwrap_or(print)))
+            format!(
+                "{} of dataset {}",
+                counted(rows, "caption"),
+                printable(print.get(..12).unwrap_or(print))
+            )
         };
         Err(Error::malformed(
             self.container.path(),
@@ -391,16 +395,16 @@ mod tests {
             writer.append(numbers).and_then(|()| writer.finish()).unwrap_err().to_string()
         };
         assert!(refused(2, &[0.0, 1.0, f32::NAN, 0.0]).contains("NaN in row 1"));
-        assert!(refused(1, &[0.0; 4]).contains("at most 1 rows of 2"));
+        assert!(refused(1, &[0.0; 4]).contains("at most 1 row of 2"));
         assert!(refused(2, &[0.0; 3]).contains("3 numbers"));
-        assert!(refused(2, &[0.0; 2]).contains("found 1 rows"));
+        assert!(refused(2, &[0.0; 2]).contains("found 1 row"));
         assert!(!path.exists());
         assert!(Embeddings::create(&path, 0, 1, "e", "d").is_err());
         let mut writer = Embeddings::create(&path, 2, 1, "e", "another").unwrap();
         writer.append(&[0.0; 2]).unwrap();
         writer.finish().unwrap();
         let error = Embeddings::open(&path).unwrap().check(&data).unwrap_err().to_string();
-        assert!(error.contains("1 captions of dataset another"), "{error}");
+        assert!(error.contains("1 caption of dataset another"), "{error}");
         assert!(Embeddings::open(data.path()).is_err());
         assert!(Prepared::open(&path).is_err());
     }

@@ -38,10 +38,11 @@ pub(super) struct Task<'a> {
 /// Makes the file of embeddings `out` of the captions of `data` from `path`:
 ///
 /// - a folder of the release (`train/char-CNN-RNN-embeddings.pickle` and `test/`), or one such pickle;
+/// - a pickle of a dict with an array for each picture, by its key;
 /// - a folder with a `.t7` or `.npy` for each picture or class;
 /// - a `.npz` or safetensors file with an array for each picture, by its key;
 /// - a `.t7` table: records with `img` and `txt`, arrays by key, or `raw_txt` with `fea_txt`;
-/// - one array (`.npy`, `.npz`, safetensors, `.t7`) with a list of captions or keys beside it;
+/// - one array (`.npy`, `.npz`, safetensors, `.t7`, a pickle) with a list of captions or keys beside it;
 /// - a file of embeddings that this program wrote.
 ///
 /// Arrays of a picture have the shape (captions, width); `out` is replaced when all is well. `progress` is told how many
@@ -71,7 +72,9 @@ pub fn import(
         });
     }
     match extension(path).as_str() {
-        "pickle" | "pkl" => released::import(&released::of_file(path), &task),
+        "pickle" | "pkl" if released::has_names(path) => {
+            released::import(&released::of_file(path), &task)
+        }
         "safetensors" if Embeddings::open(path).is_ok() => own(path, &task),
         _ => one_file(path, &task),
     }

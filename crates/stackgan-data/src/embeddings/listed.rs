@@ -3,6 +3,7 @@
 
 use super::import::{Numbers, Sink, no_fit};
 use super::pictures::{Joined, Pictures};
+use crate::counted;
 use crate::error::printable;
 use crate::formats::{ArrayView, read_bounded};
 use crate::prepared::Prepared;
@@ -68,7 +69,7 @@ pub(super) fn import(
     if lines.len() != rows {
         let expected =
             format!("{rows} lines of captions, or {n} of pictures, as {} has", file.display());
-        return Err(no_fit(&list, "whole list", (expected, format!("{} lines", lines.len()))));
+        return Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))));
     }
     captions(data, &list, &lines)?;
     let per = array.shape.get(1).copied().filter(|_| array.shape.len() == 3);
@@ -86,7 +87,7 @@ pub(super) fn captions(data: &Prepared, file: &Path, lines: &[String]) -> Result
     let (n, own) = (lines.len(), data.all_captions());
     if n != own.len() {
         let expected = format!("the {} captions of {}", own.len(), data.path().display());
-        return Err(no_fit(file, "list of captions", (expected, format!("{n} captions"))));
+        return Err(no_fit(file, "list of captions", (expected, counted(n, "caption"))));
     }
     let same = |line: &str, own: &str| line == own || caption_files::clean(line.trim()) == own;
     match lines.iter().zip(own).position(|(line, own)| !same(line, own)) {
@@ -136,7 +137,7 @@ pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
         return Ok(lines);
     }
     let expected = format!("{n} lines of pictures, as {} has", file.display());
-    Err(no_fit(&list, "whole list", (expected, format!("{} lines", lines.len()))))
+    Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))))
 }
 
 /// The lines of a list; blank ones count, but for the end of the last line.

@@ -6,6 +6,7 @@
 //! it is that of one key alone, and no other class was named.
 
 use super::import::no_fit;
+use crate::counted;
 use crate::error::{first_few, printable};
 use crate::layouts::{is_picture, stem};
 use crate::prepared::Prepared;
@@ -117,10 +118,10 @@ impl<'a> Pictures<'a> {
         }
         let beside = match unused {
             0 => String::new(),
-            n => format!("; {n} entries of other pictures, such as {}", printable(&strange)),
+            n => format!("; entries of other pictures: {n}, such as {}", printable(&strange)),
         };
         Err(Error::Missing {
-            what: format!("{} of {} pictures have no embeddings", without.len(), self.data.len()),
+            what: format!("{} of {} without embeddings", without.len(), counted(self.data.len(), "picture")),
             file: file.to_path_buf(),
             expected: format!("an entry for each picture, also for {}{beside}", first_few(&without)),
             remedy: "take the embeddings of this dataset, all of them, named as `stackgan data captions --names` \
@@ -182,7 +183,7 @@ mod tests {
         assert_eq!(joined(&keys, &keys).unwrap(), (keys.map(str::to_owned).to_vec(), 0));
         let said = refused(&["class_1/a", "class_2/b"], &["class_2/a", "class_2/b"]);
         assert!(said.contains("1 of 2 pictures") && said.contains("class_1/a"), "{said}");
-        assert!(said.contains("1 entries of other pictures, such as class_2/a"), "{said}");
+        assert!(said.contains("entries of other pictures: 1, such as class_2/a"), "{said}");
         // What is left of a name could be either of two.
         for name in ["a", "images/a", "a.jpg"] {
             assert!(refused(&keys[..3], &[name, "class_1/b"]).contains("2 of 3"), "{name}");

@@ -4,8 +4,8 @@
 use super::import::{Imported, MAX_FILE, Numbers, Sink, Task, file_name, hash, no_fit};
 use super::pictures::{Joined, Pictures};
 use crate::dataset::Split;
-use crate::error::first_few;
-use crate::formats::{pickle, read_bounded};
+use crate::error::{counted, first_few};
+use crate::formats::{ArrayView, pickle, read_bounded};
 use crate::layouts::names;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -56,6 +56,26 @@ pub(super) fn of_file(file: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether the list by which the release's pickles are joined lies beside.
+pub(super) fn has_names(file: &Path) -> bool {
+    list_of(file).is_file()
+}
+
+fn list_of(file: &Path) -> PathBuf {
+    file.with_file_name("filenames.pickle")
+}
+
+/// The error of a pickle that lists arrays without their names.
+pub(super) fn without_names(file: &Path) -> Error {
+    Error::Missing {
+        what: "list of the embeddings' pictures is missing".to_owned(),
+        file: list_of(file),
+        expected: "the names of the pictures, in the order of the embeddings".to_owned(),
+        remedy: "put the filenames.pickle of the same archive beside the embeddings; or pickle a dict of arrays by the names of pictures"
+            .to_owned(),
+    }
+}
+
 /// Imports the pickles.
 pub(super) fn import(files: &[PathBuf], task: &Task<'_>) -> Result<Imported> {
     let pictures = Pictures::of(task.data);
@@ -69,22 +89,10 @@ pub(super) fn import(files: &[PathBuf], task: &Task<'_>) -> Result<Imported> {
         .collect::<Result<_>>()?;
     let (mut entries, mut arrays) = (Vec::new(), Vec::new());
     for (at, (document, file)) in documents.iter().zip(files).enumerate() {
-        let list = file.with_file_name("filenames.pickle");
-        if !list.is_file() {
-            return Err(Error::Missing {
-                what: "list of the embeddings' pictures is missing".to_owned(),
-                file: list,
-                expected: "the names of the pictures, in the order of the embeddings".to_owned(),
-                remedy: "put the filenames.pickle of the same archive beside the embeddings"
-                    .to_owned(),
-            });
-        }
-        let (names, of_file) = (names(&list)?, document.arrays(file)?);
-        if names.len() != of_file.len() {
-            let expected = format!("{} arrays as {} has names", names.len(), list.display());
-            let found = format!("{} arrays", of_file.len());
-            return Err(no_fit(file, "whole list", (expected, found)));
-        }
+        let (names, of_file) = match document.named_arrays(file)? {
+            Some(named) => named, // somebody's own beside the release's lists
+            None => listed(document, file)?,
+        };
         entries.extend(names.into_iter().enumerate().map(|(entry, name)| (name, (at, entry))));
         arrays.push(of_file);
     }
@@ -99,6 +107,24 @@ pub(super) fn import(files: &[PathBuf], task: &Task<'_>) -> Result<Imported> {
         }
     }
     sink.finish(hashes, "the release's pickles", unused)
+}
+
+/// The names and arrays of a list.
+fn listed<'d>(
+    document: &'d pickle::Document<'_>,
+    file: &Path,
+) -> Result<(Vec<String>, Vec<ArrayView<'d>>)> {
+    let list = list_of(file);
+    if !list.is_file() {
+        return Err(without_names(file));
+    }
+    let (names, arrays) = (names(&list)?, document.arrays(file)?);
+    if names.len() != arrays.len() {
+        let expected = format!("{} arrays as {} has names", names.len(), list.display());
+        let found = counted(arrays.len(), "array");
+        return Err(no_fit(file, "whole list", (expected, found)));
+    }
+    Ok((names, arrays))
 }
 
 /// `train/NAME.pickle`: the names of both splits' files are the same.

@@ -200,18 +200,31 @@ fn record(w: &World, i: usize, image: &str) -> Vec<u8> {
 /// A protocol-2 pickle of (rows, DIM) arrays of f4 in numpy's form.
 fn pickled(arrays: &[Vec<f32>]) -> Vec<u8> {
     let mut out = b"\x80\x02]q\x00(".to_vec();
-    for values in arrays {
-        let rows = (values.len() / DIM) as u8;
-        out.extend(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R");
-        out.extend([b"(K\x01K", &[rows][..], b"K", &[DIM as u8], b"\x86"].concat());
-        out.extend(b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R");
-        out.extend(b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U");
-        out.push((values.len() * 4) as u8);
-        out.extend(values.iter().flat_map(|x| x.to_le_bytes()));
-        out.extend(b"tb");
-    }
+    arrays.iter().for_each(|values| pickle_array(&mut out, values));
     out.extend(b"e.");
     out
+}
+
+/// The same of a dict.
+fn pickled_dict(arrays: &[(&str, Vec<f32>)]) -> Vec<u8> {
+    let mut out = b"\x80\x02}q\x00(".to_vec();
+    for (name, values) in arrays {
+        out.extend([b"X", &(name.len() as u32).to_le_bytes()[..], name.as_bytes()].concat());
+        pickle_array(&mut out, values);
+    }
+    out.extend(b"u.");
+    out
+}
+
+fn pickle_array(out: &mut Vec<u8>, values: &[f32]) {
+    let rows = (values.len() / DIM) as u8;
+    out.extend(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R");
+    out.extend([b"(K\x01K", &[rows][..], b"K", &[DIM as u8], b"\x86"].concat());
+    out.extend(b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R");
+    out.extend(b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T");
+    out.extend((values.len() as u32 * 4).to_le_bytes());
+    out.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    out.extend(b"tb");
 }
 
 const PICKLE: &str = "char-CNN-RNN-embeddings.pickle";
@@ -253,6 +266,38 @@ fn the_release_s_pickles_are_joined_by_their_lists() {
     w.put("r/train/skip-thought-embeddings.pickle", pickled(&[]));
     assert!(w.bad(&folder).contains("several encoders"));
     assert_eq!(w.good(&w.at(&format!("r/train/{PICKLE}"))).1, 0);
+}
+
+/// Somebody's own pickles: arrays by name, or one array, in a dict or bare, with the captions of its rows beside it.
+#[test]
+fn dicts_of_arrays_are_read() {
+    let w = World::new();
+    let keys = w.keys();
+    let by_name = |order: &mut dyn Iterator<Item = usize>| -> Vec<u8> {
+        let named = |i: usize| (keys[i].as_str(), w.rows(i));
+        pickled_dict(&order.map(named).collect::<Vec<_>>())
+    };
+    let dict = w.put("dict.pkl", by_name(&mut (0..PICTURES).rev()));
+    assert_eq!(w.good(&dict), ("arrays by name", 0));
+    let all: Vec<f32> = (0..PICTURES).flat_map(|i| w.rows(i)).collect();
+    let one = w.put("one.pickle", pickled_dict(&[("embeddings", all.clone())]));
+    assert!(w.bad(&one).contains("one.txt"), "which rows are which is not said");
+    w.put("one.txt", captions_list(&w.data));
+    assert_eq!(w.good(&one), w.good(&w.put("one.npy", array(&[all.len() / DIM, DIM], &all))));
+    // What is no such dict says what to do.
+    let mut other = by_name(&mut (0..2));
+    other.truncate(other.len() - 2);
+    other.extend(b"X\x05\x00\x00\x00namesK\x07u.");
+    let said = w.bad(&w.put("other.pkl", other));
+    assert!(said.contains("entry `names` of the dict") && said.contains("an integer"), "{said}");
+    assert!(said.contains("by the names of pictures and nothing else"), "{said}");
+    let said = w.bad(&w.put("numbers.pkl", b"\x80\x02}q\x00(K\x01K\x02u."));
+    assert!(said.contains("key 0 of the dict"), "{said}");
+    let said = w.bad(&w.put("list.pkl", pickled(&[w.rows(0)])));
+    assert!(said.contains("filenames.pickle") && said.contains("pickle a dict"), "{said}");
+    // Beside the release's lists, too.
+    w.put("filenames.pickle", pickle::write_strings(&keys[..3]));
+    assert_eq!(w.good(&dict).1, 0);
 }
 
 #[test]

@@ -279,7 +279,7 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
             found = true;
             let (count, wrong) = record.verify(into, hear)?;
             if wrong.is_empty() {
-                said.push(format!("{name}: {count} files as they were put there"));
+                said.push(format!("{name}: {} as put there", counted(count, "file")));
             } else {
                 bad.push(format!("of {name} {}", wrong.said()));
             }

@@ -105,7 +105,7 @@ impl Place<'_> {
         let files = files.filter(|(path, _)| is_kept(path)).collect();
         let files = self.free(item, files, hear)?;
         self.settle(item, &root, (&format!("{} {sha256}", item.name), files))?;
-        hear(&Event::End(format!("{count} files, {}", bytes(sum))));
+        hear(&Event::End(format!("{}, {}", counted(count, "file"), bytes(sum))));
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl Place<'_> {
         let source = format!("the folder {}", from.display());
         let count = copied.len();
         self.settle(item, staging.path(), (&source, copied))?;
-        hear(&Event::End(format!("{count} files, {}", bytes(total))));
+        hear(&Event::End(format!("{}, {}", counted(count, "file"), bytes(total))));
         Ok(())
     }
 

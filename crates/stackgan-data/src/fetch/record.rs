@@ -14,6 +14,7 @@ use super::hash::sums;
 use super::manifest::{Item, Set};
 use super::room;
 use crate::container::AtomicFile;
+use crate::counted;
 use crate::error::{first_few, printable};
 use crate::formats::read_bounded;
 use crate::layouts::checked_key;
@@ -159,7 +160,7 @@ impl Record {
             }
             hear(&Event::At(done));
         }
-        hear(&Event::End(format!("{} files", files.len())));
+        hear(&Event::End(counted(files.len(), "file")));
         Ok((files.len(), bad))
     }
 

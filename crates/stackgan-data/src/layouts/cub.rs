@@ -11,6 +11,7 @@
 
 use super::lists::{Absent, Labels, MAX_LIST, names, twice};
 use super::{checked_key, inside};
+use crate::counted;
 use crate::crop::Orientation;
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
 use crate::error::{first_few, printable};
@@ -71,7 +72,7 @@ pub fn read(dir: &Path) -> Result<Dataset> {
     let missing = parts.missing();
     if !missing.is_empty() {
         return Err(Error::Missing {
-            what: format!("{} parts of the CUB layout are missing", missing.len()),
+            what: format!("the CUB layout lacks {}", counted(missing.len(), "part")),
             file: dir.to_path_buf(),
             expected: missing.join(", "),
             remedy: "run `stackgan data check` on the folder to see what makes each part"

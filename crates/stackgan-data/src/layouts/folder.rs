@@ -90,7 +90,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         notes.push(divide(&mut items, classes, how.split_seed));
     }
     notes.push(match classes {
-        Classes::Known => format!("{} classes", distinct(&labels)),
+        Classes::Known => counted(distinct(&labels), "class"),
         Classes::None => "no classes: a wrong picture is any other picture".to_owned(),
     });
     let name = "folder".to_owned();

@@ -50,12 +50,12 @@ impl Labels {
     pub fn read(path: &Path, names: &Path, n: usize) -> Result<Self> {
         let labels = pickle::decode(&read_bounded(path, MAX_LIST)?, path)?.ints(path)?;
         if labels.len() != n {
-            let expected = format!("{n} entries as in {}", names.display());
+            let expected = format!("{n} as {} has names", names.display());
             return Err(Error::malformed(
                 path,
                 "class list does not fit the list of pictures",
                 "whole list",
-                (expected, format!("{} entries", labels.len())),
+                (expected, labels.len().to_string()),
                 "take both files from the same set",
             ));
         }
@@ -113,7 +113,7 @@ impl Absent {
         let said = self
             .0
             .iter()
-            .map(|(what, names)| format!("{} {what} ({})", names.len(), first_few(names)));
+            .map(|(what, names)| format!("{what}: {} ({})", names.len(), first_few(names)));
         Err(Error::Missing {
             what: "files that are needed are missing".to_owned(),
             file: dir.to_path_buf(),

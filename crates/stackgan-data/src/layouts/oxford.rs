@@ -16,6 +16,7 @@ use super::lists::{Absent, Labels, left_out, names, twice};
 use super::scan::{files, is_picture, stem};
 use super::split::{Classes, divide};
 use super::{LEAVE_OUT, Reading, Uncaptioned, inside};
+use crate::counted;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
 use crate::error::printable;
@@ -277,8 +278,8 @@ fn divide_by(parts: &Parts, items: &mut [Item], how: Reading) -> Result<String> 
     for item in items.iter_mut() {
         item.split = if test.contains(&item.class) { Split::Test } else { Split::Train };
     }
-    let n = test.len();
-    Ok(format!("split by {}: {n} classes are kept for testing", parts.test_classes.display()))
+    let (n, file) = (counted(test.len(), "class"), parts.test_classes.display());
+    Ok(format!("split by {file}: {n} kept for testing"))
 }
 
 #[cfg(test)]

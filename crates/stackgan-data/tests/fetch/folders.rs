@@ -298,7 +298,7 @@ fn what_a_person_put_there_is_filled_up_and_stays_theirs() {
             assert_eq!(read(dir.path(), name), contents, "{name}");
         }
         let said = verify(&set(&lists_only), dir.path(), &mut |_| {}).unwrap();
-        assert_eq!(said, ["lists.zip: 3 files as they were put there"]);
+        assert_eq!(said, ["lists.zip: 3 files as put there"]);
         // Captions that went away come back, from what is at hand; a person's own do not become the set's by it.
         fs::remove_file(dir.path().join("text/d.txt")).unwrap();
         let (report, events) = fetch_all(&lists_only, dir.path(), None);
@@ -314,7 +314,7 @@ fn what_a_person_put_there_is_filled_up_and_stays_theirs() {
         assert_eq!(read(dir.path(), "text/d.txt"), "text/d.txt");
         assert_eq!(read(dir.path(), "text/a.txt"), mine);
         let said = verify(&set(&lists_only), dir.path(), &mut |_| {}).unwrap();
-        assert_eq!(said, ["lists.zip: 3 files as they were put there"]);
+        assert_eq!(said, ["lists.zip: 3 files as put there"]);
         let (report, events) = fetch_all(&lists_only, dir.path(), Some(&from));
         report.unwrap();
         assert_eq!(notes(&events), "lists.zip: is there already");

@@ -59,6 +59,27 @@ const STAGES: [Stage; 7] = [
     stage(1, 3, 1, 6, 320),
 ];
 
+/// Returns the numbers in each map that a pass with gradients keeps for a picture of this side.
+#[must_use]
+pub fn maps(side: usize) -> Vec<usize> {
+    let (mut side, mut input) = (side.div_ceil(2), STEM);
+    let mut maps = vec![STEM * side * side];
+    for stage in &STAGES {
+        for i in 0..stage.blocks {
+            let wide = input * stage.expansion;
+            let stride = if i == 0 { stage.stride } else { 1 };
+            let expanded = if stage.expansion > 1 { wide * side * side } else { 0 };
+            side = side.div_ceil(stride);
+            let (depthwise, projected) = (wide * side * side, stage.channels * side * side);
+            let sum = if stride == 1 && input == stage.channels { projected } else { 0 };
+            maps.extend([expanded, depthwise, projected, sum]);
+            input = stage.channels;
+        }
+    }
+    maps.push(WIDTH * side * side);
+    maps
+}
+
 /// A 1x1 convolution.
 const POINT: Filter = Filter::Plain { stride: 1, padding: Padding::symmetric(0, 0) };
 

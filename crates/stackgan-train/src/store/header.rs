@@ -21,7 +21,7 @@ const BEFORE: &[u8] = br#"\"sha256\":\""#;
 const SUM: usize = 64;
 
 /// What a checkpoint says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// The format's version.
@@ -38,6 +38,9 @@ pub struct Header {
     /// Steps that were left out because they became non-finite.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<u64>,
+    /// The last value of R1, which is not in every step, to be told until there is another. Absent in early files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r1: Option<f32>,
     /// SHA-256 of the file as it would be with this field empty.
     sha256: String,
 }
@@ -46,14 +49,15 @@ impl Header {
     /// A header for a state after `step` steps.
     #[must_use]
     pub fn new(step: u64, optimiser_steps: (u64, u64), digest: String) -> Self {
-        let (config, skipped, sha256) = Default::default();
-        Self { format: FORMAT.to_owned(), step, optimiser_steps, digest, config, skipped, sha256 }
+        let format = FORMAT.to_owned();
+        let (config, skipped, r1, sha256) = Default::default();
+        Self { format, step, optimiser_steps, digest, config, skipped, r1, sha256 }
     }
 
     /// As a file's metadata, without the sum.
     pub(super) fn metadata(&self) -> BTreeMap<String, String> {
         let bare = Self { sha256: String::new(), ..self.clone() };
-        let text = serde_json::to_string(&bare).unwrap_or_default(); // strings and integers: cannot fail
+        let text = serde_json::to_string(&bare).unwrap_or_default(); // strings and numbers: cannot fail
         [(KEY.to_owned(), text)].into()
     }
 

@@ -49,6 +49,11 @@ impl PictureNetwork {
         self.side
     }
 
+    /// How many numbers it was made from.
+    pub(crate) fn count(&self) -> u64 {
+        self.tensors.values().map(|tensor| tensor.elem_count() as u64).sum()
+    }
+
     /// The tensors that it was made from.
     pub(crate) const fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors

@@ -73,16 +73,41 @@ fn an_allowed_change_holds_from_the_moment_it_is_taken() {
     assert_eq!(folder.train("run", &other, None, 1).unwrap().step, 6);
 }
 
-/// Reports and R1 hardly ever fall on the same step.
+#[cfg(unix)]
 #[test]
-fn a_term_that_is_seldom_is_reported() {
+fn a_trainer_writes_no_checkpoint_where_another_trains() {
+    let folder = Folder::new(Stage::One);
+    let run = folder.folder.path().join("run");
+    let (dir, mut other) = (RunDir::open(&run).unwrap(), None);
+    let mut on_event = |event: TrainEvent| {
+        if let TrainEvent::Step { step: 2 } = event {
+            fs::remove_file(run.join("LOCK")).unwrap();
+            other = Some(RunDir::open(&run).unwrap());
+        }
+    };
+    let setup = folder.setup(&config(Stage::One, Recipe::Residual));
+    let error = train(setup, &dir, Policy::default(), &|| None, &mut on_event).unwrap_err();
+    assert!(
+        matches!(&error, Error::Storage { .. }) && error.to_string().contains("LOCK"),
+        "{error}"
+    );
+    let written: Vec<_> = fs::read_dir(run.join("checkpoints")).unwrap().collect();
+    assert_eq!(written.len(), 1, "that of step 0");
+}
+
+/// Reports and R1 hardly ever fall on the same step. The one of step 5 is not yet reported when the run is stopped after 6.
+#[test]
+fn a_term_that_is_seldom_is_reported_and_goes_on() {
     let folder = Folder::new(Stage::One);
     let mut cfg = config(Stage::One, Recipe::Residual);
-    (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.run.report_every) = (0.5, 4, 2);
+    (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.run.report_every) = (0.5, 4, 4);
     folder.train("run", &cfg, None, 99).unwrap();
     let stats = folder.stats("run");
-    assert_eq!(stats.len(), 5);
+    assert_eq!(stats.len(), 3);
     assert!(stats.iter().all(|line| line.contains("\"r1\":")), "{stats:?}");
+    folder.train("parts", &cfg, None, 6).unwrap();
+    folder.train("parts", &cfg, None, 99).unwrap();
+    assert_eq!(folder.stats("parts"), stats);
 }
 
 #[test]

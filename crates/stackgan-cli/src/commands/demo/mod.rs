@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use stackgan_data::counted;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
@@ -108,7 +109,7 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let embeddings =
         Arc::new(text::encode(&raw, &small, &out.join("embeddings.safetensors"), context.manner)?);
     write_file(&out.join("encoder.safetensors"), &encoder.to_bytes()?)?;
-    clock.took(format!("text encoder, {} steps", text_losses.len()));
+    clock.took(format!("text encoder, {}", counted(text_losses.len(), "step")));
 
     let stage = GanPhase {
         scale: &scale,

@@ -5,6 +5,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::Noise;
 use stackgan_core::{Model, Sampling};
+use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
@@ -78,7 +79,7 @@ pub(super) fn all(
         .into_iter()
         .map(|(what, pictures)| score(what, pictures, &unseen, (&judge, encoder, seed)));
     let scored = scored.collect::<Result<Vec<_>>>()?;
-    phase.finish(&format!("{} captions of unseen species", unseen.captions.len()));
+    phase.finish(&format!("{} of unseen species", counted(unseen.captions.len(), "caption")));
     Ok(scored)
 }
 

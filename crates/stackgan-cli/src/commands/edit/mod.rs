@@ -3,6 +3,7 @@
 mod sentences;
 
 use anyhow::Result;
+use stackgan_data::counted;
 
 use super::painting::{EDIT, Painter, Sheet, Unread, seeds};
 use super::{Context, print, write_file};
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
         phase.aside(|| print(path.display()))?;
     }
     unread.finish(&phase);
-    phase.finish(&format!("{done} pictures in {}", out.display()));
+    phase.finish(&format!("{} in {}", counted(done, "picture"), out.display()));
     Ok(())
 }
 

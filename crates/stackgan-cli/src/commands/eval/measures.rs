@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum as _;
 use stackgan_core::noise::Noise;
+use stackgan_data::counted;
 use stackgan_eval::ms_ssim::scales;
 use stackgan_eval::report::Measured;
 use stackgan_eval::variety;
@@ -58,7 +59,7 @@ impl Evidence<'_> {
             }
             phase.at(done);
         }
-        phase.finish(&format!("{} numbers", measures.len()));
+        phase.finish(&counted(measures.len(), "number"));
         match failure {
             Some(failure) if measures.is_empty() => Err(failure),
             None if measures.is_empty() => {

@@ -15,6 +15,7 @@ mod tally;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use stackgan_data::counted;
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::{self, Measured};
 use stackgan_train::text::TrainedEncoder;
@@ -279,6 +280,6 @@ fn gather(
         tally.take(&pictures, &asked, measurer)?;
         phase.at(to as u64);
     }
-    phase.finish(&format!("{total} pictures"));
+    phase.finish(&counted(total, "picture"));
     tally.finish()
 }

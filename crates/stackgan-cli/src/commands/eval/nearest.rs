@@ -5,6 +5,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::image::{Picture, grid};
+use stackgan_data::counted;
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::nearest::{Near, Nearest};
 use stackgan_eval::rows::Rows;
@@ -103,7 +104,7 @@ fn in_pixels(
         done += batch.len();
         phase.at(done as u64);
     }
-    phase.finish(&format!("{done} pictures"));
+    phase.finish(&counted(done, "picture"));
     Ok(nearest.finish())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
+use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::moments::Running;
@@ -116,7 +117,7 @@ pub(super) fn features(
         done += batch.len();
         phase.at(done as u64);
     }
-    phase.finish(&format!("{done} pictures"));
+    phase.finish(&counted(done, "picture"));
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `stackgan interpolate`: what lies between two sentences, or between the noises of a sentence's seeds.
+//! `stackgan interpolate`: what lies between two sentences, between the noises of a sentence's seeds, or between two sentences with
+//! a seed each.
 
 mod way;
 
@@ -86,21 +87,26 @@ fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
         let remedy = "say what is to be seen: `--from \"a red bird\" --to \"a blue bird\"`";
         return Err(Problem::usage("a sentence is empty", "option: --from", parts, remedy).into());
     }
-    let stops = sentences.iter().flat_map(|caption| {
-        seeds.iter().map(|seed| Stop { caption: (*caption).clone(), seed: *seed })
-    });
-    let stops: Vec<Stop> = stops.collect();
-    if stops.len() < 2 || stops.len() > args.frames as usize {
-        let parts = (
-            format!("two seeds or more, and at most one for each of {} frames", args.frames),
-            stops.len().to_string(),
-        );
+    let (fits, expected) = match args.prompt {
+        None => (1..=2, "one seed for both sentences, or two".to_owned()),
+        Some(_) => {
+            let all =
+                format!("two seeds or more, and at most one for each of {} frames", args.frames);
+            (2..=args.frames as usize, all)
+        }
+    };
+    if !fits.contains(&seeds.len()) {
         let remedy =
             "name where to begin and where to end: `--seeds 0-3`; `--frames` says how many frames";
-        let what = "there is no way between these seeds";
+        let (what, parts) =
+            ("there is no way between these seeds", (expected, seeds.len().to_string()));
         return Err(Problem::usage(what, "option: --seeds", parts, remedy).into());
     }
-    Ok(stops)
+    // The one sentence stays, or the one seed does, or both move together.
+    let stops = 0..sentences.len().max(seeds.len());
+    let at = |i| Some((*sentences.get(i).or(sentences.last())?, seeds.get(i).or(seeds.last())?));
+    let stop = |(caption, seed): (&String, &u64)| Stop { caption: caption.clone(), seed: *seed };
+    Ok(stops.filter_map(at).map(stop).collect())
 }
 
 /// What is painted.
@@ -149,6 +155,9 @@ impl Film<'_> {
         let columns: Vec<String> = frames.iter().map(column).collect();
         let heading = match (&self.args.prompt, self.way.stops.as_slice()) {
             (Some(caption), _) => caption.clone(),
+            (None, [from, .., to]) if from.seed != to.seed => {
+                format!("seed {} to {}", from.seed, to.seed)
+            }
             (None, [from, ..]) => format!("seed {}", from.seed),
             (None, []) => String::new(),
         };

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 use stackgan_core::model::StageInfo;
 use stackgan_core::{Model, Recipe};
+use stackgan_data::counted;
 
 use crate::commands::{Context, Loaded, load, print, write_file};
 use crate::exit::Problem;
@@ -91,9 +92,10 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
             ),
             steps => writeln!(
                 card,
-                "- {name}: dataset `{dataset}` (fingerprint `{}`), {steps} steps of {} pictures, seed {}, average of weights {}.",
+                "- {name}: dataset `{dataset}` (fingerprint `{}`), {} of {}, seed {}, average of weights {}.",
                 plain(&stage.dataset_fingerprint),
-                stage.batch,
+                counted(steps, "step"),
+                counted(stage.batch, "picture"),
                 stage.seed,
                 stage.ema
             ),

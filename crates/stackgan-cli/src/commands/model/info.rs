@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 use stackgan_core::model::StageInfo;
+use stackgan_data::counted;
 
 use super::Form;
 use crate::commands::{Context, Loaded, load, print};
@@ -59,8 +60,11 @@ fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
     let training = match info.steps {
         0 => format!("weights taken from elsewhere, on {dataset}"),
         steps => format!(
-            "{steps} steps of {} on {dataset} (seed {}, average {})",
-            info.batch, info.seed, info.ema
+            "{} of {} on {dataset} (seed {}, average {})",
+            counted(steps, "step"),
+            info.batch,
+            info.seed,
+            info.ema
         ),
     };
     print(format!(

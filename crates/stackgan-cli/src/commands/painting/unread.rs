@@ -2,6 +2,7 @@
 
 use stackgan_core::Model;
 use stackgan_core::text::alphabet::{AlphabetOptions, reading};
+use stackgan_data::counted;
 
 use crate::progress::Phase;
 
@@ -42,7 +43,8 @@ impl Unread {
     /// Says how many there were beyond those that were named.
     pub(crate) fn finish(self, phase: &Phase) {
         if self.met > NAMED {
-            phase.say(&format!("warning: {} sentences more are not read whole", self.met - NAMED));
+            let more = counted(self.met - NAMED, "sentence");
+            phase.say(&format!("warning: not read whole: {more} more"));
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use stackgan_data::counted;
 use stackgan_serve::Event;
 
 use crate::progress::Manner;
@@ -41,8 +42,9 @@ impl Log {
                 let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
                 let shown: String = caption.chars().take(SHOWN).collect();
                 self.manner.say(format!(
-                    "request {request}: `{}{dots}`, {pictures} pictures in {:.2} s, waited {:.2} s",
+                    "request {request}: `{}{dots}`, {} in {:.2} s, waited {:.2} s",
                     shown.escape_debug(),
+                    counted(*pictures, "picture"),
                     took.as_secs_f64(),
                     waited.as_secs_f64()
                 ));
@@ -52,7 +54,7 @@ impl Log {
                 let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
                 let (told, before) = refusals.next(Instant::now());
                 if let Some(left_out) = before {
-                    self.manner.say(format!("{left_out} requests more were refused"));
+                    self.manner.say(format!("refused: {} more", counted(left_out, "request")));
                 }
                 if told {
                     let message = message.escape_debug();

@@ -1,35 +1,52 @@
 //! What a run will want of the machine, said before its first step.
 
+use std::path::Path;
+
 use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::NetConfig;
+use stackgan_data::counted;
 use stackgan_kernels::gpu;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Memory, seconds_a_step};
 use stackgan_train::guard::Undo;
 use stackgan_train::matching::Matcher;
+use stackgan_train::store::Store;
 
 use crate::commands::device::gpu_facts;
 use crate::exit::Problem;
 use crate::progress::duration;
 
-/// Lines about memory and time on `device`. `low` is Stage-I under Stage-II; what matches, and how many steps there are, is
-/// known once the data is.
+/// What a run trains beside its own networks: Stage-I of those sizes under Stage-II, and what matches pictures and captions.
+pub(super) type Beside<'a> = (Option<&'a NetConfig>, Option<&'a Matcher>);
+
+/// Lines about memory and time on `device`. How many steps are left is known once the data is.
 pub(super) fn lines(
     cfg: &TrainConfig,
-    low: Option<&NetConfig>,
-    (matcher, steps): (Option<&Matcher>, Option<u64>),
+    beside: Beside,
+    left: Option<u64>,
     device: &Device,
 ) -> Vec<String> {
-    let low = low.unwrap_or(&cfg.net);
-    let wanted = Memory::of(cfg, low, Undo::on(device));
+    let (low, matcher) = (beside.0.unwrap_or(&cfg.net), beside.1);
+    let wanted = Memory::of(cfg, low, matcher, Undo::on(device));
     let mut lines = vec![if device.is_cpu() { memory(&wanted) } else { gpu_memory(&wanted) }];
-    lines.extend(has(device).and_then(|has| short_of_memory(cfg, low, has)));
+    lines.extend(has(device).and_then(|has| short_of_memory(cfg, beside, has)));
     // A machine that cannot take six pictures, or a GPU that cannot take the batch, says so when it trains.
     if let Ok(seconds) = seconds_a_step(cfg, low, matcher, device) {
-        lines.push(time(seconds, cfg.optim.batch, steps));
+        lines.push(time(seconds, cfg.optim.batch, left));
     }
     lines
+}
+
+/// Steps that a run has yet to take, of so many: those after its newest checkpoint.
+pub(super) fn left(steps: u64, run: Option<&Path>) -> u64 {
+    let checkpoints = run.map(|run| Store::reading(&run.join("checkpoints")).checkpoints());
+    let newest = checkpoints.and_then(Result::ok).and_then(|all| step_of(all.last()?));
+    steps.saturating_sub(newest.unwrap_or(0))
+}
+
+fn step_of(checkpoint: &Path) -> Option<u64> {
+    checkpoint.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
 fn memory(memory: &Memory) -> String {
@@ -52,10 +69,10 @@ fn gpu_memory(memory: &Memory) -> String {
     )
 }
 
-fn time(seconds: f64, batch: usize, steps: Option<u64>) -> String {
+fn time(seconds: f64, batch: usize, left: Option<u64>) -> String {
     let speed = batch as f64 / seconds.max(1e-9);
-    let whole = steps.map_or_else(String::new, |steps| {
-        format!("; {steps} steps in about {}", duration(seconds * steps as f64))
+    let whole = left.map_or_else(String::new, |left| {
+        format!("; {} in about {}", counted(left as usize, "step"), duration(seconds * left as f64))
     });
     format!("time       about {} a step, {speed:.1} pictures a second{whole}", short(seconds))
 }
@@ -64,25 +81,25 @@ fn time(seconds: f64, batch: usize, steps: Option<u64>) -> String {
 ///
 /// # Errors
 /// Code 2, with the parts or the batch that would fit.
-pub(super) fn check(cfg: &TrainConfig, low: Option<&NetConfig>, device: &Device) -> Result<()> {
+pub(super) fn check(cfg: &TrainConfig, beside: Beside, device: &Device) -> Result<()> {
     let all = if device.is_cpu() {
         host_memory(&["MemTotal", "SwapTotal"]).map(Has::All)
     } else {
         has(device)
     };
-    match all.and_then(|all| too_much(cfg, low.unwrap_or(&cfg.net), all)) {
+    match all.and_then(|all| too_much(cfg, beside, all)) {
         Some(problem) => Err(problem.into()),
         None => Ok(()),
     }
 }
 
-fn too_much(cfg: &TrainConfig, low: &NetConfig, has: Has) -> Option<Problem> {
-    let needed = has.needed(cfg, low);
+fn too_much(cfg: &TrainConfig, beside: Beside, has: Has) -> Option<Problem> {
+    let needed = has.needed(cfg, beside);
     (needed > has.bytes()).then(|| {
         let expected = format!("at most {}, which is {}", size(has.bytes()), has.whose());
         let parts = (expected, format!("about {} for {}", size(needed), batch(cfg)));
         let what = "a training step does not fit into memory";
-        Problem::usage(what, "key: optim.batch", parts, has.remedy(cfg, low))
+        Problem::usage(what, "key: optim.batch", parts, has.remedy(cfg, beside))
     })
 }
 
@@ -127,12 +144,12 @@ impl Has {
     }
 
     /// What a run needs of it at its peak.
-    fn needed(self, cfg: &TrainConfig, low: &NetConfig) -> u64 {
+    fn needed(self, cfg: &TrainConfig, (low, matcher): Beside) -> u64 {
         let undo = match self {
             Self::Free(_) | Self::All(_) => Undo::Held,
             Self::Gpu(_) => Undo::Copied,
         };
-        let mut memory = Memory::of(cfg, low, undo);
+        let mut memory = Memory::of(cfg, low.unwrap_or(&cfg.net), matcher, undo);
         if gpu::precision() == gpu::Precision::Bf16 {
             memory.pictures /= 2;
         }
@@ -143,11 +160,11 @@ impl Has {
     }
 
     /// The largest parts of the batch that fit, and the largest batch.
-    fn remedy(self, cfg: &TrainConfig, low: &NetConfig) -> String {
+    fn remedy(self, cfg: &TrainConfig, beside: Beside) -> String {
         let fits = |batch, n| {
             let mut other = cfg.clone();
             (other.optim.batch, other.knobs.micro_batch) = (batch, n);
-            self.needed(&other, low) <= self.bytes()
+            self.needed(&other, beside) <= self.bytes()
         };
         let batch = cfg.optim.batch;
         let mut parts = (2..cfg.micro_batch()).rev().filter(|n| batch.is_multiple_of(*n));
@@ -179,9 +196,9 @@ fn largest(from: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
 }
 
 /// A warning where the machine has less free than the run wants, with what fits.
-fn short_of_memory(cfg: &TrainConfig, low: &NetConfig, has: Has) -> Option<String> {
-    (has.needed(cfg, low) > has.bytes()).then(|| {
-        let (bytes, remedy) = (size(has.bytes()), has.remedy(cfg, low));
+fn short_of_memory(cfg: &TrainConfig, beside: Beside, has: Has) -> Option<String> {
+    (has.needed(cfg, beside) > has.bytes()).then(|| {
+        let (bytes, remedy) = (size(has.bytes()), has.remedy(cfg, beside));
         format!("warning: {bytes} is {}, which is less; {remedy}", has.whose())
     })
 }
@@ -228,16 +245,17 @@ mod tests {
         let mut cfg = TrainConfig::from_toml(preset("cub-stage2").unwrap()).unwrap();
         cfg.optim.batch = 1_000_000;
         let net = cfg.net;
-        let text = short_of_memory(&cfg, &net, Has::Free(1 << 33)).unwrap();
+        let beside = (Some(&net), None);
+        let text = short_of_memory(&cfg, beside, Has::Free(1 << 33)).unwrap();
         assert!(text.starts_with("warning: 8.0 GiB is what is free, which is less"), "{text}");
-        let text = short_of_memory(&cfg, &net, Has::Gpu(80 << 30)).unwrap();
+        let text = short_of_memory(&cfg, beside, Has::Gpu(80 << 30)).unwrap();
         assert!(text.starts_with("warning: 80.0 GiB is all that the GPU has"), "{text}");
         assert!(text.contains("`--set optim.batch="), "{text}");
-        let text = short_of_memory(&cfg, &net, Has::Gpu(1 << 20)).unwrap();
+        let text = short_of_memory(&cfg, beside, Has::Gpu(1 << 20)).unwrap();
         assert!(text.contains("no batch fits"), "{text}");
         cfg.optim.batch = 2;
         (cfg.net.gf, cfg.net.df, cfg.run.prefetch) = (4, 2, 0);
-        assert_eq!(short_of_memory(&cfg, &net, Has::Free(1 << 33)), None);
+        assert_eq!(short_of_memory(&cfg, beside, Has::Free(1 << 33)), None);
     }
 
     /// The largest divisor of the batch that fits is offered, and the next larger one is refused.
@@ -245,7 +263,8 @@ mod tests {
     fn what_the_machine_cannot_hold_is_refused_with_the_parts_that_fit() {
         let mut cfg = TrainConfig::from_toml(preset("cub-stage2").unwrap()).unwrap();
         let (net, all) = (cfg.net, Has::All(8 << 30));
-        let problem = too_much(&cfg, &net, all).unwrap();
+        let beside = (Some(&net), None);
+        let problem = too_much(&cfg, beside, all).unwrap();
         assert!(problem.found.ends_with("for a batch of 64"), "{}", problem.found);
         assert!(problem.expected.contains("8.0 GiB"), "{}", problem.expected);
         let offered = problem.remedy.split_once("`--micro-batch ").unwrap().1;
@@ -253,11 +272,24 @@ mod tests {
         assert!(problem.remedy.contains("batch norm sees"), "{}", problem.remedy);
         cfg.knobs.micro_batch = n;
         cfg.check().unwrap();
-        assert!(too_much(&cfg, &net, all).is_none());
+        assert!(too_much(&cfg, beside, all).is_none());
         cfg.knobs.micro_batch = 2 * n;
-        let problem = too_much(&cfg, &net, all).unwrap();
+        let problem = too_much(&cfg, beside, all).unwrap();
         assert!(problem.found.ends_with(&format!("in parts of {}", 2 * n)), "{}", problem.found);
         assert!(problem.remedy.starts_with(&format!("`--micro-batch {n}`")), "{}", problem.remedy);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_has_fewer_steps_left() {
+        let run = tempfile::tempdir().unwrap();
+        assert_eq!([left(9, None), left(9, Some(run.path()))], [9, 9]);
+        std::fs::create_dir(run.path().join("checkpoints")).unwrap();
+        for step in ["0000000", "0000004"] {
+            let name = format!("checkpoints/step-{step}.safetensors");
+            std::fs::write(run.path().join(name), "").unwrap();
+        }
+        assert_eq!(left(9, Some(run.path())), 5);
+        assert!(time(0.5, 8, Some(1)).contains("; 1 step in about "));
     }
 
     #[test]

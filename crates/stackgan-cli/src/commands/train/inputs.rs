@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use stackgan_core::Model;
 use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
@@ -14,7 +15,7 @@ use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::matching::Matcher;
 
 use super::RUNS;
-use super::reading::{Text, embeddings, imported, matcher, small_encoder};
+use super::reading::{Text, embeddings, imported, matcher, small_config, small_encoder};
 use super::record::Record;
 use crate::commands::encoders::Encoder;
 use crate::commands::{Context, load, sources};
@@ -98,20 +99,20 @@ impl Inputs {
         let matcher = matcher(small, wanted, (config, layers), context)?;
         fit_width(config, layers, inputs.embeddings.dim())?;
         if let Some(model) = &stage1 {
-            belongs(model, &inputs.embeddings)?;
+            belongs(model, inputs.embeddings.encoder())?;
         }
         Ok(Self { stage1, matcher, ..inputs })
     }
 }
 
-/// Whether embeddings are of the encoder that a Stage-I model was trained with, where it knows that.
-fn belongs(stage1: &Model, embeddings: &Embeddings) -> Result<()> {
+/// Whether embeddings of an encoder are of the one that a Stage-I model was trained with, where it knows that.
+fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
     let trained = stage1.encoder_fingerprint()?;
-    if trained.is_empty() || trained == embeddings.encoder() {
+    if trained.is_empty() || trained == encoder {
         return Ok(());
     }
     let named = |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
-    let parts = (named(&trained), named(embeddings.encoder()));
+    let parts = (named(&trained), named(encoder));
     let remedy = match &stage1.info().encoder_source {
         Some(source) => format!("give `--encoder {}`", source.escape_debug()),
         None => "train both stages with the same encoder or the same embeddings".to_owned(),
@@ -230,25 +231,50 @@ pub(super) fn planned_data(wanted: &Record) -> Result<(String, Option<usize>)> {
         let remedy = "name a dataset folder: `--data DIR`";
         return Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into());
     };
-    Ok((format!("{shown}, {pictures} pictures to train on"), Some(pictures)))
+    Ok((format!("{shown}, {} to train on", counted(pictures, "picture")), Some(pictures)))
 }
 
-/// What a dry run says of the text.
+/// What a dry run says of the text, and what matches pictures with it. The settings follow what is found, as in a run.
 ///
 /// # Errors
-/// Code 4 when there is nothing to read it with.
+/// Code 4 when there is nothing to read it with, and what a run refuses of it.
 pub(super) fn planned_text(
     wanted: &Record,
     stage1: Option<&Model>,
+    (config, layers): (&mut TrainConfig, &Layers),
     context: &Context,
-) -> Result<String> {
+) -> Result<(String, Option<Matcher>)> {
     let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
-    Ok(match (text, &wanted.encoder) {
-        (Text::Encoder(_), Some(encoder)) => format!("encoder    {}", encoder.display()),
-        (Text::Encoder(_), None) => "encoder    that of Stage-I".to_owned(),
-        (Text::Imported(file), _) => format!("embeddings {}", file.display()),
-        (Text::Small, _) => "encoder    trained on the data's captions, or found".to_owned(),
-    })
+    let (said, made) = match (text, &wanted.encoder) {
+        (Text::Encoder(encoder), named) => {
+            let named = named.as_ref().map(|name| name.display().to_string());
+            let said = named.unwrap_or_else(|| "that of Stage-I".to_owned());
+            let encoder = encoder.text();
+            (format!("encoder    {said}"), Some((encoder.dim(), encoder.fingerprint())))
+        }
+        (Text::Imported(file), _) => {
+            let embeddings = Embeddings::open(&file)?;
+            stay_as_given(config, layers, context)?;
+            let made = (embeddings.dim(), embeddings.encoder().to_owned());
+            (format!("embeddings {}", file.display()), Some(made))
+        }
+        (Text::Small, _) => {
+            ("encoder    trained on the data's captions, or found".to_owned(), None)
+        }
+    };
+    let Some((dim, fingerprint)) = made else {
+        let small = small_config(config, layers);
+        fit_width(config, layers, small.encoder.dim)?;
+        let matched = config.loss.matching > 0.0;
+        let fresh = matched.then(|| Matcher::fresh(&small, &context.device));
+        return Ok((said, fresh.transpose()?));
+    };
+    let matcher = matcher(None, wanted, (config, layers), context)?;
+    fit_width(config, layers, dim)?;
+    if let Some(model) = stage1 {
+        belongs(model, &fingerprint)?;
+    }
+    Ok((said, matcher))
 }
 
 /// The data's folder, or where it will be.

@@ -12,6 +12,7 @@ pub(crate) use record::Record;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_train::config::{Stage, TrainConfig};
 use stackgan_train::event::{StopReason, TrainEvent};
@@ -60,13 +61,13 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     }
     let mut wanted = Record::of(args, record);
     if args.dry_run {
-        return dry_run(args, &config, wanted, (resumed.as_deref(), context));
+        return dry_run(args, (config, &layers), wanted, (resumed.as_deref(), context));
     }
     let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
-    estimate::check(&config, low.as_ref(), &context.device)?;
+    estimate::check(&config, (low.as_ref(), matcher.as_ref()), &context.device)?;
     let setup = Setup {
         config,
         dataset: data,
@@ -98,8 +99,9 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     }
     context.manner.say(format!("run folder {}", dir.path().display()));
     if context.manner != Manner::Quiet {
-        let known = (setup.matcher.as_ref(), wanted.steps);
-        let lines = estimate::lines(config, low.as_ref(), known, &context.device);
+        let beside = (low.as_ref(), setup.matcher.as_ref());
+        let left = wanted.steps.map(|steps| estimate::left(steps, resumed.as_deref()));
+        let lines = estimate::lines(config, beside, left, &context.device);
         lines.iter().for_each(|line| context.manner.say(line));
     }
     let resume = match args.resume {
@@ -226,14 +228,14 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
 
 fn dry_run(
     args: &Train,
-    config: &TrainConfig,
+    (mut config, layers): (TrainConfig, &Layers),
     mut wanted: Record,
     (resumed, context): (Option<&Path>, &Context),
 ) -> Result<Exit> {
     let (net, optim) = (&config.net, &config.optim);
     let length = match (optim.steps, optim.epochs) {
-        (0, epochs) => format!("{epochs} epochs"),
-        (steps, _) => format!("{steps} steps"),
+        (0, epochs) => counted(epochs, "epoch"),
+        (steps, _) => counted(steps, "step"),
     };
     let pixels = config.stage.picture_size().crop();
     print(
@@ -245,23 +247,25 @@ fn dry_run(
         0 => String::new(),
         n => format!(" in parts of {n}"),
     };
-    print(format!("length     {length} of {} pictures{parts}, seed {}", optim.batch, config.seed))?;
+    let batch = counted(optim.batch, "picture");
+    print(format!("length     {length} of {batch}{parts}, seed {}", config.seed))?;
     let stage1 = match config.stage {
         Stage::One => None,
         Stage::Two => Some(inputs::stage1(&mut wanted, context)?),
     };
     let (data, pictures) = inputs::planned_data(&wanted)?;
     print(format!("data       {data}"))?;
-    print(inputs::planned_text(&wanted, stage1.as_ref(), context)?)?;
+    let (text, matcher) =
+        inputs::planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
+    print(text)?;
     if let Some(model) = &wanted.stage1 {
         print(format!("stage-I    {}", model.display()))?;
     }
     let low = stage1.map(|model| model.info().stage1.net);
-    let mut config = config.clone();
     if let Some(low) = &low {
-        config.net.text_dim = low.text_dim; // it follows the encoder, which is Stage-I's
         config.check_over(low)?;
     }
+    start::find(&wanted, &config, (resumed, context))?.generator(&config)?;
     print(match (resumed, &args.run) {
         (Some(run), _) => format!("goes on    in {}", run.display()),
         (None, Some(run)) => format!("run        {}", run.display()),
@@ -270,10 +274,12 @@ fn dry_run(
     if let Some(hours) = args.max_hours {
         print(format!("at most    {}", duration(hours * 3600.0)))?;
     }
-    estimate::check(&config, low.as_ref(), &context.device)?;
+    let beside = (low.as_ref(), matcher.as_ref());
+    estimate::check(&config, beside, &context.device)?;
     let steps = pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
     let steps = wanted.steps.or(steps).or(Some(config.optim.steps)).filter(|n| *n > 0);
-    for line in estimate::lines(&config, low.as_ref(), (None, steps), &context.device) {
+    let left = steps.map(|steps| estimate::left(steps, resumed));
+    for line in estimate::lines(&config, beside, left, &context.device) {
         print(line)?;
     }
     Ok(Exit::Done)

@@ -135,6 +135,15 @@ pub(super) fn matcher(
     }
 }
 
+/// How an encoder is trained on the data's own captions: as wide as was said.
+pub(super) fn small_config(config: &TrainConfig, layers: &Layers) -> TextTrainConfig {
+    let mut text_config = TextTrainConfig::small();
+    if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
+        text_config.encoder.dim = config.net.text_dim;
+    }
+    text_config
+}
+
 /// An encoder trained on the data's own captions, found again if it was trained before.
 pub(super) fn small_encoder(
     path: &Path,
@@ -143,10 +152,7 @@ pub(super) fn small_encoder(
     cache: &Path,
     context: &Context,
 ) -> Result<TrainedEncoder> {
-    let mut text_config = TextTrainConfig::small();
-    if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
-        text_config.encoder.dim = config.net.text_dim;
-    }
+    let mut text_config = small_config(config, layers);
     let recipe = serde_json::to_string(&text_config)?;
     let key = format!("{} {recipe} {} {}", data.fingerprint(), text::SMALL_STEPS, config.seed);
     let file =

@@ -1,8 +1,9 @@
 //! A decoded pickle seen as what the `StackGAN` files hold: a list of strings (`filenames`), of integers
-//! (`class_info`), or of arrays (embeddings, images).
+//! (`class_info`), or of arrays (embeddings, images); and as a dict of arrays by name, as others save embeddings.
 
 use super::operands::{decode_raw_unicode, decoded_size};
 use super::value::{Array, Document, NodeId, Value};
+use crate::error::printable;
 use crate::formats::ArrayView;
 use crate::formats::array::Layout;
 use crate::formats::budget::Budget;
@@ -21,27 +22,76 @@ impl Document<'_> {
         room.book(items.len(), size_of::<String>())?;
         let mut strings = Vec::with_capacity(items.len());
         for (i, &id) in items.iter().enumerate() {
-            strings.push(match self.get(id) {
-                Value::Text(text) => {
-                    room.book(1, text.len())?;
-                    text.to_string()
-                }
-                Value::RawText(line) => {
-                    room.book(1, decoded_size(line))?;
-                    let other = || wrong_entry(file, i, "text in raw-unicode-escape", self.get(id));
-                    decode_raw_unicode(line).ok_or_else(other)?
-                }
-                Value::Bytes(bytes) => {
-                    let beyond_ascii = bytes.iter().filter(|byte| !byte.is_ascii()).count();
-                    room.book(1, bytes.len() + beyond_ascii)?;
-                    let mut text = String::with_capacity(bytes.len() + beyond_ascii);
-                    text.extend(bytes.iter().map(|&byte| char::from(byte)));
-                    text
-                }
-                other => return Err(wrong_entry(file, i, "a string", other)),
-            });
+            strings.push(self.string(id, &mut room)?.ok_or_else(|| {
+                let expected = match self.get(id) {
+                    Value::RawText(_) => "text in raw-unicode-escape",
+                    _ => "a string",
+                };
+                wrong_entry(file, i, expected, self.get(id))
+            })?);
         }
         Ok(strings)
+    }
+
+    /// The string at `id`, if it is one.
+    fn string(&self, id: NodeId, room: &mut Room<'_>) -> Result<Option<String>> {
+        Ok(match self.get(id) {
+            Value::Text(text) => {
+                room.book(1, text.len())?;
+                Some(text.to_string())
+            }
+            Value::RawText(line) => {
+                room.book(1, decoded_size(line))?;
+                decode_raw_unicode(line)
+            }
+            Value::Bytes(bytes) => {
+                let beyond_ascii = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+                room.book(1, bytes.len() + beyond_ascii)?;
+                let mut text = String::with_capacity(bytes.len() + beyond_ascii);
+                text.extend(bytes.iter().map(|&byte| char::from(byte)));
+                Some(text)
+            }
+            _ => None,
+        })
+    }
+
+    /// The root as a dict of arrays by name, in the order of the file; `None` where it is no dict.
+    ///
+    /// # Errors
+    /// When a key is no string or what it names no array; `file` and the key are named.
+    pub fn named_arrays(&self, file: &Path) -> Result<Option<(Vec<String>, Vec<ArrayView<'_>>)>> {
+        let Value::Dict(pairs) = self.root() else { return Ok(None) };
+        let mut room = Room::of(self, file);
+        room.book(pairs.len(), size_of::<String>() + VIEW)?;
+        let (mut names, mut views) = (Vec::new(), Vec::new());
+        for &(key, value) in pairs {
+            let name = self.string(key, &mut room)?.ok_or_else(|| {
+                let place = format!("key {} of the dict", names.len());
+                wrong(file, place, "the name of a picture", self.get(key), AS_DICT)
+            })?;
+            let view = match self.get(value) {
+                Value::Array(array) => {
+                    room.book(1, 16 * array.shape.len())?;
+                    self.view(array)
+                }
+                _ => None,
+            };
+            views.push(view.ok_or_else(|| {
+                let place = format!("entry `{}` of the dict", printable(&name));
+                wrong(file, place, "a numpy array", self.get(value), AS_DICT)
+            })?);
+            names.push(name);
+        }
+        Ok(Some((names, views)))
+    }
+
+    /// The root as one array, if it is one.
+    #[must_use]
+    pub fn array(&self) -> Option<ArrayView<'_>> {
+        match self.root() {
+            Value::Array(array) => self.view(array),
+            _ => None,
+        }
     }
 
     /// The root as a list of whole numbers: Python's, numpy's scalars, or one numpy array.
@@ -159,12 +209,15 @@ impl<'f> Room<'f> {
     }
 }
 
+/// What to do with a dict that is not one of arrays by name.
+const AS_DICT: &str = "pickle a dict of numpy arrays by the names of pictures and nothing else; or save one array as .npy, with the \
+                       captions of its rows in a .txt beside it";
+
 fn wrong_entry(file: &Path, i: usize, expected: &str, found: &Value<'_>) -> Error {
-    Error::malformed(
-        file,
-        "pickle holds another kind of data",
-        format!("entry {i}"),
-        (expected, found.kind()),
-        "check that this is the right file",
-    )
+    wrong(file, format!("entry {i}"), expected, found, "check that this is the right file")
+}
+
+fn wrong(file: &Path, place: String, expected: &str, found: &Value<'_>, remedy: &str) -> Error {
+    let pair = (expected, found.kind());
+    Error::malformed(file, "pickle holds another kind of data", place, pair, remedy)
 }

@@ -86,7 +86,7 @@ fn as_the_release_has_it() {
     let data = read(dir.path(), Reading::default()).unwrap();
     assert_eq!(data.items[1].captions, ["first of nine", "second of nine"]);
     std::fs::remove_file(dir.path().join("images/COCO_train2014_a.jpg")).unwrap();
-    assert!(error(&dir).contains("1 pictures (COCO_train2014_a.jpg)"), "{}", error(&dir));
+    assert!(error(&dir).contains("pictures: 1 (COCO_train2014_a.jpg)"), "{}", error(&dir));
     std::fs::remove_file(dir.path().join("annotations/captions_train2014.json")).unwrap();
     std::fs::remove_file(dir.path().join("train/char-CNN-RNN-embeddings.pickle")).unwrap();
     assert!(error(&dir).contains("neither captions nor embeddings"), "{}", error(&dir));
@@ -101,9 +101,9 @@ fn all_that_is_missing_is_said_at_once() {
     write(&dir, "annotations/captions_train2014.json", bare.as_bytes());
     let said = error(&dir);
     for part in [
-        "1 pictures (COCO_train2014_a.jpg)",
-        "1 captions of pictures (COCO_train2014_b.jpg)",
-        "1 lists of captions",
+        "pictures: 1 (COCO_train2014_a.jpg)",
+        "captions of pictures: 1 (COCO_train2014_b.jpg)",
+        "lists of captions: 1 (",
     ] {
         assert!(said.contains(part), "{said}");
     }

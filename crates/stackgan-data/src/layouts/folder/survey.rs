@@ -240,7 +240,7 @@ fn whole<T: Copy>(said: &[Option<T>], dir: &Path, what: &str) -> Result<Option<V
         dir,
         format!("tables say the {what} of some pictures only"),
         "metadata.csv or metadata.jsonl",
-        (format!("{} pictures with a {what}, or none", said.len()), format!("{n} with one")),
+        (format!("all {} with a {what}, or none", said.len()), format!("{n} with one")),
         format!("fill in the {what} of every picture, or take the column out"),
     ))
 }

@@ -1,6 +1,7 @@
 //! The tables of a user's own folder: `metadata.csv` and `metadata.jsonl` (Hugging Face's `ImageFolder`).
 
 use crate::captions::MAX_CAPTION;
+use crate::counted;
 use crate::dataset::{BoundingBox, Split};
 use crate::error::{first_few, printable};
 use crate::layouts::checked_key;
@@ -129,7 +130,7 @@ impl Faults {
         if let Some(more @ 1..) = self.count.checked_sub(TOLD) {
             found += &format!("\n    and {more} more");
         }
-        let what = format!("{} rows of the table cannot be read", self.count);
+        let what = format!("{} of the table cannot be read", counted(self.count, "row"));
         let expected = "rows as docs/datasets.md describes them";
         Err(Error::malformed(file, what, "these rows", (expected, found), "correct the rows"))
     }

@@ -137,7 +137,7 @@ fn a_table_with_captions_comes_before_texts_and_says_so() {
     assert!(notes.contains(note), "{notes}");
     // Without a filled caption a picture has none.
     let said = error(&[("metadata.csv", "file_name,text\na.jpg,\na.jpg, \n"), ("a.jpg", "")]);
-    assert!(said.contains("1 captions of pictures (a.jpg)"), "{said}");
+    assert!(said.contains("captions of pictures: 1 (a.jpg)"), "{said}");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn what_has_no_partner_is_listed() {
         ("e.webp", ""),
     ];
     let said = error(&files);
-    assert!(said.contains("2 captions of pictures (b.jpg, c.jpg)"), "{said}");
+    assert!(said.contains("captions of pictures: 2 (b.jpg, c.jpg)"), "{said}");
     let dir = folder(&files);
     let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
     let data = read(dir.path(), how).unwrap();
@@ -197,7 +197,7 @@ fn what_has_no_partner_is_listed() {
         assert!(notes.contains(part), "{notes}");
     }
     let said = error(&[("metadata.csv", "file_name,text\na.jpg,x\nz.jpg,y\n"), ("a.jpg", "")]);
-    assert!(said.contains("1 pictures named by a table (z.jpg)"), "{said}");
+    assert!(said.contains("pictures named by a table: 1 (z.jpg)"), "{said}");
     assert!(error(&[("a.webp", "")]).contains("no pictures"));
 }
 
@@ -205,7 +205,7 @@ fn what_has_no_partner_is_listed() {
 fn blank_texts_are_no_captions_and_unread_ones_are_all_named() {
     let dir = folder(&[("a.jpg", ""), ("a.txt", "x"), ("b.jpg", ""), ("b.txt", " \n\n")]);
     let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
-    assert!(said.contains("1 captions of pictures (b.jpg (its text is blank))"), "{said}");
+    assert!(said.contains("captions of pictures: 1 (b.jpg (its text is blank))"), "{said}");
     assert!(said.contains("`stackgan data import DIR --uncaptioned leave-out`"), "{said}");
     let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
     let data = read(dir.path(), how).unwrap();

@@ -116,8 +116,9 @@ fn what_is_missing_is_listed_or_left_out() {
     }
     let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
     assert!(
-        error
-            .contains("3 captions of pictures (jpg/image_00003, jpg/image_00004, jpg/image_00007)"),
+        error.contains(
+            "captions of pictures: 3 (jpg/image_00003, jpg/image_00004, jpg/image_00007)"
+        ),
         "{error}"
     );
     let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
@@ -126,7 +127,7 @@ fn what_is_missing_is_listed_or_left_out() {
     assert!(data.notes[0].contains("3 pictures without captions left out"), "{:?}", data.notes);
     write(&dir, "train/filenames.pickle", &list(&["jpg/image_00001", "jpg/image_00099"]));
     let error = read(dir.path(), how).unwrap_err().to_string();
-    assert!(error.contains("1 pictures (jpg/image_00099)"), "{error}");
+    assert!(error.contains("pictures: 1 (jpg/image_00099)"), "{error}");
     write(&dir, "text_c10/class_00002/image_00001.txt", b"again\n");
     assert!(read(dir.path(), how).unwrap_err().to_string().contains("two classes"));
     assert!(
