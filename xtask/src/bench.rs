@@ -119,7 +119,7 @@ fn draw_curves(root: &Path, options: &Options, pace: Pace) -> Result<()> {
     curves::curves(root, command(options), (pace, runs))
 }
 
-/// As [`bench`], on a GPU.
+/// Runs the benchmark on a GPU.
 fn bench_gpu(root: &Path, options: &Options, (pace, runs): (Pace, u32)) -> Result<()> {
     let machine = machine(root)?;
     let measured = gpu::measure(root, options, (pace, runs))?;

@@ -3,7 +3,7 @@
 //!
 //! Source: reedscot/icml2016 `modules/{HybridCNNLong,FixedGRU}.lua`, cvpr2016
 //! `modules/{HybridCNN,FixedRNN}.lua`, and the positions that the PyTorch port
-//! (martinduartemore/char_cnn_rnn_pytorch) found in the released files. The network is an nngraph
+//! (`martinduartemore/char_cnn_rnn_pytorch`) found in the released files. The network is an nngraph
 //! `gModule` in the field `enc_doc` of the table `protos`, or the object itself (COCO's `net_T`).
 //! Of its `modules`, the second is the convolutions, the fourth the recurrence (again a `gModule`,
 //! with all steps, which share their weights), and the sixth the projection.
