@@ -1,7 +1,7 @@
 //! A text encoder's checkpoint as Lua Torch saves one: nngraph modules within modules, with every
 //! step of the recurrence, shared tensors, cycles, functions and unused values.
 //!
-//! Source: torch/torch7 `File.lua`; `martinduartemore/char_cnn_rnn_pytorch` (places of the weights).
+//! Source: torch/torch7 `File.lua`; `martinduartemore/char_cnn_rnn_pytorch` (the weights' places).
 
 use std::collections::BTreeMap;
 
