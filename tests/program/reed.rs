@@ -1,5 +1,7 @@
-//! A text encoder's checkpoint as Lua Torch saves one: nngraph modules within modules, every step of the recurrence in
-//! them, with shared tensors, cycles, functions and things that nobody asks for. Source: FACTS 4.8 and 5.3.
+//! A text encoder's checkpoint as Lua Torch saves one: nngraph modules within modules, with every
+//! step of the recurrence, shared tensors, cycles, functions and unused values.
+//!
+//! Source: torch/torch7 `File.lua`; `martinduartemore/char_cnn_rnn_pytorch` (the weights' places).
 
 use std::collections::BTreeMap;
 

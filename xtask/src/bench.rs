@@ -1,4 +1,6 @@
-//! `cargo xtask bench`: what people wait for, ours and PyTorch's in turns on the same machine, beside what the machine can do.
+//! `cargo xtask bench`: the times that users wait for, measured for this program and for PyTorch in
+//! turns on the same machine, beside the machine's limits.
+//!
 //! What each figure means: docs/bench/README.md.
 
 mod curves;
@@ -22,7 +24,7 @@ use self::machine::machine;
 use self::programs::{LAYOUTS, Programs};
 use self::record::{Measured, raw, table};
 
-/// Where to measure.
+/// The device to measure on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Where {
     Cpu,
@@ -41,25 +43,27 @@ impl std::str::FromStr for Where {
     }
 }
 
-/// What was asked for.
+/// The options of the command.
 pub(crate) struct Options {
-    /// On an NVIDIA GPU, rather than the CPU.
+    /// Measure on an NVIDIA GPU instead of the CPU.
     pub(crate) gpu: bool,
-    /// A Python with torch; without it ours alone is measured.
+    /// A Python with torch; without it only this program is measured.
     pub(crate) peer: Option<PathBuf>,
-    /// Seconds for a figure of the peer's on a GPU.
+    /// Time limit of the peer for one figure on a GPU, in seconds.
     pub(crate) patience: Option<u32>,
-    /// Runs of each figure.
+    /// Number of runs of each figure.
     pub(crate) runs: Option<u32>,
-    /// A part of the names of the wanted figures.
+    /// Only measure figures whose names contain this.
     pub(crate) only: Option<String>,
-    /// One step against batch, width and threads, for docs/performance.md.
+    /// Measure one step against batch, width and threads, for docs/performance.md.
     pub(crate) curves: bool,
-    /// Two runs of one round each: whether everything works. Of curves one run of fewer points.
+    /// Two runs of one round each, to check that everything works. With curves, one run of fewer
+    /// points.
     pub(crate) quick: bool,
 }
 
-/// Measures, prints the table, and writes a record: a full one under docs/bench/, a quick one under target/bench/.
+/// Measures, prints the table and writes a record: a full one to docs/bench/, a quick one to
+/// target/bench/.
 pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
     let pace = if options.quick { Pace::Quick } else { Pace::Full };
     if options.curves {
@@ -115,7 +119,7 @@ fn draw_curves(root: &Path, options: &Options, pace: Pace) -> Result<()> {
     curves::curves(root, command(options), (pace, runs))
 }
 
-/// The same on a GPU.
+/// Runs the benchmark on a GPU.
 fn bench_gpu(root: &Path, options: &Options, (pace, runs): (Pace, u32)) -> Result<()> {
     let machine = machine(root)?;
     let measured = gpu::measure(root, options, (pace, runs))?;
@@ -146,14 +150,14 @@ fn keep(root: &Path, (pace, name): (Pace, &str), raw: &Value, page: String) -> R
     Ok(())
 }
 
-/// A second record of a day gets a number: none is overwritten.
+/// Adds a number to further records of a day, so that none is overwritten.
 fn free(root: &Path, name: &str) -> String {
     let taken = |name: &str| root.join("docs/bench").join(name).exists();
     let numbered = (2..).map(|n| format!("{name}-run{n}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// The command again, without paths of this machine.
+/// The command without paths of this machine.
 fn command(options: &Options) -> String {
     let mut words = vec!["cargo xtask bench".to_owned()];
     words.extend(options.gpu.then(|| "--device cuda".to_owned()));
@@ -166,7 +170,7 @@ fn command(options: &Options) -> String {
     words.join(" ")
 }
 
-/// What is known of a record, a line each.
+/// The facts of a record, one per line.
 fn facts(about: &Value) -> Result<String> {
     let facts = about.as_object().context("facts are an object")?;
     let line = |(key, value): (&String, &Value)| {

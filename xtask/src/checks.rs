@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what continuous integration runs, cheapest first.
+//! `cargo xtask ci`: the checks of continuous integration, cheapest first.
 
 use std::path::Path;
 

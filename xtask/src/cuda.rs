@@ -1,4 +1,5 @@
-//! `cargo xtask cuda-toolkit`: what a build for an NVIDIA GPU needs, from `PyPI`, where no toolkit is installed (docs/gpu.md).
+//! `cargo xtask cuda-toolkit`: fetches what a build for an NVIDIA GPU needs from `PyPI`, if no
+//! toolkit is installed (docs/gpu.md).
 
 #[cfg(unix)]
 mod layout;
@@ -17,26 +18,27 @@ use xshell::{Shell, cmd};
 use self::wheels::{EDITION, PYPI, WHEELS};
 use crate::fetch::Shown;
 
-/// The file that says that a root is whole, and of which edition.
+/// The file that marks a root as complete, with its edition.
 const MARK: &str = "toolkit.txt";
-/// The folder of what is downloaded, in the root, until the root is whole.
+/// The folder of the downloads in the root, until it is complete.
 const DOWNLOADS: &str = "wheels";
-/// Unpacked, none has more.
+/// Limits for unpacking; no wheel exceeds them.
 const MOST: Limits = Limits { bytes: 2 << 30, file: 1 << 30, entries: 10_000 };
-/// GPUs that a program is built for where none is there to ask: compute capability 8.0 and all later ones.
+/// Default compute capability if no GPU is present: 8.0 and all later ones.
 const COMPUTE_CAP: u32 = 80;
 
-/// What was typed.
+/// The options of the command.
 pub(crate) struct Options {
-    /// The root; `target/cuda` unless told.
+    /// The root; `target/cuda` by default.
     pub(crate) to: Option<PathBuf>,
     /// A folder or an address with the wheels.
     pub(crate) from: Option<String>,
-    /// The GPUs' compute capability, as 90 for 9.0.
+    /// The GPUs' compute capability, for example 90 for 9.0.
     pub(crate) compute_cap: Option<u32>,
 }
 
-/// Fetches the toolkit unless it is there, and prints the lines that a shell needs to build and run with it.
+/// Fetches the toolkit unless it is present, and prints the shell commands needed to build and run
+/// with it.
 pub(crate) fn toolkit(repository: &Path, options: &Options) -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!(
@@ -67,7 +69,7 @@ pub(crate) fn toolkit(repository: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Whether the toolkit is there. A folder with other things in it is refused.
+/// Whether the toolkit is complete. A folder with other contents is rejected.
 fn is_whole(root: &Path) -> Result<bool> {
     match fs::read_to_string(root.join(MARK)) {
         Ok(edition) if edition.trim() == EDITION => return Ok(true),
@@ -88,7 +90,8 @@ fn is_whole(root: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Downloads, checks, unpacks and lays out. What is downloaded stays until all is done.
+/// Downloads, verifies, unpacks and arranges the files. Downloads are kept until everything is
+/// done.
 fn get(root: &Path, from: Option<&str>) -> Result<()> {
     let base = std::env::var("STACKGAN_PYPI").ok().filter(|base| !base.is_empty());
     let base = base.unwrap_or_else(|| PYPI.to_owned());
@@ -129,7 +132,7 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
         Request { set: &set, into: &downloads, from: from.as_ref(), patience: Patience::default() };
     let mut shown = Shown::default();
     fetch::fetch(&request, &mut |event| shown.on(event))?;
-    // What lay there already was passed over: a browser, or anybody, may have put it there.
+    // Existing files were not downloaded now: a browser, or anyone, may have put them there.
     fetch::verify(&set, &downloads, &mut |event| shown.on(event))?;
     drop(shown);
     for texts in &texts {
@@ -163,7 +166,7 @@ fn driver(_: &Path) -> Result<bool> {
     bail!("a toolkit is laid out on Linux only")
 }
 
-/// Whether there is a GPU whose capability the build can ask for.
+/// Whether there is a GPU whose capability the build can query.
 fn has_gpu() -> bool {
     Shell::new().is_ok_and(|sh| {
         let ask = cmd!(sh, "nvidia-smi --query-gpu=compute_cap --format=csv,noheader");
@@ -171,7 +174,7 @@ fn has_gpu() -> bool {
     })
 }
 
-/// The lines for a shell.
+/// The shell commands.
 fn exports(root: &str, compute_cap: Option<u32>) -> Vec<String> {
     let home = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
     let mut lines: Vec<String> =

@@ -1,4 +1,5 @@
-//! `cargo xtask fetch-cub | fetch-oxford | fetch-coco`: `stackgan-data` fetches, the program imports what came.
+//! `cargo xtask fetch-cub | fetch-oxford | fetch-coco`: fetches a dataset with `stackgan-data` and
+//! imports it with the program.
 
 use std::fmt;
 use std::io::{IsTerminal as _, stderr};
@@ -11,20 +12,20 @@ use stackgan_data::fetch::manifest::Set;
 use stackgan_data::fetch::{self, Event, From, Patience, Request, bytes};
 use xshell::{Shell, cmd};
 
-/// Time between lines where no bar can be drawn.
+/// Interval of progress lines where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// What was typed.
+/// The options of the command.
 pub(crate) struct Options {
-    /// The dataset's folder; `data/SET` unless told.
+    /// The dataset's folder; `data/SET` by default.
     pub(crate) into: Option<PathBuf>,
     /// A mirror.
     pub(crate) from: Option<String>,
-    /// Fetch nothing, check what is there.
+    /// Fetch nothing, and verify what is present.
     pub(crate) verify: bool,
 }
 
-/// Fetches a set into a folder of the repository and imports it.
+/// Fetches a dataset into a folder of the repository and imports it.
 pub(crate) fn fetch(root: &Path, set: &Set<'_>, options: &Options) -> Result<()> {
     let into = match &options.into {
         Some(into) => std::path::absolute(into).context("no such folder can be named")?,
@@ -63,7 +64,7 @@ pub(crate) fn fetch(root: &Path, set: &Set<'_>, options: &Options) -> Result<()>
     let sh = Shell::new()?;
     sh.change_dir(root);
     let kind = set.kind.name();
-    // In release mode, as training will want it: it is built once for both.
+    // In release mode, which training will use too: it is built once for both.
     let import =
         cmd!(sh, "cargo run --quiet --release -p stackgan-cli -- data import {into} --kind {kind}");
     let status = std::process::Command::from(import).status().context("cargo does not start")?;
@@ -79,7 +80,7 @@ pub(crate) fn fetch(root: &Path, set: &Set<'_>, options: &Options) -> Result<()>
     Ok(())
 }
 
-/// The program said what is wrong, and ended with this code.
+/// The program failed with this exit code, after printing the error.
 #[derive(Debug)]
 pub(crate) struct NotImported(pub(crate) Option<i32>);
 
@@ -91,13 +92,13 @@ impl fmt::Display for NotImported {
 
 impl std::error::Error for NotImported {}
 
-/// Draws events: bars on a terminal, a line now and then elsewhere.
+/// Displays events: bars on a terminal, occasional lines elsewhere.
 #[derive(Default)]
 pub(crate) struct Shown {
     phase: Option<Phase>,
 }
 
-/// One thing with a length.
+/// An activity with a known or unknown length.
 struct Phase {
     name: String,
     total: Option<u64>,
@@ -156,7 +157,7 @@ impl Phase {
         let first = *self.first.get_or_insert(done);
         if let Some(bar) = &self.bar {
             if first == done {
-                bar.reset_eta(); // what was there before is no speed
+                bar.reset_eta(); // existing bytes do not count as speed
             }
             bar.set_position(done);
         } else if self.said.elapsed() >= LINE_EVERY {

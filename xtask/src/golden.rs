@@ -1,4 +1,4 @@
-//! `cargo xtask golden`: where the golden fixtures come from, and whether they are still what was committed.
+//! `cargo xtask golden`: regenerates the golden fixtures that can be regenerated, and lists all.
 
 use std::fs;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use xshell::{Shell, cmd};
 
-/// Make the fixtures of the feature networks and of the measures, with what each needs. Those of the GAN's networks were
-/// computed outside the repository.
+/// The scripts that make the fixtures of the feature networks and of the measures, and their
+/// imports. The fixtures of the GAN's networks were computed outside of the repository.
 const SCRIPTS: [(&str, &str); 2] = [
     ("features.py", "import torch, safetensors, efficientnet_lite_pytorch, pytorch_fid"),
     ("make_evaluation.py", "import torch, pytorch_fid, torch_fidelity, pytorch_msssim"),
 ];
 
-/// Makes again the fixtures that can be made, and lists all.
+/// Regenerates the fixtures whose scripts can run, and lists all fixtures.
 pub(crate) fn golden(root: &Path) -> Result<()> {
     let folder = root.join("tests/golden");
     let sh = Shell::new()?;

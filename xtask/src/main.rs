@@ -1,4 +1,4 @@
-//! Chores of the repository: `cargo xtask COMMAND`. Programs are run from here, and nothing here is part of the product.
+//! Tasks of the repository: `cargo xtask COMMAND`. Nothing here is part of the product.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,

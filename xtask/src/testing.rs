@@ -1,8 +1,10 @@
-//! `docs/testing.md`: what the tests did, from their own ledger, and what they do not cover.
+//! Generates `docs/testing.md`: what the tests did, from their own ledger, and what they do not
+//! cover.
 //!
-//! Tests note counts with `ledger!(name, count, what)`; where `STACKGAN_LEDGER` names a folder they are written there. `cargo xtask
-//! testing` runs them so and keeps the notes in `docs/testing/ledger.jsonl`; the page is a function of that file,
-//! `docs/testing/gaps.md` and the sources, so `tidy` can tell whether it is stale without running a test.
+//! Tests note counts with `ledger!(name, count, what)`, which are written to the folder that
+//! `STACKGAN_LEDGER` names. `cargo xtask testing` runs the tests in this way and keeps the notes in
+//! `docs/testing/ledger.jsonl`. The page is a function of that file, of `docs/testing/gaps.md` and
+//! of the sources, so `tidy` can tell whether it is stale without running a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,10 +19,11 @@ const LEDGER: &str = "docs/testing/ledger.jsonl";
 const GAPS: &str = "docs/testing/gaps.md";
 const PAGE: &str = "docs/testing.md";
 
-/// How a note begins in a test, written in halves so that this file has none.
+/// The beginning of a note in a test, split so that this file does not contain it.
 const NOTE: &str = concat!("ledger", "!(");
 
-/// Runs the tests that keep the ledger, and writes ledger and page. With `page_only` no test is run.
+/// Runs the tests that keep the ledger, and writes the ledger and the page. With `page_only` no
+/// test is run.
 pub(crate) fn testing(root: &Path, page_only: bool, sources: &[(String, String)]) -> Result<()> {
     if !page_only {
         let sh = Shell::new()?;
@@ -43,7 +46,7 @@ pub(crate) fn testing(root: &Path, page_only: bool, sources: &[(String, String)]
     Ok(())
 }
 
-/// What is stale.
+/// The reasons why the page is stale.
 pub(crate) fn faults(root: &Path, sources: &[(String, String)]) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     let kept: BTreeSet<String> = ledger(root)?.into_iter().map(|note| note.name).collect();
@@ -132,7 +135,7 @@ fn page(root: &Path, sources: &[(String, String)]) -> Result<String> {
     Ok(page + "\n## What is not covered\n\n" + &gaps)
 }
 
-/// The crate or folder that a file belongs to.
+/// The crate or folder of a file.
 fn room(name: &str) -> String {
     let parts: Vec<&str> = name.split('/').collect();
     match parts.as_slice() {
@@ -143,7 +146,7 @@ fn room(name: &str) -> String {
     }
 }
 
-/// `45768` as `45,768`.
+/// A number with thousands separators: `45768` as `45,768`.
 fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();

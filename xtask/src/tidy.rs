@@ -1,5 +1,5 @@
-//! House rules that no other tool checks: lengths of files, a line at the top of each, no ignored tests, nothing left to
-//! do, no dependency below a version with a known fault.
+//! Repository rules that no other tool checks: file lengths, a module comment in each file, no
+//! ignored tests, nothing unfinished, no dependency below a version with a known fault.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::testing;
 
-/// Longest source file, in lines.
+/// Maximum number of lines of a source file.
 const LONGEST: usize = 600;
-/// The median source file is shorter, in lines.
+/// Upper bound of the median number of lines of a source file.
 const MEDIAN: usize = 200;
 
-/// Lowest versions of dependencies: below them are published faults.
+/// Minimum versions of dependencies; lower ones have published faults.
 const FLOORS: &[(&str, [u64; 3])] =
     &[("tar", [0, 4, 45]), ("zip", [2, 3, 0]), ("ring", [0, 17, 12])];
-/// Dependencies that must not come in.
+/// Dependencies that are not allowed.
 const BANNED: &[&str] = &["tokio-tar", "openssl-sys", "serde_yaml"];
 
-/// Words that must not be in sources. Written in halves, so that this file passes its own check.
+/// Words that are not allowed in sources. They are split, so that this file passes its own check.
 const WORDS: &[(&str, &str)] = &[
     (concat!("#[ig", "nore"), "a test that is not run says nothing"),
     (concat!("to", "do!("), "unfinished"),
@@ -27,7 +27,7 @@ const WORDS: &[(&str, &str)] = &[
     (concat!("dbg", "!("), "left over"),
 ];
 
-/// Checks all rules and names everything that breaks one.
+/// Checks all rules and reports everything that breaks one.
 pub(crate) fn tidy(root: &Path) -> Result<()> {
     let mut faults = Vec::new();
     let sources = sources(root)?;
@@ -52,7 +52,7 @@ pub(crate) fn tidy(root: &Path) -> Result<()> {
     bail!("{} faults:\n  {}", faults.len(), faults.join("\n  "))
 }
 
-/// The workspace's sources: name from the root, and text.
+/// The sources of the workspace: path from the root, and text.
 pub(crate) fn sources(root: &Path) -> Result<Vec<(String, String)>> {
     let mut paths = Vec::new();
     for folder in ["crates", "xtask", "tests"] {
@@ -82,7 +82,8 @@ fn faults_of(text: &str) -> Vec<String> {
     faults
 }
 
-/// Names a file that a crate's source takes in and that is not in the crate: it could not be published.
+/// Finds a file that a crate's source includes from outside of the crate: the crate could not be
+/// published.
 fn leads_out(name: &str, text: &str) -> Option<String> {
     let ups_allowed = name.strip_prefix("crates/")?.split_once("/src/")?.1.matches('/').count() + 1;
     let taken = ["include_str!(\"", "include_bytes!(\""].iter().flat_map(|taken| {

@@ -1,7 +1,8 @@
-//! The settings of a training run, in layers, each value with its origin: flag, `--set`, environment, `--config`, preset.
+//! The settings of a training run, in layers, each value with its origin: flag, `--set`,
+//! environment, `--config`, preset.
 //!
-//! A layer is a list of dotted keys. What may be set is what the preset of the stage has; the rest is refused with the
-//! nearest key as a suggestion.
+//! A layer is a list of dotted keys. The keys of the stage's preset can be set; others are
+//! rejected, with the most similar key as a suggestion.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,16 +15,16 @@ use toml::{Table, Value};
 use crate::args::Settings;
 use crate::exit::Problem;
 
-/// Keys that only some kinds of decay have, so that no single preset has them all.
+/// Keys that only some kinds of decay have, so that no preset has all of them.
 const SOMETIMES: &[&str] =
     &["optim.decay.kind", "optim.decay.every", "optim.decay.from", "optim.decay.to"];
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The preset of that name.
+    /// The preset with this name.
     Preset(String),
-    /// A knob that nothing mentions: off.
+    /// A knob that is not mentioned: off.
     Off,
     /// A configuration file.
     File(PathBuf),
@@ -31,7 +32,7 @@ pub(crate) enum Origin {
     Environment(String),
     /// `--set`.
     Set,
-    /// A flag of its own.
+    /// A dedicated flag.
     Flag(&'static str),
 }
 
@@ -48,10 +49,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The environment's settings, `STACKGAN__OPTIM__BATCH` and such.
+/// The settings from the environment, such as `STACKGAN__OPTIM__BATCH`.
 ///
 /// # Errors
-/// Code 2 for one that is no UTF-8; what is not ours may be anything.
+/// Code 2 for one of ours that is not UTF-8; other variables may be anything.
 pub(crate) fn environment() -> Result<Vec<(String, String)>> {
     let ours = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
@@ -68,16 +69,16 @@ pub(crate) fn environment() -> Result<Vec<(String, String)>> {
     .collect()
 }
 
-/// What the layers lie on.
+/// The lowest layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Base {
     /// The preset that the settings name.
     Preset,
-    /// The complete configuration of a run that is gone on with.
+    /// The complete configuration of a run that is resumed.
     File(PathBuf),
 }
 
-/// What the environment's settings begin with.
+/// Prefix of the environment's settings.
 const PREFIX: &str = "STACKGAN__";
 
 /// All settings, by dotted key, each with its origin.
@@ -87,10 +88,10 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Lays everything that was given over the preset. `environment` is that of the process.
+    /// Applies all given settings to the preset. `environment` is that of the process.
     ///
     /// # Errors
-    /// [`Problem`] for an unknown preset or key, and for a value that is no TOML.
+    /// [`Problem`] for an unknown preset or key, and for a value that is not valid TOML.
     pub(crate) fn new(
         stage: u8,
         settings: &Settings,
@@ -99,7 +100,7 @@ impl Layers {
         Self::over(&Base::Preset, stage, settings, environment)
     }
 
-    /// Lays everything that was given over `base`.
+    /// Applies all given settings to `base`.
     ///
     /// # Errors
     /// As [`Layers::new`].
@@ -180,7 +181,8 @@ impl Layers {
         let mut values: BTreeMap<String, (Value, Origin)> =
             leaves.into_iter().map(|(key, value)| (key, (value, origin.clone()))).collect();
         for (key, value) in TrainConfig::absent_when_off() {
-            values.entry(key).or_insert((value, Origin::Off)); // a run folder's settings
+            // The configuration in a run folder omits what is off.
+            values.entry(key).or_insert((value, Origin::Off));
         }
         Ok(Self { values })
     }
@@ -206,7 +208,7 @@ impl Layers {
             return Err(self.unknown(key, origin).into());
         }
         if let Some(parent) = key.strip_suffix(".kind") {
-            // Another kind has other keys: the old ones must not stay behind.
+            // Another kind has other keys: remove the old ones.
             self.values.retain(|k, _| !k.starts_with(parent) || k == key);
         }
         self.values.insert(key.to_owned(), (value, origin.clone()));
@@ -228,7 +230,7 @@ impl Layers {
         self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
     }
 
-    /// Where the value of a key comes from.
+    /// The origin of the value of a key.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
         self.values.get(key).map(|(_, origin)| origin)
     }
@@ -249,7 +251,7 @@ impl Layers {
         Ok(TrainConfig::from_toml(&text)?)
     }
 
-    /// What to say of a value that its key cannot have: where it comes from.
+    /// The error for a value that its key cannot have, with its origin.
     fn refused(&self, text: &str, error: &toml::de::Error) -> anyhow::Error {
         let key = error.span().and_then(|span| key_at(text, span.start)).unwrap_or_default();
         let value = self.values.iter().find(|(known, _)| {
@@ -298,7 +300,7 @@ fn not_toml(file: &Path, error: &toml::de::Error) -> Problem {
     Problem::usage("the configuration cannot be read", place, parts, "correct the file")
 }
 
-/// The dotted key of the line of `text` in which byte `at` lies.
+/// The dotted key of the line of `text` that contains byte `at`.
 fn key_at(text: &str, at: usize) -> Option<String> {
     let (mut table, mut start) = ("", 0);
     for line in text.split_inclusive('\n') {
@@ -318,14 +320,14 @@ fn key_at(text: &str, at: usize) -> Option<String> {
     None
 }
 
-/// A value as it is typed: TOML if it is, text otherwise, so that quotes are not needed.
+/// Parses a typed value: as TOML if possible, otherwise as text, so that quotes are not needed.
 fn parse(text: &str) -> Value {
     let line = format!("value = {text}");
     let table = line.parse::<Table>().ok().and_then(|mut table| table.remove("value"));
     table.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Puts a value under a dotted key.
+/// Inserts a value under a dotted key.
 fn insert(table: &mut Table, key: &str, value: Value) {
     let Some((group, rest)) = key.split_once('.') else {
         table.insert(key.to_owned(), value);
@@ -353,11 +355,11 @@ fn flatten(table: &Table) -> Vec<(String, Value)> {
     leaves
 }
 
-/// The known name that is most like `name`, if one is like it at all.
+/// The known name that is most similar to `name`, if one is similar enough.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let end = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let like = |key: &str| {
-        // The group is often left out or wrong: the last part alone may say what was meant.
+        // The group is often omitted or wrong: the last part alone may be decisive.
         strsim::jaro_winkler(name, key).max(0.95 * strsim::jaro_winkler(&end(name), &end(key)))
     };
     let best = known.map(|key| (like(key), key)).max_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,6 +1,7 @@
-//! Exit codes, the one error type of the program's own, and the one place where an error is printed.
+//! Exit codes, the program's own error type, and the only place where errors are printed.
 //!
-//! The codes are a public interface: `docs` and `stackgan --help` list them, `tests/program` walks them.
+//! The codes are a public interface: `docs` and `stackgan --help` list them, `tests/program` checks
+//! them.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -8,11 +9,11 @@ use std::process::ExitCode;
 
 use stackgan_train::event::StopReason;
 
-/// How the program ends. The number is the exit code.
+/// How the program ends. The value is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Done.
+    /// Success.
     Done = 0,
     /// Failed while running.
     Failed = 1,
@@ -20,15 +21,15 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Input data, weights or an archive are malformed, damaged or unsafe.
     Data = 3,
-    /// Something that is needed is missing.
+    /// A required file or folder is missing.
     Missing = 4,
-    /// A gate said no: models or pictures differ, a model is not whole.
+    /// A check failed: models or pictures differ, or a model is invalid.
     Gate = 5,
     /// The storage is full, read-only or in use.
     Storage = 6,
     /// Training became non-finite; the last good checkpoint is kept.
     NonFinite = 7,
-    /// The time budget is used up; the run can be resumed.
+    /// The time budget was used up; the run can be resumed.
     TimeBudget = 75,
     /// Stopped by SIGHUP after a checkpoint.
     HungUp = 129,
@@ -56,18 +57,18 @@ impl From<StopReason> for Exit {
     }
 }
 
-/// An error that the program itself finds, in four parts.
+/// An error that the program itself detects, in four parts.
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// The exit code.
     pub exit: Exit,
     /// What is wrong, in a few words.
     pub what: String,
-    /// The file, key or argument, with its kind: `file: a.toml`.
+    /// The file, key or argument with its kind: `file: a.toml`.
     pub place: String,
-    /// What should be there.
+    /// The expected content.
     pub expected: String,
-    /// What is there.
+    /// The content that was found.
     pub found: String,
     /// What the user can do.
     pub remedy: String,
@@ -91,7 +92,7 @@ impl Problem {
         }
     }
 
-    /// Something that is needed is missing at `place`.
+    /// A required file or folder is missing at `place`.
     pub(crate) fn missing(
         what: impl Into<String>,
         place: impl Into<String>,
@@ -101,7 +102,7 @@ impl Problem {
         Self { exit: Exit::Missing, ..Self::usage(what, place, (expected, "nothing"), remedy) }
     }
 
-    /// The storage refused `file`.
+    /// A storage operation on `file` failed.
     pub(crate) fn storage(file: &std::path::Path, source: &io::Error) -> Self {
         let remedy =
             "check the free space and the permissions of the folder, or choose another one";
@@ -131,7 +132,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// The exit code for an error: the first cause that has one of its own decides.
+/// The exit code for an error: that of the first cause that has one.
 pub(crate) fn code(error: &anyhow::Error) -> Exit {
     error.chain().find_map(known).unwrap_or(Exit::Failed)
 }
@@ -207,7 +208,8 @@ fn of_core(error: &stackgan_core::Error) -> Exit {
     }
 }
 
-/// An error of a GPU whose memory is full becomes one that says what to do; others stay as they are. `batch` is that of training.
+/// Adds a remedy to an error of a GPU whose memory is full; other errors are unchanged. `batch` is
+/// the batch size of training.
 pub(crate) fn out_of_memory(error: anyhow::Error, batch: Option<usize>) -> anyhow::Error {
     let full = |cause: &(dyn std::error::Error + 'static)| {
         let text = cause.to_string();
@@ -233,13 +235,13 @@ pub(crate) fn out_of_memory(error: anyhow::Error, batch: Option<usize>) -> anyho
     error.context(Problem { exit: Exit::Failed, ..problem })
 }
 
-/// Whether the reader of our output has gone away: success for us.
+/// Whether the reader of our output has closed it, which counts as success.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
 }
 
-/// Prints an error and its causes once, on stderr, and says how the program ends.
+/// Prints an error and its causes once, on stderr, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
@@ -249,11 +251,11 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         if !said.contains(&cause) {
-            let _ = writeln!(text, "  because: {cause}"); // a String takes every write
+            let _ = writeln!(text, "  because: {cause}"); // cannot fail on a String
             said.push_str(&cause);
         }
     }
-    let _ = io::stderr().write_all(text.as_bytes()); // nobody is left to tell
+    let _ = io::stderr().write_all(text.as_bytes()); // stderr is closed
     code(error)
 }
 

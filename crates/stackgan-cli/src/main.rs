@@ -1,6 +1,7 @@
-//! `stackgan`: from a sentence to a picture, and from pictures to the model that paints it.
+//! `stackgan`: from a sentence to a picture, and from pictures to the model that paints them.
 //!
-//! Results go to stdout, everything else to stderr; how it ended is the exit code (see [`exit`]).
+//! Results go to stdout, everything else to stderr; success or failure is the exit code (see
+//! [`exit`]).
 #![forbid(unsafe_code)]
 
 mod args;
@@ -16,10 +17,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse(); // help is code 0, wrong usage is code 2
-    let _ = stackgan_kernels::threads::tell_candle(); // where it cannot be said, all else works
+    let cli = args::Cli::parse(); // help has code 0, wrong usage code 2
+    let _ = stackgan_kernels::threads::tell_candle(); // optional: everything else works without it
     stackgan_kernels::memory::keep();
-    let _ = signals::survive_file_limits(); // where it is refused, all else works
+    let _ = signals::survive_file_limits(); // optional: everything else works without it
     match commands::run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => exit::report(&error).into(),

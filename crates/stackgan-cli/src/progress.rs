@@ -1,5 +1,5 @@
-//! What a person sees while something runs: a bar with an estimate on a terminal, a line every ten seconds elsewhere,
-//! nothing with `-q`. All of it on stderr; results belong to stdout.
+//! Progress on stderr: a bar with an estimate on a terminal, a line every ten seconds elsewhere,
+//! nothing with `-q`. stdout is reserved for results.
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use stackgan_train::event::TrainEvent;
 
-/// Seconds between lines where no bar can be drawn.
+/// Interval of lines where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// How much is shown, and how.
+/// How progress is displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// A bar that is drawn over itself.
+    /// A bar that is redrawn.
     Bar,
-    /// A line now and then.
+    /// Occasional lines.
     Lines,
-    /// Nothing but errors.
+    /// Only errors.
     Quiet,
 }
 
 impl Manner {
-    /// What fits where stderr goes.
+    /// The manner that suits stderr.
     pub(crate) fn here(quiet: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         match (quiet, std::io::stderr().is_terminal() && !dumb) {
@@ -33,7 +33,7 @@ impl Manner {
         }
     }
 
-    /// One line for a person.
+    /// Prints one line for the user.
     pub(crate) fn say(self, line: impl AsRef<str>) {
         if self != Self::Quiet {
             // A closed stderr must not end the work.
@@ -42,7 +42,7 @@ impl Manner {
     }
 }
 
-/// One thing that takes a while, counted in `unit`s.
+/// An activity that takes a while, counted in `unit`s.
 pub(crate) struct Phase {
     manner: Manner,
     name: String,
@@ -56,7 +56,7 @@ pub(crate) struct Phase {
 }
 
 impl Phase {
-    /// Starts a phase of `total` `unit`s (0: not known).
+    /// Starts a phase of `total` `unit`s (0 if unknown).
     pub(crate) fn new(manner: Manner, name: &str, total: u64, unit: &'static str) -> Self {
         let bar = (manner == Manner::Bar).then(|| bar(name, total, unit));
         if manner == Manner::Lines {
@@ -67,7 +67,7 @@ impl Phase {
         Self { manner, name, unit, total, bar, started: now, first: None, last_line: now, note }
     }
 
-    /// Changes what is to be done in all.
+    /// Changes the total.
     pub(crate) fn set_total(&mut self, total: u64) {
         self.total = total;
         if let Some(bar) = &self.bar {
@@ -75,7 +75,7 @@ impl Phase {
         }
     }
 
-    /// What is shown behind the bar: loss terms and the like.
+    /// Sets the text after the bar, such as loss terms.
     pub(crate) fn note(&mut self, note: String) {
         if let Some(bar) = &self.bar {
             bar.set_message(note.clone());
@@ -83,7 +83,7 @@ impl Phase {
         self.note = note;
     }
 
-    /// `done` units are done.
+    /// Reports that `done` units are done.
     pub(crate) fn at(&mut self, done: u64) {
         let first = *self.first.get_or_insert(done);
         if let Some(bar) = &self.bar {
@@ -105,12 +105,12 @@ impl Phase {
         format!("{name}: {done}/{total} {unit}, {rate:.1}/s, {left} left  {note}")
     }
 
-    /// A line that stays, above the bar.
+    /// Prints a permanent line above the bar.
     pub(crate) fn say(&self, line: &str) {
         self.aside(|| self.manner.say(line));
     }
 
-    /// Does what prints, on stdout too, which may be the bar's terminal, while the bar is away.
+    /// Runs `prints`, which may print to stdout on the same terminal, while the bar is hidden.
     pub(crate) fn aside<T>(&self, prints: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(prints),
@@ -118,7 +118,7 @@ impl Phase {
         }
     }
 
-    /// Ends the phase with a line that stays. Seconds it took.
+    /// Ends the phase with a permanent line. Returns its duration in seconds.
     pub(crate) fn finish(self, result: &str) -> f64 {
         let seconds = self.started.elapsed().as_secs_f64();
         if let Some(bar) = &self.bar {
@@ -151,14 +151,14 @@ fn bar(name: &str, total: u64, unit: &str) -> ProgressBar {
     }))
 }
 
-/// Shows the events of a training run.
+/// Displays the events of a training run.
 pub(crate) struct TrainProgress {
     manner: Manner,
     name: String,
     running: Option<(Phase, Pace)>,
 }
 
-/// Where a run began, for its speed.
+/// The start of a run, for its speed.
 #[derive(Clone, Copy)]
 struct Pace {
     first: u64,
@@ -172,7 +172,7 @@ impl TrainProgress {
         Self { manner, name: name.to_owned(), running: None }
     }
 
-    /// Shows one event.
+    /// Displays one event.
     pub(crate) fn on(&mut self, event: &TrainEvent) {
         if let TrainEvent::Started { step, steps, batch, parameters: (g, d), .. } = event {
             let name = &self.name;
@@ -187,7 +187,7 @@ impl TrainProgress {
         }
         let Some((phase, pace)) = &mut self.running else {
             if let TrainEvent::Warning { text, .. } = event {
-                self.manner.say(format!("warning: {text}")); // of a resume
+                self.manner.say(format!("warning: {text}")); // from resuming
             }
             return;
         };
@@ -196,7 +196,8 @@ impl TrainProgress {
             TrainEvent::Report { step, terms, .. } => {
                 let taken = step.saturating_sub(pace.first) * pace.batch;
                 let speed = taken as f64 / pace.since.elapsed().as_secs_f64().max(1e-9);
-                phase.note(format!("{}  {speed:.0} img/s", losses(terms))); // what is cut is the speed
+                // The speed comes last, because the end of the line may be cut off.
+                phase.note(format!("{}  {speed:.0} img/s", losses(terms)));
             }
             TrainEvent::Warning { step, text } => {
                 phase.say(&format!("warning: step {step}: {text}"));
@@ -205,7 +206,7 @@ impl TrainProgress {
         }
     }
 
-    /// A line that stays, above the bar.
+    /// Prints a permanent line above the bar.
     pub(crate) fn say(&self, line: &str) {
         match &self.running {
             Some((phase, _)) => phase.say(line),
@@ -213,13 +214,13 @@ impl TrainProgress {
         }
     }
 
-    /// Ends the phase with a line that stays. Seconds it took.
+    /// Ends the phase with a permanent line. Returns its duration in seconds.
     pub(crate) fn finish(self, result: &str) -> f64 {
         self.running.map_or(0.0, |(phase, _)| phase.finish(result))
     }
 }
 
-/// The loss terms that fit on a line, those of the whole players first: of 80 columns there is room for them.
+/// The loss terms that fit on a line of 80 columns, with the players' total losses first.
 fn losses(terms: &[(&'static str, f64)]) -> String {
     let mut shown: Vec<_> = terms
         .iter()
@@ -231,7 +232,7 @@ fn losses(terms: &[(&'static str, f64)]) -> String {
     shown.join("  ")
 }
 
-/// `95.0` as `1m35s`.
+/// Formats a duration: `95.0` as `1m35s`.
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {

@@ -1,7 +1,8 @@
-//! When to stop: signals, the time budget, a file named `STOP`.
+//! Conditions for stopping: signals, the time budget, a file named `STOP`.
 //!
-//! A handler only sets a number; the training loop asks between steps, saves, and returns. A second signal ends the
-//! program at once, with nothing lost but the steps since the last checkpoint.
+//! A signal handler only sets a number; the training loop checks it between steps, saves, and
+//! returns. A second signal ends the program at once, which only loses the steps since the last
+//! checkpoint.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,18 +14,18 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use stackgan_train::event::StopReason;
 
-/// A file that grows beyond the process' limit becomes an error of the write, as a full disk is, instead of the end of the
-/// program.
+/// Makes a write beyond the process's file size limit fail, like a full disk, instead of killing
+/// the program.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system does not allow it.
 pub(crate) fn survive_file_limits() -> std::io::Result<()> {
     #[cfg(unix)]
     flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
     Ok(())
 }
 
-/// Asked between steps.
+/// The stop conditions, checked between steps.
 pub(crate) struct Stopper {
     signal: Arc<AtomicUsize>,
     started: Instant,
@@ -33,16 +34,16 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
-    /// Takes over SIGINT, SIGTERM, and SIGHUP unless it is ignored, as under `nohup`.
+    /// Handles SIGINT, SIGTERM, and SIGHUP unless it is ignored, as under `nohup`.
     ///
     /// # Errors
-    /// When the system refuses the handlers.
+    /// When the system does not allow the handlers.
     pub(crate) fn listen() -> Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
         let second = Arc::new(AtomicBool::new(false));
         let hang_up = (!ignored(SIGHUP)).then_some(SIGHUP);
         for number in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
-            // Order matters: on the first signal the shutdown below is not yet armed.
+            // The order matters: on the first signal the shutdown below must not be armed yet.
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&second))
                 .and_then(|_| flag::register(number, Arc::clone(&second)))
                 .and_then(|_| flag::register_usize(number, Arc::clone(&signal), number as usize))
@@ -51,7 +52,7 @@ impl Stopper {
         Ok(Self { signal, started: Instant::now(), budget: None, stop_file: None })
     }
 
-    /// Stops when `hours` have passed since now.
+    /// Stops `hours` from now.
     #[must_use]
     pub(crate) fn within_hours(mut self, hours: Option<f64>) -> Self {
         self.started = Instant::now();
@@ -59,7 +60,7 @@ impl Stopper {
         self
     }
 
-    /// Another one that hears the same signals and stops `seconds` from now.
+    /// Another stopper for the same signals that stops `seconds` from now.
     pub(crate) fn for_seconds(&self, seconds: f64) -> Self {
         let signal = Arc::clone(&self.signal);
         let budget = Some(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
@@ -73,7 +74,7 @@ impl Stopper {
         self
     }
 
-    /// Why to stop now, if so.
+    /// The reason to stop now, if any.
     pub(crate) fn reason(&self) -> Option<StopReason> {
         match self.signal.load(Ordering::Relaxed) {
             0 => {}
@@ -86,7 +87,8 @@ impl Stopper {
     }
 }
 
-/// Whether a signal is ignored, or the system does not say (`SigIgn` of proc(5): a bit for each, from 1).
+/// Whether a signal is ignored, or the system does not say (`SigIgn` of proc(5): one bit for each
+/// signal, from 1).
 fn ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

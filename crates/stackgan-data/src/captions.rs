@@ -1,35 +1,39 @@
-//! Caption files: one caption a line, line `i` for row `i` of the picture's embeddings.
+//! Caption files: one caption per line; line `i` belongs to row `i` of the picture's embeddings.
 //!
-//! A blank line in the middle is kept as an empty caption, because dropping it would shift every later caption
-//! against its embedding; blank lines at the end are not captions. A line ends in LF, CR LF or, as on old Macs, a lone CR.
-//! UTF-16 where the file begins with its mark, else UTF-8, else the whole file as Windows-1252, of which Latin-1 is a part.
+//! A blank line in the middle is kept as an empty caption, because dropping it would shift every
+//! later caption against its embedding. Blank lines at the end are not captions. A line ends in LF,
+//! CR LF or, as on old Macs, a lone CR.
+//!
+//! A file that begins with a UTF-16 byte order mark is decoded as UTF-16, any other as UTF-8 or, if
+//! that fails, as a whole as Windows-1252, which includes Latin-1.
 
 use crate::formats::read_bounded;
 use crate::{Error, Result};
 use std::path::Path;
 
-/// The longest caption, in bytes.
+/// Maximum length of a caption in bytes.
 pub const MAX_CAPTION: usize = 4096;
 
-/// The longest caption file, in bytes.
+/// Maximum length of a caption file in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The captions of a file, in order; none where it is blank.
+/// Reads the captions of a file, in order; none if it is blank.
 ///
 /// # Errors
-/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], or is not the UTF-16 that it says it is.
+/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], or has a UTF-16
+/// mark but is not UTF-16.
 pub fn read(file: &Path) -> Result<Vec<String>> {
     parse(&read_bounded(file, MAX_FILE)?, file)
 }
 
-/// The captions in the bytes of a file, none where all lines are blank; `file` is for messages.
+/// Parses the captions in the bytes of a file; none if all lines are blank. `file` is for messages.
 ///
 /// # Errors
 /// As [`read`].
 pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
     let text = decoded(bytes, file)?;
     let mut captions = Vec::new();
-    // CRs in front of an LF are a part of its end, also where an end was translated twice.
+    // CRs before an LF belong to the line end, even if line ends were converted twice.
     let end = if text.contains('\n') { '\n' } else { '\r' };
     let lines = text.split(end).flat_map(|line| line.trim().split('\r'));
     for (i, line) in lines.map(str::trim).enumerate() {
@@ -50,8 +54,9 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
     Ok(captions)
 }
 
-/// The letters of Windows-1252 from 0x80 to 0x9f (unicode.org, MAPPINGS/VENDORS/MICSFT/WINDOWS/CP1252.TXT): the others are
-/// those of Latin-1. Five are not defined, and stay the control characters that they are there.
+/// The characters of Windows-1252 from 0x80 to 0x9f (unicode.org,
+/// MAPPINGS/VENDORS/MICSFT/WINDOWS/CP1252.TXT). All others equal Latin-1. Five codes are undefined
+/// and map to the control characters of Latin-1.
 const FROM_0X80: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
     '\u{8f}', //
@@ -63,7 +68,7 @@ fn windows_1252(byte: u8) -> char {
     at.and_then(|at| FROM_0X80.get(at)).copied().unwrap_or(byte as char)
 }
 
-/// The text of a file's bytes. Editors of some systems write UTF-16, with its mark (U+FEFF) in front.
+/// Decodes the bytes of a file. Some editors write UTF-16 with a byte order mark (U+FEFF).
 fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
     let (unit, units): (fn([u8; 2]) -> u16, _) = match bytes {
         [0xff, 0xfe, units @ ..] => (u16::from_le_bytes, units),
@@ -78,7 +83,7 @@ fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
     let units: Option<Vec<u16>> =
         units.chunks(2).map(|pair| pair.try_into().ok().map(unit)).collect();
     let text = units.and_then(|units| String::from_utf16(&units).ok());
-    // A zero is the upper half of a letter in UTF-32, whose mark begins in the same way.
+    // A zero unit indicates UTF-32, whose byte order mark begins with the same bytes.
     text.filter(|text| !text.contains('\0')).ok_or_else(|| {
         Error::malformed(
             file,
@@ -90,7 +95,8 @@ fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
     })
 }
 
-/// `line` with tabs as blanks and every other control character escaped, so that a caption can be printed.
+/// `line` with tabs replaced by spaces and all other control characters escaped, so that it can be
+/// printed.
 pub(crate) fn clean(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
@@ -127,7 +133,7 @@ mod tests {
             ["bird’s “red” – café €Ÿ"]
         );
         assert_eq!(lines(b"\xe9\x81\x8d\x8f\x90\x9d"), ["é\\u{81}\\u{8d}\\u{8f}\\u{90}\\u{9d}"]);
-        assert_eq!(lines("\u{92}é".as_bytes()), ["\\u{92}é"]); // UTF-8 says what it means
+        assert_eq!(lines("\u{92}é".as_bytes()), ["\\u{92}é"]); // UTF-8, not Windows-1252
     }
 
     #[test]
@@ -135,7 +141,7 @@ mod tests {
         assert_eq!(lines(b"one\rtwo\r\rfour\r"), ["one", "two", "", "four"]);
         assert_eq!(lines(b"\rtwo"), ["", "two"]);
         assert_eq!(lines(b"one\rtwo\r\n\r\nfour\nfive"), ["one", "two", "", "four", "five"]);
-        assert_eq!(lines(b"one\r\r\ntwo\r\r\n"), ["one", "two"]); // ends that were translated twice
+        assert_eq!(lines(b"one\r\r\ntwo\r\r\n"), ["one", "two"]); // ends converted twice
         let long = [b"ok\r".to_vec(), vec![b'x'; MAX_CAPTION + 1]].concat();
         let error = parse(&long, Path::new("c.txt")).unwrap_err().to_string();
         assert!(error.contains("c.txt (line 2)"), "{error}");
@@ -172,7 +178,7 @@ mod tests {
         }
     }
 
-    /// RELIABILITY D1: whatever lies around it, the caption of line i stays at i.
+    /// Whatever surrounds it, the caption of line i stays at i.
     #[test]
     fn no_layout_of_blank_lines_shifts_a_caption() {
         let noise = stackgan_noise::Noise::new(11);

@@ -1,6 +1,8 @@
-//! The safetensors files of this crate: a header that is written before data of known size is streamed, and a
-//! reader that takes parts of tensors by position. The format: 8 bytes of header length, a JSON header, the data
-//! without gaps. Our own facts are one JSON string under the metadata key `stackgan`.
+//! Reading and writing of this crate's safetensors files.
+//!
+//! The header is written before data of known size is streamed, and the reader reads parts of
+//! tensors by position. The format is 8 bytes of header length, a JSON header, and the data without
+//! gaps. Our own metadata is one JSON string under the metadata key `stackgan`.
 
 use crate::error::printable;
 use crate::positional::PositionalFile;
@@ -39,14 +41,15 @@ impl Element {
     }
 }
 
-/// A tensor to be written; they follow each other in the order given.
+/// A tensor to be written. Tensors are stored in the given order.
 pub(crate) struct Spec<'a> {
     pub(crate) name: &'a str,
     pub(crate) element: Element,
     pub(crate) shape: &'a [usize],
 }
 
-/// The bytes of a file before its data: length and JSON header, padded by blanks to a multiple of 8.
+/// The bytes of a file before its data: length and JSON header, padded with spaces to a multiple of
+/// 8.
 pub(crate) fn header(specs: &[Spec<'_>], stackgan: &str) -> Vec<u8> {
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let mut json = format!("{{\"__metadata__\":{{\"stackgan\":{}}}", quote(stackgan));
@@ -72,7 +75,7 @@ pub(crate) fn header(specs: &[Spec<'_>], stackgan: &str) -> Vec<u8> {
     out
 }
 
-/// A file that appears under its name only when it is whole and on the disk.
+/// A file that gets its name only when it is complete and on the disk.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     path: PathBuf,
@@ -81,12 +84,12 @@ pub(crate) struct AtomicFile {
     writer: BufWriter<File>,
 }
 
-/// How the names of unfinished files begin and end.
+/// Prefix and suffix of the names of unfinished files.
 const PREFIX: &str = ".tmp-";
 const SUFFIX: &str = ".partial";
 
 impl AtomicFile {
-    /// Whether a name is one that this type gives before [`Self::commit`].
+    /// Whether a name is one that this type uses before [`Self::commit`].
     #[cfg(feature = "fetch")]
     pub(crate) fn is_unfinished(name: &str) -> bool {
         name.starts_with(PREFIX) && name.ends_with(SUFFIX)
@@ -111,7 +114,7 @@ impl AtomicFile {
         self.writer.write_all(bytes).map_err(|e| Error::write(&self.path, e))
     }
 
-    /// Overwrites the beginning of the file, where a placeholder of the same length lies.
+    /// Overwrites the beginning of the file, which holds a placeholder of the same length.
     pub(crate) fn rewrite_start(&mut self, bytes: &[u8]) -> Result<()> {
         let rewrite = |writer: &mut BufWriter<File>| {
             writer.seek(SeekFrom::Start(0))?;
@@ -120,7 +123,7 @@ impl AtomicFile {
         rewrite(&mut self.writer).map_err(|e| Error::write(&self.path, e))
     }
 
-    /// Writes to the disk, then gives the file its name.
+    /// Syncs the file to the disk, then gives it its name.
     pub(crate) fn commit(self) -> Result<()> {
         let Self { path, folder, temporary, writer } = self;
         let failed = |e| Error::write(&path, e);
@@ -138,7 +141,7 @@ impl AtomicFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
-    /// Place and length in the file, in bytes.
+    /// Offset and length in the file, in bytes.
     start: u64,
     length: u64,
 }
@@ -155,7 +158,7 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Opens `path`; `kind` says in error messages what the file should be.
+    /// Opens `path`; `kind` names the expected kind of file in error messages.
     pub(crate) fn open(path: &Path, kind: &'static str) -> Result<Self> {
         let failed = |e| Error::read(path, e);
         let file = File::open(path).map_err(failed)?;
@@ -171,7 +174,8 @@ impl Container {
         let mut length = [0; 8];
         file.read_exact_at(&mut length, 0).map_err(failed)?;
         let length = u64::from_le_bytes(length);
-        // Headers are small against the data; a bound keeps hostile ones within the memory bar.
+        // Headers are small compared with the data; the bound keeps hostile ones within the memory
+        // limit.
         if length > (256 << 10) + meta.len() / 16 || length > meta.len() - 8 {
             return Err(bad("a header that is too long for the file"));
         }
@@ -190,7 +194,7 @@ impl Container {
         &self.path
     }
 
-    /// A tensor of that type and number of dimensions.
+    /// The tensor called `name`, which must have the given type and number of dimensions.
     pub(crate) fn tensor(&self, name: &str, element: Element, dims: usize) -> Result<Tensor> {
         let expected = format!("tensor `{name}` of {} with {dims} dimensions", element.name());
         let found = match self.header.tensors.get(name) {
@@ -225,7 +229,7 @@ impl Container {
         )
     }
 
-    /// `length` bytes of a tensor from `offset`.
+    /// Reads `length` bytes of a tensor from `offset`.
     pub(crate) fn read(&self, tensor: &Tensor, offset: u64, length: usize) -> Result<Vec<u8>> {
         let end = offset.checked_add(length as u64);
         if end.is_none_or(|end| end > tensor.length) {
@@ -242,13 +246,13 @@ impl Container {
         Ok(bytes)
     }
 
-    /// A whole tensor. Only for the small ones.
+    /// Reads a whole tensor. Only for small ones.
     pub(crate) fn read_all(&self, tensor: &Tensor) -> Result<Vec<u8>> {
         self.read(tensor, 0, tensor.length as usize)
     }
 }
 
-/// The JSON header, read without building anything that its text could inflate.
+/// The JSON header. Parsing it builds nothing that is much larger than its text.
 #[derive(Debug)]
 struct Header {
     tensors: BTreeMap<String, RawTensor>,
@@ -268,7 +272,7 @@ struct Metadata {
     stackgan: Option<String>,
 }
 
-/// At most eight extents.
+/// Deserialises at most eight extents.
 fn few<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<usize>, D::Error> {
     struct Few;
     impl<'de> Visitor<'de> for Few {
@@ -327,7 +331,8 @@ impl<'de> Deserialize<'de> for Header {
 }
 
 impl Header {
-    /// The tensors have the sizes of their shapes and fill the data without gap or overlap.
+    /// Checks that the tensors have the sizes of their shapes and fill the data without gap or
+    /// overlap.
     fn check(&self, data: u64) -> std::result::Result<(), &'static str> {
         let mut spans = Vec::new();
         for tensor in self.tensors.values() {

@@ -1,5 +1,5 @@
-//! A dataset as its folder describes it, before any picture is opened: what `layouts` make and
-//! [`crate::prepared::import`] takes.
+//! The description of a dataset, before any picture is opened: what the modules of `layouts` return
+//! and [`crate::prepared::import`] takes.
 
 use crate::crop::Orientation;
 use std::collections::BTreeSet;
@@ -11,28 +11,29 @@ use std::path::PathBuf;
 pub struct Dataset {
     /// A short name for messages and metadata, such as `cub`.
     pub name: String,
-    /// The pictures, in the order of the folder's lists (train before test), or by name where it has none.
+    /// The pictures, in the order of the folder's lists (train before test), or by name if it has
+    /// none.
     pub items: Vec<Item>,
-    /// Whether pictures are turned as their EXIF tag says; boxes are in pixels of the result.
+    /// Whether pictures are rotated according to their EXIF tag; boxes are in pixels of the result.
     pub orientation: Orientation,
-    /// What was decided because the folder does not say it, and what was left out: one sentence each.
+    /// Decisions about what the folder does not specify, and what was left out: one sentence each.
     pub notes: Vec<String>,
 }
 
 /// One picture of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// The name by which lists and embeddings refer to the picture: relative, without extension.
+    /// The name of the picture in lists and embeddings: a relative path without extension.
     pub key: String,
-    /// Where the picture lies.
+    /// The path of the picture.
     pub image: PathBuf,
-    /// The object's box in pixels of the picture; `None` takes the whole picture.
+    /// The object's box in pixels of the picture; `None` uses the whole picture.
     pub bounding_box: Option<BoundingBox>,
-    /// An opaque label: equal labels, same class. Without classes each picture has its own.
+    /// An opaque label; equal labels mean the same class. Without classes each picture has its own.
     pub class: u32,
-    /// The captions, line `i` of the caption file at `i` (a blank line is an empty caption).
+    /// The captions; line `i` of the caption file is at `i` (a blank line is an empty caption).
     pub captions: Vec<String>,
-    /// Which side of the split.
+    /// The split that the picture belongs to.
     pub split: Split,
 }
 
@@ -41,7 +42,7 @@ pub struct Item {
 pub struct BoundingBox {
     /// Left edge.
     pub x: f64,
-    /// Upper edge.
+    /// Top edge.
     pub y: f64,
     /// Width.
     pub width: f64,
@@ -56,12 +57,12 @@ impl fmt::Display for BoundingBox {
     }
 }
 
-/// Which side of the split a picture is on.
+/// The split that a picture belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
-    /// Seen in training.
+    /// Used for training.
     Train,
-    /// Kept for evaluation; its classes are unseen in the zero-shot split.
+    /// Used for evaluation; its classes are unseen if the split is by class.
     Test,
 }
 
@@ -86,13 +87,13 @@ impl fmt::Display for Split {
 }
 
 impl Dataset {
-    /// Pictures of one split.
+    /// Number of pictures of one split.
     #[must_use]
     pub fn count(&self, split: Split) -> usize {
         self.items.iter().filter(|item| item.split == split).count()
     }
 
-    /// Captions of all pictures.
+    /// Number of captions of all pictures.
     #[must_use]
     pub fn caption_count(&self) -> usize {
         self.items.iter().map(|item| item.captions.len()).sum()

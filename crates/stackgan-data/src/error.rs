@@ -1,20 +1,21 @@
-//! What can go wrong with data, said in four parts: what; file and place; expected and found; what to do.
+//! The errors of this crate. Each has four parts: what; file and place; expected and found; what to
+//! do.
 //!
-//! File names, keys and captions are hostile text: whatever comes from a file passes [`printable`] before it
-//! is shown.
+//! File names, keys and captions may be hostile text: everything that comes from a file is passed
+//! through [`printable`] before it is shown.
 
 use std::fmt::Display;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The result of everything in this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of this crate. `Display` prints the four parts on separate lines.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file is malformed, damaged or does not fit another file. Exit code 3.
+    /// A file is malformed, damaged or does not match another file. Exit code 3.
     #[error(
         "{what}\n  file: {} ({place})\n  expected {expected}, found {found}\n  do: {remedy}",
         shown(file)
@@ -24,16 +25,16 @@ pub enum Error {
         what: String,
         /// The file.
         file: PathBuf,
-        /// Where in the file: byte, line, record, array.
+        /// The place in the file: byte, line, record or array.
         place: Box<str>,
-        /// What should be there.
+        /// The expected content.
         expected: Box<str>,
-        /// What is there.
+        /// The content that was found.
         found: Box<str>,
         /// What the user can do.
         remedy: String,
     },
-    /// Something that is needed does not exist. Exit code 4.
+    /// A required file or folder does not exist. Exit code 4.
     #[error(
         "{what}\n  file: {}\n  expected {expected}, found nothing\n  do: {remedy}",
         shown(file)
@@ -41,26 +42,26 @@ pub enum Error {
     Missing {
         /// What is missing, in a few words.
         what: String,
-        /// The path where it was looked for.
+        /// The path that was searched.
         file: PathBuf,
-        /// What should be there.
+        /// What was expected there.
         expected: String,
         /// What the user can do.
         remedy: String,
     },
-    /// The options given make no sense together or for this data. Exit code 2.
+    /// The given options contradict each other or do not suit the data. Exit code 2.
     #[error("{what}\n  expected {expected}, found {found}\n  do: {remedy}")]
     Config {
         /// What is wrong.
         what: String,
-        /// What would be right.
+        /// The valid values.
         expected: String,
-        /// What was given.
+        /// The given value.
         found: String,
         /// What the user can do.
         remedy: String,
     },
-    /// The operating system refused to read a file. Exit code 3.
+    /// The operating system could not read a file. Exit code 3.
     #[error(
         "cannot read\n  file: {}\n  {source}\n  do: check that the file exists, is readable and is whole",
         shown(file)
@@ -68,19 +69,19 @@ pub enum Error {
     Read {
         /// The file.
         file: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A server is not to be reached, or does not hand out what is needed. Exit code 4.
+    /// A server is unreachable, or does not provide what is needed. Exit code 4.
     #[error("{what}\n  address: {address}\n  expected {expected}, found {found}\n  do: {remedy}")]
     Unreachable {
-        /// What was not to be had, in a few words.
+        /// What could not be obtained, in a few words.
         what: Box<str>,
         /// The address.
         address: Box<str>,
-        /// What should have come.
+        /// The expected response.
         expected: Box<str>,
-        /// What came, or why nothing did.
+        /// The actual response, or why there was none.
         found: Box<str>,
         /// What the user can do.
         remedy: String,
@@ -95,14 +96,14 @@ pub enum Error {
         what: Box<str>,
         /// The file or folder.
         file: PathBuf,
-        /// What would be right.
+        /// The required state.
         expected: Box<str>,
-        /// What is the case.
+        /// The actual state.
         found: Box<str>,
         /// What the user can do.
         remedy: String,
     },
-    /// The operating system refused to write a file. Exit code 6.
+    /// The operating system could not write a file. Exit code 6.
     #[error(
         "cannot write\n  file: {}\n  {source}\n  do: check the free space and the permissions of the folder",
         shown(file)
@@ -110,7 +111,7 @@ pub enum Error {
     Write {
         /// The file.
         file: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }
@@ -128,7 +129,7 @@ impl Error {
         Self::Write { file: file.to_path_buf(), source }
     }
 
-    /// A [`Error::Malformed`] with its parts in the order in which they are printed.
+    /// Creates an [`Error::Malformed`]; the parts are in the order in which they are printed.
     #[must_use]
     pub fn malformed(
         file: &Path,
@@ -147,7 +148,7 @@ impl Error {
         }
     }
 
-    /// The file, where it is about one.
+    /// The file that the error is about, if any.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -160,7 +161,8 @@ impl Error {
         }
     }
 
-    /// The failures of many files in one error, that names the first few of them. `what` says how many there are.
+    /// Combines the failures of many files in one error, which lists the first few. `what` gives
+    /// their number.
     pub(crate) fn together(
         what: String,
         expected: &'static str,
@@ -170,7 +172,7 @@ impl Error {
         let mut found = format!("{} of which this is not true:", faults.len());
         for fault in faults.iter().take(LISTED) {
             let file = fault.file().map(shown).unwrap_or_default();
-            let _ = write!(found, "\n    {file}: {}", fault.reason()); // a String takes every write
+            let _ = write!(found, "\n    {file}: {}", fault.reason()); // cannot fail on a String
         }
         if let Some(more @ 1..) = faults.len().checked_sub(LISTED) {
             let _ = write!(found, "\n    and {more} more"); // as above
@@ -180,7 +182,7 @@ impl Error {
         Self::malformed(file, what, place, (expected, found), remedy)
     }
 
-    /// What was found, in one line: for lists of many failures.
+    /// What was found, in one line, for lists of many failures.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {
@@ -194,7 +196,7 @@ impl Error {
         }
     }
 
-    /// What the user can do about it.
+    /// What the user can do.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
@@ -210,7 +212,7 @@ impl Error {
         }
     }
 
-    /// A [`Error::Config`] with its parts in the order in which they are printed.
+    /// Creates an [`Error::Config`]; the parts are in the order in which they are printed.
     #[must_use]
     pub fn config(
         what: impl Into<String>,
@@ -226,10 +228,10 @@ impl Error {
     }
 }
 
-/// Failures that are listed before the others are only counted.
+/// Number of failures that are listed; further ones are only counted.
 const LISTED: usize = 20;
 
-/// A number of things: `1 file`, `2 files`, `2 classes`.
+/// A number with its noun: `1 file`, `2 files`, `2 classes`.
 #[must_use]
 pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
     let ending = match (n == N::from(1), noun.ends_with('s')) {
@@ -240,8 +242,8 @@ pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
     format!("{n} {noun}{ending}")
 }
 
-/// `text` with control characters (and the characters that reorder text) escaped, cut to 200 characters: safe
-/// to show on a terminal.
+/// Makes text safe to show on a terminal: escapes control characters and those that reorder text,
+/// and truncates to 200 characters.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut out = String::new();
@@ -252,7 +254,7 @@ pub fn printable(text: &str) -> String {
         }
         let reorders = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if c.is_control() || reorders {
-            let _ = write!(out, "{}", c.escape_default()); // a String takes every write
+            let _ = write!(out, "{}", c.escape_default()); // cannot fail on a String
         } else {
             out.push(c);
         }
@@ -271,7 +273,7 @@ pub fn first_few<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 fn shown(path: &Path) -> String {
-    // Unlike `printable`, whole: a path that is cut cannot be opened.
+    // Not truncated as by `printable`, because a truncated path cannot be opened.
     path.display()
         .to_string()
         .chars()

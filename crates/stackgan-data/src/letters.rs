@@ -1,5 +1,5 @@
-//! Text on pictures, in Noto Sans Mono of 16 pixels (`noto-sans-mono-bitmap`: Latin letters with their accents). What the
-//! font does not have is a question mark in a box.
+//! Text on pictures, in Noto Sans Mono of 16 pixels (`noto-sans-mono-bitmap`: Latin letters with
+//! accents). Characters that the font lacks are drawn as a question mark in a box.
 
 use image::{Rgb, RgbImage};
 use noto_sans_mono_bitmap::{
@@ -9,13 +9,14 @@ use noto_sans_mono_bitmap::{
 const WEIGHT: FontWeight = FontWeight::Regular;
 const SIZE: RasterHeight = RasterHeight::Size16;
 
-/// Pixels from one line to the next.
+/// Distance between lines in pixels.
 pub const LINE: u32 = 17;
 
 /// Width of every letter in pixels.
 pub const ADVANCE: u32 = get_raster_width(WEIGHT, SIZE) as u32;
 
-/// `text` in lines of at most `width` pixels, cut between words where that is possible. At least one line.
+/// Splits `text` into lines of at most `width` pixels, between words if possible. Returns at least
+/// one line.
 pub fn wrap(text: &str, width: u32) -> Vec<String> {
     let most = (width / ADVANCE).max(1) as usize;
     let mut lines = vec![String::new()];
@@ -47,7 +48,7 @@ pub fn wrap(text: &str, width: u32) -> Vec<String> {
     lines
 }
 
-/// Draws `text` with its upper left corner at `(x, y)`, as far as it lies in the picture.
+/// Draws `text` with its top left corner at `(x, y)`, clipped to the picture.
 pub fn draw(picture: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<u8>) {
     for (n, c) in (0u32..).zip(text.chars()) {
         let Some(letter) = letter(c) else { continue };
@@ -102,7 +103,7 @@ mod tests {
         for c in ('!'..='~').chain("éÄŁő".chars()) {
             assert!(seen.insert(drawn(&c.to_string())), "{c}");
         }
-        assert!(seen.insert(drawn("鳥"))); // what is not there is shown as not there
+        assert!(seen.insert(drawn("鳥"))); // a missing character is visible as such
         assert_eq!(drawn("鳥"), drawn("鸟"));
         assert!(drawn(" ").iter().all(|&v| v == 0));
         let far = drawn("wide beyond the picture");

@@ -1,10 +1,12 @@
-//! From dataset folders and old file formats to one prepared file, and from that to batches.
+//! Dataset folders and old file formats to one prepared file, and from that to batches.
 //!
-//! A folder is described by [`dataset::Dataset`] (made by a module of [`layouts`], with [`formats`] and
-//! [`captions`]), prepared once into one file ([`prepared`], with [`crop`]), joined by [`embeddings`] of its
-//! captions, and turned into batches: [`plan`] says what is in each, [`loader`] reads it.
+//! A folder is described by [`dataset::Dataset`], which a module of [`layouts`] returns, using
+//! [`formats`] and [`captions`]. It is prepared once into one file ([`prepared`], with [`crop`])
+//! and joined with [`embeddings`] of its captions. Batches are planned by [`plan`] and read by
+//! [`loader`].
 //!
-//! With the feature `fetch` the public datasets are downloaded and unpacked too (modules `fetch` and `archive`).
+//! With the feature `fetch` the public datasets can also be downloaded and unpacked (modules
+//! `fetch` and `archive`).
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "fetch")]

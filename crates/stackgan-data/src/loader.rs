@@ -1,7 +1,8 @@
-//! Reads batches as planned, ahead of time, on several threads, and hands them out in the order of the plan.
+//! Reads planned batches ahead of time, on several threads, and returns them in order.
 //!
-//! Which thread makes a batch, and when, cannot change it: a batch is a function of its step's plan and the files.
-//! At most `prefetch` batches are waiting or being made. Threads end when the loader is dropped.
+//! A batch is a function of its step's plan and the files, so the thread that makes it and the time
+//! do not matter. At most `prefetch` batches are waiting or being made. The threads end when the
+//! loader is dropped.
 
 use crate::embeddings::Embeddings;
 use crate::plan::{Plan, StepPlan, View};
@@ -15,41 +16,42 @@ use std::thread::JoinHandle;
 /// One batch of training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// The step that it is for.
+    /// The step of the batch.
     pub step: u64,
     /// The epoch of the step, from zero.
     pub epoch: u64,
     /// Side of the pictures: 64 or 256.
     pub size: usize,
-    /// (B, 3, size, size), bytes; networks see them [`scaled`].
+    /// Pictures (B, 3, size, size) as bytes; networks see them [`scaled`].
     pub images: Vec<u8>,
-    /// The wrong pictures, likewise, where the plan wants them.
+    /// The wrong pictures, in the same form, if the plan has them.
     pub wrong: Option<Vec<u8>>,
     /// (B, D): the mean embedding of each sample's captions, if the loader was given embeddings.
     pub embeddings: Option<Vec<f32>>,
-    /// D; zero without embeddings.
+    /// D, or zero without embeddings.
     pub dim: usize,
     /// The pictures' indices in the prepared file.
     pub indices: Vec<usize>,
 }
 
-/// A byte of a picture as networks see it, in [-1, 1] (FACTS 3.1).
+/// Maps a byte of a picture to the networks' range [-1, 1] (TensorFlow release, `misc/datasets.py`,
+/// `transform`).
 #[must_use]
 pub fn scaled(byte: u8) -> f32 {
     f32::from(byte) * SCALE - 1.0
 }
 
-/// What [`scaled`] multiplies by.
+/// The factor of [`scaled`].
 pub const SCALE: f32 = 2.0 / 255.0;
 
-/// How a loader works; none of it changes a batch.
+/// Settings of a loader, none of which changes a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// The first step that [`Loader::next`] returns: zero, or where a run is resumed.
+    /// The first step that [`Loader::next`] returns: zero, or the step from which a run resumes.
     pub first_step: u64,
-    /// Batches made ahead. Zero makes each when it is asked for, without threads.
+    /// Number of batches made ahead. With zero, each batch is made on request, without threads.
     pub prefetch: usize,
-    /// Threads that make batches.
+    /// Number of threads that make batches.
     pub threads: usize,
 }
 
@@ -59,7 +61,7 @@ impl Default for LoaderConfig {
     }
 }
 
-/// Hands out the batches of a plan in order, without end.
+/// Returns the batches of a plan in order, without end.
 #[derive(Debug)]
 pub struct Loader {
     source: Arc<Source>,
@@ -107,7 +109,8 @@ impl Loader {
         &self.source.plan
     }
 
-    /// The batch of the next step. An error belongs to its step; the next call goes on with the step after it.
+    /// Returns the batch of the next step. An error belongs to its step; the next call continues
+    /// with the following step.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -130,7 +133,7 @@ impl Drop for Loader {
         self.queue.lock().stopped = true;
         self.queue.changed.notify_all();
         for thread in self.threads.drain(..) {
-            let _ = thread.join(); // a panic in it was already delivered as an error
+            let _ = thread.join(); // its panic was already returned as an error
         }
     }
 }
@@ -146,7 +149,7 @@ struct Queue {
 struct State {
     /// The next step that no thread has taken.
     next: u64,
-    /// Steps before this one have been handed out.
+    /// All steps before this one have been returned.
     delivered: u64,
     ready: BTreeMap<u64, Result<Batch>>,
     stopped: bool,
@@ -244,8 +247,10 @@ impl Source {
     }
 }
 
-/// Pictures cropped at their centre and not mirrored, for evaluation: (B, 3, crop, crop) in [-1, 1], where the
-/// crop is that of the file's size (64 or 256).
+/// Pictures for evaluation, cropped at their centre and not mirrored: (B, 3, crop, crop) in
+/// [-1, 1].
+///
+/// The crop is that of the file's size (64 or 256).
 ///
 /// # Errors
 /// When an index is not in the file, or the file cannot be read.
@@ -388,7 +393,7 @@ mod tests {
     fn errors_come_at_their_step_and_threads_end() {
         let f = fixture();
         let plan = Plan::over(&f.data, (0..20).collect(), RULES, Noise::new(5)).unwrap();
-        // The plan names pictures that a shorter file does not have.
+        // The plan contains pictures that a shorter file does not have.
         let (_dir, _, short) = prepared(12, 3, PictureSize::Stage1);
         let expected: Vec<bool> = (0..30)
             .map(|step| {
@@ -403,7 +408,7 @@ mod tests {
         assert!(found.contains(&false));
         let source = Arc::downgrade(&loader.source);
         drop(loader);
-        assert!(source.upgrade().is_none()); // no thread holds it any more
+        assert!(source.upgrade().is_none()); // no thread holds a reference
     }
 
     #[test]

@@ -1,7 +1,13 @@
-//! What is in each batch: which pictures, crops, flips, captions and wrong pictures. No picture is read here.
+//! The plan of each batch: pictures, crops, flips, captions and wrong pictures. No picture is read
+//! here.
 //!
-//! A step's plan is a pure function of seed and step, so neither threads, nor prefetching, nor resuming can change
-//! it. The rules of both recipes: FACTS 3.1 and 3.3; their oddities, each an option: LESSONS B1.5, B1.7.
+//! A step's plan is a pure function of seed and step, so threads, prefetching and resuming cannot
+//! change it.
+//!
+//! Source of both recipes' rules: TensorFlow release, `misc/datasets.py` (`sample_embeddings`,
+//! `transform`); PyTorch release, `code/miscc/datasets.py` and `code/trainer.py`. Two oddities of
+//! the TensorFlow release are options: a random crop never has the last offset, and a wrong picture
+//! of the same class is replaced only once, without a check.
 
 use crate::crop::PictureSize;
 use crate::prepared::Prepared;
@@ -9,24 +15,26 @@ use crate::{Error, Result};
 use stackgan_noise::{Draws, Noise, Stream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where a random crop may begin.
+/// The range of the offsets of random crops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CropOffsets {
-    /// `0..S - crop`: the `TensorFlow` release never takes the last offset (0 to 11, 0 to 47).
+    /// `0..S - crop`: the TensorFlow release never uses the last offset (0 to 11, 0 to 47).
     AsReleased,
-    /// `0..=S - crop`: all offsets (0 to 12, 0 to 48), as the `PyTorch` release.
+    /// `0..=S - crop`: all offsets (0 to 12, 0 to 48), as in the PyTorch release.
     Inclusive,
 }
 
-/// How the captions of a picture become one embedding.
+/// How the captions of a picture are combined to one embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptionRule {
-    /// The mean of `min` to `max` captions, the number drawn uniformly, the captions without replacement, never
-    /// more than there are. `residual`: 4 to 4; `plain`: 1 to 1.
+    /// The mean of `min` to `max` captions, chosen without replacement.
+    ///
+    /// The number is drawn uniformly, and limited to the number of captions. `residual`: 4 to 4;
+    /// `plain`: 1 to 1.
     Mean {
-        /// The fewest captions, at least 1.
+        /// Minimum number of captions, at least 1.
         min: usize,
-        /// The most captions.
+        /// Maximum number of captions.
         max: usize,
     },
 }
@@ -34,12 +42,12 @@ pub enum CaptionRule {
 /// Which picture is the wrong one for a caption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrongPairs {
-    /// Differs from the release: any picture of any other class, uniformly.
+    /// Differs from the release: a picture of another class, uniformly.
     OtherClass,
-    /// The `TensorFlow` release: any picture; if of the same class, the one 100 to 199 further (one number for
-    /// the whole batch), not looked at again.
+    /// The TensorFlow release: any picture; if it is of the same class, the one 100 to 199
+    /// positions further (one number for the whole batch), without another check.
     AsReleased,
-    /// No wrong pictures: the recipe pairs captions and pictures of the batch itself.
+    /// No wrong pictures: the recipe pairs captions and pictures within the batch.
     None,
 }
 
@@ -55,13 +63,13 @@ pub enum Flip {
 /// The rules of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanConfig {
-    /// Samples in a batch, at least 2 (batch norm has no variance in one).
+    /// Number of samples in a batch, at least 2 (batch norm has no variance for one).
     pub batch: usize,
-    /// The size of the pictures, and with it of the crops.
+    /// The size of the pictures, which also gives that of the crops.
     pub size: PictureSize,
-    /// Where crops may begin.
+    /// The range of the crop offsets.
     pub offsets: CropOffsets,
-    /// How captions become embeddings.
+    /// How captions are combined to embeddings.
     pub captions: CaptionRule,
     /// Which pictures are the wrong ones.
     pub wrong: WrongPairs,
@@ -69,14 +77,14 @@ pub struct PlanConfig {
     pub flip: Flip,
 }
 
-/// One picture as it is shown: its index, the corner of the crop, and whether it is mirrored.
+/// A view of one picture: its index, the corner of the crop, and whether it is mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// The picture's index in the prepared file.
     pub image: usize,
     /// Left edge of the crop.
     pub x: usize,
-    /// Upper edge of the crop.
+    /// Top edge of the crop.
     pub y: usize,
     /// Whether it is mirrored left to right.
     pub mirrored: bool,
@@ -89,22 +97,22 @@ pub struct SamplePlan {
     pub view: View,
     /// The rows of the captions whose embeddings are averaged.
     pub captions: Vec<usize>,
-    /// The wrong picture, if the recipe wants one.
+    /// The wrong picture, if the recipe has one.
     pub wrong: Option<View>,
 }
 
-/// What is in the batch of one step.
+/// The plan of one step's batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepPlan {
     /// The step.
     pub step: u64,
-    /// The epoch that the step belongs to, from zero.
+    /// The epoch of the step, from zero.
     pub epoch: u64,
     /// The samples.
     pub samples: Vec<SamplePlan>,
 }
 
-/// The plan of a whole training. Steps have no end; epochs follow each other.
+/// The plan of a whole training. Steps are unlimited; epochs follow each other.
 #[derive(Debug)]
 pub struct Plan {
     cfg: PlanConfig,
@@ -114,19 +122,20 @@ pub struct Plan {
     captions: Vec<(usize, usize)>,
     /// Class, by position in `indices`.
     classes: Vec<u32>,
-    /// Positions in `indices`, sorted by class, and for each position its class's range among them.
+    /// Positions in `indices`, sorted by class; and for each position the range of its class among
+    /// them.
     by_class: Vec<usize>,
     class_span: Vec<(usize, usize)>,
-    /// The order of the latest epoch: a cache, no state.
+    /// The order of the latest epoch: a cache, not state.
     order: Mutex<Option<(u64, Arc<Vec<u32>>)>>,
 }
 
 impl Plan {
-    /// A plan over the pictures `indices` of a dataset, whose pictures have these classes and numbers of captions.
+    /// A plan over the pictures `indices` of a dataset with these classes and caption counts.
     ///
     /// # Errors
-    /// [`Error::Config`] when there are fewer samples than a batch, a batch has fewer than two, a picture has
-    /// no captions, or no picture is of another class where one is needed.
+    /// [`Error::Config`] when there are fewer samples than a batch, a batch has fewer than two, a
+    /// picture has no captions, or there is no picture of another class where one is needed.
     pub fn new(
         classes: &[u32],
         caption_counts: &[usize],
@@ -218,7 +227,7 @@ impl Plan {
     /// A plan over some pictures of a prepared file.
     ///
     /// # Errors
-    /// As [`Plan::new`]; also when the file's pictures have another size than `cfg` says.
+    /// As [`Plan::new`]; also when the file's pictures have another size than `cfg` requires.
     pub fn over(
         data: &Prepared,
         indices: Vec<usize>,
@@ -245,19 +254,19 @@ impl Plan {
         &self.cfg
     }
 
-    /// Steps of one epoch: whole batches only, the remainder is dropped.
+    /// Number of steps of one epoch: whole batches only, the remainder is dropped.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
         (self.indices.len() / self.cfg.batch) as u64
     }
 
-    /// What is in the batch of `step`.
+    /// The plan of `step`.
     #[must_use]
     pub fn step(&self, step: u64) -> StepPlan {
         let epoch = step / self.steps_per_epoch();
         let order = self.order_of(epoch);
         let first = (step % self.steps_per_epoch()) as usize * self.cfg.batch;
-        // One number for the whole batch, as the release.
+        // One number for the whole batch, as in the release.
         let shift = 100 + self.noise.draws(Stream::WrongPair, step, u64::MAX).below(100) as usize;
         let samples = order.iter().skip(first).take(self.cfg.batch).enumerate();
         let samples =
@@ -318,7 +327,7 @@ impl Plan {
                 Some(if same { (drawn + shift) % n } else { drawn })
             }
             WrongPairs::OtherClass => {
-                // All positions but the span of the own class: exact, without drawing again.
+                // All positions except those of the sample's class: exact, without rejection.
                 let (from, to) = self.class_span.get(position).copied()?;
                 let drawn = draws.below((n - (to - from)) as u64) as usize;
                 let place = if drawn < from { drawn } else { drawn + (to - from) };
@@ -340,11 +349,11 @@ impl Plan {
     }
 }
 
-/// Batches for training a text encoder: one picture and one caption of each of `batch` different classes, as the
-/// structured joint embedding needs (FACTS 5.4).
+/// Batches for training a text encoder: one picture and one caption from each of `batch` different
+/// classes, as for the structured joint embedding (reedscot/cvpr2016, `train_sje_hybrid.lua`).
 #[derive(Debug)]
 pub struct TextPlan {
-    /// Pictures (index, first caption row, captions) by class.
+    /// Pictures (index, first caption row, number of captions) by class.
     classes: Vec<Vec<(usize, usize, usize)>>,
     batch: usize,
 }
@@ -378,7 +387,8 @@ impl TextPlan {
         self.classes.len()
     }
 
-    /// The batch of `step`: (picture, caption row) of different classes. A pure function of seed and step.
+    /// The batch of `step`: (picture, caption row) pairs of different classes. A pure function of
+    /// seed and step.
     #[must_use]
     pub fn class_batch(&self, noise: Noise, step: u64) -> Vec<(usize, usize)> {
         let mut draws = noise.draws(Stream::TextBatch, step, 0);

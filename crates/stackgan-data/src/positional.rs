@@ -1,5 +1,5 @@
-//! Reading a file at given places from many threads at once, without moving a shared cursor and without mapping
-//! the file into memory (a mapped file that is cut by someone else kills the process).
+//! Reads a file by position from many threads, without a shared cursor and without mapping it into
+//! memory (the truncation of a mapped file by another process would kill this one).
 
 use std::fs::File;
 use std::io;

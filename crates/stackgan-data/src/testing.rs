@@ -33,7 +33,7 @@ pub(crate) fn dataset(dir: &Path, n: usize, classes: u32) -> Dataset {
     Dataset { name: "small".to_owned(), items: items.collect(), ..Dataset::default() }
 }
 
-/// Options for one size, as the residual recipe.
+/// Options for one size, as in the residual recipe.
 pub(crate) fn options(size: PictureSize) -> ImportOptions {
     ImportOptions {
         preparation: Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None },
@@ -41,7 +41,7 @@ pub(crate) fn options(size: PictureSize) -> ImportOptions {
     }
 }
 
-/// A prepared small dataset; the folder must be kept alive.
+/// A small prepared dataset; keep the folder alive while it is used.
 pub(crate) fn prepared(
     n: usize,
     classes: u32,

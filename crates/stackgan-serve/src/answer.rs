@@ -1,4 +1,4 @@
-//! What is sent back: pictures in JSON, pages, and refusals that say why.
+//! HTTP responses: pictures in JSON, pages, and refusals with their reasons.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use crate::shelf::{Card, Painted};
 use crate::wanted::Wanted;
 
-/// What hyper sends.
+/// The response type for hyper.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
-/// Why nothing is painted: a status, the field that is to blame, and a sentence. It holds no path and nothing of the system.
+/// The reason why nothing is painted: a status, the field that caused it, and a sentence. It
+/// contains no path and no other information about the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -29,7 +30,7 @@ impl Refusal {
         Self { status, field, message: message.into() }
     }
 
-    /// The answer to the request of that number.
+    /// The response to request number `request`.
     pub(crate) fn answer(&self, request: u64) -> Answer {
         let error = json!({
             "message": self.message,
@@ -53,7 +54,7 @@ impl Refusal {
     }
 }
 
-/// JSON with that status.
+/// A JSON response with this status.
 pub(crate) fn json(status: u16, value: &Value) -> Answer {
     let mut answer = bytes("application/json", Bytes::from(value.to_string()));
     *answer.status_mut() =
@@ -63,7 +64,8 @@ pub(crate) fn json(status: u16, value: &Value) -> Answer {
     answer
 }
 
-/// What every answer says to a browser: run nothing but what comes from here, in no frame, and guess no types.
+/// A response with the headers that every response has. They tell a browser to run only content
+/// from here, to allow no framing, and not to guess types.
 pub(crate) fn bytes(kind: &'static str, body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     for (name, value) in [
@@ -83,7 +85,7 @@ pub(crate) fn bytes(kind: &'static str, body: Bytes) -> Answer {
     answer
 }
 
-/// The answer of `/api/v1/generate`.
+/// The response of `/api/v1/generate`.
 pub(crate) fn own(wanted: &Wanted, card: &Card, painted: &[Painted]) -> Answer {
     let pictures: Vec<Value> = painted
         .iter()
@@ -97,7 +99,7 @@ pub(crate) fn own(wanted: &Wanted, card: &Card, painted: &[Painted]) -> Answer {
     json(200, &json!({ "model": card.id, "pictures": pictures, "unread": unread }))
 }
 
-/// The answer of `/v1/images/generations`.
+/// The response of `/v1/images/generations`.
 pub(crate) fn images(card: &Card, painted: &[Painted]) -> Answer {
     let data: Vec<Value> = painted
         .iter()

@@ -1,52 +1,52 @@
-//! What can go wrong with a server as a whole; what goes wrong with a request is its answer.
+//! The errors of a server as a whole. Errors of a request are reported in its response.
 
 use std::net::SocketAddr;
 
-/// The result of a server.
+/// The result type of a server.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a server does not begin, or ended.
+/// Why a server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Others could reach it, and nothing keeps them out.
+    /// Others could reach the server, and it has no token.
     #[error(
         "others could use this server\n  expected an address of this machine alone, such as 127.0.0.1, or a token; found {0} \
          without one\n  do: listen on 127.0.0.1, or give a token"
     )]
     Exposed(SocketAddr),
-    /// A token that could be guessed.
+    /// The token could be guessed.
     #[error(
         "the token cannot be used\n  expected 32 to 4096 visible ASCII characters in a line, found {0}\n  do: make one: \
          `openssl rand -hex 32`"
     )]
     Token(&'static str),
-    /// Two models of one name, or a model that cannot read sentences.
+    /// Two models have the same name, or a model cannot read sentences.
     #[error(
         "the model `{id}` cannot be served\n  expected {expected}, found {found}\n  do: {remedy}"
     )]
     Model {
-        /// Its name.
+        /// The name of the model.
         id: String,
-        /// What is needed.
+        /// The requirement.
         expected: &'static str,
-        /// What is there.
+        /// What was found.
         found: &'static str,
-        /// What to do.
+        /// What the user can do.
         remedy: &'static str,
     },
-    /// The system does not let it listen.
+    /// The system does not allow listening.
     #[error(
         "the server cannot listen\n  expected a socket that accepts, found: {0}\n  do: try again, or another port"
     )]
     Listen(#[source] std::io::Error),
-    /// Painting panicked again and again.
+    /// Painting panicked repeatedly.
     #[error(
         "painting failed three times within a minute\n  expected pictures, found panics: a fault of this program\n  do: \
          report it with what was asked, and start the server again"
     )]
     Broken,
-    /// A model said no.
+    /// A model reported an error.
     #[error(transparent)]
     Core(#[from] stackgan_core::Error),
 }

@@ -1,8 +1,8 @@
-//! What a server tells whoever runs it.
+//! Events that a server reports to its operator.
 
 use std::time::Duration;
 
-/// What has happened. Captions are as they came: escape them before they reach a terminal.
+/// An event of a server. Captions are unmodified: escape them before they reach a terminal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -12,11 +12,11 @@ pub enum Event {
         request: u64,
         /// The first of its sentences.
         caption: String,
-        /// How many pictures.
+        /// Number of pictures.
         pictures: usize,
-        /// In the queue.
+        /// Time in the queue.
         waited: Duration,
-        /// At work.
+        /// Time for painting.
         took: Duration,
     },
     /// A request was answered with an error.
@@ -25,14 +25,14 @@ pub enum Event {
         request: u64,
         /// The HTTP status.
         status: u16,
-        /// What it was told.
+        /// The message of the response.
         message: String,
     },
-    /// A model failed, or this program did.
+    /// A model or this program failed.
     Failed {
         /// The number of the request.
         request: u64,
-        /// What is known of it.
+        /// A description of the failure.
         message: String,
     },
 }

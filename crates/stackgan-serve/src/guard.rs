@@ -1,6 +1,8 @@
-//! Who may ask. A web page of another site must not be able to have pictures painted by a server on its reader's machine:
-//! not by a name that it has pointed here (`Host`), not by a form or a script (`Origin`, the type of the body), not by a
-//! picture or a script that it includes (`Sec-Fetch-Site`).
+//! Access control.
+//!
+//! A web page of another site must not be able to make a server on its reader's machine paint: not
+//! by a host name that it has pointed here (`Host`), not by a form or a script (`Origin`, the type
+//! of the body), and not by an image or a script that it includes (`Sec-Fetch-Site`).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +14,8 @@ use hyper::{Method, header::HeaderName};
 use crate::Options;
 use crate::answer::Refusal;
 
-/// Looks at the head of a request for something that `secret` says is not for everybody.
+/// Checks the head of a request. `secret` says whether the requested resource is protected by the
+/// token.
 pub(crate) fn check(
     head: &Parts,
     (options, address): (&Options, SocketAddr),
@@ -51,7 +54,7 @@ fn origin(head: &Parts, options: &Options, address: SocketAddr) -> Result<(), Re
             return Err(foreign());
         }
     }
-    // Following a link to the page is no request of the other site's.
+    // A followed link to the page does not count as a request of the other site.
     let get = matches!(head.method, Method::GET | Method::HEAD);
     let fetch = |name| only(&head.headers, HeaderName::from_static(name));
     let follows = get && fetch("sec-fetch-mode")? == Some("navigate");
@@ -74,7 +77,8 @@ fn token(headers: &HeaderMap, options: &Options) -> Result<(), Refusal> {
     }
 }
 
-/// A form cannot send this type, and a script of another site only after asking, which is not answered.
+/// Requires JSON: a form cannot send this type, and a script of another site can send it only after
+/// a preflight request, which is not answered.
 fn json(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = only(headers, header::CONTENT_TYPE)?.unwrap_or_default();
     let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
@@ -87,13 +91,13 @@ fn json(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::new(415, "Content-Type", "`Content-Type: application/json` is needed"))
 }
 
-/// Whether a name that a browser reached, or a page's origin, is this server.
+/// Whether the host name of a request, or of a page's origin, is this server's.
 fn is_ours(named: &Authority, scheme: &str, options: &Options, address: SocketAddr) -> bool {
     if named.as_str().contains('@') {
         return false;
     }
     let whole = named.as_str();
-    // Names that were given: with a port that one, without one any, as behind another server.
+    // Configured names: with a port only that one, without a port any, as behind a proxy.
     if options
         .hosts
         .iter()
@@ -110,13 +114,14 @@ fn is_ours(named: &Authority, scheme: &str, options: &Options, address: SocketAd
     }
     let bare = named.host().trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
-        // By number nobody can be deceived; other numbers than this machine's are those of its network.
+        // A numeric address cannot be spoofed by DNS. Addresses other than this machine's are those
+        // of its network.
         Ok(number) => number.is_loopback() || !address.ip().is_loopback(),
         Err(_) => bare.eq_ignore_ascii_case("localhost"),
     }
 }
 
-/// The value of a header that may be there once.
+/// The value of a header that may occur at most once.
 fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(&name).iter();
     let value = values.next();
@@ -146,7 +151,8 @@ mod tests {
         check(&head, (options, address.parse().unwrap()), true).map_or_else(|r| r.status, |()| 200)
     }
 
-    /// All names, origins and types with one another: one rule each decides, whatever the others are.
+    /// All combinations of names, origins and types: each is decided by its own rule, independent
+    /// of the others.
     #[test]
     fn names_origins_and_types() {
         let options = Options { hosts: vec!["birds.example".to_owned()], ..Options::default() };

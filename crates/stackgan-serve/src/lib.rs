@@ -1,13 +1,15 @@
-//! A local web page and an HTTP API in front of models: a sentence in, pictures out.
+//! A local web page and an HTTP API for models: a sentence in, pictures out.
 //!
-//! Two threads. One speaks HTTP (hyper's, with an accept loop of its own), looks at who asks
-//! (`guard`) and for what (`wanted`), and puts what may be painted into a queue of bounded length. The one that called
-//! [`serve`] paints, a request at a time: what is asked at once waits, or is told to come back, and pictures do not depend on
-//! what is painted beside them. An answer is a function of the request and the models: the same PNG, byte for byte, as
-//! `stackgan generate` writes.
+//! There are two threads. One handles HTTP (hyper's, with an accept loop of our own), checks who
+//! asks (`guard`) and for what (`wanted`), and puts accepted requests into a queue of bounded
+//! length. The thread that called [`serve`] paints one request at a time. Simultaneous requests
+//! wait or are told to come back, and pictures do not depend on what else is painted. A response is
+//! a function of the request and the models: the same PNG, byte for byte, that `stackgan generate`
+//! writes.
 //!
-//! Nothing is written to disk, and no request opens a file: models are named by an id from the list that the server began
-//! with, pages are compiled in. The library prints nothing; what happens is told as [`Event`]s.
+//! Nothing is written to disk, and no request opens a file: models are named by an id from the list
+//! given at the start, and pages are compiled in. The library prints nothing; it reports
+//! [`Event`]s.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,19 +51,19 @@ pub use limits::Limits;
 pub use shelf::Shelf;
 pub use token::Token;
 
-/// Who may ask, and for how much.
+/// Access and limits of a server.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Names under which the server is reached besides those of this machine, as `Host` has them: `birds.example`, or with a
-    /// port.
+    /// Further host names of the server, as in `Host`, besides those of this machine:
+    /// `birds.example`, optionally with a port.
     pub hosts: Vec<String>,
-    /// What whoever asks has to know; without it only this machine is listened to.
+    /// The token that clients must send. Without it, the server only listens on this machine.
     pub token: Option<Token>,
-    /// How much one may ask for, and how long it may take.
+    /// Limits on the size and duration of requests.
     pub limits: Limits,
 }
 
-/// What both threads know.
+/// State that both threads share and do not change.
 struct Site {
     cards: Vec<shelf::Card>,
     options: Options,
@@ -71,25 +73,26 @@ struct Site {
     on_event: Arc<dyn Fn(Event) + Send + Sync>,
 }
 
-/// What goes on.
+/// State that both threads change.
 #[derive(Default)]
 struct State {
-    /// No more is begun.
+    /// Whether no further requests are started.
     stopping: AtomicBool,
-    /// Requests in the queue.
+    /// Number of requests in the queue.
     waiting: AtomicUsize,
-    /// Requests so far, which are their numbers.
+    /// Number of requests so far, which also numbers them.
     requests: AtomicU64,
-    /// Pictures painted.
+    /// Number of pictures painted.
     painted: AtomicU64,
 }
 
-/// Listens and paints until `stop` says so, which is asked twenty times a second; then what is being painted is finished, and
-/// what waits is told to come back.
+/// Serves until `stop` returns true, which is checked twenty times per second. Then the current
+/// painting is finished, and waiting requests are told to come back.
 ///
 /// # Errors
-/// [`Error::Exposed`] when others than this machine can reach the address and there is no token; [`Error::Broken`] when
-/// painting panicked three times in a minute; [`Error::Listen`] when the system refuses.
+/// [`Error::Exposed`] when other machines can reach the address and there is no token;
+/// [`Error::Broken`] when painting panicked three times within a minute; [`Error::Listen`] when the
+/// system does not allow listening.
 pub fn serve(
     listener: TcpListener,
     shelf: &Shelf,
@@ -100,7 +103,7 @@ pub fn serve(
     serve_with(listener, shelf.cards(), options, on_event, stop, |wanted| shelf.paint(wanted))
 }
 
-/// The same with another painter.
+/// As [`serve`], with another painter.
 fn serve_with(
     listener: TcpListener,
     cards: Vec<shelf::Card>,

@@ -1,29 +1,30 @@
-//! How much a request may ask for, and how long it may take.
+//! Limits on the size and duration of requests.
 
 use std::time::Duration;
 
-/// Bounds of a server. The defaults are those of a page for one person, or a few.
+/// The limits of a server. The defaults suit a page for one person or a few.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once; more are closed as they come.
+    /// Maximum number of simultaneous connections; further ones are closed.
     pub connections: usize,
-    /// Requests that wait for the one that is painted; more are told to come back.
+    /// Maximum number of requests that wait while one is painted; further ones are told to come
+    /// back.
     pub waiting: usize,
-    /// Pictures of a request.
+    /// Maximum number of pictures per request.
     pub pictures: usize,
-    /// Characters of a sentence.
+    /// Maximum number of characters of a sentence.
     pub caption: usize,
-    /// Bytes of a request's body.
+    /// Maximum size of a request's body in bytes.
     pub body: usize,
-    /// For all headers of a request to come, and for the next request on a connection.
+    /// Time limit for receiving all headers of a request, and for the next request on a connection.
     pub header_time: Duration,
-    /// For a body to come.
+    /// Time limit for receiving a body.
     pub body_time: Duration,
-    /// For pictures, with the time in the queue.
+    /// Time limit for the pictures, including the time in the queue.
     pub answer_time: Duration,
-    /// For the peer to take some of an answer.
+    /// Time limit for the peer to accept part of a response.
     pub write_time: Duration,
-    /// For what has begun to end, when the server stops.
+    /// Time limit for finishing open requests when the server stops.
     pub drain_time: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The thread that speaks HTTP: takes connections, up to a number, and ends when it is told to.
+//! The HTTP thread: accepts connections up to a limit, and ends on request.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -16,13 +16,13 @@ use tokio::time::{sleep, timeout};
 use crate::patience::Patience;
 use crate::{Error, Result, Site, routes};
 
-/// How often it is asked whether to stop.
+/// Interval of the checks whether to stop.
 const TICK: Duration = Duration::from_millis(50);
-/// Most headers of a request, and most bytes of them.
+/// Maximum number of a request's headers, and of their bytes.
 const HEADERS: usize = 64;
 const HEADER_BYTES: usize = 16 << 10;
 
-/// Answers requests until `stop`, or until painting is over.
+/// Answers requests until `stop` returns true, or until the painter has ended.
 pub(crate) fn run(listener: TcpListener, site: Site, stop: impl Fn() -> bool) -> Result<()> {
     listener.set_nonblocking(true).map_err(Error::Listen)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -47,7 +47,7 @@ async fn accept(listener: tokio::net::TcpListener, site: Arc<Site>, stop: impl F
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                Err(_) => { // as many files as the system allows, or a peer that has left already
+                Err(_) => { // too many open files, or a peer that has left
                     sleep(TICK).await;
                     continue;
                 }
@@ -55,7 +55,7 @@ async fn accept(listener: tokio::net::TcpListener, site: Arc<Site>, stop: impl F
             () = sleep(TICK) => continue,
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let _ = stream.set_nodelay(true); // only makes it faster
+        let _ = stream.set_nodelay(true); // only for speed
         let site = Arc::clone(&site);
         let answer = service_fn(move |request| {
             let site = Arc::clone(&site);
@@ -64,11 +64,11 @@ async fn accept(listener: tokio::net::TcpListener, site: Arc<Site>, stop: impl F
         let stream = TokioIo::new(Patience::new(stream, limits.write_time));
         let connection = graceful.watch(http.serve_connection(stream, answer));
         tokio::spawn(async move {
-            let _ = connection.await; // what a peer does to its connection is its own affair
+            let _ = connection.await; // errors of a peer's connection are ignored
             drop(place);
         });
     }
     drop(listener);
     site.state.stopping.store(true, Ordering::Relaxed);
-    let _ = timeout(limits.drain_time, graceful.shutdown()).await; // then the rest is cut off
+    let _ = timeout(limits.drain_time, graceful.shutdown()).await; // then cuts off the rest
 }

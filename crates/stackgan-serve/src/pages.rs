@@ -1,4 +1,4 @@
-//! What a browser is given: files that are compiled in.
+//! The pages for browsers: files that are compiled in.
 
 use hyper::body::Bytes;
 
@@ -6,7 +6,7 @@ use crate::answer::{Answer, bytes};
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The file of that path.
+/// The file with this path.
 pub(crate) fn page(path: &str) -> Option<Answer> {
     let (kind, file): (_, &[u8]) = match path {
         "/" => (HTML, include_bytes!("page/index.html")),

@@ -1,5 +1,5 @@
-//! A connection whose peer has to take what it is sent: hyper limits how long headers may take to come, not how long an
-//! answer may take to go.
+//! A connection with a time limit for writing: hyper limits the time to receive headers, but not
+//! the time to send a response.
 
 use std::future::Future as _;
 use std::io;
@@ -11,11 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A stream that ends with an error when the peer has taken nothing for `patience`.
+/// A stream that fails when the peer has accepted nothing for `patience`.
 pub(crate) struct Patience {
     stream: TcpStream,
     patience: Duration,
-    /// Runs while the peer takes nothing.
+    /// Runs while the peer accepts nothing.
     timer: Pin<Box<Sleep>>,
     stuck: bool,
 }
@@ -25,7 +25,7 @@ impl Patience {
         Self { stream, patience, timer: Box::pin(sleep(patience)), stuck: false }
     }
 
-    /// What `poll` says of writing, or that it has taken too long.
+    /// Returns `poll`, the result of a write, or an error if it has taken too long.
     fn within<T>(
         &mut self,
         poll: Poll<io::Result<T>>,

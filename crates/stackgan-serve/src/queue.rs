@@ -1,4 +1,5 @@
-//! Between the thread that speaks HTTP and the one that paints: a queue of bounded length, and one painter.
+//! The connection between the HTTP thread and the painting thread: a queue of bounded length, and
+//! one painter.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,14 +14,14 @@ use crate::shelf::Painted;
 use crate::wanted::Wanted;
 use crate::{Error, Event, Result, State};
 
-/// Panics within [`SPELL`] that end the server.
+/// Number of panics within [`SPELL`] that ends the server.
 const PANICS: usize = 3;
 const SPELL: Duration = Duration::from_secs(60);
 
-/// What a request is answered with.
+/// The result of a request.
 pub(crate) type Reply = std::result::Result<Vec<Painted>, Refusal>;
 
-/// A request that waits.
+/// A waiting request.
 pub(crate) struct Job {
     request: u64,
     wanted: Wanted,
@@ -29,20 +30,20 @@ pub(crate) struct Job {
     reply: oneshot::Sender<Reply>,
 }
 
-/// The end that requests are put into.
+/// The sending end of the queue.
 pub(crate) struct Queue {
     jobs: SyncSender<Job>,
     state: Arc<State>,
 }
 
-/// A queue in which `length` requests wait beside the one that is painted.
+/// Creates a queue in which `length` requests can wait besides the current one.
 pub(crate) fn new(length: usize, state: Arc<State>) -> (Queue, Receiver<Job>) {
     let (jobs, painter) = sync_channel(length.max(1));
     (Queue { jobs, state }, painter)
 }
 
 impl Queue {
-    /// Puts a request at the end, to be begun within `deadline`.
+    /// Appends a request that must be started within `deadline`.
     pub(crate) fn put(
         &self,
         (request, wanted): (u64, Wanted),
@@ -66,12 +67,12 @@ impl Queue {
     }
 }
 
-/// What requests are told that come too late.
+/// The refusal of requests that arrive too late.
 pub(crate) fn stopping() -> Refusal {
     Refusal::new(503, "server", "the server is stopping")
 }
 
-/// Paints what comes, one request after the other, until nobody can put any more in.
+/// Paints one request after the other until all senders are dropped.
 pub(crate) fn work(
     jobs: &Receiver<Job>,
     state: &State,
@@ -84,7 +85,7 @@ pub(crate) fn work(
         let Job { request, wanted, queued, deadline, reply } = job;
         let waited = queued.elapsed();
         if reply.is_closed() {
-            continue; // whoever asked has left
+            continue; // the client has left
         }
         let late = || Refusal::new(503, "queue", "it waited too long; try again in a second");
         let refused = if state.stopping.load(Ordering::Relaxed) {
@@ -93,11 +94,11 @@ pub(crate) fn work(
             (waited > deadline).then(late)
         };
         if let Some(refusal) = refused {
-            let _ = reply.send(Err(refusal)); // who has left needs no answer
+            let _ = reply.send(Err(refusal)); // a client that has left needs no reply
             continue;
         }
         let begun = Instant::now();
-        // What a panic leaves behind is dropped: a painter keeps nothing from one request to the next.
+        // Whatever a panic leaves behind is dropped: a painter keeps no state between requests.
         let done = match catch_unwind(AssertUnwindSafe(|| paint(&wanted))) {
             Ok(done) => done.map_err(|error| error.to_string()),
             Err(_) => {

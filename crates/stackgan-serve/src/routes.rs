@@ -1,4 +1,4 @@
-//! What is asked for, by path, and by whom it may be.
+//! Routing of requests by path, with access checks.
 
 use std::sync::atomic::Ordering;
 
@@ -74,20 +74,20 @@ async fn images(site: &Site, number: u64, body: Incoming) -> Result<Answer, Refu
     Ok(answer::images(card(site, &wanted)?, &painted))
 }
 
-/// Has pictures painted, and waits for them.
+/// Queues a request for painting, and waits for the pictures.
 async fn painted(site: &Site, number: u64, wanted: Wanted) -> Result<Vec<Painted>, Refusal> {
     let wait = site.options.limits.answer_time;
     let reply = site.queue.put((number, wanted), wait)?;
     let late = |_| Refusal::new(503, "queue", "it took too long; try again in a second");
     let reply = timeout(wait, reply).await.map_err(late)?;
-    reply.unwrap_or_else(|_| Err(queue::stopping())) // the painter is no more
+    reply.unwrap_or_else(|_| Err(queue::stopping())) // the painter has ended
 }
 
 fn card<'a>(site: &'a Site, wanted: &Wanted) -> Result<&'a Card, Refusal> {
     site.cards.get(wanted.model).ok_or_else(|| Refusal::new(500, "server", "a model is no more"))
 }
 
-/// The bytes of a body, bounded in number and time.
+/// Reads a body, with limits on size and time.
 async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Refusal> {
     let most = limits.body;
     let large = || Refusal::new(413, "body", format!("at most {most} bytes are read"));

@@ -7,7 +7,7 @@ use stackgan_core::{Model, Provenance, Sampling};
 use crate::wanted::Wanted;
 use crate::{Error, Result};
 
-/// Models by name. What is asked for without one is painted by the first.
+/// Models by name. The first is used for requests that name none.
 #[derive(Debug, Default)]
 pub struct Shelf(Vec<Shelved>);
 
@@ -19,23 +19,23 @@ struct Shelved {
     encoder: String,
 }
 
-/// What the world may know of a model.
+/// The public facts about a model.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Card {
     pub(crate) id: String,
     pub(crate) dataset: String,
-    /// 1, or 2 where it has Stage-II.
+    /// 1, or 2 if it has Stage-II.
     pub(crate) stages: u8,
-    /// Scale of `z` unless a request says otherwise.
+    /// Default scale of `z`.
     pub(crate) z_scale: f64,
-    /// Scale of epsilon unless a request says otherwise.
+    /// Default scale of epsilon.
     pub(crate) eps_scale: f64,
     pub(crate) sha256: String,
     #[serde(skip)]
     pub(crate) alphabet: Option<AlphabetOptions>,
 }
 
-/// A picture, as a file.
+/// A picture as a file.
 #[derive(Debug)]
 pub(crate) struct Painted {
     pub(crate) provenance: Provenance,
@@ -43,7 +43,8 @@ pub(crate) struct Painted {
 }
 
 impl Shelf {
-    /// Puts a model there. `id` is what requests call it, and the name in its pictures; `sha256` is that of its file.
+    /// Adds a model. `id` is its name in requests and in its pictures; `sha256` is that of its
+    /// file.
     ///
     /// # Errors
     /// [`Error::Model`] when the name is taken or blank, or the model has no text encoder.
@@ -82,7 +83,7 @@ impl Shelf {
     /// Paints each sentence with each seed.
     pub(crate) fn paint(&self, wanted: &Wanted) -> stackgan_core::Result<Vec<Painted>> {
         let Some(Shelved { id, model, sha256, encoder }) = self.0.get(wanted.model) else {
-            return Ok(Vec::new()); // `wanted` has looked for it
+            return Ok(Vec::new()); // `wanted` has checked the index
         };
         let sampling = Sampling {
             stage: wanted.stage,
@@ -107,7 +108,8 @@ impl Shelf {
 }
 
 impl Card {
-    /// What the text encoder does not see of a sentence, for a person; `None` where it reads all.
+    /// A message about the part of a sentence that the text encoder does not read; `None` if it
+    /// reads everything.
     pub(crate) fn unread(&self, caption: &str) -> Option<String> {
         reading(caption, self.alphabet?).unread()
     }

@@ -1,4 +1,4 @@
-//! The secret that whoever asks from elsewhere has to know.
+//! The token that remote clients must send.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{Error, Result};
 
-/// A secret, of which only a hash is kept.
+/// A secret token, of which only a hash is kept.
 #[derive(Clone)]
 pub struct Token([u8; 32]);
 
@@ -17,8 +17,8 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// From what a file holds: one line of 32 to 4096 visible ASCII characters, which is 128 bits and more in hexadecimal
-    /// digits.
+    /// Parses the contents of a file: one line of 32 to 4096 visible ASCII characters, which is at
+    /// least 128 bits in hexadecimal.
     ///
     /// # Errors
     /// [`Error::Token`] when it is shorter, longer, or has other characters.
@@ -39,7 +39,8 @@ impl Token {
         Ok(Self(Sha256::digest(text).into()))
     }
 
-    /// Whether `given` is it. Hashes are compared, all of their bytes: how long it takes says nothing of the secret.
+    /// Whether `given` is the token. All bytes of the hashes are compared, so the time reveals
+    /// nothing about the secret.
     pub(crate) fn is(&self, given: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(given).into();
         self.0.iter().zip(given).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0

@@ -1,4 +1,5 @@
-//! What a request asks for, looked at before anything is painted: every field has a bound, and a refusal names both.
+//! Parsing and validation of requests. Every field has a limit, and a refusal names the field and
+//! the limit.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -7,13 +8,13 @@ use crate::Limits;
 use crate::answer::Refusal;
 use crate::shelf::Card;
 
-/// Largest scale of noise.
+/// Maximum scale of the noise.
 const LARGEST_SCALE: f64 = 4.0;
 
-/// Pictures that can be painted: each sentence with each seed.
+/// A valid request: each sentence with each seed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Wanted {
-    /// The place of the model among the cards.
+    /// The index of the model among the cards.
     pub(crate) model: usize,
     pub(crate) captions: Vec<String>,
     pub(crate) seeds: Vec<u64>,
@@ -36,8 +37,8 @@ struct Own {
     eps_scale: Option<f64>,
 }
 
-/// The body of `/v1/images/generations`, as clients of `OpenAI`'s interface send it. What they send beside it
-/// (`quality`, `style`, `user`) changes nothing here.
+/// The body of `/v1/images/generations`, as sent by clients of `OpenAI`'s interface. Their other
+/// fields (`quality`, `style`, `user`) are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Images {
@@ -49,7 +50,7 @@ struct Images {
     response_format: Option<String>,
 }
 
-/// Reads the body of `/api/v1/generate`.
+/// Parses the body of `/api/v1/generate`.
 pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted, Refusal> {
     let asked: Own = parse(body)?;
     let captions = match (asked.caption, asked.captions) {
@@ -76,7 +77,7 @@ pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted
     bounded(wanted, ("captions", "seeds"), limits)
 }
 
-/// Reads the body of `/v1/images/generations`: `n` pictures of the seeds from `seed` on.
+/// Parses the body of `/v1/images/generations`: `n` pictures with consecutive seeds from `seed` on.
 pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted, Refusal> {
     let asked: Images = parse(body)?;
     if let Some(format) = asked.response_format.filter(|format| format != "b64_json") {
@@ -118,7 +119,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     })
 }
 
-/// The model of that name, the first unless told.
+/// The model with this name, by default the first.
 fn named<'a>(name: Option<&str>, cards: &'a [Card]) -> Result<(usize, &'a Card), Refusal> {
     let mut all = cards.iter().enumerate();
     match name {
@@ -150,7 +151,7 @@ fn scale(name: &'static str, scale: Option<f64>) -> Result<Option<f64>, Refusal>
     }
 }
 
-/// Looks at sentences and at how many pictures they make.
+/// Checks the sentences and the number of pictures.
 fn bounded(
     wanted: Wanted,
     (captions, seeds): (&'static str, &'static str),
@@ -184,7 +185,7 @@ fn field(name: &'static str, expected: &str, found: &str) -> Refusal {
     Refusal::new(422, name, format!("`{name}` cannot be used: expected {expected}, found {found}"))
 }
 
-/// Text of a request in an answer, cut short.
+/// A quotation from a request for a response, truncated.
 fn quoted(text: &str) -> String {
     let shown: String = text.chars().take(60).collect();
     format!("`{}`", shown.escape_debug())

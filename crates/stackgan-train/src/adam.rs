@@ -1,6 +1,13 @@
-//! Adam (Kingma & Ba 2015) with PyTorch's arithmetic and a state that can be saved.
+//! Adam (Kingma & Ba 2015) with PyTorch's arithmetic, and with a state that can be saved.
 //!
-//! `candle_nn::AdamW` is not used: its moments are private and nameless, so that no run could be resumed.
+//! `candle_nn::AdamW` is not used because its moments are private and unnamed, so a run could not
+//! be resumed.
+//!
+//! Differs from the release: TensorFlow's Adam adds epsilon outside of the bias correction
+//! ("epsilon-hat"): `p -= lr √(1 - beta2^t) / (1 - beta1^t) · m / (√v + eps)`. Both recipes here
+//! use the form of `torch.optim.Adam`: `p -= lr / (1 - beta1^t) · m / (√v / √(1 - beta2^t) + eps)`.
+//! The reason is that the golden steps of both recipes, which the optimiser is checked against,
+//! were computed in PyTorch (`tests/golden/README.md`).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +20,7 @@ use stackgan_kernels::{
 
 use crate::nonfinite;
 
-/// The optimiser of exactly one network.
+/// The optimiser of one network.
 #[derive(Debug)]
 pub struct Adam {
     slots: Vec<Slot>, // sorted by name
@@ -25,25 +32,25 @@ pub struct Adam {
     held: Held,
 }
 
-/// Whether a step can be taken back.
+/// Whether a step can be undone.
 #[derive(Debug)]
 enum Held {
-    /// It is final.
+    /// The step is final.
     No,
-    /// The next one can.
+    /// The next step can be undone.
     Next,
-    /// This one can; the slots that have moved.
+    /// This step can be undone; the indices of the slots that it changed.
     Step(AdamAttempt, Vec<usize>),
 }
 
-/// The constants of Adam. Both releases: 0.5, 0.999, 1e-8.
+/// The constants of Adam. Both releases use 0.5, 0.999 and 1e-8.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Betas {
     /// Decay of the first moment.
     pub beta1: f64,
     /// Decay of the second moment.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub eps: f64,
 }
 
@@ -62,10 +69,13 @@ struct Slot {
 }
 
 impl Adam {
-    /// An optimiser with zero moments over the trainable variables of `params`, which are there once their network is built.
+    /// Creates an optimiser with zero moments for the trainable variables of `params`.
+    ///
+    /// Build the network first: that is what creates the variables.
     ///
     /// # Errors
-    /// When there are none: it would move nothing, without a word; or memory for the moments cannot be had.
+    /// When `params` has no trainable variables, because the optimiser would silently do nothing;
+    /// or when memory for the moments cannot be allocated.
     pub fn new(params: &Params, betas: Betas) -> Result<Self> {
         if params.trainable().is_empty() {
             candle_core::bail!("an optimiser of no variables: build the network before it");
@@ -87,7 +97,10 @@ impl Adam {
         Ok(Self { slots, step: 0, betas, limit: None, factors, prepared: false, held: Held::No })
     }
 
-    /// Gradients longer than `limit` are shortened to it before a step; 0 sets no limit (Pascanu et al. 2013).
+    /// Limits the gradient norm (Pascanu et al. 2013).
+    ///
+    /// Gradients with a norm above `limit` are scaled down to it before each step; 0 means no
+    /// limit.
     #[must_use]
     pub fn within(mut self, limit: f64) -> Self {
         self.limit = (limit > 0.0).then_some(limit);
@@ -100,10 +113,12 @@ impl Adam {
         self.step
     }
 
-    /// One step down the gradients, at learning rate `lr`. A variable without a gradient keeps its value and moments.
+    /// Takes one step along the negative gradients at learning rate `lr`.
+    ///
+    /// A variable without a gradient keeps its value and its moments.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn step(&mut self, grads: &GradStore, lr: f64) -> Result<()> {
         if !self.prepared {
             self.prepare(lr)?;
@@ -133,17 +148,17 @@ impl Adam {
         Ok(())
     }
 
-    /// Whether this is the optimiser of `var`.
+    /// Whether this optimiser updates `var`.
     pub(crate) fn moves(&self, var: &Var) -> bool {
         self.slots.iter().any(|slot| slot.param.id() == var.id())
     }
 
-    /// Makes the next step one that can be taken back, until it is kept.
+    /// Makes the next step undoable until it is kept.
     pub(crate) fn hold(&mut self) {
         self.held = Held::Next;
     }
 
-    /// The first variable that a held step has made no number, in the order of names; the value.
+    /// The name and value of the first variable, in name order, that a held step made non-finite.
     pub(crate) fn first_bad(&self) -> Option<(&str, f64)> {
         let Held::Step(attempt, moved) = &self.held else { return None };
         let (place, value) = attempt.first_non_finite()?;
@@ -158,7 +173,7 @@ impl Adam {
         }
     }
 
-    /// Takes a held step back, if there was one; its count is [`Self::rewind`]'s.
+    /// Undoes a held step, if there is one. The step count is reset by [`Self::rewind`].
     pub(crate) fn take_back(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.held, Held::No) {
             Held::Step(attempt, _) => attempt.take_back(),
@@ -166,32 +181,34 @@ impl Adam {
         }
     }
 
-    /// Counts the next step and sends its constants to the device; the step itself then sends nothing.
+    /// Counts the next step and sends its constants to the device, so that the step itself sends
+    /// nothing.
     pub(crate) fn prepare(&mut self, lr: f64) -> Result<()> {
         self.step += 1;
         self.prepared = true;
         self.factors.set(self.betas.at(self.step, lr))
     }
 
-    /// Says that the step for which this was prepared has been taken by other means.
+    /// Records that the prepared step was taken by other means, such as a replay.
     pub(crate) const fn prepared_was_used(&mut self) {
         self.prepared = false;
     }
 
-    /// Whether a step reads its gradient's norm on the host.
+    /// Whether a step reads the gradient norm on the host.
     pub(crate) const fn is_limited(&self) -> bool {
         self.limit.is_some()
     }
 
-    /// The factor that brings gradients to the limit, where they are longer. It is made on the host: with a limit, which is a
-    /// knob, a step waits for its device here.
+    /// The factor that scales the gradients down to the limit, or `None` if they are within it.
+    ///
+    /// It is computed on the host, so with a limit each step waits for the device here.
     fn shortening(&self, grads: &GradStore) -> Result<Option<f64>> {
         let Some(limit) = self.limit else { return Ok(None) };
         let norm = f64::from(self.gradient_norm(grads)?.to_scalar::<f32>()?);
         Ok((norm > limit).then(|| limit / norm))
     }
 
-    /// The Euclidean norm of all gradients of this network, summed in the order of names.
+    /// The Euclidean norm over all gradients of this network, summed in name order.
     ///
     /// # Errors
     /// When the device fails.
@@ -204,7 +221,7 @@ impl Adam {
         squared_norm(&grads)?.sqrt()
     }
 
-    /// The first gradient, in the order of names, with a value that is no number; the value.
+    /// The name and value of the first gradient, in name order, that holds a non-finite value.
     ///
     /// # Errors
     /// When the device fails.
@@ -214,7 +231,7 @@ impl Adam {
         )
     }
 
-    /// The moments themselves, named as in [`Adam::state`].
+    /// The variables of the moments, named as in [`Adam::state`].
     pub(crate) fn moments(&self) -> Vec<(String, Var)> {
         let pair = |s: &Slot| {
             [(format!("m.{}", s.name), s.m.clone()), (format!("v.{}", s.name), s.v.clone())]
@@ -222,13 +239,13 @@ impl Adam {
         self.slots.iter().flat_map(pair).collect()
     }
 
-    /// Says how many steps are behind moments that were put back.
+    /// Sets the step count to that of moments that were restored.
     pub(crate) const fn rewind(&mut self, step: u64) {
         self.step = step;
         self.prepared = false;
     }
 
-    /// The moments, as `m.NAME` and `v.NAME`.
+    /// The moments, named `m.NAME` and `v.NAME`.
     #[must_use]
     pub fn state(&self) -> BTreeMap<String, Tensor> {
         let pair = |s: &Slot| {
@@ -240,10 +257,10 @@ impl Adam {
         self.slots.iter().flat_map(pair).collect()
     }
 
-    /// Restores moments saved by [`Adam::state`] after `step` steps.
+    /// Restores moments that [`Adam::state`] returned after `step` steps.
     ///
     /// # Errors
-    /// Names the first tensor that is missing, left over or of another shape.
+    /// Names the first tensor that is missing, unexpected or of the wrong shape.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, step: u64) -> Result<()> {
         if state.len() != 2 * self.slots.len() {
             bail!(

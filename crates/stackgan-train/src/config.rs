@@ -1,6 +1,6 @@
-//! Everything a training run is told: complete, checked once, stored with the run.
+//! The configuration of a training run: complete, checked once and stored with the run.
 //!
-//! A preset is a complete commented TOML file under `presets/`; unknown keys are refused.
+//! A preset is a complete, commented TOML file under `presets/`. Unknown keys are rejected.
 
 use serde::{Deserialize, Serialize};
 use stackgan_core::gan::{Epsilon, Stage1Statistics};
@@ -14,7 +14,7 @@ use crate::penalty::R1;
 use crate::schedule::Decay;
 use crate::{Error, Result};
 
-/// The presets by name: (name, TOML text). A name is `DATASET-stageN`.
+/// The presets as (name, TOML text). A name is `DATASET-stageN`.
 pub const PRESETS: &[(&str, &str)] = &[
     ("toy-stage1", include_str!("../presets/toy-stage1.toml")),
     ("toy-stage2", include_str!("../presets/toy-stage2.toml")),
@@ -26,19 +26,19 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("coco-stage2", include_str!("../presets/coco-stage2.toml")),
 ];
 
-/// The TOML text of a preset.
+/// The TOML text of the preset called `name`.
 #[must_use]
 pub fn preset(name: &str) -> Option<&'static str> {
     PRESETS.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
 }
 
-/// One of the two stages.
+/// One of the two stages of StackGAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum Stage {
-    /// 64x64 from text and noise.
+    /// Generates 64x64 pictures from text and noise.
     One,
-    /// 256x256 from text and a Stage-I picture.
+    /// Generates 256x256 pictures from text and a Stage-I picture.
     Two,
 }
 
@@ -60,7 +60,7 @@ impl From<Stage> for u8 {
 }
 
 impl Stage {
-    /// 1 or 2.
+    /// The number of the stage, 1 or 2.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -69,7 +69,7 @@ impl Stage {
         }
     }
 
-    /// The size of its pictures.
+    /// The size of the pictures that the stage generates.
     #[must_use]
     pub const fn picture_size(self) -> PictureSize {
         match self {
@@ -79,73 +79,77 @@ impl Stage {
     }
 }
 
-/// A whole training run of one stage.
+/// The configuration of a complete training run of one stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// Which stage is trained.
     pub stage: Stage,
-    /// The seed of everything random.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// Sizes of the networks.
     pub net: NetConfig,
-    /// What a batch is made of.
+    /// How batches are made.
     pub data: DataConfig,
     /// Batch size, length and learning rates.
     pub optim: OptimConfig,
     /// Weights of the loss terms.
     pub loss: LossConfig,
-    /// Noise while training and while sampling.
+    /// Noise in training and in sampling.
     pub noise: NoiseConfig,
-    /// When to report, paint and save.
+    /// When to report, generate samples and save.
     pub run: RunConfig,
-    /// What users of GANs expect and the releases do not have; absent where all is off.
+    /// Common GAN options that the releases do not have. The table is left out when all are off.
     #[serde(default, skip_serializing_if = "Knobs::off")]
     pub knobs: Knobs,
 }
 
-/// What a batch is made of.
+/// How batches are made.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// Fewest captions whose embeddings are averaged; 4 in the TensorFlow release, 1 in the PyTorch release.
+    /// Fewest captions whose embeddings are averaged. The TensorFlow release uses 4, the PyTorch
+    /// release 1.
     pub captions_min: usize,
     /// Most captions whose embeddings are averaged.
     pub captions_max: usize,
-    /// Where wrong pictures come from.
+    /// How mismatched ("wrong") pairs are made.
     pub wrong: Wrong,
-    /// Where a crop may lie.
+    /// Which crop offsets are allowed.
     pub crop: Crop,
-    /// Whether half of the pictures are mirrored.
+    /// Whether each picture is mirrored with probability one half.
     pub flip: bool,
-    /// Subtract the mean of the training captions' embeddings and divide by their overall standard deviation. Off as
-    /// released.
+    /// Whether to subtract the mean of the training captions' embeddings and divide by their
+    /// overall standard deviation. Off in the releases.
     pub embedding_standardise: bool,
 }
 
-/// Where wrong pictures come from.
+/// How mismatched ("wrong") pairs are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wrong {
-    /// A picture of another class, checked.
+    /// A picture of another class; the class is checked.
     OtherClass,
-    /// As the TensorFlow release: one common shift of 100 to 199 where classes collide, not checked again.
+    /// As in the TensorFlow release: where classes collide, one shift of 100 to 199 for the whole
+    /// batch, which is not checked again.
     AsReleased,
-    /// Nowhere: D tells real from painted pairs alone, both with full weight; the TensorFlow release with `B_WRONG` off.
+    /// No wrong pairs: D only tells real from generated pairs, both with full weight. This is the
+    /// TensorFlow release with `B_WRONG` off.
     None,
-    /// None: the PyTorch release shifts the text inside the batch instead.
+    /// No wrong pictures: as in the PyTorch release, the text is shifted by one within the batch
+    /// instead.
     NextText,
-    /// As `next-text`, but each picture takes the next text whose picture is of another class.
+    /// As `next-text`, but each picture gets the next text whose picture is of another class.
     NextTextOtherClass,
 }
 
-/// Where a crop may lie.
+/// Which crop offsets are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Crop {
-    /// The last offset is never used (TensorFlow release).
+    /// All but the last offset, which the TensorFlow release never uses.
     AsReleased,
-    /// Every offset (PyTorch release).
+    /// Every offset, as in the PyTorch release.
     Inclusive,
 }
 
@@ -155,23 +159,23 @@ pub enum Crop {
 pub struct OptimConfig {
     /// Pictures in a batch, at least 2.
     pub batch: usize,
-    /// Length of the run in epochs; 0 when `steps` says it.
+    /// Length of the run in epochs; 0 if `steps` gives the length.
     pub epochs: u64,
-    /// Length of the run in steps; 0 when `epochs` says it.
+    /// Length of the run in steps; 0 if `epochs` gives the length.
     pub steps: u64,
     /// Learning rate of G.
     pub lr_g: f64,
     /// Learning rate of D.
     pub lr_d: f64,
-    /// How both fall.
+    /// How both learning rates decay.
     pub decay: Decay,
-    /// Adam's decay of the first moment.
+    /// Adam's decay rate of the first moment.
     pub beta1: f64,
-    /// Adam's decay of the second moment.
+    /// Adam's decay rate of the second moment.
     pub beta2: f64,
     /// Adam's epsilon.
     pub eps: f64,
-    /// Decay of the running average of G; 0 turns it off.
+    /// Decay rate of the running average of G; 0 turns the average off.
     pub ema: f64,
 }
 
@@ -179,48 +183,50 @@ pub struct OptimConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossConfig {
-    /// Weight of the mean KL; reference: `COEFF.KL`.
+    /// Weight of the mean KL divergence; `COEFF.KL` in the releases.
     pub kl: f64,
-    /// The penalty on D's slope; gamma 0 as released.
+    /// The R1 gradient penalty of D; gamma is 0 in the releases.
     pub r1: R1,
-    /// Weight of Stage-II's colour consistency; 0 as released.
+    /// Weight of the colour-consistency loss of Stage-II; 0 in the releases.
     pub colour_consistency: f64,
-    /// Weight of the matching loss ([`crate::matching`]); 0 as released, and then absent. `AttnGAN` has 5 for birds.
+    /// Weight of the matching loss ([`crate::matching`]). 0 in the releases; the key is left out
+    /// when 0. `AttnGAN` uses 5 for birds.
     #[serde(default, skip_serializing_if = "off")]
     pub matching: f64,
 }
 
-/// Whether a weight is 0: what checkpoints hash must not change because there is a term that is off.
+/// Whether a weight is 0. Such terms are not serialised, so that adding a term does not change the
+/// hash of existing checkpoints.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
 fn off(weight: &f64) -> bool {
     *weight == 0.0
 }
 
-/// Noise while training and while sampling.
+/// Noise in training and in sampling.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseConfig {
-    /// Distribution of conditioning augmentation's epsilon.
+    /// Distribution of the epsilon of conditioning augmentation.
     pub epsilon: EpsilonName,
-    /// Scale of `z` in training; 1 as released.
+    /// Scale of `z` in training; 1 in the releases.
     pub train_z: f64,
-    /// Scale of epsilon in training; 1 as released.
+    /// Scale of epsilon in training; 1 in the releases.
     pub train_eps: f64,
-    /// Scale of `z` in sampling, stored in the model; 1 as released.
+    /// Scale of `z` in sampling, stored in the model; 1 in the releases.
     pub sample_z: f64,
-    /// Scale of epsilon in sampling, stored in the model; 1 as released.
+    /// Scale of epsilon in sampling, stored in the model; 1 in the releases.
     pub sample_eps: f64,
-    /// Statistics of Stage-I's batch norms in Stage-II's training.
+    /// Which batch-norm statistics Stage-I uses while Stage-II is trained.
     pub stage1_statistics: Stage1Statistics,
 }
 
-/// Distribution of conditioning augmentation's epsilon.
+/// Distribution of the epsilon of conditioning augmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EpsilonName {
-    /// N(0, 1).
+    /// The normal distribution N(0, 1).
     Normal,
-    /// N(0, 1) cut at 2.
+    /// N(0, 1) truncated to |epsilon| <= 2.
     Truncated,
 }
 
@@ -233,27 +239,28 @@ impl From<EpsilonName> for Epsilon {
     }
 }
 
-/// When to report, paint and save. All in steps.
+/// When to report, generate samples and save, in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
-    /// A line in `stats.jsonl` every so many steps.
+    /// Interval of the lines in `stats.jsonl`.
     pub report_every: u64,
-    /// A grid of fixed captions and fixed noise every so many steps.
+    /// Interval of the sample grids, which have fixed captions and fixed noise.
     pub sample_every: u64,
-    /// A checkpoint every so many steps.
+    /// Interval of the checkpoints.
     pub checkpoint_every: u64,
-    /// Checkpoints kept, at least 2.
+    /// Number of checkpoints to keep, at least 2.
     pub keep: usize,
-    /// Batches prepared ahead.
+    /// Number of batches to prepare ahead.
     pub prefetch: usize,
 }
 
 impl TrainConfig {
-    /// Reads a complete configuration.
+    /// Parses and checks a complete configuration.
     ///
     /// # Errors
-    /// [`Error::Config`] with the parser's message for unknown, missing or mistyped keys, and for values out of range.
+    /// [`Error::Config`] with the parser's message for unknown, missing or mistyped keys, and for
+    /// values out of range.
     pub fn from_toml(text: &str) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|e| Error::Config {
             key: "configuration".to_owned(),
@@ -265,7 +272,7 @@ impl TrainConfig {
         Ok(config)
     }
 
-    /// The configuration as TOML: what a run folder keeps.
+    /// The configuration as TOML, as it is stored in a run folder.
     ///
     /// # Errors
     /// Never for a checked configuration.
@@ -274,7 +281,7 @@ impl TrainConfig {
             .map_err(|e| invalid("configuration", "writable values", &e.to_string()))
     }
 
-    /// The settings that a configuration leaves out where they are off, by key, as they then are.
+    /// The keys that a configuration omits when they are off, with their "off" values.
     #[must_use]
     pub fn absent_when_off() -> Vec<(String, toml::Value)> {
         let knobs = toml::Table::try_from(Knobs::default()).unwrap_or_default();
@@ -282,10 +289,10 @@ impl TrainConfig {
         knobs.chain([("loss.matching".to_owned(), toml::Value::Float(0.0))]).collect()
     }
 
-    /// Checks every range and how settings fit together.
+    /// Checks every range, and that the settings are consistent with each other.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first key that cannot be used.
+    /// [`Error::Config`] names the first invalid key.
     pub fn check(&self) -> Result<()> {
         self.net.check().map_err(|error| match error {
             stackgan_core::Error::Config { key, expected, found } => {
@@ -371,7 +378,7 @@ impl TrainConfig {
         Betas { beta1: self.optim.beta1, beta2: self.optim.beta2, eps: self.optim.eps }
     }
 
-    /// What the data crate needs to know to plan batches.
+    /// The part of the configuration that the data crate needs to plan batches.
     #[must_use]
     pub const fn plan(&self) -> PlanConfig {
         PlanConfig {
@@ -394,7 +401,7 @@ impl TrainConfig {
         }
     }
 
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     #[must_use]
     pub const fn total_steps(&self, steps_per_epoch: u64) -> u64 {
         if self.optim.steps > 0 {

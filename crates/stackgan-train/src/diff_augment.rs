@@ -1,24 +1,28 @@
-//! DiffAugment (Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training"): every picture that D sees,
-//! real or painted, is changed at random, in both players' steps, and the gradient passes through. An option for small
-//! datasets, which D would otherwise learn by heart.
+//! `DiffAugment` (Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training").
 //!
-//! Amounts are those of the authors' `DiffAugment_pytorch.py`: brightness -0.5 to 0.5, saturation 0 to 2, contrast 0.5 to 1.5;
-//! translation by up to an eighth of the side, with zeros behind; a square of half the side cut out. What is drawn is a
-//! function of (seed, step, pass, sample), so nothing of it is in a checkpoint.
+//! Every picture that D sees, real or generated, is augmented at random in the steps of both
+//! players, and the gradient passes through the augmentation. It is an option for small datasets,
+//! which D would otherwise memorise.
+//!
+//! The ranges are those of the authors' `DiffAugment_pytorch.py`: brightness -0.5 to 0.5;
+//! saturation 0 to 2; contrast 0.5 to 1.5; translation by up to an eighth of the side, padded with
+//! zeros; cutout of a square of half the side. The random values are a function of (seed, step,
+//! pass, sample), so checkpoints need not store them.
 
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::noise::{Draws, Noise, Stream};
 
-/// Which changes are made. As text: `"colour,translation,cutout"`, or less; empty is none.
+/// Which augmentations are applied. As text: any of `"colour,translation,cutout"`; the empty string
+/// applies none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Policy {
-    /// Brightness, saturation, contrast.
+    /// Random brightness, saturation and contrast.
     pub colour: bool,
-    /// Moved across, with zeros behind.
+    /// Random translation, padded with zeros.
     pub translation: bool,
-    /// A square of zeros.
+    /// A random square is set to zero.
     pub cutout: bool,
 }
 
@@ -49,39 +53,39 @@ impl From<Policy> for String {
     }
 }
 
-/// Which pictures of a step: each pass of D has its own draws.
+/// The pass of D in which a picture is seen. Each pass has its own random values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// Real pictures with their text.
     Real = 0,
-    /// Real pictures that do not belong to the text.
+    /// Real pictures that do not match the text.
     Wrong = 1,
-    /// Painted pictures, in D's step.
+    /// Generated pictures, in D's step.
     Fake = 2,
-    /// Painted pictures, in G's step.
+    /// Generated pictures, in G's step.
     Generator = 3,
 }
 
-/// The changes of one step.
+/// The augmentations of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DiffAugment {
-    /// Which changes are made.
+    /// Which augmentations are applied.
     pub policy: Policy,
-    /// The source of the draws.
+    /// The source of the random values.
     pub noise: Noise,
     /// The step, counted from 0.
     pub step: u64,
-    /// The place in the batch of the first picture that is shown.
+    /// The index in the batch of the first picture that is passed in.
     pub first: usize,
 }
 
-/// The draws for one picture; offsets in pixels.
+/// The random values for one picture; offsets are in pixels.
 struct Change {
     brightness: f64,
     saturation: f64,
     contrast: f64,
     shift: (i64, i64),  // right, down
-    centre: (i64, i64), // of the square that is cut out
+    centre: (i64, i64), // of the square that is set to zero
 }
 
 impl Change {
@@ -102,7 +106,8 @@ fn rounded(side: i64, ratio: f64) -> i64 {
 }
 
 impl DiffAugment {
-    /// The pictures `(batch, 3, size, size)` as D sees them; same shape, differentiable.
+    /// Augments the pictures `(batch, 3, size, size)`. The result has the same shape and is
+    /// differentiable.
     ///
     /// # Errors
     /// When the shape is another.
@@ -153,7 +158,7 @@ fn translated(x: &Tensor, changes: &[Change]) -> Result<Tensor> {
     Tensor::cat(&pictures, 0)
 }
 
-/// Moves along `dim` towards higher indices by `by`, with zeros behind.
+/// Shifts along `dim` towards higher indices by `by`, padded with zeros.
 fn shifted(x: &Tensor, dim: usize, by: i64) -> Result<Tensor> {
     let (size, by, gap) = (x.dim(dim)?, by, by.unsigned_abs() as usize);
     match by {
@@ -220,7 +225,7 @@ mod tests {
         assert_eq!(reference, seen(5, Pass::Real, &x));
         assert_ne!(reference, seen(6, Pass::Real, &x));
         assert_ne!(reference, seen(5, Pass::Fake, &x));
-        // A sample does not depend on the batch around it.
+        // A sample does not depend on the rest of the batch.
         let first = seen(5, Pass::Real, &x.narrow(0, 0, 1).unwrap());
         assert_eq!(first[..], reference[..first.len()]);
         let second = DiffAugment { first: 1, ..augment("colour,translation,cutout", 5) };
@@ -228,7 +233,7 @@ mod tests {
         assert_eq!(second[..], reference[first.len()..2 * first.len()]);
     }
 
-    /// A pixel at a known place moves by the drawn shift, or out of the picture.
+    /// A pixel at a known place moves by the drawn shift, or leaves the picture.
     #[test]
     fn translation_moves_whole_pixels_by_at_most_an_eighth() {
         let mut moves = std::collections::BTreeSet::new();
@@ -258,7 +263,7 @@ mod tests {
         assert!(gone.contains(&64.0), "a whole square of 8 x 8: {gone:?}");
     }
 
-    /// Against the definitions, pixel by pixel.
+    /// Compares with the definitions, pixel by pixel.
     #[test]
     fn colour_is_brightness_then_saturation_then_contrast() {
         let x = pictures(2);

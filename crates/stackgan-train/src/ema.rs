@@ -1,4 +1,5 @@
-//! A running average of a generator's variables (an option; `StackGAN++` used 0.999, the releases of `StackGAN` none).
+//! A running average of a generator's variables. An option: `StackGAN++` used a decay of 0.999, the
+//! releases of `StackGAN` have none.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use candle_core::{Result, Tensor, Var, bail};
 use stackgan_core::Params;
 use stackgan_kernels::average_all;
 
-/// Averages of every variable of one network, batch-norm statistics included.
+/// Running averages of every variable of one network, including batch-norm statistics.
 #[derive(Debug)]
 pub struct Ema {
     decay: f64,
@@ -14,10 +15,10 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// Starts at the current values.
+    /// Creates averages that start at the current values.
     ///
     /// # Errors
-    /// When memory for the averages cannot be had.
+    /// When memory for the averages cannot be allocated.
     pub fn new(params: &Params, decay: f64) -> Result<Self> {
         let slots = params
             .all()
@@ -30,8 +31,10 @@ impl Ema {
         Ok(Self { decay, slots })
     }
 
-    /// Moves the averages towards the live values. `step` counts from 0: early averages are shorter,
-    /// min(decay, (1 + step) / (10 + step)), so that they do not remember the initial weights.
+    /// Updates the averages from the live values. `step` counts from 0.
+    ///
+    /// The decay is min(decay, (1 + step) / (10 + step)): early averages are shorter, so that they
+    /// forget the initial weights.
     ///
     /// # Errors
     /// When the device fails.
@@ -50,10 +53,10 @@ impl Ema {
             .collect()
     }
 
-    /// Restores averages saved by [`Ema::state`].
+    /// Restores averages that [`Ema::state`] returned.
     ///
     /// # Errors
-    /// Names the first tensor that is missing or of another shape.
+    /// Names the first tensor that is missing or of the wrong shape.
     pub fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         for (name, _, average) in &self.slots {
             match state.get(name) {

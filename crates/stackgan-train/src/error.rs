@@ -1,53 +1,54 @@
-//! What can go wrong while training.
+//! The errors of training.
 
 use std::path::PathBuf;
 
-/// The result of everything in this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of this crate. `Display` prints what, place, expected and found, and what to do.
+/// An error of this crate. `Display` prints what failed, where, what was expected and found, and a
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting is out of range or settings contradict each other. Exit code 2.
+    /// A setting is out of range, or settings contradict each other. Exit code 2.
     #[error("setting `{key}` cannot be used\n  expected {expected}, found {found}\n  do: {remedy}")]
     Config {
         /// The key of the setting.
         key: String,
-        /// Its range.
+        /// The allowed range.
         expected: String,
         /// Its value.
         found: String,
         /// What the user can do.
         remedy: String,
     },
-    /// A checkpoint or model file is damaged or belongs to another run. Exit code 3.
+    /// A checkpoint or model file is damaged, or belongs to another run. Exit code 3.
     #[error("{what}\n  file: {}\n  expected {expected}, found {found}\n  do: {remedy}", file.display())]
     Checkpoint {
         /// What is wrong.
         what: String,
         /// The file.
         file: PathBuf,
-        /// What should be there.
+        /// The expected content.
         expected: String,
-        /// What is there.
+        /// The content that was found.
         found: Box<str>,
         /// What the user can do.
         remedy: String,
     },
-    /// The storage refused. Exit code 6.
+    /// A storage operation failed. Exit code 6.
     #[error("cannot {action}\n  file: {}\n  {source}\n  do: {remedy}", file.display())]
     Storage {
-        /// What was tried, as a verb.
+        /// The attempted operation, as a verb.
         action: &'static str,
         /// The file.
         file: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
         /// What the user can do.
         remedy: String,
     },
-    /// A loss or gradient is no number. Exit code 7.
+    /// A loss or gradient is not finite. Exit code 7.
     #[error(
         "training became non-finite\n  at step {step}: {term}\n  expected a finite number, found {value}\n  do: {remedy}"
     )]
@@ -61,22 +62,23 @@ pub enum Error {
         /// What the user can do.
         remedy: String,
     },
-    /// The data could not be read.
+    /// Data could not be read.
     #[error(transparent)]
     Data(Box<stackgan_data::Error>),
-    /// A network or model file.
+    /// A network or model file is invalid.
     #[error(transparent)]
     Core(#[from] stackgan_core::Error),
     /// An error of the measures and the networks that measure.
     #[error(transparent)]
     Eval(#[from] stackgan_eval::Error),
-    /// An operation on tensors failed.
+    /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }
 
 impl Error {
-    /// The same, naming the first tensor that is no number inside what was found to be none.
+    /// Replaces the term of a non-finite error by the first non-finite tensor found inside
+    /// `within`.
     pub(crate) fn naming(self, within: &str, first: Option<(String, f64)>) -> Self {
         match (self, first) {
             (Self::NonFinite { step, remedy, .. }, Some((name, value))) => {
@@ -86,7 +88,7 @@ impl Error {
         }
     }
 
-    /// The same, with another last line.
+    /// Replaces the remedy of a non-finite error.
     pub(crate) fn advising(self, advice: String) -> Self {
         match self {
             Self::NonFinite { step, term, value, .. } => {

@@ -1,30 +1,30 @@
-//! What happens in a run, told to whoever listens: progress bars, the run folder, tests.
+//! The events of a training run, for progress bars, the run folder and tests.
 
 use std::path::PathBuf;
 
-/// Something that happened. A closed list: front ends match on it.
+/// An event of a training run. Further variants may be added.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TrainEvent {
     /// The run is about to take its first step.
     Started {
-        /// The step it starts at: 0, or where it was resumed.
+        /// The first step: 0, or the step from which the run was resumed.
         step: u64,
-        /// Steps of the whole run.
+        /// Number of steps of the whole run.
         steps: u64,
-        /// Steps of an epoch.
+        /// Number of steps of an epoch.
         steps_per_epoch: u64,
-        /// Pictures in a batch.
+        /// Number of pictures in a batch.
         batch: usize,
-        /// Trainable parameters of G and D.
+        /// Number of trainable parameters of G and of D.
         parameters: (usize, usize),
     },
-    /// A step was taken. Comes every step, without numbers: cheap.
+    /// A step was taken. Sent after every step; carries no values, so it is cheap.
     Step {
         /// Steps taken so far.
         step: u64,
     },
-    /// The numbers of a step, every `run.report_every` steps.
+    /// The values of a step, sent every `run.report_every` steps.
     Report {
         /// Steps taken so far.
         step: u64,
@@ -32,12 +32,12 @@ pub enum TrainEvent {
         epoch: u64,
         /// Learning rates of G and D.
         lr: (f64, f64),
-        /// The loss terms and what else was watched, by name.
+        /// The loss terms and other watched values, by name.
         terms: Vec<(&'static str, f64)>,
         /// Seconds since the run was started or resumed.
         seconds: f64,
     },
-    /// A grid was painted.
+    /// A sample grid was generated.
     Samples {
         /// Steps taken so far.
         step: u64,
@@ -51,19 +51,20 @@ pub enum TrainEvent {
         /// The file.
         path: PathBuf,
     },
-    /// A step became non-finite and the run went back to a checkpoint: what was told of later steps is told again.
+    /// A step became non-finite and the run went back to a checkpoint. Later steps are taken, and
+    /// reported, again.
     WentBack {
-        /// The steps that the checkpoint has behind it.
+        /// The number of steps taken at that checkpoint.
         step: u64,
     },
-    /// Something that a person should know; the run goes on.
+    /// A warning for the user; the run continues.
     Warning {
         /// Steps taken so far.
         step: u64,
         /// The text.
         text: String,
     },
-    /// The run is over.
+    /// The run ended.
     Finished {
         /// Steps taken so far.
         step: u64,
@@ -77,12 +78,12 @@ pub enum TrainEvent {
 pub enum StopReason {
     /// Every step was taken.
     Done,
-    /// A signal: the number.
+    /// A signal, with its number.
     Signal(i32),
-    /// The time budget is used up.
+    /// The time budget was used up.
     TimeBudget,
-    /// A file named `STOP` in the run folder.
+    /// A file named `STOP` was found in the run folder.
     StopFile,
-    /// Whoever trains asked for it: a button, a service that is shut down.
+    /// The caller asked for it, for example because a service is shutting down.
     Requested,
 }

@@ -1,7 +1,7 @@
-//! What a step is fed with: a batch of the loader and the step's noise, as tensors on the device.
+//! The inputs of each step: a batch from the loader and the step's noise, as tensors on the device.
 //!
-//! Those of one step may be made ahead, while a GPU computes the step before; that changes no bit of them. An error comes at its
-//! step.
+//! The inputs of the next step may be made while a GPU computes the current one. This does not
+//! change them by a bit. An error is returned at the step that it belongs to.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,36 +21,36 @@ use crate::config::{TrainConfig, Wrong};
 use crate::run::Setup;
 use crate::step::{Pictures, StepNoise, next_of_other_class};
 
-/// Bytes that a thread scales at least.
+/// Minimum number of bytes that a thread converts.
 const PIECE: usize = 1 << 16;
 
-/// What one step is taken with.
+/// The inputs of one step.
 pub(crate) struct Inputs {
     pub(crate) step: u64,
     pub(crate) epoch: u64,
-    /// The pictures' indices in the prepared file.
+    /// The indices of the pictures in the prepared file.
     pub(crate) indices: Vec<usize>,
     pub(crate) pictures: Pictures,
     pub(crate) noise: StepNoise,
 }
 
-/// Hands out the inputs of a run's steps in order.
+/// Returns the inputs of a run's steps in order.
 pub(crate) struct Feed {
     loader: Loader,
     dataset: Arc<Prepared>,
     config: TrainConfig,
     standardise: Option<Standardise>,
     device: Device,
-    /// To a GPU, and how long it waits for what comes.
+    /// For a GPU: sends data to it, and measures how long it waits for data.
     gpu: Option<(Sender, Gap)>,
-    /// Those that have not been handed out.
+    /// The steps whose inputs have not been returned.
     steps: Range<u64>,
     ahead: Option<Result<Inputs>>,
     spent: Duration,
 }
 
 impl Feed {
-    /// Starts the loader. Nothing is made ahead for the end of `steps`.
+    /// Starts the loader. No inputs are made beyond the end of `steps`.
     pub(crate) fn start(
         setup: &Setup,
         plan: Plan,
@@ -73,21 +73,24 @@ impl Feed {
         })
     }
 
-    /// Those of the next step.
+    /// Returns the inputs of the next step.
     pub(crate) fn next(&mut self) -> Result<Inputs> {
         self.steps.start += 1;
         self.ahead.take().unwrap_or_else(|| self.make())
     }
 
-    /// Makes those of the next step ahead, if there is one.
+    /// Makes the inputs of the next step ahead of time, if there is one.
     pub(crate) fn prepare(&mut self) {
         if self.ahead.is_none() && !self.steps.is_empty() {
             self.ahead = Some(self.make());
         }
     }
 
-    /// The time that the device waited for batches since this was last asked: a CPU while the loader was waited for and tensors
-    /// were made; a GPU, which computes meanwhile, from the end of what it had to do until the next batch was there.
+    /// The time that the device spent waiting for batches since the last call.
+    ///
+    /// On a CPU this is the time taken to wait for the loader and make tensors. A GPU computes
+    /// meanwhile, so it is the time from the end of its queued work until the next batch had
+    /// arrived.
     pub(crate) fn spent(&mut self) -> Duration {
         match &mut self.gpu {
             None => std::mem::take(&mut self.spent),
@@ -143,7 +146,7 @@ impl Feed {
         })
     }
 
-    /// The plain recipe's wrong pairs, where their classes are checked.
+    /// The indices of the texts for class-checked wrong pairs of the `plain` recipe.
     fn other_text(&self, batch: &Batch) -> candle_core::Result<Option<Tensor>> {
         if self.config.data.wrong != Wrong::NextTextOtherClass {
             return Ok(None);
@@ -160,13 +163,14 @@ fn on_gpu(device: &Device) -> candle_core::Result<(Sender, Gap)> {
     Ok((Sender::new(device)?, Gap::new(device)?))
 }
 
-/// Pictures of bytes as the networks see them.
+/// Converts pictures of bytes to the networks' range on the host.
 fn scaled_here(bytes: &[u8], shape: [usize; 4]) -> candle_core::Result<Tensor> {
     let values: Vec<f32> = bytes.par_iter().with_min_len(PIECE).map(|&byte| scaled(byte)).collect();
     Tensor::from_vec(values, &shape, &Device::Cpu)
 }
 
-/// [`scaled`] on the device, to the bit: two operations, because a multiplication and an addition in one may be rounded once.
+/// Applies [`scaled`] on the device, equal to the bit. It uses two operations, because a fused
+/// multiply-add may round only once.
 fn scaled_there(bytes: &Tensor) -> candle_core::Result<Tensor> {
     (bytes.to_dtype(DType::F32)? * f64::from(SCALE))? - 1.0
 }

@@ -1,11 +1,14 @@
-//! Stage-I while Stage-II is trained (an option of the residual recipe, off as released).
+//! Fine-tuning of Stage-I while Stage-II is trained. An option of the `residual` recipe, off by
+//! default in the release.
 //!
-//! Source: TensorFlow release, `stageII/trainer.py`, `TRAIN.FINETUNE_LR` and `TRAIN.FT_LR_RETIO` (0.1): Stage-I's two networks go on
-//! with their own game, and Stage-I's generator also goes down Stage-II's loss; three optimisers, at a tenth of the rates.
-//! Real 64x64 pictures are every fourth pixel of the 256x256 ones, as that release's `resize_bilinear` made them.
+//! Source: TensorFlow release, `stageII/trainer.py`, `TRAIN.FINETUNE_LR` and `TRAIN.FT_LR_RETIO`
+//! (0.1). Both Stage-I networks continue their own adversarial training, and the Stage-I generator
+//! is also updated with the loss of Stage-II. There are three optimisers, at a tenth of the
+//! learning rates. The real 64x64 pictures are every fourth pixel of the 256x256 ones, as that
+//! release's `resize_bilinear` makes them.
 //!
-//! Differs from the release: the step down Stage-II's loss is taken from the backward pass of Stage-II's own step, so through
-//! the discriminator after its step, not before.
+//! Differs from the release: the step along Stage-II's loss uses the backward pass of Stage-II's
+//! own step, so the gradient passes through the discriminator after its update, not before it.
 
 use std::collections::BTreeMap;
 
@@ -25,10 +28,10 @@ use crate::step::{
     Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, residual_step,
 };
 
-/// Side of a 256x256 picture over that of a 64x64 one.
+/// Ratio of the sides of Stage-II and Stage-I pictures.
 const EVERY: usize = 4;
 
-/// Stage-I's networks, and the optimiser of its generator down Stage-II's loss.
+/// The Stage-I networks, and the optimiser of their generator for Stage-II's loss.
 #[derive(Debug)]
 pub struct Tuned {
     game: Box<Adversaries<Discriminator>>,
@@ -41,10 +44,13 @@ pub struct Tuned {
 }
 
 impl Tuned {
-    /// Stage-I's game over its generator's variables, which Stage-II paints with, and the discriminator of Stage-I's run.
+    /// Sets up fine-tuning.
+    ///
+    /// The Stage-I generator shares its variables with Stage-II. `discriminator` comes from the run
+    /// that trained Stage-I.
     ///
     /// # Errors
-    /// When the discriminator's tensors are not those of the sizes of Stage-I.
+    /// When the discriminator's tensors do not match the sizes of Stage-I.
     pub fn new(
         cfg: &TrainConfig,
         (stage1, net): (&Params, &NetConfig),
@@ -84,7 +90,7 @@ impl Tuned {
         })
     }
 
-    /// A step of Stage-I's own game. `batch` is Stage-II's.
+    /// Takes a step of Stage-I's own adversarial training. `batch` is that of Stage-II.
     ///
     /// # Errors
     /// As the step.
@@ -117,10 +123,11 @@ impl Tuned {
         residual_step(&mut self.game, &small, &noise, &cfg)
     }
 
-    /// Stage-I's generator down the gradient of Stage-II's loss.
+    /// Updates the Stage-I generator with the gradient of Stage-II's loss.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`] before Stage-I is changed, where numbers are looked at as it goes; tensor errors.
+    /// [`crate::Error::NonFinite`] before Stage-I is changed, if values are checked as the step
+    /// goes; tensor errors.
     pub(crate) fn descend(
         &mut self,
         grads: &GradStore,
@@ -132,7 +139,8 @@ impl Tuned {
         Ok(self.by_stage2.step(grads, cfg.lr_g * self.factor)?)
     }
 
-    /// Everything that its steps change: Stage-I's networks, and the moments of three optimisers.
+    /// All variables that these steps change: those of the Stage-I networks, and the moments of the
+    /// three optimisers.
     pub(crate) fn variables(&self) -> Vec<(String, Var)> {
         let (g, d) = (&self.game.g, &self.game.d);
         let networks = g.params.all().into_iter().chain(d.params.all());
@@ -140,17 +148,18 @@ impl Tuned {
         networks.chain(moments.into_iter().flatten()).collect()
     }
 
-    /// Says how many steps of Stage-II's generator are behind variables that were put back.
+    /// Sets the step counts to that of restored variables: `steps` steps of Stage-II's generator.
     pub(crate) const fn rewind(&mut self, steps: u64) {
         self.game.g.adam.rewind(steps);
         self.game.d.adam.rewind(steps);
         self.by_stage2.rewind(steps);
     }
 
-    /// What a checkpoint holds of it, beside Stage-I's generator: its discriminator and three optimisers.
+    /// The state to store in a checkpoint: the discriminator and the three optimisers. The Stage-I
+    /// generator is stored separately.
     ///
     /// # Errors
-    /// When memory for the copies cannot be had.
+    /// When memory for the copies cannot be allocated.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let named = |prefix: &str, tensors: BTreeMap<String, Tensor>| -> Vec<(String, Tensor)> {
             tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)).collect()
@@ -164,10 +173,10 @@ impl Tuned {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    /// Restores what [`Tuned::state`] gave after `steps` steps of Stage-II's generator.
+    /// Restores what [`Tuned::state`] returned after `steps` steps of Stage-II's generator.
     ///
     /// # Errors
-    /// Names the first tensor that is missing or of another shape.
+    /// Names the first tensor that is missing or of the wrong shape.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
         let part = |prefix: &str| -> BTreeMap<String, Tensor> {
             let strip =
@@ -181,7 +190,7 @@ impl Tuned {
     }
 }
 
-/// `(batch, 3, 256, 256)` to `(batch, 3, 64, 64)`.
+/// Reduces `(batch, 3, 256, 256)` to `(batch, 3, 64, 64)` by keeping every fourth pixel.
 fn every_fourth(images: &Tensor) -> candle_core::Result<Tensor> {
     let kept: Vec<u32> = (0..images.dim(3)? as u32).step_by(EVERY).collect();
     let kept = Tensor::new(kept, images.device())?;

@@ -1,4 +1,4 @@
-//! Whether configuration, data, encoder and Stage-I belong together.
+//! Checks that configuration, data, encoder and Stage-I model are compatible.
 
 use stackgan_core::NetConfig;
 
@@ -6,10 +6,10 @@ use crate::config::{Stage, TrainConfig};
 use crate::run::Setup;
 use crate::{Error, Result};
 
-/// Checks it.
+/// Checks that the parts of a setup are compatible.
 ///
 /// # Errors
-/// [`Error::Config`] names the first setting that does not fit.
+/// [`Error::Config`] names the first setting that does not match.
 pub(crate) fn check_fit(setup: &Setup) -> Result<()> {
     let cfg = &setup.config;
     let mismatch = |key: &str, expected: String, found: String, remedy: &str| {
@@ -64,10 +64,10 @@ pub(crate) fn check_fit(setup: &Setup) -> Result<()> {
 }
 
 impl TrainConfig {
-    /// Whether Stage-II of these settings stands on a Stage-I of these sizes.
+    /// Checks that Stage-II with these settings can be built on a Stage-I of these sizes.
     ///
     /// # Errors
-    /// [`Error::Config`] with the first size that differs.
+    /// [`Error::Config`] names the first size that differs.
     pub fn check_over(&self, stage1: &NetConfig) -> Result<()> {
         let sizes = |net: &NetConfig| {
             [

@@ -1,15 +1,18 @@
-//! A step that is taken whole or not at all.
+//! Transactional steps: a step is applied completely or not at all.
 //!
-//! If a number is none, a step that fails leaves the players as it found them, to the bit. On a CPU the optimisers' steps are held
-//! until both are taken ([`crate::adam`]): what D's weights were and its gradient are kept through G's step; running statistics, and
-//! the networks of a tuned Stage-I, are copied before. On a GPU, where memory is fast and a step is one launch, everything
-//! that it may change is copied, which costs as much memory as the state.
+//! If a value is not finite, the failed step leaves the players unchanged to the bit. On a CPU the
+//! optimisers' steps are held until both have been taken ([`crate::adam`]): D's previous weights
+//! and its gradient are kept through G's step. Running statistics, and the networks of a fine-tuned
+//! Stage-I, are copied beforehand. On a GPU, where memory is fast and a step is one launch,
+//! everything that the step may change is copied, which needs as much memory as the state itself.
 //!
-//! Looked at are a step's inputs (pictures, text, noise, rates), its losses and gradients, and afterwards weights and running
-//! statistics (a batch norm turns 1e38 into finite pictures and an infinite variance): on a CPU one after the other, before each
-//! is used. Then weights and moments from before are searched for what was bad already. On a GPU a look is a wait, so everything is
-//! looked at together when the step has been queued ([`Looks`]); a step that was not good is put back and taken again as on a CPU,
-//! which finds the first tensor that is no number.
+//! The checks cover the inputs of a step (pictures, text, noise, learning rates), its losses and
+//! gradients, and afterwards weights and running statistics (batch norm turns 1e38 into finite
+//! pictures and an infinite variance). On a CPU each value is checked before it is used. After a
+//! failure, the previous weights and moments are searched for values that were already non-finite.
+//! On a GPU every check is a wait, so everything is checked together once the step has been queued
+//! ([`Looks`]). If that check fails, the step is undone and taken again with the checks of a CPU,
+//! which finds the first non-finite tensor.
 
 use candle_core::{Device, Tensor, Var};
 use stackgan_core::Params;
@@ -20,41 +23,43 @@ use crate::recording::Recording;
 use crate::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
 use crate::{Error, Result, nonfinite};
 
-/// How weights and moments come back.
+/// How weights and moments are restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// The optimisers' steps are held until both are taken.
+    /// The optimisers' steps are held until both have been taken.
     Held,
     /// From copies.
     Copied,
 }
 
 impl Undo {
-    /// What suits a device.
+    /// The default for a device.
     #[must_use]
     pub fn on(device: &Device) -> Self {
         if device.is_cpu() { Self::Held } else { Self::Copied }
     }
 }
 
-/// Watches over the steps of one pair of players.
+/// Guards the steps of one pair of players.
 #[derive(Debug)]
 pub struct Guard {
     kept: Vec<(Var, Var)>, // live, copy
     undo: Undo,
-    weights: Vec<(String, Var)>, // and running statistics
-    unheld: Vec<(String, Var)>,  // those of them that no held step looks at
+    weights: Vec<(String, Var)>, // including running statistics
+    unheld: Vec<(String, Var)>,  // those that are not checked by a held step
     moments: Vec<(String, Var)>,
     looks: Looks,
     recording: Recording,
 }
 
 impl Guard {
-    /// A guard of `players`, and of the Stage-I under a Stage-II: its running statistics move too, and all of it where it
-    /// is tuned. Looks as suits their device.
+    /// Creates a guard of `players` and, for Stage-II, of the Stage-I under it.
+    ///
+    /// Stage-I's running statistics change in every step, and all of Stage-I changes if it is
+    /// fine-tuned. When values are checked depends on the device.
     ///
     /// # Errors
-    /// When memory for the copies cannot be had.
+    /// When memory for the copies cannot be allocated.
     pub fn over(players: &Players, stage1: Option<&Params>) -> Result<Self> {
         let (g, d) = (players.g(), players.d());
         let undo = Undo::on(g.params.device());
@@ -94,30 +99,33 @@ impl Guard {
         })
     }
 
-    /// The same guard, looking as `looks` says.
+    /// The same guard, with checks at the time that `looks` gives.
     #[must_use]
     pub const fn looking(mut self, looks: Looks) -> Self {
         self.looks = looks;
         self
     }
 
-    /// Why a GPU's steps are queued one by one, although they ask nothing of the host: what recording them met with.
+    /// The error that prevented the recording of a GPU's steps, if recording was tried and failed.
     #[must_use]
     pub fn not_recorded(&self) -> Option<String> {
         self.recording.refused().map(ToString::to_string)
     }
 
-    /// Numbers that are copied before a step.
+    /// The number of values that are copied before a step.
     #[cfg(test)]
     pub(crate) fn copies(&self) -> usize {
         self.kept.iter().map(|(live, _)| live.elem_count()).sum()
     }
 
-    /// One step of both players, or none. Where numbers are looked at at the end, `meanwhile` is called before, when the
-    /// device has been given its work.
+    /// Takes one step of both players, or none.
+    ///
+    /// If values are checked at the end, `meanwhile` is called before the check, once the work has
+    /// been queued on the device.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] names the first tensor that is no number; tensor errors. The players are then as before.
+    /// [`Error::NonFinite`] names the first non-finite tensor; tensor errors. The players are then
+    /// unchanged.
     pub fn step(
         &mut self,
         players: &mut Players,
@@ -174,13 +182,14 @@ impl Guard {
         });
         self.recording = recording;
         let Err(found @ Error::NonFinite { .. }) = result else { return result };
-        // Which tensor was the first? A device that does not give the same numbers twice may not say.
+        // Find the first non-finite tensor. A device that is not deterministic may not fail again.
         self.looking_as_it_goes(players, inputs, cfg)?;
         self.put_back(players, steps)?;
         Err(found)
     }
 
-    /// What `step` does to the players, or nothing where it fails. Held steps are still to be kept.
+    /// Applies `step` to the players, or nothing if it fails. The caller still has to keep held
+    /// steps.
     fn whole_or_not<T>(
         &self,
         players: &mut Players,
@@ -213,7 +222,7 @@ impl Guard {
     }
 }
 
-/// Steps of the optimisers: G, D.
+/// Step counts of the optimisers of G and D.
 fn steps(players: &Players) -> [u64; 2] {
     [players.g().adam.steps(), players.d().adam.steps()]
 }
@@ -222,7 +231,7 @@ fn finite(step: u64, vars: &[(String, Var)]) -> Result<()> {
     told(step, nonfinite::first(vars.iter().map(|(name, var)| (name, var.as_tensor())))?)
 }
 
-/// What enters a step from outside.
+/// The external inputs of a step, with their names.
 pub(crate) fn named<'a>(
     (batch, noise): (&'a Pictures, &'a StepNoise),
 ) -> impl Iterator<Item = (&'static str, &'a Tensor)> {

@@ -1,5 +1,8 @@
-//! What decides the mathematics of a run: its configuration but for `[run]`, the data, the encoder, the frozen Stage-I. A
-//! checkpoint is taken up only by a run of the same, or by one whose differences were allowed by name.
+//! What determines the mathematics of a run: its configuration without `[run]`, the data, the
+//! encoder and the frozen Stage-I.
+//!
+//! A run resumes only from a checkpoint with the same identity, unless the differences were allowed
+//! by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +13,10 @@ use crate::run::Setup;
 use crate::store::{Header, sha256};
 use crate::{Error, Result};
 
-/// What decides the mathematics of a run.
+/// What determines the mathematics of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// SHA-256 of all of it.
+    /// SHA-256 of everything in it.
     pub(crate) digest: String,
     /// The configuration, as TOML.
     pub(crate) config: String,
@@ -36,16 +39,18 @@ impl Identity {
         Ok(Self { digest, config, others })
     }
 
-    /// Checks a checkpoint's; the differences that are allowed, each as a sentence.
+    /// Compares with the identity in a checkpoint's header. Returns the allowed differences, each
+    /// as a sentence.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first key that differs without leave, or says that the data, the encoder or Stage-I do.
+    /// [`Error::Config`] names the first key that differs without permission, or says that the
+    /// data, the encoder or Stage-I differ.
     pub(crate) fn check(&self, header: &Header, allowed: &[String]) -> Result<Vec<String>> {
         if header.digest == self.digest {
             return Ok(Vec::new());
         }
         let changes = if header.config.is_empty() {
-            Vec::new() // an early checkpoint, which does not say
+            Vec::new() // an early checkpoint, which does not store it
         } else {
             changes(&header.config, &self.config)
         };
@@ -79,8 +84,10 @@ impl Identity {
     }
 }
 
-/// How the pixels were made of the files that the data's fingerprint is of, where that is not as usual: as usual nothing is
-/// added, so that checkpoints from before this was looked at fit.
+/// How the pixels were made from the source files, if not in the default way.
+///
+/// The data's fingerprint covers only the source files. The default adds nothing, so that
+/// checkpoints written before this check remain valid.
 fn pixels(setup: &Setup) -> String {
     let (made, recipe) = (setup.dataset.manifest(), setup.config.net.recipe);
     let usual = match recipe {
@@ -97,7 +104,8 @@ fn pixels(setup: &Setup) -> String {
     others
 }
 
-/// The configuration without what changes no number: when to report, paint and save.
+/// The configuration with default values for `[run]`, which does not affect the results: when to
+/// report, generate samples and save.
 fn mathematics(config: &TrainConfig) -> Result<String> {
     let run =
         RunConfig { report_every: 1, sample_every: 1, checkpoint_every: 1, keep: 2, prefetch: 0 };
@@ -108,7 +116,7 @@ fn digest(config: &str, others: &str) -> String {
     sha256(format!("{config}{others}").as_bytes())
 }
 
-/// A key whose value differs.
+/// A key whose values differ.
 struct Change {
     key: String,
     old: String,
@@ -127,7 +135,8 @@ fn changes(old: &str, new: &str) -> Vec<Change> {
         .collect()
 }
 
-/// `a.b.c` to value, as text. What a configuration leaves out because it is off is there.
+/// Maps `a.b.c` to its value as text. Keys that a configuration omits because they are off are
+/// included.
 fn flat(text: &str) -> BTreeMap<String, String> {
     let config: toml::Table = text.parse().unwrap_or_default();
     let mut open = vec![(String::new(), toml::Value::Table(config))];

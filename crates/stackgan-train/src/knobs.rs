@@ -1,5 +1,7 @@
-//! Knobs that users of GANs expect and that neither release has. All are off as released; docs/training.md says what each is
-//! for. Off means absent: a run without knobs takes the very operations of its recipe, to the bit.
+//! Common GAN options ("knobs") that neither release has.
+//!
+//! All are off by default, as in the releases; docs/training.md says what each is for. A run
+//! without knobs performs exactly the operations of its recipe, to the bit.
 
 use serde::{Deserialize, Serialize};
 use stackgan_core::Recipe;
@@ -12,27 +14,37 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Knobs {
-    /// Longest gradient of G (Euclidean norm over the whole network); longer ones are shortened. 0: no limit.
-    /// Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", algorithm 1.
+    /// Maximum gradient norm of G (Euclidean, over the whole network); larger gradients are scaled
+    /// down. 0 means no limit.
+    /// Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks",
+    /// algorithm 1.
     pub clip_g: f64,
-    /// The same for D.
+    /// Maximum gradient norm of D; 0 means no limit.
     pub clip_d: f64,
-    /// D's label of real pictures with their own text; 1 as released, 0.9 in Salimans et al. 2016, "Improved techniques for
-    /// training GANs", section 3.4. Wrong and fake pairs stay at 0: the smoothing is one-sided.
+    /// D's label for real pictures with matching text. 1 in the releases; 0.9 in Salimans et al.
+    /// 2016, "Improved techniques for training GANs", section 3.4.
+    ///
+    /// Labels of wrong and fake pairs stay at 0: the smoothing is one-sided.
     pub real_label: f64,
-    /// D's weights divided by their largest singular values (Miyato et al. 2018).
+    /// Whether D's weights are divided by their largest singular values (Miyato et al. 2018).
     pub spectral_norm: bool,
-    /// What is done to every picture that D sees (Zhao et al. 2020, "DiffAugment").
+    /// The augmentation of every picture that D sees (Zhao et al. 2020, "DiffAugment").
     pub diff_augment: Policy,
-    /// Steps of D for one of G, which moves every so many steps of the run. Goodfellow et al. 2014, algorithm 1: `k`.
+    /// Number of D's steps for each of G's: G is updated in every `d_steps`-th step of the run. `k`
+    /// in Goodfellow et al. 2014, algorithm 1.
     pub d_steps: u64,
-    /// What the generator makes of the text.
+    /// How the generator uses the text.
     pub conditioning: Conditioning,
-    /// Pictures of the parts that a batch is taken in, one after the other, their gradients averaged; 0 takes it as a whole. The
-    /// memory is that of a part, and so are batch norm's statistics: it is not the mathematics of the whole batch.
+    /// Number of pictures in each part of a batch (gradient accumulation); 0 processes the whole
+    /// batch at once.
+    ///
+    /// The parts are processed one after the other and their gradients averaged. Memory is that of
+    /// one part. Batch norm also uses the statistics of one part, so the result differs from that
+    /// of the whole batch.
     pub micro_batch: usize,
-    /// Factor on the learning rates of Stage-I's networks while Stage-II is trained; 0 leaves Stage-I as it is. Reference:
-    /// `TRAIN.FINETUNE_LR`, and 0.1 is its `TRAIN.FT_LR_RETIO`.
+    /// Factor on the learning rates of the Stage-I networks while Stage-II is trained; 0 keeps
+    /// Stage-I fixed. In the TensorFlow release: `TRAIN.FINETUNE_LR`, with 0.1 as
+    /// `TRAIN.FT_LR_RETIO`.
     pub finetune_stage1: f64,
 }
 
@@ -52,7 +64,7 @@ impl Default for Knobs {
     }
 }
 
-/// What the generator makes of the text.
+/// How the generator uses the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conditioning {
@@ -63,16 +75,16 @@ pub enum Conditioning {
 }
 
 impl Knobs {
-    /// Whether every knob is as released.
+    /// Whether every knob is off, as in the releases.
     #[must_use]
     pub fn off(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Checks every range and what the knobs need of the rest.
+    /// Checks every range, and what the knobs require of the other settings.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first key that cannot be used.
+    /// [`Error::Config`] names the first invalid key.
     pub(crate) fn check(&self, cfg: &TrainConfig) -> Result<()> {
         within("knobs.clip_g", self.clip_g, 0.0, 1e9)?;
         within("knobs.clip_d", self.clip_d, 0.0, 1e9)?;
@@ -101,7 +113,7 @@ impl Knobs {
 }
 
 impl Knobs {
-    /// Whether `batch` is made of equal parts of at least two pictures.
+    /// Checks that `batch` divides into equal parts of at least two pictures.
     fn check_parts(&self, batch: usize) -> Result<()> {
         let n = self.micro_batch;
         let fits = |n: &usize| *n >= 2 && batch.is_multiple_of(*n);
@@ -122,7 +134,8 @@ impl Knobs {
 }
 
 impl TrainConfig {
-    /// Pictures of a part of the batch: all of it, unless `knobs.micro_batch` says less.
+    /// Number of pictures in a part of the batch: the whole batch, unless `knobs.micro_batch` is
+    /// set.
     #[must_use]
     pub const fn micro_batch(&self) -> usize {
         match self.knobs.micro_batch {
@@ -169,7 +182,7 @@ mod tests {
         TrainConfig::from_toml(&format!("{before}\n[knobs]\n{lines}\n[run]{after}"))
     }
 
-    /// What checkpoints hash must not change because a knob exists that is off.
+    /// Checkpoint hashes must not change because a new knob exists.
     #[test]
     fn knobs_that_are_off_are_not_written() {
         for (name, text) in crate::config::PRESETS {

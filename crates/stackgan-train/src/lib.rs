@@ -1,6 +1,6 @@
-//! The alternating two-stage training of StackGAN: steps, schedules, checkpoints, events.
+//! The alternating two-stage training of StackGAN: steps, schedules, checkpoints and events.
 //!
-//! The library prints nothing: what happens is told as [`event::TrainEvent`]s.
+//! The library prints nothing; it reports progress as [`event::TrainEvent`]s.
 #![forbid(unsafe_code)]
 
 pub mod adam;

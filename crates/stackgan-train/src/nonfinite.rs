@@ -1,4 +1,4 @@
-//! Numbers that are none: the first one, by the name of its tensor.
+//! Search for the first non-finite value, with the name of its tensor.
 
 use std::ops::Deref;
 
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::Error;
 
-/// Values that are looked at in one piece: a quarter of a mebibyte.
+/// Number of values checked at a time: a quarter of a mebibyte.
 const PIECE: usize = 1 << 16;
 
 /// The bits of an f32's exponent: all set in NaN and in both infinities.
@@ -47,7 +47,7 @@ fn in_tensor(tensor: &Tensor) -> Result<Option<f64>> {
 
 fn in_values(values: &[f32]) -> Option<f64> {
     let of_piece = |piece: &[f32]| {
-        // One test for the whole piece, without branches: the usual case runs at the memory's speed.
+        // One test for the whole chunk, without branches: the usual case runs at memory speed.
         let all = piece.iter().fold(0, |n, v| n + u32::from(v.to_bits() & EXPONENT == EXPONENT));
         if all == 0 { None } else { piece.iter().find(|v| !v.is_finite()).copied() }
     };

@@ -1,11 +1,16 @@
-//! R1 (Mescheder et al. 2018): a penalty on the slope of the discriminator at real pictures. An option of small models,
-//! off in the paper presets.
+//! The R1 penalty (Mescheder et al. 2018) on the gradient of the discriminator at real pictures. An
+//! option for small models; off in the paper presets.
 //!
-//! candle detaches gradients inside its backward pass, so the gradient of |dD/dx|² cannot be taken by a second backward.
-//! It is taken as a central difference along the input gradient: with `g = d(sum D(x)) / dx` held constant and
-//! `e = 0.01 / rms(g)`, the term `gamma k / (2 B e) (sum D(x + e g) - sum D(x - e g))`, whose gradient in D's weights is that
-//! of `gamma k / 2 mean |g|²` up to O(e²). The kinks of `LeakyReLU` make the two differ in single coordinates; small models
-//! train as well with it as with the exact gradient (a difference along random directions does not).
+//! Only the conditional logits are penalised. The unconditional head that the `plain` recipe's
+//! discriminator has in Stage-II is not.
+//!
+//! candle detaches gradients inside its backward pass, so the gradient of |dD/dx|² cannot be taken
+//! by a second backward pass. It is computed as a central difference along the input gradient
+//! instead. With `g = d(sum D(x)) / dx` held constant and `e = 0.01 / rms(g)`, the term is
+//! `gamma k / (2 B e) (sum D(x + e g) - sum D(x - e g))`, where `k` is the interval of the penalty
+//! and `B` the batch size. Its gradient in D's weights is that of `gamma k / 2 mean |g|²` up to
+//! O(e²). The kinks of `LeakyReLU` make the two differ in single coordinates. Small models train as
+//! well with it as with the exact gradient; they do not with a difference along random directions.
 
 use candle_core::{Result, Tensor, Var};
 use serde::{Deserialize, Serialize};
@@ -14,10 +19,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct R1 {
-    /// Strength; 0 turns it off. A rule of thumb is 0.0002 times the pixels over the batch (Karras et al. 2020,
-    /// "Training GANs with limited data", appendix): 0.05 for 64x64 in batches of 16, 3.3 for 256x256 in batches of 4.
+    /// Strength; 0 turns the penalty off. A rule of thumb is 0.0002 times the number of pixels over
+    /// the batch size (Karras et al. 2020, "Training GANs with limited data", appendix): 0.05 for
+    /// 64x64 in batches of 16, 3.3 for 256x256 in batches of 4.
     pub gamma: f64,
-    /// Taken every so many steps, with `every` times the strength ("lazy").
+    /// Interval in steps. The penalty is taken with `every` times the strength ("lazy
+    /// regularisation").
     pub every: u64,
 }
 
@@ -28,10 +35,10 @@ impl R1 {
         self.gamma > 0.0 && self.every > 0 && step.is_multiple_of(self.every)
     }
 
-    /// The term to add to D's loss, and the value of gamma / 2 mean |g|² as a number to report.
+    /// The term to add to D's loss, and the value of gamma / 2 mean |g|² to report.
     ///
-    /// `frozen` and `trained` are the same discriminator: logits `(batch,)` of pictures, without and with gradients in
-    /// its weights.
+    /// `frozen` and `trained` compute the logits `(batch,)` of pictures with the same
+    /// discriminator, without and with gradients in its weights.
     ///
     /// # Errors
     /// When the discriminator fails.
@@ -78,14 +85,14 @@ impl R1 {
 
 /// The factor `e` on the gradient.
 enum Width {
-    /// Known to the host.
+    /// A number on the host.
     Number(f64),
-    /// Left on a GPU, which nobody waits for.
+    /// A scalar on a GPU, so that the host does not wait for it.
     Scalar(Tensor),
 }
 
 impl Width {
-    /// 0.01 / rms of the gradient, from its squares.
+    /// Computes 0.01 / rms of the gradient from its squares.
     fn of(square: &Tensor) -> Result<Self> {
         if square.device().is_cpu() { Self::number(square) } else { Self::scalar(square) }
     }
@@ -101,7 +108,7 @@ impl Width {
     }
 }
 
-/// The smallest rms that is divided by.
+/// Lower bound of the rms, to avoid a division by zero.
 const LEAST: f64 = 1e-12;
 
 #[cfg(test)]

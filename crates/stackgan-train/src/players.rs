@@ -17,17 +17,19 @@ use crate::step::{
 /// The players, by recipe.
 #[derive(Debug)]
 pub enum Players {
-    /// The TensorFlow release's game.
+    /// The networks of the TensorFlow release.
     Residual(Box<Adversaries<residual::Discriminator>>),
-    /// The PyTorch release's game.
+    /// The networks of the PyTorch release.
     Plain(Box<Adversaries<plain::Discriminator>>),
 }
 
-/// Builds fresh players. Stage-II is built over `stage1`, whose weights stay as they are (but with
-/// `knobs.finetune_stage1`) and whose sizes may be others.
+/// Builds players with fresh weights. Stage-II is built on `stage1`.
+///
+/// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its sizes may differ
+/// from those of `cfg`.
 ///
 /// # Errors
-/// When the tensors of `stage1` do not fit, or Stage-II is asked for without.
+/// When the tensors of `stage1` do not match, or when Stage-II is requested without a Stage-I.
 pub fn players(
     cfg: &TrainConfig,
     stage1: Option<(&Params, &NetConfig)>,
@@ -84,16 +86,16 @@ pub fn players(
     })
 }
 
-/// Stage-I under Stage-II: frozen, or in reach of Stage-II's gradient.
+/// The scope of Stage-I under Stage-II: frozen, or trained if it is fine-tuned.
 fn low_scope<'a>(cfg: &TrainConfig, stage1: &'a Params) -> Scope<'a> {
     if cfg.knobs.finetune_stage1 > 0.0 { stage1.trained() } else { stage1.frozen() }
 }
 
 impl Players {
-    /// The same players from where `start` says.
+    /// Loads the starting weights that `start` gives.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] when what is there does not fit.
+    /// [`crate::Error::Config`] when these weights do not match.
     pub(crate) fn beginning(
         mut self,
         start: &Start,
@@ -112,7 +114,7 @@ impl Players {
         Ok(self)
     }
 
-    /// The same players, G's pictures to be matched with their captions.
+    /// Sets the matcher that compares G's pictures with their captions.
     #[must_use]
     pub(crate) fn matched(mut self, matcher: Option<Matcher>) -> Self {
         match &mut self {
@@ -122,7 +124,7 @@ impl Players {
         self
     }
 
-    /// What matches them.
+    /// The matcher, if there is one.
     #[must_use]
     pub(crate) const fn matcher(&self) -> Option<&Matcher> {
         match self {
@@ -131,7 +133,7 @@ impl Players {
         }
     }
 
-    /// One step of both.
+    /// Takes one step of both players.
     ///
     /// # Errors
     /// [`crate::Error::NonFinite`] before anything is changed; tensor errors.
@@ -150,7 +152,7 @@ impl Players {
         }
     }
 
-    /// Stage-I's game under Stage-II, where it is tuned.
+    /// The fine-tuning of Stage-I under Stage-II, if it is on.
     #[must_use]
     pub const fn tuned(&self) -> Option<&Tuned> {
         match self {
@@ -159,7 +161,7 @@ impl Players {
         }
     }
 
-    /// The same, to be restored.
+    /// As [`Self::tuned`], mutable, to restore its state.
     #[must_use]
     pub const fn tuned_mut(&mut self) -> Option<&mut Tuned> {
         match self {
@@ -186,7 +188,8 @@ impl Players {
         }
     }
 
-    /// The first variable that a held step has made no number, G's before D's; the value.
+    /// The name and value of the first variable that a held step made non-finite; G's come before
+    /// D's.
     pub(crate) fn first_bad(&self) -> Option<(String, f64)> {
         let named = |(prefix, player): (&str, &Optimised)| {
             let (name, value) = player.adam.first_bad()?;
@@ -195,7 +198,8 @@ impl Players {
         [("g.", self.g()), ("d.", self.d())].into_iter().find_map(named)
     }
 
-    /// Whether a step asks nothing of the host: none of the knobs does that need the weights or the gradients there.
+    /// Whether a step needs nothing from the host, that is, whether no knob is on that reads
+    /// weights or gradients there.
     pub(crate) fn is_plain_game(&self) -> bool {
         let plain = match self {
             Self::Residual(players) => players.spectral.is_none() && players.tuned.is_none(),
@@ -204,28 +208,28 @@ impl Players {
         plain && !self.g().adam.is_limited() && !self.d().adam.is_limited()
     }
 
-    /// Sends both optimisers' constants for the next step ahead of it.
+    /// Sends the constants of both optimisers' next steps to the device ahead of the step.
     pub(crate) fn prepare(&mut self, cfg: &StepConfig) -> Result<()> {
         let [g, d] = self.both_mut();
         g.adam.prepare(cfg.lr_g)?;
         d.adam.prepare(cfg.lr_d)
     }
 
-    /// Takes back [`Self::prepare`].
+    /// Undoes [`Self::prepare`].
     pub(crate) fn unprepare(&mut self) {
         for player in self.both_mut() {
             player.adam.rewind(player.adam.steps().saturating_sub(1));
         }
     }
 
-    /// Says that the prepared step has been replayed.
+    /// Records that the prepared step was replayed.
     pub(crate) fn prepared_was_used(&mut self) {
         for player in self.both_mut() {
             player.adam.prepared_was_used();
         }
     }
 
-    /// Both, to be restored.
+    /// Both players, mutable, to restore their state.
     #[must_use]
     pub const fn both_mut(&mut self) -> [&mut Optimised; 2] {
         match self {

@@ -1,41 +1,43 @@
-//! What a run does with what is already in its folder, and with numbers that go bad. None of it is part of the
-//! mathematics: a run that meets neither is the same under every policy.
+//! What a run does with existing files in its folder and with non-finite values.
+//!
+//! None of this affects the results: a run that meets neither is the same under every policy.
 
 use crate::step::Looks;
 
-/// What to do with checkpoints that the run folder already has.
+/// What to do with checkpoints that already exist in the run folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resume {
-    /// Go on from the newest valid one, if there is one.
+    /// Resume from the newest valid checkpoint, if there is one.
     #[default]
     Auto,
-    /// Go on from the newest one, and refuse where it is not whole.
+    /// Resume from the newest checkpoint, and fail if it is damaged.
     Strict,
-    /// Refuse to train over them.
+    /// Refuse to train in a folder with checkpoints.
     Never,
 }
 
-/// What to do when a loss, a gradient or a value of the state is no number.
+/// What to do when a loss, a gradient or a value of the state is not finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnNonFinite {
-    /// End the run; the last checkpoint stays.
+    /// End the run; the last checkpoint is kept.
     #[default]
     Stop,
-    /// Go back to the newest checkpoint and leave that step out when it comes again; end the run when that has been done so
-    /// often.
+    /// Go back to the newest checkpoint and skip the failed step when it comes again. End the run
+    /// after this many skipped steps.
     Rollback(u64),
 }
 
-/// All of it.
+/// All policies of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// What to do with checkpoints.
+    /// What to do with existing checkpoints.
     pub resume: Resume,
-    /// Keys of the configuration that may differ from the checkpoint's although they change the mathematics.
+    /// Keys of the configuration that may differ from the checkpoint's although they affect the
+    /// results.
     pub allow_change: Vec<String>,
-    /// What to do when a number goes bad.
+    /// What to do when a value is not finite.
     pub on_nonfinite: OnNonFinite,
-    /// When a step's numbers are looked at; none: as suits the device.
+    /// When the values of a step are checked; `None` uses the default of the device.
     pub looks: Option<Looks>,
 }
 

@@ -1,9 +1,13 @@
-//! A step whose numbers are looked at at its end; on a GPU it is queued once, recorded, and from then on replayed.
+//! Steps that are checked at their end. On a GPU a step is recorded once and then replayed.
 //!
-//! A step is a thousand small launches, which cost a host more time than most of them cost the GPU. A replayed step is one. It
-//! is the same work in the same order on the same tensors, so its numbers are the same to the bit. Steps that ask something
-//! of the host are not recorded: those in which R1 is due, with spectral norm, augmentation, clipping, a tuned Stage-I, chosen wrong pairs,
-//! or several steps of D for one of G. Steps in parts (`micro_batch`) are not recorded either.
+//! A step is a thousand small launches, which cost the host more time than most of them cost the
+//! GPU. A replayed step is a single launch. It does the same work in the same order on the same
+//! tensors, so its results are equal to the bit.
+//!
+//! Steps that need something from the host are not recorded: steps in which R1 is due, and steps
+//! with spectral norm, augmentation, gradient clipping, a fine-tuned Stage-I, class-checked wrong
+//! pairs, or several steps of D for each of G. Steps in parts (`micro_batch`) are not recorded
+//! either.
 
 use candle_core::{DType, Tensor, Var};
 use stackgan_core::gan::GeneratorNoise;
@@ -15,24 +19,25 @@ use crate::guard::named;
 use crate::players::Players;
 use crate::step::{Pictures, StepConfig, StepNoise, StepStats};
 
-/// Steps before the one that is recorded: the first finds cuDNN's algorithms and loads kernels, the second is the rehearsal.
+/// Steps before the recorded one. The first selects cuDNN's algorithms and loads kernels; the
+/// second is the rehearsal.
 const BEFORE: u32 = 2;
 
-/// What is counted of values that are no numbers, by name.
+/// The names of the two counts of non-finite values.
 const COUNTS: [&str; 2] = ["input", "weights"];
 
-/// Takes steps, and records them where it can.
+/// Takes steps, and records them if possible.
 #[derive(Default, Debug)]
 pub(crate) struct Recording {
     taken: u32,
-    /// How many numbers a step tells.
+    /// The number of values that a step returns.
     numbers: usize,
     rehearsal: Option<gpu::Rehearsal>,
     recorded: Option<Recorded>,
     refused: Option<candle_core::Error>,
 }
 
-/// A step that was recorded, with the tensors that it reads and the one that it tells its numbers in.
+/// A recorded step, with its input tensors and the tensor that receives its results.
 #[derive(Debug)]
 struct Recorded {
     places: Vec<Var>, // of the inputs, in the order of `named`
@@ -42,7 +47,9 @@ struct Recorded {
 }
 
 impl Recording {
-    /// One step, looked at at its end; `meanwhile` is called when it has been queued. `weights` are looked at too.
+    /// Takes one step and checks it, and `weights`, at its end.
+    ///
+    /// `meanwhile` is called once the step has been queued.
     pub(crate) fn step(
         &mut self,
         players: &mut Players,
@@ -80,13 +87,13 @@ impl Recording {
         }
     }
 
-    /// Why steps are not recorded, where that was tried.
+    /// The error that prevented recording, if it was tried and failed.
     pub(crate) const fn refused(&self) -> Option<&candle_core::Error> {
         self.refused.as_ref()
     }
 }
 
-/// A step that is queued and looked at, and how many numbers it told.
+/// Queues and checks a step. Also returns the number of values that it reported.
 fn queued(
     players: &mut Players,
     inputs: (&Pictures, &StepNoise),
@@ -101,7 +108,7 @@ fn queued(
     Ok((stats, numbers.len()))
 }
 
-/// Whether a step asks nothing of the host.
+/// Whether a step needs nothing from the host.
 fn possible(players: &Players, pictures: &Pictures, cfg: &StepConfig) -> bool {
     gpu::can_record(players.g().params.device())
         && players.is_plain_game()
@@ -112,7 +119,7 @@ fn possible(players: &Players, pictures: &Pictures, cfg: &StepConfig) -> bool {
         && cfg.micro_batch == 0
 }
 
-/// Queues a step, and the one tensor of all that is looked at.
+/// Queues a step, and gathers all values to check in one tensor.
 fn queue(
     players: &mut Players,
     inputs: (&Pictures, &StepNoise),
@@ -127,7 +134,7 @@ fn queue(
 }
 
 impl Recorded {
-    /// Records a step of players that were prepared for it; nothing of them is changed.
+    /// Records a step of players that were prepared for it. The players are not changed.
     fn new(
         players: &mut Players,
         inputs: (&Pictures, &StepNoise),
@@ -159,7 +166,7 @@ impl Recorded {
         Ok(Self { places, names, numbers, work })
     }
 
-    /// Whether these inputs have the sizes of those that were recorded.
+    /// Whether the inputs have the shapes of the recorded ones.
     fn fits(&self, inputs: (&Pictures, &StepNoise)) -> bool {
         let (mut theirs, mut ours) = (named(inputs), self.places.iter());
         let pairs = ours.by_ref().zip(theirs.by_ref());

@@ -1,4 +1,6 @@
-//! A step that became non-finite, as one file that takes it again: state before it, its batch, its noise, its settings.
+//! A file ("bundle") from which a non-finite step can be repeated: the state before it, its batch,
+//! its noise and its settings.
+//!
 //! Neither the data nor the run folder is needed.
 
 use std::path::PathBuf;
@@ -17,34 +19,34 @@ use crate::start::Start;
 use crate::step::{Pictures, StepConfig, StepNoise};
 use crate::{Error, Result};
 
-/// The version of the file.
+/// The version of the file format.
 const FORMAT: &str = "stackgan-step/1";
 
 /// The metadata key of [`Facts`].
 const KEY: &str = "stackgan";
 
-/// What a bundle says of itself.
+/// The metadata of a bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     format: String,
     /// The step, counted from 0.
     pub step: u64,
-    /// The epoch of the step.
+    /// The epoch of the step, counted from 0.
     pub epoch: u64,
-    /// What became non-finite first.
+    /// The first term that became non-finite.
     pub term: String,
-    /// Its value, as text: JSON has no NaN.
+    /// Its value, as text because JSON has no NaN.
     pub value: String,
     /// The pictures of the batch, as indices in the prepared file.
     pub indices: Vec<usize>,
     /// The factor on the learning rates.
     pub decay: f64,
-    /// Steps of the optimisers: G, D.
+    /// Step counts of the optimisers of G and D.
     pub optimiser_steps: (u64, u64),
     /// The sizes of the Stage-I under a Stage-II.
     pub stage1: Option<NetConfig>,
-    /// The encoders of the matching loss, where it is on.
+    /// The encoders of the matching loss, if it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<MatchedBy>,
     /// The configuration, as TOML.
@@ -52,7 +54,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts of a step of a run; the file's own follow when it is written.
+    /// The metadata of a step of a run. The remaining fields are set when the file is written.
     pub(crate) fn new(step: u64, epoch: u64, indices: &[usize], decay: f64) -> Self {
         let (term, value, stage1, matching, config, optimiser_steps) = Default::default();
         let (format, indices) = (FORMAT.to_owned(), indices.to_vec());
@@ -72,7 +74,7 @@ impl Facts {
     }
 }
 
-/// The file: `state` is what a checkpoint holds.
+/// Serialises a bundle. `state` is the content of a checkpoint.
 ///
 /// # Errors
 /// When a tensor cannot be read from its device.
@@ -102,19 +104,19 @@ pub(crate) fn to_bytes(
     Ok(state.to_bytes()?)
 }
 
-/// A step that was taken again.
+/// The result of a repeated step.
 #[derive(Debug)]
 pub struct Replayed {
-    /// What the bundle says.
+    /// The metadata of the bundle.
     pub facts: Facts,
-    /// The numbers of the step; or what became non-finite, now.
+    /// The values of the step, or what became non-finite this time.
     pub result: Result<Vec<(&'static str, f64)>>,
 }
 
-/// Takes the step of a bundle again.
+/// Repeats the step of a bundle.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] when the file is no bundle; that the step is non-finite is no error here.
+/// [`Error::Checkpoint`] when the file is not a bundle. A non-finite step is not an error here.
 pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<Replayed> {
     let damaged = |found: String| Error::Checkpoint {
         what: "not a step that can be taken again".to_owned(),

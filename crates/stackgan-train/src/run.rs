@@ -1,4 +1,4 @@
-//! A training run from its first step to its model: the loop as a table of contents.
+//! The training loop of a run, from its first step to its model.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,34 +36,37 @@ use crate::store::Store;
 use crate::watch::{Seen, Watch};
 use crate::{Error, Result};
 
-/// What a run is made of.
+/// The parts of a run.
 #[derive(Debug)]
 pub struct Setup {
     /// The configuration, checked.
     pub config: TrainConfig,
     /// The prepared dataset, of the stage's picture size.
     pub dataset: Arc<Prepared>,
-    /// The embeddings of its captions.
+    /// The embeddings of the dataset's captions.
     pub embeddings: Arc<Embeddings>,
-    /// The encoder that made them, to be part of the model; without it the model paints from embeddings only.
+    /// The encoder that made the embeddings, to be stored in the model. Without it the model only
+    /// generates from embeddings.
     pub encoder: Option<CharCnnRnnEncoder>,
-    /// Where an encoder that is not part of the model can be had, to be noted in it: `hub:OWNER/NAME` or a folder.
+    /// The source of an encoder that is not stored in the model: `hub:OWNER/NAME` or a folder. It
+    /// is noted in the model.
     pub encoder_source: Option<String>,
-    /// What matches G's pictures with their captions, for `loss.matching`: of the encoder of the embeddings.
+    /// The matcher of G's pictures and their captions for `loss.matching`. It must belong to the
+    /// encoder of the embeddings.
     pub matcher: Option<Matcher>,
     /// The Stage-I model, for Stage-II.
     pub stage1: Option<Model>,
-    /// Where to compute.
+    /// The device to compute on.
     pub device: Device,
-    /// What the networks start from, where that is not fresh weights.
+    /// The starting weights of the networks, if they are not fresh.
     pub start: Start,
 }
 
 impl Setup {
-    /// Whether its parts belong together and a run of them can begin.
+    /// Checks that the parts are compatible and that a run can begin.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first setting that does not fit.
+    /// [`Error::Config`] names the first setting that does not match.
     pub fn check(&self) -> Result<()> {
         check_fit(self)?;
         standardise::fits(self)?;
@@ -78,15 +81,15 @@ impl Setup {
 pub struct Outcome {
     /// Steps taken.
     pub step: u64,
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     pub steps: u64,
     /// Why it ended.
     pub reason: StopReason,
-    /// The model.
+    /// The model file.
     pub model: PathBuf,
 }
 
-/// A run between two steps: everything that a checkpoint holds, and what the next step needs.
+/// A run between two steps: the content of a checkpoint, and what the next step needs.
 pub(crate) struct Run {
     pub(crate) setup: Setup,
     pub(crate) players: Players,
@@ -95,21 +98,23 @@ pub(crate) struct Run {
     pub(crate) standardise: Option<Standardise>,
     pub(crate) steps: u64,
     pub(crate) identity: Identity,
-    /// Steps that are left out because they became non-finite.
+    /// Steps that are skipped because they became non-finite.
     pub(crate) skipped: BTreeSet<u64>,
     pub(crate) seldom: Seldom,
     guard: Guard,
 }
 
-/// Saves in a row that may fail for want of room before a run ends: until then someone may have made some.
+/// Number of consecutive saves that may fail for lack of space before the run ends. Until then the
+/// user may have freed some.
 const MISSES: u32 = 3;
 
-/// Trains until the last step, or until `stop` gives a reason; asked after every step. However it ends, a checkpoint and a
-/// model are there.
+/// Trains until the last step, or until `stop` returns a reason. `stop` is called after every step.
+///
+/// Unless it fails, the run leaves a checkpoint and a model.
 ///
 /// # Errors
-/// [`Error::NonFinite`] leaves the last checkpoint as it is, and beside it a bundle that [`replay::replay`] takes again; data,
-/// storage and configuration errors.
+/// [`Error::NonFinite`] keeps the last checkpoint and writes a bundle to the run folder that
+/// [`replay::replay`] can repeat; data, storage and configuration errors.
 pub fn train(
     setup: Setup,
     dir: &RunDir,
@@ -129,7 +134,7 @@ pub fn train(
     dir.write(&dir.reals(), &samples.reals(&run)?)?;
     dir.write(&dir.captions(), samples.captions(&run).as_bytes())?;
     if store.checkpoints()?.is_empty() {
-        state::save(&run, &store, 0)?; // nobody wants to learn after a day that this cannot be written
+        state::save(&run, &store, 0)?; // fail now, not after a day, if this cannot be written
     }
     if let Some(text) = store.short_of_room()? {
         on_event(TrainEvent::Warning { step: first, text });
@@ -143,7 +148,7 @@ pub fn train(
     let started = Instant::now();
     let mut reported = started;
     let (mut step, mut reason, mut misses, mut told) = (first, StopReason::Done, 0, false);
-    // The step of the model on the disk: not known of one that was there before.
+    // The step of the model on disk; unknown for a model that existed before.
     let mut saved = None;
     while step < run.steps {
         let inputs = feed.next()?;
@@ -222,7 +227,7 @@ pub fn train(
         }
         if let Some(stopped) = stopped {
             reason = stopped;
-            dir.forget_stop()?; // or the run could not be gone on with
+            dir.forget_stop()?; // or the run could not be resumed
             break;
         }
     }
@@ -233,8 +238,10 @@ pub fn train(
     Ok(Outcome { step, steps: run.steps, reason, model: dir.model() })
 }
 
-/// A term that is not in every step: R1's. What is reported is that of the last step that had one, or it might never be; it is
-/// part of a checkpoint.
+/// A term that is not in every step: R1's.
+///
+/// Reports repeat the value of the last step that had the term, because the reported steps may
+/// never have it. Checkpoints contain the value.
 #[derive(Default)]
 pub(crate) struct Seldom(pub(crate) Option<f64>);
 
@@ -257,7 +264,7 @@ fn thousandths(share: f64) -> f64 {
     (share * 1e3).round() / 1e3
 }
 
-/// Cuts the statistics to `step`, and says what of them could not be read.
+/// Truncates the statistics to `step`, and warns about lines that could not be read.
 fn cut_stats(dir: &RunDir, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
     let damaged = dir.cut_stats(step)?;
     if damaged > 0 {
@@ -268,12 +275,12 @@ fn cut_stats(dir: &RunDir, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> R
     Ok(())
 }
 
-/// Says of checkpoints that they are damaged.
+/// Warns about damaged checkpoints.
 fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
     damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step: 0, text }));
 }
 
-/// Files for looking on may fail to be written: that is said, and training goes on.
+/// Turns a failure to write a file that is only for viewing into a warning.
 fn told_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
     match written {
         Err(error @ Error::Storage { .. }) => {
@@ -332,7 +339,7 @@ impl Run {
         })
     }
 
-    /// Takes up the newest checkpoint and returns the steps that it has behind it.
+    /// Restores the newest checkpoint and returns its step count.
     fn resume(
         &mut self,
         (store, dir): (&Store, &RunDir),
@@ -368,7 +375,7 @@ impl Run {
                 let changes = self.identity.check(&saved.0, &policy.allow_change)?;
                 let step = state::restore(self, saved)?;
                 if !changes.is_empty() {
-                    state::save(self, store, step)?; // of this configuration from now on
+                    state::save(self, store, step)?; // from here on with this configuration
                 }
                 changes.into_iter().for_each(|text| on_event(TrainEvent::Warning { step, text }));
                 Ok(step)
@@ -382,12 +389,14 @@ impl Run {
         }
     }
 
-    /// Inputs of steps from `step` on.
+    /// The inputs of the steps from `step` on.
     fn feed(&self, step: u64) -> Result<Feed> {
         Feed::start(&self.setup, plan(&self.setup)?, self.standardise.clone(), step..self.steps)
     }
 
-    /// One step: its numbers and rates. None for a step that is left out. `meanwhile` is called while a GPU computes.
+    /// Takes one step and returns its values and learning rates, or `None` for a skipped step.
+    ///
+    /// `meanwhile` is called while a GPU computes.
     fn step(
         &mut self,
         inputs: &Inputs,
@@ -409,7 +418,7 @@ impl Run {
         self.setup.config.optim.decay.factor(inputs.step, self.steps, inputs.epoch)
     }
 
-    /// The checkpoint and the model after `step` steps.
+    /// Saves the checkpoint and the model after `step` steps.
     fn save(&self, store: &Store, dir: &RunDir, step: u64) -> Result<PathBuf> {
         let path = state::save(self, store, step)?;
         dir.write(&dir.model(), &self.model(step)?.to_bytes()?)?;
@@ -417,7 +426,7 @@ impl Run {
         Ok(path)
     }
 
-    /// Writes the step that became non-finite, to be taken again alone; the error then says where it is.
+    /// Writes a bundle of the non-finite step, and adds its path to the error.
     fn bundle(&self, error: Error, inputs: &Inputs, dir: &RunDir) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
         let path = dir.bundle(*step);
@@ -440,12 +449,12 @@ impl Run {
         let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
         Ok(match dir.write(&path, &bytes) {
             Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
-            Err(_) => error, // a full disk must not hide what happened
+            Err(_) => error, // a full disk must not hide the original error
         })
     }
 
-    /// Goes back to the newest checkpoint, with the step of `error` to be left out; returns the steps behind it, and what there
-    /// is to say.
+    /// Goes back to the newest checkpoint and marks the step of `error` as skipped. Returns the
+    /// step count and a warning for the user.
     fn roll_back(
         &mut self,
         error: Error,
@@ -474,7 +483,7 @@ impl Run {
         Ok((back, text))
     }
 
-    /// Embeddings as the networks see them.
+    /// Standardises embeddings if the run does so.
     pub(crate) fn standardised(&self, text: Tensor) -> Result<Tensor> {
         Ok(match &self.standardise {
             None => text,
@@ -482,9 +491,9 @@ impl Run {
         })
     }
 
-    /// The model as it is after `step` steps: the average of G if there is one.
+    /// The model after `step` steps: with the running average of G if there is one.
     pub(crate) fn model(&self, step: u64) -> Result<Model> {
-        memory::release(); // what a step leaves is of other sizes than what comes now
+        memory::release(); // memory left by a step does not have the sizes needed next
         state::model(self, step)
     }
 }

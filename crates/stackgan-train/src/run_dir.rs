@@ -1,4 +1,5 @@
-//! The folder of a run: `runs/00012-toy-stage1/`, numbered, locked, and readable without this program.
+//! The folder of a run, such as `runs/00012-toy-stage1/`: numbered, locked, and readable without
+//! this program.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::store::{TEMPORARY, storage, write_atomically};
 use crate::{Error, Result};
 
-/// A run folder, held by this process until it is dropped.
+/// A run folder, locked by this process until the value is dropped.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
@@ -18,7 +19,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the next numbered folder under `root`, called `NNNNN-name`.
+    /// Creates the next numbered folder under `root`, called `NNNNN-name`.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -35,10 +36,10 @@ impl RunDir {
         }
     }
 
-    /// Opens a run folder, making it if need be, and locks it.
+    /// Opens and locks a run folder, creating it if needed.
     ///
     /// # Errors
-    /// [`Error::Storage`] when another process holds it.
+    /// [`Error::Storage`] when another process holds the lock.
     pub fn open(path: &Path) -> Result<Self> {
         for folder in [path.to_path_buf(), path.join("samples"), path.join("checkpoints")] {
             fs::create_dir_all(&folder).map_err(|e| storage("make the folder", &folder, e))?;
@@ -61,7 +62,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// The folders under `root` that are called `NNNNN-…`, oldest first.
+    /// The folders under `root` called `NNNNN-…`, oldest first.
     ///
     /// # Errors
     /// [`Error::Storage`] when `root` exists and cannot be listed.
@@ -72,25 +73,25 @@ impl RunDir {
         Ok(numbered(root)?.into_iter().map(|(_, path)| path).collect())
     }
 
-    /// The folder.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The resolved configuration.
+    /// The file of the resolved configuration.
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
-    /// The model that the run makes: whole, with encoder and both stages as far as they exist.
+    /// The file of the trained model: complete, with the encoder and the stages that exist.
     #[must_use]
     pub fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
 
-    /// One JSON line a report.
+    /// The file of the reports, one JSON line each.
     #[must_use]
     pub fn stats(&self) -> PathBuf {
         self.path.join("stats.jsonl")
@@ -102,31 +103,31 @@ impl RunDir {
         self.path.join("checkpoints")
     }
 
-    /// The grid painted after `step` steps.
+    /// The file of the grid generated after `step` steps.
     #[must_use]
     pub fn sample(&self, step: u64) -> PathBuf {
         self.path.join("samples").join(format!("{step:06}.png"))
     }
 
-    /// The captions of the grids, one a line, in the order of the rows.
+    /// The file of the grids' captions, one per line, in the order of the rows.
     #[must_use]
     pub fn captions(&self) -> PathBuf {
         self.path.join("samples").join("captions.txt")
     }
 
-    /// The grid of real pictures.
+    /// The file of the grid of real pictures.
     #[must_use]
     pub fn reals(&self) -> PathBuf {
         self.path.join("reals.png")
     }
 
-    /// Whether someone asks for a stop by a file named `STOP`.
+    /// Whether a file named `STOP` asks the run to stop.
     #[must_use]
     pub fn stop_requested(&self) -> bool {
         self.path.join("STOP").exists()
     }
 
-    /// Removes the file named `STOP`, if it is there: it has been heeded.
+    /// Removes the file named `STOP`, if it exists, after the run has stopped.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -138,13 +139,13 @@ impl RunDir {
         }
     }
 
-    /// A step that became non-finite (counted from 0), to be taken again alone.
+    /// The file of the bundle of a non-finite step (counted from 0).
     #[must_use]
     pub fn bundle(&self, step: u64) -> PathBuf {
         self.path.join(format!("nonfinite-step-{step:07}.safetensors"))
     }
 
-    /// Writes a small file of the folder, whole or not at all.
+    /// Writes a small file of the folder atomically.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -152,7 +153,8 @@ impl RunDir {
         write_atomically(path, bytes)
     }
 
-    /// Appends a line to `stats.jsonl`. The clock is that of this process: seconds since it went on from a step.
+    /// Appends a line to `stats.jsonl`. Its clock gives the seconds since this process started or
+    /// resumed the run.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -178,8 +180,11 @@ impl RunDir {
             .map_err(|e| storage("append to", &path, e))
     }
 
-    /// Cuts `stats.jsonl` to what happened up to `step`: a resumed run takes the later steps again. Returns how many lines
-    /// could not be read, which are cut as well; a last line without an end was not written whole and is not counted.
+    /// Truncates `stats.jsonl` to the lines up to `step`, because a resumed run takes later steps
+    /// again.
+    ///
+    /// Returns the number of lines that could not be read, which are removed too. An unterminated
+    /// last line was not written completely and is not counted.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -204,13 +209,14 @@ impl RunDir {
         Ok(damaged)
     }
 
-    /// Whether a run has told of steps here.
+    /// Whether a run has already written statistics here.
     pub(crate) fn is_begun(&self) -> bool {
         fs::metadata(self.stats()).is_ok_and(|facts| facts.len() > 0)
     }
 }
 
-/// The lock of a run folder, held as long as the file is open. `taken` says that another process has it.
+/// Locks a run folder for as long as the file is open. `taken` is the message if another process
+/// holds the lock.
 fn locked(folder: &Path, taken: &str) -> Result<File> {
     let file = folder.join("LOCK");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
@@ -228,20 +234,20 @@ fn locked(folder: &Path, taken: &str) -> Result<File> {
     }
 }
 
-/// Whether an open file has no name any more.
+/// Whether an open file has been unlinked.
 #[cfg(unix)]
 fn is_removed(file: &File) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     file.metadata().is_ok_and(|facts| facts.nlink() == 0)
 }
 
-/// Elsewhere an open file keeps its name.
+/// On other systems an open file keeps its name.
 #[cfg(not(unix))]
 const fn is_removed(_: &File) -> bool {
     false
 }
 
-/// Removes what a write that was cut off left under a temporary name. One that stays does no harm.
+/// Removes the temporary files of interrupted writes. A file that cannot be removed does no harm.
 fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let left = entries

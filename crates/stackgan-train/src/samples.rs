@@ -1,5 +1,7 @@
-//! The grid that is painted again and again: fixed captions of unseen classes, fixed noise, evaluation mode, fixed scaling,
-//! so that two moments of a run, and two runs, can be compared.
+//! The sample grid that is generated at regular intervals.
+//!
+//! Captions (of unseen classes), noise, evaluation mode and pixel scaling are fixed, so that grids
+//! of one run or of two runs can be compared.
 
 use candle_core::Tensor;
 use stackgan_core::image::{Picture, grid};
@@ -10,20 +12,22 @@ use crate::Result;
 use crate::run::Run;
 use crate::watch::Variety;
 
-/// Captions in a grid: one row each.
+/// Number of captions in a grid, one per row.
 const ROWS: usize = 8;
 
-/// Pictures of a caption: one column each.
+/// Number of pictures for each caption, one per column.
 const COLUMNS: u64 = 6;
 
-/// The pictures whose first captions are painted, and their embeddings as the networks see them.
+/// The pictures whose first captions are used, and the embeddings of these captions as the networks
+/// see them.
 pub(crate) struct Samples {
     indices: Vec<usize>,
     text: Tensor, // (ROWS, dim)
 }
 
 impl Samples {
-    /// Takes pictures evenly from the test split, or from the training split if there is no other.
+    /// Chooses pictures evenly from the test split, or from the training split if there is no test
+    /// split.
     pub(crate) fn choose(run: &Run) -> Result<Self> {
         let data = &run.setup.dataset;
         let mut pool = data.indices(Split::Test);
@@ -43,7 +47,7 @@ impl Samples {
         Ok(Self { indices, text: run.standardised(text)? })
     }
 
-    /// The grid's pictures: a row for each caption, a column for each of six seeds.
+    /// Generates the grid: a row for each caption, a column for each of six seeds.
     pub(crate) fn paint(&self, model: &Model) -> Result<Vec<Picture>> {
         let mut pictures = Vec::new();
         for row in 0..self.indices.len() {
@@ -55,7 +59,7 @@ impl Samples {
         Ok(pictures)
     }
 
-    /// A grid as a PNG.
+    /// Encodes a grid as PNG.
     pub(crate) fn png(pictures: &[Picture]) -> Result<Vec<u8>> {
         Ok(grid(pictures, COLUMNS as usize, 2).encode_png()?)
     }
@@ -65,18 +69,18 @@ impl Samples {
         Variety::of(pictures, COLUMNS as usize)
     }
 
-    /// How much the real pictures of its captions differ, in grey levels.
+    /// How much the real pictures of the captions differ, in grey levels.
     pub(crate) fn real_difference(&self, run: &Run) -> Result<f64> {
         Ok(Variety::of(&self.real_pictures(run)?, self.indices.len()).noise)
     }
 
-    /// The captions, one a line.
+    /// The captions, one per line.
     pub(crate) fn captions(&self, run: &Run) -> String {
         let first = |&i: &usize| run.setup.dataset.captions(i).first().map_or("", String::as_str);
         self.indices.iter().map(|i| format!("{}\n", first(i))).collect()
     }
 
-    /// The real pictures of the same captions, as a PNG.
+    /// The real pictures of the captions as a PNG.
     pub(crate) fn reals(&self, run: &Run) -> Result<Vec<u8>> {
         let pictures = self.real_pictures(run)?;
         Ok(grid(&pictures, pictures.len(), 2).encode_png()?)

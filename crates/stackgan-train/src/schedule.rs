@@ -1,8 +1,11 @@
-//! The learning rate, computed from how far the run is and never stored: a resumed run cannot lose its halvings.
+//! The learning-rate schedule.
+//!
+//! The rate is computed from the progress of the run and never stored, so a resumed run cannot lose
+//! its halvings.
 
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate falls.
+/// How the learning rate decays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Decay {
@@ -11,19 +14,21 @@ pub enum Decay {
         /// Epochs between halvings. Paper: 100; TensorFlow release: 50 in Stage-I, 100 in Stage-II; PyTorch release: 20.
         every: u64,
     },
-    /// Constant up to the fraction `from` of the run, then linear down to the fraction `to` of the rate.
+    /// Constant up to the fraction `from` of the run, then linear down to the fraction `to` of the
+    /// base rate.
     Linear {
-        /// Fraction of the run at which it begins to fall, 0 to 1.
+        /// Fraction of the run at which the decay begins, 0 to 1.
         from: f64,
-        /// What is left of the rate at the end, 0 to 1.
+        /// Fraction of the base rate that is left at the end, 0 to 1.
         to: f64,
     },
-    /// Never falls.
+    /// The base rate throughout.
     Constant,
 }
 
 impl Decay {
-    /// The factor on the base rate at `step` of `steps`, in `epoch` (both counted from 0).
+    /// The factor on the base rate at `step` of `steps`, in `epoch` (step and epoch counted from
+    /// 0).
     #[must_use]
     pub fn factor(self, step: u64, steps: u64, epoch: u64) -> f64 {
         match self {

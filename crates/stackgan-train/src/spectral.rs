@@ -1,26 +1,30 @@
-//! Spectral normalisation (Miyato et al. 2018, "Spectral normalization for generative adversarial networks"): each weight of
-//! D is divided by its largest singular value, so that no layer stretches a difference of its inputs. An option, off as
-//! released; the networks know nothing of it, they are built anew on the divided weights.
+//! Spectral normalisation (Miyato et al. 2018, "Spectral normalization for generative adversarial
+//! networks").
 //!
-//! The singular value is followed by one power iteration for each of the two passes of a step, from a vector `u` that is
-//! a statistic of D (`NAME_u`), and so in every checkpoint. As in PyTorch's parametrisation, fifteen iterations come first.
-//! Batch norm stays where it is (the authors' networks have none in D), so the bound holds for each layer, not for D.
+//! Each weight of D is divided by its largest singular value, so that no layer amplifies a
+//! difference of its inputs. It is an option, off in the releases. The networks are unaware of it:
+//! they are rebuilt on the divided weights.
+//!
+//! The singular value is tracked by one power iteration for each of the two passes of a step. The
+//! iteration starts from a vector `u` that is a statistic of D (`NAME_u`) and is stored in every
+//! checkpoint. As in PyTorch's parametrisation, fifteen iterations come first. Batch norm is kept
+//! (the authors' networks have none in D), so the bound holds for each layer, not for D.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor, Var};
 use stackgan_core::{NetConfig, Params, Scope};
 
-/// Power iterations over fresh weights.
+/// Power iterations for fresh weights.
 const AT_FIRST: usize = 15;
 
-/// The smallest norm that is divided by.
+/// Lower bound of a norm, to avoid a division by zero.
 const LEAST: f64 = 1e-12;
 
-/// How a discriminator `D` is built.
+/// A function that builds a discriminator `D`.
 pub type Make<D> = fn(&NetConfig, &Scope<'_>) -> Result<D>;
 
-/// The discriminator's weights, those of two or more dimensions with their singular vectors.
+/// The discriminator's weights; those of two or more dimensions have singular vectors.
 #[derive(Debug)]
 pub struct Spectral<D> {
     weights: Vec<Weight>,
@@ -32,11 +36,11 @@ pub struct Spectral<D> {
 struct Weight {
     name: String,
     weight: Var,
-    u: Option<Var>, // (out); None: a bias or a scale, which stays as it is
+    u: Option<Var>, // (out); `None` for a bias or a scale, which is not divided
 }
 
 impl<D> Spectral<D> {
-    /// Over the weights of a discriminator that was built on `params`.
+    /// Creates the state for the weights of a discriminator that was built on `params`.
     ///
     /// # Errors
     /// When the device fails.
@@ -55,7 +59,8 @@ impl<D> Spectral<D> {
         Ok(spectral)
     }
 
-    /// One power iteration, and the discriminator on the divided weights of `params`: trained, and frozen.
+    /// Does one power iteration and builds the discriminator on the divided weights of `params`.
+    /// Returns a trained and a frozen one.
     ///
     /// # Errors
     /// When the device fails.
@@ -75,7 +80,7 @@ impl<D> Spectral<D> {
         Ok((build(&trained)?, build(&frozen)?))
     }
 
-    /// Moves every `u`; returns `u` and `v` of each weight that has them.
+    /// Updates every `u`. Returns `u` and `v` of each weight that has them.
     fn iterate(&self) -> Result<Vec<Option<(Tensor, Tensor)>>> {
         let moved = |slot: &Weight| {
             let Some(var) = &slot.u else { return Ok(None) };
@@ -89,7 +94,8 @@ impl<D> Spectral<D> {
     }
 }
 
-/// u . W v, a scalar whose gradient in W is the outer product of u and v. W is `(out, rest)`.
+/// Computes u · W v, a scalar whose gradient in W is the outer product of u and v. W is
+/// `(out, rest)`.
 fn stretch(weight: &Tensor, u: &Tensor, v: &Tensor) -> Result<Tensor> {
     let along = weight.flatten_from(1)?.broadcast_mul(&v.unsqueeze(0)?)?.sum(1)?;
     along.mul(u)?.sum_all()
@@ -108,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// A "discriminator" of one 4-dimensional weight and a bias.
+    /// A stand-in for a discriminator: one 4-dimensional weight and a bias.
     struct One {
         w: Tensor,
         b: Tensor,
@@ -164,14 +170,14 @@ mod tests {
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(flat(&trained.w), flat(&frozen.w));
         assert_eq!(flat(&trained.b), flat(&before["b"]));
-        // The weights themselves do not move, and `u` is a statistic: saved, and not trained.
+        // The weights themselves do not change; `u` is a statistic, which is saved and not trained.
         let after = params.snapshot().unwrap();
         assert_eq!(flat(&after["w"]), flat(&before["w"]));
         assert_eq!(after["w_u"].dims(), [5]);
         assert!(params.trainable().iter().all(|(name, _)| name != "w_u"));
     }
 
-    /// d/dW of sum(c W / (u . W v)) with u, v held, against differences.
+    /// d/dW of sum(c W / (u · W v)) with u and v held constant, compared with finite differences.
     #[test]
     fn the_gradient_passes_through_the_division() {
         let (params, net) = net();
@@ -185,7 +191,7 @@ mod tests {
         let grads = loss.backward().unwrap();
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let gradient = flat(grads.get(&var).unwrap());
-        // The vectors that this pass used.
+        // The vectors used by this pass.
         let start = flat(&var.as_detached_tensor());
         let w = var.as_detached_tensor().flatten_from(1).unwrap();
         let v = unit(&w.broadcast_mul(&u.unsqueeze(1).unwrap()).unwrap().sum(0).unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! Standardised embeddings (an option): the training captions' mean taken away, divided by their overall deviation.
+//! Standardised embeddings (an option): the mean of the training captions is subtracted, and the
+//! result divided by their overall standard deviation.
 
 use candle_core::Tensor;
 use stackgan_core::text::{Standardise, TextEncoder as _};
@@ -7,8 +8,9 @@ use stackgan_data::dataset::Split;
 use crate::run::Setup;
 use crate::{Error, Result};
 
-/// What a run does to its embeddings; `None` where it takes them as they are. Stage-II takes the numbers of its Stage-I, which
-/// reads the same embeddings.
+/// The standardisation of a run's embeddings, or `None` if it is off.
+///
+/// Stage-II uses the values of its Stage-I, which reads the same embeddings.
 ///
 /// # Errors
 /// As [`fits`], and when all embeddings are equal.
@@ -24,7 +26,7 @@ pub(crate) fn of_run(setup: &Setup) -> Result<Option<Standardise>> {
 /// Checks that both stages standardise, or neither.
 ///
 /// # Errors
-/// [`Error::Config`] when only one does.
+/// [`Error::Config`] when only one of them does.
 pub(crate) fn fits(setup: &Setup) -> Result<()> {
     let wanted = setup.config.data.embedding_standardise;
     if setup.stage1.is_none() || wanted == of_stage1(setup).is_some() {
@@ -38,14 +40,15 @@ pub(crate) fn fits(setup: &Setup) -> Result<()> {
     })
 }
 
-/// What Stage-I's training did to these embeddings; nothing where its encoder made them so by itself.
+/// The standardisation that Stage-I's training applied to these embeddings; `None` if its encoder
+/// already standardises them.
 fn of_stage1(setup: &Setup) -> Option<&Standardise> {
     let stage1 = setup.stage1.as_ref()?;
     let made = stage1.encoder().is_some_and(|e| e.fingerprint() == setup.embeddings.encoder());
     stage1.standardise().filter(|_| !made)
 }
 
-/// The mean and deviation of the training captions' embeddings.
+/// Computes the mean and standard deviation of the training captions' embeddings.
 fn fit(setup: &Setup) -> Result<Standardise> {
     let data = &setup.dataset;
     let rows: Vec<usize> =

@@ -1,5 +1,7 @@
-//! What the networks start from, where that is not fresh weights: a warm start from a model, and Stage-I's discriminator for
-//! tuning Stage-I under Stage-II. A run that is resumed takes everything from its checkpoint instead.
+//! The starting weights of the networks, if they are not fresh: a warm start from a model, and
+//! Stage-I's discriminator for fine-tuning.
+//!
+//! A resumed run takes everything from its checkpoint instead.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +11,12 @@ use stackgan_core::{Model, NetConfig};
 use crate::config::{Stage, TrainConfig};
 use crate::{Error, Result};
 
-/// What the networks start from.
+/// The starting weights of the networks.
 #[derive(Debug, Default)]
 pub struct Start {
-    /// A model whose generator of the same stage G starts from.
+    /// A model whose generator of the same stage initialises G.
     pub generator: Option<Model>,
-    /// The variables of Stage-I's discriminator, as they are in a checkpoint of its run.
+    /// The variables of Stage-I's discriminator, from a checkpoint of its run.
     pub stage1_discriminator: Option<BTreeMap<String, Tensor>>,
 }
 
@@ -22,7 +24,7 @@ impl Start {
     /// The weights of the model's generator for G.
     ///
     /// # Errors
-    /// [`Error::Config`] when the model has no such stage, or one of other sizes.
+    /// [`Error::Config`] when the model does not have this stage, or has one of other sizes.
     pub fn generator(&self, cfg: &TrainConfig) -> Result<Option<BTreeMap<String, Tensor>>> {
         let Some(model) = &self.generator else { return Ok(None) };
         let (info, params) = match cfg.stage {
@@ -46,7 +48,7 @@ impl Start {
         }
     }
 
-    /// Stage-I's discriminator.
+    /// The variables of Stage-I's discriminator.
     ///
     /// # Errors
     /// [`Error::Config`] when there is none.
@@ -61,7 +63,8 @@ impl Start {
     }
 }
 
-/// Sizes with those of `cfg` that its generator has nothing of: D's width and, in Stage-I, the residual blocks.
+/// Replaces the sizes that do not affect the generator by those of `cfg`: the width of D and, in
+/// Stage-I, the number of residual blocks.
 const fn generators(net: NetConfig, cfg: &TrainConfig) -> NetConfig {
     let residual_blocks = match cfg.stage {
         Stage::One => cfg.net.residual_blocks,

@@ -1,4 +1,4 @@
-//! A run to a checkpoint and back, and to a model.
+//! Conversion of a run to a checkpoint and back, and to a model.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::config::{EpsilonName, Stage};
 use crate::run::{Run, Seldom};
 use crate::store::{Header, Store};
 
-/// Writes everything that the next step, or what is told of it, depends on.
+/// Saves a checkpoint with everything that the next step, or its report, depends on.
 pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
     let steps = (run.players.g().adam.steps(), run.players.d().adam.steps());
     let mut header = Header::new(step, steps, run.identity.digest.clone());
@@ -21,7 +21,8 @@ pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
     store.save(archive(run)?, &header)
 }
 
-/// Everything that the next step depends on, as it is: a step changes it.
+/// Everything that the next step depends on. The tensors are not copied, so the next step changes
+/// them.
 pub(crate) fn archive(run: &Run) -> Result<Archive> {
     let (g, d) = (run.players.g(), run.players.d());
     let mut archive = Archive::default();
@@ -41,7 +42,7 @@ pub(crate) fn archive(run: &Run) -> Result<Archive> {
     Ok(archive)
 }
 
-/// Takes up a checkpoint that belongs to this run; returns the steps behind it.
+/// Restores a checkpoint of this run and returns its step count.
 pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Result<u64> {
     let steps = [header.optimiser_steps.0, header.optimiser_steps.1];
     for ((player, prefix), steps) in run.players.both_mut().into_iter().zip(["g.", "d."]).zip(steps)
@@ -63,7 +64,7 @@ pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Re
     Ok(header.step)
 }
 
-/// The model after `step` steps: the average of G where there is one, else G.
+/// The model after `step` steps: with the running average of G if there is one, else with G.
 pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
     let setup = &run.setup;
     let device = &setup.device;
@@ -75,7 +76,7 @@ pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
     };
     let weights = match &run.ema {
         Some(ema) => ema.state(),
-        None => run.players.g().params.values(), // and copied below
+        None => run.players.g().params.values(), // copied below
     };
     let trained = Params::given(weights, device)?;
     let info = stage_info(run, step);
@@ -98,7 +99,8 @@ pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
         stage1: stage1_info,
         stage2: stage2_info,
     };
-    let standardise = run.standardise.clone().filter(|_| encoder.is_none()); // else it does that
+    // Without an encoder in the model; an encoder standardises by itself.
+    let standardise = run.standardise.clone().filter(|_| encoder.is_none());
     Ok(Model::new(info, encoder, stage1, stage2, device)?.with_standardise(standardise)?)
 }
 

@@ -1,40 +1,44 @@
-//! What a person who looks at a run would notice: a discriminator that has won, gradients that explode, pictures that are
-//! all the same. Each is said once and again only after a while, with what to try.
+//! Warnings about problems that a person who watches a run would notice: a discriminator that has
+//! won, exploding gradients, and pictures that are all alike.
 //!
-//! Limits: D's loss below 1e-3 for 500 steps; a gradient of a hundred times its median. Pictures are alike when, after
-//! 500 steps, those of different noise or of different captions differ by less than a hundredth of what real ones do,
-//! twice running.
+//! Each warning comes with advice and is repeated only after a while. The limits are: a loss of D
+//! below 1e-3 for 500 steps; a gradient norm above a hundred times its median. Pictures count as
+//! alike when, after 500 steps, those of different noise or of different captions differ by less
+//! than a hundredth of the difference of real ones, twice in a row.
 
 use std::collections::VecDeque;
 
 use stackgan_core::image::Picture;
 
-/// D's loss below which it has won.
+/// The loss of D below which D has won.
 const SATURATED: f64 = 1e-3;
-/// Steps in a row that it must stay there.
+/// Number of consecutive steps for which it must stay there.
 const PATIENCE: u64 = 500;
-/// A gradient this many times its median explodes.
+/// A gradient norm above this many times its median counts as exploding.
 const EXPLODES: f64 = 100.0;
-/// Norms that a median is taken over, and the fewest.
+/// Maximum and minimum number of norms for a median.
 const NORMS: (usize, usize) = (200, 50);
-/// Share of the real pictures' difference below which painted ones are alike.
+/// Generated pictures are alike if they differ by less than this share of the difference of real
+/// ones.
 const ALIKE: f64 = 0.01;
-/// Steps before which pictures may be alike: an untrained generator paints grey.
+/// Steps before which pictures may be alike, because an untrained generator gives grey.
 const UNTRAINED: u64 = 500;
-/// Steps before the same thing is said again.
+/// Number of steps before a warning is repeated.
 const QUIET: u64 = 1000;
 
-/// How much painted pictures differ: root mean square, in grey levels of 256.
+/// How much generated pictures differ: root mean square, in grey levels of 256.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Variety {
-    /// Of one caption, by noise.
+    /// Between pictures of one caption with different noise.
     pub noise: f64,
-    /// Of one noise, by caption; none where there is a single caption.
+    /// Between pictures of different captions with the same noise; `None` if there is only one
+    /// caption.
     pub captions: Option<f64>,
 }
 
 impl Variety {
-    /// Of a grid in rows of `columns` pictures: a caption a row, a noise a column.
+    /// The variety of a grid with rows of `columns` pictures: one caption per row, one noise per
+    /// column.
     #[must_use]
     pub fn of(grid: &[Picture], columns: usize) -> Self {
         let rows: Vec<&[Picture]> = grid.chunks_exact(columns.max(1)).collect();
@@ -54,7 +58,7 @@ impl Variety {
     }
 }
 
-/// The root mean square of two pictures' difference, in grey levels.
+/// The root mean square of the difference of two pictures, in grey levels.
 #[must_use]
 pub fn difference(a: &Picture, b: &Picture) -> f64 {
     let square = |(a, b): (&u8, &u8)| (f64::from(*a) - f64::from(*b)).powi(2);
@@ -66,7 +70,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Watches one run from where it was started or resumed.
+/// Watches one run from its start or resumption.
 #[derive(Debug)]
 pub struct Watch {
     /// How much real pictures of different captions differ, in grey levels.
@@ -77,7 +81,7 @@ pub struct Watch {
     said: [Option<u64>; 4],
 }
 
-/// The numbers of a step that are watched; a player that did not move has no gradient.
+/// The watched values of a step; a player that was not updated has no gradient.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     /// D's loss.
@@ -88,19 +92,19 @@ pub struct Seen {
     pub g_grad: Option<f64>,
 }
 
-/// The places of warnings in [`Watch::said`].
+/// Indices of the warnings in [`Watch::said`].
 const D_WON: usize = 0;
 const GRADIENT: [usize; 2] = [1, 2];
 const COLLAPSE: usize = 3;
 
 impl Watch {
-    /// A watch over pictures whose real counterparts differ by `real` grey levels.
+    /// Creates a watch; real pictures of different captions differ by `real` grey levels.
     #[must_use]
     pub fn new(real: f64) -> Self {
         Self { real, saturated: 0, alike: 0, gradients: Default::default(), said: [None; 4] }
     }
 
-    /// Looks at a step; what should be said of it.
+    /// Checks a step and returns the warnings that it causes.
     pub fn step(&mut self, step: u64, seen: Seen) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(loss) = seen.d_loss {
@@ -128,7 +132,7 @@ impl Watch {
         warnings
     }
 
-    /// Looks at a grid of painted pictures.
+    /// Checks a grid of generated pictures.
     pub fn grid(&mut self, step: u64, variety: Variety) -> Option<String> {
         let limit = ALIKE * self.real;
         let captions = variety.captions.filter(|&captions| captions < limit);
@@ -152,7 +156,7 @@ impl Watch {
         ))
     }
 
-    /// Whether a warning may be said now; if so, it counts as said.
+    /// Whether a warning may be given now; if so, it is recorded as given.
     fn say(&mut self, which: usize, step: u64) -> bool {
         let Some(said) = self.said.get_mut(which) else { return false };
         let quiet = said.is_some_and(|last| step < last + QUIET);

@@ -1,5 +1,5 @@
 """The peer of our loader: a PyTorch DataLoader with Pillow that makes the same crops from the same JPEGs, as the PyTorch
-release's `datasets.py` does (FACTS 3.3, 4.5).
+release's `datasets.py` does.
 
     python dataloader.py FOLDER_OF_CUB 76|304 SAMPLES [WORKERS]
 

@@ -1,5 +1,5 @@
-//! `cargo xtask bench --curves`: time and memory of one training step against batch, width and threads, as a record, as the
-//! table in docs/performance.md and as drawings beside it.
+//! `cargo xtask bench --curves`: time and memory of one training step against batch, width and
+//! threads. Writes a record, the tables in docs/performance.md, and the drawings beside it.
 
 mod draw;
 mod drawings;
@@ -19,13 +19,13 @@ use super::programs::{Peak, Programs};
 use super::sample::Sample;
 use super::{record, statistics};
 
-/// Points that would need more memory are left out, and said so.
+/// Points that would need more memory than this are left out, with a note.
 const MOST_MIB: f64 = 20.0 * 1024.0;
-/// Quickly, steps that would take longer are left out too.
+/// In quick mode, steps that would take longer are left out too.
 const MOST_SECONDS: f64 = 40.0;
 
-/// What was measured: every run of every point, the machine's limits, and the points that were left out with what they
-/// would need.
+/// The measurements: every run of every point, the machine's limits, and the omitted points with
+/// what they would need.
 #[derive(Default)]
 pub(super) struct Measured {
     runs: BTreeMap<Point, Vec<Sample>>,
@@ -34,7 +34,7 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// Medians over the runs: seconds of a step, and peak MiB where the system tells.
+    /// Medians over the runs: seconds per step, and peak MiB if the system reports it.
     fn of(&self, point: &Point) -> Option<(f64, Option<f64>)> {
         let runs = self.runs.get(point)?;
         let median = |values: Vec<f64>| statistics::summary(&values).ok().map(|s| s.median);
@@ -42,18 +42,18 @@ impl Measured {
         Some((seconds, median(runs.iter().filter_map(|run| run.peak_rss_mib).collect())))
     }
 
-    /// Multiply-adds a second in registers on all cores, the best that was seen.
+    /// Multiply-adds per second in registers on all cores, the best that was observed.
     fn limit(&self) -> f64 {
         record::limits(&self.peaks)[1] * 0.5e9
     }
 
-    /// The least seconds that the direct algorithm's multiply-adds take at that rate.
+    /// Minimum time in seconds for the direct algorithm's multiply-adds at that rate.
     fn floor(&self, point: &Point) -> f64 {
         point.work() as f64 / self.limit().max(1.0)
     }
 
-    /// Seconds and MiB of a further point of a line, by the straight line through the last two that were measured; by the one
-    /// that was, seconds in proportion.
+    /// Extrapolated seconds and MiB of a further point of a line: linear through the last two
+    /// measured points; with only one, seconds in proportion.
     fn foreseen(&self, line: &Line, x: u64) -> Option<(f64, f64)> {
         let before = line.points.iter().filter(|(at, _)| *at < x);
         let known = before.filter_map(|(at, point)| {
@@ -71,7 +71,7 @@ impl Measured {
         }
     }
 
-    /// Why a further point of a line is left out: what it would need.
+    /// The reason for omitting a further point of a line: what it would need.
     fn too_much(&self, pace: Pace, line: &Line, x: u64) -> Option<String> {
         match self.foreseen(line, x)? {
             (_, mib) if mib > MOST_MIB => Some(format!("{:.0} GiB", mib / 1024.0)),
@@ -99,7 +99,7 @@ pub(super) fn curves(root: &Path, command: String, (pace, runs): (Pace, u32)) ->
             for (x, point) in &line.points {
                 let taken = measured.runs.get(point).map_or(0, Vec::len);
                 if taken >= run as usize || measured.left_out.contains_key(point) {
-                    continue; // another line has it too
+                    continue; // also on another line
                 }
                 if let Some(need) = measured.too_much(pace, line, *x) {
                     measured.left_out.insert(*point, need);
@@ -162,7 +162,8 @@ mod tests {
         Sample { value: ms, peak_rss_mib: Some(mib), threads: 2 }
     }
 
-    /// Time and memory on straight lines: 100 ms and 50 MiB a picture over 200 ms and 1000 MiB; from batch 32 on, not measured.
+    /// Time and memory on straight lines: 100 ms and 50 MiB per picture plus 200 ms and 1000 MiB;
+    /// not measured from batch 32 on.
     pub(super) fn measured(lines: &[Line]) -> Measured {
         let peak = Peak { instructions: "avx2".to_owned(), rates: [100.0, 200.0, 90.0, 150.0] };
         let mut measured = Measured { peaks: vec![peak], ..Measured::default() };

@@ -1,8 +1,9 @@
-//! What is measured: the figures, the sizes they are taken at, and the arguments that ask either program for one.
+//! The measured figures, their sizes, and the arguments that request one from either program.
 
 use super::work::{self, Net, Recipe};
 
-/// A network by name: `plain` and `residual` at the paper's widths, `coco` as its preset has them (`coco-stage2`).
+/// The networks by name: `plain` and `residual` with the paper's widths, `coco` as in its preset
+/// (`coco-stage2`).
 pub(crate) const NETS: &[(&str, Net)] = &[
     ("plain", PAPER),
     ("residual", Net { recipe: Recipe::Residual, ..PAPER }),
@@ -20,20 +21,20 @@ pub(super) const PAPER: Net = Net {
     residual_blocks: 4,
 };
 
-/// What a figure times.
+/// What a figure measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One training step.
     Step { stage: u8, batch: u64 },
-    /// Pictures of 256x256 at once.
+    /// Painting pictures of 256x256 at once.
     Paint { count: u64 },
-    /// A fresh process to its first picture.
+    /// The time from starting a process to its first picture.
     Start,
-    /// Samples a second; ours alone.
+    /// Samples per second; only for this program.
     Loader { side: u64 },
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figure {
     pub(crate) kind: Kind,
@@ -43,14 +44,15 @@ pub(crate) struct Figure {
 /// How long a process measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// A few rounds in each process.
+    /// Several rounds in each process.
     Full,
-    /// One round: whether everything works.
+    /// One round, to check that everything works.
     Quick,
 }
 
 impl Figure {
-    /// All figures whose names contain `only`. COCO's sizes come only when they are asked for.
+    /// All figures whose names contain `only`. Those with COCO's sizes are included only on
+    /// request.
     pub(crate) fn choose(only: Option<&str>) -> Vec<Self> {
         let kinds = [
             Kind::Step { stage: 1, batch: 16 },
@@ -81,7 +83,8 @@ impl Figure {
         }
     }
 
-    /// The arguments of our example and of the peer; `None` for a figure that is taken in another way.
+    /// The arguments of the example and of the peer; `None` for a figure that is measured in
+    /// another way.
     pub(crate) fn arguments(&self, pace: Pace) -> Option<Vec<String>> {
         let rounds = |full: u64| if pace == Pace::Full { full } else { 1 }.to_string();
         let net = self.net.to_owned();
@@ -105,7 +108,7 @@ impl Figure {
         })
     }
 
-    /// Multiply-adds by the direct algorithm, where time is mostly spent on them.
+    /// Number of multiply-adds of the direct algorithm, if most of the time is spent on them.
     pub(crate) fn work(&self) -> Option<u64> {
         let (_, net) = NETS.iter().find(|(name, _)| *name == self.net)?;
         match self.kind {
@@ -115,7 +118,7 @@ impl Figure {
         }
     }
 
-    /// What the numbers are.
+    /// The unit of the values.
     pub(crate) const fn unit(&self) -> &'static str {
         match self.kind {
             Kind::Loader { .. } => "samples/s",

@@ -1,5 +1,5 @@
-//! `cargo xtask bench --device cuda`: ours on an NVIDIA GPU in each precision, beside PyTorch on it in each of its modes
-//! (docs/bench/peer/gpu.py), one process after the other.
+//! `cargo xtask bench --device cuda`: this program on an NVIDIA GPU in each precision, beside
+//! PyTorch in each of its modes (docs/bench/peer/gpu.py), one process after the other.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,33 +13,34 @@ use super::figures::{Figure, Kind, Pace};
 use super::statistics::{Summary, summary};
 use super::{Options, sample};
 
-/// How ours computes.
+/// The precisions of this program.
 const PRECISIONS: [&str; 3] = ["f32", "tf32", "bf16"];
-/// Seconds that the peer gets for a figure in all of its modes, unless told: compiling takes minutes.
+/// Default time limit of the peer for one figure in all of its modes, in seconds; compiling takes
+/// minutes.
 const PATIENCE: u32 = 900;
 
-/// One process' word on one figure.
+/// The result of one process for one figure.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line {
     figure: String,
     program: &'static str,
     mode: String,
-    /// Milliseconds of a step, or of a batch of pictures.
+    /// Milliseconds per step, or per batch of pictures.
     ms: f64,
-    /// MiB of the GPU's memory that are held.
+    /// MiB of GPU memory held.
     mib: Option<f64>,
 }
 
-/// What was measured, and what was said of it.
+/// The measurements and the programs' output.
 pub(super) struct Measured {
     lines: Vec<Line>,
     /// Every line as the programs printed it.
     pub(super) said: Vec<Value>,
-    /// What the GPU is called.
+    /// The name of the GPU.
     pub(super) gpu: String,
 }
 
-/// Builds ours for GPUs and measures all figures.
+/// Builds this program for GPUs and measures all figures.
 pub(super) fn measure(
     root: &Path,
     options: &Options,
@@ -81,7 +82,7 @@ pub(super) fn measure(
                         all.said.push(json!({ "figure": name, "program": "ours", "said": said }));
                     }
                     Err(error) => {
-                        // a figure that fails must not cost the others
+                        // a failing figure must not prevent the others
                         eprintln!("{name} {precision}: {error:#}");
                         let error = format!("{error:#}");
                         let line = json!({ "figure": name, "program": "ours", "mode": precision, "error": error });
@@ -128,7 +129,8 @@ fn line_of_ours(figure: &str, precision: &str, said: &Value) -> Result<Line> {
     Ok(Line { figure, program: "ours", mode, ms, mib: said["gpu_mib"].as_f64() })
 }
 
-/// `None` for what was skipped or went wrong, which the record keeps as it was said.
+/// Parses a line of the peer; `None` for what was skipped or failed, which the record keeps
+/// verbatim.
 fn line_of_peer(said: &Value) -> Option<Line> {
     let text = |key: &str| Some(said.get(key)?.as_str()?.to_owned());
     let seconds = said.get("seconds")?.as_f64().filter(|s| s.is_finite() && *s > 0.0)?;
@@ -141,7 +143,7 @@ fn line_of_peer(said: &Value) -> Option<Line> {
     })
 }
 
-/// A row for each figure, program and mode, with the time over that of PyTorch's fastest mode.
+/// A row for each figure, program and mode, with the time relative to PyTorch's fastest mode.
 pub(super) fn table(measured: &Measured) -> Result<String> {
     let mut rows: Vec<(&str, &str, &str)> = Vec::new();
     let mut of: BTreeMap<(&str, &str, &str), Vec<&Line>> = BTreeMap::new();
@@ -181,7 +183,7 @@ pub(super) fn table(measured: &Measured) -> Result<String> {
 }
 
 impl Figure {
-    /// The figures of a GPU whose names contain `only`.
+    /// The GPU figures whose names contain `only`.
     fn on_gpu(only: Option<&str>) -> Vec<Self> {
         let kinds = [
             Kind::Step { stage: 1, batch: 64 },
@@ -194,7 +196,7 @@ impl Figure {
         all.filter(|figure| only.is_none_or(|only| figure.name().contains(only))).collect()
     }
 
-    /// The arguments of our example. A round on a GPU is several steps.
+    /// The arguments of the example. A round on a GPU is several steps.
     fn arguments_on_gpu(&self, pace: Pace) -> Vec<String> {
         let mut arguments = self.arguments(pace).unwrap_or_default();
         if let Some(timed) = arguments.last_mut().filter(|_| pace == Pace::Full) {

@@ -1,4 +1,4 @@
-//! What a record says of where and with what it was taken.
+//! The machine and programs that a record was taken with.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use xshell::{Shell, cmd};
 
-/// The machine and the programs, as far as the system tells.
+/// The machine and the programs, as far as the system reports them.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) cpu: String,
@@ -42,12 +42,12 @@ pub(crate) fn machine(root: &Path) -> Result<Machine> {
 }
 
 impl Machine {
-    /// The folder of a record: `2026-01-31-intel-r-xeon-r-processor-2`.
+    /// The folder of a record, such as `2026-01-31-intel-r-xeon-r-processor-2`.
     pub(crate) fn folder(&self) -> String {
         format!("{}-{}-{}", self.date, slug(&self.cpu), self.cores)
     }
 
-    /// The folder of a record of a GPU: `2026-01-31-nvidia-h200`.
+    /// The folder of a GPU's record, such as `2026-01-31-nvidia-h200`.
     pub(crate) fn folder_of(&self, gpu: &str) -> String {
         format!("{}-{}", self.date, slug(gpu))
     }

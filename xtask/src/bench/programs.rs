@@ -1,6 +1,7 @@
-//! Starts what is timed, one process for one number, and reads what it says.
+//! Starts the measured programs, one process for each value, and reads their output.
 //!
-//! Both sides run as users run them: the peer with the allocator as it comes, ours with what `kernels::memory` sets.
+//! Both sides run as users run them: the peer with its default allocator, this program with the
+//! settings of `kernels::memory`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,10 +17,10 @@ use xshell::{Shell, cmd};
 use super::figures::{Figure, Kind, Pace};
 use super::sample::{Sample, last_object, parse, peak_rss_mib};
 
-/// Memory layouts of the peer; the better one counts.
+/// Memory layouts of the peer; the faster one counts.
 pub(crate) const LAYOUTS: [&str; 2] = ["channels_last", "contiguous"];
 
-/// The built programs and where they may write.
+/// The built programs and the folders that they may write to.
 pub(crate) struct Programs {
     release: PathBuf,
     peer: Option<(PathBuf, PathBuf)>, // python, script
@@ -33,11 +34,11 @@ pub(crate) struct Peak {
     pub(crate) rates: [f64; 4],
 }
 
-/// What the four rates of [`Peak`] are.
+/// The names of the four rates of [`Peak`].
 pub(crate) const RATES: [&str; 4] = ["fma_one", "fma_all", "gemm_one", "gemm_all"];
 
 impl Programs {
-    /// Builds ours in release mode and checks that the peer starts.
+    /// Builds this program in release mode and checks that the peer starts.
     pub(crate) fn prepare(root: &Path, peer: Option<PathBuf>) -> Result<Self> {
         let sh = Shell::new()?;
         sh.change_dir(root);
@@ -60,7 +61,7 @@ impl Programs {
         Ok(programs)
     }
 
-    /// What the peer says of itself.
+    /// The versions that the peer reports.
     pub(crate) fn peer_versions(&self) -> Result<Option<Value>> {
         let about = self.peer("contiguous", &["about"]);
         about.map(|command| last_object(&self.output(command)?)).transpose()
@@ -81,7 +82,7 @@ impl Programs {
         Ok(Peak { instructions, rates: [rate(a)?, rate(b)?, rate(c)?, rate(d)?] })
     }
 
-    /// One number of ours.
+    /// Measures one value of this program.
     pub(crate) fn measure_ours(&self, figure: &Figure, pace: Pace) -> Result<Sample> {
         if let Some(arguments) = figure.arguments(pace) {
             let mut command = self.ours("examples/bench");
@@ -100,7 +101,7 @@ impl Programs {
         self.first_line(command)
     }
 
-    /// A training step of ours on so many threads.
+    /// Measures a training step of this program on `threads` threads.
     pub(crate) fn step(&self, arguments: &[String], threads: u64) -> Result<Sample> {
         let mut command = self.ours("examples/bench");
         command.args(arguments).env("RAYON_NUM_THREADS", threads.to_string());
@@ -111,7 +112,8 @@ impl Programs {
         Ok(sample)
     }
 
-    /// One number of the peer in a layout; `None` without a peer, and for what is ours alone.
+    /// Measures one value of the peer in a layout; `None` without a peer, and for figures of this
+    /// program only.
     pub(crate) fn measure_peer(
         &self,
         figure: &Figure,
@@ -172,7 +174,8 @@ impl Programs {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// The time from starting a process to its first line, which it prints when its picture lies on the disk.
+    /// The time from starting a process to its first line, which it prints once its picture is on
+    /// the disk.
     fn first_line(&self, mut command: Command) -> Result<Sample> {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let started = Instant::now();
@@ -192,7 +195,7 @@ impl Programs {
         if line.is_empty() || !status.success() {
             bail!("{command:?}\nended with {status} and no picture");
         }
-        let own = last_object(&line).ok(); // the peer says how much memory it held
+        let own = last_object(&line).ok(); // the peer reports its memory
         let watched =
             Some(watched.into_inner()).filter(|kib| *kib > 0).map(|kib| kib as f64 / 1024.0);
         let threads = own.as_ref().and_then(|facts| facts.get("threads")?.as_u64()).unwrap_or(0);
@@ -204,7 +207,8 @@ impl Programs {
     }
 }
 
-/// Reads a process' peak of memory every millisecond until it is done: when it has ended nobody can tell.
+/// Reads a process's memory peak every millisecond until it is done, because it cannot be read
+/// after the process has ended.
 fn watch(status: &Path, done: &AtomicBool, peak_kib: &AtomicU64) {
     while !done.load(Ordering::Relaxed) {
         if let Ok(text) = std::fs::read_to_string(status) {

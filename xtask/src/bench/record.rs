@@ -1,4 +1,4 @@
-//! A record: every number of every run as JSON, and the table that a person reads.
+//! A record: every value of every run as JSON, and a table for readers.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -8,7 +8,8 @@ use super::programs::{LAYOUTS, Peak, RATES};
 use super::sample::Sample;
 use super::statistics::{Summary, ratio, summary};
 
-/// A figure and its runs, ours and the peer's in each layout, in the order in which they were taken.
+/// A figure and its runs of this program and of the peer in each layout, in the order of
+/// measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) figure: Figure,
@@ -29,7 +30,7 @@ impl Measured {
         Some((layout, runs))
     }
 
-    /// Ours over the peer's best layout.
+    /// The time of this program relative to the peer's best layout.
     pub(crate) fn ratio(&self) -> Option<Summary> {
         ratio(&values(&self.ours), &values(self.best()?.1)).ok()
     }
@@ -44,7 +45,7 @@ impl Measured {
         self.peer.iter().filter_map(|runs| Self::memory(runs)).min_by(f64::total_cmp)
     }
 
-    /// The share of `limit` GF/s that a median in milliseconds is.
+    /// The achieved share of `limit` GF/s, given a median in milliseconds.
     fn share(&self, milliseconds: f64, limit: f64) -> Option<f64> {
         Some(2.0 * self.figure.work()? as f64 / (milliseconds * 1e6) / limit)
     }
@@ -54,7 +55,7 @@ fn values(runs: &[Sample]) -> Vec<f64> {
     runs.iter().map(|run| run.value).collect()
 }
 
-/// The limits that were reached at any time of the bench: for each rate of [`RATES`] the most.
+/// The highest value of each of the [`RATES`] over the whole benchmark.
 pub(crate) fn limits(peaks: &[Peak]) -> [f64; 4] {
     let mut most = [0.0_f64; 4];
     for peak in peaks {
@@ -65,7 +66,7 @@ pub(crate) fn limits(peaks: &[Peak]) -> [f64; 4] {
     most
 }
 
-/// The table, one line a figure.
+/// The table, one row per figure.
 pub(crate) fn table(measured: &[Measured], peaks: &[Peak]) -> Result<String> {
     let [fma_one, fma_all, gemm_one, gemm_all] = limits(peaks);
     let instructions = peaks.first().map_or("", |peak| peak.instructions.as_str());
@@ -108,13 +109,13 @@ fn row(m: &Measured, limit: f64) -> Result<String> {
     Ok(format!("| {} |\n", cells.join(" | ")))
 }
 
-/// `median (least to most)`, with as many digits as say something.
+/// `median (minimum to maximum)`, with as many digits as are meaningful.
 fn range(s: Summary) -> String {
     let digits = if s.median < 10.0 { 2 } else { usize::from(s.median < 100.0) };
     format!("{:.digits$} ({:.digits$} to {:.digits$})", s.median, s.least, s.most)
 }
 
-/// Every number.
+/// All values.
 pub(crate) fn raw(measured: &[Measured], peaks: &[Peak], about: &Value) -> Value {
     let runs = |runs: &[Sample]| {
         let run = |s: &Sample| json!({ "value": s.value, "peak_rss_mib": s.peak_rss_mib, "threads": s.threads });
@@ -136,7 +137,7 @@ pub(crate) fn raw(measured: &[Measured], peaks: &[Peak], about: &Value) -> Value
     json!({ "about": about, "peaks_gflops": rates(peaks), "figures": figures })
 }
 
-/// The machine's limits, each time that they were measured.
+/// The machine's limits, for each time that they were measured.
 pub(crate) fn rates(peaks: &[Peak]) -> Vec<Value> {
     let named = |peak: &Peak| {
         RATES.iter().zip(peak.rates).map(|(k, r)| ((*k).to_owned(), json!(r))).collect()
@@ -175,7 +176,8 @@ mod tests {
             text.contains("100 GF/s on one thread, 200 on all; large product 95 and 150"),
             "{text}"
         );
-        // 12.78 thousand million multiply-adds in 50 ms are 511 GF/s, 256 % of 200; in 100 ms half of that.
+        // 12.78 billion multiply-adds in 50 ms are 511 GF/s, which is 256 % of 200; in 100 ms half
+        // of that.
         let line = "| paint-1-plain | ms | 50.0 (40.0 to 60.0) | 100 (80 to 120) | channels_last | 0.50 (0.50 to 0.50) \
                     | 256 % | 128 % | 400 | 800 | 0.50 |";
         assert!(text.lines().any(|l| l == line), "{text}");

@@ -1,18 +1,18 @@
-//! The JSON lines that the timed programs print.
+//! The JSON lines that the measured programs print.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::statistics::summary;
 
-/// What one process says of one figure.
+/// The result of one process for one figure.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sample {
     /// The median of its rounds, in the figure's unit.
     pub(crate) value: f64,
-    /// The most memory that it held, where the system tells.
+    /// Its peak memory, if the system reports it.
     pub(crate) peak_rss_mib: Option<f64>,
-    /// Threads that it computes on.
+    /// Number of threads that it computes on.
     pub(crate) threads: u64,
 }
 

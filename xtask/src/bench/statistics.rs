@@ -1,8 +1,8 @@
-//! Medians and spread of a few numbers from a noisy machine.
+//! Median and spread of a few values from a noisy machine.
 
 use anyhow::{Result, bail};
 
-/// What is said of the runs of one figure.
+/// A summary of the runs of one figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) median: f64,
@@ -10,7 +10,7 @@ pub(crate) struct Summary {
     pub(crate) most: f64,
 }
 
-/// Median, least and most of at least one number.
+/// Median, minimum and maximum of at least one value.
 pub(crate) fn summary(values: &[f64]) -> Result<Summary> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -23,7 +23,8 @@ pub(crate) fn summary(values: &[f64]) -> Result<Summary> {
     Ok(Summary { median: f64::midpoint(lower, upper), least, most })
 }
 
-/// Ours over theirs: of the medians, and the least and most over runs taken next to each other.
+/// Ours relative to theirs: the ratio of the medians, and the minimum and maximum of the ratios of
+/// adjacent runs.
 pub(crate) fn ratio(ours: &[f64], theirs: &[f64]) -> Result<Summary> {
     let pairs: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
     let median = summary(ours)?.median / summary(theirs)?.median;

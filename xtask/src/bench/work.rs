@@ -1,9 +1,11 @@
-//! Multiply-adds of the networks, by the direct algorithm, from their shapes alone (docs/recipes.md; `stackgan-core`).
+//! Number of multiply-adds of the networks by the direct algorithm, computed from their shapes
+//! alone (docs/recipes.md; `stackgan-core`).
 //!
-//! Convolutions and linear layers are counted; norms, activations, losses and optimisers are not. An up-sampling block counts
-//! its 3x3 convolution at the size after up-sampling. A program that finds a way with fewer multiplications may so pass 100 %.
+//! Convolutions and linear layers are counted; norms, activations, losses and optimisers are not.
+//! An up-sampling block counts its 3x3 convolution at the size after up-sampling. A program that
+//! needs fewer multiplications may therefore exceed 100 %.
 
-/// Sizes of the networks, as `NetConfig` of the core has them.
+/// Sizes of the networks, as in `NetConfig` of the core crate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Net {
     pub(crate) recipe: Recipe,
@@ -21,7 +23,7 @@ pub(crate) enum Recipe {
     Residual,
 }
 
-/// What a layer reads, which decides whether its input has a gradient.
+/// The input of a layer, which decides whether it has a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Input {
     Features,
@@ -29,7 +31,7 @@ enum Input {
     Text,
 }
 
-/// A layer's multiply-adds for one picture.
+/// The multiply-adds of a layer for one picture.
 #[derive(Clone, Copy, Debug)]
 struct Layer {
     input: Input,
@@ -40,7 +42,7 @@ const fn linear(input: Input, from: u64, to: u64) -> Layer {
     Layer { input, macs: from * to }
 }
 
-/// A convolution with a `k` x `k` window onto a map of `size` x `size`.
+/// A convolution with a `k` x `k` window whose output is a map of `size` x `size`.
 const fn conv((from, to): (u64, u64), k: u64, size: u64) -> Layer {
     Layer { input: Input::Features, macs: from * to * k * k * size * size }
 }
@@ -75,7 +77,7 @@ fn stage1_generator(net: &Net) -> Vec<Layer> {
     layers
 }
 
-/// Stage-II's own part: everything but Stage-I.
+/// The layers of Stage-II without those of Stage-I.
 fn stage2_generator(net: &Net) -> Vec<Layer> {
     let g = net.gf;
     let mut layers = vec![
@@ -91,7 +93,7 @@ fn stage2_generator(net: &Net) -> Vec<Layer> {
     layers
 }
 
-/// D's features of a picture, and in the residual recipe all of D but its text layer and head.
+/// D's features of a picture; in the residual recipe all of D except its text layer and head.
 fn encoder(net: &Net, stage: u8) -> Vec<Layer> {
     let n = net.df;
     let first = if stage == 1 { 32 } else { 128 };
@@ -112,7 +114,7 @@ fn logit(net: &Net) -> Layer {
     conv((8 * net.df, 1), 4, 1)
 }
 
-/// Joining text and features, down to a logit.
+/// The layers that join text and features and give a logit.
 fn head(net: &Net) -> Vec<Layer> {
     let joint = (8 * net.df + net.cond, 8 * net.df);
     match net.recipe {
@@ -127,12 +129,12 @@ fn forward(layers: &[Layer]) -> u64 {
     layers.iter().map(|layer| layer.macs).sum()
 }
 
-/// Forward, gradients of weights, and gradients of inputs where features are the input.
+/// Forward pass, gradients of weights, and gradients of inputs that are features.
 fn trained(layers: &[Layer]) -> u64 {
     2 * forward(layers) + inputs(layers, &[Input::Features])
 }
 
-/// Forward, and gradients of inputs down to the picture: D in G's step.
+/// Forward pass, and gradients of inputs down to the picture: D in G's step.
 fn passed_through(layers: &[Layer]) -> u64 {
     forward(layers) + inputs(layers, &[Input::Features, Input::Picture])
 }
@@ -156,7 +158,8 @@ pub(crate) fn step(net: &Net, stage: u8, batch: u64) -> u64 {
     let (encoder, head) = (encoder(net, stage), head(net));
     match net.recipe {
         Recipe::Plain => {
-            // Both pictures encoded once; real, wrong (one pair fewer) and fake judged with text, and in Stage-II without.
+            // Both pictures are encoded once. Real, wrong (one pair fewer) and fake are judged with
+            // text, and in Stage-II also without.
             let alone = if stage == 2 { vec![logit(net)] } else { Vec::new() };
             let d = 2 * batch * (trained(&encoder) + trained(&alone))
                 + (3 * batch - 1) * trained(&head);
@@ -165,7 +168,7 @@ pub(crate) fn step(net: &Net, stage: u8, batch: u64) -> u64 {
             d + batch * (low + trained(&generator) + through)
         }
         Recipe::Residual => {
-            // A fake for D, three passes of D; a fresh fake for G.
+            // A fake for D and three passes of D; then a fresh fake for G.
             let d = 3 * batch * (trained(&encoder) + trained(&head));
             let through = passed_through(&encoder) + passed_through(&head);
             d + batch * (2 * low + forward(&generator) + trained(&generator) + through)
@@ -185,7 +188,7 @@ mod tests {
         assert!((found - billions).abs() < 0.006, "{found} {billions}");
     }
 
-    /// Source: multiplications by hand over the layer tables of both releases, in thousand millions a picture.
+    /// Source: computed by hand from the layer tables of both releases, in billions per picture.
     #[test]
     fn the_papers_sizes() {
         // 1024 * 256 + 228 * 16384 + four up-blocks of 1024 * 512 * 9 * 64 each + 64 * 3 * 9 * 64 * 64.
@@ -197,7 +200,7 @@ mod tests {
         assert_eq!(painting(&PAPER, 16), 16 * painting(&PAPER, 1));
     }
 
-    /// Both recipes at widths that fit on paper: gf 4, df 2, text 8, cond 4, z 2.
+    /// Both recipes at widths that can be computed by hand: gf 4, df 2, text 8, cond 4, z 2.
     #[test]
     fn layers_by_hand() {
         let net = Net { gf: 4, df: 2, text: 8, cond: 4, z: 2, residual_blocks: 1, ..PAPER };
@@ -230,13 +233,14 @@ mod tests {
         assert_eq!(macs(&head(&residual)), [32, 20 * 16 * 16, 256]);
     }
 
-    /// One step of Stage-I, batch 2, pass by pass.
+    /// One step of Stage-I with batch 2, pass by pass.
     #[test]
     fn passes_of_a_step_by_hand() {
         let (g, d, h) = (stage1_generator(&PAPER), encoder(&PAPER, 1), head(&PAPER));
         let (fg, fd, fh) = (forward(&g), forward(&d), forward(&h));
         let (text, first) = (1024 * 256, 3 * 64 * 16 * 32 * 32);
-        // G: forward, weights, inputs but the text's. D: 4 pictures of which no image gradient; heads 2 + 1 + 2. Then through D.
+        // G: forward pass, weights, and inputs except the text. D: 4 pictures without gradients of
+        // the image; heads 2 + 1 + 2. Then the pass through D.
         let expected = 2 * (3 * fg - text) + 4 * (3 * fd - first) + 5 * 3 * fh + 2 * 2 * (fd + fh);
         assert_eq!(step(&PAPER, 1, 2), expected);
 

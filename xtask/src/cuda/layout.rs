@@ -1,4 +1,4 @@
-//! From unpacked wheels to the root of a toolkit, as compilers look for it.
+//! Arranges unpacked wheels as the root of a toolkit, as compilers expect it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use xshell::{Shell, cmd};
 
-/// Where wheels have what belongs into the root.
+/// Folders in the wheels that belong in the root.
 const SOURCES: [&str; 2] = ["nvidia/cu13", "nvidia/cudnn"];
-/// What of it is needed.
+/// The needed subfolders.
 const WANTED: [&str; 4] = ["bin", "include", "lib", "nvvm"];
-/// Libraries that programs are linked with: a wheel has `libcublas.so.13`, a linker looks for `libcublas.so`.
+/// Libraries to link with: a wheel has `libcublas.so.13`, a linker looks for `libcublas.so`.
 const LINKED: [&str; 6] = ["cublas", "cublasLt", "cudart", "nvrtc", "curand", "cudnn"];
-/// Folders of programs: an unpacked file cannot be run.
+/// Folders of programs, because unpacked files are not executable.
 const PROGRAMS: [&str; 2] = ["bin", "nvvm/bin"];
-/// Where systems have the driver's library, if they do not tell.
+/// Usual folders of the driver's library, if the system does not report it.
 const DRIVERS: [&str; 5] =
     ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib", "/usr/local/lib"];
 
-/// Moves what an unpacked wheel has into the root.
+/// Moves the needed parts of an unpacked wheel to the root.
 pub(super) fn take(unpacked: &Path, root: &Path) -> Result<()> {
     for (source, wanted) in SOURCES.iter().flat_map(|source| WANTED.map(|wanted| (source, wanted)))
     {
@@ -47,7 +47,7 @@ fn merge(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Names for the linker, the second name of `lib`, and programs that can be run.
+/// Creates names for the linker and the second name of `lib`, and makes programs executable.
 pub(super) fn finish(root: &Path) -> Result<()> {
     let lib = root.join("lib");
     for name in LINKED {
@@ -68,7 +68,7 @@ pub(super) fn finish(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The name of a library with the number of its interface: `libcublas.so.13`.
+/// The name of a library with its interface version, such as `libcublas.so.13`.
 fn numbered(lib: &Path, plain: &str) -> Result<String> {
     let names = fs::read_dir(lib).with_context(|| format!("no {}", lib.display()))?;
     let names = names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -93,8 +93,10 @@ fn link(to: &Path, at: &Path) -> Result<()> {
     symlink(to, at).with_context(|| format!("cannot link {}", at.display()))
 }
 
-/// The driver's library, which comes with the driver and in no package: that of the system, or one to link with, whose functions
-/// all fail. Whether it is the latter.
+/// Provides the driver's library, which comes with the driver and is in no package.
+///
+/// Uses that of the system or, without one, creates a stub for linking whose functions all fail.
+/// Returns whether it is the stub.
 pub(super) fn driver(root: &Path) -> Result<bool> {
     let at = root.join("lib/libcuda.so");
     if let Some(found) = system_driver() {
@@ -111,9 +113,11 @@ pub(super) fn driver(root: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// A library of every function that the driver's header names, from which a linker learns that `libcuda.so.1` is needed: by
-/// programs that call one of them, and by no other (a build's own programs must run where no driver is). It has not the name
-/// under which it would be loaded, so it cannot stand in a driver's way.
+/// Creates a stub library with every function that the driver's header declares.
+///
+/// It tells a linker that `libcuda.so.1` is needed by programs that call one of the functions, and
+/// by no others (a build's own programs must run without a driver). It does not have the name under
+/// which it would be loaded, so it cannot take a driver's place.
 fn to_link_with(header: &str, at: &Path) -> Result<()> {
     let functions = functions(header);
     if functions.is_empty() {
@@ -121,7 +125,7 @@ fn to_link_with(header: &str, at: &Path) -> Result<()> {
             "cuda.h: expected the driver's functions, found none; remove the folder and run this again"
         );
     }
-    // 999: CUDA_ERROR_UNKNOWN.
+    // 999 is CUDA_ERROR_UNKNOWN.
     let define = |name: &&str| format!("int {name}(void) {{ return 999; }}\n");
     let code: String = functions.iter().map(define).collect();
     let sh = Shell::new()?;
@@ -132,7 +136,7 @@ fn to_link_with(header: &str, at: &Path) -> Result<()> {
         .context("a C compiler is needed: install gcc")
 }
 
-/// The words of a header that are names of the driver's functions: `cuInit`, `cuMemAlloc_v2`.
+/// The words of a header that are names of driver functions, such as `cuInit` and `cuMemAlloc_v2`.
 fn functions(header: &str) -> BTreeSet<&str> {
     let words = header.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let of_driver = |word: &&str| {
@@ -176,7 +180,7 @@ mod tests {
             ("calls", "int cuInit(unsigned); int main(void) { return cuInit(0); }", true),
             ("other", "int main(void) { return 0; }", false),
         ] {
-            // As rustc links: only what is needed.
+            // As rustc links: only needed libraries.
             cmd!(sh, "cc -x c - -o {program} -L. -Wl,--as-needed -lcuda")
                 .quiet()
                 .stdin(code)
@@ -205,7 +209,7 @@ mod tests {
         }
         take(&unpacked, &root)?;
         finish(&root)?;
-        finish(&root)?; // a second time changes nothing
+        finish(&root)?; // repeating it changes nothing
         assert_eq!(fs::read_link(root.join("lib/libnvrtc.so"))?, Path::new("libnvrtc.so.13"));
         assert!(root.join("lib64/libcudnn.so").is_file());
         assert!(root.join("include/cudnn.h").is_file() && !root.join(".metadata").exists());

@@ -1,24 +1,24 @@
-//! The parts of NVIDIA's toolkit that a build for a GPU needs, pinned. Source: `PyPI`'s list of files of each package, for Linux on
-//! x86-64.
+//! The parts of NVIDIA's toolkit that a build for a GPU needs, pinned. Source: `PyPI`'s lists of
+//! the packages' files for Linux on x86-64.
 
-/// One edition: everything of it belongs together.
+/// The edition; all files of an edition belong together.
 pub(super) const EDITION: &str = "CUDA 13.0, cuDNN 9.28";
 
-/// Where `PyPI` keeps its files. `STACKGAN_PYPI` names a mirror of it.
+/// The server of `PyPI`'s files. `STACKGAN_PYPI` names a mirror of it.
 pub(super) const PYPI: &str = "https://files.pythonhosted.org";
 
-/// A package as `PyPI` has it.
+/// A package on `PyPI`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wheel {
     /// Its name.
     pub(super) package: &'static str,
     /// Its version.
     pub(super) version: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub(super) what: &'static str,
-    /// The systems that it is for, the end of its file's name.
+    /// The platform tag, the end of the file name.
     tag: &'static str,
-    /// The folder of its file, below `packages/`.
+    /// The folder of its file below `packages/`.
     folder: &'static str,
     /// The file's length in bytes.
     pub(super) size: u64,
@@ -38,7 +38,7 @@ impl Wheel {
         format!("{}/packages/{}/{}", base.trim_end_matches('/'), self.folder, self.file())
     }
 
-    /// Its page for people.
+    /// Its web page.
     pub(super) fn page(&self) -> String {
         format!("https://pypi.org/project/{}/{}/#files", self.package, self.version)
     }
@@ -48,7 +48,7 @@ const LINUX_2010: &str = "manylinux2010_x86_64.manylinux_2_12_x86_64";
 const LINUX_2014: &str = "manylinux2014_x86_64.manylinux_2_17_x86_64";
 const LINUX_2_27: &str = "manylinux_2_27_x86_64";
 
-/// All of them.
+/// All wheels.
 pub(super) const WHEELS: [Wheel; 9] = [
     Wheel {
         package: "nvidia-cuda-nvcc",

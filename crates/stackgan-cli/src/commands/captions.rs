@@ -1,4 +1,4 @@
-//! Sentences as they were typed, or from a file with one on each line.
+//! Captions from the command line, or from a file with one per line.
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,15 @@ use anyhow::Result;
 
 use crate::exit::Problem;
 
-/// Longest caption, in bytes.
+/// Maximum length of a caption in bytes.
 const LONGEST: usize = 4096;
 
-/// Captions a few at a time, so that memory is bounded; from stdin one at a time, as they come.
+/// Returns captions in small chunks, so that memory is bounded; from stdin one at a time, as they
+/// arrive.
 ///
 /// # Errors
-/// Code 2 unless either sentences or a file were given, or when a sentence is empty; 4 when the file is not there. Captions of
-/// a file end in an error, code 3, where there is none in it.
+/// Code 2 unless either sentences or a file were given, or when a sentence is empty; 4 when the
+/// file does not exist. The captions of a file without any end in an error with code 3.
 pub(super) fn of<'a>(
     prompts: &'a [String],
     file: Option<&'a Path>,
@@ -63,12 +64,12 @@ pub(super) fn of<'a>(
     }))
 }
 
-/// Lines of a caption file; empty ones are passed over.
+/// The lines of a caption file; empty ones are skipped.
 struct Lines {
     from: Box<dyn BufRead>,
     file: PathBuf,
     most: usize,
-    /// Captions so far, and an end that told that there are none.
+    /// Number of captions so far; also 1 after the error about a file without any.
     met: usize,
 }
 

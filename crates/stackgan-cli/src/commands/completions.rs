@@ -1,4 +1,4 @@
-//! `stackgan completions`: what a shell needs to complete commands.
+//! `stackgan completions`: shell completions.
 
 use std::io::Write as _;
 
@@ -10,7 +10,8 @@ use crate::args::Cli;
 
 /// Prints the completions for `shell` on stdout.
 pub(super) fn run(shell: Shell) -> Result<()> {
-    // Into memory first: the generator panics when its writer fails, and a closed pipe is no failure.
+    // Generate into memory first: the generator panics when its writer fails, but a closed pipe is
+    // not a failure.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "stackgan", &mut script);
     std::io::stdout().lock().write_all(&script)?;

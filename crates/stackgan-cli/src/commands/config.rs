@@ -1,4 +1,4 @@
-//! `stackgan config`: the settings that a run would have, and where each comes from.
+//! `stackgan config`: the settings of a run, and the origin of each.
 
 use anyhow::{Context as _, Result};
 use stackgan_train::config::{PRESETS, TrainConfig, preset};

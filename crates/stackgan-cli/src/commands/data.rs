@@ -1,4 +1,5 @@
-//! `stackgan data`: draw, import, check, look at datasets. Fetching them is in [`super::fetch`].
+//! `stackgan data`: draws, imports, checks and shows datasets. Fetching them is in
+//! [`super::fetch`].
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -21,10 +22,10 @@ use super::{Context, fetch, print, sources, write_file};
 use crate::args::{self, Layout, Sizes};
 use crate::exit::Problem;
 
-/// Embeddings that are looked at at once.
+/// Number of embeddings checked at a time.
 const ROWS: usize = 4096;
 
-/// Does one of them.
+/// Runs the subcommand.
 pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
     match args {
         args::Data::Toy { out, count, seed } => {
@@ -50,7 +51,7 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
     }
 }
 
-/// Makes the prepared files of a dataset folder, and prints their names.
+/// Creates the prepared files of a dataset folder, and prints their names.
 pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
     let sizes: &[PictureSize] = match args.size {
         Sizes::Low => &[PictureSize::Stage1],
@@ -105,7 +106,7 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
         return Err(Problem::data("the dataset is not complete", path, parts, remedy).into());
     }
     let dataset = sources::read(path, layout)?;
-    // Every picture is decoded, so that all faults are seen at once.
+    // Decode every picture, so that all faults are reported together.
     let left_out = context.counted(("checking", "pictures"), |progress| {
         check::pictures(&dataset, manner.damaged(), progress)
     })?;
@@ -119,7 +120,8 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     check_embeddings(path)
 }
 
-/// Checks the embeddings that were imported for the folder: that they are those of its captions, and all numbers.
+/// Checks that the embeddings imported for the folder belong to its captions, and that all values
+/// are finite.
 fn check_embeddings(folder: &Path) -> Result<()> {
     let file = sources::imported_embeddings(&folder.join("prepared/x"));
     if !file.is_file() {
@@ -153,7 +155,7 @@ fn summary(path: &Path, prepared: &Prepared) -> String {
         indices.filter_map(|i| prepared.class(i)).collect()
     };
     let (train, test) = (classes(Split::Train), classes(Split::Test));
-    // Where each picture has a class of its own, classes mean nothing.
+    // If every picture has a class of its own, classes mean nothing.
     let classes = if train.union(&test).count() < prepared.len() {
         format!("{} and {}", train.len(), counted(test.len(), "class"))
     } else {
@@ -170,7 +172,7 @@ fn summary(path: &Path, prepared: &Prepared) -> String {
     )
 }
 
-/// A sheet of pictures with captions, and all their captions in a text file.
+/// Writes a sheet of pictures with captions, and all their captions in a text file.
 fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<()> {
     let text = sheet_of(path, output)?;
     let (exhibits, legend) = if path.is_file() {
@@ -195,10 +197,11 @@ fn preview(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<(
     print(text.display())
 }
 
-/// The first line of the listing beside a sheet, by which both are known as a preview's.
+/// The first line of the listing beside a sheet, which identifies both as a preview.
 const LISTING: &str = "# captions of the sheet beside, by `stackgan data preview`";
 
-/// The listing beside the sheet `output`, when neither would be taken for a part of the dataset or lie over somebody's file.
+/// The path of the listing beside the sheet `output`. Fails if either would become part of the
+/// dataset or overwrite a file that is not a preview.
 fn sheet_of(path: &Path, output: &Path) -> Result<PathBuf> {
     let place = format!("option: --output {}", output.display());
     if !output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
@@ -221,8 +224,9 @@ fn sheet_of(path: &Path, output: &Path) -> Result<PathBuf> {
     Ok(text)
 }
 
-/// Refuses an output among the files of the dataset `path`, a folder or the prepared file in one, where it would become a
-/// part of it, or take the place of one. The folder `prepared` is no part of it.
+/// Rejects an output among the files of the dataset `path` (a folder, or the prepared file in one),
+/// where it would become part of the dataset or replace a part of it. The folder `prepared` is not
+/// part of the dataset.
 fn outside(path: &Path, output: &Path) -> Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     let Some(mut folder) = real(path) else { return Ok(()) };
@@ -231,7 +235,7 @@ fn outside(path: &Path, output: &Path) -> Result<()> {
         let Some(above) = above.filter(|dir| layouts::detect(dir).is_ok()) else { return Ok(()) };
         folder = above.to_path_buf();
     }
-    // Folders that are not there yet will be made: of those that are, the innermost says where.
+    // Missing folders will be created: the innermost existing one decides.
     let above = output.ancestors().skip(1);
     let there = above.map(|p| (p, if p.as_os_str().is_empty() { Path::new(".") } else { p }));
     let there = there.filter_map(|(above, path)| Some((above, real(path)?))).next();
@@ -253,7 +257,7 @@ fn outside(path: &Path, output: &Path) -> Result<()> {
         .into())
 }
 
-/// The captions of a dataset, or the names of its pictures, one a line.
+/// Writes the captions of a dataset, or the names of its pictures, one per line.
 fn captions(path: &Path, names: bool, output: Option<&Path>, context: &Context) -> Result<()> {
     output.map_or(Ok(()), |file| outside(path, file))?;
     let data = sources::open_any(path, sources::ANY_SIZE, context)?;

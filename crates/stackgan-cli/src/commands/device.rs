@@ -1,4 +1,4 @@
-//! Where to compute and how exactly: from `--device` and `--precision` to a device (docs/gpu.md).
+//! The device and precision of computations, from `--device` and `--precision` (docs/gpu.md).
 
 use anyhow::Result;
 use candle_core::Device;
@@ -11,13 +11,13 @@ use crate::progress::Manner;
 /// Whether this program was built with the feature `cuda`.
 const BUILT_FOR_CUDA: bool = cfg!(feature = "cuda");
 
-/// What `--device` asks for.
+/// The device that `--device` requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     /// The first GPU, if there is one that this program can use.
     Auto,
     Cpu,
-    /// A GPU by its number.
+    /// The GPU with this number.
     Cuda(usize),
 }
 
@@ -37,7 +37,7 @@ impl Wanted {
     }
 }
 
-/// Whether a command computes: others open no GPU.
+/// Whether a command computes. Other commands do not open a GPU.
 pub(super) const fn computes(command: &Command) -> bool {
     !matches!(
         command,
@@ -49,10 +49,11 @@ pub(super) const fn computes(command: &Command) -> bool {
     )
 }
 
-/// The device and the precision of a command that computes.
+/// Chooses the device and precision of a command that computes.
 ///
 /// # Errors
-/// [`Problem`] with code 2 for what is no device or not for this device, 4 for a GPU that this program cannot use.
+/// [`Problem`] with code 2 for an invalid device, or a precision that the device does not support;
+/// 4 for a GPU that this program cannot use.
 pub(super) fn choose(
     name: &str,
     precision: Option<Precision>,
@@ -76,7 +77,7 @@ pub(super) fn choose(
     Ok((device, precision))
 }
 
-/// What is asked for.
+/// Parses the name of a device.
 fn wanted(name: &str) -> Result<Wanted> {
     Wanted::parse(name).ok_or_else(|| {
         let expected = "`auto`, `cpu`, `cuda` or `cuda:N`, N counted from 0";
@@ -104,7 +105,7 @@ fn open(number: usize) -> Result<Device> {
     })
 }
 
-/// The precision on a device: TF32 on a GPU, f32 on a CPU, unless told.
+/// The precision on a device; by default TF32 on a GPU and f32 on a CPU.
 fn precision_on(device: &Device, asked: Option<Precision>) -> Result<Precision> {
     match asked {
         Some(asked) if device.is_cpu() && asked != Precision::F32 => {
@@ -119,7 +120,7 @@ fn precision_on(device: &Device, asked: Option<Precision>) -> Result<Precision> 
     }
 }
 
-/// `cpu` or `cuda:N`.
+/// The name of a device: `cpu` or `cuda:N`.
 pub(super) fn name(device: &Device) -> String {
     match device.location() {
         candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
@@ -128,7 +129,7 @@ pub(super) fn name(device: &Device) -> String {
     }
 }
 
-/// What a GPU is called, and its memory in bytes; `None` for a CPU.
+/// The name of a GPU and its memory in bytes; `None` for a CPU.
 #[cfg(feature = "cuda")]
 pub(super) fn gpu_facts(device: &Device) -> Option<(String, usize)> {
     let stream = device.as_cuda_device().ok()?.cuda_stream();
@@ -136,13 +137,13 @@ pub(super) fn gpu_facts(device: &Device) -> Option<(String, usize)> {
     Some((context.name().ok()?, context.total_mem().ok()?))
 }
 
-/// What a GPU is called, and its memory in bytes; `None` for a CPU.
+/// The name of a GPU and its memory in bytes; `None` for a CPU.
 #[cfg(not(feature = "cuda"))]
 pub(super) const fn gpu_facts(_: &Device) -> Option<(String, usize)> {
     None
 }
 
-/// What an error says, without a trace behind it.
+/// The message of an error without its backtrace.
 fn first_line(error: &candle_core::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

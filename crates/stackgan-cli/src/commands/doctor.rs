@@ -1,4 +1,4 @@
-//! `stackgan doctor`: what this machine offers, and whether the parts that everything needs work on it.
+//! `stackgan doctor`: the capabilities of this machine, and checks of essential parts.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,10 +12,10 @@ use stackgan_data::counted;
 
 use super::{Context, device, print, sources};
 
-/// Side of the matrices that are multiplied to measure a CPU, and a GPU.
+/// Sides of the matrices that are multiplied to measure a CPU and a GPU.
 const SIDES: [usize; 2] = [768, 4096];
 
-/// Prints facts and checks; the first check that fails is the error.
+/// Prints facts and checks; the first check that fails becomes the error.
 pub(super) fn run(json: bool, context: &Context) -> Result<()> {
     let threads = rayon::current_num_threads();
     let side = if context.device.is_cpu() { SIDES[0] } else { SIDES[1] };
@@ -67,7 +67,7 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
     checks.into_iter().try_for_each(|(name, ok)| ok.context(format!("check failed: {name}")))
 }
 
-/// Instructions that the fast kernels look for.
+/// The instruction sets that the fast kernels use.
 #[cfg(target_arch = "x86_64")]
 fn features() -> Vec<&'static str> {
     let all = [
@@ -78,7 +78,7 @@ fn features() -> Vec<&'static str> {
     all.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
 }
 
-/// Instructions that the fast kernels look for.
+/// The instruction sets that the fast kernels use.
 #[cfg(not(target_arch = "x86_64"))]
 fn features() -> Vec<&'static str> {
     Vec::new()
@@ -88,7 +88,7 @@ fn products_per_second(side: usize, device: &Device) -> Result<f64> {
     let a = Tensor::full(0.5f32, (side, side), device)?;
     let product = || {
         a.matmul(&a)?;
-        device.synchronize() // a GPU is asked and not waited for
+        device.synchronize() // a GPU works asynchronously
     };
     product()?; // starts the threads
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! The text encoder that `--encoder` names: a file of a char-CNN-RNN, a folder with a sentence encoder, or
-//! `hub:OWNER/NAME` (`hub:OWNER/NAME@REVISION`) for one of the Hugging Face hub.
+//! The text encoder named by `--encoder`: a file of a char-CNN-RNN, a folder with a sentence
+//! encoder, or `hub:OWNER/NAME` (`hub:OWNER/NAME@REVISION`) for one on the Hugging Face Hub.
 
 use std::path::{Path, PathBuf};
 
@@ -16,14 +16,14 @@ use super::Context;
 use super::fetch::Shown;
 use crate::exit::Problem;
 
-/// What a name on the hub begins with.
+/// Prefix of a name on the Hub.
 pub(crate) const HUB: &str = "hub:";
-/// Largest encoder file that is read.
+/// Maximum size of an encoder file in bytes.
 const LARGEST: u64 = 2 << 30;
-/// Largest file of JSON beside it.
+/// Maximum size of a JSON file beside it in bytes.
 const LARGEST_JSON: u64 = 64 << 20;
 
-/// The files of a sentence encoder, as sentence-transformers lays them out.
+/// The files of a sentence encoder in the layout of sentence-transformers.
 const FILES: [Wanted<'static>; 6] = [
     Wanted { name: "config.json", most: LARGEST_JSON, needed: true },
     Wanted { name: "tokenizer.json", most: LARGEST_JSON, needed: true },
@@ -35,14 +35,14 @@ const FILES: [Wanted<'static>; 6] = [
 
 /// A text encoder.
 pub(crate) enum Encoder {
-    /// That of the paper, which becomes part of a model.
+    /// The encoder of the paper, which becomes part of a model.
     CharCnnRnn(Box<CharCnnRnnEncoder>),
-    /// A sentence encoder, which stays beside the model, and where it can be had again.
+    /// A sentence encoder, which is not stored in the model, and its source.
     Sentence(Box<SentenceEncoder>, String),
 }
 
 impl Encoder {
-    /// What both can do.
+    /// The common interface of both.
     pub(crate) fn text(&self) -> &dyn TextEncoder {
         match self {
             Self::CharCnnRnn(encoder) => encoder.as_ref(),
@@ -58,10 +58,11 @@ impl Encoder {
     }
 }
 
-/// Opens the encoder of that name, as its network makes vectors: whether they are standardised is a setting of a run.
+/// Opens the encoder called `name`. Its vectors are those of the network: whether they are
+/// standardised is a setting of a run.
 ///
 /// # Errors
-/// Code 4 when there is none or it cannot be fetched, 3 when it is damaged.
+/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
 pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
     if let Some(repository) = name.to_str().and_then(|name| name.strip_prefix(HUB)) {
         let repository = Repository::parse(repository)?;
@@ -77,10 +78,10 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
     Ok(Encoder::CharCnnRnn(Box::new(load(name)?.with_standardise(None)?)))
 }
 
-/// Reads the file of a char-CNN-RNN: what `text train` or `text import` wrote.
+/// Reads the file of a char-CNN-RNN, as written by `text train` or `text import`.
 ///
 /// # Errors
-/// Code 4 when there is none, 3 when it is damaged.
+/// Code 4 when it does not exist, 3 when it is damaged.
 pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
     let bytes = bytes_of(file)?;
     match kind(&bytes).as_deref() {
@@ -90,7 +91,7 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
     }
 }
 
-/// The encoder of that name with its image side, if it has one: what [`open`] opens, when `text train` wrote it.
+/// Opens an encoder with its image side, if it was written by `text train`; else `None`.
 ///
 /// # Errors
 /// As [`load`].
@@ -105,7 +106,8 @@ pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
     TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(name)).map(Some)
 }
 
-/// Reads what `text train` wrote, with the image side that the text encoder was trained with.
+/// Reads an encoder that `text train` wrote, with the image side that the text encoder was trained
+/// with.
 ///
 /// # Errors
 /// As [`load`].
@@ -134,7 +136,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>> {
     Ok(std::fs::read(file).map_err(|e| unreadable(e.to_string()))?)
 }
 
-/// What the metadata of a file of ours call it.
+/// The kind of one of our files, from its metadata.
 pub(super) fn kind(bytes: &[u8]) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("stackgan")?).ok()?;
@@ -177,10 +179,10 @@ fn incomplete(path: &Path) -> Problem {
     Problem::missing("the folder holds no sentence encoder", place, expected, remedy)
 }
 
-/// Gives a model the encoder that was named; without a name, the one that the model itself names.
+/// Attaches the named encoder to a model; without a name, the one that the model itself names.
 ///
 /// # Errors
-/// Code 3 when it is not the encoder of the model's training, 4 when it cannot be had.
+/// Code 3 when it is not the encoder of the model's training, 4 when it cannot be found or fetched.
 pub(crate) fn attach(model: &mut Model, named: Option<&Path>, context: &Context) -> Result<()> {
     let own = model.info().encoder_source.clone().map(PathBuf::from);
     let Some(name) = named.map(Path::to_path_buf).or(own) else { return Ok(()) };

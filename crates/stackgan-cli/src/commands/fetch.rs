@@ -1,4 +1,5 @@
-//! `stackgan data fetch`: a public dataset into a folder, imported, with the next command said.
+//! `stackgan data fetch`: fetches a public dataset into a folder, imports it, and prints the next
+//! command.
 
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use crate::args::{self, FetchSet};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
 
-/// Fetches, or checks again what is there.
+/// Fetches, or verifies existing files.
 pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     let set = set(args.set);
     let name = set.name;
@@ -56,7 +57,8 @@ const fn set(name: FetchSet) -> &'static Set<'static> {
     }
 }
 
-/// Says what a person must do. The addresses are long: they stand above the error, each on its line.
+/// Tells the user what to do. The addresses are long, so each is printed on its own line above the
+/// error.
 fn by_hand(set: &Set<'_>, into: &Path, files: &[ByHand], context: &Context) -> Problem {
     context.manner.say("\nA browser is needed for these: a program is not let in.\n");
     files.iter().for_each(|file| context.manner.say(format!("{file}\n")));
@@ -71,7 +73,7 @@ fn by_hand(set: &Set<'_>, into: &Path, files: &[ByHand], context: &Context) -> P
     Problem::missing(what, format!("folder: {}", into.display()), names.join(", "), remedy)
 }
 
-/// Draws the events of a fetch.
+/// Displays the events of a fetch.
 pub(super) struct Shown {
     manner: Manner,
     phase: Option<(Phase, u64)>,
@@ -85,7 +87,7 @@ impl Shown {
     pub(super) fn on(&mut self, event: &Event) {
         match (event, &mut self.phase) {
             (Event::Begin { doing, file, total }, phase) => {
-                // Bars count in whole units: small files in kB, large ones in MB.
+                // Bars count in whole units: kB for small files, MB for large ones.
                 let (unit, word) = match total {
                     Some(0..10_000_000) => (1_000, "kB"),
                     _ => (1_000_000, "MB"),

@@ -12,7 +12,7 @@ use crate::args::Generate;
 use crate::exit::Problem;
 use crate::progress::Phase;
 
-/// Most pictures of one sheet.
+/// Maximum number of pictures on one sheet.
 const MOST_ON_SHEET: usize = 4096;
 
 /// Paints every caption with every seed.

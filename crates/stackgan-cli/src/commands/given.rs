@@ -1,4 +1,4 @@
-//! Embeddings that lie in a file, for a model to paint from: those of a dataset's captions, or of any.
+//! Embeddings from a file for a model to paint from, with or without a dataset.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,17 +15,17 @@ use super::painting::Read;
 use super::{Context, sources};
 use crate::exit::Problem;
 
-/// Rows of embeddings, with the captions that they are of where the data are at hand.
+/// Rows of embeddings, with their captions if the dataset is available.
 pub(super) struct Given {
     embeddings: Embeddings,
     data: Option<Arc<Prepared>>,
 }
 
 impl Given {
-    /// The embeddings of `file`, or those that were imported for `data`.
+    /// Opens the embeddings of `file`, or those that were imported for `data`.
     ///
     /// # Errors
-    /// Code 4 when they are not there, 3 when they are damaged or others than the model's.
+    /// Code 4 when they do not exist, 3 when they are damaged or not those of the model's encoder.
     pub(super) fn open(
         model: &Model,
         (file, data): (Option<&Path>, Option<&Path>),
@@ -37,15 +37,15 @@ impl Given {
         Ok(Self { embeddings, data })
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub(super) fn len(&self) -> usize {
         self.embeddings.len()
     }
 
-    /// Rows as the networks take them, each with its caption.
+    /// Reads rows in the form that the networks take, each with its caption.
     ///
     /// # Errors
-    /// Code 2 for a row that is not there.
+    /// Code 2 for a row that does not exist.
     pub(super) fn read(&self, rows: &[u64], model: &Model) -> Result<Read> {
         let (mut captions, mut numbers, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         for &row in rows {
@@ -67,7 +67,7 @@ impl Given {
         Ok(Read { captions, vectors: model.standardised(&vectors)?, rows: hashes })
     }
 
-    /// Where the rows lie whose SHA-256 are `wanted`; those that are not there are left out.
+    /// The positions of the rows whose SHA-256 are `wanted`; missing ones are left out.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -86,11 +86,11 @@ impl Given {
     }
 }
 
-/// The embeddings of `file`, or those that were imported for `data`: of the encoder that the model was trained with, where it
-/// knows that.
+/// Opens the embeddings of `file`, or those that were imported for `data`. They must come from the
+/// encoder that the model was trained with, if the model names it.
 ///
 /// # Errors
-/// Code 4 when they are not there, 3 when they are others.
+/// Code 4 when they do not exist, 3 when they come from another encoder.
 pub(super) fn embeddings(
     model: &Model,
     file: Option<&Path>,

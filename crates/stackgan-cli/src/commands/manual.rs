@@ -1,4 +1,4 @@
-//! `stackgan man`: the help of every command as manual pages.
+//! `stackgan man`: the help texts of all commands as manual pages.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub(super) fn run(folder: &Path) -> Result<()> {
     print(folder.display())
 }
 
-/// The examples of a help as a section of a page, line by line; none without.
+/// The examples of a help text as a section of a page, line by line; empty if there are none.
 fn section(examples: &str) -> String {
     let line = |line: &str| line.trim().replace('\\', "\\e").replace('-', "\\-") + "\n";
     let lines: String = examples.lines().skip(1).map(line).collect(); // the first is the heading

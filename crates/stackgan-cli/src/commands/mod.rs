@@ -1,4 +1,4 @@
-//! The commands, each a function of what was typed, and what they share.
+//! The commands, each a function of its arguments, and their shared parts.
 
 mod captions;
 mod colours;
@@ -41,23 +41,24 @@ use crate::progress::{Manner, Phase};
 pub(crate) use models::{Loaded, load};
 pub(crate) use output::{aligned, check_writable, print, write_file, write_pieces};
 
-/// What every command knows.
+/// The context of every command.
 pub(crate) struct Context {
-    /// Where to compute.
+    /// The device to compute on.
     pub device: Device,
-    /// With what numbers convolutions and products are computed.
+    /// The precision of convolutions and products.
     pub precision: Precision,
-    /// How much is shown on stderr, and how.
+    /// How progress is displayed on stderr.
     pub manner: Manner,
 }
 
-/// Does what was typed.
+/// Runs a command.
 ///
 /// # Errors
-/// Whatever goes wrong; [`crate::exit`] knows the exit code.
+/// Any failure; [`crate::exit`] maps it to an exit code.
 pub(crate) fn run(cli: Cli) -> Result<Exit> {
     let context = Context::new(&cli.global, device::computes(&cli.command))?;
-    // On a thread that computes: called from another, each of a step's thousand parallel loops would wake one and wait for it.
+    // Run on a worker thread. From another thread, each of a step's thousand parallel loops would
+    // wake one and wait for it.
     let done = rayon::scope(|_| dispatch(cli.command, &context));
     done.map_err(|error| out_of_memory(error, None))
 }
@@ -100,7 +101,7 @@ impl Context {
         Ok(Self { device, precision, manner })
     }
 
-    /// Runs something that tells how much of it is done, from any thread.
+    /// Runs a function that reports its progress from any thread.
     pub(crate) fn counted<T, E>(
         &self,
         (name, unit): (&str, &'static str),
@@ -108,7 +109,7 @@ impl Context {
     ) -> std::result::Result<T, E> {
         let phase = Mutex::new((Phase::new(self.manner, name, 0, unit), 0));
         let done = work(&|done, of| {
-            // A poisoned lock means that drawing the bar failed: the work goes on without it.
+            // A poisoned lock means that drawing the bar panicked: continue without it.
             if let Ok(mut shown) = phase.lock()
                 && done > shown.1
             {

@@ -1,4 +1,5 @@
-//! The model that `-m` names: a file, a run folder, a folder of the hub's layout, or `hub:OWNER/NAME`.
+//! The model named by `-m`: a file, a run folder, a folder in the Hub's layout, or
+//! `hub:OWNER/NAME`.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,27 +16,27 @@ use super::fetch::Shown;
 use super::{Context, encoders};
 use crate::exit::Problem;
 
-/// Largest model file that is read.
+/// Maximum size of a model file in bytes.
 const LARGEST: u64 = 8 << 30;
-/// The name of the file in folders.
+/// The name of the model file in folders.
 const FILE: &str = "model.safetensors";
-/// What is fetched of a repository: the file holds all.
+/// The files to fetch from a repository: the model file contains everything.
 const WANTED: [Wanted<'static>; 1] = [Wanted { name: FILE, most: LARGEST, needed: true }];
 
-/// A model that was read.
+/// A model with facts about its file.
 pub(crate) struct Loaded {
     pub(crate) model: Model,
-    /// Of its file.
+    /// SHA-256 of its file.
     pub(crate) sha256: String,
     pub(crate) file: PathBuf,
-    /// What it is called: its file, its folder, or its repository.
+    /// The display name: its file, folder or repository.
     pub(crate) name: String,
 }
 
-/// Reads the model of that name.
+/// Reads the model called `named`.
 ///
 /// # Errors
-/// Code 4 when there is none or it cannot be fetched, 3 when it is damaged.
+/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
 pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
     let (folder, name) = match repository(named) {
         None => (named.to_path_buf(), stem(named)),
@@ -88,7 +89,7 @@ fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy()).into_owned()
 }
 
-/// What to say of a whole file of ours that holds something else.
+/// The error for one of our files that contains something other than a model.
 fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
     let (found, remedy) = match encoders::kind(bytes)?.as_str() {
         "encoder" | "char-cnn-rnn" => (
@@ -110,14 +111,14 @@ fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
     Some(Problem::data("this is no model", file, ("a model file", found), remedy))
 }
 
-/// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may
-/// put another file in its place meanwhile.
+/// Reads an open file with all threads, because allocating its memory pages takes longer than
+/// reading its bytes. The file is opened only once, because a trainer may replace it meanwhile.
 fn whole(mut file: &File) -> io::Result<Vec<u8>> {
     const PIECE: usize = 8 << 20;
     let facts = file.metadata()?;
     let mut bytes = Vec::new();
     if facts.is_file() {
-        bytes = vec![0; facts.len() as usize]; // zeros that nobody writes
+        bytes = vec![0; facts.len() as usize]; // zeroed by the system, not written
         bytes
             .par_chunks_mut(PIECE)
             .enumerate()

@@ -1,4 +1,4 @@
-//! Results: lines on standard output, and files that are there whole or not at all.
+//! Results: lines on standard output, and files that are written atomically.
 
 use std::fmt::Display;
 use std::fs::{File, Permissions};
@@ -10,18 +10,18 @@ use anyhow::Result;
 
 use crate::exit::Problem;
 
-/// One line of results on stdout.
+/// Prints one line of results to stdout.
 ///
 /// # Errors
-/// When nobody reads it any more, which `main` takes as success.
+/// When the reader has closed it, which `main` treats as success.
 pub(crate) fn print(line: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => error.into(), // whoever read it has gone
+        io::ErrorKind::BrokenPipe => error.into(), // the reader has gone
         _ => Problem::storage(Path::new("standard output"), &error).into(),
     })
 }
 
-/// The rows of a table as lines, in columns as wide as their widest cell.
+/// Formats the rows of a table as lines, with columns as wide as their widest cell.
 pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
     let mut widths = Vec::new();
     for row in rows {
@@ -39,9 +39,11 @@ pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// Writes a result, making its folder if need be. What lay there before stays until all of the new is written; a link
-/// stays a link, a pipe or a device is written to. Unlike a checkpoint (`store::write_atomically`) it is neither synced nor read
-/// back: pictures come by the thousand, and can be painted again.
+/// Writes a result, creating its folder if needed.
+///
+/// An existing file is kept until the new one is complete. A link stays a link; a pipe or a device
+/// is written to directly. Unlike a checkpoint (`store::write_atomically`) the file is neither
+/// synced nor read back, because pictures are numerous and can be painted again.
 ///
 /// # Errors
 /// [`Problem`] of the storage.
@@ -49,7 +51,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     write_pieces(path, |file| file.write_all(bytes).map_err(|e| Problem::storage(path, &e).into()))
 }
 
-/// As [`write_file`], of what is not at hand as a whole: `write` is given the file.
+/// As [`write_file`], for contents that are produced in pieces: `write` receives the file.
 ///
 /// # Errors
 /// [`Problem`] of the storage, and those of `write`.
@@ -96,7 +98,7 @@ fn fill(
     file.flush().map_err(|e| Problem::storage(path, &e).into())
 }
 
-/// Checks that a result can be written before the work of hours is done for it.
+/// Checks that a result can be written before hours of work are spent on it.
 ///
 /// # Errors
 /// [`Problem`] of the storage.

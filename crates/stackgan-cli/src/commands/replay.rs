@@ -1,4 +1,4 @@
-//! `stackgan replay`: a step that became non-finite, taken again alone.
+//! `stackgan replay`: repeats a step that became non-finite.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use stackgan_train::replay::{Replayed, replay};
 use super::{Context, print};
 use crate::exit::{Exit, Problem};
 
-/// Largest bundle that is read: state and one batch.
+/// Maximum size of a bundle in bytes: the state and one batch.
 const LARGEST: u64 = 16 << 30;
 
-/// Takes the step again and says what became non-finite; code 7 if it did.
+/// Repeats the step and prints what became non-finite; code 7 if something did.
 ///
 /// # Errors
-/// Code 4 when there is no such file, 3 when it is no bundle.
+/// Code 4 when the file does not exist, 3 when it is not a bundle.
 pub(super) fn run(bundle: &Path, as_json: bool, context: &Context) -> Result<Exit> {
     let place = format!("file: {}", bundle.display());
     let Ok(facts) = bundle.metadata() else {

@@ -1,8 +1,9 @@
-//! Where datasets and what is made from them lie, and the making of what is not there yet.
+//! The locations of datasets and of what is made from them, and the creation of missing files.
 //!
-//! A folder is prepared once. Beside the prepared file lies the fingerprint of what it was made from (names, lengths and
-//! times of the pictures, boxes, classes, splits, captions): while it is the same, the file is found again. How the folder
-//! was read at its import is kept there too, so that a later command needs the folder alone.
+//! A folder is prepared once. Beside the prepared file is the fingerprint of its sources (names,
+//! lengths and times of the pictures, boxes, classes, splits, captions); while it is unchanged, the
+//! file is reused. The options of the import are stored there too, so that later commands only need
+//! the folder.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,17 +21,17 @@ use super::{Context, write_file};
 use crate::args::{self, Contrast, Layout};
 use crate::exit::Problem;
 
-/// Pictures of the toy set that `train` draws by itself.
+/// Number of toy birds that `train` draws by itself.
 const TOY_COUNT: usize = 2880;
 
-/// The folder for what the program makes by itself: `STACKGAN_HOME`, or `data`.
+/// The folder for files that the program creates by itself: `STACKGAN_HOME`, or `data`.
 pub(crate) fn home() -> PathBuf {
     std::env::var_os("STACKGAN_HOME")
         .filter(|v| !v.is_empty())
         .map_or_else(|| "data".into(), PathBuf::from)
 }
 
-/// The dataset of a preset when none was named: toy birds are drawn, others must be there.
+/// The dataset of a preset if none was named: toy birds are drawn, others must exist.
 ///
 /// # Errors
 /// Code 4 with the command that fetches the dataset.
@@ -64,27 +65,27 @@ pub(crate) fn draw_toy(
         .counted(("drawing birds", "pictures"), |progress| toy::write(folder, &config, progress))?)
 }
 
-/// How a folder is read and its pictures are prepared, beyond size and filter.
+/// How a folder is read and its pictures are prepared, besides size and filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Manner {
-    /// How the folder is laid out.
+    /// The layout of the folder.
     pub layout: Layout,
     /// The contrast of its pictures.
     pub contrast: Option<Contrast>,
-    /// What happens to pictures that cannot be read.
+    /// How to treat pictures that cannot be read.
     #[serde(default)]
     pub damaged: Option<args::Damaged>,
 }
 
 impl Manner {
-    /// As it was at the folder's import; nothing said where there was none.
+    /// The options of the folder's import; the default if it was not imported.
     pub(crate) fn kept(folder: &Path) -> Self {
         let text = std::fs::read_to_string(folder.join("prepared").join(MANNER));
         let text = text.ok().filter(|text| text.len() < 1 << 16);
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
-    /// What is stated now, and the rest as at the folder's import.
+    /// These options, with missing ones as in the folder's import.
     pub(crate) fn or_kept(self, folder: &Path) -> Self {
         let kept = Self::kept(folder);
         Self {
@@ -112,18 +113,18 @@ impl Manner {
     }
 }
 
-/// Pictures that were left out are named, so many of them.
+/// Maximum number of omitted pictures that are named.
 const NAMED: usize = 10;
 
-/// The file that keeps a [`Manner`].
+/// The file that stores a [`Manner`].
 const MANNER: &str = "import.json";
 
-/// The embeddings that were imported for a prepared file, if they were.
+/// The path of the embeddings that may have been imported for a prepared file.
 pub(crate) fn imported_embeddings(prepared: &Path) -> PathBuf {
     prepared.with_file_name("embeddings.safetensors")
 }
 
-/// How pictures of a size are prepared.
+/// How pictures of a size are prepared by default.
 pub(crate) const fn preparation(size: PictureSize, resizing: Resizing) -> Preparation {
     Preparation { size, resizing, stretch: Stretch::None }
 }
@@ -133,7 +134,7 @@ pub(crate) fn prepared_name(size: PictureSize) -> String {
     format!("prepared-{}.safetensors", size.prepared())
 }
 
-/// Opens prepared data: a prepared file as it is, or a dataset folder, prepared if that has not been done.
+/// Opens prepared data: a prepared file, or a dataset folder, which is prepared first if needed.
 ///
 /// # Errors
 /// When the file or folder cannot be used, or the file is for the other stage.
@@ -172,7 +173,7 @@ pub(crate) fn open(path: &Path, how: Preparation, context: &Context) -> Result<A
 /// The sizes of both stages.
 pub(crate) const ANY_SIZE: &[PictureSize] = &[PictureSize::Stage1, PictureSize::Stage2];
 
-/// Opens prepared data of one of `sizes`, by whichever filter: what lies there already, where that is still of this folder.
+/// Opens prepared data of one of `sizes`, with any filter: an existing file if it is up to date.
 ///
 /// # Errors
 /// As [`open`].
@@ -199,7 +200,7 @@ pub(crate) fn open_any(
     }
 }
 
-/// Prepared data of a folder, of one of `sizes`, where it is there and still of the folder.
+/// The existing prepared data of a folder, of one of `sizes`, if it is up to date.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -214,7 +215,7 @@ pub(crate) fn there(folder: &Path, sizes: &[PictureSize]) -> Result<Option<Prepa
     }))
 }
 
-/// How the pictures of a kind are resized unless told: COCO is what the PyTorch release was trained on.
+/// The default filter for a kind of dataset: COCO is what the PyTorch release was trained on.
 pub(crate) const fn usual_resizing(kind: Kind) -> Resizing {
     match kind {
         Kind::Coco => Resizing::Plain,
@@ -222,7 +223,8 @@ pub(crate) const fn usual_resizing(kind: Kind) -> Resizing {
     }
 }
 
-/// Where what is computed from a prepared file is kept: its folder, or our own where that cannot be written.
+/// The folder for data computed from a prepared file: that of the file, or our own if that is not
+/// writable.
 pub(crate) fn cache_beside(prepared: &Path) -> PathBuf {
     let folder = prepared.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if tempfile::tempfile_in(folder).is_ok() {
@@ -232,15 +234,15 @@ pub(crate) fn cache_beside(prepared: &Path) -> PathBuf {
     }
 }
 
-/// The first digits of a hash, for the names of such files.
+/// The first digits of a hash, for file names.
 pub(crate) fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// The kind of a dataset folder: as stated, or told from what is in it.
+/// The kind of a dataset folder: as given, or detected from its contents.
 ///
 /// # Errors
-/// When the folder has the marks of no kind or of several.
+/// When the folder matches no kind or several.
 pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
     match layout.kind {
         Some(args::Kind::Cub) => Ok(Kind::Cub),
@@ -251,7 +253,7 @@ pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
     }
 }
 
-/// What is decided where a folder does not say it.
+/// How to decide what a folder does not specify.
 pub(crate) const fn reading(layout: Layout) -> Reading {
     let uncaptioned = match layout.uncaptioned {
         None | Some(args::Uncaptioned::Refuse) => Uncaptioned::Refuse,
@@ -264,23 +266,26 @@ pub(crate) const fn reading(layout: Layout) -> Reading {
     Reading { split_seed, uncaptioned }
 }
 
-/// What a dataset folder holds.
+/// Reads the description of a dataset folder.
 ///
 /// # Errors
-/// Whatever is missing in it or does not fit.
+/// Anything that is missing in it or does not match.
 pub(crate) fn read(folder: &Path, layout: Layout) -> Result<Dataset> {
     let mut dataset = layouts::read(folder, kind(folder, layout)?, reading(layout))?;
     if folder.join("attributes.csv").is_file() {
-        "toy".clone_into(&mut dataset.name); // drawn birds lie in the layout of CUB: a model says which it saw
+        // Toy birds are stored in the layout of CUB, but a model must name them.
+        "toy".clone_into(&mut dataset.name);
     }
     Ok(dataset)
 }
 
-/// The prepared file of a dataset folder, made if it is not there or the folder has changed. It lies in `out`; in the
-/// folder itself unless told, or in the program's own folder where that cannot be written.
+/// Returns the prepared file of a dataset folder, creating it if it is missing or out of date.
+///
+/// It is placed in `out`; by default in the folder itself, or in the program's own folder if that
+/// is not writable.
 ///
 /// # Errors
-/// Whatever is wrong with the dataset, or the storage.
+/// Anything that is wrong with the dataset, or the storage.
 pub(crate) fn prepare(
     (folder, manner): (&Path, Manner),
     out: Option<&Path>,
@@ -299,7 +304,8 @@ pub(crate) fn prepare(
     let Place { folder: out, file, source, print } = place;
     std::fs::create_dir_all(&out).map_err(|e| Problem::storage(&out, &e))?;
     dataset.notes.iter().for_each(|note| context.manner.say(note));
-    let _ = std::fs::remove_file(&source); // an interrupted import must not look finished
+    // An interrupted import must not look finished.
+    let _ = std::fs::remove_file(&source);
     let name = format!("preparing {} px", how.size.prepared());
     let options = ImportOptions { preparation: how, damaged: manner.damaged() };
     let made = context
@@ -316,11 +322,11 @@ pub(crate) fn prepare(
     Ok(file)
 }
 
-/// Where a prepared file of a folder lies.
+/// The location of a folder's prepared file.
 struct Place {
     folder: PathBuf,
     file: PathBuf,
-    /// Holds the print of what the file was made from.
+    /// The file with the fingerprint of the sources.
     source: PathBuf,
     print: String,
 }
@@ -339,14 +345,14 @@ impl Place {
         Self { folder, file, source, print }
     }
 
-    /// The file, where it is there and of what the folder holds now.
+    /// The prepared file, if it exists and is up to date.
     fn found(&self) -> Option<Prepared> {
         let same = std::fs::read_to_string(&self.source).is_ok_and(|kept| kept == self.print);
         same.then(|| Prepared::open(&self.file).ok()).flatten()
     }
 }
 
-/// `folder/prepared` if that can be written, else a folder of our own.
+/// `folder/prepared` if it is writable, else a folder of our own.
 fn beside(folder: &Path, print: &str) -> PathBuf {
     let inside = folder.join("prepared");
     let there = if inside.is_dir() { &inside } else { folder };
@@ -356,7 +362,7 @@ fn beside(folder: &Path, print: &str) -> PathBuf {
     home().join("prepared").join(print.get(..16).unwrap_or(print))
 }
 
-/// A hash of what a prepared file is made from, without opening a picture.
+/// A hash of the sources of a prepared file, without opening a picture.
 fn fingerprint(dataset: &Dataset, (how, damaged): (Preparation, Damaged)) -> String {
     let mut text = format!("{how:?}\n{}\n", env!("CARGO_PKG_VERSION"));
     if damaged == Damaged::LeaveOut {
@@ -367,7 +373,7 @@ fn fingerprint(dataset: &Dataset, (how, damaged): (Preparation, Damaged)) -> Str
         let length = facts.as_ref().map(std::fs::Metadata::len);
         let changed = facts.and_then(|f| f.modified().ok());
         let _ = writeln!(
-            text, // a String takes every write
+            text, // cannot fail on a String
             "{:?} {length:?} {changed:?} {:?} {} {:?} {:?}",
             item.key,
             item.bounding_box,
@@ -414,7 +420,7 @@ mod tests {
         prepare((&folder, Manner::default()), None, how, &context).unwrap();
         assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
 
-        // What reads captions takes what is there, whichever recipe's.
+        // Commands that only need captions use an existing file of either recipe.
         let plain = preparation(PictureSize::Stage2, Resizing::Plain);
         let file = prepare((&folder, Manner::default()), None, plain, &context).unwrap();
         std::fs::remove_file(folder.join("prepared/prepared-76.safetensors")).unwrap();

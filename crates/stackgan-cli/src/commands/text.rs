@@ -1,5 +1,5 @@
-//! `stackgan text`: trains the text encoder, takes in published weights, and encodes captions. `train` and `demo` use the
-//! same functions.
+//! `stackgan text`: trains the text encoder, imports published weights, and encodes captions.
+//! `train` and `demo` use the same functions.
 
 mod import;
 
@@ -27,16 +27,17 @@ use crate::args::{self, EncoderSize};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
 
-/// Steps of a small encoder's training unless told otherwise.
+/// Default number of steps of a small encoder's training.
 pub(crate) const SMALL_STEPS: u64 = 2500;
-/// Steps of the published encoder's training: 200 epochs of 150 classes.
+/// Number of steps of the published encoder's training: 200 epochs of 150 classes.
 const PUBLISHED_STEPS: u64 = 30_000;
-/// Steps whose mean loss is told at the end: a single step's is mostly its batch.
+/// Number of steps whose mean loss is printed at the end, because a single step's loss depends
+/// mostly on its batch.
 const LAST: usize = 50;
-/// Captions encoded at once.
+/// Number of captions encoded at a time.
 const CHUNK: usize = 1024;
 
-/// Does one of them.
+/// Runs the subcommand.
 pub(super) fn run(args: args::Text, context: &Context) -> Result<()> {
     match args {
         args::Text::Train(args) => train_command(&args, context),
@@ -53,7 +54,7 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
     config.lr = args.lr.unwrap_or(config.lr);
     check_writable(&args.out)?;
     args.features.as_deref().map_or(Ok(()), features::check)?; // before an import of hours
-    // The pretrained network looks at larger pictures than ours.
+    // The pretrained network reads larger pictures than our own.
     let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
     let data = sources::open_any(&args.data, &[size], context)?;
     let features = match &args.features {
@@ -64,7 +65,7 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
         config.image = features.side()?;
     }
     let images = features.as_ref().map_or(ImageInputs::Pixels, ImageInputs::Features);
-    // Each row of a batch is of another class: a small dataset has smaller batches.
+    // Each row of a batch is of another class, so a small dataset has smaller batches.
     config.batch = args.batch.unwrap_or_else(|| config.batch.min(classes(&data)).max(2));
     let length = Length::Steps(args.steps.unwrap_or(steps));
     let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
@@ -78,18 +79,18 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Classes of the training split.
+/// Number of classes of the training split.
 pub(crate) fn classes(data: &Prepared) -> usize {
     let train = data.indices(Split::Train);
     train.into_iter().filter_map(|i| data.class(i)).collect::<BTreeSet<_>>().len()
 }
 
-/// How long an encoder is trained.
+/// The length of an encoder's training.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
-    /// So many steps: equal seeds give equal bits.
+    /// A number of steps; equal seeds give equal bits.
     Steps(u64),
-    /// So many seconds.
+    /// A number of seconds.
     Seconds(f64),
 }
 
@@ -99,18 +100,18 @@ pub(crate) struct Lesson<'a> {
     pub config: &'a TextTrainConfig,
     /// Pictures and captions; the training split is used.
     pub data: &'a Prepared,
-    /// What the image side reads.
+    /// The input of the image side.
     pub images: ImageInputs<'a>,
-    /// The seed of everything random.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// How long.
+    /// The length of the training.
     pub length: Length,
 }
 
-/// Trains an encoder. With it, the loss over steps.
+/// Trains an encoder. Also returns the loss by step.
 ///
 /// # Errors
-/// Whatever the training reports.
+/// Errors of the training.
 pub(crate) fn train(
     lesson: &Lesson<'_>,
     manner: Manner,
@@ -150,7 +151,7 @@ pub(crate) fn train(
     Ok((encoder, losses))
 }
 
-/// How well an encoder does on the classes that it has not seen; `None` when there are too few of them.
+/// Scores an encoder on the classes that it has not seen; `None` if there are too few.
 ///
 /// # Errors
 /// When pictures cannot be read.
@@ -168,7 +169,7 @@ pub(crate) fn scores(
     Ok(Some(evaluate(encoder, (data, images), &unseen, Noise::new(seed))?))
 }
 
-/// The scores in a sentence.
+/// The scores in one sentence.
 pub(crate) fn describe(scores: &Scores) -> String {
     let precision = |r: Option<RPrecision>| {
         let among = |r: RPrecision| format!("{:.2} ± {:.2}", r.mean, r.standard_error);
@@ -202,10 +203,10 @@ fn encode_command(args: &args::TextEncode, context: &Context) -> Result<()> {
     print(args.output.display())
 }
 
-/// Encodes every caption of `data` into `output`.
+/// Encodes every caption of `data` and writes the embeddings to `output`.
 ///
 /// # Errors
-/// Whatever the encoder or the storage reports.
+/// Errors of the encoder or the storage.
 pub(crate) fn encode(
     encoder: &dyn TextEncoder,
     data: &Prepared,
@@ -216,7 +217,7 @@ pub(crate) fn encode(
     Ok(Embeddings::open(output)?)
 }
 
-/// Writes the vectors of captions; `of` says whose captions they are.
+/// Writes the embeddings of captions; `of` describes the captions.
 fn write(
     encoder: &dyn TextEncoder,
     (captions, of): (&[String], &str),

@@ -1,5 +1,5 @@
-//! The tensors of a file of weights by their names, whatever its container: PyTorch's two, a table of Torch 7, safetensors.
-//! Which one it is says the beginning of the file, not its name.
+//! The named tensors of a file of weights in any container: PyTorch's two, a table of Torch 7, or
+//! safetensors. The container is recognised by the beginning of the file, not by its name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,20 +20,20 @@ pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 /// Tensors of a `.t7`, by the names of a state dict.
 type Named<'d> = Vec<(String, ArrayView<'d>)>;
 
-/// Whose weights a file holds.
+/// The kind of weights that a file is expected to hold.
 #[derive(Clone, Copy)]
 pub(super) struct Weights {
-    /// Whether names and shapes are theirs.
+    /// Checks names and shapes.
     judge: fn(&Shapes) -> stackgan_core::Result<()>,
-    /// Where they lie in a `.t7`.
+    /// Finds the tensors in a `.t7`.
     torch7: for<'d> fn(&'d Document<'_>) -> stackgan_data::Result<Named<'d>>,
 }
 
-/// Those of a network that makes features of pictures, whichever: it looks at its tensors itself.
+/// The weights of any feature network, which checks its tensors itself.
 pub(super) const FEATURES: Weights =
     Weights { judge: |_| Ok(()), torch7: |document| document.table()?.named_tensors() };
 
-/// Those of a generator, or of a network that makes features of pictures.
+/// The weights of a generator or of a feature network.
 pub(super) const MODEL: Weights = Weights {
     judge: |shapes| match eval::network_of(shapes) {
         Some(_) => Ok(()),
@@ -42,13 +42,13 @@ pub(super) const MODEL: Weights = Weights {
     ..FEATURES
 };
 
-/// Those of a char-CNN-RNN.
+/// The weights of a char-CNN-RNN.
 pub(super) const TEXT_ENCODER: Weights = Weights {
     judge: |shapes| text::state_dict::sizes(shapes).map(drop),
     torch7: torch7::char_cnn_rnn,
 };
 
-/// Reads a state dict. Names and shapes are judged before a number is copied.
+/// Reads a state dict. Names and shapes are checked before any value is copied.
 pub(super) fn read(
     bytes: &[u8],
     file: &Path,
@@ -74,7 +74,8 @@ pub(super) fn read(
     numbers(&views, weights, (bytes.len(), file), device)
 }
 
-/// Copies the numbers of views into a file of `length` bytes, once their names and shapes are right.
+/// Copies the values of views into a file of `length` bytes, once their names and shapes have been
+/// checked.
 fn numbers(
     views: &[(String, ArrayView<'_>)],
     weights: Weights,
@@ -92,7 +93,7 @@ fn numbers(
     }
     (weights.judge)(&shapes)
         .with_context(|| format!("cannot import\n  file: {}", file.display()))?;
-    // Tensors may lie over each other in a file; those of an honest one of halves take twice its size.
+    // Tensors may overlap in a file. Those of a legitimate half-precision file take twice its size.
     let size: usize = views.iter().map(|(_, view)| view.len().saturating_mul(4)).sum();
     if size > length.saturating_mul(2).saturating_add(16 << 20) {
         let parts = (format!("about {length} bytes of numbers"), format!("{size} bytes"));

@@ -1,33 +1,33 @@
-//! The axes of a chart: what they reach over, and where their ticks are.
+//! The axes of a chart: their ranges and ticks.
 
 use super::numbers::{labels, power_label};
 use super::series::Series;
 
-/// Points from which on a hundredth of them may lie above the chart.
+/// Number of points from which on one percent of them may lie above the chart.
 const MANY_POINTS: usize = 100;
-/// Least decades of a logarithmic axis: two ticks are among them.
+/// Minimum number of decades of a logarithmic axis, so that it has two ticks.
 const DECADES: f64 = 0.7;
 
-/// What y is.
+/// The kind of the y axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Axis {
-    /// A number: the axis reaches as far as it does.
+    /// A number: the axis has the range of the values.
     #[default]
     Number,
-    /// A size that may grow a hundredfold: logarithmic.
+    /// A magnitude that may grow a hundredfold: logarithmic.
     Size,
     /// A probability, 0 to 1.
     Probability,
 }
 
 impl Axis {
-    /// `value` in the units of the axis; none where it is not on it.
+    /// Converts `value` to the units of the axis; `None` if it is not on it.
     pub(super) fn at(self, value: f64) -> Option<f64> {
         let at = if self == Self::Size { value.log10() } else { value };
         at.is_finite().then_some(at)
     }
 
-    /// From where to where it reaches over lines in its units, x first. None without points.
+    /// The ranges of the axes for lines in its units, x first. `None` without points.
     pub(super) fn reach(self, lines: &[Series]) -> Option<((f64, f64), (f64, f64))> {
         let (x, y) = bounds(lines)?;
         Some(match self {
@@ -54,8 +54,8 @@ impl Axis {
     }
 }
 
-/// The ranges of x and y; neither is empty. A high start does not flatten the rest: y ends at the 99th percentile of many
-/// points. A constant is seen against zero.
+/// The ranges of x and y; neither is empty. A high start does not flatten the rest: with many
+/// points, y ends at their 99th percentile. For a constant the range includes zero.
 pub(crate) fn bounds(series: &[Series]) -> Option<((f64, f64), (f64, f64))> {
     let points = || series.iter().flat_map(|s| s.points.iter());
     let mut ys: Vec<f64> = points().map(|p| p.1).collect();
@@ -84,7 +84,7 @@ pub(super) fn ticks((low, high): (f64, f64), n: usize, least: f64) -> Vec<f64> {
         .collect()
 }
 
-/// Powers of ten, and where there are few of them their doubles and halves.
+/// Powers of ten and, if there are few of them, also 2 and 5 times these.
 fn powers(low: f64, high: f64) -> Vec<(f64, String)> {
     let stride = ((high - low) / 4.0).ceil().max(1.0);
     let factors: &[f64] = if high - low < 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };

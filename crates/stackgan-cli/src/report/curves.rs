@@ -11,10 +11,10 @@ use super::pace::laps;
 use super::series::Series;
 use super::svg::{About, chart};
 
-/// The numbers of a run: points (step, value) by name.
+/// The values of a run: points (step, value) by name.
 pub(crate) type Terms = BTreeMap<String, Vec<(f64, f64)>>;
 
-/// The charts of a run: a title, the names of the terms on it, how they are drawn, and what to see in it.
+/// The charts of a run: a title, the names of its terms, how they are drawn, and how to read it.
 const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
     (
         "Discriminator: loss on each kind of pair",
@@ -72,17 +72,17 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
     ),
 ];
 
-/// What `stats.jsonl` says beside its numbers.
+/// Fields of `stats.jsonl` that are not terms.
 const CLOCK: &[&str] = &["step", "epoch", "seconds", "since"];
 
 /// The name of the speed among the terms.
 const SPEED: &str = "steps/s";
 
-/// Longest line of `stats.jsonl` that is read.
+/// Maximum length of a line of `stats.jsonl` in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// The charts that the numbers in `stats` allow. A file that is missing or cut short gives fewer curves, no error: the
-/// report of a run must not fail because of it.
+/// The charts for the values in `stats`. A missing or truncated file gives fewer curves and no
+/// error, because the report of a run must not fail because of it.
 pub(crate) fn charts(stats: &Path) -> Vec<String> {
     let terms = terms(stats);
     let series = |name: &&str| Series::new(name, terms.get(*name).cloned().unwrap_or_default());
@@ -97,13 +97,14 @@ pub(crate) fn charts(stats: &Path) -> Vec<String> {
     drawn.chain(more).filter(|svg| !svg.is_empty()).collect()
 }
 
-/// The names of terms that are not among `known`, nor of the clock.
+/// The names of terms that are not in `known` and not fields of the clock.
 pub(crate) fn others<'a>(terms: &'a Terms, known: &[&str]) -> Vec<&'a str> {
     let names = terms.keys().map(String::as_str);
     names.filter(|name| !known.contains(name) && !CLOCK.contains(name) && *name != SPEED).collect()
 }
 
-/// The numbers in `stats`, and from its clock the speed, `steps/s`. Lines that cannot be read are passed over.
+/// The values in `stats`, and the speed `steps/s` computed from its clock. Lines that cannot be
+/// read are skipped.
 pub(crate) fn terms(stats: &Path) -> Terms {
     let mut terms = Terms::new();
     let Ok(file) = std::fs::File::open(stats) else { return terms };

@@ -1,21 +1,22 @@
-//! A picture inside a page. A large one becomes a smaller JPEG: a page holds dozens, and is to open on a phone.
+//! A picture embedded in a page. A large one becomes a smaller JPEG, because a page contains dozens
+//! and should open on a phone.
 
 use std::io::Cursor;
 
 use image::ImageFormat;
 use image::codecs::jpeg::JpegEncoder;
 
-/// How much of a picture a page keeps.
+/// The quality of a picture in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Form {
-    /// One of many.
+    /// For one of many pictures.
     Small,
-    /// One that is looked at closely.
+    /// For a picture that is looked at closely.
     Sharp,
 }
 
 impl Form {
-    /// Bytes up to which a PNG stays as it is.
+    /// Maximum number of bytes of a PNG that is embedded unchanged.
     const fn most(self) -> usize {
         match self {
             Self::Small => 40 << 10,
@@ -24,11 +25,11 @@ impl Form {
     }
 }
 
-/// Most pixels across of a large picture, and its JPEG quality.
+/// Maximum width of a large picture in pixels, and its JPEG quality.
 const WIDTH: u32 = 1280;
 const QUALITY: u8 = 88;
 
-/// A picture as the address of an `img` has it.
+/// A picture in the form of an `img` address.
 #[derive(Clone, Debug)]
 pub(crate) struct Embedded {
     mime: &'static str,
@@ -36,7 +37,7 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Takes in a PNG. What cannot be decoded stays as it is.
+    /// Embeds a PNG. If it cannot be decoded, it is embedded unchanged.
     pub(crate) fn of(png: &[u8], form: Form) -> Self {
         match (png.len() > form.most()).then(|| smaller(png)).flatten() {
             Some(jpeg) => Self { mime: "image/jpeg", base64: base64(&jpeg) },

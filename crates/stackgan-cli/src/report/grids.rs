@@ -1,28 +1,28 @@
-//! The grids of a run over time, as a page has them.
+//! The grids of a run over time, for a page.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::embedded::{Embedded, Form};
 
-/// Grids that a page takes at most: they are inside it.
+/// Maximum number of grids that are embedded in a page.
 const MOST_GRIDS: usize = 24;
 
-/// Largest PNG that a page takes.
+/// Maximum size of an embedded PNG file in bytes.
 const LARGEST: u64 = 32 << 20;
 
-/// Grids up to which all are as sharp as they were painted.
+/// Maximum number of grids for which all are embedded in full quality.
 const FEW_GRIDS: usize = 4;
 
-/// The grids of a run, kept as the page has them, so that each is read and made small once.
+/// The grids of a run in embedded form, cached so that each is read and reduced only once.
 #[derive(Default)]
 pub(crate) struct Grids {
     made: BTreeMap<(u64, Form), Embedded>,
 }
 
 impl Grids {
-    /// The grids in a run folder, oldest first, with a label each; evenly thinned to what a page takes. Those of steps after
-    /// `step` are of a future that a run went back from.
+    /// The grids in a run folder, oldest first, each with a label, thinned evenly to what a page
+    /// holds. Grids after `step` are left out, because the run went back from there.
     pub(crate) fn of(&mut self, run: &Path, step: Option<u64>) -> Vec<(String, Embedded)> {
         let Ok(folder) = std::fs::read_dir(run.join("samples")) else { return Vec::new() };
         let mut files: Vec<(u64, PathBuf)> = folder

@@ -1,4 +1,5 @@
-//! What a run's model was measured to be on its way, from `eval.jsonl`: what `train --eval-every` writes.
+//! The measurements of a run's model during training, from `eval.jsonl`, which `train --eval-every`
+//! writes.
 
 use std::path::Path;
 
@@ -11,26 +12,26 @@ use super::numbers::number;
 use super::series::Series;
 use super::svg::{About, chart};
 
-/// The measurements of a run, by growing steps.
+/// The measurements of a run, by increasing step.
 pub(crate) struct Measurements {
     all: Vec<Measurement>,
-    /// That of `best.safetensors`.
+    /// The measurement of `best.safetensors`.
     best: Option<Measurement>,
 }
 
-/// What was measured at a checkpoint.
+/// The measurement at one checkpoint.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Measurement {
     pub step: u64,
     best: bool,
-    /// The key of the measure that says which model is the best.
+    /// The key of the measure that decides which model is best.
     decides: Option<String>,
     pub measures: Vec<Measure>,
     #[serde(default)]
     left_out: Vec<String>,
 }
 
-/// One number.
+/// One measured value.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Measure {
     key: String,
@@ -49,7 +50,8 @@ struct Interval {
 }
 
 impl Measurements {
-    /// Those in a run folder; of a run that went back those that it took again. Lines that cannot be read are passed over.
+    /// Reads those in a run folder. For steps that were repeated after going back, the later ones
+    /// count. Lines that cannot be read are skipped.
     pub(crate) fn read(run: &Path) -> Self {
         let text = std::fs::read_to_string(run.join("eval.jsonl")).unwrap_or_default();
         let (mut all, mut best) = (Vec::<Measurement>::new(), None);
@@ -70,12 +72,12 @@ impl Measurements {
         self.all.last()
     }
 
-    /// That of `best.safetensors`.
+    /// The measurement of `best.safetensors`.
     pub(crate) fn best(&self) -> Option<&Measurement> {
         self.best.as_ref()
     }
 
-    /// Puts them on a page; those of steps after `step` are of a future that the run went back from.
+    /// Adds them to a page. Those after `step` are left out, because the run went back from there.
     pub(super) fn section(&self, page: &mut Page, step: u64) {
         let shown: Vec<&Measurement> = self.all.iter().filter(|one| one.step <= step).collect();
         let Some(newest) = shown.last() else { return };
@@ -120,32 +122,32 @@ impl Measurements {
 }
 
 impl Measurement {
-    /// The number that says which model is the best.
+    /// The value that decides which model is best.
     fn deciding(&self) -> Option<&Measure> {
         self.measures.iter().find(|m| Some(&m.key) == self.decides.as_ref())
     }
 
-    /// Step and numbers by their keys, for programs.
+    /// The step and the values by key, for programs.
     pub(crate) fn numbers(&self) -> Value {
         let values = self.measures.iter().map(|m| (m.key.clone(), json!(m.value)));
         json!({ "step": self.step, "measures": values.collect::<Map<_, _>>() })
     }
 
-    /// All numbers on a line.
+    /// All values in one line.
     pub(crate) fn line(&self) -> String {
         let told: Vec<String> =
             self.measures.iter().map(|m| format!("{} {}", m.name, m.told())).collect();
         told.join(", ")
     }
 
-    /// The number that decides, or all where none is known to.
+    /// The deciding value, or all if none is known to decide.
     pub(crate) fn verdict(&self) -> String {
         self.deciding().map_or_else(|| self.line(), |m| format!("{} {}", m.name, m.told()))
     }
 }
 
 impl Measure {
-    /// Whether the numbers may be compared.
+    /// Whether the values may be compared.
     fn is_like(&self, other: &Self) -> bool {
         (&self.key, &self.name, &self.by) == (&other.key, &other.name, &other.by)
     }
@@ -154,7 +156,7 @@ impl Measure {
         self.value.map_or_else(|| "–".to_owned(), number)
     }
 
-    /// Its curve, with the interval of each value around it.
+    /// The curve of a value, with the interval around each point.
     fn chart(&self, all: &[&Measurement], best: Option<f64>) -> String {
         let of = |one: &&Measurement| {
             let same = one.measures.iter().find(|other| other.is_like(self))?;

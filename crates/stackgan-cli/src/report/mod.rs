@@ -1,5 +1,5 @@
-//! Reports: one self-contained HTML file that shows a run or a demo. What is on a page is said by whoever makes it;
-//! here are the page, the curves and the drawing.
+//! Reports: one self-contained HTML file that shows a run or a demo. Callers provide the contents;
+//! the page, the curves and the drawing are here.
 
 mod axis;
 mod curves;
@@ -23,7 +23,7 @@ pub(crate) use run::RunReport;
 pub(crate) use series::{Series, thinned};
 pub(crate) use svg::{About, chart};
 
-/// Text that is safe inside markup and attributes.
+/// Escapes text for markup and attributes.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,11 +1,11 @@
-//! Numbers as the page prints them.
+//! Formatting of numbers for a page.
 
-/// Decimals from which on the labels of an axis have exponents.
+/// Number of decimals from which on axis labels have exponents.
 const MOST_DECIMALS: i32 = 5;
-/// The size from which on they have.
+/// Magnitude from which on axis labels have exponents.
 const LARGE: f64 = 1e7;
 
-/// A number of three digits that count.
+/// A number with three significant digits.
 pub(crate) fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
@@ -22,7 +22,8 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// Labels of round numbers that are equally far apart, each with the digits that tell it from the next; one alone has all of its own.
+/// Labels of equidistant round numbers, each with enough digits to distinguish it from the next. A
+/// single label has all its digits.
 pub(super) fn labels(ticks: &[f64]) -> Vec<String> {
     let step = match ticks {
         [a, b, ..] => b - a,
@@ -45,7 +46,7 @@ pub(super) fn labels(ticks: &[f64]) -> Vec<String> {
     ticks.iter().map(label).collect()
 }
 
-/// The label of a number on a logarithmic axis: 1, 2 or 5 of a power of ten.
+/// The label of a number on a logarithmic axis: 1, 2 or 5 times a power of ten.
 pub(super) fn power_label(value: f64) -> String {
     if (1e-3..1e5).contains(&value) {
         trimmed(&format!("{value:.3}")).to_owned()

@@ -1,22 +1,24 @@
-//! How fast a run goes, from the clock of its `stats.jsonl`: `seconds` of this process since the step `since`, with which it
-//! went on. Files of before `since` are told apart by clocks that start anew.
+//! The speed of a run, from the clock of its `stats.jsonl`.
+//!
+//! The clock has the `seconds` of a process since the step `since`, from which it started or
+//! resumed. In older files without `since`, processes are distinguished by clocks that restart.
 
 use super::Terms;
 
-/// Reports that the speed of now is taken from.
+/// Number of reports for the current speed.
 const RECENT: usize = 12;
 
-/// What went on between two reports.
+/// The interval between two reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Lap {
-    /// The step of the later one.
+    /// The step of the later report.
     pub step: f64,
     pub steps: f64,
     pub seconds: f64,
     since: Option<f64>,
 }
 
-/// The laps of a run, but for those whose time is not known.
+/// The laps of a run whose duration is known.
 pub(crate) fn laps(terms: &Terms) -> Vec<Lap> {
     let points = |name| terms.get(name).map_or(&[][..], Vec::as_slice);
     let begun = points("since");
@@ -39,7 +41,8 @@ pub(crate) fn laps(terms: &Terms) -> Vec<Lap> {
     points("seconds").iter().filter_map(lap).collect()
 }
 
-/// Steps a second now: over the last laps of the process that told of the last one.
+/// The current speed in steps per second: over the last laps of the process that wrote the last
+/// report.
 pub(crate) fn now(laps: &[Lap]) -> Option<f64> {
     let last = laps.last()?;
     let recent = laps.iter().rev().take(RECENT).take_while(|lap| lap.since == last.since);
@@ -62,7 +65,7 @@ mod tests {
         laps(&terms(lines)).iter().map(|lap| (lap.step, lap.steps / lap.seconds)).collect()
     }
 
-    /// A clock that started anew and has passed the old one is not taken for the old one going on.
+    /// A clock that restarted and has passed the old one is not mistaken for its continuation.
     #[test]
     fn what_each_process_did_is_told_apart() {
         let zero = Some(0.0);

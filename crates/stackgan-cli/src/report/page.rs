@@ -1,4 +1,4 @@
-//! One HTML page that needs nothing beside it: style, pictures and curves are inside, and no address is ever opened.
+//! A self-contained HTML page: style, pictures and curves are embedded, and no address is opened.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use super::escape;
 
 const STYLE: &str = include_str!("page.css");
 
-/// The scripts of the page. Nothing is fetched; without them the page shows its newest pictures.
+/// The scripts of the page. They fetch nothing; without them the page shows its newest pictures.
 const SCRIPT: &str = include_str!("page.js");
 
-/// Warnings that are seen without being asked for.
+/// Number of warnings that are always visible.
 const FEW_WARNINGS: usize = 3;
 
-/// A page that grows downwards.
+/// A page that is built from top to bottom.
 pub(crate) struct Page {
     title: String,
     body: String,
 }
 
 impl Page {
-    /// A page with its heading and a line below it.
+    /// Creates a page with its heading and a line below it.
     pub(crate) fn new(title: &str, below: &str) -> Self {
         let body = format!("<header><h1>{}</h1><p>{}</p></header>", escape(title), escape(below));
         Self { title: title.to_owned(), body }
@@ -37,7 +37,7 @@ impl Page {
         let _ = write!(self.body, "<p>{}</p>", escape(text));
     }
 
-    /// Markup made by [`super::svg`].
+    /// Adds charts, as markup from [`super::svg`].
     pub(crate) fn charts(&mut self, charts: &[String]) {
         if charts.iter().all(String::is_empty) {
             return self.text("Nothing to draw yet: two reports make a curve.");
@@ -45,7 +45,7 @@ impl Page {
         let _ = write!(self.body, "<div class=\"charts\">{}</div>", charts.concat());
     }
 
-    /// Numbers that are seen at a glance: a name and a value each.
+    /// Adds key figures: a name and a value each.
     pub(crate) fn tiles(&mut self, tiles: &[(&str, String)]) {
         self.body.push_str("<dl class=\"tiles\">");
         for (name, value) in tiles {
@@ -55,8 +55,9 @@ impl Page {
         self.body.push_str("</dl>");
     }
 
-    /// Says when the page was written, in the reader's own time; and of a run that goes on, after how long the page is
-    /// written again, and after how long without it something is wrong.
+    /// Adds the time at which the page was written, shown in the reader's own time zone. For a run
+    /// in progress also: the interval after which the page is rewritten, and the time without an
+    /// update after which something is wrong.
     pub(crate) fn written(&mut self, unix_seconds: u64, again: Option<(Duration, Duration)>) {
         let _ = write!(self.body, "<p class=\"written\" data-at=\"{unix_seconds}\"");
         if let Some((again, patience)) = again {
@@ -66,7 +67,7 @@ impl Page {
         self.body.push_str("></p>");
     }
 
-    /// What went wrong.
+    /// Adds an error.
     pub(crate) fn failure(&mut self, heading: &str, error: &str) {
         let (heading, error) = (escape(heading), escape(error));
         let _ = write!(
@@ -75,7 +76,7 @@ impl Page {
         );
     }
 
-    /// Lines that need a look, the newest last; earlier ones open when asked for.
+    /// Adds warnings, the newest last; earlier ones are folded.
     pub(crate) fn warnings(&mut self, lines: &[String]) {
         let (earlier, last) = lines.split_at(lines.len().saturating_sub(FEW_WARNINGS));
         if last.is_empty() {
@@ -92,7 +93,7 @@ impl Page {
         self.body.push_str("</div>");
     }
 
-    /// The captions of a grid's rows, one a line.
+    /// Adds the captions of a grid's rows, one per line.
     pub(crate) fn captions(&mut self, lines: &str) {
         let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
         self.body.push_str("<details open><summary>The captions, by rows</summary>");
@@ -105,7 +106,7 @@ impl Page {
         let _ = write!(self.body, "<{tag}>{}</{tag}>", lines.collect::<String>());
     }
 
-    /// A picture (PNG bytes) with a caption.
+    /// Adds a picture (PNG bytes) with a caption.
     pub(crate) fn picture(&mut self, caption: &str, png: &[u8]) {
         let (caption, address) = (escape(caption), Embedded::of(png, Form::Sharp).address());
         let _ = write!(
@@ -115,7 +116,7 @@ impl Page {
         );
     }
 
-    /// Pictures over time, one at a time, with a slider; each with its label.
+    /// Adds pictures over time with their labels, shown one at a time with a slider.
     pub(crate) fn slider(&mut self, caption: &str, frames: &[(String, Embedded)]) {
         let Some((last, (label, _))) = frames.iter().enumerate().next_back() else { return };
         let (caption, label) = (escape(caption), escape(label));
@@ -137,7 +138,7 @@ impl Page {
         let _ = write!(self.body, "</div><figcaption>{caption}</figcaption></figure>");
     }
 
-    /// A table; the first row is its head, the first column names the rows.
+    /// Adds a table; the first row is its header, the first column names the rows.
     pub(crate) fn table(&mut self, rows: &[Vec<String>]) {
         self.body.push_str(
             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table\"><table>",
@@ -157,7 +158,7 @@ impl Page {
         self.body.push_str("</table></div>");
     }
 
-    /// A long text that opens when asked for.
+    /// Adds a long text that is folded.
     pub(crate) fn folded(&mut self, summary: &str, text: &str) {
         let (summary, text) = (escape(summary), escape(text));
         let _ = write!(
@@ -166,7 +167,7 @@ impl Page {
         );
     }
 
-    /// The whole page.
+    /// The complete page.
     pub(crate) fn finish(self) -> String {
         let Self { title, body } = self;
         format!(

@@ -1,5 +1,5 @@
-//! The report of a run folder, written again and again while the run goes on: how far it is, grids over time, curves,
-//! settings.
+//! The report of a run folder, rewritten at intervals during the run: progress, grids over time,
+//! curves, settings.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,13 +12,14 @@ use super::warnings::Warnings;
 use super::{Grids, Measurements, Page, charts};
 use crate::progress::duration;
 
-/// How often the page of a long run is written at most, and how often a page that is open looks for a newer one.
+/// Minimum interval at which the page of a long run is rewritten, and interval at which an open
+/// page looks for a newer one.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// How soon it is written again after the first time; then half as soon each time.
+/// Interval before it is rewritten for the first time; doubled each time.
 const SOON: Duration = Duration::from_secs(2);
 
-/// The page of a run that goes on.
+/// The page of a run in progress.
 pub(crate) struct RunReport<'a> {
     dir: &'a RunDir,
     grids: Grids,
@@ -28,9 +29,9 @@ pub(crate) struct RunReport<'a> {
     epoch: u64,
     terms: Vec<(&'static str, f64)>,
     written: Option<Instant>,
-    /// How long the page stays as it is.
+    /// How long the page is left unchanged.
     wait: Duration,
-    /// When something was heard of the run, and the longest time that nothing was.
+    /// The time of the last event, and the longest time without one.
     heard: Instant,
     pause: Duration,
 }
@@ -51,7 +52,7 @@ enum End<'a> {
 }
 
 impl<'a> RunReport<'a> {
-    /// A page for a run folder; nothing is written yet.
+    /// Creates the report of a run folder without writing anything yet.
     pub(crate) fn new(dir: &'a RunDir) -> Self {
         Self {
             dir,
@@ -68,8 +69,8 @@ impl<'a> RunReport<'a> {
         }
     }
 
-    /// Takes in an event, and writes the page where there is something new to see and the last writing is a while ago. A
-    /// disk that refuses is told by the checkpoint, not here.
+    /// Processes an event, and rewrites the page if there is something new and the interval has
+    /// passed. Storage errors are not reported here, because the checkpoint reports them.
     pub(crate) fn on(&mut self, event: &TrainEvent) {
         self.pause = self.pause.max(self.heard.elapsed());
         self.heard = Instant::now();
@@ -93,7 +94,7 @@ impl<'a> RunReport<'a> {
             TrainEvent::Warning { step, text } => {
                 self.warnings.add(*step, text);
                 if self.started.is_none() {
-                    return; // a run that is refused leaves the page as it was
+                    return; // a refused run leaves the page unchanged
                 }
                 self.warnings.keep();
             }
@@ -108,7 +109,7 @@ impl<'a> RunReport<'a> {
         }
     }
 
-    /// Writes the page for the last time.
+    /// Writes the final page.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -116,7 +117,7 @@ impl<'a> RunReport<'a> {
         self.write(Some(End::Stopped(reason)))
     }
 
-    /// Writes the page for the last time, with what went wrong. A run that never began leaves it as it was.
+    /// Writes the final page with the error. If the run never started, the page is left unchanged.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -161,7 +162,7 @@ impl<'a> RunReport<'a> {
         Ok(())
     }
 
-    /// What is seen at a glance.
+    /// The key figures.
     fn tiles(&self, ended: Option<End<'_>>) -> Vec<(&'static str, String)> {
         let state = match ended {
             None => "running",
@@ -195,7 +196,7 @@ impl<'a> RunReport<'a> {
     }
 }
 
-/// A speed without digits that change all the time.
+/// A speed without rapidly changing digits.
 fn pictures(speed: f64) -> String {
     if speed < 10.0 { format!("{speed:.1}") } else { format!("{speed:.0}") }
 }

@@ -1,6 +1,6 @@
-//! A line of a chart, and what is left of one that has more points than can be seen.
+//! A line of a chart, and its reduction if it has more points than are visible.
 
-/// Points kept of a line: more cannot be seen at the width of a chart.
+/// Maximum number of points of a line: more are not visible at the width of a chart.
 const MOST_POINTS: usize = 280;
 
 /// One line of a chart.
@@ -8,9 +8,9 @@ const MOST_POINTS: usize = 280;
 pub(crate) struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Its points `(x, y)`, by growing x.
+    /// Its points `(x, y)`, by increasing x.
     pub points: Vec<(f64, f64)>,
-    /// Of each point, from where to where it may be; empty where nobody says so.
+    /// The interval of each point; empty if unknown.
     pub band: Vec<(f64, f64)>,
 }
 
@@ -20,7 +20,7 @@ impl Series {
     }
 }
 
-/// Means over runs of points, so that the line keeps its course.
+/// Reduces a line to the means of consecutive points, so that it keeps its shape.
 pub(crate) fn thinned(series: &Series) -> Series {
     let finite: Vec<(f64, f64)> =
         series.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();

@@ -1,5 +1,5 @@
-//! Curves as hand-written SVG: axes, a legend, a few lines. Colours come from the page's style, so that one drawing
-//! serves light and dark; lines differ by their dashes too.
+//! Curves as SVG: axes, a legend, a few lines. Colours come from the page's style, so that one
+//! drawing works in light and dark mode; lines also differ by their dashes.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::escape;
 use super::numbers::{labels, number};
 use super::series::{Series, thinned};
 
-// About as wide as a column of the page, so that text has the size that it says.
+// About the width of a column of the page, so that text has its nominal size.
 const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 190.0;
 const RIGHT: f64 = 10.0;
@@ -16,34 +16,35 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 36.0;
 /// Width of a character of a label.
 const CHARACTER: f64 = 7.0;
-/// Points up to which each is seen.
+/// Maximum number of points for which each is marked.
 const FEW_POINTS: usize = 12;
-/// Lines that have a colour of their own in the page's style.
+/// Number of lines with distinct colours in the page's style.
 const COLOURS: usize = 6;
 
-/// What is said around a chart.
+/// The text around a chart.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About<'a> {
     pub title: &'a str,
-    /// Below it.
+    /// The note below it.
     pub note: &'a str,
     pub axis: Axis,
     /// A step that is marked as the best.
     pub best: Option<f64>,
 }
 
-/// One line as it is drawn.
+/// A line of the drawing.
 struct Drawn<'a> {
     name: &'a str,
-    /// Its colour and dashes.
+    /// Index of its colour and dashes.
     class: usize,
     /// Its last value.
     last: f64,
-    /// The largest value, and where.
+    /// The largest value, and where it is.
     most: (f64, f64),
 }
 
-/// Draws a chart of the finite points of `series`; x is `steps`. Empty when there is nothing to draw.
+/// Draws a chart of the finite points of `series`; x is in steps. Empty if there is nothing to
+/// draw.
 pub(crate) fn chart(about: &About<'_>, series: &[Series]) -> String {
     let positive = series.iter().flat_map(|s| &s.points).any(|p| p.1 > 0.0);
     let axis = if about.axis == Axis::Size && !positive { Axis::Number } else { about.axis };
@@ -93,7 +94,8 @@ pub(crate) fn chart(about: &About<'_>, series: &[Series]) -> String {
     svg
 }
 
-/// Names and last values; of a line that leaves the chart, or of whose peaks means were drawn, the largest value too.
+/// Writes names and last values; also the largest value of a line that leaves the chart, or whose
+/// peaks were averaged.
 fn legend(svg: &mut String, about: &About<'_>, drawn: &[Drawn<'_>], top: f64) {
     svg.push_str("<p class=\"legend\">");
     let key = |class: &str| {
@@ -116,7 +118,7 @@ fn legend(svg: &mut String, about: &About<'_>, drawn: &[Drawn<'_>], top: f64) {
     svg.push_str("</p>");
 }
 
-/// Where things are in a chart.
+/// The geometry of a chart.
 struct Plot {
     axis: Axis,
     x: (f64, f64),
@@ -142,18 +144,18 @@ impl Plot {
         self.left + (step - self.x.0) / (self.x.1 - self.x.0) * (WIDTH - self.left - RIGHT)
     }
 
-    /// Where a value is, in units of the axis; one beyond is at the edge.
+    /// The position of a value in units of the axis; values beyond it are at the edge.
     fn y(&self, at: f64) -> f64 {
         let share = (at - self.y.0) / (self.y.1 - self.y.0);
         HEIGHT - BOTTOM - share.clamp(0.0, 1.0) * (HEIGHT - TOP - BOTTOM)
     }
 
-    /// The largest value inside.
+    /// The largest value inside the chart.
     fn top(&self) -> f64 {
         if self.axis == Axis::Size { 10f64.powf(self.y.1) } else { self.y.1 }
     }
 
-    /// Rules and labels.
+    /// Draws rules and labels.
     fn frame(&self, svg: &mut String) {
         let (left, right) = (self.left, WIDTH - RIGHT);
         for (tick, label) in &self.ticks {
@@ -184,7 +186,7 @@ impl Plot {
         );
     }
 
-    /// A line, with a mark at each peak that the chart cuts.
+    /// Draws a line, with a mark at each peak that the chart cuts off.
     fn line(&self, svg: &mut String, line: &Series, Drawn { name, class, .. }: &Drawn<'_>) {
         let path = |points: &mut dyn Iterator<Item = (f64, f64)>| {
             let mut path = String::new();

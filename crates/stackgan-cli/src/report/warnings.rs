@@ -1,4 +1,5 @@
-//! The warnings of a run, kept in its folder (`warnings.jsonl`), so that those of before a resume are on the page too.
+//! The warnings of a run, stored in its folder (`warnings.jsonl`), so that those from before a
+//! resumption are on the page too.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-/// Most warnings that a page shows: the last ones.
+/// Maximum number of warnings on a page: the last ones.
 const MOST: usize = 24;
 
 /// The warnings of a run.
@@ -14,12 +15,12 @@ pub(super) struct Warnings {
     file: PathBuf,
     /// Steps and texts.
     all: Vec<(u64, String)>,
-    /// How many of them the file has.
+    /// Number of them that are in the file.
     kept: usize,
 }
 
 impl Warnings {
-    /// Those that the folder of a run has.
+    /// Reads the warnings in a run's folder.
     pub(super) fn of(run: &Path) -> Self {
         let file = run.join("warnings.jsonl");
         let text = std::fs::read_to_string(&file).unwrap_or_default();
@@ -35,7 +36,7 @@ impl Warnings {
         self.all.push((step, text.to_owned()));
     }
 
-    /// Writes new ones into the folder. A disk that refuses is told by the checkpoint.
+    /// Appends new warnings to the file. Storage errors are reported by the checkpoint.
     pub(super) fn keep(&mut self) {
         let new = self.all.get(self.kept..).unwrap_or_default();
         let lines: String = new

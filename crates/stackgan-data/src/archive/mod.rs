@@ -1,8 +1,11 @@
-//! Unpacking of a `.tgz` or `.zip` as if its author meant harm (RELIABILITY 4.3, X1 to X5).
+//! Unpacking of `.tgz` and `.zip` archives that may be hostile.
 //!
-//! Plain files and folders only; no name that leaves the folder or is there twice; what an archive says of itself must
-//! agree with itself; sizes are counted while they are written, never believed. Everything goes into a new folder
-//! that only its owner can enter: whoever asked moves it into place when it is whole, and an error removes it.
+//! Only plain files and folders are unpacked. A name that leads out of the folder or occurs twice
+//! is rejected, and so is an archive whose parts contradict each other. Sizes are counted while
+//! they are written and never taken from the headers.
+//!
+//! Everything is written to a new folder that only its owner can enter. The caller moves it into
+//! place when it is complete; an error removes it.
 
 mod names;
 mod sink;
@@ -16,14 +19,15 @@ use std::path::Path;
 use crate::{Error, Result};
 use sink::Sink;
 
-/// What an archive may hold.
+/// Limits on the contents of an archive.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most bytes in all. A twentieth of it must be in the archive: packed further is a bomb.
+    /// Maximum total size in bytes. It is also bounded by 20 times the archive's size (or 1 MiB, if
+    /// that is more), because a higher compression ratio is treated as a bomb.
     pub bytes: u64,
-    /// Most bytes of one file.
+    /// Maximum size of one file in bytes.
     pub file: u64,
-    /// Most files and folders.
+    /// Maximum number of files and folders.
     pub entries: usize,
 }
 
@@ -38,7 +42,7 @@ pub struct Member {
     pub sha256: String,
 }
 
-/// An archive that was unpacked whole. Dropping it removes the folder.
+/// A completely unpacked archive. Dropping it removes the folder.
 #[derive(Debug)]
 pub struct Unpacked {
     /// The folder with the files.
@@ -47,20 +51,22 @@ pub struct Unpacked {
     pub members: Vec<Member>,
 }
 
-/// How often the archive's own length may come out of it.
+/// Maximum ratio of the unpacked size to the archive's size.
 const RATIO: u64 = 20;
-/// So much may come out of the smallest archive, in bytes.
+/// Unpacked size, in bytes, that even the smallest archive may have.
 const FLOOR: u64 = 1 << 20;
 
-/// The start of the name of a folder that is being unpacked into.
+/// Prefix of the name of a folder that is being unpacked into.
 pub(crate) const PREFIX: &str = "unpacking-";
 
-/// Unpacks `archive` into a new folder in `beside`. The kind is told from its first bytes. `progress` hears how many
-/// bytes of the archive are done.
+/// Unpacks `archive` into a new folder in `beside`.
+///
+/// The format is recognised by the first bytes. `progress` is called with the number of bytes of
+/// the archive that have been processed.
 ///
 /// # Errors
-/// [`Error::Malformed`] names the archive and the entry that is refused; nothing is left on the disk then, and nothing
-/// is ever written outside the new folder. [`Error::Write`] when the storage refuses.
+/// [`Error::Malformed`] names the archive and the rejected entry; nothing is left on disk then, and
+/// nothing is ever written outside the new folder. [`Error::Write`] when the storage fails.
 pub fn unpack(
     archive: &Path,
     beside: &Path,
@@ -80,7 +86,7 @@ pub fn unpack(
     let mut sink = Sink::new(archive, folder.path(), limits);
     match start.as_slice() {
         [0x1f, 0x8b, ..] => {
-            sink.room_on_disk(length)?; // at the least: gzip does not say how much comes out
+            sink.room_on_disk(length)?; // a lower bound: gzip does not give the size
             tarball::unpack(archive, &mut sink, progress)?;
         }
         [b'P', b'K', ..] => zipped::unpack(archive, length, &mut sink, progress)?,
@@ -98,6 +104,6 @@ pub fn unpack(
     Ok(Unpacked { folder, members: sink.members })
 }
 
-/// What to do about an archive that is refused.
+/// The remedy for a rejected archive.
 const AGAIN: &str =
     "nothing was unpacked; remove the archive and fetch it again, from its own page";

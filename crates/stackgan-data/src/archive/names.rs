@@ -1,14 +1,14 @@
-//! Names of an archive's entries: which are safe, and which have been there before.
+//! Names of an archive's entries: which are safe, and which have occurred before.
 
 use std::collections::BTreeMap;
 
-/// Longest name between slashes, and longest path, in bytes.
+/// Maximum length of a name between slashes and of a path, in bytes.
 const LONGEST_NAME: usize = 255;
 const LONGEST_PATH: usize = 1024;
-/// Most names in a path.
+/// Maximum number of names in a path.
 const DEPTH: usize = 16;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A file.
@@ -17,12 +17,12 @@ pub(super) enum Kind {
     Folder,
 }
 
-/// The names that have been there, folded as file systems that know no case fold them.
+/// The names that have occurred, case-folded as on case-insensitive file systems.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<String, (String, Kind)>);
 
 impl Names {
-    /// Enters the path of an entry and the folders above it.
+    /// Adds the path of an entry and the folders above it.
     ///
     /// # Errors
     /// Says what the path collides with.
@@ -48,10 +48,11 @@ impl Names {
     }
 }
 
-/// The path of an entry, with plain names between single slashes; empty for the archive's own folder (`./`).
+/// The path of an entry, with plain names between single slashes; empty for the archive's own
+/// folder (`./`).
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Says what is wrong with the name.
 pub(super) fn safe(raw: &[u8]) -> Result<String, String> {
     let text = std::str::from_utf8(raw).map_err(|_| "a name that is no UTF-8".to_owned())?;
     if text.is_empty() {

@@ -1,4 +1,4 @@
-//! Where the entries of an archive go: into one folder, counted and hashed while they are written.
+//! Writes the entries of an archive to one folder, counting and hashing them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read, Write as _};
@@ -12,7 +12,7 @@ use crate::error::printable;
 use crate::fetch::{hex, room};
 use crate::{Error, Result};
 
-/// What is taken from an archive at once, in bytes.
+/// Number of bytes read from an archive at a time.
 const PIECE: usize = 1 << 16;
 
 /// The folder that is being filled.
@@ -20,7 +20,7 @@ pub(super) struct Sink<'a> {
     archive: &'a Path,
     root: PathBuf,
     limits: Limits,
-    /// Bytes that may still be written.
+    /// Number of bytes that may still be written.
     left: u64,
     entries: usize,
     names: Names,
@@ -42,7 +42,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// The error of an entry, by its raw name.
+    /// The error about an entry, given its raw name.
     pub(super) fn refuse(&self, raw: &[u8], found: impl Into<Box<str>>) -> Error {
         let entry = printable(&String::from_utf8_lossy(raw));
         let place = format!("entry \"{entry}\"");
@@ -50,13 +50,13 @@ impl<'a> Sink<'a> {
         Error::malformed(self.archive, "the archive is not safe", place, (expected, found), AGAIN)
     }
 
-    /// The error of an archive that contradicts itself or is cut.
+    /// The error of an archive that contradicts itself or is truncated.
     pub(super) fn damaged(&self, place: impl Into<Box<str>>, found: impl Into<Box<str>>) -> Error {
         let expected = "a whole archive";
         Error::malformed(self.archive, "the archive is damaged", place, (expected, found), AGAIN)
     }
 
-    /// Room for so many entries in all?
+    /// Checks the total number of entries against the limit.
     pub(super) fn room_for(&self, entries: usize) -> Result<()> {
         if entries <= self.limits.entries {
             return Ok(());
@@ -65,7 +65,7 @@ impl<'a> Sink<'a> {
         Err(self.refuse(b"", found))
     }
 
-    /// Room for so many bytes more?
+    /// Checks that `bytes` more may be written.
     pub(super) fn room_for_bytes(&self, bytes: u64) -> Result<()> {
         if bytes <= self.left {
             return Ok(());
@@ -74,20 +74,20 @@ impl<'a> Sink<'a> {
         Err(self.refuse(b"", found))
     }
 
-    /// Room for so many bytes on the disk?
+    /// Checks that `bytes` are free on the disk.
     pub(super) fn room_on_disk(&self, bytes: u64) -> Result<()> {
         let name = self.archive.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         room::require(&self.root, bytes, &format!("unpack {name}"))
     }
 
-    /// Makes a folder.
+    /// Creates a folder.
     pub(super) fn folder(&mut self, raw: &[u8]) -> Result<()> {
         let path = self.enter(raw, Kind::Folder)?;
         let place = self.root.join(path);
         fs::create_dir_all(&place).map_err(|e| Error::write(&place, e))
     }
 
-    /// Writes a file of `claimed` bytes.
+    /// Writes a file with the `claimed` number of bytes.
     pub(super) fn file(&mut self, raw: &[u8], claimed: u64, from: &mut dyn Read) -> Result<()> {
         let path = self.enter(raw, Kind::File)?;
         let most = self.left.min(self.limits.file);

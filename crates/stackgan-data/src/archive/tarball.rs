@@ -1,7 +1,8 @@
-//! Gzipped tar archives (POSIX 1003.1 "pax", GNU tar's manual, "Basic Tar Format").
+//! Gzipped tar archives (POSIX 1003.1 "pax"; GNU tar manual, "Basic Tar Format").
 //!
-//! Headers are read one by one, not joined by the `tar` crate: a long name or a pax header is bounded before it is read,
-//! and one that contradicts the header it belongs to is refused, whatever other programs would make of it.
+//! Headers are read one by one instead of being merged by the `tar` crate. The size of a long name
+//! or a pax header is checked before it is read, and a header that contradicts the one it belongs
+//! to is rejected, however other programs would read it.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -16,9 +17,9 @@ use super::sink::Sink;
 use crate::error::printable;
 use crate::{Error, Result};
 
-/// Longest pax header or long name, in bytes.
+/// Maximum size of a pax header or a long name, in bytes.
 const EXTENSION: u64 = 64 << 10;
-/// Most bytes of zeros that fill up the last block.
+/// Maximum number of zero bytes after the last block.
 const PADDING: u64 = 16 << 20;
 
 pub(super) fn unpack(
@@ -84,7 +85,8 @@ pub(super) fn unpack(
     if next.name.is_some() || next.size.is_some() {
         return Err(sink.damaged("end", "a header without its entry"));
     }
-    // Whatever follows the end mark, another program might read; and the last bytes hold gzip's checksum.
+    // Another program might read what follows the end mark, and the last bytes hold gzip's
+    // checksum.
     let mut rest = archive.into_inner().take(PADDING);
     let mut piece = vec![0; 1 << 16];
     loop {
@@ -103,7 +105,7 @@ pub(super) fn unpack(
     Ok(())
 }
 
-/// What the headers before an entry say about it.
+/// What preceding headers say about an entry.
 #[derive(Default)]
 struct Next {
     name: Option<Vec<u8>>,
@@ -111,7 +113,7 @@ struct Next {
 }
 
 impl Next {
-    /// Reads a pax header. Times, owners and comments are passed over.
+    /// Reads a pax header. Times, owners and comments are ignored.
     fn read(sink: &Sink<'_>, raw: &[u8], data: &[u8]) -> Result<Self> {
         let mut next = Self::default();
         for record in PaxExtensions::new(data) {
@@ -149,7 +151,7 @@ fn damaged(sink: &Sink<'_>, why: &io::Error) -> Error {
     sink.damaged("somewhere in it", printable(&why.to_string()))
 }
 
-/// A file that counts what is read of it.
+/// A file that counts the bytes read from it.
 struct Counted {
     file: File,
     read: Rc<Cell<u64>>,

@@ -1,5 +1,7 @@
-//! Zip archives, also of more than 4 GiB (PKWARE's APPNOTE 6.3). The `zip` crate finds the entries and compares both of
-//! their headers; `flate2` opens them here, so that no more comes out than an entry claims.
+//! Zip archives, including those above 4 GiB (PKWARE's APPNOTE 6.3).
+//!
+//! The `zip` crate finds the entries and compares their two headers. They are decompressed here
+//! with `flate2`, so that an entry never yields more than its claimed size.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek as _, SeekFrom};
@@ -15,11 +17,11 @@ use super::sink::Sink;
 use crate::error::printable;
 use crate::{Error, Result};
 
-/// The record at the end without its comment, in bytes, and how it begins.
+/// Size of the end record without its comment, in bytes, and its signature.
 const END_SIZE: u64 = 22;
 const END: [u8; 4] = *b"PK\x05\x06";
 
-/// The kind of file in a Unix mode, and the kinds that are let through.
+/// The file-type bits of a Unix mode, and the accepted types.
 const KIND: u32 = 0o170_000;
 const FILE: u32 = 0o100_000;
 const FOLDER: u32 = 0o040_000;
@@ -93,7 +95,8 @@ pub(super) fn unpack(
     Ok(())
 }
 
-/// The end record must be the end of the file: what follows it, another program might read.
+/// Checks that the end record is at the end of the file: another program might read what follows
+/// it.
 fn nothing_behind(path: &Path, length: u64, comment: u64, sink: &Sink<'_>) -> Result<()> {
     let mut file = File::open(path).map_err(|e| Error::read(path, e))?;
     let mut found = [0; 4];

@@ -1,4 +1,4 @@
-//! The parts of the COCO layout, in whichever of its forms the folder has.
+//! The expected parts of the COCO layout, in the form that the folder has.
 
 use super::report::{Part, Report};
 use crate::counted;

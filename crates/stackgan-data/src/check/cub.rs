@@ -1,4 +1,4 @@
-//! The parts of the CUB layout.
+//! The expected parts of the CUB layout.
 
 use super::report::{Part, Report, Status};
 use crate::counted;
@@ -56,7 +56,8 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let captions: Vec<String> = keys.iter().map(|key| format!("{key}.txt")).collect();
     let what = "captions, one a line";
     if !parts.text.is_dir() && dir.join("text.zip").is_file() {
-        // birds.zip holds a second archive, which the release's users overlooked (LESSONS A2).
+        // birds.zip contains a second archive, which users of the release overlooked
+        // (taoxugit/AttnGAN issue 9).
         let remedy = "unpack text.zip there: its folder `text`".to_owned();
         report.push(&parts.text, what, Status::Missing { remedy });
     } else {

@@ -1,4 +1,4 @@
-//! The parts of a user's own folder.
+//! The expected parts of a user's own folder.
 
 use super::report::{Part, Report, Status};
 use crate::error::{counted, first_few};
@@ -9,7 +9,7 @@ use std::path::Path;
 const MAKE: &str = "put NAME.jpg or NAME.png there, each with NAME.txt (one caption a line) or a row in metadata.csv \
                     (file_name,text)";
 
-/// Files that cannot be read of which each has its line.
+/// Maximum number of unreadable files that are listed individually.
 const MOST: usize = 20;
 
 pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
@@ -36,7 +36,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
     let few = first_few(&survey.uncaptioned);
     let bare = match how.uncaptioned {
         Uncaptioned::Refuse => survey.uncaptioned.len(),
-        Uncaptioned::LeaveOut => 0, // a note says how many
+        Uncaptioned::LeaveOut => 0, // a note gives their number
     };
     report.said(
         "*.txt",

@@ -1,4 +1,4 @@
-//! The parts of the Oxford-102 layout.
+//! The expected parts of the Oxford-102 layout.
 
 use super::report::{Part, Report, Status};
 use crate::counted;

@@ -1,4 +1,4 @@
-//! The report of a folder: its parts, and how they are told.
+//! The report about a folder: its parts and how they are displayed.
 
 use crate::Error;
 use crate::dataset::{Dataset, Split};
@@ -7,30 +7,30 @@ use crate::layouts::{Kind, inside, is_picture, stem};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// What was found at one place.
+/// What was found at one path.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum Status {
-    /// As it should be; `detail` counts.
+    /// As expected; `detail` gives counts.
     Found {
-        /// How many records or files.
+        /// The number of records or files.
         detail: String,
     },
-    /// Not there, and needed.
+    /// Required, but not found.
     Missing {
-        /// What makes it.
+        /// The command that creates it.
         remedy: String,
     },
-    /// Not there, and not needed.
+    /// Optional, and not found.
     Absent {
-        /// What it would be good for.
+        /// What it would be used for.
         detail: String,
     },
-    /// There, and not as it should be.
+    /// Found, but not as expected.
     Wrong {
         /// What is wrong.
         detail: String,
-        /// What to do.
+        /// What the user can do.
         remedy: String,
     },
 }
@@ -48,9 +48,10 @@ pub struct Part {
 }
 
 impl Part {
-    /// A part that is wrong, by the file and place that the error names.
+    /// A part that is wrong, at the file and place that the error names.
     pub(super) fn fault(dir: &Path, what: &'static str, error: &Error, remedy: String) -> Self {
-        // Links in the folder's own path are followed in some errors, and not in others.
+        // Some errors name the path with the links in the folder's own path resolved, others do
+        // not.
         let whole = dir.canonicalize().unwrap_or_default();
         let file = error.file().unwrap_or(dir);
         let below = file.strip_prefix(dir).or_else(|_| file.strip_prefix(whole)).unwrap_or(file);
@@ -67,7 +68,7 @@ impl Part {
         Self { path: printable(&path), what, status: Status::Wrong { detail, remedy } }
     }
 
-    /// Whether the part does not keep the folder from being imported.
+    /// Whether the part does not prevent the folder from being imported.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         matches!(self.status, Status::Found { .. } | Status::Absent { .. })
@@ -83,7 +84,7 @@ pub struct CheckReport {
     pub kind: Kind,
     /// The parts, in the order of the tree.
     pub parts: Vec<Part>,
-    /// What the folder would be imported as, where nothing is missing or wrong: counts, and what was decided.
+    /// What the folder would be imported as, if nothing is missing or wrong: counts and decisions.
     pub summary: Vec<String>,
 }
 
@@ -93,7 +94,7 @@ impl CheckReport {
         Self { dir: dir.to_path_buf(), kind, parts, summary }
     }
 
-    /// Whether the folder can be imported: nothing needed is missing or wrong.
+    /// Whether the folder can be imported: no required part is missing or wrong.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.parts.iter().all(Part::is_sound)
@@ -109,19 +110,17 @@ fn summary(data: &Dataset) -> Vec<String> {
         data.count(Split::Test),
         counted(data.caption_count(), "caption"),
     );
-    // Where each picture has a class of its own, classes mean nothing.
+    // If every picture has a class of its own, classes mean nothing.
     if train.union(&test).count() < data.items.len() {
         let shared = train.intersection(&test).count();
-        let _ = write!(
-            line,
-            "; {} and {}, {shared} in both",
-            train.len(),
-            counted(test.len(), "class")
-        ); // a String takes every write
+        let (train, test) = (train.len(), counted(test.len(), "class"));
+        // Writing to a String cannot fail.
+        let _ = write!(line, "; {train} and {test}, {shared} in both");
     }
     let mut said = vec![line];
     said.extend(data.notes.iter().cloned());
-    // As `plan` has it: a batch is of two pictures at least, and a wrong picture is one of another class.
+    // As in `plan`: a batch needs at least two pictures, and a wrong picture is one of another
+    // class.
     if pictures < 2 {
         said.push(
             "WARNING: this cannot be trained on: two pictures are needed at least".to_owned(),
@@ -160,10 +159,10 @@ impl fmt::Display for CheckReport {
     }
 }
 
-/// The parts that have been looked at.
+/// The parts that have been examined.
 pub(super) struct Report<'d> {
     dir: &'d Path,
-    /// The command that makes what is missing.
+    /// The command that creates what is missing.
     fetch: &'static str,
     parts: Vec<Part>,
 }
@@ -177,12 +176,12 @@ impl<'d> Report<'d> {
         self.parts
     }
 
-    /// A part that is no one path.
+    /// Adds a part that is not a single path.
     pub(super) fn said(&mut self, path: &str, what: &'static str, status: Status) {
         self.parts.push(Part { path: path.to_owned(), what, status });
     }
 
-    /// A folder of pictures, which is needed.
+    /// Examines a required folder of pictures.
     pub(super) fn pictures(&mut self, folder: &Path) {
         let pictures = std::fs::read_dir(folder).map(|entries| {
             let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -200,18 +199,18 @@ impl<'d> Report<'d> {
         self.parts.push(Part { path, what, status });
     }
 
-    /// A part of a published set that cannot be read.
+    /// Adds a part of a published dataset that cannot be read.
     pub(super) fn wrong(&mut self, what: &'static str, error: &Error) {
         let remedy = "correct the file, or take it from the original archive".to_owned();
         self.parts.push(Part::fault(self.dir, what, error, remedy));
     }
 
-    /// A part of a folder of one's own that cannot be read.
+    /// Adds a part of a user's own folder that cannot be read.
     pub(super) fn fault(&mut self, what: &'static str, error: &Error) {
         self.parts.push(Part::fault(self.dir, what, error, error.remedy()));
     }
 
-    /// A file that is needed.
+    /// Examines a required file.
     pub(super) fn read<T>(
         &mut self,
         path: &Path,
@@ -234,7 +233,7 @@ impl<'d> Report<'d> {
         }
     }
 
-    /// A file that is not needed: `detail` says why not.
+    /// Examines an optional file; `detail` says why it is optional.
     pub(super) fn optional<T>(
         &mut self,
         path: &Path,
@@ -248,7 +247,7 @@ impl<'d> Report<'d> {
         None
     }
 
-    /// The release's embeddings of one split, which are only weighed.
+    /// Examines the release's embeddings of one split; only the file size is reported.
     pub(super) fn embeddings(&mut self, file: &Path) {
         let what = "embeddings of the release";
         let why = "`stackgan text train` and `text encode` make our own";
@@ -260,7 +259,7 @@ impl<'d> Report<'d> {
         });
     }
 
-    /// A folder with these files in it.
+    /// Examines a folder that should contain these files.
     pub(super) fn files(&mut self, folder: &Path, what: &'static str, names: &[String]) {
         let Ok(root) = folder.canonicalize() else {
             return self.push(folder, what, Status::Missing { remedy: self.fetch.to_owned() });

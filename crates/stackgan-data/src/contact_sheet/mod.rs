@@ -1,5 +1,7 @@
-//! Pictures with their captions on one sheet, to look at a dataset before training on it: of a folder the source with
-//! its box and the part that is taken, beside the square that comes of it; of a prepared file the squares.
+//! Contact sheets: pictures with their captions, to inspect a dataset before training.
+//!
+//! For a folder, each source picture is shown with its box and the cropped part, beside the
+//! resulting square. For a prepared file only the squares are shown.
 
 use crate::crop::{self, Orientation, Preparation, crop_rule};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
@@ -13,16 +15,16 @@ use image::{Rgb, RgbImage};
 /// Height of every picture on a sheet, in pixels: three times that of Stage-I's squares.
 const HEIGHT: u32 = 228;
 
-/// The widest source on a sheet, in pixels.
+/// Maximum width of a source picture on a sheet, in pixels.
 const WIDEST: u32 = 400;
 
-/// Pixels between and around things.
+/// Space between and around the elements, in pixels.
 const GAP: u32 = 10;
 
-/// Captions that are shown of one picture; the sheet says how many more there are.
+/// Number of captions shown per picture; the sheet gives the number of the others.
 const CAPTIONS: usize = 3;
 
-/// The largest side of a sheet in pixels.
+/// Maximum side of a sheet, in pixels.
 const MAX_SIDE: u64 = 16_384;
 
 const GROUND: Rgb<u8> = Rgb([28, 28, 30]);
@@ -33,18 +35,18 @@ const BOX: Rgb<u8> = Rgb([255, 214, 10]);
 const TAKEN: Rgb<u8> = Rgb([255, 69, 58]);
 const MIDDLE: Rgb<u8> = Rgb([255, 255, 255]);
 
-/// What the lines on a sheet of a folder mean.
+/// Explanation of the lines on a sheet of a folder.
 pub const LEGEND: &str = "left: the source, yellow its box, red the part that is taken; right: the prepared square, white \
                           what evaluation sees of it";
 
-/// What the lines on a sheet of a prepared file mean.
+/// Explanation of the lines on a sheet of a prepared file.
 pub const LEGEND_PREPARED: &str = "prepared squares, white what evaluation sees of them";
 
 /// One picture on a sheet.
 #[derive(Clone, Debug)]
 pub struct Exhibit {
     pictures: Vec<RgbImage>,
-    /// What it is called.
+    /// The name of the picture.
     pub name: String,
     /// All its captions.
     pub captions: Vec<String>,
@@ -69,7 +71,7 @@ impl Exhibit {
     /// A picture of a folder, with the square that `how` makes of it.
     ///
     /// # Errors
-    /// When the picture cannot be decoded, or its box lies outside.
+    /// When the picture cannot be decoded, or its box lies outside of it.
     pub fn source(item: &Item, orientation: Orientation, how: Preparation) -> Result<Self> {
         let bytes = read_bounded(&item.image, crop::MAX_FILE)?;
         let source = crop::decode_as(&bytes, orientation, &item.image)?;
@@ -138,7 +140,7 @@ impl Exhibit {
     }
 }
 
-/// `n` of `of` indices, evenly spread.
+/// `n` evenly spread indices below `of`.
 fn spread(of: usize, n: usize) -> impl Iterator<Item = usize> {
     let n = n.min(of);
     (0..n).map(move |k| k * of / n.max(1))
@@ -149,7 +151,8 @@ fn describe(key: &str, split: Split, class: Option<u32>) -> String {
     format!("{key} ({}{class})", split.name())
 }
 
-/// A square in the size of the sheet, with a line around the middle part of `inner` of its own pixels.
+/// A square enlarged to the size of the sheet, with a frame around its middle part of `inner` of
+/// its own pixels.
 fn enlarged(square: RgbImage, inner: u32, file: &std::path::Path) -> Result<RgbImage> {
     let side = f64::from(square.width().max(1));
     let mut large = crop::resize_to(square, (HEIGHT, HEIGHT), FilterType::Bilinear, file)?;
@@ -160,7 +163,8 @@ fn enlarged(square: RgbImage, inner: u32, file: &std::path::Path) -> Result<RgbI
     Ok(large)
 }
 
-/// A line of two pixels just inside the rectangle (left, top, right, bottom), as far as it lies in the picture.
+/// Draws a frame of two pixels just inside the rectangle (left, top, right, bottom), clipped to the
+/// picture.
 fn frame(picture: &mut RgbImage, [left, top, right, bottom]: [f64; 4], colour: Rgb<u8>) {
     let (width, height) = picture.dimensions();
     let inside = |value: f64, limit: u32| value.clamp(0.0, f64::from(limit)) as u32;
@@ -176,10 +180,11 @@ fn frame(picture: &mut RgbImage, [left, top, right, bottom]: [f64; 4], colour: R
     }
 }
 
-/// The exhibits in rows, in their order, with their captions, and `legend` below all. The sheet is about as wide as high.
+/// Arranges the exhibits in rows, in their order, with their captions, and `legend` at the bottom.
+/// The sheet is about as wide as high.
 ///
 /// # Errors
-/// When there are none, or more than fit a sheet of 16,384 pixels a side.
+/// When there are no exhibits, or more than fit on a sheet of 16,384 pixels per side.
 pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
     let refuse = |found: String| {
         Error::config(

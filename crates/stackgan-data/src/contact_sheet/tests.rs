@@ -1,4 +1,4 @@
-//! Tests of the sheet: pictures, boxes and captions are where they should be.
+//! Tests of the sheet: pictures, boxes and captions are in the right places.
 
 use super::*;
 use crate::crop::{PictureSize, Resizing, Stretch};
@@ -7,7 +7,7 @@ use crate::testing::{dataset, prepared};
 const HOW: Preparation =
     Preparation { size: PictureSize::Stage1, resizing: Resizing::Residual, stretch: Stretch::None };
 
-/// How many pixels of a part (x, y, width, height) have the colour.
+/// Number of pixels of a part (x, y, width, height) that have the colour.
 fn count(sheet: &RgbImage, [x, y, width, height]: [u32; 4], colour: Rgb<u8>) -> usize {
     let pixels = (y..y + height).flat_map(|y| (x..x + width).map(move |x| (x, y)));
     pixels.filter(|&(x, y)| *sheet.get_pixel(x, y) == colour).count()
@@ -33,7 +33,7 @@ fn prepared_pictures_lie_in_order_with_their_captions() {
         let at = GAP + n as u32 * step;
         let part = image::imageops::crop_imm(&sheet, at, GAP, HEIGHT, HEIGHT).to_image();
         assert!(part == exhibit.pictures[0]);
-        // 64 of 76 pixels, three times as large: a frame at 18.
+        // 64 of 76 pixels, enlarged three times: a frame at 18.
         assert_eq!(*sheet.get_pixel(at + 18, GAP + 100), MIDDLE);
         assert_ne!(*sheet.get_pixel(at + 17, GAP + 100), MIDDLE);
         assert!(count(&sheet, [at, GAP + HEIGHT, HEIGHT, 2 * letters::LINE], CAPTION) > 0);
@@ -45,7 +45,8 @@ fn prepared_pictures_lie_in_order_with_their_captions() {
 fn the_source_lies_beside_its_square_with_box_and_part() {
     let dir = tempfile::tempdir().unwrap();
     let data = dataset(dir.path(), 2, 2);
-    // Picture 0 has a box at (5, 6) of 20 x 30: the part is (0, 0) to (37, 43), cut at the left and upper edge.
+    // Picture 0 has a box at (5, 6) of 20 x 30. The cropped part is (0, 0) to (37, 43), clipped at
+    // the left and top edges.
     let exhibit = Exhibit::source(&data.items[0], data.orientation, HOW).unwrap();
     let [source, square] = exhibit.pictures.as_slice() else { panic!() };
     let stored = image::image_dimensions(&data.items[0].image).unwrap();
@@ -58,7 +59,7 @@ fn the_source_lies_beside_its_square_with_box_and_part() {
     assert_eq!(*source.get_pixel(x - 1, y), TAKEN);
     assert_ne!(*source.get_pixel(x + 1, y), TAKEN);
     assert_eq!(square.dimensions(), (HEIGHT, HEIGHT));
-    // Without a box there is neither line.
+    // Without a box neither line is drawn.
     let exhibit = Exhibit::source(&data.items[1], data.orientation, HOW).unwrap();
     assert!(exhibit.pictures[0].pixels().all(|&p| p != BOX && p != TAKEN));
 }

@@ -1,4 +1,4 @@
-//! Decoding of JPEG and PNG within limits (RELIABILITY J1 to J4). Whatever a file holds becomes RGB of 8 bits:
+//! Decoding of JPEG and PNG within limits. All pictures are converted to 8-bit RGB:
 //!
 //! | stored | becomes | as Pillow's `convert("RGB")`? |
 //! |---|---|---|
@@ -15,22 +15,23 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// The largest width and height that is decoded, in pixels.
+/// Maximum width and height, in pixels.
 pub const MAX_SIDE: u32 = 8192;
 
-/// The largest area that is decoded, in pixels.
+/// Maximum area, in pixels.
 pub const MAX_AREA: u64 = 40_000_000;
 
-/// The longest picture file that is read, in bytes.
+/// Maximum length of a picture file, in bytes.
 pub const MAX_FILE: u64 = 128 << 20;
 
-/// Whether a picture is turned as its EXIF tag says.
+/// Whether a picture is rotated according to its EXIF tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Orientation {
-    /// As stored, as in the release: boxes of the published sets are in pixels of the stored picture.
+    /// As stored, as in the release. Boxes of the published datasets are in pixels of the stored
+    /// picture.
     #[default]
     AsStored,
-    /// Turned upright, as every viewer shows it: a user's own photographs.
+    /// Rotated upright, as viewers show it. For a user's own photographs.
     Upright,
 }
 
@@ -45,8 +46,8 @@ pub fn decode(bytes: &[u8], file: &Path) -> Result<RgbImage> {
 /// Decodes a JPEG or PNG; `file` is for messages.
 ///
 /// # Errors
-/// When the format is another, the picture is larger than [`MAX_SIDE`] or [`MAX_AREA`], cut off, or damaged. A
-/// panic in the decoder is such an error too.
+/// When the format is another, or the picture is larger than [`MAX_SIDE`] or [`MAX_AREA`],
+/// truncated or damaged. A panic in the decoder is reported as such an error too.
 pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<RgbImage> {
     let refuse = |expected: String, found: String| {
         let remedy = "replace the picture by a whole JPEG or PNG, or take it out of the dataset";
@@ -97,15 +98,19 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
     }
 }
 
-/// Where a JPEG ends: behind the end-of-image marker that follows its scans (ITU-T T.81, B.1.1 and B.2). `None` where there
-/// is none: decoders accept most cut files without a word. What cameras write behind it (a film, larger previews) is none
-/// of the picture. A thumbnail is inside a segment, which is passed over by its length; compressed data holds no marker but
-/// restarts, as its 0xff bytes are followed by 0.
+/// Finds the end of a JPEG: the offset after the end-of-image marker that follows its scans (ITU-T
+/// T.81, B.1.1 and B.2).
+///
+/// `None` if there is no such marker, because decoders silently accept most truncated files. What
+/// cameras append after it (a film, larger previews) is not part of the picture. A thumbnail is
+/// inside a segment, which is skipped by its length. Compressed data contains no markers except
+/// restarts, because its 0xff bytes are followed by 0.
 fn jpeg_end(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut scans) = (2, 0);
     loop {
         at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
-        at += bytes.get(at..)?.iter().position(|&byte| byte != 0xff)?; // any number of 0xff may fill the space before a marker
+        // Any number of 0xff bytes may precede a marker.
+        at += bytes.get(at..)?.iter().position(|&byte| byte != 0xff)?;
         let marker = bytes.get(at).copied()?;
         at += 1;
         match marker {
@@ -176,7 +181,7 @@ mod tests {
         for after in [&[0xff, 0xda][..], &[0; 9], &video, &whole[..whole.len() / 2], &whole] {
             let found = decode(&[&whole, after].concat(), Path::new("motion.jpg")).unwrap();
             assert_eq!(found, own);
-            // A cut picture is one, whatever a camera wrote behind it.
+            // A truncated picture stays one, whatever a camera appended to it.
             for cut in [whole.len() / 2, whole.len() - 2] {
                 let cut = [&whole[..cut], &whole, after].concat();
                 assert!(decode(&cut, Path::new("cut.jpg")).is_err());
@@ -202,7 +207,7 @@ mod tests {
         assert_eq!(jpeg_end(&[&[0xff, 0xd8][..], &thumbnail, &[0xff, 0xd9]].concat()), None); // no scan
     }
 
-    /// RELIABILITY J1: refused by the header, before a pixel is decoded.
+    /// Rejected by the header, before any pixel is decoded.
     #[test]
     fn bombs_are_refused_by_their_header() {
         let mut jpeg = encoded(&noise_picture(16, 16).into(), ImageFormat::Jpeg);

@@ -1,5 +1,8 @@
-//! From a picture's file to its square of bytes: decoding within limits, the release's crop around the bird,
-//! and resizing (FACTS 3.1, 3.3, 4.5; RELIABILITY D4).
+//! From a picture file to a square of bytes: decoding within limits, the release's crop around the
+//! bird, and resizing.
+//!
+//! Source: TensorFlow release, `misc/utils.py`, `misc/preprocess_birds.py` and `misc/datasets.py`;
+//! PyTorch release, `code/miscc/datasets.py`.
 
 mod decode;
 
@@ -13,12 +16,13 @@ use fast_image_resize as fir;
 use image::RgbImage;
 use std::path::Path;
 
-/// The size of prepared pictures: what is kept, and what a random crop of it gives to the networks.
+/// The size of prepared pictures: the stored square, and the random crop of it that the networks
+/// see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PictureSize {
-    /// 76 pixels kept, 64 seen by Stage-I.
+    /// 76 pixels stored, 64 seen by Stage-I.
     Stage1,
-    /// 304 pixels kept, 256 seen by Stage-II.
+    /// 304 pixels stored, 256 seen by Stage-II.
     Stage2,
 }
 
@@ -52,34 +56,36 @@ impl PictureSize {
     }
 }
 
-/// How a picture is made smaller. Both filters widen with the reduction, as Pillow's do.
+/// The filter that reduces a picture. Both filters widen with the reduction, as Pillow's do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resizing {
-    /// The `residual` recipe: bicubic (a = -0.5) to 304 bytes a side, and from those bytes bicubic to 76.
+    /// The `residual` recipe: bicubic (a = -0.5) to 304 pixels, and from the resulting bytes
+    /// bicubic to 76.
     #[default]
     Residual,
-    /// The `plain` recipe: bilinear straight to 304 or 76.
+    /// The `plain` recipe: bilinear directly to 304 or 76 pixels.
     Plain,
 }
 
 /// Whether the contrast of each cropped picture is stretched to 0..=255 before resizing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stretch {
-    /// Differs from the release: colours stay as they are.
+    /// Differs from the release: colours are not changed.
     #[default]
     None,
-    /// As the TensorFlow release does without saying so: one range for all three channels (`bytescale`).
+    /// As the TensorFlow release does implicitly: one range for all three channels together
+    /// (`bytescale` in `scipy.misc.imresize`).
     AsReleased,
 }
 
 /// How a picture becomes a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preparation {
-    /// The side of the square.
+    /// The size of the square.
     pub size: PictureSize,
     /// The filter.
     pub resizing: Resizing,
-    /// The contrast.
+    /// The contrast stretch.
     pub stretch: Stretch,
 }
 
@@ -96,8 +102,11 @@ pub struct Rect {
     pub height: u32,
 }
 
-/// The release's square around a box: its centre, and 0.75 times its longer side in each direction, cut at the
-/// picture's edges (so not always square). `None` when nothing of it lies in the picture.
+/// The release's crop around a box.
+///
+/// The square has the centre of the box and extends 0.75 times its longer side in each direction.
+/// It is clipped to the picture, so it is not always square. `None` if no part of it lies in the
+/// picture.
 #[must_use]
 pub fn crop_rule(bounds: BoundingBox, width: u32, height: u32) -> Option<Rect> {
     let [x, y, w, h] = [bounds.x, bounds.y, bounds.width, bounds.height].map(f64::trunc);
@@ -116,7 +125,7 @@ pub fn crop_rule(bounds: BoundingBox, width: u32, height: u32) -> Option<Rect> {
     Some(Rect { x, y, width, height })
 }
 
-/// [`crop_rule`], for the picture in `file`.
+/// Applies [`crop_rule`] to the picture in `file`.
 ///
 /// # Errors
 /// When the box lies outside of the picture.
@@ -132,7 +141,7 @@ pub(crate) fn part(bounds: BoundingBox, (width, height): (u32, u32), file: &Path
     })
 }
 
-/// The error of a dataset of `n` pictures with these among them.
+/// The error for a dataset of `n` pictures, some of which have these faults.
 pub(crate) fn unusable(n: usize, faults: &[Error]) -> Error {
     let (what, remedy) = if faults.len() == n {
         (format!("no picture of {n} can be used"), "replace or correct them")
@@ -149,7 +158,7 @@ pub(crate) fn unusable(n: usize, faults: &[Error]) -> Error {
 /// The prepared square of a picture: `size * size * 3` bytes, RGB, row by row.
 ///
 /// # Errors
-/// When the box lies outside of the picture; `file` is named.
+/// When the box lies outside of the picture; names `file`.
 pub fn prepare(
     image: RgbImage,
     bounds: Option<BoundingBox>,
@@ -179,11 +188,12 @@ pub fn prepare(
     Ok(resize(image, how.size.prepared() as u32, filter, file)?.into_raw())
 }
 
-/// A square picture, RGB bytes row by row, as a square of `side` pixels: bilinear, with a filter that widens with the
-/// reduction, as Pillow's.
+/// Resizes a square picture (RGB bytes, row by row) to a side of `side` pixels.
+///
+/// The filter is bilinear and widens with the reduction, as Pillow's does.
 ///
 /// # Errors
-/// When the bytes are no square; `file` is named.
+/// When the bytes are not a square picture; names `file`.
 pub fn resize_square(picture: Vec<u8>, side: u32, file: &Path) -> Result<Vec<u8>> {
     let length = picture.len();
     let from = ((length / 3) as f64).sqrt() as u32;
@@ -201,7 +211,7 @@ pub fn resize_square(picture: Vec<u8>, side: u32, file: &Path) -> Result<Vec<u8>
     Ok(resize(image, side, fir::FilterType::Bilinear, file)?.into_raw())
 }
 
-/// Resizes to a square of `side` pixels, whatever the aspect.
+/// Resizes to a square of `side` pixels, ignoring the aspect ratio.
 pub(crate) fn resize(
     image: RgbImage,
     side: u32,
@@ -211,7 +221,7 @@ pub(crate) fn resize(
     resize_to(image, (side, side), filter, file)
 }
 
-/// Resizes to a width and height, whatever the aspect.
+/// Resizes to a width and height, ignoring the aspect ratio.
 pub(crate) fn resize_to(
     image: RgbImage,
     (to_width, to_height): (u32, u32),
@@ -242,7 +252,7 @@ pub(crate) fn resize_to(
         .ok_or_else(|| failed(&"wrong length"))
 }
 
-/// scipy's `bytescale`: the range of all channels together to 0..=255, half rounded up.
+/// scipy's `bytescale`: maps the range of all channels together to 0..=255, rounding half up.
 fn stretch_contrast(image: &mut RgbImage) {
     let (low, high) = image.iter().fold((255u8, 0u8), |(low, high), &v| (low.min(v), high.max(v)));
     let range = if high > low { f64::from(high - low) } else { 1.0 };
@@ -269,12 +279,12 @@ mod tests {
         // (60, 27, 325, 304) in 500 x 335: centre (222, 179), R 243.
         let r = crop_rule(bounds(60.0, 27.0, 325.0, 304.0), 500, 335).unwrap();
         assert_eq!(r, Rect { x: 0, y: 0, width: 465, height: 335 });
-        // All within: centre (50, 50), R 15.
+        // Completely inside: centre (50, 50), R 15.
         let r = crop_rule(bounds(40.9, 40.2, 20.7, 20.1), 100, 100).unwrap();
         assert_eq!(r, Rect { x: 35, y: 35, width: 30, height: 30 });
     }
 
-    /// RELIABILITY D4, against the rule in whole numbers.
+    /// Compares random boxes with the rule in integers.
     #[test]
     fn random_boxes_equal_the_rule_in_integers() {
         let noise = stackgan_noise::Noise::new(3);

@@ -1,5 +1,5 @@
-//! One file of arrays, of whatever format: arrays by the names of pictures, captions with their arrays, or one array
-//! without any name.
+//! One file of arrays in any supported format: arrays named after pictures, captions with their
+//! arrays, or one unnamed array.
 
 use super::import::{Numbers, extension};
 use super::pictures::Pictures;
@@ -11,13 +11,13 @@ use crate::formats::{ArrayView, DType, Kind, Layout, npy, npz, pickle};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// What a file holds.
+/// The contents of a file.
 pub(super) enum Opened<'a> {
     /// Arrays (captions, width) by name.
     Named(Named<'a>),
-    /// Captions, and for each its array of `width` numbers.
+    /// Captions, with an array of `width` numbers for each.
     Captions(Vec<String>, Vec<ArrayView<'a>>),
-    /// One array.
+    /// One unnamed array.
     Bare(ArrayView<'a>),
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Named<'a> {
 
 enum Arrays<'a> {
     Views(Vec<ArrayView<'a>>),
-    /// Decoded when asked for: they may be compressed.
+    /// Decoded on request, because they may be compressed.
     Archive(&'a npz::Npz<'a>),
 }
 
@@ -66,7 +66,7 @@ impl Named<'_> {
     }
 }
 
-/// Opens `bytes` of `file`, by its extension, and gives what is in it to `then`.
+/// Opens `bytes` of `file`, by its extension, and passes the contents to `then`.
 pub(super) fn opened<T>(
     bytes: &[u8],
     file: &Path,
@@ -125,7 +125,10 @@ fn by_name<'a>(
     }
 }
 
-/// A table of Lua Torch: records of pictures, tensors by name, or the demo's captions (FACTS 4.7).
+/// A table of Lua Torch: records of pictures, tensors by name, or the demo's captions.
+///
+/// Source: reedscot/icml2016, `donkey_folder_*.lua` (records); TensorFlow release,
+/// `demo/get_embedding.lua`.
 fn torch<'d>(table: Table<'d>, file: &'d Path) -> Result<Opened<'d>> {
     if let Value::Table(texts) = table.get("raw_txt") {
         let Value::Table(features) = table.get("fea_txt") else {

@@ -1,8 +1,10 @@
-//! The file of embeddings: tensor `embeddings`, f32 (captions, D), row `r` for caption `r` of the prepared file. The
-//! metadata says which encoder made them, for which dataset, and from which files they were imported, if they were.
+//! The file of embeddings: tensor `embeddings`, f32 (captions, D), with row `r` for caption `r` of
+//! the prepared file.
 //!
-//! It is written as a stream and read by position: 8,855 pictures with ten captions of 1,024 numbers are
-//! 363 MB (FACTS 4.2), which need not be in memory.
+//! The metadata names the encoder that made them, the dataset, and the files they were imported
+//! from, if any. The file is written as a stream and read by position: 8,855 pictures with ten
+//! captions of 1,024 numbers are 363 MB (the training birds of the release), which need not be in
+//! memory.
 
 use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, words};
 use crate::counted;
@@ -12,13 +14,13 @@ use crate::{Error, Result};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The version of the format that this crate writes and reads.
+/// The version of the format that this crate reads and writes.
 pub const VERSION: u32 = 1;
 
-/// The widest embedding.
+/// Maximum width of an embedding.
 pub const MAX_DIM: usize = 65_536;
 
-/// The facts about a file of embeddings.
+/// The metadata of a file of embeddings.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Facts {
     kind: String,
@@ -32,15 +34,16 @@ struct Facts {
 /// A file, or a folder of files, that embeddings were imported from.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Source {
-    /// Its name without the folders above it.
+    /// Its name without the parent folders.
     pub name: String,
-    /// Files: 1, or those of a folder.
+    /// Number of files: 1, or the number of files in a folder.
     pub files: usize,
-    /// SHA-256 of the file in hexadecimal digits. Of a folder: of the names and SHA-256 of its files, in their order.
+    /// SHA-256 of the file in hexadecimal. For a folder: of the names and SHA-256 of its files, in
+    /// their order.
     pub sha256: String,
 }
 
-/// Writes embeddings row by row; made by [`Embeddings::create`].
+/// Writes embeddings row by row; created by [`Embeddings::create`].
 #[derive(Debug)]
 pub struct EmbeddingsWriter {
     file: AtomicFile,
@@ -55,7 +58,8 @@ impl EmbeddingsWriter {
     /// Appends whole rows, in the order of the captions.
     ///
     /// # Errors
-    /// When the numbers are not whole rows, more than were announced, or not finite (the row is named).
+    /// When the numbers are not whole rows, exceed the announced number of rows, or are not finite
+    /// (the row is named).
     pub fn append(&mut self, numbers: &[f32]) -> Result<()> {
         let rows = numbers.len() / self.dim;
         if rows * self.dim != numbers.len() || rows > self.rows - self.written {
@@ -75,10 +79,10 @@ impl EmbeddingsWriter {
         Ok(())
     }
 
-    /// Gives the file its name.
+    /// Finishes the file and gives it its name.
     ///
     /// # Errors
-    /// When rows are missing, or the disk refuses.
+    /// When rows are missing, or the storage fails.
     pub fn finish(self) -> Result<()> {
         if self.written != self.rows {
             return Err(self.refuse(counted(self.rows, "row"), counted(self.written, "row")));
@@ -86,8 +90,8 @@ impl EmbeddingsWriter {
         self.file.commit()
     }
 
-    /// As [`EmbeddingsWriter::finish`], with what is known only at the end: the encoder, and the SHA-256 of the sources.
-    /// Both must be as long as they were said to be.
+    /// As [`EmbeddingsWriter::finish`], with facts that are known only at the end: the encoder, and
+    /// the SHA-256 of the sources. Both must have the announced length.
     pub(super) fn finish_as(mut self, encoder: String, sources: Vec<Source>) -> Result<()> {
         let before = begin(&self.facts, self.rows, self.dim, &self.path)?.len();
         self.facts.encoder = encoder;
@@ -119,10 +123,11 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Begins a file of `rows` embeddings of `dim` numbers. `encoder` and `dataset` are fingerprints.
+    /// Creates a file of `rows` embeddings of `dim` numbers. `encoder` and `dataset` are
+    /// fingerprints.
     ///
     /// # Errors
-    /// When `dim` or `rows` is zero or `dim` above [`MAX_DIM`], or the file cannot be made.
+    /// When `dim` or `rows` is zero, `dim` is above [`MAX_DIM`], or the file cannot be created.
     pub fn create(
         path: &Path,
         dim: usize,
@@ -133,7 +138,8 @@ impl Embeddings {
         Self::create_from(path, (rows, dim), (encoder, dataset), Vec::new())
     }
 
-    /// As [`Embeddings::create`], for `(rows, dim)` embeddings of `(encoder, dataset)` that come from `sources`.
+    /// As [`Embeddings::create`], for `(rows, dim)` embeddings of `(encoder, dataset)` that come
+    /// from `sources`.
     pub(super) fn create_from(
         path: &Path,
         (rows, dim): (usize, usize),
@@ -159,10 +165,10 @@ impl Embeddings {
         Ok(EmbeddingsWriter { file, path: path.to_path_buf(), facts, dim, rows, written: 0 })
     }
 
-    /// Opens a file; no embedding is read.
+    /// Opens a file without reading any embedding.
     ///
     /// # Errors
-    /// When the file is damaged, of another kind or version.
+    /// When the file is damaged, or of another kind or version.
     pub fn open(path: &Path) -> Result<Self> {
         let container = Container::open(path, "a file of embeddings")?;
         let tensor = container.tensor("embeddings", Element::F32, 2)?;
@@ -193,37 +199,37 @@ impl Embeddings {
         self.rows
     }
 
-    /// Whether there are none; never so for an open file.
+    /// Whether there are no embeddings; always false for an open file.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
-    /// Numbers of one embedding.
+    /// Number of values of one embedding.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.container.path()
     }
 
-    /// The fingerprint of the encoder that made them.
+    /// The fingerprint of the encoder that made the embeddings.
     #[must_use]
     pub fn encoder(&self) -> &str {
         &self.facts.encoder
     }
 
-    /// The fingerprint of the dataset whose captions they are.
+    /// The fingerprint of the dataset whose captions were embedded.
     #[must_use]
     pub fn dataset(&self) -> &str {
         &self.facts.dataset
     }
 
-    /// The files that they were imported from; none if an encoder of ours made them.
+    /// The files that the embeddings were imported from; empty if our own encoder made them.
     #[must_use]
     pub fn sources(&self) -> &[Source] {
         &self.facts.sources
@@ -262,7 +268,7 @@ impl Embeddings {
         ))
     }
 
-    /// Rows `rows`, one after the other: `rows.len() * dim` numbers.
+    /// Reads consecutive rows: `rows.len() * dim` numbers.
     ///
     /// # Errors
     /// When there are no such rows, or the file cannot be read.
@@ -283,15 +289,16 @@ impl Embeddings {
         Ok(words(&bytes).map(f32::from_le_bytes).collect())
     }
 
-    /// The mean of some rows: what the recipes feed to the networks (FACTS 3.1). `dim` numbers.
+    /// The mean of some rows, `dim` numbers. The recipes feed this mean to the networks (TensorFlow
+    /// release, `misc/datasets.py`, `sample_embeddings`).
     ///
     /// # Errors
-    /// When `rows` is empty or names a row that is not there, or the file cannot be read.
+    /// When `rows` is empty or contains an invalid row, or the file cannot be read.
     pub fn mean(&self, rows: &[usize]) -> Result<Vec<f32>> {
         let (Some(&low), Some(&high)) = (rows.iter().min(), rows.iter().max()) else {
             return Err(self.container.malformed("embeddings", "at least one row", "none"));
         };
-        // The captions of one picture lie together: one read.
+        // The captions of one picture are consecutive: one read.
         let numbers = self.rows(low..high.saturating_add(1))?;
         let mut sum = vec![0f32; self.dim];
         for &row in rows {
@@ -305,11 +312,14 @@ impl Embeddings {
         Ok(sum)
     }
 
-    /// The mean of each dimension over the given rows, and one standard deviation for all numbers around those
-    /// means: what standardises embeddings. Sums are f64 in the order of `rows`.
+    /// The mean of each dimension over the given rows, and one overall standard deviation around
+    /// these means.
+    ///
+    /// These are the values that standardise embeddings. Sums are computed in f64 in the order of
+    /// `rows`.
     ///
     /// # Errors
-    /// When `rows` is empty or names a row that is not there, or the file cannot be read.
+    /// When `rows` is empty or contains an invalid row, or the file cannot be read.
     pub fn mean_and_std(&self, rows: &[usize]) -> Result<(Vec<f32>, f32)> {
         if rows.is_empty() {
             return Err(self.container.malformed("embeddings", "at least one row", "none"));
@@ -333,7 +343,7 @@ impl Embeddings {
     }
 }
 
-/// The bytes before the numbers.
+/// The bytes of the file before the numbers.
 fn begin(facts: &Facts, rows: usize, dim: usize, path: &Path) -> Result<Vec<u8>> {
     let json = serde_json::to_string(facts).map_err(|e| Error::write(path, e.into()))?;
     let shape = [rows, dim];

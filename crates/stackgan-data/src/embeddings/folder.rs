@@ -1,5 +1,7 @@
-//! A folder with a file for each picture (Reed's records, FACTS 4.7) or for each class: several arrays by name, or one
-//! array (pictures, captions, width) with the list of their names beside it. Files are read one at a time.
+//! Import of a folder with a file for each picture (Reed's records) or for each class.
+//!
+//! A file holds several named arrays, or one array (pictures, captions, width) with the list of
+//! their names beside it. Files are read one at a time.
 
 use super::arrays::{self, Opened};
 use super::import::{Imported, MAX_FILE, Numbers, Sink, Task, extension, file_name, hash, no_fit};
@@ -14,13 +16,13 @@ use std::path::{Path, PathBuf};
 /// The embeddings of one picture in one file.
 #[derive(Clone)]
 struct Entry {
-    /// Of the files.
+    /// Index of the file.
     file: usize,
-    /// Of the file's arrays.
+    /// Index among the file's arrays.
     at: usize,
 }
 
-/// Imports every file of a known format under `folder`.
+/// Imports every file of a supported format under `folder`.
 pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
     let pictures = Pictures::of(task.data);
     let found: Vec<(String, PathBuf)> = files(folder)?
@@ -54,7 +56,7 @@ pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
         let numbers = arrays::opened(&open.1, path, &pictures, |opened| match opened {
             Opened::Named(named) => named.numbers(at),
             Opened::Bare(array) => {
-                // Of a picture's own file all is its: what does not fit is refused with its shape.
+                // A picture's own file belongs to it completely: a wrong shape is rejected.
                 let own = named_by(name, &pictures).is_some();
                 let part = array.part(at).filter(|_| !own && array.shape.len() > 2);
                 Ok(Numbers::of(part.as_ref().unwrap_or(&array), path, format!("entry {at}")))
@@ -71,7 +73,8 @@ fn named_by(name: &str, pictures: &Pictures<'_>) -> Option<usize> {
     pictures.find(name.rsplit_once('.')?.0)
 }
 
-/// The names of the arrays of a file. A file that is named after a picture holds that picture's.
+/// The names of the arrays of a file. A file that is named after a picture holds that picture's
+/// embeddings.
 fn names(
     bytes: &[u8],
     path: &Path,
@@ -93,7 +96,7 @@ fn names(
         (Opened::Bare(array), None) if array.shape.len() > 2 => {
             listed::names_beside(path, array.shape.first().copied().unwrap_or(0))
         }
-        (Opened::Bare(_), None) => Ok(vec![of_file()]), // of a picture that the dataset does not have
+        (Opened::Bare(_), None) => Ok(vec![of_file()]), // of a picture that is not in the dataset
         (Opened::Captions(..), _) => Err(captions_here(path)),
     })
 }

@@ -1,5 +1,7 @@
-//! From what a path holds to a file of embeddings: every source ends in one [`Sink`], picture by picture in the order of
-//! the prepared file, which checks counts, widths and numbers.
+//! Import of embeddings from a path to a file of embeddings.
+//!
+//! All sources are written through one [`Sink`], picture by picture in the order of the prepared
+//! file. It checks counts, widths and values.
 
 use super::arrays::{self, Opened};
 use super::file::{Embeddings, EmbeddingsWriter, MAX_DIM, Source};
@@ -12,32 +14,33 @@ use crate::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 
-/// The longest file that is read.
+/// Maximum length of a file that is read.
 pub(super) const MAX_FILE: u64 = 16 << 30;
 
 /// What was imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// Embeddings: one for each caption.
+    /// Number of embeddings: one for each caption.
     pub rows: usize,
-    /// Numbers of each.
+    /// Number of values of each embedding.
     pub dim: usize,
-    /// What the source was, in words.
+    /// A description of the source.
     pub form: &'static str,
-    /// Entries of the source that belong to no picture of the dataset.
+    /// Number of entries of the source that belong to no picture of the dataset.
     pub unused: usize,
 }
 
-/// Where the embeddings of a dataset come from and go to.
+/// The source and the destination of a dataset's embeddings.
 pub(super) struct Task<'a> {
     pub(super) data: &'a Prepared,
     pub(super) out: &'a Path,
     pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
-/// Makes the file of embeddings `out` of the captions of `data` from `path`:
+/// Creates the file of embeddings `out` for the captions of `data` from `path`:
 ///
-/// - a folder of the release (`train/char-CNN-RNN-embeddings.pickle` and `test/`), or one such pickle;
+/// - a folder of the release (`train/char-CNN-RNN-embeddings.pickle` and `test/`), or one such
+///   pickle;
 /// - a pickle of a dict with an array for each picture, by its key;
 /// - a folder with a `.t7` or `.npy` for each picture or class;
 /// - a `.npz` or safetensors file with an array for each picture, by its key;
@@ -45,11 +48,11 @@ pub(super) struct Task<'a> {
 /// - one array (`.npy`, `.npz`, safetensors, `.t7`, a pickle) with a list of captions or keys beside it;
 /// - a file of embeddings that this program wrote.
 ///
-/// Arrays of a picture have the shape (captions, width); `out` is replaced when all is well. `progress` is told how many
-/// pictures are done, and of how many.
+/// Arrays of a picture have the shape (captions, width). `out` is replaced only on success.
+/// `progress` is called with the number of finished pictures and the total.
 ///
 /// # Errors
-/// Names the file and entry of what does not fit, and all pictures without embeddings.
+/// Names the file and entry that does not match, and all pictures without embeddings.
 pub fn import(
     path: &Path,
     data: &Prepared,
@@ -90,7 +93,7 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| ".".to_owned(), |name| printable(&name.to_string_lossy()))
 }
 
-/// A file that an encoder of ours wrote, or an earlier import.
+/// Imports a file that our own encoder or an earlier import wrote.
 fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
     let found = Embeddings::open(path)?;
     found.check(task.data)?;
@@ -106,7 +109,7 @@ fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
     Ok(Imported { rows: shape.0, dim: shape.1, form, unused: 0 })
 }
 
-/// One file of another format.
+/// Imports one file of another format.
 fn one_file(path: &Path, task: &Task<'_>) -> Result<Imported> {
     let bytes = read_bounded(path, MAX_FILE)?;
     let sha256 = hash(&bytes);
@@ -133,23 +136,23 @@ fn one_file(path: &Path, task: &Task<'_>) -> Result<Imported> {
     })
 }
 
-/// SHA-256 in hexadecimal digits.
+/// SHA-256 in hexadecimal.
 pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The embeddings of one picture as a source has them.
+/// The embeddings of one picture as stored in a source.
 pub(super) struct Numbers {
     pub(super) shape: Vec<usize>,
     pub(super) values: Vec<f32>,
     pub(super) file: Box<Path>,
-    /// Where in the file.
+    /// The place in the file.
     pub(super) place: String,
 }
 
 impl Numbers {
-    /// Of an array (captions, width), or (width) for a picture with one caption; (1, captions, width) too. Larger ones keep
-    /// their shape alone, to be refused with it.
+    /// From an array (captions, width), or (width) for a picture with one caption, or (1, captions,
+    /// width). Of an array with more dimensions only the shape is kept, for the error message.
     pub(super) fn of(array: &ArrayView<'_>, file: &Path, place: String) -> Self {
         let mut shape = array.shape.as_slice();
         while let [1, rest @ ..] = shape
@@ -171,7 +174,7 @@ impl Numbers {
     }
 }
 
-/// Takes the embeddings of one picture after the other.
+/// Receives the embeddings of one picture after the other.
 pub(super) struct Sink<'a> {
     task: &'a Task<'a>,
     sources: Vec<Source>,
@@ -180,7 +183,7 @@ pub(super) struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// For sources of these names and numbers of files.
+    /// For sources given by name and number of files.
     pub(super) fn new(task: &'a Task<'a>, sources: Vec<(String, usize)>) -> Self {
         let blank = |(name, files)| Source { name, files, sha256: "0".repeat(64) };
         Self { task, sources: sources.into_iter().map(blank).collect(), next: 0, writer: None }
@@ -190,7 +193,7 @@ impl<'a> Sink<'a> {
         self.task.data
     }
 
-    /// The embeddings of the next picture.
+    /// Writes the embeddings of the next picture.
     pub(super) fn push(&mut self, numbers: &Numbers) -> Result<()> {
         let (data, i) = (self.task.data, self.next);
         let place = || format!("{}, {}", numbers.place, printable(data.key(i)));
@@ -226,7 +229,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// All pictures were pushed; the hashes of the sources are known.
+    /// Finishes the file after all pictures, with the hashes of the sources.
     pub(super) fn finish(
         mut self,
         hashes: Vec<String>,
@@ -245,13 +248,13 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// What stands for the encoder of imported embeddings, which is not known: the hash of what they came from.
+/// A substitute for the unknown encoder of imported embeddings: the hash of their sources.
 fn encoder(sources: &[Source]) -> String {
     let text: Vec<&str> = sources.iter().map(|source| &*source.sha256).collect();
     format!("imported-{}", hash(text.join(" ").as_bytes()))
 }
 
-/// The error of embeddings that do not fit the dataset.
+/// The error for embeddings that do not match the dataset.
 pub(super) fn no_fit(
     file: &Path,
     place: &str,

@@ -1,5 +1,8 @@
-//! An array without names. It is joined by the list beside it, `NAME.txt` for `NAME.npy`: line `r` is the caption of row
-//! `r`, or the name of picture `r`. Without the list it is refused: a place alone says nothing of what lies there.
+//! Import of an unnamed array.
+//!
+//! It is joined by a list beside it, `NAME.txt` for `NAME.npy`: line `r` is the caption of row `r`,
+//! or the name of picture `r`. Without a list the array is rejected, because a position alone does
+//! not identify a caption.
 
 use super::import::{Numbers, Sink, no_fit};
 use super::pictures::{Joined, Pictures};
@@ -10,16 +13,17 @@ use crate::prepared::Prepared;
 use crate::{Error, Result, captions as caption_files};
 use std::path::Path;
 
-/// The longest list, in bytes: 600,000 captions of COCO have about 36 MB.
+/// Maximum length of a list, in bytes: 600,000 captions of COCO take about 36 MB.
 const MAX_LIST: u64 = 512 << 20;
 
-/// The list of all captions of `data`, one a line, in the order in which an array must have their embeddings.
+/// The list of all captions of `data`, one per line, in the order that an array must have.
 #[must_use]
 pub fn captions_list(data: &Prepared) -> String {
     data.all_captions().iter().map(|caption| format!("{caption}\n")).collect()
 }
 
-/// Gives the rows of `array` to the sink. Returns what it was, and how many entries are of other pictures.
+/// Writes the rows of `array` to the sink. Returns a description of the source, and the number of
+/// entries of other pictures.
 pub(super) fn import(
     file: &Path,
     array: &ArrayView<'_>,
@@ -102,7 +106,7 @@ pub(super) fn captions(data: &Prepared, file: &Path, lines: &[String]) -> Result
     }
 }
 
-/// Gives one row for each caption to the sink.
+/// Writes one row for each caption to the sink.
 pub(super) fn push_rows(sink: &mut Sink<'_>, file: &Path, rows: &[ArrayView<'_>]) -> Result<()> {
     let data = sink.data();
     for i in 0..data.len() {
@@ -121,7 +125,7 @@ pub(super) fn push_rows(sink: &mut Sink<'_>, file: &Path, rows: &[ArrayView<'_>]
     Ok(())
 }
 
-/// The names of the pictures of an array of `n`, of the list beside it.
+/// The names of the `n` pictures of an array, from the list beside it.
 pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
     let list = file.with_extension("txt");
     if !list.is_file() {
@@ -140,7 +144,7 @@ pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
     Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))))
 }
 
-/// The lines of a list; blank ones count, but for the end of the last line.
+/// The lines of a list. Blank lines count, except for the end of the last line.
 fn lines(list: &Path) -> Result<Vec<String>> {
     let bytes = read_bounded(list, MAX_LIST)?;
     let text = String::from_utf8(bytes)

@@ -1,18 +1,21 @@
-//! Embeddings of a dataset's captions: the file that training reads ([`Embeddings`]), and its making from what others
-//! computed ([`import()`]): the release's pickles, Reed's `.t7`, `.npy`, `.npz`, safetensors, of any width.
+//! Embeddings of a dataset's captions: the file that training reads ([`Embeddings`]), and its
+//! import from other sources ([`import()`]): the release's pickles, Reed's `.t7`, `.npy`, `.npz`
+//! and safetensors, of any width.
 //!
-//! | room | what |
+//! | module | contents |
 //! |---|---|
 //! | `file` | the file, written as a stream and read by position |
-//! | `import` | what a path holds, and the one way from there into the file |
+//! | `import` | recognition of what a path holds, and the only way into the file |
 //! | `released` | `char-CNN-RNN-embeddings.pickle`, joined by `filenames.pickle` |
-//! | `arrays` | one file of another format: arrays by name, captions with arrays, or one array without names |
+//! | `arrays` | one file of another format: arrays by name, captions with arrays, or one unnamed array |
 //! | `folder` | a file for each picture or class |
-//! | `listed` | an array without names, joined by the list beside it |
-//! | `pictures` | names of others and our keys |
+//! | `listed` | an unnamed array, joined by the list beside it |
+//! | `pictures` | matching of others' names with our keys |
 //!
-//! An embedding is joined to its caption by a name or by the caption itself, never by its place alone: a list in another
-//! order, a file that is cut and a count that differs are refused or put right, and cannot shift the rest (FACTS 4.6).
+//! An embedding is joined to its caption by a name or by the caption itself, never by its position
+//! alone. In the release's pickles the pictures of a class are not in alphabetical order, for
+//! example. So a different order, a truncated file or a wrong count is corrected or rejected, and
+//! cannot shift the other embeddings.
 
 mod arrays;
 mod file;

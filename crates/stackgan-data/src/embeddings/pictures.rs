@@ -1,9 +1,10 @@
-//! Names that others give to pictures, and the pictures of a prepared file.
+//! Matching of the names that other sources give to pictures with the pictures of a prepared file.
 //!
-//! A name is a key of ours, with or without the picture's extension: such names are taken first. Only where a picture has
-//! none, folders that say nothing of the picture are left aside on both sides: `jpg/` of Oxford-102's lists, `images/`, and
-//! `class_00098/` of Reed's captions (FACTS 4.1, 4.7); what is left is the last part of a key, or a whole one. It counts if
-//! it is that of one key alone, and no other class was named.
+//! A name that equals one of our keys, with or without the picture's extension, is matched first.
+//! Only for a picture without such a name, a leading folder that does not identify the picture is
+//! ignored on both sides: `jpg/` of Oxford-102's lists, `images/`, and `class_00098/` of Reed's
+//! captions. The rest of the name must equal a whole key or its last part. It counts only if it
+//! matches exactly one key and does not name another class.
 
 use super::import::no_fit;
 use crate::counted;
@@ -14,21 +15,21 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The pictures of a prepared file by the names that others may give them.
+/// The pictures of a prepared file, indexed by their possible names.
 pub(super) struct Pictures<'a> {
     data: &'a Prepared,
     by_key: BTreeMap<&'a str, usize>,
-    /// By what [`bare`] leaves of a key; `None` where it leaves that of several.
+    /// By the rest of a key after [`bare`]; `None` if several keys share it.
     by_bare: BTreeMap<&'a str, Option<usize>>,
-    /// By the last part; `None` where several keys end in it.
+    /// By the last part of a key; `None` if several keys share it.
     by_last: BTreeMap<&'a str, Option<usize>>,
 }
 
 /// Entries of a source in the order of the pictures.
 pub(super) struct Joined<T> {
-    /// For each picture its entry.
+    /// The entry of each picture.
     pub(super) of: Vec<T>,
-    /// Entries of pictures that the dataset does not have.
+    /// Number of entries of pictures that are not in the dataset.
     pub(super) unused: usize,
 }
 
@@ -47,17 +48,17 @@ impl<'a> Pictures<'a> {
         Self { data, by_key, by_bare, by_last }
     }
 
-    /// The picture of that name.
+    /// The picture with this name.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.exact(name).or_else(|| self.alike(name))
     }
 
-    /// The picture whose key that is.
+    /// The picture whose key equals the name.
     fn exact(&self, name: &str) -> Option<usize> {
         spellings(name).find_map(|name| self.by_key.get(name).copied())
     }
 
-    /// The only picture that the name can mean, whose key it is not.
+    /// The only picture that the name can mean if it is not a key.
     fn alike(&self, name: &str) -> Option<usize> {
         let found = spellings(bare(name)).find_map(|bare| {
             let whole = bare.contains('/') || self.by_key.contains_key(bare);
@@ -75,10 +76,11 @@ impl<'a> Pictures<'a> {
         self.data.key(i)
     }
 
-    /// The entries of `file` in the order of the pictures.
+    /// Arranges the entries of `file` in the order of the pictures.
     ///
     /// # Errors
-    /// When two entries are of one picture, equally near to its key, or a picture has none; all of these are counted.
+    /// When two entries match one picture equally well, or pictures have no entry; all of these are
+    /// counted.
     pub(super) fn join<T: Clone>(
         &self,
         file: &Path,
@@ -131,13 +133,13 @@ impl<'a> Pictures<'a> {
     }
 }
 
-/// A name as it is, and without the extension of a picture.
+/// A name as it is, and without a picture's extension.
 fn spellings(name: &str) -> impl Iterator<Item = &str> {
     let without = stem(name).filter(|(_, e)| is_picture(e)).map(|(stem, _)| stem);
     [Some(name), without].into_iter().flatten()
 }
 
-/// A name without a first folder that says nothing of the picture.
+/// A name without a leading folder that does not identify the picture.
 fn bare(name: &str) -> &str {
     match name.split_once('/') {
         Some(("jpg" | "images", rest)) => rest,
@@ -146,7 +148,8 @@ fn bare(name: &str) -> &str {
     }
 }
 
-/// The first folder of a name, if it is that of a class: two of them are of different pictures.
+/// The leading folder of a name if it is a class folder. Names with different class folders are of
+/// different pictures.
 fn class(name: &str) -> Option<&str> {
     name.split_once('/').map(|(folder, _)| folder).filter(|folder| folder.starts_with("class_"))
 }
@@ -158,7 +161,7 @@ mod tests {
     use crate::prepared::import;
     use crate::testing::{dataset, options};
 
-    /// For each of `keys` the name that was joined to it.
+    /// The name that was joined to each of `keys`.
     fn joined(keys: &[&str], names: &[&str]) -> Result<(Vec<String>, usize)> {
         let dir = tempfile::tempdir().unwrap();
         let mut source = dataset(dir.path(), keys.len(), 2);
@@ -184,7 +187,7 @@ mod tests {
         let said = refused(&["class_1/a", "class_2/b"], &["class_2/a", "class_2/b"]);
         assert!(said.contains("1 of 2 pictures") && said.contains("class_1/a"), "{said}");
         assert!(said.contains("entries of other pictures: 1, such as class_2/a"), "{said}");
-        // What is left of a name could be either of two.
+        // The rest of the name could match either of two keys.
         for name in ["a", "images/a", "a.jpg"] {
             assert!(refused(&keys[..3], &[name, "class_1/b"]).contains("2 of 3"), "{name}");
             assert!(refused(&["jpg/a", "x/a"], &["x/a", "a"]).contains("1 of 2"), "{name}");

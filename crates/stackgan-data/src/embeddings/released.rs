@@ -1,5 +1,7 @@
-//! The release's `char-CNN-RNN-embeddings.pickle` of the train and the test split: lists of (captions, width) arrays in
-//! the order of the `filenames.pickle` beside each, by which they are joined (FACTS 4.2, 4.6, 4.10).
+//! Import of the release's `char-CNN-RNN-embeddings.pickle` files of the training and test splits.
+//!
+//! Each is a list of (captions, width) arrays in the order of the `filenames.pickle` beside it, by
+//! which they are joined. Source: TensorFlow release, `misc/datasets.py`.
 
 use super::import::{Imported, MAX_FILE, Numbers, Sink, Task, file_name, hash, no_fit};
 use super::pictures::{Joined, Pictures};
@@ -10,14 +12,15 @@ use crate::layouts::names;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// The names that the releases read.
+/// The file names that the releases read.
 const NAMES: [&str; 3] = [
     "char-CNN-RNN-embeddings.pickle",
     "char-CNN-GRU-embeddings.pickle",
     "skip-thought-embeddings.pickle",
 ];
 
-/// The pickles of a folder with `train` and `test`, or of one such folder; `None` where there is no pickle of a known name.
+/// The pickles of a folder with `train` and `test`, or of one such folder; `None` if it has no
+/// pickle of a known name.
 ///
 /// # Errors
 /// When there are pickles of several encoders.
@@ -127,7 +130,7 @@ fn listed<'d>(
     Ok((names, arrays))
 }
 
-/// `train/NAME.pickle`: the names of both splits' files are the same.
+/// `train/NAME.pickle`, because the files of both splits have the same names.
 fn in_its_folder(file: &Path) -> String {
     let folder = file.parent().and_then(Path::file_name).map(|name| format!("{}/", name.display()));
     format!("{}{}", crate::error::printable(&folder.unwrap_or_default()), file_name(file))

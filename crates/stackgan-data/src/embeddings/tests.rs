@@ -1,5 +1,6 @@
-//! Tests of the import: every form gives the same rows, in whatever order it has them; what is cut, permuted without
-//! names, of another count or of another picture is refused and leaves nothing behind.
+//! Tests of the import: every form gives the same rows, in any order. A source that is truncated,
+//! permuted without names, of another count or of another picture is rejected and leaves nothing
+//! behind.
 
 use super::{Embeddings, captions_list, import};
 use crate::crop::PictureSize;
@@ -24,7 +25,7 @@ impl World {
         Self { dir, data }
     }
 
-    /// A place for what is given, in a folder of its own.
+    /// A path for an input, in a folder of its own.
     fn at(&self, name: &str) -> PathBuf {
         let path = self.dir.path().join("given").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -41,12 +42,12 @@ impl World {
         self.dir.path().join("e.safetensors")
     }
 
-    /// The embedding of caption row `r`: other numbers in each.
+    /// The embedding of caption row `r`, different for every row.
     fn row(r: usize) -> Vec<f32> {
         (0..DIM).map(|d| r as f32 + d as f32 / 8.0).collect()
     }
 
-    /// Those of picture `i`.
+    /// The embeddings of picture `i`.
     fn rows(&self, i: usize) -> Vec<f32> {
         self.data.caption_range(i).flat_map(Self::row).collect()
     }
@@ -59,7 +60,7 @@ impl World {
         (0..self.data.len()).map(|i| self.data.key(i).to_owned()).collect()
     }
 
-    /// Imports, and checks every row. Returns the form, and how many entries were of other pictures.
+    /// Imports and checks every row. Returns the form, and the number of entries of other pictures.
     fn good(&self, path: &Path) -> (&'static str, usize) {
         let done = import(path, &self.data, &self.out(), &|_, _| {}).unwrap();
         let found = Embeddings::open(&self.out()).unwrap();
@@ -78,7 +79,7 @@ impl World {
         (done.form, done.unused)
     }
 
-    /// What the refusal says.
+    /// The error message.
     fn bad(&self, path: &Path) -> String {
         let said = import(path, &self.data, &self.out(), &|_, _| {}).unwrap_err().to_string();
         assert!(!self.out().exists(), "{said}");
@@ -247,11 +248,11 @@ fn the_release_s_pickles_are_joined_by_their_lists() {
     let folder = release(&w, [&train, &test]);
     assert_eq!(w.good(&folder), ("the release's pickles", 0));
     assert_eq!(w.good(&w.at(&format!("r/test/{PICKLE}"))), ("the release's pickles", 0));
-    // Another order, another split: the lists say what is what.
+    // Another order, another split: the lists identify the arrays.
     let order: Vec<usize> = (0..PICTURES).rev().collect();
     let folder = release(&w, [&order[..4], &order[4..]]);
     assert_eq!(w.good(&folder).1, 0);
-    // One picture less than the list has names.
+    // One name less in the list than there are arrays.
     let names = w.at("r/train/filenames.pickle");
     std::fs::write(&names, pickle::write_strings(&w.keys()[7..10])).unwrap();
     let said = w.bad(&folder);
@@ -336,7 +337,7 @@ fn arrays_by_name_come_in_any_order() {
     });
     let file = w.put("e.safetensors", safetensors::serialize(views, None).unwrap());
     assert_eq!(w.good(&file), ("arrays by name", 0));
-    // Two arrays changed places: only their counts can tell, and they do.
+    // Two swapped arrays: only their counts can reveal it, and they do.
     let (a, b) = (arrays[0].1.clone(), arrays[1].1.clone());
     (arrays[0].1, arrays[1].1) = (b, a);
     let said = w.bad(&w.put("e.npz", npz(&arrays)));
@@ -408,13 +409,14 @@ fn folders_of_pictures_and_of_classes() {
     assert!(w.bad(&folder).contains("named after"));
     std::fs::remove_file(own).unwrap();
     assert!(w.bad(&folder).contains("1 of 11 pictures"));
-    // A record of another name, and the same picture once more.
+    // A record with another file name, and the same picture a second time.
     w.put("f/anything.t7", record(&w, 1, "k1.jpg"));
     assert_eq!(w.good(&folder).1, 1);
     w.put("f/again.t7", record(&w, 1, "k1.jpg"));
     assert!(w.bad(&folder).contains("a second one for k1"));
 
-    // A file for each class: pictures with the same number of captions, with the list of their names.
+    // A file for each class: pictures with the same number of captions, and the list of their
+    // names.
     for class in 0..3 {
         let of: Vec<usize> = (0..PICTURES).rev().filter(|i| i % 3 == class).collect();
         let values: Vec<f32> = of.iter().flat_map(|&i| w.rows(i)).collect();
@@ -473,7 +475,7 @@ fn an_array_without_names_needs_its_list() {
     assert!(w.bad(&short).contains(&format!("found {n} lines")));
 }
 
-/// One array of pictures with one caption each, in an order of its own.
+/// One array of pictures with one caption each, in an arbitrary order.
 #[test]
 fn a_list_of_pictures_puts_an_array_in_order() {
     let w = World::new();
@@ -505,7 +507,7 @@ fn numbers_that_are_none_and_other_widths_are_named() {
     assert!(w.bad(&w.at("nothing.npy")).contains("there are no embeddings"));
 }
 
-/// Cut anywhere, a file is refused: nothing is imported from a part.
+/// A file that is truncated anywhere is rejected: nothing is imported from a part of it.
 #[test]
 fn cut_files_are_refused() {
     let w = World::new();
@@ -562,7 +564,7 @@ fn the_source_is_recorded_and_decides_the_encoder_s_name() {
     assert!(one.0.starts_with("imported-"));
     let other = facts(&vec![0.5; n * DIM]);
     assert!(other.0 != one.0 && other.1 != one.1);
-    // What was imported, or encoded by us, can be imported as it is.
+    // A file that was imported, or encoded by us, can be imported unchanged.
     let kept = w.dir.path().join("kept.safetensors");
     std::fs::rename(w.out(), &kept).unwrap();
     let done = import(&kept, &w.data, &w.out(), &|_, _| {}).unwrap();

@@ -1,5 +1,5 @@
-//! Downloads: gone on with where they broke off, bounded, tried again, and checked before they get their name
-//! (RELIABILITY 4.2, N1 to N4).
+//! Downloads: resumed after interruptions, bounded in size, retried, and checked before they get
+//! their name.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -13,42 +13,42 @@ use super::transfer::Transfer;
 use super::{Patience, room};
 use crate::{Error, Result};
 
-/// Longest wait between two tries.
+/// Maximum wait between two attempts.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Most connections for one file at one address, however much each brings.
+/// Maximum number of connections for one file at one address, however much data each brings.
 const CONNECTIONS: u32 = 2_000;
 
-/// A file that is to come.
+/// A file to download.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job<'a> {
     /// Its name.
     pub(super) name: &'a str,
-    /// What is known of it.
+    /// What is known about its contents.
     pub(super) pinned: Pinned<'a>,
-    /// The most bytes that are taken.
+    /// Maximum number of bytes to accept.
     pub(super) cap: u64,
-    /// Where it goes.
+    /// The destination.
     pub(super) path: &'a Path,
-    /// Bytes that will be needed beside it, once it is whole.
+    /// Number of further bytes that will be needed on the disk once it is complete.
     pub(super) after: u64,
-    /// Where a person finds it.
+    /// Addresses where a user can find it.
     pub(super) by_hand: &'a [&'a str],
 }
 
-/// How a download ended well, or not at all.
+/// The result of a download.
 #[derive(Debug)]
 pub(super) enum Download {
-    /// The file is there, with this SHA-256.
+    /// The file is complete, with this SHA-256.
     Whole(String),
-    /// No address has such a file; the error says so.
+    /// No address has this file; the error says so.
     Absent(Error),
 }
 
-/// Downloads a file from the first of `addresses` that hands it out.
+/// Downloads a file from the first of `addresses` that provides it.
 ///
 /// # Errors
-/// [`Error::Unreachable`] when none does, [`Error::Malformed`] when one hands out other bytes than the published ones,
-/// [`Error::Storage`] and [`Error::Write`] when there is no room.
+/// [`Error::Unreachable`] when no address provides it, [`Error::Malformed`] when the contents
+/// differ from the published hashes, [`Error::Storage`] and [`Error::Write`] when there is no room.
 pub(super) fn download(
     (client, patience): (&Client, &Patience),
     job: &Job<'_>,
@@ -110,7 +110,7 @@ fn by_hand(job: &Job<'_>, addresses: &[String]) -> String {
     )
 }
 
-/// Tries one address until it has nothing more to give.
+/// Tries one address until it makes no more progress.
 fn from_one(
     (client, patience): (&Client, &Patience),
     job: &Job<'_>,
@@ -138,7 +138,8 @@ fn from_one(
                         found,
                         remedy: format!("the bytes were thrown away; {}", by_hand(job, &[])),
                     };
-                    // Bytes that were put together from several connections get one chance more, in one piece.
+                    // A file assembled from several connections gets one more attempt, in one
+                    // piece.
                     if before == 0 || mended {
                         return Err(Failure::Fatal(error));
                     }
@@ -166,7 +167,7 @@ fn from_one(
     }
 }
 
-/// The event that a download begins.
+/// The event for the start of a download.
 pub(super) fn begin(name: &str, total: Option<u64>) -> Event {
     Event::Begin { doing: Doing::Downloading, file: name.to_owned(), total }
 }

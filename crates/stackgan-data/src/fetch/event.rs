@@ -1,20 +1,20 @@
-//! What a fetch tells while it runs. The library prints nothing: programs draw these.
+//! The events of a fetch. The library prints nothing; programs display these.
 
 /// What is being done with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
-    /// It comes over the network.
+    /// Downloading over the network.
     Downloading,
-    /// Its hash is computed.
+    /// Computing the hash.
     Checking,
-    /// It is unpacked; counted are the archive's bytes.
+    /// Unpacking; progress counts the archive's bytes.
     Unpacking,
-    /// It is copied from another folder.
+    /// Copying from another folder.
     Copying,
 }
 
 impl Doing {
-    /// The word for it: `downloading`.
+    /// The word for the activity, such as `downloading`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -26,30 +26,30 @@ impl Doing {
     }
 }
 
-/// Something that a person might want to know.
+/// An event of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Something with a length begins.
+    /// An activity begins.
     Begin {
-        /// What is done.
+        /// The activity.
         doing: Doing,
-        /// With which file.
+        /// The file that it concerns.
         file: String,
-        /// Bytes in all, where that is known.
+        /// Total number of bytes, if known.
         total: Option<u64>,
     },
-    /// So many bytes are done. The first one after [`Event::Begin`] says how many were done before.
+    /// Number of bytes done. The first one after [`Event::Begin`] gives the number done before.
     At(u64),
-    /// It is done; what came of it.
+    /// The activity ended, with this result.
     End(String),
-    /// A line: what was decided, or what went wrong and is tried again.
+    /// A message: a decision, or a failure that is retried.
     Note(String),
 }
 
-/// Who hears of it.
+/// A function that receives events.
 pub type Listener<'a> = dyn FnMut(&Event) + 'a;
 
-/// `1.2 GB`, for lines that a person reads.
+/// Formats a size for people, such as `1.2 GB`.
 #[must_use]
 pub fn bytes(n: u64) -> String {
     match n {

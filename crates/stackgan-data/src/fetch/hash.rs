@@ -1,4 +1,4 @@
-//! Hashes of files: MD5, which dataset pages publish, and SHA-256, which is kept.
+//! Hashes of files: MD5, which dataset pages publish, and SHA-256, which is recorded.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -11,12 +11,12 @@ use super::event::{Doing, Event, Listener};
 use super::manifest::Item;
 use crate::{Error, Result};
 
-/// Bytes as lower-case hexadecimal digits.
+/// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a file is.
+/// Length and hashes of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) bytes: u64,
@@ -24,7 +24,7 @@ pub(super) struct Sums {
     pub(super) sha256: String,
 }
 
-/// Reads a file whole. `told` hears how far it is.
+/// Reads and hashes a whole file. `told` receives the progress.
 pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
     let failed = |e| Error::read(path, e);
     let mut file = File::open(path).map_err(failed)?;
@@ -46,7 +46,8 @@ pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
     Ok(Sums { bytes, md5: hex(&md5.finalize()), sha256: hex(&sha256.finalize()) })
 }
 
-/// What is known of a file: from the manifest, or where that knows nothing from a mirror's list.
+/// What is known about a file's contents, from the manifest or, if it has no hash, from a mirror's
+/// list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinned<'a> {
     pub(super) size: Option<u64>,
@@ -63,7 +64,7 @@ impl<'a> Pinned<'a> {
         Self { size: item.size, md5: item.md5, sha256 }
     }
 
-    /// A file of which only these are known.
+    /// Facts about a file of which only these are known.
     pub(super) const fn of(size: Option<u64>, sha256: Option<&'a str>) -> Self {
         Self { size, md5: None, sha256 }
     }
@@ -73,7 +74,7 @@ impl<'a> Pinned<'a> {
         self.md5.is_some() || self.sha256.is_some()
     }
 
-    /// Compares a file with what is known of it. Returns its SHA-256.
+    /// Compares a file with the known facts. Returns its SHA-256.
     ///
     /// # Errors
     /// [`Error::Malformed`] with both hashes.

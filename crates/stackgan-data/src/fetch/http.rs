@@ -1,4 +1,5 @@
-//! One question to a server, and how an answer can fail. Blocking, without a runtime; TLS is never left unchecked.
+//! HTTP requests and their failures. Blocking, without a runtime; TLS certificates are always
+//! verified.
 
 use std::time::Duration;
 
@@ -12,21 +13,21 @@ use super::{Patience, redirect};
 use crate::Error;
 use crate::error::printable;
 
-/// Why a download did not come to its end.
+/// Why a download failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It may go better soon.
+    /// A retry may succeed.
     Again {
-        /// What happened.
+        /// The cause.
         why: String,
         /// How long the server asks to wait.
         wait: Option<Duration>,
     },
-    /// This address has nothing for us.
+    /// This address cannot provide the file.
     Final {
-        /// What happened.
+        /// The cause.
         why: String,
-        /// Whether the server says that it has no such file.
+        /// Whether the server says that the file does not exist.
         absent: bool,
     },
     /// No address can help.
@@ -49,21 +50,21 @@ impl From<Error> for Failure {
     }
 }
 
-/// Asks servers.
+/// An HTTP client.
 #[derive(Debug)]
 pub(super) struct Client {
     outside: Agent,
-    /// For addresses that somebody outside named.
+    /// For addresses that came from a public server.
     beyond: Agent,
-    /// For addresses of this machine and network, which no proxy knows.
+    /// For addresses of this machine and the local network, which bypass any proxy.
     inside: Agent,
-    /// Where the hosts are that were asked.
+    /// On which side the requested hosts are.
     sides: Sides,
-    /// What is said to one server, and to nobody that it leads to.
+    /// A token that is sent to one server only, and not to servers that it redirects to.
     secret: Option<Secret>,
 }
 
-/// A token, and the scheme, host and port that may have it.
+/// A token, and the scheme, host and port that may receive it.
 struct Secret {
     bearer: String,
     server: String,
@@ -109,7 +110,7 @@ impl Client {
         }
     }
 
-    /// One that says a token to the server of `address`.
+    /// Creates a client that sends a token to the server of `address`.
     pub(super) fn with_token(patience: &Patience, token: Option<&str>, address: &str) -> Self {
         let secret = token.zip(server(address));
         let secret =
@@ -117,7 +118,7 @@ impl Client {
         Self { secret, ..Self::new(patience) }
     }
 
-    /// Asks for `address`, and for where it leads.
+    /// Requests `address`, following redirects.
     pub(super) fn get(
         &self,
         address: &str,
@@ -183,12 +184,12 @@ impl Client {
     }
 }
 
-/// What to do about a certificate that is not trusted.
+/// The remedy for an untrusted certificate.
 const TRUST: &str =
     "an authority of your own network: SSL_CERT_FILE names a PEM file of those to trust";
 
-/// The authorities that the system trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` name; where there are none (a bare container),
-/// Mozilla's, which are in the program.
+/// The trusted root certificates: the system's, or those named by `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`. If there are none, as in a bare container, Mozilla's, which are compiled in.
 fn trusted() -> RootCerts {
     let found = rustls_native_certs::load_native_certs().certs;
     if found.is_empty() {
@@ -201,23 +202,23 @@ fn uri(address: &str) -> Result<Uri, Failure> {
     address.parse().map_err(|_| Failure::last("an address that is none"))
 }
 
-/// Scheme, host and port of an address.
+/// The scheme, host and port of an address.
 fn server(address: &str) -> Option<String> {
     let uri: Uri = address.parse().ok()?;
     Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?).to_ascii_lowercase())
 }
 
-/// The header `name` as text.
+/// The value of the header `name` as text.
 pub(super) fn header(response: &Response<Body>, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.trim().to_owned())
 }
 
-/// What the system says about a broken connection, safe to show.
+/// The system's description of a broken connection, safe to show.
 pub(super) fn reason(text: &str) -> String {
     printable(text.trim_start_matches("io: "))
 }
 
-/// First byte, last byte and length of the whole, of `bytes 10-35/36`.
+/// Parses `bytes 10-35/36`: first byte, last byte, and total length.
 pub(super) fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, whole) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
@@ -226,12 +227,12 @@ pub(super) fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     (first <= last && whole.is_none_or(|whole| last < whole)).then_some((first, last, whole))
 }
 
-/// The length of the whole, of `bytes */36`: the answer to a range that is not there.
+/// Parses `bytes */36`, the response to an unsatisfiable range: the total length.
 pub(super) fn unsatisfied(text: &str) -> Option<u64> {
     number(text.strip_prefix("bytes */")?)
 }
 
-/// Digits only: `parse` would take a sign.
+/// Accepts digits only, because `parse` would accept a sign.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -243,7 +244,8 @@ mod tests {
 
     use super::*;
 
-    /// A host that only the system's resolver knows for this machine stands for any name that leads inside.
+    /// A host name that only the system's resolver knows, for this machine, stands for any name
+    /// that leads inside.
     #[cfg(unix)]
     #[test]
     fn what_a_name_leads_to_is_judged_before_it_is_connected_to() {
@@ -261,7 +263,7 @@ mod tests {
             }
             assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{host}");
         }
-        // A mirror that a person named, and that is inside, leads where it likes.
+        // A mirror that the user named and that is inside may redirect anywhere.
         listener.set_nonblocking(false).unwrap();
         let there = std::thread::spawn(move || {
             for head in

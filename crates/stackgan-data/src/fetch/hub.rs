@@ -1,8 +1,9 @@
-//! Files of the Hugging Face hub, in the cache that every program of the hub shares.
+//! Files of the Hugging Face Hub, in the cache that all programs of the Hub share.
 //!
-//! Addresses and the layout of the cache are `hf-hub`'s. The bytes come by our own downloads, because `hf-hub` 0.5 knows no
-//! `HF_TOKEN` and no offline switch, goes on with a file when the server ignores the range, and compares no hash
-//! (ECOSYSTEM 2.3). What is whole in the cache is taken without a question to anybody.
+//! Addresses and the layout of the cache come from `hf-hub`. The download itself is our own,
+//! because `hf-hub` 0.5 ignores `HF_TOKEN`, has no offline mode, appends to a partial file even if
+//! the server ignores the range, and verifies no hash. A file that is complete in the cache is used
+//! without any request.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,12 +19,12 @@ use super::{Alone, Patience, lock, redirect};
 use crate::formats::read_bounded;
 use crate::{Error, Result};
 
-/// Where the hub is, unless `HF_ENDPOINT` says otherwise.
+/// The address of the Hub, unless `HF_ENDPOINT` is set.
 const ENDPOINT: &str = "https://huggingface.co";
-/// The longest list of a repository's files that is read.
+/// Maximum length of a repository's list of files, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// A model on the hub: `OWNER/NAME`, or `OWNER/NAME@REVISION` for a branch, tag or commit.
+/// A model on the Hub: `OWNER/NAME`, or `OWNER/NAME@REVISION` for a branch, tag or commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
     name: String,
@@ -31,10 +32,10 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
-    /// [`Error::Config`] for what is no name of the hub.
+    /// [`Error::Config`] when it is not a valid name of the Hub.
     pub fn parse(text: &str) -> Result<Self> {
         let (name, revision) = text.split_once('@').unwrap_or((text, "main"));
         let word = |word: &str| {
@@ -70,15 +71,15 @@ impl fmt::Display for Repository {
 /// A file of a repository.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Its name, with the folders above it.
+    /// Its name, with its folders.
     pub name: &'a str,
-    /// The most bytes that are taken.
+    /// Maximum number of bytes to accept.
     pub most: u64,
-    /// Whether the repository is of no use without it.
+    /// Whether the repository is unusable without it.
     pub needed: bool,
 }
 
-/// The hub, and the cache on this machine.
+/// The Hub, and its cache on this machine.
 #[derive(Clone, Debug)]
 pub struct Hub {
     endpoint: String,
@@ -88,14 +89,14 @@ pub struct Hub {
     patience: Patience,
 }
 
-/// What the hub says of a repository.
+/// The Hub's description of a repository.
 #[derive(Deserialize)]
 struct Listing {
     sha: String,
     siblings: Vec<Sibling>,
 }
 
-/// What it says of one file.
+/// The Hub's description of one file.
 #[derive(Deserialize)]
 struct Sibling {
     rfilename: String,
@@ -103,7 +104,7 @@ struct Sibling {
     lfs: Option<Lfs>,
 }
 
-/// What it says of a file in large-file storage, which weights are in.
+/// The Hub's description of a file in large-file storage, where weights are kept.
 #[derive(Deserialize)]
 struct Lfs {
     sha256: Option<String>,
@@ -111,8 +112,10 @@ struct Lfs {
 }
 
 impl Hub {
-    /// As the environment says: `HF_ENDPOINT`, `HF_HUB_CACHE` or `HF_HOME`, `HF_TOKEN` or the token that `hf auth login` kept
-    /// (unless `HF_HUB_DISABLE_IMPLICIT_TOKEN`), `HF_HUB_OFFLINE`.
+    /// Configures the Hub from the environment.
+    ///
+    /// Reads `HF_ENDPOINT`; `HF_HUB_CACHE` or `HF_HOME`; `HF_TOKEN`, or the token that
+    /// `hf auth login` stored (unless `HF_HUB_DISABLE_IMPLICIT_TOKEN`); and `HF_HUB_OFFLINE`.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -122,7 +125,7 @@ impl Hub {
             let value = said(name).unwrap_or_default().to_ascii_lowercase();
             matches!(value.as_str(), "1" | "on" | "yes" | "true")
         };
-        // As `Cache::from_env`, which panics where there is no home.
+        // As `Cache::from_env`, which panics if there is no home folder.
         let home = said("HF_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
         let hub = home.map(|home| home.join("hub"));
@@ -143,10 +146,10 @@ impl Hub {
         Ok(if yes("HF_HUB_OFFLINE") { hub.offline() } else { hub })
     }
 
-    /// A hub at `endpoint` with its cache in the folder `cache`.
+    /// A Hub at `endpoint` with its cache in the folder `cache`.
     ///
     /// # Errors
-    /// [`Error::Config`] when a token would go over an open line, or is none.
+    /// [`Error::Config`] when a token would be sent unencrypted, or is malformed.
     pub fn new(
         endpoint: &str,
         cache: PathBuf,
@@ -173,18 +176,19 @@ impl Hub {
         Ok(Self { endpoint, cache, token, offline: false, patience })
     }
 
-    /// The same, but only with what is in the cache.
+    /// The same Hub, restricted to the cache.
     #[must_use]
     pub fn offline(self) -> Self {
         Self { offline: true, ..self }
     }
 
-    /// The folder of a repository with all that is wanted of it, downloaded where it is not in the cache.
+    /// The folder of a repository with all wanted files; downloads those that are not in the cache.
     ///
     /// # Errors
-    /// [`Error::Missing`] when something is not in the cache and must not be fetched, or the repository has no such file;
-    /// [`Error::Storage`] while another program downloads of the same repository; [`Error::Unreachable`],
-    /// [`Error::Malformed`] and errors of the storage as downloads report them.
+    /// [`Error::Missing`] when a file is not in the cache and must not be fetched, or the
+    /// repository does not have it; [`Error::Storage`] while another program downloads from the
+    /// same repository; [`Error::Unreachable`], [`Error::Malformed`] and storage errors as for
+    /// other downloads.
     pub fn folder(
         &self,
         repository: &Repository,
@@ -196,7 +200,7 @@ impl Hub {
             return Ok(folder);
         }
         if self.offline {
-            // Which files the repository has is not known here: what must be there is enough.
+            // The repository's list of files is not known offline: the required ones suffice.
             if let Some(folder) = folder_with(&cached, wanted.iter().filter(|w| w.needed)) {
                 return Ok(folder);
             }
@@ -218,7 +222,7 @@ impl Hub {
         };
         let _lock = lock(&home, &alone)?;
         if let Some(folder) = folder_with(&cached, wanted.iter()) {
-            return Ok(folder); // it has come in the meantime
+            return Ok(folder); // downloaded in the meantime
         }
         let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
         let listing = self.listing(repository, &client, hear)?;
@@ -263,12 +267,12 @@ impl Hub {
             };
             self.get(&client, &job, &address, hear)?;
         }
-        // Last: with it the cache says that everything is there.
+        // Last, because this reference marks the files as complete.
         cached.create_ref(&listing.sha).map_err(|e| Error::write(&folder, e))?;
         Ok(folder)
     }
 
-    /// Commit and files of a revision, as the hub has them now.
+    /// The current commit and files of a revision.
     fn listing(
         &self,
         repository: &Repository,
@@ -278,7 +282,7 @@ impl Hub {
         let folder = self.cache.path().join(repository.repo().folder_name());
         let name = format!("files-of-{}.json", repository.revision);
         let path = folder.join(&name);
-        let Repository { name: model, revision } = repository; // nothing in them that an address would escape
+        let Repository { name: model, revision } = repository; // nothing in them needs escaping
         let address =
             format!("{}/api/models/{model}/revision/{revision}?blobs=true", self.endpoint);
         let pinned = Pinned::of(None, None);
@@ -299,7 +303,7 @@ impl Hub {
         }
     }
 
-    /// Downloads a file. Where the hub does not let a program in, the error says what that means there.
+    /// Downloads a file. If the Hub denies access, the error explains what that means there.
     fn get(
         &self,
         client: &Client,
@@ -332,7 +336,7 @@ impl Hub {
     }
 }
 
-/// The folder of a revision in the cache, if all of these are there.
+/// The folder of a revision in the cache, if all of these files are there.
 fn folder_with<'a>(
     cached: &CacheRepo,
     wanted: impl Iterator<Item = &'a Wanted<'a>>,
@@ -350,7 +354,7 @@ fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))
 }
 
-/// Whether nobody on the way can read what is sent there.
+/// Whether data sent to `endpoint` cannot be read on the way.
 fn is_private(endpoint: &str) -> bool {
     let Some((scheme, rest)) = endpoint.split_once("://") else { return false };
     let host = rest.split('/').next().unwrap_or_default();

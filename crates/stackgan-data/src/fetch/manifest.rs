@@ -1,10 +1,12 @@
-//! The public datasets: addresses, lengths, hashes, and what each file gives. Compiled in, as one pinned set each: a
-//! server can only hand out these bytes, or none.
+//! The public datasets: addresses, lengths, hashes, and what each file provides.
 //!
-//! Sources: addresses and MD5 sums are those of the datasets' pages and of `torchvision` (FACTS 4.9); lengths and SHA-256
-//! sums are those that TensorFlow Datasets (`url_checksums`) records for the same addresses. The files of `StackGAN`'s
-//! authors lie on Google Drive, which hands out old ones only with a resource key, and to a browser: nobody
-//! has published sums of these.
+//! The manifest is compiled in and pins each dataset, so a server can only deliver exactly these
+//! bytes.
+//!
+//! Sources: addresses and MD5 sums are those of the datasets' pages and of `torchvision`; lengths
+//! and SHA-256 sums are those that TensorFlow Datasets (`url_checksums`) records for the same
+//! addresses. The files of `StackGAN`'s authors are on Google Drive, which delivers old files only
+//! with a resource key, and only to a browser; no checksums of these files have been published.
 
 use crate::archive::Limits;
 use crate::layouts::Kind;
@@ -12,15 +14,15 @@ use crate::layouts::Kind;
 /// A dataset.
 #[derive(Clone, Copy, Debug)]
 pub struct Set<'a> {
-    /// The name by which it is asked for, and of its folder and preset.
+    /// The name used in commands, and of its folder and preset.
     pub name: &'a str,
-    /// Its name in full.
+    /// The full name.
     pub title: &'a str,
-    /// Which edition of the files this is: one folder holds files of one edition.
+    /// The edition of the files. A folder holds files of one edition only.
     pub edition: &'a str,
-    /// How its folder is laid out.
+    /// The layout of its folder.
     pub kind: Kind,
-    /// The folders that hold its pictures, and how many pictures the whole set has.
+    /// The folders with its pictures, and the number of pictures of the whole dataset.
     pub pictures: (&'a [&'a str], u64),
     /// Its files.
     pub items: &'a [Item<'a>],
@@ -29,41 +31,43 @@ pub struct Set<'a> {
 /// One file of a dataset.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
-    /// Its name: in the dataset's folder, and below the address of a mirror.
+    /// Its name in the dataset's folder, and below the address of a mirror.
     pub name: &'a str,
-    /// What it is, in a few words.
+    /// A short description.
     pub what: &'a str,
-    /// Addresses that a program can read, best first.
+    /// Addresses for programs, best first.
     pub web: &'a [&'a str],
-    /// Addresses that a person opens in a browser.
+    /// Addresses for a browser.
     pub by_hand: &'a [&'a str],
-    /// Its exact length in bytes, where it is known.
+    /// Its exact length in bytes, if known.
     pub size: Option<u64>,
-    /// The most bytes that are taken where it is not.
+    /// Maximum number of bytes to accept if the length is unknown.
     pub most: u64,
-    /// Its MD5, where one is published.
+    /// Its MD5, if published.
     pub md5: Option<&'a str>,
-    /// Its SHA-256, where one is published.
+    /// Its SHA-256, if published.
     pub sha256: Option<&'a str>,
-    /// What is in the dataset's folder once the file is there: one path of each list.
+    /// Paths in the dataset's folder that exist once the file has been processed: at least one path
+    /// of each list.
     pub gives: &'a [&'a [&'a str]],
-    /// What else readers use of it (lists, embeddings): copied from a folder that is unpacked already, if it is there.
+    /// Other files that readers use (lists, embeddings). They are copied from an already unpacked
+    /// folder if it has them.
     pub also: &'a [&'a str],
-    /// What is done with it.
+    /// What to do with the file.
     pub then: Then,
 }
 
-/// What is done with a whole file.
+/// What to do with a complete file.
 #[derive(Clone, Copy, Debug)]
 pub enum Then {
-    /// It is used as it is.
+    /// Keep it as it is.
     Keep,
-    /// It is an archive, and unpacked within these limits.
+    /// Unpack it within these limits.
     Unpack(Limits),
 }
 
 impl Item<'_> {
-    /// The most bytes that are taken.
+    /// Maximum number of bytes to accept.
     #[must_use]
     pub fn cap(&self) -> u64 {
         self.size.unwrap_or(self.most)
@@ -77,7 +81,8 @@ const fn limits(bytes: u64, file: u64, entries: usize) -> Then {
     Then::Unpack(Limits { bytes, file, entries })
 }
 
-/// The authors' lists and captions, and their pickles, of which the embeddings have most bytes (about 1 GB).
+/// The authors' lists and captions, and their pickles, of which the embeddings are the largest
+/// (about 1 GB).
 const RELEASE: Then = limits(6 * GIB, 3 * GIB, 50_000);
 
 /// CUB-200-2011 as `StackGAN` uses it.
@@ -253,7 +258,7 @@ pub const COCO: Set<'static> = Set {
     ],
 };
 
-/// All of them.
+/// All datasets.
 pub const SETS: [&Set<'static>; 3] = [&CUB, &OXFORD, &COCO];
 
 #[cfg(test)]
@@ -272,7 +277,7 @@ mod tests {
             assert!(!item.by_hand.is_empty(), "{name}");
             assert!(item.size.is_none_or(|size| size <= item.most), "{name}");
             assert!(!item.gives.is_empty() && item.gives.iter().all(|any| !any.is_empty()));
-            // What can be downloaded without asking must be known to the byte.
+            // A file that is downloaded without a question must be known to the byte.
             assert!(item.web.is_empty() || (item.size.is_some() && item.sha256.is_some()));
             for address in item.by_hand.iter().filter(|a| a.contains("id=0B")) {
                 assert!(address.contains("resourcekey="), "{name}: old files need one");

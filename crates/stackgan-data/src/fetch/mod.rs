@@ -1,9 +1,12 @@
-//! Fetching of the public datasets into a folder that can be imported: downloads that survive whatever the network does,
-//! hashes before names, unpacking that trusts nobody. Nothing is printed: an [`Event`] says what happens.
+//! Fetching of the public datasets into a folder that can be imported.
 //!
-//! For each file of the [`manifest`]: is what it gives there already? Else it is taken from the folder or the mirror
-//! that was named, or from its own addresses; compared with what is known of it; unpacked; and recorded. Files that
-//! only a person can get are told in the [`Report`]. [`hub`] gets models of the Hugging Face hub in the same way.
+//! Downloads survive network failures, hashes are checked before a file gets its name, and archives
+//! are unpacked without trusting them. Nothing is printed; progress is reported as [`Event`]s.
+//!
+//! Each file of the [`manifest`] is skipped if what it provides already exists. Otherwise it is
+//! taken from the given folder or mirror, or from its own addresses, checked against the known
+//! hashes, unpacked and recorded. Files that only a person can download are listed in the
+//! [`Report`]. [`hub`] downloads models from the Hugging Face Hub in the same way.
 
 mod download;
 mod event;
@@ -39,25 +42,25 @@ use place::Place;
 use record::Record;
 pub use source::From;
 
-/// How long to wait for what.
+/// Timeouts and retries.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For a name to be resolved, and for a connection.
+    /// Time limit for resolving a name, and for connecting.
     pub connect: Duration,
-    /// For the next bytes of a connection.
+    /// Time limit for the next bytes of a connection.
     pub stall: Duration,
-    /// The fewest bytes in a second that count as bytes.
+    /// Minimum speed of a connection, in bytes per second.
     pub slowest: u64,
-    /// Tries in a row that bring less than `progress`.
+    /// Maximum number of consecutive attempts that bring less than `progress`.
     pub tries: u32,
-    /// Bytes after which a try has brought something.
+    /// Number of bytes from which an attempt counts as progress.
     pub progress: u64,
-    /// Before the second try; doubled before each further one.
+    /// Pause before the second attempt; doubled before each further one.
     pub pause: Duration,
 }
 
 impl Default for Patience {
-    /// For people: 30 s without a byte, five tries, 1 to 8 s between them.
+    /// For interactive use: 30 s without a byte, five attempts, pauses of 1 to 8 s.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(15),
@@ -70,29 +73,29 @@ impl Default for Patience {
     }
 }
 
-/// What is fetched, where from and where to.
+/// What to fetch, from where and to where.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The dataset.
     pub set: &'a Set<'a>,
-    /// Its folder, made if need be.
+    /// Its folder, created if needed.
     pub into: &'a Path,
-    /// A mirror, in place of the addresses of the manifest.
+    /// A mirror to use instead of the addresses of the manifest.
     pub from: Option<&'a From>,
-    /// How long to wait.
+    /// Timeouts and retries.
     pub patience: Patience,
 }
 
-/// A file that only a person can get.
+/// A file that only a person can download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByHand {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// A short description.
     pub what: String,
-    /// Where a browser finds it, best first.
+    /// Addresses for a browser, best first.
     pub addresses: Vec<String>,
-    /// What it must be saved as.
+    /// The path to save it as.
     pub save_as: PathBuf,
 }
 
@@ -106,20 +109,20 @@ impl fmt::Display for ByHand {
     }
 }
 
-/// How a fetch ended.
+/// The result of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Files that are still missing, because only a person can get them.
+    /// Files that are still missing because only a person can download them.
     pub by_hand: Vec<ByHand>,
-    /// Pictures that are there, and pictures of the whole set.
+    /// Number of pictures present, and of the whole dataset.
     pub pictures: (u64, u64),
 }
 
-/// Gets every file of a dataset that is not there yet, and unpacks it.
+/// Downloads and unpacks every file of a dataset that is not present yet.
 ///
 /// # Errors
-/// What a server, the bytes or the storage would not give; each variant of [`Error`] says its exit code. Whatever was
-/// whole by then stays, and the next fetch goes on from there.
+/// Failures of servers, contents or storage; each variant of [`Error`] documents its exit code.
+/// Completed files are kept, and the next fetch continues from there.
 pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     let Request { set, into, from, ref patience } = *request;
     let place = Place { into, set };
@@ -161,7 +164,7 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
                 place.copy(item, &folder, hear)?;
                 continue;
             }
-            // The rest may be all that a person wants.
+            // The user may not need this file.
             Found::ByHand if there => {
                 let (name, pages) = (item.name, item.by_hand.join(" or "));
                 let save_as = into.join(name);
@@ -198,13 +201,13 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
 
 /// Where a file was found.
 enum Found {
-    /// Here, unchecked.
+    /// On this machine, not yet checked.
     File(PathBuf),
     /// On a server; its SHA-256.
     Downloaded(PathBuf, String),
-    /// What it gives lies in this folder.
+    /// Its contents are in this folder.
     Unpacked(PathBuf),
-    /// Nowhere that a program can go.
+    /// Nowhere that a program can reach.
     ByHand,
 }
 
@@ -256,12 +259,12 @@ fn find(
     }
 }
 
-/// Checks again what is there: downloaded files against the manifest, unpacked and copied ones against the hashes
-/// that were recorded then. Returns a line for each file of the set.
+/// Verifies existing files: downloads against the manifest, unpacked and copied files against the
+/// hashes recorded at that time. Returns a line for each file of the dataset.
 ///
 /// # Errors
-/// [`Error::Missing`] when nothing of the set is there, [`Error::Malformed`] when something is damaged or gone, after
-/// everything was looked at.
+/// [`Error::Missing`] when nothing of the dataset is present; [`Error::Malformed`] when something
+/// is damaged or gone, after everything has been checked.
 pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec<String>> {
     let (mut said, mut bad, mut found) = (Vec::new(), Vec::new(), false);
     for item in set.items {
@@ -311,18 +314,20 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
     ))
 }
 
-/// What is done one at a time, for when another is at work.
+/// What is done under a lock, for the message when another process holds it.
 struct Alone<'a> {
     what: &'a str,
     expected: &'a str,
     remedy: &'a str,
 }
 
-/// A lock, until it is dropped. The system lets go of it when the program ends, however it ends.
+/// A lock that is held until it is dropped. The system releases it when the program ends, however
+/// it ends.
 struct Lock(File);
 
 impl Drop for Lock {
-    /// Closing alone is not enough where a child process that is just being started has the file open, too.
+    /// Closing the file is not enough if a child process that is just being started has it open
+    /// too.
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }

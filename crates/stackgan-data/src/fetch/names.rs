@@ -1,5 +1,7 @@
-//! Hosts, looked up: what is connected to is what was checked (RELIABILITY N5). A name may lead inside as well as an
-//! address. What a proxy connects to it looks up itself: that is judged by its text alone.
+//! Name resolution with checks: the address that is connected to is the one that was checked.
+//!
+//! A name may lead inside just as an address may. Names behind a proxy are resolved by the proxy,
+//! so only their text is checked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +14,7 @@ use ureq::unversioned::transport::NextTimeout;
 
 use super::redirect;
 
-/// Where a server is.
+/// On which side of the network a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     /// On this machine, or in a network that is not public.
@@ -21,12 +23,13 @@ pub(super) enum Side {
     Outside,
 }
 
-/// Where the names of hosts led, by host and port.
+/// The side of each resolved host, by host and port.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sides(Arc<Mutex<BTreeMap<String, Side>>>);
 
 impl Sides {
-    /// Where the host of `address` is: inside if its text says so, or if it never led elsewhere.
+    /// The side of the host of `address`: inside if its text says so, or if it has only resolved to
+    /// inside addresses.
     pub(super) fn of(&self, address: &Uri) -> Side {
         if address.host().is_some_and(redirect::is_inner) {
             return Side::Inside;
@@ -48,25 +51,25 @@ fn key(address: &Uri) -> String {
     address.authority().map_or_else(String::new, |a| a.as_str().to_ascii_lowercase())
 }
 
-/// Looks names up as the system does.
+/// Resolves names with the system's resolver.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Whether a host that is inside may be connected to.
+    /// Whether inside hosts may be connected to.
     pub(super) may: Reach,
-    /// Where what it looked up led.
+    /// The sides of the hosts that it resolved.
     pub(super) sides: Sides,
 }
 
-/// Whom a request may reach.
+/// Which hosts a request may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Everybody.
+    /// Any host.
     Anywhere,
-    /// Nobody inside: the address came from somebody outside.
+    /// No inside host, because the address came from a public server.
     OutsideOnly,
 }
 
-/// That a name leads inside, where it must not.
+/// The error that a name leads inside where it must not.
 #[derive(Debug)]
 pub(super) struct LeadsInside;
 
@@ -87,7 +90,7 @@ impl Resolver for Names {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = DefaultResolver::default().resolve(uri, config, timeout)?;
         if config.proxy().is_some_and(|proxy| proxy.uri().authority() == uri.authority()) {
-            return Ok(found); // the proxy itself, which a person named
+            return Ok(found); // the proxy itself, which the user named
         }
         let inner = found.iter().filter(|found| redirect::is_inner_ip(found.ip())).count();
         if inner > 0 && self.may == Reach::OutsideOnly {

@@ -1,16 +1,20 @@
-//! What a server sent in place of the file: quota pages, error pages, log-in pages, told by the first bytes (LESSONS A1).
+//! Detection of pages that a server sends in place of a file, by the first bytes: quota pages,
+//! error pages, log-in pages.
+//!
+//! Dead links and Google Drive's pages are the most frequent complaint of the original's users (for
+//! example hanzhanggit/StackGAN-v2 issues 13 and 42).
 
 use crate::error::printable;
 
-/// So many of the first bytes are looked at.
+/// Number of leading bytes to examine.
 pub(super) const ENOUGH: usize = 4096;
-/// With fewer nothing is decided, unless the file ends there.
+/// With fewer bytes nothing is decided, unless the file ends there.
 pub(super) const LEAST: usize = 512;
 
-/// Whether `start` can be the start of a file of that name.
+/// Checks that `start` can be the start of a file of that name.
 ///
 /// # Errors
-/// What it is instead: `a web page, "Google Drive - Quota exceeded"`.
+/// What it is instead, such as `a web page, "Google Drive - Quota exceeded"`.
 pub(super) fn examine(name: &str, content_type: Option<&str>, start: &[u8]) -> Result<(), String> {
     let kinds: [(&[&str], &[u8]); 3] =
         [(&[".tgz", ".gz"], &[0x1f, 0x8b]), (&[".zip"], b"PK"), (&[".mat"], b"MATLAB")];
@@ -41,7 +45,7 @@ pub(super) fn examine(name: &str, content_type: Option<&str>, start: &[u8]) -> R
 }
 
 fn title(text: &str) -> Option<String> {
-    let lower = text.to_ascii_lowercase(); // of the same length
+    let lower = text.to_ascii_lowercase(); // the same length as `text`
     let from = lower.find("<title>")? + "<title>".len();
     let to = from + lower.get(from..)?.find("</title>")?;
     Some(printable(text.get(from..to)?.trim()))

@@ -1,4 +1,4 @@
-//! A download that is not whole: `NAME.part`, and beside it where it came from.
+//! An incomplete download: `NAME.part`, and beside it a file with its origin.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom};
@@ -9,27 +9,27 @@ use serde::{Deserialize, Serialize};
 use super::room;
 use crate::{Error, Result};
 
-/// Which file of which server the bytes are of.
+/// The server and file that the bytes came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
-    /// The address that was asked.
+    /// The requested address.
     pub(super) address: String,
     /// The server's strong `ETag`, with its quotes.
     pub(super) etag: Option<String>,
     /// The server's `Last-Modified`.
     pub(super) last_modified: Option<String>,
-    /// The length of the whole file, in bytes.
+    /// Length of the whole file in bytes.
     pub(super) length: Option<u64>,
 }
 
 impl Origin {
-    /// What `If-Range` says, so that the server goes on only with the same file.
+    /// The value of `If-Range`, with which the server resumes only the same file.
     pub(super) fn validator(&self) -> Option<&str> {
         self.etag.as_deref().or(self.last_modified.as_deref())
     }
 }
 
-/// The two files.
+/// The paths of both files.
 pub(super) struct Part {
     pub(super) path: PathBuf,
     origin: PathBuf,
@@ -44,19 +44,19 @@ impl Part {
         Self { path: path.into(), origin: origin.into() }
     }
 
-    /// Bytes that are there.
+    /// Number of bytes downloaded.
     pub(super) fn len(&self) -> u64 {
         self.path.metadata().map_or(0, |facts| facts.len())
     }
 
-    /// Where they came from; nothing where that is not known.
+    /// The origin of the bytes; the default if it is not known.
     pub(super) fn origin(&self) -> Origin {
         let text = fs::read_to_string(&self.origin).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// Starts over: an empty part of `origin`. The old bytes go before the new origin comes, so that the two are never
-    /// mixed, whenever this is interrupted.
+    /// Starts over with an empty part of `origin`. The old bytes are removed before the new origin
+    /// is written, so that an interruption never mixes the two.
     pub(super) fn begin(&self, origin: &Origin) -> Result<File> {
         let file = File::create(&self.path).map_err(|e| Error::write(&self.path, e))?;
         let text = serde_json::to_string(origin).unwrap_or_default();
@@ -64,7 +64,7 @@ impl Part {
         Ok(file)
     }
 
-    /// Goes on after the first `have` bytes.
+    /// Resumes after the first `have` bytes.
     pub(super) fn go_on(&self, have: u64) -> Result<File> {
         let failed = |e| Error::write(&self.path, e);
         let mut file = OpenOptions::new().write(true).open(&self.path).map_err(failed)?;
@@ -73,7 +73,7 @@ impl Part {
         Ok(file)
     }
 
-    /// Removes both.
+    /// Removes both files.
     pub(super) fn remove(&self) -> Result<()> {
         for path in [&self.path, &self.origin] {
             match fs::remove_file(path) {
@@ -86,7 +86,7 @@ impl Part {
         Ok(())
     }
 
-    /// Gives the whole file its name.
+    /// Renames the complete file to its final name.
     pub(super) fn finish(&self, file: &Path) -> Result<()> {
         fs::rename(&self.path, file).map_err(|e| Error::write(file, e))?;
         if let Some(folder) = file.parent() {

@@ -1,6 +1,9 @@
-//! From a whole archive, or a folder that is a dataset already, to the dataset's own folder. Work is done in a folder of
-//! its own below it; what is whole is moved into place by renaming, between the record's announcement and its
-//! confirmation. A folder that is there is filled up; what a person put into it is never written over, and not recorded.
+//! Moves a complete archive's contents, or those of an existing dataset folder, to the dataset's
+//! folder.
+//!
+//! Work is done in a separate folder below it. Complete files are moved into place by renaming,
+//! between the announcement of the record and its confirmation. An existing folder is filled up;
+//! files that the user put there are never overwritten and not recorded.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +23,8 @@ use crate::error::{counted, first_few};
 use crate::layouts::files;
 use crate::{Error, Result};
 
-/// An archive in the archive: `AttnGAN`'s `birds.zip` has the captions packed once more (LESSONS A2).
+/// An archive in the archive: `AttnGAN`'s `birds.zip` contains the captions packed once more
+/// (taoxugit/AttnGAN issue 9).
 const INNER: &str = "text.zip";
 
 /// The dataset's folder.
@@ -31,14 +35,14 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The folder for records and unfinished work, made if need be.
+    /// The folder for records and unfinished work, created if needed.
     pub(super) fn own(&self) -> Result<PathBuf> {
         let own = self.into.join(FOLDER);
         fs::create_dir_all(&own).map_err(|e| Error::write(&own, e))?;
         Ok(own)
     }
 
-    /// Removes what an interrupted fetch left: only what has the names that this module gives.
+    /// Removes leftovers of an interrupted fetch: only names that this module uses.
     pub(super) fn sweep(&self) -> Result<()> {
         let own = self.own()?;
         for entry in fs::read_dir(&own).map_err(|e| Error::read(&own, e))?.flatten() {
@@ -54,12 +58,12 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Whether what `item` gives is in `folder`.
+    /// Whether everything that `item` provides is in `folder`.
     pub(super) fn has(folder: &Path, item: &Item<'_>) -> bool {
         item.gives.iter().all(|any| any.iter().any(|path| folder.join(path).exists()))
     }
 
-    /// Unpacks an archive whose hash is right.
+    /// Unpacks an archive whose hash has been checked.
     pub(super) fn unpack(
         &self,
         (item, limits): (&Item<'_>, Limits),
@@ -109,7 +113,7 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Copies what `item` gives, and what else is used of it, from the dataset in `from`.
+    /// Copies what `item` provides, and the other files that it lists, from the dataset in `from`.
     pub(super) fn copy(&self, item: &Item<'_>, from: &Path, hear: &mut Listener<'_>) -> Result<()> {
         let own = self.own()?;
         let staging = tempfile::Builder::new().prefix(archive::PREFIX).tempdir_in(&own);
@@ -147,7 +151,7 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Those of `files` whose places in the dataset's folder are free. Tells of places that somebody else took.
+    /// The `files` whose destinations are free. Reports destinations that are taken by other files.
     fn free<T>(
         &self,
         item: &Item<'_>,
@@ -167,9 +171,11 @@ impl Place<'_> {
         Ok(free)
     }
 
-    /// Moves `files` and whatever else has a free place from `root` into the dataset's folder, on the disk before it has its
-    /// name, and recorded as it goes: announced before the first move, confirmed after the last. The record keeps what was
-    /// put there before and still is.
+    /// Moves `files`, and everything else with a free destination, from `root` to the dataset's
+    /// folder.
+    ///
+    /// The data is synced before the renames. The record is announced before the first move and
+    /// confirmed after the last; it keeps the earlier entries that still exist.
     fn settle(
         &self,
         item: &Item<'_>,
@@ -187,7 +193,8 @@ impl Place<'_> {
     }
 }
 
-/// The folder in an unpacked archive that holds what `item` gives: the archive's own, or one that everything is in.
+/// The folder in an unpacked archive that holds what `item` provides: the top level, or a single
+/// folder in it.
 fn heart(folder: &Path, item: &Item<'_>) -> Result<PathBuf> {
     let tops: Vec<&str> =
         item.gives.iter().flat_map(|any| any.iter()).filter_map(|p| p.split('/').next()).collect();
@@ -202,7 +209,7 @@ fn heart(folder: &Path, item: &Item<'_>) -> Result<PathBuf> {
     }
 }
 
-/// What lies in a folder, without what a Mac leaves in archives.
+/// The entries of a folder, without those that macOS adds to archives.
 fn children(folder: &Path) -> Result<Vec<String>> {
     Ok(names(folder)?.into_iter().filter(|name| is_kept(name)).collect())
 }
@@ -212,13 +219,14 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
-/// Whether a path of an archive goes into the dataset's folder.
+/// Whether a path of an archive is moved to the dataset's folder.
 fn is_kept(path: &str) -> bool {
     let top = path.split('/').next().unwrap_or_default();
     !top.starts_with('.') && top != "__MACOSX" && top != "prepared"
 }
 
-/// Whether a file can be put at `path` below `folder`: nothing has its name, and no file or link the name of a folder above.
+/// Whether a file can be placed at `path` below `folder`: nothing has this path, and no parent in
+/// it is a file or a link.
 fn is_free(folder: &Path, path: &str) -> bool {
     let mut at = folder.to_path_buf();
     for name in path.split('/') {
@@ -232,8 +240,9 @@ fn is_free(folder: &Path, path: &str) -> bool {
     false
 }
 
-/// Moves `these` from `from` to `to`: what has no namesake there as it is, folders that have one file by file. The
-/// rest stays. The names are on the disk afterwards.
+/// Moves the entries `these` from `from` to `to`. An entry that does not exist there is moved as a
+/// whole; existing folders are merged file by file. Other entries stay. The names are synced
+/// afterwards.
 fn move_in(these: Vec<String>, from: &Path, to: &Path) -> Result<()> {
     let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
     for name in these {
@@ -247,7 +256,7 @@ fn move_in(these: Vec<String>, from: &Path, to: &Path) -> Result<()> {
     room::sync_names(to)
 }
 
-/// The files of an inner archive as if they had been in the outer one.
+/// The files of an inner archive, with paths as if they had been in the outer one.
 fn relative(inner: &Unpacked, from: &Path, outer: &Path, root: &Path) -> Vec<Member> {
     let place = |member: &Member| {
         let path = inner.folder.path().join(&member.path);
@@ -262,7 +271,7 @@ fn slashed(path: &Path) -> String {
     names.collect::<Vec<_>>().join("/")
 }
 
-/// Copies a file's bytes, not its permissions. Returns its length and SHA-256.
+/// Copies a file's contents, without its permissions. Returns its length and SHA-256.
 fn copy_file(from: &Path, to: &Path) -> Result<(u64, String)> {
     let (read, write) = (|e| Error::read(from, e), |e| Error::write(to, e));
     if let Some(parent) = to.parent() {

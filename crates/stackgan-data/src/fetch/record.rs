@@ -1,8 +1,11 @@
-//! What was put into a dataset's folder, file by file: `.fetched/NAME.sha256`. It is what makes a file count as unpacked
-//! (RELIABILITY A15), and what `--verify` compares with. `sha256sum -c` reads it too, in the dataset's folder.
+//! The record of what was put into a dataset's folder, file by file: `.fetched/NAME.sha256`.
 //!
-//! It is announced as `NAME.announced` before anything gets its name, and confirmed by renaming when everything has: a
-//! fetch that is killed in between knows at its next start what it was putting there.
+//! A file counts as unpacked only if it is in a record, and `--verify` compares with the records.
+//! `sha256sum -c` can read them too, in the dataset's folder.
+//!
+//! A record is announced as `NAME.announced` before any file gets its name, and confirmed by
+//! renaming when all files are in place. So after a fetch was killed, the next one knows what was
+//! being placed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,12 +25,12 @@ use crate::{Error, Result};
 
 /// The folder of records, locks and unfinished work.
 pub(super) const FOLDER: &str = ".fetched";
-/// First line of a record.
+/// The first line of a record.
 const FORMAT: &str = "# stackgan fetch 1";
-/// The longest record that is read; COCO's has about 10 MB.
+/// Maximum length of a record; COCO's has about 10 MB.
 const LONGEST: u64 = 256 << 20;
 
-/// A record: lines of what came from one file of the manifest.
+/// A record: the files that came from one file of the manifest.
 pub(super) struct Record {
     path: PathBuf,
     set: String,
@@ -47,12 +50,13 @@ impl Record {
         self.path.with_extension("announced")
     }
 
-    /// Whether a fetch was killed between announcing and confirming, and [`Self::recover`] could not finish its work.
+    /// Whether a fetch was killed between announcement and confirmation, and [`Self::recover`]
+    /// could not complete it.
     pub(super) fn is_announced(&self) -> bool {
         self.announced().is_file()
     }
 
-    /// Confirms what a killed fetch had announced, if everything is in its place.
+    /// Confirms the announcement of a killed fetch if all its files are in place.
     pub(super) fn recover(&self, into: &Path) -> Result<()> {
         if !self.is_announced() {
             return Ok(());
@@ -60,55 +64,57 @@ impl Record {
         let whole = |(path, sha256): &(String, String)| {
             sums(&into.join(path), &mut |_| {}).is_ok_and(|found| found.sha256 == *sha256)
         };
-        // An announcement that cannot be read is no announcement: the work is done again.
+        // An unreadable announcement is ignored: the work is done again.
         match self.read(&self.announced()) {
             Ok(files) if files.iter().all(whole) => self.confirm(),
             _ => Ok(()),
         }
     }
 
-    /// What was put there, and what a killed fetch was putting there: paths in the dataset's folder, with their hashes.
+    /// The files that were placed, and those that a killed fetch was placing: paths in the
+    /// dataset's folder, with their hashes.
     pub(super) fn own(&self) -> Result<BTreeMap<String, String>> {
         let mut own = BTreeMap::new();
         if self.exists() {
             own.extend(self.read(&self.path)?);
         }
         if self.is_announced() {
-            // One that cannot be read is none.
+            // An unreadable announcement is ignored.
             own.extend(self.read(&self.announced()).unwrap_or_default());
         }
         Ok(own)
     }
 
-    /// What was put there and is there no more.
+    /// The files that were placed and no longer exist.
     pub(super) fn gone(&self, into: &Path) -> Result<Vec<String>> {
         let mut paths: Vec<String> = self.own()?.into_keys().collect();
         paths.retain(|path| !into.join(path).exists());
         Ok(paths)
     }
 
-    /// Writes what will be put there, whole or not at all. `files` are paths in the dataset's folder, with their hashes.
+    /// Atomically writes which files will be placed. `files` are paths in the dataset's folder,
+    /// with their hashes.
     pub(super) fn announce(&self, from: &str, files: &BTreeMap<String, String>) -> Result<()> {
         let mut text = format!("{FORMAT}\n{}\n# from {from}\n", self.set);
         for (path, sha256) in files {
-            let _ = writeln!(text, "{sha256}  {path}"); // a String takes every write
+            let _ = writeln!(text, "{sha256}  {path}"); // cannot fail on a String
         }
         let mut file = AtomicFile::create(&self.announced())?;
         file.write(text.as_bytes())?;
         file.commit()
     }
 
-    /// Everything that was announced is in its place: makes the announcement the record.
+    /// Turns the announcement into the record, once all files are in place.
     pub(super) fn confirm(&self) -> Result<()> {
         let failed = |e| Error::write(&self.path, e);
         fs::rename(self.announced(), &self.path).map_err(failed)?;
         self.path.parent().map_or(Ok(()), room::sync_names)
     }
 
-    /// The files, with their hashes.
+    /// The files of a record, with their hashes.
     ///
     /// # Errors
-    /// When the record is of another set or edition, or is no record.
+    /// When the record is of another dataset or edition, or is malformed.
     fn read(&self, path: &Path) -> Result<Vec<(String, String)>> {
         let bytes = read_bounded(path, LONGEST)?;
         let text = String::from_utf8_lossy(&bytes);
@@ -135,12 +141,13 @@ impl Record {
             .collect()
     }
 
-    /// Whether a record of this folder is of this set, without reading the rest of it.
+    /// Checks that an existing record is of this dataset.
     pub(super) fn belongs(&self) -> Result<()> {
         if self.exists() { self.read(&self.path).map(|_| ()) } else { Ok(()) }
     }
 
-    /// Compares every file with its hash. Returns how many there are, and which are gone or changed.
+    /// Compares every file with its hash. Returns the number of files, and those that are missing
+    /// or changed.
     pub(super) fn verify(&self, into: &Path, hear: &mut Listener<'_>) -> Result<(usize, Bad)> {
         let files = self.read(&self.path)?;
         let sizes = files.iter().filter_map(|(path, _)| into.join(path).metadata().ok());
@@ -175,7 +182,7 @@ impl Record {
     }
 }
 
-/// Files that are not as they were put there.
+/// Files that are missing or changed.
 #[derive(Debug, Default)]
 pub(super) struct Bad {
     missing: Vec<String>,
@@ -187,7 +194,7 @@ impl Bad {
         self.missing.is_empty() && self.changed.is_empty()
     }
 
-    /// `2 missing (a, b), 1 changed (c)`.
+    /// A summary such as `2 missing (a, b), 1 changed (c)`.
     pub(super) fn said(&self) -> String {
         let parts = [("missing", &self.missing), ("changed", &self.changed)];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());

@@ -1,5 +1,8 @@
-//! Where a redirect may lead (RELIABILITY N5): to http and https, never from https to http, and never from outside to an
-//! address of this machine or this network. Where a name leads is known when it is connected to (`names`).
+//! The rules for redirects.
+//!
+//! A redirect may lead to http and https, never from https to http, and never from a public server
+//! to an address of this machine or network. Where a host name leads is checked when it is
+//! connected to (`names`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,16 +10,16 @@ use ureq::http::Uri;
 
 use super::names::Side;
 
-/// Most redirects of one request.
+/// Maximum number of redirects of one request.
 pub(super) const MOST: usize = 5;
 
-/// Why a redirect is not followed that leads from outside to the inside.
+/// The reason for not following a redirect from outside to the inside.
 pub(super) const INWARD: &str = "a redirect from outside to this machine or network";
 
-/// The address that a redirect from `at`, a server on this `side`, to `location` means.
+/// Resolves a redirect from `at`, a server on this `side`, to `location`.
 ///
 /// # Errors
-/// Why it is not followed.
+/// The reason for not following it.
 pub(super) fn follow(at: &str, side: Side, location: &str) -> Result<String, String> {
     let base: Uri = at.parse().map_err(|_| "an address that is none".to_owned())?;
     let (Some(scheme), Some(authority)) = (base.scheme_str(), base.authority()) else {
@@ -53,7 +56,8 @@ pub(super) fn follow(at: &str, side: Side, location: &str) -> Result<String, Str
     Ok(target)
 }
 
-/// Whether systems read a host as a number, such as 127.1 or 0x7f000001: by its last word, as browsers tell.
+/// Whether systems parse a host as a number, such as 127.1 or 0x7f000001. Decided by the last
+/// label, as in browsers.
 fn is_number(host: &str) -> bool {
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
@@ -61,7 +65,7 @@ fn is_number(host: &str) -> bool {
     digits || hex.is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// `ftp:…` and the like: a word, then a colon.
+/// Whether `location` begins with a scheme such as `ftp:`: a word and a colon.
 fn has_scheme(location: &str) -> bool {
     location.split_once(':').is_some_and(|(word, _)| {
         let mut letters = word.bytes();
@@ -78,7 +82,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether a host is this machine, or of a network that is not public.
+/// Whether a host is this machine or in a network that is not public.
 pub(super) fn is_inner(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     match host.parse() {
@@ -90,7 +94,7 @@ pub(super) fn is_inner(host: &str) -> bool {
     }
 }
 
-/// Whether an address is of this machine, or of a network that is not public.
+/// Whether an address is of this machine or of a network that is not public.
 pub(super) fn is_inner_ip(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_inner_v4(ip),
@@ -162,7 +166,7 @@ mod tests {
         ] {
             assert!(follow("https://a.org/x", Side::Outside, location).is_err(), "{location}");
         }
-        // Within one's own machine it is nobody else's business.
+        // Redirects within the local machine are allowed.
         assert!(follow("http://127.0.0.1:81/x", Side::Inside, "http://127.0.0.1:82/x").is_ok());
         for location in
             ["https://8.8.8.8/x", "https://1.2.3.4.b2/", "https://0xg/", "https://b.0xorg/"]

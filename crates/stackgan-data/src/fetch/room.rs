@@ -1,4 +1,4 @@
-//! Whether the storage has room, asked before it is filled.
+//! Checks of free disk space before writing, and syncing.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::event::bytes;
 use crate::{Error, Result};
 
-/// Fails when `folder` has less than `needed` bytes free. Where the system does not say, it passes.
+/// Fails if `folder` has less than `needed` bytes free. Succeeds if the system does not say.
 ///
 /// # Errors
 /// [`Error::Storage`] with both numbers.
@@ -22,7 +22,7 @@ pub(crate) fn require(folder: &Path, needed: u64, what: &str) -> Result<()> {
     })
 }
 
-/// Bytes that may still be written to where `folder` lies.
+/// Number of free bytes on the file system of `folder`.
 #[cfg(unix)]
 fn free(folder: &Path) -> Option<u64> {
     let facts = rustix::fs::statvfs(folder).ok()?;
@@ -34,7 +34,7 @@ fn free(_: &Path) -> Option<u64> {
     None
 }
 
-/// Has everything written so far put on the disk: many files at once, where the system can.
+/// Syncs all files below a folder, in one call if the system can.
 pub(super) fn sync_all_below(folder: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
@@ -43,7 +43,7 @@ pub(super) fn sync_all_below(folder: &Path) -> Result<()> {
     synced.map_err(|e| Error::write(folder, e))
 }
 
-/// Has the names in a folder put on the disk.
+/// Syncs the names in a folder.
 pub(super) fn sync_names(folder: &Path) -> Result<()> {
     sync_folder(folder).map_err(|e| Error::write(folder, e))
 }

@@ -1,4 +1,4 @@
-//! Where the files of a dataset come from, when not from their own pages: a mirror's address, or a folder.
+//! Alternative sources of a dataset's files: a mirror's address, or a folder.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -12,23 +12,25 @@ use crate::{Error, Result};
 
 /// A mirror's list of hashes, as `sha256sum` writes it.
 const LIST: &str = "SHA256SUMS";
-/// The longest list that is read, in bytes.
+/// Maximum length of this list in bytes.
 const LONGEST: u64 = 1 << 20;
 
 /// A mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum From {
-    /// An address below which the files of the manifest lie.
+    /// An address below which the files of the manifest are.
     Web(String),
-    /// A folder with the files of the manifest, or with what they give: a dataset that is unpacked already.
+    /// A folder with the files of the manifest, or with an already unpacked dataset.
     Folder(PathBuf),
 }
 
 impl From {
-    /// What was typed: an address if it begins with `http://` or `https://`, else a folder.
+    /// Parses a user's argument: an address if it begins with `http://` or `https://`, else a
+    /// folder.
     ///
     /// # Errors
-    /// [`Error::Config`] for other kinds of addresses, [`Error::Missing`] when the folder is not there.
+    /// [`Error::Config`] for other kinds of addresses, [`Error::Missing`] when the folder does not
+    /// exist.
     pub fn parse(text: &str) -> Result<Self> {
         let lower = text.to_ascii_lowercase();
         if lower.starts_with("http://") || lower.starts_with("https://") {
@@ -53,7 +55,8 @@ impl From {
         })
     }
 
-    /// The hashes that the mirror itself lists, by file name. They count where the manifest has none.
+    /// The hashes that the mirror itself lists, by file name. They are used for files without a
+    /// hash in the manifest.
     pub(super) fn sums(&self, client: &Client, set: &Set<'_>) -> Result<BTreeMap<String, String>> {
         let text = match self {
             Self::Folder(folder) => {
@@ -67,7 +70,7 @@ impl From {
                 Ok(mut response) if response.status().as_u16() == 200 => {
                     let mut text = Vec::new();
                     let body = response.body_mut().as_reader();
-                    // A list that breaks off is no list: the files are then taken without.
+                    // An incomplete list is ignored: the files are then accepted without it.
                     body.take(LONGEST).read_to_end(&mut text).map_or_else(
                         |_| String::new(),
                         |_| String::from_utf8_lossy(&text).into_owned(),

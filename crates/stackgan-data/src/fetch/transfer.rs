@@ -1,4 +1,5 @@
-//! One connection: the bytes that are missing, if the server agrees that they are of the same file; else all of them.
+//! One connection of a download. It brings the missing bytes if the server confirms that the file
+//! is the same, else all bytes.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write as _};
@@ -14,7 +15,7 @@ use super::part::{Origin, Part};
 use super::{Patience, page, room};
 use crate::Error;
 
-/// What is taken from a connection at once, in bytes.
+/// Number of bytes read from a connection at a time.
 const PIECE: usize = 1 << 16;
 
 /// The connections to one address.
@@ -23,15 +24,15 @@ pub(super) struct Transfer<'a> {
     patience: &'a Patience,
     job: &'a Job<'a>,
     address: &'a str,
-    /// The length that was told last.
+    /// The length that was reported last.
     told: Option<Option<u64>>,
 }
 
-/// What an answer brings.
+/// What a response contains.
 struct Coming {
-    /// The first byte.
+    /// Offset of the first byte.
     start: u64,
-    /// The length of the whole file, where the server says it.
+    /// Length of the whole file, if the server gives it.
     total: Option<u64>,
 }
 
@@ -45,16 +46,17 @@ impl<'a> Transfer<'a> {
         Self { client, patience, job, address, told: None }
     }
 
-    /// Gets what is missing in `part`. `Ok` means that the server has no more; the hash is not checked.
+    /// Downloads what is missing in `part`. `Ok` means that the server has no more data; the hash
+    /// is not checked.
     pub(super) fn connect(&mut self, part: &Part, hear: &mut Listener<'_>) -> Result<(), Failure> {
         let have = part.len();
         if have > 0 && self.job.pinned.size == Some(have) {
-            return Ok(()); // ended after the last byte, before the name
+            return Ok(()); // interrupted after the last byte, before the rename
         }
         let origin = part.origin();
         let same = origin.address == self.address;
         let validator = origin.validator().filter(|_| same);
-        // Without a hash, only the server itself can vouch that the rest is of the same file.
+        // Without a hash, only the server can confirm that the rest belongs to the same file.
         let known = validator.is_some() || self.job.pinned.is_hashed();
         let goes_on = have > 0 && have < self.job.cap && known;
         let mut headers = Vec::new();
@@ -78,7 +80,7 @@ impl<'a> Transfer<'a> {
         let mut body = response.body_mut().as_reader();
         let mut pace = Pace::new(self.patience);
         let whole = total.or(self.job.pinned.size);
-        // Nothing that is no such file ever touches the part.
+        // Examine the start first: data of the wrong kind must never reach the part.
         let (mut first, mut broken) = (Vec::new(), None);
         while start == 0 && first.len() < page::ENOUGH {
             let mut piece = vec![0; page::ENOUGH - first.len()];
@@ -117,7 +119,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// What the answer brings; `None`: the part is whole already.
+    /// What the response contains; `None` if the part is already complete.
     fn coming(
         &self,
         response: &Response<Body>,
@@ -185,7 +187,8 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Where the bytes of this answer come from. A weak tag says nothing of bytes.
+    /// The origin of this response's bytes. Weak tags are ignored, because they do not identify
+    /// bytes.
     fn origin(&self, response: &Response<Body>, total: Option<u64>) -> Origin {
         let strong = |tag: &String| tag.starts_with('"') && tag.len() > 2;
         Origin {
@@ -196,7 +199,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Writes from the body until it ends; `written` is the length of the part.
+    /// Writes the body to the part until it ends; `written` is the length of the part.
     fn pour(
         &self,
         body: &mut dyn Read,
@@ -226,7 +229,7 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// Says where a connection broke.
+/// Adds the position at which a connection broke.
 fn at(failure: Failure, bytes: u64, whole: Option<u64>) -> Failure {
     let of = whole.map_or_else(String::new, |whole| format!(" of {whole}"));
     match failure {
@@ -238,7 +241,7 @@ fn at(failure: Failure, bytes: u64, whole: Option<u64>) -> Failure {
     }
 }
 
-/// Whether a connection is worth keeping: one that brings next to nothing is as bad as one that brings nothing.
+/// Measures whether a connection is worth keeping: one that is too slow counts as stalled.
 struct Pace<'a> {
     patience: &'a Patience,
     since: Instant,

@@ -1,18 +1,20 @@
-//! Numbers in the bytes of a file, seen as an array: any element type, any order of the axes, shared with other
-//! arrays. All formats give this one kind of view; nothing is copied until the numbers are asked for.
+//! Arrays of numbers in the bytes of a file.
+//!
+//! The views support any element type and any order of the axes, and may share data with other
+//! arrays. All formats return this one type. Nothing is copied until the numbers are read.
 
 use super::DType;
 
-/// Elements that an array may have beyond those of its bytes, when it repeats some (a stride of 0).
+/// Maximum number of elements of an array that repeats elements (with a stride of 0).
 const MAX_REPEATED: usize = 1 << 20;
 
-/// How the elements lie.
+/// The arrangement of the elements.
 pub(crate) enum Layout {
-    /// The last index runs fastest (numpy, Torch).
+    /// The last index varies fastest (numpy, Torch).
     RowMajor,
-    /// The first index runs fastest (Fortran, MATLAB).
+    /// The first index varies fastest (Fortran, MATLAB).
     ColumnMajor,
-    /// Elements from one to the next along each axis, and the place of the first.
+    /// Distance in elements between neighbours along each axis, and the index of the first element.
     Strided(Vec<usize>, usize),
 }
 
@@ -21,14 +23,15 @@ pub(crate) enum Layout {
 pub struct ArrayView<'a> {
     pub(crate) dtype: DType,
     pub(crate) shape: Vec<usize>,
-    /// Elements between neighbours along each axis.
+    /// Distance in elements between neighbours along each axis.
     strides: Vec<usize>,
     offset: usize,
     bytes: &'a [u8],
 }
 
 impl<'a> ArrayView<'a> {
-    /// `None` when the elements are not all within `bytes`, or are far more than the bytes hold.
+    /// Creates a view; `None` if an element is outside of `bytes`, or there are far more elements
+    /// than the bytes hold.
     pub(crate) fn new(
         dtype: DType,
         shape: Vec<usize>,
@@ -64,13 +67,13 @@ impl<'a> ArrayView<'a> {
         self.dtype
     }
 
-    /// Extent of each dimension.
+    /// Size of each dimension.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// Elements of the array.
+    /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
         if self.is_empty() { 0 } else { self.shape.iter().product() }
@@ -82,7 +85,7 @@ impl<'a> ArrayView<'a> {
         self.shape.contains(&0)
     }
 
-    /// The elements in row-major order as f32, whatever they are stored as: four bytes each.
+    /// The elements in row-major order, converted to f32.
     #[must_use]
     pub fn to_f32(&self) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.len());
@@ -90,7 +93,7 @@ impl<'a> ArrayView<'a> {
         out
     }
 
-    /// The elements in row-major order as f64: eight bytes each.
+    /// The elements in row-major order, converted to f64.
     #[must_use]
     pub fn to_f64(&self) -> Vec<f64> {
         let mut out = Vec::with_capacity(self.len());
@@ -98,8 +101,8 @@ impl<'a> ArrayView<'a> {
         out
     }
 
-    /// The elements in row-major order as whole numbers; `None` when one of them is not whole, or is beyond
-    /// 2^53 as a float or 2^63 as an integer.
+    /// The elements in row-major order as integers; `None` if one of them is not an integer, or is
+    /// beyond 2^53 as a float or 2^63 as an integer.
     #[must_use]
     pub fn to_ints(&self) -> Option<Vec<i64>> {
         let mut out = Vec::with_capacity(self.len());
@@ -111,12 +114,13 @@ impl<'a> ArrayView<'a> {
         whole.then_some(out)
     }
 
-    /// All the bytes that the array looks into.
+    /// The bytes that the array lies in.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The part at `index` of the first axis; `None` beyond its end or for an array without axes.
+    /// The sub-array at `index` of the first axis; `None` beyond its end or for an array without
+    /// axes.
     #[must_use]
     pub fn part(&self, index: usize) -> Option<Self> {
         let (&extent, shape) = self.shape.split_first()?;
@@ -130,7 +134,7 @@ impl<'a> ArrayView<'a> {
         })
     }
 
-    /// The bytes of all elements when they lie one after the other in row-major order.
+    /// The bytes of all elements, if they are contiguous in row-major order.
     fn run(&self) -> Option<&'a [u8]> {
         let start = self.offset.checked_mul(self.dtype.bytes())?;
         let length = self.len().checked_mul(self.dtype.bytes())?;
@@ -138,7 +142,7 @@ impl<'a> ArrayView<'a> {
         (row_major(&self.shape) == self.strides).then_some(whole)
     }
 
-    /// Gives the bytes of each element to `take`, in row-major order.
+    /// Calls `take` with the bytes of each element, in row-major order.
     fn each(&self, mut take: impl FnMut(&[u8])) {
         let size = self.dtype.bytes();
         if let Some(whole) = self.run() {
@@ -150,7 +154,7 @@ impl<'a> ArrayView<'a> {
         for _ in 0..self.len() {
             let raw = place.checked_mul(size).and_then(|start| self.bytes.get(start..start + size));
             take(raw.unwrap_or_default());
-            // The last index runs fastest.
+            // The last index varies fastest.
             for ((i, &extent), &stride) in
                 index.iter_mut().zip(&self.shape).zip(&self.strides).rev()
             {
@@ -166,19 +170,19 @@ impl<'a> ArrayView<'a> {
     }
 }
 
-/// The strides of an array whose last index runs fastest.
+/// The strides of an array whose last index varies fastest.
 pub(crate) fn row_major(shape: &[usize]) -> Vec<usize> {
     let mut strides = running(shape.iter().rev());
     strides.reverse();
     strides
 }
 
-/// The strides of an array whose first index runs fastest.
+/// The strides of an array whose first index varies fastest.
 pub(crate) fn column_major(shape: &[usize]) -> Vec<usize> {
     running(shape.iter())
 }
 
-/// For each extent the product of those before it.
+/// For each size, the product of the sizes before it.
 fn running<'e>(extents: impl Iterator<Item = &'e usize>) -> Vec<usize> {
     let step = |product: &mut usize, &extent: &usize| {
         let before = *product;

@@ -1,7 +1,9 @@
-//! How much memory a reader may use: beyond the input itself, as much again and 15 MiB. (The bar is twice the
-//! file and 16 MiB; the last MiB is for what is not counted.)
+//! Memory limits of the readers.
+//!
+//! A reader may use as much memory as the input again, plus 15 MiB. The overall limit is twice the
+//! file plus 16 MiB; the last MiB is for what is not counted.
 
-/// Memory that may still be used.
+/// The memory that may still be used.
 pub(crate) struct Budget {
     left: usize,
 }
@@ -11,17 +13,17 @@ impl Budget {
         Self::of(bytes.saturating_add(15 << 20))
     }
 
-    /// So many bytes.
+    /// A budget of `bytes`.
     pub(crate) fn of(bytes: usize) -> Self {
         Self { left: bytes }
     }
 
-    /// Memory that may still be used, in bytes.
+    /// Number of bytes that may still be used.
     pub(crate) fn left(&self) -> usize {
         self.left
     }
 
-    /// Books `bytes`; false when they are not to be had.
+    /// Charges `bytes`; returns false if the budget does not cover them.
     pub(crate) fn charge(&mut self, bytes: usize) -> bool {
         match self.left.checked_sub(bytes) {
             Some(left) => {
@@ -32,15 +34,18 @@ impl Budget {
         }
     }
 
-    /// Books room for `n` more elements in a vector and makes it; false when it is not to be had. A vector
-    /// grows by doubling and for a moment exists twice, so only growth costs, at its full price.
+    /// Charges and reserves room for `n` more elements in a vector; returns false if the budget
+    /// does not cover it.
+    ///
+    /// A vector grows by doubling and for a moment exists twice. So only growth is charged, at the
+    /// full size of the new buffer.
     pub(crate) fn reserve<T>(&mut self, vec: &mut Vec<T>, n: usize) -> bool {
         let Some(needed) = vec.len().checked_add(n) else { return false };
         if needed <= vec.capacity() {
             return true;
         }
         let capacity = needed.max(vec.capacity().saturating_mul(2)).max(4);
-        // The old buffer was charged when it was made and is given back after the move.
+        // The old buffer was charged when it was allocated, and is returned after the move.
         let old = vec.capacity() * size_of::<T>();
         if !self.charge(capacity.saturating_mul(size_of::<T>())) {
             return false;

@@ -1,4 +1,5 @@
-//! A place in the bytes of a file. Every length is compared with what is left before anything is made of it.
+//! A position in the bytes of a file. Every length is compared with the remaining bytes before it
+//! is used.
 
 use super::fault::{Fault, Step};
 
@@ -12,22 +13,22 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// From the start of a file, whose numbers are little-endian.
+    /// A cursor at the start of a file, with little-endian numbers.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, base: 0, big_endian: false }
     }
 
-    /// The same place, for numbers of that byte order.
+    /// The same position, with numbers in the given byte order.
     pub(crate) fn ordered(self, big_endian: bool) -> Self {
         Self { big_endian, ..self }
     }
 
-    /// Where in the file.
+    /// The offset in the file.
     pub(crate) fn offset(&self) -> usize {
         self.base.saturating_add(self.at)
     }
 
-    /// Whether numbers begin with their most significant byte.
+    /// Whether numbers are big-endian.
     pub(crate) fn big_endian(&self) -> bool {
         self.big_endian
     }
@@ -36,7 +37,7 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.at
     }
 
-    /// A fault at this place.
+    /// A fault at this position.
     pub(crate) fn fault<T>(
         &self,
         what: &'static str,
@@ -46,12 +47,12 @@ impl<'a> Cursor<'a> {
         Err(Fault::new(self.offset(), what, (expected, found)))
     }
 
-    /// All that is left.
+    /// All remaining bytes.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Other bytes, read in the same byte order.
+    /// A cursor over other bytes, in the same byte order.
     pub(crate) fn over<'b>(&self, bytes: &'b [u8]) -> Cursor<'b> {
         Cursor { bytes, at: 0, base: self.base, big_endian: self.big_endian }
     }
@@ -69,7 +70,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next `n` bytes as a cursor of their own.
+    /// The next `n` bytes as a separate cursor.
     pub(crate) fn part(&mut self, n: usize) -> Step<Self> {
         let base = self.offset();
         Ok(Self { bytes: self.take(n)?, at: 0, base, big_endian: self.big_endian })
@@ -104,13 +105,13 @@ impl<'a> Cursor<'a> {
         self.array().map(f64::from_le_bytes)
     }
 
-    /// A place or length of 8 bytes, which may be beyond the end; too large a number is the largest.
+    /// A position or length of 8 bytes, which may be beyond the end; saturates.
     pub(crate) fn size(&mut self) -> Step<usize> {
         let n = self.array().map(u64::from_le_bytes)?;
         Ok(usize::try_from(n).unwrap_or(usize::MAX))
     }
 
-    /// A count of 4 bytes that is not negative.
+    /// A non-negative count of 4 bytes.
     pub(crate) fn count(&mut self) -> Step<usize> {
         let n = self.i32()?;
         usize::try_from(n)

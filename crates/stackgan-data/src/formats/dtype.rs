@@ -1,6 +1,7 @@
-//! The element types of arrays, by numpy's names (`f4`, `>i8`, …); those of Torch and MATLAB are mapped to them.
+//! The element types of arrays, with numpy's names (`f4`, `>i8`, …). Torch's and MATLAB's types are
+//! mapped to them.
 
-/// What kind of number an element is.
+/// The kind of number of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `b1`: one byte, zero or one.
@@ -13,18 +14,18 @@ pub enum Kind {
     Float,
 }
 
-/// An element type: kind, bytes and byte order.
+/// An element type: kind, size and byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DType {
     pub(crate) kind: Kind,
-    /// Bytes of one element: 1, 2, 4 or 8.
+    /// Size of an element in bytes: 1, 2, 4 or 8.
     pub(crate) size: u8,
-    /// True when the most significant byte comes first.
+    /// Whether the most significant byte comes first.
     pub(crate) big_endian: bool,
 }
 
 impl DType {
-    /// The type of a numpy name such as `f4` or `i8`; `None` for those that we do not read (objects, strings,
+    /// Parses a numpy name such as `f4` or `i8`; `None` for unsupported types (objects, strings,
     /// records, complex numbers, dates).
     #[must_use]
     pub fn parse(name: &[u8]) -> Option<Self> {
@@ -46,12 +47,12 @@ impl DType {
         Some(Self { kind, size, big_endian: false })
     }
 
-    /// The little-endian type of a kind and its bytes.
+    /// The little-endian type of a kind and size.
     pub(crate) const fn little(kind: Kind, size: u8) -> Self {
         Self { kind, size, big_endian: false }
     }
 
-    /// What kind of number.
+    /// The kind of number.
     #[must_use]
     pub const fn kind(self) -> Kind {
         self.kind
@@ -63,14 +64,14 @@ impl DType {
         self.big_endian
     }
 
-    /// Bytes of one element: 1, 2, 4 or 8.
+    /// Size of an element in bytes: 1, 2, 4 or 8.
     #[must_use]
     pub fn bytes(self) -> usize {
         usize::from(self.size)
     }
 
-    /// One element as a whole number; `None` for a float, for `u8` values beyond `i64::MAX`, and when `raw`
-    /// has not exactly [`DType::bytes`] bytes.
+    /// Converts one element to an integer; `None` for a float, for `u8` values beyond `i64::MAX`,
+    /// and if the length of `raw` is not [`DType::bytes`].
     #[must_use]
     pub fn int(self, raw: &[u8]) -> Option<i64> {
         let word = self.word(raw)?;
@@ -84,7 +85,7 @@ impl DType {
         }
     }
 
-    /// One element as a number; `None` when `raw` has not exactly [`DType::bytes`] bytes.
+    /// Converts one element to a float; `None` if the length of `raw` is not [`DType::bytes`].
     #[must_use]
     pub fn float(self, raw: &[u8]) -> Option<f64> {
         let word = self.word(raw)?;
@@ -97,7 +98,7 @@ impl DType {
         }
     }
 
-    /// The bytes of one element as an unsigned word, the most significant on the left.
+    /// The bytes of one element as an unsigned integer, whatever its byte order.
     fn word(self, raw: &[u8]) -> Option<u64> {
         if raw.len() != self.bytes() {
             return None;
@@ -111,7 +112,7 @@ impl DType {
     }
 }
 
-/// The number of a half: 1 bit of sign, 5 of exponent, 10 of fraction.
+/// Converts a half-precision float: 1 bit of sign, 5 of exponent, 10 of fraction.
 fn half(bits: u16) -> f64 {
     let exponent = i32::from(bits >> 10 & 0x1f);
     let fraction = f64::from(bits & 0x3ff) / 1024.0;

@@ -1,9 +1,9 @@
-//! What is wrong at a byte of a file; the file's name is added where it is known.
+//! An error at a byte of a file; the file's name is added later.
 
 use crate::Error;
 use std::path::Path;
 
-/// Four parts of an error without the file and the remedy.
+/// The parts of an error, without the file and the remedy.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) offset: usize,
@@ -23,7 +23,7 @@ impl Fault {
         Self { offset, what, expected: expected.into(), found: found.into() }
     }
 
-    /// For what would take more memory than a file of its size may.
+    /// The fault of an object that needs more memory than the size of the file allows.
     pub(crate) fn too_large(offset: usize) -> Self {
         Self::new(
             offset,
@@ -32,7 +32,7 @@ impl Fault {
         )
     }
 
-    /// The whole error, for a file of `length` bytes.
+    /// The complete error, for a file of `length` bytes.
     pub(crate) fn in_file(self, file: &Path, length: usize, remedy: &str) -> Error {
         let place = format!("byte {} of {length}", self.offset);
         Error::malformed(file, self.what, place, (self.expected, self.found), remedy)

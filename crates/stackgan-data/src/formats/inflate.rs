@@ -1,23 +1,25 @@
-//! Deflated bytes, opened a counted piece at a time: the caller says how many bytes it wants and has booked them, so
-//! a bomb never gets further than its own header claims and its reader allows.
+//! Decompression of deflated bytes, a given number at a time.
+//!
+//! The caller states the number of bytes and charges them to its budget, so a bomb cannot exceed
+//! its own header's claim and the reader's limit.
 
 use super::budget::Budget;
 use super::fault::{Fault, Step};
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// How the stream is wrapped.
+/// The wrapper of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrapper {
-    /// Bare, as in zip archives.
+    /// None, as in zip archives.
     None,
-    /// With a header and a checksum, as in MATLAB's files.
+    /// A header and a checksum, as in MATLAB's files.
     Zlib,
 }
 
-/// A stream being opened.
+/// A stream that is being decompressed.
 pub(crate) struct Inflater<'a> {
     input: &'a [u8],
-    /// Where the stream begins in the file.
+    /// The offset of the stream in the file.
     offset: usize,
     state: Decompress,
     ended: bool,
@@ -41,7 +43,7 @@ impl<'a> Inflater<'a> {
         }
     }
 
-    /// Checks that nothing follows, and the checksum where the stream has one.
+    /// Checks that nothing follows, and the checksum if the stream has one.
     pub(crate) fn finish(mut self) -> Step<()> {
         match self.fill(&mut [0])? {
             0 if self.ended => Ok(()),
@@ -50,7 +52,7 @@ impl<'a> Inflater<'a> {
         }
     }
 
-    /// Fills `out` as far as the stream goes.
+    /// Fills `out` until it is full or the stream ends.
     fn fill(&mut self, out: &mut [u8]) -> Step<usize> {
         let mut filled = 0;
         while !self.ended {

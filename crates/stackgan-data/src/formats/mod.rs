@@ -1,5 +1,7 @@
-//! Readers (and a few writers) of the file formats of the `StackGAN` world. Every reader treats its input as
-//! hostile: allow-listed, bounded in memory and depth, and never panicking (FACTS 4, RELIABILITY 4.1).
+//! Readers (and a few writers) of the file formats used with `StackGAN`.
+//!
+//! Every reader treats its input as hostile: it accepts only listed types, bounds memory and depth,
+//! and never panics.
 
 mod array;
 mod budget;
@@ -24,7 +26,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-/// The whole of a regular file of at most `cap` bytes. Devices, pipes and folders are refused.
+/// Reads a regular file of at most `cap` bytes. Devices, pipes and folders are rejected.
 ///
 /// # Errors
 /// When the file cannot be read, is not a regular file, or is longer than `cap`.
@@ -46,7 +48,7 @@ pub fn read_bounded(path: &Path, cap: u64) -> Result<Vec<u8>> {
         ));
     }
     let mut bytes = Vec::with_capacity(meta.len() as usize);
-    // One byte beyond the length seen: a file that grows meanwhile cannot fill the memory.
+    // One byte more than the known length: a file that grows meanwhile cannot fill the memory.
     file.take(meta.len() + 1).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
     Ok(bytes)
 }

@@ -1,7 +1,8 @@
-//! `.npy`, numpy's file of one array: versions 1.0 to 3.0, either byte order, C and Fortran order.
+//! numpy's `.npy` files of one array: versions 1.0 to 3.0, either byte order, C and Fortran order.
 //!
-//! A magic, a version, the length of a header, a header that is a Python dict of three keys, and the elements (NEP 1;
-//! `numpy.lib.format`). Arrays of objects (pickles), strings, records and complex numbers are refused by name.
+//! A file consists of a magic, a version, the length of the header, a header that is a Python dict
+//! of three keys, and the elements (NEP 1; `numpy.lib.format`). Arrays of objects (pickles),
+//! strings, records and complex numbers are rejected by name.
 
 use super::array::Layout;
 use super::cursor::Cursor;
@@ -14,16 +15,17 @@ use std::path::Path;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// The longest header that is read; those of plain numbers have about 100 bytes.
+/// Maximum length of a header in bytes; those of plain numbers have about 100 bytes.
 const MAX_HEADER: usize = 10_000; // numpy's own limit
 
-/// Extents that an array may have: numpy 2's own limit.
+/// Maximum number of dimensions: the limit of numpy 2.
 const MAX_DIMS: usize = 64;
 
 /// Reads an array; `file` is for error messages only.
 ///
 /// # Errors
-/// [`Error::Malformed`] with the byte offset for everything that is not one whole array of plain numbers.
+/// [`Error::Malformed`] with the byte offset when the input is not exactly one array of plain
+/// numbers.
 pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<ArrayView<'a>> {
     array(Cursor::new(bytes)).map_err(|fault| {
         let remedy = "check that this is an .npy file, whole; save plain numbers with numpy.save";
@@ -31,11 +33,11 @@ pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<ArrayView<'a>> {
     })
 }
 
-/// Writes `values` of `shape` as numpy does (version 1.0, `<f4`, C order), byte for byte.
+/// Writes `values` of `shape` byte for byte as numpy does (version 1.0, `<f4`, C order).
 ///
 /// # Errors
-/// [`Error::Config`] when there are not as many values as `shape` says, or too many axes; [`Error::Write`] when
-/// `out` refuses.
+/// [`Error::Config`] when the number of values does not match `shape`, or there are too many axes;
+/// [`Error::Write`] when writing to `out` fails.
 pub fn write_f32(out: &mut impl Write, shape: &[usize], values: &[f32], file: &Path) -> Result<()> {
     let elements = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
     if elements != Some(values.len()) || shape.len() > MAX_DIMS {
@@ -60,7 +62,8 @@ fn header(shape: &[usize]) -> Vec<u8> {
     let extents_text = extents.join(", ");
     let mut text =
         format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({extents_text}{comma}), }}");
-    // Room for the first extent to grow to 21 digits, then 1 to 64 spaces up to a multiple of 64 with the newline.
+    // Room for the first size to grow to 21 digits, then 1 to 64 spaces up to a multiple of 64,
+    // including the newline.
     let room = extents.first().map_or(0, |first| 21usize.saturating_sub(first.len()));
     let length = text.len() + room;
     let padding = 64 - (10 + length + 1) % 64;
@@ -105,7 +108,7 @@ fn array(mut cursor: Cursor<'_>) -> Step<ArrayView<'_>> {
     place.fault("array has the wrong length", expected, format!("{} bytes", bytes.len()))
 }
 
-/// The three keys of the header.
+/// The three values of the header.
 struct Header {
     dtype: DType,
     fortran: bool,
@@ -113,7 +116,8 @@ struct Header {
 }
 
 impl Header {
-    /// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, the keys in any order.
+    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, with the keys in any
+    /// order.
     fn parse(mut cursor: Cursor<'_>) -> Step<Self> {
         let place = cursor.clone();
         let text = cursor.take(cursor.left())?;
@@ -164,7 +168,7 @@ impl Header {
     }
 }
 
-/// What is left of a header.
+/// The rest of a header.
 struct Tokens<'a> {
     rest: &'a [u8],
 }
@@ -176,7 +180,7 @@ impl<'a> Tokens<'a> {
         Some(())
     }
 
-    /// A string in either quote, without escapes.
+    /// A string in either kind of quotes, without escapes.
     fn quoted(&mut self) -> Option<&'a [u8]> {
         self.rest = self.rest.trim_ascii_start();
         let (&quote, rest) = self.rest.split_first()?;
@@ -207,7 +211,7 @@ impl<'a> Tokens<'a> {
         self.expect(b"False").map(|()| false)
     }
 
-    /// A tuple of numbers; Python 2 wrote some with an `L`.
+    /// A tuple of numbers; Python 2 wrote some with the suffix `L`.
     fn extents(&mut self) -> Option<Vec<usize>> {
         self.expect(b"(")?;
         let mut shape = Vec::new();

@@ -1,4 +1,4 @@
-//! `.npz`, numpy's archives of arrays: a zip of `.npy` files, stored (`numpy.savez`) or deflated
+//! numpy's `.npz` archives of arrays: a zip of `.npy` files, stored (`numpy.savez`) or deflated
 //! (`numpy.savez_compressed`).
 
 use super::budget::Budget;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 const REMEDY: &str = "check that this is an .npz file, whole; save it again with numpy.savez";
 
-/// An archive of arrays. No array is opened before it is asked for.
+/// An archive of arrays. Arrays are decompressed on request.
 #[derive(Debug)]
 pub struct Npz<'a> {
     archive: zip::Archive<'a>,
@@ -21,7 +21,7 @@ pub struct Npz<'a> {
 /// Opens an archive; `file` is for error messages only.
 ///
 /// # Errors
-/// When `bytes` are no zip archive, or a damaged one.
+/// When `bytes` are not a zip archive, or a damaged one.
 pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Npz<'a>> {
     let length = bytes.len();
     let archive = zip::Archive::open(bytes, &mut Budget::for_input(length))
@@ -37,11 +37,12 @@ impl<'a> Npz<'a> {
         self.archive.entries().iter().filter_map(name).collect()
     }
 
-    /// The `.npy` file of an array, for [`super::npy::decode`]; borrowed where it is stored, checked by its CRC-32.
+    /// The `.npy` file of an array, for [`super::npy::decode`]. It is borrowed if it is stored
+    /// uncompressed; its CRC-32 is checked.
     ///
     /// # Errors
-    /// When there is no such array (those that are there are named), it is damaged, or longer than the whole
-    /// archive and 15 MiB.
+    /// When there is no such array (the existing ones are named), it is damaged, or it is longer
+    /// than the whole archive plus 15 MiB.
     pub fn member(&self, name: &str) -> Result<Cow<'a, [u8]>> {
         let found = self.archive.named(format!("{name}.npy").as_bytes()).ok_or_else(|| {
             let place = format!("array {}", printable(name));

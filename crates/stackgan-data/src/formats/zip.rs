@@ -1,6 +1,9 @@
-//! Zip archives as torch and numpy write them: entries stored or deflated, checked by CRC-32, found through the
-//! directory at the end (PKWARE's APPNOTE 6.3, 4.3), that of Zip64 too: more than 65,535 entries, or 4 GiB and more. No
-//! encryption, no parts; entries do not overlap and have different names, so an archive holds no more than its bytes.
+//! Zip archives as torch and numpy write them.
+//!
+//! Entries are stored or deflated, checked by CRC-32, and found through the central directory
+//! (PKWARE's APPNOTE 6.3, 4.3), including that of Zip64: more than 65,535 entries, or 4 GiB and
+//! more. Encryption and split archives are not supported. Entries must not overlap and must have
+//! different names, so an archive holds no more than its bytes.
 
 use super::budget::Budget;
 use super::cursor::Cursor;
@@ -13,18 +16,19 @@ use std::borrow::Cow;
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const CENTRAL: &[u8; 4] = b"PK\x01\x02";
 const END: &[u8; 4] = b"PK\x05\x06";
-/// Of Zip64: the end record, and what says where it is.
+/// Signatures of Zip64: the end record, and the locator that says where it is.
 const END64: &[u8; 4] = b"PK\x06\x06";
 const LOCATOR: &[u8; 4] = b"PK\x06\x07";
-/// The extra field of an entry with its numbers of 8 bytes.
+/// The extra field with an entry's 8-byte numbers.
 const EXTRA64: u16 = 1;
-/// Bytes of the end record without its comment, of Zip64's, of its locator, and of a local header without names.
+/// Sizes in bytes: the end record without its comment, Zip64's end record, its locator, and a local
+/// header without names.
 const END_SIZE: usize = 22;
 const END64_SIZE: usize = 56;
 const LOCATOR_SIZE: usize = 20;
 const LOCAL_SIZE: usize = 30;
 
-/// Whether `bytes` begin as a zip archive.
+/// Whether `bytes` begin like a zip archive.
 pub(crate) fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(LOCAL)
 }
@@ -38,7 +42,7 @@ pub(crate) struct Entry<'a> {
     crc: u32,
     compressed: usize,
     size: usize,
-    /// Where its local header begins.
+    /// The offset of its local header.
     offset: usize,
 }
 
@@ -47,7 +51,7 @@ pub(crate) struct Entry<'a> {
 pub(crate) struct Archive<'a> {
     bytes: &'a [u8],
     entries: Vec<Entry<'a>>,
-    /// Places among the entries, by name.
+    /// Indices of the entries, sorted by name.
     by_name: Vec<u32>,
 }
 
@@ -65,14 +69,14 @@ impl<'a> Archive<'a> {
             }
             entries.push(entry);
         }
-        // Readers differ in which of two entries of one name they take.
+        // Readers differ in which of two entries with one name they use.
         entries.sort_unstable_by(|one, other| one.name.cmp(other.name));
         let mut neighbours = entries.iter().zip(entries.iter().skip(1));
         if let Some((twice, _)) = neighbours.find(|(one, other)| one.name == other.name) {
             let found = format!("two named `{}`", printable(&String::from_utf8_lossy(twice.name)));
             return directory.fault("archive is malformed", "entries of different names", found);
         }
-        // In the order of the file, so that each may be checked against the next.
+        // In the order of the file, so that each entry can be checked against the next.
         entries.sort_by_key(|entry| entry.offset);
         let ends = entries.iter().skip(1).map(|next| next.offset).chain([start]);
         for (entry, next) in entries.iter().zip(ends) {
@@ -98,7 +102,7 @@ impl<'a> Archive<'a> {
         &self.entries
     }
 
-    /// The entry of that name.
+    /// The entry with this name.
     pub(crate) fn named(&self, name: &[u8]) -> Option<&Entry<'a>> {
         let entry = |at: &u32| self.entries.get(*at as usize);
         let found = self.by_name.binary_search_by_key(&Some(name), |at| entry(at).map(|e| e.name));
@@ -110,7 +114,7 @@ impl<'a> Archive<'a> {
         self.entries.iter().find(|entry| matches(entry.name))
     }
 
-    /// The contents of an entry and their place in the file; borrowed where they are stored as they are.
+    /// The contents of an entry and their offset in the file; borrowed if they are uncompressed.
     pub(crate) fn read(
         &self,
         entry: &Entry<'a>,
@@ -121,7 +125,7 @@ impl<'a> Archive<'a> {
         if local.take(4)? != LOCAL {
             return local.fault("archive is malformed", "a local header", "other bytes");
         }
-        local.take(22)?; // what the directory says too
+        local.take(22)?; // also in the directory
         let names = usize::from(local.u16()?) + usize::from(local.u16()?);
         local.take(names)?;
         let offset = local.offset();
@@ -153,7 +157,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// Entries, start and size of the directory.
+/// Number of entries, and offset and size of the directory.
 fn end_record(bytes: &[u8]) -> Step<(usize, usize, usize)> {
     let last = bytes.len().saturating_sub(END_SIZE);
     let first = last.saturating_sub(usize::from(u16::MAX));
@@ -185,8 +189,8 @@ fn end_record(bytes: &[u8]) -> Step<(usize, usize, usize)> {
     Err(Fault::new(bytes.len(), "archive is not whole", pair))
 }
 
-/// Entries, start and size of the directory by Zip64's end record, whose locator lies in front of the end record at `end`;
-/// `None` where there is no locator.
+/// Number of entries, and offset and size of the directory, from Zip64's end record. Its locator
+/// precedes the end record at `end`; `None` if there is no locator.
 fn end_record_64(bytes: &[u8], end: usize) -> Step<Option<(usize, usize, usize)>> {
     let Some(before) = end.checked_sub(LOCATOR_SIZE) else { return Ok(None) };
     let mut locator = Cursor::new(bytes);
@@ -237,7 +241,8 @@ fn central<'a>(directory: &mut Cursor<'a>) -> Step<Entry<'a>> {
     Ok(Entry { name, method, crc, compressed, size, offset })
 }
 
-/// Numbers of an entry: those of which all bits are set are in the extra field of Zip64, one after the other.
+/// The numbers of an entry. Those with all bits set are taken from the extra field of Zip64, in
+/// order.
 fn numbers_64(mut extra: Cursor<'_>, numbers: [u32; 3]) -> Step<[usize; 3]> {
     let mut out = numbers.map(|number| number as usize);
     if !numbers.contains(&u32::MAX) {

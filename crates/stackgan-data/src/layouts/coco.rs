@@ -1,4 +1,4 @@
-//! COCO 2014 (FACTS 4.1), in either of two forms; there are no classes, so each picture is its own:
+//! COCO 2014 in either of two forms. There are no classes, so each picture is its own:
 //!
 //! ```text
 //! DIR/train2014/COCO_train2014_000000000009.jpg …   val2014/…            as downloaded
@@ -9,8 +9,9 @@
 //! DIR/annotations/captions_*.json                                        (optional)
 //! ```
 //!
-//! As downloaded, `train2014` is for training and `val2014` for testing. In the release's form the lists decide, and
-//! where annotations are absent a picture has as many empty captions as its embeddings have rows.
+//! As downloaded, `train2014` is used for training and `val2014` for testing. In the form of the
+//! PyTorch release (`code/miscc/datasets.py`) the lists decide. Without annotations a picture then
+//! has as many empty captions as its embeddings have rows.
 
 mod annotations;
 
@@ -25,7 +26,7 @@ use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Where the parts of the layout lie.
+/// The paths of the parts of the layout.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     /// `train2014` and `val2014`.
@@ -42,12 +43,12 @@ pub(crate) struct Parts {
     pub(crate) embeddings: [PathBuf; 2],
 }
 
-/// Which of the two forms a folder has.
+/// The two forms of the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Pictures and annotations as downloaded.
     Downloaded,
-    /// Lists of the release.
+    /// The lists of the release.
     Listed,
 }
 
@@ -66,7 +67,7 @@ impl Parts {
         }
     }
 
-    /// The form of the folder: lists, where there are any, decide.
+    /// The form of the folder: that of the lists, if there are any.
     pub(crate) fn form(&self) -> Form {
         let listed = self.filenames.iter().any(|file| file.is_file());
         if listed { Form::Listed } else { Form::Downloaded }
@@ -88,7 +89,7 @@ impl Parts {
 /// Reads the folder `dir`. No picture is opened.
 ///
 /// # Errors
-/// Lists everything that is missing; names file and entry of whatever does not fit.
+/// Lists everything that is missing; names the file and entry of whatever does not match.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let parts = Parts::of(dir);
     let mut reader = Reader {
@@ -125,12 +126,12 @@ struct Reader<'a> {
     items: Vec<Item>,
     absent: Absent,
     notes: Vec<String>,
-    /// Pictures without captions that are left out.
+    /// Pictures without captions, which are left out.
     bare: Vec<String>,
 }
 
 impl Reader<'_> {
-    /// Each split's pictures in the order of their numbers.
+    /// Adds each split's pictures in the order of their numbers.
     fn downloaded(&mut self) -> Result<()> {
         for (split, file) in Split::ALL.into_iter().zip(&self.parts.annotations) {
             if !file.is_file() {
@@ -146,7 +147,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The pictures of the lists, in their order.
+    /// Adds the pictures of the lists, in their order.
     fn listed(&mut self) -> Result<()> {
         let known = self.parts.annotations.iter().filter(|file| file.is_file());
         let known: Vec<Annotations> =

@@ -1,4 +1,4 @@
-//! CUB-200-2011 as the first release lays it out (FACTS 4.1, 4.4):
+//! CUB-200-2011 as the first release lays it out:
 //!
 //! ```text
 //! DIR/CUB_200_2011/images.txt  bounding_boxes.txt  images/NNN.Class/Name.jpg
@@ -6,8 +6,11 @@
 //! DIR/train/filenames.pickle  class_info.pickle     DIR/test/ likewise
 //! ```
 //!
-//! The class is the number before the dot of the folder's name. `class_info.pickle` is only counted (FACTS 4.2
-//! warns of copies in which class 37 has the number 36), or used where folders have no number.
+//! Source: TensorFlow release, `misc/preprocess_birds.py` and `misc/datasets.py`.
+//!
+//! The class is the number before the dot of the folder's name. `class_info.pickle` is only
+//! counted, or used if folders have no number. Public copies of the test split's file give number
+//! 36 to the pictures of class 37 (abhisheksingh0308/GAN-App).
 
 use super::lists::{Absent, Labels, MAX_LIST, names, twice};
 use super::{checked_key, inside};
@@ -20,7 +23,7 @@ use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Where the parts of the layout lie.
+/// The paths of the parts of the layout.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// `CUB_200_2011/images`.
@@ -29,7 +32,7 @@ pub struct Parts {
     pub image_list: PathBuf,
     /// `CUB_200_2011/bounding_boxes.txt`.
     pub boxes: PathBuf,
-    /// `text` or, where there is none, `text_c10`.
+    /// `text` or, if it does not exist, `text_c10`.
     pub text: PathBuf,
     /// `train/filenames.pickle` and `test/filenames.pickle`.
     pub filenames: [PathBuf; 2],
@@ -65,8 +68,8 @@ impl Parts {
 /// Reads the folder `dir`. No picture is opened.
 ///
 /// # Errors
-/// [`Error::Missing`] lists everything that is missing at once; [`Error::Malformed`] names the file and entry of
-/// whatever does not fit.
+/// [`Error::Missing`] lists everything that is missing at once; [`Error::Malformed`] names the file
+/// and entry of whatever does not match.
 pub fn read(dir: &Path) -> Result<Dataset> {
     let parts = Parts::of(dir);
     let missing = parts.missing();
@@ -139,11 +142,11 @@ pub fn read(dir: &Path) -> Result<Dataset> {
         dir,
         format!("put pictures under {images} and captions under {text}, or take the entries out of the lists"),
     )?;
-    let orientation = Orientation::AsStored; // the boxes are in pixels of the stored pictures
+    let orientation = Orientation::AsStored; // boxes are in pixels of the stored pictures
     Ok(Dataset { name: "cub".to_owned(), items, orientation, notes: Vec::new() })
 }
 
-/// 37 of `037.Acadian_Flycatcher/…`.
+/// The class number of a key: 37 for `037.Acadian_Flycatcher/…`.
 fn folder_number(key: &str) -> Option<u32> {
     let (folder, _) = key.split_once('/')?;
     folder.split_once('.')?.0.parse().ok()
@@ -151,8 +154,8 @@ fn folder_number(key: &str) -> Option<u32> {
 
 pub(crate) type Listed = BTreeMap<String, (String, Option<BoundingBox>)>;
 
-/// Key to relative path and box, joined by image id (the release joins by row; the result is the same for
-/// the real files).
+/// Maps keys to relative paths and boxes, joined by image id. The release joins by row; for the
+/// real files the result is the same.
 pub(crate) fn read_image_list(parts: &Parts) -> Result<Listed> {
     let mut boxes = BTreeMap::new();
     let file = &parts.boxes;
@@ -226,7 +229,7 @@ pub(crate) fn read_image_list(parts: &Parts) -> Result<Listed> {
     ))
 }
 
-/// The fields of the lines that are not blank.
+/// The fields of all lines that are not blank.
 pub(crate) fn records(bytes: &[u8]) -> impl Iterator<Item = Vec<String>> {
     let lines = bytes.split(|&b| b == b'\n').map(|line| String::from_utf8_lossy(line).into_owned());
     lines

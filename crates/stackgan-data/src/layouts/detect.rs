@@ -1,4 +1,4 @@
-//! Which kind a folder is, from what lies in it.
+//! Detection of the kind of a folder from its contents.
 
 use super::{Kind, folder};
 use crate::error::counted;
@@ -6,10 +6,10 @@ use crate::{Error, Result};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The kind of `dir`, by the marks of each: files and folders that only that kind has.
+/// The kind of `dir`, recognised by files and folders that only this kind has.
 ///
 /// # Errors
-/// When `dir` has the marks of no kind or of several; says what was looked for in each.
+/// When `dir` matches no kind or several; says what was looked for in each.
 pub fn detect(dir: &Path) -> Result<Kind> {
     if !dir.is_dir() {
         return Err(Error::Missing {
@@ -30,7 +30,8 @@ pub fn detect(dir: &Path) -> Result<Kind> {
         let (mut what, mut remedy) =
             ("the folder is of no known kind".to_owned(), REMEDY.to_owned());
         if pictures > 0 {
-            let _ = write!(what, ": it has {} and no captions", counted(pictures, "picture")); // a String takes every write
+            // Writing to a String cannot fail.
+            let _ = write!(what, ": it has {} and no captions", counted(pictures, "picture"));
             remedy = "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
                       metadata.csv with the columns file_name and text"
                 .to_owned();
@@ -52,11 +53,11 @@ pub fn detect(dir: &Path) -> Result<Kind> {
     ))
 }
 
-/// What to do about a folder whose kind cannot be told.
+/// The remedy for a folder whose kind cannot be detected.
 const REMEDY: &str =
     "state the kind with `--kind`; `stackgan data check DIR --kind KIND` shows what it needs";
 
-/// What is looked for, in words.
+/// A description of what is looked for.
 const fn marks(kind: Kind) -> &'static str {
     match kind {
         Kind::Cub => "a folder CUB_200_2011",
@@ -88,7 +89,7 @@ fn bears_marks(dir: &Path, kind: Kind) -> bool {
     }
 }
 
-/// Names in a folder; none if it cannot be read.
+/// The names in a folder; empty if it cannot be read.
 fn entries(dir: &Path) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())

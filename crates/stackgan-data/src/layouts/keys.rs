@@ -1,11 +1,11 @@
-//! Names of pictures come from files that anyone may have written. A name may only lead into the dataset's own
-//! folder (RELIABILITY D3).
+//! Safety of picture names. Names come from files that anyone may have written, and may only lead
+//! into the dataset's own folder.
 
 use crate::error::printable;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Checks that `key` is a relative path of plain names: no `..`, no root, no drive, no backslash, no control
+/// Checks that `key` is a relative path of plain names: no `..`, root, drive, backslash or control
 /// character.
 ///
 /// # Errors
@@ -27,8 +27,8 @@ pub fn checked_key<'k>(key: &'k str, file: &Path, entry: usize) -> Result<&'k st
     ))
 }
 
-/// `root/name` if it exists and, with links followed, lies inside `root`, which must be canonical. `Ok(None)` when
-/// it does not exist.
+/// The path `root/name` if it exists and, with links resolved, is inside `root`, which must be
+/// canonical. `Ok(None)` if it does not exist.
 ///
 /// # Errors
 /// When a link leads out of `root`, or the path cannot be examined.

@@ -1,5 +1,5 @@
-//! What the layouts of the release share: lists of names and classes in pickles, and the telling of all files that
-//! lists name and the folder does not have.
+//! Common parts of the release's layouts: lists of names and classes in pickles, and the report of
+//! all listed files that are missing.
 
 use super::checked_key;
 use crate::error::{counted, first_few, printable};
@@ -8,13 +8,13 @@ use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The longest list (`images.txt`, `filenames.pickle`) that is read, in bytes.
+/// Maximum length of a list (`images.txt`, `filenames.pickle`) in bytes.
 pub const MAX_LIST: u64 = 64 << 20;
 
-/// The names in a `filenames.pickle`, in order; each is a safe relative path.
+/// Reads the names in a `filenames.pickle`, in order; each is a safe relative path.
 ///
 /// # Errors
-/// When the file is no list of strings, or a name is not safe or comes twice.
+/// When the file is not a list of strings, or a name is unsafe or occurs twice.
 pub fn names(file: &Path) -> Result<Vec<String>> {
     let names = pickle::decode(&read_bounded(file, MAX_LIST)?, file)?.strings(file)?;
     let mut seen = BTreeSet::new();
@@ -27,7 +27,7 @@ pub fn names(file: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The error of a picture that is listed twice.
+/// The error about a picture that is listed twice.
 pub(super) fn twice(file: &Path, entry: usize, name: &str) -> Error {
     Error::malformed(
         file,
@@ -46,7 +46,7 @@ impl Labels {
     /// Reads a list for the `n` pictures of the list `names`.
     ///
     /// # Errors
-    /// When the file is no list of that many classes.
+    /// When the file is not a list of that many classes.
     pub fn read(path: &Path, names: &Path, n: usize) -> Result<Self> {
         let labels = pickle::decode(&read_bounded(path, MAX_LIST)?, path)?.ints(path)?;
         if labels.len() != n {
@@ -79,25 +79,25 @@ impl Labels {
         self.0.get(i).copied()
     }
 
-    /// Different classes.
+    /// Number of different classes.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.0.iter().collect::<BTreeSet<_>>().len()
     }
 }
 
-/// The note of pictures without captions that are left out.
+/// The note about pictures without captions that are left out.
 pub(super) fn left_out(names: &[String]) -> String {
     let pictures = counted(names.len(), "picture");
     format!("{pictures} without captions left out ({})", first_few(names))
 }
 
-/// What a folder should have and has not, by group.
+/// The missing parts of a folder, by group.
 #[derive(Debug, Default)]
 pub(super) struct Absent(Vec<(&'static str, Vec<String>)>);
 
 impl Absent {
-    /// Notes that one of `what` is absent.
+    /// Records that one of `what` is missing.
     pub(super) fn note(&mut self, what: &'static str, name: impl Into<String>) {
         match self.0.iter_mut().find(|(group, _)| *group == what) {
             Some((_, names)) => names.push(name.into()),
@@ -105,7 +105,7 @@ impl Absent {
         }
     }
 
-    /// Nothing, or all groups in one error.
+    /// Returns all missing parts in one error, if there are any.
     pub(super) fn check(&self, dir: &Path, remedy: String) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());

@@ -1,5 +1,9 @@
-//! Readers of dataset folders. The kind is stated by the caller, or told from what the folder holds; letters in
-//! its path mean nothing (LESSONS A2, B2.4).
+//! Readers of dataset folders.
+//!
+//! The kind is given by the caller or detected from the contents of the folder. The path means
+//! nothing: the PyTorch release crops by boxes if the path contains "birds"
+//! (`code/miscc/datasets.py`), and `AttnGAN` treats any such folder as birds (taoxugit/AttnGAN
+//! issue 25).
 //!
 //! | kind | what it is | who has it |
 //! |---|---|---|
@@ -27,11 +31,11 @@ use crate::Result;
 use crate::dataset::Dataset;
 use std::path::Path;
 
-/// How a dataset folder is laid out.
+/// The layout of a dataset folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// CUB-200-2011 as the first release has it.
+    /// CUB-200-2011, laid out as in the first release.
     Cub,
     /// Oxford-102.
     Oxford,
@@ -45,7 +49,7 @@ impl Kind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Cub, Self::Oxford, Self::Coco, Self::Folder];
 
-    /// The name by which a user states the kind.
+    /// The name of the kind in commands.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,32 +61,33 @@ impl Kind {
     }
 }
 
-/// What is decided where a folder does not say it.
+/// Decisions about what a folder does not specify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// The seed of the split, where the folder has none.
+    /// The seed of the split, if the folder has none.
     pub split_seed: u64,
-    /// What happens to pictures without captions.
+    /// How to treat pictures without captions.
     pub uncaptioned: Uncaptioned,
 }
 
-/// What happens to pictures without captions.
+/// How to treat pictures without captions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Uncaptioned {
-    /// The folder is refused, with their names.
+    /// Reject the folder, listing their names.
     #[default]
     Refuse,
-    /// They are left out, and a note says how many.
+    /// Leave them out, with a note of their number.
     LeaveOut,
 }
 
-/// How pictures without captions are left out, for remedies: not every command that reads a folder has the option.
+/// The command that leaves pictures without captions out, for remedies: not every command that
+/// reads a folder has the option.
 pub(crate) const LEAVE_OUT: &str = "`stackgan data import DIR --uncaptioned leave-out`";
 
-/// Reads the folder `dir` of a stated kind. No picture is opened.
+/// Reads the folder `dir` of the given kind. No picture is opened.
 ///
 /// # Errors
-/// Whatever is missing, all of it together, and whatever does not fit, by file and entry.
+/// Everything that is missing, all together, and whatever does not match, by file and entry.
 pub fn read(dir: &Path, kind: Kind, how: Reading) -> Result<Dataset> {
     match kind {
         Kind::Cub => cub::read(dir),

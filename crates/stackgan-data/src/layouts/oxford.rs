@@ -1,4 +1,4 @@
-//! Oxford-102 (102flowers) as `StackGAN`'s users have it (FACTS 4.1, 4.6, 4.7):
+//! Oxford-102 (102flowers) as `StackGAN`'s users have it:
 //!
 //! ```text
 //! DIR/jpg/image_00001.jpg …
@@ -8,9 +8,13 @@
 //! DIR/testclasses.txt                            (or beside the captions) Reed's list of classes, if any
 //! ```
 //!
-//! The split is that of the release's lists; without them, that of Reed's list; without that, one of our own with as
-//! many classes on each side (82 and 20), which is said. `setid.mat` splits pictures, not classes, and is not used.
-//! Pictures are taken whole: there are no boxes (FACTS 4.5).
+//! Source: TensorFlow release, `misc/datasets.py` and `misc/preprocess_*.py`; reedscot/cvpr2016
+//! (the captions and the list of classes).
+//!
+//! The split is that of the release's lists or, without them, of Reed's list. Without either,
+//! classes are split at random in the same proportion (82 and 20), and a note says so. `setid.mat`
+//! splits pictures, not classes, and is not used. Pictures are used whole, because there are no
+//! boxes.
 
 use super::lists::{Absent, Labels, left_out, names, twice};
 use super::scan::{files, is_picture, stem};
@@ -25,17 +29,18 @@ use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The longest `.mat` and the longest list of classes; the real ones have a few kilobytes.
+/// Maximum length of a `.mat` file and of the list of classes, in bytes; the real ones have a few
+/// kilobytes.
 const MAX_SMALL: u64 = 16 << 20;
 
-/// Where the parts of the layout lie.
+/// The paths of the parts of the layout.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     /// `jpg`.
     pub(crate) images: PathBuf,
     /// `imagelabels.mat`.
     pub(crate) labels: PathBuf,
-    /// `text_c10`, or where there is none `text` or `cvpr2016_flowers/text_c10`.
+    /// `text_c10` or, if it does not exist, `text` or `cvpr2016_flowers/text_c10`.
     pub(crate) text: PathBuf,
     /// `train/filenames.pickle` and `test/filenames.pickle`.
     pub(crate) filenames: [PathBuf; 2],
@@ -63,7 +68,7 @@ impl Parts {
         }
     }
 
-    /// Whether the release's lists are there.
+    /// Whether the release's lists exist.
     pub(crate) fn are_listed(&self) -> bool {
         self.filenames.iter().any(|file| file.is_file())
     }
@@ -76,7 +81,7 @@ impl Parts {
             let Some((folder, picture)) = key.split_once('/') else { continue };
             let Some(class) = class_number(folder) else { continue };
             if extension != "txt" {
-                continue; // Reed's archive has a tensor of each class beside its folder
+                continue; // Reed's archive has a tensor file per class beside its folder
             }
             if let Some((before, _)) = found.insert(picture.to_owned(), (class, path)) {
                 return Err(Error::malformed(
@@ -91,7 +96,7 @@ impl Parts {
         Ok(found)
     }
 
-    /// The class of each picture by its number, from one.
+    /// The class of each picture by its number, which starts at one.
     pub(crate) fn mat_labels(&self) -> Result<Vec<u32>> {
         let file = &self.labels;
         let bytes = read_bounded(file, MAX_SMALL)?;
@@ -109,7 +114,7 @@ impl Parts {
         })
     }
 
-    /// The classes that Reed's list keeps for testing.
+    /// The test classes of Reed's list.
     pub(crate) fn reed_classes(&self) -> Result<BTreeSet<u32>> {
         let file = &self.test_classes;
         let text = read_bounded(file, MAX_SMALL)?;
@@ -131,17 +136,17 @@ impl Parts {
     }
 }
 
-/// 98 of `class_00098`.
+/// The class number of a folder: 98 for `class_00098`.
 fn class_number(folder: &str) -> Option<u32> {
     folder.strip_prefix("class_")?.parse().ok()
 }
 
-/// 6734 of `image_06734`.
+/// The number of a picture: 6734 for `image_06734`.
 fn picture_number(name: &str) -> Option<usize> {
     name.strip_prefix("image_")?.parse().ok()
 }
 
-/// A picture that is to be read: its key, its side of the split and class as far as lists say them.
+/// A picture to read: its key, and its split and class if lists give them.
 struct Wanted {
     key: String,
     split: Option<Split>,
@@ -151,7 +156,7 @@ struct Wanted {
 /// Reads the folder `dir`. No picture is opened.
 ///
 /// # Errors
-/// Lists everything that is missing; names file and entry of whatever does not fit.
+/// Lists everything that is missing; names the file and entry of whatever does not match.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let parts = Parts::of(dir);
     let mut absent = Absent::default();
@@ -228,7 +233,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     Ok(Dataset { name, items, orientation: Orientation::AsStored, notes })
 }
 
-/// The pictures of the release's lists in their order, or all of the folder by name.
+/// The pictures of the release's lists in their order, or all pictures of the folder by name.
 fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
     if !parts.are_listed() {
@@ -269,7 +274,7 @@ fn picture(root: &Path, name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Splits pictures that no list of the release splits.
+/// Splits the pictures if the release's lists do not.
 fn divide_by(parts: &Parts, items: &mut [Item], how: Reading) -> Result<String> {
     if !parts.test_classes.is_file() {
         return Ok(divide(items, Classes::Known, how.split_seed));

@@ -1,4 +1,4 @@
-//! The files of a folder, in an order that does not depend on the file system.
+//! The files of a folder, in an order that is independent of the file system.
 
 use super::{checked_key, inside};
 use crate::error::printable;
@@ -6,18 +6,21 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Folders within folders that are looked into.
+/// Maximum nesting depth of folders.
 const MAX_DEPTH: usize = 16;
 
-/// Where the program puts what it makes of a folder: not part of the dataset.
+/// The folder for the program's own output, which is not part of the dataset.
 pub(in crate::layouts) const OWN: &str = "prepared";
 
-/// Every file under `root` by its path relative to it, with `/` between names; hidden files and folders, and the
-/// folder `prepared`, are passed over. Links to folders are not followed, links to files only inside `root`.
+/// Every file under `root` by its relative path, with `/` between names.
+///
+/// Hidden files and folders and the folder `prepared` are skipped. Links to folders are not
+/// followed; links to files only inside `root`.
 ///
 /// # Errors
-/// When a folder cannot be read or is nested too deep, the name of a picture or of captions is not safe, or a link leads out
-/// of `root`. Other names may be of any kind; files whose names are not in UTF-8 are passed over.
+/// When a folder cannot be read or is nested too deep, the name of a picture or caption file is
+/// unsafe, or a link leads out of `root`. Other files may have any name; those whose names are not
+/// UTF-8 are skipped.
 pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let root = root.canonicalize().map_err(|e| Error::read(root, e))?;
     let mut found = BTreeMap::new();
@@ -82,19 +85,19 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     Ok(found)
 }
 
-/// Whether the name of a file becomes that of a picture, or is joined to it.
+/// Whether the name of a file becomes that of a picture or is joined to it.
 fn is_key(name: &str) -> bool {
     stem(name).is_some_and(|(_, extension)| is_picture(&extension) || extension == "txt")
 }
 
-/// A name and its extension in lower case: `a/b` and `jpg` of `a/b.JPG`.
+/// A name and its extension in lower case: `a/b` and `jpg` for `a/b.JPG`.
 pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
     let (stem, extension) = name.rsplit_once('.')?;
     let plain = !stem.is_empty() && !stem.ends_with('/') && !extension.contains('/');
     plain.then(|| (stem, extension.to_ascii_lowercase()))
 }
 
-/// Whether a file of this extension is a picture that is read.
+/// Whether files with this extension are supported pictures.
 pub(crate) fn is_picture(extension: &str) -> bool {
     matches!(extension, "jpg" | "jpeg" | "png")
 }

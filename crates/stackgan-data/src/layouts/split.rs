@@ -1,23 +1,25 @@
-//! A split for folders that have none: a pure function of a seed, the classes and the number of pictures.
+//! The split of folders without one: a pure function of a seed, the classes and the number of
+//! pictures.
 
 use crate::dataset::{Item, Split};
 use stackgan_noise::{Noise, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The fewest classes of which some are kept for testing: with fewer, too few are left to learn from.
+/// Minimum number of classes for a split by class; with fewer, too few would be left for training.
 const FEWEST_CLASSES: usize = 5;
 
-/// Whether the classes of the items mean anything.
+/// Whether the classes of the items have a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::layouts) enum Classes {
-    /// Pictures are of classes.
+    /// Pictures belong to classes.
     Known,
-    /// Each picture has a number of its own.
+    /// Each picture has its own number.
     None,
 }
 
-/// Splits the items: of five or more classes a fifth is kept for testing, whole, as in the release's class-disjoint
-/// splits; else a tenth of the pictures. Returns what was done, in a sentence.
+/// Splits the items. With five or more classes, a fifth of the classes is used for testing, as in
+/// the release's class-disjoint splits; otherwise a tenth of the pictures. Returns a sentence that
+/// says what was done.
 pub(super) fn divide(items: &mut [Item], classes: Classes, seed: u64) -> String {
     let noise = Noise::new(seed);
     let first = |n: usize, share: usize| -> BTreeSet<usize> {
@@ -79,7 +81,7 @@ mod tests {
         };
         assert_eq!((side(Split::Test).len(), side(Split::Train).len()), (20, 82));
         assert!(side(Split::Test).is_disjoint(&side(Split::Train)));
-        // The same seed, the same split; another, another.
+        // The same seed gives the same split, another seed another one.
         let (mut again, mut other) = (items(&classes), items(&classes));
         divide(&mut again, Classes::Known, 0);
         divide(&mut other, Classes::Known, 1);

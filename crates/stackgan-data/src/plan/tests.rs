@@ -130,7 +130,8 @@ fn wrong_pictures_are_of_another_class_and_uniform() {
     assert!(seen.values().all(|n| (400..600).contains(n)), "{seen:?}");
 }
 
-/// FACTS 3.1: any picture; on a hit of the own class, one shift for the whole batch, in 100..200.
+/// As in the TensorFlow release, any picture is drawn. If it is of the same class, it is shifted by
+/// one number in 100..200 for the whole batch.
 #[test]
 fn wrong_pictures_as_released() {
     let n = 500;
@@ -154,7 +155,7 @@ fn wrong_pictures_as_released() {
         assert_eq!(shifts.len(), 1);
         assert!((100..200).contains(shifts.first().unwrap()));
     }
-    assert!(still_same > 0); // the defect is copied (LESSONS B1.7)
+    assert!(still_same > 0); // the release does not check again
     let none = PlanConfig { wrong: WrongPairs::None, ..cfg };
     let none = Plan::new(&classes, &vec![10; n], (0..n).collect(), none, Noise::new(9)).unwrap();
     assert!(none.step(0).samples.iter().all(|sample| sample.wrong.is_none()));

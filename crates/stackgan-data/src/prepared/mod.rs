@@ -1,5 +1,5 @@
-//! The prepared dataset: one safetensors file that holds a dataset's pictures as squares of bytes, with captions,
-//! classes and splits (DESIGN 5). Made once by [`import`], read by position ever after.
+//! The prepared dataset: one safetensors file with a dataset's pictures as squares of bytes, and
+//! captions, classes and splits. It is made once by [`import`] and then read by position.
 //!
 //! | tensor | type and shape | meaning |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | `split` | u8 (N) | 0 train, 1 test |
 //! | `images` | u8 (N, S, S, 3) | RGB rows, S = 76 or 304 |
 //!
-//! The metadata key `stackgan` holds [`Manifest`] as JSON. Nothing in the file depends on clock, machine, folder
-//! or thread count: equal input, equal bytes.
+//! The metadata key `stackgan` holds the [`Manifest`] as JSON. The file does not depend on time,
+//! machine, folder or thread count: equal input gives equal bytes.
 
 mod read;
 mod write;
@@ -23,11 +23,11 @@ use crate::crop::Orientation;
 use crate::dataset::{Item, Split};
 use sha2::{Digest as _, Sha256};
 
-/// The version of the format that this crate writes. Version 1, which has neither `orientation` nor `notes`, is read
-/// as well; a program that knows version 1 alone refuses version 2, naming both.
+/// The version of the format that this crate writes. It also reads version 1, which has neither
+/// `orientation` nor `notes`. A program that only knows version 1 rejects version 2, naming both.
 pub const VERSION: u32 = 2;
 
-/// The facts about a prepared file.
+/// The metadata of a prepared file.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
@@ -37,26 +37,27 @@ pub struct Manifest {
     pub version: u32,
     /// The dataset's name.
     pub name: String,
-    /// `residual` or `plain`: how pictures were resized.
+    /// How pictures were resized: `residual` or `plain`.
     pub resizing: String,
-    /// `none` or `as-released`: whether contrast was stretched.
+    /// Whether contrast was stretched: `none` or `as-released`.
     pub stretch: String,
-    /// `as-stored` or `upright`: whether pictures were turned as their EXIF tag says.
+    /// Whether pictures were rotated according to their EXIF tag: `as-stored` or `upright`.
     #[serde(default = "as_stored")]
     pub orientation: String,
-    /// SHA-256 of the boxes that pictures were cropped by, in hexadecimal digits; empty where there were none. The
-    /// fingerprint does not hold them.
+    /// SHA-256 of the boxes by which pictures were cropped, in hexadecimal; empty without boxes.
+    /// The fingerprint does not cover them.
     #[serde(default)]
     pub boxes: String,
-    /// What was decided because the folder does not say it, such as the split, and what was left out.
+    /// Decisions about what the folder does not specify, such as the split, and what was left out.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Identifies keys, classes, splits, captions and source pictures in their order, whatever the size and
-    /// resizing: files of 76 and 304 pixels made from one folder have the same.
+    /// Identifies keys, classes, splits, captions and source pictures in their order, independent
+    /// of size and resizing: files of 76 and 304 pixels made from one folder have the same
+    /// fingerprint.
     pub fingerprint: String,
     /// The pictures' names.
     pub keys: Vec<String>,
-    /// SHA-256 of each source file, in hexadecimal digits.
+    /// SHA-256 of each source file, in hexadecimal.
     pub sha256: Vec<String>,
 }
 
@@ -75,7 +76,7 @@ const fn orientation(orientation: Orientation) -> &'static str {
 fn fingerprint(items: &[&Item], sha256: &[String]) -> String {
     let mut hash = Sha256::new();
     hash.update(b"stackgan dataset 1");
-    // Lengths before texts: no two datasets have the same bytes.
+    // Each text is preceded by its length, so different datasets never give the same bytes.
     let mut text = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
@@ -93,7 +94,7 @@ fn fingerprint(items: &[&Item], sha256: &[String]) -> String {
     hex(&hash.finalize())
 }
 
-/// What identifies the boxes of a dataset's pictures; nothing where there are none.
+/// Identifies the boxes of a dataset's pictures; empty if there are none.
 fn boxes(items: &[&Item]) -> String {
     if items.iter().all(|item| item.bounding_box.is_none()) {
         return String::new();

@@ -1,4 +1,4 @@
-//! Reads a prepared file: the small tables at once, pictures by position.
+//! Reads a prepared file: the small tables when it is opened, pictures by position.
 
 use super::{Manifest, VERSION, hex};
 use crate::container::{Container, Element, Tensor, words};
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use std::path::Path;
 
-/// An open prepared file. Share it by `Arc`: reading needs no exclusive access.
+/// An open prepared file. Reading needs no exclusive access, so it can be shared by `Arc`.
 #[derive(Debug)]
 pub struct Prepared {
     container: Container,
@@ -27,7 +27,7 @@ impl Prepared {
     /// Opens `path` and checks every table; no picture is read.
     ///
     /// # Errors
-    /// When the file is damaged, of another kind or another version, naming the table.
+    /// When the file is damaged, or of another kind or version; names the table.
     pub fn open(path: &Path) -> Result<Self> {
         let container = Container::open(path, "a prepared dataset")?;
         let images = container.tensor("images", Element::U8, 4)?;
@@ -58,7 +58,7 @@ impl Prepared {
                 found,
             ));
         }
-        // They are what others name their files by.
+        // Other files are named after these.
         let digits = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let Manifest { fingerprint, boxes, .. } = &manifest;
         for (name, text) in [("fingerprint", fingerprint), ("boxes", boxes)] {
@@ -91,8 +91,9 @@ impl Prepared {
         let splits =
             splits.ok_or_else(|| container.malformed("split", "0 or 1", "another number"))?;
 
-        // A caption takes 32 bytes of memory beside its letters, and may take 8 of the file: so many that they would
-        // take more than twice the file and 16 MiB are more than pictures can have.
+        // A caption takes 32 bytes of memory besides its text, and may take only 8 in the file.
+        // More captions than would fit in twice the file plus 16 MiB are rejected; real datasets
+        // have fewer.
         let pixels: usize = images.shape.iter().product();
         let offsets = container.tensor("caption_offsets", Element::U64, 1)?.shape;
         if let Some(found) = offsets.first().filter(|&&n| n > pixels / 8 + (10 << 16)) {
@@ -125,7 +126,7 @@ impl Prepared {
         self.classes.len()
     }
 
-    /// Whether there is no picture.
+    /// Whether there are no pictures.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty()
@@ -137,7 +138,7 @@ impl Prepared {
         self.size
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.container.path()
@@ -149,8 +150,9 @@ impl Prepared {
         &self.manifest.fingerprint
     }
 
-    /// What decided the pixels besides the files that the fingerprint is of: the first twelve hexadecimal digits of the SHA-256
-    /// of filter, contrast, orientation and boxes. Whatever a file says there, it can be part of a file's name.
+    /// Identifies how the pixels were made from the source files, which the fingerprint does not
+    /// cover: the first twelve hexadecimal digits of the SHA-256 of filter, contrast, orientation
+    /// and boxes. It is safe in a file name whatever the file contains.
     #[must_use]
     pub fn pixels(&self) -> String {
         let Manifest { resizing, stretch, orientation, boxes, .. } = &self.manifest;
@@ -164,7 +166,7 @@ impl Prepared {
         &self.manifest.name
     }
 
-    /// All facts about the file.
+    /// The metadata of the file.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -194,7 +196,7 @@ impl Prepared {
         self.splits.get(i).copied()
     }
 
-    /// The pictures of one split, in their order.
+    /// The pictures of one split, in order.
     #[must_use]
     pub fn indices(&self, split: Split) -> Vec<usize> {
         (0..self.len()).filter(|&i| self.split(i) == Some(split)).collect()
@@ -209,7 +211,7 @@ impl Prepared {
         }
     }
 
-    /// The captions of picture `i`; none beyond the end.
+    /// The captions of picture `i`; empty beyond the end.
     #[must_use]
     pub fn captions(&self, i: usize) -> &[String] {
         self.captions.get(self.caption_range(i)).unwrap_or_default()
@@ -221,7 +223,7 @@ impl Prepared {
         &self.captions
     }
 
-    /// Captions of all pictures.
+    /// Number of captions of all pictures.
     #[must_use]
     pub fn caption_count(&self) -> usize {
         self.captions.len()
@@ -251,12 +253,12 @@ impl Prepared {
     }
 }
 
-/// A table of ends: starts at 0, never falls, ends at `end`.
+/// A table of end positions: starts at 0, never decreases, and ends at `end`.
 fn rising(container: &Container, name: &str, end: usize) -> Result<Vec<usize>> {
     let tensor = container.tensor(name, Element::U64, 1)?;
     let raw = container.read_all(&tensor)?;
     let mut table = Vec::with_capacity(raw.len() / 8);
-    // A number that does not fit is none that rises to `end`.
+    // A number that does not fit in usize cannot rise to `end`.
     table.extend(
         words(&raw).map(|word| usize::try_from(u64::from_le_bytes(word)).unwrap_or(usize::MAX)),
     );

@@ -1,4 +1,4 @@
-//! Tests of the prepared file: what is written is read, and damage is named.
+//! Tests of the prepared file: what was written is read back, and damage is reported.
 
 use super::{Damaged, ImportOptions, Prepared, import};
 use crate::crop::PictureSize;
@@ -39,7 +39,7 @@ fn everything_comes_back() {
     assert_eq!(data.indices(Split::Test), (0..130).filter(|i| i % 5 == 4).collect::<Vec<_>>());
     assert!(data.image(130).is_err());
     assert_eq!((data.key(130), data.captions(130).len(), data.class(130)), ("", 0, None));
-    // Any safetensors reader opens it.
+    // Any safetensors reader can open it.
     let bytes = std::fs::read(&out).unwrap();
     let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(theirs.tensor("images").unwrap().shape(), [130, 76, 76, 3]);
@@ -81,7 +81,7 @@ fn the_fingerprint_is_of_the_contents_and_not_of_the_size() {
     }
 }
 
-/// RELIABILITY J3: all damaged pictures are named together, and nothing is left behind.
+/// All damaged pictures are listed together, and nothing is left behind.
 #[test]
 fn all_damaged_pictures_are_listed_at_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ fn all_damaged_pictures_are_listed_at_once() {
     );
 }
 
-/// A fingerprint becomes part of the names of files, and must not lead elsewhere.
+/// A fingerprint becomes part of file names, and must not lead elsewhere.
 #[test]
 fn a_fingerprint_that_is_none_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ fn a_fingerprint_that_is_none_is_refused() {
     assert!(said.contains("fingerprint") && said.contains("64 hexadecimal digits"), "{said}");
 }
 
-/// What is left is as if they had never been there, but for a note.
+/// The rest is as if they had never been there, except for a note.
 #[test]
 fn damaged_pictures_are_left_out_where_asked_for() {
     let dir = tempfile::tempdir().unwrap();
@@ -166,7 +166,7 @@ fn damaged_pictures_are_left_out_where_asked_for() {
         assert_eq!(data.captions(i), expected.captions(i));
     }
 
-    // None is left: refused, and the file of before stays.
+    // No picture is left: rejected, and the previous file stays.
     let before = std::fs::read(&out).unwrap();
     let mut none = source;
     none.items.retain(|item| gone.iter().any(|i| item.key == format!("k{i}")));

@@ -1,4 +1,5 @@
-//! Makes a prepared file: pictures are decoded in parallel, a few at a time, and streamed in their order.
+//! Creates a prepared file: pictures are decoded in parallel, a few at a time, and streamed in
+//! order.
 
 use super::{Manifest, VERSION, boxes, fingerprint, hex, orientation, split_number};
 use crate::container::{AtomicFile, Element, Spec, header};
@@ -12,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Pictures in memory at once: at 304 pixels and with their sources about 60 MB.
+/// Number of pictures in memory at a time: about 60 MB at 304 pixels, with their sources.
 const CHUNK: usize = 64;
 
 /// How a dataset is prepared.
@@ -20,33 +21,33 @@ const CHUNK: usize = 64;
 pub struct ImportOptions {
     /// Size, filter and contrast of the squares.
     pub preparation: Preparation,
-    /// What happens to pictures that cannot be used.
+    /// How to treat unusable pictures.
     pub damaged: Damaged,
 }
 
-/// What happens to pictures that cannot be read or decoded, or whose box lies outside.
+/// How to treat pictures that cannot be read or decoded, or whose box lies outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Damaged {
-    /// The dataset is refused, with all of them.
+    /// Reject the dataset, listing all of them.
     #[default]
     Refuse,
-    /// They are left out, and a note of the file says how many.
+    /// Leave them out, with a note of their number in the file.
     LeaveOut,
 }
 
-/// What was prepared.
+/// The result of preparing a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// Pictures of the training split.
+    /// Number of pictures of the training split.
     pub train: usize,
-    /// Pictures of the test split.
+    /// Number of pictures of the test split.
     pub test: usize,
-    /// Captions of all pictures.
+    /// Number of captions of all pictures.
     pub captions: usize,
     /// The dataset's fingerprint, as [`super::Manifest::fingerprint`].
     pub fingerprint: String,
-    /// The pictures that [`Damaged::LeaveOut`] left out, in their order.
+    /// The pictures that [`Damaged::LeaveOut`] left out, in order.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -62,12 +63,14 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-/// Prepares `dataset` into the file `out`, which is replaced in one step when all is well. `progress` is told
-/// how many pictures are done, and of how many, from several threads; where pictures are left out, a second time, of the others.
+/// Prepares `dataset` as the file `out`, which is replaced atomically on success.
+///
+/// `progress` is called with the number of finished pictures and the total, from several threads.
+/// If pictures are left out, it is called a second time for the others.
 ///
 /// # Errors
-/// All damaged pictures together, the first of them by name, unless they are left out and there are others; an empty dataset;
-/// whatever the disk refuses. Nothing is left behind.
+/// All damaged pictures together, the first ones by name, unless they are left out and others
+/// remain; an empty dataset; storage errors. Nothing is left behind.
 pub fn import(
     dataset: &Dataset,
     out: &Path,
@@ -91,7 +94,8 @@ pub fn import(
     if options.damaged == Damaged::Refuse || faults.len() == n {
         return Err(unusable(n, faults));
     }
-    // The tables lie in front of the pictures and are without them: the others are prepared anew. Memory stays bounded.
+    // The tables precede the pictures and must not contain these, so the others are prepared again.
+    // Memory stays bounded.
     let left_out = faults.iter().map(|(item, fault)| LeftOut {
         key: item.key.clone(),
         image: item.image.clone(),
@@ -112,15 +116,15 @@ fn unusable(n: usize, faults: Vec<(&Item, Error)>) -> Error {
     crop::unusable(n, &faults)
 }
 
-/// What came of preparing pictures.
+/// The result of one attempt.
 enum Attempt<'a> {
-    /// All of them are in the file.
+    /// All pictures are in the file.
     Written(ImportReport),
-    /// These cannot be used; there is no file.
+    /// These are unusable; no file was written.
     Damaged(Vec<(&'a Item, Error)>),
 }
 
-/// Where to, how, and who is told.
+/// Destination, options and progress callback.
 type Task<'t> = (&'t Path, &'t ImportOptions, &'t (dyn Fn(usize, usize) + Sync));
 
 /// Prepares these pictures of `dataset`; others have been left out.
@@ -141,7 +145,8 @@ fn write<'a>(
         Spec { name: "split", element: Element::U8, shape: &[n] },
         Spec { name: "images", element: Element::U8, shape: &[n, side, side, 3] },
     ];
-    // Hashes are known at the end and have a fixed length: a placeholder keeps their place.
+    // The hashes are known only at the end and have a fixed length: a placeholder reserves their
+    // space.
     let mut manifest = Manifest {
         kind: "prepared".to_owned(),
         version: VERSION,
@@ -207,7 +212,7 @@ fn write<'a>(
     }))
 }
 
-/// What the file says of pictures that are left out.
+/// The file's note about pictures that were left out.
 fn note(left_out: &[LeftOut]) -> Option<String> {
     let keys: Vec<&str> = left_out.iter().map(|picture| &*picture.key).collect();
     let pictures = counted(keys.len(), "picture");

@@ -1,4 +1,4 @@
-//! Where the parts of a drawn bird are in a 64x64 picture, learned from label maps.
+//! Positions of the parts of a drawn bird in a 64x64 picture, learned from label maps.
 
 use stackgan_noise::{Noise, Stream};
 
@@ -8,35 +8,37 @@ use super::shape::Part;
 use super::view::{CENTRE, SIDE, STORED, View};
 use crate::Result;
 
-/// A pixel is certain to be a part if it is so in this share of birds.
+/// A pixel certainly shows a part if it does so in this share of the birds.
 const CERTAIN: f64 = 0.85;
 
-/// Windows of each bird that are learned from, besides the middle one.
+/// Number of windows of each bird to learn from, besides the middle one.
 const WINDOWS: usize = 6;
 
-/// Weight penalty of the readouts; from 3 to 60 the agreement of unseen birds changed by less than 0.015.
+/// Weight penalty of the readouts. Between 3 and 60 the agreement on unseen birds changed by less
+/// than 0.015.
 pub(super) const PENALTY: f64 = 40.0;
 
-/// Side of the map of differences.
+/// Side of the difference map.
 const MAP: usize = 16;
 
-/// The parts that are judged: body, wing, belly, crown.
+/// The judged parts: body, wing, belly, crown.
 const PARTS: [Part; 4] = [Part::Body, Part::Wing, Part::Belly, Part::Crown];
 
-/// A window of a bird to learn from.
+/// A window of a bird, as a training example.
 pub(super) struct Lesson<'a> {
     pub(super) picture: &'a Picture,
     /// The 64x64 picture.
     pub(super) rgb: Vec<u8>,
     /// Its [`difference_map`].
     pub(super) map: Vec<f64>,
-    /// Centres of gravity of the parts, x and y in turn.
+    /// Centroids of the parts, x and y in turn.
     pub(super) centres: [f64; 8],
     labels: Vec<u8>,
 }
 
 impl<'a> Lesson<'a> {
-    /// Picture number `i` in the middle window and in random ones. Windows that miss a part teach nothing.
+    /// Picture number `i` in the middle window and in random ones. Windows that miss a part are
+    /// dropped.
     pub(super) fn of(seed: u64, i: usize, picture: &'a Picture) -> Result<Vec<Self>> {
         let view = View::new(picture)?;
         let mut draws = Noise::new(seed).draws(Stream::Toy, 3, i as u64);
@@ -59,17 +61,17 @@ impl<'a> Lesson<'a> {
     }
 }
 
-/// Where the parts are in birds of one facing.
+/// The positions of the parts in birds that face one way.
 #[derive(Clone, Debug)]
 pub(super) struct Anatomy {
-    /// For each part, the pixels that are certain to be it, as steps (x, y) from its centre.
+    /// For each part, the pixels that certainly show it, as offsets (x, y) from its centre.
     pub(super) certain: [Vec<[i32; 2]>; 4],
     /// Readouts of the parts' centres in pixels: x and y of the first part, of the second, and so on.
     centres: Vec<Weights>,
 }
 
 impl Anatomy {
-    /// Learns from the lessons of one facing. `None` if a part has no certain pixels.
+    /// Learns from the examples with one facing. `None` if a part has no certain pixels.
     pub(super) fn learn(lessons: &[Lesson<'_>], facing: Facing) -> Option<Self> {
         let mine = lessons.iter().filter(|l| l.picture.facing == facing);
         let mine: Vec<&Lesson<'_>> = mine.collect();
@@ -80,12 +82,12 @@ impl Anatomy {
         (!certain.iter().any(Vec::is_empty)).then_some(Self { certain, centres })
     }
 
-    /// Where the readouts see the centres, for a [`difference_map`].
+    /// The centres that the readouts predict from a [`difference_map`].
     pub(super) fn centres(&self, map: &[f64]) -> Vec<f64> {
         self.centres.iter().map(|weights| ridge::predict(weights, map)).collect()
     }
 
-    /// For each part the pixels of `rgb` that show it, with the parts' centres as x and y in turn.
+    /// For each part the pixels of `rgb` that show it, given the parts' centres as x and y in turn.
     pub(super) fn pixels<'a>(
         &'a self,
         rgb: &'a [u8],
@@ -97,9 +99,10 @@ impl Anatomy {
     }
 }
 
-/// The steps from the centre of part number `i` that lead to it in at least [`CERTAIN`] of the lessons.
+/// The offsets from the centre of part number `i` that show it in at least [`CERTAIN`] of the
+/// examples.
 fn certain(lessons: &[&Lesson<'_>], i: usize, part: Part) -> Vec<[i32; 2]> {
-    // Steps are within 64 pixels either way.
+    // Offsets are within 64 pixels in either direction.
     const SPAN: usize = 2 * SIDE;
     let mut counts = vec![0usize; SPAN * SPAN];
     for lesson in lessons {
@@ -123,7 +126,7 @@ fn pixels_of(labels: &[u8], part: Part) -> impl Iterator<Item = (usize, usize)> 
     mine.map(|(i, _)| (i % SIDE, i / SIDE))
 }
 
-/// Centres of gravity of the four parts, x and y in turn. `None` if one is not to be seen.
+/// Centroids of the four parts, x and y in turn. `None` if one is not visible.
 fn centres(labels: &[u8]) -> Option<[f64; 8]> {
     let mut centres = [0.0; 8];
     for (centre, part) in centres.chunks_exact_mut(2).zip(PARTS) {
@@ -140,7 +143,7 @@ fn centres(labels: &[u8]) -> Option<[f64; 8]> {
     Some(centres)
 }
 
-/// The pixel at `step` from `centre`, if that is inside.
+/// The pixel at offset `step` from `centre`, if it is inside.
 fn pixel_at(rgb: &[u8], centre: &[f64], step: &[i32; 2]) -> Option<[f64; 3]> {
     let mut place = centre.iter().zip(step).map(|(c, s)| c.round() + f64::from(*s));
     let (x, y) = (place.next()?, place.next()?);
@@ -153,8 +156,9 @@ fn pixel(rgb: &[u8], x: usize, y: usize) -> [f64; 3] {
     [0, 1, 2].map(|c| f64::from(rgb.get(at + c).copied().unwrap_or(0)))
 }
 
-/// How much each 4x4 block differs from the background of its row, in [0, 1]; the background runs from the colour
-/// at the left edge to that at the right, so that horizons, water and branches mostly vanish.
+/// How much each 4x4 block differs from the background of its row, in [0, 1]. The background is
+/// interpolated from the colour at the left edge to that at the right, so that horizons, water and
+/// branches mostly vanish.
 pub(super) fn difference_map(rgb: &[u8]) -> Vec<f64> {
     const EDGE: usize = 2;
     let block = SIDE / MAP;

@@ -1,5 +1,6 @@
-//! What is behind and below the bird: sky, leaves, water, snow, a meadow or dusk, and a branch, rock or ground to
-//! stand on. Colours are pale or dull, so that the plumage stands out and no caption has to name them.
+//! The background of a bird (sky, leaves, water, snow, a meadow or dusk) and its support (a branch,
+//! rock or ground). Colours are pale or dull, so that the plumage stands out and captions need not
+//! name them.
 
 use stackgan_noise::Draws;
 
@@ -8,7 +9,7 @@ use super::shape::{
     Drawing, Fill, HEIGHT, Ink, WIDTH, below, circle, closed, ellipse, lines, open, rotation,
 };
 
-/// What is behind the bird.
+/// The background of a bird.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Background {
     /// Open sky with clouds.
@@ -30,7 +31,7 @@ impl Background {
     pub const ALL: [Self; 6] =
         [Self::Sky, Self::Leaves, Self::Water, Self::Snow, Self::Meadow, Self::Dusk];
 
-    /// The word of `attributes.csv`.
+    /// The word used in `attributes.csv`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -44,7 +45,7 @@ impl Background {
     }
 }
 
-/// What is under the bird's feet.
+/// What the bird stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Support {
     Branch,
@@ -55,7 +56,7 @@ const W: f32 = WIDTH as f32;
 const H: f32 = HEIGHT as f32;
 const WHITE: Rgb = [255, 255, 255];
 
-/// Paints everything behind the bird. `foot` is where the feet stand, on the canvas.
+/// Draws everything behind the bird. `foot` is the position of the feet on the canvas.
 pub(super) fn draw(
     drawing: &mut Drawing,
     kind: Background,
@@ -88,7 +89,7 @@ fn fade(top: Rgb, bottom: Rgb, from: f32, to: f32) -> Fill {
     Fill::Linear { from: (0.0, from), to: (0.0, to), start: Ink(top, 1.0), end: Ink(bottom, 1.0) }
 }
 
-/// A colour a little different in each picture.
+/// Varies a colour slightly from picture to picture.
 fn vary(draws: &mut Draws, colour: Rgb) -> Rgb {
     let light = between(draws, 0.94, 1.05);
     tint(colour, [0; 3].map(|_: i32| light * between(draws, 0.97, 1.03)))
@@ -114,7 +115,8 @@ fn sky(drawing: &mut Drawing, draws: &mut Draws) {
     }
 }
 
-/// A pointed leaf with a midrib, `length` long, its stem at the origin of the current transform.
+/// A pointed leaf of the given length with a midrib, its stem at the origin of the current
+/// transform.
 fn leaf(drawing: &mut Drawing, (x, y): (f32, f32), degrees: f32, length: f32, colour: Rgb) {
     let place = drawing.transform;
     drawing.transform = place.pre_concat(rotation(degrees, (x, y)));
@@ -145,7 +147,7 @@ fn leaves(drawing: &mut Drawing, draws: &mut Draws) {
         let ink = if light { Ink([226, 236, 190], 0.40) } else { Ink([92, 124, 92], 0.35) };
         soft_blob(drawing, at, between(draws, 24.0, 70.0), ink);
     }
-    // Far leaves everywhere, faint; near ones hang in from the edges, as around a nest.
+    // Faint far leaves everywhere; near ones come in from the edges, as around a nest.
     for _ in 0..34 {
         let at = (between(draws, 0.0, W), between(draws, 0.0, H));
         let target = if draws.chance(0.5) { [206, 220, 172] } else { [104, 136, 96] };

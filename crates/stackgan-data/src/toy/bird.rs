@@ -1,7 +1,7 @@
-//! The bird: a side view of a songbird out of cubic curves, in its own coordinates.
+//! The bird: a side view of a songbird made of cubic curves, in its own coordinates.
 //!
-//! Units are those of the canvas at scale 1; x grows towards the beak, y downwards, and the origin is in the
-//! middle of the body. A drawing transform turns, mirrors and places it.
+//! Units are those of the canvas at scale 1. x grows towards the beak, y downwards, and the origin
+//! is in the middle of the body. The drawing transform rotates, mirrors and places it.
 
 use tiny_skia::{Path, Transform};
 
@@ -19,11 +19,11 @@ pub(super) struct Form {
     pub(super) wing_lift: f32,
     /// Tail angle in degrees, positive lifts the tip.
     pub(super) tail_lift: f32,
-    /// Turn of the whole bird without its legs, positive lifts the head.
+    /// Rotation of the whole bird without its legs in degrees, positive lifts the head.
     pub(super) pitch: f32,
 }
 
-/// Pigments, jittered already.
+/// Pigments, after jitter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coat {
     pub(super) body: Rgb,
@@ -33,7 +33,7 @@ pub(super) struct Coat {
     pub(super) beak: Rgb,
 }
 
-/// Where the feet stand, below the origin.
+/// Distance of the feet below the origin.
 pub(super) const FOOT: f32 = 82.0;
 
 const SHADE: Rgb = [26, 20, 38];
@@ -48,7 +48,7 @@ impl Form {
         }
     }
 
-    /// A point of the head, scaled about its middle.
+    /// A point of the head, scaled about the head's middle.
     fn at(&self, x: f32, y: f32) -> (f32, f32) {
         (54.0 + (x - 54.0) * self.head(), -46.0 + (y + 46.0) * self.head())
     }
@@ -105,11 +105,12 @@ impl Form {
     }
 }
 
-/// Paints the bird into `drawing`, whose transform places the origin; `spread` is half the distance of the feet.
+/// Draws the bird into `drawing`, whose transform places the origin. `spread` is half the distance
+/// between the feet.
 pub(super) fn draw(drawing: &mut Drawing, form: &Form, coat: &Coat, spread: f32) {
     let place = drawing.transform;
     legs(drawing, spread);
-    // The body turns about the hip, over its legs.
+    // The body rotates about the hip, over its legs.
     let turned = place.pre_concat(rotation(-form.pitch, (0.0, 30.0)));
     drawing.transform = turned;
     let Some(silhouette) = form.silhouette() else { return };
@@ -124,7 +125,7 @@ pub(super) fn draw(drawing: &mut Drawing, form: &Form, coat: &Coat, spread: f32)
     breast_feathers(drawing, coat);
     drawing.fill(crown(form), shaded(coat.crown, -96.0, -36.0), Some(Part::Crown));
     drawing.stroke(crown_edge(form), 1.6, Ink(mix(coat.crown, SHADE, 0.5), 0.5));
-    // Roundness: light from above, shade from below.
+    // Roundness: light from above, shade below.
     drawing.fill(Some(silhouette.clone()), glow((44.0, -70.0), 62.0, Ink(LIGHT, 0.20)), None);
     drawing.fill(
         ellipse(-4.0, 64.0, 92.0, 30.0),
@@ -229,7 +230,7 @@ fn beak(drawing: &mut Drawing, form: &Form, colour: Rgb) {
     drawing.stroke(shape, 1.8, Ink(dark, 1.0));
 }
 
-/// Belly from the vent to the lower breast; to be clipped to the silhouette.
+/// The belly from the vent to the lower breast; to be clipped to the silhouette.
 fn belly() -> Option<Path> {
     closed(
         (-96.0, 22.0),
@@ -297,7 +298,7 @@ fn wing(drawing: &mut Drawing, form: &Form, colour: Rgb, place: Transform) {
     drawing.clip = Some(inside);
     drawing.fill(Some(shape.clone()), glow((2.0, -14.0), 40.0, Ink(LIGHT, 0.16)), None);
     let feather = Ink(dark, 0.62);
-    // Flight feathers run to the tip, coverts are scallops over them.
+    // Flight feathers extend to the tip; coverts are scallops over them.
     for (i, y) in [(0.0, -2.0), (1.0, 6.0), (2.0, 13.0)] {
         let end = (-78.0 + 13.0 * i, 18.0 + 2.5 * i);
         let line = open((-12.0 + 4.0 * i, y), &[[-30.0, y + 1.0, -54.0, y + 5.0, end.0, end.1]]);

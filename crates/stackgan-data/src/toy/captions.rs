@@ -1,7 +1,8 @@
-//! Ten sentences about a picture, each true of it, each about other things.
+//! Ten sentences about a picture, all true, each about different attributes.
 //!
-//! How often a part is named follows what the encoder needs: body most, wings and crown nearly as often as the
-//! belly. Sentences are lower-case plain ASCII of at most [`MAX_LEN`] characters, the length that the char-CNN-RNN reads.
+//! How often a part is named follows what the encoder needs: the body most, wings and crown nearly
+//! as often as the belly. Sentences are lower-case ASCII of at most [`MAX_LEN`] characters; the
+//! char-CNN-RNN reads 201.
 
 use stackgan_noise::{Draws, Noise, Stream};
 
@@ -11,13 +12,13 @@ use super::grammar::Named;
 use super::picture::{Facing, Picture, Pose};
 use super::species::{Length, Size};
 
-/// Captions of one picture.
+/// Number of captions of one picture.
 pub const PER_PICTURE: usize = 10;
 
-/// The longest caption, in characters.
+/// Maximum length of a caption in characters.
 pub const MAX_LEN: usize = 190;
 
-/// What a caption names.
+/// The attributes that a caption names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mentions {
     /// Colours of body, wing, belly and crown.
@@ -32,11 +33,11 @@ pub struct Mentions {
     pub tail_colour: Option<Colour>,
     /// Size of the bird.
     pub size: Option<Size>,
-    /// Where it looks.
+    /// The direction in which it faces.
     pub facing: Option<Facing>,
-    /// What is behind it.
+    /// The background.
     pub background: Option<Background>,
-    /// How it sits or stands.
+    /// Its pose.
     pub pose: Option<Pose>,
 }
 
@@ -45,7 +46,7 @@ pub struct Mentions {
 pub struct Caption {
     /// The sentence.
     pub text: String,
-    /// What it names, all of it true of the picture.
+    /// The attributes that it names, all true of the picture.
     pub mentions: Mentions,
 }
 
@@ -75,7 +76,7 @@ enum Item {
     Tail(Length, Option<Colour>),
 }
 
-/// Which attributes the next caption names.
+/// Chooses the attributes that the next caption names.
 fn choose(draws: &mut Draws, picture: &Picture) -> Mentions {
     let s = &picture.species;
     let mut parts = [0, 1, 2, 3, 4];
@@ -172,7 +173,7 @@ fn predicated(draws: &mut Draws, bird: &str, colour: Colour, items: &[Item]) -> 
     }
 }
 
-/// A sentence about nothing but the bird.
+/// A sentence that only mentions the bird.
 fn bare(draws: &mut Draws, bird: &str) -> String {
     match draws.below(4) {
         0 => format!("this is {} {bird}", article(bird)),
@@ -182,7 +183,7 @@ fn bare(draws: &mut Draws, bird: &str) -> String {
     }
 }
 
-/// A bird and its parts.
+/// A sentence that lists a bird and its parts.
 fn listed(draws: &mut Draws, bird: &str, items: &[Item]) -> String {
     let a = article(bird);
     match draws.below(12) {
@@ -345,12 +346,12 @@ fn size_word(draws: &mut Draws, size: Size) -> &'static str {
     }
 }
 
-/// One of a few wordings.
+/// One of several wordings.
 fn pick(draws: &mut Draws, words: &[&'static str]) -> &'static str {
     draws.choose(words).copied().unwrap_or("")
 }
 
-/// "a" or "an", for the word that follows.
+/// "a" or "an", depending on the following word.
 fn article(next: &str) -> &'static str {
     if next.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }

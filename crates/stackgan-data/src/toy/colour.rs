@@ -1,9 +1,9 @@
 //! The named colours of the drawn birds: eight of plumage, two more of beaks.
 //!
-//! The eight are spread over the CIE Lab solid, so that a pixel of any of them, shaded and jittered, is still
-//! nearest to its own name; a test of the judge holds that.
+//! The eight are spread over the CIE Lab solid, so that a pixel of any of them, shaded and
+//! jittered, is still nearest to its own name. A test of the judge checks this.
 
-/// A linear-free 8-bit sRGB colour.
+/// An 8-bit sRGB colour (not linear).
 pub(super) type Rgb = [u8; 3];
 
 /// A colour that a caption can name.
@@ -32,7 +32,7 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// The colours of plumage, in the order of their [`Colour::index`].
+    /// The colours of plumage, in the order of [`Colour::index`].
     pub const PLUMAGE: [Self; 8] = [
         Self::Red,
         Self::Yellow,
@@ -44,7 +44,7 @@ impl Colour {
         Self::White,
     ];
 
-    /// The colours of beaks. Those of plumage that would vanish against a head are left out.
+    /// The colours of beaks, without those of plumage that would vanish against a head.
     pub const BEAK: [Self; 6] =
         [Self::Orange, Self::Gray, Self::Yellow, Self::Black, Self::Red, Self::Brown];
 
@@ -65,13 +65,13 @@ impl Colour {
         }
     }
 
-    /// The colour of an English name, `None` for any other word.
+    /// The colour with this English name; `None` for any other word.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::PLUMAGE.into_iter().chain([Self::Orange, Self::Gray]).find(|c| c.name() == name)
     }
 
-    /// Position in [`Colour::PLUMAGE`], 8 and 9 for orange and gray.
+    /// Position in [`Colour::PLUMAGE`]; 8 and 9 for orange and gray.
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -94,7 +94,7 @@ impl Colour {
     }
 }
 
-/// `a` moved towards `b` by `t` in [0, 1].
+/// Interpolates from `a` to `b` by `t` in [0, 1].
 pub(super) fn mix(a: Rgb, b: Rgb, t: f32) -> Rgb {
     let mut out = [0; 3];
     for (o, (x, y)) in out.iter_mut().zip(a.into_iter().zip(b)) {
@@ -103,7 +103,7 @@ pub(super) fn mix(a: Rgb, b: Rgb, t: f32) -> Rgb {
     out
 }
 
-/// Each channel of `rgb` times its own factor.
+/// Multiplies each channel of `rgb` by its own factor.
 pub(super) fn tint(rgb: Rgb, factor: [f32; 3]) -> Rgb {
     let mut out = [0; 3];
     for (o, (x, f)) in out.iter_mut().zip(rgb.into_iter().zip(factor)) {

@@ -1,7 +1,8 @@
-//! The birds as a dataset folder, in the very layout of CUB-200-2011 as the release uses it.
+//! The birds as a dataset folder, in exactly the layout of CUB-200-2011 that the release uses.
 //!
-//! Facts 4.1, 4.2 and 4.4: `CUB_200_2011/` with its text files and `images/`, `text/` with ten captions a
-//! picture, `train/` and `test/` with protocol-0 pickles of keys and class numbers. Beside them `attributes.csv`.
+//! It contains `CUB_200_2011/` with its text files and `images/`, `text/` with ten captions per
+//! picture, and `train/` and `test/` with protocol-0 pickles of keys and class numbers (TensorFlow
+//! release, `misc/preprocess_birds.py` and `misc/datasets.py`); and additionally `attributes.csv`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,25 +22,26 @@ use crate::error::printable;
 use crate::formats::pickle::{write_ints, write_strings};
 use crate::{Error, Result};
 
-/// Pictures of a species, while there are species for it: what an encoder and a generator learn of colours that they have not seen
-/// together, they learn from many combinations, not from many pictures of one.
+/// Number of pictures per species, as long as there are species left. An encoder and a generator
+/// learn unseen combinations of colours from many combinations, not from many pictures of one.
 const PER_SPECIES: usize = 4;
 
-/// The most pictures.
+/// Maximum number of pictures.
 const MOST: usize = 24_000;
 
-/// With fewer pictures than this many full species, species have fewer pictures instead.
+/// With fewer pictures than this many full species need, species have fewer pictures instead.
 const MIN_SPECIES: usize = 6;
 
-/// JPEG quality, of 100.
+/// JPEG quality, out of 100.
 const QUALITY: u8 = 95;
 
 /// What to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToyConfig {
-    /// Number of pictures, about four a species, more of them above 8,000; one species in six is held out.
+    /// Number of pictures, about four per species, and more per species above 8,000; one species in
+    /// six is held out.
     pub count: usize,
-    /// Equal seeds give equal bytes.
+    /// The seed; equal seeds give equal bytes.
     pub seed: u64,
 }
 
@@ -52,13 +54,13 @@ impl Default for ToyConfig {
 /// What was drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToyReport {
-    /// Species of the training split.
+    /// Number of species of the training split.
     pub train_species: usize,
-    /// Held-out species.
+    /// Number of held-out species.
     pub test_species: usize,
-    /// Pictures of the training split.
+    /// Number of pictures of the training split.
     pub train_pictures: usize,
-    /// Pictures of held-out species.
+    /// Number of pictures of held-out species.
     pub test_pictures: usize,
 }
 
@@ -66,20 +68,21 @@ pub struct ToyReport {
 #[derive(Clone, Debug)]
 struct Entry {
     picture: Picture,
-    /// From 1.
+    /// The class number, from 1.
     class: usize,
-    /// `002.Class_Name/Class_Name_0002_14`: path without extension.
+    /// `002.Class_Name/Class_Name_0002_14`: the path without extension.
     key: String,
 }
 
 /// Draws `cfg.count` captioned birds into the new folder `dir`.
 ///
-/// Pictures are drawn by the threads of the current rayon pool; `progress` hears (done, total) after each, from any
-/// thread. The folder appears under its name when it is complete: an interrupted call leaves nothing there.
+/// Pictures are drawn by the threads of the current rayon pool. `progress` is called with (done,
+/// total) after each, from any thread. The folder gets its name when it is complete; an interrupted
+/// call leaves nothing there.
 ///
 /// # Errors
-/// [`Error::Config`] if `dir` exists and is not an empty folder, or if `cfg.count` is below 2 or above 24,000;
-/// [`Error::Write`] if the system refuses to write.
+/// [`Error::Config`] if `dir` exists and is not an empty folder, or if `cfg.count` is below 2 or
+/// above 24,000; [`Error::Write`] if the system cannot write.
 pub fn write(
     dir: &Path,
     cfg: &ToyConfig,
@@ -120,13 +123,13 @@ pub fn write(
     write_file(&root.join("attributes.csv"), attributes(&entries).as_bytes())?;
 
     if dir.exists() {
-        fs::remove_dir(dir).map_err(|e| Error::write(dir, e))?; // empty, by the check above
+        fs::remove_dir(dir).map_err(|e| Error::write(dir, e))?; // empty, as checked above
     }
     fs::rename(&root, dir).map_err(|e| Error::write(dir, e))?;
     Ok(report(&entries))
 }
 
-/// Which pictures there are: species in order, their pictures together.
+/// The list of pictures: species in order, with their pictures together.
 fn plan(cfg: &ToyConfig) -> Result<Vec<Entry>> {
     if !(2..=MOST).contains(&cfg.count) {
         return Err(Error::config(
@@ -194,7 +197,7 @@ fn write_picture(root: &Path, seed: u64, index: usize, entry: &Entry) -> Result<
     Ok(drawn.bounds)
 }
 
-/// The text files of `CUB_200_2011/`, one record a line.
+/// Writes the text files of `CUB_200_2011/`, one record per line.
 fn write_lists(
     birds: &Path,
     cfg: &ToyConfig,
@@ -206,7 +209,7 @@ fn write_lists(
     for (i, (entry, b)) in entries.iter().zip(boxes).enumerate() {
         let id = i + 1;
         let seen = u8::from(entry.picture.species.split == Split::Train);
-        // A String takes every write.
+        // Writing to a String cannot fail.
         let _ = writeln!(images, "{id} {}.jpg", entry.key);
         let _ = writeln!(bounding, "{id} {:.1} {:.1} {:.1} {:.1}", b.x, b.y, b.width, b.height);
         let _ = writeln!(labels, "{id} {}", entry.class);
@@ -246,13 +249,14 @@ fn write_lists(
     Ok(())
 }
 
-/// `filenames.pickle` and `class_info.pickle` of one split. Within a class the order is not that of the names, as in
-/// the real files: what is paired by position instead of by key shows.
+/// Writes `filenames.pickle` and `class_info.pickle` of one split. Within a class the order is not
+/// that of the names, as in the real files, so that pairing by position instead of by key is
+/// noticed.
 fn write_split(dir: &Path, seed: u64, split: Split, entries: &[Entry]) -> Result<()> {
     let mut mine: Vec<&Entry> =
         entries.iter().filter(|e| e.picture.species.split == split).collect();
     Noise::new(seed).draws(Stream::Order, 0, split as u64).shuffle(&mut mine);
-    mine.sort_by_key(|e| e.class); // stable: the order within a class stays random
+    mine.sort_by_key(|e| e.class); // stable: keeps the random order within a class
     let keys: Vec<String> = mine.iter().map(|e| e.key.clone()).collect();
     let classes: Vec<i64> = mine.iter().map(|e| e.class as i64).collect();
     make_dir(dir)?;

@@ -1,7 +1,8 @@
-//! Reads the colours back out of a caption: which of body, wing, belly and crown it names, and how.
+//! Reads the colours back from a caption: which colours of body, wing, belly and crown it names,
+//! and how.
 //!
-//! Independent of the writer in `captions`: it sees only the text. It also reads what a user types in the same
-//! manner, "a red bird with a yellow belly".
+//! It is independent of the writer in `captions` and sees only the text. It also reads what a user
+//! types in the same manner, such as "a red bird with a yellow belly".
 
 use super::Colour;
 
@@ -19,7 +20,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// What one or the other names; `self` first.
+    /// The colours that either names; `self` takes precedence.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -31,14 +32,14 @@ impl Named {
     }
 }
 
-/// What a noun is a name of.
+/// What a noun refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Noun {
     Body,
     Wing,
     Belly,
     Crown,
-    /// Has a colour of its own that is not judged.
+    /// A part that has a colour of its own but is not judged.
     Other,
 }
 
@@ -55,7 +56,7 @@ fn noun(word: &str) -> Option<Noun> {
     })
 }
 
-/// Words that may stand between a colour and its noun.
+/// Whether a word may stand between a colour and its noun.
 fn is_adjective(word: &str) -> bool {
     matches!(
         word,
@@ -63,7 +64,7 @@ fn is_adjective(word: &str) -> bool {
     )
 }
 
-/// The colours of plumage that `caption` names. A part that is named twice keeps its first colour.
+/// The plumage colours that `caption` names. A part that is named twice keeps its first colour.
 #[must_use]
 pub fn named_in(caption: &str) -> Named {
     let lower = caption.to_ascii_lowercase();
@@ -86,7 +87,7 @@ pub fn named_in(caption: &str) -> Named {
     named
 }
 
-/// Words, and [`PAUSE`] for a mark between them.
+/// The words, with [`PAUSE`] for a punctuation mark between them.
 fn words(text: &str) -> Vec<&str> {
     let split = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
     let mut words = Vec::new();
@@ -102,7 +103,7 @@ fn words(text: &str) -> Vec<&str> {
     words
 }
 
-/// A comma, semicolon, full stop or colon: no adjective reaches over it.
+/// A comma, semicolon, full stop or colon: adjectives do not extend over it.
 const PAUSE: &str = ",";
 
 /// "red bird", "red-feathered bird": the noun that follows.

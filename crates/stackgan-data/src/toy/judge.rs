@@ -1,13 +1,15 @@
-//! Looks at a picture and says which colours the parts of its bird have: the measure of how well painted birds
-//! follow their captions.
+//! The judge: determines which colours the parts of a picture's bird have. It measures how well
+//! generated birds follow their captions.
 //!
-//! The judge draws birds of its own and learns from their label maps where, for each facing, a part is certain to
-//! be: the pixels, counted from the part's centre, that are that part in at least 85 % of the birds. In a picture that
-//! it judges, each such pixel takes the nearest of the eight colours of plumage in Lab, as they look when drawn, and
-//! the part takes the colour of most. The facing and the centres of the parts come from linear readouts of a 16x16
-//! map of what differs from the background; training crops at random, so painted birds are not all in one place.
+//! The judge draws birds itself and learns from their label maps, for each facing, where a part
+//! certainly is: the pixels, relative to the part's centre, that show it in at least 85 % of the
+//! birds. In a judged picture each such pixel is assigned the nearest of the eight plumage colours
+//! in Lab, as they look when drawn, and the part gets the most frequent colour. The facing and the
+//! centres of the parts come from linear readouts of a 16x16 map of differences from the
+//! background, because training crops at random and generated birds are not all in one place.
 //!
-//! On real drawn birds that the judge has not seen the agreement is near 1; a test holds that. Chance is 1/8.
+//! On drawn birds that the judge has not seen the agreement is near 1; a test checks this. Chance
+//! level is 1/8.
 
 use rayon::prelude::*;
 
@@ -22,13 +24,13 @@ use super::view::SIDE;
 use crate::dataset::Split;
 use crate::{Error, Result};
 
-/// Scenes that the judge draws, each once a facing.
+/// Number of scenes that the judge draws, each once per facing.
 const SCENES: usize = 150;
 
-/// What the judge saw.
+/// The judge's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// Which way the bird looks.
+    /// The direction in which the bird faces.
     pub facing: Facing,
     /// Colour of head, back and breast.
     pub body: Colour,
@@ -46,8 +48,8 @@ impl Judged {
     }
 }
 
-/// Whether painted colours are the named ones: for body, wing, belly and crown, a verdict on each picture whose caption names
-/// that part's colour.
+/// Whether the generated colours are the named ones. For body, wing, belly and crown, one verdict
+/// per picture whose caption names that part's colour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
     /// The verdicts, in the order of [`Agreement::PARTS`].
@@ -58,7 +60,7 @@ impl Agreement {
     /// The parts, in order.
     pub const PARTS: [&'static str; 4] = ["body", "wing", "belly", "crown"];
 
-    /// How often each part has its colour, in [0, 1]; `None` where it is never named.
+    /// The share of correct verdicts for each part, in [0, 1]; `None` if no caption names it.
     #[must_use]
     pub fn rates(&self) -> [Option<f64>; 4] {
         self.verdicts.each_ref().map(|verdicts| {
@@ -67,29 +69,31 @@ impl Agreement {
         })
     }
 
-    /// How many captions name each part.
+    /// Number of captions that name each part.
     #[must_use]
     pub fn counts(&self) -> [usize; 4] {
         self.verdicts.each_ref().map(Vec::len)
     }
 }
 
-/// Knows where the parts of a drawn bird are and what the colours look like.
+/// Recognises the parts of a drawn bird and their colours.
 #[derive(Clone, Debug)]
 pub struct Judge {
     left: Anatomy,
     right: Anatomy,
-    /// Mean Lab of each colour of plumage as drawn.
+    /// Mean Lab value of each plumage colour as drawn.
     references: [[f64; 3]; 8],
-    /// Readout of the facing; positive is right.
+    /// Readout of the facing; positive means right.
     facing: Weights,
 }
 
 impl Judge {
-    /// A judge that has looked at birds drawn from `seed`. Takes seconds; equal seeds give equal judges.
+    /// Creates a judge that has learned from birds drawn with `seed`. Takes seconds; equal seeds
+    /// give equal judges.
     ///
     /// # Errors
-    /// [`Error::Config`] if the birds of this seed leave a part without certain pixels (not seen to happen).
+    /// [`Error::Config`] if the birds of this seed leave a part without certain pixels (never
+    /// observed).
     pub fn new(seed: u64) -> Result<Self> {
         let all = species(seed, SCENES * 6 / 5)?;
         let seen = all.into_iter().filter(|s| s.split == Split::Train).take(SCENES);
@@ -158,7 +162,7 @@ impl Judge {
         Ok(agreement)
     }
 
-    /// Compares one picture, and adds the verdicts to `agreement`.
+    /// Compares one picture with its named colours, and adds the verdicts to `agreement`.
     ///
     /// # Errors
     /// As [`Judge::parts`].
@@ -172,7 +176,7 @@ impl Judge {
         Ok(())
     }
 
-    /// The colour that most of `pixels` are nearest to.
+    /// The colour that is nearest to most of `pixels`.
     fn majority(&self, pixels: &[[f64; 3]]) -> Colour {
         let mut votes = [0usize; 8];
         for pixel in pixels {
@@ -199,7 +203,7 @@ fn unusable(seed: u64) -> Error {
     )
 }
 
-/// The mean look of each colour of plumage over the certain pixels of all parts that have it.
+/// The mean appearance of each plumage colour over the certain pixels of all parts that have it.
 fn references(lessons: &[Lesson<'_>], left: &Anatomy, right: &Anatomy) -> [[f64; 3]; 8] {
     let mut sums = [[0.0; 4]; 8];
     for Lesson { picture, rgb, centres, .. } in lessons {
@@ -209,7 +213,7 @@ fn references(lessons: &[Lesson<'_>], left: &Anatomy, right: &Anatomy) -> [[f64;
             let Some(sum) = sums.get_mut(colour.index()) else { continue };
             for pixel in &pixels {
                 let [l, a, b] = lab(*pixel);
-                // Every part counts alike, however large.
+                // Every part has the same weight, whatever its size.
                 for (s, v) in sum.iter_mut().zip([l, a, b, 1.0]) {
                     *s += v / pixels.len() as f64;
                 }
@@ -242,7 +246,8 @@ mod tests {
         judge
     });
 
-    /// Birds of unseen species of another seed, and a window of each: the middle one and a random one.
+    /// Birds of unseen species of another seed, with two windows of each: the middle one and a
+    /// random one.
     fn unseen(n: usize) -> Vec<(Picture, [Vec<u8>; 2])> {
         let held_out = species(99, n * 6).unwrap().into_iter().filter(|s| s.split == Split::Test);
         let pictures: Vec<Picture> =
@@ -293,7 +298,7 @@ mod tests {
         assert!(rates(&agreement).into_iter().all(|rate| rate < 0.25));
     }
 
-    /// The way of a Stage-II picture: JPEG file, prepared at 304, middle 256, reduced to 64.
+    /// The path of a Stage-II picture: JPEG file, prepared at 304, middle 256, reduced to 64.
     #[test]
     fn large_pictures_are_judged_after_reduction() {
         let held_out = species(7, 360).unwrap().into_iter().filter(|s| s.split == Split::Test);
@@ -330,7 +335,7 @@ mod tests {
         assert_eq!(agreement.rates(), [None, None, Some(1.0), None]);
         assert_eq!(agreement.counts(), [0, 0, 1, 0]);
         assert!(judge.parts(&[0; 100]).is_err());
-        // Nothing in it to see: still an answer.
+        // A picture without a bird also gives an answer.
         judge.parts(&vec![128; SIDE * SIDE * 3]).unwrap();
     }
 

@@ -1,11 +1,12 @@
-//! Birds that we draw ourselves: captioned pictures for a first run without any download.
+//! Toy birds: drawn pictures with captions, for a first run without any download.
 //!
-//! [`write()`] draws a dataset in the layout of CUB, so that it goes through the same readers as the real birds.
-//! [`Picture`] draws one bird, [`captions()`] describes it, [`Judge`] looks at a picture and says which colours its
-//! parts have, and [`named_in`] says which colours a caption asked for.
+//! [`write()`] draws a dataset in the layout of CUB, so that it is read in the same way as the real
+//! birds. [`Picture`] draws one bird, [`captions()`] describes it, [`Judge`] determines the colours
+//! of a picture's parts, and [`named_in`] the colours that a caption names.
 //!
-//! The design follows a probe of what a small network can learn in minutes: eight well separated colours, a body
-//! visible from both sides, a large crown, little jitter of pose, held-out combinations of colours.
+//! The design follows a study of what a small network can learn in minutes: eight well separated
+//! colours, a body visible from both sides, a large crown, little jitter of pose, and held-out
+//! combinations of colours.
 
 mod anatomy;
 mod backdrop;

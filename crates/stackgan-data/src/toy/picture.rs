@@ -1,4 +1,4 @@
-//! One picture: what differs between two birds of a species, and its drawing.
+//! One picture: the differences between two birds of a species, and its drawing.
 
 use stackgan_noise::{Draws, Noise, Stream};
 use tiny_skia::Transform;
@@ -10,7 +10,7 @@ use super::shape::{Drawing, HEIGHT, WIDTH};
 use super::species::{Size, Species};
 use crate::dataset::BoundingBox;
 
-/// Which way the bird looks.
+/// The direction in which the bird faces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Facing {
     /// The beak points to the left edge.
@@ -30,7 +30,7 @@ impl Facing {
     }
 }
 
-/// How the bird holds itself.
+/// The pose of the bird.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pose {
     /// Sitting level on a branch.
@@ -39,12 +39,12 @@ pub enum Pose {
     Upright,
     /// Standing on the ground, or on a rock in the water.
     Standing,
-    /// On a branch, a wing lifted.
+    /// On a branch, with a wing lifted.
     WingLifted,
 }
 
 impl Pose {
-    /// The word of `attributes.csv`.
+    /// The word used in `attributes.csv`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,16 +63,16 @@ impl Pose {
     }
 }
 
-/// One picture's attributes and the random numbers of its drawing.
+/// The attributes of one picture and the random numbers of its drawing.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// What it has in common with its class.
+    /// The attributes of its class.
     pub species: Species,
-    /// Which way it looks.
+    /// The direction in which it faces.
     pub facing: Facing,
-    /// What is behind it.
+    /// The background.
     pub background: Background,
-    /// How it holds itself.
+    /// The pose.
     pub pose: Pose,
     jitter: Jitter,
     scenery: Draws,
@@ -81,16 +81,16 @@ pub struct Picture {
 /// Small differences that no caption names.
 #[derive(Clone, Copy, Debug)]
 struct Jitter {
-    /// Degrees, added to the pose.
+    /// Degrees, added to the pose's pitch.
     pitch: f32,
     wing: f32,
     tail: f32,
-    /// Pixels.
+    /// Offset in pixels.
     shift: (f32, f32),
     scale: f32,
-    /// Half the distance of the feet.
+    /// Half the distance between the feet.
     spread: f32,
-    /// Channel factors of body, wing, belly, crown, beak.
+    /// Channel factors of body, wing, belly, crown and beak.
     tints: [[f32; 3]; 5],
 }
 
@@ -160,7 +160,7 @@ impl Picture {
         self.compose().labels()
     }
 
-    /// Everything in the picture. Composed twice: once to measure the bird, once in its place.
+    /// Composes the whole picture. This is done twice: once to measure the bird, once to place it.
     fn compose(&self) -> Drawing {
         let Jitter { shift, spread, .. } = self.jitter;
         let scale = self.scale();
@@ -174,7 +174,8 @@ impl Picture {
         bird::draw(&mut measured, &form, &coat, spread);
         let [left, top, right, bottom] = measured.bounds();
 
-        // The middle of the box, tail and beak included, comes near the middle of the canvas.
+        // The middle of the bounding box, with tail and beak, is placed near the middle of the
+        // canvas.
         let x = WIDTH as f32 / 2.0 + shift.0 - (left + right) / 2.0;
         let y = HEIGHT as f32 / 2.0 + shift.1 - (top + bottom) / 2.0;
         let mut drawing = Drawing::default();
@@ -206,7 +207,7 @@ impl Picture {
         }
     }
 
-    /// Pigments with this picture's light. Parts of one colour share it.
+    /// The pigments under this picture's light. Parts with the same colour share it.
     fn coat(&self) -> Coat {
         let [body, wing, belly, crown, beak] = self.jitter.tints;
         let Species { body: main, wing: wings, crown: cap, .. } = self.species;

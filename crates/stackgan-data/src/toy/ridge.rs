@@ -1,6 +1,7 @@
-//! Linear readouts by ridge regression: least squares with a penalty on the weights, solved by Cholesky in `f64`.
+//! Linear readouts by ridge regression: least squares with a penalty on the weights, solved by
+//! Cholesky decomposition in `f64`.
 
-/// Weights for one target: one a feature, and a constant at the end.
+/// Weights for one target: one per feature, and a constant at the end.
 pub(super) type Weights = Vec<f64>;
 
 /// The weights that minimise `sum (w . x + c - y)^2 + penalty * |w|^2`, for each target of `rows`.
@@ -44,7 +45,8 @@ pub(super) fn predict(weights: &[f64], features: &[f64]) -> f64 {
     weights.iter().zip(features).map(|(w, x)| w * x).sum::<f64>() + constant
 }
 
-/// The lower triangular L with L L' = `a`, whose lower triangle alone is read. `None` if `a` is not positive definite.
+/// The lower triangular L with L L' = `a`; only the lower triangle of `a` is read. `None` if `a` is
+/// not positive definite.
 fn cholesky(mut a: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
     for i in 0..a.len() {
         let (done, rest) = a.split_at_mut(i);
@@ -132,7 +134,7 @@ mod tests {
     fn what_cannot_be_solved_is_none() {
         assert!(fit(&[], 1.0).is_none());
         assert!(fit(&[(vec![1.0], vec![1.0]), (vec![1.0, 2.0], vec![1.0])], 1.0).is_none());
-        // Two equal features without penalty.
+        // Two equal features without a penalty.
         assert!(fit(&[(vec![1.0, 1.0], vec![1.0]), (vec![2.0, 2.0], vec![1.0])], 0.0).is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! A drawing as a list of filled and stroked paths, and its two renderings: an anti-aliased picture, and a map
-//! that says which part of the bird each pixel shows.
+//! A drawing as a list of filled and stroked paths, with two renderings: an anti-aliased picture,
+//! and a map of the part that each pixel shows.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Mask, Paint, Path,
@@ -42,7 +42,7 @@ impl Ink {
     }
 }
 
-/// How a shape is coloured. Coordinates are those of the path, before its transform.
+/// The colour of a shape. Coordinates are those of the path, before its transform.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fill {
     /// One colour.
@@ -104,19 +104,19 @@ struct Layer {
     label: Option<Part>,
 }
 
-/// Shapes in the order in which they are painted.
+/// Shapes in the order in which they are drawn.
 #[derive(Debug, Default)]
 pub(super) struct Drawing {
     layers: Vec<Layer>,
     clips: Vec<(Path, Transform)>,
-    /// Applied to the shapes that are added from now on.
+    /// The transform of the shapes that are added next.
     pub(super) transform: Transform,
-    /// The clip of the shapes that are added from now on.
+    /// The clip of the shapes that are added next.
     pub(super) clip: Option<usize>,
 }
 
 impl Drawing {
-    /// Fills `path`; in the label map its pixels become `label`, or stay as they are.
+    /// Fills `path`. In the label map its pixels become `label`, or stay unchanged for `None`.
     pub(super) fn fill(&mut self, path: Option<Path>, fill: Fill, label: Option<Part>) {
         self.push(path, fill, Mode::Fill, label);
     }
@@ -161,7 +161,7 @@ impl Drawing {
         for layer in &self.layers {
             layer.paint(&mut canvas, layer.fill.shader(), true, &masks);
         }
-        // The canvas is opaque, so premultiplied colours are the colours.
+        // The canvas is opaque, so premultiplied colours equal the colours.
         canvas.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect()
     }
 
@@ -179,7 +179,8 @@ impl Drawing {
         canvas.data().chunks_exact(4).map(|p| p[0]).collect()
     }
 
-    /// The rectangle around everything that is labelled as bird: `[left, top, right, bottom]` in pixels.
+    /// The bounding rectangle of everything that is labelled as bird: `[left, top, right, bottom]`
+    /// in pixels.
     pub(super) fn bounds(&self) -> [f32; 4] {
         let mut all = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
         for layer in self.layers.iter().filter(|l| l.label.is_some() && l.clip.is_none()) {
@@ -209,7 +210,7 @@ impl Layer {
         }
     }
 
-    /// Tight bounds of what the layer covers, on the canvas.
+    /// Tight bounds of the area that the layer covers on the canvas.
     fn outline(&self) -> Option<Rect> {
         let path = match self.mode {
             Mode::Fill => self.path.clone(),
@@ -223,14 +224,15 @@ fn pen(width: f32) -> Stroke {
     Stroke { width, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() }
 }
 
-/// Rotation by `degrees` (clockwise on the screen) about a point. `libm` keeps it equal on every platform.
+/// A rotation by `degrees` (clockwise on the screen) about a point. `libm` makes it equal on every
+/// platform.
 pub(super) fn rotation(degrees: f32, (x, y): (f32, f32)) -> Transform {
     let angle = degrees.to_radians();
     let (sin, cos) = (libm::sinf(angle), libm::cosf(angle));
     Transform::from_row(cos, sin, -sin, cos, x - cos * x + sin * y, y - sin * x - cos * y)
 }
 
-/// A closed outline of cubic curves: each entry is two controls and an end point.
+/// A closed outline of cubic curves; each entry is two control points and an end point.
 pub(super) fn closed(start: (f32, f32), curves: &[[f32; 6]]) -> Option<Path> {
     let mut p = curved(start, curves);
     p.close();

@@ -1,7 +1,8 @@
-//! The species: what all birds of a class have in common, and which classes are held out.
+//! The species: the common attributes of all birds of a class, and which classes are held out.
 //!
-//! A quarter of the species have wings of the body's colour, a quarter a crown of the body's colour; the belly
-//! never has it. No two species share (body, wing, belly, crown), so no held-out combination was trained on.
+//! A quarter of the species have wings of the body's colour and a quarter a crown of the body's
+//! colour; the belly never has it. No two species share (body, wing, belly, crown), so no held-out
+//! combination occurs in training.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +52,7 @@ impl Size {
     }
 }
 
-/// What all pictures of one class have in common.
+/// The common attributes of all pictures of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Species {
     /// Head, back and breast.
@@ -70,12 +71,13 @@ pub struct Species {
     pub tail: Length,
     /// Size of the bird.
     pub size: Size,
-    /// Training or held out.
+    /// Whether the species is used for training or held out.
     pub split: Split,
 }
 
 impl Species {
-    /// A name in the manner of CUB's class folders, `Yellow_bellied_Red_Finch`. Not unique: the class number is.
+    /// A name in the style of CUB's class folders, such as `Yellow_bellied_Red_Finch`. It is not
+    /// unique; the class number is.
     #[must_use]
     pub fn class_name(&self) -> String {
         let kind = match (self.size, self.beak_length, self.tail) {
@@ -91,7 +93,7 @@ impl Species {
         format!("{}_bellied_{}_{kind}", capital(self.belly), capital(self.body))
     }
 
-    /// The four colours that tell species apart.
+    /// The four colours that distinguish species.
     #[must_use]
     pub const fn plumage(&self) -> [Colour; 4] {
         [self.body, self.wing, self.belly, self.crown]
@@ -106,10 +108,10 @@ fn capital(colour: Colour) -> String {
         .map_or_else(String::new, |c| c.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
-/// The most species that can be told apart with room to spare: there are 3,584 colour combinations.
+/// Maximum number of species, well below the 3,584 colour combinations.
 pub(super) const MAX_SPECIES: usize = 2000;
 
-/// `n` species of `seed`, one in six (at least one) held out.
+/// Creates `n` species from `seed`; one in six (at least one) is held out.
 ///
 /// # Errors
 /// [`Error::Config`] if `n` is below 2 or above [`MAX_SPECIES`].
@@ -132,7 +134,8 @@ pub(super) fn species(seed: u64, n: usize) -> Result<Vec<Species>> {
     let mut taken = BTreeSet::new();
     let mut all = Vec::with_capacity(n);
     for i in 0..n {
-        // Bodies go round in a fresh order every eight species, so that each colour is equally frequent.
+        // Body colours are shuffled anew every eight species, so that each colour is equally
+        // frequent.
         if i % bodies.len() == 0 {
             draws.shuffle(&mut bodies);
         }
@@ -157,7 +160,7 @@ fn draw_species(draws: &mut Draws, body: Colour, split: Split) -> Species {
         wing,
         belly,
         crown,
-        // A beak of the head's colour would not be seen.
+        // A beak of the head's colour would be invisible.
         beak: loop {
             let beak = draws.choose(&Colour::BEAK).copied().unwrap_or(Colour::Orange);
             if beak != body {
@@ -171,7 +174,7 @@ fn draw_species(draws: &mut Draws, body: Colour, split: Split) -> Species {
     }
 }
 
-/// A colour of plumage that is none of `but`.
+/// A plumage colour that is none of `but`.
 fn other(draws: &mut Draws, but: &[Colour]) -> Colour {
     loop {
         let c = draws.choose(&Colour::PLUMAGE).copied().unwrap_or(Colour::Red);

@@ -48,7 +48,7 @@ fn same_seed_same_bytes_whatever_the_threads() {
     let (a, b, c) = (files(&at("a")), files(&at("b")), files(&at("c")));
     assert!(a == b);
     assert!(a != c);
-    // Nothing is left beside the three.
+    // There is nothing besides the three.
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
 }
 
@@ -66,7 +66,7 @@ fn is_word(word: &str, text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphabetic()).any(|w| w == word)
 }
 
-/// Reads the text alone, except for the colours, which `named_in` reads.
+/// Reads only the text, except for the colours, which `named_in` reads.
 fn check_words(text: &str, m: &Mentions) {
     let said = |words: &[&str]| words.iter().any(|w| is_word(w, text));
     assert_eq!(named_in(text), m.named, "{text}");
@@ -107,7 +107,7 @@ fn check_words(text: &str, m: &Mentions) {
     }
 }
 
-/// Every mention is an attribute of the picture.
+/// Checks that every mention is an attribute of the picture.
 fn check_truth(text: &str, m: &Mentions, p: &Picture) {
     fn holds<T: PartialEq>(said: Option<T>, is: T) -> bool {
         said.is_none_or(|s| s == is)
@@ -189,7 +189,7 @@ fn pickled(bytes: &[u8], kind: char) -> Vec<String> {
 fn the_layout_is_that_of_cub_and_complete() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("birds");
-    fs::create_dir(&dir).unwrap(); // an empty folder is taken
+    fs::create_dir(&dir).unwrap(); // an empty folder is accepted
     let (n, calls) = (100, std::sync::Mutex::new(BTreeSet::new()));
     let progress = |done: usize, total: usize| {
         assert_eq!(total, n);
@@ -238,7 +238,7 @@ fn the_layout_is_that_of_cub_and_complete() {
     }
     assert!(keys == listed);
 
-    // The reader of real CUB folders takes it as it is.
+    // The reader of real CUB folders accepts it as it is.
     let dataset = crate::layouts::cub::read(&dir).unwrap();
     assert_eq!(dataset.count(Split::Train), report.train_pictures);
     assert_eq!(dataset.count(Split::Test), report.test_pictures);

@@ -1,5 +1,5 @@
-//! A drawn picture as the networks see it: prepared as every dataset is (crop around the bird, 76x76), and a 64x64
-//! window of that.
+//! A drawn picture as the networks see it: prepared like every dataset (cropped around the bird,
+//! 76x76), and a 64x64 window of that.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use super::picture::{Drawn, Picture};
 use crate::crop::{PictureSize, Preparation, Resizing, Stretch, crop_rule, prepare};
 use crate::{Error, Result};
 
-/// Side of what the judge looks at, in pixels.
+/// Side of a picture that the judge examines, in pixels.
 pub const SIDE: usize = PictureSize::Stage1.crop();
 
 /// Side of the prepared picture, of which the networks see a window.
 pub(super) const STORED: usize = PictureSize::Stage1.prepared();
 
-/// The window's place that is used outside training: the middle.
+/// The position of the window outside of training: the middle.
 pub(super) const CENTRE: (usize, usize) = ((STORED - SIDE) / 2, (STORED - SIDE) / 2);
 
-/// A prepared picture: 76x76 RGB and the part that each pixel shows.
+/// A prepared picture: 76x76 RGB, and the part that each pixel shows.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     rgb: Vec<u8>,
@@ -43,7 +43,8 @@ impl View {
             stretch: Stretch::None,
         };
         let rgb = prepare(image, Some(bounds), how, Path::new("toy bird"))?;
-        // Parts have no averages: the pixel in the middle of what a prepared pixel covers.
+        // Labels cannot be averaged: take the pixel in the middle of the area that a prepared pixel
+        // covers.
         let middle = |i: usize, from: u32, side: u32| {
             from as usize + (2 * i + 1) * side as usize / (2 * STORED)
         };
@@ -73,8 +74,8 @@ fn window(pixels: &[u8], channels: usize, (x, y): (usize, usize)) -> Vec<u8> {
     rows.flat_map(|r| r.iter().skip(x * channels).take(SIDE * channels)).copied().collect()
 }
 
-/// A 256x256 picture (or any multiple of 64) reduced to 64x64 by averaging boxes. `None` unless `rgb` is square,
-/// with three bytes a pixel and a side that is a multiple of 64.
+/// Reduces a 256x256 picture (or any multiple of 64) to 64x64 by averaging boxes. `None` unless
+/// `rgb` is square, with three bytes per pixel and a side that is a multiple of 64.
 #[must_use]
 pub fn box_reduce(rgb: &[u8]) -> Option<Vec<u8>> {
     let side = (rgb.len() / 3).isqrt();

@@ -1,5 +1,5 @@
 //! The bar of every reader, measured: while a file is read the heap holds at most twice the file and 16 MiB, the file
-//! included (RELIABILITY R0, P2, P4, T2, M1). A program of its own, because the count is global; its tests take turns.
+//! included. A program of its own, because the count is global; its tests take turns.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod hostile;

@@ -1,4 +1,5 @@
-//! RELIABILITY R0: 20,000 seeded mutations for each format end in a value or an error, never in a panic, within the bar.
+//! 20,000 seeded mutations for each format end in a value or an error, never in a panic, and within
+//! the memory bar.
 
 use crate::packs::{self, Record};
 use crate::prepared;

@@ -125,7 +125,7 @@ fn refusals_name_what_they_refuse() {
     }
 }
 
-/// A machine of the other byte order writes `>`; the first is 3 as a `<` scalar (FACTS 4.3).
+/// A machine of the other byte order writes `>`; the first is 3 as a `<` scalar.
 #[test]
 fn scalars_of_either_byte_order() {
     let list = |order: &str, bytes: &str| {

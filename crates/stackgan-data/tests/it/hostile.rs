@@ -1,4 +1,4 @@
-//! Pickles that mean harm (RELIABILITY P1 to P7).
+//! Hostile pickles: code, memo bombs, deep nesting and cycles, false lengths, data after the end.
 
 use stackgan_data::formats::pickle::{self, MAX_DEPTH, Value};
 use std::path::Path;
@@ -10,7 +10,7 @@ fn refused(bytes: &[u8]) -> String {
     }
 }
 
-/// P1: every way to name a function, with functions that such files have named, and near misses of ours.
+/// Every way to name a function, with functions that such files have named, and near misses of ours.
 #[test]
 fn code_is_refused_by_name() {
     let names = [
@@ -127,7 +127,7 @@ fn allowed_functions_are_no_way_around() {
     }
 }
 
-/// P2: shared, not copied.
+/// A memo bomb: nodes are shared, not copied.
 #[test]
 fn memo_bombs_stay_small() {
     for levels in [20u32, 40, 62] {
@@ -147,7 +147,7 @@ fn memo_bombs_stay_small() {
     assert!(refused(&deep).contains("nested too deeply"));
 }
 
-/// P3, in a thread with a stack of 256 KiB: nothing recurses, dropping included.
+/// Deep nesting, in a thread with a stack of 256 KiB: nothing recurses, dropping included.
 #[test]
 fn deep_and_cyclic_pickles_are_refused_on_a_small_stack() {
     let test = || {
@@ -174,7 +174,7 @@ fn deep_and_cyclic_pickles_are_refused_on_a_small_stack() {
     std::thread::Builder::new().stack_size(256 << 10).spawn(test).unwrap().join().unwrap();
 }
 
-/// P4 and P5: sizes that are not there.
+/// False lengths: sizes that are not there.
 #[test]
 fn lengths_that_lie_are_refused() {
     let array = |shape: &str, data: &str| {
@@ -213,7 +213,7 @@ fn lengths_that_lie_are_refused() {
     }
 }
 
-/// P5: arrays of protocol 5 say in which order their axes lie; an order that is not known is never guessed.
+/// Arrays of protocol 5 say in which order their axes lie; an order that is not known is never guessed.
 #[test]
 fn axes_are_in_a_known_order() {
     let array = |order: &[u8]| {
@@ -246,7 +246,7 @@ fn axes_are_in_a_known_order() {
     }
 }
 
-/// P7.
+/// Data after the end of a pickle.
 #[test]
 fn a_second_file_behind_the_first_is_refused() {
     for tail in [&b"N."[..], b"PK\x03\x04", b"\0", b" ", b"\n\n\n", b"\nx", b"(lp0\n."] {

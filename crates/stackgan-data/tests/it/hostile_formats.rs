@@ -1,5 +1,5 @@
-//! `.npy`, `.npz`, `.mat`, `.t7` and `.pth` files that mean harm or are not what they seem (RELIABILITY P1, P7, T1, T2,
-//! M1).
+//! `.npy`, `.npz`, `.mat`, `.t7` and `.pth` files that are hostile or not what they seem: code, false
+//! lengths, decompression bombs, data after the end.
 
 use crate::packs::{self, Record};
 use stackgan_data::Result;
@@ -198,7 +198,7 @@ fn tensor(shape: &[i64], strides: &[i64], offset: i64) -> Vec<u8> {
     bytes
 }
 
-/// T2: against sums that cannot overflow.
+/// Compares with sums that cannot overflow.
 #[test]
 fn five_thousand_views_are_within_their_storage() {
     let noise = Noise::new(5);
@@ -259,7 +259,7 @@ fn a_tensor_without_a_storage_has_no_elements() {
     assert!(t7_refused(&without(&[2, 3])).contains("within its storage"));
 }
 
-/// T1.
+/// Functions and objects of unknown classes are never run.
 #[test]
 fn functions_and_other_classes_are_passed_over_and_never_read() {
     let object =
@@ -321,7 +321,7 @@ fn references_are_to_objects_of_the_same_type() {
     }
 }
 
-/// P1 for weights: what the allow-list of `.pth` adds is no way around.
+/// Code in weights: what the allow-list of `.pth` adds cannot be used to get around it.
 #[test]
 fn code_in_weights_is_refused_by_name() {
     let file = |object: &str| {

@@ -1,4 +1,5 @@
-//! A genuine record of Reed's flowers, imported for its picture, where both are at hand (FACTS 4.7).
+//! A genuine record of Reed's flowers (reedscot/icml2016), imported for its picture, where both are
+//! at hand.
 
 use crate::shared;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};

@@ -1,4 +1,4 @@
-//! Pickles that Python 2.7 wrote in 2016 and later (FACTS 4.2).
+//! Pickles that Python 2.7 wrote in 2016 and later (from abhisheksingh0308/GAN-App).
 
 use crate::shared;
 use stackgan_data::formats::pickle;

@@ -1,4 +1,4 @@
-//! Requests that nobody means well with: each is refused or closed, none reaches the painter, and the server goes on.
+//! Hostile requests: each is refused or closed, none reaches the painter, and the server continues.
 
 use std::io::Write as _;
 use std::sync::atomic::Ordering;
@@ -9,10 +9,10 @@ fn server() -> Server {
     start(limits(), |wanted| files(wanted, 0))
 }
 
-/// Sends as much as the server takes.
+/// Sends as much as the server accepts.
 fn send(server: &Server, bytes: &[u8]) -> Answer {
     let mut stream = server.connect();
-    let _ = stream.write_all(bytes); // it may close before it has read all
+    let _ = stream.write_all(bytes); // the server may close early
     Answer::read(&mut stream)
 }
 
@@ -167,7 +167,7 @@ fn pages_say_what_a_browser_may_do() {
     assert!(paths.keys().all(|path| ![404, 0].contains(&server.get(path).status)));
 }
 
-/// What is said back of a request is short and holds nothing of the machine.
+/// A refusal is short and reveals nothing about the machine.
 #[test]
 fn refusals_give_nothing_away() {
     let server = server();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::{Answer, files, limits, post, start};
 use crate::{Event, Limits};
 
-/// With one painter and a queue of two, 24 clients that ask all the time get their own pictures or are told to come back,
-/// and whoever asks for something else is answered at once.
+/// With one painter and a queue of two, 24 persistent clients get their own pictures or are told to
+/// come back, and other requests are answered at once.
 #[test]
 fn a_crowd_is_served_in_turn_or_told_to_come_back() {
     let server = start(Limits { waiting: 2, ..limits() }, |wanted| {
@@ -111,7 +111,7 @@ fn what_was_painted_is_told() {
     assert_eq!(caption, "a");
 }
 
-/// Several requests on one connection are answered in their order.
+/// Several requests on one connection are answered in order.
 #[test]
 fn a_connection_is_kept() {
     let server = start(limits(), |wanted| files(wanted, 0));
@@ -122,6 +122,7 @@ fn a_connection_is_kept() {
     stream.write_all((first + &last).as_bytes()).unwrap();
     let both = Answer::read(&mut stream);
     let text = String::from_utf8_lossy(&both.body).into_owned();
-    assert_eq!(text.matches("HTTP/1.1 200").count(), 1, "{text}"); // the first one's head was read already
+    // The first one's head had already been read.
+    assert_eq!(text.matches("HTTP/1.1 200").count(), 1, "{text}");
     assert!(text.find("first").unwrap() < text.find("last").unwrap());
 }

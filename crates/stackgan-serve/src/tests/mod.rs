@@ -1,4 +1,4 @@
-//! A server as a whole, over real connections on this machine, with a painter that the test chooses.
+//! A complete server over real connections on this machine, with a painter that the test chooses.
 
 mod hostile;
 mod load;
@@ -19,18 +19,18 @@ use crate::shelf::{Card, Painted};
 use crate::wanted::Wanted;
 use crate::{Event, Limits, Options, Result, serve_with};
 
-/// A server that goes on until it is dropped.
+/// A server that runs until it is dropped.
 struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
     events: Arc<Mutex<Vec<Event>>>,
-    /// Requests painted, and the most at one time.
+    /// Number of requests painted, and the maximum at one time.
     painted: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
 
-/// Short times, so that tests are too.
+/// Short time limits, so that tests are short too.
 fn limits() -> Limits {
     Limits {
         header_time: Duration::from_millis(400),
@@ -80,7 +80,7 @@ fn start(
 }
 
 impl Server {
-    /// Ends it; what it returned, and how long that took.
+    /// Stops the server. Returns its result and how long that took.
     fn end(&mut self) -> (Result<()>, Duration) {
         let begun = Instant::now();
         self.stop.store(true, Ordering::Relaxed);
@@ -88,7 +88,7 @@ impl Server {
         (ended, begun.elapsed())
     }
 
-    /// Asks for pictures of a sentence.
+    /// Requests pictures of a sentence.
     fn paint(&self, caption: &str, seed: u64) -> Answer {
         let body = format!(r#"{{"caption": "{caption}", "seed": {seed}}}"#);
         self.send(&post("/api/v1/generate", &body))
@@ -98,7 +98,7 @@ impl Server {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"))
     }
 
-    /// Sends a request, in which HOST stands for the server's name, and reads all that comes.
+    /// Sends a request, in which HOST stands for the server's name, and reads the whole response.
     fn send(&self, request: &str) -> Answer {
         let mut stream = self.connect();
         stream.write_all(self.filled(request).as_bytes()).unwrap();
@@ -115,7 +115,7 @@ impl Server {
         stream
     }
 
-    /// Waits until its health says something; a test that never sees it fails.
+    /// Waits until the health endpoint reports something; a test that never sees it fails.
     fn wait_for(&self, seen: impl Fn(&Value) -> bool) {
         let begun = Instant::now();
         while !seen(&self.get("/healthz").json()) {
@@ -124,7 +124,7 @@ impl Server {
         }
     }
 
-    /// Whether it still paints as it should.
+    /// Whether the server still paints correctly.
     fn is_well(&self) -> bool {
         let answer = self.paint("a well bird", 3);
         answer.status == 200 && answer.pictures() == ["a well bird 3"]
@@ -150,7 +150,7 @@ fn post(path: &str, body: &str) -> String {
 
 #[derive(Debug)]
 struct Answer {
-    /// 0 when the connection was closed without one.
+    /// 0 if the connection was closed without a response.
     status: u16,
     head: String,
     body: Vec<u8>,
@@ -175,7 +175,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// What the painter of these tests put into its files.
+    /// The contents of the files from these tests' painter.
     fn pictures(&self) -> Vec<String> {
         use base64::Engine as _;
         let read = |picture: &Value| {
@@ -187,7 +187,7 @@ impl Answer {
     }
 }
 
-/// Files that say what they are of, and are `size` bytes long at least.
+/// Files that name their contents and are at least `size` bytes long.
 fn files(wanted: &Wanted, size: usize) -> Vec<Painted> {
     let all = wanted.captions.iter().flat_map(|c| wanted.seeds.iter().map(move |s| (c, *s)));
     let file = |caption: &str, seed| {

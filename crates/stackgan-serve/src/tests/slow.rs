@@ -1,4 +1,4 @@
-//! Peers that send or take nothing.
+//! Peers that send or accept nothing.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Answer, Server, files, limits, post, start};
 use crate::Limits;
 
-/// An answer that no socket's buffer holds.
+/// Size of a response that exceeds any socket's buffer.
 const LARGE: usize = 16 << 20;
 
 fn large() -> Server {
@@ -17,7 +17,8 @@ fn large() -> Server {
     })
 }
 
-/// How long the server keeps a connection on which `stream` does nothing more. What comes is passed over.
+/// How long the server keeps a connection on which `stream` does nothing more. Received data is
+/// ignored.
 fn kept(mut stream: TcpStream) -> Duration {
     let begun = Instant::now();
     let mut bytes = [0; 4096];
@@ -69,7 +70,8 @@ fn a_head_that_comes_in_drops_is_not_waited_for() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
-/// One that asks for much and takes none of it holds its connection no longer than others, and nobody up.
+/// A client that requests much and accepts none of it holds its connection no longer than others,
+/// and delays nobody.
 #[test]
 fn who_does_not_take_an_answer_is_cut_off() {
     let server = large();
@@ -81,7 +83,7 @@ fn who_does_not_take_an_answer_is_cut_off() {
     assert!(server.is_well());
     let cut = Answer::read(&mut stuck);
     assert!(cut.body.len() < LARGE, "all {} bytes came", cut.body.len());
-    // Who takes it gets all of it.
+    // A client that accepts it gets the whole response.
     let whole = server.send(&post("/api/v1/generate", r#"{"caption": "large"}"#));
     assert_eq!(whole.pictures(), ["large 0"]);
 }

@@ -1,4 +1,4 @@
-//! Ends: asked for, and by panics.
+//! The end of a server: on request, and by panics.
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{files, limits, start};
 use crate::{Error, Event, Limits, Options, Shelf, serve};
 
-/// What is being painted is finished, what waits is told, and neither idle nor slow peers hold it up.
+/// The current painting is finished, waiting requests are told, and neither idle nor slow peers
+/// delay the end.
 #[test]
 fn what_has_begun_is_finished() {
     for round in 0..3 {

@@ -1,4 +1,4 @@
-//! One step of the game: the discriminator's, then the generator's. One readable function a recipe.
+//! One step of training: the discriminator's, then the generator's. Each recipe has one function.
 
 mod parts;
 mod plain;
@@ -26,7 +26,7 @@ use crate::penalty::R1;
 use crate::spectral::Spectral;
 use parts::Gradients;
 
-/// A network's variables and the one optimiser that may change them.
+/// A network's variables, and the optimiser that updates them.
 #[derive(Debug)]
 pub struct Optimised {
     /// The variables.
@@ -35,30 +35,32 @@ pub struct Optimised {
     pub adam: Adam,
 }
 
-/// The two players. `D` is a recipe's discriminator.
+/// The two players. `D` is the discriminator type of a recipe.
 #[derive(Debug)]
 pub struct Adversaries<D> {
-    /// G, whose weights record gradients.
+    /// G, with weights that record gradients.
     pub generator: Box<dyn Generator>,
-    /// D, whose weights record gradients.
+    /// D, with weights that record gradients.
     pub discriminator: D,
-    /// The same D without: G's step passes through it.
+    /// The same D with frozen weights, for G's step.
     pub frozen_discriminator: D,
     /// The generator's variables.
     pub g: Optimised,
     /// The discriminator's variables.
     pub d: Optimised,
-    /// Spectral normalisation of D's weights, where it is on.
+    /// Spectral normalisation of D's weights, if it is on.
     pub spectral: Option<Spectral<D>>,
-    /// Stage-I's generator under Stage-II's, where it is tuned.
+    /// Fine-tuning of Stage-I under Stage-II, if it is on.
     pub tuned: Option<Tuned>,
-    /// What tells G whether its pictures match their captions, where that is asked for.
+    /// Compares G's pictures with their captions, if the matching loss is on.
     pub matcher: Option<Matcher>,
 }
 
 impl<D> Adversaries<D> {
-    /// Divides D's weights, as they are now, by their largest singular values; nothing without spectral normalisation.
-    /// D has just been built or moved.
+    /// Divides D's current weights by their largest singular values; does nothing without spectral
+    /// normalisation.
+    ///
+    /// Call it after D was built or updated.
     pub(crate) fn normalise_discriminator(&mut self) -> candle_core::Result<()> {
         if let Some(spectral) = &self.spectral {
             (self.discriminator, self.frozen_discriminator) = spectral.renewed(&self.d.params)?;
@@ -66,7 +68,8 @@ impl<D> Adversaries<D> {
         Ok(())
     }
 
-    /// A step of Stage-I's own game, whenever Stage-II's generator moves; nothing where Stage-I stays as it is.
+    /// Takes a step of Stage-I's own training whenever Stage-II's generator is updated; does
+    /// nothing if Stage-I is fixed.
     pub(crate) fn tune_stage1(
         &mut self,
         batch: &Pictures,
@@ -78,7 +81,8 @@ impl<D> Adversaries<D> {
         }
     }
 
-    /// Moves Stage-I's generator down the gradient of Stage-II's loss; nothing where Stage-I stays as it is.
+    /// Updates Stage-I's generator with the gradient of Stage-II's loss; does nothing if Stage-I is
+    /// fixed.
     pub(crate) fn fine_tune_stage1(
         &mut self,
         grads: &GradStore,
@@ -97,17 +101,18 @@ impl<D> Adversaries<D> {
 pub struct Pictures {
     /// Real pictures `(batch, 3, size, size)` in [-1, 1].
     pub real: Tensor,
-    /// Pictures that do not belong to the text, same shape (`residual` only, and not with
-    /// `data.wrong = "none"`; `plain` shifts the text instead).
+    /// Pictures that do not match the text, same shape as `real`. Only in `residual`, and not with
+    /// `data.wrong = "none"`; `plain` shifts the text instead.
     pub wrong: Option<Tensor>,
     /// Embeddings `(batch, text_dim)` of the real pictures' captions.
     pub text: Tensor,
-    /// For each picture the sample whose text makes its wrong pair, `(batch,)`, counted from the first of its part (`plain`
-    /// with classes checked only).
+    /// For each picture, the index of the sample whose text makes its wrong pair, `(batch,)`,
+    /// counted from the first sample of its part. Only in `plain` with checked classes.
     pub other_text: Option<Tensor>,
 }
 
-/// For each sample the next one in the batch, in a circle, of another class; the next one of any where there is none.
+/// For each sample, the next one in the batch (cyclically) of another class, or simply the next one
+/// if there is none.
 #[must_use]
 pub fn next_of_other_class(classes: &[u32]) -> Vec<u32> {
     let n = classes.len();
@@ -119,17 +124,17 @@ pub fn next_of_other_class(classes: &[u32]) -> Vec<u32> {
 /// The noise of one step.
 #[derive(Clone, Debug)]
 pub struct StepNoise {
-    /// For the fake that D is trained on.
+    /// Noise of the fake on which D is trained.
     pub d: GeneratorNoise,
-    /// For the fake that G is trained on (`residual`; `plain` uses one fake for both).
+    /// Noise of the fake on which G is trained (`residual`; `plain` uses one fake for both).
     pub g: GeneratorNoise,
 }
 
 impl StepNoise {
-    /// The noise of `step` for a batch of `batch`.
+    /// Draws the noise of `step` for a batch of `batch` samples.
     ///
     /// # Errors
-    /// When the tensors cannot be made.
+    /// When the tensors cannot be created.
     pub fn draw(
         noise: Noise,
         step: u64,
@@ -154,28 +159,30 @@ pub struct StepConfig {
     pub lr_g: f64,
     /// Learning rate of D.
     pub lr_d: f64,
-    /// Weight of the KL term; reference: `COEFF.KL` (2.0).
+    /// Weight of the KL term; `COEFF.KL` (2.0) in the releases.
     pub kl: f64,
-    /// The penalty on D's slope.
+    /// The R1 gradient penalty of D.
     pub r1: R1,
-    /// Weight of the colour-consistency term of Stage-II; 0 as released.
+    /// Weight of the colour-consistency term of Stage-II; 0 in the releases.
     pub colour_consistency: f64,
-    /// Weight of the matching loss; 0 as released.
+    /// Weight of the matching loss; 0 in the releases.
     pub matching: f64,
-    /// D's label of real pictures with their text; 1 as released.
+    /// D's label for real pictures with matching text; 1 in the releases.
     pub real_label: f64,
-    /// What is done to pictures before D sees them; nothing as released.
+    /// The augmentation of pictures before D sees them; none in the releases.
     pub augment: DiffAugment,
-    /// G moves every so many steps; 1 as released.
+    /// G is updated in every `d_steps`-th step; 1 in the releases.
     pub d_steps: u64,
-    /// Pictures of a part of the batch, which it is a multiple of; 0 takes the batch as a whole, as released.
+    /// Number of pictures in a part of the batch, which must divide the batch size; 0 processes the
+    /// whole batch, as in the releases.
     pub micro_batch: usize,
-    /// When losses and gradients are looked at.
+    /// When losses and gradients are checked.
     pub looks: Looks,
 }
 
 impl StepConfig {
-    /// The settings of `step` (counted from 0), with `decay` on the learning rates. Looks as it goes.
+    /// The settings of `step` (counted from 0), with the factor `decay` on the learning rates.
+    /// Values are checked as the step goes.
     #[must_use]
     pub fn of(cfg: &TrainConfig, step: u64, decay: f64) -> Self {
         let (noise, policy) = (Noise::new(cfg.seed), cfg.knobs.diff_augment);
@@ -195,15 +202,16 @@ impl StepConfig {
         }
     }
 
-    /// Whether G moves in this step: in the last of every `d_steps`.
+    /// Whether G is updated in this step: the last of every `d_steps`.
     #[must_use]
     pub const fn generator_moves(&self) -> bool {
         self.d_steps <= 1 || (self.step + 1).is_multiple_of(self.d_steps)
     }
 }
 
-/// Gradient norm and the optimiser's step. Looking as it goes, nothing is changed if a gradient is no number. Returns the
-/// gradients.
+/// Computes the gradient norm and takes the optimiser's step. Returns the gradients.
+///
+/// If values are checked as the step goes, nothing is changed when a gradient is not finite.
 fn descend(
     player: &mut Optimised,
     grads: Gradients,
@@ -221,7 +229,7 @@ fn descend(
     Ok(grads)
 }
 
-/// G's loss from its adversarial part: KL, and colour consistency and matching where they are on, are added.
+/// G's loss: its adversarial part plus KL, and plus colour consistency and matching if they are on.
 fn generator_loss(
     (painted, text): (&Painted, &Tensor),
     adversarial: Tensor,

@@ -1,8 +1,8 @@
-//! A batch taken in equal parts, one after the other, whose gradients are averaged: the loss is the mean over the batch, the
-//! memory that of one part.
+//! Gradient accumulation: a batch is processed in equal parts whose gradients are averaged.
 //!
-//! It is not the mathematics of the whole batch: each part is normalised by its own statistics, which the running ones follow
-//! part by part, and wrong pairs of shifted texts stay inside a part.
+//! The loss is the mean over the batch, and the memory is that of one part. The result differs from
+//! that of the whole batch: each part is normalised by its own statistics, the running statistics
+//! are updated part by part, and wrong pairs of shifted texts stay within a part.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
@@ -12,14 +12,14 @@ use stackgan_kernels::backward;
 use super::{Pictures, StepConfig, StepNoise, StepStats};
 use crate::diff_augment::DiffAugment;
 
-/// What one pass of a step is taken with.
+/// The inputs of one part of a step.
 pub(super) struct Part {
     pub(super) pictures: Pictures,
     pub(super) noise: StepNoise,
     pub(super) augment: DiffAugment,
 }
 
-/// The parts of a batch, in its order: one, or as many as `micro_batch` asks for. They are views.
+/// The parts of a batch in order: one, or as many as `micro_batch` requires. They are views.
 pub(super) fn parts(batch: &Pictures, noise: &StepNoise, cfg: &StepConfig) -> Result<Vec<Part>> {
     let (whole, n) = (batch.real.dim(0)?, cfg.micro_batch);
     if n == 0 || n >= whole {
@@ -48,15 +48,15 @@ pub(super) fn parts(batch: &Pictures, noise: &StepNoise, cfg: &StepConfig) -> Re
     (0..whole).step_by(n).map(part).collect()
 }
 
-/// Gradients of the mean over the parts.
+/// The gradients of the mean over the parts.
 #[derive(Default)]
 pub(super) struct Gradients(Option<GradStore>);
 
 impl Gradients {
-    /// Adds those of one part's loss, which is looked at before.
+    /// Adds the gradients of one part's loss, which is checked first.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`], where numbers are looked at as it goes; tensor errors.
+    /// [`crate::Error::NonFinite`], if values are checked as the step goes; tensor errors.
     pub(super) fn add(
         &mut self,
         (name, loss): (&'static str, &Tensor),
@@ -75,7 +75,7 @@ impl Gradients {
         Ok(())
     }
 
-    /// All of them.
+    /// The accumulated gradients.
     ///
     /// # Errors
     /// When there was no part.

@@ -11,12 +11,14 @@ use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, ge
 use crate::Result;
 use crate::diff_augment::Pass;
 
-/// One fake for both players. D sees `mu` of G's conditioning augmentation, detached; wrong pairs are each picture's
-/// features with the next sample's `mu`, so a batch of B gives B - 1 of them (B where classes are checked).
+/// Takes one step of both players, with one fake for both.
+///
+/// D sees `mu` of G's conditioning augmentation, detached. A wrong pair is a picture's features
+/// with the next sample's `mu`, so a batch of B gives B - 1 of them (B if classes are checked).
 ///
 /// # Errors
-/// [`crate::Error::NonFinite`] before anything is changed by the player concerned, where numbers are looked at as it goes;
-/// tensor errors.
+/// [`crate::Error::NonFinite`] before anything of the player concerned is changed, if values are
+/// checked as the step goes; tensor errors.
 pub fn step(
     players: &mut Adversaries<Discriminator>,
     batch: &Pictures,
@@ -27,7 +29,9 @@ pub fn step(
     let mut stats = StepStats::of_parts(parts.len());
     let fake = match parts.as_slice() {
         [whole] => Some(paint(players, whole)?),
-        _ => None, // kept, the parts' fakes would take the memory of the whole: they are painted twice
+        // Keeping the fakes of all parts would need the memory of the whole batch: generate them
+        // twice.
+        _ => None,
     };
     step_discriminator(players, (&parts, fake.as_ref()), cfg, &mut stats)?;
     if cfg.generator_moves() {
@@ -40,7 +44,10 @@ fn paint(players: &Adversaries<Discriminator>, part: &Part) -> candle_core::Resu
     players.generator.paint(&part.pictures.text, &part.noise.d, Mode::Train)
 }
 
-/// What it keeps for its gradient, two passes of D, is gone before the next part and the generator's step.
+/// Takes D's step.
+///
+/// The memory for its gradient, two passes of D, is freed before the next part and before the
+/// generator's step.
 fn step_discriminator(
     players: &mut Adversaries<Discriminator>,
     (parts, fake): (&[Part], Option<&Painted>),
@@ -96,7 +103,7 @@ fn step_discriminator(
     Ok(())
 }
 
-/// On the same fake, through the updated discriminator.
+/// Takes G's step on the same fake, through the updated discriminator.
 fn step_generator(
     players: &mut Adversaries<Discriminator>,
     (parts, fake): (&[Part], Option<&Painted>),
@@ -121,8 +128,10 @@ fn step_generator(
     Ok(())
 }
 
-/// Features of real pictures and codes of texts that do not belong together: each picture with the next one's text, the
-/// last without; or, where classes are checked, each with the text that was chosen for it.
+/// Features of real pictures and codes of texts that do not match them.
+///
+/// Each picture is paired with the next one's text, and the last picture is dropped. If classes are
+/// checked, each picture is paired with the text that was chosen for it.
 fn wrong_pairs(
     features: &Tensor,
     mu: &Tensor,

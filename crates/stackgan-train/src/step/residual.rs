@@ -10,13 +10,16 @@ use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, ge
 use crate::Result;
 use crate::diff_augment::Pass;
 
-/// D sees real, wrong and fake pictures with the right text, in three passes, each with its own batch statistics; then
-/// G is stepped against the updated D on a fake painted with fresh noise. A batch without wrong pictures is what the release
-/// does with `B_WRONG` off: D tells real from fake alone, both with full weight.
+/// Takes one step of both players.
+///
+/// D sees real, wrong and fake pictures with the matching text of the sample, in three passes, each
+/// with its own batch statistics. Then G is updated against the new D on a fake generated with
+/// fresh noise. A batch without wrong pictures is treated as in the release with `B_WRONG` off: D
+/// only tells real from fake, both with full weight.
 ///
 /// # Errors
-/// [`crate::Error::NonFinite`] before anything is changed by the player concerned, where numbers are looked at as it goes;
-/// tensor errors.
+/// [`crate::Error::NonFinite`] before anything of the player concerned is changed, if values are
+/// checked as the step goes; tensor errors.
 pub fn step(
     players: &mut Adversaries<Discriminator>,
     batch: &Pictures,
@@ -32,7 +35,10 @@ pub fn step(
     Ok(stats)
 }
 
-/// What it keeps for its gradient, three passes of D, is gone before the next part and the generator's step.
+/// Takes D's step.
+///
+/// The memory for its gradient, three passes of D, is freed before the next part and before the
+/// generator's step.
 fn step_discriminator(
     players: &mut Adversaries<Discriminator>,
     parts: &[Part],

@@ -1,29 +1,30 @@
-//! The numbers of a step, and when they are looked at.
+//! The values of a step, and when they are checked.
 
 use candle_core::{Device, Tensor};
 
 use super::StepConfig;
 use crate::{Result, nonfinite};
 
-/// When a step's losses, gradients and weights are looked at for numbers that are none.
+/// When a step's losses, gradients and weights are checked for non-finite values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Looks {
-    /// Each as soon as it is there, before it is used: nothing has to be waited for on a CPU.
+    /// Each value is checked before it is used. This costs no waiting on a CPU.
     #[default]
     AsItGoes,
-    /// All together when the step has been queued: a GPU, which would stand still for each look, is waited for once.
+    /// All values are checked together once the step has been queued. A GPU would idle at each
+    /// check, so there is only one wait.
     AtTheEnd,
 }
 
 impl Looks {
-    /// What suits a device.
+    /// The default for a device.
     #[must_use]
     pub fn on(device: &Device) -> Self {
         if device.is_cpu() { Self::AsItGoes } else { Self::AtTheEnd }
     }
 }
 
-/// The pairs of pictures and texts that D tells apart.
+/// The groups of picture-text pairs that D is trained on.
 #[derive(Clone, Copy)]
 pub(super) enum Pairs {
     Real,
@@ -32,7 +33,8 @@ pub(super) enum Pairs {
 }
 
 impl Pairs {
-    /// Of its part of D's loss, and of the mean probability that D gives to it.
+    /// The names of the group's part of D's loss, and of the mean probability that D gives to the
+    /// group.
     const fn names(self) -> [&'static str; 2] {
         match self {
             Self::Real => ["d_real", "p_real"],
@@ -42,11 +44,11 @@ impl Pairs {
     }
 }
 
-/// What happened in a step: named scalars, left on the device until someone reads them.
+/// The results of a step: named scalars, left on the device until they are read.
 #[derive(Clone, Debug)]
 pub struct StepStats {
     terms: Vec<Term>,
-    /// What is still to be looked at, where that is done at the end.
+    /// Values that still have to be checked, if that is done at the end.
     checks: Vec<Term>,
     parts: usize,
 }
@@ -77,7 +79,7 @@ impl Term {
 }
 
 impl StepStats {
-    /// Those of a step in so many parts: terms are the means of the parts' own.
+    /// Statistics of a step in `parts` parts; each term is the mean over the parts.
     pub(super) const fn of_parts(parts: usize) -> Self {
         Self { terms: Vec::new(), checks: Vec::new(), parts }
     }
@@ -86,12 +88,12 @@ impl StepStats {
         self.parts
     }
 
-    /// A term of the whole batch.
+    /// Adds a term of the whole batch.
     pub(super) fn push(&mut self, name: &'static str, value: &Tensor) {
         self.terms.push(Term::new(name, value));
     }
 
-    /// A term of one part.
+    /// Adds a term of one part.
     pub(super) fn push_part(
         &mut self,
         name: &'static str,
@@ -109,7 +111,8 @@ impl StepStats {
         Ok(())
     }
 
-    /// D's loss and, of each group of pairs, its part of the loss and the mean probability that D gives to it.
+    /// Adds D's loss and, for each group of pairs, its part of the loss and the mean probability
+    /// that D gives to it.
     pub(super) fn discriminator(
         &mut self,
         loss: &Tensor,
@@ -126,7 +129,7 @@ impl StepStats {
         Ok(())
     }
 
-    /// Adds the losses of Stage-I's own game, where it was played.
+    /// Adds the losses of Stage-I's own training, if it was done.
     pub(crate) fn with_stage1(mut self, low: Option<Self>) -> Self {
         let Some(low) = low else { return self };
         let names = [("d_loss", "stage1_d_loss"), ("g_loss", "stage1_g_loss")];
@@ -134,14 +137,14 @@ impl StepStats {
             let found = low.terms.iter().find(|term| term.name == theirs);
             self.terms.extend(found.map(|term| Term { name, value: term.value.clone() }));
         }
-        self.checks.splice(0..0, low.checks); // it was played first
+        self.checks.splice(0..0, low.checks); // it came first
         self
     }
 
-    /// A scalar that must be a number: looked at now, or at the end.
+    /// Requires a scalar to be finite; checks it now or at the end.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`], where it is looked at now.
+    /// [`crate::Error::NonFinite`], if it is checked now.
     pub(crate) fn check(
         &mut self,
         name: &'static str,
@@ -160,7 +163,7 @@ impl StepStats {
         }
     }
 
-    /// All that is there, with `counts` of values that are no numbers, in one tensor on the device.
+    /// All scalars, and the `counts` of non-finite values, in one tensor on the device.
     pub(crate) fn gathered(&self, counts: [&Tensor; 2]) -> candle_core::Result<Tensor> {
         let scalars = self.terms.iter().chain(&self.checks).filter_map(|term| match &term.value {
             Value::There(value) => Some(value),
@@ -169,12 +172,12 @@ impl StepStats {
         Tensor::stack(&scalars.chain(counts).collect::<Vec<_>>(), 0)
     }
 
-    /// Takes the numbers that were [`Self::gathered`], in their order, and looks at what was left to the end; later readers
-    /// find them here.
+    /// Takes the values that [`Self::gathered`] collected, in their order, and does the deferred
+    /// checks. Later reads return these values.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`] names the first scalar that is no number, or else the first of the two `counts` that is not
-    /// zero.
+    /// [`crate::Error::NonFinite`] names the first non-finite scalar, or else the first of the two
+    /// `counts` that is not zero.
     pub(crate) fn look(&mut self, step: u64, gathered: &[f32], counts: [&str; 2]) -> Result<()> {
         let mut numbers = gathered.iter().copied().map(f64::from);
         for (term, number) in self.terms.iter_mut().chain(&mut self.checks).zip(&mut numbers) {
@@ -191,7 +194,7 @@ impl StepStats {
         }
     }
 
-    /// The names alone, to be filled with the numbers of other steps.
+    /// The names alone, to be filled with the values of other steps.
     pub(crate) fn names(mut self) -> Self {
         for term in self.terms.iter_mut().chain(&mut self.checks) {
             term.value = Value::Read(f64::NAN);
@@ -210,14 +213,15 @@ impl StepStats {
         }
     }
 
-    /// The first part of a loss that is no number, and its value; sums are left to their parts.
+    /// The name and value of the first loss term that is not finite. Total losses are skipped in
+    /// favour of their parts.
     pub(super) fn first_non_finite(&self) -> Option<(String, f64)> {
         let parts = self.terms.iter().filter(|term| !term.name.ends_with("_loss"));
         let mut values = parts.filter_map(|term| Some((term.name, term.read().ok()?)));
         values.find(|(_, v)| !v.is_finite()).map(|(name, v)| (name.to_owned(), v))
     }
 
-    /// All terms as numbers, in the order in which they arose.
+    /// All terms as numbers, in the order in which they were added.
     ///
     /// # Errors
     /// When the device fails.

@@ -1,4 +1,4 @@
-//! A file that is there whole or not at all, whatever fails in between.
+//! Atomic writes: after any failure a file is complete or absent.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 use super::files::{Files, System, patiently};
 use crate::{Error, Result};
 
-/// How a temporary file's name begins. No other file's does.
+/// Prefix of the names of temporary files. No other file's name has it.
 pub(crate) const TEMPORARY: &str = ".tmp-";
 
-/// Bytes that are written and read back at once.
+/// Number of bytes written and read back at a time.
 pub(super) const PIECE: usize = 4 << 20;
 
-/// Tries of a save that signals interrupt.
+/// Number of attempts for a save that is interrupted by signals.
 const TRIES: usize = 5;
 
-/// What a step of a save met with, and which step.
+/// The result of one operation of a save; the error names the operation.
 pub type Step = std::result::Result<(), (&'static str, io::Error)>;
 
-/// What is written: the same each time it is asked.
+/// The contents to write. They must be the same at every call.
 pub trait Contents {
-    /// Bytes of all pieces.
+    /// Total number of bytes.
     fn length(&self) -> u64;
     /// Calls `each` with one piece after the other.
     ///
     /// # Errors
-    /// Those of `each`, and what failed where a piece cannot be had.
+    /// Those of `each`, and an error when a piece cannot be produced.
     fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Step) -> Step;
 }
 
@@ -39,17 +39,17 @@ impl Contents for [u8] {
     }
 }
 
-/// Writes a file so that after a crash it is there whole or not at all: temporary name, sync, read back, rename, sync of
-/// the folder.
+/// Writes a file atomically: to a temporary name, then sync, read back, rename, and sync of the
+/// folder.
 ///
 /// # Errors
-/// [`Error::Storage`]; the temporary file is removed, and a file of this name keeps its old contents (or has the new ones, where
-/// only the last sync failed).
+/// [`Error::Storage`]. The temporary file is removed, and an existing file of this name keeps its
+/// old contents (or has the new ones, if only the last sync failed).
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(&System, path, bytes)
 }
 
-/// The same, on any file system.
+/// As [`write_atomically`], on any file system.
 ///
 /// # Errors
 /// As [`write_atomically`].
@@ -61,7 +61,7 @@ pub fn write_with(
     let mut tries = 1;
     loop {
         match attempt(files, path, contents) {
-            // A sync that failed must not be tried again on the same file, so everything is.
+            // A failed sync must not be retried on the same file, so everything is written anew.
             Err(failed) if failed.source.kind() == io::ErrorKind::Interrupted && tries < TRIES => {
                 tries += 1;
             }
@@ -71,7 +71,7 @@ pub fn write_with(
     }
 }
 
-/// What failed where.
+/// The operation that failed, and its error.
 struct Failed {
     action: &'static str,
     file: PathBuf,
@@ -114,7 +114,7 @@ fn attempt(
             files.sync_folder(folder).map_err(|e| failed("sync the folder", folder, e))
         });
     if result.is_err() {
-        drop(files.remove(&temporary)); // best effort: the error that matters is the first
+        drop(files.remove(&temporary)); // best effort: the first error is the one that matters
     }
     result
 }
@@ -143,7 +143,7 @@ fn write_and_verify(files: &impl Files, path: &Path, contents: &(impl Contents +
         Err(("verify", io::Error::other(text)))
     };
     contents.pieces(&mut |piece| holds(piece, piece.len()))?;
-    holds(&[], 1) // and no more
+    holds(&[], 1) // and nothing follows
 }
 
 pub(crate) fn storage(action: &'static str, file: &Path, source: io::Error) -> Error {

@@ -1,15 +1,18 @@
-//! The few file operations that a save and a load are made of, so that tests can fail each of them, cut the power after
-//! each of them, and lose what was not synced.
+//! The few file operations that saving and loading need.
+//!
+//! Tests can make each of them fail, cut the power after each of them, and lose what was not
+//! synced.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A file system, as far as checkpoints need one. Each method is one operation that may fail or be the last.
+/// A file system, as far as checkpoints need one. Each method is one operation that may fail or be
+/// the last one before a crash.
 pub trait Files {
     /// A file open for writing.
     type Open;
-    /// Makes a folder and those above it; one that is there is no error.
+    /// Creates a folder and its parents; an existing folder is not an error.
     ///
     /// # Errors
     /// The system's.
@@ -19,37 +22,40 @@ pub trait Files {
     /// # Errors
     /// The system's.
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
-    /// Opens a new empty file, in place of one of this name.
+    /// Creates an empty file, replacing an existing one.
     ///
     /// # Errors
     /// The system's.
     fn create(&self, path: &Path) -> io::Result<Self::Open>;
-    /// Writes at the end of what was written; the number of bytes taken, as `write(2)`: perhaps not all.
+    /// Appends to the file and returns the number of bytes written, which may be fewer than given,
+    /// as for `write(2)`.
     ///
     /// # Errors
     /// The system's.
     fn write(&self, file: &mut Self::Open, bytes: &[u8]) -> io::Result<usize>;
-    /// Waits until a file's bytes are on the disk. Not its name: see [`Files::sync_folder`].
+    /// Waits until a file's contents are on the disk. This does not cover its name: see
+    /// [`Files::sync_folder`].
     ///
     /// # Errors
-    /// The system's. A second try may claim success for bytes that were dropped: write the file anew.
+    /// The system's. A second attempt may report success for bytes that were lost, so write the
+    /// file anew.
     fn sync(&self, file: &Self::Open) -> io::Result<()>;
-    /// All bytes of a file.
+    /// Reads a whole file.
     ///
     /// # Errors
     /// The system's.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// The bytes of a file from number `at` on, at most `length`: fewer only at its end.
+    /// Reads at most `length` bytes from offset `at`; fewer only at the end of the file.
     ///
     /// # Errors
     /// The system's.
     fn read_at(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>>;
-    /// How many bytes a file has.
+    /// The length of a file in bytes.
     ///
     /// # Errors
     /// The system's.
     fn length(&self, path: &Path) -> io::Result<u64>;
-    /// Gives a file another name, in place of one that has it.
+    /// Renames a file, replacing an existing one.
     ///
     /// # Errors
     /// The system's.
@@ -59,16 +65,16 @@ pub trait Files {
     /// # Errors
     /// The system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Waits until a folder's names are on the disk.
+    /// Waits until the names in a folder are on the disk.
     ///
     /// # Errors
     /// The system's.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
-    /// Bytes that can still be written in a folder; `None` where the system does not say.
+    /// The number of bytes free in a folder; `None` if the system does not say.
     fn room(&self, folder: &Path) -> Option<u64>;
 }
 
-/// The system's own files.
+/// The operating system's files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct System;
 
@@ -96,7 +102,7 @@ impl Files for System {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Whoever opens a pipe waits for a writer.
+        // Opening a pipe would wait for a writer.
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
         }
@@ -133,7 +139,7 @@ impl Files for System {
     }
 }
 
-/// Tries again what a signal interrupted.
+/// Repeats an operation that a signal interrupted.
 pub(super) fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match work() {

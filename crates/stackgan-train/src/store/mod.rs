@@ -1,9 +1,11 @@
-//! Checkpoints: the only place that writes them.
+//! The checkpoint store, the only code that writes checkpoints.
 //!
-//! One checkpoint is one file with everything (G, D, the average of G, both optimisers, Stage-I's statistics, the step),
-//! so no pair can be torn. It is written under a temporary name, synced, read back and compared, renamed, and the folder
-//! synced. The newest valid file wins; there is no pointer to keep in step. Equal state gives equal bytes: no clock, no
-//! host, names sorted. No file with a value that is no number is ever written.
+//! A checkpoint is one file with everything (G, D, the running average of G, both optimisers,
+//! Stage-I's statistics, the step), so no two files can get out of step. It is written under a
+//! temporary name, synced, read back and compared, and renamed; then the folder is synced. The
+//! newest valid file counts; there is no separate pointer to it. Equal states give equal bytes: a
+//! file holds no time and no host name, and its names are sorted. A file with a non-finite value is
+//! never written.
 
 mod atomic;
 pub mod files;
@@ -25,10 +27,10 @@ pub(crate) use atomic::{TEMPORARY, storage};
 use files::{Files, System, patiently};
 pub use header::Header;
 
-/// Times that a reader lists the folder while a trainer prunes what it has listed.
+/// How often a reader lists the folder again while a trainer prunes the files that it listed.
 const LOOKS: u32 = 100;
 
-/// Hexadecimal SHA-256.
+/// SHA-256 in hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
@@ -38,7 +40,8 @@ fn hexadecimal(sum: &[u8]) -> String {
     sum.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// A checkpoint with the sum over all of it in its head, written from the tensors themselves.
+/// A checkpoint with its checksum in the head. The data are read from the tensors as they are
+/// written.
 struct Sealed {
     head: Vec<u8>,
     archive: Archive,
@@ -66,7 +69,7 @@ impl Contents for Sealed {
         self.head.len() as u64 + 4 * values as u64
     }
 
-    /// Pieces as large as one may be, put together from those of the tensors.
+    /// Joins the tensors' pieces to pieces of the maximum size.
     fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Step) -> Step {
         let mut piece = self.head.clone();
         let read = self.archive.data(|bytes| {
@@ -85,7 +88,7 @@ impl Contents for Sealed {
     }
 }
 
-/// What ended the pieces of a checkpoint.
+/// The error that ended the writing of a checkpoint.
 enum Stopped {
     By((&'static str, std::io::Error)),
     Tensor(stackgan_core::Error),
@@ -97,12 +100,12 @@ impl From<stackgan_core::Error> for Stopped {
     }
 }
 
-/// What [`Store::newest`] found.
+/// The result of [`Store::newest`].
 #[derive(Debug)]
 pub struct Newest {
-    /// The newest valid checkpoint, if there is any.
+    /// The newest valid checkpoint, if there is one.
     pub found: Option<(Header, Archive)>,
-    /// What was wrong with newer ones.
+    /// What is wrong with newer checkpoints.
     pub passed_over: Vec<String>,
 }
 
@@ -115,8 +118,9 @@ pub struct Store<F = System> {
 }
 
 impl Store {
-    /// Opens the folder, making it if need be, and removes temporary files of an interrupted save. The caller holds the
-    /// run folder's lock.
+    /// Opens the folder, creating it if needed, and removes temporary files of an interrupted save.
+    ///
+    /// The caller must hold the lock of the run folder.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -124,7 +128,7 @@ impl Store {
         Self::open_on(System, folder, keep)
     }
 
-    /// The checkpoints of a run that may belong to another process: only to be read.
+    /// Opens the checkpoints of a run that may belong to another process, for reading only.
     #[must_use]
     pub fn reading(folder: &Path) -> Self {
         Self { files: System, folder: folder.to_path_buf(), keep: usize::MAX }
@@ -149,18 +153,18 @@ impl<F: Files> Store<F> {
         Ok(store)
     }
 
-    /// Where they are.
+    /// The folder of the checkpoints.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Writes a checkpoint and prunes old ones once the new one is verified.
+    /// Writes a checkpoint, and prunes old ones once the new one is verified.
     ///
     /// # Errors
     /// [`Error::Storage`] and [`Error::NonFinite`]; older checkpoints are then untouched.
     pub fn save(&self, mut archive: Archive, header: &Header) -> Result<PathBuf> {
         for tensor in archive.tensors.values_mut() {
-            *tensor = tensor.to_device(&Device::Cpu)?; // once, to be looked at and written
+            *tensor = tensor.to_device(&Device::Cpu)?; // once, for checking and for writing
         }
         if let Some((name, value)) = nonfinite::first(&archive.tensors)? {
             return Err(nonfinite::error(header.step, &name, value));
@@ -172,17 +176,19 @@ impl<F: Files> Store<F> {
         Ok(path)
     }
 
-    /// The newest valid checkpoint.
+    /// Finds the newest valid checkpoint.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when there are checkpoints and none is valid: a run never starts again from scratch silently.
+    /// [`Error::Checkpoint`] when there are checkpoints but none is valid: a run never restarts
+    /// from scratch silently.
     pub fn newest(&self, device: &Device) -> Result<Newest> {
         let mut passed_over = Vec::new();
         let (mut paths, mut looks) = (self.checkpoints()?, 1);
         while let Some(path) = paths.pop() {
             match self.load(&path, device) {
                 Ok(found) => return Ok(Newest { found: Some(found), passed_over }),
-                // Pruned since the folder was listed, so another trainer has written newer ones: look again.
+                // Pruned since the folder was listed, so another trainer has written newer ones:
+                // list again.
                 Err(Error::Storage { source, .. })
                     if source.kind() == ErrorKind::NotFound && looks < LOOKS =>
                 {
@@ -204,7 +210,7 @@ impl<F: Files> Store<F> {
         })
     }
 
-    /// The checkpoints, oldest first, whole or not.
+    /// The checkpoint files, oldest first, valid or not.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -219,8 +225,8 @@ impl<F: Files> Store<F> {
         Ok(paths)
     }
 
-    /// Says so when there is no room for as many checkpoints as are kept and one more that is being written, by the size of
-    /// the newest.
+    /// Returns a warning when there is no room for the checkpoints to keep plus one being written,
+    /// judging by the size of the newest.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -239,8 +245,8 @@ impl<F: Files> Store<F> {
         }))
     }
 
-    /// Removes the oldest beyond `keep`, counting only files up to the one just written. What cannot be removed now is
-    /// removed after the next save.
+    /// Removes the oldest files beyond `keep`, counting only files up to the one just written. A
+    /// file that cannot be removed is tried again after the next save.
     fn prune(&self, newest: &Path) {
         let paths = self.checkpoints().unwrap_or_default();
         let upto = paths.iter().position(|p| p == newest).map_or(0, |i| i + 1);

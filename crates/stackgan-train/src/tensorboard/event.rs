@@ -1,24 +1,25 @@
-//! The protocol buffers of TensorBoard's `Event`, as far as a run needs them: numbers, PNG pictures, texts, and the mark of
-//! a new start.
+//! Encoding of TensorBoard's `Event` protocol buffer, as far as a run needs it: numbers, PNG
+//! pictures, texts, and the mark of a new start.
 //!
-//! Source: `tensorboard/compat/proto/{event,summary,tensor,tensor_shape}.proto`; field numbers stand beside the fields.
+//! Source: `tensorboard/compat/proto/{event,summary,tensor,tensor_shape}.proto`. The names of the
+//! fields stand beside their numbers.
 
-/// What an event says.
+/// The content of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What<'a> {
     /// The first event of every file.
     Version,
-    /// A run goes on: whoever is reading forgets what it knew of this and later steps.
+    /// A run resumes: readers drop what they know of this and later steps.
     Start,
-    /// Named numbers.
+    /// Named scalars.
     Scalars(&'a [(String, f32)]),
-    /// A named PNG picture of this width and height.
+    /// A named PNG picture with its width and height.
     Image(&'a str, (u32, u32), &'a [u8]),
-    /// A named text, shown as Markdown.
+    /// A named text, displayed as Markdown.
     Text(&'a str, &'a str),
 }
 
-/// The bytes of an `Event`. `wall_time` is in seconds since 1970.
+/// Encodes an `Event`. `wall_time` is in seconds since 1970.
 pub(super) fn encode(wall_time: f64, step: u64, what: What) -> Vec<u8> {
     let mut event = Message::default();
     event.fixed64(1, wall_time.to_bits()); // wall_time
@@ -64,7 +65,7 @@ pub(super) fn encode(wall_time: f64, step: u64, what: What) -> Vec<u8> {
     event.0
 }
 
-/// The step of an `Event`; `None` where the bytes are none.
+/// The step of an encoded `Event`; `None` if the bytes are not an event.
 pub(super) fn step(mut event: &[u8]) -> Option<u64> {
     let mut step = 0;
     while !event.is_empty() {
@@ -97,7 +98,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The bytes of a message that grows by fields.
+/// The bytes of a message, built field by field.
 #[derive(Default)]
 struct Message(Vec<u8>);
 

@@ -1,11 +1,13 @@
-//! What TensorBoard reads of a run: `tb/events.out.tfevents.NNNNNNNNNN.stackgan`, a file for each start and for each time
-//! that a run goes back.
+//! TensorBoard event files of a run: `tb/events.out.tfevents.NNNNNNNNNN.stackgan`.
 //!
-//! A run that goes on from a checkpoint, or back to one, takes later steps again. So every file is first cut to the
-//! checkpoint's step, and a new one begins with the mark of a start, which makes a TensorBoard that is already looking
-//! forget the same steps (`_CheckForRestartAndMaybePurge` of `tensorboard/backend/event_processing/event_accumulator.py`).
-//! Nothing here is needed to train: whoever listens to the run's events writes these files, and a full disk ends the
-//! writing, not the run.
+//! There is one file for each start and for each time that a run goes back. A run that resumes from
+//! a checkpoint, or goes back to one, takes later steps again. So every file is first truncated to
+//! the checkpoint's step. The new file begins with the mark of a start, which makes a running
+//! TensorBoard drop the same steps (`_CheckForRestartAndMaybePurge` of
+//! `tensorboard/backend/event_processing/event_accumulator.py`).
+//!
+//! Training does not depend on these files. The listener to the run's events writes them, and a
+//! full disk ends the writing, not the run.
 
 mod event;
 mod record;
@@ -19,10 +21,12 @@ use self::event::What;
 use crate::event::TrainEvent;
 use crate::store::write_atomically;
 
-/// Largest picture that goes into a file: TensorBoard keeps ten of each name in memory.
+/// Maximum size of a picture in a file, in bytes. TensorBoard keeps ten pictures of each name in
+/// memory.
 const LARGEST_PICTURE: u64 = 16 << 20;
 
-/// Where a file that is cut is written first: TensorBoard takes every name with `tfevents` in its folder for one to read.
+/// The name under which a truncated file is written first. TensorBoard reads every file in its
+/// folder whose name contains `tfevents`.
 const ASIDE: &str = "tb.cut";
 
 /// Writes the events of a run as they happen.
@@ -34,16 +38,16 @@ pub struct Board {
 }
 
 impl Board {
-    /// A writer for the run folder `run`; files are made when the run starts.
+    /// Creates a writer for the run folder `run`. Files are created when the run starts.
     #[must_use]
     pub fn new(run: &Path) -> Self {
         Self { run: run.to_path_buf(), file: None, last: None }
     }
 
-    /// Writes what TensorBoard can show of `event`.
+    /// Writes the parts of `event` that TensorBoard can display.
     ///
     /// # Errors
-    /// What the storage says, once: nothing is written any more after it.
+    /// The storage's error, once: after an error nothing more is written.
     pub fn on(&mut self, event: &TrainEvent) -> io::Result<()> {
         let written = match event {
             TrainEvent::Started { step, .. } => self.start(*step),
@@ -65,7 +69,7 @@ impl Board {
         written
     }
 
-    /// Cuts what earlier starts wrote to the first `step` steps, and begins the next file.
+    /// Truncates the files of earlier starts to the first `step` steps, and begins a new file.
     fn start(&mut self, step: u64) -> io::Result<()> {
         self.last = None;
         let folder = self.run.join("tb");
@@ -98,7 +102,7 @@ impl Board {
         Ok(())
     }
 
-    /// Steps a second since the report before.
+    /// Steps per second since the previous report.
     fn speed(&mut self, step: u64, seconds: f64) -> Option<(String, f32)> {
         let (before, then) = self.last.replace((step, seconds))?;
         let speed = step.saturating_sub(before) as f64 / (seconds - then);
@@ -112,7 +116,8 @@ impl Board {
     }
 }
 
-/// The terms of a step under names that TensorBoard groups: what is before the slash is a group.
+/// Groups the terms of a step for TensorBoard, which takes the part of a name before the slash as
+/// its group.
 fn scalars(terms: &[(&'static str, f64)]) -> Vec<(String, f32)> {
     let group = |name: &str| match name {
         "kl" | "sigma" => "conditioning",
@@ -123,7 +128,7 @@ fn scalars(terms: &[(&'static str, f64)]) -> Vec<(String, f32)> {
     terms.iter().map(|(name, value)| (format!("{}/{name}", group(name)), *value as f32)).collect()
 }
 
-/// Lines as a numbered list in Markdown; what would be markup is shown as it is.
+/// Formats lines as a numbered Markdown list, with markup escaped.
 fn listed(lines: &str) -> String {
     let mut out = String::new();
     for (i, line) in lines.lines().enumerate() {
@@ -139,14 +144,14 @@ fn listed(lines: &str) -> String {
     out
 }
 
-/// Width and height of a PNG: they are at fixed places.
+/// Reads the width and height of a PNG, which are at fixed offsets.
 fn png_size(png: &[u8]) -> Option<(u32, u32)> {
     let number =
         |at: usize| png.get(at..at + 4)?.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes));
     png.starts_with(b"\x89PNG").then(|| Some((number(16)?, number(20)?)))?
 }
 
-/// Our files in `folder`, with their numbers, in order.
+/// The event files in `folder` with their numbers, in order.
 fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -162,7 +167,7 @@ fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Takes out of a file what belongs to steps after `step`, and a last record that was not written to its end.
+/// Removes from a file the records of steps after `step`, and an incomplete last record.
 fn cut(path: &Path, step: u64, aside: &Path) -> io::Result<()> {
     let bytes = fs::read(path)?;
     let (mut rest, mut kept) = (&bytes[..], Vec::with_capacity(bytes.len()));

@@ -1,16 +1,18 @@
-//! Records as TensorFlow writes them: length (8 bytes), its sum, the data, their sum. A sum is CRC-32C, rotated by 15 and
-//! moved by a constant so that sums of sums do not repeat.
+//! The record format of TensorFlow: length (8 bytes), its checksum, the data, their checksum.
 //!
-//! Source: `tensorflow/core/lib/io/record_writer.h` and `core/lib/hash/crc32c.h`. All numbers are little-endian.
+//! A checksum is CRC-32C, rotated by 15 bits and offset by a constant ("masked"), so that a CRC
+//! over data which contain CRCs causes no problems. Source:
+//! `tensorflow/core/lib/io/record_writer.h` and `core/lib/hash/crc32c.h`. All numbers are
+//! little-endian.
 
-/// Bytes before and after the data.
+/// Number of bytes around the data.
 const AROUND: usize = 8 + 4 + 4;
 
 fn masked(bytes: &[u8]) -> [u8; 4] {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
 
-/// The bytes of one record.
+/// Encodes one record.
 pub(super) fn framed(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut out = Vec::with_capacity(data.len() + AROUND);
@@ -21,7 +23,8 @@ pub(super) fn framed(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The data of the first record in `bytes`, and what is behind it; `None` where it is cut off or damaged.
+/// The data of the first record in `bytes`, and the bytes after it; `None` if it is truncated or
+/// damaged.
 pub(super) fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;

@@ -1,10 +1,11 @@
-//! Against a file that TensorBoard's own writer made (`tests/golden/in_tensorboard.py`), and of cutting.
+//! Tests against a file from TensorBoard's own writer (`tests/golden/in_tensorboard.py`), and tests
+//! of truncation.
 
 use super::*;
 
 const GOLDEN: &[u8] = include_bytes!("golden.tfevents");
 
-/// Step and bytes of every event.
+/// The step and the bytes of every event.
 fn records(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     let mut found = Vec::new();
     while let Some((data, rest)) = record::first(bytes) {
@@ -45,7 +46,7 @@ fn started(step: u64) -> TrainEvent {
     TrainEvent::Started { step, steps: 9, steps_per_epoch: 3, batch: 2, parameters: (1, 1) }
 }
 
-/// Steps of all scalars and texts in the folder, file by file.
+/// The steps of all scalars and texts in the folder, by file.
 fn steps(run: &Path) -> Vec<Vec<u64>> {
     let of = |(_, path): (u64, PathBuf)| {
         records(&fs::read(path).unwrap()).iter().map(|(step, _)| *step).collect()
@@ -69,19 +70,20 @@ fn a_run_that_goes_on_forgets_what_it_takes_again() {
         board.on(&event).unwrap();
     }
     assert!(!run.path().join(ASIDE).exists());
-    // Version, config and captions are of step 0; the mark of a start says the first step that is taken again.
+    // Version, config and captions have step 0; the mark of a start has the first step that is
+    // taken again.
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1, 2], vec![0, 3, 3, 4]]);
-    // Again from a checkpoint before that one.
+    // Again from an earlier checkpoint.
     Board::new(run.path()).on(&started(1)).unwrap();
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1], vec![0], vec![0, 2]]);
 }
 
-/// What a TensorBoard knows that has read these events as they came: the mark of a start takes away what is at its step or
-/// behind it, as `EventAccumulator._Purge` does.
+/// What a TensorBoard knows that has read these events as they were written. The mark of a start
+/// removes what is at its step or later, as `EventAccumulator._Purge` does.
 fn known(events: &[(u64, Vec<u8>)]) -> Vec<u64> {
     let mut known = Vec::new();
     for (step, event) in events {
-        // What follows the time and the step: a session log, field 7, whose status is 1.
+        // The bytes after the time and the step: a session log, field 7, with status 1.
         if event.ends_with(&[7 << 3 | 2, 2, 1 << 3, 1]) {
             known.retain(|s| s < step);
         } else if *step > 0 {
@@ -91,14 +93,15 @@ fn known(events: &[(u64, Vec<u8>)]) -> Vec<u64> {
     known
 }
 
-/// Within one process: both for who reads the folder afterwards and for who has read along.
+/// Within one process, for a reader that opens the folder afterwards and for one that has followed
+/// the run.
 #[test]
 fn a_run_that_goes_back_forgets_what_it_takes_again() {
     let run = tempfile::tempdir().unwrap();
     let mut board = Board::new(run.path());
     let mut seen: Vec<(u64, Vec<u8>)> = Vec::new();
     let mut read: Vec<PathBuf> = Vec::new();
-    // Reads the files that were not read yet.
+    // Reads the files that have not been read yet.
     let mut look = |seen: &mut Vec<(u64, Vec<u8>)>| {
         for (_, path) in files(&run.path().join("tb")).unwrap() {
             if !read.contains(&path) {
@@ -119,7 +122,7 @@ fn a_run_that_goes_back_forgets_what_it_takes_again() {
     look(&mut seen);
     assert_eq!(known(&seen), [1, 2, 2, 3, 4, 5]);
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1, 2], vec![0, 3, 2, 3, 4, 5]]);
-    // Twice to the same place; a speed over the way back would be none.
+    // Back to the same step twice; no speed can be given across the way back.
     for event in [TrainEvent::WentBack { step: 2 }, report(3)] {
         board.on(&event).unwrap();
     }

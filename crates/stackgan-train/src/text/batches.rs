@@ -1,6 +1,8 @@
-//! What is in a batch: one picture and a caption or more of each of `batch` different classes.
+//! Composition of the batches: each row has a picture of another class, and one or more of its
+//! captions.
 //!
-//! A batch is a pure function of seed, step and, if it is hard, of the running means of the classes' vectors.
+//! A batch is a pure function of the seed, the step and, if it is hard, the running means of the
+//! classes' vectors.
 
 use std::collections::BTreeMap;
 
@@ -10,44 +12,44 @@ use stackgan_data::loader::scaled;
 use super::{HardBatches, SIDE, TextSource};
 use crate::{Error, Result};
 
-/// How much of a class's running mean a new vector replaces.
+/// The weight of a new vector in a class's running mean.
 const NEW: f32 = 0.2;
 
 /// One row of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
-    /// The class's place among the training classes.
+    /// The index of the class among the training classes.
     pub(super) class: usize,
-    /// The picture.
+    /// The index of the picture.
     pub(super) picture: usize,
-    /// Which of its captions: different ones, unless it has too few.
+    /// The indices of its captions. They differ, unless the picture has too few.
     pub(super) captions: Vec<usize>,
     /// Left edge of the crop.
     x: usize,
-    /// Upper edge of the crop.
+    /// Top edge of the crop.
     y: usize,
-    /// How it is read.
+    /// Whether the crop is mirrored.
     pub(super) direction: Direction,
 }
 
-/// The rules of a batch.
+/// The rules for making a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BatchConfig {
-    /// Rows.
+    /// Number of rows.
     pub(super) batch: usize,
-    /// Captions of each row's picture.
+    /// Number of captions for each row's picture.
     pub(super) captions: usize,
-    /// Hard batches, if any.
+    /// Hard batches, if they are on.
     pub(super) hard: Option<HardBatches>,
 }
 
-/// The classes of the training pictures.
+/// Makes the batches of the training pictures.
 #[derive(Debug)]
 pub(super) struct Batches {
-    /// Pictures with captions, by class.
+    /// The pictures that have captions, by class.
     classes: Vec<Vec<usize>>,
     cfg: BatchConfig,
-    /// Running mean of the unit vectors of each class's captions; empty until one was seen.
+    /// Running mean of the unit vectors of each class's captions; empty until one has been seen.
     means: Vec<Vec<f32>>,
 }
 
@@ -103,7 +105,7 @@ impl Batches {
         rows.collect()
     }
 
-    /// Different classes: random ones, or many that are alike.
+    /// Chooses different classes: random ones, or many that are similar.
     fn choose(&self, draws: &mut Draws, step: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.classes.len()).collect();
         draws.shuffle(&mut order);
@@ -114,7 +116,7 @@ impl Batches {
             alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             let near = ((self.cfg.batch as f64 * hard.share) as usize).saturating_sub(1);
             let near: Vec<usize> = alike.iter().take(near).map(|&(_, class)| class).collect();
-            // The anchor, its neighbours, and then random ones in their order.
+            // The anchor, its neighbours, and then the others in random order.
             order.retain(|class| *class != anchor && !near.contains(class));
             order = [vec![anchor], near, order].concat();
         }
@@ -129,7 +131,7 @@ impl Batches {
         }
     }
 
-    /// Moves the running means of the rows' classes towards the rows' vectors.
+    /// Updates the running means of the rows' classes with the rows' vectors.
     pub(super) fn follow(&mut self, rows: &[Row], vectors: &[Vec<f32>]) {
         for (row, vector) in rows.iter().zip(vectors) {
             let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
@@ -153,7 +155,7 @@ impl Row {
     }
 }
 
-/// How a picture is read.
+/// The direction in which a picture is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From left to right.
@@ -168,7 +170,8 @@ impl From<bool> for Direction {
     }
 }
 
-/// Appends the square of `crop` pixels at `(x, y)` of a square picture of `side`, plane by plane, in [-1, 1].
+/// Appends the square of `crop` pixels at `(x, y)` of a square picture of side `side`, plane by
+/// plane, in [-1, 1].
 pub(super) fn push_crop(
     picture: &[u8],
     (side, crop): (usize, usize),
@@ -224,7 +227,8 @@ mod tests {
         Ok(())
     }
 
-    /// Classes 0 to 3 have one direction, the others one each: half of every hard batch is of one kind.
+    /// Classes 0 to 3 have one direction and the others one each: half of every hard batch is of
+    /// one kind.
     #[test]
     fn hard_batches_hold_what_is_alike() -> Result<()> {
         let source = Squares::new();

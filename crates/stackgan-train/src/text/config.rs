@@ -8,48 +8,51 @@ use stackgan_eval::features::efficientnet_lite;
 
 use crate::{Error, Result};
 
-/// What is minimised.
+/// The loss function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
     /// Symmetric structured joint embedding, margin 1 (Reed et al.).
     JointEmbedding,
-    /// Symmetric softmax contrastive loss with a learnt scale.
+    /// Symmetric softmax contrastive loss with a learned scale.
     ///
-    /// Differs from the release: for small encoders, which it teaches the rarer words much sooner.
+    /// Differs from the release: meant for small encoders, which learn the rarer words much sooner
+    /// with it.
     Contrastive,
 }
 
-/// How the weights are updated.
+/// The update rule of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Optimiser {
     /// Torch's `rmsprop`: alpha 0.99, epsilon 1e-8 (Reed et al.).
     RmsProp,
-    /// Adam with beta 0.9 and 0.999.
+    /// Adam with betas 0.9 and 0.999.
     Adam,
 }
 
-/// How the learning rate falls.
+/// How the learning rate decays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum TextDecay {
-    /// Times `factor` after every "epoch", which is as many steps as there are training classes (Reed et al.: 0.98).
+    /// Multiplied by `factor` after every "epoch" of as many steps as there are training classes
+    /// (Reed et al.: 0.98).
     PerEpoch {
         /// The factor, above 0 and at most 1.
         factor: f64,
     },
-    /// Constant up to the fraction `from` of the run, then linear down to the fraction `to` of the rate.
+    /// Constant up to the fraction `from` of the run, then linear down to the fraction `to` of the
+    /// base rate.
     Linear {
-        /// Fraction of the run at which it begins to fall, 0 to 1.
+        /// Fraction of the run at which the decay begins, 0 to 1.
         from: f64,
-        /// What is left of the rate at the end, 0 to 1.
+        /// Fraction of the base rate that is left at the end, 0 to 1.
         to: f64,
     },
 }
 
 impl TextDecay {
-    /// The factor on the base rate at `step`, when the fraction `done` of the run is over.
+    /// The factor on the base rate at `step`, when the fraction `done` of the run has passed.
     #[must_use]
     pub fn factor(self, step: u64, classes: usize, done: f64) -> f64 {
         match self {
@@ -65,39 +68,41 @@ impl TextDecay {
     }
 }
 
-/// Batches in which many classes are alike, so that their common traits do not tell them apart.
+/// Batches with many similar classes, which their common traits cannot tell apart.
 ///
-/// Differs from the release, whose batches are all random. The classes nearest to a random one, by the running means of
-/// their captions' vectors, fill `share` of a hard batch. After the first minute a red bird is so compared with
-/// other red birds, and wings and bellies must be read.
+/// Differs from the release, whose batches are all random. The classes nearest to a random one, by
+/// the running means of their captions' vectors, fill `share` of a hard batch. After the first
+/// minute a red bird is then compared with other red birds, so the encoders must learn wings and
+/// bellies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HardBatches {
-    /// How often a batch is hard, 0 to 1.
+    /// Probability that a batch is hard, 0 to 1.
     pub chance: f64,
-    /// The part of a hard batch that is filled with alike classes, 0 to 1.
+    /// Share of similar classes in a hard batch, 0 to 1.
     pub share: f64,
-    /// Steps before the first.
+    /// Number of steps before the first hard batch.
     pub after: u64,
 }
 
-/// The image side.
+/// The image side of the joint embedding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum ImageSide {
-    /// A convolutional network on 64x64 pixels, trained along.
+    /// A convolutional network on 64x64 pixels, trained together with the text encoder.
     ///
-    /// Differs from the release; for drawn pictures, and where no pretrained network is at hand.
+    /// Differs from the release: for drawn pictures, and for use without a pretrained network.
     Convolutions {
-        /// Channels of the convolutions, each of which halves the picture; one to five.
+        /// Channels of the convolutions, each of which halves the side of the picture; one to five.
         channels: Vec<usize>,
     },
-    /// Features of a pretrained network through a linear layer. Source: Reed et al., CVPR 2016, whose network was
-    /// `GoogLeNet`, with 1024 features.
+    /// Features of a pretrained network through a linear layer.
+    ///
+    /// Source: Reed et al., CVPR 2016, whose network was `GoogLeNet`, with 1024 features.
     Features {
-        /// Features of a picture.
+        /// Number of features of a picture.
         width: usize,
-        /// The network that made them, as its name and the SHA-256 of its weights.
+        /// The network that made the features, as its name and the SHA-256 of its weights.
         network: String,
         /// Side of the pictures that it saw, in pixels.
         #[serde(default = "trained_at")]
@@ -105,39 +110,41 @@ pub enum ImageSide {
     },
 }
 
-/// Sides of the pictures that a pretrained network is shown.
+/// The sides of the pictures that a pretrained network may be given.
 const SIDES: RangeInclusive<usize> = 32..=1024;
 
-/// The side of the pictures that EfficientNet-Lite0 was trained on, which files without one mean.
+/// The side of the pictures that EfficientNet-Lite0 was trained on, the default of older files.
 const fn trained_at() -> usize {
     efficientnet_lite::SIDE
 }
 
-/// Everything that decides an encoder beside data, seed and length of the run.
+/// Everything that determines an encoder except data, seed and length of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextTrainConfig {
     /// Sizes of the text encoder.
     pub encoder: CharCnnRnnConfig,
-    /// How its weights start.
+    /// Initialisation of its weights.
     pub init: TextInit,
-    /// The image side.
+    /// The image side of the joint embedding.
     pub image: ImageSide,
-    /// Rows of a batch, each of another class.
+    /// Number of rows of a batch, each of another class.
     pub batch: usize,
-    /// Captions of each row's picture, each compared with the picture; their losses are averaged. Published: 1.
+    /// Number of captions for each row's picture. Each is compared with the picture, and their
+    /// losses are averaged. Published value: 1.
     ///
-    /// Differs from the release: the text side is the cheaper one, so more captions a picture teach it sooner.
+    /// Differs from the release: the text side is the cheaper one, so more captions per picture
+    /// train it sooner.
     pub captions_per_picture: usize,
     /// Learning rate.
     pub lr: f64,
-    /// How it falls.
+    /// How the learning rate decays.
     pub decay: TextDecay,
-    /// The optimiser.
+    /// The update rule of the weights.
     pub optimiser: Optimiser,
-    /// The loss.
+    /// The loss function.
     pub loss: Loss,
-    /// Hard batches, if any.
+    /// Hard batches, if they are on.
     pub hard_batches: Option<HardBatches>,
     /// Whether the finished encoder's vectors are standardised. Differs from the release; see
     /// [`stackgan_core::text::Standardise`].
@@ -145,7 +152,8 @@ pub struct TextTrainConfig {
 }
 
 impl TextTrainConfig {
-    /// The published training of the birds' encoder (icml2016, `train_sje_hybrid.lua`), but for the image side.
+    /// The published training of the birds' encoder (icml2016, `train_sje_hybrid.lua`), except for
+    /// the image side.
     #[must_use]
     pub fn published() -> Self {
         Self {
@@ -163,7 +171,7 @@ impl TextTrainConfig {
         }
     }
 
-    /// A small encoder for the toy birds, trained in minutes.
+    /// A small encoder for the toy birds that trains in minutes.
     #[must_use]
     pub fn small() -> Self {
         Self {

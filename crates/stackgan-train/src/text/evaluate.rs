@@ -1,4 +1,4 @@
-//! How well an encoder matches pictures and captions of classes that it has never seen.
+//! Evaluation of how well an encoder matches pictures and captions of unseen classes.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,36 @@ use stackgan_eval::zero_shot::ZeroShot;
 use super::{ImageInputs, TextSource, TrainedEncoder};
 use crate::{Error, Result};
 
-/// Captions of a picture that are averaged for [`Scores::r10_four`].
+/// Number of captions of a picture that are averaged for [`Scores::r10_four`].
 const FOUR: usize = 4;
 
-/// Candidates of R-precision, with one's own.
+/// Number of candidates of R-precision, including the true one.
 const CANDIDATES: usize = 10;
 
-/// Figures of an encoder on unseen classes.
+/// Scores of an encoder on unseen classes.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores {
-    /// Part of the pictures whose own class's mean text vector is the nearest (Reed's zero-shot accuracy).
+    /// Share of the pictures for which the nearest mean text vector is that of their own class
+    /// (Reed's zero-shot accuracy).
     pub top1: f64,
-    /// Classes among which that was chosen: chance is one over this.
+    /// Number of classes to choose from; chance level is one over this.
     pub classes: usize,
     /// Reed's average precision at 50: see [`ZeroShot::average_precision`].
     pub ap50: f64,
-    /// R-precision among ten, one caption a picture; `None` where there are no ten different captions to choose among.
+    /// R-precision among ten, one caption per picture; `None` if there are not ten different
+    /// captions to choose from.
     pub r10_one: Option<RPrecision>,
-    /// R-precision among ten, the mean of four captions a picture; `None` likewise.
+    /// R-precision among ten, the mean of four captions per picture; `None` if there are not ten
+    /// different ones to choose from.
     pub r10_four: Option<RPrecision>,
 }
 
-/// Scores an encoder on `pictures`, whose classes it should not have seen. Pictures without captions are left out.
+/// Scores an encoder on `pictures`, which should be of classes that it has not seen. Pictures
+/// without captions are skipped.
 ///
 /// # Errors
-/// When there are fewer than two classes, a picture cannot be read, or the image side reads something else.
+/// When there are fewer than two classes, a picture cannot be read, or the images are not what the
+/// encoder's image side reads.
 pub fn evaluate(
     encoder: &TrainedEncoder,
     (source, inputs): (&dyn TextSource, ImageInputs<'_>),
@@ -71,12 +76,12 @@ pub fn evaluate(
         let texts = encoder.text_features(&captions, per)?;
         let said = captions.chunks(per).map(|of_one| {
             let mut of_one = of_one.to_vec();
-            of_one.sort_unstable(); // their mean has no order
+            of_one.sort_unstable(); // the mean does not depend on the order
             of_one.join("\n")
         });
         match r_precision(&images, &texts, &owned(&classes, said), CANDIDATES, noise) {
             Ok(found) => Ok(Some(found)),
-            Err(stackgan_eval::Error::Input { .. }) => Ok(None), // too few to choose among
+            Err(stackgan_eval::Error::Input { .. }) => Ok(None), // too few to choose from
             Err(error) => Err(Error::from(error)),
         }
     };
@@ -89,7 +94,7 @@ pub fn evaluate(
     })
 }
 
-/// `per` captions of a picture in random order, over again if it has fewer.
+/// Returns `per` captions of a picture in random order, repeated if it has fewer.
 fn chosen(
     source: &dyn TextSource,
     picture: usize,

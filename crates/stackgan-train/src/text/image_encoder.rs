@@ -1,5 +1,5 @@
-//! The image side of the joint embedding: features of a pretrained network through a linear layer, or a small
-//! convolutional network on 64x64 pictures that is trained along.
+//! The image side of the joint embedding: a linear layer on features of a pretrained network, or a
+//! small convolutional network on 64x64 pictures that is trained together with the text encoder.
 
 use candle_core::{Tensor, Var};
 use stackgan_core::gan::Mode;
@@ -11,7 +11,7 @@ use stackgan_kernels::{Activation, Maps};
 use super::{ImageSide, Loss};
 use crate::Result;
 
-/// Side of its pictures in pixels.
+/// Side of the pictures in pixels.
 pub const SIDE: usize = 64;
 
 const STYLE: Style = Style {
@@ -20,20 +20,23 @@ const STYLE: Style = Style {
     running_variance: RunningVariance::Unbiased,
 };
 
-/// The scale of the contrastive loss starts at 1 / 0.07 and is kept below 100.
+/// The scale of the contrastive loss is initialised to 1 / 0.07 and kept below 100.
 const INITIAL_LOG_SCALE: f64 = 2.659_260_036_932_778;
 const MAX_LOG_SCALE: f32 = 4.605_170_2;
 
-/// What comes before the linear layer.
+/// The part before the linear layer.
 #[derive(Clone, Debug)]
 enum Body {
-    /// Convolutions (4x4, stride 2) with batch norm and `LeakyReLU`, and the mean over the map that is left.
+    /// Convolutions (4x4, stride 2) with batch norm and `LeakyReLU`, followed by the mean over the
+    /// remaining map.
     Convolutions(Vec<ConvNorm>),
-    /// Batch norm of features, whose spreads differ.
+    /// Batch norm of the features, whose scales differ.
     Features(BatchNorm),
 }
 
-/// One of two bodies, a linear layer with batch norm. It also holds what else the contrastive loss has to learn.
+/// The image encoder: one of two bodies, then a linear layer with batch norm.
+///
+/// It also holds the other variables that the contrastive loss has to learn.
 #[derive(Clone, Debug)]
 pub struct ImageEncoder {
     body: Body,
@@ -44,11 +47,11 @@ pub struct ImageEncoder {
 }
 
 impl ImageEncoder {
-    /// Builds the network on the tensors of `scope`: `conv.0 …` or `features`, `proj`, `norm`, and the contrastive loss's
-    /// `log_scale` and `text_mean`.
+    /// Builds the network on the tensors of `scope`: `conv.0 …` or `features`, `proj`, `norm`, and
+    /// the contrastive loss's `log_scale` and `text_mean`.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// When a tensor is missing or of the wrong shape.
     pub fn new(side: &ImageSide, dim: usize, scope: &Scope) -> Result<Self> {
         let (body, width) = match side {
             ImageSide::Convolutions { channels } => {
@@ -75,10 +78,11 @@ impl ImageEncoder {
         Ok(Self { body, proj, norm, log_scale, text_mean })
     }
 
-    /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)` in [-1, 1], or of features `(batch, width)`.
+    /// Encodes pictures `(batch, 3, 64, 64)` in [-1, 1], or features `(batch, width)`, as vectors
+    /// `(batch, dim)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         let x = match &self.body {
             Body::Features(norm) => norm.forward(images, mode)?,
@@ -93,7 +97,8 @@ impl ImageEncoder {
         Ok(self.norm.forward(&self.proj.forward(&x)?, mode)?)
     }
 
-    /// Text vectors `(batch, dim)` as `loss` compares them: the contrastive one without what they have in common.
+    /// Prepares text vectors `(batch, dim)` for comparison by `loss`: for the contrastive loss,
+    /// subtracts their common part.
     ///
     /// # Errors
     /// When widths differ.
@@ -104,10 +109,11 @@ impl ImageEncoder {
         }
     }
 
-    /// `loss` of pictures' vectors and of those of their captions, made [comparable](Self::comparable); both `(batch, dim)`.
+    /// Computes `loss` of pictures' vectors and [comparable](Self::comparable) vectors of their
+    /// captions; both `(batch, dim)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn compare(&self, loss: Loss, images: &Tensor, texts: &Tensor) -> Result<Tensor> {
         Ok(match loss {
             Loss::JointEmbedding => symmetric_joint_embedding(images, texts)?,
@@ -115,8 +121,10 @@ impl ImageEncoder {
         })
     }
 
-    /// Text vectors `(batch, dim)` without what they have in common: the batch's mean, or the running one. Captions
-    /// are so alike in their letters that fresh text vectors differ by little, and their cosines by next to nothing.
+    /// Subtracts the mean of the batch, or the running mean, from text vectors `(batch, dim)`.
+    ///
+    /// Captions have so similar letters that the vectors of a fresh encoder differ by little, and
+    /// their cosines by almost nothing.
     ///
     /// # Errors
     /// When widths differ.
@@ -132,7 +140,7 @@ impl ImageEncoder {
         })
     }
 
-    /// The scale of the contrastive loss: one value.
+    /// The scale of the contrastive loss, one value.
     ///
     /// # Errors
     /// When the device fails.

@@ -1,9 +1,12 @@
-//! Training the char-CNN-RNN on a dataset's own captions and pictures.
+//! Training of the char-CNN-RNN on a dataset's own captions and pictures.
 //!
-//! Two ways: the published one ([`TextTrainConfig::published`]: structured joint embedding, one class per row, `RMSprop`;
-//! Reed et al., CVPR 2016), and one for small encoders and few minutes ([`TextTrainConfig::small`]: softmax contrastive
-//! loss with hard batches, Adam). The image side is a pretrained network's features ([`PictureFeatures`]; the published
-//! ones were `GoogLeNet`'s), or a small convolutional network that is trained along: see [`ImageEncoder`].
+//! There are two ways. [`TextTrainConfig::published`] is the published one: structured joint
+//! embedding, one class per row, `RMSprop` (Reed et al., CVPR 2016). [`TextTrainConfig::small`] is
+//! for small encoders and a few minutes: softmax contrastive loss with hard batches, Adam.
+//!
+//! The image side is a pretrained network's features ([`PictureFeatures`]; the published ones were
+//! `GoogLeNet`'s), or a small convolutional network that is trained with the text encoder: see
+//! [`ImageEncoder`].
 
 mod batches;
 mod config;

@@ -1,4 +1,4 @@
-//! `RMSprop` as Torch does it, or Adam, over the variables of both encoders.
+//! The optimiser of both encoders' variables: `RMSprop` as in Torch, or Adam.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -47,7 +47,7 @@ impl State {
         })
     }
 
-    /// One step down the gradients.
+    /// Takes one step along the negative gradients.
     pub(super) fn step(&mut self, grads: &GradStore, lr: f64) -> Result<()> {
         match self {
             Self::Adam(networks) => {
@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// Two steps of Torch's `rmsprop` by hand: gradient 2 w at w = 1, then at the new w.
+    /// Two steps of Torch's `rmsprop` computed by hand: gradient 2 w at w = 1, then at the new w.
     #[test]
     fn rmsprop_is_torchs() -> Result<()> {
         let params = Params::fresh(Noise::new(0), "x", &Device::Cpu);

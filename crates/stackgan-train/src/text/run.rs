@@ -13,28 +13,31 @@ use super::optimiser::State;
 use super::{ImageEncoder, ImageInputs, TextSource, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
 
-/// Captions from which the standardisation is taken: one of each of this many pictures at most.
+/// Maximum number of captions from which the standardisation is computed, each of another picture.
 const STANDARDISE_ON: usize = 4096;
 
-/// What a training is made of.
+/// The parts of a training run.
 #[allow(missing_debug_implementations, reason = "its source and its schedule are closures")]
 pub struct TextRun<'a> {
     /// The settings.
     pub config: &'a TextTrainConfig,
     /// Pictures and captions.
     pub source: &'a dyn TextSource,
-    /// What the image side reads: what [`TextTrainConfig::image`] says.
+    /// The input of the image side; must match [`TextTrainConfig::image`].
     pub images: ImageInputs<'a>,
     /// The pictures to train on.
     pub pictures: &'a [usize],
-    /// All randomness.
+    /// The source of all randomness.
     pub noise: Noise,
-    /// The fraction of the run that is over before a step, from 0; the run ends where it is 1 or more. For a run of
-    /// `n` steps this is `step / n`, and equal seeds give equal bits; a caller with a clock can end a run by time.
+    /// The fraction of the run that has passed before a step, from 0; the run ends when it reaches
+    /// 1.
+    ///
+    /// For a run of `n` steps this is `step / n`, and equal seeds give equal bits. A caller with a
+    /// clock can end a run by time.
     pub done: &'a dyn Fn(u64) -> f64,
 }
 
-/// Something that happened.
+/// An event of the training.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum TextEvent {
@@ -42,7 +45,7 @@ pub enum TextEvent {
     Step {
         /// Steps taken so far.
         step: u64,
-        /// The fraction of the run that was over before it.
+        /// The fraction of the run that had passed before it.
         done: f64,
         /// The loss.
         loss: f64,
@@ -54,8 +57,9 @@ pub enum TextEvent {
 /// Trains a text encoder and its image encoder.
 ///
 /// # Errors
-/// [`Error::Config`] when a setting is out of range, there are fewer classes than rows, or the image side reads something
-/// else; [`Error::NonFinite`] when the loss is no number; whatever `source` reports.
+/// [`Error::Config`] when a setting is out of range, there are fewer classes than rows, or the
+/// images are not what the image side reads; [`Error::NonFinite`] when the loss is not finite;
+/// errors of `source`.
 pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Result<TrainedEncoder> {
     let TextRun { config, source, noise, .. } = *run;
     config.check()?;
@@ -84,7 +88,8 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         let pictures = run.images.batch(source, &rows)?;
         let (said, seen) =
             both(|| Ok(text.forward(&captions)?), || image.forward(&pictures, Mode::Train))?;
-        // The loss begins anew at what both encoders say, so that each can be gone back through by itself.
+        // The loss starts a new graph at the outputs of the encoders, so that each encoder has its
+        // own backward pass.
         let (texts, images) = (Var::from_tensor(&said)?, Var::from_tensor(&seen)?);
         let compared = image.comparable(config.loss, &texts, Mode::Train)?;
         let mut losses = Vec::with_capacity(config.captions_per_picture);
@@ -118,7 +123,8 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
     TrainedEncoder::new(config.clone(), text, image_params, step)
 }
 
-/// Refuses captions that are all the same: there is nothing to tell pictures apart by, and the loss stays where it is.
+/// Rejects captions that are all equal: nothing would distinguish the pictures, and the loss would
+/// not change.
 fn check_captions(run: &TextRun) -> Result<()> {
     let captions = run.pictures.iter().flat_map(|&picture| run.source.captions(picture));
     let mut read = captions.map(|caption| indices(caption, run.config.encoder.alphabet));
@@ -136,7 +142,7 @@ fn check_captions(run: &TextRun) -> Result<()> {
     })
 }
 
-/// Both at once: the encoders share nothing, and much of each is done by one thread.
+/// Runs both at once. The encoders share nothing, and much of each runs on one thread.
 fn both<A: Send>(
     a: impl FnOnce() -> Result<A> + Send,
     b: impl FnOnce() -> Result<A> + Send,
@@ -145,7 +151,7 @@ fn both<A: Send>(
     Ok((a?, b?))
 }
 
-/// Gradients behind `output`, whose own is `gradient`.
+/// The gradients behind `output`, given the gradient of the output.
 fn back(output: &Tensor, gradient: Option<&Tensor>) -> Result<GradStore> {
     let none = || candle_core::Error::msg("the loss does not depend on an encoder");
     let gradient = gradient.ok_or_else(none)?.detach();
@@ -162,7 +168,8 @@ fn read_captions(run: &TextRun, rows: &[Row]) -> Vec<CaptionIndices> {
         .collect()
 }
 
-/// Mean and deviation over one random caption of each training picture, of at most [`STANDARDISE_ON`] pictures.
+/// Mean and standard deviation over one random caption per training picture, of at most
+/// [`STANDARDISE_ON`] pictures.
 fn fit_standardise(run: &TextRun, text: &CharCnnRnnEncoder) -> Result<Standardise> {
     let mut draws = run.noise.draws(Stream::TextBatch, u64::MAX, 0);
     let mut pictures = run.pictures.to_vec();
@@ -191,7 +198,8 @@ pub(super) mod tests {
     use super::super::{ImageSide, Loss, Optimiser, PictureFeatures, TextDecay, evaluate};
     use super::*;
 
-    /// Plain squares of twelve colours, two pictures each, with their names as captions: the easiest of all datasets.
+    /// Plain squares of twelve colours, two pictures each, with their colour names as captions: the
+    /// easiest dataset.
     pub(crate) struct Squares {
         classes: Vec<u32>,
         captions: Vec<Vec<String>>,
@@ -280,7 +288,8 @@ pub(super) mod tests {
         (0..24).collect()
     }
 
-    /// Features in place of pixels: twelve of them, one for each colour, and noise where the picture is mirrored.
+    /// Features in place of pixels: twelve of them, one for each colour, and noise for mirrored
+    /// pictures.
     #[test]
     fn features_are_learnt_from_and_must_be_those_of_the_training() -> Result<()> {
         let source = Squares::new();
@@ -313,7 +322,7 @@ pub(super) mod tests {
         Ok(())
     }
 
-    /// On what it has seen: this tests the loop, not how well it generalises.
+    /// On pictures that it has seen: this tests the loop, not the generalisation.
     #[test]
     fn both_losses_learn_to_match() -> Result<()> {
         let published = TextTrainConfig {
@@ -362,7 +371,7 @@ pub(super) mod tests {
         Ok(())
     }
 
-    /// What the encoder cannot read says nothing either.
+    /// Characters that the encoder cannot read carry no information either.
     #[test]
     fn captions_that_all_say_the_same_are_refused_before_the_first_step() {
         for words in

@@ -1,4 +1,4 @@
-//! What the encoder's training needs to know of a dataset.
+//! The interface to a dataset for training the encoder.
 
 use stackgan_data::prepared::Prepared;
 
@@ -9,7 +9,7 @@ pub trait TextSource {
     /// The class of every picture.
     fn classes(&self) -> &[u32];
 
-    /// The captions of picture `i`; none beyond the end.
+    /// The captions of picture `i`; empty beyond the end.
     fn captions(&self, i: usize) -> &[String];
 
     /// Side of the pictures in pixels, at least 64.

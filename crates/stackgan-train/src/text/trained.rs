@@ -1,4 +1,4 @@
-//! A trained pair of encoders, and its file.
+//! A trained pair of encoders and its file format.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::Result;
 /// The version of the file's metadata.
 const VERSION: u32 = 2;
 
-/// Pictures in one pass.
+/// Number of pictures in one pass.
 const BATCH: usize = 64;
 
 /// A text encoder and the image encoder that it was trained with.
@@ -24,15 +24,15 @@ const BATCH: usize = 64;
 pub struct TrainedEncoder {
     /// The settings of the training.
     pub config: TextTrainConfig,
-    /// Sentences to vectors: the part that a model keeps.
+    /// The text encoder, the part that a model keeps.
     pub text: CharCnnRnnEncoder,
-    /// Steps of the training.
+    /// Number of training steps.
     pub steps: u64,
     image: ImageEncoder,
     image_params: Params,
 }
 
-/// What the file says of itself, as JSON under the metadata key `stackgan`.
+/// The file's description of itself, as JSON under the metadata key `stackgan`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
@@ -56,8 +56,10 @@ impl TrainedEncoder {
         Ok(Self { config, text, steps, image, image_params })
     }
 
-    /// Vectors `(captions, dim)` to compare with those of [`Self::image_features`] by dot products. With `per` above 1,
-    /// each is of the mean of `per` consecutive captions.
+    /// Encodes captions as vectors `(captions, dim)`, to compare with those of
+    /// [`Self::image_features`] by dot product.
+    ///
+    /// With `per` above 1, each vector is that of the mean of `per` consecutive captions.
     ///
     /// # Errors
     /// When `per` does not divide the number of captions.
@@ -70,11 +72,11 @@ impl TrainedEncoder {
         self.to_compare(self.image.comparable(self.config.loss, &vectors, Mode::Eval)?)
     }
 
-    /// Vectors `(batch, dim)` of pictures `(batch, 3, 64, 64)` in [-1, 1], or of features `(batch, width)`, whichever
-    /// [`TextTrainConfig::image`] says.
+    /// Encodes pictures `(batch, 3, 64, 64)` in [-1, 1], or features `(batch, width)`, as vectors
+    /// `(batch, dim)`. [`TextTrainConfig::image`] says which of the two is expected.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not match.
     pub fn image_features(&self, images: &Tensor) -> Result<Tensor> {
         let mut parts = Vec::new();
         for start in (0..images.dim(0)?).step_by(BATCH) {
@@ -89,7 +91,7 @@ impl TrainedEncoder {
         self.to_compare(vectors)
     }
 
-    /// Vectors of which dot products are taken.
+    /// Prepares vectors for dot products.
     fn to_compare(&self, vectors: Tensor) -> Result<Tensor> {
         Ok(match self.config.loss {
             Loss::JointEmbedding => vectors,
@@ -102,10 +104,11 @@ impl TrainedEncoder {
         Ok(self.image_params.snapshot()?)
     }
 
-    /// The file `encoder.safetensors`: parts `text.` and `image.`, and its metadata. Equal encoders give equal bytes.
+    /// Serialises the encoders as `encoder.safetensors`: parts `text.` and `image.`, and metadata.
+    /// Equal encoders give equal bytes.
     ///
     /// # Errors
-    /// When memory for it cannot be had.
+    /// When memory for it cannot be allocated.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let manifest = Manifest {
             kind: "encoder".to_owned(),
@@ -125,7 +128,8 @@ impl TrainedEncoder {
     /// Reads what [`Self::to_bytes`] wrote.
     ///
     /// # Errors
-    /// When the bytes are damaged, of another kind or version, or changed since they were written.
+    /// When the bytes are damaged, of another kind or version, or were changed after they were
+    /// written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let archive = Archive::from_bytes(bytes, &Device::Cpu)?;
         let json = archive.metadata.get("stackgan").map_or("", String::as_str);

@@ -1,5 +1,7 @@
-//! Our alphabet against a record of Reed's flowers, where it is at hand: the ten captions of `image_07764`, encoded by
-//! us, are the character matrix that Reed's own program wrote (FACTS 4.7, 5.1).
+//! Our alphabet against a record of Reed's flowers, where it is at hand: the ten captions of
+//! `image_07764`, encoded by us, are the character matrix that Reed's own program wrote.
+//!
+//! Source: reedscot/icml2016, `donkey_folder_*.lua` (the record); reedscot/cvpr2016 (the alphabet).
 
 use stackgan_core::text::alphabet::{AlphabetOptions, CAPTION_LENGTH, indices};
 use stackgan_data::formats::torch7;

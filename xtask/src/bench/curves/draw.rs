@@ -1,30 +1,31 @@
-//! Curves as plain SVG: two panels beside each other, each with axes from zero, units and its own legend above.
+//! Curves as plain SVG: two panels side by side, each with axes from zero, units and its own legend
+//! above.
 //!
-//! Nothing is loaded from elsewhere, and the colours are of middle brightness on no background: they stand on white and on
-//! black.
+//! Nothing is loaded from elsewhere. The colours are of medium brightness and there is no
+//! background, so the drawing works on white and on black.
 
 use std::fmt::Write as _;
 
-/// Of the whole drawing, in pixels; text is 12 of them high.
+/// Size of the whole drawing in pixels; text is 12 pixels high.
 const WIDTH: f64 = 700.0;
 const HEIGHT: f64 = 340.0;
-/// Of a panel's plot.
+/// Margins of a panel's plot.
 const LEFT: f64 = 46.0;
 const PLOT_WIDTH: f64 = 286.0;
 const BOTTOM: f64 = 296.0;
-/// Of a line of the legend, under the panel's title.
+/// Height of a line of the legend, below the panel's title.
 const LINE: f64 = 16.0;
 
 const TEXT: &str = "#717b87";
 const RULE: &str = "#8b949e";
 const COLOURS: [&str; 4] = ["#2f81d7", "#cf6a12", "#2a9d5a", "#a35bd1"];
 
-/// How a curve is drawn.
+/// The style of a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stroke {
     /// In one of the colours, with its points.
     Measured(usize),
-    /// Dashed in one of the colours, without: a limit.
+    /// Dashed in one of the colours, without points: a limit.
     Limit(usize),
 }
 
@@ -43,14 +44,14 @@ pub(super) struct Panel {
     pub(super) curves: Vec<Curve>,
 }
 
-/// What both plots have on their axes, with units.
+/// The axis labels of both plots, with units.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axes {
     pub(super) x: &'static str,
     pub(super) y: &'static str,
 }
 
-/// The drawing. `about` is what someone hears who does not see it.
+/// Creates the drawing. `about` is its text alternative.
 pub(super) fn drawing(about: &str, axes: Axes, panels: &[Panel; 2]) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
@@ -152,7 +153,7 @@ fn most(values: impl Iterator<Item = f64>) -> f64 {
     values.filter(|v| v.is_finite()).fold(0.0, f64::max).max(1e-9)
 }
 
-/// Round numbers from 0 to at least `most`, at most seven, no closer than `least`.
+/// Round numbers from 0 to at least `most`: at most seven, with a distance of at least `least`.
 fn ticks(most: f64, least: f64) -> Vec<f64> {
     let power = 10f64.powf((most / 6.0).log10().floor());
     let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power);
@@ -165,7 +166,7 @@ fn last(ticks: &[f64]) -> f64 {
     ticks.last().copied().unwrap_or(1.0)
 }
 
-/// As short as it can be read.
+/// The shortest readable form.
 fn number(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -195,7 +196,8 @@ mod tests {
         assert_eq!([0.0, 0.25, 40.0, 0.002].map(number), ["0", "0.25", "40", "0.002"]);
     }
 
-    /// Both panels, every curve and every point are there, inside the frame, and text cannot break the file.
+    /// Both panels, every curve and every point are inside the frame, and text cannot break the
+    /// file.
     #[test]
     fn a_drawing_holds_all_points_inside_its_frame() {
         let curve = |of: usize| Curve {

@@ -1,4 +1,4 @@
-//! The drawings of docs/performance: which lines are in which, and beside which limit.
+//! The drawings of docs/performance: which lines each contains, and with which limit.
 
 use std::fs;
 use std::path::Path;
@@ -9,16 +9,16 @@ use super::Measured;
 use super::draw::{Axes, Curve, Panel, Stroke, drawing};
 use super::plan::{Axis, Line, Point, small_batch};
 
-/// What is drawn of a step.
+/// The drawn quantity of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Of {
-    /// Seconds, beside the least that the direct algorithm's multiply-adds take.
+    /// Seconds, with the minimum for the direct algorithm's multiply-adds.
     Time,
     /// Peak GiB.
     Memory,
 }
 
-/// File, what is drawn, along which axis.
+/// The file, the drawn quantity, and the axis.
 const DRAWINGS: [(&str, Of, Axis); 5] = [
     ("batch-time", Of::Time, Axis::Batch),
     ("batch-memory", Of::Memory, Axis::Batch),
@@ -27,7 +27,7 @@ const DRAWINGS: [(&str, Of, Axis); 5] = [
     ("threads-time", Of::Time, Axis::Threads),
 ];
 
-/// Writes all of them.
+/// Writes all drawings.
 pub(super) fn write(root: &Path, lines: &[Line], measured: &Measured) -> Result<()> {
     let folder = root.join("docs/performance");
     fs::create_dir_all(&folder)?;

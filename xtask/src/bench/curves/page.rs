@@ -1,4 +1,4 @@
-//! The tables of docs/performance.md, between two marks: what is around them is written by hand.
+//! The tables of docs/performance.md, between two marks; the text around them is written by hand.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,7 +14,7 @@ const PAGE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `cargo xtask bench --curves` -->";
 const END: &str = "<!-- end of what is written -->";
 
-/// Puts the tables into the page.
+/// Inserts the tables into the page.
 pub(super) fn write(root: &Path, tables: &str) -> Result<()> {
     let path = root.join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
@@ -28,7 +28,7 @@ fn between(page: &str, tables: &str) -> Result<String> {
     Ok(format!("{before}{BEGIN}\n\n{tables}\n{END}{after}"))
 }
 
-/// Where and how it was measured, the laws along the batch, and every point.
+/// Where and how it was measured, the cost against the batch size, and every point.
 pub(super) fn tables(about: &Value, lines: &[Line], measured: &Measured) -> String {
     let fact = |key: &str| match &about[key] {
         Value::String(text) => text.clone(),
@@ -67,7 +67,7 @@ pub(super) fn tables(about: &Value, lines: &[Line], measured: &Measured) -> Stri
     text
 }
 
-/// For each line of whole batches: a fixed part and one for each picture, by least squares.
+/// For each line of whole batches: a fixed cost and a cost per picture, by least squares.
 fn laws(lines: &[Line], measured: &Measured) -> String {
     let mut text = "**What a batch costs**: a fixed part, and one for each picture, by least squares through the points below\n\n\
         | | ms, fixed | ms a picture | its multiply-adds at the limit | share of the limit | MiB, fixed | MiB a picture |\n\
@@ -99,7 +99,7 @@ fn laws(lines: &[Line], measured: &Measured) -> String {
     text + "\n"
 }
 
-/// The line `a + b x` of least squares.
+/// The least-squares line `a + b x`.
 fn straight(points: &[(f64, f64)]) -> (f64, f64) {
     let n = points.len().max(1) as f64;
     let (mx, my) = points.iter().fold((0.0, 0.0), |m, p| (m.0 + p.0 / n, m.1 + p.1 / n));
@@ -159,7 +159,8 @@ mod tests {
         let lines = plan::lines(Pace::Full, 2);
         let about = json!({ "cpu": "a CPU", "cores": 2, "commit": "abc", "runs": 3 });
         let text = tables(&about, &lines, &tests::measured(&lines));
-        // 200 ms and 100 ms a picture; 1000 MiB and 50 MiB a picture, or the same for any batch in parts of 4.
+        // 200 ms plus 100 ms per picture; 1000 MiB plus 50 MiB per picture, or the memory of a part
+        // of 4 for any batch.
         assert!(text.contains("| Stage-II, residual, whole batch | 200 | 100.0 |"), "{text}");
         assert!(text.contains("| 1000 | 50 |"), "{text}");
         let parts =

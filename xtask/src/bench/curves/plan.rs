@@ -1,16 +1,17 @@
-//! What is measured: lines of points, each a training step at some batch, width and number of threads.
+//! The plan of the measurements: lines of points, each a training step at some batch, width and
+//! number of threads.
 
 use crate::bench::figures::{NETS, PAPER, Pace};
 use crate::bench::work;
 
-/// What changes along a line.
+/// The quantity that varies along a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
-    /// Pictures of a batch.
+    /// Number of pictures of a batch.
     Batch,
-    /// Channels: those of G (`net.gf`); D has half of them.
+    /// Number of channels of G (`net.gf`); D has half as many.
     Width,
-    /// Threads that compute.
+    /// Number of computing threads.
     Threads,
 }
 
@@ -20,7 +21,7 @@ pub(super) struct Point {
     pub(super) stage: u8,
     pub(super) net: &'static str,
     pub(super) batch: u64,
-    /// Pictures of its parts; 0: taken as a whole.
+    /// Number of pictures of its parts; 0 for the whole batch at once.
     pub(super) part: u64,
     pub(super) width: u64,
     pub(super) threads: u64,
@@ -38,17 +39,18 @@ pub(super) struct Line {
 const BATCHES: [u64; 6] = [2, 4, 8, 16, 32, 64];
 const WIDTHS: [u64; 5] = [64, 96, 128, 160, 192];
 
-/// The batch of a stage while width or threads change.
+/// The batch of a stage when width or threads vary.
 pub(super) const fn small_batch(stage: u8) -> u64 {
     if stage == 1 { 16 } else { 4 }
 }
 
-/// Pictures of the parts that batches of a stage are also taken in.
+/// Number of pictures of the parts that a stage's batches are also split into.
 const fn part_of(stage: u8) -> u64 {
     if stage == 1 { 8 } else { 4 }
 }
 
-/// All lines, for a machine of so many cores; quickly, those of the residual recipe alone, with two batches in parts.
+/// All lines for a machine with `cores` cores. In quick mode only those of the residual recipe,
+/// with two batches in parts.
 pub(super) fn lines(pace: Pace, cores: u64) -> Vec<Line> {
     let mut lines = Vec::new();
     for stage in [1, 2] {
@@ -102,7 +104,7 @@ impl Point {
         format!("stage{stage}-b{batch}{parts}-{net}-w{width}-t{threads}")
     }
 
-    /// The arguments of our example (crates/stackgan-cli/examples/bench).
+    /// The arguments of the example crates/stackgan-cli/examples/bench.
     pub(super) fn arguments(&self, pace: Pace) -> [String; 5] {
         let batch = match self.part {
             0 => self.batch.to_string(),

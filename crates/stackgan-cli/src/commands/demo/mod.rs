@@ -1,4 +1,4 @@
-//! `stackgan demo`: from nothing to a painted bird. A table of contents: every step is done by what the other commands use.
+//! `stackgan demo`: from nothing to a painted bird, with the functions of the other commands.
 
 mod pace;
 mod pages;
@@ -25,17 +25,17 @@ use crate::progress::duration;
 use crate::signals::Stopper;
 use phases::{GanPhase, train_encoder};
 
-/// How large a demo is.
+/// The size of a demo.
 pub(crate) struct Scale {
-    /// Pictures that are drawn.
+    /// Number of pictures to draw.
     pub pictures: usize,
     /// Seconds from the start to the end of Stage-II.
     pub seconds: f64,
-    /// Steps that are timed before a stage.
+    /// Number of steps that are timed before a stage.
     pub timed: u64,
-    /// Grids painted while Stage-I and Stage-II train.
+    /// Number of grids painted while Stage-I and Stage-II train.
     pub grids: [u64; 2],
-    /// Captions of unseen species that are scored.
+    /// Number of captions of unseen species that are scored.
     pub scored: usize,
 }
 
@@ -54,31 +54,31 @@ impl Scale {
     }
 }
 
-/// What a phase took: for the report.
+/// The duration of a phase, for the report.
 pub(crate) struct Took {
-    /// What was done.
+    /// The phase.
     pub what: String,
-    /// Seconds.
+    /// Its duration in seconds.
     pub seconds: f64,
 }
 
-/// Everything that the report shows.
+/// The contents of the report.
 pub(crate) struct Results {
-    /// What each phase took.
+    /// The duration of each phase.
     pub took: Vec<Took>,
-    /// The encoder's loss over steps.
+    /// The encoder's loss by step.
     pub text_losses: Vec<(f64, f64)>,
-    /// The encoder on real pictures of unseen species.
+    /// The encoder's scores on real pictures of unseen species.
     pub text_scores: Option<String>,
     /// Rows of the table of scores.
     pub scores: Vec<score::Scored>,
-    /// Painted prompts.
+    /// The painted prompts.
     pub sheets: Vec<sheets::Sheet>,
-    /// Scales of z and epsilon at which pictures were painted.
+    /// The scales of z and epsilon with which pictures were painted.
     pub noise: (f64, f64),
 }
 
-/// Draws, prepares, trains, paints, scores, reports.
+/// Draws, prepares, trains, paints, scores and reports.
 pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let (scale, out, started) = (Scale::of(args), args.out.as_path(), Instant::now());
     refuse_occupied(out)?;
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
         drawn.train_species + drawn.test_species
     ));
 
-    // Where drawing took long (a busy machine), training still gets most of the time that was promised.
+    // If drawing took long (on a busy machine), training still gets most of its time.
     let began = started.max(
         Instant::now().checked_sub(Duration::from_secs_f64(0.4 * scale.seconds)).unwrap_or(started),
     );
@@ -174,7 +174,7 @@ fn refuse_occupied(out: &Path) -> Result<()> {
     .into())
 }
 
-/// Writes down what each phase took.
+/// Records the duration of each phase.
 struct Clock {
     last: Instant,
     took: Vec<Took>,

@@ -1,4 +1,4 @@
-//! How fast a stage trains here, and how many steps fit into the time that it has.
+//! The training speed of a stage on this machine, and the number of steps that fit in its time.
 
 use std::time::Instant;
 
@@ -8,24 +8,25 @@ use stackgan_train::event::TrainEvent;
 use stackgan_train::run::{Resume, Setup, train};
 use stackgan_train::run_dir::RunDir;
 
-/// Seconds that things take.
+/// Durations in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
-    /// One step.
+    /// Of one step.
     pub step: f64,
-    /// One grid.
+    /// Of one grid.
     pub grid: f64,
-    /// One checkpoint with its model file.
+    /// Of one checkpoint with its model file.
     pub save: f64,
 }
 
-/// Times `steps` steps, a grid and a checkpoint, and throws them away.
+/// Times `steps` steps, a grid and a checkpoint in a temporary folder.
 pub(super) fn measure(mut setup: Setup, steps: u64) -> Result<Pace> {
     let config = &mut setup.config;
     (config.optim.steps, config.optim.epochs) = (steps.max(2), 0);
     (config.run.report_every, config.run.sample_every) = (steps.max(2), steps.max(2));
     config.run.checkpoint_every = steps.max(2);
-    // The penalty is dearer than a step and due now and then: its part is added where it was not timed often enough.
+    // The penalty takes longer than a step and is only due at intervals. If it was not timed often
+    // enough, its share is added.
     let (every, penalised) = (config.loss.r1.every, config.loss.r1.gamma > 0.0);
     let rare = if penalised && steps <= every { 1.12 } else { 1.0 };
     let folder = tempfile::tempdir()?;
@@ -42,17 +43,17 @@ pub(super) fn measure(mut setup: Setup, steps: u64) -> Result<Pace> {
         }
         last = Instant::now();
     })?;
-    let timed = marks.get(1..).unwrap_or_default(); // the first step starts threads and fills caches
+    let timed = marks.get(1..).unwrap_or_default(); // the first step starts threads, fills caches
     let step = rare * timed.iter().sum::<f64>() / timed.len().max(1) as f64;
     Ok(Pace { step: step.max(1e-6), grid, save })
 }
 
 impl Pace {
-    /// Sets the length of a run of about `seconds`, with two checkpoints and at most `grids` grids on the way: they may take
-    /// an eighth of the time.
+    /// Sets the length of a run of about `seconds` seconds, with two checkpoints and at most
+    /// `grids` grids, which may take an eighth of the time.
     pub(super) fn fit(&self, config: &mut TrainConfig, seconds: f64, grids: u64) {
         let affordable = (seconds / 8.0 / self.grid.max(1e-3)) as u64;
-        let grids = grids.min(affordable).max(2); // half way too: a run that is cut short shows something
+        let grids = grids.min(affordable).max(2); // also half way, for a run that is cut short
         let beside = self.grid * grids as f64 + 2.0 * self.save;
         let steps = ((seconds - beside) / self.step).clamp(4.0, 1e7) as u64;
         (config.optim.steps, config.optim.epochs) = (steps, 0);
@@ -74,7 +75,7 @@ mod tests {
         pace.fit(&mut config, 121.0, 5);
         assert_eq!((config.optim.steps, config.run.sample_every), (1100, 220));
         config.check().unwrap();
-        pace.fit(&mut config, 33.0, 5); // two grids are an eighth of it
+        pace.fit(&mut config, 33.0, 5); // two grids take an eighth of it
         assert_eq!((config.optim.steps, config.run.sample_every), (280, 140));
         config.check().unwrap();
         pace.fit(&mut config, 1.0, 10);

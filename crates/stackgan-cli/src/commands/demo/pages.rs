@@ -1,4 +1,4 @@
-//! The report of a demo: what was done, what came of it, and what the numbers do not say.
+//! The report of a demo: what was done, the results, and what the numbers do not show.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use crate::args::Demo;
 use crate::progress::duration;
 use crate::report::{About, Grids, Page, Series, chart, charts};
 
-/// The page. `out` is the demo's folder, with the run folders of both stages; `device` is where they were trained.
+/// Creates the page. `out` is the demo's folder, with the run folders of both stages; `device` is
+/// the training device.
 pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Device)) -> String {
     let machine = if device.is_cpu() { "a CPU" } else { "a GPU" };
     let total: f64 = results.took.iter().map(|t| t.seconds).sum();

@@ -1,4 +1,4 @@
-//! The phases that train: the text encoder, Stage-I, Stage-II, each within its share of the time.
+//! The training phases: the text encoder, Stage-I and Stage-II, each within its share of the time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::commands::{Context, load};
 use crate::exit::Exit;
 use crate::signals::Stopper;
 
-/// Trains the text encoder for about `seconds`. With it, its loss over steps.
+/// Trains the text encoder for about `seconds` seconds. Also returns its loss by step.
 pub(super) fn train_encoder(
     data: &Prepared,
     seconds: f64,
@@ -38,7 +38,7 @@ pub(super) fn train_encoder(
     text::train(&Lesson { config: &config, data, images, seed, length }, context.manner)
 }
 
-/// What the two stages of the GAN have in common.
+/// The common parts of both GAN stages.
 pub(super) struct GanPhase<'a> {
     pub scale: &'a Scale,
     pub seed: u64,
@@ -49,7 +49,8 @@ pub(super) struct GanPhase<'a> {
 }
 
 impl GanPhase<'_> {
-    /// Trains a stage for about `seconds`: a few steps are timed first, because schedules are in steps.
+    /// Trains a stage for about `seconds` seconds. A few steps are timed first, because schedules
+    /// are in steps.
     pub(super) fn train(
         &self,
         stage: Stage,
@@ -84,7 +85,7 @@ impl GanPhase<'_> {
         )?;
         let exit = match outcome.reason {
             StopReason::Signal(_) => outcome.reason.into(),
-            _ => Exit::Done, // a machine that became slower: fewer steps, and the report says so
+            _ => Exit::Done, // a slower machine: fewer steps, which the report mentions
         };
         Ok((
             exit,
@@ -121,7 +122,7 @@ impl GanPhase<'_> {
         })
     }
 
-    /// The Stage-I model, beside the folder of Stage-II.
+    /// The Stage-I model beside the folder of Stage-II.
     fn stage1(&self, stage2: &Path) -> Result<Model> {
         Ok(load(&stage2.with_file_name("stage1"), self.context)?.model)
     }

@@ -1,5 +1,8 @@
-//! How well painted birds follow their captions: colour agreement by a judge that reads pixels, and R-precision by the
-//! encoder, on captions of species that no network has seen. Real pictures go through the same measures as a check.
+//! How well painted birds follow their captions.
+//!
+//! The scores are the colour agreement according to a judge that reads pixels, and R-precision by
+//! the encoder. They use captions of species that no network has seen. Real pictures are measured
+//! in the same way as a check.
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
@@ -17,22 +20,22 @@ use crate::commands::Context;
 use crate::commands::colours::{judge, small};
 use crate::progress::Phase;
 
-/// Candidates of R-precision.
+/// Number of candidates of R-precision.
 const CANDIDATES: usize = 10;
-/// Pictures painted at once.
+/// Number of pictures painted at a time.
 const CHUNK: usize = 8;
 
-/// The scores of one kind of picture.
+/// The scores of one kind of pictures.
 pub(crate) struct Scored {
-    /// What was judged.
+    /// A description of the pictures.
     pub what: String,
     /// Colour agreement.
     pub agreement: Agreement,
-    /// R-precision, where there are enough species for it.
+    /// R-precision, if there are enough species.
     pub r: Option<RPrecision>,
 }
 
-/// Captions of unseen species, one a picture, and the pictures' classes.
+/// Captions of unseen species, one per picture, and the pictures' classes.
 struct Unseen<'a> {
     indices: Vec<usize>,
     captions: Vec<&'a str>,
@@ -84,7 +87,7 @@ pub(super) fn all(
 }
 
 impl<'a> Unseen<'a> {
-    /// Pictures evenly from the test split, each with one of its captions.
+    /// Pictures spread evenly over the test split, each with one of its captions.
     fn of(data: &'a Prepared, most: usize) -> Self {
         let all = data.indices(Split::Test);
         let n = most.min(all.len());
@@ -116,21 +119,21 @@ fn score(
     Ok(Scored { what: what.to_owned(), agreement, r })
 }
 
-/// The middle of a prepared picture.
+/// The central crop of a prepared picture.
 fn centre(rgb: &[u8], side: usize) -> Vec<u8> {
     let from = side.saturating_sub(SIDE) / 2;
     let rows = rgb.chunks_exact(3 * side).skip(from).take(SIDE);
     rows.flat_map(|row| row.iter().skip(3 * from).take(3 * SIDE)).copied().collect()
 }
 
-/// `(n, 3, 64, 64)` in [-1, 1].
+/// Converts pictures to a tensor `(n, 3, 64, 64)` in [-1, 1].
 fn tensor(pictures: &[Vec<u8>]) -> Result<Tensor> {
     let pixels: Vec<f32> = pictures.iter().flatten().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
     let tensor = Tensor::from_vec(pixels, (pictures.len(), SIDE, SIDE, 3), &Device::Cpu)?;
     Ok(tensor.permute((0, 3, 1, 2))?.contiguous()?)
 }
 
-/// The table of scores, head first.
+/// The table of scores; the first row is the header.
 pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
     let head =
         ["captions of unseen species", "body", "belly", "wings", "crown", "R-precision of 10"];
@@ -149,13 +152,13 @@ pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
     rows
 }
 
-/// A rate with its 95 % interval and of how many it is.
+/// A rate with its 95 % interval and the number of cases.
 fn with_interval(p: f64, n: usize) -> String {
     let (low, high) = wilson(p, n as f64);
     format!("{p:.2} ({low:.2}–{high:.2}, n {n})")
 }
 
-/// Wilson's 95 % interval of a rate: one of none or of all is not taken for certain.
+/// Wilson's 95 % interval of a rate, which is not degenerate for rates of 0 and 1.
 fn wilson(p: f64, n: f64) -> (f64, f64) {
     const Z: f64 = 1.96;
     let n = n.max(1.0);

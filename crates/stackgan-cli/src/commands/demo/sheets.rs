@@ -1,4 +1,5 @@
-//! What a person looks at: prompts painted with several seeds, 64x64 and 256x256 of the same noise together.
+//! Sheets for inspection: prompts painted with several seeds, with 64x64 and 256x256 pictures of
+//! the same noise.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use stackgan_core::{Model, Sampling};
 use crate::commands::{Context, write_file};
 use crate::progress::Phase;
 
-/// What is asked for. Body and belly, some wings: what a small model can learn in minutes.
+/// The prompts. Body and belly, some wings: what a small model can learn in minutes.
 const PROMPTS: [&str; 8] = [
     "a red bird with a yellow belly",
     "a blue bird with a white belly and black wings",
@@ -21,18 +22,18 @@ const PROMPTS: [&str; 8] = [
     "a purple bird with a yellow belly and green wings",
 ];
 
-/// Seeds of each prompt.
+/// Number of seeds for each prompt.
 const SEEDS: u64 = 5;
 
 /// A prompt and its pictures.
 pub(crate) struct Sheet {
-    /// What was asked for.
+    /// The text of the prompt.
     pub prompt: &'static str,
-    /// Two rows as a PNG: Stage-I enlarged, and Stage-II over it; a column for each seed.
+    /// Two rows as a PNG: Stage-I enlarged, and Stage-II based on it; one column per seed.
     pub png: Vec<u8>,
 }
 
-/// Paints every prompt; the sheets also go to `out/sheets`.
+/// Paints every prompt, and also writes the sheets to `out/sheets`.
 pub(super) fn paint(model: &Model, out: &Path, context: &Context) -> Result<Vec<Sheet>> {
     let mut phase = Phase::new(context.manner, "painting sheets", PROMPTS.len() as u64, "prompts");
     let (mut sheets, mut all) = (Vec::new(), [Vec::new(), Vec::new()]);

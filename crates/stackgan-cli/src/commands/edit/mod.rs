@@ -1,4 +1,4 @@
-//! `stackgan edit`: what a picture becomes when its words change and its noise does not.
+//! `stackgan edit`: how a picture changes with its words when its noise stays the same.
 
 mod sentences;
 
@@ -12,7 +12,7 @@ use crate::exit::Problem;
 use crate::progress::Phase;
 use sentences::Sentences;
 
-/// Most pictures of one command: all are on its sheet.
+/// Maximum number of pictures of one command; all are on its sheet.
 const MOST: usize = 1024;
 
 /// Paints every combination of the alternatives with every seed.
@@ -53,7 +53,8 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// What is where on the sheet: the last alternatives along the columns; for each seed a row of every combination of the others.
+/// The layout of the sheet: the last alternatives along the columns; for each seed a row of every
+/// combination of the others.
 struct Table<'a> {
     sentences: &'a Sentences,
     seeds: &'a [u64],
@@ -78,7 +79,8 @@ impl Table<'_> {
         self.seeds.iter().flat_map(of_seed).collect()
     }
 
-    /// Column and row of picture `index`: pictures come sentence by sentence, each with all seeds.
+    /// The column and row of picture `index`. Pictures are ordered by sentence, each with all
+    /// seeds.
     fn place(&self, index: usize) -> (usize, usize) {
         let columns = self.sentences.columns().len();
         let (sentence, seed) = (index / self.seeds.len(), index % self.seeds.len());

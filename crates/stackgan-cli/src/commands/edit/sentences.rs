@@ -1,36 +1,38 @@
-//! A sentence with alternatives in braces, and the sentences that it stands for.
+//! A sentence with alternatives in braces, and its expansion to sentences.
 
 use anyhow::Result;
 
 use crate::exit::Problem;
 
-/// Most sentences that one can stand for.
+/// Maximum number of sentences of one expansion.
 const MOST: usize = 256;
 
-/// Words that stay, and between them words to choose from.
+/// Fixed words with choices between them.
 #[derive(Debug)]
 pub(super) struct Sentences {
     /// The words before each choice.
     before: Vec<String>,
-    /// Two alternatives or more for each choice; one choice or more.
+    /// At least one choice, each with at least two alternatives.
     choices: Vec<Vec<String>>,
-    /// The words behind the last choice.
+    /// The words after the last choice.
     after: String,
 }
 
-/// Where the reading is.
+/// The state of the parser.
 enum At {
     Outside,
-    /// In braces that began at this character, counted from 1.
+    /// Inside braces that began at this character, counted from 1.
     Inside(usize),
 }
 
 impl Sentences {
-    /// Reads `a {red,blue} bird`. Space around an alternative is left out. Behind a `\`, a brace, a comma or a `\` is itself.
+    /// Parses `a {red,blue} bird`.
+    ///
+    /// Spaces around an alternative are removed. A `\` escapes a brace, a comma or a `\`.
     ///
     /// # Errors
-    /// Code 2 when braces do not match or stand in braces, hold fewer than two alternatives or an empty one, when there are
-    /// none, or they stand for too many sentences.
+    /// Code 2 when braces do not match or are nested, contain fewer than two alternatives or an
+    /// empty one, when there are no braces, or when the expansion has too many sentences.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let (mut before, mut choices, mut alternatives) = (Vec::new(), Vec::new(), Vec::new());
         let (mut word, mut at) = (String::new(), At::Outside);
@@ -88,12 +90,12 @@ impl Sentences {
         Ok(Self { before, choices, after: word })
     }
 
-    /// How many sentences there are.
+    /// Number of sentences.
     pub(super) fn count(&self) -> usize {
         self.choices.iter().map(Vec::len).product()
     }
 
-    /// The sentences, the last choice changing fastest.
+    /// The sentences; the last choice varies fastest.
     pub(super) fn all(&self) -> Vec<String> {
         let parts = self.before.iter().zip(&self.choices);
         let sentences = parts.fold(vec![String::new()], |begun, (before, choice)| {
@@ -111,7 +113,8 @@ impl Sentences {
         self.choices.last().map_or(&[], Vec::as_slice)
     }
 
-    /// The combinations of all choices but the last, in the order of [`Self::all`]: an empty one where there is but one choice.
+    /// The combinations of all choices except the last, in the order of [`Self::all`]; a single
+    /// empty one if there is only one choice.
     pub(super) fn combinations(&self) -> Vec<String> {
         let others = self.choices.iter().take(self.choices.len().saturating_sub(1));
         others.fold(vec![String::new()], |begun, choice| {

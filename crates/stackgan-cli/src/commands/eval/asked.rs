@@ -1,4 +1,5 @@
-//! Which captions of a dataset are painted: a function of the data, the seed and the number of the picture alone.
+//! The choice of captions to paint: a function of the data, the seed and the index of the picture
+//! alone.
 
 use anyhow::Result;
 use stackgan_core::noise::{Noise, Stream};
@@ -6,9 +7,10 @@ use stackgan_data::prepared::Prepared;
 
 use crate::exit::Problem;
 
-/// The step of [`Stream::Evaluation`] for which caption of a picture is painted.
+/// The step of [`Stream::Evaluation`] that chooses a picture's caption.
 const CAPTION: u64 = 0;
-/// The step of [`Stream::Evaluation`] for the order of pictures, a sample for each time through all of them.
+/// The step of [`Stream::Evaluation`] that orders the pictures, with one sample for each pass over
+/// them.
 const PASS: u64 = 4;
 
 /// A caption to paint.
@@ -20,18 +22,18 @@ pub(super) struct Asked {
     pub row: usize,
 }
 
-/// The captions that are asked for, one after the other, without end.
+/// An endless sequence of captions to paint.
 pub(super) struct Questions {
-    /// The pictures whose captions are painted.
+    /// The pictures whose captions are used.
     captioned: Vec<usize>,
     seed: u64,
 }
 
 impl Questions {
-    /// Of the captions of these pictures.
+    /// Creates a sequence of the captions of these pictures.
     ///
     /// # Errors
-    /// Code 2 when they have none.
+    /// Code 2 when they have no captions.
     pub(super) fn of(data: &Prepared, mut indices: Vec<usize>, seed: u64) -> Result<Self> {
         indices.retain(|&i| !data.captions(i).is_empty());
         if indices.is_empty() {
@@ -43,8 +45,8 @@ impl Questions {
         Ok(Self { captioned: indices, seed })
     }
 
-    /// Captions `from..to`: every picture's turn comes once before any comes twice, in another order each time; which of
-    /// its captions is drawn.
+    /// Captions `from..to`. Every picture is used once before any is used again, in a new order
+    /// each time; which of its captions is used is drawn.
     pub(super) fn asked(&self, data: &Prepared, from: usize, to: usize) -> Vec<Asked> {
         let n = self.captioned.len();
         let noise = Noise::new(self.seed);

@@ -1,5 +1,6 @@
-//! The colours of toy birds: whether body, wing, belly and crown are painted as their caption names them. Real pictures go
-//! through the same judge, which says how high a number can come, and whether the data are toy birds at all.
+//! The colours of toy birds: whether body, wing, belly and crown are painted as the caption names
+//! them. Real pictures are judged in the same way. This gives an upper bound, and shows whether the
+//! data are toy birds at all.
 
 use anyhow::Result;
 use stackgan_core::image::Picture;
@@ -15,13 +16,13 @@ use crate::args::Part;
 use crate::commands::colours::{SEED, judge, small};
 use crate::exit::Problem;
 
-/// Real pictures that are judged at most.
+/// Maximum number of real pictures to judge.
 const CHECKED: usize = 500;
-/// Named colours below which nothing is known of a dataset.
+/// Minimum number of named colours from which a dataset can be recognised.
 const NAMED: usize = 20;
 const KEYS: [&str; 4] = ["colour_body", "colour_wing", "colour_belly", "colour_crown"];
 
-/// Verdicts on the pictures seen so far, and those on real ones.
+/// Verdicts on the pictures so far, and on real ones.
 pub(super) struct Colours {
     judge: Judge,
     painted: Agreement,
@@ -30,12 +31,13 @@ pub(super) struct Colours {
 }
 
 impl Colours {
-    /// Judges some of the real pictures `indices`. Whether the data are toy birds is asked of all splits: of a few pictures
-    /// any could be.
+    /// Judges some of the real pictures `indices`. Whether the data are toy birds is decided over
+    /// all splits, because a few pictures are not conclusive.
     ///
     /// # Errors
-    /// Code 2 where fewer than four in five have the colours that their captions name, or too few name one: these are no toy
-    /// birds, whose colours the judge sees in nineteen of twenty; in photographs of birds it is in half.
+    /// Code 2 if fewer than four in five have the colours that their captions name, or too few
+    /// captions name one. Then the data are not toy birds: the judge is right on nineteen of twenty
+    /// toy birds, and on half of the photographs of birds.
     pub(super) fn of(data: &Prepared, indices: &[usize]) -> Result<Self> {
         let judge = judge()?;
         let whole = looked_at(&judge, data, &real::indices(data, Part::All)?)?;
@@ -56,7 +58,7 @@ impl Colours {
         Ok(Self { judge, painted: Agreement::default(), seen: 0, real })
     }
 
-    /// Judges the next pictures; after [`KEPT`] of them no more.
+    /// Judges the next pictures, up to [`KEPT`] in total.
     pub(super) fn take(&mut self, pictures: &[Picture], asked: &[Asked]) -> Result<()> {
         for (picture, asked) in pictures.iter().zip(asked).take(KEPT - self.seen) {
             self.judge.look(&small(picture)?, named_in(&asked.text), &mut self.painted)?;
@@ -65,7 +67,7 @@ impl Colours {
         Ok(())
     }
 
-    /// A number for each part that was named.
+    /// A score for each part that was named.
     pub(super) fn numbers(&self, noise: Noise) -> Vec<Measured> {
         let (painted, real) = (self.painted.rates(), self.real.rates());
         let names = KEYS.into_iter().zip(Agreement::PARTS);
@@ -92,7 +94,8 @@ impl Colours {
     }
 }
 
-/// The judge's verdicts on pictures evenly from `indices`, [`CHECKED`] at most, each by one of its captions.
+/// The judge's verdicts on at most [`CHECKED`] pictures spread evenly over `indices`, each with one
+/// of its captions.
 fn looked_at(judge: &Judge, data: &Prepared, indices: &[usize]) -> Result<Agreement> {
     let mut real = Agreement::default();
     let n = indices.len().min(CHECKED);

@@ -1,4 +1,4 @@
-//! The networks that measure: taken in by `stackgan model import`, found again by `--features`.
+//! The measuring networks: imported by `stackgan model import`, found by `--features`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,13 @@ use crate::commands::weights::{self, Shapes};
 use crate::commands::{print, sources, write_file};
 use crate::exit::Problem;
 
-/// The metadata key of a file that was taken in: SHA-256 of the file that it was made from.
+/// Metadata key of an imported file: SHA-256 of the file that it was made from.
 const SOURCE: &str = "stackgan.source_sha256";
-/// And of the tensors that were taken from it: others under the same key are not of that file.
+/// Metadata key for the SHA-256 of the imported tensors, so that other tensors cannot claim this
+/// source.
 const TENSORS: &str = "stackgan.tensors_sha256";
 
-/// A network that is ready to measure, and what reports say of it.
+/// A network that is ready to measure, with facts for reports.
 pub(crate) struct Measurer {
     pub extractor: Extractor,
     pub judge: Judge,
@@ -28,13 +29,14 @@ pub(crate) struct Measurer {
     pub sha256: String,
 }
 
-/// The network whose weights these are, if they are one's.
+/// The network with these tensor names and shapes, if any.
 pub(crate) fn network_of(shapes: &Shapes) -> Option<Network> {
     Network::of_shapes(|name| shapes.get(name).map(Vec::as_slice))
 }
 
-/// Keeps the weights of a network where `--features` finds them. Weights that are none of the published files are
-/// refused, except those of `StackGAN`'s own network, which has no file that is still to be had.
+/// Stores the weights of a network where `--features` finds them. Weights that are not from a
+/// published file are rejected, except those of `StackGAN`'s own network, whose file is no longer
+/// available.
 pub(crate) fn import(
     network: Network,
     tensors: &BTreeMap<String, Tensor>,
@@ -64,10 +66,10 @@ fn kept(network: Network) -> PathBuf {
     sources::home().join("features").join(name)
 }
 
-/// The network that was named; else the best that was taken in.
+/// The network called `named`; without a name, the best imported one.
 ///
 /// # Errors
-/// Code 4 with the commands that bring one in, 2 for a name that is none.
+/// Code 4 with the commands that import one, 2 for an unknown name.
 pub(crate) fn find(named: Option<&str>) -> Result<Measurer> {
     let Some(named) = named else {
         let best = [Network::InceptionFid, Network::EfficientNetLite0];
@@ -133,7 +135,8 @@ fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
     Ok(Measurer { extractor, judge: Judge::new(found, &hash), sha256: hash })
 }
 
-/// SHA-256 of the file that a file of ours was made from, if it is one, and holds what it was given.
+/// SHA-256 of the source of one of our files, if it is one and still holds the tensors that were
+/// imported.
 fn source(bytes: &[u8]) -> Option<String> {
     let mut archive = Archive::from_bytes(bytes, &Device::Cpu).ok()?;
     let metadata = std::mem::take(&mut archive.metadata);
@@ -145,7 +148,7 @@ fn source(bytes: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The name of published weights goes with their numbers, not with a file's word.
+    /// The name of published weights depends on their values, not on what a file claims.
     #[test]
     fn other_tensors_are_not_of_the_file_that_they_name() {
         let tensor = |value: f32| Tensor::new(&[value, 2.0], &Device::Cpu).unwrap();

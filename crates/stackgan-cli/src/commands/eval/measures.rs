@@ -1,4 +1,5 @@
-//! What was gathered, measured: a number for each measure that was asked for, or the reason why there is none.
+//! Evaluation of the collected data: a value for each requested measure, or the reason why there is
+//! none.
 
 use anyhow::Result;
 use clap::ValueEnum as _;
@@ -18,32 +19,32 @@ use crate::commands::Context;
 use crate::exit::Problem;
 use crate::progress::Phase;
 
-/// Pictures of each caption whose variety is measured.
+/// Number of pictures per caption whose variety is measured.
 const VARIANTS: usize = 4;
 
-/// Numbers, and what has none.
+/// The measured values, and the measures without a value.
 pub(super) struct Measures {
     pub(super) measures: Vec<Measured>,
-    /// Why each measure without a number has none.
+    /// The reason for each measure without a value.
     pub(super) left_out: Vec<String>,
 }
 
-/// What the measures are made of.
+/// The data that the measures are computed from.
 pub(super) struct Evidence<'a> {
     pub args: &'a Eval,
     pub gathered: &'a Gathered,
     pub measurer: Option<&'a Measurer>,
     pub real: &'a Real,
     pub shown: &'a Shown,
-    /// The fingerprint of the encoder that judges.
+    /// The fingerprint of the judging encoder.
     pub judge: &'a str,
 }
 
 impl Evidence<'_> {
-    /// Every measure that was asked for. One that fails leaves the others.
+    /// Computes every requested measure. If one fails, the others are still computed.
     ///
     /// # Errors
-    /// Where not one has a number: the first failure, or code 2.
+    /// If no measure has a value: the first failure, or code 2.
     pub(super) fn measure(&self, context: &Context) -> Result<Measures> {
         let metrics = &self.args.metrics;
         let (mut measures, mut left_out, mut failure) = (Vec::new(), Vec::new(), None);
@@ -72,7 +73,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// The numbers of one measure; none where it is not of such pictures.
+    /// The values of one measure; empty if it does not apply to such pictures.
     fn numbers(&self, metric: Metric) -> Result<Vec<Measured>> {
         let noise = Noise::new(self.args.seed);
         let (gathered, real) = (self.gathered, self.real);
@@ -101,18 +102,18 @@ impl Evidence<'_> {
     }
 }
 
-/// The parts of an error, one after the other.
+/// The causes of an error in one line.
 fn in_a_line(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
-/// As the option names it.
+/// The name of the measure in the option.
 fn name(metric: Metric) -> String {
     metric.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-/// Why a measure that was asked for has no number.
+/// The reason why a requested measure has no value.
 const fn why_not(metric: Metric) -> &'static str {
     match metric {
         Metric::Fid => "a Fréchet distance, for which there are no real pictures",
@@ -129,7 +130,8 @@ const fn why_not(metric: Metric) -> &'static str {
     }
 }
 
-/// The variety of some captions' pictures, painted for it; a folder's pictures have no captions.
+/// The variety of the pictures of some captions, which are painted for this purpose. `None` for a
+/// folder, whose pictures have no captions.
 fn varied(shown: &Shown, args: &Eval, noise: Noise) -> Result<Option<Measured>> {
     let Shown::Painted { painter, questions } = shown else { return Ok(None) };
     let captions = (args.num as usize / 10).clamp(1, 100);

@@ -1,5 +1,6 @@
-//! `stackgan eval`: paints or reads pictures, a few at a time, and measures them with one network, where a measure needs one.
-//! Every number is printed with what it was measured with. `stackgan nearest` looks up the same features.
+//! `stackgan eval`: paints or reads pictures, a few at a time, and measures them, with a network if
+//! a measure needs one. Every value is printed with the conditions of its measurement.
+//! `stackgan nearest` uses the same features.
 
 mod asked;
 mod colours;
@@ -35,15 +36,16 @@ use tally::{Gathered, Tally};
 pub(crate) use judge::{import, network_of};
 pub(super) use nearest::run as nearest;
 
-/// Pictures that go through a network at once.
+/// Number of pictures per pass of a network.
 const BATCH: usize = 16;
-/// Rows that are kept of each side, for measures and intervals that need rows: 82 MB of 2048 features.
+/// Maximum number of rows kept for each side, for measures and intervals that need rows: 82 MB with
+/// 2048 features.
 const KEPT: usize = 10_000;
 
-/// What was found: numbers, and what is printed with them.
+/// The results: values, and what is printed with them.
 pub(super) struct Found {
     pub(super) measures: Vec<Measured>,
-    /// Why measures that were asked for have no number.
+    /// The reasons why requested measures have no value.
     pub(super) left_out: Vec<String>,
     /// The JSON document.
     pub(super) document: Value,
@@ -51,7 +53,7 @@ pub(super) struct Found {
     warnings: Vec<String>,
 }
 
-/// Measures, prints, and says whether the gates let it through.
+/// Measures, prints, and checks the gates.
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     [&args.out, &args.save_stats].into_iter().flatten().try_for_each(|out| check_writable(out))?;
     let found = measured(args, context)?;
@@ -68,16 +70,16 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     gate(args, &found.measures, context)
 }
 
-/// Checks that there are pictures to measure against.
+/// Checks that the split has pictures to compare with.
 ///
 /// # Errors
-/// Code 2 when there are none.
+/// Code 2 when it has none.
 pub(super) fn check_split(data: &Prepared, part: Part) -> Result<()> {
     real::indices(data, part).map(drop)
 }
 
-/// The network that measures, if one is needed, and the encoder that judges: what cannot measure is found out before
-/// anything is painted.
+/// The measuring network, if one is needed, and the judging encoder. Problems with either are
+/// reported before anything is painted.
 pub(super) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEncoder>)> {
     let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
     let needs = |metric: &Metric| !matches!(metric, Metric::Rp | Metric::Variety | Metric::Colours);
@@ -111,18 +113,18 @@ pub(super) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEnc
     Ok((measurer, encoder))
 }
 
-/// Whether the colours of these data can be judged.
+/// Checks that the colours of these data can be judged.
 ///
 /// # Errors
-/// Code 2 where they are no toy birds.
+/// Code 2 if they are not toy birds.
 pub(super) fn check_colours(data: &Prepared) -> Result<()> {
     Colours::of(data, &real::indices(data, Part::All)?).map(drop)
 }
 
-/// Checks that captions differ enough for R-precision, where it is asked for.
+/// Checks that captions differ enough for R-precision, if it is requested.
 ///
 /// # Errors
-/// Code 2 where a picture's own caption has too few rivals.
+/// Code 2 if a picture's own caption has too few rivals.
 pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
     if !args.metrics.contains(&Metric::Rp) {
         return Ok(());
@@ -137,7 +139,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let (measurer, encoder) = judges(args)?;
     let by = encoder
         .as_ref()
-        .map(|e| e.text.bare_fingerprint()) // as those who name the encoder see it
+        .map(|e| e.text.bare_fingerprint()) // as users of the encoder see it
         .transpose()?
         .map(|print| format!("char-CNN-RNN {}", print.get(..21).unwrap_or_default()));
     let shown = Shown::open(args, context)?;
@@ -192,7 +194,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     Ok(Found { measures, left_out, document, head, warnings })
 }
 
-/// A gate for FIDs wants a network that measures FIDs: found out before an hour of painting.
+/// Checks that a gate for FIDs has a network that measures FIDs, before an hour of painting.
 fn check_gate(args: &Eval, measurer: Option<&Measurer>) -> Result<()> {
     let gated = args.max_fid.or(args.max_fd).is_some();
     if gated && !args.metrics.contains(&Metric::Fid) {
@@ -234,11 +236,11 @@ fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {
     Ok(Exit::Gate)
 }
 
-/// What the pictures are compared with.
+/// The data that the pictures are compared with.
 struct Real {
-    /// For the Fréchet distance: statistics of a file, or of the data.
+    /// For the Fréchet distance: statistics of a file or of the data.
     of_fid: Option<Statistics>,
-    /// The rows of the data.
+    /// The feature rows of the data.
     rows: Option<stackgan_eval::rows::Rows>,
 }
 
@@ -265,7 +267,7 @@ fn real_side(args: &Eval, data: &Prepared, measurer: &Measurer, context: &Contex
     Ok(Real { of_fid: Some(given.unwrap_or(own)), rows })
 }
 
-/// Lets the pictures through what measures.
+/// Passes the pictures to the measures.
 fn gather(
     shown: &Shown,
     mut tally: Tally,

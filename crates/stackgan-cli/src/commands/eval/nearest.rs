@@ -1,6 +1,8 @@
-//! `stackgan nearest`: for painted pictures, the closest training pictures, in features and in pixels.
+//! `stackgan nearest`: finds the training pictures closest to painted pictures, by features and by
+//! pixels.
 //!
-//! The paper's check that a model does not copy (section 4.3), as a command. Pixels are compared at 64x64.
+//! This is the paper's check that a model does not copy (section 4.3). Pixels are compared at
+//! 64x64.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -19,10 +21,10 @@ use crate::progress::Phase;
 
 /// Side at which pixels are compared.
 const SIDE: usize = 64;
-/// Side of a picture on the sheet, at most.
+/// Maximum side of a picture on the sheet.
 const SHOWN: usize = 128;
 
-/// Paints, looks, and writes the sheet and the document.
+/// Paints, searches, and writes the sheet and the document.
 pub(in crate::commands) fn run(args: &Args, context: &Context) -> Result<()> {
     let measurer = judge::find(args.features.as_deref())?;
     let manner = Manner {
@@ -80,7 +82,7 @@ pub(in crate::commands) fn run(args: &Args, context: &Context) -> Result<()> {
     print(args.out.join("nearest.json").display())
 }
 
-/// The nearest in pixels.
+/// The nearest pictures by pixels.
 fn in_pixels(
     data: &Prepared,
     trained: &[usize],
@@ -112,7 +114,7 @@ fn levels(picture: &Picture) -> Vec<f32> {
     picture.reduced(picture.width / SIDE).rgb.iter().map(|&v| f32::from(v)).collect()
 }
 
-/// What was painted and what it was compared with.
+/// The painted pictures and those that they were compared with.
 struct Found<'a> {
     args: &'a Args,
     painter: &'a Painter,
@@ -121,12 +123,13 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// The data's number of a picture that was found.
+    /// The dataset index of a picture that was found.
     fn place(&self, near: Near) -> usize {
         self.trained.get(near.index).copied().unwrap_or_default()
     }
 
-    /// A row for each picture: itself, the nearest in features, the nearest in pixels, with a gap between.
+    /// A row for each picture: itself, the nearest by features, and the nearest by pixels,
+    /// separated by gaps.
     fn sheet(&self, by_features: &[Vec<Near>], by_pixels: &[Vec<Near>]) -> Result<Picture> {
         let k = usize::from(self.args.k);
         let side = self.painter.data.size().crop();
@@ -141,7 +144,7 @@ impl Found<'_> {
         };
         let mut cells = Vec::new();
         for ((picture, features), pixels) in self.pictures.iter().zip(by_features).zip(by_pixels) {
-            // A row is one picture of several, so that the gaps can be narrow.
+            // A row consists of several pictures, so that the gaps can be narrow.
             let mut row = vec![small(picture), gap(side / factor)];
             row.extend(shown(features)?);
             row.push(gap(side / factor));
@@ -183,7 +186,7 @@ fn gap(height: usize) -> Picture {
     Picture::filled(12, height, [255; 3])
 }
 
-/// Pictures of one height side by side, two white pixels apart.
+/// Pictures of equal height side by side, separated by two white pixels.
 fn beside(pictures: &[Picture]) -> Picture {
     let height = pictures.iter().map(|p| p.height).max().unwrap_or(0);
     let width: usize = pictures.iter().map(|p| p.width + 2).sum();

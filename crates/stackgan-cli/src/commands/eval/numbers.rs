@@ -1,4 +1,4 @@
-//! From what was gathered to numbers with their names, intervals and conditions.
+//! From collected data to values with their names, intervals and conditions.
 
 use anyhow::Result;
 use stackgan_core::noise::Noise;
@@ -19,10 +19,10 @@ use super::statistics::Statistics;
 use super::tally::{Features, Matching};
 use crate::exit::Problem;
 
-/// Folds of R-precision.
+/// Number of folds of R-precision.
 const FOLDS: usize = 10;
 
-/// One side of comparisons.
+/// Both sides of a comparison.
 pub(super) struct Sides<'a> {
     pub measurer: &'a Measurer,
     pub generated: &'a Features,
@@ -45,11 +45,12 @@ impl Sides<'_> {
         }
     }
 
-    /// The Fréchet distance, of all pictures; its interval from the rows that were kept.
+    /// The Fréchet distance over all pictures; its interval is computed from the kept rows.
     pub(super) fn frechet(&self, real: &Statistics, replicates: usize) -> Result<Measured> {
         let all = real.rows.as_ref().filter(|rows| rows.len() as u64 == real.moments.count());
         let reference = match all.filter(|rows| rows.len() <= rows.width()) {
-            Some(rows) => Reference::of_rows(rows)?, // fewer than features: no eigenvectors needed
+            // Fewer rows than features: no eigenvectors are needed.
+            Some(rows) => Reference::of_rows(rows)?,
             None => Reference::new(&real.moments),
         };
         let value = reference.distance(&self.generated.moments)?;
@@ -63,7 +64,8 @@ impl Sides<'_> {
         let interval = bootstrap::of_statistic(value, sizes, replicates, self.noise, again)?;
         let how = match (interval, of_real) {
             (Some(_), Some(_)) => format!("{replicates} samples drawn again"),
-            (Some(_), None) => format!("{replicates} samples of one side drawn again"), // a file has no rows
+            // A file has no rows, so only one side is resampled.
+            (Some(_), None) => format!("{replicates} samples of one side drawn again"),
             (None, _) => String::new(),
         };
         let real = real.moments.count() as usize;
@@ -86,7 +88,7 @@ impl Sides<'_> {
         })
     }
 
-    /// The inception score; none where there are fewer pictures than splits.
+    /// The inception score; `None` if there are fewer pictures than splits.
     pub(super) fn score(&self) -> Option<Measured> {
         let score = self.generated.score.as_ref()?;
         Some(Measured {
@@ -114,17 +116,18 @@ impl Sides<'_> {
     }
 }
 
-/// Whether each of these captions has as many rivals as R-precision asks for: known before anything is painted.
+/// Checks that each of these captions has as many rivals as R-precision requires, before anything
+/// is painted.
 ///
 /// # Errors
-/// Code 2 with the most that can be asked for.
+/// Code 2 with the maximum that is possible.
 pub(super) fn check_rivals(asked: &[Asked], candidates: usize) -> Result<()> {
     let classes: Vec<u32> = asked.iter().map(|a| a.class).collect();
     let owners = owned(&classes, asked.iter().map(|a| &a.text));
     rivals(&owners, candidates, Noise::new(0)).map(drop).map_err(few_rivals)
 }
 
-/// What to do where captions are too few or too alike.
+/// Adds the remedy for captions that are too few or too similar.
 pub(super) fn few_rivals(error: stackgan_eval::Error) -> anyhow::Error {
     let stackgan_eval::Error::Input { expected, found, .. } = error else { return error.into() };
     let mut remedy = "paint more pictures of captions that differ and of other classes (`--num`, `--split all`; of \
@@ -143,7 +146,7 @@ pub(super) fn few_rivals(error: stackgan_eval::Error) -> anyhow::Error {
     Problem::usage(what, "option: --candidates", (expected, found), remedy).into()
 }
 
-/// R-precision by the encoder of this fingerprint.
+/// R-precision by the encoder with this fingerprint.
 pub(super) fn r_precision(
     matching: &Matching,
     candidates: usize,
@@ -169,7 +172,7 @@ pub(super) fn r_precision(
     })
 }
 
-/// The variety of a caption's pictures.
+/// The variety of the pictures of one caption.
 pub(super) fn variety(found: &Variety, scales: usize) -> Measured {
     Measured {
         key: "variety",
@@ -197,12 +200,12 @@ fn drawn_reference(rows: &Rows, indices: &[u32]) -> stackgan_eval::Result<Refere
     Ok(Reference::new(&drawn_moments(rows, indices)?))
 }
 
-/// Whether a gate lets a number through; one that is no number does not pass.
+/// Whether a value passes a gate; NaN does not.
 pub(super) fn passes(value: f64, most: Option<f64>) -> bool {
     most.is_none_or(|most| value <= most)
 }
 
-/// The interval as text for a gate's message.
+/// The interval as text for the message of a gate.
 pub(super) fn span(interval: Option<Interval>) -> String {
     interval.map_or_else(String::new, |i| format!(" ({:.2} to {:.2})", i.low, i.high))
 }

@@ -1,4 +1,5 @@
-//! The pictures that are measured, a few at a time: painted by a model for captions of a dataset, or those of a folder.
+//! The pictures to measure, a few at a time: painted by a model for captions of a dataset, or those
+//! of a folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(super) struct Painter {
     seed: u64,
 }
 
-/// What decides how a model paints.
+/// The options that determine how a model paints.
 pub(super) struct Manner<'a> {
     pub embeddings: Option<&'a Path>,
     pub stage: Option<u8>,
@@ -39,7 +40,7 @@ pub(super) struct Manner<'a> {
 }
 
 impl Painter {
-    /// Opens model and data.
+    /// Opens the model and the data.
     pub(super) fn open(
         model: &Path,
         data: &Path,
@@ -105,7 +106,7 @@ impl Painter {
         self.seed.wrapping_add(i as u64)
     }
 
-    /// What reports say of the pictures.
+    /// The facts about the pictures for reports.
     pub(super) fn facts(&self) -> Value {
         let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
         let info = self.model.stage_info(stage);
@@ -118,7 +119,7 @@ impl Painter {
         })
     }
 
-    /// The same in a line.
+    /// The same facts in one line.
     pub(super) fn line(&self) -> String {
         let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
         let info = self.model.stage_info(stage);
@@ -134,11 +135,12 @@ impl Painter {
     }
 }
 
-/// The step of [`Stream::Evaluation`] for the order of a folder's pictures.
+/// The step of [`Stream::Evaluation`] that orders a folder's pictures.
 const FOLDER: u64 = 5;
 
-/// The pictures of a folder and of those below it, in a drawn order: by name they would come class by class, and a part of
-/// them, as inception scores are made of ten, would be of a few. Sheets of several are left out.
+/// The pictures of a folder and its subfolders, in random order. In the order of names they would
+/// be sorted by class, and each part for the inception score would contain few classes. Sheets of
+/// several pictures are left out.
 pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut waiting = vec![dir.to_path_buf()];
@@ -181,7 +183,7 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads a picture of a folder at its own size.
+/// Reads a picture of a folder at its original size.
 pub(super) fn read(file: &Path) -> Result<Picture> {
     let image = decode(&read_bounded(file, MAX_FILE)?, file)?;
     let (width, height) = (image.width() as usize, image.height() as usize);

@@ -1,4 +1,4 @@
-//! The real pictures of a prepared file and what a network makes of them, kept beside the file.
+//! The real pictures of a prepared file, and their features, which are cached beside the file.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,8 @@ use crate::commands::{Context, sources, write_file};
 use crate::exit::Problem;
 use crate::progress::Phase;
 
-/// The step of [`Stream::Evaluation`] for the order of real pictures. It has no seed: what is kept is found again.
+/// The step of [`Stream::Evaluation`] that orders real pictures. It has no seed, so that cached
+/// features can be reused.
 const ORDER: u64 = 1;
 
 /// The pictures of a part of a dataset.
@@ -49,7 +50,7 @@ pub(super) fn indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
     Ok(found)
 }
 
-/// As options name it.
+/// The name of the part in options.
 pub(super) const fn name(part: Part) -> &'static str {
     match part {
         Part::Train => "train",
@@ -58,7 +59,7 @@ pub(super) const fn name(part: Part) -> &'static str {
     }
 }
 
-/// The middle of a prepared picture, as large as what the generators paint.
+/// The central crop of a prepared picture, of the size that the generators paint.
 pub(super) fn picture(data: &Prepared, i: usize) -> Result<Picture> {
     let (side, crop) = (data.size().prepared(), data.size().crop());
     let from = (side - crop) / 2;
@@ -68,7 +69,8 @@ pub(super) fn picture(data: &Prepared, i: usize) -> Result<Picture> {
     Ok(Picture { width: crop, height: crop, rgb })
 }
 
-/// Statistics of a part's pictures, with the rows of at most [`KEPT`] of them, in a random order that is always the same.
+/// Statistics of a part's pictures, with the rows of at most [`KEPT`] of them, in a fixed random
+/// order.
 pub(super) fn statistics(
     data: &Prepared,
     part: Part,
@@ -101,7 +103,7 @@ pub(super) fn statistics(
     Ok(made)
 }
 
-/// Gives the features of pictures to `take`, some at a time.
+/// Passes the features of pictures to `take`, some at a time.
 pub(super) fn features(
     data: &Prepared,
     order: &[usize],
@@ -121,7 +123,8 @@ pub(super) fn features(
     Ok(())
 }
 
-/// Where the features of a part of the data are kept. The fingerprint is of its files, not of how pixels were made of them.
+/// The cache file of the features of a part of the data. Its name also identifies how the pixels
+/// were made, which the fingerprint of the source files does not cover.
 fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> PathBuf {
     let name = format!(
         "eval-{}-{}-{}-{}-{}-{}.npz",

@@ -1,4 +1,4 @@
-//! The pictures that are measured: a model's, painted as they are asked for, or a folder's.
+//! The pictures to measure: a model's, painted on demand, or a folder's.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::real;
 use crate::args::Eval;
 use crate::commands::{Context, sources};
 
-/// The pictures that are measured.
+/// The pictures to measure.
 pub(super) enum Shown {
     Painted { painter: Box<Painter>, questions: Questions },
     Folder { dir: PathBuf, files: Vec<PathBuf>, data: Arc<Prepared> },
@@ -51,7 +51,7 @@ impl Shown {
         }
     }
 
-    /// How many there are, when `wanted` are.
+    /// Number of pictures, when `wanted` are requested.
     pub(super) fn count(&self, wanted: usize) -> usize {
         match self {
             Self::Painted { .. } => wanted,
@@ -59,7 +59,7 @@ impl Shown {
         }
     }
 
-    /// Pictures `from..to`, with their captions where they have some.
+    /// Pictures `from..to`, with their captions if they have any.
     pub(super) fn pictures(&self, from: usize, to: usize) -> Result<(Vec<Picture>, Vec<Asked>)> {
         match self {
             Self::Painted { painter, questions } => {

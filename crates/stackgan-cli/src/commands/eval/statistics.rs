@@ -1,5 +1,6 @@
-//! Mean and covariance in an `.npz`, as pytorch-fid writes and reads them (`mu`, `sigma`, f64). What we keep for ourselves
-//! lies beside them under names of our own, so that a kept file is a statistics file too.
+//! Mean and covariance in an `.npz`, as pytorch-fid reads and writes them (`mu`, `sigma`, f64). Our
+//! additional data are stored beside them under other names, so that a cache file is also a
+//! statistics file.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -13,13 +14,13 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::exit::Problem;
 
-/// Largest file that is read: 2048 features and 10,000 rows take 116 MB.
+/// Maximum size of a file in bytes: 2048 features and 10,000 rows take 116 MB.
 const LARGEST: u64 = 1 << 30;
 
-/// What such a file holds.
+/// The contents of a statistics file.
 pub(super) struct Statistics {
     pub moments: Moments,
-    /// Some of the rows that the moments are of; only in files that we keep.
+    /// Some of the rows behind the moments; only in cache files.
     pub rows: Option<Rows>,
 }
 
@@ -49,14 +50,14 @@ impl Statistics {
         Ok(Self { moments, rows })
     }
 
-    /// The file.
+    /// Serialises the statistics.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
         let width = self.moments.width();
         let mut file = ZipWriter::new(Cursor::new(Vec::new()));
         let mut add = |name: &str, descr: &str, shape: &[usize], numbers: &[u8]| -> Result<()> {
             let large = SimpleFileOptions::default()
                 .compression_method(CompressionMethod::Stored)
-                .last_modified_time(zip::DateTime::default()); // equal numbers, equal bytes
+                .last_modified_time(zip::DateTime::default()); // equal values give equal bytes
             file.start_file(format!("{name}.npy"), large)?;
             file.write_all(&header(descr, shape))?;
             file.write_all(numbers)?;
@@ -72,7 +73,7 @@ impl Statistics {
         Ok(file.finish()?.into_inner())
     }
 
-    /// Refuses statistics of another width than the network's features.
+    /// Checks that the statistics have as many features as the network.
     pub(super) fn check_width(&self, width: usize, file: &Path) -> Result<()> {
         if self.moments.width() == width {
             return Ok(());
@@ -87,7 +88,7 @@ fn bytes(numbers: &[f64]) -> Vec<u8> {
     numbers.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// The head of an `.npy` of version 1: a multiple of 64 bytes that ends in a newline.
+/// The header of an `.npy` of version 1: a multiple of 64 bytes that ends in a newline.
 fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let shape: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
     let shape = shape.strip_suffix(' ').unwrap_or(&shape);

@@ -1,5 +1,5 @@
-//! What is gathered while pictures come: moments, a bounded number of rows, class probabilities, matches with captions.
-//! Memory does not grow with the pictures.
+//! The data collected from the pictures: moments, a bounded number of rows, class probabilities,
+//! and matches with captions. Memory does not grow with the number of pictures.
 
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
@@ -18,7 +18,7 @@ use super::judge::Measurer;
 use super::numbers::few_rivals;
 use crate::exit::Problem;
 
-/// The pictures seen so far.
+/// The data from the pictures so far.
 pub(super) struct Tally {
     total: usize,
     seen: usize,
@@ -29,19 +29,19 @@ pub(super) struct Tally {
     colours: Option<Colours>,
 }
 
-/// What was gathered.
+/// The collected data.
 pub(super) struct Gathered {
-    /// Pictures.
+    /// Number of pictures.
     pub count: usize,
-    /// By the network that measures, if there is one.
+    /// Features by the measuring network, if there is one.
     pub features: Option<Features>,
     pub matching: Option<Matching>,
     pub colours: Option<Colours>,
 }
 
-/// What a network made of the pictures.
+/// A network's features of the pictures.
 pub(super) struct Features {
-    /// Of all pictures.
+    /// Moments over all pictures.
     pub moments: Moments,
     /// The features of the first [`KEPT`] pictures.
     pub rows: Rows,
@@ -58,7 +58,8 @@ pub(super) struct Matching {
 }
 
 impl Tally {
-    /// For `total` pictures. Class probabilities are scored where there are as many pictures as splits.
+    /// For `total` pictures. Class probabilities are scored only if there are at least as many
+    /// pictures as splits.
     pub(super) fn new(
         total: usize,
         measurer: Option<&Measurer>,
@@ -77,12 +78,12 @@ impl Tally {
         Self { total, seen: 0, network, kept, scoring: None, matching, colours }
     }
 
-    /// Pictures that are to come in all.
+    /// Total number of pictures to expect.
     pub(super) const fn total(&self) -> usize {
         self.total
     }
 
-    /// Takes the next pictures, with their captions where they have some.
+    /// Adds the next pictures, with their captions if they have any.
     pub(super) fn take(
         &mut self,
         pictures: &[Picture],
@@ -111,7 +112,7 @@ impl Tally {
         self.colours.as_mut().map_or(Ok(()), |colours| colours.take(pictures, asked))
     }
 
-    /// What was gathered, once all pictures have come.
+    /// The collected data, after all pictures.
     pub(super) fn finish(self) -> Result<Gathered> {
         let Self { seen: count, network, kept: rows, scoring, matching, colours, .. } = self;
         let score = scoring.map(Scoring::finish).transpose()?;
@@ -122,7 +123,7 @@ impl Tally {
 }
 
 impl Matching {
-    /// The image side reads pixels, or the features that the measuring network makes.
+    /// Adds pictures; the image side reads pixels, or the features of the measuring network.
     fn take(
         &mut self,
         pictures: &[Picture],
@@ -145,7 +146,7 @@ impl Matching {
         Ok(())
     }
 
-    /// For each picture whether its own caption won among `candidates`.
+    /// For each picture, whether its own caption was ranked first among `candidates`.
     pub(super) fn matched(&self, candidates: usize, noise: Noise) -> Result<Vec<bool>> {
         let n = self.classes.len();
         let matrix = |v: &[f32]| Tensor::from_slice(v, (n, v.len() / n.max(1)), &Device::Cpu);
@@ -155,7 +156,7 @@ impl Matching {
     }
 }
 
-/// `(n, 3, 64, 64)` in [-1, 1].
+/// Converts pictures to a tensor `(n, 3, 64, 64)` in [-1, 1].
 fn pixels(pictures: &[Picture]) -> Result<Tensor> {
     let mut pixels = Vec::with_capacity(pictures.len() * 3 * SIDE * SIDE);
     for picture in pictures {
@@ -171,7 +172,7 @@ pub(super) fn reads_features(encoder: &TrainedEncoder) -> bool {
     matches!(encoder.config.image, ImageSide::Features { .. })
 }
 
-/// Refuses a judge whose image side reads the features of another network than the one that measures.
+/// Rejects a judge whose image side reads the features of another network than the measuring one.
 pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Result<()> {
     let ImageSide::Features { network, side, .. } = &encoder.config.image else { return Ok(()) };
     let named = |network: &str, side: usize| format!("{network} at {side} pixels");

@@ -1,5 +1,5 @@
-//! `stackgan interpolate`: what lies between two sentences, between the noises of a sentence's seeds, or between two sentences with
-//! a seed each.
+//! `stackgan interpolate`: an animation between two sentences, between the noises of a sentence's
+//! seeds, or between two sentences with a seed each.
 
 mod way;
 
@@ -17,16 +17,16 @@ use crate::exit::Problem;
 use crate::progress::Phase;
 use way::{Stop, Way, batches};
 
-/// Frames on the sheet.
+/// Number of frames on the sheet.
 const SHOWN: usize = 8;
-/// How long the first and the last frame stay.
+/// Display time of the first and the last frame.
 const REST: Delay = (1, 1);
 /// The folder of single frames.
 const EACH: &str = "frames";
-/// The text chunk that says what an animation is of.
+/// The keyword of the text chunk that describes the animation.
 const KEYWORD: &str = "stackgan-interpolation";
 
-/// Paints the frames, a few at a time, into the animation as they come.
+/// Paints the frames, a few at a time, and writes them to the animation as they are finished.
 pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
     let way = Way::new(stops(args)?, args.frames as usize);
     let painter = Painter::of_sentences(&args.painting, context)?;
@@ -78,7 +78,8 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// From where to where: clap has seen to it that there are two sentences, or one and seeds.
+/// The stops of the animation. clap ensures that there are two sentences, or one sentence and
+/// seeds.
 fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
     let seeds = seeds(&args.seeds)?;
     let sentences: Vec<&String> = args.from.iter().chain(&args.to).chain(&args.prompt).collect();
@@ -109,7 +110,7 @@ fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
     Ok(stops.filter_map(at).map(stop).collect())
 }
 
-/// What is painted.
+/// The animation to paint.
 struct Film<'a> {
     args: &'a Interpolate,
     painter: &'a Painter,
@@ -118,7 +119,7 @@ struct Film<'a> {
 }
 
 impl Film<'_> {
-    /// Paints every frame, in their order.
+    /// Paints every frame, in order.
     fn paint(&self, mut each: impl FnMut(Picture) -> Result<()>) -> Result<()> {
         let (model, sampling) = (&self.painter.model, self.painter.sampling);
         let points = self.way.points(self.painter)?;
@@ -132,17 +133,17 @@ impl Film<'_> {
         Ok(())
     }
 
-    /// The stop at which a frame is.
+    /// The stop that a frame is at, if any.
     fn stop(&self, frame: usize) -> Option<&Stop> {
         self.places.get(frame).and_then(|place| self.way.stop(*place))
     }
 
-    /// How long a frame stays.
+    /// The display time of a frame.
     fn delay(&self, frame: usize) -> Delay {
         if frame == 0 || frame + 1 == self.way.frames() { REST } else { (1, self.args.fps) }
     }
 
-    /// A sheet for some frames, evenly spaced, and which these are.
+    /// A sheet for some evenly spaced frames, and the indices of these.
     fn sheet(&self) -> Result<(Vec<usize>, Sheet)> {
         let (last, shown) = (self.way.frames() - 1, SHOWN.min(self.way.frames()));
         let frames: Vec<usize> =
@@ -165,7 +166,7 @@ impl Film<'_> {
         Ok((frames, sheet))
     }
 
-    /// Writes a frame as a picture of its own: at a stop as `generate` writes it.
+    /// Writes a frame as a separate picture; at a stop as `generate` writes it.
     fn keep(&self, frame: usize, picture: Picture) -> Result<()> {
         let path = self.args.painting.out.join(EACH).join(format!("{frame:06}.png"));
         let png = match self.stop(frame) {
@@ -177,7 +178,7 @@ impl Film<'_> {
         write_file(&path, &png)
     }
 
-    /// What the animation says of itself.
+    /// The metadata of the animation.
     fn facts(&self) -> Value {
         let (painter, args) = (self.painter, self.args);
         let stage = painter.sampling.stage.unwrap_or_else(|| painter.model.stages());

@@ -1,4 +1,4 @@
-//! The way of an animation: its stops, and where between them each frame is.
+//! The path of an animation: its stops, and the positions of the frames between them.
 
 use anyhow::Result;
 use candle_core::Tensor;
@@ -6,46 +6,47 @@ use stackgan_core::{GeneratorNoise, Sampling, interpolation};
 
 use crate::commands::painting::Painter;
 
-/// Two stops or more, and how many frames lead from the first to the last.
+/// At least two stops, and the number of frames from the first to the last.
 pub(super) struct Way {
     pub(super) stops: Vec<Stop>,
     frames: usize,
 }
 
-/// A sentence and a seed, which are painted as `generate` does.
+/// A sentence and a seed, painted as `generate` does.
 pub(super) struct Stop {
     pub(super) caption: String,
     pub(super) seed: u64,
 }
 
-/// Where a frame is.
+/// The position of a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Place {
-    /// The stop behind it; never the last one.
+    /// Index of the previous stop; never the last one.
     from: usize,
-    /// The part of the way to the next stop.
+    /// Fraction of the path to the next stop.
     part: f64,
 }
 
-/// A stop as the networks take it.
+/// A stop in the form that the networks take.
 pub(super) struct Point {
-    /// `(1, text_dim)`
+    /// Embedding `(1, text_dim)`.
     text: Tensor,
     noise: GeneratorNoise,
 }
 
 impl Way {
-    /// The way over these stops, two or more, in so many frames: no fewer than stops.
+    /// A path over at least two stops, with at least as many frames as stops.
     pub(super) const fn new(stops: Vec<Stop>, frames: usize) -> Self {
         Self { stops, frames }
     }
 
-    /// How many frames there are.
+    /// Number of frames.
     pub(super) const fn frames(&self) -> usize {
         self.frames
     }
 
-    /// Where each frame is. Every stop is a frame; between them frames are as even as that allows.
+    /// The position of each frame. Every stop is a frame; between them frames are as even as this
+    /// allows.
     pub(super) fn places(&self) -> Vec<Place> {
         let legs = self.stops.len() - 1;
         let frame_of = |stop: usize| (2 * stop * (self.frames - 1) + legs) / (2 * legs);
@@ -57,7 +58,7 @@ impl Way {
         (0..self.frames).map(place).collect()
     }
 
-    /// The stop at which a frame is, if it is at one.
+    /// The stop that a frame is at, if any.
     pub(super) fn stop(&self, place: Place) -> Option<&Stop> {
         match place.part {
             0.0 => self.stops.get(place.from),
@@ -66,7 +67,7 @@ impl Way {
         }
     }
 
-    /// The stops as the networks take them.
+    /// The stops in the form that the networks take.
     ///
     /// # Errors
     /// When the model has no encoder.
@@ -80,15 +81,15 @@ impl Way {
 }
 
 impl Point {
-    /// Texts and noise of some frames, all on the way from this point to the next.
+    /// Embeddings and noise of some frames between this point and the next.
     pub(super) fn toward(&self, next: &Self, parts: &[f64]) -> Result<(Tensor, GeneratorNoise)> {
         let text = interpolation::lerp(&self.text, &next.text, parts)?;
         Ok((text, self.noise.toward(&next.noise, parts)?))
     }
 }
 
-/// Frames that are painted together, at most as many as `sampling` says, all on the way from one stop to the next: the stop
-/// behind them, and the part of the way of each.
+/// Groups frames that are painted together: between the same two stops, and at most as many as
+/// `sampling` allows. Returns the previous stop, and each frame's fraction of the path.
 pub(super) fn batches(places: &[Place], sampling: Sampling) -> Vec<(usize, Vec<f64>)> {
     let legs = places.chunk_by(|a, b| a.from == b.from);
     let batches = legs.flat_map(|leg| leg.chunks(sampling.chunk.max(1)));

@@ -1,4 +1,4 @@
-//! `stackgan model verify | diff`: whether a model is whole, and where two models differ.
+//! `stackgan model verify | diff`: checks a model, or compares two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,8 +13,8 @@ use super::Form;
 use crate::commands::{Context, Loaded, load, print};
 use crate::exit::Exit;
 
-/// Reads a model, whose names, shapes and encoder are checked by that; then looks for values that are not finite, in
-/// the tensors and in a picture of each stage painted from a random embedding.
+/// Reads a model, which checks its names, shapes and encoder. Then looks for non-finite values in
+/// the tensors, and in a picture of each stage painted from a random embedding.
 pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     let tensors = tensors(&model)?;
@@ -58,7 +58,7 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
     Ok(exit)
 }
 
-/// Prints every tensor that is in one model only, of another shape, or of other values.
+/// Prints every tensor that is only in one model, or differs in shape or values.
 pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<Exit> {
     let (a, b) = (load(a, context)?.model, load(b, context)?.model);
     let (left, right) = (tensors(&a)?, tensors(&b)?);
@@ -97,7 +97,8 @@ pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<
     Ok(exit)
 }
 
-/// How many values of two tensors of one shape differ in their bits, and by how much; `None` when none does.
+/// The number of values of two tensors of equal shape that differ in their bits, and the largest
+/// difference; `None` if none differs.
 fn difference(a: &[f32], b: &[f32]) -> Option<String> {
     let pairs = || a.iter().zip(b).filter(|(a, b)| a.to_bits() != b.to_bits());
     pairs().next()?;
@@ -108,7 +109,7 @@ fn difference(a: &[f32], b: &[f32]) -> Option<String> {
     Some(format!("{} of {} values, by {largest:.3e} at most{wild}", pairs().count(), a.len()))
 }
 
-/// All tensors of a model by the names of its file.
+/// All tensors of a model, with the names in its file.
 fn tensors(model: &Model) -> Result<BTreeMap<String, Tensor>> {
     let mut all = model.encoder().map(|encoder| encoder.tensors()).transpose()?.unwrap_or_default();
     let stages = [("stage1", Some(model.stage1())), ("stage2", model.stage2())];

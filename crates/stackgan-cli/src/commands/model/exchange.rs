@@ -1,4 +1,5 @@
-//! `stackgan model import | export`: generators of the PyTorch release in, and out again; networks that measure in.
+//! `stackgan model import | export`: imports and exports generators of the PyTorch release, and
+//! imports measuring networks.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use stackgan_train::store::sha256;
 use crate::commands::{Context, encoders, eval, load, print, weights, write_file};
 use crate::exit::Problem;
 
-/// What the file does not say of itself.
+/// Facts that the file does not contain.
 pub(super) struct Origin {
     /// The text encoder's file.
     pub encoder: Option<PathBuf>,
@@ -19,7 +20,8 @@ pub(super) struct Origin {
     pub dataset: String,
 }
 
-/// Reads a state dict and writes a model; the weights of a network that measures are kept for `stackgan eval`.
+/// Reads a state dict and writes a model; weights of a measuring network are stored for
+/// `stackgan eval`.
 pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context) -> Result<()> {
     if !file.exists() {
         let place = format!("file: {}", file.display());

@@ -1,5 +1,6 @@
-//! `stackgan model export --hub`: a model as a folder for the Hugging Face hub: `model.safetensors`, `config.json`, and the
-//! card, `README.md`. The folder is a model folder of this program too.
+//! `stackgan model export --hub`: a model as a folder for the Hugging Face Hub, with
+//! `model.safetensors`, `config.json` and the card, `README.md`. This program can also read the
+//! folder as a model.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +14,8 @@ use stackgan_data::counted;
 use crate::commands::{Context, Loaded, load, print, write_file};
 use crate::exit::Problem;
 
-/// Writes the folder, which must not exist or be empty: a card may have been edited by hand.
+/// Writes the folder, which must be new or empty, because an existing card may have been edited by
+/// hand.
 pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<()> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
@@ -50,7 +52,8 @@ fn pixels(model: &Model) -> u32 {
     if model.stages() == 2 { 256 } else { 64 }
 }
 
-/// The card: what the model is, how it was trained, its licence as far as it is known, and how to load it.
+/// The model card: a description, the training, the licence as far as it is known, and how to load
+/// the model.
 fn card(model: &Model, name: &str, sha256: &str) -> String {
     let info = model.info();
     let (recipe, source) = match info.stage1.net.recipe {
@@ -71,7 +74,7 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
         stages.into_iter().filter_map(|(name, side, stage)| Some((name, side, stage?))).collect();
     for (stage, side, StageInfo { net, .. }) in &stages {
         let blocks = if *side == 256 { net.residual_blocks.to_string() } else { "–".to_owned() };
-        // A String takes every write.
+        // Writing to a String cannot fail.
         let _ = writeln!(
             card,
             "| {stage} | {side}x{side} | {} | {} | {} | {} | {} | {blocks} |",
@@ -137,7 +140,8 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
     card
 }
 
-/// Text from a file that means nothing to Markdown, YAML or a shell: letters, digits, `-`, `_` and `.`.
+/// Text from a file, reduced to characters without special meaning in Markdown, YAML or a shell:
+/// letters, digits, `-`, `_` and `.`.
 fn plain(text: &str) -> String {
     let kept = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     text.chars().take(100).map(kept).collect()

@@ -1,4 +1,4 @@
-//! `stackgan model info`: what a model file says of itself.
+//! `stackgan model info`: the description in a model file.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use stackgan_data::counted;
 use super::Form;
 use crate::commands::{Context, Loaded, load, print};
 
-/// Shows a model.
+/// Prints the description of a model.
 pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     let info = model.info();
-    let encoder = model.encoder_fingerprint()?; // as a refusal of another encoder names it
+    let encoder = model.encoder_fingerprint()?; // in the form that refusals name it
     if form == Form::Json {
         let mut info = json!(info);
         if let Some(info) = info.as_object_mut() {
@@ -73,7 +73,7 @@ fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
     ))
 }
 
-/// The first digits of an encoder's fingerprint, after the word that it may begin with.
+/// The first digits of an encoder's fingerprint, after its optional prefix.
 fn short_name(fingerprint: &str) -> &str {
     let word = fingerprint.rfind('-').map_or(0, |at| at + 1);
     fingerprint.get(..word + 12).unwrap_or(fingerprint)

@@ -1,4 +1,5 @@
-//! `stackgan model`: what model files hold, models from and to the PyTorch release, and to ONNX.
+//! `stackgan model`: contents of model files, and conversion from and to the PyTorch release and to
+//! ONNX.
 
 mod compare;
 mod exchange;
@@ -12,23 +13,23 @@ use super::Context;
 use crate::args;
 use crate::exit::Exit;
 
-/// How results are printed.
+/// The output format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// For people.
+    /// Text for people.
     Lines,
     /// One JSON document.
     Json,
 }
 
 impl From<bool> for Form {
-    /// From `--json`.
+    /// The format for `--json`.
     fn from(json: bool) -> Self {
         if json { Self::Json } else { Self::Lines }
     }
 }
 
-/// Does one of them.
+/// Runs the subcommand.
 pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
     match args {
         args::Model::Info { model, json } => info::run(&model, json.into(), context)?,

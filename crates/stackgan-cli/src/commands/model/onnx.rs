@@ -1,4 +1,4 @@
-//! `stackgan model export --onnx`: generator and text encoder for ONNX runtimes.
+//! `stackgan model export --onnx`: the generator and the text encoder for ONNX runtimes.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::commands::painting::no_such_stage;
 use crate::commands::{Context, Loaded, captions, encoders, load, print, write_file};
 use crate::exit::Problem;
 
-/// Captions that are encoded at once.
+/// Number of captions encoded at a time.
 const CHUNK: usize = 1024;
 
-/// Writes the files that were asked for.
+/// Writes the requested files.
 pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<()> {
     let Loaded { mut model, sha256, .. } = load(path, context)?;
     let stage = asked.stage.unwrap_or_else(|| model.stages());
@@ -41,7 +41,7 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
     Ok(())
 }
 
-/// The sentences of a file as the networks take them.
+/// The sentences of a file in the form that the networks take.
 fn vectors(model: &Model, file: &Path) -> Result<Tensor> {
     let mut vectors = Vec::new();
     for captions in captions::of(&[], Some(file), CHUNK)? {

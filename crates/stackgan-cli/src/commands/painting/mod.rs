@@ -1,5 +1,5 @@
-//! What commands that paint share: a model that is asked for, captions as it takes them, pictures that say where they came
-//! from, and their names.
+//! Common parts of the painting commands: the requested model, encoded captions, pictures with
+//! their provenance, and their file names.
 
 mod names;
 mod seeds;
@@ -31,35 +31,35 @@ pub(super) const ANIMATION: &str = "interpolation.png";
 /// The sheet of `interpolate`.
 pub(super) const FRAMES: &str = "sheet.png";
 
-/// Files among pictures that are made of several.
+/// File names in a folder of pictures that contain several pictures.
 pub(super) const SHEETS: [&str; 4] = [GRID, EDIT, ANIMATION, FRAMES];
 
-/// A model, how it paints, and what its pictures say of it.
+/// A model with its sampling settings and the facts stored in its pictures.
 pub(super) struct Painter {
     pub(super) model: Model,
     pub(super) sampling: Sampling,
-    /// Of the model's file.
+    /// SHA-256 of the model's file.
     pub(super) sha256: String,
-    /// Fingerprint of the encoder, as it was before any standardisation: what a refusal of another one names.
+    /// Fingerprint of the encoder before any standardisation, as refusals name it.
     pub(super) encoder: String,
-    /// What the model is called.
+    /// The display name of the model.
     pub(super) name: String,
 }
 
-/// Captions as the networks take them.
+/// Captions in the form that the networks take.
 pub(super) struct Read {
     pub(super) captions: Vec<String>,
-    /// `(captions, text_dim)`
+    /// Embeddings `(captions, text_dim)`.
     pub(super) vectors: Tensor,
-    /// Of rows of embeddings, in place of sentences: the SHA-256 of each.
+    /// For rows of embeddings instead of sentences: the SHA-256 of each row.
     pub(super) rows: Vec<String>,
 }
 
-/// A picture, and what it was painted of.
+/// A picture and its inputs.
 pub(super) struct Painted<'a> {
     pub(super) caption: &'a str,
     pub(super) seed: u64,
-    /// SHA-256 of the row of embeddings, where there is no sentence.
+    /// SHA-256 of the row of embeddings, if there is no sentence.
     row: Option<&'a str>,
     pub(super) picture: Picture,
 }
@@ -71,7 +71,7 @@ pub(super) struct Saved {
 }
 
 impl Painter {
-    /// The model, with the encoder that reads sentences for it.
+    /// Opens the model with the encoder for its sentences.
     ///
     /// # Errors
     /// As [`Self::of_embeddings`], and as [`encoders::attach`].
@@ -81,10 +81,10 @@ impl Painter {
         Ok(painter)
     }
 
-    /// The model alone.
+    /// Opens the model without an encoder.
     ///
     /// # Errors
-    /// Code 2 for a stage that it lacks or a scale that cannot be used, and as [`load`].
+    /// Code 2 for a stage that it does not have or an invalid scale, and as [`load`].
     pub(super) fn of_embeddings(asked: &Painting, context: &Context) -> Result<Self> {
         let sampling = Sampling {
             stage: asked.stage,
@@ -99,7 +99,7 @@ impl Painter {
         }
     }
 
-    /// The model of `path`, to paint as it does by itself.
+    /// Opens the model at `path` with its default sampling settings.
     ///
     /// # Errors
     /// As [`load`].
@@ -109,7 +109,7 @@ impl Painter {
         Ok(Self { model, sampling: Sampling::default(), sha256, encoder, name })
     }
 
-    /// Captions, encoded.
+    /// Encodes captions.
     ///
     /// # Errors
     /// When the model has no encoder.
@@ -119,15 +119,16 @@ impl Painter {
         Ok(Read { captions, vectors, rows: Vec::new() })
     }
 
-    /// Pixels of a side.
+    /// Side of the pictures in pixels.
     pub(super) fn side(&self) -> usize {
         if self.sampling.stage.unwrap_or_else(|| self.model.stages()) == 1 { 64 } else { 256 }
     }
 
-    /// Paints each caption with each seed, a few at a time, and hands the pictures over in that order.
+    /// Paints each caption with each seed, a few at a time, and passes the pictures to `each` in
+    /// this order.
     ///
     /// # Errors
-    /// When painting fails, and whatever `each` refuses.
+    /// When painting fails, and errors of `each`.
     pub(super) fn paint(
         &self,
         read: &Read,
@@ -150,7 +151,7 @@ impl Painter {
         Ok(())
     }
 
-    /// Writes a picture, number `index` of its command, into `out`.
+    /// Writes a picture, number `index` of its command, to `out`.
     ///
     /// # Errors
     /// [`Problem`] of the storage.
@@ -161,10 +162,10 @@ impl Painter {
         Ok(Saved { path, provenance })
     }
 
-    /// The file of a picture, and what it says.
+    /// The provenance and the PNG file of a picture.
     ///
     /// # Errors
-    /// Never of a picture that was painted.
+    /// Never for a picture that was painted.
     pub(super) fn png(&self, painted: &Painted) -> Result<(Provenance, Vec<u8>)> {
         let Painted { caption, seed, row, picture } = painted;
         let names = (self.sha256.as_str(), self.encoder.as_str());
@@ -186,12 +187,12 @@ impl<'a> Painted<'a> {
 }
 
 impl Saved {
-    /// Where it lies.
+    /// The path of the picture.
     pub(super) fn line(&self) -> String {
         self.path.display().to_string()
     }
 
-    /// All that is known of it, as one line of JSON.
+    /// All facts about the picture as one line of JSON.
     pub(super) fn json(&self) -> String {
         let mut facts = json!(self.provenance);
         if let Some(facts) = facts.as_object_mut() {
@@ -201,7 +202,7 @@ impl Saved {
     }
 }
 
-/// That `model` lacks Stage-II.
+/// The error that `model` does not have Stage-II.
 pub(super) fn no_such_stage(model: &Path) -> Problem {
     let parts = ("a model with Stage-II", "one with Stage-I alone");
     let remedy = "take Stage-I: `--stage 1`; `stackgan train --stage 2` makes the other";

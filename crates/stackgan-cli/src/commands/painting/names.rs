@@ -1,9 +1,10 @@
-//! What pictures are called.
+//! File names of pictures.
 
 use stackgan_train::store::sha256;
 
-/// `000010-seed00042-a-small-red-bird.png`: sorts in the order of painting, and says seed and caption. A sentence that is not
-/// in its name letter by letter has the beginning of its SHA-256 there: another command paints into the same folder.
+/// A name such as `000010-seed00042-a-small-red-bird.png`. It sorts in the order of painting and
+/// contains the seed and the caption. If it does not contain the whole sentence literally, it has
+/// the beginning of its SHA-256, because another command may paint into the same folder.
 pub(crate) fn file_name(index: usize, seed: u64, caption: &str) -> String {
     let mut slug = String::new();
     for word in caption.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()) {

@@ -1,17 +1,17 @@
-//! Lists of seeds, and of rows, as they are typed.
+//! Parsing of lists of seeds and of rows.
 
 use anyhow::Result;
 
 use crate::args::Seeds;
 use crate::exit::Problem;
 
-/// Most seeds, or rows, of one command.
+/// Maximum number of seeds or rows of one command.
 const MOST: usize = 100_000;
 
-/// The seeds that are asked for; 0 where none is.
+/// The requested seeds; 0 if there are none.
 ///
 /// # Errors
-/// Code 2 when the list cannot be read.
+/// Code 2 when the list is malformed.
 pub(crate) fn seeds(asked: &Seeds) -> Result<Vec<u64>> {
     match &asked.seeds {
         Some(list) => numbers("seeds", list),
@@ -19,10 +19,10 @@ pub(crate) fn seeds(asked: &Seeds) -> Result<Vec<u64>> {
     }
 }
 
-/// The numbers of `--seeds` or `--rows`.
+/// Parses the numbers of `--seeds` or `--rows`.
 ///
 /// # Errors
-/// Code 2 when they cannot be read, or are too many.
+/// Code 2 when the list is malformed or too long.
 pub(crate) fn numbers(of: &str, list: &str) -> Result<Vec<u64>> {
     let wrong = |found: &str| {
         let parts = (

@@ -1,4 +1,4 @@
-//! A table of pictures on one sheet: a heading, words above the columns and before the rows.
+//! A table of pictures on one sheet: a heading, and labels above the columns and before the rows.
 
 use anyhow::Result;
 use image::{Rgb, RgbImage, imageops};
@@ -7,33 +7,34 @@ use stackgan_data::letters::{self, ADVANCE, LINE};
 
 use crate::exit::Problem;
 
-/// Least pixels of a side of a picture: smaller ones are enlarged, so that there is room for words.
+/// Minimum side of a picture in pixels. Smaller ones are enlarged, so that there is room for the
+/// labels.
 const CELL: usize = 128;
-/// Letters of a line before a row.
+/// Number of characters per line of a row label.
 const LETTERS: u32 = 20;
-/// Pixels between pictures, and around all.
+/// Space between pictures and around them, in pixels.
 const GAP: u32 = 4;
-/// The largest side of a sheet.
+/// Maximum side of a sheet in pixels.
 const MAX_SIDE: u64 = 16_384;
 
 const GROUND: Rgb<u8> = Rgb([255; 3]);
 const INK: Rgb<u8> = Rgb([30, 30, 34]);
 
-/// A sheet with its words, into which pictures are put as they are painted.
+/// A sheet with its labels, into which pictures are placed as they are painted.
 pub(crate) struct Sheet {
     sheet: RgbImage,
-    /// Where the first picture lies.
+    /// Position of the first picture.
     corner: (u32, u32),
-    /// Side of a picture on the sheet, and of one that is put there.
+    /// Side of a picture on the sheet, and of the pictures that are placed.
     side: (u32, usize),
 }
 
 impl Sheet {
-    /// An empty one, for pictures of `side` pixels: a column for each of `columns`, a row for each of `rows`. Rows without
-    /// words take no room for them.
+    /// An empty sheet for pictures of `side` pixels, with a column for each of `columns` and a row
+    /// for each of `rows`. Empty row labels take no space.
     ///
     /// # Errors
-    /// Code 2 when it would be larger than 16,384 pixels a side.
+    /// Code 2 when it would be larger than 16,384 pixels per side.
     pub(crate) fn new(
         heading: &str,
         columns: &[String],
@@ -72,7 +73,7 @@ impl Sheet {
         };
         write(GAP, GAP, &heading);
         for (n, lines) in (0u32..).zip(&above) {
-            let down = rows_of_words - lines.len() as u32; // the last line lies on the picture
+            let down = rows_of_words - lines.len() as u32; // the last line touches the picture
             write(left + n * (cell + GAP), head + down * LINE, lines);
         }
         for (n, lines) in (0u32..).zip(&before) {
@@ -82,7 +83,7 @@ impl Sheet {
         Ok(Self { sheet, corner: (left, top), side: (cell, side) })
     }
 
-    /// Puts a picture where it belongs.
+    /// Places a picture in its cell.
     pub(crate) fn put(&mut self, (column, row): (usize, usize), picture: &Picture) {
         let (cell, side) = self.side;
         let picture = picture.enlarged(cell as usize / side.max(1));
@@ -97,7 +98,7 @@ impl Sheet {
         );
     }
 
-    /// As a file.
+    /// Encodes the sheet as PNG.
     ///
     /// # Errors
     /// Never: a sheet is not empty.

@@ -1,4 +1,4 @@
-//! Warnings of sentences that the encoder does not read whole.
+//! Warnings about sentences that the encoder does not read completely.
 
 use stackgan_core::Model;
 use stackgan_core::text::alphabet::{AlphabetOptions, reading};
@@ -6,30 +6,30 @@ use stackgan_data::counted;
 
 use crate::progress::Phase;
 
-/// Sentences that are named; more are only counted.
+/// Maximum number of sentences that are named; further ones are only counted.
 const NAMED: usize = 5;
-/// Characters of a sentence that are shown.
+/// Number of characters of a sentence that are shown.
 const SHOWN: usize = 60;
 
-/// How many were met.
+/// Counts such sentences.
 pub(crate) struct Unread {
-    /// Of a char-CNN-RNN; others read every character.
+    /// The alphabet of a char-CNN-RNN; other encoders read every character.
     alphabet: Option<AlphabetOptions>,
     met: usize,
 }
 
 impl Unread {
-    /// None yet, of sentences for this model.
+    /// For sentences for this model.
     pub(crate) fn of(model: &Model) -> Self {
         Self { alphabet: model.encoder().map(|encoder| encoder.config().alphabet), met: 0 }
     }
 
-    /// None ever: these are no sentences.
+    /// For inputs that are not sentences: never warns.
     pub(crate) const fn nothing() -> Self {
         Self { alphabet: None, met: 0 }
     }
 
-    /// Warns of those of `captions` that are not read whole.
+    /// Warns about those of `captions` that are not read completely.
     pub(crate) fn warn(&mut self, captions: &[String], phase: &Phase) {
         let Some(alphabet) = self.alphabet else { return };
         for warning in captions.iter().filter_map(|caption| unread(caption, alphabet)) {
@@ -40,7 +40,7 @@ impl Unread {
         }
     }
 
-    /// Says how many there were beyond those that were named.
+    /// Reports the number of further sentences that were not named.
     pub(crate) fn finish(self, phase: &Phase) {
         if self.met > NAMED {
             let more = counted(self.met - NAMED, "sentence");
@@ -49,7 +49,8 @@ impl Unread {
     }
 }
 
-/// What a char-CNN-RNN does not see of a sentence; `None` where it reads it whole.
+/// A message about the part of a sentence that a char-CNN-RNN does not read; `None` if it reads
+/// everything.
 fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
     let unread = reading(caption, alphabet).unread()?;
     let dots = if caption.chars().count() > SHOWN { "…" } else { "" };

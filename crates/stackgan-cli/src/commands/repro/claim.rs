@@ -1,4 +1,4 @@
-//! What a file claims of its picture, and whether that can be painted at all.
+//! The provenance that a file claims for its picture, and whether it can be painted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,19 +13,19 @@ use crate::commands::given::Given;
 use crate::commands::painting::Painter;
 use crate::exit::Problem;
 
-/// Largest file that is read.
+/// Maximum size of a file in bytes.
 const LARGEST: u64 = 128 << 20;
 
-/// A picture and what its file says of it.
+/// A picture and the provenance in its file.
 pub(super) struct Claim<'a> {
     pub(super) file: &'a Path,
-    /// Which of the command's files it is.
+    /// Index among the command's files.
     pub(super) index: usize,
     pub(super) said: Provenance,
     pub(super) picture: Picture,
 }
 
-/// What pictures can be painted of again.
+/// What pictures can be repainted from.
 pub(super) struct Source<'a> {
     pub(super) painter: &'a Painter,
     pub(super) given: Option<&'a Given>,
@@ -35,7 +35,7 @@ impl<'a> Claim<'a> {
     /// Reads a file.
     ///
     /// # Errors
-    /// Code 4 when there is none, 3 when it says nothing.
+    /// Code 4 when it does not exist, 3 when it contains no provenance.
     pub(super) fn read((index, file): (usize, &'a Path)) -> Result<Self> {
         if !file.exists() {
             let place = format!("file: {}", file.display());
@@ -63,10 +63,11 @@ fn silent(file: &Path, expected: &str, found: String) -> Problem {
 }
 
 impl Source<'_> {
-    /// Refuses a claim of which nothing can be painted here.
+    /// Rejects a claim that cannot be painted here.
     ///
     /// # Errors
-    /// Code 3 when another model or encoder painted it, or it says what cannot be; 4 when it is not of a sentence.
+    /// Code 3 when it is of another model or encoder, or is impossible; 4 when the text encoder or
+    /// the embeddings that it needs are missing.
     pub(super) fn check(&self, claim: &Claim) -> Result<()> {
         let (said, painter) = (&claim.said, self.painter);
         let model = |sha256: &str| format!("a model with SHA-256 {}", sha256.escape_debug());
@@ -104,7 +105,7 @@ impl Source<'_> {
         Err(Problem::missing("the model reads no sentences", place, expected, remedy).into())
     }
 
-    /// Where the rows lie that some claims name.
+    /// The positions of the rows that some claims name.
     ///
     /// # Errors
     /// When the embeddings cannot be read.
@@ -117,14 +118,14 @@ impl Source<'_> {
         }
     }
 
-    /// Whether a claim names a row that is not among the embeddings that were given.
+    /// Whether a claim names a row that is not among the given embeddings.
     pub(super) fn lacks(&self, claim: &Claim, rows: &BTreeMap<String, u64>) -> bool {
         let named = claim.said.embedding_sha256.as_ref();
         self.given.is_some() && named.is_some_and(|row| !rows.contains_key(row))
     }
 
-    /// The vector `(1, text_dim)` that a claim's picture was painted of: the row that it names, if it is at hand, else its
-    /// caption, encoded.
+    /// The vector `(1, text_dim)` of a claim's picture: the row that it names, if available, else
+    /// its encoded caption.
     ///
     /// # Errors
     /// When there is neither.

@@ -1,4 +1,4 @@
-//! `stackgan repro`: pictures painted again from what their files say, and compared.
+//! `stackgan repro`: repaints pictures from the provenance in their files, and compares.
 
 mod claim;
 mod verdict;
@@ -23,10 +23,10 @@ use crate::progress::Phase;
 use claim::{Claim, Source};
 use verdict::Verdict;
 
-/// Paints every file's picture again. A file that cannot be judged leaves the others.
+/// Repaints the picture of every file. A file that cannot be judged does not affect the others.
 ///
 /// # Errors
-/// The first file that could not be judged, where all that could are the same.
+/// The first file that could not be judged, if all others are equal.
 pub(super) fn run(args: &Repro, context: &Context) -> Result<Exit> {
     if let Some(out) = &args.out {
         apart(out, &args.images)?;
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Repro, context: &Context) -> Result<Exit> {
     }
 }
 
-/// Refuses to write among the pictures that are judged.
+/// Rejects an output folder that contains the judged pictures.
 fn apart(out: &Path, images: &[PathBuf]) -> Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     let folder = |image: &Path| real(image).and_then(|image| Some(image.parent()?.to_path_buf()));
@@ -74,7 +74,7 @@ fn apart(out: &Path, images: &[PathBuf]) -> Result<()> {
     }
 }
 
-/// How many files there were of each kind.
+/// Number of files with each verdict.
 #[derive(Default)]
 struct Tally {
     equal: usize,
@@ -88,7 +88,7 @@ impl Tally {
     }
 }
 
-/// What is the same for every file.
+/// The common parts for all files.
 struct Session<'a> {
     args: &'a Repro,
     source: Source<'a>,
@@ -97,7 +97,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Judges some files, in their order.
+    /// Judges some files, in order.
     fn judge(&mut self, files: &[(usize, &Path)], phase: &Phase) -> Result<()> {
         let (mut claims, mut refused) = (Vec::new(), BTreeMap::new());
         for &(index, file) in files {
@@ -135,7 +135,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Paints what files claim that name one stage and the same scales.
+    /// Repaints claims with the same stage and scales.
     fn paint(&self, alike: &[Claim], rows: &BTreeMap<String, u64>) -> Result<Vec<Picture>> {
         let vectors = alike.iter().map(|claim| self.source.vector(claim, rows));
         let text = Tensor::cat(&vectors.collect::<Result<Vec<_>>>()?, 0)?;
@@ -145,7 +145,7 @@ impl Session<'_> {
         Ok(painted.into_iter().map(|painting| painting.picture).collect())
     }
 
-    /// What is printed of a picture and its repetition.
+    /// The output line for a picture and its repetition.
     fn compare(&mut self, claim: &Claim, painted: &Picture) -> Result<String> {
         let verdict = Verdict::of(&claim.said, &claim.picture, painted);
         let of_row = claim.said.embedding_sha256.is_some();
@@ -172,7 +172,7 @@ impl Session<'_> {
         Ok(facts.to_string())
     }
 
-    /// What is printed of a file that cannot be judged.
+    /// The output line for a file that cannot be judged.
     fn refuse(&self, file: &Path, error: &anyhow::Error) -> String {
         let why: Vec<String> =
             error.root_cause().to_string().lines().map(|line| line.trim().to_owned()).collect();
@@ -194,7 +194,7 @@ impl Session<'_> {
         facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Writes the new picture, which says how and by what it was painted.
+    /// Writes the new picture with its own provenance.
     fn keep(&self, out: &Path, claim: &Claim, picture: &Picture) -> Result<()> {
         let again = Provenance {
             width: picture.width,

@@ -1,34 +1,34 @@
-//! What comparing a picture with its repetition says.
+//! The result of comparing a picture with its repetition.
 
 use serde_json::{Value, json};
 use stackgan_core::Provenance;
 use stackgan_core::image::Picture;
 use stackgan_core::provenance::pixels_sha256;
 
-/// How a picture in a file, what the file says of it, and what is painted here lie to each other.
+/// The relation of the picture in a file, its provenance, and the picture painted here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// All three are the same.
+    /// All three agree.
     Equal,
-    /// The file holds what it names, and something else is painted here.
+    /// The file holds the pixels that it names, but other ones are painted here.
     Differs(Difference),
-    /// The file holds other pixels than it names, and what it names is painted here.
+    /// The file holds other pixels than it names, and the named ones are painted here.
     Changed(Difference),
-    /// The file holds other pixels than it names, and something else again is painted here.
+    /// The file holds other pixels than it names, and yet other ones are painted here.
     ChangedAndDiffers(Difference),
 }
 
-/// How far two pictures are apart.
+/// The difference of two pictures.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Difference {
-    /// So many pixels of so many differ, in a colour by so much at most.
+    /// Number of differing pixels, number of pixels, and the largest difference of a channel.
     Pixels { differing: usize, of: usize, largest: u8 },
     /// Their sizes differ.
     Sizes { file: (usize, usize), painted: (usize, usize) },
 }
 
 impl Verdict {
-    /// Compares the picture of a file with what was painted of what the file says.
+    /// Compares the picture of a file with the one painted from its provenance.
     pub(super) fn of(said: &Provenance, file: &Picture, painted: &Picture) -> Self {
         let named = |picture: &Picture| {
             (picture.width, picture.height) == (said.width, said.height)
@@ -43,7 +43,7 @@ impl Verdict {
         }
     }
 
-    /// In one word.
+    /// The verdict in one word.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Equal => "equal",
@@ -52,7 +52,7 @@ impl Verdict {
         }
     }
 
-    /// In one line.
+    /// The verdict in one line.
     pub(super) fn line(&self, said: &Provenance, arithmetic: &str) -> String {
         match self {
             Self::Equal => "equal to the bit".to_owned(),
@@ -69,7 +69,7 @@ impl Verdict {
         }
     }
 
-    /// As fields of a document.
+    /// The verdict as fields of a document.
     pub(super) fn json(&self) -> Value {
         let by = match self {
             Self::Equal => &Difference::Pixels { differing: 0, of: 0, largest: 0 },
@@ -114,7 +114,7 @@ impl Difference {
     }
 }
 
-/// Why another picture may have been painted.
+/// A possible reason why another picture was painted.
 fn reason(said: &Provenance, arithmetic: &str) -> String {
     let (version, then) = (env!("CARGO_PKG_VERSION"), said.version.escape_debug());
     let here = format!("here version {version} computes with {arithmetic}");

@@ -1,4 +1,4 @@
-//! What a run folder says of its run, read without disturbing whoever trains in it.
+//! The facts about a run from its folder, read without disturbing a process that trains in it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -11,7 +11,7 @@ use stackgan_train::config::TrainConfig;
 use crate::commands::train::Record;
 use crate::report::{Terms, pace, terms};
 
-/// What has become of a run.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
@@ -23,9 +23,10 @@ pub(super) enum State {
     Stopped,
     /// Ended with an error.
     Failed,
-    /// The record says that it is running, and nobody is there: killed, or the machine went down.
+    /// The record says that it is running, but no process is: it was killed, or the machine went
+    /// down.
     Interrupted,
-    /// No record: the demo's stages have none.
+    /// There is no record, as for the demo's stages.
     Unknown,
 }
 
@@ -42,7 +43,7 @@ impl State {
     }
 }
 
-/// What is known of a run.
+/// The facts about a run.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Facts {
     /// The folder's name.
@@ -51,20 +52,20 @@ pub(super) struct Facts {
     pub state: State,
     pub dataset: Option<String>,
     pub stage: Option<u8>,
-    /// Steps at the last report.
+    /// Number of steps at the last report.
     pub step: u64,
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     pub steps: Option<u64>,
     pub epoch: u64,
     pub batch: Option<usize>,
     pub steps_a_second: Option<f64>,
     pub seconds_left: Option<f64>,
-    /// Steps behind the newest checkpoint.
+    /// Number of steps at the newest checkpoint.
     pub checkpoint: Option<u64>,
     pub model: bool,
-    /// When the last report was written, in seconds since 1970.
+    /// Time of the last report in seconds since 1970.
     pub updated: Option<u64>,
-    /// The numbers of the last report, by name.
+    /// The values of the last report, by name.
     pub last: BTreeMap<String, f64>,
 }
 
@@ -74,7 +75,7 @@ impl Facts {
         Self::with(path, &terms(&path.join("stats.jsonl")))
     }
 
-    /// The same from numbers that were read already.
+    /// As [`Self::read`], with values that were already read.
     pub(super) fn with(path: &Path, terms: &Terms) -> Self {
         let record = Record::read(path);
         let config = std::fs::read_to_string(path.join("config.toml"))
@@ -88,7 +89,8 @@ impl Facts {
             .collect();
         let reported = terms.values().filter_map(|p| p.last()).map(|p| p.0).fold(0.0, f64::max);
         let checkpoint = checkpoints(path).last().map(|(step, _)| *step);
-        let step = (reported as u64).max(checkpoint.unwrap_or(0)); // a stop saves between two reports
+        // A stop saves between two reports.
+        let step = (reported as u64).max(checkpoint.unwrap_or(0));
         let epoch = last.remove("epoch").unwrap_or(0.0) as u64;
         last.retain(|name, _| !["step", "seconds", "since", "steps/s"].contains(&name.as_str()));
         let planned = config.as_ref().map(|c| c.optim.steps).filter(|steps| *steps > 0);
@@ -116,7 +118,7 @@ impl Facts {
         }
     }
 
-    /// Share of the run that is behind it, 0 to 1.
+    /// Completed share of the run, 0 to 1.
     pub(super) fn done(&self) -> Option<f64> {
         self.steps.map(|steps| (self.step as f64 / steps.max(1) as f64).min(1.0))
     }
@@ -133,13 +135,14 @@ fn state(path: &Path, record: Option<&Record>) -> State {
     }
 }
 
-/// Whether a process holds the folder's lock. The lock is free again at once; asked only where the record says "running".
+/// Whether a process holds the folder's lock. The check releases the lock at once, and is only made
+/// if the record says "running".
 fn held(path: &Path) -> bool {
     File::open(path.join("LOCK"))
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// The checkpoints of a run: steps and bytes, oldest first. Nothing is opened.
+/// The checkpoints of a run: steps and bytes, oldest first. No file is opened.
 pub(super) fn checkpoints(path: &Path) -> Vec<(u64, u64)> {
     let entries = std::fs::read_dir(path.join("checkpoints")).into_iter().flatten().flatten();
     let of = |entry: std::fs::DirEntry| {

@@ -1,4 +1,4 @@
-//! `stackgan runs ls`: a line for each run.
+//! `stackgan runs ls`: one line per run.
 
 use std::path::Path;
 

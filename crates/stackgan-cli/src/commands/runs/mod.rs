@@ -1,4 +1,4 @@
-//! `stackgan runs`: the run folders, read as they are on disk, so that it works beside a training process and long after it.
+//! `stackgan runs`: information from run folders on disk, during training and afterwards.
 
 mod facts;
 mod ls;
@@ -16,7 +16,7 @@ use crate::exit::Problem;
 use crate::progress::Manner;
 use facts::{Facts, State};
 
-/// Does what was typed.
+/// Runs the subcommand.
 pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
     match args {
         args::Runs::Ls { folder, json } => ls::run(&folder, json, manner),
@@ -25,7 +25,7 @@ pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
     }
 }
 
-/// The run folder that is meant: a path, a name or number under `folder`, or the newest there.
+/// Finds a run folder: a path, a name or number under `folder`, or the newest there.
 ///
 /// # Errors
 /// Code 4 when there is none.
@@ -46,8 +46,8 @@ fn named(run: Option<&str>, folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// The run folders under `folder`, oldest first: those with a number, and those that `--run` gave a name, each after the last
-/// numbered one that was begun before it.
+/// The run folders under `folder`, oldest first. A folder that `--run` named comes after the last
+/// numbered one that was started before it.
 pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut runs = RunDir::list(folder)?;
     let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
@@ -61,24 +61,24 @@ pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(runs)
 }
 
-/// When a run was begun: its lock is made then, and never written to.
+/// The start time of a run: its lock is created then and never written to.
 fn begun(run: &Path) -> Option<SystemTime> {
     run.join("LOCK").metadata().and_then(|lock| lock.modified()).ok()
 }
 
-/// Whether a folder looks like that of a run.
+/// Whether a folder looks like a run folder.
 fn is_run(path: &Path) -> bool {
     ["run.json", "config.toml", "stats.jsonl"].iter().any(|name| path.join(name).is_file())
 }
 
-/// `12` and `00012-toy-stage1` both name the run.
+/// Whether a run is meant: `12` and `00012-toy-stage1` name the same run.
 fn is_called(path: &Path, run: &str) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let number = |text: &str| text.parse::<u32>().ok();
     name == run || number(run).is_some_and(|n| name.split('-').next().and_then(number) == Some(n))
 }
 
-/// A number as short as it can be read: four digits that count.
+/// A number with at most four significant digits.
 fn number(value: f64) -> String {
     let size = value.abs();
     let places = match size {

@@ -1,4 +1,4 @@
-//! `stackgan runs show`: one run, its numbers and files, and what to do with it.
+//! `stackgan runs show`: one run with its values and files, and the next command.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::commands::print;
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements};
 
-/// Shows one run.
+/// Prints one run.
 pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     let (facts, checkpoints) = (Facts::read(path), checkpoints(path));
     let measurements = Measurements::read(path);
@@ -62,8 +62,9 @@ pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     next(&facts).iter().try_for_each(|next| print(format!("next         {next}")))
 }
 
-/// The commands that one would type next: one, or of a run that ended by a number that was none, what to look at first. None
-/// for a run that ended before its settings were written: nobody knows them, and the folder alone would begin another run.
+/// The next commands: one, or for a run that ended with a non-finite value what to look at first.
+/// None for a run that ended before its settings were written, because resuming in the folder would
+/// start a different run.
 fn next(facts: &Facts) -> Vec<String> {
     let folder = facts.path.display();
     match (facts.state, facts.stage) {
@@ -87,8 +88,9 @@ fn next(facts: &Facts) -> Vec<String> {
     }
 }
 
-/// The step that a run failed at because a number was none, if it is that: gone on with as it was, the run would take the same
-/// step again. A bundle of an earlier step is one that the run went back from.
+/// The bundle of the step at which a run failed with a non-finite value. If it were resumed
+/// unchanged, it would take the same step again. A bundle of an earlier step belongs to a step that
+/// the run has skipped.
 fn ended_by(facts: &Facts) -> Option<PathBuf> {
     let files = facts.path.read_dir().ok()?.flatten().map(|entry| entry.path());
     let of = |path: PathBuf| {

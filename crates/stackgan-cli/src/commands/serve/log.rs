@@ -1,5 +1,5 @@
-//! What a server tells on stderr: a line a request. What came from elsewhere is escaped, and whoever is refused again and again
-//! does not fill the terminal, or the disk.
+//! A server's log on stderr: one line per request. External text is escaped, and frequent refusals
+//! are summarised so that they fill neither the terminal nor the disk.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -9,21 +9,21 @@ use stackgan_serve::Event;
 
 use crate::progress::Manner;
 
-/// Characters of a sentence that are shown.
+/// Number of characters of a sentence that are shown.
 const SHOWN: usize = 80;
-/// Refusals of a second that are told one by one.
+/// Number of refusals per second that are logged individually.
 const TOLD: u32 = 5;
 
-/// Lines for a person.
+/// The log.
 pub(super) struct Log {
     manner: Manner,
     refusals: Mutex<Refusals>,
 }
 
-/// Refusals of one second.
+/// The refusals of one second.
 #[derive(Default)]
 struct Refusals {
-    /// When the first of all was; the second that these are of, counted from there.
+    /// The time of the first refusal, and the second of the current ones relative to it.
     first: Option<Instant>,
     second: u64,
     told: u32,
@@ -35,7 +35,7 @@ impl Log {
         Self { manner, refusals: Mutex::default() }
     }
 
-    /// A line for what has happened.
+    /// Logs an event.
     pub(super) fn tell(&self, event: &Event) {
         match event {
             Event::Painted { request, caption, pictures, waited, took } => {
@@ -50,7 +50,7 @@ impl Log {
                 ));
             }
             Event::Refused { request, status, message } => {
-                // A poisoned lock means that writing a line panicked: the next ones go on.
+                // A poisoned lock means that writing a line panicked: continue with the next ones.
                 let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
                 let (told, before) = refusals.next(Instant::now());
                 if let Some(left_out) = before {
@@ -70,7 +70,7 @@ impl Log {
 }
 
 impl Refusals {
-    /// Whether one of `now` is told, and how many of the second before were not.
+    /// Whether a refusal at `now` is logged, and how many of the previous second were not.
     fn next(&mut self, now: Instant) -> (bool, Option<u64>) {
         let second = now.duration_since(*self.first.get_or_insert(now)).as_secs();
         let mut before = None;

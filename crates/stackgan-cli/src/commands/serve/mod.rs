@@ -1,4 +1,4 @@
-//! `stackgan serve`: a page to type sentences into, and an HTTP API, in front of models.
+//! `stackgan serve`: a web page for sentences, and an HTTP API, for models.
 
 mod log;
 
@@ -16,10 +16,10 @@ use crate::progress::Phase;
 use crate::signals::Stopper;
 use log::Log;
 
-/// Largest token file that is read.
+/// Maximum size of a token file in bytes.
 const LARGEST_TOKEN: u64 = 8 << 10;
 
-/// Serves until a signal.
+/// Serves until a signal arrives.
 pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     let token = args.token_file.as_deref().map(token).transpose()?;
     let listener = listen(args, token.is_some())?;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Before models are read, which takes a while.
+/// Opens the socket before the models are read, which takes a while.
 fn listen(args: &Serve, token: bool) -> Result<TcpListener> {
     let address = args.listen;
     let place = format!("option: --listen {address}");
@@ -73,6 +73,7 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
 fn token(path: &Path) -> Result<Token> {
     let place = format!("option: --token-file {}", path.display());
     let bytes = read_bounded(path, LARGEST_TOKEN)?;
-    let text = String::from_utf8(bytes).unwrap_or_default(); // refused as none
+    // Invalid UTF-8 becomes an empty token, which is rejected.
+    let text = String::from_utf8(bytes).unwrap_or_default();
     Token::parse(&text).context(place)
 }

@@ -1,4 +1,4 @@
-//! `stackgan text import`: published weights of the char-CNN-RNN as an encoder file.
+//! `stackgan text import`: converts published weights of the char-CNN-RNN to an encoder file.
 
 use anyhow::{Context as _, Result};
 use stackgan_core::text::TextEncoder as _;

@@ -4,7 +4,7 @@ use super::super::cursor::Cursor;
 use super::super::fault::Step;
 use super::super::{DType, Kind};
 
-/// Types of the parts of a variable: its name, its extents, its flags.
+/// Type codes of a variable's parts: name, sizes, flags.
 pub(super) const I8: u32 = 1;
 pub(super) const I32: u32 = 5;
 pub(super) const U32: u32 = 6;
@@ -15,16 +15,16 @@ pub(super) const COMPRESSED: u32 = 15;
 
 /// The tag of an element.
 pub(super) struct Tag {
-    /// What the data are.
+    /// The type of the data.
     pub(super) kind: u32,
-    /// Bytes of data.
+    /// Length of the data in bytes.
     pub(super) size: usize,
-    /// Whether the data (up to 4 bytes) lie in the second half of the tag itself.
+    /// Whether the data (up to 4 bytes) are in the second half of the tag itself.
     pub(super) small: bool,
 }
 
 impl Tag {
-    /// Bytes of a tag.
+    /// Size of a tag in bytes.
     pub(super) const SIZE: usize = 8;
 
     /// Reads a tag; of a small one only its first half.
@@ -42,7 +42,7 @@ impl Tag {
     }
 }
 
-/// An element inside a variable: its type and its data as a cursor, the padding passed over.
+/// Reads an element inside a variable: its type, and its data as a cursor. Skips the padding.
 pub(super) fn read<'a>(cursor: &mut Cursor<'a>) -> Step<(u32, Cursor<'a>)> {
     let tag = Tag::read(cursor)?;
     let data = cursor.part(tag.size)?;
@@ -51,7 +51,7 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>) -> Step<(u32, Cursor<'a>)> {
     Ok((tag.kind, data))
 }
 
-/// The element type of numbers of that type of data.
+/// The element type for a type code of numeric data.
 pub(super) fn dtype(kind: u32) -> Option<DType> {
     Some(match kind {
         1 => DType::little(Kind::Int, 1),

@@ -1,9 +1,11 @@
-//! MATLAB's `.mat` of level 5 (`save -v6` and `-v7`): the numeric arrays by name, as Oxford-102's `imagelabels.mat` and
-//! `setid.mat` hold them. Facts: `MathWorks`, "MAT-File Format", chapter 1; `scipy.io` writes and reads the same.
+//! MATLAB `.mat` files of level 5 (`save -v6` and `-v7`): numeric arrays by name, as in
+//! Oxford-102's `imagelabels.mat` and `setid.mat`.
 //!
-//! Variables of other kinds (cells, structs, strings of text, sparse, objects) are listed, and refused by name when
-//! asked for. MATLAB 4 and 7.3 (HDF5) files are refused with what to do. Inflated variables and the file itself
-//! stay within twice the file and 16 MiB (RELIABILITY M1).
+//! Source: `MathWorks`, "MAT-File Format", chapter 1; `scipy.io` reads and writes the same format.
+//!
+//! Other variables (cells, structs, character arrays, sparse arrays, objects) are listed, and
+//! rejected by name when requested. MATLAB 4 and 7.3 (HDF5) files are rejected with a remedy.
+//! Memory for decompressed variables and the file itself stays within twice the file plus 16 MiB.
 
 mod element;
 mod variable;
@@ -22,7 +24,7 @@ use variable::{Facts, Variable};
 
 const REMEDY: &str = "check that this is a .mat file, whole; save it again in MATLAB with -v7, or with scipy.io.savemat";
 
-/// The text, the offset of the subsystem's data, the version and the mark of the byte order.
+/// Size of the header: text, offset of the subsystem's data, version, and byte-order mark.
 const HEADER: usize = 128;
 
 /// A file of variables.
@@ -35,7 +37,7 @@ pub struct MatFile<'a> {
 /// Reads a file; `file` is for error messages only.
 ///
 /// # Errors
-/// [`Error::Malformed`] with the byte offset for everything that is not one whole file of level 5.
+/// [`Error::Malformed`] with the byte offset when the input is not exactly one file of level 5.
 pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<MatFile<'a>> {
     let variables = variables(bytes).map_err(|fault| fault.in_file(file, bytes.len(), REMEDY))?;
     Ok(MatFile { variables, file: file.to_path_buf() })
@@ -47,11 +49,13 @@ impl MatFile<'_> {
         self.variables.iter().map(|variable| variable.facts.name.as_str())
     }
 
-    /// The numeric (or logical) variable of that name, with the shape that MATLAB shows: at least two extents,
-    /// so that a list of n numbers has the shape (1, n).
+    /// The numeric or logical variable called `name`.
+    ///
+    /// The shape is the one that MATLAB shows. It has at least two dimensions, so a list of n
+    /// numbers has the shape (1, n).
     ///
     /// # Errors
-    /// When there is no such variable (those that are there are named), or it is of another kind.
+    /// When there is no such variable (the existing ones are named), or it is of another kind.
     pub fn array(&self, name: &str) -> Result<ArrayView<'_>> {
         let refuse = |what: &str, expected: &str, found: String| {
             let place = format!("variable {}", printable(name));
@@ -100,7 +104,7 @@ fn variables(bytes: &[u8]) -> Step<Vec<Variable<'_>>> {
     Ok(variables)
 }
 
-/// What follows the header, in the byte order that it states.
+/// The contents after the header, in the byte order that it states.
 fn header(bytes: &[u8]) -> Step<Cursor<'_>> {
     let refuse = |found: &str| {
         let pair = ("a MATLAB file of level 5 (-v6 or -v7)", found);
@@ -119,7 +123,7 @@ fn header(bytes: &[u8]) -> Step<Cursor<'_>> {
     Ok(cursor.ordered(big_endian))
 }
 
-/// A variable in a compressed stream, which holds it alone.
+/// Reads a variable in a compressed stream, which holds nothing else.
 fn compressed<'a>(stream: Cursor<'a>, budget: &mut Budget) -> Step<Variable<'a>> {
     let mut inflater = Inflater::new(stream.rest(), stream.offset(), Wrapper::Zlib);
     let start = inflater.take(Tag::SIZE, budget)?;

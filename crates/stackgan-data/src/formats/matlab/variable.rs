@@ -1,5 +1,7 @@
-//! One variable of a `.mat` file: flags, extents, name, and the numbers, which may be stored in a narrower type than
-//! the class of the variable (whole numbers of class double as bytes, for one).
+//! One variable of a `.mat` file: flags, sizes, name and numbers.
+//!
+//! The numbers may be stored in a narrower type than the class of the variable, for example
+//! integers of class double as bytes.
 
 use super::super::array::Layout;
 use super::super::budget::Budget;
@@ -9,26 +11,26 @@ use super::super::{ArrayView, DType};
 use super::element;
 use std::borrow::Cow;
 
-/// Extents that a variable may have.
+/// Maximum number of dimensions.
 const MAX_DIMS: usize = 32;
 
-/// A variable and the bytes that its facts speak of.
+/// A variable with the bytes that its facts refer to.
 #[derive(Debug)]
 pub(super) struct Variable<'a> {
     pub(super) facts: Facts,
     pub(super) data: Cow<'a, [u8]>,
 }
 
-/// What is known of a variable.
+/// The description of a variable.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) name: String,
     shape: Vec<usize>,
-    /// The numbers; the kind of the variable when it holds none.
+    /// The numbers, or the kind of a variable that is not numeric.
     numbers: Result<Numbers, &'static str>,
 }
 
-/// Where the numbers lie.
+/// Location and type of the numbers.
 #[derive(Debug)]
 struct Numbers {
     dtype: DType,
@@ -37,7 +39,7 @@ struct Numbers {
 }
 
 impl Variable<'_> {
-    /// The array, or the kind of the variable when it is none.
+    /// The array, or the kind of a variable that is not numeric.
     pub(super) fn array(&self) -> Result<ArrayView<'_>, &'static str> {
         let Facts { shape, numbers, .. } = &self.facts;
         let numbers = numbers.as_ref().map_err(|kind| *kind)?;
@@ -62,7 +64,7 @@ impl Facts {
         }
         let flags = flags.u32()?;
         if flags & 0xff == OPAQUE {
-            // These have no extents; their name comes first.
+            // Objects have no dimensions; their name comes first.
             return Ok(Self { name: String::new(), shape: Vec::new(), numbers: Err("an object") });
         }
         let (kind, mut extents) = element::read(&mut cursor)?;
@@ -102,10 +104,10 @@ impl Facts {
     }
 }
 
-/// Class of objects of the newer kind (strings in double quotes, tables).
+/// Class of newer objects (strings in double quotes, tables).
 const OPAQUE: u32 = 17;
 
-/// What a variable of those flags is, when it is no array of real numbers.
+/// The kind of a variable with these flags, if it is not an array of real numbers.
 fn not_numbers(flags: u32) -> Option<&'static str> {
     match flags & 0xff {
         6..=15 if flags & 0x0800 != 0 => Some("complex numbers"),

@@ -1,4 +1,4 @@
-//! The pickle machine: a stack, a memo, and one loop over the opcodes (FACTS 4.3; `CPython`'s `pickletools`).
+//! The pickle machine: a stack, a memo, and one loop over the opcodes (`CPython`'s `pickletools`).
 
 use super::operands::{Input, is_plain, quote};
 use super::value::{Array, Document, Global, NodeId, Storage, Tensor, Value};
@@ -8,11 +8,12 @@ use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Text of protocol 0 of more bytes than these is kept as its line: it is most often the data of an array, which Python 3
-/// writes as text to be encoded, and decoding it would take its size once more.
+/// Text of protocol 0 that is longer than this (in bytes) is kept as its raw line. It is usually
+/// the data of an array, which Python 3 writes as text to be encoded, and decoding it would need
+/// its size once more.
 const SHORT_TEXT: usize = 256;
 
-/// Runs the pickle at the start of `bytes`; its end is given too.
+/// Runs the pickle at the start of `bytes`; also returns its end.
 pub(super) fn run(bytes: &[u8], dialect: Dialect, budget: Budget) -> Step<(Document<'_>, usize)> {
     let mut machine = Machine::new(bytes, dialect, budget);
     while !machine.step()? {}
@@ -34,7 +35,7 @@ pub(super) struct Machine<'a> {
     pub(super) nodes: Vec<Value<'a>>,
     dialect: Dialect,
     stack: Vec<NodeId>,
-    /// Heights of the stack at which a MARK lies.
+    /// Stack heights of the marks.
     marks: Vec<usize>,
     memo: BTreeMap<u32, NodeId>,
     budget: Budget,
@@ -53,7 +54,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Executes one opcode; true at STOP.
+    /// Executes one opcode; returns true at STOP.
     fn step(&mut self) -> Step<bool> {
         let opcode = self.input.next_opcode()?;
         match opcode {
@@ -69,7 +70,7 @@ impl<'a> Machine<'a> {
                 }
             }
             0x95 => {
-                self.input.array::<8>()?; // FRAME is a hint for readers of streams
+                self.input.array::<8>()?; // FRAME is a hint for stream readers
             }
             b'(' => self.mark()?,
             b'0' => self.pop_or_unmark()?,
@@ -124,7 +125,7 @@ impl<'a> Machine<'a> {
                 let bytes = self.input.counted::<4>()?;
                 Value::Int(self.input.long(bytes)?)
             }
-            // I and L. `I00` and `I01` are False and True; `I0` and `I1` are numbers.
+            // I and L. `I00` and `I01` are False and True; `I0` and `I1` are integers.
             _ => {
                 let line = self.input.line()?.trim_ascii();
                 let digits =
@@ -190,13 +191,13 @@ impl<'a> Machine<'a> {
                 ),
             };
         }
-        self.charge(24)?; // what an entry costs in the tree, its share of a half-full leaf
+        self.charge(24)?; // the cost of a tree entry, with its share of a half-full leaf
         let top = self.top()?;
         self.memo.insert(index, top);
         Ok(())
     }
 
-    /// Containers made from what lies on the stack.
+    /// Opcodes that make a container from the items on the stack.
     fn container(&mut self, opcode: u8) -> Step<()> {
         let items = match opcode {
             b'l' | b't' | b'd' => self.pop_mark()?,
@@ -272,7 +273,7 @@ impl<'a> Machine<'a> {
         if fits { Ok(()) } else { self.too_large() }
     }
 
-    /// Names, calls and states: only those of the allow-list.
+    /// Opcodes for names, calls and states: only those of the allow-list.
     fn object(&mut self, opcode: u8) -> Step<()> {
         match opcode {
             b'c' | b'i' => {
@@ -311,7 +312,7 @@ impl<'a> Machine<'a> {
                 let state = self.pop()?;
                 let target = self.top()?;
                 if self.dialect == Dialect::Torch && matches!(self.get(target), Value::Dict(_)) {
-                    return Ok(()); // an OrderedDict's attributes: versions of modules
+                    return Ok(()); // an OrderedDict's attributes: module versions
                 }
                 let built = numpy::build(self, target, state)?;
                 self.charge_boxed(&built)?;
@@ -360,7 +361,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Everything above the last mark.
+    /// Pops everything above the last mark.
     fn pop_mark(&mut self) -> Step<Vec<NodeId>> {
         match self.marks.pop() {
             Some(height) if height <= self.stack.len() => Ok(self.stack.split_off(height)),
@@ -416,7 +417,7 @@ impl<'a> Machine<'a> {
         if self.budget.charge(bytes) { Ok(()) } else { self.too_large() }
     }
 
-    /// What a value holds beside its node.
+    /// Charges what a value holds in addition to its node.
     fn charge_boxed(&mut self, value: &Value<'_>) -> Step<()> {
         self.charge(match value {
             Value::Array(array) => {
@@ -429,7 +430,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// The function or class of that name, or a refusal that names it.
+    /// The function or class with this name, or an error that names it.
     fn allowed(&self, module: &[u8], name: &[u8]) -> Step<Global> {
         let of_torch = || match self.dialect {
             Dialect::Torch => torch::global(module, name),

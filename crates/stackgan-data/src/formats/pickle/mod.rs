@@ -1,9 +1,14 @@
-//! Python pickles as plain data: protocols 0 to 5, Python 2 and 3 strings, numpy arrays and scalars.
+//! Python pickles as plain data: protocols 0 to 5, Python 2 and 3 strings, numpy arrays and
+//! scalars.
 //!
-//! A pickle is a program for a stack machine that may call any function. Here the functions are a closed list
-//! ([`Global`]), each with a fixed meaning, and everything else is refused by name. The machine is a loop; its
-//! memory is bounded by the file: input and result together stay within twice the file and 16 MiB.
-//! Facts: FACTS 4.2, 4.3; threats: RELIABILITY P1 to P7.
+//! A pickle is a program for a stack machine that may call any function. Here the functions are a
+//! closed list ([`Global`]), each with a fixed meaning, and everything else is rejected by name.
+//! The machine is a loop whose memory is bounded by the file: input and result together stay within
+//! twice the file plus 16 MiB.
+//!
+//! Source: `CPython`'s `pickletools`, and pickles written by Python 2.7 with numpy 1.16. The
+//! threats are calls of arbitrary functions, memo bombs, deep nesting and cycles, false lengths,
+//! and data after the end.
 
 mod machine;
 mod numpy;
@@ -22,32 +27,33 @@ use super::fault::{Fault, Step};
 use crate::Result;
 use std::path::Path;
 
-/// Containers within containers that are accepted.
+/// Maximum nesting depth of containers.
 pub const MAX_DEPTH: usize = 64;
 
-/// The longest pickle that is read: larger than any of the `StackGAN` world.
+/// Maximum length of a pickle that is read: larger than any used with `StackGAN`.
 pub const MAX_FILE: u64 = 16 << 30;
 
-/// Which functions and classes a pickle may name.
+/// The functions and classes that a pickle may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// Those of numpy's arrays and scalars.
     Numpy,
-    /// Those too of PyTorch's tensors, with their storages as persistent ids.
+    /// Also those of PyTorch's tensors, with their storages as persistent ids.
     Torch,
 }
 
 /// Decodes a pickle; `file` is for error messages only.
 ///
 /// # Errors
-/// [`crate::Error::Malformed`] with the byte offset for everything that is not one whole pickle of plain data, and
-/// for every function or class beyond the allow-list, named `module.name`.
+/// [`crate::Error::Malformed`] with the byte offset when the input is not exactly one pickle of
+/// plain data, and for every function or class that is not on the allow-list, named `module.name`.
 pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Document<'a>> {
     let whole = || {
         let room = Budget::for_input(bytes.len());
         let (document, end) = machine::run(bytes, Dialect::Numpy, room)?;
         let rest = bytes.get(end..).unwrap_or_default();
-        // An editor's newline at the end is no harm; anything else may be a second file in the first.
+        // A newline that an editor added is harmless; anything else may be a second file in the
+        // first.
         if rest.len() > 2 || !rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             let pair = ("one pickle and nothing else", format!("{} more bytes", rest.len()));
             return Err(Fault::new(end, "data after the end", pair));
@@ -61,8 +67,8 @@ pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Document<'a>> {
     })
 }
 
-/// Decodes the pickle at the start of `bytes`, which holds tensors; gives its end too. It takes its memory from
-/// `budget`, and gives back in [`Document`] what is left.
+/// Decodes the pickle of tensors at the start of `bytes`; also returns its end. Memory is charged
+/// to `budget`, and [`Document`] holds what is left of it.
 pub(crate) fn decode_torch(bytes: &[u8], budget: Budget) -> Step<(Document<'_>, usize)> {
     machine::run(bytes, Dialect::Torch, budget)
 }

@@ -1,5 +1,5 @@
-//! The functions and classes that a pickle may name, and what each means: numpy arrays, scalars and element
-//! types (FACTS 4.3), of numpy 1 and 2.
+//! The functions and classes that a pickle may name, and their meanings: numpy arrays, scalars and
+//! element types, of numpy 1 and 2.
 
 use super::machine::Machine;
 use super::operands::each_raw_unicode;
@@ -9,7 +9,7 @@ use crate::formats::DType;
 use crate::formats::array::{column_major, row_major};
 use crate::formats::fault::Step;
 
-/// The global of that name.
+/// The global with this name.
 pub(super) fn global(module: &[u8], name: &[u8]) -> Option<Global> {
     Some(match (module, name) {
         (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"_reconstruct") => {
@@ -24,7 +24,7 @@ pub(super) fn global(module: &[u8], name: &[u8]) -> Option<Global> {
     })
 }
 
-/// REDUCE: the value of a call.
+/// REDUCE: the result of a call.
 pub(super) fn call<'a>(
     machine: &mut Machine<'a>,
     function: NodeId,
@@ -45,7 +45,7 @@ pub(super) fn call<'a>(
     let [first, second, third, fourth, fifth] =
         ids.map(|id| id.map_or(&Value::None, |id| machine.get(id)));
     match (global, first, second) {
-        // Arguments: the class, then a shape and a type that BUILD replaces.
+        // The arguments are the class, a shape, and a type; BUILD replaces the last two.
         (Global::Reconstruct, Value::Global(Global::NdArray), _) => Ok(Value::EmptyArray),
         (Global::DType, name, _) => dtype(machine, name),
         (Global::Scalar, &Value::DType(dtype), Value::Bytes(raw)) if raw.len() == dtype.bytes() => {
@@ -60,7 +60,7 @@ pub(super) fn call<'a>(
             let order = match (text(fourth), fifth) {
                 (Some(b"C"), _) => Order::RowMajor,
                 (Some(b"F"), _) => Order::ColumnMajor,
-                // numpy 2.3 and later: the shape of the bytes, and where its axes went.
+                // numpy 2.3 and later: the shape of the bytes, and the order of the axes.
                 (Some(b"K"), Value::Tuple(axes)) => Order::Axes(axes),
                 _ => {
                     let found = text(fourth).map_or_else(|| fourth.kind().to_owned(), shown);
@@ -81,7 +81,7 @@ pub(super) fn call<'a>(
     }
 }
 
-/// BUILD: `target` once it has taken `state`.
+/// BUILD: the value of `target` after `state` has been applied.
 pub(super) fn build<'a>(machine: &Machine<'a>, target: NodeId, state: NodeId) -> Step<Value<'a>> {
     let Value::Tuple(items) = machine.get(state) else {
         let found = machine.get(state).kind();
@@ -107,7 +107,8 @@ pub(super) fn build<'a>(machine: &Machine<'a>, target: NodeId, state: NodeId) ->
             }
         }
         Value::DType(dtype) => {
-            // (version, byte order, subtype, field names, fields, …): the three are None for plain numbers.
+            // (version, byte order, subtype, field names, fields, …): the three are None for plain
+            // numbers.
             let plain = matches!(part(0), Value::Int(3 | 4))
                 && (2..5).all(|i| matches!(part(i), Value::None));
             match (plain, text(part(1))) {
@@ -140,17 +141,17 @@ fn dtype<'a>(machine: &Machine<'a>, name: &Value<'_>) -> Step<Value<'a>> {
     }
 }
 
-/// How the elements of an array lie in its bytes.
+/// The arrangement of an array's elements in its bytes.
 enum Order<'m> {
-    /// The last index runs fastest.
+    /// The last index varies fastest.
     RowMajor,
-    /// The first index runs fastest.
+    /// The first index varies fastest.
     ColumnMajor,
-    /// Row-major, then with the axes put into this order.
+    /// Row-major, then with the axes permuted in this order.
     Axes(&'m [NodeId]),
 }
 
-/// An array whose data has the length that its shape says.
+/// An array whose data has the length that its shape requires.
 fn array<'a>(
     machine: &Machine<'a>,
     dtype: DType,
@@ -158,7 +159,7 @@ fn array<'a>(
     order: Order<'_>,
     data: NodeId,
 ) -> Step<Value<'a>> {
-    const MAX_DIMS: usize = 32; // numpy 1's own limit
+    const MAX_DIMS: usize = 32; // the limit of numpy 1
     let shape: Option<Vec<usize>> = match shape {
         Value::Tuple(extents) if extents.len() <= MAX_DIMS => {
             let extent = |&id: &NodeId| match machine.get(id) {
@@ -204,8 +205,8 @@ fn array<'a>(
     }
 }
 
-/// Extents and strides of a row-major array of `shape` with its axes in the order of `axes`; `None` unless these are
-/// all its axes.
+/// Sizes and strides of a row-major array of `shape` with its axes permuted by `axes`; `None`
+/// unless `axes` is a permutation.
 fn moved(
     machine: &Machine<'_>,
     axes: &[NodeId],
@@ -224,7 +225,8 @@ fn moved(
     (axes.len() == shape.len()).then_some(moved)
 }
 
-/// `_codecs.encode(text, 'latin1')`: how Python 3 writes bytes in protocols that have none.
+/// `_codecs.encode(text, 'latin1')`, by which Python 3 writes bytes in protocols without a bytes
+/// opcode.
 fn encode<'a>(
     machine: &mut Machine<'a>,
     string: Option<NodeId>,
@@ -261,7 +263,7 @@ fn encode<'a>(
     Ok(Value::Bytes(bytes.into()))
 }
 
-/// A string of either kind as bytes.
+/// A string of either type as bytes.
 fn text<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
     match value {
         Value::Bytes(bytes) => Some(bytes),

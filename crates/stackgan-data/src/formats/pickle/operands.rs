@@ -1,5 +1,5 @@
-//! The bytes of a pickle, and the operands of its opcodes: numbers, counted strings, quoted strings, names.
-//! Every length is compared with the bytes left before anything is allocated.
+//! The bytes of a pickle, and the operands of its opcodes: numbers, counted strings, quoted
+//! strings, names. Every length is compared with the remaining bytes before anything is allocated.
 
 use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub(super) struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the current opcode began.
+    /// The offset of the current opcode.
     pub(super) opcode: usize,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Input<'a> {
         Ok(out)
     }
 
-    /// A string whose length is a little-endian number of `N` bytes.
+    /// A string with a little-endian length of `N` bytes.
     pub(super) fn counted<const N: usize>(&mut self) -> Step<&'a [u8]> {
         let mut wide = [0u8; 8];
         for (slot, byte) in wide.iter_mut().zip(self.array::<N>()?) {
@@ -72,7 +72,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// UTF-8 whose length is a little-endian number of `N` bytes.
+    /// UTF-8 text with a little-endian length of `N` bytes.
     pub(super) fn counted_utf8<const N: usize>(&mut self) -> Step<&'a str> {
         let bytes = self.counted::<N>()?;
         std::str::from_utf8(bytes).or_else(|e| {
@@ -84,7 +84,7 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// Up to a newline, which is consumed and left out.
+    /// The bytes up to a newline, which is consumed and left out.
     pub(super) fn line(&mut self) -> Step<&'a [u8]> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         match rest.iter().position(|&b| b == b'\n') {
@@ -105,9 +105,10 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Little-endian two's complement of 0 to 8 bytes (`LONG1`, `LONG4`); longer numbers are refused.
+    /// A little-endian two's complement integer of 0 to 8 bytes (`LONG1`, `LONG4`); longer ones are
+    /// rejected.
     pub(super) fn long(&self, bytes: &[u8]) -> Step<i64> {
-        // Python writes the fewest bytes, but padding by sign bytes is legal.
+        // Python writes the fewest bytes, but padding with sign bytes is legal.
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
         let pad = if negative { 0xff } else { 0 };
         let mut wide = [pad; 8];
@@ -122,7 +123,7 @@ impl<'a> Input<'a> {
         self.fault("number is too large", "at most 64 bits", format!("{} bytes", bytes.len()))
     }
 
-    /// The operand of `S`: a Python-2 string literal in either quote.
+    /// The operand of `S`: a Python 2 string literal in either kind of quotes.
     pub(super) fn quoted(&mut self) -> Step<Cow<'a, [u8]>> {
         let line = self.line()?.trim_ascii();
         let inner = match line {
@@ -138,8 +139,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The text of a line that was the operand of `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX` (raw-unicode-escape).
-    /// What it decodes to must fit `room` bytes.
+    /// The text of an operand of `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX` (raw-unicode-escape).
+    /// The decoded text must fit in `room` bytes.
     pub(super) fn raw_unicode(&self, line: &'a [u8], room: usize) -> Step<Cow<'a, str>> {
         if let (true, Ok(text)) = (is_plain(line), std::str::from_utf8(line)) {
             return Ok(Cow::Borrowed(text));
@@ -159,17 +160,18 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Whether a line of raw-unicode-escape is its own text.
+/// Whether a raw-unicode-escape line equals its decoded text.
 pub(super) fn is_plain(line: &[u8]) -> bool {
     line.is_ascii() && !line.contains(&b'\\')
 }
 
-/// Bytes that the text of a line takes at most: Latin-1 beyond ASCII takes two, escapes never become longer.
+/// Maximum size of the decoded text of a line: Latin-1 characters beyond ASCII take two bytes, and
+/// escapes never become longer.
 pub(super) fn decoded_size(line: &[u8]) -> usize {
     line.len() + line.iter().filter(|byte| !byte.is_ascii()).count()
 }
 
-/// The text of a line of raw-unicode-escape.
+/// Decodes a raw-unicode-escape line.
 pub(super) fn decode_raw_unicode(line: &[u8]) -> Option<String> {
     let mut out = String::with_capacity(decoded_size(line));
     each_raw_unicode(line, |c| {
@@ -179,7 +181,7 @@ pub(super) fn decode_raw_unicode(line: &[u8]) -> Option<String> {
     Some(out)
 }
 
-/// The start of some bytes, safe to show.
+/// The first bytes, safe to show.
 pub(super) fn quote(bytes: &[u8]) -> String {
     let start = bytes.get(..bytes.len().min(60)).unwrap_or_default();
     let dots = if bytes.len() > 60 { "…" } else { "" };
@@ -229,8 +231,10 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Gives `take` each character of a line: Latin-1 in which an odd number of backslashes before `u` or `U` begins an
-/// escape. Surrogate pairs of narrow Python builds are joined; lone surrogates are refused.
+/// Calls `take` with each character of a line of Latin-1, in which an odd number of backslashes
+/// before `u` or `U` begins an escape.
+///
+/// Surrogate pairs of narrow Python builds are joined; lone surrogates are rejected.
 pub(super) fn each_raw_unicode(
     line: &[u8],
     mut take: impl FnMut(char) -> Option<()>,

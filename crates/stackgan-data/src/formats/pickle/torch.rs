@@ -1,15 +1,17 @@
-//! What a PyTorch pickle names beside numpy's values: tensors as strided views of storages, the storages as persistent
-//! ids, and ordered dicts as Python 2 and 3 write them (FACTS 2.9; `torch._utils`, `torch.serialization`).
+//! What a PyTorch pickle names in addition to numpy's values: tensors as strided views of storages,
+//! storages as persistent ids, and ordered dicts as Python 2 and 3 write them.
+//!
+//! Source: `torch._utils`, `torch.serialization`.
 
 use super::machine::Machine;
 use super::value::{Global, NodeId, Storage, Tensor, Value};
 use crate::formats::fault::Step;
 use crate::formats::{DType, Kind};
 
-/// Extents that a tensor may have.
+/// Maximum number of dimensions.
 const MAX_DIMS: usize = 32;
 
-/// The global of that name.
+/// The global with this name.
 pub(super) fn global(module: &[u8], name: &[u8]) -> Option<Global> {
     Some(match (module, name) {
         (b"collections", b"OrderedDict") => Global::OrderedDict,
@@ -37,8 +39,9 @@ fn dtype(element: &[u8]) -> Option<DType> {
     })
 }
 
-/// A persistent id: `('storage', class, key, location, count)`, in legacy files with the part of another storage that
-/// this one is, `(key of the part, first element, elements)`, or `None`.
+/// A persistent id: `('storage', class, key, location, count)` or `None`. In legacy files the first
+/// form also has the part of another storage that this one is:
+/// `(key of the part, first element, elements)`.
 pub(super) fn storage<'a>(machine: &Machine<'a>, id: NodeId) -> Step<Value<'a>> {
     let items = tuple(machine, id);
     let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
@@ -97,7 +100,7 @@ pub(super) fn call<'a>(
     }
 }
 
-/// Python 2's `OrderedDict`: a list of lists of two.
+/// Python 2's `OrderedDict`: a list of two-element lists.
 fn pairs_of<'a>(machine: &mut Machine<'a>, pairs: NodeId) -> Step<Value<'a>> {
     let Value::List(items) = machine.get(pairs) else {
         let found = machine.kind(pairs);
@@ -122,7 +125,7 @@ fn pairs_of<'a>(machine: &mut Machine<'a>, pairs: NodeId) -> Step<Value<'a>> {
     Ok(Value::Dict(dict))
 }
 
-/// `(storage, offset, shape, strides)`; version 2 adds what training needs.
+/// `(storage, offset, shape, strides)`; version 2 adds values for training.
 fn tensor<'a>(machine: &Machine<'a>, items: &[NodeId]) -> Step<Value<'a>> {
     let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
     let extents = |i: usize| match part(i) {

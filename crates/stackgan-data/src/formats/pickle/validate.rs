@@ -1,16 +1,18 @@
-//! The last check of a decoded pickle: no value contains itself, and nesting is bounded. A depth-first walk
-//! without recursion that visits each node once, however often it is shared.
+//! The final check of a decoded pickle: no value contains itself, and the nesting is bounded.
+//!
+//! A depth-first walk without recursion that visits each node once, however often it is shared.
 
 use super::MAX_DEPTH;
 use super::value::{Document, NodeId};
 
-/// `Err` says what was found.
+/// Checks the document; `Err` says what was found.
 pub(super) fn no_cycles_and_depth(document: &Document<'_>) -> Result<(), &'static str> {
-    // Per node: not seen, on the current path, or its height: 0 for a plain value, 1 for an empty container.
+    // For each node: not seen, on the current path, or its height (0 for a plain value, 1 for an
+    // empty container).
     const NEW: u8 = u8::MAX;
     const OPEN: u8 = u8::MAX - 1;
     let mut state = vec![NEW; document.nodes.len()];
-    // The containers on the way to here: each with its next child and its height so far.
+    // The containers on the current path, each with its next child and its height so far.
     let mut path: Vec<(NodeId, usize, usize)> = Vec::new();
     let mut entering = Some(document.root);
     loop {

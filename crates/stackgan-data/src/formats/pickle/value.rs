@@ -1,7 +1,7 @@
-//! What a pickle decodes to: a flat arena of plain values that name each other by index.
+//! The decoded form of a pickle: a flat arena of plain values that refer to each other by index.
 //!
-//! Sharing costs nothing, so a memo bomb stays as small as its file; dropping is a loop, so depth cannot
-//! overflow the stack. Long strings are borrowed from the input.
+//! Sharing costs nothing, so a memo bomb stays as small as its file. Dropping is a loop, so depth
+//! cannot overflow the stack. Long strings are borrowed from the input.
 
 use crate::formats::DType;
 use std::borrow::Cow;
@@ -10,14 +10,14 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeId(pub(super) u32);
 
-/// A function or class of the allow-list. Nothing of Python is run: each has a fixed meaning here.
+/// A function or class of the allow-list. No Python code is run; each has a fixed meaning here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Global {
     /// `numpy.core.multiarray._reconstruct`: an array whose contents follow.
     Reconstruct,
     /// `numpy.core.multiarray.scalar`: one number.
     Scalar,
-    /// `numpy.core.numeric._frombuffer`: an array of protocol 5.
+    /// `numpy.core.numeric._frombuffer`: an array in protocol 5.
     FromBuffer,
     /// `numpy.ndarray`, an argument of `_reconstruct`.
     NdArray,
@@ -29,48 +29,49 @@ pub enum Global {
     OrderedDict,
     /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
     Tensor,
-    /// `torch._utils._rebuild_parameter`: a tensor that is trained.
+    /// `torch._utils._rebuild_parameter`: a trained tensor.
     Parameter,
-    /// `torch.FloatStorage` and its sisters: the element type of a storage.
+    /// `torch.FloatStorage` and the like: the element type of a storage.
     StorageClass(DType),
 }
 
-/// A PyTorch storage: numbers that lie elsewhere in the file.
+/// A PyTorch storage: numbers elsewhere in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
     /// Element type.
     pub dtype: DType,
-    /// The string by which the file names it.
+    /// The string that identifies it in the file.
     pub key: NodeId,
-    /// Elements of the whole storage of this key.
+    /// Number of elements of the whole storage with this key.
     pub count: usize,
-    /// The part that this one is, when it is a part: first element, and elements.
+    /// If this is a part of the storage: its first element and number of elements.
     pub part: Option<(usize, usize)>,
 }
 
-/// A PyTorch tensor: a strided view of a storage, not yet compared with its size.
+/// A PyTorch tensor: a strided view of a storage, not yet checked against its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
-    /// The node that is the storage.
+    /// The node of the storage.
     pub storage: NodeId,
-    /// Elements before the first.
+    /// Number of elements before the first.
     pub offset: usize,
-    /// Extent of each dimension.
+    /// Size of each dimension.
     pub shape: Vec<usize>,
-    /// Elements between neighbours along each dimension.
+    /// Distance in elements between neighbours along each dimension.
     pub strides: Vec<usize>,
 }
 
-/// A numpy array. `shape.product() * dtype.bytes()` is the length of its data, checked.
+/// A numpy array. The length of its data has been checked to be `shape.product() * dtype.bytes()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Array {
     /// Element type and byte order.
     pub dtype: DType,
-    /// Extent of each dimension.
+    /// Size of each dimension.
     pub shape: Vec<usize>,
-    /// Elements between neighbours along each dimension: row-major, column-major, or the axes in another order.
+    /// Distance in elements between neighbours along each dimension: row-major, column-major, or
+    /// with permuted axes.
     pub strides: Vec<usize>,
-    /// The node that holds the bytes.
+    /// The node of the bytes.
     pub data: NodeId,
 }
 
@@ -81,7 +82,7 @@ pub enum Value<'a> {
     None,
     /// `True` or `False`.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A float.
     Float(f64),
@@ -89,17 +90,18 @@ pub enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
     /// Python 3 `str` or Python 2 `unicode`.
     Text(Cow<'a, str>),
-    /// Long text of protocol 0 with escapes or Latin-1, as its line stands: raw-unicode-escape, not yet checked.
+    /// Long text of protocol 0 with escapes or Latin-1, as a raw line: raw-unicode-escape, not yet
+    /// checked.
     RawText(&'a [u8]),
     /// A list.
     List(Vec<NodeId>),
     /// A tuple.
     Tuple(Vec<NodeId>),
-    /// A dict, in the order of the file, later duplicates kept.
+    /// A dict, in the order of the file, with duplicate keys.
     Dict(Vec<(NodeId, NodeId)>),
     /// A numpy element type.
     DType(DType),
-    /// A numpy array before its contents.
+    /// A numpy array whose contents have not been set.
     EmptyArray,
     /// A numpy array.
     Array(Box<Array>),
@@ -114,7 +116,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// What kind of value this is, for error messages.
+    /// The kind of the value, for error messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -160,22 +162,22 @@ impl Value<'_> {
 pub struct Document<'a> {
     pub(super) nodes: Vec<Value<'a>>,
     pub(super) root: NodeId,
-    /// Memory that may still be used for what is made of it, in bytes.
+    /// Memory left for views of the document, in bytes.
     pub(super) room: usize,
 }
 
 impl<'a> Document<'a> {
-    /// Every value that was decoded, those too that nothing refers to.
+    /// Every decoded value, including those that nothing refers to.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Value<'a>> {
         self.nodes.iter()
     }
 
-    /// The pickled object's node.
+    /// The node of the pickled object.
     pub(crate) fn root_id(&self) -> NodeId {
         self.root
     }
 
-    /// Memory that decoding has left, in bytes.
+    /// Memory left after decoding, in bytes.
     pub(crate) fn room(&self) -> usize {
         self.room
     }

@@ -1,5 +1,6 @@
-//! A decoded pickle seen as what the `StackGAN` files hold: a list of strings (`filenames`), of integers
-//! (`class_info`), or of arrays (embeddings, images); and as a dict of arrays by name, as others save embeddings.
+//! Views of a decoded pickle as the contents of `StackGAN`'s files: a list of strings
+//! (`filenames`), of integers (`class_info`), or of arrays (embeddings, images); and as a dict of
+//! arrays by name, as others save embeddings.
 
 use super::operands::{decode_raw_unicode, decoded_size};
 use super::value::{Array, Document, NodeId, Value};
@@ -11,11 +12,11 @@ use crate::{Error, Result};
 use std::path::Path;
 
 impl Document<'_> {
-    /// The root as a list of strings. Byte strings are taken as Latin-1.
+    /// The root as a list of strings. Byte strings are decoded as Latin-1.
     ///
     /// # Errors
-    /// When the root is no list, an entry no string, or the strings together far longer than the file (they may
-    /// share one that is long); `file` is named.
+    /// When the root is not a list, an entry is not a string, or the strings together are far
+    /// longer than the file (they may share one long string); names `file`.
     pub fn strings(&self, file: &Path) -> Result<Vec<String>> {
         let items = self.items(file)?;
         let mut room = Room::of(self, file);
@@ -94,10 +95,10 @@ impl Document<'_> {
         }
     }
 
-    /// The root as a list of whole numbers: Python's, numpy's scalars, or one numpy array.
+    /// The root as a list of integers: Python's, numpy scalars, or one numpy array.
     ///
     /// # Errors
-    /// When the root or an entry is anything else; `file` is named.
+    /// When the root or an entry is anything else; names `file`.
     pub fn ints(&self, file: &Path) -> Result<Vec<i64>> {
         let mut room = Room::of(self, file);
         if let Value::Array(array) = self.root() {
@@ -122,10 +123,11 @@ impl Document<'_> {
         Ok(ints)
     }
 
-    /// The root as a list of arrays: a list of numpy arrays, or one array cut along its first axis.
+    /// The root as a list of arrays: a list of numpy arrays, or one array split along its first
+    /// axis.
     ///
     /// # Errors
-    /// When the root or an entry is anything else; `file` is named.
+    /// When the root or an entry is anything else; names `file`.
     pub fn arrays(&self, file: &Path) -> Result<Vec<ArrayView<'_>>> {
         let mut room = Room::of(self, file);
         if let Value::Array(array) = self.root() {
@@ -133,7 +135,7 @@ impl Document<'_> {
             let (Some(whole), Some(n)) = (whole, n) else {
                 return Err(wrong_entry(file, 0, "an array of arrays", self.root()));
             };
-            // An extent of zero makes an empty array with any first extent: nothing to cut.
+            // An array with a size of zero may claim any first size: there is nothing to split.
             let n = if whole.is_empty() { 0 } else { n };
             room.book(n, VIEW + 16 * whole.shape.len())?;
             return Ok((0..n).filter_map(|i| whole.part(i)).collect());
@@ -181,10 +183,10 @@ impl Document<'_> {
     }
 }
 
-/// What an [`ArrayView`] takes, without its extents.
+/// Memory of an [`ArrayView`] without its shape.
 const VIEW: usize = size_of::<ArrayView<'_>>();
 
-/// Memory that a view of a document may take: what its decoding has left.
+/// Memory for the views of a document: what decoding has left.
 struct Room<'f> {
     budget: Budget,
     file: &'f Path,

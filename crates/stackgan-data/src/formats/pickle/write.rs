@@ -1,9 +1,10 @@
-//! Writes lists as `pickle.dump(list, file)` of `CPython` 2.7 does (protocol 0), byte for byte: the form of the
-//! release's `filenames.pickle` and `class_info.pickle` (FACTS 4.2, 4.3).
+//! Writes lists byte for byte as `pickle.dump(list, file)` of `CPython` 2.7 does (protocol 0).
+//!
+//! This is the form of the release's `filenames.pickle` and `class_info.pickle`.
 
 use std::fmt::Write as _;
 
-/// A list of unicode strings: `(lp0`, then `V<text>`, `p<n>`, `a` for each, then `.`.
+/// Writes a list of unicode strings: `(lp0`, then `V<text>`, `p<n>`, `a` for each, then `.`.
 ///
 /// Backslash and newline become `\u005c` and `\u000a`; characters beyond Latin-1 become `\uXXXX` or
 /// `\UXXXXXXXX`; all others are one Latin-1 byte (Python's `raw-unicode-escape`).
@@ -27,12 +28,13 @@ pub fn write_strings(strings: &[String]) -> Vec<u8> {
     out
 }
 
-/// A list of integers: `(lp0`, then `I<n>` and `a` for each, then `.`. Python does not memoise integers.
+/// Writes a list of integers: `(lp0`, then `I<n>` and `a` for each, then `.`. Python does not
+/// memoise integers.
 #[must_use]
 pub fn write_ints(ints: &[i64]) -> Vec<u8> {
     let mut out = String::from("(lp0\n");
     for n in ints {
-        let _ = write!(out, "I{n}\na"); // a String takes every write
+        let _ = write!(out, "I{n}\na"); // cannot fail on a String
     }
     out.push('.');
     out.into_bytes()
@@ -42,7 +44,7 @@ pub fn write_ints(ints: &[i64]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// FACTS 4.3, written by Python 2.7.18.
+    /// The expected bytes were written by Python 2.7.18.
     #[test]
     fn strings_equal_the_python_2_fixture() {
         let list = ["002.Laysan_Albatross/Laysan_Albatross_0002_1027".to_owned(), "x".to_owned()];

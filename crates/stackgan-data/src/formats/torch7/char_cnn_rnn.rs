@@ -1,10 +1,12 @@
-//! The weights of Reed's char-CNN-RNN in the modules of a saved network, under the names of the PyTorch port's state dict.
+//! The weights of Reed's char-CNN-RNN in the modules of a saved network, with the names of the
+//! PyTorch port's state dict.
 //!
-//! Source: reedscot/icml2016 `modules/{HybridCNNLong,FixedGRU}.lua`, cvpr2016 `modules/{HybridCNN,FixedRNN}.lua`, and the
-//! positions that the PyTorch port found in the released files (FACTS 5.3). The network is an nngraph `gModule` in the field
-//! `enc_doc` of the table `protos`, or by itself (COCO's `net_T`). Of its `modules`, the second is the convolutions, the
-//! fourth the recurrence (a `gModule` again, with every step in it, all steps sharing their weights), the sixth the
-//! projection.
+//! Source: reedscot/icml2016 `modules/{HybridCNNLong,FixedGRU}.lua`, cvpr2016
+//! `modules/{HybridCNN,FixedRNN}.lua`, and the positions that the PyTorch port
+//! (`martinduartemore/char_cnn_rnn_pytorch`) found in the released files. The network is an nngraph
+//! `gModule` in the field `enc_doc` of the table `protos`, or the object itself (COCO's `net_T`).
+//! Of its `modules`, the second is the convolutions, the fourth the recurrence (again a `gModule`,
+//! with all steps, which share their weights), and the sixth the projection.
 
 use super::value::{Document, Object, Table, Value};
 use crate::error::printable;
@@ -12,7 +14,7 @@ use crate::formats::ArrayView;
 use crate::{Error, Result};
 use std::path::Path;
 
-/// The layers of the recurrence: name, and place among the modules (from 0).
+/// The layers of the recurrence: name, and index among the modules (from 0).
 type Layers = &'static [(&'static str, usize)];
 
 const RNN: Layers = &[("i2h", 1), ("h2h", 5)];
@@ -25,11 +27,13 @@ const GRU: Layers = &[
     ("h2h", 14),
 ];
 
-/// The tensors of a text encoder: `conv1.weight` as Lua keeps it, `(out, 4 in)` with the place in the kernel outside, …
-/// `rnn.i2h.weight (D, D)`, … `emb_proj.bias`.
+/// The tensors of a text encoder: `conv1.weight`, … `rnn.i2h.weight (D, D)`, … `emb_proj.bias`.
+///
+/// Weights of convolutions are as Lua stores them, `(out, 4 in)`, with the position in the kernel
+/// as the outer index.
 ///
 /// # Errors
-/// When a module or a tensor of it is not where it should be; the place is named.
+/// When a module or one of its tensors is not at the expected place, which is named.
 pub fn char_cnn_rnn<'d>(document: &'d Document<'_>) -> Result<Vec<(String, ArrayView<'d>)>> {
     let file: &Path = &document.file;
     let net = match document.root() {
@@ -52,7 +56,7 @@ pub fn char_cnn_rnn<'d>(document: &'d Document<'_>) -> Result<Vec<(String, Array
     Ok(found)
 }
 
-/// A module, and where it lies.
+/// A module and its place.
 struct Module<'d> {
     object: Object<'d>,
     fields: Table<'d>,
@@ -71,7 +75,7 @@ impl<'d> Module<'d> {
         }
     }
 
-    /// The modules in it, in their order.
+    /// The modules that it contains, in order.
     fn modules(&self) -> impl Iterator<Item = Value<'d>> + use<'d> {
         let list = match self.fields.get("modules") {
             Value::Table(modules) => Some(modules.list()),
@@ -80,20 +84,21 @@ impl<'d> Module<'d> {
         list.into_iter().flatten()
     }
 
-    /// One of the modules in it, counted from 0.
+    /// The module at `index` (from 0) of those that it contains.
     fn at(&self, index: usize) -> Result<Self> {
         let value = self.modules().nth(index).unwrap_or(Value::Nil);
         Self::of(value, &format!("{}.modules[{}]", self.place, index + 1), self.file)
     }
 
-    /// Which recurrence it is: only the gated one has sigmoids. Places do not tell: both have linear layers in each.
+    /// Which recurrence it is: only the gated one has sigmoids. Indices do not tell, because both
+    /// have linear layers at each.
     fn layers(&self) -> Layers {
         let is_gate =
             |value| matches!(value, Value::Object(object) if object.class() == b"nn.Sigmoid");
         if self.modules().any(is_gate) { GRU } else { RNN }
     }
 
-    /// Adds its weight and bias.
+    /// Adds the layer's weight and bias.
     fn layer(&self, name: &str, found: &mut Vec<(String, ArrayView<'d>)>) -> Result<()> {
         for part in ["weight", "bias"] {
             match self.fields.get(part) {

@@ -1,10 +1,13 @@
-//! Lua Torch's `.t7` (binary): tables, strings, numbers, booleans, tensors and storages of every element type, as
-//! Reed's data and the first release hold them (FACTS 4.7, 4.8).
+//! Lua Torch's binary `.t7` files: tables, strings, numbers, booleans, tensors and storages of
+//! every element type, as in Reed's data and the first release.
 //!
-//! Functions can lie in a file and are passed over; of objects of other classes (networks) name and fields are kept, and
-//! nothing of them is run: [`char_cnn_rnn`] finds the weights of Reed's text encoder in them. References, cycles included, are shared; tensors look into the file, strided and
-//! on shared storage, and have been checked against it. Reading is a loop, and input and result stay within twice
-//! the file and 16 MiB (RELIABILITY T1, T2).
+//! Source: torch/torch7 `File.lua`, `generic/Tensor.c`, `generic/Storage.c`. Functions in a file
+//! are skipped. Of objects of other classes (networks) the name and fields are kept, and none of
+//! their code is run; [`char_cnn_rnn`] finds the weights of Reed's text encoder in them.
+//!
+//! References are shared and may be cyclic. Tensors are views of the file, strided and on shared
+//! storage, and have been checked against it. Reading is a loop, and input and result stay within
+//! twice the file plus 16 MiB.
 
 mod char_cnn_rnn;
 mod reader;
@@ -17,13 +20,13 @@ pub use value::{Document, Object, Table, Value};
 use crate::Result;
 use std::path::Path;
 
-/// The longest file that is read.
+/// Maximum length of a file in bytes.
 pub const MAX_FILE: u64 = 16 << 30;
 
 /// Reads a whole file; `file` is for error messages only.
 ///
 /// # Errors
-/// [`crate::Error::Malformed`] with the byte offset for everything that is not one whole object.
+/// [`crate::Error::Malformed`] with the byte offset when the input is not exactly one object.
 pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Document<'a>> {
     reader::read(bytes, file).map_err(|fault| {
         let remedy = "check that this is a .t7 file, whole, saved in binary by 64-bit Torch";

@@ -1,4 +1,5 @@
-//! The reader of `.t7`: one loop over the objects of a file, with the unfinished ones on a stack of its own.
+//! The reader of `.t7`: one loop over the objects of a file, with an explicit stack of unfinished
+//! ones.
 
 use super::tensor::{Class, class};
 use super::value::{Document, Stored};
@@ -11,13 +12,13 @@ use crate::formats::{ArrayView, DType};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Extents that a tensor may have.
+/// Maximum number of dimensions.
 const MAX_DIMS: usize = 32;
 
-/// What an entry in the tree of references costs, its share of a half-full leaf included.
+/// Cost of an entry in the tree of references, with its share of a half-full leaf.
 const REFERENCE: usize = 48;
 
-/// Reads the one object of a file.
+/// Reads the only object of a file.
 pub(super) fn read<'a>(bytes: &'a [u8], file: &Path) -> Step<Document<'a>> {
     let mut reader = Reader::new(bytes, file);
     reader.check_form(bytes)?;
@@ -32,7 +33,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], file: &Path) -> Step<Document<'a>> {
 
 /// An object whose contents follow.
 enum Open {
-    /// A table: which, pairs that are still missing, and the key that waits for its value.
+    /// A table: its index, the number of missing pairs, and the key that waits for its value.
     Table { index: u32, missing: usize, key: Option<Stored> },
     /// An object of another class: its fields follow.
     Object(u32),
@@ -50,7 +51,7 @@ struct Reader<'a> {
     cursor: Cursor<'a>,
     budget: Budget,
     document: Document<'a>,
-    /// What was read under which index of the file.
+    /// The values read so far, by their index in the file.
     references: BTreeMap<i32, Stored>,
     open: Vec<Open>,
 }
@@ -75,7 +76,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Other forms of `.t7`, by their first bytes.
+    /// Rejects other forms of `.t7`, by their first bytes.
     fn check_form(&self, bytes: &[u8]) -> Step<()> {
         let found = match bytes {
             [b'0'..=b'8', b'\n', ..] => "ASCII: save it again with torch.save(file, object)",
@@ -85,7 +86,7 @@ impl<'a> Reader<'a> {
         self.cursor.fault("this form of .t7 is not read", "binary, least byte first", found)
     }
 
-    /// One object with all that it contains.
+    /// Reads one object with everything that it contains.
     fn object(&mut self) -> Step<Stored> {
         loop {
             let mut value = match self.begin()? {
@@ -98,7 +99,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            // The value may be the last of the object around it, that one of the next, and so on.
+            // The value may complete the enclosing object, which may complete the next, and so on.
             loop {
                 match self.open.pop() {
                     None => return Ok(value),
@@ -211,7 +212,7 @@ impl<'a> Reader<'a> {
         Ok(Begun::Whole(value))
     }
 
-    /// A version `V 1` and a name, or in the oldest files the name alone.
+    /// A class name: the version `V 1` and the name, or in the oldest files the name alone.
     fn class_name(&mut self) -> Step<&'a [u8]> {
         let first = self.string()?;
         if first.starts_with(b"V ") { self.string() } else { Ok(first) }
@@ -318,7 +319,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A function is passed over: an index (but in the oldest files), its code, and its up-values.
+    /// Skips a function: an index (except in the oldest files), its code, and its up-values.
     fn function(&mut self, tag: i32) -> Step<Begun> {
         if tag != 6 {
             let reference = self.cursor.i32()?;
@@ -337,7 +338,7 @@ impl<'a> Reader<'a> {
         self.cursor.take(length)
     }
 
-    /// The object under an index that was read before.
+    /// The object with an index that was read before.
     fn known(&self, reference: i32, fits: impl Fn(Stored) -> bool) -> Step<Option<Stored>> {
         match self.references.get(&reference) {
             Some(&stored) if fits(stored) => Ok(Some(stored)),
@@ -356,7 +357,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Adds to one of the document's lists; its place there.
+    /// Appends to one of the document's lists; returns the index.
     fn keep<T>(
         &mut self,
         list: impl for<'d> Fn(&'d mut Document<'a>) -> &'d mut Vec<T>,

@@ -1,4 +1,5 @@
-//! Tensors and storages of `.t7`: which class holds which numbers, and a tensor's view into its storage.
+//! Tensors and storages of `.t7`: the element type of each class, and a tensor's view of its
+//! storage.
 
 use super::super::{DType, Kind};
 
@@ -9,7 +10,7 @@ pub(super) enum Class {
     Storage(DType),
 }
 
-/// The class of that name; `None` for any other.
+/// The class with this name; `None` for any other.
 pub(super) fn class(name: &[u8]) -> Option<Class> {
     let name = name.strip_prefix(b"torch.")?;
     if let Some(element) = name.strip_suffix(b"Tensor") {

@@ -1,5 +1,5 @@
-//! What a `.t7` file decodes to: values that are copied freely and name tables, strings and tensors by index, so that
-//! references cost nothing and cycles need no care.
+//! The decoded form of a `.t7` file: copyable values that refer to tables, strings and tensors by
+//! index. References cost nothing, and cycles need no special care.
 
 use crate::error::printable;
 use crate::formats::ArrayView;
@@ -30,7 +30,7 @@ pub struct Document<'a> {
     pub(super) tables: Vec<Vec<(Stored, Stored)>>,
     pub(super) tensors: Vec<ArrayView<'a>>,
     pub(super) storages: Vec<ArrayView<'a>>,
-    /// Objects of other classes: their names, and what they hold.
+    /// Objects of other classes: their class names and contents.
     pub(super) objects: Vec<(&'a [u8], Stored)>,
 }
 
@@ -49,7 +49,7 @@ pub enum Value<'d> {
     Table(Table<'d>),
     /// A tensor of any element type (`torch.CudaTensor` is f32).
     Tensor(&'d ArrayView<'d>),
-    /// A storage: all its elements, one axis.
+    /// A storage: all its elements, in one dimension.
     Storage(&'d ArrayView<'d>),
     /// An object of another class, such as a module of a network.
     Object(Object<'d>),
@@ -67,7 +67,7 @@ impl Document<'_> {
     /// The saved object as a table.
     ///
     /// # Errors
-    /// When it is anything else, which is named.
+    /// When it is anything else; the error names its kind.
     pub fn table(&self) -> Result<Table<'_>> {
         match self.root() {
             Value::Table(table) => Ok(table),
@@ -78,7 +78,7 @@ impl Document<'_> {
     /// The saved object as a tensor.
     ///
     /// # Errors
-    /// When it is anything else, which is named.
+    /// When it is anything else; the error names its kind.
     pub fn tensor(&self) -> Result<&ArrayView<'_>> {
         match self.root() {
             Value::Tensor(tensor) => Ok(tensor),
@@ -109,7 +109,7 @@ impl Document<'_> {
 }
 
 impl Value<'_> {
-    /// What kind of value this is, for error messages; objects by their class.
+    /// The kind of the value for error messages; for objects, their class.
     #[must_use]
     pub fn kind(&self) -> String {
         match self {
@@ -129,7 +129,7 @@ impl Value<'_> {
     }
 }
 
-/// An object of a class of its own: nothing of it is run, its fields can be looked at.
+/// An object of any other class. None of its code is run, but its fields can be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<'d> {
     document: &'d Document<'d>,
@@ -138,13 +138,13 @@ pub struct Object<'d> {
 }
 
 impl<'d> Object<'d> {
-    /// The name of its class, such as `nn.Linear`.
+    /// The name of the class, such as `nn.Linear`.
     #[must_use]
     pub const fn class(&self) -> &'d [u8] {
         self.class
     }
 
-    /// Its fields; `None` for an object that is not stored as a table of them.
+    /// The fields; `None` for an object that is not stored as a table.
     #[must_use]
     pub fn fields(&self) -> Option<Table<'d>> {
         match self.document.value(self.fields) {
@@ -168,7 +168,7 @@ impl<'d> Table<'d> {
         self.pairs.iter().map(|&(key, value)| (document.value(key), document.value(value)))
     }
 
-    /// The value of a string key; nil when there is none, as in Lua.
+    /// The value of a string key; nil if there is none, as in Lua.
     #[must_use]
     pub fn get(&self, key: &str) -> Value<'d> {
         let is_it =
@@ -176,7 +176,7 @@ impl<'d> Table<'d> {
         self.pairs().find(|(found, _)| is_it(found)).map_or(Value::Nil, |(_, value)| value)
     }
 
-    /// The values of the keys 1, 2, 3, … up to the first that is missing: what Lua calls a list.
+    /// The values of the keys 1, 2, 3, … up to the first missing one: a list in Lua.
     pub fn list(&self) -> impl ExactSizeIterator<Item = Value<'d>> + use<'d> {
         const MISSING: u32 = u32::MAX;
         let mut places = vec![MISSING; self.pairs.len()];
@@ -202,7 +202,7 @@ impl<'d> Table<'d> {
     /// The tensor of a string key.
     ///
     /// # Errors
-    /// When there is none, or the value is anything else, which is named.
+    /// When there is none, or the value is anything else; the error names its kind.
     pub fn tensor(&self, key: &str) -> Result<&'d ArrayView<'d>> {
         match self.get(key) {
             Value::Tensor(tensor) => Ok(tensor),
@@ -213,7 +213,7 @@ impl<'d> Table<'d> {
     /// The string of a string key, which must be UTF-8.
     ///
     /// # Errors
-    /// When there is none, or the value is anything else, which is named.
+    /// When there is none, or the value is anything else; the error names its kind.
     pub fn text(&self, key: &str) -> Result<&'d str> {
         let value = self.get(key);
         let text = match value {
@@ -223,10 +223,10 @@ impl<'d> Table<'d> {
         text.ok_or_else(|| self.wrong(key, "a string in UTF-8", value))
     }
 
-    /// All values, which must be tensors under string keys in UTF-8: weights by name.
+    /// All values, which must be tensors with UTF-8 string keys: weights by name.
     ///
     /// # Errors
-    /// When a key or value is anything else; the key and its value are named.
+    /// When a key or value is anything else; the error names the key and the kind.
     pub fn named_tensors(&self) -> Result<Vec<(String, ArrayView<'d>)>> {
         let named = |(key, value): (Value<'d>, Value<'d>)| {
             let Value::String(name) = key else {

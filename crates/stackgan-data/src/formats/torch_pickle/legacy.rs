@@ -1,5 +1,8 @@
-//! The container of torch up to 1.5: a magic number, a version, the facts of the machine, the object and the list of
-//! storage keys, each a pickle; then for each key a count and its elements, little-endian (FACTS 2.9).
+//! The container of torch up to 1.5.
+//!
+//! It holds a magic number, a version, facts about the machine, the object and the list of storage
+//! keys, each as a pickle. Then for each key come a count and the elements, little-endian. Source:
+//! `torch.serialization`.
 
 use super::stored::{ENTRY, Stored, key};
 use crate::error::printable;
@@ -12,10 +15,10 @@ use std::collections::BTreeMap;
 /// The pickle of the magic number, 0x1950a86a20f9469cfc6c.
 pub(super) const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
-/// The version of the stream; there has been one.
+/// The version of the stream; there has only been one.
 const VERSION: i64 = 1001;
 
-/// Takes a stream apart.
+/// Splits a stream into its parts.
 pub(super) fn read(bytes: &[u8], budget: Budget) -> Step<Stored<'_>> {
     let mut cursor = Cursor::new(bytes);
     cursor.take(MAGIC.len())?;
@@ -25,7 +28,8 @@ pub(super) fn read(bytes: &[u8], budget: Budget) -> Step<Stored<'_>> {
         let found = version.root().kind();
         return place.fault("unknown version of .pth", VERSION.to_string(), found);
     }
-    // Word sizes and byte order of the machine that saved: storages are little-endian whatever it says.
+    // Word sizes and byte order of the machine that saved the file; storages are little-endian in
+    // any case.
     let (_, budget) = next(&mut cursor, budget)?;
     let offset = cursor.offset();
     let (document, budget) = next(&mut cursor, budget)?;
@@ -56,7 +60,7 @@ pub(super) fn read(bytes: &[u8], budget: Budget) -> Step<Stored<'_>> {
     Ok(Stored { document, offset, storages, big_endian: false })
 }
 
-/// The next pickle, and the memory that is left.
+/// The next pickle, and the remaining memory.
 fn next<'a>(cursor: &mut Cursor<'a>, budget: Budget) -> Step<(Document<'a>, Budget)> {
     let offset = cursor.offset();
     let inside = |fault: Fault| Fault { offset: offset + fault.offset, ..fault };
@@ -66,7 +70,7 @@ fn next<'a>(cursor: &mut Cursor<'a>, budget: Budget) -> Step<(Document<'a>, Budg
     Ok((document, left))
 }
 
-/// Bytes of an element of each storage.
+/// The element size in bytes of each storage.
 fn sizes<'d>(
     document: &'d Document<'_>,
     offset: usize,

@@ -1,9 +1,9 @@
-//! PyTorch's `.pth`: the tensors of a state dict or checkpoint by name, from both containers (FACTS 2.9).
+//! PyTorch's `.pth`: the tensors of a state dict or checkpoint by name, from both containers.
 //!
-//! Zip archives are those of torch 1.6 and later; the stream of pickles followed by raw storages is that of torch
-//! up to 1.5, Python 2 included. The pickles go through the one decoder of [`super::pickle`], which runs nothing;
-//! tensors look into the file, strided and on shared storage, and have been checked against it. Input and result
-//! stay within twice the file and 16 MiB.
+//! Zip archives are written by torch 1.6 and later; a stream of pickles followed by raw storages by
+//! torch up to 1.5, including Python 2. The pickles are decoded by [`super::pickle`], which runs no
+//! code. Tensors are views of the file, strided and on shared storage, and have been checked
+//! against it. Input and result stay within twice the file plus 16 MiB.
 
 mod legacy;
 mod names;
@@ -16,24 +16,27 @@ use super::fault::{Fault, Step};
 use crate::Result;
 use std::path::Path;
 
-/// The longest file that is read.
+/// Maximum length of a file in bytes.
 pub const MAX_FILE: u64 = 16 << 30;
 
-/// A tensor and its name.
+/// A tensor with its name.
 #[derive(Clone, Debug)]
 pub struct NamedTensor<'a> {
-    /// The keys that lead to it, joined by dots: `ca_net.fc.weight`. Empty when the file holds one bare tensor.
+    /// The keys that lead to it, joined by dots, such as `ca_net.fc.weight`. Empty if the file
+    /// holds one bare tensor.
     pub name: String,
-    /// Element type, shape and numbers; [`ArrayView::to_f32`] copies these in row-major order.
+    /// Element type, shape and numbers; [`ArrayView::to_f32`] copies them in row-major order.
     pub array: ArrayView<'a>,
 }
 
-/// The tensors of a file in its order; `file` is for error messages only. What is in dicts and lists beside
-/// tensors (epochs, settings) is passed over.
+/// Reads the tensors of a file in its order; `file` is for error messages only.
+///
+/// Other values in dicts and lists (epochs, settings) are skipped.
 ///
 /// # Errors
-/// [`crate::Error::Malformed`] with the byte offset for everything that is not one whole file of tensors in dicts
-/// and lists: whole networks, `TorchScript`, and files of other formats are refused by name.
+/// [`crate::Error::Malformed`] with the byte offset when the input is not exactly one file of
+/// tensors in dicts and lists. Whole networks, `TorchScript` and files of other formats are
+/// rejected by name.
 pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Vec<NamedTensor<'a>>> {
     tensors(bytes).map_err(|fault| {
         let remedy = "check that this is a .pth file, whole; save a state dict: torch.save(net.state_dict(), file)";

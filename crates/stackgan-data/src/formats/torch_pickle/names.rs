@@ -8,20 +8,21 @@ use crate::formats::fault::{Fault, Step};
 use crate::formats::pickle::{NodeId, Value};
 use std::fmt::Write as _;
 
-/// Values that are looked at: dicts may be shared, so that there are more ways to a tensor than the file has bytes.
+/// Maximum number of values visited. Dicts may be shared, so there may be more paths to tensors
+/// than bytes in the file.
 const MAX_VALUES: usize = 1 << 20;
 
-/// The longest name of a tensor, in bytes.
+/// Maximum length of a tensor's name in bytes.
 const MAX_NAME: usize = 4096;
 
-/// A dict or list whose next entry is to be looked at, and how long the name was before it.
+/// A dict or list whose next entry is to be visited, and the length of the name before it.
 struct Open {
     node: NodeId,
     next: usize,
     name: usize,
 }
 
-/// Walks through dicts, lists and tuples (at most 64 deep: the decoder has checked).
+/// Walks through dicts, lists and tuples. The decoder has checked that they are at most 64 deep.
 pub(super) fn collect(stored: Stored<'_>) -> Step<Vec<NamedTensor<'_>>> {
     let too_large = || Fault::too_large(stored.offset);
     let mut budget = Budget::of(stored.document.room());
@@ -76,7 +77,7 @@ pub(super) fn collect(stored: Stored<'_>) -> Step<Vec<NamedTensor<'_>>> {
     Err(too_large())
 }
 
-/// Adds a key to a name; false when it becomes too long.
+/// Appends a key to a name; returns false if it becomes too long.
 fn extend(name: &mut String, key: &Value<'_>) -> bool {
     if !name.is_empty() {
         name.push('.');
@@ -88,7 +89,7 @@ fn extend(name: &mut String, key: &Value<'_>) -> bool {
         }
         Value::Text(_) | Value::RawText(_) | Value::Bytes(_) => return false,
         Value::Int(number) => {
-            let _ = write!(name, "{number}"); // a String takes every write
+            let _ = write!(name, "{number}"); // cannot fail on a String
         }
         _ => name.push('?'),
     }

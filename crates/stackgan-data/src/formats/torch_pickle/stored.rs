@@ -1,4 +1,5 @@
-//! What both containers come down to: a pickle of tensors, and the bytes of each storage by its key.
+//! The common form of both containers: a pickle of tensors, and the bytes of each storage by its
+//! key.
 
 use crate::formats::ArrayView;
 use crate::formats::array::Layout;
@@ -6,13 +7,13 @@ use crate::formats::fault::{Fault, Step};
 use crate::formats::pickle::{Document, NodeId, Storage, Tensor, Value};
 use std::collections::BTreeMap;
 
-/// What an entry of the tree of storages costs beside its key, its share of a half-full leaf included.
+/// Cost of an entry in the tree of storages without its key, with its share of a half-full leaf.
 pub(super) const ENTRY: usize = 96;
 
-/// A file taken apart.
+/// The parts of a file.
 pub(super) struct Stored<'a> {
     pub(super) document: Document<'a>,
-    /// Where the pickle of the tensors begins in the file.
+    /// The offset of the pickle of the tensors in the file.
     pub(super) offset: usize,
     pub(super) storages: BTreeMap<Vec<u8>, &'a [u8]>,
     /// The byte order of the storages.
@@ -20,7 +21,7 @@ pub(super) struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
-    /// The view that a tensor is; its elements are within its storage.
+    /// The array of a tensor, whose elements have been checked to be within its storage.
     pub(super) fn view(&self, tensor: &Tensor) -> Step<ArrayView<'a>> {
         let Value::Storage(storage) = self.document.get(tensor.storage) else {
             return self.fault("a storage", "something else".to_owned());
@@ -64,7 +65,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// The string that a node is.
+/// The string in a node.
 pub(super) fn key<'d>(document: &'d Document<'_>, id: NodeId) -> &'d [u8] {
     match document.get(id) {
         Value::Bytes(bytes) => bytes,

@@ -1,5 +1,5 @@
-//! The container of torch 1.6 and later: a zip archive of stored entries under one folder: `data.pkl`, the storages as
-//! `data/KEY`, and since torch 2.0 `byteorder`.
+//! The container of torch 1.6 and later: a zip archive of uncompressed entries in one folder:
+//! `data.pkl`, the storages as `data/KEY`, and since torch 2.0 `byteorder`.
 
 use super::stored::{ENTRY, Stored};
 use crate::formats::budget::Budget;
@@ -9,7 +9,7 @@ use crate::formats::zip::{Archive, Entry};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Takes an archive apart. Every storage is checked by its CRC-32.
+/// Splits an archive into its parts. Every storage is checked by its CRC-32.
 pub(super) fn read(bytes: &[u8], mut budget: Budget) -> Step<Stored<'_>> {
     let archive = Archive::open(bytes, &mut budget)?;
     let missing = |found: &str| {
@@ -55,7 +55,7 @@ pub(super) fn read(bytes: &[u8], mut budget: Budget) -> Step<Stored<'_>> {
     Ok(Stored { document, offset, storages, big_endian })
 }
 
-/// The place and the bytes of an entry, which must be stored as it is.
+/// The offset and the bytes of an entry, which must be uncompressed.
 fn contents<'a>(
     archive: &Archive<'a>,
     entry: &Entry<'a>,
@@ -70,7 +70,7 @@ fn contents<'a>(
     }
 }
 
-/// A folder at the top of the archive.
+/// Whether a name is a folder at the top of the archive.
 fn is_folder(name: &[u8]) -> bool {
     matches!(name, [inner @ .., b'/'] if !inner.contains(&b'/'))
 }

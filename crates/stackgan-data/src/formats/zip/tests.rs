@@ -1,18 +1,19 @@
-//! Archives of Zip64: read as Python's `zipfile` writes them, and refused where their numbers contradict the file.
+//! Zip64 archives: read as Python's `zipfile` writes them, and rejected if their numbers contradict
+//! the file.
 
 use super::*;
 
-/// How an archive of `n` entries `0`, `1`, … is written.
+/// The form of an archive of `n` entries `0`, `1`, ….
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
     Plain,
     /// With Zip64's end record.
     End,
-    /// The places and sizes of entries in extra fields too.
+    /// Also with offsets and sizes of entries in extra fields.
     Entries,
 }
 
-/// The archive, and where its directory and Zip64's end record begin.
+/// The archive, and the offsets of its directory and of Zip64's end record.
 fn archive(n: u32, form: Form) -> (Vec<u8>, usize, usize) {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     let small = |number: u32| if form == Form::Entries { u32::MAX } else { number }.to_le_bytes();
@@ -27,7 +28,7 @@ fn archive(n: u32, form: Form) -> (Vec<u8>, usize, usize) {
             [LOCAL, &[0; 10][..], &sum, &[4, 0, 0, 0].repeat(2), &name_len, &[0; 2]].concat(),
         );
         out.extend([name.as_bytes(), &contents].concat());
-        // A field of another kind in front.
+        // Preceded by an extra field of another kind.
         let extra = [
             &[9, 9, 1, 0, 7, 1, 0, 24, 0][..],
             &[4, 0, 0, 0, 0, 0, 0, 0].repeat(2),
@@ -83,7 +84,7 @@ fn more_entries_than_two_bytes_count() {
     }
 }
 
-/// Whatever number is changed, the archive is refused, or holds the same.
+/// Whatever number is changed, the archive is rejected or has the same contents.
 #[test]
 fn numbers_of_zip64_are_checked() {
     let (whole, start, record) = archive(5, Form::Entries);
@@ -103,8 +104,8 @@ fn numbers_of_zip64_are_checked() {
     }
     let mut bytes = whole.clone();
     bytes[counts..counts + 16].copy_from_slice(&[u64::MAX.to_le_bytes(); 2].concat());
-    assert!(said(&bytes).is_err()); // nothing is made of a count
-    // The first entry's extra field: sizes, and its place.
+    assert!(said(&bytes).is_err()); // nothing is allocated from a count
+    // The first entry's extra field: sizes and offset.
     let first = start + 46 + 1 + 9;
     for (at, number) in
         [(first + 8, 1 << 40), (first + 8, 40), (first + 16, u64::MAX), (first + 16, 70)]

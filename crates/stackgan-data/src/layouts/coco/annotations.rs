@@ -1,4 +1,5 @@
-//! The annotations of COCO: `captions_*.json`, read as a stream. Only names, numbers and captions are kept.
+//! COCO's annotations, `captions_*.json`, read as a stream. Only names, numbers and captions are
+//! kept.
 
 use crate::captions::{MAX_CAPTION, clean};
 use crate::error::printable;
@@ -14,17 +15,18 @@ use std::io::{BufReader, Read as _};
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// The longest list of captions: sixteen times that of the real training set.
+/// Maximum length of a list of captions in bytes: sixteen times that of the real training set.
 const MAX_FILE: u64 = 1 << 30;
 
-/// Pictures and captions of one file.
+/// The pictures and captions of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     /// File names by picture number.
     pictures: BTreeMap<u64, Box<str>>,
     /// Picture numbers by file name.
     numbers: BTreeMap<Box<str>, u64>,
-    /// Captions by picture number and place in the file: the order of the file within a picture.
+    /// Captions by picture number and position in the file, so that a picture's captions keep the
+    /// file's order.
     captions: BTreeMap<(u64, u64), Box<str>>,
 }
 
@@ -32,7 +34,8 @@ impl Annotations {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it is no such list, names a picture twice or unsafely, or has a caption of no picture.
+    /// When it is not such a list, has an unsafe or duplicate picture name, or a caption of an
+    /// unknown picture.
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let open = File::open(file).map_err(|e| Error::read(file, e))?;
         let meta = open.metadata().map_err(|e| Error::read(file, e))?;
@@ -77,7 +80,7 @@ impl Annotations {
         }
     }
 
-    /// Numbers and file names of the pictures, by number.
+    /// The numbers and file names of the pictures, by number.
     pub(crate) fn pictures(&self) -> impl Iterator<Item = (u64, &str)> {
         self.pictures.iter().map(|(&number, name)| (number, &**name))
     }
@@ -93,7 +96,7 @@ impl Annotations {
         own.map(|(_, caption)| caption.to_string()).collect()
     }
 
-    /// Captions of all pictures.
+    /// Number of captions of all pictures.
     pub(crate) fn caption_count(&self) -> usize {
         self.captions.len()
     }
@@ -111,7 +114,7 @@ struct Caption {
     caption: Box<str>,
 }
 
-/// The whole file: what is not `images` or `annotations` is passed over.
+/// The whole file. Everything except `images` and `annotations` is skipped.
 struct Document<'a>(&'a mut Annotations);
 
 impl<'de> Visitor<'de> for Document<'_> {
@@ -161,7 +164,7 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 }
 
-/// A list whose entries are handed on one by one.
+/// A list whose entries are passed on one by one.
 struct Each<T, F>(F, PhantomData<T>);
 
 impl<T, F: FnMut(T) -> std::result::Result<(), String>> Each<T, F> {

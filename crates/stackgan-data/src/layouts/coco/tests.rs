@@ -68,7 +68,7 @@ fn as_downloaded() {
     assert_eq!(data.items[0].captions, ["first of nine", "second of nine"]); // the order of the file
     assert_eq!(data.items[1].captions, ["one of 57", "two of 57", "thrée of 57"]);
     assert_eq!((data.count(Split::Train), data.count(Split::Test)), (2, 1));
-    assert_eq!(data.classes(Split::Train).len(), 2); // each its own
+    assert_eq!(data.classes(Split::Train).len(), 2); // one each
     std::fs::rename(dir.path().join("train2014"), dir.path().join("images")).unwrap();
     assert_eq!(read(dir.path(), Reading::default()).unwrap().items.len(), 3);
 }
@@ -128,7 +128,7 @@ fn hostile_annotations_are_refused() {
         (r#"{"images": [{"id": -1, "file_name": "a"}], "annotations": []}"#.to_owned(), "line 1"),
         (format!(r#"{{"images": [{{"id":1,"file_name":"a"}}], "annotations": [{{"image_id": 1, "caption": "{}"}}]}}"#, "x".repeat(5000)), "5000 bytes"),
         (TRAIN[..200].to_owned(), "line"),
-        (deep, "EOF"), // what is passed over is passed over without recursion
+        (deep, "EOF"), // skipping does not recurse
     ];
     for (text, part) in cases {
         let dir = downloaded();

@@ -1,9 +1,9 @@
-//! Tests of the CUB layout: real folders where they are at hand, and broken ones.
+//! Tests of the CUB layout: real folders if they are available, and broken ones.
 
 use super::*;
 use crate::formats::pickle::{write_ints, write_strings};
 
-/// A whole folder of three pictures: two of class 1 for training, one of class 2 for testing.
+/// A complete folder of three pictures: two of class 1 for training, one of class 2 for testing.
 pub(crate) fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
@@ -64,7 +64,7 @@ fn all_that_is_missing_is_said_at_once() {
     assert!(error(&dir).contains("3 parts"), "{}", error(&dir));
 }
 
-/// RELIABILITY D2 and D3.
+/// Unsafe paths, and lists whose counts differ, are rejected.
 #[test]
 fn hostile_and_mismatched_lists_are_refused() {
     let evil = ["../../etc/passwd", "/etc/passwd", "001.A\\x", "001.A/../../x", "001.A/x\0", ""];

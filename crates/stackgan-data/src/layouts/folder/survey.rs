@@ -1,4 +1,4 @@
-//! What lies in a user's folder, before anything is decided.
+//! A survey of a user's folder, on which all decisions are based.
 
 use super::super::scan::{self, files, is_picture, stem};
 use super::super::split::Classes;
@@ -9,13 +9,13 @@ use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The names of tables.
+/// The file names of tables.
 const TABLES: [&str; 2] = ["metadata.csv", "metadata.jsonl"];
 
-/// Entries that are looked at before a folder is taken not to be of this kind.
+/// Maximum number of entries examined before a folder is taken not to be of this kind.
 const LOOK: usize = 50_000;
 
-/// A picture and what belongs to it.
+/// A picture with its captions and other facts.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) image: PathBuf,
@@ -26,31 +26,31 @@ pub(crate) struct Found {
     split: Option<Split>,
 }
 
-/// Where the captions of a picture are.
+/// Where the captions of a picture come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// In a text beside it.
+    /// A text file beside it.
     Text,
-    /// In a table.
+    /// A table.
     Table,
 }
 
-/// A folder's pictures, captions and tables.
+/// The pictures, captions and tables of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     /// Pictures with captions, by key: the path without its extension.
     pub(crate) pictures: BTreeMap<String, Found>,
-    /// Pictures without captions; of those with a blank text, it is named too.
+    /// Pictures without captions, with the name of their text file if that is blank.
     pub(crate) uncaptioned: Vec<String>,
-    /// Why texts beside pictures cannot be read.
+    /// Errors of text files that cannot be read.
     pub(crate) unread: Vec<Error>,
-    /// Names in tables without a picture.
+    /// Names in tables for which there is no picture.
     pub(crate) named_only: Vec<String>,
-    /// Pictures with captions in a table and others beside them, which are not used.
+    /// Pictures with captions in a table and beside them; the latter are not used.
     pub(crate) both: Vec<String>,
-    /// Texts without a picture.
+    /// Text files without a picture.
     pub(crate) texts_only: Vec<String>,
-    /// Pictures of formats that are not read.
+    /// Pictures in unsupported formats.
     pub(crate) foreign: Vec<String>,
     /// The tables.
     pub(crate) tables: Vec<String>,
@@ -59,10 +59,10 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Looks through `dir`; reads tables and captions, but no picture.
+    /// Examines `dir`; reads tables and captions, but no picture.
     ///
     /// # Errors
-    /// When a folder cannot be read, a table is malformed, or two pictures have one name.
+    /// When a folder cannot be read, a table is malformed, or two pictures have the same name.
     pub(crate) fn of(dir: &Path) -> Result<Self> {
         let files = files(dir)?;
         let mut survey = Self::default();
@@ -111,7 +111,8 @@ impl Survey {
         for (key, (name, image)) in pictures {
             let (text, row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
             let Row { mut captions, class, split, bounds } = row;
-            captions.retain(|caption| !caption.is_empty()); // no lines that other files count
+            // Table rows are not counted by position, so empty captions can be dropped.
+            captions.retain(|caption| !caption.is_empty());
             let (captions, from) = match text {
                 text if !captions.is_empty() => {
                     let beside = text.and_then(|text| captions::read(&text).ok());
@@ -144,7 +145,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// What a user should know of files that are not used.
+    /// Notes for the user about files that are not used.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.foreign.is_empty() {
@@ -166,10 +167,11 @@ impl Survey {
         notes
     }
 
-    /// The class of each picture: what tables say, else its folder if there are two or more; else its own number.
+    /// The class of each picture: from tables; else its folder if there are two or more; else its
+    /// own number.
     ///
     /// # Errors
-    /// When tables name the classes of some pictures only.
+    /// When tables give the classes of some pictures only.
     pub(in crate::layouts) fn labels(&self, dir: &Path) -> Result<(Vec<u32>, Classes)> {
         let said: Vec<Option<&str>> =
             self.pictures.values().map(|found| found.class.as_deref()).collect();
@@ -190,11 +192,11 @@ impl Survey {
         Ok((labels.collect(), Classes::Known))
     }
 
-    /// The split of each picture: what tables say, else folders named `train` and `test` around all pictures; `None`
-    /// where there is neither.
+    /// The split of each picture: from tables; else from folders named `train` and `test` around
+    /// all pictures; `None` if there is neither.
     ///
     /// # Errors
-    /// When tables name the split of some pictures only.
+    /// When tables give the split of some pictures only.
     pub(super) fn splits(&self, dir: &Path) -> Result<Option<Vec<Split>>> {
         let said: Vec<Option<Split>> = self.pictures.values().map(|found| found.split).collect();
         if let Some(splits) = whole(&said, dir, "split")? {
@@ -203,7 +205,7 @@ impl Survey {
         Ok(self.split_folders())
     }
 
-    /// The sides by the first folder of each picture, if that is how the folder is made.
+    /// The splits by the first folder of each picture, if the folder is organised in this way.
     fn split_folders(&self) -> Option<Vec<Split>> {
         let side = |key: &String| table::side(key.split_once('/')?.0);
         let sides: Option<Vec<Split>> = self.pictures.keys().map(side).collect();
@@ -211,7 +213,7 @@ impl Survey {
     }
 }
 
-/// Where the folders of classes begin.
+/// The level at which class folders begin.
 #[derive(Clone, Copy)]
 enum Below {
     Top,
@@ -227,7 +229,7 @@ fn folder_of(key: &str, below: Below) -> &str {
     key.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// What is said of all pictures; `None` if it is said of none.
+/// The values if all pictures have one; `None` if no picture has.
 fn whole<T: Copy>(said: &[Option<T>], dir: &Path, what: &str) -> Result<Option<Vec<T>>> {
     let n = said.iter().flatten().count();
     if n == 0 {
@@ -255,10 +257,11 @@ fn twice(file: &Path, place: &str, found: &str) -> Error {
     )
 }
 
-/// Whether `dir` looks like a user's own folder: a table, or a picture with a text of its name, within two levels.
+/// Whether `dir` looks like a user's own folder: it has a table, or a picture with a text file of
+/// the same name, within two levels.
 pub(crate) fn has_marks(dir: &Path) -> bool {
     let table = |folder: &PathBuf| TABLES.iter().any(|table| folder.join(table).is_file());
-    let own = dir.join(scan::OWN); // a preview's sheet and its text may lie there
+    let own = dir.join(scan::OWN); // may hold a preview's sheet and its text
     let mut level = vec![dir.to_path_buf()];
     let mut looked = 0;
     for _ in 0..3 {
@@ -290,13 +293,13 @@ pub(crate) fn has_marks(dir: &Path) -> bool {
     false
 }
 
-/// The pictures in a folder of whatever kind; none if it cannot be looked through.
+/// Number of pictures in a folder of any kind; 0 if it cannot be read.
 pub(crate) fn pictures(dir: &Path) -> usize {
     let names = files(dir).unwrap_or_default().into_keys();
     names.filter(|name| stem(name).is_some_and(|(_, extension)| is_picture(&extension))).count()
 }
 
-/// What lies in a folder, but for what is hidden; nothing if it cannot be read.
+/// The visible entries of a folder; empty if it cannot be read.
 fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries

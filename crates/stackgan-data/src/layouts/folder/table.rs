@@ -12,13 +12,13 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
-/// The longest table, in bytes.
+/// Maximum length of a table in bytes.
 const MAX_TABLE: u64 = 1 << 30;
 
-/// The longest line of a table of JSON lines, in bytes.
+/// Maximum length of a line of JSON Lines in bytes.
 const MAX_LINE: u64 = 1 << 20;
 
-/// What tables say about one picture.
+/// What the tables contain about one picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Row {
     pub(crate) captions: Vec<String>,
@@ -27,25 +27,25 @@ pub(crate) struct Row {
     pub(crate) bounds: Option<BoundingBox>,
 }
 
-/// What a table says, by file name.
+/// The contents of a table by file name.
 type Rows = BTreeMap<String, Row>;
 
-/// A table, read.
+/// A parsed table.
 pub(super) struct Table {
     pub(super) rows: Rows,
     pub(super) columns: Columns,
 }
 
-/// The columns of tables, by their names.
+/// The names of the tables' columns.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
-    /// Those that are known.
+    /// The known columns.
     pub(crate) used: BTreeSet<String>,
-    /// The others: the first of very many.
+    /// The other columns: the first ones if there are very many.
     pub(crate) unused: BTreeSet<String>,
 }
 
-/// Columns that are not used, of which the names are kept.
+/// Maximum number of unused columns whose names are kept.
 const UNUSED: usize = 100;
 
 impl Columns {
@@ -58,29 +58,29 @@ impl Columns {
         };
     }
 
-    /// With those of another table.
+    /// Adds those of another table.
     pub(super) fn join(&mut self, other: Self) {
         self.used.extend(other.used);
         self.unused.extend(other.unused.into_iter().take(UNUSED));
     }
 
-    /// The first few that are not used.
+    /// The first few unused columns.
     pub(crate) fn unused(&self) -> String {
         first_few(&self.unused.iter().collect::<Vec<_>>())
     }
 }
 
-/// Whether a column has a meaning.
+/// Whether a column is known.
 enum Known {
     Yes,
     No,
 }
 
-/// What may be in an object of a table of JSON lines.
+/// The known keys of an object in JSON Lines.
 const KEYS: [&str; 8] =
     ["file_name", "text", "caption", "captions", "class", "label", "split", "bbox"];
 
-/// Where an error is: the table and the row.
+/// The place of an error: the table and the row.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     file: &'a Path,
@@ -94,14 +94,14 @@ impl Place<'_> {
     }
 }
 
-/// Rows that cannot be read: all are counted, the first are told.
+/// Rows that cannot be read: all are counted, the first ones are listed.
 #[derive(Default)]
 struct Faults {
     first: Vec<Error>,
     count: usize,
 }
 
-/// Rows that are told.
+/// Number of rows that are listed.
 const TOLD: usize = 10;
 
 impl Faults {
@@ -113,8 +113,10 @@ impl Faults {
         }
     }
 
+    /// Reports the collected errors.
+    ///
     /// # Errors
-    /// The only one, or all of them together.
+    /// The only error, or all of them together.
     fn check(mut self, file: &Path) -> Result<()> {
         if self.count <= 1 {
             return self.first.pop().map_or(Ok(()), Err);
@@ -140,8 +142,11 @@ fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str
     Error::malformed(file, what, "whole table", (expected, printable(found)), remedy)
 }
 
-/// Reads `metadata.csv`: a header with `file_name` and any of `text` (or `caption`), `class` (or `label`), `split`,
-/// `x` with `y`, `width` and `height`; alone, `width` and `height` are the size of the picture and not used.
+/// Reads `metadata.csv`.
+///
+/// It has a header with `file_name` and any of `text` (or `caption`), `class` (or `label`),
+/// `split`, and `x` with `y`, `width` and `height`. Without `x` and `y`, `width` and `height` are
+/// the size of the picture and not used.
 pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(open(file)?);
     let malformed = |e: &csv::Error| {
@@ -225,7 +230,7 @@ enum Label {
     Name(String),
 }
 
-/// Reads `metadata.jsonl`: an object a line.
+/// Reads `metadata.jsonl`: one object per line.
 pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
     let mut reader = open(file)?;
     let (mut rows, mut columns, mut faults) = (Rows::new(), Columns::default(), Faults::default());
@@ -257,7 +262,8 @@ pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
                 continue;
             }
         };
-        // Read a second time for the names alone: with `serde(flatten)` the values would be kept in memory.
+        // Parsed a second time for the names alone: with `serde(flatten)` the values would be kept
+        // in memory.
         let names: BTreeMap<String, IgnoredAny> =
             serde_json::from_slice(bytes).map_err(malformed)?;
         for name in names.keys() {
@@ -293,7 +299,7 @@ fn open(file: &Path) -> Result<BufReader<std::io::Take<File>>> {
     }
     let mut reader = BufReader::new(std::io::Read::take(open, meta.len()));
     match reader.fill_buf().map_err(|e| Error::read(file, e))? {
-        [0xef, 0xbb, 0xbf, ..] => reader.consume(3), // U+FEFF, which some editors write in front
+        [0xef, 0xbb, 0xbf, ..] => reader.consume(3), // a byte order mark (U+FEFF)
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
             let remedy = "save the table as UTF-8";
             return Err(refuse(file, "table cannot be read", ("UTF-8", "UTF-16"), remedy));
@@ -303,7 +309,7 @@ fn open(file: &Path) -> Result<BufReader<std::io::Take<File>>> {
     Ok(reader)
 }
 
-/// One row as it is written.
+/// The raw values of one row.
 struct Facts<'a> {
     captions: Vec<String>,
     class: Option<String>,
@@ -312,7 +318,8 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Checks the row and joins it with earlier rows of the same picture, which it must not contradict.
+    /// Checks the row and merges it with earlier rows of the same picture, which it must not
+    /// contradict.
     fn join(self, name: &str, rows: &mut Rows, place: Place<'_>) -> Result<()> {
         let name = name.trim_start_matches("./");
         checked_key(name, place.file, place.row)?;
@@ -374,7 +381,7 @@ fn settle<T: PartialEq + std::fmt::Display>(
     }
 }
 
-/// The split of a folder's or a table's name for it.
+/// The split with this folder name or table value.
 pub(super) fn side(name: &str) -> Option<Split> {
     match name.to_ascii_lowercase().as_str() {
         "train" | "training" => Some(Split::Train),

@@ -1,4 +1,5 @@
-//! Tests of a user's own folder: every way of giving captions, classes, splits and boxes, and what is refused.
+//! Tests of a user's own folder: all ways of giving captions, classes, splits and boxes, and what
+//! is rejected.
 
 use super::*;
 use crate::dataset::BoundingBox;
@@ -34,7 +35,7 @@ fn captions_beside_the_pictures() {
     let data = all(&[("b.PNG", ""), ("b.txt", "one\n\nthree\n"), ("a.jpeg", ""), ("a.txt", "a\n")]);
     assert_eq!(captions(&data), [("a", vec!["a"]), ("b", vec!["one", "", "three"])]);
     assert_eq!(data.orientation, Orientation::Upright);
-    assert_eq!(data.classes(Split::Train).len(), 2); // each picture its own
+    assert_eq!(data.classes(Split::Train).len(), 2); // one class per picture
     assert!(data.notes.iter().any(|note| note.contains("no classes")), "{:?}", data.notes);
 }
 
@@ -66,7 +67,7 @@ fn folders_are_classes_and_splits() {
     let sides: Vec<(u32, Split)> = data.items.iter().map(|i| (i.class, i.split)).collect();
     assert_eq!(sides, [(1, Split::Train), (2, Split::Train), (2, Split::Test)]);
     assert!(data.notes.iter().all(|note| !note.contains("no split")), "{:?}", data.notes);
-    // One folder around all pictures says nothing.
+    // A single folder around all pictures means nothing.
     let data = all(&[
         ("images/a.jpg", ""),
         ("images/a.txt", "x"),
@@ -84,7 +85,7 @@ fn a_csv_of_hugging_face() {
         captions(&data),
         [("a", vec!["red, with \"one\" line and two"]), ("sub/b", vec!["first", "second"])]
     );
-    // A table lies in the folder whose pictures it names.
+    // A table is in the folder of the pictures that it names.
     let data = all(&[
         ("train/metadata.csv", "file_name,caption\na.jpg,x\n"),
         ("train/a.jpg", ""),
@@ -135,7 +136,7 @@ fn a_table_with_captions_comes_before_texts_and_says_so() {
     let notes = data.notes.join("\n");
     let note = "1 picture with captions in a table and others beside it: the table's taken (a.jpg)";
     assert!(notes.contains(note), "{notes}");
-    // Without a filled caption a picture has none.
+    // A picture whose captions are all empty has none.
     let said = error(&[("metadata.csv", "file_name,text\na.jpg,\na.jpg, \n"), ("a.jpg", "")]);
     assert!(said.contains("captions of pictures: 1 (a.jpg)"), "{said}");
 }
@@ -260,7 +261,7 @@ fn what_contradicts_itself_is_refused() {
     assert!(said.contains("metadata.jsonl (row 1)"), "{said}");
 }
 
-/// A table is corrected in one go, not row by row.
+/// All errors are reported together, so that a table can be corrected in one go.
 #[test]
 fn all_rows_that_cannot_be_read_are_told_together() {
     let table = "file_name,text,x,y,width,height\na.jpg,x,0,0,0,5\nb.jpg,x,0,0,9,9\na.jpg,x\n../b.jpg,x,0,0,9,9\n";
@@ -280,7 +281,7 @@ fn all_rows_that_cannot_be_read_are_told_together() {
     assert!(said.contains("30 rows") && said.contains("and 20 more"), "{said}");
 }
 
-/// RELIABILITY D1: whatever else lies in the folder, captions stay with their pictures.
+/// Whatever else is in the folder, captions stay with their pictures.
 #[test]
 fn no_folder_shifts_a_caption() {
     let noise = stackgan_noise::Noise::new(12);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::formats::pickle::{write_ints, write_strings};
 
-/// Six classes of two pictures, whose captions lie by class: no lists, no labels.
+/// Six classes of two pictures with captions by class: no lists, no labels.
 pub(crate) fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for picture in 1..=12u32 {
@@ -109,7 +109,7 @@ fn what_is_missing_is_listed_or_left_out() {
         let class = (picture + 1) / 2;
         let text = dir.path().join(format!("text_c10/class_{class:05}/image_{picture:05}.txt"));
         if picture == 4 {
-            std::fs::write(text, "\n \n").unwrap(); // blank is as good as none
+            std::fs::write(text, "\n \n").unwrap(); // a blank file has no captions
         } else {
             std::fs::remove_file(text).unwrap();
         }

@@ -11,10 +11,11 @@ use super::Watched;
 use crate::commands::runs::number;
 use crate::report::{Series, bounds, others, thinned};
 
-/// A chart: a title and the terms on it.
+/// A chart: a title and its terms.
 pub(super) type Shown<'a> = (&'a str, Vec<&'a str>);
 
-/// The charts: a title and the terms on it. The first four are always there, the others where a run has their terms.
+/// The charts: a title and its terms. The first four are always shown, the others if a run has
+/// their terms.
 const CHARTS: &[(&str, &[&str])] = &[
     ("D: loss on each kind of pair", &["d_real", "d_wrong", "d_fake"]),
     ("D: probability that a pair is real", &["p_real", "p_wrong", "p_fake"]),
@@ -30,12 +31,12 @@ const CHARTS: &[(&str, &[&str])] = &[
     ("Share of the time that went into batches", &["loading"]),
 ];
 
-/// Charts that are drawn at once where there is room.
+/// Number of charts shown together if there is room.
 pub(super) const AT_ONCE: usize = 4;
 
 const COLOURS: [Color; 3] = [Color::LightRed, Color::LightBlue, Color::LightGreen];
 
-/// What can be drawn of a run.
+/// The charts that a run has.
 pub(super) fn of(watched: &Watched) -> Vec<Shown<'_>> {
     let told = |name: &&str| !watched.points(name).is_empty();
     let charts = CHARTS.iter().enumerate();
@@ -46,7 +47,7 @@ pub(super) fn of(watched: &Watched) -> Vec<Shown<'_>> {
     there
 }
 
-/// Draws one.
+/// Draws one chart.
 pub(super) fn draw(frame: &mut Frame, watched: &Watched, (title, names): &Shown<'_>, area: Rect) {
     let series: Vec<Series> = names
         .iter()
@@ -57,7 +58,7 @@ pub(super) fn draw(frame: &mut Frame, watched: &Watched, (title, names): &Shown<
         let place = names.iter().position(|n| *n == name).unwrap_or(0);
         COLOURS.get(place).copied().unwrap_or(Color::Gray)
     };
-    // The newest values stand in the frame: a legend would lie over the newest part of the curves.
+    // The newest values are in the frame: a legend would cover the newest part of the curves.
     let newest = |series: &Series| {
         let last = watched.points(&series.name).iter().rfind(|p| p.1.is_finite());
         let last = last.map_or(f64::NAN, |p| p.1);

@@ -1,4 +1,4 @@
-//! Watching where no screen can be drawn: a line for each report, and one for the end.
+//! Watching without a screen: one line per report, and one at the end.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::commands::print;
 use crate::commands::runs::{Facts, State, number};
 use crate::progress::duration;
 
-/// How often the folder is looked at.
+/// Interval at which the folder is read.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Terms that are shown, where a run has them.
+/// The terms that are shown if a run has them.
 const SHOWN: &[&str] = &[
     "d_loss", "g_loss", "matching", "kl", "p_real", "p_wrong", "p_fake", "sigma", "d_grad",
     "g_grad", "loading",
 ];
 
-/// Prints until the run is over.
+/// Prints until the run has ended.
 pub(super) fn run(mut watched: Watched) -> Result<()> {
     let mut printed = 0;
     loop {

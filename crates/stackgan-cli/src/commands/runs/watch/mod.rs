@@ -1,7 +1,8 @@
-//! `stackgan runs watch`: a run while it goes on. A dashboard on a terminal, lines elsewhere.
+//! `stackgan runs watch`: displays a run while it trains, as a dashboard on a terminal, as lines
+//! elsewhere.
 //!
-//! It reads `stats.jsonl` and asks for a stop by the file `STOP`, and so works from another terminal, for a run of another
-//! session, and on a run that is over.
+//! It reads `stats.jsonl` and requests a stop with the file `STOP`. So it works from another
+//! terminal, for a run of another session, and for a finished run.
 
 mod charts;
 mod lines;
@@ -15,7 +16,7 @@ use anyhow::Result;
 use super::Facts;
 use crate::report::{Terms, terms};
 
-/// Watches a run until it is over or, on a terminal, until a key says so.
+/// Watches a run until it ends or, on a terminal, until a key is pressed.
 pub(super) fn run(path: &Path) -> Result<()> {
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let watched = Watched::open(path);
@@ -26,12 +27,12 @@ pub(super) fn run(path: &Path) -> Result<()> {
     }
 }
 
-/// A run folder that is looked at again and again.
+/// A run folder that is read repeatedly.
 struct Watched {
     path: PathBuf,
     terms: Terms,
     facts: Facts,
-    length: u64, // of stats.jsonl, when it was read
+    length: u64, // of stats.jsonl when it was read
 }
 
 impl Watched {
@@ -41,7 +42,7 @@ impl Watched {
         Self { path: path.to_path_buf(), terms, facts, length: length(path) }
     }
 
-    /// Looks again; the numbers are read only where there are others.
+    /// Updates the facts; the values are read only if there are new ones.
     fn refresh(&mut self) {
         let now = length(&self.path);
         if now != self.length {

@@ -1,4 +1,4 @@
-//! The dashboard: how far the run is, four charts at once, and a soft stop by key.
+//! The dashboard: progress, four charts at a time, and a key for a soft stop.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -15,25 +15,25 @@ use super::{Watched, charts};
 use crate::commands::runs::{State, number};
 use crate::progress::duration;
 
-/// How often the folder is looked at.
+/// Interval at which the folder is read.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Least size in characters for all charts at once.
+/// Minimum size in characters for showing several charts.
 const ROOM: (u16, u16) = (90, 26);
 
-/// What is on the screen.
+/// The state of the screen.
 struct Screen {
     watched: Watched,
-    /// The first chart that is shown.
+    /// Index of the first chart that is shown.
     chart: usize,
-    /// How many were shown when it was drawn.
+    /// Number of charts that were last shown.
     shown: Cell<usize>,
     asking: bool,
     message: Option<String>,
     left: bool,
 }
 
-/// Shows the dashboard until a key leaves it. The run is none of its business: it goes on.
+/// Shows the dashboard until a key closes it. The run is not affected.
 pub(super) fn run(watched: Watched) -> Result<()> {
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
     let ended = until_left(&mut terminal, Screen::new(watched));
@@ -82,7 +82,7 @@ impl Screen {
         }
     }
 
-    /// Turns to other charts.
+    /// Scrolls to other charts.
     fn turn(&mut self, by: isize) {
         let (all, shown) = (charts::of(&self.watched).len(), self.shown.get());
         let pages = all.div_ceil(shown) as isize;
@@ -90,7 +90,7 @@ impl Screen {
         self.chart = page.rem_euclid(pages.max(1)) as usize * shown;
     }
 
-    /// Asks the trainer to save and end after its step.
+    /// Requests the trainer to save and end after the current step.
     fn stop(&mut self) {
         self.asking = false;
         let file = self.watched.path.join("STOP");
@@ -128,7 +128,7 @@ impl Screen {
         frame.render_widget(self.foot(), foot);
     }
 
-    /// What is known, as far as there is room for all of it: no number is cut.
+    /// The header, with as many complete values as there is room for.
     fn head(&self, width: u16) -> Paragraph<'_> {
         let facts = &self.watched.facts;
         let colour = match facts.state {
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// A run folder of a run that goes on (its lock is held) or is done.
+    /// A run folder of a run that continues (its lock is held) or is done.
     fn folder(run: &Path, state: &str) -> File {
         let record = format!(
             "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"version\":\"0\",\"state\":\"{state}\",\"steps\":400}}"
