@@ -61,7 +61,8 @@ pub struct GeneratorNoise {
 }
 
 /// The distribution of epsilon in conditioning augmentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Epsilon {
     /// N(0, 1) (`plain`).
     Normal,

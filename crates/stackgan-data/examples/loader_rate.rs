@@ -9,7 +9,7 @@ use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::loader::{Loader, LoaderConfig};
 use stackgan_data::noise::Noise;
-use stackgan_data::plan::{CaptionRule, CropOffsets, Flip, Plan, PlanConfig, WrongPairs};
+use stackgan_data::plan::{Captions, CropOffsets, Flip, Plan, PlanConfig, WrongPairs};
 use stackgan_data::prepared::Prepared;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         batch: BATCH,
         size: data.size(),
         offsets: CropOffsets::Inclusive,
-        captions: CaptionRule::Mean { min: 1, max: 1 },
+        captions: Captions { min: 1, max: 1 },
         wrong: WrongPairs::None,
         flip: Flip::Half,
     };

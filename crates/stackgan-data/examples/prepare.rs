@@ -5,7 +5,7 @@
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Split;
 use stackgan_data::loader::{Loader, LoaderConfig};
-use stackgan_data::plan::{CaptionRule, CropOffsets, Flip, Plan, PlanConfig, WrongPairs};
+use stackgan_data::plan::{Captions, CropOffsets, Flip, Plan, PlanConfig, WrongPairs};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::{layouts, noise::Noise};
 use std::path::Path;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         batch: 32,
         size,
         offsets: CropOffsets::AsReleased,
-        captions: CaptionRule::Mean { min: 4, max: 4 },
+        captions: Captions { min: 4, max: 4 },
         wrong: WrongPairs::None,
         flip: Flip::Half,
     };

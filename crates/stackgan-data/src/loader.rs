@@ -247,24 +247,6 @@ impl Source {
     }
 }
 
-/// Pictures for evaluation, cropped at their centre and not mirrored: (B, 3, crop, crop) in
-/// [-1, 1].
-///
-/// The crop is that of the file's size (64 or 256).
-///
-/// # Errors
-/// When an index is not in the file, or the file cannot be read.
-pub fn image_batch(data: &Prepared, indices: &[usize]) -> Result<Vec<f32>> {
-    let size = data.size().crop();
-    let corner = (data.size().prepared() - size) / 2;
-    let mut pixels = Vec::with_capacity(indices.len() * 3 * size * size);
-    for &image in indices {
-        let view = View { image, x: corner, y: corner, mirrored: false };
-        push_view(data, view, size, &mut pixels)?;
-    }
-    Ok(pixels.into_iter().map(scaled).collect())
-}
-
 /// Appends one picture as three planes of `size * size` bytes.
 fn push_view(data: &Prepared, view: View, size: usize, pixels: &mut Vec<u8>) -> Result<()> {
     let side = data.size().prepared();
@@ -290,7 +272,7 @@ fn push_view(data: &Prepared, view: View, size: usize, pixels: &mut Vec<u8>) -> 
 mod tests {
     use super::*;
     use crate::crop::PictureSize;
-    use crate::plan::{CaptionRule, CropOffsets, Flip, PlanConfig, WrongPairs};
+    use crate::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};
     use crate::testing::prepared;
     use stackgan_noise::{Noise, Stream};
 
@@ -298,13 +280,13 @@ mod tests {
         batch: 6,
         size: PictureSize::Stage1,
         offsets: CropOffsets::Inclusive,
-        captions: CaptionRule::Mean { min: 1, max: 2 },
+        captions: Captions { min: 1, max: 2 },
         wrong: WrongPairs::OtherClass,
         flip: Flip::Half,
     };
 
     struct Fixture {
-        dir: tempfile::TempDir,
+        _dir: tempfile::TempDir,
         data: Arc<Prepared>,
         embeddings: Arc<Embeddings>,
     }
@@ -318,7 +300,7 @@ mod tests {
         writer.append(&numbers).unwrap();
         writer.finish().unwrap();
         Fixture {
-            dir,
+            _dir: dir,
             data: Arc::new(data),
             embeddings: Arc::new(Embeddings::open(&path).unwrap()),
         }
@@ -409,17 +391,5 @@ mod tests {
         let source = Arc::downgrade(&loader.source);
         drop(loader);
         assert!(source.upgrade().is_none()); // no thread holds a reference
-    }
-
-    #[test]
-    fn evaluation_pictures_are_the_centre() {
-        let f = fixture();
-        let pixels = image_batch(&f.data, &[3, 19]).unwrap();
-        assert_eq!(pixels.len(), 2 * 3 * 64 * 64);
-        let bytes = f.data.image(19).unwrap();
-        let byte = bytes[((6 + 10) * 76 + 6 + 50) * 3 + 2];
-        assert_eq!(pixels[((3 + 2) * 64 + 10) * 64 + 50], f32::from(byte) * (2.0 / 255.0) - 1.0);
-        assert!(image_batch(&f.data, &[20]).is_err());
-        assert!(f.dir.path().exists());
     }
 }

@@ -16,7 +16,8 @@ use stackgan_noise::{Draws, Noise, Stream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The range of the offsets of random crops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CropOffsets {
     /// `0..S - crop`: the TensorFlow release never uses the last offset (0 to 11, 0 to 47).
     AsReleased,
@@ -24,19 +25,17 @@ pub enum CropOffsets {
     Inclusive,
 }
 
-/// How the captions of a picture are combined to one embedding.
+/// How many captions of a picture are chosen, without replacement, for the mean of their
+/// embeddings.
+///
+/// The number is drawn uniformly, and limited to the number of captions. `residual`: 4 to 4;
+/// `plain`: 1 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CaptionRule {
-    /// The mean of `min` to `max` captions, chosen without replacement.
-    ///
-    /// The number is drawn uniformly, and limited to the number of captions. `residual`: 4 to 4;
-    /// `plain`: 1 to 1.
-    Mean {
-        /// Minimum number of captions, at least 1.
-        min: usize,
-        /// Maximum number of captions.
-        max: usize,
-    },
+pub struct Captions {
+    /// Minimum number of captions, at least 1.
+    pub min: usize,
+    /// Maximum number of captions.
+    pub max: usize,
 }
 
 /// Which picture is the wrong one for a caption.
@@ -69,8 +68,8 @@ pub struct PlanConfig {
     pub size: PictureSize,
     /// The range of the crop offsets.
     pub offsets: CropOffsets,
-    /// How captions are combined to embeddings.
-    pub captions: CaptionRule,
+    /// How many captions make an embedding.
+    pub captions: Captions,
     /// Which pictures are the wrong ones.
     pub wrong: WrongPairs,
     /// Whether pictures are mirrored.
@@ -143,7 +142,7 @@ impl Plan {
         cfg: PlanConfig,
         noise: Noise,
     ) -> Result<Self> {
-        let CaptionRule::Mean { min, max } = cfg.captions;
+        let Captions { min, max } = cfg.captions;
         let refuse = |what: &str, expected: String, found: String, remedy: &str| {
             Err(Error::config(what, (expected, found), remedy))
         };
@@ -304,7 +303,7 @@ impl Plan {
     }
 
     fn choose_captions(&self, position: usize, draws: &mut Draws) -> Vec<usize> {
-        let CaptionRule::Mean { min, max } = self.cfg.captions;
+        let Captions { min, max } = self.cfg.captions;
         let (start, n) = self.captions.get(position).copied().unwrap_or((0, 0));
         let wanted = min + draws.below((max - min) as u64 + 1) as usize;
         let mut rows: Vec<usize> = (start..start + n).collect();
@@ -346,63 +345,6 @@ impl Plan {
         let order = Arc::new(self.noise.permutation(Stream::Order, epoch, self.indices.len()));
         *cached = Some((epoch, Arc::clone(&order)));
         order
-    }
-}
-
-/// Batches for training a text encoder: one picture and one caption from each of `batch` different
-/// classes, as for the structured joint embedding (reedscot/cvpr2016, `train_sje_hybrid.lua`).
-#[derive(Debug)]
-pub struct TextPlan {
-    /// Pictures (index, first caption row, number of captions) by class.
-    classes: Vec<Vec<(usize, usize, usize)>>,
-    batch: usize,
-}
-
-impl TextPlan {
-    /// A plan over some pictures of a prepared file; pictures without captions are left out.
-    ///
-    /// # Errors
-    /// [`Error::Config`] when there are fewer classes than `batch`, or `batch` is below 2.
-    pub fn over(data: &Prepared, indices: &[usize], batch: usize) -> Result<Self> {
-        let mut groups = std::collections::BTreeMap::<u32, Vec<_>>::new();
-        for &i in indices {
-            let rows = data.caption_range(i);
-            if let (Some(class), false) = (data.class(i), rows.is_empty()) {
-                groups.entry(class).or_default().push((i, rows.start, rows.len()));
-            }
-        }
-        if batch < 2 || groups.len() < batch {
-            return Err(Error::config(
-                "batch does not fit the dataset's classes",
-                (format!("2 to {} classes a batch", groups.len()), batch.to_string()),
-                "choose a smaller batch for the text encoder",
-            ));
-        }
-        Ok(Self { classes: groups.into_values().collect(), batch })
-    }
-
-    /// Number of classes.
-    #[must_use]
-    pub fn classes(&self) -> usize {
-        self.classes.len()
-    }
-
-    /// The batch of `step`: (picture, caption row) pairs of different classes. A pure function of
-    /// seed and step.
-    #[must_use]
-    pub fn class_batch(&self, noise: Noise, step: u64) -> Vec<(usize, usize)> {
-        let mut draws = noise.draws(Stream::TextBatch, step, 0);
-        let mut order: Vec<usize> = (0..self.classes.len()).collect();
-        let mut batch = Vec::with_capacity(self.batch);
-        for i in 0..self.batch.min(order.len()) {
-            let j = i + draws.below((self.classes.len() - i) as u64) as usize;
-            order.swap(i, j);
-            let class = order.get(i).and_then(|&class| self.classes.get(class));
-            if let Some(&(image, start, n)) = class.and_then(|class| draws.choose(class)) {
-                batch.push((image, start + draws.below(n as u64) as usize));
-            }
-        }
-        batch
     }
 }
 

@@ -248,13 +248,8 @@ impl Adam {
     /// The moments, named `m.NAME` and `v.NAME`.
     #[must_use]
     pub fn state(&self) -> BTreeMap<String, Tensor> {
-        let pair = |s: &Slot| {
-            [
-                (format!("m.{}", s.name), s.m.as_detached_tensor()),
-                (format!("v.{}", s.name), s.v.as_detached_tensor()),
-            ]
-        };
-        self.slots.iter().flat_map(pair).collect()
+        let moments = self.moments().into_iter();
+        moments.map(|(name, var)| (name, var.as_detached_tensor())).collect()
     }
 
     /// Restores moments that [`Adam::state`] returned after `step` steps.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use stackgan_core::gan::{Epsilon, Stage1Statistics};
 use stackgan_core::{NetConfig, Recipe};
 use stackgan_data::crop::PictureSize;
-use stackgan_data::plan::{CaptionRule, CropOffsets, Flip, PlanConfig, WrongPairs};
+use stackgan_data::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};
 
 use crate::adam::Betas;
 use crate::knobs::Knobs;
@@ -116,7 +116,7 @@ pub struct DataConfig {
     /// How mismatched ("wrong") pairs are made.
     pub wrong: Wrong,
     /// Which crop offsets are allowed.
-    pub crop: Crop,
+    pub crop: CropOffsets,
     /// Whether each picture is mirrored with probability one half.
     pub flip: bool,
     /// Whether to subtract the mean of the training captions' embeddings and divide by their
@@ -141,16 +141,6 @@ pub enum Wrong {
     NextText,
     /// As `next-text`, but each picture gets the next text whose picture is of another class.
     NextTextOtherClass,
-}
-
-/// Which crop offsets are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Crop {
-    /// All but the last offset, which the TensorFlow release never uses.
-    AsReleased,
-    /// Every offset, as in the PyTorch release.
-    Inclusive,
 }
 
 /// Batch size, length and learning rates.
@@ -207,7 +197,7 @@ fn off(weight: &f64) -> bool {
 #[serde(deny_unknown_fields)]
 pub struct NoiseConfig {
     /// Distribution of the epsilon of conditioning augmentation.
-    pub epsilon: EpsilonName,
+    pub epsilon: Epsilon,
     /// Scale of `z` in training; 1 in the releases.
     pub train_z: f64,
     /// Scale of epsilon in training; 1 in the releases.
@@ -218,25 +208,6 @@ pub struct NoiseConfig {
     pub sample_eps: f64,
     /// Which batch-norm statistics Stage-I uses while Stage-II is trained.
     pub stage1_statistics: Stage1Statistics,
-}
-
-/// Distribution of the epsilon of conditioning augmentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EpsilonName {
-    /// The normal distribution N(0, 1).
-    Normal,
-    /// N(0, 1) truncated to |epsilon| <= 2.
-    Truncated,
-}
-
-impl From<EpsilonName> for Epsilon {
-    fn from(name: EpsilonName) -> Self {
-        match name {
-            EpsilonName::Normal => Self::Normal,
-            EpsilonName::Truncated => Self::Truncated,
-        }
-    }
 }
 
 /// When to report, generate samples and save, in steps.
@@ -384,14 +355,8 @@ impl TrainConfig {
         PlanConfig {
             batch: self.optim.batch,
             size: self.stage.picture_size(),
-            offsets: match self.data.crop {
-                Crop::AsReleased => CropOffsets::AsReleased,
-                Crop::Inclusive => CropOffsets::Inclusive,
-            },
-            captions: CaptionRule::Mean {
-                min: self.data.captions_min,
-                max: self.data.captions_max,
-            },
+            offsets: self.data.crop,
+            captions: Captions { min: self.data.captions_min, max: self.data.captions_max },
             wrong: match self.data.wrong {
                 Wrong::OtherClass => WrongPairs::OtherClass,
                 Wrong::AsReleased => WrongPairs::AsReleased,

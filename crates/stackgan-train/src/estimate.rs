@@ -370,7 +370,7 @@ fn time(
             device.synchronize()?;
             started = Instant::now();
         }
-        let net = (&cfg.net, cfg.noise.epsilon.into(), device);
+        let net = (&cfg.net, cfg.noise.epsilon, device);
         let noise = StepNoise::draw(Noise::new(0), step, batch, cfg.train_scales(), net)?;
         let cfg = StepConfig { looks: Looks::on(device), ..StepConfig::of(cfg, step, 1.0) };
         players.step(&pictures, &noise, &cfg)?;

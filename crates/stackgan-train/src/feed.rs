@@ -117,7 +117,7 @@ impl Feed {
     fn inputs(&mut self, batch: Batch) -> Result<Inputs> {
         let pictures = self.pictures(&batch)?;
         let (cfg, step) = (&self.config, batch.step);
-        let net = (&cfg.net, cfg.noise.epsilon.into(), &self.device);
+        let net = (&cfg.net, cfg.noise.epsilon, &self.device);
         let noise = Noise::new(cfg.seed);
         let noise = StepNoise::draw(noise, step, cfg.optim.batch, cfg.train_scales(), net)?;
         Ok(Inputs { step, epoch: batch.epoch, indices: batch.indices, pictures, noise })

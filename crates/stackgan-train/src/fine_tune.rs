@@ -84,7 +84,7 @@ impl Tuned {
             by_stage2,
             factor: cfg.knobs.finetune_stage1,
             net: *net,
-            epsilon: cfg.noise.epsilon.into(),
+            epsilon: cfg.noise.epsilon,
             scales: cfg.train_scales(),
             noise: Noise::new(cfg.seed),
         })
@@ -139,13 +139,23 @@ impl Tuned {
         Ok(self.by_stage2.step(grads, cfg.lr_g * self.factor)?)
     }
 
-    /// All variables that these steps change: those of the Stage-I networks, and the moments of the
-    /// three optimisers.
+    /// The variables of Stage-I's discriminator, by their names in a checkpoint. Those of its
+    /// generator belong to Stage-I.
+    pub(crate) fn discriminator(&self) -> Vec<(String, Var)> {
+        named("tune.d.", self.game.d.params.all())
+    }
+
+    /// The moments of the three optimisers, by their names in a checkpoint.
+    pub(crate) fn moments(&self) -> Vec<(String, Var)> {
+        let of_d = named("tune.adam.d.", self.game.d.adam.moments());
+        let of_g = named("tune.adam.g.", self.game.g.adam.moments());
+        let by_stage2 = named("tune.adam.by_stage2.", self.by_stage2.moments());
+        [of_d, of_g, by_stage2].concat()
+    }
+
+    /// All variables that these steps change.
     pub(crate) fn variables(&self) -> Vec<(String, Var)> {
-        let (g, d) = (&self.game.g, &self.game.d);
-        let networks = g.params.all().into_iter().chain(d.params.all());
-        let moments = [&g.adam, &d.adam, &self.by_stage2].map(Adam::moments);
-        networks.chain(moments.into_iter().flatten()).collect()
+        [self.game.g.params.all(), self.discriminator(), self.moments()].concat()
     }
 
     /// Sets the step counts to that of restored variables: `steps` steps of Stage-II's generator.
@@ -161,9 +171,6 @@ impl Tuned {
     /// # Errors
     /// When memory for the copies cannot be allocated.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let named = |prefix: &str, tensors: BTreeMap<String, Tensor>| -> Vec<(String, Tensor)> {
-            tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)).collect()
-        };
         let parts = [
             named("d.", self.game.d.params.snapshot()?),
             named("adam.d.", self.game.d.adam.state()),
@@ -188,6 +195,11 @@ impl Tuned {
         self.game.g.adam.restore(&part("adam.g."), steps)?;
         Ok(self.by_stage2.restore(&part("adam.by_stage2."), steps)?)
     }
+}
+
+/// Puts a prefix before every name.
+fn named<T>(prefix: &str, tensors: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T)> {
+    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
 }
 
 /// Reduces `(batch, 3, 256, 256)` to `(batch, 3, 64, 64)` by keeping every fourth pixel.

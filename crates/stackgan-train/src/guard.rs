@@ -18,6 +18,7 @@ use candle_core::{Device, Tensor, Var};
 use stackgan_core::Params;
 use stackgan_kernels::copy_all;
 
+use crate::fine_tune::Tuned;
 use crate::players::Players;
 use crate::recording::Recording;
 use crate::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
@@ -83,11 +84,14 @@ impl Guard {
         };
         let weights = named("g.", g.params.all())
             .chain(named("d.", d.params.all()))
-            .chain(named("stage1.", stage1.map(Params::all).unwrap_or_default()));
+            .chain(named("stage1.", stage1.map(Params::all).unwrap_or_default()))
+            .chain(players.tuned().map(Tuned::discriminator).unwrap_or_default());
         let weights: Vec<(String, Var)> = weights.collect();
         let unheld = unheld(weights.clone()).collect();
-        let moments =
-            named("adam.g.", g.adam.moments()).chain(named("adam.d.", d.adam.moments())).collect();
+        let moments = named("adam.g.", g.adam.moments())
+            .chain(named("adam.d.", d.adam.moments()))
+            .chain(players.tuned().map(Tuned::moments).unwrap_or_default())
+            .collect();
         Ok(Self {
             kept,
             undo,

@@ -1,6 +1,7 @@
 //! The two players of a recipe and stage, built from a configuration.
 
 use candle_core::{Device, Result};
+use stackgan_core::archive::Archive;
 use stackgan_core::noise::Noise;
 use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, plain, residual};
 
@@ -130,6 +131,43 @@ impl Players {
         match self {
             Self::Residual(players) => players.matcher.as_ref(),
             Self::Plain(players) => players.matcher.as_ref(),
+        }
+    }
+
+    /// The state to store in a checkpoint: networks, optimisers, and a tuned Stage-I's. The tensors
+    /// are not copied, so the next step changes them.
+    ///
+    /// # Errors
+    /// When memory for the copies of the tuned Stage-I cannot be allocated.
+    pub(crate) fn state(&self) -> crate::Result<Archive> {
+        let mut archive = Archive::default();
+        for (prefix, player) in [("g.", self.g()), ("d.", self.d())] {
+            archive.extend(prefix, player.params.values());
+            archive.extend(&format!("adam.{prefix}"), player.adam.state());
+        }
+        if let Some(tuned) = self.tuned() {
+            archive.extend("tune.", tuned.state()?);
+        }
+        Ok(archive)
+    }
+
+    /// Restores what [`Self::state`] returned after this many steps of G's and D's optimisers.
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing or of the wrong shape.
+    pub(crate) fn restore(
+        &mut self,
+        archive: &Archive,
+        (of_g, of_d): (u64, u64),
+    ) -> crate::Result<()> {
+        let [g, d] = self.both_mut();
+        for (player, prefix, steps) in [(g, "g.", of_g), (d, "d.", of_d)] {
+            player.params.set(&archive.part(prefix))?;
+            player.adam.restore(&archive.part(&format!("adam.{prefix}")), steps)?;
+        }
+        match self.tuned_mut() {
+            Some(tuned) => tuned.restore(&archive.part("tune."), of_g),
+            None => Ok(()),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::step::{Pictures, StepConfig, StepNoise};
 use crate::{Error, Result};
 
 /// The version of the file format.
-const FORMAT: &str = "stackgan-step/1";
+pub(crate) const FORMAT: &str = "stackgan-step/1";
 
 /// The metadata key of [`Facts`].
 const KEY: &str = "stackgan";
@@ -29,7 +29,7 @@ const KEY: &str = "stackgan";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
-    format: String,
+    pub(crate) format: String,
     /// The step, counted from 0.
     pub step: u64,
     /// The epoch of the step, counted from 0.
@@ -51,27 +51,6 @@ pub struct Facts {
     pub matching: Option<MatchedBy>,
     /// The configuration, as TOML.
     pub config: String,
-}
-
-impl Facts {
-    /// The metadata of a step of a run. The remaining fields are set when the file is written.
-    pub(crate) fn new(step: u64, epoch: u64, indices: &[usize], decay: f64) -> Self {
-        let (term, value, stage1, matching, config, optimiser_steps) = Default::default();
-        let (format, indices) = (FORMAT.to_owned(), indices.to_vec());
-        Self {
-            format,
-            step,
-            epoch,
-            term,
-            value,
-            indices,
-            decay,
-            optimiser_steps,
-            stage1,
-            matching,
-            config,
-        }
-    }
 }
 
 /// Serialises a bundle. `state` is the content of a checkpoint.
@@ -142,14 +121,7 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
     let matcher = matcher.map(|of| Matcher::given(of, archive.part("matching."), device));
     let mut players = players(&config, low, device)?.beginning(&start, &config, low)?;
     players = players.matched(matcher.transpose()?);
-    let steps = [facts.optimiser_steps.0, facts.optimiser_steps.1];
-    for ((player, prefix), steps) in players.both_mut().into_iter().zip(["g.", "d."]).zip(steps) {
-        player.params.set(&archive.part(prefix))?;
-        player.adam.restore(&archive.part(&format!("adam.{prefix}")), steps)?;
-    }
-    if let Some(tuned) = players.tuned_mut() {
-        tuned.restore(&archive.part("tune."), steps[0])?;
-    }
+    players.restore(&archive, facts.optimiser_steps)?;
     let input = archive.part("input.");
     let get = |name: &str| {
         input.get(name).cloned().ok_or_else(|| damaged(format!("no tensor `input.{name}`")))

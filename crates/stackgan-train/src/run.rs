@@ -430,18 +430,25 @@ impl Run {
     fn bundle(&self, error: Error, inputs: &Inputs, dir: &RunDir) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
         let path = dir.bundle(*step);
-        let mut facts =
-            replay::Facts::new(*step, inputs.epoch, &inputs.indices, self.decay(inputs));
-        (facts.term, facts.value) = (term.clone(), value.to_string());
-        facts.optimiser_steps = (self.players.g().adam.steps(), self.players.d().adam.steps());
-        facts.stage1 = match self.setup.config.stage {
-            Stage::Two => self.setup.stage1.as_ref().map(|model| model.info().stage1.net),
-            Stage::One => None,
+        let (config, matcher) = (&self.setup.config, self.players.matcher());
+        let facts = replay::Facts {
+            format: replay::FORMAT.to_owned(),
+            step: *step,
+            epoch: inputs.epoch,
+            term: term.clone(),
+            value: value.to_string(),
+            indices: inputs.indices.clone(),
+            decay: self.decay(inputs),
+            optimiser_steps: (self.players.g().adam.steps(), self.players.d().adam.steps()),
+            stage1: match config.stage {
+                Stage::Two => self.setup.stage1.as_ref().map(|model| model.info().stage1.net),
+                Stage::One => None,
+            },
+            matching: matcher.map(|matcher| matcher.encoders().clone()),
+            config: config.to_toml()?,
         };
-        facts.config = self.setup.config.to_toml()?;
         let mut archive = state::archive(self)?;
-        if let Some(matcher) = self.players.matcher() {
-            facts.matching = Some(matcher.encoders().clone());
+        if let Some(matcher) = matcher {
             archive.extend("matching.", matcher.tensors()?);
         }
         let bytes = replay::to_bytes(archive, &facts, &inputs.pictures, &inputs.noise)?;

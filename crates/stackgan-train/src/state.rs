@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use stackgan_core::archive::Archive;
+use stackgan_core::gan::Epsilon;
 use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder};
 use stackgan_core::{Model, ModelInfo, Params, StageInfo};
 
 use crate::Result;
-use crate::config::{EpsilonName, Stage};
+use crate::config::Stage;
 use crate::run::{Run, Seldom};
 use crate::store::{Header, Store};
 
@@ -24,40 +25,24 @@ pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
 /// Everything that the next step depends on. The tensors are not copied, so the next step changes
 /// them.
 pub(crate) fn archive(run: &Run) -> Result<Archive> {
-    let (g, d) = (run.players.g(), run.players.d());
-    let mut archive = Archive::default();
-    for (prefix, player) in [("g.", g), ("d.", d)] {
-        archive.extend(prefix, player.params.values());
-        archive.extend(&format!("adam.{prefix}"), player.adam.state());
-    }
+    let mut archive = run.players.state()?;
     if let Some(ema) = &run.ema {
         archive.extend("ema.", ema.state());
     }
     if let Some(stage1) = &run.stage1 {
         archive.extend("stage1.", stage1.values());
     }
-    if let Some(tune) = run.players.tuned() {
-        archive.extend("tune.", tune.state()?);
-    }
     Ok(archive)
 }
 
 /// Restores a checkpoint of this run and returns its step count.
 pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Result<u64> {
-    let steps = [header.optimiser_steps.0, header.optimiser_steps.1];
-    for ((player, prefix), steps) in run.players.both_mut().into_iter().zip(["g.", "d."]).zip(steps)
-    {
-        player.params.set(&archive.part(prefix))?;
-        player.adam.restore(&archive.part(&format!("adam.{prefix}")), steps)?;
-    }
+    run.players.restore(&archive, header.optimiser_steps)?;
     if let Some(ema) = &run.ema {
         ema.restore(&archive.part("ema."))?;
     }
     if let Some(stage1) = &run.stage1 {
         stage1.set(&archive.part("stage1."))?;
-    }
-    if let Some(tune) = run.players.tuned_mut() {
-        tune.restore(&archive.part("tune."), steps[0])?;
     }
     run.skipped = header.skipped.into_iter().collect();
     run.seldom = Seldom(header.r1.map(f64::from));
@@ -108,7 +93,7 @@ fn stage_info(run: &Run, step: u64) -> StageInfo {
     let (setup, cfg) = (&run.setup, &run.setup.config);
     StageInfo {
         net: cfg.net,
-        truncated_epsilon: cfg.noise.epsilon == EpsilonName::Truncated,
+        truncated_epsilon: cfg.noise.epsilon == Epsilon::Truncated,
         sample_z: cfg.sample_scales().0,
         sample_eps: cfg.sample_scales().1,
         dataset: setup.dataset.name().to_owned(),

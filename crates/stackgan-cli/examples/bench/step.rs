@@ -36,7 +36,7 @@ pub(crate) fn bench(
     let mut queued = Duration::ZERO;
     let mut take = |step: u64| -> Result<f64> {
         let started = Instant::now();
-        let draws = (net, config.noise.epsilon.into(), device);
+        let draws = (net, config.noise.epsilon, device);
         let noise = StepNoise::draw(noise, step, batch, config.train_scales(), draws)?;
         let settings = StepConfig::of(&config, step, 1.0);
         let inputs = (&pictures, &noise);

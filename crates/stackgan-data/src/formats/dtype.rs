@@ -58,12 +58,6 @@ impl DType {
         self.kind
     }
 
-    /// Whether the most significant byte comes first.
-    #[must_use]
-    pub const fn is_big_endian(self) -> bool {
-        self.big_endian
-    }
-
     /// Size of an element in bytes: 1, 2, 4 or 8.
     #[must_use]
     pub fn bytes(self) -> usize {

@@ -7,7 +7,7 @@ const RESIDUAL: PlanConfig = PlanConfig {
     batch: 8,
     size: PictureSize::Stage1,
     offsets: CropOffsets::AsReleased,
-    captions: CaptionRule::Mean { min: 4, max: 4 },
+    captions: Captions { min: 4, max: 4 },
     wrong: WrongPairs::OtherClass,
     flip: Flip::Half,
 };
@@ -52,7 +52,7 @@ fn indices_are_those_of_the_file_and_rows_those_of_the_picture() {
     let counts: Vec<usize> = (0..40).map(|i| 1 + i % 7).collect();
     let indices: Vec<usize> = (10..40).step_by(2).collect();
     let starts: Vec<usize> = (0..40).map(|i| counts[..i].iter().sum()).collect();
-    let cfg = PlanConfig { captions: CaptionRule::Mean { min: 1, max: 4 }, batch: 5, ..RESIDUAL };
+    let cfg = PlanConfig { captions: Captions { min: 1, max: 4 }, batch: 5, ..RESIDUAL };
     let plan = Plan::new(&classes(40), &counts, indices.clone(), cfg, Noise::new(4)).unwrap();
     let mut sizes = BTreeSet::new();
     for sample in (0..300).flat_map(|step| plan.step(step).samples) {
@@ -181,34 +181,10 @@ fn plans_that_make_no_sense_are_refused() {
     assert!(new(&c, &[10, 10, 0, 10, 10, 10, 10, 10], RESIDUAL).unwrap().contains("picture 2"));
     for (min, max) in [(0, 0), (3, 2), (0, 4)] {
         assert!(
-            new(&c, &[10; 8], PlanConfig { captions: CaptionRule::Mean { min, max }, ..RESIDUAL })
-                .is_some()
+            new(&c, &[10; 8], PlanConfig { captions: Captions { min, max }, ..RESIDUAL }).is_some()
         );
     }
     assert!(
         Plan::new(&c, &[10; 8], vec![0, 1, 2, 3, 4, 5, 6, 8], RESIDUAL, Noise::new(0)).is_err()
-    );
-}
-
-#[test]
-fn text_batches_have_one_picture_of_each_class() {
-    let (_dir, _, data) = crate::testing::prepared(30, 6, PictureSize::Stage1);
-    let indices = data.indices(crate::dataset::Split::Train);
-    let plan = TextPlan::over(&data, &indices, 4).unwrap();
-    assert_eq!(plan.classes(), 6);
-    let mut seen = BTreeSet::new();
-    for step in 0..400 {
-        let batch = plan.class_batch(Noise::new(1), step);
-        assert_eq!(batch, plan.class_batch(Noise::new(1), step));
-        assert_eq!(batch.iter().map(|&(i, _)| data.class(i)).collect::<BTreeSet<_>>().len(), 4);
-        for (i, row) in batch {
-            assert!(indices.contains(&i) && data.caption_range(i).contains(&row));
-            seen.insert((i, row));
-        }
-    }
-    let all: usize = indices.iter().map(|&i| data.captions(i).len()).sum();
-    assert_eq!(seen.len(), all);
-    assert!(
-        TextPlan::over(&data, &indices, 7).is_err() && TextPlan::over(&data, &indices, 1).is_err()
     );
 }

@@ -55,7 +55,7 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
     };
     let mut players = players(cfg, None, &device).unwrap();
     let step = |step: u64| {
-        let net = (&cfg.net, cfg.noise.epsilon.into(), &device);
+        let net = (&cfg.net, cfg.noise.epsilon, &device);
         let noise =
             StepNoise::draw(Noise::new(cfg.seed), step, batch, cfg.train_scales(), net).unwrap();
         players.step(&batch_of, &noise, &StepConfig::of(cfg, step, 1.0)).unwrap()
@@ -368,6 +368,32 @@ fn a_bad_step_leaves_the_tuned_stage1_as_it_was_and_is_taken_again_alone() {
             assert_eq!((again, found), (step, term));
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// Weights of the tuned discriminator that are so large that a variance overflows: batch norm makes finite logits of it, and the
+/// step's losses are finite. Only the running variance shows it.
+#[test]
+fn a_bad_number_in_the_tuned_networks_is_caught_in_its_step() {
+    let folder = Folder::new(Stage::Two);
+    let mut cfg = config(Stage::Two, Recipe::Residual);
+    (cfg.optim.steps, cfg.run.checkpoint_every, cfg.knobs.finetune_stage1) = (3, 3, 0.1);
+    let start = || {
+        let (model, mut d) = stage1(&cfg);
+        let conv =
+            |(name, t): &(&String, &mut Tensor)| name.contains("encode_img") && t.rank() == 4;
+        let weight = d.iter_mut().filter(conv).nth(1).unwrap().1;
+        *weight = (&*weight * 1e22).unwrap();
+        (Some(model), Start { generator: None, stage1_discriminator: Some(d) })
+    };
+    for (name, policy) in [("run", Policy::default()), ("later", later())] {
+        let error = go_under(&folder, name, &cfg, start(), 99, policy).unwrap_err();
+        let Error::NonFinite { step, term, .. } = error else { panic!("{error}") };
+        assert!(
+            step == 0 && term.starts_with("tune.d.") && term.ends_with("running_var"),
+            "{term}"
+        );
+        assert!(!folder.bytes(name, "nonfinite-step-0000000.safetensors").is_empty());
     }
 }
 

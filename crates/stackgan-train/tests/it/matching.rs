@@ -232,7 +232,7 @@ fn the_generator_goes_down_it() {
         let Players::Residual(game) = &mut players else { unreachable!() };
         game.matcher = of(&encoder);
         let step = |step: u64| {
-            let net = (&cfg.net, cfg.noise.epsilon.into(), &Device::Cpu);
+            let net = (&cfg.net, cfg.noise.epsilon, &Device::Cpu);
             let noise = StepNoise::draw(Noise::new(1), step, 4, (1.0, 1.0), net).unwrap();
             let stats = players.step(&batch, &noise, &StepConfig::of(&cfg, step, 1.0)).unwrap();
             stats.get("matching").unwrap()

@@ -41,7 +41,7 @@ pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise
         text: draw(2, &[n, cfg.net.text_dim]),
         other_text: None,
     };
-    let net = (&cfg.net, cfg.noise.epsilon.into(), device);
+    let net = (&cfg.net, cfg.noise.epsilon, device);
     let noise = StepNoise::draw(Noise::new(cfg.seed), 0, n, (1.0, 1.0), net).unwrap();
     (pictures, noise, StepConfig::of(cfg, 0, 1.0))
 }
