@@ -23,6 +23,7 @@ pub mod players;
 pub mod policy;
 mod recording;
 pub mod replay;
+mod reports;
 pub mod run;
 pub mod run_dir;
 mod samples;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::Noise;
@@ -26,6 +25,7 @@ use crate::matching::Matcher;
 use crate::players::{Players, players};
 pub use crate::policy::{OnNonFinite, Policy, Resume};
 use crate::replay;
+use crate::reports::{Reported, Reports, Seldom, cut_stats};
 use crate::run_dir::RunDir;
 use crate::samples::Samples;
 use crate::standardise;
@@ -33,7 +33,6 @@ use crate::start::Start;
 use crate::state;
 use crate::step::{Looks, StepConfig, StepStats};
 use crate::store::Store;
-use crate::watch::{Seen, Watch};
 use crate::{Error, Result};
 
 /// The parts of a run.
@@ -101,7 +100,7 @@ pub(crate) struct Run {
     /// Steps that are skipped because they became non-finite.
     pub(crate) skipped: BTreeSet<u64>,
     pub(crate) seldom: Seldom,
-    guard: Guard,
+    pub(crate) guard: Guard,
 }
 
 /// Number of consecutive saves that may fail for lack of space before the run ends. Until then the
@@ -133,23 +132,15 @@ pub fn train(
     let samples = Samples::choose(&run)?;
     dir.write(&dir.reals(), &samples.reals(&run)?)?;
     dir.write(&dir.captions(), samples.captions(&run).as_bytes())?;
-    if store.checkpoints()?.is_empty() {
-        state::save(&run, &store, 0)?; // fail now, not after a day, if this cannot be written
-    }
-    if let Some(text) = store.short_of_room()? {
-        on_event(TrainEvent::Warning { step: first, text });
-    }
-    let mut watch = Watch::new(samples.real_difference(&run)?);
+    let mut saves = Saves { store: &store, dir, misses: 0, saved: None };
+    saves.begin(&run, first, on_event)?;
+    let mut reports = Reports::new(&run, samples, dir, first)?;
     let mut feed = run.feed(first)?;
     let parameters = (run.players.g().params.count(), run.players.d().params.count());
     let (batch, steps) = (cfg.optim.batch, run.steps);
     on_event(TrainEvent::Started { step: first, steps, steps_per_epoch, batch, parameters });
 
-    let started = Instant::now();
-    let mut reported = started;
-    let (mut step, mut reason, mut misses, mut told) = (first, StopReason::Done, 0, false);
-    // The step of the model on disk; unknown for a model that existed before.
-    let mut saved = None;
+    let (mut step, mut reason) = (first, StopReason::Done);
     while step < run.steps {
         let inputs = feed.next()?;
         let taken = match run.step(&inputs, || feed.prepare()) {
@@ -169,61 +160,23 @@ pub fn train(
         on_event(TrainEvent::Step { step });
         let last = step == run.steps;
         if let Some((stats, lr)) = taken {
-            if let Some(text) = run.guard.not_recorded().filter(|_| !told) {
-                told = true;
-                let text =
-                    format!("steps are slower than they could be: they cannot be recorded: {text}");
-                on_event(TrainEvent::Warning { step, text });
-            }
-            let term = |name| stats.get(name).ok();
-            run.seldom.see(term(Seldom::NAME));
-            let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
-            for text in watch.step(step, Seen { d_loss, d_grad, g_grad }) {
-                on_event(TrainEvent::Warning { step, text });
-            }
+            reports.look(&mut run, (step, &stats), on_event);
             if step.is_multiple_of(cfg.run.report_every) || last {
-                let (terms, seconds) = (stats.read()?, started.elapsed().as_secs_f64());
-                let loading = feed.spent().div_duration_f64(reported.elapsed());
-                reported = Instant::now();
-                let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
-                let terms = run.seldom.among(terms);
-                let values = [&terms[..], &more].concat();
-                let written = dir.append_stats(step, inputs.epoch, (seconds, first), &values);
-                told_only(written, step, on_event)?;
-                on_event(TrainEvent::Report { step, epoch: inputs.epoch, lr, terms, seconds });
+                let at = Reported { step, epoch: inputs.epoch, lr, loading: feed.spent() };
+                reports.line(&run, at, &stats, on_event)?;
             }
         }
         if step.is_multiple_of(cfg.run.sample_every) || last {
-            let path = dir.sample(step);
-            let grid = samples.paint(&run.model(step)?)?;
-            told_only(dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
-            if let Some(text) = watch.grid(step, Samples::variety(&grid)) {
-                on_event(TrainEvent::Warning { step, text });
-            }
-            on_event(TrainEvent::Samples { step, path });
-            memory::release();
+            reports.paint(&run, step, on_event)?;
         }
         let stopped = if last {
             None
         } else {
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
-        if step.is_multiple_of(cfg.run.checkpoint_every) || last || stopped.is_some() {
-            dir.keep_hold()?;
-            match run.save(&store, dir, step) {
-                Ok(path) => {
-                    (misses, saved) = (0, Some(step));
-                    on_event(TrainEvent::Checkpoint { step, path });
-                }
-                Err(error @ Error::Storage { .. })
-                    if misses + 1 < MISSES && !last && stopped.is_none() =>
-                {
-                    misses += 1;
-                    let text = format!("not saved, training goes on: {error}");
-                    on_event(TrainEvent::Warning { step, text });
-                }
-                Err(error) => return Err(error),
-            }
+        let ends = last || stopped.is_some();
+        if step.is_multiple_of(cfg.run.checkpoint_every) || ends {
+            saves.save(&run, (step, ends), on_event)?;
         }
         if let Some(stopped) = stopped {
             reason = stopped;
@@ -231,64 +184,70 @@ pub fn train(
             break;
         }
     }
-    if saved != Some(step) {
-        dir.write(&dir.model(), &run.model(step)?.to_bytes()?)?;
-    }
+    saves.end(&run, step)?;
     on_event(TrainEvent::Finished { step, reason });
     Ok(Outcome { step, steps: run.steps, reason, model: dir.model() })
 }
 
-/// A term that is not in every step: R1's.
-///
-/// Reports repeat the value of the last step that had the term, because the reported steps may
-/// never have it. Checkpoints contain the value.
-#[derive(Default)]
-pub(crate) struct Seldom(pub(crate) Option<f64>);
+/// The checkpoints and models that a run writes.
+struct Saves<'a> {
+    store: &'a Store,
+    dir: &'a RunDir,
+    /// Number of consecutive saves that failed.
+    misses: u32,
+    /// The step of the model on disk; unknown for a model that existed before.
+    saved: Option<u64>,
+}
 
-impl Seldom {
-    const NAME: &str = "r1";
-
-    fn see(&mut self, value: Option<f64>) {
-        self.0 = value.or(self.0);
-    }
-
-    fn among(&self, mut terms: Vec<(&'static str, f64)>) -> Vec<(&'static str, f64)> {
-        if let Some(value) = self.0.filter(|_| terms.iter().all(|(name, _)| *name != Self::NAME)) {
-            terms.push((Self::NAME, value));
+impl Saves<'_> {
+    /// Saves the state before the first step, and warns if there is little room.
+    fn begin(&self, run: &Run, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+        if self.store.checkpoints()?.is_empty() {
+            state::save(run, self.store, 0)?; // fail now, not after a day, if this cannot be written
         }
-        terms
+        if let Some(text) = self.store.short_of_room()? {
+            on_event(TrainEvent::Warning { step, text });
+        }
+        Ok(())
     }
-}
 
-fn thousandths(share: f64) -> f64 {
-    (share * 1e3).round() / 1e3
-}
-
-/// Truncates the statistics to `step`, and warns about lines that could not be read.
-fn cut_stats(dir: &RunDir, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
-    let damaged = dir.cut_stats(step)?;
-    if damaged > 0 {
-        let file = dir.stats();
-        let text = format!("{}: lines that cannot be read are left out: {damaged}", file.display());
-        on_event(TrainEvent::Warning { step, text });
+    /// Saves the checkpoint and the model after `step` steps. Unless the run ends, a few failures
+    /// of the storage are only warnings.
+    fn save(
+        &mut self,
+        run: &Run,
+        (step, ends): (u64, bool),
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<()> {
+        self.dir.keep_hold()?;
+        match run.save(self.store, self.dir, step) {
+            Ok(path) => {
+                (self.misses, self.saved) = (0, Some(step));
+                on_event(TrainEvent::Checkpoint { step, path });
+                Ok(())
+            }
+            Err(error @ Error::Storage { .. }) if self.misses + 1 < MISSES && !ends => {
+                self.misses += 1;
+                let text = format!("not saved, training goes on: {error}");
+                on_event(TrainEvent::Warning { step, text });
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
-    Ok(())
+
+    /// Writes the model after the last step, unless a save has.
+    fn end(&self, run: &Run, step: u64) -> Result<()> {
+        if self.saved == Some(step) {
+            return Ok(());
+        }
+        self.dir.write(&self.dir.model(), &run.model(step)?.to_bytes()?)
+    }
 }
 
 /// Warns about damaged checkpoints.
 fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
     damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step: 0, text }));
-}
-
-/// Turns a failure to write a file that is only for viewing into a warning.
-fn told_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
-    match written {
-        Err(error @ Error::Storage { .. }) => {
-            on_event(TrainEvent::Warning { step, text: error.to_string() });
-            Ok(())
-        }
-        written => written,
-    }
 }
 
 fn plan(setup: &Setup) -> Result<Plan> {

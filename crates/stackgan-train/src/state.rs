@@ -9,7 +9,8 @@ use stackgan_core::{Model, ModelInfo, Params, StageInfo};
 
 use crate::Result;
 use crate::config::Stage;
-use crate::run::{Run, Seldom};
+use crate::reports::Seldom;
+use crate::run::Run;
 use crate::store::{Header, Store};
 
 /// Saves a checkpoint with everything that the next step, or its report, depends on.

@@ -1,0 +1,162 @@
+//! What a run reports while it trains: warnings, lines of `stats.jsonl`, sample grids.
+
+use std::time::{Duration, Instant};
+
+use stackgan_kernels::memory;
+
+use crate::event::TrainEvent;
+use crate::run::Run;
+use crate::run_dir::RunDir;
+use crate::samples::Samples;
+use crate::step::StepStats;
+use crate::watch::{Seen, Watch};
+use crate::{Error, Result};
+
+/// The reports of a process that trains.
+pub(crate) struct Reports<'a> {
+    dir: &'a RunDir,
+    watch: Watch,
+    samples: Samples,
+    /// The step count at which this process started.
+    first: u64,
+    started: Instant,
+    reported: Instant,
+    /// Whether the user knows that a GPU's steps cannot be recorded.
+    told: bool,
+}
+
+/// A step that is reported.
+pub(crate) struct Reported {
+    pub(crate) step: u64,
+    pub(crate) epoch: u64,
+    /// Learning rates of G and D.
+    pub(crate) lr: (f64, f64),
+    /// The time spent waiting for data since the last report.
+    pub(crate) loading: Duration,
+}
+
+impl<'a> Reports<'a> {
+    /// The reports of a run from its step `first` on.
+    ///
+    /// # Errors
+    /// When the pictures of the dataset cannot be read.
+    pub(crate) fn new(run: &Run, samples: Samples, dir: &'a RunDir, first: u64) -> Result<Self> {
+        let watch = Watch::new(samples.real_difference(run)?);
+        let started = Instant::now();
+        Ok(Self { dir, watch, samples, first, started, reported: started, told: false })
+    }
+
+    /// Looks at the values of a step, and warns.
+    pub(crate) fn look(
+        &mut self,
+        run: &mut Run,
+        (step, stats): (u64, &StepStats),
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) {
+        let mut warn = |text| on_event(TrainEvent::Warning { step, text });
+        if let Some(text) = run.guard.not_recorded().filter(|_| !self.told) {
+            self.told = true;
+            warn(format!("steps are slower than they could be: they cannot be recorded: {text}"));
+        }
+        let term = |name| stats.get(name).ok();
+        run.seldom.see(term(Seldom::NAME));
+        let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
+        self.watch.step(step, Seen { d_loss, d_grad, g_grad }).into_iter().for_each(warn);
+    }
+
+    /// Reports a step, and writes its line of `stats.jsonl`.
+    ///
+    /// # Errors
+    /// When the values cannot be read from the device.
+    pub(crate) fn line(
+        &mut self,
+        run: &Run,
+        Reported { step, epoch, lr, loading }: Reported,
+        stats: &StepStats,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<()> {
+        let (terms, seconds) = (stats.read()?, self.started.elapsed().as_secs_f64());
+        let loading = loading.div_duration_f64(self.reported.elapsed());
+        self.reported = Instant::now();
+        let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
+        let terms = run.seldom.among(terms);
+        let values = [&terms[..], &more].concat();
+        let written = self.dir.append_stats(step, epoch, (seconds, self.first), &values);
+        told_only(written, step, on_event)?;
+        on_event(TrainEvent::Report { step, epoch, lr, terms, seconds });
+        Ok(())
+    }
+
+    /// Writes the grid of samples after `step` steps, and warns if they are alike.
+    ///
+    /// # Errors
+    /// When the model cannot be made.
+    pub(crate) fn paint(
+        &mut self,
+        run: &Run,
+        step: u64,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<()> {
+        let path = self.dir.sample(step);
+        let grid = self.samples.paint(&run.model(step)?)?;
+        told_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
+        if let Some(text) = self.watch.grid(step, Samples::variety(&grid)) {
+            on_event(TrainEvent::Warning { step, text });
+        }
+        on_event(TrainEvent::Samples { step, path });
+        memory::release();
+        Ok(())
+    }
+}
+
+/// A term that is not in every step: R1's.
+///
+/// Reports repeat the value of the last step that had the term, because the reported steps may
+/// never have it. Checkpoints contain the value.
+#[derive(Default)]
+pub(crate) struct Seldom(pub(crate) Option<f64>);
+
+impl Seldom {
+    const NAME: &str = "r1";
+
+    fn see(&mut self, value: Option<f64>) {
+        self.0 = value.or(self.0);
+    }
+
+    fn among(&self, mut terms: Vec<(&'static str, f64)>) -> Vec<(&'static str, f64)> {
+        if let Some(value) = self.0.filter(|_| terms.iter().all(|(name, _)| *name != Self::NAME)) {
+            terms.push((Self::NAME, value));
+        }
+        terms
+    }
+}
+
+fn thousandths(share: f64) -> f64 {
+    (share * 1e3).round() / 1e3
+}
+
+/// Truncates the statistics to `step`, and warns about lines that could not be read.
+pub(crate) fn cut_stats(
+    dir: &RunDir,
+    step: u64,
+    on_event: &mut dyn FnMut(TrainEvent),
+) -> Result<()> {
+    let damaged = dir.cut_stats(step)?;
+    if damaged > 0 {
+        let file = dir.stats();
+        let text = format!("{}: lines that cannot be read are left out: {damaged}", file.display());
+        on_event(TrainEvent::Warning { step, text });
+    }
+    Ok(())
+}
+
+/// Turns a failure to write a file that is only for viewing into a warning.
+fn told_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+    match written {
+        Err(error @ Error::Storage { .. }) => {
+            on_event(TrainEvent::Warning { step, text: error.to_string() });
+            Ok(())
+        }
+        written => written,
+    }
+}
