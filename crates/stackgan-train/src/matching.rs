@@ -173,8 +173,8 @@ impl Matcher {
     }
 
     /// The loss of pictures `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` in [-1, 1] with their texts `(batch, text_dim)`, as
-    /// the networks see them. An image side of pixels looks at larger pictures in means of 4x4; a network of features sees them at
-    /// its own size. At least two of a batch: a picture alone has no rival.
+    /// the networks see them. An image side of pixels looks at larger pictures in means of 4x4; a network of features
+    /// sees what [`PictureNetwork::of_painted`] says. At least two of a batch: a picture alone has no rival.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -187,7 +187,7 @@ impl Matcher {
         let own = self.image.comparable(by, &own, Mode::Eval)?;
         let seen = match &self.network {
             None => square_means(pictures, SIDE)?,
-            Some(network) => network.features(pictures)?,
+            Some(network) => network.of_painted(pictures)?,
         };
         let seen = self.image.forward(&seen, Mode::Eval)?;
         self.image.compare(by, &seen, &own)

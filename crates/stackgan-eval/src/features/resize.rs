@@ -125,24 +125,29 @@ impl Window {
     }
 }
 
-/// [`Resize::PillowBilinear`] of square pictures from one side to another: of tensors, without its rounding to bytes, and with a gradient.
+/// [`Resize::PillowBilinear`] of tensors of square pictures, without its rounding to bytes and with a
+/// gradient, after a reduction to means.
 #[derive(Clone, Debug)]
 pub struct Resample {
-    /// `(from, to)`: what every pixel of a line gives to those of the new one.
+    /// `(from, to)`: the weight of every pixel of a line in those of the new one.
     filter: Tensor,
 }
 
 impl Resample {
-    /// From pictures of one side, at least a pixel, to those of another.
+    /// From pictures `(from, from)`, reduced to means of `square * square` pixels, to `(to, to)`.
     ///
     /// # Errors
-    /// When the device fails.
-    pub fn new(from: usize, to: usize, device: &Device) -> Result<Self> {
+    /// [`Error::Input`] when `square` does not divide `from`.
+    pub fn new((from, square): (usize, usize), to: usize, device: &Device) -> Result<Self> {
+        if from == 0 || square == 0 || !from.is_multiple_of(square) {
+            return Err(unfit(format!("{from} pixels in squares of {square}")));
+        }
         let mut filter = vec![0f32; from * to];
-        for (i, window) in windows(from, to).iter().enumerate() {
-            let gives = filter.iter_mut().skip(window.from * to + i).step_by(to);
-            for (place, &coefficient) in gives.zip(&window.coefficients) {
-                *place = coefficient as f32 / (1u32 << BITS) as f32;
+        for (i, window) in windows(from / square, to).iter().enumerate() {
+            let weights = filter.iter_mut().skip(i).step_by(to).skip(window.from * square);
+            let each = window.coefficients.iter().flat_map(|c| std::iter::repeat_n(c, square));
+            for (weight, &coefficient) in weights.zip(each) {
+                *weight = coefficient as f32 / (square << BITS) as f32;
             }
         }
         Ok(Self { filter: Tensor::from_vec(filter, (from, to), device)? })
@@ -186,5 +191,47 @@ fn unfit(found: String) -> Error {
         expected: "RGB pixels".to_owned(),
         found,
         remedy: "check how the picture was made",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stackgan_core::losses::square_means;
+
+    use super::*;
+
+    fn waves(side: usize) -> Vec<u8> {
+        (0..3 * side * side).map(|i| (127.5 + 127.0 * (i as f32 * 0.37).sin()) as u8).collect()
+    }
+
+    /// Larger and smaller, within the rounding of Pillow's two passes.
+    #[test]
+    fn tensors_become_what_pillow_makes_of_bytes() {
+        for (from, to) in [(64, 128), (64, 224), (76, 33), (5, 5), (1, 7)] {
+            let rgb = waves(from);
+            let values: Vec<f32> = rgb.iter().map(|&v| f32::from(v)).collect();
+            let picture = Picture { width: from, height: from, rgb };
+            let planes = Resize::PillowBilinear.planes(&picture, to).unwrap();
+            let tensor = Tensor::from_vec(values, (1, from, from, 3), &Device::Cpu).unwrap();
+            let tensor = tensor.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
+            let found = Resample::new((from, 1), to, &Device::Cpu).unwrap().apply(&tensor).unwrap();
+            assert_eq!(found.dims(), [1, 3, to, to]);
+            let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            for (found, expected) in found.iter().zip(planes) {
+                assert!((found - expected).abs() < 1.01, "{from} to {to}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn means_come_first() {
+        let values: Vec<f32> = waves(12).into_iter().map(f32::from).collect();
+        let pictures = Tensor::from_vec(values, (1, 3, 12, 12), &Device::Cpu).unwrap();
+        let resample = |from| Resample::new(from, 16, &Device::Cpu).unwrap();
+        let found = resample((12, 3)).apply(&pictures).unwrap();
+        let expected = resample((4, 1)).apply(&square_means(&pictures, 4).unwrap()).unwrap();
+        let apart = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(apart.to_scalar::<f32>().unwrap() < 1e-3, "{apart}");
+        assert!(Resample::new((12, 5), 16, &Device::Cpu).is_err());
     }
 }

@@ -8,6 +8,12 @@ use stackgan_eval::features::{EfficientNetLite0, Resample};
 
 use crate::Result;
 
+/// The squares of pixels of which a picture of either stage is shown the means.
+///
+/// A classifier's gradient is largest in the finest patterns, which mean nothing to an eye. In these
+/// means they are gone, and a generator cannot please the network with them.
+const SQUARES: [(PictureSize, usize); 2] = [(PictureSize::Stage1, 2), (PictureSize::Stage2, 4)];
+
 /// EfficientNet-Lite0 with weights that have a name, and the size at which it is shown pictures.
 #[derive(Clone, Debug)]
 pub struct PictureNetwork {
@@ -31,9 +37,10 @@ impl PictureNetwork {
         device: &Device,
     ) -> Result<Self> {
         let net = EfficientNetLite0::new(&tensors, device)?;
-        let sides = [PictureSize::Stage1, PictureSize::Stage2].map(PictureSize::crop);
-        let sized = |from| Ok((from, Resample::new(from, side, device)?));
-        let painted = sides.into_iter().map(sized).collect::<Result<_>>()?;
+        let sized = |(size, square): (PictureSize, usize)| -> Result<_> {
+            Ok((size.crop(), Resample::new((size.crop(), square), side, device)?))
+        };
+        let painted = SQUARES.into_iter().map(sized).collect::<Result<_>>()?;
         Ok(Self { name: name.to_owned(), side, tensors, net, painted })
     }
 
@@ -59,16 +66,26 @@ impl PictureNetwork {
         &self.tensors
     }
 
-    /// Features `(n, 1280)` of pictures `(n, 3, h, w)` in [-1, 1]. What either stage paints is shown at the network's size, other
-    /// pictures as they are. The pictures have a gradient.
+    /// Features `(n, 1280)` of pictures `(n, 3, h, w)` in [-1, 1], as they are.
     ///
     /// # Errors
     /// When shapes do not fit.
     pub fn features(&self, pictures: &Tensor) -> Result<Tensor> {
-        let (_, _, height, width) = pictures.dims4()?;
-        Ok(match self.painted.get(&width).filter(|_| height == width) {
-            Some(sized) => self.net.features(&sized.apply(pictures)?)?,
-            None => self.net.features(pictures)?,
-        })
+        Ok(self.net.features(pictures)?)
+    }
+
+    /// Features `(n, 1280)` of what Stage-I or Stage-II paints, `(n, 3, 64, 64)` or
+    /// `(n, 3, 256, 256)` in [-1, 1], with the gradient of the pictures: of their means over 2x2 or
+    /// 4x4 pixels, enlarged or reduced to the network's size.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn of_painted(&self, pictures: &Tensor) -> Result<Tensor> {
+        let side = pictures.dim(3)?;
+        let Some(sized) = self.painted.get(&side) else {
+            let text = format!("no stage paints pictures of {side} pixels");
+            return Err(candle_core::Error::Msg(text).into());
+        };
+        self.features(&sized.apply(pictures)?)
     }
 }
