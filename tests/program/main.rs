@@ -16,6 +16,7 @@ mod layouts;
 #[path = "../../crates/stackgan-train/tests/it/ledger.rs"]
 mod ledger;
 mod mismatch;
+mod names;
 mod onnx;
 mod operations;
 mod own;

@@ -39,7 +39,7 @@ use crate::args::{Cli, Command, Global, Precision};
 use crate::exit::{Exit, out_of_memory};
 use crate::progress::{Manner, Phase};
 pub(crate) use models::{Loaded, load};
-pub(crate) use output::{aligned, check_writable, print, write_file, write_pieces};
+pub(crate) use output::{aligned, check_writable, path_text, print, write_file, write_pieces};
 
 /// What every command knows.
 pub(crate) struct Context {

@@ -21,6 +21,11 @@ pub(crate) fn print(line: impl Display) -> Result<()> {
     })
 }
 
+/// A path as JSON has it: text, in which bytes that are none of UTF-8 are replaced. `json!` of a path panics at them.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// The rows of a table as lines, in columns as wide as their widest cell.
 pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
     let mut widths = Vec::new();

@@ -19,7 +19,7 @@ use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::{self, Measured};
 use stackgan_train::text::TrainedEncoder;
 
-use super::{Context, aligned, check_writable, encoders, print, write_file};
+use super::{Context, aligned, check_writable, encoders, path_text, print, write_file};
 use crate::args::{Eval, Metric, Part};
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
@@ -174,7 +174,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         "count": count,
         "real": {
             "data": shown.data().name(), "fingerprint": shown.data().fingerprint(),
-            "split": real::name(args.split), "statistics": args.stats,
+            "split": real::name(args.split), "statistics": args.stats.as_deref().map(path_text),
         },
         "judge": measurer.map(|measurer| &measurer.judge),
         "measures": measures,

@@ -10,7 +10,7 @@ use stackgan_core::animation::{Animation, Delay};
 use stackgan_core::image::Picture;
 
 use super::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, Unread, seeds};
-use super::{Context, print, write_file, write_pieces};
+use super::{Context, path_text, print, write_file, write_pieces};
 use crate::args::Interpolate;
 use crate::exit::Problem;
 use crate::progress::Phase;
@@ -64,8 +64,8 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
         if args.json {
             let mut facts = said;
             if let Some(facts) = facts.as_object_mut() {
-                facts.insert("file".to_owned(), json!(path));
-                facts.insert("sheet".to_owned(), json!(strip));
+                facts.insert("file".to_owned(), json!(path_text(&path)));
+                facts.insert("sheet".to_owned(), json!(path_text(&strip)));
             }
             return print(serde_json::to_string_pretty(&facts)?);
         }

@@ -16,7 +16,7 @@ use stackgan_core::{Provenance, Sampling};
 
 use super::given::Given;
 use super::painting::{Painter, file_name};
-use super::{Context, encoders, print, write_file};
+use super::{Context, encoders, path_text, print, write_file};
 use crate::args::Repro;
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
@@ -185,7 +185,7 @@ impl Session<'_> {
 
     fn about(&self, file: &Path, verdict: &str, line: String) -> serde_json::Map<String, Value> {
         let facts = [
-            ("file", json!(file)),
+            ("file", json!(path_text(file))),
             ("verdict", json!(verdict)),
             ("why", json!(line)),
             ("version", json!(env!("CARGO_PKG_VERSION"))),
