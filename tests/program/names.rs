@@ -1,13 +1,15 @@
-//! Names of files that are no UTF-8: JSON is printed.
+//! Names of files that are no UTF-8, and names that lead to one file: JSON is printed, and nothing is written over what is read.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{stackgan, train, training};
+use crate::common::{WORLD, failed, stackgan, train, training};
+use crate::errors::four_parts;
 
 /// `b` and a byte that begins no character.
 const ODD: &[u8] = b"b\xff";
@@ -53,4 +55,44 @@ fn json_has_names_that_are_no_text() {
     fs::rename(dir.join("run"), dir.join("runs").join(OsStr::from_bytes(ODD))).unwrap();
     let runs = told(dir, &[b"runs", b"ls", b"--json"]);
     assert!(runs[0]["path"].as_str().unwrap().ends_with("b\u{fffd}"), "{runs}");
+}
+
+/// Models, encoders and lists stay as they are where a result is given their name.
+#[test]
+fn no_result_takes_the_place_of_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    fs::copy(dir.join("run/model.safetensors"), dir.join("m.safetensors")).unwrap();
+    fs::copy(WORLD.encoder(), dir.join("e.safetensors")).unwrap();
+    fs::copy(WORLD.prepared(76), dir.join("p.safetensors")).unwrap();
+    symlink("m.safetensors", dir.join("link")).unwrap();
+    fs::write(dir.join("words.txt"), "a red bird\n").unwrap();
+    let files = ["m.safetensors", "e.safetensors", "p.safetensors", "words.txt"];
+    let bytes = || files.map(|file| fs::read(dir.join(file)).unwrap());
+    let before = bytes();
+    let run = "run/model.safetensors";
+    let export = ["model", "export", "m.safetensors"];
+    let encode = ["text", "encode", "--encoder", "e.safetensors"];
+    for (command, more, place) in [
+        (&export[..], &["--onnx", "m.safetensors"][..], "--onnx"),
+        (&export, &["--onnx", "link"], "--onnx"),
+        (&export, &["--onnx-encoder", "./m.safetensors"], "--onnx-encoder"),
+        (&export, &["--onnx", "new", "--onnx-encoder", "new"], "--onnx-encoder"),
+        (&export, &["--onnx", "words.txt", "--fold-captions", "words.txt"], "--onnx"),
+        (&["model", "export", "run"], &["--onnx", run], "--onnx"),
+        (&export, &["--out", "m.safetensors"], "--out"),
+        (&["model", "import", "m.safetensors"], &["--out", "link"], "--out"),
+        (&["text", "import", "e.safetensors"], &["--out", "e.safetensors"], "--out"),
+        (&encode, &["-p", "a", "--output", "e.safetensors"], "--output"),
+        (&encode, &["--captions", "words.txt", "--output", "words.txt"], "--output"),
+        (&encode, &["--data", "p.safetensors", "--output", "p.safetensors"], "--output"),
+        (&["text", "train", "--data", "p.safetensors"], &["--out", "p.safetensors"], "--out"),
+        (&["data", "captions", "p.safetensors"], &["--output", "p.safetensors"], "--output"),
+    ] {
+        let (code, error) = failed(dir, &[command, more].concat());
+        assert_eq!(code, 2, "{command:?} {more:?}: {error}");
+        four_parts(&error, place);
+    }
+    assert!(bytes() == before && !dir.join("new").exists());
 }

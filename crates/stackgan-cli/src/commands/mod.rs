@@ -1,5 +1,6 @@
 //! The commands, each a function of what was typed, and what they share.
 
+mod apart;
 mod captions;
 mod colours;
 mod completions;
@@ -38,6 +39,7 @@ use candle_core::Device;
 use crate::args::{Cli, Command, Global, Precision};
 use crate::exit::{Exit, out_of_memory};
 use crate::progress::{Manner, Phase};
+pub(crate) use apart::{apart, leads_to};
 pub(crate) use models::{Loaded, load};
 pub(crate) use output::{aligned, check_writable, path_text, print, write_file, write_pieces};
 

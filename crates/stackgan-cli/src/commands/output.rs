@@ -118,7 +118,8 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     tempfile::tempfile_in(there).map(drop).map_err(|e| Problem::storage(there, &e).into())
 }
 
-fn folder(path: &Path) -> &Path {
+/// The folder in which a file of this name lies.
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
