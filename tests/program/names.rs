@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{WORLD, failed, stackgan, train, training};
+use crate::common::{WORLD, done, failed, stackgan, train, training};
 use crate::errors::four_parts;
 
 /// `b` and a byte that begins no character.
@@ -95,4 +95,28 @@ fn no_result_takes_the_place_of_what_is_read() {
         four_parts(&error, place);
     }
     assert!(bytes() == before && !dir.join("new").exists());
+}
+
+/// A link in the new folder that leads to a picture that is judged: the picture stays as it is.
+#[test]
+fn a_picture_that_is_judged_is_not_painted_over_by_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let said = done(dir, &["generate", "-m", "run", "-p", "a red bird", "--out", "old", "-q"]);
+    let picture = said.trim();
+    // Bytes behind the end of a PNG are nothing to its readers, and would be gone.
+    let whole = [fs::read(dir.join(picture)).unwrap(), b"mine".to_vec()].concat();
+    fs::write(dir.join(picture), &whole).unwrap();
+    fs::create_dir(dir.join("new")).unwrap();
+    let name = Path::new(picture).file_name().unwrap();
+    symlink(dir.join(picture), dir.join("new").join(name)).unwrap();
+    let (code, error) = failed(dir, &["repro", "-m", "run", picture, "--out", "new", "-q"]);
+    assert_eq!(code, 2, "{error}");
+    four_parts(&error, "--out");
+    // A copy is another file.
+    fs::remove_file(dir.join("new").join(name)).unwrap();
+    fs::copy(dir.join(picture), dir.join("new").join(name)).unwrap();
+    done(dir, &["repro", "-m", "run", picture, "--out", "new", "-q"]);
+    assert!(fs::read(dir.join(picture)).unwrap() == whole);
 }
