@@ -181,6 +181,38 @@ fn an_animation_passes_every_seed() {
     }
 }
 
+#[test]
+fn an_animation_that_a_signal_ends_leaves_nothing() {
+    use std::process::{Command, Stdio};
+    let folder = folder();
+    let dir = folder.path();
+    let in_a = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir.join("a")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    for (signal, expected) in [("INT", 130), ("TERM", 143)] {
+        let ways = ["-p", "a red bird", "--seeds", "0,1", "--frames", "10000", "--out", "a"];
+        let child = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
+            .current_dir(dir)
+            .args([&["interpolate", "-m", "run"], &ways[..]].concat())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let waiting = std::time::Instant::now();
+        while !in_a().iter().any(|file| file.metadata().is_ok_and(|facts| facts.len() > 100_000)) {
+            assert!(waiting.elapsed().as_secs() < 120, "nothing is painted");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(said.contains("stopped; a/interpolation.png is not written"), "{said}");
+        assert_eq!(in_a(), <Vec<PathBuf>>::new(), "{signal}");
+    }
+}
+
 /// Writes a picture anew, after something was done to it and to what it says.
 fn forged(file: &Path, to: &Path, change: impl FnOnce(&mut Provenance, &mut Vec<u8>)) {
     let (mut said, mut picture) = Provenance::read(&fs::read(file).unwrap()).unwrap();

@@ -73,7 +73,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
         Command::Generate(args) => generate::run(&args, context)?,
         Command::Edit(args) => edit::run(&args, context)?,
-        Command::Interpolate(args) => interpolate::run(&args, context)?,
+        Command::Interpolate(args) => return interpolate::run(&args, context),
         Command::Repro(args) => return repro::run(&args, context),
         Command::Serve(args) => serve::run(&args, context)?,
         Command::Eval(args) => return eval::run(&args, context),

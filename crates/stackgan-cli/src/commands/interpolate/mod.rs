@@ -2,18 +2,21 @@
 
 mod way;
 
+use std::fmt;
 use std::io;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::animation::{Animation, Delay};
 use stackgan_core::image::Picture;
+use stackgan_train::event::StopReason;
 
 use super::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, Unread, seeds};
 use super::{Context, path_text, print, write_file, write_pieces};
 use crate::args::Interpolate;
-use crate::exit::Problem;
+use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
+use crate::signals::Stopper;
 use way::{Stop, Way, batches};
 
 /// Frames on the sheet.
@@ -25,8 +28,8 @@ const EACH: &str = "frames";
 /// The text chunk that says what an animation is of.
 const KEYWORD: &str = "stackgan-interpolation";
 
-/// Paints the frames, a few at a time, into the animation as they come.
-pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
+/// Paints the frames, a few at a time, into the animation as they come. Of one that a signal ends nothing is left.
+pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let way = Way::new(stops(args)?, args.frames as usize);
     let painter = Painter::of_sentences(&args.painting, context)?;
     let (frames, out) = (way.frames(), &args.painting.out);
@@ -35,10 +38,12 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
     let mut captions: Vec<String> = way.stops.iter().map(|stop| stop.caption.clone()).collect();
     captions.dedup();
     unread.warn(&captions, &phase);
-    let film = Film { args, painter: &painter, way: &way, places: way.places() };
+    let stopper = Stopper::listen()?;
+    let places = way.places();
+    let film = Film { args, painter: &painter, way: &way, places, stopper: &stopper };
     let (shown, mut sheet) = film.sheet()?;
     let (path, said) = (out.join(ANIMATION), film.facts());
-    write_pieces(&path, |file| {
+    let written = write_pieces(&path, |file| {
         let refused = |e: io::Error| anyhow::Error::from(Problem::storage(&path, &e));
         let (size, text) = ((painter.side(), painter.side()), said.to_string());
         let mut animation =
@@ -57,7 +62,12 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
             Ok(())
         })?;
         animation.finish().map_err(refused)
-    })?;
+    });
+    if let Err(error) = written {
+        let Some(Stopped(reason)) = error.downcast_ref() else { return Err(error) };
+        phase.finish(&format!("stopped; {} is not written", path.display()));
+        return Ok(Exit::from(*reason));
+    }
     let strip = out.join(FRAMES);
     write_file(&strip, &sheet.png()?)?;
     phase.aside(|| {
@@ -74,8 +84,20 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
     })?;
     unread.finish(&phase);
     phase.finish(&format!("{frames} frames in {}", path.display()));
-    Ok(())
+    Ok(Exit::Done)
 }
+
+/// That a signal ended the painting.
+#[derive(Debug)]
+struct Stopped(StopReason);
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped by a signal")
+    }
+}
+
+impl std::error::Error for Stopped {}
 
 /// From where to where: clap has seen to it that there are two sentences, or one and seeds.
 fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
@@ -109,14 +131,18 @@ struct Film<'a> {
     painter: &'a Painter,
     way: &'a Way,
     places: Vec<way::Place>,
+    stopper: &'a Stopper,
 }
 
 impl Film<'_> {
-    /// Paints every frame, in their order.
+    /// Paints every frame, in their order, until a signal.
     fn paint(&self, mut each: impl FnMut(Picture) -> Result<()>) -> Result<()> {
         let (model, sampling) = (&self.painter.model, self.painter.sampling);
         let points = self.way.points(self.painter)?;
         for (from, parts) in batches(&self.places, sampling) {
+            if let Some(reason) = self.stopper.reason() {
+                return Err(Stopped(reason).into());
+            }
             let Some([point, next]) = points.get(from..from + 2) else { continue };
             let (text, noise) = point.toward(next, &parts)?;
             for painting in model.paint_noise(&text, &noise, sampling.stage)? {
