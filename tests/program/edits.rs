@@ -140,6 +140,13 @@ fn an_animation_leads_from_one_sentence_to_the_other() {
         assert!(frame == 0 || *rgb != way[0].0, "{frame}");
     }
     assert_eq!(fs::read_dir(dir.join("a/frames")).unwrap().count(), 37);
+    // A shorter one would leave frames of this one behind its own; one as long takes their places.
+    let more = ["--each", "--out", "a", "--frames", "36", "--from", from, "--to", to];
+    let (code, error) = failed(dir, &[&["interpolate", "-m", "run"], &more[..]].concat());
+    assert_eq!(code, 2, "{error}");
+    four_parts(&error, "000036.png");
+    assert_eq!(frames(&files[0]).len(), 37, "nothing was written");
+    painted(dir, "interpolate", &[&asked[..], &["--each", "--out", "a"]].concat());
     // The same bytes on one thread, and no single frames.
     let again =
         painted(dir, "interpolate", &[&asked[..], &["--out", "c", "--threads", "1"]].concat());

@@ -4,6 +4,7 @@ mod way;
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -31,6 +32,9 @@ const KEYWORD: &str = "stackgan-interpolation";
 /// Paints the frames, a few at a time, into the animation as they come. Of one that a signal ends nothing is left.
 pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let way = Way::new(stops(args)?, args.frames as usize);
+    if args.each {
+        no_later_frames(&args.painting.out.join(EACH), way.frames())?;
+    }
     let painter = Painter::of_sentences(&args.painting, context)?;
     let (frames, out) = (way.frames(), &args.painting.out);
     let mut phase = Phase::new(context.manner, "painting", frames as u64, "frames");
@@ -98,6 +102,29 @@ impl fmt::Display for Stopped {
 }
 
 impl std::error::Error for Stopped {}
+
+/// Refuses a folder in which frames of a longer animation would follow on those of this one: programs that make films of numbered
+/// pictures take them all. They are somebody's files, and stay.
+fn no_later_frames(folder: &Path, frames: usize) -> Result<()> {
+    let number = |name: &str| name.strip_suffix(".png")?.parse::<usize>().ok();
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    match names.filter(|name| number(name).is_some_and(|number| number >= frames)).min() {
+        None => Ok(()),
+        Some(name) => {
+            let parts = (format!("pictures before {}", frame_name(frames)), format!("also {name}"));
+            let remedy = "remove the frames that are there, or name another folder: `--out`";
+            let place = format!("folder: {}", folder.display());
+            let what = "frames of a longer animation are there";
+            Err(Problem::usage(what, place, parts, remedy).into())
+        }
+    }
+}
+
+/// What a frame's own picture is called.
+fn frame_name(frame: usize) -> String {
+    format!("{frame:06}.png")
+}
 
 /// From where to where: clap has seen to it that there are two sentences, or one and seeds.
 fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
@@ -184,7 +211,7 @@ impl Film<'_> {
 
     /// Writes a frame as a picture of its own: at a stop as `generate` writes it.
     fn keep(&self, frame: usize, picture: Picture) -> Result<()> {
-        let path = self.args.painting.out.join(EACH).join(format!("{frame:06}.png"));
+        let path = self.args.painting.out.join(EACH).join(frame_name(frame));
         let png = match self.stop(frame) {
             Some(Stop { caption, seed }) => {
                 self.painter.png(&Painted::of(caption, *seed, picture))?.1
