@@ -172,7 +172,9 @@ fn an_animation_passes_every_seed() {
     for (more, place) in [
         (&["-p", "a bird", "--seeds", "3"][..], "--seeds"),
         (&["-p", "a bird", "--seeds", "0-9", "--frames", "9"], "--seeds"),
-        (&["--from", "a bird", "--to", " "], "--from"),
+        (&["--from", "a bird", "--to", " "], "option: --to"),
+        (&["--from", "", "--to", "a bird"], "option: --from"),
+        (&["-p", " ", "--seeds", "0,1"], "option: --prompt"),
     ] {
         let (code, error) = failed(dir, &[&["interpolate", "-m", "run"], more].concat());
         assert_eq!(code, 2, "{more:?}: {error}");

@@ -129,13 +129,16 @@ fn frame_name(frame: usize) -> String {
 /// From where to where: clap has seen to it that there are two sentences, or one and seeds.
 fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
     let seeds = seeds(&args.seeds)?;
-    let sentences: Vec<&String> = args.from.iter().chain(&args.to).chain(&args.prompt).collect();
-    if sentences.iter().any(|sentence| sentence.trim().is_empty()) {
+    let given = [("--from", &args.from), ("--to", &args.to), ("--prompt", &args.prompt)];
+    let sentences = given.iter().filter_map(|(option, said)| Some((*option, said.as_ref()?)));
+    let sentences: Vec<(&str, &String)> = sentences.collect();
+    if let Some((option, _)) = sentences.iter().find(|(_, said)| said.trim().is_empty()) {
         let parts = ("a sentence", "an empty one");
-        let remedy = "say what is to be seen: `--from \"a red bird\" --to \"a blue bird\"`";
-        return Err(Problem::usage("a sentence is empty", "option: --from", parts, remedy).into());
+        let remedy = format!("say what is to be seen: `{option} \"a small red bird\"`");
+        let place = format!("option: {option}");
+        return Err(Problem::usage("a sentence is empty", place, parts, remedy).into());
     }
-    let stops = sentences.iter().flat_map(|caption| {
+    let stops = sentences.iter().flat_map(|(_, caption)| {
         seeds.iter().map(|seed| Stop { caption: (*caption).clone(), seed: *seed })
     });
     let stops: Vec<Stop> = stops.collect();
