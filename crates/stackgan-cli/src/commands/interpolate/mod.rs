@@ -130,7 +130,7 @@ fn frame_name(frame: usize) -> String {
 fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
     let seeds = seeds(&args.seeds)?;
     let given = [("--from", &args.from), ("--to", &args.to), ("--prompt", &args.prompt)];
-    let sentences = given.iter().filter_map(|(option, said)| Some((*option, said.as_ref()?)));
+    let sentences = given.into_iter().filter_map(|(option, said)| Some((option, said.as_ref()?)));
     let sentences: Vec<(&str, &String)> = sentences.collect();
     if let Some((option, _)) = sentences.iter().find(|(_, said)| said.trim().is_empty()) {
         let parts = ("a sentence", "an empty one");
