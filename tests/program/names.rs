@@ -66,9 +66,11 @@ fn no_result_takes_the_place_of_what_is_read() {
     fs::copy(dir.join("run/model.safetensors"), dir.join("m.safetensors")).unwrap();
     fs::copy(WORLD.encoder(), dir.join("e.safetensors")).unwrap();
     fs::copy(WORLD.prepared(76), dir.join("p.safetensors")).unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    fs::copy(golden.join("stage1_netG_zip.pth"), dir.join("netG.pth")).unwrap();
     symlink("m.safetensors", dir.join("link")).unwrap();
     fs::write(dir.join("words.txt"), "a red bird\n").unwrap();
-    let files = ["m.safetensors", "e.safetensors", "p.safetensors", "words.txt"];
+    let files = ["m.safetensors", "e.safetensors", "p.safetensors", "netG.pth", "words.txt"];
     let bytes = || files.map(|file| fs::read(dir.join(file)).unwrap());
     let before = bytes();
     let run = "run/model.safetensors";
@@ -82,7 +84,7 @@ fn no_result_takes_the_place_of_what_is_read() {
         (&export, &["--onnx", "words.txt", "--fold-captions", "words.txt"], "--onnx"),
         (&["model", "export", "run"], &["--onnx", run], "--onnx"),
         (&export, &["--out", "m.safetensors"], "--out"),
-        (&["model", "import", "m.safetensors"], &["--out", "link"], "--out"),
+        (&["model", "import", "netG.pth"], &["--out", "netG.pth"], "--out"),
         (&["text", "import", "e.safetensors"], &["--out", "e.safetensors"], "--out"),
         (&encode, &["-p", "a", "--output", "e.safetensors"], "--output"),
         (&encode, &["--captions", "words.txt", "--output", "words.txt"], "--output"),
@@ -95,6 +97,28 @@ fn no_result_takes_the_place_of_what_is_read() {
         four_parts(&error, place);
     }
     assert!(bytes() == before && !dir.join("new").exists());
+}
+
+/// A device has no end, and a pipe has one.
+#[test]
+fn a_model_comes_from_a_pipe_and_not_from_a_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let (code, error) = failed(dir, &["model", "info", "/dev/zero"]);
+    assert_eq!(code, 3, "{error}");
+    four_parts(&error, "/dev/zero");
+    let file = fs::File::open(dir.join("run/model.safetensors")).unwrap();
+    let mut cat = std::process::Command::new("cat");
+    let mut cat = cat.stdin(file).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut info = std::process::Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
+    let info = info.args(["model", "info", "/dev/stdin"]).stdin(cat.stdout.take().unwrap());
+    let output = info.output().unwrap();
+    assert!(cat.wait().unwrap().success());
+    let named = done(dir, &["model", "info", "run"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let behind = |told: &str| told.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert!(behind(&told) == behind(&named) && !behind(&told).is_empty(), "{told}");
 }
 
 /// A link in the new folder that leads to a picture that is judged: the picture stays as it is.

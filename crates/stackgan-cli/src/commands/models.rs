@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -66,9 +66,9 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
         let parts = (format!("at most {LARGEST} bytes"), format!("{} bytes", facts.len()));
         return Err(Problem::data("not a model", file, parts, "check the path").into());
     }
-    let bytes = File::open(file).and_then(|file| whole(&file)).map_err(|e| {
+    let bytes = File::open(file).and_then(|file| whole(&file, LARGEST)).map_err(|e| {
         let parts = ("a readable file", e.to_string());
-        Problem::data("the model cannot be read", file, parts, "check its permissions")
+        Problem::data("the model cannot be read", file, parts, "check its path and permissions")
     })?;
     let (model, hash) =
         rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_train::store::sha256(&bytes));
@@ -111,9 +111,10 @@ fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
 }
 
 /// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may
-/// put another file in its place meanwhile.
-fn whole(mut file: &File) -> io::Result<Vec<u8>> {
+/// put another file in its place meanwhile. A pipe has no length: at most `most` bytes of it are taken.
+fn whole(file: &File, most: u64) -> io::Result<Vec<u8>> {
     const PIECE: usize = 8 << 20;
+    let refused = |found: &str| Err(io::Error::new(io::ErrorKind::InvalidData, found));
     let facts = file.metadata()?;
     let mut bytes = Vec::new();
     if facts.is_file() {
@@ -122,14 +123,21 @@ fn whole(mut file: &File) -> io::Result<Vec<u8>> {
             .par_chunks_mut(PIECE)
             .enumerate()
             .try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))?;
+    } else if facts.file_type().is_fifo() {
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return refused(&format!("a pipe of more than {most} bytes"));
+        }
     } else {
-        file.read_to_end(&mut bytes)?;
+        return refused("a device, which may have no end");
     }
     Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -140,6 +148,20 @@ mod tests {
         std::fs::write(&other, vec![2; 20 << 20]).unwrap();
         let file = File::open(&path).unwrap();
         std::fs::rename(other, path).unwrap();
-        assert!(whole(&file).unwrap() == vec![1; 20 << 20]);
+        assert!(whole(&file, LARGEST).unwrap() == vec![1; 20 << 20]);
+    }
+
+    #[test]
+    fn what_has_no_length_is_read_up_to_a_bound() {
+        for (most, fits) in [(99, false), (100, true)] {
+            let (reader, mut writer) = io::pipe().unwrap();
+            writer.write_all(&[7; 100]).unwrap();
+            drop(writer);
+            let reader = File::from(std::os::fd::OwnedFd::from(reader));
+            let read = whole(&reader, most);
+            assert_eq!(read.is_ok_and(|bytes| bytes == [7; 100]), fits, "{most}");
+        }
+        let zeros = File::open("/dev/zero").unwrap();
+        assert!(whole(&zeros, 10).unwrap_err().to_string().contains("device"));
     }
 }
