@@ -70,6 +70,21 @@ fn what_is_missing_is_code_4_with_the_way_to_get_it() {
 }
 
 #[test]
+fn a_folder_without_a_model_is_told_from_a_run_that_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("run")).unwrap();
+    fs::write(dir.path().join("run/run.json"), "{}").unwrap();
+    let data = WORLD.birds().display().to_string();
+    for (folder, says) in
+        [(".", "no run's folder"), (&data, "no run's folder"), ("run", "has not finished")]
+    {
+        let (code, error) = failed(dir.path(), &["generate", "-m", folder, "-p", "a bird"]);
+        assert_eq!(code, 4, "{folder}: {error}");
+        four_parts(&error, says);
+    }
+}
+
+#[test]
 fn damaged_files_are_code_3_and_name_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let whole = fs::read(WORLD.encoder()).unwrap();

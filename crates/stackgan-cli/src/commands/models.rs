@@ -12,6 +12,7 @@ use stackgan_core::Model;
 use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
 
 use super::fetch::Shown;
+use super::runs::is_run;
 use super::{Context, encoders};
 use crate::exit::Problem;
 
@@ -55,10 +56,16 @@ pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
 fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
     let place = format!("file: {}", file.display());
     let Ok(facts) = file.metadata() else {
-        let remedy = if named.is_dir() {
-            "the run has not finished; go on with `stackgan train --run` and this folder"
-        } else {
-            "check the path; `stackgan train` and `stackgan demo` make models, `hub:OWNER/NAME` fetches one"
+        let remedy = match (named.is_dir(), is_run(named)) {
+            (true, true) => {
+                "the run has not finished; go on with `stackgan train --run` and this folder"
+            }
+            (true, false) => {
+                "this is no run's folder: name a model file, or a folder with model.safetensors in it; datasets go to `--data`"
+            }
+            (false, _) => {
+                "check the path; `stackgan train` and `stackgan demo` make models, `hub:OWNER/NAME` fetches one"
+            }
         };
         return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
     };
