@@ -158,5 +158,9 @@ fn what_others_could_reach_wants_a_secret() {
 
     let (code, said) =
         failed(dir, &["serve", "-m", "low", "-m", "./low", "--listen", "127.0.0.1:0"]);
-    assert!(code == 2 && said.contains("another name"), "{code}: {said}");
+    assert!(code == 2 && said.contains("`-m NAME=PATH`"), "{code}: {said}");
+    let server = Served::start(dir, &["-m", "low", "-m", "v1.1=./low"]);
+    let body = r#"{"caption": "a red bird", "model": "v1.1"}"#;
+    let (status, told) = server.post("/api/v1/generate", body, "");
+    assert_eq!((status, &told["model"]), (200, &"v1.1".into()), "{told}");
 }

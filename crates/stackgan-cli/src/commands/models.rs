@@ -1,5 +1,6 @@
 //! The model that `-m` names: a file, a run folder, a folder of the hub's layout, or `hub:OWNER/NAME`.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
@@ -39,7 +40,7 @@ pub(crate) struct Loaded {
 /// Code 4 when there is none or it cannot be fetched, 3 when it is damaged.
 pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
     let (folder, name) = match repository(named) {
-        None => (named.to_path_buf(), stem(named)),
+        None => (named.to_path_buf(), called(named)),
         Some(repository) => {
             let repository = Repository::parse(repository)?;
             let mut shown = Shown::new(context.manner);
@@ -91,8 +92,16 @@ fn repository(named: &Path) -> Option<&str> {
     named.to_str()?.strip_prefix(encoders::HUB)
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy()).into_owned()
+/// The name of a file without its ending, or of a folder, whose name has none: `v1.1`.
+fn called(path: &Path) -> String {
+    let name = if path.is_dir() {
+        // `.` and `..` have a name elsewhere.
+        let real = path.file_name().is_none().then(|| path.canonicalize().ok()).flatten();
+        real.as_deref().unwrap_or(path).file_name().map(OsStr::to_owned)
+    } else {
+        path.file_stem().map(OsStr::to_owned)
+    };
+    name.map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// What to say of a whole file of ours that holds something else.
@@ -156,6 +165,24 @@ mod tests {
         let file = File::open(&path).unwrap();
         std::fs::rename(other, path).unwrap();
         assert!(whole(&file, LARGEST).unwrap() == vec![1; 20 << 20]);
+    }
+
+    #[test]
+    fn folders_have_no_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("v1.1")).unwrap();
+        for (path, name) in [
+            ("v1.1", "v1.1"),
+            ("v1.1/", "v1.1"),
+            ("v1.1/.", "v1.1"),
+            ("v1.1/../v1.1/..", folder.path().file_name().unwrap().to_str().unwrap()),
+            ("v1.1/birds.v2.safetensors", "birds.v2"),
+            ("none", "none"),
+        ] {
+            assert_eq!(called(&at(path)), name, "{path}");
+        }
+        assert_eq!(called(Path::new("/")), "model");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod log;
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -56,8 +58,16 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
     let mut shelf = Shelf::default();
     let mut phase = Phase::new(context.manner, "reading", args.model.len() as u64, "models");
     let mut names = Vec::new();
-    for path in &args.model {
+    for typed in &args.model {
+        let (given, path) = named(typed);
         let Loaded { mut model, sha256, name, .. } = load(path, context)?;
+        let name = given.map_or(name, str::to_owned);
+        if names.contains(&name) {
+            let parts = ("a name of its own", format!("`{}` once more", name.escape_debug()));
+            let remedy = "give it another name: `-m NAME=PATH`";
+            let place = format!("option: --model {}", typed.display());
+            return Err(Problem::usage("two models of one name", place, parts, remedy).into());
+        }
         if !model.reads_sentences() {
             encoders::attach(&mut model, args.encoder.as_deref(), context)?;
         }
@@ -70,9 +80,47 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
     Ok(shelf)
 }
 
+/// The name and the model of `NAME=MODEL`; without a name, or where there is a file of this name, all is the model.
+fn named(typed: &Path) -> (Option<&str>, &Path) {
+    let bytes = typed.as_os_str().as_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'=').filter(|_| !typed.exists());
+    let parts = at.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?)));
+    match parts.map(|(name, path)| (str::from_utf8(name), path)) {
+        Some((Ok(name), path)) if !name.is_empty() && !name.contains('/') => {
+            (Some(name), Path::new(OsStr::from_bytes(path)))
+        }
+        _ => (None, typed),
+    }
+}
+
 fn token(path: &Path) -> Result<Token> {
     let place = format!("option: --token-file {}", path.display());
     let bytes = read_bounded(path, LARGEST_TOKEN)?;
     let text = String::from_utf8(bytes).unwrap_or_default(); // refused as none
     Token::parse(&text).context(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_given_a_name_before_an_equals_sign() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("a=b");
+        std::fs::write(&there, "").unwrap();
+        for (typed, name, model) in [
+            ("birds=runs/1/model.safetensors", Some("birds"), "runs/1/model.safetensors"),
+            ("v1.1=hub:me/birds@v1", Some("v1.1"), "hub:me/birds@v1"),
+            ("birds=a=b", Some("birds"), "a=b"),
+            ("runs/a=b/model", None, "runs/a=b/model"),
+            ("=birds", None, "=birds"),
+            ("hub:me/birds", None, "hub:me/birds"),
+        ] {
+            assert_eq!(named(Path::new(typed)), (name, Path::new(model)), "{typed}");
+        }
+        assert_eq!(named(&there), (None, there.as_path()));
+        let odd = Path::new(OsStr::from_bytes(b"birds=\xff"));
+        assert_eq!(named(odd), (Some("birds"), Path::new(OsStr::from_bytes(b"\xff"))));
+    }
 }
