@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use hf_hub::{Cache, Repo, RepoType};
 use serde::Deserialize;
 
 use super::download::{Download, Job, download};
@@ -86,6 +86,15 @@ pub struct Hub {
     token: Option<String>,
     offline: bool,
     patience: Patience,
+}
+
+/// What of a repository has to be in the cache, so that nobody is asked.
+#[derive(Clone, Copy)]
+enum Enough {
+    /// All that the repository has: what is not there, it is known to lack. Another program may have fetched a part.
+    All,
+    /// What is needed.
+    Needed,
 }
 
 /// What the hub says of a repository.
@@ -192,12 +201,12 @@ impl Hub {
         hear: &mut Listener<'_>,
     ) -> Result<PathBuf> {
         let cached = self.cache.repo(repository.repo());
-        if let Some(folder) = folder_with(&cached, wanted.iter()) {
+        if let Some(folder) = self.kept(repository, wanted, Enough::All) {
             return Ok(folder);
         }
         if self.offline {
             // Which files the repository has is not known here: what must be there is enough.
-            if let Some(folder) = folder_with(&cached, wanted.iter().filter(|w| w.needed)) {
+            if let Some(folder) = self.kept(repository, wanted, Enough::Needed) {
                 return Ok(folder);
             }
             let needed: Vec<&str> = wanted.iter().filter(|w| w.needed).map(|w| w.name).collect();
@@ -217,7 +226,7 @@ impl Hub {
             remedy: "wait for it, and run this again",
         };
         let _lock = lock(&home, &alone)?;
-        if let Some(folder) = folder_with(&cached, wanted.iter()) {
+        if let Some(folder) = self.kept(repository, wanted, Enough::All) {
             return Ok(folder); // it has come in the meantime
         }
         let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
@@ -239,6 +248,9 @@ impl Hub {
                                 .into(),
                     });
                 }
+                let mark = absent(&home, &listing.sha, wanted);
+                make_folder(mark.parent().unwrap_or(&home))?;
+                std::fs::write(&mark, "").map_err(|e| Error::write(&mark, e))?;
                 continue;
             };
             if path.is_file() {
@@ -266,6 +278,26 @@ impl Hub {
         // Last: with it the cache says that everything is there.
         cached.create_ref(&listing.sha).map_err(|e| Error::write(&folder, e))?;
         Ok(folder)
+    }
+
+    /// The folder of a revision in the cache, if enough is there.
+    fn kept(
+        &self,
+        repository: &Repository,
+        wanted: &[Wanted<'_>],
+        enough: Enough,
+    ) -> Option<PathBuf> {
+        let home = self.cache.path().join(repository.repo().folder_name());
+        let commit = std::fs::read_to_string(home.join("refs").join(&repository.revision)).ok()?;
+        let folder = self.cache.repo(repository.repo()).pointer_path(&commit);
+        let spared = |wanted: &Wanted<'_>| match enough {
+            Enough::All => absent(&home, &commit, wanted).exists(),
+            Enough::Needed => true,
+        };
+        let there = |wanted: &Wanted<'_>| {
+            folder.join(wanted.name).exists() || !wanted.needed && spared(wanted)
+        };
+        wanted.iter().all(there).then_some(folder)
     }
 
     /// Commit and files of a revision, as the hub has them now.
@@ -332,18 +364,10 @@ impl Hub {
     }
 }
 
-/// The folder of a revision in the cache, if all of these are there.
-fn folder_with<'a>(
-    cached: &CacheRepo,
-    wanted: impl Iterator<Item = &'a Wanted<'a>>,
-) -> Option<PathBuf> {
-    let mut folder = None;
-    for wanted in wanted {
-        let path = cached.get(wanted.name)?;
-        let depth = Path::new(wanted.name).components().count();
-        folder = path.ancestors().nth(depth).map(Path::to_path_buf);
-    }
-    folder
+/// Where the hub's own programs note that a commit has no such file, by an empty one: `.no_exist/COMMIT/NAME`. Without it, a file
+/// that may be missing would be asked for each time.
+fn absent(home: &Path, commit: &str, wanted: &Wanted<'_>) -> PathBuf {
+    home.join(".no_exist").join(commit).join(wanted.name)
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

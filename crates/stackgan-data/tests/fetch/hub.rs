@@ -103,6 +103,32 @@ fn a_model_comes_once_and_then_from_the_cache() {
     assert_whole(&get(&hub(&server, cache.path(), None), "a/b").unwrap());
 }
 
+/// What a repository lacks is noted as the hub's own programs do, and not asked for again.
+#[test]
+fn the_cache_is_enough_where_a_repository_lacks_what_may_be_missing() {
+    let server = Server::start(|ask, line| {
+        let list = listing(&sha256(&weights())).replace("1_Pooling/config.json", "other.json");
+        if !ask.path.starts_with("/api/") {
+            return good(ask, line);
+        }
+        let (head, rest) = honest(ask, list.as_bytes(), Some("\"e\""));
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let hub = hub(&server, cache.path(), None);
+    let folder = get(&hub, "a/b").unwrap();
+    let asked = server.asked().len();
+    assert_eq!(asked, 3, "a list and two files");
+    assert_eq!(get(&hub, "a/b").unwrap(), folder);
+    assert_eq!(server.asked().len(), asked, "nobody is asked");
+    let mark = format!("models--a--b/.no_exist/{COMMIT}/1_Pooling/config.json");
+    fs::remove_file(cache.path().join(mark)).unwrap();
+    // Another program may have fetched a part: what is not known to be missing is asked for.
+    assert_eq!(get(&hub, "a/b").unwrap(), folder);
+    assert_eq!(server.asked().len(), asked + 1, "the list alone");
+}
+
 /// Two downloads would write into one part: the second is turned away while the first is at work.
 #[test]
 fn a_repository_has_one_download_at_a_time() {
