@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use rayon::prelude::*;
 use stackgan_core::Model;
-use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 
 use super::fetch::Shown;
 use super::runs::is_run;
@@ -22,7 +22,11 @@ const LARGEST: u64 = 8 << 30;
 /// The name of the file in folders.
 const FILE: &str = "model.safetensors";
 /// What is fetched of a repository: the file holds all.
-const WANTED: [Wanted<'static>; 1] = [Wanted { name: FILE, most: LARGEST, needed: true }];
+const LAYOUT: Layout<'static> = Layout {
+    files: &[Wanted { name: FILE, most: LARGEST, needed: true }],
+    expected: "a repository of this program's models, as `stackgan model export --hub` lays them out",
+    remedy: "check the name; sentence encoders go to `--encoder`",
+};
 
 /// A model that was read.
 pub(crate) struct Loaded {
@@ -45,7 +49,7 @@ pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
             let repository = Repository::parse(repository)?;
             let mut shown = Shown::new(context.manner);
             let folder =
-                Hub::from_env()?.folder(&repository, &WANTED, &mut |event| shown.on(event))?;
+                Hub::from_env()?.folder(&repository, &LAYOUT, &mut |event| shown.on(event))?;
             (folder, repository.to_string().replace('/', "-"))
         }
     };

@@ -31,8 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) path: &'a Path,
     /// Bytes that will be needed beside it, once it is whole.
     pub(super) after: u64,
-    /// Where a person finds it.
-    pub(super) by_hand: &'a [&'a str],
+    /// Where a person finds it: pages, or its addresses where there are none. `None` of what would not be read if a person put it there.
+    pub(super) by_hand: Option<&'a [&'a str]>,
 }
 
 /// How a download ended well, or not at all.
@@ -102,8 +102,11 @@ pub(super) fn download(
 }
 
 fn by_hand(job: &Job<'_>, addresses: &[String]) -> String {
-    let pages =
-        if job.by_hand.is_empty() { addresses.join(" or ") } else { job.by_hand.join(" or ") };
+    let pages = match job.by_hand {
+        None => return "run this again later".to_owned(),
+        Some([]) => addresses.join(" or "),
+        Some(pages) => pages.join(" or "),
+    };
     format!(
         "run this again later; or open {pages} in a browser, save the file as {}, and run this again",
         job.path.display()
@@ -136,7 +139,10 @@ fn from_one(
                         place,
                         expected,
                         found,
-                        remedy: format!("the bytes were thrown away; {}", by_hand(job, &[])),
+                        remedy: format!(
+                            "the bytes were thrown away; {}",
+                            by_hand(job, &[address.to_owned()])
+                        ),
                     };
                     // Bytes that were put together from several connections get one chance more, in one piece.
                     if before == 0 || mended {

@@ -78,6 +78,17 @@ pub struct Wanted<'a> {
     pub needed: bool,
 }
 
+/// The files of a kind of repository, and what a person is told of one that lacks a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout<'a> {
+    /// The files.
+    pub files: &'a [Wanted<'a>],
+    /// What the repository should be.
+    pub expected: &'a str,
+    /// What to do.
+    pub remedy: &'a str,
+}
+
 /// The hub, and the cache on this machine.
 #[derive(Clone, Debug)]
 pub struct Hub {
@@ -127,20 +138,23 @@ impl Hub {
     /// As [`Self::new`].
     pub fn from_env() -> Result<Self> {
         let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let path = |name: &str| {
+            std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        };
         let yes = |name: &str| {
             let value = said(name).unwrap_or_default().to_ascii_lowercase();
             matches!(value.as_str(), "1" | "on" | "yes" | "true")
         };
         // As `Cache::from_env`, which panics where there is no home.
-        let home = said("HF_HOME").map(PathBuf::from);
-        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
+        let home =
+            path("HF_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
         let hub = home.map(|home| home.join("hub"));
         let token = match said("HF_TOKEN") {
             Some(token) => Some(token),
             None if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") => None,
             None => hub.clone().and_then(|hub| Cache::new(hub).token()),
         };
-        let Some(cache) = said("HF_HUB_CACHE").map(PathBuf::from).or(hub) else {
+        let Some(cache) = path("HF_HUB_CACHE").or(hub) else {
             return Err(Error::config(
                 "there is no place for the hub's cache",
                 ("HF_HUB_CACHE, HF_HOME or a home folder", "none of them"),
@@ -197,9 +211,10 @@ impl Hub {
     pub fn folder(
         &self,
         repository: &Repository,
-        wanted: &[Wanted<'_>],
+        layout: &Layout<'_>,
         hear: &mut Listener<'_>,
     ) -> Result<PathBuf> {
+        let wanted = layout.files;
         let cached = self.cache.repo(repository.repo());
         if let Some(folder) = self.kept(repository, wanted, Enough::All) {
             return Ok(folder);
@@ -240,12 +255,8 @@ impl Hub {
                     return Err(Error::Missing {
                         what: format!("hub:{repository} has no {}", wanted.name),
                         file: path,
-                        expected:
-                            "a repository in the layout of sentence-transformers, with safetensors"
-                                .into(),
-                        remedy:
-                            "choose another, such as hub:sentence-transformers/all-MiniLM-L6-v2"
-                                .into(),
+                        expected: layout.expected.to_owned(),
+                        remedy: layout.remedy.to_owned(),
                     });
                 }
                 let mark = absent(&home, &listing.sha, wanted);
@@ -271,7 +282,7 @@ impl Hub {
                 cap: size.unwrap_or(wanted.most).min(wanted.most),
                 path: &path,
                 after: 0,
-                by_hand: &[],
+                by_hand: Some(&[]),
             };
             self.get(&client, &job, &address, hear)?;
         }
@@ -314,7 +325,7 @@ impl Hub {
         let address =
             format!("{}/api/models/{model}/revision/{revision}?blobs=true", self.endpoint);
         let pinned = Pinned::of(None, None);
-        let job = Job { name: &name, pinned, cap: LONGEST, path: &path, after: 0, by_hand: &[] };
+        let job = Job { name: &name, pinned, cap: LONGEST, path: &path, after: 0, by_hand: None };
         self.get(client, &job, &address, hear)?;
         let read = read_bounded(&path, LONGEST);
         std::fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;

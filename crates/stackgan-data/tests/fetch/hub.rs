@@ -7,7 +7,7 @@ use std::sync::{Mutex, mpsc};
 
 use stackgan_data::Error;
 use stackgan_data::fetch::Event;
-use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 
 use crate::server::{Ask, Line, Server, head, honest};
 use crate::sets::{HASTE, four_parts, noise, sha256};
@@ -19,6 +19,9 @@ const WANTED: [Wanted<'static>; 3] = [
     Wanted { name: "model.safetensors", most: 1 << 20, needed: true },
     Wanted { name: "1_Pooling/config.json", most: 1 << 20, needed: false },
 ];
+
+const LAYOUT: Layout<'static> =
+    Layout { files: &WANTED, expected: "a repository of birds", remedy: "choose one with birds" };
 
 fn weights() -> Vec<u8> {
     noise(5, 300_000)
@@ -65,7 +68,7 @@ fn hub(server: &Server, cache: &Path, token: Option<&str>) -> Hub {
 }
 
 fn get(hub: &Hub, name: &str) -> stackgan_data::Result<PathBuf> {
-    hub.folder(&Repository::parse(name).unwrap(), &WANTED, &mut |_: &Event| {})
+    hub.folder(&Repository::parse(name).unwrap(), &LAYOUT, &mut |_: &Event| {})
 }
 
 fn assert_whole(folder: &Path) {
@@ -297,4 +300,22 @@ fn answers_that_make_no_sense_are_told() {
             && error.to_string().contains("no model.safetensors"),
         "{error}"
     );
+    let said = four_parts(&error);
+    assert!(said.contains("a repository of birds") && said.contains("do: choose one"), "{said}");
+}
+
+/// A file that a person saved is taken; the list of files is asked for each time.
+#[test]
+fn only_what_is_read_is_to_be_saved_by_hand() {
+    for (part, by_hand) in [("/api/", false), ("model.safetensors", true)] {
+        let server = Server::start(move |ask, line| match ask.path.contains(part) {
+            true => line.send(head(500, "Content-Length: 0").as_bytes()),
+            false => good(ask, line),
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let error = get(&hub(&server, cache.path(), None), "a/b").unwrap_err();
+        let said = four_parts(&error);
+        assert!(said.contains("run this again"), "{said}");
+        assert_eq!(said.contains("in a browser"), by_hand, "{said}");
+    }
 }
