@@ -107,15 +107,32 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
     bounded(wanted, ("prompt", "n"), limits)
 }
 
+/// An object alone: of an array, serde would take the fields by their places.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
-        let status = if error.is_data() { 422 } else { 400 };
-        Refusal::new(
-            status,
-            "body",
-            format!("the body cannot be read as JSON of this request: {error}"),
-        )
-    })
+    let refused = |status, why: &str| {
+        let message = format!("the body cannot be read as JSON of this request: {}", cut(why));
+        Refusal::new(status, "body", message)
+    };
+    match serde_json::from_slice(body) {
+        Ok(asked) if body.trim_ascii_start().starts_with(b"{") => Ok(asked),
+        Ok(_) => Err(refused(422, "expected an object, found an array")),
+        Err(error) => Err(refused(if error.is_data() { 422 } else { 400 }, &error.to_string())),
+    }
+}
+
+/// Why a body was not read, of which serde's words may quote a name of any length: what is expected and where is at the end.
+fn cut(why: &str) -> String {
+    const SHOWN: (usize, usize) = (60, 140);
+    let characters: Vec<char> = why.chars().collect();
+    let shown = |part: Option<&[char]>| part.unwrap_or_default().iter().collect::<String>();
+    match characters.len().checked_sub(SHOWN.0 + SHOWN.1) {
+        None | Some(0) => why.to_owned(),
+        Some(beyond) => format!(
+            "{}…{}",
+            shown(characters.get(..SHOWN.0)),
+            shown(characters.get(SHOWN.0 + beyond..))
+        ),
+    }
 }
 
 /// The model of that name, the first unless told.
@@ -283,6 +300,8 @@ mod tests {
             ("\u{0}", 400),
             (&format!("{{\"caption\": {}", "[".repeat(60_000)), 422),
             ("[]", 422),
+            (r#"["a red bird", null, 1]"#, 422),
+            (" [] ", 422),
             ("null", 422),
             (r#"{"caption": 3}"#, 422),
             (r#"{"caption": "a", "seed": -1}"#, 422),
@@ -298,5 +317,21 @@ mod tests {
             assert_eq!(refusal.status, status, "{body:.60}: {}", refusal.message);
             assert!(refusal.message.len() < 400, "{}", refusal.message);
         }
+        assert_eq!(openai(r#"["a red bird", 1]"#).unwrap_err().status, 422);
+        assert!(asked(" \n{\"caption\": \"a\"} ").is_ok());
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_said_back_in_part() {
+        let long = "é".repeat(25_000);
+        for body in [format!(r#"{{"{long}": 1}}"#), format!(r#"{{"seed": "{long}"}}"#)] {
+            let message = asked(&body).unwrap_err().message;
+            assert!(message.chars().count() < 260, "{message}");
+            assert!(message.contains("é…") && message.contains("at line 1 column"), "{message}");
+        }
+        let message = asked(r#"{"sed": 1}"#).unwrap_err().message;
+        assert!(message.contains("`sed`") && message.contains("`captions`"), "{message}");
+        let (least, most) = ("x".repeat(200), "x".repeat(201));
+        assert_eq!((cut(&least), cut(&most).chars().count()), (least, 201));
     }
 }

@@ -10,6 +10,8 @@ use crate::progress::Manner;
 
 /// Characters of a sentence that are shown.
 const SHOWN: usize = 80;
+/// Characters of a refusal that are shown.
+const REFUSAL: usize = 260;
 /// Refusals of a second that are told one by one.
 const TOLD: u32 = 5;
 
@@ -38,11 +40,9 @@ impl Log {
     pub(super) fn tell(&self, event: &Event) {
         match event {
             Event::Painted { request, caption, pictures, waited, took } => {
-                let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
-                let shown: String = caption.chars().take(SHOWN).collect();
                 self.manner.say(format!(
-                    "request {request}: `{}{dots}`, {pictures} pictures in {:.2} s, waited {:.2} s",
-                    shown.escape_debug(),
+                    "request {request}: `{}`, {pictures} pictures in {:.2} s, waited {:.2} s",
+                    shown(caption, SHOWN),
                     took.as_secs_f64(),
                     waited.as_secs_f64()
                 ));
@@ -55,7 +55,7 @@ impl Log {
                     self.manner.say(format!("{left_out} requests more were refused"));
                 }
                 if told {
-                    let message = message.escape_debug();
+                    let message = shown(message, REFUSAL);
                     self.manner.say(format!("request {request}: {status}, {message}"));
                 }
             }
@@ -65,6 +65,13 @@ impl Log {
             _ => {}
         }
     }
+}
+
+/// The first characters of a text, escaped, with a sign where there are more.
+fn shown(text: &str, most: usize) -> String {
+    let dots = if text.chars().nth(most).is_some() { "…" } else { "" };
+    let kept: String = text.chars().take(most).collect();
+    format!("{}{dots}", kept.escape_debug())
 }
 
 impl Refusals {
@@ -88,6 +95,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_line_is_short_and_holds_no_control_characters() {
+        assert_eq!(shown("a\n\u{1b}é", 4), "a\\n\\u{1b}é");
+        assert_eq!(shown("abc", 2), "ab…");
+        assert_eq!(shown(&"x".repeat(50_000), REFUSAL).chars().count(), REFUSAL + 1);
+    }
 
     #[test]
     fn many_refusals_are_a_few_lines() {
