@@ -139,8 +139,11 @@ fn what_others_could_reach_wants_a_secret() {
     let open = ["serve", "-m", "low", "--listen", "0.0.0.0:0", "--token-file"];
     let (code, said) = failed(dir, &[&open[..], &["short"]].concat());
     assert!(code == 2 && said.contains("openssl rand"), "{code}: {said}");
-    let (code, _) = failed(dir, &[&open[..], &["absent"]].concat());
-    assert_eq!(code, 3);
+    let (code, said) = failed(dir, &[&open[..], &["absent"]].concat());
+    assert!(code == 4 && said.contains("--token-file absent"), "{code}: {said}");
+    std::fs::write(dir.join("odd"), [0xff; 40]).unwrap();
+    let (code, said) = failed(dir, &[&open[..], &["odd"]].concat());
+    assert!(code == 2 && said.contains("bytes that are none"), "{code}: {said}");
     let (code, said) = failed(dir, &["serve", "-m", "absent"]);
     assert!(code == 4 && said.contains("there is no model"), "{code}: {said}");
 

@@ -52,9 +52,9 @@ struct Images {
 /// Reads the body of `/api/v1/generate`.
 pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted, Refusal> {
     let asked: Own = parse(body)?;
-    let captions = match (asked.caption, asked.captions) {
-        (Some(caption), None) => vec![caption],
-        (None, Some(captions)) => captions,
+    let (name, captions) = match (asked.caption, asked.captions) {
+        (Some(caption), None) => ("caption", vec![caption]),
+        (None, Some(captions)) => ("captions", captions),
         (None, None) => return Err(field("caption", "a sentence", "none")),
         (Some(_), Some(_)) => return Err(field("caption", "`caption` or `captions`", "both")),
     };
@@ -73,7 +73,7 @@ pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted
         z_scale: scale("z_scale", asked.z_scale)?,
         eps_scale: scale("eps_scale", asked.eps_scale)?,
     };
-    bounded(wanted, ("captions", "seeds"), limits)
+    bounded(wanted, (name, "seeds"), limits)
 }
 
 /// Reads the body of `/v1/images/generations`: `n` pictures of the seeds from `seed` on.
@@ -86,9 +86,12 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
     let stage = match asked.size.as_deref() {
         None | Some("auto") => None,
         Some("64x64") => Some(1),
-        Some("256x256") => Some(staged(2, card)?),
+        Some("256x256") if card.stages > 1 => Some(2),
         Some(size) => {
-            let expected = if card.stages == 1 { "`64x64`" } else { "`64x64` or `256x256`" };
+            let expected = match card.stages {
+                1 => "`64x64`: the model has Stage-I alone",
+                _ => "`64x64` or `256x256`",
+            };
             return Err(field("size", expected, &quoted(size)));
         }
     };
@@ -258,7 +261,8 @@ mod tests {
             (r#"{}"#, "caption"),
             (r#"{"caption": "  "}"#, "caption"),
             (r#"{"caption": "a", "captions": ["b"]}"#, "caption"),
-            (r#"{"captions": []}"#, "caption"),
+            (r#"{"captions": []}"#, "captions"),
+            (r#"{"captions": ["a", " "]}"#, "captions"),
             (&format!(r#"{{"captions": {many}}}"#), "captions"),
             (&format!(r#"{{"caption": "{long}"}}"#), "caption"),
             (r#"{"caption": "a", "seeds": []}"#, "seeds"),
@@ -274,8 +278,8 @@ mod tests {
             (r#"{"caption": "a", "model": "../../etc/passwd"}"#, "model"),
         ] {
             let refusal = asked(body).unwrap_err();
-            assert_eq!(refusal.status, 422, "{body}");
-            assert!(refusal.message.contains(name), "{body}: {}", refusal.message);
+            assert_eq!((refusal.status, refusal.field), (422, name), "{body}: {}", refusal.message);
+            assert!(refusal.message.contains(&format!("`{name}`")), "{body}: {}", refusal.message);
         }
         for (body, name) in [
             (r#"{"n": 1}"#, "prompt"),
@@ -284,7 +288,7 @@ mod tests {
             (r#"{"prompt": "a", "n": 1000000000}"#, "n"),
             (r#"{"prompt": "a", "n": 2, "seed": 18446744073709551615}"#, "seed"),
             (r#"{"prompt": "a", "size": "1024x1024"}"#, "size"),
-            (r#"{"prompt": "a", "size": "256x256", "model": "low"}"#, "stage"),
+            (r#"{"prompt": "a", "size": "256x256", "model": "low"}"#, "size"),
             (r#"{"prompt": "a", "response_format": "url"}"#, "response_format"),
         ] {
             let refusal = openai(body).unwrap_err();

@@ -95,9 +95,13 @@ fn named(typed: &Path) -> (Option<&str>, &Path) {
 
 fn token(path: &Path) -> Result<Token> {
     let place = format!("option: --token-file {}", path.display());
+    if !path.exists() {
+        let remedy = "make one: `openssl rand -hex 32 > token`, and give `--token-file token`";
+        let expected = "a file with a secret";
+        return Err(Problem::missing("there is no such file", place, expected, remedy).into());
+    }
     let bytes = read_bounded(path, LARGEST_TOKEN)?;
-    let text = String::from_utf8(bytes).unwrap_or_default(); // refused as none
-    Token::parse(&text).context(place)
+    Token::parse(&bytes).context(place)
 }
 
 #[cfg(test)]
