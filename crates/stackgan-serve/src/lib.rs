@@ -27,6 +27,7 @@ mod answer;
 mod error;
 mod event;
 mod guard;
+mod host;
 mod limits;
 mod listen;
 mod pages;
@@ -45,6 +46,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 pub use error::{Error, Result};
 pub use event::Event;
+pub use host::Host;
 pub use limits::Limits;
 pub use shelf::Shelf;
 pub use token::Token;
@@ -52,9 +54,8 @@ pub use token::Token;
 /// Who may ask, and for how much.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Names under which the server is reached besides those of this machine, as `Host` has them: `birds.example`, or with a
-    /// port.
-    pub hosts: Vec<String>,
+    /// Names under which the server is reached besides those of this machine.
+    pub hosts: Vec<Host>,
     /// What whoever asks has to know; without it only this machine is listened to.
     pub token: Option<Token>,
     /// How much one may ask for, and how long it may take.

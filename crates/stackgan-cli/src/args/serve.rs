@@ -20,7 +20,7 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes any. An address that others can reach wants `--token-file`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7860")]
     pub listen: SocketAddr,
-    /// A name under which it is reached besides those of this machine, as browsers send it; can be repeated
+    /// A name under which it is reached besides those of this machine, as browsers send it: birds.example; can be repeated
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
     /// A file with a secret of 32 characters or more: whoever asks has to send it as `Authorization: Bearer`

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use stackgan_data::formats::read_bounded;
-use stackgan_serve::{Options, Shelf, Token};
+use stackgan_serve::{Host, Options, Shelf, Token};
 
 use super::{Context, Loaded, encoders, load, print};
 use crate::args::Serve;
@@ -24,13 +24,17 @@ const LARGEST_TOKEN: u64 = 8 << 10;
 /// Serves until a signal.
 pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     let token = args.token_file.as_deref().map(token).transpose()?;
+    let hosts = args.allow_host.iter().map(|name| {
+        Host::parse(name).with_context(|| format!("option: --allow-host {}", name.escape_debug()))
+    });
+    let hosts = hosts.collect::<Result<Vec<_>>>()?;
     let listener = listen(args, token.is_some())?;
     let shelf = shelf(args, context)?;
     let address = listener.local_addr().context("the server has no address")?;
     print(format!("http://{address}/"))?;
     let manner = context.manner;
     manner.say("open it in a browser; Ctrl-C ends the server");
-    let options = Options { hosts: args.allow_host.clone(), token, ..Options::default() };
+    let options = Options { hosts, token, ..Options::default() };
     let stopper = Stopper::listen()?;
     let stop = move || stopper.reason().is_some();
     let log = Log::new(manner);
