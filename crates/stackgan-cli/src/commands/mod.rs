@@ -41,7 +41,9 @@ use crate::exit::{Exit, out_of_memory};
 use crate::progress::{Manner, Phase};
 pub(crate) use apart::{apart, leads_to};
 pub(crate) use models::{Loaded, load};
-pub(crate) use output::{aligned, check_writable, path_text, print, write_file, write_pieces};
+pub(crate) use output::{
+    aligned, check_writable, path_text, print, print_to_reader, write_file, write_pieces,
+};
 
 /// What every command knows.
 pub(crate) struct Context {

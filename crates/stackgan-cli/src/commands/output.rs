@@ -8,13 +8,25 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::exit::Problem;
+use crate::exit::{Problem, is_broken_pipe};
 
-/// One line of results on stdout.
+/// One line of results on stdout. Where nobody reads any more it is passed over: files are written all the same, and a server goes
+/// on.
 ///
 /// # Errors
-/// When nobody reads it any more, which `main` takes as success.
+/// [`Problem`] of the storage, when stdout is a file on it.
 pub(crate) fn print(line: impl Display) -> Result<()> {
+    match print_to_reader(line) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        told => told,
+    }
+}
+
+/// The same of what does nothing but print, for as long as it is read.
+///
+/// # Errors
+/// Also when nobody reads any more, which `main` takes as success.
+pub(crate) fn print_to_reader(line: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => error.into(), // whoever read it has gone
         _ => Problem::storage(Path::new("standard output"), &error).into(),
