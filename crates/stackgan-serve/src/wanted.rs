@@ -8,7 +8,7 @@ use crate::answer::Refusal;
 use crate::shelf::Card;
 
 /// Largest scale of noise.
-const LARGEST_SCALE: f64 = 4.0;
+pub(crate) const LARGEST_SCALE: f64 = 4.0;
 
 /// Pictures that can be painted: each sentence with each seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,14 +213,15 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shelf::Scales;
 
     fn cards() -> Vec<Card> {
         let card = |id: &str, stages| Card {
             id: id.to_owned(),
             dataset: "toy".to_owned(),
             stages,
-            z_scale: 1.0,
-            eps_scale: 1.0,
+            last: Scales { z_scale: 1.0, eps_scale: 1.0 },
+            scales: Vec::new(),
             sha256: String::new(),
             alphabet: None,
         };
