@@ -140,6 +140,13 @@ fn an_animation_leads_from_one_sentence_to_the_other() {
         assert!(frame == 0 || *rgb != way[0].0, "{frame}");
     }
     assert_eq!(fs::read_dir(dir.join("a/frames")).unwrap().count(), 37);
+    // A shorter one would leave frames of this one behind its own; one as long takes their places.
+    let more = ["--each", "--out", "a", "--frames", "36", "--from", from, "--to", to];
+    let (code, error) = failed(dir, &[&["interpolate", "-m", "run"], &more[..]].concat());
+    assert_eq!(code, 2, "{error}");
+    four_parts(&error, "000036.png");
+    assert_eq!(frames(&files[0]).len(), 37, "nothing was written");
+    painted(dir, "interpolate", &[&asked[..], &["--each", "--out", "a"]].concat());
     // The same bytes on one thread, and no single frames.
     let again =
         painted(dir, "interpolate", &[&asked[..], &["--out", "c", "--threads", "1"]].concat());
@@ -181,7 +188,9 @@ fn an_animation_passes_every_seed() {
         (&["-p", "a bird", "--seeds", "3"][..], "--seeds"),
         (&["-p", "a bird", "--seeds", "0-9", "--frames", "9"], "--seeds"),
         (&["--from", "a bird", "--to", "a bee", "--seeds", "0-2"], "--seeds"),
-        (&["--from", "a bird", "--to", " "], "--from"),
+        (&["--from", "a bird", "--to", " "], "option: --to"),
+        (&["--from", "", "--to", "a bird"], "option: --from"),
+        (&["-p", " ", "--seeds", "0,1"], "option: --prompt"),
     ] {
         let (code, error) = failed(dir, &[&["interpolate", "-m", "run"], more].concat());
         assert_eq!(code, 2, "{more:?}: {error}");
@@ -194,6 +203,38 @@ fn an_animation_passes_every_seed() {
         &["--to", "a", "--from", "b", "-p", "c"],
     ] {
         assert_eq!(failed(dir, &[&["interpolate", "-m", "run"], more].concat()).0, 2, "{more:?}");
+    }
+}
+
+#[test]
+fn an_animation_that_a_signal_ends_leaves_nothing() {
+    use std::process::{Command, Stdio};
+    let folder = folder();
+    let dir = folder.path();
+    let in_a = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir.join("a")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    for (signal, expected) in [("INT", 130), ("TERM", 143)] {
+        let ways = ["-p", "a red bird", "--seeds", "0,1", "--frames", "10000", "--out", "a"];
+        let child = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
+            .current_dir(dir)
+            .args([&["interpolate", "-m", "run"], &ways[..]].concat())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let waiting = std::time::Instant::now();
+        while !in_a().iter().any(|file| file.metadata().is_ok_and(|facts| facts.len() > 100_000)) {
+            assert!(waiting.elapsed().as_secs() < 120, "nothing is painted");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(said.contains("stopped; a/interpolation.png is not written"), "{said}");
+        assert_eq!(in_a(), <Vec<PathBuf>>::new(), "{signal}");
     }
 }
 

@@ -70,6 +70,21 @@ fn what_is_missing_is_code_4_with_the_way_to_get_it() {
 }
 
 #[test]
+fn a_folder_without_a_model_is_told_from_a_run_that_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("run")).unwrap();
+    fs::write(dir.path().join("run/run.json"), "{}").unwrap();
+    let data = WORLD.birds().display().to_string();
+    for (folder, says) in
+        [(".", "no run's folder"), (&data, "no run's folder"), ("run", "has not finished")]
+    {
+        let (code, error) = failed(dir.path(), &["generate", "-m", folder, "-p", "a bird"]);
+        assert_eq!(code, 4, "{folder}: {error}");
+        four_parts(&error, says);
+    }
+}
+
+#[test]
 fn damaged_files_are_code_3_and_name_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let whole = fs::read(WORLD.encoder()).unwrap();
@@ -186,6 +201,52 @@ fn a_closed_pipe_is_success() {
         assert!(output.status.success(), "{args:?}: {:?}", output.status);
         assert!(output.stderr.is_empty(), "{args:?}");
     }
+}
+
+/// Nobody reads what is printed: pictures and their sheet are written all the same, and a server answers.
+#[test]
+fn a_closed_pipe_leaves_no_result_out() {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let closed = |args: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
+        command.args(args).current_dir(dir).stdout(writer);
+        command
+    };
+    let edit = ["edit", "-m", "run", "-p", "a {red,blue,green} bird", "--seeds", "0,1", "-q"];
+    assert!(closed(&edit).status().unwrap().success());
+    assert_eq!(fs::read_dir(dir.join("out")).unwrap().count(), 7, "six pictures and a sheet");
+    let encoder = WORLD.encoder().display().to_string();
+    let encode = ["text", "encode", "--encoder", &encoder, "-p", "a", "--output", "e", "-q"];
+    assert!(closed(&encode).status().unwrap().success());
+    assert!(dir.join("e").is_file());
+
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut server = closed(&["serve", "-m", "run", "-q", "--listen", &free.to_string()]);
+    let mut server = server.spawn().unwrap();
+    let answers = || -> std::io::Result<bool> {
+        let mut line = TcpStream::connect(free)?;
+        line.set_read_timeout(Some(std::time::Duration::from_secs(1)))?;
+        let ask = format!("GET /healthz HTTP/1.1\r\nHost: {free}\r\nConnection: close\r\n\r\n");
+        line.write_all(ask.as_bytes())?;
+        let mut answer = String::new();
+        line.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
+    };
+    let waiting = std::time::Instant::now();
+    let mut served = false;
+    while !served && server.try_wait().unwrap().is_none() && waiting.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        served = answers().unwrap_or(false);
+    }
+    let _ = server.kill();
+    let _ = server.wait();
+    assert!(served, "the server does not answer");
 }
 
 /// Learning rates at which the first update already overflows.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::common::{TINY, WORLD, done, set, stackgan, train, training};
+use crate::errors::four_parts;
 use crate::server::{Ask, Line, Server, head, honest};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -38,6 +39,47 @@ fn with(server: Option<&Server>, dir: &Path, args: &[&str]) -> (Option<i32>, Str
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// What the hub's programs fetched lies where `HF_HOME` says, in a folder whose name is no UTF-8 too.
+#[test]
+fn the_cache_may_have_any_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let home = dir.join(OsStr::from_bytes(b"h\xff"));
+    for (variable, hub) in [("HF_HOME", home.join("hub")), ("HF_HUB_CACHE", home.clone())] {
+        let kept = hub.join("models--me--toy");
+        std::fs::create_dir_all(kept.join("refs")).unwrap();
+        std::fs::write(kept.join("refs/main"), COMMIT).unwrap();
+        let snapshot = kept.join("snapshots").join(COMMIT);
+        std::fs::create_dir_all(&snapshot).unwrap();
+        let model = dir.join("run/model.safetensors");
+        std::fs::copy(model, snapshot.join("model.safetensors")).unwrap();
+        let mut command = stackgan(dir, &["model", "info", "hub:me/toy"]);
+        command.env_remove("HF_HOME").env_remove("HF_HUB_CACHE").env(variable, &home);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// A repository that holds something else: what is said is of models, as `-m` was given.
+#[test]
+fn a_repository_without_a_model_is_told_of_models() {
+    let server = Server::start(|ask: &Ask, line: &mut Line| -> io::Result<()> {
+        let listing = format!(r#"{{"sha": "{COMMIT}", "siblings": []}}"#);
+        let (head, rest) = honest(ask, listing.as_bytes(), Some("\"e\""));
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let paint = ["generate", "-m", "hub:me/toy", "-p", "a red bird", "-q"];
+    let (code, _, said) = with(Some(&server), folder.path(), &paint);
+    assert_eq!(code, Some(4), "{said}");
+    four_parts(&said, "hub:me/toy");
+    assert!(said.contains("model export --hub") && !said.contains("MiniLM"), "{said}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod ledger;
 #[path = "../../crates/stackgan-eval/tests/it/lite0.rs"]
 mod lite0;
 mod mismatch;
+mod names;
 mod onnx;
 mod operations;
 mod own;

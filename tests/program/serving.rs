@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::common::{done, failed, train, training};
+use crate::errors::four_parts;
 
 /// The program, until it is dropped.
 struct Served {
@@ -34,11 +35,15 @@ impl Served {
 
     /// Posts JSON; status and answer.
     fn post(&self, path: &str, body: &str, more: &str) -> (u16, Value) {
+        self.post_as(&self.address, path, body, more)
+    }
+
+    /// The same, to a server that is called `host`.
+    fn post_as(&self, host: &str, path: &str, body: &str, more: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n{more}\
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n{more}\
              Content-Length: {}\r\n\r\n{body}",
-            self.address,
             body.len()
         );
         stream.write_all(request.as_bytes()).unwrap();
@@ -122,6 +127,10 @@ fn a_server_answers_with_the_bytes_of_generate() {
     assert!(status == 422 && told["error"]["param"] == "stage", "{told}");
     let evil = "Origin: http://evil.example\r\n";
     assert_eq!(server.post("/api/v1/generate", r#"{"caption": "a"}"#, evil).0, 403);
+    let body = r#"{"caption": "a"}"#;
+    let (status, told) = server.post_as("birds.example", "/api/v1/generate", body, "");
+    let message = told["error"]["message"].as_str().unwrap();
+    assert!(status == 421 && message.contains("--allow-host"), "{told}");
 
     let (code, said) = server.end("-TERM");
     assert_eq!(code, Some(0), "{said}");
@@ -139,8 +148,16 @@ fn what_others_could_reach_wants_a_secret() {
     let open = ["serve", "-m", "low", "--listen", "0.0.0.0:0", "--token-file"];
     let (code, said) = failed(dir, &[&open[..], &["short"]].concat());
     assert!(code == 2 && said.contains("openssl rand"), "{code}: {said}");
-    let (code, _) = failed(dir, &[&open[..], &["absent"]].concat());
-    assert_eq!(code, 3);
+    let (code, said) = failed(dir, &[&open[..], &["absent"]].concat());
+    assert!(code == 4 && said.contains("--token-file absent"), "{code}: {said}");
+    std::fs::write(dir.join("odd"), [0xff; 40]).unwrap();
+    let (code, said) = failed(dir, &[&open[..], &["odd"]].concat());
+    assert!(code == 2 && said.contains("bytes that are none"), "{code}: {said}");
+    for name in ["http://birds.example", "*", "", "birds.example:http"] {
+        let (code, said) = failed(dir, &["serve", "-m", "low", "--allow-host", name]);
+        assert_eq!(code, 2, "{name}: {said}");
+        four_parts(&said, "--allow-host");
+    }
     let (code, said) = failed(dir, &["serve", "-m", "absent"]);
     assert!(code == 4 && said.contains("there is no model"), "{code}: {said}");
 
@@ -158,5 +175,9 @@ fn what_others_could_reach_wants_a_secret() {
 
     let (code, said) =
         failed(dir, &["serve", "-m", "low", "-m", "./low", "--listen", "127.0.0.1:0"]);
-    assert!(code == 2 && said.contains("another name"), "{code}: {said}");
+    assert!(code == 2 && said.contains("`-m NAME=PATH`"), "{code}: {said}");
+    let server = Served::start(dir, &["-m", "low", "-m", "v1.1=./low"]);
+    let body = r#"{"caption": "a red bird", "model": "v1.1"}"#;
+    let (status, told) = server.post("/api/v1/generate", body, "");
+    assert_eq!((status, &told["model"]), (200, &"v1.1".into()), "{told}");
 }

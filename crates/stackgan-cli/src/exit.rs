@@ -168,7 +168,7 @@ fn of_eval(error: &stackgan_eval::Error) -> Exit {
 fn of_serving(error: &stackgan_serve::Error) -> Exit {
     use stackgan_serve::Error as E;
     match error {
-        E::Exposed(_) | E::Token(_) | E::Model { .. } => Exit::Usage,
+        E::Exposed(_) | E::Host(_) | E::Token(_) | E::Model { .. } => Exit::Usage,
         E::Core(error) => of_core(error),
         _ => Exit::Failed,
     }

@@ -105,7 +105,7 @@ impl Picture {
     /// show.
     ///
     /// # Errors
-    /// A keyword that is not a Latin-1 text of 1 to 79 characters, or an empty picture.
+    /// When a keyword is no Latin-1 text of 1 to 79 characters, or a text holds U+0000.
     pub fn encode_png_with(&self, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
         let failed = |e: png::EncodingError| Error::Picture(e.to_string());
         let mut file = Vec::new();
@@ -113,6 +113,9 @@ impl Picture {
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         for (keyword, text) in texts {
+            if text.contains('\0') {
+                return Err(Error::Picture(format!("the text `{keyword}` holds U+0000")));
+            }
             encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned()).map_err(failed)?;
         }
         let mut writer = encoder.write_header().map_err(failed)?;

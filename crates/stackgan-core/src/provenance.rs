@@ -116,7 +116,7 @@ impl Provenance {
     pub fn encode_png(&self, picture: &Picture, model: &str) -> Result<Vec<u8>> {
         let parameters = format!(
             "{}\nSteps: 1, Sampler: StackGAN, Seed: {}, Size: {}x{}, Model: {}, Model hash: {}, Version: stackgan {}",
-            self.caption,
+            shown(&self.caption),
             self.seed,
             self.width,
             self.height,
@@ -151,6 +151,19 @@ impl Provenance {
             })
             .and_then(|provenance| Ok((provenance, pixels(&mut reader)?)))
     }
+}
+
+/// A sentence as a line for people: a PNG's text holds no U+0000, and other control characters but line breaks are to be left
+/// out of it (PNG specification, 11.3.3). The JSON escapes U+0000 by itself.
+fn shown(caption: &str) -> String {
+    let mut shown = String::with_capacity(caption.len());
+    for character in caption.chars() {
+        match character {
+            c if c.is_control() && c != '\n' => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// Returns the SHA-256 of a picture's pixels in hexadecimal.
@@ -221,6 +234,43 @@ mod tests {
         let of_row = provenance.from_embedding(&embedding_sha256(&[0.5, -1.0]));
         let file = of_row.encode_png(&picture, "birds")?;
         assert_eq!(Provenance::read(&file)?, (of_row, picture));
+        Ok(())
+    }
+
+    /// What stands in the text chunks of a PNG file behind their keywords, as bytes.
+    fn texts(file: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut rest = file.get(8..).unwrap_or_default();
+        let mut texts = Vec::new();
+        while let Some((head, after)) = rest.split_first_chunk::<8>() {
+            let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+            if head[4..] == *b"iTXt" {
+                let mut parts = after[..length].splitn(2, |byte| *byte == 0);
+                let keyword = String::from_utf8_lossy(parts.next().unwrap_or_default());
+                // Two numbers, and two empty texts that end in a zero.
+                let text = parts.next().and_then(|rest| rest.strip_prefix(&[0; 4])).unwrap();
+                texts.push((keyword.into_owned(), text.to_vec()));
+            }
+            rest = &after[length + 4..];
+        }
+        texts
+    }
+
+    #[test]
+    fn a_sentence_with_control_characters_makes_texts_without() -> Result<()> {
+        let (provenance, picture) = painted();
+        let caption = "a\0red\u{7}\u{1b}[31m bird\t\nwith é\u{85}".to_owned();
+        let provenance = Provenance { caption, ..provenance };
+        let file = provenance.encode_png(&picture, "bi\0rds")?;
+        let texts = texts(&file);
+        let keywords: Vec<&str> = texts.iter().map(|(keyword, _)| keyword.as_str()).collect();
+        assert_eq!(keywords, ["parameters", KEYWORD]);
+        for (keyword, text) in &texts {
+            assert!(!text.contains(&0), "{keyword}");
+        }
+        let first = "a\\u{0}red\\u{7}\\u{1b}[31m bird\\t\nwith é\\u{85}\nSteps: 1";
+        assert!(texts[0].1.starts_with(first.as_bytes()), "{texts:?}");
+        assert_eq!(Provenance::read(&file)?.0, provenance, "the sentence is read as it was");
+        assert!(picture.encode_png_with(&[("a", "b\0")]).is_err());
         Ok(())
     }
 

@@ -21,6 +21,12 @@ pub enum Error {
          `openssl rand -hex 32`"
     )]
     Token(&'static str),
+    /// A name that no browser sends.
+    #[error(
+        "no request comes under this name\n  expected a name as browsers send it, such as birds.example or birds.example:8443, \
+         found `{}`\n  do: give the name alone, without http:// and path; a name in other letters as `xn--…`", .0.escape_debug()
+    )]
+    Host(String),
     /// Two models have the same name, or a model cannot read sentences.
     #[error(
         "the model `{id}` cannot be served\n  expected {expected}, found {found}\n  do: {remedy}"

@@ -33,7 +33,10 @@ pub(crate) fn check(
 }
 
 fn host(head: &Parts, options: &Options, address: SocketAddr) -> Result<(), Refusal> {
-    let unknown = || Refusal::new(421, "Host", "this server is not known by that name");
+    let unknown = || {
+        let told = "this server is not known by that name; whoever runs it can add it: `stackgan serve --allow-host NAME`";
+        Refusal::new(421, "Host", told)
+    };
     let told: Option<Authority> = match only(&head.headers, header::HOST)? {
         Some(host) => Some(host.parse().map_err(|_| unknown())?),
         None => None,
@@ -96,13 +99,7 @@ fn is_ours(named: &Authority, scheme: &str, options: &Options, address: SocketAd
     if named.as_str().contains('@') {
         return false;
     }
-    let whole = named.as_str();
-    // Configured names: with a port only that one, without a port any, as behind a proxy.
-    if options
-        .hosts
-        .iter()
-        .any(|host| host.eq_ignore_ascii_case(whole) || host.eq_ignore_ascii_case(named.host()))
-    {
+    if options.hosts.iter().any(|host| host.is(named)) {
         return ["http", "https"].contains(&scheme);
     }
     let port = match named.port() {
@@ -138,7 +135,7 @@ mod tests {
     use hyper::Request;
 
     use super::*;
-    use crate::Token;
+    use crate::{Host, Token};
 
     const HERE: &str = "127.0.0.1:7860";
 
@@ -155,7 +152,8 @@ mod tests {
     /// of the others.
     #[test]
     fn names_origins_and_types() {
-        let options = Options { hosts: vec!["birds.example".to_owned()], ..Options::default() };
+        let hosts = vec![Host::parse("birds.example").unwrap()];
+        let options = Options { hosts, ..Options::default() };
         let hosts = [
             ("127.0.0.1:7860", true),
             ("localhost:7860", true),

@@ -29,6 +29,7 @@ mod answer;
 mod error;
 mod event;
 mod guard;
+mod host;
 mod limits;
 mod listen;
 mod pages;
@@ -47,6 +48,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 pub use error::{Error, Result};
 pub use event::Event;
+pub use host::Host;
 pub use limits::Limits;
 pub use shelf::Shelf;
 pub use token::Token;
@@ -54,9 +56,8 @@ pub use token::Token;
 /// Access and limits of a server.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Further host names of the server, as in `Host`, besides those of this machine:
-    /// `birds.example`, optionally with a port.
-    pub hosts: Vec<String>,
+    /// Names under which the server is reached besides those of this machine.
+    pub hosts: Vec<Host>,
     /// The token that clients must send. Without it, the server only listens on this machine.
     pub token: Option<Token>,
     /// Limits on the size and duration of requests.

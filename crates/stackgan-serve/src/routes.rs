@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::answer::{self, Answer, Refusal};
 use crate::shelf::{Card, Painted};
-use crate::wanted::{self, Wanted};
+use crate::wanted::{self, LARGEST_SCALE, Wanted};
 use crate::{Event, Limits, Site, guard, pages, queue};
 
 /// The answer to a request.
@@ -120,6 +120,7 @@ fn models(site: &Site) -> serde_json::Value {
         model["owned_by"] = json!("stackgan");
         model
     };
+    let limits = &site.options.limits;
     json!({ "object": "list", "data": site.cards.iter().map(model).collect::<Vec<_>>(),
-        "limits": { "pictures": site.options.limits.pictures, "caption": site.options.limits.caption } })
+        "limits": { "pictures": limits.pictures, "caption": limits.caption, "scale": LARGEST_SCALE } })
 }

@@ -26,13 +26,31 @@ pub(crate) struct Card {
     pub(crate) dataset: String,
     /// 1, or 2 if it has Stage-II.
     pub(crate) stages: u8,
-    /// Default scale of `z`.
-    pub(crate) z_scale: f64,
-    /// Default scale of epsilon.
-    pub(crate) eps_scale: f64,
+    /// Those of the last stage, which paints unless told.
+    #[serde(flatten)]
+    pub(crate) last: Scales,
+    /// Those of each stage.
+    pub(crate) scales: Vec<StageScales>,
     pub(crate) sha256: String,
     #[serde(skip)]
     pub(crate) alphabet: Option<AlphabetOptions>,
+}
+
+/// Noise unless a request says otherwise.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Scales {
+    /// Of `z`.
+    pub(crate) z_scale: f64,
+    /// Of epsilon.
+    pub(crate) eps_scale: f64,
+}
+
+/// The same of a stage.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct StageScales {
+    pub(crate) stage: u8,
+    #[serde(flatten)]
+    pub(crate) scales: Scales,
 }
 
 /// A picture as a file.
@@ -66,13 +84,18 @@ impl Shelf {
 
     pub(crate) fn cards(&self) -> Vec<Card> {
         let card = |shelved: &Shelved| {
-            let info = shelved.model.stage_info(shelved.model.stages());
+            let stages = shelved.model.stages();
+            let scales = |stage| {
+                let info = shelved.model.stage_info(stage);
+                Scales { z_scale: info.sample_z, eps_scale: info.sample_eps }
+            };
+            let of_stage = |stage| StageScales { stage, scales: scales(stage) };
             Card {
                 id: shelved.id.clone(),
-                dataset: info.dataset.clone(),
-                stages: shelved.model.stages(),
-                z_scale: info.sample_z,
-                eps_scale: info.sample_eps,
+                dataset: shelved.model.stage_info(stages).dataset.clone(),
+                stages,
+                last: scales(stages),
+                scales: (1..=stages).map(of_stage).collect(),
                 sha256: shelved.sha256.clone(),
                 alphabet: shelved.model.encoder().map(|encoder| encoder.config().alphabet),
             }

@@ -22,18 +22,24 @@ impl Token {
     ///
     /// # Errors
     /// [`Error::Token`] when it is shorter, longer, or has other characters.
-    pub fn parse(text: &str) -> Result<Self> {
-        let text = text.trim_end_matches(['\r', '\n']);
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self> {
+        let mut text = text.as_ref();
+        while let [rest @ .., b'\r' | b'\n'] = text {
+            text = rest;
+        }
+        if text.iter().any(|byte| !byte.is_ascii()) {
+            return Err(Error::Token("bytes that are none"));
+        }
         match text.len() {
             0..32 => return Err(Error::Token("fewer")),
             4097.. => return Err(Error::Token("more")),
             _ => {}
         }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !text.iter().all(u8::is_ascii_graphic) {
             return Err(Error::Token("others, or several lines"));
         }
-        let first = text.as_bytes().first();
-        if text.bytes().all(|byte| Some(&byte) == first) {
+        let first = text.first();
+        if text.iter().all(|byte| Some(byte) == first) {
             return Err(Error::Token("one character again and again"));
         }
         Ok(Self(Sha256::digest(text).into()))
@@ -54,7 +60,7 @@ mod tests {
     #[test]
     fn only_the_token_is_the_token() {
         let secret = "0123456789abcdef0123456789abcdef";
-        let token = Token::parse(&format!("{secret}\n")).unwrap();
+        let token = Token::parse(format!("{secret}\r\n")).unwrap();
         assert!(token.is(secret));
         for wrong in ["", "0123456789abcdef0123456789abcdeF", &secret[1..], &format!("{secret} ")] {
             assert!(!token.is(wrong), "{wrong}");
@@ -67,6 +73,9 @@ mod tests {
         for bad in ["", "password", &"a".repeat(40), &"ab ".repeat(20), &"ab\n".repeat(20)] {
             assert!(Token::parse(bad).is_err(), "{bad}");
         }
-        assert!(Token::parse(&"ab".repeat(3000)).is_err());
+        assert!(Token::parse("ab".repeat(3000)).is_err());
+        let said = |bytes: &[u8]| Token::parse(bytes).unwrap_err().to_string();
+        assert!(said(&[0xff; 5]).contains("found bytes that are none"), "{}", said(&[0xff; 5]));
+        assert!(said(b"ab").contains("found fewer"), "{}", said(b"ab"));
     }
 }

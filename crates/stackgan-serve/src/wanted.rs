@@ -9,7 +9,7 @@ use crate::answer::Refusal;
 use crate::shelf::Card;
 
 /// Maximum scale of the noise.
-const LARGEST_SCALE: f64 = 4.0;
+pub(crate) const LARGEST_SCALE: f64 = 4.0;
 
 /// A valid request: each sentence with each seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,9 +53,9 @@ struct Images {
 /// Parses the body of `/api/v1/generate`.
 pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted, Refusal> {
     let asked: Own = parse(body)?;
-    let captions = match (asked.caption, asked.captions) {
-        (Some(caption), None) => vec![caption],
-        (None, Some(captions)) => captions,
+    let (name, captions) = match (asked.caption, asked.captions) {
+        (Some(caption), None) => ("caption", vec![caption]),
+        (None, Some(captions)) => ("captions", captions),
         (None, None) => return Err(field("caption", "a sentence", "none")),
         (Some(_), Some(_)) => return Err(field("caption", "`caption` or `captions`", "both")),
     };
@@ -74,7 +74,7 @@ pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted
         z_scale: scale("z_scale", asked.z_scale)?,
         eps_scale: scale("eps_scale", asked.eps_scale)?,
     };
-    bounded(wanted, ("captions", "seeds"), limits)
+    bounded(wanted, (name, "seeds"), limits)
 }
 
 /// Parses the body of `/v1/images/generations`: `n` pictures with consecutive seeds from `seed` on.
@@ -87,9 +87,12 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
     let stage = match asked.size.as_deref() {
         None | Some("auto") => None,
         Some("64x64") => Some(1),
-        Some("256x256") => Some(staged(2, card)?),
+        Some("256x256") if card.stages > 1 => Some(2),
         Some(size) => {
-            let expected = if card.stages == 1 { "`64x64`" } else { "`64x64` or `256x256`" };
+            let expected = match card.stages {
+                1 => "`64x64`: the model has Stage-I alone",
+                _ => "`64x64` or `256x256`",
+            };
             return Err(field("size", expected, &quoted(size)));
         }
     };
@@ -108,15 +111,32 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
     bounded(wanted, ("prompt", "n"), limits)
 }
 
+/// An object alone: of an array, serde would take the fields by their places.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
-        let status = if error.is_data() { 422 } else { 400 };
-        Refusal::new(
-            status,
-            "body",
-            format!("the body cannot be read as JSON of this request: {error}"),
-        )
-    })
+    let refused = |status, why: &str| {
+        let message = format!("the body cannot be read as JSON of this request: {}", cut(why));
+        Refusal::new(status, "body", message)
+    };
+    match serde_json::from_slice(body) {
+        Ok(asked) if body.trim_ascii_start().starts_with(b"{") => Ok(asked),
+        Ok(_) => Err(refused(422, "expected an object, found an array")),
+        Err(error) => Err(refused(if error.is_data() { 422 } else { 400 }, &error.to_string())),
+    }
+}
+
+/// Why a body was not read, of which serde's words may quote a name of any length: what is expected and where is at the end.
+fn cut(why: &str) -> String {
+    const SHOWN: (usize, usize) = (60, 140);
+    let characters: Vec<char> = why.chars().collect();
+    let shown = |part: Option<&[char]>| part.unwrap_or_default().iter().collect::<String>();
+    match characters.len().checked_sub(SHOWN.0 + SHOWN.1) {
+        None | Some(0) => why.to_owned(),
+        Some(beyond) => format!(
+            "{}…{}",
+            shown(characters.get(..SHOWN.0)),
+            shown(characters.get(SHOWN.0 + beyond..))
+        ),
+    }
 }
 
 /// The model with this name, by default the first.
@@ -194,14 +214,15 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shelf::Scales;
 
     fn cards() -> Vec<Card> {
         let card = |id: &str, stages| Card {
             id: id.to_owned(),
             dataset: "toy".to_owned(),
             stages,
-            z_scale: 1.0,
-            eps_scale: 1.0,
+            last: Scales { z_scale: 1.0, eps_scale: 1.0 },
+            scales: Vec::new(),
             sha256: String::new(),
             alphabet: None,
         };
@@ -242,7 +263,8 @@ mod tests {
             (r#"{}"#, "caption"),
             (r#"{"caption": "  "}"#, "caption"),
             (r#"{"caption": "a", "captions": ["b"]}"#, "caption"),
-            (r#"{"captions": []}"#, "caption"),
+            (r#"{"captions": []}"#, "captions"),
+            (r#"{"captions": ["a", " "]}"#, "captions"),
             (&format!(r#"{{"captions": {many}}}"#), "captions"),
             (&format!(r#"{{"caption": "{long}"}}"#), "caption"),
             (r#"{"caption": "a", "seeds": []}"#, "seeds"),
@@ -258,8 +280,8 @@ mod tests {
             (r#"{"caption": "a", "model": "../../etc/passwd"}"#, "model"),
         ] {
             let refusal = asked(body).unwrap_err();
-            assert_eq!(refusal.status, 422, "{body}");
-            assert!(refusal.message.contains(name), "{body}: {}", refusal.message);
+            assert_eq!((refusal.status, refusal.field), (422, name), "{body}: {}", refusal.message);
+            assert!(refusal.message.contains(&format!("`{name}`")), "{body}: {}", refusal.message);
         }
         for (body, name) in [
             (r#"{"n": 1}"#, "prompt"),
@@ -268,7 +290,7 @@ mod tests {
             (r#"{"prompt": "a", "n": 1000000000}"#, "n"),
             (r#"{"prompt": "a", "n": 2, "seed": 18446744073709551615}"#, "seed"),
             (r#"{"prompt": "a", "size": "1024x1024"}"#, "size"),
-            (r#"{"prompt": "a", "size": "256x256", "model": "low"}"#, "stage"),
+            (r#"{"prompt": "a", "size": "256x256", "model": "low"}"#, "size"),
             (r#"{"prompt": "a", "response_format": "url"}"#, "response_format"),
         ] {
             let refusal = openai(body).unwrap_err();
@@ -284,6 +306,8 @@ mod tests {
             ("\u{0}", 400),
             (&format!("{{\"caption\": {}", "[".repeat(60_000)), 422),
             ("[]", 422),
+            (r#"["a red bird", null, 1]"#, 422),
+            (" [] ", 422),
             ("null", 422),
             (r#"{"caption": 3}"#, 422),
             (r#"{"caption": "a", "seed": -1}"#, 422),
@@ -299,5 +323,21 @@ mod tests {
             assert_eq!(refusal.status, status, "{body:.60}: {}", refusal.message);
             assert!(refusal.message.len() < 400, "{}", refusal.message);
         }
+        assert_eq!(openai(r#"["a red bird", 1]"#).unwrap_err().status, 422);
+        assert!(asked(" \n{\"caption\": \"a\"} ").is_ok());
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_said_back_in_part() {
+        let long = "é".repeat(25_000);
+        for body in [format!(r#"{{"{long}": 1}}"#), format!(r#"{{"seed": "{long}"}}"#)] {
+            let message = asked(&body).unwrap_err().message;
+            assert!(message.chars().count() < 260, "{message}");
+            assert!(message.contains("é…") && message.contains("at line 1 column"), "{message}");
+        }
+        let message = asked(r#"{"sed": 1}"#).unwrap_err().message;
+        assert!(message.contains("`sed`") && message.contains("`captions`"), "{message}");
+        let (least, most) = ("x".repeat(200), "x".repeat(201));
+        assert_eq!((cut(&least), cut(&most).chars().count()), (least, 201));
     }
 }

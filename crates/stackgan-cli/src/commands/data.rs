@@ -18,7 +18,7 @@ use stackgan_data::layouts;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
-use super::{Context, fetch, print, sources, write_file};
+use super::{Context, apart, fetch, print, sources, write_file};
 use crate::args::{self, Layout, Sizes};
 use crate::exit::Problem;
 
@@ -260,6 +260,7 @@ fn outside(path: &Path, output: &Path) -> Result<()> {
 /// Writes the captions of a dataset, or the names of its pictures, one per line.
 fn captions(path: &Path, names: bool, output: Option<&Path>, context: &Context) -> Result<()> {
     output.map_or(Ok(()), |file| outside(path, file))?;
+    apart(&[Some(path)], &[("--output", output)])?;
     let data = sources::open_any(path, sources::ANY_SIZE, context)?;
     let list = if names {
         (0..data.len()).map(|i| format!("{}\n", data.key(i))).collect()

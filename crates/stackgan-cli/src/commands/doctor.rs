@@ -10,7 +10,7 @@ use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::counted;
 
-use super::{Context, device, print, sources};
+use super::{Context, device, path_text, print, sources};
 
 /// Sides of the matrices that are multiplied to measure a CPU and a GPU.
 const SIDES: [usize; 2] = [768, 4096];
@@ -37,7 +37,7 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
         "threads": threads,
         "features": features(),
         "gflops": (rate / 1e8).round() / 10.0,
-        "home": sources::home(),
+        "home": path_text(&sources::home()),
         "checks": checks.iter().map(|(name, ok)| json!({ "name": name, "ok": ok.is_ok() })).collect::<Vec<_>>(),
     });
     if json {

@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use stackgan_core::Model;
 use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
-use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 use stackgan_data::formats::read_bounded;
 use stackgan_train::text::TrainedEncoder;
 
@@ -32,6 +32,13 @@ const FILES: [Wanted<'static>; 6] = [
     Wanted { name: "1_Pooling/config.json", most: LARGEST_JSON, needed: false },
     Wanted { name: "sentence_bert_config.json", most: LARGEST_JSON, needed: false },
 ];
+
+/// What is fetched of a repository.
+const LAYOUT: Layout<'static> = Layout {
+    files: &FILES,
+    expected: "a repository in the layout of sentence-transformers, with safetensors",
+    remedy: "choose another, such as hub:sentence-transformers/all-MiniLM-L6-v2",
+};
 
 /// A text encoder.
 pub(crate) enum Encoder {
@@ -67,7 +74,7 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
     if let Some(repository) = name.to_str().and_then(|name| name.strip_prefix(HUB)) {
         let repository = Repository::parse(repository)?;
         let mut shown = Shown::new(context.manner);
-        let folder = Hub::from_env()?.folder(&repository, &FILES, &mut |event| shown.on(event))?;
+        let folder = Hub::from_env()?.folder(&repository, &LAYOUT, &mut |event| shown.on(event))?;
         drop(shown);
         return sentence(&folder, format!("{HUB}{repository}"), context);
     }

@@ -1,5 +1,6 @@
 //! The commands, each a function of its arguments, and their shared parts.
 
+mod apart;
 mod captions;
 mod colours;
 mod completions;
@@ -38,8 +39,11 @@ use candle_core::Device;
 use crate::args::{Cli, Command, Global, Precision};
 use crate::exit::{Exit, out_of_memory};
 use crate::progress::{Manner, Phase};
+pub(crate) use apart::{apart, leads_to};
 pub(crate) use models::{Loaded, load};
-pub(crate) use output::{aligned, check_writable, print, write_file, write_pieces};
+pub(crate) use output::{
+    aligned, check_writable, path_text, print, print_to_reader, write_file, write_pieces,
+};
 
 /// The context of every command.
 pub(crate) struct Context {
@@ -72,7 +76,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
         Command::Generate(args) => generate::run(&args, context)?,
         Command::Edit(args) => edit::run(&args, context)?,
-        Command::Interpolate(args) => interpolate::run(&args, context)?,
+        Command::Interpolate(args) => return interpolate::run(&args, context),
         Command::Repro(args) => return repro::run(&args, context),
         Command::Serve(args) => serve::run(&args, context)?,
         Command::Eval(args) => return eval::run(&args, context),

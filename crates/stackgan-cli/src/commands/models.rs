@@ -1,18 +1,20 @@
 //! The model named by `-m`: a file, a run folder, a folder in the Hub's layout, or
 //! `hub:OWNER/NAME`.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use candle_core::Device;
 use rayon::prelude::*;
 use stackgan_core::Model;
-use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 
 use super::fetch::Shown;
+use super::runs::is_run;
 use super::{Context, encoders};
 use crate::exit::Problem;
 
@@ -21,7 +23,11 @@ const LARGEST: u64 = 8 << 30;
 /// The name of the model file in folders.
 const FILE: &str = "model.safetensors";
 /// The files to fetch from a repository: the model file contains everything.
-const WANTED: [Wanted<'static>; 1] = [Wanted { name: FILE, most: LARGEST, needed: true }];
+const LAYOUT: Layout<'static> = Layout {
+    files: &[Wanted { name: FILE, most: LARGEST, needed: true }],
+    expected: "a repository of this program's models, as `stackgan model export --hub` lays them out",
+    remedy: "check the name; sentence encoders go to `--encoder`",
+};
 
 /// A model with facts about its file.
 pub(crate) struct Loaded {
@@ -39,12 +45,12 @@ pub(crate) struct Loaded {
 /// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
 pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
     let (folder, name) = match repository(named) {
-        None => (named.to_path_buf(), stem(named)),
+        None => (named.to_path_buf(), called(named)),
         Some(repository) => {
             let repository = Repository::parse(repository)?;
             let mut shown = Shown::new(context.manner);
             let folder =
-                Hub::from_env()?.folder(&repository, &WANTED, &mut |event| shown.on(event))?;
+                Hub::from_env()?.folder(&repository, &LAYOUT, &mut |event| shown.on(event))?;
             (folder, repository.to_string().replace('/', "-"))
         }
     };
@@ -56,10 +62,16 @@ pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
 fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
     let place = format!("file: {}", file.display());
     let Ok(facts) = file.metadata() else {
-        let remedy = if named.is_dir() {
-            "the run has not finished; go on with `stackgan train --run` and this folder"
-        } else {
-            "check the path; `stackgan train` and `stackgan demo` make models, `hub:OWNER/NAME` fetches one"
+        let remedy = match (named.is_dir(), is_run(named)) {
+            (true, true) => {
+                "the run has not finished; go on with `stackgan train --run` and this folder"
+            }
+            (true, false) => {
+                "this is no run's folder: name a model file, or a folder with model.safetensors in it; datasets go to `--data`"
+            }
+            (false, _) => {
+                "check the path; `stackgan train` and `stackgan demo` make models, `hub:OWNER/NAME` fetches one"
+            }
         };
         return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
     };
@@ -67,9 +79,9 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
         let parts = (format!("at most {LARGEST} bytes"), format!("{} bytes", facts.len()));
         return Err(Problem::data("not a model", file, parts, "check the path").into());
     }
-    let bytes = File::open(file).and_then(|file| whole(&file)).map_err(|e| {
+    let bytes = File::open(file).and_then(|file| whole(&file, LARGEST)).map_err(|e| {
         let parts = ("a readable file", e.to_string());
-        Problem::data("the model cannot be read", file, parts, "check its permissions")
+        Problem::data("the model cannot be read", file, parts, "check its path and permissions")
     })?;
     let (model, hash) =
         rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_train::store::sha256(&bytes));
@@ -85,8 +97,16 @@ fn repository(named: &Path) -> Option<&str> {
     named.to_str()?.strip_prefix(encoders::HUB)
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy()).into_owned()
+/// The name of a file without its ending, or of a folder, whose name has none: `v1.1`.
+fn called(path: &Path) -> String {
+    let name = if path.is_dir() {
+        // `.` and `..` have a name elsewhere.
+        let real = path.file_name().is_none().then(|| path.canonicalize().ok()).flatten();
+        real.as_deref().unwrap_or(path).file_name().map(OsStr::to_owned)
+    } else {
+        path.file_stem().map(OsStr::to_owned)
+    };
+    name.map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The error for one of our files that contains something other than a model.
@@ -111,10 +131,11 @@ fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
     Some(Problem::data("this is no model", file, ("a model file", found), remedy))
 }
 
-/// Reads an open file with all threads, because allocating its memory pages takes longer than
-/// reading its bytes. The file is opened only once, because a trainer may replace it meanwhile.
-fn whole(mut file: &File) -> io::Result<Vec<u8>> {
+/// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may
+/// put another file in its place meanwhile. A pipe has no length: at most `most` bytes of it are taken.
+fn whole(file: &File, most: u64) -> io::Result<Vec<u8>> {
     const PIECE: usize = 8 << 20;
+    let refused = |found: &str| Err(io::Error::new(io::ErrorKind::InvalidData, found));
     let facts = file.metadata()?;
     let mut bytes = Vec::new();
     if facts.is_file() {
@@ -123,14 +144,21 @@ fn whole(mut file: &File) -> io::Result<Vec<u8>> {
             .par_chunks_mut(PIECE)
             .enumerate()
             .try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))?;
+    } else if facts.file_type().is_fifo() {
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return refused(&format!("a pipe of more than {most} bytes"));
+        }
     } else {
-        file.read_to_end(&mut bytes)?;
+        return refused("a device, which may have no end");
     }
     Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -141,6 +169,38 @@ mod tests {
         std::fs::write(&other, vec![2; 20 << 20]).unwrap();
         let file = File::open(&path).unwrap();
         std::fs::rename(other, path).unwrap();
-        assert!(whole(&file).unwrap() == vec![1; 20 << 20]);
+        assert!(whole(&file, LARGEST).unwrap() == vec![1; 20 << 20]);
+    }
+
+    #[test]
+    fn folders_have_no_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("v1.1")).unwrap();
+        for (path, name) in [
+            ("v1.1", "v1.1"),
+            ("v1.1/", "v1.1"),
+            ("v1.1/.", "v1.1"),
+            ("v1.1/../v1.1/..", folder.path().file_name().unwrap().to_str().unwrap()),
+            ("v1.1/birds.v2.safetensors", "birds.v2"),
+            ("none", "none"),
+        ] {
+            assert_eq!(called(&at(path)), name, "{path}");
+        }
+        assert_eq!(called(Path::new("/")), "model");
+    }
+
+    #[test]
+    fn what_has_no_length_is_read_up_to_a_bound() {
+        for (most, fits) in [(99, false), (100, true)] {
+            let (reader, mut writer) = io::pipe().unwrap();
+            writer.write_all(&[7; 100]).unwrap();
+            drop(writer);
+            let reader = File::from(std::os::fd::OwnedFd::from(reader));
+            let read = whole(&reader, most);
+            assert_eq!(read.is_ok_and(|bytes| bytes == [7; 100]), fits, "{most}");
+        }
+        let zeros = File::open("/dev/zero").unwrap();
+        assert!(whole(&zeros, 10).unwrap_err().to_string().contains("device"));
     }
 }

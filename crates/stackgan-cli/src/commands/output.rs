@@ -8,17 +8,34 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::exit::Problem;
+use crate::exit::{Problem, is_broken_pipe};
 
-/// Prints one line of results to stdout.
+/// One line of results on stdout. Where nobody reads any more it is passed over: files are written all the same, and a server goes
+/// on.
 ///
 /// # Errors
-/// When the reader has closed it, which `main` treats as success.
+/// [`Problem`] of the storage, when stdout is a file on it.
 pub(crate) fn print(line: impl Display) -> Result<()> {
+    match print_to_reader(line) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        told => told,
+    }
+}
+
+/// The same of what does nothing but print, for as long as it is read.
+///
+/// # Errors
+/// Also when nobody reads any more, which `main` takes as success.
+pub(crate) fn print_to_reader(line: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => error.into(), // the reader has gone
         _ => Problem::storage(Path::new("standard output"), &error).into(),
     })
+}
+
+/// A path as JSON has it: text, in which bytes that are none of UTF-8 are replaced. `json!` of a path panics at them.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Formats the rows of a table as lines, with columns as wide as their widest cell.
@@ -115,7 +132,8 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     tempfile::tempfile_in(there).map(drop).map_err(|e| Problem::storage(there, &e).into())
 }
 
-fn folder(path: &Path) -> &Path {
+/// The folder in which a file of this name lies.
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 

@@ -22,7 +22,9 @@ use stackgan_train::text::{
     train_encoder,
 };
 
-use super::{Context, captions, check_writable, encoders, features, print, sources, write_file};
+use super::{
+    Context, apart, captions, check_writable, encoders, features, print, sources, write_file,
+};
 use crate::args::{self, EncoderSize};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
@@ -52,6 +54,7 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
         EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
     };
     config.lr = args.lr.unwrap_or(config.lr);
+    apart(&[Some(&args.data), args.features.as_deref()], &[("--out", Some(&args.out))])?;
     check_writable(&args.out)?;
     args.features.as_deref().map_or(Ok(()), features::check)?; // before an import of hours
     // The pretrained network reads larger pictures than our own.
@@ -186,6 +189,8 @@ pub(crate) fn describe(scores: &Scores) -> String {
 }
 
 fn encode_command(args: &args::TextEncode, context: &Context) -> Result<()> {
+    let read = [Some(args.encoder.as_path()), args.data.as_deref(), args.captions.as_deref()];
+    apart(&read, &[("--output", Some(&args.output))])?;
     let encoder = encoders::open(&args.encoder, context)?;
     match &args.data {
         Some(data) => {

@@ -89,18 +89,17 @@ impl Reading {
     /// Returns a message about what is not read, or `None` if everything is.
     #[must_use]
     pub fn unread(&self) -> Option<String> {
-        match (self.known, self.unknown.is_empty(), self.cut) {
-            (0, ..) => {
-                Some("the encoder knows no character of it: only the noise is painted".to_owned())
-            }
-            (_, false, _) => {
-                Some(format!("the encoder does not know `{}`", self.unknown.escape_debug()))
-            }
-            (_, true, cut @ 1..) => Some(format!(
-                "the encoder reads {CAPTION_LENGTH} characters: the last {cut} are cut off"
-            )),
-            _ => None,
+        if self.known == 0 {
+            let told = "the encoder knows no character of it: only the noise is painted";
+            return Some(told.to_owned());
         }
+        let unknown = (!self.unknown.is_empty())
+            .then(|| format!("does not know `{}`", self.unknown.escape_debug()));
+        let cut = (self.cut > 0).then(|| {
+            format!("reads {CAPTION_LENGTH} characters: the last {} are cut off", self.cut)
+        });
+        let told: Vec<String> = unknown.into_iter().chain(cut).collect();
+        (!told.is_empty()).then(|| format!("the encoder {}", told.join(", and ")))
     }
 }
 
@@ -178,6 +177,19 @@ mod tests {
         assert_eq!(reading("Red", keep), Reading { known: 2, unknown: "R".to_owned(), cut: 0 });
         let ends = AlphabetOptions { unknown: Unknown::Truncate, ..AlphabetOptions::default() };
         assert_eq!(reading("a é b", ends).known, 1);
+    }
+
+    #[test]
+    fn an_unknown_character_hides_no_cut() {
+        let told = |caption: &str| reading(caption, AlphabetOptions::default()).unread();
+        assert_eq!(told("a red bird"), None);
+        assert_eq!(told("é b").as_deref(), Some("the encoder does not know `é`"));
+        let long = "b".repeat(205);
+        let cut = "reads 201 characters: the last 4 are cut off";
+        assert_eq!(told(&long), Some(format!("the encoder {cut}")));
+        let both = long.replacen('b', "é", 1);
+        assert_eq!(told(&both), Some(format!("the encoder does not know `é`, and {cut}")));
+        assert!(told(&"é".repeat(205)).is_some_and(|told| told.contains("knows no character")));
     }
 
     #[test]

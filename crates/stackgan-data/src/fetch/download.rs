@@ -31,8 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) path: &'a Path,
     /// Number of further bytes that will be needed on the disk once it is complete.
     pub(super) after: u64,
-    /// Addresses where a user can find it.
-    pub(super) by_hand: &'a [&'a str],
+    /// Where a person finds it: pages, or its addresses where there are none. `None` of what would not be read if a person put it there.
+    pub(super) by_hand: Option<&'a [&'a str]>,
 }
 
 /// The result of a download.
@@ -102,8 +102,11 @@ pub(super) fn download(
 }
 
 fn by_hand(job: &Job<'_>, addresses: &[String]) -> String {
-    let pages =
-        if job.by_hand.is_empty() { addresses.join(" or ") } else { job.by_hand.join(" or ") };
+    let pages = match job.by_hand {
+        None => return "run this again later".to_owned(),
+        Some([]) => addresses.join(" or "),
+        Some(pages) => pages.join(" or "),
+    };
     format!(
         "run this again later; or open {pages} in a browser, save the file as {}, and run this again",
         job.path.display()
@@ -136,7 +139,10 @@ fn from_one(
                         place,
                         expected,
                         found,
-                        remedy: format!("the bytes were thrown away; {}", by_hand(job, &[])),
+                        remedy: format!(
+                            "the bytes were thrown away; {}",
+                            by_hand(job, &[address.to_owned()])
+                        ),
                     };
                     // A file assembled from several connections gets one more attempt, in one
                     // piece.

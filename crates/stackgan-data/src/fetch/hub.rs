@@ -8,7 +8,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use hf_hub::{Cache, Repo, RepoType};
 use serde::Deserialize;
 
 use super::download::{Download, Job, download};
@@ -79,6 +79,17 @@ pub struct Wanted<'a> {
     pub needed: bool,
 }
 
+/// The files of a kind of repository, and what a person is told of one that lacks a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout<'a> {
+    /// The files.
+    pub files: &'a [Wanted<'a>],
+    /// What the repository should be.
+    pub expected: &'a str,
+    /// What to do.
+    pub remedy: &'a str,
+}
+
 /// The Hub, and its cache on this machine.
 #[derive(Clone, Debug)]
 pub struct Hub {
@@ -87,6 +98,15 @@ pub struct Hub {
     token: Option<String>,
     offline: bool,
     patience: Patience,
+}
+
+/// What of a repository has to be in the cache, so that nobody is asked.
+#[derive(Clone, Copy)]
+enum Enough {
+    /// All that the repository has: what is not there, it is known to lack. Another program may have fetched a part.
+    All,
+    /// What is needed.
+    Needed,
 }
 
 /// The Hub's description of a repository.
@@ -121,20 +141,23 @@ impl Hub {
     /// As [`Self::new`].
     pub fn from_env() -> Result<Self> {
         let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let path = |name: &str| {
+            std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        };
         let yes = |name: &str| {
             let value = said(name).unwrap_or_default().to_ascii_lowercase();
             matches!(value.as_str(), "1" | "on" | "yes" | "true")
         };
         // As `Cache::from_env`, which panics if there is no home folder.
-        let home = said("HF_HOME").map(PathBuf::from);
-        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
+        let home =
+            path("HF_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
         let hub = home.map(|home| home.join("hub"));
         let token = match said("HF_TOKEN") {
             Some(token) => Some(token),
             None if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") => None,
             None => hub.clone().and_then(|hub| Cache::new(hub).token()),
         };
-        let Some(cache) = said("HF_HUB_CACHE").map(PathBuf::from).or(hub) else {
+        let Some(cache) = path("HF_HUB_CACHE").or(hub) else {
             return Err(Error::config(
                 "there is no place for the hub's cache",
                 ("HF_HUB_CACHE, HF_HOME or a home folder", "none of them"),
@@ -192,16 +215,17 @@ impl Hub {
     pub fn folder(
         &self,
         repository: &Repository,
-        wanted: &[Wanted<'_>],
+        layout: &Layout<'_>,
         hear: &mut Listener<'_>,
     ) -> Result<PathBuf> {
+        let wanted = layout.files;
         let cached = self.cache.repo(repository.repo());
-        if let Some(folder) = folder_with(&cached, wanted.iter()) {
+        if let Some(folder) = self.kept(repository, wanted, Enough::All) {
             return Ok(folder);
         }
         if self.offline {
             // The repository's list of files is not known offline: the required ones suffice.
-            if let Some(folder) = folder_with(&cached, wanted.iter().filter(|w| w.needed)) {
+            if let Some(folder) = self.kept(repository, wanted, Enough::Needed) {
                 return Ok(folder);
             }
             let needed: Vec<&str> = wanted.iter().filter(|w| w.needed).map(|w| w.name).collect();
@@ -221,7 +245,7 @@ impl Hub {
             remedy: "wait for it, and run this again",
         };
         let _lock = lock(&home, &alone)?;
-        if let Some(folder) = folder_with(&cached, wanted.iter()) {
+        if let Some(folder) = self.kept(repository, wanted, Enough::All) {
             return Ok(folder); // downloaded in the meantime
         }
         let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
@@ -235,14 +259,13 @@ impl Hub {
                     return Err(Error::Missing {
                         what: format!("hub:{repository} has no {}", wanted.name),
                         file: path,
-                        expected:
-                            "a repository in the layout of sentence-transformers, with safetensors"
-                                .into(),
-                        remedy:
-                            "choose another, such as hub:sentence-transformers/all-MiniLM-L6-v2"
-                                .into(),
+                        expected: layout.expected.to_owned(),
+                        remedy: layout.remedy.to_owned(),
                     });
                 }
+                let mark = absent(&home, &listing.sha, wanted);
+                make_folder(mark.parent().unwrap_or(&home))?;
+                std::fs::write(&mark, "").map_err(|e| Error::write(&mark, e))?;
                 continue;
             };
             if path.is_file() {
@@ -263,13 +286,33 @@ impl Hub {
                 cap: size.unwrap_or(wanted.most).min(wanted.most),
                 path: &path,
                 after: 0,
-                by_hand: &[],
+                by_hand: Some(&[]),
             };
             self.get(&client, &job, &address, hear)?;
         }
         // Last, because this reference marks the files as complete.
         cached.create_ref(&listing.sha).map_err(|e| Error::write(&folder, e))?;
         Ok(folder)
+    }
+
+    /// The folder of a revision in the cache, if enough is there.
+    fn kept(
+        &self,
+        repository: &Repository,
+        wanted: &[Wanted<'_>],
+        enough: Enough,
+    ) -> Option<PathBuf> {
+        let home = self.cache.path().join(repository.repo().folder_name());
+        let commit = std::fs::read_to_string(home.join("refs").join(&repository.revision)).ok()?;
+        let folder = self.cache.repo(repository.repo()).pointer_path(&commit);
+        let spared = |wanted: &Wanted<'_>| match enough {
+            Enough::All => absent(&home, &commit, wanted).exists(),
+            Enough::Needed => true,
+        };
+        let there = |wanted: &Wanted<'_>| {
+            folder.join(wanted.name).exists() || !wanted.needed && spared(wanted)
+        };
+        wanted.iter().all(there).then_some(folder)
     }
 
     /// The current commit and files of a revision.
@@ -286,7 +329,7 @@ impl Hub {
         let address =
             format!("{}/api/models/{model}/revision/{revision}?blobs=true", self.endpoint);
         let pinned = Pinned::of(None, None);
-        let job = Job { name: &name, pinned, cap: LONGEST, path: &path, after: 0, by_hand: &[] };
+        let job = Job { name: &name, pinned, cap: LONGEST, path: &path, after: 0, by_hand: None };
         self.get(client, &job, &address, hear)?;
         let read = read_bounded(&path, LONGEST);
         std::fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
@@ -336,18 +379,10 @@ impl Hub {
     }
 }
 
-/// The folder of a revision in the cache, if all of these files are there.
-fn folder_with<'a>(
-    cached: &CacheRepo,
-    wanted: impl Iterator<Item = &'a Wanted<'a>>,
-) -> Option<PathBuf> {
-    let mut folder = None;
-    for wanted in wanted {
-        let path = cached.get(wanted.name)?;
-        let depth = Path::new(wanted.name).components().count();
-        folder = path.ancestors().nth(depth).map(Path::to_path_buf);
-    }
-    folder
+/// Where the hub's own programs note that a commit has no such file, by an empty one: `.no_exist/COMMIT/NAME`. Without it, a file
+/// that may be missing would be asked for each time.
+fn absent(home: &Path, commit: &str, wanted: &Wanted<'_>) -> PathBuf {
+    home.join(".no_exist").join(commit).join(wanted.name)
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

@@ -250,7 +250,7 @@ fn find(
         cap: item.cap(),
         path: &path,
         after: if matches!(item.then, Then::Unpack(_)) { item.size.unwrap_or(0) } else { 0 },
-        by_hand: item.by_hand,
+        by_hand: Some(item.by_hand),
     };
     match download((client, &request.patience), &job, &addresses, hear)? {
         Download::Whole(sha256) => Ok(Found::Downloaded(path, sha256)),

@@ -7,7 +7,7 @@ use std::sync::{Mutex, mpsc};
 
 use stackgan_data::Error;
 use stackgan_data::fetch::Event;
-use stackgan_data::fetch::hub::{Hub, Repository, Wanted};
+use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 
 use crate::server::{Ask, Line, Server, head, honest};
 use crate::sets::{HASTE, four_parts, noise, sha256};
@@ -19,6 +19,9 @@ const WANTED: [Wanted<'static>; 3] = [
     Wanted { name: "model.safetensors", most: 1 << 20, needed: true },
     Wanted { name: "1_Pooling/config.json", most: 1 << 20, needed: false },
 ];
+
+const LAYOUT: Layout<'static> =
+    Layout { files: &WANTED, expected: "a repository of birds", remedy: "choose one with birds" };
 
 fn weights() -> Vec<u8> {
     noise(5, 300_000)
@@ -65,7 +68,7 @@ fn hub(server: &Server, cache: &Path, token: Option<&str>) -> Hub {
 }
 
 fn get(hub: &Hub, name: &str) -> stackgan_data::Result<PathBuf> {
-    hub.folder(&Repository::parse(name).unwrap(), &WANTED, &mut |_: &Event| {})
+    hub.folder(&Repository::parse(name).unwrap(), &LAYOUT, &mut |_: &Event| {})
 }
 
 fn assert_whole(folder: &Path) {
@@ -101,6 +104,32 @@ fn a_model_comes_once_and_then_from_the_cache() {
     fs::remove_file(folder.join("1_Pooling/config.json")).unwrap();
     assert_eq!(get(&offline, "a/b").unwrap(), folder);
     assert_whole(&get(&hub(&server, cache.path(), None), "a/b").unwrap());
+}
+
+/// What a repository lacks is noted as the hub's own programs do, and not asked for again.
+#[test]
+fn the_cache_is_enough_where_a_repository_lacks_what_may_be_missing() {
+    let server = Server::start(|ask, line| {
+        let list = listing(&sha256(&weights())).replace("1_Pooling/config.json", "other.json");
+        if !ask.path.starts_with("/api/") {
+            return good(ask, line);
+        }
+        let (head, rest) = honest(ask, list.as_bytes(), Some("\"e\""));
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let hub = hub(&server, cache.path(), None);
+    let folder = get(&hub, "a/b").unwrap();
+    let asked = server.asked().len();
+    assert_eq!(asked, 3, "a list and two files");
+    assert_eq!(get(&hub, "a/b").unwrap(), folder);
+    assert_eq!(server.asked().len(), asked, "nobody is asked");
+    let mark = format!("models--a--b/.no_exist/{COMMIT}/1_Pooling/config.json");
+    fs::remove_file(cache.path().join(mark)).unwrap();
+    // Another program may have fetched a part: what is not known to be missing is asked for.
+    assert_eq!(get(&hub, "a/b").unwrap(), folder);
+    assert_eq!(server.asked().len(), asked + 1, "the list alone");
 }
 
 /// Two downloads would write into one part: the second is turned away while the first is at work.
@@ -271,4 +300,22 @@ fn answers_that_make_no_sense_are_told() {
             && error.to_string().contains("no model.safetensors"),
         "{error}"
     );
+    let said = four_parts(&error);
+    assert!(said.contains("a repository of birds") && said.contains("do: choose one"), "{said}");
+}
+
+/// A file that a person saved is taken; the list of files is asked for each time.
+#[test]
+fn only_what_is_read_is_to_be_saved_by_hand() {
+    for (part, by_hand) in [("/api/", false), ("model.safetensors", true)] {
+        let server = Server::start(move |ask, line| match ask.path.contains(part) {
+            true => line.send(head(500, "Content-Length: 0").as_bytes()),
+            false => good(ask, line),
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let error = get(&hub(&server, cache.path(), None), "a/b").unwrap_err();
+        let said = four_parts(&error);
+        assert!(said.contains("run this again"), "{said}");
+        assert_eq!(said.contains("in a browser"), by_hand, "{said}");
+    }
 }

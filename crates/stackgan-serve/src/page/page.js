@@ -4,10 +4,13 @@
 const at = (id) => document.getElementById(id);
 const ROWS = 24; // rows that are kept on the page
 let models = [];
-let limits = { pictures: 8, caption: 1000 };
+let limits = { pictures: 8, caption: 1000, scale: 4 };
+const SLIDERS = { z: "z_scale", eps: "eps_scale" };
+const moved = new Set(); // sliders that were moved: without, a model paints with noise of its own
 
 // The token of a server that others can reach: behind # in the address, so that it is sent to no server and is in no log.
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
+// All that is behind #token= is the token: + and % are characters of it.
+const token = location.hash.startsWith("#token=") ? location.hash.slice("#token=".length) : "";
 const headers = { "Content-Type": "application/json" };
 if (token) headers.Authorization = `Bearer ${token}`;
 
@@ -40,17 +43,26 @@ function say(text, bad = false) {
 const model = () => models.find((m) => m.id === at("model").value) ?? models[0];
 
 function chosen() {
-  const { stages, z_scale, eps_scale } = model();
+  const { stages } = model();
   const sizes = [["2", "256 × 256"], ["1", "64 × 64"]].slice(2 - stages);
   at("stage").replaceChildren(...sizes.map(([value, name]) => new Option(name, value)));
-  at("z").value = z_scale;
-  at("eps").value = eps_scale;
+  asTrained();
+}
+
+function asTrained() {
+  moved.clear();
   scales();
 }
 
+// Shows the noise that pictures of this size are painted with. A slider has steps, the model's own noise has none.
 function scales() {
-  at("z-shown").textContent = Number(at("z").value).toFixed(2);
-  at("eps-shown").textContent = Number(at("eps").value).toFixed(2);
+  const own = model().scales.find(({ stage }) => stage === Number(at("stage").value));
+  for (const [id, name] of Object.entries(SLIDERS)) {
+    if (!moved.has(id)) at(id).value = own[name];
+    const value = moved.has(id) ? Number(at(id).value) : own[name];
+    const short = value.toFixed(2);
+    at(`${id}-shown`).textContent = Number(short) === value ? short : String(value);
+  }
 }
 
 // A picture as a file in memory.
@@ -152,9 +164,8 @@ async function paint() {
     caption: at("caption").value,
     seeds: Array.from({ length: count }, (_, i) => first + i),
     stage: Number(at("stage").value),
-    z_scale: Number(at("z").value),
-    eps_scale: Number(at("eps").value),
   };
+  for (const [id, name] of Object.entries(SLIDERS)) if (moved.has(id)) asked[name] = Number(at(id).value);
   busy = true;
   at("paint").disabled = at("others").disabled = true;
   say("painting …");
@@ -182,14 +193,21 @@ at("others").addEventListener("click", () => {
   paint();
 });
 at("model").addEventListener("change", chosen);
-at("usual").addEventListener("click", chosen);
-for (const id of ["z", "eps"]) at(id).addEventListener("input", scales);
+at("stage").addEventListener("change", scales);
+at("usual").addEventListener("click", asTrained);
+for (const id of Object.keys(SLIDERS)) {
+  at(id).addEventListener("input", () => {
+    moved.add(id);
+    scales();
+  });
+}
 
 ask("/v1/models")
   .then((told) => {
     models = told.data;
     limits = told.limits;
     at("count").max = limits.pictures;
+    for (const id of Object.keys(SLIDERS)) at(id).max = limits.scale;
     at("caption").maxLength = limits.caption;
     at("model").replaceChildren(...models.map((m) => new Option(m.id, m.id)));
     at("model-label").hidden = models.length < 2;

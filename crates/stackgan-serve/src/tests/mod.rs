@@ -1,5 +1,6 @@
 //! A complete server over real connections on this machine, with a painter that the test chooses.
 
+mod described;
 mod hostile;
 mod load;
 mod slow;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stackgan_core::Provenance;
 
-use crate::shelf::{Card, Painted};
+use crate::shelf::{Card, Painted, Scales, StageScales};
 use crate::wanted::Wanted;
 use crate::{Event, Limits, Options, Result, serve_with};
 
@@ -55,12 +56,16 @@ fn start(
         let (painted, most) = (Arc::clone(&painted), Arc::clone(&most));
         let running = AtomicUsize::new(0);
         move || {
+            let of_stage = |(stage, z_scale, eps_scale)| StageScales {
+                stage,
+                scales: Scales { z_scale, eps_scale },
+            };
             let card = Card {
                 id: "toy".to_owned(),
                 dataset: "toy birds".to_owned(),
                 stages: 2,
-                z_scale: 1.0,
-                eps_scale: 1.0,
+                last: Scales { z_scale: 1.0, eps_scale: 1.0 },
+                scales: [(1, 0.5, 3.5), (2, 1.0, 1.0)].map(of_stage).to_vec(),
                 sha256: "0".repeat(64),
                 alphabet: None,
             };

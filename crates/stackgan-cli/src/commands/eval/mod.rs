@@ -21,7 +21,7 @@ use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::{self, Measured};
 use stackgan_train::text::TrainedEncoder;
 
-use super::{Context, aligned, check_writable, encoders, print, write_file};
+use super::{Context, aligned, apart, check_writable, encoders, path_text, print, write_file};
 use crate::args::{Eval, Metric, Part};
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
@@ -55,7 +55,9 @@ pub(super) struct Found {
 
 /// Measures, prints, and checks the gates.
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
-    [&args.out, &args.save_stats].into_iter().flatten().try_for_each(|out| check_writable(out))?;
+    let written = [("--out", args.out.as_deref()), ("--save-stats", args.save_stats.as_deref())];
+    apart(&[args.model.as_deref(), args.judge.as_deref(), args.stats.as_deref()], &written)?;
+    written.into_iter().filter_map(|(_, out)| out).try_for_each(check_writable)?;
     let found = measured(args, context)?;
     if args.json {
         print(serde_json::to_string_pretty(&found.document)?)?;
@@ -177,7 +179,7 @@ pub(super) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         "count": count,
         "real": {
             "data": shown.data().name(), "fingerprint": shown.data().fingerprint(),
-            "split": real::name(args.split), "statistics": args.stats,
+            "split": real::name(args.split), "statistics": args.stats.as_deref().map(path_text),
         },
         "judge": measurer.map(|measurer| &measurer.judge),
         "measures": measures,

@@ -17,7 +17,7 @@ use stackgan_data::prepared::Prepared;
 
 use super::asked::Asked;
 use crate::commands::painting::SHEETS;
-use crate::commands::{Context, Loaded, given, load, sources};
+use crate::commands::{Context, Loaded, given, load, path_text, sources};
 use crate::exit::Problem;
 
 /// A model that paints captions of a dataset.
@@ -111,7 +111,7 @@ impl Painter {
         let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
         let info = self.model.stage_info(stage);
         json!({
-            "model": self.file, "model_sha256": self.sha256, "stage": stage,
+            "model": path_text(&self.file), "model_sha256": self.sha256, "stage": stage,
             "preset": info.dataset, "recipe": info.net.recipe, "steps": info.steps,
             "size": self.data.size().crop(), "seed": self.seed,
             "z_scale": self.sampling.z_scale.unwrap_or(info.sample_z),

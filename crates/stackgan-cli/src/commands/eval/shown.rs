@@ -13,7 +13,7 @@ use super::asked::{Asked, Questions};
 use super::painted::{self, Painter};
 use super::real;
 use crate::args::Eval;
-use crate::commands::{Context, sources};
+use crate::commands::{Context, path_text, sources};
 
 /// The pictures to measure.
 pub(super) enum Shown {
@@ -78,7 +78,7 @@ impl Shown {
     pub(super) fn facts(&self) -> Value {
         match self {
             Self::Painted { painter, .. } => painter.facts(),
-            Self::Folder { dir, .. } => json!({ "folder": dir }),
+            Self::Folder { dir, .. } => json!({ "folder": path_text(dir) }),
         }
     }
 

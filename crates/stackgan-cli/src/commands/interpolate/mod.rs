@@ -3,18 +3,22 @@
 
 mod way;
 
+use std::fmt;
 use std::io;
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::animation::{Animation, Delay};
 use stackgan_core::image::Picture;
+use stackgan_train::event::StopReason;
 
 use super::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, Unread, seeds};
-use super::{Context, print, write_file, write_pieces};
+use super::{Context, path_text, print, write_file, write_pieces};
 use crate::args::Interpolate;
-use crate::exit::Problem;
+use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
+use crate::signals::Stopper;
 use way::{Stop, Way, batches};
 
 /// Number of frames on the sheet.
@@ -26,9 +30,12 @@ const EACH: &str = "frames";
 /// The keyword of the text chunk that describes the animation.
 const KEYWORD: &str = "stackgan-interpolation";
 
-/// Paints the frames, a few at a time, and writes them to the animation as they are finished.
-pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
+/// Paints the frames, a few at a time, into the animation as they come. Of one that a signal ends nothing is left.
+pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let way = Way::new(stops(args)?, args.frames as usize);
+    if args.each {
+        no_later_frames(&args.painting.out.join(EACH), way.frames())?;
+    }
     let painter = Painter::of_sentences(&args.painting, context)?;
     let (frames, out) = (way.frames(), &args.painting.out);
     let mut phase = Phase::new(context.manner, "painting", frames as u64, "frames");
@@ -36,10 +43,12 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
     let mut captions: Vec<String> = way.stops.iter().map(|stop| stop.caption.clone()).collect();
     captions.dedup();
     unread.warn(&captions, &phase);
-    let film = Film { args, painter: &painter, way: &way, places: way.places() };
+    let stopper = Stopper::listen()?;
+    let places = way.places();
+    let film = Film { args, painter: &painter, way: &way, places, stopper: &stopper };
     let (shown, mut sheet) = film.sheet()?;
     let (path, said) = (out.join(ANIMATION), film.facts());
-    write_pieces(&path, |file| {
+    let written = write_pieces(&path, |file| {
         let refused = |e: io::Error| anyhow::Error::from(Problem::storage(&path, &e));
         let (size, text) = ((painter.side(), painter.side()), said.to_string());
         let mut animation =
@@ -58,15 +67,20 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
             Ok(())
         })?;
         animation.finish().map_err(refused)
-    })?;
+    });
+    if let Err(error) = written {
+        let Some(Stopped(reason)) = error.downcast_ref() else { return Err(error) };
+        phase.finish(&format!("stopped; {} is not written", path.display()));
+        return Ok(Exit::from(*reason));
+    }
     let strip = out.join(FRAMES);
     write_file(&strip, &sheet.png()?)?;
     phase.aside(|| {
         if args.json {
             let mut facts = said;
             if let Some(facts) = facts.as_object_mut() {
-                facts.insert("file".to_owned(), json!(path));
-                facts.insert("sheet".to_owned(), json!(strip));
+                facts.insert("file".to_owned(), json!(path_text(&path)));
+                facts.insert("sheet".to_owned(), json!(path_text(&strip)));
             }
             return print(serde_json::to_string_pretty(&facts)?);
         }
@@ -75,18 +89,56 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<()> {
     })?;
     unread.finish(&phase);
     phase.finish(&format!("{frames} frames in {}", path.display()));
-    Ok(())
+    Ok(Exit::Done)
+}
+
+/// That a signal ended the painting.
+#[derive(Debug)]
+struct Stopped(StopReason);
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped by a signal")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// Refuses a folder in which frames of a longer animation would follow on those of this one: programs that make films of numbered
+/// pictures take them all. They are somebody's files, and stay.
+fn no_later_frames(folder: &Path, frames: usize) -> Result<()> {
+    let number = |name: &str| name.strip_suffix(".png")?.parse::<usize>().ok();
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    match names.filter(|name| number(name).is_some_and(|number| number >= frames)).min() {
+        None => Ok(()),
+        Some(name) => {
+            let parts = (format!("pictures before {}", frame_name(frames)), format!("also {name}"));
+            let remedy = "remove the frames that are there, or name another folder: `--out`";
+            let place = format!("folder: {}", folder.display());
+            let what = "frames of a longer animation are there";
+            Err(Problem::usage(what, place, parts, remedy).into())
+        }
+    }
+}
+
+/// What a frame's own picture is called.
+fn frame_name(frame: usize) -> String {
+    format!("{frame:06}.png")
 }
 
 /// The stops of the animation. clap ensures that there are two sentences, or one sentence and
 /// seeds.
 fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
     let seeds = seeds(&args.seeds)?;
-    let sentences: Vec<&String> = args.from.iter().chain(&args.to).chain(&args.prompt).collect();
-    if sentences.iter().any(|sentence| sentence.trim().is_empty()) {
+    let given = [("--from", &args.from), ("--to", &args.to), ("--prompt", &args.prompt)];
+    let sentences = given.into_iter().filter_map(|(option, said)| Some((option, said.as_ref()?)));
+    let sentences: Vec<(&str, &String)> = sentences.collect();
+    if let Some((option, _)) = sentences.iter().find(|(_, said)| said.trim().is_empty()) {
         let parts = ("a sentence", "an empty one");
-        let remedy = "say what is to be seen: `--from \"a red bird\" --to \"a blue bird\"`";
-        return Err(Problem::usage("a sentence is empty", "option: --from", parts, remedy).into());
+        let remedy = format!("say what is to be seen: `{option} \"a small red bird\"`");
+        let place = format!("option: {option}");
+        return Err(Problem::usage("a sentence is empty", place, parts, remedy).into());
     }
     let (fits, expected) = match args.prompt {
         None => (1..=2, "one seed for both sentences, or two".to_owned()),
@@ -106,7 +158,10 @@ fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
     // The one sentence stays, or the one seed does, or both move together.
     let stops = 0..sentences.len().max(seeds.len());
     let at = |i| Some((*sentences.get(i).or(sentences.last())?, seeds.get(i).or(seeds.last())?));
-    let stop = |(caption, seed): (&String, &u64)| Stop { caption: caption.clone(), seed: *seed };
+    let stop = |((_, caption), seed): ((&str, &String), &u64)| Stop {
+        caption: caption.clone(),
+        seed: *seed,
+    };
     Ok(stops.filter_map(at).map(stop).collect())
 }
 
@@ -116,14 +171,18 @@ struct Film<'a> {
     painter: &'a Painter,
     way: &'a Way,
     places: Vec<way::Place>,
+    stopper: &'a Stopper,
 }
 
 impl Film<'_> {
-    /// Paints every frame, in order.
+    /// Paints every frame, in their order, until a signal.
     fn paint(&self, mut each: impl FnMut(Picture) -> Result<()>) -> Result<()> {
         let (model, sampling) = (&self.painter.model, self.painter.sampling);
         let points = self.way.points(self.painter)?;
         for (from, parts) in batches(&self.places, sampling) {
+            if let Some(reason) = self.stopper.reason() {
+                return Err(Stopped(reason).into());
+            }
             let Some([point, next]) = points.get(from..from + 2) else { continue };
             let (text, noise) = point.toward(next, &parts)?;
             for painting in model.paint_noise(&text, &noise, sampling.stage)? {
@@ -168,7 +227,7 @@ impl Film<'_> {
 
     /// Writes a frame as a separate picture; at a stop as `generate` writes it.
     fn keep(&self, frame: usize, picture: Picture) -> Result<()> {
-        let path = self.args.painting.out.join(EACH).join(format!("{frame:06}.png"));
+        let path = self.args.painting.out.join(EACH).join(frame_name(frame));
         let png = match self.stop(frame) {
             Some(Stop { caption, seed }) => {
                 self.painter.png(&Painted::of(caption, *seed, picture))?.1

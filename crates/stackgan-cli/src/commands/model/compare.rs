@@ -10,7 +10,7 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{GeneratorNoise, Mode, Model};
 
 use super::Form;
-use crate::commands::{Context, Loaded, load, print};
+use crate::commands::{Context, Loaded, load, path_text, print};
 use crate::exit::Exit;
 
 /// Reads a model, which checks its names, shapes and encoder. Then looks for non-finite values in
@@ -44,7 +44,7 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
     let exit = if bad.is_empty() { Exit::Done } else { Exit::Gate };
     if form == Form::Json {
         let document = json!({
-            "file": file, "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
+            "file": path_text(&file), "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
             "tensors": tensors.len(), "stages": model.stages(),
         });
         print(serde_json::to_string_pretty(&document)?)?;

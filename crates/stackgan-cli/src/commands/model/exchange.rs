@@ -9,7 +9,7 @@ use stackgan_core::plain::state_dict::{Provenance, from_state_dict, to_state_dic
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_train::store::sha256;
 
-use crate::commands::{Context, encoders, eval, load, print, weights, write_file};
+use crate::commands::{Context, Loaded, apart, encoders, eval, load, print, weights, write_file};
 use crate::exit::Problem;
 
 /// Facts that the file does not contain.
@@ -37,6 +37,7 @@ pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context)
         return eval::import(network, &tensors, (file, &sha256(&bytes)));
     }
     drop(bytes);
+    apart(&[Some(file), origin.encoder.as_deref()], &[("--out", Some(out))])?;
     let encoder = origin.encoder.map(|file| encoders::load(&file)).transpose()?;
     let encoder = encoder.map(|e| e.with_standardise(None)).transpose()?;
     let from = Provenance { encoder, dataset: origin.dataset };
@@ -56,7 +57,8 @@ pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<()> {
         let what = "the weights are exported as safetensors alone";
         return Err(Problem::usage(what, place, parts, remedy).into());
     }
-    let model = load(path, context)?.model;
+    let Loaded { model, file, .. } = load(path, context)?;
+    apart(&[Some(&file)], &[("--out", Some(out))])?;
     let tensors = to_state_dict(&model)
         .with_context(|| format!("cannot export\n  file: {}", path.display()))?;
     let metadata = [("format".to_owned(), "pt".to_owned())].into();

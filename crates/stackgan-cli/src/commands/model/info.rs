@@ -8,7 +8,7 @@ use stackgan_core::model::StageInfo;
 use stackgan_data::counted;
 
 use super::Form;
-use crate::commands::{Context, Loaded, load, print};
+use crate::commands::{Context, Loaded, load, path_text, print};
 
 /// Prints the description of a model.
 pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
@@ -21,7 +21,7 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
             info.insert("encoder_fingerprint".to_owned(), json!(encoder));
         }
         let document = json!({
-            "file": file, "sha256": sha256, "stages": model.stages(), "info": info,
+            "file": path_text(&file), "sha256": sha256, "stages": model.stages(), "info": info,
             "parameters": {
                 "stage1": model.stage1().count(),
                 "stage2": model.stage2().map(stackgan_core::Params::count),

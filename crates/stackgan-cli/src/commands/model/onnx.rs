@@ -8,7 +8,7 @@ use stackgan_core::{Model, onnx};
 
 use crate::args;
 use crate::commands::painting::no_such_stage;
-use crate::commands::{Context, Loaded, captions, encoders, load, print, write_file};
+use crate::commands::{Context, Loaded, apart, captions, encoders, load, print, write_file};
 use crate::exit::Problem;
 
 /// Number of captions encoded at a time.
@@ -16,7 +16,11 @@ const CHUNK: usize = 1024;
 
 /// Writes the requested files.
 pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<()> {
-    let Loaded { mut model, sha256, .. } = load(path, context)?;
+    let Loaded { mut model, sha256, file, .. } = load(path, context)?;
+    let read = [Some(file.as_path()), asked.fold_captions.as_deref(), asked.encoder.as_deref()];
+    let written =
+        [("--onnx", asked.generator.as_deref()), ("--onnx-encoder", asked.onnx_encoder.as_deref())];
+    apart(&read, &written)?;
     let stage = asked.stage.unwrap_or_else(|| model.stages());
     if stage > model.stages() {
         return Err(no_such_stage(path).into());

@@ -14,7 +14,7 @@ use serde_json::json;
 use stackgan_core::image::Picture;
 use stackgan_core::{Model, Provenance, Sampling};
 
-use super::{Context, Loaded, encoders, load, write_file};
+use super::{Context, Loaded, encoders, load, path_text, write_file};
 use crate::args::Painting;
 use crate::exit::Problem;
 pub(super) use names::file_name;
@@ -196,7 +196,7 @@ impl Saved {
     pub(super) fn json(&self) -> String {
         let mut facts = json!(self.provenance);
         if let Some(facts) = facts.as_object_mut() {
-            facts.insert("file".to_owned(), json!(self.path));
+            facts.insert("file".to_owned(), json!(path_text(&self.path)));
         }
         facts.to_string()
     }

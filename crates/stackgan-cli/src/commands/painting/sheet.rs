@@ -12,6 +12,8 @@ use crate::exit::Problem;
 const CELL: usize = 128;
 /// Number of characters per line of a row label.
 const LETTERS: u32 = 20;
+/// Most lines above a column.
+const ABOVE: usize = 16;
 /// Space between pictures and around them, in pixels.
 const GAP: u32 = 4;
 /// Maximum side of a sheet in pixels.
@@ -30,8 +32,8 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    /// An empty sheet for pictures of `side` pixels, with a column for each of `columns` and a row
-    /// for each of `rows`. Empty row labels take no space.
+    /// An empty one, for pictures of `side` pixels: a column for each of `columns`, a row for each of `rows`. Rows without
+    /// words take no room for them; words that do not fit beside their row, or in 16 lines above their column, end in dots.
     ///
     /// # Errors
     /// Code 2 when it would be larger than 16,384 pixels per side.
@@ -42,14 +44,15 @@ impl Sheet {
         side: usize,
     ) -> Result<Self> {
         let cell = (side * CELL.div_ceil(side.max(1)).max(1)) as u32;
+        let beside = (cell / LINE).max(1) as usize;
         let before: Vec<Vec<String>> =
-            rows.iter().map(|row| letters::wrap(row, LETTERS * ADVANCE)).collect();
+            rows.iter().map(|row| label(row, LETTERS * ADVANCE, beside)).collect();
         let longest = before.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0);
         let margin = if longest == 0 { 0 } else { longest as u32 * ADVANCE + 2 * GAP };
         let left = GAP + margin;
         let across = u64::from(left) + columns.len() as u64 * u64::from(cell + GAP);
         let above: Vec<Vec<String>> =
-            columns.iter().map(|column| letters::wrap(column, cell)).collect();
+            columns.iter().map(|column| label(column, cell, ABOVE)).collect();
         let heading = letters::wrap(heading, (across as u32).saturating_sub(2 * GAP));
         let rows_of_words = above.iter().map(Vec::len).max().unwrap_or(0) as u32;
         let head = GAP + heading.len() as u32 * LINE + GAP;
@@ -60,8 +63,11 @@ impl Sheet {
                 format!("at most {MAX_SIDE} pixels a side"),
                 format!("{across} x {down}, for {} x {} pictures", columns.len(), rows.len()),
             );
-            let remedy =
-                "ask for fewer alternatives or seeds, or for smaller pictures: `--stage 1`";
+            let fewer = "ask for fewer alternatives or seeds";
+            let remedy = match side {
+                0..=64 => fewer.to_owned(),
+                _ => format!("{fewer}, or for smaller pictures: `--stage 1`"),
+            };
             let what = "the sheet is too large";
             return Err(Problem::usage(what, "option: --prompt", parts, remedy).into());
         }
@@ -106,6 +112,22 @@ impl Sheet {
         let (width, height) = (self.sheet.width() as usize, self.sheet.height() as usize);
         Ok(Picture { width, height, rgb: self.sheet.into_raw() }.encode_png()?)
     }
+}
+
+/// Words in lines of at most `width` pixels. Where there are more than `most` lines, the last of them ends in dots, which the font
+/// has as full stops alone.
+fn label(words: &str, width: u32, most: usize) -> Vec<String> {
+    const DOTS: &str = "...";
+    let mut lines = letters::wrap(words, width);
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            let room = ((width / ADVANCE) as usize).saturating_sub(DOTS.len());
+            let kept: String = last.chars().take(room).collect();
+            *last = kept.trim_end().to_owned() + DOTS;
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -153,7 +175,32 @@ mod tests {
         let sheet = Sheet::new("h", &words(&["a"]), &words(&[""]), 256).unwrap();
         assert_eq!(sheet.corner.0, GAP);
         assert_eq!(sheet.sheet.width(), 256 + 2 * GAP);
-        let error = Sheet::new("h", &words(&["a"; 64]), &words(&[""]), 256).err().unwrap();
-        assert!(error.to_string().contains("too large"), "{error}");
+        for (side, columns, proposes) in [(256, 64, true), (64, 130, false)] {
+            let columns = words(&["a"].repeat(columns));
+            let error = Sheet::new("h", &columns, &words(&[""]), side).err().unwrap().to_string();
+            assert!(error.contains("too large"), "{error}");
+            assert_eq!(error.contains("--stage 1"), proposes, "{error}");
+        }
+    }
+
+    #[test]
+    fn long_words_end_in_dots_before_the_next_row() {
+        let long = "a bird with a very long description of its plumage ".repeat(40);
+        let long = long.trim_end();
+        let sheet =
+            Sheet::new("h", &words(&[long, "red"]), &words(&[long, long, "seed 1"]), 64).unwrap();
+        let (left, top) = sheet.corner;
+        assert_eq!(top, GAP + LINE + GAP + ABOVE as u32 * LINE + GAP, "the column's words are cut");
+        let rows = |from: u32, to: u32| {
+            let ink = |y: &u32| (0..left).any(|x| sheet.sheet.get_pixel(x, top + y).0[0] < 90);
+            (from..to).filter(ink).count()
+        };
+        let step = 128 + GAP;
+        assert!(rows(0, 128) > 30 && rows(step, step + 128) > 30, "no words before the rows");
+        assert_eq!([rows(128, step), rows(step + 128, 2 * step)], [0, 0], "words run over");
+        let lines = label(long, LETTERS * ADVANCE, 7);
+        assert!(lines.len() == 7 && lines[6].ends_with("..."), "{lines:?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= LETTERS as usize), "{lines:?}");
+        assert_eq!(label("seed 1", 160, 7), ["seed 1"]);
     }
 }

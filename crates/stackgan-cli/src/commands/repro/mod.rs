@@ -3,7 +3,7 @@
 mod claim;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -16,7 +16,7 @@ use stackgan_core::{Provenance, Sampling};
 
 use super::given::Given;
 use super::painting::{Painter, file_name};
-use super::{Context, encoders, print, write_file};
+use super::{Context, encoders, leads_to, path_text, print, write_file};
 use crate::args::Repro;
 use crate::exit::{Exit, Problem};
 use crate::progress::Phase;
@@ -42,8 +42,9 @@ pub(super) fn run(args: &Repro, context: &Context) -> Result<Exit> {
     let source = Source { painter: &painter, given: given.as_ref() };
     let count = args.images.len();
     let mut phase = Phase::new(context.manner, "painting again", count as u64, "pictures");
-    let mut session =
-        Session { args, source, arithmetic: arithmetic(&context.device), tally: Tally::default() };
+    let judged = args.images.iter().filter_map(|image| leads_to(image)).collect();
+    let (arithmetic, tally) = (arithmetic(&context.device), Tally::default());
+    let mut session = Session { args, source, judged, arithmetic, tally };
     let all: Vec<(usize, &Path)> = args.images.iter().map(PathBuf::as_path).enumerate().collect();
     for files in all.chunks(Sampling::default().chunk) {
         session.judge(files, &phase)?;
@@ -65,13 +66,14 @@ fn apart(out: &Path, images: &[PathBuf]) -> Result<()> {
     match real(out).and_then(|out| images.iter().find(|image| folder(image).as_ref() == Some(&out)))
     {
         None => Ok(()),
-        Some(image) => {
-            let parts = ("a folder of its own", format!("that of {}", image.display()));
-            let remedy = "name another folder: nothing is written over pictures that are judged";
-            Err(Problem::usage("the new pictures cannot lie there", "option: --out", parts, remedy)
-                .into())
-        }
+        Some(image) => Err(in_the_way(format!("that of {}", image.display())).into()),
     }
+}
+
+fn in_the_way(found: String) -> Problem {
+    let (what, parts) = ("the new pictures cannot lie there", ("a folder of its own", found));
+    let remedy = "name another folder: nothing is written over pictures that are judged";
+    Problem::usage(what, "option: --out", parts, remedy)
 }
 
 /// Number of files with each verdict.
@@ -92,6 +94,8 @@ impl Tally {
 struct Session<'a> {
     args: &'a Repro,
     source: Source<'a>,
+    /// The files of the pictures, without links.
+    judged: BTreeSet<PathBuf>,
     arithmetic: &'static str,
     tally: Tally,
 }
@@ -107,6 +111,7 @@ impl Session<'_> {
                 Err(error) => drop(refused.insert(index, error)),
             }
         }
+        claims.iter().try_for_each(|claim| self.leaves_alone(claim))?;
         let rows = self.source.rows(&claims)?;
         for claim in claims.extract_if(.., |claim| self.source.lacks(claim, &rows)) {
             refused.insert(claim.index, not_of_its_caption(&claim).into());
@@ -185,13 +190,26 @@ impl Session<'_> {
 
     fn about(&self, file: &Path, verdict: &str, line: String) -> serde_json::Map<String, Value> {
         let facts = [
-            ("file", json!(file)),
+            ("file", json!(path_text(file))),
             ("verdict", json!(verdict)),
             ("why", json!(line)),
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("arithmetic", json!(self.arithmetic)),
         ];
         facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Refuses to write where a link leads to a picture that is judged.
+    fn leaves_alone(&self, claim: &Claim) -> Result<()> {
+        let Some(out) = &self.args.out else { return Ok(()) };
+        let path = out.join(kept_name(claim));
+        match leads_to(&path).filter(|file| self.judged.contains(file)) {
+            None => Ok(()),
+            Some(file) => {
+                let found = format!("{}, which leads to {}", path.display(), file.display());
+                Err(in_the_way(found).into())
+            }
+        }
     }
 
     /// Writes the new picture with its own provenance.
@@ -204,9 +222,16 @@ impl Session<'_> {
             arithmetic: Some(self.arithmetic.to_owned()),
             ..claim.said.clone()
         };
-        let name = file_name(claim.index, again.seed, &again.caption);
-        write_file(&out.join(name), &again.encode_png(picture, &self.source.painter.name)?)
+        write_file(
+            &out.join(kept_name(claim)),
+            &again.encode_png(picture, &self.source.painter.name)?,
+        )
     }
+}
+
+/// What the new picture is called.
+fn kept_name(claim: &Claim) -> String {
+    file_name(claim.index, claim.said.seed, &claim.said.caption)
 }
 
 /// Whether two pictures can be painted together.

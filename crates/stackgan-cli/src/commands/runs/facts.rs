@@ -5,9 +5,10 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use stackgan_train::config::TrainConfig;
 
+use crate::commands::path_text;
 use crate::commands::train::Record;
 use crate::report::{Terms, pace, terms};
 
@@ -48,6 +49,7 @@ impl State {
 pub(super) struct Facts {
     /// The folder's name.
     pub run: String,
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     pub state: State,
     pub dataset: Option<String>,
@@ -67,6 +69,11 @@ pub(super) struct Facts {
     pub updated: Option<u64>,
     /// The values of the last report, by name.
     pub last: BTreeMap<String, f64>,
+}
+
+/// Serde fails at a path that is no UTF-8.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path_text(path))
 }
 
 impl Facts {

@@ -67,7 +67,7 @@ fn begun(run: &Path) -> Option<SystemTime> {
 }
 
 /// Whether a folder looks like a run folder.
-fn is_run(path: &Path) -> bool {
+pub(super) fn is_run(path: &Path) -> bool {
     ["run.json", "config.toml", "stats.jsonl"].iter().any(|name| path.join(name).is_file())
 }
 

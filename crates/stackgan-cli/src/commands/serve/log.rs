@@ -11,6 +11,8 @@ use crate::progress::Manner;
 
 /// Number of characters of a sentence that are shown.
 const SHOWN: usize = 80;
+/// Characters of a refusal that are shown.
+const REFUSAL: usize = 260;
 /// Number of refusals per second that are logged individually.
 const TOLD: u32 = 5;
 
@@ -39,11 +41,9 @@ impl Log {
     pub(super) fn tell(&self, event: &Event) {
         match event {
             Event::Painted { request, caption, pictures, waited, took } => {
-                let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
-                let shown: String = caption.chars().take(SHOWN).collect();
                 self.manner.say(format!(
-                    "request {request}: `{}{dots}`, {} in {:.2} s, waited {:.2} s",
-                    shown.escape_debug(),
+                    "request {request}: `{}`, {} in {:.2} s, waited {:.2} s",
+                    shown(caption, SHOWN),
                     counted(*pictures, "picture"),
                     took.as_secs_f64(),
                     waited.as_secs_f64()
@@ -57,7 +57,7 @@ impl Log {
                     self.manner.say(format!("refused: {} more", counted(left_out, "request")));
                 }
                 if told {
-                    let message = message.escape_debug();
+                    let message = shown(message, REFUSAL);
                     self.manner.say(format!("request {request}: {status}, {message}"));
                 }
             }
@@ -67,6 +67,13 @@ impl Log {
             _ => {}
         }
     }
+}
+
+/// The first characters of a text, escaped, with a sign where there are more.
+fn shown(text: &str, most: usize) -> String {
+    let dots = if text.chars().nth(most).is_some() { "…" } else { "" };
+    let kept: String = text.chars().take(most).collect();
+    format!("{}{dots}", kept.escape_debug())
 }
 
 impl Refusals {
@@ -90,6 +97,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_line_is_short_and_holds_no_control_characters() {
+        assert_eq!(shown("a\n\u{1b}é", 4), "a\\n\\u{1b}é");
+        assert_eq!(shown("abc", 2), "ab…");
+        assert_eq!(shown(&"x".repeat(50_000), REFUSAL).chars().count(), REFUSAL + 1);
+    }
 
     #[test]
     fn many_refusals_are_a_few_lines() {

@@ -2,12 +2,14 @@
 
 mod log;
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use stackgan_data::formats::read_bounded;
-use stackgan_serve::{Options, Shelf, Token};
+use stackgan_serve::{Host, Options, Shelf, Token};
 
 use super::{Context, Loaded, encoders, load, print};
 use crate::args::Serve;
@@ -22,13 +24,17 @@ const LARGEST_TOKEN: u64 = 8 << 10;
 /// Serves until a signal arrives.
 pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     let token = args.token_file.as_deref().map(token).transpose()?;
+    let hosts = args.allow_host.iter().map(|name| {
+        Host::parse(name).with_context(|| format!("option: --allow-host {}", name.escape_debug()))
+    });
+    let hosts = hosts.collect::<Result<Vec<_>>>()?;
     let listener = listen(args, token.is_some())?;
     let shelf = shelf(args, context)?;
     let address = listener.local_addr().context("the server has no address")?;
     print(format!("http://{address}/"))?;
     let manner = context.manner;
     manner.say("open it in a browser; Ctrl-C ends the server");
-    let options = Options { hosts: args.allow_host.clone(), token, ..Options::default() };
+    let options = Options { hosts, token, ..Options::default() };
     let stopper = Stopper::listen()?;
     let stop = move || stopper.reason().is_some();
     let log = Log::new(manner);
@@ -56,8 +62,16 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
     let mut shelf = Shelf::default();
     let mut phase = Phase::new(context.manner, "reading", args.model.len() as u64, "models");
     let mut names = Vec::new();
-    for path in &args.model {
+    for typed in &args.model {
+        let (given, path) = named(typed);
         let Loaded { mut model, sha256, name, .. } = load(path, context)?;
+        let name = given.map_or(name, str::to_owned);
+        if names.contains(&name) {
+            let parts = ("a name of its own", format!("`{}` once more", name.escape_debug()));
+            let remedy = "give it another name: `-m NAME=PATH`";
+            let place = format!("option: --model {}", typed.display());
+            return Err(Problem::usage("two models of one name", place, parts, remedy).into());
+        }
         if !model.reads_sentences() {
             encoders::attach(&mut model, args.encoder.as_deref(), context)?;
         }
@@ -70,10 +84,51 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
     Ok(shelf)
 }
 
+/// The name and the model of `NAME=MODEL`; without a name, or where there is a file of this name, all is the model.
+fn named(typed: &Path) -> (Option<&str>, &Path) {
+    let bytes = typed.as_os_str().as_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'=').filter(|_| !typed.exists());
+    let parts = at.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?)));
+    match parts.map(|(name, path)| (str::from_utf8(name), path)) {
+        Some((Ok(name), path)) if !name.is_empty() && !name.contains('/') => {
+            (Some(name), Path::new(OsStr::from_bytes(path)))
+        }
+        _ => (None, typed),
+    }
+}
+
 fn token(path: &Path) -> Result<Token> {
     let place = format!("option: --token-file {}", path.display());
+    if !path.exists() {
+        let remedy = "make one: `openssl rand -hex 32 > token`, and give `--token-file token`";
+        let expected = "a file with a secret";
+        return Err(Problem::missing("there is no such file", place, expected, remedy).into());
+    }
     let bytes = read_bounded(path, LARGEST_TOKEN)?;
-    // Invalid UTF-8 becomes an empty token, which is rejected.
-    let text = String::from_utf8(bytes).unwrap_or_default();
-    Token::parse(&text).context(place)
+    Token::parse(&bytes).context(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_given_a_name_before_an_equals_sign() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("a=b");
+        std::fs::write(&there, "").unwrap();
+        for (typed, name, model) in [
+            ("birds=runs/1/model.safetensors", Some("birds"), "runs/1/model.safetensors"),
+            ("v1.1=hub:me/birds@v1", Some("v1.1"), "hub:me/birds@v1"),
+            ("birds=a=b", Some("birds"), "a=b"),
+            ("runs/a=b/model", None, "runs/a=b/model"),
+            ("=birds", None, "=birds"),
+            ("hub:me/birds", None, "hub:me/birds"),
+        ] {
+            assert_eq!(named(Path::new(typed)), (name, Path::new(model)), "{typed}");
+        }
+        assert_eq!(named(&there), (None, there.as_path()));
+        let odd = Path::new(OsStr::from_bytes(b"birds=\xff"));
+        assert_eq!(named(odd), (Some("birds"), Path::new(OsStr::from_bytes(b"\xff"))));
+    }
 }

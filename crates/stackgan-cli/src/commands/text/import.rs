@@ -7,7 +7,7 @@ use stackgan_core::text::state_dict::from_state_dict;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 
 use crate::args::{self, LetterCase, TextImport};
-use crate::commands::{Context, print, weights, write_file};
+use crate::commands::{Context, apart, print, weights, write_file};
 use crate::exit::Problem;
 
 /// Reads weights and writes an encoder.
@@ -19,6 +19,7 @@ pub(super) fn run(args: &TextImport, context: &Context) -> Result<()> {
         let remedy = "check the path";
         return Err(Problem::missing("there is no such file", place, expected, remedy).into());
     }
+    apart(&[Some(file)], &[("--out", Some(&args.out))])?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let tensors = weights::read(&bytes, file, weights::TEXT_ENCODER, &context.device)?;
     drop(bytes);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::Watched;
-use crate::commands::print;
+use crate::commands::print_to_reader;
 use crate::commands::runs::{Facts, State, number};
 use crate::progress::duration;
 
@@ -24,11 +24,12 @@ pub(super) fn run(mut watched: Watched) -> Result<()> {
     loop {
         if watched.facts.step > printed {
             printed = watched.facts.step;
-            print(line(&watched.facts))?;
+            print_to_reader(line(&watched.facts))?;
         }
         if watched.facts.state != State::Running {
             let facts = &watched.facts;
-            return print(format!("{}: {} at step {}", facts.run, facts.state.word(), facts.step));
+            let word = facts.state.word();
+            return print_to_reader(format!("{}: {word} at step {}", facts.run, facts.step));
         }
         std::thread::sleep(EVERY);
         watched.refresh();

@@ -1,0 +1,85 @@
+//! The names under which a server is reached besides those of its machine.
+
+use std::net::Ipv6Addr;
+
+use hyper::http::uri::Authority;
+
+use crate::{Error, Result};
+
+/// A name as browsers send it in `Host`: `birds.example`, or with a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    /// Reads a name: letters, digits, `-`, `_` and dots, or a number such as `192.168.0.7` or `[fd00::7]`; a port may follow.
+    ///
+    /// # Errors
+    /// [`Error::Host`] for all that no browser sends: an address with `http://`, a pattern, nothing.
+    pub fn parse(text: &str) -> Result<Self> {
+        let refused = || Error::Host(text.chars().take(100).collect::<String>());
+        let authority: Authority = text.parse().map_err(|_| refused())?;
+        let host = authority.host();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let named = host.bytes().all(plain) && !host.trim_matches('.').is_empty();
+        let number = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let number = number.is_some_and(|number| number.parse::<Ipv6Addr>().is_ok());
+        let behind = text.get(host.len()..).unwrap_or_default();
+        let port = behind.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        match (named || number) && text.starts_with(host) && (behind.is_empty() || port) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(refused()),
+        }
+    }
+
+    /// Whether it is what a request names: with a port that one, without one any, as behind another server.
+    pub(crate) fn is(&self, named: &Authority) -> bool {
+        let Self(host) = self;
+        host.eq_ignore_ascii_case(named.as_str()) || host.eq_ignore_ascii_case(named.host())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_browsers_send_are_taken_and_others_refused() {
+        for good in [
+            "birds.example",
+            "Birds.Example:8443",
+            "localhost",
+            "my_box",
+            "192.168.0.7",
+            "192.168.0.7:80",
+            "[fd00::7]",
+            "[fd00::7]:7860",
+            "xn--vgel-5qa.example",
+            "example.",
+        ] {
+            assert!(Host::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            ".",
+            "*",
+            "*.birds.example",
+            "http://birds.example",
+            "birds.example/",
+            "birds.example/path",
+            "me@birds.example",
+            "birds.example:",
+            "birds.example:http",
+            "birds.example:99999",
+            "birds.example,other.example",
+            "birds example",
+            "::1",
+            "[::1",
+            "[birds]",
+            "vögel.example",
+        ] {
+            let error = Host::parse(bad).unwrap_err().to_string();
+            assert!(error.contains("do: ") && error.contains("birds.example"), "{bad}: {error}");
+        }
+    }
+}

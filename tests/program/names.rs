@@ -1,0 +1,146 @@
+//! Names of files that are no UTF-8, and names that lead to one file: JSON is printed, and nothing is written over what is read.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::errors::four_parts;
+
+/// `b` and a byte that begins no character.
+const ODD: &[u8] = b"b\xff";
+
+/// The program with arguments that may be no UTF-8, which must end well; its stdout as JSON.
+fn told(dir: &Path, args: &[&[u8]]) -> Value {
+    let args: Vec<OsString> = args.iter().map(|arg| OsStr::from_bytes(arg).to_owned()).collect();
+    let output = stackgan(dir, &[]).args(&args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn json_has_names_that_are_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let odd = dir.join(OsStr::from_bytes(ODD));
+    fs::create_dir(&odd).unwrap();
+    fs::copy(dir.join("run/model.safetensors"), odd.join("model.safetensors")).unwrap();
+    let begins = |found: &Value| found.as_str().is_some_and(|text| text.starts_with("b\u{fffd}"));
+
+    let info = told(dir, &[b"model", b"info", ODD, b"--json"]);
+    assert!(begins(&info["file"]), "{info}");
+    let verified = told(dir, &[b"model", b"verify", ODD, b"--json"]);
+    assert!(begins(&verified["file"]), "{verified}");
+    let paint = [&b"generate"[..], b"-m", ODD, b"-p", b"a bird", b"--out", ODD, b"-q", b"--json"];
+    let painted = told(dir, &paint);
+    assert!(begins(&painted["file"]), "{painted}");
+    let way = [&b"interpolate"[..], b"-m", ODD, b"-p", b"a bird", b"--seeds", b"0,1"];
+    let more = [&b"--frames"[..], b"2", b"--out", ODD, b"-q", b"--json"];
+    let animation = told(dir, &[&way[..], &more[..]].concat());
+    assert!(begins(&animation["file"]) && begins(&animation["sheet"]), "{animation}");
+    let pictures = fs::read_dir(&odd).unwrap().map(|entry| entry.unwrap().path());
+    let picture = pictures.into_iter().find(|path| path.to_string_lossy().contains("000000-seed"));
+    let picture = picture.unwrap();
+    let picture = picture.strip_prefix(dir).unwrap().as_os_str().as_bytes();
+    let judged = told(dir, &[b"repro", b"-m", ODD, picture, b"-q", b"--json"]);
+    assert!(begins(&judged["file"]) && judged["verdict"] == "equal", "{judged}");
+
+    fs::create_dir(dir.join("runs")).unwrap();
+    fs::rename(dir.join("run"), dir.join("runs").join(OsStr::from_bytes(ODD))).unwrap();
+    let runs = told(dir, &[b"runs", b"ls", b"--json"]);
+    assert!(runs[0]["path"].as_str().unwrap().ends_with("b\u{fffd}"), "{runs}");
+}
+
+/// Models, encoders and lists stay as they are where a result is given their name.
+#[test]
+fn no_result_takes_the_place_of_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    fs::copy(dir.join("run/model.safetensors"), dir.join("m.safetensors")).unwrap();
+    fs::copy(WORLD.encoder(), dir.join("e.safetensors")).unwrap();
+    fs::copy(WORLD.prepared(76), dir.join("p.safetensors")).unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    fs::copy(golden.join("stage1_netG_zip.pth"), dir.join("netG.pth")).unwrap();
+    symlink("m.safetensors", dir.join("link")).unwrap();
+    fs::write(dir.join("words.txt"), "a red bird\n").unwrap();
+    let files = ["m.safetensors", "e.safetensors", "p.safetensors", "netG.pth", "words.txt"];
+    let bytes = || files.map(|file| fs::read(dir.join(file)).unwrap());
+    let before = bytes();
+    let run = "run/model.safetensors";
+    let export = ["model", "export", "m.safetensors"];
+    let encode = ["text", "encode", "--encoder", "e.safetensors"];
+    for (command, more, place) in [
+        (&export[..], &["--onnx", "m.safetensors"][..], "--onnx"),
+        (&export, &["--onnx", "link"], "--onnx"),
+        (&export, &["--onnx-encoder", "./m.safetensors"], "--onnx-encoder"),
+        (&export, &["--onnx", "new", "--onnx-encoder", "new"], "--onnx-encoder"),
+        (&export, &["--onnx", "words.txt", "--fold-captions", "words.txt"], "--onnx"),
+        (&["model", "export", "run"], &["--onnx", run], "--onnx"),
+        (&export, &["--out", "m.safetensors"], "--out"),
+        (&["model", "import", "netG.pth"], &["--out", "netG.pth"], "--out"),
+        (&["text", "import", "e.safetensors"], &["--out", "e.safetensors"], "--out"),
+        (&encode, &["-p", "a", "--output", "e.safetensors"], "--output"),
+        (&encode, &["--captions", "words.txt", "--output", "words.txt"], "--output"),
+        (&encode, &["--data", "p.safetensors", "--output", "p.safetensors"], "--output"),
+        (&["text", "train", "--data", "p.safetensors"], &["--out", "p.safetensors"], "--out"),
+        (&["data", "captions", "p.safetensors"], &["--output", "p.safetensors"], "--output"),
+    ] {
+        let (code, error) = failed(dir, &[command, more].concat());
+        assert_eq!(code, 2, "{command:?} {more:?}: {error}");
+        four_parts(&error, place);
+    }
+    assert!(bytes() == before && !dir.join("new").exists());
+}
+
+/// A device has no end, and a pipe has one.
+#[test]
+fn a_model_comes_from_a_pipe_and_not_from_a_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let (code, error) = failed(dir, &["model", "info", "/dev/zero"]);
+    assert_eq!(code, 3, "{error}");
+    four_parts(&error, "/dev/zero");
+    let file = fs::File::open(dir.join("run/model.safetensors")).unwrap();
+    let mut cat = std::process::Command::new("cat");
+    let mut cat = cat.stdin(file).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut info = std::process::Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
+    let info = info.args(["model", "info", "/dev/stdin"]).stdin(cat.stdout.take().unwrap());
+    let output = info.output().unwrap();
+    assert!(cat.wait().unwrap().success());
+    let named = done(dir, &["model", "info", "run"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let behind = |told: &str| told.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert!(behind(&told) == behind(&named) && !behind(&told).is_empty(), "{told}");
+}
+
+/// A link in the new folder that leads to a picture that is judged: the picture stays as it is.
+#[test]
+fn a_picture_that_is_judged_is_not_painted_over_by_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let said = done(dir, &["generate", "-m", "run", "-p", "a red bird", "--out", "old", "-q"]);
+    let picture = said.trim();
+    // Bytes behind the end of a PNG are nothing to its readers, and would be gone.
+    let whole = [fs::read(dir.join(picture)).unwrap(), b"mine".to_vec()].concat();
+    fs::write(dir.join(picture), &whole).unwrap();
+    fs::create_dir(dir.join("new")).unwrap();
+    let name = Path::new(picture).file_name().unwrap();
+    symlink(dir.join(picture), dir.join("new").join(name)).unwrap();
+    let (code, error) = failed(dir, &["repro", "-m", "run", picture, "--out", "new", "-q"]);
+    assert_eq!(code, 2, "{error}");
+    four_parts(&error, "--out");
+    // A copy is another file.
+    fs::remove_file(dir.join("new").join(name)).unwrap();
+    fs::copy(dir.join(picture), dir.join("new").join(name)).unwrap();
+    done(dir, &["repro", "-m", "run", picture, "--out", "new", "-q"]);
+    assert!(fs::read(dir.join(picture)).unwrap() == whole);
+}
