@@ -168,7 +168,8 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
         let features = matches!(encoder.config.image, ImageSide::Features { .. });
         features.then(|| matching::network(device))
     };
-    for encoder in seeing.iter().chain([&reading]) {
+    // In fifty bounded layers rounding moves some values over a bound, where their gradient ends.
+    for (encoder, tolerance) in [(&seeing[0], 1e-6), (&seeing[1], 1e-6), (&reading, 1e-4)] {
         let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
         let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
         for side in [64, 256] {
@@ -186,7 +187,7 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
             let length =
                 |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             let apart = length(&(&here.1 - &there.1).unwrap()) / length(&here.1);
-            assert!(apart < 1e-6, "{side}: {apart}");
+            assert!(apart < tolerance, "{side}: {apart}");
         }
     }
     folder.device = gpu.clone();
