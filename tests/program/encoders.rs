@@ -401,6 +401,21 @@ fn pictures_are_matched_through_a_network_of_features() {
     let (code, text) = failed(dir, &args);
     assert!(code == 2 && text.contains("`--features` names no network") && !run.exists(), "{text}");
 
+    for (encoder, why) in [(None, "loss.matching = 0"), (Some(WORLD.encoder()), "looks at pixels")]
+    {
+        let encoder = encoder.map_or("text.safetensors".into(), |file| file.display().to_string());
+        let mut args =
+            with_encoder("1", &dir.join(why), &encoder, &["--features", "lite0.safetensors"]);
+        args.retain(|arg| arg != "-q");
+        args.extend([
+            "--set".to_owned(),
+            format!("loss.matching={}", u8::from(why != "loss.matching = 0")),
+        ]);
+        let output =
+            stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("`--features` is not used: ") && said.contains(why), "{said}");
+    }
     train(dir, &matched(&whole, &["--features", "lite0.safetensors"]));
     let mut args = matched(&run, &["--features", "lite0.safetensors"]);
     args.extend(["--max-hours", "1e-9"].map(str::to_owned));

@@ -168,24 +168,6 @@ impl Conv2dShape {
         })
     }
 
-    /// Returns the convolution with rotated kernels that maps gradients of the result to gradients
-    /// of the input, if there is one: the stride must be 1 and the padding less than the kernel.
-    pub(crate) fn turned(&self) -> Option<Self> {
-        let pad_height = (self.kernel_height - 1).checked_sub(self.pad_height)?;
-        let pad_width = (self.kernel_width - 1).checked_sub(self.pad_width)?;
-        (self.stride == 1).then_some(Self {
-            in_channels: self.out_channels,
-            height: self.out_height,
-            width: self.out_width,
-            out_channels: self.in_channels,
-            out_height: self.height,
-            out_width: self.width,
-            pad_height,
-            pad_width,
-            ..*self
-        })
-    }
-
     /// Returns the number of taps in the kernel of one channel.
     pub(crate) fn taps(&self) -> usize {
         self.kernel_height * self.kernel_width

@@ -98,7 +98,13 @@ pub(super) fn matcher(
     context: &Context,
 ) -> Result<Option<Matcher>> {
     let key = "loss.matching";
+    let unused = |why: &str| {
+        if wanted.features.is_some() {
+            context.manner.say(format!("warning: `--features` is not used: {why}"));
+        }
+    };
     if config.loss.matching == 0.0 {
+        unused("loss.matching = 0");
         return Ok(None);
     }
     let trained = match (small, &wanted.encoder) {
@@ -116,6 +122,7 @@ pub(super) fn matcher(
                 return Ok(Some(Matcher::of(&trained, Some(network), &context.device)?));
             }
             (ImageSide::Convolutions { .. }, _) => {
+                unused("the text encoder looks at pixels");
                 return Ok(Some(Matcher::of(&trained, None, &context.device)?));
             }
         },

@@ -25,8 +25,8 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finis
 /// The gradient of the input: with stride 1 the convolution with turned kernels.
 pub(super) fn backward(weight: &[f32], dy: &Blocks, s: &Conv2dShape) -> Blocks {
     let mut kernels = kernels(weight, s);
-    let turned = s.turned();
-    if turned.is_some() {
+    let adjoint = s.adjoint();
+    if adjoint.is_some() {
         kernels.chunks_exact_mut(s.taps()).for_each(<[Lane]>::reverse);
     }
     let mut dx = Blocks::stale(Sizes::of_input(s));
@@ -34,8 +34,8 @@ pub(super) fn backward(weight: &[f32], dy: &Blocks, s: &Conv2dShape) -> Blocks {
     dx.lanes.par_chunks_mut(s.height * s.width).enumerate().for_each(|(i, dx)| {
         let (image, block) = (i / blocks, i % blocks);
         let (dy, kernel) = (dy.plane(image, block), &kernels[block * s.taps()..][..s.taps()]);
-        match &turned {
-            Some(turned) => convolve(dx, dy, kernel, turned),
+        match &adjoint {
+            Some(adjoint) => convolve(dx, dy, kernel, adjoint),
             None => scatter(dx, dy, kernel, s),
         }
     });
