@@ -41,7 +41,9 @@ pub struct Captions {
 /// Which picture is the wrong one for a caption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrongPairs {
-    /// Differs from the release: a picture of another class, uniformly.
+    /// A picture of another class, uniformly.
+    ///
+    /// Differs from the release: [`Self::AsReleased`] can end at a picture of the same class.
     OtherClass,
     /// The TensorFlow release: any picture; if it is of the same class, the one 100 to 199
     /// positions further (one number for the whole batch), without another check.

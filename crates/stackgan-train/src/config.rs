@@ -99,7 +99,7 @@ pub struct TrainConfig {
     pub noise: NoiseConfig,
     /// When to report, generate samples and save.
     pub run: RunConfig,
-    /// Common GAN options that the releases do not have. The table is left out when all are off.
+    /// Common GAN options that no published run uses. The table is left out when all are off.
     #[serde(default, skip_serializing_if = "Knobs::off")]
     pub knobs: Knobs,
 }

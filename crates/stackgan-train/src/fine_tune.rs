@@ -7,8 +7,8 @@
 //! learning rates. The real 64x64 pictures are every fourth pixel of the 256x256 ones, as that
 //! release's `resize_bilinear` makes them.
 //!
-//! Differs from the release: the step along Stage-II's loss uses the backward pass of Stage-II's
-//! own step, so the gradient passes through the discriminator after its update, not before it.
+//! The order is that of the release's `train_one_step`: D of Stage-II; its G, and along the same
+//! gradient Stage-I's; then D and G of Stage-I's own game, with fresh noise.
 
 use std::collections::BTreeMap;
 

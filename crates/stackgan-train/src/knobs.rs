@@ -1,4 +1,4 @@
-//! Common GAN options ("knobs") that neither release has.
+//! Common GAN options ("knobs") that neither release uses in its published runs.
 //!
 //! All are off by default, as in the releases; docs/training.md says what each is for. A run
 //! without knobs performs exactly the operations of its recipe, to the bit.
@@ -70,7 +70,8 @@ impl Default for Knobs {
 pub enum Conditioning {
     /// c = mu + sigma epsilon (paper, section 3.2).
     Augmented,
-    /// c = mu, without a KL term: the paper's ablation "no CA" (section 4.3).
+    /// c = mu, without a KL term: the paper's ablation "no CA" (section 4.3). In the TensorFlow
+    /// release: `TRAIN.COND_AUGMENTATION: False`.
     Mean,
 }
 

@@ -183,8 +183,8 @@ impl Players {
     ) -> crate::Result<StepStats> {
         match self {
             Self::Residual(players) => {
-                let low = players.tune_stage1(batch, cfg)?;
-                Ok(residual_step(players, batch, noise, cfg)?.with_stage1(low))
+                let stats = residual_step(players, batch, noise, cfg)?;
+                Ok(stats.with_stage1(players.tune_stage1(batch, cfg)?))
             }
             Self::Plain(players) => plain_step(players, batch, noise, cfg),
         }

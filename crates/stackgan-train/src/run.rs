@@ -267,6 +267,8 @@ impl Run {
         let cfg = &setup.config;
         let stage1 = match (cfg.stage, &setup.stage1) {
             (Stage::Two, Some(model)) => {
+                // Differs from the release: with Stage-I's running statistics, which the TensorFlow
+                // release does not restore. They are needed to paint before Stage-II has moved them.
                 Some(Params::given(model.stage1().snapshot()?, &setup.device)?)
             }
             _ => None,

@@ -111,7 +111,8 @@ impl Discriminator {
 
     /// Returns logits `(batch,)` for features with the text code `mu` `(batch, cond_dim)`.
     ///
-    /// Differs from the release: no sigmoid here, the losses take logits.
+    /// Differs from the release: no sigmoid here, the losses take logits. A sigmoid saturates in
+    /// f32: its gradient is then 0.
     ///
     /// # Errors
     /// Shapes that do not match.

@@ -70,7 +70,10 @@ pub enum Resizing {
 /// Whether the contrast of each cropped picture is stretched to 0..=255 before resizing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stretch {
-    /// Differs from the release: colours are not changed.
+    /// Colours are not changed.
+    ///
+    /// Differs from the release: there, stretching is a side effect of a library call, and differs
+    /// from picture to picture.
     #[default]
     None,
     /// As the TensorFlow release does implicitly: one range for all three channels together

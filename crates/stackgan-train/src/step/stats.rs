@@ -137,7 +137,7 @@ impl StepStats {
             let found = low.terms.iter().find(|term| term.name == theirs);
             self.terms.extend(found.map(|term| Term { name, value: term.value.clone() }));
         }
-        self.checks.splice(0..0, low.checks); // it came first
+        self.checks.extend(low.checks);
         self
     }
 

@@ -96,9 +96,12 @@ pub enum ImageSide {
         /// Channels of the convolutions, each of which halves the side of the picture; one to five.
         channels: Vec<usize>,
     },
-    /// Features of a pretrained network through a linear layer.
+    /// Features of a pretrained network: batch norm, a linear layer, batch norm.
     ///
-    /// Source: Reed et al., CVPR 2016, whose network was `GoogLeNet`, with 1024 features.
+    /// Differs from the release: Reed et al. (CVPR 2016) compare captions with the 1024 features of
+    /// their `GoogLeNet` as they are, of ten views of a picture. Features of another network have
+    /// another width and other scales, so a layer maps them to the width of the text; the views
+    /// are the picture and its mirror image.
     Features {
         /// Number of features of a picture.
         width: usize,
@@ -152,8 +155,8 @@ pub struct TextTrainConfig {
 }
 
 impl TextTrainConfig {
-    /// The published training of the birds' encoder (icml2016, `train_sje_hybrid.lua`), except for
-    /// the image side.
+    /// The published training of the birds' encoder (`train_sje_hybrid.lua` of Reed et al., CVPR
+    /// 2016), except for the image side.
     #[must_use]
     pub fn published() -> Self {
         Self {
