@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::AnimationDecoder as _;
 use image::codecs::png::PngDecoder;
 use serde_json::Value;
-use stackgan_core::Provenance;
+use stackgan_core::{Provenance, Stage};
 
 use crate::common::{WORLD, done, failed, stackgan, train, training};
 use crate::errors::four_parts;
@@ -317,11 +317,11 @@ fn a_picture_that_cannot_be_judged_leaves_the_others() {
     let (code, _, error) = judged(dir, &["-m", "other", file(0)]);
     assert_eq!(code, 3, "{error}");
     four_parts(&error, &said.model_sha256);
-    forged(&files[0], &dir.join("stage.png"), |said, _| said.stage = 7);
+    forged(&files[0], &dir.join("stage.png"), |said, _| said.stage = Stage::Two);
     forged(&files[0], &dir.join("encoder.png"), |said, _| said.encoder = "ab".repeat(32));
     let own = files[1].parent().unwrap().to_str().unwrap();
     for (more, code, place) in [
-        (&["stage.png"][..], 3, "stage 7"),
+        (&["stage.png"][..], 3, "stage 2"),
         (&["encoder.png"], 3, "another text encoder"),
         (&["none.png"], 4, "none.png"),
         (&[file(0), "--out", own], 2, "--out"),

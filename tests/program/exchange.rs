@@ -83,7 +83,7 @@ fn imported_weights_paint_what_torch_painted() {
             eps1: noise(&["eps1", "eps"]),
             eps2: noise(&["eps2", "eps"]),
         };
-        let generator = model.generator(model.stages()).unwrap();
+        let generator = model.generator(model.last_stage()).unwrap();
         let painted = generator.paint(&golden["in.text"], &noise, Mode::Eval).unwrap().image;
         let side = painted.dims()[3];
         let kept: Vec<u32> = (0..side as u32).step_by(every).collect();

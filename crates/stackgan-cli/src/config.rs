@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stackgan_core::Stage;
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
 use toml::{Table, Value};
 
@@ -93,7 +94,7 @@ impl Layers {
     /// # Errors
     /// [`Problem`] for an unknown preset or key, and for a value that is not valid TOML.
     pub(crate) fn new(
-        stage: u8,
+        stage: Stage,
         settings: &Settings,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
@@ -106,7 +107,7 @@ impl Layers {
     /// As [`Layers::new`].
     pub(crate) fn over(
         base: &Base,
-        stage: u8,
+        stage: Stage,
         settings: &Settings,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
@@ -146,7 +147,7 @@ impl Layers {
         Ok(layers)
     }
 
-    fn of_preset(stage: u8, name: &str) -> Result<Self> {
+    fn of_preset(stage: Stage, name: &str) -> Result<Self> {
         // `cub` and `cub-stage1` both name the preset of the stage.
         let dataset = name.trim_end_matches(&format!("-stage{stage}"));
         let full = format!("{dataset}-stage{stage}");
@@ -372,7 +373,7 @@ mod tests {
 
     fn layers(settings: &Settings, environment: &[(&str, &str)]) -> Result<Layers> {
         let pairs = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Layers::new(1, settings, pairs)
+        Layers::new(Stage::One, settings, pairs)
     }
 
     fn set(pairs: &[&str]) -> Settings {
@@ -457,7 +458,7 @@ mod tests {
         let config = TrainConfig::from_toml(preset("cub-stage1").unwrap()).unwrap();
         std::fs::write(&file, config.to_toml().unwrap()).unwrap();
         let settings = set(&["knobs.diff_augment=translation,cutout", "knobs.real_label=0.9"]);
-        let layers = Layers::over(&Base::File(file), 1, &settings, []).unwrap();
+        let layers = Layers::over(&Base::File(file), Stage::One, &settings, []).unwrap();
         let knobs = layers.resolve().unwrap().knobs;
         assert!(knobs.diff_augment.translation && knobs.diff_augment.cutout);
         assert_eq!((knobs.real_label, knobs.d_steps), (0.9, 1));

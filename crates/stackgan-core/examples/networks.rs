@@ -1,7 +1,7 @@
 //! The networks without the rest: Stage-I of either recipe at the paper's sizes, on random text, and its parameters.
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
-use stackgan_core::gan::{Epsilon, Generator, GeneratorNoise, Mode, SAMPLING};
+use stackgan_core::gan::{Draw, Epsilon, Generator, GeneratorNoise, Mode, SAMPLING};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Device, NetConfig, Params, plain, residual};
 
@@ -9,7 +9,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (net, noise, device) = (NetConfig::default(), Noise::new(0), Device::Cpu);
     let text = noise.normal(Stream::Test, 0, 0, 2 * net.text_dim);
     let text = candle_core::Tensor::from_vec(text, (2, net.text_dim), &device)?;
-    let draw = GeneratorNoise::draw(noise, SAMPLING, 0, &[0, 1], (&net, Epsilon::Normal, &device))?;
+    let of = Draw { net: &net, epsilon: Epsilon::Normal, device: &device };
+    let draw = GeneratorNoise::draw(noise, SAMPLING, 0, &[0, 1], &of)?;
 
     let params = Params::fresh(noise, "g1", &device);
     let generator = residual::Stage1Generator::new(&net, &params.trained())?;

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use stackgan_core::candle::{Result, Tensor, backprop::GradStore};
-use stackgan_core::gan::{Epsilon, Generator, GeneratorNoise, Mode, SAMPLING};
+use stackgan_core::gan::{Draw, Epsilon, Generator, GeneratorNoise, Mode, SAMPLING};
 use stackgan_core::kernels::backward;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Device, NetConfig, Params, residual};
@@ -30,8 +30,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
     for step in 0..10 {
         let samples: Vec<u64> = (0..BATCH as u64).collect();
-        let sizes = (&net, Epsilon::Normal, &device);
-        let z = GeneratorNoise::draw(noise, SAMPLING, step, &samples, sizes)?;
+        let of = Draw { net: &net, epsilon: Epsilon::Normal, device: &device };
+        let z = GeneratorNoise::draw(noise, SAMPLING, step, &samples, &of)?;
 
         let painted = generator.paint(&text, &z, Mode::Train)?;
         let of_real = discriminator.logits(&real, &text, Mode::Train)?;

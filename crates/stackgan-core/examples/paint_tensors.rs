@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given = Archive::from_bytes(&std::fs::read(tensors)?, &Device::Cpu)?.tensors;
     let part = |name: &str| given.get(name).cloned().ok_or(format!("no tensor `{name}`"));
     let noise = GeneratorNoise { z: part("z")?, eps1: part("eps1")?, eps2: part("eps2")? };
-    let generator = model.generator(model.stages())?;
+    let generator = model.generator(model.last_stage())?;
     let painted = generator.paint(&part("text")?, &noise, Mode::Eval)?;
     let expected = part("picture")?;
     let largest = |t: Tensor| -> TensorResult<f32> { t.abs()?.flatten_all()?.max(0)?.to_scalar() };

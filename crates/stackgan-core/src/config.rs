@@ -1,4 +1,8 @@
-//! The sizes of the networks, as one checked struct for both recipes and both stages.
+//! The recipe, the stage, and the sizes of the networks as one checked struct for both recipes and
+//! both stages.
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +16,83 @@ pub enum Recipe {
     Residual,
     /// The PyTorch release: COCO.
     Plain,
+}
+
+impl Recipe {
+    /// Returns the name that settings and files use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Residual => "residual",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+/// One of the two stages. Files and the command line call it 1 or 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Stage {
+    /// Generates 64x64 pictures from text and noise.
+    One,
+    /// Generates 256x256 pictures from text and a Stage-I picture.
+    Two,
+}
+
+impl Stage {
+    /// Both stages, in order.
+    pub const ALL: [Self; 2] = [Self::One, Self::Two];
+
+    /// Returns 1 or 2.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+
+    /// Returns the side of its pictures in pixels: 64 or 256.
+    #[must_use]
+    pub const fn side(self) -> usize {
+        match self {
+            Self::One => 64,
+            Self::Two => 256,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number().fmt(f)
+    }
+}
+
+impl TryFrom<u8> for Stage {
+    type Error = String;
+
+    fn try_from(number: u8) -> std::result::Result<Self, String> {
+        match number {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            _ => Err(format!("expected stage 1 or 2, found {number}")),
+        }
+    }
+}
+
+impl FromStr for Stage {
+    type Err = String;
+
+    fn from_str(number: &str) -> std::result::Result<Self, String> {
+        let expected = || format!("expected stage 1 or 2, found {}", number.escape_debug());
+        number.parse::<u8>().map_err(|_| expected())?.try_into()
+    }
+}
+
+impl From<Stage> for u8 {
+    fn from(stage: Stage) -> Self {
+        stage.number()
+    }
 }
 
 /// The sizes of one StackGAN.

@@ -80,6 +80,26 @@ pub const SAMPLING: NoiseStreams = [Stream::Z, Stream::CondAug1, Stream::CondAug
 pub const GENERATOR_STEP: NoiseStreams =
     [Stream::GeneratorZ, Stream::GeneratorCondAug1, Stream::GeneratorCondAug2];
 
+/// What noise is drawn for.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// The sizes of the networks.
+    pub net: &'a NetConfig,
+    /// The distribution of epsilon.
+    pub epsilon: Epsilon,
+    /// The device of the tensors.
+    pub device: &'a Device,
+}
+
+/// Factors on noise. Below 1, pictures vary less and follow the text more closely.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scales {
+    /// Factor on `z`.
+    pub z: f64,
+    /// Factor on the epsilon of both stages.
+    pub eps: f64,
+}
+
 impl GeneratorNoise {
     /// Draws the noise of `samples` at `step`.
     ///
@@ -93,7 +113,7 @@ impl GeneratorNoise {
         streams: NoiseStreams,
         step: u64,
         samples: &[u64],
-        (cfg, epsilon, device): (&NetConfig, Epsilon, &Device),
+        of: &Draw<'_>,
     ) -> Result<Self> {
         let batch = |stream, width, epsilon| {
             let mut values = Vec::with_capacity(samples.len() * width);
@@ -103,22 +123,21 @@ impl GeneratorNoise {
                     Epsilon::Truncated => noise.truncated_normal(stream, step, sample, width),
                 });
             }
-            Tensor::from_vec(values, (samples.len(), width), device)
+            Tensor::from_vec(values, (samples.len(), width), of.device)
         };
         let [z, eps1, eps2] = streams;
         Ok(Self {
-            z: batch(z, cfg.z_dim, Epsilon::Normal)?,
-            eps1: batch(eps1, cfg.cond_dim, epsilon)?,
-            eps2: batch(eps2, cfg.cond_dim, epsilon)?,
+            z: batch(z, of.net.z_dim, Epsilon::Normal)?,
+            eps1: batch(eps1, of.net.cond_dim, of.epsilon)?,
+            eps2: batch(eps2, of.net.cond_dim, of.epsilon)?,
         })
     }
 
-    /// Returns the noise with `z` and both epsilons scaled. With scales below 1, pictures vary less
-    /// and follow the text more closely.
+    /// Returns the noise with `z` and both epsilons scaled.
     ///
     /// # Errors
     /// A failure of the device; never on the CPU.
-    pub fn scaled(&self, z: f64, eps: f64) -> Result<Self> {
+    pub fn scaled(&self, Scales { z, eps }: Scales) -> Result<Self> {
         Ok(Self { z: (&self.z * z)?, eps1: (&self.eps1 * eps)?, eps2: (&self.eps2 * eps)? })
     }
 }

@@ -34,6 +34,7 @@ pub mod cond_aug;
 pub mod config;
 mod error;
 pub mod gan;
+pub mod generators;
 pub mod image;
 pub mod interpolation;
 pub mod layers;
@@ -49,13 +50,13 @@ pub mod residual;
 pub mod text;
 
 pub use candle_core::{self as candle, Device};
-pub use config::{NetConfig, Recipe};
+pub use config::{NetConfig, Recipe, Stage};
 pub use error::{Error, Result};
 pub use gan::{Generator, GeneratorNoise, Mode, Painted};
-pub use model::{Model, ModelInfo, StageInfo};
+pub use model::{Model, ModelInfo, Parts, StageInfo, StagePart, TextPart};
 pub use params::{Params, Scope};
-pub use pipeline::{Painting, Sampling};
-pub use provenance::Provenance;
+pub use pipeline::{Painting, Request, Resolved, Sampling};
+pub use provenance::{NamedModel, Provenance};
 pub use stackgan_kernels as kernels;
 pub use stackgan_noise as noise;
 

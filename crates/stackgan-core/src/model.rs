@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
 use crate::gan::{Epsilon, Generator, Stage1Statistics};
+use crate::generators::Low;
 use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
-use crate::{Error, NetConfig, Params, Recipe, Result, plain, residual};
+use crate::{Error, NetConfig, Params, Result, Stage, generators};
 
 /// The version of the file format.
 const FORMAT: &str = "stackgan-model/1";
@@ -95,6 +96,50 @@ pub(crate) fn check_scale(key: &'static str, scale: f64) -> Result<()> {
     Err(Error::Config { key, expected, found })
 }
 
+/// The parts of a model.
+#[derive(Debug)]
+pub struct Parts {
+    /// The text encoder.
+    pub text: TextPart,
+    /// Stage-I.
+    pub stage1: StagePart,
+    /// Stage-II, if it has been trained.
+    pub stage2: Option<StagePart>,
+}
+
+/// A generator's description and variables.
+#[derive(Debug)]
+pub struct StagePart {
+    /// The description.
+    pub info: StageInfo,
+    /// The variables of the generator.
+    pub params: Params,
+}
+
+/// The text encoder of a model.
+#[derive(Debug)]
+pub enum TextPart {
+    /// A char-CNN-RNN, which is stored in the model's file. It standardises by itself.
+    Inside(CharCnnRnnEncoder),
+    /// An encoder that is not in the file.
+    Beside {
+        /// Its fingerprint; empty if it is not known.
+        fingerprint: String,
+        /// Where it comes from, as `--encoder` takes it: `hub:OWNER/NAME` or a folder.
+        source: Option<String>,
+        /// The standardisation of its vectors, if the training used one.
+        standardise: Option<Standardise>,
+    },
+}
+
+impl TextPart {
+    /// Returns the text part of a model that is only known by its networks.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self::Beside { fingerprint: String::new(), source: None, standardise: None }
+    }
+}
+
 /// A trained model that generates pictures.
 pub struct Model {
     info: ModelInfo,
@@ -118,76 +163,61 @@ impl Model {
     /// Assembles a model from its parts.
     ///
     /// # Errors
-    /// Everything that [`Self::from_bytes`] rejects in a file: tensors that are missing, left over
-    /// or of shapes other than the sizes say, an encoder other than the one that `info` describes,
-    /// or a size or scale out of its range.
-    pub fn new(
-        info: ModelInfo,
-        encoder: Option<CharCnnRnnEncoder>,
-        stage1: Params,
-        stage2: Option<Params>,
-        device: &Device,
-    ) -> Result<Self> {
-        if info.format != FORMAT {
-            return Err(wrong("this program reads another version", FORMAT, &info.format));
+    /// [`Error::Model`] for tensors that are missing, left over or of shapes other than the sizes
+    /// say, or for an encoder or a standardisation of another width; [`Error::Config`] for a size
+    /// or scale out of its range.
+    pub fn new(parts: Parts, device: &Device) -> Result<Self> {
+        let Parts { text, stage1, stage2 } = parts;
+        for stage in std::iter::once(&stage1).chain(&stage2) {
+            stage.info.check()?;
         }
-        for stage in std::iter::once(&info.stage1).chain(&info.stage2) {
-            stage.check()?;
-        }
-        if encoder.as_ref().map(CharCnnRnnEncoder::config) != info.encoder.as_ref() {
-            let what = "the encoder is described or present, not both";
-            return Err(wrong(what, "both or neither, with the same sizes", "others"));
-        }
-        if let Some(encoder) = &encoder
-            && encoder.fingerprint() != info.encoder_fingerprint
-        {
-            let found = encoder.fingerprint();
-            return Err(wrong("another text encoder", &info.encoder_fingerprint, &found));
-        }
-        if let Some(encoder) = &encoder
-            && encoder.dim() != info.stage1.net.text_dim
-        {
-            let expected = format!("embeddings of width {}", info.stage1.net.text_dim);
-            return Err(wrong(
-                "the encoder does not fit the networks",
-                &expected,
-                &encoder.dim().to_string(),
-            ));
-        }
-        if info.stage2.is_some() != stage2.is_some() {
-            return Err(wrong(
-                "Stage-II is described or present, not both",
-                "both or neither",
-                "one",
-            ));
-        }
-        let device = device.clone();
-        let (attached, standardise) = (None, None);
-        let model = Self { info, encoder, attached, standardise, stage1, stage2, device };
+        let width = stage1.info.net.text_dim;
+        let fits = |what: &str, dim: usize| match dim == width {
+            true => Ok(()),
+            false => Err(wrong(what, &format!("a width of {width}"), &dim.to_string())),
+        };
+        let (encoder, fingerprint, source, standardise) = match text {
+            TextPart::Inside(encoder) => {
+                fits("the encoder does not fit the networks", encoder.dim())?;
+                let fingerprint = encoder.fingerprint();
+                (Some(encoder), fingerprint, None, None)
+            }
+            TextPart::Beside { fingerprint, source, standardise } => {
+                if let Some(standardise) = &standardise {
+                    fits("the model cannot standardise embeddings", standardise.dim())?;
+                }
+                (None, fingerprint, source, standardise)
+            }
+        };
+        let (stage2_info, stage2) = stage2.map(|part| (part.info, part.params)).unzip();
+        let info = ModelInfo {
+            format: FORMAT.to_owned(),
+            encoder: encoder.as_ref().map(|encoder| *encoder.config()),
+            encoder_fingerprint: fingerprint,
+            encoder_source: source,
+            stage1: stage1.info,
+            stage2: stage2_info,
+        };
+        let (stage1, device) = (stage1.params, device.clone());
+        let model = Self { info, encoder, attached: None, standardise, stage1, stage2, device };
+        model.check_tensors()?;
+        Ok(model)
+    }
+
+    /// Checks that the networks consist of exactly the given tensors.
+    fn check_tensors(&self) -> Result<()> {
         let fits = |e: Error| {
             wrong("the tensors do not fit the sizes", "those of its configuration", &e.to_string())
         };
-        let stages = if model.stage2.is_some() { 2 } else { 1 };
-        let count = || {
-            let params = std::iter::once(&model.stage1).chain(&model.stage2);
-            params.map(|params| params.all().len()).sum::<usize>()
-        };
+        let params = || std::iter::once(&self.stage1).chain(&self.stage2);
+        let count = || params().map(|params| params.all().len()).sum::<usize>();
         let given = count();
-        drop(model.generator(stages).map_err(fits)?);
+        drop(self.generator(self.last_stage()).map_err(fits)?);
         if count() > given {
             let found = format!("{} tensors that were missing and are fresh now", count() - given);
             return Err(wrong("the networks are not whole", "trained variables", &found));
         }
-        for params in std::iter::once(&model.stage1).chain(&model.stage2) {
-            params.check_all_used().map_err(|e| fits(e.into()))?;
-        }
-        Ok(model)
-    }
-
-    /// Returns the version for [`ModelInfo::format`].
-    #[must_use]
-    pub const fn format() -> &'static str {
-        FORMAT
+        params().try_for_each(|params| params.check_all_used().map_err(|e| fits(e.into())))
     }
 
     /// Reads a model file.
@@ -200,41 +230,31 @@ impl Model {
         let info: ModelInfo = serde_json::from_str(text).map_err(|e| {
             wrong("not a StackGAN model", &format!("metadata `{KEY}`"), &e.to_string())
         })?;
-        for stage in std::iter::once(&info.stage1).chain(&info.stage2) {
-            stage.check()?;
+        if info.format != FORMAT {
+            return Err(wrong("this program reads another version", FORMAT, &info.format));
         }
-        let encoder = info
-            .encoder
-            .map(|c| CharCnnRnnEncoder::from_tensors(c, &archive.tensors, device))
-            .transpose()?;
-        let standardise = match info.encoder {
-            Some(_) => None, // it is part of the encoder
-            None => Standardise::from_tensors(&archive.part("text."), device)?,
+        let part = |info: StageInfo, prefix: &str| {
+            info.check()?; // before its sizes are used
+            Ok::<_, Error>(StagePart { info, params: Params::given(archive.part(prefix), device)? })
         };
-        let stage1 = Params::given(archive.part("stage1."), device)?;
-        let stage2 = info
-            .stage2
-            .is_some()
-            .then(|| Params::given(archive.part("stage2."), device))
-            .transpose()?;
-        Self::new(info, encoder, stage1, stage2, device)?.with_standardise(standardise)
-    }
-
-    /// Returns the model with a standardisation for the vectors of an encoder that is not in the
-    /// file.
-    ///
-    /// # Errors
-    /// Different widths, or a model whose encoder is in the file: that encoder standardises by
-    /// itself.
-    pub fn with_standardise(self, standardise: Option<Standardise>) -> Result<Self> {
-        if let Some(standardise) = &standardise
-            && (self.encoder.is_some() || standardise.dim() != self.info.stage1.net.text_dim)
-        {
-            let expected = format!("a width of {}", self.info.stage1.net.text_dim);
-            let found = format!("a width of {}, or an encoder that does so", standardise.dim());
-            return Err(wrong("the model cannot standardise embeddings", &expected, &found));
-        }
-        Ok(Self { standardise, ..self })
+        let stage1 = part(info.stage1, "stage1.")?;
+        let stage2 = info.stage2.map(|info| part(info, "stage2.")).transpose()?;
+        let text = match info.encoder {
+            Some(config) => {
+                let encoder = CharCnnRnnEncoder::from_tensors(config, &archive.tensors, device)?;
+                let found = encoder.fingerprint();
+                if found != info.encoder_fingerprint {
+                    return Err(wrong("another text encoder", &info.encoder_fingerprint, &found));
+                }
+                TextPart::Inside(encoder)
+            }
+            None => TextPart::Beside {
+                fingerprint: info.encoder_fingerprint,
+                source: info.encoder_source,
+                standardise: Standardise::from_tensors(&archive.part("text."), device)?,
+            },
+        };
+        Self::new(Parts { text, stage1, stage2 }, device)
     }
 
     /// Returns the fingerprint of the encoder that made the training embeddings, without
@@ -365,10 +385,16 @@ impl Model {
         &self.info
     }
 
-    /// Returns the number of stages that the model has: 1 or 2.
+    /// Returns the last stage that the model has.
     #[must_use]
-    pub const fn stages(&self) -> u8 {
-        if self.stage2.is_some() { 2 } else { 1 }
+    pub const fn last_stage(&self) -> Stage {
+        if self.stage2.is_some() { Stage::Two } else { Stage::One }
+    }
+
+    /// Returns the stages that the model has, in order.
+    pub fn stages(&self) -> impl Iterator<Item = Stage> + use<> {
+        let last = self.last_stage();
+        Stage::ALL.into_iter().filter(move |stage| *stage <= last)
     }
 
     /// Returns the text encoder, if it is in the file.
@@ -395,48 +421,38 @@ impl Model {
         &self.device
     }
 
-    /// Returns the description of Stage-I for 1, and that of the last stage for 2.
-    #[must_use]
-    pub fn stage_info(&self, stage: u8) -> &StageInfo {
-        match (&self.info.stage2, stage) {
-            (Some(info), 2) => info,
-            _ => &self.info.stage1,
+    /// Returns the description of a stage.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a stage that the model does not have.
+    pub fn stage_info(&self, stage: Stage) -> Result<&StageInfo> {
+        match (stage, &self.info.stage2) {
+            (Stage::One, _) => Ok(&self.info.stage1),
+            (Stage::Two, Some(info)) => Ok(info),
+            (Stage::Two, None) => Err(no_such_stage()),
         }
     }
 
-    /// Builds a generator that records no gradients. Stage 1 generates 64x64 pictures, stage 2
-    /// 256x256.
+    /// Builds a generator that records no gradients.
     ///
     /// # Errors
     /// A stage that the model does not have, or tensors that do not match.
-    pub fn generator(&self, stage: u8) -> Result<Box<dyn Generator>> {
-        let net = self.info.stage1.net;
-        let low = self.stage1.frozen();
+    pub fn generator(&self, stage: Stage) -> Result<Box<dyn Generator>> {
+        let (net, scope) = (&self.info.stage1.net, self.stage1.frozen());
         match (stage, &self.stage2, &self.info.stage2) {
-            (1, ..) => Ok(match net.recipe {
-                Recipe::Residual => Box::new(residual::Stage1Generator::new(&net, &low)?),
-                Recipe::Plain => Box::new(plain::Stage1Generator::new(&net, &low)?),
-            }),
-            (2, Some(params), Some(info)) => {
-                let (high, statistics) = (params.frozen(), Stage1Statistics::Running);
-                Ok(match net.recipe {
-                    Recipe::Residual => {
-                        let low = residual::Stage1Generator::new(&net, &low)?;
-                        Box::new(residual::Stage2Generator::new(&info.net, low, statistics, &high)?)
-                    }
-                    Recipe::Plain => {
-                        let low = plain::Stage1Generator::new(&net, &low)?;
-                        Box::new(plain::Stage2Generator::new(&info.net, low, statistics, &high)?)
-                    }
-                })
+            (Stage::One, ..) => Ok(generators::stage1(net, &scope)?),
+            (Stage::Two, Some(params), Some(info)) => {
+                let low = Low { net, scope: &scope, statistics: Stage1Statistics::Running };
+                Ok(generators::stage2(&info.net, &low, &params.frozen())?)
             }
-            _ => Err(wrong(
-                "the model has no such stage",
-                &format!("stage 1 to {}", self.stages()),
-                &stage.to_string(),
-            )),
+            (Stage::Two, ..) => Err(no_such_stage()),
         }
     }
+}
+
+/// The error for Stage-II of a model that has Stage-I alone.
+pub(crate) fn no_such_stage() -> Error {
+    wrong("the model has no such stage", "stage 1", "2")
 }
 
 pub(crate) fn wrong(what: &str, expected: &str, found: &str) -> Error {

@@ -2,11 +2,11 @@
 
 use candle_core::Tensor;
 
-use crate::Result;
-use crate::gan::{GeneratorNoise, Mode, SAMPLING};
+use crate::gan::{Draw, GeneratorNoise, Mode, SAMPLING, Scales};
 use crate::image::Picture;
 use crate::model::{Model, check_scale, wrong};
 use crate::noise::Noise;
+use crate::{Result, Stage};
 
 /// Options of sampling. The default is seed 0, the model's last stage and the model's own noise
 /// scales.
@@ -15,8 +15,8 @@ pub struct Sampling {
     /// The seed of [`Model::generate`]. The same model, caption and seed give the same pixels,
     /// whatever else is generated in the same call.
     pub seed: u64,
-    /// 1 for 64x64, 2 for 256x256, `None` for the last stage of the model.
-    pub stage: Option<u8>,
+    /// The stage that generates the pictures; `None` for the model's last.
+    pub stage: Option<Stage>,
     /// Scale of `z`, 0 to 100; `None` for the model's default.
     pub z_scale: Option<f64>,
     /// Scale of epsilon, 0 to 100; `None` for the model's default. 0 uses the mean of the text's
@@ -32,6 +32,28 @@ impl Default for Sampling {
     }
 }
 
+/// [`Sampling`] with the model's defaults filled in: what determines a picture besides model, text
+/// and seed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Resolved {
+    /// The stage that generates the pictures.
+    pub stage: Stage,
+    /// Scale of `z`, 0 to 100.
+    pub z_scale: f64,
+    /// Scale of epsilon, 0 to 100.
+    pub eps_scale: f64,
+}
+
+/// A picture that is wanted. The same model, caption and seed give the same pixels, whatever else is
+/// generated in the same call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The caption.
+    pub caption: &'a str,
+    /// The seed of all its noise.
+    pub seed: u64,
+}
+
 /// A picture and the Stage-I picture that it is based on.
 #[derive(Clone, Debug)]
 pub struct Painting {
@@ -42,24 +64,39 @@ pub struct Painting {
 }
 
 impl Model {
+    /// Fills in the model's defaults.
+    ///
+    /// # Errors
+    /// A stage that the model does not have, or a scale out of its range.
+    pub fn resolve(&self, sampling: Sampling) -> Result<Resolved> {
+        let stage = sampling.stage.unwrap_or_else(|| self.last_stage());
+        let info = self.stage_info(stage)?;
+        let z_scale = sampling.z_scale.unwrap_or(info.sample_z);
+        let eps_scale = sampling.eps_scale.unwrap_or(info.sample_eps);
+        check_scale("z_scale", z_scale)?;
+        check_scale("eps_scale", eps_scale)?;
+        Ok(Resolved { stage, z_scale, eps_scale })
+    }
+
     /// Generates one picture for each caption, all with the noise of one seed.
     ///
     /// # Errors
     /// [`crate::Error::Model`] if the model has no text encoder or not the requested stage.
     pub fn generate(&self, captions: &[&str], sampling: Sampling) -> Result<Vec<Picture>> {
-        let requests: Vec<_> = captions.iter().map(|caption| (*caption, sampling.seed)).collect();
+        let seed = sampling.seed;
+        let requests: Vec<_> = captions.iter().map(|caption| Request { caption, seed }).collect();
         Ok(self.paint(&requests, sampling)?.into_iter().map(|p| p.picture).collect())
     }
 
-    /// Generates one painting for each (caption, seed). `sampling.seed` is not used.
+    /// Generates one painting for each request. `sampling.seed` is not used.
     ///
     /// # Errors
     /// As [`Model::generate`].
-    pub fn paint(&self, requests: &[(&str, u64)], sampling: Sampling) -> Result<Vec<Painting>> {
+    pub fn paint(&self, requests: &[Request<'_>], sampling: Sampling) -> Result<Vec<Painting>> {
         let mut paintings = Vec::with_capacity(requests.len());
         for chunk in requests.chunks(sampling.chunk.max(1)) {
-            let captions: Vec<&str> = chunk.iter().map(|(caption, _)| *caption).collect();
-            let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
+            let captions: Vec<&str> = chunk.iter().map(|request| request.caption).collect();
+            let seeds: Vec<u64> = chunk.iter().map(|request| request.seed).collect();
             paintings.extend(self.paint_embeddings(&self.encode(&captions)?, &seeds, sampling)?);
         }
         Ok(paintings)
@@ -102,17 +139,14 @@ impl Model {
     /// `z`, or to interpolate between two of them.
     ///
     /// # Errors
-    /// A scale out of its range.
+    /// As [`Self::resolve`].
     pub fn noise(&self, seeds: &[u64], sampling: Sampling) -> Result<GeneratorNoise> {
-        let info = self.stage_info(sampling.stage.unwrap_or_else(|| self.stages()));
-        let z = sampling.z_scale.unwrap_or(info.sample_z);
-        let eps = sampling.eps_scale.unwrap_or(info.sample_eps);
-        check_scale("z_scale", z)?;
-        check_scale("eps_scale", eps)?;
-        let net = (&info.net, info.epsilon(), self.device());
+        let Resolved { stage, z_scale, eps_scale } = self.resolve(sampling)?;
+        let info = self.stage_info(stage)?;
+        let of = Draw { net: &info.net, epsilon: info.epsilon(), device: self.device() };
         let noises: Vec<GeneratorNoise> = seeds
             .iter()
-            .map(|&seed| GeneratorNoise::draw(Noise::new(seed), SAMPLING, 0, &[0], net))
+            .map(|&seed| GeneratorNoise::draw(Noise::new(seed), SAMPLING, 0, &[0], &of))
             .collect::<candle_core::Result<_>>()?;
         let stack = |part: fn(&GeneratorNoise) -> &Tensor| {
             Tensor::cat(&noises.iter().map(part).collect::<Vec<_>>(), 0)
@@ -122,7 +156,7 @@ impl Model {
             eps1: stack(|n| &n.eps1)?,
             eps2: stack(|n| &n.eps2)?,
         };
-        Ok(noise.scaled(z, eps)?)
+        Ok(noise.scaled(Scales { z: z_scale, eps: eps_scale })?)
     }
 
     /// Generates one painting for each row of embeddings `(n, text_dim)` and of noise, all at once.
@@ -135,9 +169,9 @@ impl Model {
         &self,
         text: &Tensor,
         noise: &GeneratorNoise,
-        stage: Option<u8>,
+        stage: Option<Stage>,
     ) -> Result<Vec<Painting>> {
-        let generator = self.generator(stage.unwrap_or_else(|| self.stages()))?;
+        let generator = self.generator(stage.unwrap_or_else(|| self.last_stage()))?;
         let painted = generator.paint(text, noise, Mode::Eval)?;
         let pictures = Picture::from_batch(&painted.image)?;
         let lows = match &painted.low {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::image::Picture;
-use crate::{Error, Model, Result, Sampling};
+use crate::{Error, Model, Request, Resolved, Result, Sampling, Stage};
 
 /// The keyword of the chunk with the JSON.
 const KEYWORD: &str = "stackgan";
@@ -30,7 +30,7 @@ pub struct Provenance {
     /// The seed of all its noise.
     pub seed: u64,
     /// The stage, 1 or 2.
-    pub stage: u8,
+    pub stage: Stage,
     /// Pixels per row.
     pub width: usize,
     /// Number of rows.
@@ -57,38 +57,58 @@ pub struct Provenance {
     pub embedding_sha256: Option<String>,
 }
 
-impl Provenance {
-    /// Describes `picture`, which `model` generated from `caption` and `seed`.
+/// A model with the facts about it that its pictures record.
+#[derive(Debug)]
+pub struct NamedModel {
+    /// The model. An encoder can be attached to it.
+    pub model: Model,
+    /// Its name for display.
+    pub name: String,
+    /// SHA-256 of its file, 64 hexadecimal digits.
+    pub sha256: String,
+    /// Fingerprint of its text encoder ([`Model::encoder_fingerprint`]).
+    encoder: String,
+}
+
+impl NamedModel {
+    /// Takes a model, its name, and the SHA-256 of its file.
     ///
-    /// `sha256` is the SHA-256 of the model's file, and `encoder` the fingerprint of its encoder
-    /// ([`Model::encoder_fingerprint`]).
+    /// # Errors
+    /// As [`Model::encoder_fingerprint`].
+    pub fn new(model: Model, name: String, sha256: String) -> Result<Self> {
+        let encoder = model.encoder_fingerprint()?;
+        Ok(Self { model, name, sha256, encoder })
+    }
+
+    /// Returns the fingerprint of its text encoder, without standardisation; empty if it is not
+    /// known.
     #[must_use]
-    pub fn of(
-        picture: &Picture,
-        model: &Model,
-        (sha256, encoder): (&str, &str),
-        (caption, seed): (&str, u64),
-        sampling: Sampling,
-    ) -> Self {
-        let stage = sampling.stage.unwrap_or_else(|| model.stages());
-        let info = model.stage_info(stage);
-        Self {
-            caption: caption.to_owned(),
-            seed,
-            stage,
+    pub fn encoder(&self) -> &str {
+        &self.encoder
+    }
+
+    /// Describes `picture`, which the model generated for `request` in the way of `how`.
+    #[must_use]
+    pub fn provenance(&self, request: Request<'_>, how: Resolved, picture: &Picture) -> Provenance {
+        Provenance {
+            caption: request.caption.to_owned(),
+            seed: request.seed,
+            stage: how.stage,
             width: picture.width,
             height: picture.height,
-            z_scale: sampling.z_scale.unwrap_or(info.sample_z),
-            eps_scale: sampling.eps_scale.unwrap_or(info.sample_eps),
-            model_sha256: sha256.to_owned(),
-            encoder: encoder.to_owned(),
+            z_scale: how.z_scale,
+            eps_scale: how.eps_scale,
+            model_sha256: self.sha256.clone(),
+            encoder: self.encoder.clone(),
             pixels_sha256: pixels_sha256(picture),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            arithmetic: Some(stackgan_kernels::arithmetic(model.device()).to_owned()),
+            arithmetic: Some(stackgan_kernels::arithmetic(self.model.device()).to_owned()),
             embedding_sha256: None,
         }
     }
+}
 
+impl Provenance {
     /// Returns the provenance with the [`embedding_sha256`] of the row from which the picture was
     /// generated.
     #[must_use]
@@ -211,7 +231,7 @@ mod tests {
         let provenance = Provenance {
             caption: "a \"red\" bird\nwith – a belly".to_owned(),
             seed: u64::MAX,
-            stage: 2,
+            stage: Stage::Two,
             width: 3,
             height: 2,
             z_scale: 0.1,

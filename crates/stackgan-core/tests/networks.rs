@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 
 use candle_core::{DType, Device, Result, Tensor};
-use stackgan_core::gan::{Epsilon, GeneratorNoise, SAMPLING, Stage1Statistics};
+use stackgan_core::gan::{Draw, Epsilon, GeneratorNoise, SAMPLING, Stage1Statistics};
+use stackgan_core::generators::Low;
 use stackgan_core::noise::Noise;
-use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
+use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Standardise};
 use stackgan_core::{
-    Generator, Mode, Model, ModelInfo, NetConfig, Params, Recipe, Sampling, StageInfo,
+    Generator, Mode, Model, NetConfig, Params, Parts, Recipe, Request, Sampling, Stage, StageInfo,
+    StagePart, TextPart, generators,
 };
 use stackgan_core::{plain, residual};
 
@@ -83,26 +85,12 @@ fn model(recipe: Recipe) -> stackgan_core::Result<Model> {
     let text = louder(&text, 4.0)?;
     let encoder = CharCnnRnnEncoder::new(config, text, None)?;
     let (g1, g2) = (fresh(), fresh());
-    match recipe {
-        Recipe::Plain => {
-            let low = plain::Stage1Generator::new(&net, &g1.trained())?;
-            plain::Stage2Generator::new(&net, low, Stage1Statistics::Batch, &g2.trained())?;
-        }
-        Recipe::Residual => {
-            let low = residual::Stage1Generator::new(&net, &g1.trained())?;
-            residual::Stage2Generator::new(&net, low, Stage1Statistics::Batch, &g2.trained())?;
-        }
-    }
+    let low = Low { net: &net, scope: &g1.trained(), statistics: Stage1Statistics::Batch };
+    drop(generators::stage2(&net, &low, &g2.trained())?);
     let (g1, g2) = (louder(&g1, 7.0)?, louder(&g2, 7.0)?);
-    let info = ModelInfo {
-        format: Model::format().to_owned(),
-        encoder: Some(config),
-        encoder_fingerprint: encoder.fingerprint(),
-        encoder_source: None,
-        stage1: stage_info(net),
-        stage2: Some(stage_info(net)),
-    };
-    Model::new(info, Some(encoder), g1, Some(g2), &device)
+    let stage1 = StagePart { info: stage_info(net), params: g1 };
+    let stage2 = Some(StagePart { info: stage_info(net), params: g2 });
+    Model::new(Parts { text: TextPart::Inside(encoder), stage1, stage2 }, &device)
 }
 
 #[test]
@@ -112,8 +100,8 @@ fn a_picture_depends_on_model_caption_and_seed_alone() -> stackgan_core::Result<
     for recipe in [Recipe::Plain, Recipe::Residual] {
         let model = model(recipe)?;
         let requests: Vec<_> =
-            captions.iter().enumerate().map(|(i, c)| (c.as_str(), i as u64)).collect();
-        for stage in [1, 2] {
+            captions.iter().zip(0..).map(|(caption, seed)| Request { caption, seed }).collect();
+        for stage in Stage::ALL {
             let with = |chunk| Sampling { stage: Some(stage), chunk, ..Sampling::default() };
             let together = model.paint(&requests, with(16))?;
             for (i, request) in requests.iter().enumerate() {
@@ -133,7 +121,7 @@ fn a_picture_depends_on_model_caption_and_seed_alone() -> stackgan_core::Result<
 #[test]
 fn seeds_and_captions_make_a_difference() -> stackgan_core::Result<()> {
     let model = model(Recipe::Residual)?;
-    let one = Sampling { stage: Some(1), ..Sampling::default() };
+    let one = Sampling { stage: Some(Stage::One), ..Sampling::default() };
     let a = model.generate(&["a red bird", "a blue bird"], one)?;
     assert_ne!(a[0], a[1]);
     let contrast =
@@ -174,36 +162,42 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
 /// What cannot be read back is not taken: a model of hours would be written, and lost.
 #[test]
 fn a_model_of_parts_that_do_not_fit_is_refused() -> stackgan_core::Result<()> {
-    type Change<'a> = &'a dyn Fn(&mut ModelInfo);
+    type Change<'a> = &'a dyn Fn(&mut StageInfo);
     let (whole, device) = (model(Recipe::Residual)?, Device::Cpu);
-    let parts = |change: Change<'_>, encoder: bool, params: &Params| {
-        let mut info = whole.info().clone();
-        info.stage2 = None;
-        change(&mut info);
-        let encoder = encoder.then(|| {
-            let tensors = whole.encoder().unwrap().tensors().unwrap();
-            let config = *whole.encoder().unwrap().config();
-            CharCnnRnnEncoder::from_tensors(config, &tensors, &device).unwrap()
-        });
-        Model::new(info, encoder, params.shared(), None, &device)
+    let inside = || {
+        let encoder = whole.encoder().unwrap();
+        let tensors = encoder.tensors().unwrap();
+        let encoder = CharCnnRnnEncoder::from_tensors(*encoder.config(), &tensors, &device);
+        TextPart::Inside(encoder.unwrap())
     };
-    let g1 = whole.stage1();
-    let taken = parts(&|_| (), true, g1)?;
+    let assembled = |change: Change<'_>, text: TextPart, params: &Params| {
+        let mut info = whole.info().stage1.clone();
+        change(&mut info);
+        let stage1 = StagePart { info, params: params.shared() };
+        Model::new(Parts { text, stage1, stage2: None }, &device)
+    };
+    let (g1, none): (_, Change<'_>) = (whole.stage1(), &|_| ());
+    let taken = assembled(none, inside(), g1)?;
     Model::from_bytes(&taken.to_bytes()?, &device)?;
-    let none: Change<'_> = &|_| ();
-    let refused: [(Change<'_>, bool, &str); 5] = [
-        (&|info| info.encoder_fingerprint = "another".to_owned(), true, "another text encoder"),
-        (none, false, "described or present"),
-        (&|info| info.stage1.net.z_dim = 0, true, "z_dim"),
-        (&|info| info.stage1.sample_z = f64::NAN, true, "sample_z"),
-        (&|info| info.stage1.net.gf = 8, true, "do not fit"),
+    let error = taken.generator(Stage::Two).unwrap_err().to_string();
+    assert!(error.contains("no such stage"), "{error}");
+    let refused: [(Change<'_>, &str); 4] = [
+        (&|info| info.net.z_dim = 0, "z_dim"),
+        (&|info| info.sample_z = f64::NAN, "sample_z"),
+        (&|info| info.net.gf = 8, "do not fit"),
+        (&|info| info.net.text_dim += 1, "the encoder does not fit"),
     ];
-    for (change, encoder, said) in refused {
-        let text = parts(change, encoder, g1).unwrap_err().to_string();
+    for (change, said) in refused {
+        let text = assembled(change, inside(), g1).unwrap_err().to_string();
         assert!(text.contains(said), "{said}: {text}");
     }
-    let text = parts(none, true, &fresh()).unwrap_err().to_string();
+    let text = assembled(none, inside(), &fresh()).unwrap_err().to_string();
     assert!(text.contains("not whole"), "no variables: {text}");
+    let mean = Tensor::zeros(whole.info().stage1.net.text_dim + 1, DType::F32, &device)?;
+    let standardise = Some(Standardise::new(mean, 1.0)?);
+    let text = TextPart::Beside { fingerprint: String::new(), source: None, standardise };
+    let text = assembled(none, text, g1).unwrap_err().to_string();
+    assert!(text.contains("cannot standardise"), "{text}");
     Ok(())
 }
 
@@ -249,16 +243,17 @@ fn discriminators_refuse_pictures_of_another_size_and_networks_sizes_that_are_no
 #[test]
 fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
     let model = model(Recipe::Plain)?;
-    let sampling = Sampling { stage: Some(1), ..Sampling::default() };
+    let sampling = Sampling { stage: Some(Stage::One), ..Sampling::default() };
     let text = model.encode(&["a red bird", "a blue bird"])?;
     let noise = model.noise(&[4, 5], sampling)?;
-    let painted = model.paint_noise(&text, &noise, Some(1))?;
-    let asked = model.paint(&[("a red bird", 4), ("a blue bird", 5)], sampling)?;
+    let painted = model.paint_noise(&text, &noise, Some(Stage::One))?;
+    let asked = [("a red bird", 4), ("a blue bird", 5)];
+    let asked = model.paint(&asked.map(|(caption, seed)| Request { caption, seed }), sampling)?;
     for (a, b) in painted.iter().zip(&asked) {
         assert_eq!(a.picture, b.picture);
     }
     let other = GeneratorNoise { z: model.noise(&[6, 7], sampling)?.z, ..noise };
-    assert_ne!(model.paint_noise(&text, &other, Some(1))?[0].picture, painted[0].picture);
+    assert_ne!(model.paint_noise(&text, &other, Some(Stage::One))?[0].picture, painted[0].picture);
 
     let one_at_a_time = Sampling { chunk: 1, ..sampling };
     let pieces = model.paint_embeddings(&text, &[4, 5], one_at_a_time)?;
@@ -292,13 +287,8 @@ fn only_training_moves_running_statistics() -> Result<()> {
         }
         Ok(changed)
     };
-    let noise = GeneratorNoise::draw(
-        Noise::new(0),
-        SAMPLING,
-        0,
-        &[0, 1],
-        (&net, Epsilon::Normal, &Device::Cpu),
-    )?;
+    let of = Draw { net: &net, epsilon: Epsilon::Normal, device: &Device::Cpu };
+    let noise = GeneratorNoise::draw(Noise::new(0), SAMPLING, 0, &[0, 1], &of)?;
     let text = Tensor::ones((2, net.text_dim), DType::F32, &Device::Cpu)?;
     generator.paint(&text, &noise, Mode::Eval)?;
     assert_eq!(changed()?, 0);

@@ -2,30 +2,23 @@
 
 use serde::Serialize;
 use stackgan_core::text::alphabet::{AlphabetOptions, reading};
-use stackgan_core::{Model, Provenance, Sampling};
+use stackgan_core::{Model, NamedModel, Painting, Provenance, Request, Sampling, Stage, StageInfo};
 
 use crate::wanted::Wanted;
 use crate::{Error, Result};
 
 /// Models by name. The first is used for requests that name none.
 #[derive(Debug, Default)]
-pub struct Shelf(Vec<Shelved>);
-
-#[derive(Debug)]
-struct Shelved {
-    id: String,
-    model: Model,
-    sha256: String,
-    encoder: String,
-}
+pub struct Shelf(Vec<NamedModel>);
 
 /// The public facts about a model.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Card {
     pub(crate) id: String,
     pub(crate) dataset: String,
-    /// 1, or 2 if it has Stage-II.
-    pub(crate) stages: u8,
+    /// Its last stage.
+    #[serde(rename = "stages")]
+    pub(crate) last_stage: Stage,
     /// Those of the last stage, which paints unless told.
     #[serde(flatten)]
     pub(crate) last: Scales,
@@ -48,7 +41,7 @@ pub(crate) struct Scales {
 /// The same of a stage.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct StageScales {
-    pub(crate) stage: u8,
+    pub(crate) stage: Stage,
     #[serde(flatten)]
     pub(crate) scales: Scales,
 }
@@ -70,42 +63,24 @@ impl Shelf {
         let refused = |expected, found, remedy| {
             Err(Error::Model { id: id.to_owned(), expected, found, remedy })
         };
-        if id.trim().is_empty() || self.0.iter().any(|shelved| shelved.id == id) {
+        if id.trim().is_empty() || self.0.iter().any(|model| model.name == id) {
             return refused("a name of its own", "another's, or none", "give it another name");
         }
         if !model.reads_sentences() {
             let remedy = "attach the encoder that it was trained with";
             return refused("a model that reads sentences", "one without an encoder", remedy);
         }
-        let encoder = model.encoder_fingerprint()?;
-        self.0.push(Shelved { id: id.to_owned(), model, sha256: sha256.to_owned(), encoder });
+        self.0.push(NamedModel::new(model, id.to_owned(), sha256.to_owned())?);
         Ok(())
     }
 
     pub(crate) fn cards(&self) -> Vec<Card> {
-        let card = |shelved: &Shelved| {
-            let stages = shelved.model.stages();
-            let scales = |stage| {
-                let info = shelved.model.stage_info(stage);
-                Scales { z_scale: info.sample_z, eps_scale: info.sample_eps }
-            };
-            let of_stage = |stage| StageScales { stage, scales: scales(stage) };
-            Card {
-                id: shelved.id.clone(),
-                dataset: shelved.model.stage_info(stages).dataset.clone(),
-                stages,
-                last: scales(stages),
-                scales: (1..=stages).map(of_stage).collect(),
-                sha256: shelved.sha256.clone(),
-                alphabet: shelved.model.encoder().map(|encoder| encoder.config().alphabet),
-            }
-        };
-        self.0.iter().map(card).collect()
+        self.0.iter().map(Card::of).collect()
     }
 
     /// Paints each sentence with each seed.
     pub(crate) fn paint(&self, wanted: &Wanted) -> stackgan_core::Result<Vec<Painted>> {
-        let Some(Shelved { id, model, sha256, encoder }) = self.0.get(wanted.model) else {
+        let Some(named) = self.0.get(wanted.model) else {
             return Ok(Vec::new()); // `wanted` has checked the index
         };
         let sampling = Sampling {
@@ -114,16 +89,13 @@ impl Shelf {
             eps_scale: wanted.eps_scale,
             ..Sampling::default()
         };
-        let requests: Vec<(&str, u64)> = wanted
-            .captions
-            .iter()
-            .flat_map(|caption| wanted.seeds.iter().map(|seed| (caption.as_str(), *seed)))
-            .collect();
-        let paintings = model.paint(&requests, sampling)?;
-        let file = |(request, painting): (&(&str, u64), stackgan_core::Painting)| {
-            let names = (sha256.as_str(), encoder.as_str());
-            let provenance = Provenance::of(&painting.picture, model, names, *request, sampling);
-            let png = provenance.encode_png(&painting.picture, id)?;
+        let how = named.model.resolve(sampling)?;
+        let seeds = |caption| wanted.seeds.iter().map(move |&seed| Request { caption, seed });
+        let requests: Vec<_> = wanted.captions.iter().flat_map(|c| seeds(c.as_str())).collect();
+        let paintings = named.model.paint(&requests, sampling)?;
+        let file = |(request, Painting { picture, .. }): (&Request<'_>, Painting)| {
+            let provenance = named.provenance(*request, how, &picture);
+            let png = provenance.encode_png(&picture, &named.name)?;
             Ok(Painted { provenance, png })
         };
         requests.iter().zip(paintings).map(file).collect()
@@ -131,6 +103,26 @@ impl Shelf {
 }
 
 impl Card {
+    fn of(named: &NamedModel) -> Self {
+        let info = named.model.info();
+        let stages = [(Stage::One, Some(&info.stage1)), (Stage::Two, info.stage2.as_ref())];
+        let of_stage = |(stage, info): (Stage, Option<&StageInfo>)| {
+            let StageInfo { sample_z, sample_eps, .. } = *info?;
+            let scales = Scales { z_scale: sample_z, eps_scale: sample_eps };
+            Some(StageScales { stage, scales })
+        };
+        let last = info.stage2.as_ref().unwrap_or(&info.stage1);
+        Self {
+            id: named.name.clone(),
+            dataset: last.dataset.clone(),
+            last_stage: named.model.last_stage(),
+            last: Scales { z_scale: last.sample_z, eps_scale: last.sample_eps },
+            scales: stages.into_iter().filter_map(of_stage).collect(),
+            sha256: named.sha256.clone(),
+            alphabet: named.model.encoder().map(|encoder| encoder.config().alphabet),
+        }
+    }
+
     /// A message about the part of a sentence that the text encoder does not read; `None` if it
     /// reads everything.
     pub(crate) fn unread(&self, caption: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use stackgan_core::Stage;
 
 use crate::Limits;
 use crate::answer::Refusal;
@@ -18,7 +19,7 @@ pub(crate) struct Wanted {
     pub(crate) model: usize,
     pub(crate) captions: Vec<String>,
     pub(crate) seeds: Vec<u64>,
-    pub(crate) stage: Option<u8>,
+    pub(crate) stage: Option<Stage>,
     pub(crate) z_scale: Option<f64>,
     pub(crate) eps_scale: Option<f64>,
 }
@@ -86,12 +87,12 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
     let (model, card) = named(asked.model.as_deref(), cards)?;
     let stage = match asked.size.as_deref() {
         None | Some("auto") => None,
-        Some("64x64") => Some(1),
-        Some("256x256") if card.stages > 1 => Some(2),
+        Some("64x64") => Some(Stage::One),
+        Some("256x256") if card.last_stage == Stage::Two => Some(Stage::Two),
         Some(size) => {
-            let expected = match card.stages {
-                1 => "`64x64`: the model has Stage-I alone",
-                _ => "`64x64` or `256x256`",
+            let expected = match card.last_stage {
+                Stage::One => "`64x64`: the model has Stage-I alone",
+                Stage::Two => "`64x64` or `256x256`",
             };
             return Err(field("size", expected, &quoted(size)));
         }
@@ -151,15 +152,15 @@ fn named<'a>(name: Option<&str>, cards: &'a [Card]) -> Result<(usize, &'a Card),
     })
 }
 
-fn staged(stage: u64, card: &Card) -> Result<u8, Refusal> {
-    match u8::try_from(stage) {
-        Ok(stage) if (1..=card.stages).contains(&stage) => Ok(stage),
-        _ => {
-            let expected =
-                if card.stages == 1 { "1: the model has Stage-I alone" } else { "1 or 2" };
-            Err(field("stage", expected, &stage.to_string()))
-        }
-    }
+fn staged(number: u64, card: &Card) -> Result<Stage, Refusal> {
+    let stage = u8::try_from(number).ok().and_then(|number| Stage::try_from(number).ok());
+    stage.filter(|stage| *stage <= card.last_stage).ok_or_else(|| {
+        let expected = match card.last_stage {
+            Stage::One => "1: the model has Stage-I alone",
+            Stage::Two => "1 or 2",
+        };
+        field("stage", expected, &number.to_string())
+    })
 }
 
 fn scale(name: &'static str, scale: Option<f64>) -> Result<Option<f64>, Refusal> {
@@ -217,16 +218,16 @@ mod tests {
     use crate::shelf::Scales;
 
     fn cards() -> Vec<Card> {
-        let card = |id: &str, stages| Card {
+        let card = |id: &str, last_stage| Card {
             id: id.to_owned(),
             dataset: "toy".to_owned(),
-            stages,
+            last_stage,
             last: Scales { z_scale: 1.0, eps_scale: 1.0 },
             scales: Vec::new(),
             sha256: String::new(),
             alphabet: None,
         };
-        vec![card("both", 2), card("low", 1)]
+        vec![card("both", Stage::Two), card("low", Stage::One)]
     }
 
     fn asked(body: &str) -> Result<Wanted, Refusal> {
@@ -250,7 +251,7 @@ mod tests {
             openai(r#"{"prompt": "a", "n": 3, "seed": 7, "size": "64x64", "quality": "hd"}"#);
         assert_eq!(
             wanted.as_ref().map(|w| (w.seeds.clone(), w.stage)).unwrap(),
-            (vec![7, 8, 9], Some(1))
+            (vec![7, 8, 9], Some(Stage::One))
         );
         assert_eq!(openai(r#"{"prompt": "a"}"#).unwrap().stage, None);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use stackgan_core::noise::Noise;
-use stackgan_core::{Device, Model, Sampling};
+use stackgan_core::{Device, Model, Request, Sampling, Stage};
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Judge, box_reduce, named_in};
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [model, data, rest @ ..] = &args[..] else {
         return Err("usage: agreement MODEL PREPARED [STAGE [ENCODER]]".into());
     };
-    let stage = rest.first().map_or(Ok(1), |s| s.parse())?;
+    let stage = rest.first().map_or(Ok(Stage::One), |s| s.parse())?;
     let encoder = match rest.get(1) {
         None => None,
         Some(file) => Some(TrainedEncoder::from_bytes(&std::fs::read(file)?)?),
@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .enumerate()
         .filter_map(|(k, &i)| data.captions(i).get(k % 10).map(String::as_str))
         .collect();
-    let requests: Vec<(&str, u64)> = captions.iter().copied().zip(1000..).collect();
+    let seeded = captions.iter().zip(1000..);
+    let requests: Vec<_> = seeded.map(|(caption, seed)| Request { caption, seed }).collect();
     for (z, eps) in SCALES {
         let sampling = Sampling {
             stage: Some(stage),
@@ -48,7 +49,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut pictures = Vec::new();
         for painting in model.paint(&requests, sampling)? {
             let rgb = painting.picture.rgb;
-            pictures.push(if stage == 2 { box_reduce(&rgb).ok_or("not 256x256")? } else { rgb });
+            pictures.push(if stage == Stage::Two {
+                box_reduce(&rgb).ok_or("not 256x256")?
+            } else {
+                rgb
+            });
         }
         let mut confused: BTreeMap<String, usize> = BTreeMap::new();
         for (rgb, caption) in pictures.iter().zip(&captions) {

@@ -5,14 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stackgan_core::Device;
 use stackgan_core::noise::{Noise, Stream};
+use stackgan_core::{Device, Stage};
 use stackgan_data::crop::{Preparation, Resizing, Stretch};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::cub;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
-use stackgan_train::config::{Stage, TrainConfig, preset};
+use stackgan_train::config::{TrainConfig, picture_size, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::Policy;
 use stackgan_train::run::{Setup, train};
@@ -69,7 +69,7 @@ fn pictures(folder: &Path) -> Result<Arc<Prepared>, Box<dyn std::error::Error>> 
     let (drawn, file) = (folder.join("birds"), folder.join("prepared.safetensors"));
     if !file.is_file() {
         toy::write(&drawn, &ToyConfig { count: 60, seed: 1 }, &|_, _| {})?;
-        let size = Stage::One.picture_size();
+        let size = picture_size(Stage::One);
         let preparation =
             Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
         let options = ImportOptions { preparation, damaged: Damaged::Refuse };

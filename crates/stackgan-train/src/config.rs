@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use stackgan_core::gan::{Epsilon, Stage1Statistics};
-use stackgan_core::{NetConfig, Recipe};
+use stackgan_core::{NetConfig, Recipe, Stage};
 use stackgan_data::crop::PictureSize;
 use stackgan_data::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};
 
@@ -32,50 +32,12 @@ pub fn preset(name: &str) -> Option<&'static str> {
     PRESETS.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
 }
 
-/// One of the two stages of StackGAN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub enum Stage {
-    /// Generates 64x64 pictures from text and noise.
-    One,
-    /// Generates 256x256 pictures from text and a Stage-I picture.
-    Two,
-}
-
-impl TryFrom<u8> for Stage {
-    type Error = String;
-    fn try_from(n: u8) -> std::result::Result<Self, String> {
-        match n {
-            1 => Ok(Self::One),
-            2 => Ok(Self::Two),
-            _ => Err(format!("expected stage 1 or 2, found {n}")),
-        }
-    }
-}
-
-impl From<Stage> for u8 {
-    fn from(stage: Stage) -> Self {
-        stage.number()
-    }
-}
-
-impl Stage {
-    /// The number of the stage, 1 or 2.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::One => 1,
-            Self::Two => 2,
-        }
-    }
-
-    /// The size of the pictures that the stage generates.
-    #[must_use]
-    pub const fn picture_size(self) -> PictureSize {
-        match self {
-            Self::One => PictureSize::Stage1,
-            Self::Two => PictureSize::Stage2,
-        }
+/// Returns the size of the pictures that `stage` generates.
+#[must_use]
+pub const fn picture_size(stage: Stage) -> PictureSize {
+    match stage {
+        Stage::One => PictureSize::Stage1,
+        Stage::Two => PictureSize::Stage2,
     }
 }
 
@@ -354,7 +316,7 @@ impl TrainConfig {
     pub const fn plan(&self) -> PlanConfig {
         PlanConfig {
             batch: self.optim.batch,
-            size: self.stage.picture_size(),
+            size: picture_size(self.stage),
             offsets: self.data.crop,
             captions: Captions { min: self.data.captions_min, max: self.data.captions_max },
             wrong: match self.data.wrong {

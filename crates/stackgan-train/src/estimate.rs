@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
+use stackgan_core::{NetConfig, Params, Recipe, Stage, generators};
 use stackgan_data::plan::WrongPairs;
 use stackgan_eval::features::efficientnet_lite;
 use stackgan_kernels::memory;
 
 use crate::Result;
-use crate::config::{Stage, TrainConfig};
+use crate::config::TrainConfig;
 use crate::guard::Undo;
 use crate::matching::Matcher;
 use crate::players::players;
@@ -155,7 +155,7 @@ fn stage2_generator(net: &NetConfig) -> Size {
 /// One pass over a picture.
 fn discriminator(net: &NetConfig, stage: Stage) -> Size {
     let (n, cond) = (net.df as u64, net.cond_dim as u64);
-    let half = stage.picture_size().crop() as u64 / 2;
+    let half = stage.side() as u64 / 2;
     let mut size = Size::default().conv((3, n), 4).keep(n * half * half, 2);
     let (mut side, mut channels) = (half, n);
     while side > 4 {
@@ -244,7 +244,7 @@ impl Memory {
         let (d, frozen) = (discriminator(net, cfg.stage), stage1_generator(low));
         let under = if cfg.stage == Stage::Two { frozen } else { Size::default() };
         let tuned = cfg.knobs.finetune_stage1 > 0.0;
-        let side = cfg.stage.picture_size().crop() as u64;
+        let side = cfg.stage.side() as u64;
         let picture = 3 * side * side;
 
         // Weights, two moments of each, running statistics: what a step changes.
@@ -351,7 +351,7 @@ fn time(
     let stage1 = (cfg.stage == Stage::Two).then(|| fresh_stage1(low, device)).transpose()?;
     let players = players(cfg, stage1.as_ref().map(|params| (params, low)), device)?;
     let mut players = players.matched(matcher.map(Matcher::shared));
-    let side = cfg.stage.picture_size().crop();
+    let side = cfg.stage.side();
     let draw = |sample, n| Noise::new(0).normal(Stream::Test, 0, sample, n);
     let images = |sample| -> candle_core::Result<Tensor> {
         let values = draw(sample, batch * 3 * side * side);
@@ -370,8 +370,7 @@ fn time(
             device.synchronize()?;
             started = Instant::now();
         }
-        let net = (&cfg.net, cfg.noise.epsilon, device);
-        let noise = StepNoise::draw(Noise::new(0), step, batch, cfg.train_scales(), net)?;
+        let noise = StepNoise::draw(cfg, step, batch, device)?;
         let cfg = StepConfig { looks: Looks::on(device), ..StepConfig::of(cfg, step, 1.0) };
         players.step(&pictures, &noise, &cfg)?;
     }
@@ -384,10 +383,7 @@ fn time(
 
 fn fresh_stage1(net: &NetConfig, device: &Device) -> Result<Params> {
     let params = Params::fresh(Noise::new(0), "g1", device);
-    match net.recipe {
-        Recipe::Residual => drop(residual::Stage1Generator::new(net, &params.trained())?),
-        Recipe::Plain => drop(plain::Stage1Generator::new(net, &params.trained())?),
-    }
+    drop(generators::stage1(net, &params.trained())?);
     Ok(params)
 }
 
@@ -471,7 +467,7 @@ mod tests {
             cfg.knobs.finetune_stage1 = 0.1;
             let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
             let d = Params::fresh(Noise::new(0), "d1", &Device::Cpu);
-            drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+            drop(stackgan_core::residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
             let start =
                 Start { stage1_discriminator: Some(d.snapshot().unwrap()), ..Start::default() };
             let parts = Some((&low, &cfg.net));
@@ -509,7 +505,7 @@ mod tests {
             let parts = at(&cfg);
             (cfg.knobs.micro_batch, cfg.optim.batch) = (0, 4);
             let small = at(&cfg);
-            let side = cfg.stage.picture_size().crop() as u64;
+            let side = cfg.stage.side() as u64;
             let shown = if cfg.net.recipe == Recipe::Residual { 2 } else { 1 };
             let pictures = 4 * (64 - 4) * shown * 3 * side * side;
             assert!(parts.pictures <= small.pictures + pictures, "{:?}", cfg.stage);

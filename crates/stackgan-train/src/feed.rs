@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
-use stackgan_core::noise::Noise;
 use stackgan_core::text::Standardise;
 use stackgan_data::loader::{Batch, Loader, LoaderConfig, SCALE, scaled};
 use stackgan_data::plan::Plan;
@@ -117,9 +116,7 @@ impl Feed {
     fn inputs(&mut self, batch: Batch) -> Result<Inputs> {
         let pictures = self.pictures(&batch)?;
         let (cfg, step) = (&self.config, batch.step);
-        let net = (&cfg.net, cfg.noise.epsilon, &self.device);
-        let noise = Noise::new(cfg.seed);
-        let noise = StepNoise::draw(noise, step, cfg.optim.batch, cfg.train_scales(), net)?;
+        let noise = StepNoise::draw(cfg, step, cfg.optim.batch, &self.device)?;
         Ok(Inputs { step, epoch: batch.epoch, indices: batch.indices, pictures, noise })
     }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
-use stackgan_core::gan::{Epsilon, GeneratorNoise};
+use stackgan_core::gan::{Draw, Epsilon, GeneratorNoise, Scales};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::residual::{Discriminator, Stage1Generator};
 use stackgan_core::{NetConfig, Params};
@@ -39,7 +39,7 @@ pub struct Tuned {
     factor: f64,
     net: NetConfig,
     epsilon: Epsilon,
-    scales: (f64, f64),
+    scales: Scales,
     noise: Noise,
 }
 
@@ -98,9 +98,9 @@ impl Tuned {
         let (samples, device) = (batch.text.dim(0)? as u64, batch.text.device());
         let samples: Vec<u64> = (0..samples).collect();
         let draw = |z, eps| -> candle_core::Result<GeneratorNoise> {
-            let net = (&self.net, self.epsilon, device);
-            let drawn = GeneratorNoise::draw(self.noise, [z, eps, eps], cfg.step, &samples, net)?;
-            drawn.scaled(self.scales.0, self.scales.1)
+            let of = Draw { net: &self.net, epsilon: self.epsilon, device };
+            let drawn = GeneratorNoise::draw(self.noise, [z, eps, eps], cfg.step, &samples, &of)?;
+            drawn.scaled(self.scales)
         };
         let noise = StepNoise {
             d: draw(Stream::TuneZ, Stream::TuneCondAug)?,

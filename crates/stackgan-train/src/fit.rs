@@ -1,8 +1,8 @@
 //! Checks that configuration, data, encoder and Stage-I model are compatible.
 
-use stackgan_core::NetConfig;
+use stackgan_core::{NetConfig, Stage};
 
-use crate::config::{Stage, TrainConfig};
+use crate::config::TrainConfig;
 use crate::run::Setup;
 use crate::{Error, Result};
 

@@ -4,9 +4,10 @@
 //! without knobs performs exactly the operations of its recipe, to the bit.
 
 use serde::{Deserialize, Serialize};
-use stackgan_core::Recipe;
+use stackgan_core::gan::Scales;
+use stackgan_core::{Recipe, Stage};
 
-use crate::config::{Stage, TrainConfig, invalid, within};
+use crate::config::{TrainConfig, invalid, within};
 use crate::diff_augment::Policy;
 use crate::{Error, Result};
 
@@ -147,14 +148,14 @@ impl TrainConfig {
 
     /// Scales of `z` and of epsilon in training.
     #[must_use]
-    pub fn train_scales(&self) -> (f64, f64) {
-        (self.noise.train_z, self.epsilon_scale(self.noise.train_eps))
+    pub fn train_scales(&self) -> Scales {
+        Scales { z: self.noise.train_z, eps: self.epsilon_scale(self.noise.train_eps) }
     }
 
     /// Scales of `z` and of epsilon in sampling.
     #[must_use]
-    pub fn sample_scales(&self) -> (f64, f64) {
-        (self.noise.sample_z, self.epsilon_scale(self.noise.sample_eps))
+    pub fn sample_scales(&self) -> Scales {
+        Scales { z: self.noise.sample_z, eps: self.epsilon_scale(self.noise.sample_eps) }
     }
 
     /// Weight of the KL term.
@@ -223,7 +224,8 @@ mod tests {
     #[test]
     fn without_augmentation_there_is_no_epsilon_and_no_kl() {
         let config = with("cub-stage1", "conditioning = \"mean\"").unwrap();
-        assert_eq!((config.train_scales(), config.sample_scales()), ((1.0, 0.0), (1.0, 0.0)));
+        let mean = Scales { z: 1.0, eps: 0.0 };
+        assert_eq!([config.train_scales(), config.sample_scales()], [mean; 2]);
         assert_eq!(config.kl(), 0.0);
         assert_eq!(with("cub-stage1", "").unwrap().kl(), 2.0);
     }

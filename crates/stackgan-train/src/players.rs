@@ -3,10 +3,10 @@
 use candle_core::{Device, Result};
 use stackgan_core::archive::Archive;
 use stackgan_core::noise::Noise;
-use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, plain, residual};
+use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, Stage, plain, residual};
 
 use crate::adam::Adam;
-use crate::config::{Stage, TrainConfig};
+use crate::config::TrainConfig;
 use crate::fine_tune::Tuned;
 use crate::matching::Matcher;
 use crate::spectral::{Make, Spectral};

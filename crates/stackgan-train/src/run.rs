@@ -7,14 +7,14 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{CharCnnRnnEncoder, Standardise};
-use stackgan_core::{Model, Params};
+use stackgan_core::{Model, Params, Stage};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
 use stackgan_kernels::memory;
 
-use crate::config::{Stage, TrainConfig};
+use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::event::{StopReason, TrainEvent};
 use crate::feed::{Feed, Inputs};

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use stackgan_core::{Model, NetConfig};
+use stackgan_core::{Model, NetConfig, Stage};
 
-use crate::config::{Stage, TrainConfig};
+use crate::config::TrainConfig;
 use crate::{Error, Result};
 
 /// The starting weights of the networks.

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use stackgan_core::archive::Archive;
 use stackgan_core::gan::Epsilon;
-use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder};
-use stackgan_core::{Model, ModelInfo, Params, StageInfo};
+use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_core::{Model, Params, Parts, StageInfo, StagePart, TextPart};
 
 use crate::Result;
-use crate::config::Stage;
 use crate::reports::Seldom;
 use crate::run::Run;
 use crate::store::{Header, Store};
@@ -54,49 +53,42 @@ pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Re
 pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
     let setup = &run.setup;
     let device = &setup.device;
-    let encoder = match &setup.encoder {
-        None => None,
-        Some(encoder) => {
-            Some(CharCnnRnnEncoder::from_tensors(*encoder.config(), &encoder.tensors()?, device)?)
-        }
+    let text = match &setup.encoder {
+        Some(encoder) => TextPart::Inside(CharCnnRnnEncoder::from_tensors(
+            *encoder.config(),
+            &encoder.tensors()?,
+            device,
+        )?),
+        None => TextPart::Beside {
+            fingerprint: setup.embeddings.encoder().to_owned(),
+            source: setup.encoder_source.clone(),
+            standardise: run.standardise.clone(),
+        },
     };
     let weights = match &run.ema {
         Some(ema) => ema.state(),
         None => run.players.g().params.values(), // copied below
     };
-    let trained = Params::given(weights, device)?;
-    let info = stage_info(run, step);
-    let (stage1_info, stage2_info) = match (setup.config.stage, &setup.stage1) {
-        (Stage::Two, Some(model)) => (model.info().stage1.clone(), Some(info)),
-        _ => (info, None),
+    let trained =
+        StagePart { info: stage_info(run, step), params: Params::given(weights, device)? };
+    let (stage1, stage2) = match (&setup.stage1, &run.stage1) {
+        (Some(model), Some(low)) => {
+            let info = model.info().stage1.clone();
+            (StagePart { info, params: Params::given(low.values(), device)? }, Some(trained))
+        }
+        _ => (trained, None),
     };
-    let (stage1, stage2) = match &run.stage1 {
-        None => (trained, None),
-        Some(low) => (Params::given(low.values(), device)?, Some(trained)),
-    };
-    let fingerprint = encoder
-        .as_ref()
-        .map_or_else(|| setup.embeddings.encoder().to_owned(), TextEncoder::fingerprint);
-    let info = ModelInfo {
-        format: Model::format().to_owned(),
-        encoder: encoder.as_ref().map(|e| *e.config()),
-        encoder_fingerprint: fingerprint,
-        encoder_source: setup.encoder_source.clone(),
-        stage1: stage1_info,
-        stage2: stage2_info,
-    };
-    // Without an encoder in the model; an encoder standardises by itself.
-    let standardise = run.standardise.clone().filter(|_| encoder.is_none());
-    Ok(Model::new(info, encoder, stage1, stage2, device)?.with_standardise(standardise)?)
+    Ok(Model::new(Parts { text, stage1, stage2 }, device)?)
 }
 
 fn stage_info(run: &Run, step: u64) -> StageInfo {
     let (setup, cfg) = (&run.setup, &run.setup.config);
+    let scales = cfg.sample_scales();
     StageInfo {
         net: cfg.net,
         truncated_epsilon: cfg.noise.epsilon == Epsilon::Truncated,
-        sample_z: cfg.sample_scales().0,
-        sample_eps: cfg.sample_scales().1,
+        sample_z: scales.z,
+        sample_eps: scales.eps,
         dataset: setup.dataset.name().to_owned(),
         dataset_fingerprint: setup.dataset.fingerprint().to_owned(),
         steps: step,

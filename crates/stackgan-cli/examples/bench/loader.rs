@@ -31,7 +31,7 @@ pub(crate) fn bench(side: usize, batches: usize) -> Result<Value> {
     let birds = folder.path().join("birds");
     toy::write(&birds, &ToyConfig { count: 240, seed: 0 }, &|_, _| {})?;
     let file = folder.path().join("birds.safetensors");
-    let size = config.stage.picture_size();
+    let size = stackgan_train::config::picture_size(config.stage);
     let preparation = Preparation { size, resizing: Resizing::default(), stretch: Stretch::None };
     import(
         &cub::read(&birds)?,

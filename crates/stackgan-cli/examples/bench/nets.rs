@@ -1,8 +1,8 @@
 //! The sizes that are timed: those of the presets that reproduce the releases.
 
 use anyhow::{Context as _, Result, bail};
-use stackgan_core::{NetConfig, Recipe};
-use stackgan_train::config::{Stage, TrainConfig, preset};
+use stackgan_core::{NetConfig, Recipe, Stage};
+use stackgan_train::config::{TrainConfig, preset};
 
 /// A network by the name that `cargo xtask bench` uses, perhaps of another width: `residual:64` has 64 in G and 32 in D.
 pub(crate) fn named(name: &str) -> Result<NetConfig> {

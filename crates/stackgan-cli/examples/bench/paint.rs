@@ -7,10 +7,12 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use stackgan_core::gan::Stage1Statistics;
+use stackgan_core::generators::Low;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder as _};
-use stackgan_core::{Model, ModelInfo, NetConfig, Params, Recipe, Sampling, StageInfo};
-use stackgan_core::{plain, residual};
+use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder};
+use stackgan_core::{
+    Model, NetConfig, Params, Parts, Recipe, Sampling, StageInfo, StagePart, TextPart, generators,
+};
 
 use crate::machine::Machine;
 use crate::step::stage1;
@@ -51,17 +53,8 @@ pub(crate) fn write(net: &NetConfig, file: &Path) -> Result<()> {
 
 fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>, device: &Device) -> Result<Model> {
     let (g1, g2) = (stage1(net, device)?, Params::fresh(Noise::new(0), "g2", device));
-    let statistics = Stage1Statistics::Batch;
-    match net.recipe {
-        Recipe::Residual => {
-            let low = residual::Stage1Generator::new(net, &g1.frozen())?;
-            drop(residual::Stage2Generator::new(net, low, statistics, &g2.trained())?);
-        }
-        Recipe::Plain => {
-            let low = plain::Stage1Generator::new(net, &g1.frozen())?;
-            drop(plain::Stage2Generator::new(net, low, statistics, &g2.trained())?);
-        }
-    }
+    let low = Low { net, scope: &g1.frozen(), statistics: Stage1Statistics::Batch };
+    drop(generators::stage2(net, &low, &g2.trained())?);
     let stage = StageInfo {
         net: *net,
         truncated_epsilon: net.recipe == Recipe::Residual,
@@ -74,13 +67,8 @@ fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>, device: &Device) -
         seed: 0,
         ema: 0.0,
     };
-    let info = ModelInfo {
-        format: Model::format().to_owned(),
-        encoder: encoder.as_ref().map(|e| *e.config()),
-        encoder_fingerprint: encoder.as_ref().map(|e| e.fingerprint()).unwrap_or_default(),
-        encoder_source: None,
-        stage1: stage.clone(),
-        stage2: Some(stage),
-    };
-    Ok(Model::new(info, encoder, g1, Some(g2), device)?)
+    let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
+    let stage1 = StagePart { info: stage.clone(), params: g1 };
+    let stage2 = Some(StagePart { info: stage, params: g2 });
+    Ok(Model::new(Parts { text, stage1, stage2 }, device)?)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{NetConfig, Params, Recipe, plain, residual};
+use stackgan_core::{NetConfig, Params, Recipe, generators};
 use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::players::players;
@@ -28,7 +28,7 @@ pub(crate) fn bench(
 ) -> Result<Value> {
     let mut config = nets::training(net, stage, batch)?;
     config.knobs.micro_batch = part;
-    let (device, noise) = (&machine.device, Noise::new(config.seed));
+    let (device, _noise) = (&machine.device, Noise::new(config.seed));
     let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
     let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;
     let pictures = pictures(&config, device)?;
@@ -36,8 +36,7 @@ pub(crate) fn bench(
     let mut queued = Duration::ZERO;
     let mut take = |step: u64| -> Result<f64> {
         let started = Instant::now();
-        let draws = (net, config.noise.epsilon, device);
-        let noise = StepNoise::draw(noise, step, batch, config.train_scales(), draws)?;
+        let noise = StepNoise::draw(&config, step, batch, device)?;
         let settings = StepConfig::of(&config, step, 1.0);
         let inputs = (&pictures, &noise);
         let stats = guard.step(&mut players, inputs, &settings, || queued += started.elapsed())?;
@@ -65,15 +64,12 @@ pub(crate) fn bench(
 /// The variables of a Stage-I generator, to be frozen under Stage-II.
 pub(crate) fn stage1(net: &NetConfig, device: &Device) -> Result<Params> {
     let params = Params::fresh(Noise::new(0), "g1", device);
-    match net.recipe {
-        Recipe::Residual => drop(residual::Stage1Generator::new(net, &params.trained())?),
-        Recipe::Plain => drop(plain::Stage1Generator::new(net, &params.trained())?),
-    }
+    drop(generators::stage1(net, &params.trained())?);
     Ok(params)
 }
 
 fn pictures(config: &TrainConfig, device: &Device) -> Result<Pictures> {
-    let (batch, size) = (config.optim.batch, config.stage.picture_size().crop());
+    let (batch, size) = (config.optim.batch, config.stage.side());
     let draw = |sample, count: usize| Noise::new(1).normal(Stream::Test, 0, sample, count);
     let images = |sample| -> candle_core::Result<Tensor> {
         let values = draw(sample, batch * 3 * size * size);

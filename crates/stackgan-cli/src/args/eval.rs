@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use stackgan_core::Stage;
 
 /// Numbers of how well a model paints, each with what it was measured with.
 #[derive(Args, Clone, Debug)]
@@ -46,8 +47,8 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "FILE")]
     pub embeddings: Option<PathBuf>,
     /// 1 measures the 64x64 pictures of Stage-I
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub stage: Option<u8>,
+    #[arg(long)]
+    pub stage: Option<Stage>,
     /// The seed of captions and noise
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
@@ -139,8 +140,8 @@ pub(crate) struct Nearest {
     #[arg(long, value_name = "FILE")]
     pub embeddings: Option<PathBuf>,
     /// 1 looks at the 64x64 pictures of Stage-I
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub stage: Option<u8>,
+    #[arg(long)]
+    pub stage: Option<Stage>,
     /// The seed of captions and noise
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,

@@ -12,6 +12,7 @@ mod train;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use stackgan_core::Stage;
 
 pub(crate) use data::{
     Contrast, Damaged, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
@@ -265,8 +266,8 @@ pub(crate) enum Config {
                              stackgan config show --stage 2 --set optim.batch=8 --origin")]
     Show {
         /// The stage
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
-        stage: u8,
+        #[arg(long, default_value_t = Stage::One)]
+        stage: Stage,
         /// Where the settings come from
         #[command(flatten)]
         settings: Settings,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use stackgan_core::Stage;
 
 /// Files for ONNX runtimes.
 #[derive(Args, Clone, Debug)]
@@ -14,8 +15,8 @@ pub(crate) struct Onnx {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "hub"])]
     pub onnx_encoder: Option<PathBuf>,
     /// Of `--onnx`: 1 stops at 64x64
-    #[arg(long, requires = "generator", value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub stage: Option<u8>,
+    #[arg(long, requires = "generator")]
+    pub stage: Option<Stage>,
     /// Of `--onnx`, for torch-fidelity: the sentences of FILE, one on each line, become classes of the generator
     #[arg(long, value_name = "FILE", requires = "generator")]
     pub fold_captions: Option<PathBuf>,

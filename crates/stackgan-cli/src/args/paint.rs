@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use stackgan_core::Stage;
 
 /// A model, how it paints, and where the pictures go.
 #[derive(Args, Clone, Debug)]
@@ -14,8 +15,8 @@ pub(crate) struct Painting {
     #[arg(long, value_name = "ENCODER")]
     pub encoder: Option<PathBuf>,
     /// 1 stops at 64x64
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub stage: Option<u8>,
+    #[arg(long)]
+    pub stage: Option<Stage>,
     /// The folder for the pictures
     #[arg(long, default_value = "out", value_name = "DIR")]
     pub out: PathBuf,

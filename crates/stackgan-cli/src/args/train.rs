@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 
 use super::{Metric, positive};
@@ -13,8 +14,8 @@ use super::{Metric, positive};
                          stackgan train --stage 1 --preset cub --data data/cub --set optim.batch=32 --max-hours 8")]
 pub(crate) struct Train {
     /// 1: a sentence to 64x64. 2: that picture and the sentence to 256x256
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub stage: u8,
+    #[arg(long)]
+    pub stage: Stage,
     /// Where the settings come from
     #[command(flatten)]
     pub settings: Settings,

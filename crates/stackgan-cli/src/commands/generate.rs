@@ -25,12 +25,12 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         if args.embeddings.is_some() || args.data.is_some() {
             painter = Painter::of_embeddings(asked, context)?;
             let named = (args.embeddings.as_deref(), args.data.as_deref());
-            given = Given::open(&painter.model, named, context)?;
-            Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.model)))
+            given = Given::open(&painter.named.model, named, context)?;
+            Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.named.model)))
         } else {
             let sentences = captions::of(&args.prompt, args.captions.as_deref(), chunk)?;
             painter = Painter::of_sentences(asked, context)?;
-            unread = Unread::of(&painter.model);
+            unread = Unread::of(&painter.named.model);
             Box::new(sentences.map(|captions| painter.read(captions?)))
         };
     let mut phase = Phase::new(context.manner, "painting", 0, "pictures");

@@ -8,9 +8,9 @@ use candle_core::Tensor;
 
 use super::graph::{Graph, Numbers, Setting};
 use super::networks::{self, Inputs};
-use super::{about, room, side};
+use super::{about, room};
 use crate::model::wrong;
-use crate::{Model, Result};
+use crate::{Model, Result, Stage};
 
 /// Returns the generator of `stage` for torch-fidelity.
 ///
@@ -23,16 +23,16 @@ use crate::{Model, Result};
 ///
 /// # Errors
 /// As [`super::generator`], and a width of `text` other than the model's.
-pub fn classes(model: &Model, stage: u8, text: &Tensor, model_sha256: &str) -> Result<Vec<u8>> {
+pub fn classes(model: &Model, stage: Stage, text: &Tensor, model_sha256: &str) -> Result<Vec<u8>> {
     let mut graph = Graph::new(room(model, stage, text.elem_count())?);
-    let (low, info) = (&model.info().stage1.net, model.stage_info(stage));
+    let (low, info) = (&model.info().stage1.net, model.stage_info(stage)?);
     let (_, width) = text.dims2()?;
     if width != low.text_dim {
         let expected = format!("embeddings of width {}", low.text_dim);
         return Err(wrong("embeddings do not fit", &expected, &format!("a width of {width}")));
     }
     let mut widths = vec![low.z_dim, low.cond_dim];
-    widths.extend((stage == 2).then_some(info.net.cond_dim));
+    widths.extend((stage == Stage::Two).then_some(info.net.cond_dim));
     let noise = graph.input("z", Numbers::F32, &[widths.iter().sum()]);
     let class = graph.input("class", Numbers::I64, &[]);
     let table = graph.weight("text.classes", text)?;
@@ -45,8 +45,8 @@ pub fn classes(model: &Model, stage: u8, text: &Tensor, model_sha256: &str) -> R
     let parts = graph.ints(&widths.iter().map(|width| *width as i64).collect::<Vec<_>>());
     let (split, along) = ([noise.as_str(), &parts], [("axis", Setting::Int(1))]);
     let [z, eps1, eps2] = match stage {
-        2 => graph.nodes("Split", &split, &along),
-        _ => {
+        Stage::Two => graph.nodes("Split", &split, &along),
+        Stage::One => {
             let [z, eps1] = graph.nodes("Split", &split, &along);
             [z, eps1, String::new()]
         }
@@ -54,7 +54,7 @@ pub fn classes(model: &Model, stage: u8, text: &Tensor, model_sha256: &str) -> R
     let inputs = Inputs { text: &text, z: &z, eps1: &eps1, eps2: &eps2 };
     let image = networks::generator(&mut graph, model, stage, inputs)?.image;
     let image = bytes(&mut graph, &image);
-    graph.output("image", &image, Numbers::U8, &[3, side(stage), side(stage)]);
+    graph.output("image", &image, Numbers::U8, &[3, stage.side(), stage.side()]);
     Ok(graph.into_file("classes", &about(model, stage, model_sha256)?))
 }
 

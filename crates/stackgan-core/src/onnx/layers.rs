@@ -13,13 +13,13 @@ use crate::layers::{BATCH_NORM_EPS, Window};
 
 /// The tensors of a stage and the graph to which they are added.
 #[derive(Debug)]
-pub(super) struct Stage<'a> {
+pub(super) struct Layers<'a> {
     pub(super) graph: &'a mut Graph,
     tensors: BTreeMap<String, Tensor>,
     prefix: &'static str,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Layers<'a> {
     /// Creates the stage of `params`. A model file stores its tensors with `prefix` before their
     /// names.
     pub(super) fn new(graph: &'a mut Graph, params: &Params, prefix: &'static str) -> Self {

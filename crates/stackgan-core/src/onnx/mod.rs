@@ -16,7 +16,7 @@ pub use self::classes::classes;
 use self::graph::{Graph, Numbers};
 use self::networks::{Inputs, Painted};
 use crate::text::CharCnnRnnEncoder;
-use crate::{Error, Model, Recipe, Result};
+use crate::{Error, Model, Result, Stage};
 
 /// The version of the contents of the files: names of inputs, outputs and metadata.
 const FORMAT: &str = "stackgan-onnx/1";
@@ -36,15 +36,15 @@ const LARGEST: usize = (1 << 31) - (1 << 20);
 ///
 /// # Errors
 /// [`Error::Model`] if the model has no such stage, or more weights than such a file can hold.
-pub fn generator(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<u8>> {
+pub fn generator(model: &Model, stage: Stage, model_sha256: &str) -> Result<Vec<u8>> {
     let mut graph = Graph::new(room(model, stage, 0)?);
-    let (low, last) = (&model.info().stage1.net, &model.stage_info(stage).net);
+    let (low, last) = (&model.info().stage1.net, &model.stage_info(stage)?.net);
     let mut text = graph.input("embedding", Numbers::F32, &[low.text_dim]);
     let z = graph.input("z", Numbers::F32, &[low.z_dim]);
     let eps1 = graph.input("epsilon1", Numbers::F32, &[low.cond_dim]);
     let eps2 = match stage {
-        2 => graph.input("epsilon2", Numbers::F32, &[last.cond_dim]),
-        _ => String::new(),
+        Stage::Two => graph.input("epsilon2", Numbers::F32, &[last.cond_dim]),
+        Stage::One => String::new(),
     };
     if let Some(standardise) = model.standardise() {
         for (name, tensor) in standardise.tensors()? {
@@ -56,9 +56,9 @@ pub fn generator(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<u8>
     }
     let inputs = Inputs { text: &text, z: &z, eps1: &eps1, eps2: &eps2 };
     let Painted { image, low } = networks::generator(&mut graph, model, stage, inputs)?;
-    graph.output("image", &image, Numbers::F32, &[3, side(stage), side(stage)]);
+    graph.output("image", &image, Numbers::F32, &[3, stage.side(), stage.side()]);
     if let Some(low) = low {
-        graph.output("low", &low, Numbers::F32, &[3, side(1), side(1)]);
+        graph.output("low", &low, Numbers::F32, &[3, Stage::One.side(), Stage::One.side()]);
     }
     Ok(graph.into_file("generator", &about(model, stage, model_sha256)?))
 }
@@ -74,13 +74,10 @@ pub fn encoder(encoder: &CharCnnRnnEncoder) -> Result<Vec<u8>> {
     char_cnn_rnn::file(encoder)
 }
 
-const fn side(stage: u8) -> usize {
-    if stage == 2 { 256 } else { 64 }
-}
-
 /// Returns the size in bytes of the weights of `stage` and of `more` numbers.
-fn room(model: &Model, stage: u8, more: usize) -> Result<usize> {
-    let params = std::iter::once(model.stage1()).chain(model.stage2().filter(|_| stage == 2));
+fn room(model: &Model, stage: Stage, more: usize) -> Result<usize> {
+    let params =
+        std::iter::once(model.stage1()).chain(model.stage2().filter(|_| stage == Stage::Two));
     let all = params.flat_map(crate::Params::all).map(|(_, var)| var.elem_count());
     within_largest(all.chain([more]).fold(0, |sum: usize, count| sum.saturating_add(count)))
 }
@@ -100,12 +97,8 @@ fn within_largest(numbers: usize) -> Result<usize> {
 }
 
 /// Returns the metadata, sorted by key.
-fn about(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<(&'static str, String)>> {
-    let (info, first) = (model.stage_info(stage), &model.info().stage1);
-    let recipe = match first.net.recipe {
-        Recipe::Residual => "residual",
-        Recipe::Plain => "plain",
-    };
+fn about(model: &Model, stage: Stage, model_sha256: &str) -> Result<Vec<(&'static str, String)>> {
+    let (info, first) = (model.stage_info(stage)?, &model.info().stage1);
     let epsilon = if info.truncated_epsilon { "truncated" } else { "normal" };
     let mut about = vec![
         ("cond_dim", info.net.cond_dim.to_string()),
@@ -114,9 +107,9 @@ fn about(model: &Model, stage: u8, model_sha256: &str) -> Result<Vec<(&'static s
         ("epsilon", epsilon.to_owned()),
         ("format", FORMAT.to_owned()),
         ("gf", info.net.gf.to_string()),
-        ("image_size", side(stage).to_string()),
+        ("image_size", stage.side().to_string()),
         ("model_sha256", model_sha256.to_owned()),
-        ("recipe", recipe.to_owned()),
+        ("recipe", first.net.recipe.name().to_owned()),
         ("sample_eps", info.sample_eps.to_string()),
         ("sample_z", info.sample_z.to_string()),
         ("stage", stage.to_string()),

@@ -6,10 +6,10 @@ use candle_core::Result;
 use stackgan_kernels::Activation;
 
 use super::graph::{Graph, Setting};
-use super::layers::Stage;
+use super::layers::Layers;
 use crate::layers::{LEAKY, Window};
-use crate::model::wrong;
-use crate::{Model, NetConfig, Recipe};
+use crate::model::no_such_stage;
+use crate::{Model, NetConfig, Recipe, Stage};
 
 /// The names of a generator's inputs.
 #[derive(Clone, Copy, Debug)]
@@ -40,20 +40,20 @@ pub(super) struct Painted {
 pub(super) fn generator(
     graph: &mut Graph,
     model: &Model,
-    stage: u8,
+    stage: Stage,
     inputs: Inputs<'_>,
 ) -> crate::Result<Painted> {
     let (info, recipe) = (model.info(), model.info().stage1.net.recipe);
     let Inputs { text, z, eps1, eps2 } = inputs;
-    let mut low = Stage::new(graph, model.stage1(), "stage1.");
+    let mut low = Layers::new(graph, model.stage1(), "stage1.");
     let image = match recipe {
         Recipe::Residual => residual_stage1(&mut low, &info.stage1.net, (text, z, eps1))?,
         Recipe::Plain => plain_stage1(&mut low, &info.stage1.net, (text, z, eps1))?,
     };
     match (stage, model.stage2(), &info.stage2) {
-        (1, ..) => Ok(Painted { image, low: None }),
-        (2, Some(params), Some(info)) => {
-            let mut high = Stage::new(graph, params, "stage2.");
+        (Stage::One, ..) => Ok(Painted { image, low: None }),
+        (Stage::Two, Some(params), Some(info)) => {
+            let mut high = Layers::new(graph, params, "stage2.");
             let c = match recipe {
                 Recipe::Residual => log_sigma_augmentation(&mut high, text, eps2)?,
                 Recipe::Plain => log_variance_augmentation(&mut high, text, eps2)?,
@@ -62,16 +62,12 @@ pub(super) fn generator(
             let image = refiner(&mut high, &info.net, (&low, &c))?;
             Ok(Painted { image, low: Some(low) })
         }
-        _ => Err(wrong(
-            "the model has no such stage",
-            &format!("stage 1 to {}", model.stages()),
-            &stage.to_string(),
-        )),
+        (Stage::Two, ..) => Err(no_such_stage()),
     }
 }
 
 /// Adds [`crate::cond_aug::LogVarianceAugmentation`].
-fn log_variance_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Result<String> {
+fn log_variance_augmentation(s: &mut Layers<'_>, text: &str, epsilon: &str) -> Result<String> {
     let x = s.linear(text, "ca_net.fc")?;
     let x = s.activate(x, Activation::Relu);
     let [mu, logvar] = s.graph.nodes("Split", &[&x], &[("axis", Setting::Int(1))]);
@@ -81,7 +77,7 @@ fn log_variance_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Re
 }
 
 /// Adds [`crate::cond_aug::LogSigmaAugmentation`].
-fn log_sigma_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Result<String> {
+fn log_sigma_augmentation(s: &mut Layers<'_>, text: &str, epsilon: &str) -> Result<String> {
     let x = s.linear(text, "ca_net.fc")?;
     let x = s.activate(x, LEAKY);
     let [mu, log_sigma] = s.graph.nodes("Split", &[&x], &[("axis", Setting::Int(1))]);
@@ -89,7 +85,7 @@ fn log_sigma_augmentation(s: &mut Stage<'_>, text: &str, epsilon: &str) -> Resul
 }
 
 /// Adds `mu + sigma * epsilon`.
-fn draw(s: &mut Stage<'_>, mu: &str, log_sigma: &str, epsilon: &str) -> String {
+fn draw(s: &mut Layers<'_>, mu: &str, log_sigma: &str, epsilon: &str) -> String {
     let sigma = s.graph.node("Exp", &[log_sigma], &[]);
     let noise = s.graph.node("Mul", &[&sigma, epsilon], &[]);
     s.graph.node("Add", &[mu, &noise], &[])
@@ -97,7 +93,7 @@ fn draw(s: &mut Stage<'_>, mu: &str, log_sigma: &str, epsilon: &str) -> String {
 
 /// Adds [`crate::residual::Stage1Generator`].
 fn residual_stage1(
-    s: &mut Stage<'_>,
+    s: &mut Layers<'_>,
     cfg: &NetConfig,
     (text, z, eps1): (&str, &str, &str),
 ) -> Result<String> {
@@ -118,7 +114,7 @@ fn residual_stage1(
 
 /// Adds [`crate::plain::Stage1Generator`].
 fn plain_stage1(
-    s: &mut Stage<'_>,
+    s: &mut Layers<'_>,
     cfg: &NetConfig,
     (text, z, eps1): (&str, &str, &str),
 ) -> Result<String> {
@@ -135,13 +131,13 @@ fn plain_stage1(
 }
 
 /// Reshapes `(n, ngf * 16)` to `(n, ngf, 4, 4)`.
-fn small_maps(s: &mut Stage<'_>, cfg: &NetConfig, x: &str) -> String {
+fn small_maps(s: &mut Layers<'_>, cfg: &NetConfig, x: &str) -> String {
     let shape = s.graph.ints(&[0, 8 * cfg.gf as i64, 4, 4]); // 0 keeps n
     s.graph.node("Reshape", &[x, &shape], &[])
 }
 
 /// Adds [`crate::refiner::Refiner`].
-fn refiner(s: &mut Stage<'_>, cfg: &NetConfig, (low, c): (&str, &str)) -> Result<String> {
+fn refiner(s: &mut Layers<'_>, cfg: &NetConfig, (low, c): (&str, &str)) -> Result<String> {
     let relu = Activation::Relu;
     let x = s.conv(low, "encoder.0", Window::Three)?;
     let x = s.activate(x, relu); // 64x64
@@ -160,7 +156,7 @@ fn refiner(s: &mut Stage<'_>, cfg: &NetConfig, (low, c): (&str, &str)) -> Result
 }
 
 /// Appends `c` to the channels of `x` at each of the 16x16 pixels.
-fn append_tiled(s: &mut Stage<'_>, cfg: &NetConfig, x: &str, c: &str) -> String {
+fn append_tiled(s: &mut Layers<'_>, cfg: &NetConfig, x: &str, c: &str) -> String {
     let (point, tiled) =
         (s.graph.ints(&[0, cfg.cond_dim as i64, 1, 1]), s.graph.ints(&[1, 1, 16, 16]));
     let c = s.graph.node("Reshape", &[c, &point], &[]);

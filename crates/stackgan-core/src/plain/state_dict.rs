@@ -12,8 +12,10 @@ use candle_core::{Device, Tensor};
 
 use super::layout::{STAGE1, generator};
 use crate::model::wrong;
-use crate::text::{CharCnnRnnEncoder, TextEncoder as _};
-use crate::{Error, Model, ModelInfo, NetConfig, Params, Recipe, Result, StageInfo};
+use crate::text::CharCnnRnnEncoder;
+use crate::{
+    Error, Model, NetConfig, Params, Parts, Recipe, Result, StageInfo, StagePart, TextPart,
+};
 
 pub use super::layout::Shapes;
 
@@ -23,15 +25,6 @@ const WRAPPED: &str = "module.";
 /// The suffix of the counter of batches that a batch norm has seen. torch stores it since 0.4.1; it
 /// is not used here.
 const COUNTER: &str = "num_batches_tracked";
-
-/// Information that a state dict does not contain.
-#[derive(Debug)]
-pub struct Provenance {
-    /// The text encoder of the training embeddings, if available.
-    pub encoder: Option<CharCnnRnnEncoder>,
-    /// The name of the data set used in training.
-    pub dataset: String,
-}
 
 /// Returns the sizes of the generator whose state dict has exactly these names and shapes: of
 /// Stage-I, and of Stage-II if it is a Stage-II generator.
@@ -93,14 +86,16 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
 /// Creates a model from a generator's state dict: a Stage-I generator, or a Stage-II generator
 /// including its Stage-I generator.
 ///
-/// Sampling uses full noise, as released.
+/// The state dict does not contain the text `encoder` of the training embeddings, if that is at
+/// hand, nor the name of the `dataset`. Sampling uses full noise, as released.
 ///
 /// # Errors
 /// [`Error::Model`] for names or shapes that are not exactly those of such a generator; see
 /// [`sizes`].
 pub fn from_state_dict(
     mut tensors: BTreeMap<String, Tensor>,
-    from: Provenance,
+    encoder: Option<CharCnnRnnEncoder>,
+    dataset: &str,
     device: &Device,
 ) -> Result<Model> {
     let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
@@ -121,23 +116,19 @@ pub fn from_state_dict(
         truncated_epsilon: false,
         sample_z: 1.0,
         sample_eps: 1.0,
-        dataset: from.dataset.clone(),
+        dataset: dataset.to_owned(),
         dataset_fingerprint: String::new(),
         steps: 0,
         batch: 0,
         seed: 0,
         ema: 0.0,
     };
-    let info = ModelInfo {
-        format: Model::format().to_owned(),
-        encoder: from.encoder.as_ref().map(|encoder| *encoder.config()),
-        encoder_fingerprint: from.encoder.as_ref().map_or_else(String::new, |e| e.fingerprint()),
-        encoder_source: None,
-        stage1: stage(low_net),
-        stage2: high_net.map(stage),
+    let part = |net, tensors| {
+        Ok::<_, Error>(StagePart { info: stage(net), params: Params::given(tensors, device)? })
     };
-    let stage2 = high_net.map(|_| Params::given(high, device)).transpose()?;
-    Model::new(info, from.encoder, Params::given(low, device)?, stage2, device)
+    let (stage1, stage2) = (part(low_net, low)?, high_net.map(|net| part(net, high)).transpose()?);
+    let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
+    Model::new(Parts { text, stage1, stage2 }, device)
 }
 
 /// Returns the state dict of the model's last generator, for PyTorch's `load_state_dict`. Counters
@@ -261,8 +252,7 @@ mod tests {
     }
 
     fn import(tensors: BTreeMap<String, Tensor>) -> Result<Model> {
-        let from = Provenance { encoder: None, dataset: "coco".to_owned() };
-        from_state_dict(tensors, from, &Device::Cpu)
+        from_state_dict(tensors, None, "coco", &Device::Cpu)
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use stackgan_core::gan::Stage1Statistics;
+use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::{
-    CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence, Standardise, TextEncoder as _,
-    TextInit,
+    CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence, Standardise, TextInit,
 };
-use stackgan_core::{Model, ModelInfo, NetConfig, Params, Recipe, StageInfo, plain, residual};
+use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, StageInfo, StagePart, TextPart};
 
 /// Whether a model standardises what it is given.
 #[derive(Clone, Copy, Debug)]
@@ -58,17 +58,8 @@ pub(crate) fn model(recipe: Recipe, standardised: Standardised) -> Model {
         channel_floor: 3,
     };
     let (g1, g2) = ["g1", "g2"].map(|n| Params::fresh(Noise::new(0), n, &Device::Cpu)).into();
-    let statistics = Stage1Statistics::Running;
-    match recipe {
-        Recipe::Plain => {
-            let low = plain::Stage1Generator::new(&net, &g1.trained()).unwrap();
-            plain::Stage2Generator::new(&net, low, statistics, &g2.trained()).unwrap();
-        }
-        Recipe::Residual => {
-            let low = residual::Stage1Generator::new(&net, &g1.trained()).unwrap();
-            residual::Stage2Generator::new(&net, low, statistics, &g2.trained()).unwrap();
-        }
-    }
+    let low = Low { net: &net, scope: &g1.trained(), statistics: Stage1Statistics::Running };
+    drop(generators::stage2(&net, &low, &g2.trained()).unwrap());
     let stage = StageInfo {
         net,
         truncated_epsilon: true,
@@ -90,13 +81,14 @@ pub(crate) fn model(recipe: Recipe, standardised: Standardised) -> Model {
             encoder.with_standardise(Some(Standardise::new(mean, 0.7).unwrap())).unwrap()
         }
     };
-    let info = ModelInfo {
-        format: Model::format().to_owned(),
-        encoder: Some(*encoder.config()),
-        encoder_fingerprint: encoder.fingerprint(),
-        encoder_source: None,
-        stage1: stage.clone(),
-        stage2: Some(stage),
-    };
-    Model::new(info, Some(encoder), loud(&g1, 7.0), Some(loud(&g2, 7.0)), &Device::Cpu).unwrap()
+    let stage1 = StagePart { info: stage.clone(), params: loud(&g1, 7.0) };
+    let stage2 = Some(StagePart { info: stage, params: loud(&g2, 7.0) });
+    Model::new(Parts { text: TextPart::Inside(encoder), stage1, stage2 }, &Device::Cpu).unwrap()
+}
+
+/// The same Stage-I alone, without an encoder.
+pub(crate) fn without_stage2(model: &Model) -> Model {
+    let stage1 = StagePart { info: model.info().stage1.clone(), params: model.stage1().shared() };
+    let parts = Parts { text: TextPart::unknown(), stage1, stage2: None };
+    Model::new(parts, &Device::Cpu).unwrap()
 }

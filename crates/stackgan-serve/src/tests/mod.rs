@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stackgan_core::Provenance;
+use stackgan_core::{Provenance, Stage};
 
 use crate::shelf::{Card, Painted, Scales, StageScales};
 use crate::wanted::Wanted;
@@ -63,9 +63,9 @@ fn start(
             let card = Card {
                 id: "toy".to_owned(),
                 dataset: "toy birds".to_owned(),
-                stages: 2,
+                last_stage: Stage::Two,
                 last: Scales { z_scale: 1.0, eps_scale: 1.0 },
-                scales: [(1, 0.5, 3.5), (2, 1.0, 1.0)].map(of_stage).to_vec(),
+                scales: [(Stage::One, 0.5, 3.5), (Stage::Two, 1.0, 1.0)].map(of_stage).to_vec(),
                 sha256: "0".repeat(64),
                 alphabet: None,
             };
@@ -205,7 +205,7 @@ fn files(wanted: &Wanted, size: usize) -> Vec<Painted> {
         provenance: Provenance {
             caption: caption.clone(),
             seed,
-            stage: 2,
+            stage: Stage::Two,
             width: 256,
             height: 256,
             z_scale: 1.0,

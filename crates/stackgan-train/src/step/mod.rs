@@ -11,10 +11,10 @@ pub use stats::{Looks, StepStats};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
-use stackgan_core::gan::{Epsilon, GENERATOR_STEP, Generator, GeneratorNoise, SAMPLING};
+use stackgan_core::gan::{Draw, GENERATOR_STEP, Generator, GeneratorNoise, SAMPLING};
 use stackgan_core::losses::colour_consistency;
 use stackgan_core::noise::Noise;
-use stackgan_core::{NetConfig, Painted, Params};
+use stackgan_core::{Painted, Params};
 
 use crate::Result;
 use crate::adam::Adam;
@@ -131,20 +131,22 @@ pub struct StepNoise {
 }
 
 impl StepNoise {
-    /// Draws the noise of `step` for a batch of `batch` samples.
+    /// Draws the noise of `step` for a batch of `batch` samples, with the run's seed and scales.
     ///
     /// # Errors
     /// When the tensors cannot be created.
     pub fn draw(
-        noise: Noise,
+        cfg: &TrainConfig,
         step: u64,
         batch: usize,
-        scales: (f64, f64),
-        net: (&NetConfig, Epsilon, &Device),
+        device: &Device,
     ) -> candle_core::Result<Self> {
+        let noise = Noise::new(cfg.seed);
         let samples: Vec<u64> = (0..batch as u64).collect();
+        let of = Draw { net: &cfg.net, epsilon: cfg.noise.epsilon, device };
         let draw = |streams| {
-            GeneratorNoise::draw(noise, streams, step, &samples, net)?.scaled(scales.0, scales.1)
+            let drawn = GeneratorNoise::draw(noise, streams, step, &samples, &of)?;
+            drawn.scaled(cfg.train_scales())
         };
         Ok(Self { d: draw(SAMPLING)?, g: draw(GENERATOR_STEP)? })
     }

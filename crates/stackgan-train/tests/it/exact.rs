@@ -2,9 +2,9 @@
 //! and no run goes on under other mathematics without being told to.
 
 use candle_core::Device;
-use stackgan_core::Recipe;
+use stackgan_core::{Recipe, Stage};
 use stackgan_train::Error;
-use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::config::TrainConfig;
 use stackgan_train::policy::Policy;
 use stackgan_train::schedule::Decay;
 use stackgan_train::store::{Store, sha256};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor, Var};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::TextEncoder as _;
-use stackgan_core::{Generator, Model, NetConfig, Params, Recipe, plain, residual};
+use stackgan_core::{Generator, Model, NetConfig, Params, Recipe, Stage, plain, residual};
 use stackgan_kernels::{Precision, gpu as kernels};
 use stackgan_train::Error;
-use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::knobs::Conditioning;
 use stackgan_train::matching::Matcher;
@@ -151,7 +151,7 @@ fn a_run_goes_through_and_is_resumed() {
         assert_eq!(folder.stats(&name).len(), 10);
         assert!(!folder.bytes(&name, "samples/000010.png").is_empty());
         let model = Model::from_bytes(&folder.bytes(&name, "model.safetensors"), &Device::Cpu);
-        assert_eq!(model.unwrap().stages(), 1);
+        assert_eq!(model.unwrap().last_stage(), Stage::One);
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{Model, Params, Recipe, residual};
+use stackgan_core::{Model, Params, Recipe, Stage, residual};
 use stackgan_data::plan::WrongPairs;
 use stackgan_train::Error;
-use stackgan_train::config::{Stage, TrainConfig, Wrong};
+use stackgan_train::config::{TrainConfig, Wrong};
 use stackgan_train::knobs::{Conditioning, Knobs};
 use stackgan_train::players::{Players, players};
 use stackgan_train::policy::Policy;
@@ -55,9 +55,7 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
     };
     let mut players = players(cfg, None, &device).unwrap();
     let step = |step: u64| {
-        let net = (&cfg.net, cfg.noise.epsilon, &device);
-        let noise =
-            StepNoise::draw(Noise::new(cfg.seed), step, batch, cfg.train_scales(), net).unwrap();
+        let noise = StepNoise::draw(cfg, step, batch, &device).unwrap();
         players.step(&batch_of, &noise, &StepConfig::of(cfg, step, 1.0)).unwrap()
     };
     let stats = (0..steps).map(step).collect();

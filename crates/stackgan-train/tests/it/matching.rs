@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
-use stackgan_core::Recipe;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
+use stackgan_core::{Recipe, Stage};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
-use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
 use stackgan_train::players::{Players, players};
 use stackgan_train::policy::Policy;
@@ -232,8 +232,7 @@ fn the_generator_goes_down_it() {
         let Players::Residual(game) = &mut players else { unreachable!() };
         game.matcher = of(&encoder);
         let step = |step: u64| {
-            let net = (&cfg.net, cfg.noise.epsilon, &Device::Cpu);
-            let noise = StepNoise::draw(Noise::new(1), step, 4, (1.0, 1.0), net).unwrap();
+            let noise = StepNoise::draw(&cfg, step, 4, &Device::Cpu).unwrap();
             let stats = players.step(&batch, &noise, &StepConfig::of(&cfg, step, 1.0)).unwrap();
             stats.get("matching").unwrap()
         };

@@ -4,8 +4,8 @@
 use candle_core::{Device, Tensor};
 use stackgan_core::gan::GeneratorNoise;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{Params, Recipe, plain, residual};
-use stackgan_train::config::{Stage, TrainConfig, Wrong};
+use stackgan_core::{Params, Recipe, Stage, generators};
+use stackgan_train::config::{TrainConfig, Wrong};
 use stackgan_train::players::players;
 use stackgan_train::policy::Policy;
 use stackgan_train::step::{Pictures, StepConfig, StepNoise};
@@ -21,7 +21,7 @@ struct Taken {
 /// A batch of four pictures, of which the last two are the first two again or others.
 fn batch(cfg: &TrainConfig, again: bool) -> (Pictures, StepNoise) {
     let device = Device::Cpu;
-    let side = cfg.stage.picture_size().crop();
+    let side = cfg.stage.side();
     let draw = |sample: u64, shape: &[usize]| {
         let half = |sample| {
             let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
@@ -49,12 +49,7 @@ fn batch(cfg: &TrainConfig, again: bool) -> (Pictures, StepNoise) {
 /// One step at rate 0, so that G's gradient goes through the same D: Adam's first moment is then (1 - beta1) of the gradient.
 fn take(cfg: &TrainConfig, (pictures, noise): &(Pictures, StepNoise), micro_batch: usize) -> Taken {
     let low = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
-    match cfg.net.recipe {
-        Recipe::Residual => {
-            drop(residual::Stage1Generator::new(&cfg.net, &low.trained()).unwrap());
-        }
-        Recipe::Plain => drop(plain::Stage1Generator::new(&cfg.net, &low.trained()).unwrap()),
-    }
+    drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
     let mut players = players(cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
     let step = StepConfig { lr_g: 0.0, lr_d: 0.0, micro_batch, ..StepConfig::of(cfg, 0, 1.0) };
     let stats = players.step(pictures, noise, &step).unwrap();

@@ -1,12 +1,12 @@
 //! Numbers that go bad: caught in the step, with nothing changed; taken again alone; left out; and no alarm without a fire.
 
 use candle_core::{Device, Tensor, Var};
-use stackgan_core::Recipe;
 use stackgan_core::archive::Archive;
 use stackgan_core::image::Picture;
+use stackgan_core::{Recipe, Stage};
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_train::Error;
-use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::players::{Players, players};
 use stackgan_train::policy::{OnNonFinite, Policy};
@@ -29,7 +29,7 @@ pub(crate) fn bytes_of(players: &Players) -> Vec<u8> {
 
 /// A step's inputs, drawn.
 pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise, StepConfig) {
-    let (n, side) = (cfg.optim.batch, cfg.stage.picture_size().crop());
+    let (n, side) = (cfg.optim.batch, cfg.stage.side());
     let draw = |sample, shape: &[usize]| {
         let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
         Tensor::from_vec(values, shape, device).unwrap()
@@ -41,8 +41,7 @@ pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise
         text: draw(2, &[n, cfg.net.text_dim]),
         other_text: None,
     };
-    let net = (&cfg.net, cfg.noise.epsilon, device);
-    let noise = StepNoise::draw(Noise::new(cfg.seed), 0, n, (1.0, 1.0), net).unwrap();
+    let noise = StepNoise::draw(cfg, 0, n, device).unwrap();
     (pictures, noise, StepConfig::of(cfg, 0, 1.0))
 }
 

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Device;
-use stackgan_core::{Model, NetConfig, Params, Recipe};
+use stackgan_core::text::Standardise;
+use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, Stage, StagePart, TextPart};
 use stackgan_data::crop::{Preparation, Resizing, Stretch};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::cub;
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
-use stackgan_train::config::{Stage, TrainConfig, Wrong, preset};
+use stackgan_train::config::{TrainConfig, Wrong, picture_size, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::{Outcome, Setup, train};
@@ -31,7 +32,7 @@ fn dataset(
 ) -> (Arc<Prepared>, Arc<Embeddings>) {
     let (toy, file) = (folder.join("toy"), folder.join("prepared.safetensors"));
     toy::write(&toy, &ToyConfig { count, seed: 3 }, &|_, _| {}).unwrap();
-    let size = stage.picture_size();
+    let size = picture_size(stage);
     let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
     import(
         &cub::read(&toy).unwrap(),
@@ -224,9 +225,14 @@ fn a_run_that_is_stopped_and_resumed_ends_in_the_same_bytes() {
 
 /// A fresh Stage-I that knows the folder's embeddings.
 pub(crate) fn stage1(net: NetConfig) -> Model {
+    stage1_with(net, None)
+}
+
+/// As [`stage1`]; embeddings are standardised before it reads them.
+pub(crate) fn stage1_with(net: NetConfig, standardise: Option<Standardise>) -> Model {
     let params = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
     stackgan_core::residual::Stage1Generator::new(&net, &params.trained()).unwrap();
-    let stage1 = stackgan_core::StageInfo {
+    let info = stackgan_core::StageInfo {
         net,
         truncated_epsilon: true,
         sample_z: 1.0,
@@ -238,15 +244,10 @@ pub(crate) fn stage1(net: NetConfig) -> Model {
         seed: 1,
         ema: 0.0,
     };
-    let info = stackgan_core::ModelInfo {
-        format: Model::format().to_owned(),
-        encoder: None,
-        encoder_fingerprint: "random".to_owned(),
-        encoder_source: None,
-        stage1,
-        stage2: None,
-    };
-    Model::new(info, None, params, None, &Device::Cpu).unwrap()
+    let (fingerprint, source) = ("random".to_owned(), None);
+    let text = TextPart::Beside { fingerprint, source, standardise };
+    let stage1 = StagePart { info, params };
+    Model::new(Parts { text, stage1, stage2: None }, &Device::Cpu).unwrap()
 }
 
 #[test]
@@ -262,7 +263,7 @@ fn stage2_keeps_stage1_and_resumes_exactly() {
     assert!(folder.bytes("whole", file) == folder.bytes("parts", file));
     let model =
         Model::from_bytes(&folder.bytes("whole", "model.safetensors"), &Device::Cpu).unwrap();
-    assert_eq!(model.stages(), 2);
+    assert_eq!(model.last_stage(), Stage::Two);
     let error = folder.train("alone", &cfg, None, 1).unwrap_err().to_string();
     assert!(error.contains("Stage-I model") && error.contains("do: "), "{error}");
 }

@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder as _};
-use stackgan_core::{Model, Params, Recipe};
+use stackgan_core::{Model, Params, Recipe, Stage};
 use stackgan_data::crop::{Preparation, Resizing, Stretch};
 use stackgan_data::layouts::cub;
 use stackgan_data::noise::Noise;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_train::Error;
-use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::config::{TrainConfig, picture_size};
 use stackgan_train::event::TrainEvent;
 use stackgan_train::policy::Policy;
 use stackgan_train::run::{Setup, train};
 use stackgan_train::run_dir::RunDir;
 
 use crate::matching::encoded;
-use crate::run::{Folder, config, stage1};
+use crate::run::{Folder, config, stage1_with};
 
 /// A kill, or a full disk, between the last checkpoint and the model.
 #[test]
@@ -147,7 +147,7 @@ fn pictures_of_other_pixels_are_other_data() {
     moved.items[0].bounding_box.as_mut().unwrap().width /= 2.0;
     for (birds, stretch) in [(same, Stretch::AsReleased), (moved, Stretch::None)] {
         let file = folder.folder.path().join("others.safetensors");
-        let size = Stage::One.picture_size();
+        let size = picture_size(Stage::One);
         let preparation = Preparation { size, resizing: Resizing::Residual, stretch };
         let options = ImportOptions { preparation, damaged: Damaged::Refuse };
         import(&birds, &file, &options, &|_, _| {}).unwrap();
@@ -167,7 +167,7 @@ fn stage2_reads_embeddings_as_its_stage1_does() {
     let mean = Tensor::full(0.25f32, cfg.net.text_dim, &Device::Cpu).unwrap();
     let standardise = || Some(Standardise::new(mean.to_dtype(DType::F32).unwrap(), 2.0).unwrap());
     let net = cfg.net;
-    let stage1 = |standardise| stage1(net).with_standardise(standardise).unwrap();
+    let stage1 = |standardise| stage1_with(net, standardise);
     for (wanted, stage1) in [(true, stage1(None)), (false, stage1(standardise()))] {
         cfg.data.embedding_standardise = wanted;
         let error = folder.train("refused", &cfg, Some(stage1), 1).unwrap_err();

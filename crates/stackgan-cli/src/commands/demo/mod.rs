@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use stackgan_core::Stage;
+use stackgan_core::gan::Scales;
 use stackgan_data::counted;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
-use stackgan_train::config::Stage;
 use stackgan_train::text::ImageInputs;
 
 use super::{Context, aligned, load, print, sources, text, write_file};
@@ -75,7 +76,7 @@ pub(crate) struct Results {
     /// The painted prompts.
     pub sheets: Vec<sheets::Sheet>,
     /// The scales of z and epsilon with which pictures were painted.
-    pub noise: (f64, f64),
+    pub noise: Scales,
 }
 
 /// Draws, prepares, trains, paints, scores and reports.
@@ -140,8 +141,8 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
         .map(|s| text::describe(&s));
     clock.took("painting sheets, scoring".to_owned());
 
-    let sampled = model.stage_info(2);
-    let noise = (sampled.sample_z, sampled.sample_eps);
+    let sampled = model.stage_info(Stage::Two)?;
+    let noise = Scales { z: sampled.sample_z, eps: sampled.sample_eps };
     let results = Results { took: clock.took, text_losses, text_scores, scores, sheets, noise };
     let report = out.join("report.html");
     write_file(&report, pages::report(args, &results, (out, &context.device)).as_bytes())?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use candle_core::Device;
+use stackgan_core::gan::Scales;
 
 use super::{Results, score};
 use crate::args::Demo;
@@ -44,7 +45,7 @@ pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Dev
          please, so it flatters. One caption a picture, species that no network saw in training. In brackets the 95 % interval \
          (Wilson), and how many were counted.",
     );
-    let (z, eps) = results.noise;
+    let Scales { z, eps } = results.noise;
     page.text(&format!(
         "Sampling noise is scaled down (z by {z}, the conditioning's by {eps}): less variety, more faithful pictures. The \
          numbers above are at these scales."

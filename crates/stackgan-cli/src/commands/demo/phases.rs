@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use stackgan_core::Model;
 use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_core::{Model, Stage};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
-use stackgan_train::config::{Stage, TrainConfig, preset};
+use stackgan_train::config::{TrainConfig, preset};
 use stackgan_train::event::StopReason;
 use stackgan_train::matching::Matcher;
 use stackgan_train::run::{Resume, Setup};

@@ -7,7 +7,7 @@
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use stackgan_core::noise::Noise;
-use stackgan_core::{Model, Sampling};
+use stackgan_core::{Model, Request, Sampling, Stage};
 use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
@@ -55,19 +55,16 @@ pub(super) fn all(
     let mut phase =
         Phase::new(context.manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
     let mut painted = [Vec::new(), Vec::new()];
-    for (stage, pictures) in [1, 2].into_iter().zip(&mut painted) {
-        let requests: Vec<(&str, u64)> = unseen
-            .captions
-            .iter()
-            .zip(1000 + seed..)
-            .map(|(caption, seed)| (*caption, seed))
-            .collect();
+    for (stage, pictures) in Stage::ALL.into_iter().zip(&mut painted) {
+        let captions = unseen.captions.iter().zip(1000 + seed..);
+        let requests: Vec<_> = captions.map(|(caption, seed)| Request { caption, seed }).collect();
         for chunk in requests.chunks(CHUNK) {
             let sampling = Sampling { stage: Some(stage), chunk: CHUNK, ..Sampling::default() };
             for painting in model.paint(chunk, sampling)? {
                 pictures.push(small(&painting.picture)?);
             }
-            phase.at(((u64::from(stage) - 1) * requests.len() as u64) + pictures.len() as u64);
+            let before = if stage == Stage::Two { requests.len() } else { 0 };
+            phase.at((before + pictures.len()) as u64);
         }
     }
     let [low, high] = painted;

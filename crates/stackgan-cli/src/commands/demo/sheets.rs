@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use stackgan_core::image::{Picture, grid};
-use stackgan_core::{Model, Sampling};
+use stackgan_core::{Model, Request, Sampling};
 
 use crate::commands::{Context, write_file};
 use crate::progress::Phase;
@@ -38,7 +38,7 @@ pub(super) fn paint(model: &Model, out: &Path, context: &Context) -> Result<Vec<
     let mut phase = Phase::new(context.manner, "painting sheets", PROMPTS.len() as u64, "prompts");
     let (mut sheets, mut all) = (Vec::new(), [Vec::new(), Vec::new()]);
     for (n, prompt) in PROMPTS.into_iter().enumerate() {
-        let requests: Vec<(&str, u64)> = (0..SEEDS).map(|seed| (prompt, seed)).collect();
+        let requests: Vec<_> = (0..SEEDS).map(|seed| Request { caption: prompt, seed }).collect();
         let painted =
             model.paint(&requests, Sampling { chunk: SEEDS as usize, ..Sampling::default() })?;
         let [low, high] = &mut all;

@@ -29,7 +29,7 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
     let (columns, rows) = (sentences.columns(), table.rows());
     let mut sheet = Sheet::new(&table.heading(&args.prompt), columns, &rows, painter.side())?;
     let mut phase = Phase::new(context.manner, "painting", count as u64, "pictures");
-    let (mut unread, mut done, out) = (Unread::of(&painter.model), 0, &args.painting.out);
+    let (mut unread, mut done, out) = (Unread::of(&painter.named.model), 0, &args.painting.out);
     let all = sentences.all();
     for captions in all.chunks(painter.sampling.chunk) {
         let read = painter.read(captions.to_vec())?;

@@ -9,14 +9,15 @@ use candle_core::Tensor;
 use serde_json::{Value, json};
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{Model, Sampling};
-use stackgan_data::crop::{MAX_FILE, PictureSize, decode};
+use stackgan_core::{Model, Request, Resolved, Sampling, Stage, StageInfo};
+use stackgan_data::crop::{MAX_FILE, decode};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
+use stackgan_train::config::picture_size;
 
 use super::asked::Asked;
-use crate::commands::painting::SHEETS;
+use crate::commands::painting::{SHEETS, stage_of};
 use crate::commands::{Context, Loaded, given, load, path_text, sources};
 use crate::exit::Problem;
 
@@ -28,13 +29,17 @@ pub(super) struct Painter {
     pub data: Arc<Prepared>,
     embeddings: Option<Embeddings>,
     sampling: Sampling,
+    /// `sampling` with the model's defaults.
+    how: Resolved,
+    /// The stage that paints.
+    info: StageInfo,
     seed: u64,
 }
 
 /// The options that determine how a model paints.
 pub(super) struct Manner<'a> {
     pub embeddings: Option<&'a Path>,
-    pub stage: Option<u8>,
+    pub stage: Option<Stage>,
     pub z_scale: Option<f64>,
     pub seed: u64,
 }
@@ -48,15 +53,9 @@ impl Painter {
         context: &Context,
     ) -> Result<Self> {
         let Loaded { model: loaded, sha256, .. } = load(model, context)?;
-        let stage = manner.stage.unwrap_or_else(|| loaded.stages());
-        if stage > loaded.stages() {
-            let parts = ("a model with Stage-II", "one with Stage-I alone");
-            let remedy = "measure Stage-I: `--stage 1`";
-            let place = format!("file: {}", model.display());
-            return Err(Problem::usage("no such stage", place, parts, remedy).into());
-        }
-        let size = if stage == 2 { PictureSize::Stage2 } else { PictureSize::Stage1 };
-        let recipe = loaded.stage_info(stage).net.recipe;
+        let stage = stage_of(&loaded, manner.stage, model)?;
+        let size = picture_size(stage);
+        let recipe = loaded.stage_info(stage)?.net.recipe;
         let how = sources::preparation(size, sources::resizing(recipe));
         let data = sources::open(data, how, context)?;
         let embeddings = match loaded.encoder() {
@@ -66,6 +65,8 @@ impl Painter {
         let sampling =
             Sampling { stage: Some(stage), z_scale: manner.z_scale, ..Sampling::default() };
         Ok(Self {
+            how: loaded.resolve(sampling)?,
+            info: loaded.stage_info(stage)?.clone(),
             model: loaded,
             sha256,
             file: model.to_path_buf(),
@@ -80,8 +81,9 @@ impl Painter {
     pub(super) fn paint(&self, asked: &[Asked], seeds: &[u64]) -> Result<Vec<Picture>> {
         let paintings = match &self.embeddings {
             None => {
-                let requests: Vec<(&str, u64)> =
-                    asked.iter().map(|a| a.text.as_str()).zip(seeds.iter().copied()).collect();
+                let pairs = asked.iter().zip(seeds);
+                let requests: Vec<_> =
+                    pairs.map(|(a, &seed)| Request { caption: &a.text, seed }).collect();
                 self.model.paint(&requests, self.sampling)?
             }
             Some(embeddings) => {
@@ -108,29 +110,26 @@ impl Painter {
 
     /// The facts about the pictures for reports.
     pub(super) fn facts(&self) -> Value {
-        let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
-        let info = self.model.stage_info(stage);
+        let (Resolved { stage, z_scale, eps_scale }, info) = (self.how, &self.info);
         json!({
             "model": path_text(&self.file), "model_sha256": self.sha256, "stage": stage,
             "preset": info.dataset, "recipe": info.net.recipe, "steps": info.steps,
             "size": self.data.size().crop(), "seed": self.seed,
-            "z_scale": self.sampling.z_scale.unwrap_or(info.sample_z),
-            "eps_scale": self.sampling.eps_scale.unwrap_or(info.sample_eps),
+            "z_scale": z_scale, "eps_scale": eps_scale,
         })
     }
 
     /// The same facts in one line.
     pub(super) fn line(&self) -> String {
-        let stage = self.sampling.stage.unwrap_or_else(|| self.model.stages());
-        let info = self.model.stage_info(stage);
+        let Resolved { stage, z_scale, .. } = self.how;
         let hash = sources::short(&self.sha256);
         let size = self.data.size().crop();
         format!(
             "{} ({hash}), preset {}, stage {stage}, {size}x{size}, seed {}, z scale {}",
             self.file.display(),
-            info.dataset,
+            self.info.dataset,
             self.seed,
-            self.sampling.z_scale.unwrap_or(info.sample_z)
+            z_scale
         )
     }
 }

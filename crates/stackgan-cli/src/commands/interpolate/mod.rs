@@ -39,7 +39,7 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let painter = Painter::of_sentences(&args.painting, context)?;
     let (frames, out) = (way.frames(), &args.painting.out);
     let mut phase = Phase::new(context.manner, "painting", frames as u64, "frames");
-    let mut unread = Unread::of(&painter.model);
+    let mut unread = Unread::of(&painter.named.model);
     let mut captions: Vec<String> = way.stops.iter().map(|stop| stop.caption.clone()).collect();
     captions.dedup();
     unread.warn(&captions, &phase);
@@ -177,7 +177,7 @@ struct Film<'a> {
 impl Film<'_> {
     /// Paints every frame, in their order, until a signal.
     fn paint(&self, mut each: impl FnMut(Picture) -> Result<()>) -> Result<()> {
-        let (model, sampling) = (&self.painter.model, self.painter.sampling);
+        let (model, sampling) = (&self.painter.named.model, self.painter.sampling);
         let points = self.way.points(self.painter)?;
         for (from, parts) in batches(&self.places, sampling) {
             if let Some(reason) = self.stopper.reason() {
@@ -239,9 +239,7 @@ impl Film<'_> {
 
     /// The metadata of the animation.
     fn facts(&self) -> Value {
-        let (painter, args) = (self.painter, self.args);
-        let stage = painter.sampling.stage.unwrap_or_else(|| painter.model.stages());
-        let info = painter.model.stage_info(stage);
+        let (named, how) = (&self.painter.named, self.painter.how);
         let stops = self.way.stops.iter();
         let stops: Vec<Value> =
             stops.map(|stop| json!({ "caption": stop.caption, "seed": stop.seed })).collect();
@@ -250,12 +248,12 @@ impl Film<'_> {
             "version": env!("CARGO_PKG_VERSION"),
             "stops": stops,
             "frames": self.way.frames(),
-            "fps": args.fps,
-            "stage": stage,
-            "z_scale": painter.sampling.z_scale.unwrap_or(info.sample_z),
-            "eps_scale": painter.sampling.eps_scale.unwrap_or(info.sample_eps),
-            "model_sha256": painter.sha256,
-            "encoder": painter.encoder,
+            "fps": self.args.fps,
+            "stage": how.stage,
+            "z_scale": how.z_scale,
+            "eps_scale": how.eps_scale,
+            "model_sha256": named.sha256,
+            "encoder": named.encoder(),
         })
     }
 }

@@ -73,8 +73,8 @@ impl Way {
     /// When the model has no encoder.
     pub(super) fn points(&self, painter: &Painter) -> Result<Vec<Point>> {
         let point = |stop: &Stop| {
-            let text = painter.model.encode(&[stop.caption.as_str()])?;
-            Ok(Point { text, noise: painter.model.noise(&[stop.seed], painter.sampling)? })
+            let text = painter.named.model.encode(&[stop.caption.as_str()])?;
+            Ok(Point { text, noise: painter.named.model.noise(&[stop.seed], painter.sampling)? })
         };
         self.stops.iter().map(point).collect()
     }

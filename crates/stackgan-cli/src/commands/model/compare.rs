@@ -7,7 +7,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 use serde_json::json;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{GeneratorNoise, Mode, Model};
+use stackgan_core::{GeneratorNoise, Mode, Model, Stage};
 
 use super::Form;
 use crate::commands::{Context, Loaded, load, path_text, print};
@@ -25,8 +25,8 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
             bad.push(format!("{name}: {n} of {} values are not finite", tensor.elem_count()));
         }
     }
-    for stage in 1..=model.stages() {
-        let net = &model.stage_info(stage).net;
+    for stage in model.stages() {
+        let net = &model.stage_info(stage)?.net;
         let text = Noise::new(0).normal(Stream::Test, 0, 0, net.text_dim);
         let text = Tensor::from_vec(text, (1, net.text_dim), &context.device)?;
         let zeros =
@@ -45,13 +45,16 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
     if form == Form::Json {
         let document = json!({
             "file": path_text(&file), "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
-            "tensors": tensors.len(), "stages": model.stages(),
+            "tensors": tensors.len(), "stages": model.last_stage(),
         });
         print(serde_json::to_string_pretty(&document)?)?;
         return Ok(exit);
     }
     if bad.is_empty() {
-        let stages = if model.stages() == 2 { "both stages paint" } else { "Stage-I paints" };
+        let stages = match model.last_stage() {
+            Stage::One => "Stage-I paints",
+            Stage::Two => "both stages paint",
+        };
         print(format!("whole: {} tensors, all finite; {stages}; sha256 {sha256}", tensors.len()))?;
     }
     bad.iter().try_for_each(print)?;

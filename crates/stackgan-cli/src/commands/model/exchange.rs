@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use stackgan_core::archive::Archive;
-use stackgan_core::plain::state_dict::{Provenance, from_state_dict, to_state_dict};
+use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_train::store::sha256;
 
@@ -40,8 +40,7 @@ pub(super) fn import(file: &Path, out: &Path, origin: Origin, context: &Context)
     apart(&[Some(file), origin.encoder.as_deref()], &[("--out", Some(out))])?;
     let encoder = origin.encoder.map(|file| encoders::load(&file)).transpose()?;
     let encoder = encoder.map(|e| e.with_standardise(None)).transpose()?;
-    let from = Provenance { encoder, dataset: origin.dataset };
-    let model = from_state_dict(tensors, from, &context.device)
+    let model = from_state_dict(tensors, encoder, &origin.dataset, &context.device)
         .with_context(|| format!("cannot import\n  file: {}", file.display()))?;
     write_file(out, &model.to_bytes()?)?;
     print(out.display())

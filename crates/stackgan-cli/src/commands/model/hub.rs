@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 use stackgan_core::model::StageInfo;
-use stackgan_core::{Model, Recipe};
+use stackgan_core::{Model, Recipe, Stage};
 use stackgan_data::counted;
 
 use crate::commands::{Context, Loaded, load, print, write_file};
@@ -33,7 +33,7 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<()
         "model_type": "stackgan",
         "architectures": ["StackGAN"],
         "recipe": info.stage1.net.recipe,
-        "image_size": pixels(&model),
+        "image_size": model.last_stage().side(),
         "stage1": info.stage1.net,
         "stage2": info.stage2.as_ref().map(|stage| stage.net),
         "text_encoder": info.encoder,
@@ -48,20 +48,17 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<()
     print(folder.display())
 }
 
-fn pixels(model: &Model) -> u32 {
-    if model.stages() == 2 { 256 } else { 64 }
-}
-
 /// The model card: a description, the training, the licence as far as it is known, and how to load
 /// the model.
 fn card(model: &Model, name: &str, sha256: &str) -> String {
     let info = model.info();
-    let (recipe, source) = match info.stage1.net.recipe {
-        Recipe::Residual => ("residual", "the TensorFlow release (birds, flowers)"),
-        Recipe::Plain => ("plain", "the PyTorch release (COCO)"),
+    let recipe = info.stage1.net.recipe.name();
+    let source = match info.stage1.net.recipe {
+        Recipe::Residual => "the TensorFlow release (birds, flowers)",
+        Recipe::Plain => "the PyTorch release (COCO)",
     };
     let last = info.stage2.as_ref().unwrap_or(&info.stage1);
-    let (pixels, dataset) = (pixels(model), plain(&last.dataset));
+    let (pixels, dataset) = (model.last_stage().side(), plain(&last.dataset));
     let mut card = format!(
         "---\nlibrary_name: stackgan\npipeline_tag: text-to-image\nlicense: other\ntags:\n- stackgan\n- gan\n- {recipe}\n---\n\n\
          # {name}\n\n\
@@ -69,15 +66,19 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
          the networks of {source}. Dataset: `{dataset}`.\n\n\
          | stage | pictures | gf | df | text | c | z | residual blocks |\n|---|---|---|---|---|---|---|---|\n"
     );
-    let stages = [("Stage-I", 64, Some(&info.stage1)), ("Stage-II", 256, info.stage2.as_ref())];
-    let stages: Vec<(&str, u32, &StageInfo)> =
-        stages.into_iter().filter_map(|(name, side, stage)| Some((name, side, stage?))).collect();
-    for (stage, side, StageInfo { net, .. }) in &stages {
-        let blocks = if *side == 256 { net.residual_blocks.to_string() } else { "–".to_owned() };
+    let stages = [(Stage::One, Some(&info.stage1)), (Stage::Two, info.stage2.as_ref())];
+    let stages: Vec<(Stage, &StageInfo)> =
+        stages.into_iter().filter_map(|(stage, info)| Some((stage, info?))).collect();
+    for (stage, StageInfo { net, .. }) in &stages {
+        let (name, side) = (name_of(*stage), stage.side());
+        let blocks = match stage {
+            Stage::One => "–".to_owned(),
+            Stage::Two => net.residual_blocks.to_string(),
+        };
         // Writing to a String cannot fail.
         let _ = writeln!(
             card,
-            "| {stage} | {side}x{side} | {} | {} | {} | {} | {} | {blocks} |",
+            "| {name} | {side}x{side} | {} | {} | {} | {} | {} | {blocks} |",
             net.gf, net.df, net.text_dim, net.cond_dim, net.z_dim
         );
     }
@@ -86,7 +87,8 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
         None => "\nThe text encoder is not in the file: the model paints from embeddings of the one that it was trained with.\n",
     });
     card.push_str("\n## Training\n\n");
-    for (name, _, stage) in &stages {
+    for (stage, info) in &stages {
+        let (name, stage) = (name_of(*stage), info);
         let dataset = plain(&stage.dataset);
         let _ = match stage.steps {
             0 => writeln!(
@@ -129,7 +131,10 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
         );
     }
     if info.stage1.net.recipe == Recipe::Plain {
-        let net = if model.stages() == 2 { "STAGE2_G" } else { "STAGE1_G" };
+        let net = match model.last_stage() {
+            Stage::One => "STAGE1_G",
+            Stage::Two => "STAGE2_G",
+        };
         let _ = write!(
             card,
             "\nIn PyTorch, with the release's `code/model.py`:\n\n\
@@ -138,6 +143,13 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
         );
     }
     card
+}
+
+const fn name_of(stage: Stage) -> &'static str {
+    match stage {
+        Stage::One => "Stage-I",
+        Stage::Two => "Stage-II",
+    }
 }
 
 /// Text from a file, reduced to characters without special meaning in Markdown, YAML or a shell:

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
+use stackgan_core::Stage;
 use stackgan_core::model::StageInfo;
 use stackgan_data::counted;
 
@@ -21,7 +22,7 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
             info.insert("encoder_fingerprint".to_owned(), json!(encoder));
         }
         let document = json!({
-            "file": path_text(&file), "sha256": sha256, "stages": model.stages(), "info": info,
+            "file": path_text(&file), "sha256": sha256, "stages": model.last_stage(), "info": info,
             "parameters": {
                 "stage1": model.stage1().count(),
                 "stage2": model.stage2().map(stackgan_core::Params::count),
@@ -31,7 +32,7 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     }
     print(format!("file       {}", file.display()))?;
     print(format!("sha256     {sha256}"))?;
-    print(format!("recipe     {:?}", info.stage1.net.recipe).to_lowercase())?;
+    print(format!("recipe     {}", info.stage1.net.recipe.name()))?;
     match &info.encoder {
         Some(config) => print(format!(
             "encoder    char-CNN-RNN, {} wide, fingerprint {}",
@@ -50,8 +51,8 @@ pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
             short_name(&encoder)
         ))?,
     }
-    stage("stage-I ", 64, &info.stage1)?;
-    info.stage2.iter().try_for_each(|info| stage("stage-II", 256, info))
+    stage("stage-I ", Stage::One.side(), &info.stage1)?;
+    info.stage2.iter().try_for_each(|info| stage("stage-II", Stage::Two.side(), info))
 }
 
 fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use stackgan_core::{Model, onnx};
 
 use crate::args;
-use crate::commands::painting::no_such_stage;
+use crate::commands::painting::stage_of;
 use crate::commands::{Context, Loaded, apart, captions, encoders, load, print, write_file};
 use crate::exit::Problem;
 
@@ -21,10 +21,7 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
     let written =
         [("--onnx", asked.generator.as_deref()), ("--onnx-encoder", asked.onnx_encoder.as_deref())];
     apart(&read, &written)?;
-    let stage = asked.stage.unwrap_or_else(|| model.stages());
-    if stage > model.stages() {
-        return Err(no_such_stage(path).into());
-    }
+    let stage = stage_of(&model, asked.stage, path)?;
     let cannot = || format!("cannot export\n  file: {}", path.display());
     if let Some(out) = &asked.onnx_encoder {
         let encoder = model.encoder().ok_or_else(|| no_encoder(path))?;

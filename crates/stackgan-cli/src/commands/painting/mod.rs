@@ -12,7 +12,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 use serde_json::json;
 use stackgan_core::image::Picture;
-use stackgan_core::{Model, Provenance, Sampling};
+use stackgan_core::{Model, NamedModel, Provenance, Request, Resolved, Sampling, Stage};
 
 use super::{Context, Loaded, encoders, load, path_text, write_file};
 use crate::args::Painting;
@@ -36,14 +36,10 @@ pub(super) const SHEETS: [&str; 4] = [GRID, EDIT, ANIMATION, FRAMES];
 
 /// A model with its sampling settings and the facts stored in its pictures.
 pub(super) struct Painter {
-    pub(super) model: Model,
+    pub(super) named: NamedModel,
     pub(super) sampling: Sampling,
-    /// SHA-256 of the model's file.
-    pub(super) sha256: String,
-    /// Fingerprint of the encoder before any standardisation, as refusals name it.
-    pub(super) encoder: String,
-    /// The display name of the model.
-    pub(super) name: String,
+    /// `sampling` with the model's defaults.
+    pub(super) how: Resolved,
 }
 
 /// Captions in the form that the networks take.
@@ -77,7 +73,7 @@ impl Painter {
     /// As [`Self::of_embeddings`], and as [`encoders::attach`].
     pub(super) fn of_sentences(asked: &Painting, context: &Context) -> Result<Self> {
         let mut painter = Self::of_embeddings(asked, context)?;
-        encoders::attach(&mut painter.model, asked.encoder.as_deref(), context)?;
+        encoders::attach(&mut painter.named.model, asked.encoder.as_deref(), context)?;
         Ok(painter)
     }
 
@@ -92,11 +88,9 @@ impl Painter {
             eps_scale: scale("--eps-scale", asked.eps_scale)?,
             ..Sampling::default()
         };
-        let painter = Self { sampling, ..Self::open(&asked.model, context)? };
-        match asked.stage.is_none_or(|stage| stage <= painter.model.stages()) {
-            true => Ok(painter),
-            false => Err(no_such_stage(&asked.model).into()),
-        }
+        let painter = Self::open(&asked.model, context)?;
+        stage_of(&painter.named.model, asked.stage, &asked.model)?;
+        Ok(Self { sampling, how: painter.named.model.resolve(sampling)?, ..painter })
     }
 
     /// Opens the model at `path` with its default sampling settings.
@@ -105,8 +99,8 @@ impl Painter {
     /// As [`load`].
     pub(super) fn open(path: &Path, context: &Context) -> Result<Self> {
         let Loaded { model, sha256, name, .. } = load(path, context)?;
-        let encoder = model.encoder_fingerprint()?;
-        Ok(Self { model, sampling: Sampling::default(), sha256, encoder, name })
+        let (sampling, named) = (Sampling::default(), NamedModel::new(model, name, sha256)?);
+        Ok(Self { how: named.model.resolve(sampling)?, named, sampling })
     }
 
     /// Encodes captions.
@@ -115,13 +109,13 @@ impl Painter {
     /// When the model has no encoder.
     pub(super) fn read(&self, captions: Vec<String>) -> Result<Read> {
         let texts: Vec<&str> = captions.iter().map(String::as_str).collect();
-        let vectors = self.model.encode(&texts)?;
+        let vectors = self.named.model.encode(&texts)?;
         Ok(Read { captions, vectors, rows: Vec::new() })
     }
 
     /// Side of the pictures in pixels.
-    pub(super) fn side(&self) -> usize {
-        if self.sampling.stage.unwrap_or_else(|| self.model.stages()) == 1 { 64 } else { 256 }
+    pub(super) const fn side(&self) -> usize {
+        self.how.stage.side()
     }
 
     /// Paints each caption with each seed, a few at a time, and passes the pictures to `each` in
@@ -142,7 +136,7 @@ impl Painter {
             let rows: Vec<u32> = chunk.iter().map(|((row, _), _)| *row as u32).collect();
             let text = read.vectors.index_select(&Tensor::new(rows, read.vectors.device())?, 0)?;
             let seeds: Vec<u64> = chunk.iter().map(|(_, seed)| *seed).collect();
-            let paintings = self.model.paint_embeddings(&text, &seeds, self.sampling)?;
+            let paintings = self.named.model.paint_embeddings(&text, &seeds, self.sampling)?;
             for (((i, caption), seed), painting) in chunk.iter().zip(paintings) {
                 let row = read.rows.get(*i).map(String::as_str);
                 each(Painted { caption, seed: *seed, row, picture: painting.picture })?;
@@ -168,13 +162,13 @@ impl Painter {
     /// Never for a picture that was painted.
     pub(super) fn png(&self, painted: &Painted) -> Result<(Provenance, Vec<u8>)> {
         let Painted { caption, seed, row, picture } = painted;
-        let names = (self.sha256.as_str(), self.encoder.as_str());
-        let said = Provenance::of(picture, &self.model, names, (caption, *seed), self.sampling);
+        let request = Request { caption, seed: *seed };
+        let said = self.named.provenance(request, self.how, picture);
         let said = match row {
             Some(row) => said.from_embedding(row),
             None => said,
         };
-        let png = said.encode_png(picture, &self.name)?;
+        let png = said.encode_png(picture, &self.named.name)?;
         Ok((said, png))
     }
 }
@@ -202,12 +196,19 @@ impl Saved {
     }
 }
 
-/// The error that `model` does not have Stage-II.
-pub(super) fn no_such_stage(model: &Path) -> Problem {
+/// The stage that is asked for, by default the model's last. `path` is the model's.
+///
+/// # Errors
+/// Code 2 for a stage that the model does not have.
+pub(super) fn stage_of(model: &Model, asked: Option<Stage>, path: &Path) -> Result<Stage> {
+    let stage = asked.unwrap_or_else(|| model.last_stage());
+    if stage <= model.last_stage() {
+        return Ok(stage);
+    }
     let parts = ("a model with Stage-II", "one with Stage-I alone");
     let remedy = "take Stage-I: `--stage 1`; `stackgan train --stage 2` makes the other";
-    let place = format!("file: {}", model.display());
-    Problem::usage("no such stage", place, parts, remedy)
+    let place = format!("file: {}", path.display());
+    Err(Problem::usage("no such stage", place, parts, remedy).into())
 }
 
 fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {

@@ -71,32 +71,30 @@ impl Source<'_> {
     pub(super) fn check(&self, claim: &Claim) -> Result<()> {
         let (said, painter) = (&claim.said, self.painter);
         let model = |sha256: &str| format!("a model with SHA-256 {}", sha256.escape_debug());
-        if said.model_sha256 != painter.sha256 {
-            let parts = (model(&said.model_sha256), model(&painter.sha256));
+        if said.model_sha256 != painter.named.sha256 {
+            let parts = (model(&said.model_sha256), model(&painter.named.sha256));
             let remedy = "give the model that the picture names: `-m`";
             return Err(claim.problem("another model painted this picture", parts, remedy).into());
         }
         let scales = [said.z_scale, said.eps_scale];
-        if !(1..=painter.model.stages()).contains(&said.stage)
-            || scales.iter().any(|scale| !(0.0..=100.0).contains(scale))
-        {
-            let expected =
-                format!("a stage from 1 to {}, scales from 0 to 100", painter.model.stages());
+        let last = painter.named.model.last_stage();
+        if said.stage > last || scales.iter().any(|scale| !(0.0..=100.0).contains(scale)) {
+            let expected = format!("a stage from 1 to {last}, scales from 0 to 100");
             let found = format!("stage {}, scales {scales:?}", said.stage);
             let remedy = "take the file as it was written";
             let what = "this picture says what cannot be";
             return Err(claim.problem(what, (expected, found), remedy).into());
         }
-        if said.embedding_sha256.is_none() && said.encoder != painter.encoder {
+        if said.embedding_sha256.is_none() && said.encoder != painter.named.encoder() {
             let named = |print: &str| format!("the encoder {}", print.escape_debug());
-            let parts = (named(&painter.encoder), named(&said.encoder));
+            let parts = (named(painter.named.encoder()), named(&said.encoder));
             let remedy = "take the file as it was written";
             return Err(claim
                 .problem("another text encoder than the model's", parts, remedy)
                 .into());
         }
         let of_row = said.embedding_sha256.is_some() && self.given.is_some();
-        if of_row || painter.model.reads_sentences() {
+        if of_row || painter.named.model.reads_sentences() {
             return Ok(());
         }
         let remedy = "give the text encoder, `--encoder`, or the embeddings that it was painted from, `--embeddings`";
@@ -131,7 +129,7 @@ impl Source<'_> {
     /// When there is neither.
     pub(super) fn vector(&self, claim: &Claim, rows: &BTreeMap<String, u64>) -> Result<Tensor> {
         let row = claim.said.embedding_sha256.as_ref().and_then(|row| rows.get(row));
-        let model = &self.painter.model;
+        let model = &self.painter.named.model;
         match (row, self.given) {
             (Some(row), Some(given)) => Ok(given.read(&[*row], model)?.vectors),
             _ => Ok(model.encode(&[claim.said.caption.as_str()])?),

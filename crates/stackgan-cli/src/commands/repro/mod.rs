@@ -33,9 +33,9 @@ pub(super) fn run(args: &Repro, context: &Context) -> Result<Exit> {
     }
     let mut painter = Painter::open(&args.model, context)?;
     let given = match &args.embeddings {
-        Some(file) => Some(Given::open(&painter.model, (Some(file), None), context)?),
+        Some(file) => Some(Given::open(&painter.named.model, (Some(file), None), context)?),
         None => {
-            encoders::attach(&mut painter.model, args.encoder.as_deref(), context)?;
+            encoders::attach(&mut painter.named.model, args.encoder.as_deref(), context)?;
             None
         }
     };
@@ -146,7 +146,7 @@ impl Session<'_> {
         let text = Tensor::cat(&vectors.collect::<Result<Vec<_>>>()?, 0)?;
         let seeds: Vec<u64> = alike.iter().map(|claim| claim.said.seed).collect();
         let sampling = alike.first().map_or_else(Sampling::default, |claim| claim.said.sampling());
-        let painted = self.source.painter.model.paint_embeddings(&text, &seeds, sampling)?;
+        let painted = self.source.painter.named.model.paint_embeddings(&text, &seeds, sampling)?;
         Ok(painted.into_iter().map(|painting| painting.picture).collect())
     }
 
@@ -224,7 +224,7 @@ impl Session<'_> {
         };
         write_file(
             &out.join(kept_name(claim)),
-            &again.encode_png(picture, &self.source.painter.name)?,
+            &again.encode_png(picture, &self.source.painter.named.name)?,
         )
     }
 }

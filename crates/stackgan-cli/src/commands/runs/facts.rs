@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Serialize, Serializer};
+use stackgan_core::Stage;
 use stackgan_train::config::TrainConfig;
 
 use crate::commands::path_text;
@@ -53,7 +54,7 @@ pub(super) struct Facts {
     pub path: PathBuf,
     pub state: State,
     pub dataset: Option<String>,
-    pub stage: Option<u8>,
+    pub stage: Option<Stage>,
     /// Number of steps at the last report.
     pub step: u64,
     /// Number of steps of the whole run.
@@ -89,7 +90,7 @@ impl Facts {
             .ok()
             .and_then(|text| TrainConfig::from_toml(&text).ok());
         let stage = record.as_ref().map(|r| r.stage);
-        let stage = stage.or_else(|| config.as_ref().map(|c| c.stage.number()));
+        let stage = stage.or_else(|| config.as_ref().map(|c| c.stage));
         let mut last: BTreeMap<String, f64> = terms
             .iter()
             .filter_map(|(name, points)| Some((name.clone(), points.last()?.1)))

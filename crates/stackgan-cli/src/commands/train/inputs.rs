@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use stackgan_core::Model;
 use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_core::{Model, Stage};
 use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
-use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::config::{TrainConfig, picture_size};
 use stackgan_train::matching::Matcher;
 
 use super::RUNS;
@@ -55,7 +55,7 @@ impl Inputs {
             None => sources::of_preset(&wanted.dataset, context)?,
         };
         let how =
-            sources::preparation(config.stage.picture_size(), sources::resizing(config.net.recipe));
+            sources::preparation(picture_size(config.stage), sources::resizing(config.net.recipe));
         let data = sources::open(&path, how, context)?;
         wanted.data = Some(absolute(path.clone()));
         if let (Some(model), Some(from)) = (&stage1, &wanted.stage1) {
@@ -195,7 +195,10 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
     };
     let finished = |run: &PathBuf| {
         let fits = Record::read(run).is_some_and(|r| {
-            r.state == "done" && r.stage == 1 && r.dataset == *dataset && same(r.data.as_deref())
+            r.state == "done"
+                && r.stage == Stage::One
+                && r.dataset == *dataset
+                && same(r.data.as_deref())
         });
         fits && run.join("model.safetensors").is_file()
     };

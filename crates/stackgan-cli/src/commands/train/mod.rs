@@ -12,9 +12,10 @@ pub(crate) use record::Record;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stackgan_core::Stage;
 use stackgan_data::counted;
 use stackgan_data::dataset::Split;
-use stackgan_train::config::{Stage, TrainConfig};
+use stackgan_train::config::TrainConfig;
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::{Outcome, Setup, train};
@@ -43,8 +44,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     settings.preset = settings.preset.or_else(|| record.as_ref().map(|r| r.dataset.clone()));
     let layers = Layers::over(&base, args.stage, &settings, environment()?)?;
     let mut config = layers.resolve()?;
-    if config.stage.number() != args.stage {
-        let found = format!("stage {}", config.stage.number());
+    if config.stage != args.stage {
+        let found = format!("stage {}", config.stage);
         let place = resumed.as_deref().unwrap_or(Path::new("configuration")).display();
         let parts = (format!("stage {}", args.stage), found);
         let remedy = "give the stage of the run";
@@ -237,7 +238,7 @@ fn dry_run(
         (0, epochs) => counted(epochs, "epoch"),
         (steps, _) => counted(steps, "step"),
     };
-    let pixels = config.stage.picture_size().crop();
+    let pixels = config.stage.side();
     print(
         format!("train      stage {}: {pixels}x{pixels}, recipe {:?}", args.stage, net.recipe)
             .to_lowercase(),

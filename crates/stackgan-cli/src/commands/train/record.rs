@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use stackgan_core::Stage;
 use stackgan_train::run_dir::RunDir;
 
 use crate::args::Train;
@@ -16,7 +17,7 @@ pub(crate) struct Record {
     /// The preset's dataset: `toy`, `cub`, …
     pub dataset: String,
     /// The stage.
-    pub stage: u8,
+    pub stage: Stage,
     /// `--data`.
     pub data: Option<PathBuf>,
     /// `--encoder`.

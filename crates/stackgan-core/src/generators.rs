@@ -1,0 +1,45 @@
+//! The generators of both recipes. The recipe of the sizes decides which network is built.
+
+use candle_core::Result;
+
+use crate::gan::{Generator, Stage1Statistics};
+use crate::{NetConfig, Recipe, Scope, plain, residual};
+
+/// The Stage-I generator that a Stage-II generator is built on.
+#[derive(Debug)]
+pub struct Low<'a> {
+    /// Its sizes. They may differ from those of Stage-II, but the recipe is the same.
+    pub net: &'a NetConfig,
+    /// Its tensors.
+    pub scope: &'a Scope<'a>,
+    /// The statistics of its batch norms while Stage-II is trained.
+    pub statistics: Stage1Statistics,
+}
+
+/// Builds the Stage-I generator of `net` on the tensors of `scope`.
+///
+/// # Errors
+/// A size out of its range, or tensors that do not match.
+pub fn stage1(net: &NetConfig, scope: &Scope<'_>) -> Result<Box<dyn Generator>> {
+    Ok(match net.recipe {
+        Recipe::Residual => Box::new(residual::Stage1Generator::new(net, scope)?),
+        Recipe::Plain => Box::new(plain::Stage1Generator::new(net, scope)?),
+    })
+}
+
+/// Builds the Stage-II generator of `net` on the tensors of `scope`, with Stage-I below it.
+///
+/// # Errors
+/// As [`stage1`], and a Stage-I of the other recipe.
+pub fn stage2(net: &NetConfig, low: &Low<'_>, scope: &Scope<'_>) -> Result<Box<dyn Generator>> {
+    Ok(match net.recipe {
+        Recipe::Residual => {
+            let below = residual::Stage1Generator::new(low.net, low.scope)?;
+            Box::new(residual::Stage2Generator::new(net, below, low.statistics, scope)?)
+        }
+        Recipe::Plain => {
+            let below = plain::Stage1Generator::new(low.net, low.scope)?;
+            Box::new(plain::Stage2Generator::new(net, below, low.statistics, scope)?)
+        }
+    })
+}
