@@ -1,5 +1,5 @@
-//! Compiles the kernels under `cuda/` to PTX, which any GPU from compute capability 8.0 on takes; only with the feature
-//! `cuda`.
+//! Compiles the kernels under `cuda/` to PTX, for any GPU with compute capability 8.0 or more. Only
+//! with the feature `cuda`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

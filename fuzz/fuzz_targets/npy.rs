@@ -1,4 +1,5 @@
-//! numpy's files of one array, and its archives of several. What is read can be written and read again.
+//! numpy's files with one array, and its archives with several. Arrays that are read are written
+//! and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! PyTorch's weights in both containers. An input that is no archive is also wrapped in one, with right checksums: half of
-//! it as the pickle, half as a storage.
+//! PyTorch's weights in both containers. An input that is not an archive is also wrapped in one
+//! with correct checksums: up to its last dot as the pickle, the rest as a storage.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ use std::path::Path;
 fuzz_target!(|bytes: &[u8]| {
     read(bytes);
     if !bytes.starts_with(b"PK") {
-        // Pickles end in a dot; what follows the last is the storage.
+        // Pickles end in a dot; the bytes after the last one are the storage.
         let end = bytes.iter().rposition(|&byte| byte == b'.').map_or(0, |at| at + 1);
         let (object, storage) = bytes.split_at(end);
         read(&archive(&[("a/data.pkl", object), ("a/data/0", storage)]));
@@ -24,7 +24,7 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// A zip archive of stored entries.
+/// Returns a zip archive of stored entries.
 fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for (name, contents) in entries {

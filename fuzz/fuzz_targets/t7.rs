@@ -1,4 +1,5 @@
-//! Torch 7 files: decoded, then the tables and objects of the first levels asked for everything, and the whole for Reed's encoder.
+//! Torch 7 files: decodes them, requests everything in the tables and objects of the first levels,
+//! and converts the whole as Reed's encoder.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

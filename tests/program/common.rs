@@ -1,4 +1,4 @@
-//! Running the program, and one small dataset with its encoder that all tests share.
+//! Runs the program, and makes a small dataset with an encoder that all tests share.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use assert_cmd::Command;
 
-/// Networks and run lengths so small that a run takes seconds. Stage-II's batch is given where it is needed.
+/// Settings for such small networks and short runs that a run takes seconds. The batch of Stage-II
+/// is set where it is needed.
 pub(crate) const TINY: &[&str] = &[
     "net.gf=4",
     "net.df=4",
@@ -20,7 +21,7 @@ pub(crate) const TINY: &[&str] = &[
     "run.prefetch=1",
 ];
 
-/// The program in a folder of its own, without the settings of whoever runs the tests.
+/// Returns the program in its own folder, without the settings of the user who runs the tests.
 pub(crate) fn stackgan(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
     for name in ["STACKGAN_HOME", "STACKGAN_CONFIG", "STACKGAN_DEVICE", "STACKGAN_THREADS"] {
@@ -31,14 +32,14 @@ pub(crate) fn stackgan(dir: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command that must end with code 0; its stdout.
+/// Runs a command that must exit with code 0, and returns its stdout.
 pub(crate) fn done(dir: &Path, args: &[&str]) -> String {
     let output = stackgan(dir, args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     text(&output.stdout)
 }
 
-/// Runs a command; exit code and stderr.
+/// Runs a command, and returns its exit code and stderr.
 pub(crate) fn failed(dir: &Path, args: &[&str]) -> (i32, String) {
     let Output { status, stderr, .. } = stackgan(dir, args).output().unwrap();
     (status.code().unwrap_or(-1), text(&stderr))
@@ -48,12 +49,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// `--set` for each of `settings`.
+/// Returns `--set` for each of `settings`.
 pub(crate) fn set<'a>(settings: &[&'a str]) -> Vec<&'a str> {
     settings.iter().flat_map(|s| ["--set", s]).collect()
 }
 
-/// A toy set, prepared, with a tiny encoder. Made once for all tests.
+/// A prepared toy dataset with a tiny encoder, made once for all tests.
 pub(crate) struct World {
     folder: tempfile::TempDir,
 }
@@ -71,7 +72,7 @@ impl World {
         self.folder.path().join("encoder.safetensors")
     }
 
-    /// What `data check` said.
+    /// Returns the folder with the dataset and the encoder.
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
@@ -88,7 +89,7 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     World { folder }
 });
 
-/// The arguments of a tiny training run of `stage` for `steps` steps.
+/// Returns the arguments of a tiny training run of `stage` with `steps` steps.
 pub(crate) fn training(stage: &str, steps: &str, run: &Path) -> Vec<String> {
     let mut args: Vec<String> =
         ["train", "--stage", stage, "-q", "--run"].map(str::to_owned).to_vec();

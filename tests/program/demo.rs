@@ -1,4 +1,4 @@
-//! `stackgan demo --quick`: everything from drawing to the report, in one command.
+//! `stackgan demo --quick`: everything from the drawing to the report, in one command.
 
 use std::fs;
 
@@ -34,7 +34,8 @@ fn a_quick_demo_leaves_a_model_and_a_report() {
         !report.contains("http:") && !report.contains("https:"),
         "the report needs the network"
     );
-    // The judge and the encoder's measure are sane on real pictures, whatever was painted.
+    // The judge and the encoder's measure give plausible values for real pictures, whatever was
+    // painted.
     let real = said.lines().find(|l| l.starts_with("real pictures")).unwrap();
     let body: f64 = real.split_whitespace().find_map(|w| w.parse().ok()).unwrap();
     assert!(body > 0.9, "{real}");

@@ -1,4 +1,4 @@
-//! What is made of sentences beside single pictures, and whether pictures can be made again: `edit`, `interpolate`, `repro`.
+//! `edit`, `interpolate` and `repro`: results other than single pictures, and reproducing pictures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use stackgan_core::{Provenance, Stage};
 use crate::common::{WORLD, done, failed, stackgan, train, training};
 use crate::errors::four_parts;
 
-/// A folder with a Stage-I model, `run`, whose pictures differ by words and noise.
+/// Returns a folder with a Stage-I model, `run`, whose pictures depend on words and noise.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut args = training("1", "2", &dir.path().join("run"));
-    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // words shall be seen at once
+    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // so that words have an effect
     train(dir.path(), &args);
     dir
 }
 
-/// Runs a command with `run` and `-q`; the files that it names.
+/// Runs a command with `run` and `-q`, and returns the files that it names.
 fn painted(dir: &Path, command: &str, more: &[&str]) -> Vec<PathBuf> {
     let said = done(dir, &[&[command, "-m", "run", "-q"], more].concat());
     said.lines().map(|line| dir.join(line)).collect()
@@ -34,7 +34,7 @@ fn documents(said: &str) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Exit code, stdout, stderr.
+/// Returns exit code, stdout and stderr.
 fn judged(dir: &Path, more: &[&str]) -> (i32, String, String) {
     let output = stackgan(dir, &[&["repro", "-q"], more].concat()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -102,7 +102,7 @@ fn alternatives_that_cannot_be_read_are_code_2() {
     four_parts(&error, "2000");
 }
 
-/// Pixels of the frames of an animation, and how long each stays, in milliseconds.
+/// Returns the pixels of an animation's frames, and their display times in milliseconds.
 fn frames(file: &Path) -> Vec<(Vec<u8>, u32)> {
     let decoder = PngDecoder::new(std::io::BufReader::new(fs::File::open(file).unwrap())).unwrap();
     let frames = decoder.apng().unwrap().into_frames().collect_frames().unwrap();
@@ -140,14 +140,15 @@ fn an_animation_leads_from_one_sentence_to_the_other() {
         assert!(frame == 0 || *rgb != way[0].0, "{frame}");
     }
     assert_eq!(fs::read_dir(dir.join("a/frames")).unwrap().count(), 37);
-    // A shorter one would leave frames of this one behind its own; one as long takes their places.
+    // A shorter animation would leave frames of this one after its own. One of equal length
+    // replaces them.
     let more = ["--each", "--out", "a", "--frames", "36", "--from", from, "--to", to];
     let (code, error) = failed(dir, &[&["interpolate", "-m", "run"], &more[..]].concat());
     assert_eq!(code, 2, "{error}");
     four_parts(&error, "000036.png");
     assert_eq!(frames(&files[0]).len(), 37, "nothing was written");
     painted(dir, "interpolate", &[&asked[..], &["--each", "--out", "a"]].concat());
-    // The same bytes on one thread, and no single frames.
+    // One thread gives the same bytes; without `--each` there are no single frames.
     let again =
         painted(dir, "interpolate", &[&asked[..], &["--out", "c", "--threads", "1"]].concat());
     assert!(fs::read(&again[0]).unwrap() == fs::read(&files[0]).unwrap());
@@ -238,7 +239,7 @@ fn an_animation_that_a_signal_ends_leaves_nothing() {
     }
 }
 
-/// Writes a picture anew, after something was done to it and to what it says.
+/// Writes a picture with changed metadata and pixels.
 fn forged(file: &Path, to: &Path, change: impl FnOnce(&mut Provenance, &mut Vec<u8>)) {
     let (mut said, mut picture) = Provenance::read(&fs::read(file).unwrap()).unwrap();
     change(&mut said, &mut picture.rgb);
@@ -302,7 +303,7 @@ fn a_picture_that_cannot_be_judged_leaves_the_others() {
         lines.contains("grid.png: not judged") && lines.contains("equal to the bit"),
         "{lines}"
     );
-    // A picture that differs weighs more.
+    // A picture that differs has priority.
     forged(&files[0], &dir.join("seed.png"), |said, _| said.seed += 1);
     let (code, lines, error) =
         judged(dir, &["-m", "run", "--json", "seed.png", file(2), "none.png"]);
@@ -356,7 +357,7 @@ fn a_picture_of_embeddings_is_painted_from_them_again() {
         four_parts(&error, "a row of embeddings");
         assert!(lines.contains("not judged"), "{lines}");
     }
-    // Where its caption is the sentence of the row, that is enough.
+    // If the picture's caption is the sentence of the row, that is enough.
     let caption = "a red bird with a yellow belly";
     forged(&of_row[0], &dir.join("said.png"), |said, _| said.caption = caption.to_owned());
     assert_eq!(judged(dir, &["-m", "run", "said.png"]).0, 0);

@@ -1,5 +1,5 @@
-//! Text encoders through the program: published weights in, sentences out, sentence encoders trained with and painted
-//! with, and a model that takes no other encoder than its own.
+//! Text encoders through the program: published weights are imported, sentences are encoded,
+//! sentence encoders are used to train and paint, and a model accepts only its own encoder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn archive(path: &Path) -> Archive {
     Archive::from_bytes(&fs::read(path).unwrap(), &Device::Cpu).unwrap()
 }
 
-/// Captions of the fixture, and of one variant the weights and the embeddings.
+/// Returns the captions of the fixture, and the weights and the embeddings of one variant.
 fn fixture(variant: &str) -> (Vec<String>, BTreeMap<String, Tensor>, Tensor) {
     let archive = archive(&golden("char_cnn_rnn.safetensors"));
     let captions = serde_json::from_str(&archive.metadata["captions"]).unwrap();
@@ -29,7 +29,7 @@ fn fixture(variant: &str) -> (Vec<String>, BTreeMap<String, Tensor>, Tensor) {
     (captions, archive.part(&format!("{variant}.w.")), embedding)
 }
 
-/// Vectors of captions as `text encode` writes them.
+/// Returns the vectors of captions as `text encode` writes them.
 fn encode(dir: &Path, encoder: &str, captions: &[String]) -> Tensor {
     fs::write(dir.join("captions.txt"), captions.join("\n")).unwrap();
     let args = [
@@ -54,7 +54,8 @@ fn assert_equal(found: &Tensor, expected: &Tensor, tolerance: f32) {
     assert!(error <= tolerance * norm(expected), "{error} of {}", norm(expected));
 }
 
-/// Tolerance as for the same values in `text_golden.rs`: both sides compute in f32, in other orders of summation.
+/// The tolerance is that of the same values in `text_golden.rs`: both sides compute in f32 with
+/// different orders of summation.
 #[test]
 fn published_weights_come_in_and_encode_as_they_did() {
     let folder = tempfile::tempdir().unwrap();
@@ -66,7 +67,7 @@ fn published_weights_come_in_and_encode_as_they_did() {
         assert_equal(&encode(dir, "e.safetensors", &captions), &expected, 1e-5);
         let file = fs::read(dir.join("e.safetensors")).unwrap();
 
-        // The network by itself, and the same weights as safetensors: the same file comes out.
+        // The network on its own and the same weights as safetensors give the same file.
         fs::write(dir.join("alone.t7"), reed::alone(&weights, kind)).unwrap();
         let bytes = Archive { tensors: weights, ..Archive::default() }.to_bytes().unwrap();
         fs::write(dir.join("state.safetensors"), bytes).unwrap();
@@ -84,7 +85,8 @@ fn published_weights_come_in_and_encode_as_they_did() {
     assert!(archive(&dir.join("pth.safetensors")).tensors.contains_key("text.conv1.weight"));
 }
 
-/// The fixture's captions have capitals and an `é`: how they are read decides the vector, and is kept in the file.
+/// The fixture's captions contain capitals and an `é`. The way to read them determines the vector,
+/// and is stored in the file.
 #[test]
 fn how_characters_are_read_is_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,7 +145,7 @@ fn other_files_are_refused_with_their_place() {
     assert_eq!(failed(dir, &["text", "import", "none.t7"]).0, 4);
 }
 
-/// A sentence encoder's folder.
+/// Writes a sentence encoder's folder.
 fn bert(dir: &Path, name: &str, seed: u64) {
     let folder = dir.join(name);
     fs::create_dir_all(folder.join("1_Pooling")).unwrap();
@@ -154,7 +156,7 @@ fn bert(dir: &Path, name: &str, seed: u64) {
     fs::write(folder.join("1_Pooling/config.json"), tiny_bert::POOLING).unwrap();
 }
 
-/// Both stages on the shared birds, with another encoder.
+/// Returns the arguments to train on the shared birds with another encoder.
 fn with_encoder(stage: &str, run: &Path, encoder: &str, more: &[&str]) -> Vec<String> {
     let mut args = training(stage, "2", run);
     let at = args.iter().position(|arg| arg == "--encoder").unwrap();
@@ -163,7 +165,8 @@ fn with_encoder(stage: &str, run: &Path, encoder: &str, more: &[&str]) -> Vec<St
     args
 }
 
-/// The model notes the encoder and finds it again; standardising is a part of the model, since the encoder is not.
+/// The model records the encoder and finds it again. Standardisation is part of the model, because
+/// the encoder is not.
 #[test]
 fn a_sentence_encoder_trains_paints_and_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -199,7 +202,7 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     ] {
         assert!(said.contains(part), "no {part} in {said}");
     }
-    // Stage-II takes the encoder of its Stage-I by itself, and no other.
+    // Stage-II uses the encoder of its Stage-I automatically, and no other.
     let mut args = training("2", "2", &high);
     let at = args.iter().position(|arg| arg == "--encoder").unwrap();
     args.drain(at..at + 2);
@@ -209,13 +212,14 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     let refused = with_encoder("2", &dir.join("no"), "other", &["--stage1", "low"]);
     let (code, said) = failed(dir, &refused.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(code == 2 && said.contains("trained with other embeddings"), "{code} {said}");
-    // Moved away, it can be named.
+    // After it has been moved, its path can be given.
     fs::rename(dir.join("bert"), dir.join("moved")).unwrap();
     assert_eq!(failed(dir, &["generate", "-m", "low", "-p", "a bird"]).0, 4);
     assert_eq!(paint(&["--encoder", "moved"]), first);
 }
 
-/// While it trains, by the embeddings of the run, and afterwards by those of the same encoder in a file.
+/// Measures during training, with the embeddings of the run, and afterwards with those of the same
+/// encoder from a file.
 #[test]
 fn a_model_of_a_sentence_encoder_is_measured() {
     let folder = tempfile::tempdir().unwrap();
@@ -250,7 +254,7 @@ fn a_model_of_a_sentence_encoder_is_measured() {
         [&again[..], &["--metrics", "variety", "--bootstrap", "0", "--json", "-q"]].concat();
     let again: serde_json::Value = serde_json::from_str(&done(dir, &again)).unwrap();
     assert_eq!(&again["measures"][0]["value"], value);
-    // They are standardised as its sentences are.
+    // They are standardised in the same way as sentences.
     let painted = |more: &[&str]| -> (String, String) {
         let args = [&["generate", "-m", "run", "--json", "--out", "out", "-q"], more].concat();
         let facts: serde_json::Value = serde_json::from_str(&done(dir, &args)).unwrap();
@@ -285,7 +289,7 @@ fn a_model_takes_no_other_encoder_than_its_own() {
     assert!(code == 4 && said.contains("config.json"), "{code} {said}");
 }
 
-/// Widths of `MiniLM`, BERT, the paper and skip-thoughts: each is imported and trained on for a step.
+/// Widths of `MiniLM`, BERT, the paper and skip-thoughts: each is imported and trained for a step.
 #[test]
 fn every_width_trains() {
     let folder = tempfile::tempdir().unwrap();
@@ -324,7 +328,8 @@ fn every_width_trains() {
     }
 }
 
-/// The shared encoder's image side has seen pictures: the toy preset matches with it. A sentence encoder has none.
+/// The shared encoder has an image side, so that the toy preset can use the matching loss. A
+/// sentence encoder has none.
 #[test]
 fn pictures_are_matched_by_an_encoder_that_sees_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -355,7 +360,8 @@ fn pictures_are_matched_by_an_encoder_that_sees_them() {
         assert!(said.contains(part), "{part}: {said}");
     }
 
-    // Stage-II reads sentences by the Stage-I model's encoder, which has no image side; by its file it can be matched too.
+    // Stage-II reads sentences with the Stage-I model's encoder, which has no image side. With the
+    // encoder's file, matching is possible.
     let high = |run: &str, encoder: bool| {
         let mut args = training("2", "2", &dir.join(run));
         args.extend(["--set", "loss.matching=1", "--stage1", "seen"].map(str::to_owned));
@@ -370,7 +376,8 @@ fn pictures_are_matched_by_an_encoder_that_sees_them() {
     assert!(first("with")["matching"].as_f64().unwrap() > 0.0);
 }
 
-/// An encoder of features is matched through their network, which a run that goes on finds again. Without it the run is refused.
+/// An encoder of features is matched through their network. A resumed run finds the network again.
+/// Without it the run is refused.
 #[test]
 fn pictures_are_matched_through_a_network_of_features() {
     let folder = tempfile::tempdir().unwrap();
@@ -382,7 +389,7 @@ fn pictures_are_matched_through_a_network_of_features() {
     let lesson =
         ["text", "train", "-q", "--data", &birds, "--steps", "2", "--out", "text.safetensors"];
     done(dir, &[&lesson[..], &features].concat());
-    // `eval` gives its judges features at the size that the network was trained on.
+    // `eval` gives its judges features at the network's training size.
     let parts =
         ["--features", "lite0.safetensors", "--judge", "text.safetensors", "--metrics", "rp"];
     train(dir, &training("1", "1", &dir.join("plain")));

@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::common::{WORLD, done, failed, stackgan, train, training};
 
-/// Every error says what, where, expected and found, and what to do, once, without a backtrace.
+/// Asserts that an error contains the problem, the place, the expected and found values and a
+/// remedy, once and without a backtrace.
 #[track_caller]
 pub(crate) fn four_parts(error: &str, place: &str) {
     assert!(error.starts_with("error: "), "{error}");
@@ -104,12 +105,12 @@ fn damaged_files_are_code_3_and_name_the_file() {
             four_parts(&error, file);
         }
     }
-    // An encoder is no model: whole, but of another kind.
+    // An encoder is not a model: the file is valid, but of another kind.
     let (code, error) = failed(WORLD.root(), &["model", "info", "encoder.safetensors"]);
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "encoder.safetensors");
     assert!(error.contains("a text encoder") && error.contains("--encoder"), "{error}");
-    // Nor is a checkpoint.
+    // The same for a checkpoint.
     let run = dir.path().join("run");
     train(dir.path(), &training("1", "1", &run));
     let file = "run/checkpoints/step-0000001.safetensors";
@@ -135,7 +136,7 @@ fn a_damaged_picture_is_found_by_check() {
         assert_eq!(code, 3, "{error}");
         four_parts(&error, name);
     }
-    // Left out where that is said; said once, it holds for what reads the folder later.
+    // They are left out with this option, which also holds for later commands on this folder.
     let leave_out = ["data", "import", "birds", "--size", "76", "--damaged", "leave-out"];
     let out = stackgan(dir.path(), &leave_out).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
@@ -203,7 +204,7 @@ fn a_closed_pipe_is_success() {
     }
 }
 
-/// Nobody reads what is printed: pictures and their sheet are written all the same, and a server answers.
+/// If stdout is closed, pictures and their sheet are still written, and a server still answers.
 #[test]
 fn a_closed_pipe_leaves_no_result_out() {
     use std::io::{Read as _, Write as _};
@@ -249,7 +250,7 @@ fn a_closed_pipe_leaves_no_result_out() {
     assert!(served, "the server does not answer");
 }
 
-/// Learning rates at which the first update already overflows.
+/// With these learning rates the first update already overflows.
 #[test]
 fn training_that_becomes_non_finite_is_code_7() {
     let dir = tempfile::tempdir().unwrap();
@@ -259,7 +260,7 @@ fn training_that_becomes_non_finite_is_code_7() {
     let (code, error) = failed(dir.path(), &args);
     assert_eq!(code, 7, "{error}");
     four_parts(&error, "at step ");
-    // The page and what is proposed say the same.
+    // The page and the suggested commands agree.
     let page = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
     assert!(page.contains("<dd>failed</dd>") && page.contains("run/nonfinite-step-"));
     let shown = done(dir.path(), &["runs", "show", "run"]);

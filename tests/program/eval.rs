@@ -1,5 +1,5 @@
-//! `stackgan eval` and `nearest` through the program, with a feature network of random weights: what is printed with each
-//! number, what is kept, what gates say, what is refused.
+//! `stackgan eval` and `nearest` through the program, with a feature network of random weights:
+//! what is printed with each number, what is stored, the results of gates, and what is refused.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use stackgan_core::archive::Archive;
 use crate::common::{WORLD, done, failed, stackgan, train, training};
 use crate::lite0::lite0;
 
-/// A model of Stage-I, an encoder with its image side, and weights of EfficientNet-Lite0 that nobody trained.
+/// A Stage-I model, an encoder with its image side, and untrained weights of EfficientNet-Lite0.
 struct Bench {
     folder: tempfile::TempDir,
 }
@@ -29,7 +29,7 @@ impl Bench {
         self.folder.path()
     }
 
-    /// Arguments of a small measurement, and more.
+    /// Returns the arguments of a small measurement, followed by `more`.
     fn args(&self, more: &[&str]) -> Vec<String> {
         let birds = WORLD.birds().display().to_string();
         let mut args: Vec<String> =
@@ -49,8 +49,9 @@ fn json(args: &[String]) -> Value {
     serde_json::from_str(&done(BENCH.dir(), &refs(args))).unwrap()
 }
 
-/// Every number has its network, hash, resize, counts and splits; random weights never measure a bare FID; the same seed
-/// gives the same bits on other numbers of threads, with what was kept and without.
+/// Every number is given with its network, hash, resize, counts and splits. Random weights never
+/// give a plain FID. The same seed gives the same bits with other numbers of threads, with and
+/// without stored features.
 #[test]
 fn numbers_come_with_all_that_they_depend_on() {
     let metrics = "--metrics=fid,kid,is,pr,rp,variety";
@@ -116,7 +117,7 @@ fn numbers_come_with_all_that_they_depend_on() {
     }
 }
 
-/// A gate's no is exit code 5; a gate for FIDs wants a network that measures FIDs.
+/// A failed gate gives exit code 5. A gate for FID needs a network that measures FID.
 #[test]
 fn gates_have_their_exit_code() {
     let gate = |more: &[&str]| {
@@ -132,7 +133,8 @@ fn gates_have_their_exit_code() {
     assert_eq!(failed(BENCH.dir(), &refs(&args)).0, 2);
 }
 
-/// Statistics go out and come in as pytorch-fid's; a set of pictures against its own statistics is at no distance.
+/// Statistics are written and read in pytorch-fid's format. A set of pictures has distance zero
+/// from its own statistics.
 #[test]
 fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
@@ -158,7 +160,8 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     let value = |document: &Value| document["measures"][0]["value"].as_f64().unwrap();
     assert!((value(&first) - value(&second)).abs() < 1e-6 * value(&first), "{first} {second}");
     assert!(value(&first) > 0.0);
-    // Six pictures against a file have a null space of more than a thousand features, and still an interval of numbers.
+    // The covariance of six pictures has a null space of more than a thousand features; the
+    // interval is still finite.
     let interval = &second["measures"][0]["interval"];
     assert!(interval["low"].is_number() && interval["high"].is_number(), "{second}");
     let file = std::fs::read(dir.path().join("real.npz")).unwrap();
@@ -167,7 +170,7 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     assert_eq!(failed(dir.path(), &args).0, 3);
 }
 
-/// With other measures it is a warning, alone an error: never an empty table.
+/// Together with other measures this is a warning, on its own an error. A table is never empty.
 #[test]
 fn a_measure_without_a_number_is_told() {
     let few = |metrics| BENCH.args(&["--metrics", metrics, "--num", "4", "--bootstrap", "0"]);
@@ -194,7 +197,8 @@ fn pictures(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A sheet with a row for each picture, and a document that names training pictures alone, the nearest first.
+/// Writes a sheet with a row for each picture, and a document that lists only training pictures,
+/// the nearest first.
 #[test]
 fn the_nearest_training_pictures_are_shown_and_listed() {
     let birds = WORLD.birds().display().to_string();
@@ -252,7 +256,8 @@ fn what_cannot_measure_is_refused_by_its_exit_code() {
     assert_eq!(nothing.status.code(), Some(2));
 }
 
-/// A run measures its own model at its checkpoints, keeps the best, and goes on with both when it is resumed.
+/// A run measures its own model at checkpoints and keeps the best. Both continue when it is
+/// resumed.
 #[test]
 fn a_run_measures_itself_and_keeps_its_best() {
     let dir = BENCH.dir();
@@ -275,7 +280,7 @@ fn a_run_measures_itself_and_keeps_its_best() {
     assert_eq!(first[0]["best"], true);
     assert_eq!(first[0]["measures"][0]["key"], "kid");
 
-    // The last measurement is what `eval` says of the model itself.
+    // The last measurement equals that of `eval` for the model itself.
     let args = BENCH.args(&["--metrics", "kid", "--num", "20", "--bootstrap", "0", "--json"]);
     let args: Vec<String> = args
         .iter()
@@ -310,7 +315,7 @@ fn a_run_measures_itself_and_keeps_its_best() {
     assert_eq!(failed(dir, &refs(&bad)).0, 2, "--eval-num without --eval-every");
 }
 
-/// Where a result cannot be written, that is said before the work; what lay there stays.
+/// If a result cannot be written, this is reported before the work; existing files are kept.
 #[test]
 fn results_are_tried_before_the_work() {
     let dir = BENCH.dir();
@@ -329,8 +334,8 @@ fn results_are_tried_before_the_work() {
     assert!(code == 4 && text.contains("file: ."), "{text}");
 }
 
-/// A measure without a number is told, decides nothing, and takes no other with it; too few captions for R-precision are found
-/// out before anything is painted, or trained.
+/// A measure without a number is reported, decides nothing, and does not affect the others. Too few
+/// captions for R-precision are reported before anything is painted or trained.
 #[test]
 fn one_measure_that_fails_leaves_the_others() {
     let dir = BENCH.dir();
@@ -351,7 +356,7 @@ fn one_measure_that_fails_leaves_the_others() {
     assert!(code == 2 && text.contains("option: --candidates"), "{text}");
     assert!(!text.contains("pictures to measure"), "painted: {text}");
 
-    // Three pictures have no third neighbours: precision, which decides, has no number.
+    // Three pictures have no third neighbours, so precision, the deciding measure, has no number.
     train(dir, &with(&["3", "--eval-metrics", "pr,kid"]));
     let line: Value =
         serde_json::from_str(&std::fs::read_to_string(run.join("eval.jsonl")).unwrap()).unwrap();
@@ -366,8 +371,8 @@ fn one_measure_that_fails_leaves_the_others() {
     assert!(document["warnings"].to_string().contains("left out: pr: "), "{document}");
 }
 
-/// Colours and R-precision of toy birds need no network: each number has its interval, and says what judged and what real pictures
-/// reach.
+/// Colours and R-precision of toy birds need no network. Each number is given with its interval,
+/// its judge and the value for real pictures.
 #[test]
 fn colours_of_toy_birds_are_judged_without_a_network() {
     let (birds, encoder) =
@@ -391,7 +396,7 @@ fn colours_of_toy_birds_are_judged_without_a_network() {
         assert!((5..=40).contains(&measure["count"].as_u64().unwrap()), "{measure}");
         assert!(measure["how"].as_str().unwrap().contains("chance 0."), "{measure}");
     }
-    // Two steps of training paint no colours; the real birds have theirs.
+    // Two steps of training paint no colours; real birds have the right ones.
     assert!(measures[0]["value"].as_f64().unwrap() < 0.5, "{document}");
     let real = measures[0]["how"].as_str().unwrap().rsplit(' ').next().unwrap();
     assert!(real.parse::<f64>().unwrap() > 0.9, "{real}");
@@ -399,8 +404,8 @@ fn colours_of_toy_birds_are_judged_without_a_network() {
     assert!(table.contains("network   none") && table.contains("judge of toy birds"), "{table}");
 }
 
-/// Birds of which many captions name other colours are no toy birds; neither a folder of pictures nor a run on such birds is
-/// measured by colours.
+/// Birds are not toy birds if many captions name other colours. Colours are measured neither for a
+/// folder of pictures nor in a run on such birds.
 #[test]
 fn colours_of_other_birds_are_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Generators of the PyTorch release in and out, through the program: `model import | info | verify | diff | export`.
+//! Generators of the PyTorch release are imported and exported through the program:
+//! `model import | info | verify | diff | export`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ fn import(dir: &Path, file: &str, out: &str) -> String {
     done(dir, &["model", "import", file.to_str().unwrap(), "--out", out])
 }
 
-/// Every tensor that comes out is, to the bit, the one that torch saved.
+/// Every exported tensor equals the one that torch saved, to the bit.
 #[test]
 fn weights_of_the_release_come_in_and_go_out_unchanged() {
     let dir = tempfile::tempdir().unwrap();
@@ -60,8 +61,8 @@ fn json(dir: &Path, args: &[&str]) -> (i32, Value) {
     (output.status.code().unwrap(), document.unwrap_or_else(|e| panic!("{args:?}: {e}: {text}")))
 }
 
-/// The picture is the one that PyTorch painted with the same weights, embedding and noise; 256 pixels are kept as every
-/// eighth (`tests/golden/README.md`: pictures agree to 1e-4).
+/// The picture equals PyTorch's with the same weights, embedding and noise. Pictures of 256 pixels
+/// are stored as every eighth pixel (`tests/golden/README.md`: pictures agree to 1e-4).
 #[test]
 fn imported_weights_paint_what_torch_painted() {
     let dir = tempfile::tempdir().unwrap();
@@ -99,7 +100,7 @@ fn imported_weights_paint_what_torch_painted() {
     }
 }
 
-/// A `.t7` as Torch 7 would write it: a table of float tensors by name.
+/// Returns a `.t7` as Torch 7 would write it: a table of float tensors by name.
 fn torch7(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
     let word = |n: usize| (n as u32).to_le_bytes();
     let long = |n: usize| (n as u64).to_le_bytes();
@@ -121,7 +122,8 @@ fn torch7(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
     file
 }
 
-/// The same state dict in a table of Torch 7 and in safetensors gives the same model, byte for byte.
+/// The same state dict gives the same model, byte for byte, from a Torch 7 table and from
+/// safetensors.
 #[test]
 fn other_containers_of_a_state_dict_are_taken_by_their_contents() {
     let dir = tempfile::tempdir().unwrap();
@@ -129,7 +131,7 @@ fn other_containers_of_a_state_dict_are_taken_by_their_contents() {
     done(dir.path(), &["model", "export", "model.safetensors", "--out", "netG.safetensors"]);
     let tensors = archive(&dir.path().join("netG.safetensors"));
     std::fs::write(dir.path().join("netG.t7"), torch7(&tensors)).unwrap();
-    // The name does not say what a file is.
+    // The format is not determined by the name.
     std::fs::copy(dir.path().join("netG.safetensors"), dir.path().join("netG.pth")).unwrap();
     let whole = std::fs::read(dir.path().join("model.safetensors")).unwrap();
     for name in ["netG.t7", "netG.pth"] {
@@ -152,7 +154,7 @@ fn other_containers_of_a_state_dict_are_taken_by_their_contents() {
         tensors.iter().map(|(name, t)| (format!("module.{name}"), t.clone())).collect();
     std::fs::write(dir.path().join("v2.t7"), torch7(&wrapped)).unwrap();
     assert!(refused("v2.t7").contains("`module."));
-    // A network itself, as GAN-INT-CLS and Reed's encoders were saved.
+    // A network object, as GAN-INT-CLS and Reed's encoders were saved.
     let network =
         [&[4u32, 1].map(u32::to_le_bytes).concat()[..], b"\x03\0\0\0V 1\x0d\0\0\0nn.Sequential"];
     let network = [&network.concat()[..], &[3u32, 2, 0].map(u32::to_le_bytes).concat()].concat();
@@ -170,7 +172,7 @@ fn other_containers_of_a_state_dict_are_taken_by_their_contents() {
     assert!(refused("picture.png").contains("not a .pth file"));
 }
 
-/// Every tensor of the right name and shape, all over one number: 50 MB in a file of 40 kB.
+/// Every tensor has the right name and shape, but all share one number: 50 MB in a file of 40 kB.
 #[test]
 fn tensors_over_each_other_are_refused_before_they_are_copied() {
     let dir = tempfile::tempdir().unwrap();
@@ -241,7 +243,7 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     assert_eq!(config["model_type"], "stackgan");
     assert_eq!((&config["image_size"], &config["recipe"]), (&256.into(), &"plain".into()));
     assert_eq!(config["stage2"], info["info"]["stage2"]["net"]);
-    // The folder is a model like any other; a card is never overwritten.
+    // The folder can be used as a model. An existing card is never overwritten.
     done(dir.path(), &["model", "verify", "coco-stackgan"]);
     done(dir.path(), &["model", "diff", "coco-stackgan", "model.safetensors"]);
     let again = ["model", "export", "model.safetensors", "--hub", "coco-stackgan"];
@@ -249,7 +251,8 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     let both = ["model", "export", "model.safetensors", "--hub", "x", "--out", "y"];
     assert_eq!(failed(dir.path(), &both).0, 2);
 
-    // A trained model of the other recipe: training is told, and it paints from sentences.
+    // A trained model of the other recipe: the card describes the training, and the model paints
+    // from sentences.
     let run = WORLD.root().join("hub-run");
     train(dir.path(), &training("1", "2", &run));
     done(dir.path(), &["model", "export", run.to_str().unwrap(), "--hub", "toy"]);
@@ -279,7 +282,7 @@ fn models_are_compared_and_damage_is_told() {
     let (code, document) = json(dir.path(), &["model", "verify", "zip.safetensors", "--json"]);
     assert_eq!((code, &document["whole"], &document["stages"]), (0, &true.into(), &1.into()));
 
-    // One value is changed, in place: the last four bytes of a safetensors file are a value.
+    // Changes one value in place: the last four bytes of a safetensors file are a value.
     let mut bytes = std::fs::read(dir.path().join("zip.safetensors")).unwrap();
     let at = bytes.len() - 4;
     bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());

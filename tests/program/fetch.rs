@@ -1,5 +1,5 @@
-//! `stackgan data fetch` against a server on this machine: killed at any moment, it goes on; and how it ends when it
-//! cannot.
+//! `stackgan data fetch` with a server on this machine: killed at any moment, it can be continued;
+//! and the exit codes of errors.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use crate::errors::four_parts;
 use crate::server::{Server, head, honest};
 use crate::writers::{Zipped, zip};
 
-/// Kills while the file comes, and afterwards, while it is unpacked and imported.
+/// Number of kills while the file is downloaded, and afterwards while it is unpacked and imported.
 const KILLS: usize = 30;
 const LATER: u64 = 8;
 
-/// Bytes that look like nothing.
+/// Returns pseudo-random bytes.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
@@ -40,7 +40,7 @@ fn files(root: &Path, below: &str, into: &mut Vec<(String, PathBuf)>) {
     }
 }
 
-/// What the authors' archive would be for the toy birds, with something large in it.
+/// Returns an archive of the toy birds like the authors' one, with something large in it.
 fn birds_zip() -> Vec<u8> {
     let mut members = Vec::new();
     for part in ["train", "test", "text"] {
@@ -56,7 +56,7 @@ fn birds_zip() -> Vec<u8> {
     zip(&entries)
 }
 
-/// A folder in which a person has unpacked the pictures.
+/// Writes a folder into which a person has unpacked the pictures.
 fn with_pictures(dir: &Path) {
     let mut members = Vec::new();
     files(&WORLD.birds(), "CUB_200_2011", &mut members);
@@ -124,10 +124,10 @@ fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
         assert!(!file.exists() && !cub.join("train").exists());
         left.push(length(&part));
     }
-    // Each life asked for what the one before had not got, and for nothing twice.
+    // Each process requested only the bytes that were missing, and none twice.
     let ranges: Vec<u64> = server.asked().iter().filter_map(|ask| ask.range).collect();
     assert_eq!(ranges, left[..KILLS - 1]);
-    // Now it may finish the file; killed again while it unpacks, moves into place and imports.
+    // Now the file may be completed; the process is killed while it unpacks, moves and imports.
     for n in 0..LATER {
         let mut child = spawn(dir.path(), &server.address);
         let waiting = Instant::now();

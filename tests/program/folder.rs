@@ -1,11 +1,11 @@
-//! A run folder under test: starting a trainer that can be killed, and what is in the folder.
+//! Tools for tests of a run folder: start a trainer that can be killed, and read the folder.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A training run that can be killed.
+/// Starts a training run that can be killed.
 pub(crate) fn start(dir: &Path, args: &[String]) -> Child {
     Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
         .current_dir(dir)
@@ -17,21 +17,21 @@ pub(crate) fn start(dir: &Path, args: &[String]) -> Child {
         .unwrap()
 }
 
-/// The number at the end of the newest checkpoint's name.
+/// Returns the step in the newest checkpoint's name.
 pub(crate) fn newest(run: &Path) -> Option<u64> {
     let names = fs::read_dir(run.join("checkpoints")).ok()?;
     let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
     names.filter_map(|e| step(&e.ok()?.file_name().to_string_lossy())).max()
 }
 
-/// Whether a checkpoint is being written.
+/// Returns whether a checkpoint is being written.
 pub(crate) fn saving(run: &Path) -> bool {
     fs::read_dir(run.join("checkpoints")).is_ok_and(|mut names| {
         names.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(".tmp-")))
     })
 }
 
-/// The steps in `stats.jsonl`, without the clock.
+/// Returns the steps in `stats.jsonl`, without the times.
 pub(crate) fn stats(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default();
     let without_clock = |line: &str| {
@@ -44,7 +44,7 @@ pub(crate) fn stats(run: &Path) -> Vec<String> {
     text.lines().filter_map(without_clock).collect()
 }
 
-/// Waits until something is seen of a program; one that never shows it does not outlive the test.
+/// Waits until `seen` returns true. Kills the program after a minute.
 pub(crate) fn wait_for(what: &str, child: &mut Child, seen: impl Fn() -> bool) {
     let started = Instant::now();
     while !seen() {
@@ -61,7 +61,7 @@ pub(crate) fn last(run: &Path, steps: u64) -> Vec<u8> {
     fs::read(run.join(format!("checkpoints/step-{steps:07}.safetensors"))).unwrap()
 }
 
-/// The folder goes on by itself: `--run` alone.
+/// Returns the arguments to resume a run by its folder alone: `--run`.
 pub(crate) fn again(run: &str) -> Vec<String> {
     ["train", "--stage", "1", "--run", run, "-q"].map(str::to_owned).to_vec()
 }

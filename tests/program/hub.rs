@@ -1,4 +1,4 @@
-//! Models of the hub: `-m hub:OWNER/NAME`, from a hub on this machine.
+//! Models of the hub: `-m hub:OWNER/NAME`, with a hub on this machine.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::server::{Ask, Line, Server, head, honest};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A hub with one repository, `me/toy`, that holds this file.
+/// Starts a hub with one repository, `me/toy`, that contains this file.
 fn hub(model: Vec<u8>, sha256: String) -> Server {
     Server::start(move |ask: &Ask, line: &mut Line| -> io::Result<()> {
         let length = model.len();
@@ -28,7 +28,7 @@ fn hub(model: Vec<u8>, sha256: String) -> Server {
     })
 }
 
-/// Runs a command with that hub, or without one; code, stdout and stderr.
+/// Runs a command with this hub, or without one. Returns code, stdout and stderr.
 fn with(server: Option<&Server>, dir: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = stackgan(dir, args);
     command.env("HF_HOME", dir.join("cache")).env_remove("HF_TOKEN").env_remove("HF_HUB_CACHE");
@@ -41,7 +41,7 @@ fn with(server: Option<&Server>, dir: &Path, args: &[&str]) -> (Option<i32>, Str
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// What the hub's programs fetched lies where `HF_HOME` says, in a folder whose name is no UTF-8 too.
+/// The hub's cache is at the path in `HF_HOME`, even if its name is not UTF-8.
 #[test]
 fn the_cache_may_have_any_name() {
     use std::ffi::OsStr;
@@ -65,7 +65,7 @@ fn the_cache_may_have_any_name() {
     }
 }
 
-/// A repository that holds something else: what is said is of models, as `-m` was given.
+/// If a repository contains something else, the message is about models, because `-m` was given.
 #[test]
 fn a_repository_without_a_model_is_told_of_models() {
     let server = Server::start(|ask: &Ask, line: &mut Line| -> io::Result<()> {

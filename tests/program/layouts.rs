@@ -1,4 +1,5 @@
-//! Folders laid out as Oxford-102 and COCO 2014, small, from their parts to a few steps of training.
+//! Small folders in the layouts of Oxford-102 and COCO 2014, from their parts to a few steps of
+//! training.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use serde_json::json;
 use crate::common::{TINY, WORLD, done, failed, set};
 use crate::own::birds;
 
-/// As JPEG, whatever it was.
+/// Converts a picture to JPEG.
 fn jpeg(from: &Path, to: &Path) {
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     image::open(from).unwrap().to_rgb8().save(to).unwrap();
@@ -37,7 +38,8 @@ fn flowers_by_class_are_imported_and_trained_on() {
             fs::write(class.join(format!("{name}.txt")), captions.join("\n")).unwrap();
         }
     }
-    // One picture has no captions: all is told, and then it is left out, once and for all.
+    // One picture has no captions: this is reported, and then it is left out for all later
+    // commands.
     let (code, said) = failed(dir, &["data", "check", "flowers"]);
     assert!(code == 3 && said.contains("not complete"), "{code} {said}");
     let (code, said) = failed(dir, &["data", "import", "flowers", "-q"]);
@@ -63,7 +65,7 @@ fn scenes_with_annotations_are_imported_and_trained_on() {
             let name = format!("COCO_{year}_{:012}.jpg", i + 9);
             jpeg(picture, &dir.join(format!("coco/{year}/{name}")));
             images.push(json!({"id": i + 9, "file_name": name, "license": 1}));
-            // Captions of a picture lie apart, as in the real lists.
+            // The captions of a picture are not adjacent, as in the real lists.
             for (n, caption) in captions.iter().enumerate() {
                 annotations
                     .insert(0, json!({"image_id": i + 9, "id": 100 * i + n, "caption": caption}));

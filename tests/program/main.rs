@@ -1,4 +1,4 @@
-//! Whole-program tests: everything goes through the binary, as a user's commands do.
+//! Tests of the whole program: everything goes through the binary, as a user's commands do.
 #![allow(clippy::unwrap_used, reason = "a test may panic; helpers outside of test functions too")]
 #![allow(clippy::print_stderr, reason = "tests say why they skip, and their seed")]
 

@@ -1,5 +1,5 @@
-//! Whole files in the wrong place: a model of other sizes, of the other stage, a file of another kind. Each is refused by code 2,
-//! 3 or 4 with what was expected and what was found.
+//! Valid files in the wrong place: a model with other sizes, of the other stage, or a file of
+//! another kind. Each is refused with code 2, 3 or 4 and the expected and found values.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::common::{WORLD, done, failed, set, train, training};
 use crate::errors::four_parts;
 use crate::ledger::ledger;
 
-/// What six models differ in; the last has a second stage on the first.
+/// The differences of six models. The last one has a second stage on top of the first.
 const MODELS: [(&str, &str, &[&str]); 6] = [
     ("first", "1", &[]),
     ("wider", "1", &["net.gf=8"]),
@@ -45,7 +45,7 @@ fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
             let run = dir.join(format!("{given}-{wanted}"));
             let mut args = args(dir, wanted, &run);
             args.extend(["--init-from".to_owned(), dir.join(given).display().to_string()]);
-            // The first stage is also inside the two-stage model.
+            // The first stage is also part of the two-stage model.
             let fits = given == wanted || (given == "stage2" && wanted == "first");
             let (code, said) = failed(dir, &refs(&args));
             assert_eq!(code, if fits { 0 } else { 2 }, "{given} for {wanted}: {said}");
@@ -64,7 +64,7 @@ fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
             pairs += 1;
         }
     }
-    // The first stage of a run of two must be one.
+    // The Stage-I model of a Stage-II run must be a model.
     let mut args = args(dir, "first", &dir.join("none"));
     args[2] = "2".to_owned();
     args.extend(["--stage1".to_owned(), WORLD.encoder().display().to_string()]);

@@ -1,4 +1,5 @@
-//! Names of files that are no UTF-8, and names that lead to one file: JSON is printed, and nothing is written over what is read.
+//! File names that are not UTF-8, and names that lead to the same file: JSON is valid, and no input
+//! is overwritten.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,10 +12,11 @@ use serde_json::Value;
 use crate::common::{WORLD, done, failed, stackgan, train, training};
 use crate::errors::four_parts;
 
-/// `b` and a byte that begins no character.
+/// `b` and a byte that is not valid UTF-8.
 const ODD: &[u8] = b"b\xff";
 
-/// The program with arguments that may be no UTF-8, which must end well; its stdout as JSON.
+/// Runs the program, which must succeed, with arguments that may be invalid UTF-8. Returns its
+/// stdout as JSON.
 fn told(dir: &Path, args: &[&[u8]]) -> Value {
     let args: Vec<OsString> = args.iter().map(|arg| OsStr::from_bytes(arg).to_owned()).collect();
     let output = stackgan(dir, &[]).args(&args).output().unwrap();
@@ -57,7 +59,7 @@ fn json_has_names_that_are_no_text() {
     assert!(runs[0]["path"].as_str().unwrap().ends_with("b\u{fffd}"), "{runs}");
 }
 
-/// Models, encoders and lists stay as they are where a result is given their name.
+/// Models, encoders and lists are kept if a result is given their name.
 #[test]
 fn no_result_takes_the_place_of_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +101,7 @@ fn no_result_takes_the_place_of_what_is_read() {
     assert!(bytes() == before && !dir.join("new").exists());
 }
 
-/// A device has no end, and a pipe has one.
+/// A device has no end, a pipe has one.
 #[test]
 fn a_model_comes_from_a_pipe_and_not_from_a_device() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,7 +123,7 @@ fn a_model_comes_from_a_pipe_and_not_from_a_device() {
     assert!(behind(&told) == behind(&named) && !behind(&told).is_empty(), "{told}");
 }
 
-/// A link in the new folder that leads to a picture that is judged: the picture stays as it is.
+/// A link in the new folder leads to the picture that is compared; the picture is kept.
 #[test]
 fn a_picture_that_is_judged_is_not_painted_over_by_a_link() {
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +131,7 @@ fn a_picture_that_is_judged_is_not_painted_over_by_a_link() {
     train(dir, &training("1", "2", &dir.join("run")));
     let said = done(dir, &["generate", "-m", "run", "-p", "a red bird", "--out", "old", "-q"]);
     let picture = said.trim();
-    // Bytes behind the end of a PNG are nothing to its readers, and would be gone.
+    // Bytes after the end of a PNG are ignored by readers, and would be lost.
     let whole = [fs::read(dir.join(picture)).unwrap(), b"mine".to_vec()].concat();
     fs::write(dir.join(picture), &whole).unwrap();
     fs::create_dir(dir.join("new")).unwrap();
@@ -138,7 +140,7 @@ fn a_picture_that_is_judged_is_not_painted_over_by_a_link() {
     let (code, error) = failed(dir, &["repro", "-m", "run", picture, "--out", "new", "-q"]);
     assert_eq!(code, 2, "{error}");
     four_parts(&error, "--out");
-    // A copy is another file.
+    // A copy is a different file.
     fs::remove_file(dir.join("new").join(name)).unwrap();
     fs::copy(dir.join(picture), dir.join("new").join(name)).unwrap();
     done(dir, &["repro", "-m", "run", picture, "--out", "new", "-q"]);

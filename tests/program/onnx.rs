@@ -1,4 +1,5 @@
-//! Models as ONNX files through the program: `model export --onnx`. What is in the files: `crates/stackgan-core/tests/onnx`.
+//! Models as ONNX files through the program: `model export --onnx`. The contents of the files are
+//! tested in `crates/stackgan-core/tests/onnx`.
 
 use std::path::Path;
 

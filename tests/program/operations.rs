@@ -1,5 +1,6 @@
-//! A kill or an error at every system call with which a running program saves: strace makes the call fail. The same on a
-//! disk in memory, operation by operation, is `train/tests/it/faults.rs`.
+//! A kill or an error at every system call by which a running program saves; strace makes the call
+//! fail. `crates/stackgan-train/tests/it/faults.rs` does the same, operation by operation, on a
+//! simulated disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,12 +14,13 @@ use crate::ledger::{ledger, times};
 const CALLS: &str =
     "openat,read,write,fsync,fdatasync,rename,unlink,mkdir,flock,getdents64,ftruncate";
 
-/// Six steps, a checkpoint after every second.
+/// Returns the arguments for six steps with a checkpoint after every second one.
 fn args(run: &Path) -> Vec<String> {
     training("1", "6", run)
 }
 
-/// A run under strace, which looks at the checkpoints' files alone; where it was told to, a call meets a fault.
+/// Runs a training under strace, which traces only the checkpoints' files. With `inject`, a call
+/// fails.
 fn traced(run: &Path, log: &Path, inject: Option<&str>) -> std::io::Result<Option<i32>> {
     let folder = run.join("checkpoints");
     let mut command = Command::new("strace");
@@ -40,7 +42,7 @@ fn traced(run: &Path, log: &Path, inject: Option<&str>) -> std::io::Result<Optio
     Ok(command.status()?.code())
 }
 
-/// How often each call is made.
+/// Returns the number of calls of each kind.
 fn counted(log: &Path) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in fs::read_to_string(log).unwrap().lines() {
@@ -52,7 +54,7 @@ fn counted(log: &Path) -> BTreeMap<String, usize> {
     counts
 }
 
-/// candle reads it for every product of plain tensors, unless it is told the number of threads.
+/// candle reads it for every product of plain tensors, unless it is given the number of threads.
 #[test]
 fn how_many_cores_there_are_is_not_read_again_and_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -70,8 +72,8 @@ fn how_many_cores_there_are_is_not_read_again_and_again() {
     assert!(opened.contains("config.toml") && reads <= 4, "/proc/cpuinfo was read {reads} times");
 }
 
-/// Whatever happens at whatever call, the run goes on from what was saved and ends in the bytes of one without faults. An
-/// error is told by code 6, or the save is made up for by a later one.
+/// Whatever fails at whatever call, the run continues from the saved state and ends in the same
+/// bytes as one without faults. An error gives code 6, or a later save succeeds instead.
 #[test]
 fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -94,7 +96,7 @@ fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
     let all = points.len() * faults.len();
     let stride = (all / times(36, all)).max(1);
     let (mut runs, mut told) = (0, 0);
-    // A stride that visits all faults: neighbours in the list meet different ones.
+    // A stride that covers all faults: neighbours in the list meet different ones.
     for case in (0..all).step_by(stride) {
         let ((call, when), fault) =
             (&points[case / faults.len()], faults[(case + case / faults.len()) % faults.len()]);

@@ -1,5 +1,5 @@
-//! A folder of one's own, from its pictures and captions to a trained model: with an encoder of ours, and with embeddings
-//! that were made elsewhere.
+//! Your own folder, from pictures and captions to a trained model: with an encoder trained here,
+//! and with embeddings from elsewhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::common::{TINY, WORLD, done, failed, set};
 
-/// Numbers of an embedding.
+/// Width of an embedding.
 const WIDTH: usize = 6;
 
-/// Pictures of the shared birds, with the first captions of each.
+/// Returns pictures of the shared birds, with the first captions of each.
 pub(crate) fn birds(n: usize) -> Vec<(PathBuf, Vec<String>)> {
     let (images, text) = (WORLD.birds().join("CUB_200_2011/images"), WORLD.birds().join("text"));
     let below = |folder: &Path| {
@@ -29,7 +29,8 @@ pub(crate) fn birds(n: usize) -> Vec<(PathBuf, Vec<String>)> {
     with_captions.collect()
 }
 
-/// `DIR/own/CLASS/NAME` with captions beside; one picture has its captions in a table.
+/// Writes `DIR/own/CLASS/NAME` with captions beside the pictures; one picture has its captions in a
+/// table.
 fn own_folder(dir: &Path) -> PathBuf {
     let own = dir.join("own");
     for (i, (picture, captions)) in birds(24).into_iter().enumerate() {
@@ -74,7 +75,7 @@ fn pictures_and_captions_become_a_model_that_paints() {
     assert!(image::image_dimensions(dir.join("sheet.png")).unwrap().0 > 456);
     assert!(fs::read_to_string(dir.join("sheet.txt")).unwrap().contains("green/bird"));
 
-    // The split is asked for once; training finds the folder as it was imported.
+    // The split is requested once; training finds the folder as it was imported.
     let files = done(dir, &["data", "import", "own", "--split-seed", "5", "-q"]);
     assert_eq!(files.lines().count(), 2);
     let before = fs::read(dir.join("own/prepared/prepared-76.safetensors")).unwrap();
@@ -101,7 +102,7 @@ fn pictures_and_captions_become_a_model_that_paints() {
     assert!(dir.join(pictures.trim()).is_file());
 }
 
-/// A dataset's own files are not written over, and a sheet does not become one of them.
+/// A dataset's own files are not overwritten, and a sheet does not become one of them.
 #[test]
 fn a_preview_loses_nothing_of_ones_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -127,7 +128,7 @@ fn a_preview_loses_nothing_of_ones_own() {
     assert_eq!(failed(&own, &args).0, 2);
     assert_eq!(fs::read(own.join("red/bird 0.txt")).unwrap(), kept);
     assert_eq!(files(&own), before);
-    // Elsewhere a sheet takes the place of an earlier sheet alone.
+    // Elsewhere, a sheet only replaces an earlier sheet.
     assert_eq!(preview(dir, "own", "sheet.png").0, 0);
     assert_eq!(preview(dir, "own", "sheet.png").0, 0);
     assert_eq!(preview(&own, ".", "prepared/sheet.png").0, 0);
@@ -140,7 +141,7 @@ fn a_preview_loses_nothing_of_ones_own() {
     }
 }
 
-/// What was said at an import holds for all later commands, until something else is said.
+/// The options of an import hold for all later commands, until others are given.
 #[test]
 fn what_was_said_at_an_import_is_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,7 +179,7 @@ fn encoded_elsewhere(dir: &Path, list: &str) {
     fs::write(dir.join("given.txt"), list).unwrap();
 }
 
-/// Captions and the hashes of the pixels that `generate` painted.
+/// Returns captions and the hashes of the pixels that `generate` painted.
 fn painted(dir: &Path, model: &str, more: &[&str]) -> Vec<(String, String)> {
     let args = [&["generate", "-m", model, "--json", "--out", "out", "-q"], more].concat();
     let of = |line: &str| {
@@ -189,13 +190,14 @@ fn painted(dir: &Path, model: &str, more: &[&str]) -> Vec<(String, String)> {
     done(dir, &args).lines().map(of).collect()
 }
 
-/// What the model's encoder made of a sentence and left in a file is painted as the sentence is.
+/// The embedding of a sentence by the model's encoder, read from a file, gives the same picture as
+/// the sentence.
 #[test]
 fn a_sentence_and_its_embedding_paint_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let mut args = crate::common::training("1", "2", &run);
-    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // words shall be seen at once
+    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // so that words have an effect
     crate::common::train(dir.path(), &args);
     let encoder = WORLD.encoder().display().to_string();
     let sentence = ["-p", "a red bird with a yellow belly"];
@@ -245,7 +247,8 @@ fn embeddings_made_elsewhere_are_trained_on() {
     );
     let (code, said) = failed(dir, &["generate", "-m", "low", "-p", "a bird", "-q"]);
     assert!(code == 3 && said.contains("no text encoder of its own"), "{code} {said}");
-    // It paints from the embeddings, which are those of the captions or, without the data, numbers.
+    // It paints from the embeddings. With the data their captions are known, without the data only
+    // their numbers.
     let beside = ["--embeddings", "own/prepared/embeddings.safetensors"];
     let of_data = painted(dir, "high", &["--data", "own", "--rows", "0,3", "--seeds", "1-2"]);
     let of_file =
@@ -257,7 +260,8 @@ fn embeddings_made_elsewhere_are_trained_on() {
     let (code, said) = failed(dir, &["generate", "-m", "low", "--data", "own", "--rows", "99999"]);
     assert!(code == 2 && said.contains("--rows"), "{code} {said}");
 
-    // Captions in another order, one line less, or another dataset: refused, and what is there stays.
+    // Captions in another order, a missing line, or another dataset: refused, and existing files
+    // are kept.
     let kept = fs::read(own.join("prepared/embeddings.safetensors")).unwrap();
     let mut lines: Vec<&str> = list.lines().collect();
     lines.swap(2, 9);
@@ -273,7 +277,7 @@ fn embeddings_made_elsewhere_are_trained_on() {
     let (code, said) = failed(dir, &training("1", "x", &["--encoder", "e", "--embeddings", "f"]));
     assert!(code == 2 && said.contains("--embeddings"), "{code} {said}");
 
-    // A caption is corrected: the embeddings are those of another dataset now.
+    // A caption is corrected: the embeddings now belong to another dataset.
     let text = own.join("red/bird 0.txt");
     fs::write(&text, "another bird").unwrap();
     let (code, said) = failed(dir, &["data", "check", "own", "-q"]);

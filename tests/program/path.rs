@@ -1,5 +1,5 @@
-//! The whole path: birds, encoder, Stage-I, Stage-II, pictures. Equal input gives equal bytes, however a run is cut and
-//! whatever the number of threads.
+//! The complete sequence: birds, encoder, Stage-I, Stage-II, pictures. Equal input gives equal
+//! bytes, however a run is interrupted and whatever the number of threads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,8 @@ fn model(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.safetensors")).unwrap()
 }
 
-/// 4 steps, against 2 steps, a stop, and 2 more; with one thread and with two: five runs, one model.
+/// Compares 4 steps with 2 steps, a stop and 2 more, with one and with two threads: five runs give
+/// one model.
 #[test]
 fn resume_equals_no_interruption_for_any_number_of_threads() {
     for stage in ["1", "2"] {
@@ -36,7 +37,8 @@ fn resume_equals_no_interruption_for_any_number_of_threads() {
             model(&dir.path().join("threads")) == whole,
             "stage {stage}: 2 threads, other bytes"
         );
-        // The budget is used up at the first step: the run is saved there. Then it goes on by its folder alone.
+        // The time budget is used up at the first step, after which the run is saved. Then it is
+        // resumed by its folder alone.
         for threads in ["1", "2"] {
             let name = format!("cut-{threads}");
             let run = dir.path().join(&name);
@@ -105,7 +107,7 @@ fn pictures_are_reproducible_and_say_what_made_them() {
             as &std::ffi::OsStr)
     );
     assert!(one == paint("b", &["--seeds", "0-2,7", "--grid"]), "same seeds, other bytes");
-    // A picture does not depend on what is painted beside it.
+    // A picture does not depend on the others in its batch.
     let alone = paint("c", &["--seed", "7"]);
     let name = |n: u32| format!("{n:06}-seed00007-a-small-red-bird-with-a-yellow-belly.png");
     assert_eq!(
@@ -127,7 +129,7 @@ fn pictures_are_reproducible_and_say_what_made_them() {
 #[test]
 fn captions_come_from_a_file_or_from_stdin() {
     let dir = tempfile::tempdir().unwrap();
-    // Long enough that captions and noise make a difference of whole grey levels.
+    // Enough steps that captions and noise change whole grey levels.
     let mut args = training("1", "40", &dir.path().join("run"));
     args.extend(["--set", "optim.ema=0", "--set", "run.report_every=40"].map(str::to_owned));
     train(dir.path(), &args);
@@ -186,7 +188,7 @@ fn captions_come_from_a_file_or_from_stdin() {
     assert!(code == 0 && said.contains("the encoder knows no character"), "{said}");
 }
 
-/// The one that the encoder's own file has, whatever the run does with its vectors.
+/// It is that of the encoder's own file, whatever the run does with its vectors.
 #[test]
 fn an_encoder_has_one_fingerprint() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Places and surroundings that a run is not made for: it trains to the same bytes, or says by its exit code why not.
+//! Unusual places and environments: a run trains to the same bytes, or its exit code tells why not.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::tmpfs::Tmpfs;
 const STEPS: &str = "4";
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The program, from a shell that first does `before`.
+/// Returns the program, started by a shell that first runs `before`.
 fn from_shell(dir: &Path, before: &str) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{before}; exec \"$@\"")).arg("sh");
@@ -27,12 +27,12 @@ fn from_shell(dir: &Path, before: &str) -> Command {
     command
 }
 
-/// Trains in `run`; everything but the place is the same.
+/// Trains in `run`, with everything but the place unchanged.
 fn trained(command: Command, run: &Path) -> Output {
     trained_with(command, run, &[])
 }
 
-/// [`trained`], with some arguments more.
+/// [`trained`] with additional arguments.
 fn trained_with(mut command: Command, run: &Path, more: &[&str]) -> Output {
     let mut args = training("1", STEPS, Path::new("RUN"));
     args.extend(more.iter().copied().map(str::to_owned));
@@ -58,7 +58,8 @@ fn dated(folder: &Path, time: SystemTime) {
     }
 }
 
-/// A library whose clock of the wall jumps at every look; how often it was looked at, it writes into the file `LOOKS`.
+/// Builds a library whose wall clock jumps at every reading. It writes the number of readings into
+/// the file `LOOKS`.
 fn turned(dir: &Path) -> Option<PathBuf> {
     const CLOCK: &str = r#"
 #define _GNU_SOURCE
@@ -131,7 +132,7 @@ fn a_run_is_the_same_in_odd_places() {
     let mode = |run: &str| fs::metadata(dir.join(run).join("model.safetensors")).unwrap();
     assert_eq!(mode("shell-1").permissions().mode() & 0o777, 0o600);
 
-    // Clocks: files of next year and of 1971 in a run that goes on.
+    // Clocks: a resumed run has files from next year and from 1971.
     let now = SystemTime::now();
     for (i, time) in [now + YEAR, SystemTime::UNIX_EPOCH + YEAR].into_iter().enumerate() {
         let run = dir.join(format!("dated-{i}"));
@@ -142,7 +143,7 @@ fn a_run_is_the_same_in_odd_places() {
         dated(&run, time);
         same("files of another year", trained(from_shell(dir, ":"), &run), &run);
     }
-    // The clock that does not jump, a year on.
+    // The monotonic clock, a year ahead.
     let ahead = "unshare --time --monotonic 31536000 --fork";
     if Command::new("sh").args(["-c", &format!("{ahead} true")]).status().unwrap().success() {
         let run = dir.join("ahead");
@@ -153,7 +154,7 @@ fn a_run_is_the_same_in_odd_places() {
     } else {
         eprintln!("skipped: the clock of a process cannot be set here");
     }
-    // The clock of the wall, which jumps a year on and two back at every look.
+    // The wall clock, which jumps a year ahead and two years back at every reading.
     if let Some(clock) = turned(dir) {
         let (run, count) = (dir.join("turned"), dir.join("looks"));
         let mut command = from_shell(dir, ":");
@@ -171,7 +172,7 @@ fn a_run_is_the_same_in_odd_places() {
     );
 }
 
-/// What cannot be written or read is said, by code 6 and 4, and nothing is changed.
+/// Places that cannot be written or read are reported with code 6 or 4, and nothing is changed.
 #[test]
 fn places_that_refuse_are_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -205,7 +206,7 @@ fn places_that_refuse_are_told() {
         eprintln!("skipped: a tmpfs cannot be mounted here");
     }
 
-    // As somebody who may not look into the folder; only root can become somebody else.
+    // As a user without access to the folder; only root can become another user.
     let locked = dir.join("locked");
     fs::create_dir(&locked).unwrap();
     fs::copy(&model, locked.join("model.safetensors")).unwrap();

@@ -17,8 +17,8 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Four readers paint by `generate` from a run folder while its trainer writes a model after every step: each reads one of the
-/// trainer's models whole, and the same model always paints the same picture.
+/// Four readers run `generate` on a run folder while its trainer writes a model after every step.
+/// Each reads a complete model of the trainer, and the same model always paints the same picture.
 #[test]
 fn generate_reads_whole_models_while_a_trainer_replaces_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -27,7 +27,7 @@ fn generate_reads_whole_models_while_a_trainer_replaces_them() {
         args.extend(["--set", "run.checkpoint_every=1"].map(str::to_owned));
         args
     };
-    // The trainer's models, one after the other: the program stops after each step.
+    // The trainer's models, one by one: the program stops after each step.
     let mut list = BTreeSet::new();
     let mut one: Vec<String> = args("steps");
     one.extend(["--max-hours", "1e-9"].map(str::to_owned));
@@ -62,7 +62,7 @@ fn generate_reads_whole_models_while_a_trainer_replaces_them() {
                 seen
             })
         });
-        // Again and again from the first step; the model stays until the next one replaces it.
+        // Repeats the run from the first step; the model is kept until the next one replaces it.
         while readers.iter().any(|reader| !reader.is_finished()) {
             fs::remove_dir_all(run.join("checkpoints")).unwrap();
             fs::remove_file(run.join("stats.jsonl")).unwrap();

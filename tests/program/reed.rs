@@ -1,29 +1,30 @@
-//! A text encoder's checkpoint as Lua Torch saves one: nngraph modules within modules, with every
-//! step of the recurrence, shared tensors, cycles, functions and unused values.
+//! A text encoder's checkpoint as Lua Torch saves one: nested nngraph modules with every step of
+//! the recurrence, shared tensors, cycles, functions and unused values.
 //!
-//! Source: torch/torch7 `File.lua`; `martinduartemore/char_cnn_rnn_pytorch` (the weights' places).
+//! Source: torch/torch7 `File.lua`; `martinduartemore/char_cnn_rnn_pytorch` (the positions of the
+//! weights).
 
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
-/// Which recurrence, and how many steps of it there are.
+/// The recurrence, which also determines the number of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Gru,
     Rnn,
 }
 
-/// Writes objects; each new table or object takes the next index.
+/// Writes objects; each new table or object gets the next index.
 struct Writer<'a> {
     bytes: Vec<u8>,
     index: i32,
     weights: &'a BTreeMap<String, Tensor>,
-    /// Index of the storage of each tensor: steps share theirs.
+    /// Index of the storage of each tensor, which the steps share.
     storages: BTreeMap<String, i32>,
 }
 
-/// The whole file: `{protos = {enc_image, enc_doc}, opt = {…}}`.
+/// Returns the whole file: `{protos = {enc_image, enc_doc}, opt = {…}}`.
 pub(crate) fn checkpoint(weights: &BTreeMap<String, Tensor>, kind: Kind) -> Vec<u8> {
     let mut w = Writer { bytes: Vec::new(), index: 0, weights, storages: BTreeMap::new() };
     w.table(3);
@@ -42,7 +43,7 @@ pub(crate) fn checkpoint(weights: &BTreeMap<String, Tensor>, kind: Kind) -> Vec<
     w.bytes
 }
 
-/// COCO's `net_T`: the network by itself.
+/// Returns COCO's `net_T`: the network on its own.
 pub(crate) fn alone(weights: &BTreeMap<String, Tensor>, kind: Kind) -> Vec<u8> {
     let mut w = Writer { bytes: Vec::new(), index: 0, weights, storages: BTreeMap::new() };
     w.network(kind);
@@ -78,7 +79,7 @@ impl Writer<'_> {
         self.index
     }
 
-    /// The head of a table of `pairs` pairs.
+    /// Writes the head of a table of `pairs` pairs.
     fn table(&mut self, pairs: i32) {
         self.int(3);
         let index = self.next();
@@ -86,7 +87,7 @@ impl Writer<'_> {
         self.int(pairs);
     }
 
-    /// The head of an object; its payload follows.
+    /// Writes the head of an object; its payload follows.
     fn object(&mut self, class: &str) -> i32 {
         self.int(4);
         let index = self.next();
@@ -96,7 +97,7 @@ impl Writer<'_> {
         index
     }
 
-    /// A module with `more` pairs to come after its first three: a flag, an empty tensor, and a function.
+    /// Writes a module with a flag, an empty tensor and a function; `more` pairs must follow.
     fn module(&mut self, class: &str, more: i32) -> i32 {
         let index = self.object(class);
         self.table(3 + more);
@@ -117,12 +118,12 @@ impl Writer<'_> {
         index
     }
 
-    /// A module that has no weights.
+    /// Writes a module without weights.
     fn plain(&mut self, class: &str) {
         self.module(class, 0);
     }
 
-    /// The head of a list of modules; each comes after its `place`, counted from 1.
+    /// Writes the head of a list of modules; each one follows its `place`, counted from 1.
     fn modules(&mut self, count: i32) {
         self.string("modules");
         self.table(count);
@@ -152,7 +153,8 @@ impl Writer<'_> {
         values.iter().for_each(|v| self.bytes.extend(v.to_le_bytes()));
     }
 
-    /// A layer with `weight` and `bias`. A temporal convolution keeps `(out, 4 in)`, the place in the kernel outside.
+    /// Writes a layer with `weight` and `bias`. A temporal convolution stores `(out, 4 in)`, with
+    /// the position in the kernel as the outer index.
     fn layer(&mut self, class: &str, name: &str) {
         let weight = &self.weights[&format!("{name}.weight")];
         let weight = match weight.dims() {
@@ -174,7 +176,7 @@ impl Writer<'_> {
         }
     }
 
-    /// `nn.Sequential` of one `nn.Linear`.
+    /// Writes an `nn.Sequential` with one `nn.Linear`.
     fn linear(&mut self, name: &str) {
         self.module("nn.Sequential", 1);
         self.modules(1);
@@ -200,7 +202,7 @@ impl Writer<'_> {
         self.plain("nn.Dropout");
         self.place(6);
         self.layer("nn.Linear", "emb_proj");
-        // The graph refers to the network around it.
+        // The graph refers to the network that contains it.
         self.string("fg");
         self.object("graph.Graph");
         self.table(1);
@@ -225,7 +227,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Modules in the order in which nngraph visits them: five for each step after the first.
+    /// Writes modules in the order in which nngraph visits them: five for each step after the
+    /// first.
     fn rnn(&mut self) {
         let mut modules = vec!["nn.Identity", "rnn.i2h", "nn.ReLU"];
         for _ in 1..8 {

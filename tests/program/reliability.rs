@@ -1,4 +1,5 @@
-//! The program killed, signalled, run twice in one folder, on a full disk, with numbers that go bad: nothing is lost.
+//! The program is killed, signalled, run twice in one folder, run on a full disk, or meets values
+//! that are not finite: nothing is lost.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,9 @@ use crate::folder::{again, last, newest, saving, signal, start, stats, wait_for}
 use crate::ledger::{self, ledger, times};
 use crate::tmpfs::Tmpfs;
 
-/// 200 SIGKILLs of one run, every other one while it saves; the rest at any time, from before it has begun to some steps later.
-/// Each loses at most the steps since the last checkpoint, and the run ends in the bytes of one that nobody killed.
+/// Kills a run 200 times with SIGKILL: every other time while it saves, else at any time from
+/// before its begin to some steps later. Each kill loses at most the steps since the last
+/// checkpoint, and the run ends in the same bytes as one that was not killed.
 #[test]
 fn two_hundred_kills_lose_nothing() {
     const KILLS: usize = 200;
@@ -72,8 +74,8 @@ fn two_hundred_kills_lose_nothing() {
     );
 }
 
-/// A signal or a file `STOP`, at some moment, ends the step, saves, says how to go on; gone on with, the run ends in the same
-/// bytes.
+/// A signal or a file `STOP` at any moment ends the step, saves and tells how to resume. The
+/// resumed run ends in the same bytes.
 #[test]
 fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -126,7 +128,7 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     );
 }
 
-/// Under `nohup` a terminal that is closed ends nothing.
+/// Under `nohup`, closing the terminal does not end the program.
 #[test]
 fn a_hang_up_that_is_ignored_stays_ignored() {
     let dir = tempfile::tempdir().unwrap();
@@ -141,7 +143,8 @@ fn a_hang_up_that_is_ignored_stays_ignored() {
     assert_eq!(newest(&run), Some(40));
 }
 
-/// The second of two trainers in one folder ends at once, with code 6, and changes nothing; the lock ends with its holder.
+/// The second of two trainers in one folder exits at once with code 6 and changes nothing. The lock
+/// ends with its holder.
 #[test]
 fn a_run_folder_belongs_to_one_trainer() {
     let dir = tempfile::tempdir().unwrap();
@@ -186,8 +189,8 @@ fn a_run_folder_belongs_to_one_trainer() {
     );
 }
 
-/// A disk that fills up while training: what was saved stays, training goes on for some saves and ends with code 6 and the
-/// bytes that are needed; given room, the run ends in the same bytes.
+/// The disk fills up during training: saved files are kept, training continues for some saves, and
+/// ends with code 6 and the number of bytes needed. With more space the run ends in the same bytes.
 #[test]
 fn a_full_disk_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -229,7 +232,7 @@ fn a_full_disk_loses_nothing() {
     );
 }
 
-/// Embeddings of 1e30 overflow: code 7, a bundle, and its replay says the same.
+/// Embeddings of 1e30 overflow: code 7 and a bundle, whose replay gives the same result.
 #[test]
 fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -264,14 +267,15 @@ fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
     assert!(code == 3 && said.contains("do: "), "{said}");
     let args = [&args[..], &["--on-nonfinite", "rollback:1000"]].concat();
     done(dir.path(), &args);
-    // Whatever was taken again is once in what TensorBoard reads.
+    // Repeated steps appear only once in TensorBoard's files.
     let files = fs::read_dir(run.join("tb")).unwrap().map(|entry| entry.unwrap().path());
     let bytes: Vec<u8> = files.flat_map(|file| fs::read(file).unwrap()).collect();
     let reports = bytes.windows(11).filter(|w| *w == b"loss/d_real").count();
     assert_eq!(reports, stats(&run).len());
 }
 
-/// Other settings than those of the checkpoint: code 2 with key, old and new value; with leave, the run goes on.
+/// Settings that differ from the checkpoint's give code 2 with key, old and new value; with
+/// permission the run continues.
 #[test]
 fn other_settings_need_leave() {
     let dir = tempfile::tempdir().unwrap();
@@ -288,7 +292,7 @@ fn other_settings_need_leave() {
     assert_eq!(newest(&run), Some(4));
 }
 
-/// Nobody reads what is said, and it cannot be written: training goes on, to the same bytes, and that is success.
+/// The terminal is closed or full: training continues to the same bytes and succeeds.
 #[test]
 fn a_closed_or_full_terminal_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -324,7 +328,7 @@ fn a_closed_or_full_terminal_changes_nothing() {
     assert!(cases > 0);
 }
 
-/// A second signal ends the program at once, and leaves the folder as the last save left it.
+/// A second signal ends the program at once, and leaves the folder as after the last save.
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -356,7 +360,8 @@ fn a_second_signal_ends_the_program_at_once() {
     );
 }
 
-/// A damaged checkpoint: `--strict` ends with code 3 and changes nothing; without it the one before is taken, and said so.
+/// A damaged checkpoint: `--strict` gives code 3 and changes nothing; without it the previous one
+/// is used, with a message.
 #[test]
 fn a_damaged_checkpoint_is_told_and_strict_refuses_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! What a person sees of a run while it goes on and after: `runs ls | show | watch`, the page, TensorBoard's files, estimates.
+//! Views of a run during and after training: `runs ls | show | watch`, the page, TensorBoard's
+//! files, estimates.
 
 use std::fs;
 use std::path::Path;
@@ -56,7 +57,7 @@ fn a_run_is_watched_stopped_and_gone_on_with() {
     until("a page", || run.join("report.html").is_file());
     assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("data-again"));
 
-    // What the key of the dashboard does.
+    // The key of the dashboard does the same.
     fs::write(run.join("STOP"), "").unwrap();
     let watched = done(dir.path(), &["runs", "watch", "0"]);
     let last = watched.lines().last().unwrap();
@@ -78,7 +79,7 @@ fn a_run_is_watched_stopped_and_gone_on_with() {
     assert!(code == 4 && error.contains("do: "), "{error}");
 }
 
-/// Steps of TensorBoard's events: after an interruption none is twice.
+/// Steps of TensorBoard's events: none appears twice after an interruption.
 #[test]
 fn tensorboard_has_every_step_once_however_a_run_is_cut() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `stackgan serve`: the same bytes as `generate`, over HTTP, and what keeps others out.
+//! `stackgan serve`: the same bytes as `generate` over HTTP, and the protection against others.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::common::{done, failed, train, training};
 use crate::errors::four_parts;
 
-/// The program, until it is dropped.
+/// The program, which runs until it is dropped.
 struct Served {
     child: Child,
     /// `127.0.0.1:PORT`.
@@ -33,12 +33,12 @@ impl Served {
         Self { child, address }
     }
 
-    /// Posts JSON; status and answer.
+    /// Posts JSON, and returns status and answer.
     fn post(&self, path: &str, body: &str, more: &str) -> (u16, Value) {
         self.post_as(&self.address, path, body, more)
     }
 
-    /// The same, to a server that is called `host`.
+    /// The same for a server that is called `host`.
     fn post_as(&self, host: &str, path: &str, body: &str, more: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let request = format!(
@@ -53,7 +53,7 @@ impl Served {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
-    /// Sends a signal; the exit code, and what was said on stderr.
+    /// Sends a signal, and returns the exit code and stderr.
     fn end(mut self, signal: &str) -> (Option<i32>, String) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
@@ -70,7 +70,7 @@ impl Drop for Served {
     }
 }
 
-/// A Stage-I model in `dir`.
+/// Trains a Stage-I model in `dir`.
 fn model(dir: &Path) {
     train(dir, &training("1", "2", &dir.join("low")));
 }

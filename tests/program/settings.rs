@@ -1,13 +1,13 @@
-//! Help, settings, shells: what needs no data.
+//! Help, settings and shells, which need no data.
 
 use std::fs;
 
 use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
 
-/// Commands that only have commands below them.
+/// Commands that only have subcommands.
 const GROUPS: [&str; 5] = ["data", "text", "model", "runs", "config"];
 
-/// The commands of the program and theirs, as its help lists them: `data`, `data import`, and so on.
+/// Returns the commands and subcommands that the help lists: `data`, `data import`, and so on.
 fn commands(dir: &std::path::Path, of: &str) -> Vec<String> {
     let args: Vec<&str> = of.split_whitespace().chain(["--help"]).collect();
     let help = done(dir, &args);
@@ -149,7 +149,7 @@ fn a_batch_in_parts_is_said_and_what_fits_no_machine_is_refused() {
     assert!(code == 2 && error.contains("give `--micro-batch 4`"), "{code}: {error}");
     let huge = dry(&["--set", "optim.batch=4194304"]);
     let (code, error) = failed(dir.path(), &huge);
-    // Pictures alone are too many, in parts as well: a smaller batch fits.
+    // Even parts of the batch do not fit, because of its pictures: a smaller batch does.
     assert!(code == 2 && error.contains("does not fit into memory"), "{code}: {error}");
     assert!(error.contains("`--set optim.batch="), "{error}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -166,7 +166,8 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// A value that its key cannot have is said with its key and where it comes from, not as a place in a text that nobody wrote.
+/// An invalid value is reported with its key and its origin, not with a position in a generated
+/// text.
 #[test]
 fn a_wrong_value_is_said_with_its_key_and_origin() {
     let dir = tempfile::tempdir().unwrap();
@@ -190,7 +191,8 @@ fn a_wrong_value_is_said_with_its_key_and_origin() {
     }
 }
 
-/// What a dry run is told of data it reads, and of Stage-I: how long it takes, and what will not do.
+/// A dry run reads the data and Stage-I: it reports how long a run takes, and what would be
+/// refused.
 #[test]
 fn a_dry_run_says_what_a_run_would() {
     let dir = tempfile::tempdir().unwrap();
@@ -224,7 +226,7 @@ fn a_dry_run_says_what_a_run_would() {
     assert!(code == 4 || code == 3, "{error}");
 }
 
-/// Commands that compute nothing ask for no GPU.
+/// Commands that compute nothing need no GPU.
 #[test]
 fn what_computes_nothing_wants_no_device() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Runs that are gone on with by their folder: what is refused changes nothing, and what cannot be read begins no other run.
+//! Runs that are resumed by their folder: a refusal changes nothing, and an unreadable run is never
+//! replaced by a new one.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ fn record(run: &Path) -> Value {
     serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
 }
 
-/// `train --run RUN` and more.
+/// Returns `train --run RUN` with `more` arguments.
 fn again<'a>(run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["train", "--stage", "1", "-q", "--run", run], more].concat()
 }
@@ -59,7 +60,7 @@ fn a_run_that_cannot_be_read_begins_no_other() {
     let (code, said) = failed(dir.path(), &again(name, &[]));
     assert_eq!(code, 4, "{said}");
     four_parts(&said, "run.json");
-    // What it named can be said again.
+    // Its options can be given again.
     train(dir.path(), &training("1", "2", &run));
     assert_eq!(record(&run)["stage"], 1);
     fs::remove_file(run.join("config.toml")).unwrap();
@@ -69,7 +70,7 @@ fn a_run_that_cannot_be_read_begins_no_other() {
     assert!(!dir.path().join("data").exists(), "no toy birds were drawn");
 }
 
-/// A run that ended before its first step has no settings yet, but was told of its data.
+/// A run that ended before its first step has no settings yet, but its options are recorded.
 #[test]
 fn a_run_that_never_began_keeps_what_it_was_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -111,7 +112,7 @@ fn stage2_takes_the_data_of_its_stage1() {
     let (code, said) = failed(dir.path(), &none);
     assert_eq!(code, 4, "{said}");
     four_parts(&said, "runs");
-    // Another's is taken where it is named, which is said.
+    // A model on other data is used if it is given, with a message.
     let mut mixed = training("2", "1", &runs.join("00002-toy-stage2"));
     mixed.retain(|arg| arg != "-q");
     mixed.extend(["--stage1".to_owned(), runs.join("00001-toy-stage1").display().to_string()]);
@@ -121,7 +122,7 @@ fn stage2_takes_the_data_of_its_stage1() {
     assert!(said.contains("trained on other data"), "{said}");
 }
 
-/// With the paper's presets, which take embeddings as they come.
+/// With the paper's presets, which use embeddings without standardisation.
 #[test]
 fn an_encoder_becomes_part_of_the_model_whatever_is_done_to_its_embeddings() {
     let dir = tempfile::tempdir().unwrap();
@@ -166,7 +167,7 @@ fn what_is_not_ours_in_the_environment_may_be_anything() {
     stackgan(dir.path(), &show).env("STACKGAN__OPTIM__BATCH", odd).assert().code(2);
 }
 
-/// A shell's limit on the size of files, and a full disk behind standard output.
+/// A shell's limit for file sizes, and a full disk behind standard output.
 #[cfg(target_os = "linux")]
 #[test]
 fn limits_of_files_are_errors_of_the_storage() {

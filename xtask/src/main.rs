@@ -30,70 +30,76 @@ mod flags {
     use crate::bench::Where;
 
     xflags::xflags! {
-        /// Chores of the repository.
+        /// Tasks of the repository.
         cmd xtask {
             /// Fetches CUB-200-2011 into data/cub, checks it, unpacks it and imports it.
             cmd fetch-cub {
-                /// The folder; data/cub unless told.
+                /// The folder; default: data/cub
                 optional --into dir: PathBuf
-                /// A mirror: an address or folder with the set's files, or a folder with the set unpacked
+                /// A mirror: an address or a folder with the set's files, or a folder with the
+                /// unpacked set
                 optional --from mirror: String
-                /// Fetch nothing: check again what is there
+                /// Fetch nothing; check the existing files again
                 optional --verify
             }
             /// Fetches Oxford-102 flowers into data/oxford, checks it, unpacks it and imports it.
             cmd fetch-oxford {
-                /// The folder; data/oxford unless told.
+                /// The folder; default: data/oxford
                 optional --into dir: PathBuf
-                /// A mirror: an address or folder with the set's files, or a folder with the set unpacked
+                /// A mirror: an address or a folder with the set's files, or a folder with the
+                /// unpacked set
                 optional --from mirror: String
-                /// Fetch nothing: check again what is there
+                /// Fetch nothing; check the existing files again
                 optional --verify
             }
             /// Fetches COCO 2014 into data/coco, checks it, unpacks it and imports it.
             cmd fetch-coco {
-                /// The folder; data/coco unless told.
+                /// The folder; default: data/coco
                 optional --into dir: PathBuf
-                /// A mirror: an address or folder with the set's files, or a folder with the set unpacked
+                /// A mirror: an address or a folder with the set's files, or a folder with the
+                /// unpacked set
                 optional --from mirror: String
-                /// Fetch nothing: check again what is there
+                /// Fetch nothing; check the existing files again
                 optional --verify
             }
-            /// Fetches what a build for an NVIDIA GPU needs from PyPI, and prints the lines for a shell to build with it.
+            /// Fetches the packages for an NVIDIA GPU build from PyPI, and prints lines for the
+            /// shell.
             cmd cuda-toolkit {
-                /// The folder; target/cuda unless told.
+                /// The folder; default: target/cuda
                 optional --to dir: PathBuf
                 /// A folder or an address with the packages
                 optional --from mirror: String
-                /// The GPUs' compute capability, as 90 for 9.0; that of the GPU here, or else 80, unless told
+                /// The GPU's compute capability, 90 for 9.0; default: that of this GPU, else 80
                 optional --compute-cap n: u32
             }
-            /// fmt, clippy, tests, docs, tidy: what continuous integration runs.
+            /// fmt, clippy, tests, docs, tidy, as in continuous integration.
             cmd ci {}
             /// House rules that no other tool checks.
             cmd tidy {}
             /// Runs the tests that count what they do, and writes docs/testing.md.
             cmd testing {
-                /// Run no test: only write the page again
+                /// Run no tests; only write the page again
                 optional --page-only
             }
-            /// Makes the golden fixtures again, where Python with torch is at hand.
+            /// Makes the golden fixtures again, if Python with torch is available.
             cmd golden {}
-            /// Times steps, pictures, the loader and the program's start, beside PyTorch's and the machine's limit.
+            /// Times steps, pictures, the loader and the program's start, against PyTorch and the
+            /// machine.
             cmd bench {
-                /// Where: `cpu`, or `cuda` for the first NVIDIA GPU; `cpu` unless told.
+                /// The device: `cpu`, or `cuda` for the first NVIDIA GPU; default: `cpu`
                 optional --device name: Where
-                /// A Python with torch, to time the peer (docs/bench/peer) in turns.
+                /// A Python with torch, to time PyTorch (docs/bench/peer) in turns
                 optional --peer python: PathBuf
-                /// Seconds that PyTorch gets for a figure on a GPU in all of its modes, compiling included; 900 unless told
+                /// Seconds for each of PyTorch's GPU measurements, compiling included; default: 900
                 optional --patience seconds: u32
-                /// Runs of each figure; 5 unless told.
+                /// Number of runs of each measurement; default: 5
                 optional --runs n: u32
-                /// Only the figures whose names contain this; COCO's sizes come with `coco`.
+                /// Only the measurements whose names contain this; those of COCO need `coco`
                 optional --only name: String
-                /// One step against batch, width and threads instead: docs/performance.md and its drawings are written
+                /// Time a step by batch, width and threads instead, for docs/performance.md and its
+                /// drawings
                 optional --curves
-                /// Two runs of one round each, to see that everything works. With --curves one run of fewer points
+                /// Two runs of one round each, as a check; with --curves one run with fewer points
                 optional --quick
             }
         }
@@ -145,7 +151,7 @@ fn run() -> Result<()> {
     }
 }
 
-/// The exit code, as that of the program (docs/training.md).
+/// Returns the exit code, as that of the program (docs/training.md).
 fn code(error: &anyhow::Error) -> u8 {
     use stackgan_data::Error as E;
     if let Some(NotImported(code)) = error.downcast_ref() {
@@ -160,7 +166,7 @@ fn code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// The root of the repository: the folder above this crate's.
+/// Returns the root of the repository: the parent folder of this crate.
 fn root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().map(Path::to_path_buf).context("the xtask crate lies in the repository")

@@ -1,8 +1,10 @@
-//! Captions that the char-CNN-RNN encodes in a second, at the full width of the release (gated, 18 steps), random weights.
+//! Measures the captions per second that a char-CNN-RNN with random weights encodes, at the full
+//! width of the release (gated, 18 steps).
 //!
 //! `cargo run --release -p stackgan-core --example encode_rate -- CAPTIONS [COUNT]`
 //!
-//! CAPTIONS has a caption on each line. Prints the rate alone, for `docs/bench/text/compare.sh`.
+//! CAPTIONS is a file with one caption per line. Prints only the rate, for
+//! `docs/bench/text/compare.sh`.
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
 use std::error::Error;

@@ -1,4 +1,5 @@
-//! The networks without the rest: Stage-I of either recipe at the paper's sizes, on random text, and its parameters.
+//! The networks on their own: Stage-I of both recipes at the paper's sizes, with random text, and
+//! the number of their parameters.
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use stackgan_core::gan::{Draw, Epsilon, Generator, GeneratorNoise, Mode, SAMPLING};

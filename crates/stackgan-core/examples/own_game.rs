@@ -1,4 +1,5 @@
-//! A game of one's own: Stage-I's networks, another loss (hinge), another optimiser (plain descent), on noise for pictures.
+//! Your own training: Stage-I's networks with another loss (hinge) and another optimiser (plain
+//! descent), on noise instead of pictures.
 //! `cargo run --release -p stackgan-core --example own_game`
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
@@ -15,14 +16,14 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         NetConfig { gf: 8, df: 8, text_dim: 16, cond_dim: 8, z_dim: 8, ..NetConfig::default() };
     let (noise, device) = (Noise::new(0), Device::Cpu);
 
-    // Variables are made, and filled from the seed, as a network asks for them.
+    // Variables are created, and filled from the seed, when a network requests them.
     let (g, d) = (Params::fresh(noise, "g1", &device), Params::fresh(noise, "d1", &device));
     let generator = residual::Stage1Generator::new(&net, &g.trained())?;
     let discriminator = residual::Discriminator::stage1(&net, &d.trained())?;
-    // The same discriminator, through which the generator's gradient passes without one of its own.
+    // The same discriminator with frozen weights, for the generator's gradient.
     let judge = residual::Discriminator::stage1(&net, &d.frozen())?;
 
-    // Your pictures in [-1, 1] and your sentences' vectors; here both are noise.
+    // Replace these by your pictures in [-1, 1] and your sentences' vectors; here both are noise.
     let draw = |sample, n| noise.normal(Stream::Test, 0, sample, n);
     let real =
         Tensor::from_vec(draw(0, BATCH * 3 * 64 * 64), (BATCH, 3, 64, 64), &device)?.tanh()?;
@@ -48,7 +49,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Plain gradient descent over the variables of one network.
+/// Takes a step of plain gradient descent for the variables of one network.
 fn descend(params: &Params, grads: &GradStore, lr: f64) -> Result<()> {
     for (_, variable) in params.trainable() {
         if let Some(gradient) = grads.get(&variable) {

@@ -1,4 +1,5 @@
-//! A sentence to a picture in three lines: `cargo run --example paint -- model.safetensors "a small red bird"`.
+//! Paints a sentence in three lines: `cargo run --example paint -- model.safetensors "a small red
+//! bird"`.
 
 use stackgan_core::{Device, Model, Sampling};
 

@@ -1,6 +1,9 @@
-//! Paints from tensors that were made elsewhere, and compares: `cargo run --example paint_tensors -- MODEL TENSORS`, where
-//! TENSORS is a safetensors file of `text` (n, width), `z`, `eps1`, `eps2` and the `picture` (n, 3, S, S) expected of them, as
-//! `tests/golden/load_in_torch.py` writes it. Fails when a value is off by more than 1e-4 of the picture's largest.
+//! Paints from given tensors and compares the result:
+//! `cargo run --example paint_tensors -- MODEL TENSORS`.
+//!
+//! TENSORS is a safetensors file with `text` (n, width), `z`, `eps1`, `eps2` and the expected
+//! `picture` (n, 3, S, S), as written by `tests/golden/load_in_torch.py`. Fails if a value differs
+//! by more than 1e-4 of the picture's largest one.
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use candle_core::{Result as TensorResult, Tensor};

@@ -1,4 +1,4 @@
-//! Sizes of the networks, and pictures that do not depend on what is painted beside them.
+//! Sizes of the networks, and pictures that do not depend on the others in their batch.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 
 use candle_core::{DType, Device, Result, Tensor};
@@ -16,7 +16,7 @@ fn fresh() -> Params {
     Params::fresh(Noise::new(0), "g", &Device::Cpu)
 }
 
-/// Trainable parameters at the paper's sizes. Source: arithmetic over both releases.
+/// Numbers of trainable parameters at the paper's sizes. Source: arithmetic over both releases.
 #[test]
 fn parameter_counts_at_the_papers_sizes() -> Result<()> {
     let statistics = Stage1Statistics::Batch;
@@ -67,7 +67,8 @@ fn stage_info(net: NetConfig) -> StageInfo {
     }
 }
 
-/// Fresh weights paint grey; with all of them larger, pictures have contrast in which a difference would show.
+/// Multiplies the weights. Fresh ones paint grey; larger ones give contrast that shows a
+/// difference.
 fn louder(params: &Params, factor: f64) -> Result<Params> {
     let mut tensors = params.snapshot()?;
     for tensor in tensors.values_mut().filter(|t| t.rank() >= 2) {
@@ -150,7 +151,7 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
             .unwrap_or_default();
         assert!(text.contains("expected") && text.contains("do: "), "cut at {cut}: {text}");
     }
-    // A weight of the text encoder changed: no other encoder may slip in.
+    // One weight of the text encoder is changed: another encoder must not be accepted.
     let at = bytes.len() - 4 - bytes[bytes.len() / 2..].len() / 1000;
     let mut changed = bytes;
     changed[at] ^= 0x10;
@@ -159,7 +160,8 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     Ok(())
 }
 
-/// What cannot be read back is not taken: a model of hours would be written, and lost.
+/// A model that could not be read back is refused, because otherwise hours of training would be
+/// saved in vain.
 #[test]
 fn a_model_of_parts_that_do_not_fit_is_refused() -> stackgan_core::Result<()> {
     type Change<'a> = &'a dyn Fn(&mut StageInfo);
@@ -201,7 +203,8 @@ fn a_model_of_parts_that_do_not_fit_is_refused() -> stackgan_core::Result<()> {
     Ok(())
 }
 
-/// A discriminator of one stage would give sixteen logits for each picture of the other's.
+/// Otherwise, a discriminator of one stage would return a wrong number of logits for pictures of
+/// the other stage.
 #[test]
 fn discriminators_refuse_pictures_of_another_size_and_networks_sizes_that_are_none() -> Result<()> {
     let (batch, device) = (2, Device::Cpu);
@@ -239,7 +242,8 @@ fn discriminators_refuse_pictures_of_another_size_and_networks_sizes_that_are_no
     Ok(())
 }
 
-/// The same `c`, another `z`: rows of noise are put together; seeds mean what they mean to `paint`.
+/// Changes `z` and keeps `c`. Rows of noise can be combined, and seeds have the same meaning as in
+/// `paint`.
 #[test]
 fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
     let model = model(Recipe::Plain)?;

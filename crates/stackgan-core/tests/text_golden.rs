@@ -1,5 +1,5 @@
-//! The char-CNN-RNN against values of an independent statement of it in PyTorch: embeddings, the symmetric joint
-//! embedding loss and all its gradients. See `tests/golden/README.md` for the fixture.
+//! The char-CNN-RNN compared with an independent implementation in PyTorch: embeddings, the
+//! symmetric joint embedding loss and all its gradients. Fixture: `tests/golden/README.md`.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Golden {
         Ok(Self { tensors, captions })
     }
 
-    /// Weights and configuration of one variant.
+    /// Returns configuration and weights of one variant.
     fn variant(&self, prefix: &str, recurrence: Recurrence) -> Result<(CharCnnRnnConfig, Params)> {
         let prefix = format!("{prefix}.w.");
         let own = self
@@ -61,8 +61,9 @@ fn captions_become_the_same_one_hot_rows() -> Result<()> {
     Ok(())
 }
 
-/// Tolerances: both sides compute in f32, in other orders of summation. Some gradients are sums that cancel to rounding
-/// noise (`rnn8` `rnn.h2h.bias` is 1e-7 there), so each may differ by a millionth of all gradients together besides.
+/// Both sides compute in f32 with different orders of summation. Some gradients are sums that
+/// cancel to rounding errors (`rnn.h2h.bias` of `rnn8` is 1e-7), so each one may also differ by a
+/// millionth of the norm of all gradients.
 #[test]
 fn embeddings_loss_and_gradients_equal_the_fixture() -> Result<()> {
     let golden = Golden::new()?;

@@ -1,8 +1,10 @@
-//! Samples a second from a prepared file, with embeddings of 1,024 numbers, on two threads:
-//! `cargo run --release -p stackgan-data --example loader_rate -- PREPARED SAMPLES [THREADS]`
+//! Measures the samples per second from a prepared file, with embeddings of width 1,024, on two
+//! threads by default: `cargo run --release -p stackgan-data --example loader_rate -- PREPARED
+//! SAMPLES [THREADS]`
 //!
-//! Batches of 64 as `docs/bench/loader/dataloader.py` makes them: the training split in random order, random crops,
-//! mirrored with probability one half, one caption's embedding each. The first two batches are not timed.
+//! The batches of 64 are those of `docs/bench/loader/dataloader.py`: the training split in random
+//! order, random crops, mirrored with probability one half, and the embedding of one caption each.
+//! The first two batches are not timed.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use stackgan_data::dataset::Split;

@@ -1,4 +1,5 @@
-//! A small dataset for unit tests: noise pictures of odd sizes, classes, and one to three captions each.
+//! A small dataset for unit tests: noise pictures of odd sizes, classes, and one to three captions
+//! each.
 
 use crate::crop::{PictureSize, Preparation, Resizing, Stretch};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};

@@ -1,9 +1,10 @@
-//! How many pictures a second a network measures, resize and all: the peer of `docs/bench/peer/feature_rate.py`.
+//! Measures the pictures per second of a network, including the resize: the counterpart of
+//! `docs/bench/peer/feature_rate.py`.
 //!
 //!     cargo run --release -p stackgan-eval --example feature_rate -- NETWORK WEIGHTS [ROUNDS]
 //!
-//! WEIGHTS is safetensors with the tensors of the network's state dict. Prints the seconds of each round of 32 pictures of
-//! 256x256, after one that is not counted.
+//! WEIGHTS is a safetensors file with the tensors of the network's state dict. Prints the seconds
+//! of each round of 32 pictures of 256x256, after one round that is not counted.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::error::Error;
@@ -15,9 +16,9 @@ use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_eval::features::{Extractor, Network};
 
-/// Pictures at once, as `stackgan eval` has them.
+/// Number of pictures in a batch, as in `stackgan eval`.
 const BATCH: usize = 16;
-/// Pictures of a round.
+/// Number of pictures in a round.
 const ROUND: usize = 32;
 const SIDE: usize = 256;
 

@@ -1,9 +1,12 @@
-//! The measures on sets of pictures whose order is known: halves of a real set against each other, and against pictures
-//! that are blurred, noisy, of other hues, or of few classes. Prints the table of docs/evaluation.md.
+//! Compares sets of pictures whose order is known: halves of a real set with each other, and with
+//! pictures that are blurred, noisy, of other hues, or of few classes. Prints the table of
+//! docs/evaluation.md.
 //!
 //!     cargo run --release -p stackgan-eval --example known_answers -- PREPARED WEIGHTS [N]
 //!
-//! N pictures a half, all unless told. PREPARED is a prepared file of 304 pixels, WEIGHTS what `stackgan model import` wrote for EfficientNet-Lite0.
+//! N is the number of pictures per half; the default is half of the set. PREPARED is a prepared
+//! file of 304 pixels. WEIGHTS is the file that `stackgan model import` wrote for
+//! EfficientNet-Lite0.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 use std::collections::BTreeMap;
@@ -27,7 +30,7 @@ use stackgan_eval::rows::Rows;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Times that the set is halved.
+/// Number of times that the set is halved.
 const HALVINGS: u64 = 5;
 
 fn main() -> Result<()> {
@@ -42,7 +45,7 @@ fn main() -> Result<()> {
     let extractor = Extractor::new(Network::EfficientNetLite0, &archive.tensors)?;
     let bench = Bench { data, extractor };
 
-    // Random pictures, then those of large classes.
+    // Random pictures, then those of the largest classes.
     let mut chosen: Vec<u32> = (0..bench.data.len() as u32).collect();
     Noise::new(0).draws(Stream::Test, 3, 0).shuffle(&mut chosen);
     chosen.truncate(2 * half);
@@ -76,10 +79,10 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Classes of the set of few classes.
+/// Number of classes in the set of few classes.
 const MOST: usize = 5;
 
-/// The pictures in another order, cut in two.
+/// Shuffles the pictures and splits them into two halves.
 fn halves(chosen: &[u32], halving: u64) -> (Vec<u32>, Vec<u32>) {
     let mut order = chosen.to_vec();
     Noise::new(halving).draws(Stream::Test, 4, 0).shuffle(&mut order);
@@ -152,7 +155,7 @@ impl Bench {
         Ok(Made { features, logits })
     }
 
-    /// The pictures of each class, the largest class first.
+    /// Returns the pictures of each class, the largest class first.
     fn classes(&self) -> Vec<Vec<u32>> {
         let mut classes = BTreeMap::<u32, Vec<u32>>::new();
         for (i, &class) in self.data.classes().iter().enumerate() {
@@ -172,11 +175,11 @@ impl Made {
 
 fn compare(name: &str, real: &Rows, set: &Made) -> Result<()> {
     let Made { features: set, logits } = set;
-    // Fewer rows than features: the rows are a root of their covariance.
+    // There are fewer rows than features: the rows are a root of their covariance.
     let distance = Reference::of_rows(real)?.distance(&Moments::of(set)?)?;
     let kernel = kid(real, set, 100, Noise::new(0))?;
     let pr = precision_recall(set, real, NEIGHBOUR, Noise::new(0))?;
-    let score = inception_score(logits, 1)?; // one split: of hundreds of pictures a tenth says little
+    let score = inception_score(logits, 1)?; // one split: a tenth of hundreds says little
     let span = |i: Option<Interval>, scale: f64| {
         i.map_or_else(String::new, |i| format!(" ({:.2} to {:.2})", i.low * scale, i.high * scale))
     };

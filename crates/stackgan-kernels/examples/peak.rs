@@ -1,5 +1,6 @@
-//! What this machine can do in f32: multiply-adds in registers alone, and a large product by the `gemm` crate, on one thread
-//! and on all. One JSON line of GF/s (a multiply-add is two). `cargo xtask bench` prints every figure as a share of it.
+//! Measures what this machine can do in f32: multiply-adds in registers only, and a large product
+//! by the `gemm` crate, on one thread and on all. Prints one JSON line in GF/s, where a
+//! multiply-add counts as two. `cargo xtask bench` prints every measurement as a share of it.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 #![allow(unsafe_code, reason = "functions compiled for newer CPUs, and the gemm crate")]
 
@@ -10,16 +11,17 @@ use std::time::Instant;
 
 use gemm::Parallelism;
 
-/// Rounds of the multiply-add loop in one trial: some tens of milliseconds.
+/// Rounds of the multiply-add loop in one trial, which takes some tens of milliseconds.
 const ROUNDS: u64 = 6_000_000;
-/// Trials; the best counts, for a limit is what was once reached.
+/// Number of trials. The best one counts, because a limit is what was reached once.
 const TRIALS: usize = 5;
-/// Independent sums: more than latency times throughput of any CPU with these instructions asks for.
+/// Number of independent sums: more than the product of latency and throughput of any CPU with
+/// these instructions.
 const SUMS: usize = 12;
 /// Side of the square matrices.
 const SIDE: usize = 1536;
 
-/// Runs `rounds` rounds, and says how many operations that were and by which instructions.
+/// Runs `rounds` rounds. Returns the number of operations and the instructions used.
 fn multiply_adds(rounds: u64) -> (f64, &'static str) {
     let work = |lanes: usize| rounds as f64 * (SUMS * lanes * 2) as f64;
     #[cfg(target_arch = "x86_64")]
@@ -45,7 +47,8 @@ mod x86 {
     use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
     use std::hint::black_box;
 
-    /// The sums start from values that the compiler does not know, so that none of them is another's.
+    /// The sums start from values that are unknown to the compiler, so that no two of them are
+    /// merged.
     macro_rules! rounds {
         ($set:ident, $fmadd:ident, $rounds:ident) => {{
             let start: [f32; SUMS] = black_box(std::array::from_fn(|i| i as f32));
@@ -71,7 +74,8 @@ mod x86 {
     }
 }
 
-/// Four lanes a sum, multiplied and added apart, for the compiler to vectorise as the target allows.
+/// Four lanes per sum, with separate multiplication and addition, for the compiler to vectorise for
+/// the target.
 fn portable(rounds: u64) {
     let (a, b) = (black_box(1.0_f32), black_box(1e-3_f32));
     let mut sums = black_box([[1.0_f32; 4]; SUMS]);
@@ -83,9 +87,10 @@ fn portable(rounds: u64) {
     black_box(sums);
 }
 
-/// The best of some trials on `threads` threads that start together, in GF/s.
+/// Returns the best rate of some trials on `threads` threads that start together, in GF/s.
 fn multiply_add_rate(threads: usize) -> f64 {
-    // From the first to start to the last to end, by the threads' own clocks: whoever waits for them may be woken late.
+    // The time is from the first start to the last end, by the threads' own clocks, because the
+    // thread that waits for them may be woken late.
     let trial = || {
         let barrier = Barrier::new(threads);
         let work = || {
@@ -106,7 +111,7 @@ fn multiply_add_rate(threads: usize) -> f64 {
     (0..TRIALS).map(|_| work * ROUNDS as f64 * threads as f64 / trial() * 1e-9).fold(0., f64::max)
 }
 
-/// The best of some products of two square matrices, in GF/s.
+/// Returns the best rate of some products of two square matrices, in GF/s.
 fn product_rate(parallelism: Parallelism) -> f64 {
     let n = isize::try_from(SIDE).unwrap_or(0);
     let values: Vec<f32> = (0..SIDE * SIDE).map(|i| (i % 1009) as f32 * 1e-3).collect();

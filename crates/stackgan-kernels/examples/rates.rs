@@ -1,5 +1,6 @@
-//! Prints the rates of the convolutions of maps at the paper's sizes, forward and each gradient, in GF/s of the direct algorithm,
-//! to be read beside the machine's rate (`--example peak`).
+//! Prints the rates of convolutions of maps at the paper's sizes, for the forward pass and each
+//! gradient, in GF/s of the direct algorithm. Compare them with the machine's rate
+//! (`--example peak`).
 //!
 //! `cargo run --release -p stackgan-kernels --example rates [part of a name]`
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
@@ -63,7 +64,7 @@ const LAYERS: &[Layer] = &[
     ("each 5x5 1152 @7, 16", each(5, 1), [16, 1152, 1152, 7]),
 ];
 
-/// Seconds of a call: the best of some, after one to warm up.
+/// Returns the seconds of a call: the best of some, after one to warm up.
 fn seconds(mut f: impl FnMut() -> Result<()>) -> Result<f64> {
     f()?;
     let (start, mut best) = (Instant::now(), f64::INFINITY);
@@ -99,7 +100,7 @@ fn main() -> Result<()> {
             let y = Maps::enter(x)?.conv(w, filter)?.leave()?;
             seconds(|| backward(&y).map(drop))
         };
-        // What passes through the ends of the graph is timed alone and taken off.
+        // The conversions at the ends of the graph are timed separately and subtracted.
         let (_, outs, h, wide) = maps.conv(&w, filter)?.sizes()?;
         let y = ramp(&[n, outs, h, wide])?;
         let ends = {

@@ -88,7 +88,8 @@ mod tests {
 
     use super::*;
 
-    /// A large layer, as wide as a generator's first; small ones, as of the toy birds' networks; odd ones.
+    /// A large layer, as wide as a generator's first one; small ones, as in the networks for toy
+    /// birds; odd ones.
     #[test]
     fn a_layer_is_the_plain_one_and_each_row_the_same_alone_and_among_others() {
         let wave = |n: usize, a: f32| (0..n).map(|i| (i as f32 * a).sin()).collect::<Vec<_>>();

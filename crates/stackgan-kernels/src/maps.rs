@@ -1,7 +1,9 @@
-//! Feature maps between the first and the last layer of a network, held as the device wants them.
+//! Feature maps between the first and the last layer of a network, in the layout of the device.
 //!
-//! On a CPU, in `f32`, that is blocks of sixteen channels; on a GPU `(N, H, W, C)` in the [`Precision`] of the process. Gradients
-//! pass beside candle's graph. Networks see none of it. Any other element type is a tensor `(N, C, H, W)`, computed by candle.
+//! On a CPU with `f32`, the layout is blocks of sixteen channels. On a GPU it is `(N, H, W, C)` in
+//! the [`Precision`] of the process. In both cases gradients do not use candle's graph, and
+//! networks need not know the layout. Other element types are stored as a tensor `(N, C, H, W)`,
+//! and candle computes with them.
 
 use candle_core::{Result, Tensor, Var};
 
@@ -15,47 +17,48 @@ pub struct Maps(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
-    /// Any device and element type, by candle's operations.
+    /// Any device and element type, computed by candle's operations.
     Planes(Tensor),
     Cpu(cpu::Map),
     #[cfg(feature = "cuda")]
     Gpu(crate::cuda::Map),
 }
 
-/// What convolves maps.
+/// The convolution of maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// A convolution.
     Plain {
-        /// Of both axes.
+        /// Stride of both axes.
         stride: usize,
         /// Zeros around the maps.
         padding: Padding,
     },
-    /// Every channel with a kernel of its own, `(C, 1, kh, kw)`, which has no gradient; the maps have one.
+    /// A depthwise convolution with weights `(C, 1, kh, kw)`. The weights have no gradient; the
+    /// maps have one.
     Depthwise {
-        /// Of both axes.
+        /// Stride of both axes.
         stride: usize,
         /// Zeros around the maps.
         padding: Padding,
     },
-    /// Nearest up-sampling by two, then a 3x3 convolution of padding 1.
+    /// Nearest up-sampling by two, then a 3x3 convolution with padding 1.
     Up,
 }
 
-/// What follows a convolution whose batch norm was folded into it: a bias, and bounds of the result.
+/// A bias and bounds, applied after a convolution with a folded batch norm.
 #[derive(Clone, Copy, Debug)]
 pub struct Clamp<'a> {
     /// `(C)`.
     pub bias: &'a Tensor,
-    /// The least value, at most 0: 0 for `ReLU` and `ReLU6`.
+    /// The minimum, at most 0: 0 for `ReLU` and `ReLU6`.
     pub low: f32,
-    /// The largest value, at least 0: 6 for `ReLU6`. A NaN stays a NaN.
+    /// The maximum, at least 0: 6 for `ReLU6`. A NaN stays NaN.
     pub high: f32,
 }
 
 impl Clamp<'_> {
-    /// Checks bias and bounds for maps of so many channels.
+    /// Checks bias and bounds for maps with this number of channels.
     pub(crate) fn check(&self, channels: usize) -> Result<()> {
         let Self { bias, low, high } = *self;
         if bias.dims() != [channels] {
@@ -68,7 +71,7 @@ impl Clamp<'_> {
     }
 }
 
-/// A batch norm: its parameters, running statistics `(C)` and what follows it.
+/// A batch norm: its parameters, its running statistics `(C)` and its activation.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm<'a> {
     /// Scale, `(C)`.
@@ -79,30 +82,31 @@ pub struct Norm<'a> {
     pub running_mean: &'a Var,
     /// Running variance, `(C)`.
     pub running_var: &'a Var,
-    /// Part of the batch's statistics in the running ones: new = (1 - momentum) old + momentum batch.
+    /// Weight of the batch in the running statistics: new = (1 - momentum) old + momentum batch.
     pub momentum: f64,
-    /// Whether the running variance follows the sum of squares over N - 1, rather than N.
+    /// Whether the running variance uses N - 1 instead of N as divisor.
     pub unbiased: bool,
     /// Added to the variance.
     pub eps: f64,
-    /// What follows.
+    /// The activation that follows.
     pub activation: Activation,
 }
 
-/// Which statistics normalise.
+/// The statistics that normalise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistics {
-    /// The batch's own; they move the running ones, and the gradient goes through them.
+    /// Those of the batch. They also update the running ones, and the gradient passes through them.
     OfBatch {
-        /// Equal parts of the batch, each normalised by its own: several batches that were joined, in their order.
+        /// Number of equal parts of the batch, each normalised with its own statistics: several
+        /// concatenated batches, in their order.
         parts: usize,
     },
-    /// The running ones.
+    /// The running statistics.
     Running,
 }
 
 impl Norm<'_> {
-    /// Normalises `x (N, C)` or `(N, C, H, W)`, same shape out.
+    /// Normalises `x (N, C)` or `(N, C, H, W)`; the result has the same shape.
     ///
     /// # Errors
     /// Wrong ranks or sizes, with the shapes.
@@ -151,18 +155,19 @@ impl Norm<'_> {
 }
 
 impl Maps {
-    /// Pictures or features `(N, C, H, W)` as maps; on a GPU in the precision of the process.
+    /// Converts pictures or features `(N, C, H, W)` to maps, on a GPU in the precision of the
+    /// process.
     ///
     /// # Errors
-    /// A tensor that has not 4 axes or is empty.
+    /// If the tensor does not have 4 axes or is empty.
     pub fn enter(x: &Tensor) -> Result<Self> {
         Self::enter_as(x, gpu::precision())
     }
 
-    /// The same in a precision that matters on a GPU alone.
+    /// The same with a given precision, which only has an effect on a GPU.
     ///
     /// # Errors
-    /// A tensor that has not 4 axes or is empty.
+    /// If the tensor does not have 4 axes or is empty.
     pub fn enter_as(x: &Tensor, precision: Precision) -> Result<Self> {
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {
@@ -176,10 +181,10 @@ impl Maps {
         Ok(Self(Form::Planes(x.clone())))
     }
 
-    /// Maps as a tensor `(N, C, H, W)` in `f32`.
+    /// Converts maps to a tensor `(N, C, H, W)` in `f32`.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn leave(&self) -> Result<Tensor> {
         match &self.0 {
             Form::Planes(x) => Ok(x.clone()),
@@ -189,10 +194,10 @@ impl Maps {
         }
     }
 
-    /// `(N, C, H, W)`.
+    /// Returns the sizes `(N, C, H, W)`.
     ///
     /// # Errors
-    /// When the maps have not four axes.
+    /// If the maps do not have four axes.
     pub fn sizes(&self) -> Result<(usize, usize, usize, usize)> {
         match &self.0 {
             Form::Planes(x) => x.dims4(),
@@ -202,10 +207,10 @@ impl Maps {
         }
     }
 
-    /// The convolution with `weight (Cout, Cin, kh, kw)`.
+    /// Convolves with `weight (Cout, Cin, kh, kw)`.
     ///
     /// # Errors
-    /// A weight that does not fit, with the shapes.
+    /// If the weight does not match, with the shapes.
     pub fn conv(&self, weight: &Tensor, filter: Filter) -> Result<Self> {
         let form = match (&self.0, filter) {
             (Form::Planes(x), Filter::Plain { stride, padding }) => {
@@ -235,7 +240,7 @@ impl Maps {
         Ok(Self(form))
     }
 
-    /// A convolution with `weight`, batch norm and its activation.
+    /// Convolves with `weight`, then applies a batch norm and its activation.
     ///
     /// # Errors
     /// Wrong ranks or sizes, with the shapes.
@@ -258,11 +263,12 @@ impl Maps {
         Ok(Self(Form::Planes(norm.apply(&self.conv(weight, filter)?.leave()?, statistics)?)))
     }
 
-    /// A convolution with `weight`, a bias and bounds. The maps have a gradient, which passes where a result lies between its
-    /// bounds; weight and bias have none.
+    /// Convolves with `weight`, then applies a bias and bounds. The maps have a gradient, which
+    /// passes where a result lies within its bounds. Weight and bias have none.
     ///
     /// # Errors
-    /// Wrong ranks or sizes, with the shapes; bounds that are not around 0; a weight or a bias that asks for a gradient.
+    /// Wrong ranks or sizes, with the shapes; bounds that do not enclose 0; a weight or a bias that
+    /// needs a gradient.
     pub fn conv_clamp(&self, weight: &Tensor, filter: Filter, clamp: Clamp<'_>) -> Result<Self> {
         clamp.check(weight.dim(0)?)?;
         if weight.track_op() || clamp.bias.track_op() {
@@ -279,10 +285,10 @@ impl Maps {
         y.as_planes(|y| reference::clamp(y, clamp))
     }
 
-    /// A 3x3 pool of every channel. On a CPU without a gradient.
+    /// Applies a 3x3 pool to every channel. On a CPU it has no gradient.
     ///
     /// # Errors
-    /// Maps that are too small; on a CPU, maps that ask for a gradient.
+    /// If the maps are too small; on a CPU, if they need a gradient.
     pub fn pool(&self, pool: Pool) -> Result<Self> {
         let (_, _, h, w) = self.sizes()?;
         pool.check(h, w)?;
@@ -292,10 +298,10 @@ impl Maps {
         }
     }
 
-    /// Maps of the same pictures, one behind the other along the channels. On a CPU without a gradient.
+    /// Concatenates maps of the same pictures along the channels. On a CPU this has no gradient.
     ///
     /// # Errors
-    /// No maps, or maps of different sizes; on a CPU, maps that ask for a gradient.
+    /// If there are no maps or their sizes differ; on a CPU, if they need a gradient.
     pub fn join(all: &[Self]) -> Result<Self> {
         let of_cpu = |maps: &Self| match &maps.0 {
             Form::Cpu(x) => Some(x.clone()),
@@ -308,15 +314,15 @@ impl Maps {
         Self::enter(&Tensor::cat(&planes, 1)?)
     }
 
-    /// What plain operations make of the maps.
+    /// Applies plain tensor operations to the maps.
     fn as_planes(&self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
         Self::enter(&f(&self.leave()?)?)
     }
 
-    /// The activation of every value.
+    /// Applies the activation to every value.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn activate(&self, activation: Activation) -> Result<Self> {
         match &self.0 {
             Form::Planes(x) => Ok(Self(Form::Planes(activate(x, activation)?))),
@@ -326,10 +332,10 @@ impl Maps {
         }
     }
 
-    /// The activation of the sum of two.
+    /// Adds two maps and applies the activation.
     ///
     /// # Errors
-    /// Maps of different sizes.
+    /// If the sizes differ.
     pub fn add_activate(&self, other: &Self, activation: Activation) -> Result<Self> {
         match (&self.0, &other.0) {
             (Form::Planes(a), Form::Planes(b)) => {
@@ -347,7 +353,7 @@ impl Maps {
     /// Tiles a vector `(N, b)` over the maps and appends it to their channels.
     ///
     /// # Errors
-    /// When the batches differ.
+    /// If the batches differ.
     pub fn append_tiled(&self, vector: &Tensor) -> Result<Self> {
         let (n, _, h, w) = self.sizes()?;
         let (vectors, b) = vector.dims2()?;

@@ -1,4 +1,4 @@
-//! The names under which a server is reached besides those of its machine.
+//! The names of a server besides those of its machine.
 
 use std::net::Ipv6Addr;
 
@@ -6,15 +6,17 @@ use hyper::http::uri::Authority;
 
 use crate::{Error, Result};
 
-/// A name as browsers send it in `Host`: `birds.example`, or with a port.
+/// A name as browsers send it in `Host`: `birds.example`, optionally with a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(String);
 
 impl Host {
-    /// Reads a name: letters, digits, `-`, `_` and dots, or a number such as `192.168.0.7` or `[fd00::7]`; a port may follow.
+    /// Parses a name: letters, digits, `-`, `_` and dots, or an IP address such as `192.168.0.7` or
+    /// `[fd00::7]`; a port may follow.
     ///
     /// # Errors
-    /// [`Error::Host`] for all that no browser sends: an address with `http://`, a pattern, nothing.
+    /// [`Error::Host`] for anything that no browser sends: an address with `http://`, a pattern, an
+    /// empty text.
     pub fn parse(text: &str) -> Result<Self> {
         let refused = || Error::Host(text.chars().take(100).collect::<String>());
         let authority: Authority = text.parse().map_err(|_| refused())?;
@@ -31,7 +33,8 @@ impl Host {
         }
     }
 
-    /// Whether it is what a request names: with a port that one, without one any, as behind another server.
+    /// Returns whether a request is for this name. If this name has a port, the request must have
+    /// the same; without one, any port matches, as behind another server.
     pub(crate) fn is(&self, named: &Authority) -> bool {
         let Self(host) = self;
         host.eq_ignore_ascii_case(named.as_str()) || host.eq_ignore_ascii_case(named.host())

@@ -125,7 +125,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     }
 }
 
-/// Why a body was not read, of which serde's words may quote a name of any length: what is expected and where is at the end.
+/// Shortens the reason why a body was not read. serde's message can quote a name of any length; the
+/// expectation and the position are at its end.
 fn cut(why: &str) -> String {
     const SHOWN: (usize, usize) = (60, 140);
     let characters: Vec<char> = why.chars().collect();

@@ -1,6 +1,7 @@
-//! How well a model follows the words at several noise scales, and which colours it takes for which, on toy birds of unseen
-//! species; with the file of a trained encoder, R-precision among ten too:
-//! `cargo run --release -p stackgan-train --example agreement -- MODEL PREPARED-76 [STAGE [ENCODER]]`.
+//! Measures how well a model follows the words at several noise scales, and which colours it
+//! confuses, on toy birds of unseen species. With a trained encoder, also measures R-precision
+//! among ten captions: `cargo run --release -p stackgan-train --example agreement -- MODEL
+//! PREPARED-76 [STAGE [ENCODER]]`.
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use stackgan_data::toy::{Judge, box_reduce, named_in};
 use stackgan_eval::r_precision::{owned, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
-/// Scales of z and epsilon that are tried; the model's own are printed too.
+/// Scales of z and epsilon to try; the model's own are printed, too.
 const SCALES: [(f64, f64); 5] = [(1.0, 1.0), (0.7, 0.5), (0.5, 0.25), (0.5, 0.0), (0.25, 0.0)];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -86,7 +87,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// `(n, 3, 64, 64)` in [-1, 1].
+/// Converts pictures to `(n, 3, 64, 64)` in [-1, 1].
 fn tensor(pictures: &[Vec<u8>]) -> Result<Tensor, candle_core::Error> {
     let pixels: Vec<f32> = pictures.iter().flatten().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
     let tensor = Tensor::from_vec(pixels, (pictures.len(), 64, 64, 3), &Device::Cpu)?;

@@ -1,10 +1,11 @@
-//! Trains the small text encoder on toy birds and says what can be read out of its vectors.
+//! Trains the small text encoder on toy birds, and prints what its vectors contain.
 //!
 //! `cargo run --release -p stackgan-train --example encoder_probe -- [STEPS] [FOLDER] [PICTURES]`
 //!
-//! The folder keeps the drawn birds and the prepared file for the next time. The last table is a ridge regression from the
-//! vector of one caption to the colours that this caption names, fitted on the captions of the training species and
-//! judged on those of unseen ones: what it cannot read, a generator cannot paint.
+//! The folder keeps the drawn birds and the prepared file for the next call. The last table is from
+//! a ridge regression that predicts the colours in a caption from its vector. It is fitted to the
+//! captions of the training species and tested on those of unseen ones. A generator cannot paint
+//! what the regression cannot read.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to a person")]
 
 use std::error::Error;
@@ -26,7 +27,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// The colour that a caption names for one part.
 type Part = fn(&Named) -> Option<Colour>;
 
-/// Steps between figures.
+/// Number of steps between printed lines.
 const EVERY: u64 = 50;
 
 fn main() -> Result<()> {
@@ -78,7 +79,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The prepared birds, drawn if they are not there yet.
+/// Returns the prepared birds, which are drawn first if they do not exist.
 fn birds(folder: &Path, count: usize) -> Result<Prepared> {
     let (drawn, file) =
         (folder.join(format!("birds-{count}")), folder.join(format!("birds-{count}.safetensors")));
@@ -103,7 +104,8 @@ fn birds(folder: &Path, count: usize) -> Result<Prepared> {
     Ok(Prepared::open(&file)?)
 }
 
-/// Prints the part of the unseen captions whose named colour is read out right, part by part.
+/// Prints for each part of a bird the fraction of unseen captions whose colour is predicted
+/// correctly.
 fn read_out(
     encoder: &TrainedEncoder,
     data: &Prepared,
@@ -157,7 +159,8 @@ fn read_out(
     Ok(())
 }
 
-/// For each class the weights of a ridge regression of its indicator: `(XᵀX + λ) w = Xᵀy`, by Cholesky.
+/// Returns for each class the weights of a ridge regression of its indicator: `(XᵀX + λ) w = Xᵀy`,
+/// by Cholesky.
 fn ridge(pairs: &[(Vec<f64>, usize)], classes: usize) -> Vec<Vec<f64>> {
     let n = pairs.first().map_or(0, |(inputs, _)| inputs.len());
     let mut gram = vec![vec![0.0; n]; n];

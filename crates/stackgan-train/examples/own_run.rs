@@ -1,5 +1,5 @@
-//! Training from a program of one's own: drawn birds, vectors made elsewhere, a run that is stopped and gone on with.
-//! `cargo run --release -p stackgan-train --example own_run -- FOLDER`
+//! Training in your own program: drawn birds, vectors from elsewhere, and a run that is stopped and
+//! resumed. `cargo run --release -p stackgan-train --example own_run -- FOLDER`
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use stackgan_train::run::{Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
 
-/// Numbers of a sentence.
+/// Length of a sentence's vector.
 const DIM: usize = 16;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,10 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = TrainConfig::from_toml(preset("toy-stage1").ok_or("no such preset")?)?;
     (config.net.gf, config.net.df, config.net.text_dim) = (4, 4, DIM);
     (config.optim.batch, config.optim.steps, config.run.report_every) = (4, 20, 5);
-    config.loss.matching = 0.0; // it wants an encoder with its image side
+    config.loss.matching = 0.0; // it needs an encoder with an image side
 
     let run = RunDir::open(&folder.join("run"))?;
-    // Stopped after every eighth step, as a button would, until all are taken: each time it goes on from its checkpoint.
+    // Stops after every eighth step, as a button could, until all steps are taken. Each call
+    // resumes from the checkpoint.
     loop {
         let setup = Setup {
             config: config.clone(),
@@ -64,7 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Birds, drawn and prepared for Stage-I. For pictures of your own: `layouts::read`.
+/// Draws birds and prepares them for Stage-I. For your own pictures: `layouts::read`.
 fn pictures(folder: &Path) -> Result<Arc<Prepared>, Box<dyn std::error::Error>> {
     let (drawn, file) = (folder.join("birds"), folder.join("prepared.safetensors"));
     if !file.is_file() {
@@ -78,7 +79,8 @@ fn pictures(folder: &Path) -> Result<Arc<Prepared>, Box<dyn std::error::Error>> 
     Ok(Arc::new(Prepared::open(&file)?))
 }
 
-/// A vector for each caption, in the order of `Prepared::all_captions`: here noise, where yours come from an encoder.
+/// Writes a vector for each caption, in the order of `Prepared::all_captions`: here noise, in your
+/// program an encoder's.
 fn vectors(file: &Path, data: &Prepared) -> Result<Arc<Embeddings>, Box<dyn std::error::Error>> {
     let (rows, print) = (data.caption_count(), data.fingerprint());
     let mut writer = Embeddings::create(file, DIM, rows, "an encoder of mine", print)?;

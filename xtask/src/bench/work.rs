@@ -191,7 +191,8 @@ mod tests {
     /// Source: computed by hand from the layer tables of both releases, in billions per picture.
     #[test]
     fn the_papers_sizes() {
-        // 1024 * 256 + 228 * 16384 + four up-blocks of 1024 * 512 * 9 * 64 each + 64 * 3 * 9 * 64 * 64.
+        // 1024 * 256 + 228 * 16384 + four up-blocks with 1024 * 512 * 9 * 64 each + 64 * 3 * 9 * 64
+        // * 64.
         assert_eq!(forward(&stage1_generator(&PAPER)), 1_219_035_136);
         close(forward(&stage1_generator(&RESIDUAL)), 1.03);
         close(forward(&stage2_generator(&PAPER)), 11.56);

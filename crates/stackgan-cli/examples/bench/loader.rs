@@ -1,4 +1,4 @@
-//! The loader alone: batches as the CUB presets plan them, from toy birds in a prepared file.
+//! Times the loader alone: batches as planned by the CUB presets, of toy birds in a prepared file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use stackgan_data::toy::{self, ToyConfig};
 
 use crate::nets;
 
-/// Samples a second over `batches` batches of 64: each a picture, its wrong picture and the mean of four embeddings.
+/// Measures the samples per second over `batches` batches of 64. A sample is a picture, a wrong
+/// picture and the mean of four embeddings.
 pub(crate) fn bench(side: usize, batches: usize) -> Result<Value> {
     let stage = match side {
         76 => 1,

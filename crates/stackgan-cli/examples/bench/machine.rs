@@ -1,11 +1,11 @@
-//! What computes: the CPU, or a GPU with its precision, as the program itself opens it.
+//! The CPU, or a GPU with its precision, opened as in the program.
 
 use anyhow::{Context as _, Result, bail};
 use candle_core::Device;
 use serde_json::Value;
 use stackgan_kernels::{Precision, gpu};
 
-/// The device of a figure.
+/// The device of a measurement.
 pub(crate) struct Machine {
     pub(crate) device: Device,
     precision: &'static str,
@@ -43,8 +43,8 @@ impl Machine {
         Ok((Self { device, precision: name }, rest))
     }
 
-    /// Adds what computed to a line, and of a GPU the memory in use at the end: freed memory stays with the process, so that
-    /// this is the most that it held.
+    /// Adds the device to a line, and for a GPU the memory in use at the end. The process keeps
+    /// freed memory, so that this is its peak.
     pub(crate) fn say(&self, line: &mut Value) {
         line["precision"] = self.precision.into();
         line["device"] = if self.device.is_cpu() { "cpu" } else { "cuda" }.into();

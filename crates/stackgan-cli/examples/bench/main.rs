@@ -1,18 +1,21 @@
-//! Times what people wait for, through the library as training and generation use it. `cargo xtask bench` runs this, one
-//! process for one figure, and puts it beside PyTorch (docs/bench/README.md).
+//! Times what users wait for, through the library, as training and generation use it.
+//! `cargo xtask bench` runs it, with one process per measurement, and compares it with PyTorch
+//! (docs/bench/README.md).
 //!
 //! ```text
 //! bench step NET STAGE BATCH TIMED [--device DEVICE] [--precision NUMBERS]
-//!                                      one training step, after one to warm up
+//!                                one training step, after one to warm up
 //! bench paint NET COUNT TIMED [--device DEVICE] [--precision NUMBERS]
-//!                                      256x256 pictures from embeddings, after one round to warm up
-//! bench loader SIDE BATCHES            pictures a second from a prepared file; SIDE is 76 or 304
-//! bench model NET FILE                 writes a model file of untrained weights, for `stackgan generate`
+//!                                256x256 pictures from embeddings, after one round to warm up
+//! bench loader SIDE BATCHES      pictures per second from a prepared file; SIDE is 76 or 304
+//! bench model NET FILE           writes a model file of untrained weights, for `stackgan generate`
 //! ```
 //!
-//! NET is `plain`, `residual` (the paper's widths) or `coco` (the plain recipe at COCO's); `residual:64` is of another width.
-//! BATCH is a number, or `64/4`: in parts of 4. DEVICE is `cpu` or `cuda`, NUMBERS
-//! `f32`, `tf32` (of a GPU, unless told) or `bf16`. One JSON line on stdout. What the weights, pictures and embeddings are does not change the time, so they are drawn from a seed.
+//! NET is `plain`, `residual` (the paper's widths) or `coco` (the plain recipe with the widths for
+//! COCO). `residual:64` has another width. BATCH is a number, or `64/4`: 64 in parts of 4. DEVICE
+//! is `cpu` or `cuda`. NUMBERS is `f32`, `tf32` (the default on a GPU) or `bf16`. Prints one JSON
+//! line on stdout. Weights, pictures and embeddings do not influence the time, so they are drawn
+//! from a seed.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to the terminal")]
 
@@ -58,7 +61,7 @@ fn measured() -> Result<()> {
     Ok(())
 }
 
-/// The most memory that this process has held, where the system tells (Linux: `VmHWM`).
+/// Returns the peak memory of this process, if the system reports it (Linux: `VmHWM`).
 fn peak_rss_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

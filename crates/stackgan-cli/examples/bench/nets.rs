@@ -1,10 +1,11 @@
-//! The sizes that are timed: those of the presets that reproduce the releases.
+//! The sizes to time: those of the presets that reproduce the releases.
 
 use anyhow::{Context as _, Result, bail};
 use stackgan_core::{NetConfig, Recipe, Stage};
 use stackgan_train::config::{TrainConfig, preset};
 
-/// A network by the name that `cargo xtask bench` uses, perhaps of another width: `residual:64` has 64 in G and 32 in D.
+/// Returns the network that `cargo xtask bench` calls `name`. It can have another width:
+/// `residual:64` has 64 in G and 32 in D.
 pub(crate) fn named(name: &str) -> Result<NetConfig> {
     if let Some((name, width)) = name.split_once(':') {
         let gf: usize = width.parse().with_context(|| format!("`{width}` is no width"))?;
@@ -19,14 +20,15 @@ pub(crate) fn named(name: &str) -> Result<NetConfig> {
     })
 }
 
-/// A batch, and the pictures of its parts: `64/4` is 64 in parts of 4, `64` is taken as a whole (0).
+/// Parses a batch and the size of its parts: `64/4` is 64 in parts of 4, `64` is not divided (0).
 pub(crate) fn batch(text: &str) -> Result<(usize, usize)> {
     let (batch, part) = text.split_once('/').unwrap_or((text, "0"));
     let number = |text: &str| text.parse().with_context(|| format!("`{text}` is no number"));
     Ok((number(batch)?, number(part)?))
 }
 
-/// The configuration of a training run of `net` with batches of `batch`: the preset of its recipe.
+/// Returns the configuration of a training run of `net` with batches of `batch`, from the preset of
+/// its recipe.
 pub(crate) fn training(net: &NetConfig, stage: u8, batch: usize) -> Result<TrainConfig> {
     let family = match net.recipe {
         Recipe::Residual => "cub",

@@ -1,4 +1,5 @@
-//! Pictures from embeddings, as generation paints them, and the model file of the process-start figure.
+//! Times pictures from embeddings, as generation paints them, and writes the model file for the
+//! measurement of a process's start.
 
 use std::path::Path;
 use std::time::Instant;
@@ -17,7 +18,8 @@ use stackgan_core::{
 use crate::machine::Machine;
 use crate::step::stage1;
 
-/// Milliseconds of each of `timed` rounds of `count` pictures at once, after one round to warm up.
+/// Measures the milliseconds of each of `timed` rounds of `count` pictures, after one round to warm
+/// up.
 pub(crate) fn bench(
     net: &NetConfig,
     count: usize,
@@ -42,7 +44,7 @@ pub(crate) fn bench(
     Ok(json!({ "ms": milliseconds }))
 }
 
-/// Writes a whole model, text encoder of the release's size included.
+/// Writes a complete model, with a text encoder of the release's size.
 pub(crate) fn write(net: &NetConfig, file: &Path) -> Result<()> {
     let config = CharCnnRnnConfig { dim: net.text_dim, ..CharCnnRnnConfig::default() };
     let params = Params::fresh(Noise::new(0), "text", &Device::Cpu);

@@ -1,4 +1,5 @@
-//! One step of the game: both players, both optimisers, under the guard, as `train::run` takes it. Loading is timed on its own.
+//! Times a training step: both players and both optimisers, under the guard, as `train::run` does
+//! it. Loading is timed separately.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +16,12 @@ use stackgan_train::step::{Pictures, StepConfig, StepNoise};
 use crate::machine::Machine;
 use crate::nets;
 
-/// Steps on a GPU between two looks at the clock.
+/// Number of steps on a GPU between two readings of the clock.
 const GROUP: u64 = 10;
 
-/// Milliseconds of each of `timed` steps (of groups of steps on a GPU), after some that start threads, fill buffers and are
-/// recorded; and of them those that pass until a GPU has been given its work.
+/// Measures the milliseconds of each of `timed` steps (on a GPU: groups of steps), after some steps
+/// that start threads, fill buffers and are recorded. Also measures the part of them that passes
+/// until a GPU has been given its work.
 pub(crate) fn bench(
     net: &NetConfig,
     (stage, (batch, part)): (u8, (usize, usize)),
@@ -61,7 +63,7 @@ pub(crate) fn bench(
     )
 }
 
-/// The variables of a Stage-I generator, to be frozen under Stage-II.
+/// Returns the variables of a Stage-I generator, to be frozen for Stage-II.
 pub(crate) fn stage1(net: &NetConfig, device: &Device) -> Result<Params> {
     let params = Params::fresh(Noise::new(0), "g1", device);
     drop(generators::stage1(net, &params.trained())?);

@@ -12,13 +12,13 @@ pub(crate) enum Data {
     #[command(before_help = "Examples:\n  stackgan data toy --out data/toy\n  \
                              stackgan data toy --out data/toy-small --count 200 --seed 1")]
     Toy {
-        /// The folder that is written; it must not exist or be empty
+        /// The folder to write; it must be new or empty
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// Pictures
+        /// Number of pictures
         #[arg(long, default_value_t = 2880, value_name = "N")]
         count: usize,
-        /// The seed of everything random
+        /// The random seed
         #[arg(long, default_value_t = 0, value_name = "N")]
         seed: u64,
     },
@@ -30,34 +30,35 @@ pub(crate) enum Data {
     #[command(before_help = "Examples:\n  stackgan data import data/cub --size 76\n  \
                              stackgan data import data/cub --embeddings data/cub")]
     Import(Import),
-    /// Look through a dataset folder or a prepared file for everything that would stop a training run
+    /// Check a dataset folder or a prepared file for everything that would stop a training run
     #[command(before_help = "Examples:\n  stackgan data check data/toy\n  \
                              stackgan data check data/toy/prepared/prepared-76.safetensors")]
     Check {
         /// A dataset folder or a prepared file
         path: PathBuf,
-        /// How the folder is laid out
+        /// The layout of the folder
         #[command(flatten)]
         layout: Layout,
     },
-    /// Paint a sheet of pictures with their captions; of a folder also the sources, their boxes and what is taken of them
+    /// Paint a sheet of pictures with their captions; for a folder also with the source pictures,
+    /// their boxes and the crops
     #[command(before_help = "Examples:\n  stackgan data preview data/cub --output cub.png\n  \
         stackgan data preview data/toy/prepared/prepared-304.safetensors --output toy.png --count 16")]
     Preview {
         /// A dataset folder or a prepared file
         path: PathBuf,
-        /// The PNG that is written; all captions go beside it as text
+        /// The PNG file to write; all captions are written beside it as text
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
-        /// Pictures, evenly spread over the dataset
+        /// Number of pictures, spread evenly over the dataset
         #[arg(long, default_value_t = 24, value_name = "N",
               value_parser = clap::value_parser!(u16).range(1..=1024))]
         count: u16,
-        /// How the folder is laid out
+        /// The layout of the folder
         #[command(flatten)]
         layout: Layout,
     },
-    /// List the captions, one a line, in the order in which an array must have their embeddings
+    /// List the captions, one per line, in the order in which an array must have their embeddings
     #[command(
         before_help = "Examples:\n  stackgan data captions data/cub --output embeddings.txt\n  \
                              stackgan data captions data/cub --names"
@@ -65,40 +66,42 @@ pub(crate) enum Data {
     Captions {
         /// A dataset folder or a prepared file
         path: PathBuf,
-        /// The names of the pictures instead, by which embeddings can be named
+        /// List the names of the pictures instead, for embeddings that are stored by name
         #[arg(long)]
         names: bool,
-        /// The file that is written; stdout unless told
+        /// The file to write; default: stdout
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
 }
 
-/// Download a public dataset, unpack it and import it. What is there already is not fetched again.
+/// Download a public dataset, unpack it and import it. Existing files are not fetched again.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Fetch {
     /// The dataset
     #[arg(value_enum)]
     pub set: FetchSet,
-    /// Its folder; data/SET unless told
+    /// Its folder; default: data/SET
     #[arg(long, value_name = "DIR")]
     pub into: Option<PathBuf>,
-    /// A mirror: an http address or folder with the set's files, or a folder with the set unpacked
+    /// A mirror: an http address or a folder with the set's files, or a folder with the unpacked
+    /// set
     #[arg(long, value_name = "DIR|URL")]
     pub from: Option<String>,
-    /// Fetch nothing: compare what is there with the published hashes, and with those kept when it was unpacked
+    /// Fetch nothing; compare the existing files with the published hashes and with those recorded
+    /// when the set was unpacked
     #[arg(long, conflicts_with = "from")]
     pub verify: bool,
-    /// For which stage it is imported: 76 pixels for Stage-I, 304 for Stage-II
+    /// The stage to import for: 76 pixels for Stage-I, 304 for Stage-II
     #[arg(long, value_enum, default_value_t = Sizes::Both)]
     pub size: Sizes,
-    /// What happens to pictures without captions; they are refused unless told
+    /// How to handle pictures without captions; default: as at the last import, else refuse
     #[arg(long, value_enum)]
     pub uncaptioned: Option<Uncaptioned>,
 }
 
 impl Fetch {
-    /// The import at the end of a fetch into `dir`.
+    /// Returns the arguments of the import at the end of a fetch into `dir`.
     pub(crate) fn import(&self, dir: PathBuf) -> Import {
         let kind = match self.set {
             FetchSet::Cub => Kind::Cub,
@@ -136,31 +139,33 @@ pub(crate) enum FetchSet {
 pub(crate) struct Import {
     /// The dataset folder
     pub dir: PathBuf,
-    /// How the folder is laid out
+    /// The layout of the folder
     #[command(flatten)]
     pub layout: Layout,
-    /// For which stage: 76 pixels for Stage-I, 304 for Stage-II
+    /// The stage to import for: 76 pixels for Stage-I, 304 for Stage-II
     #[arg(long, value_enum, default_value_t = Sizes::Both)]
     pub size: Sizes,
-    /// Where the prepared files go; DIR/prepared unless told
+    /// The folder for the prepared files; default: DIR/prepared
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Embeddings of the captions, made elsewhere: the release's pickles, .t7, .npy, .npz, safetensors, or a folder of
-    /// them. Training uses them
+    /// Embeddings of the captions from another program, which training will use: the release's
+    /// pickles, .t7, .npy, .npz, safetensors, or a folder of them
     #[arg(long, value_name = "FILE|DIR")]
     pub embeddings: Option<PathBuf>,
-    /// Whose pictures: `residual` bicubic, `plain` bilinear; plain for COCO and residual for others unless told
+    /// The recipe to resize pictures for: `residual` bicubic, `plain` bilinear; default: plain for
+    /// COCO, residual for others
     #[arg(long, value_enum)]
     pub recipe: Option<Recipe>,
-    /// Whether the contrast of each picture is stretched, as the TensorFlow release does; as stored unless told
+    /// Whether to stretch the contrast of each picture, as the TensorFlow release does; default: as
+    /// at the last import, else as-stored
     #[arg(long, value_enum)]
     pub contrast: Option<Contrast>,
-    /// What happens to pictures that cannot be read; they are refused unless told
+    /// How to handle pictures that cannot be read; default: as at the last import, else refuse
     #[arg(long, value_enum)]
     pub damaged: Option<Damaged>,
 }
 
-/// The published networks, whose pictures are resized in different ways.
+/// The published recipes, which resize pictures in different ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Recipe {
     /// The TensorFlow release
@@ -172,29 +177,30 @@ pub(crate) enum Recipe {
 /// The contrast of prepared pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Contrast {
-    /// Colours stay as they are
+    /// Keep the colours
     AsStored,
-    /// Each picture uses the whole range
+    /// Stretch each picture to the whole range
     AsReleased,
 }
 
-/// How a dataset folder is laid out, and what is decided where it does not say. What is not said is as at the folder's
-/// last import.
+/// The layout of a dataset folder, and choices that the folder does not determine. Omitted ones are
+/// taken from the folder's last import.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
-    /// The kind of the folder; told from its contents unless given
+    /// The kind of the folder; default: as at the last import, else detected from its contents
     #[arg(long, value_enum)]
     pub kind: Option<Kind>,
-    /// Seed of the split into training and test, for folders that have none; 0 unless told
+    /// Seed of the split into training and test, for folders without a split; default: as at the
+    /// last import, else 0
     #[arg(long, value_name = "N")]
     pub split_seed: Option<u64>,
-    /// What happens to pictures without captions; they are refused unless told
+    /// How to handle pictures without captions; default: as at the last import, else refuse
     #[arg(long, value_enum)]
     pub uncaptioned: Option<Uncaptioned>,
 }
 
 impl Layout {
-    /// This, and what it does not say from `kept`.
+    /// Returns these choices, with omitted ones taken from `kept`.
     pub(crate) fn or(self, kept: Self) -> Self {
         Self {
             kind: self.kind.or(kept.kind),
@@ -207,35 +213,35 @@ impl Layout {
 /// Kinds of dataset folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Kind {
-    /// CUB-200-2011 as StackGAN's users have it
+    /// CUB-200-2011 in the layout of StackGAN's users
     Cub,
     /// Oxford-102 flowers
     Oxford,
     /// COCO 2014
     Coco,
-    /// Pictures of your own: NAME.jpg with NAME.txt, or metadata.csv or metadata.jsonl
+    /// Your own pictures: NAME.jpg with NAME.txt, or metadata.csv or metadata.jsonl
     Folder,
 }
 
-/// Pictures without captions.
+/// How to handle pictures without captions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Uncaptioned {
-    /// The folder is refused, with their names
+    /// Refuse the folder, with their names
     Refuse,
-    /// They are left out
+    /// Leave them out
     LeaveOut,
 }
 
-/// Pictures that cannot be read.
+/// How to handle pictures that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Damaged {
-    /// The folder is refused, with their names
+    /// Refuse the folder, with their names
     Refuse,
-    /// They are left out
+    /// Leave them out
     LeaveOut,
 }
 
-/// The sizes of prepared pictures.
+/// Sizes of prepared pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sizes {
     /// For Stage-I

@@ -1,12 +1,13 @@
-//! What is the same for every command: where and how exactly to compute, and how much is said.
+//! Options of every command: the device, the precision, the threads and the amount of output.
 
 use clap::{Args, ValueEnum};
 
-/// What is the same for every command.
+/// Options of every command.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// Where to compute: `cpu`, `cuda` or `cuda:N` (an NVIDIA GPU), or `auto`: the first GPU if there is one, else the CPU
+    /// Where to compute: `cpu`, `cuda` or `cuda:N` (an NVIDIA GPU), or `auto` (the first GPU if
+    /// there is one, else the CPU)
     #[arg(
         long,
         global = true,
@@ -15,24 +16,25 @@ pub(crate) struct Global {
         value_name = "DEVICE"
     )]
     pub device: String,
-    /// With what numbers a GPU computes convolutions and products; tf32 unless told. A CPU knows f32 alone
+    /// Precision of convolutions and matrix products on a GPU; default: tf32. A CPU supports f32
+    /// only
     #[arg(long, global = true, env = "STACKGAN_PRECISION", value_enum, value_name = "NUMBERS")]
     pub precision: Option<Precision>,
-    /// Threads to compute with; all of the machine's unless told
+    /// Number of compute threads; default: all of the machine's
     #[arg(long, global = true, env = "STACKGAN_THREADS", value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Print nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
 
-/// With what numbers convolutions and products are computed. Weights, losses and optimisers are f32 in all.
+/// Precision of convolutions and matrix products. Weights, losses and optimisers are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Precision {
     /// 32 bits
     F32,
-    /// Factors rounded to 10 bits behind the point, sums of 32 bits
+    /// Factors rounded to 10 fractional bits, sums of 32 bits
     Tf32,
     /// Factors and results of 16 bits (bfloat16), sums of 32 bits
     Bf16,
@@ -49,7 +51,7 @@ impl From<Precision> for stackgan_kernels::Precision {
 }
 
 impl Precision {
-    /// As it is typed.
+    /// Returns the value's name as it is typed.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",

@@ -1,4 +1,5 @@
-//! What can be typed: every command, option and its help. Each help opens with two commands that can be run as they are.
+//! The command line: every command, option and help text. Each help begins with two commands that
+//! can be run as they are.
 
 mod data;
 mod eval;
@@ -25,7 +26,8 @@ pub(crate) use serve::Serve;
 pub(crate) use text::{EncoderSize, LetterCase, Text, TextEncode, TextImport, TextTrain, Unknown};
 pub(crate) use train::{Resuming, Settings, Train};
 
-/// Draws a 256x256 picture from a sentence, and trains the model that does it: StackGAN (Zhang et al., 2017).
+/// Draws a 256x256 picture from a sentence, and trains the model for it: StackGAN (Zhang et al.,
+/// 2017).
 #[derive(Parser, Debug)]
 #[command(
     name = "stackgan",
@@ -36,28 +38,28 @@ pub(crate) use train::{Resuming, Settings, Train};
                   75 time budget used; 129, 130, 143 stopped by a signal after a checkpoint."
 )]
 pub(crate) struct Cli {
-    /// What is the same for every command.
+    /// Options of every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// From nothing to a painted bird: offline, on a CPU, in minutes
+    /// Paint birds with a model trained from nothing: offline, on a CPU, in minutes
     Demo(Demo),
-    /// Datasets: fetch, draw, import, check, look at
+    /// Datasets: fetch, draw, import, check, preview
     #[command(subcommand)]
     Data(Data),
-    /// The text encoder: train one, take one in, encode captions
+    /// The text encoder: train or import one, encode captions
     #[command(subcommand)]
     Text(Text),
     /// Train Stage-I or Stage-II
     Train(Train),
-    /// Take a step again that became non-finite
+    /// Repeat a training step that became non-finite
     #[command(
         before_help = "Examples:\n  stackgan replay runs/00003-toy-stage1/nonfinite-step-0000120.safetensors\n  \
                              stackgan replay --json nonfinite-step-0000120.safetensors"
@@ -65,56 +67,59 @@ pub(crate) enum Command {
     Replay {
         /// The `nonfinite-step-….safetensors` of a run folder
         bundle: PathBuf,
-        /// One JSON document on stdout
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// Pictures from sentences
+    /// Paint pictures from sentences
     Generate(Generate),
-    /// One noise, many sentences: what a picture becomes when its words change
+    /// Paint many sentences with one noise: how a picture changes with its words
     ///
-    /// Alternatives stand in braces. Every combination of them is painted with the same noise, as a picture of its own, and all
-    /// are on one sheet, `edit.png`: the last alternatives along its columns, the others, and seeds, along its rows.
+    /// Alternatives are written in braces. Every combination is painted with the same noise as a
+    /// separate picture. A sheet, `edit.png`, shows all: the last alternatives as columns, the
+    /// others and the seeds as rows.
     Edit(Edit),
-    /// What lies between two sentences, or between seeds of one: an animation
+    /// Animate the way between two sentences, or between seeds of one sentence
     ///
-    /// Between two sentences with the same noise, or from seed to seed of one sentence. Writes an animated PNG,
-    /// `interpolation.png`, and some of its frames side by side, `sheet.png`.
+    /// Goes between two sentences with the same noise, or from seed to seed of one sentence. Writes
+    /// an animated PNG, `interpolation.png`, and some of its frames side by side, `sheet.png`.
     Interpolate(Interpolate),
-    /// Paint pictures again from what their files say, and compare the pixels
+    /// Paint pictures again from the metadata in their files, and compare the pixels
     ///
-    /// Exit code 5 where one is not the same; 3 or 4 where all that could be judged are the same, but one could not: it
-    /// says nothing of itself, another model painted it, or it was painted from embeddings that are not at hand.
+    /// Exit code 5 if a picture differs; 3 or 4 if all pictures that could be compared are the
+    /// same, but one could not be compared: it has no metadata, another model painted it, or its
+    /// embeddings are missing.
     Repro(Repro),
-    /// A web page and an HTTP API: type a sentence, see the pictures
+    /// Serve a web page and an HTTP API: type a sentence, see the pictures
     Serve(Serve),
-    /// How well a model paints: FID, KID, inception score, precision, R-precision, each with its conditions
+    /// Measure how well a model paints: FID, KID, inception score, precision, R-precision, each
+    /// with its conditions
     Eval(Box<Eval>),
-    /// Does a model copy? The closest training pictures to what it paints
+    /// Find the training pictures closest to what a model paints: does it copy?
     Nearest(Nearest),
-    /// What a model file holds
+    /// Model files: show, import, export, verify, compare
     #[command(subcommand)]
     Model(Model),
-    /// Runs: list them, show one, watch it
+    /// Runs: list them, show one, watch one
     #[command(subcommand)]
     Runs(Runs),
     /// Settings: show, check, list the presets
     #[command(subcommand)]
     Config(Config),
-    /// What this machine offers, and whether everything works on it
+    /// Show what this machine offers, and check that everything works on it
     #[command(before_help = "Examples:\n  stackgan doctor\n  stackgan doctor --json")]
     Doctor {
-        /// One JSON document on stdout
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// Completions for a shell, on stdout
+    /// Print completions for a shell
     #[command(before_help = "Examples:\n  stackgan completions bash\n  stackgan completions zsh")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Manual pages, one for each command, into a folder
+    /// Write manual pages, one for each command, into a folder
     #[command(
         before_help = "Examples:\n  stackgan man\n  stackgan man --out ~/.local/share/man/man1"
     )]
@@ -125,38 +130,40 @@ pub(crate) enum Command {
     },
 }
 
-/// From nothing to a painted bird: draws toy birds, trains on them, paints, and writes one report.
+/// Draw toy birds, train on them, paint, and write one report: offline, on a CPU, in minutes.
 #[derive(Args, Clone, Debug)]
 #[command(before_help = "Examples:\n  stackgan demo\n  stackgan demo --minutes 30 --out my-demo")]
 pub(crate) struct Demo {
-    /// How long it may take, without the drawing of sheets and the scores
+    /// Time limit in minutes, without the drawing of sheets and the scores
     #[arg(long, default_value_t = 10.0, value_name = "M", value_parser = positive)]
     pub minutes: f64,
-    /// Under a minute, few pictures, hardly any training: shows that everything works
+    /// Take less than a minute, with few pictures and hardly any training: shows that everything
+    /// works
     #[arg(long, conflicts_with = "minutes")]
     pub quick: bool,
-    /// The folder that is written
+    /// The folder to write
     #[arg(long, default_value = "demo", value_name = "DIR")]
     pub out: PathBuf,
-    /// The seed of everything random
+    /// The random seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
 }
 
-/// What a model file holds.
+/// Model files.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Model {
-    /// Recipe, stages, sizes, text encoder, training, SHA-256
+    /// Show recipe, stages, sizes, text encoder, training and SHA-256
     #[command(before_help = "Examples:\n  stackgan model info demo/model.safetensors\n  \
                              stackgan model info runs/00000-toy-stage1 --json")]
     Info {
         /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
-        /// One JSON document on stdout
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// Take in a generator of the PyTorch release (a state dict as .pth, .t7, safetensors), or a network that measures
+    /// Import a generator of the PyTorch release (a state dict as .pth, .t7, safetensors), or a
+    /// network for measurements
     #[command(
         before_help = "Examples:\n  stackgan model import netG_epoch_90.pth --out coco.safetensors\n  \
                              stackgan model import pt_inception-2015-12-05-6726825d.pth"
@@ -164,18 +171,19 @@ pub(crate) enum Model {
     Import {
         /// A .pth of any version of torch, a .t7 with a table of tensors by name, or safetensors
         file: PathBuf,
-        /// The model file that is written
+        /// The model file to write
         #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
         out: PathBuf,
-        /// The text encoder of the embeddings that it was trained with; without one it paints from embeddings only
+        /// The text encoder whose embeddings it was trained with; without one it paints from
+        /// embeddings only
         #[arg(long, value_name = "FILE")]
         encoder: Option<PathBuf>,
         /// The name of the dataset that it was trained on
         #[arg(long, default_value = "coco")]
         dataset: String,
     },
-    /// Write the generator for PyTorch's `load_state_dict` (plain recipe), the model as a folder for the hub, or files for
-    /// ONNX runtimes
+    /// Export the generator for PyTorch's `load_state_dict` (plain recipe), the model as a folder
+    /// for the hub, or files for ONNX runtimes
     #[command(
         before_help = "Examples:\n  stackgan model export coco.safetensors --out netG.safetensors\n  \
                              stackgan model export runs/00001-toy-stage2 --onnx birds.onnx"
@@ -183,24 +191,25 @@ pub(crate) enum Model {
     Export {
         /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
-        /// The safetensors file that is written
+        /// The safetensors file to write
         #[arg(long, value_name = "FILE", default_value = "netG.safetensors")]
         out: PathBuf,
-        /// Write a folder for the Hugging Face hub instead: model.safetensors, config.json, README.md
+        /// Write a folder for the Hugging Face hub instead: model.safetensors, config.json,
+        /// README.md
         #[arg(long, value_name = "DIR", conflicts_with = "out")]
         hub: Option<PathBuf>,
         /// Files for ONNX runtimes
         #[command(flatten)]
         onnx: Onnx,
     },
-    /// Check that a model is whole: every tensor there, finite, and a picture painted (exit code 3 where the file
-    /// is damaged, 5 where a number is none)
+    /// Check that a model has every tensor, that all values are finite, and that it can paint (exit
+    /// code 3 if the file is damaged, 5 if a value is not finite)
     #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2\n  \
                              stackgan model verify demo/model.safetensors")]
     Verify {
         /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
-        /// One JSON document on stdout
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
@@ -214,7 +223,7 @@ pub(crate) enum Model {
         a: PathBuf,
         /// Another one
         b: PathBuf,
-        /// One JSON document on stdout
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
@@ -223,34 +232,35 @@ pub(crate) enum Model {
 /// Runs.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Runs {
-    /// A line for each run
+    /// List the runs, one per line
     #[command(before_help = "Examples:\n  stackgan runs ls\n  stackgan runs ls --json")]
     Ls {
         /// The folder of run folders
         #[arg(long, value_name = "DIR", default_value = "runs")]
         folder: PathBuf,
-        /// One JSON document on stdout
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// One run: numbers, checkpoints, files, and the command to go on with
+    /// Show one run: numbers, checkpoints, files, and the command to resume it
     #[command(before_help = "Examples:\n  stackgan runs show\n  stackgan runs show 12 --json")]
     Show {
-        /// A run folder, or its name or number; the newest unless told
+        /// A run folder, or its name or number; default: the newest
         run: Option<String>,
         /// The folder of run folders
         #[arg(long, value_name = "DIR", default_value = "runs")]
         folder: PathBuf,
-        /// One JSON document on stdout
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// One run while it goes on: live curves on a terminal, with a soft stop by key; a line a report elsewhere
+    /// Watch a run in progress: live curves on a terminal, with a key for a soft stop; elsewhere
+    /// one line per report
     #[command(
         before_help = "Examples:\n  stackgan runs watch\n  stackgan runs watch runs/00012-cub-stage1"
     )]
     Watch {
-        /// A run folder, or its name or number; the newest unless told
+        /// A run folder, or its name or number; default: the newest
         run: Option<String>,
         /// The folder of run folders
         #[arg(long, value_name = "DIR", default_value = "runs")]
@@ -261,7 +271,7 @@ pub(crate) enum Runs {
 /// Settings.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Config {
-    /// The settings that a training run would have
+    /// Show the settings that a training run would have
     #[command(before_help = "Examples:\n  stackgan config show --preset cub --stage 1\n  \
                              stackgan config show --stage 2 --set optim.batch=8 --origin")]
     Show {
@@ -271,7 +281,7 @@ pub(crate) enum Config {
         /// Where the settings come from
         #[command(flatten)]
         settings: Settings,
-        /// Say of each where it comes from
+        /// Also print where each setting comes from
         #[arg(long)]
         origin: bool,
     },
@@ -282,11 +292,11 @@ pub(crate) enum Config {
         /// The file
         file: PathBuf,
     },
-    /// The presets in this program
+    /// List the built-in presets
     #[command(before_help = "Examples:\n  stackgan config presets\n  \
                              stackgan config presets --print cub-stage1")]
     Presets {
-        /// Print the commented file of one
+        /// Print the commented file of a preset
         #[arg(long, value_name = "NAME")]
         print: Option<String>,
     },
@@ -333,7 +343,7 @@ mod tests {
         assert!(checked >= 30, "{checked}");
     }
 
-    /// Words as a shell would cut them, with double quotes only.
+    /// Splits words as a shell would, with double quotes only.
     fn words(line: &str) -> Vec<String> {
         let quoted = line.split('"').enumerate();
         let words = quoted.flat_map(|(i, part)| match i % 2 {

@@ -1,4 +1,4 @@
-//! `stackgan model export --onnx`: which files for ONNX runtimes are written.
+//! `stackgan model export --onnx`: the files to write for ONNX runtimes.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,17 @@ pub(crate) struct Onnx {
     /// Write the generator as an ONNX file instead: embeddings and noise in, pictures out
     #[arg(long = "onnx", value_name = "FILE", conflicts_with_all = ["out", "hub"])]
     pub generator: Option<PathBuf>,
-    /// Write the model's own text encoder as an ONNX file: numbers of characters in, embeddings out
+    /// Write the model's own text encoder as an ONNX file: character indices in, embeddings out
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "hub"])]
     pub onnx_encoder: Option<PathBuf>,
-    /// Of `--onnx`: 1 stops at 64x64
+    /// For `--onnx`: 1 stops at 64x64
     #[arg(long, requires = "generator")]
     pub stage: Option<Stage>,
-    /// Of `--onnx`, for torch-fidelity: the sentences of FILE, one on each line, become classes of the generator
+    /// For `--onnx` and torch-fidelity: the sentences of FILE, one per line, become classes of the
+    /// generator
     #[arg(long, value_name = "FILE", requires = "generator")]
     pub fold_captions: Option<PathBuf>,
-    /// Of `--fold-captions`: the text encoder, where the model neither holds nor names it
+    /// For `--fold-captions`: the text encoder, if the model neither contains nor names it
     #[arg(long, value_name = "ENCODER", requires = "fold_captions")]
     pub encoder: Option<PathBuf>,
 }

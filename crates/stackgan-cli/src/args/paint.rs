@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use stackgan_core::Stage;
 
-/// A model, how it paints, and where the pictures go.
+/// The model, how it paints, and the folder for the pictures.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Painting {
     /// A model file, a run folder or `hub:OWNER/NAME`
     #[arg(short, long, value_name = "MODEL")]
     pub model: PathBuf,
-    /// The text encoder, where the model neither holds nor names it: a folder, a file or `hub:OWNER/NAME`
+    /// The text encoder, if the model neither contains nor names it: a folder, a file or
+    /// `hub:OWNER/NAME`
     #[arg(long, value_name = "ENCODER")]
     pub encoder: Option<PathBuf>,
     /// 1 stops at 64x64
@@ -20,10 +21,10 @@ pub(crate) struct Painting {
     /// The folder for the pictures
     #[arg(long, default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
-    /// Scale of the noise: below 1, less variety; the model's own unless told
+    /// Scale of the noise; less than 1 gives less variety; default: the model's own
     #[arg(long, value_name = "S")]
     pub z_scale: Option<f64>,
-    /// Scale of conditioning augmentation's noise; the model's own unless told
+    /// Scale of the noise of conditioning augmentation; default: the model's own
     #[arg(long, value_name = "S")]
     pub eps_scale: Option<f64>,
 }
@@ -39,74 +40,78 @@ pub(crate) struct Seeds {
     pub seeds: Option<String>,
 }
 
-/// Pictures from sentences. Same model, sentence and seed: same pixels.
+/// Paint pictures from sentences. The same model, sentence and seed give the same pixels.
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
                          stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid"
 )]
 pub(crate) struct Generate {
-    /// The model, how it paints, and where the pictures go
+    /// The model, how it paints, and the folder for the pictures
     #[command(flatten)]
     pub painting: Painting,
     /// A sentence; can be repeated
     #[arg(short, long, value_name = "TEXT")]
     pub prompt: Vec<String>,
-    /// A file with a sentence on each line; `-` is stdin
+    /// A file with one sentence per line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub captions: Option<PathBuf>,
-    /// Paint from rows of embeddings instead of sentences: a file that `data import --embeddings` or `text encode` made
+    /// Paint from rows of embeddings instead of sentences: a file made by
+    /// `data import --embeddings` or `text encode`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "captions", "encoder"])]
     pub embeddings: Option<PathBuf>,
-    /// The dataset whose captions the rows are: its imported embeddings unless `--embeddings` names others
+    /// The dataset whose captions the rows are; its imported embeddings are used unless
+    /// `--embeddings` is given
     #[arg(long, value_name = "PATH", conflicts_with_all = ["prompt", "captions", "encoder"])]
     pub data: Option<PathBuf>,
-    /// Which rows, counted from 0: `0-7,9`
+    /// Rows to paint, counted from 0: `0-7,9`
     #[arg(long, value_name = "LIST", default_value = "0-7")]
     pub rows: String,
     /// The seeds
     #[command(flatten)]
     pub seeds: Seeds,
-    /// Also one sheet with all of them: `grid.png`
+    /// Also write one sheet with all pictures: `grid.png`
     #[arg(long)]
     pub grid: bool,
-    /// Pictures in a row of the sheet; the number of seeds unless told
+    /// Number of pictures in a row of the sheet; default: the number of seeds
     #[arg(long, value_name = "N", requires = "grid", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub columns: Option<u16>,
-    /// One JSON line for each picture on stdout
+    /// Print one JSON line for each picture
     #[arg(long)]
     pub json: bool,
 }
 
-/// One noise, many sentences.
+/// Paint many sentences with one noise.
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan edit -m demo -p \"a {red,blue,yellow} bird with a {black,white} belly\"\n  \
                          stackgan edit -m runs/00001-toy-stage2 -p \"a bird with a {red,green} crown\" --seeds 0-3"
 )]
 pub(crate) struct Edit {
-    /// The model, how it paints, and where the pictures go
+    /// The model, how it paints, and the folder for the pictures
     #[command(flatten)]
     pub painting: Painting,
-    /// A sentence with alternatives: `a {red,blue} bird`. A brace or comma that is meant as such stands behind a `\`
+    /// A sentence with alternatives: `a {red,blue} bird`. A `\` makes the following brace or comma
+    /// literal
     #[arg(short, long, value_name = "TEXT")]
     pub prompt: String,
     /// The seeds
     #[command(flatten)]
     pub seeds: Seeds,
-    /// One JSON line for each picture on stdout
+    /// Print one JSON line for each picture
     #[arg(long)]
     pub json: bool,
 }
 
-/// What lies between two sentences, between seeds of one, or between two sentences with a seed each.
+/// Animate the way between two sentences, between seeds of one, or between two sentences with a
+/// seed each.
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan interpolate -m demo --from \"a red bird\" --to \"a blue bird with a white belly\"\n  \
                          stackgan interpolate -m demo -p \"a red bird with a yellow belly\" --seeds 0-3 --frames 90"
 )]
 pub(crate) struct Interpolate {
-    /// The model, how it paints, and where the pictures go
+    /// The model, how it paints, and the folder for the pictures
     #[command(flatten)]
     pub painting: Painting,
     /// The sentence of the first frame
@@ -115,7 +120,7 @@ pub(crate) struct Interpolate {
     /// The sentence of the last frame
     #[arg(long, value_name = "TEXT", requires = "from")]
     pub to: Option<String>,
-    /// The one sentence, to go from seed to seed
+    /// One sentence, to go from seed to seed
     #[arg(
         short,
         long,
@@ -128,43 +133,44 @@ pub(crate) struct Interpolate {
     /// The seeds
     #[command(flatten)]
     pub seeds: Seeds,
-    /// Frames in all, the first and the last among them
+    /// Total number of frames, including the first and the last
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
     pub frames: u32,
-    /// Frames a second; the first and the last stay for a second
+    /// Frames per second; the first and the last are shown for a second
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub fps: u16,
-    /// Also every frame as a picture of its own, in the folder `frames`
+    /// Also write every frame as a separate picture, into the folder `frames`
     #[arg(long)]
     pub each: bool,
-    /// One JSON document on stdout
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 }
 
-/// Paints pictures again from what their files say, and compares the pixels.
+/// Paint pictures again from the metadata in their files, and compare the pixels.
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan repro -m demo out/000000-seed00000-a-red-bird.png\n  \
                          stackgan repro -m runs/00001-toy-stage2 bird.png other-bird.png --json"
 )]
 pub(crate) struct Repro {
-    /// Pictures of `generate` or `edit`, as they were written
+    /// Pictures by `generate` or `edit`, unchanged
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// The model that painted them: a file or a run folder
     #[arg(short, long, value_name = "MODEL")]
     pub model: PathBuf,
-    /// The text encoder, where the model neither holds nor names it: a folder, a file or `hub:OWNER/NAME`
+    /// The text encoder, if the model neither contains nor names it: a folder, a file or
+    /// `hub:OWNER/NAME`
     #[arg(long, value_name = "ENCODER")]
     pub encoder: Option<PathBuf>,
-    /// The embeddings that they were painted from, where they were not painted from sentences
+    /// The embeddings from which they were painted, if not from sentences
     #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
     pub embeddings: Option<PathBuf>,
-    /// Keep the new pictures, in this folder
+    /// Keep the new pictures in this folder
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// One JSON line for each picture on stdout
+    /// Print one JSON line for each picture
     #[arg(long)]
     pub json: bool,
 }

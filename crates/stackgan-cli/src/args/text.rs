@@ -1,4 +1,4 @@
-//! `text`: the text encoder.
+//! The arguments of `stackgan text`.
 
 use std::path::PathBuf;
 
@@ -13,45 +13,45 @@ pub(crate) enum Text {
         stackgan text train --data data/cub --features efficientnet-lite0-57934424.pth --out encoder.safetensors"
     )]
     Train(TextTrain),
-    /// Take in a published char-CNN-RNN: Reed's `.t7`, or a state dict as .pth or safetensors
+    /// Import a published char-CNN-RNN: Reed's `.t7`, or a state dict as .pth or safetensors
     #[command(before_help = "Examples:\n  \
         stackgan text import lm_sje_nc4_cub_hybrid_gru18.t7 --out birds-encoder.safetensors\n  \
         stackgan text import char_cnn_rnn.pth --unknown space --out encoder.safetensors")]
     Import(TextImport),
-    /// Vectors of sentences, or of every caption of a dataset
+    /// Encode sentences, or every caption of a dataset, as vectors
     #[command(before_help = "Examples:\n  \
         stackgan text encode --encoder encoder.safetensors --data data/toy --output toy.safetensors\n  \
         stackgan text encode --encoder hub:sentence-transformers/all-MiniLM-L6-v2 -p \"a red bird\" --output red.safetensors")]
     Encode(TextEncode),
 }
 
-/// Take in a published char-CNN-RNN.
+/// Import a published char-CNN-RNN.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TextImport {
-    /// The file: which form it has is told from its beginning, not from its name
+    /// The file; its format is detected from its first bytes, not from its name
     pub file: PathBuf,
-    /// The encoder file that is written
+    /// The encoder file to write
     #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
     pub out: PathBuf,
-    /// Capital letters: the Lua demo of the release keeps them, as unknown characters
+    /// How to treat capital letters: the Lua demo of the release keeps them as unknown characters
     #[arg(long, value_enum, default_value_t = LetterCase::Lower)]
     pub case: LetterCase,
-    /// Characters outside of the alphabet: rows of zeros (Lua demo), spaces (PyTorch port), or the end of the caption
-    /// (Reed's training loader)
+    /// How to treat characters outside the alphabet: as rows of zeros (Lua demo), spaces (PyTorch
+    /// port), or the end of the caption (Reed's training loader)
     #[arg(long, value_enum, default_value_t = Unknown::ZeroRow)]
     pub unknown: Unknown,
 }
 
-/// What happens to capital letters.
+/// The treatment of capital letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LetterCase {
-    /// They become small letters
+    /// Convert them to small letters
     Lower,
-    /// They stay, and are unknown
+    /// Keep them; they are unknown characters
     Keep,
 }
 
-/// What becomes of a character that is not in the alphabet.
+/// The treatment of characters outside the alphabet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Unknown {
     /// A row of zeros
@@ -62,7 +62,7 @@ pub(crate) enum Unknown {
     Truncate,
 }
 
-/// Vectors of sentences, or of every caption of a dataset.
+/// Encode sentences, or every caption of a dataset, as vectors.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TextEncode {
     /// The encoder: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`
@@ -74,10 +74,10 @@ pub(crate) struct TextEncode {
     /// A sentence; can be repeated
     #[arg(short, long, value_name = "TEXT")]
     pub prompt: Vec<String>,
-    /// A file with a sentence on each line; `-` is stdin
+    /// A file with one sentence per line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub captions: Option<PathBuf>,
-    /// The file that is written
+    /// The file to write
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
 }
@@ -88,30 +88,31 @@ pub(crate) struct TextTrain {
     /// A prepared file or a dataset folder
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
-    /// The file that is written
+    /// The file to write
     #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
     pub out: PathBuf,
-    /// Steps of training
+    /// Number of training steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
-    /// Captions and pictures in a batch
+    /// Number of captions and pictures in a batch
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
     /// Learning rate
     #[arg(long, value_name = "LR")]
     pub lr: Option<f64>,
-    /// Weights of EfficientNet-Lite0 (.pth, safetensors): its features in place of a small image network trained along
+    /// Weights of EfficientNet-Lite0 (.pth, safetensors), whose features replace the small image
+    /// network that is otherwise trained
     #[arg(long, value_name = "FILE")]
     pub features: Option<PathBuf>,
-    /// The side at which it is shown pictures, 32 to 1024 pixels: 224, at which it was trained, knows most; 128 takes a third of the
-    /// time, in training with `loss.matching` too
+    /// Side of its input pictures, 32 to 1024 pixels: 224, its training size, gives the best
+    /// features; 128 takes a third of the time, also in training with `loss.matching`
     #[arg(long, value_name = "PIXELS", default_value_t = 224, requires = "features",
           value_parser = clap::value_parser!(u16).range(32..=1024))]
     pub features_side: u16,
-    /// Sizes: `toy` is small, `paper` is that of the original (1024 wide)
+    /// The sizes: `toy` is small, `paper` has those of the original (1024 wide)
     #[arg(long, value_enum, default_value_t = EncoderSize::Toy)]
     pub size: EncoderSize,
-    /// The seed of everything random
+    /// The random seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
 }
@@ -121,6 +122,6 @@ pub(crate) struct TextTrain {
 pub(crate) enum EncoderSize {
     /// Small enough for minutes on a CPU
     Toy,
-    /// As the original
+    /// As in the original
     Paper,
 }

@@ -1,5 +1,5 @@
-//! Results are kept apart from what is read, and from one another, whatever name or link leads there: a command that is half
-//! done must not have taken its own input away.
+//! Keeps results apart from inputs and from one another, whatever name or link leads to them, so
+//! that a half-finished command never destroys its own input.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,8 @@ use anyhow::Result;
 use super::output::folder;
 use crate::exit::Problem;
 
-/// Refuses to write where a file lies that is read, and twice into one file. `written` are options and the files that they name.
+/// Refuses to overwrite a file that is read, and to write a file twice. `written` contains options
+/// and the files that they name.
 ///
 /// # Errors
 /// Code 2.
@@ -31,8 +32,8 @@ pub(crate) fn apart(read: &[Option<&Path>], written: &[(&str, Option<&Path>)]) -
     Ok(())
 }
 
-/// The file that is written where a result gets this name: a link leads on, unless to nothing. `None` of what is no file, such as
-/// a pipe or a folder.
+/// Returns the file that is written under this name. Links are followed, except broken ones. `None`
+/// for anything but a file, such as a pipe or a folder.
 pub(crate) fn leads_to(path: &Path) -> Option<PathBuf> {
     match path.metadata() {
         Ok(facts) if facts.is_file() => path.canonicalize().ok(),
@@ -68,7 +69,7 @@ mod tests {
             ("model", ["a/new", "b/new"], false),
             ("model", ["new/a", "new/a"], false),
             ("model", ["a/broken", "nothing"], true), // the link itself is replaced
-            ("none", ["a", "b"], true),               // folders are another problem
+            ("none", ["a", "b"], true),               // folders cause another error
         ] {
             let [first, second] = written.map(at);
             let written = [("--one", Some(first.as_path())), ("--two", Some(second.as_path()))];

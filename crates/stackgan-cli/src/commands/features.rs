@@ -1,4 +1,4 @@
-//! Features of a dataset's pictures by a pretrained network, computed once for each network and dataset.
+//! Features of a dataset's pictures by a pretrained network, computed once per network and dataset.
 
 use std::path::Path;
 
@@ -15,15 +15,15 @@ use super::{Context, sources, weights, write_file};
 use crate::exit::Problem;
 use crate::progress::Phase;
 
-/// The tensor of a file of features.
+/// The name of the tensor in a file of features.
 const TENSOR: &str = "features";
-/// The metadata of a file of features: what they were made from.
+/// The metadata key for the source of the features.
 const SOURCE: &str = "stackgan.features";
 
-/// Whether there is a file of weights.
+/// Checks that a file of weights exists.
 ///
 /// # Errors
-/// Code 4 when there is none.
+/// Code 4 if it does not.
 pub(crate) fn check(file: &Path) -> Result<()> {
     if file.is_file() {
         return Ok(());
@@ -35,17 +35,17 @@ pub(crate) fn check(file: &Path) -> Result<()> {
     Err(Problem::missing("there are no weights", place, expected, remedy).into())
 }
 
-/// The network of this file of weights, for pictures of so many pixels a side.
+/// Loads the network from this file of weights, for pictures with `side` pixels per side.
 ///
 /// # Errors
-/// Code 4 when there is no such file, 3 when it holds no weights of the network.
+/// Code 4 if there is no such file, 3 if it contains no weights of the network.
 pub(crate) fn network(file: &Path, side: usize, device: &Device) -> Result<PictureNetwork> {
     check(file)?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     made_of(&bytes, file, (&name(&sha256(&bytes)), side), device)
 }
 
-/// A network by the SHA-256 of its weights.
+/// Returns the name of a network with weights of this SHA-256.
 fn name(hash: &str) -> String {
     format!("efficientnet-lite0 sha256:{hash}")
 }
@@ -71,8 +71,8 @@ fn made_of(
     })
 }
 
-/// The features of every picture of `data`, shown at so many pixels a side, by the network of this file of weights, kept beside the
-/// prepared file.
+/// Returns the features of every picture of `data`, shown at `side` pixels per side, by the network
+/// from this file of weights. They are kept beside the prepared file.
 ///
 /// # Errors
 /// As [`network`].
@@ -108,7 +108,7 @@ pub(crate) fn of(
     Ok(features)
 }
 
-/// What was kept, if it is whole and of this source.
+/// Reads the kept features, if the file is valid and of this source.
 fn read(kept: &Path, source: &str, network: (&str, usize)) -> Option<PictureFeatures> {
     let bytes = std::fs::read(kept).ok()?;
     let mut archive = Archive::from_bytes(&bytes, &Device::Cpu).ok()?;

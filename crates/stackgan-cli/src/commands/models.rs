@@ -97,7 +97,8 @@ fn repository(named: &Path) -> Option<&str> {
     named.to_str()?.strip_prefix(encoders::HUB)
 }
 
-/// The name of a file without its ending, or of a folder, whose name has none: `v1.1`.
+/// Returns the name of a file without its extension, or of a folder, whose name has no extension:
+/// `v1.1`.
 fn called(path: &Path) -> String {
     let name = if path.is_dir() {
         // `.` and `..` have a name elsewhere.
@@ -131,8 +132,9 @@ fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
     Some(Problem::data("this is no model", file, ("a model file", found), remedy))
 }
 
-/// An open file, read by all threads: the pages of its memory cost more than its bytes. It is opened once, because a trainer may
-/// put another file in its place meanwhile. A pipe has no length: at most `most` bytes of it are taken.
+/// Reads an open file with all threads, because touching new memory takes longer than reading. The
+/// file is opened once, because a trainer may replace it in the meantime. A pipe has no length: at
+/// most `most` bytes are accepted.
 fn whole(file: &File, most: u64) -> io::Result<Vec<u8>> {
     const PIECE: usize = 8 << 20;
     let refused = |found: &str| Err(io::Error::new(io::ErrorKind::InvalidData, found));

@@ -10,11 +10,11 @@ use anyhow::Result;
 
 use crate::exit::{Problem, is_broken_pipe};
 
-/// One line of results on stdout. Where nobody reads any more it is passed over: files are written all the same, and a server goes
-/// on.
+/// Prints one line of results on stdout. If stdout is closed, the line is dropped, so that files
+/// are still written and a server continues.
 ///
 /// # Errors
-/// [`Problem`] of the storage, when stdout is a file on it.
+/// [`Problem`] of the storage, if stdout is a file on it.
 pub(crate) fn print(line: impl Display) -> Result<()> {
     match print_to_reader(line) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
@@ -22,10 +22,10 @@ pub(crate) fn print(line: impl Display) -> Result<()> {
     }
 }
 
-/// The same of what does nothing but print, for as long as it is read.
+/// The same for commands that only print: they end when stdout is closed.
 ///
 /// # Errors
-/// Also when nobody reads any more, which `main` takes as success.
+/// Also if stdout is closed, which `main` treats as success.
 pub(crate) fn print_to_reader(line: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => error.into(), // the reader has gone
@@ -33,7 +33,7 @@ pub(crate) fn print_to_reader(line: impl Display) -> Result<()> {
     })
 }
 
-/// A path as JSON has it: text, in which bytes that are none of UTF-8 are replaced. `json!` of a path panics at them.
+/// Returns a path as text for JSON, with invalid UTF-8 replaced. `json!` panics at such a path.
 pub(crate) fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

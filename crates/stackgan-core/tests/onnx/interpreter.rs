@@ -1,5 +1,5 @@
-//! Runs a graph by the definitions of its operators (onnx/onnx, `docs/Operators.md`, opset 17), with candle's own
-//! operations: nothing of the kernels that the networks run on.
+//! Runs a graph by the definitions of its operators (onnx/onnx, `docs/Operators.md`, opset 17),
+//! with candle's own operations. It does not use the kernels of the networks.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::protobuf::{File, Node, Setting};
 
 type Values = BTreeMap<String, Tensor>;
 
-/// The outputs of a file for `inputs`.
+/// Returns the outputs of a file for `inputs`.
 pub(crate) fn run(file: &File, inputs: &[(&str, &Tensor)]) -> Result<Values> {
     let mut values = file.tensors.clone();
     for (name, kind, shape) in &file.inputs {
@@ -136,7 +136,7 @@ fn int(node: &Node, name: &str) -> Result<usize> {
     }
 }
 
-/// A list of whole numbers, empty where it is not set.
+/// Returns a list of integers, empty if it is not set.
 fn list(node: &Node, name: &str) -> Vec<i64> {
     match node.set.get(name) {
         Some(Setting::Ints(values)) => values.clone(),
@@ -156,7 +156,7 @@ fn conv(node: &Node, x: &Tensor, weight: &Tensor, bias: Option<Tensor>) -> Resul
     x.conv2d(weight, pads[0] as usize, strides[0] as usize, 1, 1)
 }
 
-/// Nearest: place `i` of the result is `floor(i / scale)`.
+/// Nearest: position `i` of the result is `floor(i / scale)`.
 fn resize(node: &Node, x: &Tensor, scales: &[f32]) -> Result<Tensor> {
     let text = |name: &str, value: &str| {
         assert_eq!(node.set.get(name), Some(&Setting::Text(value.to_owned())));
@@ -188,7 +188,8 @@ fn split(node: &Node, x: &Tensor, sizes: Option<Tensor>) -> Result<Vec<Tensor>> 
     starts.zip(&sizes).map(|(start, size)| x.narrow(axis, start, *size)?.contiguous()).collect()
 }
 
-/// `GRU` (`linear_before_reset = 0`) and `RNN` of ReLU in one direction, from a given state: the states `(time, 1, n, units)`.
+/// Runs `GRU` (`linear_before_reset = 0`) or `RNN` with ReLU in one direction from a given state.
+/// Returns the states `(time, 1, n, units)`.
 fn recurrence(node: &Node, x: &Tensor, given: [&Tensor; 4]) -> Result<Tensor> {
     let [weight, hidden, bias, state] = given;
     let (weight, hidden) = (weight.squeeze(0)?, hidden.squeeze(0)?);

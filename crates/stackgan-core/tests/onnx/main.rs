@@ -1,5 +1,5 @@
-//! What ONNX files say, run beside the networks that they are of. The file is read and run by definitions that share nothing
-//! with what wrote it.
+//! Runs ONNX files and compares them with their networks. The code that reads and runs a file
+//! shares nothing with the code that wrote it.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 
 mod interpreter;
@@ -24,7 +24,7 @@ fn normal(sample: u64, rows: usize, width: usize) -> Tensor {
     Tensor::from_vec(values, (rows, width), &Device::Cpu).unwrap()
 }
 
-/// Embeddings as an encoder makes them, and noise.
+/// Returns random embeddings and noise.
 fn inputs(model: &Model, rows: usize) -> (Tensor, GeneratorNoise) {
     let net = model.info().stage1.net;
     let noise = GeneratorNoise {
@@ -45,7 +45,7 @@ fn painted(file: &File, (text, noise): &(Tensor, GeneratorNoise)) -> candle_core
     Ok(run(file, &given)?["image"].clone())
 }
 
-/// The largest difference; infinite where a value is none.
+/// Returns the largest difference. A difference that is NaN is ignored.
 fn apart(a: &Tensor, b: &Tensor) -> f32 {
     let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(a.dims(), b.dims());
@@ -86,11 +86,11 @@ fn what_the_file_paints_is_what_the_networks_paint() {
     }
 }
 
-/// A node that does something else; `None` for one that cannot without another shape.
+/// Returns a node that computes something else; `None` if this is impossible without another shape.
 fn changed(node: &Node) -> Option<Node> {
     let mut other = node.clone();
     match node.op.as_str() {
-        "Concat" if node.set["axis"] == Setting::Int(0) => return None, // states, of which the mean is taken
+        "Concat" if node.set["axis"] == Setting::Int(0) => return None, // states, later averaged
         "Concat" => other.inputs.reverse(),
         "Split" => other.outputs.reverse(),
         "BatchNormalization" => other.inputs.swap(1, 2),
@@ -106,8 +106,8 @@ fn changed(node: &Node) -> Option<Node> {
     Some(other)
 }
 
-/// Changes every node that can do something else, and every tensor of a model: `run` must see it, or refuse. How many of
-/// both there were.
+/// Changes every node that can be changed, and every tensor of a model: the result of `run` must
+/// differ, or `run` must fail. Returns the numbers of both.
 fn all_seen(file: &File, run: impl Fn(&File) -> candle_core::Result<Tensor>) -> [usize; 2] {
     let whole = run(file).unwrap();
     let seen = |other: &File, what: &str| {
@@ -132,7 +132,7 @@ fn all_seen(file: &File, run: impl Fn(&File) -> candle_core::Result<Tensor>) -> 
     [nodes, tensors]
 }
 
-/// The comparison above sees every change of a node, a weight or an input.
+/// The comparison above detects every change of a node, a weight or an input.
 #[test]
 fn nothing_in_a_generators_file_can_change_unseen() {
     for recipe in RECIPES {
@@ -189,7 +189,7 @@ fn the_file_says_what_it_takes_gives_and_is() {
     assert!(error.contains("no such stage"), "{error}");
 }
 
-/// Bytes of a class's sentence, with the scales in the graph.
+/// Paints the sentences of classes as bytes, with the scales in the graph.
 #[test]
 fn classes_are_painted_as_bytes() {
     for (recipe, stage) in [(Recipe::Residual, Stage::One), (Recipe::Plain, Stage::Two)] {
@@ -247,7 +247,7 @@ fn the_encoders_file_makes_the_encoders_vectors() {
         assert_eq!(file.about["encoder_fingerprint"], encoder.bare_fingerprint().unwrap());
         assert_eq!((file.about["case"].as_str(), &*file.about["unknown"]), ("lower", "zero-row"));
         let [_, tensors] = all_seen(&file, embeddings);
-        let last = ["emb_proj", "rnn.i2h"]; // all of the first step's, and those of all gates together
+        let last = ["emb_proj", "rnn.i2h"]; // of the first step, and of all gates together
         assert_eq!(tensors, 2 * (3 + last.len()) + 3, "{recurrence:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! Small models of random weights, loud enough that a mistake shows in the picture, with running statistics as of a training.
+//! Small models with random weights, large enough that a mistake shows in the picture, and with
+//! running statistics as after training.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use stackgan_core::text::{
 };
 use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, StageInfo, StagePart, TextPart};
 
-/// Whether a model standardises what it is given.
+/// Whether a model standardises its input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Standardised {
     ByTheModel,
@@ -23,7 +24,8 @@ fn random(sample: u64, tensor: &Tensor) -> Tensor {
     Tensor::from_vec(values, tensor.dims(), &Device::Cpu).unwrap()
 }
 
-/// Weights by `factor`; gammas, betas and statistics that are not those of a fresh network.
+/// Multiplies weights by `factor`, and sets gammas, betas and statistics that differ from those of
+/// a fresh network.
 fn loud(params: &Params, factor: f64) -> Params {
     let mut tensors: BTreeMap<String, Tensor> = params.snapshot().unwrap();
     for (i, (name, tensor)) in tensors.iter_mut().enumerate() {

@@ -1,4 +1,5 @@
-//! ONNX files read back, by nothing of what wrote them: protobuf's wire format, and the messages of `onnx.proto3`.
+//! Reads ONNX files without the code that wrote them: protobuf's wire format, and the messages of
+//! `onnx.proto3`.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,7 @@ fn varint(bytes: &mut &[u8]) -> u64 {
     unreachable!()
 }
 
-/// The fields of a message in their order.
+/// Returns the fields of a message in their order.
 fn fields(mut bytes: &[u8]) -> Vec<(u64, Value<'_>)> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
@@ -70,7 +71,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Value<'_>)> {
     fields
 }
 
-/// A setting of a node.
+/// An attribute of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Setting {
     Float(f32),
@@ -89,10 +90,10 @@ pub(crate) struct Node {
     pub(crate) set: BTreeMap<String, Setting>,
 }
 
-/// An input or an output: its name, the type of its numbers, its shape, in which −1 is `n`.
+/// An input or an output: its name, its element type, and its shape, in which −1 is `n`.
 pub(crate) type Port = (String, i64, Vec<i64>);
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct File {
     pub(crate) versions: (i64, i64),

@@ -1,5 +1,5 @@
-//! Sentence encoders: all-MiniLM-L6-v2 against the vectors of sentence-transformers (see `tests/golden/README.md` for the
-//! fixture), and a tiny one for what needs no published weights.
+//! Sentence encoders: all-MiniLM-L6-v2 compared with the vectors of sentence-transformers (fixture:
+//! `tests/golden/README.md`), and a tiny one for tests without published weights.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 
 mod own;
@@ -12,7 +12,8 @@ use stackgan_core::text::{SentenceEncoder, SentenceFiles, TextEncoder as _};
 
 const FIXTURE: &[u8] = include_bytes!("../../../../tests/golden/sentences.safetensors");
 
-/// Both sides compute in f32, in other orders of summation: the largest difference found is 3.3e-7. 1e-4 is what is promised.
+/// Both sides compute in f32 with different orders of summation. The largest difference found is
+/// 3.3e-7; 1e-4 is guaranteed.
 #[test]
 fn vectors_equal_those_of_the_reference_library() {
     let Some(folder) = std::env::var_os("STACKGAN_MINILM").map(PathBuf::from) else {

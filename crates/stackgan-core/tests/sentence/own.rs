@@ -1,4 +1,5 @@
-//! What does not need published weights: captions cut, vectors without neighbours, files that do not fit.
+//! Tests without published weights: truncated captions, vectors that do not depend on the batch,
+//! files that do not match.
 
 use candle_core::Device;
 use stackgan_core::Result;
@@ -39,7 +40,8 @@ fn a_vector_does_not_depend_on_its_neighbours() -> Result<()> {
     Ok(())
 }
 
-/// Forty positions: what comes after is cut, not refused. A limit of its own cuts earlier.
+/// The encoder has forty positions; longer captions are truncated, not refused. The encoder's own
+/// limit truncates earlier.
 #[test]
 fn long_captions_are_cut() -> Result<()> {
     let weights = weights(1);

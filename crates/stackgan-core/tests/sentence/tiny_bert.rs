@@ -1,4 +1,5 @@
-//! A BERT of two layers, eight wide, with a vocabulary of ten words: the files of a sentence encoder's folder.
+//! A BERT with two layers of width eight and a vocabulary of twelve tokens: the files in a sentence
+//! encoder's folder.
 
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
@@ -16,7 +17,7 @@ pub(crate) const TOKENIZER: &str = r#"{"version": "1.0", "truncation": null,
 pub(crate) const MODULES: &str = r#"[{"path": "", "type": "x.Transformer"}, {"path": "1_Pooling", "type": "x.Pooling"}, {"path": "2", "type": "x.Normalize"}]"#;
 pub(crate) const POOLING: &str = r#"{"pooling_mode_mean_tokens": true}"#;
 
-/// Its weights, as a file.
+/// Returns its weights as a file.
 pub(crate) fn weights(seed: u64) -> Vec<u8> {
     let mut shapes = vec![
         ("embeddings.word_embeddings.weight".to_owned(), vec![12, 8]),

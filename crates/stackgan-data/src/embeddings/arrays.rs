@@ -166,7 +166,8 @@ fn torch<'d>(table: Table<'d>, file: &'d Path) -> Result<Opened<'d>> {
     Ok(Opened::Named(Named { file, names, arrays: Arrays::Views(views) }))
 }
 
-/// The demo's form: a list of captions, and a list of tensors (1, width) or (captions, width) in the same order.
+/// Opens the demo's form: a list of captions, and a list of tensors (1, width) or (captions, width)
+/// in the same order.
 fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Opened<'d>> {
     let mut captions = Vec::new();
     for (i, text) in texts.list().enumerate() {

@@ -45,7 +45,8 @@ pub(super) struct Task<'a> {
 /// - a folder with a `.t7` or `.npy` for each picture or class;
 /// - a `.npz` or safetensors file with an array for each picture, by its key;
 /// - a `.t7` table: records with `img` and `txt`, arrays by key, or `raw_txt` with `fea_txt`;
-/// - one array (`.npy`, `.npz`, safetensors, `.t7`, a pickle) with a list of captions or keys beside it;
+/// - one array (`.npy`, `.npz`, safetensors, `.t7`, a pickle) with a list of captions or keys
+///   beside it;
 /// - a file of embeddings that this program wrote.
 ///
 /// Arrays of a picture have the shape (captions, width). `out` is replaced only on success.

@@ -7,7 +7,7 @@
 //! | `file` | the file, written as a stream and read by position |
 //! | `import` | recognition of what a path holds, and the only way into the file |
 //! | `released` | `char-CNN-RNN-embeddings.pickle`, joined by `filenames.pickle` |
-//! | `arrays` | one file of another format: arrays by name, captions with arrays, or one unnamed array |
+//! | `arrays` | one other file: arrays by name, captions with arrays, or an unnamed array |
 //! | `folder` | a file for each picture or class |
 //! | `listed` | an unnamed array, joined by the list beside it |
 //! | `pictures` | matching of others' names with our keys |

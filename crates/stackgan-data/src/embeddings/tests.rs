@@ -269,7 +269,8 @@ fn the_release_s_pickles_are_joined_by_their_lists() {
     assert_eq!(w.good(&w.at(&format!("r/train/{PICKLE}"))).1, 0);
 }
 
-/// Somebody's own pickles: arrays by name, or one array, in a dict or bare, with the captions of its rows beside it.
+/// A user's own pickles: arrays by name, or one array, in a dict or alone, with the captions of its
+/// rows beside it.
 #[test]
 fn dicts_of_arrays_are_read() {
     let w = World::new();
@@ -479,7 +480,7 @@ fn an_array_without_names_needs_its_list() {
 #[test]
 fn a_list_of_pictures_puts_an_array_in_order() {
     let w = World::new();
-    let (_dir, _, two) = prepared(2, 1, PictureSize::Stage1); // one and two captions: only the first fits
+    let (_dir, _, two) = prepared(2, 1, PictureSize::Stage1); // with one caption and with two
     assert_eq!(two.caption_count(), 3);
     let of: Vec<usize> = (0..PICTURES).rev().collect();
     let values: Vec<f32> = of.iter().flat_map(|&i| w.rows(i)[..DIM].to_vec()).collect();

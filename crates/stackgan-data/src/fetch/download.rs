@@ -31,7 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) path: &'a Path,
     /// Number of further bytes that will be needed on the disk once it is complete.
     pub(super) after: u64,
-    /// Where a person finds it: pages, or its addresses where there are none. `None` of what would not be read if a person put it there.
+    /// Where a person finds the file: its pages, or its addresses if there are none. `None` if a
+    /// copy saved by a person would not be read.
     pub(super) by_hand: Option<&'a [&'a str]>,
 }
 

@@ -100,12 +100,13 @@ pub struct Hub {
     patience: Patience,
 }
 
-/// What of a repository has to be in the cache, so that nobody is asked.
+/// How much of a repository must be in the cache, so that no request is needed.
 #[derive(Clone, Copy)]
 enum Enough {
-    /// All that the repository has: what is not there, it is known to lack. Another program may have fetched a part.
+    /// Everything: each file is in the cache, or the repository is known to lack it. Another
+    /// program may have fetched only some files.
     All,
-    /// What is needed.
+    /// Only the required files.
     Needed,
 }
 
@@ -379,8 +380,8 @@ impl Hub {
     }
 }
 
-/// Where the hub's own programs note that a commit has no such file, by an empty one: `.no_exist/COMMIT/NAME`. Without it, a file
-/// that may be missing would be asked for each time.
+/// The empty file by which the hub's own programs record that a commit lacks a file:
+/// `.no_exist/COMMIT/NAME`. Without it, an optional file would be requested each time.
 fn absent(home: &Path, commit: &str, wanted: &Wanted<'_>) -> PathBuf {
     home.join(".no_exist").join(commit).join(wanted.name)
 }

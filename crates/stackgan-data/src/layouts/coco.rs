@@ -4,9 +4,10 @@
 //! DIR/train2014/COCO_train2014_000000000009.jpg …   val2014/…            as downloaded
 //! DIR/annotations/captions_train2014.json  captions_val2014.json
 //!
-//! DIR/images/NAME.jpg                                                    as the PyTorch release has it
-//! DIR/train/filenames.pickle  char-CNN-RNN-embeddings.pickle [class_info.pickle]   test/ likewise, if any
-//! DIR/annotations/captions_*.json                                        (optional)
+//! DIR/images/NAME.jpg                              as the PyTorch release has it
+//! DIR/train/filenames.pickle  char-CNN-RNN-embeddings.pickle  [class_info.pickle]
+//! DIR/test/…                                       likewise, if any
+//! DIR/annotations/captions_*.json                  (optional)
 //! ```
 //!
 //! As downloaded, `train2014` is used for training and `val2014` for testing. In the form of the

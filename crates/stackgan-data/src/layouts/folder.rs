@@ -4,11 +4,11 @@
 //! Folders may be splits and classes:
 //!
 //! ```text
-//! DIR/a.jpg  a.txt   b.png  b.txt              captions beside the pictures, any number
-//! DIR/red/a.jpg  red/a.txt   blue/…            two folders or more: each is a class
-//! DIR/train/…  test/…                          (validation, val and dev count as test) the split
-//! DIR/metadata.csv                             file_name,text[,class,split,x,y,width,height]
-//! DIR/metadata.jsonl                           {"file_name", "text": one or a list[, "class", "split", "bbox"]}
+//! DIR/a.jpg  a.txt  b.png  b.txt  captions beside the pictures, any number
+//! DIR/red/a.jpg red/a.txt blue/…  two folders or more: each is a class
+//! DIR/train/…  test/…             the split (validation, val and dev count as test)
+//! DIR/metadata.csv                file_name,text[,class,split,x,y,width,height]
+//! DIR/metadata.jsonl              {"file_name", "text": one or a list[, "class", "split", "bbox"]}
 //! ```
 //!
 //! A picture may have several rows in a table; each non-empty one is a caption. They take

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! DIR/jpg/image_00001.jpg …
-//! DIR/imagelabels.mat                            the class of each picture, if captions do not say it
-//! DIR/text_c10/class_00001/image_06734.txt       (or text/, or cvpr2016_flowers/text_c10/) one caption a line
-//! DIR/train/filenames.pickle  class_info.pickle  DIR/test/ likewise: the release's lists, if any
-//! DIR/testclasses.txt                            (or beside the captions) Reed's list of classes, if any
+//! DIR/imagelabels.mat                        the class of each picture, if captions do not say it
+//! DIR/text_c10/class_00001/image_06734.txt   one caption per line; or below text/ or
+//!                                            cvpr2016_flowers/text_c10/
+//! DIR/train/filenames.pickle  class_info.pickle
+//! DIR/test/…                                 likewise: the release's lists, if any
+//! DIR/testclasses.txt                        Reed's classes, if any; or beside the captions
 //! ```
 //!
 //! Source: TensorFlow release, `misc/datasets.py` and `misc/preprocess_*.py`; reedscot/cvpr2016

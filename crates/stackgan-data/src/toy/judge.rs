@@ -120,7 +120,8 @@ impl Judge {
         Ok(Self { left, right, references, facing: facing.ok_or_else(|| unusable(seed))? })
     }
 
-    /// Judges a 64x64 RGB picture (12,288 bytes, row by row); reduce a larger one with [`super::box_reduce`] first.
+    /// Judges a 64x64 RGB picture (12,288 bytes, row by row); reduce a larger one with
+    /// [`super::box_reduce`] first.
     ///
     /// # Errors
     /// [`Error::Config`] if `rgb` has another length.

@@ -6,8 +6,8 @@ pub(super) type Weights = Vec<f64>;
 
 /// The weights that minimise `sum (w . x + c - y)^2 + penalty * |w|^2`, for each target of `rows`.
 ///
-/// A row is (features, targets). `None` if there are no rows, if they differ in length, or if the system is singular
-/// (which a positive penalty prevents).
+/// A row is (features, targets). `None` if there are no rows, if they differ in length, or if the
+/// system is singular (which a positive penalty prevents).
 pub(super) fn fit(rows: &[(Vec<f64>, Vec<f64>)], penalty: f64) -> Option<Vec<Weights>> {
     let (first, targets) = rows.first().map(|(x, y)| (x.len() + 1, y.len()))?;
     if rows.iter().any(|(x, y)| x.len() + 1 != first || y.len() != targets) {

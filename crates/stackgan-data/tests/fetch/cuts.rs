@@ -1,4 +1,4 @@
-//! Connections that end anywhere: the file comes whole, and hardly a byte comes twice.
+//! Connections that end anywhere: the file is complete in the end, and hardly a byte is sent twice.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use stackgan_data::noise::{Noise, Stream};
 use crate::server::{Server, honest};
 use crate::sets::{FILE, HASTE, NAME, fetch_file, names, noise, set, sha256};
 
-/// Files, bytes of each, and connections of each that are cut.
+/// Number of files, length of each in bytes, and number of broken connections for each.
 const FILES: u64 = 8;
 const LENGTH: usize = 1 << 20;
 const CUTS: usize = 15;
@@ -59,7 +59,8 @@ fn a_hundred_and_twenty_cuts_end_with_the_right_hash() {
 
 #[test]
 fn a_file_without_a_known_hash_goes_on_only_with_the_same_file() {
-    // No tag, no date: nothing vouches for the rest, so each try begins again.
+    // Without a tag or a date nothing guarantees that the rest belongs to the same file, so each
+    // try begins again.
     for (etag, ranges) in [(None, 0), (Some("W/\"weak\""), 0), (Some("\"strong\""), 1)] {
         let body = noise(9, 100_000);
         let served = body.clone();

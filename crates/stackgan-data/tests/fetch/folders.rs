@@ -1,4 +1,5 @@
-//! Whole fetches: mirrors by address and by folder, archives and what they give, what a person put there, and `--verify`.
+//! Complete fetches: mirrors by address and by folder, archives and their contents, files that a
+//! person put there, and `--verify`.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::writers::{Zipped, entry, tgz, zip};
 
 const UNPACK: Then = Then::Unpack(Limits { bytes: 1 << 20, file: 1 << 20, entries: 100 });
 
-/// A set in two archives: pictures, and lists with captions that only a person can get.
+/// A set in two archives: pictures, and lists with captions that only a person can download.
 const ITEMS: [Item<'static>; 2] = [
     Item {
         name: "pictures.tgz",
@@ -45,7 +46,8 @@ fn pictures() -> Vec<u8> {
     ])
 }
 
-/// As `AttnGAN`'s users have it: everything in one folder, captions packed once more, and what a Mac adds.
+/// Returns an archive as `AttnGAN`'s users have it: everything in one folder, captions in another
+/// archive, and the files that a Mac adds.
 fn lists() -> Vec<u8> {
     let captions = zip(&[
         Zipped::new(b"text/a.txt", b"a caption\n"),
@@ -63,7 +65,7 @@ fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// Writes files whose contents are their names.
+/// Writes files that contain their names.
 fn put(folder: &Path, names: &[&str]) {
     for name in names {
         let path = folder.join(name);
@@ -83,7 +85,7 @@ fn notes(events: &[Event]) -> String {
 #[test]
 fn a_mirror_gives_everything_and_the_rest_is_told_by_hand() {
     let dir = tempfile::tempdir().unwrap();
-    // Without what only a person can get.
+    // Without the archive that only a person can download.
     let half = Server::of(vec![("m/pictures.tgz", pictures())]);
     let from = From::parse(&format!("{}/m/", half.address)).unwrap();
     let (report, _) = fetch_all(&ITEMS, dir.path(), Some(&from));
@@ -97,7 +99,7 @@ fn a_mirror_gives_everything_and_the_rest_is_told_by_hand() {
     assert!(by_hand.contains(&dir.path().join("lists.zip").display().to_string()), "{by_hand}");
     assert_eq!(read(dir.path(), "pictures/a.jpg"), "a picture");
     assert_eq!(names(dir.path()), ["pictures", "pictures.tgz", "readme.txt"]);
-    // A person has saved it; what is there is not fetched again.
+    // A person has saved it; existing files are not fetched again.
     fs::write(dir.path().join("lists.zip"), lists()).unwrap();
     let before = half.asked().len();
     let (report, events) = fetch_all(&ITEMS, dir.path(), None);
@@ -134,7 +136,7 @@ fn a_mirrors_own_list_of_hashes_counts_where_the_manifest_has_none() {
             }
         }
     }
-    // It never counts where the manifest knows better.
+    // This does not count if the manifest contains a hash.
     let pinned = [Item { sha256: Some("00"), ..ITEMS[0] }];
     let server = Server::of(vec![
         ("pictures.tgz", pictures.clone()),
@@ -155,7 +157,7 @@ fn a_folder_of_archives_or_of_what_they_give() {
     let into = dir.path().join("new/cub");
     let (report, _) = fetch_all(&ITEMS, &into, Some(&from));
     assert!(report.unwrap().by_hand.is_empty());
-    // The archive stays where it was; what is no part of the set is not copied.
+    // The archive stays where it was; files that do not belong to the set are not copied.
     assert_eq!(names(&into), ["pictures", "readme.txt", "test", "text_c10", "train"]);
     assert_eq!(read(&into, "text_c10/a.txt"), "text_c10/a.txt");
     let said = verify(&set(&ITEMS), &into, &mut |_| {}).unwrap().join("\n");
@@ -163,7 +165,7 @@ fn a_folder_of_archives_or_of_what_they_give() {
         said.contains("pictures.tgz: 3 files") && said.contains("lists.zip: 3 files"),
         "{said}"
     );
-    // An empty folder has nothing to give.
+    // An empty folder contains nothing usable.
     let empty = From::Folder(tempfile::tempdir().unwrap().path().to_path_buf());
     let error = fetch_all(&ITEMS, &dir.path().join("other"), Some(&empty)).0.unwrap_err();
     assert!(matches!(error, Error::Missing { .. }), "{error}");
@@ -173,7 +175,8 @@ fn a_folder_of_archives_or_of_what_they_give() {
     }
 }
 
-/// Whatever the readers of a set use is copied from where it is unpacked: lists, embeddings and Reed's classes, too.
+/// Everything that the readers of a set use is copied from an unpacked set: also lists, embeddings
+/// and Reed's classes.
 #[test]
 fn an_unpacked_set_keeps_its_split_and_its_embeddings() {
     let lists = [
@@ -212,7 +215,7 @@ fn an_unpacked_set_keeps_its_split_and_its_embeddings() {
         put(unpacked.path(), &of_it);
         put(unpacked.path(), &["notes/mine.txt"]);
         let from = From::Folder(unpacked.path().to_path_buf());
-        // Without the files that are pinned as they are.
+        // Without the files that the manifest pins as they are.
         let items: Vec<Item<'_>> =
             set.items.iter().filter(|item| matches!(item.then, Then::Unpack(_))).copied().collect();
         let set = &Set { items: &items, ..*set };
@@ -244,7 +247,7 @@ fn verify_names_what_is_gone_and_what_has_changed() {
     let said = four_parts(&error);
     assert!(said.contains("of pictures.tgz 1 changed (pictures/a.jpg)"), "{said}");
     assert!(said.contains("of lists.zip 1 missing (train/names)"), "{said}");
-    // What is gone is put there again; what a person may have changed is not written over.
+    // Missing files are restored; files that a person may have changed are not overwritten.
     fs::remove_file(dir.path().join("pictures/list.txt")).unwrap();
     fs::remove_file(dir.path().join("readme.txt")).unwrap();
     let (report, events) = fetch_all(&ITEMS, dir.path(), Some(&from));
@@ -261,7 +264,8 @@ fn verify_names_what_is_gone_and_what_has_changed() {
     assert!(said.contains("found of pictures.tgz 1 changed (pictures/a.jpg)\n"), "{said}");
 }
 
-/// A folder that is there already is filled up, file by file; nobody's files are written over, or said to be the set's.
+/// An existing folder is completed, file by file. A person's files are neither overwritten nor
+/// reported as the set's.
 #[test]
 fn what_a_person_put_there_is_filled_up_and_stays_theirs() {
     let unpacked = tempfile::tempdir().unwrap();
@@ -299,7 +303,8 @@ fn what_a_person_put_there_is_filled_up_and_stays_theirs() {
         }
         let said = verify(&set(&lists_only), dir.path(), &mut |_| {}).unwrap();
         assert_eq!(said, ["lists.zip: 3 files as put there"]);
-        // Captions that went away come back, from what is at hand; a person's own do not become the set's by it.
+        // Missing captions are restored from the available archive. A person's own files do not
+        // become the set's.
         fs::remove_file(dir.path().join("text/d.txt")).unwrap();
         let (report, events) = fetch_all(&lists_only, dir.path(), None);
         assert!(report.unwrap().by_hand.is_empty(), "the rest can be used");
@@ -321,7 +326,7 @@ fn what_a_person_put_there_is_filled_up_and_stays_theirs() {
     }
 }
 
-/// Nothing is written through a link that a person made, and none is replaced.
+/// Nothing is written through a link that a person made, and no such link is replaced.
 #[cfg(unix)]
 #[test]
 fn links_of_a_person_are_left_alone() {
@@ -371,8 +376,8 @@ fn what_an_interrupted_fetch_left_is_swept_and_nothing_else() {
     assert!(!own.join("unpacking-x1").exists() && own.join("mine").exists());
 }
 
-/// Killed after the last name was given and before the record: everything is there, and it is known whose it is.
-/// Killed before: what lacks is put there again.
+/// If a fetch is killed after the last name was given and before the record, all files are there
+/// and their origin is known. If it is killed earlier, missing files are written again.
 #[test]
 fn a_fetch_killed_between_names_and_record_is_finished_or_done_again() {
     for gone in [None, Some("readme.txt"), Some("pictures/a.jpg")] {
@@ -404,7 +409,7 @@ fn a_folder_has_one_fetch_at_a_time_and_one_edition() {
     let (go, wait) = mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
     let server = Server::start(move |ask, line| {
-        let _ = wait.lock().unwrap().recv(); // until the second one was turned away
+        let _ = wait.lock().unwrap().recv(); // until the second one was refused
         let (head, rest) = honest(ask, &body, None);
         line.send(head.as_bytes())?;
         line.send(rest)

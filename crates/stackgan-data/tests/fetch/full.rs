@@ -1,5 +1,5 @@
-//! Disks that fill up while a file is fetched or unpacked: nothing under the final name, an error that says so, and once there is
-//! room the rest is fetched, not the whole.
+//! Disks that fill up while a file is fetched or unpacked: no file has the final name, the error
+//! names the cause, and with more space only the rest is fetched.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::writers::{entry, tgz};
 
 const LENGTH: usize = 600_000;
 
-/// A disk of half a file and the folder to fetch into; None where it cannot be had.
+/// Returns a disk for half a file, and the folder to fetch into; `None` if it cannot be mounted.
 fn small(dir: &Path) -> Option<(Tmpfs, PathBuf)> {
     let disk = Tmpfs::mount(&dir.join("disk"), 300);
     if disk.is_none() {
@@ -35,7 +35,7 @@ fn is_storage(error: &Error) -> String {
     said
 }
 
-/// A length that is known is asked for before a byte is written.
+/// A known length is checked against the free space before a byte is written.
 #[test]
 fn a_file_that_cannot_fit_is_refused_before_it_is_begun() {
     let dir = tempfile::tempdir().unwrap();
@@ -48,7 +48,7 @@ fn a_file_that_cannot_fit_is_refused_before_it_is_begun() {
         line.send(rest)
     });
     let address = format!("{}/{NAME}", server.address);
-    // From the manifest, or from the server's answer.
+    // The length is from the manifest, or from the server's answer.
     for size in [Some(LENGTH as u64), None] {
         let item = Item { web: &[&address], size, sha256: Some(&sum), ..FILE };
         let said = is_storage(&fetch_all(&[item], &into, None).0.unwrap_err());
@@ -58,7 +58,8 @@ fn a_file_that_cannot_fit_is_refused_before_it_is_begun() {
     assert_eq!(server.asked().len(), 1, "with a size in the manifest nobody is asked");
 }
 
-/// A disk that fills up in the middle, with and without a length known before: `ENOSPC` in a write. What came is kept.
+/// A disk fills up in the middle, with and without a known length: a write fails with `ENOSPC`. The
+/// received bytes are kept.
 #[test]
 fn a_disk_that_fills_up_keeps_what_came_and_the_rest_is_fetched() {
     for (case, told) in [("the length is not told", false), ("someone else fills the disk", true)] {
@@ -78,7 +79,7 @@ fn a_disk_that_fills_up_keeps_what_came_and_the_rest_is_fetched() {
             line.send(start.as_bytes())?;
             line.send(&rest[..100_000])?;
             if told && ask.nth == 0 {
-                // Not before the fetch has found room and begun to write.
+                // Not before the fetch has checked the space and begun to write.
                 while part_of.metadata().map_or(0, |part| part.len()) == 0 {
                     std::thread::sleep(std::time::Duration::from_millis(1));
                 }
@@ -109,7 +110,8 @@ fn a_disk_that_fills_up_keeps_what_came_and_the_rest_is_fetched() {
     }
 }
 
-/// An archive that fits and whose contents do not: nothing of it is there, and with room all of it is.
+/// An archive fits, but its contents do not: none of them are kept. With more space all of them are
+/// unpacked.
 #[test]
 fn an_archive_that_cannot_be_unpacked_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Archives that mean harm: each is refused by name, nothing is written outside the folder, nothing is left inside.
+//! Malicious archives: each is refused with its reason, nothing is written outside the folder, and
+//! nothing is left inside.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::writers::{Zipped, entry, gz, pax, sized, tgz, zip};
 
 const LIMITS: Limits = Limits { bytes: 8 << 20, file: 2 << 20, entries: 40 };
 
-/// Unpacks in a folder of its own; nothing but the archive may lie beside it afterwards.
+/// Unpacks into a separate folder. Afterwards only the archive may be beside it.
 fn unpacked(bytes: &[u8]) -> Result<(Unpacked, tempfile::TempDir)> {
     let dir = tempfile::tempdir().unwrap();
     let (archive, inside) = (dir.path().join("archive"), dir.path().join("in"));
@@ -41,7 +42,7 @@ fn refused(case: &str, bytes: &[u8], found: &str) {
     assert!(!said.contains('\x1b'), "{case}: {said}");
 }
 
-/// Names that no entry may have, and what is said of them.
+/// Returns names that no entry can have, and the expected reason.
 fn names() -> Vec<(Vec<u8>, &'static str)> {
     let text = |names: &[&str], found| -> Vec<(Vec<u8>, &'static str)> {
         names.iter().map(|name| (name.as_bytes().to_vec(), found)).collect()
@@ -68,7 +69,7 @@ fn names_that_lead_elsewhere() {
         let (ok, bad) = (entry(b'0', b"ok", b"1"), entry(b'0', &name, b"2"));
         refused(&case, &tgz(&[ok.clone(), bad.clone()]), found);
         refused(&case, &tgz(&[bad, ok.clone()]), found);
-        // The same by the two other ways in which tar names an entry, and as a folder.
+        // The same with the two other ways in which tar names an entry, and for a folder.
         let long = [entry(b'L', b"././@LongLink", &[&name[..], b"\0"].concat()), ok.clone()];
         refused(&case, &tgz(&long), found);
         if let Some(text) = std::str::from_utf8(&name).ok().filter(|name| !name.contains('\n')) {
@@ -104,8 +105,8 @@ fn kinds_that_are_no_files() {
         (b'\xf0', "kind"),
     ] {
         let case = char::from(kind).to_string();
-        // Alone, before a file of the same name, after one, and as a folder that a file would be written through
-        // (CVE-2026-33056, RUSTSEC-2021-0080).
+        // Alone, before and after a file with the same name, and as a folder through which a file
+        // would be written (CVE-2026-33056, RUSTSEC-2021-0080).
         refused(&case, &tgz(&[ok(), entry(kind, b"x", b"")]), found);
         refused(&case, &tgz(&[entry(kind, b"x", b""), entry(b'0', b"x", b"1")]), found);
         refused(&case, &tgz(&[entry(b'0', b"x", b"1"), entry(kind, b"x", b"")]), found);
@@ -148,7 +149,7 @@ fn names_that_come_twice() {
 #[test]
 fn headers_that_contradict_each_other() {
     let ok = || entry(b'0', b"ok", b"1");
-    // The shape of TARmageddon: a pax size that hides entries from whoever does not read it.
+    // The form of TARmageddon: a pax size that hides entries from readers that ignore it.
     let hidden = [pax(b'x', &[("size", "1024")]), sized(b'0', b"x", 0, b""), ok()];
     refused("pax size", &tgz(&hidden), "differ in its size");
     refused("pax size that is none", &tgz(&[pax(b'x', &[("size", "-1")]), ok()]), "a size");
@@ -189,7 +190,7 @@ fn headers_that_contradict_each_other() {
 #[test]
 fn bombs() {
     let zeros = vec![0; 2 << 20];
-    // 2 MiB of zeros are 9 kB: far over twenty to one.
+    // 2 MiB of zeros compress to 9 kB: far more than the ratio of twenty to one.
     refused("ratio, tar", &tgz(&[entry(b'0', b"x", &zeros)]), "are the most");
     refused("ratio, zip", &zip(&[Zipped::new(b"x", &zeros)]), "are the most");
     let (a, b) = (noise(1, 1_500_000), noise(2, 3_000_000));
@@ -204,7 +205,7 @@ fn bombs() {
     let headers: Vec<Vec<u8>> = (0..200).map(|_| pax(b'x', &[("mtime", "1")])).collect();
     refused("headers", &tgz(&headers), "more than 40 entries");
     refused("claims", &tgz(&[sized(b'0', b"x", 1 << 32, b"")]), "4294967296 bytes");
-    // The end is followed by zeros without end: a megabyte of them a kilobyte.
+    // The end is followed by endless zeros, a megabyte of them per kilobyte.
     let mut endless = entry(b'0', b"x", b"1");
     endless.resize(20 << 20, 0);
     refused("zeros", &gz(&endless), "endless zeros");

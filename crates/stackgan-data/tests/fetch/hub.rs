@@ -1,4 +1,5 @@
-//! The hub on this machine: a server that cuts, lies and refuses, and a cache that is asked first.
+//! A hub on this machine: a server that breaks connections, sends wrong data and refuses, and a
+//! cache that is used first.
 
 use std::fs;
 use std::io;
@@ -27,7 +28,7 @@ fn weights() -> Vec<u8> {
     noise(5, 300_000)
 }
 
-/// What a good hub says of the repository `a/b`.
+/// Returns a good hub's description of the repository `a/b`.
 fn listing(sha256: &str) -> String {
     let length = weights().len();
     format!(
@@ -40,7 +41,7 @@ fn listing(sha256: &str) -> String {
     )
 }
 
-/// Answers as a good hub does; `None` for what it has not.
+/// Answers as a good hub does.
 fn good(ask: &Ask, line: &mut Line) -> io::Result<()> {
     let list = listing(&sha256(&weights()));
     let weights = weights();
@@ -97,16 +98,17 @@ fn a_model_comes_once_and_then_from_the_cache() {
     assert_eq!(get(&hub(&server, cache.path(), None), "a/b").unwrap(), folder);
     assert_eq!(get(&offline, "a/b").unwrap(), folder);
     assert_eq!(server.asked().len(), asked, "the cache is enough");
-    // The cache is hf-hub's own: it finds what is there.
+    // The cache has hf-hub's layout: hf-hub finds the files.
     let found = hf_hub::Cache::new(cache.path().into()).model("a/b".to_owned()).get("config.json");
     assert_eq!(found, Some(folder.join("config.json")));
-    // A file that may be missing is missing: offline what must be there is enough, online it is fetched.
+    // An optional file is missing: offline, the required files are enough; online, it is fetched.
     fs::remove_file(folder.join("1_Pooling/config.json")).unwrap();
     assert_eq!(get(&offline, "a/b").unwrap(), folder);
     assert_whole(&get(&hub(&server, cache.path(), None), "a/b").unwrap());
 }
 
-/// What a repository lacks is noted as the hub's own programs do, and not asked for again.
+/// Files that a repository lacks are recorded as by the hub's own programs, and not requested
+/// again.
 #[test]
 fn the_cache_is_enough_where_a_repository_lacks_what_may_be_missing() {
     let server = Server::start(|ask, line| {
@@ -127,12 +129,14 @@ fn the_cache_is_enough_where_a_repository_lacks_what_may_be_missing() {
     assert_eq!(server.asked().len(), asked, "nobody is asked");
     let mark = format!("models--a--b/.no_exist/{COMMIT}/1_Pooling/config.json");
     fs::remove_file(cache.path().join(mark)).unwrap();
-    // Another program may have fetched a part: what is not known to be missing is asked for.
+    // Another program may have fetched only some files: a file is requested unless it is known to
+    // be missing.
     assert_eq!(get(&hub, "a/b").unwrap(), folder);
     assert_eq!(server.asked().len(), asked + 1, "the list alone");
 }
 
-/// Two downloads would write into one part: the second is turned away while the first is at work.
+/// Two downloads would write into the same partial file: the second one is refused while the first
+/// one runs.
 #[test]
 fn a_repository_has_one_download_at_a_time() {
     let (go, wait) = mpsc::channel::<()>();
@@ -154,7 +158,7 @@ fn a_repository_has_one_download_at_a_time() {
         assert!(matches!(error, Error::Storage { .. }), "{error}");
         let said = four_parts(&error);
         assert!(said.contains("hub:a/b") && said.contains("models--a--b"), "{said}");
-        let other = get(&hub, "a/c").unwrap_err(); // another repository is nobody's
+        let other = get(&hub, "a/c").unwrap_err(); // nothing holds another repository
         assert!(matches!(other, Error::Unreachable { .. }), "{other}");
         drop(go);
         assert_whole(&first.join().unwrap().unwrap());
@@ -248,7 +252,8 @@ fn refusals_say_what_helps() {
     assert_whole(&get(&hub(&gated, cache.path(), Some("hf_good")), "a/b").unwrap());
 }
 
-/// Weights lie on another server, to which the hub leads: it is told no token.
+/// Weights are on another server, to which the hub redirects. This server does not receive the
+/// token.
 #[test]
 fn a_token_goes_to_the_hub_alone() {
     let store = Server::start(good);
@@ -304,7 +309,7 @@ fn answers_that_make_no_sense_are_told() {
     assert!(said.contains("a repository of birds") && said.contains("do: choose one"), "{said}");
 }
 
-/// A file that a person saved is taken; the list of files is asked for each time.
+/// A file saved by a person is used; the list of files is requested each time.
 #[test]
 fn only_what_is_read_is_to_be_saved_by_hand() {
     for (part, by_hand) in [("/api/", false), ("model.safetensors", true)] {

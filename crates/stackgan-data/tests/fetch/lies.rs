@@ -1,5 +1,5 @@
-//! Servers that lie, loop, drip, change their mind, or send something else: the right file or an error, and never
-//! another file under its name.
+//! Servers that send wrong data, redirect in circles, send slowly, change their answers, or send
+//! something else. The result is the right file or an error, never another file with its name.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn body() -> Vec<u8> {
     noise(1, LENGTH)
 }
 
-/// The file as the manifest would know it.
+/// Returns the file as in the manifest.
 fn pinned(sum: &str) -> Item<'_> {
     Item { size: Some(LENGTH as u64), sha256: Some(sum), ..FILE }
 }
@@ -41,7 +41,7 @@ fn has_right_file(dir: &Path) -> bool {
     fs::read(dir.join(NAME)).is_ok_and(|found| found == body()) && names(dir) == [NAME]
 }
 
-/// What a server may do that ends with the right file all the same.
+/// Faulty servers from which the right file is still received in the end.
 #[test]
 fn the_right_file_comes_in_the_end() {
     type Answer = fn(&Ask, &mut Line, &[u8]) -> std::io::Result<()>;
@@ -113,7 +113,7 @@ fn the_right_file_comes_in_the_end() {
     }
 }
 
-/// What ends with an error that says so, and leaves no file.
+/// Faulty servers for which an error tells the reason, and no file is left.
 #[test]
 fn whatever_else_comes_is_refused() {
     type Answer = fn(&Ask, &mut Line, &[u8]) -> std::io::Result<()>;
@@ -159,7 +159,7 @@ fn whatever_else_comes_is_refused() {
             line.send(head(206, more).as_bytes())?;
             line.send(body)
         }),
-        // A bomb is never opened: its packed bytes are no such file.
+        // A compression bomb is never decompressed: its bytes are not the file.
         ("a file of 5 bytes", |_, line, _| {
             line.send(head(200, "Content-Encoding: gzip\nContent-Length: 5").as_bytes())?;
             line.send(&[0x1f, 0x8b, 8, 0, 0])
@@ -228,7 +228,7 @@ fn a_mirror_takes_over() {
         fetch_file(pinned(&sum), &[&url(bad), &url(&right)], dir.path()).unwrap();
         assert!(has_right_file(dir.path()));
     }
-    // The hash vouches for bytes of two servers: the rest alone was asked for.
+    // The hash verifies bytes from two servers: only the rest was requested.
     assert_eq!(right.asked().last().unwrap().range, Some(20_000));
     assert_eq!(right.asked().last().unwrap().if_range, None, "a tag of another server");
 }
@@ -280,7 +280,7 @@ fn timed(answer: fn(&Ask, &mut Line, &[u8]) -> std::io::Result<()>) -> (Result<(
 
 #[test]
 fn silence_and_drips_do_not_last() {
-    // Four tries of 0.4 s each; a byte every 50 ms is as good as none.
+    // Four tries of 0.4 s each; a byte every 50 ms counts as nothing.
     let (silent, took) = timed(|_, _, _| {
         std::thread::sleep(Duration::from_secs(2));
         Ok(())

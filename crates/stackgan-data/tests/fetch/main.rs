@@ -1,4 +1,5 @@
-//! Fetching against a server on this machine that does everything a server can do wrong, and archives that mean harm.
+//! Fetching from a server on this machine that makes every possible mistake, and malicious
+//! archives.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say why they fail or skip")]
 
 mod cuts;

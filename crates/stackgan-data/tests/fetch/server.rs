@@ -1,5 +1,5 @@
-//! A web server for tests: on 127.0.0.1 only, one answer a connection, gone with its value. Each test says what it
-//! answers, well or badly. The tests of the program use it too.
+//! A web server for tests: on 127.0.0.1 only, with one answer per connection, stopped when it is
+//! dropped. Each test determines the answers. The tests of the program also use it.
 #![allow(dead_code, reason = "each of the programs that include this uses a part of it")]
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -9,22 +9,22 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What was asked.
+/// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
-    /// The path with its slash.
+    /// The path with its leading slash.
     pub(crate) path: String,
-    /// First byte of the range that is asked for.
+    /// First byte of the requested range.
     pub(crate) range: Option<u64>,
     /// The value of `If-Range`.
     pub(crate) if_range: Option<String>,
     /// The value of `Authorization`.
     pub(crate) token: Option<String>,
-    /// How many connections there were before.
+    /// Number of earlier connections.
     pub(crate) nth: usize,
 }
 
-/// A connection that counts what goes out.
+/// A connection that counts the bytes sent.
 pub(crate) struct Line {
     stream: TcpStream,
     sent: Arc<AtomicU64>,
@@ -48,7 +48,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one that answers as `answer` does. An error of `answer` ends the connection.
+    /// Starts a server that answers by `answer`, whose error ends the connection.
     pub(crate) fn start(
         answer: impl Fn(&Ask, &mut Line) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -70,9 +70,9 @@ impl Server {
                     std::thread::spawn(move || {
                         let Ok(ask) = read(&stream, &asked) else { return };
                         let mut line = Line { stream, sent };
-                        let _ = answer(&ask, &mut line); // the other side may have had enough
+                        let _ = answer(&ask, &mut line); // the client may have gone
                         let _ = line.stream.shutdown(Shutdown::Write);
-                        let _ = line.stream.read(&mut [0; 64]); // until the other side has read everything
+                        let _ = line.stream.read(&mut [0; 64]); // until the client has read all
                     });
                 }
             })
@@ -81,7 +81,7 @@ impl Server {
         Self { address, asked, sent, stop, thread: Some(thread), port }
     }
 
-    /// One that hands out `files` (path without its slash, contents) and has nothing else.
+    /// Starts a server for `files` (path without its slash, contents) only.
     pub(crate) fn of(files: Vec<(&'static str, Vec<u8>)>) -> Self {
         Self::start(move |ask, line| {
             match files.iter().find(|(name, _)| ask.path == format!("/{name}")) {
@@ -95,12 +95,12 @@ impl Server {
         })
     }
 
-    /// Everything that was asked so far.
+    /// Returns all requests so far.
     pub(crate) fn asked(&self) -> Vec<Ask> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// Bytes that went out so far.
+    /// Returns the number of bytes sent so far.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -147,13 +147,13 @@ fn read(stream: &TcpStream, asked: &Mutex<Vec<Ask>>) -> io::Result<Ask> {
     Ok(ask)
 }
 
-/// A status line and headers. `more` are lines without their ends, between `\n`.
+/// Returns a status line and headers. `more` contains lines separated by `\n`.
 pub(crate) fn head(status: u16, more: &str) -> String {
     let more = more.replace('\n', "\r\n");
     format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{more}\r\n\r\n")
 }
 
-/// What a good server answers: headers, and the bytes that follow.
+/// Returns a good server's answer: headers, and the bytes that follow.
 pub(crate) fn honest<'b>(ask: &Ask, body: &'b [u8], etag: Option<&str>) -> (String, &'b [u8]) {
     let tag = etag.map(|etag| format!("\nETag: {etag}")).unwrap_or_default();
     let same = ask.if_range.is_none() || ask.if_range.as_deref() == etag;

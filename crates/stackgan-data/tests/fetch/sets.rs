@@ -1,4 +1,4 @@
-//! Small datasets for tests: one file that is kept, with what is known of it.
+//! Small datasets for tests: one file that is stored, with known facts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use stackgan_data::layouts::Kind;
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_data::{Error, Result};
 
-/// Waits of milliseconds where people wait seconds.
+/// Waits milliseconds where users wait seconds.
 pub(crate) const HASTE: Patience = Patience {
     connect: Duration::from_secs(5),
     stall: Duration::from_millis(400),
@@ -42,7 +42,7 @@ pub(crate) fn set<'a>(items: &'a [Item<'a>]) -> Set<'a> {
     Set { name: "cub", title: "A set", edition: "1", kind: Kind::Cub, pictures, items }
 }
 
-/// Fetches; all events as text.
+/// Fetches, and returns the result and all events.
 pub(crate) fn fetch_all(
     items: &[Item<'_>],
     into: &Path,
@@ -55,12 +55,12 @@ pub(crate) fn fetch_all(
     (report, events)
 }
 
-/// One file from `addresses`.
+/// Fetches one file from `addresses`.
 pub(crate) fn fetch_file(file: Item<'_>, addresses: &[&str], into: &Path) -> Result<Report> {
     fetch_all(&[Item { web: addresses, ..file }], into, None).0
 }
 
-/// Bytes that repeat nowhere.
+/// Returns random bytes.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut draws = Noise::new(seed).draws(Stream::Test, 0, 0);
     (0..length).map(|_| draws.below(256) as u8).collect()
@@ -70,7 +70,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Names in a folder, but for the folder of records.
+/// Returns the names in a folder, without the folder of records.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -79,7 +79,8 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// An error says what, where, expected and found, and what to do.
+/// Returns an error's text. Asserts that it contains the problem, the place, the expected and found
+/// values and a remedy.
 #[track_caller]
 pub(crate) fn four_parts(error: &Error) -> String {
     let said = error.to_string();

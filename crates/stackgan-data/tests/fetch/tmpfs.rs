@@ -1,15 +1,16 @@
-//! A file system that can be filled up. The tests of the program use it too.
+//! A file system that can be filled up. The tests of the program also use it.
 #![allow(dead_code, reason = "each of the programs that include this uses a part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A file system of its own, of so many KiB; None where it cannot be had.
+/// A separate file system.
 pub(crate) struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    /// Mounts it; the folder is made.
+    /// Mounts a file system of `kib` KiB at `at`, creating the folder; `None` if this is
+    /// impossible.
     pub(crate) fn mount(at: &Path, kib: u64) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let size = format!("size={kib}k");
@@ -21,12 +22,12 @@ impl Tmpfs {
         mounted.is_ok_and(|s| s.success()).then(|| Self(at.to_path_buf()))
     }
 
-    /// Gives it so many KiB.
+    /// Sets its size in KiB.
     pub(crate) fn grow(&self, kib: u64) {
         self.remount(&format!("size={kib}k"));
     }
 
-    /// With another option: `ro`, `rw`.
+    /// Remounts it with another option: `ro`, `rw`.
     pub(crate) fn remount(&self, option: &str) {
         let option = format!("remount,{option}");
         assert!(

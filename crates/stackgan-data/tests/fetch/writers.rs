@@ -1,4 +1,5 @@
-//! Archives written by hand, so that each field can lie. The tests of the program use them too.
+//! Archives written field by field, so that each field can be wrong. The tests of the program also
+//! use them.
 #![allow(dead_code, reason = "each of the programs that include this uses a part of it")]
 
 use std::io::Write as _;
@@ -6,23 +7,23 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 
-/// Gzip.
+/// Compresses with gzip.
 pub(crate) fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut out = GzEncoder::new(Vec::new(), Compression::fast());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
 }
 
-/// One tar entry: header and padded contents.
+/// Returns a tar entry: header and padded contents.
 pub(crate) fn entry(kind: u8, name: &[u8], contents: &[u8]) -> Vec<u8> {
     sized(kind, name, contents.len() as u64, contents)
 }
 
-/// One tar entry that claims to be `size` bytes long.
+/// Returns a tar entry that claims a length of `size` bytes.
 pub(crate) fn sized(kind: u8, name: &[u8], size: u64, contents: &[u8]) -> Vec<u8> {
     let mut header = [0_u8; 512];
     header[..name.len()].copy_from_slice(name);
-    header[100..108].copy_from_slice(b"0004777\0"); // setuid, for whoever would take it over
+    header[100..108].copy_from_slice(b"0004777\0"); // setuid, in case a reader applies it
     header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
     header[136..148].copy_from_slice(b"00000000000\0");
     header[156] = kind;
@@ -37,7 +38,7 @@ pub(crate) fn sized(kind: u8, name: &[u8], size: u64, contents: &[u8]) -> Vec<u8
     out
 }
 
-/// A pax header of these records.
+/// Returns a pax header with these records.
 pub(crate) fn pax(kind: u8, records: &[(&str, &str)]) -> Vec<u8> {
     let mut text = String::new();
     for (key, value) in records {
@@ -51,14 +52,14 @@ pub(crate) fn pax(kind: u8, records: &[(&str, &str)]) -> Vec<u8> {
     entry(kind, b"PaxHeaders/x", text.as_bytes())
 }
 
-/// A gzipped tar archive of these entries, with its end mark.
+/// Returns a gzipped tar archive of these entries, with its end mark.
 pub(crate) fn tgz(entries: &[Vec<u8>]) -> Vec<u8> {
     let mut tar = entries.concat();
     tar.extend_from_slice(&[0; 1024]);
     gz(&tar)
 }
 
-/// An entry of a zip archive; what differs from the truth is set after [`Zipped::new`].
+/// An entry of a zip archive. Wrong values are set after [`Zipped::new`].
 #[derive(Clone)]
 pub(crate) struct Zipped {
     /// The name in the directory, and in the local header.
@@ -67,15 +68,15 @@ pub(crate) struct Zipped {
     pub(crate) method: u16,
     pub(crate) crc: u32,
     pub(crate) packed: Vec<u8>,
-    /// The length it claims.
+    /// The claimed length.
     pub(crate) size: u32,
     pub(crate) mode: u32,
-    /// Moves the place that the directory names.
+    /// Shifts the position in the directory.
     pub(crate) shift: i64,
 }
 
 impl Zipped {
-    /// A deflated file, as it should be.
+    /// Returns a correct deflated file.
     pub(crate) fn new(name: &[u8], contents: &[u8]) -> Self {
         let mut packed = DeflateEncoder::new(Vec::new(), Compression::default());
         packed.write_all(contents).unwrap();
@@ -93,7 +94,7 @@ impl Zipped {
         }
     }
 
-    /// A stored file.
+    /// Returns a stored file.
     pub(crate) fn stored(name: &[u8], contents: &[u8]) -> Self {
         Self { method: 0, packed: contents.to_vec(), ..Self::new(name, contents) }
     }
@@ -112,7 +113,7 @@ impl Zipped {
     }
 }
 
-/// A zip archive of these entries.
+/// Returns a zip archive of these entries.
 pub(crate) fn zip(entries: &[Zipped]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {

@@ -1,4 +1,4 @@
-//! Files made to cost memory: bombs, lengths that lie, and the densest files of each format.
+//! Files made to use much memory: bombs, wrong lengths, and the densest files of each format.
 
 use crate::prepared;
 use crate::readers::{self, Read};
@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 const MB: usize = 1 << 20;
 
-/// Reads every case within the bar; those whose names begin with `!` must be read, not refused.
+/// Reads every case within the limit. Cases whose names begin with `!` must be accepted.
 fn all(read: Read, cases: Vec<(&str, Vec<u8>)>) {
     for (name, bytes) in cases {
         let said = within_bar(name, &bytes, read);
@@ -27,7 +27,7 @@ fn pickles() {
         }
         [bomb, b".".to_vec()].concat()
     };
-    // 1 MB of text, encoded again and again from the memo.
+    // 1 MB of text from the memo, encoded many times.
     let encode = |times: usize| {
         let mut bytes = b"X".to_vec();
         bytes.extend((MB as u32).to_le_bytes());
@@ -39,12 +39,13 @@ fn pickles() {
         [bytes, b"l.".to_vec()].concat()
     };
     let lie = |opcode: &[u8]| [opcode, &[0xff, 0xff, 0xff, 0x7f], &vec![b'a'; MB][..]].concat();
-    // One value of the memo, again and again in a list: strings, integers and arrays are copied when asked for.
+    // A value from the memo, many times in a list: strings, integers and arrays are copied when
+    // requested.
     let shared = |value: &[u8], times: usize| {
         [b"(", value, b"q\x00", &b"h\x00".repeat(times)[..], b"l."].concat()
     };
     let long = [b"T\0\0\x10\0".to_vec(), vec![b'x'; MB]].concat();
-    // What Python 3 makes of bytes in protocol 0: text to be encoded, kept in the memo.
+    // Python 3 writes bytes like this in protocol 0: as text to be encoded, stored in the memo.
     let encoded = |text: &[u8], times: usize| {
         [b"c_codecs\nencode\n(V", &text.repeat(times)[..], b"\np0\nVlatin1\ntRp1\n."].concat()
     };
@@ -127,7 +128,7 @@ fn npy() {
     );
 }
 
-/// A zip archive of entries: name, method, contents as stored, length and sum when opened.
+/// Returns a zip archive of entries: name, method, stored contents, claimed length and checksum.
 fn zip(entries: &[(&str, u16, &[u8], usize, u32)]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for &(name, method, stored, length, crc) in entries {
@@ -187,7 +188,7 @@ fn mat_file(elements: &[u8]) -> Vec<u8> {
     [&file, &b"\x00\x01IM"[..], elements].concat()
 }
 
-/// A variable `x` of `n` bytes; of class double.
+/// Returns a variable `x` of class double with `n` bytes.
 fn mat_variable(n: usize) -> Vec<u8> {
     let word = |x: usize| (x as u32).to_le_bytes();
     let mut parts =
@@ -243,7 +244,7 @@ fn matlab() {
 fn torch_7() {
     let _turn = turn();
     let word = |x: usize| (x as u32).to_le_bytes();
-    // A table, and what is in it.
+    // Returns a table with its contents.
     let table =
         |n: usize, contents: &[u8]| [&[word(3), word(1), word(n)].concat(), contents].concat();
     let number = [word(1).as_slice(), &1f64.to_le_bytes()].concat();
@@ -302,7 +303,7 @@ fn pytorch() {
     let storage = "(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI4\nNtQ";
     let tensor = format!("ctorch._utils\n_rebuild_tensor\n({storage}I0\n(I4\nt(I1\nttR");
     let numbers = [b"(lp0\nS'0'\na.".to_vec(), 4u64.to_le_bytes().to_vec(), vec![0; 16]].concat();
-    // A dict of two keys for the same dict, of two keys for the same dict, …
+    // A dict with two keys for the same dict, with two keys for the same dict, …
     let laughs = |levels: usize| {
         let mut bomb = format!("(dS'x'\n{tensor}sq\x00");
         for _ in 0..levels {

@@ -1,5 +1,6 @@
-//! The bar of every reader, measured: while a file is read the heap holds at most twice the file and 16 MiB, the file
-//! included. A program of its own, because the count is global; its tests take turns.
+//! Measures the memory limit of every reader: while a file is read, the heap contains at most twice
+//! the file's size plus 16 MiB, including the file. This is a separate program because the count is
+//! global. Its tests run one at a time.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod hostile;
@@ -18,12 +19,12 @@ static HEAP: PeakAlloc = PeakAlloc;
 
 static TURN: Mutex<()> = Mutex::new(());
 
-/// To be taken before anything is allocated that others could count as theirs.
+/// Must be called before a test allocates memory that another test could count.
 fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads `bytes` and asserts the bar; what the reader said.
+/// Reads `bytes`, asserts the limit, and returns the reader's result.
 fn within_bar(name: &str, bytes: &Vec<u8>, read: readers::Read) -> Result<(), String> {
     let before = HEAP.current_usage() - bytes.capacity();
     HEAP.reset_peak_usage();

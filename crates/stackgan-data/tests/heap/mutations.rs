@@ -1,5 +1,5 @@
-//! 20,000 seeded mutations for each format end in a value or an error, never in a panic, and within
-//! the memory bar.
+//! 20,000 seeded mutations of each format give a value or an error, never a panic, and stay within
+//! the memory limit.
 
 use crate::packs::{self, Record};
 use crate::prepared;
@@ -49,7 +49,8 @@ fn torch_7() {
     mutate(corpus, readers::torch7, 500);
 }
 
-/// A table of what is passed over: functions of each tag, an object of another class, and the table itself.
+/// Returns a table of ignored objects: functions of each tag, an object of another class, and the
+/// table itself.
 fn functions() -> Vec<u8> {
     let word = |n: u32| n.to_le_bytes();
     let string = |text: &[u8]| [&word(text.len() as u32)[..], text].concat();
@@ -87,7 +88,8 @@ fn pytorch_legacy() {
 #[test]
 fn prepared() {
     let _turn = turn();
-    // Most of the bytes of a file are pixels, any of which is right: most of the files have none.
+    // Most bytes of a file are pixels, which can have any value, so most files here have no
+    // pictures.
     let corpus = [0, 0, 0, 0, 1, 2].map(|pictures| Record {
         name: format!("{pictures} pictures"),
         bytes: prepared::file(pictures),
@@ -96,7 +98,8 @@ fn prepared() {
     mutate(corpus.into(), prepared::read, 500);
 }
 
-/// At least `some` mutants must be read, and most refused, or the mutations test nothing.
+/// At least `some` mutants must be accepted, and most refused; otherwise the mutations test
+/// nothing.
 fn mutate(corpus: Vec<Record>, read: Read, some: u32) {
     let noise = Noise::new(2016);
     let (mut well, mut refused) = (0u32, 0u32);
@@ -121,7 +124,8 @@ fn mutate(corpus: Vec<Record>, read: Read, some: u32) {
     assert!(well > some && refused > 5_000, "{well} read, {refused} refused");
 }
 
-/// One change: a cut, a bit, a byte, a splice, a block that is doubled, or a number that becomes huge or small.
+/// Makes one change: a truncation, a bit, a byte, a splice, a duplicated block, or a number that
+/// becomes huge or small.
 fn change(bytes: &mut Vec<u8>, other: &[u8], pick: &mut impl FnMut(usize) -> usize) {
     let at = pick(bytes.len().max(1)).min(bytes.len());
     let end = (at + 4).min(bytes.len());

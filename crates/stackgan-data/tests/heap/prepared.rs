@@ -1,17 +1,18 @@
-//! Prepared datasets laid out from the format's description (`docs/file-formats.md`), and read as a loader does.
+//! Prepared datasets, written by the format's description (`docs/file-formats.md`) and read as a
+//! loader does.
 
 use crate::readers::FILE;
 use serde_json::{Value, json};
 use stackgan_data::prepared::Prepared;
 use std::sync::LazyLock;
 
-/// A dataset of grey pictures of 76 pixels, two captions each.
+/// Returns a dataset of grey pictures of 76 pixels with two captions each.
 pub(crate) fn file(pictures: usize) -> Vec<u8> {
     let captions: Vec<String> = (0..2 * pictures).map(|i| format!("a small bird {i}")).collect();
     with_captions(pictures, &captions)
 }
 
-/// The same with other captions; all that are left over are the last picture's.
+/// The same with other captions; remaining captions belong to the last picture.
 pub(crate) fn with_captions(pictures: usize, captions: &[String]) -> Vec<u8> {
     let ends = captions.iter().scan(0, |end, caption| {
         *end += caption.len() as u64;
@@ -55,10 +56,10 @@ pub(crate) fn with_captions(pictures: usize, captions: &[String]) -> Vec<u8> {
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 
-/// Everything small, and the first pictures.
+/// Reads everything small, and the first pictures.
 pub(crate) fn read(bytes: &[u8]) -> Result<(), String> {
     let path = FOLDER.path().join(FILE);
-    // A new file each time: some file systems write a file to the disk at once when it replaces another in place.
+    // A new file each time, because some file systems write a replaced file to the disk at once.
     let _ = std::fs::remove_file(&path);
     std::fs::write(&path, bytes).unwrap();
     let data = Prepared::open(&path).map_err(|e| e.to_string())?;

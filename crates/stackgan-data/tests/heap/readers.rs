@@ -1,10 +1,10 @@
-//! Each format read as its users do: decoded, then everything in it asked for.
+//! Reads each format as its users do: decodes the file, then requests all of its contents.
 
 use stackgan_data::formats::torch7::{self, Value};
 use stackgan_data::formats::{matlab, npy, npz, pickle, torch_pickle};
 use std::path::Path;
 
-/// A reader; an error is its text.
+/// A reader, with an error's text.
 pub(crate) type Read = fn(&[u8]) -> Result<(), String>;
 
 pub(crate) const FILE: &str = "mutant";

@@ -1,11 +1,11 @@
-//! Pickles of `CPython` 2.7, 3.8 and 3.11 with three versions of numpy, protocols 0 to 5: every value equal, every
-//! kind that we do not read refused by name.
+//! Pickles of `CPython` 2.7, 3.8 and 3.11 with three versions of numpy and protocols 0 to 5: every
+//! value is equal, and every unsupported kind is refused by name.
 
 use crate::packs::{Record, pickles};
 use stackgan_data::formats::pickle::{self, Document, Value};
 use std::path::Path;
 
-/// Each array of a document: shape and elements in row-major order.
+/// Returns shape and elements in row-major order of each array in a document.
 fn arrays(document: &Document<'_>) -> Vec<(Vec<usize>, Vec<f32>)> {
     let views = document.arrays(Path::new("fixture")).unwrap();
     views.iter().map(|view| (view.shape().to_vec(), view.to_f32())).collect()
@@ -125,7 +125,7 @@ fn refusals_name_what_they_refuse() {
     }
 }
 
-/// A machine of the other byte order writes `>`; the first is 3 as a `<` scalar.
+/// A machine with the other byte order writes `>`. The first scalar is 3 with `<`.
 #[test]
 fn scalars_of_either_byte_order() {
     let list = |order: &str, bytes: &str| {

@@ -1,5 +1,5 @@
-//! `.npy`, `.npz`, `.mat`, `.t7` and `.pth` of the genuine tools: every value equal, and what we do not read refused by
-//! name.
+//! `.npy`, `.npz`, `.mat`, `.t7` and `.pth` files of the genuine tools: every value is equal, and
+//! unsupported contents are refused by name.
 
 use crate::packs::{self, Record};
 use serde_json::{Value as Json, json};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const FILE: &str = "fixture";
 
-/// Asserts that `array` is what the tool read: shape, and values as Python writes them.
+/// Asserts that `array` equals what the tool read: shape, and values in Python's notation.
 fn assert_holds(array: &ArrayView<'_>, expected: &Json, name: &str) {
     let list = |key: &str| expected[key].as_array().unwrap_or_else(|| panic!("{name}: {expected}"));
     let shape: Vec<usize> = list("shape").iter().map(|n| n.as_u64().unwrap() as usize).collect();
@@ -21,7 +21,7 @@ fn assert_holds(array: &ArrayView<'_>, expected: &Json, name: &str) {
     assert_eq!(array.to_f32(), single, "{name}");
 }
 
-/// Asserts that an error has its place and remedy, and the part that the fixture names.
+/// Asserts that an error contains its place, a remedy, and the text in the fixture.
 fn assert_refused(record: &Record, error: &str) {
     let part =
         record.holds["refused"].as_str().unwrap_or_else(|| panic!("{}: {error}", record.name));
@@ -62,7 +62,7 @@ fn arrays_are_written_as_numpy_writes_them() {
     let records = packs::npy();
     let mut compared = 0;
     for name in ["f4", "scalar", "empty", "one", "numbers"] {
-        // The newest numpy leaves room for the first extent to grow.
+        // The newest numpy leaves space for the first extent to grow.
         let record = records.iter().find(|r| r.name == format!("py311-np24 npy-{name}")).unwrap();
         let array = npy::decode(&record.bytes, file).unwrap();
         let mut written = Vec::new();
@@ -110,7 +110,7 @@ fn variables_of_matlab() {
     assert_eq!(read, 2 * (2 * (11 + 1 + 1 + 3) + 4 * 7));
 }
 
-/// A value in the form of the fixtures.
+/// Returns a value in the form of the fixtures.
 fn described(value: Value<'_>) -> Json {
     match value {
         Value::Nil => Json::Null,
@@ -131,7 +131,7 @@ fn described(value: Value<'_>) -> Json {
     }
 }
 
-/// Pairs of tables in one order.
+/// Sorts the pairs of tables.
 fn sorted(mut value: Json) -> Json {
     if let Some(pairs) = value.get_mut("table").and_then(Json::as_array_mut) {
         for pair in pairs.iter_mut() {

@@ -1,4 +1,4 @@
-//! Hostile pickles: code, memo bombs, deep nesting and cycles, false lengths, data after the end.
+//! Hostile pickles: code, memo bombs, deep nesting and cycles, wrong lengths, data after the end.
 
 use stackgan_data::formats::pickle::{self, MAX_DEPTH, Value};
 use std::path::Path;
@@ -10,7 +10,8 @@ fn refused(bytes: &[u8]) -> String {
     }
 }
 
-/// Every way to name a function, with functions that such files have named, and near misses of ours.
+/// Tests every way to name a function, with functions from real malicious files, and with names
+/// similar to allowed ones.
 #[test]
 fn code_is_refused_by_name() {
     let names = [
@@ -147,7 +148,7 @@ fn memo_bombs_stay_small() {
     assert!(refused(&deep).contains("nested too deeply"));
 }
 
-/// Deep nesting, in a thread with a stack of 256 KiB: nothing recurses, dropping included.
+/// Deep nesting in a thread with a stack of 256 KiB: nothing is recursive, not even dropping.
 #[test]
 fn deep_and_cyclic_pickles_are_refused_on_a_small_stack() {
     let test = || {
@@ -174,7 +175,7 @@ fn deep_and_cyclic_pickles_are_refused_on_a_small_stack() {
     std::thread::Builder::new().stack_size(256 << 10).spawn(test).unwrap().join().unwrap();
 }
 
-/// False lengths: sizes that are not there.
+/// Wrong lengths: more bytes are claimed than there are.
 #[test]
 fn lengths_that_lie_are_refused() {
     let array = |shape: &str, data: &str| {
@@ -213,7 +214,7 @@ fn lengths_that_lie_are_refused() {
     }
 }
 
-/// Arrays of protocol 5 say in which order their axes lie; an order that is not known is never guessed.
+/// Arrays of protocol 5 contain the order of their axes; an unknown order is never guessed.
 #[test]
 fn axes_are_in_a_known_order() {
     let array = |order: &[u8]| {

@@ -1,5 +1,5 @@
-//! `.npy`, `.npz`, `.mat`, `.t7` and `.pth` files that are hostile or not what they seem: code, false
-//! lengths, decompression bombs, data after the end.
+//! Hostile or wrong `.npy`, `.npz`, `.mat`, `.t7` and `.pth` files: code, wrong lengths,
+//! decompression bombs, data after the end.
 
 use crate::packs::{self, Record};
 use stackgan_data::Result;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 const FILE: &str = "evil";
 
-/// The error's text, which names the file and has a remedy.
+/// Returns the error's text. Asserts that it names the file and has a remedy.
 fn refused<T>(read: Result<T>) -> String {
     let Err(error) = read else { panic!("accepted") };
     let error = error.to_string();
@@ -42,7 +42,7 @@ fn named(records: &[Record], end: &str) -> Vec<u8> {
     records.iter().find(|record| record.name.ends_with(end)).unwrap().bytes.clone()
 }
 
-/// `bytes` with what follows `before` replaced.
+/// Returns `bytes` with the part after `before` replaced.
 fn altered(bytes: &[u8], before: &[u8], with: &[u8]) -> Vec<u8> {
     let at = bytes.windows(before.len()).position(|part| part == before).unwrap() + before.len();
     [&bytes[..at], with, &bytes[at + with.len()..]].concat()
@@ -65,7 +65,7 @@ fn files_that_are_cut_or_longer_are_refused() {
     ];
     for (whole, refused) in readers {
         for length in 0..whole.len() {
-            // A .mat without a variable is a whole file.
+            // A .mat without a variable is a complete file.
             if length != 128 || !whole.starts_with(b"MATLAB") {
                 refused(&whole[..length]);
             }
@@ -120,7 +120,8 @@ fn archives_are_checked() {
         Ok(())
     };
     read(&whole).unwrap();
-    // After the signature: 4 versions and flags at 4, method at 6, sum at 12, sizes at 16 and 20.
+    // After the signature: 4 versions and flags at 4, method at 6, checksum at 12, sizes at 16 and
+    // 20.
     let at = whole.windows(4).position(|part| part == central).unwrap();
     let with = |place: usize, byte: u8| {
         let mut bytes = whole.clone();
@@ -132,7 +133,7 @@ fn archives_are_checked() {
     assert!(with(12, whole[at + 16] ^ 1).contains("CRC-32"));
     assert!(with(19, 0x7f).contains("overlap"));
     assert!(with(20, 0).contains("method 0"));
-    // Two entries of one name: readers differ in which of them they take.
+    // Two entries with the same name: readers differ in which one they use.
     let size =
         |place: usize| usize::from(u16::from_le_bytes([whole[at + place], whole[at + place + 1]]));
     let entry = &whole[at..at + 46 + size(28) + size(30) + size(32)];
@@ -148,7 +149,7 @@ fn archives_are_checked() {
     broken[0] = 0;
     assert!(refused(read(&broken)).contains("local header"));
     assert!(npz_refused(b"\x93NUMPY").contains("end record"));
-    // An end record that counts more entries than there are, or says Zip64.
+    // An end record that counts more entries than there are, or that indicates Zip64.
     let end = whole.len() - 22;
     let mut more = whole.clone();
     more[end + 10] = 200;
@@ -183,7 +184,7 @@ fn string(text: &[u8]) -> Vec<u8> {
     [&word(text.len() as i32), text].concat()
 }
 
-/// A tensor with a storage of its own, of 6 floats.
+/// Returns a tensor with its own storage of 6 floats.
 fn tensor(shape: &[i64], strides: &[i64], offset: i64) -> Vec<u8> {
     let mut bytes = [word(4), word(1)].concat();
     bytes.extend([string(b"V 1"), string(b"torch.FloatTensor")].concat());
@@ -239,7 +240,7 @@ fn five_thousand_views_are_within_their_storage() {
     assert!(read > 500 && beyond > 500, "{read} {beyond}");
 }
 
-/// A tensor of some extent without a storage is no empty tensor.
+/// A tensor with elements but without a storage is not an empty tensor.
 #[test]
 fn a_tensor_without_a_storage_has_no_elements() {
     let without = |shape: &[i64]| {
@@ -259,7 +260,7 @@ fn a_tensor_without_a_storage_has_no_elements() {
     assert!(t7_refused(&without(&[2, 3])).contains("within its storage"));
 }
 
-/// Functions and objects of unknown classes are never run.
+/// Functions and objects of unknown classes are never executed.
 #[test]
 fn functions_and_other_classes_are_passed_over_and_never_read() {
     let object =
@@ -292,7 +293,7 @@ fn references_are_to_objects_of_the_same_type() {
     let empty = [word(3), word(5), word(0)].concat();
     let back = |tag: i32, index: i32| [word(tag), word(index)].concat();
     assert!(torch7::decode(&pair(&empty, &back(3, 5)), Path::new(FILE)).is_ok());
-    // A table that holds itself: legal, and no trouble.
+    // A table that contains itself is allowed.
     let cycle = pair(&back(3, 100), &word(0));
     let document = torch7::decode(&cycle, Path::new(FILE)).unwrap();
     assert!(matches!(document.table().unwrap().list().next(), Some(Value::Table(_))));
@@ -302,7 +303,7 @@ fn references_are_to_objects_of_the_same_type() {
     {
         assert!(t7_refused(&pair(first, &second)).contains("another type"));
     }
-    // A storage in the place of a table's tensor is no tensor, and a tensor is no storage.
+    // A storage in the place of a table's tensor is not a tensor, and vice versa.
     let document = pair(&whole, &back(4, 2));
     let document = torch7::decode(&document, Path::new(FILE)).unwrap();
     let kinds: Vec<String> = document.table().unwrap().list().map(|value| value.kind()).collect();
@@ -321,7 +322,7 @@ fn references_are_to_objects_of_the_same_type() {
     }
 }
 
-/// Code in weights: what the allow-list of `.pth` adds cannot be used to get around it.
+/// Code in weights: the additional names allowed in `.pth` cannot be used to run other code.
 #[test]
 fn code_in_weights_is_refused_by_name() {
     let file = |object: &str| {
@@ -371,7 +372,7 @@ fn code_in_weights_is_refused_by_name() {
             format!("ctorch._utils\n_rebuild_tensor\n({storage}I{offset}\n({shape}t({strides}ttR.");
         assert!(pth_refused(&file(&tensor)).contains("within its storage"));
     }
-    // A part of a storage, as legacy files may state it.
+    // A part of a storage, as in legacy files.
     let part = |view: &str| {
         let storage = format!("(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI4\n({view}ttQ");
         file(&format!("ctorch._utils\n_rebuild_tensor\n({storage}I0\n(I2\nt(I1\nttR."))

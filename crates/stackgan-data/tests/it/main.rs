@@ -1,4 +1,5 @@
-//! Tests of this crate from outside: with the real files where they are at hand, and with hostile ones.
+//! Tests of the public interface of this crate, with the real files if they are available, and with
+//! hostile ones.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say why they fail or skip")]
 
 mod fixtures;
@@ -13,7 +14,7 @@ mod real_pickles;
 
 use std::path::PathBuf;
 
-/// A folder of `shared/data`; `None`, said on stderr, where it is absent.
+/// Returns a folder of `shared/data`; prints a message and returns `None` if it does not exist.
 fn shared(name: &str) -> Option<PathBuf> {
     let path =
         PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);

@@ -1,15 +1,16 @@
-//! The fixtures of the formats: files with what the genuine tool reads from them, several in one pack, written by the
-//! `make.py` beside each.
+//! The fixtures of the formats. A pack has several files, each with what the genuine tool reads
+//! from it. The packs were written by the `make.py` beside them.
 
 use serde_json::Value;
 
 /// One file of a pack.
 pub(crate) struct Record {
-    /// Pack and name.
+    /// The pack's and the file's name.
     pub(crate) name: String,
-    /// The file.
+    /// The file's bytes.
     pub(crate) bytes: Vec<u8>,
-    /// What it holds; `{"refused": PART}` when it is to be refused with an error that has this part.
+    /// The contents; `{"refused": PART}` if the file must be refused with an error that contains
+    /// this part.
     pub(crate) holds: Value,
 }
 
@@ -19,27 +20,27 @@ macro_rules! packs {
     };
 }
 
-/// numpy's files of one array and of several.
+/// Returns numpy's files with one and with several arrays.
 pub(crate) fn npy() -> Vec<Record> {
     read(&packs!("npy": "py27-np116", "py38-np124", "py311-np24"))
 }
 
-/// MATLAB files by scipy, and by hand.
+/// Returns MATLAB files, written by scipy and by hand.
 pub(crate) fn matlab() -> Vec<Record> {
     read(&packs!("matlab": "py38-scipy110", "py311-scipy117"))
 }
 
-/// Torch 7 files.
+/// Returns Torch 7 files.
 pub(crate) fn torch7() -> Vec<Record> {
     read(&packs!("t7": "torchfile010"))
 }
 
-/// PyTorch files.
+/// Returns PyTorch files.
 pub(crate) fn torch_pickle() -> Vec<Record> {
     read(&packs!("pth": "py27-torch100", "py310-torch112"))
 }
 
-/// Pickles: their packs say the kind of each instead of its contents.
+/// Returns pickles, whose packs contain the kind of each file instead of its contents.
 pub(crate) fn pickles() -> Vec<Record> {
     let packs = packs!("pickles": "py27-np116", "py38-np124", "py311-np24");
     let mut records = Vec::new();
@@ -70,7 +71,7 @@ fn read(packs: &[(&str, &[u8])]) -> Vec<Record> {
     records
 }
 
-/// The words of the first line, and what follows it.
+/// Returns the words of the first line, and the bytes after it.
 fn line(pack: &[u8]) -> Option<(Vec<&str>, &[u8])> {
     let end = pack.iter().position(|&byte| byte == b'\n')?;
     let words = std::str::from_utf8(&pack[..end]).unwrap().split(' ').collect();

@@ -1,4 +1,4 @@
-//! The real birds, where they are at hand: 2,889 pictures of CUB-200-2011.
+//! The real birds, if they are available: 2,889 pictures of CUB-200-2011.
 
 use crate::shared;
 use sha2::{Digest as _, Sha256};
@@ -54,7 +54,7 @@ fn a_part_of_the_real_set_is_prepared() {
     assert_eq!(prints[0], prints[1]);
 }
 
-/// The boxes of this subset, scaled with its pictures, that reach a pixel or more beyond the picture.
+/// The boxes in this subset that, scaled with their pictures, extend a pixel or more beyond them.
 const BEYOND: [&str; 3] = [
     "018.Spotted_Catbird/Spotted_Catbird_0041_796807",
     "019.Gray_Catbird/Gray_Catbird_0032_21551",
@@ -143,9 +143,9 @@ fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
     assert!(Prepared::open(&path).is_ok(), "a failed import took the file away");
 }
 
-/// Our crops against Pillow's, of ten real pictures in both filters and sizes (`fixtures/pil/make.py`). Single values may
-/// differ by what two JPEG decoders make of colour edges; on average they are within two levels, and means of large cells
-/// within one.
+/// Our crops compared with Pillow's, for ten real pictures with both filters and sizes
+/// (`fixtures/pil/make.py`). Single values may differ as two JPEG decoders do at colour edges. On
+/// average they differ by less than two levels, and means of large cells by less than one.
 #[test]
 fn crops_agree_with_pillow() {
     let Some(dir) = shared("cub") else { return };

@@ -1,5 +1,5 @@
-//! A genuine record of Reed's flowers (reedscot/icml2016), imported for its picture, where both are
-//! at hand.
+//! A genuine record of Reed's flowers (reedscot/icml2016), imported for its picture, if both are
+//! available.
 
 use crate::shared;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
@@ -38,7 +38,7 @@ fn a_record_of_reed_becomes_the_rows_of_its_picture() {
         assert_eq!((done.rows, done.dim, done.unused), (10, 1024, 0));
         assert_eq!(Embeddings::open(&out).unwrap().rows(0..10).unwrap(), raw);
     }
-    // Under a name that no picture has, it is joined by what it says itself.
+    // If the file's name belongs to no picture, the name inside the record is used.
     std::fs::rename(given.join("image_07764.t7"), given.join("image_07765.t7")).unwrap();
     let done = embeddings::import(&given, &prepared, &out, &|_, _| {}).unwrap();
     assert_eq!(done.rows, 10);

@@ -1,5 +1,6 @@
-//! Files of the time, where they are at hand: Torch's own test files, a record of Reed's flowers, Oxford's labels, and
-//! weights in both PyTorch containers. Sums were taken with torchfile, scipy and torch.
+//! Historical files, if they are available: Torch's own test files, a record of Reed's flowers,
+//! Oxford's labels, and weights in both PyTorch containers. Checksums were computed with torchfile,
+//! scipy and torch.
 
 use crate::shared;
 use sha2::{Digest as _, Sha256};
@@ -40,7 +41,7 @@ fn torch_s_own_files_are_read() {
         assert_eq!(list.len(), 4);
     });
     with("map_table1.t7", &|document| {
-        // Key 0 is no part of a list.
+        // Key 0 is not part of a list.
         assert_eq!(document.table().unwrap().pairs().count(), 5);
         assert_eq!(document.table().unwrap().list().len(), 4);
     });
@@ -97,8 +98,8 @@ fn oxford_s_labels_are_read() {
     }
 }
 
-/// SHA-256 over `NAME [SHAPE]`, a newline and the numbers as f32 of each tensor in the order of the file, taken with
-/// torch 1.12.1.
+/// SHA-256 over `NAME [SHAPE]`, a newline and the numbers as f32 for each tensor in the order of
+/// the file, computed with torch 1.12.1.
 #[test]
 fn weights_equal_what_torch_reads() {
     for (file, tensors, numbers, sum) in [

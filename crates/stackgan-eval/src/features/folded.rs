@@ -1,5 +1,5 @@
-//! Convolutions with the batch norm that follows folded into them: `w' = w gamma / sqrt(var + eps)`,
-//! `b' = beta - mean gamma / sqrt(var + eps)`, computed once, in f64.
+//! Convolutions with the following batch norm folded into them: `w' = w gamma / sqrt(var + eps)`,
+//! `b' = beta - mean gamma / sqrt(var + eps)`, computed once in f64.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use stackgan_kernels::{Clamp, Filter, Maps};
 
 use crate::{Error, Result};
 
-/// The tensors of a published file by their names, for one network.
+/// The tensors of a published file by name, for one network.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weights<'a> {
     pub(super) tensors: &'a BTreeMap<String, Tensor>,
-    /// Where the network works.
+    /// The network's device.
     pub(super) device: &'a Device,
     /// The network's name.
     pub(super) network: &'static str,
-    /// Where its weights are to be had.
+    /// How to get its weights.
     pub(super) remedy: &'static str,
 }
 
 impl Weights<'_> {
-    /// The tensor of this name, in f32 on the CPU.
+    /// Returns the tensor with this name, in f32 on the CPU.
     ///
     /// # Errors
-    /// When there is none, or it has another shape.
+    /// [`Error::Weights`] if it is missing or has another shape.
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let found = match self.tensors.get(name) {
             Some(tensor) if tensor.dims() == shape => {
@@ -39,21 +39,21 @@ impl Weights<'_> {
     }
 }
 
-/// What a layer is called in the file.
+/// The names of a layer in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
-    /// Before `.weight` of the convolution.
+    /// Prefix of the convolution's `.weight`.
     pub(super) conv: &'a str,
-    /// Before `.weight`, `.bias`, `.running_mean`, `.running_var` of the batch norm.
+    /// Prefix of the batch norm's `.weight`, `.bias`, `.running_mean` and `.running_var`.
     pub(super) norm: &'a str,
 }
 
-/// How far the values of a layer may go.
+/// The range to which a layer clamps its values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rectifier {
-    /// Anywhere.
+    /// No limits.
     Linear,
-    /// From 0 on.
+    /// At least 0.
     Relu,
     /// 0 to 6.
     Relu6,
@@ -81,7 +81,7 @@ impl FoldedConv {
     /// Reads the convolution of `shape (out, in, kh, kw)` and its batch norm with this epsilon.
     ///
     /// # Errors
-    /// When a tensor lacks or has another shape.
+    /// [`Error::Weights`] if a tensor is missing or has another shape.
     pub(super) fn new(
         weights: Weights<'_>,
         names: Names<'_>,
@@ -102,10 +102,11 @@ impl FoldedConv {
         Ok(Self { weight: placed(&weight)?, bias: placed(&bias)?, rectifier })
     }
 
-    /// `(n, in, h, w)` to `(n, out, h', w')`, with the gradient of the maps; a depthwise filter's weight is `(channels, 1, kh, kw)`.
+    /// Maps `(n, in, h, w)` to `(n, out, h', w')`, with a gradient of the maps. The weight of a
+    /// depthwise filter has shape `(channels, 1, kh, kw)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// If the shapes do not match.
     pub(super) fn forward(&self, x: &Maps, filter: Filter) -> Result<Maps> {
         let (low, high) = self.rectifier.bounds();
         Ok(x.conv_clamp(&self.weight, filter, Clamp { bias: &self.bias, low, high })?)

@@ -1,8 +1,10 @@
-//! Networks that turn pictures into features: classifiers of `ImageNet`, evaluated only, from their published weights. Through
-//! [`EfficientNetLite0`] a gradient reaches the pictures.
+//! Networks that turn pictures into features: `ImageNet` classifiers with their published weights.
+//! They are only evaluated, never trained. [`EfficientNetLite0`] passes a gradient through to the
+//! pictures.
 //!
-//! Weights come as tensors by the names of the published file; reading files is not done here. [`Network`] says what each
-//! is fed and what its numbers may be called, [`Extractor`] turns pictures into rows.
+//! Weights are given as tensors, with the names of the published file; this module does not read
+//! files. [`Network`] describes the input and the names of a network's measures. [`Extractor`]
+//! turns pictures into rows.
 
 pub mod efficientnet_lite;
 mod extractor;

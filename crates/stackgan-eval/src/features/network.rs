@@ -1,8 +1,10 @@
-//! Which network measures, what it is fed, which published files hold its weights, and what its numbers may be called.
+//! The networks that measure: their input, the published files of their weights, and the names of
+//! their measures.
 //!
-//! A name says what a number can be compared with. `FID`, `KID` and `IS` are the names of numbers by the network of 2015
-//! with its published weights, and by nothing else; torchvision's weights give another family of numbers, which papers on
-//! text-to-image print under the same name (DM-GAN's README has both for the same pictures: 23.98 and 14.01).
+//! A name tells what a number can be compared with. `FID`, `KID` and `IS` are reserved for the
+//! network of 2015 with its published weights. torchvision's weights give different numbers, which
+//! papers on text-to-image publish under the same names (DM-GAN's README has both for the same
+//! pictures: 23.98 and 14.01).
 
 use stackgan_core::image::Picture;
 
@@ -12,19 +14,20 @@ use crate::Result;
 /// A network with its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// The Inception network of 2015-12-05, fed as pytorch-fid does.
+    /// The Inception network of 2015-12-05, with pytorch-fid's input.
     InceptionFid,
-    /// The same, fed as TensorFlow 1 and torch-fidelity do.
+    /// The same network, with the input of TensorFlow 1 and torch-fidelity.
     InceptionFidTf1,
-    /// torchvision's Inception-v3, fed as the evaluation of `AttnGAN` and its followers does.
+    /// torchvision's Inception-v3, with the input of `AttnGAN`'s evaluation and its successors.
     InceptionTorchvision,
-    /// The Inception-v3 that the authors of `StackGAN` fine-tuned on 50 birds or 20 flowers.
+    /// The Inception-v3 that the authors of `StackGAN` fine-tuned on 50 classes of birds or 20
+    /// classes of flowers.
     InceptionStackGan,
-    /// EfficientNet-Lite0: a stand-in where the others are not at hand.
+    /// EfficientNet-Lite0, a substitute if the others are not available.
     EfficientNetLite0,
 }
 
-/// What is measured by features or class probabilities.
+/// A measure of features or class probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// The Fréchet distance.
@@ -33,9 +36,9 @@ pub enum Measure {
     Kernel,
     /// The inception score.
     Score,
-    /// How many generated pictures lie among the real ones.
+    /// The fraction of generated pictures that lie among the real ones.
     Precision,
-    /// How many real pictures lie among the generated ones.
+    /// The fraction of real pictures that lie among the generated ones.
     Recall,
 }
 
@@ -44,9 +47,10 @@ pub enum Measure {
 pub struct Published {
     /// Its name.
     pub file: &'static str,
-    /// Its SHA-256; for torchvision's files the eight digits that their names hold, which is all that is published.
+    /// Its SHA-256. For torchvision's files, only the first eight digits are published, as part of
+    /// the file name.
     pub sha256: &'static str,
-    /// Where it comes from.
+    /// Where to get it.
     pub source: &'static str,
 }
 
@@ -74,7 +78,7 @@ const LITE0: Published = Published {
 };
 
 impl Network {
-    /// All of them.
+    /// All networks.
     pub const ALL: [Self; 5] = [
         Self::InceptionFid,
         Self::InceptionFidTf1,
@@ -83,7 +87,7 @@ impl Network {
         Self::EfficientNetLite0,
     ];
 
-    /// As options and reports name it.
+    /// Returns its name in options and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -95,13 +99,13 @@ impl Network {
         }
     }
 
-    /// The network of a name.
+    /// Returns the network with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|network| network.name() == name)
     }
 
-    /// The name under which its weights are kept: two protocols share one file.
+    /// Returns the name under which its weights are stored. Two protocols share one file.
     #[must_use]
     pub const fn weights_name(self) -> &'static str {
         match self {
@@ -110,7 +114,7 @@ impl Network {
         }
     }
 
-    /// Whose weights a state dict holds, told from names and shapes; `None` when it is none of these.
+    /// Recognises the network by the names and shapes in a state dict; `None` if it is unknown.
     #[must_use]
     pub fn of_shapes<'a>(mut shape: impl FnMut(&str) -> Option<&'a [usize]>) -> Option<Self> {
         if shape("_conv_stem.weight").is_some()
@@ -127,7 +131,7 @@ impl Network {
         }
     }
 
-    /// Numbers in the features of a picture.
+    /// Returns the number of features per picture.
     #[must_use]
     pub const fn width(self) -> usize {
         match self {
@@ -136,7 +140,7 @@ impl Network {
         }
     }
 
-    /// Side of what it is fed, in pixels.
+    /// Returns the side of its input in pixels.
     #[must_use]
     pub const fn side(self) -> usize {
         match self {
@@ -145,7 +149,7 @@ impl Network {
         }
     }
 
-    /// How pictures get that side.
+    /// Returns the resize that produces this side.
     #[must_use]
     pub const fn resize(self) -> Resize {
         match self {
@@ -156,10 +160,10 @@ impl Network {
         }
     }
 
-    /// What it is fed for a picture: three planes of `side * side` values, in about [-1, 1].
+    /// Returns its input for a picture: three planes of `side * side` values, in about [-1, 1].
     ///
     /// # Errors
-    /// [`crate::Error::Input`] for a picture without pixels.
+    /// [`crate::Error::Input`] if the picture is empty or has a wrong number of bytes.
     pub fn feed(self, picture: &Picture) -> Result<Vec<f32>> {
         let mut planes = self.resize().planes(picture, self.side())?;
         for (channel, plane) in planes.chunks_exact_mut(self.side() * self.side()).enumerate() {
@@ -168,10 +172,11 @@ impl Network {
         Ok(planes)
     }
 
-    /// What a value of 0 to 255 becomes.
+    /// Converts a value in [0, 255].
     ///
-    /// torchvision: the evaluation of `AttnGAN` and its followers takes pictures from 0 to 1 as if they were normalised by
-    /// `ImageNet`'s mean and deviation, and turns that into [-1, 1]; the numbers in their papers have this range.
+    /// For torchvision, the evaluation of `AttnGAN` and its successors treats pictures in [0, 1] as
+    /// if they were normalised with `ImageNet`'s mean and deviation, and converts them to [-1, 1].
+    /// The numbers in their papers were measured with this range.
     fn level(self, value: f32, channel: usize) -> f32 {
         match self {
             Self::InceptionFid => 2.0 * (value / 255.0) - 1.0,
@@ -188,7 +193,7 @@ impl Network {
         }
     }
 
-    /// The published files of its weights.
+    /// Returns the published files of its weights.
     #[must_use]
     pub const fn published(self) -> &'static [Published] {
         match self {
@@ -199,19 +204,19 @@ impl Network {
         }
     }
 
-    /// The published file with this SHA-256.
+    /// Returns the published file with this SHA-256.
     #[must_use]
     pub fn published_as(self, sha256: &str) -> Option<&'static Published> {
         self.published().iter().find(|file| sha256.len() == 64 && sha256.starts_with(file.sha256))
     }
 
-    /// Whether Fréchet distances by it are called FID, of one family or the other.
+    /// Returns whether its Fréchet distances are called FID if its weights are published ones.
     #[must_use]
     pub const fn measures_fid(self) -> bool {
         matches!(self, Self::InceptionFid | Self::InceptionFidTf1 | Self::InceptionTorchvision)
     }
 
-    /// What a number of this network, with weights of this SHA-256, is called.
+    /// Returns the name of a measure by this network, with weights of this SHA-256.
     #[must_use]
     pub fn call(self, measure: Measure, sha256: &str) -> String {
         let known = self.published_as(sha256).is_some();
@@ -243,7 +248,7 @@ impl Network {
 mod tests {
     use super::*;
 
-    /// The rule that this file is for: the bare names belong to published weights of the network of 2015 alone.
+    /// Names without a suffix are reserved for the network of 2015 with its published weights.
     #[test]
     fn bare_names_are_for_the_published_network_alone() {
         let other = "0".repeat(64);

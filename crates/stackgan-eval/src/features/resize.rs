@@ -1,27 +1,29 @@
-//! The resizes that the protocols of the field prescribe. They differ: a FID through one is not a FID through another.
+//! The resizing methods of the published protocols. An FID depends on the method.
 
 use candle_core::{Device, Tensor};
 use stackgan_core::image::Picture;
 
 use crate::{Error, Result};
 
-/// How a picture becomes a square of another size.
+/// A method to resize a picture to a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resize {
-    /// Bilinear between the four nearest pixels, centres of pixels aligned: PyTorch's `align_corners=False`.
+    /// Bilinear between the four nearest pixels, with pixel centres aligned: PyTorch's
+    /// `align_corners=False`.
     HalfPixel,
-    /// Bilinear, upper left corners of pixels aligned: TensorFlow 1's default.
+    /// Bilinear, with the upper left corners of pixels aligned: TensorFlow 1's default.
     Legacy,
-    /// Bilinear, corners of pictures aligned: PyTorch's `align_corners=True`.
+    /// Bilinear, with the corners of the pictures aligned: PyTorch's `align_corners=True`.
     Corners,
-    /// Pillow's bilinear, in bytes; its filter widens when a picture becomes smaller.
+    /// Pillow's bilinear filter on bytes. The filter becomes wider when a picture becomes smaller.
     ///
-    /// Ours, to the bit: `fast_image_resize` has coefficients of fewer bits, and rounds some pixels the other way.
+    /// This implementation is exact to the bit. `fast_image_resize` is not: its coefficients have
+    /// fewer bits, so that it rounds some pixels differently.
     PillowBilinear,
 }
 
 impl Resize {
-    /// As reports name it.
+    /// Returns its name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -32,10 +34,10 @@ impl Resize {
         }
     }
 
-    /// Three planes of `side * side` values, 0 to 255.
+    /// Returns three planes of `side * side` values in [0, 255].
     ///
     /// # Errors
-    /// [`Error::Input`] for a picture without pixels.
+    /// [`Error::Input`] if the picture is empty or has a wrong number of bytes, or if `side` is 0.
     pub fn planes(self, picture: &Picture, side: usize) -> Result<Vec<f32>> {
         let pixels = picture.width * picture.height;
         if pixels == 0 || picture.rgb.len() != 3 * pixels || side == 0 {
@@ -47,8 +49,9 @@ impl Resize {
         }
     }
 
-    /// For each place of the new side: the pixel before it, the one after, and the weight of the second. In f32 and in
-    /// this order of operations, as the references.
+    /// Returns for each new pixel the index of the old pixel before it, of the one after it, and
+    /// the weight of the second. Computes in f32 and in this order of operations, as the references
+    /// do.
     fn taps(self, from: usize, to: usize) -> Vec<(usize, usize, f32)> {
         let place = |i: usize| {
             let scale = from as f32 / to as f32;
@@ -71,7 +74,7 @@ impl Resize {
         let (across, down) = (self.taps(picture.width, side), self.taps(picture.height, side));
         let mut planes = Vec::with_capacity(3 * side * side);
         for channel in 0..3 {
-            // Rows of the picture at the new width.
+            // The picture's rows at the new width.
             let rows: Vec<f32> = picture
                 .rgb
                 .chunks_exact(3 * picture.width)
@@ -91,16 +94,17 @@ impl Resize {
     }
 }
 
-/// Bits of Pillow's coefficients behind the point.
+/// Number of fractional bits of Pillow's coefficients.
 const BITS: u32 = 22;
 
-/// For one pixel of the new side: the first pixel under the filter, and the coefficients.
+/// For one new pixel: the first pixel under the filter, and the coefficients.
 struct Window {
     from: usize,
     coefficients: Vec<i64>,
 }
 
-/// Pillow's triangle filter. Source: Pillow, `Resample.c`, `precompute_coeffs` and `normalize_coeffs_8bpc`.
+/// Computes Pillow's triangle filter. Source: Pillow, `Resample.c`, `precompute_coeffs` and
+/// `normalize_coeffs_8bpc`.
 fn windows(from: usize, to: usize) -> Vec<Window> {
     let scale = from as f64 / to as f64;
     let support = scale.max(1.0);
@@ -117,7 +121,8 @@ fn windows(from: usize, to: usize) -> Vec<Window> {
 }
 
 impl Window {
-    /// The filtered value of pixels that lie `step` apart; the first of all is at `start`.
+    /// Returns the filtered value of pixels at distance `step`; the first pixel of the line is at
+    /// `start`.
     fn of(&self, bytes: &[u8], start: usize, step: usize) -> u8 {
         let pixels = bytes.iter().skip(start + self.from * step).step_by(step);
         let sum: i64 = pixels.zip(&self.coefficients).map(|(&v, k)| i64::from(v) * k).sum();
@@ -125,19 +130,20 @@ impl Window {
     }
 }
 
-/// [`Resize::PillowBilinear`] of tensors of square pictures, without its rounding to bytes and with a
-/// gradient, after a reduction to means.
+/// [`Resize::PillowBilinear`] for tensors of square pictures. It does not round to bytes, and it
+/// has a gradient. It can first reduce the pictures to means of squares.
 #[derive(Clone, Debug)]
 pub struct Resample {
-    /// `(from, to)`: the weight of every pixel of a line in those of the new one.
+    /// `(from, to)`: the weight of every old pixel of a line in every new one.
     filter: Tensor,
 }
 
 impl Resample {
-    /// From pictures `(from, from)`, reduced to means of `square * square` pixels, to `(to, to)`.
+    /// Resizes pictures `(from, from)` to `(to, to)`, after a reduction to means of
+    /// `square * square` pixels.
     ///
     /// # Errors
-    /// [`Error::Input`] when `square` does not divide `from`.
+    /// [`Error::Input`] if `from` or `square` is 0, or if `square` does not divide `from`.
     pub fn new((from, square): (usize, usize), to: usize, device: &Device) -> Result<Self> {
         if from == 0 || square == 0 || !from.is_multiple_of(square) {
             return Err(unfit(format!("{from} pixels in squares of {square}")));
@@ -153,16 +159,16 @@ impl Resample {
         Ok(Self { filter: Tensor::from_vec(filter, (from, to), device)? })
     }
 
-    /// Pictures `(n, c, from, from)` of any range as `(n, c, to, to)`.
+    /// Resizes pictures `(n, c, from, from)` of any range to `(n, c, to, to)`.
     ///
     /// # Errors
-    /// When the side is another.
+    /// If the side is not `from`.
     pub fn apply(&self, pictures: &Tensor) -> Result<Tensor> {
         let rows = self.lines(pictures)?;
         Ok(self.lines(&rows.transpose(2, 3)?)?.transpose(2, 3)?.contiguous()?)
     }
 
-    /// Every line of the last axis.
+    /// Resizes every line of the last axis.
     fn lines(&self, x: &Tensor) -> Result<Tensor> {
         let (n, c, lines, from) = x.dims4()?;
         let to = self.filter.dim(1)?;
@@ -170,7 +176,7 @@ impl Resample {
     }
 }
 
-/// Rows first, then columns, in bytes between.
+/// Resizes rows first, then columns, with bytes in between.
 fn pillow(picture: &Picture, side: usize) -> Vec<f32> {
     let (across, down) = (windows(picture.width, side), windows(picture.height, side));
     let mut planes = Vec::with_capacity(3 * side * side);
@@ -204,7 +210,8 @@ mod tests {
         (0..3 * side * side).map(|i| (127.5 + 127.0 * (i as f32 * 0.37).sin()) as u8).collect()
     }
 
-    /// Larger and smaller, within the rounding of Pillow's two passes.
+    /// Tensors are resized as Pillow resizes bytes, to smaller and larger sides, within the
+    /// rounding of its two passes.
     #[test]
     fn tensors_become_what_pillow_makes_of_bytes() {
         for (from, to) in [(64, 128), (64, 224), (76, 33), (5, 5), (1, 7)] {

@@ -1,4 +1,4 @@
-//! EfficientNet-Lite0 beside PyTorch's: `tests/golden/features.py` made the expected values.
+//! EfficientNet-Lite0 compared with PyTorch's; `tests/golden/features.py` made the expected values.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,10 +1,10 @@
-//! Pictures that `tests/golden/features.py` makes by the same formula.
+//! Pictures by a formula that `tests/golden/features.py` also uses.
 
 use candle_core::{Device, Tensor};
 
 use crate::weights::noise;
 
-/// Pictures in [-1, 1]: broad waves and a little noise.
+/// Returns pictures in [-1, 1]: broad waves with a little noise.
 pub(crate) fn pictures((n, c, h, w): (usize, usize, usize, usize)) -> Tensor {
     let mut values = Vec::with_capacity(n * c * h * w);
     let mut noise = noise(1000, n * c * h * w);

@@ -1,4 +1,4 @@
-//! EfficientNet-Lite0 with weights by formula.
+//! EfficientNet-Lite0 with weights by a formula.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use candle_core::Tensor;
 
 use crate::weights::weights;
 
-/// The tensors, under the names and in the shapes of the published file: blocks of (input, output, expansion, kernel).
+/// Returns tensors with the names and shapes of the published file. Blocks are given as (input,
+/// output, expansion, kernel).
 pub(crate) fn lite0() -> BTreeMap<String, Tensor> {
     let mut shapes = BTreeMap::new();
     let mut conv = |conv: String, norm: String, shape: [usize; 4]| {

@@ -1,10 +1,11 @@
-//! Weights that `tests/golden/features.py` makes by the same formula, so that none are committed.
+//! Weights by a formula that `tests/golden/features.py` also uses, so that none need to be
+//! committed.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-/// Values in [-0.5, 0.5), a function of (key, place).
+/// Returns values in [-0.5, 0.5) as a function of key and index.
 pub(crate) fn noise(key: u32, count: usize) -> impl Iterator<Item = f64> {
     (0..count as u32).map(move |i| {
         let mut x = i
@@ -17,7 +18,8 @@ pub(crate) fn noise(key: u32, count: usize) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The tensors of these names and shapes, numbered in the order of their names.
+/// Returns tensors with these names and shapes. The position of a name in the sorted order is the
+/// key of its values.
 pub(crate) fn weights(shapes: BTreeMap<String, Vec<usize>>) -> BTreeMap<String, Tensor> {
     let tensor = |(key, (name, shape)): (usize, (String, Vec<usize>))| {
         let fan_in: usize = shape.iter().skip(1).product();

@@ -1,12 +1,13 @@
-//! What each network is fed equals what its reference feeds it.
+//! The input of each network equals its reference's.
 
 use stackgan_eval::features::Network;
 
 use crate::formula::picture;
 use crate::measures::golden;
 
-/// Each protocol's resize and range, up and down: pytorch-fid's, torch-fidelity's of TensorFlow 1, that of `AttnGAN`'s
-/// followers, and Pillow's. The references compute in f32; a pixel that Pillow rounds the other way would be off by 0.008.
+/// Checks the resize and range of each protocol, to smaller and larger sides: those of pytorch-fid,
+/// torch-fidelity for TensorFlow 1, `AttnGAN`'s successors, and Pillow. The references compute in
+/// f32; a pixel that Pillow rounds differently would differ by 0.008.
 #[test]
 fn networks_are_fed_what_their_references_feed() {
     for side in [64, 256, 310] {

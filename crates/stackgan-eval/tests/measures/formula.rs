@@ -1,9 +1,10 @@
-//! Numbers that the generators of the fixtures and these tests make by one formula, so that no file holds them.
+//! Numbers by a formula that the generators of the fixtures also use, so that no file contains
+//! them.
 
 use stackgan_core::image::Picture;
 use stackgan_eval::rows::Rows;
 
-/// `n` numbers in [-1, 1) of 24 bits: splitmix64 of a counter that starts at `key`.
+/// Returns `n` numbers in [-1, 1) of 24 bits: splitmix64 of a counter that starts at `key`.
 pub(crate) fn uniform(key: u64, n: usize) -> impl Iterator<Item = f64> {
     (1..=n as u64).map(move |i| {
         let z = key.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));

@@ -1,5 +1,5 @@
-//! Inception-v3 in its three forms beside PyTorch's: `tests/golden/features.py` made the expected values, and lists names
-//! and shapes of the weights.
+//! The three forms of Inception-v3 compared with PyTorch's. `tests/golden/features.py` made the
+//! expected values and lists the names and shapes of the weights.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn golden() -> Archive {
     Archive::from_bytes(&std::fs::read(file).unwrap(), &Device::Cpu).unwrap()
 }
 
-/// Weights by formula for a network of so many classes.
+/// Returns weights by a formula for a network with this number of classes.
 fn weights(golden: &Archive, classes: usize) -> BTreeMap<String, Tensor> {
     let text = &golden.metadata["inception.shapes"];
     let mut shapes: BTreeMap<String, Vec<usize>> = serde_json::from_str(text).unwrap();
@@ -25,7 +25,8 @@ fn weights(golden: &Archive, classes: usize) -> BTreeMap<String, Tensor> {
     weights::weights(shapes)
 }
 
-/// At 91x107 pixels, which no layer halves evenly, so that a pool or a padding at the wrong edge shows.
+/// Uses pictures of 91x107 pixels, which no layer halves evenly, so that pooling or padding at the
+/// wrong edge is noticed.
 #[test]
 fn equal_to_torch_in_all_three_forms() {
     let golden = golden();

@@ -1,4 +1,5 @@
-//! The measures, and the networks beside EfficientNet-Lite0, against their references (`tests/golden/README.md`).
+//! The measures, and the Inception networks, compared with their references
+//! (`tests/golden/README.md`).
 #![allow(clippy::unwrap_used, reason = "a test may panic; helpers outside of test functions too")]
 
 mod fed;

@@ -1,4 +1,5 @@
-//! Each measure equals its reference on the same features: pytorch-fid, torch-fidelity, pytorch-msssim, numpy.
+//! Each measure equals its reference for the same features: pytorch-fid, torch-fidelity,
+//! pytorch-msssim or numpy.
 
 use std::path::Path;
 
@@ -25,8 +26,9 @@ fn near(found: f64, expected: &Value, relative: f64) {
     assert!((found - expected).abs() <= relative * expected.abs(), "{found}, expected {expected}");
 }
 
-/// pytorch-fid takes the root of the product of both covariances, which is not symmetric: its own rounding is why the
-/// distance has a wider tolerance than the rest, most of all where a covariance is singular.
+/// pytorch-fid takes the root of the product of both covariances, which is not symmetric. Because
+/// of its rounding errors, the tolerance of the distance is wider, above all if a covariance is
+/// singular.
 #[test]
 fn distances_and_moments_are_those_of_pytorch_fid_and_numpy() {
     let golden = golden();
@@ -70,7 +72,8 @@ fn precision_and_recall_are_those_of_torch_fidelity() {
     near(found.recall, &golden()["precision_recall"][1], 1e-6);
 }
 
-/// Three scales, five with odd sides, five with even sides. The weights of the scales are f32 in the reference.
+/// Checks three scales, five with odd sides and five with even sides. The reference has the weights
+/// of the scales in f32.
 #[test]
 fn structural_similarity_is_that_of_pytorch_msssim() {
     for side in [64, 175, 256] {

@@ -1,4 +1,5 @@
-//! Maps in blocks of sixteen channels: `(N, C / 16, H, W, 16)`. The channels that the last block has too many are zeros.
+//! Maps in blocks of sixteen channels: `(N, C / 16, H, W, 16)`. Unused channels of the last block
+//! are zeros.
 
 use rayon::prelude::*;
 

@@ -1,4 +1,5 @@
-//! What image classifiers have besides: convolutions of each channel, and a bias with bounds. Only maps have gradients here.
+//! Additional operations of image classifiers: depthwise convolutions, and a bias with bounds. Only
+//! maps have gradients here.
 
 use candle_core::{Result, Tensor, bail};
 

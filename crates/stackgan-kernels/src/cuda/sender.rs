@@ -115,7 +115,7 @@ impl Drop for Sender {
     /// Waits for all copies in flight before their buffers are freed.
     fn drop(&mut self) {
         for slot in &self.slots {
-            let _ = (slot.sent.synchronize(), slot.taken.synchronize()); // a lost device has none in flight
+            let _ = (slot.sent.synchronize(), slot.taken.synchronize()); // a lost device: no copies
         }
     }
 }

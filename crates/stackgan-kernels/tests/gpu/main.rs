@@ -1,5 +1,5 @@
-//! The operations on a GPU against those on the CPU, forward and backward, in every precision. Where there is no GPU each
-//! test says so and passes.
+//! Compares the operations on a GPU with those on the CPU, forward and backward, in every
+//! precision. Without a GPU each test prints this and passes.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use stackgan_kernels::gpu;
 use stackgan_noise::{Noise, Stream};
 
-/// The GPU as this thread uses it, if there is one.
+/// Returns the GPU, opened for this thread, if there is one.
 fn device() -> Option<Device> {
     thread_local! {
         static GPU: OnceCell<Option<Device>> = const { OnceCell::new() };
@@ -30,14 +30,14 @@ fn device() -> Option<Device> {
     device
 }
 
-/// Standard normal values, a pure function of shape and `sample`.
+/// Returns standard normal values as a pure function of shape and `sample`.
 fn normal(shape: impl Into<Shape>, sample: u64) -> Tensor {
     let shape = shape.into();
     let values = Noise::new(11).normal(Stream::Test, 0, sample, shape.elem_count());
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
-/// A result and the gradients of a fixed random weighting of it, on the CPU.
+/// Returns a result and the gradients of its sum with fixed random weights, on the CPU.
 fn outcome(
     inputs: &[Tensor],
     device: &Device,
@@ -54,7 +54,7 @@ fn outcome(
     all.iter().map(|t| t.to_device(&Device::Cpu)).collect()
 }
 
-/// The norm of the difference, relative to the norm of what is expected.
+/// Returns the norm of the difference, relative to the norm of the expected tensor.
 fn distance(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.dims(), expected.dims());
     let values = |t: &Tensor| -> Vec<f64> {

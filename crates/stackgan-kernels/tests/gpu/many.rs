@@ -1,4 +1,4 @@
-//! All tensors of a network at once.
+//! Operations on all tensors of a network in one call.
 
 use candle_core::{Device, Tensor, Var};
 use stackgan_kernels::{

@@ -9,8 +9,9 @@ use crate::{device, distance, normal, outcome};
 
 const LEAKY: Activation = Activation::LeakyRelu(0.2);
 
-/// Precisions, and how far results may be from f32's: rounding of factors, and values whose sign before an activation
-/// changes. On an H200: at most 8e-7, 8e-3 and 0.15.
+/// Precisions, and their tolerance compared with f32 on the CPU. The causes are rounded factors,
+/// and values whose sign changes before an activation. Found on an H200: at most 8e-7, 8e-3 and
+/// 0.15.
 const PRECISIONS: [(Precision, f64); 3] =
     [(Precision::F32, 5e-6), (Precision::Tf32, 2e-2), (Precision::Bf16, 0.2)];
 
@@ -125,7 +126,7 @@ fn batch_norm_of_rows() {
     }
 }
 
-/// Maps that are used twice, added, activated, and joined with a vector.
+/// Maps that are used twice, added, activated, and concatenated with a vector.
 #[test]
 fn a_block_with_a_short_cut_and_a_vector() {
     let inputs = [
@@ -144,7 +145,8 @@ fn a_block_with_a_short_cut_and_a_vector() {
     });
 }
 
-/// The layers of image classifiers: pictures of odd padding, points, each channel by itself, with bounds.
+/// Layers of image classifiers: pictures with odd padding, 1x1 kernels, depthwise kernels, with
+/// bounds.
 #[test]
 fn layers_of_classifiers() {
     for (n, input, output, k, stride) in
@@ -172,7 +174,7 @@ fn layers_of_classifiers() {
     }
 }
 
-/// A gradient is computed for what asks for one, and nothing else fails.
+/// A gradient is computed only for tensors that need one, and nothing else fails.
 #[test]
 fn frozen_weights_and_plain_pictures() {
     let Some(gpu) = device() else { return };

@@ -1,11 +1,12 @@
-//! What is sent while the device computes arrives whole and in its order.
+//! Data that are sent while the device computes arrive complete and in order.
 
 use candle_core::{DType, Tensor};
 use stackgan_kernels::gpu::Sender;
 
 use super::device;
 
-/// Many more sendings than there are places, of changing sizes and both types, each while a product is queued before it.
+/// Sends many more tensors than there are slots, of changing sizes and both types, each after a
+/// queued product.
 #[test]
 fn what_is_sent_arrives_whole_and_in_order() {
     let Some(device) = device() else { return };

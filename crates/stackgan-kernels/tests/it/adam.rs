@@ -1,4 +1,4 @@
-//! Adam against a plain scalar loop in f64.
+//! Adam compared with a plain scalar loop in f64.
 
 use candle_core::{DType, Device, Tensor, Var};
 use stackgan_kernels::{
@@ -13,7 +13,7 @@ fn zeros(t: &Tensor) -> Var {
     Var::zeros(t.shape(), t.dtype(), t.device()).unwrap()
 }
 
-/// `p`, `m` and `v` after `steps` steps, from `torch`'s documentation of Adam.
+/// Returns `p`, `m` and `v` after `steps` steps, following `torch`'s documentation of Adam.
 fn by_loop(p: &Tensor, gradients: &[Tensor], cfg: AdamStep) -> [Vec<f64>; 3] {
     let mut p = values(p);
     let (mut m, mut v) = (vec![0.; p.len()], vec![0.; p.len()]);
@@ -48,7 +48,7 @@ fn five_steps() {
             let expected = expected.reshape(found.shape()).unwrap();
             assert_close(found, &expected, tolerance, "adam");
         }
-        // The steps themselves, not only where they lead.
+        // Compares the steps themselves, not only the results.
         let moved = values(&(p.as_tensor() - start.to_dtype(dtype).unwrap()).unwrap());
         for (moved, (to, from)) in moved.iter().zip(expected[0].iter().zip(values(&start))) {
             assert!((moved - (to - from)).abs() < 1e-6, "{moved} for {}", to - from);
@@ -78,8 +78,9 @@ fn a_gradient_that_shares_memory_with_the_parameter() {
     assert_close(&found, &expected, 1e-6, "shared");
 }
 
-/// Three variables of uneven lengths after four steps each of which is tried, taken back, tried again and kept: the bits of
-/// four plain steps. While a step is tried parameters have moved and moments have not.
+/// Tests three variables of uneven lengths. Each of four steps is attempted, undone, attempted
+/// again and kept. The result has the bits of four plain steps. During an attempt the parameters
+/// have changed and the moments have not.
 #[test]
 fn an_attempt_is_kept_or_taken_back_to_the_bit() {
     let shapes = [40_000, 17, 1];

@@ -1,4 +1,4 @@
-//! Batch normalisation against its twin in f64.
+//! Batch normalisation compared with its reference in f64.
 
 use candle_core::{DType, Tensor};
 use proptest::prelude::*;
@@ -67,7 +67,7 @@ proptest! {
     }
 }
 
-/// The mean is a hundred thousand deviations away: sums of squares alone would cancel.
+/// The mean is a hundred thousand deviations from zero: plain sums of squares would cancel.
 #[test]
 fn a_far_mean_does_not_spoil_the_variance() {
     let x = normal((4, 2, 8, 8), 25).affine(1., 1e5).unwrap();

@@ -1,4 +1,5 @@
-//! Maps on a CPU beside the same maps in f64, which candle computes: values and gradients of every way of convolving.
+//! Maps on a CPU compared with the same maps in f64, which candle computes: values and gradients of
+//! every convolution algorithm.
 
 use candle_core::{DType, Result, Tensor};
 use stackgan_kernels::{Activation, Filter, Maps, Norm, Statistics};
@@ -33,7 +34,7 @@ const SHAPES: [Case; 30] = [
     ((1, 40, 64, 64), (20, 4), plain(2, 1)),
     ((2, 5, 66, 71), (9, 4), plain(2, 1)),
     ((1, 6, 40, 15), (35, 3), Filter::Up),
-    // Any other window.
+    // Other kernels.
     ((2, 20, 8, 8), (35, 1), plain(1, 0)),
     ((3, 40, 4, 4), (1, 4), plain(4, 0)),
     ((1, 5, 7, 9), (6, 5), plain(1, 2)),
@@ -59,8 +60,10 @@ fn every_way_of_convolving_agrees_with_its_twin() {
     }
 }
 
-/// Weights of two million pairs of channels: a sum in f64 by candle would take a minute. The result is linear in each argument, so
-/// a gradient times any direction is the weighting times the result of that direction; and the result is that of channels apart.
+/// With weights for two million pairs of channels, a sum in f64 by candle would take a minute. The
+/// convolution is linear in each argument, which gives two checks. A gradient times any direction
+/// equals the random weighting times the result for that direction. And the result is the sum over
+/// groups of channels.
 #[test]
 fn a_deep_convolution_is_the_sum_of_its_channels() -> Result<()> {
     let shapes = [(2, 1024, 8, 8), (2048, 1024, 4, 4)];
@@ -79,7 +82,7 @@ fn a_deep_convolution_is_the_sum_of_its_channels() -> Result<()> {
     let mut sum = found.y.zeros_like()?;
     for first in (0..1024).step_by(256) {
         let x = inputs[0].narrow(1, first, 256)?;
-        let outs = inputs[1].narrow(1, first, 256)?.chunk(4, 0)?; // too few pairs for the way that is tested
+        let outs = inputs[1].narrow(1, first, 256)?.chunk(4, 0)?; // too small for this algorithm
         let parts = outs.iter().map(|w| conv(&x, w, plain(2, 1)));
         sum = (sum + Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 1)?)?;
     }
@@ -120,7 +123,7 @@ fn normed(t: &[Tensor], filter: Filter, statistics: Statistics, act: Activation)
         activation: act,
     };
     let y = Maps::enter(&t[0])?.conv_norm(&t[1], filter, &norm, statistics)?.leave()?;
-    // The running statistics too, so that they are compared.
+    // The running statistics are part of the result, so that they are compared.
     let moved = Tensor::cat(&[mean.as_detached_tensor(), var.as_detached_tensor()], 0)?;
     Tensor::cat(&[y.flatten_all()?, moved], 0)
 }
@@ -171,7 +174,8 @@ fn running_statistics_of_another_size_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// Maps used twice, sums, appended vectors, activations, pictures that are no input of a convolution.
+/// Maps that are used twice, sums, appended vectors, activations, and pictures that are not the
+/// input of a convolution.
 #[test]
 fn a_small_network_agrees_with_its_twin() {
     let inputs = [
@@ -193,7 +197,7 @@ fn a_small_network_agrees_with_its_twin() {
     assert_twins("a small network", &inputs, network, network);
 }
 
-/// Without gradients values are computed in place: they must be those of a pass with them.
+/// Without gradients, values are computed in place. They must equal those of a pass with gradients.
 #[test]
 fn painting_has_the_bits_of_training() -> Result<()> {
     let inputs =
@@ -205,7 +209,7 @@ fn painting_has_the_bits_of_training() -> Result<()> {
     Ok(())
 }
 
-/// A picture does not depend on what is painted beside it.
+/// A picture does not depend on the others in its batch.
 #[test]
 fn an_image_alone_has_the_bits_of_an_image_in_a_batch() -> Result<()> {
     for (filter, k, size) in [(Filter::Up, 3, 16), (plain(1, 1), 3, 32), (plain(2, 1), 4, 64)] {

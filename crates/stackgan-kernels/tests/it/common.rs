@@ -1,17 +1,17 @@
-//! Random tensors, gradients of a weighted sum, and comparison.
+//! Random tensors, gradients of a weighted sum, and comparisons.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use stackgan_kernels::{Filter, Maps, Padding};
 use stackgan_noise::{Noise, Stream};
 
-/// Standard normal values, a pure function of shape and `sample`.
+/// Returns standard normal values as a pure function of shape and `sample`.
 pub(crate) fn normal(shape: impl Into<Shape>, sample: u64) -> Tensor {
     let shape = shape.into();
     let values = Noise::new(11).normal(Stream::Test, 0, sample, shape.elem_count());
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
-/// A result and the gradients of a fixed random weighting of it.
+/// A result and the gradients of its sum with fixed random weights.
 pub(crate) struct Outcome {
     pub(crate) y: Tensor,
     pub(crate) gradients: Vec<Tensor>,
@@ -33,27 +33,27 @@ pub(crate) fn outcome(
     Outcome { y, gradients }
 }
 
-/// A convolution with as much padding on every side.
+/// Returns a convolution with equal padding on every side.
 pub(crate) const fn plain(stride: usize, padding: usize) -> Filter {
     Filter::Plain { stride, padding: Padding::symmetric(padding, padding) }
 }
 
-/// A convolution of maps, between tensors.
+/// Convolves a tensor as maps.
 pub(crate) fn conv(x: &Tensor, weight: &Tensor, filter: Filter) -> Result<Tensor> {
     Maps::enter(x)?.conv(weight, filter)?.leave()
 }
 
-/// Up-sampling by two, then a 3x3 convolution: of maps, between tensors.
+/// Up-samples a tensor by two and convolves it by 3x3, as maps.
 pub(crate) fn up_conv(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     conv(x, weight, Filter::Up)
 }
 
-/// All values as f64.
+/// Returns all values as f64.
 pub(crate) fn values(t: &Tensor) -> Vec<f64> {
     t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// All values as bits.
+/// Returns all values as bits.
 pub(crate) fn bits(t: &Tensor) -> Vec<u32> {
     let values: Vec<f32> = t.flatten_all().unwrap().to_vec1().unwrap();
     values.into_iter().map(f32::to_bits).collect()
@@ -69,14 +69,14 @@ pub(crate) fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64, wh
     }
 }
 
-/// Asserts that a fast form in f32 agrees with its twin in f64, forward and backward.
+/// Asserts that a fast form in f32 agrees with its reference in f64, forward and backward.
 pub(crate) fn assert_twins(
     what: &str,
     inputs: &[Tensor],
     fast: impl Fn(&[Tensor]) -> Result<Tensor>,
     twin: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) {
-    // f32 rounding is 6e-8; the longest sums here have some thousand terms.
+    // The rounding of f32 is 6e-8; the longest sums here have a few thousand terms.
     const TOLERANCE: f64 = 1e-5;
     let found = outcome(inputs, DType::F32, fast);
     let expected = outcome(inputs, DType::F64, twin);

@@ -1,4 +1,4 @@
-//! Convolutions against `Tensor::conv2d` and its differentiation, in f64.
+//! Convolutions compared with `Tensor::conv2d` and its derivatives, in f64.
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ fn the_shapes_of_the_networks() {
         ((1, 16, 64, 64), (3, 3, 3), 1, 1),
         ((2, 8, 40, 40), (9, 1, 1), 1, 0),
         ((3, 20, 1, 201), (12, 1, 7), 1, 0),
-        // Weight gradients cut by input channels, forward cut by output channels.
+        // Weight gradients in parts by input channels, forward in parts by output channels.
         ((2, 130, 4, 4), (140, 4, 4), 2, 1),
         ((2, 400, 6, 6), (350, 1, 1), 1, 0),
     ];
@@ -75,7 +75,7 @@ fn up_blocks() {
         ((2, 32, 8, 8), 16),
         ((1, 16, 33, 31), 8),
         ((2, 16, 64, 64), 5),
-        // Gradients apart, and cut by channels.
+        // Separate gradients, in parts by channels.
         ((2, 130, 4, 4), 140),
         ((16, 128, 8, 8), 128),
     ] {

@@ -17,7 +17,7 @@ fn activations_and_their_gradients() {
     }
 }
 
-/// `torch`'s values: 0 for relu, the slope for leaky relu; also at the other zero.
+/// Compares with `torch`'s values: 0 for relu, the slope for leaky relu; also at negative zero.
 #[test]
 fn derivative_at_zero() {
     for dtype in [DType::F32, DType::F64] {

@@ -1,5 +1,6 @@
-//! What networks for measuring need: windows and padding of every kind, depthwise convolutions, bounds, pools, maps joined. Beside
-//! the same in f64, which candle computes.
+//! Operations for networks that measure: kernels and padding of every kind, depthwise convolutions,
+//! bounds, pools, concatenated maps. Compared with the same operations in f64, which candle
+//! computes.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::prelude::{ProptestConfig, prop_assume, proptest};
@@ -7,12 +8,12 @@ use stackgan_kernels::{Clamp, Filter, Maps, Padding, Pool};
 
 use crate::common::{assert_close, assert_twins, bits, conv, normal, plain};
 
-/// The fast form in f32 beside its twin in f64.
+/// Compares the fast form in f32 with its reference in f64.
 fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
     check_within(1e-5, what, inputs, f);
 }
 
-/// To a tolerance, of the largest result.
+/// The same with a tolerance, relative to the largest result.
 fn check_within(
     tolerance: f64,
     what: &str,
@@ -46,7 +47,8 @@ fn depthwise_layers_of_classifiers() {
     }
 }
 
-/// The gradient of the maps through every kind of layer that a classifier has: pictures, points, wide windows, each channel.
+/// Gradients of the maps through every kind of classifier layer: pictures, 1x1 kernels, large
+/// kernels, depthwise kernels.
 #[test]
 fn gradients_pass_between_the_bounds() {
     for (input, output, k, stride) in [
@@ -110,7 +112,7 @@ proptest! {
             let clamp = Clamp { bias: &t[2], low: -0.5, high: 2. };
             Maps::enter(&t[0])?.conv_clamp(&t[1], filter, clamp)?.leave()
         };
-        // Bounds cut off the largest sums, and leave their rounding in the others.
+        // Bounds clamp the largest sums, but the others keep their rounding errors.
         check_within(3e-5, &what, &[inputs[0].clone(), small, bias], clamped);
         let (x, weight) = (normal((n, c, h, w), 3), normal((c, 1, kh, kw), 4));
         let each = |t: &[Tensor]| {

@@ -1,5 +1,5 @@
-//! Gradients of the twins against central differences, in f64. With the equality tests this ties the fast forms to
-//! the definition.
+//! Gradients of the references compared with central differences, in f64. Together with the
+//! equality tests this connects the fast forms to the definition.
 
 use candle_core::{DType, Result, Tensor};
 use stackgan_kernels::{Activation, reference};

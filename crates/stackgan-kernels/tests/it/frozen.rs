@@ -1,4 +1,4 @@
-//! A frozen argument gets no gradient, and the others get the same as ever.
+//! A frozen argument has no gradient, and the gradients of the others do not change.
 
 use candle_core::{Result, Tensor, Var};
 use stackgan_kernels::{Activation, batch_norm_train};

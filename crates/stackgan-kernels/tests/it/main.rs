@@ -1,4 +1,4 @@
-//! The fast forms against their twins in `reference`, and both against finite differences.
+//! The fast forms compared with their references in `reference`, and both with finite differences.
 #![allow(clippy::unwrap_used, reason = "an error in a test is a failure of the test")]
 
 mod adam;

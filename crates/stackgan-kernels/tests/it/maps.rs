@@ -1,11 +1,12 @@
-//! Maps on a CPU: what the other tests do not reach.
+//! Maps on a CPU: cases that the other tests do not cover.
 
 use candle_core::{Device, Result, Tensor, Var};
 use stackgan_kernels::{Activation, Maps, Norm, Statistics, bce_with_logits};
 
 use crate::common::{bits, normal, plain};
 
-/// The result and the running statistics of batches that are normalised one by one, and joined.
+/// Compares the results and the running statistics of batches that are normalised one by one with
+/// those of the concatenated batches.
 #[test]
 fn joined_batches_are_normalised_each_by_itself() -> Result<()> {
     let (channels, weight) = (5, normal((5, 3, 3, 3), 1));

@@ -1,4 +1,4 @@
-//! The number of threads changes no bit.
+//! The number of threads does not change any bit.
 
 use candle_core::{DType, Result, Tensor};
 use stackgan_kernels::{Activation, Maps, activate, batch_norm_eval, batch_norm_train};
@@ -45,7 +45,7 @@ fn the_others() {
     }
 }
 
-/// Every way in which maps are convolved, with few tiles and with many.
+/// Tests every convolution algorithm for maps, with few tiles and with many.
 #[test]
 fn maps() {
     for (x, w, stride, padding) in [

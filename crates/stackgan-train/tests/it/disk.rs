@@ -1,4 +1,5 @@
-//! A disk with a cache, in memory: operations can fail, be the last one, and be lost or reordered while they are not synced.
+//! A simulated disk with a cache, in memory. Operations can fail or be the last one, and unsynced
+//! ones can be lost or reordered.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::rc::Rc;
 
 use stackgan_train::store::files::Files;
 
-/// Names and contents. A name points to a content by number, as in a file system of inodes.
+/// Names and contents. A name refers to a content by its number, like an inode in a file system.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     names: BTreeMap<PathBuf, usize>,
@@ -65,47 +66,47 @@ impl Disk {
     }
 }
 
-/// What is durable at some moment, and what is pending.
+/// The durable state at some moment, and the pending changes.
 pub(crate) type Moment = (Disk, Vec<Change>);
 
-/// What happens at one operation.
+/// A fault at one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The process is killed; of a write, half is done.
+    /// The process is killed; a write is half done.
     Kill,
     /// `EIO`.
     Failure,
-    /// `ENOSPC`; of a write, half is done.
+    /// `ENOSPC`; a write is half done.
     Full,
     /// `EINTR`, once.
     Interrupted,
-    /// A write takes half of its bytes.
+    /// A write accepts half of its bytes.
     Short,
 }
 
-/// A disk that many hands share.
+/// A disk whose clones share their state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sim {
     pub(crate) now: Rc<RefCell<Disk>>,
     pub(crate) durable: Rc<RefCell<Disk>>,
     pub(crate) pending: Rc<RefCell<Vec<Change>>>,
-    /// Operations so far.
+    /// Number of operations so far.
     pub(crate) calls: Rc<Cell<usize>>,
     pub(crate) fault: Option<(usize, Fault)>,
     pub(crate) dead: Rc<Cell<bool>>,
-    /// Most bytes that a write takes.
+    /// Maximum number of bytes that a write accepts.
     pub(crate) piece: Option<usize>,
-    /// After each operation: what is durable, and what is pending.
+    /// The durable state and the pending changes after each operation.
     pub(crate) history: Rc<RefCell<Vec<Moment>>>,
 }
 
 impl Sim {
-    /// A disk that holds this, without faults.
+    /// Returns a disk with these contents and no fault.
     pub(crate) fn holding(disk: Disk) -> Self {
         Self { now: Rc::new(RefCell::new(disk)), ..Self::default() }
     }
 
-    /// Counts an operation; the fault that it meets.
+    /// Counts an operation, and returns its fault.
     fn call(&self) -> io::Result<Option<Fault>> {
         if self.dead.get() {
             return Err(io::Error::other("killed"));
@@ -119,7 +120,7 @@ impl Sim {
         Ok(met)
     }
 
-    /// The same for operations that happen whole or not at all.
+    /// The same for operations that are either done or not.
     fn whole(&self) -> io::Result<()> {
         match self.call()? {
             None | Some(Fault::Short) => Ok(()),
@@ -158,7 +159,7 @@ fn error(fault: Fault) -> io::Error {
 }
 
 impl Files for Sim {
-    /// The number of the content, and where the next byte goes.
+    /// The number of the content, and the position of the next byte.
     type Open = (usize, usize);
 
     fn make_folder(&self, _: &Path) -> io::Result<()> {
@@ -173,7 +174,7 @@ impl Files for Sim {
 
     fn create(&self, path: &Path) -> io::Result<(usize, usize)> {
         self.whole()?;
-        // A new content for each, also where the name is taken: a crash may leave the old one.
+        // Every call creates a new content, even if the name exists: a crash may leave the old one.
         let number = self.now.borrow().contents.len();
         self.change(Change::Name(path.to_path_buf(), number));
         Ok((number, 0))

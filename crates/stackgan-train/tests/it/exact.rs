@@ -1,5 +1,6 @@
-//! Exactness: the same bits for any number of threads, any prefetch depth, in debug and release, and however a run is cut;
-//! and no run goes on under other mathematics without being told to.
+//! Exact results: the same bits for any number of threads, any prefetch depth, in debug and
+//! release, and however a run is interrupted. No run continues with different mathematics unless
+//! this is permitted.
 
 use candle_core::Device;
 use stackgan_core::{Recipe, Stage};
@@ -14,9 +15,10 @@ use crate::run::{Folder, config, on_threads};
 
 const LAST: &str = "checkpoints/step-0000004.safetensors";
 
-/// SHA-256 of the state after four steps of the residual recipe, by what the matrix products are made of: their order of
-/// additions differs. One value for debug and release: `cargo test --release --workspace --test it exact` compares with the same. A
-/// change is a line in the changelog.
+/// SHA-256 of the state after four steps of the residual recipe, by the instructions of the matrix
+/// products, which determine the order of additions. Debug and release have the same value:
+/// `cargo test --release --workspace --test it exact` compares with it, too. A change must be noted
+/// in the changelog.
 const GOLDEN: [(&str, &str); 1] =
     [("avx512f", "fe0934df1c7325d1aa89046c776f6d58673820e6b162d26710af95a410ceff46")];
 
@@ -68,7 +70,8 @@ fn debug_and_release_make_the_recorded_bits() {
     assert_eq!(sha256(&state.to_bytes().unwrap()), *expected);
 }
 
-/// One step a process, so a resume at every step: in the middle of an epoch, at its end, where the rate falls, at the last.
+/// Trains one step per process, so that the run is resumed at every step: within an epoch, at its
+/// end, where the rate falls, and at the last step.
 #[test]
 fn a_run_of_one_step_at_a_time_is_the_same_run() {
     let folder = Folder::new(Stage::One);
@@ -76,7 +79,7 @@ fn a_run_of_one_step_at_a_time_is_the_same_run() {
     for recipe in [Recipe::Residual, Recipe::Plain] {
         let mut cfg = config(Stage::One, recipe);
         cfg.optim.decay = Decay::Halve { every: 1 };
-        cfg.optim.batch = 12; // some steps an epoch
+        cfg.optim.batch = 12; // some steps per epoch
         cfg.run.checkpoint_every = 100;
         let (whole, parts) = (format!("{recipe:?}-whole"), format!("{recipe:?}-parts"));
         folder.train(&whole, &cfg, None, 99).unwrap();
@@ -100,7 +103,8 @@ fn a_run_of_one_step_at_a_time_is_the_same_run() {
     );
 }
 
-/// Every key of the configuration: one that changes the mathematics is refused by name, one of `[run]` is free.
+/// For every key of the configuration, a change that affects the mathematics is refused by name,
+/// and a change of `[run]` is allowed.
 #[test]
 fn a_change_of_the_mathematics_needs_leave() {
     let folder = Folder::new(Stage::One);
@@ -110,7 +114,7 @@ fn a_change_of_the_mathematics_needs_leave() {
     let (mut refused, mut free) = (0, 0);
     for (key, changed) in changes(&toml).into_iter().filter(|(key, _)| key != "stage") {
         let Ok(text) = toml::to_string(&changed) else { continue };
-        let Ok(other) = TrainConfig::from_toml(&text) else { continue }; // out of range: refused anyway
+        let Ok(other) = TrainConfig::from_toml(&text) else { continue }; // out of range anyway
         if other == cfg {
             continue;
         }
@@ -121,7 +125,7 @@ fn a_change_of_the_mathematics_needs_leave() {
             }
             Err(Error::Config { key: named, .. }) => {
                 assert!(!key.starts_with("run."), "{key} changes no number and was refused");
-                // Sizes may be refused before, for not fitting the data.
+                // Sizes can be refused earlier because they do not fit the data.
                 assert!(named == key || key.starts_with("net."), "{key}: named {named}");
                 refused += 1;
             }
@@ -150,7 +154,7 @@ fn a_change_of_the_mathematics_needs_leave() {
     );
 }
 
-/// The table with one leaf changed, for every leaf that is a number or a switch.
+/// Returns a table with one changed leaf for every leaf that is a number or a boolean.
 fn changes(table: &toml::Table) -> Vec<(String, toml::Table)> {
     let mut all = Vec::new();
     for (key, value) in table {

@@ -1,5 +1,6 @@
-//! What is promised of checkpoints whatever the storage does: an error or a kill at every operation of a save, power cut
-//! after any operation with what was not synced lost or reordered, damaged files.
+//! Guarantees for checkpoints, whatever the storage does: an error or a kill at every operation of
+//! a save, a power cut after any operation with unsynced changes lost or reordered, and damaged
+//! files.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use crate::ledger::ledger;
 
 const FOLDER: &str = "/run/checkpoints";
 
-/// A state of `n` values that are all the step.
+/// Returns a state of `n` values that identify the step.
 fn state(step: u64, n: usize) -> Archive {
     let values: Vec<f32> = (0..n).map(|i| step as f32 + (i % 97) as f32 / 128.0).collect();
     let tensor = Tensor::from_vec(values, n, &Device::Cpu).unwrap();
@@ -30,7 +31,8 @@ fn store(sim: &Sim) -> stackgan_train::Result<Store<Sim>> {
     Store::open_on(sim.clone(), Path::new(FOLDER), 2)
 }
 
-/// The step of the newest valid checkpoint, whose contents are those of its step.
+/// Returns the step of the newest valid checkpoint, and checks that its contents belong to this
+/// step.
 fn newest(store: &Store<Sim>) -> Option<u64> {
     let Newest { found, .. } = store.newest(&Device::Cpu).unwrap();
     let (header, archive) = found?;
@@ -39,8 +41,9 @@ fn newest(store: &Store<Sim>) -> Option<u64> {
     Some(header.step)
 }
 
-/// Three saves that meet a fault at operation `k`, for every k: whatever happens, the newest valid checkpoint is that of
-/// the last save that reported success, or the one after it; a new process finds it and goes on.
+/// Three saves meet a fault at operation `k`, for every k. The newest valid checkpoint is then that
+/// of the last save that reported success, or the next one, and a new process finds it and
+/// continues.
 #[test]
 fn a_fault_at_every_operation_of_a_save_loses_nothing() {
     let mut runs = 0;
@@ -106,8 +109,8 @@ fn a_fault_at_every_operation_of_a_save_loses_nothing() {
     );
 }
 
-/// Every state that a power cut may leave: after each operation, any subset of what is not synced is lost, pairs of what
-/// is kept come in the other order, the last write is torn at 512 bytes.
+/// Tests every state that a power cut can leave: after each operation, any subset of the unsynced
+/// changes is lost, pairs of the others are swapped, and the last write is torn at 512 bytes.
 #[test]
 fn a_power_cut_at_any_moment_leaves_the_old_or_the_new_checkpoint() {
     let sim = Sim { piece: Some(330), ..Sim::default() };
@@ -116,7 +119,7 @@ fn a_power_cut_at_any_moment_leaves_the_old_or_the_new_checkpoint() {
     for step in 1..=12 {
         sim.history.borrow_mut().clear();
         writer.save(state(step, 600), &header(step)).unwrap();
-        // What happens after the rename's folder is synced is still before the acknowledgement.
+        // After the rename's folder is synced, the save is not acknowledged yet.
         let history = sim.history.borrow_mut().drain(..).collect::<Vec<_>>();
         moments.extend(history.into_iter().map(|(disk, pending)| (step - 1, step, disk, pending)));
         let (disk, pending) = (sim.durable.borrow().clone(), sim.pending.borrow().clone());
@@ -144,7 +147,7 @@ fn a_power_cut_at_any_moment_leaves_the_old_or_the_new_checkpoint() {
     );
 }
 
-/// What may survive of changes that are not synced.
+/// Returns the unsynced changes that can survive, in all combinations.
 fn survivors(pending: &[Change]) -> Vec<Vec<Change>> {
     let n = pending.len();
     assert!(n <= 12, "{n} changes: too many subsets");
@@ -173,7 +176,7 @@ fn path(step: u64) -> PathBuf {
     Path::new(FOLDER).join(format!("step-{step:07}.safetensors"))
 }
 
-/// Two checkpoints of 24 KiB, and the disk they are on.
+/// Returns a disk with two checkpoints of 24 KiB.
 fn two() -> Disk {
     let sim = Sim::default();
     let writer = store(&sim).unwrap();
@@ -183,7 +186,8 @@ fn two() -> Disk {
     sim.now.take()
 }
 
-/// 2,000 flipped bits, 200 cuts, 50 zeroed pages: each is noticed, named, and passed over for the older file.
+/// Tests 2,000 flipped bits, 200 truncations and 50 zeroed pages: each is detected and reported,
+/// and the older file is used.
 #[test]
 fn damage_is_noticed_and_the_older_checkpoint_taken() {
     let whole = two();
@@ -212,7 +216,7 @@ fn damage_is_noticed_and_the_older_checkpoint_taken() {
     }
     let pages = bytes.len().div_ceil(4096);
     for case in 0..50 {
-        // Whole pages first, then pages that a write left half done.
+        // Whole pages first, then pages that were only partly written.
         let from = 4096 * (case % pages) + 512 * (case / pages) % 4096;
         let mut damaged = bytes.clone();
         let end = (from + 4096).min(damaged.len());
@@ -263,7 +267,8 @@ fn what_is_loaded_is_saved_as_the_same_bytes() {
     assert!(sim.now.borrow().file(&path(2)).unwrap() == &before);
 }
 
-/// Other small files of a run folder are written the same way: old or new, never a part.
+/// Other small files of a run folder are written in the same way: a file is either old or new,
+/// never partial.
 #[test]
 fn a_file_is_replaced_whole_or_not_at_all() {
     let file = Path::new("/run/model.safetensors");
@@ -283,7 +288,8 @@ fn a_file_is_replaced_whole_or_not_at_all() {
     }
 }
 
-/// Readers beside a trainer that saves without pause see whole checkpoints only, and pruning breaks none of their reads.
+/// Readers beside a trainer that saves all the time see only complete checkpoints, and pruning
+/// breaks none of their reads.
 #[test]
 fn readers_see_whole_checkpoints_while_a_trainer_saves() {
     let folder = tempfile::tempdir().unwrap();
@@ -316,7 +322,8 @@ fn readers_see_whole_checkpoints_while_a_trainer_saves() {
     );
 }
 
-/// A file of version 1, as it was first written: laid out here by hand, so that what is read does not follow what is written.
+/// Reads a file of version 1 in its first form. The test writes the file itself, so that the reader
+/// does not just follow the writer.
 #[test]
 fn version_one_is_read_for_ever() {
     let header = |sum: &str| {

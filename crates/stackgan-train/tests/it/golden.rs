@@ -1,5 +1,6 @@
-//! Both recipes, both stages, against values of an independent statement of the networks in PyTorch
-//! (`tests/golden/README.md`): every loss term, picture, gradient and running statistic over two steps.
+//! Both recipes and both stages compared with an independent implementation of the networks in
+//! PyTorch (`tests/golden/README.md`): every loss term, picture, gradient and running statistic
+//! over two steps.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -32,18 +33,20 @@ const NET: NetConfig = NetConfig {
     channel_floor: 0,
 };
 
-/// Relative tolerances: f32 sums in another order. Losses and pictures agree to about 1e-6 where one step lies between,
-/// gradients to 1e-5; the second step starts from weights that may differ by Adam's sign of a vanishing gradient.
+/// Relative tolerances, because f32 sums have another order. Losses and pictures after one step
+/// agree to about 1e-6, gradients to 1e-5. The second step starts from weights that can differ
+/// where Adam takes the sign of a vanishing gradient.
 const LOSS: f64 = 1e-4;
 const PICTURE: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
 
-/// What rounding makes of gradients, relative to their tensor's norm: D's and Stage-I's were found to agree to 2e-5, those of
-/// Stage-II's generator to 4e-3 in each of two steps where an element changes sign (see [`NEIGHBOURS`]).
+/// Effect of rounding on gradients, relative to the norm of their tensor. The gradients of D and of
+/// Stage-I agreed to 2e-5. Those of Stage-II's generator agreed to 4e-3 in each of two steps if an
+/// element changes its sign (see [`NEIGHBOURS`]).
 const ROUGH_D: f64 = 1e-4;
 const ROUGH_G: [f64; 2] = [1e-4, 8e-3];
 
-/// Where the networks are tried: the CPU, or the GPU that `STACKGAN_TEST_DEVICE=cuda` asks for, in f32 as such.
+/// Returns the device to test: the CPU, or a GPU with full f32 if `STACKGAN_TEST_DEVICE=cuda`.
 fn device() -> Device {
     thread_local! {
         static DEVICE: OnceCell<Device> = const { OnceCell::new() };
@@ -94,7 +97,7 @@ impl Golden {
     }
 }
 
-/// The pictures of the golden runs are made by a formula.
+/// Returns pictures of the golden runs, which are made by a formula.
 fn waves(batch: usize, size: usize, phase: f64) -> Tensor {
     let mut values = Vec::with_capacity(batch * 3 * size * size);
     for b in 0..batch {
@@ -135,8 +138,8 @@ fn near(
     if close { Ok(()) } else { Err(format!("{what}: error {error:.3e}, norm {scale:.3e}")) }
 }
 
-/// Every gradient within [`GRADIENT`] of its norm. A bias before batch norm has no gradient but rounding, so a millionth of
-/// the whole network's norm is allowed besides.
+/// Compares every gradient to [`GRADIENT`] of its norm. A bias before batch norm has only rounding
+/// errors as its gradient, so a millionth of the norm of the whole network is also allowed.
 fn compare_gradients(
     what: &str,
     ours: &Tensors,
@@ -150,19 +153,24 @@ fn compare_gradients(
     })
 }
 
-/// How much further a GPU may be off than a CPU in Stage-II's generator. Found on an H100, in f32: the picture of `plain` is 1e-5
-/// of its norm off the CPU's (cuDNN's algorithms), and of the same picture D's gradient 3e-6. So a few of half a million
-/// activations have another sign, which moves the generator's gradients by a hundredth, a bias's by up to 2.7 of them (see
-/// [`NEIGHBOURS`]; moved betas are too small to turn them back), and a step of Adam by as much of what it allows.
+/// Returns how much larger a GPU's differences in Stage-II's generator can be than a CPU's.
+///
+/// On an H100 in f32, the picture of `plain` differs from the CPU's by 1e-5 of its norm (cuDNN's
+/// algorithms), and D's gradient for the same picture by 3e-6. A few of half a million activations
+/// then have another sign. This changes the generator's gradients by a hundredth, a bias's gradient
+/// by up to 2.7 hundredths, and a step of Adam by as much of its tolerance. The moved betas of
+/// [`NEIGHBOURS`] are too small to change these signs back.
 fn slack(stage2_g: bool) -> f64 {
     if stage2_g && device().is_cuda() { 40.0 } else { 1.0 }
 }
 
-/// Neighbours of a state at which G is tried: every beta of its batch norms moved by 5e-7 up or down, at random.
+/// Number of neighbours of a state at which G is tested. In a neighbour, every beta of G's batch
+/// norms is moved up or down by 5e-7 at random.
 ///
-/// Stage-II passes half a million values through its activations, and the gradient of a network jumps where one of them changes
-/// sign: an element of 50,000 is worth a few thousandths of a bias's gradient. Where rounding decides the sign, the golden
-/// gradient is that of a neighbour. The first neighbour is the state itself, and Stage-I needs no other.
+/// Stage-II passes half a million values through its activations. The gradient of a network jumps
+/// where one of them changes its sign: one of 50,000 elements contributes a few thousandths of a
+/// bias's gradient. If rounding decides the sign, the golden gradient is that of a neighbour. The
+/// first neighbour is the state itself, which is enough for Stage-I.
 const NEIGHBOURS: u64 = 40;
 
 fn neighbour(state: &State, which: u64) -> State {
@@ -183,7 +191,7 @@ fn neighbour(state: &State, which: u64) -> State {
     near
 }
 
-/// Large pictures were kept as every eighth pixel.
+/// Reduces a large picture as the golden file does, which contains every eighth pixel.
 fn like_golden(image: &Tensor, golden: &Tensor) -> Tensor {
     let (size, kept) = (image.dim(3).unwrap(), golden.dim(3).unwrap());
     if size == kept {
@@ -194,9 +202,12 @@ fn like_golden(image: &Tensor, golden: &Tensor) -> Tensor {
     image.index_select(&every, 2).unwrap().index_select(&every, 3).unwrap()
 }
 
-/// A step of Adam is about lr times the sign of the gradient, so where the gradient is not larger than what rounding makes
-/// of it (`rough` of its tensor's norm, a millionth of the network's) a weight may be off by 2 lr; the larger the
-/// gradient, the less, down to 5 % of a step. Running statistics: relative 1e-3, since D's follow pictures that passed G.
+/// Compares weights and running statistics.
+///
+/// A step of Adam is about lr times the sign of the gradient. If a gradient is not larger than its
+/// rounding error (`rough` of the norm of its tensor, and a millionth of the network's), its weight
+/// can differ by 2 lr. The larger the gradient, the smaller the tolerance, down to 5 % of a step.
+/// Running statistics agree to a relative 1e-3, because D's depend on pictures by G.
 fn compare_weights(
     what: &str,
     ours: &Tensors,
@@ -224,7 +235,7 @@ fn compare_weights(
             let share = noise / f64::from(g.abs()).max(1e-30);
             loose += usize::from(share > 1.0);
             let allowed = LR * share.clamp(least, 2.05);
-            // Moved betas (NEIGHBOURS) and rounding: 1e-6.
+            // moved betas (NEIGHBOURS) and rounding: 1e-6
             if f64::from((a - b).abs()) > allowed + 1e-6 {
                 return Err(format!("{what} {name}: {a} {b}, gradient {g}"));
             }
@@ -234,7 +245,7 @@ fn compare_weights(
     Ok(())
 }
 
-/// The gradient of the first step, from Adam's first moment.
+/// Returns the gradient of the first step, computed from Adam's first moment.
 fn first_gradients(adam: &Adam) -> Tensors {
     let state = adam.state();
     let gradient = |(n, t): (&String, &Tensor)| {
@@ -286,7 +297,7 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
     }
 }
 
-/// A state of both players: weights, statistics and Adam's moments before a step.
+/// The state of both players before a step: weights, statistics and Adam's moments.
 struct State {
     g: Tensors,
     d: Tensors,
@@ -308,7 +319,8 @@ impl<D> Game<D> {
     }
 }
 
-/// Weights after Adam's first step down golden gradients: p - lr g / (|g| + eps). Statistics are left as they are.
+/// Returns the weights after Adam's first step along golden gradients: p - lr g / (|g| + eps).
+/// Statistics are not changed.
 fn stepped(before: &Tensors, gradients: &Tensors) -> Tensors {
     let step = |(name, p): (&String, &Tensor)| {
         let after = gradients.get(name).map(|g| down(p, g).unwrap());
@@ -340,9 +352,9 @@ fn own(tensors: Tensors) -> Tensors {
     tensors.into_iter().filter(|(n, _)| !n.starts_with("STAGE1_G.")).collect()
 }
 
-/// Two steps, each taken twice from the golden state before it: once as it is, which checks the losses and D; and once with
-/// the golden D after its step, which does not move (lr 0), to check G. For G's gradient passes through D after its
-/// step, and there a weight with a vanishing gradient may differ by 2 lr.
+/// Checks two steps. Each is taken twice from the golden state before it: once unchanged, to check
+/// the losses and D; and once with the golden D after its step at rate 0, to check G. G's gradient
+/// passes through D after its step, where a weight with a vanishing gradient can differ by 2 lr.
 fn check<D>(case: &Case<D>) {
     let golden = Golden::load(case.file);
     let text = golden.get("in.text").clone();
@@ -376,7 +388,7 @@ fn check<D>(case: &Case<D>) {
         for term in ["d_loss", "d_real", "d_wrong", "d_fake", "g_adv", "kl"] {
             let (ours, theirs) =
                 (stats.get(term).unwrap(), golden.scalar(&format!("{prefix}.{term}")));
-            // The generator's loss is taken through D after its step.
+            // The generator's loss passes through D after its step.
             let tolerance = if term == "g_adv" { 10.0 * LOSS } else { LOSS };
             assert!(
                 (ours - theirs).abs() <= tolerance * theirs.abs(),
@@ -413,7 +425,7 @@ fn check<D>(case: &Case<D>) {
             let (game, stats) = run(&neighbour(&before_g, which), 0.0);
             let (ours, theirs) =
                 (stats.get("g_adv").unwrap(), golden.scalar(&format!("{prefix}.g_adv")));
-            let known = step == 1 || !after("d").is_empty(); // else the target is ours, to rounding
+            let known = step == 1 || !after("d").is_empty(); // else our own, up to rounding
             let close =
                 (ours - theirs).abs() <= if known { LOSS } else { 10.0 * LOSS } * theirs.abs();
             assert!(close, "{file} {prefix} g_adv: {ours} {theirs}");
@@ -449,7 +461,7 @@ fn check<D>(case: &Case<D>) {
         let (game, target_g) = tried.unwrap_or_else(|e| panic!("{e}"));
         let low = game.stage1.as_ref().map(|params| params.snapshot().unwrap());
         if let Some(low) = &low {
-            // Frozen: its weights stay exactly as they were; its statistics move in training mode.
+            // Frozen: its weights stay the same; in training mode its statistics change.
             let weights = |t: &Tensors| -> Vec<Vec<f32>> {
                 let keep = t.iter().filter(|(n, _)| !n.contains("running_"));
                 keep.map(|(_, t)| t.flatten_all().unwrap().to_vec1().unwrap()).collect()
@@ -469,7 +481,7 @@ fn check<D>(case: &Case<D>) {
         };
     }
 
-    // Evaluation mode, on the golden weights themselves.
+    // Evaluation mode, with the golden weights themselves.
     let mut game = (case.game)(&golden, &case.net);
     let low = golden.part("after2.g.STAGE1_G.");
     let stage1 = if low.is_empty() { state.stage1 } else { Some(low) };
@@ -489,7 +501,7 @@ fn clone(state: &State) -> State {
     }
 }
 
-/// Pictures of the first step, in training mode, from the initial weights.
+/// Checks the pictures of the first step, in training mode, with the initial weights.
 fn check_first_fake(file: &str, fresh_fake: bool, generator: &dyn Generator) {
     let golden = Golden::load(file);
     let prefixes: &[&str] = if fresh_fake { &["step0.d"] } else { &["step0"] };

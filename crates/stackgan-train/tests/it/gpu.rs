@@ -1,4 +1,4 @@
-//! The same game on a GPU, where there is one and the feature `cuda` is on; skipped elsewhere.
+//! Training on a GPU. Skipped without a GPU or without the feature `cuda`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::run::{Folder, config};
 
 type Values = BTreeMap<String, Tensor>;
 
-/// What each step told.
+/// The statistics of each step.
 type Told = Vec<Vec<(&'static str, f64)>>;
 
 fn gpu() -> Option<Device> {
@@ -38,8 +38,9 @@ fn gpu() -> Option<Device> {
     device
 }
 
-/// The numbers of two steps, and G and D after the first. Where `after` is given, the second begins with those instead: Adam makes
-/// much of the sign of a vanishing gradient, so that two devices' second steps begin at different places.
+/// Returns the statistics of two steps, and G and D after the first one. If `after` is given, the
+/// second step begins with these: Adam amplifies the sign of a vanishing gradient, so that the
+/// second steps of two devices would begin at different weights.
 fn steps(cfg: &TrainConfig, device: &Device, after: Option<&[Values; 2]>) -> (Told, [Values; 2]) {
     let low = (cfg.stage == Stage::Two).then(|| stage1(&cfg.net, device));
     let mut players = players(cfg, low.as_ref().map(|low| (low, &cfg.net)), device).unwrap();
@@ -72,7 +73,7 @@ fn stage1(net: &NetConfig, device: &Device) -> Params {
     params
 }
 
-/// Additions come in another order.
+/// Compares both recipes and stages; sums have another order.
 #[test]
 fn a_step_has_the_numbers_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
@@ -97,7 +98,7 @@ fn assert_same_numbers(what: &str, cfg: &TrainConfig, gpu: &Device) {
     }
 }
 
-/// Each knob alone.
+/// Tests each knob alone.
 #[test]
 fn every_knob_has_the_numbers_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
@@ -137,7 +138,7 @@ fn what_is_planted_is_named_as_on_the_cpu() {
     }
 }
 
-/// In two parts, with averages, samples, checkpoints and a model, which the CPU reads.
+/// Trains in two parts, with averages, samples, checkpoints and a model, which the CPU reads.
 #[test]
 fn a_run_goes_through_and_is_resumed() {
     let Some(gpu) = gpu() else { return };
@@ -155,8 +156,8 @@ fn a_run_goes_through_and_is_resumed() {
     }
 }
 
-/// Its value and its gradient in the pictures, by both losses; and runs with it, whose steps have the same bits recorded as
-/// queued one by one.
+/// Compares the loss and its gradient for the pictures, with both losses of the encoder. Also
+/// trains with it: recorded steps have the same bits as steps queued one by one.
 #[test]
 fn the_matching_loss_has_the_numbers_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
@@ -168,7 +169,7 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
         let features = matches!(encoder.config.image, ImageSide::Features { .. });
         features.then(|| matching::network(device))
     };
-    // In fifty bounded layers rounding moves some values over a bound, where their gradient ends.
+    // In fifty bounded layers, rounding moves some values over a bound, where their gradient ends.
     for (encoder, tolerance) in [(&seeing[0], 1e-6), (&seeing[1], 1e-6), (&reading, 1e-4)] {
         let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
         let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
@@ -217,7 +218,8 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
     }
 }
 
-/// A step that becomes non-finite on the GPU does so again on the CPU, from its bundle; a run can leave it out.
+/// A step that becomes non-finite on the GPU does so again on the CPU when its bundle is replayed.
+/// A run can leave it out.
 #[test]
 fn a_bad_step_is_taken_again_and_left_out() {
     let Some(gpu) = gpu() else { return };
@@ -234,7 +236,8 @@ fn a_bad_step_is_taken_again_and_left_out() {
     assert!(warnings.iter().any(|text| text.contains("is left out")), "{warnings:?}");
 }
 
-/// A step that is replayed has the bits of the same step queued anew; one in which R1 is due is queued between.
+/// A replayed step has the same bits as one that is queued anew. Steps with R1 are queued in
+/// between.
 #[test]
 fn a_replayed_step_is_the_same_to_the_bit() {
     let Some(gpu) = gpu() else { return };

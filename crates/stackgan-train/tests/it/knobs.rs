@@ -1,4 +1,5 @@
-//! The knobs: each does what it says, nothing else moves, and a run with all of them resumes to the same bytes.
+//! The knobs: each has its documented effect and no other one, and a run with all of them resumes
+//! to the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ fn with(recipe: Recipe, change: impl FnOnce(&mut Knobs)) -> TrainConfig {
     cfg
 }
 
-/// Fresh players, and the numbers of their first `steps` steps on drawn pictures.
+/// Returns fresh players and the statistics of their first `steps` steps on random pictures.
 fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
     let (batch, device) = (cfg.optim.batch, Device::Cpu);
     let draw = |sample, n| Noise::new(8).normal(Stream::Test, 0, sample, n);
@@ -82,7 +83,8 @@ fn label_smoothing_is_one_sided() {
     }
 }
 
-/// The same pictures and players: what D says of real and painted pairs is the same, and both count whole.
+/// With the same pictures and players, D's output for real and painted pairs is the same, and both
+/// terms have full weight.
 #[test]
 fn without_wrong_pairs_d_tells_real_from_painted_alone() {
     let released = with(Recipe::Residual, |_| ());
@@ -116,7 +118,7 @@ fn without_wrong_pairs_d_tells_real_from_painted_alone() {
     assert!(folder.stats("whole").iter().all(|line| !line.contains("wrong")));
 }
 
-/// After one step Adam's first moment is (1 - beta1) times the gradient that it was given.
+/// After one step, Adam's first moment is (1 - beta1) times the gradient that it received.
 #[test]
 fn gradients_are_shortened_to_the_limit_and_no_further() {
     for recipe in RECIPES {
@@ -127,7 +129,8 @@ fn gradients_are_shortened_to_the_limit_and_no_further() {
             let cfg = with(recipe, |k| (k.clip_g, k.clip_d) = (limit, limit));
             let (players, clipped) = play(&cfg, 1);
             for (player, name) in [(players.g(), "g_grad"), (players.d(), "d_grad")] {
-                // What is reported is the gradient as it was. G's comes after a step of D that was shortened.
+                // The reported gradient is the one before clipping. G's comes after a clipped step
+                // of D.
                 let before = clipped[0].get(name).unwrap();
                 let state = player.adam.state();
                 let m: Tensors = state.into_iter().filter(|(n, _)| n.starts_with("m.")).collect();
@@ -219,7 +222,7 @@ fn go(
     go_under(folder, name, cfg, from, upto, Policy::default())
 }
 
-/// Numbers are looked at at the end of a step.
+/// Returns a policy that checks values at the end of a step.
 fn later() -> Policy {
     Policy { looks: Some(Looks::AtTheEnd), ..Policy::default() }
 }
@@ -236,7 +239,8 @@ fn go_under(
     folder.run(name, setup, upto, &policy).0.map(|_| ())
 }
 
-/// All knobs of a stage at once: uninterrupted at two threads, and stopped after 1, 3 and 4 steps at one.
+/// Compares runs with all knobs of a stage: one uninterrupted with two threads, one with one thread
+/// that is stopped after 1, 3 and 4 steps.
 #[test]
 fn runs_with_knobs_end_in_the_same_bytes() {
     let folder = Folder::new(Stage::One);
@@ -272,7 +276,7 @@ fn runs_with_knobs_end_in_the_same_bytes() {
     }
 }
 
-/// A Stage-I model, with nothing trained, and the discriminator of its run.
+/// Returns an untrained Stage-I model, and the discriminator of its run.
 fn stage1(cfg: &TrainConfig) -> (Model, Tensors) {
     let d = Params::fresh(Noise::new(1), "d1", &Device::Cpu);
     drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
@@ -315,7 +319,8 @@ fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
     let (model, d) = stage1(&cfg);
     let before = weights(&model.stage1().snapshot().unwrap());
     let after = weights(&archive.part("stage1."));
-    // Adam's steps are at most about its rate: 3 of Stage-I's own, 3 down Stage-II's loss, a tenth each.
+    // A step of Adam is at most about its rate. There are 3 steps of Stage-I's own and 3 along
+    // Stage-II's loss, at a tenth each.
     let largest = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     let step = (cfg.optim.lr_g * 0.1) as f32;
     assert!(largest > 1.5 * step && largest < 8.0 * step, "{largest} {step}");
@@ -333,7 +338,8 @@ fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
     assert_eq!(before, weights(&archive.part("stage1.")));
 }
 
-/// Captions of one picture are 1e30. The bundle holds the state before the step: that of the last checkpoint.
+/// The captions of one picture are 1e30. The bundle contains the state before the step, which is
+/// that of the last checkpoint.
 #[test]
 fn a_bad_step_leaves_the_tuned_stage1_as_it_was_and_is_taken_again_alone() {
     let folder = Folder::with_embeddings(Stage::Two, &|row| if row / 10 == 2 { 1e30 } else { 1.0 });
@@ -369,8 +375,8 @@ fn a_bad_step_leaves_the_tuned_stage1_as_it_was_and_is_taken_again_alone() {
     }
 }
 
-/// Weights of the tuned discriminator that are so large that a variance overflows: batch norm makes finite logits of it, and the
-/// step's losses are finite. Only the running variance shows it.
+/// The tuned discriminator has such large weights that a variance overflows. Batch norm still gives
+/// finite logits, and the losses of the step are finite. Only the running variance is not.
 #[test]
 fn a_bad_number_in_the_tuned_networks_is_caught_in_its_step() {
     let folder = Folder::new(Stage::Two);

@@ -1,11 +1,11 @@
-//! What the tests did, in numbers: `docs/testing.md` is made of it.
+//! Counts what the tests did; `docs/testing.md` is made from the counts.
 //!
-//! Where `STACKGAN_LEDGER` names a folder, each count is written there as a file. Where it is not set nothing is written, and
-//! the macro only checks that it has a number.
+//! If `STACKGAN_LEDGER` is the path of a folder, each count is written there as a file. Otherwise
+//! nothing is written, and the macro only checks that the count is not zero.
 
 use std::path::PathBuf;
 
-/// Notes that `name` was done `count` times.
+/// Records that `name` was done `count` times.
 pub(crate) fn note(name: &str, count: usize, what: &str) {
     assert!(count > 0, "{name}: nothing was done");
     let Some(folder) = std::env::var_os("STACKGAN_LEDGER").map(PathBuf::from) else { return };
@@ -16,7 +16,8 @@ pub(crate) fn note(name: &str, count: usize, what: &str) {
     std::fs::write(folder.join(format!("{name}.json")), line.to_string() + "\n").unwrap();
 }
 
-/// The seed of what is random in a test: `STACKGAN_TEST_SEED`, or 1. Said when a test fails.
+/// Returns the seed of the random tests: `STACKGAN_TEST_SEED`, or 1. It is printed, so that a
+/// failed test shows it.
 pub(crate) fn seed() -> u64 {
     let said = std::env::var("STACKGAN_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = said.unwrap_or(1);
@@ -24,12 +25,13 @@ pub(crate) fn seed() -> u64 {
     seed
 }
 
-/// How often a test does what takes long: `few` times in the suite, `full` times where `STACKGAN_TEST_FULL` is set.
+/// Returns the number of repetitions of a slow test: `full` if `STACKGAN_TEST_FULL` is set,
+/// otherwise `few`.
 pub(crate) fn times(few: usize, full: usize) -> usize {
     if std::env::var_os("STACKGAN_TEST_FULL").is_some() { full } else { few }
 }
 
-/// Notes in the ledger what a test did.
+/// Records in the ledger what a test did.
 macro_rules! ledger {
     ($name:literal, $count:expr, $what:literal) => {
         crate::ledger::note($name, $count as usize, $what)

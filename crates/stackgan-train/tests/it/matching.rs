@@ -1,4 +1,4 @@
-//! The matching loss: its gradient, whose weights it moves, and runs with it.
+//! The matching loss: its gradient, the weights that it changes, and runs with it.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use stackgan_train::text::{
 use crate::lite0::lite0;
 use crate::run::{Folder, config, on_threads};
 
-/// A small encoder after `steps` steps on the folder's training pictures.
+/// Returns a small encoder after `steps` steps on the folder's training pictures.
 pub(crate) fn encoder(folder: &Folder, loss: Loss, steps: u64) -> TrainedEncoder {
     let image = ImageSide::Convolutions { channels: vec![8, 16] };
     trained(folder, &settings(image, loss), ImageInputs::Pixels, steps)
@@ -36,12 +36,12 @@ fn settings(image: ImageSide, loss: Loss) -> TextTrainConfig {
     TextTrainConfig { encoder, image, batch, loss, hard_batches, ..TextTrainConfig::small() }
 }
 
-/// A network of features whose weights nobody trained.
+/// Returns a network of features with untrained weights.
 pub(crate) fn network(device: &Device) -> PictureNetwork {
     PictureNetwork::new(("lite0 by formula", 96), lite0(), device).unwrap()
 }
 
-/// A small encoder after a few steps on features of the folder's pictures.
+/// Returns a small encoder after a few steps on features of the folder's pictures.
 pub(crate) fn of_features(folder: &Folder, loss: Loss) -> TrainedEncoder {
     let source = folder.data.0.as_ref();
     let features = PictureFeatures::compute(source, &network(&Device::Cpu), &mut |_| {}).unwrap();
@@ -62,12 +62,12 @@ fn trained(
     train_encoder(&run, &mut |_| {}).unwrap()
 }
 
-/// Embeddings of the folder's captions by `encoder`, as its network makes them.
+/// Returns embeddings of the folder's captions by `encoder`, without standardisation.
 pub(crate) fn embeddings(folder: &Folder, encoder: &TrainedEncoder) -> Arc<Embeddings> {
     encoded(folder, &encoder.text.unstandardised(&Device::Cpu).unwrap())
 }
 
-/// Embeddings of the folder's captions.
+/// Returns embeddings of the folder's captions.
 pub(crate) fn encoded(folder: &Folder, raw: &CharCnnRnnEncoder) -> Arc<Embeddings> {
     let (data, print) = (&folder.data.0, raw.fingerprint());
     let file = folder.folder.path().join(format!("{}.safetensors", &print[..12]));
@@ -112,14 +112,14 @@ pub(crate) fn pictures(side: usize) -> Tensor {
     Tensor::from_vec(values, (4, 3, side, side), &Device::Cpu).unwrap().tanh().unwrap()
 }
 
-/// Along a smooth direction, so that rounding is small beside the difference.
+/// Uses a smooth direction, so that rounding is small compared with the difference.
 #[test]
 fn its_gradient_in_the_pictures_equals_differences() {
     let folder = Folder::new(Stage::One);
     let losses = [Loss::Contrastive, Loss::JointEmbedding];
     let seeing = losses.map(|loss| encoder(&folder, loss, 3));
     let reading = of_features(&folder, Loss::Contrastive);
-    // A network of features is bent at every bound of its layers.
+    // A network of features is not smooth at the bounds of its layers.
     for (encoder, h) in [(&seeing[0], 0.02), (&seeing[1], 0.02), (&reading, 5e-4)] {
         let matcher = of(encoder).unwrap();
         let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
@@ -144,7 +144,7 @@ fn its_gradient_in_the_pictures_equals_differences() {
     }
 }
 
-/// An encoder that has learnt something finds a picture's own caption, and a standardised text is read as it was before.
+/// A trained encoder matches pictures with their own captions better than with others.
 #[test]
 fn right_captions_match_better_than_wrong_ones() {
     let folder = Folder::new(Stage::One);
@@ -177,7 +177,8 @@ fn right_captions_match_better_than_wrong_ones() {
     }
 }
 
-/// Uninterrupted at two threads; stopped after 1 and 4 steps at one; looked at at the end. The frozen side is as it was.
+/// Compares an uninterrupted run with two threads; one with one thread that is stopped after 1 and
+/// 4 steps; and one with checks at the end of a step.
 #[test]
 fn runs_with_it_end_in_the_same_bytes() {
     let folder = Folder::new(Stage::One);
@@ -203,7 +204,7 @@ fn runs_with_it_end_in_the_same_bytes() {
             assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name(other), file));
             assert_eq!(folder.stats(&name("whole")), folder.stats(&name(other)));
         }
-        // The term is in G's loss, at its weight.
+        // The term is part of G's loss, with its weight.
         let first: serde_json::Value =
             serde_json::from_str(&folder.stats(&name("whole"))[0]).unwrap();
         let term = |name: &str| first[name].as_f64().unwrap();
@@ -213,7 +214,8 @@ fn runs_with_it_end_in_the_same_bytes() {
     }
 }
 
-/// One batch of texts far apart, again and again, D's rate next to nothing: what G learns, it learns from the term.
+/// Repeats one batch of very different texts with a tiny rate for D, so that G learns only from
+/// this term.
 #[test]
 fn the_generator_goes_down_it() {
     let folder = Folder::new(Stage::One);
@@ -281,13 +283,14 @@ fn what_cannot_be_matched_is_refused() {
     }
 }
 
-/// Captions of one picture are 1e30: the step that meets them is taken again from its file alone, matching and all.
+/// The training diverges. The step that becomes non-finite is repeated from its file alone,
+/// including the matching.
 #[test]
 fn a_bad_step_is_taken_again_alone() {
     let folder = Folder::new(Stage::One);
     let encoder = of_features(&folder, Loss::Contrastive);
     let mut cfg = matching(Stage::One, Recipe::Residual);
-    // Nothing but the loss itself is that large: the first step overflows in G's loss.
+    // With this weight and these rates, values become non-finite within 400 steps.
     (cfg.loss.matching, cfg.optim.lr_g) = (1e4, 1.0);
     (cfg.optim.steps, cfg.optim.lr_d) = (400, 1.0);
     let embeddings = embeddings(&folder, &encoder);

@@ -1,5 +1,5 @@
-//! Batches in parts: the gradient is the whole batch's where the parts' statistics are, a run resumes to the same bytes, and
-//! another size of parts is other mathematics.
+//! Batches in parts: if the parts have the statistics of the whole batch, the gradient is the same;
+//! a run resumes to the same bytes; and another size of parts counts as different mathematics.
 
 use candle_core::{Device, Tensor};
 use stackgan_core::gan::GeneratorNoise;
@@ -12,13 +12,13 @@ use stackgan_train::step::{Pictures, StepConfig, StepNoise};
 
 use crate::run::{Folder, config, on_threads};
 
-/// Terms of a step, and gradients of G and of D.
+/// The terms of a step, and the gradients of G and of D.
 struct Taken {
     terms: Vec<(&'static str, f64)>,
     gradients: [Vec<f32>; 2],
 }
 
-/// A batch of four pictures, of which the last two are the first two again or others.
+/// Returns a batch of four pictures. The last two are either the first two again or different.
 fn batch(cfg: &TrainConfig, again: bool) -> (Pictures, StepNoise) {
     let device = Device::Cpu;
     let side = cfg.stage.side();
@@ -46,7 +46,8 @@ fn batch(cfg: &TrainConfig, again: bool) -> (Pictures, StepNoise) {
     (pictures, StepNoise { d: noise(3), g: noise(6) })
 }
 
-/// One step at rate 0, so that G's gradient goes through the same D: Adam's first moment is then (1 - beta1) of the gradient.
+/// Takes one step at rate 0, so that G's gradient passes through the same D. Adam's first moment is
+/// then (1 - beta1) times the gradient.
 fn take(cfg: &TrainConfig, (pictures, noise): &(Pictures, StepNoise), micro_batch: usize) -> Taken {
     let low = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
     drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
@@ -61,7 +62,7 @@ fn take(cfg: &TrainConfig, (pictures, noise): &(Pictures, StepNoise), micro_batc
     Taken { terms: stats.read().unwrap(), gradients }
 }
 
-/// The length of the difference over that of the first.
+/// Returns the norm of the difference, divided by the norm of `a`.
 fn apart(a: &[f32], b: &[f32]) -> f64 {
     let norm =
         |of: &mut dyn Iterator<Item = f32>| of.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
@@ -69,7 +70,8 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
     norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut a.iter().copied())
 }
 
-/// Halves that are equal have the batch's statistics; others do not, and then the gradient is another.
+/// Two equal halves have the statistics of the batch. Different halves do not, and their gradient
+/// differs.
 #[test]
 fn parts_of_equal_statistics_give_the_gradient_of_the_whole_batch() {
     for (stage, recipe) in [Stage::One, Stage::Two]
@@ -94,12 +96,13 @@ fn parts_of_equal_statistics_give_the_gradient_of_the_whole_batch() {
         for (a, b) in whole.gradients.iter().zip(&parts.gradients) {
             assert!(apart(a, b) > 1e-2, "{stage:?} {recipe:?}: batch norm sees each part alone");
         }
-        // One part of all is the whole, to the bit.
+        // One part with all pictures equals the whole batch to the bit.
         assert!(take(&cfg, &unequal, 4).gradients == whole.gradients);
     }
 }
 
-/// Uninterrupted at two threads, against stopped after every step at one. Parts of another size need leave.
+/// Compares an uninterrupted run with two threads with a run of one thread that is stopped after
+/// every step. A change of the size of parts must be permitted.
 #[test]
 fn a_run_in_parts_resumes_to_the_same_bytes_and_is_another_run() {
     let folder = Folder::new(Stage::One);

@@ -1,4 +1,5 @@
-//! Numbers that go bad: caught in the step, with nothing changed; taken again alone; left out; and no alarm without a fire.
+//! Values that are not finite: they are found in their step, before anything changes; the step can
+//! be repeated alone or left out; and healthy runs raise no alarm.
 
 use candle_core::{Device, Tensor, Var};
 use stackgan_core::archive::Archive;
@@ -17,7 +18,7 @@ use stackgan_train::watch::{Variety, Watch};
 use crate::ledger::{ledger, times};
 use crate::run::{EIGHT, Folder, config};
 
-/// Everything that a step may change, as bytes: NaN is equal to itself.
+/// Returns everything that a step can change, as bytes, so that NaN is equal to itself.
 pub(crate) fn bytes_of(players: &Players) -> Vec<u8> {
     let mut archive = Archive::default();
     for (prefix, player) in [("g.", players.g()), ("d.", players.d())] {
@@ -27,7 +28,7 @@ pub(crate) fn bytes_of(players: &Players) -> Vec<u8> {
     archive.to_bytes().unwrap()
 }
 
-/// A step's inputs, drawn.
+/// Returns random inputs of a step.
 pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise, StepConfig) {
     let (n, side) = (cfg.optim.batch, cfg.stage.side());
     let draw = |sample, shape: &[usize]| {
@@ -45,7 +46,7 @@ pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise
     (pictures, noise, StepConfig::of(cfg, 0, 1.0))
 }
 
-/// The same tensor with one value planted in its middle.
+/// Returns the tensor with its middle element replaced by a value.
 fn planted(tensor: &Tensor, value: f32) -> Tensor {
     let mut values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let middle = values.len() / 2;
@@ -59,7 +60,7 @@ fn plant(vars: &[(String, Var)], suffix: &str, value: f32) -> String {
     name.clone()
 }
 
-/// Where a value is planted, and how.
+/// Plants a value in one place, and returns the expected name in the error.
 pub(crate) type Plant = fn(&mut Pictures, &mut StepNoise, &mut StepConfig, &Players, f32) -> String;
 
 pub(crate) const INPUTS: [(&str, Plant); 9] = [
@@ -100,9 +101,10 @@ pub(crate) const INPUTS: [(&str, Plant); 9] = [
 
 const LOOKS: [Looks; 2] = [Looks::AsItGoes, Looks::AtTheEnd];
 
-/// NaN and infinity in each place are caught before anything moves, and named; 1e38, which is a number, makes numbers that
-/// are none in the same step (not as a running variance, which a step does not read, nor as a weight before a batch norm).
-/// A step that is looked at at the end names the same and leaves the same.
+/// NaN and infinity in each place are found and named before anything changes. 1e38, which is
+/// finite, leads to values in the same step that are not finite. Exceptions are a running variance,
+/// which a step does not read, and a weight before a batch norm. A step that is checked at its end
+/// names the same place and leaves the same state.
 #[test]
 fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
     let mut caught = 0;
@@ -138,7 +140,8 @@ fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
     );
 }
 
-/// Where something was planted, and what the error names; nothing has changed.
+/// Returns the expected name of a planted value and the name in the error. Checks that nothing has
+/// changed.
 pub(crate) fn term_of_planted(
     cfg: &TrainConfig,
     (plant, value): (Plant, f32),
@@ -164,7 +167,7 @@ pub(crate) fn term_of_planted(
     (name, term)
 }
 
-/// A moment of Adam that is no number would only show in the step after.
+/// A moment of Adam that is not finite would only have an effect in the next step.
 #[test]
 fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     let cfg = config(Stage::One, Recipe::Residual);
@@ -194,7 +197,8 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     }
 }
 
-/// Steps of both kinds of looking: the same numbers and the same players, with every knob that has a check of its own.
+/// Steps with both times of checking have the same statistics and the same players, with every knob
+/// that has a check of its own.
 #[test]
 fn when_numbers_are_looked_at_changes_no_bit() {
     for recipe in [Recipe::Residual, Recipe::Plain] {
@@ -218,7 +222,8 @@ fn when_numbers_are_looked_at_changes_no_bit() {
     }
 }
 
-/// The first try meets a NaN that the second does not: nothing is taken, and what was found first is told.
+/// The first attempt meets a NaN, the second does not: the step is not taken, and the first finding
+/// is reported.
 #[test]
 fn a_step_that_only_goes_wrong_once_is_not_taken() {
     let cfg = config(Stage::One, Recipe::Residual);
@@ -237,7 +242,8 @@ fn a_step_that_only_goes_wrong_once_is_not_taken() {
     guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap();
 }
 
-/// The captions of one picture are 1e30: each batch with it overflows in conditioning augmentation.
+/// Returns a dataset in which the captions of one picture are 1e30: every batch with it overflows
+/// in conditioning augmentation.
 pub(crate) fn poisoned() -> Folder {
     Folder::with_embeddings(Stage::One, &|row| if row / 10 == 2 { 1e30 } else { 1.0 })
 }
@@ -272,8 +278,8 @@ fn a_bundle_takes_the_step_again_alone() {
     }
 }
 
-/// Three epochs, each with one batch that cannot be taken: with three times allowed the run ends well, however it is cut; with two
-/// it stops.
+/// Trains three epochs, each with one batch that cannot be used. If enough rollbacks are allowed,
+/// the run ends well, however often it is interrupted; with one fewer it stops.
 #[test]
 fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
     let folder = poisoned();
@@ -294,7 +300,7 @@ fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
     assert!(folder.bytes("whole", &last) == folder.bytes("parts", &last), "two runs, other bytes");
     assert_eq!(folder.stats("whole"), folder.stats("parts"));
     assert_eq!(folder.stats("whole").len() as u64, cfg.optim.steps - skipped as u64);
-    // Inputs made ahead are those of a step that does not come next when a run goes back.
+    // After a rollback, inputs prepared ahead belong to the wrong step.
     let ahead = Policy { looks: Some(Looks::AtTheEnd), ..policy(5) };
     folder.train_as("ahead", &cfg, None, 999, &ahead).0.unwrap();
     assert!(folder.bytes("whole", &last) == folder.bytes("ahead", &last), "ahead: other bytes");
@@ -308,7 +314,7 @@ fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
     );
 }
 
-/// Runs of small networks that are well say nothing; those whose generator leaps are told so.
+/// Healthy runs of small networks raise no alarm; runs whose generator takes very large steps do.
 #[test]
 fn a_healthy_run_raises_no_alarm_and_a_sick_one_does() {
     let folder = Folder::new(Stage::One);
@@ -321,7 +327,7 @@ fn a_healthy_run_raises_no_alarm_and_a_sick_one_does() {
         }
         let name = format!("{recipe:?}-{seed}-{sick}");
         let (result, warnings) = folder.train_as(&name, &cfg, None, 9999, &Policy::default());
-        assert!(sick || result.is_ok(), "{result:?}"); // a sick one may also overflow in the end
+        assert!(sick || result.is_ok(), "{result:?}"); // a bad run may also overflow in the end
         warnings
     };
     let (mut steps, mut sick) = (0, 0);
@@ -333,15 +339,16 @@ fn a_healthy_run_raises_no_alarm_and_a_sick_one_does() {
     }
     for seed in 1..=times(1, 20) as u64 {
         let warnings = watched(Recipe::Residual, 2 + seed, 660, true);
-        assert!(!warnings.is_empty(), "{seed}: no alarm"); // which one: the CPU's rounding decides
+        assert!(!warnings.is_empty(), "{seed}: no alarm"); // the CPU's rounding decides which one
         sick += 1;
     }
     ledger!("numbers.healthy", steps, "steps of healthy small runs without an alarm");
     ledger!("numbers.sick", sick, "runs whose generator leaps: told so");
 }
 
-/// A generator that paints one picture whatever it is asked, twenty times, told by the second grid after its beginning; twenty
-/// that follow captions and noise, never.
+/// A generator that always paints the same picture is reported by the second grid after it begins
+/// to do so, in each of twenty cases. Twenty generators that follow captions and noise are never
+/// reported.
 #[test]
 fn a_constant_generator_is_told_within_two_grids() {
     let flat = |value: u8| Picture { width: 8, height: 8, rgb: vec![value; 192] };
@@ -369,8 +376,8 @@ fn a_constant_generator_is_told_within_two_grids() {
     );
 }
 
-/// Batches of 1 to 10 from eight pictures: whole batches of two and more are trained on, and no variance is ever none; the others
-/// are refused as settings.
+/// Tests batches of 1 to 10 with eight pictures: those that fit train on full batches of at least
+/// two, with finite variances; the others are refused as settings.
 #[test]
 fn batches_that_do_not_fit_are_refused_and_no_rest_is_trained_on() {
     let folder = Folder::of_pictures(Stage::One, EIGHT);

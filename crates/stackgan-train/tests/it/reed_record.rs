@@ -1,5 +1,5 @@
-//! Our alphabet against a record of Reed's flowers, where it is at hand: the ten captions of
-//! `image_07764`, encoded by us, are the character matrix that Reed's own program wrote.
+//! Our alphabet compared with a record of Reed's flowers, if it is available: the ten captions of
+//! `image_07764`, encoded by us, equal the character matrix that Reed's own program wrote.
 //!
 //! Source: reedscot/icml2016, `donkey_folder_*.lua` (the record); reedscot/cvpr2016 (the alphabet).
 

@@ -1,4 +1,4 @@
-//! Whole runs on a handful of pictures: what is promised of resuming, threads and options.
+//! Complete runs on a few pictures: guarantees for resuming, threads and options.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use stackgan_train::start::Start;
 
 const DIM: usize = 12;
 
-/// So many toy birds leave eight for training.
+/// Number of toy birds of which eight are for training.
 pub(crate) const EIGHT: usize = 9;
 
 /// Toy birds with random embeddings, prepared for one stage.
@@ -82,7 +82,7 @@ pub(crate) fn config(stage: Stage, recipe: Recipe) -> TrainConfig {
 pub(crate) struct Folder {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) data: (Arc<Prepared>, Arc<Embeddings>),
-    /// Where [`Folder::train_as`] computes.
+    /// The device of [`Folder::train_as`].
     pub(crate) device: Device,
 }
 
@@ -91,12 +91,12 @@ impl Folder {
         Self::with_embeddings(stage, &|_| 1.0)
     }
 
-    /// With embeddings as large as `scale` says of each caption.
+    /// Scales the embedding of each caption by `scale`.
     pub(crate) fn with_embeddings(stage: Stage, scale: &dyn Fn(usize) -> f32) -> Self {
         Self::made((stage, 60), scale)
     }
 
-    /// With fewer pictures than the usual 60.
+    /// Has `count` pictures instead of 60.
     pub(crate) fn of_pictures(stage: Stage, count: usize) -> Self {
         Self::made((stage, count), &|_| 1.0)
     }
@@ -118,7 +118,7 @@ impl Folder {
         self.train_as(name, config, stage1, upto, &Policy::default()).0
     }
 
-    /// The same under a policy; with it, the warnings.
+    /// The same with a policy; also returns the warnings.
     pub(crate) fn train_as(
         &self,
         name: &str,
@@ -130,7 +130,7 @@ impl Folder {
         self.run(name, Setup { stage1, ..self.setup(config) }, upto, policy)
     }
 
-    /// What a run of this folder's data begins with, without Stage-I, encoder or matcher.
+    /// Returns the inputs of a run on this folder's data, without Stage-I, encoder or matcher.
     pub(crate) fn setup(&self, config: &TrainConfig) -> Setup {
         let (dataset, embeddings) = (Arc::clone(&self.data.0), Arc::clone(&self.data.1));
         Setup {
@@ -146,7 +146,7 @@ impl Folder {
         }
     }
 
-    /// Trains with all that is given, as [`Self::train_as`] does.
+    /// Trains with these inputs, as [`Self::train_as`] does.
     pub(crate) fn run(
         &self,
         name: &str,
@@ -171,7 +171,7 @@ impl Folder {
         std::fs::read(self.folder.path().join(name).join(file)).unwrap()
     }
 
-    /// Lines of `stats.jsonl` without the clock.
+    /// Returns the lines of `stats.jsonl` without the times.
     pub(crate) fn stats(&self, name: &str) -> Vec<String> {
         let text = String::from_utf8(self.bytes(name, "stats.jsonl")).unwrap();
         let without_clock = |line: &str| {
@@ -191,7 +191,8 @@ pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Sen
 
 const FINAL: &str = "checkpoints/step-0000010.safetensors";
 
-/// Uninterrupted at two threads, against: stopped at 1, 5 (after a checkpoint at 4) and 9 steps, at one and two threads.
+/// Compares an uninterrupted run with two threads with one that is stopped after 1, 5 (after a
+/// checkpoint at 4) and 9 steps, with one and two threads.
 #[test]
 fn a_run_that_is_stopped_and_resumed_ends_in_the_same_bytes() {
     let folder = Folder::new(Stage::One);
@@ -223,7 +224,7 @@ fn a_run_that_is_stopped_and_resumed_ends_in_the_same_bytes() {
     }
 }
 
-/// A fresh Stage-I that knows the folder's embeddings.
+/// Returns a fresh Stage-I model without an encoder.
 pub(crate) fn stage1(net: NetConfig) -> Model {
     stage1_with(net, None)
 }
@@ -277,7 +278,7 @@ fn another_configuration_or_a_damaged_checkpoint_is_not_taken_up() {
     other.optim.lr_g = 3e-3;
     let error = folder.train("run", &other, None, 5).unwrap_err().to_string();
     assert!(error.contains("`optim.lr_g`") && error.contains("--allow-change"), "{error}");
-    // Keys that decide no mathematics may change.
+    // Keys that do not affect the mathematics can change.
     let mut harmless = cfg;
     harmless.run.report_every = 3;
     let checkpoints = folder.folder.path().join("run/checkpoints");

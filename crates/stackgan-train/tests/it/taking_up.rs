@@ -1,4 +1,4 @@
-//! Runs that are gone on with after something happened to their folder, and what they tell.
+//! Runs that are resumed after a change to their folder, and their messages.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +21,7 @@ use stackgan_train::run_dir::RunDir;
 use crate::matching::encoded;
 use crate::run::{Folder, config, stage1_with};
 
-/// A kill, or a full disk, between the last checkpoint and the model.
+/// The process is killed, or the disk is full, between the last checkpoint and the model.
 #[test]
 fn a_model_of_an_earlier_step_is_written_anew() {
     let folder = Folder::new(Stage::One);
@@ -53,7 +53,7 @@ fn a_run_without_its_checkpoints_does_not_begin_again() {
     assert!(folder.bytes("run", "model.safetensors") == model && folder.stats("run").len() == 5);
 }
 
-/// A kill after an allowed change and before the next checkpoint.
+/// The process is killed after a permitted change and before the next checkpoint.
 #[test]
 fn an_allowed_change_holds_from_the_moment_it_is_taken() {
     let folder = Folder::new(Stage::One);
@@ -95,7 +95,8 @@ fn a_trainer_writes_no_checkpoint_where_another_trains() {
     assert_eq!(written.len(), 1, "that of step 0");
 }
 
-/// Reports and R1 hardly ever fall on the same step. The one of step 5 is not yet reported when the run is stopped after 6.
+/// Reports and R1 rarely fall on the same step. The R1 term of step 5 is not yet reported when the
+/// run is stopped after step 6.
 #[test]
 fn a_term_that_is_seldom_is_reported_and_goes_on() {
     let folder = Folder::new(Stage::One);
@@ -136,7 +137,7 @@ fn statistics_are_cut_around_a_damaged_line() {
     assert_eq!(warnings.iter().filter(told).count(), 1, "{warnings:?}");
 }
 
-/// The same files, other pixels: of another contrast, or cropped elsewhere.
+/// The files are the same, but the pixels differ: by their contrast, or by the crop.
 #[test]
 fn pictures_of_other_pixels_are_other_data() {
     let folder = Folder::new(Stage::One);
@@ -186,7 +187,7 @@ fn stage2_reads_embeddings_as_its_stage1_does() {
     }
 }
 
-/// With standardised embeddings or with such as they come.
+/// Tests standardised and unchanged embeddings.
 #[test]
 fn the_encoder_is_part_of_the_model() {
     let folder = Folder::new(Stage::One);

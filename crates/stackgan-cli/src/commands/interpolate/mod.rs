@@ -30,7 +30,8 @@ const EACH: &str = "frames";
 /// The keyword of the text chunk that describes the animation.
 const KEYWORD: &str = "stackgan-interpolation";
 
-/// Paints the frames, a few at a time, into the animation as they come. Of one that a signal ends nothing is left.
+/// Paints the frames in small batches and adds them to the animation. If a signal stops the
+/// painting, no file is left.
 pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let way = Way::new(stops(args)?, args.frames as usize);
     if args.each {
@@ -92,7 +93,7 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// That a signal ended the painting.
+/// The error if a signal stopped the painting.
 #[derive(Debug)]
 struct Stopped(StopReason);
 
@@ -104,8 +105,8 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
-/// Refuses a folder in which frames of a longer animation would follow on those of this one: programs that make films of numbered
-/// pictures take them all. They are somebody's files, and stay.
+/// Refuses a folder that contains frames of a longer animation, because programs that make films
+/// from numbered pictures would use all of them. The user's files are not removed.
 fn no_later_frames(folder: &Path, frames: usize) -> Result<()> {
     let number = |name: &str| name.strip_suffix(".png")?.parse::<usize>().ok();
     let entries = folder.read_dir().into_iter().flatten().flatten();
@@ -122,7 +123,7 @@ fn no_later_frames(folder: &Path, frames: usize) -> Result<()> {
     }
 }
 
-/// What a frame's own picture is called.
+/// Returns the file name of a single frame.
 fn frame_name(frame: usize) -> String {
     format!("{frame:06}.png")
 }
@@ -155,7 +156,7 @@ fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
             ("there is no way between these seeds", (expected, seeds.len().to_string()));
         return Err(Problem::usage(what, "option: --seeds", parts, remedy).into());
     }
-    // The one sentence stays, or the one seed does, or both move together.
+    // The one sentence stays, or the one seed does, or both change together.
     let stops = 0..sentences.len().max(seeds.len());
     let at = |i| Some((*sentences.get(i).or(sentences.last())?, seeds.get(i).or(seeds.last())?));
     let stop = |((_, caption), seed): ((&str, &String), &u64)| Stop {

@@ -1,4 +1,5 @@
-//! A table of pictures on one sheet: a heading, and labels above the columns and before the rows.
+//! A table of pictures on one sheet, with a heading, and with labels above the columns and before
+//! the rows.
 
 use anyhow::Result;
 use image::{Rgb, RgbImage, imageops};
@@ -12,7 +13,7 @@ use crate::exit::Problem;
 const CELL: usize = 128;
 /// Number of characters per line of a row label.
 const LETTERS: u32 = 20;
-/// Most lines above a column.
+/// Maximum number of lines above a column.
 const ABOVE: usize = 16;
 /// Space between pictures and around them, in pixels.
 const GAP: u32 = 4;
@@ -22,21 +23,22 @@ const MAX_SIDE: u64 = 16_384;
 const GROUND: Rgb<u8> = Rgb([255; 3]);
 const INK: Rgb<u8> = Rgb([30, 30, 34]);
 
-/// A sheet with its labels, into which pictures are placed as they are painted.
+/// A sheet with its labels. Pictures are placed on it as they are painted.
 pub(crate) struct Sheet {
     sheet: RgbImage,
     /// Position of the first picture.
     corner: (u32, u32),
-    /// Side of a picture on the sheet, and of the pictures that are placed.
+    /// Side of a picture on the sheet, and side of the pictures to place.
     side: (u32, usize),
 }
 
 impl Sheet {
-    /// An empty one, for pictures of `side` pixels: a column for each of `columns`, a row for each of `rows`. Rows without
-    /// words take no room for them; words that do not fit beside their row, or in 16 lines above their column, end in dots.
+    /// Returns an empty sheet for pictures of `side` pixels, with a column for each of `columns`
+    /// and a row for each of `rows`. If all row labels are empty, no space is left for them. A
+    /// label that does not fit beside its row, or in 16 lines above its column, ends in dots.
     ///
     /// # Errors
-    /// Code 2 when it would be larger than 16,384 pixels per side.
+    /// Code 2 if the sheet would be larger than 16,384 pixels per side.
     pub(crate) fn new(
         heading: &str,
         columns: &[String],
@@ -114,8 +116,8 @@ impl Sheet {
     }
 }
 
-/// Words in lines of at most `width` pixels. Where there are more than `most` lines, the last of them ends in dots, which the font
-/// has as full stops alone.
+/// Breaks a label into lines of at most `width` pixels. If there are more than `most` lines, the
+/// last one ends in three full stops, because the font has no ellipsis.
 fn label(words: &str, width: u32, most: usize) -> Vec<String> {
     const DOTS: &str = "...";
     let mut lines = letters::wrap(words, width);

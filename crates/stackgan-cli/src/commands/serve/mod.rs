@@ -84,7 +84,8 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
     Ok(shelf)
 }
 
-/// The name and the model of `NAME=MODEL`; without a name, or where there is a file of this name, all is the model.
+/// Splits `NAME=MODEL` into name and model. Without a valid name, or if there is a file with this
+/// whole name, everything is the model.
 fn named(typed: &Path) -> (Option<&str>, &Path) {
     let bytes = typed.as_os_str().as_bytes();
     let at = bytes.iter().position(|byte| *byte == b'=').filter(|_| !typed.exists());

@@ -1,4 +1,4 @@
-//! What a run will want of the machine, said before its first step.
+//! Estimates the memory and the time of a run before its first step.
 
 use std::path::Path;
 
@@ -17,10 +17,12 @@ use crate::commands::device::gpu_facts;
 use crate::exit::Problem;
 use crate::progress::duration;
 
-/// What a run trains beside its own networks: Stage-I of those sizes under Stage-II, and what matches pictures and captions.
+/// What a run holds besides its own networks: Stage-I with these sizes for Stage-II, and the
+/// network that matches pictures and captions.
 pub(super) type Beside<'a> = (Option<&'a NetConfig>, Option<&'a Matcher>);
 
-/// Lines about memory and time on `device`. How many steps are left is known once the data is.
+/// Returns lines about memory and time on `device`. `left` is the number of remaining steps, which
+/// is known once the data are.
 pub(super) fn lines(
     cfg: &TrainConfig,
     beside: Beside,
@@ -31,14 +33,15 @@ pub(super) fn lines(
     let wanted = Memory::of(cfg, low, matcher, Undo::on(device));
     let mut lines = vec![if device.is_cpu() { memory(&wanted) } else { gpu_memory(&wanted) }];
     lines.extend(has(device).and_then(|has| short_of_memory(cfg, beside, has)));
-    // A machine that cannot take six pictures, or a GPU that cannot take the batch, says so when it trains.
+    // A CPU that cannot take six pictures, or a GPU that cannot take the batch, reports it in the
+    // training.
     if let Ok(seconds) = seconds_a_step(cfg, low, matcher, device) {
         lines.push(time(seconds, cfg.optim.batch, left));
     }
     lines
 }
 
-/// Steps that a run has yet to take, of so many: those after its newest checkpoint.
+/// Returns how many of `steps` steps a run has left after its newest checkpoint.
 pub(super) fn left(steps: u64, run: Option<&Path>) -> u64 {
     let checkpoints = run.map(|run| Store::reading(&run.join("checkpoints")).checkpoints());
     let newest = checkpoints.and_then(Result::ok).and_then(|all| step_of(all.last()?));
@@ -77,7 +80,7 @@ fn time(seconds: f64, batch: usize, left: Option<u64>) -> String {
     format!("time       about {} a step, {speed:.1} pictures a second{whole}", short(seconds))
 }
 
-/// Refuses what the machine cannot hold at all, whatever else it does.
+/// Refuses a run that the machine cannot hold even if nothing else runs on it.
 ///
 /// # Errors
 /// Code 2, with the parts or the batch that would fit.
@@ -110,14 +113,14 @@ fn batch(cfg: &TrainConfig) -> String {
     }
 }
 
-/// Memory to compare with.
+/// An amount of memory to compare with.
 #[derive(Clone, Copy)]
 enum Has {
-    /// Free, of the host's.
+    /// The host's free memory.
     Free(u64),
-    /// All of the host's.
+    /// All of the host's memory, including swap.
     All(u64),
-    /// All of a GPU's.
+    /// All memory of a GPU.
     Gpu(u64),
 }
 
@@ -143,7 +146,7 @@ impl Has {
         }
     }
 
-    /// What a run needs of it at its peak.
+    /// Returns the memory that a run needs at its peak.
     fn needed(self, cfg: &TrainConfig, (low, matcher): Beside) -> u64 {
         let undo = match self {
             Self::Free(_) | Self::All(_) => Undo::Held,
@@ -159,7 +162,7 @@ impl Has {
         }
     }
 
-    /// The largest parts of the batch that fit, and the largest batch.
+    /// Returns the largest parts of the batch that fit, and the largest batch.
     fn remedy(self, cfg: &TrainConfig, beside: Beside) -> String {
         let fits = |batch, n| {
             let mut other = cfg.clone();
@@ -182,7 +185,8 @@ impl Has {
     }
 }
 
-/// The largest number from 2 to below `from` that fits, where everything below one that fits does, too.
+/// Returns the largest number from 2 to below `from` that fits. If a number fits, all smaller ones
+/// must also fit.
 fn largest(from: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
     let (mut low, mut high) = (2, from);
     if from <= 2 || !fits(2) {
@@ -195,7 +199,7 @@ fn largest(from: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
     Some(low)
 }
 
-/// A warning where the machine has less free than the run wants, with what fits.
+/// Returns a warning if the run needs more memory than there is, with settings that fit.
 fn short_of_memory(cfg: &TrainConfig, beside: Beside, has: Has) -> Option<String> {
     (has.needed(cfg, beside) > has.bytes()).then(|| {
         let (bytes, remedy) = (size(has.bytes()), has.remedy(cfg, beside));
@@ -203,8 +207,8 @@ fn short_of_memory(cfg: &TrainConfig, beside: Beside, has: Has) -> Option<String
     })
 }
 
-/// The sum of lines of the host's own account of its memory; Linux has one. `MemAvailable` can be had without others losing
-/// theirs.
+/// Sums lines of the host's `/proc/meminfo`, which only Linux has. `MemAvailable` is the memory
+/// that is available without taking any from other programs.
 fn host_memory(names: &[&str]) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let bytes = |name: &&str| {
@@ -258,7 +262,7 @@ mod tests {
         assert_eq!(short_of_memory(&cfg, beside, Has::Free(1 << 33)), None);
     }
 
-    /// The largest divisor of the batch that fits is offered, and the next larger one is refused.
+    /// The largest divisor of the batch that fits is suggested, and the next larger one is refused.
     #[test]
     fn what_the_machine_cannot_hold_is_refused_with_the_parts_that_fit() {
         let mut cfg = TrainConfig::from_toml(preset("cub-stage2").unwrap()).unwrap();

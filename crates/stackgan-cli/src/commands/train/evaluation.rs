@@ -1,5 +1,6 @@
-//! `train --eval-every`: measures the model of a run at some of its checkpoints, by the code of `stackgan eval`, and keeps the
-//! best. A measurement that fails is told, and the training goes on.
+//! `train --eval-every`: measures a run's model at some of its checkpoints, with the code of
+//! `stackgan eval`, and keeps the best model. If a measurement fails, a warning is printed and the
+//! training continues.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,22 +16,24 @@ use super::super::{Context, eval};
 use crate::args::{Eval, Metric, Part, Train};
 use crate::progress::Manner;
 
-/// Measures at checkpoints.
+/// Measurements at checkpoints.
 pub(super) struct Evaluation<'a> {
     args: Eval,
     every: u64,
     context: &'a Context,
     /// The step of the last measurement.
     last: u64,
-    /// The best deciding value, and what it was measured by: those of two networks cannot be compared.
+    /// The best value of the deciding measure, and how it was measured. Values of different
+    /// networks cannot be compared.
     best: Option<(f64, String)>,
 }
 
 impl<'a> Evaluation<'a> {
-    /// As the options say; nothing without `--eval-every`. What the run folder holds of earlier measurements goes on.
+    /// Builds it from the options; `None` without `--eval-every`. Continues the run folder's
+    /// earlier measurements.
     ///
     /// # Errors
-    /// When there is nothing to measure with: now, not after hours of training.
+    /// If something is missing for the measurement, so that this is known before hours of training.
     pub(super) fn of(
         args: &Train,
         (path, data, embeddings): (&Path, &Prepared, &Path),
@@ -76,7 +79,7 @@ impl<'a> Evaluation<'a> {
         Ok(Some(evaluation))
     }
 
-    /// Measures where an event is a checkpoint that is due; what there is to say.
+    /// Measures if the event is a checkpoint that is due, and returns a message.
     pub(super) fn on(&mut self, event: &TrainEvent, dir: &RunDir) -> Option<String> {
         let TrainEvent::Checkpoint { step, .. } = event else { return None };
         // A run that went back measures again.
@@ -119,18 +122,20 @@ impl<'a> Evaluation<'a> {
         Ok(format!("step {step}: {}{left_out}", numbers.join(", ")))
     }
 
-    /// Of the measure that decides: whether this is better than the best so far, where that was measured in the same way.
+    /// Returns whether a value of the deciding measure is better than the best so far, which must
+    /// have been measured in the same way.
     fn is_better(&self, value: f64, by: &str) -> bool {
         let best = self.best.as_ref().filter(|(_, best)| best == by).map(|(best, _)| *best);
         self.args.metrics.first().is_some_and(|metric| improves(*metric, value, best))
     }
 
-    /// The key of the number that decides.
+    /// Returns the key of the deciding number.
     fn key(&self) -> Option<&'static str> {
         self.args.metrics.first().map(|metric| key(*metric))
     }
 
-    /// Steps and deciding values of earlier measurements by the same measure, and what they were measured by.
+    /// Returns steps and values of earlier measurements by the deciding measure, and how they were
+    /// measured.
     fn earlier(&self, dir: &RunDir) -> Vec<(u64, f64, String)> {
         let text = std::fs::read_to_string(measurements(dir)).unwrap_or_default();
         let line = |line: &str| {
@@ -144,8 +149,8 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// Whether a measure's first number is better than the best so far. That of variety is a likeness: 1 is the same picture each
-/// time.
+/// Returns whether a measure's first number is better than the best so far. Variety is measured as
+/// similarity: 1 means always the same picture.
 fn improves(metric: Metric, value: f64, best: Option<f64>) -> bool {
     let smaller = match metric {
         Metric::Fid | Metric::Kid | Metric::Variety => true,
@@ -154,7 +159,7 @@ fn improves(metric: Metric, value: f64, best: Option<f64>) -> bool {
     value.is_finite() && best.is_none_or(|best| if smaller { value < best } else { value > best })
 }
 
-/// The key that `stackgan eval` gives a measure's first number.
+/// The key that `stackgan eval` gives to a measure's first number.
 const fn key(metric: Metric) -> &'static str {
     match metric {
         Metric::Fid => "fid",
@@ -167,13 +172,13 @@ const fn key(metric: Metric) -> &'static str {
     }
 }
 
-/// A number; behind that of the key `best` stands what it decided.
+/// Formats a number. The one with the key `best` is marked as the best so far.
 fn told(measure: &Measured, best: Option<&str>) -> String {
     let best = if best == Some(measure.key) { " (the best so far)" } else { "" };
     format!("{} {:.4}{best}", measure.name, measure.value)
 }
 
-/// The model that measured best.
+/// The path of the model with the best measurement.
 fn best(dir: &RunDir) -> PathBuf {
     dir.path().join("best.safetensors")
 }

@@ -1,5 +1,6 @@
-//! What a run is made of: prepared data, embeddings with the text encoder that makes them or as they were imported, for
-//! Stage-II a Stage-I model. What is missing is made, where that takes minutes and needs nothing from outside; the rest is asked for with the command that makes it.
+//! The inputs of a run: prepared data; embeddings, either imported or with the text encoder that
+//! makes them; and for Stage-II a Stage-I model. What is missing is made if that takes minutes and
+//! needs nothing from outside. Otherwise an error names the command that makes it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,29 +23,30 @@ use crate::commands::{Context, load, sources};
 use crate::config::{Layers, Origin};
 use crate::exit::Problem;
 
-/// What a run is made of.
+/// The inputs of a run.
 pub(super) struct Inputs {
     pub data: Arc<Prepared>,
     pub embeddings: Arc<Embeddings>,
-    /// None: the embeddings came from elsewhere, or from an encoder that does not become part of the model.
+    /// `None` if the embeddings were imported, or if their encoder does not become part of the
+    /// model.
     pub encoder: Option<CharCnnRnnEncoder>,
-    /// Where that one can be had.
+    /// Where to get such an encoder.
     pub encoder_source: Option<String>,
-    /// The image side of the encoder, where `loss.matching` asks for it.
+    /// The image side of the encoder, if `loss.matching` needs it.
     pub matcher: Option<Matcher>,
     pub stage1: Option<Model>,
 }
 
 impl Inputs {
-    /// Finds or makes everything, and notes in the record what was found. The settings' text width follows the
-    /// encoder's, unless it was said.
+    /// Finds or makes all inputs, and records which were found. Sets the settings' text width to
+    /// the encoder's, unless it was given.
     pub(super) fn gather(
         wanted: &mut Record,
         config: &mut TrainConfig,
         layers: &Layers,
         context: &Context,
     ) -> Result<Self> {
-        // First what can be missing: nobody wants to wait for an import to be told so.
+        // What can be missing comes first, so that nobody waits for an import before being told.
         let stage1 = match config.stage {
             Stage::One => None,
             Stage::Two => Some(stage1(wanted, context)?),
@@ -105,7 +107,8 @@ impl Inputs {
     }
 }
 
-/// Whether embeddings of an encoder are of the one that a Stage-I model was trained with, where it knows that.
+/// Checks that embeddings come from the encoder that a Stage-I model was trained with, if the model
+/// knows it.
 fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
     let trained = stage1.encoder_fingerprint()?;
     if trained.is_empty() || trained == encoder {
@@ -121,7 +124,8 @@ fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
     Err(Problem::usage(what, "option: --stage1", parts, remedy).into())
 }
 
-/// Without an encoder nothing could standardise a sentence as the run does: imported embeddings are used as they are.
+/// Turns standardisation off for imported embeddings: without an encoder, a new sentence could not
+/// be standardised as in the run.
 fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -> Result<()> {
     let key = "data.embedding_standardise";
     if !config.data.embedding_standardise {
@@ -142,7 +146,7 @@ fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -
     }
 }
 
-/// The text width of the settings becomes the encoder's; if someone said another, that is an error.
+/// Sets the settings' text width to the encoder's. If another width was given, that is an error.
 fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize) -> Result<()> {
     if config.net.text_dim == width {
         return Ok(());
@@ -170,11 +174,12 @@ fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize) -> Result<
     }
 }
 
-/// The Stage-I model of a Stage-II run: the one named, or the newest finished one of the preset, on the data named. Notes which
-/// it is and, unless data were named, that its data are the run's.
+/// Returns the Stage-I model of a Stage-II run: the given one, or the newest finished one of the
+/// preset on the given data. Records which one it is and, unless data were given, that the run uses
+/// its data.
 ///
 /// # Errors
-/// Code 4 with the command that makes one.
+/// Code 4, with the command that makes one.
 pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
     let model = match &wanted.stage1 {
         Some(model) => model.clone(),
@@ -213,10 +218,10 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
     })
 }
 
-/// What a dry run says of the data, and the pictures of its training split, where it is there already.
+/// Describes the data for a dry run, and counts the training pictures if the data exist already.
 ///
 /// # Errors
-/// Code 4 when there is none; what is wrong with it.
+/// Code 4 if there are no data; the faults of the data.
 pub(super) fn planned_data(wanted: &Record) -> Result<(String, Option<usize>)> {
     let (path, own) = match &wanted.data {
         Some(path) => (path.clone(), false),
@@ -237,10 +242,10 @@ pub(super) fn planned_data(wanted: &Record) -> Result<(String, Option<usize>)> {
     Ok((format!("{shown}, {} to train on", counted(pictures, "picture")), Some(pictures)))
 }
 
-/// What a dry run says of the text, and what matches pictures with it. The settings follow what is found, as in a run.
+/// Describes the text for a dry run, and returns the matcher. Adapts the settings as a run does.
 ///
 /// # Errors
-/// Code 4 when there is nothing to read it with, and what a run refuses of it.
+/// Code 4 if nothing can read the text, and those by which a run refuses it.
 pub(super) fn planned_text(
     wanted: &Record,
     stage1: Option<&Model>,
@@ -280,7 +285,7 @@ pub(super) fn planned_text(
     Ok((said, matcher))
 }
 
-/// The data's folder, or where it will be.
+/// Returns the data's folder, which may not exist yet.
 fn folder(wanted: &Record) -> PathBuf {
     wanted.data.clone().unwrap_or_else(|| sources::home().join(&wanted.dataset))
 }

@@ -33,10 +33,10 @@ use crate::signals::Stopper;
 use evaluation::Evaluation;
 use inputs::Inputs;
 
-/// Where run folders are made unless `--run` names one.
+/// The folder for run folders if `--run` is not given.
 const RUNS: &str = "runs";
 
-/// Trains one stage, or says what would be done.
+/// Trains one stage, or describes what would be done.
 pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let (resumed, record) = taken_up(args)?;
     let base = resumed.as_deref().map_or(Base::Preset, |dir| Base::File(dir.join("config.toml")));
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         device: context.device.clone(),
         start,
     };
-    setup.check()?; // what is refused makes no run folder
+    setup.check()?; // a refused setup makes no run folder
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
     let dir = match &args.run {
         Some(path) => RunDir::open(path)?,
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let batch = config.optim.batch;
     wanted.steps = Some(config.total_steps((pictures / batch) as u64));
     if resumed.is_none() {
-        wanted.write(&dir, "running")?; // else once the run is taken up: what is refused changes nothing
+        wanted.write(&dir, "running")?; // a resumed run: at its start, after all refusals
     }
     context.manner.say(format!("run folder {}", dir.path().display()));
     if context.manner != Manner::Quiet {
@@ -130,7 +130,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     wanted.write(&dir, if outcome.reason == StopReason::Done { "done" } else { "stopped" })?;
     if outcome.reason == StopReason::Done {
         if let Err(error) = print(outcome.model.display()) {
-            context.manner.say(format!("warning: {error:#}")); // the training is done all the same
+            context.manner.say(format!("warning: {error:#}")); // the training is done nevertheless
         }
     } else {
         let stage = args.stage;
@@ -143,11 +143,11 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     Ok(outcome.reason.into())
 }
 
-/// Trains, with a bar and a report that grows. `name` is shown before the bar. `also` sees every event, and what it returns is
-/// said.
+/// Trains with a progress bar and a growing report. `name` is shown before the bar. `also` receives
+/// every event; the message that it returns is printed.
 ///
 /// # Errors
-/// Whatever the training reports; the last checkpoint stays.
+/// Those of the training. The last checkpoint is kept.
 pub(crate) fn train_stage(
     setup: Setup,
     dir: &RunDir,
@@ -188,17 +188,17 @@ pub(crate) fn train_stage(
     };
     progress.finish(&format!("{why} at step {}", outcome.step));
     if let Err(error) = report.finish(outcome.reason) {
-        manner.say(format!("warning: no report: {error:#}")); // the model is there all the same
+        manner.say(format!("warning: no report: {error:#}")); // the model exists nevertheless
     }
     Ok(outcome)
 }
 
-/// The run folder that is gone on with, which is the one named if it has settings, and what the folder says that a run was told,
-/// even one that ended before its first step.
+/// Returns the run folder to resume, which is the given one if it has settings, and its record. The
+/// record also exists for a run that ended before its first step.
 ///
 /// # Errors
-/// Code 2 where no run may be gone on with, 3 and 4 where a run's record or settings are damaged or gone: never does a new
-/// run begin in the place of one that cannot be read.
+/// Code 2 if the options do not permit resuming a run. Code 3 or 4 if a run's record or settings
+/// are damaged or missing: a new run never replaces one that cannot be read.
 fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
     let Some(run) = args.run.as_deref() else { return Ok((None, None)) };
     let (settings, record) = (run.join("config.toml"), Record::find(run)?);

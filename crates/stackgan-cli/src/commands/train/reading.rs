@@ -1,5 +1,5 @@
-//! What reads a run's sentences: an encoder, found or trained, with the embeddings that it makes and the image side that pictures
-//! are matched by; or embeddings that were made elsewhere.
+//! The source of a run's embeddings: an encoder, found or trained, with the image side that matches
+//! pictures; or embeddings from elsewhere.
 
 use std::path::{Path, PathBuf};
 
@@ -23,19 +23,21 @@ use crate::exit::Problem;
 
 /// Where the embeddings come from.
 pub(super) enum Text {
-    /// The one that was named, or that of the Stage-I model: Stage-II reads sentences as its Stage-I does.
+    /// The given encoder, or that of the Stage-I model, because Stage-II reads sentences as its
+    /// Stage-I does.
     Encoder(Encoder),
-    /// A file of embeddings that was imported.
+    /// A file of imported embeddings.
     Imported(PathBuf),
-    /// An encoder that is trained on the data's captions.
+    /// A small encoder, trained on the data's captions.
     Small,
 }
 
 impl Text {
-    /// What was named; else what Stage-I has; else what was imported beside the data; else, for toy birds, our own.
+    /// Chooses what was given; else Stage-I's encoder; else embeddings imported beside the data;
+    /// else, for toy birds, a small encoder.
     ///
     /// # Errors
-    /// Code 4 with the commands that make what is missing.
+    /// Code 4, with the commands that make what is missing.
     pub(super) fn choose(
         wanted: &Record,
         data: &Path,
@@ -80,7 +82,8 @@ impl Text {
     }
 }
 
-/// A copy of a model's encoder if it has one, or the one that it names, as the network makes vectors.
+/// Returns the encoder that a model names, or a copy of the one that it contains, without
+/// standardisation.
 fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
     if let Some(source) = &model.info().encoder_source {
         return encoders::open(Path::new(source), context).map(Some);
@@ -89,8 +92,9 @@ fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
     Ok(Some(Encoder::CharCnnRnn(Box::new(encoder.unstandardised(model.device())?))))
 }
 
-/// The image side of the encoder that was trained here, or of the one that was named, with the network of features that was named.
-/// Where there is none that can look at pictures, a preset's matching is turned off, which is said; anybody else's is an error.
+/// Returns the image side of the trained or the given encoder, together with the network given by
+/// `--features`. If there is none that can look at pictures, a matching weight from a preset is set
+/// to 0 with a message; any other one is an error.
 pub(super) fn matcher(
     small: Option<TrainedEncoder>,
     wanted: &Record,
@@ -142,7 +146,8 @@ pub(super) fn matcher(
     }
 }
 
-/// How an encoder is trained on the data's own captions: as wide as was said.
+/// Returns the settings of an encoder that is trained on the data's own captions. It is as wide as
+/// the run's settings say, if they give a width.
 pub(super) fn small_config(config: &TrainConfig, layers: &Layers) -> TextTrainConfig {
     let mut text_config = TextTrainConfig::small();
     if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
@@ -151,7 +156,7 @@ pub(super) fn small_config(config: &TrainConfig, layers: &Layers) -> TextTrainCo
     text_config
 }
 
-/// An encoder trained on the data's own captions, found again if it was trained before.
+/// Trains an encoder on the data's own captions, or finds it if it was trained before.
 pub(super) fn small_encoder(
     path: &Path,
     data: &Prepared,
@@ -186,7 +191,7 @@ pub(super) fn small_encoder(
     Ok(encoder)
 }
 
-/// The embeddings of all captions, encoded once for each encoder.
+/// Returns the embeddings of all captions, which are encoded once for each encoder.
 pub(super) fn embeddings(
     encoder: &dyn TextEncoder,
     data: &Prepared,
@@ -208,7 +213,7 @@ pub(super) fn embeddings(
     text::encode(encoder, data, &file, context.manner)
 }
 
-/// Embeddings that were made elsewhere, for this dataset.
+/// Opens embeddings from elsewhere, and checks that they belong to this dataset.
 pub(super) fn imported(file: &Path, data: &Prepared, context: &Context) -> Result<Embeddings> {
     let embeddings = Embeddings::open(file)?;
     embeddings.check(data)?;

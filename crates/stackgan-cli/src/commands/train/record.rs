@@ -1,4 +1,5 @@
-//! `run.json`: what a run was told beside its settings, so that it can be gone on with by its folder alone.
+//! `run.json`: the options of a run besides its settings, so that its folder is enough to resume
+//! it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::args::Train;
 use crate::commands::encoders::HUB;
 use crate::exit::Problem;
 
-/// What a run was told.
+/// The options of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// The preset's dataset: `toy`, `cub`, …
@@ -37,17 +38,17 @@ pub(crate) struct Record {
     pub version: String,
     /// `running`, `done`, `stopped` or `failed`.
     pub state: String,
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     #[serde(default)]
     pub steps: Option<u64>,
 }
 
 impl Record {
-    /// What was typed; what was not is taken from the run's own record.
+    /// Returns the typed options. Missing ones are taken from the run's own record.
     pub(super) fn of(args: &Train, kept: Option<Self>) -> Self {
         let absolute = |path: &Option<PathBuf>| {
             path.as_ref().map(|path| match path.to_str() {
-                Some(name) if name.starts_with(HUB) => path.clone(), // no path
+                Some(name) if name.starts_with(HUB) => path.clone(), // not a path
                 _ => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
             })
         };
@@ -57,7 +58,7 @@ impl Record {
         let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
             absolute(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
         };
-        // A run has an encoder, with the features that it reads, or given embeddings, never both.
+        // A run has either an encoder, with the features that it reads, or imported embeddings.
         let retyped = args.encoder.is_some() || args.embeddings.is_some();
         let text = |typed, from| if retyped { absolute(typed) } else { of(typed, from) };
         Self {
@@ -75,7 +76,7 @@ impl Record {
         }
     }
 
-    /// Checks that a run that is gone on with is not called another preset's: its settings are its own.
+    /// Checks that a resumed run is not given another preset, because it keeps its own settings.
     ///
     /// # Errors
     /// Code 2.
@@ -91,15 +92,15 @@ impl Record {
         }
     }
 
-    /// The record of a run folder, if it has one that can be read.
+    /// Reads the record of a run folder, if there is a readable one.
     pub(crate) fn read(run: &Path) -> Option<Self> {
         Self::find(run).ok().flatten()
     }
 
-    /// The record of a run folder, if it has one.
+    /// Reads the record of a run folder, if there is one.
     ///
     /// # Errors
-    /// Code 3 when it cannot be read: without it a run would go on with other data.
+    /// Code 3 if it cannot be read: without it a run would continue with other data.
     pub(super) fn find(run: &Path) -> Result<Option<Self>> {
         if !run.is_dir() {
             return Ok(None);
@@ -131,7 +132,7 @@ impl Record {
     }
 }
 
-/// The dataset of the preset that was typed.
+/// Returns the dataset of the preset that was typed.
 fn typed(args: &Train) -> Option<&str> {
     let name = args.settings.preset.as_deref()?;
     Some(name.split_once("-stage").map_or(name, |(dataset, _)| dataset))

@@ -1,5 +1,5 @@
-//! What a run's networks start from, where that is not fresh weights: `--init-from`, and Stage-I's discriminator for tuning
-//! Stage-I under Stage-II.
+//! The weights that a run's networks start from, if they are not fresh: `--init-from`, and
+//! Stage-I's discriminator for fine-tuning Stage-I with Stage-II.
 
 use std::path::Path;
 
@@ -14,11 +14,11 @@ use super::record::Record;
 use crate::commands::{Context, load};
 use crate::exit::Problem;
 
-/// Loads what the record and the settings name. A run that is gone on with has it all in its own checkpoint: what was named may
-/// be gone by then.
+/// Loads what the record and the settings name. A resumed run can also use its own checkpoint,
+/// because the named files may no longer exist.
 ///
 /// # Errors
-/// Code 4 when it is not there, 3 when it is damaged.
+/// Code 4 if something does not exist, 3 if it is damaged.
 pub(super) fn find(
     wanted: &Record,
     config: &TrainConfig,
@@ -43,7 +43,7 @@ pub(super) fn find(
     Ok(Start { generator, stage1_discriminator })
 }
 
-/// The newest checkpoint of a run folder that can be read.
+/// Reads the newest valid checkpoint of a run folder.
 fn newest(run: &Path, device: &Device) -> Result<Option<Archive>> {
     let folder = run.join("checkpoints");
     let found = if folder.is_dir() { Store::reading(&folder).newest(device)?.found } else { None };

@@ -1,4 +1,5 @@
-//! The elements of a `.mat` file: a tag of type and size, the data, and padding to a multiple of 8 bytes.
+//! The elements of a `.mat` file: a tag with type and size, the data, and padding to a multiple of
+//! 8 bytes.
 
 use super::super::cursor::Cursor;
 use super::super::fault::Step;

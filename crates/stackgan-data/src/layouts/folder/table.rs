@@ -1,4 +1,5 @@
-//! The tables of a user's own folder: `metadata.csv` and `metadata.jsonl` (Hugging Face's `ImageFolder`).
+//! The tables of a user's own folder: `metadata.csv` and `metadata.jsonl` (Hugging Face's
+//! `ImageFolder`).
 
 use crate::captions::MAX_CAPTION;
 use crate::counted;

@@ -80,7 +80,7 @@ fn reed_s_list_and_the_release_s_lists_decide() {
     write(&dir, "train/class_info.pickle", &write_ints(&[2, 1]));
     let data = read(dir.path(), Reading::default()).unwrap();
     let keys: Vec<&str> = data.items.iter().map(|item| item.key.as_str()).collect();
-    assert_eq!(keys, ["jpg/image_00004", "jpg/image_00001", "jpg/image_00012"]); // the order of the lists
+    assert_eq!(keys, ["jpg/image_00004", "jpg/image_00001", "jpg/image_00012"]); // the lists' order
     assert_eq!((data.items[0].captions[0].as_str(), data.items[0].class), ("one of 4", 2));
     assert_eq!((data.count(Split::Train), data.count(Split::Test)), (2, 1));
     assert!(data.notes.is_empty());

@@ -1,5 +1,5 @@
-//! The blocks of Inception-v3: branches side by side, joined by their channels, the pool's branch last.
-//! Names and orders are torchvision's.
+//! The blocks of Inception-v3: parallel branches, concatenated along the channels, with the pooling
+//! branch last. Names and orders are torchvision's.
 
 use stackgan_kernels::{Maps, Pool};
 
@@ -11,18 +11,18 @@ use crate::Result;
 pub(super) struct Mixed {
     branches: Vec<Branch>,
     pool: Pool,
-    /// After the pool, but where it halves the map.
+    /// The convolution after the pooling; none where the pooling halves the map.
     pooled: Option<ConvNorm>,
 }
 
-/// Convolutions one after the other, of which the last may be two side by side.
+/// A sequence of convolutions. It can end in two parallel ones.
 #[derive(Clone, Debug, Default)]
 struct Branch {
     steps: Vec<ConvNorm>,
     fork: Vec<ConvNorm>,
 }
 
-/// Makes the convolutions of a block.
+/// Builds the convolutions of a block.
 struct Maker<'a>(Place<'a>);
 
 type Kernel = (usize, usize);
@@ -40,17 +40,17 @@ impl Maker<'_> {
         ConvNorm::new(Place { name: &name, ..self.0 }, channels, kernel, stride, padding)
     }
 
-    /// Keeps the size of the map.
+    /// Builds a convolution that keeps the size of the map.
     fn keep(&self, name: &str, channels: (usize, usize), kernel: Kernel) -> Result<ConvNorm> {
         self.conv(name, channels, kernel, 1, (kernel.0 / 2, kernel.1 / 2))
     }
 
-    /// 3x3, stride 2, no padding.
+    /// Builds a 3x3 convolution with stride 2 and no padding.
     fn halve(&self, name: &str, channels: (usize, usize)) -> Result<ConvNorm> {
         self.conv(name, channels, THREE, 2, (0, 0))
     }
 
-    /// Convolutions `prefix_1`, `prefix_2`, …, each from the width before it.
+    /// Builds the convolutions `prefix_1`, `prefix_2`, …, each from the width of the one before.
     fn chain(&self, prefix: &str, from: usize, steps: &[(usize, Kernel)]) -> Result<Vec<ConvNorm>> {
         let mut width = from;
         let made = steps.iter().zip(1..).map(|(&(to, kernel), i)| {
@@ -95,7 +95,7 @@ impl Mixed {
         Ok(Self { branches, pool: Pool::Halve, pooled: None })
     }
 
-    /// `InceptionC`: 7x7 as 1x7 and 7x1, once and twice.
+    /// `InceptionC`: factorises 7x7 into 1x7 and 7x1, once and twice.
     pub(super) fn c(place: Place<'_>, from: usize, width: usize, pool: Pool) -> Result<Self> {
         let make = Maker(place);
         let once = [(width, POINT), (width, ACROSS), (192, DOWN)];

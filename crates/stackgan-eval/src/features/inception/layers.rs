@@ -1,4 +1,4 @@
-//! What the blocks are made of: a convolution with batch norm and ReLU.
+//! The layer of all blocks: a convolution with batch norm and ReLU.
 
 use stackgan_kernels::{Filter, Maps, Padding};
 
@@ -15,17 +15,17 @@ pub(super) struct ConvNorm {
     filter: Filter,
 }
 
-/// A convolution's place among the weights.
+/// The position of a convolution among the weights.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     /// All weights.
     pub(super) weights: Weights<'a>,
-    /// Before `.conv.weight` and `.bn.*`.
+    /// Prefix of `.conv.weight` and `.bn.*`.
     pub(super) name: &'a str,
 }
 
 impl ConvNorm {
-    /// `padding` is rows above and below, columns on either side.
+    /// `padding` is the number of rows above and below, and of columns on either side.
     pub(super) fn new(
         place: Place<'_>,
         (from, to): (usize, usize),

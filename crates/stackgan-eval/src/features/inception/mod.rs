@@ -1,14 +1,15 @@
-//! Inception-v3 in the three forms that the field measures with. Names of tensors are torchvision's, which all published
-//! files for PyTorch have.
+//! Inception-v3 in the three forms that published measurements use. Tensor names are torchvision's,
+//! as in all published files for PyTorch.
 //!
-//! | form | classes | averages of the pool branches | pool of the last block |
+//! | form | classes | average pool of the blocks | pool of the last block |
 //! |---|---|---|---|
-//! | [`Form::Fid`] | 1008 | count only what is inside | maximum |
-//! | [`Form::Torchvision`] | 1000 | count the padding as zeros | average |
-//! | [`Form::Slim`] | 50 birds or 20 flowers, after a background class | count only what is inside | average |
+//! | [`Form::Fid`] | 1008 | leaves the padding out | maximum |
+//! | [`Form::Torchvision`] | 1000 | counts the padding as zeros | average |
+//! | [`Form::Slim`] | background, and 50 birds or 20 flowers | leaves the padding out | average |
 //!
-//! Sources: Szegedy et al. (2015); pytorch-fid, `inception.py`, for the graph of 2015-12-05; torchvision, `inception.py`;
-//! StackGAN-inception-model and TF-Slim, `inception_v3.py`, for the authors' own. Batch norm's epsilon is 0.001 in all.
+//! Sources: Szegedy et al. (2015); pytorch-fid, `inception.py`, for the graph of 2015-12-05;
+//! torchvision, `inception.py`; StackGAN-inception-model and TF-Slim, `inception_v3.py`, for the
+//! authors' own form. The epsilon of every batch norm is 0.001.
 
 mod blocks;
 mod layers;
@@ -23,17 +24,18 @@ use crate::Result;
 use blocks::Mixed;
 use layers::{ConvNorm, Place};
 
-/// Features of a picture.
+/// Number of features per picture.
 pub const WIDTH: usize = 2048;
 
-/// Which of the published networks.
+/// One of the published networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// The graph of 2015-12-05, with which FID and the inception score were defined.
+    /// The graph of 2015-12-05, by which FID and the inception score are defined.
     Fid,
-    /// torchvision's, with which `AttnGAN` and its followers reported their FIDs.
+    /// torchvision's network, with which `AttnGAN` and its successors measured their FIDs.
     Torchvision,
-    /// TF-Slim's, fine-tuned on birds or flowers by the authors of `StackGAN` for their inception scores.
+    /// TF-Slim's network, fine-tuned on birds or flowers by the authors of `StackGAN` for their
+    /// inception scores.
     Slim,
 }
 
@@ -58,7 +60,7 @@ impl Form {
         }
     }
 
-    /// Rows of the last layer, where a file does not say them.
+    /// Returns the number of classes to expect if the file has no matrix `fc.weight`.
     const fn classes(self) -> usize {
         match self {
             Self::Fid => 1008,
@@ -76,20 +78,21 @@ pub struct Inception {
     fc: (Tensor, Option<Tensor>), // (classes, 2048), (classes)
 }
 
-/// What the network makes of pictures.
+/// The output of the network.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// `(batch, width)`: the mean of the last map.
     pub features: Tensor,
-    /// `(batch, classes)`, before softmax.
+    /// `(batch, classes)`, before the softmax.
     pub logits: Tensor,
 }
 
 impl Inception {
-    /// From the tensors of a state dict. An auxiliary head and counters of batches are left aside.
+    /// Builds the network from the tensors of a state dict. Ignores an auxiliary head and batch
+    /// counters.
     ///
     /// # Errors
-    /// When a tensor is missing or of another shape: with its name.
+    /// [`crate::Error::Weights`] names a tensor that is missing or has another shape.
     pub fn new(form: Form, tensors: &BTreeMap<String, Tensor>) -> Result<Self> {
         let (network, remedy) = (form.name(), form.remedy());
         let weights = Weights { tensors, device: &Device::Cpu, network, remedy };
@@ -131,16 +134,17 @@ impl Inception {
         Ok(Self { stem, blocks, fc: head(form, (weight, bias))? })
     }
 
-    /// Classes.
+    /// Returns the number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.fc.0.dims().first().copied().unwrap_or_default()
     }
 
-    /// Pictures `(batch, 3, 299, 299)` in about [-1, 1] to features `(batch, 2048)` and logits; any size from 75 pixels on.
+    /// Maps pictures `(batch, 3, 299, 299)` in about [-1, 1] to features `(batch, 2048)` and
+    /// logits. The sides can have any size of at least 75 pixels.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// If the shapes do not match.
     pub fn forward(&self, pictures: &Tensor) -> Result<Output> {
         let mut x = Maps::enter(pictures)?;
         for (i, conv) in self.stem.iter().enumerate() {
@@ -158,10 +162,12 @@ impl Inception {
     }
 }
 
-/// The classes whose probabilities are scored.
+/// Returns the weights and the bias of the classes whose probabilities are scored.
 ///
-/// - `Fid`: the graph of the inception score multiplies by the weights and leaves the bias out (openai/improved-gan).
-/// - `Slim`: the first of 51 or 21 logits is the background, dropped before the softmax (StackGAN-inception-model).
+/// - `Fid`: the graph of the inception score multiplies by the weights and omits the bias
+///   (openai/improved-gan).
+/// - `Slim`: the first of 51 or 21 logits is the background class, which is dropped before the
+///   softmax (StackGAN-inception-model).
 fn head(form: Form, (weight, bias): (Tensor, Tensor)) -> Result<(Tensor, Option<Tensor>)> {
     let classes = weight.dim(0)?;
     Ok(match form {

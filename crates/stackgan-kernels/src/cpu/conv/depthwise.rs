@@ -1,5 +1,5 @@
-//! Convolutions of every channel with a kernel of its own, and the gradient of what is convolved: what image classifiers for
-//! phones are made of. Their weights are not trained here.
+//! Depthwise convolutions, which have one kernel per channel, and the gradient of their input.
+//! Image classifiers for phones consist of them. Their weights are not trained here.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::cpu::lane::{LANES, Lane, one_pixel};
 use crate::geometry::Conv2dShape;
 use crate::vectorised::vectorised;
 
-/// The convolution with `weight (C, 1, kh, kw)`.
+/// Convolves `x` with `weight (C, 1, kh, kw)`.
 pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let kernels = kernels(weight, s);
     let mut y = Blocks::stale(Sizes::of_result(s));
@@ -22,7 +22,7 @@ pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finis
     y
 }
 
-/// The gradient of the input: with stride 1 the convolution with turned kernels.
+/// Computes the gradient of the input; with stride 1 as a convolution with reversed kernels.
 pub(super) fn backward(weight: &[f32], dy: &Blocks, s: &Conv2dShape) -> Blocks {
     let mut kernels = kernels(weight, s);
     let adjoint = s.adjoint();
@@ -42,7 +42,7 @@ pub(super) fn backward(weight: &[f32], dy: &Blocks, s: &Conv2dShape) -> Blocks {
     dx
 }
 
-/// The taps as lanes `(blocks, taps)`, with zeros behind the last channel.
+/// Returns the taps as lanes `(blocks, taps)`, with zeros after the last channel.
 fn kernels(weight: &[f32], s: &Conv2dShape) -> Vec<Lane> {
     let mut kernels = vec![Lane::ZERO; s.in_channels.div_ceil(LANES) * s.taps()];
     for (channel, kernel) in weight.chunks_exact(s.taps()).enumerate() {
@@ -54,10 +54,11 @@ fn kernels(weight: &[f32], s: &Conv2dShape) -> Vec<Lane> {
     kernels
 }
 
-/// Outputs whose sums stay in registers while the taps go by.
+/// Number of outputs whose sums stay in registers during the loop over the taps.
 const TILE: usize = 8;
 
-/// The convolution of a plane with a known stride: outputs whose windows lie inside of the rows by tiles, the others one by one.
+/// Convolves a plane with a constant stride. Outputs whose windows lie inside the rows are computed
+/// in tiles, the others one by one.
 #[inline(always)]
 fn convolve_by<const STRIDE: usize>(
     out: &mut [Lane],
@@ -94,7 +95,7 @@ fn convolve_by<const STRIDE: usize>(
     }
 }
 
-/// One output.
+/// Computes one output.
 #[inline(always)]
 fn one(x: &[Lane], kernel: &[Lane], (row, column): (usize, usize), s: &Conv2dShape) -> Lane {
     let mut sum = Lane::ZERO;
@@ -112,7 +113,7 @@ fn one(x: &[Lane], kernel: &[Lane], (row, column): (usize, usize), s: &Conv2dSha
 }
 
 vectorised! {
-    /// A plane. Sums run over the taps, row by row of the kernel.
+    /// Convolves a plane. Sums run over the taps, row by row of the kernel.
     fn convolve(out: &mut [Lane], x: &[Lane], kernel: &[Lane], s: &Conv2dShape) {
         match s.stride {
             1 => convolve_by::<1>(out, x, kernel, s),
@@ -124,7 +125,8 @@ vectorised! {
             }
         }
     }
-    /// The adjoint of [`convolve`]: every output's gradient goes to the pixels that it was computed from.
+    /// The adjoint of [`convolve`]: adds every output's gradient to the pixels that the output was
+    /// computed from.
     fn scatter(dx: &mut [Lane], dy: &[Lane], kernel: &[Lane], s: &Conv2dShape) {
         dx.fill(Lane::ZERO);
         for (row, from) in dy.chunks_exact(s.out_width).enumerate() {

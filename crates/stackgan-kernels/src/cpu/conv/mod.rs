@@ -1,6 +1,8 @@
-//! Convolutions of maps: which way is taken for which shape. Each way has its forward pass and both gradients.
+//! Convolutions of maps: chooses the algorithm by the shape. Each algorithm has a forward pass and
+//! both gradients.
 //!
-//! A way is chosen by the sizes of one image, never by the batch: a picture's bits do not depend on what is painted beside it.
+//! The choice depends on the sizes of one image, never on the batch, so that a picture's bits do
+//! not depend on the others in its batch.
 
 mod deep;
 mod depthwise;
@@ -27,29 +29,30 @@ pub(super) use pictures::CHANNELS as PICTURE_CHANNELS;
 use scatter::Scatter;
 use three::Three;
 
-/// Which gradients are asked for.
+/// The gradients to compute.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) input: bool,
     pub(super) weight: bool,
 }
 
-/// The gradients of a convolution; that of the weight in its order of values.
+/// The gradients of a convolution. That of the weight has the weight's order of values.
 pub(super) struct Gradients<I = Blocks> {
     pub(super) input: Option<I>,
     pub(super) weight: Option<Vec<f32>>,
 }
 
-/// What is done to rows of a block of channels of the result, while they are in a thread's cache: `finish(block, rows)`.
+/// Finishes some rows of a block of channels of the result while they are in a thread's cache:
+/// `finish(block, rows)`.
 pub(super) type Finish<'a> = &'a (dyn Fn(usize, &mut [Lane]) + Sync);
 
-/// Results as they are.
+/// Leaves results unchanged.
 pub(super) const UNFINISHED: Finish<'_> = &|_, _| {};
 
-/// Most taps of a kernel.
+/// Maximum number of taps of a kernel.
 const MOST_TAPS: usize = 64;
 
-/// A convolution of some maps, in its way.
+/// The algorithm for a convolution of some maps.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
     Few,
@@ -61,7 +64,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// The way for `x` and `weight`.
+    /// Chooses the algorithm for `x` and `weight`.
     pub(super) fn new(x: &Values, weight: &Tensor, filter: Filter) -> Result<Self> {
         let (n, channels, h, w) = x.sizes().dims();
         let (out, expected, kh, kw) = planes(weight, "weight")?;
@@ -97,7 +100,7 @@ impl Way {
         })
     }
 
-    /// The convolution, finished.
+    /// Computes the convolution and applies `finish` to it.
     pub(super) fn forward(
         &self,
         x: &Values,
@@ -121,7 +124,7 @@ impl Way {
         }
     }
 
-    /// The gradients.
+    /// Computes the wanted gradients.
     pub(super) fn backward(
         &self,
         x: &Values,

@@ -1,7 +1,8 @@
 //! F(2, 2): two outputs from three pixels and two taps, with three products and no division.
 //!
 //! ```text
-//! m_0 = (p_0 - p_1) a     m_1 = p_1 (a + b)     m_2 = (p_1 - p_2) b     y_0 = m_0 + m_1     y_1 = m_1 - m_2
+//! m_0 = (p_0 - p_1) a     m_1 = p_1 (a + b)     m_2 = (p_1 - p_2) b
+//! y_0 = m_0 + m_1         y_1 = m_1 - m_2
 //! ```
 
 use super::{Along, Places, of_phases, to_phases};
