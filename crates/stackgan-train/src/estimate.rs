@@ -18,7 +18,7 @@ use crate::config::TrainConfig;
 use crate::guard::Undo;
 use crate::matching::Matcher;
 use crate::players::players;
-use crate::step::{Looks, Pictures, StepConfig, StepNoise};
+use crate::step::{Batch, Inputs, Looks, StepConfig, StepNoise};
 use crate::text::{ImageSide, PictureNetwork, SIDE};
 
 /// Bytes of a number.
@@ -358,7 +358,7 @@ fn time(
         Tensor::from_vec(values, (batch, 3, side, side), device)?.tanh()
     };
     let text = draw(2, batch * cfg.net.text_dim);
-    let pictures = Pictures {
+    let pictures = Batch {
         real: images(0)?,
         wrong: (cfg.plan().wrong != WrongPairs::None).then(|| images(1)).transpose()?,
         text: Tensor::from_vec(text, (batch, cfg.net.text_dim), device)?,
@@ -371,8 +371,9 @@ fn time(
             started = Instant::now();
         }
         let noise = StepNoise::draw(cfg, step, batch, device)?;
+        let inputs = Inputs { batch: pictures.clone(), noise };
         let cfg = StepConfig { looks: Looks::on(device), ..StepConfig::of(cfg, step, 1.0) };
-        players.step(&pictures, &noise, &cfg)?;
+        players.step(&inputs, &cfg)?;
     }
     device.synchronize()?;
     let seconds = started.elapsed().as_secs_f64();

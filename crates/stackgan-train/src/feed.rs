@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use stackgan_core::text::Standardise;
-use stackgan_data::loader::{Batch, Loader, LoaderConfig, SCALE, scaled};
+use stackgan_data::loader::{Batch as Loaded, Loader, LoaderConfig, SCALE, scaled};
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
 use stackgan_kernels::gpu::{Gap, Sender};
@@ -18,19 +18,18 @@ use stackgan_kernels::gpu::{Gap, Sender};
 use crate::Result;
 use crate::config::{TrainConfig, Wrong};
 use crate::run::Setup;
-use crate::step::{Pictures, StepNoise, next_of_other_class};
+use crate::step::{Batch, Inputs, StepNoise, next_of_other_class};
 
 /// Minimum number of bytes that a thread converts.
 const PIECE: usize = 1 << 16;
 
-/// The inputs of one step.
-pub(crate) struct Inputs {
+/// What the loader had for one step.
+pub(crate) struct Fed {
     pub(crate) step: u64,
     pub(crate) epoch: u64,
     /// The indices of the pictures in the prepared file.
     pub(crate) indices: Vec<usize>,
-    pub(crate) pictures: Pictures,
-    pub(crate) noise: StepNoise,
+    pub(crate) inputs: Inputs,
 }
 
 /// Returns the inputs of a run's steps in order.
@@ -44,7 +43,7 @@ pub(crate) struct Feed {
     gpu: Option<(Sender, Gap)>,
     /// The steps whose inputs have not been returned.
     steps: Range<u64>,
-    ahead: Option<Result<Inputs>>,
+    ahead: Option<Result<Fed>>,
     spent: Duration,
 }
 
@@ -73,7 +72,7 @@ impl Feed {
     }
 
     /// Returns the inputs of the next step.
-    pub(crate) fn next(&mut self) -> Result<Inputs> {
+    pub(crate) fn next(&mut self) -> Result<Fed> {
         self.steps.start += 1;
         self.ahead.take().unwrap_or_else(|| self.make())
     }
@@ -97,7 +96,7 @@ impl Feed {
         }
     }
 
-    fn make(&mut self) -> Result<Inputs> {
+    fn make(&mut self) -> Result<Fed> {
         let started = Instant::now();
         if let Some((_, gap)) = &mut self.gpu {
             gap.open()?;
@@ -113,14 +112,15 @@ impl Feed {
         inputs
     }
 
-    fn inputs(&mut self, batch: Batch) -> Result<Inputs> {
-        let pictures = self.pictures(&batch)?;
+    fn inputs(&mut self, batch: Loaded) -> Result<Fed> {
+        let pictures = self.batch(&batch)?;
         let (cfg, step) = (&self.config, batch.step);
         let noise = StepNoise::draw(cfg, step, cfg.optim.batch, &self.device)?;
-        Ok(Inputs { step, epoch: batch.epoch, indices: batch.indices, pictures, noise })
+        let inputs = Inputs { batch: pictures, noise };
+        Ok(Fed { step, epoch: batch.epoch, indices: batch.indices, inputs })
     }
 
-    fn pictures(&mut self, batch: &Batch) -> Result<Pictures> {
+    fn batch(&mut self, batch: &Loaded) -> Result<Batch> {
         let n = batch.indices.len();
         let shape = [n, 3, batch.size, batch.size];
         let text = batch.embeddings.as_deref().unwrap_or_default();
@@ -132,7 +132,7 @@ impl Feed {
             None => scaled_here(bytes, shape),
             Some((sender, _)) => scaled_there(&sender.send(bytes, &shape)?),
         };
-        Ok(Pictures {
+        Ok(Batch {
             real: tensor(&batch.images)?,
             wrong: batch.wrong.as_ref().map(&mut tensor).transpose()?,
             text: match &self.standardise {
@@ -144,7 +144,7 @@ impl Feed {
     }
 
     /// The indices of the texts for class-checked wrong pairs of the `plain` recipe.
-    fn other_text(&self, batch: &Batch) -> candle_core::Result<Option<Tensor>> {
+    fn other_text(&self, batch: &Loaded) -> candle_core::Result<Option<Tensor>> {
         if self.config.data.wrong != Wrong::NextTextOtherClass {
             return Ok(None);
         }

@@ -21,11 +21,12 @@ use stackgan_core::{NetConfig, Params};
 
 use crate::Result;
 use crate::adam::Adam;
-use crate::config::TrainConfig;
-use crate::diff_augment::{DiffAugment, Policy};
+use crate::config::{LossConfig, TrainConfig};
+use crate::diff_augment::Policy;
+use crate::knobs::Knobs;
 use crate::penalty::R1;
 use crate::step::{
-    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, residual_step,
+    Batch, Game, Inputs, Optimised, Pair, StepConfig, StepNoise, StepStats, residual_step,
 };
 
 /// Ratio of the sides of Stage-II and Stage-I pictures.
@@ -34,7 +35,8 @@ const EVERY: usize = 4;
 /// The Stage-I networks, and the optimiser of their generator for Stage-II's loss.
 #[derive(Debug)]
 pub struct Tuned {
-    game: Box<Adversaries<Discriminator>>,
+    game: Game,
+    pair: Pair<Discriminator>,
     by_stage2: Adam,
     factor: f64,
     net: NetConfig,
@@ -59,8 +61,8 @@ impl Tuned {
     ) -> Result<Self> {
         let (g, d) = (stage1.shared(), Params::given(discriminator.clone(), device)?);
         let generator = Box::new(Stage1Generator::new(net, &g.trained())?);
-        let frozen_discriminator = Discriminator::stage1(net, &d.frozen())?;
-        let discriminator = Discriminator::stage1(net, &d.trained())?;
+        let frozen = Discriminator::stage1(net, &d.frozen())?;
+        let trained = Discriminator::stage1(net, &d.trained())?;
         d.check_all_used()?;
         let adam = |params: &Params, limit| -> Result<Adam> {
             Ok(Adam::new(params, cfg.betas())?.within(limit))
@@ -69,18 +71,9 @@ impl Tuned {
         let by_stage2 = adam(&g, clip_g)?;
         let g = Optimised { adam: adam(&g, clip_g)?, params: g };
         let d = Optimised { adam: adam(&d, clip_d)?, params: d };
-        let game = Adversaries {
-            generator,
-            discriminator,
-            frozen_discriminator,
-            g,
-            d,
-            spectral: None,
-            tuned: None,
-            matcher: None,
-        };
         Ok(Self {
-            game: Box::new(game),
+            game: Game { generator, g, d, matcher: None, tuned: None },
+            pair: Pair { trained, frozen, spectral: None },
             by_stage2,
             factor: cfg.knobs.finetune_stage1,
             net: *net,
@@ -94,7 +87,7 @@ impl Tuned {
     ///
     /// # Errors
     /// As the step.
-    pub fn play(&mut self, batch: &Pictures, cfg: &StepConfig) -> Result<StepStats> {
+    pub fn play(&mut self, batch: &Batch, cfg: &StepConfig) -> Result<StepStats> {
         let (samples, device) = (batch.text.dim(0)? as u64, batch.text.device());
         let samples: Vec<u64> = (0..samples).collect();
         let draw = |z, eps| -> candle_core::Result<GeneratorNoise> {
@@ -106,21 +99,21 @@ impl Tuned {
             d: draw(Stream::TuneZ, Stream::TuneCondAug)?,
             g: draw(Stream::TuneGeneratorZ, Stream::TuneGeneratorCondAug)?,
         };
-        let small = Pictures {
+        let batch = Batch {
             real: every_fourth(&batch.real)?,
             wrong: batch.wrong.as_ref().map(every_fourth).transpose()?,
             text: batch.text.clone(),
             other_text: None,
         };
+        let r1 = R1 { gamma: 0.0, every: 1 };
         let cfg = StepConfig {
             lr_g: cfg.lr_g * self.factor,
             lr_d: cfg.lr_d * self.factor,
-            r1: R1 { gamma: 0.0, every: 1 },
-            augment: DiffAugment { policy: Policy::default(), ..cfg.augment },
-            d_steps: 1,
+            loss: LossConfig { r1, ..cfg.loss },
+            knobs: Knobs { diff_augment: Policy::default(), d_steps: 1, ..cfg.knobs },
             ..*cfg
         };
-        residual_step(&mut self.game, &small, &noise, &cfg)
+        residual_step(&mut self.game, &mut self.pair, &Inputs { batch, noise }, &cfg)
     }
 
     /// Updates the Stage-I generator with the gradient of Stage-II's loss.
@@ -207,4 +200,22 @@ fn every_fourth(images: &Tensor) -> candle_core::Result<Tensor> {
     let kept: Vec<u32> = (0..images.dim(3)? as u32).step_by(EVERY).collect();
     let kept = Tensor::new(kept, images.device())?;
     images.index_select(&kept, 2)?.contiguous()?.index_select(&kept, 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Source: TensorFlow 0.12, `resize_bilinear` without `align_corners`: pixel `i` of the result is
+    /// that at `i * 256 / 64`.
+    #[test]
+    fn every_fourth_pixel_is_kept() {
+        let values: Vec<f32> = (0..2 * 3 * 8 * 8).map(|i| i as f32).collect();
+        let images = Tensor::from_vec(values, (2, 3, 8, 8), &Device::Cpu).unwrap();
+        let small = every_fourth(&images).unwrap();
+        assert_eq!(small.dims(), [2, 3, 2, 2]);
+        let kept = small.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(kept[..4], [0.0, 4.0, 32.0, 36.0]);
+        assert_eq!(kept[23], f32::from(2 * 3 * 64u16 - 64 + 36));
+    }
 }

@@ -14,14 +14,14 @@
 //! ([`Looks`]). If that check fails, the step is undone and taken again with the checks of a CPU,
 //! which finds the first non-finite tensor.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Var};
 use stackgan_core::Params;
 use stackgan_kernels::copy_all;
 
 use crate::fine_tune::Tuned;
 use crate::players::Players;
 use crate::recording::Recording;
-use crate::step::{Looks, Pictures, StepConfig, StepNoise, StepStats};
+use crate::step::{Inputs, Looks, StepConfig, StepStats};
 use crate::{Error, Result, nonfinite};
 
 /// How weights and moments are restored.
@@ -62,7 +62,7 @@ impl Guard {
     /// # Errors
     /// When memory for the copies cannot be allocated.
     pub fn over(players: &Players, stage1: Option<&Params>) -> Result<Self> {
-        let (g, d) = (players.g(), players.d());
+        let (g, d, tuned) = (players.g(), players.d(), players.game.tuned.as_deref());
         let undo = Undo::on(g.params.device());
         let held =
             |var: &Var| undo == Undo::Held && [g, d].iter().any(|player| player.adam.moves(var));
@@ -73,7 +73,7 @@ impl Guard {
             changing.extend(g.adam.moments());
             changing.extend(d.adam.moments());
         }
-        match players.tuned() {
+        match tuned {
             Some(tuned) => changing.extend(tuned.variables()),
             None => changing.extend(stage1.map(Params::statistics).unwrap_or_default()),
         }
@@ -85,12 +85,12 @@ impl Guard {
         let weights = named("g.", g.params.all())
             .chain(named("d.", d.params.all()))
             .chain(named("stage1.", stage1.map(Params::all).unwrap_or_default()))
-            .chain(players.tuned().map(Tuned::discriminator).unwrap_or_default());
+            .chain(tuned.map(Tuned::discriminator).unwrap_or_default());
         let weights: Vec<(String, Var)> = weights.collect();
         let unheld = unheld(weights.clone()).collect();
         let moments = named("adam.g.", g.adam.moments())
             .chain(named("adam.d.", d.adam.moments()))
-            .chain(players.tuned().map(Tuned::moments).unwrap_or_default())
+            .chain(tuned.map(Tuned::moments).unwrap_or_default())
             .collect();
         Ok(Self {
             kept,
@@ -133,7 +133,7 @@ impl Guard {
     pub fn step(
         &mut self,
         players: &mut Players,
-        inputs: (&Pictures, &StepNoise),
+        inputs: &Inputs,
         cfg: &StepConfig,
         meanwhile: impl FnOnce(),
     ) -> Result<StepStats> {
@@ -153,13 +153,13 @@ impl Guard {
     fn looking_as_it_goes(
         &self,
         players: &mut Players,
-        inputs: (&Pictures, &StepNoise),
+        inputs: &Inputs,
         cfg: &StepConfig,
     ) -> Result<StepStats> {
-        told(cfg.step, nonfinite::first(named(inputs))?)?;
+        told(cfg.step, nonfinite::first(inputs.numbers())?)?;
         let result = self.whole_or_not(players, |players| {
             let cfg = StepConfig { looks: Looks::AsItGoes, ..*cfg };
-            let stats = players.step(inputs.0, inputs.1, &cfg)?;
+            let stats = players.step(inputs, &cfg)?;
             told(cfg.step, players.first_bad())?;
             finite(cfg.step, &self.unheld)?;
             Ok(stats)
@@ -174,7 +174,7 @@ impl Guard {
     fn looking_at_the_end(
         &mut self,
         players: &mut Players,
-        inputs: (&Pictures, &StepNoise),
+        inputs: &Inputs,
         cfg: &StepConfig,
         meanwhile: impl FnOnce(),
     ) -> Result<StepStats> {
@@ -219,7 +219,7 @@ impl Guard {
             player.adam.take_back()?;
             player.adam.rewind(steps);
         }
-        if let Some(tuned) = players.tuned_mut() {
+        if let Some(tuned) = &mut players.game.tuned {
             tuned.rewind(steps[0]);
         }
         Ok(())
@@ -233,23 +233,6 @@ fn steps(players: &Players) -> [u64; 2] {
 
 fn finite(step: u64, vars: &[(String, Var)]) -> Result<()> {
     told(step, nonfinite::first(vars.iter().map(|(name, var)| (name, var.as_tensor())))?)
-}
-
-/// The external inputs of a step, with their names.
-pub(crate) fn named<'a>(
-    (batch, noise): (&'a Pictures, &'a StepNoise),
-) -> impl Iterator<Item = (&'static str, &'a Tensor)> {
-    let pictures = [("input.real", &batch.real), ("input.text", &batch.text)];
-    let drawn = [
-        ("input.d.z", &noise.d.z),
-        ("input.d.eps1", &noise.d.eps1),
-        ("input.d.eps2", &noise.d.eps2),
-        ("input.g.z", &noise.g.z),
-        ("input.g.eps1", &noise.g.eps1),
-        ("input.g.eps2", &noise.g.eps2),
-    ];
-    let wrong = batch.wrong.as_ref().map(|wrong| ("input.wrong", wrong));
-    pictures.into_iter().chain(wrong).chain(drawn)
 }
 
 fn told(step: u64, found: Option<(String, f64)>) -> Result<()> {

@@ -28,6 +28,15 @@ pub struct R1 {
     pub every: u64,
 }
 
+/// The penalty in one step.
+#[derive(Clone, Debug)]
+pub struct Penalty {
+    /// The term to add to D's loss.
+    pub term: Tensor,
+    /// The value of gamma / 2 mean |g|², to report.
+    pub value: Tensor,
+}
+
 impl R1 {
     /// Whether the penalty is taken at `step`.
     #[must_use]
@@ -35,7 +44,7 @@ impl R1 {
         self.gamma > 0.0 && self.every > 0 && step.is_multiple_of(self.every)
     }
 
-    /// The term to add to D's loss, and the value of gamma / 2 mean |g|² to report.
+    /// The penalty at pictures `images`.
     ///
     /// `frozen` and `trained` compute the logits `(batch,)` of pictures with the same
     /// discriminator, without and with gradients in its weights.
@@ -47,7 +56,7 @@ impl R1 {
         images: &Tensor,
         frozen: impl Fn(&Tensor) -> Result<Tensor>,
         trained: impl Fn(&Tensor) -> Result<Tensor>,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<Penalty> {
         self.term_over(Width::of, images, frozen, trained)
     }
 
@@ -57,7 +66,7 @@ impl R1 {
         images: &Tensor,
         frozen: impl Fn(&Tensor) -> Result<Tensor>,
         trained: impl Fn(&Tensor) -> Result<Tensor>,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<Penalty> {
         let batch = images.dim(0)? as f64;
         let x = Var::from_tensor(&images.copy()?)?;
         let grads = stackgan_kernels::backward(&frozen(&x)?.sum_all()?)?;
@@ -79,7 +88,7 @@ impl R1 {
             Width::Scalar(e) => (slope * (strength / (2.0 * batch)))?.div(e)?,
         };
         let value = (square.sum_all()? * (self.gamma / (2.0 * batch)))?;
-        Ok((term, value))
+        Ok(Penalty { term, value })
     }
 }
 
@@ -128,7 +137,7 @@ mod tests {
         let mut values = Vec::new();
         for width in [Width::number, Width::scalar] {
             let frozen = |x: &Tensor| d(&w.as_detached_tensor(), x);
-            let (term, value) = r1.term_over(width, &x, frozen, |x| d(&w, x))?;
+            let Penalty { term, value } = r1.term_over(width, &x, frozen, |x| d(&w, x))?;
             let grads = term.backward()?;
             let grad = grads.get(&w).map(|g| g.to_vec1::<f32>()).transpose()?.unwrap_or_default();
             for ((w, x), g) in w0.iter().zip(&x0).zip(&grad) {

@@ -2,8 +2,9 @@
 
 use candle_core::{Device, Result};
 use stackgan_core::archive::Archive;
+use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::Noise;
-use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, Stage, plain, residual};
+use stackgan_core::{NetConfig, Params, Recipe, Scope, Stage, plain, residual};
 
 use crate::adam::Adam;
 use crate::config::TrainConfig;
@@ -12,16 +13,25 @@ use crate::matching::Matcher;
 use crate::spectral::{Make, Spectral};
 use crate::start::Start;
 use crate::step::{
-    Adversaries, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step, residual_step,
+    Game, Inputs, Optimised, Pair, StepConfig, StepStats, plain_step, residual_step,
 };
 
-/// The players, by recipe.
+/// The players.
 #[derive(Debug)]
-pub enum Players {
-    /// The networks of the TensorFlow release.
-    Residual(Box<Adversaries<residual::Discriminator>>),
-    /// The networks of the PyTorch release.
-    Plain(Box<Adversaries<plain::Discriminator>>),
+pub struct Players {
+    /// G, and the variables and optimisers of both.
+    pub game: Game,
+    /// D.
+    pub discriminator: Discriminator,
+}
+
+/// The discriminator, by recipe.
+#[derive(Debug)]
+pub enum Discriminator {
+    /// That of the TensorFlow release.
+    Residual(Pair<residual::Discriminator>),
+    /// That of the PyTorch release.
+    Plain(Pair<plain::Discriminator>),
 }
 
 /// Builds players with fresh weights. Stage-II is built on `stage1`.
@@ -37,54 +47,43 @@ pub fn players(
     device: &Device,
 ) -> Result<Players> {
     let noise = Noise::new(cfg.seed);
-    let n = cfg.stage.number();
-    let g = Params::fresh(noise, &format!("g{n}"), device);
-    let d = Params::fresh(noise, &format!("d{n}"), device);
-    let (net, statistics) = (&cfg.net, cfg.noise.stage1_statistics);
-    let low = || {
-        stage1.ok_or_else(|| candle_core::Error::Msg("Stage-II needs a Stage-I model".to_owned()))
+    let g = Params::fresh(noise, &format!("g{}", cfg.stage), device);
+    let d = Params::fresh(noise, &format!("d{}", cfg.stage), device);
+    let generator = match (cfg.stage, stage1) {
+        (Stage::One, _) => generators::stage1(&cfg.net, &g.trained())?,
+        (Stage::Two, Some((params, net))) => {
+            let (scope, statistics) = (&low_scope(cfg, params), cfg.noise.stage1_statistics);
+            generators::stage2(&cfg.net, &Low { net, scope, statistics }, &g.trained())?
+        }
+        (Stage::Two, None) => candle_core::bail!("Stage-II needs a Stage-I model"),
     };
-    macro_rules! build {
-        ($recipe:ident, $variant:ident) => {{
-            let generator: Box<dyn Generator> = match cfg.stage {
-                Stage::One => Box::new($recipe::Stage1Generator::new(net, &g.trained())?),
-                Stage::Two => {
-                    let (params, low_net) = low()?;
-                    let low = $recipe::Stage1Generator::new(low_net, &low_scope(cfg, params))?;
-                    Box::new($recipe::Stage2Generator::new(net, low, statistics, &g.trained())?)
-                }
-            };
-            let make: Make<$recipe::Discriminator> = match cfg.stage {
-                Stage::One => $recipe::Discriminator::stage1,
-                Stage::Two => $recipe::Discriminator::stage2,
-            };
-            let (discriminator, frozen_discriminator) =
-                (make(net, &d.trained())?, make(net, &d.frozen())?);
-            let optimised = |params: Params, limit| -> Result<Optimised> {
-                Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
-            };
-            let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
-            let spectral = cfg
-                .knobs
-                .spectral_norm
-                .then(|| Spectral::over(&d.params, net, make))
-                .transpose()?;
-            Players::$variant(Box::new(Adversaries {
-                generator,
-                discriminator,
-                frozen_discriminator,
-                g,
-                d,
-                spectral,
-                tuned: None,
-                matcher: None,
-            }))
-        }};
-    }
-    Ok(match net.recipe {
-        Recipe::Residual => build!(residual, Residual),
-        Recipe::Plain => build!(plain, Plain),
-    })
+    let discriminator = match (cfg.net.recipe, cfg.stage) {
+        (Recipe::Residual, Stage::One) => {
+            Discriminator::Residual(pair(cfg, &d, residual::Discriminator::stage1)?)
+        }
+        (Recipe::Residual, Stage::Two) => {
+            Discriminator::Residual(pair(cfg, &d, residual::Discriminator::stage2)?)
+        }
+        (Recipe::Plain, Stage::One) => {
+            Discriminator::Plain(pair(cfg, &d, plain::Discriminator::stage1)?)
+        }
+        (Recipe::Plain, Stage::Two) => {
+            Discriminator::Plain(pair(cfg, &d, plain::Discriminator::stage2)?)
+        }
+    };
+    let optimised = |params: Params, limit| -> Result<Optimised> {
+        Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
+    };
+    let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
+    Ok(Players { game: Game { generator, g, d, matcher: None, tuned: None }, discriminator })
+}
+
+/// Builds D twice on its variables.
+fn pair<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Pair<D>> {
+    let (trained, frozen) = (make(&cfg.net, &params.trained())?, make(&cfg.net, &params.frozen())?);
+    let spectral = cfg.knobs.spectral_norm;
+    let spectral = spectral.then(|| Spectral::over(params, &cfg.net, make)).transpose()?;
+    Ok(Pair { trained, frozen, spectral })
 }
 
 /// The scope of Stage-I under Stage-II: frozen, or trained if it is fine-tuned.
@@ -104,13 +103,12 @@ impl Players {
         stage1: Option<(&Params, &NetConfig)>,
     ) -> crate::Result<Self> {
         if let Some(weights) = start.generator(cfg)? {
-            self.g().params.set(&weights)?;
+            self.game.g.params.set(&weights)?;
         }
-        if let (Self::Residual(players), Some(low)) = (&mut self, stage1)
-            && cfg.knobs.finetune_stage1 > 0.0
-        {
-            let device = players.g.params.device().clone();
-            players.tuned = Some(Tuned::new(cfg, low, start.discriminator()?, &device)?);
+        if let Some(low) = stage1.filter(|_| cfg.knobs.finetune_stage1 > 0.0) {
+            let device = self.game.g.params.device();
+            let tuned = Tuned::new(cfg, low, start.discriminator()?, device)?;
+            self.game.tuned = Some(Box::new(tuned));
         }
         Ok(self)
     }
@@ -118,20 +116,8 @@ impl Players {
     /// Sets the matcher that compares G's pictures with their captions.
     #[must_use]
     pub(crate) fn matched(mut self, matcher: Option<Matcher>) -> Self {
-        match &mut self {
-            Self::Residual(players) => players.matcher = matcher,
-            Self::Plain(players) => players.matcher = matcher,
-        }
+        self.game.matcher = matcher;
         self
-    }
-
-    /// The matcher, if there is one.
-    #[must_use]
-    pub(crate) const fn matcher(&self) -> Option<&Matcher> {
-        match self {
-            Self::Residual(players) => players.matcher.as_ref(),
-            Self::Plain(players) => players.matcher.as_ref(),
-        }
     }
 
     /// The state to store in a checkpoint: networks, optimisers, and a tuned Stage-I's. The tensors
@@ -145,7 +131,7 @@ impl Players {
             archive.extend(prefix, player.params.values());
             archive.extend(&format!("adam.{prefix}"), player.adam.state());
         }
-        if let Some(tuned) = self.tuned() {
+        if let Some(tuned) = &self.game.tuned {
             archive.extend("tune.", tuned.state()?);
         }
         Ok(archive)
@@ -165,7 +151,7 @@ impl Players {
             player.params.set(&archive.part(prefix))?;
             player.adam.restore(&archive.part(&format!("adam.{prefix}")), steps)?;
         }
-        match self.tuned_mut() {
+        match &mut self.game.tuned {
             Some(tuned) => tuned.restore(&archive.part("tune."), of_g),
             None => Ok(()),
         }
@@ -175,55 +161,33 @@ impl Players {
     ///
     /// # Errors
     /// [`crate::Error::NonFinite`] before anything is changed; tensor errors.
-    pub fn step(
-        &mut self,
-        batch: &Pictures,
-        noise: &StepNoise,
-        cfg: &StepConfig,
-    ) -> crate::Result<StepStats> {
-        match self {
-            Self::Residual(players) => {
-                let stats = residual_step(players, batch, noise, cfg)?;
-                Ok(stats.with_stage1(players.tune_stage1(batch, cfg)?))
+    pub fn step(&mut self, inputs: &Inputs, cfg: &StepConfig) -> crate::Result<StepStats> {
+        let game = &mut self.game;
+        match &mut self.discriminator {
+            Discriminator::Residual(pair) => {
+                let stats = residual_step(game, pair, inputs, cfg)?;
+                Ok(stats.with_stage1(game.tune_stage1(inputs, cfg)?))
             }
-            Self::Plain(players) => plain_step(players, batch, noise, cfg),
-        }
-    }
-
-    /// The fine-tuning of Stage-I under Stage-II, if it is on.
-    #[must_use]
-    pub const fn tuned(&self) -> Option<&Tuned> {
-        match self {
-            Self::Residual(players) => players.tuned.as_ref(),
-            Self::Plain(_) => None,
-        }
-    }
-
-    /// As [`Self::tuned`], mutable, to restore its state.
-    #[must_use]
-    pub const fn tuned_mut(&mut self) -> Option<&mut Tuned> {
-        match self {
-            Self::Residual(players) => players.tuned.as_mut(),
-            Self::Plain(_) => None,
+            Discriminator::Plain(pair) => plain_step(game, pair, inputs, cfg),
         }
     }
 
     /// G's variables and optimiser.
     #[must_use]
     pub const fn g(&self) -> &Optimised {
-        match self {
-            Self::Residual(players) => &players.g,
-            Self::Plain(players) => &players.g,
-        }
+        &self.game.g
     }
 
     /// D's variables and optimiser.
     #[must_use]
     pub const fn d(&self) -> &Optimised {
-        match self {
-            Self::Residual(players) => &players.d,
-            Self::Plain(players) => &players.d,
-        }
+        &self.game.d
+    }
+
+    /// Both players' variables and optimisers, mutable.
+    #[must_use]
+    pub const fn both_mut(&mut self) -> [&mut Optimised; 2] {
+        [&mut self.game.g, &mut self.game.d]
     }
 
     /// The name and value of the first variable that a held step made non-finite; G's come before
@@ -239,11 +203,12 @@ impl Players {
     /// Whether a step needs nothing from the host, that is, whether no knob is on that reads
     /// weights or gradients there.
     pub(crate) fn is_plain_game(&self) -> bool {
-        let plain = match self {
-            Self::Residual(players) => players.spectral.is_none() && players.tuned.is_none(),
-            Self::Plain(players) => players.spectral.is_none() && players.tuned.is_none(),
+        let spectral = match &self.discriminator {
+            Discriminator::Residual(pair) => pair.spectral.is_some(),
+            Discriminator::Plain(pair) => pair.spectral.is_some(),
         };
-        plain && !self.g().adam.is_limited() && !self.d().adam.is_limited()
+        let limited = self.g().adam.is_limited() || self.d().adam.is_limited();
+        !spectral && self.game.tuned.is_none() && !limited
     }
 
     /// Sends the constants of both optimisers' next steps to the device ahead of the step.
@@ -266,13 +231,76 @@ impl Players {
             player.adam.prepared_was_used();
         }
     }
+}
 
-    /// Both players, mutable, to restore their state.
-    #[must_use]
-    pub const fn both_mut(&mut self) -> [&mut Optimised; 2] {
-        match self {
-            Self::Residual(players) => [&mut players.g, &mut players.d],
-            Self::Plain(players) => [&mut players.g, &mut players.d],
-        }
+#[cfg(test)]
+mod tests {
+    use candle_core::Tensor;
+    use stackgan_core::noise::Stream;
+
+    use super::*;
+    use crate::config::preset;
+    use crate::step::{Batch, StepNoise};
+
+    fn config() -> TrainConfig {
+        let mut cfg = TrainConfig::from_toml(preset("toy-stage2").unwrap()).unwrap();
+        (cfg.net.gf, cfg.net.df, cfg.net.text_dim, cfg.net.channel_floor) = (8, 4, 12, 0);
+        (cfg.knobs.finetune_stage1, cfg.loss.matching, cfg.loss.r1.gamma) = (0.5, 0.0, 0.0);
+        cfg
+    }
+
+    fn inputs(cfg: &TrainConfig) -> Inputs {
+        let draw = |sample, shape: &[usize]| {
+            let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        let picture = |sample| draw(sample, &[2, 3, 256, 256]).tanh().unwrap();
+        let (real, wrong, text) = (picture(0), Some(picture(1)), draw(2, &[2, 12]));
+        let noise = StepNoise::draw(cfg, 0, 2, &Device::Cpu).unwrap();
+        Inputs { batch: Batch { real, wrong, text, other_text: None }, noise }
+    }
+
+    /// Returns fresh players with a Stage-I that is tuned.
+    fn tuned(cfg: &TrainConfig) -> (Params, Players) {
+        let fresh = |name| Params::fresh(Noise::new(1), name, &Device::Cpu);
+        let (low, d) = (fresh("g1"), fresh("d1"));
+        drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
+        drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+        let start = Start { generator: None, stage1_discriminator: Some(d.snapshot().unwrap()) };
+        let stage1 = Some((&low, &cfg.net));
+        let players = players(cfg, stage1, &Device::Cpu).unwrap();
+        let players = players.beginning(&start, cfg, stage1).unwrap();
+        (low, players)
+    }
+
+    fn bytes(low: &Params, players: &Players) -> Vec<u8> {
+        let mut archive = players.state().unwrap();
+        archive.extend("stage1.", low.values());
+        archive.to_bytes().unwrap()
+    }
+
+    /// Source: TensorFlow release, `stageII/trainer.py`, `train_one_step` with `FINETUNE_LR`.
+    #[test]
+    fn stage1_plays_its_own_game_after_the_step_of_stage2() {
+        let cfg = config();
+        let (inputs, step) = (inputs(&cfg), StepConfig::of(&cfg, 0, 1.0));
+        let (low, mut whole) = tuned(&cfg);
+        let stats = whole.step(&inputs, &step).unwrap();
+        assert!(stats.get("stage1_d_loss").unwrap() > 0.0);
+        let by_hand = |own_game_first: bool| {
+            let (low, Players { mut game, discriminator }) = tuned(&cfg);
+            let Discriminator::Residual(mut pair) = discriminator else { unreachable!() };
+            let mut play = |game: &mut Game| game.tune_stage1(&inputs, &step).unwrap();
+            if own_game_first {
+                play(&mut game);
+            }
+            residual_step(&mut game, &mut pair, &inputs, &step).unwrap();
+            if !own_game_first {
+                play(&mut game);
+            }
+            bytes(&low, &Players { game, discriminator: Discriminator::Residual(pair) })
+        };
+        assert!(bytes(&low, &whole) == by_hand(false));
+        assert!(bytes(&low, &whole) != by_hand(true));
     }
 }

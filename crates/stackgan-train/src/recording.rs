@@ -10,14 +10,12 @@
 //! either.
 
 use candle_core::{DType, Tensor, Var};
-use stackgan_core::gan::GeneratorNoise;
 use stackgan_kernels::{copy_all, count_non_finite, gpu};
 
 use crate::Result;
 use crate::diff_augment::Policy;
-use crate::guard::named;
 use crate::players::Players;
-use crate::step::{Pictures, StepConfig, StepNoise, StepStats};
+use crate::step::{Inputs, StepConfig, StepStats};
 
 /// Steps before the recorded one. The first selects cuDNN's algorithms and loads kernels; the
 /// second is the rehearsal.
@@ -40,7 +38,7 @@ pub(crate) struct Recording {
 /// A recorded step, with its input tensors and the tensor that receives its results.
 #[derive(Debug)]
 struct Recorded {
-    places: Vec<Var>, // of the inputs, in the order of `named`
+    places: Vec<Var>, // of the inputs, in their order
     names: StepStats,
     numbers: Var,
     work: gpu::Recorded,
@@ -53,13 +51,13 @@ impl Recording {
     pub(crate) fn step(
         &mut self,
         players: &mut Players,
-        inputs: (&Pictures, &StepNoise),
+        inputs: &Inputs,
         cfg: &StepConfig,
         weights: &[(String, Var)],
         meanwhile: impl FnOnce(),
     ) -> Result<StepStats> {
         let fits = self.recorded.as_ref().is_none_or(|recorded| recorded.fits(inputs));
-        if self.refused.is_some() || !fits || !possible(players, inputs.0, cfg) {
+        if self.refused.is_some() || !fits || !possible(players, inputs, cfg) {
             return Ok(queued(players, inputs, cfg, weights, meanwhile)?.0);
         }
         if self.taken < BEFORE {
@@ -96,7 +94,7 @@ impl Recording {
 /// Queues and checks a step. Also returns the number of values that it reported.
 fn queued(
     players: &mut Players,
-    inputs: (&Pictures, &StepNoise),
+    inputs: &Inputs,
     cfg: &StepConfig,
     weights: &[(String, Var)],
     meanwhile: impl FnOnce(),
@@ -109,25 +107,25 @@ fn queued(
 }
 
 /// Whether a step needs nothing from the host.
-fn possible(players: &Players, pictures: &Pictures, cfg: &StepConfig) -> bool {
+fn possible(players: &Players, inputs: &Inputs, cfg: &StepConfig) -> bool {
     gpu::can_record(players.g().params.device())
         && players.is_plain_game()
-        && pictures.other_text.is_none()
-        && !cfg.r1.due(cfg.step)
-        && cfg.augment.policy == Policy::default()
-        && cfg.d_steps <= 1
-        && cfg.micro_batch == 0
+        && inputs.batch.other_text.is_none()
+        && !cfg.loss.r1.due(cfg.step)
+        && cfg.knobs.diff_augment == Policy::default()
+        && cfg.knobs.d_steps <= 1
+        && cfg.knobs.micro_batch == 0
 }
 
 /// Queues a step, and gathers all values to check in one tensor.
 fn queue(
     players: &mut Players,
-    inputs: (&Pictures, &StepNoise),
+    inputs: &Inputs,
     cfg: &StepConfig,
     weights: &[(String, Var)],
 ) -> Result<(StepStats, Tensor)> {
-    let stats = players.step(inputs.0, inputs.1, cfg)?;
-    let entered: Vec<&Tensor> = named(inputs).map(|(_, input)| input).collect();
+    let stats = players.step(inputs, cfg)?;
+    let entered: Vec<&Tensor> = inputs.numbers().map(|(_, input)| input).collect();
     let left: Vec<&Tensor> = weights.iter().map(|(_, var)| var.as_tensor()).collect();
     let gathered = stats.gathered([&count_non_finite(&entered)?, &count_non_finite(&left)?])?;
     Ok((stats, gathered))
@@ -137,27 +135,22 @@ impl Recorded {
     /// Records a step of players that were prepared for it. The players are not changed.
     fn new(
         players: &mut Players,
-        inputs: (&Pictures, &StepNoise),
+        inputs: &Inputs,
         cfg: &StepConfig,
         (weights, numbers): (&[(String, Var)], usize),
     ) -> candle_core::Result<Self> {
         let device = players.g().params.device().clone();
-        let places = named(inputs)
-            .map(|(_, input)| Var::from_tensor(&input.copy()?))
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        let mut rest = places.iter().map(Var::as_detached_tensor);
-        let mut next = || rest.next().ok_or_else(|| missing("an input"));
-        let (real, text) = (next()?, next()?);
-        let wrong = inputs.0.wrong.is_some().then(&mut next).transpose()?;
-        let pictures = Pictures { real, wrong, text, other_text: None };
-        let mut noise = || -> candle_core::Result<GeneratorNoise> {
-            Ok(GeneratorNoise { z: next()?, eps1: next()?, eps2: next()? })
-        };
-        let noise = StepNoise { d: noise()?, g: noise()? };
+        let mut places = Vec::new();
+        let placed = inputs.map(|input| {
+            let place = Var::from_tensor(&input.copy()?)?;
+            let tensor = place.as_detached_tensor();
+            places.push(place);
+            Ok(tensor)
+        })?;
         let numbers = Var::zeros(numbers, DType::F32, &device)?;
         let mut names = None;
         let work = gpu::record(&device, || {
-            let told = queue(players, (&pictures, &noise), cfg, weights);
+            let told = queue(players, &placed, cfg, weights);
             let (stats, gathered) = told.map_err(|e| candle_core::Error::Msg(e.to_string()))?;
             names = Some(stats.names());
             copy_all(&[(&numbers, &gathered)])
@@ -167,8 +160,8 @@ impl Recorded {
     }
 
     /// Whether the inputs have the shapes of the recorded ones.
-    fn fits(&self, inputs: (&Pictures, &StepNoise)) -> bool {
-        let (mut theirs, mut ours) = (named(inputs), self.places.iter());
+    fn fits(&self, inputs: &Inputs) -> bool {
+        let (mut theirs, mut ours) = (inputs.numbers(), self.places.iter());
         let pairs = ours.by_ref().zip(theirs.by_ref());
         let same = pairs.fold(true, |all, (place, (_, input))| all && place.dims() == input.dims());
         same && ours.next().is_none() && theirs.next().is_none()
@@ -177,11 +170,11 @@ impl Recorded {
     fn step(
         &mut self,
         players: &mut Players,
-        inputs: (&Pictures, &StepNoise),
+        inputs: &Inputs,
         cfg: &StepConfig,
         meanwhile: impl FnOnce(),
     ) -> Result<StepStats> {
-        let inputs = named(inputs).map(|(_, input)| input);
+        let inputs = inputs.numbers().map(|(_, input)| input);
         copy_all(&self.places.iter().zip(inputs).collect::<Vec<_>>())?;
         players.prepare(cfg)?;
         players.prepared_was_used();

@@ -5,10 +5,9 @@
 
 use std::path::PathBuf;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::GeneratorNoise;
 use stackgan_core::{NetConfig, Params};
 
 use crate::config::TrainConfig;
@@ -16,7 +15,7 @@ use crate::guard::Guard;
 use crate::matching::{MatchedBy, Matcher};
 use crate::players::players;
 use crate::start::Start;
-use crate::step::{Pictures, StepConfig, StepNoise};
+use crate::step::{Inputs, StepConfig};
 use crate::{Error, Result};
 
 /// The version of the file format.
@@ -57,27 +56,9 @@ pub struct Facts {
 ///
 /// # Errors
 /// When a tensor cannot be read from its device.
-pub(crate) fn to_bytes(
-    mut state: Archive,
-    facts: &Facts,
-    batch: &Pictures,
-    noise: &StepNoise,
-) -> Result<Vec<u8>> {
-    let mut put = |name: &str, tensor: &Tensor| {
-        state.tensors.insert(format!("input.{name}"), tensor.clone());
-    };
-    put("real", &batch.real);
-    put("text", &batch.text);
-    for (name, input) in [("wrong", &batch.wrong), ("other_text", &batch.other_text)] {
-        if let Some(input) = input {
-            put(name, input);
-        }
-    }
-    for (player, noise) in [("d", &noise.d), ("g", &noise.g)] {
-        put(&format!("{player}.z"), &noise.z);
-        put(&format!("{player}.eps1"), &noise.eps1);
-        put(&format!("{player}.eps2"), &noise.eps2);
-    }
+pub(crate) fn to_bytes(mut state: Archive, facts: &Facts, inputs: &Inputs) -> Result<Vec<u8>> {
+    let inputs = inputs.named().map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+    state.tensors.extend(inputs);
     let text = serde_json::to_string(facts).unwrap_or_default(); // numbers and strings: cannot fail
     state.metadata = [(KEY.to_owned(), text)].into();
     Ok(state.to_bytes()?)
@@ -122,24 +103,16 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
     let mut players = players(&config, low, device)?.beginning(&start, &config, low)?;
     players = players.matched(matcher.transpose()?);
     players.restore(&archive, facts.optimiser_steps)?;
-    let input = archive.part("input.");
-    let get = |name: &str| {
-        input.get(name).cloned().ok_or_else(|| damaged(format!("no tensor `input.{name}`")))
-    };
-    let noise = |player: &str| -> Result<GeneratorNoise> {
-        Ok(GeneratorNoise {
-            z: get(&format!("{player}.z"))?,
-            eps1: get(&format!("{player}.eps1"))?,
-            eps2: get(&format!("{player}.eps2"))?,
-        })
-    };
-    let other_text = input.get("other_text").map(|t| t.to_dtype(DType::U32)).transpose()?;
-    let wrong = input.get("wrong").cloned();
-    let pictures = Pictures { real: get("real")?, wrong, text: get("text")?, other_text };
-    let noise = StepNoise { d: noise("d")?, g: noise("g")? };
+    let mut inputs = Inputs::from_named(
+        |name| archive.tensors.get(name).cloned(),
+        |name| damaged(format!("no tensor `{name}`")),
+    )?;
+    if let Some(other) = &mut inputs.batch.other_text {
+        *other = other.to_dtype(DType::U32)?;
+    }
     let step = StepConfig::of(&config, facts.step, facts.decay);
     let mut guard = Guard::over(&players, stage1.as_ref())?;
-    let result = match guard.step(&mut players, (&pictures, &noise), &step, || {}) {
+    let result = match guard.step(&mut players, &inputs, &step, || {}) {
         Ok(stats) => Ok(stats.read()?),
         Err(error @ Error::NonFinite { .. }) => Err(error),
         Err(error) => return Err(error),

@@ -17,7 +17,7 @@ use stackgan_kernels::memory;
 use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::event::{StopReason, TrainEvent};
-use crate::feed::{Feed, Inputs};
+use crate::feed::{Fed, Feed};
 use crate::fit::check_fit;
 use crate::guard::Guard;
 use crate::identity::Identity;
@@ -142,10 +142,10 @@ pub fn train(
 
     let (mut step, mut reason) = (first, StopReason::Done);
     while step < run.steps {
-        let inputs = feed.next()?;
-        let taken = match run.step(&inputs, || feed.prepare()) {
+        let fed = feed.next()?;
+        let taken = match run.step(&fed, || feed.prepare()) {
             Err(error @ Error::NonFinite { .. }) => {
-                let error = run.bundle(error, &inputs, dir)?;
+                let error = run.bundle(error, &fed, dir)?;
                 let text;
                 (step, text) = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
                 cut_stats(dir, step, on_event)?;
@@ -162,7 +162,7 @@ pub fn train(
         if let Some((stats, lr)) = taken {
             reports.look(&mut run, (step, &stats), on_event);
             if step.is_multiple_of(cfg.run.report_every) || last {
-                let at = Reported { step, epoch: inputs.epoch, lr, loading: feed.spent() };
+                let at = Reported { step, epoch: fed.epoch, lr, loading: feed.spent() };
                 reports.line(&run, at, &stats, on_event)?;
             }
         }
@@ -360,23 +360,22 @@ impl Run {
     /// `meanwhile` is called while a GPU computes.
     fn step(
         &mut self,
-        inputs: &Inputs,
+        fed: &Fed,
         meanwhile: impl FnOnce(),
     ) -> Result<Option<(StepStats, (f64, f64))>> {
-        if self.skipped.contains(&inputs.step) {
+        if self.skipped.contains(&fed.step) {
             return Ok(None);
         }
-        let step = StepConfig::of(&self.setup.config, inputs.step, self.decay(inputs));
-        let parts = (&inputs.pictures, &inputs.noise);
-        let stats = self.guard.step(&mut self.players, parts, &step, meanwhile)?;
+        let step = StepConfig::of(&self.setup.config, fed.step, self.decay(fed));
+        let stats = self.guard.step(&mut self.players, &fed.inputs, &step, meanwhile)?;
         if let Some(ema) = &self.ema {
-            ema.follow(inputs.step)?;
+            ema.follow(fed.step)?;
         }
         Ok(Some((stats, (step.lr_g, step.lr_d))))
     }
 
-    fn decay(&self, inputs: &Inputs) -> f64 {
-        self.setup.config.optim.decay.factor(inputs.step, self.steps, inputs.epoch)
+    fn decay(&self, fed: &Fed) -> f64 {
+        self.setup.config.optim.decay.factor(fed.step, self.steps, fed.epoch)
     }
 
     /// Saves the checkpoint and the model after `step` steps.
@@ -388,18 +387,18 @@ impl Run {
     }
 
     /// Writes a bundle of the non-finite step, and adds its path to the error.
-    fn bundle(&self, error: Error, inputs: &Inputs, dir: &RunDir) -> Result<Error> {
+    fn bundle(&self, error: Error, fed: &Fed, dir: &RunDir) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
         let path = dir.bundle(*step);
-        let (config, matcher) = (&self.setup.config, self.players.matcher());
+        let (config, matcher) = (&self.setup.config, self.players.game.matcher.as_ref());
         let facts = replay::Facts {
             format: replay::FORMAT.to_owned(),
             step: *step,
-            epoch: inputs.epoch,
+            epoch: fed.epoch,
             term: term.clone(),
             value: value.to_string(),
-            indices: inputs.indices.clone(),
-            decay: self.decay(inputs),
+            indices: fed.indices.clone(),
+            decay: self.decay(fed),
             optimiser_steps: (self.players.g().adam.steps(), self.players.d().adam.steps()),
             stage1: match config.stage {
                 Stage::Two => self.setup.stage1.as_ref().map(|model| model.info().stage1.net),
@@ -412,7 +411,7 @@ impl Run {
         if let Some(matcher) = matcher {
             archive.extend("matching.", matcher.tensors()?);
         }
-        let bytes = replay::to_bytes(archive, &facts, &inputs.pictures, &inputs.noise)?;
+        let bytes = replay::to_bytes(archive, &facts, &fed.inputs)?;
         let advice = "look at this step alone: `stackgan replay";
         let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
         Ok(match dir.write(&path, &bytes) {

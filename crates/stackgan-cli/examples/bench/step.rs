@@ -11,7 +11,7 @@ use stackgan_core::{NetConfig, Params, Recipe, generators};
 use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::players::players;
-use stackgan_train::step::{Pictures, StepConfig, StepNoise};
+use stackgan_train::step::{Batch, Inputs, StepConfig, StepNoise};
 
 use crate::machine::Machine;
 use crate::nets;
@@ -30,7 +30,7 @@ pub(crate) fn bench(
 ) -> Result<Value> {
     let mut config = nets::training(net, stage, batch)?;
     config.knobs.micro_batch = part;
-    let (device, _noise) = (&machine.device, Noise::new(config.seed));
+    let device = &machine.device;
     let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
     let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;
     let pictures = pictures(&config, device)?;
@@ -40,8 +40,8 @@ pub(crate) fn bench(
         let started = Instant::now();
         let noise = StepNoise::draw(&config, step, batch, device)?;
         let settings = StepConfig::of(&config, step, 1.0);
-        let inputs = (&pictures, &noise);
-        let stats = guard.step(&mut players, inputs, &settings, || queued += started.elapsed())?;
+        let inputs = Inputs { batch: pictures.clone(), noise };
+        let stats = guard.step(&mut players, &inputs, &settings, || queued += started.elapsed())?;
         Ok(stats.get("d_loss")?)
     };
     let (warm, group) = if device.is_cpu() { (1, 1) } else { (5, GROUP) };
@@ -70,7 +70,7 @@ pub(crate) fn stage1(net: &NetConfig, device: &Device) -> Result<Params> {
     Ok(params)
 }
 
-fn pictures(config: &TrainConfig, device: &Device) -> Result<Pictures> {
+fn pictures(config: &TrainConfig, device: &Device) -> Result<Batch> {
     let (batch, size) = (config.optim.batch, config.stage.side());
     let draw = |sample, count: usize| Noise::new(1).normal(Stream::Test, 0, sample, count);
     let images = |sample| -> candle_core::Result<Tensor> {
@@ -78,7 +78,7 @@ fn pictures(config: &TrainConfig, device: &Device) -> Result<Pictures> {
         Tensor::from_vec(values, (batch, 3, size, size), device)?.tanh()
     };
     let text = draw(2, batch * config.net.text_dim);
-    Ok(Pictures {
+    Ok(Batch {
         real: images(0)?,
         wrong: (config.net.recipe == Recipe::Residual).then(|| images(1)).transpose()?,
         text: Tensor::from_vec(text, (batch, config.net.text_dim), device)?,

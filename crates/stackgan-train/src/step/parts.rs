@@ -6,46 +6,30 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
-use stackgan_core::gan::GeneratorNoise;
 use stackgan_kernels::backward;
 
-use super::{Pictures, StepConfig, StepNoise, StepStats};
+use super::{Batch, Inputs, StepConfig, StepNoise, StepStats};
 use crate::diff_augment::DiffAugment;
 
 /// The inputs of one part of a step.
 pub(super) struct Part {
-    pub(super) pictures: Pictures,
+    pub(super) batch: Batch,
     pub(super) noise: StepNoise,
     pub(super) augment: DiffAugment,
 }
 
 /// The parts of a batch in order: one, or as many as `micro_batch` requires. They are views.
-pub(super) fn parts(batch: &Pictures, noise: &StepNoise, cfg: &StepConfig) -> Result<Vec<Part>> {
-    let (whole, n) = (batch.real.dim(0)?, cfg.micro_batch);
+pub(super) fn parts(inputs: &Inputs, cfg: &StepConfig) -> Result<Vec<Part>> {
+    let (whole, n) = (inputs.batch.real.dim(0)?, cfg.knobs.micro_batch);
+    let part = |first, Inputs { batch, noise }| Part { batch, noise, augment: cfg.augment(first) };
     if n == 0 || n >= whole {
-        let (pictures, noise, augment) = (batch.clone(), noise.clone(), cfg.augment);
-        return Ok(vec![Part { pictures, noise, augment }]);
+        return Ok(vec![part(0, inputs.clone())]);
     }
     if !whole.is_multiple_of(n) {
         candle_core::bail!("a batch of {whole} pictures is not made of equal parts of {n}");
     }
-    let part = |first: usize| {
-        let cut = |x: &Tensor| x.narrow(0, first, n);
-        let cut_noise = |of: &GeneratorNoise| -> Result<GeneratorNoise> {
-            Ok(GeneratorNoise { z: cut(&of.z)?, eps1: cut(&of.eps1)?, eps2: cut(&of.eps2)? })
-        };
-        Ok(Part {
-            pictures: Pictures {
-                real: cut(&batch.real)?,
-                wrong: batch.wrong.as_ref().map(cut).transpose()?,
-                text: cut(&batch.text)?,
-                other_text: batch.other_text.as_ref().map(cut).transpose()?,
-            },
-            noise: StepNoise { d: cut_noise(&noise.d)?, g: cut_noise(&noise.g)? },
-            augment: DiffAugment { first, ..cfg.augment },
-        })
-    };
-    (0..whole).step_by(n).map(part).collect()
+    let cut = |first| Ok(part(first, inputs.map(|input| input.narrow(0, first, n))?));
+    (0..whole).step_by(n).map(cut).collect()
 }
 
 /// The gradients of the mean over the parts.

@@ -7,7 +7,7 @@ use stackgan_core::{Mode, Painted};
 
 use super::parts::{Gradients, Part, parts};
 use super::stats::Pairs;
-use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, generator_loss};
+use super::{Batch, Game, Inputs, Pair, Player, StepConfig, StepStats, descend, generator_loss};
 use crate::Result;
 use crate::diff_augment::Pass;
 
@@ -20,28 +20,42 @@ use crate::diff_augment::Pass;
 /// [`crate::Error::NonFinite`] before anything of the player concerned is changed, if values are
 /// checked as the step goes; tensor errors.
 pub fn step(
-    players: &mut Adversaries<Discriminator>,
-    batch: &Pictures,
-    noise: &StepNoise,
+    game: &mut Game,
+    pair: &mut Pair<Discriminator>,
+    inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let parts = parts(batch, noise, cfg)?;
+    let parts = parts(inputs, cfg)?;
     let mut stats = StepStats::of_parts(parts.len());
     let fake = match parts.as_slice() {
-        [whole] => Some(paint(players, whole)?),
+        [whole] => Some(paint(game, whole)?),
         // Keeping the fakes of all parts would need the memory of the whole batch: generate them
         // twice.
         _ => None,
     };
-    step_discriminator(players, (&parts, fake.as_ref()), cfg, &mut stats)?;
+    let shown = Shown { parts: &parts, fake: fake.as_ref() };
+    step_discriminator(game, pair, &shown, cfg, &mut stats)?;
     if cfg.generator_moves() {
-        step_generator(players, (&parts, fake.as_ref()), cfg, &mut stats)?;
+        step_generator(game, pair, &shown, cfg, &mut stats)?;
     }
     Ok(stats)
 }
 
-fn paint(players: &Adversaries<Discriminator>, part: &Part) -> candle_core::Result<Painted> {
-    players.generator.paint(&part.pictures.text, &part.noise.d, Mode::Train)
+/// The parts of a batch, and the fake of a batch in one part.
+struct Shown<'a> {
+    parts: &'a [Part],
+    fake: Option<&'a Painted>,
+}
+
+impl Shown<'_> {
+    /// The fake of a part.
+    fn fake(&self, game: &Game, part: &Part) -> candle_core::Result<Painted> {
+        self.fake.map_or_else(|| paint(game, part), |fake| Ok(fake.clone()))
+    }
+}
+
+fn paint(game: &Game, part: &Part) -> candle_core::Result<Painted> {
+    game.generator.paint(&part.batch.text, &part.noise.d, Mode::Train)
 }
 
 /// Takes D's step.
@@ -49,31 +63,32 @@ fn paint(players: &Adversaries<Discriminator>, part: &Part) -> candle_core::Resu
 /// The memory for its gradient, two passes of D, is freed before the next part and before the
 /// generator's step.
 fn step_discriminator(
-    players: &mut Adversaries<Discriminator>,
-    (parts, fake): (&[Part], Option<&Painted>),
+    game: &mut Game,
+    pair: &mut Pair<Discriminator>,
+    shown: &Shown<'_>,
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    players.normalise_discriminator()?;
+    pair.normalise(&game.d.params)?;
     let (mut grads, mode) = (Gradients::default(), Mode::Train);
-    for part in parts {
-        let painted = fake.map_or_else(|| paint(players, part), |fake| Ok(fake.clone()))?;
+    for part in shown.parts {
+        let painted = shown.fake(game, part)?;
         let (fake, mu) = (painted.image.detach(), painted.conditioning.mu.detach());
         drop(painted);
-        let real_pictures = part.augment.see(Pass::Real, &part.pictures.real)?;
+        let real_pictures = part.augment.see(Pass::Real, &part.batch.real)?;
         let fake_pictures = part.augment.see(Pass::Fake, &fake)?;
-        let d = &players.discriminator;
+        let d = &pair.trained;
         let [real, fake] = d.features_of([&real_pictures, &fake_pictures])?;
         let real_logits = d.conditional_logits(&real, &mu, mode)?;
-        let (pictures, texts) = wrong_pairs(&real, &mu, &part.pictures)?;
+        let (pictures, texts) = wrong_pairs(&real, &mu, &part.batch)?;
         let wrong_logits = d.conditional_logits(&pictures, &texts, mode)?;
         let fake_logits = d.conditional_logits(&fake, &mu, mode)?;
-        let mut d_real = bce_with_logits(&real_logits, cfg.real_label)?;
+        let mut d_real = bce_with_logits(&real_logits, cfg.knobs.real_label)?;
         let d_wrong = bce_with_logits(&wrong_logits, 0.0)?;
         let mut d_fake = bce_with_logits(&fake_logits, 0.0)?;
         let d_loss = match (d.unconditional_logits(&real)?, d.unconditional_logits(&fake)?) {
             (Some(real), Some(fake)) => {
-                let real_alone = bce_with_logits(&real, cfg.real_label)?;
+                let real_alone = bce_with_logits(&real, cfg.knobs.real_label)?;
                 let fake_alone = bce_with_logits(&fake, 0.0)?;
                 let against = (((&d_fake + &d_wrong)? + &fake_alone)? / 3.0)?;
                 d_real = mean(&d_real, &real_alone)?;
@@ -87,44 +102,41 @@ fn step_discriminator(
         let fake_pairs = (Pairs::Fake, &d_fake, &fake_logits);
         stats.discriminator(&d_loss, &[real_pairs, wrong_pairs, fake_pairs])?;
         let mut loss = d_loss;
-        if cfg.r1.due(cfg.step) {
-            let logits = |d: &Discriminator, x: &Tensor| {
-                d.conditional_logits(&d.features(x, mode)?, &mu, mode)
-            };
-            let frozen = &players.frozen_discriminator;
-            let (term, value) =
-                cfg.r1.term(&real_pictures, |x| logits(frozen, x), |x| logits(d, x))?;
-            stats.push_part("r1", &value)?;
-            loss = (loss + term)?;
+        let logits =
+            |d: &Discriminator, x: &Tensor| d.conditional_logits(&d.features(x, mode)?, &mu, mode);
+        if let Some(r1) = pair.r1(&real_pictures, logits, cfg)? {
+            stats.push_part("r1", &r1.value)?;
+            loss = (loss + r1.term)?;
         }
         grads.add(("d_loss", &loss), cfg, stats)?;
     }
-    descend(&mut players.d, grads, (cfg, cfg.lr_d), "d_grad", stats)?;
+    descend(game, Player::D, grads, cfg, stats)?;
     Ok(())
 }
 
 /// Takes G's step on the same fake, through the updated discriminator.
 fn step_generator(
-    players: &mut Adversaries<Discriminator>,
-    (parts, fake): (&[Part], Option<&Painted>),
+    game: &mut Game,
+    pair: &mut Pair<Discriminator>,
+    shown: &Shown<'_>,
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    players.normalise_discriminator()?;
+    pair.normalise(&game.d.params)?;
     let (mut grads, mode) = (Gradients::default(), Mode::Train);
-    for part in parts {
-        let painted = fake.map_or_else(|| paint(players, part), |fake| Ok(fake.clone()))?;
-        let (mu, d) = (painted.conditioning.mu.detach(), &players.frozen_discriminator);
+    for part in shown.parts {
+        let painted = shown.fake(game, part)?;
+        let (mu, d) = (painted.conditioning.mu.detach(), &pair.frozen);
         let features = d.features(&part.augment.see(Pass::Generator, &painted.image)?, mode)?;
         let mut adversarial = bce_with_logits(&d.conditional_logits(&features, &mu, mode)?, 1.0)?;
         if let Some(alone) = d.unconditional_logits(&features)? {
             adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
         }
-        let told = (&painted, &part.pictures.text);
-        let loss = generator_loss(told, adversarial, players.matcher.as_ref(), cfg, stats)?;
+        let told = (&painted, &part.batch.text);
+        let loss = generator_loss(told, adversarial, game.matcher.as_ref(), cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
-    descend(&mut players.g, grads, (cfg, cfg.lr_g), "g_grad", stats)?;
+    descend(game, Player::G, grads, cfg, stats)?;
     Ok(())
 }
 
@@ -135,7 +147,7 @@ fn step_generator(
 fn wrong_pairs(
     features: &Tensor,
     mu: &Tensor,
-    batch: &Pictures,
+    batch: &Batch,
 ) -> candle_core::Result<(Tensor, Tensor)> {
     match &batch.other_text {
         Some(chosen) => Ok((features.clone(), mu.index_select(chosen, 0)?)),

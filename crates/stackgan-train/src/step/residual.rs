@@ -6,7 +6,7 @@ use stackgan_core::residual::Discriminator;
 
 use super::parts::{Gradients, Part, parts};
 use super::stats::Pairs;
-use super::{Adversaries, Pictures, StepConfig, StepNoise, StepStats, descend, generator_loss};
+use super::{Game, Inputs, Pair, Player, StepConfig, StepStats, descend, generator_loss};
 use crate::Result;
 use crate::diff_augment::Pass;
 
@@ -21,16 +21,16 @@ use crate::diff_augment::Pass;
 /// [`crate::Error::NonFinite`] before anything of the player concerned is changed, if values are
 /// checked as the step goes; tensor errors.
 pub fn step(
-    players: &mut Adversaries<Discriminator>,
-    batch: &Pictures,
-    noise: &StepNoise,
+    game: &mut Game,
+    pair: &mut Pair<Discriminator>,
+    inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    let parts = parts(batch, noise, cfg)?;
+    let parts = parts(inputs, cfg)?;
     let mut stats = StepStats::of_parts(parts.len());
-    step_discriminator(players, &parts, cfg, &mut stats)?;
+    step_discriminator(game, pair, &parts, cfg, &mut stats)?;
     if cfg.generator_moves() {
-        step_generator(players, &parts, cfg, &mut stats)?;
+        step_generator(game, pair, &parts, cfg, &mut stats)?;
     }
     Ok(stats)
 }
@@ -40,24 +40,25 @@ pub fn step(
 /// The memory for its gradient, three passes of D, is freed before the next part and before the
 /// generator's step.
 fn step_discriminator(
-    players: &mut Adversaries<Discriminator>,
+    game: &mut Game,
+    pair: &mut Pair<Discriminator>,
     parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    players.normalise_discriminator()?;
+    pair.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
-    for Part { pictures, noise, augment } in parts {
-        let (text, mode) = (&pictures.text, Mode::Train);
-        let real = augment.see(Pass::Real, &pictures.real)?;
-        let fake = players.generator.paint(text, &noise.d, mode)?.image.detach();
+    for Part { batch, noise, augment } in parts {
+        let (text, mode) = (&batch.text, Mode::Train);
+        let real = augment.see(Pass::Real, &batch.real)?;
+        let fake = game.generator.paint(text, &noise.d, mode)?.image.detach();
         let fake = augment.see(Pass::Fake, &fake)?;
-        let d = &players.discriminator;
-        let mut loss = match &pictures.wrong {
+        let d = &pair.trained;
+        let mut loss = match &batch.wrong {
             Some(wrong) => {
                 let wrong = augment.see(Pass::Wrong, wrong)?;
                 let [of_real, of_wrong, of_fake] = d.logits_of([&real, &wrong, &fake], text)?;
-                let d_real = bce_with_logits(&of_real, cfg.real_label)?;
+                let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
                 let d_wrong = bce_with_logits(&of_wrong, 0.0)?;
                 let d_fake = bce_with_logits(&of_fake, 0.0)?;
                 let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
@@ -69,7 +70,7 @@ fn step_discriminator(
             }
             None => {
                 let [of_real, of_fake] = d.logits_of([&real, &fake], text)?;
-                let d_real = bce_with_logits(&of_real, cfg.real_label)?;
+                let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
                 let d_fake = bce_with_logits(&of_fake, 0.0)?;
                 let d_loss = (&d_real + &d_fake)?;
                 let real = (Pairs::Real, &d_real, &of_real);
@@ -78,40 +79,35 @@ fn step_discriminator(
                 d_loss
             }
         };
-        if cfg.r1.due(cfg.step) {
-            let frozen = &players.frozen_discriminator;
-            let (term, value) = cfg.r1.term(
-                &real,
-                |x| frozen.logits(x, text, mode),
-                |x| d.logits(x, text, mode),
-            )?;
-            stats.push_part("r1", &value)?;
-            loss = (loss + term)?;
+        if let Some(r1) = pair.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
+            stats.push_part("r1", &r1.value)?;
+            loss = (loss + r1.term)?;
         }
         grads.add(("d_loss", &loss), cfg, stats)?;
     }
-    descend(&mut players.d, grads, (cfg, cfg.lr_d), "d_grad", stats)?;
+    descend(game, Player::D, grads, cfg, stats)?;
     Ok(())
 }
 
 fn step_generator(
-    players: &mut Adversaries<Discriminator>,
+    game: &mut Game,
+    pair: &mut Pair<Discriminator>,
     parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    players.normalise_discriminator()?;
+    pair.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
-    for Part { pictures, noise, augment } in parts {
-        let (text, mode) = (&pictures.text, Mode::Train);
-        let painted = players.generator.paint(text, &noise.g, mode)?;
-        let matcher = players.matcher.as_ref();
+    for Part { batch, noise, augment } in parts {
+        let (text, mode) = (&batch.text, Mode::Train);
+        let painted = game.generator.paint(text, &noise.g, mode)?;
+        let matcher = game.matcher.as_ref();
         let seen = augment.see(Pass::Generator, &painted.image)?;
-        let logits = players.frozen_discriminator.logits(&seen, text, mode)?;
+        let logits = pair.frozen.logits(&seen, text, mode)?;
         let adversarial = bce_with_logits(&logits, 1.0)?;
         let loss = generator_loss((&painted, text), adversarial, matcher, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
-    let grads = descend(&mut players.g, grads, (cfg, cfg.lr_g), "g_grad", stats)?;
-    players.fine_tune_stage1(&grads, cfg, stats)
+    let grads = descend(game, Player::G, grads, cfg, stats)?;
+    game.fine_tune_stage1(&grads, cfg, stats)
 }

@@ -11,10 +11,11 @@ use stackgan_core::noise::{Noise, Stream, name_key};
 use stackgan_core::{Mode, NetConfig, Params, Recipe, plain, residual};
 use stackgan_kernels::{Precision, gpu};
 use stackgan_train::adam::{Adam, Betas};
-use stackgan_train::diff_augment::{DiffAugment, Policy};
+use stackgan_train::config::LossConfig;
+use stackgan_train::knobs::Knobs;
 use stackgan_train::penalty::R1;
 use stackgan_train::step::{
-    Adversaries, Looks, Optimised, Pictures, StepConfig, StepNoise, StepStats, plain_step,
+    Batch, Game, Inputs, Looks, Optimised, Pair, StepConfig, StepNoise, StepStats, plain_step,
     residual_step,
 };
 
@@ -254,21 +255,17 @@ fn first_gradients(adam: &Adam) -> Tensors {
     state.iter().filter_map(gradient).collect()
 }
 
-struct Game<D> {
-    players: Adversaries<D>,
+struct Players<D> {
+    game: Game,
+    pair: Pair<D>,
     stage1: Option<Params>,
 }
 
 struct Case<D> {
     file: &'static str,
     net: NetConfig,
-    game: fn(&Golden, &NetConfig) -> Game<D>,
-    step: fn(
-        &mut Adversaries<D>,
-        &Pictures,
-        &StepNoise,
-        &StepConfig,
-    ) -> stackgan_train::Result<StepStats>,
+    players: fn(&Golden, &NetConfig) -> Players<D>,
+    step: fn(&mut Game, &mut Pair<D>, &Inputs, &StepConfig) -> stackgan_train::Result<StepStats>,
     fresh_fake: bool,
     size: usize,
 }
@@ -285,14 +282,14 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
         step,
         lr_g: LR,
         lr_d,
-        kl: 2.0,
-        r1: R1 { gamma: 0.0, every: 1 },
-        colour_consistency: 0.0,
-        matching: 0.0,
-        real_label: 1.0,
-        augment: DiffAugment { policy: Policy::default(), noise: Noise::new(0), step, first: 0 },
-        d_steps: 1,
-        micro_batch: 0,
+        loss: LossConfig {
+            kl: 2.0,
+            r1: R1 { gamma: 0.0, every: 1 },
+            colour_consistency: 0.0,
+            matching: 0.0,
+        },
+        knobs: Knobs::default(),
+        noise: Noise::new(0),
         looks: Looks::AsItGoes,
     }
 }
@@ -305,16 +302,16 @@ struct State {
     moments: Option<[BTreeMap<String, Tensor>; 2]>, // G's and D's, after one step
 }
 
-impl<D> Game<D> {
+impl<D> Players<D> {
     fn set(&mut self, state: &State) {
-        self.players.g.params.set(&state.g).unwrap();
-        self.players.d.params.set(&state.d).unwrap();
+        self.game.g.params.set(&state.g).unwrap();
+        self.game.d.params.set(&state.d).unwrap();
         if let (Some(stage1), Some(values)) = (&self.stage1, &state.stage1) {
             stage1.set(values).unwrap();
         }
         if let Some([g, d]) = &state.moments {
-            self.players.g.adam.restore(g, 1).unwrap();
-            self.players.d.adam.restore(d, 1).unwrap();
+            self.game.g.adam.restore(g, 1).unwrap();
+            self.game.d.adam.restore(d, 1).unwrap();
         }
     }
 }
@@ -361,7 +358,7 @@ fn check<D>(case: &Case<D>) {
     let batch = text.dim(0).unwrap();
     let real = golden.0.get("in.real").cloned().unwrap_or_else(|| waves(batch, case.size, 0.0));
     let wrong = Some(waves(batch, case.size, 2.1));
-    let pictures = Pictures { real, wrong, text, other_text: None };
+    let pictures = Batch { real, wrong, text, other_text: None };
     let gradients = [golden.part("grad.g."), golden.part("grad.d.")];
     let stage1 = golden.part("init.g.STAGE1_G.");
     let mut state = State {
@@ -375,16 +372,16 @@ fn check<D>(case: &Case<D>) {
         let (file, prefix) = (case.file, format!("step{step}"));
         let after = |kind: &str| golden.part(&format!("after{}.{kind}.", step + 1));
         let run = |state: &State, lr_d: f64| {
-            let mut game = (case.game)(&golden, &case.net);
-            game.set(state);
+            let mut players = (case.players)(&golden, &case.net);
+            players.set(state);
             let (d, g) = noises(&golden, &prefix, case.fresh_fake);
             let cfg = config(step, lr_d);
-            let stats =
-                (case.step)(&mut game.players, &pictures, &StepNoise { d, g }, &cfg).unwrap();
-            (game, stats)
+            let inputs = Inputs { batch: pictures.clone(), noise: StepNoise { d, g } };
+            let stats = (case.step)(&mut players.game, &mut players.pair, &inputs, &cfg).unwrap();
+            (players, stats)
         };
 
-        let (game, stats) = run(&state, LR);
+        let (players, stats) = run(&state, LR);
         for term in ["d_loss", "d_real", "d_wrong", "d_fake", "g_adv", "kl"] {
             let (ours, theirs) =
                 (stats.get(term).unwrap(), golden.scalar(&format!("{prefix}.{term}")));
@@ -395,11 +392,11 @@ fn check<D>(case: &Case<D>) {
                 "{file} {prefix} {term}: {ours} {theirs}"
             );
         }
-        let d = game.players.d.params.snapshot().unwrap();
+        let d = players.game.d.params.snapshot().unwrap();
         let target_d = if step == 0 {
             compare_gradients(
                 &format!("{file} d"),
-                &first_gradients(&game.players.d.adam),
+                &first_gradients(&players.game.d.adam),
                 &gradients[1],
                 1.0,
             )
@@ -421,20 +418,20 @@ fn check<D>(case: &Case<D>) {
         }
 
         let before_g = State { d: target_d.clone(), ..clone(&state) };
-        let attempt = |which: u64| -> Result<(Game<D>, Tensors), String> {
-            let (game, stats) = run(&neighbour(&before_g, which), 0.0);
+        let attempt = |which: u64| -> Result<(Players<D>, Tensors), String> {
+            let (players, stats) = run(&neighbour(&before_g, which), 0.0);
             let (ours, theirs) =
                 (stats.get("g_adv").unwrap(), golden.scalar(&format!("{prefix}.g_adv")));
             let known = step == 1 || !after("d").is_empty(); // else our own, up to rounding
             let close =
                 (ours - theirs).abs() <= if known { LOSS } else { 10.0 * LOSS } * theirs.abs();
             assert!(close, "{file} {prefix} g_adv: {ours} {theirs}");
-            let g = game.players.g.params.snapshot().unwrap();
+            let g = players.game.g.params.snapshot().unwrap();
             let mut target = own(after("g"));
             if step == 0 {
                 compare_gradients(
                     &format!("{file} g"),
-                    &first_gradients(&game.players.g.adam),
+                    &first_gradients(&players.game.g.adam),
                     &gradients[0],
                     slack(!stage1.is_empty()),
                 )?;
@@ -450,7 +447,7 @@ fn check<D>(case: &Case<D>) {
                 target = stepped;
             }
             compare_weights(&format!("{file} {prefix} g"), &g, &target, (&gradients[0], rough_g))?;
-            Ok((game, target))
+            Ok((players, target))
         };
         let first = attempt(0);
         let tried = if first.is_ok() {
@@ -458,8 +455,8 @@ fn check<D>(case: &Case<D>) {
         } else {
             (1..NEIGHBOURS).map(attempt).find(Result::is_ok).unwrap_or(first)
         };
-        let (game, target_g) = tried.unwrap_or_else(|e| panic!("{e}"));
-        let low = game.stage1.as_ref().map(|params| params.snapshot().unwrap());
+        let (players, target_g) = tried.unwrap_or_else(|e| panic!("{e}"));
+        let low = players.stage1.as_ref().map(|params| params.snapshot().unwrap());
         if let Some(low) = &low {
             // Frozen: its weights stay the same; in training mode its statistics change.
             let weights = |t: &Tensors| -> Vec<Vec<f32>> {
@@ -482,12 +479,12 @@ fn check<D>(case: &Case<D>) {
     }
 
     // Evaluation mode, with the golden weights themselves.
-    let mut game = (case.game)(&golden, &case.net);
+    let mut players = (case.players)(&golden, &case.net);
     let low = golden.part("after2.g.STAGE1_G.");
     let stage1 = if low.is_empty() { state.stage1 } else { Some(low) };
-    game.set(&State { g: own(golden.part("after2.g.")), stage1, moments: None, ..state });
+    players.set(&State { g: own(golden.part("after2.g.")), stage1, moments: None, ..state });
     let noise = if case.fresh_fake { golden.noise("eval") } else { golden.noise("stepeval") };
-    let image = game.players.generator.paint(&pictures.text, &noise, Mode::Eval).unwrap().image;
+    let image = players.game.generator.paint(&pictures.text, &noise, Mode::Eval).unwrap().image;
     let theirs = golden.get("eval.fake");
     assert_close(&format!("{} eval", case.file), &like_golden(&image, theirs), theirs, PICTURE);
 }
@@ -522,19 +519,17 @@ fn check_first_fake(file: &str, fresh_fake: bool, generator: &dyn Generator) {
     }
 }
 
-macro_rules! game {
+macro_rules! players {
     ($recipe:ident, stage1) => {
         |golden: &Golden, net: &NetConfig| {
             let params =
                 |kind| Params::given(golden.part(&format!("init.{kind}.")), &device()).unwrap();
             let (g, d) = (params("g"), params("d"));
             let generator = Box::new($recipe::Stage1Generator::new(net, &g.trained()).unwrap());
-            let discriminator = $recipe::Discriminator::stage1(net, &d.trained()).unwrap();
-            let frozen_discriminator = $recipe::Discriminator::stage1(net, &d.frozen()).unwrap();
-            Game {
-                players: players(generator, discriminator, frozen_discriminator, g, d),
-                stage1: None,
-            }
+            let trained = $recipe::Discriminator::stage1(net, &d.trained()).unwrap();
+            let frozen = $recipe::Discriminator::stage1(net, &d.frozen()).unwrap();
+            let pair = Pair { trained, frozen, spectral: None };
+            Players { game: game(generator, g, d), pair, stage1: None }
         }
     };
     ($recipe:ident, stage2) => {
@@ -552,59 +547,51 @@ macro_rules! game {
             let generator = Box::new(
                 $recipe::Stage2Generator::new(net, low, statistics, &g.trained()).unwrap(),
             );
-            let discriminator = $recipe::Discriminator::stage2(net, &d.trained()).unwrap();
-            let frozen_discriminator = $recipe::Discriminator::stage2(net, &d.frozen()).unwrap();
+            let trained = $recipe::Discriminator::stage2(net, &d.trained()).unwrap();
+            let frozen = $recipe::Discriminator::stage2(net, &d.frozen()).unwrap();
+            let pair = Pair { trained, frozen, spectral: None };
             stage1.check_all_used().unwrap();
-            Game {
-                players: players(generator, discriminator, frozen_discriminator, g, d),
-                stage1: Some(stage1),
-            }
+            Players { game: game(generator, g, d), pair, stage1: Some(stage1) }
         }
     };
 }
 
-fn players<D>(
-    generator: Box<dyn Generator>,
-    discriminator: D,
-    frozen_discriminator: D,
-    g: Params,
-    d: Params,
-) -> Adversaries<D> {
+fn game(generator: Box<dyn Generator>, g: Params, d: Params) -> Game {
     let optimised = |params: Params| {
         params.check_all_used().unwrap();
         Optimised { adam: Adam::new(&params, BETAS).unwrap(), params }
     };
-    let (g, d) = (optimised(g), optimised(d));
-    let (spectral, tuned, matcher) = (None, None, None);
-    Adversaries { generator, discriminator, frozen_discriminator, g, d, spectral, tuned, matcher }
+    Game { generator, g: optimised(g), d: optimised(d), matcher: None, tuned: None }
 }
 
 #[test]
 fn plain_stage1() {
-    let (file, net, game) = ("plain_stage1_steps", NET, game!(plain, stage1) as fn(&_, &_) -> _);
-    check_first_fake(file, false, game(&Golden::load(file), &net).players.generator.as_ref());
-    check(&Case { file, net, game, step: plain_step, fresh_fake: false, size: 64 });
+    let (file, net, players) =
+        ("plain_stage1_steps", NET, players!(plain, stage1) as fn(&_, &_) -> _);
+    check_first_fake(file, false, players(&Golden::load(file), &net).game.generator.as_ref());
+    check(&Case { file, net, players, step: plain_step, fresh_fake: false, size: 64 });
 }
 
 #[test]
 fn plain_stage2() {
-    let (file, net, game) = ("plain_stage2_steps", NET, game!(plain, stage2) as fn(&_, &_) -> _);
-    check_first_fake(file, false, game(&Golden::load(file), &net).players.generator.as_ref());
-    check(&Case { file, net, game, step: plain_step, fresh_fake: false, size: 256 });
+    let (file, net, players) =
+        ("plain_stage2_steps", NET, players!(plain, stage2) as fn(&_, &_) -> _);
+    check_first_fake(file, false, players(&Golden::load(file), &net).game.generator.as_ref());
+    check(&Case { file, net, players, step: plain_step, fresh_fake: false, size: 256 });
 }
 
 #[test]
 fn residual_stage1() {
     let net = NetConfig { recipe: Recipe::Residual, ..NET };
-    let (file, game) = ("residual_stage1_steps", game!(residual, stage1) as fn(&_, &_) -> _);
-    check_first_fake(file, true, game(&Golden::load(file), &net).players.generator.as_ref());
-    check(&Case { file, net, game, step: residual_step, fresh_fake: true, size: 64 });
+    let (file, players) = ("residual_stage1_steps", players!(residual, stage1) as fn(&_, &_) -> _);
+    check_first_fake(file, true, players(&Golden::load(file), &net).game.generator.as_ref());
+    check(&Case { file, net, players, step: residual_step, fresh_fake: true, size: 64 });
 }
 
 #[test]
 fn residual_stage2() {
     let net = NetConfig { recipe: Recipe::Residual, ..NET };
-    let (file, game) = ("residual_stage2_steps", game!(residual, stage2) as fn(&_, &_) -> _);
-    check_first_fake(file, true, game(&Golden::load(file), &net).players.generator.as_ref());
-    check(&Case { file, net, game, step: residual_step, fresh_fake: true, size: 256 });
+    let (file, players) = ("residual_stage2_steps", players!(residual, stage2) as fn(&_, &_) -> _);
+    check_first_fake(file, true, players(&Golden::load(file), &net).game.generator.as_ref());
+    check(&Case { file, net, players, step: residual_step, fresh_fake: true, size: 256 });
 }

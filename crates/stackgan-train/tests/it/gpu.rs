@@ -45,12 +45,12 @@ fn steps(cfg: &TrainConfig, device: &Device, after: Option<&[Values; 2]>) -> (To
     let low = (cfg.stage == Stage::Two).then(|| stage1(&cfg.net, device));
     let mut players = players(cfg, low.as_ref().map(|low| (low, &cfg.net)), device).unwrap();
     let mut guard = Guard::over(&players, low.as_ref()).unwrap();
-    let (pictures, noise, mut settings) = inputs(cfg, device);
+    let (inputs, mut settings) = inputs(cfg, device);
     let mut told = Vec::new();
     let mut left = None;
     for step in 0..2 {
         settings.step = step;
-        let stats = guard.step(&mut players, (&pictures, &noise), &settings, || {}).unwrap();
+        let stats = guard.step(&mut players, &inputs, &settings, || {}).unwrap();
         told.push(stats.read().unwrap());
         let networks = [players.g().params.shared(), players.d().params.shared()];
         if let Some(after) = after.filter(|_| step == 0) {
@@ -250,12 +250,12 @@ fn a_replayed_step_is_the_same_to_the_bit() {
             let mut players = players(&cfg, low, &gpu).unwrap();
             let mut guard = Guard::over(&players, None).unwrap();
             for step in 0..9 {
-                let (pictures, noise, mut settings) = inputs(&cfg, &gpu);
+                let (inputs, mut settings) = inputs(&cfg, &gpu);
                 (settings.step, settings.lr_d) = (step, 1e-4 * (1.0 + step as f64));
                 if !recorded {
                     guard = Guard::over(&players, None).unwrap(); // has recorded nothing
                 }
-                guard.step(&mut players, (&pictures, &noise), &settings, || {}).unwrap();
+                guard.step(&mut players, &inputs, &settings, || {}).unwrap();
             }
             assert_eq!(guard.not_recorded(), None);
             let bits = |params: &Params| -> Vec<u32> {

@@ -17,7 +17,7 @@ use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::start::Start;
 use stackgan_train::step::{
-    Looks, Pictures, StepConfig, StepNoise, StepStats, next_of_other_class,
+    Batch, Inputs, Looks, StepConfig, StepNoise, StepStats, next_of_other_class,
 };
 use stackgan_train::store::Store;
 
@@ -43,7 +43,7 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
         let values = draw(sample, batch * 3 * 64 * 64);
         Tensor::from_vec(values, (batch, 3, 64, 64), &device).unwrap().tanh().unwrap()
     };
-    let batch_of = Pictures {
+    let batch_of = Batch {
         real: pictures(0),
         wrong: (cfg.plan().wrong != WrongPairs::None).then(|| pictures(1)),
         text: Tensor::from_vec(
@@ -57,7 +57,8 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
     let mut players = players(cfg, None, &device).unwrap();
     let step = |step: u64| {
         let noise = StepNoise::draw(cfg, step, batch, &device).unwrap();
-        players.step(&batch_of, &noise, &StepConfig::of(cfg, step, 1.0)).unwrap()
+        let inputs = Inputs { batch: batch_of.clone(), noise };
+        players.step(&inputs, &StepConfig::of(cfg, step, 1.0)).unwrap()
     };
     let stats = (0..steps).map(step).collect();
     (players, stats)

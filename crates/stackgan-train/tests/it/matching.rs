@@ -11,11 +11,11 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
-use stackgan_train::players::{Players, players};
+use stackgan_train::players::players;
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
-use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise};
+use stackgan_train::step::{Batch, Inputs, Looks, StepConfig, StepNoise};
 use stackgan_train::text::{
     ImageInputs, ImageSide, Loss, PictureFeatures, PictureNetwork, TextRun, TextTrainConfig,
     TrainedEncoder, train_encoder,
@@ -221,7 +221,7 @@ fn the_generator_goes_down_it() {
     let folder = Folder::new(Stage::One);
     let encoder = encoder(&folder, Loss::Contrastive, 3);
     let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
-    let batch = Pictures {
+    let batch = Batch {
         real: pictures(64),
         wrong: Some(pictures(64)),
         text: Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap(),
@@ -231,11 +231,11 @@ fn the_generator_goes_down_it() {
         let mut cfg = matching(Stage::One, Recipe::Residual);
         (cfg.optim.lr_g, cfg.optim.lr_d, cfg.loss.matching) = (4e-3, 1e-9, weight);
         let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-        let Players::Residual(game) = &mut players else { unreachable!() };
-        game.matcher = of(&encoder);
+        players.game.matcher = of(&encoder);
         let step = |step: u64| {
             let noise = StepNoise::draw(&cfg, step, 4, &Device::Cpu).unwrap();
-            let stats = players.step(&batch, &noise, &StepConfig::of(&cfg, step, 1.0)).unwrap();
+            let inputs = Inputs { batch: batch.clone(), noise };
+            let stats = players.step(&inputs, &StepConfig::of(&cfg, step, 1.0)).unwrap();
             stats.get("matching").unwrap()
         };
         let losses: Vec<f64> = (0..150).map(step).collect();

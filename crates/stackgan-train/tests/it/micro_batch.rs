@@ -6,9 +6,10 @@ use stackgan_core::gan::GeneratorNoise;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Params, Recipe, Stage, generators};
 use stackgan_train::config::{TrainConfig, Wrong};
+use stackgan_train::knobs::Knobs;
 use stackgan_train::players::players;
 use stackgan_train::policy::Policy;
-use stackgan_train::step::{Pictures, StepConfig, StepNoise};
+use stackgan_train::step::{Batch, Inputs, StepConfig, StepNoise};
 
 use crate::run::{Folder, config, on_threads};
 
@@ -19,7 +20,7 @@ struct Taken {
 }
 
 /// Returns a batch of four pictures. The last two are either the first two again or different.
-fn batch(cfg: &TrainConfig, again: bool) -> (Pictures, StepNoise) {
+fn batch(cfg: &TrainConfig, again: bool) -> Inputs {
     let device = Device::Cpu;
     let side = cfg.stage.side();
     let draw = |sample: u64, shape: &[usize]| {
@@ -37,23 +38,24 @@ fn batch(cfg: &TrainConfig, again: bool) -> (Pictures, StepNoise) {
         eps2: draw(sample + 2, &[2, cfg.net.cond_dim]),
     };
     let other = Tensor::new(&[1u32, 0, 1, 0], &device).unwrap();
-    let pictures = Pictures {
+    let batch = Batch {
         real: picture(0),
         wrong: (cfg.net.recipe == Recipe::Residual).then(|| picture(1)),
         text: draw(2, &[2, cfg.net.text_dim]),
         other_text: (cfg.net.recipe == Recipe::Plain).then_some(other),
     };
-    (pictures, StepNoise { d: noise(3), g: noise(6) })
+    Inputs { batch, noise: StepNoise { d: noise(3), g: noise(6) } }
 }
 
 /// Takes one step at rate 0, so that G's gradient passes through the same D. Adam's first moment is
 /// then (1 - beta1) times the gradient.
-fn take(cfg: &TrainConfig, (pictures, noise): &(Pictures, StepNoise), micro_batch: usize) -> Taken {
+fn take(cfg: &TrainConfig, inputs: &Inputs, micro_batch: usize) -> Taken {
     let low = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
     drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
     let mut players = players(cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
-    let step = StepConfig { lr_g: 0.0, lr_d: 0.0, micro_batch, ..StepConfig::of(cfg, 0, 1.0) };
-    let stats = players.step(pictures, noise, &step).unwrap();
+    let knobs = Knobs { micro_batch, ..cfg.knobs };
+    let step = StepConfig { lr_g: 0.0, lr_d: 0.0, knobs, ..StepConfig::of(cfg, 0, 1.0) };
+    let stats = players.step(inputs, &step).unwrap();
     let moments = |state: std::collections::BTreeMap<String, Tensor>| -> Vec<f32> {
         let m = state.iter().filter(|(name, _)| name.starts_with("m."));
         m.flat_map(|(_, m)| m.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()

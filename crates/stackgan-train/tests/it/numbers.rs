@@ -12,7 +12,7 @@ use stackgan_train::guard::Guard;
 use stackgan_train::players::{Players, players};
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::{Replayed, replay};
-use stackgan_train::step::{Looks, Pictures, StepConfig, StepNoise};
+use stackgan_train::step::{Batch, Inputs, Looks, StepConfig, StepNoise};
 use stackgan_train::watch::{Variety, Watch};
 
 use crate::ledger::{ledger, times};
@@ -29,21 +29,21 @@ pub(crate) fn bytes_of(players: &Players) -> Vec<u8> {
 }
 
 /// Returns random inputs of a step.
-pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Pictures, StepNoise, StepConfig) {
+pub(crate) fn inputs(cfg: &TrainConfig, device: &Device) -> (Inputs, StepConfig) {
     let (n, side) = (cfg.optim.batch, cfg.stage.side());
     let draw = |sample, shape: &[usize]| {
         let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
         Tensor::from_vec(values, shape, device).unwrap()
     };
     let picture = |sample| draw(sample, &[n, 3, side, side]).tanh().unwrap();
-    let pictures = Pictures {
+    let batch = Batch {
         real: picture(0),
         wrong: (cfg.net.recipe == Recipe::Residual).then(|| picture(1)),
         text: draw(2, &[n, cfg.net.text_dim]),
         other_text: None,
     };
     let noise = StepNoise::draw(cfg, 0, n, device).unwrap();
-    (pictures, noise, StepConfig::of(cfg, 0, 1.0))
+    (Inputs { batch, noise }, StepConfig::of(cfg, 0, 1.0))
 }
 
 /// Returns the tensor with its middle element replaced by a value.
@@ -61,39 +61,39 @@ fn plant(vars: &[(String, Var)], suffix: &str, value: f32) -> String {
 }
 
 /// Plants a value in one place, and returns the expected name in the error.
-pub(crate) type Plant = fn(&mut Pictures, &mut StepNoise, &mut StepConfig, &Players, f32) -> String;
+pub(crate) type Plant = fn(&mut Inputs, &mut StepConfig, &Players, f32) -> String;
 
 pub(crate) const INPUTS: [(&str, Plant); 9] = [
-    ("pixel", |p, _, _, _, v| {
-        p.real = planted(&p.real, v);
+    ("pixel", |i, _, _, v| {
+        i.batch.real = planted(&i.batch.real, v);
         "input.real".to_owned()
     }),
-    ("wrong pixel", |p, _, _, _, v| {
-        p.wrong = p.wrong.as_ref().map(|wrong| planted(wrong, v));
+    ("wrong pixel", |i, _, _, v| {
+        i.batch.wrong = i.batch.wrong.as_ref().map(|wrong| planted(wrong, v));
         "input.wrong".to_owned()
     }),
-    ("embedding", |p, _, _, _, v| {
-        p.text = planted(&p.text, v);
+    ("embedding", |i, _, _, v| {
+        i.batch.text = planted(&i.batch.text, v);
         "input.text".to_owned()
     }),
-    ("z of D's step", |_, n, _, _, v| {
-        n.d.z = planted(&n.d.z, v);
+    ("z of D's step", |i, _, _, v| {
+        i.noise.d.z = planted(&i.noise.d.z, v);
         "input.d.z".to_owned()
     }),
-    ("epsilon of G's step", |_, n, _, _, v| {
-        n.g.eps1 = planted(&n.g.eps1, v);
+    ("epsilon of G's step", |i, _, _, v| {
+        i.noise.g.eps1 = planted(&i.noise.g.eps1, v);
         "input.g.eps1".to_owned()
     }),
-    ("weight of G", |_, _, _, players, v| {
+    ("weight of G", |_, _, players, v| {
         format!("g.{}", plant(&players.g().params.trainable(), "weight", v))
     }),
-    ("weight of D", |_, _, _, players, v| {
+    ("weight of D", |_, _, players, v| {
         format!("d.{}", plant(&players.d().params.trainable(), "weight", v))
     }),
-    ("running variance of G", |_, _, _, players, v| {
+    ("running variance of G", |_, _, players, v| {
         format!("g.{}", plant(&players.g().params.all(), "running_var", v))
     }),
-    ("rate of D", |_, _, s, _, v| {
+    ("rate of D", |_, s, _, v| {
         s.lr_d = f64::from(v);
         "lr_d".to_owned()
     }),
@@ -151,14 +151,14 @@ pub(crate) fn term_of_planted(
     let case = format!("{case}, {looks:?}");
     let mut players = players(cfg, None, device).unwrap();
     let mut guard = Guard::over(&players, None).unwrap().looking(looks);
-    let (pictures, noise, step) = inputs(cfg, device);
-    guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap(); // moments are not zero
-    let (mut pictures, mut noise, mut step) = inputs(cfg, device);
+    let (inputs, step) = inputs(cfg, device);
+    guard.step(&mut players, &inputs, &step, || {}).unwrap(); // moments are not zero
+    let (mut planted, mut step) = self::inputs(cfg, device);
     step.step = 1;
-    let name = plant(&mut pictures, &mut noise, &mut step, &players, value);
+    let name = plant(&mut planted, &mut step, &players, value);
     let before = bytes_of(&players);
     let steps = (players.g().adam.steps(), players.d().adam.steps());
-    let result = guard.step(&mut players, (&pictures, &noise), &step, || {});
+    let result = guard.step(&mut players, &planted, &step, || {});
     let Err(Error::NonFinite { step: 1, term, .. }) = result else {
         panic!("{case}: not caught: {:?}", result.err());
     };
@@ -175,7 +175,7 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     for ((prefix, value), looks) in cases.into_iter().flat_map(|case| LOOKS.map(|l| (case, l))) {
         let mut players = players(&cfg, None, &Device::Cpu).unwrap();
         let mut guard = Guard::over(&players, None).unwrap().looking(looks);
-        let (pictures, noise, step) = inputs(&cfg, &Device::Cpu);
+        let (inputs, step) = inputs(&cfg, &Device::Cpu);
         let player = usize::from(prefix.contains(".d."));
         let [g, d] = players.both_mut();
         let adam = if player == 0 { &mut g.adam } else { &mut d.adam };
@@ -186,7 +186,7 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
         state.insert(name.clone(), planted(&state[&name], value));
         adam.restore(&state, 3).unwrap();
         let before = bytes_of(&players);
-        let error = guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap_err();
+        let error = guard.step(&mut players, &inputs, &step, || {}).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -207,11 +207,11 @@ fn when_numbers_are_looked_at_changes_no_bit() {
         let [now, later] = LOOKS.map(|looks| {
             let mut players = players(&cfg, None, &Device::Cpu).unwrap();
             let mut guard = Guard::over(&players, None).unwrap().looking(looks);
-            let (pictures, noise, mut step) = inputs(&cfg, &Device::Cpu);
+            let (inputs, mut step) = inputs(&cfg, &Device::Cpu);
             let (mut terms, mut meanwhile) = (Vec::new(), 0);
             for number in 0..3 {
                 step.step = number;
-                let stats = guard.step(&mut players, (&pictures, &noise), &step, || meanwhile += 1);
+                let stats = guard.step(&mut players, &inputs, &step, || meanwhile += 1);
                 terms.push(stats.unwrap().read().unwrap());
             }
             assert_eq!(meanwhile, if looks == Looks::AtTheEnd { 3 } else { 0 });
@@ -229,17 +229,17 @@ fn a_step_that_only_goes_wrong_once_is_not_taken() {
     let cfg = config(Stage::One, Recipe::Residual);
     let mut players = players(&cfg, None, &Device::Cpu).unwrap();
     let mut guard = Guard::over(&players, None).unwrap().looking(Looks::AtTheEnd);
-    let (mut pictures, noise, step) = inputs(&cfg, &Device::Cpu);
-    let good = pictures.real.clone();
+    let (mut inputs, step) = inputs(&cfg, &Device::Cpu);
+    let good = inputs.batch.real.clone();
     let real = Var::from_tensor(&planted(&good, f32::NAN)).unwrap();
-    pictures.real = real.as_detached_tensor();
+    inputs.batch.real = real.as_detached_tensor();
     let before = bytes_of(&players);
     let mend = || real.set(&good).unwrap();
-    let error = guard.step(&mut players, (&pictures, &noise), &step, mend).unwrap_err();
+    let error = guard.step(&mut players, &inputs, &step, mend).unwrap_err();
     assert!(matches!(&error, Error::NonFinite { term, .. } if term == "d_loss"), "{error}");
     assert!(bytes_of(&players) == before);
     assert_eq!((players.g().adam.steps(), players.d().adam.steps()), (0, 0));
-    guard.step(&mut players, (&pictures, &noise), &step, || {}).unwrap();
+    guard.step(&mut players, &inputs, &step, || {}).unwrap();
 }
 
 /// Returns a dataset in which the captions of one picture are 1e30: every batch with it overflows

@@ -1,0 +1,129 @@
+//! The two players: networks, and the optimisers that move them.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor};
+use stackgan_core::{Generator, Params};
+
+use super::{Inputs, StepConfig, StepStats};
+use crate::adam::Adam;
+use crate::fine_tune::Tuned;
+use crate::matching::Matcher;
+use crate::penalty::Penalty;
+use crate::spectral::Spectral;
+
+/// A network's variables, and the optimiser that updates them.
+#[derive(Debug)]
+pub struct Optimised {
+    /// The variables.
+    pub params: Params,
+    /// Their optimiser.
+    pub adam: Adam,
+}
+
+/// Who moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Player {
+    G,
+    D,
+}
+
+impl Player {
+    /// The name of its gradient's norm.
+    pub(super) const fn norm(self) -> &'static str {
+        match self {
+            Self::G => "g_grad",
+            Self::D => "d_grad",
+        }
+    }
+
+    /// Its learning rate.
+    pub(super) const fn lr(self, cfg: &StepConfig) -> f64 {
+        match self {
+            Self::G => cfg.lr_g,
+            Self::D => cfg.lr_d,
+        }
+    }
+}
+
+/// G, and the variables and optimisers of both players. D itself, whose type is its recipe's, is a
+/// [`Pair`].
+#[derive(Debug)]
+pub struct Game {
+    /// G, with weights that record gradients.
+    pub generator: Box<dyn Generator>,
+    /// G's variables.
+    pub g: Optimised,
+    /// D's variables.
+    pub d: Optimised,
+    /// Compares G's pictures with their captions, if the matching loss is on.
+    pub matcher: Option<Matcher>,
+    /// Fine-tuning of Stage-I under Stage-II, if it is on. Only in `residual`.
+    pub tuned: Option<Box<Tuned>>,
+}
+
+/// D twice, on the same variables.
+#[derive(Debug)]
+pub struct Pair<D> {
+    /// With weights that record gradients, for D's step.
+    pub trained: D,
+    /// With frozen weights, for G's step.
+    pub frozen: D,
+    /// Spectral normalisation of the weights, if it is on.
+    pub spectral: Option<Spectral<D>>,
+}
+
+impl<D> Pair<D> {
+    /// Divides D's current weights by their largest singular values; does nothing without spectral
+    /// normalisation.
+    ///
+    /// Call it after D was built or updated.
+    pub(super) fn normalise(&mut self, params: &Params) -> Result<()> {
+        if let Some(spectral) = &self.spectral {
+            (self.trained, self.frozen) = spectral.renewed(params)?;
+        }
+        Ok(())
+    }
+
+    /// The R1 penalty at real pictures, in the steps in which it is due. `logits` computes the
+    /// logits `(batch,)` of pictures with their texts.
+    pub(super) fn r1(
+        &self,
+        real: &Tensor,
+        logits: impl Fn(&D, &Tensor) -> Result<Tensor>,
+        cfg: &StepConfig,
+    ) -> Result<Option<Penalty>> {
+        let r1 = cfg.loss.r1;
+        let (frozen, trained) =
+            (|x: &Tensor| logits(&self.frozen, x), |x: &Tensor| logits(&self.trained, x));
+        r1.due(cfg.step).then(|| r1.term(real, frozen, trained)).transpose()
+    }
+}
+
+impl Game {
+    /// Takes a step of Stage-I's own training whenever Stage-II's generator is updated; does
+    /// nothing if Stage-I is fixed.
+    pub(crate) fn tune_stage1(
+        &mut self,
+        inputs: &Inputs,
+        cfg: &StepConfig,
+    ) -> crate::Result<Option<StepStats>> {
+        match &mut self.tuned {
+            Some(tuned) if cfg.generator_moves() => tuned.play(&inputs.batch, cfg).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Updates Stage-I's generator with the gradient of Stage-II's loss; does nothing if Stage-I is
+    /// fixed.
+    pub(super) fn fine_tune_stage1(
+        &mut self,
+        grads: &GradStore,
+        cfg: &StepConfig,
+        stats: &mut StepStats,
+    ) -> crate::Result<()> {
+        match &mut self.tuned {
+            Some(tuned) => tuned.descend(grads, cfg, stats),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The inputs of a step: a batch and the noise, as tensors on the device.
+
+use candle_core::{Device, Result, Tensor};
+use stackgan_core::gan::{Draw, GENERATOR_STEP, GeneratorNoise, SAMPLING};
+use stackgan_core::noise::Noise;
+
+use crate::config::TrainConfig;
+
+/// Everything that a step receives from outside.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// Pictures and texts.
+    pub batch: Batch,
+    /// The noise of both players' fakes.
+    pub noise: StepNoise,
+}
+
+/// A batch on the device.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Real pictures `(batch, 3, size, size)` in [-1, 1].
+    pub real: Tensor,
+    /// Pictures that do not match the text, same shape as `real`. Only in `residual`, and not with
+    /// `data.wrong = "none"`; `plain` shifts the text instead.
+    pub wrong: Option<Tensor>,
+    /// Embeddings `(batch, text_dim)` of the real pictures' captions.
+    pub text: Tensor,
+    /// For each picture, the index of the sample whose text makes its wrong pair, `(batch,)`,
+    /// counted from the first sample of its part. Only in `plain` with checked classes.
+    pub other_text: Option<Tensor>,
+}
+
+/// The noise of one step.
+#[derive(Clone, Debug)]
+pub struct StepNoise {
+    /// Noise of the fake on which D is trained.
+    pub d: GeneratorNoise,
+    /// Noise of the fake on which G is trained (`residual`; `plain` uses one fake for both).
+    pub g: GeneratorNoise,
+}
+
+impl StepNoise {
+    /// Draws the noise of `step` for a batch of `batch` samples, with the run's seed and scales.
+    ///
+    /// # Errors
+    /// When the tensors cannot be created.
+    pub fn draw(cfg: &TrainConfig, step: u64, batch: usize, device: &Device) -> Result<Self> {
+        let noise = Noise::new(cfg.seed);
+        let samples: Vec<u64> = (0..batch as u64).collect();
+        let of = Draw { net: &cfg.net, epsilon: cfg.noise.epsilon, device };
+        let draw = |streams| {
+            let drawn = GeneratorNoise::draw(noise, streams, step, &samples, &of)?;
+            drawn.scaled(cfg.train_scales())
+        };
+        Ok(Self { d: draw(SAMPLING)?, g: draw(GENERATOR_STEP)? })
+    }
+}
+
+impl Inputs {
+    /// The floating-point inputs with their names, in the order of [`Self::map`].
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let (batch, StepNoise { d, g }) = (&self.batch, &self.noise);
+        let wrong = batch.wrong.as_ref().map(|wrong| ("input.wrong", wrong));
+        let noise = [
+            ("input.d.z", &d.z),
+            ("input.d.eps1", &d.eps1),
+            ("input.d.eps2", &d.eps2),
+            ("input.g.z", &g.z),
+            ("input.g.eps1", &g.eps1),
+            ("input.g.eps2", &g.eps2),
+        ];
+        let pictures = [("input.real", &batch.real), ("input.text", &batch.text)];
+        pictures.into_iter().chain(wrong).chain(noise)
+    }
+
+    /// All inputs with their names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let other = self.batch.other_text.as_ref().map(|other| ("input.other_text", other));
+        self.numbers().chain(other)
+    }
+
+    /// The inputs that have these names; `of` returns the tensor of a name, if there is one.
+    ///
+    /// # Errors
+    /// `missing` for an input that every step has.
+    pub(crate) fn from_named<E>(
+        of: impl Fn(&str) -> Option<Tensor>,
+        missing: impl Fn(&str) -> E,
+    ) -> std::result::Result<Self, E> {
+        let get = |name: &str| of(name).ok_or_else(|| missing(name));
+        let noise = |player: &str| {
+            let part = |part: &str| get(&format!("input.{player}.{part}"));
+            Ok(GeneratorNoise { z: part("z")?, eps1: part("eps1")?, eps2: part("eps2")? })
+        };
+        let batch = Batch {
+            real: get("input.real")?,
+            wrong: of("input.wrong"),
+            text: get("input.text")?,
+            other_text: of("input.other_text"),
+        };
+        Ok(Self { batch, noise: StepNoise { d: noise("d")?, g: noise("g")? } })
+    }
+
+    /// Applies `f` to every input.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn map(&self, mut f: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let batch = Batch {
+            real: f(&self.batch.real)?,
+            text: f(&self.batch.text)?,
+            wrong: self.batch.wrong.as_ref().map(&mut f).transpose()?,
+            other_text: self.batch.other_text.as_ref().map(&mut f).transpose()?,
+        };
+        let mut noise = |of: &GeneratorNoise| -> Result<GeneratorNoise> {
+            Ok(GeneratorNoise { z: f(&of.z)?, eps1: f(&of.eps1)?, eps2: f(&of.eps2)? })
+        };
+        Ok(Self { batch, noise: StepNoise { d: noise(&self.noise.d)?, g: noise(&self.noise.g)? } })
+    }
+}
+
+/// For each sample, the next one in the batch (cyclically) of another class, or simply the next one
+/// if there is none.
+#[must_use]
+pub fn next_of_other_class(classes: &[u32]) -> Vec<u32> {
+    let n = classes.len();
+    let after = |i: usize| (1..n).map(move |by| (i + by) % n);
+    let other = |i: usize| after(i).find(|&j| classes.get(j) != classes.get(i));
+    (0..n).map(|i| other(i).unwrap_or((i + 1) % n.max(1)) as u32).collect()
+}
