@@ -12,12 +12,18 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
+use crate::digest::Sum;
 use crate::{Error, Result};
 
 /// Largest header that is read: 1 MiB holds about ten thousand tensors.
 const HEADER_LIMIT: u64 = 1 << 20;
 /// Memory that any file may take beyond twice its size, in bytes.
 const SLACK: usize = 16 << 20;
+
+/// The metadata key of the CRC-32C of the data, eight hexadecimal digits, and the digits in its
+/// place while it is not known.
+const CRC: &str = "crc32c";
+const NO_CRC: &str = "00000000";
 
 /// Number of values in a piece of a tensor.
 const PIECE: usize = 1 << 20;
@@ -33,19 +39,44 @@ pub struct Archive {
 
 impl Archive {
     /// Returns the file: 8 bytes of header length, a JSON header padded to a multiple of 8, and the
-    /// data in the order of the names.
+    /// data in the order of the names. The metadata contain the CRC-32C of the data.
     ///
     /// # Errors
     /// A tensor that cannot be read back from its device.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut file = self.head();
+        let mut signed = self.clone();
+        signed.metadata.insert(CRC.to_owned(), NO_CRC.to_owned());
+        let mut file = signed.head();
+        let data = file.len();
         let values: usize = self.tensors.values().map(Tensor::elem_count).sum();
         file.reserve_exact(4 * values);
         self.data(|piece| {
             file.extend_from_slice(piece);
             Ok::<(), Error>(())
         })?;
+        let (head, data) = file.split_at_mut(data);
+        // In a string of the header, quotation marks are escaped: this is the entry itself.
+        let entry = format!("\"{CRC}\":\"{NO_CRC}\"").into_bytes();
+        if let Some(at) = head.windows(entry.len()).position(|part| part == entry)
+            && let Some(place) = head.get_mut(at + entry.len() - 1 - NO_CRC.len()..)
+        {
+            let sum = crc(data);
+            place.iter_mut().zip(sum.bytes()).for_each(|(to, digit)| *to = digit);
+        }
         Ok(file)
+    }
+
+    /// Returns the SHA-256 of the contents in hexadecimal: that of the file without the CRC.
+    ///
+    /// # Errors
+    /// A tensor that cannot be read back from its device.
+    pub fn sha256(&self) -> Result<String> {
+        let mut sum = Sum::of(&self.head());
+        self.data(|piece| {
+            sum.add(piece);
+            Ok::<(), Error>(())
+        })?;
+        Ok(sum.finish())
     }
 
     /// Returns the part of the file before the data.
@@ -103,6 +134,8 @@ impl Archive {
 
     /// Reads a whole file. Every tensor becomes `f32` on `device`.
     ///
+    /// If the metadata contain the CRC-32C of the data, it is checked.
+    ///
     /// # Errors
     /// [`Error::Model`] says what is damaged.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
@@ -143,7 +176,22 @@ impl Archive {
         let (_, header) = SafeTensors::read_metadata(bytes)
             .map_err(|e| damaged("a whole file", &e.to_string()))?;
         let metadata = header.metadata().iter().flatten();
-        let metadata = metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
+        let mut metadata: BTreeMap<String, String> =
+            metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
+        let data = usize::try_from(length).ok().and_then(|length| bytes.get(8 + length..));
+        if let (Some(said), Some(data)) = (metadata.remove(CRC), data) {
+            let found = crc(data);
+            if said != found {
+                return Err(Error::Model {
+                    what: "the numbers in the file are not those that were written".to_owned(),
+                    expected: format!("data with the CRC-32C {}", said.escape_debug()),
+                    found,
+                    remedy: format!(
+                        "copy the file again; if you changed it on purpose, remove `{CRC}` from its metadata"
+                    ),
+                });
+            }
+        }
         let file =
             SafeTensors::deserialize(bytes).map_err(|e| damaged("a whole file", &e.to_string()))?;
         // All values become f32. For a file of 16-bit values this takes twice the file's size; for
@@ -185,6 +233,11 @@ impl Archive {
     }
 }
 
+/// Returns the CRC-32C (RFC 3720, section 12.1) in hexadecimal.
+fn crc(data: &[u8]) -> String {
+    format!("{:08x}", crc32c::crc32c(data))
+}
+
 /// Returns the tensor on the CPU as contiguous `f32` values.
 fn on_cpu(tensor: &Tensor) -> Result<Tensor> {
     Ok(tensor.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?)
@@ -222,6 +275,13 @@ mod tests {
         assert_eq!(read.metadata, archive()?.metadata);
         assert_eq!(read.part("b.")["x"].to_vec1::<f32>()?, [1.0, -2.5]);
         assert_eq!(read.to_bytes()?, bytes);
+        let mut bare = read.head();
+        read.data(|piece| {
+            bare.extend_from_slice(piece);
+            Ok::<(), Error>(())
+        })?;
+        assert_eq!(read.sha256()?, crate::digest::sha256(&bare));
+        assert!(bare.len() < bytes.len());
         assert_eq!(archive()?.to_bytes()?, bytes);
         Ok(())
     }
@@ -241,6 +301,28 @@ mod tests {
         assert_eq!(of(3).unwrap().tensors["x"].to_vec1::<f32>().unwrap(), [7.0; 3]);
         let error = of(9 << 20).unwrap_err().to_string();
         assert!(error.contains("9437184 numbers of a byte each"), "{error}");
+    }
+
+    /// Every bit of the numbers counts. A file of another program has no sum, and is read.
+    #[test]
+    fn a_changed_bit_of_the_data_is_noticed() -> Result<()> {
+        let bytes = archive()?.to_bytes()?;
+        let data = bytes.len() - 12;
+        assert_eq!(crc(b"123456789"), "e3069283"); // the check value of the catalogue of CRCs
+        for bit in 0..8 * 12 {
+            let mut copy = bytes.clone();
+            copy[data + bit / 8] ^= 1 << (bit % 8);
+            let error = Archive::from_bytes(&copy, &Device::Cpu).unwrap_err().to_string();
+            assert!(error.contains("CRC-32C"), "{bit}: {error}");
+        }
+        let mut other = archive()?.head();
+        archive()?.data(|piece| {
+            other.extend_from_slice(piece);
+            Ok::<(), Error>(())
+        })?;
+        *other.last_mut().unwrap() ^= 1;
+        Archive::from_bytes(&other, &Device::Cpu)?;
+        Ok(())
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub mod animation;
 pub mod archive;
 pub mod cond_aug;
 pub mod config;
+pub mod digest;
 mod error;
 pub mod gan;
 pub mod generators;

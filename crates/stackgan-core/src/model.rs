@@ -362,6 +362,18 @@ impl Model {
     /// # Errors
     /// Tensors that cannot be read back from the device.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.archive()?.to_bytes()
+    }
+
+    /// Returns the SHA-256 of the contents in hexadecimal. It is not that of the file.
+    ///
+    /// # Errors
+    /// Tensors that cannot be read back from the device.
+    pub fn sha256(&self) -> Result<String> {
+        self.archive()?.sha256()
+    }
+
+    fn archive(&self) -> Result<Archive> {
         let mut archive = Archive::default();
         // Strings and numbers only, so this cannot fail.
         let info = serde_json::to_string(&self.info).unwrap_or_default();
@@ -376,7 +388,7 @@ impl Model {
         if let Some(stage2) = &self.stage2 {
             archive.extend("stage2.", stage2.snapshot()?);
         }
-        archive.to_bytes()
+        Ok(archive)
     }
 
     /// Returns the description of the model.

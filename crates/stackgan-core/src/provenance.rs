@@ -7,8 +7,8 @@
 use std::io::Cursor;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use crate::digest::sha256;
 use crate::image::Picture;
 use crate::{Error, Model, Request, Resolved, Result, Sampling, Stage};
 
@@ -199,10 +199,6 @@ pub fn pixels_sha256(picture: &Picture) -> String {
 #[must_use]
 pub fn embedding_sha256(row: &[f32]) -> String {
     sha256(&row.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn pixels(reader: &mut png::Reader<Cursor<&[u8]>>) -> Result<Picture> {

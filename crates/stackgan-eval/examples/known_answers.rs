@@ -178,7 +178,7 @@ fn compare(name: &str, real: &Rows, set: &Made) -> Result<()> {
     // There are fewer rows than features: the rows are a root of their covariance.
     let distance = Reference::of_rows(real)?.distance(&Moments::of(set)?)?;
     let kernel = kid(real, set, 100, Noise::new(0))?;
-    let pr = precision_recall(set, real, NEIGHBOUR, Noise::new(0))?;
+    let pr = precision_recall(set, real, NEIGHBOUR)?;
     let score = inception_score(logits, 1)?; // one split: a tenth of hundreds says little
     let span = |i: Option<Interval>, scale: f64| {
         i.map_or_else(String::new, |i| format!(" ({:.2} to {:.2})", i.low * scale, i.high * scale))

@@ -11,6 +11,9 @@ use crate::Result;
 /// Number of resamples for the interval of a mean.
 pub const REPLICATES: usize = 1000;
 
+/// The 0.975 quantile of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
 /// The steps of [`Stream::Bootstrap`] for means and for other statistics.
 const MEANS: u64 = 0;
 const OTHERS: u64 = 1;
@@ -26,6 +29,10 @@ pub struct Interval {
 
 /// Returns the percentile interval of the mean of independent values, or `None` for fewer than
 /// five.
+///
+/// Resamples of few values vary less than their mean does: the interval is stretched about the mean
+/// by the factor that is exact for the spread of normal values, `t(n - 1) / z sqrt(n / (n - 1))`.
+/// Of ten values it then contains the true mean in 94 of 100 cases instead of 89.
 #[must_use]
 pub fn of_mean(values: &[f64], noise: Noise) -> Option<Interval> {
     if values.len() < 5 {
@@ -40,7 +47,36 @@ pub fn of_mean(values: &[f64], noise: Noise) -> Option<Interval> {
     let mut means: Vec<f64> = (0..REPLICATES).into_par_iter().map(mean).collect();
     means.sort_by(f64::total_cmp);
     let at = |part: f64| means.get((part * (REPLICATES - 1) as f64).round() as usize).copied();
-    Some(Interval { low: at(0.025)?, high: at(0.975)? })
+    let (mean, degrees) = (values.iter().sum::<f64>() / n as f64, n as f64 - 1.0);
+    let stretch = student(degrees) / Z * (n as f64 / degrees).sqrt();
+    let away = |from: f64| mean + stretch * (from - mean);
+    Some(Interval { low: away(at(0.025)?), high: away(at(0.975)?) })
+}
+
+/// The 0.975 quantile of Student's distribution with `degrees` of freedom, at least 4; to 0.3 %.
+///
+/// Source: the expansion in powers of `1 / degrees` (Abramowitz and Stegun, 26.7.5).
+fn student(degrees: f64) -> f64 {
+    let [z, z3, z5, z7] = [1, 3, 5, 7].map(|power| Z.powi(power));
+    z + (z3 + z) / (4.0 * degrees)
+        + (5.0 * z5 + 16.0 * z3 + 3.0 * z) / (96.0 * degrees.powi(2))
+        + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * degrees.powi(3))
+}
+
+/// Returns the interval of a share: `right` of `n` independent cases. `None` for fewer than five.
+///
+/// Unlike resampling it does not end at 0 or 1 when all cases agree.
+///
+/// Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+#[must_use]
+pub fn of_share(right: usize, n: usize) -> Option<Interval> {
+    if n < 5 || right > n {
+        return None;
+    }
+    let (share, n) = (right as f64 / n as f64, n as f64);
+    let centre = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Some(Interval { low: (centre - half).max(0.0), high: (centre + half).min(1.0) })
 }
 
 /// Returns the interval `value ± 1.96 s`, where `s` is the standard deviation of `statistic` over
@@ -75,7 +111,7 @@ pub fn of_statistic(
     let n = drawn.len() as f64;
     let mean = drawn.iter().sum::<f64>() / n;
     let s = (drawn.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0)).sqrt();
-    Ok(s.is_finite().then_some(Interval { low: value - 1.96 * s, high: value + 1.96 * s }))
+    Ok(s.is_finite().then_some(Interval { low: value - Z * s, high: value + Z * s }))
 }
 
 /// Returns the mean and the standard deviation over N (numpy's `std`), or 0 and 0 for no values.
@@ -103,6 +139,43 @@ mod tests {
         }
         assert!((88..=99).contains(&held), "{held}");
         assert_eq!(of_mean(&[1.0; 4], Noise::new(0)), None);
+    }
+
+    /// Scores have ten parts, and kernel distances ten to nineteen blocks.
+    #[test]
+    fn intervals_of_few_values_hold_the_mean_as_often_as_they_say() {
+        for (n, least) in [(5, 0.90), (10, 0.925), (19, 0.93)] {
+            let holds = |sample: &u64| {
+                let values = Noise::new(5).normal(Stream::Test, 1, *sample, n);
+                let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+                let Interval { low, high } = of_mean(&values, Noise::new(*sample)).unwrap();
+                low < 0.0 && 0.0 < high
+            };
+            let held = (0..2000).filter(holds).count();
+            assert!((least..0.97).contains(&(held as f64 / 2000.0)), "{n}: {held} of 2000");
+        }
+        // Tables of Student's distribution.
+        for (degrees, quantile) in [(4.0, 2.776), (9.0, 2.262), (30.0, 2.042)] {
+            assert!((student(degrees) / quantile - 1.0).abs() < 3e-3, "{degrees}");
+        }
+    }
+
+    /// Source: Newcombe, "Two-sided confidence intervals for the single proportion" (1998), table I,
+    /// method 3.
+    #[test]
+    fn intervals_of_shares_are_wilsons() {
+        for (right, n, low, high) in
+            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)]
+        {
+            let found = of_share(right, n).unwrap();
+            assert!(
+                (found.low - low).abs() < 5e-5 && (found.high - high).abs() < 5e-5,
+                "{found:?}"
+            );
+        }
+        let all = of_share(29, 29).unwrap();
+        assert!((all.low - 0.8830).abs() < 5e-5 && all.high == 1.0, "{all:?}");
+        assert_eq!((of_share(1, 4), of_share(9, 8)), (None, None));
     }
 
     #[test]

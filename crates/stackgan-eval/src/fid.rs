@@ -29,13 +29,12 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Computes the root of a covariance by the cheapest method: Cholesky's factor for a covariance
-    /// of full rank, otherwise a root from its eigenvectors.
+    /// Computes a root of a covariance: Cholesky's factor, with pivots if it is not of full rank.
     #[must_use]
     pub fn new(moments: &Moments) -> Self {
         let root = match moments.covariance.clone().cholesky() {
             Some(cholesky) => cholesky.unpack(),
-            None => root_by_eigenvectors(&moments.covariance),
+            None => factor(moments.covariance.clone(), moments.width()),
         };
         Self { mean: moments.mean.clone(), trace: moments.trace(), root }
     }
@@ -62,7 +61,7 @@ impl Reference {
     /// sets, up to rounding.
     ///
     /// # Errors
-    /// [`Error::Input`] if the widths differ.
+    /// [`Error::Input`] if the widths differ, or if the result is not finite.
     pub fn distance(&self, other: &Moments) -> Result<f64> {
         if self.mean.len() != other.width() {
             return Err(Error::Input {
@@ -80,7 +79,16 @@ impl Reference {
             0 => symmetric.nrows(),
             n => symmetric.nrows().min((n - 1) as usize),
         };
-        Ok(shift + self.trace + other.trace() - 2.0 * trace_of_root(symmetric, rank))
+        let distance = shift + self.trace + other.trace() - 2.0 * trace_of_root(symmetric, rank);
+        if distance.is_finite() {
+            return Ok(distance);
+        }
+        Err(Error::Input {
+            measure: "a Fréchet distance",
+            expected: "features with a finite mean and covariance".to_owned(),
+            found: distance.to_string(),
+            remedy: "look for features that are huge or not numbers",
+        })
     }
 }
 
@@ -117,15 +125,6 @@ fn factor(mut left: DMatrix<f64>, rank: usize) -> DMatrix<f64> {
         columns.push(column);
     }
     if columns.is_empty() { DMatrix::zeros(n, 1) } else { DMatrix::from_columns(&columns) }
-}
-
-fn root_by_eigenvectors(covariance: &DMatrix<f64>) -> DMatrix<f64> {
-    let mut eigen = covariance.clone().symmetric_eigen();
-    let values = eigen.eigenvalues.iter().map(|v| v.max(0.0).sqrt());
-    for (mut vector, scale) in eigen.eigenvectors.column_iter_mut().zip(values) {
-        vector *= scale;
-    }
-    eigen.eigenvectors
 }
 
 /// Returns the distance between two sets.

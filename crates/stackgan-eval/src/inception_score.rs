@@ -88,12 +88,12 @@ impl Scoring {
             let found = format!("picture {} with {} logits", self.seen + 1, logits.len());
             return Err(unfit(format!("{} pictures of the classes given", self.total), found));
         };
+        if logits.iter().any(|logit| !logit.is_finite()) {
+            return Err(unfit("finite logits".to_owned(), "others".to_owned()));
+        }
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let shifted = || logits.iter().map(|&v| f64::from(v) - f64::from(largest));
         let log_sum = shifted().map(f64::exp).sum::<f64>().ln();
-        if !log_sum.is_finite() {
-            return Err(unfit("finite logits".to_owned(), "others".to_owned()));
-        }
         for (sum, v) in split.sums.iter_mut().zip(shifted()) {
             let log_p = v - log_sum;
             *sum += log_p.exp();

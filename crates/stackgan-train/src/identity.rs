@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stackgan_core::Recipe;
+use stackgan_core::digest::sha256;
 
 use crate::config::{RunConfig, TrainConfig};
 use crate::run::Setup;
-use crate::store::{Header, sha256};
+use crate::store::Header;
 use crate::{Error, Result};
 
 /// What determines the mathematics of a run.
@@ -30,7 +31,7 @@ impl Identity {
         others += &pixels(setup);
         others += setup.embeddings.encoder();
         if let Some(model) = &setup.stage1 {
-            others += &sha256(&model.to_bytes()?);
+            others += &model.sha256()?;
         }
         if let Some(matcher) = setup.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0) {
             others += &matcher.digest()?;

@@ -19,7 +19,6 @@ use stackgan_core::losses::square_means;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{Standardise, TextEncoder as _};
 
-use crate::store::sha256;
 use crate::text::{ImageEncoder, ImageSide, PictureNetwork, SIDE, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
 
@@ -143,7 +142,7 @@ impl Matcher {
     /// When memory for it cannot be had.
     pub(crate) fn digest(&self) -> Result<String> {
         let archive = Archive { tensors: self.params.snapshot()?, ..Default::default() };
-        Ok(sha256(&archive.to_bytes()?))
+        Ok(archive.sha256()?)
     }
 
     /// Whose it is.

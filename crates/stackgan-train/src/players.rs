@@ -290,7 +290,7 @@ mod tests {
         let by_hand = |own_game_first: bool| {
             let (low, Players { mut game, discriminator }) = tuned(&cfg);
             let Discriminator::Residual(mut pair) = discriminator else { unreachable!() };
-            let mut play = |game: &mut Game| game.tune_stage1(&inputs, &step).unwrap();
+            let play = |game: &mut Game| game.tune_stage1(&inputs, &step).unwrap();
             if own_game_first {
                 play(&mut game);
             }

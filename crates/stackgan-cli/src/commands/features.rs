@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::archive::Archive;
+use stackgan_core::digest::sha256;
 use stackgan_data::counted;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_data::prepared::Prepared;
-use stackgan_train::store::sha256;
 use stackgan_train::text::{PictureFeatures, PictureNetwork};
 
 use super::{Context, sources, weights, write_file};

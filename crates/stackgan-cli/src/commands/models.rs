@@ -84,7 +84,7 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
         Problem::data("the model cannot be read", file, parts, "check its path and permissions")
     })?;
     let (model, hash) =
-        rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_train::store::sha256(&bytes));
+        rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_core::digest::sha256(&bytes));
     match (model, other_kind(&bytes, file)) {
         (Err(_), Some(problem)) => Err(problem.into()),
         (model, _) => {

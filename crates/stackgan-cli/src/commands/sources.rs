@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use stackgan_core::digest::sha256;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Dataset;
 use stackgan_data::layouts::{self, Kind, Reading, Uncaptioned};
 use stackgan_data::prepared::{Damaged, ImportOptions, LeftOut, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
-use stackgan_train::store::sha256;
 
 use super::{Context, write_file};
 use crate::args::{self, Contrast, Layout};

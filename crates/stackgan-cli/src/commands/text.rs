@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
+use stackgan_core::digest::sha256;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::counted;
@@ -16,7 +17,6 @@ use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::r_precision::RPrecision;
-use stackgan_train::store::sha256;
 use stackgan_train::text::{
     ImageInputs, Scores, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate,
     train_encoder,

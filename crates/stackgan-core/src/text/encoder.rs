@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::alphabet::{self, CaptionIndices};
 use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
 use crate::archive::Archive;
+use crate::digest::Sum;
 use crate::{Error, Params, Result};
 
 /// The prefix of every tensor name in a model file.
@@ -288,15 +288,14 @@ impl CharCnnRnnEncoder {
     }
 
     fn hash(&self, tensors: BTreeMap<String, Tensor>) -> Result<String> {
-        let mut hash = Sha256::new();
-        hash.update(self.config.printed());
+        let mut sum = Sum::of(self.config.printed().as_bytes());
         for (name, tensor) in tensors {
-            hash.update(format!("\n{name} {:?}\n", tensor.dims()));
+            sum.add(format!("\n{name} {:?}\n", tensor.dims()).as_bytes());
             for value in tensor.flatten_all()?.to_vec1::<f32>()? {
-                hash.update(value.to_le_bytes());
+                sum.add(&value.to_le_bytes());
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(sum.finish())
     }
 
     /// Encodes captions as [`TextEncoder::encode`] does, but never standardises.

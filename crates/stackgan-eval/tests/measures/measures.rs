@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use serde_json::Value;
-use stackgan_core::noise::Noise;
 use stackgan_eval::fid::{Reference, frechet};
 use stackgan_eval::inception_score::inception_score;
 use stackgan_eval::kid::polynomial_mmd;
@@ -67,7 +66,7 @@ fn the_inception_score_is_that_of_torch_fidelity() {
 #[test]
 fn precision_and_recall_are_those_of_torch_fidelity() {
     let (c, d) = (features(5, 260, 12, 0.0), features(6, 310, 12, 0.25));
-    let found = precision_recall(&c, &d, 3, Noise::new(0)).unwrap();
+    let found = precision_recall(&c, &d, 3).unwrap();
     near(found.precision, &golden()["precision_recall"][0], 1e-6);
     near(found.recall, &golden()["precision_recall"][1], 1e-6);
 }

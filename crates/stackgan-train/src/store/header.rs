@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use stackgan_core::digest::Sum;
 
 /// The version of the checkpoint format that this program reads and writes.
 pub(super) const FORMAT: &str = "stackgan-checkpoint/1";
@@ -89,11 +89,11 @@ pub(super) fn sums(file: &[u8]) -> Option<(String, String)> {
     let (before, rest) = file.split_at_checked(at)?;
     let (said, after) = rest.split_at_checked(SUM)?;
     let length = length(file)?.checked_sub(SUM as u64)?;
-    let mut sum = Sha256::new();
-    sum.update(length.to_le_bytes());
-    sum.update(before.get(8..)?);
-    sum.update(after);
-    let found = sum.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let mut sum = Sum::default();
+    sum.add(&length.to_le_bytes());
+    sum.add(before.get(8..)?);
+    sum.add(after);
+    let found = sum.finish();
     Some((String::from_utf8(said.to_vec()).ok()?, found))
 }
 

@@ -15,7 +15,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use sha2::{Digest, Sha256};
 use stackgan_core::archive::Archive;
 
 use crate::nonfinite;
@@ -30,16 +29,6 @@ pub use header::Header;
 /// How often a reader lists the folder again while a trainer prunes the files that it listed.
 const LOOKS: u32 = 100;
 
-/// SHA-256 in hexadecimal.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-fn hexadecimal(sum: &[u8]) -> String {
-    sum.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// A checkpoint with its checksum in the head. The data are read from the tensors as they are
 /// written.
 struct Sealed {
@@ -49,13 +38,7 @@ struct Sealed {
 
 impl Sealed {
     fn new(archive: Archive, path: &Path) -> Result<Self> {
-        let (bare, mut sum) = (archive.head(), Sha256::new());
-        sum.update(&bare);
-        archive.data(|piece| {
-            sum.update(piece);
-            Ok::<(), Error>(())
-        })?;
-        let sum = hexadecimal(&sum.finalize());
+        let (bare, sum) = (archive.head(), archive.sha256()?);
         let head = header::sealed(bare, &sum).ok_or_else(|| {
             storage("seal", path, std::io::Error::other("the header has no place for a sum"))
         })?;

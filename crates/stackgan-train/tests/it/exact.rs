@@ -3,12 +3,13 @@
 //! this is permitted.
 
 use candle_core::Device;
+use stackgan_core::digest::sha256;
 use stackgan_core::{Recipe, Stage};
 use stackgan_train::Error;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::policy::Policy;
 use stackgan_train::schedule::Decay;
-use stackgan_train::store::{Store, sha256};
+use stackgan_train::store::Store;
 
 use crate::ledger::ledger;
 use crate::run::{Folder, config, on_threads};

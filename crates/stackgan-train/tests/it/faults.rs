@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
+use stackgan_core::digest::sha256;
 use stackgan_data::noise::{Noise, Stream};
-use stackgan_train::store::{Header, Newest, Store, sha256, write_with};
+use stackgan_train::store::{Header, Newest, Store, write_with};
 
 use crate::disk::{Change, Disk, Fault, Sim};
 use crate::ledger;

@@ -12,6 +12,7 @@ use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
+use stackgan_eval::bootstrap::{Interval, of_share};
 use stackgan_eval::r_precision::{RPrecision, owned, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
@@ -151,17 +152,10 @@ pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
 
 /// A rate with its 95 % interval and the number of cases.
 fn with_interval(p: f64, n: usize) -> String {
-    let (low, high) = wilson(p, n as f64);
-    format!("{p:.2} ({low:.2}–{high:.2}, n {n})")
-}
-
-/// Wilson's 95 % interval of a rate, which is not degenerate for rates of 0 and 1.
-fn wilson(p: f64, n: f64) -> (f64, f64) {
-    const Z: f64 = 1.96;
-    let n = n.max(1.0);
-    let (middle, shrunk) = (p + Z * Z / (2.0 * n), 1.0 + Z * Z / n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    (((middle - half) / shrunk).max(0.0), ((middle + half) / shrunk).min(1.0))
+    match of_share((p * n as f64).round() as usize, n) {
+        Some(Interval { low, high }) => format!("{p:.2} ({low:.2}–{high:.2}, n {n})"),
+        None => format!("{p:.2} (n {n})"),
+    }
 }
 
 #[cfg(test)]

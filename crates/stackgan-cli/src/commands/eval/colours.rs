@@ -4,7 +4,6 @@
 
 use anyhow::Result;
 use stackgan_core::image::Picture;
-use stackgan_core::noise::Noise;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Agreement, Judge, named_in};
 use stackgan_eval::bootstrap;
@@ -68,23 +67,22 @@ impl Colours {
     }
 
     /// A score for each part that was named.
-    pub(super) fn numbers(&self, noise: Noise) -> Vec<Measured> {
+    pub(super) fn numbers(&self) -> Vec<Measured> {
         let (painted, real) = (self.painted.rates(), self.real.rates());
         let names = KEYS.into_iter().zip(Agreement::PARTS);
         let parts = names.zip(&self.painted.verdicts).zip(painted.into_iter().zip(real));
         let mut numbers = Vec::new();
         for (((key, part), verdicts), (rate, real)) in parts {
             let Some(value) = rate else { continue };
-            let values: Vec<f64> =
-                verdicts.iter().map(|right| f64::from(u8::from(*right))).collect();
+            let right = verdicts.iter().filter(|right| **right).count();
             let real = real.map_or_else(|| "not seen".to_owned(), |rate| format!("{rate:.2}"));
             numbers.push(Measured {
                 key,
                 name: format!("colour of the {part}"),
                 value,
-                interval: bootstrap::of_mean(&values, noise),
+                interval: bootstrap::of_share(right, verdicts.len()),
                 std: None,
-                count: values.len(),
+                count: verdicts.len(),
                 real: 0,
                 how: format!("where captions name it; chance 0.125, real pictures {real}"),
                 by: format!("judge of toy birds, seed {SEED}"),

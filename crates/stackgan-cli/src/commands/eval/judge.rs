@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
+use stackgan_core::digest::sha256;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_eval::features::{Extractor, Network};
 use stackgan_eval::report::Judge;
-use stackgan_train::store::sha256;
 
 use crate::commands::weights::{self, Shapes};
 use crate::commands::{print, sources, write_file};
@@ -54,7 +54,7 @@ pub(crate) fn import(
     Extractor::new(network, tensors)
         .with_context(|| format!("cannot use the weights\n  file: {}", file.display()))?;
     let mut archive = Archive { tensors: tensors.clone(), ..Archive::default() };
-    archive.metadata.insert(TENSORS.to_owned(), sha256(&archive.to_bytes()?));
+    archive.metadata.insert(TENSORS.to_owned(), archive.sha256()?);
     archive.metadata.insert(SOURCE.to_owned(), hash.to_owned());
     let kept = kept(network);
     write_file(&kept, &archive.to_bytes()?)?;
@@ -141,7 +141,7 @@ fn source(bytes: &[u8]) -> Option<String> {
     let mut archive = Archive::from_bytes(bytes, &Device::Cpu).ok()?;
     let metadata = std::mem::take(&mut archive.metadata);
     let (source, tensors) = (metadata.get(SOURCE)?, metadata.get(TENSORS)?);
-    (sha256(&archive.to_bytes().ok()?) == *tensors).then(|| source.clone())
+    (archive.sha256().ok()? == *tensors).then(|| source.clone())
 }
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
         let tensor = |value: f32| Tensor::new(&[value, 2.0], &Device::Cpu).unwrap();
         let mut archive = Archive::default();
         archive.tensors.insert("weight".to_owned(), tensor(1.0));
-        let digest = sha256(&archive.to_bytes().unwrap());
+        let digest = archive.sha256().unwrap();
         archive.metadata.insert(SOURCE.to_owned(), "published".to_owned());
         assert_eq!(source(&archive.to_bytes().unwrap()), None, "a word without a digest");
         archive.metadata.insert(TENSORS.to_owned(), digest);

@@ -95,7 +95,7 @@ impl Evidence<'_> {
             }
             (Metric::Variety, ..) => varied(self.shown, self.args, noise)?.into_iter().collect(),
             (Metric::Colours, ..) => {
-                gathered.colours.iter().flat_map(|colours| colours.numbers(noise)).collect()
+                gathered.colours.iter().flat_map(|colours| colours.numbers()).collect()
             }
             _ => Vec::new(),
         })

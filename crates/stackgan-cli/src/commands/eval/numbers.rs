@@ -101,7 +101,7 @@ impl Sides<'_> {
 
     pub(super) fn precision_recall(&self, real: &Rows) -> Result<[Measured; 2]> {
         let ours = &self.generated.rows;
-        let found = precision_recall(ours, real, NEIGHBOUR, self.noise)?;
+        let found = precision_recall(ours, real, NEIGHBOUR)?;
         let line = |measure, key, value, interval| Measured {
             interval,
             count: ours.len(),
@@ -154,8 +154,8 @@ pub(super) fn r_precision(
     noise: Noise,
 ) -> Result<Measured> {
     let right = matching.matched(candidates, noise)?;
-    let values: Vec<f64> = right.iter().map(|right| f64::from(u8::from(*right))).collect();
-    let value = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let count = right.iter().filter(|right| **right).count();
+    let value = count as f64 / right.len().max(1) as f64;
     let folds = in_folds(&right, FOLDS, noise);
     let chance = 1.0 / candidates as f64;
     let folded = if folds.is_some() { format!("{FOLDS} folds, ") } else { String::new() };
@@ -163,7 +163,7 @@ pub(super) fn r_precision(
         key: "rp",
         name: "R-precision".to_owned(),
         value,
-        interval: bootstrap::of_mean(&values, noise),
+        interval: bootstrap::of_share(count, right.len()),
         std: folds.map(|(_, std)| std),
         count: right.len(),
         real: 0,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use stackgan_core::archive::Archive;
+use stackgan_core::digest::sha256;
 use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
-use stackgan_train::store::sha256;
 
 use crate::commands::{Context, Loaded, apart, encoders, eval, load, print, weights, write_file};
 use crate::exit::Problem;

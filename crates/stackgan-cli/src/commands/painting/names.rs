@@ -1,6 +1,6 @@
 //! File names of pictures.
 
-use stackgan_train::store::sha256;
+use stackgan_core::digest::sha256;
 
 /// A name such as `000010-seed00042-a-small-red-bird.png`. It sorts in the order of painting and
 /// contains the seed and the caption. If it does not contain the whole sentence literally, it has

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_core::Model;
+use stackgan_core::digest::sha256;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::crop::PictureSize;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
-use stackgan_train::store::sha256;
 use stackgan_train::text::{ImageInputs, ImageSide, TextTrainConfig, TrainedEncoder};
 
 use super::record::Record;

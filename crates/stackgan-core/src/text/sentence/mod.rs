@@ -15,11 +15,11 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use super::TextEncoder;
 use crate::archive::Archive;
+use crate::digest::Sum;
 use crate::{Error, Result};
 use pooling::{Modules, pool};
 
@@ -204,15 +204,14 @@ fn tokenizer(bytes: &[u8], longest: usize) -> Result<Tokenizer> {
 
 /// Returns the SHA-256 of everything that determines the vectors.
 fn fingerprint(files: &SentenceFiles<'_>) -> String {
-    let mut hash = Sha256::new();
-    hash.update("sentence-encoder");
+    let mut sum = Sum::of(b"sentence-encoder");
     let given = [Some(files.config), Some(files.tokenizer), Some(files.weights)];
     for file in given.into_iter().chain([files.modules, files.pooling, files.limits]) {
         let file = file.unwrap_or_default();
-        hash.update((file.len() as u64).to_le_bytes());
-        hash.update(file);
+        sum.add(&(file.len() as u64).to_le_bytes());
+        sum.add(file);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sum.finish()
 }
 
 fn json<T: for<'de> Deserialize<'de>>(name: &str, bytes: &[u8]) -> Result<T> {
