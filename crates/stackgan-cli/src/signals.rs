@@ -1,18 +1,23 @@
 //! Conditions for stopping: signals, the time budget, a file named `STOP`.
 //!
-//! A signal handler only sets a number; the training loop checks it between steps, saves, and
-//! returns. A second signal ends the program at once, which only loses the steps since the last
-//! checkpoint.
+//! A thread receives signals and sets a number; the training loop checks it between steps, saves,
+//! and returns. A second signal ends the program at once, which only loses the steps since the last
+//! checkpoint. It must come a second after the first, because `timeout` sends its signal to the
+//! program and then to its process group.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::exit;
 use stackgan_train::event::StopReason;
+
+/// A signal within this time of the first one is the same one again.
+const REPEATED: Duration = Duration::from_secs(1);
 
 /// Makes a write beyond the process's file size limit fail, like a full disk, instead of killing
 /// the program.
@@ -21,7 +26,7 @@ use stackgan_train::event::StopReason;
 /// When the system does not allow it.
 pub(crate) fn survive_file_limits() -> std::io::Result<()> {
     #[cfg(unix)]
-    flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
     Ok(())
 }
 
@@ -40,15 +45,26 @@ impl Stopper {
     /// When the system does not allow the handlers.
     pub(crate) fn listen() -> Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
-        let second = Arc::new(AtomicBool::new(false));
         let hang_up = (!ignored(SIGHUP)).then_some(SIGHUP);
-        for number in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
-            // The order matters: on the first signal the shutdown below must not be armed yet.
-            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&second))
-                .and_then(|_| flag::register(number, Arc::clone(&second)))
-                .and_then(|_| flag::register_usize(number, Arc::clone(&signal), number as usize))
-                .context("signals cannot be handled on this system")?;
-        }
+        let numbers = [SIGINT, SIGTERM].into_iter().chain(hang_up);
+        let cannot = "signals cannot be handled on this system";
+        let mut signals = Signals::new(numbers).context(cannot)?;
+        let first = Arc::clone(&signal);
+        let receive = move || {
+            let mut since = None;
+            for number in signals.forever() {
+                if is_second(&mut since, Instant::now()) {
+                    exit(128 + number);
+                }
+                let _ = first.compare_exchange(
+                    0,
+                    number as usize,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(receive).context(cannot)?;
         Ok(Self { signal, started: Instant::now(), budget: None, stop_file: None })
     }
 
@@ -87,6 +103,11 @@ impl Stopper {
     }
 }
 
+/// Whether a signal that arrives `now` is a second one. `since` is the time of the first.
+fn is_second(since: &mut Option<Instant>, now: Instant) -> bool {
+    now.saturating_duration_since(*since.get_or_insert(now)) > REPEATED
+}
+
 /// Whether a signal is ignored, or the system does not say (`SigIgn` of proc(5): one bit for each
 /// signal, from 1).
 fn ignored(signal: i32) -> bool {
@@ -99,6 +120,16 @@ fn ignored(signal: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_that_is_repeated_at_once_is_the_same_one() {
+        let (start, mut since) = (Instant::now(), None);
+        for (after, second) in [(0, false), (3, false), (1000, false), (1001, true), (60_000, true)]
+        {
+            let now = start + Duration::from_millis(after);
+            assert_eq!(is_second(&mut since, now), second, "{after} ms");
+        }
+    }
 
     #[test]
     fn budget_and_stop_file_are_seen() {

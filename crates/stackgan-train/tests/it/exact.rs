@@ -68,7 +68,7 @@ fn debug_and_release_make_the_recorded_bits() {
     let newest = Store::reading(&checkpoints).newest(&Device::Cpu).unwrap();
     let mut state = newest.found.unwrap().1;
     state.metadata.clear(); // the names of settings may change, the numbers may not
-    assert_eq!(sha256(&state.to_bytes().unwrap()), *expected);
+    assert_eq!(state.sha256().unwrap(), *expected);
 }
 
 /// Trains one step per process, so that the run is resumed at every step: within an epoch, at its
