@@ -110,10 +110,11 @@ fn damaged_files_are_code_3_and_name_the_file() {
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "encoder.safetensors");
     assert!(error.contains("a text encoder") && error.contains("--encoder"), "{error}");
-    // The same for a checkpoint.
+    // The same for a checkpoint that is not in its run's folder.
     let run = dir.path().join("run");
     train(dir.path(), &training("1", "1", &run));
-    let file = "run/checkpoints/step-0000001.safetensors";
+    let file = "step-0000001.safetensors";
+    fs::copy(run.join("checkpoints").join(file), dir.path().join(file)).unwrap();
     let (code, error) = failed(dir.path(), &["generate", "-m", file, "-p", "x"]);
     assert!(code == 3 && error.contains("a checkpoint of a run"), "{error}");
 }

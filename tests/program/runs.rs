@@ -40,6 +40,43 @@ fn until(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
+/// Users choose an epoch by eye: milestones stay, and each paints.
+#[test]
+fn milestones_are_kept_and_paint() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut args = training("1", "8", &dir.join("run"));
+    let kept = ["run.checkpoint_every=1", "run.keep=2", "run.keep_every=3"];
+    args.extend(kept.iter().flat_map(|kept| ["--set".to_owned(), (*kept).to_owned()]));
+    train(dir, &args);
+    let mut files: Vec<String> = fs::read_dir(dir.join("run/checkpoints"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, [3, 6, 7, 8].map(|step| format!("step-{step:07}.safetensors")));
+    let painted = |model: &str, out: &str| {
+        let args = ["generate", "-m", model, "-p", "a red bird", "--json", "-q", "--out", out];
+        json(dir, &args)["pixels_sha256"].as_str().unwrap().to_owned()
+    };
+    let at = |step: u64| format!("run/checkpoints/step-{step:07}.safetensors");
+    let newest = painted("run", "newest");
+    assert_eq!(painted(&at(8), "eight"), newest);
+    assert_ne!(painted(&at(3), "three"), newest);
+    let info = json(dir, &["model", "info", "--json", &at(3)]);
+    assert_eq!(info["info"]["stage1"]["steps"], 3);
+    // It is painted again from the checkpoint that its picture names.
+    let picture = fs::read_dir(dir.join("three")).unwrap().next().unwrap().unwrap().path();
+    let said = done(dir, &["repro", "-m", &at(3), picture.to_str().unwrap()]);
+    assert!(said.contains("equal to the bit"), "{said}");
+    // A damaged one is named, not painted.
+    let mut bytes = fs::read(dir.join(at(6))).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(dir.join(at(6)), bytes).unwrap();
+    let (code, error) = failed(dir, &["generate", "-m", &at(6), "-p", "x"]);
+    assert!(code == 3 && error.contains("checkpoint is damaged"), "{code} {error}");
+}
+
 #[test]
 fn a_run_is_watched_stopped_and_gone_on_with() {
     let dir = tempfile::tempdir().unwrap();

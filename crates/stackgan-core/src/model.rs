@@ -391,6 +391,23 @@ impl Model {
         Ok(archive)
     }
 
+    /// Returns the parts of the model. An attached encoder is dropped.
+    #[must_use]
+    pub fn into_parts(self) -> Parts {
+        let Self { info, encoder, standardise, stage1, stage2, .. } = self;
+        let text = match encoder {
+            Some(encoder) => TextPart::Inside(encoder),
+            None => TextPart::Beside {
+                fingerprint: info.encoder_fingerprint,
+                source: info.encoder_source,
+                standardise,
+            },
+        };
+        let stage1 = StagePart { info: info.stage1, params: stage1 };
+        let stage2 = info.stage2.zip(stage2).map(|(info, params)| StagePart { info, params });
+        Parts { text, stage1, stage2 }
+    }
+
     /// Returns the description of the model.
     #[must_use]
     pub const fn info(&self) -> &ModelInfo {

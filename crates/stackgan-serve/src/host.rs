@@ -12,7 +12,7 @@ pub struct Host(String);
 
 impl Host {
     /// Parses a name: letters, digits, `-`, `_` and dots, or an IP address such as `192.168.0.7` or
-    /// `[fd00::7]`; a port may follow.
+    /// `[fd00::7]`; a port may follow. The ports 80 and 443 count as none.
     ///
     /// # Errors
     /// [`Error::Host`] for anything that no browser sends: an address with `http://`, a pattern, an
@@ -28,6 +28,8 @@ impl Host {
         let behind = text.get(host.len()..).unwrap_or_default();
         let port = behind.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
         match (named || number) && text.starts_with(host) && (behind.is_empty() || port) {
+            // Browsers leave the port of their scheme out.
+            true if [":80", ":443"].contains(&behind) => Ok(Self(host.to_owned())),
             true => Ok(Self(text.to_owned())),
             false => Err(refused()),
         }
@@ -44,6 +46,19 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Browsers send `birds.example` for `http://birds.example:80`.
+    #[test]
+    fn a_default_port_is_none() {
+        for text in ["birds.example:80", "birds.example:443", "birds.example"] {
+            let host = Host::parse(text).unwrap();
+            for named in ["birds.example", "birds.example:8080"] {
+                assert!(host.is(&named.parse().unwrap()), "{text} {named}");
+            }
+        }
+        let host = Host::parse("birds.example:8080").unwrap();
+        assert!(!host.is(&"birds.example".parse().unwrap()));
+    }
 
     #[test]
     fn names_that_browsers_send_are_taken_and_others_refused() {

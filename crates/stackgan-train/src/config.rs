@@ -147,6 +147,13 @@ pub struct LossConfig {
     pub matching: f64,
 }
 
+/// Whether an interval is 0. It is not serialised then, so that adding it does not change the hash of
+/// existing checkpoints.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+const fn none(interval: &u64) -> bool {
+    *interval == 0
+}
+
 /// Whether a weight is 0. Such terms are not serialised, so that adding a term does not change the
 /// hash of existing checkpoints.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
@@ -184,6 +191,9 @@ pub struct RunConfig {
     pub checkpoint_every: u64,
     /// Number of checkpoints to keep, at least 2.
     pub keep: usize,
+    /// Checkpoints of the steps that are multiples of this are kept besides; 0 keeps none.
+    #[serde(default, skip_serializing_if = "none")]
+    pub keep_every: u64,
     /// Number of batches to prepare ahead.
     pub prefetch: usize,
 }
@@ -234,7 +244,7 @@ impl TrainConfig {
             error => error.into(),
         })?;
         let (o, d, l, n, r) = (&self.optim, &self.data, &self.loss, &self.noise, &self.run);
-        at_least("optim.batch", o.batch as f64, 2.0)?;
+        within("optim.batch", o.batch as f64, 2.0, 65_536.0)?;
         if (o.epochs == 0) == (o.steps == 0) {
             let found = format!("epochs = {}, steps = {}", o.epochs, o.steps);
             return Err(invalid(
@@ -302,6 +312,7 @@ impl TrainConfig {
             at_least(key, every as f64, 1.0)?;
         }
         at_least("run.keep", r.keep as f64, 2.0)?;
+        at_least("run.keep_every", r.keep_every as f64, 0.0)?;
         within("run.prefetch", r.prefetch as f64, 0.0, 64.0)
     }
 

@@ -10,6 +10,7 @@ use stackgan_core::Recipe;
 use stackgan_core::digest::sha256;
 
 use crate::config::{RunConfig, TrainConfig};
+use crate::matching::Matcher;
 use crate::run::Setup;
 use crate::store::Header;
 use crate::{Error, Result};
@@ -22,7 +23,12 @@ pub(crate) struct Identity {
     /// The configuration, as TOML.
     pub(crate) config: String,
     others: String,
+    /// The digest of the matching loss's image side; empty if the loss is off.
+    matching: String,
 }
+
+/// The key of the matching loss's weight.
+const MATCHING: &str = "loss.matching";
 
 impl Identity {
     pub(crate) fn of(setup: &Setup) -> Result<Self> {
@@ -33,11 +39,20 @@ impl Identity {
         if let Some(model) = &setup.stage1 {
             others += &model.sha256()?;
         }
-        if let Some(matcher) = setup.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0) {
-            others += &matcher.digest()?;
+        if setup.config.knobs.finetune_stage1 > 0.0 {
+            others += "Stage-I's game after Stage-II's step"; // earlier versions: before it
         }
-        let digest = digest(&config, &others);
-        Ok(Self { digest, config, others })
+        let matcher = setup.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0);
+        let matching = matcher.map(Matcher::digest).transpose()?.unwrap_or_default();
+        let digest = digest(&config, &format!("{others}{matching}"));
+        Ok(Self { digest, config, others, matching })
+    }
+
+    /// The digest that a checkpoint with this configuration has, if everything else is the same.
+    fn digest_under(&self, config: &str) -> String {
+        let off = TrainConfig::from_toml(config).is_ok_and(|cfg| cfg.loss.matching == 0.0);
+        let matching = if off { "" } else { &self.matching };
+        digest(config, &format!("{}{matching}", self.others))
     }
 
     /// Compares with the identity in a checkpoint's header. Returns the allowed differences, each
@@ -64,7 +79,18 @@ impl Identity {
             let expected = format!("{old}, as when the checkpoint was written");
             return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
         }
-        if header.config.is_empty() || digest(&header.config, &self.others) != header.digest {
+        if let Some(off) = changes.iter().find(|c| c.key == MATCHING && self.matching.is_empty()) {
+            return Err(Error::Config {
+                key: off.key.clone(),
+                expected: format!("a weight above 0: {} when the checkpoint was written", off.old),
+                found: off.new.clone(),
+                remedy: format!(
+                    "give a weight too small to matter, such as `--set {MATCHING}=1e-12`: the encoder is \
+                     still compared with that of the checkpoint"
+                ),
+            });
+        }
+        if header.config.is_empty() || self.digest_under(&header.config) != header.digest {
             let expected = format!(
                 "the data, encoder and Stage-I model of the checkpoint ({})",
                 short(&header.digest)
@@ -108,8 +134,14 @@ fn pixels(setup: &Setup) -> String {
 /// The configuration with default values for `[run]`, which does not affect the results: when to
 /// report, generate samples and save.
 fn mathematics(config: &TrainConfig) -> Result<String> {
-    let run =
-        RunConfig { report_every: 1, sample_every: 1, checkpoint_every: 1, keep: 2, prefetch: 0 };
+    let run = RunConfig {
+        report_every: 1,
+        sample_every: 1,
+        checkpoint_every: 1,
+        keep: 2,
+        keep_every: 0,
+        prefetch: 0,
+    };
     TrainConfig { run, ..config.clone() }.to_toml()
 }
 

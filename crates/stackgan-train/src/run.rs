@@ -23,7 +23,7 @@ use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::matching::Matcher;
 use crate::players::{Players, players};
-pub use crate::policy::{OnNonFinite, Policy, Resume};
+use crate::policy::{OnNonFinite, Policy, Resume};
 use crate::replay;
 use crate::reports::{Reported, Reports, Seldom, cut_stats};
 use crate::run_dir::RunDir;
@@ -31,6 +31,7 @@ use crate::samples::Samples;
 use crate::standardise;
 use crate::start::Start;
 use crate::state;
+pub use crate::state::model_at;
 use crate::step::{Looks, StepConfig, StepStats};
 use crate::store::Store;
 use crate::{Error, Result};
@@ -122,7 +123,7 @@ pub fn train(
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<Outcome> {
     let (policy, cfg) = (policy.into(), setup.config.clone());
-    let store = Store::open(&dir.checkpoints(), cfg.run.keep)?;
+    let store = Store::open(&dir.checkpoints(), cfg.run.keep)?.keeping_every(cfg.run.keep_every);
     let steps_per_epoch = plan(&setup)?.steps_per_epoch();
     let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.looks)?;
     let first = run.resume((&store, dir), &policy, on_event)?;
@@ -178,9 +179,11 @@ pub fn train(
         if step.is_multiple_of(cfg.run.checkpoint_every) || ends {
             saves.save(&run, (step, ends), on_event)?;
         }
+        if ends {
+            dir.forget_stop()?; // or the run could not be resumed
+        }
         if let Some(stopped) = stopped {
             reason = stopped;
-            dir.forget_stop()?; // or the run could not be resumed
             break;
         }
     }
@@ -407,16 +410,18 @@ impl Run {
             matching: matcher.map(|matcher| matcher.encoders().clone()),
             config: config.to_toml()?,
         };
-        let mut archive = state::archive(self)?;
-        if let Some(matcher) = matcher {
-            archive.extend("matching.", matcher.tensors()?);
-        }
-        let bytes = replay::to_bytes(archive, &facts, &fed.inputs)?;
+        let bytes = || -> Result<Vec<u8>> {
+            let mut archive = state::archive(self)?;
+            if let Some(matcher) = matcher {
+                archive.extend("matching.", matcher.tensors()?);
+            }
+            replay::to_bytes(archive, &facts, &fed.inputs)
+        };
         let advice = "look at this step alone: `stackgan replay";
         let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
-        Ok(match dir.write(&path, &bytes) {
+        Ok(match bytes().and_then(|bytes| dir.write(&path, &bytes)) {
             Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
-            Err(_) => error, // a full disk must not hide the original error
+            Err(_) => error, // a full disk or memory must not hide the original error
         })
     }
 

@@ -174,10 +174,16 @@ impl RunDir {
             line.insert((*name).to_owned(), json!(value));
         }
         let path = self.stats();
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        let line = format!("{}\n", Value::Object(line));
-        file.and_then(|mut f| f.write_all(line.as_bytes()))
-            .map_err(|e| storage("append to", &path, e))
+        let append = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            let before = file.metadata()?.len();
+            let written = file.write_all(format!("{}\n", Value::Object(line)).as_bytes());
+            if written.is_err() {
+                let _ = file.set_len(before); // half a line would swallow the next one
+            }
+            written
+        };
+        append().map_err(|e| storage("append to", &path, e))
     }
 
     /// Truncates `stats.jsonl` to the lines up to `step`, because a resumed run takes later steps
@@ -262,6 +268,7 @@ fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {
     let mut found: Vec<(u32, PathBuf)> = entries
         .filter_map(|entry| entry.ok().map(|e| e.path()).filter(|p| p.is_dir()))
         .filter_map(|path| number(&path).map(|n| (n, path)))
+        .filter(|(n, _)| *n < u32::MAX) // no run has that many before it
         .collect();
     found.sort();
     Ok(found)
@@ -270,6 +277,13 @@ fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_number_is_no_run() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("4294967295-x")).unwrap();
+        assert!(RunDir::create(root.path(), "toy").unwrap().path().ends_with("00000-toy"));
+    }
 
     #[test]
     fn folders_are_numbered_and_belong_to_one_process_at_a_time() {

@@ -49,6 +49,31 @@ pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Re
     Ok(header.step)
 }
 
+/// The model that a run had at a checkpoint. `run` is its model of any step: encoder, description and
+/// Stage-I are taken from it.
+///
+/// # Errors
+/// When the tensors of the checkpoint do not fit the model.
+pub fn model_at(run: Model, (header, archive): (&Header, &Archive)) -> Result<Model> {
+    let device = run.device().clone();
+    let mut parts = run.into_parts();
+    let average = archive.part("ema.");
+    let weights = if average.is_empty() { archive.part("g.") } else { average };
+    let low = archive.part("stage1.");
+    let trained = match &mut parts.stage2 {
+        Some(stage2) => {
+            if !low.is_empty() {
+                parts.stage1.params = Params::given(low, &device)?;
+            }
+            stage2
+        }
+        None => &mut parts.stage1,
+    };
+    trained.params = Params::given(weights, &device)?;
+    trained.info.steps = header.step;
+    Ok(Model::new(parts, &device)?)
+}
+
 /// The model after `step` steps: with the running average of G if there is one, else with G.
 pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
     let setup = &run.setup;

@@ -12,6 +12,8 @@ use candle_core::Device;
 use rayon::prelude::*;
 use stackgan_core::Model;
 use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
+use stackgan_train::run::model_at;
+use stackgan_train::store::Store;
 
 use super::fetch::Shown;
 use super::runs::is_run;
@@ -85,12 +87,35 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
     })?;
     let (model, hash) =
         rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_core::digest::sha256(&bytes));
+    let cannot = || format!("cannot use the model\n  {place}");
     match (model, other_kind(&bytes, file)) {
-        (Err(_), Some(problem)) => Err(problem.into()),
-        (model, _) => {
-            Ok((model.with_context(|| format!("cannot use the model\n  {place}"))?, hash))
-        }
+        (Err(_), Some(problem)) => match of_checkpoint(file, device) {
+            Some(model) => Ok((model.with_context(cannot)?, hash)),
+            None => Err(problem.into()),
+        },
+        (model, _) => Ok((model.with_context(cannot)?, hash)),
     }
+}
+
+/// Reads the model that a run had at a checkpoint; `None` if `file` is not a checkpoint in a run's
+/// folder. Encoder and description are those of the run's newest model.
+fn of_checkpoint(file: &Path, device: &Device) -> Option<Result<Model>> {
+    let folder = file.parent()?;
+    let newest = folder.parent()?.join(FILE);
+    if !is_checkpoint(file) || !newest.is_file() {
+        return None;
+    }
+    let read = || -> Result<Model> {
+        let (header, archive) = Store::reading(folder).load(file, device)?;
+        let (run, _) = read(&newest, &newest, device)?;
+        Ok(model_at(run, (&header, &archive))?)
+    };
+    Some(read())
+}
+
+fn is_checkpoint(file: &Path) -> bool {
+    let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.starts_with("step-") && name.ends_with(".safetensors")
 }
 
 fn repository(named: &Path) -> Option<&str> {
@@ -121,9 +146,10 @@ fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
         "embeddings" => {
             ("embeddings of captions", "name them with `--embeddings`, and a model here")
         }
-        checkpoint if checkpoint.starts_with("stackgan-checkpoint/") => {
-            ("a checkpoint of a run", "name the run's folder, in which its model lies")
-        }
+        checkpoint if checkpoint.starts_with("stackgan-checkpoint/") => (
+            "a checkpoint of a run",
+            "name it where it was written, RUN/checkpoints, beside RUN/model.safetensors; or name the run's folder",
+        ),
         step if step.starts_with("stackgan-step/") => {
             ("a step that became non-finite", "`stackgan replay` and this file takes it again")
         }

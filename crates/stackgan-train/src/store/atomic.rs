@@ -103,7 +103,8 @@ fn attempt(
     path: &Path,
     contents: &(impl Contents + ?Sized),
 ) -> std::result::Result<(), Failed> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!("{TEMPORARY}{name}"));
     let failed = |action, file: &Path, source| Failed { action, file: file.to_path_buf(), source };

@@ -98,6 +98,8 @@ pub struct Store<F = System> {
     files: F,
     folder: PathBuf,
     keep: usize,
+    /// Checkpoints of multiples of this step are never pruned; 0 for none.
+    every: u64,
 }
 
 impl Store {
@@ -114,7 +116,7 @@ impl Store {
     /// Opens the checkpoints of a run that may belong to another process, for reading only.
     #[must_use]
     pub fn reading(folder: &Path) -> Self {
-        Self { files: System, folder: folder.to_path_buf(), keep: usize::MAX }
+        Self { files: System, folder: folder.to_path_buf(), keep: usize::MAX, every: 0 }
     }
 }
 
@@ -126,7 +128,7 @@ impl<F: Files> Store<F> {
     pub fn open_on(files: F, folder: &Path, keep: usize) -> Result<Self> {
         patiently(|| files.make_folder(folder))
             .map_err(|e| storage("make the folder", folder, e))?;
-        let store = Self { files, folder: folder.to_path_buf(), keep: keep.max(2) };
+        let store = Self { files, folder: folder.to_path_buf(), keep: keep.max(2), every: 0 };
         for path in store.listed()? {
             if name_of(&path).starts_with(".tmp-step-") {
                 patiently(|| store.files.remove(&path))
@@ -134,6 +136,13 @@ impl<F: Files> Store<F> {
             }
         }
         Ok(store)
+    }
+
+    /// The same store; it never prunes the checkpoints of multiples of `every` steps. 0 for none.
+    #[must_use]
+    pub const fn keeping_every(mut self, every: u64) -> Self {
+        self.every = every;
+        self
     }
 
     /// The folder of the checkpoints.
@@ -198,12 +207,8 @@ impl<F: Files> Store<F> {
     /// # Errors
     /// [`Error::Storage`].
     pub fn checkpoints(&self) -> Result<Vec<PathBuf>> {
-        let is_ours = |path: &PathBuf| {
-            let digits = name_of(path);
-            let digits = digits.strip_prefix("step-").and_then(|n| n.strip_suffix(".safetensors"));
-            digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
-        };
-        let mut paths: Vec<_> = self.listed()?.into_iter().filter(is_ours).collect();
+        let mut paths: Vec<_> =
+            self.listed()?.into_iter().filter(|path| step_of(path).is_some()).collect();
         paths.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
         Ok(paths)
     }
@@ -228,17 +233,25 @@ impl<F: Files> Store<F> {
         }))
     }
 
-    /// Removes the oldest files beyond `keep`, counting only files up to the one just written. A
-    /// file that cannot be removed is tried again after the next save.
+    /// Removes the oldest files beyond `keep`, counting only files up to the one just written, and
+    /// none of those that are kept besides. A file that cannot be removed is tried again after the
+    /// next save.
     fn prune(&self, newest: &Path) {
-        let paths = self.checkpoints().unwrap_or_default();
-        let upto = paths.iter().position(|p| p == newest).map_or(0, |i| i + 1);
-        for path in paths.iter().take(upto.saturating_sub(self.keep)) {
+        let mut paths = self.checkpoints().unwrap_or_default();
+        paths.truncate(paths.iter().position(|p| p == newest).map_or(0, |i| i + 1));
+        paths.retain(|path| {
+            !step_of(path).is_some_and(|step| step > 0 && self.every > 0 && step % self.every == 0)
+        });
+        for path in paths.iter().take(paths.len().saturating_sub(self.keep)) {
             drop(patiently(|| self.files.remove(path)));
         }
     }
 
-    fn load(&self, path: &Path, device: &Device) -> Result<(Header, Archive)> {
+    /// Reads one checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when it is damaged, [`Error::Storage`] when it cannot be read.
+    pub fn load(&self, path: &Path, device: &Device) -> Result<(Header, Archive)> {
         let damaged = |expected: &str, found: String| Error::Checkpoint {
             what: "checkpoint is damaged".to_owned(),
             file: path.to_path_buf(),
@@ -276,6 +289,14 @@ impl<F: Files> Store<F> {
     }
 }
 
+/// The step in the name of a checkpoint; `None` for another file.
+fn step_of(path: &Path) -> Option<u64> {
+    let name = name_of(path);
+    let digits = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+    let digits = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    digits?.parse().ok()
+}
+
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -293,6 +314,22 @@ mod tests {
 
     fn header(step: u64) -> Header {
         Header::new(step, (step, step), "digest".to_owned())
+    }
+
+    #[test]
+    fn milestones_are_kept_besides_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 2).unwrap().keeping_every(4);
+        for step in 0..=11 {
+            store.save(archive(step as f32), &header(step)).unwrap();
+        }
+        let kept = store.checkpoints().unwrap();
+        let steps: Vec<u64> = kept.iter().map(|path| step_of(path).unwrap()).collect();
+        assert_eq!(steps, [4, 8, 10, 11]);
+        assert_eq!(store.load(&kept[0], &Device::Cpu).unwrap().0.step, 4);
+        for name in ["step-.safetensors", "step-12.txt", "step-1a.safetensors", "other"] {
+            assert_eq!(step_of(Path::new(name)), None, "{name}");
+        }
     }
 
     #[test]

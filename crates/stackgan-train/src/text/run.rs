@@ -7,6 +7,7 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::alphabet::{CaptionIndices, indices};
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Params, text::TextEncoder as _};
+use stackgan_kernels::count_non_finite;
 
 use super::batches::{BatchConfig, Batches, Row};
 use super::optimiser::State;
@@ -115,6 +116,14 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
         on_event(TextEvent::Step { step, done, loss: value, lr });
     }
 
+    let tensors: Vec<Tensor> = [&text_params, &image_params]
+        .into_iter()
+        .flat_map(|params| params.values().into_values())
+        .collect();
+    let bad = count_non_finite(&tensors.iter().collect::<Vec<_>>())?.to_scalar::<f32>()?;
+    if bad > 0.0 {
+        return Err(non_finite(step, f64::NAN)); // the last step made it
+    }
     let mut text = CharCnnRnnEncoder::new(config.encoder, text_params, None)?;
     if config.embedding_standardise {
         let standardise = fit_standardise(run, &text)?;

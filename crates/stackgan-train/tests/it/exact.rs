@@ -3,7 +3,6 @@
 //! this is permitted.
 
 use candle_core::Device;
-use stackgan_core::digest::sha256;
 use stackgan_core::{Recipe, Stage};
 use stackgan_train::Error;
 use stackgan_train::config::TrainConfig;

@@ -9,7 +9,7 @@ use stackgan_core::{Recipe, Stage};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
-use stackgan_train::config::TrainConfig;
+use stackgan_train::config::{LossConfig, TrainConfig};
 use stackgan_train::matching::Matcher;
 use stackgan_train::players::players;
 use stackgan_train::policy::Policy;
@@ -267,6 +267,17 @@ fn what_cannot_be_matched_is_refused() {
     let error = go(&folder, "run", (&less, &embeddings, None), 1, Policy::default()).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("`loss.matching`") && error.contains("2.0, as when"), "{error}");
+    // With permission it can be turned on, and made as small as one likes, but not left out: the
+    // image side could not be compared with that of the checkpoint.
+    let leave = || Policy { allow_change: vec!["loss.matching".to_owned()], ..Policy::default() };
+    let error = go(&folder, "run", (&less, &embeddings, None), 1, leave()).unwrap_err();
+    assert!(error.to_string().contains("loss.matching=1e-12"), "{error}");
+    let tiny = TrainConfig { loss: LossConfig { matching: 1e-12, ..cfg.loss }, ..cfg.clone() };
+    go(&folder, "run", (&tiny, &embeddings, of(&one)), 1, leave()).unwrap();
+    go(&folder, "off", (&less, &embeddings, None), 1, Policy::default()).unwrap();
+    let refused = go(&folder, "off", (&cfg, &embeddings, of(&one)), 1, Policy::default());
+    assert!(refused.unwrap_err().to_string().contains("0, as when"));
+    go(&folder, "off", (&cfg, &embeddings, of(&one)), 1, leave()).unwrap();
 
     let (reading, own) = (of_features(&folder, Loss::Contrastive), network(&Device::Cpu));
     let other = PictureNetwork::new(("another", 96), lite0(), &Device::Cpu).unwrap();

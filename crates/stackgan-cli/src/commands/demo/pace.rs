@@ -5,7 +5,8 @@ use std::time::Instant;
 use anyhow::Result;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::event::TrainEvent;
-use stackgan_train::run::{Resume, Setup, train};
+use stackgan_train::policy::Resume;
+use stackgan_train::run::{Setup, train};
 use stackgan_train::run_dir::RunDir;
 
 /// Durations in seconds.

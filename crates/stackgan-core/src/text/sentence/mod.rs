@@ -195,6 +195,11 @@ fn config(bytes: &[u8]) -> Result<Config> {
 /// in its file are ignored.
 fn tokenizer(bytes: &[u8], longest: usize) -> Result<Tokenizer> {
     let unusable = |e: tokenizers::Error| wrong("tokenizer.json", "a tokenizer", &e.to_string());
+    if longest < 3 {
+        // Two tokens are the beginning and the end.
+        let expected = "a largest length of 3 tokens or more";
+        return Err(wrong("config.json", expected, &longest.to_string()));
+    }
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(unusable)?;
     tokenizer.with_padding(None);
     let truncation = TruncationParams { max_length: longest, ..TruncationParams::default() };
