@@ -254,7 +254,15 @@ fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
 }
 
 fn plan(setup: &Setup) -> Result<Plan> {
-    let (data, cfg) = (&setup.dataset, &setup.config);
+    plan_over(&setup.config, &setup.dataset)
+}
+
+/// Plans the batches of a run over the training pictures of `data`.
+///
+/// # Errors
+/// When the data do not make such batches: too few pictures, pictures of one class, or pictures
+/// without captions.
+pub fn plan_over(cfg: &TrainConfig, data: &Prepared) -> Result<Plan> {
     Ok(Plan::over(data, data.indices(Split::Train), cfg.plan(), Noise::new(cfg.seed))?)
 }
 

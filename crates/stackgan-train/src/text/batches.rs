@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::{Device, Tensor};
 use stackgan_core::noise::{Draws, Noise, Stream};
 use stackgan_data::loader::scaled;
 
@@ -82,6 +83,26 @@ impl Batches {
         }
         let means = vec![Vec::new(); classes.len()];
         Ok(Self { classes: classes.into_values().collect(), cfg, means })
+    }
+
+    /// The running means, by class.
+    pub(super) fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let seen = self.means.iter().enumerate().filter(|(_, mean)| !mean.is_empty());
+        let tensor = |(class, mean): (usize, &Vec<f32>)| {
+            Ok((class.to_string(), Tensor::new(mean.as_slice(), &Device::Cpu)?))
+        };
+        seen.map(tensor).collect()
+    }
+
+    /// Restores what [`Self::state`] returned.
+    pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        for (class, mean) in self.means.iter_mut().enumerate() {
+            *mean = match state.get(&class.to_string()) {
+                Some(tensor) => tensor.to_vec1()?,
+                None => Vec::new(),
+            };
+        }
+        Ok(())
     }
 
     /// The number of training classes.

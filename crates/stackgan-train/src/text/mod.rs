@@ -25,6 +25,6 @@ pub use evaluate::{Scores, evaluate};
 pub use features::{ImageInputs, PictureFeatures};
 pub use image_encoder::{ImageEncoder, SIDE};
 pub use network::PictureNetwork;
-pub use run::{TextEvent, TextRun, train_encoder};
+pub use run::{TextEvent, TextRun, TextTraining, train_encoder};
 pub use source::TextSource;
 pub use trained::TrainedEncoder;

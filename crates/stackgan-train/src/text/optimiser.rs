@@ -1,5 +1,7 @@
 //! The optimiser of both encoders' variables: `RMSprop` as in Torch, or Adam.
 
+use std::collections::BTreeMap;
+
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use stackgan_core::Params;
@@ -45,6 +47,47 @@ impl State {
                 Self::RmsProp(slots.collect::<candle_core::Result<_>>()?)
             }
         })
+    }
+
+    /// The moments, by number.
+    pub(super) fn state(&self) -> BTreeMap<String, Tensor> {
+        match self {
+            Self::Adam(networks) => {
+                let networks = networks.iter().enumerate();
+                let named = networks.flat_map(|(i, adam)| {
+                    adam.state().into_iter().map(move |(name, t)| (format!("{i}.{name}"), t))
+                });
+                named.collect()
+            }
+            Self::RmsProp(slots) => {
+                let slots = slots.iter().enumerate();
+                slots.map(|(i, slot)| (i.to_string(), slot.mean_square.clone())).collect()
+            }
+        }
+    }
+
+    /// Restores what [`Self::state`] returned after `steps` steps.
+    pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
+        match self {
+            Self::Adam(networks) => {
+                for (i, adam) in networks.iter_mut().enumerate() {
+                    let prefix = format!("{i}.");
+                    let own = state.iter().filter_map(|(name, t)| {
+                        Some((name.strip_prefix(&prefix)?.to_owned(), t.clone()))
+                    });
+                    adam.restore(&own.collect(), steps)?;
+                }
+            }
+            Self::RmsProp(slots) => {
+                for (i, slot) in slots.iter_mut().enumerate() {
+                    let found = state.get(&i.to_string());
+                    let fits = found.filter(|t| t.dims() == slot.param.dims());
+                    let missing = || candle_core::Error::msg("a state without a mean square");
+                    slot.mean_square = fits.ok_or_else(missing)?.clone();
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes one step along the negative gradients.

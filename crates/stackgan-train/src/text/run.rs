@@ -2,6 +2,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+use stackgan_core::archive::Archive;
 use stackgan_core::gan::Mode;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::alphabet::{CaptionIndices, indices};
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 
 /// Maximum number of captions from which the standardisation is computed, each of another picture.
 const STANDARDISE_ON: usize = 4096;
+
+/// The metadata key of a state's step.
+const STEP: &str = "step";
 
 /// The parts of a training run.
 #[allow(missing_debug_implementations, reason = "its source and its schedule are closures")]
@@ -58,35 +62,105 @@ pub enum TextEvent {
 /// Trains a text encoder and its image encoder.
 ///
 /// # Errors
-/// [`Error::Config`] when a setting is out of range, there are fewer classes than rows, or the
-/// images are not what the image side reads; [`Error::NonFinite`] when the loss is not finite;
-/// errors of `source`.
+/// As [`TextTraining::begin`], [`TextTraining::step`] and [`TextTraining::finish`].
 pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Result<TrainedEncoder> {
-    let TextRun { config, source, noise, .. } = *run;
-    config.check()?;
-    run.images.check(&config.image, source.classes().len())?;
-    let text_params = Params::fresh(noise, "text", &Device::Cpu);
-    let image_params = Params::fresh(noise, "image", &Device::Cpu);
-    let text = CharCnnRnn::with_init(&config.encoder, config.init, &text_params.trained())?;
-    let image = ImageEncoder::new(&config.image, config.encoder.dim, &image_params.trained())?;
-    let mut optimiser = State::new(config.optimiser, &[&image_params, &text_params])?;
-    let rules = BatchConfig {
-        batch: config.batch,
-        captions: config.captions_per_picture,
-        hard: config.hard_batches,
-    };
-    let mut batches = Batches::new(source, run.pictures, rules)?;
-    check_captions(run)?;
+    let mut training = TextTraining::begin(run)?;
+    while let Some(event) = training.step()? {
+        on_event(event);
+    }
+    training.finish()
+}
 
-    let mut step = 0;
-    loop {
+/// A training that is taken step by step, and can be interrupted: its state is a value.
+///
+/// N steps, [`Self::state`], [`Self::resume`] and N more steps end in the same bits as 2 N steps.
+#[allow(missing_debug_implementations, reason = "as those of its run")]
+pub struct TextTraining<'a> {
+    run: &'a TextRun<'a>,
+    text: CharCnnRnn,
+    image: ImageEncoder,
+    text_params: Params,
+    image_params: Params,
+    optimiser: State,
+    batches: Batches,
+    step: u64,
+}
+
+impl<'a> TextTraining<'a> {
+    /// Begins with fresh weights.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a setting is out of range, there are fewer classes than rows, or the
+    /// images are not what the image side reads; errors of the source.
+    pub fn begin(run: &'a TextRun<'a>) -> Result<Self> {
+        let TextRun { config, source, noise, .. } = *run;
+        config.check()?;
+        run.images.check(&config.image, source.classes().len())?;
+        let text_params = Params::fresh(noise, "text", &Device::Cpu);
+        let image_params = Params::fresh(noise, "image", &Device::Cpu);
+        let text = CharCnnRnn::with_init(&config.encoder, config.init, &text_params.trained())?;
+        let image = ImageEncoder::new(&config.image, config.encoder.dim, &image_params.trained())?;
+        let optimiser = State::new(config.optimiser, &[&image_params, &text_params])?;
+        let rules = BatchConfig {
+            batch: config.batch,
+            captions: config.captions_per_picture,
+            hard: config.hard_batches,
+        };
+        let batches = Batches::new(source, run.pictures, rules)?;
+        check_captions(run)?;
+        Ok(Self { run, text, image, text_params, image_params, optimiser, batches, step: 0 })
+    }
+
+    /// Goes on from a state of the same run.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; when the state is not one of such a run.
+    pub fn resume(run: &'a TextRun<'a>, state: &Archive) -> Result<Self> {
+        let mut training = Self::begin(run)?;
+        let step = state.metadata.get(STEP).and_then(|step| step.parse().ok());
+        let step = step.ok_or_else(|| candle_core::Error::msg("a state without its step"))?;
+        training.text_params.set(&state.part("text."))?;
+        training.image_params.set(&state.part("image."))?;
+        training.optimiser.restore(&state.part("optimiser."), step)?;
+        training.batches.restore(&state.part("means."))?;
+        training.step = step;
+        Ok(training)
+    }
+
+    /// The state after the steps so far.
+    ///
+    /// # Errors
+    /// When memory for it cannot be allocated.
+    pub fn state(&self) -> Result<Archive> {
+        let mut state = Archive::default();
+        state.metadata.insert(STEP.to_owned(), self.step.to_string());
+        state.extend("text.", self.text_params.snapshot()?);
+        state.extend("image.", self.image_params.snapshot()?);
+        state.extend("optimiser.", self.optimiser.state());
+        state.extend("means.", self.batches.state()?);
+        Ok(state)
+    }
+
+    /// Steps taken so far.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// Takes one step; `None` if the run has reached its end.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] when the loss is not finite; errors of the source.
+    pub fn step(&mut self) -> Result<Option<TextEvent>> {
+        let Self { run, text, image, batches, step, .. } = self;
+        let (config, step) = (run.config, *step);
         let done = (run.done)(step);
         if done >= 1.0 {
-            break;
+            return Ok(None);
         }
-        let rows = batches.rows(source, noise, step);
+        let rows = batches.rows(run.source, run.noise, step);
         let captions = read_captions(run, &rows); // the first caption of every row, the second, …
-        let pictures = run.images.batch(source, &rows)?;
+        let pictures = run.images.batch(run.source, &rows)?;
         let (said, seen) =
             both(|| Ok(text.forward(&captions)?), || image.forward(&pictures, Mode::Train))?;
         // The loss starts a new graph at the outputs of the encoders, so that each encoder has its
@@ -108,28 +182,33 @@ pub fn train_encoder(run: &TextRun, on_event: &mut dyn FnMut(TextEvent)) -> Resu
             both(|| back(&said, grads.get(&texts)), || back(&seen, grads.get(&images)))?;
         grads.extend(of_texts)?;
         grads.extend(of_images)?;
-        optimiser.step(&grads, lr)?;
+        self.optimiser.step(&grads, lr)?;
         if config.hard_batches.is_some() {
             batches.follow(&rows, &compared.to_vec2()?);
         }
-        step += 1;
-        on_event(TextEvent::Step { step, done, loss: value, lr });
+        self.step += 1;
+        Ok(Some(TextEvent::Step { step: self.step, done, loss: value, lr }))
     }
 
-    let tensors: Vec<Tensor> = [&text_params, &image_params]
-        .into_iter()
-        .flat_map(|params| params.values().into_values())
-        .collect();
-    let bad = count_non_finite(&tensors.iter().collect::<Vec<_>>())?.to_scalar::<f32>()?;
-    if bad > 0.0 {
-        return Err(non_finite(step, f64::NAN)); // the last step made it
+    /// The trained encoder.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] when the last step made a weight that is not finite.
+    pub fn finish(self) -> Result<TrainedEncoder> {
+        let Self { run, text_params, image_params, step, .. } = self;
+        let params = [&text_params, &image_params].into_iter();
+        let tensors: Vec<Tensor> = params.flat_map(|p| p.values().into_values()).collect();
+        let bad = count_non_finite(&tensors.iter().collect::<Vec<_>>())?.to_scalar::<f32>()?;
+        if bad > 0.0 {
+            return Err(non_finite(step, f64::NAN));
+        }
+        let mut text = CharCnnRnnEncoder::new(run.config.encoder, text_params, None)?;
+        if run.config.embedding_standardise {
+            let standardise = fit_standardise(run, &text)?;
+            text = text.with_standardise(Some(standardise))?;
+        }
+        TrainedEncoder::new(run.config.clone(), text, image_params, step)
     }
-    let mut text = CharCnnRnnEncoder::new(config.encoder, text_params, None)?;
-    if config.embedding_standardise {
-        let standardise = fit_standardise(run, &text)?;
-        text = text.with_standardise(Some(standardise))?;
-    }
-    TrainedEncoder::new(config.clone(), text, image_params, step)
 }
 
 /// Rejects captions that are all equal: nothing would distinguish the pictures, and the loss would
@@ -204,7 +283,9 @@ fn non_finite(step: u64, value: f64) -> Error {
 pub(super) mod tests {
     use stackgan_core::text::{CharCnnRnnConfig, TextEncoder};
 
-    use super::super::{ImageSide, Loss, Optimiser, PictureFeatures, TextDecay, evaluate};
+    use super::super::{
+        HardBatches, ImageSide, Loss, Optimiser, PictureFeatures, TextDecay, evaluate,
+    };
     use super::*;
 
     /// Plain squares of twelve colours, two pictures each, with their colour names as captions: the
@@ -354,6 +435,44 @@ pub(super) mod tests {
                 cfg.loss
             );
             assert!(losses[499] < 0.7 * losses[0], "{losses:?}");
+        }
+        Ok(())
+    }
+
+    /// A training that is interrupted after every few steps, with its state as bytes in between.
+    #[test]
+    fn an_interrupted_training_ends_in_the_same_bytes() -> Result<()> {
+        let published = TextTrainConfig {
+            optimiser: Optimiser::RmsProp,
+            loss: Loss::JointEmbedding,
+            decay: TextDecay::PerEpoch { factor: 0.98 },
+            ..config()
+        };
+        let hard = HardBatches { after: 3, chance: 0.8, share: 0.5 };
+        let hard = TextTrainConfig { hard_batches: Some(hard), ..config() };
+        for cfg in [hard, published] {
+            let whole = train(&cfg, 9, &mut Vec::new())?.to_bytes()?;
+            let (source, pictures) = (Squares::new(), all());
+            let run = TextRun {
+                config: &cfg,
+                source: &source,
+                images: ImageInputs::Pixels,
+                pictures: &pictures,
+                noise: Noise::new(5),
+                done: &|step| step as f64 / 9.0,
+            };
+            let mut training = TextTraining::begin(&run)?;
+            while training.step()?.is_some() {
+                if training.steps() % 2 == 0 {
+                    let state = training.state()?.to_bytes()?;
+                    let state = Archive::from_bytes(&state, &Device::Cpu)?;
+                    training = TextTraining::resume(&run, &state)?;
+                }
+            }
+            assert!(training.finish()?.to_bytes()? == whole, "{:?}", cfg.loss);
+            let mut state = TextTraining::begin(&run)?.state()?;
+            state.metadata.clear();
+            assert!(TextTraining::resume(&run, &state).is_err());
         }
         Ok(())
     }

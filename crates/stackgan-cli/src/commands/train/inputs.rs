@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use stackgan_core::noise::Noise;
 use stackgan_core::text::CharCnnRnnEncoder;
 use stackgan_core::{Model, Stage};
 use stackgan_data::counted;
-use stackgan_data::dataset::Split;
+use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
+use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{TrainConfig, picture_size};
 use stackgan_train::matching::Matcher;
+use stackgan_train::run::plan_over;
 
 use super::RUNS;
 use super::reading::{Text, embeddings, imported, matcher, small_config, small_encoder};
@@ -59,6 +62,7 @@ impl Inputs {
         let how =
             sources::preparation(picture_size(config.stage), sources::resizing(config.net.recipe));
         let data = sources::open(&path, how, context)?;
+        drop(plan_over(config, &data)?); // before minutes of an encoder's training
         wanted.data = Some(absolute(path.clone()));
         if let (Some(model), Some(from)) = (&stage1, &wanted.stage1) {
             context.manner.say(format!("Stage-I {}", from.display()));
@@ -222,16 +226,23 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Code 4 if there are no data; the faults of the data.
-pub(super) fn planned_data(wanted: &Record) -> Result<(String, Option<usize>)> {
+pub(super) fn planned_data(
+    wanted: &Record,
+    config: &TrainConfig,
+) -> Result<(String, Option<usize>)> {
     let (path, own) = match &wanted.data {
         Some(path) => (path.clone(), false),
         None => (sources::home().join(&wanted.dataset), true),
     };
     let shown = path.display();
     let pictures = if path.is_file() {
-        Prepared::open(&path)?.indices(Split::Train).len()
+        let data = Prepared::open(&path)?;
+        drop(plan_over(config, &data)?);
+        data.indices(Split::Train).len()
     } else if path.is_dir() {
-        sources::read(&path, sources::Manner::kept(&path).layout)?.count(Split::Train)
+        let data = sources::read(&path, sources::Manner::kept(&path).layout)?;
+        check_batches(config, &data)?;
+        data.count(Split::Train)
     } else if own && wanted.dataset == "toy" {
         return Ok((format!("{shown}, which is drawn first"), None));
     } else {
@@ -240,6 +251,16 @@ pub(super) fn planned_data(wanted: &Record) -> Result<(String, Option<usize>)> {
         return Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into());
     };
     Ok((format!("{shown}, {} to train on", counted(pictures, "picture")), Some(pictures)))
+}
+
+/// Checks that a dataset that is not prepared yet makes batches.
+fn check_batches(config: &TrainConfig, data: &Dataset) -> Result<()> {
+    let classes: Vec<u32> = data.items.iter().map(|item| item.class).collect();
+    let captions: Vec<usize> = data.items.iter().map(|item| item.captions.len()).collect();
+    let items = data.items.iter().enumerate();
+    let train = items.filter(|(_, item)| item.split == Split::Train).map(|(i, _)| i).collect();
+    Plan::new(&classes, &captions, train, config.plan(), Noise::new(config.seed))?;
+    Ok(())
 }
 
 /// Describes the text for a dry run, and returns the matcher. Adapts the settings as a run does.

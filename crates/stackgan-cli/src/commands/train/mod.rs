@@ -64,6 +64,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if args.dry_run {
         return dry_run(args, (config, &layers), wanted, (resumed.as_deref(), context));
     }
+    // Minutes may pass until a new run begins, but one that goes on can be refused at once.
+    let held = resumed.as_deref().map(RunDir::open).transpose()?;
     let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
         Inputs::gather(&mut wanted, &mut config, &layers, context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
@@ -82,9 +84,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     setup.check()?; // a refused setup makes no run folder
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
-    let dir = match &args.run {
-        Some(path) => RunDir::open(path)?,
-        None => RunDir::create(Path::new(RUNS), &name)?,
+    let dir = match (held, &args.run) {
+        (Some(dir), _) => dir,
+        (None, Some(path)) => RunDir::open(path)?,
+        (None, None) => RunDir::create(Path::new(RUNS), &name)?,
     };
     let mut evaluation = match wanted.data.as_deref() {
         Some(path) => {
@@ -254,7 +257,7 @@ fn dry_run(
         Stage::One => None,
         Stage::Two => Some(inputs::stage1(&mut wanted, context)?),
     };
-    let (data, pictures) = inputs::planned_data(&wanted)?;
+    let (data, pictures) = inputs::planned_data(&wanted, &config)?;
     print(format!("data       {data}"))?;
     let (text, matcher) =
         inputs::planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
