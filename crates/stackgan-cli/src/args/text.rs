@@ -13,10 +13,12 @@ pub(crate) enum Text {
         stackgan text train --data data/cub --features efficientnet-lite0-57934424.pth --out encoder.safetensors"
     )]
     Train(TextTrain),
-    /// Take in a published char-CNN-RNN: Reed's `.t7`, or a state dict as .pth or safetensors
+    /// Take in a published char-CNN-RNN: Reed's `.t7`, or a state dict as .pth or safetensors; or captions with their embeddings, to
+    /// paint from: the releases' `.t7`, or an array with a list of its captions
     #[command(before_help = "Examples:\n  \
         stackgan text import lm_sje_nc4_cub_hybrid_gru18.t7 --out birds-encoder.safetensors\n  \
-        stackgan text import char_cnn_rnn.pth --unknown space --out encoder.safetensors")]
+        stackgan text import char_cnn_rnn.pth --unknown space --out encoder.safetensors\n  \
+        stackgan text import example_captions.t7 --made-by birds-encoder.safetensors --out captions.safetensors")]
     Import(TextImport),
     /// Vectors of sentences, or of every caption of a dataset
     #[command(before_help = "Examples:\n  \
@@ -25,21 +27,26 @@ pub(crate) enum Text {
     Encode(TextEncode),
 }
 
-/// Take in a published char-CNN-RNN.
+/// Take in a published char-CNN-RNN, or captions with their embeddings.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TextImport {
-    /// The file: which form it has is told from its beginning, not from its name
+    /// The file: what it holds is told from its beginning, not from its name. Of an array NAME.npy (.npz, .safetensors, .t7,
+    /// .pickle) NAME.txt beside it has the captions, one a line
     pub file: PathBuf,
-    /// The encoder file that is written
-    #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
-    pub out: PathBuf,
-    /// Capital letters: the Lua demo of the release keeps them, as unknown characters
-    #[arg(long, value_enum, default_value_t = LetterCase::Lower)]
-    pub case: LetterCase,
-    /// Characters outside of the alphabet: rows of zeros (Lua demo), spaces (PyTorch port), or the end of the caption
-    /// (Reed's training loader)
-    #[arg(long, value_enum, default_value_t = Unknown::ZeroRow)]
-    pub unknown: Unknown,
+    /// The file that is written; encoder.safetensors or captions.safetensors unless told
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Capital letters, of an encoder; `lower` unless told. The Lua demo of the release keeps them, as unknown characters
+    #[arg(long, value_enum)]
+    pub case: Option<LetterCase>,
+    /// Characters outside of the alphabet, of an encoder: rows of zeros (Lua demo), spaces (PyTorch port), or the end of the
+    /// caption (Reed's training loader); `zero-row` unless told
+    #[arg(long, value_enum)]
+    pub unknown: Option<Unknown>,
+    /// The encoder that made the embeddings: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`. Its vectors of some
+    /// captions are compared with theirs
+    #[arg(long, value_name = "ENCODER", conflicts_with_all = ["case", "unknown"])]
+    pub made_by: Option<PathBuf>,
 }
 
 /// What happens to capital letters.
