@@ -349,16 +349,20 @@ fn a_picture_of_embeddings_is_painted_from_them_again() {
         painted(dir, "generate", &["--embeddings", "red.safetensors", "--rows", "0", "--out", "a"]);
     let file = of_row[0].to_str().unwrap();
     let (said, _) = Provenance::read(&fs::read(file).unwrap()).unwrap();
-    assert!(said.caption == "row 0" && said.embedding_sha256.is_some(), "{said:?}");
-    assert_eq!(judged(dir, &["-m", "run", file, "--embeddings", "red.safetensors"]).0, 0);
-    for more in [&[][..], &["--embeddings", "blue.safetensors"]] {
-        let (code, lines, error) = judged(dir, &[&["-m", "run", file], more].concat());
-        assert_eq!(code, 4, "{more:?}: {error}");
+    // The file holds its captions; one that holds none names rows by their places.
+    assert!(said.caption == "a red bird with a yellow belly" && said.embedding_sha256.is_some());
+    forged(&of_row[0], &dir.join("row.png"), |said, _| said.caption = "row 0".to_owned());
+    for picture in [file, "row.png"] {
+        let with = |name| ["-m", "run", picture, "--embeddings", name];
+        assert_eq!(judged(dir, &with("red.safetensors")).0, 0);
+        let (code, lines, error) = judged(dir, &with("blue.safetensors"));
+        assert_eq!(code, 4, "{picture}: {error}");
         four_parts(&error, "a row of embeddings");
         assert!(lines.contains("not judged"), "{lines}");
     }
-    // If the picture's caption is the sentence of the row, that is enough.
-    let caption = "a red bird with a yellow belly";
-    forged(&of_row[0], &dir.join("said.png"), |said, _| said.caption = caption.to_owned());
-    assert_eq!(judged(dir, &["-m", "run", "said.png"]).0, 0);
+    // If the caption is the sentence of the row, that is enough.
+    assert_eq!(judged(dir, &["-m", "run", file]).0, 0);
+    let (code, _, error) = judged(dir, &["-m", "run", "row.png"]);
+    assert_eq!(code, 4, "{error}");
+    four_parts(&error, "a row of embeddings");
 }

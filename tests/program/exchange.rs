@@ -282,11 +282,20 @@ fn models_are_compared_and_damage_is_told() {
     let (code, document) = json(dir.path(), &["model", "verify", "zip.safetensors", "--json"]);
     assert_eq!((code, &document["whole"], &document["stages"]), (0, &true.into(), &1.into()));
 
-    // Changes one value in place: the last four bytes of a safetensors file are a value.
+    // A bit that changes by itself is noticed when the file is read.
     let mut bytes = std::fs::read(dir.path().join("zip.safetensors")).unwrap();
-    let at = bytes.len() - 4;
-    bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());
-    std::fs::write(dir.path().join("damaged.safetensors"), bytes).unwrap();
+    let mut archive = Archive::from_bytes(&bytes, &Device::Cpu).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(dir.path().join("flipped.safetensors"), bytes).unwrap();
+    let (code, error) = failed(dir.path(), &["model", "verify", "flipped.safetensors"]);
+    assert!(code == 3 && error.contains("not those that were written"), "{code} {error}");
+    // A value that was written so is looked for.
+    let (name, tensor) = archive.tensors.pop_last().unwrap();
+    let mut values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    *values.last_mut().unwrap() = f32::NAN;
+    let tensor = Tensor::from_vec(values, tensor.dims(), &Device::Cpu).unwrap();
+    archive.tensors.insert(name, tensor);
+    std::fs::write(dir.path().join("damaged.safetensors"), archive.to_bytes().unwrap()).unwrap();
     let (code, _) =
         failed(dir.path(), &["model", "diff", "zip.safetensors", "damaged.safetensors"]);
     assert_eq!(code, 5);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic; helpers outside of test functions too")]
 #![allow(clippy::print_stderr, reason = "tests say why they skip, and their seed")]
 
+mod captions;
 mod common;
 mod demo;
 mod edits;

@@ -180,7 +180,7 @@ fn encoded_elsewhere(dir: &Path, list: &str) {
 }
 
 /// Returns captions and the hashes of the pixels that `generate` painted.
-fn painted(dir: &Path, model: &str, more: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn painted(dir: &Path, model: &str, more: &[&str]) -> Vec<(String, String)> {
     let args = [&["generate", "-m", model, "--json", "--out", "out", "-q"], more].concat();
     let of = |line: &str| {
         let facts: Value = serde_json::from_str(line).unwrap();
@@ -208,6 +208,7 @@ fn a_sentence_and_its_embedding_paint_the_same() {
     assert_eq!(said[0].1, given[0].1);
     let other = painted(dir.path(), "run", &["-p", "a blue bird with a long black tail"]);
     assert_ne!(said[0].1, other[0].1);
+    assert_eq!(given, said, "the file holds its sentence");
 }
 
 #[test]

@@ -22,11 +22,13 @@ struct Writer<'a> {
     weights: &'a BTreeMap<String, Tensor>,
     /// Index of the storage of each tensor, which the steps share.
     storages: BTreeMap<String, i32>,
+    /// `Float`, or `Cuda` of tensors that lay on a GPU.
+    element: &'static str,
 }
 
 /// Returns the whole file: `{protos = {enc_image, enc_doc}, opt = {…}}`.
 pub(crate) fn checkpoint(weights: &BTreeMap<String, Tensor>, kind: Kind) -> Vec<u8> {
-    let mut w = Writer { bytes: Vec::new(), index: 0, weights, storages: BTreeMap::new() };
+    let mut w = Writer::new(weights, "Float");
     w.table(3);
     w.string("iter");
     w.number(30_000.0);
@@ -45,9 +47,35 @@ pub(crate) fn checkpoint(weights: &BTreeMap<String, Tensor>, kind: Kind) -> Vec<
 
 /// Returns COCO's `net_T`: the network on its own.
 pub(crate) fn alone(weights: &BTreeMap<String, Tensor>, kind: Kind) -> Vec<u8> {
-    let mut w = Writer { bytes: Vec::new(), index: 0, weights, storages: BTreeMap::new() };
+    let mut w = Writer::new(weights, "Float");
     w.network(kind);
     w.bytes
+}
+
+/// The releases' captions with their embeddings: `{raw_txt = {…}, fea_txt = {…}}`.
+pub(crate) fn captions(captions: &[String], rows: &[Vec<f32>]) -> Vec<u8> {
+    let weights = BTreeMap::new();
+    let mut w = Writer::new(&weights, "Cuda");
+    w.table(2);
+    w.string("fea_txt");
+    w.table(rows.len() as i32);
+    for (i, row) in rows.iter().enumerate() {
+        w.place(i + 1);
+        w.tensor(&format!("row {i}"), &[1, row.len()], || row.clone());
+    }
+    w.string("raw_txt");
+    w.table(captions.len() as i32);
+    for (i, caption) in captions.iter().enumerate() {
+        w.place(i + 1);
+        w.string(caption);
+    }
+    w.bytes
+}
+
+impl<'a> Writer<'a> {
+    fn new(weights: &'a BTreeMap<String, Tensor>, element: &'static str) -> Self {
+        Self { bytes: Vec::new(), index: 0, weights, storages: BTreeMap::new(), element }
+    }
 }
 
 impl Writer<'_> {
@@ -134,7 +162,7 @@ impl Writer<'_> {
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize], values: impl Fn() -> Vec<f32>) {
-        self.object("torch.FloatTensor");
+        self.object(&format!("torch.{}Tensor", self.element));
         self.int(shape.len() as i32);
         shape.iter().for_each(|&extent| self.long(extent));
         for i in 0..shape.len() {
@@ -147,7 +175,7 @@ impl Writer<'_> {
             return;
         }
         let values = values();
-        let index = self.object("torch.FloatStorage");
+        let index = self.object(&format!("torch.{}Storage", self.element));
         self.storages.insert(name.to_owned(), index);
         self.long(values.len());
         values.iter().for_each(|v| self.bytes.extend(v.to_le_bytes()));

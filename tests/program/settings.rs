@@ -147,7 +147,7 @@ fn a_batch_in_parts_is_said_and_what_fits_no_machine_is_refused() {
     assert!(said.contains("of 16 pictures in parts of 4"), "{said}");
     let (code, error) = failed(dir.path(), &dry(&["--micro-batch", "5"]));
     assert!(code == 2 && error.contains("give `--micro-batch 4`"), "{code}: {error}");
-    let huge = dry(&["--set", "optim.batch=4194304"]);
+    let huge = dry(&["--set", "optim.batch=65536"]);
     let (code, error) = failed(dir.path(), &huge);
     // Even parts of the batch do not fit, because of its pictures: a smaller batch does.
     assert!(code == 2 && error.contains("does not fit into memory"), "{code}: {error}");

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The number type of a tensor.
@@ -146,6 +146,24 @@ pub(crate) struct Tensor {
     length: u64,
 }
 
+/// Whether a file may be one of this crate's: it begins with a header that has our metadata.
+/// Everything else about it is left to [`Container::open`].
+pub(crate) fn is_ours(path: &Path) -> Result<bool> {
+    let failed = |e| Error::read(path, e);
+    let mut beginning = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Ok(false);
+    }
+    file.take(BEGINNING).read_to_end(&mut beginning).map_err(failed)?;
+    let json = beginning.get(8..).unwrap_or_default();
+    let key = b"\"stackgan\"";
+    Ok(json.starts_with(b"{") && json.windows(key.len()).any(|part| part == key))
+}
+
+/// Number of bytes in which the metadata must begin. Ours come before the tensors.
+const BEGINNING: u64 = 64 << 10;
+
 /// An open file whose header has been checked against its length.
 #[derive(Debug)]
 pub(crate) struct Container {
@@ -192,6 +210,11 @@ impl Container {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether there is a tensor called `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.header.tensors.contains_key(name)
     }
 
     /// The tensor called `name`, which must have the given type and number of dimensions.

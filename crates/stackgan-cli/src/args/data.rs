@@ -28,7 +28,7 @@ pub(crate) enum Data {
     Fetch(Fetch),
     /// Turn a dataset folder into prepared files, once
     #[command(before_help = "Examples:\n  stackgan data import data/cub --size 76\n  \
-                             stackgan data import data/cub --embeddings data/cub")]
+                             stackgan data import data/cub --embeddings data/cub --made-by birds-encoder.safetensors")]
     Import(Import),
     /// Check a dataset folder or a prepared file for everything that would stop a training run
     #[command(before_help = "Examples:\n  stackgan data check data/toy\n  \
@@ -116,6 +116,7 @@ impl Fetch {
             size: self.size,
             out: None,
             embeddings: None,
+            made_by: None,
             recipe: None,
             contrast: None,
             damaged: None,
@@ -152,6 +153,11 @@ pub(crate) struct Import {
     /// pickles, .t7, .npy, .npz, safetensors, or a folder of them
     #[arg(long, value_name = "FILE|DIR")]
     pub embeddings: Option<PathBuf>,
+    /// The encoder that made them: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`. Its
+    /// vectors of some captions are compared with theirs; a model trained on them then reads
+    /// sentences with it
+    #[arg(long, value_name = "ENCODER", requires = "embeddings")]
+    pub made_by: Option<PathBuf>,
     /// The recipe to resize pictures for: `residual` bicubic, `plain` bilinear; default: plain for
     /// COCO, residual for others
     #[arg(long, value_enum)]

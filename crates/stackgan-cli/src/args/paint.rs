@@ -44,7 +44,8 @@ pub(crate) struct Seeds {
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
-                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid"
+                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid\n  \
+                         stackgan generate -m runs/00002-cub-stage2 --embeddings captions.safetensors --rows 0-7 --grid"
 )]
 pub(crate) struct Generate {
     /// The model, how it paints, and the folder for the pictures
@@ -56,8 +57,8 @@ pub(crate) struct Generate {
     /// A file with one sentence per line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub captions: Option<PathBuf>,
-    /// Paint from rows of embeddings instead of sentences: a file made by
-    /// `data import --embeddings` or `text encode`
+    /// Paint from rows of embeddings instead of sentences: a file made by `text import`,
+    /// `text encode` or `data import --embeddings`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "captions", "encoder"])]
     pub embeddings: Option<PathBuf>,
     /// The dataset whose captions the rows are; its imported embeddings are used unless

@@ -13,10 +13,13 @@ pub(crate) enum Text {
         stackgan text train --data data/cub --features efficientnet-lite0-57934424.pth --out encoder.safetensors"
     )]
     Train(TextTrain),
-    /// Import a published char-CNN-RNN: Reed's `.t7`, or a state dict as .pth or safetensors
+    /// Import a published char-CNN-RNN (Reed's `.t7`, or a state dict as .pth or safetensors), or
+    /// captions with their embeddings, to paint from (the releases' `.t7`, or an array with a list of
+    /// its captions)
     #[command(before_help = "Examples:\n  \
         stackgan text import lm_sje_nc4_cub_hybrid_gru18.t7 --out birds-encoder.safetensors\n  \
-        stackgan text import char_cnn_rnn.pth --unknown space --out encoder.safetensors")]
+        stackgan text import char_cnn_rnn.pth --unknown space --out encoder.safetensors\n  \
+        stackgan text import example_captions.t7 --made-by birds-encoder.safetensors --out captions.safetensors")]
     Import(TextImport),
     /// Encode sentences, or every caption of a dataset, as vectors
     #[command(before_help = "Examples:\n  \
@@ -25,21 +28,27 @@ pub(crate) enum Text {
     Encode(TextEncode),
 }
 
-/// Import a published char-CNN-RNN.
+/// Import a published char-CNN-RNN, or captions with their embeddings.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TextImport {
-    /// The file; its format is detected from its first bytes, not from its name
+    /// The file; its format is detected from its first bytes, not from its name. An array NAME.npy
+    /// (.npz, .safetensors, .t7, .pickle) needs its captions in NAME.txt, one per line
     pub file: PathBuf,
-    /// The encoder file to write
-    #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
-    pub out: PathBuf,
-    /// How to treat capital letters: the Lua demo of the release keeps them as unknown characters
-    #[arg(long, value_enum, default_value_t = LetterCase::Lower)]
-    pub case: LetterCase,
-    /// How to treat characters outside the alphabet: as rows of zeros (Lua demo), spaces (PyTorch
-    /// port), or the end of the caption (Reed's training loader)
-    #[arg(long, value_enum, default_value_t = Unknown::ZeroRow)]
-    pub unknown: Unknown,
+    /// The file to write; default: encoder.safetensors or captions.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How an encoder treats capital letters; default: lower. The Lua demo of the release keeps them
+    /// as unknown characters
+    #[arg(long, value_enum)]
+    pub case: Option<LetterCase>,
+    /// How an encoder treats characters outside the alphabet: as rows of zeros (Lua demo; the
+    /// default), spaces (PyTorch port), or the end of the caption (Reed's training loader)
+    #[arg(long, value_enum)]
+    pub unknown: Option<Unknown>,
+    /// The encoder that made the embeddings: a file, the folder of a sentence encoder, or
+    /// `hub:OWNER/NAME`. Its vectors of some captions are compared with theirs
+    #[arg(long, value_name = "ENCODER", conflicts_with_all = ["case", "unknown"])]
+    pub made_by: Option<PathBuf>,
 }
 
 /// The treatment of capital letters.

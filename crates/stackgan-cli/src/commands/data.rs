@@ -18,7 +18,7 @@ use stackgan_data::layouts;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 
-use super::{Context, apart, fetch, print, sources, write_file};
+use super::{Context, apart, fetch, made_by, print, sources, write_file};
 use crate::args::{self, Layout, Sizes};
 use crate::exit::Problem;
 
@@ -53,6 +53,8 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
 
 /// Creates the prepared files of a dataset folder, and prints their names.
 pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
+    let claimed = args.made_by.as_deref(); // opened before an import of hours
+    let claimed = claimed.map(|name| made_by::Claimed::open(name, context)).transpose()?;
     let sizes: &[PictureSize] = match args.size {
         Sizes::Low => &[PictureSize::Stage1],
         Sizes::High => &[PictureSize::Stage2],
@@ -76,11 +78,11 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
     let (Some(file), Some(source)) = (made, &args.embeddings) else { return Ok(()) };
     let data = Prepared::open(&file)?;
     let out = sources::imported_embeddings(&file);
+    let maker = claimed.map(|claimed| claimed.maker(data.all_captions(), context)).transpose()?;
     let done = context.counted(("importing embeddings", "pictures"), |progress| {
-        embeddings::import(source, &data, &out, progress)
+        embeddings::import(source, &data, &out, maker.as_ref(), progress)
     })?;
-    let (rows, numbers) = (counted(done.rows, "embedding"), counted(done.dim, "number"));
-    context.manner.say(format!("{rows} of {numbers}, from {}", done.form));
+    made_by::say(&done, maker.as_ref(), context.manner);
     if done.unused > 0 {
         context.manner.say(format!("entries of other pictures, not used: {}", done.unused));
     }

@@ -8,21 +8,26 @@ use anyhow::Result;
 use candle_core::Tensor;
 use stackgan_core::Model;
 use stackgan_core::provenance::embedding_sha256;
-use stackgan_data::embeddings::Embeddings;
+use stackgan_data::embeddings::{Embeddings, UNKNOWN};
 use stackgan_data::prepared::Prepared;
 
 use super::painting::Read;
 use super::{Context, sources};
 use crate::exit::Problem;
 
-/// Rows of embeddings, with their captions if the dataset is available.
+/// The warning of embeddings for a model whose encoder is not known.
+const UNTOLD: &str = "whether the encoder of the model's training made these embeddings is not known: the pictures \
+                      follow the captions only if it did. `--made-by ENCODER` at both imports shows it";
+
+/// Rows of embeddings, with their captions if the file holds them or the dataset is available.
 pub(super) struct Given {
     embeddings: Embeddings,
     data: Option<Arc<Prepared>>,
 }
 
 impl Given {
-    /// Opens the embeddings of `file`, or those that were imported for `data`.
+    /// Opens the embeddings of `file`, or those that were imported for `data`. If the model was
+    /// trained on embeddings of an unknown encoder, others of the same width are taken with a warning.
     ///
     /// # Errors
     /// Code 4 when they do not exist, 3 when they are damaged or not those of the model's encoder.
@@ -33,7 +38,15 @@ impl Given {
     ) -> Result<Self> {
         let data =
             data.map(|path| sources::open_any(path, sources::ANY_SIZE, context)).transpose()?;
-        let embeddings = embeddings(model, file, data.as_deref())?;
+        let embeddings = opened(file, data.as_deref())?;
+        let trained = model.encoder_fingerprint()?;
+        let wide = model.info().stage1.net.text_dim == embeddings.dim();
+        if wide && trained.starts_with(UNKNOWN) && trained != embeddings.encoder() {
+            // Nobody can tell. The releases' pickles and captions come without their encoder.
+            context.manner.say(format!("{}: {UNTOLD}", embeddings.path().display()));
+        } else {
+            belong(model, &embeddings)?;
+        }
         Ok(Self { embeddings, data })
     }
 
@@ -59,12 +72,20 @@ impl Given {
             let own = self.embeddings.rows(at..at + 1)?;
             hashes.push(embedding_sha256(&own));
             numbers.extend(own);
-            let caption = self.data.as_ref().and_then(|data| data.all_captions().get(at));
-            captions.push(caption.cloned().unwrap_or_else(|| format!("row {row}")));
+            captions.push(self.caption(at)?.unwrap_or_else(|| format!("row {row}")));
         }
         let shape = (rows.len(), self.embeddings.dim());
         let vectors = Tensor::from_vec(numbers, shape, model.device())?;
         Ok(Read { captions, vectors: model.standardised(&vectors)?, rows: hashes })
+    }
+
+    /// The caption of a row, if it has one.
+    fn caption(&self, at: usize) -> Result<Option<String>> {
+        let caption = match &self.data {
+            Some(data) => data.all_captions().get(at).cloned(),
+            None => self.embeddings.caption(at)?,
+        };
+        Ok(caption.filter(|caption| !caption.is_empty()))
     }
 
     /// The positions of the rows whose SHA-256 are `wanted`; missing ones are left out.
@@ -96,6 +117,13 @@ pub(super) fn embeddings(
     file: Option<&Path>,
     data: Option<&Prepared>,
 ) -> Result<Embeddings> {
+    let embeddings = opened(file, data)?;
+    belong(model, &embeddings)?;
+    Ok(embeddings)
+}
+
+/// Opens the embeddings of `file`, or those that were imported for `data`.
+fn opened(file: Option<&Path>, data: Option<&Prepared>) -> Result<Embeddings> {
     let beside = data.map(|data| sources::imported_embeddings(data.path()));
     let file: PathBuf = file.map(Path::to_path_buf).or(beside).unwrap_or_default();
     if !file.is_file() {
@@ -112,17 +140,27 @@ pub(super) fn embeddings(
     if let Some(data) = data {
         embeddings.check(data)?;
     }
+    Ok(embeddings)
+}
+
+/// Checks that embeddings come from the encoder that the model was trained with.
+fn belong(model: &Model, embeddings: &Embeddings) -> Result<()> {
     let (expected, found) = (model.encoder_fingerprint()?, embeddings.encoder());
     let wide = model.info().stage1.net.text_dim;
     let fits = expected.is_empty() || expected == found;
     if fits && embeddings.dim() == wide {
-        return Ok(embeddings);
+        return Ok(());
     }
     let named = |print: &str, dim: usize| {
         format!("{dim} numbers of encoder {}", print.get(..21).unwrap_or(print))
     };
     let parts = (named(&expected, wide), named(found, embeddings.dim()));
-    let remedy = "give the embeddings that it was trained with";
+    let remedy = match found.starts_with(UNKNOWN) && embeddings.dim() == wide {
+        true => {
+            "import them with `--made-by ENCODER`, the model's, which shows whether it made them"
+        }
+        false => "give embeddings of the encoder that it was trained with",
+    };
     let what = "the embeddings are others than the model's";
-    Err(Problem::data(what, &file, parts, remedy).into())
+    Err(Problem::data(what, embeddings.path(), parts, remedy).into())
 }

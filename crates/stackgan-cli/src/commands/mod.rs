@@ -17,6 +17,7 @@ mod fetch;
 mod generate;
 mod given;
 mod interpolate;
+mod made_by;
 mod manual;
 mod model;
 mod models;

@@ -8,13 +8,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use stackgan_core::digest::sha256;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::counted;
 use stackgan_data::crop::PictureSize;
 use stackgan_data::dataset::Split;
-use stackgan_data::embeddings::Embeddings;
+use stackgan_data::embeddings::{Embeddings, EmbeddingsWriter};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::r_precision::RPrecision;
 use stackgan_train::text::{
@@ -200,9 +199,10 @@ fn encode_command(args: &args::TextEncode, context: &Context) -> Result<()> {
         None => {
             let captions = captions::of(&args.prompt, args.captions.as_deref(), CHUNK)?;
             let captions = captions.collect::<Result<Vec<_>>>()?.concat();
-            let list = captions.join("\n");
-            let of = format!("captions-{}", sha256(list.as_bytes()));
-            write(encoder.text(), (&captions, &of), &args.output, context.manner)?;
+            let create = |dim, print: &str| {
+                Embeddings::create_with_captions(&args.output, dim, print, &captions)
+            };
+            write(encoder.text(), &captions, (&args.output, &create), context.manner)?;
         }
     }
     print(args.output.display())
@@ -218,15 +218,22 @@ pub(crate) fn encode(
     output: &Path,
     manner: Manner,
 ) -> Result<Embeddings> {
-    write(encoder, (data.all_captions(), data.fingerprint()), output, manner)?;
+    let captions = data.all_captions();
+    let create = |dim, print: &str| {
+        Embeddings::create(output, dim, captions.len(), print, data.fingerprint())
+    };
+    write(encoder, captions, (output, &create), manner)?;
     Ok(Embeddings::open(output)?)
 }
 
-/// Writes the embeddings of captions; `of` describes the captions.
+/// Creates a file of embeddings of a width, by an encoder with a fingerprint.
+type Create<'a> = &'a dyn Fn(usize, &str) -> stackgan_data::Result<EmbeddingsWriter>;
+
+/// Writes the embeddings of captions.
 fn write(
     encoder: &dyn TextEncoder,
-    (captions, of): (&[String], &str),
-    output: &Path,
+    captions: &[String],
+    (output, create): (&Path, Create<'_>),
     manner: Manner,
 ) -> Result<()> {
     if let Some(parent) = output.parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -234,7 +241,7 @@ fn write(
     }
     let mut phase = Phase::new(manner, "encoding captions", captions.len() as u64, "captions");
     let (dim, print) = (encoder.dim(), encoder.fingerprint());
-    let mut writer = Embeddings::create(output, dim, captions.len(), &print, of)?;
+    let mut writer = create(dim, &print)?;
     let mut done = 0;
     for chunk in captions.chunks(CHUNK) {
         let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();

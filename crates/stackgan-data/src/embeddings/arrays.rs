@@ -1,6 +1,7 @@
 //! One file of arrays in any supported format: arrays named after pictures, captions with their
 //! arrays, or one unnamed array.
 
+use super::captioned;
 use super::import::{Numbers, extension};
 use super::pictures::Pictures;
 use super::released;
@@ -66,6 +67,36 @@ impl Named<'_> {
     }
 }
 
+/// The formats of files of arrays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Npy,
+    Npz,
+    Safetensors,
+    Pickle,
+    Torch7,
+}
+
+impl Format {
+    /// The format that a file has by its name.
+    fn by_name(file: &Path) -> Result<Self> {
+        match extension(file).as_str() {
+            "npy" => Ok(Self::Npy),
+            "npz" => Ok(Self::Npz),
+            "safetensors" => Ok(Self::Safetensors),
+            "pickle" | "pkl" => Ok(Self::Pickle),
+            "t7" => Ok(Self::Torch7),
+            other => Err(Error::malformed(
+                file,
+                "file of embeddings is of no known format",
+                "its extension",
+                (".t7, .npy, .npz, .safetensors, .pickle or .pkl", printable(&format!(".{other}"))),
+                "save the embeddings in one of these formats",
+            )),
+        }
+    }
+}
+
 /// Opens `bytes` of `file`, by its extension, and passes the contents to `then`.
 pub(super) fn opened<T>(
     bytes: &[u8],
@@ -73,43 +104,48 @@ pub(super) fn opened<T>(
     pictures: &Pictures<'_>,
     then: impl FnOnce(Opened<'_>) -> Result<T>,
 ) -> Result<T> {
-    match extension(file).as_str() {
-        "npy" => then(Opened::Bare(npy::decode(bytes, file)?)),
-        "npz" => {
+    let named = |name: &str| pictures.find(name).is_some();
+    opened_as(Format::by_name(file)?, (bytes, file), &named, then)
+}
+
+/// As [`opened`], of a known format. `named` says whether a name is that of a picture: an array
+/// alone under another name is without one.
+pub(super) fn opened_as<T>(
+    format: Format,
+    (bytes, file): (&[u8], &Path),
+    named: &dyn Fn(&str) -> bool,
+    then: impl FnOnce(Opened<'_>) -> Result<T>,
+) -> Result<T> {
+    match format {
+        Format::Npy => then(Opened::Bare(npy::decode(bytes, file)?)),
+        Format::Npz => {
             let archive = npz::decode(bytes, file)?;
             let names = archive.names();
             match names.as_slice() {
-                [only] if pictures.find(only).is_none() => {
+                [only] if !named(only) => {
                     let member = archive.member(only)?;
                     then(Opened::Bare(npy::decode(&member, file)?))
                 }
                 _ => then(Opened::Named(Named { file, names, arrays: Arrays::Archive(&archive) })),
             }
         }
-        "safetensors" => then(by_name(safetensors(bytes, file)?, file, pictures)),
-        "pickle" | "pkl" => {
+        Format::Safetensors => then(by_name(safetensors(bytes, file)?, file, named)),
+        Format::Pickle => {
             let document = pickle::decode(bytes, file)?;
-            let named = document.named_arrays(file)?;
-            match (document.array(), named) {
+            let arrays = document.named_arrays(file)?;
+            match (document.array(), arrays) {
                 (Some(array), _) => then(Opened::Bare(array)),
-                (None, Some((names, views))) => then(by_name((names, views), file, pictures)),
+                (None, Some(arrays)) => then(by_name(arrays, file, named)),
                 (None, None) => Err(released::without_names(file)),
             }
         }
-        "t7" => {
+        Format::Torch7 => {
             let document = torch7::decode(bytes, file)?;
             match document.root() {
                 Value::Tensor(tensor) => then(Opened::Bare(tensor.clone())),
                 _ => then(torch(document.table()?, file)?),
             }
         }
-        other => Err(Error::malformed(
-            file,
-            "file of embeddings is of no known format",
-            "its extension",
-            (".t7, .npy, .npz, .safetensors, .pickle or .pkl", printable(&format!(".{other}"))),
-            "save the embeddings in one of these formats",
-        )),
     }
 }
 
@@ -117,10 +153,10 @@ pub(super) fn opened<T>(
 fn by_name<'a>(
     (names, views): (Vec<String>, Vec<ArrayView<'a>>),
     file: &'a Path,
-    pictures: &Pictures<'_>,
+    named: &dyn Fn(&str) -> bool,
 ) -> Opened<'a> {
     match (names.as_slice(), views.as_slice()) {
-        ([name], [view]) if pictures.find(name).is_none() => Opened::Bare(view.clone()),
+        ([name], [view]) if !named(name) => Opened::Bare(view.clone()),
         _ => Opened::Named(Named { file, names, arrays: Arrays::Views(views) }),
     }
 }
@@ -176,24 +212,32 @@ fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Op
         };
         captions.push(String::from_utf8_lossy(text).into_owned());
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut n) = (Vec::new(), 0usize);
     for (i, tensor) in features.list().enumerate() {
         let Value::Tensor(tensor) = tensor else {
             return Err(features.wrong(&format!("fea_txt[{}]", i + 1), "a tensor", tensor));
         };
         match tensor.shape.len() {
-            1 => rows.push(tensor.clone()),
-            _ => rows.extend(
-                (0..tensor.shape.first().copied().unwrap_or(0)).filter_map(|r| tensor.part(r)),
-            ),
+            1 => {
+                n += 1;
+                rows.push(tensor.clone());
+            }
+            _ => {
+                // No more than there are captions: a view takes more memory than a short row.
+                let of_this = tensor.shape.first().copied().unwrap_or(0);
+                n = n.saturating_add(of_this);
+                let room = captions.len().saturating_sub(rows.len());
+                rows.extend((0..of_this.min(room)).filter_map(|r| tensor.part(r)));
+            }
         }
     }
-    if captions.len() == rows.len() {
+    if captions.len() == n && captions.len() == rows.len() {
         return Ok(Opened::Captions(captions, rows));
     }
-    let pair =
-        (format!("{} in fea_txt", counted(captions.len(), "row")), counted(rows.len(), "row"));
-    Err(super::import::no_fit(file, "raw_txt and fea_txt", pair))
+    let expected =
+        format!("{} in fea_txt, one for each of raw_txt", counted(captions.len(), "row"));
+    let pair = (expected, counted(n, "row"));
+    Err(captioned::no_fit(file, "raw_txt and fea_txt", pair))
 }
 
 /// The tensors of a safetensors file, by name.

@@ -2,11 +2,13 @@
 //! the prepared file.
 //!
 //! The metadata names the encoder that made them, the dataset, and the files they were imported
-//! from, if any. The file is written as a stream and read by position: 8,855 pictures with ten
+//! from, if any. A file that is of no dataset can hold its captions (`texts`). The file is written as a stream and read by position: 8,855 pictures with ten
 //! captions of 1,024 numbers are 363 MB (the training birds of the release), which need not be in
 //! memory.
 
-use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, words};
+use super::import::hash;
+use super::texts::{StoredTexts, Texts};
+use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, is_ours, words};
 use crate::counted;
 use crate::error::printable;
 use crate::prepared::Prepared;
@@ -49,9 +51,26 @@ pub struct EmbeddingsWriter {
     file: AtomicFile,
     path: PathBuf,
     facts: Facts,
+    texts: Option<Texts>,
     dim: usize,
     rows: usize,
     written: usize,
+}
+
+/// What is known of a file before its numbers.
+pub(super) struct About<'a> {
+    /// Number of embeddings.
+    pub(super) rows: usize,
+    /// Number of values of each.
+    pub(super) dim: usize,
+    /// The encoder's fingerprint.
+    pub(super) encoder: &'a str,
+    /// The dataset's fingerprint.
+    pub(super) dataset: &'a str,
+    /// What they were imported from.
+    pub(super) sources: Vec<Source>,
+    /// The captions to be stored, one for each embedding; of a dataset none are.
+    pub(super) captions: Option<&'a [String]>,
 }
 
 impl EmbeddingsWriter {
@@ -83,9 +102,12 @@ impl EmbeddingsWriter {
     ///
     /// # Errors
     /// When rows are missing, or the storage fails.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         if self.written != self.rows {
             return Err(self.refuse(counted(self.rows, "row"), counted(self.written, "row")));
+        }
+        if let Some(texts) = &self.texts {
+            self.file.write(&texts.bytes())?;
         }
         self.file.commit()
     }
@@ -93,16 +115,26 @@ impl EmbeddingsWriter {
     /// As [`EmbeddingsWriter::finish`], with facts that are known only at the end: the encoder, and
     /// the SHA-256 of the sources. Both must have the announced length.
     pub(super) fn finish_as(mut self, encoder: String, sources: Vec<Source>) -> Result<()> {
-        let before = begin(&self.facts, self.rows, self.dim, &self.path)?.len();
+        let before = self.begin()?.len();
         self.facts.encoder = encoder;
         self.facts.sources = sources;
-        let header = begin(&self.facts, self.rows, self.dim, &self.path)?;
+        let header = self.begin()?;
         if header.len() != before {
             let expected = format!("a header of {before} bytes");
             return Err(self.refuse(expected, format!("{} bytes", header.len())));
         }
         self.file.rewrite_start(&header)?;
         self.finish()
+    }
+
+    /// The bytes of the file before the numbers.
+    fn begin(&self) -> Result<Vec<u8>> {
+        let json =
+            serde_json::to_string(&self.facts).map_err(|e| Error::write(&self.path, e.into()))?;
+        let shape = [self.rows, self.dim];
+        let mut specs = vec![Spec { name: "embeddings", element: Element::F32, shape: &shape }];
+        specs.extend(self.texts.iter().flat_map(Texts::specs));
+        Ok(header(&specs, &json))
     }
 
     fn refuse(&self, expected: String, found: String) -> Error {
@@ -117,6 +149,7 @@ impl EmbeddingsWriter {
 pub struct Embeddings {
     container: Container,
     tensor: Tensor,
+    texts: Option<StoredTexts>,
     rows: usize,
     dim: usize,
     facts: Facts,
@@ -135,17 +168,29 @@ impl Embeddings {
         encoder: &str,
         dataset: &str,
     ) -> Result<EmbeddingsWriter> {
-        Self::create_from(path, (rows, dim), (encoder, dataset), Vec::new())
+        let (sources, captions) = (Vec::new(), None);
+        Self::create_about(path, &About { rows, dim, encoder, dataset, sources, captions })
     }
 
-    /// As [`Embeddings::create`], for `(rows, dim)` embeddings of `(encoder, dataset)` that come
-    /// from `sources`.
-    pub(super) fn create_from(
+    /// As [`Embeddings::create`], for the embeddings of captions that are of no dataset: the file
+    /// holds them, and a hash of them is in the dataset's place.
+    ///
+    /// # Errors
+    /// As [`Embeddings::create`], and when the captions have more than 4 GiB.
+    pub fn create_with_captions(
         path: &Path,
-        (rows, dim): (usize, usize),
-        (encoder, dataset): (&str, &str),
-        sources: Vec<Source>,
+        dim: usize,
+        encoder: &str,
+        captions: &[String],
     ) -> Result<EmbeddingsWriter> {
+        let dataset = &*fingerprint(captions);
+        let (rows, sources, captions) = (captions.len(), Vec::new(), Some(captions));
+        Self::create_about(path, &About { rows, dim, encoder, dataset, sources, captions })
+    }
+
+    /// As [`Embeddings::create`], with all facts.
+    pub(super) fn create_about(path: &Path, about: &About<'_>) -> Result<EmbeddingsWriter> {
+        let &About { rows, dim, encoder, dataset, ref sources, captions } = about;
         if dim == 0 || dim > MAX_DIM || rows == 0 {
             return Err(Error::config(
                 "embeddings cannot have this shape",
@@ -158,18 +203,25 @@ impl Embeddings {
             version: VERSION,
             encoder: encoder.to_owned(),
             dataset: dataset.to_owned(),
-            sources,
+            sources: sources.clone(),
         };
-        let mut file = AtomicFile::create(path)?;
-        file.write(&begin(&facts, rows, dim, path)?)?;
-        Ok(EmbeddingsWriter { file, path: path.to_path_buf(), facts, dim, rows, written: 0 })
+        let texts = captions.map(|captions| Texts::of(captions, path)).transpose()?;
+        let (file, path) = (AtomicFile::create(path)?, path.to_path_buf());
+        let mut writer = EmbeddingsWriter { file, path, facts, texts, dim, rows, written: 0 };
+        let header = writer.begin()?;
+        writer.file.write(&header)?;
+        Ok(writer)
     }
 
     /// Opens a file without reading any embedding.
     ///
     /// # Errors
-    /// When the file is damaged, or of another kind or version.
+    /// When the file is damaged, or of another kind or version, or of another program: then the
+    /// remedy says how it is imported.
     pub fn open(path: &Path) -> Result<Self> {
+        if !is_ours(path)? {
+            return Err(foreign(path));
+        }
         let container = Container::open(path, "a file of embeddings")?;
         let tensor = container.tensor("embeddings", Element::F32, 2)?;
         let facts: Facts = serde_json::from_str(&container.stackgan).map_err(|e| {
@@ -190,7 +242,8 @@ impl Embeddings {
                 found,
             ));
         }
-        Ok(Self { container, tensor, rows, dim, facts })
+        let texts = StoredTexts::find(&container, rows)?;
+        Ok(Self { container, tensor, texts, rows, dim, facts })
     }
 
     /// Number of embeddings.
@@ -233,6 +286,14 @@ impl Embeddings {
     #[must_use]
     pub fn sources(&self) -> &[Source] {
         &self.facts.sources
+    }
+
+    /// The caption of a row, if the file holds captions.
+    ///
+    /// # Errors
+    /// When there is no such row, or the file cannot be read.
+    pub fn caption(&self, row: usize) -> Result<Option<String>> {
+        self.texts.as_ref().map(|texts| texts.read(&self.container, row)).transpose()
     }
 
     /// Checks that these are the embeddings of `data`.
@@ -343,11 +404,24 @@ impl Embeddings {
     }
 }
 
-/// The bytes of the file before the numbers.
-fn begin(facts: &Facts, rows: usize, dim: usize, path: &Path) -> Result<Vec<u8>> {
-    let json = serde_json::to_string(facts).map_err(|e| Error::write(path, e.into()))?;
-    let shape = [rows, dim];
-    Ok(header(&[Spec { name: "embeddings", element: Element::F32, shape: &shape }], &json))
+/// What stands for a dataset's fingerprint where there are only captions.
+pub(super) fn fingerprint(captions: &[String]) -> String {
+    format!("captions-{}", hash(captions.join("\n").as_bytes()))
+}
+
+/// The error for a file of another program.
+fn foreign(path: &Path) -> Error {
+    let remedy = "import them first: to paint from captions with their embeddings, `stackgan text import FILE --out \
+                  captions.safetensors`; to train on a dataset's, `stackgan data import DIR --embeddings FILE`";
+    let pair =
+        ("a file of `text encode`, `text import` or `data import`", "one of another program");
+    Error::malformed(
+        path,
+        "embeddings are not in this program's form",
+        "its beginning",
+        pair,
+        remedy,
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! file. It checks counts, widths and values.
 
 use super::arrays::{self, Opened};
-use super::file::{Embeddings, EmbeddingsWriter, MAX_DIM, Source};
+use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, Source};
+use super::maker::{Agreement, Comparison, Maker};
 use super::pictures::{Joined, Pictures};
 use super::{folder, listed, released};
 use crate::error::printable;
@@ -14,11 +15,14 @@ use crate::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 
-/// Maximum length of a file that is read.
-pub(super) const MAX_FILE: u64 = 16 << 30;
+/// Maximum length in bytes of a file that is read.
+pub const MAX_FILE: u64 = 16 << 30;
+
+/// How the fingerprint of an unknown encoder begins: a hash of the embeddings' sources follows.
+pub const UNKNOWN: &str = "imported-";
 
 /// What was imported.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Imported {
     /// Number of embeddings: one for each caption.
     pub rows: usize,
@@ -28,12 +32,15 @@ pub struct Imported {
     pub form: &'static str,
     /// Number of entries of the source that belong to no picture of the dataset.
     pub unused: usize,
+    /// How many vectors of the encoder that is said to have made them agree, if one is.
+    pub agreement: Option<Agreement>,
 }
 
 /// The source and the destination of a dataset's embeddings.
 pub(super) struct Task<'a> {
     pub(super) data: &'a Prepared,
     pub(super) out: &'a Path,
+    pub(super) maker: Option<&'a Maker>,
     pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
@@ -52,15 +59,21 @@ pub(super) struct Task<'a> {
 /// Arrays of a picture have the shape (captions, width). `out` is replaced only on success.
 /// `progress` is called with the number of finished pictures and the total.
 ///
+/// The encoder is recorded as unknown, by a hash of the sources. If `maker` is given and made the
+/// embeddings, its fingerprint is recorded, so that the encoder can be used with the model that is
+/// trained on them.
+///
 /// # Errors
-/// Names the file and entry that does not match, and all pictures without embeddings.
+/// Names the file and entry that does not match, and all pictures without embeddings. Also when the
+/// embeddings are not those of `maker`.
 pub fn import(
     path: &Path,
     data: &Prepared,
     out: &Path,
+    maker: Option<&Maker>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Imported> {
-    let task = Task { data, out, progress };
+    let task = Task { data, out, maker, progress };
     if path.is_dir() {
         return match released::of_folder(path)? {
             Some(pickles) => released::import(&pickles, &task),
@@ -98,16 +111,22 @@ pub(super) fn file_name(path: &Path) -> String {
 fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
     let found = Embeddings::open(path)?;
     found.check(task.data)?;
-    let shape = (found.len(), found.dim());
-    let facts = (found.encoder(), found.dataset());
-    let mut writer = Embeddings::create_from(task.out, shape, facts, found.sources().to_vec())?;
+    let (rows, dim) = (found.len(), found.dim());
+    let mut comparison = task.maker.map(|maker| Comparison::new(maker, dim, path)).transpose()?;
+    let encoder = task.maker.map_or(found.encoder(), |maker| &maker.fingerprint);
+    let (dataset, sources) = (found.dataset(), found.sources().to_vec());
+    let about = About { rows, dim, encoder, dataset, sources, captions: None };
+    let mut writer = Embeddings::create_about(task.out, &about)?;
     for i in 0..task.data.len() {
-        writer.append(&found.rows(task.data.caption_range(i))?)?;
+        let range = task.data.caption_range(i);
+        let numbers = found.rows(range.clone())?;
+        writer.append(&numbers)?;
+        comparison.iter_mut().for_each(|comparison| comparison.see(range.start, &numbers));
         (task.progress)(i + 1, task.data.len());
     }
+    let agreement = comparison.map(|comparison| comparison.end(path)).transpose()?;
     writer.finish()?;
-    let form = "a file of this program";
-    Ok(Imported { rows: shape.0, dim: shape.1, form, unused: 0 })
+    Ok(Imported { rows, dim, form: "a file of this program", unused: 0, agreement })
 }
 
 /// Imports one file of another format.
@@ -180,14 +199,39 @@ pub(super) struct Sink<'a> {
     task: &'a Task<'a>,
     sources: Vec<Source>,
     next: usize,
-    writer: Option<(EmbeddingsWriter, usize)>,
+    open: Option<Open<'a>>,
+}
+
+/// The file of a sink, from the first embeddings on.
+struct Open<'a> {
+    writer: EmbeddingsWriter,
+    dim: usize,
+    /// Where the embeddings came from, for messages.
+    from: Box<Path>,
+    comparison: Option<Comparison<'a>>,
+}
+
+impl<'a> Open<'a> {
+    fn new(task: &Task<'a>, sources: &[Source], dim: usize, from: &Path) -> Result<Self> {
+        let comparison = task.maker.map(|maker| Comparison::new(maker, dim, from)).transpose()?;
+        let about = About {
+            rows: task.data.caption_count(),
+            dim,
+            encoder: &encoder(task, sources),
+            dataset: task.data.fingerprint(),
+            sources: sources.to_vec(),
+            captions: None,
+        };
+        let writer = Embeddings::create_about(task.out, &about)?;
+        Ok(Self { writer, dim, from: from.into(), comparison })
+    }
 }
 
 impl<'a> Sink<'a> {
     /// For sources given by name and number of files.
     pub(super) fn new(task: &'a Task<'a>, sources: Vec<(String, usize)>) -> Self {
         let blank = |(name, files)| Source { name, files, sha256: "0".repeat(64) };
-        Self { task, sources: sources.into_iter().map(blank).collect(), next: 0, writer: None }
+        Self { task, sources: sources.into_iter().map(blank).collect(), next: 0, open: None }
     }
 
     pub(super) fn data(&self) -> &'a Prepared {
@@ -197,9 +241,26 @@ impl<'a> Sink<'a> {
     /// Writes the embeddings of the next picture.
     pub(super) fn push(&mut self, numbers: &Numbers) -> Result<()> {
         let (data, i) = (self.task.data, self.next);
+        let dim = self.checked(numbers)?;
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => self.open.insert(Open::new(self.task, &self.sources, dim, &numbers.file)?),
+        };
+        open.writer.append(&numbers.values)?;
+        if let Some(comparison) = &mut open.comparison {
+            comparison.see(data.caption_range(i).start, &numbers.values);
+        }
+        self.next += 1;
+        (self.task.progress)(self.next, data.len());
+        Ok(())
+    }
+
+    /// Checks the embeddings of the next picture. Returns their width.
+    fn checked(&self, numbers: &Numbers) -> Result<usize> {
+        let (data, i) = (self.task.data, self.next);
         let place = || format!("{}, {}", numbers.place, printable(data.key(i)));
         let captions = data.caption_range(i).len();
-        let wanted = self.writer.as_ref().map(|(_, dim)| *dim);
+        let wanted = self.open.as_ref().map(|open| open.dim);
         let fits = numbers.rows_and_dim().filter(|&(rows, dim)| {
             let width = wanted.map_or((1..=MAX_DIM).contains(&dim), |wanted| wanted == dim);
             rows == captions && width && numbers.values.len() == rows * dim
@@ -210,24 +271,13 @@ impl<'a> Sink<'a> {
             let found = format!("shape {:?}", numbers.shape);
             return Err(no_fit(&numbers.file, &place(), (expected, found)));
         };
-        if let Some((at, number)) = numbers.values.iter().enumerate().find(|(_, n)| !n.is_finite())
-        {
-            let found = format!("{number} in row {}", at / dim);
-            return Err(no_fit(&numbers.file, &place(), ("finite numbers", found)));
+        match numbers.values.iter().enumerate().find(|(_, n)| !n.is_finite()) {
+            None => Ok(dim),
+            Some((at, number)) => {
+                let found = format!("{number} in row {}", at / dim);
+                Err(no_fit(&numbers.file, &place(), ("finite numbers", found)))
+            }
         }
-        if self.writer.is_none() {
-            let shape = (data.caption_count(), dim);
-            let facts = (&*encoder(&self.sources), data.fingerprint());
-            let writer =
-                Embeddings::create_from(self.task.out, shape, facts, self.sources.clone())?;
-            self.writer = Some((writer, dim));
-        }
-        if let Some((writer, _)) = &mut self.writer {
-            writer.append(&numbers.values)?;
-        }
-        self.next += 1;
-        (self.task.progress)(self.next, data.len());
-        Ok(())
     }
 
     /// Finishes the file after all pictures, with the hashes of the sources.
@@ -240,19 +290,26 @@ impl<'a> Sink<'a> {
         for (source, sha256) in self.sources.iter_mut().zip(hashes) {
             source.sha256 = sha256;
         }
-        let Some((writer, dim)) = self.writer else {
+        let Some(Open { writer, dim, from, comparison }) = self.open else {
             let pair = ("embeddings", "none");
             return Err(no_fit(self.task.data.path(), "whole file", pair));
         };
-        writer.finish_as(encoder(&self.sources), self.sources)?;
-        Ok(Imported { rows: self.task.data.caption_count(), dim, form, unused })
+        let agreement = comparison.map(|comparison| comparison.end(&from)).transpose()?;
+        writer.finish_as(encoder(self.task, &self.sources), self.sources)?;
+        let rows = self.task.data.caption_count();
+        Ok(Imported { rows, dim, form, unused, agreement })
     }
 }
 
+/// What is recorded as the encoder: the one that made the embeddings if it is known.
+fn encoder(task: &Task<'_>, sources: &[Source]) -> String {
+    task.maker.map_or_else(|| unknown_encoder(sources), |maker| maker.fingerprint.clone())
+}
+
 /// A substitute for the unknown encoder of imported embeddings: the hash of their sources.
-fn encoder(sources: &[Source]) -> String {
+pub(super) fn unknown_encoder(sources: &[Source]) -> String {
     let text: Vec<&str> = sources.iter().map(|source| &*source.sha256).collect();
-    format!("imported-{}", hash(text.join(" ").as_bytes()))
+    format!("{UNKNOWN}{}", hash(text.join(" ").as_bytes()))
 }
 
 /// The error for embeddings that do not match the dataset.

@@ -145,7 +145,7 @@ pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
 }
 
 /// The lines of a list. Blank lines count, except for the end of the last line.
-fn lines(list: &Path) -> Result<Vec<String>> {
+pub(super) fn lines(list: &Path) -> Result<Vec<String>> {
     let bytes = read_bounded(list, MAX_LIST)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| no_fit(list, "whole list", ("text in UTF-8", "other bytes")))?;

@@ -5,8 +5,11 @@
 //! | module | contents |
 //! |---|---|
 //! | `file` | the file, written as a stream and read by position |
+//! | `texts` | the captions in it, where they are of no dataset |
 //! | `import` | recognition of what a path holds, and the only way into the file |
 //! | `released` | `char-CNN-RNN-embeddings.pickle`, joined by `filenames.pickle` |
+//! | `captioned` | captions with embeddings that are of no dataset |
+//! | `maker` | comparison with the vectors of the encoder that is said to have made them |
 //! | `arrays` | one other file: arrays by name, captions with arrays, or an unnamed array |
 //! | `folder` | a file for each picture or class |
 //! | `listed` | an unnamed array, joined by the list beside it |
@@ -18,16 +21,23 @@
 //! cannot shift the other embeddings.
 
 mod arrays;
+mod captioned;
 mod file;
 mod folder;
 mod import;
 mod listed;
+mod maker;
 mod pictures;
 mod released;
+mod texts;
 
+pub use captioned::{Captioned, captioned};
 pub use file::{Embeddings, EmbeddingsWriter, MAX_DIM, Source, VERSION};
-pub use import::{Imported, import};
+pub use import::{Imported, MAX_FILE, UNKNOWN, import};
 pub use listed::captions_list;
+pub use maker::{Agreement, Maker, probes};
 
+#[cfg(test)]
+mod captioned_tests;
 #[cfg(test)]
 mod tests;

@@ -10,40 +10,40 @@ use crate::prepared::Prepared;
 use crate::testing::prepared;
 use std::path::{Path, PathBuf};
 
-const DIM: usize = 3;
+pub(super) const DIM: usize = 3;
 const PICTURES: usize = 11;
 
-struct World {
+pub(super) struct World {
     dir: tempfile::TempDir,
-    data: Prepared,
+    pub(super) data: Prepared,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (dir, _, data) = prepared(PICTURES, 3, PictureSize::Stage1);
         std::fs::create_dir(dir.path().join("given")).unwrap();
         Self { dir, data }
     }
 
     /// A path for an input, in a folder of its own.
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         let path = self.dir.path().join("given").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         path
     }
 
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.at(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
-    fn out(&self) -> PathBuf {
+    pub(super) fn out(&self) -> PathBuf {
         self.dir.path().join("e.safetensors")
     }
 
     /// The embedding of caption row `r`, different for every row.
-    fn row(r: usize) -> Vec<f32> {
+    pub(super) fn row(r: usize) -> Vec<f32> {
         (0..DIM).map(|d| r as f32 + d as f32 / 8.0).collect()
     }
 
@@ -62,7 +62,7 @@ impl World {
 
     /// Imports and checks every row. Returns the form, and the number of entries of other pictures.
     fn good(&self, path: &Path) -> (&'static str, usize) {
-        let done = import(path, &self.data, &self.out(), &|_, _| {}).unwrap();
+        let done = import(path, &self.data, &self.out(), None, &|_, _| {}).unwrap();
         let found = Embeddings::open(&self.out()).unwrap();
         found.check(&self.data).unwrap();
         assert_eq!((found.len(), found.dim()), (self.data.caption_count(), DIM));
@@ -81,14 +81,14 @@ impl World {
 
     /// The error message.
     fn bad(&self, path: &Path) -> String {
-        let said = import(path, &self.data, &self.out(), &|_, _| {}).unwrap_err().to_string();
+        let said = import(path, &self.data, &self.out(), None, &|_, _| {}).unwrap_err().to_string();
         assert!(!self.out().exists(), "{said}");
         assert!(said.contains("  do: "), "{said}");
         said
     }
 }
 
-fn array(shape: &[usize], values: &[f32]) -> Vec<u8> {
+pub(super) fn array(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let mut bytes = Vec::new();
     npy::write_f32(&mut bytes, shape, values, Path::new("f")).unwrap();
     bytes
@@ -124,15 +124,15 @@ fn zip(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-fn npz(arrays: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn npz(arrays: &[(String, Vec<u8>)]) -> Vec<u8> {
     let named = |(name, bytes): &(String, Vec<u8>)| (format!("{name}.npy"), bytes.clone());
     zip(&arrays.iter().map(named).collect::<Vec<_>>())
 }
 
 /// Writes `.t7`: every object gets the next index.
 #[derive(Default)]
-struct Torch {
-    bytes: Vec<u8>,
+pub(super) struct Torch {
+    pub(super) bytes: Vec<u8>,
     index: i32,
 }
 
@@ -146,12 +146,12 @@ impl Torch {
         self.bytes.extend(text.as_bytes());
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         self.int(2);
         self.name(text);
     }
 
-    fn number(&mut self, n: f64) {
+    pub(super) fn number(&mut self, n: f64) {
         self.int(1);
         self.bytes.extend(n.to_le_bytes());
     }
@@ -162,12 +162,12 @@ impl Torch {
         self.int(self.index);
     }
 
-    fn table(&mut self, entries: usize) {
+    pub(super) fn table(&mut self, entries: usize) {
         self.object(3);
         self.int(entries as i32);
     }
 
-    fn tensor(&mut self, shape: &[usize], values: &[f32]) {
+    pub(super) fn tensor(&mut self, shape: &[usize], values: &[f32]) {
         self.object(4);
         self.name("V 1");
         self.name("torch.FloatTensor");
@@ -199,7 +199,7 @@ fn record(w: &World, i: usize, image: &str) -> Vec<u8> {
 }
 
 /// A protocol-2 pickle of (rows, DIM) arrays of f4 in numpy's form.
-fn pickled(arrays: &[Vec<f32>]) -> Vec<u8> {
+pub(super) fn pickled(arrays: &[Vec<f32>]) -> Vec<u8> {
     let mut out = b"\x80\x02]q\x00(".to_vec();
     arrays.iter().for_each(|values| pickle_array(&mut out, values));
     out.extend(b"e.");
@@ -207,7 +207,7 @@ fn pickled(arrays: &[Vec<f32>]) -> Vec<u8> {
 }
 
 /// The same of a dict.
-fn pickled_dict(arrays: &[(&str, Vec<f32>)]) -> Vec<u8> {
+pub(super) fn pickled_dict(arrays: &[(&str, Vec<f32>)]) -> Vec<u8> {
     let mut out = b"\x80\x02}q\x00(".to_vec();
     for (name, values) in arrays {
         out.extend([b"X", &(name.len() as u32).to_le_bytes()[..], name.as_bytes()].concat());
@@ -241,11 +241,16 @@ fn release(w: &World, splits: [&[usize]; 2]) -> PathBuf {
     w.at("r")
 }
 
+/// The release's folder of all pictures.
+pub(super) fn whole_release(w: &World) -> PathBuf {
+    let [train, test] = Split::ALL.map(|split| w.data.indices(split));
+    release(w, [&train, &test])
+}
+
 #[test]
 fn the_release_s_pickles_are_joined_by_their_lists() {
     let w = World::new();
-    let [train, test] = Split::ALL.map(|split| w.data.indices(split));
-    let folder = release(&w, [&train, &test]);
+    let folder = whole_release(&w);
     assert_eq!(w.good(&folder), ("the release's pickles", 0));
     assert_eq!(w.good(&w.at(&format!("r/test/{PICKLE}"))), ("the release's pickles", 0));
     // Another order, another split: the lists identify the arrays.
@@ -347,6 +352,25 @@ fn arrays_by_name_come_in_any_order() {
     assert!(!w.bad(&w.put("e.npz", npz(&arrays))).is_empty());
 }
 
+/// The releases' captions with their embeddings.
+pub(super) fn demo(captions: &[String], rows: impl ExactSizeIterator<Item = Vec<f32>>) -> Vec<u8> {
+    let mut t = Torch::default();
+    t.table(2);
+    t.text("raw_txt");
+    t.table(captions.len());
+    for (r, caption) in captions.iter().enumerate() {
+        t.number(r as f64 + 1.0);
+        t.text(caption);
+    }
+    t.text("fea_txt");
+    t.table(rows.len());
+    for (r, row) in rows.enumerate() {
+        t.number(r as f64 + 1.0);
+        t.tensor(&[1, row.len()], &row);
+    }
+    t.bytes
+}
+
 #[test]
 fn torch_tables_of_records_tensors_and_captions() {
     let w = World::new();
@@ -365,23 +389,7 @@ fn torch_tables_of_records_tensors_and_captions() {
         named.tensor(&[w.data.caption_range(i).len(), DIM], &w.rows(i));
     }
     assert_eq!(w.good(&w.put("named.t7", &named.bytes)), ("arrays by name", 0));
-    let demo = |captions: &[String]| {
-        let mut t = Torch::default();
-        t.table(2);
-        t.text("raw_txt");
-        t.table(captions.len());
-        for (r, caption) in captions.iter().enumerate() {
-            t.number(r as f64 + 1.0);
-            t.text(caption);
-        }
-        t.text("fea_txt");
-        t.table(captions.len());
-        for r in 0..captions.len() {
-            t.number(r as f64 + 1.0);
-            t.tensor(&[1, DIM], &World::row(r));
-        }
-        t.bytes
-    };
+    let demo = |captions: &[String]| demo(captions, (0..captions.len()).map(World::row));
     let mut captions = w.data.all_captions().to_vec();
     assert_eq!(w.good(&w.put("demo.t7", demo(&captions))).0, "captions with their embeddings");
     captions.swap(3, 4);
@@ -534,8 +542,7 @@ fn cut_files_are_refused() {
             w.bad(&w.put(name, &bytes[..cut]));
         }
     }
-    let [train, test] = Split::ALL.map(|split| w.data.indices(split));
-    let folder = release(&w, [&train, &test]);
+    let folder = whole_release(&w);
     let file = w.at(&format!("r/train/{PICKLE}"));
     let bytes = std::fs::read(&file).unwrap();
     for cut in (0..bytes.len()).step_by(17) {
@@ -552,7 +559,7 @@ fn the_source_is_recorded_and_decides_the_encoder_s_name() {
     let facts = |values: &[f32]| {
         let bytes = array(&[n, DIM], values);
         let file = w.put("e.npy", &bytes);
-        import(&file, &w.data, &w.out(), &|_, _| {}).unwrap();
+        import(&file, &w.data, &w.out(), None, &|_, _| {}).unwrap();
         let found = Embeddings::open(&w.out()).unwrap();
         let [source] = found.sources() else { panic!("{:?}", found.sources()) };
         assert_eq!((&*source.name, source.files), ("e.npy", 1));
@@ -568,9 +575,9 @@ fn the_source_is_recorded_and_decides_the_encoder_s_name() {
     // A file that was imported, or encoded by us, can be imported unchanged.
     let kept = w.dir.path().join("kept.safetensors");
     std::fs::rename(w.out(), &kept).unwrap();
-    let done = import(&kept, &w.data, &w.out(), &|_, _| {}).unwrap();
+    let done = import(&kept, &w.data, &w.out(), None, &|_, _| {}).unwrap();
     assert_eq!(done.form, "a file of this program");
     assert!(std::fs::read(&kept).unwrap() == std::fs::read(w.out()).unwrap());
     let (_dir, _, foreign) = prepared(5, 2, PictureSize::Stage1);
-    assert!(import(&kept, &foreign, &w.out(), &|_, _| {}).is_err());
+    assert!(import(&kept, &foreign, &w.out(), None, &|_, _| {}).is_err());
 }

@@ -34,12 +34,12 @@ fn a_record_of_reed_becomes_the_rows_of_its_picture() {
     let raw: Vec<f32> = raw.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
     let out = folder.path().join("e.safetensors");
     for source in [given.parent().unwrap(), &record] {
-        let done = embeddings::import(source, &prepared, &out, &|_, _| {}).unwrap();
+        let done = embeddings::import(source, &prepared, &out, None, &|_, _| {}).unwrap();
         assert_eq!((done.rows, done.dim, done.unused), (10, 1024, 0));
         assert_eq!(Embeddings::open(&out).unwrap().rows(0..10).unwrap(), raw);
     }
     // If the file's name belongs to no picture, the name inside the record is used.
     std::fs::rename(given.join("image_07764.t7"), given.join("image_07765.t7")).unwrap();
-    let done = embeddings::import(&given, &prepared, &out, &|_, _| {}).unwrap();
+    let done = embeddings::import(&given, &prepared, &out, None, &|_, _| {}).unwrap();
     assert_eq!(done.rows, 10);
 }

@@ -1,31 +1,49 @@
-//! `stackgan text import`: converts published weights of the char-CNN-RNN to an encoder file.
+//! `stackgan text import`: converts published weights of the char-CNN-RNN to an encoder file, and
+//! captions with embeddings of other programs to a file of embeddings.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use stackgan_core::text::TextEncoder as _;
 use stackgan_core::text::alphabet::{AlphabetOptions, Case, Unknown};
 use stackgan_core::text::state_dict::from_state_dict;
-use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_data::embeddings::{self, Captioned};
+use stackgan_data::formats::read_bounded;
 
 use crate::args::{self, LetterCase, TextImport};
-use crate::commands::{Context, apart, print, weights, write_file};
+use crate::commands::{Context, apart, made_by, print, weights, write_file};
 use crate::exit::Problem;
 
-/// Reads weights and writes an encoder.
+/// Reads weights and writes an encoder, or captions and writes embeddings.
 pub(super) fn run(args: &TextImport, context: &Context) -> Result<()> {
     let file = &args.file;
-    let place = format!("file: {}", file.display());
     if !file.exists() {
-        let expected = "a char-CNN-RNN as .t7, .pth or safetensors";
+        let place = format!("file: {}", file.display());
+        let expected = "a char-CNN-RNN as .t7, .pth or safetensors, or captions with embeddings";
         let remedy = "check the path";
         return Err(Problem::missing("there is no such file", place, expected, remedy).into());
     }
-    apart(&[Some(file)], &[("--out", Some(&args.out))])?;
-    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
-    let tensors = weights::read(&bytes, file, weights::TEXT_ENCODER, &context.device)?;
+    let bytes = read_bounded(file, embeddings::MAX_FILE)?;
+    match embeddings::captioned(&bytes, file, |found| captions(found, args, context))? {
+        Some(done) => done,
+        None => encoder(bytes, args, context),
+    }
+}
+
+/// Writes the encoder whose weights `bytes` are.
+fn encoder(bytes: Vec<u8>, args: &TextImport, context: &Context) -> Result<()> {
+    if let Some(maker) = &args.made_by {
+        let place = format!("option: --made-by {}", maker.display());
+        let parts = ("captions with their embeddings", "another file, perhaps an encoder");
+        let remedy = "leave `--made-by` out: it says which encoder made embeddings";
+        return Err(Problem::usage("the file holds no embeddings", place, parts, remedy).into());
+    }
+    let out = out(args, "encoder.safetensors")?;
+    let tensors = weights::read(&bytes, &args.file, weights::TEXT_ENCODER, &context.device)?;
     drop(bytes);
     let encoder = from_state_dict(tensors, alphabet(args), &context.device)
-        .with_context(|| format!("cannot import\n  {place}"))?;
-    write_file(&args.out, &encoder.to_bytes()?)?;
+        .with_context(|| format!("cannot import\n  file: {}", args.file.display()))?;
+    write_file(&out, &encoder.to_bytes()?)?;
     let config = encoder.config();
     context.manner.say(format!(
         "char-CNN-RNN with {:?} of {} units, {} wide, fingerprint {}",
@@ -34,19 +52,51 @@ pub(super) fn run(args: &TextImport, context: &Context) -> Result<()> {
         config.dim,
         encoder.fingerprint().get(..12).unwrap_or_default()
     ));
-    print(args.out.display())
+    print(out.display())
+}
+
+/// Writes the embeddings of captions.
+fn captions(found: &Captioned<'_>, args: &TextImport, context: &Context) -> Result<()> {
+    if args.case.is_some() || args.unknown.is_some() {
+        let option = if args.case.is_some() { "option: --case" } else { "option: --unknown" };
+        let parts = ("the weights of an encoder", "captions with their embeddings");
+        let remedy = "leave it out: it is kept in the file of an encoder, and decides how that reads sentences";
+        let what = "the option is for encoders";
+        return Err(Problem::usage(what, option, parts, remedy).into());
+    }
+    let out = out(args, "captions.safetensors")?;
+    let maker = args.made_by.as_deref();
+    let maker = maker.map(|name| made_by::Claimed::open(name, context)).transpose()?;
+    let maker = maker.map(|claimed| claimed.maker(found.captions(), context)).transpose()?;
+    if let Some(parent) = out.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|e| Problem::storage(parent, &e))?;
+    }
+    let done = found.write(&out, maker.as_ref())?;
+    made_by::say(&done, maker.as_ref(), context.manner);
+    print(out.display())
+}
+
+/// The file that is written, which must be another than those that are read.
+fn out(args: &TextImport, unless_told: &str) -> Result<PathBuf> {
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(unless_told));
+    let maker = args.made_by.as_deref().filter(|maker| maker.is_file());
+    let list = args.file.with_extension("txt");
+    let read =
+        [Some(args.file.as_path()), maker, Some(&*list).filter(|list: &&Path| list.is_file())];
+    apart(&read, &[("--out", Some(&out))])?;
+    Ok(out)
 }
 
 fn alphabet(args: &TextImport) -> AlphabetOptions {
     AlphabetOptions {
         case: match args.case {
-            LetterCase::Lower => Case::Lower,
-            LetterCase::Keep => Case::Keep,
+            None | Some(LetterCase::Lower) => Case::Lower,
+            Some(LetterCase::Keep) => Case::Keep,
         },
         unknown: match args.unknown {
-            args::Unknown::ZeroRow => Unknown::ZeroRow,
-            args::Unknown::Space => Unknown::Space,
-            args::Unknown::Truncate => Unknown::Truncate,
+            None | Some(args::Unknown::ZeroRow) => Unknown::ZeroRow,
+            Some(args::Unknown::Space) => Unknown::Space,
+            Some(args::Unknown::Truncate) => Unknown::Truncate,
         },
     }
 }

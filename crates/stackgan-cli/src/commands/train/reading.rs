@@ -8,7 +8,7 @@ use stackgan_core::Model;
 use stackgan_core::digest::sha256;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::crop::PictureSize;
-use stackgan_data::embeddings::Embeddings;
+use stackgan_data::embeddings::{Embeddings, UNKNOWN};
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
@@ -213,13 +213,18 @@ pub(super) fn embeddings(
     text::encode(encoder, data, &file, context.manner)
 }
 
+/// What `generate` does with a model that was trained on embeddings of a known encoder.
+const READS: &str = "reads sentences with it if `--encoder` names the one that made them";
+
 /// Opens embeddings from elsewhere, and checks that they belong to this dataset.
 pub(super) fn imported(file: &Path, data: &Prepared, context: &Context) -> Result<Embeddings> {
     let embeddings = Embeddings::open(file)?;
     embeddings.check(data)?;
+    let unknown = embeddings.encoder().starts_with(UNKNOWN);
+    let (file, how) =
+        (file.display(), if unknown { "cannot read sentences with it" } else { READS });
     context.manner.say(format!(
-        "embeddings {}: the model will have no text encoder of its own, and `generate` cannot read sentences with it",
-        file.display()
+        "embeddings {file}: the model will have no text encoder of its own, and `generate` {how}"
     ));
     Ok(embeddings)
 }

@@ -44,11 +44,16 @@ pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Vec<NamedTensor<'a>>> 
     })
 }
 
+/// Whether a file begins as the streams of torch 0.2 to 1.5 do, which are pickles too.
+pub(crate) fn begins(bytes: &[u8]) -> bool {
+    bytes.starts_with(legacy::MAGIC)
+}
+
 fn tensors(bytes: &[u8]) -> Step<Vec<NamedTensor<'_>>> {
     let budget = Budget::for_input(bytes.len());
     let stored = if super::zip::is_zip(bytes) {
         zipped::read(bytes, budget)?
-    } else if bytes.starts_with(legacy::MAGIC) {
+    } else if begins(bytes) {
         legacy::read(bytes, budget)?
     } else {
         let found = match bytes.get(257..262) {

@@ -1,0 +1,255 @@
+//! Captions with their embeddings that belong to no dataset, from other programs' files: to paint
+//! from.
+//!
+//! Two forms: a Torch table of `raw_txt` and `fea_txt`, which the releases' demos read
+//! (TensorFlow release, `demo/get_embedding.lua`; PyTorch release, `code/trainer.py`, `sample`), and one
+//! array with a list of captions beside it. They are told from the beginning of the file, not from
+//! its name: Torch's files of weights begin in the same way.
+
+use super::arrays::{self, Format, Opened};
+use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, Source, fingerprint};
+use super::import::{Imported, extension, file_name, hash, unknown_encoder};
+use super::listed;
+use super::maker::{Comparison, Maker};
+use crate::captions::{MAX_CAPTION, clean};
+use crate::counted;
+use crate::formats::torch7::{self, Value};
+use crate::formats::{ArrayView, npz, pickle, torch_pickle};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Captions with their embeddings in a file of another program.
+#[derive(Debug)]
+pub struct Captioned<'a> {
+    file: &'a Path,
+    bytes: &'a [u8],
+    captions: Vec<String>,
+    rows: Rows<'a>,
+    form: &'static str,
+}
+
+/// The embeddings of captions.
+#[derive(Debug)]
+enum Rows<'a> {
+    /// The parts of an array.
+    Parts(ArrayView<'a>),
+    /// An array each.
+    Each(Vec<ArrayView<'a>>),
+}
+
+impl<'a> Rows<'a> {
+    fn get(&self, row: usize) -> Option<ArrayView<'a>> {
+        match self {
+            Self::Parts(array) => array.part(row),
+            Self::Each(arrays) => arrays.get(row).cloned(),
+        }
+    }
+}
+
+/// Passes the captions and embeddings in `bytes` of `file` to `then`; `None` if the file holds
+/// something else, such as weights.
+///
+/// # Errors
+/// When the file is damaged, its captions and embeddings do not fit, the list of captions is
+/// missing, or the embeddings are those of a dataset's pictures.
+pub fn captioned<T>(
+    bytes: &[u8],
+    file: &Path,
+    then: impl FnOnce(&Captioned<'_>) -> T,
+) -> Result<Option<T>> {
+    let Some(format) = format(bytes, file)? else { return Ok(None) };
+    arrays::opened_as(format, (bytes, file), &|_| false, |opened| {
+        let (captions, rows, form) = match opened {
+            Opened::Captions(captions, rows) => {
+                (captions, Rows::Each(rows), "captions with their embeddings")
+            }
+            Opened::Bare(array) => {
+                let captions = list_beside(file, captions_of(&array, file)?)?;
+                (captions, Rows::Parts(array), "an array with a list of captions")
+            }
+            // Several tensors by name are weights.
+            Opened::Named(_) if format == Format::Safetensors => return Ok(None),
+            Opened::Named(_) => return Err(of_pictures(file)),
+        };
+        if captions.is_empty() {
+            return Err(no_fit(file, "whole file", ("captions", "none")));
+        }
+        if let Some(at) = captions.iter().position(|caption| caption.len() > MAX_CAPTION) {
+            let found = format!("a longer one, caption {}", at + 1);
+            let expected = format!("captions of at most {MAX_CAPTION} bytes");
+            return Err(no_fit(file, "list of captions", (expected, found)));
+        }
+        Ok(Some(then(&Captioned { file, bytes, captions, rows, form })))
+    })
+}
+
+impl Captioned<'_> {
+    /// The captions, as they are in the file.
+    #[must_use]
+    pub fn captions(&self) -> &[String] {
+        &self.captions
+    }
+
+    /// Writes a file of embeddings with their captions, in which control characters are escaped. If
+    /// `maker` made the embeddings, its fingerprint is recorded.
+    ///
+    /// # Errors
+    /// When the embeddings differ in width, are not finite or not those of `maker`. Then there is no
+    /// file.
+    pub fn write(&self, out: &Path, maker: Option<&Maker>) -> Result<Imported> {
+        let rows = self.captions.len();
+        let dim = self.rows.get(0).map_or(0, |row| row.len());
+        if !(1..=MAX_DIM).contains(&dim) {
+            let found = counted(dim, "number");
+            return Err(no_fit(self.file, "row 0", (format!("1 to {MAX_DIM} numbers"), found)));
+        }
+        let mut comparison =
+            maker.map(|maker| Comparison::new(maker, dim, self.file)).transpose()?;
+        let mut writer = self.begin(out, dim, maker)?;
+        for r in 0..rows {
+            let values = self.numbers(r, dim)?;
+            writer.append(&values)?;
+            comparison.iter_mut().for_each(|comparison| comparison.see(r, &values));
+        }
+        let agreement = comparison.map(|comparison| comparison.end(self.file)).transpose()?;
+        writer.finish()?;
+        Ok(Imported { rows, dim, form: self.form, unused: 0, agreement })
+    }
+
+    fn begin(&self, out: &Path, dim: usize, maker: Option<&Maker>) -> Result<EmbeddingsWriter> {
+        let captions: Vec<String> =
+            self.captions.iter().map(|caption| clean(caption.trim())).collect();
+        let sources =
+            vec![Source { name: file_name(self.file), files: 1, sha256: hash(self.bytes) }];
+        let encoder = maker.map_or_else(|| unknown_encoder(&sources), |m| m.fingerprint.clone());
+        Embeddings::create_about(
+            out,
+            &About {
+                rows: captions.len(),
+                dim,
+                encoder: &encoder,
+                dataset: &fingerprint(&captions),
+                sources,
+                captions: Some(&captions),
+            },
+        )
+    }
+
+    /// The numbers of a row, checked.
+    fn numbers(&self, r: usize, dim: usize) -> Result<Vec<f32>> {
+        let place = format!("row {r}");
+        let row = self.rows.get(r).filter(|row| row.len() == dim);
+        let Some(row) = row else {
+            let found = self.rows.get(r).map_or(0, |row| row.len());
+            let pair = (format!("{dim} numbers as in the first"), counted(found, "number"));
+            return Err(no_fit(self.file, &place, pair));
+        };
+        let values = row.to_f32();
+        match values.iter().find(|number| !number.is_finite()) {
+            None => Ok(values),
+            Some(number) => Err(no_fit(self.file, &place, ("finite numbers", number.to_string()))),
+        }
+    }
+}
+
+/// The format of a file that may hold captions with embeddings, by its beginning; `None` of weights.
+fn format(bytes: &[u8], file: &Path) -> Result<Option<Format>> {
+    let format = match bytes {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Format::Npy,
+        [0..=8, 0, 0, 0, ..] => {
+            return Ok(captions_of_torch(bytes, file)?.then_some(Format::Torch7));
+        }
+        [_, _, _, _, _, _, 0, 0, b'{', ..] => {
+            return match Embeddings::open(file) {
+                Ok(_) => Err(own(file)),
+                Err(_) => Ok(Some(Format::Safetensors)),
+            };
+        }
+        [b'P', b'K', ..] if is_npz(bytes, file) => Format::Npz,
+        _ if torch_pickle::begins(bytes) => return Ok(None),
+        [0x80, ..] => Format::Pickle,
+        _ if matches!(&*extension(file), "pickle" | "pkl") => Format::Pickle,
+        _ => return Ok(None),
+    };
+    if format == Format::Pickle
+        && matches!(pickle::decode(bytes, file)?.root(), pickle::Value::List(_))
+    {
+        return Err(of_pictures(file)); // as the releases pickle them
+    }
+    Ok(Some(format))
+}
+
+/// Whether a file of Torch holds captions with embeddings, or one tensor.
+fn captions_of_torch(bytes: &[u8], file: &Path) -> Result<bool> {
+    Ok(match torch7::decode(bytes, file)?.root() {
+        Value::Tensor(_) => true,
+        Value::Table(table) => matches!(table.get("raw_txt"), Value::Table(_)),
+        _ => false,
+    })
+}
+
+/// Whether an archive is numpy's rather than PyTorch's.
+fn is_npz(bytes: &[u8], file: &Path) -> bool {
+    npz::decode(bytes, file).map_or(extension(file) == "npz", |npz| !npz.names().is_empty())
+}
+
+/// Number of captions of an array (captions, width) or (captions, 1, width).
+fn captions_of(array: &ArrayView<'_>, file: &Path) -> Result<usize> {
+    match *array.shape() {
+        [n, _] | [n, 1, _] => Ok(n),
+        ref other => {
+            let found = format!("shape {other:?}");
+            Err(no_fit(file, "the array", ("shape (captions, width)", found)))
+        }
+    }
+}
+
+/// The captions of `n` rows, from the list beside the file.
+fn list_beside(file: &Path, n: usize) -> Result<Vec<String>> {
+    let list = file.with_extension("txt");
+    if !list.is_file() {
+        return Err(Error::Missing {
+            what: "an array needs a list of its captions".to_owned(),
+            file: list,
+            expected: "the caption of each row, one a line".to_owned(),
+            remedy: "write the list; the embeddings of a dataset's captions are imported for it: `stackgan data import \
+                     DIR --embeddings FILE`"
+                .to_owned(),
+        });
+    }
+    let lines = listed::lines(&list)?;
+    if lines.len() == n {
+        return Ok(lines);
+    }
+    let expected = format!("{}, as {} has rows", counted(n, "line"), file.display());
+    Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))))
+}
+
+fn own(file: &Path) -> Error {
+    let pair = ("a file of another program", "one that can be painted from as it is");
+    let remedy = "paint from it: `stackgan generate -m MODEL --embeddings FILE`";
+    Error::malformed(
+        file,
+        "embeddings are in this program's form already",
+        "metadata",
+        pair,
+        remedy,
+    )
+}
+
+fn of_pictures(file: &Path) -> Error {
+    let pair = ("one array, or raw_txt and fea_txt", "several arrays, as of a dataset's pictures");
+    let remedy = "import them for their dataset: `stackgan data import DIR --embeddings FILE`, then paint from its rows: \
+                  `stackgan generate -m MODEL --data DIR --rows 0-7`";
+    Error::malformed(file, "embeddings are without captions", "whole file", pair, remedy)
+}
+
+/// The error for embeddings and captions that do not fit.
+pub(super) fn no_fit(
+    file: &Path,
+    place: &str,
+    pair: (impl Into<Box<str>>, impl Into<Box<str>>),
+) -> Error {
+    let remedy = "save one row of numbers for each caption, in the order of the captions";
+    Error::malformed(file, "embeddings do not fit their captions", place, pair, remedy)
+}
