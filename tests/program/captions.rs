@@ -70,7 +70,7 @@ fn the_releases_captions_are_painted_and_named() {
         let out = ["--made-by", &encoder, "--out", "to/captions.safetensors", "-q"];
         let named = done(dir, &[&["text", "import", file], &out[..]].concat());
         assert_eq!(named.trim(), "to/captions.safetensors");
-        let given = ["--embeddings", "to/captions.safetensors", "--rows", "0-2", "--grid"];
+        let given = ["--embeddings", "to/captions.safetensors", "--grid"];
         assert_eq!(painted(dir, "run", &given), said, "{file}");
     }
     assert!(dir.join("out/grid.png").is_file());

@@ -1,8 +1,9 @@
 //! `text train --features`: an encoder that learns from a pretrained network's features.
 
 use std::fs;
+use std::process::Command;
 
-use crate::common::{WORLD, done, failed};
+use crate::common::{WORLD, done, failed, stackgan};
 use crate::errors::four_parts;
 
 #[test]
@@ -62,4 +63,63 @@ fn features_are_computed_once_and_trained_on() {
     assert!(first == fs::read(dir.path().join("encoder.safetensors")).unwrap());
     let encode = ["text", "encode", "--encoder", "encoder.safetensors", "--data", "birds"];
     done(dir.path(), &[&encode[..], &["--output", "e.safetensors", "-q"]].concat());
+}
+
+/// A training that is stopped after every few steps ends in the bytes of one that is not.
+#[test]
+fn a_stopped_training_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let birds = WORLD.birds().display().to_string();
+    let train = |out: &str, more: &[&str]| -> Vec<String> {
+        let args =
+            ["text", "train", "--data", &birds, "--steps", "6", "--batch", "2", "--out", out];
+        [&args[..], more].concat().into_iter().map(str::to_owned).collect()
+    };
+    let run = |args: Vec<String>| {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let output = stackgan(dir, &args).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run(train("whole", &[])).0, 0);
+    let stopped = || run(train("parts", &["--max-hours", "1e-9"]));
+    for step in 1..=3 {
+        let (code, said) = stopped();
+        assert!(code == 75 && said.contains(&format!("stopped at step {step}")), "{code} {said}");
+        assert!(!dir.join("parts").exists() && dir.join("parts.unfinished").is_file());
+    }
+    let (code, said) = run(train("parts", &["--seed", "1"]));
+    assert!(code == 2 && said.contains("another encoder is in the way"), "{code} {said}");
+    let state = fs::read(dir.join("parts.unfinished")).unwrap();
+    fs::write(dir.join("parts.unfinished"), &state[..state.len() / 2]).unwrap();
+    let (code, said) = run(train("parts", &[]));
+    assert!(code == 3 && said.contains("cannot be read"), "{code} {said}");
+    fs::write(dir.join("parts.unfinished"), state).unwrap();
+    let (code, said) = run(train("parts", &[]));
+    assert!(code == 0 && said.contains("goes on at step 3"), "{code} {said}");
+    assert!(fs::read(dir.join("parts")).unwrap() == fs::read(dir.join("whole")).unwrap());
+    assert!(!dir.join("parts.unfinished").exists());
+}
+
+/// Embeddings get their name when they are whole: a link stays a link, and a pipe a pipe.
+#[test]
+fn vectors_are_not_written_over_what_is_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let encoder = WORLD.encoder().display().to_string();
+    let encode = |output: &str| -> Vec<String> {
+        let args =
+            ["text", "encode", "--encoder", &encoder, "-p", "a red bird", "--output", output];
+        args.map(str::to_owned).to_vec()
+    };
+    fs::write(dir.join("real"), "old").unwrap();
+    std::os::unix::fs::symlink("real", dir.join("link")).unwrap();
+    let args = encode("link");
+    done(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(dir.join("link").is_symlink() && fs::read(dir.join("real")).unwrap().len() > 100);
+    assert!(Command::new("mkfifo").arg(dir.join("pipe")).status().unwrap().success());
+    let args = encode("pipe");
+    let (code, said) = failed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(code == 2 && said.contains("a pipe or a device"), "{code} {said}");
+    assert!(!dir.join("pipe").is_file() && dir.join("pipe").exists());
 }

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 use stackgan_train::event::StopReason;
 
+use crate::commands::text::Stopped;
+
 /// How the program ends. The value is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -140,6 +142,9 @@ pub(crate) fn code(error: &anyhow::Error) -> Exit {
 fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(problem) = cause.downcast_ref::<Problem>() {
         return Some(problem.exit);
+    }
+    if let Some(stopped) = cause.downcast_ref::<Stopped>() {
+        return Some(stopped.exit());
     }
     if let Some(error) = cause.downcast_ref::<stackgan_train::Error>() {
         return Some(of_training(error));

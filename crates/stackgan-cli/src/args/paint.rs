@@ -65,9 +65,9 @@ pub(crate) struct Generate {
     /// `--embeddings` is given
     #[arg(long, value_name = "PATH", conflicts_with_all = ["prompt", "captions", "encoder"])]
     pub data: Option<PathBuf>,
-    /// Rows to paint, counted from 0: `0-7,9`
-    #[arg(long, value_name = "LIST", default_value = "0-7")]
-    pub rows: String,
+    /// Rows to paint, counted from 0: `0-7,9`; default: the first eight
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["prompt", "captions"])]
+    pub rows: Option<String>,
     /// The seeds
     #[command(flatten)]
     pub seeds: Seeds,

@@ -106,6 +106,10 @@ pub(crate) struct TextTrain {
     /// Number of captions and pictures in a batch
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
+    /// Save the state and stop after this many hours (exit code 75). The same command goes on from
+    /// there
+    #[arg(long, value_name = "H", value_parser = super::positive)]
+    pub max_hours: Option<f64>,
     /// Learning rate
     #[arg(long, value_name = "LR")]
     pub lr: Option<f64>,

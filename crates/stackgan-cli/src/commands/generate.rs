@@ -6,26 +6,31 @@ use stackgan_core::image::grid;
 use stackgan_data::counted;
 
 use super::given::Given;
-use super::painting::{GRID, Painter, Read, Unread, numbers, seeds};
+use super::painting::{GRID, Painter, Read, numbers, seeds};
+use super::unread::Unread;
 use super::{Context, captions, print, write_file};
 use crate::args::Generate;
 use crate::exit::Problem;
 use crate::progress::Phase;
 
+/// Number of rows of embeddings that are painted if none are named.
+const FIRST: u64 = 8;
 /// Maximum number of pictures on one sheet.
 const MOST_ON_SHEET: usize = 4096;
 
 /// Paints every caption with every seed.
 pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let (asked, chunk) = (&args.painting, Sampling::default().chunk);
-    let (seeds, rows) = (seeds(&args.seeds)?, numbers("rows", &args.rows)?);
-    let (painter, given);
+    let seeds = seeds(&args.seeds)?;
+    let asked_rows = args.rows.as_deref().map(|rows| numbers("rows", rows)).transpose()?;
+    let (painter, given, rows);
     let mut unread = Unread::nothing();
     let batches: Box<dyn Iterator<Item = Result<Read>>> =
         if args.embeddings.is_some() || args.data.is_some() {
             painter = Painter::of_embeddings(asked, context)?;
             let named = (args.embeddings.as_deref(), args.data.as_deref());
             given = Given::open(&painter.named.model, named, context)?;
+            rows = asked_rows.unwrap_or_else(|| (0..FIRST.min(given.len() as u64)).collect());
             Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.named.model)))
         } else {
             let sentences = captions::of(&args.prompt, args.captions.as_deref(), chunk)?;

@@ -64,8 +64,9 @@ impl Given {
         for &row in rows {
             let at = usize::try_from(row).ok().filter(|at| *at < self.len());
             let Some(at) = at else {
-                let parts = (format!("0 to {}", self.len().saturating_sub(1)), row.to_string());
-                let remedy = "name rows that are there: `--rows 0-7`";
+                let last = self.len().saturating_sub(1);
+                let parts = (format!("0 to {last}"), row.to_string());
+                let remedy = format!("name rows that are there: `--rows 0-{last}`");
                 let what = "there is no such row";
                 return Err(Problem::usage(what, "option: --rows", parts, remedy).into());
             };

@@ -28,8 +28,9 @@ mod repro;
 mod runs;
 mod serve;
 mod sources;
-mod text;
+pub(crate) mod text;
 mod train;
+mod unread;
 mod weights;
 
 use std::sync::Mutex;

@@ -2,14 +2,16 @@
 //! `train` and `demo` use the same functions.
 
 mod import;
+mod unfinished;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
+use stackgan_core::text::alphabet::AlphabetOptions;
 use stackgan_data::counted;
 use stackgan_data::crop::PictureSize;
 use stackgan_data::dataset::Split;
@@ -17,16 +19,21 @@ use stackgan_data::embeddings::{Embeddings, EmbeddingsWriter};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::r_precision::RPrecision;
 use stackgan_train::text::{
-    ImageInputs, Scores, TextEvent, TextRun, TextTrainConfig, TrainedEncoder, evaluate,
-    train_encoder,
+    ImageInputs, Scores, TextEvent, TextRun, TextTrainConfig, TextTraining, TrainedEncoder,
+    evaluate,
 };
 
+use super::encoders::Encoder;
+use super::unread::unread_of;
 use super::{
     Context, apart, captions, check_writable, encoders, features, print, sources, write_file,
 };
 use crate::args::{self, EncoderSize};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
+use crate::signals::Stopper;
+
+pub(crate) use unfinished::{Stopped, Unfinished};
 
 /// Default number of steps of a small encoder's training.
 pub(crate) const SMALL_STEPS: u64 = 2500;
@@ -70,8 +77,12 @@ fn train_command(args: &args::TextTrain, context: &Context) -> Result<()> {
     // Each row of a batch is of another class, so a small dataset has smaller batches.
     config.batch = args.batch.unwrap_or_else(|| config.batch.min(classes(&data)).max(2));
     let length = Length::Steps(args.steps.unwrap_or(steps));
+    let stopper = Stopper::listen()?.within_hours(args.max_hours);
+    let of = identity((&config, &data), images, args.seed, length)?;
+    let unfinished = Unfinished::beside(&args.out, &of, stopper);
+    warn_unread(data.all_captions(), config.encoder.alphabet, context.manner);
     let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
-    let (encoder, _) = train(&lesson, context.manner)?;
+    let (encoder, _) = train(&lesson, Some(unfinished), context.manner)?;
     write_file(&args.out, &encoder.to_bytes()?)?;
     print(args.out.display())?;
     context.manner.say(match scores(&encoder, (&data, images), args.seed)? {
@@ -110,12 +121,29 @@ pub(crate) struct Lesson<'a> {
     pub length: Length,
 }
 
-/// Trains an encoder. Also returns the loss by step.
+/// Everything that determines the result of a training.
+pub(crate) fn identity(
+    (config, data): (&TextTrainConfig, &Prepared),
+    images: ImageInputs<'_>,
+    seed: u64,
+    length: Length,
+) -> Result<String> {
+    let looks_at = match images {
+        ImageInputs::Pixels => "pixels".to_owned(),
+        ImageInputs::Features(features) => format!("{:?}", features.side()?),
+    };
+    let config = serde_json::to_string(config)?;
+    Ok(format!("{} {config} {looks_at} {seed} {length:?}", data.fingerprint()))
+}
+
+/// Trains an encoder. Also returns the loss by step. With `unfinished`, the training can be stopped
+/// and goes on where it was.
 ///
 /// # Errors
-/// Errors of the training.
+/// Errors of the training; [`Stopped`].
 pub(crate) fn train(
     lesson: &Lesson<'_>,
+    mut unfinished: Option<Unfinished>,
     manner: Manner,
 ) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
     let started = Instant::now();
@@ -137,7 +165,16 @@ pub(crate) fn train(
         noise: Noise::new(lesson.seed),
         done: &done,
     };
-    let encoder = train_encoder(&run, &mut |event| {
+    let state = unfinished.as_ref().map(Unfinished::read).transpose()?.flatten();
+    let mut training = match state {
+        None => TextTraining::begin(&run)?,
+        Some(state) => {
+            let training = TextTraining::resume(&run, &state)?;
+            manner.say(format!("text encoder: goes on at step {}", training.steps()));
+            training
+        }
+    };
+    while let Some(event) = training.step()? {
         if let TextEvent::Step { step, loss, .. } = event {
             losses.push((step as f64, loss));
             phase.note(format!("step {step}  loss {loss:.3}"));
@@ -146,11 +183,25 @@ pub(crate) fn train(
                 Length::Seconds(_) => started.elapsed().as_secs(),
             });
         }
-    })?;
+        if let Some(unfinished) = &mut unfinished {
+            unfinished.look(&training)?;
+        }
+    }
+    let encoder = training.finish()?;
+    if let Some(unfinished) = unfinished {
+        unfinished.remove();
+    }
     let last = losses.iter().rev().take(LAST).map(|(_, loss)| loss);
     let mean = last.sum::<f64>() / losses.len().clamp(1, LAST) as f64;
     phase.finish(&format!("{}, loss {mean:.3} in the last of them", counted(losses.len(), "step")));
     Ok((encoder, losses))
+}
+
+/// Warns about captions that an encoder with this alphabet does not read completely.
+pub(crate) fn warn_unread(captions: &[String], alphabet: AlphabetOptions, manner: Manner) {
+    if let Some(text) = unread_of(captions, alphabet) {
+        manner.say(format!("warning: {text}"));
+    }
 }
 
 /// Scores an encoder on the classes that it has not seen; `None` if there are too few.
@@ -190,22 +241,43 @@ pub(crate) fn describe(scores: &Scores) -> String {
 fn encode_command(args: &args::TextEncode, context: &Context) -> Result<()> {
     let read = [Some(args.encoder.as_path()), args.data.as_deref(), args.captions.as_deref()];
     apart(&read, &[("--output", Some(&args.output))])?;
+    let output = regular(&args.output)?;
     let encoder = encoders::open(&args.encoder, context)?;
     match &args.data {
         Some(data) => {
             let data = sources::open_any(data, sources::ANY_SIZE, context)?;
-            encode(encoder.text(), &data, &args.output, context.manner)?;
+            if let Encoder::CharCnnRnn(encoder) = &encoder {
+                warn_unread(data.all_captions(), encoder.config().alphabet, context.manner);
+            }
+            encode(encoder.text(), &data, &output, context.manner)?;
         }
         None => {
             let captions = captions::of(&args.prompt, args.captions.as_deref(), CHUNK)?;
             let captions = captions.collect::<Result<Vec<_>>>()?.concat();
-            let create = |dim, print: &str| {
-                Embeddings::create_with_captions(&args.output, dim, print, &captions)
-            };
-            write(encoder.text(), &captions, (&args.output, &create), context.manner)?;
+            let create =
+                |dim, print: &str| Embeddings::create_with_captions(&output, dim, print, &captions);
+            write(encoder.text(), &captions, (&output, &create), context.manner)?;
         }
     }
     print(args.output.display())
+}
+
+/// The file that a link leads to, or the path itself if nothing is there. A file of embeddings gets
+/// its name when it is complete, so it cannot be a pipe or a device.
+///
+/// # Errors
+/// Code 2 for something that is not a file.
+fn regular(path: &Path) -> Result<PathBuf> {
+    match path.metadata() {
+        Ok(facts) if !facts.is_file() => {
+            let place = format!("option: --output {}", path.display());
+            let parts = ("a file", "a folder, a pipe or a device");
+            let what = "embeddings cannot be written there";
+            Err(Problem::usage(what, place, parts, "name a file").into())
+        }
+        Ok(_) => Ok(path.canonicalize().map_err(|e| Problem::storage(path, &e))?),
+        Err(_) => Ok(path.to_path_buf()),
+    }
 }
 
 /// Encodes every caption of `data` and writes the embeddings to `output`.

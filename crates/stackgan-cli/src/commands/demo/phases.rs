@@ -36,7 +36,7 @@ pub(super) fn train_encoder(
     config.batch = config.batch.min(species); // each row is of another species
     let length = Length::Seconds(seconds.max(1.0));
     let images = ImageInputs::Pixels;
-    text::train(&Lesson { config: &config, data, images, seed, length }, context.manner)
+    text::train(&Lesson { config: &config, data, images, seed, length }, None, context.manner)
 }
 
 /// The common parts of both GAN stages.

@@ -5,7 +5,8 @@ mod sentences;
 use anyhow::Result;
 use stackgan_data::counted;
 
-use super::painting::{EDIT, Painter, Sheet, Unread, seeds};
+use super::painting::{EDIT, Painter, Sheet, seeds};
+use super::unread::Unread;
 use super::{Context, print, write_file};
 use crate::args::Edit;
 use crate::exit::Problem;

@@ -13,7 +13,8 @@ use stackgan_core::animation::{Animation, Delay};
 use stackgan_core::image::Picture;
 use stackgan_train::event::StopReason;
 
-use super::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, Unread, seeds};
+use super::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, seeds};
+use super::unread::Unread;
 use super::{Context, path_text, print, write_file, write_pieces};
 use crate::args::Interpolate;
 use crate::exit::{Exit, Problem};

@@ -4,7 +4,6 @@
 mod names;
 mod seeds;
 mod sheet;
-mod unread;
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +19,6 @@ use crate::exit::Problem;
 pub(super) use names::file_name;
 pub(super) use seeds::{numbers, seeds};
 pub(super) use sheet::Sheet;
-pub(super) use unread::Unread;
 
 /// The sheet of `generate --grid`.
 pub(super) const GRID: &str = "grid.png";

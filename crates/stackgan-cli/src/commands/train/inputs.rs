@@ -22,7 +22,7 @@ use super::RUNS;
 use super::reading::{Text, embeddings, imported, matcher, small_config, small_encoder};
 use super::record::Record;
 use crate::commands::encoders::Encoder;
-use crate::commands::{Context, load, sources};
+use crate::commands::{Context, load, sources, text};
 use crate::config::{Layers, Origin};
 use crate::exit::Problem;
 
@@ -93,6 +93,8 @@ impl Inputs {
                 inputs(embeddings(encoder.as_ref(), &data, &cache, context)?, None, Some(source))
             }
             Text::Encoder(Encoder::CharCnnRnn(encoder)) => {
+                let alphabet = encoder.config().alphabet;
+                text::warn_unread(data.all_captions(), alphabet, context.manner);
                 inputs(embeddings(encoder.as_ref(), &data, &cache, context)?, Some(*encoder), None)
             }
             Text::Small => {

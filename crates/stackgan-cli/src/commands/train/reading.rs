@@ -16,10 +16,11 @@ use stackgan_train::text::{ImageInputs, ImageSide, TextTrainConfig, TrainedEncod
 
 use super::record::Record;
 use crate::commands::encoders::{self, Encoder};
-use crate::commands::text::{self, Length, Lesson};
+use crate::commands::text::{self, Length, Lesson, Unfinished};
 use crate::commands::{Context, features, sources, write_file};
 use crate::config::{Layers, Origin};
 use crate::exit::Problem;
+use crate::signals::Stopper;
 
 /// Where the embeddings come from.
 pub(super) enum Text {
@@ -185,8 +186,10 @@ pub(super) fn small_encoder(
     text_config.batch = text_config.batch.min(text::classes(data)).max(2);
     let length = Length::Steps(text::SMALL_STEPS);
     let images = ImageInputs::Pixels;
+    text::warn_unread(data.all_captions(), text_config.encoder.alphabet, context.manner);
     let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
-    let (encoder, _) = text::train(&lesson, context.manner)?;
+    let unfinished = Unfinished::beside(&file, &key, Stopper::listen()?);
+    let (encoder, _) = text::train(&lesson, Some(unfinished), context.manner)?;
     write_file(&file, &encoder.to_bytes()?)?;
     Ok(encoder)
 }

@@ -58,9 +58,45 @@ fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
     Some(format!("`{}{dots}`: {unread}", shown.escape_debug()))
 }
 
+/// One message about all captions of a dataset; `None` if the encoder reads each completely.
+pub(crate) fn unread_of(captions: &[String], alphabet: AlphabetOptions) -> Option<String> {
+    let (mut strange, mut cut, mut characters) = (0, 0, String::new());
+    for caption in captions {
+        let read = reading(caption, alphabet);
+        strange += usize::from(!read.unknown.is_empty());
+        cut += usize::from(read.cut > 0);
+        for character in read.unknown.chars().filter(|c| !c.is_control()) {
+            if characters.chars().count() < NAMED && !characters.contains(character) {
+                characters.push(character);
+            }
+        }
+    }
+    let strange = (strange > 0).then(|| {
+        format!("{strange} have characters that the encoder does not know (`{characters}` …)")
+    });
+    let cut = (cut > 0).then(|| format!("{cut} are longer than it reads"));
+    let parts: Vec<String> = strange.into_iter().chain(cut).collect();
+    (!parts.is_empty())
+        .then(|| format!("of {}, {}", counted(captions.len(), "caption"), parts.join(" and ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn captions_of_a_dataset_are_summed_up() {
+        let said = |captions: &[&str]| {
+            let captions: Vec<String> = captions.iter().map(|c| (*c).to_owned()).collect();
+            unread_of(&captions, AlphabetOptions::default())
+        };
+        assert_eq!(said(&["a red bird", "a blue one"]), None);
+        let text = said(&["红色的鸟 0", "a bird", &"word ".repeat(50)]).unwrap();
+        assert_eq!(
+            text,
+            "of 3 captions, 1 have characters that the encoder does not know (`红色的鸟` …) and 1 are longer than it reads"
+        );
+    }
 
     #[test]
     fn what_the_encoder_does_not_read_is_said() {
