@@ -289,6 +289,25 @@ fn pictures_are_painted_again_and_compared() {
     );
 }
 
+/// A picture can be given away without its caption.
+#[test]
+fn pictures_without_metadata_say_nothing() {
+    let folder = folder();
+    let dir = folder.path();
+    let signed = painted(dir, "generate", &["-p", "a red bird", "--out", "a"]);
+    let bare = painted(dir, "generate", &["-p", "a red bird", "--no-metadata", "--out", "b"]);
+    let (_, picture) = Provenance::read(&fs::read(&signed[0]).unwrap()).unwrap();
+    let bytes = fs::read(&bare[0]).unwrap();
+    assert!(Provenance::read(&bytes).is_err());
+    assert!(!bytes.windows(4).any(|part| part == b"iTXt"), "no text at all");
+    assert_eq!(picture.encode_png().unwrap(), bytes, "the same pixels");
+    let film =
+        ["--seeds", "0-1", "--frames", "3", "-p", "a red bird", "--no-metadata", "--out", "c"];
+    painted(dir, "interpolate", &film);
+    let film = fs::read(dir.join("c/interpolation.png")).unwrap();
+    assert!(!film.windows(4).any(|part| part == b"iTXt"));
+}
+
 #[test]
 fn a_picture_that_cannot_be_judged_leaves_the_others() {
     let folder = folder();

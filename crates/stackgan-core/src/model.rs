@@ -234,7 +234,9 @@ impl Model {
             return Err(wrong("this program reads another version", FORMAT, &info.format));
         }
         let part = |info: StageInfo, prefix: &str| {
-            info.check()?; // before its sizes are used
+            // Before its sizes are used. They are in a file, so changing a setting does not help.
+            info.check()
+                .map_err(|e| wrong("its sizes cannot be", "sizes in range", &e.to_string()))?;
             Ok::<_, Error>(StagePart { info, params: Params::given(archive.part(prefix), device)? })
         };
         let stage1 = part(info.stage1, "stage1.")?;

@@ -1,4 +1,7 @@
-//! The number of threads that candle's own products use, set once.
+//! The number of threads that candle's own products use, and what its errors say, set once.
+
+const THREADS: &str = "RAYON_NUM_THREADS";
+const BACKTRACES: &str = "RUST_LIB_BACKTRACE";
 
 /// Sets the environment variable `RAYON_NUM_THREADS` to the number of threads, unless it is set
 /// already.
@@ -8,22 +11,24 @@
 /// about 580 times in each of twenty steps of the text encoder's training, which is 7 to 9 % of the
 /// time on two cores. The file is longer on larger machines.
 ///
+/// Also sets `RUST_LIB_BACKTRACE` to 0, unless it is set: with `RUST_BACKTRACE=1` candle would append
+/// some 25 lines to the text of each of its errors. Panics still have their backtrace.
+///
 /// A program calls this once, at the beginning of `main`. If the process already has other threads,
 /// nothing is changed. Returns whether the variable is set now.
 pub fn tell_candle() -> bool {
-    const NAME: &str = "RAYON_NUM_THREADS";
-    if std::env::var_os(NAME).is_some() {
-        return true;
-    }
     let alone = std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1);
-    let Some(threads) = std::thread::available_parallelism().ok().filter(|_| alone) else {
-        return false;
-    };
-    // SAFETY: the process has no other thread that could read the environment at the same time.
-    unsafe {
-        std::env::set_var(NAME, threads.to_string());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for (name, value) in [(THREADS, threads.to_string()), (BACKTRACES, "0".to_owned())] {
+        if alone && std::env::var_os(name).is_none() {
+            // SAFETY: the process has no other thread that could read the environment at the same
+            // time.
+            unsafe {
+                std::env::set_var(name, value);
+            }
+        }
     }
-    true
+    std::env::var_os(THREADS).is_some()
 }
 
 #[cfg(test)]

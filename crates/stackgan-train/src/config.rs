@@ -247,11 +247,13 @@ impl TrainConfig {
         within("optim.batch", o.batch as f64, 2.0, 65_536.0)?;
         if (o.epochs == 0) == (o.steps == 0) {
             let found = format!("epochs = {}, steps = {}", o.epochs, o.steps);
-            return Err(invalid(
-                "optim.epochs",
-                "either `epochs` or `steps` above 0, the other 0",
-                &found,
-            ));
+            return Err(Error::Config {
+                key: "optim.epochs".to_owned(),
+                expected: "either `epochs` or `steps` above 0, the other 0".to_owned(),
+                found,
+                remedy: "to count in steps, give `--set optim.steps=N --set optim.epochs=0`"
+                    .to_owned(),
+            });
         }
         within("optim.epochs", o.epochs as f64, 0.0, 1e9)?;
         within("optim.steps", o.steps as f64, 0.0, 1e12)?;

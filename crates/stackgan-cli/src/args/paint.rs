@@ -21,6 +21,10 @@ pub(crate) struct Painting {
     /// The folder for the pictures
     #[arg(long, default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
+    /// Write pictures without what they were painted from: no caption, seed or model. `repro` cannot
+    /// repaint them
+    #[arg(long)]
+    pub no_metadata: bool,
     /// Scale of the noise; less than 1 gives less variety; default: the model's own
     #[arg(long, value_name = "S")]
     pub z_scale: Option<f64>,

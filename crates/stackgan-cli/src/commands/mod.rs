@@ -44,7 +44,7 @@ use crate::progress::{Manner, Phase};
 pub(crate) use apart::{apart, leads_to};
 pub(crate) use models::{Loaded, load};
 pub(crate) use output::{
-    aligned, check_writable, path_text, print, print_to_reader, write_file, write_pieces,
+    aligned, check_writable, path_text, print, print_to_reader, quoted, write_file, write_pieces,
 };
 
 /// The context of every command.

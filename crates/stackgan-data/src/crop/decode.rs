@@ -81,7 +81,11 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
             Orientation::AsStored => image::metadata::Orientation::NoTransforms,
             Orientation::Upright => decoder.orientation()?,
         };
-        let stored = image::DynamicImage::from_decoder(decoder)?.into_rgb8();
+        let stored = image::DynamicImage::from_decoder(decoder)?;
+        let stored = match stored.color().has_alpha() {
+            true => on_white(&stored.into_rgba8()),
+            false => stored.into_rgb8(),
+        };
         let mut image = image::DynamicImage::from(stored);
         image.apply_orientation(turn);
         Ok::<_, image::ImageError>(Ok(image.into_rgb8()))
@@ -96,6 +100,16 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
         Ok(Err(error)) => Err(refuse(format!("a whole {format:?}"), printable(&error.to_string()))),
         Err(_) => Err(refuse(format!("a whole {format:?}"), "what makes the decoder fail".into())),
     }
+}
+
+/// The picture on a white ground.
+fn on_white(image: &image::RgbaImage) -> RgbImage {
+    RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let image::Rgba([r, g, b, alpha]) = *image.get_pixel(x, y);
+        let alpha = u32::from(alpha);
+        let over = |c: u8| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        image::Rgb([r, g, b].map(over))
+    })
 }
 
 /// Finds the end of a JPEG: the offset after the end-of-image marker that follows its scans (ITU-T
@@ -140,6 +154,20 @@ mod tests {
     fn noise_picture(width: u32, height: u32) -> RgbImage {
         let mut d = stackgan_noise::Noise::new(1).draws(stackgan_noise::Stream::Test, 0, 0);
         RgbImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: u8| d.below(256) as u8)))
+    }
+
+    /// Drawings are often saved on a transparent ground, whose stored colour is black.
+    #[test]
+    fn what_is_transparent_is_white() {
+        let image = image::RgbaImage::from_fn(4, 1, |x, _| {
+            image::Rgba(
+                [[200, 0, 0, 255], [0, 0, 0, 0], [200, 0, 100, 128], [9, 9, 9, 0]][x as usize],
+            )
+        });
+        let png = encoded(&image.into(), ImageFormat::Png);
+        let found = decode(&png, Path::new("p")).unwrap();
+        let pixels: Vec<[u8; 3]> = found.pixels().map(|p| p.0).collect();
+        assert_eq!(pixels, [[200, 0, 0], [255; 3], [227, 127, 177], [255; 3]]);
     }
 
     #[test]

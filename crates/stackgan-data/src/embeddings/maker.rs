@@ -21,8 +21,8 @@ const PROBES: usize = 200;
 /// vectors have a large part in common.
 ///
 /// Measured with the demo's encoder on 200 captions of toy birds (medians): 0.0004 for vectors that
-/// were saved as float16; 0.02 if the first letter alone is read in another way, 0.12 for one
-/// character more at the end, 0.9 for the captions of a list that is shifted by one.
+/// were saved as float16; 0.02 if the first letter alone is read in another way, 0.12 for a
+/// space and a full stop more at the end, 0.9 for the captions of a list that is shifted by one.
 const TOLERANCE: f64 = 1e-2;
 
 /// The part of the compared captions that must agree, in tenths. The others may be those that were

@@ -53,8 +53,9 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let written = write_pieces(&path, |file| {
         let refused = |e: io::Error| anyhow::Error::from(Problem::storage(&path, &e));
         let (size, text) = ((painter.side(), painter.side()), said.to_string());
-        let mut animation =
-            Animation::new(file, size, frames as u32, &[(KEYWORD, &text)]).map_err(refused)?;
+        let texts = [(KEYWORD, text.as_str())];
+        let texts = if painter.signed { &texts[..] } else { &[] };
+        let mut animation = Animation::new(file, size, frames as u32, texts).map_err(refused)?;
         let mut frame = 0;
         film.paint(|picture| {
             animation.add(&picture, film.delay(frame)).map_err(refused)?;

@@ -38,6 +38,8 @@ pub(super) struct Painter {
     pub(super) sampling: Sampling,
     /// `sampling` with the model's defaults.
     pub(super) how: Resolved,
+    /// Whether pictures contain their provenance.
+    pub(super) signed: bool,
 }
 
 /// Captions in the form that the networks take.
@@ -88,7 +90,8 @@ impl Painter {
         };
         let painter = Self::open(&asked.model, context)?;
         stage_of(&painter.named.model, asked.stage, &asked.model)?;
-        Ok(Self { sampling, how: painter.named.model.resolve(sampling)?, ..painter })
+        let (how, signed) = (painter.named.model.resolve(sampling)?, !asked.no_metadata);
+        Ok(Self { sampling, how, signed, ..painter })
     }
 
     /// Opens the model at `path` with its default sampling settings.
@@ -98,7 +101,7 @@ impl Painter {
     pub(super) fn open(path: &Path, context: &Context) -> Result<Self> {
         let Loaded { model, sha256, name, .. } = load(path, context)?;
         let (sampling, named) = (Sampling::default(), NamedModel::new(model, name, sha256)?);
-        Ok(Self { how: named.model.resolve(sampling)?, named, sampling })
+        Ok(Self { how: named.model.resolve(sampling)?, named, sampling, signed: true })
     }
 
     /// Encodes captions.
@@ -166,7 +169,10 @@ impl Painter {
             Some(row) => said.from_embedding(row),
             None => said,
         };
-        let png = said.encode_png(picture, &self.named.name)?;
+        let png = match self.signed {
+            true => said.encode_png(picture, &self.named.name)?,
+            false => picture.encode_png()?,
+        };
         Ok((said, png))
     }
 }

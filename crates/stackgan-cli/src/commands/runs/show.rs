@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::facts::checkpoints;
 use super::{Facts, State, number};
-use crate::commands::print;
+use crate::commands::train::Record;
+use crate::commands::{print, quoted};
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements};
 
@@ -66,7 +67,7 @@ pub(super) fn run(path: &Path, json: bool) -> Result<()> {
 /// None for a run that ended before its settings were written, because resuming in the folder would
 /// start a different run.
 fn next(facts: &Facts) -> Vec<String> {
-    let folder = facts.path.display();
+    let folder = quoted(&facts.path);
     match (facts.state, facts.stage) {
         (State::Running, _) => vec![format!("stackgan runs watch {folder}")],
         (State::Stopped | State::Failed | State::Interrupted, Some(stage))
@@ -75,15 +76,18 @@ fn next(facts: &Facts) -> Vec<String> {
             let go_on = format!("stackgan train --stage {stage} --run {folder}");
             match ended_by(facts) {
                 Some(step) => vec![
-                    format!("stackgan replay {}", step.display()),
+                    format!("stackgan replay {}", quoted(&step)),
                     format!("{go_on} --on-nonfinite rollback:3"),
                 ],
                 None => vec![go_on],
             }
         }
-        (State::Done, _) if facts.model => {
-            vec![format!("stackgan generate -m {folder} -p \"…\"")]
-        }
+        (State::Done, _) if facts.model => vec![match Record::read(&facts.path) {
+            Some(Record { embeddings: Some(_), data: Some(data), .. }) => {
+                format!("stackgan generate -m {folder} --data {} --rows 0-7", quoted(&data))
+            }
+            _ => format!("stackgan generate -m {folder} -p \"…\""),
+        }],
         _ => Vec::new(),
     }
 }
@@ -116,6 +120,28 @@ mod tests {
         assert!(typed[0].starts_with("stackgan train --stage 1 --run "), "{typed:?}");
         assert_eq!(typed.len(), 1);
     }
+
+    #[test]
+    fn commands_can_be_typed_as_they_are_printed() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("it's run 2");
+        std::fs::create_dir(&run).unwrap();
+        std::fs::write(run.join("config.toml"), "").unwrap();
+        std::fs::write(run.join("model.safetensors"), "").unwrap();
+        let record = |more: &str| {
+            format!(
+                "{{\"dataset\":\"cub\",\"stage\":1,\"data\":\"/my birds\",\"encoder\":null,\"stage1\":null,{more}\"version\":\"0\",\"state\":\"done\"}}"
+            )
+        };
+        std::fs::write(run.join("run.json"), record("")).unwrap();
+        let plain = next(&Facts::read(&run));
+        assert!(plain[0].contains(r"it'\''s run 2' -p"), "{plain:?}");
+        // A model of imported embeddings reads no sentences.
+        std::fs::write(run.join("run.json"), record("\"embeddings\":\"/e\",")).unwrap();
+        let of_rows = next(&Facts::read(&run));
+        assert!(of_rows[0].ends_with("--data '/my birds' --rows 0-7"), "{of_rows:?}");
+    }
+
     #[test]
     fn a_run_that_ended_by_a_number_is_looked_at_before_it_is_gone_on_with() {
         let dir = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ use stackgan_train::run_dir::RunDir;
 use stackgan_train::store::Store;
 use stackgan_train::tensorboard::Board;
 
-use super::{Context, print};
+use super::{Context, print, quoted};
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
 use crate::exit::{Exit, Problem, out_of_memory};
@@ -137,7 +137,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         }
     } else {
         let stage = args.stage;
-        let folder = dir.path().display();
+        let folder = quoted(dir.path());
         context.manner.say(format!(
             "saved at step {}; go on with:\n  stackgan train --stage {stage} --run {folder}",
             outcome.step
