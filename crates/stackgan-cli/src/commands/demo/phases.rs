@@ -19,8 +19,9 @@ use stackgan_train::start::Start;
 use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 
 use super::{Scale, pace};
+use crate::commands::quoted;
 use crate::commands::text::{self, Length, Lesson};
-use crate::commands::train::train_stage;
+use crate::commands::train::{Record, train_stage};
 use crate::commands::{Context, load};
 use crate::exit::Exit;
 use crate::signals::Stopper;
@@ -74,7 +75,9 @@ impl GanPhase<'_> {
 
         let encoder = self.encoder.text.unstandardised(&self.context.device)?;
         let setup = self.setup(config, data, dir, Some(encoder))?;
+        let record = self.record(stage, dir, planned)?;
         let dir = RunDir::open(dir)?;
+        record.write(&dir, "running")?;
         let stopper = self.stopper.for_seconds(1.3 * left + 5.0);
         let outcome = train_stage(
             setup,
@@ -85,8 +88,19 @@ impl GanPhase<'_> {
             &mut |_| None,
         )?;
         let exit = match outcome.reason {
-            StopReason::Signal(_) => outcome.reason.into(),
-            _ => Exit::Done, // a slower machine: fewer steps, which the report mentions
+            StopReason::Signal(_) => {
+                record.write(&dir, "stopped")?;
+                self.context.manner.say(format!(
+                    "saved at step {}; this stage can go on with:\n  stackgan train --stage {stage} --run {}",
+                    outcome.step,
+                    quoted(dir.path())
+                ));
+                outcome.reason.into()
+            }
+            _ => {
+                record.write(&dir, "done")?;
+                Exit::Done // a slower machine: fewer steps, which the report mentions
+            }
         };
         Ok((
             exit,
@@ -96,6 +110,25 @@ impl GanPhase<'_> {
                 1000.0 * pace.step
             ),
         ))
+    }
+
+    /// What `train --run` needs to go on with a stage.
+    fn record(&self, stage: Stage, dir: &Path, steps: u64) -> Result<Record> {
+        let out = dir.parent().unwrap_or_else(|| Path::new("."));
+        let absolute = |name: &str| std::path::absolute(out.join(name)).map(Some);
+        Ok(Record {
+            dataset: "toy".to_owned(),
+            stage,
+            data: absolute("data")?,
+            encoder: absolute("encoder.safetensors")?,
+            stage1: if stage == Stage::Two { absolute("stage1")? } else { None },
+            embeddings: None,
+            features: None,
+            init_from: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: String::new(),
+            steps: Some(steps),
+        })
     }
 
     fn setup(

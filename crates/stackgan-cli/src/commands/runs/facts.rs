@@ -28,7 +28,7 @@ pub(super) enum State {
     /// The record says that it is running, but no process is: it was killed, or the machine went
     /// down.
     Interrupted,
-    /// There is no record, as for the demo's stages.
+    /// There is no record, as in folders of early versions.
     Unknown,
 }
 

@@ -125,7 +125,7 @@ impl Record {
     ///
     /// # Errors
     /// When the storage refuses.
-    pub(super) fn write(&self, dir: &RunDir, state: &str) -> Result<()> {
+    pub(crate) fn write(&self, dir: &RunDir, state: &str) -> Result<()> {
         let record = Self { state: state.to_owned(), ..self.clone() };
         let text = serde_json::to_string_pretty(&record)? + "\n";
         Ok(dir.write(&dir.path().join("run.json"), text.as_bytes())?)
