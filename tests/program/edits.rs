@@ -216,11 +216,12 @@ fn an_animation_that_a_signal_ends_leaves_nothing() {
         let entries = fs::read_dir(dir.join("a")).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     };
-    for (signal, expected) in [("INT", 130), ("TERM", 143)] {
+    for (signal, expected, more) in [("INT", 130, None), ("TERM", 143, Some("--each"))] {
         let ways = ["-p", "a red bird", "--seeds", "0,1", "--frames", "10000", "--out", "a"];
         let child = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
             .current_dir(dir)
             .args([&["interpolate", "-m", "run"], &ways[..]].concat())
+            .args(more)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -384,4 +385,16 @@ fn a_picture_of_embeddings_is_painted_from_them_again() {
     let (code, _, error) = judged(dir, &["-m", "run", "row.png"]);
     assert_eq!(code, 4, "{error}");
     four_parts(&error, "a row of embeddings");
+}
+
+/// Some editors begin a text with a byte order mark, which is no part of the first sentence.
+#[test]
+fn a_mark_before_the_captions_is_not_painted() {
+    let folder = folder();
+    let dir = folder.path();
+    fs::write(dir.join("captions.txt"), "\u{feff}a red bird\r\n").unwrap();
+    let said = painted(dir, "generate", &["-p", "a red bird", "--out", "said"]);
+    let read = painted(dir, "generate", &["--captions", "captions.txt", "--out", "read"]);
+    assert_eq!(names(&said), names(&read));
+    assert!(fs::read(&said[0]).unwrap() == fs::read(&read[0]).unwrap());
 }

@@ -310,3 +310,42 @@ fn nothing_hostile_reaches_the_terminal() {
         .unwrap();
     assert!(!output.stderr.contains(&0x1b));
 }
+
+/// What is missing has the code of what is missing, whether the kind is named or guessed.
+#[test]
+fn a_folder_that_is_not_there_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in ["import", "check"] {
+        for kind in [&[][..], &["--kind", "folder"], &["--kind", "cub"], &["--kind", "coco"]] {
+            let (code, error) = failed(dir.path(), &[&["data", command, "none"], kind].concat());
+            assert_eq!(code, 4, "{command} {kind:?}: {error}");
+            four_parts(&error, "none");
+        }
+    }
+}
+
+/// A run that is refused leaves no folder, and is refused by a dry run too.
+#[test]
+fn a_refused_run_leaves_no_folder() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (birds, encoder) = (WORLD.birds(), WORLD.encoder());
+    let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"birds-\xff"));
+    std::os::unix::fs::symlink(&birds, &odd).unwrap();
+    let judged = ["--eval-every", "1", "--eval-metrics", "rp"];
+    for (data, more, expected, place) in [
+        (&birds, &judged[..], 4, "--judge"),
+        (&birds, &["--eval-every", "1", "--eval-metrics", "rp", "--eval-judge", "none"], 4, "none"),
+        (&odd, &[], 2, "birds-\\xFF"),
+    ] {
+        for dry in [&[][..], &["--dry-run"]] {
+            let mut command = stackgan(dir.path(), &["train", "--stage", "1", "--data"]);
+            command.arg(data).arg("--encoder").arg(&encoder).args(more).args(dry);
+            let output = command.args(crate::common::set(crate::common::TINY)).output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(expected), "{more:?} {dry:?}: {error}");
+            four_parts(error.get(error.find("error: ").unwrap()..).unwrap(), place);
+            assert!(!dir.path().join("runs").exists(), "{more:?} {dry:?}");
+        }
+    }
+}

@@ -435,6 +435,9 @@ fn colours_of_other_birds_are_refused() {
     let pictures = ["eval", "--pictures", &birds, "--data", &birds, "--metrics", "colours", "-q"];
     let (code, text) = failed(dir.path(), &pictures);
     assert!(code == 2 && text.contains("no caption names the colours"), "{text}");
+    let pictures = ["eval", "--pictures", &birds, "--data", &birds, "--metrics", "rp", "-q"];
+    let (code, text) = failed(dir.path(), &pictures);
+    assert!(code == 2 && text.contains("R-precision") && text.contains("--model"), "{text}");
     let run = dir.path().join("run");
     let mut args = training("1", "2", &run);
     let at = args.iter().position(|arg| arg == "--data").unwrap();

@@ -286,3 +286,31 @@ fn embeddings_made_elsewhere_are_trained_on() {
     let (code, said) = failed(dir, &training("1", "y", &[]));
     assert!(code == 3 && said.contains("belong to another dataset"), "{code} {said}");
 }
+
+/// What is made for a folder that cannot be written is found by its name alone, as in the folder.
+#[test]
+fn a_folder_that_cannot_be_written_has_its_embeddings_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let own = own_folder(dir);
+    fs::write(own.join("prepared"), "in the way").unwrap(); // not even root can make the folder
+    let list = done(dir, &["data", "captions", "own", "-q"]);
+    encoded_elsewhere(dir, &list);
+    let import = ["data", "import", "own", "--contrast", "as-released", "-q"];
+    let said = done(dir, &[&import[..], &["--embeddings", "given.npy"]].concat());
+    assert!(said.lines().count() == 3 && said.lines().all(|line| line.starts_with("data/")));
+    let checked = done(dir, &["data", "check", "own", "-q"]);
+    assert!(checked.contains("embeddings of 6 numbers, one for each caption"), "{checked}");
+    done(dir, &training("1", "low", &[]));
+    done(dir, &training("2", "high", &["--stage1", "low", "--set", "optim.batch=2"]));
+    let low = model(dir, "low");
+    assert!(low["info"]["encoder_fingerprint"].as_str().unwrap().starts_with("imported-"), "{low}");
+    assert_eq!(painted(dir, "high", &["--data", "own", "--rows", "0,3"]).len(), 2);
+    assert_eq!(fs::read_dir(dir.join("data/prepared")).unwrap().count(), 1);
+    // With the options of the import, nothing is prepared again.
+    let files = said.lines().take(2).map(|file| dir.join(file));
+    let times = |file: PathBuf| file.metadata().unwrap().modified().unwrap();
+    let before: Vec<_> = files.clone().map(times).collect();
+    done(dir, &["data", "import", "own", "-q"]);
+    assert!(files.map(times).eq(before));
+}

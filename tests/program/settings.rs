@@ -235,3 +235,30 @@ fn what_computes_nothing_wants_no_device() {
         assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }
+
+/// As in other programs, an empty variable is one that is not set.
+#[test]
+fn empty_variables_count_as_unset() {
+    let dir = tempfile::tempdir().unwrap();
+    let show = ["config", "show", "--stage", "1"];
+    let whole = done(dir.path(), &show);
+    let names = [
+        "STACKGAN_CONFIG",
+        "STACKGAN_DEVICE",
+        "STACKGAN_THREADS",
+        "STACKGAN_PRECISION",
+        "STACKGAN_HOME",
+    ];
+    for name in names {
+        for args in [&show[..], &["doctor"]] {
+            let output = stackgan(dir.path(), args).env(name, "").output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success(), "{name} {args:?}: {said}");
+            assert!(args != show || output.stdout == whole.as_bytes(), "{name}");
+        }
+        if name != "STACKGAN_HOME" {
+            let output = stackgan(dir.path(), &show).env(name, "no such").output().unwrap();
+            assert!(!output.status.success(), "{name} is read");
+        }
+    }
+}

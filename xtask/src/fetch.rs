@@ -154,12 +154,14 @@ impl Phase {
     }
 
     fn at(&mut self, done: u64) {
+        let is_first = self.first.is_none();
         let first = *self.first.get_or_insert(done);
         if let Some(bar) = &self.bar {
-            if first == done {
+            bar.set_position(done);
+            if is_first {
+                bar.tick(); // the estimate must know the position before it begins anew
                 bar.reset_eta(); // existing bytes do not count as speed
             }
-            bar.set_position(done);
         } else if self.said.elapsed() >= LINE_EVERY {
             self.said = Instant::now();
             eprintln!("{}", self.line(first, done));
@@ -204,5 +206,16 @@ mod tests {
         assert!(line.starts_with("downloading x: 2.0 MB of 3.0 MB, "), "{line}");
         assert!(line.ends_with(" kB/s, 10 s left"), "{line}");
         assert_eq!(Phase::new("y".to_owned(), None).line(0, 5), "y: 5 bytes");
+    }
+
+    #[test]
+    fn bytes_that_were_there_are_no_speed() {
+        let mut phase = Phase::new("downloading x".to_owned(), Some(1 << 30));
+        phase.bar = Some(bar("downloading x", Some(1 << 30)));
+        phase.at(900_000_000);
+        std::thread::sleep(Duration::from_millis(300));
+        phase.at(900_001_000);
+        let speed = phase.bar.as_ref().map_or(0.0, ProgressBar::per_sec);
+        assert!(speed < 100_000.0, "{speed}");
     }
 }

@@ -82,6 +82,13 @@ pub(crate) enum Base {
 /// Prefix of the environment's settings.
 const PREFIX: &str = "STACKGAN__";
 
+/// A setting of one layer.
+struct Setting {
+    key: String,
+    value: Value,
+    origin: Origin,
+}
+
 /// All settings, by dotted key, each with its origin.
 #[derive(Clone, Debug)]
 pub(crate) struct Layers {
@@ -121,20 +128,21 @@ impl Layers {
         }
         let mut variables: Vec<(String, String)> = environment.into_iter().collect();
         variables.sort();
-        for (name, text) in variables {
-            if let Some(key) = name.strip_prefix(PREFIX) {
-                let key = key.to_lowercase().replace("__", ".");
-                layers.add(&key, parse(&text), &Origin::Environment(name))?;
-            }
-        }
-        for assignment in &settings.set {
+        let variables = variables.into_iter().filter_map(|(name, text)| {
+            let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
+            Some(Setting { key, value: parse(&text), origin: Origin::Environment(name) })
+        });
+        layers.add_layer(variables.collect())?;
+        let assigned = settings.set.iter().map(|assignment| {
             let (key, text) = assignment.split_once('=').ok_or_else(|| {
                 let remedy = "write `--set KEY=VALUE`, such as `--set optim.batch=32`";
                 let parts = ("KEY=VALUE", format!("`{assignment}`"));
                 Problem::usage("a setting has no value", "option: --set", parts, remedy)
             })?;
-            layers.add(key.trim(), parse(text.trim()), &Origin::Set)?;
-        }
+            let (key, value) = (key.trim().to_owned(), parse(text.trim()));
+            Ok(Setting { key, value, origin: Origin::Set })
+        });
+        layers.add_layer(assigned.collect::<Result<_>>()?)?;
         if let Some(n) = settings.micro_batch {
             let flag = Origin::Flag("--micro-batch");
             layers.add("knobs.micro_batch", Value::Integer(n.into()), &flag)?;
@@ -196,6 +204,17 @@ impl Layers {
             self.add(&key, value, &origin)?;
         }
         Ok(())
+    }
+
+    /// Adds the settings of one layer, kinds first: a kind removes the keys of another kind, whatever
+    /// the order in which they were written.
+    fn add_layer(&mut self, mut settings: Vec<Setting>) -> Result<()> {
+        let is_kind = |setting: &Setting| {
+            let table = setting.value.as_table();
+            setting.key.ends_with(".kind") || table.is_some_and(|table| table.contains_key("kind"))
+        };
+        settings.sort_by_key(|setting| !is_kind(setting)); // stable: of two values the last counts
+        settings.into_iter().try_for_each(|s| self.add(&s.key, s.value, &s.origin))
     }
 
     fn add(&mut self, key: &str, value: Value, origin: &Origin) -> Result<()> {
@@ -425,6 +444,14 @@ mod tests {
         assert_eq!(whole.resolve().unwrap().optim.decay, Decay::Halve { every: 3 });
         let parts = layers(&set(&["optim.decay.kind=halve", "optim.decay.every=3"]), &[]).unwrap();
         assert_eq!(parts.resolve().unwrap().optim.decay, Decay::Halve { every: 3 });
+        let other = layers(&set(&["optim.decay.every=3", "optim.decay.kind=halve"]), &[]).unwrap();
+        assert_eq!(other.resolve().unwrap().optim.decay, Decay::Halve { every: 3 });
+        let pair =
+            [("STACKGAN__OPTIM__DECAY__KIND", "halve"), ("STACKGAN__OPTIM__DECAY__EVERY", "3")];
+        for pair in [pair, [pair[1], pair[0]]] {
+            let environment = layers(&Settings::default(), &pair).unwrap();
+            assert_eq!(environment.resolve().unwrap().optim.decay, Decay::Halve { every: 3 });
+        }
         let one = layers(&set(&["optim.decay.to=0.5"]), &[]).unwrap();
         assert_eq!(one.resolve().unwrap().optim.decay, Decay::Linear { from: 0.5, to: 0.5 });
     }

@@ -14,10 +14,11 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse(); // help has code 0, wrong usage code 2
+    let matches = without_empty_variables(args::Cli::command()).get_matches();
+    let cli = args::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let _ = stackgan_kernels::threads::tell_candle(); // optional: everything else works without it
     stackgan_kernels::memory::keep();
     let _ = signals::survive_file_limits(); // optional: everything else works without it
@@ -25,4 +26,15 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => exit::report(&error).into(),
     }
+}
+
+/// The program's arguments, for which an empty variable of the environment counts as unset.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|v| v.is_empty());
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(None::<&str>),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
 }

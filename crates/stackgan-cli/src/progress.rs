@@ -69,10 +69,13 @@ impl Phase {
 
     /// Changes the total.
     pub(crate) fn set_total(&mut self, total: u64) {
-        self.total = total;
         if let Some(bar) = &self.bar {
+            if (self.total == 0) != (total == 0) {
+                bar.set_style(style(&self.name, total, self.unit));
+            }
             bar.set_length(total);
         }
+        self.total = total;
     }
 
     /// Sets the text after the bar, such as loss terms.
@@ -85,9 +88,14 @@ impl Phase {
 
     /// Reports that `done` units are done.
     pub(crate) fn at(&mut self, done: u64) {
+        let is_first = self.first.is_none();
         let first = *self.first.get_or_insert(done);
         if let Some(bar) = &self.bar {
             bar.set_position(done);
+            if is_first {
+                bar.tick(); // the estimate must know the position before it begins anew
+                bar.reset_eta(); // what was done before does not count as speed
+            }
         } else if self.manner == Manner::Lines && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             self.manner.say(self.line(first, done));
@@ -138,17 +146,22 @@ impl Drop for Phase {
 }
 
 fn bar(name: &str, total: u64, unit: &str) -> ProgressBar {
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4))
+        .with_style(style(name, total, unit))
+}
+
+/// How a phase is drawn: with a bar, its speed and what is left if the total is known.
+fn style(name: &str, total: u64, unit: &str) -> ProgressStyle {
     let template = if total == 0 {
         format!("{{spinner}} {name}  {{pos}} {unit}  {{elapsed}}  {{wide_msg}}")
     } else {
         format!("{name}  {{bar:12}} {{pos}}/{{len}} {unit}  {{speed}}  eta {{eta}}  {{wide_msg}}")
     };
     let style = ProgressStyle::with_template(&template);
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4));
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.with_style(style.with_key("speed", |state: &ProgressState, text: &mut dyn fmt::Write| {
+    style.with_key("speed", |state: &ProgressState, text: &mut dyn fmt::Write| {
         let _ = write!(text, "{:.1}/s", state.per_sec());
-    }))
+    })
 }
 
 /// Displays the events of a training run.
@@ -246,6 +259,43 @@ pub(crate) fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indicatif::TermLike;
+    use std::sync::{Arc, Mutex};
+
+    /// A terminal that keeps what is written.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            120
+        }
+        fn move_cursor_up(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn durations_read_well() {
@@ -263,6 +313,36 @@ mod tests {
         assert!(line.starts_with("drawing: 50/100 pictures, 5.0/s, 10s left"), "{line}");
         phase.note("kl 0.1".to_owned());
         assert!(phase.line(0, 0).ends_with("kl 0.1"));
+    }
+
+    /// A phase with a bar, and what is drawn.
+    fn drawn(name: &str, total: u64) -> (Phase, Screen) {
+        let screen = Screen::default();
+        let phase = Phase::new(Manner::Bar, name, total, "steps");
+        let bar = phase.bar.as_ref().unwrap();
+        bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        (phase, screen)
+    }
+
+    #[test]
+    fn what_a_resumed_run_had_done_is_no_speed() {
+        let (mut phase, _) = drawn("stage 1", 120_000);
+        phase.at(90_000);
+        std::thread::sleep(Duration::from_millis(300));
+        phase.at(90_001);
+        let speed = phase.bar.as_ref().unwrap().per_sec();
+        assert!(speed < 100.0, "{speed}");
+    }
+
+    #[test]
+    fn a_total_that_becomes_known_is_shown() {
+        let (mut phase, screen) = drawn("preparing", 0);
+        phase.at(1);
+        phase.set_total(40);
+        phase.at(10);
+        phase.bar.as_ref().unwrap().tick();
+        let shown = screen.0.lock().unwrap().clone();
+        assert!(shown.contains("10/40 steps") && shown.contains("eta"), "{shown}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! gaps. Our own metadata is one JSON string under the metadata key `stackgan`.
 
 use crate::error::printable;
+use crate::leftovers;
 use crate::positional::PositionalFile;
 use crate::{Error, Result};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -90,11 +91,11 @@ const SUFFIX: &str = ".partial";
 
 impl AtomicFile {
     /// Whether a name is one that this type uses before [`Self::commit`].
-    #[cfg(feature = "fetch")]
     pub(crate) fn is_unfinished(name: &str) -> bool {
         name.starts_with(PREFIX) && name.ends_with(SUFFIX)
     }
 
+    /// Starts a file for `path`, after removing what killed processes left in its folder.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let failed = |e| Error::write(path, e);
         let folder = match path.parent() {
@@ -105,7 +106,13 @@ impl AtomicFile {
         builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
-        let (file, temporary) = builder.tempfile_in(&folder).map_err(failed)?.into_parts();
+        leftovers::sweep_files(&folder, Self::is_unfinished);
+        let (file, temporary) = loop {
+            let made = builder.tempfile_in(&folder).map_err(failed)?;
+            if leftovers::claim(made.as_file(), made.path()) {
+                break made.into_parts();
+            }
+        };
         let writer = BufWriter::with_capacity(1 << 20, file);
         Ok(Self { path: path.to_path_buf(), folder, temporary, writer })
     }
@@ -406,6 +413,23 @@ mod tests {
         file.commit().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         (path, bytes)
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_is_being_written_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = dir.path().join(".tmp-Xy1z2w.partial");
+        std::fs::write(&left, [0; 9]).unwrap();
+        let theirs = dir.path().join(".tmp-mine");
+        std::fs::write(&theirs, "a person's").unwrap();
+        let other = AtomicFile::create(&dir.path().join("other")).unwrap();
+        assert!(!left.exists() && theirs.exists());
+        sample(dir.path());
+        other.commit().unwrap();
+        let mut names: Vec<_> =
+            std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".tmp-mine", "other", "x.safetensors"]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod error;
 pub mod fetch;
 pub mod formats;
 pub mod layouts;
+mod leftovers;
 pub mod letters;
 pub mod loader;
 pub mod plan;

@@ -29,9 +29,9 @@ pub struct Players {
 #[derive(Debug)]
 pub enum Discriminator {
     /// That of the TensorFlow release.
-    Residual(Pair<residual::Discriminator>),
+    Residual(Box<Pair<residual::Discriminator>>),
     /// That of the PyTorch release.
-    Plain(Pair<plain::Discriminator>),
+    Plain(Box<Pair<plain::Discriminator>>),
 }
 
 /// Builds players with fresh weights. Stage-II is built on `stage1`.
@@ -79,11 +79,11 @@ pub fn players(
 }
 
 /// Builds D twice on its variables.
-fn pair<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Pair<D>> {
+fn pair<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Box<Pair<D>>> {
     let (trained, frozen) = (make(&cfg.net, &params.trained())?, make(&cfg.net, &params.frozen())?);
     let spectral = cfg.knobs.spectral_norm;
     let spectral = spectral.then(|| Spectral::over(params, &cfg.net, make)).transpose()?;
-    Ok(Pair { trained, frozen, spectral })
+    Ok(Box::new(Pair { trained, frozen, spectral }))
 }
 
 /// The scope of Stage-I under Stage-II: frozen, or trained if it is fine-tuned.

@@ -86,8 +86,9 @@ fn numbered(lib: &Path, plain: &str) -> Result<String> {
     }
 }
 
+/// Makes a link. Whatever is there is replaced: another link, or the stub of a time without driver.
 fn link(to: &Path, at: &Path) -> Result<()> {
-    if at.is_symlink() {
+    if at.symlink_metadata().is_ok() {
         fs::remove_file(at).with_context(|| format!("cannot replace {}", at.display()))?;
     }
     symlink(to, at).with_context(|| format!("cannot link {}", at.display()))
@@ -165,6 +166,20 @@ mod tests {
                       struct CUctx_st *cuda_x; /* curious, cu, CUDA */";
         let expected = ["cuInit", "cuMemAlloc", "cuMemAlloc_v2"];
         assert_eq!(functions(header).into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_link_takes_the_place_of_whatever_is_there() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (driver, at) = (folder.path().join("driver"), folder.path().join("libcuda.so"));
+        fs::write(&driver, "the driver")?;
+        fs::write(&at, "the stub")?;
+        for _ in 0..2 {
+            link(&driver, &at)?;
+            assert_eq!(fs::read_to_string(&at)?, "the driver");
+        }
+        fs::remove_file(&driver)?;
+        link(folder.path(), &at)
     }
 
     #[cfg(target_os = "linux")]

@@ -246,7 +246,7 @@ pub(crate) enum Runs {
     #[command(before_help = "Examples:\n  stackgan runs show\n  stackgan runs show 12 --json")]
     Show {
         /// A run folder, or its name or number; default: the newest
-        run: Option<String>,
+        run: Option<PathBuf>,
         /// The folder of run folders
         #[arg(long, value_name = "DIR", default_value = "runs")]
         folder: PathBuf,
@@ -261,7 +261,7 @@ pub(crate) enum Runs {
     )]
     Watch {
         /// A run folder, or its name or number; default: the newest
-        run: Option<String>,
+        run: Option<PathBuf>,
         /// The folder of run folders
         #[arg(long, value_name = "DIR", default_value = "runs")]
         folder: PathBuf,

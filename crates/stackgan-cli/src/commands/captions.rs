@@ -41,6 +41,7 @@ pub(super) fn of<'a>(
             file: file.to_path_buf(),
             most: 1,
             met: 0,
+            begun: false,
         }));
     }
     let opened = std::fs::File::open(file).and_then(|open| match open.metadata()?.is_dir() {
@@ -61,6 +62,7 @@ pub(super) fn of<'a>(
         file: file.to_path_buf(),
         most: chunk,
         met: 0,
+        begun: false,
     }))
 }
 
@@ -71,7 +73,12 @@ struct Lines {
     most: usize,
     /// Number of captions so far; also 1 after the error about a file without any.
     met: usize,
+    /// Whether the first line was read. Some editors begin a file with a byte order mark.
+    begun: bool,
 }
+
+/// The byte order mark, U+FEFF.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Iterator for Lines {
     type Item = Result<Vec<String>>;
@@ -103,7 +110,7 @@ impl Lines {
     fn line(&mut self) -> Result<Option<String>> {
         use std::io::Read as _;
         let mut bytes = Vec::new();
-        let most = LONGEST + b"\r\n".len();
+        let most = MARK.len() + LONGEST + b"\r\n".len();
         (&mut self.from).take(most as u64 + 1).read_until(b'\n', &mut bytes)?;
         let wrong = |found: String| {
             let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
@@ -115,7 +122,11 @@ impl Lines {
             )
         };
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !self.begun {
+            line = line.strip_prefix(MARK).unwrap_or(line);
+            self.begun = true;
+        }
         match bytes.len() {
             0 => Ok(None),
             _ if line.len() > LONGEST => Err(wrong("a longer line".to_owned()).into()),
@@ -132,9 +143,11 @@ mod tests {
     fn captions_come_in_batches_without_blank_lines() {
         let read = |text: &str, most| {
             let from = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
-            Lines { from, file: "f".into(), most, met: 0 }.collect::<Result<Vec<_>>>()
+            Lines { from, file: "f".into(), most, met: 0, begun: false }.collect::<Result<Vec<_>>>()
         };
         assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
+        assert_eq!(read("\u{feff}a\n\u{feff}b", 2).unwrap(), [vec!["a", "\u{feff}b"]]);
+        assert_eq!(read("\u{feff}\r\na", 2).unwrap(), [vec!["a"]]);
         let long = "x".repeat(LONGEST);
         for end in ["", "\n", "\r\n"] {
             assert_eq!(read(&format!("{long}{end}a"), 2).is_ok(), !end.is_empty(), "{end:?}");
@@ -147,7 +160,7 @@ mod tests {
     fn nothing_to_paint_is_an_error() {
         for text in ["", "\n \r\n"] {
             let from = Box::new(std::io::Cursor::new(text));
-            let mut lines = Lines { from, file: "f".into(), most: 2, met: 0 };
+            let mut lines = Lines { from, file: "f".into(), most: 2, met: 0, begun: false };
             let error = lines.next().unwrap().unwrap_err().to_string();
             assert!(error.contains("there are no captions"), "{error}");
             assert!(lines.next().is_none());

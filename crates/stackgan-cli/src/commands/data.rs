@@ -125,10 +125,7 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
 /// Checks that the embeddings imported for the folder belong to its captions, and that all values
 /// are finite.
 fn check_embeddings(folder: &Path) -> Result<()> {
-    let file = sources::imported_embeddings(&folder.join("prepared/x"));
-    if !file.is_file() {
-        return Ok(());
-    }
+    let Some(file) = sources::embeddings_of(folder) else { return Ok(()) };
     let Some(data) = sources::there(folder, sources::ANY_SIZE)? else {
         let parts = ("embeddings of what the folder holds now", "those of an earlier import");
         let remedy = "import them again: `stackgan data import`, with `--embeddings` and the files";

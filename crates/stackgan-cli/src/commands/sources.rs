@@ -1,9 +1,12 @@
 //! The locations of datasets and of what is made from them, and the creation of missing files.
 //!
 //! A folder is prepared once. Beside the prepared file is the fingerprint of its sources (names,
-//! lengths and times of the pictures, boxes, classes, splits, captions); while it is unchanged, the
-//! file is reused. The options of the import are stored there too, so that later commands only need
-//! the folder.
+//! lengths and times of the pictures, boxes, classes, splits, captions), with the identity of the
+//! file that was made of them; while neither changes, the file is reused. The options of the import
+//! are stored there too, so that later commands only need the folder.
+//!
+//! The place is `prepared` in the folder or, where that cannot be written, a folder of our own for
+//! each dataset folder. What either holds is found.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +22,7 @@ use stackgan_data::toy::{self, ToyConfig};
 
 use super::{Context, write_file};
 use crate::args::{self, Contrast, Layout};
-use crate::exit::Problem;
+use crate::exit::{Exit, Problem};
 
 /// Number of toy birds that `train` draws by itself.
 const TOY_COUNT: usize = 2880;
@@ -48,8 +51,11 @@ pub(crate) fn of_preset(dataset: &str, context: &Context) -> Result<PathBuf> {
             Problem::missing("there is no dataset", place, "a dataset folder", remedy).into()
         );
     }
-    draw_toy(&folder, ToyConfig { count: TOY_COUNT, seed: 0 }, context)?;
-    Ok(folder)
+    // Another process may draw them at the same time: whichever ends first gives the folder.
+    match draw_toy(&folder, ToyConfig { count: TOY_COUNT, seed: 0 }, context) {
+        Err(_) if toy::is_toy(&folder) => Ok(folder),
+        drawn => drawn.map(|_| folder),
+    }
 }
 
 /// Draws the toy birds into `folder`.
@@ -80,9 +86,11 @@ pub(crate) struct Manner {
 impl Manner {
     /// The options of the folder's import; the default if it was not imported.
     pub(crate) fn kept(folder: &Path) -> Self {
-        let text = std::fs::read_to_string(folder.join("prepared").join(MANNER));
-        let text = text.ok().filter(|text| text.len() < 1 << 16);
-        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        let kept = |place: PathBuf| {
+            let text = std::fs::read_to_string(place.join(MANNER)).ok();
+            serde_json::from_str(&text.filter(|text| text.len() < 1 << 16)?).ok()
+        };
+        places(folder).into_iter().find_map(kept).unwrap_or_default()
     }
 
     /// These options, with missing ones as in the folder's import.
@@ -122,6 +130,16 @@ const MANNER: &str = "import.json";
 /// The path of the embeddings that may have been imported for a prepared file.
 pub(crate) fn imported_embeddings(prepared: &Path) -> PathBuf {
     prepared.with_file_name("embeddings.safetensors")
+}
+
+/// The embeddings that were imported for a dataset folder or a prepared file, if there are any.
+pub(crate) fn embeddings_of(data: &Path) -> Option<PathBuf> {
+    let beside = if data.is_dir() {
+        places(data).map(|place| imported_embeddings(&place.join("x"))).to_vec()
+    } else {
+        vec![imported_embeddings(data)]
+    };
+    beside.into_iter().find(|file| file.is_file())
 }
 
 /// How pictures of a size are prepared by default.
@@ -166,8 +184,13 @@ pub(crate) fn open(path: &Path, how: Preparation, context: &Context) -> Result<A
     }
     let manner = Manner::kept(path);
     let how = manner.preparation(how.size, how.resizing);
-    let file = prepare((path, manner), None, how, context)?;
-    Ok(Arc::new(Prepared::open(&file)?))
+    let dataset = read(path, manner.layout)?;
+    let found =
+        places(path).into_iter().find_map(|place| Place::of(&dataset, manner, place, how).found());
+    match found {
+        Some(prepared) => Ok(Arc::new(prepared)),
+        None => made((path, manner), None, how, context).map(Arc::new),
+    }
 }
 
 /// The sizes of both stages.
@@ -211,7 +234,8 @@ pub(crate) fn there(folder: &Path, sizes: &[PictureSize]) -> Result<Option<Prepa
     let mut ways = sizes.iter().flat_map(|size| both.map(|resizing| (*size, resizing)));
     Ok(ways.find_map(|(size, resizing)| {
         let how = manner.preparation(size, resizing);
-        Place::of(&dataset, (folder, manner), None, how).found()
+        let found = |place| Place::of(&dataset, manner, place, how).found();
+        places(folder).into_iter().find_map(found)
     }))
 }
 
@@ -244,6 +268,11 @@ pub(crate) fn short(hash: &str) -> &str {
 /// # Errors
 /// When the folder matches no kind or several.
 pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
+    if !folder.exists() {
+        let place = format!("folder: {}", folder.display());
+        let (what, expected) = ("there is no such folder", "a dataset folder");
+        return Err(Problem::missing(what, place, expected, "check the path").into());
+    }
     match layout.kind {
         Some(args::Kind::Cub) => Ok(Kind::Cub),
         Some(args::Kind::Oxford) => Ok(Kind::Oxford),
@@ -272,7 +301,7 @@ pub(crate) const fn reading(layout: Layout) -> Reading {
 /// Anything that is missing in it or does not match.
 pub(crate) fn read(folder: &Path, layout: Layout) -> Result<Dataset> {
     let mut dataset = layouts::read(folder, kind(folder, layout)?, reading(layout))?;
-    if folder.join("attributes.csv").is_file() {
+    if toy::is_toy(folder) {
         // Toy birds are stored in the layout of CUB, but a model must name them.
         "toy".clone_into(&mut dataset.name);
     }
@@ -287,29 +316,39 @@ pub(crate) fn read(folder: &Path, layout: Layout) -> Result<Dataset> {
 /// # Errors
 /// Anything that is wrong with the dataset, or the storage.
 pub(crate) fn prepare(
-    (folder, manner): (&Path, Manner),
+    source: (&Path, Manner),
     out: Option<&Path>,
     how: Preparation,
     context: &Context,
 ) -> Result<PathBuf> {
+    Ok(made(source, out, how, context)?.path().to_path_buf())
+}
+
+/// As [`prepare`]; the file is open.
+fn made(
+    (folder, manner): (&Path, Manner),
+    out: Option<&Path>,
+    how: Preparation,
+    context: &Context,
+) -> Result<Prepared> {
     let dataset = read(folder, manner.layout)?;
-    let place = Place::of(&dataset, (folder, manner), out, how);
-    if manner != Manner::kept(folder) && place.folder == folder.join("prepared") {
+    let usual = places(folder);
+    let into = out.unwrap_or(&usual[0]).to_path_buf();
+    let place = Place::of(&dataset, manner, into, how);
+    if manner != Manner::kept(folder) && usual.contains(&place.folder) {
         let text = serde_json::to_string(&manner)? + "\n";
         write_file(&place.folder.join(MANNER), text.as_bytes())?;
     }
-    if place.found().is_some() {
-        return Ok(place.file);
+    if let Some(found) = place.found() {
+        return Ok(found);
     }
-    let Place { folder: out, file, source, print } = place;
-    std::fs::create_dir_all(&out).map_err(|e| Problem::storage(&out, &e))?;
+    std::fs::create_dir_all(&place.folder).map_err(|e| Problem::storage(&place.folder, &e))?;
     dataset.notes.iter().for_each(|note| context.manner.say(note));
-    // An interrupted import must not look finished.
-    let _ = std::fs::remove_file(&source);
     let name = format!("preparing {} px", how.size.prepared());
     let options = ImportOptions { preparation: how, damaged: manner.damaged() };
-    let made = context
-        .counted((&name, "pictures"), |progress| import(&dataset, &file, &options, progress))?;
+    let made = context.counted((&name, "pictures"), |progress| {
+        import(&dataset, &place.file, &options, progress)
+    })?;
     for LeftOut { key, reason, .. } in made.left_out.iter().take(NAMED) {
         context
             .manner
@@ -318,28 +357,30 @@ pub(crate) fn prepare(
     if made.left_out.len() > NAMED {
         context.manner.say(format!("left out: {} more", made.left_out.len() - NAMED));
     }
-    write_file(&source, print.as_bytes())?;
-    Ok(file)
+    write_file(&place.source, place.claim(&made.identity).as_bytes())?;
+    let prepared = Prepared::open(&place.file)?;
+    if prepared.identity() == made.identity {
+        return Ok(prepared);
+    }
+    let at = format!("file: {}", place.file.display());
+    let parts = ("the file that was just made", "one of another import");
+    let remedy = "wait for the other command that imports this folder, and run this again";
+    let replaced = Problem::usage("the prepared file was replaced", at, parts, remedy);
+    Err(Problem { exit: Exit::Storage, ..replaced }.into())
 }
 
 /// The location of a folder's prepared file.
 struct Place {
     folder: PathBuf,
     file: PathBuf,
-    /// The file with the fingerprint of the sources.
+    /// The file that says what the prepared file was made of.
     source: PathBuf,
     print: String,
 }
 
 impl Place {
-    fn of(
-        dataset: &Dataset,
-        (folder, manner): (&Path, Manner),
-        out: Option<&Path>,
-        how: Preparation,
-    ) -> Self {
+    fn of(dataset: &Dataset, manner: Manner, folder: PathBuf, how: Preparation) -> Self {
         let print = fingerprint(dataset, (how, manner.damaged()));
-        let folder = out.map_or_else(|| beside(folder, &print), Path::to_path_buf);
         let file = folder.join(prepared_name(how.size));
         let source = file.with_extension("source");
         Self { folder, file, source, print }
@@ -347,19 +388,38 @@ impl Place {
 
     /// The prepared file, if it exists and is up to date.
     fn found(&self) -> Option<Prepared> {
-        let same = std::fs::read_to_string(&self.source).is_ok_and(|kept| kept == self.print);
-        same.then(|| Prepared::open(&self.file).ok()).flatten()
+        let kept = std::fs::read_to_string(&self.source).ok()?;
+        let prepared = kept.starts_with(&self.print).then(|| Prepared::open(&self.file).ok())??;
+        (kept == self.claim(&prepared.identity())).then_some(prepared)
+    }
+
+    /// What is written beside the prepared file: the sources, and which file was made of them.
+    /// Another import may replace the file or this text alone.
+    fn claim(&self, identity: &str) -> String {
+        format!("{}\n{identity}\n", self.print)
     }
 }
 
-/// `folder/prepared` if it is writable, else a folder of our own.
-fn beside(folder: &Path, print: &str) -> PathBuf {
+/// Where the prepared files of a folder may be: first where new ones are written, `folder/prepared`
+/// if that is possible, else a folder of our own.
+fn places(folder: &Path) -> [PathBuf; 2] {
+    let (inside, own) = (folder.join("prepared"), own(folder));
+    if is_writable(folder) { [inside, own] } else { [own, inside] }
+}
+
+/// Whether `folder/prepared` can be written.
+fn is_writable(folder: &Path) -> bool {
     let inside = folder.join("prepared");
-    let there = if inside.is_dir() { &inside } else { folder };
-    if tempfile::tempfile_in(there).is_ok() {
-        return inside;
-    }
-    home().join("prepared").join(print.get(..16).unwrap_or(print))
+    let into = if inside.exists() { &inside } else { folder };
+    tempfile::tempfile_in(into).is_ok()
+}
+
+/// The folder of our own for what is made of a dataset folder, named after its path, so that it
+/// stays the same when the dataset changes.
+fn own(folder: &Path) -> PathBuf {
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let hash = sha256(real.as_os_str().as_encoded_bytes());
+    home().join("prepared").join(hash.get(..16).unwrap_or(&hash))
 }
 
 /// A hash of the sources of a prepared file, without opening a picture.
@@ -398,15 +458,58 @@ mod tests {
     use super::*;
     use crate::progress;
 
+    fn quiet() -> Context {
+        let (device, precision) = (candle_core::Device::Cpu, args::Precision::F32);
+        Context { device, precision, manner: progress::Manner::Quiet }
+    }
+
+    /// A process that is stopped between the two files, or beside another, leaves the claim of one
+    /// recipe with the file of another.
+    #[test]
+    fn a_file_of_another_recipe_is_not_taken_for_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("toy");
+        draw_toy(&folder, ToyConfig { count: 6, seed: 1 }, &quiet()).unwrap();
+        let of =
+            |resizing| open(&folder, preparation(PictureSize::Stage1, resizing), &quiet()).unwrap();
+        let plain = of(Resizing::Plain);
+        let (file, claim) = (plain.path(), plain.path().with_extension("source"));
+        let (data, text) = (std::fs::read(file).unwrap(), std::fs::read(&claim).unwrap());
+        assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
+        std::fs::write(&claim, text).unwrap();
+        assert_eq!(of(Resizing::Plain).manifest().resizing, "plain");
+        assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
+        std::fs::write(file, data).unwrap();
+        assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
+    }
+
+    #[test]
+    fn imports_at_one_time_leave_a_file_with_its_own_claim() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("toy");
+        draw_toy(&folder, ToyConfig { count: 24, seed: 1 }, &quiet()).unwrap();
+        let both = [Resizing::Plain, Resizing::Residual];
+        let how = |resizing| preparation(PictureSize::Stage1, resizing);
+        for _ in 0..4 {
+            std::thread::scope(|scope| {
+                for resizing in both {
+                    let folder = &folder;
+                    scope.spawn(move || drop(open(folder, how(resizing), &quiet())));
+                }
+            });
+            for resizing in both {
+                let name = format!("{resizing:?}").to_lowercase();
+                let found = open(&folder, how(resizing), &quiet()).unwrap();
+                assert_eq!(found.manifest().resizing, name);
+            }
+        }
+    }
+
     #[test]
     fn a_folder_is_prepared_once_and_again_when_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("toy");
-        let context = Context {
-            device: candle_core::Device::Cpu,
-            precision: args::Precision::F32,
-            manner: progress::Manner::Quiet,
-        };
+        let context = quiet();
         draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, &context).unwrap();
         let how = preparation(PictureSize::Stage1, Resizing::Residual);
         let file = prepare((&folder, Manner::default()), None, how, &context).unwrap();

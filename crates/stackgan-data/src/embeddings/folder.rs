@@ -47,23 +47,24 @@ pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
     }
     let Joined { of, unused } = pictures.join(folder, entries.into_iter())?;
     let mut sink = Sink::new(task, vec![(file_name(folder), found.len())]);
-    let mut open: (usize, Vec<u8>) = (usize::MAX, Vec::new());
-    for Entry { file, at } in of {
-        let Some((name, path)) = found.get(file) else { continue };
-        if open.0 != file {
-            open = (file, read_bounded(path, MAX_FILE)?);
-        }
-        let numbers = arrays::opened(&open.1, path, &pictures, |opened| match opened {
-            Opened::Named(named) => named.numbers(at),
-            Opened::Bare(array) => {
-                // A picture's own file belongs to it completely: a wrong shape is rejected.
-                let own = named_by(name, &pictures).is_some();
-                let part = array.part(at).filter(|_| !own && array.shape.len() > 2);
-                Ok(Numbers::of(part.as_ref().unwrap_or(&array), path, format!("entry {at}")))
-            }
-            Opened::Captions(..) => Err(captions_here(path)),
+    for of_one in of.chunk_by(|a, b| a.file == b.file) {
+        let Some((name, path)) = of_one.first().and_then(|entry| found.get(entry.file)) else {
+            continue;
+        };
+        let bytes = read_bounded(path, MAX_FILE)?;
+        arrays::opened(&bytes, path, &pictures, |opened| {
+            of_one.iter().try_for_each(|&Entry { at, .. }| match &opened {
+                Opened::Named(named) => sink.push(&named.numbers(at)?),
+                Opened::Bare(array) => {
+                    // A picture's own file belongs to it completely: a wrong shape is rejected.
+                    let own = named_by(name, &pictures).is_some();
+                    let part = array.part(at).filter(|_| !own && array.shape.len() > 2);
+                    let array = part.as_ref().unwrap_or(array);
+                    sink.push(&Numbers::of(array, path, format!("entry {at}")))
+                }
+                Opened::Captions(..) => Err(captions_here(path)),
+            })
         })?;
-        sink.push(&numbers)?;
     }
     sink.finish(vec![hash(hashes.join("\n").as_bytes())], "a folder of files", unused)
 }

@@ -581,3 +581,16 @@ fn the_source_is_recorded_and_decides_the_encoder_s_name() {
     let (_dir, _, foreign) = prepared(5, 2, PictureSize::Stage1);
     assert!(import(&kept, &foreign, &w.out(), None, &|_, _| {}).is_err());
 }
+
+#[test]
+fn whatever_an_archive_calls_an_array_is_found_again() {
+    let w = World::new();
+    let names = ["a".repeat(240), "b\u{200e}c".to_owned(), "d\te".to_owned()];
+    let arrays: Vec<_> = (0..).zip(&names).map(|(i, name)| (name.clone(), w.npy(i))).collect();
+    let bytes = npz(&arrays);
+    let archive = crate::formats::npz::decode(&bytes, Path::new("a.npz")).unwrap();
+    assert_eq!(archive.names(), names);
+    for (name, array) in &arrays {
+        assert!(*archive.member(name).unwrap() == array[..], "{name:?}");
+    }
+}

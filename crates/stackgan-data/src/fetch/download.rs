@@ -36,6 +36,19 @@ pub(super) struct Job<'a> {
     pub(super) by_hand: Option<&'a [&'a str]>,
 }
 
+impl Job<'_> {
+    /// The error for a file of more bytes than are accepted.
+    pub(super) fn too_large(&self, length: u64) -> Error {
+        Error::malformed(
+            self.path,
+            format!("{} is too large", self.name),
+            "its length",
+            (format!("at most {}", bytes(self.cap)), format!("{} ({length} bytes)", bytes(length))),
+            "nothing was downloaded; check that this is the right file, and the right place",
+        )
+    }
+}
+
 /// The result of a download.
 #[derive(Debug)]
 pub(super) enum Download {
@@ -56,6 +69,9 @@ pub(super) fn download(
     addresses: &[String],
     hear: &mut Listener<'_>,
 ) -> Result<Download> {
+    if let Some(size) = job.pinned.size.filter(|size| *size > job.cap) {
+        return Err(job.too_large(size));
+    }
     let part = Part::of(job.path);
     if let Some(folder) = job.path.parent() {
         let missing = job.pinned.size.unwrap_or(0).saturating_sub(part.len());
@@ -151,6 +167,7 @@ fn from_one(
                         return Err(Failure::Fatal(error));
                     }
                     mended = true;
+                    transfer.tell_again();
                     Failure::again(error.reason())
                 }
                 Err(error) => return Err(error.into()),

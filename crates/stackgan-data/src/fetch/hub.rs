@@ -304,7 +304,13 @@ impl Hub {
         enough: Enough,
     ) -> Option<PathBuf> {
         let home = self.cache.path().join(repository.repo().folder_name());
-        let commit = std::fs::read_to_string(home.join("refs").join(&repository.revision)).ok()?;
+        let revision = &repository.revision;
+        // A commit stands for itself: Python's programs write no reference for it.
+        let commit = if is_hex(revision, 40) {
+            revision.to_ascii_lowercase()
+        } else {
+            std::fs::read_to_string(home.join("refs").join(revision)).ok()?.trim().to_owned()
+        };
         let folder = self.cache.repo(repository.repo()).pointer_path(&commit);
         let spared = |wanted: &Wanted<'_>| match enough {
             Enough::All => absent(&home, &commit, wanted).exists(),
@@ -362,7 +368,8 @@ impl Hub {
         };
         Err(match failed {
             Error::Unreachable { what, address, expected, found, remedy } => {
-                let refused = ["401", "403", "404"].iter().any(|code| found.contains(code));
+                let refused = [401, 403, 404].map(|code| format!("the answer {code}:"));
+                let refused = refused.iter().any(|answer| found.contains(answer));
                 let remedy = match (refused, &self.token) {
                     (false, _) => remedy,
                     (true, None) => {

@@ -190,7 +190,7 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
         };
         match item.then {
             Then::Unpack(limits) => place.unpack((item, limits), (&file, &sha256), hear)?,
-            Then::Keep if file.starts_with(into) => {}
+            Then::Keep if file == into.join(item.name) => {}
             Then::Keep => place.copy(item, file.parent().unwrap_or(into), hear)?,
         }
     }

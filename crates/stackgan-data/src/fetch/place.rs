@@ -20,7 +20,7 @@ use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
 use crate::container::AtomicFile;
 use crate::error::{counted, first_few};
-use crate::layouts::files;
+use crate::layouts::{checked_key, files};
 use crate::{Error, Result};
 
 /// An archive in the archive: `AttnGAN`'s `birds.zip` contains the captions packed once more
@@ -130,6 +130,16 @@ impl Place<'_> {
             } else if path.is_file() {
                 wanted.push((top.to_owned(), path));
             }
+        }
+        // A record holds only names that are safe to read back.
+        let is_safe = |name: &str| checked_key(name, from, 0).is_ok();
+        let (wanted, odd): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|(name, _)| is_safe(name));
+        if !odd.is_empty() {
+            let odd: Vec<String> = odd.into_iter().map(|(name, _)| name).collect();
+            let (name, count) = (item.name, counted(odd.len(), "file"));
+            let said = format!("{name}: not copied, for the names: {count} ({})", first_few(&odd));
+            hear(&Event::Note(said));
         }
         let wanted = self.free(item, wanted, hear)?;
         let sizes = wanted.iter().filter_map(|(_, path)| path.metadata().ok());

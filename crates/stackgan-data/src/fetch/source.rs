@@ -66,18 +66,9 @@ impl From {
                 }
                 String::from_utf8_lossy(&read_bounded(&list, LONGEST)?).into_owned()
             }
-            Self::Web(base) => match client.get(&format!("{base}/{LIST}"), &[]) {
-                Ok(mut response) if response.status().as_u16() == 200 => {
-                    let mut text = Vec::new();
-                    let body = response.body_mut().as_reader();
-                    // An incomplete list is ignored: the files are then accepted without it.
-                    body.take(LONGEST).read_to_end(&mut text).map_or_else(
-                        |_| String::new(),
-                        |_| String::from_utf8_lossy(&text).into_owned(),
-                    )
-                }
-                Err(Failure::Fatal(error)) => return Err(error),
-                _ => return Ok(BTreeMap::new()),
+            Self::Web(base) => match list(client, &format!("{base}/{LIST}"))? {
+                Some(text) => text,
+                None => return Ok(BTreeMap::new()),
             },
         };
         let lines = text.lines().filter_map(|line| {
@@ -89,4 +80,32 @@ impl From {
         });
         Ok(lines.filter(|(name, _)| checked_key(name, LIST.as_ref(), 0).is_ok()).collect())
     }
+}
+
+/// The list at `address`; `None` if the mirror says that it has none. If it cannot be read, the
+/// files would be accepted without it, so this is an error.
+fn list(client: &Client, address: &str) -> Result<Option<String>> {
+    let unreadable = |found: String| Error::Unreachable {
+        what: "the mirror's list of hashes cannot be read".into(),
+        address: address.into(),
+        expected: format!("{LIST}, or the answer 404 where there is none").into(),
+        found: found.into(),
+        remedy: "run this again later, or fetch without `--from`".to_owned(),
+    };
+    let mut response = match client.get(address, &[]) {
+        Ok(response) => response,
+        Err(Failure::Fatal(error)) => return Err(error),
+        Err(Failure::Again { why, .. } | Failure::Final { why, .. }) => {
+            return Err(unreadable(why));
+        }
+    };
+    match response.status().as_u16() {
+        200 => {}
+        404 | 410 => return Ok(None),
+        status => return Err(unreadable(format!("the answer {status}"))),
+    }
+    let mut text = Vec::new();
+    let read = response.body_mut().as_reader().take(LONGEST).read_to_end(&mut text);
+    read.map_err(|e| unreadable(e.to_string()))?;
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }

@@ -134,8 +134,17 @@ impl<'a> Transfer<'a> {
         match (response.status().as_u16(), asked) {
             (200, _) => Ok(Some(Coming { start: 0, total: length })),
             (206, Some((have, origin))) => {
-                let tag = header(response, "etag").filter(|_| origin.address == self.address);
-                if origin.etag.is_some() && tag.is_some() && origin.etag != tag {
+                let now =
+                    |name: &str| header(response, name).filter(|_| origin.address == self.address);
+                // Servers that share an address may disagree about the time, not about the tag.
+                let same = match (&origin.etag, now("etag")) {
+                    (Some(tag), Some(now)) => *tag == now,
+                    _ => match (&origin.last_modified, now("last-modified")) {
+                        (Some(time), Some(now)) => *time == now,
+                        _ => true,
+                    },
+                };
+                if !same {
                     return Err(start_over("the file has changed on the server; starting over"));
                 }
                 let range = range.as_deref().and_then(content_range);
@@ -173,18 +182,23 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// Refuses a file of another length, and one that is too large, before any of it is read.
     fn check_length(&self, total: Option<u64>) -> Result<(), Failure> {
-        let (Some(total), job) = (total, self.job) else { return Ok(()) };
-        match job.pinned.size {
-            Some(size) if size != total => {
+        let job = self.job;
+        match (job.pinned.size, total) {
+            (Some(size), Some(total)) if size != total => {
                 Err(Failure::last(format!("a file of {total} bytes, not of {size}")))
             }
-            None if total > job.cap => Err(Failure::last(format!(
-                "a file of {total} bytes, where {} are the most",
-                job.cap
-            ))),
-            _ => Ok(()),
+            (size, total) => match total.or(size).filter(|length| *length > job.cap) {
+                Some(length) => Err(job.too_large(length).into()),
+                None => Ok(()),
+            },
         }
+    }
+
+    /// Announces the download anew: something else was shown in the meantime.
+    pub(super) fn tell_again(&mut self) {
+        self.told = None;
     }
 
     /// The origin of this response's bytes. Weak tags are ignored, because they do not identify

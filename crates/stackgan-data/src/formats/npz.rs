@@ -30,10 +30,14 @@ pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Npz<'a>> {
 }
 
 impl<'a> Npz<'a> {
-    /// The names of the arrays in the order of the file, without `.npy`.
+    /// The names of the arrays in the order of the file, without `.npy`. They may hold anything:
+    /// an error escapes them.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let name = |entry: &zip::Entry<'_>| entry.name.strip_suffix(b".npy").map(printable_bytes);
+        let name = |entry: &zip::Entry<'_>| {
+            let name = entry.name.strip_suffix(b".npy")?;
+            Some(String::from_utf8_lossy(name).into_owned())
+        };
         self.archive.entries().iter().filter_map(name).collect()
     }
 
@@ -54,8 +58,4 @@ impl<'a> Npz<'a> {
             .map(|(_, contents)| contents)
             .map_err(|fault| fault.in_file(&self.file, self.length, REMEDY))
     }
-}
-
-fn printable_bytes(name: &[u8]) -> String {
-    printable(&String::from_utf8_lossy(name))
 }

@@ -108,6 +108,11 @@ fn boxes(items: &[&Item]) -> String {
     hex(&hash.finalize())
 }
 
+/// Identifies a file by its metadata, which name every source by its hash, and how it was prepared.
+fn identity(metadata: &str) -> String {
+    hex(&Sha256::digest(metadata))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

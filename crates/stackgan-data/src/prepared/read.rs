@@ -1,6 +1,6 @@
 //! Reads a prepared file: the small tables when it is opened, pictures by position.
 
-use super::{Manifest, VERSION, hex};
+use super::{Manifest, VERSION, hex, identity};
 use crate::container::{Container, Element, Tensor, words};
 use crate::crop::PictureSize;
 use crate::dataset::Split;
@@ -158,6 +158,13 @@ impl Prepared {
         let Manifest { resizing, stretch, orientation, boxes, .. } = &self.manifest;
         let text = [resizing, stretch, orientation, boxes].map(|part| format!("{part:?}")).concat();
         hex(&Sha256::digest(text)).chars().take(12).collect()
+    }
+
+    /// Identifies the whole content: SHA-256 of the metadata, in hexadecimal. It covers the
+    /// fingerprint, how the pixels were made, and the notes.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        identity(&self.container.stackgan)
     }
 
     /// The dataset's name.

@@ -1,7 +1,7 @@
 //! Creates a prepared file: pictures are decoded in parallel, a few at a time, and streamed in
 //! order.
 
-use super::{Manifest, VERSION, boxes, fingerprint, hex, orientation, split_number};
+use super::{Manifest, VERSION, boxes, fingerprint, hex, identity, orientation, split_number};
 use crate::container::{AtomicFile, Element, Spec, header};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
@@ -47,6 +47,8 @@ pub struct ImportReport {
     pub captions: usize,
     /// The dataset's fingerprint, as [`super::Manifest::fingerprint`].
     pub fingerprint: String,
+    /// Identifies the file's description, as [`super::Prepared::identity`].
+    pub identity: String,
     /// The pictures that [`Damaged::LeaveOut`] left out, in order.
     pub left_out: Vec<LeftOut>,
 }
@@ -200,7 +202,8 @@ fn write<'a>(
     }
     manifest.fingerprint = fingerprint(items, &hashes);
     manifest.sha256 = hashes;
-    file.rewrite_start(&header(&specs, &json(&manifest, out)?))?;
+    let described = json(&manifest, out)?;
+    file.rewrite_start(&header(&specs, &described))?;
     file.commit()?;
     let count = |split| items.iter().filter(|item| item.split == split).count();
     Ok(Attempt::Written(ImportReport {
@@ -208,6 +211,7 @@ fn write<'a>(
         test: count(Split::Test),
         captions: tables.captions,
         fingerprint: manifest.fingerprint,
+        identity: identity(&described),
         left_out,
     }))
 }

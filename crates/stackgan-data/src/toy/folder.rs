@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,6 +21,7 @@ use super::species::{MAX_SPECIES, Species, species};
 use crate::dataset::{BoundingBox, Split};
 use crate::error::printable;
 use crate::formats::pickle::{write_ints, write_strings};
+use crate::leftovers;
 use crate::{Error, Result};
 
 /// Number of pictures per species, as long as there are species left. An encoder and a generator
@@ -31,6 +33,15 @@ const MOST: usize = 24_000;
 
 /// With fewer pictures than this many full species need, species have fewer pictures instead.
 const MIN_SPECIES: usize = 6;
+
+/// The file with what is in each picture, and its first line.
+const ATTRIBUTES: &str = "attributes.csv";
+const COLUMNS: &str = "key,split,class,body,wing,belly,crown,beak,beak_length,tail,size,facing,\
+                       background,pose\n";
+
+/// Prefix of folders of birds that are being drawn, and the file in one that is locked meanwhile.
+const PARTIAL: &str = ".toy-partial-";
+const LOCK: &str = "LOCK";
 
 /// JPEG quality, out of 100.
 const QUALITY: u8 = 95;
@@ -77,8 +88,9 @@ struct Entry {
 /// Draws `cfg.count` captioned birds into the new folder `dir`.
 ///
 /// Pictures are drawn by the threads of the current rayon pool. `progress` is called with (done,
-/// total) after each, from any thread. The folder gets its name when it is complete; an interrupted
-/// call leaves nothing there.
+/// total) after each, from any thread. The folder gets its name when it is complete, or its contents
+/// if it exists and is empty; an interrupted call leaves nothing there. If another process has drawn
+/// the same birds there in the meantime, these are the result.
 ///
 /// # Errors
 /// [`Error::Config`] if `dir` exists and is not an empty folder, or if `cfg.count` is below 2 or
@@ -91,15 +103,14 @@ pub fn write(
     let entries = plan(cfg)?;
     refuse_occupied(dir)?;
     let parent = match dir.parent() {
+        // An existing folder keeps its name, which may be a link, a file system or `.`.
+        _ if dir.is_dir() => dir,
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
     make_dir(parent)?;
-    let partial = tempfile::Builder::new()
-        .prefix(".toy-partial-")
-        .tempdir_in(parent)
-        .map_err(|e| Error::write(parent, e))?;
-    let root = partial.path().join("birds");
+    let partial = Partial::new(parent)?;
+    let root = partial.folder.path().join("birds");
 
     let birds = root.join("CUB_200_2011");
     for folder in class_folders(&entries) {
@@ -120,13 +131,57 @@ pub fn write(
     for split in [Split::Train, Split::Test] {
         write_split(&root.join(split.name()), cfg.seed, split, &entries)?;
     }
-    write_file(&root.join("attributes.csv"), attributes(&entries).as_bytes())?;
+    let attributes = attributes(&entries);
+    write_file(&root.join(ATTRIBUTES), attributes.as_bytes())?;
 
-    if dir.exists() {
-        fs::remove_dir(dir).map_err(|e| Error::write(dir, e))?; // empty, as checked above
+    let placed = if parent == dir { move_into(&root, dir) } else { fs::rename(&root, dir) };
+    if let Err(error) = placed {
+        let others = fs::read(dir.join(ATTRIBUTES));
+        if !others.is_ok_and(|others| others == attributes.as_bytes()) {
+            refuse_occupied(dir)?;
+            return Err(Error::write(dir, error));
+        }
     }
-    fs::rename(&root, dir).map_err(|e| Error::write(dir, e))?;
     Ok(report(&entries))
+}
+
+/// Moves a complete dataset into an empty folder, and last the file that names it.
+fn move_into(root: &Path, dir: &Path) -> std::io::Result<()> {
+    for name in ["CUB_200_2011", "text", Split::Train.name(), Split::Test.name(), ATTRIBUTES] {
+        fs::rename(root.join(name), dir.join(name))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder holds toy birds: its `attributes.csv` begins as that of [`write()`].
+#[must_use]
+pub fn is_toy(folder: &Path) -> bool {
+    let mut start = vec![0; COLUMNS.len()];
+    let file = fs::File::open(folder.join(ATTRIBUTES));
+    file.is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == COLUMNS.as_bytes()
+}
+
+/// A folder for birds that are being drawn.
+struct Partial {
+    folder: tempfile::TempDir,
+    _lock: fs::File,
+}
+
+impl Partial {
+    /// Makes one in `parent`, after removing those that killed processes left there.
+    fn new(parent: &Path) -> Result<Self> {
+        let failed = |e| Error::write(parent, e);
+        leftovers::sweep_folders(parent, LOCK, |name| name.starts_with(PARTIAL));
+        loop {
+            let folder =
+                tempfile::Builder::new().prefix(PARTIAL).tempdir_in(parent).map_err(failed)?;
+            let path = folder.path().join(LOCK);
+            let lock = fs::File::create(&path).map_err(failed)?;
+            if leftovers::claim(&lock, &path) {
+                return Ok(Self { folder, _lock: lock });
+            }
+        }
+    }
 }
 
 /// The list of pictures: species in order, with their pictures together.
@@ -155,11 +210,16 @@ fn plan(cfg: &ToyConfig) -> Result<Vec<Entry>> {
 }
 
 fn refuse_occupied(dir: &Path) -> Result<()> {
+    // Another process may be drawing there, or was killed.
+    let is_partial = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(PARTIAL);
     let found = match fs::read_dir(dir) {
-        Ok(mut inside) => match inside.next() {
+        Ok(inside) => match inside.flatten().find(|entry| !is_partial(&entry.file_name())) {
             None => return Ok(()),
             Some(_) => "a folder with something in it",
         },
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && dir.is_symlink() => {
+            "a link that leads nowhere"
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => "a file",
         Err(e) => return Err(Error::read(dir, e)),
@@ -265,9 +325,7 @@ fn write_split(dir: &Path, seed: u64, split: Split, entries: &[Entry]) -> Result
 }
 
 fn attributes(entries: &[Entry]) -> String {
-    let mut csv = "key,split,class,body,wing,belly,crown,beak,beak_length,tail,size,facing,\
-                   background,pose\n"
-        .to_owned();
+    let mut csv = COLUMNS.to_owned();
     for Entry { picture, class, key } in entries {
         let Species { body, wing, belly, crown, beak, beak_length, tail, size, split } =
             picture.species;

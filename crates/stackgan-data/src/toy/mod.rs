@@ -28,7 +28,7 @@ mod view;
 pub use backdrop::Background;
 pub use captions::{Caption, MAX_LEN, Mentions, PER_PICTURE, captions};
 pub use colour::Colour;
-pub use folder::{ToyConfig, ToyReport, write};
+pub use folder::{ToyConfig, ToyReport, is_toy, write};
 pub use grammar::{Named, named_in};
 pub use judge::{Agreement, Judge, Judged};
 pub use picture::{Drawn, Facing, Picture, Pose};

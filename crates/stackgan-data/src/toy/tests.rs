@@ -266,3 +266,66 @@ fn what_is_there_is_not_overwritten() {
     }
     write(&temp.path().join("new"), &ToyConfig { count: 2, seed: 1 }, &|_, _| ()).unwrap();
 }
+
+#[cfg(unix)]
+#[test]
+fn an_empty_folder_is_filled_under_whatever_name_it_has() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = |name: &str| temp.path().join(name);
+    fs::create_dir(at("empty")).unwrap();
+    std::os::unix::fs::symlink("empty", at("link")).unwrap();
+    write_with(2, &at("link"), 12, 7);
+    fs::create_dir(at("here")).unwrap();
+    write_with(2, &at("here/."), 12, 7);
+    write_with(2, &at("new"), 12, 7);
+    assert!(at("link").is_symlink());
+    assert!(files(&at("empty")) == files(&at("new")) && files(&at("here")) == files(&at("new")));
+    assert!(is_toy(&at("link")) && !is_toy(temp.path()));
+    fs::write(at("attributes.csv"), "key,colour\n").unwrap();
+    assert!(!is_toy(temp.path()), "someone's own table");
+    // What cannot be a folder is refused before anything is drawn.
+    std::os::unix::fs::symlink("nowhere", at("lost")).unwrap();
+    let drawn = |_, _| panic!("drawn in vain");
+    let error = write(&at("lost"), &ToyConfig { count: 12, seed: 7 }, &drawn).unwrap_err();
+    assert!(error.to_string().contains("a link that leads nowhere"), "{error}");
+}
+
+#[test]
+fn who_comes_second_gets_the_same_birds() {
+    let temp = tempfile::tempdir().unwrap();
+    for (name, seeds, good) in [("same", [7, 7], 2), ("others", [7, 8], 1)] {
+        let dir = temp.path().join(name);
+        let start = std::sync::Barrier::new(2);
+        let drawn: Vec<bool> = std::thread::scope(|scope| {
+            let draw = |seed| {
+                let (dir, start) = (&dir, &start);
+                scope.spawn(move || {
+                    let wait = |done: usize, _: usize| {
+                        if done == 1 {
+                            start.wait(); // both have found nothing there
+                        }
+                    };
+                    write(dir, &ToyConfig { count: 12, seed }, &wait).is_ok()
+                })
+            };
+            seeds.map(draw).map(|thread| thread.join().unwrap()).to_vec()
+        });
+        assert_eq!(drawn.iter().filter(|done| **done).count(), good, "{name}");
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2, "nothing is left");
+}
+
+#[test]
+fn what_a_killed_process_drew_is_removed_and_what_is_being_drawn_is_not() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = |name: &str| temp.path().join(name);
+    for name in [".toy-partial-a", ".toy-partial-b"] {
+        fs::create_dir(at(name)).unwrap();
+        fs::write(at(name).join("LOCK"), "").unwrap();
+    }
+    let lock = fs::File::open(at(".toy-partial-b/LOCK")).unwrap();
+    lock.lock().unwrap();
+    write_with(2, &at("birds"), 12, 7);
+    assert!(!at(".toy-partial-a").exists() && at(".toy-partial-b").exists());
+    drop(lock);
+}

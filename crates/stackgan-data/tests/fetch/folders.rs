@@ -440,7 +440,10 @@ fn a_folder_has_one_fetch_at_a_time_and_one_edition() {
 
 #[test]
 fn a_mirror_that_fails_is_no_reason_to_do_it_by_hand() {
-    let server = Server::start(|_, line| line.send(head(500, "Content-Length: 0").as_bytes()));
+    let server = Server::start(|ask, line| {
+        let status = if ask.path == "/SHA256SUMS" { 404 } else { 500 };
+        line.send(head(status, "Content-Length: 0").as_bytes())
+    });
     let (dir, from) = (tempfile::tempdir().unwrap(), From::parse(&server.address).unwrap());
     let lists_only = [ITEMS[1]];
     let error = fetch_all(&lists_only, dir.path(), Some(&from)).0.unwrap_err();
@@ -464,4 +467,60 @@ fn a_folder_of_real_birds_is_a_subset_and_says_so() {
     let data = cub::read(dir.path()).unwrap();
     assert_eq!((data.count(Split::Train), data.count(Split::Test)), (1_906, 983));
     verify(&CUB, dir.path(), &mut |_| {}).unwrap();
+}
+
+/// The folder to fetch from may be in the dataset's folder.
+#[test]
+fn a_file_to_keep_is_copied_from_a_folder_below() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), &[&format!("mirror/{NAME}")]);
+    let from = From::Folder(dir.path().join("mirror"));
+    for _ in 0..2 {
+        fetch_all(&[FILE], dir.path(), Some(&from)).0.unwrap();
+        assert_eq!(read(dir.path(), NAME), format!("mirror/{NAME}"));
+    }
+}
+
+/// A record refuses names that could lead out of the folder on some system, so no such file is
+/// copied.
+#[cfg(unix)]
+#[test]
+fn files_whose_names_no_record_can_hold_are_left_and_told() {
+    let (unpacked, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let odd = ["text/a:b", "text/a\\b", "text/a\nb"]; // captions with such names are refused
+    put(unpacked.path(), &["train/names", "test/names", "text/c.txt"]);
+    put(unpacked.path(), &odd);
+    let (lists, from) = ([ITEMS[1]], From::Folder(unpacked.path().to_path_buf()));
+    let (report, events) = fetch_all(&lists, dir.path(), Some(&from));
+    report.unwrap();
+    let said = notes(&events);
+    assert!(said.contains("lists.zip: not copied, for the names: 3 files (text/a"), "{said}");
+    assert_eq!(read(dir.path(), "text/c.txt"), "text/c.txt");
+    assert!(odd.iter().all(|name| !dir.path().join(name).exists()));
+    fetch_all(&lists, dir.path(), Some(&from)).0.unwrap();
+    verify(&set(&lists), dir.path(), &mut |_| {}).unwrap();
+}
+
+#[test]
+fn a_list_of_hashes_that_cannot_be_read_is_not_passed_over() {
+    for (answer, why) in [(500, "the answer 500"), (403, "the answer 403"), (200, "")] {
+        let server = Server::start(move |ask, line| match ask.path.as_str() {
+            "/SHA256SUMS" if answer == 200 => {
+                line.send(head(200, "Content-Length: 900").as_bytes())?;
+                line.send(b"0123")
+            }
+            "/SHA256SUMS" => line.send(head(answer, "Content-Length: 0").as_bytes()),
+            _ => {
+                let pictures = pictures();
+                let (head, rest) = honest(ask, &pictures, None);
+                line.send(head.as_bytes())?;
+                line.send(rest)
+            }
+        });
+        let (dir, from) = (tempfile::tempdir().unwrap(), From::parse(&server.address).unwrap());
+        let error = fetch_all(&ITEMS, dir.path(), Some(&from)).0.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+        assert!(four_parts(&error).contains(why), "{error}");
+        assert!(names(dir.path()).is_empty());
+    }
 }

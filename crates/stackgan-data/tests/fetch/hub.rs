@@ -324,3 +324,71 @@ fn only_what_is_read_is_to_be_saved_by_hand() {
         assert_eq!(said.contains("in a browser"), by_hand, "{said}");
     }
 }
+
+/// Python's programs write no reference for a commit that was asked for by its hash, and an editor
+/// or a shell ends a reference with a newline.
+#[test]
+fn a_commit_in_the_cache_needs_no_reference() {
+    let server = Server::start(good);
+    let cache = tempfile::tempdir().unwrap();
+    let folder = get(&hub(&server, cache.path(), None), "a/b").unwrap();
+    let offline = hub(&server, cache.path(), None).offline();
+    let reference = cache.path().join("models--a--b/refs/main");
+    fs::write(&reference, format!("{COMMIT}\n")).unwrap();
+    assert_eq!(get(&offline, "a/b").unwrap(), folder);
+    fs::remove_file(reference).unwrap();
+    assert!(get(&offline, "a/b").is_err());
+    assert_eq!(get(&offline, &format!("a/b@{COMMIT}")).unwrap(), folder);
+    assert_eq!(get(&offline, &format!("a/b@{}", COMMIT.to_uppercase())).unwrap(), folder);
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_read() {
+    for knows_size in [true, false] {
+        let server = Server::start(move |ask, line| {
+            if knows_size || !ask.path.starts_with("/api/") {
+                return good(ask, line);
+            }
+            let size = format!("\"size\": {}, ", weights().len());
+            let list = listing(&sha256(&weights())).replace(&size, "");
+            let (head, rest) = honest(ask, list.as_bytes(), None);
+            line.send(head.as_bytes())?;
+            line.send(rest)
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let files = [Wanted { most: 1000, ..WANTED[1] }];
+        let layout = Layout { files: &files, ..LAYOUT };
+        let (hub, name) = (hub(&server, cache.path(), None), Repository::parse("a/b").unwrap());
+        let error = hub.folder(&name, &layout, &mut |_: &Event| {}).unwrap_err();
+        let said = four_parts(&error);
+        assert!(said.contains("model.safetensors is too large"), "{said}");
+        assert!(said.contains("300000") && !said.contains("in a browser"), "{said}");
+        let asked = server.asked().iter().filter(|ask| is_weights(ask)).count();
+        assert_eq!(asked, usize::from(!knows_size), "asked once at most, for the length");
+        assert_eq!(names_of_parts(cache.path()), 0);
+    }
+}
+
+/// The number of files that were begun.
+fn names_of_parts(cache: &Path) -> usize {
+    let folder = cache.join(format!("models--a--b/snapshots/{COMMIT}"));
+    fs::read_dir(folder).map_or(0, |entries| entries.count())
+}
+
+/// A count of bytes is no answer of a server.
+#[test]
+fn a_connection_that_ends_is_no_refusal() {
+    let server = Server::start(|ask, line| {
+        if !is_weights(ask) {
+            return good(ask, line);
+        }
+        let weights = weights();
+        let (head, rest) = honest(ask, &weights, Some("\"e\""));
+        line.send(head.as_bytes())?;
+        line.send(if ask.range.is_none() { &rest[..40_400] } else { b"" })
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let said = four_parts(&get(&hub(&server, cache.path(), None), "a/b").unwrap_err());
+    assert!(said.contains("40400 of 300000") && said.contains("run this again later"), "{said}");
+    assert!(!said.contains("HF_TOKEN"), "{said}");
+}

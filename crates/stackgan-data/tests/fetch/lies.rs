@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use stackgan_data::fetch::manifest::Item;
+use stackgan_data::fetch::{Doing, Event};
 use stackgan_data::{Error, Result};
 
 use crate::server::{Ask, Line, Server, head, honest};
-use crate::sets::{FILE, NAME, fetch_file, four_parts, names, noise, sha256};
+use crate::sets::{FILE, NAME, fetch_all, fetch_file, four_parts, names, noise, sha256};
 
 const LENGTH: usize = 60_000;
 
@@ -320,4 +321,47 @@ fn no_room_is_said_before_anything_is_asked() {
     assert!(matches!(error, Error::Storage { .. }), "{error}");
     assert!(four_parts(&error).contains("no room to download f.bin"), "{error}");
     assert!(server.asked().is_empty());
+}
+
+/// Without a tag and a hash, only the time tells that the rest is of another version.
+#[test]
+fn two_versions_are_not_joined() {
+    let (old, new) = (noise(8, LENGTH), body());
+    let server = Server::start(move |ask, line| {
+        let (body, time) = if ask.nth == 0 { (&old, "01") } else { (&new, "02") };
+        let (head, rest) = honest(&Ask { if_range: None, ..ask.clone() }, body, None);
+        let time = format!("Last-Modified: Mon, {time} Jan 2024 00:00:00 GMT\r\nContent-Length");
+        line.send(head.replace("Content-Length", &time).as_bytes())?;
+        line.send(if ask.nth == 0 { &rest[..9_000] } else { rest })
+    });
+    let dir = tempfile::tempdir().unwrap();
+    fetch_file(FILE, &[&url(&server)], dir.path()).unwrap();
+    assert!(has_right_file(dir.path()));
+    assert!(server.asked()[1].range.is_some(), "the second connection asked for the rest");
+}
+
+#[test]
+fn a_second_download_is_announced_as_one() {
+    let server = serving(|ask, line, body| {
+        let (head, rest) = honest(ask, body, None);
+        line.send(head.as_bytes())?;
+        match ask.nth {
+            0 => line.send(&[&rest[..8_999], &[rest[8_999] ^ 1]].concat()),
+            _ => line.send(rest),
+        }
+    });
+    let (dir, sum) = (tempfile::tempdir().unwrap(), sha256(&body()));
+    let address = url(&server);
+    let item = Item { web: &[&address], ..pinned(&sum) };
+    let (report, events) = fetch_all(&[item], dir.path(), None);
+    report.unwrap();
+    let begun: Vec<Doing> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Begin { doing, .. } => Some(*doing),
+            _ => None,
+        })
+        .collect();
+    let (load, check) = (Doing::Downloading, Doing::Checking);
+    assert_eq!(begun, [load, check, load, check]);
 }

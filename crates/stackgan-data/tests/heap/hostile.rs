@@ -17,6 +17,31 @@ fn all(read: Read, cases: Vec<(&str, Vec<u8>)>) {
     }
 }
 
+/// A dict of arrays (1, 128) by name, as Python 3 pickles it.
+fn small_arrays(n: usize) -> Vec<u8> {
+    let mut out = b"\x80\x04}\x94(".to_vec();
+    for i in 0..n {
+        let name = format!("001.Black_footed_Albatross/Black_Footed_Albatross_{i:05}");
+        out.extend([&[0x8c, name.len() as u8], name.as_bytes(), b"\x94"].concat());
+        out.extend_from_slice(match i {
+            0 => b"cnumpy.core.multiarray\n_reconstruct\n\x94cnumpy\nndarray\n\x94K\x00\x85\x94C\x01b\x94",
+            _ => b"h\x02h\x03h\x04h\x05",
+        });
+        out.extend(b"\x87\x94R\x94(K\x01K\x01K\x80\x86\x94");
+        out.extend_from_slice(match i {
+            0 => b"cnumpy\ndtype\n\x94\x8c\x02f4\x94\x89\x88\x87\x94R\x94(K\x03\x8c\x01<\x94NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t\x94b",
+            _ => b"h\x0c",
+        });
+        out.extend(b"\x89B\x00\x02\x00\x00");
+        out.extend([0; 512]);
+        out.extend(b"\x94t\x94b");
+        if i % 1000 == 999 {
+            out.extend(b"u(");
+        }
+    }
+    [out, b"u.".to_vec()].concat()
+}
+
 #[test]
 fn pickles() {
     let _turn = turn();
@@ -54,6 +79,7 @@ fn pickles() {
     all(
         readers::pickles,
         vec![
+            ("!60,000 small arrays by name", small_arrays(60_000)),
             ("Nones", [b"(".to_vec(), vec![b'N'; 8 * MB], b"l.".to_vec()].concat()),
             ("small ints", [b"(".to_vec(), b"K\x07".repeat(4 * MB), b"l.".to_vec()].concat()),
             ("empty lists", [b"(".to_vec(), vec![b']'; 4 * MB], b"l.".to_vec()].concat()),

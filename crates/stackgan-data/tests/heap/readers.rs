@@ -14,6 +14,9 @@ pub(crate) fn pickles(bytes: &[u8]) -> Result<(), String> {
     let document = pickle::decode(bytes, file).map_err(|e| e.to_string())?;
     let _ = document.strings(file).map(|strings| strings.len());
     let _ = document.ints(file).map(|ints| ints.len());
+    if let Ok(Some((names, arrays))) = document.named_arrays(file) {
+        assert_eq!(names.len(), arrays.len());
+    }
     if let Ok(arrays) = document.arrays(file) {
         assert!(arrays.iter().all(|array| array.to_f32().len() == array.len()));
     }

@@ -83,6 +83,7 @@ pub(super) fn check_split(data: &Prepared, part: Part) -> Result<()> {
 /// The measuring network, if one is needed, and the judging encoder. Problems with either are
 /// reported before anything is painted.
 pub(super) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEncoder>)> {
+    check_captioned(args)?;
     let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
     let needs = |metric: &Metric| !matches!(metric, Metric::Rp | Metric::Variety | Metric::Colours);
     let needed = args.metrics.iter().any(needs)
@@ -106,13 +107,24 @@ pub(super) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEnc
     if let (Some(encoder), Some(measurer)) = (&encoder, &measurer) {
         tally::check_judge(encoder, measurer)?;
     }
-    if let Some(dir) = args.pictures.as_ref().filter(|_| args.metrics.contains(&Metric::Colours)) {
-        let parts = ("pictures painted for captions", format!("the folder {}", dir.display()));
-        let remedy = "name a model: `--model`";
-        let what = "no caption names the colours";
-        return Err(Problem::usage(what, "option: --metrics", parts, remedy).into());
-    }
     Ok((measurer, encoder))
+}
+
+/// Checks that pictures have captions, if a measure compares them with their captions.
+///
+/// # Errors
+/// Code 2 for pictures of a folder.
+fn check_captioned(args: &Eval) -> Result<()> {
+    let Some(dir) = &args.pictures else { return Ok(()) };
+    let missing = args.metrics.iter().find_map(|metric| match metric {
+        Metric::Rp => Some("no caption is the right one for R-precision"),
+        Metric::Colours => Some("no caption names the colours"),
+        _ => None,
+    });
+    let Some(what) = missing else { return Ok(()) };
+    let parts = ("pictures painted for captions", format!("the folder {}", dir.display()));
+    let remedy = "name a model: `--model`";
+    Err(Problem::usage(what, "option: --metrics", parts, remedy).into())
 }
 
 /// Checks that the colours of these data can be judged.
@@ -217,7 +229,7 @@ fn check_gate(args: &Eval, measurer: Option<&Measurer>) -> Result<()> {
 }
 
 fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {
-    let most = args.max_fid.or(args.max_fd);
+    let most = numbers::strictest([args.max_fid, args.max_fd]);
     let Some(distance) = measures.iter().find(|m| m.key == "fid") else {
         ensure!(
             most.is_none(),

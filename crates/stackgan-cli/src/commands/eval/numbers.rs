@@ -200,6 +200,11 @@ fn drawn_reference(rows: &Rows, indices: &[u32]) -> stackgan_eval::Result<Refere
     Ok(Reference::new(&drawn_moments(rows, indices)?))
 }
 
+/// The gate that decides, if any: to pass the lowest is to pass all.
+pub(super) fn strictest(gates: [Option<f64>; 2]) -> Option<f64> {
+    gates.into_iter().flatten().reduce(f64::min)
+}
+
 /// Whether a value passes a gate; NaN does not.
 pub(super) fn passes(value: f64, most: Option<f64>) -> bool {
     most.is_none_or(|most| value <= most)
@@ -208,4 +213,17 @@ pub(super) fn passes(value: f64, most: Option<f64>) -> bool {
 /// The interval as text for the message of a gate.
 pub(super) fn span(interval: Option<Interval>) -> String {
     interval.map_or_else(String::new, |i| format!(" ({:.2} to {:.2})", i.low, i.high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_gates_both_count() {
+        for gates in [[Some(3.0), Some(7.0)], [Some(7.0), Some(3.0)], [None, Some(3.0)]] {
+            assert!(passes(3.0, strictest(gates)) && !passes(5.0, strictest(gates)));
+        }
+        assert!(passes(9.0, strictest([None, None])) && !passes(f64::NAN, Some(3.0)));
+    }
 }

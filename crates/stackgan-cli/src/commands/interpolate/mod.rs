@@ -5,7 +5,7 @@ mod way;
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let film = Film { args, painter: &painter, way: &way, places, stopper: &stopper };
     let (shown, mut sheet) = film.sheet()?;
     let (path, said) = (out.join(ANIMATION), film.facts());
+    let each = args.each.then(|| Frames::new(out)).transpose()?;
     let written = write_pieces(&path, |file| {
         let refused = |e: io::Error| anyhow::Error::from(Problem::storage(&path, &e));
         let (size, text) = ((painter.side(), painter.side()), said.to_string());
@@ -62,8 +63,8 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
             if let Some(column) = shown.iter().position(|shown| *shown == frame) {
                 sheet.put((column, 0), &picture);
             }
-            if args.each {
-                film.keep(frame, picture)?;
+            if let Some(each) = &each {
+                film.keep(&each.made.join(frame_name(frame)), frame, picture)?;
             }
             frame += 1;
             phase.at(frame as u64);
@@ -75,6 +76,9 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
         let Some(Stopped(reason)) = error.downcast_ref() else { return Err(error) };
         phase.finish(&format!("stopped; {} is not written", path.display()));
         return Ok(Exit::from(*reason));
+    }
+    if let Some(each) = &each {
+        each.publish(&out.join(EACH))?;
     }
     let strip = out.join(FRAMES);
     write_file(&strip, &sheet.png()?)?;
@@ -168,6 +172,35 @@ fn stops(args: &Interpolate) -> Result<Vec<Stop>> {
     Ok(stops.filter_map(at).map(stop).collect())
 }
 
+/// Single frames, which get their places when all are painted. What was not published is removed.
+struct Frames {
+    _folder: tempfile::TempDir,
+    /// The folder in it for the frames, with the permissions of any other.
+    made: PathBuf,
+}
+
+impl Frames {
+    fn new(out: &Path) -> Result<Self> {
+        std::fs::create_dir_all(out).map_err(|e| Problem::storage(out, &e))?;
+        let folder = tempfile::Builder::new().prefix(".tmp-").tempdir_in(out);
+        let folder = folder.map_err(|e| Problem::storage(out, &e))?;
+        let made = folder.path().join(EACH);
+        std::fs::create_dir(&made).map_err(|e| Problem::storage(&made, &e))?;
+        Ok(Self { _folder: folder, made })
+    }
+
+    /// Moves the frames to `to`, over those that are there.
+    fn publish(&self, to: &Path) -> Result<()> {
+        let moved = if to.exists() {
+            let mut entries = self.made.read_dir().map_err(|e| Problem::storage(to, &e))?.flatten();
+            entries.try_for_each(|e| std::fs::rename(e.path(), to.join(e.file_name())))
+        } else {
+            std::fs::rename(&self.made, to)
+        };
+        Ok(moved.map_err(|e| Problem::storage(to, &e))?)
+    }
+}
+
 /// The animation to paint.
 struct Film<'a> {
     args: &'a Interpolate,
@@ -229,15 +262,14 @@ impl Film<'_> {
     }
 
     /// Writes a frame as a separate picture; at a stop as `generate` writes it.
-    fn keep(&self, frame: usize, picture: Picture) -> Result<()> {
-        let path = self.args.painting.out.join(EACH).join(frame_name(frame));
+    fn keep(&self, path: &Path, frame: usize, picture: Picture) -> Result<()> {
         let png = match self.stop(frame) {
             Some(Stop { caption, seed }) => {
                 self.painter.png(&Painted::of(caption, *seed, picture))?.1
             }
             None => picture.encode_png()?,
         };
-        write_file(&path, &png)
+        write_file(path, &png)
     }
 
     /// The metadata of the animation.

@@ -5,6 +5,7 @@ mod ls;
 mod show;
 mod watch;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -29,16 +30,16 @@ pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
 ///
 /// # Errors
 /// Code 4 when there is none.
-fn named(run: Option<&str>, folder: &Path) -> Result<PathBuf> {
+fn named(run: Option<&Path>, folder: &Path) -> Result<PathBuf> {
     let runs = list(folder)?;
     let found = match run {
         None => runs.last().cloned(),
-        Some(run) if is_run(Path::new(run)) => Some(PathBuf::from(run)),
+        Some(run) if is_run(run) => Some(run.to_path_buf()),
         Some(run) => runs.into_iter().find(|path| is_called(path, run)),
     };
     found.ok_or_else(|| {
         let place = match run {
-            Some(run) => format!("run: {}", run.escape_debug()),
+            Some(run) => format!("run: {}", run.to_string_lossy().escape_debug()),
             None => format!("folder: {}", folder.display()),
         };
         let remedy = "list the runs with `stackgan runs ls`, or name a run folder by its path";
@@ -72,10 +73,11 @@ pub(super) fn is_run(path: &Path) -> bool {
 }
 
 /// Whether a run is meant: `12` and `00012-toy-stage1` name the same run.
-fn is_called(path: &Path, run: &str) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let number = |text: &str| text.parse::<u32>().ok();
-    name == run || number(run).is_some_and(|n| name.split('-').next().and_then(number) == Some(n))
+fn is_called(path: &Path, run: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    let number = |name: &OsStr| name.to_str()?.split('-').next()?.parse::<u32>().ok();
+    let asked = run.to_str().and_then(|text| text.parse::<u32>().ok());
+    name == run.as_os_str() || asked.is_some_and(|asked| number(name) == Some(asked))
 }
 
 /// A number with at most four significant digits.
@@ -92,6 +94,7 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
     use std::time::Duration;
 
     use super::*;
@@ -103,12 +106,16 @@ mod tests {
             drop(RunDir::open(&root.path().join(name)).unwrap());
         }
         let of = |run: Option<&str>| {
-            let path = named(run, root.path())?;
+            let path = named(run.map(Path::new), root.path())?;
             Ok::<String, anyhow::Error>(path.file_name().unwrap().to_string_lossy().into_owned())
         };
         assert_eq!(of(None).unwrap(), "00011-cub-stage1");
         assert_eq!(of(Some("2")).unwrap(), "00002-toy-stage1");
         assert_eq!(of(Some("00011-cub-stage1")).unwrap(), "00011-cub-stage1");
+        let odd = Path::new(OsStr::from_bytes(b"r\xff"));
+        drop(RunDir::open(&root.path().join(odd)).unwrap());
+        std::fs::write(root.path().join(odd).join("run.json"), "{}").unwrap();
+        assert_eq!(named(Some(odd), root.path()).unwrap(), root.path().join(odd));
         let error = of(Some("7")).unwrap_err().to_string();
         assert!(error.contains("run: 7") && error.contains("do: "), "{error}");
     }
@@ -132,9 +139,9 @@ mod tests {
         let names: Vec<_> = list(root.path()).unwrap();
         let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
         assert_eq!(names, ["00000-toy", "birds", "00001-toy", "last"]);
-        assert!(named(Some("birds"), root.path()).unwrap().ends_with("birds"));
+        assert!(named(Some(Path::new("birds")), root.path()).unwrap().ends_with("birds"));
         assert!(named(None, root.path()).unwrap().ends_with("last"));
-        assert!(named(Some("no-run"), root.path()).is_err());
+        assert!(named(Some(Path::new("no-run")), root.path()).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use stackgan_eval::report::Measured;
 use stackgan_train::event::TrainEvent;
 use stackgan_train::run_dir::RunDir;
 
-use super::super::{Context, eval};
+use super::super::{Context, eval, sources};
 use crate::args::{Eval, Metric, Part, Train};
 use crate::progress::Manner;
 
@@ -29,20 +29,64 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Builds it from the options; `None` without `--eval-every`. Continues the run folder's
-    /// earlier measurements.
+    /// Builds it from the options; `None` without `--eval-every`.
     ///
     /// # Errors
     /// If something is missing for the measurement, so that this is known before hours of training.
     pub(super) fn of(
         args: &Train,
         (path, data, embeddings): (&Path, &Prepared, &Path),
-        dir: &RunDir,
         context: &'a Context,
     ) -> Result<Option<Self>> {
         let Some(every) = args.eval_every else { return Ok(None) };
-        let args = Eval {
-            model: Some(dir.model()),
+        let args = Self::asked(args, path, Some(embeddings));
+        eval::judges(&args)?;
+        Self::check_data(&args, data)?;
+        Ok(Some(Self { args, every, context, last: 0, best: None }))
+    }
+
+    /// Checks the options before anything is made: what they name, and the data if these are
+    /// prepared.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn check(args: &Train, path: Option<&Path>) -> Result<()> {
+        if args.eval_every.is_none() {
+            return Ok(());
+        }
+        let args = Self::asked(args, path.unwrap_or(Path::new("")), None);
+        eval::judges(&args)?;
+        let Some(path) = path else { return Ok(()) };
+        let prepared = match path.is_dir() {
+            true => sources::there(path, sources::ANY_SIZE)?,
+            false => Some(Prepared::open(path)?),
+        };
+        prepared.map_or(Ok(()), |data| Self::check_data(&args, &data))
+    }
+
+    fn check_data(args: &Eval, data: &Prepared) -> Result<()> {
+        eval::check_split(data, args.split)?;
+        if args.metrics.contains(&Metric::Colours) {
+            eval::check_colours(data)?;
+        }
+        eval::check_rivals(args, data)
+    }
+
+    /// Sets the run folder, whose earlier measurements are continued.
+    pub(super) fn begin(&mut self, dir: &RunDir) {
+        self.args.model = Some(dir.model());
+        for (step, value, by) in self.earlier(dir) {
+            self.last = self.last.max(step);
+            if self.is_better(value, &by) {
+                self.best = Some((value, by));
+            }
+        }
+    }
+
+    /// The measurement of a model, which [`Self::begin`] names.
+    fn asked(args: &Train, path: &Path, embeddings: Option<&Path>) -> Eval {
+        Eval {
+            model: None,
             pictures: None,
             data: path.to_path_buf(),
             split: Part::Test,
@@ -51,7 +95,7 @@ impl<'a> Evaluation<'a> {
             features: args.eval_features.clone(),
             judge: args.eval_judge.clone(),
             candidates: args.eval_candidates,
-            embeddings: Some(embeddings.to_path_buf()),
+            embeddings: embeddings.map(Path::to_path_buf),
             stage: None,
             seed: 0,
             z_scale: None,
@@ -62,21 +106,7 @@ impl<'a> Evaluation<'a> {
             max_fd: None,
             out: None,
             json: false,
-        };
-        eval::judges(&args)?;
-        eval::check_split(data, args.split)?;
-        if args.metrics.contains(&Metric::Colours) {
-            eval::check_colours(data)?;
         }
-        eval::check_rivals(&args, data)?;
-        let mut evaluation = Self { args, every, context, last: 0, best: None };
-        for (step, value, by) in evaluation.earlier(dir) {
-            evaluation.last = evaluation.last.max(step);
-            if evaluation.is_better(value, &by) {
-                evaluation.best = Some((value, by));
-            }
-        }
-        Ok(Some(evaluation))
     }
 
     /// Measures if the event is a checkpoint that is due, and returns a message.

@@ -61,6 +61,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         kept.check_preset(args)?;
     }
     let mut wanted = Record::of(args, record);
+    wanted.check_paths()?;
     if args.dry_run {
         return dry_run(args, (config, &layers), wanted, (resumed.as_deref(), context));
     }
@@ -83,18 +84,22 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         start,
     };
     setup.check()?; // a refused setup makes no run folder
+    let mut evaluation = match wanted.data.as_deref() {
+        Some(path) => {
+            Evaluation::of(args, (path, &setup.dataset, setup.embeddings.path()), context)?
+        }
+        None => None,
+    };
+    wanted.check_paths()?; // also those that were found
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
     let dir = match (held, &args.run) {
         (Some(dir), _) => dir,
         (None, Some(path)) => RunDir::open(path)?,
         (None, None) => RunDir::create(Path::new(RUNS), &name)?,
     };
-    let mut evaluation = match wanted.data.as_deref() {
-        Some(path) => {
-            Evaluation::of(args, (path, &setup.dataset, setup.embeddings.path()), &dir, context)?
-        }
-        None => None,
-    };
+    if let Some(evaluation) = &mut evaluation {
+        evaluation.begin(&dir);
+    }
     let (config, pictures) = (&setup.config, setup.dataset.indices(Split::Train).len());
     let batch = config.optim.batch;
     wanted.steps = Some(config.total_steps((pictures / batch) as u64));
@@ -259,6 +264,7 @@ fn dry_run(
     };
     let (data, pictures) = inputs::planned_data(&wanted, &config)?;
     print(format!("data       {data}"))?;
+    Evaluation::check(args, wanted.data.as_deref())?;
     let (text, matcher) =
         inputs::planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
     print(text)?;

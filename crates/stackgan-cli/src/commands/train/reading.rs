@@ -55,9 +55,7 @@ impl Text {
         {
             return Ok(Self::Encoder(encoder));
         }
-        let beside = if data.is_dir() { data.join("prepared/x") } else { data.to_path_buf() };
-        let beside = sources::imported_embeddings(&beside);
-        if beside.is_file() {
+        if let Some(beside) = sources::embeddings_of(data) {
             return Ok(Self::Imported(beside));
         }
         if wanted.dataset == "toy" {

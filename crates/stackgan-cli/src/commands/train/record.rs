@@ -76,6 +76,31 @@ impl Record {
         }
     }
 
+    /// Checks that the paths can be recorded: `run.json` is text.
+    ///
+    /// # Errors
+    /// Code 2 for a path that is not UTF-8.
+    pub(super) fn check_paths(&self) -> Result<()> {
+        let paths = [
+            ("--data", &self.data),
+            ("--encoder", &self.encoder),
+            ("--embeddings", &self.embeddings),
+            ("--features", &self.features),
+            ("--stage1", &self.stage1),
+            ("--init-from", &self.init_from),
+        ];
+        let odd = paths.into_iter().find_map(|(option, path)| {
+            path.as_deref().filter(|path| path.to_str().is_none()).map(|path| (option, path))
+        });
+        let Some((option, path)) = odd else { return Ok(()) };
+        let parts = ("a path of UTF-8".to_owned(), format!("{path:?}"));
+        let (what, remedy) = (
+            "the path cannot be written into the run's record",
+            "rename it, or give a link with another name",
+        );
+        Err(Problem::usage(what, format!("option: {option}"), parts, remedy).into())
+    }
+
     /// Checks that a resumed run is not given another preset, because it keeps its own settings.
     ///
     /// # Errors

@@ -1,17 +1,30 @@
 //! The pickle machine: a stack, a memo, and one loop over the opcodes (`CPython`'s `pickletools`).
 
+use super::memo::Memo;
 use super::operands::{Input, is_plain, quote};
 use super::value::{Array, Document, Global, NodeId, Storage, Tensor, Value};
 use super::{Dialect, numpy, torch, validate};
 use crate::formats::budget::Budget;
 use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// Text of protocol 0 that is longer than this (in bytes) is kept as its raw line. It is usually
 /// the data of an array, which Python 3 writes as text to be encoded, and decoding it would need
 /// its size once more.
 const SHORT_TEXT: usize = 256;
+
+/// Number of values that are small numbers: None, False, True, and the integers of one byte.
+const SMALL: usize = 3 + 256;
+
+/// The place of a small number among them. Every small array has its own shape and flags.
+fn small(value: &Value<'_>) -> Option<usize> {
+    match *value {
+        Value::None => Some(0),
+        Value::Bool(is) => Some(1 + usize::from(is)),
+        Value::Int(number) => Some(3 + usize::from(u8::try_from(number).ok()?)),
+        _ => None,
+    }
+}
 
 /// Runs the pickle at the start of `bytes`; also returns its end.
 pub(super) fn run(bytes: &[u8], dialect: Dialect, budget: Budget) -> Step<(Document<'_>, usize)> {
@@ -37,7 +50,9 @@ pub(super) struct Machine<'a> {
     stack: Vec<NodeId>,
     /// Stack heights of the marks.
     marks: Vec<usize>,
-    memo: BTreeMap<u32, NodeId>,
+    memo: Memo,
+    /// The nodes of small numbers: of each there is one, as nothing changes a number.
+    small: [Option<NodeId>; SMALL],
     budget: Budget,
 }
 
@@ -49,7 +64,8 @@ impl<'a> Machine<'a> {
             dialect,
             stack: Vec::new(),
             marks: Vec::new(),
-            memo: BTreeMap::new(),
+            memo: Memo::default(),
+            small: [None; SMALL],
             budget,
         }
     }
@@ -178,11 +194,11 @@ impl<'a> Machine<'a> {
         let index = match opcode {
             b'p' | b'g' => self.input.number("a memo index")?,
             b'q' | b'h' => u8::from_le_bytes(self.input.array()?).into(),
-            0x94 => self.memo.len() as u32,
+            0x94 => self.memo.next(),
             _ => u32::from_le_bytes(self.input.array()?),
         };
         if matches!(opcode, b'g' | b'h' | b'j') {
-            return match self.memo.get(&index).copied() {
+            return match self.memo.get(index) {
                 Some(id) => self.push_id(id),
                 None => self.input.fault(
                     "memo entry does not exist",
@@ -191,10 +207,8 @@ impl<'a> Machine<'a> {
                 ),
             };
         }
-        self.charge(24)?; // the cost of a tree entry, with its share of a half-full leaf
         let top = self.top()?;
-        self.memo.insert(index, top);
-        Ok(())
+        if self.memo.set(index, top, &mut self.budget) { Ok(()) } else { self.too_large() }
     }
 
     /// Opcodes that make a container from the items on the stack.
@@ -405,11 +419,18 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Value<'a>) -> Step<()> {
+        let small = small(&value);
+        if let Some(id) = small.and_then(|at| self.small.get(at).copied().flatten()) {
+            return self.push_id(id);
+        }
         let id = match u32::try_from(self.nodes.len()) {
             Ok(id) if self.budget.reserve(&mut self.nodes, 1) => NodeId(id),
             _ => return self.too_large(),
         };
         self.nodes.push(value);
+        if let Some(slot) = small.and_then(|at| self.small.get_mut(at)) {
+            *slot = Some(id);
+        }
         self.push_id(id)
     }
 
@@ -471,7 +492,7 @@ impl<'a> Machine<'a> {
 
     fn too_large<T>(&self) -> Step<T> {
         self.input.fault(
-            "pickle expands too much",
+            super::TOO_LARGE,
             "contents of about the size of the file",
             "more than twice the file and 16 MiB",
         )

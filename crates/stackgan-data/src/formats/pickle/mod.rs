@@ -11,6 +11,7 @@
 //! and data after the end.
 
 mod machine;
+mod memo;
 mod numpy;
 mod operands;
 mod torch;
@@ -32,6 +33,12 @@ pub const MAX_DEPTH: usize = 64;
 
 /// Maximum length of a pickle that is read: larger than any used with `StackGAN`.
 pub const MAX_FILE: u64 = 16 << 30;
+
+/// What is wrong with a pickle that needs more memory than its size allows.
+const TOO_LARGE: &str = "pickle expands too much";
+
+/// What to do then.
+const AS_ARRAYS: &str = "check that this is the right file, from a source that you trust; save its arrays as .npz or .npy";
 
 /// The functions and classes that a pickle may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +68,11 @@ pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<Document<'a>> {
         Ok(document)
     };
     whole().map_err(|fault| {
-        let remedy =
-            "check that this is a pickle of the StackGAN data, whole, and from a source that you trust";
+        let remedy = if fault.what == TOO_LARGE {
+            AS_ARRAYS
+        } else {
+            "check that this is a pickle of the StackGAN data, whole, and from a source that you trust"
+        };
         fault.in_file(file, bytes.len(), remedy)
     })
 }

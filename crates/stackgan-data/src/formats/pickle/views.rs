@@ -64,7 +64,8 @@ impl Document<'_> {
         let Value::Dict(pairs) = self.root() else { return Ok(None) };
         let mut room = Room::of(self, file);
         room.book(pairs.len(), size_of::<String>() + VIEW)?;
-        let (mut names, mut views) = (Vec::new(), Vec::new());
+        let mut names = Vec::with_capacity(pairs.len());
+        let mut views = Vec::with_capacity(pairs.len());
         for &(key, value) in pairs {
             let name = self.string(key, &mut room)?.ok_or_else(|| {
                 let place = format!("key {} of the dict", names.len());
@@ -203,10 +204,10 @@ impl<'f> Room<'f> {
         }
         Err(Error::malformed(
             self.file,
-            "pickle expands too much",
+            super::TOO_LARGE,
             "the whole pickle",
             ("contents of about the size of the file", "more than twice the file and 16 MiB"),
-            "check that this is the right file, from a source that you trust",
+            super::AS_ARRAYS,
         ))
     }
 }
