@@ -121,13 +121,15 @@ impl AtomicFile {
         self.writer.write_all(bytes).map_err(|e| Error::write(&self.path, e))
     }
 
-    /// Overwrites the beginning of the file, which holds a placeholder of the same length.
+    /// Overwrites the beginning of the file, which holds a placeholder of the same length. What is
+    /// written next goes to the end again.
     pub(crate) fn rewrite_start(&mut self, bytes: &[u8]) -> Result<()> {
         let rewrite = |writer: &mut BufWriter<File>| {
             writer.seek(SeekFrom::Start(0))?;
-            writer.write_all(bytes)
+            writer.write_all(bytes)?;
+            writer.seek(SeekFrom::End(0))
         };
-        rewrite(&mut self.writer).map_err(|e| Error::write(&self.path, e))
+        rewrite(&mut self.writer).map(drop).map_err(|e| Error::write(&self.path, e))
     }
 
     /// Syncs the file to the disk, then gives it its name.

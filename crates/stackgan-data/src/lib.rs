@@ -29,6 +29,7 @@ pub mod loader;
 pub mod plan;
 mod positional;
 pub mod prepared;
+mod sums;
 #[cfg(test)]
 mod testing;
 pub mod toy;

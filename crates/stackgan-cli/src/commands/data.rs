@@ -92,9 +92,7 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<()> {
 fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
     if path.is_file() {
         let prepared = Prepared::open(path)?;
-        for i in 0..prepared.len() {
-            prepared.image(i)?;
-        }
+        read_all(&prepared)?;
         return print(summary(path, &prepared));
     }
     let manner = sources::Manner { layout, ..Default::default() }.or_kept(path);
@@ -119,7 +117,21 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
         }
         None => print("every picture can be read")?,
     }
+    for size in sources::ANY_SIZE {
+        if let Some(prepared) = sources::there(path, &[*size])? {
+            read_all(&prepared)?;
+            print(summary(prepared.path(), &prepared))?;
+        }
+    }
     check_embeddings(path)
+}
+
+/// Reads every picture of a prepared file, which compares its rows with their sums.
+fn read_all(prepared: &Prepared) -> Result<()> {
+    for i in 0..prepared.len() {
+        prepared.image(i)?;
+    }
+    Ok(())
 }
 
 /// Checks that the embeddings imported for the folder belong to its captions, and that all values

@@ -12,6 +12,7 @@ use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, is_
 use crate::counted;
 use crate::error::printable;
 use crate::prepared::Prepared;
+use crate::sums::{StoredSums, Sums};
 use crate::{Error, Result};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,7 @@ pub struct EmbeddingsWriter {
     dim: usize,
     rows: usize,
     written: usize,
+    sums: Sums,
 }
 
 /// What is known of a file before its numbers.
@@ -94,6 +96,7 @@ impl EmbeddingsWriter {
         }
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         self.file.write(&bytes)?;
+        self.sums.add(&bytes, 4 * self.dim);
         self.written += rows;
         Ok(())
     }
@@ -109,6 +112,7 @@ impl EmbeddingsWriter {
         if let Some(texts) = &self.texts {
             self.file.write(&texts.bytes())?;
         }
+        self.file.write(&self.sums.bytes())?;
         self.file.commit()
     }
 
@@ -131,9 +135,10 @@ impl EmbeddingsWriter {
     fn begin(&self) -> Result<Vec<u8>> {
         let json =
             serde_json::to_string(&self.facts).map_err(|e| Error::write(&self.path, e.into()))?;
-        let shape = [self.rows, self.dim];
+        let (shape, rows) = ([self.rows, self.dim], [self.rows]);
         let mut specs = vec![Spec { name: "embeddings", element: Element::F32, shape: &shape }];
         specs.extend(self.texts.iter().flat_map(Texts::specs));
+        specs.push(Sums::spec(&rows));
         Ok(header(&specs, &json))
     }
 
@@ -149,6 +154,7 @@ impl EmbeddingsWriter {
 pub struct Embeddings {
     container: Container,
     tensor: Tensor,
+    sums: Option<StoredSums>,
     texts: Option<StoredTexts>,
     rows: usize,
     dim: usize,
@@ -207,7 +213,16 @@ impl Embeddings {
         };
         let texts = captions.map(|captions| Texts::of(captions, path)).transpose()?;
         let (file, path) = (AtomicFile::create(path)?, path.to_path_buf());
-        let mut writer = EmbeddingsWriter { file, path, facts, texts, dim, rows, written: 0 };
+        let mut writer = EmbeddingsWriter {
+            file,
+            path,
+            facts,
+            texts,
+            dim,
+            rows,
+            written: 0,
+            sums: Sums::default(),
+        };
         let header = writer.begin()?;
         writer.file.write(&header)?;
         Ok(writer)
@@ -243,7 +258,8 @@ impl Embeddings {
             ));
         }
         let texts = StoredTexts::find(&container, rows)?;
-        Ok(Self { container, tensor, texts, rows, dim, facts })
+        let sums = StoredSums::find(&container, rows)?;
+        Ok(Self { container, tensor, sums, texts, rows, dim, facts })
     }
 
     /// Number of embeddings.
@@ -347,6 +363,9 @@ impl Embeddings {
             rows.start as u64 * width,
             rows.len() * self.dim * 4,
         )?;
+        if let Some(sums) = &self.sums {
+            sums.check(&self.container, ("embeddings", rows.start), &bytes, self.dim * 4)?;
+        }
         Ok(words(&bytes).map(f32::from_le_bytes).collect())
     }
 
@@ -468,6 +487,23 @@ mod tests {
             squares += column(d).iter().map(|x| (x - m).powi(2)).sum::<f64>();
         }
         assert!((f64::from(std) - (squares / 20.0).sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_changed_bit_is_noticed_where_its_row_is_read() {
+        let (dir, _, data) = prepared(4, 2, PictureSize::Stage1);
+        let path = dir.path().join("e.safetensors");
+        let rows = written(&data, &path, 5).len() / 5;
+        let mut bytes = std::fs::read(&path).unwrap();
+        let numbers = bytes.len() - rows * 4 - rows * 20;
+        bytes[numbers + 2 * 20 + 3] ^= 1; // the sign's neighbour in the third row
+        std::fs::write(&path, bytes).unwrap();
+        let e = Embeddings::open(&path).unwrap();
+        for row in 0..rows {
+            assert_eq!(e.rows(row..row + 1).is_err(), row == 2, "{row}");
+        }
+        let error = e.rows(0..rows).unwrap_err().to_string();
+        assert!(error.contains("embeddings, row 2") && error.contains("CRC-32C"), "{error}");
     }
 
     #[test]

@@ -55,6 +55,10 @@ pub struct Manifest {
     /// of size and resizing: files of 76 and 304 pixels made from one folder have the same
     /// fingerprint.
     pub fingerprint: String,
+    /// CRC-32C of captions, classes and splits as they are in the file, in hexadecimal. Absent in
+    /// early files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables_crc32c: Option<String>,
     /// The pictures' names.
     pub keys: Vec<String>,
     /// SHA-256 of each source file, in hexadecimal.

@@ -5,6 +5,7 @@ use crate::container::{Container, Element, Tensor, words};
 use crate::crop::PictureSize;
 use crate::dataset::Split;
 use crate::error::printable;
+use crate::sums::StoredSums;
 use crate::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
@@ -15,6 +16,8 @@ use std::path::Path;
 pub struct Prepared {
     container: Container,
     images: Tensor,
+    /// The sums of all rows of pixels.
+    sums: Option<StoredSums>,
     size: PictureSize,
     manifest: Manifest,
     classes: Vec<u32>,
@@ -79,6 +82,13 @@ impl Prepared {
         };
         count("keys", manifest.keys.len(), n)?;
         count("sha256", manifest.sha256.len(), n)?;
+        if let Some(said) = &manifest.tables_crc32c {
+            let found = tables_crc32c(&container)?;
+            if *said != found {
+                let expected = format!("tables with the CRC-32C {}, as written", printable(said));
+                return Err(container.malformed("captions, classes and splits", expected, found));
+            }
+        }
         let whole =
             |name, element| container.tensor(name, element, 1).and_then(|t| container.read_all(&t));
         let classes: Vec<u32> =
@@ -117,7 +127,8 @@ impl Prepared {
         }
         let ranges = rising(&container, "caption_ranges", captions.len())?;
         count("caption_ranges", ranges.len(), n + 1)?;
-        Ok(Self { container, images, size, manifest, classes, splits, captions, ranges })
+        let sums = StoredSums::find(&container, n * size.prepared())?;
+        Ok(Self { container, images, sums, size, manifest, classes, splits, captions, ranges })
     }
 
     /// Number of pictures.
@@ -255,9 +266,30 @@ impl Prepared {
             ));
         }
         let row = side * 3;
-        let offset = (i * side + rows.start) as u64 * row as u64;
-        self.container.read(&self.images, offset, rows.len() * row)
+        let first = i * side + rows.start;
+        let read = self.container.read(&self.images, (first * row) as u64, rows.len() * row)?;
+        if let Some(sums) = &self.sums {
+            sums.check(&self.container, ("images", first), &read, row)?;
+        }
+        Ok(read)
     }
+}
+
+/// CRC-32C of the tables in front of the pictures, in their order.
+fn tables_crc32c(container: &Container) -> Result<String> {
+    let tables = [
+        ("caption_offsets", Element::U64),
+        ("caption_ranges", Element::U64),
+        ("class_id", Element::U32),
+        ("captions", Element::U8),
+        ("split", Element::U8),
+    ];
+    let mut sum = 0;
+    for (name, element) in tables {
+        let table = container.read_all(&container.tensor(name, element, 1)?)?;
+        sum = crc32c::crc32c_append(sum, &table);
+    }
+    Ok(format!("{sum:08x}"))
 }
 
 /// A table of end positions: starts at 0, never decreases, and ends at `end`.

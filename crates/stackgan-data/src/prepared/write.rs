@@ -7,6 +7,7 @@ use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
 use crate::error::{counted, first_few};
 use crate::formats::read_bounded;
+use crate::sums::Sums;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -139,6 +140,7 @@ fn write<'a>(
     let side = options.preparation.size.prepared();
     let tables = Tables::of(items);
     let n = items.len();
+    let (rows, mut sums) = ([n * side], Sums::default());
     let specs = [
         Spec { name: "caption_offsets", element: Element::U64, shape: &[tables.captions + 1] },
         Spec { name: "caption_ranges", element: Element::U64, shape: &[n + 1] },
@@ -146,6 +148,7 @@ fn write<'a>(
         Spec { name: "captions", element: Element::U8, shape: &[tables.text] },
         Spec { name: "split", element: Element::U8, shape: &[n] },
         Spec { name: "images", element: Element::U8, shape: &[n, side, side, 3] },
+        Sums::spec(&rows),
     ];
     // The hashes are known only at the end and have a fixed length: a placeholder reserves their
     // space.
@@ -165,6 +168,7 @@ fn write<'a>(
         boxes: boxes(items),
         notes: dataset.notes.iter().cloned().chain(note(&left_out)).collect(),
         fingerprint: hex(&[0; 32]),
+        tables_crc32c: Some(format!("{:08x}", crc32c::crc32c(&tables.bytes))),
         keys: items.iter().map(|item| item.key.clone()).collect(),
         sha256: vec![hex(&[0; 32]); n],
     };
@@ -191,6 +195,7 @@ fn write<'a>(
                     hashes.push(hash);
                     if damaged.is_empty() {
                         file.write(&bytes)?;
+                        sums.add(&bytes, 3 * side);
                     }
                 }
                 Err(fault) => damaged.push((item, fault)),
@@ -200,6 +205,7 @@ fn write<'a>(
     if !damaged.is_empty() {
         return Ok(Attempt::Damaged(damaged));
     }
+    file.write(&sums.bytes())?;
     manifest.fingerprint = fingerprint(items, &hashes);
     manifest.sha256 = hashes;
     let described = json(&manifest, out)?;
