@@ -227,14 +227,24 @@ fn embeddings_made_elsewhere_are_trained_on() {
     assert!(checked.contains("embeddings of 6 numbers, one for each caption"), "{checked}");
     let file = own.join("prepared/embeddings.safetensors");
     let whole = fs::read(&file).unwrap();
-    let nan = [&whole[..whole.len() - 4], &f32::NAN.to_le_bytes()].concat();
-    fs::write(&file, nan).unwrap();
+    let mut damaged = whole.clone();
+    let sums = 4 * list.lines().count();
+    damaged[whole.len() - sums - 1] ^= 1; // in the last number of the last row
+    fs::write(&file, damaged).unwrap();
     let (code, said) = failed(dir, &["data", "check", "own", "-q"]);
     assert!(
-        code == 3 && said.contains(&format!("none in row {}", list.lines().count() - 1)),
+        code == 3 && said.contains(&format!("(embeddings, row {})", list.lines().count() - 1)),
         "{code} {said}"
     );
     fs::write(&file, whole).unwrap();
+    let pictures = own.join("prepared/prepared-304.safetensors");
+    let whole = fs::read(&pictures).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1; // the pictures are nearly all of the file
+    fs::write(&pictures, damaged).unwrap();
+    let (code, said) = failed(dir, &["data", "check", "own", "-q"]);
+    assert!(code == 3 && said.contains("prepared-304.safetensors (images, row"), "{code} {said}");
+    fs::write(&pictures, whole).unwrap();
 
     done(dir, &training("1", "low", &[]));
     let low = model(dir, "low");

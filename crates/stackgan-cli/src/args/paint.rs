@@ -48,8 +48,7 @@ pub(crate) struct Seeds {
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
-                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid\n  \
-                         stackgan generate -m runs/00002-cub-stage2 --embeddings captions.safetensors --rows 0-7 --grid"
+                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid"
 )]
 pub(crate) struct Generate {
     /// The model, how it paints, and the folder for the pictures

@@ -18,7 +18,6 @@ pub(crate) enum Text {
     /// its captions)
     #[command(before_help = "Examples:\n  \
         stackgan text import lm_sje_nc4_cub_hybrid_gru18.t7 --out birds-encoder.safetensors\n  \
-        stackgan text import char_cnn_rnn.pth --unknown space --out encoder.safetensors\n  \
         stackgan text import example_captions.t7 --made-by birds-encoder.safetensors --out captions.safetensors")]
     Import(TextImport),
     /// Encode sentences, or every caption of a dataset, as vectors

@@ -118,7 +118,7 @@ fn check_path(path: &Path, layout: Layout, context: &Context) -> Result<()> {
         None => print("every picture can be read")?,
     }
     for size in sources::ANY_SIZE {
-        if let Some(prepared) = sources::there(path, &[*size])? {
+        if let Some(prepared) = sources::there_of(&dataset, (path, manner), *size) {
             read_all(&prepared)?;
             print(summary(prepared.path(), &prepared))?;
         }

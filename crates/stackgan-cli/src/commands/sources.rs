@@ -230,13 +230,20 @@ pub(crate) fn open_any(
 pub(crate) fn there(folder: &Path, sizes: &[PictureSize]) -> Result<Option<Prepared>> {
     let manner = Manner::kept(folder);
     let dataset = read(folder, manner.layout)?;
-    let both = [Resizing::Residual, Resizing::Plain];
-    let mut ways = sizes.iter().flat_map(|size| both.map(|resizing| (*size, resizing)));
-    Ok(ways.find_map(|(size, resizing)| {
+    Ok(sizes.iter().find_map(|size| there_of(&dataset, (folder, manner), *size)))
+}
+
+/// The existing prepared data of a dataset that was read from a folder, if it is up to date.
+pub(crate) fn there_of(
+    dataset: &Dataset,
+    (folder, manner): (&Path, Manner),
+    size: PictureSize,
+) -> Option<Prepared> {
+    [Resizing::Residual, Resizing::Plain].into_iter().find_map(|resizing| {
         let how = manner.preparation(size, resizing);
-        let found = |place| Place::of(&dataset, manner, place, how).found();
+        let found = |place| Place::of(dataset, manner, place, how).found();
         places(folder).into_iter().find_map(found)
-    }))
+    })
 }
 
 /// The default filter for a kind of dataset: COCO is what the PyTorch release was trained on.
