@@ -118,6 +118,10 @@ pub struct StagePart {
 
 /// The text encoder of a model.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model has one, and it is moved twice; only with CUDA's tensors is it called large"
+)]
 pub enum TextPart {
     /// A char-CNN-RNN, which is stored in the model's file. It standardises by itself.
     Inside(CharCnnRnnEncoder),
