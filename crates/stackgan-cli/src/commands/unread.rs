@@ -72,9 +72,13 @@ pub(crate) fn unread_of(captions: &[String], alphabet: AlphabetOptions) -> Optio
         }
     }
     let strange = (strange > 0).then(|| {
-        format!("{strange} have characters that the encoder does not know (`{characters}` …)")
+        let have = if strange == 1 { "has" } else { "have" };
+        format!("{strange} {have} characters that the encoder does not know (`{characters}` …)")
     });
-    let cut = (cut > 0).then(|| format!("{cut} are longer than it reads"));
+    let cut = (cut > 0).then(|| {
+        let are = if cut == 1 { "is" } else { "are" };
+        format!("{cut} {are} longer than it reads")
+    });
     let parts: Vec<String> = strange.into_iter().chain(cut).collect();
     (!parts.is_empty())
         .then(|| format!("of {}, {}", counted(captions.len(), "caption"), parts.join(" and ")))
@@ -94,7 +98,7 @@ mod tests {
         let text = said(&["红色的鸟 0", "a bird", &"word ".repeat(50)]).unwrap();
         assert_eq!(
             text,
-            "of 3 captions, 1 have characters that the encoder does not know (`红色的鸟` …) and 1 are longer than it reads"
+            "of 3 captions, 1 has characters that the encoder does not know (`红色的鸟` …) and 1 is longer than it reads"
         );
     }
 

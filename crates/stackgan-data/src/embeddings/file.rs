@@ -1,10 +1,11 @@
 //! The file of embeddings: tensor `embeddings`, f32 (captions, D), with row `r` for caption `r` of
-//! the prepared file.
+//! the prepared file, and `row_crc32c`, u32 (captions), the CRC-32C of each row (absent in early
+//! files).
 //!
 //! The metadata names the encoder that made them, the dataset, and the files they were imported
-//! from, if any. A file that is of no dataset can hold its captions (`texts`). The file is written as a stream and read by position: 8,855 pictures with ten
-//! captions of 1,024 numbers are 363 MB (the training birds of the release), which need not be in
-//! memory.
+//! from, if any. A file that is of no dataset can hold its captions (`texts`). The file is written
+//! as a stream and read by position: 8,855 pictures with ten captions of 1,024 numbers are 363 MB
+//! (the training birds of the release), which need not be in memory.
 
 use super::import::hash;
 use super::texts::{StoredTexts, Texts};

@@ -9,6 +9,7 @@
 //! | `captions` | u8 (bytes) | UTF-8, one after the other |
 //! | `split` | u8 (N) | 0 train, 1 test |
 //! | `images` | u8 (N, S, S, 3) | RGB rows, S = 76 or 304 |
+//! | `row_crc32c` | u32 (N S) | CRC-32C of each row of pixels; absent in early files |
 //!
 //! The metadata key `stackgan` holds the [`Manifest`] as JSON. The file does not depend on time,
 //! machine, folder or thread count: equal input gives equal bytes.
