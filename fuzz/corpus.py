@@ -53,6 +53,47 @@ def prepared(pictures):
     return struct.pack("<Q", len(text)) + text + b"".join(data for *_, data in tensors)
 
 
+def varint(data, at):
+    number = shift = 0
+    while True:
+        number |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return number, at
+
+
+def first_block(table):
+    """The contents of the first block of a table of TensorFlow, by the table's index."""
+    at = len(table) - 48
+    for _ in range(3):
+        place, at = varint(table, at)
+    at = place
+    for _ in range(2):
+        _, at = varint(table, at)
+    _, after = varint(table, at)  # the value's length; the key is before it
+    length, _ = varint(table, place + 1)
+    offset, at = varint(table, after + length)
+    size, _ = varint(table, at)
+    return table[offset : offset + size]
+
+
+def checkpoints():
+    """The contents of blocks of checkpoints."""
+    golden = HERE / "../tests/golden"
+    for name in ["tensorflow_stage1.ckpt.index", "tensorflow_release.ckpt"]:
+        yield first_block((golden / name).read_bytes())
+    # A variable of two numbers: what it is, then its only slice.
+    field = lambda number, data: bytes([number << 3 | 2, len(data)]) + data
+    shape = field(2, b"\x08\x02")
+    about = field(1, field(1, field(1, b"a") + field(2, shape) + b"\x18\x01"))
+    numbers = field(3, field(5, struct.pack("<2f", 1, 2)))
+    data = field(2, field(1, b"a") + field(2, b"") + numbers)
+    entry = lambda key, value: bytes([0, len(key), len(value)]) + key + value
+    yield entry(b"", about) + entry(b"a", data) + struct.pack("<2I", 0, 1)
+
+
+for data in checkpoints():
+    keep("tensorflow", data)
 for target, folder in [("pickle", "pickles"), ("pth", "pth"), ("t7", "t7"), ("mat", "matlab"), ("npy", "npy")]:
     for pack in sorted((FIXTURES / folder).glob("*.pack")):
         for _, data in records(pack):

@@ -147,6 +147,16 @@ fn a_damaged_picture_is_found_by_check() {
     assert!(captions.lines().count() == 11 && !captions.contains(key), "{captions}");
     let checked = done(dir.path(), &["data", "check", "birds", "-q"]);
     assert!(checked.contains("every other picture can be read"), "{checked}");
+    assert!(checked.contains("prepared-76.safetensors: 76 px"), "{checked}");
+
+    // A letter of the prepared captions has changed, which the next import would mend in silence.
+    let prepared = dir.path().join("birds/prepared/prepared-76.safetensors");
+    let mut bytes = fs::read(&prepared).unwrap();
+    let letter = bytes.windows(5).position(|word| word == b" bird").unwrap();
+    bytes[letter + 1] = b'B';
+    fs::write(&prepared, bytes).unwrap();
+    let (code, error) = failed(dir.path(), &["data", "check", "birds", "-q"]);
+    assert!(code == 3 && error.contains("prepared-76.safetensors"), "{code} {error}");
 }
 
 #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! Generators of the PyTorch release are imported and exported through the program:
-//! `model import | info | verify | diff | export`.
+//! Generators of both releases are imported, and those of the PyTorch release exported, through the
+//! program: `model import | info | verify | diff | export`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,48 @@ fn imported_weights_paint_what_torch_painted() {
         let reach = theirs.iter().fold(0.0, |reach, x| x.abs().max(reach));
         assert!(largest < 1e-4 * reach, "{file}: {largest} where values reach {reach}");
     }
+}
+
+/// The pictures equal those of the TensorFlow release's graph, by TensorFlow 0.12 itself, with the
+/// same weights, embedding and noise, from both formats of its checkpoints.
+#[test]
+fn imported_checkpoints_paint_what_tensorflow_painted() {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = archive(&golden("tensorflow_release.safetensors"));
+    for (file, stages) in [("tensorflow_release.ckpt", 2), ("tensorflow_stage1.ckpt", 1)] {
+        import(dir.path(), file, "model.safetensors");
+        done(dir.path(), &["model", "verify", "model.safetensors"]);
+        let bytes = std::fs::read(dir.path().join("model.safetensors")).unwrap();
+        let model = Model::from_bytes(&bytes, &Device::Cpu).unwrap();
+        let info = model.info();
+        assert_eq!(info.stage1.net.recipe, Recipe::Residual);
+        assert_eq!(info.stage2.iter().count() + 1, stages, "{file}");
+        assert_eq!(info.stage1.epsilon(), stackgan_core::gan::Epsilon::Truncated);
+        let noise = GeneratorNoise {
+            z: golden["z"].clone(),
+            eps1: golden["eps1"].clone(),
+            eps2: golden["eps2"].clone(),
+        };
+        let generator = model.generator(model.last_stage()).unwrap();
+        let painted = generator.paint(&golden["text"], &noise, Mode::Eval).unwrap();
+        let low = painted.low.as_ref().unwrap_or(&painted.image);
+        assert_near(file, low, &golden["low"]);
+        if stages == 2 {
+            let kept = Tensor::arange_step(0u32, 256, 8, &Device::Cpu).unwrap();
+            let high = painted.image.index_select(&kept, 2).unwrap();
+            let high = high.index_select(&kept, 3).unwrap();
+            assert_near(file, &high, &golden["high"]);
+        }
+    }
+}
+
+/// Asserts that two pictures, which have contrast, are the same to 1e-4.
+fn assert_near(file: &str, ours: &Tensor, theirs: &Tensor) {
+    assert_eq!(ours.dims(), theirs.dims(), "{file}");
+    let (ours, theirs) = (values(ours), values(theirs));
+    let reach = theirs.iter().fold(0.0, |reach: f32, x| reach.max(x.abs()));
+    let furthest = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(reach > 0.1 && furthest < 1e-4 * reach, "{file}: {furthest} of {reach}");
 }
 
 /// Returns a `.t7` as Torch 7 would write it: a table of float tensors by name.

@@ -13,16 +13,15 @@ mod sample;
 mod statistics;
 mod work;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use self::figures::{Figure, Pace};
 use self::machine::machine;
 use self::programs::{LAYOUTS, Programs};
-use self::record::{Measured, raw, table};
+use self::record::{Measured, facts, keep, raw, table};
 
 /// The device to measure on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +121,8 @@ fn draw_curves(root: &Path, options: &Options, pace: Pace) -> Result<()> {
 /// Runs the benchmark on a GPU.
 fn bench_gpu(root: &Path, options: &Options, (pace, runs): (Pace, u32)) -> Result<()> {
     let machine = machine(root)?;
-    let measured = gpu::measure(root, options, (pace, runs))?;
+    let peer = (options.peer.as_deref(), options.patience);
+    let measured = gpu::measure(root, options.only.as_deref(), peer, (pace, runs))?;
     let mut about = machine.facts.clone();
     about["command"] = command(options).into();
     about["runs"] = runs.into();
@@ -131,30 +131,6 @@ fn bench_gpu(root: &Path, options: &Options, (pace, runs): (Pace, u32)) -> Resul
     println!("\n{table}");
     let all = json!({ "about": about, "lines": measured.said });
     keep(root, (pace, &machine.folder_of(&measured.gpu)), &all, page(&about, &table)?)
-}
-
-/// Writes a record.
-fn keep(root: &Path, (pace, name): (Pace, &str), raw: &Value, page: String) -> Result<()> {
-    let folder = match pace {
-        Pace::Full => root.join("docs/bench").join(free(root, name)),
-        Pace::Quick => root.join("target/bench/quick"),
-    };
-    fs::create_dir_all(&folder)?;
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    write("raw.json", serde_json::to_string_pretty(raw)? + "\n")?;
-    write("README.md", page)?;
-    eprintln!("written to {}", folder.display());
-    Ok(())
-}
-
-/// Adds a number to further records of a day, so that none is overwritten.
-fn free(root: &Path, name: &str) -> String {
-    let taken = |name: &str| root.join("docs/bench").join(name).exists();
-    let numbered = (2..).map(|n| format!("{name}-run{n}"));
-    std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
 }
 
 /// The command without paths of this machine.
@@ -168,15 +144,6 @@ fn command(options: &Options) -> String {
     words.extend(options.curves.then(|| "--curves".to_owned()));
     words.extend(options.quick.then(|| "--quick".to_owned()));
     words.join(" ")
-}
-
-/// The facts of a record, one per line.
-fn facts(about: &Value) -> Result<String> {
-    let facts = about.as_object().context("facts are an object")?;
-    let line = |(key, value): (&String, &Value)| {
-        format!("- {key}: {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
-    Ok(facts.iter().filter(|(_, v)| **v != json!(null)).map(line).collect())
 }
 
 fn page(about: &Value, table: &str) -> Result<String> {
@@ -215,15 +182,6 @@ mod tests {
         let page = page(&json!({ "command": command, "runs": 7, "peer": null }), "| a |\n")?;
         assert!(page.contains("- runs: 7\n") && page.ends_with("| a |\n"), "{page}");
         assert!(!page.contains("peer:"), "{page}");
-        Ok(())
-    }
-
-    #[test]
-    fn records_are_not_overwritten() -> Result<()> {
-        let root = tempfile::tempdir()?;
-        assert_eq!(free(root.path(), "day"), "day");
-        fs::create_dir_all(root.path().join("docs/bench/day"))?;
-        assert_eq!(free(root.path(), "day"), "day-run2");
         Ok(())
     }
 }

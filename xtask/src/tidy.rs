@@ -1,5 +1,8 @@
 //! Repository rules that no other tool checks: file lengths, a module comment in each file, no
-//! ignored tests, nothing unfinished, no dependency below a version with a known fault.
+//! ignored tests, nothing unfinished, no files that use each other in a circle, no dependency below
+//! a version with a known fault.
+
+mod flow;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,6 +41,7 @@ pub(crate) fn tidy(root: &Path) -> Result<()> {
         faults.extend(of.map(|fault| format!("{name}: {fault}")));
     }
     faults.extend(testing::faults(root, &sources)?);
+    faults.extend(flow::circles(&sources)?);
     lengths.sort_unstable();
     let median = lengths.get(lengths.len() / 2).copied().unwrap_or(0);
     if median >= MEDIAN {

@@ -9,8 +9,6 @@ use std::process::ExitCode;
 
 use stackgan_train::event::StopReason;
 
-use crate::commands::text::Stopped;
-
 /// How the program ends. The value is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -134,6 +132,23 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// Work that was stopped before its end.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// Why; decides the exit code.
+    pub reason: StopReason,
+    /// What is stopped, in one sentence.
+    pub message: String,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 /// The exit code for an error: that of the first cause that has one.
 pub(crate) fn code(error: &anyhow::Error) -> Exit {
     error.chain().find_map(known).unwrap_or(Exit::Failed)
@@ -144,7 +159,7 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         return Some(problem.exit);
     }
     if let Some(stopped) = cause.downcast_ref::<Stopped>() {
-        return Some(stopped.exit());
+        return Some(stopped.reason.into());
     }
     if let Some(error) = cause.downcast_ref::<stackgan_train::Error>() {
         return Some(of_training(error));

@@ -4,12 +4,40 @@
 //! [`exit`]).
 #![forbid(unsafe_code)]
 
-mod args;
+// The floors of the program, from the top: a module uses only modules below it.
+
+// A function for each command.
 mod commands;
+
+// Pictures to numbers; sentences to pictures.
+mod measuring;
+mod painting;
+
+// Models by their names; runs and their folders.
+mod models;
+mod run;
+
+// Text encoders.
+mod encoders;
+
+// Dataset folders and their prepared files.
+mod datasets;
+
+// What is read besides: sentences, files of weights. What is shown of a run.
+mod captions;
+mod context;
+mod report;
+mod weights;
+
+// Settings, the device, results.
 mod config;
+mod device;
+mod output;
+
+// What a person types, what is said on stderr, and how the program ends.
+mod args;
 mod exit;
 mod progress;
-mod report;
 mod signals;
 
 use std::process::ExitCode;

@@ -48,6 +48,7 @@ pub mod plain;
 pub mod provenance;
 mod refiner;
 pub mod residual;
+pub mod shapes;
 pub mod text;
 
 pub use candle_core::{self as candle, Device};

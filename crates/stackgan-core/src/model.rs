@@ -14,7 +14,7 @@ use crate::archive::Archive;
 use crate::gan::{Epsilon, Generator, Stage1Statistics};
 use crate::generators::Low;
 use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
-use crate::{Error, NetConfig, Params, Result, Stage, generators};
+use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
 
 /// The version of the file format.
 const FORMAT: &str = "stackgan-model/1";
@@ -71,6 +71,24 @@ pub struct StageInfo {
 }
 
 impl StageInfo {
+    /// What is known of a generator whose weights were made elsewhere, on the data of that name:
+    /// noise as its release draws it, of full scale, and nothing of its training.
+    #[must_use]
+    pub fn imported(net: NetConfig, dataset: &str) -> Self {
+        Self {
+            net,
+            truncated_epsilon: net.recipe == Recipe::Residual,
+            sample_z: 1.0,
+            sample_eps: 1.0,
+            dataset: dataset.to_owned(),
+            dataset_fingerprint: String::new(),
+            steps: 0,
+            batch: 0,
+            seed: 0,
+            ema: 0.0,
+        }
+    }
+
     /// Checks the sizes and scales.
     fn check(&self) -> Result<()> {
         self.net.check()?;

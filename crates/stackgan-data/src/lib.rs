@@ -17,6 +17,7 @@ pub mod contact_sheet;
 mod container;
 pub mod crop;
 pub mod dataset;
+mod digest;
 pub mod embeddings;
 mod error;
 #[cfg(feature = "fetch")]

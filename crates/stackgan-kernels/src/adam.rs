@@ -2,6 +2,7 @@
 
 mod attempt;
 mod lend;
+mod step;
 
 use candle_core::{Result, Tensor, Var, bail};
 use rayon::prelude::*;
@@ -10,29 +11,8 @@ use crate::vectorised::vectorised;
 use crate::{fast, reference};
 pub use attempt::AdamAttempt;
 use lend::lend;
-
-/// The constants of a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamStep {
-    /// Learning rate, above 0.
-    pub lr: f64,
-    /// Decay rate of the mean of the gradients, in `[0, 1)`.
-    pub beta1: f64,
-    /// Decay rate of the mean of the squared gradients, in `[0, 1)`.
-    pub beta2: f64,
-    /// Term added to the square root in the denominator, above 0.
-    pub eps: f64,
-    /// Number of this step, counted from 1.
-    pub step: u64,
-}
-
-impl AdamStep {
-    /// Returns `1 - beta^step` for both betas.
-    pub(crate) fn corrections(&self) -> (f64, f64) {
-        let step = i32::try_from(self.step).unwrap_or(i32::MAX);
-        (1. - self.beta1.powi(step), 1. - self.beta2.powi(step))
-    }
-}
+pub(crate) use step::Constants;
+pub use step::{AdamStep, AdamUpdate};
 
 /// Updates a parameter and its two moments in place. All have the same shape.
 ///
@@ -93,33 +73,6 @@ fn shares_storage(a: &Tensor, b: &Tensor) -> bool {
 
 /// Number of elements per parallel task.
 const CHUNK: usize = 1 << 14;
-
-/// The factors of a step, each rounded to `f32` once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Constants {
-    pub(crate) beta1: f32,
-    pub(crate) one_minus_beta1: f32,
-    pub(crate) beta2: f32,
-    pub(crate) one_minus_beta2: f32,
-    pub(crate) rate: f32,
-    pub(crate) root: f32,
-    pub(crate) eps: f32,
-}
-
-impl Constants {
-    pub(crate) fn new(cfg: AdamStep) -> Self {
-        let (correction1, correction2) = cfg.corrections();
-        Self {
-            beta1: cfg.beta1 as f32,
-            one_minus_beta1: (1. - cfg.beta1) as f32,
-            beta2: cfg.beta2 as f32,
-            one_minus_beta2: (1. - cfg.beta2) as f32,
-            rate: (cfg.lr / correction1) as f32,
-            root: (1. / correction2.sqrt()) as f32,
-            eps: cfg.eps as f32,
-        }
-    }
-}
 
 vectorised! {
     fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], grad: &[f32], c: Constants) {

@@ -8,23 +8,54 @@
 
 mod passes;
 
-use std::sync::Arc;
-
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::geometry::BatchNormShape;
-use crate::{Activation, fast, reference};
+use crate::{Activation, BatchStatistics, Norm, Statistics, fast, reference};
 use passes::{Feature, Gradients};
 
-/// Statistics of a batch. They are not part of any graph.
-#[derive(Clone, Debug)]
-pub struct BatchStatistics {
-    /// Mean of each feature, `(C)`.
-    pub mean: Tensor,
-    /// Biased variance of each feature, `(C)`: the mean squared deviation from the mean.
-    pub variance: Tensor,
-    /// Number of values per feature: `N` or `N H W`.
-    pub count: usize,
+impl Norm<'_> {
+    /// Normalises `x (N, C)` or `(N, C, H, W)`; the result has the same shape.
+    ///
+    /// # Errors
+    /// Wrong ranks or sizes, with the shapes.
+    pub fn apply(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {
+            let (gamma, beta) = (("gamma", self.gamma), ("beta", self.beta));
+            BatchNormShape::new(x, &[gamma, beta])?;
+            return crate::cuda::batch_norm(x, self, statistics);
+        }
+        let (gamma, beta, eps, act) = (self.gamma, self.beta, self.eps, self.activation);
+        match statistics {
+            Statistics::Running => {
+                let (mean, var) =
+                    (self.running_mean.as_detached_tensor(), self.running_var.as_detached_tensor());
+                batch_norm_eval(x, gamma, beta, &mean, &var, eps, act)
+            }
+            Statistics::OfBatch { parts } if parts != 1 => {
+                let images = x.dim(0)?;
+                if parts == 0 || !images.is_multiple_of(parts) {
+                    bail!("batch norm: {images} images are not {parts} equal parts");
+                }
+                let one = Statistics::OfBatch { parts: 1 };
+                let each = x.chunk(parts, 0)?.into_iter().map(|part| self.apply(&part, one));
+                Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 0)
+            }
+            Statistics::OfBatch { .. } => {
+                let (y, batch) = batch_norm_train(x, gamma, beta, eps, act)?;
+                let n = batch.count as f64;
+                let variance = if self.unbiased {
+                    (batch.variance * (n / (n - 1.0).max(1.0)))?
+                } else {
+                    batch.variance
+                };
+                self.follow(self.running_mean, &batch.mean)?;
+                self.follow(self.running_var, &variance)?;
+                Ok(y)
+            }
+        }
+    }
 }
 
 /// Normalises by the statistics of the batch itself.
@@ -51,7 +82,7 @@ pub fn batch_norm_train(
         let (storage, layout) = x.storage_and_layout();
         passes::statistics(fast::locked(&storage, layout)?, shape).into_iter().unzip()
     };
-    let op = Op::new(shape, Statistics::OfBatch, &mean, &variance, eps, activation);
+    let op = Op { shape, through: true, moments: moments(&mean, &variance, eps), activation };
     let statistics = BatchStatistics {
         mean: Tensor::from_vec(mean, shape.channels, x.device())?,
         variance: Tensor::from_vec(variance, shape.channels, x.device())?,
@@ -81,42 +112,28 @@ pub fn batch_norm_eval(
         return reference::batch_norm_eval(x, gamma, beta, (mean, variance), eps, activation);
     }
     let (mean, variance) = (mean.to_vec1::<f32>()?, variance.to_vec1::<f32>()?);
-    let op = Op::new(shape, Statistics::Given, &mean, &variance, eps, activation);
+    let op = Op { shape, through: false, moments: moments(&mean, &variance, eps), activation };
     x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)
-}
-
-/// The source of the statistics, which decides whether the gradient flows through them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Statistics {
-    OfBatch,
-    Given,
 }
 
 struct Op {
     shape: BatchNormShape,
-    statistics: Statistics,
+    /// Whether the gradient flows through the statistics.
+    through: bool,
     /// Mean and reciprocal standard deviation of each channel.
-    moments: Arc<[(f32, f32)]>,
+    moments: Vec<(f32, f32)>,
     activation: Activation,
 }
 
-impl Op {
-    fn new(
-        shape: BatchNormShape,
-        statistics: Statistics,
-        mean: &[f32],
-        variance: &[f32],
-        eps: f64,
-        activation: Activation,
-    ) -> Self {
-        let moments = mean
-            .iter()
-            .zip(variance)
-            .map(|(mean, variance)| (*mean, (1. / (f64::from(*variance) + eps).sqrt()) as f32))
-            .collect();
-        Self { shape, statistics, moments, activation }
-    }
+/// Returns the mean and reciprocal standard deviation of each channel.
+fn moments(mean: &[f32], variance: &[f32], eps: f64) -> Vec<(f32, f32)> {
+    mean.iter()
+        .zip(variance)
+        .map(|(mean, variance)| (*mean, (1. / (f64::from(*variance) + eps).sqrt()) as f32))
+        .collect()
+}
 
+impl Op {
     fn features(&self, gamma: &[f32], beta: &[f32]) -> Vec<Feature> {
         self.moments
             .iter()
@@ -169,7 +186,7 @@ impl CustomOp3 for Op {
         let dy = fast::locked(&grad_storage, grad_layout)?;
         let shape = self.shape;
 
-        let through_statistics = self.statistics == Statistics::OfBatch && x.track_op();
+        let through_statistics = self.through && x.track_op();
         let sums = if through_statistics || gamma.track_op() || beta.track_op() {
             passes::gradient_sums(values, dy, shape, &features, slope)
         } else {

@@ -27,13 +27,16 @@
     reason = "kernels for newer CPUs, settings of the allocator and of the environment"
 )]
 
+mod activate;
 mod activation;
 mod adam;
 mod batch_norm;
+mod clamp;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod fast;
+mod filter;
 mod geometry;
 pub mod gpu;
 mod linear;
@@ -42,6 +45,7 @@ mod losses;
 mod many;
 mod maps;
 pub mod memory;
+mod norm;
 mod pool;
 pub mod reference;
 mod tanh;
@@ -49,18 +53,22 @@ pub mod threads;
 mod vectorised;
 mod written;
 
-pub use activation::{Activation, activate};
-pub use adam::{AdamAttempt, AdamStep, adam_update};
-pub use batch_norm::{BatchStatistics, batch_norm_eval, batch_norm_train};
+pub use activate::activate;
+pub use activation::Activation;
+pub use adam::{AdamAttempt, AdamStep, AdamUpdate, adam_update};
+pub use batch_norm::{batch_norm_eval, batch_norm_train};
+pub use clamp::Clamp;
+pub use filter::Filter;
 pub use geometry::Padding;
 pub use gpu::Precision;
 pub use linear::linear;
 pub use link::backward;
 pub use losses::bce_with_logits;
 pub use many::{
-    AdamFactors, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
+    AdamFactors, adam_update_all, average_all, copy_all, count_non_finite, squared_norm,
 };
-pub use maps::{Clamp, Filter, Maps, Norm, Statistics};
+pub use maps::Maps;
+pub use norm::{BatchStatistics, Norm, Statistics};
 pub use pool::Pool;
 pub use tanh::tanh;
 

@@ -5,24 +5,11 @@
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
-use crate::adam::{AdamStep, Constants, adam_update};
+use crate::adam::{AdamStep, AdamUpdate, Constants, adam_update};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::fast;
 use crate::vectorised::vectorised;
-
-/// A parameter with its gradient and moments, all of the same shape.
-#[derive(Clone, Copy, Debug)]
-pub struct AdamUpdate<'a> {
-    /// The parameter.
-    pub p: &'a Var,
-    /// Its gradient.
-    pub grad: &'a Tensor,
-    /// The running mean of its gradients.
-    pub m: &'a Var,
-    /// The running mean of its squared gradients.
-    pub v: &'a Var,
-}
 
 /// The constants of an optimiser's next step, stored where the device reads them.
 ///

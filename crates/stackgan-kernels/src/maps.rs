@@ -5,11 +5,10 @@
 //! networks need not know the layout. Other element types are stored as a tensor `(N, C, H, W)`,
 //! and candle computes with them.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Tensor};
 
-use crate::geometry::Padding;
 use crate::gpu::{self, Precision};
-use crate::{Activation, Pool, activate, batch_norm_eval, batch_norm_train, cpu, fast, reference};
+use crate::{Activation, Clamp, Filter, Norm, Pool, Statistics, activate, cpu, fast, reference};
 
 /// Feature maps of a batch.
 #[derive(Clone, Debug)]
@@ -22,136 +21,6 @@ enum Form {
     Cpu(cpu::Map),
     #[cfg(feature = "cuda")]
     Gpu(crate::cuda::Map),
-}
-
-/// The convolution of maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// A convolution.
-    Plain {
-        /// Stride of both axes.
-        stride: usize,
-        /// Zeros around the maps.
-        padding: Padding,
-    },
-    /// A depthwise convolution with weights `(C, 1, kh, kw)`. The weights have no gradient; the
-    /// maps have one.
-    Depthwise {
-        /// Stride of both axes.
-        stride: usize,
-        /// Zeros around the maps.
-        padding: Padding,
-    },
-    /// Nearest up-sampling by two, then a 3x3 convolution with padding 1.
-    Up,
-}
-
-/// A bias and bounds, applied after a convolution with a folded batch norm.
-#[derive(Clone, Copy, Debug)]
-pub struct Clamp<'a> {
-    /// `(C)`.
-    pub bias: &'a Tensor,
-    /// The minimum, at most 0: 0 for `ReLU` and `ReLU6`.
-    pub low: f32,
-    /// The maximum, at least 0: 6 for `ReLU6`. A NaN stays NaN.
-    pub high: f32,
-}
-
-impl Clamp<'_> {
-    /// Checks bias and bounds for maps with this number of channels.
-    pub(crate) fn check(&self, channels: usize) -> Result<()> {
-        let Self { bias, low, high } = *self;
-        if bias.dims() != [channels] {
-            candle_core::bail!("clamp: maps of {channels} channels, bias {:?}", bias.dims());
-        }
-        if !(low <= 0. && 0. <= high) {
-            candle_core::bail!("clamp: expected bounds around 0, found {low} and {high}");
-        }
-        Ok(())
-    }
-}
-
-/// A batch norm: its parameters, its running statistics `(C)` and its activation.
-#[derive(Clone, Copy, Debug)]
-pub struct Norm<'a> {
-    /// Scale, `(C)`.
-    pub gamma: &'a Tensor,
-    /// Shift, `(C)`.
-    pub beta: &'a Tensor,
-    /// Running mean, `(C)`.
-    pub running_mean: &'a Var,
-    /// Running variance, `(C)`.
-    pub running_var: &'a Var,
-    /// Weight of the batch in the running statistics: new = (1 - momentum) old + momentum batch.
-    pub momentum: f64,
-    /// Whether the running variance uses N - 1 instead of N as divisor.
-    pub unbiased: bool,
-    /// Added to the variance.
-    pub eps: f64,
-    /// The activation that follows.
-    pub activation: Activation,
-}
-
-/// The statistics that normalise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Statistics {
-    /// Those of the batch. They also update the running ones, and the gradient passes through them.
-    OfBatch {
-        /// Number of equal parts of the batch, each normalised with its own statistics: several
-        /// concatenated batches, in their order.
-        parts: usize,
-    },
-    /// The running statistics.
-    Running,
-}
-
-impl Norm<'_> {
-    /// Normalises `x (N, C)` or `(N, C, H, W)`; the result has the same shape.
-    ///
-    /// # Errors
-    /// Wrong ranks or sizes, with the shapes.
-    pub fn apply(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
-        #[cfg(feature = "cuda")]
-        if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {
-            let (gamma, beta) = (("gamma", self.gamma), ("beta", self.beta));
-            crate::geometry::BatchNormShape::new(x, &[gamma, beta])?;
-            return crate::cuda::batch_norm(x, self, statistics);
-        }
-        let (gamma, beta, eps, act) = (self.gamma, self.beta, self.eps, self.activation);
-        match statistics {
-            Statistics::Running => {
-                let (mean, var) =
-                    (self.running_mean.as_detached_tensor(), self.running_var.as_detached_tensor());
-                batch_norm_eval(x, gamma, beta, &mean, &var, eps, act)
-            }
-            Statistics::OfBatch { parts } if parts != 1 => {
-                let images = x.dim(0)?;
-                if parts == 0 || !images.is_multiple_of(parts) {
-                    candle_core::bail!("batch norm: {images} images are not {parts} equal parts");
-                }
-                let one = Statistics::OfBatch { parts: 1 };
-                let each = x.chunk(parts, 0)?.into_iter().map(|part| self.apply(&part, one));
-                Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 0)
-            }
-            Statistics::OfBatch { .. } => {
-                let (y, batch) = batch_norm_train(x, gamma, beta, eps, act)?;
-                let n = batch.count as f64;
-                let variance = if self.unbiased {
-                    (batch.variance * (n / (n - 1.0).max(1.0)))?
-                } else {
-                    batch.variance
-                };
-                self.follow(self.running_mean, &batch.mean)?;
-                self.follow(self.running_var, &variance)?;
-                Ok(y)
-            }
-        }
-    }
-
-    pub(crate) fn follow(&self, running: &Var, batch: &Tensor) -> Result<()> {
-        let old = (running.as_detached_tensor() * (1.0 - self.momentum))?;
-        running.set(&(old + (batch * self.momentum)?)?)
-    }
 }
 
 impl Maps {

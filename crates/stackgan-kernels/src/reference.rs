@@ -10,7 +10,7 @@ use candle_core::{D, Result, Tensor, Var};
 use crate::geometry::{BatchNormShape, Conv2dShape, Padding, planes};
 use crate::{Activation, AdamStep, BatchStatistics, Clamp, Pool};
 
-/// [`crate::activate`] by selection, which gives the derivatives of `torch` at 0: 0 for relu, and
+/// [`crate::activate()`] by selection, which gives the derivatives of `torch` at 0: 0 for relu, and
 /// the slope for leaky relu.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     match activation {
@@ -162,7 +162,7 @@ pub fn bce_with_logits(logits: &Tensor, label: f64) -> Result<Tensor> {
     (linear + tail)?.mean_all()
 }
 
-/// [`crate::linear`] by `Tensor::matmul`.
+/// [`crate::linear()`] by `Tensor::matmul`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let y = x.matmul(&weight.t()?)?;
     match bias {

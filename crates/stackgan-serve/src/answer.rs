@@ -10,49 +10,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::shelf::{Card, Painted};
+use crate::card::Card;
+use crate::refusal::Refusal;
+use crate::shelf::Painted;
 use crate::wanted::Wanted;
 
 /// The response type for hyper.
 pub(crate) type Answer = Response<Full<Bytes>>;
-
-/// The reason why nothing is painted: a status, the field that caused it, and a sentence. It
-/// contains no path and no other information about the system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    pub(crate) field: &'static str,
-    pub(crate) message: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(status: u16, field: &'static str, message: impl Into<String>) -> Self {
-        Self { status, field, message: message.into() }
-    }
-
-    /// The response to request number `request`.
-    pub(crate) fn answer(&self, request: u64) -> Answer {
-        let error = json!({
-            "message": self.message,
-            "param": self.field,
-            "type": if self.status < 500 { "invalid_request_error" } else { "server_error" },
-            "code": self.status,
-            "request": request,
-        });
-        let mut answer = json(self.status, &json!({ "error": error }));
-        let extra = match self.status {
-            401 => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            405 if self.field == "GET" => Some((header::ALLOW, "GET, HEAD")),
-            405 => Some((header::ALLOW, "POST")),
-            503 => Some((header::RETRY_AFTER, "1")),
-            _ => None,
-        };
-        if let Some((name, value)) = extra {
-            answer.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        answer
-    }
-}
 
 /// A JSON response with this status.
 pub(crate) fn json(status: u16, value: &Value) -> Answer {
@@ -80,6 +44,29 @@ pub(crate) fn bytes(kind: &'static str, body: Bytes) -> Answer {
         ),
         (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// The refusal of request number `request`.
+pub(crate) fn refused(refusal: &Refusal, request: u64) -> Answer {
+    let error = json!({
+        "message": refusal.message,
+        "param": refusal.field,
+        "type": if refusal.status < 500 { "invalid_request_error" } else { "server_error" },
+        "code": refusal.status,
+        "request": request,
+    });
+    let mut answer = json(refusal.status, &json!({ "error": error }));
+    let extra = match refusal.status {
+        401 => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        405 if refusal.field == "GET" => Some((header::ALLOW, "GET, HEAD")),
+        405 => Some((header::ALLOW, "POST")),
+        503 => Some((header::RETRY_AFTER, "1")),
+        _ => None,
+    };
+    if let Some((name, value)) = extra {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     answer

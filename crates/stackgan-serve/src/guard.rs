@@ -12,7 +12,7 @@ use hyper::http::uri::Authority;
 use hyper::{Method, header::HeaderName};
 
 use crate::Options;
-use crate::answer::Refusal;
+use crate::refusal::Refusal;
 
 /// Checks the head of a request. `secret` says whether the requested resource is protected by the
 /// token.

@@ -26,15 +26,18 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod card;
 mod error;
 mod event;
 mod guard;
 mod host;
 mod limits;
 mod listen;
+mod options;
 mod pages;
 mod patience;
 mod queue;
+mod refusal;
 mod routes;
 mod shelf;
 #[cfg(test)]
@@ -44,48 +47,20 @@ mod wanted;
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 pub use error::{Error, Result};
 pub use event::Event;
 pub use host::Host;
 pub use limits::Limits;
+pub use options::Options;
 pub use shelf::Shelf;
 pub use token::Token;
 
-/// Access and limits of a server.
-#[derive(Debug, Default)]
-pub struct Options {
-    /// Names under which the server is reached besides those of this machine.
-    pub hosts: Vec<Host>,
-    /// The token that clients must send. Without it, the server only listens on this machine.
-    pub token: Option<Token>,
-    /// Limits on the size and duration of requests.
-    pub limits: Limits,
-}
-
-/// State that both threads share and do not change.
-struct Site {
-    cards: Vec<shelf::Card>,
-    options: Options,
-    address: std::net::SocketAddr,
-    queue: queue::Queue,
-    state: Arc<State>,
-    on_event: Arc<dyn Fn(Event) + Send + Sync>,
-}
-
-/// State that both threads change.
-#[derive(Default)]
-struct State {
-    /// Whether no further requests are started.
-    stopping: AtomicBool,
-    /// Number of requests in the queue.
-    waiting: AtomicUsize,
-    /// Number of requests so far, which also numbers them.
-    requests: AtomicU64,
-    /// Number of pictures painted.
-    painted: AtomicU64,
-}
+use card::Card;
+use queue::State;
+use routes::Site;
+use shelf::Painted;
+use wanted::Wanted;
 
 /// Serves until `stop` returns true, which is checked twenty times per second. Then the current
 /// painting is finished, and waiting requests are told to come back.
@@ -107,11 +82,11 @@ pub fn serve(
 /// As [`serve`], with another painter.
 fn serve_with(
     listener: TcpListener,
-    cards: Vec<shelf::Card>,
+    cards: Vec<Card>,
     options: Options,
     on_event: impl Fn(Event) + Send + Sync + 'static,
     stop: impl Fn() -> bool + Send + 'static,
-    paint: impl FnMut(&wanted::Wanted) -> stackgan_core::Result<Vec<shelf::Painted>>,
+    paint: impl FnMut(&Wanted) -> stackgan_core::Result<Vec<Painted>>,
 ) -> Result<()> {
     let address = listener.local_addr().map_err(Error::Listen)?;
     if options.token.is_none() && !address.ip().is_loopback() {

@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::patience::Patience;
-use crate::{Error, Result, Site, routes};
+use crate::routes::{self, Site};
+use crate::{Error, Result};
 
 /// Interval of the checks whether to stop.
 const TICK: Duration = Duration::from_millis(50);

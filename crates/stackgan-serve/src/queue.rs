@@ -3,20 +3,33 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::answer::Refusal;
+use crate::refusal::Refusal;
 use crate::shelf::Painted;
 use crate::wanted::Wanted;
-use crate::{Error, Event, Result, State};
+use crate::{Error, Event, Result};
 
 /// Number of panics within [`SPELL`] that ends the server.
 const PANICS: usize = 3;
 const SPELL: Duration = Duration::from_secs(60);
+
+/// State that both threads change.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Whether no further requests are started.
+    pub(crate) stopping: AtomicBool,
+    /// Number of requests in the queue.
+    pub(crate) waiting: AtomicUsize,
+    /// Number of requests so far, which also numbers them.
+    pub(crate) requests: AtomicU64,
+    /// Number of pictures painted.
+    pub(crate) painted: AtomicU64,
+}
 
 /// The result of a request.
 pub(crate) type Reply = std::result::Result<Vec<Painted>, Refusal>;

@@ -1,5 +1,7 @@
 //! Routing of requests by path, with access checks.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -9,10 +11,23 @@ use hyper::{Method, Request};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::answer::{self, Answer, Refusal};
-use crate::shelf::{Card, Painted};
+use crate::answer::{self, Answer};
+use crate::card::Card;
+use crate::queue::{self, Queue, State};
+use crate::refusal::Refusal;
+use crate::shelf::Painted;
 use crate::wanted::{self, LARGEST_SCALE, Wanted};
-use crate::{Event, Limits, Site, guard, pages, queue};
+use crate::{Event, Limits, Options, guard, pages};
+
+/// What requests are answered from.
+pub(crate) struct Site {
+    pub(crate) cards: Vec<Card>,
+    pub(crate) options: Options,
+    pub(crate) address: SocketAddr,
+    pub(crate) queue: Queue,
+    pub(crate) state: Arc<State>,
+    pub(crate) on_event: Arc<dyn Fn(Event) + Send + Sync>,
+}
 
 /// The answer to a request.
 pub(crate) async fn answer(site: &Site, request: Request<Incoming>) -> Answer {
@@ -21,9 +36,10 @@ pub(crate) async fn answer(site: &Site, request: Request<Incoming>) -> Answer {
     let mut answer = match routed(site, number, request).await {
         Ok(answer) => answer,
         Err(refusal) => {
-            let (status, message) = (refusal.status, refusal.message.clone());
+            let answer = answer::refused(&refusal, number);
+            let Refusal { status, message, .. } = refusal;
             (site.on_event)(Event::Refused { request: number, status, message });
-            refusal.answer(number)
+            answer
         }
     };
     if head {

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use stackgan_core::Stage;
 
 use crate::Limits;
-use crate::answer::Refusal;
-use crate::shelf::Card;
+use crate::card::Card;
+use crate::refusal::Refusal;
 
 /// Maximum scale of the noise.
 pub(crate) const LARGEST_SCALE: f64 = 4.0;
@@ -216,7 +216,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shelf::Scales;
+    use crate::card::Scales;
 
     fn cards() -> Vec<Card> {
         let card = |id: &str, last_stage| Card {

@@ -3,14 +3,15 @@
 //! A preset is a complete, commented TOML file under `presets/`. Unknown keys are rejected.
 
 use serde::{Deserialize, Serialize};
-use stackgan_core::gan::{Epsilon, Stage1Statistics};
+use stackgan_core::gan::{Epsilon, Scales, Stage1Statistics};
 use stackgan_core::{NetConfig, Recipe, Stage};
 use stackgan_data::crop::PictureSize;
 use stackgan_data::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};
 
 use crate::adam::Betas;
-use crate::knobs::Knobs;
+use crate::knobs::{Conditioning, Knobs};
 use crate::penalty::R1;
+use crate::ranges::{at_least, invalid, within};
 use crate::schedule::Decay;
 use crate::{Error, Result};
 
@@ -282,7 +283,7 @@ impl TrainConfig {
                 return Err(invalid("data.wrong", expected, "another"));
             }
         }
-        self.knobs.check(self)?;
+        self.knobs.check(self.stage, self.net.recipe, o.batch)?;
         within("loss.kl", l.kl, 0.0, 1000.0)?;
         within("loss.r1.gamma", l.r1.gamma, 0.0, 1e6)?;
         if l.r1.gamma > 0.0 {
@@ -350,24 +351,39 @@ impl TrainConfig {
             self.optim.epochs.saturating_mul(steps_per_epoch)
         }
     }
-}
 
-pub(crate) fn invalid(key: &str, expected: &str, found: &str) -> Error {
-    Error::Config {
-        key: key.to_owned(),
-        expected: expected.to_owned(),
-        found: found.to_owned(),
-        remedy: format!("change `{key}` in the configuration, or give `--set {key}=…`"),
+    /// Number of pictures in a part of the batch: the whole batch, unless `knobs.micro_batch` is
+    /// set.
+    #[must_use]
+    pub const fn micro_batch(&self) -> usize {
+        match self.knobs.micro_batch {
+            0 => self.optim.batch,
+            n => n,
+        }
     }
-}
 
-pub(crate) fn within(key: &str, value: f64, low: f64, high: f64) -> Result<()> {
-    if (low..=high).contains(&value) {
-        return Ok(());
+    /// Scales of `z` and of epsilon in training.
+    #[must_use]
+    pub fn train_scales(&self) -> Scales {
+        Scales { z: self.noise.train_z, eps: self.epsilon_scale(self.noise.train_eps) }
     }
-    Err(invalid(key, &format!("{low} to {high}"), &value.to_string()))
-}
 
-fn at_least(key: &str, value: f64, low: f64) -> Result<()> {
-    within(key, value, low, 1e12)
+    /// Scales of `z` and of epsilon in sampling.
+    #[must_use]
+    pub fn sample_scales(&self) -> Scales {
+        Scales { z: self.noise.sample_z, eps: self.epsilon_scale(self.noise.sample_eps) }
+    }
+
+    /// Weight of the KL term.
+    #[must_use]
+    pub fn kl(&self) -> f64 {
+        self.epsilon_scale(self.loss.kl)
+    }
+
+    fn epsilon_scale(&self, augmented: f64) -> f64 {
+        match self.knobs.conditioning {
+            Conditioning::Augmented => augmented,
+            Conditioning::Mean => 0.0,
+        }
+    }
 }

@@ -11,13 +11,13 @@ use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use stackgan_core::text::Standardise;
 use stackgan_data::loader::{Batch as Loaded, Loader, LoaderConfig, SCALE, scaled};
-use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
 use stackgan_kernels::gpu::{Gap, Sender};
 
 use crate::Result;
 use crate::config::{TrainConfig, Wrong};
-use crate::run::Setup;
+use crate::setup::Setup;
+use crate::standardise::standardised;
 use crate::step::{Batch, Inputs, StepNoise, next_of_other_class};
 
 /// Minimum number of bytes that a thread converts.
@@ -51,7 +51,6 @@ impl Feed {
     /// Starts the loader. No inputs are made beyond the end of `steps`.
     pub(crate) fn start(
         setup: &Setup,
-        plan: Plan,
         standardise: Option<Standardise>,
         steps: Range<u64>,
     ) -> Result<Self> {
@@ -59,7 +58,7 @@ impl Feed {
         let config = LoaderConfig { first_step: steps.start, prefetch, ..LoaderConfig::default() };
         let (dataset, embeddings) = (Arc::clone(&setup.dataset), Arc::clone(&setup.embeddings));
         Ok(Self {
-            loader: Loader::start(Arc::clone(&dataset), Some(embeddings), plan, config)?,
+            loader: Loader::start(Arc::clone(&dataset), Some(embeddings), setup.plan()?, config)?,
             dataset,
             config: setup.config.clone(),
             standardise,
@@ -135,10 +134,7 @@ impl Feed {
         Ok(Batch {
             real: tensor(&batch.images)?,
             wrong: batch.wrong.as_ref().map(&mut tensor).transpose()?,
-            text: match &self.standardise {
-                None => text,
-                Some(standardise) => standardise.apply(&text)?,
-            },
+            text: standardised(self.standardise.as_ref(), text)?,
             other_text: self.other_text(batch)?,
         })
     }

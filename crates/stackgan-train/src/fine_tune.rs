@@ -27,6 +27,7 @@ use crate::knobs::Knobs;
 use crate::penalty::R1;
 use crate::step::{
     Batch, Game, Inputs, Optimised, Pair, StepConfig, StepNoise, StepStats, residual_step,
+    residual_step_with_gradients,
 };
 
 /// Ratio of the sides of Stage-II and Stage-I pictures.
@@ -72,7 +73,7 @@ impl Tuned {
         let g = Optimised { adam: adam(&g, clip_g)?, params: g };
         let d = Optimised { adam: adam(&d, clip_d)?, params: d };
         Ok(Self {
-            game: Game { generator, g, d, matcher: None, tuned: None },
+            game: Game { generator, g, d, matcher: None },
             pair: Pair { trained, frozen, spectral: None },
             by_stage2,
             factor: cfg.knobs.finetune_stage1,
@@ -83,11 +84,25 @@ impl Tuned {
         })
     }
 
-    /// Takes a step of Stage-I's own adversarial training. `batch` is that of Stage-II.
+    /// Takes one step of both players of Stage-II. When its G is updated, Stage-I is too.
     ///
     /// # Errors
-    /// As the step.
-    pub fn play(&mut self, batch: &Batch, cfg: &StepConfig) -> Result<StepStats> {
+    /// [`crate::Error::NonFinite`], if values are checked as the step goes; tensor errors.
+    pub(crate) fn step(
+        &mut self,
+        (game, pair): (&mut Game, &mut Pair<Discriminator>),
+        inputs: &Inputs,
+        cfg: &StepConfig,
+    ) -> Result<StepStats> {
+        let (mut stats, grads) = residual_step_with_gradients(game, pair, inputs, cfg)?;
+        let Some(grads) = grads else { return Ok(stats) };
+        self.descend(&grads, cfg, &mut stats)?;
+        drop(grads); // or their memory would be held through Stage-I's own game
+        Ok(stats.with_stage1(self.play(&inputs.batch, cfg)?))
+    }
+
+    /// Takes a step of Stage-I's own adversarial training. `batch` is that of Stage-II.
+    fn play(&mut self, batch: &Batch, cfg: &StepConfig) -> Result<StepStats> {
         let (samples, device) = (batch.text.dim(0)? as u64, batch.text.device());
         let samples: Vec<u64> = (0..samples).collect();
         let draw = |z, eps| -> candle_core::Result<GeneratorNoise> {
@@ -116,12 +131,9 @@ impl Tuned {
         residual_step(&mut self.game, &mut self.pair, &Inputs { batch, noise }, &cfg)
     }
 
-    /// Updates the Stage-I generator with the gradient of Stage-II's loss.
-    ///
-    /// # Errors
-    /// [`crate::Error::NonFinite`] before Stage-I is changed, if values are checked as the step
-    /// goes; tensor errors.
-    pub(crate) fn descend(
+    /// Updates the Stage-I generator with the gradient of Stage-II's loss. Nothing of Stage-I is
+    /// changed if the gradient is not finite and values are checked as the step goes.
+    fn descend(
         &mut self,
         grads: &GradStore,
         cfg: &StepConfig,
@@ -204,7 +216,12 @@ fn every_fourth(images: &Tensor) -> candle_core::Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
+    use stackgan_core::{generators, residual};
+
     use super::*;
+    use crate::config::preset;
+    use crate::players::{Discriminator, Players, players};
+    use crate::start::Start;
 
     /// Source: TensorFlow 0.12, `resize_bilinear` without `align_corners`: pixel `i` of the result is
     /// that at `i * 256 / 64`.
@@ -217,5 +234,69 @@ mod tests {
         let kept = small.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(kept[..4], [0.0, 4.0, 32.0, 36.0]);
         assert_eq!(kept[23], f32::from(2 * 3 * 64u16 - 64 + 36));
+    }
+
+    fn config() -> TrainConfig {
+        let mut cfg = TrainConfig::from_toml(preset("toy-stage2").unwrap()).unwrap();
+        (cfg.net.gf, cfg.net.df, cfg.net.text_dim, cfg.net.channel_floor) = (8, 4, 12, 0);
+        (cfg.knobs.finetune_stage1, cfg.loss.matching, cfg.loss.r1.gamma) = (0.5, 0.0, 0.0);
+        cfg
+    }
+
+    fn inputs(cfg: &TrainConfig) -> Inputs {
+        let draw = |sample, shape: &[usize]| {
+            let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        let picture = |sample| draw(sample, &[2, 3, 256, 256]).tanh().unwrap();
+        let (real, wrong, text) = (picture(0), Some(picture(1)), draw(2, &[2, 12]));
+        let noise = StepNoise::draw(cfg, 0, 2, &Device::Cpu).unwrap();
+        Inputs { batch: Batch { real, wrong, text, other_text: None }, noise }
+    }
+
+    /// Returns fresh players with a Stage-I that is tuned.
+    fn tuned(cfg: &TrainConfig) -> (Params, Players) {
+        let fresh = |name| Params::fresh(Noise::new(1), name, &Device::Cpu);
+        let (low, d) = (fresh("g1"), fresh("d1"));
+        drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
+        drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+        let start = Start { generator: None, stage1_discriminator: Some(d.snapshot().unwrap()) };
+        let stage1 = Some((&low, &cfg.net));
+        let players = players(cfg, stage1, &Device::Cpu).unwrap();
+        let players = players.beginning(&start, cfg, stage1).unwrap();
+        (low, players)
+    }
+
+    fn bytes(low: &Params, players: &Players) -> Vec<u8> {
+        let mut archive = players.state().unwrap();
+        archive.extend("stage1.", low.values());
+        archive.to_bytes().unwrap()
+    }
+
+    /// Source: TensorFlow release, `stageII/trainer.py`, `train_one_step` with `FINETUNE_LR`.
+    #[test]
+    fn stage1_plays_its_own_game_after_the_step_of_stage2() {
+        let cfg = config();
+        let (inputs, step) = (inputs(&cfg), StepConfig::of(&cfg, 0, 1.0));
+        let (low, mut whole) = tuned(&cfg);
+        let stats = whole.step(&inputs, &step).unwrap();
+        assert!(stats.get("stage1_d_loss").unwrap() > 0.0);
+        let by_hand = |own_game_first: bool| {
+            let (low, mut players) = tuned(&cfg);
+            let Discriminator::Residual(pair) = &mut players.discriminator else { unreachable!() };
+            let (game, tuned) = (&mut players.game, players.tuned.as_mut().unwrap());
+            if own_game_first {
+                tuned.play(&inputs.batch, &step).unwrap();
+            }
+            let (mut stats, grads) =
+                residual_step_with_gradients(game, pair, &inputs, &step).unwrap();
+            tuned.descend(&grads.unwrap(), &step, &mut stats).unwrap();
+            if !own_game_first {
+                tuned.play(&inputs.batch, &step).unwrap();
+            }
+            bytes(&low, &players)
+        };
+        assert!(bytes(&low, &whole) == by_hand(false));
+        assert!(bytes(&low, &whole) != by_hand(true));
     }
 }

@@ -3,10 +3,23 @@
 use stackgan_core::{NetConfig, Stage};
 
 use crate::config::TrainConfig;
-use crate::run::Setup;
-use crate::{Error, Result};
+use crate::setup::Setup;
+use crate::{Error, Result, standardise};
 
-/// Checks that the parts of a setup are compatible.
+impl Setup {
+    /// Checks that the parts are compatible and that a run can begin.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first setting that does not match.
+    pub fn check(&self) -> Result<()> {
+        check_fit(self)?;
+        standardise::fits(self)?;
+        self.start.generator(&self.config)?;
+        self.plan().map(drop)
+    }
+}
+
+/// Checks that the parts of a setup are compatible, except for what [`standardise::fits`] checks.
 ///
 /// # Errors
 /// [`Error::Config`] names the first setting that does not match.

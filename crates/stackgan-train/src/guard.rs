@@ -62,7 +62,7 @@ impl Guard {
     /// # Errors
     /// When memory for the copies cannot be allocated.
     pub fn over(players: &Players, stage1: Option<&Params>) -> Result<Self> {
-        let (g, d, tuned) = (players.g(), players.d(), players.game.tuned.as_deref());
+        let (g, d, tuned) = (players.g(), players.d(), players.tuned.as_deref());
         let undo = Undo::on(g.params.device());
         let held =
             |var: &Var| undo == Undo::Held && [g, d].iter().any(|player| player.adam.moves(var));
@@ -219,7 +219,7 @@ impl Guard {
             player.adam.take_back()?;
             player.adam.rewind(steps);
         }
-        if let Some(tuned) = &mut players.game.tuned {
+        if let Some(tuned) = &mut players.tuned {
             tuned.rewind(steps[0]);
         }
         Ok(())

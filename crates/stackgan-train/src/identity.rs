@@ -11,7 +11,7 @@ use stackgan_core::digest::sha256;
 
 use crate::config::{RunConfig, TrainConfig};
 use crate::matching::Matcher;
-use crate::run::Setup;
+use crate::setup::Setup;
 use crate::store::Header;
 use crate::{Error, Result};
 
@@ -23,8 +23,8 @@ pub(crate) struct Identity {
     /// The configuration, as TOML.
     pub(crate) config: String,
     others: String,
-    /// The digest of the matching loss's image side; empty if the loss is off.
-    matching: String,
+    /// The digest of the matching loss's image side, if the loss is on.
+    matching: Option<String>,
 }
 
 /// The key of the matching loss's weight.
@@ -43,16 +43,15 @@ impl Identity {
             others += "Stage-I's game after Stage-II's step"; // earlier versions: before it
         }
         let matcher = setup.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0);
-        let matching = matcher.map(Matcher::digest).transpose()?.unwrap_or_default();
-        let digest = digest(&config, &format!("{others}{matching}"));
+        let matching = matcher.map(Matcher::digest).transpose()?;
+        let digest = digest(&config, &others, matching.as_deref());
         Ok(Self { digest, config, others, matching })
     }
 
     /// The digest that a checkpoint with this configuration has, if everything else is the same.
     fn digest_under(&self, config: &str) -> String {
         let off = TrainConfig::from_toml(config).is_ok_and(|cfg| cfg.loss.matching == 0.0);
-        let matching = if off { "" } else { &self.matching };
-        digest(config, &format!("{}{matching}", self.others))
+        digest(config, &self.others, self.matching.as_deref().filter(|_| !off))
     }
 
     /// Compares with the identity in a checkpoint's header. Returns the allowed differences, each
@@ -65,10 +64,9 @@ impl Identity {
         if header.digest == self.digest {
             return Ok(Vec::new());
         }
-        let changes = if header.config.is_empty() {
-            Vec::new() // an early checkpoint, which does not store it
-        } else {
-            changes(&header.config, &self.config)
+        let changes = match &header.config {
+            None => Vec::new(), // an early checkpoint, which does not store it
+            Some(config) => changes(config, &self.config),
         };
         if let Some(change) = changes.iter().find(|change| !allowed.contains(&change.key)) {
             let Change { key, old, new } = change;
@@ -79,7 +77,7 @@ impl Identity {
             let expected = format!("{old}, as when the checkpoint was written");
             return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
         }
-        if let Some(off) = changes.iter().find(|c| c.key == MATCHING && self.matching.is_empty()) {
+        if let Some(off) = changes.iter().find(|c| c.key == MATCHING && self.matching.is_none()) {
             return Err(Error::Config {
                 key: off.key.clone(),
                 expected: format!("a weight above 0: {} when the checkpoint was written", off.old),
@@ -90,7 +88,8 @@ impl Identity {
                 ),
             });
         }
-        if header.config.is_empty() || self.digest_under(&header.config) != header.digest {
+        let digest = header.config.as_ref().map(|config| self.digest_under(config));
+        if digest.as_ref() != Some(&header.digest) {
             let expected = format!(
                 "the data, encoder and Stage-I model of the checkpoint ({})",
                 short(&header.digest)
@@ -145,8 +144,8 @@ fn mathematics(config: &TrainConfig) -> Result<String> {
     TrainConfig { run, ..config.clone() }.to_toml()
 }
 
-fn digest(config: &str, others: &str) -> String {
-    sha256(format!("{config}{others}").as_bytes())
+fn digest(config: &str, others: &str, matching: Option<&str>) -> String {
+    sha256(format!("{config}{others}{}", matching.unwrap_or_default()).as_bytes())
 }
 
 /// A key whose values differ.

@@ -4,11 +4,10 @@
 //! without knobs performs exactly the operations of its recipe, to the bit.
 
 use serde::{Deserialize, Serialize};
-use stackgan_core::gan::Scales;
 use stackgan_core::{Recipe, Stage};
 
-use crate::config::{TrainConfig, invalid, within};
 use crate::diff_augment::Policy;
+use crate::ranges::{invalid, within};
 use crate::{Error, Result};
 
 /// The knobs of a run.
@@ -83,38 +82,30 @@ impl Knobs {
         *self == Self::default()
     }
 
-    /// Checks every range, and what the knobs require of the other settings.
+    /// Checks every range, and what the knobs require of the stage, the recipe and the batch size.
     ///
     /// # Errors
     /// [`Error::Config`] names the first invalid key.
-    pub(crate) fn check(&self, cfg: &TrainConfig) -> Result<()> {
+    pub(crate) fn check(&self, stage: Stage, recipe: Recipe, batch: usize) -> Result<()> {
         within("knobs.clip_g", self.clip_g, 0.0, 1e9)?;
         within("knobs.clip_d", self.clip_d, 0.0, 1e9)?;
         within("knobs.real_label", self.real_label, 0.5, 1.0)?;
         within("knobs.d_steps", self.d_steps as f64, 1.0, 100.0)?;
-        self.check_parts(cfg.optim.batch)?;
+        self.check_parts(batch)?;
         within("knobs.finetune_stage1", self.finetune_stage1, 0.0, 1.0)?;
         if self.finetune_stage1 == 0.0 {
             return Ok(());
         }
         let key = "knobs.finetune_stage1";
-        let refuse = |expected: &str, found: &str| -> Result<()> {
-            Err::<(), Error>(invalid(key, expected, found))
-        };
-        match (cfg.stage, cfg.net.recipe, self.spectral_norm) {
-            (Stage::One, ..) => refuse("0 in Stage-I", "a factor"),
-            (_, Recipe::Plain, _) => {
-                refuse("0 in the plain recipe, whose release has no such", "a factor")
-            }
-            (.., true) => {
-                refuse("0 with `knobs.spectral_norm`: Stage-I's D was trained without", "a factor")
-            }
+        let refuse = |expected: &str| Err(invalid(key, expected, "a factor"));
+        match (stage, recipe, self.spectral_norm) {
+            (Stage::One, ..) => refuse("0 in Stage-I"),
+            (_, Recipe::Plain, _) => refuse("0 in the plain recipe, whose release has no such"),
+            (.., true) => refuse("0 with `knobs.spectral_norm`: Stage-I's D was trained without"),
             _ => Ok(()),
         }
     }
-}
 
-impl Knobs {
     /// Checks that `batch` divides into equal parts of at least two pictures.
     fn check_parts(&self, batch: usize) -> Result<()> {
         let n = self.micro_batch;
@@ -135,47 +126,12 @@ impl Knobs {
     }
 }
 
-impl TrainConfig {
-    /// Number of pictures in a part of the batch: the whole batch, unless `knobs.micro_batch` is
-    /// set.
-    #[must_use]
-    pub const fn micro_batch(&self) -> usize {
-        match self.knobs.micro_batch {
-            0 => self.optim.batch,
-            n => n,
-        }
-    }
-
-    /// Scales of `z` and of epsilon in training.
-    #[must_use]
-    pub fn train_scales(&self) -> Scales {
-        Scales { z: self.noise.train_z, eps: self.epsilon_scale(self.noise.train_eps) }
-    }
-
-    /// Scales of `z` and of epsilon in sampling.
-    #[must_use]
-    pub fn sample_scales(&self) -> Scales {
-        Scales { z: self.noise.sample_z, eps: self.epsilon_scale(self.noise.sample_eps) }
-    }
-
-    /// Weight of the KL term.
-    #[must_use]
-    pub fn kl(&self) -> f64 {
-        self.epsilon_scale(self.loss.kl)
-    }
-
-    fn epsilon_scale(&self, augmented: f64) -> f64 {
-        match self.knobs.conditioning {
-            Conditioning::Augmented => augmented,
-            Conditioning::Mean => 0.0,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use stackgan_core::gan::Scales;
+
     use super::*;
-    use crate::config::preset;
+    use crate::config::{TrainConfig, preset};
 
     fn with(preset_name: &str, lines: &str) -> Result<TrainConfig> {
         let text = preset(preset_name).unwrap();

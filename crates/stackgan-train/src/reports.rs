@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use stackgan_core::Model;
 use stackgan_kernels::memory;
 
 use crate::event::TrainEvent;
-use crate::run::Run;
 use crate::run_dir::RunDir;
 use crate::samples::Samples;
 use crate::step::StepStats;
 use crate::watch::{Seen, Watch};
-use crate::{Error, Result};
+use crate::{Error, Result, penalty};
 
 /// The reports of a process that trains.
 pub(crate) struct Reports<'a> {
@@ -31,6 +31,8 @@ pub(crate) struct Reported {
     pub(crate) epoch: u64,
     /// Learning rates of G and D.
     pub(crate) lr: (f64, f64),
+    /// The value of R1 in the last step that had it, in place of this step's.
+    pub(crate) r1: Option<f64>,
     /// The time spent waiting for data since the last report.
     pub(crate) loading: Duration,
 }
@@ -40,26 +42,26 @@ impl<'a> Reports<'a> {
     ///
     /// # Errors
     /// When the pictures of the dataset cannot be read.
-    pub(crate) fn new(run: &Run, samples: Samples, dir: &'a RunDir, first: u64) -> Result<Self> {
-        let watch = Watch::new(samples.real_difference(run)?);
+    pub(crate) fn new(samples: Samples, dir: &'a RunDir, first: u64) -> Result<Self> {
+        let watch = Watch::new(samples.real_difference()?);
         let started = Instant::now();
         Ok(Self { dir, watch, samples, first, started, reported: started, told: false })
     }
 
-    /// Looks at the values of a step, and warns.
+    /// Looks at the values of a step, and warns. `not_recorded` is the error that prevented the
+    /// recording of a GPU's steps.
     pub(crate) fn look(
         &mut self,
-        run: &mut Run,
+        not_recorded: Option<String>,
         (step, stats): (u64, &StepStats),
         on_event: &mut dyn FnMut(TrainEvent),
     ) {
         let mut warn = |text| on_event(TrainEvent::Warning { step, text });
-        if let Some(text) = run.guard.not_recorded().filter(|_| !self.told) {
+        if let Some(text) = not_recorded.filter(|_| !self.told) {
             self.told = true;
             warn(format!("steps are slower than they could be: they cannot be recorded: {text}"));
         }
         let term = |name| stats.get(name).ok();
-        run.seldom.see(term(Seldom::NAME));
         let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
         self.watch.step(step, Seen { d_loss, d_grad, g_grad }).into_iter().for_each(warn);
     }
@@ -70,16 +72,17 @@ impl<'a> Reports<'a> {
     /// When the values cannot be read from the device.
     pub(crate) fn line(
         &mut self,
-        run: &Run,
-        Reported { step, epoch, lr, loading }: Reported,
+        Reported { step, epoch, lr, r1, loading }: Reported,
         stats: &StepStats,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<()> {
-        let (terms, seconds) = (stats.read()?, self.started.elapsed().as_secs_f64());
+        let (mut terms, seconds) = (stats.read()?, self.started.elapsed().as_secs_f64());
         let loading = loading.div_duration_f64(self.reported.elapsed());
         self.reported = Instant::now();
         let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
-        let terms = run.seldom.among(terms);
+        if let Some(r1) = r1.filter(|_| terms.iter().all(|(name, _)| *name != penalty::NAME)) {
+            terms.push((penalty::NAME, r1));
+        }
         let values = [&terms[..], &more].concat();
         let written = self.dir.append_stats(step, epoch, (seconds, self.first), &values);
         told_only(written, step, on_event)?;
@@ -87,18 +90,20 @@ impl<'a> Reports<'a> {
         Ok(())
     }
 
-    /// Writes the grid of samples after `step` steps, and warns if they are alike.
+    /// Writes the grid of samples that `model` paints after `step` steps, and warns if they are
+    /// alike.
     ///
     /// # Errors
-    /// When the model cannot be made.
+    /// When painting fails.
     pub(crate) fn paint(
         &mut self,
-        run: &Run,
+        model: Model,
         step: u64,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<()> {
         let path = self.dir.sample(step);
-        let grid = self.samples.paint(&run.model(step)?)?;
+        let grid = self.samples.paint(&model)?;
+        drop(model); // before memory is given back below
         told_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
         if let Some(text) = self.watch.grid(step, Samples::variety(&grid)) {
             on_event(TrainEvent::Warning { step, text });
@@ -106,28 +111,6 @@ impl<'a> Reports<'a> {
         on_event(TrainEvent::Samples { step, path });
         memory::release();
         Ok(())
-    }
-}
-
-/// A term that is not in every step: R1's.
-///
-/// Reports repeat the value of the last step that had the term, because the reported steps may
-/// never have it. Checkpoints contain the value.
-#[derive(Default)]
-pub(crate) struct Seldom(pub(crate) Option<f64>);
-
-impl Seldom {
-    const NAME: &str = "r1";
-
-    fn see(&mut self, value: Option<f64>) {
-        self.0 = value.or(self.0);
-    }
-
-    fn among(&self, mut terms: Vec<(&'static str, f64)>) -> Vec<(&'static str, f64)> {
-        if let Some(value) = self.0.filter(|_| terms.iter().all(|(name, _)| *name != Self::NAME)) {
-            terms.push((Self::NAME, value));
-        }
-        terms
     }
 }
 

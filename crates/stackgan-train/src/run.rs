@@ -1,79 +1,22 @@
 //! The training loop of a run, from its first step to its model.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use stackgan_core::noise::Noise;
-use stackgan_core::text::{CharCnnRnnEncoder, Standardise};
-use stackgan_core::{Model, Params, Stage};
-use stackgan_data::dataset::Split;
-use stackgan_data::embeddings::Embeddings;
-use stackgan_data::plan::Plan;
-use stackgan_data::prepared::Prepared;
+use stackgan_core::Stage;
 use stackgan_kernels::memory;
 
-use crate::config::TrainConfig;
-use crate::ema::Ema;
 use crate::event::{StopReason, TrainEvent};
 use crate::feed::{Fed, Feed};
-use crate::fit::check_fit;
-use crate::guard::Guard;
-use crate::identity::Identity;
-use crate::matching::Matcher;
-use crate::players::{Players, players};
 use crate::policy::{OnNonFinite, Policy, Resume};
-use crate::replay;
-use crate::reports::{Reported, Reports, Seldom, cut_stats};
+use crate::reports::{Reported, Reports, cut_stats};
 use crate::run_dir::RunDir;
 use crate::samples::Samples;
-use crate::standardise;
-use crate::start::Start;
-use crate::state;
+pub use crate::setup::{Setup, plan_over};
+use crate::state::Run;
 pub use crate::state::model_at;
-use crate::step::{Looks, StepConfig, StepStats};
+use crate::step::{StepConfig, StepStats};
 use crate::store::Store;
-use crate::{Error, Result};
-
-/// The parts of a run.
-#[derive(Debug)]
-pub struct Setup {
-    /// The configuration, checked.
-    pub config: TrainConfig,
-    /// The prepared dataset, of the stage's picture size.
-    pub dataset: Arc<Prepared>,
-    /// The embeddings of the dataset's captions.
-    pub embeddings: Arc<Embeddings>,
-    /// The encoder that made the embeddings, to be stored in the model. Without it the model only
-    /// generates from embeddings.
-    pub encoder: Option<CharCnnRnnEncoder>,
-    /// The source of an encoder that is not stored in the model: `hub:OWNER/NAME` or a folder. It
-    /// is noted in the model.
-    pub encoder_source: Option<String>,
-    /// The matcher of G's pictures and their captions for `loss.matching`. It must belong to the
-    /// encoder of the embeddings.
-    pub matcher: Option<Matcher>,
-    /// The Stage-I model, for Stage-II.
-    pub stage1: Option<Model>,
-    /// The device to compute on.
-    pub device: Device,
-    /// The starting weights of the networks, if they are not fresh.
-    pub start: Start,
-}
-
-impl Setup {
-    /// Checks that the parts are compatible and that a run can begin.
-    ///
-    /// # Errors
-    /// [`Error::Config`] names the first setting that does not match.
-    pub fn check(&self) -> Result<()> {
-        check_fit(self)?;
-        standardise::fits(self)?;
-        self.start.generator(&self.config)?;
-        plan(self).map(drop)
-    }
-}
+use crate::{Error, Result, penalty, replay};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -87,21 +30,6 @@ pub struct Outcome {
     pub reason: StopReason,
     /// The model file.
     pub model: PathBuf,
-}
-
-/// A run between two steps: the content of a checkpoint, and what the next step needs.
-pub(crate) struct Run {
-    pub(crate) setup: Setup,
-    pub(crate) players: Players,
-    pub(crate) stage1: Option<Params>,
-    pub(crate) ema: Option<Ema>,
-    pub(crate) standardise: Option<Standardise>,
-    pub(crate) steps: u64,
-    pub(crate) identity: Identity,
-    /// Steps that are skipped because they became non-finite.
-    pub(crate) skipped: BTreeSet<u64>,
-    pub(crate) seldom: Seldom,
-    pub(crate) guard: Guard,
 }
 
 /// Number of consecutive saves that may fail for lack of space before the run ends. Until then the
@@ -124,18 +52,18 @@ pub fn train(
 ) -> Result<Outcome> {
     let (policy, cfg) = (policy.into(), setup.config.clone());
     let store = Store::open(&dir.checkpoints(), cfg.run.keep)?.keeping_every(cfg.run.keep_every);
-    let steps_per_epoch = plan(&setup)?.steps_per_epoch();
+    let steps_per_epoch = setup.plan()?.steps_per_epoch();
     let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.looks)?;
     let first = run.resume((&store, dir), &policy, on_event)?;
 
     dir.write(&dir.config(), cfg.to_toml()?.as_bytes())?;
     cut_stats(dir, first, on_event)?;
-    let samples = Samples::choose(&run)?;
-    dir.write(&dir.reals(), &samples.reals(&run)?)?;
-    dir.write(&dir.captions(), samples.captions(&run).as_bytes())?;
+    let samples = Samples::choose(&run.setup, run.standardise.as_ref())?;
+    dir.write(&dir.reals(), &samples.reals()?)?;
+    dir.write(&dir.captions(), samples.captions().as_bytes())?;
     let mut saves = Saves { store: &store, dir, misses: 0, saved: None };
     saves.begin(&run, first, on_event)?;
-    let mut reports = Reports::new(&run, samples, dir, first)?;
+    let mut reports = Reports::new(samples, dir, first)?;
     let mut feed = run.feed(first)?;
     let parameters = (run.players.g().params.count(), run.players.d().params.count());
     let (batch, steps) = (cfg.optim.batch, run.steps);
@@ -161,14 +89,15 @@ pub fn train(
         on_event(TrainEvent::Step { step });
         let last = step == run.steps;
         if let Some((stats, lr)) = taken {
-            reports.look(&mut run, (step, &stats), on_event);
+            reports.look(run.guard.not_recorded(), (step, &stats), on_event);
             if step.is_multiple_of(cfg.run.report_every) || last {
-                let at = Reported { step, epoch: fed.epoch, lr, loading: feed.spent() };
-                reports.line(&run, at, &stats, on_event)?;
+                let (epoch, r1, loading) = (fed.epoch, run.r1, feed.spent());
+                let at = Reported { step, epoch, lr, r1, loading };
+                reports.line(at, &stats, on_event)?;
             }
         }
         if step.is_multiple_of(cfg.run.sample_every) || last {
-            reports.paint(&run, step, on_event)?;
+            reports.paint(run.model(step)?, step, on_event)?;
         }
         let stopped = if last {
             None
@@ -206,7 +135,7 @@ impl Saves<'_> {
     /// Saves the state before the first step, and warns if there is little room.
     fn begin(&self, run: &Run, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
         if self.store.checkpoints()?.is_empty() {
-            state::save(run, self.store, 0)?; // fail now, not after a day, if this cannot be written
+            run.checkpoint(self.store, 0)?; // fail now, not after a day, if this cannot be written
         }
         if let Some(text) = self.store.short_of_room()? {
             on_event(TrainEvent::Warning { step, text });
@@ -253,64 +182,7 @@ fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
     damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step: 0, text }));
 }
 
-fn plan(setup: &Setup) -> Result<Plan> {
-    plan_over(&setup.config, &setup.dataset)
-}
-
-/// Plans the batches of a run over the training pictures of `data`.
-///
-/// # Errors
-/// When the data do not make such batches: too few pictures, pictures of one class, or pictures
-/// without captions.
-pub fn plan_over(cfg: &TrainConfig, data: &Prepared) -> Result<Plan> {
-    Ok(Plan::over(data, data.indices(Split::Train), cfg.plan(), Noise::new(cfg.seed))?)
-}
-
 impl Run {
-    fn new(mut setup: Setup, steps: u64, looks: Option<Looks>) -> Result<Self> {
-        check_fit(&setup)?;
-        let standardise = standardise::of_run(&setup)?;
-        if let Some(standardise) = &standardise {
-            let own = setup.encoder.take();
-            let own = own.map(|own| own.with_standardise(Some(standardise.clone())));
-            setup.encoder = own.transpose()?;
-        }
-        let cfg = &setup.config;
-        let stage1 = match (cfg.stage, &setup.stage1) {
-            (Stage::Two, Some(model)) => {
-                // Differs from the release: with Stage-I's running statistics, which the TensorFlow
-                // release does not restore. They are needed to paint before Stage-II has moved them.
-                Some(Params::given(model.stage1().snapshot()?, &setup.device)?)
-            }
-            _ => None,
-        };
-        let low = stage1.as_ref().zip(setup.stage1.as_ref().map(|model| &model.info().stage1.net));
-        let players = players(cfg, low, &setup.device)?;
-        let players = players.beginning(&setup.start, cfg, low)?;
-        let identity = Identity::of(&setup)?;
-        let matcher = setup.matcher.take().filter(|_| setup.config.loss.matching > 0.0);
-        let players = players.matched(matcher.map(|matcher| matcher.reading(standardise.clone())));
-        let cfg = &setup.config;
-        let ema = (cfg.optim.ema > 0.0)
-            .then(|| Ema::new(&players.g().params, cfg.optim.ema))
-            .transpose()?;
-        let guard = Guard::over(&players, stage1.as_ref())?;
-        let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
-        let (skipped, seldom) = Default::default();
-        Ok(Self {
-            setup,
-            players,
-            stage1,
-            ema,
-            standardise,
-            steps,
-            identity,
-            skipped,
-            seldom,
-            guard,
-        })
-    }
-
     /// Restores the newest checkpoint and returns its step count.
     fn resume(
         &mut self,
@@ -345,9 +217,9 @@ impl Run {
             (None, _) => Ok(0),
             (Some(saved), Resume::Auto | Resume::Strict) => {
                 let changes = self.identity.check(&saved.0, &policy.allow_change)?;
-                let step = state::restore(self, saved)?;
+                let step = self.restore(saved)?;
                 if !changes.is_empty() {
-                    state::save(self, store, step)?; // from here on with this configuration
+                    self.checkpoint(store, step)?; // from here on with this configuration
                 }
                 changes.into_iter().for_each(|text| on_event(TrainEvent::Warning { step, text }));
                 Ok(step)
@@ -363,7 +235,7 @@ impl Run {
 
     /// The inputs of the steps from `step` on.
     fn feed(&self, step: u64) -> Result<Feed> {
-        Feed::start(&self.setup, plan(&self.setup)?, self.standardise.clone(), step..self.steps)
+        Feed::start(&self.setup, self.standardise.clone(), step..self.steps)
     }
 
     /// Takes one step and returns its values and learning rates, or `None` for a skipped step.
@@ -379,6 +251,7 @@ impl Run {
         }
         let step = StepConfig::of(&self.setup.config, fed.step, self.decay(fed));
         let stats = self.guard.step(&mut self.players, &fed.inputs, &step, meanwhile)?;
+        self.r1 = stats.get(penalty::NAME).ok().or(self.r1);
         if let Some(ema) = &self.ema {
             ema.follow(fed.step)?;
         }
@@ -391,7 +264,7 @@ impl Run {
 
     /// Saves the checkpoint and the model after `step` steps.
     fn save(&self, store: &Store, dir: &RunDir, step: u64) -> Result<PathBuf> {
-        let path = state::save(self, store, step)?;
+        let path = self.checkpoint(store, step)?;
         dir.write(&dir.model(), &self.model(step)?.to_bytes()?)?;
         memory::release();
         Ok(path)
@@ -419,7 +292,7 @@ impl Run {
             config: config.to_toml()?,
         };
         let bytes = || -> Result<Vec<u8>> {
-            let mut archive = state::archive(self)?;
+            let mut archive = self.archive()?;
             if let Some(matcher) = matcher {
                 archive.extend("matching.", matcher.tensors()?);
             }
@@ -454,26 +327,12 @@ impl Run {
         let newest = store.newest(&self.setup.device)?;
         let Some(saved) = newest.found else { return Err(error) };
         passed_over(newest.passed_over, on_event);
-        let back = state::restore(self, saved)?;
+        let back = self.restore(saved)?;
         self.skipped.extend(skipped);
         let count = self.skipped.len();
         let text = format!(
             "{error}\n  back to step {back}; step {step} is left out ({count} of at most {most})"
         );
         Ok((back, text))
-    }
-
-    /// Standardises embeddings if the run does so.
-    pub(crate) fn standardised(&self, text: Tensor) -> Result<Tensor> {
-        Ok(match &self.standardise {
-            None => text,
-            Some(standardise) => standardise.apply(&text)?,
-        })
-    }
-
-    /// The model after `step` steps: with the running average of G if there is one.
-    pub(crate) fn model(&self, step: u64) -> Result<Model> {
-        memory::release(); // memory left by a step does not have the sizes needed next
-        state::model(self, step)
     }
 }

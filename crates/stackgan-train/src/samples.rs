@@ -3,13 +3,18 @@
 //! Captions (of unseen classes), noise, evaluation mode and pixel scaling are fixed, so that grids
 //! of one run or of two runs can be compared.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use stackgan_core::image::{Picture, grid};
+use stackgan_core::text::Standardise;
 use stackgan_core::{Model, Sampling};
 use stackgan_data::dataset::Split;
+use stackgan_data::prepared::Prepared;
 
 use crate::Result;
-use crate::run::Run;
+use crate::setup::Setup;
+use crate::standardise::standardised;
 use crate::watch::Variety;
 
 /// Number of captions in a grid, one per row.
@@ -21,6 +26,7 @@ const COLUMNS: u64 = 6;
 /// The pictures whose first captions are used, and the embeddings of these captions as the networks
 /// see them.
 pub(crate) struct Samples {
+    dataset: Arc<Prepared>,
     indices: Vec<usize>,
     text: Tensor, // (ROWS, dim)
 }
@@ -28,8 +34,8 @@ pub(crate) struct Samples {
 impl Samples {
     /// Chooses pictures evenly from the test split, or from the training split if there is no test
     /// split.
-    pub(crate) fn choose(run: &Run) -> Result<Self> {
-        let data = &run.setup.dataset;
+    pub(crate) fn choose(setup: &Setup, standardise: Option<&Standardise>) -> Result<Self> {
+        let (data, embeddings) = (&setup.dataset, &setup.embeddings);
         let mut pool = data.indices(Split::Test);
         if pool.is_empty() {
             pool = data.indices(Split::Train);
@@ -40,11 +46,11 @@ impl Samples {
         let mut text = Vec::new();
         for &index in &indices {
             let first = data.caption_range(index).start;
-            text.extend(run.setup.embeddings.rows(first..first + 1)?);
+            text.extend(embeddings.rows(first..first + 1)?);
         }
-        let text =
-            Tensor::from_vec(text, (indices.len(), run.setup.embeddings.dim()), &run.setup.device)?;
-        Ok(Self { indices, text: run.standardised(text)? })
+        let text = Tensor::from_vec(text, (indices.len(), embeddings.dim()), &setup.device)?;
+        let text = standardised(standardise, text)?;
+        Ok(Self { dataset: Arc::clone(data), indices, text })
     }
 
     /// Generates the grid: a row for each caption, a column for each of six seeds.
@@ -70,24 +76,24 @@ impl Samples {
     }
 
     /// How much the real pictures of the captions differ, in grey levels.
-    pub(crate) fn real_difference(&self, run: &Run) -> Result<f64> {
-        Ok(Variety::of(&self.real_pictures(run)?, self.indices.len()).noise)
+    pub(crate) fn real_difference(&self) -> Result<f64> {
+        Ok(Variety::of(&self.real_pictures()?, self.indices.len()).noise)
     }
 
     /// The captions, one per line.
-    pub(crate) fn captions(&self, run: &Run) -> String {
-        let first = |&i: &usize| run.setup.dataset.captions(i).first().map_or("", String::as_str);
+    pub(crate) fn captions(&self) -> String {
+        let first = |&i: &usize| self.dataset.captions(i).first().map_or("", String::as_str);
         self.indices.iter().map(|i| format!("{}\n", first(i))).collect()
     }
 
     /// The real pictures of the captions as a PNG.
-    pub(crate) fn reals(&self, run: &Run) -> Result<Vec<u8>> {
-        let pictures = self.real_pictures(run)?;
+    pub(crate) fn reals(&self) -> Result<Vec<u8>> {
+        let pictures = self.real_pictures()?;
         Ok(grid(&pictures, pictures.len(), 2).encode_png()?)
     }
 
-    fn real_pictures(&self, run: &Run) -> Result<Vec<Picture>> {
-        let data = &run.setup.dataset;
+    fn real_pictures(&self) -> Result<Vec<Picture>> {
+        let data = &self.dataset;
         let side = data.size().prepared();
         let picture = |&i: &usize| Ok(Picture { width: side, height: side, rgb: data.image(i)? });
         self.indices.iter().map(picture).collect()

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use stackgan_core::text::{Standardise, TextEncoder as _};
 use stackgan_data::dataset::Split;
 
-use crate::run::Setup;
+use crate::setup::Setup;
 use crate::{Error, Result};
 
 /// The standardisation of a run's embeddings, or `None` if it is off.
@@ -21,6 +21,17 @@ pub(crate) fn of_run(setup: &Setup) -> Result<Option<Standardise>> {
         (true, Some(standardise)) => Ok(Some(standardise.clone())),
         (true, None) => fit(setup).map(Some),
     }
+}
+
+/// Standardises embeddings `(captions, dim)` if the run does so.
+///
+/// # Errors
+/// When the widths differ.
+pub(crate) fn standardised(standardise: Option<&Standardise>, text: Tensor) -> Result<Tensor> {
+    Ok(match standardise {
+        None => text,
+        Some(standardise) => standardise.apply(&text)?,
+    })
 }
 
 /// Checks that both stages standardise, or neither.

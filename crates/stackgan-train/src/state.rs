@@ -1,52 +1,165 @@
-//! Conversion of a run to a checkpoint and back, and to a model.
+//! The state of a run, its conversion to a checkpoint and back, and to a model.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use stackgan_core::archive::Archive;
 use stackgan_core::gan::Epsilon;
-use stackgan_core::text::CharCnnRnnEncoder;
-use stackgan_core::{Model, Params, Parts, StageInfo, StagePart, TextPart};
+use stackgan_core::text::{CharCnnRnnEncoder, Standardise};
+use stackgan_core::{Model, Params, Parts, Stage, StageInfo, StagePart, TextPart};
+use stackgan_kernels::memory;
 
-use crate::Result;
-use crate::reports::Seldom;
-use crate::run::Run;
+use crate::ema::Ema;
+use crate::fit::check_fit;
+use crate::guard::Guard;
+use crate::identity::Identity;
+use crate::players::{Players, players};
+use crate::setup::Setup;
+use crate::step::Looks;
 use crate::store::{Header, Store};
+use crate::{Result, standardise};
 
-/// Saves a checkpoint with everything that the next step, or its report, depends on.
-pub(crate) fn save(run: &Run, store: &Store, step: u64) -> Result<PathBuf> {
-    let steps = (run.players.g().adam.steps(), run.players.d().adam.steps());
-    let mut header = Header::new(step, steps, run.identity.digest.clone());
-    header.config.clone_from(&run.identity.config);
-    header.skipped = run.skipped.iter().copied().collect();
-    header.r1 = run.seldom.0.map(|value| value as f32);
-    store.save(archive(run)?, &header)
+/// A run between two steps: the content of a checkpoint, and what the next step needs.
+pub(crate) struct Run {
+    pub(crate) setup: Setup,
+    pub(crate) players: Players,
+    pub(crate) stage1: Option<Params>,
+    pub(crate) ema: Option<Ema>,
+    pub(crate) standardise: Option<Standardise>,
+    pub(crate) steps: u64,
+    pub(crate) identity: Identity,
+    /// Steps that are skipped because they became non-finite.
+    pub(crate) skipped: BTreeSet<u64>,
+    /// The value of R1 in the last step that had it. Reports repeat it, because the reported steps
+    /// may never have one.
+    pub(crate) r1: Option<f64>,
+    pub(crate) guard: Guard,
 }
 
-/// Everything that the next step depends on. The tensors are not copied, so the next step changes
-/// them.
-pub(crate) fn archive(run: &Run) -> Result<Archive> {
-    let mut archive = run.players.state()?;
-    if let Some(ema) = &run.ema {
-        archive.extend("ema.", ema.state());
+impl Run {
+    /// A run before its first step.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] when the parts of `setup` do not match; tensor errors.
+    pub(crate) fn new(mut setup: Setup, steps: u64, looks: Option<Looks>) -> Result<Self> {
+        check_fit(&setup)?;
+        let standardise = standardise::of_run(&setup)?;
+        if let Some(standardise) = &standardise {
+            let own = setup.encoder.take();
+            let own = own.map(|own| own.with_standardise(Some(standardise.clone())));
+            setup.encoder = own.transpose()?;
+        }
+        let cfg = &setup.config;
+        let stage1 = match (cfg.stage, &setup.stage1) {
+            (Stage::Two, Some(model)) => {
+                // Differs from the release: with Stage-I's running statistics, which the TensorFlow
+                // release does not restore. They are needed to paint before Stage-II has moved them.
+                Some(Params::given(model.stage1().snapshot()?, &setup.device)?)
+            }
+            _ => None,
+        };
+        let low = stage1.as_ref().zip(setup.stage1.as_ref().map(|model| &model.info().stage1.net));
+        let players = players(cfg, low, &setup.device)?;
+        let players = players.beginning(&setup.start, cfg, low)?;
+        let identity = Identity::of(&setup)?;
+        let matcher = setup.matcher.take().filter(|_| setup.config.loss.matching > 0.0);
+        let players = players.matched(matcher.map(|matcher| matcher.reading(standardise.clone())));
+        let cfg = &setup.config;
+        let ema = (cfg.optim.ema > 0.0)
+            .then(|| Ema::new(&players.g().params, cfg.optim.ema))
+            .transpose()?;
+        let guard = Guard::over(&players, stage1.as_ref())?;
+        let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
+        let (skipped, r1) = Default::default();
+        Ok(Self { setup, players, stage1, ema, standardise, steps, identity, skipped, r1, guard })
     }
-    if let Some(stage1) = &run.stage1 {
-        archive.extend("stage1.", stage1.values());
-    }
-    Ok(archive)
-}
 
-/// Restores a checkpoint of this run and returns its step count.
-pub(crate) fn restore(run: &mut Run, (header, archive): (Header, Archive)) -> Result<u64> {
-    run.players.restore(&archive, header.optimiser_steps)?;
-    if let Some(ema) = &run.ema {
-        ema.restore(&archive.part("ema."))?;
+    /// Saves a checkpoint with everything that the next step, or its report, depends on.
+    pub(crate) fn checkpoint(&self, store: &Store, step: u64) -> Result<PathBuf> {
+        let steps = (self.players.g().adam.steps(), self.players.d().adam.steps());
+        let mut header = Header::new(step, steps, self.identity.digest.clone());
+        header.config = Some(self.identity.config.clone());
+        header.skipped = self.skipped.iter().copied().collect();
+        header.r1 = self.r1.map(|value| value as f32);
+        store.save(self.archive()?, &header)
     }
-    if let Some(stage1) = &run.stage1 {
-        stage1.set(&archive.part("stage1."))?;
+
+    /// Everything that the next step depends on. The tensors are not copied, so the next step
+    /// changes them.
+    pub(crate) fn archive(&self) -> Result<Archive> {
+        let mut archive = self.players.state()?;
+        if let Some(ema) = &self.ema {
+            archive.extend("ema.", ema.state());
+        }
+        if let Some(stage1) = &self.stage1 {
+            archive.extend("stage1.", stage1.values());
+        }
+        Ok(archive)
     }
-    run.skipped = header.skipped.into_iter().collect();
-    run.seldom = Seldom(header.r1.map(f64::from));
-    Ok(header.step)
+
+    /// Restores a checkpoint of this run and returns its step count.
+    pub(crate) fn restore(&mut self, (header, archive): (Header, Archive)) -> Result<u64> {
+        self.players.restore(&archive, header.optimiser_steps)?;
+        if let Some(ema) = &self.ema {
+            ema.restore(&archive.part("ema."))?;
+        }
+        if let Some(stage1) = &self.stage1 {
+            stage1.set(&archive.part("stage1."))?;
+        }
+        self.skipped = header.skipped.into_iter().collect();
+        self.r1 = header.r1.map(f64::from);
+        Ok(header.step)
+    }
+
+    /// The model after `step` steps: with the running average of G if there is one, else with G.
+    pub(crate) fn model(&self, step: u64) -> Result<Model> {
+        memory::release(); // memory left by a step does not have the sizes needed next
+        let setup = &self.setup;
+        let device = &setup.device;
+        let text = match &setup.encoder {
+            Some(encoder) => TextPart::Inside(CharCnnRnnEncoder::from_tensors(
+                *encoder.config(),
+                &encoder.tensors()?,
+                device,
+            )?),
+            None => TextPart::Beside {
+                fingerprint: setup.embeddings.encoder().to_owned(),
+                source: setup.encoder_source.clone(),
+                standardise: self.standardise.clone(),
+            },
+        };
+        let weights = match &self.ema {
+            Some(ema) => ema.state(),
+            None => self.players.g().params.values(), // copied below
+        };
+        let trained =
+            StagePart { info: self.stage_info(step), params: Params::given(weights, device)? };
+        let (stage1, stage2) = match (&setup.stage1, &self.stage1) {
+            (Some(model), Some(low)) => {
+                let info = model.info().stage1.clone();
+                (StagePart { info, params: Params::given(low.values(), device)? }, Some(trained))
+            }
+            _ => (trained, None),
+        };
+        Ok(Model::new(Parts { text, stage1, stage2 }, device)?)
+    }
+
+    fn stage_info(&self, step: u64) -> StageInfo {
+        let (setup, cfg) = (&self.setup, &self.setup.config);
+        let scales = cfg.sample_scales();
+        StageInfo {
+            net: cfg.net,
+            truncated_epsilon: cfg.noise.epsilon == Epsilon::Truncated,
+            sample_z: scales.z,
+            sample_eps: scales.eps,
+            dataset: setup.dataset.name().to_owned(),
+            dataset_fingerprint: setup.dataset.fingerprint().to_owned(),
+            steps: step,
+            batch: cfg.optim.batch,
+            seed: cfg.seed,
+            ema: cfg.optim.ema,
+        }
+    }
 }
 
 /// The model that a run had at a checkpoint. `run` is its model of any step: encoder, description and
@@ -72,53 +185,4 @@ pub fn model_at(run: Model, (header, archive): (&Header, &Archive)) -> Result<Mo
     trained.params = Params::given(weights, &device)?;
     trained.info.steps = header.step;
     Ok(Model::new(parts, &device)?)
-}
-
-/// The model after `step` steps: with the running average of G if there is one, else with G.
-pub(crate) fn model(run: &Run, step: u64) -> Result<Model> {
-    let setup = &run.setup;
-    let device = &setup.device;
-    let text = match &setup.encoder {
-        Some(encoder) => TextPart::Inside(CharCnnRnnEncoder::from_tensors(
-            *encoder.config(),
-            &encoder.tensors()?,
-            device,
-        )?),
-        None => TextPart::Beside {
-            fingerprint: setup.embeddings.encoder().to_owned(),
-            source: setup.encoder_source.clone(),
-            standardise: run.standardise.clone(),
-        },
-    };
-    let weights = match &run.ema {
-        Some(ema) => ema.state(),
-        None => run.players.g().params.values(), // copied below
-    };
-    let trained =
-        StagePart { info: stage_info(run, step), params: Params::given(weights, device)? };
-    let (stage1, stage2) = match (&setup.stage1, &run.stage1) {
-        (Some(model), Some(low)) => {
-            let info = model.info().stage1.clone();
-            (StagePart { info, params: Params::given(low.values(), device)? }, Some(trained))
-        }
-        _ => (trained, None),
-    };
-    Ok(Model::new(Parts { text, stage1, stage2 }, device)?)
-}
-
-fn stage_info(run: &Run, step: u64) -> StageInfo {
-    let (setup, cfg) = (&run.setup, &run.setup.config);
-    let scales = cfg.sample_scales();
-    StageInfo {
-        net: cfg.net,
-        truncated_epsilon: cfg.noise.epsilon == Epsilon::Truncated,
-        sample_z: scales.z,
-        sample_eps: scales.eps,
-        dataset: setup.dataset.name().to_owned(),
-        dataset_fingerprint: setup.dataset.fingerprint().to_owned(),
-        steps: step,
-        batch: cfg.optim.batch,
-        seed: cfg.seed,
-        ema: cfg.optim.ema,
-    }
 }

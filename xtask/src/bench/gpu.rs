@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use xshell::{Shell, cmd};
 
 use super::figures::{Figure, Kind, Pace};
+use super::sample;
 use super::statistics::{Summary, summary};
-use super::{Options, sample};
 
 /// The precisions of this program.
 const PRECISIONS: [&str; 3] = ["f32", "tf32", "bf16"];
@@ -40,13 +40,15 @@ pub(super) struct Measured {
     pub(super) gpu: String,
 }
 
-/// Builds this program for GPUs and measures all figures.
+/// Builds this program for GPUs and measures the figures whose names contain `only`. The peer is a
+/// Python with torch, and its time limit for one figure in seconds.
 pub(super) fn measure(
     root: &Path,
-    options: &Options,
+    only: Option<&str>,
+    (python, patience): (Option<&Path>, Option<u32>),
     (pace, runs): (Pace, u32),
 ) -> Result<Measured> {
-    let figures = Figure::on_gpu(options.only.as_deref());
+    let figures = Figure::on_gpu(only);
     if figures.is_empty() {
         bail!(
             "nothing to measure on a GPU: expected a part of a figure's name (docs/bench/README.md lists them)"
@@ -62,7 +64,7 @@ pub(super) fn measure(
     let ours = target.join("release/examples/bench");
     let script = root.join("docs/bench/peer/gpu.py");
     let mut all = Measured { lines: Vec::new(), said: Vec::new(), gpu: String::new() };
-    if let Some(python) = &options.peer {
+    if let Some(python) = python {
         let mut machine = Command::new(python);
         machine.arg(&script).args(["--figures", "machine"]);
         all.said.extend(objects(&output(machine)?));
@@ -90,12 +92,12 @@ pub(super) fn measure(
                     }
                 }
             }
-            if let Some(python) = &options.peer {
+            if let Some(python) = python {
                 let mut command = Command::new(python);
                 let part = name.trim_end_matches(figure.net).trim_end_matches('-');
                 let seconds = if pace == Pace::Full { "2" } else { "0.2" };
                 command.arg(&script).args(["--figures", part, "--recipe", figure.net]);
-                let patience = options.patience.unwrap_or(PATIENCE).to_string();
+                let patience = patience.unwrap_or(PATIENCE).to_string();
                 command.args(["--seconds", seconds, "--budget", &patience]);
                 for said in objects(&output(command)?) {
                     all.lines.extend(line_of_peer(&said));

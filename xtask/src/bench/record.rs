@@ -1,9 +1,12 @@
-//! A record: every value of every run as JSON, and a table for readers.
+//! A record: every value of every run as JSON, a table for readers, and the folder of both.
+
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::figures::Figure;
+use super::figures::{Figure, Pace};
 use super::programs::{LAYOUTS, Peak, RATES};
 use super::sample::Sample;
 use super::statistics::{Summary, ratio, summary};
@@ -145,6 +148,44 @@ pub(crate) fn rates(peaks: &[Peak]) -> Vec<Value> {
     peaks.iter().map(|peak| Value::Object(named(peak))).collect()
 }
 
+/// The facts of a record, one per line.
+pub(crate) fn facts(about: &Value) -> Result<String> {
+    let facts = about.as_object().context("facts are an object")?;
+    let line = |(key, value): (&String, &Value)| {
+        format!("- {key}: {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    Ok(facts.iter().filter(|(_, v)| **v != json!(null)).map(line).collect())
+}
+
+/// Writes a record: a full one to docs/bench/, a quick one to target/bench/.
+pub(crate) fn keep(
+    root: &Path,
+    (pace, name): (Pace, &str),
+    raw: &Value,
+    page: String,
+) -> Result<()> {
+    let folder = match pace {
+        Pace::Full => root.join("docs/bench").join(free(root, name)),
+        Pace::Quick => root.join("target/bench/quick"),
+    };
+    fs::create_dir_all(&folder)?;
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write("raw.json", serde_json::to_string_pretty(raw)? + "\n")?;
+    write("README.md", page)?;
+    eprintln!("written to {}", folder.display());
+    Ok(())
+}
+
+/// Adds a number to further records of a day, so that none is overwritten.
+fn free(root: &Path, name: &str) -> String {
+    let taken = |name: &str| root.join("docs/bench").join(name).exists();
+    let numbered = (2..).map(|n| format!("{name}-run{n}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::figures::Kind;
@@ -203,6 +244,15 @@ mod tests {
         assert_eq!(raw["figures"][1]["ours"][0]["value"], 9000.0);
         assert_eq!(raw["peaks_gflops"][1]["fma_all"], 200.0);
         assert_eq!(raw["about"]["commit"], "abc");
+        Ok(())
+    }
+
+    #[test]
+    fn records_are_not_overwritten() -> Result<()> {
+        let root = tempfile::tempdir()?;
+        assert_eq!(free(root.path(), "day"), "day");
+        fs::create_dir_all(root.path().join("docs/bench/day"))?;
+        assert_eq!(free(root.path(), "day"), "day-run2");
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod eval;
 mod global;
 mod onnx;
 mod paint;
+mod positive;
 mod serve;
 mod text;
 mod train;
@@ -25,6 +26,8 @@ pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Repro, Seeds};
 pub(crate) use serve::Serve;
 pub(crate) use text::{EncoderSize, LetterCase, Text, TextEncode, TextImport, TextTrain, Unknown};
 pub(crate) use train::{Resuming, Settings, Train};
+
+use positive::positive;
 
 /// Draws a 256x256 picture from a sentence, and trains the model for it: StackGAN (Zhang et al.,
 /// 2017).
@@ -162,14 +165,15 @@ pub(crate) enum Model {
         #[arg(long)]
         json: bool,
     },
-    /// Import a generator of the PyTorch release (a state dict as .pth, .t7, safetensors), or a
-    /// network for measurements
+    /// Import published or trained generators: of the TensorFlow release (a checkpoint), of the
+    /// PyTorch release (a state dict); or a network for measurements
     #[command(
-        before_help = "Examples:\n  stackgan model import netG_epoch_90.pth --out coco.safetensors\n  \
-                             stackgan model import pt_inception-2015-12-05-6726825d.pth"
+        before_help = "Examples:\n  stackgan model import birds_model_164000.ckpt --encoder cub.safetensors --out birds.safetensors\n  \
+                             stackgan model import netG_epoch_90.pth --out coco.safetensors"
     )]
     Import {
-        /// A .pth of any version of torch, a .t7 with a table of tensors by name, or safetensors
+        /// A checkpoint of TensorFlow (also named by its .index), a .pth of any version of torch, a
+        /// .t7 with a table of tensors by name, or safetensors
         file: PathBuf,
         /// The model file to write
         #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
@@ -178,9 +182,10 @@ pub(crate) enum Model {
         /// embeddings only
         #[arg(long, value_name = "FILE")]
         encoder: Option<PathBuf>,
-        /// The name of the dataset that it was trained on
-        #[arg(long, default_value = "coco")]
-        dataset: String,
+        /// The name of the dataset that it was trained on; default: coco for a state dict, unknown
+        /// for a checkpoint
+        #[arg(long)]
+        dataset: Option<String>,
     },
     /// Export the generator for PyTorch's `load_state_dict` (plain recipe), the model as a folder
     /// for the hub, or files for ONNX runtimes
@@ -300,13 +305,6 @@ pub(crate) enum Config {
         #[arg(long, value_name = "NAME")]
         print: Option<String>,
     },
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(n) if n.is_finite() && n > 0.0 => Ok(n),
-        _ => Err("expected a number above 0".to_owned()),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::positive::positive;
+
 /// The text encoder.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Text {
@@ -107,7 +109,7 @@ pub(crate) struct TextTrain {
     pub batch: Option<usize>,
     /// Save the state and stop after this many hours (exit code 75). The same command goes on from
     /// there
-    #[arg(long, value_name = "H", value_parser = super::positive)]
+    #[arg(long, value_name = "H", value_parser = positive)]
     pub max_hours: Option<f64>,
     /// Learning rate
     #[arg(long, value_name = "LR")]

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 
-use super::{Metric, positive};
+use super::eval::Metric;
+use super::positive::positive;
 
 /// Train one stage. Without further options it trains on toy birds that it draws itself.
 #[derive(Args, Clone, Debug)]

@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result};
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
 
-use super::print;
 use crate::args;
 use crate::config::{Layers, environment, read_toml};
 use crate::exit::Problem;
+use crate::output::print;
 
 /// Shows, checks or lists settings.
 pub(super) fn run(args: args::Config) -> Result<()> {

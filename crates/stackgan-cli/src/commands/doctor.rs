@@ -10,7 +10,10 @@ use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::counted;
 
-use super::{Context, device, path_text, print, sources};
+use crate::context::Context;
+use crate::datasets::home;
+use crate::device;
+use crate::output::{path_text, print};
 
 /// Sides of the matrices that are multiplied to measure a CPU and a GPU.
 const SIDES: [usize; 2] = [768, 4096];
@@ -25,7 +28,7 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
     let checks = [
         ("random numbers are the same everywhere", noise()),
         ("pictures can be written and read", picture()),
-        ("the data folder can be written", writable(&sources::home())),
+        ("the data folder can be written", writable(&home())),
         ("the current folder can be written", writable(Path::new("."))),
     ];
     let facts = json!({
@@ -37,7 +40,7 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
         "threads": threads,
         "features": features(),
         "gflops": (rate / 1e8).round() / 10.0,
-        "home": path_text(&sources::home()),
+        "home": path_text(&home()),
         "checks": checks.iter().map(|(name, ok)| json!({ "name": name, "ok": ok.is_ok() })).collect::<Vec<_>>(),
     });
     if json {
@@ -58,7 +61,7 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
         }
         let rate = rate / 1e9;
         print(format!("speed      {rate:.1} GFLOP/s in {precision} matrix products of {side}"))?;
-        print(format!("home       {}", sources::home().display()))?;
+        print(format!("home       {}", home().display()))?;
         for (name, ok) in &checks {
             let mark = if ok.is_ok() { "ok  " } else { "BAD " };
             print(format!("{mark}       {name}"))?;

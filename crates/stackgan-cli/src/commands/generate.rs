@@ -5,12 +5,13 @@ use stackgan_core::Sampling;
 use stackgan_core::image::grid;
 use stackgan_data::counted;
 
-use super::given::Given;
-use super::painting::{GRID, Painter, Read, numbers, seeds};
-use super::unread::Unread;
-use super::{Context, captions, print, write_file};
 use crate::args::Generate;
+use crate::captions;
+use crate::context::Context;
+use crate::encoders::unread::Unread;
 use crate::exit::Problem;
+use crate::output::{print, write_file};
+use crate::painting::{GRID, Given, Painter, Read, numbers, seeds};
 use crate::progress::Phase;
 
 /// Number of rows of embeddings that are painted if none are named.
@@ -29,7 +30,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         if args.embeddings.is_some() || args.data.is_some() {
             painter = Painter::of_embeddings(asked, context)?;
             let named = (args.embeddings.as_deref(), args.data.as_deref());
-            given = Given::open(&painter.named.model, named, context)?;
+            given = Given::open(&painter.named.model, named, context.manner)?;
             rows = asked_rows.unwrap_or_else(|| (0..FIRST.min(given.len() as u64)).collect());
             Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.named.model)))
         } else {

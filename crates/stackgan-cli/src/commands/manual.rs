@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use super::{print, write_file};
 use crate::args::Cli;
+use crate::output::{print, write_file};
 
 /// Writes `stackgan.1`, `stackgan-train.1`, `stackgan-data-import.1` and so on into `folder`.
 pub(super) fn run(folder: &Path) -> Result<()> {

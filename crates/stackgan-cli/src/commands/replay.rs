@@ -7,8 +7,9 @@ use serde_json::json;
 use stackgan_train::Error;
 use stackgan_train::replay::{Replayed, replay};
 
-use super::{Context, print};
+use crate::context::Context;
 use crate::exit::{Exit, Problem};
+use crate::output::print;
 
 /// Maximum size of a bundle in bytes: the state and one batch.
 const LARGEST: u64 = 16 << 30;

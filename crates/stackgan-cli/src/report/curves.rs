@@ -1,18 +1,12 @@
 //! The curves of a run, from its `stats.jsonl`.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-
-use serde_json::{Map, Value};
 
 use super::axis::Axis;
 use super::pace::laps;
 use super::series::Series;
 use super::svg::{About, chart};
-
-/// The values of a run: points (step, value) by name.
-pub(crate) type Terms = BTreeMap<String, Vec<(f64, f64)>>;
+use super::terms::{others, terms};
 
 /// The charts of a run: a title, the names of its terms, how they are drawn, and how to read it.
 const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
@@ -72,19 +66,15 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
     ),
 ];
 
-/// Fields of `stats.jsonl` that are not terms.
-const CLOCK: &[&str] = &["step", "epoch", "seconds", "since"];
-
-/// The name of the speed among the terms.
+/// The name of the speed, which is computed from the clock.
 const SPEED: &str = "steps/s";
-
-/// Maximum length of a line of `stats.jsonl` in bytes.
-const LONGEST: usize = 64 << 10;
 
 /// The charts for the values in `stats`. A missing or truncated file gives fewer curves and no
 /// error, because the report of a run must not fail because of it.
 pub(crate) fn charts(stats: &Path) -> Vec<String> {
-    let terms = terms(stats);
+    let mut terms = terms(stats);
+    let speed = laps(&terms).iter().map(|lap| (lap.step, lap.steps / lap.seconds)).collect();
+    terms.insert(SPEED.to_owned(), speed);
     let series = |name: &&str| Series::new(name, terms.get(*name).cloned().unwrap_or_default());
     let drawn = CHARTS.iter().map(|(title, names, axis, note)| {
         let about = About { title, note, axis: *axis, best: None };
@@ -95,40 +85,6 @@ pub(crate) fn charts(stats: &Path) -> Vec<String> {
     let more =
         more.iter().map(|name| chart(&About { title: name, ..About::default() }, &[series(name)]));
     drawn.chain(more).filter(|svg| !svg.is_empty()).collect()
-}
-
-/// The names of terms that are not in `known` and not fields of the clock.
-pub(crate) fn others<'a>(terms: &'a Terms, known: &[&str]) -> Vec<&'a str> {
-    let names = terms.keys().map(String::as_str);
-    names.filter(|name| !known.contains(name) && !CLOCK.contains(name) && *name != SPEED).collect()
-}
-
-/// The values in `stats`, and the speed `steps/s` computed from its clock. Lines that cannot be
-/// read are skipped.
-pub(crate) fn terms(stats: &Path) -> Terms {
-    let mut terms = Terms::new();
-    let Ok(file) = std::fs::File::open(stats) else { return terms };
-    for line in BufReader::new(file).lines().map_while(Result::ok).filter(|l| l.len() <= LONGEST) {
-        let Ok(Value::Object(entry)) = serde_json::from_str(&line) else { continue };
-        let Some(step) = entry.get("step").and_then(Value::as_f64) else { continue };
-        collect(&entry, step, &mut terms);
-    }
-    let speed = laps(&terms).iter().map(|lap| (lap.step, lap.steps / lap.seconds)).collect();
-    terms.insert(SPEED.to_owned(), speed);
-    terms
-}
-
-fn collect(entry: &Map<String, Value>, step: f64, terms: &mut Terms) {
-    for (name, value) in entry {
-        match value {
-            Value::Object(below) => collect(below, step, terms),
-            _ => {
-                if let Some(value) = value.as_f64() {
-                    terms.entry(name.clone()).or_default().push((step, value));
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

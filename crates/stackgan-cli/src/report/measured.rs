@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Page;
 use super::axis::Axis;
 use super::numbers::number;
+use super::page::Page;
 use super::series::Series;
 use super::svg::{About, chart};
 

@@ -5,35 +5,24 @@ mod axis;
 mod curves;
 mod embedded;
 mod grids;
+mod markup;
 mod measured;
 mod numbers;
-pub(crate) mod pace;
+mod pace;
 mod page;
 mod run;
 mod series;
 mod svg;
+mod terms;
 mod warnings;
 
 pub(crate) use axis::bounds;
-pub(crate) use curves::{Terms, charts, others, terms};
+pub(crate) use curves::charts;
 pub(crate) use grids::Grids;
 pub(crate) use measured::{Measurement, Measurements};
+pub(crate) use pace::{laps, speed};
 pub(crate) use page::Page;
 pub(crate) use run::RunReport;
 pub(crate) use series::{Series, thinned};
 pub(crate) use svg::{About, chart};
-
-/// Escapes text for markup and attributes.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            _ => out.push(c),
-        }
-    }
-    out
-}
+pub(crate) use terms::{Terms, others, terms};

@@ -3,7 +3,7 @@
 //! The clock has the `seconds` of a process since the step `since`, from which it started or
 //! resumed. In older files without `since`, processes are distinguished by clocks that restart.
 
-use super::Terms;
+use super::terms::Terms;
 
 /// Number of reports for the current speed.
 const RECENT: usize = 12;
@@ -43,7 +43,7 @@ pub(crate) fn laps(terms: &Terms) -> Vec<Lap> {
 
 /// The current speed in steps per second: over the last laps of the process that wrote the last
 /// report.
-pub(crate) fn now(laps: &[Lap]) -> Option<f64> {
+pub(crate) fn speed(laps: &[Lap]) -> Option<f64> {
     let last = laps.last()?;
     let recent = laps.iter().rev().take(RECENT).take_while(|lap| lap.since == last.since);
     let (steps, seconds) =
@@ -78,7 +78,7 @@ mod tests {
             (40.0, 22.0, Some(24.0)),
         ];
         assert_eq!(rates(&resumed), [(10.0, 2.0), (20.0, 2.0), (30.0, 0.5), (40.0, 1.0)]);
-        assert_eq!(now(&laps(&terms(&resumed))), Some(16.0 / 22.0));
+        assert_eq!(speed(&laps(&terms(&resumed))), Some(16.0 / 22.0));
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(rates(&old), [(20.0, 2.0), (40.0, 10.0)]);
         assert_eq!(rates(&old[..1]), []);
         let new = [(10.0, 5.0, None), (20.0, 10.0, None), (30.0, 5.0, Some(20.0))];
-        assert_eq!(now(&laps(&terms(&new))), Some(2.0));
-        assert_eq!(now(&[]), None);
+        assert_eq!(speed(&laps(&terms(&new))), Some(2.0));
+        assert_eq!(speed(&[]), None);
     }
 }

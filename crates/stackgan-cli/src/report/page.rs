@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::embedded::{Embedded, Form};
-use super::escape;
+use super::markup::escape;
 
 const STYLE: &str = include_str!("page.css");
 

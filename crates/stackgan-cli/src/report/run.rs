@@ -7,9 +7,12 @@ use anyhow::Result;
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run_dir::RunDir;
 
+use super::curves::charts;
+use super::grids::Grids;
+use super::measured::Measurements;
 use super::numbers::number;
+use super::page::Page;
 use super::warnings::Warnings;
-use super::{Grids, Measurements, Page, charts};
 use crate::progress::duration;
 
 /// Minimum interval at which the page of a long run is rewritten, and interval at which an open

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::axis::{Axis, ticks};
-use super::escape;
+use super::markup::escape;
 use super::numbers::{labels, number};
 use super::series::{Series, thinned};
 

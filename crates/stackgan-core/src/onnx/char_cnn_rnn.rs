@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor, bail};
 
 use super::graph::{Graph, Numbers, Setting};
-use super::{FORMAT, within_largest};
 use crate::Result;
 use crate::text::alphabet::{ALPHABET, ALPHABET_SIZE, CAPTION_LENGTH, Case, Unknown};
 use crate::text::{CharCnnRnnEncoder, Recurrence};
@@ -27,14 +26,20 @@ struct Encoder {
     tensors: BTreeMap<String, Tensor>,
 }
 
-/// Returns the ONNX file of an encoder.
-pub(super) fn file(encoder: &CharCnnRnnEncoder) -> Result<Vec<u8>> {
+/// Returns the text encoder.
+///
+/// Its input is `characters (n, 201)`, with the indices that [`crate::text::alphabet::indices`]
+/// returns. Its output is `embedding (n, dim)`, not standardised.
+///
+/// # Errors
+/// [`Error::Model`](crate::Error::Model) for more weights than such a file can hold.
+pub fn encoder(encoder: &CharCnnRnnEncoder) -> Result<Vec<u8>> {
     let config = encoder.config();
     let (tensors, gates) = (encoder.tensors()?, config.recurrence.gates());
     let own: usize = tensors.values().map(Tensor::elem_count).sum();
     // The weights of the first step, and of all gates together.
     let twice = config.units * (config.units + 1);
-    let mut e = Encoder { graph: Graph::new(within_largest(own + twice)?), tensors };
+    let mut e = Encoder { graph: Graph::new(own + twice)?, tensors };
 
     let characters = e.graph.input("characters", Numbers::I64, &[CAPTION_LENGTH]);
     let table = e.graph.weight("one_hot", &one_hot()?)?;
@@ -82,7 +87,7 @@ pub(super) fn file(encoder: &CharCnnRnnEncoder) -> Result<Vec<u8>> {
     let x = e.graph.node("ReduceMean", &[&states], &mean);
     let x = e.linear(&x, "emb_proj")?;
     e.graph.output("embedding", &x, Numbers::F32, &[config.dim]);
-    Ok(e.graph.into_file("encoder", &about(encoder)?))
+    Ok(e.graph.into_file("encoder", about(encoder)?))
 }
 
 impl Encoder {
@@ -144,8 +149,7 @@ fn one_hot() -> candle_core::Result<Tensor> {
     Tensor::cat(&[&none, &Tensor::eye(ALPHABET_SIZE, DType::F32, &Device::Cpu)?], 0)
 }
 
-/// Returns the metadata, sorted by key: how a caption is converted to indices, and the encoder's
-/// fingerprint.
+/// Returns the metadata: how a caption is converted to indices, and the encoder's fingerprint.
 fn about(encoder: &CharCnnRnnEncoder) -> Result<Vec<(&'static str, String)>> {
     let options = encoder.config().alphabet;
     let case = match options.case {
@@ -161,7 +165,6 @@ fn about(encoder: &CharCnnRnnEncoder) -> Result<Vec<(&'static str, String)>> {
         ("alphabet", String::from_utf8_lossy(ALPHABET).into_owned()),
         ("case", case.to_owned()),
         ("encoder_fingerprint", encoder.bare_fingerprint()?),
-        ("format", FORMAT.to_owned()),
         ("unknown", unknown.to_owned()),
     ])
 }

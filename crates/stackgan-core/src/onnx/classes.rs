@@ -6,9 +6,9 @@
 
 use candle_core::Tensor;
 
+use super::generator::{about, weights};
 use super::graph::{Graph, Numbers, Setting};
 use super::networks::{self, Inputs};
-use super::{about, room};
 use crate::model::wrong;
 use crate::{Model, Result, Stage};
 
@@ -22,9 +22,9 @@ use crate::{Model, Result, Stage};
 /// model's own noise scales are part of the graph.
 ///
 /// # Errors
-/// As [`super::generator`], and a width of `text` other than the model's.
+/// As [`super::generator()`], and a width of `text` other than the model's.
 pub fn classes(model: &Model, stage: Stage, text: &Tensor, model_sha256: &str) -> Result<Vec<u8>> {
-    let mut graph = Graph::new(room(model, stage, text.elem_count())?);
+    let mut graph = Graph::new(weights(model, stage) + text.elem_count())?;
     let (low, info) = (&model.info().stage1.net, model.stage_info(stage)?);
     let (_, width) = text.dims2()?;
     if width != low.text_dim {
@@ -55,7 +55,7 @@ pub fn classes(model: &Model, stage: Stage, text: &Tensor, model_sha256: &str) -
     let image = networks::generator(&mut graph, model, stage, inputs)?.image;
     let image = bytes(&mut graph, &image);
     graph.output("image", &image, Numbers::U8, &[3, stage.side(), stage.side()]);
-    Ok(graph.into_file("classes", &about(model, stage, model_sha256)?))
+    Ok(graph.into_file("classes", about(model, stage, model_sha256)?))
 }
 
 /// Converts [-1, 1] to bytes as [`crate::image::Picture`] does: to the nearest byte.

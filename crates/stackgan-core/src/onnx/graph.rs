@@ -5,11 +5,19 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::protobuf::Message;
+use crate::Error;
 
 /// The version of the file format: that of ONNX 1.12, the first version with the operators below.
 const IR_VERSION: i64 = 8;
 /// The version of the operator set. Every operator used here is defined in it or in an earlier one.
 const OPSET: i64 = 17;
+
+/// The version of the contents of the files: names of inputs, outputs and metadata.
+const FORMAT: &str = "stackgan-onnx/1";
+
+/// The longest message that readers of protobuf accept, minus the part of a file that is not
+/// weights.
+const LARGEST: usize = (1 << 31) - (1 << 20);
 
 /// Element types, with their values in `TensorProto.DataType`.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +54,13 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Returns an empty graph with room for `weights` bytes of weights.
-    pub(super) fn new(weights: usize) -> Self {
+    /// Returns an empty graph with room for this number of weights.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for more weights than a file can hold.
+    pub(super) fn new(weights: usize) -> crate::Result<Self> {
         const REST: usize = 1 << 16;
-        Self { body: Message::with_capacity(weights + REST), values: 0 }
+        Ok(Self { body: Message::with_capacity(within_largest(weights)? + REST), values: 0 })
     }
 
     /// Adds an input of shape `(n, …)`.
@@ -115,13 +126,15 @@ impl Graph {
         results
     }
 
-    /// Returns the file.
-    pub(super) fn into_file(self, name: &str, about: &[(&str, String)]) -> Vec<u8> {
+    /// Returns the file, with its metadata sorted by key.
+    pub(super) fn into_file(self, name: &str, mut about: Vec<(&str, String)>) -> Vec<u8> {
+        about.push(("format", FORMAT.to_owned()));
+        about.sort();
         let opset = Message::default().text(1, "").int(2, OPSET);
         let mut file = self.body.text(2, name).within(7).int(1, IR_VERSION).message(8, &opset);
         file = file.text(2, "stackgan").text(3, env!("CARGO_PKG_VERSION"));
         for (key, value) in about {
-            file.push(14, &Message::default().text(1, key).text(2, value));
+            file.push(14, &Message::default().text(1, key).text(2, &value));
         }
         file.into_bytes()
     }
@@ -147,6 +160,20 @@ impl Graph {
     }
 }
 
+/// Returns the size in bytes of `numbers` numbers, or an error if they do not fit into a file.
+fn within_largest(numbers: usize) -> crate::Result<usize> {
+    let bytes = numbers.saturating_mul(4);
+    if bytes <= LARGEST {
+        return Ok(bytes);
+    }
+    Err(Error::Model {
+        what: "the network does not fit into an ONNX file".to_owned(),
+        expected: format!("at most {LARGEST} bytes of weights: protobuf's limit is 2 GiB"),
+        found: format!("{bytes} bytes"),
+        remedy: "export a narrower model, or Stage-I alone: `--stage 1`".to_owned(),
+    })
+}
+
 /// Describes an input or output: its name, and its shape after a first axis `n` of variable size.
 fn value_info(name: &str, numbers: Numbers, sizes: &[usize]) -> Message {
     let mut shape = Message::default().message(1, &Message::default().text(2, "n"));
@@ -166,5 +193,19 @@ fn attribute(name: &str, setting: Setting<'_>) -> Message {
         Setting::Text(value) => named.text(4, value).int(20, 3),
         Setting::Ints(values) => named.ints(8, values.iter().copied()).int(20, 7),
         Setting::Texts([value]) => named.text(9, value).int(20, 8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LARGEST, within_largest};
+
+    #[test]
+    fn what_no_reader_takes_is_not_written() {
+        assert_eq!(within_largest(LARGEST / 4).unwrap(), LARGEST);
+        for numbers in [LARGEST / 4 + 1, usize::MAX] {
+            let error = within_largest(numbers).unwrap_err().to_string();
+            assert!(error.contains("2 GiB") && error.contains("do: "), "{error}");
+        }
     }
 }

@@ -4,12 +4,8 @@
 //! They are used to check a file before any network is built. A test compares them with the
 //! networks of this crate.
 
-use std::collections::BTreeMap;
-
 use crate::NetConfig;
-
-/// Names and shapes of a state dict.
-pub type Shapes = BTreeMap<String, Vec<usize>>;
+use crate::shapes::Shapes;
 
 /// The prefix of the Stage-I generator inside a Stage-II generator.
 pub(super) const STAGE1: &str = "STAGE1_G.";

@@ -12,12 +12,13 @@ use candle_core::{Device, Tensor};
 
 use super::layout::{STAGE1, generator};
 use crate::model::wrong;
+use crate::shapes::{differences, listed, shown};
 use crate::text::CharCnnRnnEncoder;
 use crate::{
     Error, Model, NetConfig, Params, Parts, Recipe, Result, StageInfo, StagePart, TextPart,
 };
 
-pub use super::layout::Shapes;
+pub use crate::shapes::Shapes;
 
 /// The prefix that `DataParallel` adds to every name, as in files saved by StackGAN-v2.
 const WRAPPED: &str = "module.";
@@ -62,25 +63,13 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
     let two = found.keys().any(|name| name.starts_with(STAGE1));
     let net = guess(&found, if two { STAGE1 } else { "" })?;
     let expected = generator(&net, two);
-    let mut differences = Vec::new();
-    for (name, shape) in &expected {
-        match found.get(name) {
-            None => differences.push(format!("no `{name}`")),
-            Some(other) if other != shape => {
-                differences.push(format!("`{name}` {other:?} instead of {shape:?}"));
-            }
-            Some(_) => {}
-        }
-    }
+    let mut differences = differences(&expected, &found);
     let beside = found.keys().filter(|name| !expected.contains_key(*name));
     differences.extend(beside.map(|name| format!("`{}` beside them", shown(name))));
     if differences.is_empty() {
         return Ok((NetConfig { residual_blocks: 1, ..net }, two.then_some(net)));
     }
-    let more = differences.len().saturating_sub(5);
-    differences.truncate(5);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(not_a_generator(&format!("{}{more}", differences.join(", "))))
+    Err(not_a_generator(&listed(differences)))
 }
 
 /// Creates a model from a generator's state dict: a Stage-I generator, or a Stage-II generator
@@ -111,20 +100,9 @@ pub fn from_state_dict(
     if high_net.is_none() {
         std::mem::swap(&mut low, &mut high);
     }
-    let stage = |net| StageInfo {
-        net,
-        truncated_epsilon: false,
-        sample_z: 1.0,
-        sample_eps: 1.0,
-        dataset: dataset.to_owned(),
-        dataset_fingerprint: String::new(),
-        steps: 0,
-        batch: 0,
-        seed: 0,
-        ema: 0.0,
-    };
     let part = |net, tensors| {
-        Ok::<_, Error>(StagePart { info: stage(net), params: Params::given(tensors, device)? })
+        let params = Params::given(tensors, device)?;
+        Ok::<_, Error>(StagePart { info: StageInfo::imported(net, dataset), params })
     };
     let (stage1, stage2) = (part(low_net, low)?, high_net.map(|net| part(net, high)).transpose()?);
     let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
@@ -195,11 +173,6 @@ fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
     };
     net.check().map_err(|e| not_a_generator(&format!("sizes that no such network has: {e}")))?;
     Ok(net)
-}
-
-/// Returns the first 80 characters of a name from a file, with control characters escaped.
-fn shown(name: &str) -> String {
-    name.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 fn not_a_generator(found: &str) -> Error {

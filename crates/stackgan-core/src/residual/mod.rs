@@ -7,6 +7,7 @@
 mod discriminator;
 mod stage1;
 mod stage2;
+pub mod variables;
 
 pub use discriminator::Discriminator;
 pub use stage1::Stage1Generator;

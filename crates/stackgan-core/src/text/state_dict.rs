@@ -15,8 +15,7 @@ use super::ops::KERNEL;
 use super::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence};
 use crate::{Error, Params, Result};
 
-/// Shapes by name.
-pub type Shapes = BTreeMap<String, Vec<usize>>;
+pub use crate::shapes::Shapes;
 
 /// Returns the sizes of the encoder whose state dict has exactly these names and shapes.
 ///

@@ -17,30 +17,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::{Error, Result};
-use sink::Sink;
-
-/// Limits on the contents of an archive.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Maximum total size in bytes. It is also bounded by 20 times the archive's size (or 1 MiB, if
-    /// that is more), because a higher compression ratio is treated as a bomb.
-    pub bytes: u64,
-    /// Maximum size of one file in bytes.
-    pub file: u64,
-    /// Maximum number of files and folders.
-    pub entries: usize,
-}
-
-/// One file that was unpacked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its path in the archive, with `/` between names.
-    pub path: String,
-    /// Its length, in bytes.
-    pub bytes: u64,
-    /// The SHA-256 of its contents, in hexadecimal digits.
-    pub sha256: String,
-}
+use sink::{AGAIN, Sink};
+pub use sink::{Limits, Member};
 
 /// A completely unpacked archive. Dropping it removes the folder.
 #[derive(Debug)]
@@ -103,7 +81,3 @@ pub fn unpack(
     }
     Ok(Unpacked { folder, members: sink.members })
 }
-
-/// The remedy for a rejected archive.
-const AGAIN: &str =
-    "nothing was unpacked; remove the archive and fetch it again, from its own page";

@@ -1,4 +1,4 @@
-//! Writes the entries of an archive to one folder, counting and hashing them.
+//! Writes the entries of an archive to one folder within limits, counting and hashing them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read, Write as _};
@@ -7,13 +7,40 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::names::{Kind, Names, safe};
-use super::{AGAIN, Limits, Member};
+use crate::digest::hex;
 use crate::error::printable;
-use crate::fetch::{hex, room};
+use crate::fetch::room;
 use crate::{Error, Result};
 
 /// Number of bytes read from an archive at a time.
 const PIECE: usize = 1 << 16;
+
+/// Limits on the contents of an archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Maximum total size in bytes. It is also bounded by 20 times the archive's size (or 1 MiB, if
+    /// that is more), because a higher compression ratio is treated as a bomb.
+    pub bytes: u64,
+    /// Maximum size of one file in bytes.
+    pub file: u64,
+    /// Maximum number of files and folders.
+    pub entries: usize,
+}
+
+/// One file that was unpacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its path in the archive, with `/` between names.
+    pub path: String,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its contents, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The remedy for a rejected archive.
+pub(super) const AGAIN: &str =
+    "nothing was unpacked; remove the archive and fetch it again, from its own page";
 
 /// The folder that is being filled.
 pub(super) struct Sink<'a> {

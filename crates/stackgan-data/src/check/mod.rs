@@ -16,7 +16,7 @@ use crate::crop::{self, MAX_FILE, decode_as};
 use crate::dataset::{Dataset, Item};
 use crate::formats::read_bounded;
 use crate::layouts::{self, Kind, Reading};
-use crate::prepared::Damaged;
+use crate::prepared::{Damaged, Prepared};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::Path;
@@ -77,10 +77,43 @@ pub fn pictures(
     }
 }
 
+/// Opens a prepared file and reads every picture of it: tables and rows are compared with their
+/// sums.
+///
+/// # Errors
+/// The first table or row that is damaged, by name; whatever [`Prepared::open`] refuses.
+pub fn prepared(file: &Path) -> Result<Prepared> {
+    let prepared = Prepared::open(file)?;
+    for i in 0..prepared.len() {
+        prepared.image(i)?;
+    }
+    Ok(prepared)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dataset::BoundingBox;
+
+    #[test]
+    fn a_prepared_file_is_read_with_its_tables_and_every_row() {
+        let size = crop::PictureSize::Stage1;
+        let (_dir, path, data) = crate::testing::prepared(4, 2, size);
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(prepared(&path).unwrap().identity(), data.identity());
+        let (rows, row) = (4 * 76, 3 * 76);
+        let images = whole.len() - 4 * rows - row * rows;
+        // A class or caption in front of the pictures, and the last row of the last picture.
+        for (at, said) in
+            [(images - 20, "captions, classes and splits"), (images + row * rows - 1, "row 303")]
+        {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = prepared(&path).unwrap_err().to_string();
+            assert!(error.contains(said) && error.contains("CRC-32C"), "{error}");
+        }
+    }
 
     #[test]
     fn pictures_that_cannot_be_used_are_all_named() {

@@ -1,10 +1,9 @@
 //! One file of arrays in any supported format: arrays named after pictures, captions with their
 //! arrays, or one unnamed array.
 
-use super::captioned;
-use super::import::{Numbers, extension};
 use super::pictures::Pictures;
 use super::released;
+use super::source::{Numbers, extension};
 use crate::counted;
 use crate::error::printable;
 use crate::formats::torch7::{self, Table, Value};
@@ -237,7 +236,17 @@ fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Op
     let expected =
         format!("{} in fea_txt, one for each of raw_txt", counted(captions.len(), "row"));
     let pair = (expected, counted(n, "row"));
-    Err(captioned::no_fit(file, "raw_txt and fea_txt", pair))
+    Err(no_fit(file, "raw_txt and fea_txt", pair))
+}
+
+/// The error for embeddings and captions that do not fit.
+pub(super) fn no_fit(
+    file: &Path,
+    place: &str,
+    pair: (impl Into<Box<str>>, impl Into<Box<str>>),
+) -> Error {
+    let remedy = "save one row of numbers for each caption, in the order of the captions";
+    Error::malformed(file, "embeddings do not fit their captions", place, pair, remedy)
 }
 
 /// The tensors of a safetensors file, by name.

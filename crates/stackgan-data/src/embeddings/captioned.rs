@@ -6,13 +6,15 @@
 //! array with a list of captions beside it. They are told from the beginning of the file, not from
 //! its name: Torch's files of weights begin in the same way.
 
-use super::arrays::{self, Format, Opened};
-use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, Source, fingerprint};
-use super::import::{Imported, extension, file_name, hash, unknown_encoder};
+use super::arrays::{self, Format, Opened, no_fit};
+use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, fingerprint};
 use super::listed;
 use super::maker::{Comparison, Maker};
+use super::sink::Imported;
+use super::source::{Source, extension, file_name, unknown_encoder};
 use crate::captions::{MAX_CAPTION, clean};
 use crate::counted;
+use crate::digest::sha256;
 use crate::formats::torch7::{self, Value};
 use crate::formats::{ArrayView, npz, pickle, torch_pickle};
 use crate::{Error, Result};
@@ -120,7 +122,7 @@ impl Captioned<'_> {
         let captions: Vec<String> =
             self.captions.iter().map(|caption| clean(caption.trim())).collect();
         let sources =
-            vec![Source { name: file_name(self.file), files: 1, sha256: hash(self.bytes) }];
+            vec![Source { name: file_name(self.file), files: 1, sha256: sha256(self.bytes) }];
         let encoder = maker.map_or_else(|| unknown_encoder(&sources), |m| m.fingerprint.clone());
         Embeddings::create_about(
             out,
@@ -242,14 +244,4 @@ fn of_pictures(file: &Path) -> Error {
     let remedy = "import them for their dataset: `stackgan data import DIR --embeddings FILE`, then paint from its rows: \
                   `stackgan generate -m MODEL --data DIR --rows 0-7`";
     Error::malformed(file, "embeddings are without captions", "whole file", pair, remedy)
-}
-
-/// The error for embeddings and captions that do not fit.
-pub(super) fn no_fit(
-    file: &Path,
-    place: &str,
-    pair: (impl Into<Box<str>>, impl Into<Box<str>>),
-) -> Error {
-    let remedy = "save one row of numbers for each caption, in the order of the captions";
-    Error::malformed(file, "embeddings do not fit their captions", place, pair, remedy)
 }

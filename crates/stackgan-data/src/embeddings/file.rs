@@ -7,10 +7,11 @@
 //! as a stream and read by position: 8,855 pictures with ten captions of 1,024 numbers are 363 MB
 //! (the training birds of the release), which need not be in memory.
 
-use super::import::hash;
+use super::source::Source;
 use super::texts::{StoredTexts, Texts};
 use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, is_ours, words};
 use crate::counted;
+use crate::digest::sha256;
 use crate::error::printable;
 use crate::prepared::Prepared;
 use crate::sums::{StoredSums, Sums};
@@ -33,18 +34,6 @@ struct Facts {
     dataset: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sources: Vec<Source>,
-}
-
-/// A file, or a folder of files, that embeddings were imported from.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Source {
-    /// Its name without the parent folders.
-    pub name: String,
-    /// Number of files: 1, or the number of files in a folder.
-    pub files: usize,
-    /// SHA-256 of the file in hexadecimal. For a folder: of the names and SHA-256 of its files, in
-    /// their order.
-    pub sha256: String,
 }
 
 /// Writes embeddings row by row; created by [`Embeddings::create`].
@@ -426,7 +415,7 @@ impl Embeddings {
 
 /// What stands for a dataset's fingerprint where there are only captions.
 pub(super) fn fingerprint(captions: &[String]) -> String {
-    format!("captions-{}", hash(captions.join("\n").as_bytes()))
+    format!("captions-{}", sha256(captions.join("\n")))
 }
 
 /// The error for a file of another program.

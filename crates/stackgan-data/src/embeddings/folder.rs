@@ -4,9 +4,11 @@
 //! their names beside it. Files are read one at a time.
 
 use super::arrays::{self, Opened};
-use super::import::{Imported, MAX_FILE, Numbers, Sink, Task, extension, file_name, hash, no_fit};
 use super::listed;
 use super::pictures::{Joined, Pictures};
+use super::sink::{Imported, Sink, Task};
+use super::source::{MAX_FILE, Numbers, extension, file_name, no_fit};
+use crate::digest::sha256;
 use crate::error::printable;
 use crate::formats::read_bounded;
 use crate::layouts::files;
@@ -43,7 +45,7 @@ pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
         let own = named_by(name, &pictures);
         let names = names(&bytes, path, own, &pictures)?;
         entries.extend(names.into_iter().enumerate().map(|(at, name)| (name, Entry { file, at })));
-        hashes.push(format!("{} {name} {}", name.len(), hash(&bytes)));
+        hashes.push(format!("{} {name} {}", name.len(), sha256(&bytes)));
     }
     let Joined { of, unused } = pictures.join(folder, entries.into_iter())?;
     let mut sink = Sink::new(task, vec![(file_name(folder), found.len())]);
@@ -66,7 +68,7 @@ pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
             })
         })?;
     }
-    sink.finish(vec![hash(hashes.join("\n").as_bytes())], "a folder of files", unused)
+    sink.finish(vec![sha256(hashes.join("\n"))], "a folder of files", unused)
 }
 
 /// The picture that a file is named after: `001.Class/Name.t7`, or `Name.t7`.

@@ -1,48 +1,17 @@
-//! Import of embeddings from a path to a file of embeddings.
-//!
-//! All sources are written through one [`Sink`], picture by picture in the order of the prepared
-//! file. It checks counts, widths and values.
+//! Import of embeddings from a path to a file of embeddings: the choice of a reader.
 
 use super::arrays::{self, Opened};
-use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, Source};
-use super::maker::{Agreement, Comparison, Maker};
+use super::file::{About, Embeddings};
+use super::maker::{Comparison, Maker};
 use super::pictures::{Joined, Pictures};
+use super::sink::{Imported, Sink, Task};
+use super::source::{MAX_FILE, extension, file_name};
 use super::{folder, listed, released};
-use crate::error::printable;
-use crate::formats::{ArrayView, read_bounded};
+use crate::digest::sha256;
+use crate::formats::read_bounded;
 use crate::prepared::Prepared;
 use crate::{Error, Result};
-use sha2::{Digest as _, Sha256};
 use std::path::Path;
-
-/// Maximum length in bytes of a file that is read.
-pub const MAX_FILE: u64 = 16 << 30;
-
-/// How the fingerprint of an unknown encoder begins: a hash of the embeddings' sources follows.
-pub const UNKNOWN: &str = "imported-";
-
-/// What was imported.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Imported {
-    /// Number of embeddings: one for each caption.
-    pub rows: usize,
-    /// Number of values of each embedding.
-    pub dim: usize,
-    /// A description of the source.
-    pub form: &'static str,
-    /// Number of entries of the source that belong to no picture of the dataset.
-    pub unused: usize,
-    /// How many vectors of the encoder that is said to have made them agree, if one is.
-    pub agreement: Option<Agreement>,
-}
-
-/// The source and the destination of a dataset's embeddings.
-pub(super) struct Task<'a> {
-    pub(super) data: &'a Prepared,
-    pub(super) out: &'a Path,
-    pub(super) maker: Option<&'a Maker>,
-    pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
-}
 
 /// Creates the file of embeddings `out` for the captions of `data` from `path`:
 ///
@@ -97,16 +66,6 @@ pub fn import(
     }
 }
 
-/// The extension of a name, in lower case.
-pub(super) fn extension(path: &Path) -> String {
-    path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase()
-}
-
-/// The name of a file or folder, for the record.
-pub(super) fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| ".".to_owned(), |name| printable(&name.to_string_lossy()))
-}
-
 /// Imports a file that our own encoder or an earlier import wrote.
 fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
     let found = Embeddings::open(path)?;
@@ -132,7 +91,6 @@ fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
 /// Imports one file of another format.
 fn one_file(path: &Path, task: &Task<'_>) -> Result<Imported> {
     let bytes = read_bounded(path, MAX_FILE)?;
-    let sha256 = hash(&bytes);
     let pictures = Pictures::of(task.data);
     arrays::opened(&bytes, path, &pictures, |opened| {
         let mut sink = Sink::new(task, vec![(file_name(path), 1)]);
@@ -152,173 +110,6 @@ fn one_file(path: &Path, task: &Task<'_>) -> Result<Imported> {
             }
             Opened::Bare(array) => listed::import(path, array, &pictures, &mut sink)?,
         };
-        sink.finish(vec![sha256], form, unused)
+        sink.finish(vec![sha256(&bytes)], form, unused)
     })
-}
-
-/// SHA-256 in hexadecimal.
-pub(super) fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The embeddings of one picture as stored in a source.
-pub(super) struct Numbers {
-    pub(super) shape: Vec<usize>,
-    pub(super) values: Vec<f32>,
-    pub(super) file: Box<Path>,
-    /// The place in the file.
-    pub(super) place: String,
-}
-
-impl Numbers {
-    /// From an array (captions, width), or (width) for a picture with one caption, or (1, captions,
-    /// width). Of an array with more dimensions only the shape is kept, for the error message.
-    pub(super) fn of(array: &ArrayView<'_>, file: &Path, place: String) -> Self {
-        let mut shape = array.shape.as_slice();
-        while let [1, rest @ ..] = shape
-            && rest.len() > 1
-        {
-            shape = rest;
-        }
-        let fits = matches!(shape.len(), 1 | 2) && array.len() <= 1 << 28;
-        let values = if fits { array.to_f32() } else { Vec::new() };
-        Self { shape: shape.to_vec(), values, file: file.into(), place }
-    }
-
-    fn rows_and_dim(&self) -> Option<(usize, usize)> {
-        match *self.shape.as_slice() {
-            [rows, dim] => Some((rows, dim)),
-            [dim] => Some((1, dim)),
-            _ => None,
-        }
-    }
-}
-
-/// Receives the embeddings of one picture after the other.
-pub(super) struct Sink<'a> {
-    task: &'a Task<'a>,
-    sources: Vec<Source>,
-    next: usize,
-    open: Option<Open<'a>>,
-}
-
-/// The file of a sink, from the first embeddings on.
-struct Open<'a> {
-    writer: EmbeddingsWriter,
-    dim: usize,
-    /// Where the embeddings came from, for messages.
-    from: Box<Path>,
-    comparison: Option<Comparison<'a>>,
-}
-
-impl<'a> Open<'a> {
-    fn new(task: &Task<'a>, sources: &[Source], dim: usize, from: &Path) -> Result<Self> {
-        let comparison = task.maker.map(|maker| Comparison::new(maker, dim, from)).transpose()?;
-        let about = About {
-            rows: task.data.caption_count(),
-            dim,
-            encoder: &encoder(task, sources),
-            dataset: task.data.fingerprint(),
-            sources: sources.to_vec(),
-            captions: None,
-        };
-        let writer = Embeddings::create_about(task.out, &about)?;
-        Ok(Self { writer, dim, from: from.into(), comparison })
-    }
-}
-
-impl<'a> Sink<'a> {
-    /// For sources given by name and number of files.
-    pub(super) fn new(task: &'a Task<'a>, sources: Vec<(String, usize)>) -> Self {
-        let blank = |(name, files)| Source { name, files, sha256: "0".repeat(64) };
-        Self { task, sources: sources.into_iter().map(blank).collect(), next: 0, open: None }
-    }
-
-    pub(super) fn data(&self) -> &'a Prepared {
-        self.task.data
-    }
-
-    /// Writes the embeddings of the next picture.
-    pub(super) fn push(&mut self, numbers: &Numbers) -> Result<()> {
-        let (data, i) = (self.task.data, self.next);
-        let dim = self.checked(numbers)?;
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => self.open.insert(Open::new(self.task, &self.sources, dim, &numbers.file)?),
-        };
-        open.writer.append(&numbers.values)?;
-        if let Some(comparison) = &mut open.comparison {
-            comparison.see(data.caption_range(i).start, &numbers.values);
-        }
-        self.next += 1;
-        (self.task.progress)(self.next, data.len());
-        Ok(())
-    }
-
-    /// Checks the embeddings of the next picture. Returns their width.
-    fn checked(&self, numbers: &Numbers) -> Result<usize> {
-        let (data, i) = (self.task.data, self.next);
-        let place = || format!("{}, {}", numbers.place, printable(data.key(i)));
-        let captions = data.caption_range(i).len();
-        let wanted = self.open.as_ref().map(|open| open.dim);
-        let fits = numbers.rows_and_dim().filter(|&(rows, dim)| {
-            let width = wanted.map_or((1..=MAX_DIM).contains(&dim), |wanted| wanted == dim);
-            rows == captions && width && numbers.values.len() == rows * dim
-        });
-        let Some((_, dim)) = fits else {
-            let width = wanted.map_or_else(|| "width".to_owned(), |dim| dim.to_string());
-            let expected = format!("shape ({captions}, {width}), a row for each caption");
-            let found = format!("shape {:?}", numbers.shape);
-            return Err(no_fit(&numbers.file, &place(), (expected, found)));
-        };
-        match numbers.values.iter().enumerate().find(|(_, n)| !n.is_finite()) {
-            None => Ok(dim),
-            Some((at, number)) => {
-                let found = format!("{number} in row {}", at / dim);
-                Err(no_fit(&numbers.file, &place(), ("finite numbers", found)))
-            }
-        }
-    }
-
-    /// Finishes the file after all pictures, with the hashes of the sources.
-    pub(super) fn finish(
-        mut self,
-        hashes: Vec<String>,
-        form: &'static str,
-        unused: usize,
-    ) -> Result<Imported> {
-        for (source, sha256) in self.sources.iter_mut().zip(hashes) {
-            source.sha256 = sha256;
-        }
-        let Some(Open { writer, dim, from, comparison }) = self.open else {
-            let pair = ("embeddings", "none");
-            return Err(no_fit(self.task.data.path(), "whole file", pair));
-        };
-        let agreement = comparison.map(|comparison| comparison.end(&from)).transpose()?;
-        writer.finish_as(encoder(self.task, &self.sources), self.sources)?;
-        let rows = self.task.data.caption_count();
-        Ok(Imported { rows, dim, form, unused, agreement })
-    }
-}
-
-/// What is recorded as the encoder: the one that made the embeddings if it is known.
-fn encoder(task: &Task<'_>, sources: &[Source]) -> String {
-    task.maker.map_or_else(|| unknown_encoder(sources), |maker| maker.fingerprint.clone())
-}
-
-/// A substitute for the unknown encoder of imported embeddings: the hash of their sources.
-pub(super) fn unknown_encoder(sources: &[Source]) -> String {
-    let text: Vec<&str> = sources.iter().map(|source| &*source.sha256).collect();
-    format!("{UNKNOWN}{}", hash(text.join(" ").as_bytes()))
-}
-
-/// The error for embeddings that do not match the dataset.
-pub(super) fn no_fit(
-    file: &Path,
-    place: &str,
-    (expected, found): (impl Into<Box<str>>, impl Into<Box<str>>),
-) -> Error {
-    let remedy = "take embeddings, captions and names of pictures from one set; or make our own with `stackgan text \
-                  train` and `text encode`";
-    Error::malformed(file, "embeddings do not fit the dataset", place, (expected, found), remedy)
 }

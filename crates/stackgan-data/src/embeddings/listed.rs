@@ -4,8 +4,9 @@
 //! or the name of picture `r`. Without a list the array is rejected, because a position alone does
 //! not identify a caption.
 
-use super::import::{Numbers, Sink, no_fit};
 use super::pictures::{Joined, Pictures};
+use super::sink::Sink;
+use super::source::{Numbers, no_fit};
 use crate::counted;
 use crate::error::printable;
 use crate::formats::{ArrayView, read_bounded};

@@ -6,14 +6,16 @@
 //! |---|---|
 //! | `file` | the file, written as a stream and read by position |
 //! | `texts` | the captions in it, where they are of no dataset |
-//! | `import` | recognition of what a path holds, and the only way into the file |
-//! | `released` | `char-CNN-RNN-embeddings.pickle`, joined by `filenames.pickle` |
-//! | `captioned` | captions with embeddings that are of no dataset |
 //! | `maker` | comparison with the vectors of the encoder that is said to have made them |
-//! | `arrays` | one other file: arrays by name, captions with arrays, or an unnamed array |
-//! | `folder` | a file for each picture or class |
-//! | `listed` | an unnamed array, joined by the list beside it |
+//! | `source` | what is recorded of a source, and the numbers that are read from it |
 //! | `pictures` | matching of others' names with our keys |
+//! | `sink` | the way into the file for a dataset's embeddings |
+//! | `released` | `char-CNN-RNN-embeddings.pickle`, joined by `filenames.pickle` |
+//! | `arrays` | one other file: arrays by name, captions with arrays, or an unnamed array |
+//! | `listed` | an unnamed array, joined by the list beside it |
+//! | `folder` | a file for each picture or class |
+//! | `captioned` | captions with embeddings that are of no dataset |
+//! | `import` | recognition of what a path holds, and the choice of a reader |
 //!
 //! An embedding is joined to its caption by a name or by the caption itself, never by its position
 //! alone. In the release's pickles the pictures of a class are not in alphabetical order, for
@@ -29,13 +31,17 @@ mod listed;
 mod maker;
 mod pictures;
 mod released;
+mod sink;
+mod source;
 mod texts;
 
 pub use captioned::{Captioned, captioned};
-pub use file::{Embeddings, EmbeddingsWriter, MAX_DIM, Source, VERSION};
-pub use import::{Imported, MAX_FILE, UNKNOWN, import};
+pub use file::{Embeddings, EmbeddingsWriter, MAX_DIM, VERSION};
+pub use import::import;
 pub use listed::captions_list;
 pub use maker::{Agreement, Maker, probes};
+pub use sink::Imported;
+pub use source::{MAX_FILE, Source, UNKNOWN};
 
 #[cfg(test)]
 mod captioned_tests;

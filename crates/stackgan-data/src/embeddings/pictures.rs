@@ -6,7 +6,7 @@
 //! captions. The rest of the name must equal a whole key or its last part. It counts only if it
 //! matches exactly one key and does not name another class.
 
-use super::import::no_fit;
+use super::source::no_fit;
 use crate::counted;
 use crate::error::{first_few, printable};
 use crate::layouts::{is_picture, stem};

@@ -3,10 +3,12 @@
 //! Each is a list of (captions, width) arrays in the order of the `filenames.pickle` beside it, by
 //! which they are joined. Source: TensorFlow release, `misc/datasets.py`.
 
-use super::import::{Imported, MAX_FILE, Numbers, Sink, Task, file_name, hash, no_fit};
 use super::pictures::{Joined, Pictures};
+use super::sink::{Imported, Sink, Task};
+use super::source::{MAX_FILE, Numbers, file_name, no_fit};
 use crate::dataset::Split;
-use crate::error::{counted, first_few};
+use crate::digest::sha256;
+use crate::error::{counted, first_few, printable};
 use crate::formats::{ArrayView, pickle, read_bounded};
 use crate::layouts::names;
 use crate::{Error, Result};
@@ -84,7 +86,7 @@ pub(super) fn import(files: &[PathBuf], task: &Task<'_>) -> Result<Imported> {
     let pictures = Pictures::of(task.data);
     let read = |file: &PathBuf| read_bounded(file, MAX_FILE);
     let bytes: Vec<Vec<u8>> = files.iter().map(read).collect::<Result<_>>()?;
-    let hashes = bytes.iter().map(|bytes| hash(bytes)).collect();
+    let hashes = bytes.iter().map(sha256).collect();
     let documents: Vec<_> = bytes
         .iter()
         .zip(files)
@@ -133,5 +135,5 @@ fn listed<'d>(
 /// `train/NAME.pickle`, because the files of both splits have the same names.
 fn in_its_folder(file: &Path) -> String {
     let folder = file.parent().and_then(Path::file_name).map(|name| format!("{}/", name.display()));
-    format!("{}{}", crate::error::printable(&folder.unwrap_or_default()), file_name(file))
+    format!("{}{}", printable(&folder.unwrap_or_default()), file_name(file))
 }

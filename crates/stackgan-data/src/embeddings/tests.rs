@@ -563,7 +563,7 @@ fn the_source_is_recorded_and_decides_the_encoder_s_name() {
         let found = Embeddings::open(&w.out()).unwrap();
         let [source] = found.sources() else { panic!("{:?}", found.sources()) };
         assert_eq!((&*source.name, source.files), ("e.npy", 1));
-        assert_eq!(source.sha256, import::hash(&bytes));
+        assert_eq!(source.sha256, crate::digest::sha256(&bytes));
         (found.encoder().to_owned(), source.sha256.clone())
     };
     let values: Vec<f32> = (0..n).flat_map(World::row).collect();

@@ -1,53 +1,22 @@
 //! Downloads: resumed after interruptions, bounded in size, retried, and checked before they get
 //! their name.
 
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::event::{Doing, Event, Listener, bytes};
-use super::hash::Pinned;
+use super::event::{Event, Listener, bytes};
 use super::http::{Client, Failure};
+use super::job::Job;
 use super::part::Part;
+use super::patience::Patience;
+use super::room;
 use super::transfer::Transfer;
-use super::{Patience, room};
 use crate::{Error, Result};
 
 /// Maximum wait between two attempts.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Maximum number of connections for one file at one address, however much data each brings.
 const CONNECTIONS: u32 = 2_000;
-
-/// A file to download.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Job<'a> {
-    /// Its name.
-    pub(super) name: &'a str,
-    /// What is known about its contents.
-    pub(super) pinned: Pinned<'a>,
-    /// Maximum number of bytes to accept.
-    pub(super) cap: u64,
-    /// The destination.
-    pub(super) path: &'a Path,
-    /// Number of further bytes that will be needed on the disk once it is complete.
-    pub(super) after: u64,
-    /// Where a person finds the file: its pages, or its addresses if there are none. `None` if a
-    /// copy saved by a person would not be read.
-    pub(super) by_hand: Option<&'a [&'a str]>,
-}
-
-impl Job<'_> {
-    /// The error for a file of more bytes than are accepted.
-    pub(super) fn too_large(&self, length: u64) -> Error {
-        Error::malformed(
-            self.path,
-            format!("{} is too large", self.name),
-            "its length",
-            (format!("at most {}", bytes(self.cap)), format!("{} ({length} bytes)", bytes(length))),
-            "nothing was downloaded; check that this is the right file, and the right place",
-        )
-    }
-}
 
 /// The result of a download.
 #[derive(Debug)]
@@ -189,9 +158,4 @@ fn from_one(
         hear(&Event::Note(format!("{}: {why}; again in {:.1} s", job.name, wait.as_secs_f64())));
         sleep(wait);
     }
-}
-
-/// The event for the start of a download.
-pub(super) fn begin(name: &str, total: Option<u64>) -> Event {
-    Event::Begin { doing: Doing::Downloading, file: name.to_owned(), total }
 }

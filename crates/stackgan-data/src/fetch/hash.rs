@@ -9,12 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::event::{Doing, Event, Listener};
 use super::manifest::Item;
+use crate::digest::hex;
 use crate::{Error, Result};
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Length and hashes of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

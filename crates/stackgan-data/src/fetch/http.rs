@@ -8,8 +8,10 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
-use super::names::{LeadsInside, Names, Reach, Side, Sides};
-use super::{Patience, redirect};
+use super::names::{LeadsInside, Names, Reach, Sides};
+use super::patience::Patience;
+use super::redirect;
+use super::side::{Side, is_inner};
 use crate::Error;
 use crate::error::printable;
 
@@ -153,7 +155,7 @@ impl Client {
         let uri = uri(address)?;
         let agent = match reach {
             Reach::OutsideOnly => &self.beyond,
-            Reach::Anywhere if uri.host().is_some_and(redirect::is_inner) => &self.inside,
+            Reach::Anywhere if uri.host().is_some_and(is_inner) => &self.inside,
             Reach::Anywhere => &self.outside,
         };
         let mut request = agent.get(uri);
@@ -242,6 +244,7 @@ mod tests {
     use std::io::{ErrorKind, Read as _, Write as _};
     use std::net::TcpListener;
 
+    use super::super::side::INWARD;
     use super::*;
 
     /// A host name that only the system's resolver knows, for this machine, stands for any name
@@ -257,7 +260,7 @@ mod tests {
             let address = format!("http://{host}:{port}/x");
             match client.once(&address, &[], Reach::OutsideOnly) {
                 Err(Failure::Final { why, .. }) => {
-                    assert!(why.contains(redirect::INWARD) && why.contains(host), "{why}");
+                    assert!(why.contains(INWARD) && why.contains(host), "{why}");
                 }
                 other => panic!("{host}: {other:?}"),
             }

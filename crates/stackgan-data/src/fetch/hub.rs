@@ -11,11 +11,14 @@ use std::path::{Path, PathBuf};
 use hf_hub::{Cache, Repo, RepoType};
 use serde::Deserialize;
 
-use super::download::{Download, Job, download};
+use super::download::{Download, download};
 use super::event::Listener;
 use super::hash::Pinned;
 use super::http::Client;
-use super::{Alone, Patience, lock, redirect};
+use super::job::Job;
+use super::lock::{Alone, lock};
+use super::patience::Patience;
+use super::side::is_loopback;
 use crate::formats::read_bounded;
 use crate::{Error, Result};
 
@@ -405,7 +408,7 @@ fn is_private(endpoint: &str) -> bool {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    scheme.eq_ignore_ascii_case("https") || redirect::is_loopback(name)
+    scheme.eq_ignore_ascii_case("https") || is_loopback(name)
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {

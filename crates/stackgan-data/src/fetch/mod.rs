@@ -13,65 +13,38 @@ mod event;
 mod hash;
 mod http;
 pub mod hub;
+mod job;
+mod lock;
 pub mod manifest;
 mod names;
 mod page;
 mod part;
+mod patience;
 mod place;
 mod record;
 mod redirect;
 pub(crate) mod room;
+mod side;
 mod source;
 mod transfer;
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::error::{counted, first_few};
 use crate::layouts::files;
 use crate::{Error, Result};
-use download::{Download, Job, download};
+use download::{Download, download};
 pub use event::{Doing, Event, Listener, bytes};
 use hash::Pinned;
-pub(crate) use hash::hex;
 use http::Client;
+use job::Job;
+use lock::{Alone, lock};
 use manifest::{Item, Set, Then};
+pub use patience::Patience;
 use place::Place;
 use record::Record;
 pub use source::From;
-
-/// Timeouts and retries.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// Time limit for resolving a name, and for connecting.
-    pub connect: Duration,
-    /// Time limit for the next bytes of a connection.
-    pub stall: Duration,
-    /// Minimum speed of a connection, in bytes per second.
-    pub slowest: u64,
-    /// Maximum number of consecutive attempts that bring less than `progress`.
-    pub tries: u32,
-    /// Number of bytes from which an attempt counts as progress.
-    pub progress: u64,
-    /// Pause before the second attempt; doubled before each further one.
-    pub pause: Duration,
-}
-
-impl Default for Patience {
-    /// For interactive use: 30 s without a byte, five attempts, pauses of 1 to 8 s.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(15),
-            stall: Duration::from_secs(30),
-            slowest: 1024,
-            tries: 5,
-            progress: 256 << 10,
-            pause: Duration::from_secs(1),
-        }
-    }
-}
 
 /// What to fetch, from where and to where.
 #[derive(Clone, Copy, Debug)]
@@ -312,41 +285,4 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
         ("what was fetched", bad.join("; ")),
         "remove what is damaged and fetch again",
     ))
-}
-
-/// What is done under a lock, for the message when another process holds it.
-struct Alone<'a> {
-    what: &'a str,
-    expected: &'a str,
-    remedy: &'a str,
-}
-
-/// A lock that is held until it is dropped. The system releases it when the program ends, however
-/// it ends.
-struct Lock(File);
-
-impl Drop for Lock {
-    /// Closing the file is not enough if a child process that is just being started has it open
-    /// too.
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
-}
-
-/// Locks a folder by its file `LOCK`.
-fn lock(folder: &Path, alone: &Alone<'_>) -> Result<Lock> {
-    let path = folder.join("LOCK");
-    let file = OpenOptions::new().create(true).append(true).open(&path);
-    let file = file.map_err(|e| Error::write(&path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::Storage {
-            what: alone.what.into(),
-            file: path,
-            expected: alone.expected.into(),
-            found: "another that is at work".into(),
-            remedy: alone.remedy.to_owned(),
-        }),
-        Err(TryLockError::Error(e)) => Err(Error::write(&path, e)),
-    }
 }

@@ -12,16 +12,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::redirect;
-
-/// On which side of the network a server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    /// On this machine, or in a network that is not public.
-    Inside,
-    /// Anywhere else.
-    Outside,
-}
+use super::side::{INWARD, Side, is_inner, is_inner_ip};
 
 /// The side of each resolved host, by host and port.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +22,7 @@ impl Sides {
     /// The side of the host of `address`: inside if its text says so, or if it has only resolved to
     /// inside addresses.
     pub(super) fn of(&self, address: &Uri) -> Side {
-        if address.host().is_some_and(redirect::is_inner) {
+        if address.host().is_some_and(is_inner) {
             return Side::Inside;
         }
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +66,7 @@ pub(super) struct LeadsInside;
 
 impl fmt::Display for LeadsInside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(redirect::INWARD)
+        f.write_str(INWARD)
     }
 }
 
@@ -92,7 +83,7 @@ impl Resolver for Names {
         if config.proxy().is_some_and(|proxy| proxy.uri().authority() == uri.authority()) {
             return Ok(found); // the proxy itself, which the user named
         }
-        let inner = found.iter().filter(|found| redirect::is_inner_ip(found.ip())).count();
+        let inner = found.iter().filter(|found| is_inner_ip(found.ip())).count();
         if inner > 0 && self.may == Reach::OutsideOnly {
             return Err(ureq::Error::Other(Box::new(LeadsInside)));
         }

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::event::{Doing, Event, Listener, bytes};
-use super::hash::hex;
 use super::manifest::{Item, Set};
 use super::record::{FOLDER, Record};
 use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
 use crate::container::AtomicFile;
+use crate::digest::hex;
 use crate::error::{counted, first_few};
 use crate::layouts::{checked_key, files};
 use crate::{Error, Result};

@@ -4,17 +4,14 @@
 //! to an address of this machine or network. Where a host name leads is checked when it is
 //! connected to (`names`).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use ureq::http::Uri;
 
-use super::names::Side;
+use super::side::{INWARD, Side, is_inner};
 
 /// Maximum number of redirects of one request.
 pub(super) const MOST: usize = 5;
-
-/// The reason for not following a redirect from outside to the inside.
-pub(super) const INWARD: &str = "a redirect from outside to this machine or network";
 
 /// Resolves a redirect from `at`, a server on this `side`, to `location`.
 ///
@@ -72,44 +69,6 @@ fn has_scheme(location: &str) -> bool {
         letters.next().is_some_and(|b| b.is_ascii_alphabetic())
             && letters.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     })
-}
-
-/// Whether a host is this machine itself.
-pub(super) fn is_loopback(host: &str) -> bool {
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        Ok(ip) => ip.is_loopback(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
-}
-
-/// Whether a host is this machine or in a network that is not public.
-pub(super) fn is_inner(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse() {
-        Ok(ip) => is_inner_ip(ip),
-        Err(_) => {
-            let name = host.trim_end_matches('.').to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost")
-        }
-    }
-}
-
-/// Whether an address is of this machine or of a network that is not public.
-pub(super) fn is_inner_ip(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => is_inner_v4(ip),
-        IpAddr::V6(ip) => is_inner_v6(ip),
-    }
-}
-
-fn is_inner_v4(ip: Ipv4Addr) -> bool {
-    ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
-}
-
-fn is_inner_v6(ip: Ipv6Addr) -> bool {
-    let own = ip.is_loopback() || ip.is_unspecified();
-    let near = ip.is_unique_local() || ip.is_unicast_link_local();
-    own || near || ip.to_ipv4_mapped().is_some_and(is_inner_v4)
 }
 
 #[cfg(test)]

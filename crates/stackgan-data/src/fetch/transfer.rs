@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use ureq::Body;
 use ureq::http::Response;
 
-use super::download::{Job, begin};
-use super::event::{Event, Listener};
+use super::event::{Doing, Event, Listener};
 use super::http::{Client, Failure, content_range, header, reason, unsatisfied};
+use super::job::Job;
 use super::part::{Origin, Part};
-use super::{Patience, page, room};
+use super::patience::Patience;
+use super::{page, room};
 use crate::Error;
 
 /// Number of bytes read from a connection at a time.
@@ -102,7 +103,8 @@ impl<'a> Transfer<'a> {
         }
         if self.told != Some(total) {
             self.told = Some(total);
-            hear(&begin(self.job.name, total.or(self.job.pinned.size)));
+            let file = self.job.name.to_owned();
+            hear(&Event::Begin { doing: Doing::Downloading, file, total: whole });
         }
         hear(&Event::At(start));
         let mut out = if start == 0 { part.begin(&arrived)? } else { part.go_on(start)? };

@@ -34,6 +34,11 @@ impl Budget {
         }
     }
 
+    /// Returns `bytes` that were charged and are free again.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        self.left = self.left.saturating_add(bytes);
+    }
+
     /// Charges and reserves room for `n` more elements in a vector; returns false if the budget
     /// does not cover it.
     ///
@@ -51,7 +56,7 @@ impl Budget {
             return false;
         }
         vec.reserve_exact(capacity - vec.len());
-        self.left += old;
+        self.release(old);
         true
     }
 }

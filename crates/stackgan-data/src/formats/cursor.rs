@@ -18,6 +18,11 @@ impl<'a> Cursor<'a> {
         Self { bytes, at: 0, base: 0, big_endian: false }
     }
 
+    /// A cursor over bytes that begin at byte `base` of a file.
+    pub(crate) fn new_at(bytes: &'a [u8], base: usize) -> Self {
+        Self { base, ..Self::new(bytes) }
+    }
+
     /// The same position, with numbers in the given byte order.
     pub(crate) fn ordered(self, big_endian: bool) -> Self {
         Self { big_endian, ..self }

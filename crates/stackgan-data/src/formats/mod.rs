@@ -13,6 +13,7 @@ pub mod matlab;
 pub mod npy;
 pub mod npz;
 pub mod pickle;
+pub mod tensorflow;
 pub mod torch7;
 pub mod torch_pickle;
 mod zip;

@@ -77,7 +77,7 @@ impl<'a> Archive<'a> {
             return directory.fault("archive is malformed", "entries of different names", found);
         }
         // In the order of the file, so that each entry can be checked against the next.
-        entries.sort_by_key(|entry| entry.offset);
+        entries.sort_unstable_by_key(|entry| entry.offset);
         let ends = entries.iter().skip(1).map(|next| next.offset).chain([start]);
         for (entry, next) in entries.iter().zip(ends) {
             let end = entry.offset.saturating_add(LOCAL_SIZE).saturating_add(entry.compressed);

@@ -18,8 +18,9 @@ mod annotations;
 
 pub(crate) use annotations::Annotations;
 
+use super::keys::inside;
 use super::lists::{Absent, Labels, left_out, names, twice};
-use super::{LEAVE_OUT, Reading, Uncaptioned, inside};
+use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
 use crate::formats::{pickle, read_bounded};

@@ -12,8 +12,8 @@
 //! counted, or used if folders have no number. Public copies of the test split's file give number
 //! 36 to the pictures of class 37 (abhisheksingh0308/GAN-App).
 
+use super::keys::{checked_key, inside};
 use super::lists::{Absent, Labels, MAX_LIST, names, twice};
-use super::{checked_key, inside};
 use crate::counted;
 use crate::crop::Orientation;
 use crate::dataset::{BoundingBox, Dataset, Item, Split};

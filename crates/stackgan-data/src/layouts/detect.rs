@@ -1,6 +1,7 @@
 //! Detection of the kind of a folder from its contents.
 
-use super::{Kind, folder};
+use super::folder;
+use super::kind::Kind;
 use crate::error::counted;
 use crate::{Error, Result};
 use std::fmt::Write as _;

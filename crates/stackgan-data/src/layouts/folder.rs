@@ -25,8 +25,8 @@ mod table;
 pub(crate) use survey::{Origin, Survey, has_marks, pictures};
 
 use super::lists::{Absent, left_out};
+use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::split::{Classes, divide};
-use super::{LEAVE_OUT, Reading, Uncaptioned};
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
 use crate::error::counted;

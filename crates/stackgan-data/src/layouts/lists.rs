@@ -1,7 +1,7 @@
 //! Common parts of the release's layouts: lists of names and classes in pickles, and the report of
 //! all listed files that are missing.
 
-use super::checked_key;
+use super::keys::checked_key;
 use crate::error::{counted, first_few, printable};
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result};

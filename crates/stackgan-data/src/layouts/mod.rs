@@ -17,72 +17,24 @@ pub mod cub;
 mod detect;
 pub mod folder;
 mod keys;
+mod kind;
 mod lists;
 pub mod oxford;
+mod reading;
 mod scan;
 mod split;
 
 pub use detect::detect;
 pub use keys::{checked_key, inside};
+pub use kind::Kind;
 pub use lists::{Labels, MAX_LIST, names};
+pub(crate) use reading::LEAVE_OUT;
+pub use reading::{Reading, Uncaptioned};
 pub(crate) use scan::{files, is_picture, stem};
 
 use crate::Result;
 use crate::dataset::Dataset;
 use std::path::Path;
-
-/// The layout of a dataset folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// CUB-200-2011, laid out as in the first release.
-    Cub,
-    /// Oxford-102.
-    Oxford,
-    /// COCO 2014.
-    Coco,
-    /// A user's own pictures and captions.
-    Folder,
-}
-
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Cub, Self::Oxford, Self::Coco, Self::Folder];
-
-    /// The name of the kind in commands.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cub => "cub",
-            Self::Oxford => "oxford",
-            Self::Coco => "coco",
-            Self::Folder => "folder",
-        }
-    }
-}
-
-/// Decisions about what a folder does not specify.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// The seed of the split, if the folder has none.
-    pub split_seed: u64,
-    /// How to treat pictures without captions.
-    pub uncaptioned: Uncaptioned,
-}
-
-/// How to treat pictures without captions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Uncaptioned {
-    /// Reject the folder, listing their names.
-    #[default]
-    Refuse,
-    /// Leave them out, with a note of their number.
-    LeaveOut,
-}
-
-/// The command that leaves pictures without captions out, for remedies: not every command that
-/// reads a folder has the option.
-pub(crate) const LEAVE_OUT: &str = "`stackgan data import DIR --uncaptioned leave-out`";
 
 /// Reads the folder `dir` of the given kind. No picture is opened.
 ///

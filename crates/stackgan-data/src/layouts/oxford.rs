@@ -18,10 +18,11 @@
 //! splits pictures, not classes, and is not used. Pictures are used whole, because there are no
 //! boxes.
 
+use super::keys::inside;
 use super::lists::{Absent, Labels, left_out, names, twice};
+use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::scan::{files, is_picture, stem};
 use super::split::{Classes, divide};
-use super::{LEAVE_OUT, Reading, Uncaptioned, inside};
 use crate::counted;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};

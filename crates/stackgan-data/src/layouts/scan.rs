@@ -1,6 +1,6 @@
 //! The files of a folder, in an order that is independent of the file system.
 
-use super::{checked_key, inside};
+use super::keys::{checked_key, inside};
 use crate::error::printable;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const MAX_DEPTH: usize = 16;
 
 /// The folder for the program's own output, which is not part of the dataset.
-pub(in crate::layouts) const OWN: &str = "prepared";
+pub(super) const OWN: &str = "prepared";
 
 /// Every file under `root` by its relative path, with `/` between names.
 ///

@@ -10,7 +10,7 @@ const FEWEST_CLASSES: usize = 5;
 
 /// Whether the classes of the items have a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::layouts) enum Classes {
+pub(super) enum Classes {
     /// Pictures belong to classes.
     Known,
     /// Each picture has its own number.

@@ -1,13 +1,13 @@
 //! Reads a prepared file: the small tables when it is opened, pictures by position.
 
-use super::{Manifest, VERSION, hex, identity};
+use super::manifest::{Manifest, VERSION, identity};
 use crate::container::{Container, Element, Tensor, words};
 use crate::crop::PictureSize;
 use crate::dataset::Split;
+use crate::digest::sha256;
 use crate::error::printable;
 use crate::sums::StoredSums;
 use crate::{Error, Result};
-use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use std::path::Path;
 
@@ -168,7 +168,7 @@ impl Prepared {
     pub fn pixels(&self) -> String {
         let Manifest { resizing, stretch, orientation, boxes, .. } = &self.manifest;
         let text = [resizing, stretch, orientation, boxes].map(|part| format!("{part:?}")).concat();
-        hex(&Sha256::digest(text)).chars().take(12).collect()
+        sha256(text).chars().take(12).collect()
     }
 
     /// Identifies the whole content: SHA-256 of the metadata, in hexadecimal. It covers the

@@ -1,16 +1,16 @@
 //! Creates a prepared file: pictures are decoded in parallel, a few at a time, and streamed in
 //! order.
 
-use super::{Manifest, VERSION, boxes, fingerprint, hex, identity, orientation, split_number};
+use super::manifest::{Manifest, VERSION, boxes, fingerprint, identity, orientation, split_number};
 use crate::container::{AtomicFile, Element, Spec, header};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
+use crate::digest::{hex, sha256};
 use crate::error::{counted, first_few};
 use crate::formats::read_bounded;
 use crate::sums::Sums;
 use crate::{Error, Result};
 use rayon::prelude::*;
-use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -234,7 +234,7 @@ fn note(left_out: &[LeftOut]) -> Option<String> {
 fn square(item: &Item, orientation: Orientation, how: Preparation) -> Result<(Vec<u8>, String)> {
     let source = read_bounded(&item.image, crop::MAX_FILE)?;
     let image = crop::decode_as(&source, orientation, &item.image)?;
-    let hash = hex(&Sha256::digest(&source));
+    let hash = sha256(&source);
     drop(source);
     Ok((crop::prepare(image, item.bounding_box, how, &item.image)?, hash))
 }

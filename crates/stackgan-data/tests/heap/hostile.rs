@@ -42,6 +42,36 @@ fn small_arrays(n: usize) -> Vec<u8> {
     [out, b"u.".to_vec()].concat()
 }
 
+/// The same in protocol 0, in which Python 3 writes bytes as text to be encoded.
+fn small_arrays_as_text(n: usize) -> Vec<u8> {
+    let mut out = b"(dp0\n".to_vec();
+    let mut at = 1;
+    for i in 0..n {
+        let name = format!("001.Black_footed_Albatross/Black_Footed_Albatross_{i:05}");
+        out.extend(format!("V{name}\np{at}\n").bytes());
+        if i == 0 {
+            out.extend(
+                b"cnumpy._core.multiarray\n_reconstruct\np2\n(cnumpy\nndarray\np3\n(I0\ntp4\nc_codecs\nencode\np5\n\
+                (Vb\np6\nVlatin1\np7\ntp8\nRp9\ntp10\nRp11\n(I1\n(I1\nI128\ntp12\ncnumpy\ndtype\np13\n(Vf4\np14\n\
+                I00\nI01\ntp15\nRp16\n(I3\nV<\np17\nNNNI-1\nI-1\nI0\ntp18\nb",
+            );
+            at = 19;
+        } else {
+            let [a, b, c, d] = [1, 2, 3, 4].map(|k| at + k);
+            let head =
+                format!("g2\n(g3\n(I0\ntp{a}\ng9\ntp{b}\nRp{c}\n(I1\n(I1\nI128\ntp{d}\ng16\n");
+            out.extend(head.bytes());
+            at += 5;
+        }
+        out.extend(b"I00\ng5\n(V");
+        out.extend([0xbf; 512]);
+        let [a, b, c] = [1, 2, 3].map(|k| at + k);
+        out.extend(format!("\np{at}\ng7\ntp{a}\nRp{b}\ntp{c}\nbs").bytes());
+        at += 4;
+    }
+    [out, b".".to_vec()].concat()
+}
+
 #[test]
 fn pickles() {
     let _turn = turn();
@@ -80,6 +110,7 @@ fn pickles() {
         readers::pickles,
         vec![
             ("!60,000 small arrays by name", small_arrays(60_000)),
+            ("!60,000 small arrays by name, as text", small_arrays_as_text(60_000)),
             ("Nones", [b"(".to_vec(), vec![b'N'; 8 * MB], b"l.".to_vec()].concat()),
             ("small ints", [b"(".to_vec(), b"K\x07".repeat(4 * MB), b"l.".to_vec()].concat()),
             ("empty lists", [b"(".to_vec(), vec![b']'; 4 * MB], b"l.".to_vec()].concat()),
@@ -90,6 +121,11 @@ fn pickles() {
             ),
             ("memoised", [b"(N".to_vec(), vec![0x94; 8 * MB], b"l.".to_vec()].concat()),
             ("dict", [b"}(".to_vec(), b"NN".repeat(2 * MB), b"u.".to_vec()].concat()),
+            // As many as the stack holds before it grows.
+            (
+                "!appended at once",
+                [b"](".to_vec(), vec![b'N'; 2 * MB - 8], b"e.".to_vec()].concat(),
+            ),
             ("appends", [b"]".to_vec(), b"Na".repeat(4 * MB), b".".to_vec()].concat()),
             ("marks", vec![b'('; 8 * MB]),
             ("nested tuples", [vec![b')'], vec![0x85; 4 * MB], b".".to_vec()].concat()),
@@ -344,12 +380,27 @@ fn pytorch() {
         ["ctorch._utils\n_rebuild_tensor\n", &parts].concat().into_bytes()
     };
     let key = [b"(lp0\nS'0'\na.".to_vec(), u64::MAX.to_le_bytes().to_vec(), vec![0; 16]].concat();
-    let pairs = [
-        b"(ccollections\nOrderedDict\n](]q\x00(NNe".to_vec(),
-        b"h\x00".repeat(2 * MB),
-        b"e\x85R.".to_vec(),
-    ]
-    .concat();
+    let pairs = |n: usize| {
+        let list = b"(ccollections\nOrderedDict\n](]q\x00(NNe";
+        [&list[..], &b"h\x00".repeat(n), b"e\x85R."].concat()
+    };
+    // Storages without numbers, and a tensor of many dimensions again and again.
+    let storages = |n: usize, times: usize| {
+        let (mut object, mut keys, mut counts) = (b"(".to_vec(), b"(".to_vec(), Vec::new());
+        for i in 0..n {
+            object.extend(
+                format!("(S'storage'\nctorch\nFloatStorage\nS'{i}'\nS'cpu'\nI0\nNtQ").bytes(),
+            );
+            keys.extend(format!("S'{i}'\n").bytes());
+            counts.extend([0; 8]);
+        }
+        let none = "(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI0\nNtQ";
+        let extents = "I0\n".repeat(32);
+        let tensor = format!("{none}I0\n({extents}t({extents}ttR");
+        object.extend(format!("ctorch._utils\n_rebuild_tensor\n({tensor}q\x00").bytes());
+        object.extend(b"h\x00".repeat(times));
+        legacy(&[object, b"l.".to_vec()].concat(), &[keys, b"l.".to_vec(), counts].concat())
+    };
     let names: Vec<String> = (0..60_000).map(|i| format!("a/data/{i}")).collect();
     let mut entries = vec![("a/data.pkl", 0, &b"}."[..], 2, crc(b"}."))];
     entries.extend(names.iter().map(|name| (name.as_str(), 0, &b""[..], 0, 0)));
@@ -364,7 +415,10 @@ fn pytorch() {
             ("!expanded", legacy(&expanded("I1024\nI1024\n"), &numbers)),
             ("expanded too far", legacy(&expanded("I1048576\nI1048576\n"), &numbers)),
             ("lying storage", legacy(format!("{tensor}.").as_bytes(), &key)),
-            ("pairs", legacy(&pairs, &numbers)),
+            ("pairs", legacy(&pairs(2 * MB), &numbers)),
+            ("pairs that fill the stack", legacy(&pairs(2 * MB - 8), &numbers)),
+            ("!a thousand storages", storages(1_000, 1_000)),
+            ("storages and tensors", storages(34_000, 13_500)),
             ("many entries", zip(&entries)),
         ],
     );

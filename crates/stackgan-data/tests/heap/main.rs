@@ -10,6 +10,8 @@ mod mutations;
 mod packs;
 mod prepared;
 mod readers;
+#[path = "../it/tables.rs"]
+mod tables;
 
 use peak_alloc::PeakAlloc;
 use std::sync::{Mutex, MutexGuard, PoisonError};

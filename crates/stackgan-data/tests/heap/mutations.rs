@@ -4,6 +4,7 @@
 use crate::packs::{self, Record};
 use crate::prepared;
 use crate::readers::{self, FILE, Read};
+use crate::tables;
 use crate::{turn, within_bar};
 use stackgan_data::noise::{Noise, Stream};
 
@@ -83,6 +84,25 @@ fn pytorch_legacy() {
     let mut corpus = packs::torch_pickle();
     corpus.retain(|record| !record.bytes.starts_with(b"PK"));
     mutate(corpus, readers::torch_pickle, 500);
+}
+
+/// The contents of blocks are changed, and their sums made anew.
+#[test]
+fn tensorflow() {
+    let _turn = turn();
+    let numbers = tables::packed(&[1.0, 2.0, 3.0, 4.0]);
+    let names = ["g_net/custom_conv2d/custom_conv2d/w", "hr_g_net/x/w"];
+    let of = |name| (name, &[2, 2][..], tables::bytes(1, &[]), numbers.clone());
+    let corpus = [
+        ("slices", tables::slices(&names.map(of))),
+        ("index", tables::index(&names.map(|name| (name, &[2, 2][..], 0, 0)))),
+    ];
+    let record = |(name, bytes): (&str, Vec<u8>)| Record {
+        name: name.to_owned(),
+        bytes,
+        holds: serde_json::Value::Null,
+    };
+    mutate(corpus.map(record).into(), readers::tensorflow, 500);
 }
 
 #[test]

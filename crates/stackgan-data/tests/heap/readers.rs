@@ -1,8 +1,12 @@
 //! Reads each format as its users do: decodes the file, then requests all of its contents.
 
+use crate::tables;
+use stackgan_data::Error;
+use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_data::formats::torch7::{self, Value};
 use stackgan_data::formats::{matlab, npy, npz, pickle, torch_pickle};
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// A reader, with an error's text.
 pub(crate) type Read = fn(&[u8]) -> Result<(), String>;
@@ -47,6 +51,26 @@ pub(crate) fn matlab(bytes: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+
+/// Reads a checkpoint with one block of these contents. The numbers of an index are not there.
+pub(crate) fn tensorflow(contents: &[u8]) -> Result<(), String> {
+    let path = FOLDER.path().join(FILE);
+    std::fs::write(&path, tables::table(&[contents.to_vec()])).unwrap();
+    let checkpoint = Checkpoint::open(&path).map_err(|e| e.to_string())?.unwrap();
+    let shapes = checkpoint.shapes();
+    match checkpoint.read(&shapes.keys().cloned().collect()) {
+        Ok(values) => {
+            assert!(
+                values.iter().all(|(name, x)| x.len() == shapes[name].iter().product::<usize>())
+            );
+            Ok(())
+        }
+        Err(Error::Missing { .. }) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 pub(crate) fn torch7(bytes: &[u8]) -> Result<(), String> {

@@ -125,6 +125,27 @@ fn refusals_name_what_they_refuse() {
     }
 }
 
+/// Python 3 writes empty bytes as a call in protocols 0 to 2: written by `CPython` 3.11.7 with numpy
+/// 2.4 from `[b'', b'x', b'']` and `np.zeros((0, 4), np.float32)`.
+#[test]
+fn empty_bytes_of_python_3() {
+    let file = Path::new("f");
+    for pickled in [
+        &b"(lp0\nc__builtin__\nbytes\np1\n(tRp2\nac_codecs\nencode\np3\n(Vx\np4\nVlatin1\np5\ntp6\nRp7\nag2\na."[..],
+        b"]q\x00(c__builtin__\nbytes\nq\x01)Rq\x02c_codecs\nencode\nq\x03(X\x01\x00\x00\x00xq\x04X\x06\x00\x00\x00latin1q\x05tq\x06Rq\x07h\x02e.",
+        b"\x80\x02]q\x00(c__builtin__\nbytes\nq\x01)Rq\x02c_codecs\nencode\nq\x03X\x01\x00\x00\x00xq\x04X\x06\x00\x00\x00latin1q\x05\x86q\x06Rq\x07h\x02e.",
+    ] {
+        let document = pickle::decode(pickled, file).unwrap();
+        assert_eq!(document.strings(file).unwrap(), ["", "x", ""]);
+    }
+    let array = b"cnumpy._core.multiarray\n_reconstruct\np0\n(cnumpy\nndarray\np1\n(I0\ntp2\nc_codecs\nencode\np3\n(Vb\np4\n\
+        Vlatin1\np5\ntp6\nRp7\ntp8\nRp9\n(I1\n(I0\nI4\ntp10\ncnumpy\ndtype\np11\n(Vf4\np12\nI00\nI01\ntp13\nRp14\n(I3\n\
+        V<\np15\nNNNI-1\nI-1\nI0\ntp16\nbI00\nc__builtin__\nbytes\np17\n(tRp18\ntp19\nb.";
+    let document = pickle::decode(array, file).unwrap();
+    let view = document.array().unwrap();
+    assert_eq!((view.shape(), view.to_f32()), (&[0, 4][..], Vec::new()));
+}
+
 /// A machine with the other byte order writes `>`. The first scalar is 3 with `<`.
 #[test]
 fn scalars_of_either_byte_order() {

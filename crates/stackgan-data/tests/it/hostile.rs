@@ -100,6 +100,8 @@ fn allowed_functions_are_no_way_around() {
         b"c_codecs\nencode\n(Vx\nVrot13\ntR.",
         b"c_codecs\nencode\n(V\\u0153\nVlatin1\ntR.",
         b"cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR.",
+        b"c__builtin__\nbytes\n(I4\ntR.",
+        b"c__builtin__\nbytes\n(lR.",
         b"S'x'\n(tR.",
         b"S'x'\n(tb.",
         b"(l(tb.",

@@ -11,6 +11,8 @@ mod real_cub;
 mod real_embeddings;
 mod real_formats;
 mod real_pickles;
+mod tables;
+mod tensorflow;
 
 use std::path::PathBuf;
 

@@ -37,3 +37,21 @@ pub(crate) fn weights(shapes: BTreeMap<String, Vec<usize>>) -> BTreeMap<String, 
     };
     shapes.into_iter().enumerate().map(tensor).collect()
 }
+
+/// The same for variables of TensorFlow, whose weights have their inputs before their outputs
+/// (`tests/golden/tensorflow_inception.py`).
+#[allow(dead_code, reason = "one of the two programs of tests has variables")]
+pub(crate) fn variables(shapes: BTreeMap<String, Vec<usize>>) -> BTreeMap<String, Tensor> {
+    let tensor = |(key, (name, shape)): (usize, (String, Vec<usize>))| {
+        let fan_in: usize = shape.iter().rev().skip(1).product();
+        let (offset, factor) = match shape.len() {
+            _ if name.contains("moving_variance") => (1.0, 0.5),
+            1 => (0.0, 0.2),
+            _ => (0.0, 2.0 * (6.0 / fan_in as f64).sqrt()),
+        };
+        let values = noise(key as u32, shape.iter().product());
+        let values: Vec<f32> = values.map(|u| (offset + factor * u) as f32).collect();
+        (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+    };
+    shapes.into_iter().enumerate().map(tensor).collect()
+}

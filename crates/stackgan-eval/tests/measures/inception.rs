@@ -6,13 +6,16 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
-use stackgan_eval::features::inception::{Form, Inception};
+use stackgan_eval::features::inception::{Form, Inception, slim};
 
 use crate::{pictures, weights};
 
 fn golden() -> Archive {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/features.safetensors");
+    archive("features.safetensors")
+}
+
+fn archive(name: &str) -> Archive {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name);
     Archive::from_bytes(&std::fs::read(file).unwrap(), &Device::Cpu).unwrap()
 }
 
@@ -41,13 +44,33 @@ fn equal_to_torch_in_all_three_forms() {
         let output = net.forward(&pictures).unwrap();
         for (what, found) in [("features", output.features), ("logits", output.logits)] {
             let expected = &golden.tensors[&format!("inception_{name}.formula.{what}")];
-            let largest =
-                |t: &Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-            let (apart, scale) = (largest(&(&found - expected).unwrap()), largest(expected));
-            assert!(apart <= 1e-4 * scale, "{name} {what}: {apart} of {scale}");
-            assert!(scale > 0.01, "{name} {what} are all alike");
+            assert_near(&format!("{name} {what}"), &found, expected);
         }
     }
+}
+
+fn assert_near(what: &str, found: &Tensor, expected: &Tensor) {
+    let largest = |t: &Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    let (apart, scale) = (largest(&(found - expected).unwrap()), largest(expected));
+    assert!(apart <= 1e-4 * scale, "{what}: {apart} of {scale}");
+    assert!(scale > 0.01, "{what} are all alike");
+}
+
+/// The variables of a checkpoint of the authors give what TensorFlow's own graph gives
+/// (`tests/golden/tensorflow_inception.py`).
+#[test]
+fn the_variables_of_tensorflow_are_the_same_network() {
+    let golden = archive("tensorflow_inception.safetensors");
+    let shapes: BTreeMap<String, Vec<usize>> =
+        serde_json::from_str(&golden.metadata["variables"]).unwrap();
+    let training = ["global_step", "conv0/weights", "aux_logits/FC/weights"];
+    let names = shapes.keys().map(String::as_str).chain(training);
+    assert!(slim::variables(names).unwrap().iter().eq(shapes.keys()));
+    let variables = weights::variables(shapes);
+    let net = Inception::new(Form::Slim, &slim::state_dict(variables).unwrap()).unwrap();
+    let output = net.forward(&pictures::pictures((2, 3, 91, 107))).unwrap();
+    assert_near("features", &output.features, &golden.tensors["features"]);
+    assert_near("logits", &output.logits, &golden.tensors["logits"]);
 }
 
 #[test]

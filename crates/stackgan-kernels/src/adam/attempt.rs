@@ -6,11 +6,12 @@
 use candle_core::{Result, Tensor, Var};
 use rayon::prelude::*;
 
-use super::{CHUNK, Constants, adam_update, check, in_place, lend};
+use super::step::{AdamUpdate, Constants};
+use super::{CHUNK, adam_update, check, in_place, lend};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, floats, floats_mut};
 use crate::fast;
-use crate::many::{AdamFactors, AdamUpdate, copy_all};
+use crate::many::{AdamFactors, copy_all};
 use crate::vectorised::vectorised;
 
 /// A step whose parameters have moved, to be kept or taken back.

@@ -1,16 +1,15 @@
 //! Maps on a CPU, in blocks of sixteen channels, with gradients that pass beside candle's graph.
 //!
 //! ```text
-//! lane <- buffer <- blocks <- conv, norm, elementwise <- here
+//! lane <- buffer <- blocks <- elementwise <- map <- conv, norm <- here
 //! ```
-//!
-//! Maps that enter with few channels stay planes until something but a convolution reads them.
 
 mod blocks;
 pub(crate) mod buffer;
 mod conv;
 mod elementwise;
 pub(crate) mod lane;
+mod map;
 mod norm;
 mod path;
 mod pool;
@@ -20,14 +19,14 @@ mod transpose;
 
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
-use crate::geometry::planes;
-use crate::link::{Backward, Gradient, Input, Left, Node, Sum, left, linked};
-use crate::maps::{Clamp, Filter, Norm, Statistics};
-use crate::{Activation, Pool, fast};
+use crate::link::Input;
+use crate::{Activation, Clamp, Filter, Norm, Pool, Statistics, fast};
 use blocks::{Blocks, Sizes};
 use conv::{Finish, UNFINISHED, Wanted, Way};
+pub(crate) use map::Map;
+use map::{Grad, NONE};
 
 /// The instructions that products use on this CPU.
 pub(crate) fn instructions() -> &'static str {
@@ -40,139 +39,7 @@ pub(crate) fn instructions() -> &'static str {
     }
 }
 
-/// Feature maps on a CPU.
-#[derive(Clone, Debug)]
-pub(crate) struct Map {
-    values: Values,
-    node: Node<Grad>,
-}
-
-/// What maps are.
-#[derive(Clone, Debug)]
-enum Values {
-    Blocks(Arc<Blocks>),
-    /// Few channels, `(N, C, H, W)`.
-    Pictures {
-        planes: Tensor,
-        sizes: Sizes,
-    },
-}
-
-impl Values {
-    fn sizes(&self) -> Sizes {
-        match self {
-            Self::Blocks(blocks) => blocks.sizes,
-            Self::Pictures { sizes, .. } => *sizes,
-        }
-    }
-}
-
-/// A gradient of maps, as they are.
-#[derive(Clone, Debug)]
-enum Grad {
-    Blocks(Arc<Blocks>),
-    Planes(Arc<[f32]>),
-}
-
-impl Sum for Grad {
-    fn sum(self, other: Self) -> Result<Self> {
-        Ok(match (self, other) {
-            (Self::Blocks(a), Self::Blocks(b)) => Self::Blocks(elementwise::sum(a, b).into()),
-            (Self::Planes(a), Self::Planes(b)) => {
-                Self::Planes(a.iter().zip(b.iter()).map(|(a, b)| a + b).collect())
-            }
-            _ => candle_core::bail!("maps: gradients of two kinds"),
-        })
-    }
-}
-
-impl Grad {
-    fn blocks(self) -> Result<Arc<Blocks>> {
-        match self {
-            Self::Blocks(blocks) => Ok(blocks),
-            Self::Planes(_) => candle_core::bail!("maps: expected a gradient in blocks"),
-        }
-    }
-}
-
-const NONE: [Option<Tensor>; 3] = [None, None, None];
-
 impl Map {
-    fn new(
-        name: &'static str,
-        inputs: &[Input<'_, Grad>],
-        blocks: impl Into<Arc<Blocks>>,
-        backward: impl FnOnce(Gradient<Grad>) -> Backward,
-    ) -> Result<Self> {
-        let node = linked(name, inputs, backward)?;
-        Ok(Self { values: Values::Blocks(blocks.into()), node })
-    }
-
-    /// `(N, C, H, W)`.
-    pub(crate) fn sizes(&self) -> (usize, usize, usize, usize) {
-        self.values.sizes().dims()
-    }
-
-    /// Pictures or features `(N, C, H, W)` in f32 as maps.
-    pub(crate) fn enter(x: &Tensor) -> Result<Self> {
-        let (images, channels, height, width) = planes(x, "maps")?;
-        let (x, sizes) = (x.contiguous()?, Sizes { images, channels, height, width });
-        let (tracked, shape) = (x.track_op(), x.shape().clone());
-        let backward = |gradient: Gradient<Grad>| -> Backward {
-            Box::new(move || {
-                if !tracked {
-                    return Ok(NONE);
-                }
-                let dx = match gradient.take()? {
-                    Grad::Blocks(dx) => dx.to_planes(),
-                    Grad::Planes(dx) => dx.to_vec(),
-                };
-                Ok([Some(Tensor::from_vec(dx, &shape, &candle_core::Device::Cpu)?), None, None])
-            })
-        };
-        let node = linked("enter maps", &[Input::Tensor(&x)], backward)?;
-        let values = if channels <= conv::PICTURE_CHANNELS {
-            Values::Pictures { planes: x.detach(), sizes }
-        } else {
-            let (storage, layout) = x.storage_and_layout();
-            Values::Blocks(Blocks::from_planes(fast::locked(&storage, layout)?, sizes).into())
-        };
-        Ok(Self { values, node })
-    }
-
-    /// These maps in blocks.
-    fn in_blocks(&self) -> Result<(Self, Arc<Blocks>)> {
-        let (planes, sizes) = match &self.values {
-            Values::Blocks(blocks) => return Ok((self.clone(), blocks.clone())),
-            Values::Pictures { planes, sizes } => (planes, *sizes),
-        };
-        let blocks = {
-            let (storage, layout) = planes.storage_and_layout();
-            Arc::new(Blocks::from_planes(fast::locked(&storage, layout)?, sizes))
-        };
-        let before = self.node.gradient.clone();
-        let map =
-            Self::new("maps in blocks", &[Input::Map(&self.node)], blocks.clone(), |gradient| {
-                Box::new(move || {
-                    let dx = gradient.take()?.blocks()?.to_planes();
-                    before.add(Grad::Planes(dx.into()))?;
-                    Ok(NONE)
-                })
-            })?;
-        Ok((map, blocks))
-    }
-
-    /// Maps as `(N, C, H, W)` in f32.
-    pub(crate) fn leave(&self) -> Result<Tensor> {
-        let (map, blocks) = self.in_blocks()?;
-        let (sizes, before) = (blocks.sizes, map.node.gradient.clone());
-        left("leave maps", &map.node, Left::Cpu(blocks.to_planes()), sizes.dims(), move |grad| {
-            let (storage, layout) = grad.storage_and_layout();
-            let dy = Blocks::from_planes(fast::locked(&storage, layout)?, sizes);
-            before.add(Grad::Blocks(dy.into()))
-        })
-    }
-
     /// These maps as the convolutions of a filter want them.
     fn for_filter(&self, filter: Filter) -> Result<Self> {
         match filter {
@@ -208,19 +75,6 @@ impl Map {
         let (map, weight) = (self.for_filter(filter)?, weight.contiguous()?);
         let y = Way::new(&map.values, &weight, filter)?.forward(&map.values, &weight, finish)?;
         map.evaluated("convolution of maps, evaluated", y)
-    }
-
-    /// Maps made of these, by something that has no gradient.
-    fn evaluated(&self, name: &str, y: Blocks) -> Result<Self> {
-        self.refuse_gradients(name)?;
-        Ok(Self { values: Values::Blocks(y.into()), node: self.node.clone() })
-    }
-
-    fn refuse_gradients(&self, name: &str) -> Result<()> {
-        if self.node.is_tracked() {
-            candle_core::bail!("{name}: it has no gradient, and its input asks for one");
-        }
-        Ok(())
     }
 
     /// A convolution, batch norm and activation.
@@ -277,14 +131,14 @@ impl Map {
     /// Maps one behind the other along the channels.
     pub(crate) fn join(all: &[Self]) -> Result<Self> {
         let Some((last, others)) = all.split_last() else {
-            candle_core::bail!("join: expected maps, found none");
+            bail!("join: expected maps, found none");
         };
         let mut sizes = last.values.sizes();
         for other in others {
             let s = other.values.sizes();
             let alike = Sizes { channels: s.channels, ..last.values.sizes() };
             if s != alike {
-                candle_core::bail!("join: maps {:?} and {:?}", s.dims(), sizes.dims());
+                bail!("join: maps {:?} and {:?}", s.dims(), sizes.dims());
             }
             other.refuse_gradients("join")?;
             sizes.channels += s.channels;
@@ -317,7 +171,7 @@ impl Map {
     pub(crate) fn add_activate(&self, other: &Self, activation: Activation) -> Result<Self> {
         let ((a, x), (b, z)) = (self.in_blocks()?, other.in_blocks()?);
         if x.sizes != z.sizes {
-            candle_core::bail!("add: maps {:?} and {:?}", x.sizes.dims(), z.sizes.dims());
+            bail!("add: maps {:?} and {:?}", x.sizes.dims(), z.sizes.dims());
         }
         let y = Arc::new(elementwise::add_activate(&x, &z, activation));
         let inputs = [Input::Map(&a.node), Input::Map(&b.node)];

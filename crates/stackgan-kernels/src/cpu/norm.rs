@@ -14,11 +14,11 @@ use rayon::prelude::*;
 use super::blocks::{Blocks, Sizes};
 use super::elementwise::owned;
 use super::lane::{LANES, Lane, one_pixel};
-use super::{Grad, Map, Values};
+use super::map::{Grad, Map, Values};
 use crate::activation::select;
 use crate::link::Input;
-use crate::maps::{Norm, Statistics};
 use crate::vectorised::vectorised;
+use crate::{Norm, Statistics};
 
 /// The normalisation of sixteen channels: `y = (x - mean) * scale + beta`.
 #[derive(Clone, Copy, Debug)]

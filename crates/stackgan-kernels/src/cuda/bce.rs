@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::cuda_backend::cudarc::driver::DevicePtr as _;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 
-use super::device::{self, Arg, Grid, LOSSES};
+use super::device::{self, Arg, Grid, LOSSES, at, int};
 
 /// Returns the mean cross-entropy of `f32` logits `(N)` against one label.
 pub(crate) fn bce_with_logits(logits: &Tensor, label: f64) -> Result<Tensor> {
@@ -34,8 +34,7 @@ impl CustomOp1 for Bce {
         let address = Arg::Address(loss.device_ptr(&device.cuda_stream()).0);
         let slice = storage.as_cuda_slice::<f32>()?;
         let from = slice.device_ptr(&device.cuda_stream()).0 + (layout.start_offset() * 4) as u64;
-        let args =
-            [Arg::Address(from), address, Arg::I32(device::int(count)?), Arg::F32(self.label)];
+        let args = [Arg::Address(from), address, int(count)?, Arg::F32(self.label)];
         LOSSES.launch(
             device,
             "bce",
@@ -48,14 +47,7 @@ impl CustomOp1 for Bce {
     fn bwd(&self, logits: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let (device, count) = (device::of(logits)?, logits.elem_count());
         let out = device::empty(&device, logits.shape(), DType::F32)?;
-        let at = |x: &Tensor| Ok::<_, candle_core::Error>(Arg::Address(device::address(x)?));
-        let args = [
-            at(&self.logits)?,
-            at(grad)?,
-            at(&out)?,
-            Arg::I32(device::int(count)?),
-            Arg::F32(self.label),
-        ];
+        let args = [at(&self.logits)?, at(grad)?, at(&out)?, int(count)?, Arg::F32(self.label)];
         LOSSES.launch(&device, "bce_back", Grid::over(count), &args)?;
         Ok(Some(out))
     }

@@ -3,18 +3,10 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::device::{self, Arg, CLASSIFIERS};
+use super::device::{self, Arg, CLASSIFIERS, at, count, int};
 use super::link::{Input, Map, linked};
+use crate::Clamp;
 use crate::geometry::{Conv2dShape, Padding};
-use crate::maps::Clamp;
-
-fn at(x: &Tensor) -> Result<Arg> {
-    Ok(Arg::Address(device::address(x)?))
-}
-
-fn count(x: &Tensor) -> Arg {
-    Arg::I64(x.elem_count() as i64)
-}
 
 /// Every channel with a kernel of its own, `weight (C, 1, kh, kw)`.
 pub(crate) fn depthwise(x: &Map, weight: &Tensor, stride: usize, padding: Padding) -> Result<Map> {
@@ -36,7 +28,7 @@ pub(crate) fn depthwise(x: &Map, weight: &Tensor, stride: usize, padding: Paddin
         s.pad_height,
         s.pad_width,
     ];
-    let window = sizes.into_iter().map(|size| device::int(size).map(Arg::I32));
+    let window = sizes.into_iter().map(int);
     let window = window.collect::<Result<Vec<_>>>()?;
     let (weight, device) = (weight.contiguous()?, device::of(&x.values)?);
     let y = device::empty(&device, (n, s.out_height, s.out_width, pixel), x.values.dtype())?;
@@ -59,11 +51,11 @@ pub(crate) fn depthwise(x: &Map, weight: &Tensor, stride: usize, padding: Paddin
 
 /// A bias for each channel, and bounds of the result.
 pub(crate) fn clamp(x: &Map, clamp: Clamp<'_>) -> Result<Map> {
-    let (channels, pixel) = (device::int(x.channels)?, device::int(x.stride()?)?);
+    let (channels, pixel) = (int(x.channels)?, int(x.stride()?)?);
     let (low, high) = (Arg::F32(clamp.low), Arg::F32(clamp.high));
     let bias = clamp.bias.contiguous()?;
     let y = device::empty(&device::of(&x.values)?, x.values.shape(), x.values.dtype())?;
-    let sizes = [count(&y), Arg::I32(channels), Arg::I32(pixel), low, high];
+    let sizes = [count(&y), channels, pixel, low, high];
     let args = [&[at(&x.values)?, at(&bias)?, at(&y)?][..], &sizes].concat();
     CLASSIFIERS.each(&y, "bounded", y.elem_count(), &args)?;
     let (before, result) = (x.clone(), y.clone());

@@ -8,10 +8,10 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::cudnn::{Geometry, Way, convolve};
-use super::device::{self, Arg, Grid, MAPS, suffix};
+use super::device::{self, Arg, Grid, MAPS, at, int, suffix};
 use super::link::{Input, Map, linked, padded};
+use crate::Filter;
 use crate::geometry::planes;
-use crate::maps::Filter;
 
 /// A weight in cuDNN's layout, `(out, kh, kw, in)` in the type of the maps, with the geometry of
 /// its convolution. It may be padded with channels of zeros.
@@ -117,14 +117,6 @@ impl Prepared {
     }
 }
 
-fn at(x: &Tensor) -> Result<Arg> {
-    Ok(Arg::Address(device::address(x)?))
-}
-
-fn int(size: usize) -> Result<Arg> {
-    device::int(size).map(Arg::I32)
-}
-
 /// Returns the grid of `weight_in` and `weight_out`: a block covers 32 input channels and eight
 /// output channels.
 fn tiles(outs: usize, ins: usize) -> Grid {
@@ -164,7 +156,6 @@ pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
 
 fn move_phases(kernel: &str, from: &Tensor, to: &Tensor, [channels, h, w]: [Arg; 3]) -> Result<()> {
     let count = to.elem_count();
-    let (from, to_address) =
-        (Arg::Address(device::address(from)?), Arg::Address(device::address(to)?));
+    let (from, to_address) = (at(from)?, at(to)?);
     MAPS.each(to, kernel, count, &[from, to_address, Arg::I64(count as i64), channels, h, w])
 }

@@ -125,7 +125,7 @@ impl Plan {
         let dims = |sizes: [usize; 4]| -> Result<[i32; 4]> {
             let mut out = [0; 4];
             for (to, from) in out.iter_mut().zip(sizes) {
-                *to = device::int(from)?;
+                *to = device::narrow(from)?;
             }
             Ok(out)
         };
@@ -133,7 +133,7 @@ impl Plan {
         let x_dims = dims([g.images, g.in_channels, g.height, g.width])?;
         let w_dims = dims([g.out_channels, g.in_channels, g.kernel.0, g.kernel.1])?;
         let y_dims = dims([g.images, g.out_channels, height, width])?;
-        let (pad, stride) = (device::int(g.padding)?, device::int(g.stride)?);
+        let (pad, stride) = (device::narrow(g.padding)?, device::narrow(g.stride)?);
         let made = || -> std::result::Result<Self, CudnnError> {
             let (x, y) = (result::create_tensor_descriptor()?, result::create_tensor_descriptor()?);
             let (w, conv) =

@@ -97,6 +97,26 @@ pub(super) enum Arg {
     F64(f64),
 }
 
+/// Converts a size to the type that kernels and cuDNN take.
+pub(super) fn narrow(size: usize) -> Result<i32> {
+    i32::try_from(size).map_err(|_| Error::Msg(format!("{size} is too large for a GPU")))
+}
+
+/// Returns the [`address`] of a tensor.
+pub(super) fn at(x: &Tensor) -> Result<Arg> {
+    address(x).map(Arg::Address)
+}
+
+/// Returns a size, as kernels take it.
+pub(super) fn int(size: usize) -> Result<Arg> {
+    narrow(size).map(Arg::I32)
+}
+
+/// Returns the number of values of a tensor.
+pub(super) fn count(x: &Tensor) -> Arg {
+    Arg::I64(x.elem_count() as i64)
+}
+
 /// The kernels of one source file.
 #[derive(Clone, Copy)]
 pub(super) struct Kernels {
@@ -200,9 +220,4 @@ pub(super) fn suffix(dtype: DType) -> Result<&'static str> {
         DType::BF16 => Ok("bf16"),
         other => bail!("no maps of {other:?} on a GPU"),
     }
-}
-
-/// Converts a size to the type that the kernels take.
-pub(super) fn int(size: usize) -> Result<i32> {
-    i32::try_from(size).map_err(|_| Error::Msg(format!("{size} is too large for a GPU")))
 }

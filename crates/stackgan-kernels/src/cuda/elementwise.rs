@@ -3,22 +3,10 @@
 use candle_core::cuda_backend::cudarc::driver::DevicePtr as _;
 use candle_core::{DType, Result, Tensor};
 
-use super::device::{self, Arg, MAPS};
+use super::device::{self, Arg, MAPS, at, count, int};
 use super::link::{Input, Map, left, linked, padded};
 use crate::geometry::planes;
 use crate::{Activation, Precision};
-
-fn at(x: &Tensor) -> Result<Arg> {
-    Ok(Arg::Address(device::address(x)?))
-}
-
-fn int(size: usize) -> Result<Arg> {
-    device::int(size).map(Arg::I32)
-}
-
-fn count(x: &Tensor) -> Arg {
-    Arg::I64(x.elem_count() as i64)
-}
 
 /// Converts `f32` images or features `(N, C, H, W)` to maps.
 pub(crate) fn enter(x: &Tensor, precision: Precision) -> Result<Map> {

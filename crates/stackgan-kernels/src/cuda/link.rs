@@ -3,7 +3,7 @@
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::{CudaStorage, Result, Shape, Tensor};
 
-use super::device::{self, Arg, MAPS};
+use super::device::{self, Arg, MAPS, at};
 use crate::Precision;
 use crate::link::{self, Backward, Left, Node, Sum};
 
@@ -59,12 +59,7 @@ impl Sum for Tensor {
         let device = device::of(&self)?;
         let out = device::empty(&device, self.shape(), self.dtype())?;
         let count = self.elem_count();
-        let args = [
-            Arg::Address(device::address(&self)?),
-            Arg::Address(device::address(&other)?),
-            Arg::Address(device::address(&out)?),
-            Arg::I64(count as i64),
-        ];
+        let args = [at(&self)?, at(&other)?, at(&out)?, Arg::I64(count as i64)];
         MAPS.each(&self, "add", count.div_ceil(4), &args)?;
         Ok(out)
     }

@@ -3,8 +3,8 @@
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 use candle_core::{CudaDevice, DType, Result, Tensor, Var, bail};
 
-use super::device::{self, Arg, Grid, MANY};
-use crate::many::AdamUpdate;
+use super::device::{self, Arg, Grid, MANY, at, int};
+use crate::AdamUpdate;
 
 /// Largest number of rows of one launch.
 const MOST: usize = 72;
@@ -84,10 +84,10 @@ impl Launches {
     fn total(&self, kernel: &str) -> Result<Tensor> {
         let sums = device::empty(&self.device, self.blocks as usize, DType::F64)?;
         let out = device::empty(&self.device, (), DType::F32)?;
-        let at = Arg::Address(device::address(&sums)?);
-        self.launch(kernel, &[at])?;
-        let blocks = Arg::I32(device::int(self.blocks as usize)?);
-        let args = [at, blocks, Arg::Address(device::address(&out)?)];
+        let address = at(&sums)?;
+        self.launch(kernel, &[address])?;
+        let blocks = int(self.blocks as usize)?;
+        let args = [address, blocks, at(&out)?];
         let grid = Grid { blocks: (1, 1, 1), threads: (256, 1), shared: 0 };
         MANY.launch(&self.device, "many_total", grid, &args)?;
         Ok(out)
@@ -101,7 +101,7 @@ pub(crate) fn adam_update_all(updates: &[AdamUpdate<'_>], factors: &Var) -> Resu
         .zip(&grads)
         .map(|(u, grad)| [u.p.as_tensor(), grad, u.m.as_tensor(), u.v.as_tensor()])
         .collect();
-    let factors = Arg::Address(device::address(factors)?);
+    let factors = at(factors)?;
     Launches::over(&rows)?.launch("many_adam", &[factors])
 }
 

@@ -5,11 +5,10 @@
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
 use super::conv::Prepared;
-use super::device::{self, Arg, Grid, NORM, suffix};
+use super::device::{self, Arg, Grid, NORM, at, int, suffix};
 use super::elementwise::{enter_as_it_is, leave};
 use super::link::{Input, Map, linked};
-use crate::Precision;
-use crate::maps::{Filter, Norm, Statistics};
+use crate::{Filter, Norm, Precision, Statistics};
 
 /// The sizes of a normalisation over several consecutive parts, each normalised separately.
 #[derive(Clone, Copy)]
@@ -55,7 +54,7 @@ impl Shape {
     /// Returns the last arguments of every kernel.
     fn tail(&self) -> Result<[Arg; 2]> {
         let (h, w) = self.small.unwrap_or((0, 0));
-        Ok([Arg::I32(device::int(h)?), Arg::I32(device::int(w)?)])
+        Ok([int(h)?, int(w)?])
     }
 }
 
@@ -70,10 +69,6 @@ pub(super) struct Normalised {
     through: bool,
 }
 
-fn at(x: &Tensor) -> Result<Arg> {
-    Ok(Arg::Address(device::address(x)?))
-}
-
 /// Returns the grid of launches over small vectors of channels.
 fn by_channel(channels: usize) -> Grid {
     Grid { blocks: (channels.div_ceil(32) as u32, 1, 1), threads: (32, 32), shared: 0 }
@@ -84,7 +79,7 @@ impl Normalised {
     /// ones, depending on `mode`.
     pub(super) fn new(x: Tensor, shape: Shape, norm: &Norm<'_>, mode: Statistics) -> Result<Self> {
         let device = device::of(&x)?;
-        let channels = Arg::I32(device::int(shape.channels)?);
+        let channels = int(shape.channels)?;
         let moments = device::empty(&device, (shape.parts, 3, shape.channels), DType::F32)?;
         match mode {
             Statistics::OfBatch { .. } => {
@@ -92,8 +87,7 @@ impl Normalised {
                 let sums = (shape.parts, 2, cut.chunks, shape.channels);
                 let partial = device::empty(&device, sums, DType::F32)?;
                 let [h, w] = shape.tail()?;
-                let (rows, chunk) =
-                    (Arg::I32(device::int(shape.rows)?), Arg::I32(device::int(cut.chunk)?));
+                let (rows, chunk) = (int(shape.rows)?, int(cut.chunk)?);
                 let args = [at(&x)?, at(&partial)?, rows, channels, chunk, h, w];
                 NORM.launch(&device, &format!("norm_sums_{}", cut.kernels), cut.grid, &args)?;
                 let n = shape.count as f64;
@@ -104,9 +98,9 @@ impl Normalised {
                     at(&moments)?,
                     at(norm.running_mean)?,
                     at(norm.running_var)?,
-                    Arg::I32(device::int(cut.chunks)?),
+                    int(cut.chunks)?,
                     channels,
-                    Arg::I32(device::int(shape.parts)?),
+                    int(shape.parts)?,
                     rows,
                     Arg::F64(n),
                     Arg::F64(norm.eps),
@@ -150,10 +144,10 @@ impl Normalised {
             at(&self.moments)?,
             at(&self.gamma)?,
             at(&self.beta)?,
-            Arg::I32(device::int(self.shape.rows)?),
-            Arg::I32(device::int(self.shape.count)?),
-            Arg::I32(device::int(self.shape.channels)?),
-            Arg::I32(device::int(cut.chunk)?),
+            int(self.shape.rows)?,
+            int(self.shape.count)?,
+            int(self.shape.channels)?,
+            int(cut.chunk)?,
             Arg::F32(self.slope),
             h,
             w,
@@ -173,9 +167,9 @@ impl Normalised {
         let partial = device::empty(&device, sums, DType::F32)?;
         let grads = device::empty(&device, (1 + s.parts, 2, s.channels), DType::F32)?;
         let [h, w] = s.tail()?;
-        let (rows, channels) = (Arg::I32(device::int(s.rows)?), Arg::I32(device::int(s.channels)?));
-        let outs = Arg::I32(device::int(s.count)?);
-        let (chunk, slope) = (Arg::I32(device::int(cut.chunk)?), Arg::F32(self.slope));
+        let (rows, channels) = (int(s.rows)?, int(s.channels)?);
+        let outs = int(s.count)?;
+        let (chunk, slope) = (int(cut.chunk)?, Arg::F32(self.slope));
         let parameters = [at(&self.moments)?, at(&self.gamma)?, at(&self.beta)?];
         let [moments, gamma, beta] = parameters;
         let args = [
@@ -194,8 +188,8 @@ impl Normalised {
             w,
         ];
         NORM.launch(&device, &format!("norm_gradient_sums_{}", cut.kernels), cut.grid, &args)?;
-        let chunks = Arg::I32(device::int(cut.chunks)?);
-        let args = [at(&partial)?, at(&grads)?, chunks, channels, Arg::I32(device::int(s.parts)?)];
+        let chunks = int(cut.chunks)?;
+        let args = [at(&partial)?, at(&grads)?, chunks, channels, int(s.parts)?];
         NORM.launch(&device, "norm_gradients", by_channel(s.channels), &args)?;
         let dx = if wanted {
             let dx = device::empty(&device, self.x.shape(), self.x.dtype())?;

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stackgan_core::{Provenance, Stage};
 
-use crate::shelf::{Card, Painted, Scales, StageScales};
+use crate::card::{Card, Scales, StageScales};
+use crate::shelf::Painted;
 use crate::wanted::Wanted;
 use crate::{Event, Limits, Options, Result, serve_with};
 

@@ -4,9 +4,10 @@ use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 use stackgan_core::{Generator, Params};
 
-use super::{Inputs, StepConfig, StepStats};
+use super::config::StepConfig;
+use super::parts::Gradients;
+use super::stats::StepStats;
 use crate::adam::Adam;
-use crate::fine_tune::Tuned;
 use crate::matching::Matcher;
 use crate::penalty::Penalty;
 use crate::spectral::Spectral;
@@ -57,8 +58,6 @@ pub struct Game {
     pub d: Optimised,
     /// Compares G's pictures with their captions, if the matching loss is on.
     pub matcher: Option<Matcher>,
-    /// Fine-tuning of Stage-I under Stage-II, if it is on. Only in `residual`.
-    pub tuned: Option<Box<Tuned>>,
 }
 
 /// D twice, on the same variables.
@@ -100,30 +99,28 @@ impl<D> Pair<D> {
 }
 
 impl Game {
-    /// Takes a step of Stage-I's own training whenever Stage-II's generator is updated; does
-    /// nothing if Stage-I is fixed.
-    pub(crate) fn tune_stage1(
+    /// Computes the gradient norm of a player and takes the step of its optimiser. Returns the
+    /// gradients.
+    ///
+    /// If values are checked as the step goes, nothing is changed when a gradient is not finite.
+    pub(super) fn descend(
         &mut self,
-        inputs: &Inputs,
-        cfg: &StepConfig,
-    ) -> crate::Result<Option<StepStats>> {
-        match &mut self.tuned {
-            Some(tuned) if cfg.generator_moves() => tuned.play(&inputs.batch, cfg).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Updates Stage-I's generator with the gradient of Stage-II's loss; does nothing if Stage-I is
-    /// fixed.
-    pub(super) fn fine_tune_stage1(
-        &mut self,
-        grads: &GradStore,
+        player: Player,
+        grads: Gradients,
         cfg: &StepConfig,
         stats: &mut StepStats,
-    ) -> crate::Result<()> {
-        match &mut self.tuned {
-            Some(tuned) => tuned.descend(grads, cfg, stats),
-            None => Ok(()),
+    ) -> crate::Result<GradStore> {
+        let (grads, name) = (grads.sum()?, player.norm());
+        let adam = match player {
+            Player::G => &mut self.g.adam,
+            Player::D => &mut self.d.adam,
+        };
+        let norm = adam.gradient_norm(&grads)?;
+        if let Err(error) = stats.check(name, &norm, cfg) {
+            return Err(error.naming(name, adam.first_non_finite(&grads)?));
         }
+        stats.push(name, &norm);
+        adam.step(&grads, player.lr(cfg))?;
+        Ok(grads)
     }
 }

@@ -8,7 +8,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 use stackgan_kernels::backward;
 
-use super::{Batch, Inputs, StepConfig, StepNoise, StepStats};
+use super::config::StepConfig;
+use super::inputs::{Batch, Inputs, StepNoise};
+use super::stats::StepStats;
 use crate::diff_augment::DiffAugment;
 
 /// The inputs of one part of a step.

@@ -5,11 +5,14 @@ use stackgan_core::losses::bce_with_logits;
 use stackgan_core::plain::Discriminator;
 use stackgan_core::{Mode, Painted};
 
+use super::config::StepConfig;
+use super::game::{Game, Pair, Player};
+use super::inputs::{Batch, Inputs};
+use super::loss::generator_loss;
 use super::parts::{Gradients, Part, parts};
-use super::stats::Pairs;
-use super::{Batch, Game, Inputs, Pair, Player, StepConfig, StepStats, descend, generator_loss};
-use crate::Result;
+use super::stats::{Pairs, StepStats};
 use crate::diff_augment::Pass;
+use crate::{Result, penalty};
 
 /// Takes one step of both players, with one fake for both.
 ///
@@ -105,12 +108,12 @@ fn step_discriminator(
         let logits =
             |d: &Discriminator, x: &Tensor| d.conditional_logits(&d.features(x, mode)?, &mu, mode);
         if let Some(r1) = pair.r1(&real_pictures, logits, cfg)? {
-            stats.push_part("r1", &r1.value)?;
+            stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
         grads.add(("d_loss", &loss), cfg, stats)?;
     }
-    descend(game, Player::D, grads, cfg, stats)?;
+    game.descend(Player::D, grads, cfg, stats)?;
     Ok(())
 }
 
@@ -136,7 +139,7 @@ fn step_generator(
         let loss = generator_loss(told, adversarial, game.matcher.as_ref(), cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
-    descend(game, Player::G, grads, cfg, stats)?;
+    game.descend(Player::G, grads, cfg, stats)?;
     Ok(())
 }
 

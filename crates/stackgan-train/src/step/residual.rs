@@ -1,14 +1,18 @@
 //! The step of the `residual` recipe. Source: TensorFlow release, `stageI/trainer.py` and `stageII/trainer.py`.
 
+use candle_core::backprop::GradStore;
 use stackgan_core::Mode;
 use stackgan_core::losses::bce_with_logits;
 use stackgan_core::residual::Discriminator;
 
+use super::config::StepConfig;
+use super::game::{Game, Pair, Player};
+use super::inputs::Inputs;
+use super::loss::generator_loss;
 use super::parts::{Gradients, Part, parts};
-use super::stats::Pairs;
-use super::{Game, Inputs, Pair, Player, StepConfig, StepStats, descend, generator_loss};
-use crate::Result;
+use super::stats::{Pairs, StepStats};
 use crate::diff_augment::Pass;
+use crate::{Result, penalty};
 
 /// Takes one step of both players.
 ///
@@ -26,13 +30,22 @@ pub fn step(
     inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
+    Ok(step_with_gradients(game, pair, inputs, cfg)?.0)
+}
+
+/// As [`step`]. Also returns the gradients of G's loss, if G was updated.
+pub(crate) fn step_with_gradients(
+    game: &mut Game,
+    pair: &mut Pair<Discriminator>,
+    inputs: &Inputs,
+    cfg: &StepConfig,
+) -> Result<(StepStats, Option<GradStore>)> {
     let parts = parts(inputs, cfg)?;
     let mut stats = StepStats::of_parts(parts.len());
     step_discriminator(game, pair, &parts, cfg, &mut stats)?;
-    if cfg.generator_moves() {
-        step_generator(game, pair, &parts, cfg, &mut stats)?;
-    }
-    Ok(stats)
+    let moves = cfg.generator_moves();
+    let grads = moves.then(|| step_generator(game, pair, &parts, cfg, &mut stats)).transpose()?;
+    Ok((stats, grads))
 }
 
 /// Takes D's step.
@@ -80,12 +93,12 @@ fn step_discriminator(
             }
         };
         if let Some(r1) = pair.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
-            stats.push_part("r1", &r1.value)?;
+            stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
         grads.add(("d_loss", &loss), cfg, stats)?;
     }
-    descend(game, Player::D, grads, cfg, stats)?;
+    game.descend(Player::D, grads, cfg, stats)?;
     Ok(())
 }
 
@@ -95,7 +108,7 @@ fn step_generator(
     parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
-) -> Result<()> {
+) -> Result<GradStore> {
     pair.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
     for Part { batch, noise, augment } in parts {
@@ -108,6 +121,5 @@ fn step_generator(
         let loss = generator_loss((&painted, text), adversarial, matcher, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
-    let grads = descend(game, Player::G, grads, cfg, stats)?;
-    game.fine_tune_stage1(&grads, cfg, stats)
+    game.descend(Player::G, grads, cfg, stats)
 }

@@ -1,28 +1,9 @@
-//! The values of a step, and when they are checked.
+//! The values of a step.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
-use super::StepConfig;
+use super::config::{Looks, StepConfig};
 use crate::{Result, nonfinite};
-
-/// When a step's losses, gradients and weights are checked for non-finite values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Looks {
-    /// Each value is checked before it is used. This costs no waiting on a CPU.
-    #[default]
-    AsItGoes,
-    /// All values are checked together once the step has been queued. A GPU would idle at each
-    /// check, so there is only one wait.
-    AtTheEnd,
-}
-
-impl Looks {
-    /// The default for a device.
-    #[must_use]
-    pub fn on(device: &Device) -> Self {
-        if device.is_cpu() { Self::AsItGoes } else { Self::AtTheEnd }
-    }
-}
 
 /// The groups of picture-text pairs that D is trained on.
 #[derive(Clone, Copy)]
@@ -129,9 +110,8 @@ impl StepStats {
         Ok(())
     }
 
-    /// Adds the losses of Stage-I's own training, if it was done.
-    pub(crate) fn with_stage1(mut self, low: Option<Self>) -> Self {
-        let Some(low) = low else { return self };
+    /// Adds the losses of Stage-I's own training.
+    pub(crate) fn with_stage1(mut self, low: Self) -> Self {
         let names = [("d_loss", "stage1_d_loss"), ("g_loss", "stage1_g_loss")];
         for (theirs, name) in names {
             let found = low.terms.iter().find(|term| term.name == theirs);

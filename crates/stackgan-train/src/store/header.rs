@@ -33,10 +33,10 @@ pub struct Header {
     pub optimiser_steps: (u64, u64),
     /// SHA-256 of what determines the mathematics: configuration and data.
     pub digest: String,
-    /// The part of the configuration that determines the mathematics, to report what differs. Empty
-    /// in files of early versions.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub config: String,
+    /// The part of the configuration that determines the mathematics, to report what differs.
+    /// Absent in files of early versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
     /// Steps that were skipped because they became non-finite.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<u64>,

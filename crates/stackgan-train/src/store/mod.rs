@@ -12,6 +12,7 @@ pub mod files;
 mod header;
 
 use std::io::ErrorKind;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
@@ -98,8 +99,8 @@ pub struct Store<F = System> {
     files: F,
     folder: PathBuf,
     keep: usize,
-    /// Checkpoints of multiples of this step are never pruned; 0 for none.
-    every: u64,
+    /// Checkpoints of multiples of this step are never pruned.
+    every: Option<NonZeroU64>,
 }
 
 impl Store {
@@ -116,7 +117,7 @@ impl Store {
     /// Opens the checkpoints of a run that may belong to another process, for reading only.
     #[must_use]
     pub fn reading(folder: &Path) -> Self {
-        Self { files: System, folder: folder.to_path_buf(), keep: usize::MAX, every: 0 }
+        Self { files: System, folder: folder.to_path_buf(), keep: usize::MAX, every: None }
     }
 }
 
@@ -128,7 +129,7 @@ impl<F: Files> Store<F> {
     pub fn open_on(files: F, folder: &Path, keep: usize) -> Result<Self> {
         patiently(|| files.make_folder(folder))
             .map_err(|e| storage("make the folder", folder, e))?;
-        let store = Self { files, folder: folder.to_path_buf(), keep: keep.max(2), every: 0 };
+        let store = Self { files, folder: folder.to_path_buf(), keep: keep.max(2), every: None };
         for path in store.listed()? {
             if name_of(&path).starts_with(".tmp-step-") {
                 patiently(|| store.files.remove(&path))
@@ -141,7 +142,7 @@ impl<F: Files> Store<F> {
     /// The same store; it never prunes the checkpoints of multiples of `every` steps. 0 for none.
     #[must_use]
     pub const fn keeping_every(mut self, every: u64) -> Self {
-        self.every = every;
+        self.every = NonZeroU64::new(every);
         self
     }
 
@@ -240,7 +241,8 @@ impl<F: Files> Store<F> {
         let mut paths = self.checkpoints().unwrap_or_default();
         paths.truncate(paths.iter().position(|p| p == newest).map_or(0, |i| i + 1));
         paths.retain(|path| {
-            !step_of(path).is_some_and(|step| step > 0 && self.every > 0 && step % self.every == 0)
+            let kept = |(step, every): (u64, NonZeroU64)| step > 0 && step % every == 0;
+            !step_of(path).zip(self.every).is_some_and(kept)
         });
         for path in paths.iter().take(paths.len().saturating_sub(self.keep)) {
             drop(patiently(|| self.files.remove(path)));

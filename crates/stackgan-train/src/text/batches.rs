@@ -50,8 +50,8 @@ pub(super) struct Batches {
     /// The pictures that have captions, by class.
     classes: Vec<Vec<usize>>,
     cfg: BatchConfig,
-    /// Running mean of the unit vectors of each class's captions; empty until one has been seen.
-    means: Vec<Vec<f32>>,
+    /// Running mean of the unit vectors of each class's captions, once one has been seen.
+    means: Vec<Option<Vec<f32>>>,
 }
 
 impl Batches {
@@ -81,26 +81,23 @@ impl Batches {
                         .to_owned(),
             });
         }
-        let means = vec![Vec::new(); classes.len()];
+        let means = vec![None; classes.len()];
         Ok(Self { classes: classes.into_values().collect(), cfg, means })
     }
 
     /// The running means, by class.
     pub(super) fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let seen = self.means.iter().enumerate().filter(|(_, mean)| !mean.is_empty());
-        let tensor = |(class, mean): (usize, &Vec<f32>)| {
-            Ok((class.to_string(), Tensor::new(mean.as_slice(), &Device::Cpu)?))
+        let seen = |(class, mean): (usize, &Option<Vec<f32>>)| Some((class, mean.clone()?));
+        let tensor = |(class, mean): (usize, Vec<f32>)| {
+            Ok((class.to_string(), Tensor::new(mean, &Device::Cpu)?))
         };
-        seen.map(tensor).collect()
+        self.means.iter().enumerate().filter_map(seen).map(tensor).collect()
     }
 
     /// Restores what [`Self::state`] returned.
     pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         for (class, mean) in self.means.iter_mut().enumerate() {
-            *mean = match state.get(&class.to_string()) {
-                Some(tensor) => tensor.to_vec1()?,
-                None => Vec::new(),
-            };
+            *mean = state.get(&class.to_string()).map(Tensor::to_vec1).transpose()?;
         }
         Ok(())
     }
@@ -146,10 +143,9 @@ impl Batches {
     }
 
     fn likeness(&self, a: usize, b: usize) -> f32 {
-        match (self.means.get(a), self.means.get(b)) {
-            (Some(a), Some(b)) => a.iter().zip(b).map(|(a, b)| a * b).sum(),
-            _ => 0.0,
-        }
+        let mean = |class: usize| self.means.get(class).and_then(Option::as_deref);
+        let pairs = mean(a).unwrap_or_default().iter().zip(mean(b).unwrap_or_default());
+        pairs.map(|(a, b)| a * b).sum()
     }
 
     /// Updates the running means of the rows' classes with the rows' vectors.
@@ -157,11 +153,12 @@ impl Batches {
         for (row, vector) in rows.iter().zip(vectors) {
             let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
             let unit = vector.iter().map(|v| v / length);
-            let Some(mean) = self.means.get_mut(row.class) else { continue };
-            if mean.is_empty() {
-                *mean = unit.collect();
-            } else {
-                mean.iter_mut().zip(unit).for_each(|(mean, v)| *mean += NEW * (v - *mean));
+            match self.means.get_mut(row.class) {
+                Some(Some(mean)) => {
+                    mean.iter_mut().zip(unit).for_each(|(mean, v)| *mean += NEW * (v - *mean));
+                }
+                Some(unseen) => *unseen = Some(unit.collect()),
+                None => {}
             }
         }
     }

@@ -561,7 +561,7 @@ fn game(generator: Box<dyn Generator>, g: Params, d: Params) -> Game {
         params.check_all_used().unwrap();
         Optimised { adam: Adam::new(&params, BETAS).unwrap(), params }
     };
-    Game { generator, g: optimised(g), d: optimised(d), matcher: None, tuned: None }
+    Game { generator, g: optimised(g), d: optimised(d), matcher: None }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::Measured;
 use super::draw::{Axes, Curve, Panel, Stroke, drawing};
+use super::measured::Measured;
 use super::plan::{Axis, Line, Point, small_batch};
 
 /// The drawn quantity of a step.
@@ -99,13 +99,14 @@ fn panel(stage: u8, (of, axis): (Of, Axis), lines: &[Line], measured: &Measured)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::curves::{plan, tests};
+    use crate::bench::curves::measured::tests::measured;
+    use crate::bench::curves::plan;
     use crate::bench::figures::Pace;
 
     #[test]
     fn every_measured_point_is_drawn_and_what_was_left_out_is_not() {
         let lines = plan::lines(Pace::Full, 2);
-        let measured = tests::measured(&lines);
+        let measured = measured(&lines);
         let root = tempfile::tempdir().unwrap();
         write(root.path(), &lines, &measured).unwrap();
         for (name, of, axis) in DRAWINGS {

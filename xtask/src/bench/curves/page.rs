@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use super::measured::Measured;
 use super::plan::{Axis, Line, Point, small_batch};
-use super::{Measured, record};
+use crate::bench::record;
 
 const PAGE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `cargo xtask bench --curves` -->";
@@ -151,14 +152,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::bench::curves::{plan, tests};
+    use crate::bench::curves::measured::tests::measured;
+    use crate::bench::curves::plan;
     use crate::bench::figures::Pace;
 
     #[test]
     fn the_tables_have_laws_points_and_what_was_left_out() {
         let lines = plan::lines(Pace::Full, 2);
         let about = json!({ "cpu": "a CPU", "cores": 2, "commit": "abc", "runs": 3 });
-        let text = tables(&about, &lines, &tests::measured(&lines));
+        let text = tables(&about, &lines, &measured(&lines));
         // 200 ms plus 100 ms per picture; 1000 MiB plus 50 MiB per picture, or the memory of a part
         // of 4 for any batch.
         assert!(text.contains("| Stage-II, residual, whole batch | 200 | 100.0 |"), "{text}");

@@ -1,8 +1,9 @@
-//! `stackgan demo`: from nothing to a painted bird, with the functions of the other commands.
+//! `stackgan demo`: from nothing to a painted bird, with what the other commands use.
 
 mod pace;
 mod pages;
 mod phases;
+mod scale;
 mod score;
 mod sheets;
 
@@ -15,69 +16,22 @@ use stackgan_core::Stage;
 use stackgan_core::gan::Scales;
 use stackgan_data::counted;
 use stackgan_data::crop::{PictureSize, Resizing};
-use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::ToyConfig;
 use stackgan_train::text::ImageInputs;
 
-use super::{Context, aligned, load, print, sources, text, write_file};
 use crate::args::Demo;
+use crate::context::Context;
+use crate::datasets::{draw_toy, open};
+use crate::encoders::encoding::encode;
+use crate::encoders::scores;
 use crate::exit::{Exit, Problem};
+use crate::models::load;
+use crate::output::{aligned, print, write_file};
 use crate::progress::duration;
 use crate::signals::Stopper;
+use pages::{Results, Took};
 use phases::{GanPhase, train_encoder};
-
-/// The size of a demo.
-pub(crate) struct Scale {
-    /// Number of pictures to draw.
-    pub pictures: usize,
-    /// Seconds from the start to the end of Stage-II.
-    pub seconds: f64,
-    /// Number of steps that are timed before a stage.
-    pub timed: u64,
-    /// Number of grids painted while Stage-I and Stage-II train.
-    pub grids: [u64; 2],
-    /// Number of captions of unseen species that are scored.
-    pub scored: usize,
-}
-
-impl Scale {
-    fn of(args: &Demo) -> Self {
-        if args.quick {
-            return Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 32 };
-        }
-        Self {
-            pictures: 2880,
-            seconds: args.minutes * 60.0,
-            timed: 18,
-            grids: [10, 5],
-            scored: 240,
-        }
-    }
-}
-
-/// The duration of a phase, for the report.
-pub(crate) struct Took {
-    /// The phase.
-    pub what: String,
-    /// Its duration in seconds.
-    pub seconds: f64,
-}
-
-/// The contents of the report.
-pub(crate) struct Results {
-    /// The duration of each phase.
-    pub took: Vec<Took>,
-    /// The encoder's loss by step.
-    pub text_losses: Vec<(f64, f64)>,
-    /// The encoder's scores on real pictures of unseen species.
-    pub text_scores: Option<String>,
-    /// Rows of the table of scores.
-    pub scores: Vec<score::Scored>,
-    /// The painted prompts.
-    pub sheets: Vec<sheets::Sheet>,
-    /// The scales of z and epsilon with which pictures were painted.
-    pub noise: Scales,
-}
+use scale::Scale;
 
 /// Draws, prepares, trains, paints, scores and reports.
 pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
@@ -87,12 +41,10 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let mut clock = Clock { last: Instant::now(), took: Vec::new() };
 
     let birds = out.join("data");
-    let drawn =
-        sources::draw_toy(&birds, ToyConfig { count: scale.pictures, seed: args.seed }, context)?;
-    let (small, large) = (
-        prepared(&birds, PictureSize::Stage1, context)?,
-        prepared(&birds, PictureSize::Stage2, context)?,
-    );
+    let manner = context.manner;
+    let drawn = draw_toy(&birds, ToyConfig { count: scale.pictures, seed: args.seed }, manner)?;
+    let small = open(&birds, (PictureSize::Stage1, Resizing::Residual), manner)?;
+    let large = open(&birds, (PictureSize::Stage2, Resizing::Residual), manner)?;
     clock.took(format!(
         "drawing and preparing {} birds of {} species",
         scale.pictures,
@@ -105,10 +57,9 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     );
     let left = || scale.seconds - began.elapsed().as_secs_f64();
     let (encoder, text_losses) =
-        train_encoder(&small, 0.27 * left(), drawn.train_species, (args.seed, context))?;
+        train_encoder(&small, 0.27 * left(), drawn.train_species, (args.seed, manner))?;
     let raw = encoder.text.unstandardised(&context.device)?;
-    let embeddings =
-        Arc::new(text::encode(&raw, &small, &out.join("embeddings.safetensors"), context.manner)?);
+    let embeddings = Arc::new(encode(&raw, &small, &out.join("embeddings.safetensors"), manner)?);
     write_file(&out.join("encoder.safetensors"), &encoder.to_bytes()?)?;
     clock.took(format!("text encoder, {}", counted(text_losses.len(), "step")));
 
@@ -135,10 +86,10 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     std::fs::copy(out.join("stage2").join("model.safetensors"), &model_file)
         .map_err(|e| Problem::storage(&model_file, &e))?;
     let model = load(&model_file, context)?.model;
-    let sheets = sheets::paint(&model, out, context)?;
-    let scores = score::all(&model, &encoder, &small, &scale, (args.seed, context))?;
-    let text_scores = text::scores(&encoder, (&small, ImageInputs::Pixels), args.seed)?
-        .map(|s| text::describe(&s));
+    let sheets = sheets::paint(&model, out, manner)?;
+    let scores = score::all(&model, &encoder, &small, scale.scored, (args.seed, manner))?;
+    let text_scores = scores::scores(&encoder, (&small, ImageInputs::Pixels), args.seed)?
+        .map(|s| scores::describe(&s));
     clock.took("painting sheets, scoring".to_owned());
 
     let sampled = model.stage_info(Stage::Two)?;
@@ -146,17 +97,13 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
     let results = Results { took: clock.took, text_losses, text_scores, scores, sheets, noise };
     let report = out.join("report.html");
     write_file(&report, pages::report(args, &results, (out, &context.device)).as_bytes())?;
-    context.manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));
+    manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));
     for line in aligned(&score::table(&results.scores)) {
         print(line)?;
     }
     print(model_file.display())?;
     print(report.display())?;
     Ok(Exit::Done)
-}
-
-fn prepared(birds: &Path, size: PictureSize, context: &Context) -> Result<Arc<Prepared>> {
-    sources::open(birds, sources::preparation(size, Resizing::Residual), context)
 }
 
 fn refuse_occupied(out: &Path) -> Result<()> {

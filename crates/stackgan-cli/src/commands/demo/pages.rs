@@ -5,10 +5,35 @@ use std::path::Path;
 use candle_core::Device;
 use stackgan_core::gan::Scales;
 
-use super::{Results, score};
+use super::score::{self, Scored};
+use super::sheets::Sheet;
 use crate::args::Demo;
 use crate::progress::duration;
 use crate::report::{About, Grids, Page, Series, chart, charts};
+
+/// The duration of a phase, for the report.
+pub(super) struct Took {
+    /// The phase.
+    pub what: String,
+    /// Its duration in seconds.
+    pub seconds: f64,
+}
+
+/// The contents of the report.
+pub(super) struct Results {
+    /// The duration of each phase.
+    pub took: Vec<Took>,
+    /// The encoder's loss by step.
+    pub text_losses: Vec<(f64, f64)>,
+    /// The encoder's scores on real pictures of unseen species.
+    pub text_scores: Option<String>,
+    /// Rows of the table of scores.
+    pub scores: Vec<Scored>,
+    /// The painted prompts.
+    pub sheets: Vec<Sheet>,
+    /// The scales of z and epsilon with which pictures were painted.
+    pub noise: Scales,
+}
 
 /// Creates the page. `out` is the demo's folder, with the run folders of both stages; `device` is
 /// the training device.

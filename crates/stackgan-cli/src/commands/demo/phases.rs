@@ -18,12 +18,15 @@ use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
 use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 
-use super::{Scale, pace};
-use crate::commands::quoted;
-use crate::commands::text::{self, Length, Lesson};
-use crate::commands::train::{Record, train_stage};
-use crate::commands::{Context, load};
+use super::pace;
+use super::scale::Scale;
+use crate::context::Context;
+use crate::encoders::training::{self, Length, Lesson};
 use crate::exit::Exit;
+use crate::models::load;
+use crate::output::quoted;
+use crate::progress::Manner;
+use crate::run::{Record, train_stage};
 use crate::signals::Stopper;
 
 /// Trains the text encoder for about `seconds` seconds. Also returns its loss by step.
@@ -31,13 +34,13 @@ pub(super) fn train_encoder(
     data: &Prepared,
     seconds: f64,
     species: usize,
-    (seed, context): (u64, &Context),
+    (seed, manner): (u64, Manner),
 ) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
     let mut config = TextTrainConfig::small();
     config.batch = config.batch.min(species); // each row is of another species
     let length = Length::Seconds(seconds.max(1.0));
     let images = ImageInputs::Pixels;
-    text::train(&Lesson { config: &config, data, images, seed, length }, None, context.manner)
+    training::train(&Lesson { config: &config, data, images, seed, length }, None, manner)
 }
 
 /// The common parts of both GAN stages.

@@ -16,10 +16,8 @@ use stackgan_eval::bootstrap::{Interval, of_share};
 use stackgan_eval::r_precision::{RPrecision, owned, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
-use super::Scale;
-use crate::commands::Context;
-use crate::commands::colours::{judge, small};
-use crate::progress::Phase;
+use crate::measuring::colours::{judge, small};
+use crate::progress::{Manner, Phase};
 
 /// Number of candidates of R-precision.
 const CANDIDATES: usize = 10;
@@ -43,18 +41,17 @@ struct Unseen<'a> {
     classes: Vec<u32>,
 }
 
-/// Scores real pictures and those of both stages.
+/// Scores real pictures and those of both stages, for at most `most` captions.
 pub(super) fn all(
     model: &Model,
     encoder: &TrainedEncoder,
     data: &Prepared,
-    scale: &Scale,
-    (seed, context): (u64, &Context),
+    most: usize,
+    (seed, manner): (u64, Manner),
 ) -> Result<Vec<Scored>> {
-    let unseen = Unseen::of(data, scale.scored);
+    let unseen = Unseen::of(data, most);
     let judge = judge()?;
-    let mut phase =
-        Phase::new(context.manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
+    let mut phase = Phase::new(manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
     let mut painted = [Vec::new(), Vec::new()];
     for (stage, pictures) in Stage::ALL.into_iter().zip(&mut painted) {
         let captions = unseen.captions.iter().zip(1000 + seed..);

@@ -7,8 +7,8 @@ use anyhow::Result;
 use stackgan_core::image::{Picture, grid};
 use stackgan_core::{Model, Request, Sampling};
 
-use crate::commands::{Context, write_file};
-use crate::progress::Phase;
+use crate::output::write_file;
+use crate::progress::{Manner, Phase};
 
 /// The prompts. Body and belly, some wings: what a small model can learn in minutes.
 const PROMPTS: [&str; 8] = [
@@ -34,8 +34,8 @@ pub(crate) struct Sheet {
 }
 
 /// Paints every prompt, and also writes the sheets to `out/sheets`.
-pub(super) fn paint(model: &Model, out: &Path, context: &Context) -> Result<Vec<Sheet>> {
-    let mut phase = Phase::new(context.manner, "painting sheets", PROMPTS.len() as u64, "prompts");
+pub(super) fn paint(model: &Model, out: &Path, manner: Manner) -> Result<Vec<Sheet>> {
+    let mut phase = Phase::new(manner, "painting sheets", PROMPTS.len() as u64, "prompts");
     let (mut sheets, mut all) = (Vec::new(), [Vec::new(), Vec::new()]);
     for (n, prompt) in PROMPTS.into_iter().enumerate() {
         let requests: Vec<_> = (0..SEEDS).map(|seed| Request { caption: prompt, seed }).collect();

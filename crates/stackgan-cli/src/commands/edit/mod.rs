@@ -5,11 +5,12 @@ mod sentences;
 use anyhow::Result;
 use stackgan_data::counted;
 
-use super::painting::{EDIT, Painter, Sheet, seeds};
-use super::unread::Unread;
-use super::{Context, print, write_file};
 use crate::args::Edit;
+use crate::context::Context;
+use crate::encoders::unread::Unread;
 use crate::exit::Problem;
+use crate::output::{print, write_file};
+use crate::painting::{EDIT, Painter, Sheet, seeds};
 use crate::progress::Phase;
 use sentences::Sentences;
 

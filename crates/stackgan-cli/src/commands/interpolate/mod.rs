@@ -3,7 +3,6 @@
 
 mod way;
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +10,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::animation::{Animation, Delay};
 use stackgan_core::image::Picture;
-use stackgan_train::event::StopReason;
 
-use super::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, seeds};
-use super::unread::Unread;
-use super::{Context, path_text, print, write_file, write_pieces};
 use crate::args::Interpolate;
-use crate::exit::{Exit, Problem};
+use crate::context::Context;
+use crate::encoders::unread::Unread;
+use crate::exit::{Exit, Problem, Stopped};
+use crate::output::{path_text, print, write_file, write_pieces};
+use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, seeds};
 use crate::progress::Phase;
 use crate::signals::Stopper;
 use way::{Stop, Way, batches};
@@ -73,7 +72,7 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
         animation.finish().map_err(refused)
     });
     if let Err(error) = written {
-        let Some(Stopped(reason)) = error.downcast_ref() else { return Err(error) };
+        let Some(Stopped { reason, .. }) = error.downcast_ref() else { return Err(error) };
         phase.finish(&format!("stopped; {} is not written", path.display()));
         return Ok(Exit::from(*reason));
     }
@@ -98,18 +97,6 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     phase.finish(&format!("{frames} frames in {}", path.display()));
     Ok(Exit::Done)
 }
-
-/// The error if a signal stopped the painting.
-#[derive(Debug)]
-struct Stopped(StopReason);
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("stopped by a signal")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 /// Refuses a folder that contains frames of a longer animation, because programs that make films
 /// from numbered pictures would use all of them. The user's files are not removed.
@@ -217,7 +204,7 @@ impl Film<'_> {
         let points = self.way.points(self.painter)?;
         for (from, parts) in batches(&self.places, sampling) {
             if let Some(reason) = self.stopper.reason() {
-                return Err(Stopped(reason).into());
+                return Err(Stopped { reason, message: "stopped by a signal".to_owned() }.into());
             }
             let Some([point, next]) = points.get(from..from + 2) else { continue };
             let (text, noise) = point.toward(next, &parts)?;

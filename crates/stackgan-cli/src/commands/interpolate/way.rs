@@ -4,7 +4,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 use stackgan_core::{GeneratorNoise, Sampling, interpolation};
 
-use crate::commands::painting::Painter;
+use crate::painting::Painter;
 
 /// At least two stops, and the number of frames from the first to the last.
 pub(super) struct Way {

@@ -9,13 +9,14 @@ use serde_json::json;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{GeneratorNoise, Mode, Model, Stage};
 
-use super::Form;
-use crate::commands::{Context, Loaded, load, path_text, print};
+use crate::context::Context;
 use crate::exit::Exit;
+use crate::models::{Loaded, load};
+use crate::output::{path_text, print};
 
 /// Reads a model, which checks its names, shapes and encoder. Then looks for non-finite values in
 /// the tensors, and in a picture of each stage painted from a random embedding.
-pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit> {
+pub(super) fn verify(path: &Path, as_json: bool, context: &Context) -> Result<Exit> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     let tensors = tensors(&model)?;
     let mut bad = Vec::new();
@@ -42,7 +43,7 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
         }
     }
     let exit = if bad.is_empty() { Exit::Done } else { Exit::Gate };
-    if form == Form::Json {
+    if as_json {
         let document = json!({
             "file": path_text(&file), "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
             "tensors": tensors.len(), "stages": model.last_stage(),
@@ -62,7 +63,7 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
 }
 
 /// Prints every tensor that is only in one model, or differs in shape or values.
-pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<Exit> {
+pub(super) fn diff(a: &Path, b: &Path, as_json: bool, context: &Context) -> Result<Exit> {
     let (a, b) = (load(a, context)?.model, load(b, context)?.model);
     let (left, right) = (tensors(&a)?, tensors(&b)?);
     let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
@@ -81,7 +82,7 @@ pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<
     let same_facts = a.info() == b.info();
     let equal = differing.is_empty() && same_facts;
     let exit = if equal { Exit::Done } else { Exit::Gate };
-    if form == Form::Json {
+    if as_json {
         let differing: Vec<_> =
             differing.iter().map(|(name, how)| json!({ "tensor": name, "how": how })).collect();
         let document = json!({

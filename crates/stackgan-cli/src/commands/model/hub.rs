@@ -11,8 +11,10 @@ use stackgan_core::model::StageInfo;
 use stackgan_core::{Model, Recipe, Stage};
 use stackgan_data::counted;
 
-use crate::commands::{Context, Loaded, load, print, write_file};
+use crate::context::Context;
 use crate::exit::Problem;
+use crate::models::{Loaded, load};
+use crate::output::{print, write_file};
 
 /// Writes the folder, which must be new or empty, because an existing card may have been edited by
 /// hand.

@@ -8,15 +8,16 @@ use stackgan_core::Stage;
 use stackgan_core::model::StageInfo;
 use stackgan_data::counted;
 
-use super::Form;
-use crate::commands::{Context, Loaded, load, path_text, print};
+use crate::context::Context;
+use crate::models::{Loaded, load};
+use crate::output::{path_text, print};
 
 /// Prints the description of a model.
-pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
+pub(super) fn run(path: &Path, as_json: bool, context: &Context) -> Result<()> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     let info = model.info();
     let encoder = model.encoder_fingerprint()?; // in the form that refusals name it
-    if form == Form::Json {
+    if as_json {
         let mut info = json!(info);
         if let Some(info) = info.as_object_mut() {
             info.insert("encoder_fingerprint".to_owned(), json!(encoder));

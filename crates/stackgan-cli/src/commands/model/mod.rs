@@ -9,30 +9,14 @@ mod onnx;
 
 use anyhow::Result;
 
-use super::Context;
 use crate::args;
+use crate::context::Context;
 use crate::exit::Exit;
-
-/// The output format of results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// Text for people.
-    Lines,
-    /// One JSON document.
-    Json,
-}
-
-impl From<bool> for Form {
-    /// The format for `--json`.
-    fn from(json: bool) -> Self {
-        if json { Self::Json } else { Self::Lines }
-    }
-}
 
 /// Runs the subcommand.
 pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
     match args {
-        args::Model::Info { model, json } => info::run(&model, json.into(), context)?,
+        args::Model::Info { model, json } => info::run(&model, json, context)?,
         args::Model::Import { file, out, encoder, dataset } => {
             exchange::import(&file, &out, exchange::Origin { encoder, dataset }, context)?;
         }
@@ -46,9 +30,9 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
         }
         args::Model::Export { model, out, .. } => exchange::export(&model, &out, context)?,
         args::Model::Verify { model, json } => {
-            return compare::verify(&model, json.into(), context);
+            return compare::verify(&model, json, context);
         }
-        args::Model::Diff { a, b, json } => return compare::diff(&a, &b, json.into(), context),
+        args::Model::Diff { a, b, json } => return compare::diff(&a, &b, json, context),
     }
     Ok(Exit::Done)
 }

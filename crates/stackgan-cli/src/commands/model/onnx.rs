@@ -7,12 +7,12 @@ use candle_core::Tensor;
 use stackgan_core::{Model, onnx};
 
 use crate::args;
-use crate::commands::painting::stage_of;
-use crate::commands::{Context, Loaded, apart, captions, encoders, load, print, write_file};
+use crate::captions;
+use crate::context::Context;
+use crate::encoders::{self, encoding::CHUNK};
 use crate::exit::Problem;
-
-/// Number of captions encoded at a time.
-const CHUNK: usize = 1024;
+use crate::models::{Loaded, load, stage_of};
+use crate::output::{apart, print, write_file};
 
 /// Writes the requested files.
 pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<()> {

@@ -9,9 +9,8 @@ use stackgan_core::image::Picture;
 use stackgan_core::{Error, Provenance};
 use stackgan_data::formats::read_bounded;
 
-use crate::commands::given::Given;
-use crate::commands::painting::Painter;
 use crate::exit::Problem;
+use crate::painting::{Given, Painter};
 
 /// Maximum size of a file in bytes.
 const LARGEST: u64 = 128 << 20;

@@ -14,11 +14,12 @@ use stackgan_core::kernels::arithmetic;
 use stackgan_core::provenance::pixels_sha256;
 use stackgan_core::{Provenance, Sampling};
 
-use super::given::Given;
-use super::painting::{Painter, file_name};
-use super::{Context, encoders, leads_to, path_text, print, write_file};
 use crate::args::Repro;
+use crate::context::Context;
+use crate::encoders;
 use crate::exit::{Exit, Problem};
+use crate::output::{leads_to, path_text, print, write_file};
+use crate::painting::{Given, Painter, file_name};
 use crate::progress::Phase;
 use claim::{Claim, Source};
 use verdict::Verdict;
@@ -33,7 +34,7 @@ pub(super) fn run(args: &Repro, context: &Context) -> Result<Exit> {
     }
     let mut painter = Painter::open(&args.model, context)?;
     let given = match &args.embeddings {
-        Some(file) => Some(Given::open(&painter.named.model, (Some(file), None), context)?),
+        Some(file) => Some(Given::open(&painter.named.model, (Some(file), None), context.manner)?),
         None => {
             encoders::attach(&mut painter.named.model, args.encoder.as_deref(), context)?;
             None

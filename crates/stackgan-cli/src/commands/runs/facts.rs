@@ -9,9 +9,9 @@ use serde::{Serialize, Serializer};
 use stackgan_core::Stage;
 use stackgan_train::config::TrainConfig;
 
-use crate::commands::path_text;
-use crate::commands::train::Record;
-use crate::report::{Terms, pace, terms};
+use crate::output::path_text;
+use crate::report::{Terms, laps, speed, terms};
+use crate::run::Record;
 
 /// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,10 +100,10 @@ impl Facts {
         // A stop saves between two reports.
         let step = (reported as u64).max(checkpoint.unwrap_or(0));
         let epoch = last.remove("epoch").unwrap_or(0.0) as u64;
-        last.retain(|name, _| !["step", "seconds", "since", "steps/s"].contains(&name.as_str()));
+        last.retain(|name, _| !["step", "seconds", "since"].contains(&name.as_str()));
         let planned = config.as_ref().map(|c| c.optim.steps).filter(|steps| *steps > 0);
         let steps = record.as_ref().and_then(|r| r.steps).or(planned);
-        let speed = pace::now(&pace::laps(terms));
+        let speed = speed(&laps(terms));
         let left = steps.zip(speed).map(|(all, speed)| all.saturating_sub(step) as f64 / speed);
         let updated = path.join("stats.jsonl").metadata().and_then(|m| m.modified()).ok();
         let updated = updated.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map(|d| d.as_secs());

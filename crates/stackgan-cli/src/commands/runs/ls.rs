@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Facts, State, list, number};
-use crate::commands::print;
+use super::facts::{Facts, State};
+use super::number::number;
+use crate::output::print;
 use crate::progress::{Manner, duration};
+use crate::run::list;
 
 /// Lists the runs of a folder, oldest first.
 pub(super) fn run(folder: &Path, json: bool, manner: Manner) -> Result<()> {

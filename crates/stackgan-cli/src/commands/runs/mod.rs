@@ -2,20 +2,19 @@
 
 mod facts;
 mod ls;
+mod number;
 mod show;
 mod watch;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Result;
-use stackgan_train::run_dir::RunDir;
 
 use crate::args;
 use crate::exit::Problem;
 use crate::progress::Manner;
-use facts::{Facts, State};
+use crate::run::{is_run, list};
 
 /// Runs the subcommand.
 pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
@@ -47,31 +46,6 @@ fn named(run: Option<&Path>, folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// The run folders under `folder`, oldest first. A folder that `--run` named comes after the last
-/// numbered one that was started before it.
-pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut runs = RunDir::list(folder)?;
-    let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-    let with_name = entries.filter(|path| path.join("run.json").is_file() && !runs.contains(path));
-    let mut with_name: Vec<_> = with_name.map(|path| (begun(&path), path)).collect();
-    with_name.sort();
-    for (time, path) in with_name {
-        let before = runs.iter().rposition(|run| begun(run) <= time);
-        runs.insert(before.map_or(0, |place| place + 1), path);
-    }
-    Ok(runs)
-}
-
-/// The start time of a run: its lock is created then and never written to.
-fn begun(run: &Path) -> Option<SystemTime> {
-    run.join("LOCK").metadata().and_then(|lock| lock.modified()).ok()
-}
-
-/// Whether a folder looks like a run folder.
-pub(super) fn is_run(path: &Path) -> bool {
-    ["run.json", "config.toml", "stats.jsonl"].iter().any(|name| path.join(name).is_file())
-}
-
 /// Whether a run is meant: `12` and `00012-toy-stage1` name the same run.
 fn is_called(path: &Path, run: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
@@ -80,22 +54,12 @@ fn is_called(path: &Path, run: &Path) -> bool {
     name == run.as_os_str() || asked.is_some_and(|asked| number(name) == Some(asked))
 }
 
-/// A number with at most four significant digits.
-fn number(value: f64) -> String {
-    let size = value.abs();
-    let places = match size {
-        _ if !value.is_finite() => return "-".to_owned(),
-        0.0 => 0,
-        _ if !(1e-3..1e6).contains(&size) => return format!("{value:.1e}"),
-        _ => (3 - size.log10().floor() as i32).clamp(0, 4) as usize,
-    };
-    format!("{value:.places$}")
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStrExt as _;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
+
+    use stackgan_train::run_dir::RunDir;
 
     use super::*;
 
@@ -142,11 +106,5 @@ mod tests {
         assert!(named(Some(Path::new("birds")), root.path()).unwrap().ends_with("birds"));
         assert!(named(None, root.path()).unwrap().ends_with("last"));
         assert!(named(Some(Path::new("no-run")), root.path()).is_err());
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        let shown = [0.0, 0.5, 12.345_67, 1234.56, 2e-4, f64::NAN].map(number);
-        assert_eq!(shown, ["0", "0.5000", "12.35", "1235", "2.0e-4", "-"]);
     }
 }

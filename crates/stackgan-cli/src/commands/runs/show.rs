@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::facts::checkpoints;
-use super::{Facts, State, number};
-use crate::commands::train::Record;
-use crate::commands::{print, quoted};
+use super::facts::{Facts, State, checkpoints};
+use super::number::number;
+use crate::output::{print, quoted};
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements};
+use crate::run::Record;
 
 /// Prints one run.
 pub(super) fn run(path: &Path, json: bool) -> Result<()> {

@@ -11,9 +11,12 @@ use anyhow::{Context as _, Result};
 use stackgan_data::formats::read_bounded;
 use stackgan_serve::{Host, Options, Shelf, Token};
 
-use super::{Context, Loaded, encoders, load, print};
 use crate::args::Serve;
+use crate::context::Context;
+use crate::encoders;
 use crate::exit::Problem;
+use crate::models::{Loaded, load};
+use crate::output::print;
 use crate::progress::Phase;
 use crate::signals::Stopper;
 use log::Log;

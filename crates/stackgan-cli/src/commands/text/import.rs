@@ -11,8 +11,11 @@ use stackgan_data::embeddings::{self, Captioned};
 use stackgan_data::formats::read_bounded;
 
 use crate::args::{self, LetterCase, TextImport};
-use crate::commands::{Context, apart, made_by, print, weights, write_file};
+use crate::context::Context;
+use crate::encoders::made_by;
 use crate::exit::Problem;
+use crate::output::{apart, create_folder_of, print, write_file};
+use crate::weights;
 
 /// Reads weights and writes an encoder, or captions and writes embeddings.
 pub(super) fn run(args: &TextImport, context: &Context) -> Result<()> {
@@ -67,10 +70,8 @@ fn captions(found: &Captioned<'_>, args: &TextImport, context: &Context) -> Resu
     let out = out(args, "captions.safetensors")?;
     let maker = args.made_by.as_deref();
     let maker = maker.map(|name| made_by::Claimed::open(name, context)).transpose()?;
-    let maker = maker.map(|claimed| claimed.maker(found.captions(), context)).transpose()?;
-    if let Some(parent) = out.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(|e| Problem::storage(parent, &e))?;
-    }
+    let maker = maker.map(|claimed| claimed.maker(found.captions(), context.manner)).transpose()?;
+    create_folder_of(&out)?;
     let done = found.write(&out, maker.as_ref())?;
     made_by::say(&done, maker.as_ref(), context.manner);
     print(out.display())

@@ -13,7 +13,7 @@ use stackgan_train::guard::Undo;
 use stackgan_train::matching::Matcher;
 use stackgan_train::store::Store;
 
-use crate::commands::device::gpu_facts;
+use crate::device::gpu_facts;
 use crate::exit::Problem;
 use crate::progress::duration;
 

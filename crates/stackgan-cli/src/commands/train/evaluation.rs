@@ -12,8 +12,10 @@ use stackgan_eval::report::Measured;
 use stackgan_train::event::TrainEvent;
 use stackgan_train::run_dir::RunDir;
 
-use super::super::{Context, eval, sources};
 use crate::args::{Eval, Metric, Part, Train};
+use crate::context::Context;
+use crate::datasets::{ANY_SIZE, there};
+use crate::measuring::{check_data, judges, measured};
 use crate::progress::Manner;
 
 /// Measurements at checkpoints.
@@ -40,8 +42,8 @@ impl<'a> Evaluation<'a> {
     ) -> Result<Option<Self>> {
         let Some(every) = args.eval_every else { return Ok(None) };
         let args = Self::asked(args, path, Some(embeddings));
-        eval::judges(&args)?;
-        Self::check_data(&args, data)?;
+        judges(&args)?;
+        check_data(&args, data)?;
         Ok(Some(Self { args, every, context, last: 0, best: None }))
     }
 
@@ -55,21 +57,13 @@ impl<'a> Evaluation<'a> {
             return Ok(());
         }
         let args = Self::asked(args, path.unwrap_or(Path::new("")), None);
-        eval::judges(&args)?;
+        judges(&args)?;
         let Some(path) = path else { return Ok(()) };
         let prepared = match path.is_dir() {
-            true => sources::there(path, sources::ANY_SIZE)?,
+            true => there(path, ANY_SIZE)?,
             false => Some(Prepared::open(path)?),
         };
-        prepared.map_or(Ok(()), |data| Self::check_data(&args, &data))
-    }
-
-    fn check_data(args: &Eval, data: &Prepared) -> Result<()> {
-        eval::check_split(data, args.split)?;
-        if args.metrics.contains(&Metric::Colours) {
-            eval::check_colours(data)?;
-        }
-        eval::check_rivals(args, data)
+        prepared.map_or(Ok(()), |data| check_data(&args, &data))
     }
 
     /// Sets the run folder, whose earlier measurements are continued.
@@ -130,7 +124,7 @@ impl<'a> Evaluation<'a> {
             precision: self.context.precision,
             manner: Manner::Quiet,
         };
-        let found = eval::measured(&self.args, &quiet)?;
+        let found = measured(&self.args, &quiet)?;
         let deciding = found.measures.iter().find(|m| Some(m.key) == self.key());
         let deciding = deciding.map(|m| (m.value, format!("{} {}", m.name, m.by)));
         let better = deciding.filter(|(value, by)| self.is_better(*value, by));

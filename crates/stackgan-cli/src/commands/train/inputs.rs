@@ -6,25 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use stackgan_core::noise::Noise;
 use stackgan_core::text::CharCnnRnnEncoder;
 use stackgan_core::{Model, Stage};
-use stackgan_data::counted;
-use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::plan::Plan;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{TrainConfig, picture_size};
 use stackgan_train::matching::Matcher;
 use stackgan_train::run::plan_over;
 
-use super::RUNS;
-use super::reading::{Text, embeddings, imported, matcher, small_config, small_encoder};
-use super::record::Record;
-use crate::commands::encoders::Encoder;
-use crate::commands::{Context, load, sources, text};
+use super::reading::{Text, embeddings, imported, matcher, small_encoder};
 use crate::config::{Layers, Origin};
+use crate::context::Context;
+use crate::datasets::{cache_beside, home, of_preset, open, resizing};
+use crate::encoders::Encoder;
+use crate::encoders::unread::warn_unread;
 use crate::exit::Problem;
+use crate::models::load;
+use crate::progress::Manner;
+use crate::run::{RUNS, Record, list};
 
 /// The inputs of a run.
 pub(super) struct Inputs {
@@ -49,6 +48,7 @@ impl Inputs {
         layers: &Layers,
         context: &Context,
     ) -> Result<Self> {
+        let manner = context.manner;
         // What can be missing comes first, so that nobody waits for an import before being told.
         let stage1 = match config.stage {
             Stage::One => None,
@@ -57,21 +57,20 @@ impl Inputs {
         let text = Text::choose(wanted, &folder(wanted), stage1.as_ref(), context)?;
         let path = match &wanted.data {
             Some(path) => path.clone(),
-            None => sources::of_preset(&wanted.dataset, context)?,
+            None => of_preset(&wanted.dataset, manner)?,
         };
-        let how =
-            sources::preparation(picture_size(config.stage), sources::resizing(config.net.recipe));
-        let data = sources::open(&path, how, context)?;
+        let how = (picture_size(config.stage), resizing(config.net.recipe));
+        let data = open(&path, how, manner)?;
         drop(plan_over(config, &data)?); // before minutes of an encoder's training
         wanted.data = Some(absolute(path.clone()));
         if let (Some(model), Some(from)) = (&stage1, &wanted.stage1) {
-            context.manner.say(format!("Stage-I {}", from.display()));
+            manner.say(format!("Stage-I {}", from.display()));
             let trained = &model.info().stage1.dataset_fingerprint;
             if !trained.is_empty() && trained != data.fingerprint() {
-                context.manner.say("warning: that Stage-I was trained on other data than these");
+                manner.say("warning: that Stage-I was trained on other data than these");
             }
         }
-        let cache = sources::cache_beside(data.path());
+        let cache = cache_beside(data.path());
         let inputs = |embeddings, encoder, encoder_source| Self {
             data: Arc::clone(&data),
             embeddings: Arc::new(embeddings),
@@ -84,24 +83,24 @@ impl Inputs {
         let inputs = match text {
             Text::Imported(file) => {
                 let file = absolute(file);
-                let embeddings = imported(&file, &data, context)?;
+                let embeddings = imported(&file, &data, manner)?;
                 wanted.embeddings = Some(file); // a resumed run must not take others
-                stay_as_given(config, layers, context)?;
+                stay_as_given(config, layers, manner)?;
                 inputs(embeddings, None, None)
             }
             Text::Encoder(Encoder::Sentence(encoder, source)) => {
-                inputs(embeddings(encoder.as_ref(), &data, &cache, context)?, None, Some(source))
+                inputs(embeddings(encoder.as_ref(), &data, &cache, manner)?, None, Some(source))
             }
             Text::Encoder(Encoder::CharCnnRnn(encoder)) => {
                 let alphabet = encoder.config().alphabet;
-                text::warn_unread(data.all_captions(), alphabet, context.manner);
-                inputs(embeddings(encoder.as_ref(), &data, &cache, context)?, Some(*encoder), None)
+                warn_unread(data.all_captions(), alphabet, manner);
+                inputs(embeddings(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
             }
             Text::Small => {
-                let trained = small_encoder(&path, &data, (config, layers), &cache, context)?;
+                let trained = small_encoder(&path, &data, (config, layers), &cache, manner)?;
                 let encoder = trained.text.unstandardised(&context.device)?;
                 small = Some(trained);
-                inputs(embeddings(&encoder, &data, &cache, context)?, Some(encoder), None)
+                inputs(embeddings(&encoder, &data, &cache, manner)?, Some(encoder), None)
             }
         };
         let matcher = matcher(small, wanted, (config, layers), context)?;
@@ -115,7 +114,7 @@ impl Inputs {
 
 /// Checks that embeddings come from the encoder that a Stage-I model was trained with, if the model
 /// knows it.
-fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
+pub(super) fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
     let trained = stage1.encoder_fingerprint()?;
     if trained.is_empty() || trained == encoder {
         return Ok(());
@@ -132,7 +131,11 @@ fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
 
 /// Turns standardisation off for imported embeddings: without an encoder, a new sentence could not
 /// be standardised as in the run.
-fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -> Result<()> {
+pub(super) fn stay_as_given(
+    config: &mut TrainConfig,
+    layers: &Layers,
+    manner: Manner,
+) -> Result<()> {
     let key = "data.embedding_standardise";
     if !config.data.embedding_standardise {
         return Ok(());
@@ -140,7 +143,7 @@ fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -
     match layers.origin(key) {
         Some(Origin::Preset(_)) | None => {
             config.data.embedding_standardise = false;
-            context.manner.say(format!("{key} = false: imported embeddings are used as they are"));
+            manner.say(format!("{key} = false: imported embeddings are used as they are"));
             Ok(())
         }
         Some(origin) => {
@@ -153,7 +156,7 @@ fn stay_as_given(config: &mut TrainConfig, layers: &Layers, context: &Context) -
 }
 
 /// Sets the settings' text width to the encoder's. If another width was given, that is an error.
-fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize) -> Result<()> {
+pub(super) fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize) -> Result<()> {
     if config.net.text_dim == width {
         return Ok(());
     }
@@ -213,7 +216,7 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
         });
         fits && run.join("model.safetensors").is_file()
     };
-    let runs = crate::commands::runs::list(Path::new(RUNS)).unwrap_or_default();
+    let runs = list(Path::new(RUNS)).unwrap_or_default();
     runs.into_iter().rev().find(finished).ok_or_else(|| {
         let (on, option) = data.map_or_else(Default::default, |data| {
             (format!(" on {}", data.display()), format!(" --data {}", data.display()))
@@ -224,93 +227,9 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
     })
 }
 
-/// Describes the data for a dry run, and counts the training pictures if the data exist already.
-///
-/// # Errors
-/// Code 4 if there are no data; the faults of the data.
-pub(super) fn planned_data(
-    wanted: &Record,
-    config: &TrainConfig,
-) -> Result<(String, Option<usize>)> {
-    let (path, own) = match &wanted.data {
-        Some(path) => (path.clone(), false),
-        None => (sources::home().join(&wanted.dataset), true),
-    };
-    let shown = path.display();
-    let pictures = if path.is_file() {
-        let data = Prepared::open(&path)?;
-        drop(plan_over(config, &data)?);
-        data.indices(Split::Train).len()
-    } else if path.is_dir() {
-        let data = sources::read(&path, sources::Manner::kept(&path).layout)?;
-        check_batches(config, &data)?;
-        data.count(Split::Train)
-    } else if own && wanted.dataset == "toy" {
-        return Ok((format!("{shown}, which is drawn first"), None));
-    } else {
-        let place = format!("path: {shown}");
-        let remedy = "name a dataset folder: `--data DIR`";
-        return Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into());
-    };
-    Ok((format!("{shown}, {} to train on", counted(pictures, "picture")), Some(pictures)))
-}
-
-/// Checks that a dataset that is not prepared yet makes batches.
-fn check_batches(config: &TrainConfig, data: &Dataset) -> Result<()> {
-    let classes: Vec<u32> = data.items.iter().map(|item| item.class).collect();
-    let captions: Vec<usize> = data.items.iter().map(|item| item.captions.len()).collect();
-    let items = data.items.iter().enumerate();
-    let train = items.filter(|(_, item)| item.split == Split::Train).map(|(i, _)| i).collect();
-    Plan::new(&classes, &captions, train, config.plan(), Noise::new(config.seed))?;
-    Ok(())
-}
-
-/// Describes the text for a dry run, and returns the matcher. Adapts the settings as a run does.
-///
-/// # Errors
-/// Code 4 if nothing can read the text, and those by which a run refuses it.
-pub(super) fn planned_text(
-    wanted: &Record,
-    stage1: Option<&Model>,
-    (config, layers): (&mut TrainConfig, &Layers),
-    context: &Context,
-) -> Result<(String, Option<Matcher>)> {
-    let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
-    let (said, made) = match (text, &wanted.encoder) {
-        (Text::Encoder(encoder), named) => {
-            let named = named.as_ref().map(|name| name.display().to_string());
-            let said = named.unwrap_or_else(|| "that of Stage-I".to_owned());
-            let encoder = encoder.text();
-            (format!("encoder    {said}"), Some((encoder.dim(), encoder.fingerprint())))
-        }
-        (Text::Imported(file), _) => {
-            let embeddings = Embeddings::open(&file)?;
-            stay_as_given(config, layers, context)?;
-            let made = (embeddings.dim(), embeddings.encoder().to_owned());
-            (format!("embeddings {}", file.display()), Some(made))
-        }
-        (Text::Small, _) => {
-            ("encoder    trained on the data's captions, or found".to_owned(), None)
-        }
-    };
-    let Some((dim, fingerprint)) = made else {
-        let small = small_config(config, layers);
-        fit_width(config, layers, small.encoder.dim)?;
-        let matched = config.loss.matching > 0.0;
-        let fresh = matched.then(|| Matcher::fresh(&small, &context.device));
-        return Ok((said, fresh.transpose()?));
-    };
-    let matcher = matcher(None, wanted, (config, layers), context)?;
-    fit_width(config, layers, dim)?;
-    if let Some(model) = stage1 {
-        belongs(model, &fingerprint)?;
-    }
-    Ok((said, matcher))
-}
-
 /// Returns the data's folder, which may not exist yet.
-fn folder(wanted: &Record) -> PathBuf {
-    wanted.data.clone().unwrap_or_else(|| sources::home().join(&wanted.dataset))
+pub(super) fn folder(wanted: &Record) -> PathBuf {
+    wanted.data.clone().unwrap_or_else(|| home().join(&wanted.dataset))
 }
 
 fn absolute(path: PathBuf) -> PathBuf {

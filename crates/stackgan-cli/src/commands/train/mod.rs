@@ -1,40 +1,32 @@
 //! `stackgan train`: from settings and data to a run folder with a model.
 
+mod dry_run;
 mod estimate;
 mod evaluation;
 mod inputs;
 mod reading;
-mod record;
 mod start;
-
-pub(crate) use record::Record;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use stackgan_core::Stage;
-use stackgan_data::counted;
 use stackgan_data::dataset::Split;
-use stackgan_train::config::TrainConfig;
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
-use stackgan_train::run::{Outcome, Setup, train};
+use stackgan_train::run::Setup;
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::store::Store;
-use stackgan_train::tensorboard::Board;
 
-use super::{Context, print, quoted};
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
+use crate::context::Context;
 use crate::exit::{Exit, Problem, out_of_memory};
-use crate::progress::{Manner, TrainProgress, duration};
-use crate::report::RunReport;
+use crate::output::{print, quoted};
+use crate::progress::Manner;
+use crate::run::{RUNS, Record, train_stage};
 use crate::signals::Stopper;
 use evaluation::Evaluation;
 use inputs::Inputs;
-
-/// The folder for run folders if `--run` is not given.
-const RUNS: &str = "runs";
 
 /// Trains one stage, or describes what would be done.
 pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
@@ -63,7 +55,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let mut wanted = Record::of(args, record);
     wanted.check_paths()?;
     if args.dry_run {
-        return dry_run(args, (config, &layers), wanted, (resumed.as_deref(), context));
+        return dry_run::run(args, (config, &layers), wanted, (resumed.as_deref(), context));
     }
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
@@ -151,56 +143,6 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     Ok(outcome.reason.into())
 }
 
-/// Trains with a progress bar and a growing report. `name` is shown before the bar. `also` receives
-/// every event; the message that it returns is printed.
-///
-/// # Errors
-/// Those of the training. The last checkpoint is kept.
-pub(crate) fn train_stage(
-    setup: Setup,
-    dir: &RunDir,
-    policy: impl Into<Policy>,
-    stopper: &Stopper,
-    (manner, name): (Manner, &str),
-    also: &mut dyn FnMut(&TrainEvent) -> Option<String>,
-) -> Result<Outcome> {
-    let mut progress = TrainProgress::new(manner, name);
-    let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));
-    let outcome = train(setup, dir, policy, &|| stopper.reason(), &mut |event| {
-        progress.on(&event);
-        if let Err(error) = board.on(&event) {
-            let folder = dir.path().join("tb");
-            progress.say(&format!(
-                "warning: nothing more for TensorBoard: {}: {error}",
-                folder.display()
-            ));
-        }
-        report.on(&event);
-        if let Some(text) = also(&event) {
-            progress.say(&text);
-        }
-    });
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            drop(report.fail(&error.to_string())); // a full disk must not hide what happened
-            return Err(error.into());
-        }
-    };
-    let why = match outcome.reason {
-        StopReason::Done => "done",
-        StopReason::Signal(_) => "stopped by a signal",
-        StopReason::TimeBudget => "time budget used",
-        StopReason::StopFile => "stopped by the file STOP",
-        StopReason::Requested => "stopped as asked",
-    };
-    progress.finish(&format!("{why} at step {}", outcome.step));
-    if let Err(error) = report.finish(outcome.reason) {
-        manner.say(format!("warning: no report: {error:#}")); // the model exists nevertheless
-    }
-    Ok(outcome)
-}
-
 /// Returns the run folder to resume, which is the given one if it has settings, and its record. The
 /// record also exists for a run that ended before its first step.
 ///
@@ -233,64 +175,4 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
         return Err(Problem::missing("the run's record is gone", place, expected, remedy).into());
     }
     Ok((Some(run.to_path_buf()), record))
-}
-
-fn dry_run(
-    args: &Train,
-    (mut config, layers): (TrainConfig, &Layers),
-    mut wanted: Record,
-    (resumed, context): (Option<&Path>, &Context),
-) -> Result<Exit> {
-    let (net, optim) = (&config.net, &config.optim);
-    let length = match (optim.steps, optim.epochs) {
-        (0, epochs) => counted(epochs, "epoch"),
-        (steps, _) => counted(steps, "step"),
-    };
-    let pixels = config.stage.side();
-    print(
-        format!("train      stage {}: {pixels}x{pixels}, recipe {:?}", args.stage, net.recipe)
-            .to_lowercase(),
-    )?;
-    print(format!("sizes      gf {}, df {}, c {}, z {}", net.gf, net.df, net.cond_dim, net.z_dim))?;
-    let parts = match config.knobs.micro_batch {
-        0 => String::new(),
-        n => format!(" in parts of {n}"),
-    };
-    let batch = counted(optim.batch, "picture");
-    print(format!("length     {length} of {batch}{parts}, seed {}", config.seed))?;
-    let stage1 = match config.stage {
-        Stage::One => None,
-        Stage::Two => Some(inputs::stage1(&mut wanted, context)?),
-    };
-    let (data, pictures) = inputs::planned_data(&wanted, &config)?;
-    print(format!("data       {data}"))?;
-    Evaluation::check(args, wanted.data.as_deref())?;
-    let (text, matcher) =
-        inputs::planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
-    print(text)?;
-    if let Some(model) = &wanted.stage1 {
-        print(format!("stage-I    {}", model.display()))?;
-    }
-    let low = stage1.map(|model| model.info().stage1.net);
-    if let Some(low) = &low {
-        config.check_over(low)?;
-    }
-    start::find(&wanted, &config, (resumed, context))?.generator(&config)?;
-    print(match (resumed, &args.run) {
-        (Some(run), _) => format!("goes on    in {}", run.display()),
-        (None, Some(run)) => format!("run        {}", run.display()),
-        (None, None) => format!("run        a new folder under {RUNS}"),
-    })?;
-    if let Some(hours) = args.max_hours {
-        print(format!("at most    {}", duration(hours * 3600.0)))?;
-    }
-    let beside = (low.as_ref(), matcher.as_ref());
-    estimate::check(&config, beside, &context.device)?;
-    let steps = pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
-    let steps = wanted.steps.or(steps).or(Some(config.optim.steps)).filter(|n| *n > 0);
-    let left = steps.map(|steps| estimate::left(steps, resumed));
-    for line in estimate::lines(&config, beside, left, &context.device) {
-        print(line)?;
-    }
-    Ok(Exit::Done)
 }

@@ -14,12 +14,18 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
 use stackgan_train::text::{ImageInputs, ImageSide, TextTrainConfig, TrainedEncoder};
 
-use super::record::Record;
-use crate::commands::encoders::{self, Encoder};
-use crate::commands::text::{self, Length, Lesson, Unfinished};
-use crate::commands::{Context, features, sources, write_file};
 use crate::config::{Layers, Origin};
+use crate::context::Context;
+use crate::datasets::{embeddings_of, open, resizing, short};
+use crate::encoders::encoding::encode;
+use crate::encoders::training::{Length, Lesson, SMALL_STEPS, classes, train};
+use crate::encoders::unfinished::Unfinished;
+use crate::encoders::unread::warn_unread;
+use crate::encoders::{self, Encoder, features};
 use crate::exit::Problem;
+use crate::output::write_file;
+use crate::progress::Manner;
+use crate::run::Record;
 use crate::signals::Stopper;
 
 /// Where the embeddings come from.
@@ -55,7 +61,7 @@ impl Text {
         {
             return Ok(Self::Encoder(encoder));
         }
-        if let Some(beside) = sources::embeddings_of(data) {
+        if let Some(beside) = embeddings_of(data) {
             return Ok(Self::Imported(beside));
         }
         if wanted.dataset == "toy" {
@@ -161,15 +167,14 @@ pub(super) fn small_encoder(
     data: &Prepared,
     (config, layers): (&TrainConfig, &Layers),
     cache: &Path,
-    context: &Context,
+    manner: Manner,
 ) -> Result<TrainedEncoder> {
     let mut text_config = small_config(config, layers);
     let recipe = serde_json::to_string(&text_config)?;
-    let key = format!("{} {recipe} {} {}", data.fingerprint(), text::SMALL_STEPS, config.seed);
-    let file =
-        cache.join(format!("encoder-{}.safetensors", sources::short(&sha256(key.as_bytes()))));
+    let key = format!("{} {recipe} {} {}", data.fingerprint(), SMALL_STEPS, config.seed);
+    let file = cache.join(format!("encoder-{}.safetensors", short(&sha256(key.as_bytes()))));
     if let Ok(encoder) = encoders::load_trained(&file) {
-        context.manner.say(format!("text encoder {}", file.display()));
+        manner.say(format!("text encoder {}", file.display()));
         return Ok(encoder);
     }
     // The encoder looks at small pictures, whatever the stage.
@@ -177,17 +182,16 @@ pub(super) fn small_encoder(
     let data = if data.size() == PictureSize::Stage1 || path.is_file() {
         data
     } else {
-        let how = sources::preparation(PictureSize::Stage1, sources::resizing(config.net.recipe));
-        small = sources::open(path, how, context)?;
+        small = open(path, (PictureSize::Stage1, resizing(config.net.recipe)), manner)?;
         &small
     };
-    text_config.batch = text_config.batch.min(text::classes(data)).max(2);
-    let length = Length::Steps(text::SMALL_STEPS);
+    text_config.batch = text_config.batch.min(classes(data)).max(2);
+    let length = Length::Steps(SMALL_STEPS);
     let images = ImageInputs::Pixels;
-    text::warn_unread(data.all_captions(), text_config.encoder.alphabet, context.manner);
+    warn_unread(data.all_captions(), text_config.encoder.alphabet, manner);
     let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
     let unfinished = Unfinished::beside(&file, &key, Stopper::listen()?);
-    let (encoder, _) = text::train(&lesson, Some(unfinished), context.manner)?;
+    let (encoder, _) = train(&lesson, Some(unfinished), manner)?;
     write_file(&file, &encoder.to_bytes()?)?;
     Ok(encoder)
 }
@@ -197,34 +201,30 @@ pub(super) fn embeddings(
     encoder: &dyn TextEncoder,
     data: &Prepared,
     cache: &Path,
-    context: &Context,
+    manner: Manner,
 ) -> Result<Embeddings> {
     let (own, of) = (encoder.fingerprint(), data.fingerprint());
-    let file = cache.join(format!(
-        "embeddings-{}-{}.safetensors",
-        sources::short(&own),
-        sources::short(of)
-    ));
+    let file = cache.join(format!("embeddings-{}-{}.safetensors", short(&own), short(of)));
     if let Ok(found) = Embeddings::open(&file)
         && found.check(data).is_ok()
         && found.encoder() == own
     {
         return Ok(found);
     }
-    text::encode(encoder, data, &file, context.manner)
+    encode(encoder, data, &file, manner)
 }
 
 /// What `generate` does with a model that was trained on embeddings of a known encoder.
 const READS: &str = "reads sentences with it if `--encoder` names the one that made them";
 
 /// Opens embeddings from elsewhere, and checks that they belong to this dataset.
-pub(super) fn imported(file: &Path, data: &Prepared, context: &Context) -> Result<Embeddings> {
+pub(super) fn imported(file: &Path, data: &Prepared, manner: Manner) -> Result<Embeddings> {
     let embeddings = Embeddings::open(file)?;
     embeddings.check(data)?;
     let unknown = embeddings.encoder().starts_with(UNKNOWN);
     let (file, how) =
         (file.display(), if unknown { "cannot read sentences with it" } else { READS });
-    context.manner.say(format!(
+    manner.say(format!(
         "embeddings {file}: the model will have no text encoder of its own, and `generate` {how}"
     ));
     Ok(embeddings)

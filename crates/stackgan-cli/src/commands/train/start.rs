@@ -10,9 +10,10 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::start::Start;
 use stackgan_train::store::Store;
 
-use super::record::Record;
-use crate::commands::{Context, load};
+use crate::context::Context;
 use crate::exit::Problem;
+use crate::models::load;
+use crate::run::Record;
 
 /// Loads what the record and the settings name. A resumed run can also use its own checkpoint,
 /// because the named files may no longer exist.

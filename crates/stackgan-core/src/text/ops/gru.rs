@@ -5,8 +5,10 @@
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
+use super::affine::upright;
+use super::fast::{host, is_fast, values};
 use super::recurrent::{check, column_sums, product};
-use super::{host, is_fast, reference, upright, values};
+use super::reference;
 
 /// Returns the states `(time, batch, units)` of the GRU.
 ///

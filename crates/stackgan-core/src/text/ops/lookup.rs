@@ -6,7 +6,9 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::super::alphabet::{ALPHABET_SIZE, CAPTION_LENGTH, CaptionIndices};
-use super::{KERNEL, THRESHOLD, host, is_fast, reference, values};
+use super::convolution::{KERNEL, THRESHOLD};
+use super::fast::{host, is_fast, values};
+use super::reference;
 
 /// Size and stride of the pooling.
 const POOL: usize = 3;

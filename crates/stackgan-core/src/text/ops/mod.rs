@@ -5,69 +5,26 @@
 //! and a twin in [`reference`] made of plain tensor operations. The twin runs on every other
 //! device, and tests compare against it.
 
+mod affine;
+mod convolution;
+mod fast;
 mod gru;
 mod lookup;
 mod pool;
 mod recurrent;
 mod reference;
 mod rnn;
+mod threshold;
 mod windows;
 
+pub(super) use affine::affine;
+pub(super) use convolution::{KERNEL, convolution};
 pub(super) use gru::gru;
 pub(super) use lookup::{STEPS as LOOKUP_STEPS, lookup_pool};
-pub(super) use pool::{Pool, bias_threshold_pool};
+pub(super) use pool::Pool;
 pub(super) use rnn::rnn;
+pub(super) use threshold::bias_threshold_pool;
 pub(super) use windows::windows;
-
-use candle_core::{CpuStorage, DType, Layout, Result, Tensor, bail};
-
-/// Width of every temporal convolution.
-pub(super) const KERNEL: usize = 4;
-
-/// The threshold of Lua's `nn.Threshold`: values that are not greater become 0.
-pub(super) const THRESHOLD: f32 = 1e-6;
-
-/// Applies a temporal convolution with `weight (out, in, 4)`, without bias, to [`windows`]. Returns
-/// `(batch, steps, out)`.
-pub(super) fn convolution(windows: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let (batch, steps, width) = windows.dims3()?;
-    let out = weight.dim(0)?;
-    // The kernel position is outermost, as in `windows`.
-    let matrix = weight.permute((2, 1, 0))?.contiguous()?.reshape((width, out))?;
-    windows.reshape((batch * steps, width))?.matmul(&matrix)?.reshape((batch, steps, out))
-}
-
-/// Returns `x Wᵀ + b` for `x (rows, in)`, `weight (out, in)` and `bias (out)`.
-pub(super) fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    x.matmul(&upright(weight)?)?.broadcast_add(bias)
-}
-
-/// Returns the transpose of a matrix in contiguous memory.
-///
-/// With a transposed view, small products would use another code path that sums in another order,
-/// and a caption's vector would depend on its neighbours.
-fn upright(weight: &Tensor) -> Result<Tensor> {
-    weight.t()?.contiguous()
-}
-
-/// Returns whether the fast forms can process this tensor.
-fn is_fast(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
-}
-
-/// Returns the values of an argument of a custom operation, which the caller made contiguous.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let all = storage.as_slice::<f32>()?;
-    match layout.contiguous_offsets() {
-        Some((start, end)) if end <= all.len() => Ok(&all[start..end]),
-        _ => bail!("the text encoder's operations need contiguous tensors"),
-    }
-}
-
-/// Returns all values of a tensor, row-major.
-fn host(x: &Tensor) -> Result<Vec<f32>> {
-    x.detach().flatten_all()?.to_vec1()
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,8 @@
 use candle_core::{D, Device, Result, Tensor};
 
 use super::super::alphabet::{ALPHABET_SIZE, CAPTION_LENGTH, CaptionIndices};
-use super::{KERNEL, Pool, THRESHOLD};
+use super::convolution::{KERNEL, THRESHOLD};
+use super::pool::Pool;
 
 /// Twin of [`super::lookup_pool`]: a product with the one-hot matrix.
 pub(in super::super) fn lookup_pool(

@@ -3,7 +3,9 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-use super::{KERNEL, host, is_fast, reference, values};
+use super::convolution::KERNEL;
+use super::fast::{host, is_fast, values};
+use super::reference;
 
 /// Maps `(batch, time, channels)` to `(batch, time - 3, 4 channels)`: row t of the result is the
 /// concatenation of rows t to t + 3.

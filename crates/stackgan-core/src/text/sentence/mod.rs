@@ -7,6 +7,7 @@
 //!
 //! Source: sentence-transformers, `models/{Transformer,Pooling,Normalize}.py`.
 
+mod files;
 mod pooling;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,9 +19,10 @@ use serde::Deserialize;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use super::TextEncoder;
+use crate::Result;
 use crate::archive::Archive;
-use crate::digest::Sum;
-use crate::{Error, Result};
+pub use files::SentenceFiles;
+use files::{json, wrong};
 use pooling::{Modules, pool};
 
 /// A caption is padded to a multiple of this many tokens, regardless of the other captions.
@@ -33,24 +35,6 @@ const TOKENS: usize = 16;
 const ROWS: usize = 8;
 /// Number of tokens in one pass, which limits the memory.
 const BATCH: usize = 4096;
-
-/// The files in the folder of a sentence encoder.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SentenceFiles<'a> {
-    /// `config.json`: the sizes of the BERT.
-    pub config: &'a [u8],
-    /// `tokenizer.json`.
-    pub tokenizer: &'a [u8],
-    /// `model.safetensors`.
-    pub weights: &'a [u8],
-    /// `modules.json`: the modules after the BERT. If it is missing, pooling is the mean without
-    /// normalisation, as in sentence-transformers.
-    pub modules: Option<&'a [u8]>,
-    /// `1_Pooling/config.json`: how tokens become one vector.
-    pub pooling: Option<&'a [u8]>,
-    /// `sentence_bert_config.json`: the largest number of tokens of a caption.
-    pub limits: Option<&'a [u8]>,
-}
 
 /// The part of `sentence_bert_config.json` that is read.
 #[derive(Deserialize)]
@@ -82,8 +66,8 @@ impl SentenceEncoder {
     /// Creates an encoder from these files.
     ///
     /// # Errors
-    /// [`Error::Model`] names the file that cannot be used: not a BERT, an unknown module, or
-    /// tensors that do not match.
+    /// [`Error::Model`](crate::Error::Model) names the file that cannot be used: not a BERT, an
+    /// unknown module, or tensors that do not match.
     pub fn new(files: &SentenceFiles<'_>, device: &Device) -> Result<Self> {
         let config = config(files.config)?;
         let modules = Modules::read(files.modules, files.pooling)?;
@@ -101,7 +85,7 @@ impl SentenceEncoder {
         })?;
         let pad = u32::try_from(config.pad_token_id).unwrap_or(0);
         let (dim, device) = (config.hidden_size, device.clone());
-        let (places, fingerprint) = (config.max_position_embeddings, fingerprint(files));
+        let (places, fingerprint) = (config.max_position_embeddings, files.fingerprint());
         Ok(Self { tokenizer, bert, modules, dim, places, pad, device, fingerprint })
     }
 
@@ -205,31 +189,4 @@ fn tokenizer(bytes: &[u8], longest: usize) -> Result<Tokenizer> {
     let truncation = TruncationParams { max_length: longest, ..TruncationParams::default() };
     tokenizer.with_truncation(Some(truncation)).map_err(unusable)?;
     Ok(tokenizer)
-}
-
-/// Returns the SHA-256 of everything that determines the vectors.
-fn fingerprint(files: &SentenceFiles<'_>) -> String {
-    let mut sum = Sum::of(b"sentence-encoder");
-    let given = [Some(files.config), Some(files.tokenizer), Some(files.weights)];
-    for file in given.into_iter().chain([files.modules, files.pooling, files.limits]) {
-        let file = file.unwrap_or_default();
-        sum.add(&(file.len() as u64).to_le_bytes());
-        sum.add(file);
-    }
-    sum.finish()
-}
-
-fn json<T: for<'de> Deserialize<'de>>(name: &str, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| wrong(name, "the JSON of sentence-transformers", &e.to_string()))
-}
-
-fn wrong(file: &str, expected: &str, found: &str) -> Error {
-    Error::Model {
-        what: format!("the sentence encoder's {file} cannot be used"),
-        expected: expected.to_owned(),
-        found: found.to_owned(),
-        remedy: "take a BERT of sentence-transformers, such as hub:sentence-transformers/all-MiniLM-L6-v2"
-            .to_owned(),
-    }
 }

@@ -4,7 +4,7 @@
 use candle_core::{Result, Tensor};
 use serde::Deserialize;
 
-use super::{json, wrong};
+use super::files::{json, wrong};
 
 /// The folder of the [`PoolingFile`], which is the same for every published encoder.
 const POOLING: &str = "1_Pooling";

@@ -1,29 +1,26 @@
 //! The pickle machine: a stack, a memo, and one loop over the opcodes (`CPython`'s `pickletools`).
 
+use super::document::{Document, MAX_DEPTH};
+use super::heap::Heap;
 use super::memo::Memo;
-use super::operands::{Input, is_plain, quote};
-use super::value::{Array, Document, Global, NodeId, Storage, Tensor, Value};
-use super::{Dialect, numpy, torch, validate};
+use super::operands::{is_plain, quote};
+use super::value::{Global, NodeId, Value};
+use super::{numpy, torch, validate};
 use crate::formats::budget::Budget;
 use crate::formats::fault::{Fault, Step};
-use std::borrow::Cow;
 
 /// Text of protocol 0 that is longer than this (in bytes) is kept as its raw line. It is usually
 /// the data of an array, which Python 3 writes as text to be encoded, and decoding it would need
 /// its size once more.
 const SHORT_TEXT: usize = 256;
 
-/// Number of values that are small numbers: None, False, True, and the integers of one byte.
-const SMALL: usize = 3 + 256;
-
-/// The place of a small number among them. Every small array has its own shape and flags.
-fn small(value: &Value<'_>) -> Option<usize> {
-    match *value {
-        Value::None => Some(0),
-        Value::Bool(is) => Some(1 + usize::from(is)),
-        Value::Int(number) => Some(3 + usize::from(u8::try_from(number).ok()?)),
-        _ => None,
-    }
+/// The functions and classes that a pickle may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Those of numpy's arrays and scalars.
+    Numpy,
+    /// Also those of PyTorch's tensors, with their storages as persistent ids.
+    Torch,
 }
 
 /// Runs the pickle at the start of `bytes`; also returns its end.
@@ -31,54 +28,49 @@ pub(super) fn run(bytes: &[u8], dialect: Dialect, budget: Budget) -> Step<(Docum
     let mut machine = Machine::new(bytes, dialect, budget);
     while !machine.step()? {}
     let root = machine.pop()?;
-    let room = machine.budget.left();
-    let document = Document { nodes: machine.nodes, root, room };
+    let Machine { heap, stack, memo, .. } = machine;
+    let Heap { input, nodes, mut budget, .. } = heap;
+    budget.release(size_of::<NodeId>() * stack.capacity() + memo.size());
+    drop((stack, memo));
+    let document = Document { nodes, root, room: budget.left() };
+    // The check takes a byte for each node.
+    if !budget.charge(document.nodes.len()) {
+        return input.too_large();
+    }
     validate::no_cycles_and_depth(&document).map_err(|found| Fault {
-        offset: machine.input.opcode,
+        offset: input.opcode,
         what: "pickle is nested too deeply",
-        expected: format!("at most {} containers within each other", super::MAX_DEPTH),
+        expected: format!("at most {MAX_DEPTH} containers within each other"),
         found: found.to_owned(),
     })?;
-    Ok((document, bytes.len() - machine.input.left()))
+    Ok((document, bytes.len() - input.left()))
 }
 
 /// The state of the machine.
-pub(super) struct Machine<'a> {
-    pub(super) input: Input<'a>,
-    pub(super) nodes: Vec<Value<'a>>,
+struct Machine<'a> {
+    heap: Heap<'a>,
     dialect: Dialect,
     stack: Vec<NodeId>,
     /// Stack heights of the marks.
     marks: Vec<usize>,
     memo: Memo,
-    /// The nodes of small numbers: of each there is one, as nothing changes a number.
-    small: [Option<NodeId>; SMALL],
-    budget: Budget,
 }
 
 impl<'a> Machine<'a> {
     fn new(bytes: &'a [u8], dialect: Dialect, budget: Budget) -> Self {
-        Self {
-            input: Input::new(bytes),
-            nodes: Vec::new(),
-            dialect,
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: Memo::default(),
-            small: [None; SMALL],
-            budget,
-        }
+        let (stack, marks, memo) = (Vec::new(), Vec::new(), Memo::default());
+        Self { heap: Heap::new(bytes, budget), dialect, stack, marks, memo }
     }
 
     /// Executes one opcode; returns true at STOP.
     fn step(&mut self) -> Step<bool> {
-        let opcode = self.input.next_opcode()?;
+        let opcode = self.heap.input.next_opcode()?;
         match opcode {
             b'.' => return Ok(true),
             0x80 => {
-                let [version] = self.input.array()?;
+                let [version] = self.heap.input.array()?;
                 if version > 5 {
-                    return self.input.fault(
+                    return self.heap.input.fault(
                         "unknown pickle protocol",
                         "0 to 5",
                         version.to_string(),
@@ -86,12 +78,13 @@ impl<'a> Machine<'a> {
                 }
             }
             0x95 => {
-                self.input.array::<8>()?; // FRAME is a hint for stream readers
+                self.heap.input.array::<8>()?; // FRAME is a hint for stream readers
             }
             b'(' => self.mark()?,
             b'0' => self.pop_or_unmark()?,
             b'1' => {
-                self.pop_mark()?;
+                let from = self.unmark()?;
+                self.stack.truncate(from);
             }
             b'2' => {
                 let top = self.top()?;
@@ -107,15 +100,17 @@ impl<'a> Machine<'a> {
             }
             b'p' | b'q' | b'r' | 0x94 | b'g' | b'h' | b'j' => self.memo(opcode)?,
             b']' => self.push(Value::List(Vec::new()))?,
-            b')' => self.push(Value::Tuple(Vec::new()))?,
+            b')' => {
+                let empty = self.heap.tuple(&[])?;
+                self.push_id(empty)?;
+            }
             b'}' => self.push(Value::Dict(Vec::new()))?,
             b'l' | b't' | b'd' | 0x85 | 0x86 | 0x87 => self.container(opcode)?,
             b'a' | b'e' | b's' | b'u' => self.extend(opcode)?,
             b'c' | 0x93 | b'R' | b'b' | b'i' => self.object(opcode)?,
             b'Q' if self.dialect == Dialect::Torch => {
                 let id = self.pop()?;
-                let storage = torch::storage(self, id)?;
-                self.charge(size_of::<Storage>())?;
+                let storage = torch::storage(&self.heap, id)?;
                 self.push(storage)?;
             }
             _ => return self.refuse(opcode),
@@ -128,22 +123,22 @@ impl<'a> Machine<'a> {
             b'N' => Value::None,
             0x88 => Value::Bool(true),
             0x89 => Value::Bool(false),
-            b'J' => Value::Int(i32::from_le_bytes(self.input.array()?).into()),
-            b'K' => Value::Int(u8::from_le_bytes(self.input.array()?).into()),
-            b'M' => Value::Int(u16::from_le_bytes(self.input.array()?).into()),
-            b'F' => Value::Float(self.input.number("a float")?),
-            b'G' => Value::Float(f64::from_be_bytes(self.input.array()?)),
+            b'J' => Value::Int(i32::from_le_bytes(self.heap.input.array()?).into()),
+            b'K' => Value::Int(u8::from_le_bytes(self.heap.input.array()?).into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.heap.input.array()?).into()),
+            b'F' => Value::Float(self.heap.input.number("a float")?),
+            b'G' => Value::Float(f64::from_be_bytes(self.heap.input.array()?)),
             0x8a => {
-                let bytes = self.input.counted::<1>()?;
-                Value::Int(self.input.long(bytes)?)
+                let bytes = self.heap.input.counted::<1>()?;
+                Value::Int(self.heap.input.long(bytes)?)
             }
             0x8b => {
-                let bytes = self.input.counted::<4>()?;
-                Value::Int(self.input.long(bytes)?)
+                let bytes = self.heap.input.counted::<4>()?;
+                Value::Int(self.heap.input.long(bytes)?)
             }
             // I and L. `I00` and `I01` are False and True; `I0` and `I1` are integers.
             _ => {
-                let line = self.input.line()?.trim_ascii();
+                let line = self.heap.input.line()?.trim_ascii();
                 let digits =
                     if opcode == b'L' { line.strip_suffix(b"L").unwrap_or(line) } else { line };
                 match (opcode, digits) {
@@ -152,7 +147,7 @@ impl<'a> Machine<'a> {
                     _ => match std::str::from_utf8(digits).ok().and_then(|s| s.parse().ok()) {
                         Some(number) => Value::Int(number),
                         None => {
-                            return self.input.fault(
+                            return self.heap.input.fault(
                                 "malformed number",
                                 "an integer of 64 bits",
                                 quote(line),
@@ -165,42 +160,37 @@ impl<'a> Machine<'a> {
     }
 
     fn string(&mut self, opcode: u8) -> Step<Value<'a>> {
-        let value = match opcode {
-            b'S' => Value::Bytes(self.input.quoted()?),
-            b'U' | b'C' => Value::Bytes(self.input.counted::<1>()?.into()),
-            b'T' | b'B' => Value::Bytes(self.input.counted::<4>()?.into()),
-            0x8e | 0x96 => Value::Bytes(self.input.counted::<8>()?.into()),
+        let Heap { input, budget, .. } = &mut self.heap;
+        Ok(match opcode {
+            b'S' => Value::Bytes(input.quoted(budget)?),
+            b'U' | b'C' => Value::Bytes(input.counted::<1>()?.into()),
+            b'T' | b'B' => Value::Bytes(input.counted::<4>()?.into()),
+            0x8e | 0x96 => Value::Bytes(input.counted::<8>()?.into()),
             b'V' => {
-                let line = self.input.line()?;
+                let line = input.line()?;
                 if line.len() > SHORT_TEXT && !is_plain(line) {
                     Value::RawText(line)
                 } else {
-                    Value::Text(self.input.raw_unicode(line, self.budget.left())?)
+                    Value::Text(input.raw_unicode(line, budget)?)
                 }
             }
-            b'X' => Value::Text(self.input.counted_utf8::<4>()?.into()),
-            0x8c => Value::Text(self.input.counted_utf8::<1>()?.into()),
-            _ => Value::Text(self.input.counted_utf8::<8>()?.into()),
-        };
-        if let Value::Bytes(Cow::Owned(bytes)) = &value {
-            self.charge(bytes.capacity())?;
-        } else if let Value::Text(Cow::Owned(text)) = &value {
-            self.charge(text.capacity())?;
-        }
-        Ok(value)
+            b'X' => Value::Text(input.counted_utf8::<4>()?.into()),
+            0x8c => Value::Text(input.counted_utf8::<1>()?.into()),
+            _ => Value::Text(input.counted_utf8::<8>()?.into()),
+        })
     }
 
     fn memo(&mut self, opcode: u8) -> Step<()> {
         let index = match opcode {
-            b'p' | b'g' => self.input.number("a memo index")?,
-            b'q' | b'h' => u8::from_le_bytes(self.input.array()?).into(),
+            b'p' | b'g' => self.heap.input.number("a memo index")?,
+            b'q' | b'h' => u8::from_le_bytes(self.heap.input.array()?).into(),
             0x94 => self.memo.next(),
-            _ => u32::from_le_bytes(self.input.array()?),
+            _ => u32::from_le_bytes(self.heap.input.array()?),
         };
         if matches!(opcode, b'g' | b'h' | b'j') {
             return match self.memo.get(index) {
                 Some(id) => self.push_id(id),
-                None => self.input.fault(
+                None => self.heap.input.fault(
                     "memo entry does not exist",
                     "an index that was stored",
                     index.to_string(),
@@ -208,93 +198,61 @@ impl<'a> Machine<'a> {
             };
         }
         let top = self.top()?;
-        if self.memo.set(index, top, &mut self.budget) { Ok(()) } else { self.too_large() }
+        let fits = self.memo.set(index, top, &mut self.heap.budget);
+        if fits { Ok(()) } else { self.heap.input.too_large() }
     }
 
     /// Opcodes that make a container from the items on the stack.
     fn container(&mut self, opcode: u8) -> Step<()> {
-        let items = match opcode {
-            b'l' | b't' | b'd' => self.pop_mark()?,
-            _ => {
-                let n = usize::from(opcode - 0x84); // TUPLE1, TUPLE2, TUPLE3
-                let floor = self.marks.last().copied().unwrap_or(0);
-                match self.stack.len().checked_sub(n) {
-                    Some(from) if from >= floor => self.stack.split_off(from),
-                    _ => return self.underflow(),
-                }
-            }
+        let from = match opcode {
+            b'l' | b't' | b'd' => self.unmark()?,
+            _ => self.height_below(usize::from(opcode - 0x84))?, // TUPLE1, TUPLE2, TUPLE3
         };
-        self.charge(items.len().saturating_mul(size_of::<NodeId>()))?;
-        match opcode {
-            b'l' => self.push(Value::List(items)),
-            b'd' => {
-                self.push(Value::Dict(Vec::new()))?;
-                let dict = self.top()?;
-                self.add_to(dict, &items)
-            }
-            _ => self.push(Value::Tuple(items)),
+        let items = self.stack.get(from..).unwrap_or_default();
+        let id = match opcode {
+            b'l' => self.heap.add(Value::List(Vec::new()))?,
+            b'd' => self.heap.add(Value::Dict(Vec::new()))?,
+            _ => self.heap.tuple(items)?,
+        };
+        if matches!(opcode, b'l' | b'd') {
+            self.heap.extend(id, items)?;
         }
+        self.stack.truncate(from);
+        self.push_id(id)
     }
 
     /// Opcodes that add to the container below their operands.
     fn extend(&mut self, opcode: u8) -> Step<()> {
-        let items = match opcode {
-            b'a' => vec![self.pop()?],
-            b's' => {
-                let value = self.pop()?;
-                vec![self.pop()?, value]
-            }
-            _ => self.pop_mark()?,
+        let from = match opcode {
+            b'a' => self.height_below(1)?,
+            b's' => self.height_below(2)?,
+            _ => self.unmark()?,
         };
-        let container = self.top()?;
-        let is_list = matches!(self.nodes.get(container.0 as usize), Some(Value::List(_)));
+        let below = from.checked_sub(1).filter(|at| *at >= self.floor());
+        let Some(&container) = below.and_then(|at| self.stack.get(at)) else {
+            return self.underflow();
+        };
+        let is_list = matches!(self.heap.get(container), Value::List(_));
         if is_list != matches!(opcode, b'a' | b'e') {
-            return self.input.fault(
+            return self.heap.input.fault(
                 "opcode does not fit its operand",
                 "a list for APPEND, a dict for SETITEM",
-                self.kind(container),
+                self.heap.kind(container),
             );
         }
-        self.add_to(container, &items)
-    }
-
-    fn add_to(&mut self, container: NodeId, items: &[NodeId]) -> Step<()> {
-        let fits = match self.nodes.get_mut(container.0 as usize) {
-            Some(Value::List(list)) => {
-                let fits = self.budget.reserve(list, items.len());
-                if fits {
-                    list.extend_from_slice(items);
-                }
-                fits
-            }
-            Some(Value::Dict(pairs)) if items.len().is_multiple_of(2) => {
-                let fits = self.budget.reserve(pairs, items.len() / 2);
-                if fits {
-                    pairs.extend(
-                        items.chunks_exact(2).filter_map(|p| Some((*p.first()?, *p.get(1)?))),
-                    );
-                }
-                fits
-            }
-            _ => {
-                return self.input.fault(
-                    "opcode does not fit its operand",
-                    "a list, or a dict and pairs",
-                    self.kind(container),
-                );
-            }
-        };
-        if fits { Ok(()) } else { self.too_large() }
+        self.heap.extend(container, self.stack.get(from..).unwrap_or_default())?;
+        self.stack.truncate(from);
+        Ok(())
     }
 
     /// Opcodes for names, calls and states: only those of the allow-list.
     fn object(&mut self, opcode: u8) -> Step<()> {
         match opcode {
             b'c' | b'i' => {
-                let (module, name) = (self.input.line()?, self.input.line()?);
+                let (module, name) = (self.heap.input.line()?, self.heap.input.line()?);
                 let global = self.allowed(module, name)?;
                 if opcode == b'i' {
-                    return self.input.fault(
+                    return self.heap.input.fault(
                         "pickle makes an object",
                         "plain data",
                         "the opcode INST",
@@ -304,10 +262,10 @@ impl<'a> Machine<'a> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let (Some(Value::Text(module)), Some(Value::Text(name))) =
-                    (self.nodes.get(module.0 as usize), self.nodes.get(name.0 as usize))
+                let (Value::Text(module), Value::Text(name)) =
+                    (self.heap.get(module), self.heap.get(name))
                 else {
-                    return self.input.fault(
+                    return self.heap.input.fault(
                         "opcode does not fit its operand",
                         "two text strings",
                         "something else",
@@ -319,21 +277,17 @@ impl<'a> Machine<'a> {
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 let value = self.call(function, arguments)?;
-                self.charge_boxed(&value)?;
                 self.push(value)
             }
             _ => {
                 let state = self.pop()?;
                 let target = self.top()?;
-                if self.dialect == Dialect::Torch && matches!(self.get(target), Value::Dict(_)) {
+                let is_dict = matches!(self.heap.get(target), Value::Dict(_));
+                if self.dialect == Dialect::Torch && is_dict {
                     return Ok(()); // an OrderedDict's attributes: module versions
                 }
-                let built = numpy::build(self, target, state)?;
-                self.charge_boxed(&built)?;
-                if let Some(node) = self.nodes.get_mut(target.0 as usize) {
-                    *node = built;
-                }
-                Ok(())
+                let built = numpy::build(&self.heap, target, state)?;
+                self.heap.set(target, built)
             }
         }
     }
@@ -348,14 +302,14 @@ impl<'a> Machine<'a> {
             0x8f..=0x91 => "a set",
             0x97 | 0x98 => "an out-of-band buffer",
             _ => {
-                return self.input.fault(
+                return self.heap.input.fault(
                     "this is not a pickle",
                     "an opcode of protocol 0 to 5",
                     format!("byte {opcode:#04x}"),
                 );
             }
         };
-        self.input.fault(
+        self.heap.input.fault(
             "pickle holds what is not plain data",
             "lists, strings, numbers and numpy arrays",
             name,
@@ -364,10 +318,10 @@ impl<'a> Machine<'a> {
 
     fn mark(&mut self) -> Step<()> {
         let height = self.stack.len();
-        if self.marks.len() > 4 * super::MAX_DEPTH {
-            return self.input.fault(
+        if self.marks.len() > 4 * MAX_DEPTH {
+            return self.heap.input.fault(
                 "pickle is nested too deeply",
-                format!("at most {} containers within each other", super::MAX_DEPTH),
+                format!("at most {MAX_DEPTH} containers within each other"),
                 format!("{} open marks", self.marks.len()),
             );
         }
@@ -375,11 +329,11 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Pops everything above the last mark.
-    fn pop_mark(&mut self) -> Step<Vec<NodeId>> {
+    /// Removes the last mark. Returns the height of the stack at it.
+    fn unmark(&mut self) -> Step<usize> {
         match self.marks.pop() {
-            Some(height) if height <= self.stack.len() => Ok(self.stack.split_off(height)),
-            _ => self.input.fault("pickle is malformed", "a MARK on the stack", "none"),
+            Some(height) if height <= self.stack.len() => Ok(height),
+            _ => self.heap.input.fault("pickle is malformed", "a MARK on the stack", "none"),
         }
     }
 
@@ -391,64 +345,43 @@ impl<'a> Machine<'a> {
         self.pop().map(|_| ())
     }
 
-    pub(super) fn pop(&mut self) -> Step<NodeId> {
-        let floor = self.marks.last().copied().unwrap_or(0);
-        if self.stack.len() <= floor {
-            return self.underflow();
-        }
-        match self.stack.pop() {
-            Some(id) => Ok(id),
-            None => self.underflow(),
+    /// The height of the stack that an opcode must leave: that of the last mark.
+    fn floor(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
+    /// The height of the stack without its last `n` values.
+    fn height_below(&self, n: usize) -> Step<usize> {
+        match self.stack.len().checked_sub(n) {
+            Some(height) if height >= self.floor() => Ok(height),
+            _ => self.underflow(),
         }
     }
 
+    fn pop(&mut self) -> Step<NodeId> {
+        let top = self.top()?;
+        self.stack.pop();
+        Ok(top)
+    }
+
     fn top(&self) -> Step<NodeId> {
-        let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
-            Some(&id) if self.stack.len() > floor => Ok(id),
+            Some(&id) if self.stack.len() > self.floor() => Ok(id),
             _ => self.underflow(),
         }
     }
 
     fn push_id(&mut self, id: NodeId) -> Step<()> {
-        if !self.budget.reserve(&mut self.stack, 1) {
-            return self.too_large();
+        if !self.heap.budget.reserve(&mut self.stack, 1) {
+            return self.heap.input.too_large();
         }
         self.stack.push(id);
         Ok(())
     }
 
     fn push(&mut self, value: Value<'a>) -> Step<()> {
-        let small = small(&value);
-        if let Some(id) = small.and_then(|at| self.small.get(at).copied().flatten()) {
-            return self.push_id(id);
-        }
-        let id = match u32::try_from(self.nodes.len()) {
-            Ok(id) if self.budget.reserve(&mut self.nodes, 1) => NodeId(id),
-            _ => return self.too_large(),
-        };
-        self.nodes.push(value);
-        if let Some(slot) = small.and_then(|at| self.small.get_mut(at)) {
-            *slot = Some(id);
-        }
+        let id = self.heap.add(value)?;
         self.push_id(id)
-    }
-
-    pub(super) fn charge(&mut self, bytes: usize) -> Step<()> {
-        if self.budget.charge(bytes) { Ok(()) } else { self.too_large() }
-    }
-
-    /// Charges what a value holds in addition to its node.
-    fn charge_boxed(&mut self, value: &Value<'_>) -> Step<()> {
-        self.charge(match value {
-            Value::Array(array) => {
-                size_of::<Array>() + 8 * (array.shape.capacity() + array.strides.capacity())
-            }
-            Value::Tensor(tensor) => {
-                size_of::<Tensor>() + 8 * (tensor.shape.capacity() + tensor.strides.capacity())
-            }
-            _ => 0,
-        })
     }
 
     /// The function or class with this name, or an error that names it.
@@ -459,7 +392,7 @@ impl<'a> Machine<'a> {
         };
         numpy::global(module, name).or_else(of_torch).map_or_else(
             || {
-                self.input.fault(
+                self.heap.input.fault(
                     "pickle names a function or class that is not allowed",
                     match self.dialect {
                         Dialect::Numpy => "numpy arrays, scalars and dtypes only",
@@ -473,32 +406,15 @@ impl<'a> Machine<'a> {
     }
 
     fn call(&mut self, function: NodeId, arguments: NodeId) -> Step<Value<'a>> {
-        match self.get(function) {
+        match self.heap.get(function) {
             &Value::Global(global @ (Global::OrderedDict | Global::Tensor | Global::Parameter)) => {
-                torch::call(self, global, arguments)
+                torch::call(&mut self.heap, global, arguments)
             }
-            _ => numpy::call(self, function, arguments),
+            _ => numpy::call(&mut self.heap, function, arguments),
         }
     }
 
-    /// The value of a node.
-    pub(super) fn get(&self, id: NodeId) -> &Value<'a> {
-        self.nodes.get(id.0 as usize).unwrap_or(&Value::None)
-    }
-
-    pub(super) fn kind(&self, id: NodeId) -> &'static str {
-        self.get(id).kind()
-    }
-
-    fn too_large<T>(&self) -> Step<T> {
-        self.input.fault(
-            super::TOO_LARGE,
-            "contents of about the size of the file",
-            "more than twice the file and 16 MiB",
-        )
-    }
-
     fn underflow<T>(&self) -> Step<T> {
-        self.input.fault("pickle is malformed", "a value on the stack", "none")
+        self.heap.input.fault("pickle is malformed", "a value on the stack", "none")
     }
 }

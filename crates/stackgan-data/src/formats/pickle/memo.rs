@@ -22,6 +22,11 @@ pub(super) struct Memo {
 }
 
 impl Memo {
+    /// Memory of the entries, in bytes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<NodeId>() * self.first.capacity() + ENTRY * self.others.len()
+    }
+
     /// The number of the next entry of a pickler that does not give numbers.
     pub(super) fn next(&self) -> u32 {
         self.count

@@ -10,8 +10,11 @@
 //! threats are calls of arbitrary functions, memo bombs, deep nesting and cycles, false lengths,
 //! and data after the end.
 
+mod document;
+mod heap;
 mod machine;
 mod memo;
+mod nodes;
 mod numpy;
 mod operands;
 mod torch;
@@ -20,34 +23,19 @@ mod value;
 mod views;
 mod write;
 
-pub use value::{Array, Document, Global, NodeId, Storage, Tensor, Value};
+pub use document::{Document, MAX_DEPTH};
+pub use value::{Array, Global, NodeId, Storage, Tensor, Value};
 pub use write::{write_ints, write_strings};
 
 use super::budget::Budget;
 use super::fault::{Fault, Step};
 use crate::Result;
+use machine::Dialect;
+use operands::{AS_ARRAYS, TOO_LARGE};
 use std::path::Path;
-
-/// Maximum nesting depth of containers.
-pub const MAX_DEPTH: usize = 64;
 
 /// Maximum length of a pickle that is read: larger than any used with `StackGAN`.
 pub const MAX_FILE: u64 = 16 << 30;
-
-/// What is wrong with a pickle that needs more memory than its size allows.
-const TOO_LARGE: &str = "pickle expands too much";
-
-/// What to do then.
-const AS_ARRAYS: &str = "check that this is the right file, from a source that you trust; save its arrays as .npz or .npy";
-
-/// The functions and classes that a pickle may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Those of numpy's arrays and scalars.
-    Numpy,
-    /// Also those of PyTorch's tensors, with their storages as persistent ids.
-    Torch,
-}
 
 /// Decodes a pickle; `file` is for error messages only.
 ///

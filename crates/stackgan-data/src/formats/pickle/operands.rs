@@ -1,8 +1,15 @@
 //! The bytes of a pickle, and the operands of its opcodes: numbers, counted strings, quoted
 //! strings, names. Every length is compared with the remaining bytes before anything is allocated.
 
+use crate::formats::budget::Budget;
 use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
+
+/// What is wrong with a pickle that needs more memory than its size allows.
+pub(super) const TOO_LARGE: &str = "pickle expands too much";
+
+/// What to do then.
+pub(super) const AS_ARRAYS: &str = "check that this is the right file, from a source that you trust; save its arrays as .npz or .npy";
 
 /// A cursor over the input.
 pub(super) struct Input<'a> {
@@ -29,6 +36,12 @@ impl<'a> Input<'a> {
         found: impl Into<String>,
     ) -> Step<T> {
         Err(Fault { offset: self.opcode, what, expected: expected.into(), found: found.into() })
+    }
+
+    /// The fault of a value that needs more memory than is left.
+    pub(super) fn too_large<T>(&self) -> Step<T> {
+        let expected = "contents of about the size of the file";
+        self.fault(TOO_LARGE, expected, "more than twice the file and 16 MiB")
     }
 
     /// The next opcode.
@@ -124,7 +137,7 @@ impl<'a> Input<'a> {
     }
 
     /// The operand of `S`: a Python 2 string literal in either kind of quotes.
-    pub(super) fn quoted(&mut self) -> Step<Cow<'a, [u8]>> {
+    pub(super) fn quoted(&mut self, budget: &mut Budget) -> Step<Cow<'a, [u8]>> {
         let line = self.line()?.trim_ascii();
         let inner = match line {
             [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
@@ -133,29 +146,27 @@ impl<'a> Input<'a> {
         if !inner.contains(&b'\\') {
             return Ok(Cow::Borrowed(inner));
         }
-        match unescape(inner) {
-            Some(bytes) => Ok(Cow::Owned(bytes)),
-            None => self.fault("malformed string", "Python 2 escapes", quote(inner)),
+        let mut size = 0;
+        if each_unescaped(inner, |_| size += 1).is_none() {
+            return self.fault("malformed string", "Python 2 escapes", quote(inner));
         }
+        if !budget.charge(size) {
+            return self.too_large();
+        }
+        let mut bytes = Vec::with_capacity(size);
+        each_unescaped(inner, |byte| bytes.push(byte));
+        Ok(Cow::Owned(bytes))
     }
 
     /// The text of an operand of `V`: Latin-1 with `\uXXXX` and `\UXXXXXXXX` (raw-unicode-escape).
-    /// The decoded text must fit in `room` bytes.
-    pub(super) fn raw_unicode(&self, line: &'a [u8], room: usize) -> Step<Cow<'a, str>> {
+    pub(super) fn raw_unicode(&self, line: &'a [u8], budget: &mut Budget) -> Step<Cow<'a, str>> {
         if let (true, Ok(text)) = (is_plain(line), std::str::from_utf8(line)) {
             return Ok(Cow::Borrowed(text));
         }
-        let size = decoded_size(line);
-        if size > room {
-            return self.fault(
-                "pickle expands too much",
-                format!("text of at most {room} bytes"),
-                format!("{size} bytes"),
-            );
-        }
-        match decode_raw_unicode(line) {
-            Some(text) => Ok(Cow::Owned(text)),
+        match decoded_size(line) {
             None => self.fault("malformed text", "raw-unicode-escape", quote(line)),
+            Some(size) if budget.charge(size) => Ok(Cow::Owned(decoded(line, size))),
+            Some(_) => self.too_large(),
         }
     }
 }
@@ -165,20 +176,24 @@ pub(super) fn is_plain(line: &[u8]) -> bool {
     line.is_ascii() && !line.contains(&b'\\')
 }
 
-/// Maximum size of the decoded text of a line: Latin-1 characters beyond ASCII take two bytes, and
-/// escapes never become longer.
-pub(super) fn decoded_size(line: &[u8]) -> usize {
-    line.len() + line.iter().filter(|byte| !byte.is_ascii()).count()
-}
-
-/// Decodes a raw-unicode-escape line.
-pub(super) fn decode_raw_unicode(line: &[u8]) -> Option<String> {
-    let mut out = String::with_capacity(decoded_size(line));
+/// Size in bytes of the decoded text of a raw-unicode-escape line; `None` if it is malformed.
+pub(super) fn decoded_size(line: &[u8]) -> Option<usize> {
+    let mut size = 0;
     each_raw_unicode(line, |c| {
-        out.push(c);
+        size += c.len_utf8();
         Some(())
     })?;
-    Some(out)
+    Some(size)
+}
+
+/// Decodes a raw-unicode-escape line whose text has this size.
+pub(super) fn decoded(line: &[u8], size: usize) -> String {
+    let mut text = String::with_capacity(size);
+    let _ = each_raw_unicode(line, |c| {
+        text.push(c);
+        Some(())
+    });
+    text
 }
 
 /// The first bytes, safe to show.
@@ -188,17 +203,17 @@ pub(super) fn quote(bytes: &[u8]) -> String {
     format!("\"{}{dots}\"", start.escape_ascii())
 }
 
-/// Undoes Python 2's `repr` of a byte string.
-fn unescape(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
+/// Calls `take` with each byte of a string of which `text` is Python 2's `repr`; `None` if it is
+/// malformed.
+fn each_unescaped(text: &[u8], mut take: impl FnMut(u8)) -> Option<()> {
     let mut rest = text.iter();
     while let Some(&byte) = rest.next() {
         if byte != b'\\' {
-            out.push(byte);
+            take(byte);
             continue;
         }
         let escape = *rest.next()?;
-        out.push(match escape {
+        take(match escape {
             b'\\' | b'\'' | b'"' => escape,
             b'n' => b'\n',
             b'r' => b'\r',
@@ -227,8 +242,7 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
             _ => return None,
         });
     }
-    out.shrink_to_fit();
-    Some(out)
+    Some(())
 }
 
 /// Calls `take` with each character of a line of Latin-1, in which an odd number of backslashes
@@ -289,15 +303,24 @@ mod tests {
 
     #[test]
     fn python_2_string_literals() {
-        assert_eq!(unescape(br"\x00a\\\'\n\101\0").unwrap(), b"\0a\\'\nA\0");
+        let read = |text: &[u8]| {
+            let mut bytes = Vec::new();
+            each_unescaped(text, |byte| bytes.push(byte)).map(|()| bytes)
+        };
+        assert_eq!(read(br"\x00a\\\'\n\101\0").unwrap(), b"\0a\\'\nA\0");
         for bad in [&br"\"[..], br"\x1", br"\xg0", br"\q", br"\777"] {
-            assert!(unescape(bad).is_none());
+            assert!(read(bad).is_none());
         }
     }
 
     #[test]
     fn raw_unicode_escapes() {
-        let read = decode_raw_unicode;
+        let read = |line: &[u8]| {
+            let size = decoded_size(line)?;
+            let text = decoded(line, size);
+            assert_eq!((text.len(), text.capacity()), (size, size));
+            Some(text)
+        };
         assert_eq!(read(b"\\u005cu0041\\u000a\xe9").unwrap(), "\\u0041\n\u{e9}");
         assert_eq!(read(br"\\u0041").unwrap(), r"\\u0041");
         assert_eq!(read(br"\ud83d\udc26\U0001f426").unwrap(), "\u{1f426}\u{1f426}");

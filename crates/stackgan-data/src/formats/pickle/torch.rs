@@ -3,7 +3,7 @@
 //!
 //! Source: `torch._utils`, `torch.serialization`.
 
-use super::machine::Machine;
+use super::heap::Heap;
 use super::value::{Global, NodeId, Storage, Tensor, Value};
 use crate::formats::fault::Step;
 use crate::formats::{DType, Kind};
@@ -42,12 +42,12 @@ fn dtype(element: &[u8]) -> Option<DType> {
 /// A persistent id: `('storage', class, key, location, count)` or `None`. In legacy files the first
 /// form also has the part of another storage that this one is:
 /// `(key of the part, first element, elements)`.
-pub(super) fn storage<'a>(machine: &Machine<'a>, id: NodeId) -> Step<Value<'a>> {
-    let items = tuple(machine, id);
-    let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
+pub(super) fn storage<'a>(heap: &Heap<'a>, id: NodeId) -> Step<Value<'a>> {
+    let items = tuple(heap, id);
+    let part = |i: usize| items.get(i).map_or(&Value::None, |&id| heap.get(id));
     let whole = match (part(1), items.get(2), size(part(4))) {
         (&Value::Global(Global::StorageClass(dtype)), Some(&key), Some(count))
-            if text(part(0)) == Some(b"storage") && text(machine.get(key)).is_some() =>
+            if part(0).string() == Some(b"storage") && heap.get(key).string().is_some() =>
         {
             Some((dtype, key, count))
         }
@@ -56,7 +56,7 @@ pub(super) fn storage<'a>(machine: &Machine<'a>, id: NodeId) -> Step<Value<'a>> 
     let view = match part(5) {
         Value::None => Some(None),
         Value::Tuple(view) => {
-            let of = |i: usize| view.get(i).and_then(|&id| size(machine.get(id)));
+            let of = |i: usize| view.get(i).and_then(|&id| size(heap.get(id)));
             of(1).zip(of(2)).map(Some)
         }
         _ => None,
@@ -65,59 +65,53 @@ pub(super) fn storage<'a>(machine: &Machine<'a>, id: NodeId) -> Step<Value<'a>> 
         (Some((dtype, key, count)), Some(part)) => {
             Ok(Value::Storage(Box::new(Storage { dtype, key, count, part })))
         }
-        _ => machine.input.fault(
+        _ => heap.input.fault(
             "persistent id is not that of a storage",
             "('storage', class, key, location, count)",
-            match text(part(0)) {
+            match part(0).string() {
                 Some(b"module") => "the source of a class: a whole network was saved",
-                _ => machine.kind(id),
+                _ => heap.kind(id),
             },
         ),
     }
 }
 
 /// REDUCE of one of the globals of this file.
-pub(super) fn call<'a>(
-    machine: &mut Machine<'a>,
-    global: Global,
-    arguments: NodeId,
-) -> Step<Value<'a>> {
-    let items = tuple(machine, arguments);
+pub(super) fn call<'a>(heap: &mut Heap<'a>, global: Global, arguments: NodeId) -> Step<Value<'a>> {
+    let items = tuple(heap, arguments);
     let first = items.first().copied();
     match global {
         Global::OrderedDict => match first {
-            None if matches!(machine.get(arguments), Value::Tuple(_)) => {
-                Ok(Value::Dict(Vec::new()))
-            }
-            Some(pairs) => pairs_of(machine, pairs),
-            None => machine.input.fault("malformed dict", "a tuple", machine.kind(arguments)),
+            None if matches!(heap.get(arguments), Value::Tuple(_)) => Ok(Value::Dict(Vec::new())),
+            Some(pairs) => pairs_of(heap, pairs),
+            None => heap.input.fault("malformed dict", "a tuple", heap.kind(arguments)),
         },
-        Global::Parameter => match first.map(|id| machine.get(id)) {
+        Global::Parameter => match first.map(|id| heap.get(id)) {
             Some(Value::Tensor(tensor)) => Ok(Value::Tensor(tensor.clone())),
-            _ => machine.input.fault("malformed parameter", "its tensor", "something else"),
+            _ => heap.input.fault("malformed parameter", "its tensor", "something else"),
         },
-        _ => tensor(machine, items),
+        _ => tensor(heap, items),
     }
 }
 
 /// Python 2's `OrderedDict`: a list of two-element lists.
-fn pairs_of<'a>(machine: &mut Machine<'a>, pairs: NodeId) -> Step<Value<'a>> {
-    let Value::List(items) = machine.get(pairs) else {
-        let found = machine.kind(pairs);
-        return machine.input.fault("malformed dict", "a list of pairs", found);
+fn pairs_of<'a>(heap: &mut Heap<'a>, pairs: NodeId) -> Step<Value<'a>> {
+    let Value::List(items) = heap.get(pairs) else {
+        let found = heap.kind(pairs);
+        return heap.input.fault("malformed dict", "a list of pairs", found);
     };
     let n = items.len();
-    machine.charge(n.saturating_mul(size_of::<(NodeId, NodeId)>()))?;
+    heap.charge(n.saturating_mul(size_of::<(NodeId, NodeId)>()))?;
     let mut dict = Vec::with_capacity(n);
-    if let Value::List(items) = machine.get(pairs) {
+    if let Value::List(items) = heap.get(pairs) {
         for &item in items {
-            match machine.get(item) {
+            match heap.get(item) {
                 Value::List(pair) | Value::Tuple(pair) if pair.len() == 2 => {
                     dict.extend(pair.first().copied().zip(pair.get(1).copied()));
                 }
                 other => {
                     let found = other.kind();
-                    return machine.input.fault("malformed dict", "a list of pairs", found);
+                    return heap.input.fault("malformed dict", "a list of pairs", found);
                 }
             }
         }
@@ -126,11 +120,11 @@ fn pairs_of<'a>(machine: &mut Machine<'a>, pairs: NodeId) -> Step<Value<'a>> {
 }
 
 /// `(storage, offset, shape, strides)`; version 2 adds values for training.
-fn tensor<'a>(machine: &Machine<'a>, items: &[NodeId]) -> Step<Value<'a>> {
-    let part = |i: usize| items.get(i).map_or(&Value::None, |&id| machine.get(id));
+fn tensor<'a>(heap: &Heap<'a>, items: &[NodeId]) -> Step<Value<'a>> {
+    let part = |i: usize| items.get(i).map_or(&Value::None, |&id| heap.get(id));
     let extents = |i: usize| match part(i) {
         Value::Tuple(extents) if extents.len() <= MAX_DIMS => {
-            extents.iter().map(|&id| size(machine.get(id))).collect::<Option<Vec<_>>>()
+            extents.iter().map(|&id| size(heap.get(id))).collect::<Option<Vec<_>>>()
         }
         _ => None,
     };
@@ -140,7 +134,7 @@ fn tensor<'a>(machine: &Machine<'a>, items: &[NodeId]) -> Step<Value<'a>> {
         {
             Ok(Value::Tensor(Box::new(Tensor { storage, offset, shape, strides })))
         }
-        _ => machine.input.fault(
+        _ => heap.input.fault(
             "malformed tensor",
             "(storage, offset, shape, strides)",
             format!("{}, {}, {}", part(0).kind(), part(1).kind(), part(2).kind()),
@@ -148,8 +142,8 @@ fn tensor<'a>(machine: &Machine<'a>, items: &[NodeId]) -> Step<Value<'a>> {
     }
 }
 
-fn tuple<'m>(machine: &'m Machine<'_>, id: NodeId) -> &'m [NodeId] {
-    match machine.get(id) {
+fn tuple<'m>(heap: &'m Heap<'_>, id: NodeId) -> &'m [NodeId] {
+    match heap.get(id) {
         Value::Tuple(items) => items,
         _ => &[],
     }
@@ -158,14 +152,6 @@ fn tuple<'m>(machine: &'m Machine<'_>, id: NodeId) -> &'m [NodeId] {
 fn size(value: &Value<'_>) -> Option<usize> {
     match value {
         Value::Int(number) => usize::try_from(*number).ok(),
-        _ => None,
-    }
-}
-
-fn text<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
-    match value {
-        Value::Bytes(bytes) => Some(bytes),
-        Value::Text(text) => Some(text.as_bytes()),
         _ => None,
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A depth-first walk without recursion that visits each node once, however often it is shared.
 
-use super::MAX_DEPTH;
-use super::value::{Document, NodeId};
+use super::document::{Document, MAX_DEPTH};
+use super::value::NodeId;
 
 /// Checks the document; `Err` says what was found.
 pub(super) fn no_cycles_and_depth(document: &Document<'_>) -> Result<(), &'static str> {

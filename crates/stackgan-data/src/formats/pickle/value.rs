@@ -6,7 +6,7 @@
 use crate::formats::DType;
 use std::borrow::Cow;
 
-/// The index of a value in its [`Document`].
+/// The index of a value in its [`Document`](super::Document).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeId(pub(super) u32);
 
@@ -25,6 +25,8 @@ pub enum Global {
     DType,
     /// `_codecs.encode`, by which Python 3 writes bytes in protocols 0 to 2.
     Encode,
+    /// `bytes` without arguments, by which it writes empty ones there.
+    Bytes,
     /// `collections.OrderedDict`: a dict.
     OrderedDict,
     /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
@@ -145,6 +147,15 @@ impl Value<'_> {
         matches!(self, Self::List(_) | Self::Tuple(_) | Self::Dict(_))
     }
 
+    /// A string of either type, as bytes. None of long text that is not decoded.
+    pub(crate) fn string(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Text(text) => Some(text.as_bytes()),
+            _ => None,
+        }
+    }
+
     /// The `i`-th value that this one refers to.
     pub(super) fn child(&self, i: usize) -> Option<NodeId> {
         match self {
@@ -154,43 +165,5 @@ impl Value<'_> {
             }
             _ => None,
         }
-    }
-}
-
-/// A decoded pickle: no cycles, at most [`super::MAX_DEPTH`] containers deep.
-#[derive(Debug)]
-pub struct Document<'a> {
-    pub(super) nodes: Vec<Value<'a>>,
-    pub(super) root: NodeId,
-    /// Memory left for views of the document, in bytes.
-    pub(super) room: usize,
-}
-
-impl<'a> Document<'a> {
-    /// Every decoded value, including those that nothing refers to.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &Value<'a>> {
-        self.nodes.iter()
-    }
-
-    /// The node of the pickled object.
-    pub(crate) fn root_id(&self) -> NodeId {
-        self.root
-    }
-
-    /// Memory left after decoding, in bytes.
-    pub(crate) fn room(&self) -> usize {
-        self.room
-    }
-
-    /// The pickled object itself.
-    #[must_use]
-    pub fn root(&self) -> &Value<'a> {
-        self.get(self.root)
-    }
-
-    /// The value at `id`, which must come from this document ([`Value::None`] otherwise).
-    #[must_use]
-    pub fn get(&self, id: NodeId) -> &Value<'a> {
-        self.nodes.get(id.0 as usize).unwrap_or(&Value::None)
     }
 }

@@ -2,8 +2,9 @@
 //! (`filenames`), of integers (`class_info`), or of arrays (embeddings, images); and as a dict of
 //! arrays by name, as others save embeddings.
 
-use super::operands::{decode_raw_unicode, decoded_size};
-use super::value::{Array, Document, NodeId, Value};
+use super::document::Document;
+use super::operands::{AS_ARRAYS, TOO_LARGE, decoded, decoded_size};
+use super::value::{Array, NodeId, Value};
 use crate::error::printable;
 use crate::formats::ArrayView;
 use crate::formats::array::Layout;
@@ -41,10 +42,13 @@ impl Document<'_> {
                 room.book(1, text.len())?;
                 Some(text.to_string())
             }
-            Value::RawText(line) => {
-                room.book(1, decoded_size(line))?;
-                decode_raw_unicode(line)
-            }
+            Value::RawText(line) => match decoded_size(line) {
+                None => None,
+                Some(size) => {
+                    room.book(1, size)?;
+                    Some(decoded(line, size))
+                }
+            },
             Value::Bytes(bytes) => {
                 let beyond_ascii = bytes.iter().filter(|byte| !byte.is_ascii()).count();
                 room.book(1, bytes.len() + beyond_ascii)?;
@@ -204,10 +208,10 @@ impl<'f> Room<'f> {
         }
         Err(Error::malformed(
             self.file,
-            super::TOO_LARGE,
+            TOO_LARGE,
             "the whole pickle",
             ("contents of about the size of the file", "more than twice the file and 16 MiB"),
-            super::AS_ARRAYS,
+            AS_ARRAYS,
         ))
     }
 }

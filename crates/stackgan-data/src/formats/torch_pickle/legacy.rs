@@ -57,7 +57,7 @@ pub(super) fn read(bytes: &[u8], budget: Budget) -> Step<Stored<'_>> {
         let found = format!("{} more bytes", cursor.left());
         return cursor.fault("data after the end", "storages and nothing else", found);
     }
-    Ok(Stored { document, offset, storages, big_endian: false })
+    Ok(Stored { document, offset, storages, big_endian: false, room: budget.left() })
 }
 
 /// The next pickle, and the remaining memory.

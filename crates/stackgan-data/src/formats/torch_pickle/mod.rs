@@ -10,24 +10,14 @@ mod names;
 mod stored;
 mod zipped;
 
-use super::ArrayView;
 use super::budget::Budget;
 use super::fault::{Fault, Step};
 use crate::Result;
+pub use names::NamedTensor;
 use std::path::Path;
 
 /// Maximum length of a file in bytes.
 pub const MAX_FILE: u64 = 16 << 30;
-
-/// A tensor with its name.
-#[derive(Clone, Debug)]
-pub struct NamedTensor<'a> {
-    /// The keys that lead to it, joined by dots, such as `ca_net.fc.weight`. Empty if the file
-    /// holds one bare tensor.
-    pub name: String,
-    /// Element type, shape and numbers; [`ArrayView::to_f32`] copies them in row-major order.
-    pub array: ArrayView<'a>,
-}
 
 /// Reads the tensors of a file in its order; `file` is for error messages only.
 ///

@@ -1,6 +1,5 @@
 //! The tensors of a decoded object with their names, in the order of the file.
 
-use super::NamedTensor;
 use super::stored::Stored;
 use crate::formats::ArrayView;
 use crate::formats::budget::Budget;
@@ -15,6 +14,16 @@ const MAX_VALUES: usize = 1 << 20;
 /// Maximum length of a tensor's name in bytes.
 const MAX_NAME: usize = 4096;
 
+/// A tensor with its name.
+#[derive(Clone, Debug)]
+pub struct NamedTensor<'a> {
+    /// The keys that lead to it, joined by dots, such as `ca_net.fc.weight`. Empty if the file
+    /// holds one bare tensor.
+    pub name: String,
+    /// Element type, shape and numbers; [`ArrayView::to_f32`] copies them in row-major order.
+    pub array: ArrayView<'a>,
+}
+
 /// A dict or list whose next entry is to be visited, and the length of the name before it.
 struct Open {
     node: NodeId,
@@ -25,7 +34,7 @@ struct Open {
 /// Walks through dicts, lists and tuples. The decoder has checked that they are at most 64 deep.
 pub(super) fn collect(stored: Stored<'_>) -> Step<Vec<NamedTensor<'_>>> {
     let too_large = || Fault::too_large(stored.offset);
-    let mut budget = Budget::of(stored.document.room());
+    let mut budget = Budget::of(stored.room);
     let mut tensors = Vec::new();
     let mut name = String::new();
     let mut open: Vec<Open> = Vec::new();

@@ -18,6 +18,8 @@ pub(super) struct Stored<'a> {
     pub(super) storages: BTreeMap<Vec<u8>, &'a [u8]>,
     /// The byte order of the storages.
     pub(super) big_endian: bool,
+    /// Memory left for the tensors, in bytes.
+    pub(super) room: usize,
 }
 
 impl<'a> Stored<'a> {
@@ -67,9 +69,5 @@ impl<'a> Stored<'a> {
 
 /// The string in a node.
 pub(super) fn key<'d>(document: &'d Document<'_>, id: NodeId) -> &'d [u8] {
-    match document.get(id) {
-        Value::Bytes(bytes) => bytes,
-        Value::Text(text) => text.as_bytes(),
-        _ => &[],
-    }
+    document.get(id).string().unwrap_or_default()
 }

@@ -34,17 +34,15 @@ pub(super) fn read(bytes: &[u8], mut budget: Budget) -> Step<Stored<'_>> {
         }
     };
     let mut storages = BTreeMap::new();
-    let mut keys = 0usize;
     for entry in archive.entries() {
         let key = entry.name.strip_prefix(folder).and_then(|name| name.strip_prefix(b"data/"));
         if let Some(key) = key {
-            let (_, numbers) = contents(&archive, entry, &mut budget)?;
-            keys = keys.saturating_add(ENTRY + key.len());
+            let (at, numbers) = contents(&archive, entry, &mut budget)?;
+            if !budget.charge(ENTRY + key.len()) {
+                return Err(Fault::too_large(at));
+            }
             storages.insert(key.to_vec(), numbers);
         }
-    }
-    if !budget.charge(keys) {
-        return Err(Fault::too_large(offset));
     }
     let inside = |fault: Fault| Fault { offset: offset + fault.offset, ..fault };
     let (document, end) = pickle::decode_torch(object, budget).map_err(inside)?;
@@ -52,7 +50,8 @@ pub(super) fn read(bytes: &[u8], mut budget: Budget) -> Step<Stored<'_>> {
         let pair = ("one pickle and nothing else", format!("{} more bytes", object.len() - end));
         return Err(Fault::new(offset + end, "data after the end", pair));
     }
-    Ok(Stored { document, offset, storages, big_endian })
+    let room = document.room();
+    Ok(Stored { document, offset, storages, big_endian, room })
 }
 
 /// The offset and the bytes of an entry, which must be uncompressed.

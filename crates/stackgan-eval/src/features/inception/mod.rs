@@ -13,6 +13,7 @@
 
 mod blocks;
 mod layers;
+pub mod slim;
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,7 @@ impl Form {
             Self::Torchvision => {
                 "use inception_v3_google-0cc3c7bd.pth of download.pytorch.org/models"
             }
-            Self::Slim => "convert the checkpoint to a state dict of torchvision's names",
+            Self::Slim => "`stackgan model import` the authors' checkpoint again",
         }
     }
 

@@ -7,11 +7,11 @@
 
 use rayon::prelude::*;
 
-use super::pictures::flat;
+use super::finish::Finish;
+use super::gradients::{Gradients, Wanted};
 use super::products::{Side, correlate};
-use super::weights::Order;
+use super::weights::{Order, Weight};
 use super::work::{self, At, Grid, Plan};
-use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane};
@@ -56,7 +56,12 @@ fn columns(x: &Blocks, s: &Conv2dShape, at: At, out: &mut [Lane]) {
 /// Computes the convolution.
 pub(super) fn forward(x: &Blocks, weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
     let mut y = Blocks::stale(Sizes::of_result(s));
-    let plan = Plan { grid: grid(s), line: 0, height: 1, weight: flat(weight, s, Order::OutInner) };
+    let plan = Plan {
+        grid: grid(s),
+        line: 0,
+        height: 1,
+        weight: Weight::flat(weight, s, Order::OutInner),
+    };
     let input = |at: At, out: &mut [Lane], _: usize, _: &mut [Lane]| columns(x, s, at, out);
     work::forward(&plan, &mut y, input, work::as_they_are, finish);
     y
@@ -103,7 +108,7 @@ pub(super) fn backward(
 /// Returns the gradient of the input. Products are computed for some channels at a time, and their
 /// taps are added to the planes.
 fn input_gradient(weight: &[f32], left: Side<'_>, s: &Conv2dShape, sizes: Sizes) -> Blocks {
-    let weight = flat(weight, s, Order::InnerOut);
+    let weight = Weight::flat(weight, s, Order::InnerOut);
     let portion = weight.portion(left.rows);
     let block = portion.outs;
     let plane = s.images * s.in_pixels(); // of one channel, in all images

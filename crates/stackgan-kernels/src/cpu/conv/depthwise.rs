@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::Finish;
+use super::finish::Finish;
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::lane::{LANES, Lane, one_pixel};
 use crate::geometry::Conv2dShape;

@@ -7,11 +7,13 @@
 
 use rayon::prelude::*;
 
+use super::factors::{Kinds, Transform};
+use super::finish::{Finish, UNFINISHED};
+use super::gradients::{Gradients, Wanted};
 use super::products::{Out, Side, correlate, multiply};
 use super::sums::Sums;
-use super::weights::{Kinds, Order, Pack, Transform, Weight};
+use super::weights::{Order, Pack, Weight};
 use super::work::{self, At, Grid, Plan};
-use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats, floats_mut, one_pixel};

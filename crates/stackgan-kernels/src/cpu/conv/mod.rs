@@ -6,8 +6,12 @@
 
 mod deep;
 mod depthwise;
+mod factors;
 mod few;
+mod finish;
+mod gradients;
 mod microkernel;
+mod packed;
 mod pictures;
 mod products;
 mod scatter;
@@ -20,34 +24,14 @@ mod work;
 use candle_core::{Result, Tensor, bail};
 
 use super::blocks::Blocks;
-use super::lane::Lane;
-use super::{Grad, Values};
-use crate::fast;
+use super::map::{Grad, Values};
 use crate::geometry::{Conv2dShape, planes};
-use crate::maps::Filter;
-pub(super) use pictures::CHANNELS as PICTURE_CHANNELS;
+use crate::{Filter, fast};
+pub(super) use finish::{Finish, UNFINISHED};
+use gradients::Gradients;
+pub(super) use gradients::Wanted;
 use scatter::Scatter;
 use three::Three;
-
-/// The gradients to compute.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    pub(super) input: bool,
-    pub(super) weight: bool,
-}
-
-/// The gradients of a convolution. That of the weight has the weight's order of values.
-pub(super) struct Gradients<I = Blocks> {
-    pub(super) input: Option<I>,
-    pub(super) weight: Option<Vec<f32>>,
-}
-
-/// Finishes some rows of a block of channels of the result while they are in a thread's cache:
-/// `finish(block, rows)`.
-pub(super) type Finish<'a> = &'a (dyn Fn(usize, &mut [Lane]) + Sync);
-
-/// Leaves results unchanged.
-pub(super) const UNFINISHED: Finish<'_> = &|_, _| {};
 
 /// Maximum number of taps of a kernel.
 const MOST_TAPS: usize = 64;

@@ -5,11 +5,13 @@
 
 use rayon::prelude::*;
 
+use super::factors::{Kinds, Transform};
+use super::finish::Finish;
+use super::gradients::{Gradients, Wanted};
 use super::products::{Out, Side, correlate, multiply};
 use super::sums::Sums;
-use super::weights::{Kinds, Order, Pack, Transform, Weight};
+use super::weights::{Order, Weight};
 use super::work::{self, At, Grid, Plan};
-use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};
@@ -17,21 +19,8 @@ use crate::cpu::path::Path;
 use crate::cpu::scratch;
 use crate::geometry::Conv2dShape;
 
-/// Largest number of channels of an image.
-pub(in super::super) const CHANNELS: usize = 4;
-
 /// Approximate number of pixels processed together.
 const PIXELS: usize = 192;
-
-/// Returns a weight whose inner index runs through channels and taps.
-pub(super) fn flat<'a>(values: &'a [f32], s: &Conv2dShape, order: Order) -> Weight<'a> {
-    let (inner_channels, out_channels) = match order {
-        Order::OutInner => (s.depth(), s.out_channels),
-        Order::InnerOut => (s.out_channels, s.depth()),
-    };
-    let pack = Pack { inner_channels, out_channels, ..Pack::ONE };
-    Weight { values, pack, order, transform: Transform::Each }
-}
 
 /// Returns what tap number `index` (counted over all channels) reads for output row `row`: the
 /// start of an image row, and the column that the first output reads.
@@ -153,7 +142,7 @@ fn whole(s: &Conv2dShape, run: Run) -> std::ops::Range<usize> {
 
 /// Convolves images `(N, C, H, W)`.
 pub(super) fn forward(x: &[f32], weight: &[f32], s: &Conv2dShape, finish: Finish<'_>) -> Blocks {
-    let weight = flat(weight, s, Order::OutInner);
+    let weight = Weight::flat(weight, s, Order::OutInner);
     let mut y = Blocks::stale(Sizes::of_result(s));
     let grid = Grid { images: s.images, rows: s.out_height, columns: s.out_width };
     let length = s.in_channels * s.in_pixels();
@@ -174,7 +163,7 @@ pub(super) fn backward(
     wanted: Wanted,
 ) -> Gradients<Vec<f32>> {
     let path = Path::best();
-    let weight = flat(weight, s, Order::InnerOut);
+    let weight = Weight::flat(weight, s, Order::InnerOut);
     let mut memory = Buffer::stale(if wanted.input { weight.lanes(weight.outs()) } else { 0 });
     let weights = wanted.input.then(|| weight.packed(&mut memory));
     let (outs, depth) = (dy.sizes.blocks(), s.depth().div_ceil(LANES));

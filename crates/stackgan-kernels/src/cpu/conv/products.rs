@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::microkernel::{Left, Tile, run};
-use super::weights::Packed;
+use super::packed::Packed;
 use crate::cpu::lane::{LANES, Lane};
 use crate::cpu::path::Path;
 
@@ -141,8 +141,9 @@ pub(super) fn correlate(
 
 #[cfg(test)]
 mod tests {
-    use super::super::weights::{Order, Pack, Packed, Transform, Weight};
-    use super::{LANES, Lane, Out, Path, Side, correlate, multiply};
+    use super::super::factors::Transform;
+    use super::super::weights::{Order, Pack, Weight};
+    use super::{LANES, Lane, Out, Packed, Path, Side, correlate, multiply};
     use crate::cpu::lane::floats_mut;
 
     fn packed<'a>(memory: &'a mut Vec<Lane>, values: &[f32], pack: Pack) -> Packed<'a> {

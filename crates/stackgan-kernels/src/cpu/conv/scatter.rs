@@ -7,12 +7,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::factors::{Kinds, MOST, Transform};
+use super::finish::Finish;
+use super::gradients::{Gradients, Wanted};
+use super::packed::Packed;
 use super::products::{Out, Side, multiply};
 use super::sums::Sums;
 use super::transform::{halve, up};
-use super::weights::{Kinds, MOST, Order, Pack, Packed, Transform, Weight};
+use super::weights::{Order, Pack, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
-use super::{Finish, Gradients, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
@@ -46,7 +49,7 @@ struct Part<'a> {
 
 /// A convolution of one of these forms.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Scatter {
+pub(crate) struct Scatter {
     way: Way,
     shape: Conv2dShape,
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::weights::{Kinds, MOST, Transform};
+use super::factors::{Kinds, MOST, Transform};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats};
 use crate::cpu::transpose::across;

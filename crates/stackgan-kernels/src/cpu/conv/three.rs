@@ -1,10 +1,12 @@
 //! 3x3 convolutions of stride 1, on tiles of 2x2 or 4x4 pixels; see [`super::transform`].
 
+use super::factors::{Kinds, Transform};
+use super::finish::{Finish, UNFINISHED};
+use super::gradients::{Gradients, Wanted};
 use super::sums::Sums;
 use super::transform::{four, two};
-use super::weights::{Kinds, Order, Pack, Transform, Weight};
+use super::weights::{Order, Pack, Weight};
 use super::work::{self, At, Grid, Plan, Runs};
-use super::{Finish, Gradients, UNFINISHED, Wanted};
 use crate::cpu::blocks::{Blocks, Sizes};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::Lane;
@@ -19,7 +21,7 @@ enum Side {
 
 /// A 3x3 convolution of stride 1.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Three {
+pub(crate) struct Three {
     shape: Conv2dShape,
     side: Side,
 }

@@ -1,62 +1,17 @@
-//! Weights in the layout that products read. [`super::sums`] computes their gradients.
+//! Packs weights for products. [`super::sums`] computes their gradients.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::factors::{Kinds, MOST, Transform};
+use super::packed::{Packed, SPACE};
 use super::products::DEPTH;
-use super::transform::{self, halve};
 use crate::cpu::lane::{LANES, Lane};
 use crate::cpu::tiles::ENOUGH_PIECES;
 use crate::cpu::transpose::{across, fetch};
+use crate::geometry::Conv2dShape;
 use crate::vectorised::vectorised;
-
-/// Weights packed for products.
-///
-/// Blocks of columns are packed in pairs (the last may be alone). For each pair, the order is:
-/// block of the inner index, block of the pair, kind, and then the lanes of sixteen inner indices.
-/// What is packed together (the kinds of sixteen inner channels and a block of columns) thus lies
-/// on few pages and fits into a first-level cache.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Packed<'a> {
-    lanes: &'a [Lane],
-    kinds: usize,
-    /// Number of blocks of the inner index.
-    pub(super) depth: usize,
-    /// Number of blocks of columns.
-    pub(super) outs: usize,
-}
-
-/// Lanes from one kind to the next.
-///
-/// One lane is left unused. Without it the kinds of a channel, which are written one after the
-/// other, would be whole kilobytes apart and compete for the same few cache sets.
-const SPACE: usize = LANES + 1;
-
-/// The weights of one kind for one or two blocks of columns.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Panel<'a> {
-    /// The lanes, from the requested block of the inner index on.
-    pub(super) lanes: &'a [Lane],
-    /// Number of blocks of columns: one or two.
-    pub(super) wide: usize,
-    /// Lanes from one block of columns to the next.
-    pub(super) column: usize,
-    /// Lanes from one block of the inner index to the next.
-    pub(super) block: usize,
-}
-
-impl<'a> Packed<'a> {
-    /// Returns the weights of the columns of `block` (an even number) and of the next block if
-    /// there is one, from inner block `first` on.
-    pub(super) fn panel(&self, kind: usize, block: usize, first: usize) -> Panel<'a> {
-        let wide = 2.min(self.outs - block);
-        let column = self.kinds * SPACE;
-        let start = (block * self.depth + first * wide) * column + kind * SPACE;
-        let end = (block + wide) * self.depth * column;
-        Panel { lanes: &self.lanes[start..end], wide, column, block: wide * column }
-    }
-}
 
 /// Which of a weight's two channel axes corresponds to the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,85 +21,6 @@ pub(super) enum Order {
     /// `(inner, columns, taps)`, used in the backward pass.
     InnerOut,
 }
-
-/// How the taps of a pair of channels become factors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transform {
-    /// One factor for each tap.
-    Each,
-    /// The 25 kinds of an up-sampling convolution.
-    Up,
-    /// The sixteen kinds of a 3x3 convolution, with the taps reversed if `flipped`.
-    Two { flipped: bool },
-    /// The 36 kinds of a 3x3 convolution, with the taps reversed if `flipped`.
-    Four { flipped: bool },
-    /// Nine or 25 kinds for each of the four phases of a 4x4 convolution of stride 2.
-    Halve(halve::Side),
-}
-
-/// The numbers of kinds of product and of the sums of pixels that they read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kinds {
-    pub(super) products: usize,
-    pub(super) sums: usize,
-    /// Returns the sum that a kind reads.
-    pub(super) sum_of: fn(usize) -> usize,
-}
-
-impl Kinds {
-    /// Returns kinds that each read a separate sum.
-    pub(super) const fn own(products: usize) -> Self {
-        Self { products, sums: products, sum_of: |kind| kind }
-    }
-
-    /// The kinds of an up-sampling convolution.
-    pub(super) const UP: Self = {
-        use transform::up::{KINDS, SUMS, sum_of};
-        Self { products: KINDS, sums: SUMS, sum_of }
-    };
-}
-
-impl Transform {
-    /// Writes the factors `(groups, kinds)` of the taps of two channels, `STEP` lanes apart.
-    #[inline(always)]
-    fn factors<const STEP: usize>(self, taps: &[Lane], factors: &mut [Lane]) {
-        match self {
-            Self::Each => {
-                for (factor, tap) in factors.iter_mut().step_by(STEP).zip(taps) {
-                    *factor = *tap;
-                }
-            }
-            Self::Up => transform::up::factors::<STEP>(taps, factors),
-            Self::Two { flipped: false } => transform::two::factors::<STEP>(taps, factors),
-            Self::Two { flipped: true } => transform::two::factors::<STEP>(&flipped(taps), factors),
-            Self::Four { flipped: false } => transform::four::factors::<STEP>(taps, factors),
-            Self::Four { flipped: true } => {
-                transform::four::factors::<STEP>(&flipped(taps), factors);
-            }
-            Self::Halve(side) => side.factors::<STEP>(taps, factors),
-        }
-    }
-
-    /// Writes the gradient of the taps, given the gradient of the factors.
-    #[inline(always)]
-    pub(super) fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
-        match self {
-            Self::Each | Self::Four { .. } => taps.copy_from_slice(factors), // `Four` never folds
-            Self::Up => transform::up::fold(factors, taps),
-            Self::Two { .. } => transform::two::fold(factors, taps),
-            Self::Halve(side) => side.fold(factors, taps),
-        }
-    }
-}
-
-/// Returns 3x3 taps in reverse order.
-#[inline(always)]
-fn flipped(taps: &[Lane]) -> [Lane; 9] {
-    std::array::from_fn(|tap| taps[8 - tap])
-}
-
-/// Largest number of factors of a pair of channels. The number of taps is smaller.
-pub(super) const MOST: usize = halve::PHASES * halve::Side::Four.kinds();
 
 /// The sizes of a packed weight. There are `kinds * inner_groups * out_groups` factors, with kinds
 /// varying fastest.
@@ -195,6 +71,18 @@ pub(super) struct Weight<'a> {
     pub(super) pack: Pack,
     pub(super) order: Order,
     pub(super) transform: Transform,
+}
+
+impl<'a> Weight<'a> {
+    /// Returns a weight whose inner index runs through channels and taps.
+    pub(super) fn flat(values: &'a [f32], s: &Conv2dShape, order: Order) -> Self {
+        let (inner_channels, out_channels) = match order {
+            Order::OutInner => (s.depth(), s.out_channels),
+            Order::InnerOut => (s.out_channels, s.depth()),
+        };
+        let pack = Pack { inner_channels, out_channels, ..Pack::ONE };
+        Self { values, pack, order, transform: Transform::Each }
+    }
 }
 
 impl Weight<'_> {

@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Finish;
+use super::factors::Kinds;
+use super::finish::Finish;
 use super::products::{Out, Side, correlate, multiply};
 use super::sums::Sums;
-use super::weights::{Kinds, Portion, Weight};
+use super::weights::{Portion, Weight};
 use crate::cpu::blocks::Blocks;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, Lane, floats_mut};

@@ -7,8 +7,8 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
-use super::Watched;
-use crate::commands::runs::number;
+use super::watched::Watched;
+use crate::commands::runs::number::number;
 use crate::report::{Series, bounds, others, thinned};
 
 /// A chart: a title and its terms.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::Watched;
-use crate::commands::print_to_reader;
-use crate::commands::runs::{Facts, State, number};
+use super::watched::Watched;
+use crate::commands::runs::facts::{Facts, State};
+use crate::commands::runs::number::number;
+use crate::output::print_to_reader;
 use crate::progress::duration;
 
 /// Interval at which the folder is read.

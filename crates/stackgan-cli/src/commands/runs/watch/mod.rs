@@ -7,14 +7,14 @@
 mod charts;
 mod lines;
 mod screen;
+mod watched;
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
-use super::Facts;
-use crate::report::{Terms, terms};
+use watched::Watched;
 
 /// Watches a run until it ends or, on a terminal, until a key is pressed.
 pub(super) fn run(path: &Path) -> Result<()> {
@@ -25,39 +25,4 @@ pub(super) fn run(path: &Path) -> Result<()> {
     } else {
         lines::run(watched)
     }
-}
-
-/// A run folder that is read repeatedly.
-struct Watched {
-    path: PathBuf,
-    terms: Terms,
-    facts: Facts,
-    length: u64, // of stats.jsonl when it was read
-}
-
-impl Watched {
-    fn open(path: &Path) -> Self {
-        let terms = terms(&path.join("stats.jsonl"));
-        let facts = Facts::with(path, &terms);
-        Self { path: path.to_path_buf(), terms, facts, length: length(path) }
-    }
-
-    /// Updates the facts; the values are read only if there are new ones.
-    fn refresh(&mut self) {
-        let now = length(&self.path);
-        if now != self.length {
-            self.terms = terms(&self.path.join("stats.jsonl"));
-            self.length = now;
-        }
-        self.facts = Facts::with(&self.path, &self.terms);
-    }
-
-    /// The points of a term.
-    fn points(&self, name: &str) -> &[(f64, f64)] {
-        self.terms.get(name).map_or(&[], Vec::as_slice)
-    }
-}
-
-fn length(path: &Path) -> u64 {
-    path.join("stats.jsonl").metadata().map_or(0, |facts| facts.len())
 }

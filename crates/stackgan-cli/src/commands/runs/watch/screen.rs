@@ -11,8 +11,10 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Gauge, Paragraph};
 
-use super::{Watched, charts};
-use crate::commands::runs::{State, number};
+use super::charts;
+use super::watched::Watched;
+use crate::commands::runs::facts::State;
+use crate::commands::runs::number::number;
 use crate::progress::duration;
 
 /// Interval at which the folder is read.

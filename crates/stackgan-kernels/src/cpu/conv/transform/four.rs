@@ -22,10 +22,10 @@ use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Number of kinds of product, indexed by `6 * vertical + horizontal`.
-pub(in super::super) const KINDS: usize = 36;
+pub(crate) const KINDS: usize = 36;
 
 /// Number of pixels of a tile along an axis.
-pub(in super::super) const SIDE: usize = 4;
+pub(crate) const SIDE: usize = 4;
 
 /// Returns the factors of three taps in a line.
 #[inline(always)]
@@ -48,7 +48,7 @@ impl Places<9> for Factors {
 
 /// Writes the factors of 3x3 taps.
 #[inline(always)]
-pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+pub(crate) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
     by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
@@ -87,7 +87,7 @@ vectorised! {
     /// Writes the kinds of a row of tiles, `stride` apart, from its six rows of pixels.
     ///
     /// The rows are preceded by `left` zeros. `line` has a line for each vertical kind.
-    pub(in super::super) fn input(
+    pub(crate) fn input(
         out: &mut [Lane],
         stride: usize,
         rows: [Row<'_>; 6],
@@ -99,7 +99,7 @@ vectorised! {
 
     /// Writes up to four rows of pixels from the products of a row of tiles. The last tile may have
     /// fewer columns.
-    pub(in super::super) fn output(
+    pub(crate) fn output(
         rows: &mut [Lane],
         width: usize,
         products: &[Lane],

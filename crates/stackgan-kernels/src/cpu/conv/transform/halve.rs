@@ -9,25 +9,24 @@
 //! Phases are numbered `2 * vertical + horizontal`, where 0 stands for odd pixels.
 
 mod four;
+mod phases;
 mod two;
 
-use super::{Along, Places, Reads, Row, add_tiles, by_places, from_tiles, to_tiles};
+use super::{Reads, Row, add_tiles, by_places, from_tiles, to_tiles};
 use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
-
-/// Number of phases.
-pub(in super::super) const PHASES: usize = 4;
+pub(crate) use phases::PHASES;
 
 /// The number of outputs of a tile along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Side {
+pub(crate) enum Side {
     Two,
     Four,
 }
 
 impl Side {
     /// Returns this as a number.
-    pub(in super::super) const fn outputs(self) -> usize {
+    pub(crate) const fn outputs(self) -> usize {
         match self {
             Self::Two => 2,
             Self::Four => 4,
@@ -36,12 +35,12 @@ impl Side {
 
     /// Returns the number of products along an axis, which is also the number of pixels of a phase
     /// that a tile reads.
-    pub(in super::super) const fn along(self) -> usize {
+    pub(crate) const fn along(self) -> usize {
         self.outputs() + 1
     }
 
     /// Returns the number of kinds of product of a phase.
-    pub(in super::super) const fn kinds(self) -> usize {
+    pub(crate) const fn kinds(self) -> usize {
         self.along() * self.along()
     }
 
@@ -52,7 +51,7 @@ impl Side {
 
     /// Writes the factors `(phase, kind)` of 4x4 taps.
     #[inline(always)]
-    pub(in super::super) fn factors<const STEP: usize>(self, taps: &[Lane], factors: &mut [Lane]) {
+    pub(crate) fn factors<const STEP: usize>(self, taps: &[Lane], factors: &mut [Lane]) {
         match self {
             Self::Two => by_places::<two::Factors, 16, { PHASES * 9 }, STEP>(taps, factors),
             Self::Four => by_places::<four::Factors, 16, { PHASES * 25 }, STEP>(taps, factors),
@@ -61,64 +60,10 @@ impl Side {
 
     /// Writes the gradient of the taps, given the gradient of the factors.
     #[inline(always)]
-    pub(in super::super) fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
+    pub(crate) fn fold(self, factors: &[Lane], taps: &mut [Lane]) {
         match self {
             Self::Two => by_places::<two::Folded, { PHASES * 9 }, 16, 1>(factors, taps),
             Self::Four => by_places::<four::Folded, { PHASES * 25 }, 16, 1>(factors, taps),
-        }
-    }
-}
-
-/// Returns the positions of a phase's two taps along an axis.
-const fn taps_of(parity: usize) -> [usize; 2] {
-    [parity, parity + 2]
-}
-
-/// Applies `of` to the two taps of each phase along both axes. The K values of a line become
-/// `K * K * phase + K * vertical + horizontal`.
-#[inline(always)]
-fn of_phases<const K: usize>(
-    g: [f32; 16],
-    mut put: impl FnMut(usize, f32),
-    of: impl Fn([f32; 2]) -> [f32; K],
-) {
-    for phase in 0..PHASES {
-        let ([top, bottom], [left, right]) = (taps_of(phase / 2), taps_of(phase % 2));
-        let first = of([g[4 * top + left], g[4 * top + right]]);
-        let second = of([g[4 * bottom + left], g[4 * bottom + right]]);
-        for h in 0..K {
-            let column = of([first[h], second[h]]);
-            for v in 0..K {
-                put(K * K * phase + K * v + h, column[v]);
-            }
-        }
-    }
-}
-
-/// The inverse mapping of [`of_phases`], from values of the phases to taps.
-#[inline(always)]
-fn to_phases<const K: usize, const ALL: usize>(
-    f: [f32; ALL],
-    mut put: impl FnMut(usize, f32),
-    to: impl Fn([f32; K]) -> [f32; 2],
-) {
-    for phase in 0..PHASES {
-        let (vertical, horizontal) = (taps_of(phase / 2), taps_of(phase % 2));
-        let mut rows = [[0.; 2]; K];
-        for v in 0..K {
-            let mut row = [0.; K];
-            row.copy_from_slice(&f[K * (K * phase + v)..][..K]);
-            rows[v] = to(row);
-        }
-        for j in 0..2 {
-            let mut column = [0.; K];
-            for v in 0..K {
-                column[v] = rows[v][j];
-            }
-            let taps = to(column);
-            for i in 0..2 {
-                put(4 * vertical[i] + horizontal[j], taps[i]);
-            }
         }
     }
 }
@@ -129,7 +74,7 @@ vectorised! {
     ///
     /// All five rows are used for tiles of 4x4, the first three for tiles of 2x2. `line` has a line
     /// for each vertical kind.
-    pub(in super::super) fn input(
+    pub(crate) fn input(
         side: Side,
         out: &mut [Lane],
         stride: usize,
@@ -149,7 +94,7 @@ vectorised! {
 
     /// Writes the rows of outputs, or as many as are left, from the products of a row of tiles. The
     /// last tile may have fewer columns.
-    pub(in super::super) fn output(
+    pub(crate) fn output(
         side: Side,
         rows: &mut [Lane],
         width: usize,
@@ -167,7 +112,7 @@ vectorised! {
     ///
     /// All four rows are used for tiles of 4x4, the first two for tiles of 2x2. Missing rows count
     /// as zeros.
-    pub(in super::super) fn gradient(
+    pub(crate) fn gradient(
         side: Side,
         out: &mut [Lane],
         stride: usize,
@@ -186,7 +131,7 @@ vectorised! {
 
     /// Adds the contribution of one phase of row of tiles number `line` to a plane of pixels: the
     /// adjoint of [`input`].
-    pub(in super::super) fn scatter(
+    pub(crate) fn scatter(
         side: Side,
         plane: &mut [Lane],
         width: usize,

@@ -15,10 +15,10 @@ use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Number of kinds of product, indexed by `4 * vertical + horizontal`.
-pub(in super::super) const KINDS: usize = 16;
+pub(crate) const KINDS: usize = 16;
 
 /// Number of pixels of a tile along an axis.
-pub(in super::super) const SIDE: usize = 2;
+pub(crate) const SIDE: usize = 2;
 
 /// Returns the factors of three taps in a line.
 #[inline(always)]
@@ -39,7 +39,7 @@ impl Places<9> for Factors {
 
 /// Writes the factors of 3x3 taps.
 #[inline(always)]
-pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+pub(crate) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
     by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
@@ -62,7 +62,7 @@ impl Places<KINDS> for Folded {
 
 /// Writes the gradient of the taps, given the gradient of the factors.
 #[inline(always)]
-pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
+pub(crate) fn fold(factors: &[Lane], taps: &mut [Lane]) {
     by_places::<Folded, KINDS, 9, 1>(factors, taps);
 }
 
@@ -100,7 +100,7 @@ vectorised! {
     /// Writes the kinds of a row of tiles, `stride` apart, from its four rows of pixels.
     ///
     /// The rows are preceded by `left` zeros. `line` has a line for each vertical kind.
-    pub(in super::super) fn input(
+    pub(crate) fn input(
         out: &mut [Lane],
         stride: usize,
         rows: [Row<'_>; 4],
@@ -112,7 +112,7 @@ vectorised! {
 
     /// Writes up to two rows of pixels from the products of a row of tiles. The last tile may have
     /// only one column.
-    pub(in super::super) fn output(
+    pub(crate) fn output(
         rows: &mut [Lane],
         width: usize,
         products: &[Lane],
@@ -123,7 +123,7 @@ vectorised! {
 
     /// Writes the kinds of a row of tiles from the gradient of its two rows of pixels: the adjoint
     /// of [`output`].
-    pub(in super::super) fn gradient(
+    pub(crate) fn gradient(
         out: &mut [Lane],
         stride: usize,
         rows: [Row<'_>; SIDE],

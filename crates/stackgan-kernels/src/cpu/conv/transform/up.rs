@@ -31,22 +31,22 @@ use crate::cpu::lane::Lane;
 use crate::vectorised::vectorised;
 
 /// Number of kinds of product along an axis.
-pub(in super::super) const KINDS_ALONG: usize = 5;
+pub(crate) const KINDS_ALONG: usize = 5;
 
 /// Number of kinds of product, indexed by `5 * vertical + horizontal`.
-pub(in super::super) const KINDS: usize = KINDS_ALONG * KINDS_ALONG;
+pub(crate) const KINDS: usize = KINDS_ALONG * KINDS_ALONG;
 
 /// Number of sums of pixels along an axis.
-pub(in super::super) const SUMS_ALONG: usize = 4;
+pub(crate) const SUMS_ALONG: usize = 4;
 
 /// Number of sums of pixels, indexed by `4 * vertical + horizontal`.
-pub(in super::super) const SUMS: usize = SUMS_ALONG * SUMS_ALONG;
+pub(crate) const SUMS: usize = SUMS_ALONG * SUMS_ALONG;
 
 /// Number of small pixels of a tile along an axis.
-pub(in super::super) const SIDE: usize = 2;
+pub(crate) const SIDE: usize = 2;
 
 /// Returns the sum of pixels that a kind of product reads.
-pub(in super::super) const fn sum_of(kind: usize) -> usize {
+pub(crate) const fn sum_of(kind: usize) -> usize {
     const OF: [usize; KINDS_ALONG] = [0, 1, 2, 3, 3];
     SUMS_ALONG * OF[kind / KINDS_ALONG] + OF[kind % KINDS_ALONG]
 }
@@ -70,7 +70,7 @@ impl Places<9> for Factors {
 
 /// Writes the factors of 3x3 taps.
 #[inline(always)]
-pub(in super::super) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
+pub(crate) fn factors<const STEP: usize>(taps: &[Lane], factors: &mut [Lane]) {
     by_places::<Factors, 9, KINDS, STEP>(taps, factors);
 }
 
@@ -94,7 +94,7 @@ impl Places<KINDS> for Folded {
 
 /// Writes the gradient of the taps, given the gradient of the factors.
 #[inline(always)]
-pub(in super::super) fn fold(factors: &[Lane], taps: &mut [Lane]) {
+pub(crate) fn fold(factors: &[Lane], taps: &mut [Lane]) {
     by_places::<Folded, KINDS, 9, 1>(factors, taps);
 }
 
@@ -144,25 +144,25 @@ const READS: Reads = Reads::neighbours(1, SIDE);
 vectorised! {
     /// Writes the sums of a row of tiles, `stride` apart, from its two rows of pixels and the two
     /// rows around them. `line` has a line for each vertical sum.
-    pub(in super::super) fn input(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
+    pub(crate) fn input(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
         from_tiles::<Inputs, 4, 4>((out, stride), rows, READS, line);
     }
 
     /// Writes up to four rows of large pixels from the products of a row of tiles. The last tile
     /// may have fewer columns.
-    pub(in super::super) fn output(rows: &mut [Lane], width: usize, products: &[Lane], stride: usize) {
+    pub(crate) fn output(rows: &mut [Lane], width: usize, products: &[Lane], stride: usize) {
         to_tiles::<Outputs, KINDS_ALONG, 4>(rows, width, (products, stride));
     }
 
     /// Writes the kinds of a row of tiles from the gradient of its up to four rows of large pixels:
     /// the adjoint of [`output`].
-    pub(in super::super) fn gradient(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
+    pub(crate) fn gradient(out: &mut [Lane], stride: usize, rows: [Row<'_>; 4], line: &mut [Lane]) {
         from_tiles::<Given, 4, KINDS_ALONG>((out, stride), rows, Reads::neighbours(0, 4), line);
     }
 
     /// Adds the contribution of the sums of row of tiles number `line` to a plane of small pixels:
     /// the adjoint of [`input`].
-    pub(in super::super) fn scatter(plane: &mut [Lane], width: usize, line: usize, sums: &[Lane], stride: usize) {
+    pub(crate) fn scatter(plane: &mut [Lane], width: usize, line: usize, sums: &[Lane], stride: usize) {
         let at = ((SIDE * line) as isize - 1, width.div_ceil(SIDE));
         add_tiles::<Taken, 4, 4>((plane, width), at, READS, (sums, stride));
     }

@@ -9,7 +9,8 @@
 //! y_2 = (m_1 + m_2) + 4 m_3                        y_3 = (m_1 - m_2) + 8 m_3 + m_4
 //! ```
 
-use super::{Along, Places, of_phases, to_phases};
+use super::super::{Along, Places};
+use super::phases::{of_phases, to_phases};
 use crate::cpu::lane::Lane;
 
 /// The factors of 4x4 taps.

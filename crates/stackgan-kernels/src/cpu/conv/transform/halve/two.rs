@@ -5,7 +5,8 @@
 //! y_0 = m_0 + m_1         y_1 = m_1 - m_2
 //! ```
 
-use super::{Along, Places, of_phases, to_phases};
+use super::super::{Along, Places};
+use super::phases::{of_phases, to_phases};
 use crate::cpu::lane::Lane;
 
 /// The factors of 4x4 taps.

@@ -1,0 +1,102 @@
+//! `stackgan data check`: whether a dataset is complete and undamaged.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Result;
+use stackgan_data::check;
+use stackgan_data::counted;
+use stackgan_data::dataset::Split;
+use stackgan_data::embeddings::Embeddings;
+use stackgan_data::prepared::Prepared;
+
+use crate::args::Layout;
+use crate::datasets::{self, ANY_SIZE, FolderOptions};
+use crate::exit::Problem;
+use crate::output::print;
+use crate::progress::{Manner, Phase};
+
+/// Number of embeddings checked at a time.
+const ROWS: usize = 4096;
+
+/// Checks a prepared file; or a dataset folder, what is prepared of it, and its embeddings.
+pub(super) fn run(path: &Path, layout: Layout, manner: Manner) -> Result<()> {
+    if path.is_file() {
+        return print(summary(path, &check::prepared(path)?));
+    }
+    let options = FolderOptions { layout, ..Default::default() }.or_kept(path);
+    let layout = options.layout;
+    let kind = datasets::kind(path, layout)?;
+    let report = check::check(path, kind, datasets::reading(layout));
+    print(&report)?;
+    if !report.is_complete() {
+        let parts = ("everything that the folder needs", "the tree above".to_owned());
+        let remedy = "do what stands beside each MISSING and WRONG part";
+        return Err(Problem::data("the dataset is not complete", path, parts, remedy).into());
+    }
+    let dataset = datasets::read(path, layout)?;
+    // Decode every picture, so that all faults are reported together.
+    let left_out = Phase::counted(manner, ("checking", "pictures"), |progress| {
+        check::pictures(&dataset, options.damaged(), progress)
+    })?;
+    match left_out {
+        Some(error) => {
+            manner.say(format!("left out, as at the import: {error:#}"));
+            print("every other picture can be read")?;
+        }
+        None => print("every picture can be read")?,
+    }
+    for file in datasets::claimed(&dataset, (path, options), ANY_SIZE) {
+        print(summary(&file, &check::prepared(&file)?))?;
+    }
+    check_embeddings(path)
+}
+
+/// Checks that the embeddings imported for the folder belong to its captions, and that all values
+/// are finite.
+fn check_embeddings(folder: &Path) -> Result<()> {
+    let Some(file) = datasets::embeddings_of(folder) else { return Ok(()) };
+    let Some(data) = datasets::there(folder, ANY_SIZE)? else {
+        let parts = ("embeddings of what the folder holds now", "those of an earlier import");
+        let remedy = "import them again: `stackgan data import`, with `--embeddings` and the files";
+        return Err(Problem::data("the embeddings are stale", &file, parts, remedy).into());
+    };
+    let embeddings = Embeddings::open(&file)?;
+    embeddings.check(&data)?;
+    let rows = embeddings.len();
+    for first in (0..rows).step_by(ROWS) {
+        let numbers = embeddings.rows(first..(first + ROWS).min(rows))?;
+        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+            let row = first + at / embeddings.dim();
+            let parts = ("finite numbers".to_owned(), format!("one that is none in row {row}"));
+            let remedy =
+                "import them again: `stackgan data import`, with `--embeddings` and the files";
+            return Err(Problem::data("the embeddings are damaged", &file, parts, remedy).into());
+        }
+    }
+    let numbers = counted(embeddings.dim(), "number");
+    print(format!("{} of {numbers}, one for each caption", counted(rows, "embedding")))
+}
+
+fn summary(path: &Path, prepared: &Prepared) -> String {
+    let classes = |split| -> BTreeSet<u32> {
+        let indices = prepared.indices(split).into_iter();
+        indices.filter_map(|i| prepared.class(i)).collect()
+    };
+    let (train, test) = (classes(Split::Train), classes(Split::Test));
+    // If every picture has a class of its own, classes mean nothing.
+    let classes = if train.union(&test).count() < prepared.len() {
+        format!("{} and {}", train.len(), counted(test.len(), "class"))
+    } else {
+        "no classes".to_owned()
+    };
+    format!(
+        "{}: {} px, {} train, {} test, {}, {classes}, fingerprint {}",
+        path.display(),
+        prepared.size().prepared(),
+        prepared.indices(Split::Train).len(),
+        prepared.indices(Split::Test).len(),
+        counted(prepared.caption_count(), "caption"),
+        prepared.fingerprint().get(..12).unwrap_or_default()
+    )
+}

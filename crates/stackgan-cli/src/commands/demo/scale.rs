@@ -1,0 +1,32 @@
+//! The size of a demo.
+
+use crate::args::Demo;
+
+/// The size of a demo.
+pub(super) struct Scale {
+    /// Number of pictures to draw.
+    pub pictures: usize,
+    /// Seconds from the start to the end of Stage-II.
+    pub seconds: f64,
+    /// Number of steps that are timed before a stage.
+    pub timed: u64,
+    /// Number of grids painted while Stage-I and Stage-II train.
+    pub grids: [u64; 2],
+    /// Number of captions of unseen species that are scored.
+    pub scored: usize,
+}
+
+impl Scale {
+    pub(super) fn of(args: &Demo) -> Self {
+        if args.quick {
+            return Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 32 };
+        }
+        Self {
+            pictures: 2880,
+            seconds: args.minutes * 60.0,
+            timed: 18,
+            grids: [10, 5],
+            scored: 240,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `stackgan eval`: paints or reads pictures and measures them. Every value is printed with the
+//! conditions of its measurement.
+
+use anyhow::{Result, ensure};
+use stackgan_eval::bootstrap::Interval;
+use stackgan_eval::report::{self, Measured};
+
+use crate::args::Eval;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::measuring::measured;
+use crate::output::{aligned, apart, check_writable, print, write_file};
+
+/// Measures, prints, and checks the gates.
+pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
+    let written = [("--out", args.out.as_deref()), ("--save-stats", args.save_stats.as_deref())];
+    apart(&[args.model.as_deref(), args.judge.as_deref(), args.stats.as_deref()], &written)?;
+    written.into_iter().filter_map(|(_, out)| out).try_for_each(check_writable)?;
+    let found = measured(args, context)?;
+    if args.json {
+        print(serde_json::to_string_pretty(&found.document)?)?;
+    } else {
+        found.head.iter().try_for_each(print)?;
+        aligned(&report::table(&found.measures)).iter().try_for_each(print)?;
+    }
+    found.warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
+    if let Some(out) = &args.out {
+        write_file(out, (serde_json::to_string_pretty(&found.document)? + "\n").as_bytes())?;
+    }
+    gate(args, &found.measures, context)
+}
+
+fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {
+    let most = strictest([args.max_fid, args.max_fd]);
+    let Some(distance) = measures.iter().find(|m| m.key == "fid") else {
+        ensure!(
+            most.is_none(),
+            "the gate has no number: the Fréchet distance could not be measured"
+        );
+        return Ok(Exit::Done);
+    };
+    if passes(distance.value, most) {
+        return Ok(Exit::Done);
+    }
+    context.manner.say(format!(
+        "gate: {} is {:.4}{}, above {}",
+        distance.name,
+        distance.value,
+        span(distance.interval),
+        most.unwrap_or_default()
+    ));
+    Ok(Exit::Gate)
+}
+
+/// The gate that decides, if any: to pass the lowest is to pass all.
+fn strictest(gates: [Option<f64>; 2]) -> Option<f64> {
+    gates.into_iter().flatten().reduce(f64::min)
+}
+
+/// Whether a value passes a gate; NaN does not.
+fn passes(value: f64, most: Option<f64>) -> bool {
+    most.is_none_or(|most| value <= most)
+}
+
+/// The interval as text for the message of a gate.
+fn span(interval: Option<Interval>) -> String {
+    interval.map_or_else(String::new, |i| format!(" ({:.2} to {:.2})", i.low, i.high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_gates_both_count() {
+        for gates in [[Some(3.0), Some(7.0)], [Some(7.0), Some(3.0)], [None, Some(3.0)]] {
+            assert!(passes(3.0, strictest(gates)) && !passes(5.0, strictest(gates)));
+        }
+        assert!(passes(9.0, strictest([None, None])) && !passes(f64::NAN, Some(3.0)));
+    }
+}

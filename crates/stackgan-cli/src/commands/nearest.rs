@@ -1,0 +1,220 @@
+//! `stackgan nearest`: finds the training pictures closest to painted pictures, by features and by
+//! pixels.
+//!
+//! This is the paper's check that a model does not copy (section 4.3). Pixels are compared at
+//! 64x64.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use stackgan_core::image::{Picture, grid};
+use stackgan_data::counted;
+use stackgan_data::prepared::Prepared;
+use stackgan_eval::nearest::{Near, Nearest};
+use stackgan_eval::rows::Rows;
+
+use crate::args::{Nearest as Args, Part};
+use crate::context::Context;
+use crate::measuring::asked::{Asked, Questions};
+use crate::measuring::judge::{self, BATCH};
+use crate::measuring::painted::{Options, Painter};
+use crate::measuring::real;
+use crate::output::{print, write_file};
+use crate::progress::{Manner, Phase};
+
+/// Side at which pixels are compared.
+const SIDE: usize = 64;
+/// Maximum side of a picture on the sheet.
+const SHOWN: usize = 128;
+
+/// Paints, searches, and writes the sheet and the document.
+pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
+    let measurer = judge::find(args.features.as_deref())?;
+    let options = Options {
+        embeddings: args.embeddings.as_deref(),
+        stage: args.stage,
+        z_scale: None,
+        seed: args.seed,
+    };
+    let painter = Painter::open(&args.model, &args.data, &options, context)?;
+    let captioned = real::indices(&painter.data, args.captions)?;
+    let questions = Questions::of(&painter.data, captioned, args.seed)?;
+    let trained = real::indices(&painter.data, Part::Train)?;
+    let count = usize::from(args.num);
+    let asked = questions.asked(&painter.data, 0, count);
+    let seeds: Vec<u64> = (0..count).map(|i| painter.seed(i)).collect();
+    let (mut pictures, mut features) =
+        (Vec::with_capacity(count), Rows::new(measurer.extractor.network().width()));
+    for (asked, seeds) in asked.chunks(BATCH).zip(seeds.chunks(BATCH)) {
+        let painted = painter.paint(asked, seeds)?;
+        let made = measurer.extractor.extract(&painted)?.features;
+        made.iter().try_for_each(|row| features.push(row))?;
+        pictures.extend(painted);
+    }
+    let k = usize::from(args.k);
+    let mut by_features = Nearest::new(&features, k);
+    real::features(&painter.data, &trained, &measurer, context.manner, &mut |rows| {
+        Ok(by_features.offer(rows)?)
+    })?;
+    let by_features = by_features.finish();
+    let by_pixels = in_pixels(&painter.data, &trained, (&pictures, k), context.manner)?;
+
+    let found = Found { args, painter: &painter, trained: &trained, pictures: &pictures };
+    let sheet = found.sheet(&by_features, &by_pixels)?;
+    write_file(&args.out.join("nearest.png"), &sheet.encode_png()?)?;
+    let document = json!({
+        "format": "stackgan-nearest/1",
+        "version": env!("CARGO_PKG_VERSION"),
+        "pictures": painter.facts(),
+        "training": {
+            "data": painter.data.name(), "fingerprint": painter.data.fingerprint(), "count": trained.len(),
+        },
+        "judge": measurer.judge,
+        "pixels": format!("{SIDE}x{SIDE}, root mean square of levels 0 to 255"),
+        "near": found.list((&asked, &seeds), &by_features, &by_pixels),
+    });
+    let text = serde_json::to_string_pretty(&document)? + "\n";
+    write_file(&args.out.join("nearest.json"), text.as_bytes())?;
+    context.manner.say(format!(
+        "columns of the sheet: painted; the {k} closest in features; the {k} closest in pixels"
+    ));
+    if args.json {
+        return print(text.trim_end());
+    }
+    print(args.out.join("nearest.png").display())?;
+    print(args.out.join("nearest.json").display())
+}
+
+/// The nearest pictures by pixels.
+fn in_pixels(
+    data: &Prepared,
+    trained: &[usize],
+    (pictures, k): (&[Picture], usize),
+    manner: Manner,
+) -> Result<Vec<Vec<Near>>> {
+    let mut asked = Rows::new(3 * SIDE * SIDE);
+    for picture in pictures {
+        asked.push(&levels(picture))?;
+    }
+    let mut nearest = Nearest::new(&asked, k);
+    let mut phase = Phase::new(manner, "comparing pixels", trained.len() as u64, "pictures");
+    let mut done = 0;
+    for batch in trained.chunks(64) {
+        let mut rows = Rows::new(3 * SIDE * SIDE);
+        for &i in batch {
+            rows.push(&levels(&real::picture(data, i)?))?;
+        }
+        nearest.offer(&rows)?;
+        done += batch.len();
+        phase.at(done as u64);
+    }
+    phase.finish(&counted(done, "picture"));
+    Ok(nearest.finish())
+}
+
+fn levels(picture: &Picture) -> Vec<f32> {
+    picture.reduced(picture.width / SIDE).rgb.iter().map(|&v| f32::from(v)).collect()
+}
+
+/// The painted pictures and those that they were compared with.
+struct Found<'a> {
+    args: &'a Args,
+    painter: &'a Painter,
+    trained: &'a [usize],
+    pictures: &'a [Picture],
+}
+
+impl Found<'_> {
+    /// The dataset index of a picture that was found.
+    fn place(&self, near: Near) -> usize {
+        self.trained.get(near.index).copied().unwrap_or_default()
+    }
+
+    /// A row for each picture: itself, the nearest by features, and the nearest by pixels,
+    /// separated by gaps.
+    fn sheet(&self, by_features: &[Vec<Near>], by_pixels: &[Vec<Near>]) -> Result<Picture> {
+        let k = usize::from(self.args.k);
+        let side = self.painter.data.size().crop();
+        let factor = side.div_ceil(SHOWN);
+        let small = |picture: &Picture| picture.reduced(factor);
+        let shown = |found: &[Near]| -> Result<Vec<Picture>> {
+            let cell = |i: usize| match found.get(i) {
+                Some(near) => Ok(small(&real::picture(&self.painter.data, self.place(*near))?)),
+                None => Ok(Picture::filled(side / factor, side / factor, [255; 3])),
+            };
+            (0..k).map(cell).collect()
+        };
+        let mut cells = Vec::new();
+        for ((picture, features), pixels) in self.pictures.iter().zip(by_features).zip(by_pixels) {
+            // A row consists of several pictures, so that the gaps can be narrow.
+            let mut row = vec![small(picture), gap(side / factor)];
+            row.extend(shown(features)?);
+            row.push(gap(side / factor));
+            row.extend(shown(pixels)?);
+            cells.push(beside(&row));
+        }
+        Ok(grid(&cells, 1, 4))
+    }
+
+    fn list(
+        &self,
+        (asked, seeds): (&[Asked], &[u64]),
+        by_features: &[Vec<Near>],
+        by_pixels: &[Vec<Near>],
+    ) -> Vec<Value> {
+        let near = |found: &[Near], scale: f64| -> Vec<Value> {
+            let one = |near: &Near| {
+                let i = self.place(*near);
+                json!({
+                    "picture": self.painter.data.key(i), "class": self.painter.data.class(i),
+                    "distance": near.distance * scale,
+                })
+            };
+            found.iter().map(one).collect()
+        };
+        let levels = 1.0 / ((3 * SIDE * SIDE) as f64).sqrt();
+        let rows = asked.iter().zip(seeds).zip(by_features).zip(by_pixels);
+        rows.map(|(((asked, seed), features), pixels)| {
+            json!({
+                "caption": asked.text, "seed": seed,
+                "features": near(features, 1.0), "pixels": near(pixels, levels),
+            })
+        })
+        .collect()
+    }
+}
+
+fn gap(height: usize) -> Picture {
+    Picture::filled(12, height, [255; 3])
+}
+
+/// Pictures of equal height side by side, separated by two white pixels.
+fn beside(pictures: &[Picture]) -> Picture {
+    let height = pictures.iter().map(|p| p.height).max().unwrap_or(0);
+    let width: usize = pictures.iter().map(|p| p.width + 2).sum();
+    let mut row = Picture::filled(width, height, [255; 3]);
+    let mut left = 0;
+    for picture in pictures {
+        for (y, line) in picture.rgb.chunks_exact(3 * picture.width.max(1)).enumerate() {
+            let start = 3 * (y * width + left);
+            if let Some(target) = row.rgb.get_mut(start..start + line.len()) {
+                target.copy_from_slice(line);
+            }
+        }
+        left += picture.width + 2;
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_stand_beside_each_other() {
+        let row = beside(&[Picture::filled(2, 2, [1; 3]), Picture::filled(1, 2, [9; 3])]);
+        assert_eq!((row.width, row.height), (7, 2));
+        let reds: Vec<u8> = row.rgb.iter().step_by(3).copied().collect();
+        assert_eq!(reds[..7], [1, 1, 255, 255, 9, 255, 255]);
+        assert_eq!(reds[7..], reds[..7]);
+    }
+}

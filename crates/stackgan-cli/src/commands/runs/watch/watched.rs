@@ -1,0 +1,41 @@
+//! A run folder that is read while a process may train in it.
+
+use std::path::{Path, PathBuf};
+
+use crate::commands::runs::facts::Facts;
+use crate::report::{Terms, terms};
+
+/// A run folder that is read repeatedly.
+pub(super) struct Watched {
+    pub path: PathBuf,
+    pub terms: Terms,
+    pub facts: Facts,
+    length: u64, // of stats.jsonl when it was read
+}
+
+impl Watched {
+    pub(super) fn open(path: &Path) -> Self {
+        let terms = terms(&path.join("stats.jsonl"));
+        let facts = Facts::with(path, &terms);
+        Self { path: path.to_path_buf(), terms, facts, length: length(path) }
+    }
+
+    /// Updates the facts; the values are read only if there are new ones.
+    pub(super) fn refresh(&mut self) {
+        let now = length(&self.path);
+        if now != self.length {
+            self.terms = terms(&self.path.join("stats.jsonl"));
+            self.length = now;
+        }
+        self.facts = Facts::with(&self.path, &self.terms);
+    }
+
+    /// The points of a term.
+    pub(super) fn points(&self, name: &str) -> &[(f64, f64)] {
+        self.terms.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn length(path: &Path) -> u64 {
+    path.join("stats.jsonl").metadata().map_or(0, |facts| facts.len())
+}

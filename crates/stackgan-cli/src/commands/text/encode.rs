@@ -1,0 +1,56 @@
+//! `stackgan text encode`: the embeddings of sentences, or of every caption of a dataset.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::args;
+use crate::captions;
+use crate::context::Context;
+use crate::datasets::{ANY_SIZE, open_any};
+use crate::encoders::encoding::{CHUNK, encode, encode_captions};
+use crate::encoders::unread::warn_unread;
+use crate::encoders::{self, Encoder};
+use crate::exit::Problem;
+use crate::output::{apart, print};
+
+/// Writes the embeddings.
+pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
+    let read = [Some(args.encoder.as_path()), args.data.as_deref(), args.captions.as_deref()];
+    apart(&read, &[("--output", Some(&args.output))])?;
+    let output = regular(&args.output)?;
+    let encoder = encoders::open(&args.encoder, context)?;
+    match &args.data {
+        Some(data) => {
+            let data = open_any(data, ANY_SIZE, context.manner)?;
+            if let Encoder::CharCnnRnn(encoder) = &encoder {
+                warn_unread(data.all_captions(), encoder.config().alphabet, context.manner);
+            }
+            encode(encoder.text(), &data, &output, context.manner)?;
+        }
+        None => {
+            let captions = captions::of(&args.prompt, args.captions.as_deref(), CHUNK)?;
+            let captions = captions.collect::<Result<Vec<_>>>()?.concat();
+            encode_captions(encoder.text(), &captions, &output, context.manner)?;
+        }
+    }
+    print(args.output.display())
+}
+
+/// The file that a link leads to, or the path itself if nothing is there. A file of embeddings gets
+/// its name when it is complete, so it cannot be a pipe or a device.
+///
+/// # Errors
+/// Code 2 for something that is not a file.
+fn regular(path: &Path) -> Result<PathBuf> {
+    match path.metadata() {
+        Ok(facts) if !facts.is_file() => {
+            let place = format!("option: --output {}", path.display());
+            let parts = ("a file", "a folder, a pipe or a device");
+            let what = "embeddings cannot be written there";
+            Err(Problem::usage(what, place, parts, "name a file").into())
+        }
+        Ok(_) => Ok(path.canonicalize().map_err(|e| Problem::storage(path, &e))?),
+        Err(_) => Ok(path.to_path_buf()),
+    }
+}

@@ -1,0 +1,57 @@
+//! `stackgan text train`: trains the text encoder on a dataset's captions and pictures.
+
+use anyhow::Result;
+use stackgan_data::crop::PictureSize;
+use stackgan_train::text::{ImageInputs, TextTrainConfig};
+
+use crate::args::{self, EncoderSize};
+use crate::datasets::open_any;
+use crate::encoders::features;
+use crate::encoders::scores::{describe, scores};
+use crate::encoders::training::{
+    Length, Lesson, PUBLISHED_STEPS, SMALL_STEPS, classes, identity, train,
+};
+use crate::encoders::unfinished::Unfinished;
+use crate::encoders::unread::warn_unread;
+use crate::output::{apart, check_writable, print, write_file};
+use crate::progress::Manner;
+use crate::signals::Stopper;
+
+/// Trains, writes the encoder, and says how well it does.
+pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
+    let (mut config, steps) = match args.size {
+        EncoderSize::Toy => (TextTrainConfig::small(), SMALL_STEPS),
+        EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
+    };
+    config.lr = args.lr.unwrap_or(config.lr);
+    apart(&[Some(&args.data), args.features.as_deref()], &[("--out", Some(&args.out))])?;
+    check_writable(&args.out)?;
+    args.features.as_deref().map_or(Ok(()), features::check)?; // before an import of hours
+    // The pretrained network reads larger pictures than our own.
+    let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
+    let data = open_any(&args.data, &[size], manner)?;
+    let features = match &args.features {
+        Some(weights) => Some(features::of((weights, args.features_side.into()), &data, manner)?),
+        None => None,
+    };
+    if let Some(features) = &features {
+        config.image = features.side()?;
+    }
+    let images = features.as_ref().map_or(ImageInputs::Pixels, ImageInputs::Features);
+    // Each row of a batch is of another class, so a small dataset has smaller batches.
+    config.batch = args.batch.unwrap_or_else(|| config.batch.min(classes(&data)).max(2));
+    let length = Length::Steps(args.steps.unwrap_or(steps));
+    let stopper = Stopper::listen()?.within_hours(args.max_hours);
+    let of = identity((&config, &data), images, args.seed, length)?;
+    let unfinished = Unfinished::beside(&args.out, &of, stopper);
+    warn_unread(data.all_captions(), config.encoder.alphabet, manner);
+    let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
+    let (encoder, _) = train(&lesson, Some(unfinished), manner)?;
+    write_file(&args.out, &encoder.to_bytes()?)?;
+    print(args.out.display())?;
+    manner.say(match scores(&encoder, (&data, images), args.seed)? {
+        Some(scores) => describe(&scores),
+        None => "no score: the test split has captions of fewer than two classes".to_owned(),
+    });
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Opens prepared data: what exists if it is up to date, else what is made of the folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use stackgan_data::crop::{PictureSize, Resizing};
+use stackgan_data::dataset::Dataset;
+use stackgan_data::prepared::Prepared;
+
+use super::fingerprint::Place;
+use super::folder::{kind, read};
+use super::locations::{places, prepared_name};
+use super::options::{FolderOptions, usual_resizing};
+use super::prepare::made;
+use crate::exit::Problem;
+use crate::progress::Manner;
+
+/// The filters that a file may be made with.
+const RESIZINGS: [Resizing; 2] = [Resizing::Residual, Resizing::Plain];
+
+/// Opens prepared data: a prepared file, or a dataset folder, which is prepared first if needed.
+///
+/// # Errors
+/// When the file or folder cannot be used, or the file is for the other stage.
+pub(crate) fn open(
+    path: &Path,
+    (size, resizing): (PictureSize, Resizing),
+    manner: Manner,
+) -> Result<Arc<Prepared>> {
+    if path.is_file() {
+        let prepared = Prepared::open(path)?;
+        if prepared.size() != size {
+            let parts = (
+                format!("pictures of {} pixels", size.prepared()),
+                format!("{} pixels", prepared.size().prepared()),
+            );
+            let remedy = format!("give the dataset folder, or its {}", prepared_name(size));
+            let place = format!("file: {}", path.display());
+            return Err(Problem::usage(
+                "the prepared file is for the other stage",
+                place,
+                parts,
+                remedy,
+            )
+            .into());
+        }
+        return Ok(Arc::new(prepared));
+    }
+    if !path.is_dir() {
+        let place = format!("path: {}", path.display());
+        let remedy = "check the path; `stackgan data toy --out data/toy` draws a dataset";
+        let expected = "a dataset folder or a prepared file";
+        return Err(Problem::missing("there is no data", place, expected, remedy).into());
+    }
+    let options = FolderOptions::kept(path);
+    let dataset = read(path, options.layout)?;
+    match existing(&dataset, (path, options), (size, resizing)) {
+        Some(prepared) => Ok(Arc::new(prepared)),
+        None => made((path, options), None, (size, resizing), manner).map(Arc::new),
+    }
+}
+
+/// The sizes of both stages.
+pub(crate) const ANY_SIZE: &[PictureSize] = &[PictureSize::Stage1, PictureSize::Stage2];
+
+/// Opens prepared data of one of `sizes`, with any filter: an existing file if it is up to date.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_any(
+    path: &Path,
+    sizes: &[PictureSize],
+    manner: Manner,
+) -> Result<Arc<Prepared>> {
+    let size = sizes.first().copied().unwrap_or(PictureSize::Stage1);
+    if path.is_file() {
+        let prepared = Prepared::open(path)?;
+        let size = if sizes.contains(&prepared.size()) { prepared.size() } else { size };
+        return open(path, (size, Resizing::Residual), manner);
+    }
+    if !path.is_dir() {
+        return open(path, (size, Resizing::Residual), manner);
+    }
+    match there(path, sizes)? {
+        Some(prepared) => Ok(Arc::new(prepared)),
+        None => {
+            let kind = kind(path, FolderOptions::kept(path).layout)?;
+            open(path, (size, usual_resizing(kind)), manner)
+        }
+    }
+}
+
+/// The existing prepared data of a folder, of one of `sizes`, if it is up to date.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn there(folder: &Path, sizes: &[PictureSize]) -> Result<Option<Prepared>> {
+    let options = FolderOptions::kept(folder);
+    let dataset = read(folder, options.layout)?;
+    let mut hows = sizes.iter().flat_map(|size| RESIZINGS.map(|resizing| (*size, resizing)));
+    Ok(hows.find_map(|how| existing(&dataset, (folder, options), how)))
+}
+
+/// The prepared files that are said to be made of a dataset as it is now, whether or not they are
+/// whole.
+pub(crate) fn claimed(
+    dataset: &Dataset,
+    (folder, options): (&Path, FolderOptions),
+    sizes: &[PictureSize],
+) -> Vec<PathBuf> {
+    let hows = sizes.iter().flat_map(|size| RESIZINGS.map(|resizing| (*size, resizing)));
+    let of = |how| places(folder).map(|place| Place::of(dataset, options, place, how));
+    let places = hows.flat_map(of).collect::<Vec<_>>();
+    places.iter().filter_map(Place::claimed).map(Path::to_path_buf).collect()
+}
+
+/// The existing prepared data of a dataset that was read from a folder, if it is up to date.
+fn existing(
+    dataset: &Dataset,
+    (folder, options): (&Path, FolderOptions),
+    how: (PictureSize, Resizing),
+) -> Option<Prepared> {
+    let found = |place| Place::of(dataset, options, place, how).found();
+    places(folder).into_iter().find_map(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use stackgan_data::toy::ToyConfig;
+
+    use super::super::folder::draw_toy;
+    use super::super::prepare::prepare;
+    use super::*;
+    use crate::args::Layout;
+
+    /// A process that is stopped between the two files, or beside another, leaves the claim of one
+    /// recipe with the file of another.
+    #[test]
+    fn a_file_of_another_recipe_is_not_taken_for_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("toy");
+        draw_toy(&folder, ToyConfig { count: 6, seed: 1 }, Manner::Quiet).unwrap();
+        let of = |resizing| open(&folder, (PictureSize::Stage1, resizing), Manner::Quiet).unwrap();
+        let plain = of(Resizing::Plain);
+        let (file, claim) = (plain.path(), plain.path().with_extension("source"));
+        let (data, text) = (std::fs::read(file).unwrap(), std::fs::read(&claim).unwrap());
+        assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
+        std::fs::write(&claim, text).unwrap();
+        assert_eq!(of(Resizing::Plain).manifest().resizing, "plain");
+        assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
+        std::fs::write(file, data).unwrap();
+        assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
+    }
+
+    #[test]
+    fn imports_at_one_time_leave_a_file_with_its_own_claim() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("toy");
+        draw_toy(&folder, ToyConfig { count: 24, seed: 1 }, Manner::Quiet).unwrap();
+        let both = [Resizing::Plain, Resizing::Residual];
+        let how = |resizing| (PictureSize::Stage1, resizing);
+        for _ in 0..4 {
+            std::thread::scope(|scope| {
+                for resizing in both {
+                    let folder = &folder;
+                    scope.spawn(move || drop(open(folder, how(resizing), Manner::Quiet)));
+                }
+            });
+            for resizing in both {
+                let name = format!("{resizing:?}").to_lowercase();
+                let found = open(&folder, how(resizing), Manner::Quiet).unwrap();
+                assert_eq!(found.manifest().resizing, name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_is_prepared_once_and_again_when_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("toy");
+        draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, Manner::Quiet).unwrap();
+        let how = (PictureSize::Stage1, Resizing::Residual);
+        let file = prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet).unwrap();
+        let made = file.metadata().unwrap().modified().unwrap();
+        assert_eq!(
+            prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet).unwrap(),
+            file
+        );
+        assert_eq!(file.metadata().unwrap().modified().unwrap(), made, "prepared twice");
+        let first = read(&folder, Layout::default()).unwrap();
+        let captions = folder.join("text").join(format!("{}.txt", first.items[0].key));
+        let text = std::fs::read_to_string(&captions).unwrap();
+        std::fs::write(&captions, text.replacen("bird", "fowl", 1)).unwrap();
+        prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet).unwrap();
+        assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
+
+        // Commands that only need captions use an existing file of either recipe.
+        let plain = (PictureSize::Stage2, Resizing::Plain);
+        let file =
+            prepare((&folder, FolderOptions::default()), None, plain, Manner::Quiet).unwrap();
+        std::fs::remove_file(folder.join("prepared/prepared-76.safetensors")).unwrap();
+        let found = open_any(&folder, ANY_SIZE, Manner::Quiet).unwrap();
+        assert_eq!((found.path(), found.manifest().resizing.as_str()), (&*file, "plain"));
+        assert!(!folder.join("prepared/prepared-76.safetensors").exists());
+        let low = open_any(&folder, &[PictureSize::Stage1], Manner::Quiet).unwrap();
+        assert_eq!(low.size(), PictureSize::Stage1);
+        let file = low.path().to_path_buf();
+        let other = open(&file, (PictureSize::Stage2, Resizing::Residual), Manner::Quiet);
+        assert!(other.unwrap_err().to_string().contains("for the other stage"));
+    }
+}

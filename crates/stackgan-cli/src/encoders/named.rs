@@ -1,0 +1,214 @@
+//! The text encoder named by `--encoder`: a file of a char-CNN-RNN, a folder with a sentence
+//! encoder, or `hub:OWNER/NAME` (`hub:OWNER/NAME@REVISION`) for one on the Hugging Face Hub.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use stackgan_core::Model;
+use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
+use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
+use stackgan_data::formats::read_bounded;
+use stackgan_train::text::TrainedEncoder;
+
+use crate::context::Context;
+use crate::exit::Problem;
+use crate::progress::FetchProgress;
+
+/// Prefix of a name on the Hub.
+pub(crate) const HUB: &str = "hub:";
+/// Maximum size of an encoder file in bytes.
+const LARGEST: u64 = 2 << 30;
+/// Maximum size of a JSON file beside it in bytes.
+const LARGEST_JSON: u64 = 64 << 20;
+
+/// The files of a sentence encoder in the layout of sentence-transformers.
+const FILES: [Wanted<'static>; 6] = [
+    Wanted { name: "config.json", most: LARGEST_JSON, needed: true },
+    Wanted { name: "tokenizer.json", most: LARGEST_JSON, needed: true },
+    Wanted { name: "model.safetensors", most: LARGEST, needed: true },
+    Wanted { name: "modules.json", most: LARGEST_JSON, needed: false },
+    Wanted { name: "1_Pooling/config.json", most: LARGEST_JSON, needed: false },
+    Wanted { name: "sentence_bert_config.json", most: LARGEST_JSON, needed: false },
+];
+
+/// What is fetched of a repository.
+const LAYOUT: Layout<'static> = Layout {
+    files: &FILES,
+    expected: "a repository in the layout of sentence-transformers, with safetensors",
+    remedy: "choose another, such as hub:sentence-transformers/all-MiniLM-L6-v2",
+};
+
+/// A text encoder.
+pub(crate) enum Encoder {
+    /// The encoder of the paper, which becomes part of a model.
+    CharCnnRnn(Box<CharCnnRnnEncoder>),
+    /// A sentence encoder, which is not stored in the model, and its source.
+    Sentence(Box<SentenceEncoder>, String),
+}
+
+impl Encoder {
+    /// The common interface of both.
+    pub(crate) fn text(&self) -> &dyn TextEncoder {
+        match self {
+            Self::CharCnnRnn(encoder) => encoder.as_ref(),
+            Self::Sentence(encoder, _) => encoder.as_ref(),
+        }
+    }
+
+    fn boxed(self) -> Box<dyn TextEncoder> {
+        match self {
+            Self::CharCnnRnn(encoder) => encoder,
+            Self::Sentence(encoder, _) => encoder,
+        }
+    }
+}
+
+/// Opens the encoder called `name`. Its vectors are those of the network: whether they are
+/// standardised is a setting of a run.
+///
+/// # Errors
+/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
+pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
+    if let Some(repository) = name.to_str().and_then(|name| name.strip_prefix(HUB)) {
+        let repository = Repository::parse(repository)?;
+        let mut shown = FetchProgress::new(context.manner);
+        let folder = Hub::from_env()?.folder(&repository, &LAYOUT, &mut |event| shown.on(event))?;
+        drop(shown);
+        return sentence(&folder, format!("{HUB}{repository}"), context);
+    }
+    if name.is_dir() {
+        let source = std::path::absolute(name).unwrap_or_else(|_| name.to_path_buf());
+        return sentence(name, source.display().to_string(), context);
+    }
+    Ok(Encoder::CharCnnRnn(Box::new(load(name)?.with_standardise(None)?)))
+}
+
+/// Reads the file of a char-CNN-RNN, as written by `text train` or `text import`.
+///
+/// # Errors
+/// Code 4 when it does not exist, 3 when it is damaged.
+pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
+    let bytes = bytes_of(file)?;
+    match kind(&bytes).as_deref() {
+        Some("char-cnn-rnn") => CharCnnRnnEncoder::from_bytes(&bytes, &candle_core::Device::Cpu)
+            .with_context(|| cannot(file)),
+        _ => Ok(TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(file))?.text),
+    }
+}
+
+/// Opens an encoder with its image side, if it was written by `text train`; else `None`.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
+    if name.to_str().is_some_and(|name| name.starts_with(HUB)) || name.is_dir() {
+        return Ok(None);
+    }
+    let bytes = bytes_of(name)?;
+    if kind(&bytes).as_deref() == Some("char-cnn-rnn") {
+        return Ok(None);
+    }
+    TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(name)).map(Some)
+}
+
+/// Reads an encoder that `text train` wrote, with the image side that the text encoder was trained
+/// with.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_trained(file: &Path) -> Result<TrainedEncoder> {
+    TrainedEncoder::from_bytes(&bytes_of(file)?).with_context(|| cannot(file))
+}
+
+fn cannot(file: &Path) -> String {
+    format!("cannot use the text encoder\n  file: {}", file.display())
+}
+
+fn bytes_of(file: &Path) -> Result<Vec<u8>> {
+    let place = format!("file: {}", file.display());
+    let Ok(facts) = file.metadata() else {
+        let remedy = "make one: `stackgan text train --data DIR --out encoder.safetensors`";
+        let (what, expected) = ("there is no text encoder", "an encoder file");
+        return Err(Problem::missing(what, place, expected, remedy).into());
+    };
+    let unreadable = |found: String| {
+        let what = "the text encoder cannot be read";
+        Problem::data(what, file, ("an encoder file", found), "check the path")
+    };
+    if !facts.is_file() || facts.len() > LARGEST {
+        return Err(unreadable(format!("{} bytes, or no file", facts.len())).into());
+    }
+    Ok(std::fs::read(file).map_err(|e| unreadable(e.to_string()))?)
+}
+
+/// The kind of one of our files, from its metadata.
+pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("stackgan")?).ok()?;
+    Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
+}
+
+/// Reads a sentence encoder's folder.
+fn sentence(folder: &Path, source: String, context: &Context) -> Result<Encoder> {
+    let mut files: Vec<Option<Vec<u8>>> = Vec::new();
+    for Wanted { name, most, needed } in FILES {
+        let path = folder.join(name);
+        files.push(match (path.is_file(), needed) {
+            (true, _) => Some(read_bounded(&path, most)?),
+            (false, false) => None,
+            (false, true) => return Err(incomplete(&path).into()),
+        });
+    }
+    let given = |i: usize| files.get(i).and_then(Option::as_deref);
+    let encoder = SentenceEncoder::new(
+        &SentenceFiles {
+            config: given(0).unwrap_or_default(),
+            tokenizer: given(1).unwrap_or_default(),
+            weights: given(2).unwrap_or_default(),
+            modules: given(3),
+            pooling: given(4),
+            limits: given(5),
+        },
+        &context.device,
+    );
+    let encoder = encoder
+        .with_context(|| format!("cannot use the text encoder\n  folder: {}", folder.display()))?;
+    Ok(Encoder::Sentence(Box::new(encoder), source))
+}
+
+fn incomplete(path: &Path) -> Problem {
+    let remedy = "give a file of `stackgan text train`, the folder of a sentence encoder, or \
+                  hub:sentence-transformers/all-MiniLM-L6-v2";
+    let expected = "config.json, tokenizer.json and model.safetensors";
+    let place = format!("file: {}", path.display());
+    Problem::missing("the folder holds no sentence encoder", place, expected, remedy)
+}
+
+/// Attaches the named encoder to a model; without a name, the one that the model itself names.
+///
+/// # Errors
+/// Code 3 when it is not the encoder of the model's training, 4 when it cannot be found or fetched.
+pub(crate) fn attach(model: &mut Model, named: Option<&Path>, context: &Context) -> Result<()> {
+    let own = model.info().encoder_source.clone().map(PathBuf::from);
+    let Some(name) = named.map(Path::to_path_buf).or(own) else { return Ok(()) };
+    let encoder = open(&name, context)?;
+    model
+        .attach(encoder.boxed())
+        .with_context(|| format!("cannot use the text encoder\n  encoder: {}", name.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoders_of_the_hub_and_of_folders_have_no_image_side() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [Path::new("hub:owner/name"), folder.path()] {
+            assert!(with_image_side(name).unwrap().is_none(), "{}", name.display());
+        }
+        assert!(with_image_side(&folder.path().join("none.safetensors")).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! Warnings about sentences that the encoder does not read completely.
+
+use stackgan_core::Model;
+use stackgan_core::text::alphabet::{AlphabetOptions, reading};
+use stackgan_data::counted;
+
+use crate::progress::{Manner, Phase};
+
+/// Maximum number of sentences that are named; further ones are only counted.
+const NAMED: usize = 5;
+/// Number of characters of a sentence that are shown.
+const SHOWN: usize = 60;
+
+/// Counts such sentences.
+pub(crate) struct Unread {
+    /// The alphabet of a char-CNN-RNN; other encoders read every character.
+    alphabet: Option<AlphabetOptions>,
+    met: usize,
+}
+
+impl Unread {
+    /// For sentences for this model.
+    pub(crate) fn of(model: &Model) -> Self {
+        Self { alphabet: model.encoder().map(|encoder| encoder.config().alphabet), met: 0 }
+    }
+
+    /// For inputs that are not sentences: never warns.
+    pub(crate) const fn nothing() -> Self {
+        Self { alphabet: None, met: 0 }
+    }
+
+    /// Warns about those of `captions` that are not read completely.
+    pub(crate) fn warn(&mut self, captions: &[String], phase: &Phase) {
+        let Some(alphabet) = self.alphabet else { return };
+        for warning in captions.iter().filter_map(|caption| unread(caption, alphabet)) {
+            self.met += 1;
+            if self.met <= NAMED {
+                phase.say(&format!("warning: {warning}"));
+            }
+        }
+    }
+
+    /// Reports the number of further sentences that were not named.
+    pub(crate) fn finish(self, phase: &Phase) {
+        if self.met > NAMED {
+            let more = counted(self.met - NAMED, "sentence");
+            phase.say(&format!("warning: not read whole: {more} more"));
+        }
+    }
+}
+
+/// A message about the part of a sentence that a char-CNN-RNN does not read; `None` if it reads
+/// everything.
+fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
+    let unread = reading(caption, alphabet).unread()?;
+    let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
+    let shown: String = caption.chars().take(SHOWN).collect();
+    Some(format!("`{}{dots}`: {unread}", shown.escape_debug()))
+}
+
+/// Warns about captions of a dataset that an encoder with this alphabet does not read completely.
+pub(crate) fn warn_unread(captions: &[String], alphabet: AlphabetOptions, manner: Manner) {
+    if let Some(text) = unread_of(captions, alphabet) {
+        manner.say(format!("warning: {text}"));
+    }
+}
+
+/// One message about all captions of a dataset; `None` if the encoder reads each completely.
+fn unread_of(captions: &[String], alphabet: AlphabetOptions) -> Option<String> {
+    let (mut strange, mut cut, mut characters) = (0, 0, String::new());
+    for caption in captions {
+        let read = reading(caption, alphabet);
+        strange += usize::from(!read.unknown.is_empty());
+        cut += usize::from(read.cut > 0);
+        for character in read.unknown.chars().filter(|c| !c.is_control()) {
+            if characters.chars().count() < NAMED && !characters.contains(character) {
+                characters.push(character);
+            }
+        }
+    }
+    let strange = (strange > 0).then(|| {
+        let have = if strange == 1 { "has" } else { "have" };
+        format!("{strange} {have} characters that the encoder does not know (`{characters}` …)")
+    });
+    let cut = (cut > 0).then(|| {
+        let are = if cut == 1 { "is" } else { "are" };
+        format!("{cut} {are} longer than it reads")
+    });
+    let parts: Vec<String> = strange.into_iter().chain(cut).collect();
+    (!parts.is_empty())
+        .then(|| format!("of {}, {}", counted(captions.len(), "caption"), parts.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_of_a_dataset_are_summed_up() {
+        let said = |captions: &[&str]| {
+            let captions: Vec<String> = captions.iter().map(|c| (*c).to_owned()).collect();
+            unread_of(&captions, AlphabetOptions::default())
+        };
+        assert_eq!(said(&["a red bird", "a blue one"]), None);
+        let text = said(&["红色的鸟 0", "a bird", &"word ".repeat(50)]).unwrap();
+        assert_eq!(
+            text,
+            "of 3 captions, 1 has characters that the encoder does not know (`红色的鸟` …) and 1 is longer than it reads"
+        );
+    }
+
+    #[test]
+    fn what_the_encoder_does_not_read_is_said() {
+        let said = |caption: &str| unread(caption, AlphabetOptions::default()).unwrap_or_default();
+        assert_eq!(said("A small, red bird!"), "");
+        assert!(said("птица").starts_with("`птица`: the encoder knows no character"));
+        assert!(said("un léger oiseau").ends_with("does not know `é`"));
+        assert!(said(&"word ".repeat(50)).ends_with("the last 49 are cut off"));
+    }
+}

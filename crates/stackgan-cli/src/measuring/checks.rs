@@ -1,0 +1,108 @@
+//! What is checked before anything is painted: the network, the judging encoder, the options, and
+//! the data.
+
+use anyhow::Result;
+use stackgan_data::prepared::Prepared;
+use stackgan_train::text::TrainedEncoder;
+
+use super::asked::Questions;
+use super::colours::Colours;
+use super::judge::{self, Measurer};
+use super::statistics::KEPT;
+use super::{matching, real};
+use crate::args::{Eval, Metric, Part};
+use crate::encoders;
+use crate::exit::Problem;
+
+/// The measuring network, if one is needed, and the judging encoder. Problems with either are
+/// reported before anything is painted.
+pub(crate) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEncoder>)> {
+    check_captioned(args)?;
+    let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
+    let needs = |metric: &Metric| !matches!(metric, Metric::Rp | Metric::Variety | Metric::Colours);
+    let needed = args.metrics.iter().any(needs)
+        || args.save_stats.is_some()
+        || args.features.is_some()
+        || encoder.as_ref().is_some_and(matching::reads_features);
+    let measurer = needed.then(|| judge::find(args.features.as_deref())).transpose()?;
+    check_gate(args, measurer.as_ref())?;
+    if args.metrics.contains(&Metric::Rp) && encoder.is_none() {
+        let remedy =
+            "name an encoder that was trained with its image side: `--judge encoder.safetensors`";
+        let expected = "an encoder that judges R-precision";
+        return Err(Problem::missing(
+            "R-precision has no judge",
+            "option: --judge",
+            expected,
+            remedy,
+        )
+        .into());
+    }
+    if let (Some(encoder), Some(measurer)) = (&encoder, &measurer) {
+        matching::check_judge(encoder, measurer)?;
+    }
+    Ok((measurer, encoder))
+}
+
+/// Checks that pictures have captions, if a measure compares them with their captions.
+///
+/// # Errors
+/// Code 2 for pictures of a folder.
+fn check_captioned(args: &Eval) -> Result<()> {
+    let Some(dir) = &args.pictures else { return Ok(()) };
+    let missing = args.metrics.iter().find_map(|metric| match metric {
+        Metric::Rp => Some("no caption is the right one for R-precision"),
+        Metric::Colours => Some("no caption names the colours"),
+        _ => None,
+    });
+    let Some(what) = missing else { return Ok(()) };
+    let parts = ("pictures painted for captions", format!("the folder {}", dir.display()));
+    let remedy = "name a model: `--model`";
+    Err(Problem::usage(what, "option: --metrics", parts, remedy).into())
+}
+
+/// Checks that these data can be measured: pictures to compare with, colours that can be judged,
+/// and captions that differ.
+///
+/// # Errors
+/// Code 2 if they cannot.
+pub(crate) fn check_data(args: &Eval, data: &Prepared) -> Result<()> {
+    real::indices(data, args.split)?;
+    if args.metrics.contains(&Metric::Colours) {
+        Colours::of(data, &real::indices(data, Part::All)?)?;
+    }
+    check_rivals(args, data)
+}
+
+/// Checks that captions differ enough for R-precision, if it is requested.
+///
+/// # Errors
+/// Code 2 if a picture's own caption has too few rivals.
+pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
+    if !args.metrics.contains(&Metric::Rp) {
+        return Ok(());
+    }
+    let questions = Questions::of(data, real::indices(data, args.split)?, args.seed)?;
+    let asked = questions.asked(data, 0, KEPT.min(args.num as usize));
+    matching::check_rivals(&asked, usize::from(args.candidates))
+}
+
+/// Checks that a gate for FIDs has a network that measures FIDs, before an hour of painting.
+fn check_gate(args: &Eval, measurer: Option<&Measurer>) -> Result<()> {
+    let gated = args.max_fid.or(args.max_fd).is_some();
+    if gated && !args.metrics.contains(&Metric::Fid) {
+        let parts = ("`fid` among the metrics", "others");
+        let remedy = "add it: `--metrics fid`";
+        return Err(
+            Problem::usage("the gate has no number", "option: --metrics", parts, remedy).into()
+        );
+    }
+    let Some(measurer) = measurer.filter(|_| args.max_fid.is_some()) else { return Ok(()) };
+    let network = measurer.extractor.network();
+    if !(network.measures_fid() && measurer.judge.published_as.is_some()) {
+        let parts = ("published weights of an Inception network", measurer.judge.line());
+        let remedy = "its Fréchet distances are no FIDs: use `--max-fd`";
+        return Err(Problem::usage("no FID is measured", "option: --max-fid", parts, remedy).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The colours of toy birds: whether body, wing, belly and crown are painted as the caption names
+//! them. Real pictures are judged in the same way. This gives an upper bound, and shows whether the
+//! data are toy birds at all.
+
+use anyhow::{Context as _, Result};
+use stackgan_core::image::Picture;
+use stackgan_data::prepared::Prepared;
+use stackgan_data::toy::{Agreement, Judge, box_reduce, named_in};
+use stackgan_eval::bootstrap;
+use stackgan_eval::report::Measured;
+
+use super::asked::Asked;
+use super::real;
+use super::statistics::KEPT;
+use crate::args::Part;
+use crate::exit::Problem;
+
+/// The seed of the birds from which the judge learns.
+const SEED: u64 = 11;
+/// Maximum number of real pictures to judge.
+const CHECKED: usize = 500;
+/// Minimum number of named colours from which a dataset can be recognised.
+const NAMED: usize = 20;
+const KEYS: [&str; 4] = ["colour_body", "colour_wing", "colour_belly", "colour_crown"];
+
+/// The judge behind all colour scores of this program.
+///
+/// # Errors
+/// As [`Judge::new`].
+pub(crate) fn judge() -> Result<Judge> {
+    Ok(Judge::new(SEED)?)
+}
+
+/// A picture in the form that the judge reads: 64x64 pixels, row by row.
+///
+/// # Errors
+/// When the picture is not square, or its side is not a multiple of 64.
+pub(crate) fn small(picture: &Picture) -> Result<Vec<u8>> {
+    box_reduce(&picture.rgb)
+        .context("a painted picture is square, with a side that is a multiple of 64")
+}
+
+/// Verdicts on the pictures so far, and on real ones.
+pub(super) struct Colours {
+    judge: Judge,
+    painted: Agreement,
+    seen: usize,
+    real: Agreement,
+}
+
+impl Colours {
+    /// Judges some of the real pictures `indices`. Whether the data are toy birds is decided over
+    /// all splits, because a few pictures are not conclusive.
+    ///
+    /// # Errors
+    /// Code 2 if fewer than four in five have the colours that their captions name, or too few
+    /// captions name one. Then the data are not toy birds: the judge is right on nineteen of twenty
+    /// toy birds, and on half of the photographs of birds.
+    pub(super) fn of(data: &Prepared, indices: &[usize]) -> Result<Self> {
+        let judge = judge()?;
+        let whole = looked_at(&judge, data, &real::indices(data, Part::All)?)?;
+        let right = whole.verdicts.iter().flatten().filter(|right| **right).count();
+        let all = whole.counts().iter().sum::<usize>();
+        if all < NAMED || 5 * right < 4 * all {
+            let place = format!("file: {}", data.path().display());
+            let parts = (
+                "toy birds, whose captions name their colours".to_owned(),
+                format!("{right} of {all} named colours in real pictures"),
+            );
+            let remedy = "leave `colours` out of the metrics, or name data of `stackgan data toy`";
+            return Err(
+                Problem::usage("colours cannot be judged here", place, parts, remedy).into()
+            );
+        }
+        let real = looked_at(&judge, data, indices)?;
+        Ok(Self { judge, painted: Agreement::default(), seen: 0, real })
+    }
+
+    /// Judges the next pictures, up to [`KEPT`] in total.
+    pub(super) fn take(&mut self, pictures: &[Picture], asked: &[Asked]) -> Result<()> {
+        for (picture, asked) in pictures.iter().zip(asked).take(KEPT - self.seen) {
+            self.judge.look(&small(picture)?, named_in(&asked.text), &mut self.painted)?;
+            self.seen += 1;
+        }
+        Ok(())
+    }
+
+    /// A score for each part that was named.
+    pub(super) fn numbers(&self) -> Vec<Measured> {
+        let (painted, real) = (self.painted.rates(), self.real.rates());
+        let names = KEYS.into_iter().zip(Agreement::PARTS);
+        let parts = names.zip(&self.painted.verdicts).zip(painted.into_iter().zip(real));
+        let mut numbers = Vec::new();
+        for (((key, part), verdicts), (rate, real)) in parts {
+            let Some(value) = rate else { continue };
+            let right = verdicts.iter().filter(|right| **right).count();
+            let real = real.map_or_else(|| "not seen".to_owned(), |rate| format!("{rate:.2}"));
+            numbers.push(Measured {
+                key,
+                name: format!("colour of the {part}"),
+                value,
+                interval: bootstrap::of_share(right, verdicts.len()),
+                std: None,
+                count: verdicts.len(),
+                real: 0,
+                how: format!("where captions name it; chance 0.125, real pictures {real}"),
+                by: format!("judge of toy birds, seed {SEED}"),
+            });
+        }
+        numbers
+    }
+}
+
+/// The judge's verdicts on at most [`CHECKED`] pictures spread evenly over `indices`, each with one
+/// of its captions.
+fn looked_at(judge: &Judge, data: &Prepared, indices: &[usize]) -> Result<Agreement> {
+    let mut real = Agreement::default();
+    let n = indices.len().min(CHECKED);
+    let chosen = (0..n).filter_map(|k| indices.get(k * indices.len() / n));
+    for (k, &i) in chosen.enumerate() {
+        let captions = data.captions(i);
+        if let Some(caption) = captions.get(k % captions.len().max(1)) {
+            judge.look(&small(&real::picture(data, i)?)?, named_in(caption), &mut real)?;
+        }
+    }
+    Ok(real)
+}

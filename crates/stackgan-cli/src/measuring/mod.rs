@@ -1,0 +1,125 @@
+//! Measures pictures, a few at a time, with a network if a measure needs one. Every value comes
+//! with the conditions of its measurement.
+
+pub(crate) mod asked;
+mod checks;
+pub(crate) mod colours;
+pub(crate) mod judge;
+mod matching;
+mod measures;
+mod numbers;
+pub(crate) mod painted;
+pub(crate) mod real;
+mod shown;
+mod statistics;
+mod tally;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use stackgan_data::counted;
+use stackgan_eval::report::{self, Measured};
+
+use crate::args::{Eval, Metric};
+use crate::context::Context;
+use crate::output::path_text;
+use crate::progress::{Manner, Phase};
+use checks::check_rivals;
+use colours::Colours;
+use judge::{BATCH, Measurer};
+use measures::{Evidence, Measures};
+use real::Real;
+use shown::Shown;
+use tally::{Gathered, Tally};
+
+pub(crate) use checks::{check_data, judges};
+
+/// The results: values, and what is printed with them.
+pub(crate) struct Found {
+    pub(crate) measures: Vec<Measured>,
+    /// The reasons why requested measures have no value.
+    pub(crate) left_out: Vec<String>,
+    /// The JSON document.
+    pub(crate) document: Value,
+    /// The lines above the table.
+    pub(crate) head: [String; 3],
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Measures.
+pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
+    let (measurer, encoder) = judges(args)?;
+    let by = encoder
+        .as_ref()
+        .map(|e| e.text.bare_fingerprint()) // as users of the encoder see it
+        .transpose()?
+        .map(|print| format!("char-CNN-RNN {}", print.get(..21).unwrap_or_default()));
+    let shown = Shown::open(args, context)?;
+    let part = real::indices(shown.data(), args.split)?;
+    let colours = args.metrics.contains(&Metric::Colours);
+    let colours = colours.then(|| Colours::of(shown.data(), &part)).transpose()?;
+    if args.pictures.is_none() {
+        check_rivals(args, shown.data())?;
+    }
+
+    let measurer = measurer.as_ref();
+    let real = match measurer {
+        Some(measurer) => Real::of(args, shown.data(), measurer, context.manner)?,
+        None => Real::default(),
+    };
+    let total = shown.count(args.num as usize);
+    let tally = Tally::new(total, measurer, encoder, colours);
+    let gathered = gather(&shown, tally, measurer, context.manner)?;
+    let judge = by.as_deref().unwrap_or_default();
+    let evidence =
+        Evidence { args, gathered: &gathered, measurer, real: &real, shown: &shown, judge };
+    let Measures { measures, left_out } = evidence.measure(context.manner)?;
+
+    let count = gathered.count;
+    let of_real = real.of_fid.as_ref().map(|real| real.moments.count());
+    let mut warnings = measurer.map_or_else(Vec::new, |measurer| {
+        report::warnings(&measurer.judge, measurer.extractor.network(), count, of_real)
+    });
+    warnings.extend(report::scarce(&measures));
+    warnings.extend(left_out.iter().map(|why| format!("left out: {why}")));
+    let document = json!({
+        "format": "stackgan-eval/1",
+        "version": env!("CARGO_PKG_VERSION"),
+        "pictures": shown.facts(),
+        "count": count,
+        "real": {
+            "data": shown.data().name(), "fingerprint": shown.data().fingerprint(),
+            "split": real::name(args.split), "statistics": args.stats.as_deref().map(path_text),
+        },
+        "judge": measurer.map(|measurer| &measurer.judge),
+        "measures": measures,
+        "warnings": warnings,
+    });
+    let head = [
+        format!("pictures  {count}, {}", shown.line()),
+        format!("real      {}, {} split", shown.data().name(), real::name(args.split)),
+        measurer.map_or_else(
+            || "network   none".to_owned(),
+            |m| format!("network   {}, sha256 {}", m.judge.line(), m.sha256),
+        ),
+    ];
+    Ok(Found { measures, left_out, document, head, warnings })
+}
+
+/// Passes the pictures to the measures.
+fn gather(
+    shown: &Shown,
+    mut tally: Tally,
+    measurer: Option<&Measurer>,
+    manner: Manner,
+) -> Result<Gathered> {
+    let total = tally.total();
+    let mut phase = Phase::new(manner, "pictures to measure", total as u64, "pictures");
+    for from in (0..total).step_by(BATCH) {
+        let to = (from + BATCH).min(total);
+        let (pictures, asked) = shown.pictures(from, to)?;
+        tally.take(&pictures, &asked, measurer)?;
+        phase.at(to as u64);
+    }
+    phase.finish(&counted(total, "picture"));
+    tally.finish()
+}

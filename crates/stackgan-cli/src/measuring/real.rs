@@ -1,0 +1,179 @@
+//! The real pictures of a prepared file, and their features, which are cached beside the file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use stackgan_core::image::Picture;
+use stackgan_core::noise::{Noise, Stream};
+use stackgan_data::counted;
+use stackgan_data::dataset::Split;
+use stackgan_data::prepared::Prepared;
+use stackgan_eval::moments::Running;
+use stackgan_eval::rows::Rows;
+
+use super::judge::{BATCH, Measurer};
+use super::statistics::{KEPT, Statistics};
+use crate::args::{Eval, Metric, Part};
+use crate::datasets::{cache_beside, short};
+use crate::exit::Problem;
+use crate::output::write_file;
+use crate::progress::{Manner, Phase};
+
+/// The step of [`Stream::Evaluation`] that orders real pictures. It has no seed, so that cached
+/// features can be reused.
+const ORDER: u64 = 1;
+
+/// The data that the pictures are compared with.
+#[derive(Default)]
+pub(super) struct Real {
+    /// For the Fréchet distance: statistics of a file or of the data.
+    pub of_fid: Option<Statistics>,
+    /// The feature rows of the data.
+    pub rows: Option<Rows>,
+}
+
+impl Real {
+    /// Finds or computes what the measures need; also writes the statistics, if asked to.
+    pub(super) fn of(
+        args: &Eval,
+        data: &Prepared,
+        measurer: &Measurer,
+        manner: Manner,
+    ) -> Result<Self> {
+        let wants = |metric| args.metrics.contains(&metric);
+        let given = args.stats.as_deref().map(|file| {
+            let found = Statistics::read(file)?;
+            found.check_width(measurer.extractor.network().width(), file)?;
+            Ok::<_, anyhow::Error>(found)
+        });
+        let given = given.transpose()?;
+        let needs_rows = wants(Metric::Kid) || wants(Metric::Pr);
+        let needs_data =
+            needs_rows || args.save_stats.is_some() || (wants(Metric::Fid) && given.is_none());
+        if !needs_data {
+            return Ok(Self { of_fid: given, rows: None });
+        }
+        let own = statistics(data, args.split, measurer, manner)?;
+        if let Some(file) = &args.save_stats {
+            let bare = Statistics { moments: own.moments.clone(), rows: None };
+            write_file(file, &bare.to_bytes()?)?;
+        }
+        let rows = if needs_rows { own.rows.clone() } else { None };
+        Ok(Self { of_fid: Some(given.unwrap_or(own)), rows })
+    }
+}
+
+/// The pictures of a part of a dataset.
+///
+/// # Errors
+/// Code 2 when there are none.
+pub(crate) fn indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
+    let of = |splits: &[Split]| -> Vec<usize> {
+        (0..data.len()).filter(|&i| data.split(i).is_some_and(|s| splits.contains(&s))).collect()
+    };
+    let found = match part {
+        Part::Train => of(&[Split::Train]),
+        Part::Test => of(&[Split::Test]),
+        Part::All => of(&Split::ALL),
+    };
+    if found.is_empty() {
+        let place = format!("file: {}", data.path().display());
+        let parts = (format!("pictures of the {} split", name(part)), "none");
+        return Err(Problem::usage(
+            "there is nothing to measure against",
+            place,
+            parts,
+            "name another part: `--split train`",
+        )
+        .into());
+    }
+    Ok(found)
+}
+
+/// The name of the part in options.
+pub(super) const fn name(part: Part) -> &'static str {
+    match part {
+        Part::Train => "train",
+        Part::Test => "test",
+        Part::All => "all",
+    }
+}
+
+/// The central crop of a prepared picture, of the size that the generators paint.
+pub(crate) fn picture(data: &Prepared, i: usize) -> Result<Picture> {
+    let (side, crop) = (data.size().prepared(), data.size().crop());
+    let from = (side - crop) / 2;
+    let rgb = data.image(i)?;
+    let rows = rgb.chunks_exact(3 * side).skip(from).take(crop);
+    let rgb = rows.flat_map(|row| row.iter().skip(3 * from).take(3 * crop)).copied().collect();
+    Ok(Picture { width: crop, height: crop, rgb })
+}
+
+/// Statistics of a part's pictures, with the rows of at most [`KEPT`] of them, in a fixed random
+/// order.
+fn statistics(
+    data: &Prepared,
+    part: Part,
+    measurer: &Measurer,
+    manner: Manner,
+) -> Result<Statistics> {
+    let mut order = indices(data, part)?;
+    Noise::new(0).draws(Stream::Evaluation, ORDER, 0).shuffle(&mut order);
+    let kept = kept(data, part, measurer);
+    let width = measurer.extractor.network().width();
+    if let Ok(found) = Statistics::read(&kept)
+        && found.moments.width() == width
+        && found.moments.count() == order.len() as u64
+        && found.rows.as_ref().is_some_and(|rows| rows.len() == order.len().min(KEPT))
+    {
+        return Ok(found);
+    }
+    let (mut running, mut rows) = (Running::new(width), Rows::new(width));
+    features(data, &order, measurer, manner, &mut |features| {
+        for row in features.iter() {
+            running.push(row)?;
+            if rows.len() < KEPT {
+                rows.push(row)?;
+            }
+        }
+        Ok(())
+    })?;
+    let made = Statistics { moments: running.finish()?, rows: Some(rows) };
+    write_file(&kept, &made.to_bytes()?)?;
+    Ok(made)
+}
+
+/// Passes the features of pictures to `take`, some at a time.
+pub(crate) fn features(
+    data: &Prepared,
+    order: &[usize],
+    measurer: &Measurer,
+    manner: Manner,
+    take: &mut dyn FnMut(&Rows) -> Result<()>,
+) -> Result<()> {
+    let mut phase = Phase::new(manner, "real pictures", order.len() as u64, "pictures");
+    let mut done = 0;
+    for batch in order.chunks(BATCH) {
+        let pictures = batch.iter().map(|&i| picture(data, i)).collect::<Result<Vec<_>>>()?;
+        take(&measurer.extractor.extract(&pictures)?.features)?;
+        done += batch.len();
+        phase.at(done as u64);
+    }
+    phase.finish(&counted(done, "picture"));
+    Ok(())
+}
+
+/// The cache file of the features of a part of the data. Its name also identifies how the pixels
+/// were made, which the fingerprint of the source files does not cover.
+fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> PathBuf {
+    let name = format!(
+        "eval-{}-{}-{}-{}-{}-{}.npz",
+        measurer.judge.network,
+        short(&measurer.sha256),
+        short(data.fingerprint()),
+        data.size().crop(),
+        data.pixels(),
+        name(part)
+    );
+    cache_beside(data.path()).join(name)
+}

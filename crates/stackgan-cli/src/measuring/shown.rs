@@ -1,0 +1,93 @@
+//! The pictures to measure: a model's, painted on demand, or a folder's.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use stackgan_core::image::Picture;
+use stackgan_data::crop::PictureSize;
+use stackgan_data::prepared::Prepared;
+
+use super::asked::{Asked, Questions};
+use super::painted::{self, Painter};
+use super::real;
+use crate::args::Eval;
+use crate::context::Context;
+use crate::datasets::open_any;
+use crate::output::path_text;
+
+/// The pictures to measure.
+pub(super) enum Shown {
+    Painted { painter: Box<Painter>, questions: Questions },
+    Folder { dir: PathBuf, files: Vec<PathBuf>, data: Arc<Prepared> },
+}
+
+impl Shown {
+    pub(super) fn open(args: &Eval, context: &Context) -> Result<Self> {
+        if let Some(dir) = &args.pictures {
+            let files = painted::folder(dir)?;
+            let first = files.first().map(|file| painted::read(file)).transpose()?;
+            let small = first.is_some_and(|picture| picture.width.max(picture.height) <= 64);
+            let size = if small { PictureSize::Stage1 } else { PictureSize::Stage2 };
+            let data = open_any(&args.data, &[size], context.manner)?;
+            return Ok(Self::Folder { dir: dir.clone(), files, data });
+        }
+        let options = painted::Options {
+            embeddings: args.embeddings.as_deref(),
+            stage: args.stage,
+            z_scale: args.z_scale,
+            seed: args.seed,
+        };
+        let model = args.model.as_deref().unwrap_or(Path::new(""));
+        let painter = Box::new(Painter::open(model, &args.data, &options, context)?);
+        let part = real::indices(&painter.data, args.split)?;
+        let questions = Questions::of(&painter.data, part, args.seed)?;
+        Ok(Self::Painted { painter, questions })
+    }
+
+    pub(super) fn data(&self) -> &Prepared {
+        match self {
+            Self::Painted { painter, .. } => &painter.data,
+            Self::Folder { data, .. } => data,
+        }
+    }
+
+    /// Number of pictures, when `wanted` are requested.
+    pub(super) fn count(&self, wanted: usize) -> usize {
+        match self {
+            Self::Painted { .. } => wanted,
+            Self::Folder { files, .. } => files.len(),
+        }
+    }
+
+    /// Pictures `from..to`, with their captions if they have any.
+    pub(super) fn pictures(&self, from: usize, to: usize) -> Result<(Vec<Picture>, Vec<Asked>)> {
+        match self {
+            Self::Painted { painter, questions } => {
+                let asked = questions.asked(&painter.data, from, to);
+                let seeds: Vec<u64> = (from..to).map(|i| painter.seed(i)).collect();
+                Ok((painter.paint(&asked, &seeds)?, asked))
+            }
+            Self::Folder { files, .. } => {
+                let files = files.iter().take(to).skip(from);
+                let read = files.map(|file| painted::read(file)).collect::<Result<_>>()?;
+                Ok((read, Vec::new()))
+            }
+        }
+    }
+
+    pub(super) fn facts(&self) -> Value {
+        match self {
+            Self::Painted { painter, .. } => painter.facts(),
+            Self::Folder { dir, .. } => json!({ "folder": path_text(dir) }),
+        }
+    }
+
+    pub(super) fn line(&self) -> String {
+        match self {
+            Self::Painted { painter, .. } => painter.line(),
+            Self::Folder { dir, .. } => format!("folder {}", dir.display()),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The model named by `-m`: a file, a run folder, a folder in the Hub's layout, or
+//! `hub:OWNER/NAME`.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use candle_core::Device;
+use rayon::prelude::*;
+use stackgan_core::{Model, Stage};
+use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
+use stackgan_train::run::model_at;
+use stackgan_train::store::Store;
+
+use crate::context::Context;
+use crate::encoders;
+use crate::exit::Problem;
+use crate::progress::FetchProgress;
+use crate::run::is_run;
+
+/// Maximum size of a model file in bytes.
+const LARGEST: u64 = 8 << 30;
+/// The name of the model file in folders.
+const FILE: &str = "model.safetensors";
+/// The files to fetch from a repository: the model file contains everything.
+const LAYOUT: Layout<'static> = Layout {
+    files: &[Wanted { name: FILE, most: LARGEST, needed: true }],
+    expected: "a repository of this program's models, as `stackgan model export --hub` lays them out",
+    remedy: "check the name; sentence encoders go to `--encoder`",
+};
+
+/// A model with facts about its file.
+pub(crate) struct Loaded {
+    pub(crate) model: Model,
+    /// SHA-256 of its file.
+    pub(crate) sha256: String,
+    pub(crate) file: PathBuf,
+    /// The display name: its file, folder or repository.
+    pub(crate) name: String,
+}
+
+/// Reads the model called `named`.
+///
+/// # Errors
+/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
+pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
+    let (folder, name) = match repository(named) {
+        None => (named.to_path_buf(), called(named)),
+        Some(repository) => {
+            let repository = Repository::parse(repository)?;
+            let mut shown = FetchProgress::new(context.manner);
+            let folder =
+                Hub::from_env()?.folder(&repository, &LAYOUT, &mut |event| shown.on(event))?;
+            (folder, repository.to_string().replace('/', "-"))
+        }
+    };
+    let file = if folder.is_dir() { folder.join(FILE) } else { folder };
+    let (model, sha256) = read(&file, named, &context.device)?;
+    Ok(Loaded { model, sha256, file, name })
+}
+
+fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
+    let place = format!("file: {}", file.display());
+    let Ok(facts) = file.metadata() else {
+        let remedy = match (named.is_dir(), is_run(named)) {
+            (true, true) => {
+                "the run has not finished; go on with `stackgan train --run` and this folder"
+            }
+            (true, false) => {
+                "this is no run's folder: name a model file, or a folder with model.safetensors in it; datasets go to `--data`"
+            }
+            (false, _) => {
+                "check the path; `stackgan train` and `stackgan demo` make models, `hub:OWNER/NAME` fetches one"
+            }
+        };
+        return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
+    };
+    if facts.len() > LARGEST {
+        let parts = (format!("at most {LARGEST} bytes"), format!("{} bytes", facts.len()));
+        return Err(Problem::data("not a model", file, parts, "check the path").into());
+    }
+    let bytes = File::open(file).and_then(|file| whole(&file, LARGEST)).map_err(|e| {
+        let parts = ("a readable file", e.to_string());
+        Problem::data("the model cannot be read", file, parts, "check its path and permissions")
+    })?;
+    let (model, hash) =
+        rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_core::digest::sha256(&bytes));
+    let cannot = || format!("cannot use the model\n  {place}");
+    match (model, other_kind(&bytes, file)) {
+        (Err(_), Some(problem)) => match of_checkpoint(file, device) {
+            Some(model) => Ok((model.with_context(cannot)?, hash)),
+            None => Err(problem.into()),
+        },
+        (model, _) => Ok((model.with_context(cannot)?, hash)),
+    }
+}
+
+/// The stage that is asked for, by default the model's last. `path` is the model's.
+///
+/// # Errors
+/// Code 2 for a stage that the model does not have.
+pub(crate) fn stage_of(model: &Model, asked: Option<Stage>, path: &Path) -> Result<Stage> {
+    let stage = asked.unwrap_or_else(|| model.last_stage());
+    if stage <= model.last_stage() {
+        return Ok(stage);
+    }
+    let parts = ("a model with Stage-II", "one with Stage-I alone");
+    let remedy = "take Stage-I: `--stage 1`; `stackgan train --stage 2` makes the other";
+    let place = format!("file: {}", path.display());
+    Err(Problem::usage("no such stage", place, parts, remedy).into())
+}
+
+/// Reads the model that a run had at a checkpoint; `None` if `file` is not a checkpoint in a run's
+/// folder. Encoder and description are those of the run's newest model.
+fn of_checkpoint(file: &Path, device: &Device) -> Option<Result<Model>> {
+    let folder = file.parent()?;
+    let newest = folder.parent()?.join(FILE);
+    if !is_checkpoint(file) || !newest.is_file() {
+        return None;
+    }
+    let read = || -> Result<Model> {
+        let (header, archive) = Store::reading(folder).load(file, device)?;
+        let (run, _) = read(&newest, &newest, device)?;
+        Ok(model_at(run, (&header, &archive))?)
+    };
+    Some(read())
+}
+
+fn is_checkpoint(file: &Path) -> bool {
+    let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.starts_with("step-") && name.ends_with(".safetensors")
+}
+
+fn repository(named: &Path) -> Option<&str> {
+    named.to_str()?.strip_prefix(encoders::HUB)
+}
+
+/// Returns the name of a file without its extension, or of a folder, whose name has no extension:
+/// `v1.1`.
+fn called(path: &Path) -> String {
+    let name = if path.is_dir() {
+        // `.` and `..` have a name elsewhere.
+        let real = path.file_name().is_none().then(|| path.canonicalize().ok()).flatten();
+        real.as_deref().unwrap_or(path).file_name().map(OsStr::to_owned)
+    } else {
+        path.file_stem().map(OsStr::to_owned)
+    };
+    name.map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The error for one of our files that contains something other than a model.
+fn other_kind(bytes: &[u8], file: &Path) -> Option<Problem> {
+    let (found, remedy) = match encoders::kind(bytes)?.as_str() {
+        "encoder" | "char-cnn-rnn" => (
+            "a text encoder",
+            "train a model with it: `stackgan train --stage 1 --encoder` and this file; or name a model that was",
+        ),
+        "prepared" => ("prepared pictures and captions", "name it with `--data`, and a model here"),
+        "embeddings" => {
+            ("embeddings of captions", "name them with `--embeddings`, and a model here")
+        }
+        checkpoint if checkpoint.starts_with("stackgan-checkpoint/") => (
+            "a checkpoint of a run",
+            "name it where it was written, RUN/checkpoints, beside RUN/model.safetensors; or name the run's folder",
+        ),
+        step if step.starts_with("stackgan-step/") => {
+            ("a step that became non-finite", "`stackgan replay` and this file takes it again")
+        }
+        _ => return None,
+    };
+    Some(Problem::data("this is no model", file, ("a model file", found), remedy))
+}
+
+/// Reads an open file with all threads, because touching new memory takes longer than reading. The
+/// file is opened once, because a trainer may replace it in the meantime. A pipe has no length: at
+/// most `most` bytes are accepted.
+fn whole(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    const PIECE: usize = 8 << 20;
+    let refused = |found: &str| Err(io::Error::new(io::ErrorKind::InvalidData, found));
+    let facts = file.metadata()?;
+    let mut bytes = Vec::new();
+    if facts.is_file() {
+        bytes = vec![0; facts.len() as usize]; // zeroed by the system, not written
+        bytes
+            .par_chunks_mut(PIECE)
+            .enumerate()
+            .try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))?;
+    } else if facts.file_type().is_fifo() {
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return refused(&format!("a pipe of more than {most} bytes"));
+        }
+    } else {
+        return refused("a device, which may have no end");
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_while_it_is_read_is_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("model"), folder.path().join("other"));
+        std::fs::write(&path, vec![1; 20 << 20]).unwrap();
+        std::fs::write(&other, vec![2; 20 << 20]).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::rename(other, path).unwrap();
+        assert!(whole(&file, LARGEST).unwrap() == vec![1; 20 << 20]);
+    }
+
+    #[test]
+    fn folders_have_no_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("v1.1")).unwrap();
+        for (path, name) in [
+            ("v1.1", "v1.1"),
+            ("v1.1/", "v1.1"),
+            ("v1.1/.", "v1.1"),
+            ("v1.1/../v1.1/..", folder.path().file_name().unwrap().to_str().unwrap()),
+            ("v1.1/birds.v2.safetensors", "birds.v2"),
+            ("none", "none"),
+        ] {
+            assert_eq!(called(&at(path)), name, "{path}");
+        }
+        assert_eq!(called(Path::new("/")), "model");
+    }
+
+    #[test]
+    fn what_has_no_length_is_read_up_to_a_bound() {
+        for (most, fits) in [(99, false), (100, true)] {
+            let (reader, mut writer) = io::pipe().unwrap();
+            writer.write_all(&[7; 100]).unwrap();
+            drop(writer);
+            let reader = File::from(std::os::fd::OwnedFd::from(reader));
+            let read = whole(&reader, most);
+            assert_eq!(read.is_ok_and(|bytes| bytes == [7; 100]), fits, "{most}");
+        }
+        let zeros = File::open("/dev/zero").unwrap();
+        assert!(whole(&zeros, 10).unwrap_err().to_string().contains("device"));
+    }
+}

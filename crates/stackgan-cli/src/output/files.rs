@@ -1,0 +1,139 @@
+//! Results as files, which are written atomically.
+
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::exit::Problem;
+
+/// Writes a result, creating its folder if needed.
+///
+/// An existing file is kept until the new one is complete. A link stays a link; a pipe or a device
+/// is written to directly. Unlike a checkpoint (`store::write_atomically`) the file is neither
+/// synced nor read back, because pictures are numerous and can be painted again.
+///
+/// # Errors
+/// [`Problem`] of the storage.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_pieces(path, |file| file.write_all(bytes).map_err(|e| Problem::storage(path, &e).into()))
+}
+
+/// As [`write_file`], for contents that are produced in pieces: `write` receives the file.
+///
+/// # Errors
+/// [`Problem`] of the storage, and those of `write`.
+pub(crate) fn write_pieces(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<()> {
+    create_folder_of(path)?;
+    let refused = |e: io::Error| Problem::storage(path, &e);
+    match path.metadata() {
+        Ok(facts) if !facts.is_file() => fill(&File::create(path).map_err(refused)?, path, write),
+        Ok(facts) => {
+            let path = path.canonicalize().map_err(refused)?;
+            replace(&path, facts.permissions(), write)
+        }
+        Err(_) => replace(path, Permissions::from_mode(0o666), write), // the umask applies
+    }
+}
+
+fn replace(
+    path: &Path,
+    permissions: Permissions,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<()> {
+    let refused = |e: io::Error| Problem::storage(path, &e);
+    let file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .permissions(permissions)
+        .tempfile_in(folder(path))
+        .map_err(refused)?;
+    fill(file.as_file(), path, write)?;
+    file.persist(path).map_err(|e| refused(e.error))?;
+    Ok(())
+}
+
+fn fill(
+    file: &File,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<()> {
+    let mut file = BufWriter::new(file);
+    write(&mut file)?;
+    file.flush().map_err(|e| Problem::storage(path, &e).into())
+}
+
+/// Checks that a result can be written before hours of work are spent on it.
+///
+/// # Errors
+/// [`Problem`] of the storage.
+pub(crate) fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        let error = io::Error::new(io::ErrorKind::IsADirectory, "a folder of this name");
+        return Err(Problem::storage(path, &error).into());
+    }
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    let there = folder(path).ancestors().find(|folder| folder.exists());
+    let there = there.filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(there).map(drop).map_err(|e| Problem::storage(there, &e).into())
+}
+
+/// Creates the folder in which a file of this name will lie.
+///
+/// # Errors
+/// [`Problem`] of the storage.
+pub(crate) fn create_folder_of(path: &Path) -> Result<()> {
+    let folder = folder(path);
+    Ok(std::fs::create_dir_all(folder).map_err(|e| Problem::storage(folder, &e))?)
+}
+
+/// The folder in which a file of this name lies.
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_replaces_what_lay_there_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("new/a.png"), dir.path().join("link"));
+        write_file(&file, b"one").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_file(&link, b"two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
+        let error = write_pieces(&file, |file| {
+            file.write_all(b"half")?;
+            anyhow::bail!("no more")
+        });
+        assert_eq!(error.unwrap_err().to_string(), "no more");
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
+        write_file(Path::new("/dev/null"), b"three").unwrap();
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_out_before() {
+        let dir = tempfile::tempdir().unwrap();
+        for bad in [dir.path().to_path_buf(), "/proc/none/a".into()] {
+            let error = check_writable(&bad).unwrap_err();
+            assert_eq!(crate::exit::code(&error), crate::exit::Exit::Storage, "{error}");
+        }
+        check_writable(&dir.path().join("a/b/c.json")).unwrap();
+        check_writable(Path::new("c.json")).unwrap();
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
+}

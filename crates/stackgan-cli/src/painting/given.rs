@@ -1,0 +1,167 @@
+//! Embeddings from a file for a model to paint from, with or without a dataset.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use candle_core::Tensor;
+use stackgan_core::Model;
+use stackgan_core::provenance::embedding_sha256;
+use stackgan_data::embeddings::{Embeddings, UNKNOWN};
+use stackgan_data::prepared::Prepared;
+
+use super::painter::Read;
+use crate::datasets::{ANY_SIZE, imported_embeddings, open_any};
+use crate::exit::Problem;
+use crate::progress::Manner;
+
+/// The warning of embeddings for a model whose encoder is not known.
+const UNTOLD: &str = "whether the encoder of the model's training made these embeddings is not known: the pictures \
+                      follow the captions only if it did. `--made-by ENCODER` at both imports shows it";
+
+/// Rows of embeddings, with their captions if the file holds them or the dataset is available.
+pub(crate) struct Given {
+    embeddings: Embeddings,
+    data: Option<Arc<Prepared>>,
+}
+
+impl Given {
+    /// Opens the embeddings of `file`, or those that were imported for `data`. If the model was
+    /// trained on embeddings of an unknown encoder, others of the same width are taken with a warning.
+    ///
+    /// # Errors
+    /// Code 4 when they do not exist, 3 when they are damaged or not those of the model's encoder.
+    pub(crate) fn open(
+        model: &Model,
+        (file, data): (Option<&Path>, Option<&Path>),
+        manner: Manner,
+    ) -> Result<Self> {
+        let data = data.map(|path| open_any(path, ANY_SIZE, manner)).transpose()?;
+        let embeddings = opened(file, data.as_deref())?;
+        let trained = model.encoder_fingerprint()?;
+        let wide = model.info().stage1.net.text_dim == embeddings.dim();
+        if wide && trained.starts_with(UNKNOWN) && trained != embeddings.encoder() {
+            // Nobody can tell. The releases' pickles and captions come without their encoder.
+            manner.say(format!("{}: {UNTOLD}", embeddings.path().display()));
+        } else {
+            belong(model, &embeddings)?;
+        }
+        Ok(Self { embeddings, data })
+    }
+
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.embeddings.len()
+    }
+
+    /// Reads rows in the form that the networks take, each with its caption.
+    ///
+    /// # Errors
+    /// Code 2 for a row that does not exist.
+    pub(crate) fn read(&self, rows: &[u64], model: &Model) -> Result<Read> {
+        let (mut captions, mut numbers, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        for &row in rows {
+            let at = usize::try_from(row).ok().filter(|at| *at < self.len());
+            let Some(at) = at else {
+                let last = self.len().saturating_sub(1);
+                let parts = (format!("0 to {last}"), row.to_string());
+                let remedy = format!("name rows that are there: `--rows 0-{last}`");
+                let what = "there is no such row";
+                return Err(Problem::usage(what, "option: --rows", parts, remedy).into());
+            };
+            let own = self.embeddings.rows(at..at + 1)?;
+            hashes.push(embedding_sha256(&own));
+            numbers.extend(own);
+            captions.push(self.caption(at)?.unwrap_or_else(|| format!("row {row}")));
+        }
+        let shape = (rows.len(), self.embeddings.dim());
+        let vectors = Tensor::from_vec(numbers, shape, model.device())?;
+        Ok(Read { captions, vectors: model.standardised(&vectors)?, rows: hashes })
+    }
+
+    /// The caption of a row, if it has one.
+    fn caption(&self, at: usize) -> Result<Option<String>> {
+        let caption = match &self.data {
+            Some(data) => data.all_captions().get(at).cloned(),
+            None => self.embeddings.caption(at)?,
+        };
+        Ok(caption.filter(|caption| !caption.is_empty()))
+    }
+
+    /// The positions of the rows whose SHA-256 are `wanted`; missing ones are left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn find(&self, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
+        let mut found = BTreeMap::new();
+        for at in 0..self.len() {
+            if found.len() == wanted.len() {
+                break;
+            }
+            let hash = embedding_sha256(&self.embeddings.rows(at..at + 1)?);
+            if wanted.contains(hash.as_str()) {
+                found.insert(hash, at as u64);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Opens the embeddings of `file`, or those that were imported for `data`. They must come from the
+/// encoder that the model was trained with, if the model names it.
+///
+/// # Errors
+/// Code 4 when they do not exist, 3 when they come from another encoder.
+pub(crate) fn embeddings(
+    model: &Model,
+    file: Option<&Path>,
+    data: Option<&Prepared>,
+) -> Result<Embeddings> {
+    let embeddings = opened(file, data)?;
+    belong(model, &embeddings)?;
+    Ok(embeddings)
+}
+
+/// Opens the embeddings of `file`, or those that were imported for `data`.
+fn opened(file: Option<&Path>, data: Option<&Prepared>) -> Result<Embeddings> {
+    let beside = data.map(|data| imported_embeddings(data.path()));
+    let file: PathBuf = file.map(Path::to_path_buf).or(beside).unwrap_or_default();
+    if !file.is_file() {
+        let place = format!("file: {}", file.display());
+        let folder = data.and_then(|data| data.path().parent()?.parent());
+        let folder = folder.map_or("DIR".to_owned(), |folder| folder.display().to_string());
+        let remedy = format!(
+            "import those that it was trained with: `stackgan data import {folder} --embeddings PATH`"
+        );
+        let what = "there are no embeddings to paint from";
+        return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());
+    }
+    let embeddings = Embeddings::open(&file)?;
+    if let Some(data) = data {
+        embeddings.check(data)?;
+    }
+    Ok(embeddings)
+}
+
+/// Checks that embeddings come from the encoder that the model was trained with.
+fn belong(model: &Model, embeddings: &Embeddings) -> Result<()> {
+    let (expected, found) = (model.encoder_fingerprint()?, embeddings.encoder());
+    let wide = model.info().stage1.net.text_dim;
+    let fits = expected.is_empty() || expected == found;
+    if fits && embeddings.dim() == wide {
+        return Ok(());
+    }
+    let named = |print: &str, dim: usize| {
+        format!("{dim} numbers of encoder {}", print.get(..21).unwrap_or(print))
+    };
+    let parts = (named(&expected, wide), named(found, embeddings.dim()));
+    let remedy = match found.starts_with(UNKNOWN) && embeddings.dim() == wide {
+        true => {
+            "import them with `--made-by ENCODER`, the model's, which shows whether it made them"
+        }
+        false => "give embeddings of the encoder that it was trained with",
+    };
+    let what = "the embeddings are others than the model's";
+    Err(Problem::data(what, embeddings.path(), parts, remedy).into())
+}

@@ -1,0 +1,35 @@
+//! The folders of runs, found and listed.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Result;
+use stackgan_train::run_dir::RunDir;
+
+/// The folder for run folders if `--run` is not given.
+pub(crate) const RUNS: &str = "runs";
+
+/// The run folders under `folder`, oldest first. A folder that `--run` named comes after the last
+/// numbered one that was started before it.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut runs = RunDir::list(folder)?;
+    let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let with_name = entries.filter(|path| path.join("run.json").is_file() && !runs.contains(path));
+    let mut with_name: Vec<_> = with_name.map(|path| (begun(&path), path)).collect();
+    with_name.sort();
+    for (time, path) in with_name {
+        let before = runs.iter().rposition(|run| begun(run) <= time);
+        runs.insert(before.map_or(0, |place| place + 1), path);
+    }
+    Ok(runs)
+}
+
+/// The start time of a run: its lock is created then and never written to.
+fn begun(run: &Path) -> Option<SystemTime> {
+    run.join("LOCK").metadata().and_then(|lock| lock.modified()).ok()
+}
+
+/// Whether a folder looks like a run folder.
+pub(crate) fn is_run(path: &Path) -> bool {
+    ["run.json", "config.toml", "stats.jsonl"].iter().any(|name| path.join(name).is_file())
+}

@@ -1,0 +1,164 @@
+//! `run.json`: the options of a run besides its settings, so that its folder is enough to resume
+//! it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use stackgan_core::Stage;
+use stackgan_train::run_dir::RunDir;
+
+use crate::args::Train;
+use crate::encoders::HUB;
+use crate::exit::Problem;
+
+/// The options of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The preset's dataset: `toy`, `cub`, …
+    pub dataset: String,
+    /// The stage.
+    pub stage: Stage,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+    /// `--encoder`.
+    pub encoder: Option<PathBuf>,
+    /// `--embeddings`, or those that were found beside the data.
+    #[serde(default)]
+    pub embeddings: Option<PathBuf>,
+    /// `--features`.
+    #[serde(default)]
+    pub features: Option<PathBuf>,
+    /// `--stage1`.
+    pub stage1: Option<PathBuf>,
+    /// `--init-from`.
+    #[serde(default)]
+    pub init_from: Option<PathBuf>,
+    /// The program's version.
+    pub version: String,
+    /// `running`, `done`, `stopped` or `failed`.
+    pub state: String,
+    /// Number of steps of the whole run.
+    #[serde(default)]
+    pub steps: Option<u64>,
+}
+
+impl Record {
+    /// Returns the typed options. Missing ones are taken from the run's own record.
+    pub(crate) fn of(args: &Train, kept: Option<Self>) -> Self {
+        let absolute = |path: &Option<PathBuf>| {
+            path.as_ref().map(|path| match path.to_str() {
+                Some(name) if name.starts_with(HUB) => path.clone(), // not a path
+                _ => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            })
+        };
+        let dataset = typed(args)
+            .map(str::to_owned)
+            .or_else(|| kept.as_ref().map(|kept| kept.dataset.clone()));
+        let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
+            absolute(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
+        };
+        // A run has either an encoder, with the features that it reads, or imported embeddings.
+        let retyped = args.encoder.is_some() || args.embeddings.is_some();
+        let text = |typed, from| if retyped { absolute(typed) } else { of(typed, from) };
+        Self {
+            dataset: dataset.unwrap_or_else(|| "toy".to_owned()),
+            stage: args.stage,
+            data: of(&args.data, |kept| &kept.data),
+            encoder: text(&args.encoder, |kept| &kept.encoder),
+            embeddings: text(&args.embeddings, |kept| &kept.embeddings),
+            features: text(&args.features, |kept| &kept.features),
+            stage1: of(&args.stage1, |kept| &kept.stage1),
+            init_from: of(&args.init_from, |kept| &kept.init_from),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: "running".to_owned(),
+            steps: kept.and_then(|kept| kept.steps),
+        }
+    }
+
+    /// Checks that the paths can be recorded: `run.json` is text.
+    ///
+    /// # Errors
+    /// Code 2 for a path that is not UTF-8.
+    pub(crate) fn check_paths(&self) -> Result<()> {
+        let paths = [
+            ("--data", &self.data),
+            ("--encoder", &self.encoder),
+            ("--embeddings", &self.embeddings),
+            ("--features", &self.features),
+            ("--stage1", &self.stage1),
+            ("--init-from", &self.init_from),
+        ];
+        let odd = paths.into_iter().find_map(|(option, path)| {
+            path.as_deref().filter(|path| path.to_str().is_none()).map(|path| (option, path))
+        });
+        let Some((option, path)) = odd else { return Ok(()) };
+        let parts = ("a path of UTF-8".to_owned(), format!("{path:?}"));
+        let (what, remedy) = (
+            "the path cannot be written into the run's record",
+            "rename it, or give a link with another name",
+        );
+        Err(Problem::usage(what, format!("option: {option}"), parts, remedy).into())
+    }
+
+    /// Checks that a resumed run is not given another preset, because it keeps its own settings.
+    ///
+    /// # Errors
+    /// Code 2.
+    pub(crate) fn check_preset(&self, args: &Train) -> Result<()> {
+        match typed(args).filter(|name| *name != self.dataset) {
+            None => Ok(()),
+            Some(name) => {
+                let parts = (format!("`{}`, as it began", self.dataset), format!("`{name}`"));
+                let remedy = "leave `--preset` out: a run that is gone on with keeps its settings; or name a new folder";
+                let what = "the run is of another preset";
+                Err(Problem::usage(what, "option: --preset", parts, remedy).into())
+            }
+        }
+    }
+
+    /// Reads the record of a run folder, if there is a readable one.
+    pub(crate) fn read(run: &Path) -> Option<Self> {
+        Self::find(run).ok().flatten()
+    }
+
+    /// Reads the record of a run folder, if there is one.
+    ///
+    /// # Errors
+    /// Code 3 if it cannot be read: without it a run would continue with other data.
+    pub(crate) fn find(run: &Path) -> Result<Option<Self>> {
+        if !run.is_dir() {
+            return Ok(None);
+        }
+        let file = run.join("run.json");
+        let damaged = |found: String| {
+            let remedy = "restore it from a copy; or remove it, and say what it named: `--data PATH`, with `--encoder FILE` or `--embeddings FILE`";
+            let parts = ("the record of a run", found);
+            anyhow::Error::from(Problem::data("the run's record is damaged", &file, parts, remedy))
+        };
+        match std::fs::read(&file) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(damaged(e.to_string())),
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(record) => Ok(Some(record)),
+                Err(e) => Err(damaged(e.to_string())),
+            },
+        }
+    }
+
+    /// Writes it into a run folder.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub(crate) fn write(&self, dir: &RunDir, state: &str) -> Result<()> {
+        let record = Self { state: state.to_owned(), ..self.clone() };
+        let text = serde_json::to_string_pretty(&record)? + "\n";
+        Ok(dir.write(&dir.path().join("run.json"), text.as_bytes())?)
+    }
+}
+
+/// Returns the dataset of the preset that was typed.
+fn typed(args: &Train) -> Option<&str> {
+    let name = args.settings.preset.as_deref()?;
+    Some(name.split_once("-stage").map_or(name, |(dataset, _)| dataset))
+}

@@ -1,0 +1,112 @@
+//! The named tensors of a file of weights in any container: PyTorch's two, a table of Torch 7, or
+//! safetensors. The container is recognised by the beginning of the file, not by its name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use candle_core::{Device, Tensor};
+use stackgan_core::archive::Archive;
+use stackgan_core::{plain, text};
+use stackgan_data::formats::torch7::{self, Document};
+use stackgan_data::formats::{ArrayView, torch_pickle};
+use stackgan_eval::features::Network;
+
+use crate::exit::Problem;
+
+/// Shapes by name.
+pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Tensors of a `.t7`, by the names of a state dict.
+type Named<'d> = Vec<(String, ArrayView<'d>)>;
+
+/// The kind of weights that a file is expected to hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights {
+    /// Checks names and shapes.
+    judge: fn(&Shapes) -> stackgan_core::Result<()>,
+    /// Finds the tensors in a `.t7`.
+    torch7: for<'d> fn(&'d Document<'_>) -> stackgan_data::Result<Named<'d>>,
+}
+
+/// The weights of any feature network, which checks its tensors itself.
+pub(crate) const FEATURES: Weights =
+    Weights { judge: |_| Ok(()), torch7: |document| document.table()?.named_tensors() };
+
+/// The weights of a generator or of a feature network.
+pub(crate) const MODEL: Weights = Weights {
+    judge: |shapes| match network_of(shapes) {
+        Some(_) => Ok(()),
+        None => plain::state_dict::sizes(shapes).map(drop),
+    },
+    ..FEATURES
+};
+
+/// The weights of a char-CNN-RNN.
+pub(crate) const TEXT_ENCODER: Weights = Weights {
+    judge: |shapes| text::state_dict::sizes(shapes).map(drop),
+    torch7: torch7::char_cnn_rnn,
+};
+
+/// The feature network with these tensor names and shapes, if any.
+pub(crate) fn network_of(shapes: &Shapes) -> Option<Network> {
+    Network::of_shapes(|name| shapes.get(name).map(Vec::as_slice))
+}
+
+/// Reads a state dict. Names and shapes are checked before any value is copied.
+pub(crate) fn read(
+    bytes: &[u8],
+    file: &Path,
+    weights: Weights,
+    device: &Device,
+) -> Result<BTreeMap<String, Tensor>> {
+    let cannot = || format!("cannot import\n  file: {}", file.display());
+    let views = match bytes {
+        [0..=8, 0, 0, 0, ..] | [b'0'..=b'8', b'\n', b'0'..=b'9', ..] => {
+            let document = torch7::decode(bytes, file)?;
+            let views = (weights.torch7)(&document)?;
+            return numbers(&views, weights, (bytes.len(), file), device);
+        }
+        [_, _, _, _, _, _, 0, 0, b'{', ..] => {
+            let tensors = Archive::from_bytes(bytes, device).with_context(cannot)?.tensors;
+            let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec()));
+            (weights.judge)(&shapes.collect()).with_context(cannot)?;
+            return Ok(tensors);
+        }
+        _ => torch_pickle::decode(bytes, file)?,
+    };
+    let views: Vec<_> = views.into_iter().map(|named| (named.name, named.array)).collect();
+    numbers(&views, weights, (bytes.len(), file), device)
+}
+
+/// Copies the values of views into a file of `length` bytes, once their names and shapes have been
+/// checked.
+fn numbers(
+    views: &[(String, ArrayView<'_>)],
+    weights: Weights,
+    (length, file): (usize, &Path),
+    device: &Device,
+) -> Result<BTreeMap<String, Tensor>> {
+    let mut shapes = Shapes::new();
+    for (name, view) in views {
+        if shapes.insert(name.clone(), view.shape().to_vec()).is_some() {
+            let found = format!("two named `{}`", name.escape_debug());
+            let remedy = "save one state dict: torch.save(net.state_dict(), file)";
+            let parts = ("tensors of different names", found);
+            return Err(Problem::data("not a state dict", file, parts, remedy).into());
+        }
+    }
+    (weights.judge)(&shapes)
+        .with_context(|| format!("cannot import\n  file: {}", file.display()))?;
+    // Tensors may overlap in a file. Those of a legitimate half-precision file take twice its size.
+    let size: usize = views.iter().map(|(_, view)| view.len().saturating_mul(4)).sum();
+    if size > length.saturating_mul(2).saturating_add(16 << 20) {
+        let parts = (format!("about {length} bytes of numbers"), format!("{size} bytes"));
+        let remedy = "check that this is the right file, from a source that you trust";
+        return Err(Problem::data("tensors share their numbers", file, parts, remedy).into());
+    }
+    let tensor = |(name, view): &(String, ArrayView<'_>)| {
+        Ok((name.clone(), Tensor::from_vec(view.to_f32(), view.shape().to_vec(), device)?))
+    };
+    views.iter().map(tensor).collect()
+}

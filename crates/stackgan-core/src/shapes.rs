@@ -1,0 +1,33 @@
+//! The names and shapes of weights that were made elsewhere, and how they differ from those that a
+//! network has.
+
+use std::collections::BTreeMap;
+
+/// Shapes by name.
+pub type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Differences that are told one by one.
+const TOLD: usize = 5;
+
+/// What is missing of `expected` in `found`, or has another shape.
+pub(crate) fn differences(expected: &Shapes, found: &Shapes) -> Vec<String> {
+    let difference = |(name, shape): (&String, &Vec<usize>)| match found.get(name) {
+        None => Some(format!("no `{name}`")),
+        Some(other) if other != shape => Some(format!("`{name}` {other:?} instead of {shape:?}")),
+        Some(_) => None,
+    };
+    expected.iter().filter_map(difference).collect()
+}
+
+/// The first five differences in a line, and how many more there are.
+pub(crate) fn listed(mut differences: Vec<String>) -> String {
+    let more = differences.len().saturating_sub(TOLD);
+    differences.truncate(TOLD);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", differences.join(", "))
+}
+
+/// Returns the first 80 characters of a name from a file, with control characters escaped.
+pub(crate) fn shown(name: &str) -> String {
+    name.chars().take(80).flat_map(char::escape_debug).collect()
+}

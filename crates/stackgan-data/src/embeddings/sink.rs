@@ -1,0 +1,145 @@
+//! The way into a file of embeddings: all sources are written through one [`Sink`], picture by
+//! picture in the order of the prepared file. It checks counts, widths and values.
+
+use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM};
+use super::maker::{Agreement, Comparison, Maker};
+use super::source::{Numbers, Source, no_fit, unknown_encoder};
+use crate::Result;
+use crate::error::printable;
+use crate::prepared::Prepared;
+use std::path::Path;
+
+/// What was imported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// Number of embeddings: one for each caption.
+    pub rows: usize,
+    /// Number of values of each embedding.
+    pub dim: usize,
+    /// A description of the source.
+    pub form: &'static str,
+    /// Number of entries of the source that belong to no picture of the dataset.
+    pub unused: usize,
+    /// How many vectors of the encoder that is said to have made them agree, if one is.
+    pub agreement: Option<Agreement>,
+}
+
+/// The source and the destination of a dataset's embeddings.
+pub(super) struct Task<'a> {
+    pub(super) data: &'a Prepared,
+    pub(super) out: &'a Path,
+    pub(super) maker: Option<&'a Maker>,
+    pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+/// Receives the embeddings of one picture after the other.
+pub(super) struct Sink<'a> {
+    task: &'a Task<'a>,
+    sources: Vec<Source>,
+    next: usize,
+    open: Option<Open<'a>>,
+}
+
+/// The file of a sink, from the first embeddings on.
+struct Open<'a> {
+    writer: EmbeddingsWriter,
+    dim: usize,
+    /// Where the embeddings came from, for messages.
+    from: Box<Path>,
+    comparison: Option<Comparison<'a>>,
+}
+
+impl<'a> Open<'a> {
+    fn new(task: &Task<'a>, sources: &[Source], dim: usize, from: &Path) -> Result<Self> {
+        let comparison = task.maker.map(|maker| Comparison::new(maker, dim, from)).transpose()?;
+        let about = About {
+            rows: task.data.caption_count(),
+            dim,
+            encoder: &encoder(task, sources),
+            dataset: task.data.fingerprint(),
+            sources: sources.to_vec(),
+            captions: None,
+        };
+        let writer = Embeddings::create_about(task.out, &about)?;
+        Ok(Self { writer, dim, from: from.into(), comparison })
+    }
+}
+
+impl<'a> Sink<'a> {
+    /// For sources given by name and number of files.
+    pub(super) fn new(task: &'a Task<'a>, sources: Vec<(String, usize)>) -> Self {
+        let blank = |(name, files)| Source { name, files, sha256: "0".repeat(64) };
+        Self { task, sources: sources.into_iter().map(blank).collect(), next: 0, open: None }
+    }
+
+    pub(super) fn data(&self) -> &'a Prepared {
+        self.task.data
+    }
+
+    /// Writes the embeddings of the next picture.
+    pub(super) fn push(&mut self, numbers: &Numbers) -> Result<()> {
+        let (data, i) = (self.task.data, self.next);
+        let dim = self.checked(numbers)?;
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => self.open.insert(Open::new(self.task, &self.sources, dim, &numbers.file)?),
+        };
+        open.writer.append(&numbers.values)?;
+        if let Some(comparison) = &mut open.comparison {
+            comparison.see(data.caption_range(i).start, &numbers.values);
+        }
+        self.next += 1;
+        (self.task.progress)(self.next, data.len());
+        Ok(())
+    }
+
+    /// Checks the embeddings of the next picture. Returns their width.
+    fn checked(&self, numbers: &Numbers) -> Result<usize> {
+        let (data, i) = (self.task.data, self.next);
+        let place = || format!("{}, {}", numbers.place, printable(data.key(i)));
+        let captions = data.caption_range(i).len();
+        let wanted = self.open.as_ref().map(|open| open.dim);
+        let fits = numbers.rows_and_dim().filter(|&(rows, dim)| {
+            let width = wanted.map_or((1..=MAX_DIM).contains(&dim), |wanted| wanted == dim);
+            rows == captions && width && numbers.values.len() == rows * dim
+        });
+        let Some((_, dim)) = fits else {
+            let width = wanted.map_or_else(|| "width".to_owned(), |dim| dim.to_string());
+            let expected = format!("shape ({captions}, {width}), a row for each caption");
+            let found = format!("shape {:?}", numbers.shape);
+            return Err(no_fit(&numbers.file, &place(), (expected, found)));
+        };
+        match numbers.values.iter().enumerate().find(|(_, n)| !n.is_finite()) {
+            None => Ok(dim),
+            Some((at, number)) => {
+                let found = format!("{number} in row {}", at / dim);
+                Err(no_fit(&numbers.file, &place(), ("finite numbers", found)))
+            }
+        }
+    }
+
+    /// Finishes the file after all pictures, with the hashes of the sources.
+    pub(super) fn finish(
+        mut self,
+        hashes: Vec<String>,
+        form: &'static str,
+        unused: usize,
+    ) -> Result<Imported> {
+        for (source, sha256) in self.sources.iter_mut().zip(hashes) {
+            source.sha256 = sha256;
+        }
+        let Some(Open { writer, dim, from, comparison }) = self.open else {
+            let pair = ("embeddings", "none");
+            return Err(no_fit(self.task.data.path(), "whole file", pair));
+        };
+        let agreement = comparison.map(|comparison| comparison.end(&from)).transpose()?;
+        writer.finish_as(encoder(self.task, &self.sources), self.sources)?;
+        let rows = self.task.data.caption_count();
+        Ok(Imported { rows, dim, form, unused, agreement })
+    }
+}
+
+/// What is recorded as the encoder: the one that made the embeddings if it is known.
+fn encoder(task: &Task<'_>, sources: &[Source]) -> String {
+    task.maker.map_or_else(|| unknown_encoder(sources), |maker| maker.fingerprint.clone())
+}

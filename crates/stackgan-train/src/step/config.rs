@@ -1,0 +1,75 @@
+//! The settings of one step, and when its values are checked.
+
+use candle_core::Device;
+use stackgan_core::noise::Noise;
+
+use crate::config::{LossConfig, TrainConfig};
+use crate::diff_augment::DiffAugment;
+use crate::knobs::Knobs;
+
+/// When a step's losses, gradients and weights are checked for non-finite values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Looks {
+    /// Each value is checked before it is used. This costs no waiting on a CPU.
+    #[default]
+    AsItGoes,
+    /// All values are checked together once the step has been queued. A GPU would idle at each
+    /// check, so there is only one wait.
+    AtTheEnd,
+}
+
+impl Looks {
+    /// The default for a device.
+    #[must_use]
+    pub fn on(device: &Device) -> Self {
+        if device.is_cpu() { Self::AsItGoes } else { Self::AtTheEnd }
+    }
+}
+
+/// The settings of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepConfig {
+    /// The step, counted from 0.
+    pub step: u64,
+    /// Learning rate of G.
+    pub lr_g: f64,
+    /// Learning rate of D.
+    pub lr_d: f64,
+    /// Weights of the loss terms. The KL term's is 0 without conditioning augmentation.
+    pub loss: LossConfig,
+    /// Options that the releases do not use.
+    pub knobs: Knobs,
+    /// The noise of augmentations.
+    pub noise: Noise,
+    /// When losses and gradients are checked.
+    pub looks: Looks,
+}
+
+impl StepConfig {
+    /// The settings of `step` (counted from 0), with the factor `decay` on the learning rates.
+    /// Values are checked as the step goes.
+    #[must_use]
+    pub fn of(cfg: &TrainConfig, step: u64, decay: f64) -> Self {
+        Self {
+            step,
+            lr_g: cfg.optim.lr_g * decay,
+            lr_d: cfg.optim.lr_d * decay,
+            loss: LossConfig { kl: cfg.kl(), ..cfg.loss },
+            knobs: cfg.knobs,
+            noise: Noise::new(cfg.seed),
+            looks: Looks::AsItGoes,
+        }
+    }
+
+    /// Whether G is updated in this step: the last of every `d_steps`.
+    #[must_use]
+    pub const fn generator_moves(&self) -> bool {
+        self.knobs.d_steps <= 1 || (self.step + 1).is_multiple_of(self.knobs.d_steps)
+    }
+
+    /// The augmentation of a part of the batch whose first sample is `first`.
+    pub(super) const fn augment(&self, first: usize) -> DiffAugment {
+        let Self { step, noise, .. } = *self;
+        DiffAugment { policy: self.knobs.diff_augment, noise, step, first }
+    }
+}
