@@ -277,6 +277,9 @@ fn training_that_becomes_non_finite_is_code_7() {
     let shown = done(dir.path(), &["runs", "show", "run"]);
     assert!(shown.contains("next         stackgan replay run/nonfinite-step-"), "{shown}");
     assert!(shown.contains("--on-nonfinite rollback:3"), "{shown}");
+    let trained = shown.lines().find(|line| line.starts_with("trained ")).unwrap();
+    let what = error.lines().next().unwrap().trim_start_matches("error: ");
+    assert!(trained.contains("from step 0, ") && trained.ends_with(what), "{trained} {error}");
 }
 
 #[cfg(unix)]

@@ -134,6 +134,18 @@ fn tensorboard_has_every_step_once_however_a_run_is_cut() {
     let count = |text: &str| bytes.windows(text.len()).filter(|w| *w == text.as_bytes()).count();
     assert_eq!((count("loss/d_real"), count("brain.Event:2")), (5, 2));
     assert!(count("optim") >= 1 && count("reals") == 1 && count("samples") == 1);
+
+    // The record says when it was trained, how far, and how that ended.
+    let shown = json(dir.path(), &["runs", "show", "run", "--json"]);
+    let [first, second] = shown["sittings"].as_array().unwrap().as_slice() else {
+        panic!("{shown}");
+    };
+    assert_eq!((&first["how"], &first["from_step"]), (&"time budget used".into(), &0.into()));
+    assert_eq!((&second["how"], &second["to_step"]), (&"done".into(), &5.into()));
+    assert_eq!(first["to_step"], second["from_step"]);
+    assert!(first["ended"].as_str().unwrap() <= second["began"].as_str().unwrap(), "{shown}");
+    let text = done(dir.path(), &["runs", "show", "run"]);
+    assert_eq!(text.lines().filter(|line| line.starts_with("trained      20")).count(), 2);
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! Runs: their folders, what a run was told, and the training of a stage in one.
+//! Runs: their folders, what a run was told and when it was trained, and the training of a stage.
 
 mod folders;
 mod record;
+mod sitting;
 mod stage;
 
 pub(crate) use folders::{RUNS, is_run, list};
 pub(crate) use record::Record;
-pub(crate) use stage::train_stage;
+pub(crate) use sitting::Sitting;
+pub(crate) use stage::{train_stage, why};

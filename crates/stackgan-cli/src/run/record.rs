@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 use stackgan_train::run_dir::RunDir;
 
+use super::sitting::Sitting;
 use crate::args::Train;
 use crate::encoders::HUB;
 use crate::exit::Problem;
@@ -41,6 +43,9 @@ pub(crate) struct Record {
     /// Number of steps of the whole run.
     #[serde(default)]
     pub steps: Option<u64>,
+    /// Each time that it was trained. Folders of early versions have none.
+    #[serde(default)]
+    pub sittings: Vec<Sitting>,
 }
 
 impl Record {
@@ -72,7 +77,8 @@ impl Record {
             init_from: of(&args.init_from, |kept| &kept.init_from),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: "running".to_owned(),
-            steps: kept.and_then(|kept| kept.steps),
+            steps: kept.as_ref().and_then(|kept| kept.steps),
+            sittings: kept.map(|kept| kept.sittings).unwrap_or_default(),
         }
     }
 
@@ -146,13 +152,36 @@ impl Record {
         }
     }
 
-    /// Writes it into a run folder.
+    /// Writes into a run folder that training begins now, after `step` steps.
     ///
     /// # Errors
     /// When the storage refuses.
-    pub(crate) fn write(&self, dir: &RunDir, state: &str) -> Result<()> {
-        let record = Self { state: state.to_owned(), ..self.clone() };
-        let text = serde_json::to_string_pretty(&record)? + "\n";
+    pub(crate) fn begin(&mut self, dir: &RunDir, step: u64, device: &Device) -> Result<()> {
+        self.sittings.push(Sitting::begin(step, device));
+        "running".clone_into(&mut self.state);
+        self.write(dir)
+    }
+
+    /// Writes into a run folder that what has begun ends now, in this state; `step`: steps taken, if
+    /// all of them are saved.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub(crate) fn end(
+        &mut self,
+        dir: &RunDir,
+        state: &str,
+        (step, how): (Option<u64>, &str),
+    ) -> Result<()> {
+        if let Some(sitting) = self.sittings.last_mut() {
+            sitting.end(step, how);
+        }
+        state.clone_into(&mut self.state);
+        self.write(dir)
+    }
+
+    fn write(&self, dir: &RunDir) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
         Ok(dir.write(&dir.path().join("run.json"), text.as_bytes())?)
     }
 }

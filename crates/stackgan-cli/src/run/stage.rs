@@ -47,16 +47,20 @@ pub(crate) fn train_stage(
             return Err(error.into());
         }
     };
-    let why = match outcome.reason {
+    progress.finish(&format!("{} at step {}", why(outcome.reason), outcome.step));
+    if let Err(error) = report.finish(outcome.reason) {
+        manner.say(format!("warning: no report: {error:#}")); // the model exists nevertheless
+    }
+    Ok(outcome)
+}
+
+/// Why a training ended, in words.
+pub(crate) const fn why(reason: StopReason) -> &'static str {
+    match reason {
         StopReason::Done => "done",
         StopReason::Signal(_) => "stopped by a signal",
         StopReason::TimeBudget => "time budget used",
         StopReason::StopFile => "stopped by the file STOP",
         StopReason::Requested => "stopped as asked",
-    };
-    progress.finish(&format!("{why} at step {}", outcome.step));
-    if let Err(error) = report.finish(outcome.reason) {
-        manner.say(format!("warning: no report: {error:#}")); // the model exists nevertheless
     }
-    Ok(outcome)
 }

@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::models::load;
 use crate::output::quoted;
 use crate::progress::Manner;
-use crate::run::{Record, train_stage};
+use crate::run::{self, Record, train_stage};
 use crate::signals::Stopper;
 
 /// Trains the text encoder for about `seconds` seconds. Also returns its loss by step.
@@ -78,9 +78,9 @@ impl GanPhase<'_> {
 
         let encoder = self.encoder.text.unstandardised(&self.context.device)?;
         let setup = self.setup(config, data, dir, Some(encoder))?;
-        let record = self.record(stage, dir, planned)?;
+        let mut record = self.record(stage, dir, planned)?;
         let dir = RunDir::open(dir)?;
-        record.write(&dir, "running")?;
+        record.begin(&dir, 0, &self.context.device)?;
         let stopper = self.stopper.for_seconds(1.3 * left + 5.0);
         let outcome = train_stage(
             setup,
@@ -89,10 +89,16 @@ impl GanPhase<'_> {
             &stopper,
             (self.context.manner, &name),
             &mut |_| None,
-        )?;
+        );
+        if let Err(error) = &outcome {
+            // a full disk must not hide what happened
+            drop(record.end(&dir, "failed", (None, &format!("{error:#}"))));
+        }
+        let outcome = outcome?;
+        let ended = (Some(outcome.step), run::why(outcome.reason));
         let exit = match outcome.reason {
             StopReason::Signal(_) => {
-                record.write(&dir, "stopped")?;
+                record.end(&dir, "stopped", ended)?;
                 self.context.manner.say(format!(
                     "saved at step {}; this stage can go on with:\n  stackgan train --stage {stage} --run {}",
                     outcome.step,
@@ -101,7 +107,7 @@ impl GanPhase<'_> {
                 outcome.reason.into()
             }
             _ => {
-                record.write(&dir, "done")?;
+                record.end(&dir, "done", ended)?;
                 Exit::Done // a slower machine: fewer steps, which the report mentions
             }
         };
@@ -131,6 +137,7 @@ impl GanPhase<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: String::new(),
             steps: Some(steps),
+            sittings: Vec::new(),
         })
     }
 

@@ -11,7 +11,7 @@ use stackgan_train::config::TrainConfig;
 
 use crate::output::path_text;
 use crate::report::{Terms, laps, speed, terms};
-use crate::run::Record;
+use crate::run::{Record, Sitting};
 
 /// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +70,8 @@ pub(super) struct Facts {
     pub updated: Option<u64>,
     /// The values of the last report, by name.
     pub last: BTreeMap<String, f64>,
+    /// Each time that it was trained.
+    pub sittings: Vec<Sitting>,
 }
 
 /// Serde fails at a path that is no UTF-8.
@@ -111,7 +113,7 @@ impl Facts {
             run: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             path: path.to_path_buf(),
             state: state(path, record.as_ref()),
-            dataset: record.map(|r| r.dataset),
+            dataset: record.as_ref().map(|r| r.dataset.clone()),
             stage,
             step,
             steps,
@@ -123,6 +125,7 @@ impl Facts {
             model: path.join("model.safetensors").is_file(),
             updated,
             last,
+            sittings: record.map(|r| r.sittings).unwrap_or_default(),
         }
     }
 

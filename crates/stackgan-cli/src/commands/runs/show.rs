@@ -43,6 +43,9 @@ pub(super) fn run(path: &Path, json: bool) -> Result<()> {
     if let Some(left) = facts.seconds_left.filter(|_| facts.state == State::Running) {
         print(format!("left         {}", duration(left)))?;
     }
+    for sitting in &facts.sittings {
+        print(format!("trained      {}", sitting.line()))?;
+    }
     for (step, bytes) in &checkpoints {
         print(format!("checkpoint   step {step}, {:.1} MiB", *bytes as f64 / f64::from(1 << 20)))?;
     }

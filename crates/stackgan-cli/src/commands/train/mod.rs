@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::output::{print, quoted};
 use crate::progress::Manner;
-use crate::run::{RUNS, Record, train_stage};
+use crate::run::{self, RUNS, Record, train_stage};
 use crate::signals::Stopper;
 use evaluation::Evaluation;
 use inputs::Inputs;
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let batch = config.optim.batch;
     wanted.steps = Some(config.total_steps((pictures / batch) as u64));
     if resumed.is_none() {
-        wanted.write(&dir, "running")?; // a resumed run: at its start, after all refusals
+        wanted.begin(&dir, 0, &context.device)?; // a resumed run: at its start, after all refusals
     }
     context.manner.say(format!("run folder {}", dir.path().display()));
     if context.manner != Manner::Quiet {
@@ -115,19 +115,25 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
     let mut begun = resumed.is_none();
     let mut also = |event: &TrainEvent| {
-        if let TrainEvent::Started { .. } = event {
+        if let TrainEvent::Started { step, .. } = event
+            && !begun
+        {
             begun = true;
-            let written = wanted.write(&dir, "running");
+            let written = wanted.begin(&dir, *step, &context.device);
             return written.err().map(|error| format!("warning: {error:#}"));
         }
         evaluation.as_mut()?.on(event, &dir)
     };
     let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name), &mut also);
-    if outcome.is_err() && begun {
-        drop(wanted.write(&dir, "failed")); // a full disk must not hide what happened
+    if let Err(error) = &outcome
+        && begun
+    {
+        // a full disk must not hide what happened
+        drop(wanted.end(&dir, "failed", (None, &format!("{error:#}"))));
     }
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
-    wanted.write(&dir, if outcome.reason == StopReason::Done { "done" } else { "stopped" })?;
+    let state = if outcome.reason == StopReason::Done { "done" } else { "stopped" };
+    wanted.end(&dir, state, (Some(outcome.step), run::why(outcome.reason)))?;
     if outcome.reason == StopReason::Done {
         if let Err(error) = print(outcome.model.display()) {
             context.manner.say(format!("warning: {error:#}")); // the training is done nevertheless

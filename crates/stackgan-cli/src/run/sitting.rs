@@ -1,0 +1,87 @@
+//! A sitting of a run: from when it was started, or gone on with, to its end. Where and when the
+//! steps of a run were taken cannot be told from its bytes, which are the same everywhere.
+
+use std::time::SystemTime;
+
+use candle_core::Device;
+use humantime::format_rfc3339_seconds;
+use serde::{Deserialize, Serialize};
+
+/// One sitting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sitting {
+    /// When it began: UTC, as in RFC 3339.
+    began: String,
+    /// When it ended; none while it goes on, and after a kill.
+    ended: Option<String>,
+    /// Steps that had been taken when it began.
+    from_step: u64,
+    /// Steps that had been taken when it ended; none after a failure.
+    to_step: Option<u64>,
+    /// How it ended: what was reached, what stopped it, or the error.
+    how: Option<String>,
+    /// The program's version.
+    version: String,
+    /// What it was computed with, such as `cpu avx512`.
+    arithmetic: String,
+    /// Number of threads.
+    threads: usize,
+}
+
+impl Sitting {
+    /// Begins one now.
+    pub(super) fn begin(step: u64, device: &Device) -> Self {
+        Self {
+            began: now(),
+            ended: None,
+            from_step: step,
+            to_step: None,
+            how: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            arithmetic: stackgan_kernels::arithmetic(device).to_owned(),
+            threads: rayon::current_num_threads(),
+        }
+    }
+
+    /// Ends it now.
+    pub(super) fn end(&mut self, step: Option<u64>, how: &str) {
+        self.ended = Some(now());
+        self.to_step = step;
+        self.how = Some(how.to_owned());
+    }
+
+    /// A line about it.
+    pub(crate) fn line(&self) -> String {
+        let Self { began, from_step, version, arithmetic, threads, .. } = self;
+        let to = self.to_step.map_or_else(String::new, |step| format!(" to {step}"));
+        let until = self.ended.as_ref().map_or_else(String::new, |ended| format!(" to {ended}"));
+        let how = self.how.as_ref().and_then(|how| how.lines().next());
+        let how = how.map_or_else(String::new, |how| format!(": {how}"));
+        let threads = stackgan_data::counted(*threads, "thread");
+        format!(
+            "{began}{until}, from step {from_step}{to}, {arithmetic}, {threads}, version {version}{how}"
+        )
+    }
+}
+
+fn now() -> String {
+    format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_when_how_far_with_what_and_why_it_ended() {
+        let mut sitting = Sitting::begin(12, &Device::Cpu);
+        sitting.began = "2026-01-02T03:04:05Z".to_owned();
+        let begun = sitting.line();
+        assert!(begun.starts_with("2026-01-02T03:04:05Z, from step 12, cpu "), "{begun}");
+        sitting.end(None, "no space is left\n  file: x");
+        let ended = sitting.line();
+        assert!(ended.contains("Z to 20") && ended.ends_with(": no space is left"), "{ended}");
+        let text = serde_json::to_string(&sitting).unwrap();
+        assert_eq!(serde_json::from_str::<Sitting>(&text).unwrap(), sitting);
+    }
+}
