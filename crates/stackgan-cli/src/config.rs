@@ -250,9 +250,10 @@ impl Layers {
         self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
     }
 
-    /// The origin of the value of a key.
-    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
-        self.values.get(key).map(|(_, origin)| origin)
+    /// The origin of the value of a key, unless that is the preset's, which a command may change.
+    pub(crate) fn chosen(&self, key: &str) -> Option<&Origin> {
+        let (_, origin) = self.values.get(key)?;
+        (!matches!(origin, Origin::Preset(_))).then_some(origin)
     }
 
     /// The checked configuration.
@@ -489,7 +490,7 @@ mod tests {
         let knobs = layers.resolve().unwrap().knobs;
         assert!(knobs.diff_augment.translation && knobs.diff_augment.cutout);
         assert_eq!((knobs.real_label, knobs.d_steps), (0.9, 1));
-        assert_eq!(layers.origin("knobs.d_steps"), Some(&Origin::Off));
+        assert_eq!(layers.chosen("knobs.d_steps"), Some(&Origin::Off));
     }
 
     #[test]

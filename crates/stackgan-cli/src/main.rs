@@ -25,9 +25,11 @@ mod datasets;
 
 // What is read besides: sentences, files of weights. What is shown of a run.
 mod captions;
-mod context;
 mod report;
 mod weights;
+
+// What every command is given: the device, and how progress is shown.
+mod context;
 
 // Settings, the device, results.
 mod config;

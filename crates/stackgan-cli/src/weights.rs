@@ -7,15 +7,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
+use stackgan_core::shapes::Shapes;
 use stackgan_core::{plain, text};
 use stackgan_data::formats::torch7::{self, Document};
 use stackgan_data::formats::{ArrayView, torch_pickle};
 use stackgan_eval::features::Network;
 
 use crate::exit::Problem;
-
-/// Shapes by name.
-pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// Tensors of a `.t7`, by the names of a state dict.
 type Named<'d> = Vec<(String, ArrayView<'d>)>;

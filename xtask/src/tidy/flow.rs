@@ -1,14 +1,17 @@
 //! Which way uses run: no file of a crate may use a file that uses it, however long the way round.
 //!
 //! Names that a file passes on (`pub use`) lead to the file that defines them, and are not used by
-//! the one that only passes them on. Tests are left out.
+//! the one that only passes them on. Tests are left out, and what macros are given that is no list
+//! of expressions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ItemFn, ItemImpl, ItemMod, ItemUse, Macro, Token, UseTree, Visibility};
+use syn::{
+    Attribute, Expr, ImplItem, Item, ItemMod, ItemUse, Macro, Meta, Token, UseTree, Visibility,
+};
 
 /// The names from a crate's root to a module, or to an item in one.
 type Path = Vec<String>;
@@ -16,8 +19,8 @@ type Path = Vec<String>;
 /// The files of one crate by their modules.
 type Files<'a> = BTreeMap<Path, &'a str>;
 
-/// Names given on with `pub use`, and what of the crate they name; `None`: another crate's.
-type PassedOn = BTreeMap<Path, Option<Path>>;
+/// Names that modules take with `use`, and what of the crate they name; `None`: another crate's.
+type Taken = BTreeMap<Path, Option<Path>>;
 
 /// Finds, in each crate, a circle of files that use each other, if there is one.
 ///
@@ -46,17 +49,17 @@ fn uses<'a>(sources: &[(&'a str, &str)]) -> Result<BTreeMap<&'a str, BTreeSet<&'
     let files: Files<'_> = sources.iter().map(|(file, _)| (module(file), *file)).collect();
     let mut said = Vec::new();
     let mut tests = Vec::new();
-    let mut passed_on = PassedOn::new();
+    let mut taken = Taken::new();
     for (file, text) in sources {
         let mut reader = Reader::new(module(file), &files);
         reader.visit_file(&syn::parse_file(text).with_context(|| format!("cannot read {file}"))?);
-        let Reader { mut used, passed_on: mut on, named, tests: mut only, .. } = reader;
-        // To pass a name on is no use of it, unless the file names it too.
-        used.extend(
-            on.iter().filter(|(name, _)| named.contains(*name)).filter_map(|(_, to)| to.clone()),
-        );
+        let Reader { mut used, taken: mut names, named, tests: mut only, .. } = reader;
+        let taken_here = |(at, path): &(usize, Path)| {
+            path.get(..=*at).is_some_and(|name| names.contains_key(name))
+        };
+        used.extend(named.into_iter().filter(taken_here).map(|(_, path)| path));
         tests.append(&mut only);
-        passed_on.append(&mut on);
+        taken.append(&mut names);
         said.push((module(file), *file, used));
     }
     let mut uses = BTreeMap::<_, BTreeSet<_>>::new();
@@ -64,7 +67,7 @@ fn uses<'a>(sources: &[(&'a str, &str)]) -> Result<BTreeMap<&'a str, BTreeSet<&'
         if tests.iter().any(|test| module.starts_with(test)) {
             continue;
         }
-        let used = used.into_iter().filter_map(|path| defined_in(path, &passed_on, &files));
+        let used = used.into_iter().filter_map(|path| defined_in(path, &taken, &files));
         uses.entry(file).or_default().extend(used.filter(|used| *used != file));
     }
     Ok(uses)
@@ -78,11 +81,11 @@ fn module(file: &str) -> Path {
 }
 
 /// The file that defines what `path` names.
-fn defined_in<'a>(mut path: Path, passed_on: &PassedOn, files: &Files<'a>) -> Option<&'a str> {
+fn defined_in<'a>(mut path: Path, taken: &Taken, files: &Files<'a>) -> Option<&'a str> {
     // A name is passed on by a few files at the most; the bound ends what passes on itself.
     for _ in 0..8 {
         let at = (0..=path.len()).rev().find(|n| files.contains_key(&path[..*n]))?;
-        match passed_on.get(path.get(..=at).unwrap_or_default()) {
+        match taken.get(path.get(..=at).unwrap_or_default()) {
             None => return files.get(&path[..at]).copied(),
             Some(next) => path = [next.as_ref()?.as_slice(), &path[at + 1..]].concat(),
         }
@@ -120,9 +123,10 @@ struct Reader<'a> {
     at: Path,
     files: &'a Files<'a>,
     used: BTreeSet<Path>,
-    passed_on: PassedOn,
-    /// The first names of paths, as items of the module in which they stand.
-    named: BTreeSet<Path>,
+    taken: Taken,
+    /// Paths that begin with a name of the module in which they stand, behind that module's path,
+    /// whose length is before them.
+    named: BTreeSet<(usize, Path)>,
     /// Modules that only tests have.
     tests: Vec<Path>,
 }
@@ -130,7 +134,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(at: Path, files: &'a Files<'a>) -> Self {
         let (used, named) = (BTreeSet::new(), BTreeSet::new());
-        Self { at, files, used, passed_on: BTreeMap::new(), named, tests: Vec::new() }
+        Self { at, files, used, taken: Taken::new(), named, tests: Vec::new() }
     }
 
     /// The path from the crate's root, if it is one of the crate.
@@ -166,11 +170,10 @@ impl<'a> Reader<'a> {
             UseTree::Glob(_) => (before.to_vec(), "*".to_owned()),
         };
         let path = self.absolute(&path);
-        if on {
-            self.passed_on.insert([self.at.as_slice(), &[name]].concat(), path);
-        } else {
-            self.used.extend(path);
+        if !on {
+            self.used.extend(path.clone());
         }
+        self.taken.insert([self.at.as_slice(), &[name]].concat(), path);
     }
 }
 
@@ -185,30 +188,44 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.at.pop();
     }
 
-    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        if !for_tests(&item.attrs) {
-            visit::visit_item_fn(self, item);
+    fn visit_item(&mut self, item: &'ast Item) {
+        let attributes = match item {
+            Item::Const(item) => &item.attrs,
+            Item::Enum(item) => &item.attrs,
+            Item::Fn(item) => &item.attrs,
+            Item::Impl(item) => &item.attrs,
+            Item::Static(item) => &item.attrs,
+            Item::Struct(item) => &item.attrs,
+            Item::Use(item) => &item.attrs,
+            _ => &Vec::new(),
+        };
+        if !for_tests(attributes) {
+            visit::visit_item(self, item);
         }
     }
 
-    fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
-        if !for_tests(&item.attrs) {
-            visit::visit_item_impl(self, item);
+    fn visit_impl_item(&mut self, item: &'ast ImplItem) {
+        let attributes = match item {
+            ImplItem::Const(item) => &item.attrs,
+            ImplItem::Fn(item) => &item.attrs,
+            _ => &Vec::new(),
+        };
+        if !for_tests(attributes) {
+            visit::visit_impl_item(self, item);
         }
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        if !for_tests(&item.attrs) {
-            self.read(&item.tree, &[], !matches!(item.vis, Visibility::Inherited));
-        }
+        self.read(&item.tree, &[], !matches!(item.vis, Visibility::Inherited));
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let names: Path = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        if names.len() > 1 {
-            self.used.extend(self.absolute(&names));
+        // A name alone is more often a variable's than a module's.
+        match self.absolute(&names).filter(|_| names.len() > 1) {
+            Some(path) => drop(self.used.insert(path)),
+            None => drop(self.named.insert((self.at.len(), [self.at.as_slice(), &names].concat()))),
         }
-        self.named.insert([&self.at[..], names.get(..1).unwrap_or_default()].concat());
         visit::visit_path(self, path);
     }
 
@@ -227,10 +244,18 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 }
 
+/// Whether what has these attributes is of tests alone: `cfg(test)`, `cfg(all(test, …))`.
 fn for_tests(attributes: &[Attribute]) -> bool {
-    let test = |attribute: &Attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+    let test = |attribute: &Attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg") => {
+            let text = list.tokens.to_string();
+            let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+            matches!(
+                (words.next(), words.next()),
+                (Some("test"), None) | (Some("all"), Some("test"))
+            )
+        }
+        _ => false,
     };
     attributes.iter().any(test)
 }
@@ -254,7 +279,7 @@ mod tests {
             ("a/mod.rs", "pub struct Error; mod c; pub use c::C;"),
             (
                 "a/c.rs",
-                "use std::fmt::Write; pub struct C(crate::candle::Tensor); #[cfg(test)] mod tests { use crate::b::Top; }",
+                "use std::fmt::Write; pub struct C(crate::candle::Tensor); #[cfg(test)] mod tests { use crate::b::Top; } #[cfg(all(test, unix))] fn t() { crate::b::f() } impl C { #[cfg(test)] const X: u8 = crate::b::X; }",
             ),
             (
                 "b.rs",
@@ -285,6 +310,13 @@ mod tests {
             ("a/b.rs", "pub struct B(super::Given);"),
         ];
         assert!(found(&passed_on)[0].contains("a.rs -> a/b.rs -> a.rs"));
+        let through = [
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "use crate::b; fn f() { b::g() } pub fn h() {}"),
+            ("b/mod.rs", "mod c; pub use c::g;"),
+            ("b/c.rs", "pub fn g() { crate::a::h() }"),
+        ];
+        assert!(found(&through)[0].contains("a.rs -> b/c.rs -> a.rs"), "{:?}", found(&through));
         assert!(found(&three)[0].contains("a.rs -> b.rs -> c.rs -> a.rs"), "{:?}", found(&three));
     }
 }

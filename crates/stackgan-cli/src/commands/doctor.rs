@@ -13,13 +13,13 @@ use stackgan_data::counted;
 use crate::context::Context;
 use crate::datasets::home;
 use crate::device;
-use crate::output::{path_text, print};
+use crate::output::{Form, path_text, print};
 
 /// Sides of the matrices that are multiplied to measure a CPU and a GPU.
 const SIDES: [usize; 2] = [768, 4096];
 
 /// Prints facts and checks; the first check that fails becomes the error.
-pub(super) fn run(json: bool, context: &Context) -> Result<()> {
+pub(super) fn run(form: Form, context: &Context) -> Result<()> {
     let threads = rayon::current_num_threads();
     let side = if context.device.is_cpu() { SIDES[0] } else { SIDES[1] };
     let rate = products_per_second(side, &context.device)?;
@@ -43,7 +43,7 @@ pub(super) fn run(json: bool, context: &Context) -> Result<()> {
         "home": path_text(&home()),
         "checks": checks.iter().map(|(name, ok)| json!({ "name": name, "ok": ok.is_ok() })).collect::<Vec<_>>(),
     });
-    if json {
+    if form == Form::Json {
         print(serde_json::to_string_pretty(&facts)?)?;
     } else {
         let threads = counted(threads, "thread");

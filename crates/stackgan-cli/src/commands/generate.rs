@@ -8,7 +8,7 @@ use stackgan_data::counted;
 use crate::args::Generate;
 use crate::captions;
 use crate::context::Context;
-use crate::encoders::unread::Unread;
+use crate::encoders::Unread;
 use crate::exit::Problem;
 use crate::output::{print, write_file};
 use crate::painting::{GRID, Given, Painter, Read, numbers, seeds};

@@ -56,7 +56,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Data(args) => data::run(args, context)?,
         Command::Text(args) => text::run(args, context)?,
         Command::Train(args) => return train::run(&args, context),
-        Command::Replay { bundle, json } => return replay::run(&bundle, json, context),
+        Command::Replay { bundle, json } => return replay::run(&bundle, json.into(), context),
         Command::Generate(args) => generate::run(&args, context)?,
         Command::Edit(args) => edit::run(&args, context)?,
         Command::Interpolate(args) => return interpolate::run(&args, context),
@@ -67,7 +67,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Model(args) => return model::run(args, context),
         Command::Runs(args) => runs::run(args, context.manner)?,
         Command::Config(args) => config::run(args)?,
-        Command::Doctor { json } => doctor::run(json, context)?,
+        Command::Doctor { json } => doctor::run(json.into(), context)?,
         Command::Completions { shell } => completions::run(shell)?,
         Command::Man { out } => manual::run(&out)?,
     }

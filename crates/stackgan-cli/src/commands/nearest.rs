@@ -14,10 +14,10 @@ use stackgan_eval::rows::Rows;
 
 use crate::args::{Nearest as Args, Part};
 use crate::context::Context;
-use crate::measuring::asked::{Asked, Questions};
 use crate::measuring::judge::{self, BATCH};
-use crate::measuring::painted::{Options, Painter};
-use crate::measuring::real;
+use crate::measuring::{
+    Asked, Painter, PainterOptions, Questions, part_indices, real_features, real_picture,
+};
 use crate::output::{print, write_file};
 use crate::progress::{Manner, Phase};
 
@@ -29,16 +29,16 @@ const SHOWN: usize = 128;
 /// Paints, searches, and writes the sheet and the document.
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let measurer = judge::find(args.features.as_deref())?;
-    let options = Options {
+    let options = PainterOptions {
         embeddings: args.embeddings.as_deref(),
         stage: args.stage,
         z_scale: None,
         seed: args.seed,
     };
     let painter = Painter::open(&args.model, &args.data, &options, context)?;
-    let captioned = real::indices(&painter.data, args.captions)?;
+    let captioned = part_indices(&painter.data, args.captions)?;
     let questions = Questions::of(&painter.data, captioned, args.seed)?;
-    let trained = real::indices(&painter.data, Part::Train)?;
+    let trained = part_indices(&painter.data, Part::Train)?;
     let count = usize::from(args.num);
     let asked = questions.asked(&painter.data, 0, count);
     let seeds: Vec<u64> = (0..count).map(|i| painter.seed(i)).collect();
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let k = usize::from(args.k);
     let mut by_features = Nearest::new(&features, k);
-    real::features(&painter.data, &trained, &measurer, context.manner, &mut |rows| {
+    real_features(&painter.data, &trained, &measurer, context.manner, &mut |rows| {
         Ok(by_features.offer(rows)?)
     })?;
     let by_features = by_features.finish();
@@ -101,7 +101,7 @@ fn in_pixels(
     for batch in trained.chunks(64) {
         let mut rows = Rows::new(3 * SIDE * SIDE);
         for &i in batch {
-            rows.push(&levels(&real::picture(data, i)?))?;
+            rows.push(&levels(&real_picture(data, i)?))?;
         }
         nearest.offer(&rows)?;
         done += batch.len();
@@ -138,7 +138,7 @@ impl Found<'_> {
         let small = |picture: &Picture| picture.reduced(factor);
         let shown = |found: &[Near]| -> Result<Vec<Picture>> {
             let cell = |i: usize| match found.get(i) {
-                Some(near) => Ok(small(&real::picture(&self.painter.data, self.place(*near))?)),
+                Some(near) => Ok(small(&real_picture(&self.painter.data, self.place(*near))?)),
                 None => Ok(Picture::filled(side / factor, side / factor, [255; 3])),
             };
             (0..k).map(cell).collect()

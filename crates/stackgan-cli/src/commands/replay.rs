@@ -9,7 +9,7 @@ use stackgan_train::replay::{Replayed, replay};
 
 use crate::context::Context;
 use crate::exit::{Exit, Problem};
-use crate::output::print;
+use crate::output::{Form, print};
 
 /// Maximum size of a bundle in bytes: the state and one batch.
 const LARGEST: u64 = 16 << 30;
@@ -18,7 +18,7 @@ const LARGEST: u64 = 16 << 30;
 ///
 /// # Errors
 /// Code 4 when the file does not exist, 3 when it is not a bundle.
-pub(super) fn run(bundle: &Path, as_json: bool, context: &Context) -> Result<Exit> {
+pub(super) fn run(bundle: &Path, form: Form, context: &Context) -> Result<Exit> {
     let place = format!("file: {}", bundle.display());
     let Ok(facts) = bundle.metadata() else {
         let remedy = "name a `nonfinite-step-….safetensors` of a run folder";
@@ -40,7 +40,7 @@ pub(super) fn run(bundle: &Path, as_json: bool, context: &Context) -> Result<Exi
         _ => None,
     };
     let terms = result.unwrap_or_default();
-    if as_json {
+    if form == Form::Json {
         let terms: serde_json::Map<_, _> =
             terms.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         print(json!({

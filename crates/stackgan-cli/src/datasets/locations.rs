@@ -67,8 +67,3 @@ pub(crate) fn cache_beside(prepared: &Path) -> PathBuf {
         home().join("prepared")
     }
 }
-
-/// The first digits of a hash, for file names.
-pub(crate) fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
-}

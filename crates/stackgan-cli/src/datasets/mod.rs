@@ -1,14 +1,14 @@
 //! Datasets: where they and what is made of them lie, how a folder is read, and its prepared files.
 
-mod fingerprint;
 mod folder;
 mod locations;
 mod open;
 mod options;
+mod place;
 mod prepare;
 
 pub(crate) use folder::{draw_toy, kind, of_preset, read, reading};
-pub(crate) use locations::{cache_beside, embeddings_of, home, imported_embeddings, short};
-pub(crate) use open::{ANY_SIZE, claimed, open, open_any, there};
+pub(crate) use locations::{cache_beside, embeddings_of, home, imported_embeddings};
+pub(crate) use open::{ANY_SIZE, open, open_any, there, whole};
 pub(crate) use options::{FolderOptions, resizing, usual_resizing};
 pub(crate) use prepare::prepare;

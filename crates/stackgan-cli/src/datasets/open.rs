@@ -1,6 +1,6 @@
 //! Opens prepared data: what exists if it is up to date, else what is made of the folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -8,10 +8,10 @@ use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Dataset;
 use stackgan_data::prepared::Prepared;
 
-use super::fingerprint::Place;
 use super::folder::{kind, read};
 use super::locations::{places, prepared_name};
 use super::options::{FolderOptions, usual_resizing};
+use super::place::Place;
 use super::prepare::made;
 use crate::exit::Problem;
 use crate::progress::Manner;
@@ -98,21 +98,25 @@ pub(crate) fn open_any(
 pub(crate) fn there(folder: &Path, sizes: &[PictureSize]) -> Result<Option<Prepared>> {
     let options = FolderOptions::kept(folder);
     let dataset = read(folder, options.layout)?;
-    let mut hows = sizes.iter().flat_map(|size| RESIZINGS.map(|resizing| (*size, resizing)));
-    Ok(hows.find_map(|how| existing(&dataset, (folder, options), how)))
+    Ok(hows(sizes).find_map(|how| existing(&dataset, (folder, options), how)))
 }
 
-/// The prepared files that are said to be made of a dataset as it is now, whether or not they are
-/// whole.
-pub(crate) fn claimed(
+/// The prepared files that are made of a dataset as it is now; every picture of each is read.
+///
+/// # Errors
+/// What is damaged in one.
+pub(crate) fn whole(
     dataset: &Dataset,
     (folder, options): (&Path, FolderOptions),
-    sizes: &[PictureSize],
-) -> Vec<PathBuf> {
-    let hows = sizes.iter().flat_map(|size| RESIZINGS.map(|resizing| (*size, resizing)));
-    let of = |how| places(folder).map(|place| Place::of(dataset, options, place, how));
-    let places = hows.flat_map(of).collect::<Vec<_>>();
-    places.iter().filter_map(Place::claimed).map(Path::to_path_buf).collect()
+) -> impl Iterator<Item = Result<Prepared>> {
+    let folders = places(folder);
+    let of = move |how| Place::of(dataset, options, folders.clone(), how);
+    hows(ANY_SIZE).flat_map(of).filter_map(|place| place.whole().transpose())
+}
+
+/// How files of these sizes may be made.
+fn hows(sizes: &[PictureSize]) -> impl Iterator<Item = (PictureSize, Resizing)> {
+    sizes.iter().flat_map(|size| RESIZINGS.map(|resizing| (*size, resizing)))
 }
 
 /// The existing prepared data of a dataset that was read from a folder, if it is up to date.
@@ -121,8 +125,7 @@ fn existing(
     (folder, options): (&Path, FolderOptions),
     how: (PictureSize, Resizing),
 ) -> Option<Prepared> {
-    let found = |place| Place::of(dataset, options, place, how).found();
-    places(folder).into_iter().find_map(found)
+    Place::of(dataset, options, places(folder), how).iter().find_map(Place::found)
 }
 
 #[cfg(test)]
@@ -151,6 +154,32 @@ mod tests {
         assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
         std::fs::write(file, data).unwrap();
         assert_eq!(of(Resizing::Residual).manifest().resizing, "residual");
+    }
+
+    #[test]
+    fn files_of_the_folder_are_read_whole_and_one_of_another_recipe_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("toy");
+        draw_toy(&folder, ToyConfig { count: 6, seed: 1 }, Manner::Quiet).unwrap();
+        let (options, layout) = (FolderOptions::default(), Layout::default());
+        let dataset = read(&folder, layout).unwrap();
+        let found = || whole(&dataset, (&folder, options)).collect::<Result<Vec<_>>>();
+        let of = |resizing| open(&folder, (PictureSize::Stage1, resizing), Manner::Quiet).unwrap();
+        let plain = of(Resizing::Plain);
+        let (file, claim) = (plain.path(), plain.path().with_extension("source"));
+        let text = std::fs::read(&claim).unwrap();
+        let made = of(Resizing::Residual);
+        let own = std::fs::read(&claim).unwrap();
+        let [only] = &found().unwrap()[..] else { panic!("not one file") };
+        assert_eq!((only.path(), only.identity()), (file, made.identity()));
+        std::fs::write(&claim, text).unwrap();
+        assert!(found().unwrap().is_empty(), "the claim is the other recipe's");
+        std::fs::write(&claim, own).unwrap();
+        let mut data = std::fs::read(file).unwrap();
+        let middle = data.len() / 2; // in a picture
+        data[middle] ^= 1;
+        std::fs::write(file, data).unwrap();
+        assert!(found().unwrap_err().to_string().contains("CRC-32C"));
     }
 
     #[test]

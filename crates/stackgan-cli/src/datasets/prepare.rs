@@ -6,10 +6,10 @@ use anyhow::Result;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::prepared::{ImportOptions, LeftOut, Prepared, import};
 
-use super::fingerprint::Place;
 use super::folder::read;
 use super::locations::places;
 use super::options::FolderOptions;
+use super::place::Place;
 use crate::exit::{Exit, Problem};
 use crate::output::write_file;
 use crate::progress::{Manner, Phase};
@@ -43,7 +43,7 @@ pub(super) fn made(
     let dataset = read(folder, options.layout)?;
     let usual = places(folder);
     let into = out.unwrap_or(&usual[0]).to_path_buf();
-    let place = Place::of(&dataset, options, into, (size, resizing));
+    let [place] = Place::of(&dataset, options, [into], (size, resizing));
     if options != FolderOptions::kept(folder) && usual.contains(&place.folder) {
         options.keep(&place.folder)?;
     }

@@ -11,9 +11,9 @@ use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_data::prepared::Prepared;
 use stackgan_train::text::{PictureFeatures, PictureNetwork};
 
-use crate::datasets::{cache_beside, short};
+use crate::datasets::cache_beside;
 use crate::exit::Problem;
-use crate::output::write_file;
+use crate::output::{short, write_file};
 use crate::progress::{Manner, Phase};
 use crate::weights;
 
@@ -26,7 +26,7 @@ const SOURCE: &str = "stackgan.features";
 ///
 /// # Errors
 /// Code 4 if it does not.
-pub(crate) fn check(file: &Path) -> Result<()> {
+pub(crate) fn check_weights(file: &Path) -> Result<()> {
     if file.is_file() {
         return Ok(());
     }
@@ -41,8 +41,8 @@ pub(crate) fn check(file: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Code 4 if there is no such file, 3 if it contains no weights of the network.
-pub(crate) fn network(file: &Path, side: usize, device: &Device) -> Result<PictureNetwork> {
-    check(file)?;
+pub(crate) fn picture_network(file: &Path, side: usize, device: &Device) -> Result<PictureNetwork> {
+    check_weights(file)?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     made_of(&bytes, file, (&name(&sha256(&bytes)), side), device)
 }
@@ -77,13 +77,13 @@ fn made_of(
 /// from this file of weights. They are kept beside the prepared file.
 ///
 /// # Errors
-/// As [`network`].
-pub(crate) fn of(
+/// As [`picture_network`].
+pub(crate) fn picture_features(
     (file, side): (&Path, usize),
     data: &Prepared,
     manner: Manner,
 ) -> Result<PictureFeatures> {
-    check(file)?;
+    check_weights(file)?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let hash = sha256(&bytes);
     let network = name(&hash);

@@ -15,12 +15,12 @@ use crate::progress::{Manner, Phase};
 const CHUNK: usize = 20;
 
 /// The encoder that was named.
-pub(crate) struct Claimed<'a> {
+pub(crate) struct ClaimedMaker<'a> {
     name: &'a Path,
     encoder: Encoder,
 }
 
-impl<'a> Claimed<'a> {
+impl<'a> ClaimedMaker<'a> {
     /// Opens the encoder called `name`.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl<'a> Claimed<'a> {
 }
 
 /// Says what was imported, and how well the encoder agrees.
-pub(crate) fn say(done: &Imported, maker: Option<&Maker>, manner: Manner) {
+pub(crate) fn say_imported(done: &Imported, maker: Option<&Maker>, manner: Manner) {
     let (rows, numbers) = (counted(done.rows, "embedding"), counted(done.dim, "number"));
     manner.say(format!("{rows} of {numbers}, from {}", done.form));
     if let (Some(agreement), Some(maker)) = (done.agreement, maker) {

@@ -14,6 +14,7 @@ use stackgan_train::text::TrainedEncoder;
 
 use crate::context::Context;
 use crate::exit::Problem;
+use crate::output::absolute;
 use crate::progress::FetchProgress;
 
 /// Prefix of a name on the Hub.
@@ -79,8 +80,7 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
         return sentence(&folder, format!("{HUB}{repository}"), context);
     }
     if name.is_dir() {
-        let source = std::path::absolute(name).unwrap_or_else(|_| name.to_path_buf());
-        return sentence(name, source.display().to_string(), context);
+        return sentence(name, absolute(name).display().to_string(), context);
     }
     Ok(Encoder::CharCnnRnn(Box::new(load(name)?.with_standardise(None)?)))
 }

@@ -28,7 +28,7 @@ pub(crate) fn scores(
 }
 
 /// The scores in one sentence.
-pub(crate) fn describe(scores: &Scores) -> String {
+pub(crate) fn describe_scores(scores: &Scores) -> String {
     let precision = |r: Option<RPrecision>| {
         let among = |r: RPrecision| format!("{:.2} ± {:.2}", r.mean, r.standard_error);
         r.map_or_else(|| "not measured, too few different captions".to_owned(), among)

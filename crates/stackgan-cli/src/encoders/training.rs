@@ -17,14 +17,12 @@ use crate::progress::{Manner, Phase};
 
 /// Default number of steps of a small encoder's training.
 pub(crate) const SMALL_STEPS: u64 = 2500;
-/// Number of steps of the published encoder's training: 200 epochs of 150 classes.
-pub(crate) const PUBLISHED_STEPS: u64 = 30_000;
 /// Number of steps whose mean loss is printed at the end, because a single step's loss depends
 /// mostly on its batch.
 const LAST: usize = 50;
 
 /// Number of classes of the training split.
-pub(crate) fn classes(data: &Prepared) -> usize {
+pub(crate) fn training_classes(data: &Prepared) -> usize {
     let train = data.indices(Split::Train);
     train.into_iter().filter_map(|i| data.class(i)).collect::<BTreeSet<_>>().len()
 }
@@ -50,21 +48,6 @@ pub(crate) struct Lesson<'a> {
     pub seed: u64,
     /// The length of the training.
     pub length: Length,
-}
-
-/// Everything that determines the result of a training.
-pub(crate) fn identity(
-    (config, data): (&TextTrainConfig, &Prepared),
-    images: ImageInputs<'_>,
-    seed: u64,
-    length: Length,
-) -> Result<String> {
-    let looks_at = match images {
-        ImageInputs::Pixels => "pixels".to_owned(),
-        ImageInputs::Features(features) => format!("{:?}", features.side()?),
-    };
-    let config = serde_json::to_string(config)?;
-    Ok(format!("{} {config} {looks_at} {seed} {length:?}", data.fingerprint()))
 }
 
 /// Trains an encoder. Also returns the loss by step. With `unfinished`, the training can be stopped

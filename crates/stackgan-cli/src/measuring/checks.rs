@@ -8,8 +8,9 @@ use stackgan_train::text::TrainedEncoder;
 use super::asked::Questions;
 use super::colours::Colours;
 use super::judge::{self, Measurer};
+use super::matching;
+use super::real::part_indices;
 use super::statistics::KEPT;
-use super::{matching, real};
 use crate::args::{Eval, Metric, Part};
 use crate::encoders;
 use crate::exit::Problem;
@@ -67,9 +68,9 @@ fn check_captioned(args: &Eval) -> Result<()> {
 /// # Errors
 /// Code 2 if they cannot.
 pub(crate) fn check_data(args: &Eval, data: &Prepared) -> Result<()> {
-    real::indices(data, args.split)?;
+    part_indices(data, args.split)?;
     if args.metrics.contains(&Metric::Colours) {
-        Colours::of(data, &real::indices(data, Part::All)?)?;
+        Colours::of(data, &part_indices(data, Part::All)?)?;
     }
     check_rivals(args, data)
 }
@@ -82,7 +83,7 @@ pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
     if !args.metrics.contains(&Metric::Rp) {
         return Ok(());
     }
-    let questions = Questions::of(data, real::indices(data, args.split)?, args.seed)?;
+    let questions = Questions::of(data, part_indices(data, args.split)?, args.seed)?;
     let asked = questions.asked(data, 0, KEPT.min(args.num as usize));
     matching::check_rivals(&asked, usize::from(args.candidates))
 }

@@ -10,7 +10,7 @@ use stackgan_eval::bootstrap;
 use stackgan_eval::report::Measured;
 
 use super::asked::Asked;
-use super::real;
+use super::real::{part_indices, real_picture};
 use super::statistics::KEPT;
 use crate::args::Part;
 use crate::exit::Problem;
@@ -27,7 +27,7 @@ const KEYS: [&str; 4] = ["colour_body", "colour_wing", "colour_belly", "colour_c
 ///
 /// # Errors
 /// As [`Judge::new`].
-pub(crate) fn judge() -> Result<Judge> {
+pub(crate) fn colour_judge() -> Result<Judge> {
     Ok(Judge::new(SEED)?)
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn judge() -> Result<Judge> {
 ///
 /// # Errors
 /// When the picture is not square, or its side is not a multiple of 64.
-pub(crate) fn small(picture: &Picture) -> Result<Vec<u8>> {
+pub(crate) fn reduced_to_64(picture: &Picture) -> Result<Vec<u8>> {
     box_reduce(&picture.rgb)
         .context("a painted picture is square, with a side that is a multiple of 64")
 }
@@ -57,8 +57,8 @@ impl Colours {
     /// captions name one. Then the data are not toy birds: the judge is right on nineteen of twenty
     /// toy birds, and on half of the photographs of birds.
     pub(super) fn of(data: &Prepared, indices: &[usize]) -> Result<Self> {
-        let judge = judge()?;
-        let whole = looked_at(&judge, data, &real::indices(data, Part::All)?)?;
+        let judge = colour_judge()?;
+        let whole = looked_at(&judge, data, &part_indices(data, Part::All)?)?;
         let right = whole.verdicts.iter().flatten().filter(|right| **right).count();
         let all = whole.counts().iter().sum::<usize>();
         if all < NAMED || 5 * right < 4 * all {
@@ -79,7 +79,7 @@ impl Colours {
     /// Judges the next pictures, up to [`KEPT`] in total.
     pub(super) fn take(&mut self, pictures: &[Picture], asked: &[Asked]) -> Result<()> {
         for (picture, asked) in pictures.iter().zip(asked).take(KEPT - self.seen) {
-            self.judge.look(&small(picture)?, named_in(&asked.text), &mut self.painted)?;
+            self.judge.look(&reduced_to_64(picture)?, named_in(&asked.text), &mut self.painted)?;
             self.seen += 1;
         }
         Ok(())
@@ -120,7 +120,7 @@ fn looked_at(judge: &Judge, data: &Prepared, indices: &[usize]) -> Result<Agreem
     for (k, &i) in chosen.enumerate() {
         let captions = data.captions(i);
         if let Some(caption) = captions.get(k % captions.len().max(1)) {
-            judge.look(&small(&real::picture(data, i)?)?, named_in(caption), &mut real)?;
+            judge.look(&reduced_to_64(&real_picture(data, i)?)?, named_in(caption), &mut real)?;
         }
     }
     Ok(real)

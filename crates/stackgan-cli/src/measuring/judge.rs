@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
+use stackgan_core::shapes::Shapes;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_eval::features::{Extractor, Network};
 use stackgan_eval::report::Judge;
@@ -14,7 +15,7 @@ use stackgan_eval::report::Judge;
 use crate::datasets::home;
 use crate::exit::Problem;
 use crate::output::{print, write_file};
-use crate::weights::{self, Shapes, network_of};
+use crate::weights::{self, network_of};
 
 /// Number of pictures per pass of a network.
 pub(crate) const BATCH: usize = 16;
@@ -33,8 +34,8 @@ pub(crate) struct Measurer {
 }
 
 /// Stores the weights of a network where `--features` finds them. Weights that are not from a
-/// published file are rejected, except those of `StackGAN`'s own network, whose file is no longer
-/// available.
+/// published file are rejected, except those of `StackGAN`'s own network, of whose file no sum is
+/// known.
 pub(crate) fn import(
     network: Network,
     tensors: &BTreeMap<String, Tensor>,
@@ -107,7 +108,7 @@ fn missing(network: Network) -> Problem {
                 .map(|p| format!("`stackgan model import {}` (from {})", p.file, p.source));
             let files = files.collect::<Vec<_>>().join(", or ");
             match files.as_str() {
-                "" => "`stackgan model import FILE` with the fine-tuned weights as a state dict of torchvision's names"
+                "" => "`stackgan model import FILE` with the authors' checkpoint, or a state dict of torchvision's names"
                     .to_owned(),
                 _ => format!("{files}. Where it cannot be had, {lite}"),
             }

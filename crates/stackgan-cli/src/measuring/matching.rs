@@ -46,7 +46,10 @@ impl Matching {
         features: Option<&Rows>,
     ) -> Result<()> {
         let images = match &self.encoder.config.image {
-            ImageSide::Convolutions { .. } => pixels(pictures)?,
+            ImageSide::Convolutions { .. } => {
+                let reduced = pictures.iter().map(|picture| picture.reduced(picture.width / SIDE));
+                pixels(&reduced.map(|small| small.rgb).collect::<Vec<_>>())?
+            }
             ImageSide::Features { width, .. } => {
                 let features = features.context("a judge of features has a network")?;
                 Tensor::from_slice(features.values(), (features.len(), *width), &Device::Cpu)?
@@ -71,15 +74,14 @@ impl Matching {
     }
 }
 
-/// Converts pictures to a tensor `(n, 3, 64, 64)` in [-1, 1].
-fn pixels(pictures: &[Picture]) -> Result<Tensor> {
-    let mut pixels = Vec::with_capacity(pictures.len() * 3 * SIDE * SIDE);
-    for picture in pictures {
-        let small = picture.reduced(picture.width / SIDE);
-        pixels.extend(small.rgb.iter().map(|&v| f32::from(v) / 127.5 - 1.0));
-    }
-    let shape = (pictures.len(), SIDE, SIDE, 3);
-    Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?)
+/// Converts pictures of 64x64 pixels, as bytes row by row, to a tensor `(n, 3, 64, 64)` in [-1, 1].
+///
+/// # Errors
+/// When they have fewer or more bytes than that.
+pub(crate) fn pixels(pictures: &[Vec<u8>]) -> Result<Tensor> {
+    let pixels: Vec<f32> = pictures.iter().flatten().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
+    let tensor = Tensor::from_vec(pixels, (pictures.len(), SIDE, SIDE, 3), &Device::Cpu)?;
+    Ok(tensor.permute((0, 3, 1, 2))?.contiguous()?)
 }
 
 /// Whether a judge's image side reads the features of a network.
@@ -120,7 +122,7 @@ pub(super) fn check_rivals(asked: &[Asked], candidates: usize) -> Result<()> {
 }
 
 /// Adds the remedy for captions that are too few or too similar.
-pub(super) fn few_rivals(error: stackgan_eval::Error) -> anyhow::Error {
+fn few_rivals(error: stackgan_eval::Error) -> anyhow::Error {
     let stackgan_eval::Error::Input { expected, found, .. } = error else { return error.into() };
     let mut remedy = "paint more pictures of captions that differ and of other classes (`--num`, `--split all`; of \
                       `train`: `--eval-num`)"

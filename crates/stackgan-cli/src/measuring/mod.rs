@@ -1,15 +1,15 @@
 //! Measures pictures, a few at a time, with a network if a measure needs one. Every value comes
 //! with the conditions of its measurement.
 
-pub(crate) mod asked;
+mod asked;
 mod checks;
-pub(crate) mod colours;
+mod colours;
 pub(crate) mod judge;
 mod matching;
 mod measures;
 mod numbers;
-pub(crate) mod painted;
-pub(crate) mod real;
+mod painted;
+mod real;
 mod shown;
 mod statistics;
 mod tally;
@@ -31,7 +31,12 @@ use real::Real;
 use shown::Shown;
 use tally::{Gathered, Tally};
 
+pub(crate) use asked::{Asked, Questions};
 pub(crate) use checks::{check_data, judges};
+pub(crate) use colours::{colour_judge, reduced_to_64};
+pub(crate) use matching::pixels;
+pub(crate) use painted::{Painter, PainterOptions};
+pub(crate) use real::{part_indices, real_features, real_picture};
 
 /// The results: values, and what is printed with them.
 pub(crate) struct Found {
@@ -54,7 +59,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         .transpose()?
         .map(|print| format!("char-CNN-RNN {}", print.get(..21).unwrap_or_default()));
     let shown = Shown::open(args, context)?;
-    let part = real::indices(shown.data(), args.split)?;
+    let part = part_indices(shown.data(), args.split)?;
     let colours = args.metrics.contains(&Metric::Colours);
     let colours = colours.then(|| Colours::of(shown.data(), &part)).transpose()?;
     if args.pictures.is_none() {

@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::datasets;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
-use crate::output::path_text;
+use crate::output::{path_text, short};
 use crate::painting::{self, SHEETS};
 
 /// A model that paints captions of a dataset.
@@ -40,7 +40,7 @@ pub(crate) struct Painter {
 }
 
 /// The options that determine how a model paints.
-pub(crate) struct Options<'a> {
+pub(crate) struct PainterOptions<'a> {
     pub embeddings: Option<&'a Path>,
     pub stage: Option<Stage>,
     pub z_scale: Option<f64>,
@@ -52,7 +52,7 @@ impl Painter {
     pub(crate) fn open(
         model: &Path,
         data: &Path,
-        options: &Options<'_>,
+        options: &PainterOptions<'_>,
         context: &Context,
     ) -> Result<Self> {
         let Loaded { model: loaded, sha256, .. } = load(model, context)?;
@@ -124,7 +124,7 @@ impl Painter {
     /// The same facts in one line.
     pub(super) fn line(&self) -> String {
         let Resolved { stage, z_scale, .. } = self.how;
-        let hash = datasets::short(&self.sha256);
+        let hash = short(&self.sha256);
         let size = self.data.size().crop();
         format!(
             "{} ({hash}), preset {}, stage {stage}, {size}x{size}, seed {}, z scale {}",

@@ -14,9 +14,9 @@ use stackgan_eval::rows::Rows;
 use super::judge::{BATCH, Measurer};
 use super::statistics::{KEPT, Statistics};
 use crate::args::{Eval, Metric, Part};
-use crate::datasets::{cache_beside, short};
+use crate::datasets::cache_beside;
 use crate::exit::Problem;
-use crate::output::write_file;
+use crate::output::{short, write_file};
 use crate::progress::{Manner, Phase};
 
 /// The step of [`Stream::Evaluation`] that orders real pictures. It has no seed, so that cached
@@ -67,7 +67,7 @@ impl Real {
 ///
 /// # Errors
 /// Code 2 when there are none.
-pub(crate) fn indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
+pub(crate) fn part_indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
     let of = |splits: &[Split]| -> Vec<usize> {
         (0..data.len()).filter(|&i| data.split(i).is_some_and(|s| splits.contains(&s))).collect()
     };
@@ -100,7 +100,7 @@ pub(super) const fn name(part: Part) -> &'static str {
 }
 
 /// The central crop of a prepared picture, of the size that the generators paint.
-pub(crate) fn picture(data: &Prepared, i: usize) -> Result<Picture> {
+pub(crate) fn real_picture(data: &Prepared, i: usize) -> Result<Picture> {
     let (side, crop) = (data.size().prepared(), data.size().crop());
     let from = (side - crop) / 2;
     let rgb = data.image(i)?;
@@ -117,7 +117,7 @@ fn statistics(
     measurer: &Measurer,
     manner: Manner,
 ) -> Result<Statistics> {
-    let mut order = indices(data, part)?;
+    let mut order = part_indices(data, part)?;
     Noise::new(0).draws(Stream::Evaluation, ORDER, 0).shuffle(&mut order);
     let kept = kept(data, part, measurer);
     let width = measurer.extractor.network().width();
@@ -129,7 +129,7 @@ fn statistics(
         return Ok(found);
     }
     let (mut running, mut rows) = (Running::new(width), Rows::new(width));
-    features(data, &order, measurer, manner, &mut |features| {
+    real_features(data, &order, measurer, manner, &mut |features| {
         for row in features.iter() {
             running.push(row)?;
             if rows.len() < KEPT {
@@ -144,7 +144,7 @@ fn statistics(
 }
 
 /// Passes the features of pictures to `take`, some at a time.
-pub(crate) fn features(
+pub(crate) fn real_features(
     data: &Prepared,
     order: &[usize],
     measurer: &Measurer,
@@ -154,7 +154,7 @@ pub(crate) fn features(
     let mut phase = Phase::new(manner, "real pictures", order.len() as u64, "pictures");
     let mut done = 0;
     for batch in order.chunks(BATCH) {
-        let pictures = batch.iter().map(|&i| picture(data, i)).collect::<Result<Vec<_>>>()?;
+        let pictures = batch.iter().map(|&i| real_picture(data, i)).collect::<Result<Vec<_>>>()?;
         take(&measurer.extractor.extract(&pictures)?.features)?;
         done += batch.len();
         phase.at(done as u64);

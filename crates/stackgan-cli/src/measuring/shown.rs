@@ -10,8 +10,8 @@ use stackgan_data::crop::PictureSize;
 use stackgan_data::prepared::Prepared;
 
 use super::asked::{Asked, Questions};
-use super::painted::{self, Painter};
-use super::real;
+use super::painted::{self, Painter, PainterOptions};
+use super::real::part_indices;
 use crate::args::Eval;
 use crate::context::Context;
 use crate::datasets::open_any;
@@ -33,7 +33,7 @@ impl Shown {
             let data = open_any(&args.data, &[size], context.manner)?;
             return Ok(Self::Folder { dir: dir.clone(), files, data });
         }
-        let options = painted::Options {
+        let options = PainterOptions {
             embeddings: args.embeddings.as_deref(),
             stage: args.stage,
             z_scale: args.z_scale,
@@ -41,7 +41,7 @@ impl Shown {
         };
         let model = args.model.as_deref().unwrap_or(Path::new(""));
         let painter = Box::new(Painter::open(model, &args.data, &options, context)?);
-        let part = real::indices(&painter.data, args.split)?;
+        let part = part_indices(&painter.data, args.split)?;
         let questions = Questions::of(&painter.data, part, args.seed)?;
         Ok(Self::Painted { painter, questions })
     }

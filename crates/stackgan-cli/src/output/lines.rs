@@ -31,22 +31,6 @@ pub(crate) fn print_to_reader(line: impl Display) -> Result<()> {
     })
 }
 
-/// A path as an argument of a command that is typed: in quotation marks if a shell would divide or
-/// change it.
-pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
-/// Returns a path as text for JSON, with invalid UTF-8 replaced. `json!` panics at such a path.
-pub(crate) fn path_text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
 /// Formats the rows of a table as lines, with columns as wide as their widest cell.
 pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
     let mut widths = Vec::new();

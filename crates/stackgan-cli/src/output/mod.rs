@@ -1,10 +1,14 @@
-//! Results: lines on standard output, and files that are written atomically and apart from what is
-//! read.
+//! Results: lines on standard output, or JSON; and files that are written atomically and apart from
+//! what is read.
 
 mod apart;
 mod files;
+mod form;
 mod lines;
+mod paths;
 
 pub(crate) use apart::{apart, leads_to};
 pub(crate) use files::{check_writable, create_folder_of, write_file, write_pieces};
-pub(crate) use lines::{aligned, path_text, print, print_to_reader, quoted};
+pub(crate) use form::Form;
+pub(crate) use lines::{aligned, print, print_to_reader};
+pub(crate) use paths::{absolute, path_text, quoted, short};

@@ -13,6 +13,7 @@ use super::sitting::Sitting;
 use crate::args::Train;
 use crate::encoders::HUB;
 use crate::exit::Problem;
+use crate::output::absolute;
 
 /// The options of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,21 +52,21 @@ pub(crate) struct Record {
 impl Record {
     /// Returns the typed options. Missing ones are taken from the run's own record.
     pub(crate) fn of(args: &Train, kept: Option<Self>) -> Self {
-        let absolute = |path: &Option<PathBuf>| {
+        let given = |path: &Option<PathBuf>| {
             path.as_ref().map(|path| match path.to_str() {
                 Some(name) if name.starts_with(HUB) => path.clone(), // not a path
-                _ => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+                _ => absolute(path),
             })
         };
         let dataset = typed(args)
             .map(str::to_owned)
             .or_else(|| kept.as_ref().map(|kept| kept.dataset.clone()));
         let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
-            absolute(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
+            given(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
         };
         // A run has either an encoder, with the features that it reads, or imported embeddings.
         let retyped = args.encoder.is_some() || args.embeddings.is_some();
-        let text = |typed, from| if retyped { absolute(typed) } else { of(typed, from) };
+        let text = |typed, from| if retyped { given(typed) } else { of(typed, from) };
         Self {
             dataset: dataset.unwrap_or_else(|| "toy".to_owned()),
             stage: args.stage,

@@ -93,9 +93,10 @@ fn tensorflow() {
     let numbers = tables::packed(&[1.0, 2.0, 3.0, 4.0]);
     let names = ["g_net/custom_conv2d/custom_conv2d/w", "hr_g_net/x/w"];
     let of = |name| (name, &[2, 2][..], tables::bytes(1, &[]), numbers.clone());
+    let sum = tables::masked(&readers::NUMBERS[..16]);
     let corpus = [
         ("slices", tables::slices(&names.map(of))),
-        ("index", tables::index(&names.map(|name| (name, &[2, 2][..], 0, 0)))),
+        ("index", tables::index(&[(names[0], &[2, 2], 0, sum), (names[1], &[2, 2], 16, sum)])),
     ];
     let record = |(name, bytes): (&str, Vec<u8>)| Record {
         name: name.to_owned(),

@@ -53,9 +53,18 @@ pub(crate) fn matlab(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+/// A folder with [`NUMBERS`].
+static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(FILE).with_extension("data-00000-of-00001"), NUMBERS)
+        .unwrap();
+    folder
+});
 
-/// Reads a checkpoint with one block of these contents. The numbers of an index are not there.
+/// The numbers of two variables, which an index may have beside it.
+pub(crate) const NUMBERS: [u8; 32] = [7; 32];
+
+/// Reads a checkpoint with one block of these contents, and [`NUMBERS`] beside it.
 pub(crate) fn tensorflow(contents: &[u8]) -> Result<(), String> {
     let path = FOLDER.path().join(FILE);
     std::fs::write(&path, tables::table(&[contents.to_vec()])).unwrap();
@@ -69,7 +78,8 @@ pub(crate) fn tensorflow(contents: &[u8]) -> Result<(), String> {
             Ok(())
         }
         Err(Error::Missing { .. }) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        // The file of numbers may be the one that is named.
+        Err(error) => Err(error.to_string().replace(".data-00000-of-00001", "")),
     }
 }
 

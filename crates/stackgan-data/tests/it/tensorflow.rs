@@ -139,4 +139,21 @@ fn what_cannot_be_read_is_told() {
     assert_eq!(all(&open(&path)).unwrap()["a"], [1.0, 2.0]);
     fs::write(dir.path().join("x.ckpt.data-00000-of-00001"), &numbers[1..]).unwrap();
     assert!(told(of(masked(&numbers))).contains("not all numbers"));
+    fs::write(dir.path().join("x.ckpt.data-00000-of-00001"), &numbers).unwrap();
+    let sum = masked(&numbers);
+    let shared = [("a", &[2][..], 0, sum), ("b", &[2], 0, sum)];
+    assert!(told(table(&[index(&shared)])).contains("variables share their numbers"));
+}
+
+#[test]
+fn files_that_only_look_like_numbers_are_no_checkpoints() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["netG.data-v2.pth", "x.data-00000-of-2", "x.data-2017.safetensors"] {
+        let path = dir.path().join(name);
+        fs::write(&path, [0; 100]).unwrap();
+        assert!(Checkpoint::open(&path).unwrap().is_none(), "{name}");
+    }
+    let files = open(&golden("tensorflow_stage1.ckpt")).files();
+    assert_eq!(files.len(), 2);
+    assert!(files.iter().all(|file| file.is_file()), "{files:?}");
 }

@@ -13,7 +13,7 @@ use stackgan_data::prepared::Prepared;
 use crate::args::Layout;
 use crate::datasets::{self, ANY_SIZE, FolderOptions};
 use crate::exit::Problem;
-use crate::output::print;
+use crate::output::{print, short};
 use crate::progress::{Manner, Phase};
 
 /// Number of embeddings checked at a time.
@@ -22,7 +22,7 @@ const ROWS: usize = 4096;
 /// Checks a prepared file; or a dataset folder, what is prepared of it, and its embeddings.
 pub(super) fn run(path: &Path, layout: Layout, manner: Manner) -> Result<()> {
     if path.is_file() {
-        return print(summary(path, &check::prepared(path)?));
+        return print(summary(&check::prepared(path)?));
     }
     let options = FolderOptions { layout, ..Default::default() }.or_kept(path);
     let layout = options.layout;
@@ -46,8 +46,8 @@ pub(super) fn run(path: &Path, layout: Layout, manner: Manner) -> Result<()> {
         }
         None => print("every picture can be read")?,
     }
-    for file in datasets::claimed(&dataset, (path, options), ANY_SIZE) {
-        print(summary(&file, &check::prepared(&file)?))?;
+    for prepared in datasets::whole(&dataset, (path, options)) {
+        print(summary(&prepared?))?;
     }
     check_embeddings(path)
 }
@@ -78,7 +78,7 @@ fn check_embeddings(folder: &Path) -> Result<()> {
     print(format!("{} of {numbers}, one for each caption", counted(rows, "embedding")))
 }
 
-fn summary(path: &Path, prepared: &Prepared) -> String {
+fn summary(prepared: &Prepared) -> String {
     let classes = |split| -> BTreeSet<u32> {
         let indices = prepared.indices(split).into_iter();
         indices.filter_map(|i| prepared.class(i)).collect()
@@ -92,11 +92,11 @@ fn summary(path: &Path, prepared: &Prepared) -> String {
     };
     format!(
         "{}: {} px, {} train, {} test, {}, {classes}, fingerprint {}",
-        path.display(),
+        prepared.path().display(),
         prepared.size().prepared(),
         prepared.indices(Split::Train).len(),
         prepared.indices(Split::Test).len(),
         counted(prepared.caption_count(), "caption"),
-        prepared.fingerprint().get(..12).unwrap_or_default()
+        short(prepared.fingerprint())
     )
 }

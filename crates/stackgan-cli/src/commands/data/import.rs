@@ -8,14 +8,14 @@ use stackgan_data::prepared::Prepared;
 use crate::args::{self, Sizes};
 use crate::context::Context;
 use crate::datasets::{self, FolderOptions};
-use crate::encoders::made_by;
+use crate::encoders::{ClaimedMaker, say_imported};
 use crate::output::print;
 use crate::progress::Phase;
 
 /// Creates the prepared files of a dataset folder, and prints their names.
 pub(super) fn run(args: &args::Import, context: &Context) -> Result<()> {
     let claimed = args.made_by.as_deref(); // opened before an import of hours
-    let claimed = claimed.map(|name| made_by::Claimed::open(name, context)).transpose()?;
+    let claimed = claimed.map(|name| ClaimedMaker::open(name, context)).transpose()?;
     let sizes: &[PictureSize] = match args.size {
         Sizes::Low => &[PictureSize::Stage1],
         Sizes::High => &[PictureSize::Stage2],
@@ -43,7 +43,7 @@ pub(super) fn run(args: &args::Import, context: &Context) -> Result<()> {
     let done = Phase::counted(manner, ("importing embeddings", "pictures"), |progress| {
         embeddings::import(source, &data, &out, maker.as_ref(), progress)
     })?;
-    made_by::say(&done, maker.as_ref(), manner);
+    say_imported(&done, maker.as_ref(), manner);
     if done.unused > 0 {
         manner.say(format!("entries of other pictures, not used: {}", done.unused));
     }

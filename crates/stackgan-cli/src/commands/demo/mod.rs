@@ -22,8 +22,7 @@ use stackgan_train::text::ImageInputs;
 use crate::args::Demo;
 use crate::context::Context;
 use crate::datasets::{draw_toy, open};
-use crate::encoders::encoding::encode;
-use crate::encoders::scores;
+use crate::encoders::{describe_scores, encode, scores};
 use crate::exit::{Exit, Problem};
 use crate::models::load;
 use crate::output::{aligned, print, write_file};
@@ -87,14 +86,15 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
         .map_err(|e| Problem::storage(&model_file, &e))?;
     let model = load(&model_file, context)?.model;
     let sheets = sheets::paint(&model, out, manner)?;
-    let scores = score::all(&model, &encoder, &small, scale.scored, (args.seed, manner))?;
-    let text_scores = scores::scores(&encoder, (&small, ImageInputs::Pixels), args.seed)?
-        .map(|s| scores::describe(&s));
+    let scored = score::all(&model, &encoder, &small, scale.scored, (args.seed, manner))?;
+    let text_scores = scores(&encoder, (&small, ImageInputs::Pixels), args.seed)?
+        .map(|scores| describe_scores(&scores));
     clock.took("painting sheets, scoring".to_owned());
 
     let sampled = model.stage_info(Stage::Two)?;
     let noise = Scales { z: sampled.sample_z, eps: sampled.sample_eps };
-    let results = Results { took: clock.took, text_losses, text_scores, scores, sheets, noise };
+    let results =
+        Results { took: clock.took, text_losses, text_scores, scores: scored, sheets, noise };
     let report = out.join("report.html");
     write_file(&report, pages::report(args, &results, (out, &context.device)).as_bytes())?;
     manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));

@@ -21,7 +21,7 @@ use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 use super::pace;
 use super::scale::Scale;
 use crate::context::Context;
-use crate::encoders::training::{self, Length, Lesson};
+use crate::encoders::{Length, Lesson, train};
 use crate::exit::Exit;
 use crate::models::load;
 use crate::output::quoted;
@@ -40,7 +40,7 @@ pub(super) fn train_encoder(
     config.batch = config.batch.min(species); // each row is of another species
     let length = Length::Seconds(seconds.max(1.0));
     let images = ImageInputs::Pixels;
-    training::train(&Lesson { config: &config, data, images, seed, length }, None, manner)
+    train(&Lesson { config: &config, data, images, seed, length }, None, manner)
 }
 
 /// The common parts of both GAN stages.

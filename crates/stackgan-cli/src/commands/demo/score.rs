@@ -5,7 +5,6 @@
 //! in the same way as a check.
 
 use anyhow::Result;
-use candle_core::{Device, Tensor};
 use stackgan_core::noise::Noise;
 use stackgan_core::{Model, Request, Sampling, Stage};
 use stackgan_data::counted;
@@ -16,7 +15,7 @@ use stackgan_eval::bootstrap::{Interval, of_share};
 use stackgan_eval::r_precision::{RPrecision, owned, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
-use crate::measuring::colours::{judge, small};
+use crate::measuring::{colour_judge, pixels, reduced_to_64};
 use crate::progress::{Manner, Phase};
 
 /// Number of candidates of R-precision.
@@ -25,7 +24,7 @@ const CANDIDATES: usize = 10;
 const CHUNK: usize = 8;
 
 /// The scores of one kind of pictures.
-pub(crate) struct Scored {
+pub(super) struct Scored {
     /// A description of the pictures.
     pub what: String,
     /// Colour agreement.
@@ -50,7 +49,7 @@ pub(super) fn all(
     (seed, manner): (u64, Manner),
 ) -> Result<Vec<Scored>> {
     let unseen = Unseen::of(data, most);
-    let judge = judge()?;
+    let judge = colour_judge()?;
     let mut phase = Phase::new(manner, "scoring", 2 * unseen.captions.len() as u64, "pictures");
     let mut painted = [Vec::new(), Vec::new()];
     for (stage, pictures) in Stage::ALL.into_iter().zip(&mut painted) {
@@ -59,7 +58,7 @@ pub(super) fn all(
         for chunk in requests.chunks(CHUNK) {
             let sampling = Sampling { stage: Some(stage), chunk: CHUNK, ..Sampling::default() };
             for painting in model.paint(chunk, sampling)? {
-                pictures.push(small(&painting.picture)?);
+                pictures.push(reduced_to_64(&painting.picture)?);
             }
             let before = if stage == Stage::Two { requests.len() } else { 0 };
             phase.at((before + pictures.len()) as u64);
@@ -105,7 +104,7 @@ fn score(
     unseen: &Unseen<'_>,
     (judge, encoder, seed): (&Judge, &TrainedEncoder, u64),
 ) -> Result<Scored> {
-    let images = encoder.image_features(&tensor(&pictures)?)?;
+    let images = encoder.image_features(&pixels(&pictures)?)?;
     let texts = encoder.text_features(&unseen.captions, 1)?;
     let owners = owned(&unseen.classes, &unseen.captions);
     let r = r_precision(&images, &texts, &owners, CANDIDATES, Noise::new(seed)).ok();
@@ -119,13 +118,6 @@ fn centre(rgb: &[u8], side: usize) -> Vec<u8> {
     let from = side.saturating_sub(SIDE) / 2;
     let rows = rgb.chunks_exact(3 * side).skip(from).take(SIDE);
     rows.flat_map(|row| row.iter().skip(3 * from).take(3 * SIDE)).copied().collect()
-}
-
-/// Converts pictures to a tensor `(n, 3, 64, 64)` in [-1, 1].
-fn tensor(pictures: &[Vec<u8>]) -> Result<Tensor> {
-    let pixels: Vec<f32> = pictures.iter().flatten().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
-    let tensor = Tensor::from_vec(pixels, (pictures.len(), SIDE, SIDE, 3), &Device::Cpu)?;
-    Ok(tensor.permute((0, 3, 1, 2))?.contiguous()?)
 }
 
 /// The table of scores; the first row is the header.
@@ -165,7 +157,7 @@ mod tests {
         let middle = centre(&rgb, 76);
         assert_eq!(middle.len(), 64 * 64 * 3);
         assert_eq!((&middle[..3], &middle[64 * 64 * 3 - 3..]), (&[6, 6, 7][..], &[69, 69, 7][..]));
-        let t = tensor(&[middle]).unwrap();
+        let t = pixels(&[middle]).unwrap();
         assert_eq!(t.dims(), [1, 3, 64, 64]);
     }
 

@@ -26,7 +26,7 @@ const PROMPTS: [&str; 8] = [
 const SEEDS: u64 = 5;
 
 /// A prompt and its pictures.
-pub(crate) struct Sheet {
+pub(super) struct Sheet {
     /// The text of the prompt.
     pub prompt: &'static str,
     /// Two rows as a PNG: Stage-I enlarged, and Stage-II based on it; one column per seed.

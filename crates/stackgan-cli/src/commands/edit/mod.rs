@@ -7,7 +7,7 @@ use stackgan_data::counted;
 
 use crate::args::Edit;
 use crate::context::Context;
-use crate::encoders::unread::Unread;
+use crate::encoders::Unread;
 use crate::exit::Problem;
 use crate::output::{print, write_file};
 use crate::painting::{EDIT, Painter, Sheet, seeds};

@@ -13,7 +13,7 @@ use stackgan_core::image::Picture;
 
 use crate::args::Interpolate;
 use crate::context::Context;
-use crate::encoders::unread::Unread;
+use crate::encoders::Unread;
 use crate::exit::{Exit, Problem, Stopped};
 use crate::output::{path_text, print, write_file, write_pieces};
 use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, seeds};

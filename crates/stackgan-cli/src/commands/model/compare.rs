@@ -12,11 +12,11 @@ use stackgan_core::{GeneratorNoise, Mode, Model, Stage};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::{Loaded, load};
-use crate::output::{path_text, print};
+use crate::output::{Form, path_text, print};
 
 /// Reads a model, which checks its names, shapes and encoder. Then looks for non-finite values in
 /// the tensors, and in a picture of each stage painted from a random embedding.
-pub(super) fn verify(path: &Path, as_json: bool, context: &Context) -> Result<Exit> {
+pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     let tensors = tensors(&model)?;
     let mut bad = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn verify(path: &Path, as_json: bool, context: &Context) -> Result<Ex
         }
     }
     let exit = if bad.is_empty() { Exit::Done } else { Exit::Gate };
-    if as_json {
+    if form == Form::Json {
         let document = json!({
             "file": path_text(&file), "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
             "tensors": tensors.len(), "stages": model.last_stage(),
@@ -63,7 +63,7 @@ pub(super) fn verify(path: &Path, as_json: bool, context: &Context) -> Result<Ex
 }
 
 /// Prints every tensor that is only in one model, or differs in shape or values.
-pub(super) fn diff(a: &Path, b: &Path, as_json: bool, context: &Context) -> Result<Exit> {
+pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<Exit> {
     let (a, b) = (load(a, context)?.model, load(b, context)?.model);
     let (left, right) = (tensors(&a)?, tensors(&b)?);
     let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
@@ -82,7 +82,7 @@ pub(super) fn diff(a: &Path, b: &Path, as_json: bool, context: &Context) -> Resu
     let same_facts = a.info() == b.info();
     let equal = differing.is_empty() && same_facts;
     let exit = if equal { Exit::Done } else { Exit::Gate };
-    if as_json {
+    if form == Form::Json {
         let differing: Vec<_> =
             differing.iter().map(|(name, how)| json!({ "tensor": name, "how": how })).collect();
         let document = json!({

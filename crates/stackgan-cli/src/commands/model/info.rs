@@ -10,14 +10,14 @@ use stackgan_data::counted;
 
 use crate::context::Context;
 use crate::models::{Loaded, load};
-use crate::output::{path_text, print};
+use crate::output::{Form, path_text, print};
 
 /// Prints the description of a model.
-pub(super) fn run(path: &Path, as_json: bool, context: &Context) -> Result<()> {
+pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     let info = model.info();
     let encoder = model.encoder_fingerprint()?; // in the form that refusals name it
-    if as_json {
+    if form == Form::Json {
         let mut info = json!(info);
         if let Some(info) = info.as_object_mut() {
             info.insert("encoder_fingerprint".to_owned(), json!(encoder));

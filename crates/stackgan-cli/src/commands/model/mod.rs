@@ -1,24 +1,32 @@
-//! `stackgan model`: contents of model files, and conversion from and to the PyTorch release and to
-//! ONNX.
+//! `stackgan model`: contents of model files, and conversion from both releases, to the PyTorch release
+//! and to ONNX.
 
+mod checkpoint;
 mod compare;
 mod exchange;
 mod hub;
 mod info;
 mod onnx;
+mod origin;
 
 use anyhow::Result;
+use stackgan_data::formats::tensorflow::Checkpoint;
 
 use crate::args;
 use crate::context::Context;
 use crate::exit::Exit;
+use origin::Origin;
 
 /// Runs the subcommand.
 pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
     match args {
-        args::Model::Info { model, json } => info::run(&model, json, context)?,
+        args::Model::Info { model, json } => info::run(&model, json.into(), context)?,
         args::Model::Import { file, out, encoder, dataset } => {
-            exchange::import(&file, &out, exchange::Origin { encoder, dataset }, context)?;
+            let origin = Origin { encoder, dataset };
+            match Checkpoint::open(&file)? {
+                Some(made) => checkpoint::import(&made, &out, &origin, context)?,
+                None => exchange::import(&file, &out, &origin, context)?,
+            }
         }
         args::Model::Export { model, hub: Some(folder), .. } => {
             hub::export(&model, &folder, context)?;
@@ -30,9 +38,11 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
         }
         args::Model::Export { model, out, .. } => exchange::export(&model, &out, context)?,
         args::Model::Verify { model, json } => {
-            return compare::verify(&model, json, context);
+            return compare::verify(&model, json.into(), context);
         }
-        args::Model::Diff { a, b, json } => return compare::diff(&a, &b, json, context),
+        args::Model::Diff { a, b, json } => {
+            return compare::diff(&a, &b, json.into(), context);
+        }
     }
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use stackgan_core::{Model, onnx};
 use crate::args;
 use crate::captions;
 use crate::context::Context;
-use crate::encoders::{self, encoding::CHUNK};
+use crate::encoders::{self, CHUNK};
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
 use crate::output::{apart, print, write_file};

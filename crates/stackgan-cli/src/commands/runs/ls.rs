@@ -6,14 +6,14 @@ use anyhow::Result;
 
 use super::facts::{Facts, State};
 use super::number::number;
-use crate::output::print;
+use crate::output::{Form, print};
 use crate::progress::{Manner, duration};
 use crate::run::list;
 
 /// Lists the runs of a folder, oldest first.
-pub(super) fn run(folder: &Path, json: bool, manner: Manner) -> Result<()> {
+pub(super) fn run(folder: &Path, form: Form, manner: Manner) -> Result<()> {
     let runs: Vec<Facts> = list(folder)?.iter().map(|path| Facts::read(path)).collect();
-    if json {
+    if form == Form::Json {
         return print(serde_json::to_string_pretty(&runs)?);
     }
     if runs.is_empty() {

@@ -19,8 +19,10 @@ use crate::run::{is_run, list};
 /// Runs the subcommand.
 pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
     match args {
-        args::Runs::Ls { folder, json } => ls::run(&folder, json, manner),
-        args::Runs::Show { run, folder, json } => show::run(&named(run.as_deref(), &folder)?, json),
+        args::Runs::Ls { folder, json } => ls::run(&folder, json.into(), manner),
+        args::Runs::Show { run, folder, json } => {
+            show::run(&named(run.as_deref(), &folder)?, json.into())
+        }
         args::Runs::Watch { run, folder } => watch::run(&named(run.as_deref(), &folder)?),
     }
 }

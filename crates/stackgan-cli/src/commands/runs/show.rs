@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use super::facts::{Facts, State, checkpoints};
 use super::number::number;
-use crate::output::{print, quoted};
+use crate::output::{Form, print, quoted};
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements};
 use crate::run::Record;
 
 /// Prints one run.
-pub(super) fn run(path: &Path, json: bool) -> Result<()> {
+pub(super) fn run(path: &Path, form: Form) -> Result<()> {
     let (facts, checkpoints) = (Facts::read(path), checkpoints(path));
     let measurements = Measurements::read(path);
-    if json {
+    if form == Form::Json {
         let mut document = serde_json::to_value(&facts)?;
         if let Value::Object(document) = &mut document {
             let list = |(step, bytes): &(u64, u64)| json!({ "step": step, "bytes": bytes });

@@ -8,9 +8,7 @@ use crate::args;
 use crate::captions;
 use crate::context::Context;
 use crate::datasets::{ANY_SIZE, open_any};
-use crate::encoders::encoding::{CHUNK, encode, encode_captions};
-use crate::encoders::unread::warn_unread;
-use crate::encoders::{self, Encoder};
+use crate::encoders::{self, CHUNK, Encoder, encode, encode_captions, warn_unread};
 use crate::exit::Problem;
 use crate::output::{apart, print};
 

@@ -12,9 +12,9 @@ use stackgan_data::formats::read_bounded;
 
 use crate::args::{self, LetterCase, TextImport};
 use crate::context::Context;
-use crate::encoders::made_by;
+use crate::encoders::{ClaimedMaker, say_imported};
 use crate::exit::Problem;
-use crate::output::{apart, create_folder_of, print, write_file};
+use crate::output::{apart, create_folder_of, print, short, write_file};
 use crate::weights;
 
 /// Reads weights and writes an encoder, or captions and writes embeddings.
@@ -53,7 +53,7 @@ fn encoder(bytes: Vec<u8>, args: &TextImport, context: &Context) -> Result<()> {
         config.recurrence,
         config.units,
         config.dim,
-        encoder.fingerprint().get(..12).unwrap_or_default()
+        short(&encoder.fingerprint())
     ));
     print(out.display())
 }
@@ -69,11 +69,11 @@ fn captions(found: &Captioned<'_>, args: &TextImport, context: &Context) -> Resu
     }
     let out = out(args, "captions.safetensors")?;
     let maker = args.made_by.as_deref();
-    let maker = maker.map(|name| made_by::Claimed::open(name, context)).transpose()?;
+    let maker = maker.map(|name| ClaimedMaker::open(name, context)).transpose()?;
     let maker = maker.map(|claimed| claimed.maker(found.captions(), context.manner)).transpose()?;
     create_folder_of(&out)?;
     let done = found.write(&out, maker.as_ref())?;
-    made_by::say(&done, maker.as_ref(), context.manner);
+    say_imported(&done, maker.as_ref(), context.manner);
     print(out.display())
 }
 

@@ -2,20 +2,21 @@
 
 use anyhow::Result;
 use stackgan_data::crop::PictureSize;
+use stackgan_data::prepared::Prepared;
 use stackgan_train::text::{ImageInputs, TextTrainConfig};
 
 use crate::args::{self, EncoderSize};
 use crate::datasets::open_any;
-use crate::encoders::features;
-use crate::encoders::scores::{describe, scores};
-use crate::encoders::training::{
-    Length, Lesson, PUBLISHED_STEPS, SMALL_STEPS, classes, identity, train,
+use crate::encoders::{
+    Length, Lesson, SMALL_STEPS, Unfinished, check_weights, describe_scores, picture_features,
+    scores, train, training_classes, warn_unread,
 };
-use crate::encoders::unfinished::Unfinished;
-use crate::encoders::unread::warn_unread;
 use crate::output::{apart, check_writable, print, write_file};
 use crate::progress::Manner;
 use crate::signals::Stopper;
+
+/// Number of steps of the published encoder's training: 200 epochs of 150 classes.
+const PUBLISHED_STEPS: u64 = 30_000;
 
 /// Trains, writes the encoder, and says how well it does.
 pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
@@ -26,12 +27,14 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     config.lr = args.lr.unwrap_or(config.lr);
     apart(&[Some(&args.data), args.features.as_deref()], &[("--out", Some(&args.out))])?;
     check_writable(&args.out)?;
-    args.features.as_deref().map_or(Ok(()), features::check)?; // before an import of hours
+    args.features.as_deref().map_or(Ok(()), check_weights)?; // before an import of hours
     // The pretrained network reads larger pictures than our own.
     let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
     let data = open_any(&args.data, &[size], manner)?;
     let features = match &args.features {
-        Some(weights) => Some(features::of((weights, args.features_side.into()), &data, manner)?),
+        Some(weights) => {
+            Some(picture_features((weights, args.features_side.into()), &data, manner)?)
+        }
         None => None,
     };
     if let Some(features) = &features {
@@ -39,7 +42,7 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     }
     let images = features.as_ref().map_or(ImageInputs::Pixels, ImageInputs::Features);
     // Each row of a batch is of another class, so a small dataset has smaller batches.
-    config.batch = args.batch.unwrap_or_else(|| config.batch.min(classes(&data)).max(2));
+    config.batch = args.batch.unwrap_or_else(|| config.batch.min(training_classes(&data)).max(2));
     let length = Length::Steps(args.steps.unwrap_or(steps));
     let stopper = Stopper::listen()?.within_hours(args.max_hours);
     let of = identity((&config, &data), images, args.seed, length)?;
@@ -50,8 +53,23 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     write_file(&args.out, &encoder.to_bytes()?)?;
     print(args.out.display())?;
     manner.say(match scores(&encoder, (&data, images), args.seed)? {
-        Some(scores) => describe(&scores),
+        Some(scores) => describe_scores(&scores),
         None => "no score: the test split has captions of fewer than two classes".to_owned(),
     });
     Ok(())
+}
+
+/// Everything that determines the result of a training.
+fn identity(
+    (config, data): (&TextTrainConfig, &Prepared),
+    images: ImageInputs<'_>,
+    seed: u64,
+    length: Length,
+) -> Result<String> {
+    let looks_at = match images {
+        ImageInputs::Pixels => "pixels".to_owned(),
+        ImageInputs::Features(features) => format!("{:?}", features.side()?),
+    };
+    let config = serde_json::to_string(config)?;
+    Ok(format!("{} {config} {looks_at} {seed} {length:?}", data.fingerprint()))
 }

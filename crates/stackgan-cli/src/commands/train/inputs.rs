@@ -15,13 +15,13 @@ use stackgan_train::matching::Matcher;
 use stackgan_train::run::plan_over;
 
 use super::reading::{Text, embeddings, imported, matcher, small_encoder};
-use crate::config::{Layers, Origin};
+use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{cache_beside, home, of_preset, open, resizing};
-use crate::encoders::Encoder;
-use crate::encoders::unread::warn_unread;
+use crate::encoders::{Encoder, warn_unread};
 use crate::exit::Problem;
 use crate::models::load;
+use crate::output::absolute;
 use crate::progress::Manner;
 use crate::run::{RUNS, Record, list};
 
@@ -62,7 +62,7 @@ impl Inputs {
         let how = (picture_size(config.stage), resizing(config.net.recipe));
         let data = open(&path, how, manner)?;
         drop(plan_over(config, &data)?); // before minutes of an encoder's training
-        wanted.data = Some(absolute(path.clone()));
+        wanted.data = Some(absolute(&path));
         if let (Some(model), Some(from)) = (&stage1, &wanted.stage1) {
             manner.say(format!("Stage-I {}", from.display()));
             let trained = &model.info().stage1.dataset_fingerprint;
@@ -82,7 +82,7 @@ impl Inputs {
         let mut small = None;
         let inputs = match text {
             Text::Imported(file) => {
-                let file = absolute(file);
+                let file = absolute(&file);
                 let embeddings = imported(&file, &data, manner)?;
                 wanted.embeddings = Some(file); // a resumed run must not take others
                 stay_as_given(config, layers, manner)?;
@@ -140,8 +140,8 @@ pub(super) fn stay_as_given(
     if !config.data.embedding_standardise {
         return Ok(());
     }
-    match layers.origin(key) {
-        Some(Origin::Preset(_)) | None => {
+    match layers.chosen(key) {
+        None => {
             config.data.embedding_standardise = false;
             manner.say(format!("{key} = false: imported embeddings are used as they are"));
             Ok(())
@@ -160,8 +160,8 @@ pub(super) fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize)
     if config.net.text_dim == width {
         return Ok(());
     }
-    match layers.origin("net.text_dim") {
-        Some(Origin::Preset(_)) | None => {
+    match layers.chosen("net.text_dim") {
+        None => {
             config.net.text_dim = width;
             Ok(())
         }
@@ -192,7 +192,7 @@ pub(super) fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize)
 pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
     let model = match &wanted.stage1 {
         Some(model) => model.clone(),
-        None => absolute(newest_stage1(wanted)?),
+        None => absolute(&newest_stage1(wanted)?),
     };
     let loaded = load(&model, context)?.model;
     let run = if model.is_dir() { Some(model.as_path()) } else { model.parent() };
@@ -230,8 +230,4 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
 /// Returns the data's folder, which may not exist yet.
 pub(super) fn folder(wanted: &Record) -> PathBuf {
     wanted.data.clone().unwrap_or_else(|| home().join(&wanted.dataset))
-}
-
-fn absolute(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
 }

@@ -14,16 +14,15 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
 use stackgan_train::text::{ImageInputs, ImageSide, TextTrainConfig, TrainedEncoder};
 
-use crate::config::{Layers, Origin};
+use crate::config::Layers;
 use crate::context::Context;
-use crate::datasets::{embeddings_of, open, resizing, short};
-use crate::encoders::encoding::encode;
-use crate::encoders::training::{Length, Lesson, SMALL_STEPS, classes, train};
-use crate::encoders::unfinished::Unfinished;
-use crate::encoders::unread::warn_unread;
-use crate::encoders::{self, Encoder, features};
+use crate::datasets::{embeddings_of, open, resizing};
+use crate::encoders::{
+    self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, encode, picture_network, train,
+    training_classes, warn_unread,
+};
 use crate::exit::Problem;
-use crate::output::write_file;
+use crate::output::{short, write_file};
 use crate::progress::Manner;
 use crate::run::Record;
 use crate::signals::Stopper;
@@ -127,7 +126,7 @@ pub(super) fn matcher(
                 "the text encoder's image side reads features, and `--features` names no network that makes them"
             }
             (ImageSide::Features { side, .. }, Some(file)) => {
-                let network = features::network(file, *side, &context.device)?;
+                let network = picture_network(file, *side, &context.device)?;
                 return Ok(Some(Matcher::of(&trained, Some(network), &context.device)?));
             }
             (ImageSide::Convolutions { .. }, _) => {
@@ -136,8 +135,8 @@ pub(super) fn matcher(
             }
         },
     };
-    match layers.origin(key) {
-        Some(Origin::Preset(_)) | None => {
+    match layers.chosen(key) {
+        None => {
             config.loss.matching = 0.0;
             context.manner.say(format!("{key} = 0: {missing}"));
             Ok(None)
@@ -155,7 +154,7 @@ pub(super) fn matcher(
 /// the run's settings say, if they give a width.
 pub(super) fn small_config(config: &TrainConfig, layers: &Layers) -> TextTrainConfig {
     let mut text_config = TextTrainConfig::small();
-    if !matches!(layers.origin("net.text_dim"), Some(Origin::Preset(_)) | None) {
+    if layers.chosen("net.text_dim").is_some() {
         text_config.encoder.dim = config.net.text_dim;
     }
     text_config
@@ -185,7 +184,7 @@ pub(super) fn small_encoder(
         small = open(path, (PictureSize::Stage1, resizing(config.net.recipe)), manner)?;
         &small
     };
-    text_config.batch = text_config.batch.min(classes(data)).max(2);
+    text_config.batch = text_config.batch.min(training_classes(data)).max(2);
     let length = Length::Steps(SMALL_STEPS);
     let images = ImageInputs::Pixels;
     warn_unread(data.all_captions(), text_config.encoder.alphabet, manner);

@@ -14,6 +14,9 @@ use super::variable::{FLOAT, REMEDY, Shapes, charge, damaged, elements, floats, 
 use crate::positional::PositionalFile;
 use crate::{Error, Result};
 
+/// The most files of numbers: their names have five digits.
+const MOST_FILES: u64 = 99_999;
+
 /// Where the numbers of the variables are.
 #[derive(Debug)]
 pub(super) struct Bundle {
@@ -61,51 +64,83 @@ impl Bundle {
         names: &BTreeSet<String>,
         shapes: &Shapes,
     ) -> Result<BTreeMap<String, Vec<f32>>> {
-        let mut open: BTreeMap<u64, (PathBuf, u64, PositionalFile)> = BTreeMap::new();
+        let mut open: BTreeMap<u64, Numbers> = BTreeMap::new();
         let mut found = BTreeMap::new();
         for name in names {
             let (Some(place), Some(shape)) = (self.places.get(name), shapes.get(name)) else {
                 continue;
             };
-            let (path, length, file) = match open.entry(place.file) {
+            let of = match open.entry(place.file) {
                 Entry::Occupied(open) => open.into_mut(),
-                Entry::Vacant(none) => none.insert(self.open_numbers(place.file)?),
+                Entry::Vacant(none) => none.insert(self.numbers(place.file)?),
             };
             let size = elements(shape).and_then(|n| u64::try_from(4 * n).ok());
             let end = place.offset.checked_add(place.size);
-            if size != Some(place.size) || end.is_none_or(|end| end > *length) {
-                let expected = format!("`{}` of shape {shape:?}", name.escape_debug());
-                let found = format!("{} of the file's {length} bytes", place.size);
-                return Err(damaged(path, "not all numbers", expected, found));
+            let named = format!("`{}` of shape {shape:?}", name.escape_debug());
+            if size != Some(place.size) || end.is_none_or(|end| end > of.length) {
+                let found = format!("{} of the file's {} bytes", place.size, of.length);
+                return Err(damaged(&of.path, "not all numbers", named, found));
+            }
+            // Variables that share numbers would take more memory than the file.
+            of.read += place.size;
+            if of.read > of.length {
+                let found = "numbers of another variable".to_owned();
+                return Err(damaged(&of.path, "variables share their numbers", named, found));
             }
             let mut bytes = vec![0; usize::try_from(place.size).unwrap_or(0)];
-            file.read_exact_at(&mut bytes, place.offset).map_err(|e| Error::read(path, e))?;
+            let read = of.file.read_exact_at(&mut bytes, place.offset);
+            read.map_err(|e| Error::read(&of.path, e))?;
             if masked(crc32c::crc32c(&bytes)) != place.sum {
-                let expected = format!("the numbers of `{}`, by their sum", name.escape_debug());
-                return Err(damaged(path, "damaged numbers", expected, "others".to_owned()));
+                let expected = format!("{named}, by its sum");
+                return Err(damaged(&of.path, "damaged numbers", expected, "others".to_owned()));
             }
             found.insert(name.clone(), floats(&bytes).collect());
         }
         Ok(found)
     }
 
-    fn open_numbers(&self, number: u64) -> Result<(PathBuf, u64, PositionalFile)> {
+    /// All files: the index, and those of numbers.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        std::iter::once(self.index.clone()).chain((0..self.files).map(|n| self.file(n))).collect()
+    }
+
+    fn file(&self, number: u64) -> PathBuf {
         let index = self.index.file_name().unwrap_or_default().to_string_lossy();
         let prefix = index.strip_suffix(".index").unwrap_or(&index);
-        let name = format!("{prefix}.data-{number:05}-of-{:05}", self.files);
-        let path = self.index.with_file_name(name);
+        self.index.with_file_name(format!("{prefix}.data-{number:05}-of-{:05}", self.files))
+    }
+
+    fn numbers(&self, number: u64) -> Result<Numbers> {
+        let path = self.file(number);
         if !path.exists() {
             return Err(Error::Missing {
                 what: "a file of the checkpoint is missing".to_owned(),
                 file: path,
-                expected: format!("the numbers of the variables that `{index}` names"),
+                expected: format!("the numbers of the variables in {}", self.index.display()),
                 remedy: REMEDY.to_owned(),
             });
         }
         let file = File::open(&path).map_err(|e| Error::read(&path, e))?;
         let length = file.metadata().map_err(|e| Error::read(&path, e))?.len();
-        Ok((path, length, PositionalFile::new(file)))
+        Ok(Numbers { path, length, file: PositionalFile::new(file), read: 0 })
     }
+}
+
+/// An open file of numbers.
+struct Numbers {
+    path: PathBuf,
+    length: u64,
+    file: PositionalFile,
+    /// Bytes of all variables that were read.
+    read: u64,
+}
+
+/// What the name of a file of numbers begins with, as that of its index does.
+pub(super) fn prefix(name: &str) -> Option<&str> {
+    let (prefix, numbers) = name.rsplit_once(".data-")?;
+    let (number, of) = numbers.split_once("-of-")?;
+    let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(number) && digits(of)).then_some(prefix)
 }
 
 /// The number of files of numbers.
@@ -114,7 +149,11 @@ fn header(mut message: Cursor<'_>) -> Step<u64> {
     let mut files = 1;
     while let Some((number, value)) = field(&mut message)? {
         match (number, value) {
-            (1, Value::Number(n)) => files = n,
+            (1, Value::Number(n @ 1..=MOST_FILES)) => files = n,
+            (1, Value::Number(n)) => {
+                let expected = format!("at most {MOST_FILES}");
+                return Err(Fault::new(at, "files of numbers", (expected, n.to_string())));
+            }
             (2, Value::Number(1)) => {
                 let pair = ("numbers with the lowest byte first", "the highest byte first");
                 return Err(Fault::new(at, "order of bytes", pair));

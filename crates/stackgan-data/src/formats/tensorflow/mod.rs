@@ -94,26 +94,32 @@ impl Checkpoint {
             Form::Bundle(bundle) => bundle.path(),
         }
     }
+
+    /// All files of the checkpoint.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.form {
+            Form::Slices(table) => vec![table.path().to_owned()],
+            Form::Bundle(bundle) => bundle.files(),
+        }
+    }
 }
 
 /// The file with the table of the checkpoint that `path` names, if there is one.
 fn place(path: &Path) -> Result<Option<PathBuf>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let of = |prefix: &str| path.with_file_name(format!("{prefix}.index"));
-    match name.rsplit_once(".data-") {
-        Some((prefix, _)) if path.exists() => {
-            let file = of(prefix);
-            if file.exists() {
-                return Ok(Some(file));
-            }
-            Err(Error::Missing {
-                what: "numbers of a checkpoint without its index".to_owned(),
-                file,
-                expected: format!("what `{name}` holds"),
-                remedy: REMEDY.to_owned(),
-            })
-        }
-        _ if path.exists() => Ok(Some(path.to_owned())),
-        _ => Ok(Some(of(&name)).filter(|file| file.exists())),
+    if !path.exists() {
+        return Ok(Some(of(&name)).filter(|file| file.exists()));
+    }
+    match bundle::prefix(&name).map(of) {
+        None => Ok(Some(path.to_owned())),
+        Some(file) if file.exists() => Ok(Some(file)),
+        Some(file) => Err(Error::Missing {
+            what: "numbers of a checkpoint without its index".to_owned(),
+            file,
+            expected: format!("what `{}` holds", name.escape_debug()),
+            remedy: REMEDY.to_owned(),
+        }),
     }
 }

@@ -1,13 +1,15 @@
-//! Whether a prepared file is up to date.
+//! A place for a prepared file, which knows whether the file in it is up to date.
 //!
-//! Beside it is the fingerprint of its sources (names, lengths and times of the pictures, boxes,
-//! classes, splits, captions), with the identity of the file that was made of them. While neither
-//! changes, the file is reused.
+//! Beside the file is the fingerprint of its sources (names, lengths and times of the pictures,
+//! boxes, classes, splits, captions), with the identity of the file that was made of them. While
+//! neither changes, the file is reused.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use anyhow::Result;
 use stackgan_core::digest::sha256;
+use stackgan_data::check;
 use stackgan_data::crop::{PictureSize, Preparation, Resizing};
 use stackgan_data::dataset::Dataset;
 use stackgan_data::prepared::{Damaged, Prepared};
@@ -25,37 +27,49 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// That in `folder` for pictures of a size that are resized with a filter.
-    pub(super) fn of(
+    /// Those in `folders` for pictures of a size that are resized with a filter.
+    pub(super) fn of<const N: usize>(
         dataset: &Dataset,
         options: FolderOptions,
-        folder: PathBuf,
+        folders: [PathBuf; N],
         (size, resizing): (PictureSize, Resizing),
-    ) -> Self {
+    ) -> [Self; N] {
         let how = options.preparation(size, resizing);
         let print = fingerprint(dataset, (how, options.damaged()));
-        let file = folder.join(prepared_name(size));
-        let source = file.with_extension("source");
-        Self { folder, file, source, print }
+        folders.map(|folder| {
+            let file = folder.join(prepared_name(size));
+            let source = file.with_extension("source");
+            Self { folder, file, source, print: print.clone() }
+        })
     }
 
     /// The prepared file, if it exists and is up to date.
     pub(super) fn found(&self) -> Option<Prepared> {
-        let kept = std::fs::read_to_string(&self.source).ok()?;
-        let prepared = kept.starts_with(&self.print).then(|| Prepared::open(&self.file).ok())??;
+        let kept = self.kept()?;
+        let prepared = Prepared::open(&self.file).ok()?;
         (kept == self.claim(&prepared.identity())).then_some(prepared)
     }
 
-    /// The prepared file, if it is said to be made of what the folder holds now: it may be damaged.
-    pub(super) fn claimed(&self) -> Option<&Path> {
-        let kept = std::fs::read_to_string(&self.source).ok()?;
-        (kept.starts_with(&self.print) && self.file.is_file()).then_some(&self.file)
+    /// The prepared file, if it is up to date; every picture of it is read.
+    ///
+    /// # Errors
+    /// What is damaged in a file that is said to be up to date.
+    pub(super) fn whole(&self) -> Result<Option<Prepared>> {
+        let Some(kept) = self.kept().filter(|_| self.file.is_file()) else { return Ok(None) };
+        let prepared = check::prepared(&self.file)?;
+        Ok((kept == self.claim(&prepared.identity())).then_some(prepared))
     }
 
     /// What is written beside the prepared file: the sources, and which file was made of them.
     /// Another import may replace the file or this text alone.
     pub(super) fn claim(&self, identity: &str) -> String {
         format!("{}\n{identity}\n", self.print)
+    }
+
+    /// What was written there, if it names the sources as they are now.
+    fn kept(&self) -> Option<String> {
+        let kept = std::fs::read_to_string(&self.source).ok()?;
+        kept.starts_with(&self.print).then_some(kept)
     }
 }
 
