@@ -8,7 +8,7 @@ The graph is that of `inception_score.py` (StackGAN-inception-model), whose netw
 `inception/slim/inception_model.py` of tensorflow/models, 2016, without its side head. So the
 variables have the names of the authors' checkpoints, `birds_valid299/model.ckpt-5000` and that of
 flowers, and hold moving averages as theirs do. Written: `tensorflow_inception.safetensors`, with
-the names and shapes of the variables in its metadata; the checkpoint, of 190 MB, in
+the names and shapes of the variables in its metadata; the checkpoint, of 175 MB, in
 FOLDER/model.ckpt-5000.
 """
 

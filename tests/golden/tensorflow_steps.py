@@ -237,9 +237,10 @@ def compare(high):
                         for k in ("z", "eps1", "eps2") if k != "eps2" or high)
             feed[shown["text"]] = text
             found, painted, terms = session.run([gradients, fake, wanted], feed)
-            seen.see("pictures", picture(painted), golden["%s%s.fake" % (at, player)])
+            seen.see("step %d, pictures" % step, picture(painted),
+                     golden["%s%s.fake" % (at, player)])
             for name, value in terms.items():
-                seen.see(name, value, golden[at + name])
+                seen.see("step %d, %s" % (step, name), value, golden[at + name])
             for (name, _), gradient in zip(adam.trained, found):
                 expected = channels_last("." + name, golden["grad." + name])
                 if step == 0 and not name.endswith("fc.0.bias"):  # before a norm: only rounding

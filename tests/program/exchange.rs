@@ -133,6 +133,32 @@ fn imported_checkpoints_paint_what_tensorflow_painted() {
     }
 }
 
+#[test]
+fn files_beside_a_checkpoint_and_parts_of_one_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let whole = std::fs::read(golden("tensorflow_release.ckpt")).unwrap();
+    std::fs::write(dir.join("cut.ckpt"), &whole[..100_000]).unwrap();
+    std::fs::write(dir.join("x.ckpt.meta"), "\n\u{10}graph").unwrap();
+    std::fs::write(dir.join("checkpoint"), "model_checkpoint_path: \"x.ckpt\"\n").unwrap();
+    for name in ["cut.ckpt", "x.ckpt.meta", "checkpoint"] {
+        let (code, error) = failed(dir, &["model", "import", name]);
+        assert!(code == 3 && error.contains("not a whole one"), "{name}: {code} {error}");
+        assert!(error.contains(name) && error.contains("  do: "), "{error}");
+    }
+    // PyTorch's files are called so by some programs.
+    std::fs::copy(golden("stage1_netG_zip.pth"), dir.join("net.ckpt")).unwrap();
+    done(dir, &["model", "import", "net.ckpt"]);
+    // The numbers that are read are not written over.
+    let numbers = "tensorflow_stage1.ckpt.data-00000-of-00001";
+    for file in ["tensorflow_stage1.ckpt.index", numbers] {
+        std::fs::copy(golden(file), dir.join(file)).unwrap();
+    }
+    let over = ["model", "import", "tensorflow_stage1.ckpt", "--out", numbers];
+    assert_eq!(failed(dir, &over).0, 2);
+    assert!(std::fs::read(dir.join(numbers)).unwrap() == std::fs::read(golden(numbers)).unwrap());
+}
+
 /// Asserts that two pictures, which have contrast, are the same to 1e-4.
 fn assert_near(file: &str, ours: &Tensor, theirs: &Tensor) {
     assert_eq!(ours.dims(), theirs.dims(), "{file}");

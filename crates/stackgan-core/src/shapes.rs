@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::Error;
+
 /// Shapes by name.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
@@ -30,4 +32,12 @@ pub(crate) fn listed(mut differences: Vec<String>) -> String {
 /// Returns the first 80 characters of a name from a file, with control characters escaped.
 pub(crate) fn shown(name: &str) -> String {
     name.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+/// What is wrong with sizes that were derived from shapes, in a line: its remedy, to set a size, is
+/// none for a file.
+pub(crate) fn wrong_sizes(error: &Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("do: "));
+    format!("sizes that no such network has: {}", lines.collect::<Vec<_>>().join(", "))
 }

@@ -8,13 +8,14 @@ use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
 use stackgan_core::shapes::Shapes;
+use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_eval::features::{Extractor, Network};
 use stackgan_eval::report::Judge;
 
 use crate::datasets::home;
 use crate::exit::Problem;
-use crate::output::{print, write_file};
+use crate::output::{print, quoted, write_file};
 use crate::weights::{self, network_of};
 
 /// Number of pictures per pass of a network.
@@ -120,6 +121,16 @@ fn missing(network: Network) -> Problem {
 }
 
 fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
+    if Checkpoint::open(file)?.is_some() {
+        let parts = ("imported weights".to_owned(), "a checkpoint of TensorFlow".to_owned());
+        let remedy = format!(
+            "`stackgan model import {}`, then `--features {}`",
+            quoted(file),
+            Network::InceptionStackGan.name()
+        );
+        let place = "option: --features";
+        return Err(Problem::usage("the weights are not imported", place, parts, remedy).into());
+    }
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let hash = source(&bytes).unwrap_or_else(|| sha256(&bytes));
     let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;

@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 
 use super::layout::{STAGE1, generator};
 use crate::model::wrong;
-use crate::shapes::{differences, listed, shown};
+use crate::shapes::{differences, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
 use crate::{
     Error, Model, NetConfig, Params, Parts, Recipe, Result, StageInfo, StagePart, TextPart,
@@ -171,7 +171,7 @@ fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
             .map_or(1, |last| last.saturating_add(1)),
         channel_floor: 0,
     };
-    net.check().map_err(|e| not_a_generator(&format!("sizes that no such network has: {e}")))?;
+    net.check().map_err(|e| not_a_generator(&wrong_sizes(&e)))?;
     Ok(net)
 }
 

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 
-use crate::shapes::{Shapes, differences, listed, shown};
+use crate::shapes::{Shapes, differences, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
 use crate::{
     Error, Model, NetConfig, Params, Parts, Recipe, Result, StageInfo, StagePart, TextPart,
@@ -282,7 +282,7 @@ fn guess(shapes: &Shapes) -> Result<NetConfig> {
         residual_blocks: blocks,
         channel_floor: 0,
     };
-    net.check().map_err(|e| not_the_release(format!("sizes that no such network has: {e}")))?;
+    net.check().map_err(|e| not_the_release(wrong_sizes(&e)))?;
     Ok(net)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::prepared;
 use crate::readers::{self, Read};
-use crate::{turn, within_bar};
+use crate::{tables, turn, within_bar};
 use flate2::{Compression, Crc, write::DeflateEncoder, write::ZlibEncoder};
 use stackgan_data::formats::pickle;
 use std::io::Write as _;
@@ -420,6 +420,40 @@ fn pytorch() {
             ("!a thousand storages", storages(1_000, 1_000)),
             ("storages and tensors", storages(34_000, 13_500)),
             ("many entries", zip(&entries)),
+        ],
+    );
+}
+
+#[test]
+fn checkpoints_of_tensorflow() {
+    let _turn = turn();
+    let whole = |contents| tables::table(&[contents]);
+    // Numbers that are not packed, each with a byte before it; and in two rows.
+    let one_by_one = [&[5 << 3 | 5][..], &1f32.to_le_bytes()].concat().repeat(2 * MB);
+    let two_rows = tables::packed(&vec![1.0; MB]).repeat(2);
+    let of = |count, numbers| tables::slices(&[("a", &[count], vec![], numbers)]);
+    let name = "x".repeat(16 * MB);
+    let not_text = "\u{fffd}".repeat(4 * MB);
+    let entry = |name: &str| tables::index(&[(name, &[2], 0, 0)]);
+    // Variables of no axes, as dense as they can be.
+    let names: Vec<String> = (0..200_000).map(|i| format!("{i:x}")).collect();
+    let variables: Vec<_> = names.iter().map(|name| (name.as_str(), &[][..], 0, 0)).collect();
+    // Places of blocks in five bytes each.
+    let places = [&[0, 0, 2, 0, 0].repeat(4 * MB)[..], &[0, 0, 0, 0, 1, 0, 0, 0]].concat();
+    let following: Vec<_> = (0..MB as u64)
+        .map(|i| ("", [tables::varint(20 * i), tables::varint(8)].concat()))
+        .collect();
+    all(
+        readers::tensorflow_file,
+        vec![
+            ("!numbers one by one", whole(of(2 * MB as u64, one_by_one))),
+            ("!numbers in two rows", whole(of(2 * MB as u64, two_rows))),
+            ("a long name in an index", whole(entry(&name))),
+            ("a long name that is cut", whole(entry(&not_text))),
+            ("a long name of a slice", whole(tables::slices(&[(&name, &[1], vec![], vec![])]))),
+            ("many variables", whole(tables::index(&variables))),
+            ("many places of one block", tables::end(vec![0; 100], &places)),
+            ("many places of blocks", tables::end(vec![0; 20 * MB], &tables::block(&following))),
         ],
     );
 }

@@ -66,15 +66,19 @@ pub(crate) const NUMBERS: [u8; 32] = [7; 32];
 
 /// Reads a checkpoint with one block of these contents, and [`NUMBERS`] beside it.
 pub(crate) fn tensorflow(contents: &[u8]) -> Result<(), String> {
+    tensorflow_file(&tables::table(&[contents.to_vec()]))
+}
+
+/// Reads a whole checkpoint, with [`NUMBERS`] beside it.
+pub(crate) fn tensorflow_file(bytes: &[u8]) -> Result<(), String> {
     let path = FOLDER.path().join(FILE);
-    std::fs::write(&path, tables::table(&[contents.to_vec()])).unwrap();
+    std::fs::write(&path, bytes).unwrap();
     let checkpoint = Checkpoint::open(&path).map_err(|e| e.to_string())?.unwrap();
     let shapes = checkpoint.shapes();
     match checkpoint.read(&shapes.keys().cloned().collect()) {
         Ok(values) => {
-            assert!(
-                values.iter().all(|(name, x)| x.len() == shapes[name].iter().product::<usize>())
-            );
+            let count = |name: &String| shapes[name].iter().product::<usize>();
+            assert!(values.iter().all(|(name, numbers)| numbers.len() == count(name)));
             Ok(())
         }
         Err(Error::Missing { .. }) => Ok(()),

@@ -39,12 +39,18 @@ pub(crate) fn block(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
 pub(crate) fn table(blocks: &[Vec<u8>]) -> Vec<u8> {
     let mut file = Vec::new();
     let places: Vec<_> = blocks.iter().map(|block| ("z", append(&mut file, block))).collect();
+    end(file, &block(&places))
+}
+
+/// A file with the index of a table, with these contents, behind its blocks.
+pub(crate) fn end(mut file: Vec<u8>, index: &[u8]) -> Vec<u8> {
     let other = append(&mut file, &block(&[]));
-    let index = append(&mut file, &block(&places));
+    let index = append(&mut file, index);
     let mut footer = [other, index].concat();
     footer.resize(40, 0);
     footer.extend(0xdb47_7524_8b80_fb57_u64.to_le_bytes());
     file.extend(footer);
+    file.shrink_to_fit(); // what reads it may be measured with it
     file
 }
 
@@ -73,9 +79,9 @@ pub(crate) type Sliced<'a> = (&'a str, &'a [u64], Vec<u8>, Vec<u8>);
 
 /// The contents of a block of the older format: what the variables are, then their slices.
 pub(crate) fn slices(variables: &[Sliced<'_>]) -> Vec<u8> {
-    let about = variables.iter().flat_map(|(name, extents, ..)| {
-        let about = [bytes(1, name.as_bytes()), bytes(2, &shape(extents)), count(3, 1)].concat();
-        bytes(1, &about)
+    let about = variables.iter().flat_map(|(name, extents, slice, _)| {
+        let about = [bytes(1, name.as_bytes()), bytes(2, &shape(extents)), count(3, 1)];
+        bytes(1, &[about.concat(), bytes(4, slice)].concat())
     });
     let mut entries = vec![("", bytes(1, &about.collect::<Vec<u8>>()))];
     entries.extend(variables.iter().map(|(name, _, slice, data)| {

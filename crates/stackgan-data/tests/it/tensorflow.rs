@@ -18,7 +18,7 @@ fn open(path: &Path) -> Checkpoint {
 }
 
 fn all(checkpoint: &Checkpoint) -> stackgan_data::Result<BTreeMap<String, Vec<f32>>> {
-    checkpoint.read(&checkpoint.shapes().keys().cloned().collect())
+    checkpoint.read(&checkpoint.shapes().into_keys().collect())
 }
 
 /// The same variables of one run, from both formats.
@@ -28,16 +28,17 @@ fn both_formats_of_tensorflow_hold_the_same_numbers() {
     let new = open(&new);
     assert_eq!(new.shapes().len(), 54);
     assert_eq!(new.shapes()["g_net/custom_conv2d/custom_conv2d/w"], [1, 1, 32, 8]);
-    for (name, shape) in new.shapes() {
-        assert_eq!(&old.shapes()[name], shape, "{name}");
-    }
-    let names: BTreeSet<String> = new.shapes().keys().cloned().collect();
+    let shapes = old.shapes();
+    assert!(new.shapes().into_iter().all(|(name, shape)| shapes[&name] == shape));
+    let names: BTreeSet<String> = new.shapes().into_keys().collect();
     let (old_values, new_values) = (old.read(&names).unwrap(), all(&new).unwrap());
     assert_eq!(old_values, new_values);
     assert!(new_values.values().flatten().all(|x| x.is_finite()));
-    // A counter of whole numbers is no weight.
-    assert!(!old.shapes().contains_key("step"));
-    assert_eq!(all(&old).unwrap()["beta1_power"], [0.5]);
+    assert_eq!(old.read(&["beta1_power".to_owned()].into()).unwrap()["beta1_power"], [0.5]);
+    // A counter of whole numbers is named, but cannot be read as a weight.
+    assert_eq!(old.shapes()["step"], [0; 0]);
+    let error = old.read(&["step".to_owned()].into()).unwrap_err().to_string();
+    assert!(error.contains("`step`") && error.contains("numbers of kind 9"), "{error}");
 }
 
 #[test]
@@ -46,9 +47,25 @@ fn every_name_of_a_checkpoint_opens_it() {
         let checkpoint = open(&golden(&format!("tensorflow_stage1.ckpt{name}")));
         assert!(checkpoint.file().ends_with("tensorflow_stage1.ckpt.index"), "{name}");
     }
+    let dir = tempfile::tempdir().unwrap();
+    let whole = fs::read(golden("tensorflow_release.ckpt")).unwrap();
+    fs::write(dir.path().join("m.ckpt-7-00000-of-00001"), &whole).unwrap();
+    for name in ["m.ckpt-7", "m.ckpt-7-?????-of-00001", "m.ckpt-7-00000-of-00001"] {
+        assert_eq!(open(&dir.path().join(name)).shapes().len(), 136, "{name}");
+    }
+    // A part of a checkpoint could be taken for the whole of a smaller one.
+    fs::rename(dir.path().join("m.ckpt-7-00000-of-00001"), dir.path().join("m-00001-of-00003"))
+        .unwrap();
+    let error = Checkpoint::open(&dir.path().join("m-00001-of-00003")).unwrap_err().to_string();
+    assert!(error.contains("a part of a checkpoint"), "{error}");
+    fs::write(dir.path().join("cut.ckpt.index"), &whole[..1000]).unwrap();
+    let error = Checkpoint::open(&dir.path().join("cut.ckpt")).unwrap_err().to_string();
+    assert!(
+        error.contains("no index of a checkpoint") && error.contains("cut.ckpt.index"),
+        "{error}"
+    );
     assert!(Checkpoint::open(&golden("README.md")).unwrap().is_none());
     assert!(Checkpoint::open(&golden("nothing.ckpt")).unwrap().is_none());
-    let dir = tempfile::tempdir().unwrap();
     let alone = dir.path().join("x.ckpt.data-00000-of-00001");
     fs::write(&alone, [0]).unwrap();
     let error = Checkpoint::open(&alone).unwrap_err().to_string();
@@ -121,7 +138,8 @@ fn what_cannot_be_read_is_told() {
     let slice =
         |slice: Vec<u8>, numbers: &[f32]| table(&[slices(&[("a", &[2], slice, packed(numbers))])]);
     let part = bytes(1, &[count(1, 0), count(2, 1)].concat());
-    assert!(told(slice(part, &[1.0])).contains("a variable in slices"));
+    let sliced = slice(part, &[1.0]);
+    assert!(told(sliced).contains("found slices of it"));
     assert!(told(slice(vec![], &[1.0])).contains("not all numbers"));
     let mut twice = slice(vec![], &[1.0, 2.0]);
     // The byte behind the first block says how it is compressed.

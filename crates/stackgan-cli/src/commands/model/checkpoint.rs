@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::digest::Sum;
 use stackgan_core::residual::variables::{self, from_variables};
+use stackgan_core::shapes::Shapes;
 use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_eval::features::Network;
 use stackgan_eval::features::inception::slim;
@@ -27,24 +28,24 @@ pub(super) fn import(
     origin: &Origin,
     context: &Context,
 ) -> Result<()> {
-    let (file, shapes) = (checkpoint.file(), checkpoint.shapes());
+    let (file, shapes) = (checkpoint.file(), &checkpoint.shapes());
     let cannot = || format!("cannot import\n  file: {}", file.display());
     if let Some(variables) = slim::variables(shapes.keys().map(String::as_str)) {
-        let tensors = slim::state_dict(numbers(checkpoint, &variables, &Device::Cpu)?)?;
+        let tensors = slim::state_dict(numbers(checkpoint, (&variables, shapes), &Device::Cpu)?)?;
         let found = tensors.get("fc.bias").map_or(0, Tensor::elem_count);
         if !matches!(found, 21 | 51) {
             let parts = ("a background and 50 birds or 20 flowers", format!("{found} classes"));
             let remedy = "give one of the authors' checkpoints (StackGAN-inception-model)";
             return Err(Problem::data("another network's classes", file, parts, remedy).into());
         }
-        return judge::import(Network::InceptionStackGan, &tensors, (file, &sum_of(file)?));
+        return judge::import(Network::InceptionStackGan, &tensors, (file, &sum_of(checkpoint)?));
     }
     let needed = variables::needed(shapes).with_context(cannot)?;
     let files = checkpoint.files();
     let read = files.iter().map(PathBuf::as_path).chain(origin.encoder.as_deref()).map(Some);
     apart(&read.collect::<Vec<_>>(), &[("--out", Some(out))])?;
     let encoder = origin.encoder()?;
-    let tensors = numbers(checkpoint, &needed, &context.device)?;
+    let tensors = numbers(checkpoint, (&needed, shapes), &context.device)?;
     let dataset = origin.dataset.as_deref().unwrap_or("unknown");
     let model = from_variables(tensors, encoder, dataset, &context.device).with_context(cannot)?;
     write_file(out, &model.to_bytes()?)?;
@@ -53,29 +54,50 @@ pub(super) fn import(
 
 fn numbers(
     checkpoint: &Checkpoint,
-    names: &BTreeSet<String>,
+    (names, shapes): (&BTreeSet<String>, &Shapes),
     device: &Device,
 ) -> Result<BTreeMap<String, Tensor>> {
     let tensor = |(name, numbers): (String, Vec<f32>)| {
-        let shape = checkpoint.shapes().get(&name).map_or(&[][..], Vec::as_slice);
+        let shape = shapes.get(&name).map_or(&[][..], Vec::as_slice);
         let tensor = Tensor::from_vec(numbers, shape, device)?;
         Ok((name, tensor))
     };
     checkpoint.read(names)?.into_iter().map(tensor).collect()
 }
 
-/// The SHA-256 of a checkpoint's file, or of its index, which holds the sums of all numbers.
-fn sum_of(file: &Path) -> Result<String> {
-    let cannot = || format!("cannot read\n  file: {}", file.display());
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(file).with_context(cannot)?);
-    let mut sum = Sum::default();
-    loop {
-        let bytes = reader.fill_buf().with_context(cannot)?;
-        if bytes.is_empty() {
-            return Ok(sum.finish());
-        }
-        sum.add(bytes);
-        let read = bytes.len();
-        reader.consume(read);
+/// Refuses a file that is no checkpoint but is called as one: one that is not whole, or another of
+/// the files beside it. Other programs call files of PyTorch so, too.
+///
+/// # Errors
+/// Code 3.
+pub(super) fn check_name(file: &Path) -> Result<()> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let mut begins = [0; 2];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut begins));
+    let called = name == "checkpoint" || name.contains(".ckpt");
+    if !called || (read.is_ok() && matches!(begins, [b'P', b'K'] | [0x80, _])) || !file.is_file() {
+        return Ok(());
     }
+    let parts = ("a table of TensorFlow, with its mark at the end", "another end");
+    let remedy = "fetch or copy it again; of a checkpoint in several files name the one that ends in `.index`";
+    Err(Problem::data("no checkpoint, or not a whole one", file, parts, remedy).into())
+}
+
+/// The SHA-256 of all files of a checkpoint, one after the other.
+fn sum_of(checkpoint: &Checkpoint) -> Result<String> {
+    let mut sum = Sum::default();
+    for file in checkpoint.files() {
+        let cannot = || format!("cannot read\n  file: {}", file.display());
+        let mut reader = BufReader::with_capacity(1 << 20, File::open(&file).with_context(cannot)?);
+        loop {
+            let bytes = reader.fill_buf().with_context(cannot)?;
+            let read = bytes.len();
+            if read == 0 {
+                break;
+            }
+            sum.add(bytes);
+            reader.consume(read);
+        }
+    }
+    Ok(sum.finish())
 }

@@ -24,8 +24,11 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
         args::Model::Import { file, out, encoder, dataset } => {
             let origin = Origin { encoder, dataset };
             match Checkpoint::open(&file)? {
-                Some(made) => checkpoint::import(&made, &out, &origin, context)?,
-                None => exchange::import(&file, &out, &origin, context)?,
+                Some(whole) => checkpoint::import(&whole, &out, &origin, context)?,
+                None => {
+                    checkpoint::check_name(&file)?;
+                    exchange::import(&file, &out, &origin, context)?;
+                }
             }
         }
         args::Model::Export { model, hub: Some(folder), .. } => {

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::super::budget::Budget;
 use super::super::cursor::Cursor;
 use super::super::fault::{Fault, Step};
 use super::message::{Value, field};
 use super::table::{Table, masked};
-use super::variable::{FLOAT, REMEDY, Shapes, charge, damaged, elements, floats, shape};
+use super::variable::{Collected, REMEDY, Variable, Variables, damaged, floats, shape};
 use crate::positional::PositionalFile;
 use crate::{Error, Result};
 
@@ -22,12 +21,12 @@ const MOST_FILES: u64 = 99_999;
 pub(super) struct Bundle {
     index: PathBuf,
     files: u64,
-    places: BTreeMap<String, Place>,
+    variables: Variables<Place>,
 }
 
 /// The place of a variable's numbers, and their sum.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+pub(super) struct Place {
     file: u64,
     offset: u64,
     size: u64,
@@ -35,23 +34,21 @@ struct Place {
 }
 
 impl Bundle {
-    /// Reads an index: the shapes of the variables, and where they are.
-    pub(super) fn open(table: &Table, index: &Path) -> Result<(Shapes, Self)> {
-        let (mut shapes, mut places, mut files) = (Shapes::new(), BTreeMap::new(), 1);
-        let mut budget = Budget::for_input(table.length());
+    /// Reads an index.
+    pub(super) fn open(table: &Table) -> Result<Self> {
+        let (mut variables, mut files) = (Collected::new(table.length()), 1);
         table.visit(table.blocks(), |key, value| {
-            let at = value.offset();
             if key.is_empty() {
                 files = header(value)?;
-            } else if let Some((shape, place)) = entry(value)? {
-                let name = String::from_utf8_lossy(key).into_owned();
-                charge(&mut budget, at, &name, &shape)?;
-                shapes.insert(name.clone(), shape);
-                places.insert(name, place);
+                return Ok(());
             }
-            Ok(())
+            variables.add(value.offset(), key, entry(value)?)
         })?;
-        Ok((shapes, Self { index: index.to_owned(), files, places }))
+        Ok(Self { index: table.path().to_owned(), files, variables: variables.all })
+    }
+
+    pub(super) const fn variables(&self) -> &Variables<Place> {
+        &self.variables
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -59,42 +56,16 @@ impl Bundle {
     }
 
     /// Reads the variables of these names.
-    pub(super) fn read(
-        &self,
-        names: &BTreeSet<String>,
-        shapes: &Shapes,
-    ) -> Result<BTreeMap<String, Vec<f32>>> {
+    pub(super) fn read(&self, names: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<f32>>> {
         let mut open: BTreeMap<u64, Numbers> = BTreeMap::new();
         let mut found = BTreeMap::new();
-        for name in names {
-            let (Some(place), Some(shape)) = (self.places.get(name), shapes.get(name)) else {
-                continue;
-            };
+        for (name, variable) in self.variables.iter().filter(|(name, _)| names.contains(*name)) {
+            let (place, count) = variable.readable(&self.index, name)?;
             let of = match open.entry(place.file) {
                 Entry::Occupied(open) => open.into_mut(),
                 Entry::Vacant(none) => none.insert(self.numbers(place.file)?),
             };
-            let size = elements(shape).and_then(|n| u64::try_from(4 * n).ok());
-            let end = place.offset.checked_add(place.size);
-            let named = format!("`{}` of shape {shape:?}", name.escape_debug());
-            if size != Some(place.size) || end.is_none_or(|end| end > of.length) {
-                let found = format!("{} of the file's {} bytes", place.size, of.length);
-                return Err(damaged(&of.path, "not all numbers", named, found));
-            }
-            // Variables that share numbers would take more memory than the file.
-            of.read += place.size;
-            if of.read > of.length {
-                let found = "numbers of another variable".to_owned();
-                return Err(damaged(&of.path, "variables share their numbers", named, found));
-            }
-            let mut bytes = vec![0; usize::try_from(place.size).unwrap_or(0)];
-            let read = of.file.read_exact_at(&mut bytes, place.offset);
-            read.map_err(|e| Error::read(&of.path, e))?;
-            if masked(crc32c::crc32c(&bytes)) != place.sum {
-                let expected = format!("{named}, by its sum");
-                return Err(damaged(&of.path, "damaged numbers", expected, "others".to_owned()));
-            }
-            found.insert(name.clone(), floats(&bytes).collect());
+            found.insert(name.clone(), of.read(name, place, count)?);
         }
         Ok(found)
     }
@@ -122,7 +93,7 @@ impl Bundle {
         }
         let file = File::open(&path).map_err(|e| Error::read(&path, e))?;
         let length = file.metadata().map_err(|e| Error::read(&path, e))?.len();
-        Ok(Numbers { path, length, file: PositionalFile::new(file), read: 0 })
+        Ok(Numbers { path, length, file: PositionalFile::new(file), taken: 0 })
     }
 }
 
@@ -132,15 +103,48 @@ struct Numbers {
     length: u64,
     file: PositionalFile,
     /// Bytes of all variables that were read.
-    read: u64,
+    taken: u64,
 }
 
-/// What the name of a file of numbers begins with, as that of its index does.
-pub(super) fn prefix(name: &str) -> Option<&str> {
-    let (prefix, numbers) = name.rsplit_once(".data-")?;
-    let (number, of) = numbers.split_once("-of-")?;
+impl Numbers {
+    /// Reads a variable of `count` numbers.
+    fn read(&mut self, name: &str, place: &Place, count: usize) -> Result<Vec<f32>> {
+        let Place { offset, size, sum, .. } = *place;
+        let end = offset.checked_add(size).filter(|end| *end <= self.length);
+        let (name, at) = (name.escape_debug(), format!("byte {offset}"));
+        let fault = |what, expected: String, found: String| {
+            Err(damaged(&self.path, what, at.as_str(), (expected, found)))
+        };
+        if end.is_none() || u64::try_from(4 * count) != Ok(size) {
+            let expected = format!("{count} numbers of `{name}`");
+            let found = format!("{size} bytes of a file of {}", self.length);
+            return fault("not all numbers", expected, found);
+        }
+        // Variables that share numbers would take more memory than the file.
+        self.taken += size;
+        if self.taken > self.length {
+            let (expected, found) =
+                (format!("numbers of `{name}` alone"), "shared ones".to_owned());
+            return fault("variables share their numbers", expected, found);
+        }
+        let mut bytes = vec![0; 4 * count];
+        self.file.read_exact_at(&mut bytes, offset).map_err(|e| Error::read(&self.path, e))?;
+        let found = masked(crc32c::crc32c(&bytes));
+        if found != sum {
+            let expected = format!("numbers of `{name}` with the sum {sum:08x}");
+            return fault("damaged numbers", expected, format!("{found:08x}"));
+        }
+        Ok(floats(&bytes).collect())
+    }
+}
+
+/// What the name of one of several files begins with, and how many they are: `…-00000-of-00001`.
+pub(super) fn shard(name: &str) -> Option<(&str, u64)> {
+    let (rest, files) = name.rsplit_once("-of-")?;
+    let (prefix, number) = rest.rsplit_once('-')?;
     let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(number) && digits(of)).then_some(prefix)
+    let files = files.parse().ok().filter(|_| digits(number) && digits(files))?;
+    Some((prefix, files))
 }
 
 /// The number of files of numbers.
@@ -164,24 +168,22 @@ fn header(mut message: Cursor<'_>) -> Step<u64> {
     Ok(files)
 }
 
-/// Shape and place of a variable, if its numbers are floating-point numbers.
-fn entry(mut message: Cursor<'_>) -> Step<Option<(Vec<usize>, Place)>> {
-    let at = message.offset();
-    let (mut kind, mut extents, mut place) = (0, Vec::new(), Place::default());
+/// A variable by its message.
+fn entry(mut message: Cursor<'_>) -> Step<Variable<Place>> {
+    let (mut variable, mut place, mut sliced) =
+        (Variable { shape: Vec::new(), kind: 0, place: None }, Place::default(), false);
     while let Some((number, value)) = field(&mut message)? {
         match (number, value) {
-            (1, Value::Number(n)) => kind = n,
-            (2, Value::Bytes(message)) => extents = shape(message)?,
+            (1, Value::Number(n)) => variable.kind = n,
+            (2, Value::Bytes(message)) => variable.shape = shape(message)?,
             (3, Value::Number(n)) => place.file = n,
             (4, Value::Number(n)) => place.offset = n,
             (5, Value::Number(n)) => place.size = n,
             (6, Value::Four(sum)) => place.sum = sum,
-            (7, _) => {
-                let pair = ("whole variables", "one in slices");
-                return Err(Fault::new(at, "a variable in slices", pair));
-            }
+            (7, _) => sliced = true,
             _ => {}
         }
     }
-    Ok((kind == FLOAT).then_some((extents, place)))
+    variable.place = (!sliced).then_some(place);
+    Ok(variable)
 }

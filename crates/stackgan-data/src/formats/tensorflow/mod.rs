@@ -19,32 +19,37 @@ use std::path::{Path, PathBuf};
 use self::bundle::Bundle;
 use self::message::{Value, field};
 use self::table::Table;
-use self::variable::{REMEDY, Shapes, damaged};
+use self::variable::{REMEDY, Variables, damaged};
 use crate::{Error, Result};
 
 /// An open checkpoint.
 #[derive(Debug)]
-pub struct Checkpoint {
-    shapes: Shapes,
-    form: Form,
-}
+pub struct Checkpoint(Form);
 
 #[derive(Debug)]
 enum Form {
-    Slices(Table),
+    Slices(Table, Variables<()>),
     Bundle(Bundle),
 }
 
 impl Checkpoint {
-    /// Opens the checkpoint that `path` names: its one file, its `.index`, one of its files of
-    /// numbers, or the beginning of their names (`model.ckpt`). Returns `None` if there is no such
-    /// file, or if it is not a checkpoint of TensorFlow.
+    /// Opens the checkpoint that `path` names: its file, its `.index`, one of its files of numbers,
+    /// or the beginning of their names (`model.ckpt`). Returns `None` if there is no such file, or
+    /// if it is not a checkpoint of TensorFlow.
     ///
     /// # Errors
-    /// When the file cannot be read, its table is damaged, or there are numbers without a table.
+    /// When the file cannot be read, its table is damaged, there are numbers without a table, or the
+    /// older format is in several files.
     pub fn open(path: &Path) -> Result<Option<Self>> {
         let Some(path) = place(path)? else { return Ok(None) };
-        let Some(table) = Table::open(&path)? else { return Ok(None) };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(table) = Table::open(&path)? else {
+            if name.ends_with(".index") {
+                let pair = ("a table".to_owned(), "another end".to_owned());
+                return Err(damaged(&path, "no index of a checkpoint", "its end", pair));
+            }
+            return Ok(None);
+        };
         let mut sliced = false;
         table.visit(0..1, |key, value| {
             if key.is_empty() {
@@ -52,36 +57,44 @@ impl Checkpoint {
             }
             Ok(())
         })?;
-        let (shapes, form) = if sliced {
-            (slices::shapes(&table)?, Form::Slices(table))
-        } else {
-            let (shapes, bundle) = Bundle::open(&table, &path)?;
-            (shapes, Form::Bundle(bundle))
-        };
-        Ok(Some(Self { shapes, form }))
+        if !sliced {
+            return Ok(Some(Self(Form::Bundle(Bundle::open(&table)?))));
+        }
+        if bundle::shard(&name).is_some_and(|(_, files)| files > 1) {
+            let pair = ("a checkpoint in one file".to_owned(), "one of several".to_owned());
+            return Err(damaged(&path, "a part of a checkpoint", "the name", pair));
+        }
+        let variables = slices::variables(&table)?;
+        Ok(Some(Self(Form::Slices(table, variables))))
     }
 
-    /// The shapes of the variables of 32-bit floating-point numbers, by name. Others (counters) are
-    /// left out.
+    /// The shapes of all variables by name, whatever their numbers are.
     #[must_use]
-    pub const fn shapes(&self) -> &BTreeMap<String, Vec<usize>> {
-        &self.shapes
+    pub fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        fn shapes<P>(variables: &Variables<P>) -> BTreeMap<String, Vec<usize>> {
+            variables.iter().map(|(name, v)| (name.clone(), v.shape.clone())).collect()
+        }
+        match &self.0 {
+            Form::Slices(_, variables) => shapes(variables),
+            Form::Bundle(bundle) => shapes(bundle.variables()),
+        }
     }
 
     /// Reads the variables of these names, each in row-major order.
     ///
     /// # Errors
-    /// When the checkpoint does not hold all of them, or their numbers are damaged.
+    /// When the checkpoint does not hold all of them, whole and in 32-bit floating-point numbers, or
+    /// their numbers are damaged.
     pub fn read(&self, names: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<f32>>> {
-        let found = match &self.form {
-            Form::Slices(table) => slices::read(table, names, &self.shapes)?,
-            Form::Bundle(bundle) => bundle.read(names, &self.shapes)?,
+        let found = match &self.0 {
+            Form::Slices(table, variables) => slices::read(table, names, variables)?,
+            Form::Bundle(bundle) => bundle.read(names)?,
         };
         match names.iter().find(|name| !found.contains_key(*name)) {
             None => Ok(found),
             Some(name) => {
-                let expected = format!("the numbers of `{}`", name.escape_debug());
-                Err(damaged(self.file(), "no numbers of a variable", expected, "none".to_owned()))
+                let pair = (format!("the numbers of `{}`", name.escape_debug()), "none".to_owned());
+                Err(damaged(self.file(), "no numbers of a variable", "the variable", pair))
             }
         }
     }
@@ -89,8 +102,8 @@ impl Checkpoint {
     /// The file with the checkpoint's table.
     #[must_use]
     pub fn file(&self) -> &Path {
-        match &self.form {
-            Form::Slices(table) => table.path(),
+        match &self.0 {
+            Form::Slices(table, _) => table.path(),
             Form::Bundle(bundle) => bundle.path(),
         }
     }
@@ -98,8 +111,8 @@ impl Checkpoint {
     /// All files of the checkpoint.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        match &self.form {
-            Form::Slices(table) => vec![table.path().to_owned()],
+        match &self.0 {
+            Form::Slices(table, _) => vec![table.path().to_owned()],
             Form::Bundle(bundle) => bundle.files(),
         }
     }
@@ -108,16 +121,20 @@ impl Checkpoint {
 /// The file with the table of the checkpoint that `path` names, if there is one.
 fn place(path: &Path) -> Result<Option<PathBuf>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let of = |prefix: &str| path.with_file_name(format!("{prefix}.index"));
     if !path.exists() {
-        return Ok(Some(of(&name)).filter(|file| file.exists()));
+        // As `Saver.save` returns them.
+        let whole = |prefix: &str| format!("{prefix}-00000-of-00001");
+        let names = [format!("{name}.index"), whole(&name), name.replace("-?????-", "-00000-")];
+        let mut files = names.into_iter().map(|name| path.with_file_name(name));
+        return Ok(files.find(|file| file.exists()));
     }
-    match bundle::prefix(&name).map(of) {
+    let numbers = bundle::shard(&name).and_then(|(prefix, _)| prefix.strip_suffix(".data"));
+    match numbers.map(|prefix| path.with_file_name(format!("{prefix}.index"))) {
         None => Ok(Some(path.to_owned())),
-        Some(file) if file.exists() => Ok(Some(file)),
-        Some(file) => Err(Error::Missing {
+        Some(index) if index.exists() => Ok(Some(index)),
+        Some(index) => Err(Error::Missing {
             what: "numbers of a checkpoint without its index".to_owned(),
-            file,
+            file: index,
             expected: format!("what `{}` holds", name.escape_debug()),
             remedy: REMEDY.to_owned(),
         }),

@@ -1,68 +1,66 @@
 //! The older format: a table whose first value says what the variables are, and whose others are
-//! slices of them. Variables that were cut into several slices (on several machines) are refused.
+//! slices of them. Of variables that were cut into several slices, as several machines save them,
+//! the numbers are not read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::budget::Budget;
 use super::super::cursor::Cursor;
 use super::super::fault::{Fault, Step};
 use super::message::{Value, field};
 use super::table::Table;
-use super::variable::{FLOAT, Shapes, charge, elements, floats, shape};
+use super::variable::{Collected, Variable, Variables, floats, name, shape};
 use crate::Result;
 
-/// The shapes of the variables, from the table's first value.
-pub(super) fn shapes(table: &Table) -> Result<Shapes> {
-    let mut shapes = Shapes::new();
-    let mut budget = Budget::for_input(table.length());
+/// The variables, from the table's first value.
+pub(super) fn variables(table: &Table) -> Result<Variables<()>> {
+    let mut variables = Collected::new(table.length());
     table.visit(0..1, |key, mut value| {
         while let Some((number, value)) = field(&mut value)? {
             let (true, 1, Value::Bytes(mut about)) = (key.is_empty(), number, value) else {
                 continue;
             };
             while let Some((number, value)) = field(&mut about)? {
-                let (1, Value::Bytes(variable)) = (number, value) else { continue };
-                let at = variable.offset();
-                if let Some((name, shape)) = of_variable(variable)? {
-                    charge(&mut budget, at, &name, &shape)?;
-                    shapes.insert(name, shape);
+                if let (1, Value::Bytes(variable)) = (number, value) {
+                    add(&mut variables, variable)?;
                 }
             }
         }
         Ok(())
     })?;
-    Ok(shapes)
+    Ok(variables.all)
 }
 
-/// Name and shape of a variable, if its numbers are floating-point numbers.
-fn of_variable(mut message: Cursor<'_>) -> Step<Option<(String, Vec<usize>)>> {
-    let (mut named, mut extents, mut kind) = (String::new(), Vec::new(), 0);
+/// Adds a variable by its message.
+fn add(variables: &mut Collected<()>, mut message: Cursor<'_>) -> Step<()> {
+    let (at, mut name) = (message.offset(), &b""[..]);
+    let mut variable = Variable { shape: Vec::new(), kind: 0, place: Some(()) };
     while let Some((number, value)) = field(&mut message)? {
         match (number, value) {
-            (1, Value::Bytes(text)) => named = name(&text),
-            (2, Value::Bytes(message)) => extents = shape(message)?,
-            (3, Value::Number(n)) => kind = n,
+            (1, Value::Bytes(text)) => name = text.rest(),
+            (2, Value::Bytes(message)) => variable.shape = shape(message)?,
+            (3, Value::Number(n)) => variable.kind = n,
+            (4, Value::Bytes(slice)) if !is_whole(slice.clone()) => variable.place = None,
             _ => {}
         }
     }
-    Ok((kind == FLOAT).then_some((named, extents)))
-}
-
-fn name(text: &Cursor<'_>) -> String {
-    String::from_utf8_lossy(text.rest()).into_owned()
+    variables.add(at, name, variable)
 }
 
 /// Reads the variables of these names.
 pub(super) fn read(
     table: &Table,
     names: &BTreeSet<String>,
-    shapes: &Shapes,
+    variables: &Variables<()>,
 ) -> Result<BTreeMap<String, Vec<f32>>> {
+    let mut counts = BTreeMap::new();
+    for (name, variable) in variables.iter().filter(|(name, _)| names.contains(*name)) {
+        counts.insert(name.as_str(), variable.readable(table.path(), name)?.1);
+    }
     let mut found = BTreeMap::new();
     table.visit(table.blocks(), |_, mut value| {
         while let Some((number, value)) = field(&mut value)? {
             if let (2, Value::Bytes(slice)) = (number, value) {
-                found.extend(of_slice(slice, names, shapes)?);
+                found.extend(of_slice(slice, &counts)?);
             }
         }
         Ok(())
@@ -73,32 +71,25 @@ pub(super) fn read(
 /// Name and numbers of a slice, if they are wanted.
 fn of_slice(
     mut message: Cursor<'_>,
-    names: &BTreeSet<String>,
-    shapes: &Shapes,
+    counts: &BTreeMap<&str, usize>,
 ) -> Step<Option<(String, Vec<f32>)>> {
     let at = message.offset();
-    let (mut named, mut extents, mut data) = (String::new(), None, None);
+    let (mut named, mut data) = (&b""[..], None);
     while let Some((number, value)) = field(&mut message)? {
         match (number, value) {
-            (1, Value::Bytes(text)) => named = name(&text),
-            (2, Value::Bytes(message)) => extents = Some(message),
+            (1, Value::Bytes(text)) => named = text.rest(),
             (3, Value::Bytes(message)) => data = Some(message),
             _ => {}
         }
     }
-    let (true, Some(shape)) = (names.contains(&named), shapes.get(&named)) else {
-        return Ok(None);
-    };
-    if !extents.is_none_or(is_whole) {
-        let pair = ("whole variables", format!("a slice of `{}`", named.escape_debug()));
-        return Err(Fault::new(at, "a variable in slices", pair));
+    let named = name(at, named)?;
+    let Some(&count) = counts.get(named) else { return Ok(None) };
+    let numbers = data.map(|data| numbers(data, count)).transpose()?.unwrap_or_default();
+    if numbers.len() == count {
+        return Ok(Some((named.to_owned(), numbers)));
     }
-    let numbers = data.map(numbers).transpose()?.unwrap_or_default();
-    if elements(shape) == Some(numbers.len()) {
-        return Ok(Some((named, numbers)));
-    }
-    let expected = format!("`{}` of shape {shape:?}", named.escape_debug());
-    Err(Fault::new(at, "not all numbers", (expected, format!("{} numbers", numbers.len()))))
+    let expected = format!("{count} of `{}`", named.escape_debug());
+    Err(Fault::new(at, "not all numbers", (expected, numbers.len().to_string())))
 }
 
 /// Whether a slice is the whole variable: no axis of it has an extent of its own.
@@ -113,13 +104,19 @@ fn is_whole(mut slice: Cursor<'_>) -> bool {
     true
 }
 
-/// The floating-point numbers of a tensor's message: packed, one by one, or as bytes of memory.
-fn numbers(mut message: Cursor<'_>) -> Step<Vec<f32>> {
-    let mut numbers = Vec::new();
+/// The floating-point numbers of a tensor's message, `count` at the most: packed, one by one, or as
+/// bytes of memory.
+fn numbers(mut message: Cursor<'_>, count: usize) -> Step<Vec<f32>> {
+    if count > message.left() / 4 {
+        let found = format!("{} bytes", message.left());
+        return message.fault("not all numbers", format!("{count} numbers"), found);
+    }
+    let mut numbers = Vec::with_capacity(count);
     while let Some((number, value)) = field(&mut message)? {
+        let room = count - numbers.len();
         match (number, value) {
-            (4 | 5, Value::Bytes(packed)) => numbers.extend(floats(packed.rest())),
-            (5, Value::Four(bits)) => numbers.push(f32::from_bits(bits)),
+            (4 | 5, Value::Bytes(packed)) => numbers.extend(floats(packed.rest()).take(room)),
+            (5, Value::Four(bits)) if room > 0 => numbers.push(f32::from_bits(bits)),
             _ => {}
         }
     }

@@ -8,10 +8,11 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::super::budget::Budget;
 use super::super::cursor::Cursor;
 use super::super::fault::{Fault, Step};
 use super::message::varint;
-use super::variable::REMEDY;
+use super::variable::{MAX_NAME, REMEDY};
 use crate::positional::PositionalFile;
 use crate::{Error, Result};
 
@@ -21,6 +22,14 @@ const MAGIC: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 const FOOTER: usize = 48;
 /// Bytes behind each block: how it is compressed, and its sum.
 const TRAILER: usize = 5;
+
+/// Bytes of the smallest block: one place at which keys begin, and how many such places there are.
+const SMALLEST: usize = 8;
+/// Bytes of the largest block. A value has at most as many: its length is a number of 32 bits.
+const LARGEST: usize = 1 << 32;
+
+/// The most bytes of a key: a name with some marks around it.
+const MAX_KEY: usize = 2 * MAX_NAME;
 
 /// An open table.
 #[derive(Debug)]
@@ -64,18 +73,19 @@ impl Table {
         let index = Place::read(&mut footer).and_then(|_| Place::read(&mut footer));
         let index = index.map_err(|fault| table.error(fault))?;
         let mut blocks = Vec::new();
+        let mut budget = Budget::for_input(length);
         let mut end = 0;
         table.visit_block(index, |_, value| {
             let place = Place::read(&mut value.clone())?;
             // Blocks follow each other: a short table cannot name one long block again and again.
-            if place.offset < end {
-                return value.fault(
-                    "order of blocks",
-                    format!("one from byte {end} on"),
-                    "another",
-                );
+            if place.offset < end || place.size < SMALLEST {
+                let expected = format!("a block from byte {end} on");
+                return value.fault("order of blocks", expected, format!("{place:?}"));
             }
-            end = place.offset.saturating_add(place.size);
+            end = place.offset.saturating_add(place.size).saturating_add(TRAILER);
+            if !budget.reserve(&mut blocks, 1) {
+                return Err(Fault::too_large(place.offset));
+            }
             blocks.push(place);
             Ok(())
         })?;
@@ -121,6 +131,10 @@ impl Table {
             let pair = (format!("{} bytes", place.size), "the file's end");
             return Err(self.error(Fault::new(place.offset, "file ends early", pair)));
         }
+        if place.size > LARGEST {
+            let pair = (format!("at most {LARGEST} bytes"), place.size.to_string());
+            return Err(self.error(Fault::new(place.offset, "size of a block", pair)));
+        }
         let mut bytes = vec![0; place.size];
         let read = self.file.read_exact_at(&mut bytes, place.offset as u64);
         read.map_err(|e| Error::read(&self.path, e))?;
@@ -164,6 +178,9 @@ fn entries(
         if shared > key.len() {
             let expected = format!("at most {} bytes of the key before", key.len());
             return cursor.fault("damaged block", expected, shared.to_string());
+        }
+        if shared.saturating_add(rest) > MAX_KEY {
+            return cursor.fault("key is too long", format!("at most {MAX_KEY} bytes"), "more");
         }
         key.truncate(shared);
         key.extend_from_slice(cursor.take(rest)?);

@@ -1,4 +1,4 @@
-//! What both formats say of a variable: its kind, its shape, its numbers.
+//! What both formats say of a variable: its name, its kind, its shape, its numbers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,24 +9,79 @@ use super::super::fault::{Fault, Step};
 use super::message::{Value, field};
 use crate::Error;
 
-/// The number by which TensorFlow's messages call 32-bit floating-point numbers.
-pub(super) const FLOAT: u64 = 1;
+/// What to do about a checkpoint that cannot be read.
+pub(super) const REMEDY: &str = "fetch or copy the checkpoint again, with all of its files; if it is whole, save it with one \
+                                 `tf.train.Saver`, in 32-bit numbers, not sharded, of variables that are not partitioned";
 
+/// The number by which TensorFlow's messages call 32-bit floating-point numbers.
+const FLOAT: u64 = 1;
 /// The most axes of a variable.
 const MAX_AXES: usize = 254;
-
-/// The shapes of variables by name.
-pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
-
+/// The most bytes of a name.
+pub(super) const MAX_NAME: usize = 4096;
 /// What a variable takes of memory beside its name and extents.
-const OVERHEAD: usize = 200;
+const OVERHEAD: usize = 250;
 
-/// Charges a variable that will be remembered; `at`: where the file tells of it.
-pub(super) fn charge(budget: &mut Budget, at: usize, name: &str, shape: &[usize]) -> Step<()> {
-    if budget.charge(OVERHEAD + name.len() + size_of_val(shape)) {
-        return Ok(());
+/// What is known of a variable before its numbers are read.
+#[derive(Debug)]
+pub(super) struct Variable<P> {
+    pub(super) shape: Vec<usize>,
+    /// The kind of its numbers.
+    pub(super) kind: u64,
+    /// Where its numbers are, as its format says it; none if they are in slices.
+    pub(super) place: Option<P>,
+}
+
+/// Variables by name.
+pub(super) type Variables<P> = BTreeMap<String, Variable<P>>;
+
+/// Variables that are being collected, within a budget of memory.
+pub(super) struct Collected<P> {
+    budget: Budget,
+    pub(super) all: Variables<P>,
+}
+
+impl<P> Collected<P> {
+    /// None yet, of a file of `length` bytes.
+    pub(super) fn new(length: usize) -> Self {
+        Self { budget: Budget::for_input(length), all: Variables::new() }
     }
-    Err(Fault::too_large(at))
+
+    /// Adds a variable; `at`: where the file tells of it.
+    pub(super) fn add(&mut self, at: usize, name: &[u8], variable: Variable<P>) -> Step<()> {
+        let name = self::name(at, name)?;
+        // Twice: shapes by name are given away too.
+        if !self.budget.charge(OVERHEAD + 2 * (name.len() + size_of_val(&*variable.shape))) {
+            return Err(Fault::too_large(at));
+        }
+        self.all.insert(name.to_owned(), variable);
+        Ok(())
+    }
+}
+
+impl<P> Variable<P> {
+    /// The place and the number of the numbers, or why they cannot be read.
+    pub(super) fn readable(&self, path: &Path, name: &str) -> Result<(&P, usize), Error> {
+        let found = match (self.kind, &self.place, elements(&self.shape)) {
+            (FLOAT, Some(place), Some(count)) => return Ok((place, count)),
+            (FLOAT, None, _) => "slices of it".to_owned(),
+            (FLOAT, ..) => format!("shape {:?}", self.shape),
+            (kind, ..) => format!("numbers of kind {kind}"),
+        };
+        let expected = format!("`{}` whole, in 32-bit numbers (kind {FLOAT})", name.escape_debug());
+        Err(damaged(path, "a variable that cannot be read", "the variable", (expected, found)))
+    }
+}
+
+/// A name as text.
+pub(super) fn name(at: usize, bytes: &[u8]) -> Step<&str> {
+    match str::from_utf8(bytes) {
+        Ok(name) if name.len() <= MAX_NAME => Ok(name),
+        _ => {
+            let expected = format!("text of at most {MAX_NAME} bytes");
+            Err(Fault::new(at, "name of a variable", (expected, format!("{} bytes", bytes.len()))))
+        }
+    }
 }
 
 /// The extents of a shape's message.
@@ -51,7 +106,7 @@ pub(super) fn shape(mut message: Cursor<'_>) -> Step<Vec<usize>> {
 }
 
 /// The number of elements, unless no memory could hold them.
-pub(super) fn elements(shape: &[usize]) -> Option<usize> {
+fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(4usize, |n, &extent| n.checked_mul(extent)).map(|bytes| bytes / 4)
 }
 
@@ -61,9 +116,11 @@ pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
 }
 
 /// The error of a variable whose numbers are not as they were written.
-pub(super) fn damaged(path: &Path, what: &'static str, expected: String, found: String) -> Error {
-    Error::malformed(path, what, "the numbers", (expected, found), REMEDY)
+pub(super) fn damaged(
+    path: &Path,
+    what: &'static str,
+    place: impl Into<Box<str>>,
+    (expected, found): (String, String),
+) -> Error {
+    Error::malformed(path, what, place, (expected, found), REMEDY)
 }
-
-/// What to do about a damaged file.
-pub(super) const REMEDY: &str = "fetch or copy the checkpoint again; all of its files are needed";
