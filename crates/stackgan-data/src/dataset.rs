@@ -1,7 +1,6 @@
 //! The description of a dataset, before any picture is opened: what the modules of `layouts` return
 //! and [`crate::prepared::import`] takes.
 
-use crate::crop::Orientation;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +17,17 @@ pub struct Dataset {
     pub orientation: Orientation,
     /// Decisions about what the folder does not specify, and what was left out: one sentence each.
     pub notes: Vec<String>,
+}
+
+/// Whether a picture is rotated according to its EXIF tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orientation {
+    /// As stored, as in the release. Boxes of the published datasets are in pixels of the stored
+    /// picture.
+    #[default]
+    AsStored,
+    /// Rotated upright, as viewers show it. For a user's own photographs.
+    Upright,
 }
 
 /// One picture of a dataset.

@@ -8,6 +8,7 @@
 //! | alpha | dropped, the colour beneath stays | yes |
 //! | 16 bits | divided by 257, rounded | no: it takes the upper byte, and cuts deep grey at 255 |
 
+use crate::dataset::Orientation;
 use crate::error::printable;
 use crate::{Error, Result};
 use image::{ImageDecoder as _, ImageFormat, RgbImage};
@@ -23,17 +24,6 @@ pub const MAX_AREA: u64 = 40_000_000;
 
 /// Maximum length of a picture file, in bytes.
 pub const MAX_FILE: u64 = 128 << 20;
-
-/// Whether a picture is rotated according to its EXIF tag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Orientation {
-    /// As stored, as in the release. Boxes of the published datasets are in pixels of the stored
-    /// picture.
-    #[default]
-    AsStored,
-    /// Rotated upright, as viewers show it. For a user's own photographs.
-    Upright,
-}
 
 /// Decodes a JPEG or PNG as it is stored; `file` is for messages.
 ///

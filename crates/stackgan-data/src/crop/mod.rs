@@ -6,7 +6,8 @@
 
 mod decode;
 
-pub use decode::{MAX_AREA, MAX_FILE, MAX_SIDE, Orientation, decode, decode_as};
+pub use crate::dataset::Orientation;
+pub use decode::{MAX_AREA, MAX_FILE, MAX_SIDE, decode, decode_as};
 
 use crate::counted;
 use crate::dataset::BoundingBox;

@@ -1,0 +1,26 @@
+//! `stackgan demo`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::positive::positive;
+
+/// Draw toy birds, train on them, paint, and write one report: offline, on a CPU, in minutes.
+#[derive(Args, Clone, Debug)]
+#[command(before_help = "Examples:\n  stackgan demo\n  stackgan demo --minutes 30 --out my-demo")]
+pub(crate) struct Demo {
+    /// Time limit in minutes, without the drawing of sheets and the scores
+    #[arg(long, default_value_t = 10.0, value_name = "M", value_parser = positive)]
+    pub minutes: f64,
+    /// Take less than a minute, with few pictures and hardly any training: shows that everything
+    /// works
+    #[arg(long, conflicts_with = "minutes")]
+    pub quick: bool,
+    /// The folder to write
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub out: PathBuf,
+    /// The random seed
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+}

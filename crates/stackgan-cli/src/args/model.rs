@@ -1,0 +1,89 @@
+//! `stackgan model`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::onnx::Onnx;
+
+/// Model files.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Model {
+    /// Show recipe, stages, sizes, text encoder, training and SHA-256
+    #[command(before_help = "Examples:\n  stackgan model info demo/model.safetensors\n  \
+                             stackgan model info runs/00000-toy-stage1 --json")]
+    Info {
+        /// A model file, a run folder or `hub:OWNER/NAME`
+        model: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Import published or trained generators: of the TensorFlow release (a checkpoint), of the
+    /// PyTorch release (a state dict); or a network for measurements
+    #[command(
+        before_help = "Examples:\n  stackgan model import birds_model_164000.ckpt --encoder cub.safetensors --out birds.safetensors\n  \
+                             stackgan model import netG_epoch_90.pth --out coco.safetensors"
+    )]
+    Import {
+        /// A checkpoint of TensorFlow (also named by its .index), a .pth of any version of torch, a
+        /// .t7 with a table of tensors by name, or safetensors
+        file: PathBuf,
+        /// The model file to write
+        #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
+        out: PathBuf,
+        /// The text encoder whose embeddings it was trained with; without one it paints from
+        /// embeddings only
+        #[arg(long, value_name = "FILE")]
+        encoder: Option<PathBuf>,
+        /// The name of the dataset that it was trained on; default: coco for a state dict, unknown
+        /// for a checkpoint
+        #[arg(long)]
+        dataset: Option<String>,
+    },
+    /// Export the generator for PyTorch's `load_state_dict` (plain recipe), the model as a folder
+    /// for the hub, or files for ONNX runtimes
+    #[command(
+        before_help = "Examples:\n  stackgan model export coco.safetensors --out netG.safetensors\n  \
+                             stackgan model export runs/00001-toy-stage2 --onnx birds.onnx"
+    )]
+    Export {
+        /// A model file, a run folder or `hub:OWNER/NAME`
+        model: PathBuf,
+        /// The safetensors file to write
+        #[arg(long, value_name = "FILE", default_value = "netG.safetensors")]
+        out: PathBuf,
+        /// Write a folder for the Hugging Face hub instead: model.safetensors, config.json,
+        /// README.md
+        #[arg(long, value_name = "DIR", conflicts_with = "out")]
+        hub: Option<PathBuf>,
+        /// Files for ONNX runtimes
+        #[command(flatten)]
+        onnx: Onnx,
+    },
+    /// Check that a model has every tensor, that all values are finite, and that it can paint (exit
+    /// code 3 if the file is damaged, 5 if a value is not finite)
+    #[command(before_help = "Examples:\n  stackgan model verify runs/00001-toy-stage2\n  \
+                             stackgan model verify demo/model.safetensors")]
+    Verify {
+        /// A model file, a run folder or `hub:OWNER/NAME`
+        model: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare the tensors of two models (exit code 5 if they differ)
+    #[command(
+        before_help = "Examples:\n  stackgan model diff runs/00000-toy-stage1 runs/00001-toy-stage1\n  \
+                             stackgan model diff before.safetensors after.safetensors"
+    )]
+    Diff {
+        /// A model file, a run folder or `hub:OWNER/NAME`
+        a: PathBuf,
+        /// Another one
+        b: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
