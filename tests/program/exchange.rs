@@ -148,13 +148,25 @@ fn files_beside_a_checkpoint_and_parts_of_one_are_told() {
     }
     // PyTorch's files are called so by some programs.
     std::fs::copy(golden("stage1_netG_zip.pth"), dir.join("net.ckpt")).unwrap();
-    done(dir, &["model", "import", "net.ckpt"]);
+    done(dir, &["model", "import", "net.ckpt", "--out", "net.ckpt.safetensors"]);
+    done(dir, &["model", "export", "net.ckpt.safetensors", "--out", "state.ckpt.safetensors"]);
+    done(dir, &["model", "import", "state.ckpt.safetensors"]);
+    // Nobody writes into this pipe: it is not waited for.
+    #[cfg(unix)]
+    for name in ["pipe.ckpt", "pipe.pth"] {
+        let made = std::process::Command::new("mkfifo").arg(dir.join(name)).status();
+        if made.is_ok_and(|status| status.success()) {
+            assert_eq!(failed(dir, &["model", "import", name]).0, 3, "{name}");
+        }
+    }
     // The numbers that are read are not written over.
     let numbers = "tensorflow_stage1.ckpt.data-00000-of-00001";
     for file in ["tensorflow_stage1.ckpt.index", numbers] {
         std::fs::copy(golden(file), dir.join(file)).unwrap();
     }
     let over = ["model", "import", "tensorflow_stage1.ckpt", "--out", numbers];
+    assert_eq!(failed(dir, &over).0, 2);
+    let over = ["model", "import", numbers, "--out", "tensorflow_stage1.ckpt"];
     assert_eq!(failed(dir, &over).0, 2);
     assert!(std::fs::read(dir.join(numbers)).unwrap() == std::fs::read(golden(numbers)).unwrap());
 }

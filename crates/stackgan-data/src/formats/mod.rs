@@ -32,8 +32,8 @@ use std::path::Path;
 /// # Errors
 /// When the file cannot be read, is not a regular file, or is longer than `cap`.
 pub fn read_bounded(path: &Path, cap: u64) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|e| Error::read(path, e))?;
-    let meta = file.metadata().map_err(|e| Error::read(path, e))?;
+    // Before it is opened: a pipe would be waited for.
+    let meta = std::fs::metadata(path).map_err(|e| Error::read(path, e))?;
     if !meta.is_file() || meta.len() > cap {
         let found = if meta.is_file() {
             format!("{} bytes", meta.len())
@@ -48,6 +48,7 @@ pub fn read_bounded(path: &Path, cap: u64) -> Result<Vec<u8>> {
             "check that this is the right file",
         ));
     }
+    let file = File::open(path).map_err(|e| Error::read(path, e))?;
     let mut bytes = Vec::with_capacity(meta.len() as usize);
     // One byte more than the known length: a file that grows meanwhile cannot fill the memory.
     file.take(meta.len() + 1).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;

@@ -38,7 +38,10 @@ fn both_formats_of_tensorflow_hold_the_same_numbers() {
     // A counter of whole numbers is named, but cannot be read as a weight.
     assert_eq!(old.shapes()["step"], [0; 0]);
     let error = old.read(&["step".to_owned()].into()).unwrap_err().to_string();
-    assert!(error.contains("`step`") && error.contains("numbers of kind 9"), "{error}");
+    assert!(
+        error.contains("`step`") && error.contains("numbers of TensorFlow's kind 9"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -159,6 +162,9 @@ fn what_cannot_be_read_is_told() {
     assert!(told(of(masked(&numbers))).contains("not all numbers"));
     fs::write(dir.path().join("x.ckpt.data-00000-of-00001"), &numbers).unwrap();
     let sum = masked(&numbers);
+    // A slice's key is no name.
+    fs::write(&path, table(&[index(&[("\0a", &[2], 0, sum), ("a", &[2], 0, sum)])])).unwrap();
+    assert_eq!(all(&open(&path)).unwrap().len(), 1);
     let shared = [("a", &[2][..], 0, sum), ("b", &[2], 0, sum)];
     assert!(told(table(&[index(&shared)])).contains("variables share their numbers"));
 }

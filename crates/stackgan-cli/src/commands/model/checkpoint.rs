@@ -41,7 +41,10 @@ pub(super) fn import(
         return judge::import(Network::InceptionStackGan, &tensors, (file, &sum_of(checkpoint)?));
     }
     let needed = variables::needed(shapes).with_context(cannot)?;
-    let files = checkpoint.files();
+    let mut files = checkpoint.files();
+    if file.extension().is_some_and(|extension| extension == "index") {
+        files.extend([file.with_extension(""), file.with_extension("meta")]); // its other names
+    }
     let read = files.iter().map(PathBuf::as_path).chain(origin.encoder.as_deref()).map(Some);
     apart(&read.collect::<Vec<_>>(), &[("--out", Some(out))])?;
     let encoder = origin.encoder()?;
@@ -72,14 +75,18 @@ fn numbers(
 /// Code 3.
 pub(super) fn check_name(file: &Path) -> Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let others = [".pth", ".pt", ".t7", ".safetensors"];
+    let called = name == "checkpoint" || name.contains(".ckpt");
+    if !called || others.iter().any(|end| name.ends_with(end)) || !file.is_file() {
+        return Ok(());
+    }
     let mut begins = [0; 2];
     let read = File::open(file).and_then(|mut file| file.read_exact(&mut begins));
-    let called = name == "checkpoint" || name.contains(".ckpt");
-    if !called || (read.is_ok() && matches!(begins, [b'P', b'K'] | [0x80, _])) || !file.is_file() {
+    if read.is_ok() && matches!(begins, [b'P', b'K'] | [0x80, _]) {
         return Ok(());
     }
     let parts = ("a table of TensorFlow, with its mark at the end", "another end");
-    let remedy = "fetch or copy it again; of a checkpoint in several files name the one that ends in `.index`";
+    let remedy = "of a checkpoint in several files name the one that ends in `.index`; if it is one file, fetch or copy it again";
     Err(Problem::data("no checkpoint, or not a whole one", file, parts, remedy).into())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::super::cursor::Cursor;
@@ -36,13 +37,24 @@ pub(super) struct Place {
 impl Bundle {
     /// Reads an index.
     pub(super) fn open(table: &Table) -> Result<Self> {
-        let (mut variables, mut files) = (Collected::new(table.length()), 1);
+        let (mut variables, mut files) = (Collected::new(), 1);
         table.visit(table.blocks(), |key, value| {
             if key.is_empty() {
                 files = header(value)?;
                 return Ok(());
             }
-            variables.add(value.offset(), key, entry(value)?)
+            // Slices of a variable, which its own entry tells of, have keys that are no names.
+            if key.starts_with(&[0]) {
+                return Ok(());
+            }
+            let (at, variable) = (value.offset(), entry(value)?);
+            if let Some(Place { file, .. }) = variable.place
+                && file >= files
+            {
+                let pair = (format!("one of {files} files of numbers"), format!("file {file}"));
+                return Err(Fault::new(at, "place of a variable", pair));
+            }
+            variables.add(at, key, variable)
         })?;
         Ok(Self { index: table.path().to_owned(), files, variables: variables.all })
     }
@@ -70,15 +82,22 @@ impl Bundle {
         Ok(found)
     }
 
-    /// All files: the index, and those of numbers.
+    /// The files that hold something: the index, and those of numbers.
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        std::iter::once(self.index.clone()).chain((0..self.files).map(|n| self.file(n))).collect()
+        let places = self.variables.values().filter_map(|variable| variable.place);
+        let files: BTreeSet<u64> = places.map(|place| place.file).collect();
+        let numbers = files.into_iter().map(|number| self.file(number));
+        std::iter::once(self.index.clone()).chain(numbers).collect()
     }
 
     fn file(&self, number: u64) -> PathBuf {
-        let index = self.index.file_name().unwrap_or_default().to_string_lossy();
-        let prefix = index.strip_suffix(".index").unwrap_or(&index);
-        self.index.with_file_name(format!("{prefix}.data-{number:05}-of-{:05}", self.files))
+        let mut path = self.index.clone();
+        if path.extension().is_some_and(|extension| extension == "index") {
+            path.set_extension("");
+        }
+        let mut name = path.into_os_string();
+        name.push(format!(".data-{number:05}-of-{:05}", self.files));
+        name.into()
     }
 
     fn numbers(&self, number: u64) -> Result<Numbers> {
@@ -93,7 +112,7 @@ impl Bundle {
         }
         let file = File::open(&path).map_err(|e| Error::read(&path, e))?;
         let length = file.metadata().map_err(|e| Error::read(&path, e))?.len();
-        Ok(Numbers { path, length, file: PositionalFile::new(file), taken: 0 })
+        Ok(Numbers { path, length, file: PositionalFile::new(file), taken: Vec::new() })
     }
 }
 
@@ -102,8 +121,8 @@ struct Numbers {
     path: PathBuf,
     length: u64,
     file: PositionalFile,
-    /// Bytes of all variables that were read.
-    taken: u64,
+    /// Where the variables are that were read.
+    taken: Vec<Range<u64>>,
 }
 
 impl Numbers {
@@ -111,6 +130,7 @@ impl Numbers {
     fn read(&mut self, name: &str, place: &Place, count: usize) -> Result<Vec<f32>> {
         let Place { offset, size, sum, .. } = *place;
         let end = offset.checked_add(size).filter(|end| *end <= self.length);
+        let place = offset..end.unwrap_or(offset);
         let (name, at) = (name.escape_debug(), format!("byte {offset}"));
         let fault = |what, expected: String, found: String| {
             Err(damaged(&self.path, what, at.as_str(), (expected, found)))
@@ -121,12 +141,13 @@ impl Numbers {
             return fault("not all numbers", expected, found);
         }
         // Variables that share numbers would take more memory than the file.
-        self.taken += size;
-        if self.taken > self.length {
+        let shared = |other: &Range<u64>| other.start < place.end && place.start < other.end;
+        if self.taken.iter().any(shared) {
             let (expected, found) =
                 (format!("numbers of `{name}` alone"), "shared ones".to_owned());
             return fault("variables share their numbers", expected, found);
         }
+        self.taken.push(place);
         let mut bytes = vec![0; 4 * count];
         self.file.read_exact_at(&mut bytes, offset).map_err(|e| Error::read(&self.path, e))?;
         let found = masked(crc32c::crc32c(&bytes));
@@ -155,7 +176,7 @@ fn header(mut message: Cursor<'_>) -> Step<u64> {
         match (number, value) {
             (1, Value::Number(n @ 1..=MOST_FILES)) => files = n,
             (1, Value::Number(n)) => {
-                let expected = format!("at most {MOST_FILES}");
+                let expected = format!("1 to {MOST_FILES}");
                 return Err(Fault::new(at, "files of numbers", (expected, n.to_string())));
             }
             (2, Value::Number(1)) => {

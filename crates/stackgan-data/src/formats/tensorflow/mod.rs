@@ -123,10 +123,14 @@ fn place(path: &Path) -> Result<Option<PathBuf>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if !path.exists() {
         // As `Saver.save` returns them.
-        let whole = |prefix: &str| format!("{prefix}-00000-of-00001");
-        let names = [format!("{name}.index"), whole(&name), name.replace("-?????-", "-00000-")];
-        let mut files = names.into_iter().map(|name| path.with_file_name(name));
-        return Ok(files.find(|file| file.exists()));
+        let behind = |end: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        let of_any = path.with_file_name(name.replace("-?????-of-", "-00000-of-"));
+        let files = [behind(".index"), behind("-00000-of-00001"), of_any];
+        return Ok(files.into_iter().find(|file| file.exists()));
     }
     let numbers = bundle::shard(&name).and_then(|(prefix, _)| prefix.strip_suffix(".data"));
     match numbers.map(|prefix| path.with_file_name(format!("{prefix}.index"))) {

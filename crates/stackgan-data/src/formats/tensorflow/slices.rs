@@ -13,7 +13,7 @@ use crate::Result;
 
 /// The variables, from the table's first value.
 pub(super) fn variables(table: &Table) -> Result<Variables<()>> {
-    let mut variables = Collected::new(table.length());
+    let mut variables = Collected::new();
     table.visit(0..1, |key, mut value| {
         while let Some((number, value)) = field(&mut value)? {
             let (true, 1, Value::Bytes(mut about)) = (key.is_empty(), number, value) else {

@@ -28,6 +28,9 @@ const SMALLEST: usize = 8;
 /// Bytes of the largest block. A value has at most as many: its length is a number of 32 bits.
 const LARGEST: usize = 1 << 32;
 
+/// Bytes of the largest index, of some millions of blocks.
+const LARGEST_INDEX: usize = 1 << 27;
+
 /// The most bytes of a key: a name with some marks around it.
 const MAX_KEY: usize = 2 * MAX_NAME;
 
@@ -57,12 +60,13 @@ impl Place {
 impl Table {
     /// Opens a table and reads where its blocks are. Returns `None` if the file does not end as one.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
-        let file = File::open(path).map_err(|e| Error::read(path, e))?;
-        let meta = file.metadata().map_err(|e| Error::read(path, e))?;
+        // Before it is opened: a pipe would be waited for.
+        let meta = std::fs::metadata(path).map_err(|e| Error::read(path, e))?;
         let length = usize::try_from(meta.len()).unwrap_or(0);
         if !meta.is_file() || length < FOOTER {
             return Ok(None);
         }
+        let file = File::open(path).map_err(|e| Error::read(path, e))?;
         let file = PositionalFile::new(file);
         let mut table = Self { path: path.to_owned(), file, length, blocks: Vec::new() };
         let footer = table.bytes(Place { offset: length - FOOTER, size: FOOTER })?;
@@ -72,15 +76,20 @@ impl Table {
         let mut footer = Cursor::new_at(&footer, length - FOOTER);
         let index = Place::read(&mut footer).and_then(|_| Place::read(&mut footer));
         let index = index.map_err(|fault| table.error(fault))?;
+        if index.size > LARGEST_INDEX {
+            let pair = (format!("at most {LARGEST_INDEX} bytes"), index.size.to_string());
+            return Err(table.error(Fault::new(index.offset, "size of the index", pair)));
+        }
         let mut blocks = Vec::new();
-        let mut budget = Budget::for_input(length);
+        let mut budget = Budget::of(15 << 20);
         let mut end = 0;
         table.visit_block(index, |_, value| {
             let place = Place::read(&mut value.clone())?;
             // Blocks follow each other: a short table cannot name one long block again and again.
             if place.offset < end || place.size < SMALLEST {
                 let expected = format!("a block from byte {end} on");
-                return value.fault("order of blocks", expected, format!("{place:?}"));
+                let found = format!("{} bytes from byte {} on", place.size, place.offset);
+                return value.fault("order of blocks", expected, found);
             }
             end = place.offset.saturating_add(place.size).saturating_add(TRAILER);
             if !budget.reserve(&mut blocks, 1) {
@@ -95,11 +104,6 @@ impl Table {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The length of the file in bytes.
-    pub(super) const fn length(&self) -> usize {
-        self.length
     }
 
     pub(super) fn blocks(&self) -> Range<usize> {

@@ -11,7 +11,7 @@ use crate::Error;
 
 /// What to do about a checkpoint that cannot be read.
 pub(super) const REMEDY: &str = "fetch or copy the checkpoint again, with all of its files; if it is whole, save it with one \
-                                 `tf.train.Saver`, in 32-bit numbers, not sharded, of variables that are not partitioned";
+                                 `tf.train.Saver`, in float32, of variables that are not partitioned";
 
 /// The number by which TensorFlow's messages call 32-bit floating-point numbers.
 const FLOAT: u64 = 1;
@@ -42,9 +42,9 @@ pub(super) struct Collected<P> {
 }
 
 impl<P> Collected<P> {
-    /// None yet, of a file of `length` bytes.
-    pub(super) fn new(length: usize) -> Self {
-        Self { budget: Budget::for_input(length), all: Variables::new() }
+    /// None yet. Their memory is bounded whatever the file's length is: some 40,000 variables.
+    pub(super) fn new() -> Self {
+        Self { budget: Budget::of(15 << 20), all: Variables::new() }
     }
 
     /// Adds a variable; `at`: where the file tells of it.
@@ -66,9 +66,12 @@ impl<P> Variable<P> {
             (FLOAT, Some(place), Some(count)) => return Ok((place, count)),
             (FLOAT, None, _) => "slices of it".to_owned(),
             (FLOAT, ..) => format!("shape {:?}", self.shape),
-            (kind, ..) => format!("numbers of kind {kind}"),
+            (2, ..) => "float64".to_owned(),
+            (14, ..) => "bfloat16".to_owned(),
+            (19, ..) => "float16".to_owned(),
+            (kind, ..) => format!("numbers of TensorFlow's kind {kind}"),
         };
-        let expected = format!("`{}` whole, in 32-bit numbers (kind {FLOAT})", name.escape_debug());
+        let expected = format!("`{}` whole, in float32", name.escape_debug());
         Err(damaged(path, "a variable that cannot be read", "the variable", (expected, found)))
     }
 }
@@ -78,8 +81,9 @@ pub(super) fn name(at: usize, bytes: &[u8]) -> Step<&str> {
     match str::from_utf8(bytes) {
         Ok(name) if name.len() <= MAX_NAME => Ok(name),
         _ => {
-            let expected = format!("text of at most {MAX_NAME} bytes");
-            Err(Fault::new(at, "name of a variable", (expected, format!("{} bytes", bytes.len()))))
+            let expected = format!("text in UTF-8, of at most {MAX_NAME} bytes");
+            let found = format!("{} other bytes", bytes.len());
+            Err(Fault::new(at, "name of a variable", (expected, found)))
         }
     }
 }
