@@ -30,15 +30,8 @@ pub(super) fn import(
 ) -> Result<()> {
     let (file, shapes) = (checkpoint.file(), &checkpoint.shapes());
     let cannot = || format!("cannot import\n  file: {}", file.display());
-    if let Some(variables) = slim::variables(shapes.keys().map(String::as_str)) {
-        let tensors = slim::state_dict(numbers(checkpoint, (&variables, shapes), &Device::Cpu)?)?;
-        let found = tensors.get("fc.bias").map_or(0, Tensor::elem_count);
-        if !matches!(found, 21 | 51) {
-            let parts = ("a background and 50 birds or 20 flowers", format!("{found} classes"));
-            let remedy = "give one of the authors' checkpoints (StackGAN-inception-model)";
-            return Err(Problem::data("another network's classes", file, parts, remedy).into());
-        }
-        return judge::import(Network::InceptionStackGan, &tensors, (file, &sum_of(checkpoint)?));
+    if let Some(names) = slim::variables(shapes.keys().map(String::as_str)) {
+        return import_inception(checkpoint, (&names, shapes));
     }
     let needed = variables::needed(shapes).with_context(cannot)?;
     let mut files = checkpoint.files();
@@ -53,6 +46,22 @@ pub(super) fn import(
     let model = from_variables(tensors, encoder, dataset, &context.device).with_context(cannot)?;
     write_file(out, &model.to_bytes()?)?;
     print(out.display())
+}
+
+/// Stores the authors' Inception network, whose variables are `names`.
+fn import_inception(
+    checkpoint: &Checkpoint,
+    (names, shapes): (&BTreeSet<String>, &Shapes),
+) -> Result<()> {
+    let file = checkpoint.file();
+    let tensors = slim::state_dict(numbers(checkpoint, (names, shapes), &Device::Cpu)?)?;
+    let found = tensors.get("fc.bias").map_or(0, Tensor::elem_count);
+    if !matches!(found, 21 | 51) {
+        let parts = ("a background and 50 birds or 20 flowers", format!("{found} classes"));
+        let remedy = "give one of the authors' checkpoints (StackGAN-inception-model)";
+        return Err(Problem::data("another network's classes", file, parts, remedy).into());
+    }
+    judge::import(Network::InceptionStackGan, &tensors, (file, &sum_of(checkpoint)?))
 }
 
 fn numbers(

@@ -102,7 +102,8 @@ impl Bundle {
 
     fn numbers(&self, number: u64) -> Result<Numbers> {
         let path = self.file(number);
-        if !path.exists() {
+        // A pipe is as good as no file, and would be waited for.
+        if !path.is_file() {
             return Err(Error::Missing {
                 what: "a file of the checkpoint is missing".to_owned(),
                 file: path,
@@ -130,7 +131,7 @@ impl Numbers {
     fn read(&mut self, name: &str, place: &Place, count: usize) -> Result<Vec<f32>> {
         let Place { offset, size, sum, .. } = *place;
         let end = offset.checked_add(size).filter(|end| *end <= self.length);
-        let place = offset..end.unwrap_or(offset);
+        let range = offset..end.unwrap_or(offset);
         let (name, at) = (name.escape_debug(), format!("byte {offset}"));
         let fault = |what, expected: String, found: String| {
             Err(damaged(&self.path, what, at.as_str(), (expected, found)))
@@ -141,13 +142,13 @@ impl Numbers {
             return fault("not all numbers", expected, found);
         }
         // Variables that share numbers would take more memory than the file.
-        let shared = |other: &Range<u64>| other.start < place.end && place.start < other.end;
+        let shared = |other: &Range<u64>| other.start < range.end && range.start < other.end;
         if self.taken.iter().any(shared) {
             let (expected, found) =
                 (format!("numbers of `{name}` alone"), "shared ones".to_owned());
             return fault("variables share their numbers", expected, found);
         }
-        self.taken.push(place);
+        self.taken.push(range);
         let mut bytes = vec![0; 4 * count];
         self.file.read_exact_at(&mut bytes, offset).map_err(|e| Error::read(&self.path, e))?;
         let found = masked(crc32c::crc32c(&bytes));
