@@ -105,3 +105,19 @@ pub(crate) fn training(stage: &str, steps: &str, run: &Path) -> Vec<String> {
 pub(crate) fn train(dir: &Path, args: &[String]) -> String {
     done(dir, &args.iter().map(String::as_str).collect::<Vec<_>>())
 }
+
+/// Returns the commands and subcommands that the help lists: `data`, `data import`, and so on.
+pub(crate) fn commands(dir: &Path, of: &str) -> Vec<String> {
+    let args: Vec<&str> = of.split_whitespace().chain(["--help"]).collect();
+    let help = done(dir, &args);
+    let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
+    let list = list.split("\n\n").next().unwrap_or_default();
+    let name = |line: &str| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned);
+    let names = list.lines().filter_map(name).filter(|name| !name.is_empty() && name != "help");
+    let all = names.flat_map(|name| {
+        let command = format!("{of} {name}").trim().to_owned();
+        let below = commands(dir, &command);
+        std::iter::once(command).chain(below)
+    });
+    all.collect()
+}

@@ -202,9 +202,14 @@ fn time_budget_is_code_75_and_the_stop_file_is_code_0() {
 #[test]
 fn a_closed_pipe_is_success() {
     let dir = tempfile::tempdir().unwrap();
-    for args in
-        [&["config", "presets", "--print", "cub-stage1"][..], &["completions", "bash"], &["--help"]]
-    {
+    let birds = WORLD.birds().display().to_string();
+    for args in [
+        &["config", "presets", "--print", "cub-stage1"][..],
+        &["config", "show", "--json"],
+        &["data", "captions", &birds, "--json"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let program = assert_cmd::cargo::cargo_bin!("stackgan");

@@ -29,6 +29,7 @@ mod readers;
 mod reed;
 mod reliability;
 mod runs;
+mod scripting;
 #[path = "../../crates/stackgan-data/tests/fetch/server.rs"]
 mod server;
 mod serving;

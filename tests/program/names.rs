@@ -57,6 +57,22 @@ fn json_has_names_that_are_no_text() {
     fs::rename(dir.join("run"), dir.join("runs").join(OsStr::from_bytes(ODD))).unwrap();
     let runs = told(dir, &[b"runs", b"ls", b"--json"]);
     assert!(runs[0]["path"].as_str().unwrap().ends_with("b\u{fffd}"), "{runs}");
+    let run = told(dir, &[b"runs", b"show", ODD, b"--json"]);
+    assert!(run["files"][1].as_str().unwrap().ends_with("b\u{fffd}/model.safetensors"), "{run}");
+
+    fs::remove_dir_all(&odd).unwrap();
+    let drawn = told(dir, &[b"data", b"toy", b"--out", ODD, b"--count", b"12", b"--json"]);
+    assert!(begins(&drawn["folder"]), "{drawn}");
+    let made = told(dir, &[b"data", b"import", ODD, b"--size", b"76", b"--json"]);
+    let found = told(dir, &[b"data", b"check", ODD, b"--json"]);
+    assert!(begins(&made["prepared"][0]["file"]) && begins(&found["path"]), "{made} {found}");
+    assert_eq!(found["prepared"], made["prepared"]);
+    let plan = [&b"train"[..], b"--stage", b"1", b"-n", b"--json", b"--run", ODD];
+    let refused = [&plan[..], &[b"--data", ODD]].concat();
+    let refused: Vec<&OsStr> = refused.into_iter().map(OsStr::from_bytes).collect();
+    let output = stackgan(dir, &[]).args(refused).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0)); // run.json is text
+    assert!(begins(&told(dir, &plan)["run"]), "the folder may have any name");
 }
 
 /// Models, encoders and lists are kept if a result is given their name.

@@ -2,26 +2,10 @@
 
 use std::fs;
 
-use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
+use crate::common::{TINY, WORLD, commands, done, failed, set, stackgan, train, training};
 
 /// Commands that only have subcommands.
 const GROUPS: [&str; 5] = ["data", "text", "model", "runs", "config"];
-
-/// Returns the commands and subcommands that the help lists: `data`, `data import`, and so on.
-fn commands(dir: &std::path::Path, of: &str) -> Vec<String> {
-    let args: Vec<&str> = of.split_whitespace().chain(["--help"]).collect();
-    let help = done(dir, &args);
-    let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
-    let list = list.split("\n\n").next().unwrap_or_default();
-    let name = |line: &str| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned);
-    let names = list.lines().filter_map(name).filter(|name| !name.is_empty() && name != "help");
-    let all = names.flat_map(|name| {
-        let command = format!("{of} {name}").trim().to_owned();
-        let below = commands(dir, &command);
-        std::iter::once(command).chain(below)
-    });
-    all.collect()
-}
 
 #[test]
 fn every_help_opens_with_examples() {

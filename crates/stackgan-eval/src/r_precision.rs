@@ -18,7 +18,7 @@ use stackgan_core::noise::{Draws, Noise, Stream};
 use crate::{Error, Result};
 
 /// A measured R-precision.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct RPrecision {
     /// Fraction of the pictures that were matched correctly, 0 to 1.
     pub mean: f64,

@@ -23,6 +23,9 @@ pub(crate) enum Config {
         /// Also print where each setting comes from
         #[arg(long)]
         origin: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Check a complete configuration file
     #[command(before_help = "Examples:\n  stackgan config check my-birds.toml\n  \
@@ -30,6 +33,9 @@ pub(crate) enum Config {
     Check {
         /// The file
         file: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// List the built-in presets
     #[command(before_help = "Examples:\n  stackgan config presets\n  \
@@ -38,5 +44,8 @@ pub(crate) enum Config {
         /// Print the commented file of a preset
         #[arg(long, value_name = "NAME")]
         print: Option<String>,
+        /// Print one JSON document
+        #[arg(long, conflicts_with = "print")]
+        json: bool,
     },
 }

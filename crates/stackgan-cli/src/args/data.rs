@@ -21,6 +21,9 @@ pub(crate) enum Data {
         /// The random seed
         #[arg(long, default_value_t = 0, value_name = "N")]
         seed: u64,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Download a public dataset, unpack it and import it
     #[command(before_help = "Examples:\n  stackgan data fetch cub\n  \
@@ -39,6 +42,9 @@ pub(crate) enum Data {
         /// The layout of the folder
         #[command(flatten)]
         layout: Layout,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Paint a sheet of pictures with their captions; for a folder also with the source pictures,
     /// their boxes and the crops
@@ -57,6 +63,9 @@ pub(crate) enum Data {
         /// The layout of the folder
         #[command(flatten)]
         layout: Layout,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// List the captions, one per line, in the order in which an array must have their embeddings
     #[command(
@@ -72,6 +81,9 @@ pub(crate) enum Data {
         /// The file to write; default: stdout
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Print one JSON line for each picture: name, split, class, captions
+        #[arg(long, conflicts_with_all = ["names", "output"])]
+        json: bool,
     },
 }
 
@@ -98,6 +110,9 @@ pub(crate) struct Fetch {
     /// How to handle pictures without captions; default: as at the last import, else refuse
     #[arg(long, value_enum)]
     pub uncaptioned: Option<Uncaptioned>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Fetch {
@@ -120,6 +135,7 @@ impl Fetch {
             recipe: None,
             contrast: None,
             damaged: None,
+            json: self.json,
         }
     }
 }
@@ -169,6 +185,9 @@ pub(crate) struct Import {
     /// How to handle pictures that cannot be read; default: as at the last import, else refuse
     #[arg(long, value_enum)]
     pub damaged: Option<Damaged>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The published recipes, which resize pictures in different ways.

@@ -40,6 +40,9 @@ pub(crate) enum Model {
         /// for a checkpoint
         #[arg(long)]
         dataset: Option<String>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Export the generator for PyTorch's `load_state_dict` (plain recipe), the model as a folder
     /// for the hub, or files for ONNX runtimes
@@ -60,6 +63,9 @@ pub(crate) enum Model {
         /// Files for ONNX runtimes
         #[command(flatten)]
         onnx: Onnx,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Check that a model has every tensor, that all values are finite, and that it can paint (exit
     /// code 3 if the file is damaged, 5 if a value is not finite)

@@ -50,6 +50,9 @@ pub(crate) struct TextImport {
     /// `hub:OWNER/NAME`. Its vectors of some captions are compared with theirs
     #[arg(long, value_name = "ENCODER", conflicts_with_all = ["case", "unknown"])]
     pub made_by: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The treatment of capital letters.
@@ -90,6 +93,9 @@ pub(crate) struct TextEncode {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Train a char-CNN-RNN on a dataset's own captions and pictures.
@@ -129,6 +135,9 @@ pub(crate) struct TextTrain {
     /// The random seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Sizes of a text encoder.

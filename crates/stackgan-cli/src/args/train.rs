@@ -86,6 +86,9 @@ pub(crate) struct Train {
     /// Print what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn on_nonfinite(text: &str) -> Result<OnNonFinite, String> {

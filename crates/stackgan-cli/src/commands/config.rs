@@ -1,41 +1,30 @@
 //! `stackgan config`: the settings of a run, and the origin of each.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
 
 use crate::args;
 use crate::config::{Layers, environment, read_toml};
 use crate::exit::Problem;
-use crate::output::print;
+use crate::output::{Answer, Form, path_text, print};
 
 /// Shows, checks or lists settings.
 pub(super) fn run(args: args::Config) -> Result<()> {
     match args {
-        args::Config::Show { stage, settings, origin } => {
+        args::Config::Show { stage, settings, origin, json } => {
             let layers = Layers::new(stage, &settings, environment()?)?;
             let config = layers.resolve()?;
-            if !origin {
-                return print(config.to_toml()?.trim_end());
+            match origin {
+                true => Form::from(json).show(&Origins::of(&layers)),
+                false => Form::from(json).show(&Settings { toml: config.to_toml()?, config }),
             }
-            let lines: Vec<(String, String)> = layers
-                .iter()
-                .map(|(key, value, origin)| (format!("{key} = {value}"), origin.to_string()))
-                .collect();
-            let width = lines.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
-            lines.iter().try_for_each(|(line, origin)| print(format!("{line:width$}  # {origin}")))
         }
-        args::Config::Check { file } => {
-            let text = read_toml(&file)?;
-            TrainConfig::from_toml(&text).with_context(|| {
-                format!("the configuration cannot be used\n  file: {}", file.display())
-            })?;
-            print(format!("{}: complete, every value in its range", file.display()))
-        }
-        args::Config::Presets { print: None } => PRESETS.iter().try_for_each(|(name, text)| {
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("# ");
-            print(format!("{name:14}  {first}"))
-        }),
-        args::Config::Presets { print: Some(name) } => match preset(&name) {
+        args::Config::Check { file, json } => Form::from(json).show(&check(&file)?),
+        args::Config::Presets { print: None, json } => Form::from(json).show(&Presets::all()),
+        args::Config::Presets { print: Some(name), .. } => match preset(&name) {
             Some(text) => print(text.trim_end()),
             None => {
                 let known: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
@@ -45,5 +34,95 @@ pub(super) fn run(args: args::Config) -> Result<()> {
                     .into())
             }
         },
+    }
+}
+
+/// The settings of a run: in JSON with the names and tables that TOML has.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Settings {
+    config: TrainConfig,
+    #[serde(skip)]
+    toml: String,
+}
+
+impl Answer for Settings {
+    fn lines(&self) -> Vec<String> {
+        vec![self.toml.trim_end().to_owned()]
+    }
+}
+
+/// Every setting with its origin, sorted by key.
+#[derive(Serialize)]
+struct Origins(Vec<Setting>);
+
+#[derive(Serialize)]
+struct Setting {
+    key: String,
+    value: toml::Value,
+    origin: String,
+}
+
+impl Origins {
+    fn of(layers: &Layers) -> Self {
+        let setting = |(key, value, origin): (&str, &toml::Value, &crate::config::Origin)| {
+            Setting { key: key.to_owned(), value: value.clone(), origin: origin.to_string() }
+        };
+        Self(layers.iter().map(setting).collect())
+    }
+}
+
+impl Answer for Origins {
+    fn lines(&self) -> Vec<String> {
+        let settings = || self.0.iter().map(|s| (format!("{} = {}", s.key, s.value), &s.origin));
+        let width = settings().map(|(setting, _)| setting.len()).max().unwrap_or(0);
+        settings().map(|(setting, origin)| format!("{setting:width$}  # {origin}")).collect()
+    }
+}
+
+/// A file of settings that can be used.
+#[derive(Serialize)]
+struct Checked {
+    file: String,
+    settings: TrainConfig,
+}
+
+fn check(file: &Path) -> Result<Checked> {
+    let settings = TrainConfig::from_toml(&read_toml(file)?)
+        .with_context(|| format!("the configuration cannot be used\n  file: {}", file.display()))?;
+    Ok(Checked { file: path_text(file), settings })
+}
+
+impl Answer for Checked {
+    fn lines(&self) -> Vec<String> {
+        vec![format!("{}: complete, every value in its range", self.file)]
+    }
+}
+
+/// The built-in presets.
+#[derive(Serialize)]
+struct Presets(Vec<Preset>);
+
+#[derive(Serialize)]
+struct Preset {
+    name: &'static str,
+    /// The first line of its file.
+    about: &'static str,
+}
+
+impl Presets {
+    fn all() -> Self {
+        let about = |text: &'static str| text.lines().next().unwrap_or_default();
+        let preset = |(name, text): &(&'static str, &'static str)| Preset {
+            name,
+            about: about(text).trim_start_matches("# "),
+        };
+        Self(PRESETS.iter().map(preset).collect())
+    }
+}
+
+impl Answer for Presets {
+    fn lines(&self) -> Vec<String> {
+        self.0.iter().map(|Preset { name, about }| format!("{name:14}  {about}")).collect()
     }
 }

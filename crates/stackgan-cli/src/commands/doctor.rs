@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use candle_core::{Device, Tensor};
-use serde_json::json;
+use serde::Serialize;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::counted;
@@ -13,61 +13,94 @@ use stackgan_data::counted;
 use crate::context::Context;
 use crate::datasets::home;
 use crate::device;
-use crate::output::{Form, path_text, print};
+use crate::output::{Answer, Form, path_text};
 
 /// Sides of the matrices that are multiplied to measure a CPU and a GPU.
 const SIDES: [usize; 2] = [768, 4096];
 
-/// Prints facts and checks; the first check that fails becomes the error.
+/// Shows facts and checks; the first check that fails becomes the error.
 pub(super) fn run(form: Form, context: &Context) -> Result<()> {
-    let threads = rayon::current_num_threads();
     let side = if context.device.is_cpu() { SIDES[0] } else { SIDES[1] };
     let rate = products_per_second(side, &context.device)?;
-    let (at, gpu) = (device::name(&context.device), device::gpu_facts(&context.device));
-    let precision = context.precision.name();
+    let gpu = device::gpu_facts(&context.device);
     let checks = [
         ("random numbers are the same everywhere", noise()),
         ("pictures can be written and read", picture()),
         ("the data folder can be written", writable(&home())),
         ("the current folder can be written", writable(Path::new("."))),
     ];
-    let facts = json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        "device": at,
-        "gpu": gpu.as_ref().map(|(name, bytes)| json!({ "name": name, "memory_bytes": bytes })),
-        "precision": precision,
-        "threads": threads,
-        "features": features(),
-        "gflops": (rate / 1e8).round() / 10.0,
-        "home": path_text(&home()),
-        "checks": checks.iter().map(|(name, ok)| json!({ "name": name, "ok": ok.is_ok() })).collect::<Vec<_>>(),
-    });
-    if form == Form::Json {
-        print(serde_json::to_string_pretty(&facts)?)?;
-    } else {
-        let threads = counted(threads, "thread");
-        print(format!("stackgan   {}", env!("CARGO_PKG_VERSION")))?;
-        print(format!("system     {} {}", std::env::consts::OS, std::env::consts::ARCH))?;
-        match &gpu {
-            Some((name, bytes)) => {
-                let gib = *bytes as f64 / f64::from(1 << 30);
-                print(format!("device     {at}, {name}, {gib:.0} GiB"))?;
-                print(format!("host       {threads}, {}", features().join(" ")))?;
-            }
-            None => {
-                print(format!("device     {at}, {threads}, {}", features().join(" ")))?;
-            }
-        }
-        let rate = rate / 1e9;
-        print(format!("speed      {rate:.1} GFLOP/s in {precision} matrix products of {side}"))?;
-        print(format!("home       {}", home().display()))?;
-        for (name, ok) in &checks {
-            let mark = if ok.is_ok() { "ok  " } else { "BAD " };
-            print(format!("{mark}       {name}"))?;
-        }
-    }
+    form.show(&Machine {
+        version: env!("CARGO_PKG_VERSION"),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        device: device::name(&context.device),
+        gpu: gpu.map(|(name, memory_bytes)| Gpu { name, memory_bytes }),
+        precision: context.precision.name(),
+        threads: rayon::current_num_threads(),
+        features: features(),
+        gflops: (rate / 1e8).round() / 10.0,
+        gflops_side: side,
+        home: path_text(&home()),
+        checks: checks.iter().map(|(name, ok)| Check { name, ok: ok.is_ok() }).collect(),
+    })?;
     checks.into_iter().try_for_each(|(name, ok)| ok.context(format!("check failed: {name}")))
+}
+
+/// What a machine offers.
+#[derive(Serialize)]
+struct Machine {
+    /// The program's.
+    version: &'static str,
+    system: String,
+    device: String,
+    gpu: Option<Gpu>,
+    precision: &'static str,
+    threads: usize,
+    /// Instruction sets.
+    features: Vec<&'static str>,
+    /// Measured in products of square matrices, in GFLOP/s.
+    gflops: f64,
+    /// Side of those matrices.
+    gflops_side: usize,
+    home: String,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Gpu {
+    name: String,
+    memory_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+}
+
+impl Answer for Machine {
+    fn lines(&self) -> Vec<String> {
+        let Self { version, system, device, precision, gflops, gflops_side: side, home, .. } = self;
+        let threads = counted(self.threads, "thread");
+        let features = self.features.join(" ");
+        let mut lines = vec![format!("stackgan   {version}"), format!("system     {system}")];
+        match &self.gpu {
+            Some(Gpu { name, memory_bytes }) => {
+                let gib = *memory_bytes as f64 / f64::from(1 << 30);
+                lines.push(format!("device     {device}, {name}, {gib:.0} GiB"));
+                lines.push(format!("host       {threads}, {features}"));
+            }
+            None => lines.push(format!("device     {device}, {threads}, {features}")),
+        }
+        lines.extend([
+            format!("speed      {gflops:.1} GFLOP/s in {precision} matrix products of {side}"),
+            format!("home       {home}"),
+        ]);
+        lines.extend(self.checks.iter().map(|Check { name, ok }| {
+            let mark = if *ok { "ok  " } else { "BAD " };
+            format!("{mark}       {name}")
+        }));
+        lines
+    }
 }
 
 /// The instruction sets that the fast kernels use.

@@ -2,14 +2,15 @@
 //! conditions of its measurement.
 
 use anyhow::{Result, ensure};
+use serde::{Serialize, Serializer};
 use stackgan_eval::bootstrap::Interval;
 use stackgan_eval::report::{self, Measured};
 
 use crate::args::Eval;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::measuring::measured;
-use crate::output::{aligned, apart, check_writable, print, write_file};
+use crate::measuring::{Found, measured};
+use crate::output::{Answer, Form, aligned, apart, check_writable, write_file};
 
 /// Measures, prints, and checks the gates.
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
@@ -17,17 +18,28 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     apart(&[args.model.as_deref(), args.judge.as_deref(), args.stats.as_deref()], &written)?;
     written.into_iter().filter_map(|(_, out)| out).try_for_each(check_writable)?;
     let found = measured(args, context)?;
-    if args.json {
-        print(serde_json::to_string_pretty(&found.document)?)?;
-    } else {
-        found.head.iter().try_for_each(print)?;
-        aligned(&report::table(&found.measures)).iter().try_for_each(print)?;
-    }
+    Form::from(args.json).show(&Numbers(&found))?;
     found.warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
     if let Some(out) = &args.out {
         write_file(out, (serde_json::to_string_pretty(&found.document)? + "\n").as_bytes())?;
     }
     gate(args, &found.measures, context)
+}
+
+/// What was measured: the document, or a table below what it is about.
+struct Numbers<'a>(&'a Found);
+
+impl Serialize for Numbers<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.document.serialize(to)
+    }
+}
+
+impl Answer for Numbers<'_> {
+    fn lines(&self) -> Vec<String> {
+        let table = aligned(&report::table(&self.0.measures));
+        self.0.head.iter().cloned().chain(table).collect()
+    }
 }
 
 fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {

@@ -10,7 +10,7 @@ use crate::captions;
 use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::Problem;
-use crate::output::{print, write_file};
+use crate::output::{Form, print, write_file};
 use crate::painting::{GRID, Given, Painter, Read, numbers, seeds};
 use crate::progress::Phase;
 
@@ -22,6 +22,7 @@ const MOST_ON_SHEET: usize = 4096;
 /// Paints every caption with every seed.
 pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let (asked, chunk) = (&args.painting, Sampling::default().chunk);
+    let form = Form::from(args.json);
     let seeds = seeds(&args.seeds)?;
     let asked_rows = args.rows.as_deref().map(|rows| numbers("rows", rows)).transpose()?;
     let (painter, given, rows);
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         unread.warn(&batch.captions, &phase);
         painter.paint(&batch, &seeds, |painted| {
             let saved = painter.save(&asked.out, done, &painted)?;
-            phase.aside(|| print(if args.json { saved.json() } else { saved.line() }))?;
+            phase.aside(|| form.show_one(&saved))?;
             done += 1;
             if args.grid {
                 if sheet.len() == MOST_ON_SHEET {
@@ -66,7 +67,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         };
         let path = asked.out.join(GRID);
         write_file(&path, &grid(&sheet, columns, 2).encode_png()?)?;
-        if !args.json {
+        if form == Form::Lines {
             phase.aside(|| print(path.display()))?;
         }
     }

@@ -5,6 +5,7 @@
 //! 64x64.
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::{Value, json};
 use stackgan_core::image::{Picture, grid};
 use stackgan_data::counted;
@@ -18,7 +19,7 @@ use crate::measuring::judge::{self, BATCH};
 use crate::measuring::{
     Asked, Painter, PainterOptions, Questions, part_indices, real_features, real_picture,
 };
-use crate::output::{print, write_file};
+use crate::output::{Answer, Form, path_text, write_file};
 use crate::progress::{Manner, Phase};
 
 /// Side at which pixels are compared.
@@ -72,16 +73,29 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         "pixels": format!("{SIDE}x{SIDE}, root mean square of levels 0 to 255"),
         "near": found.list((&asked, &seeds), &by_features, &by_pixels),
     });
+    let [sheet, list] = ["nearest.png", "nearest.json"].map(|name| args.out.join(name));
     let text = serde_json::to_string_pretty(&document)? + "\n";
-    write_file(&args.out.join("nearest.json"), text.as_bytes())?;
+    write_file(&list, text.as_bytes())?;
     context.manner.say(format!(
         "columns of the sheet: painted; the {k} closest in features; the {k} closest in pixels"
     ));
-    if args.json {
-        return print(text.trim_end());
+    let written = [&sheet, &list].map(|file| path_text(file));
+    Form::from(args.json).show(&Listed { document, written })
+}
+
+/// The training pictures that are the nearest.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    document: Value,
+    #[serde(skip)]
+    written: [String; 2],
+}
+
+impl Answer for Listed {
+    fn lines(&self) -> Vec<String> {
+        self.written.to_vec()
     }
-    print(args.out.join("nearest.png").display())?;
-    print(args.out.join("nearest.json").display())
 }
 
 /// The nearest pictures by pixels.

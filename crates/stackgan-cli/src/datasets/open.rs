@@ -12,7 +12,7 @@ use super::folder::{kind, read};
 use super::locations::{places, prepared_name};
 use super::options::{FolderOptions, usual_resizing};
 use super::place::Place;
-use super::prepare::made;
+use super::prepare::prepare;
 use crate::exit::Problem;
 use crate::progress::Manner;
 
@@ -57,7 +57,7 @@ pub(crate) fn open(
     let dataset = read(path, options.layout)?;
     match existing(&dataset, (path, options), (size, resizing)) {
         Some(prepared) => Ok(Arc::new(prepared)),
-        None => made((path, options), None, (size, resizing), manner).map(Arc::new),
+        None => prepare((path, options), None, (size, resizing), manner).map(Arc::new),
     }
 }
 
@@ -133,7 +133,6 @@ mod tests {
     use stackgan_data::toy::ToyConfig;
 
     use super::super::folder::draw_toy;
-    use super::super::prepare::prepare;
     use super::*;
     use crate::args::Layout;
 
@@ -210,24 +209,24 @@ mod tests {
         let folder = dir.path().join("toy");
         draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, Manner::Quiet).unwrap();
         let how = (PictureSize::Stage1, Resizing::Residual);
-        let file = prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet).unwrap();
+        let prepared = |how| {
+            let made = prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet);
+            made.unwrap().path().to_path_buf()
+        };
+        let file = prepared(how);
         let made = file.metadata().unwrap().modified().unwrap();
-        assert_eq!(
-            prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet).unwrap(),
-            file
-        );
+        assert_eq!(prepared(how), file);
         assert_eq!(file.metadata().unwrap().modified().unwrap(), made, "prepared twice");
         let first = read(&folder, Layout::default()).unwrap();
         let captions = folder.join("text").join(format!("{}.txt", first.items[0].key));
         let text = std::fs::read_to_string(&captions).unwrap();
         std::fs::write(&captions, text.replacen("bird", "fowl", 1)).unwrap();
-        prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet).unwrap();
+        prepared(how);
         assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
 
         // Commands that only need captions use an existing file of either recipe.
         let plain = (PictureSize::Stage2, Resizing::Plain);
-        let file =
-            prepare((&folder, FolderOptions::default()), None, plain, Manner::Quiet).unwrap();
+        let file = prepared(plain);
         std::fs::remove_file(folder.join("prepared/prepared-76.safetensors")).unwrap();
         let found = open_any(&folder, ANY_SIZE, Manner::Quiet).unwrap();
         assert_eq!((found.path(), found.manifest().resizing.as_str()), (&*file, "plain"));

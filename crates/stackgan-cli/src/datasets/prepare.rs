@@ -1,6 +1,6 @@
 //! Prepares a dataset folder, once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use stackgan_data::crop::{PictureSize, Resizing};
@@ -17,24 +17,14 @@ use crate::progress::{Manner, Phase};
 /// Maximum number of omitted pictures that are named.
 const NAMED: usize = 10;
 
-/// Returns the prepared file of a dataset folder, creating it if it is missing or out of date.
+/// Returns the prepared data of a dataset folder, made if they are missing or out of date.
 ///
-/// It is placed in `out`; by default in the folder itself, or in the program's own folder if that
-/// is not writable.
+/// Their file is placed in `out`; by default in the folder itself, or in the program's own folder if
+/// that is not writable.
 ///
 /// # Errors
 /// Anything that is wrong with the dataset, or the storage.
 pub(crate) fn prepare(
-    source: (&Path, FolderOptions),
-    out: Option<&Path>,
-    how: (PictureSize, Resizing),
-    manner: Manner,
-) -> Result<PathBuf> {
-    Ok(made(source, out, how, manner)?.path().to_path_buf())
-}
-
-/// As [`prepare`]; the file is open.
-pub(super) fn made(
     (folder, options): (&Path, FolderOptions),
     out: Option<&Path>,
     (size, resizing): (PictureSize, Resizing),

@@ -15,7 +15,7 @@ use stackgan_eval::report::Judge;
 
 use crate::datasets::home;
 use crate::exit::Problem;
-use crate::output::{print, quoted, write_file};
+use crate::output::{Written, quoted, write_file};
 use crate::weights::{self, network_of};
 
 /// Number of pictures per pass of a network.
@@ -41,7 +41,7 @@ pub(crate) fn import(
     network: Network,
     tensors: &BTreeMap<String, Tensor>,
     (file, hash): (&Path, &str),
-) -> Result<()> {
+) -> Result<Written> {
     let known = network.published_as(hash);
     if known.is_none() && !network.published().is_empty() {
         let list = network.published().iter().map(|p| format!("{} ({})", p.file, p.source));
@@ -58,7 +58,7 @@ pub(crate) fn import(
     archive.metadata.insert(SOURCE.to_owned(), hash.to_owned());
     let kept = kept(network);
     write_file(&kept, &archive.to_bytes()?)?;
-    print(kept.display())
+    Ok(Written::of([&*kept]))
 }
 
 fn kept(network: Network) -> PathBuf {

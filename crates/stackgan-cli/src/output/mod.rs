@@ -6,9 +6,11 @@ mod files;
 mod form;
 mod lines;
 mod paths;
+mod written;
 
 pub(crate) use apart::{apart, leads_to};
 pub(crate) use files::{check_writable, create_folder_of, write_file, write_pieces};
-pub(crate) use form::Form;
+pub(crate) use form::{Answer, Form};
 pub(crate) use lines::{aligned, print, print_to_reader};
 pub(crate) use paths::{absolute, path_text, quoted, short};
+pub(crate) use written::Written;

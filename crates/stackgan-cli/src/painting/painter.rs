@@ -1,10 +1,10 @@
 //! The requested model, which paints encoded captions and writes pictures with their provenance.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use candle_core::Tensor;
-use serde_json::json;
+use serde::Serialize;
 use stackgan_core::image::Picture;
 use stackgan_core::{NamedModel, Provenance, Request, Resolved, Sampling};
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::encoders;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
-use crate::output::{path_text, write_file};
+use crate::output::{Answer, path_text, write_file};
 
 /// A model with its sampling settings and the facts stored in its pictures.
 pub(crate) struct Painter {
@@ -44,9 +44,11 @@ pub(crate) struct Painted<'a> {
     pub(crate) picture: Picture,
 }
 
-/// A picture that was written.
+/// A picture that was written, with all facts about it.
+#[derive(Serialize)]
 pub(crate) struct Saved {
-    path: PathBuf,
+    file: String,
+    #[serde(flatten)]
     provenance: Provenance,
 }
 
@@ -138,7 +140,7 @@ impl Painter {
         let (provenance, png) = self.png(painted)?;
         let path = out.join(file_name(index, painted.seed, painted.caption));
         write_file(&path, &png)?;
-        Ok(Saved { path, provenance })
+        Ok(Saved { file: path_text(&path), provenance })
     }
 
     /// The provenance and the PNG file of a picture.
@@ -168,19 +170,9 @@ impl<'a> Painted<'a> {
     }
 }
 
-impl Saved {
-    /// The path of the picture.
-    pub(crate) fn line(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    /// All facts about the picture as one line of JSON.
-    pub(crate) fn json(&self) -> String {
-        let mut facts = json!(self.provenance);
-        if let Some(facts) = facts.as_object_mut() {
-            facts.insert("file".to_owned(), json!(path_text(&self.path)));
-        }
-        facts.to_string()
+impl Answer for Saved {
+    fn lines(&self) -> Vec<String> {
+        vec![self.file.clone()]
     }
 }
 

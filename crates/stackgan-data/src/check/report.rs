@@ -78,7 +78,8 @@ impl Part {
 /// The parts of a folder. `Display` prints the expected tree.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct CheckReport {
-    /// The folder.
+    /// The folder. Not serialised: its name may be no UTF-8.
+    #[serde(skip)]
     pub dir: PathBuf,
     /// Its kind.
     pub kind: Kind,

@@ -17,7 +17,7 @@ const FOUR: usize = 4;
 const CANDIDATES: usize = 10;
 
 /// Scores of an encoder on unseen classes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Scores {
     /// Share of the pictures for which the nearest mean text vector is that of their own class
     /// (Reed's zero-shot accuracy).

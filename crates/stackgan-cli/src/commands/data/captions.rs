@@ -3,28 +3,63 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde::Serialize;
+use stackgan_data::dataset::Split;
 use stackgan_data::embeddings;
+use stackgan_data::prepared::Prepared;
 
 use super::outside::outside;
 use crate::datasets::{ANY_SIZE, open_any};
-use crate::output::{apart, print, write_file};
+use crate::output::{apart, print, print_to_reader, write_file};
 use crate::progress::Manner;
 
-/// Writes the captions of a dataset, or the names of its pictures, one per line.
-pub(super) fn run(path: &Path, names: bool, output: Option<&Path>, manner: Manner) -> Result<()> {
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// The captions, one per line.
+    Captions,
+    /// The names of the pictures, one per line.
+    Names,
+    /// The pictures, one JSON object per line.
+    Pictures,
+}
+
+/// Lists what a dataset has, in a file or on stdout.
+pub(super) fn run(path: &Path, list: List, output: Option<&Path>, manner: Manner) -> Result<()> {
     output.map_or(Ok(()), |file| outside(path, file))?;
     apart(&[Some(path)], &[("--output", output)])?;
     let data = open_any(path, ANY_SIZE, manner)?;
-    let list = if names {
-        (0..data.len()).map(|i| format!("{}\n", data.key(i))).collect()
-    } else {
-        embeddings::captions_list(&data)
+    let text = match list {
+        List::Captions => embeddings::captions_list(&data),
+        List::Names => (0..data.len()).map(|i| format!("{}\n", data.key(i))).collect(),
+        List::Pictures => {
+            let mut pictures = (0..data.len()).map(|i| Picture::of(&data, i));
+            return pictures.try_for_each(|one| print_to_reader(serde_json::to_string(&one)?));
+        }
     };
     match output {
         Some(file) => {
-            write_file(file, list.as_bytes())?;
+            write_file(file, text.as_bytes())?;
             print(file.display())
         }
-        None => print(list.strip_suffix('\n').unwrap_or(&list)),
+        None => print(text.strip_suffix('\n').unwrap_or(&text)),
+    }
+}
+
+/// A picture of a dataset.
+#[derive(Serialize)]
+struct Picture<'a> {
+    name: &'a str,
+    /// `train` or `test`.
+    split: Option<&'static str>,
+    /// The number of its class.
+    class: Option<u32>,
+    captions: &'a [String],
+}
+
+impl<'a> Picture<'a> {
+    fn of(data: &'a Prepared, i: usize) -> Self {
+        let (name, captions) = (data.key(i), data.captions(i));
+        Self { name, split: data.split(i).map(Split::name), class: data.class(i), captions }
     }
 }

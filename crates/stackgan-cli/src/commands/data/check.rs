@@ -1,61 +1,120 @@
 //! `stackgan data check`: whether a dataset is complete and undamaged.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
-use stackgan_data::check;
+use serde::Serialize;
+use stackgan_data::check::{self, CheckReport};
 use stackgan_data::counted;
-use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::prepared::Prepared;
 
+use super::summary::Summary;
 use crate::args::Layout;
 use crate::datasets::{self, ANY_SIZE, FolderOptions};
 use crate::exit::Problem;
-use crate::output::{print, short};
+use crate::output::{Answer, Form, path_text};
 use crate::progress::{Manner, Phase};
 
 /// Number of embeddings checked at a time.
 const ROWS: usize = 4096;
 
-/// Checks a prepared file; or a dataset folder, what is prepared of it, and its embeddings.
-pub(super) fn run(path: &Path, layout: Layout, manner: Manner) -> Result<()> {
-    if path.is_file() {
-        return print(summary(&check::prepared(path)?));
+/// Checks a prepared file; or a dataset folder, what is prepared of it, and its embeddings. Shows
+/// also what was found before a fault.
+pub(super) fn run(path: &Path, layout: Layout, form: Form, manner: Manner) -> Result<()> {
+    let mut found = Found { path: path_text(path), ..Found::default() };
+    let checked = match path.is_file() {
+        true => found.file(path),
+        false => found.folder(path, layout, manner),
+    };
+    found.whole = checked.is_ok();
+    if found.is_something() {
+        form.show(&found)?;
     }
-    let options = FolderOptions { layout, ..Default::default() }.or_kept(path);
-    let layout = options.layout;
-    let kind = datasets::kind(path, layout)?;
-    let report = check::check(path, kind, datasets::reading(layout));
-    print(&report)?;
-    if !report.is_complete() {
-        let parts = ("everything that the folder needs", "the tree above".to_owned());
-        let remedy = "do what stands beside each MISSING and WRONG part";
-        return Err(Problem::data("the dataset is not complete", path, parts, remedy).into());
+    checked
+}
+
+/// What was found of a dataset.
+#[derive(Default, Serialize)]
+struct Found {
+    path: String,
+    /// Whether nothing is missing, wrong or damaged.
+    whole: bool,
+    /// The kind and the parts of a folder, and what it would be imported as.
+    layout: Option<CheckReport>,
+    /// Whether the pictures can be read.
+    pictures: Option<Pictures>,
+    /// The prepared files that are up to date.
+    prepared: Vec<Summary>,
+    /// The embeddings that were imported for it.
+    embeddings: Option<Counted>,
+}
+
+/// Whether the pictures of a folder can be read.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Pictures {
+    /// Every one.
+    AllReadable,
+    /// Every one but those that are left out.
+    OthersReadable,
+}
+
+/// Embeddings.
+#[derive(Serialize)]
+struct Counted {
+    file: String,
+    rows: usize,
+    /// Number of values of each.
+    dim: usize,
+}
+
+impl Found {
+    /// Whether there is anything to show.
+    const fn is_something(&self) -> bool {
+        self.layout.is_some() || !self.prepared.is_empty()
     }
-    let dataset = datasets::read(path, layout)?;
-    // Decode every picture, so that all faults are reported together.
-    let left_out = Phase::counted(manner, ("checking", "pictures"), |progress| {
-        check::pictures(&dataset, options.damaged(), progress)
-    })?;
-    match left_out {
-        Some(error) => {
-            manner.say(format!("left out, as at the import: {error:#}"));
-            print("every other picture can be read")?;
+
+    /// Checks a prepared file.
+    fn file(&mut self, path: &Path) -> Result<()> {
+        self.prepared.push(Summary::of(&check::prepared(path)?));
+        Ok(())
+    }
+
+    /// Checks a folder, and keeps what was found if there is a fault.
+    fn folder(&mut self, path: &Path, layout: Layout, manner: Manner) -> Result<()> {
+        let options = FolderOptions { layout, ..Default::default() }.or_kept(path);
+        let layout = options.layout;
+        let kind = datasets::kind(path, layout)?;
+        let report = check::check(path, kind, datasets::reading(layout));
+        if !self.layout.insert(report).is_complete() {
+            let parts = ("everything that the folder needs", "the tree above".to_owned());
+            let remedy = "do what stands beside each MISSING and WRONG part";
+            return Err(Problem::data("the dataset is not complete", path, parts, remedy).into());
         }
-        None => print("every picture can be read")?,
+        let dataset = datasets::read(path, layout)?;
+        // Decode every picture, so that all faults are reported together.
+        let left_out = Phase::counted(manner, ("checking", "pictures"), |progress| {
+            check::pictures(&dataset, options.damaged(), progress)
+        })?;
+        self.pictures = Some(match left_out {
+            Some(error) => {
+                manner.say(format!("left out, as at the import: {error:#}"));
+                Pictures::OthersReadable
+            }
+            None => Pictures::AllReadable,
+        });
+        for prepared in datasets::whole(&dataset, (path, options)) {
+            self.prepared.push(Summary::of(&prepared?));
+        }
+        self.embeddings = embeddings(path)?;
+        Ok(())
     }
-    for prepared in datasets::whole(&dataset, (path, options)) {
-        print(summary(&prepared?))?;
-    }
-    check_embeddings(path)
 }
 
 /// Checks that the embeddings imported for the folder belong to its captions, and that all values
 /// are finite.
-fn check_embeddings(folder: &Path) -> Result<()> {
-    let Some(file) = datasets::embeddings_of(folder) else { return Ok(()) };
+fn embeddings(folder: &Path) -> Result<Option<Counted>> {
+    let Some(file) = datasets::embeddings_of(folder) else { return Ok(None) };
     let Some(data) = datasets::there(folder, ANY_SIZE)? else {
         let parts = ("embeddings of what the folder holds now", "those of an earlier import");
         let remedy = "import them again: `stackgan data import`, with `--embeddings` and the files";
@@ -63,40 +122,32 @@ fn check_embeddings(folder: &Path) -> Result<()> {
     };
     let embeddings = Embeddings::open(&file)?;
     embeddings.check(&data)?;
-    let rows = embeddings.len();
+    let (rows, dim) = (embeddings.len(), embeddings.dim());
     for first in (0..rows).step_by(ROWS) {
         let numbers = embeddings.rows(first..(first + ROWS).min(rows))?;
         if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
-            let row = first + at / embeddings.dim();
+            let row = first + at / dim;
             let parts = ("finite numbers".to_owned(), format!("one that is none in row {row}"));
             let remedy =
                 "import them again: `stackgan data import`, with `--embeddings` and the files";
             return Err(Problem::data("the embeddings are damaged", &file, parts, remedy).into());
         }
     }
-    let numbers = counted(embeddings.dim(), "number");
-    print(format!("{} of {numbers}, one for each caption", counted(rows, "embedding")))
+    Ok(Some(Counted { file: path_text(&file), rows, dim }))
 }
 
-fn summary(prepared: &Prepared) -> String {
-    let classes = |split| -> BTreeSet<u32> {
-        let indices = prepared.indices(split).into_iter();
-        indices.filter_map(|i| prepared.class(i)).collect()
-    };
-    let (train, test) = (classes(Split::Train), classes(Split::Test));
-    // If every picture has a class of its own, classes mean nothing.
-    let classes = if train.union(&test).count() < prepared.len() {
-        format!("{} and {}", train.len(), counted(test.len(), "class"))
-    } else {
-        "no classes".to_owned()
-    };
-    format!(
-        "{}: {} px, {} train, {} test, {}, {classes}, fingerprint {}",
-        prepared.path().display(),
-        prepared.size().prepared(),
-        prepared.indices(Split::Train).len(),
-        prepared.indices(Split::Test).len(),
-        counted(prepared.caption_count(), "caption"),
-        short(prepared.fingerprint())
-    )
+impl Answer for Found {
+    fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.layout.iter().map(ToString::to_string).collect();
+        lines.extend(self.pictures.map(|pictures| match pictures {
+            Pictures::AllReadable => "every picture can be read".to_owned(),
+            Pictures::OthersReadable => "every other picture can be read".to_owned(),
+        }));
+        lines.extend(self.prepared.iter().map(Summary::line));
+        lines.extend(self.embeddings.iter().map(|Counted { rows, dim, .. }| {
+            let numbers = counted(*dim, "number");
+            format!("{} of {numbers}, one for each caption", counted(*rows, "embedding"))
+        }));
+        lines
+    }
 }

@@ -4,16 +4,17 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde::Serialize;
 use stackgan_data::counted;
 use stackgan_data::fetch::manifest::{COCO, CUB, OXFORD, Set};
 use stackgan_data::fetch::{self, ByHand, From, Patience, Request};
 
-use super::import;
+use super::import::{Made, import};
 use crate::args::{self, FetchSet};
 use crate::context::Context;
 use crate::datasets::home;
 use crate::exit::Problem;
-use crate::output::print;
+use crate::output::{Answer, Form, path_text};
 use crate::progress::{FetchProgress, Manner};
 
 /// Fetches, or verifies existing files.
@@ -21,10 +22,11 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     let set = set(args.set);
     let name = set.name;
     let into = args.into.clone().unwrap_or_else(|| home().join(name));
+    let (form, folder) = (Form::from(args.json), path_text(&into));
     let mut shown = FetchProgress::new(context.manner);
     if args.verify {
-        let lines = fetch::verify(set, &into, &mut |event| shown.on(event))?;
-        return lines.into_iter().try_for_each(print);
+        let verified = fetch::verify(set, &into, &mut |event| shown.on(event))?;
+        return form.show(&Verified { set: name, folder, verified });
     }
     let from = args.from.as_deref().map(From::parse).transpose()?;
     let patience = Patience::default();
@@ -35,13 +37,19 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         return Err(by_hand(set, &into, &report.by_hand, context.manner).into());
     }
     let (found, whole) = report.pictures;
-    let folder = into.display();
     context.manner.say(if found < whole {
         format!("{folder}: a subset of {}: {found} of {}", set.title, counted(whole, "picture"))
     } else {
         format!("{folder}: {}, whole: {}", set.title, counted(found, "picture"))
     });
-    import::run(&args.import(into.clone()), context)?;
+    let made = import(&args.import(into), context)?;
+    form.show(&Fetched {
+        set: name,
+        folder: &folder,
+        pictures: found,
+        pictures_in_set: whole,
+        made,
+    })?;
     context
         .manner
         .say(format!("next: stackgan text train --data {folder} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
@@ -50,6 +58,40 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         "then: stackgan train --stage 1 --preset {name} --data {folder} --encoder encoder.safetensors"
     ));
     Ok(())
+}
+
+/// A set that was fetched and imported.
+#[derive(Serialize)]
+struct Fetched<'a> {
+    set: &'static str,
+    folder: &'a str,
+    /// Number of pictures in the folder.
+    pictures: u64,
+    /// Number of pictures in the whole set.
+    pictures_in_set: u64,
+    #[serde(flatten)]
+    made: Made,
+}
+
+impl Answer for Fetched<'_> {
+    fn lines(&self) -> Vec<String> {
+        self.made.lines()
+    }
+}
+
+/// A set whose files are as published, or as they were unpacked.
+#[derive(Serialize)]
+struct Verified {
+    set: &'static str,
+    folder: String,
+    /// What was compared, in words.
+    verified: Vec<String>,
+}
+
+impl Answer for Verified {
+    fn lines(&self) -> Vec<String> {
+        self.verified.clone()
+    }
 }
 
 const fn set(name: FetchSet) -> &'static Set<'static> {

@@ -1,19 +1,39 @@
 //! `stackgan data import`: makes the prepared files of a dataset folder, and imports embeddings.
 
 use anyhow::Result;
+use serde::Serialize;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::embeddings;
-use stackgan_data::prepared::Prepared;
 
+use super::summary::Summary;
 use crate::args::{self, Sizes};
 use crate::context::Context;
 use crate::datasets::{self, FolderOptions};
-use crate::encoders::{ClaimedMaker, say_imported};
-use crate::output::print;
+use crate::encoders::{ClaimedMaker, ImportedEmbeddings};
+use crate::output::{Answer, Form};
 use crate::progress::Phase;
 
-/// Creates the prepared files of a dataset folder, and prints their names.
+/// Imports a dataset folder, and shows what was made of it.
 pub(super) fn run(args: &args::Import, context: &Context) -> Result<()> {
+    Form::from(args.json).show(&import(args, context)?)
+}
+
+/// What was made of a dataset folder.
+#[derive(Default, Serialize)]
+pub(super) struct Made {
+    prepared: Vec<Summary>,
+    embeddings: Option<ImportedEmbeddings>,
+}
+
+impl Answer for Made {
+    fn lines(&self) -> Vec<String> {
+        let embeddings = self.embeddings.iter().map(ImportedEmbeddings::file);
+        self.prepared.iter().map(Summary::file).chain(embeddings).map(str::to_owned).collect()
+    }
+}
+
+/// Creates the prepared files of a dataset folder, and imports its embeddings.
+pub(super) fn import(args: &args::Import, context: &Context) -> Result<Made> {
     let claimed = args.made_by.as_deref(); // opened before an import of hours
     let claimed = claimed.map(|name| ClaimedMaker::open(name, context)).transpose()?;
     let sizes: &[PictureSize] = match args.size {
@@ -29,23 +49,24 @@ pub(super) fn run(args: &args::Import, context: &Context) -> Result<()> {
         Some(args::Recipe::Plain) => Resizing::Plain,
         None => datasets::usual_resizing(datasets::kind(&args.dir, options.layout)?),
     };
-    let mut made = None;
+    let (mut made, mut last) = (Made::default(), None);
     for size in sizes {
         let (source, out) = ((args.dir.as_path(), options), args.out.as_deref());
-        let file = datasets::prepare(source, out, (*size, resizing), manner)?;
-        print(file.display())?;
-        made = Some(file);
+        let data = datasets::prepare(source, out, (*size, resizing), manner)?;
+        made.prepared.push(Summary::of(&data));
+        last = Some(data);
     }
-    let (Some(file), Some(source)) = (made, &args.embeddings) else { return Ok(()) };
-    let data = Prepared::open(&file)?;
-    let out = datasets::imported_embeddings(&file);
+    let (Some(data), Some(source)) = (last, &args.embeddings) else { return Ok(made) };
+    let out = datasets::imported_embeddings(data.path());
     let maker = claimed.map(|claimed| claimed.maker(data.all_captions(), manner)).transpose()?;
     let done = Phase::counted(manner, ("importing embeddings", "pictures"), |progress| {
         embeddings::import(source, &data, &out, maker.as_ref(), progress)
     })?;
-    say_imported(&done, maker.as_ref(), manner);
-    if done.unused > 0 {
-        manner.say(format!("entries of other pictures, not used: {}", done.unused));
+    let imported = ImportedEmbeddings::of(done, maker, &out);
+    imported.say(manner);
+    if imported.unused > 0 {
+        manner.say(format!("entries of other pictures, not used: {}", imported.unused));
     }
-    print(out.display())
+    made.embeddings = Some(imported);
+    Ok(made)
 }

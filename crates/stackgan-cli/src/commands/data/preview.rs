@@ -14,10 +14,10 @@ use super::outside::outside;
 use crate::args::Layout;
 use crate::datasets::{self, FolderOptions};
 use crate::exit::Problem;
-use crate::output::{print, write_file};
+use crate::output::{Written, write_file};
 
 /// Writes a sheet of pictures with captions, and all their captions in a text file.
-pub(super) fn run(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<()> {
+pub(super) fn run(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<Written> {
     let text = sheet_of(path, output)?;
     let (exhibits, legend) = if path.is_file() {
         (Exhibit::of_prepared(&Prepared::open(path)?, count)?, contact_sheet::LEGEND_PREPARED)
@@ -37,8 +37,7 @@ pub(super) fn run(path: &Path, layout: Layout, output: &Path, count: usize) -> R
     }
     write_file(&text, captions.as_bytes())?;
     write_file(output, &picture.encode_png()?)?;
-    print(output.display())?;
-    print(text.display())
+    Ok(Written::of([output, &text]))
 }
 
 /// The first line of the listing beside a sheet, which identifies both as a preview.

@@ -9,7 +9,7 @@ use crate::args::Edit;
 use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::Problem;
-use crate::output::{print, write_file};
+use crate::output::{Form, print, write_file};
 use crate::painting::{EDIT, Painter, Sheet, seeds};
 use crate::progress::Phase;
 use sentences::Sentences;
@@ -26,6 +26,7 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
         let remedy = "give fewer alternatives or fewer seeds";
         return Err(Problem::usage("too many pictures", "option: --seeds", parts, remedy).into());
     }
+    let form = Form::from(args.json);
     let painter = Painter::of_sentences(&args.painting, context)?;
     let table = Table { sentences: &sentences, seeds: &seeds };
     let (columns, rows) = (sentences.columns(), table.rows());
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
         unread.warn(captions, &phase);
         painter.paint(&read, &seeds, |painted| {
             let saved = painter.save(out, done, &painted)?;
-            phase.aside(|| print(if args.json { saved.json() } else { saved.line() }))?;
+            phase.aside(|| form.show_one(&saved))?;
             sheet.put(table.place(done), &painted.picture);
             done += 1;
             Ok(())
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
     }
     let path = out.join(EDIT);
     write_file(&path, &sheet.png()?)?;
-    if !args.json {
+    if form == Form::Lines {
         phase.aside(|| print(path.display()))?;
     }
     unread.finish(&phase);

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::{Value, json};
 use stackgan_core::animation::{Animation, Delay};
 use stackgan_core::image::Picture;
@@ -15,7 +16,7 @@ use crate::args::Interpolate;
 use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::{Exit, Problem, Stopped};
-use crate::output::{path_text, print, write_file, write_pieces};
+use crate::output::{Answer, Form, path_text, write_file, write_pieces};
 use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, seeds};
 use crate::progress::Phase;
 use crate::signals::Stopper;
@@ -81,21 +82,28 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     }
     let strip = out.join(FRAMES);
     write_file(&strip, &sheet.png()?)?;
-    phase.aside(|| {
-        if args.json {
-            let mut facts = said;
-            if let Some(facts) = facts.as_object_mut() {
-                facts.insert("file".to_owned(), json!(path_text(&path)));
-                facts.insert("sheet".to_owned(), json!(path_text(&strip)));
-            }
-            return print(serde_json::to_string_pretty(&facts)?);
-        }
-        print(path.display())?;
-        print(strip.display())
-    })?;
+    let animated = Animated { file: path_text(&path), sheet: path_text(&strip), said };
+    phase.aside(|| Form::from(args.json).show(&animated))?;
     unread.finish(&phase);
     phase.finish(&format!("{frames} frames in {}", path.display()));
     Ok(Exit::Done)
+}
+
+/// An animation that was written.
+#[derive(Serialize)]
+struct Animated {
+    file: String,
+    /// Some of its frames, side by side.
+    sheet: String,
+    /// The metadata of the animation.
+    #[serde(flatten)]
+    said: Value,
+}
+
+impl Answer for Animated {
+    fn lines(&self) -> Vec<String> {
+        vec![self.file.clone(), self.sheet.clone()]
+    }
 }
 
 /// Refuses a folder that contains frames of a longer animation, because programs that make films

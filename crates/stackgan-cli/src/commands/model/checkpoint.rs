@@ -18,7 +18,7 @@ use super::origin::Origin;
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
-use crate::output::{apart, print, write_file};
+use crate::output::{Written, apart, write_file};
 
 /// Writes a model of the generators in a checkpoint of the TensorFlow release, or stores the
 /// authors' Inception network.
@@ -27,7 +27,7 @@ pub(super) fn import(
     out: &Path,
     origin: &Origin,
     context: &Context,
-) -> Result<()> {
+) -> Result<Written> {
     let (file, shapes) = (checkpoint.file(), &checkpoint.shapes());
     let cannot = || format!("cannot import\n  file: {}", file.display());
     if let Some(names) = slim::variables(shapes.keys().map(String::as_str)) {
@@ -45,14 +45,14 @@ pub(super) fn import(
     let dataset = origin.dataset.as_deref().unwrap_or("unknown");
     let model = from_variables(tensors, encoder, dataset, &context.device).with_context(cannot)?;
     write_file(out, &model.to_bytes()?)?;
-    print(out.display())
+    Ok(Written::of([out]))
 }
 
 /// Stores the authors' Inception network, whose variables are `names`.
 fn import_inception(
     checkpoint: &Checkpoint,
     (names, shapes): (&BTreeSet<String>, &Shapes),
-) -> Result<()> {
+) -> Result<Written> {
     let file = checkpoint.file();
     let tensors = slim::state_dict(numbers(checkpoint, (names, shapes), &Device::Cpu)?)?;
     let found = tensors.get("fc.bias").map_or(0, Tensor::elem_count);

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use candle_core::Tensor;
-use serde_json::json;
+use serde::Serialize;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{GeneratorNoise, Mode, Model, Stage};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::{Loaded, load};
-use crate::output::{Form, path_text, print};
+use crate::output::{Answer, Form, path_text};
 
 /// Reads a model, which checks its names, shapes and encoder. Then looks for non-finite values in
 /// the tensors, and in a picture of each stage painted from a random embedding.
@@ -42,27 +42,46 @@ pub(super) fn verify(path: &Path, form: Form, context: &Context) -> Result<Exit>
             bad.push(format!("stage {stage}: its picture is not finite"));
         }
     }
-    let exit = if bad.is_empty() { Exit::Done } else { Exit::Gate };
-    if form == Form::Json {
-        let document = json!({
-            "file": path_text(&file), "sha256": sha256, "whole": bad.is_empty(), "problems": bad,
-            "tensors": tensors.len(), "stages": model.last_stage(),
-        });
-        print(serde_json::to_string_pretty(&document)?)?;
-        return Ok(exit);
-    }
-    if bad.is_empty() {
-        let stages = match model.last_stage() {
+    let verified = Verified {
+        file: path_text(&file),
+        sha256,
+        whole: bad.is_empty(),
+        problems: bad,
+        tensors: tensors.len(),
+        stages: model.last_stage(),
+    };
+    form.show(&verified)?;
+    Ok(if verified.whole { Exit::Done } else { Exit::Gate })
+}
+
+/// What was found in a model.
+#[derive(Serialize)]
+struct Verified {
+    file: String,
+    sha256: String,
+    whole: bool,
+    problems: Vec<String>,
+    /// Number of tensors.
+    tensors: usize,
+    /// The last stage.
+    stages: Stage,
+}
+
+impl Answer for Verified {
+    fn lines(&self) -> Vec<String> {
+        if !self.whole {
+            return self.problems.clone();
+        }
+        let (tensors, sha256) = (self.tensors, &self.sha256);
+        let stages = match self.stages {
             Stage::One => "Stage-I paints",
             Stage::Two => "both stages paint",
         };
-        print(format!("whole: {} tensors, all finite; {stages}; sha256 {sha256}", tensors.len()))?;
+        vec![format!("whole: {tensors} tensors, all finite; {stages}; sha256 {sha256}")]
     }
-    bad.iter().try_for_each(print)?;
-    Ok(exit)
 }
 
-/// Prints every tensor that is only in one model, or differs in shape or values.
+/// Shows every tensor that is only in one model, or differs in shape or values.
 pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<Exit> {
     let (a, b) = (load(a, context)?.model, load(b, context)?.model);
     let (left, right) = (tensors(&a)?, tensors(&b)?);
@@ -77,28 +96,41 @@ pub(super) fn diff(a: &Path, b: &Path, form: Form, context: &Context) -> Result<
             }
             (Some(a), Some(b)) => difference(&values(a)?, &values(b)?),
         };
-        differing.extend(how.map(|how| (*name, how)));
+        differing.extend(how.map(|how| Difference { tensor: (*name).clone(), how }));
     }
     let same_facts = a.info() == b.info();
     let equal = differing.is_empty() && same_facts;
-    let exit = if equal { Exit::Done } else { Exit::Gate };
-    if form == Form::Json {
-        let differing: Vec<_> =
-            differing.iter().map(|(name, how)| json!({ "tensor": name, "how": how })).collect();
-        let document = json!({
-            "equal": equal, "same_facts": same_facts, "tensors": names.len(), "differing": differing,
-        });
-        print(serde_json::to_string_pretty(&document)?)?;
-        return Ok(exit);
+    form.show(&Compared { equal, same_facts, tensors: names.len(), differing })?;
+    Ok(if equal { Exit::Done } else { Exit::Gate })
+}
+
+/// How two models differ.
+#[derive(Serialize)]
+struct Compared {
+    equal: bool,
+    /// Whether both files say the same of themselves.
+    same_facts: bool,
+    /// Number of tensors in either.
+    tensors: usize,
+    differing: Vec<Difference>,
+}
+
+/// How two tensors of one name differ.
+#[derive(Serialize)]
+struct Difference {
+    tensor: String,
+    how: String,
+}
+
+impl Answer for Compared {
+    fn lines(&self) -> Vec<String> {
+        let facts =
+            "what the files say of themselves differs: compare `stackgan model info --json`";
+        let facts = (!self.same_facts).then(|| facts.to_owned());
+        let tensors = self.differing.iter().map(|d| format!("{}: {}", d.tensor, d.how));
+        let count = format!("{} of {} tensors differ", self.differing.len(), self.tensors);
+        facts.into_iter().chain(tensors).chain([count]).collect()
     }
-    if !same_facts {
-        print("what the files say of themselves differs: compare `stackgan model info --json`")?;
-    }
-    for (name, how) in &differing {
-        print(format!("{name}: {how}"))?;
-    }
-    print(format!("{} of {} tensors differ", differing.len(), names.len()))?;
-    Ok(exit)
 }
 
 /// The number of values of two tensors of equal shape that differ in their bits, and the largest

@@ -14,12 +14,17 @@ use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
 use crate::models::{Loaded, load};
-use crate::output::{apart, print, write_file};
+use crate::output::{Written, apart, write_file};
 use crate::weights;
 
 /// Reads a state dict and writes a model; weights of a measuring network are stored for
 /// `stackgan eval`.
-pub(super) fn import(file: &Path, out: &Path, origin: &Origin, context: &Context) -> Result<()> {
+pub(super) fn import(
+    file: &Path,
+    out: &Path,
+    origin: &Origin,
+    context: &Context,
+) -> Result<Written> {
     if !file.exists() {
         let place = format!("file: {}", file.display());
         let expected = "a checkpoint, or a state dict as .pth, .t7 or safetensors";
@@ -39,11 +44,11 @@ pub(super) fn import(file: &Path, out: &Path, origin: &Origin, context: &Context
     let model = from_state_dict(tensors, origin.encoder()?, dataset, &context.device)
         .with_context(|| format!("cannot import\n  file: {}", file.display()))?;
     write_file(out, &model.to_bytes()?)?;
-    print(out.display())
+    Ok(Written::of([out]))
 }
 
 /// Writes the state dict of a model's generator as safetensors.
-pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<()> {
+pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<Written> {
     if out.extension().is_none_or(|extension| extension != "safetensors") {
         let place = format!("option: --out {}", out.display());
         let parts = ("a name that ends in .safetensors", "another format");
@@ -58,5 +63,5 @@ pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<()> {
         .with_context(|| format!("cannot export\n  file: {}", path.display()))?;
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     write_file(out, &Archive { metadata, tensors }.to_bytes()?)?;
-    print(out.display())
+    Ok(Written::of([out]))
 }

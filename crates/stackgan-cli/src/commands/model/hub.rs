@@ -14,11 +14,11 @@ use stackgan_data::counted;
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::models::{Loaded, load};
-use crate::output::{print, write_file};
+use crate::output::{Written, write_file};
 
 /// Writes the folder, which must be new or empty, because an existing card may have been edited by
 /// hand.
-pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<()> {
+pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Written> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         let place = format!("folder: {}", folder.display());
@@ -47,7 +47,7 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<()
     write_file(&folder.join("model.safetensors"), &bytes)?;
     write_file(&folder.join("config.json"), config.as_bytes())?;
     write_file(&folder.join("README.md"), card(&model, &plain(&name), &sha256).as_bytes())?;
-    print(folder.display())
+    Ok(Written::of([folder]))
 }
 
 /// The model card: a description, the training, the licence as far as it is known, and how to load

@@ -3,60 +3,75 @@
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::json;
-use stackgan_core::Stage;
-use stackgan_core::model::StageInfo;
+use serde::Serialize;
+use stackgan_core::model::{ModelInfo, StageInfo};
+use stackgan_core::{Params, Stage};
 use stackgan_data::counted;
 
 use crate::context::Context;
 use crate::models::{Loaded, load};
-use crate::output::{Form, path_text, print};
+use crate::output::{Answer, Form, path_text};
 
-/// Prints the description of a model.
+/// Shows the description of a model.
 pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
-    let info = model.info();
-    let encoder = model.encoder_fingerprint()?; // in the form that refusals name it
-    if form == Form::Json {
-        let mut info = json!(info);
-        if let Some(info) = info.as_object_mut() {
-            info.insert("encoder_fingerprint".to_owned(), json!(encoder));
-        }
-        let document = json!({
-            "file": path_text(&file), "sha256": sha256, "stages": model.last_stage(), "info": info,
-            "parameters": {
-                "stage1": model.stage1().count(),
-                "stage2": model.stage2().map(stackgan_core::Params::count),
-            },
-        });
-        return print(serde_json::to_string_pretty(&document)?);
-    }
-    print(format!("file       {}", file.display()))?;
-    print(format!("sha256     {sha256}"))?;
-    print(format!("recipe     {}", info.stage1.net.recipe.name()))?;
-    match &info.encoder {
-        Some(config) => print(format!(
-            "encoder    char-CNN-RNN, {} wide, fingerprint {}",
-            config.dim,
-            short_name(&encoder)
-        ))?,
-        None if encoder.is_empty() => {
-            print("encoder    not inside, and not known which")?;
-        }
-        None => print(format!(
-            "encoder    {}; fingerprint {}",
-            match &info.encoder_source {
-                Some(source) => format!("beside the model: {}", source.escape_debug()),
-                None => "not inside".to_owned(),
-            },
-            short_name(&encoder)
-        ))?,
-    }
-    stage("stage-I ", Stage::One.side(), &info.stage1)?;
-    info.stage2.iter().try_for_each(|info| stage("stage-II", Stage::Two.side(), info))
+    let mut info = model.info().clone();
+    info.encoder_fingerprint = model.encoder_fingerprint()?; // in the form that refusals name it
+    let parameters =
+        Parameters { stage1: model.stage1().count(), stage2: model.stage2().map(Params::count) };
+    let file = path_text(&file);
+    form.show(&Described { file, sha256, stages: model.last_stage(), info, parameters })
 }
 
-fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
+/// What is known of a model file.
+#[derive(Serialize)]
+struct Described {
+    file: String,
+    sha256: String,
+    /// The last stage.
+    stages: Stage,
+    /// The description in the file.
+    info: ModelInfo,
+    parameters: Parameters,
+}
+
+/// Numbers of parameters of the generators.
+#[derive(Serialize)]
+struct Parameters {
+    stage1: usize,
+    stage2: Option<usize>,
+}
+
+impl Answer for Described {
+    fn lines(&self) -> Vec<String> {
+        let info = &self.info;
+        let mut lines = vec![
+            format!("file       {}", self.file),
+            format!("sha256     {}", self.sha256),
+            format!("recipe     {}", info.stage1.net.recipe.name()),
+            format!("encoder    {}", encoder(info)),
+            stage("stage-I ", Stage::One.side(), &info.stage1),
+        ];
+        lines.extend(info.stage2.iter().map(|info| stage("stage-II", Stage::Two.side(), info)));
+        lines
+    }
+}
+
+fn encoder(info: &ModelInfo) -> String {
+    let fingerprint = short_name(&info.encoder_fingerprint);
+    match (&info.encoder, &info.encoder_source) {
+        (Some(config), _) => {
+            format!("char-CNN-RNN, {} wide, fingerprint {fingerprint}", config.dim)
+        }
+        (None, _) if fingerprint.is_empty() => "not inside, and not known which".to_owned(),
+        (None, Some(source)) => {
+            format!("beside the model: {}; fingerprint {fingerprint}", source.escape_debug())
+        }
+        (None, None) => format!("not inside; fingerprint {fingerprint}"),
+    }
+}
+
+fn stage(name: &str, pixels: usize, info: &StageInfo) -> String {
     let net = &info.net;
     let dataset = info.dataset.escape_debug();
     let training = match info.steps {
@@ -69,10 +84,10 @@ fn stage(name: &str, pixels: usize, info: &StageInfo) -> Result<()> {
             info.ema
         ),
     };
-    print(format!(
+    format!(
         "{name}   {pixels}x{pixels}, gf {}, df {}, c {}, z {}; {training}, noise z x{} eps x{}",
         net.gf, net.df, net.cond_dim, net.z_dim, info.sample_z, info.sample_eps
-    ))
+    )
 }
 
 /// The first digits of an encoder's fingerprint, after its optional prefix.

@@ -15,31 +15,34 @@ use stackgan_data::formats::tensorflow::Checkpoint;
 use crate::args;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::output::Form;
 use origin::Origin;
 
 /// Runs the subcommand.
 pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
     match args {
         args::Model::Info { model, json } => info::run(&model, json.into(), context)?,
-        args::Model::Import { file, out, encoder, dataset } => {
+        args::Model::Import { file, out, encoder, dataset, json } => {
             let origin = Origin { encoder, dataset };
-            match Checkpoint::open(&file)? {
+            let written = match Checkpoint::open(&file)? {
                 Some(whole) => checkpoint::import(&whole, &out, &origin, context)?,
                 None => {
                     checkpoint::check_name(&file)?;
-                    exchange::import(&file, &out, &origin, context)?;
+                    exchange::import(&file, &out, &origin, context)?
                 }
-            }
+            };
+            Form::from(json).show(&written)?;
         }
-        args::Model::Export { model, hub: Some(folder), .. } => {
-            hub::export(&model, &folder, context)?;
+        args::Model::Export { model, out, hub, onnx, json } => {
+            let written = match hub {
+                Some(folder) => hub::export(&model, &folder, context)?,
+                None if onnx.generator.is_some() || onnx.onnx_encoder.is_some() => {
+                    onnx::export(&model, &onnx, context)?
+                }
+                None => exchange::export(&model, &out, context)?,
+            };
+            Form::from(json).show(&written)?;
         }
-        args::Model::Export { model, onnx, .. }
-            if onnx.generator.is_some() || onnx.onnx_encoder.is_some() =>
-        {
-            onnx::export(&model, &onnx, context)?;
-        }
-        args::Model::Export { model, out, .. } => exchange::export(&model, &out, context)?,
         args::Model::Verify { model, json } => {
             return compare::verify(&model, json.into(), context);
         }

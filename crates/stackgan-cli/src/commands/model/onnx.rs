@@ -12,10 +12,10 @@ use crate::context::Context;
 use crate::encoders::{self, CHUNK};
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
-use crate::output::{apart, print, write_file};
+use crate::output::{Written, apart, write_file};
 
 /// Writes the requested files.
-pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<()> {
+pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<Written> {
     let Loaded { mut model, sha256, file, .. } = load(path, context)?;
     let read = [Some(file.as_path()), asked.fold_captions.as_deref(), asked.encoder.as_deref()];
     let written =
@@ -26,7 +26,6 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
     if let Some(out) = &asked.onnx_encoder {
         let encoder = model.encoder().ok_or_else(|| no_encoder(path))?;
         write_file(out, &onnx::encoder(encoder).with_context(cannot)?)?;
-        print(out.display())?;
     }
     if let Some(out) = &asked.generator {
         let file = match &asked.fold_captions {
@@ -37,9 +36,9 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
             }
         };
         write_file(out, &file.with_context(cannot)?)?;
-        print(out.display())?;
     }
-    Ok(())
+    let written = [&asked.onnx_encoder, &asked.generator];
+    Ok(Written::of(written.into_iter().filter_map(Option::as_deref)))
 }
 
 /// The sentences of a file in the form that the networks take.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use candle_core::Tensor;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use stackgan_core::image::Picture;
 use stackgan_core::kernels::arithmetic;
 use stackgan_core::provenance::pixels_sha256;
@@ -18,7 +19,7 @@ use crate::args::Repro;
 use crate::context::Context;
 use crate::encoders;
 use crate::exit::{Exit, Problem};
-use crate::output::{leads_to, path_text, print, write_file};
+use crate::output::{Answer, Form, leads_to, path_text, write_file};
 use crate::painting::{Given, Painter, file_name};
 use crate::progress::Phase;
 use claim::{Claim, Source};
@@ -91,6 +92,40 @@ impl Tally {
     }
 }
 
+/// What is said of one file.
+#[derive(Serialize)]
+struct Judged {
+    file: String,
+    /// The verdict by its name, or `refused`.
+    verdict: &'static str,
+    /// The verdict in words.
+    why: String,
+    /// The program's version.
+    version: &'static str,
+    /// What was computed with.
+    arithmetic: &'static str,
+    /// The pixels, if they were compared.
+    #[serde(flatten)]
+    pixels: Option<Pixels>,
+}
+
+/// Pixels that were compared.
+#[derive(Serialize)]
+struct Pixels {
+    #[serde(flatten)]
+    verdict: Value,
+    /// What the file says of itself.
+    said: Provenance,
+    /// SHA-256 of what is painted.
+    painted_sha256: String,
+}
+
+impl Answer for Judged {
+    fn lines(&self) -> Vec<String> {
+        vec![format!("{}: {}", self.file, self.why)]
+    }
+}
+
 /// The common parts for all files.
 struct Session<'a> {
     args: &'a Repro,
@@ -128,15 +163,15 @@ impl Session<'_> {
                 (Some(error), _) => Err(error),
                 (None, None) => continue,
             };
-            let line = match told {
-                Ok(line) => line,
+            let judged = match told {
+                Ok(judged) => judged,
                 Err(error) => {
-                    let line = self.refuse(file, &error);
+                    let judged = self.refuse(file, &error);
                     self.tally.refused.push(error);
-                    line
+                    judged
                 }
             };
-            phase.aside(|| print(line))?;
+            phase.aside(|| Form::from(self.args.json).show_one(&judged))?;
         }
         Ok(())
     }
@@ -152,7 +187,7 @@ impl Session<'_> {
     }
 
     /// The output line for a picture and its repetition.
-    fn compare(&mut self, claim: &Claim, painted: &Picture) -> Result<String> {
+    fn compare(&mut self, claim: &Claim, painted: &Picture) -> Result<Judged> {
         let verdict = Verdict::of(&claim.said, &claim.picture, painted);
         let of_row = claim.said.embedding_sha256.is_some();
         if of_row && self.source.given.is_none() && verdict != Verdict::Equal {
@@ -165,39 +200,25 @@ impl Session<'_> {
             Verdict::Equal => self.tally.equal += 1,
             _ => self.tally.others += 1,
         }
-        let line = verdict.line(&claim.said, self.arithmetic);
-        if !self.args.json {
-            return Ok(format!("{}: {line}", claim.file.display()));
-        }
-        let mut facts = verdict.json();
-        if let Some(facts) = facts.as_object_mut() {
-            facts.extend(self.about(claim.file, verdict.name(), line));
-            facts.insert("said".to_owned(), json!(claim.said));
-            facts.insert("painted_sha256".to_owned(), json!(pixels_sha256(painted)));
-        }
-        Ok(facts.to_string())
+        let pixels = Pixels {
+            verdict: verdict.json(),
+            said: claim.said.clone(),
+            painted_sha256: pixels_sha256(painted),
+        };
+        let why = verdict.line(&claim.said, self.arithmetic);
+        Ok(Judged { pixels: Some(pixels), ..self.about(claim.file, verdict.name(), why) })
     }
 
-    /// The output line for a file that cannot be judged.
-    fn refuse(&self, file: &Path, error: &anyhow::Error) -> String {
+    /// What is said of a file that cannot be judged.
+    fn refuse(&self, file: &Path, error: &anyhow::Error) -> Judged {
         let why: Vec<String> =
             error.root_cause().to_string().lines().map(|line| line.trim().to_owned()).collect();
-        let line = format!("not judged: {}", why.join("; "));
-        match self.args.json {
-            true => Value::Object(self.about(file, "refused", line)).to_string(),
-            false => format!("{}: {line}", file.display()),
-        }
+        self.about(file, "refused", format!("not judged: {}", why.join("; ")))
     }
 
-    fn about(&self, file: &Path, verdict: &str, line: String) -> serde_json::Map<String, Value> {
-        let facts = [
-            ("file", json!(path_text(file))),
-            ("verdict", json!(verdict)),
-            ("why", json!(line)),
-            ("version", json!(env!("CARGO_PKG_VERSION"))),
-            ("arithmetic", json!(self.arithmetic)),
-        ];
-        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    fn about(&self, file: &Path, verdict: &'static str, why: String) -> Judged {
+        let (file, arithmetic) = (path_text(file), self.arithmetic);
+        Judged { file, verdict, why, version: env!("CARGO_PKG_VERSION"), arithmetic, pixels: None }
     }
 
     /// Refuses to write where a link leads to a picture that is judged.

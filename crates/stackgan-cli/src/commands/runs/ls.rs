@@ -3,29 +3,39 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::facts::{Facts, State};
 use super::number::number;
-use crate::output::{Form, print};
+use crate::output::{Answer, Form};
 use crate::progress::{Manner, duration};
 use crate::run::list;
 
 /// Lists the runs of a folder, oldest first.
 pub(super) fn run(folder: &Path, form: Form, manner: Manner) -> Result<()> {
-    let runs: Vec<Facts> = list(folder)?.iter().map(|path| Facts::read(path)).collect();
-    if form == Form::Json {
-        return print(serde_json::to_string_pretty(&runs)?);
-    }
-    if runs.is_empty() {
+    let runs = Listed(list(folder)?.iter().map(|path| Facts::read(path)).collect());
+    if runs.0.is_empty() {
         manner.say(format!("no runs in {}: `stackgan train` begins one", folder.display()));
-        return Ok(());
     }
-    let width = runs.iter().map(|facts| facts.run.len()).max().unwrap_or(0).max(3);
-    print(format!(
-        "{:width$}  {:11}  {:>15}  {:>8}  {:>7}  {:>20}",
-        "run", "state", "step", "pic/s", "left", "D real/wrong/fake"
-    ))?;
-    runs.iter().try_for_each(|facts| print(line(facts, width).trim_end()))
+    form.show(&runs)
+}
+
+/// Runs, oldest first.
+#[derive(Serialize)]
+struct Listed(Vec<Facts>);
+
+impl Answer for Listed {
+    fn lines(&self) -> Vec<String> {
+        let Self(runs) = self;
+        let Some(width) = runs.iter().map(|run| run.run.len()).max() else { return Vec::new() };
+        let width = width.max(3);
+        let head = format!(
+            "{:width$}  {:11}  {:>15}  {:>8}  {:>7}  {:>20}",
+            "run", "state", "step", "pic/s", "left", "D real/wrong/fake"
+        );
+        let rows = runs.iter().map(|run| line(run, width).trim_end().to_owned());
+        [head].into_iter().chain(rows).collect()
+    }
 }
 
 fn line(facts: &Facts, width: usize) -> String {

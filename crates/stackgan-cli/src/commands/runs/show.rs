@@ -3,67 +3,110 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::facts::{Facts, State, checkpoints};
 use super::number::number;
-use crate::output::{Form, print, quoted};
+use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements};
 use crate::run::Record;
 
-/// Prints one run.
+/// The files of a run for a person.
+const FILES: [&str; 3] = ["report.html", "model.safetensors", "best.safetensors"];
+
+/// Shows one run.
 pub(super) fn run(path: &Path, form: Form) -> Result<()> {
-    let (facts, checkpoints) = (Facts::read(path), checkpoints(path));
-    let measurements = Measurements::read(path);
-    if form == Form::Json {
-        let mut document = serde_json::to_value(&facts)?;
-        if let Value::Object(document) = &mut document {
-            let list = |(step, bytes): &(u64, u64)| json!({ "step": step, "bytes": bytes });
-            document.insert("checkpoints".to_owned(), checkpoints.iter().map(list).collect());
-            let mut next = next(&facts).into_iter();
-            document.insert("next".to_owned(), json!(next.next()));
-            document.insert("or".to_owned(), json!(next.next()));
-            let measured = |one: Option<&Measurement>| json!(one.map(Measurement::numbers));
-            document.insert("measured".to_owned(), measured(measurements.newest()));
-            document.insert("best".to_owned(), measured(measurements.best()));
+    let facts = Facts::read(path);
+    let checkpoints = checkpoints(path);
+    let checkpoints = checkpoints.into_iter().map(|(step, bytes)| Checkpoint { step, bytes });
+    let (measurements, mut next) = (Measurements::read(path), next(&facts).into_iter());
+    let files = FILES.map(|name| path.join(name)).into_iter().filter(|file| file.is_file());
+    form.show(&Run {
+        files: files.map(|file| path_text(&file)).collect(),
+        checkpoints: checkpoints.collect(),
+        next: next.next(),
+        or: next.next(),
+        measured: measurements.newest().cloned(),
+        best: measurements.best().cloned(),
+        facts,
+    })
+}
+
+/// A run with its files.
+#[derive(Serialize)]
+struct Run {
+    #[serde(flatten)]
+    facts: Facts,
+    checkpoints: Vec<Checkpoint>,
+    /// The files for a person, of those that there are.
+    files: Vec<String>,
+    /// The next command.
+    next: Option<String>,
+    /// The one after it.
+    or: Option<String>,
+    /// The newest measurement.
+    #[serde(serialize_with = "numbers")]
+    measured: Option<Measurement>,
+    /// The measurement of the best model.
+    #[serde(serialize_with = "numbers")]
+    best: Option<Measurement>,
+}
+
+/// A checkpoint on disk.
+#[derive(Serialize)]
+struct Checkpoint {
+    step: u64,
+    bytes: u64,
+}
+
+fn numbers<S: serde::Serializer>(one: &Option<Measurement>, to: S) -> Result<S::Ok, S::Error> {
+    one.as_ref().map(Measurement::numbers).serialize(to)
+}
+
+impl Answer for Run {
+    fn lines(&self) -> Vec<String> {
+        let facts = &self.facts;
+        let of = facts.steps.map_or_else(String::new, |steps| format!(" of {steps}"));
+        let mut lines = vec![
+            format!("run          {}", facts.path.display()),
+            format!("state        {}", facts.state.word()),
+            format!("step         {}{of}, epoch {}", facts.step, facts.epoch),
+        ];
+        let mut say = |line| lines.push(line);
+        if let Some(speed) = facts.steps_a_second {
+            let pictures = facts.batch.map_or_else(String::new, |batch| {
+                format!(", {} pictures a second", number(speed * batch as f64))
+            });
+            say(format!("speed        {} steps a second{pictures}", number(speed)));
         }
-        return print(serde_json::to_string_pretty(&document)?);
-    }
-    print(format!("run          {}", facts.path.display()))?;
-    print(format!("state        {}", facts.state.word()))?;
-    let of = facts.steps.map_or_else(String::new, |steps| format!(" of {steps}"));
-    print(format!("step         {}{of}, epoch {}", facts.step, facts.epoch))?;
-    if let Some(speed) = facts.steps_a_second {
-        let pictures = facts.batch.map_or_else(String::new, |batch| {
-            format!(", {} pictures a second", number(speed * batch as f64))
-        });
-        print(format!("speed        {} steps a second{pictures}", number(speed)))?;
-    }
-    if let Some(left) = facts.seconds_left.filter(|_| facts.state == State::Running) {
-        print(format!("left         {}", duration(left)))?;
-    }
-    for sitting in &facts.sittings {
-        print(format!("trained      {}", sitting.line()))?;
-    }
-    for (step, bytes) in &checkpoints {
-        print(format!("checkpoint   step {step}, {:.1} MiB", *bytes as f64 / f64::from(1 << 20)))?;
-    }
-    for (name, value) in &facts.last {
-        print(format!("{name:12} {}", number(*value)))?;
-    }
-    if let Some(newest) = measurements.newest() {
-        print(format!("measured     step {}: {}", newest.step, newest.line()))?;
-    }
-    if let Some(best) = measurements.best() {
-        print(format!("best         step {}: {}", best.step, best.verdict()))?;
-    }
-    for file in ["report.html", "model.safetensors", "best.safetensors"] {
-        if facts.path.join(file).is_file() {
-            print(format!("file         {}", facts.path.join(file).display()))?;
+        if let Some(left) = facts.seconds_left.filter(|_| facts.state == State::Running) {
+            say(format!("left         {}", duration(left)));
         }
+        for sitting in &facts.sittings {
+            say(format!("trained      {}", sitting.line()));
+        }
+        for Checkpoint { step, bytes } in &self.checkpoints {
+            let mib = *bytes as f64 / f64::from(1 << 20);
+            say(format!("checkpoint   step {step}, {mib:.1} MiB"));
+        }
+        for (name, value) in &facts.last {
+            say(format!("{name:12} {}", number(*value)));
+        }
+        if let Some(newest) = &self.measured {
+            say(format!("measured     step {}: {}", newest.step, newest.line()));
+        }
+        if let Some(best) = &self.best {
+            say(format!("best         step {}: {}", best.step, best.verdict()));
+        }
+        for file in &self.files {
+            say(format!("file         {file}"));
+        }
+        for next in self.next.iter().chain(&self.or) {
+            say(format!("next         {next}"));
+        }
+        lines
     }
-    next(&facts).iter().try_for_each(|next| print(format!("next         {next}")))
 }
 
 /// The next commands: one, or for a run that ended with a non-finite value what to look at first.

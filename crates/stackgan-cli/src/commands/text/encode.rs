@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use serde::Serialize;
 
 use crate::args;
 use crate::captions;
@@ -10,7 +11,7 @@ use crate::context::Context;
 use crate::datasets::{ANY_SIZE, open_any};
 use crate::encoders::{self, CHUNK, Encoder, encode, encode_captions, warn_unread};
 use crate::exit::Problem;
-use crate::output::{apart, print};
+use crate::output::{Answer, Form, apart, path_text};
 
 /// Writes the embeddings.
 pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
@@ -18,21 +19,42 @@ pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
     apart(&read, &[("--output", Some(&args.output))])?;
     let output = regular(&args.output)?;
     let encoder = encoders::open(&args.encoder, context)?;
-    match &args.data {
+    let captions = match &args.data {
         Some(data) => {
             let data = open_any(data, ANY_SIZE, context.manner)?;
             if let Encoder::CharCnnRnn(encoder) = &encoder {
                 warn_unread(data.all_captions(), encoder.config().alphabet, context.manner);
             }
-            encode(encoder.text(), &data, &output, context.manner)?;
+            encode(encoder.text(), &data, &output, context.manner)?.len()
         }
         None => {
             let captions = captions::of(&args.prompt, args.captions.as_deref(), CHUNK)?;
             let captions = captions.collect::<Result<Vec<_>>>()?.concat();
             encode_captions(encoder.text(), &captions, &output, context.manner)?;
+            captions.len()
         }
+    };
+    let (file, encoder) = (path_text(&args.output), encoder.text());
+    let (dim, encoder) = (encoder.dim(), encoder.fingerprint());
+    Form::from(args.json).show(&Encoded { file, rows: captions, dim, encoder })
+}
+
+/// Embeddings that were written.
+#[derive(Serialize)]
+struct Encoded {
+    file: String,
+    /// Number of embeddings: one for each caption.
+    rows: usize,
+    /// Number of values of each.
+    dim: usize,
+    /// The fingerprint of the encoder.
+    encoder: String,
+}
+
+impl Answer for Encoded {
+    fn lines(&self) -> Vec<String> {
+        vec![self.file.clone()]
     }
-    print(args.output.display())
 }
 
 /// The file that a link leads to, or the path itself if nothing is there. A file of embeddings gets

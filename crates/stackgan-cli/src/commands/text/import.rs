@@ -4,17 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use stackgan_core::text::TextEncoder as _;
+use serde::Serialize;
 use stackgan_core::text::alphabet::{AlphabetOptions, Case, Unknown};
 use stackgan_core::text::state_dict::from_state_dict;
+use stackgan_core::text::{CharCnnRnnConfig, TextEncoder as _};
 use stackgan_data::embeddings::{self, Captioned};
 use stackgan_data::formats::read_bounded;
 
 use crate::args::{self, LetterCase, TextImport};
 use crate::context::Context;
-use crate::encoders::{ClaimedMaker, say_imported};
+use crate::encoders::{ClaimedMaker, ImportedEmbeddings};
 use crate::exit::Problem;
-use crate::output::{apart, create_folder_of, print, short, write_file};
+use crate::output::{Answer, Form, apart, create_folder_of, path_text, short, write_file};
 use crate::weights;
 
 /// Reads weights and writes an encoder, or captions and writes embeddings.
@@ -27,14 +28,44 @@ pub(super) fn run(args: &TextImport, context: &Context) -> Result<()> {
         return Err(Problem::missing("there is no such file", place, expected, remedy).into());
     }
     let bytes = read_bounded(file, embeddings::MAX_FILE)?;
-    match embeddings::captioned(&bytes, file, |found| captions(found, args, context))? {
-        Some(done) => done,
-        None => encoder(bytes, args, context),
+    let imported =
+        match embeddings::captioned(&bytes, file, |found| captions(found, args, context))? {
+            Some(embeddings) => Imported::Embeddings(embeddings?),
+            None => Imported::Encoder(encoder(bytes, args, context)?),
+        };
+    Form::from(args.json).show(&imported)
+}
+
+/// What was imported.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+enum Imported {
+    /// A text encoder.
+    Encoder(ImportedEncoder),
+    /// Captions with their embeddings.
+    Embeddings(ImportedEmbeddings),
+}
+
+/// A text encoder that was imported.
+#[derive(Serialize)]
+struct ImportedEncoder {
+    file: String,
+    fingerprint: String,
+    config: CharCnnRnnConfig,
+}
+
+impl Answer for Imported {
+    fn lines(&self) -> Vec<String> {
+        let file = match self {
+            Self::Encoder(encoder) => &encoder.file,
+            Self::Embeddings(embeddings) => embeddings.file(),
+        };
+        vec![file.to_owned()]
     }
 }
 
 /// Writes the encoder whose weights `bytes` are.
-fn encoder(bytes: Vec<u8>, args: &TextImport, context: &Context) -> Result<()> {
+fn encoder(bytes: Vec<u8>, args: &TextImport, context: &Context) -> Result<ImportedEncoder> {
     if let Some(maker) = &args.made_by {
         let place = format!("option: --made-by {}", maker.display());
         let parts = ("captions with their embeddings", "another file, perhaps an encoder");
@@ -47,19 +78,23 @@ fn encoder(bytes: Vec<u8>, args: &TextImport, context: &Context) -> Result<()> {
     let encoder = from_state_dict(tensors, alphabet(args), &context.device)
         .with_context(|| format!("cannot import\n  file: {}", args.file.display()))?;
     write_file(&out, &encoder.to_bytes()?)?;
-    let config = encoder.config();
+    let (config, fingerprint) = (encoder.config(), encoder.fingerprint());
     context.manner.say(format!(
         "char-CNN-RNN with {:?} of {} units, {} wide, fingerprint {}",
         config.recurrence,
         config.units,
         config.dim,
-        short(&encoder.fingerprint())
+        short(&fingerprint)
     ));
-    print(out.display())
+    Ok(ImportedEncoder { file: path_text(&out), fingerprint, config: *config })
 }
 
 /// Writes the embeddings of captions.
-fn captions(found: &Captioned<'_>, args: &TextImport, context: &Context) -> Result<()> {
+fn captions(
+    found: &Captioned<'_>,
+    args: &TextImport,
+    context: &Context,
+) -> Result<ImportedEmbeddings> {
     if args.case.is_some() || args.unknown.is_some() {
         let option = if args.case.is_some() { "option: --case" } else { "option: --unknown" };
         let parts = ("the weights of an encoder", "captions with their embeddings");
@@ -73,8 +108,9 @@ fn captions(found: &Captioned<'_>, args: &TextImport, context: &Context) -> Resu
     let maker = maker.map(|claimed| claimed.maker(found.captions(), context.manner)).transpose()?;
     create_folder_of(&out)?;
     let done = found.write(&out, maker.as_ref())?;
-    say_imported(&done, maker.as_ref(), context.manner);
-    print(out.display())
+    let imported = ImportedEmbeddings::of(done, maker, &out);
+    imported.say(context.manner);
+    Ok(imported)
 }
 
 /// The file that is written, which must be another than those that are read.

@@ -1,9 +1,10 @@
 //! `stackgan text train`: trains the text encoder on a dataset's captions and pictures.
 
 use anyhow::Result;
+use serde::Serialize;
 use stackgan_data::crop::PictureSize;
 use stackgan_data::prepared::Prepared;
-use stackgan_train::text::{ImageInputs, TextTrainConfig};
+use stackgan_train::text::{ImageInputs, Scores, TextTrainConfig};
 
 use crate::args::{self, EncoderSize};
 use crate::datasets::open_any;
@@ -11,7 +12,7 @@ use crate::encoders::{
     Length, Lesson, SMALL_STEPS, Unfinished, check_weights, describe_scores, picture_features,
     scores, train, training_classes, warn_unread,
 };
-use crate::output::{apart, check_writable, print, write_file};
+use crate::output::{Answer, Form, apart, check_writable, path_text, write_file};
 use crate::progress::Manner;
 use crate::signals::Stopper;
 
@@ -51,12 +52,31 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
     let (encoder, _) = train(&lesson, Some(unfinished), manner)?;
     write_file(&args.out, &encoder.to_bytes()?)?;
-    print(args.out.display())?;
-    manner.say(match scores(&encoder, (&data, images), args.seed)? {
+    let (file, scores) = (path_text(&args.out), scores(&encoder, (&data, images), args.seed)?);
+    let (fingerprint, steps) = (encoder.text.bare_fingerprint()?, encoder.steps);
+    Form::from(args.json).show(&Trained { file, fingerprint, steps, scores })?;
+    manner.say(match scores {
         Some(scores) => describe_scores(&scores),
         None => "no score: the test split has captions of fewer than two classes".to_owned(),
     });
     Ok(())
+}
+
+/// An encoder that was trained.
+#[derive(Serialize)]
+struct Trained {
+    file: String,
+    fingerprint: String,
+    /// Number of steps of the training.
+    steps: u64,
+    /// How well it tells unseen classes; `None` if there are too few.
+    scores: Option<Scores>,
+}
+
+impl Answer for Trained {
+    fn lines(&self) -> Vec<String> {
+        vec![self.file.clone()]
+    }
 }
 
 /// Everything that determines the result of a training.

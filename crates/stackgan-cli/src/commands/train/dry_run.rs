@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde::Serialize;
 use stackgan_core::noise::Noise;
 use stackgan_core::{Model, Stage};
 use stackgan_data::counted;
@@ -14,105 +15,177 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
 use stackgan_train::run::plan_over;
 
+use super::estimate::{self, Estimate};
 use super::evaluation::Evaluation;
 use super::inputs::{belongs, fit_width, folder, stage1, stay_as_given};
 use super::reading::{Text, matcher, small_config};
-use super::{estimate, start};
+use super::start;
 use crate::args::Train;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{FolderOptions, home, read};
-use crate::exit::{Exit, Problem};
-use crate::output::print;
+use crate::exit::Problem;
+use crate::output::{Answer, path_text};
 use crate::progress::duration;
 use crate::run::{RUNS, Record};
 
-/// Prints the description. What a run would refuse is refused.
-pub(super) fn run(
+/// What a run would do.
+#[derive(Serialize)]
+pub(super) struct DryRun {
+    /// The settings that the run would have.
+    settings: TrainConfig,
+    data: Data,
+    text: Source,
+    /// The Stage-I model that the run would build on.
+    stage1: Option<String>,
+    /// The run folder; `None` for a new one.
+    run: Option<String>,
+    /// Whether the run is gone on with.
+    goes_on: bool,
+    max_hours: Option<f64>,
+    estimate: Estimate,
+}
+
+/// The data.
+#[derive(Serialize)]
+struct Data {
+    path: String,
+    /// Number of pictures to train on; `None` if they are drawn first.
+    train_pictures: Option<usize>,
+}
+
+/// Where the embeddings would come from.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case", tag = "from")]
+enum Source {
+    /// The given encoder.
+    Encoder { encoder: String },
+    /// The encoder of Stage-I.
+    #[serde(rename = "stage1")]
+    Stage1,
+    /// A file of imported embeddings.
+    Embeddings { file: String },
+    /// A small encoder, trained on the data's captions, or found.
+    Captions,
+}
+
+/// Makes the plan. What a run would refuse is refused.
+pub(super) fn plan(
     args: &Train,
     (mut config, layers): (TrainConfig, &Layers),
     mut wanted: Record,
     (resumed, context): (Option<&Path>, &Context),
-) -> Result<Exit> {
-    let (net, optim) = (&config.net, &config.optim);
-    let length = match (optim.steps, optim.epochs) {
-        (0, epochs) => counted(epochs, "epoch"),
-        (steps, _) => counted(steps, "step"),
-    };
-    let pixels = config.stage.side();
-    print(
-        format!("train      stage {}: {pixels}x{pixels}, recipe {:?}", args.stage, net.recipe)
-            .to_lowercase(),
-    )?;
-    print(format!("sizes      gf {}, df {}, c {}, z {}", net.gf, net.df, net.cond_dim, net.z_dim))?;
-    let parts = match config.knobs.micro_batch {
-        0 => String::new(),
-        n => format!(" in parts of {n}"),
-    };
-    let batch = counted(optim.batch, "picture");
-    print(format!("length     {length} of {batch}{parts}, seed {}", config.seed))?;
+) -> Result<DryRun> {
     let stage1 = match config.stage {
         Stage::One => None,
         Stage::Two => Some(stage1(&mut wanted, context)?),
     };
-    let (data, pictures) = planned_data(&wanted, &config)?;
-    print(format!("data       {data}"))?;
+    let data = planned_data(&wanted, &config)?;
     Evaluation::check(args, wanted.data.as_deref())?;
     let (text, matcher) = planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
-    print(text)?;
-    if let Some(model) = &wanted.stage1 {
-        print(format!("stage-I    {}", model.display()))?;
-    }
     let low = stage1.map(|model| model.info().stage1.net);
     if let Some(low) = &low {
         config.check_over(low)?;
     }
     start::find(&wanted, &config, (resumed, context))?.generator(&config)?;
-    print(match (resumed, &args.run) {
-        (Some(run), _) => format!("goes on    in {}", run.display()),
-        (None, Some(run)) => format!("run        {}", run.display()),
-        (None, None) => format!("run        a new folder under {RUNS}"),
-    })?;
-    if let Some(hours) = args.max_hours {
-        print(format!("at most    {}", duration(hours * 3600.0)))?;
-    }
     let beside = (low.as_ref(), matcher.as_ref());
     estimate::check(&config, beside, &context.device)?;
-    let steps = pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
+    let steps = data.train_pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
     let steps = wanted.steps.or(steps).or(Some(config.optim.steps)).filter(|n| *n > 0);
     let left = steps.map(|steps| estimate::left(steps, resumed));
-    for line in estimate::lines(&config, beside, left, &context.device) {
-        print(line)?;
-    }
-    Ok(Exit::Done)
+    let estimate = Estimate::of(&config, beside, left, &context.device);
+    Ok(DryRun {
+        settings: config,
+        data,
+        text,
+        stage1: wanted.stage1.as_deref().map(path_text),
+        run: resumed.or(args.run.as_deref()).map(path_text),
+        goes_on: resumed.is_some(),
+        max_hours: args.max_hours,
+        estimate,
+    })
 }
 
-/// Describes the data for a dry run, and counts the training pictures if the data exist already.
+impl Answer for DryRun {
+    fn lines(&self) -> Vec<String> {
+        let TrainConfig { stage, net, optim, knobs, seed, .. } = &self.settings;
+        let (pixels, recipe) = (stage.side(), net.recipe.name());
+        let length = match (optim.steps, optim.epochs) {
+            (0, epochs) => counted(epochs, "epoch"),
+            (steps, _) => counted(steps, "step"),
+        };
+        let parts = match knobs.micro_batch {
+            0 => String::new(),
+            n => format!(" in parts of {n}"),
+        };
+        let batch = counted(optim.batch, "picture");
+        let mut lines = vec![
+            format!("train      stage {stage}: {pixels}x{pixels}, recipe {recipe}"),
+            format!("sizes      gf {}, df {}, c {}, z {}", net.gf, net.df, net.cond_dim, net.z_dim),
+            format!("length     {length} of {batch}{parts}, seed {seed}"),
+            self.data.line(),
+            self.text.line(),
+        ];
+        lines.extend(self.stage1.iter().map(|model| format!("stage-I    {model}")));
+        lines.push(match (&self.run, self.goes_on) {
+            (Some(run), true) => format!("goes on    in {run}"),
+            (Some(run), false) => format!("run        {run}"),
+            (None, _) => format!("run        a new folder under {RUNS}"),
+        });
+        let hours = self.max_hours.iter();
+        lines.extend(hours.map(|hours| format!("at most    {}", duration(hours * 3600.0))));
+        lines.extend(self.estimate.lines());
+        lines
+    }
+}
+
+impl Data {
+    fn line(&self) -> String {
+        let pictures = self.train_pictures.map(|n| counted(n, "picture"));
+        let pictures = pictures.map_or_else(
+            || "which is drawn first".to_owned(),
+            |pictures| format!("{pictures} to train on"),
+        );
+        format!("data       {}, {pictures}", self.path)
+    }
+}
+
+impl Source {
+    fn line(&self) -> String {
+        match self {
+            Self::Encoder { encoder } => format!("encoder    {encoder}"),
+            Self::Stage1 => "encoder    that of Stage-I".to_owned(),
+            Self::Embeddings { file } => format!("embeddings {file}"),
+            Self::Captions => "encoder    trained on the data's captions, or found".to_owned(),
+        }
+    }
+}
+
+/// Finds the data, and counts the training pictures if the data exist already.
 ///
 /// # Errors
 /// Code 4 if there are no data; the faults of the data.
-fn planned_data(wanted: &Record, config: &TrainConfig) -> Result<(String, Option<usize>)> {
+fn planned_data(wanted: &Record, config: &TrainConfig) -> Result<Data> {
     let (path, own) = match &wanted.data {
         Some(path) => (path.clone(), false),
         None => (home().join(&wanted.dataset), true),
     };
-    let shown = path.display();
-    let pictures = if path.is_file() {
+    let train_pictures = if path.is_file() {
         let data = Prepared::open(&path)?;
         drop(plan_over(config, &data)?);
-        data.indices(Split::Train).len()
+        Some(data.indices(Split::Train).len())
     } else if path.is_dir() {
         let data = read(&path, FolderOptions::kept(&path).layout)?;
         check_batches(config, &data)?;
-        data.count(Split::Train)
+        Some(data.count(Split::Train))
     } else if own && wanted.dataset == "toy" {
-        return Ok((format!("{shown}, which is drawn first"), None));
+        None
     } else {
-        let place = format!("path: {shown}");
+        let place = format!("path: {}", path.display());
         let remedy = "name a dataset folder: `--data DIR`";
         return Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into());
     };
-    Ok((format!("{shown}, {} to train on", counted(pictures, "picture")), Some(pictures)))
+    Ok(Data { path: path_text(&path), train_pictures })
 }
 
 /// Checks that a dataset that is not prepared yet makes batches.
@@ -125,7 +198,7 @@ fn check_batches(config: &TrainConfig, data: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Describes the text for a dry run, and returns the matcher. Adapts the settings as a run does.
+/// Finds where the text comes from, and returns the matcher. Adapts the settings as a run does.
 ///
 /// # Errors
 /// Code 4 if nothing can read the text, and those by which a run refuses it.
@@ -134,36 +207,36 @@ fn planned_text(
     stage1: Option<&Model>,
     (config, layers): (&mut TrainConfig, &Layers),
     context: &Context,
-) -> Result<(String, Option<Matcher>)> {
+) -> Result<(Source, Option<Matcher>)> {
     let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
-    let (said, made) = match (text, &wanted.encoder) {
+    let (source, made) = match (text, &wanted.encoder) {
         (Text::Encoder(encoder), named) => {
-            let named = named.as_ref().map(|name| name.display().to_string());
-            let said = named.unwrap_or_else(|| "that of Stage-I".to_owned());
+            let source = match named {
+                Some(name) => Source::Encoder { encoder: path_text(name) },
+                None => Source::Stage1,
+            };
             let encoder = encoder.text();
-            (format!("encoder    {said}"), Some((encoder.dim(), encoder.fingerprint())))
+            (source, Some((encoder.dim(), encoder.fingerprint())))
         }
         (Text::Imported(file), _) => {
             let embeddings = Embeddings::open(&file)?;
             stay_as_given(config, layers, context.manner)?;
             let made = (embeddings.dim(), embeddings.encoder().to_owned());
-            (format!("embeddings {}", file.display()), Some(made))
+            (Source::Embeddings { file: path_text(&file) }, Some(made))
         }
-        (Text::Small, _) => {
-            ("encoder    trained on the data's captions, or found".to_owned(), None)
-        }
+        (Text::Small, _) => (Source::Captions, None),
     };
     let Some((dim, fingerprint)) = made else {
         let small = small_config(config, layers);
         fit_width(config, layers, small.encoder.dim)?;
         let matched = config.loss.matching > 0.0;
         let fresh = matched.then(|| Matcher::fresh(&small, &context.device));
-        return Ok((said, fresh.transpose()?));
+        return Ok((source, fresh.transpose()?));
     };
     let matcher = matcher(None, wanted, (config, layers), context)?;
     fit_width(config, layers, dim)?;
     if let Some(model) = stage1 {
         belongs(model, &fingerprint)?;
     }
-    Ok((said, matcher))
+    Ok((source, matcher))
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use candle_core::Device;
+use serde::Serialize;
 use stackgan_core::NetConfig;
 use stackgan_data::counted;
 use stackgan_kernels::gpu;
@@ -13,7 +14,7 @@ use stackgan_train::guard::Undo;
 use stackgan_train::matching::Matcher;
 use stackgan_train::store::Store;
 
-use crate::device::gpu_facts;
+use crate::device::{gpu_facts, name};
 use crate::exit::Problem;
 use crate::progress::duration;
 
@@ -21,24 +22,124 @@ use crate::progress::duration;
 /// network that matches pictures and captions.
 pub(super) type Beside<'a> = (Option<&'a NetConfig>, Option<&'a Matcher>);
 
-/// Returns lines about memory and time on `device`. `left` is the number of remaining steps, which
-/// is known once the data are.
-pub(super) fn lines(
-    cfg: &TrainConfig,
-    beside: Beside,
-    left: Option<u64>,
-    device: &Device,
-) -> Vec<String> {
-    let (low, matcher) = (beside.0.unwrap_or(&cfg.net), beside.1);
-    let wanted = Memory::of(cfg, low, matcher, Undo::on(device));
-    let mut lines = vec![if device.is_cpu() { memory(&wanted) } else { gpu_memory(&wanted) }];
-    lines.extend(has(device).and_then(|has| short_of_memory(cfg, beside, has)));
-    // A CPU that cannot take six pictures, or a GPU that cannot take the batch, reports it in the
-    // training.
-    if let Ok(seconds) = seconds_a_step(cfg, low, matcher, device) {
-        lines.push(time(seconds, cfg.optim.batch, left));
+/// What a run needs of the machine.
+#[derive(Serialize)]
+pub(super) struct Estimate {
+    memory: Needed,
+    /// Why the memory may not suffice, and settings that fit.
+    warning: Option<String>,
+    time: Option<Time>,
+}
+
+/// Memory in bytes, in f32.
+#[derive(Serialize)]
+struct Needed {
+    /// Whose memory: `cpu` or `cuda:N`.
+    device: String,
+    /// All that is needed of it at one time.
+    peak_bytes: u64,
+    /// Networks and optimisers.
+    networks_bytes: u64,
+    /// What is kept of a batch.
+    batch_bytes: u64,
+    /// On a CPU: what is held while a layer is computed.
+    layer_bytes: u64,
+    /// What is loaded ahead, into the host's memory.
+    loading_bytes: u64,
+    /// The host's memory while checkpoint and model are written.
+    saving_bytes: u64,
+}
+
+/// The speed, measured on some pictures, and what it means for the run.
+#[derive(Serialize)]
+struct Time {
+    seconds_a_step: f64,
+    pictures_a_second: f64,
+    /// Number of steps that the run has left; known once the data are.
+    steps_left: Option<u64>,
+    seconds_left: Option<f64>,
+}
+
+impl Estimate {
+    /// Estimates memory and time on `device`. `left` is the number of remaining steps, which is
+    /// known once the data are.
+    pub(super) fn of(
+        cfg: &TrainConfig,
+        beside: Beside,
+        left: Option<u64>,
+        device: &Device,
+    ) -> Self {
+        let (low, matcher) = (beside.0.unwrap_or(&cfg.net), beside.1);
+        let memory = Memory::of(cfg, low, matcher, Undo::on(device));
+        let warning = has(device).and_then(|has| short_of_memory(cfg, beside, has));
+        // A CPU that cannot take six pictures, or a GPU that cannot take the batch, reports it in
+        // the training.
+        let seconds = seconds_a_step(cfg, low, matcher, device).ok();
+        Self {
+            memory: Needed::of(&memory, device),
+            warning,
+            time: seconds.map(|seconds| Time::of(seconds, cfg.optim.batch, left)),
+        }
     }
-    lines
+
+    /// The lines for a person.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let warning = self.warning.iter().map(|warning| format!("warning: {warning}"));
+        let memory = [self.memory.line()].into_iter();
+        memory.chain(warning).chain(self.time.iter().map(Time::line)).collect()
+    }
+}
+
+impl Needed {
+    fn of(memory: &Memory, device: &Device) -> Self {
+        Self {
+            device: name(device),
+            peak_bytes: if device.is_cpu() { memory.peak() } else { memory.on_gpu() },
+            networks_bytes: memory.variables,
+            batch_bytes: memory.pictures,
+            layer_bytes: memory.working,
+            loading_bytes: memory.loading,
+            saving_bytes: memory.saving,
+        }
+    }
+
+    fn line(&self) -> String {
+        let [peak, networks, batch, layer] =
+            [self.peak_bytes, self.networks_bytes, self.batch_bytes, self.layer_bytes].map(size);
+        let [loading, saving] = [self.loading_bytes, self.saving_bytes].map(size);
+        if self.device == "cpu" {
+            return format!(
+                "memory     about {peak} at its peak: {networks} of networks and optimisers, {batch} kept of a batch, \
+                 {layer} while a layer is computed, {loading} loaded ahead"
+            );
+        }
+        format!(
+            "memory     about {peak} of the GPU's, in f32 and without cuDNN's buffers: {networks} of networks and optimisers, \
+             {batch} kept of a batch; of the host's {loading} loaded ahead ({saving} while saving)"
+        )
+    }
+}
+
+impl Time {
+    fn of(seconds: f64, batch: usize, left: Option<u64>) -> Self {
+        Self {
+            seconds_a_step: seconds,
+            pictures_a_second: batch as f64 / seconds.max(1e-9),
+            steps_left: left,
+            seconds_left: left.map(|left| seconds * left as f64),
+        }
+    }
+
+    fn line(&self) -> String {
+        let whole = self.steps_left.zip(self.seconds_left).map(|(steps, seconds)| {
+            format!("; {} in about {}", counted(steps as usize, "step"), duration(seconds))
+        });
+        let (step, whole) = (short(self.seconds_a_step), whole.unwrap_or_default());
+        format!(
+            "time       about {step} a step, {:.1} pictures a second{whole}",
+            self.pictures_a_second
+        )
+    }
 }
 
 /// Returns how many of `steps` steps a run has left after its newest checkpoint.
@@ -50,34 +151,6 @@ pub(super) fn left(steps: u64, run: Option<&Path>) -> u64 {
 
 fn step_of(checkpoint: &Path) -> Option<u64> {
     checkpoint.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
-}
-
-fn memory(memory: &Memory) -> String {
-    let Memory { variables, pictures, working, loading, .. } = *memory;
-    let [peak, variables, pictures, working, loading] =
-        [memory.peak(), variables, pictures, working, loading].map(size);
-    format!(
-        "memory     about {peak} at its peak: {variables} of networks and optimisers, {pictures} kept of a batch, \
-         {working} while a layer is computed, {loading} loaded ahead"
-    )
-}
-
-fn gpu_memory(memory: &Memory) -> String {
-    let Memory { variables, pictures, loading, saving, .. } = *memory;
-    let [all, variables, pictures, loading, saving] =
-        [memory.on_gpu(), variables, pictures, loading, saving].map(size);
-    format!(
-        "memory     about {all} of the GPU's, in f32 and without cuDNN's buffers: {variables} of networks and optimisers, \
-         {pictures} kept of a batch; of the host's {loading} loaded ahead ({saving} while saving)"
-    )
-}
-
-fn time(seconds: f64, batch: usize, left: Option<u64>) -> String {
-    let speed = batch as f64 / seconds.max(1e-9);
-    let whole = left.map_or_else(String::new, |left| {
-        format!("; {} in about {}", counted(left as usize, "step"), duration(seconds * left as f64))
-    });
-    format!("time       about {} a step, {speed:.1} pictures a second{whole}", short(seconds))
 }
 
 /// Refuses a run that the machine cannot hold even if nothing else runs on it.
@@ -203,7 +276,7 @@ fn largest(from: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
 fn short_of_memory(cfg: &TrainConfig, beside: Beside, has: Has) -> Option<String> {
     (has.needed(cfg, beside) > has.bytes()).then(|| {
         let (bytes, remedy) = (size(has.bytes()), has.remedy(cfg, beside));
-        format!("warning: {bytes} is {}, which is less; {remedy}", has.whose())
+        format!("{bytes} is {}, which is less; {remedy}", has.whose())
     })
 }
 
@@ -238,10 +311,13 @@ mod tests {
         assert_eq!([size(3 << 20), size(5 << 29)], ["3 MiB", "2.5 GiB"]);
         assert_eq!([short(0.0124), short(2.04)], ["12 ms", "2.0 s"]);
         assert_eq!(
-            time(0.5, 8, Some(7200)),
+            Time::of(0.5, 8, Some(7200)).line(),
             "time       about 500 ms a step, 16.0 pictures a second; 7200 steps in about 1h00m"
         );
-        assert_eq!(time(0.5, 8, None), "time       about 500 ms a step, 16.0 pictures a second");
+        assert_eq!(
+            Time::of(0.5, 8, None).line(),
+            "time       about 500 ms a step, 16.0 pictures a second"
+        );
     }
 
     #[test]
@@ -251,9 +327,9 @@ mod tests {
         let net = cfg.net;
         let beside = (Some(&net), None);
         let text = short_of_memory(&cfg, beside, Has::Free(1 << 33)).unwrap();
-        assert!(text.starts_with("warning: 8.0 GiB is what is free, which is less"), "{text}");
+        assert!(text.starts_with("8.0 GiB is what is free, which is less"), "{text}");
         let text = short_of_memory(&cfg, beside, Has::Gpu(80 << 30)).unwrap();
-        assert!(text.starts_with("warning: 80.0 GiB is all that the GPU has"), "{text}");
+        assert!(text.starts_with("80.0 GiB is all that the GPU has"), "{text}");
         assert!(text.contains("`--set optim.batch="), "{text}");
         let text = short_of_memory(&cfg, beside, Has::Gpu(1 << 20)).unwrap();
         assert!(text.contains("no batch fits"), "{text}");
@@ -293,19 +369,21 @@ mod tests {
             std::fs::write(run.path().join(name), "").unwrap();
         }
         assert_eq!(left(9, Some(run.path())), 5);
-        assert!(time(0.5, 8, Some(1)).contains("; 1 step in about "));
+        assert!(Time::of(0.5, 8, Some(1)).line().contains("; 1 step in about "));
     }
 
     #[test]
     fn on_a_gpu_it_is_said_whose_memory_is_meant() {
-        let memory = Memory {
-            variables: 1 << 30,
-            pictures: 1 << 31,
-            working: 0,
-            loading: 1 << 20,
-            saving: 0,
+        let needed = Needed {
+            device: "cuda:0".to_owned(),
+            peak_bytes: 3 << 30,
+            networks_bytes: 1 << 30,
+            batch_bytes: 1 << 31,
+            layer_bytes: 0,
+            loading_bytes: 1 << 20,
+            saving_bytes: 0,
         };
-        let text = gpu_memory(&memory);
+        let text = needed.line();
         assert!(text.starts_with("memory     about 3.0 GiB of the GPU's, in f32"), "{text}");
         assert!(text.contains("of the host's 1 MiB"), "{text}");
     }

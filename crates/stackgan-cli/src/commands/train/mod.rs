@@ -6,12 +6,13 @@ mod evaluation;
 mod inputs;
 mod reading;
 mod start;
+mod trained;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_data::dataset::Split;
-use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::event::TrainEvent;
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::Setup;
 use stackgan_train::run_dir::RunDir;
@@ -21,12 +22,14 @@ use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
 use crate::context::Context;
 use crate::exit::{Exit, Problem, out_of_memory};
-use crate::output::{print, quoted};
+use crate::output::Form;
 use crate::progress::Manner;
-use crate::run::{self, RUNS, Record, train_stage};
+use crate::run::{RUNS, Record, train_stage};
 use crate::signals::Stopper;
+use estimate::Estimate;
 use evaluation::Evaluation;
 use inputs::Inputs;
+use trained::Trained;
 
 /// Trains one stage, or describes what would be done.
 pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
@@ -55,7 +58,9 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let mut wanted = Record::of(args, record);
     wanted.check_paths()?;
     if args.dry_run {
-        return dry_run::run(args, (config, &layers), wanted, (resumed.as_deref(), context));
+        let plan = dry_run::plan(args, (config, &layers), wanted, (resumed.as_deref(), context))?;
+        Form::from(args.json).show(&plan)?;
+        return Ok(Exit::Done);
     }
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
@@ -102,8 +107,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if context.manner != Manner::Quiet {
         let beside = (low.as_ref(), setup.matcher.as_ref());
         let left = wanted.steps.map(|steps| estimate::left(steps, resumed.as_deref()));
-        let lines = estimate::lines(config, beside, left, &context.device);
-        lines.iter().for_each(|line| context.manner.say(line));
+        let estimate = Estimate::of(config, beside, left, &context.device);
+        estimate.lines().iter().for_each(|line| context.manner.say(line));
     }
     let resume = match args.resume {
         Resuming::Auto if args.strict => Resume::Strict,
@@ -132,19 +137,13 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         drop(wanted.end(&dir, "failed", (None, &format!("{error:#}"))));
     }
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
-    let state = if outcome.reason == StopReason::Done { "done" } else { "stopped" };
-    wanted.end(&dir, state, (Some(outcome.step), run::why(outcome.reason)))?;
-    if outcome.reason == StopReason::Done {
-        if let Err(error) = print(outcome.model.display()) {
-            context.manner.say(format!("warning: {error:#}")); // the training is done nevertheless
-        }
-    } else {
-        let stage = args.stage;
-        let folder = quoted(dir.path());
-        context.manner.say(format!(
-            "saved at step {}; go on with:\n  stackgan train --stage {stage} --run {folder}",
-            outcome.step
-        ));
+    let trained = Trained::of(&outcome, args.stage, &dir);
+    wanted.end(&dir, trained.state, (Some(trained.step), trained.how))?;
+    if let Err(error) = Form::from(args.json).show(&trained) {
+        context.manner.say(format!("warning: {error:#}")); // the training has ended nevertheless
+    }
+    if let Some(next) = &trained.next {
+        context.manner.say(format!("saved at step {}; go on with:\n  {next}", trained.step));
     }
     Ok(outcome.reason.into())
 }
