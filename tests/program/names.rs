@@ -139,6 +139,21 @@ fn a_model_comes_from_a_pipe_and_not_from_a_device() {
     assert!(behind(&told) == behind(&named) && !behind(&told).is_empty(), "{told}");
 }
 
+/// A pipe without a writer would be waited for.
+#[test]
+fn a_named_pipe_is_no_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let made = std::process::Command::new("mkfifo").arg(dir.join("pipe")).status().unwrap();
+    assert!(made.success());
+    for args in [&["model", "info", "pipe"][..], &["generate", "-m", "pipe", "-p", "a bird"]] {
+        let (code, error) = failed(dir, args);
+        assert_eq!(code, 3, "{error}");
+        four_parts(&error, "file: pipe");
+        assert!(error.contains("a named pipe"), "{error}");
+    }
+}
+
 /// A link in the new folder leads to the picture that is compared; the picture is kept.
 #[test]
 fn a_picture_that_is_judged_is_not_painted_over_by_a_link() {

@@ -78,6 +78,12 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
         };
         return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
     };
+    if facts.file_type().is_fifo() && file.canonicalize().is_ok() {
+        // It would be waited for. A pipe without a name, such as /dev/stdin's, is open already.
+        let parts = ("a file, or the pipe of another command", "a named pipe");
+        let what = "the model cannot be read";
+        return Err(Problem::data(what, file, parts, "name the model's file").into());
+    }
     if facts.len() > LARGEST {
         let parts = (format!("at most {LARGEST} bytes"), format!("{} bytes", facts.len()));
         return Err(Problem::data("not a model", file, parts, "check the path").into());
