@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::facts::{Facts, State, checkpoints};
+use super::facts::{Facts, State};
 use super::number::number;
 use crate::output::{Form, print, quoted};
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements};
-use crate::run::Record;
+use crate::run::{Record, checkpoints};
 
 /// Prints one run.
 pub(super) fn run(path: &Path, form: Form) -> Result<()> {
