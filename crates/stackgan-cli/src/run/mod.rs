@@ -8,4 +8,4 @@ mod stage;
 pub(crate) use folders::{RUNS, checkpoints, is_run, list};
 pub(crate) use record::Record;
 pub(crate) use sitting::Sitting;
-pub(crate) use stage::{train_stage, why};
+pub(crate) use stage::{Training, train_stage};

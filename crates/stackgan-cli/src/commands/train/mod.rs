@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_data::dataset::Split;
-use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::event::StopReason;
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::Setup;
 use stackgan_train::run_dir::RunDir;
@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::output::{print, quoted};
 use crate::progress::Manner;
-use crate::run::{self, RUNS, Record, train_stage};
+use crate::run::{RUNS, Record, Training, train_stage};
 use crate::signals::Stopper;
 use evaluation::Evaluation;
 use inputs::Inputs;
@@ -84,6 +84,15 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     wanted.check_paths()?; // also those that were found
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
+    let (config, pictures) = (&setup.config, setup.dataset.indices(Split::Train).len());
+    let batch = config.optim.batch;
+    wanted.steps = Some(config.total_steps((pictures / batch) as u64));
+    if context.manner != Manner::Quiet {
+        let beside = (low.as_ref(), setup.matcher.as_ref());
+        let left = wanted.steps.map(|steps| estimate::left(steps, resumed.as_deref()));
+        let lines = estimate::lines(config, beside, left, &context.device);
+        lines.iter().for_each(|line| context.manner.say(line));
+    }
     let dir = match (held, &args.run) {
         (Some(dir), _) => dir,
         (None, Some(path)) => RunDir::open(path)?,
@@ -92,19 +101,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if let Some(evaluation) = &mut evaluation {
         evaluation.begin(&dir);
     }
-    let (config, pictures) = (&setup.config, setup.dataset.indices(Split::Train).len());
-    let batch = config.optim.batch;
-    wanted.steps = Some(config.total_steps((pictures / batch) as u64));
-    if resumed.is_none() {
-        wanted.begin(&dir, 0, &context.device)?; // a resumed run: at its start, after all refusals
-    }
     context.manner.say(format!("run folder {}", dir.path().display()));
-    if context.manner != Manner::Quiet {
-        let beside = (low.as_ref(), setup.matcher.as_ref());
-        let left = wanted.steps.map(|steps| estimate::left(steps, resumed.as_deref()));
-        let lines = estimate::lines(config, beside, left, &context.device);
-        lines.iter().for_each(|line| context.manner.say(line));
-    }
     let resume = match args.resume {
         Resuming::Auto if args.strict => Resume::Strict,
         Resuming::Auto => Resume::Auto,
@@ -113,27 +110,17 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
     let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
-    let mut begun = resumed.is_none();
-    let mut also = |event: &TrainEvent| {
-        if let TrainEvent::Started { step, .. } = event
-            && !begun
-        {
-            begun = true;
-            let written = wanted.begin(&dir, *step, &context.device);
-            return written.err().map(|error| format!("warning: {error:#}"));
-        }
-        evaluation.as_mut()?.on(event, &dir)
+    let training = Training {
+        setup,
+        dir: &dir,
+        record: &mut wanted,
+        policy,
+        stopper: &stopper,
+        manner: context.manner,
+        name: &name,
     };
-    let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name), &mut also);
-    if let Err(error) = &outcome
-        && begun
-    {
-        // a full disk must not hide what happened
-        drop(wanted.end(&dir, "failed", (None, &format!("{error:#}"))));
-    }
+    let outcome = train_stage(training, &mut |event| evaluation.as_mut()?.on(event, &dir));
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
-    let state = if outcome.reason == StopReason::Done { "done" } else { "stopped" };
-    wanted.end(&dir, state, (Some(outcome.step), run::why(outcome.reason)))?;
     if outcome.reason == StopReason::Done {
         if let Err(error) = print(outcome.model.display()) {
             context.manner.say(format!("warning: {error:#}")); // the training is done nevertheless
