@@ -94,9 +94,17 @@ fn a_stopped_training_goes_on_where_it_was() {
     fs::write(dir.join("parts.unfinished"), &state[..state.len() / 2]).unwrap();
     let (code, said) = run(train("parts", &[]));
     assert!(code == 3 && said.contains("cannot be read"), "{code} {said}");
-    fs::write(dir.join("parts.unfinished"), state).unwrap();
+    fs::write(dir.join("parts.unfinished"), &state).unwrap();
+    // The encoder cannot be written: the training is not lost with it.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]);
+    limited.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(train("parts", &["-q"]));
+    let refused = limited.current_dir(dir).output().unwrap();
+    assert_eq!(refused.status.code(), Some(6), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(fs::read(dir.join("parts.unfinished")).unwrap() == state);
     let (code, said) = run(train("parts", &[]));
     assert!(code == 0 && said.contains("goes on at step 3"), "{code} {said}");
+    assert!(said.contains("text encoder: 6 steps"), "{said}");
     assert!(fs::read(dir.join("parts")).unwrap() == fs::read(dir.join("whole")).unwrap());
     assert!(!dir.join("parts.unfinished").exists());
 }

@@ -69,6 +69,9 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
             (true, true) => {
                 "the run has not finished; go on with `stackgan train --run` and this folder"
             }
+            (true, false) if named.join("demo.json").is_file() => {
+                "the demo has not finished; go on with `stackgan demo --out` and this folder"
+            }
             (true, false) => {
                 "this is no run's folder: name a model file, or a folder with model.safetensors in it; datasets go to `--data`"
             }

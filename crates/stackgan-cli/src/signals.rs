@@ -3,11 +3,12 @@
 //! A thread receives signals and sets a number; the training loop checks it between steps, saves,
 //! and returns. A second signal ends the program at once, which only loses the steps since the last
 //! checkpoint. It must come a second after the first, because `timeout` sends its signal to the
-//! program and then to its process group.
+//! program and then to its process group. A command that loses little wherever it ends can be ended
+//! by the first signal ([`Stopper::or_end`]).
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -15,6 +16,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::exit;
 use stackgan_train::event::StopReason;
+
+use crate::progress::Manner;
 
 /// A signal within this time of the first one is the same one again.
 const REPEATED: Duration = Duration::from_secs(1);
@@ -31,11 +34,19 @@ pub(crate) fn survive_file_limits() -> std::io::Result<()> {
 }
 
 /// The stop conditions, checked between steps.
+#[derive(Clone)]
 pub(crate) struct Stopper {
     signal: Arc<AtomicUsize>,
+    farewell: Arc<Mutex<Option<Farewell>>>,
     started: Instant,
     budget: Option<Duration>,
     stop_file: Option<PathBuf>,
+}
+
+/// What is said when a signal ends the program at once.
+struct Farewell {
+    manner: Manner,
+    text: String,
 }
 
 impl Stopper {
@@ -49,10 +60,15 @@ impl Stopper {
         let numbers = [SIGINT, SIGTERM].into_iter().chain(hang_up);
         let cannot = "signals cannot be handled on this system";
         let mut signals = Signals::new(numbers).context(cannot)?;
-        let first = Arc::clone(&signal);
+        let (first, farewell) = (Arc::clone(&signal), Arc::default());
+        let said = Arc::clone(&farewell);
         let receive = move || {
             let mut since = None;
             for number in signals.forever() {
+                if let Some(farewell) = taken(&said) {
+                    farewell.say();
+                    exit(128 + number);
+                }
                 if is_second(&mut since, Instant::now()) {
                     exit(128 + number);
                 }
@@ -65,7 +81,26 @@ impl Stopper {
             }
         };
         std::thread::Builder::new().name("signals".to_owned()).spawn(receive).context(cannot)?;
-        Ok(Self { signal, started: Instant::now(), budget: None, stop_file: None })
+        Ok(Self { signal, farewell, started: Instant::now(), budget: None, stop_file: None })
+    }
+
+    /// Lets the first signal end the program at once, except during [`Self::carefully`]. `text` is
+    /// said then.
+    #[must_use]
+    pub(crate) fn or_end(self, manner: Manner, text: String) -> Self {
+        put(&self.farewell, Some(Farewell { manner, text }));
+        self
+    }
+
+    /// Does work that looks at this stopper and saves before it ends. After a signal, whoever called
+    /// this ends the program.
+    pub(crate) fn carefully<T>(&self, work: impl FnOnce(&Self) -> T) -> T {
+        let farewell = taken(&self.farewell);
+        let done = work(self);
+        if self.signal.load(Ordering::Relaxed) == 0 {
+            put(&self.farewell, farewell);
+        }
+        done
     }
 
     /// Stops `hours` from now.
@@ -78,9 +113,8 @@ impl Stopper {
 
     /// Another stopper for the same signals that stops `seconds` from now.
     pub(crate) fn for_seconds(&self, seconds: f64) -> Self {
-        let signal = Arc::clone(&self.signal);
         let budget = Some(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
-        Self { signal, started: Instant::now(), budget, stop_file: None }
+        Self { started: Instant::now(), budget, stop_file: None, ..self.clone() }
     }
 
     /// Stops when `file` exists.
@@ -101,6 +135,23 @@ impl Stopper {
         }
         self.stop_file.as_ref().is_some_and(|file| file.exists()).then_some(StopReason::StopFile)
     }
+}
+
+impl Farewell {
+    fn say(&self) {
+        // Below a bar that is cut short.
+        let above = if self.manner == Manner::Bar { "\n" } else { "" };
+        self.manner.say(format!("{above}{}", self.text));
+    }
+}
+
+/// Takes a farewell out. A poisoned lock holds what was put there last.
+fn taken(farewell: &Mutex<Option<Farewell>>) -> Option<Farewell> {
+    farewell.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn put(farewell: &Mutex<Option<Farewell>>, value: Option<Farewell>) {
+    *farewell.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }
 
 /// Whether a signal that arrives `now` is a second one. `since` is the time of the first.

@@ -10,17 +10,18 @@ use super::positive::positive;
 #[derive(Args, Clone, Debug)]
 #[command(before_help = "Examples:\n  stackgan demo\n  stackgan demo --minutes 30 --out my-demo")]
 pub(crate) struct Demo {
-    /// Time limit in minutes, without the drawing of sheets and the scores
-    #[arg(long, default_value_t = 10.0, value_name = "M", value_parser = positive)]
-    pub minutes: f64,
+    /// Time limit in minutes, without the drawing of sheets and the scores; default: 10, or as it
+    /// began
+    #[arg(long, value_name = "M", value_parser = positive)]
+    pub minutes: Option<f64>,
     /// Take less than a minute, with few pictures and hardly any training: shows that everything
     /// works
     #[arg(long, conflicts_with = "minutes")]
     pub quick: bool,
-    /// The folder to write
+    /// The folder to write, or to go on in
     #[arg(long, default_value = "demo", value_name = "DIR")]
     pub out: PathBuf,
-    /// The random seed
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
+    /// The random seed; default: 0, or as it began
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }

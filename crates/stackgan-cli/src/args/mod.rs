@@ -57,7 +57,8 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Paint birds with a model trained from nothing: offline, on a CPU, in minutes
+    /// Paint birds with a model trained from nothing: offline, on a CPU, in minutes. Stopped, it goes on
+    /// with the same command
     Demo(Demo),
     /// Datasets: fetch, draw, import, check, preview
     #[command(subcommand)]

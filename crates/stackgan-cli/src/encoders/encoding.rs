@@ -32,6 +32,25 @@ pub(crate) fn encode(
     Ok(Embeddings::open(output)?)
 }
 
+/// The embeddings of every caption of `data` in `file`, if they are there and of this encoder; else
+/// they are made and written there.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn encoded(
+    encoder: &dyn TextEncoder,
+    data: &Prepared,
+    file: &Path,
+    manner: Manner,
+) -> Result<Embeddings> {
+    match Embeddings::open(file) {
+        Ok(found) if found.check(data).is_ok() && found.encoder() == encoder.fingerprint() => {
+            Ok(found)
+        }
+        _ => encode(encoder, data, file, manner),
+    }
+}
+
 /// Encodes captions of no dataset, and writes the embeddings with the captions to `output`.
 ///
 /// # Errors

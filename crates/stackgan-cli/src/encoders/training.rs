@@ -50,27 +50,38 @@ pub(crate) struct Lesson<'a> {
     pub length: Length,
 }
 
-/// Trains an encoder. Also returns the loss by step. With `unfinished`, the training can be stopped
-/// and goes on where it was.
+/// A trained encoder, and its training in all sittings.
+pub(crate) struct Taught {
+    /// The encoder.
+    pub encoder: TrainedEncoder,
+    /// The loss by step.
+    pub losses: Vec<f32>,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// Trains an encoder, which goes on where an `unfinished` training was. The caller writes the encoder
+/// and then forgets that.
 ///
 /// # Errors
 /// Errors of the training; [`Stopped`](crate::exit::Stopped).
 pub(crate) fn train(
     lesson: &Lesson<'_>,
-    mut unfinished: Option<Unfinished>,
+    unfinished: &mut Unfinished,
     manner: Manner,
-) -> Result<(TrainedEncoder, Vec<(f64, f64)>)> {
-    let started = Instant::now();
+) -> Result<Taught> {
+    let (started, left) = (Instant::now(), unfinished.read()?);
+    let before = left.as_ref().map_or(0.0, |left| left.seconds);
+    let spent = || before + started.elapsed().as_secs_f64();
     let done = |step: u64| match lesson.length {
         Length::Steps(steps) => step as f64 / steps.max(1) as f64,
-        Length::Seconds(seconds) => started.elapsed().as_secs_f64() / seconds.max(1e-3),
+        Length::Seconds(seconds) => spent() / seconds.max(1e-3),
     };
     let (total, unit) = match lesson.length {
         Length::Steps(steps) => (steps, "steps"),
         Length::Seconds(seconds) => (seconds as u64, "seconds"),
     };
     let mut phase = Phase::new(manner, "text encoder", total, unit);
-    let mut losses = Vec::new();
     let run = TextRun {
         config: lesson.config,
         source: lesson.data,
@@ -79,34 +90,29 @@ pub(crate) fn train(
         noise: Noise::new(lesson.seed),
         done: &done,
     };
-    let state = unfinished.as_ref().map(Unfinished::read).transpose()?.flatten();
-    let mut training = match state {
-        None => TextTraining::begin(&run)?,
-        Some(state) => {
-            let training = TextTraining::resume(&run, &state)?;
-            manner.say(format!("text encoder: goes on at step {}", training.steps()));
-            training
+    let (mut training, mut losses) = match left {
+        None => (TextTraining::begin(&run)?, Vec::new()),
+        Some(left) => {
+            let training = TextTraining::resume(&run, &left.state)?;
+            phase.say(&format!("text encoder: goes on at step {}", training.steps()));
+            (training, left.losses)
         }
     };
     while let Some(event) = training.step()? {
         if let TextEvent::Step { step, loss, .. } = event {
-            losses.push((step as f64, loss));
+            losses.push(loss as f32); // which it is
             phase.note(format!("step {step}  loss {loss:.3}"));
             phase.at(match lesson.length {
                 Length::Steps(_) => step,
-                Length::Seconds(_) => started.elapsed().as_secs(),
+                Length::Seconds(_) => spent() as u64,
             });
         }
-        if let Some(unfinished) = &mut unfinished {
-            unfinished.look(&training)?;
-        }
+        unfinished.look(&training, (&losses, spent()))?;
     }
-    let encoder = training.finish()?;
-    if let Some(unfinished) = unfinished {
-        unfinished.remove();
-    }
-    let last = losses.iter().rev().take(LAST).map(|(_, loss)| loss);
+    let last = losses.iter().rev().take(LAST).map(|loss| f64::from(*loss));
     let mean = last.sum::<f64>() / losses.len().clamp(1, LAST) as f64;
-    phase.finish(&format!("{}, loss {mean:.3} in the last of them", counted(losses.len(), "step")));
-    Ok((encoder, losses))
+    let steps = counted(training.steps(), "step");
+    let encoder = training.finish()?;
+    phase.finish(&format!("{steps}, loss {mean:.3} in the last of them"));
+    Ok(Taught { encoder, losses, seconds: spent() })
 }

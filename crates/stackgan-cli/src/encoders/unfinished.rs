@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
@@ -16,36 +16,54 @@ use crate::exit::{Problem, Stopped};
 use crate::output::write_file;
 use crate::signals::Stopper;
 
-/// Time between two states.
+/// Usual time between two states.
 const EVERY: Duration = Duration::from_secs(600);
 /// Appended to the name of the encoder's file.
 const SUFFIX: &str = ".unfinished";
 /// The metadata key of what the state belongs to.
 const KEY: &str = "stackgan";
+/// The name of the losses of all steps.
+const LOSSES: &str = "losses";
 
 /// The file, and when to write it.
 pub(crate) struct Unfinished {
     file: PathBuf,
     of: String,
+    every: Duration,
     written: Instant,
     stopper: Stopper,
+}
+
+/// What a training left that was stopped.
+pub(super) struct Left {
+    /// The state of the training.
+    pub state: Archive,
+    /// The losses of its steps; none in files of early versions.
+    pub losses: Vec<f32>,
+    /// Seconds that they took.
+    pub seconds: f64,
 }
 
 impl Unfinished {
     /// For a training that will write `out` and stops with `stopper`. `of` holds all that determines
     /// its result.
     pub(crate) fn beside(out: &Path, of: &str, stopper: Stopper) -> Self {
-        let mut file = OsString::from(out);
-        file.push(SUFFIX);
-        let (file, of) = (PathBuf::from(file), sha256(of.as_bytes()));
-        Self { file, of, written: Instant::now(), stopper }
+        let (file, of) = (beside(out), sha256(of.as_bytes()));
+        Self { file, of, every: EVERY, written: Instant::now(), stopper }
     }
 
-    /// The state to go on from, if there is one.
+    /// Writes a state after every so much time.
+    #[must_use]
+    pub(crate) const fn every(mut self, time: Duration) -> Self {
+        self.every = time;
+        self
+    }
+
+    /// What to go on from, if there is something.
     ///
     /// # Errors
     /// Code 2 for the state of another training, 3 for a damaged one.
-    pub(super) fn read(&self) -> Result<Option<Archive>> {
+    pub(super) fn read(&self) -> Result<Option<Left>> {
         if !self.file.is_file() {
             return Ok(None);
         }
@@ -63,7 +81,10 @@ impl Unfinished {
             .and_then(|facts| serde_json::from_str(facts).ok())
             .ok_or_else(|| damaged("a file without its description".to_owned()))?;
         if facts["of"] == self.of.as_str() {
-            return Ok(Some(state));
+            let losses = state.tensors.get(LOSSES).map(Tensor::to_vec1).transpose();
+            let losses = losses.map_err(|e| damaged(e.to_string()))?.unwrap_or_default();
+            let seconds = facts["seconds"].as_f64().map_or(0.0, |seconds| seconds.max(0.0));
+            return Ok(Some(Left { state, losses, seconds }));
         }
         let place = format!("file: {}", self.file.display());
         let parts = ("one with these settings, these data and this seed", "another one");
@@ -71,18 +92,24 @@ impl Unfinished {
         Err(Problem::usage(what, place, parts, remedy).into())
     }
 
-    /// Writes the state if it is time to, and ends the training if it is to stop.
+    /// Writes the state, with the losses of all steps and the seconds that they took, if it is time
+    /// to, and ends the training if it is to stop.
     ///
     /// # Errors
     /// [`Stopped`], and [`Problem`] of the storage.
-    pub(super) fn look(&mut self, training: &TextTraining<'_>) -> Result<()> {
+    pub(super) fn look(
+        &mut self,
+        training: &TextTraining<'_>,
+        (losses, seconds): (&[f32], f64),
+    ) -> Result<()> {
         let reason = self.stopper.reason();
-        if reason.is_none() && self.written.elapsed() < EVERY {
+        if reason.is_none() && self.written.elapsed() < self.every {
             return Ok(());
         }
         let mut state = training.state()?;
-        let facts = json!({ "kind": "unfinished encoder", "of": self.of });
+        let facts = json!({ "kind": "unfinished encoder", "of": self.of, "seconds": seconds });
         state.metadata.insert(KEY.to_owned(), facts.to_string());
+        state.tensors.insert(LOSSES.to_owned(), Tensor::new(losses, &Device::Cpu)?);
         write_file(&self.file, &state.to_bytes()?)?;
         self.written = Instant::now();
         match reason {
@@ -97,8 +124,14 @@ impl Unfinished {
         }
     }
 
-    /// Removes the file of a training that is finished.
-    pub(super) fn remove(&self) {
-        let _ = std::fs::remove_file(&self.file);
+    /// Removes the file beside `out` of a training whose encoder is written there.
+    pub(crate) fn forget(out: &Path) {
+        let _ = std::fs::remove_file(beside(out)); // if it cannot be removed, it does no harm
     }
+}
+
+fn beside(out: &Path) -> PathBuf {
+    let mut file = OsString::from(out);
+    file.push(SUFFIX);
+    file.into()
 }

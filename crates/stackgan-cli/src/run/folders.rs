@@ -33,3 +33,16 @@ fn begun(run: &Path) -> Option<SystemTime> {
 pub(crate) fn is_run(path: &Path) -> bool {
     ["run.json", "config.toml", "stats.jsonl"].iter().any(|name| path.join(name).is_file())
 }
+
+/// The checkpoints of a run: steps and bytes, oldest first. No file is opened.
+pub(crate) fn checkpoints(run: &Path) -> Vec<(u64, u64)> {
+    let entries = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+    let of = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+        Some((step.parse().ok()?, entry.metadata().ok()?.len()))
+    };
+    let mut found: Vec<(u64, u64)> = entries.filter_map(of).collect();
+    found.sort_unstable();
+    found
+}

@@ -5,7 +5,7 @@ mod record;
 mod sitting;
 mod stage;
 
-pub(crate) use folders::{RUNS, is_run, list};
+pub(crate) use folders::{RUNS, checkpoints, is_run, list};
 pub(crate) use record::Record;
 pub(crate) use sitting::Sitting;
-pub(crate) use stage::{train_stage, why};
+pub(crate) use stage::{Training, train_stage, why};

@@ -1,4 +1,5 @@
-//! The training of a stage, with a progress bar and a growing report.
+//! The training of a stage in its run folder: with a progress bar, a growing report, and a record of
+//! when it was trained.
 
 use anyhow::Result;
 use stackgan_train::event::{StopReason, TrainEvent};
@@ -7,25 +8,46 @@ use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::tensorboard::Board;
 
+use super::record::Record;
 use crate::progress::{Manner, TrainProgress};
 use crate::report::RunReport;
 use crate::signals::Stopper;
 
-/// Trains with a progress bar and a growing report. `name` is shown before the bar. `also` receives
-/// every event; the message that it returns is printed.
+/// What is trained, where, and until when.
+pub(crate) struct Training<'a> {
+    /// The run.
+    pub setup: Setup,
+    /// Its folder. A run that has begun there goes on.
+    pub dir: &'a RunDir,
+    /// The folder's record.
+    pub record: &'a mut Record,
+    /// What to do with what is there.
+    pub policy: Policy,
+    /// Conditions for stopping.
+    pub stopper: &'a Stopper,
+    /// How progress is shown.
+    pub manner: Manner,
+    /// What is shown before the bar.
+    pub name: &'a str,
+}
+
+/// Trains. `also` receives every event; the message that it returns is printed.
 ///
 /// # Errors
 /// Those of the training. The last checkpoint is kept.
 pub(crate) fn train_stage(
-    setup: Setup,
-    dir: &RunDir,
-    policy: impl Into<Policy>,
-    stopper: &Stopper,
-    (manner, name): (Manner, &str),
+    training: Training<'_>,
     also: &mut dyn FnMut(&TrainEvent) -> Option<String>,
 ) -> Result<Outcome> {
-    let mut progress = TrainProgress::new(manner, name);
+    let Training { setup, dir, record, policy, stopper, manner, name } = training;
+    let device = setup.device.clone();
+    // What goes on is recorded at its start, after all refusals.
+    let mut begun = !dir.config().is_file();
+    if begun {
+        record.begin(dir, 0, &device)?;
+    }
     let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));
+    let mut progress = TrainProgress::new(manner, name);
     let outcome = train(setup, dir, policy, &|| stopper.reason(), &mut |event| {
         progress.on(&event);
         if let Err(error) = board.on(&event) {
@@ -36,6 +58,14 @@ pub(crate) fn train_stage(
             ));
         }
         report.on(&event);
+        if let TrainEvent::Started { step, .. } = event
+            && !begun
+        {
+            begun = true;
+            if let Err(error) = record.begin(dir, step, &device) {
+                progress.say(&format!("warning: {error:#}"));
+            }
+        }
         if let Some(text) = also(&event) {
             progress.say(&text);
         }
@@ -44,13 +74,19 @@ pub(crate) fn train_stage(
         Ok(outcome) => outcome,
         Err(error) => {
             drop(report.fail(&error.to_string())); // a full disk must not hide what happened
+            if begun {
+                drop(record.end(dir, "failed", (None, &error.to_string())));
+            }
             return Err(error.into());
         }
     };
-    progress.finish(&format!("{} at step {}", why(outcome.reason), outcome.step));
+    let how = why(outcome.reason);
+    progress.finish(&format!("{how} at step {}", outcome.step));
     if let Err(error) = report.finish(outcome.reason) {
         manner.say(format!("warning: no report: {error:#}")); // the model exists nevertheless
     }
+    let state = if outcome.reason == StopReason::Done { "done" } else { "stopped" };
+    record.end(dir, state, (Some(outcome.step), how))?;
     Ok(outcome)
 }
 

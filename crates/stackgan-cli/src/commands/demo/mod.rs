@@ -1,136 +1,112 @@
 //! `stackgan demo`: from nothing to a painted bird, with what the other commands use.
+//!
+//! Each part finds in the demo's folder what it has done or begun, and does the rest. So the same
+//! command goes on with a demo that was stopped, at whatever point.
 
+mod birds;
+mod folder;
+mod notes;
 mod pace;
 mod pages;
-mod phases;
 mod scale;
 mod score;
 mod sheets;
+mod stage;
+mod wanted;
+mod words;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use stackgan_core::Stage;
 use stackgan_core::gan::Scales;
-use stackgan_data::counted;
-use stackgan_data::crop::{PictureSize, Resizing};
-use stackgan_data::toy::ToyConfig;
-use stackgan_train::text::ImageInputs;
+use stackgan_core::{Model, Stage};
+use stackgan_train::store::write_atomically;
 
 use crate::args::Demo;
 use crate::context::Context;
-use crate::datasets::{draw_toy, open};
-use crate::encoders::{describe_scores, encode, scores};
-use crate::exit::{Exit, Problem};
+use crate::exit::{Exit, Problem, Stopped};
 use crate::models::load;
 use crate::output::{aligned, print, write_file};
 use crate::progress::duration;
-use crate::signals::Stopper;
-use pages::{Results, Took};
-use phases::{GanPhase, train_encoder};
-use scale::Scale;
+use folder::{Folder, farewell};
+use notes::{Notes, Scores};
 
-/// Draws, prepares, trains, paints, scores and reports.
+/// The files that a demo is made for.
+const MODEL: &str = "model.safetensors";
+const REPORT: &str = "report.html";
+
+/// Draws, prepares, trains, paints, scores and reports, or goes on with it.
 pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
-    let (scale, out, started) = (Scale::of(args), args.out.as_path(), Instant::now());
-    refuse_occupied(out)?;
-    let stopper = Stopper::listen()?;
-    let mut clock = Clock { last: Instant::now(), took: Vec::new() };
-
-    let birds = out.join("data");
-    let manner = context.manner;
-    let drawn = draw_toy(&birds, ToyConfig { count: scale.pictures, seed: args.seed }, manner)?;
-    let small = open(&birds, (PictureSize::Stage1, Resizing::Residual), manner)?;
-    let large = open(&birds, (PictureSize::Stage2, Resizing::Residual), manner)?;
-    clock.took(format!(
-        "drawing and preparing {} birds of {} species",
-        scale.pictures,
-        drawn.train_species + drawn.test_species
-    ));
-
-    // If drawing took long (on a busy machine), training still gets most of its time.
-    let began = started.max(
-        Instant::now().checked_sub(Duration::from_secs_f64(0.4 * scale.seconds)).unwrap_or(started),
-    );
-    let left = || scale.seconds - began.elapsed().as_secs_f64();
-    let (encoder, text_losses) =
-        train_encoder(&small, 0.27 * left(), drawn.train_species, (args.seed, manner))?;
-    let raw = encoder.text.unstandardised(&context.device)?;
-    let embeddings = Arc::new(encode(&raw, &small, &out.join("embeddings.safetensors"), manner)?);
-    write_file(&out.join("encoder.safetensors"), &encoder.to_bytes()?)?;
-    clock.took(format!("text encoder, {}", counted(text_losses.len(), "step")));
-
-    let stage = GanPhase {
-        scale: &scale,
-        seed: args.seed,
-        embeddings: &embeddings,
-        encoder: &encoder,
-        stopper: &stopper,
-        context,
-    };
-    let (exit, steps) = stage.train(Stage::One, &small, 0.64 * left(), &out.join("stage1"))?;
-    clock.took(format!("Stage-I, {steps}"));
-    if exit != Exit::Done {
-        return Ok(exit);
+    if let Some(scores) = complete(args)? {
+        context.manner.say(format!(
+            "demo: {} holds a complete one; for another, name another folder with `--out`",
+            args.out.display()
+        ));
+        show(&scores, &args.out)?;
+        return Ok(Exit::Done);
     }
-    let (exit, steps) = stage.train(Stage::Two, &large, left(), &out.join("stage2"))?;
-    clock.took(format!("Stage-II, {steps}"));
-    if exit != Exit::Done {
-        return Ok(exit);
+    let mut demo = Folder::open(args, context)?;
+    match parts(&mut demo) {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => {
+            let Some(stopped) = error.downcast_ref::<Stopped>() else {
+                let kept =
+                    "failed; what is done is kept, and this goes on once the error is mended";
+                context.manner.say(farewell(kept, &demo.path));
+                return Err(error);
+            };
+            context.manner.say(farewell(&stopped.message, &demo.path));
+            Ok(stopped.reason.into())
+        }
     }
+}
 
-    let model_file = out.join("model.safetensors");
-    std::fs::copy(out.join("stage2").join("model.safetensors"), &model_file)
-        .map_err(|e| Problem::storage(&model_file, &e))?;
-    let model = load(&model_file, context)?.model;
-    let sheets = sheets::paint(&model, out, manner)?;
-    let scored = score::all(&model, &encoder, &small, scale.scored, (args.seed, manner))?;
-    let text_scores = scores(&encoder, (&small, ImageInputs::Pixels), args.seed)?
-        .map(|scores| describe_scores(&scores));
-    clock.took("painting sheets, scoring".to_owned());
-
+fn parts(demo: &mut Folder<'_>) -> Result<()> {
+    let birds = birds::drawn(demo)?;
+    let words = words::learnt(demo, &birds.small)?;
+    for stage in Stage::ALL {
+        stage::trained(demo, stage, (&birds, &words))?;
+    }
+    let model = model(demo)?;
+    let sheets = sheets::painted(demo, &model)?;
+    let scores = score::scored(demo, &model, (&birds.small, &words.encoder))?;
     let sampled = model.stage_info(Stage::Two)?;
     let noise = Scales { z: sampled.sample_z, eps: sampled.sample_eps };
-    let results =
-        Results { took: clock.took, text_losses, text_scores, scores: scored, sheets, noise };
-    let report = out.join("report.html");
-    write_file(&report, pages::report(args, &results, (out, &context.device)).as_bytes())?;
-    manner.say(format!("demo: all done in {}", duration(started.elapsed().as_secs_f64())));
-    for line in aligned(&score::table(&results.scores)) {
+    let results = pages::Results { sheets: &sheets, scores: &scores, noise };
+    write_file(&demo.at(REPORT), pages::report(demo, &results).as_bytes())?;
+    let total = duration(demo.notes.seconds());
+    demo.context.manner.say(format!("demo: all done in {total}"));
+    show(&scores, &demo.path)
+}
+
+/// The model of Stage-II, in the demo's own folder.
+fn model(demo: &Folder<'_>) -> Result<Model> {
+    let file = demo.at(MODEL);
+    if !file.is_file() {
+        let trained = demo.stage(Stage::Two).join(MODEL);
+        let bytes = std::fs::read(&trained).map_err(|e| {
+            let parts = ("the model of Stage-II", e.to_string());
+            let remedy = "restore it from a copy, or name another folder with `--out`";
+            Problem::data("the model cannot be read", &trained, parts, remedy)
+        })?;
+        write_atomically(&file, &bytes)?;
+    }
+    Ok(load(&file, demo.context)?.model)
+}
+
+/// The scores of the demo in the folder, if it is complete.
+fn complete(args: &Demo) -> Result<Option<Scores>> {
+    let Some(notes) = Notes::find(&args.out)? else { return Ok(None) };
+    notes.wanted.check(args)?;
+    let is_there = |name| args.out.join(name).is_file();
+    Ok(notes.scores.filter(|_| is_there(MODEL) && is_there(REPORT)))
+}
+
+/// Prints what a demo ends with.
+fn show(scores: &Scores, folder: &Path) -> Result<()> {
+    for line in aligned(&scores.table) {
         print(line)?;
     }
-    print(model_file.display())?;
-    print(report.display())?;
-    Ok(Exit::Done)
-}
-
-fn refuse_occupied(out: &Path) -> Result<()> {
-    let occupied = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
-    if !occupied {
-        return Ok(());
-    }
-    let place = format!("folder: {}", out.display());
-    let remedy = "name another folder with `--out`, or remove this one";
-    Err(Problem::usage(
-        "the folder is not empty",
-        place,
-        ("a new or empty folder", "files"),
-        remedy,
-    )
-    .into())
-}
-
-/// Records the duration of each phase.
-struct Clock {
-    last: Instant,
-    took: Vec<Took>,
-}
-
-impl Clock {
-    fn took(&mut self, what: String) {
-        self.took.push(Took { what, seconds: self.last.elapsed().as_secs_f64() });
-        self.last = Instant::now();
-    }
+    print(folder.join(MODEL).display())?;
+    print(folder.join(REPORT).display())
 }

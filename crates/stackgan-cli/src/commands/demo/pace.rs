@@ -1,16 +1,25 @@
 //! The training speed of a stage on this machine, and the number of steps that fit in its time.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use stackgan_train::config::TrainConfig;
 use stackgan_train::event::TrainEvent;
 use stackgan_train::policy::Resume;
 use stackgan_train::run::{Setup, train};
 use stackgan_train::run_dir::RunDir;
 
+/// Shortest time between two checkpoints in seconds, unless there would be fewer than two.
+const SAVE_EVERY: f64 = 30.0;
+/// Largest share of a run's time for checkpoints, as its inverse.
+const SAVING: f64 = 32.0;
+/// The same for grids.
+const PAINTING: f64 = 8.0;
+
 /// Durations in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Pace {
     /// Of one step.
     pub step: f64,
@@ -20,8 +29,18 @@ pub(super) struct Pace {
     pub save: f64,
 }
 
-/// Times `steps` steps, a grid and a checkpoint in a temporary folder.
-pub(super) fn measure(mut setup: Setup, steps: u64) -> Result<Pace> {
+/// How long a stage trains. It is planned once: schedules are in steps, so a stage that was stopped
+/// goes on with the same number of them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// Seconds that it may take.
+    pub seconds: f64,
+    /// The speed that was measured.
+    pub pace: Pace,
+}
+
+/// Times `steps` steps, a grid and a checkpoint in the empty folder `beside`.
+pub(super) fn measure(mut setup: Setup, steps: u64, beside: &Path) -> Result<Pace> {
     let config = &mut setup.config;
     (config.optim.steps, config.optim.epochs) = (steps.max(2), 0);
     (config.run.report_every, config.run.sample_every) = (steps.max(2), steps.max(2));
@@ -30,8 +49,7 @@ pub(super) fn measure(mut setup: Setup, steps: u64) -> Result<Pace> {
     // enough, its share is added.
     let (every, penalised) = (config.loss.r1.every, config.loss.r1.gamma > 0.0);
     let rare = if penalised && steps <= every { 1.12 } else { 1.0 };
-    let folder = tempfile::tempdir()?;
-    let dir = RunDir::open(folder.path())?;
+    let dir = RunDir::open(beside)?;
     let (mut marks, mut grid, mut save) = (Vec::new(), 0.0, 0.0);
     let mut last = Instant::now();
     train(setup, &dir, Resume::Never, &|| None, &mut |event| {
@@ -49,17 +67,26 @@ pub(super) fn measure(mut setup: Setup, steps: u64) -> Result<Pace> {
     Ok(Pace { step: step.max(1e-6), grid, save })
 }
 
-impl Pace {
-    /// Sets the length of a run of about `seconds` seconds, with two checkpoints and at most
-    /// `grids` grids, which may take an eighth of the time.
-    pub(super) fn fit(&self, config: &mut TrainConfig, seconds: f64, grids: u64) {
-        let affordable = (seconds / 8.0 / self.grid.max(1e-3)) as u64;
+impl Plan {
+    /// Whether the numbers can be those of a plan.
+    pub(super) fn is_possible(&self) -> bool {
+        let Pace { step, grid, save } = self.pace;
+        step > 0.0 && [self.seconds, step, grid, save].iter().all(|s| s.is_finite() && *s >= 0.0)
+    }
+
+    /// Sets the length of a run to this plan, with checkpoints of which a kill loses little and at
+    /// most `grids` grids.
+    pub(super) fn fit(&self, config: &mut TrainConfig, grids: u64) {
+        let Self { seconds, pace: Pace { step, grid, save } } = *self;
+        let affordable = (seconds / PAINTING / grid.max(1e-3)) as u64;
         let grids = grids.min(affordable).max(2); // also half way, for a run that is cut short
-        let beside = self.grid * grids as f64 + 2.0 * self.save;
-        let steps = ((seconds - beside) / self.step).clamp(4.0, 1e7) as u64;
+        let affordable = (seconds / SAVING / save.max(1e-3)) as u64;
+        let saves = affordable.min((seconds / SAVE_EVERY) as u64).max(2);
+        let beside = grid * grids as f64 + save * saves as f64;
+        let steps = ((seconds - beside) / step).clamp(4.0, 1e7) as u64;
         (config.optim.steps, config.optim.epochs) = (steps, 0);
         config.run.sample_every = steps.div_ceil(grids);
-        config.run.checkpoint_every = steps.div_ceil(2);
+        config.run.checkpoint_every = steps.div_ceil(saves);
         config.run.report_every = (steps / 250).max(1);
     }
 }
@@ -72,15 +99,17 @@ mod tests {
     #[test]
     fn steps_fill_the_time_that_is_left() {
         let mut config = TrainConfig::from_toml(preset("toy-stage1").unwrap()).unwrap();
-        let pace = Pace { step: 0.1, grid: 2.0, save: 0.5 };
-        pace.fit(&mut config, 121.0, 5);
-        assert_eq!((config.optim.steps, config.run.sample_every), (1100, 220));
-        config.check().unwrap();
-        pace.fit(&mut config, 33.0, 5); // two grids take an eighth of it
-        assert_eq!((config.optim.steps, config.run.sample_every), (280, 140));
-        config.check().unwrap();
-        pace.fit(&mut config, 1.0, 10);
-        assert_eq!(config.optim.steps, 4, "never without a step");
-        config.check().unwrap();
+        let mut fitted = |seconds: f64, save: f64, grids: u64| {
+            let plan = Plan { seconds, pace: Pace { step: 0.1, grid: 2.0, save } };
+            assert!(plan.is_possible());
+            plan.fit(&mut config, grids);
+            config.check().unwrap();
+            (config.optim.steps, config.run.sample_every, config.run.checkpoint_every)
+        };
+        assert_eq!(fitted(122.0, 0.5, 5), (1100, 220, 275), "a checkpoint every half minute");
+        assert_eq!(fitted(121.0, 2.5, 5), (1060, 212, 530), "checkpoints take long");
+        assert_eq!(fitted(33.0, 0.5, 5), (280, 140, 140), "two grids take an eighth of it");
+        assert_eq!(fitted(1.0, 0.5, 10).0, 4, "never without a step");
+        assert_eq!(fitted(1e300, 0.0, 10).0, 10_000_000);
     }
 }

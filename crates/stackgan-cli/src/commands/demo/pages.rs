@@ -1,52 +1,37 @@
 //! The report of a demo: what was done, the results, and what the numbers do not show.
 
-use std::path::Path;
-
 use candle_core::Device;
 use stackgan_core::gan::Scales;
 
-use super::score::{self, Scored};
+use super::folder::Folder;
+use super::notes::Scores;
 use super::sheets::Sheet;
-use crate::args::Demo;
+use super::wanted::Extent;
+use super::words::LOSSES;
 use crate::progress::duration;
-use crate::report::{About, Grids, Page, Series, chart, charts};
+use crate::report::{About, Grids, Page, Series, chart, charts, terms};
 
-/// The duration of a phase, for the report.
-pub(super) struct Took {
-    /// The phase.
-    pub what: String,
-    /// Its duration in seconds.
-    pub seconds: f64,
-}
-
-/// The contents of the report.
-pub(super) struct Results {
-    /// The duration of each phase.
-    pub took: Vec<Took>,
-    /// The encoder's loss by step.
-    pub text_losses: Vec<(f64, f64)>,
-    /// The encoder's scores on real pictures of unseen species.
-    pub text_scores: Option<String>,
-    /// Rows of the table of scores.
-    pub scores: Vec<Scored>,
+/// What is in the report besides what lies in the demo's folder.
+pub(super) struct Results<'a> {
     /// The painted prompts.
-    pub sheets: Vec<Sheet>,
+    pub sheets: &'a [Sheet],
+    /// What was measured.
+    pub scores: &'a Scores,
     /// The scales of z and epsilon with which pictures were painted.
     pub noise: Scales,
 }
 
-/// Creates the page. `out` is the demo's folder, with the run folders of both stages; `device` is
-/// the training device.
-pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Device)) -> String {
-    let machine = if device.is_cpu() { "a CPU" } else { "a GPU" };
-    let total: f64 = results.took.iter().map(|t| t.seconds).sum();
+/// Creates the page.
+pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
+    let (out, notes, device) = (&demo.path, &demo.notes, &demo.context.device);
     let below = format!(
-        "Birds drawn by this program, a text encoder and both stages trained from nothing, in {} on {machine}, seed {}.",
-        duration(total),
-        args.seed
+        "Birds drawn by this program, a text encoder and both stages trained from nothing, in {} on {}, seed {}.",
+        duration(notes.seconds()),
+        machine(device),
+        notes.wanted.seed
     );
     let mut page = Page::new("StackGAN: from nothing to a painted bird", &below);
-    if args.quick {
+    if notes.wanted.extent == Extent::Quick {
         page.text(
             "This was a quick run: it shows that every part works. Nothing was trained long enough to paint birds.",
         );
@@ -57,12 +42,12 @@ pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Dev
         "Above, Stage-I: 64x64, enlarged. Below, Stage-II painting over it: 256x256. Each column is one seed, not chosen: \
          seeds 0 to 4.",
     );
-    for sheet in &results.sheets {
+    for sheet in results.sheets {
         page.picture(sheet.prompt, &sheet.png);
     }
 
     page.section("Do the pictures follow the words?");
-    page.table(&score::table(&results.scores));
+    page.table(&results.scores.table);
     page.text(
         "Agreement: how often the part has the colour that the caption names, counted only where it names one; the judge looks \
          at pixels and knows nothing of the networks. R-precision: how often a picture fits its own caption better \
@@ -75,7 +60,7 @@ pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Dev
         "Sampling noise is scaled down (z by {z}, the conditioning's by {eps}): less variety, more faithful pictures. The \
          numbers above are at these scales."
     ));
-    if let Some(scores) = &results.text_scores {
+    if let Some(scores) = &results.scores.encoder {
         page.text(&format!("The text encoder {scores}; ± is one standard error."));
     }
 
@@ -100,18 +85,29 @@ pub(super) fn report(args: &Demo, results: &Results, (out, device): (&Path, &Dev
     }
 
     page.section("The text encoder");
-    let losses = Series::new("loss", results.text_losses.clone());
+    let losses = terms(&out.join(LOSSES)).remove("loss").unwrap_or_default();
+    let losses = Series::new("loss", losses);
     let about = About { title: "Contrastive loss of captions and pictures", ..About::default() };
     page.charts(&[chart(&about, &[losses])]);
 
     page.section("What took how long");
     let mut rows = vec![vec!["phase".to_owned(), "time".to_owned()]];
-    rows.extend(results.took.iter().map(|t| vec![t.what.clone(), duration(t.seconds)]));
+    rows.extend(notes.took.iter().map(|t| vec![t.what.clone(), duration(t.seconds)]));
     page.table(&rows);
+    if notes.sittings > 1 {
+        page.text(&format!(
+            "The demo was started {} times. What was not yet saved when it was stopped was done again, and is not in these times.",
+            notes.sittings
+        ));
+    }
     page.text(
         "The numbers of steps follow from the time and from this machine's speed, which was measured first: another machine, \
          or the same one while it is busy, trains for another number of steps and paints other pictures. For equal \
          bits, train with the settings above and their numbers of steps.",
     );
     page.finish()
+}
+
+fn machine(device: &Device) -> &'static str {
+    if device.is_cpu() { "a CPU" } else { "a GPU" }
 }

@@ -1,7 +1,5 @@
 //! The size of a demo.
 
-use crate::args::Demo;
-
 /// The size of a demo.
 pub(super) struct Scale {
     /// Number of pictures to draw.
@@ -17,16 +15,13 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    pub(super) fn of(args: &Demo) -> Self {
-        if args.quick {
-            return Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 32 };
-        }
-        Self {
-            pictures: 2880,
-            seconds: args.minutes * 60.0,
-            timed: 18,
-            grids: [10, 5],
-            scored: 240,
-        }
+    /// Of a demo that only shows that everything works.
+    pub(super) const fn quick() -> Self {
+        Self { pictures: 200, seconds: 24.0, timed: 3, grids: [1, 1], scored: 32 }
+    }
+
+    /// Of a demo that takes `minutes`.
+    pub(super) const fn of_minutes(minutes: f64) -> Self {
+        Self { pictures: 2880, seconds: minutes * 60.0, timed: 18, grids: [10, 5], scored: 240 }
     }
 }

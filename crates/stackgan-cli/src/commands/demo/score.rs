@@ -4,6 +4,8 @@
 //! the encoder. They use captions of species that no network has seen. Real pictures are measured
 //! in the same way as a check.
 
+use std::time::Instant;
+
 use anyhow::Result;
 use stackgan_core::noise::Noise;
 use stackgan_core::{Model, Request, Sampling, Stage};
@@ -13,8 +15,11 @@ use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
 use stackgan_eval::bootstrap::{Interval, of_share};
 use stackgan_eval::r_precision::{RPrecision, owned, r_precision};
-use stackgan_train::text::TrainedEncoder;
+use stackgan_train::text::{ImageInputs, TrainedEncoder};
 
+use super::folder::Folder;
+use super::notes::{Part, Scores};
+use crate::encoders::{describe_scores, scores};
 use crate::measuring::{colour_judge, pixels, reduced_to_64};
 use crate::progress::{Manner, Phase};
 
@@ -24,13 +29,13 @@ const CANDIDATES: usize = 10;
 const CHUNK: usize = 8;
 
 /// The scores of one kind of pictures.
-pub(super) struct Scored {
+struct Scored {
     /// A description of the pictures.
-    pub what: String,
+    what: String,
     /// Colour agreement.
-    pub agreement: Agreement,
+    agreement: Agreement,
     /// R-precision, if there are enough species.
-    pub r: Option<RPrecision>,
+    r: Option<RPrecision>,
 }
 
 /// Captions of unseen species, one per picture, and the pictures' classes.
@@ -40,8 +45,27 @@ struct Unseen<'a> {
     classes: Vec<u32>,
 }
 
+/// The scores of pictures and encoder, which are measured unless they were.
+pub(super) fn scored(
+    demo: &mut Folder<'_>,
+    model: &Model,
+    (data, encoder): (&Prepared, &TrainedEncoder),
+) -> Result<Scores> {
+    if let Some(scores) = &demo.notes.scores {
+        return Ok(scores.clone());
+    }
+    let (began, wanted) = (Instant::now(), demo.notes.wanted);
+    let most = wanted.scale().scored;
+    let all = all(model, encoder, data, most, (wanted.seed, demo.context.manner))?;
+    let own = scores(encoder, (data, ImageInputs::Pixels), wanted.seed)?;
+    let scores = Scores { table: table(&all), encoder: own.map(|own| describe_scores(&own)) };
+    demo.notes.scores = Some(scores.clone());
+    demo.done(Part::Scores, "scoring".to_owned(), began.elapsed().as_secs_f64())?;
+    Ok(scores)
+}
+
 /// Scores real pictures and those of both stages, for at most `most` captions.
-pub(super) fn all(
+fn all(
     model: &Model,
     encoder: &TrainedEncoder,
     data: &Prepared,
@@ -121,7 +145,7 @@ fn centre(rgb: &[u8], side: usize) -> Vec<u8> {
 }
 
 /// The table of scores; the first row is the header.
-pub(super) fn table(scores: &[Scored]) -> Vec<Vec<String>> {
+fn table(scores: &[Scored]) -> Vec<Vec<String>> {
     let head =
         ["captions of unseen species", "body", "belly", "wings", "crown", "R-precision of 10"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];

@@ -1,12 +1,15 @@
 //! Sheets for inspection: prompts painted with several seeds, with 64x64 and 256x256 pictures of
 //! the same noise.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Result;
 use stackgan_core::image::{Picture, grid};
 use stackgan_core::{Model, Request, Sampling};
 
+use super::folder::Folder;
+use super::notes::Part;
 use crate::output::write_file;
 use crate::progress::{Manner, Phase};
 
@@ -33,8 +36,32 @@ pub(super) struct Sheet {
     pub png: Vec<u8>,
 }
 
-/// Paints every prompt, and also writes the sheets to `out/sheets`.
-pub(super) fn paint(model: &Model, out: &Path, manner: Manner) -> Result<Vec<Sheet>> {
+/// The sheets in the folder `sheets`, which are painted unless they are there.
+pub(super) fn painted(demo: &mut Folder<'_>, model: &Model) -> Result<Vec<Sheet>> {
+    let folder = demo.at("sheets");
+    if demo.notes.has(Part::Sheets)
+        && let Some(sheets) = kept(&folder)
+    {
+        return Ok(sheets);
+    }
+    let began = Instant::now();
+    let sheets = paint(model, &folder, demo.context.manner)?;
+    demo.done(Part::Sheets, "painting sheets".to_owned(), began.elapsed().as_secs_f64())?;
+    Ok(sheets)
+}
+
+/// The sheets that were painted before, if all are there.
+fn kept(folder: &Path) -> Option<Vec<Sheet>> {
+    let read = |(n, prompt)| Some(Sheet { prompt, png: std::fs::read(file(folder, n)).ok()? });
+    PROMPTS.into_iter().enumerate().map(read).collect()
+}
+
+fn file(folder: &Path, n: usize) -> PathBuf {
+    folder.join(format!("prompt-{n}.png"))
+}
+
+/// Paints every prompt, and writes the sheets into a folder.
+fn paint(model: &Model, folder: &Path, manner: Manner) -> Result<Vec<Sheet>> {
     let mut phase = Phase::new(manner, "painting sheets", PROMPTS.len() as u64, "prompts");
     let (mut sheets, mut all) = (Vec::new(), [Vec::new(), Vec::new()]);
     for (n, prompt) in PROMPTS.into_iter().enumerate() {
@@ -51,15 +78,15 @@ pub(super) fn paint(model: &Model, out: &Path, manner: Manner) -> Result<Vec<She
             high.push(painting.picture);
         }
         let png = grid(&rows.concat(), SEEDS as usize, 2).encode_png()?;
-        write_file(&out.join("sheets").join(format!("prompt-{n}.png")), &png)?;
+        write_file(&file(folder, n), &png)?;
         sheets.push(Sheet { prompt, png });
         phase.at(n as u64 + 1);
     }
     for (name, pictures) in ["64.png", "256.png"].iter().zip(&all) {
         let png = grid(pictures, SEEDS as usize, 2).encode_png()?;
-        write_file(&out.join("sheets").join(name), &png)?;
+        write_file(&folder.join(name), &png)?;
     }
-    write_file(&out.join("sheets").join("prompts.txt"), (PROMPTS.join("\n") + "\n").as_bytes())?;
+    write_file(&folder.join("prompts.txt"), (PROMPTS.join("\n") + "\n").as_bytes())?;
     phase.finish(&format!("{} prompts, {SEEDS} seeds each", PROMPTS.len()));
     Ok(sheets)
 }

@@ -11,7 +11,7 @@ use stackgan_train::config::TrainConfig;
 
 use crate::output::path_text;
 use crate::report::{Terms, laps, speed, terms};
-use crate::run::{Record, Sitting};
+use crate::run::{Record, Sitting, checkpoints};
 
 /// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -151,19 +151,6 @@ fn state(path: &Path, record: Option<&Record>) -> State {
 fn held(path: &Path) -> bool {
     File::open(path.join("LOCK"))
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// The checkpoints of a run: steps and bytes, oldest first. No file is opened.
-pub(super) fn checkpoints(path: &Path) -> Vec<(u64, u64)> {
-    let entries = std::fs::read_dir(path.join("checkpoints")).into_iter().flatten().flatten();
-    let of = |entry: std::fs::DirEntry| {
-        let name = entry.file_name();
-        let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;
-        Some((step.parse().ok()?, entry.metadata().ok()?.len()))
-    };
-    let mut found: Vec<(u64, u64)> = entries.filter_map(of).collect();
-    found.sort_unstable();
-    found
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::facts::{Facts, State, checkpoints};
+use super::facts::{Facts, State};
 use super::number::number;
 use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements};
-use crate::run::Record;
+use crate::run::{Record, checkpoints};
 
 /// The files of a run for a person.
 const FILES: [&str; 3] = ["report.html", "model.safetensors", "best.safetensors"];

@@ -47,11 +47,12 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     let length = Length::Steps(args.steps.unwrap_or(steps));
     let stopper = Stopper::listen()?.within_hours(args.max_hours);
     let of = identity((&config, &data), images, args.seed, length)?;
-    let unfinished = Unfinished::beside(&args.out, &of, stopper);
+    let mut unfinished = Unfinished::beside(&args.out, &of, stopper);
     warn_unread(data.all_captions(), config.encoder.alphabet, manner);
     let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
-    let (encoder, _) = train(&lesson, Some(unfinished), manner)?;
+    let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
     write_file(&args.out, &encoder.to_bytes()?)?;
+    Unfinished::forget(&args.out);
     let (file, scores) = (path_text(&args.out), scores(&encoder, (&data, images), args.seed)?);
     let (fingerprint, steps) = (encoder.text.bare_fingerprint()?, encoder.steps);
     Form::from(args.json).show(&Trained { file, fingerprint, steps, scores })?;

@@ -12,11 +12,11 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Memory, seconds_a_step};
 use stackgan_train::guard::Undo;
 use stackgan_train::matching::Matcher;
-use stackgan_train::store::Store;
 
 use crate::device::{gpu_facts, name};
 use crate::exit::Problem;
 use crate::progress::duration;
+use crate::run::checkpoints;
 
 /// What a run holds besides its own networks: Stage-I with these sizes for Stage-II, and the
 /// network that matches pictures and captions.
@@ -144,13 +144,8 @@ impl Time {
 
 /// Returns how many of `steps` steps a run has left after its newest checkpoint.
 pub(super) fn left(steps: u64, run: Option<&Path>) -> u64 {
-    let checkpoints = run.map(|run| Store::reading(&run.join("checkpoints")).checkpoints());
-    let newest = checkpoints.and_then(Result::ok).and_then(|all| step_of(all.last()?));
+    let newest = run.and_then(|run| checkpoints(run).last().map(|(step, _)| *step));
     steps.saturating_sub(newest.unwrap_or(0))
-}
-
-fn step_of(checkpoint: &Path) -> Option<u64> {
-    checkpoint.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
 /// Refuses a run that the machine cannot hold even if nothing else runs on it.

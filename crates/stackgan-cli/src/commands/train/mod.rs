@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_data::dataset::Split;
-use stackgan_train::event::TrainEvent;
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::Setup;
 use stackgan_train::run_dir::RunDir;
@@ -24,7 +23,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::output::Form;
 use crate::progress::Manner;
-use crate::run::{RUNS, Record, train_stage};
+use crate::run::{RUNS, Record, Training, train_stage};
 use crate::signals::Stopper;
 use estimate::Estimate;
 use evaluation::Evaluation;
@@ -89,6 +88,15 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     wanted.check_paths()?; // also those that were found
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
+    let (config, pictures) = (&setup.config, setup.dataset.indices(Split::Train).len());
+    let batch = config.optim.batch;
+    wanted.steps = Some(config.total_steps((pictures / batch) as u64));
+    if context.manner != Manner::Quiet {
+        let beside = (low.as_ref(), setup.matcher.as_ref());
+        let left = wanted.steps.map(|steps| estimate::left(steps, resumed.as_deref()));
+        let estimate = Estimate::of(config, beside, left, &context.device);
+        estimate.lines().iter().for_each(|line| context.manner.say(line));
+    }
     let dir = match (held, &args.run) {
         (Some(dir), _) => dir,
         (None, Some(path)) => RunDir::open(path)?,
@@ -97,19 +105,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if let Some(evaluation) = &mut evaluation {
         evaluation.begin(&dir);
     }
-    let (config, pictures) = (&setup.config, setup.dataset.indices(Split::Train).len());
-    let batch = config.optim.batch;
-    wanted.steps = Some(config.total_steps((pictures / batch) as u64));
-    if resumed.is_none() {
-        wanted.begin(&dir, 0, &context.device)?; // a resumed run: at its start, after all refusals
-    }
     context.manner.say(format!("run folder {}", dir.path().display()));
-    if context.manner != Manner::Quiet {
-        let beside = (low.as_ref(), setup.matcher.as_ref());
-        let left = wanted.steps.map(|steps| estimate::left(steps, resumed.as_deref()));
-        let estimate = Estimate::of(config, beside, left, &context.device);
-        estimate.lines().iter().for_each(|line| context.manner.say(line));
-    }
     let resume = match args.resume {
         Resuming::Auto if args.strict => Resume::Strict,
         Resuming::Auto => Resume::Auto,
@@ -118,27 +114,18 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
     let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
-    let mut begun = resumed.is_none();
-    let mut also = |event: &TrainEvent| {
-        if let TrainEvent::Started { step, .. } = event
-            && !begun
-        {
-            begun = true;
-            let written = wanted.begin(&dir, *step, &context.device);
-            return written.err().map(|error| format!("warning: {error:#}"));
-        }
-        evaluation.as_mut()?.on(event, &dir)
+    let training = Training {
+        setup,
+        dir: &dir,
+        record: &mut wanted,
+        policy,
+        stopper: &stopper,
+        manner: context.manner,
+        name: &name,
     };
-    let outcome = train_stage(setup, &dir, policy, &stopper, (context.manner, &name), &mut also);
-    if let Err(error) = &outcome
-        && begun
-    {
-        // a full disk must not hide what happened
-        drop(wanted.end(&dir, "failed", (None, &format!("{error:#}"))));
-    }
+    let outcome = train_stage(training, &mut |event| evaluation.as_mut()?.on(event, &dir));
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
     let trained = Trained::of(&outcome, args.stage, &dir);
-    wanted.end(&dir, trained.state, (Some(trained.step), trained.how))?;
     if let Err(error) = Form::from(args.json).show(&trained) {
         context.manner.say(format!("warning: {error:#}")); // the training has ended nevertheless
     }

@@ -18,7 +18,7 @@ use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{embeddings_of, open, resizing};
 use crate::encoders::{
-    self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, encode, picture_network, train,
+    self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, encoded, picture_network, train,
     training_classes, warn_unread,
 };
 use crate::exit::Problem;
@@ -189,9 +189,10 @@ pub(super) fn small_encoder(
     let images = ImageInputs::Pixels;
     warn_unread(data.all_captions(), text_config.encoder.alphabet, manner);
     let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
-    let unfinished = Unfinished::beside(&file, &key, Stopper::listen()?);
-    let (encoder, _) = train(&lesson, Some(unfinished), manner)?;
+    let mut unfinished = Unfinished::beside(&file, &key, Stopper::listen()?);
+    let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
     write_file(&file, &encoder.to_bytes()?)?;
+    Unfinished::forget(&file);
     Ok(encoder)
 }
 
@@ -204,13 +205,7 @@ pub(super) fn embeddings(
 ) -> Result<Embeddings> {
     let (own, of) = (encoder.fingerprint(), data.fingerprint());
     let file = cache.join(format!("embeddings-{}-{}.safetensors", short(&own), short(of)));
-    if let Ok(found) = Embeddings::open(&file)
-        && found.check(data).is_ok()
-        && found.encoder() == own
-    {
-        return Ok(found);
-    }
-    encode(encoder, data, &file, manner)
+    encoded(encoder, data, &file, manner)
 }
 
 /// What `generate` does with a model that was trained on embeddings of a known encoder.
