@@ -49,7 +49,7 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
             Some((name.strip_prefix(WRAPPED)?.to_owned(), shape.clone()))
         };
         let bare: Option<Shapes> = found.iter().map(bare).collect();
-        let fits = bare.is_some_and(|bare| sizes(&bare).is_ok());
+        let fits = bare.is_some_and(|bare| sizes_of(&bare).is_ok());
         return Err(not_a_generator(&format!(
             "`{}`: names of a network in `DataParallel`, {}",
             shown(name),
@@ -60,10 +60,15 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
             }
         )));
     }
+    sizes_of(&found)
+}
+
+/// As [`sizes`], of names without `DataParallel`'s prefix and without counters.
+fn sizes_of(found: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
     let two = found.keys().any(|name| name.starts_with(STAGE1));
-    let net = guess(&found, if two { STAGE1 } else { "" })?;
+    let net = guess(found, if two { STAGE1 } else { "" })?;
     let expected = generator(&net, two);
-    let mut differences = differences(&expected, &found);
+    let mut differences = differences(&expected, found);
     let beside = found.keys().filter(|name| !expected.contains_key(*name));
     differences.extend(beside.map(|name| format!("`{}` beside them", shown(name))));
     if differences.is_empty() {
@@ -279,6 +284,14 @@ mod tests {
         other.remove("img.0.weight");
         let error = wrapped(other);
         assert!(error.contains("`module.") && error.contains("StackGAN-v2"), "{error}");
+    }
+
+    /// A file of 35 kB can hold such a name.
+    #[test]
+    fn a_name_that_is_wrapped_thousands_of_times_is_refused() {
+        let shapes = [(format!("{}x", WRAPPED.repeat(5_000)), vec![1])];
+        let error = sizes(&shapes.into()).unwrap_err().to_string();
+        assert!(error.contains("StackGAN-v2"), "{error}");
     }
 
     #[test]
