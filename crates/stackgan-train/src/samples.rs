@@ -32,13 +32,16 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    /// Chooses pictures evenly from the test split, or from the training split if there is no test
-    /// split.
+    /// Chooses pictures with captions evenly from the test split, or from the training split if the
+    /// test split has none.
     pub(crate) fn choose(setup: &Setup, standardise: Option<&Standardise>) -> Result<Self> {
         let (data, embeddings) = (&setup.dataset, &setup.embeddings);
-        let mut pool = data.indices(Split::Test);
+        let captioned = |split| -> Vec<usize> {
+            data.indices(split).into_iter().filter(|&i| !data.captions(i).is_empty()).collect()
+        };
+        let mut pool = captioned(Split::Test);
         if pool.is_empty() {
-            pool = data.indices(Split::Train);
+            pool = captioned(Split::Train);
         }
         let rows = ROWS.min(pool.len());
         let indices: Vec<usize> =
