@@ -186,12 +186,18 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Model`] for tensors that are missing, left over or of shapes other than the sizes
-    /// say, or for an encoder or a standardisation of another width; [`Error::Config`] for a size
+    /// say, for a Stage-II that does not fit its Stage-I ([`NetConfig::misfit_over`]), or for an
+    /// encoder or a standardisation of another width; [`Error::Config`] for a size
     /// or scale out of its range.
     pub fn new(parts: Parts, device: &Device) -> Result<Self> {
         let Parts { text, stage1, stage2 } = parts;
         for stage in std::iter::once(&stage1).chain(&stage2) {
             stage.info.check()?;
+        }
+        let over = stage2.as_ref().and_then(|part| part.info.net.misfit_over(&stage1.info.net));
+        if let Some((key, low, own)) = over {
+            let expected = format!("`{key}` {low}, as in its Stage-I");
+            return Err(wrong("Stage-II does not fit its Stage-I", &expected, &own));
         }
         let width = stage1.info.net.text_dim;
         let fits = |what: &str, dim: usize| match dim == width {

@@ -280,6 +280,26 @@ fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
     Ok(())
 }
 
+/// Noise is drawn once for both stages.
+#[test]
+fn a_stage2_of_other_sizes_than_its_stage1_is_refused() -> stackgan_core::Result<()> {
+    let own = small(Recipe::Residual);
+    for (key, low) in [
+        ("z_dim", NetConfig { z_dim: own.z_dim + 1, ..own }),
+        ("cond_dim", NetConfig { cond_dim: own.cond_dim + 1, ..own }),
+    ] {
+        let (g1, g2) = (fresh(), fresh());
+        let below = Low { net: &low, scope: &g1.trained(), statistics: Stage1Statistics::Batch };
+        drop(generators::stage2(&own, &below, &g2.trained())?);
+        let stage1 = StagePart { info: stage_info(low), params: g1 };
+        let stage2 = Some(StagePart { info: stage_info(own), params: g2 });
+        let parts = Parts { text: TextPart::unknown(), stage1, stage2 };
+        let error = Model::new(parts, &Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("Stage-II") && error.contains(key), "{error}");
+    }
+    Ok(())
+}
+
 /// Evaluation changes no running statistic; training does.
 #[test]
 fn only_training_moves_running_statistics() -> Result<()> {
