@@ -115,15 +115,33 @@ impl GeneratorNoise {
         samples: &[u64],
         of: &Draw<'_>,
     ) -> Result<Self> {
+        Self::rows(samples.iter().map(|&sample| (noise, sample)), streams, step, of)
+    }
+
+    /// Draws the noise of sampling: a row for each seed.
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn of_seeds(seeds: &[u64], of: &Draw<'_>) -> Result<Self> {
+        Self::rows(seeds.iter().map(|&seed| (Noise::new(seed), 0)), SAMPLING, 0, of)
+    }
+
+    /// Draws a row for each seed and sample.
+    fn rows(
+        rows: impl ExactSizeIterator<Item = (Noise, u64)> + Clone,
+        streams: NoiseStreams,
+        step: u64,
+        of: &Draw<'_>,
+    ) -> Result<Self> {
         let batch = |stream, width, epsilon| {
-            let mut values = Vec::with_capacity(samples.len() * width);
-            for &sample in samples {
+            let mut values = Vec::with_capacity(rows.len() * width);
+            for (noise, sample) in rows.clone() {
                 values.extend(match epsilon {
                     Epsilon::Normal => noise.normal(stream, step, sample, width),
                     Epsilon::Truncated => noise.truncated_normal(stream, step, sample, width),
                 });
             }
-            Tensor::from_vec(values, (samples.len(), width), of.device)
+            Tensor::from_vec(values, (rows.len(), width), of.device)
         };
         let [z, eps1, eps2] = streams;
         Ok(Self {

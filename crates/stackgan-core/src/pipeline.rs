@@ -2,10 +2,9 @@
 
 use candle_core::Tensor;
 
-use crate::gan::{Draw, GeneratorNoise, Mode, SAMPLING, Scales};
+use crate::gan::{Draw, GeneratorNoise, Mode, Scales};
 use crate::image::Picture;
 use crate::model::{Model, check_scale, wrong};
-use crate::noise::Noise;
 use crate::{Result, Stage};
 
 /// Options of sampling. The default is seed 0, the model's last stage and the model's own noise
@@ -144,18 +143,7 @@ impl Model {
         let Resolved { stage, z_scale, eps_scale } = self.resolve(sampling)?;
         let info = self.stage_info(stage)?;
         let of = Draw { net: &info.net, epsilon: info.epsilon(), device: self.device() };
-        let noises: Vec<GeneratorNoise> = seeds
-            .iter()
-            .map(|&seed| GeneratorNoise::draw(Noise::new(seed), SAMPLING, 0, &[0], &of))
-            .collect::<candle_core::Result<_>>()?;
-        let stack = |part: fn(&GeneratorNoise) -> &Tensor| {
-            Tensor::cat(&noises.iter().map(part).collect::<Vec<_>>(), 0)
-        };
-        let noise = GeneratorNoise {
-            z: stack(|n| &n.z)?,
-            eps1: stack(|n| &n.eps1)?,
-            eps2: stack(|n| &n.eps2)?,
-        };
+        let noise = GeneratorNoise::of_seeds(seeds, &of)?;
         Ok(noise.scaled(Scales { z: z_scale, eps: eps_scale })?)
     }
 

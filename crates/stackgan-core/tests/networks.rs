@@ -266,6 +266,10 @@ fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
     let other = GeneratorNoise { z: model.noise(&[6, 7], sampling)?.z, ..noise };
     assert_ne!(model.paint_noise(&text, &other, Some(Stage::One))?[0].picture, painted[0].picture);
 
+    let none = model.noise(&[], sampling)?;
+    assert_eq!((none.z.dims(), none.eps1.dims()), (&[0, 5][..], &[0, 6][..]));
+    assert!(model.paint(&[], sampling)?.is_empty());
+
     let one_at_a_time = Sampling { chunk: 1, ..sampling };
     let pieces = model.paint_embeddings(&text, &[4, 5], one_at_a_time)?;
     assert!(pieces.iter().zip(&asked).all(|(a, b)| a.picture == b.picture));
