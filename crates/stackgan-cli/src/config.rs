@@ -229,7 +229,8 @@ impl Layers {
         }
         if let Some(parent) = key.strip_suffix(".kind") {
             // Another kind has other keys: remove the old ones.
-            self.values.retain(|k, _| !k.starts_with(parent) || k == key);
+            let old = |k: &str| k.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'));
+            self.values.retain(|k, _| !old(k) || k == key);
         }
         self.values.insert(key.to_owned(), (value, origin.clone()));
         Ok(())
@@ -455,6 +456,17 @@ mod tests {
         }
         let one = layers(&set(&["optim.decay.to=0.5"]), &[]).unwrap();
         assert_eq!(one.resolve().unwrap().optim.decay, Decay::Linear { from: 0.5, to: 0.5 });
+    }
+
+    #[test]
+    fn another_kind_leaves_a_key_whose_name_only_begins_alike() {
+        let mut layers = layers(&Settings::default(), &[]).unwrap();
+        let alike = "optim.decayed".to_owned();
+        layers.values.insert(alike.clone(), (Value::Boolean(true), Origin::Off));
+        layers.add("optim.decay.kind", Value::String("halve".to_owned()), &Origin::Off).unwrap();
+        assert!(
+            layers.values.contains_key(&alike) && !layers.values.contains_key("optim.decay.to")
+        );
     }
 
     #[test]
