@@ -56,7 +56,6 @@ mod written;
 pub use activate::activate;
 pub use activation::Activation;
 pub use adam::{AdamAttempt, AdamStep, AdamUpdate, adam_update};
-pub use batch_norm::{batch_norm_eval, batch_norm_train};
 pub use clamp::Clamp;
 pub use filter::Filter;
 pub use geometry::Padding;
