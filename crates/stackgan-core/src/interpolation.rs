@@ -13,7 +13,7 @@
 
 use candle_core::Tensor;
 
-use crate::gan::GeneratorNoise;
+use crate::generator_noise::GeneratorNoise;
 use crate::model::wrong;
 use crate::{Error, Result};
 

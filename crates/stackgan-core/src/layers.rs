@@ -127,7 +127,7 @@ impl BatchNorm {
 
     /// Normalises `x` `(batch, channels)`; the result has the same shape.
     ///
-    /// [`Mode::Train`](crate::gan::Mode::Train) normalises with the statistics of the batch and moves the running statistics
+    /// [`Mode::Train`](crate::generator::Mode::Train) normalises with the statistics of the batch and moves the running statistics
     /// by a tenth (new = 0.9 old + 0.1 batch).
     ///
     /// # Errors
@@ -305,7 +305,7 @@ pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
 }
 
 /// Applies `pass` to one or more batches of the same shape, each normalised separately as in
-/// [`Mode::Train`](crate::gan::Mode::Train).
+/// [`Mode::Train`](crate::generator::Mode::Train).
 ///
 /// The batches are concatenated for a single pass, which prepares the weights only once and has
 /// more parallel work.

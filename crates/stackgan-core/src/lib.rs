@@ -34,7 +34,8 @@ pub mod cond_aug;
 pub mod config;
 pub mod digest;
 mod error;
-pub mod gan;
+pub mod generator;
+pub mod generator_noise;
 pub mod generators;
 pub mod image;
 pub mod interpolation;
@@ -54,7 +55,10 @@ pub mod text;
 pub use candle_core::{self as candle, Device};
 pub use config::{NetConfig, Recipe, Stage};
 pub use error::{Error, Result};
-pub use gan::{Generator, GeneratorNoise, Mode, Painted};
+pub use generator::{Generator, Mode, Painted};
+#[doc(hidden)]
+pub use generator_noise as gan; // its name before, which `commands::demo` uses
+pub use generator_noise::GeneratorNoise;
 pub use model::{Model, ModelInfo, Parts, StageInfo, StagePart, TextPart};
 pub use params::{Params, Scope};
 pub use pipeline::{Painting, Request, Resolved, Sampling};

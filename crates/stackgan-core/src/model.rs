@@ -11,7 +11,8 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
-use crate::gan::{Epsilon, Generator, Stage1Statistics};
+use crate::generator::{Generator, Stage1Statistics};
+use crate::generator_noise::Epsilon;
 use crate::generators::Low;
 use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
 use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};

@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::gan::{Draw, GeneratorNoise, Mode, Scales};
+use crate::generator::Mode;
+use crate::generator_noise::{Draw, GeneratorNoise, Scales};
 use crate::image::Picture;
 use crate::model::{Model, check_scale, wrong};
 use crate::{Result, Stage};

@@ -3,7 +3,8 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::{Draw, Epsilon, GeneratorNoise, SAMPLING, Stage1Statistics};
+use stackgan_core::generator::Stage1Statistics;
+use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, SAMPLING};
 use stackgan_core::generators::Low;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Standardise};

@@ -3,7 +3,8 @@
 //! A preset is a complete, commented TOML file under `presets/`. Unknown keys are rejected.
 
 use serde::{Deserialize, Serialize};
-use stackgan_core::gan::{Epsilon, Scales, Stage1Statistics};
+use stackgan_core::generator::Stage1Statistics;
+use stackgan_core::generator_noise::{Epsilon, Scales};
 use stackgan_core::{NetConfig, Recipe, Stage};
 use stackgan_data::crop::PictureSize;
 use stackgan_data::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};

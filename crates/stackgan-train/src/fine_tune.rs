@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
-use stackgan_core::gan::{Draw, Epsilon, GeneratorNoise, Scales};
+use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, Scales};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::residual::{Discriminator, Stage1Generator};
 use stackgan_core::{NetConfig, Params};

@@ -14,7 +14,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::Mode;
+use stackgan_core::generator::Mode;
 use stackgan_core::losses::square_means;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{Standardise, TextEncoder as _};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::Epsilon;
+use stackgan_core::generator_noise::Epsilon;
 use stackgan_core::text::{CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Model, Params, Parts, Stage, StageInfo, StagePart, TextPart};
 use stackgan_kernels::memory;

@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{Maps, Statistics};
 
 use super::STYLE;
-use crate::gan::Mode;
+use crate::generator::Mode;
 use crate::layers::{Conv, ConvNorm, LEAKY, Window, check_pictures, of_each};
 use crate::params::{Init, Scope};
 use crate::{NetConfig, Recipe};

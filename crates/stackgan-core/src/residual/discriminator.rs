@@ -10,7 +10,7 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{Activation, Maps, Statistics, activate};
 
 use super::{Bottleneck, STYLE};
-use crate::gan::Mode;
+use crate::generator::Mode;
 use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, check_pictures, of_each};
 use crate::params::Scope;
 use crate::{NetConfig, Recipe};

@@ -6,7 +6,8 @@ use stackgan_kernels::{self as kernels, Activation, Filter, Maps};
 
 use super::{Bottleneck, STYLE};
 use crate::cond_aug::LogSigmaAugmentation;
-use crate::gan::{Generator, GeneratorNoise, Mode, Painted};
+use crate::generator::{Generator, Mode, Painted};
+use crate::generator_noise::GeneratorNoise;
 use crate::layers::{BatchNorm, Linear, UpBlock};
 use crate::params::Scope;
 use crate::{NetConfig, Recipe};

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::Mode;
+use stackgan_core::generator::Mode;
 use stackgan_core::text::losses::unit;
 use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
 

@@ -6,7 +6,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use stackgan_core::gan::{Generator, GeneratorNoise, Stage1Statistics};
+use stackgan_core::generator::{Generator, Stage1Statistics};
+use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::noise::{Noise, Stream, name_key};
 use stackgan_core::{Mode, NetConfig, Params, Recipe, plain, residual};
 use stackgan_kernels::{Precision, gpu};

@@ -2,7 +2,7 @@
 //! a run resumes to the same bytes; and another size of parts counts as different mathematics.
 
 use candle_core::{Device, Tensor};
-use stackgan_core::gan::GeneratorNoise;
+use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Params, Recipe, Stage, generators};
 use stackgan_train::config::{TrainConfig, Wrong};
