@@ -37,10 +37,10 @@ impl<W: Write> Animation<W> {
         frames: u32,
         texts: &[(&str, &str)],
     ) -> io::Result<Self> {
-        let mut encoder = image::encoder(to, size, texts).map_err(told)?;
-        encoder.set_animated(frames, 0).map_err(told)?;
+        let mut encoder = image::encoder(to, size, texts).map_err(into_error)?;
+        encoder.set_animated(frames, 0).map_err(into_error)?;
         encoder.validate_sequence(true);
-        Ok(Self { writer: encoder.write_header().map_err(told)?, size })
+        Ok(Self { writer: encoder.write_header().map_err(into_error)?, size })
     }
 
     /// Writes the next picture, with the time for which it is shown.
@@ -55,8 +55,8 @@ impl<W: Write> Animation<W> {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        self.writer.set_frame_delay(seconds, parts).map_err(told)?;
-        self.writer.write_image_data(&picture.rgb).map_err(told)
+        self.writer.set_frame_delay(seconds, parts).map_err(into_error)?;
+        self.writer.write_image_data(&picture.rgb).map_err(into_error)
     }
 
     /// Ends the file.
@@ -64,11 +64,11 @@ impl<W: Write> Animation<W> {
     /// # Errors
     /// Errors of the file, or fewer pictures than announced.
     pub fn finish(self) -> io::Result<()> {
-        self.writer.finish().map_err(told)
+        self.writer.finish().map_err(into_error)
     }
 }
 
-fn told(error: png::EncodingError) -> io::Error {
+fn into_error(error: png::EncodingError) -> io::Error {
     match error {
         png::EncodingError::IoError(error) => error,
         other => io::Error::new(io::ErrorKind::InvalidInput, other.to_string()),

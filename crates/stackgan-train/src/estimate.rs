@@ -18,7 +18,7 @@ use crate::config::TrainConfig;
 use crate::guard::Undo;
 use crate::matching::Matcher;
 use crate::players::players;
-use crate::step::{Batch, Inputs, Looks, StepConfig, StepNoise};
+use crate::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
 use crate::text::{ImageSide, PictureNetwork, SIDE};
 
 /// Bytes of a number.
@@ -372,7 +372,7 @@ fn time(
         }
         let noise = StepNoise::draw(cfg, step, batch, device)?;
         let inputs = Inputs { batch: pictures.clone(), noise };
-        let cfg = StepConfig { looks: Looks::on(device), ..StepConfig::of(cfg, step, 1.0) };
+        let cfg = StepConfig { checks: Checks::on(device), ..StepConfig::of(cfg, step, 1.0) };
         players.step(&inputs, &cfg)?;
     }
     device.synchronize()?;

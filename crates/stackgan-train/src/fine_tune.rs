@@ -26,7 +26,7 @@ use crate::diff_augment::Policy;
 use crate::knobs::Knobs;
 use crate::penalty::R1;
 use crate::step::{
-    Batch, Game, Inputs, Optimised, Pair, StepConfig, StepNoise, StepStats, residual_step,
+    Batch, Game, Inputs, Optimised, StepConfig, StepNoise, StepStats, Views, residual_step,
     residual_step_with_gradients,
 };
 
@@ -37,7 +37,7 @@ const EVERY: usize = 4;
 #[derive(Debug)]
 pub struct Tuned {
     game: Game,
-    pair: Pair<Discriminator>,
+    views: Views<Discriminator>,
     by_stage2: Adam,
     factor: f64,
     net: NetConfig,
@@ -74,7 +74,7 @@ impl Tuned {
         let d = Optimised { adam: adam(&d, clip_d)?, params: d };
         Ok(Self {
             game: Game { generator, g, d, matcher: None },
-            pair: Pair { trained, frozen, spectral: None },
+            views: Views { trained, frozen, spectral: None },
             by_stage2,
             factor: cfg.knobs.finetune_stage1,
             net: *net,
@@ -90,11 +90,11 @@ impl Tuned {
     /// [`crate::Error::NonFinite`], if values are checked as the step goes; tensor errors.
     pub(crate) fn step(
         &mut self,
-        (game, pair): (&mut Game, &mut Pair<Discriminator>),
+        (game, views): (&mut Game, &mut Views<Discriminator>),
         inputs: &Inputs,
         cfg: &StepConfig,
     ) -> Result<StepStats> {
-        let (mut stats, grads) = residual_step_with_gradients(game, pair, inputs, cfg)?;
+        let (mut stats, grads) = residual_step_with_gradients(game, views, inputs, cfg)?;
         let Some(grads) = grads else { return Ok(stats) };
         self.descend(&grads, cfg, &mut stats)?;
         drop(grads); // or their memory would be held through Stage-I's own game
@@ -128,7 +128,7 @@ impl Tuned {
             knobs: Knobs { diff_augment: Policy::default(), d_steps: 1, ..cfg.knobs },
             ..*cfg
         };
-        residual_step(&mut self.game, &mut self.pair, &Inputs { batch, noise }, &cfg)
+        residual_step(&mut self.game, &mut self.views, &Inputs { batch, noise }, &cfg)
     }
 
     /// Updates the Stage-I generator with the gradient of Stage-II's loss. Nothing of Stage-I is
@@ -216,11 +216,11 @@ fn every_fourth(images: &Tensor) -> candle_core::Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use stackgan_core::{generators, residual};
+    use stackgan_core::generators;
 
     use super::*;
     use crate::config::preset;
-    use crate::players::{Discriminator, Players, players};
+    use crate::players::{AnyDiscriminator, Players, players};
     use crate::start::Start;
 
     /// Source: TensorFlow 0.12, `resize_bilinear` without `align_corners`: pixel `i` of the result is
@@ -259,7 +259,7 @@ mod tests {
         let fresh = |name| Params::fresh(Noise::new(1), name, &Device::Cpu);
         let (low, d) = (fresh("g1"), fresh("d1"));
         drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
-        drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+        drop(Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
         let start = Start { generator: None, stage1_discriminator: Some(d.snapshot().unwrap()) };
         let stage1 = Some((&low, &cfg.net));
         let players = players(cfg, stage1, &Device::Cpu).unwrap();
@@ -283,13 +283,15 @@ mod tests {
         assert!(stats.get("stage1_d_loss").unwrap() > 0.0);
         let by_hand = |own_game_first: bool| {
             let (low, mut players) = tuned(&cfg);
-            let Discriminator::Residual(pair) = &mut players.discriminator else { unreachable!() };
+            let AnyDiscriminator::Residual(views) = &mut players.discriminator else {
+                unreachable!()
+            };
             let (game, tuned) = (&mut players.game, players.tuned.as_mut().unwrap());
             if own_game_first {
                 tuned.play(&inputs.batch, &step).unwrap();
             }
             let (mut stats, grads) =
-                residual_step_with_gradients(game, pair, &inputs, &step).unwrap();
+                residual_step_with_gradients(game, views, &inputs, &step).unwrap();
             tuned.descend(&grads.unwrap(), &step, &mut stats).unwrap();
             if !own_game_first {
                 tuned.play(&inputs.batch, &step).unwrap();

@@ -13,7 +13,7 @@ use crate::matching::Matcher;
 use crate::spectral::{Make, Spectral};
 use crate::start::Start;
 use crate::step::{
-    Game, Inputs, Optimised, Pair, StepConfig, StepStats, plain_step, residual_step,
+    Game, Inputs, Optimised, StepConfig, StepStats, Views, plain_step, residual_step,
 };
 
 /// The players.
@@ -22,18 +22,18 @@ pub struct Players {
     /// G, and the variables and optimisers of both.
     pub game: Game,
     /// D.
-    pub discriminator: Discriminator,
+    pub discriminator: AnyDiscriminator,
     /// Fine-tuning of Stage-I under Stage-II, if it is on. Only in `residual`.
     pub tuned: Option<Box<Tuned>>,
 }
 
-/// The discriminator, by recipe.
+/// The discriminator of either recipe.
 #[derive(Debug)]
-pub enum Discriminator {
+pub enum AnyDiscriminator {
     /// That of the TensorFlow release.
-    Residual(Box<Pair<residual::Discriminator>>),
+    Residual(Box<Views<residual::Discriminator>>),
     /// That of the PyTorch release.
-    Plain(Box<Pair<plain::Discriminator>>),
+    Plain(Box<Views<plain::Discriminator>>),
 }
 
 /// Builds players with fresh weights. Stage-II is built on `stage1`.
@@ -61,16 +61,16 @@ pub fn players(
     };
     let discriminator = match (cfg.net.recipe, cfg.stage) {
         (Recipe::Residual, Stage::One) => {
-            Discriminator::Residual(pair(cfg, &d, residual::Discriminator::stage1)?)
+            AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage1)?)
         }
         (Recipe::Residual, Stage::Two) => {
-            Discriminator::Residual(pair(cfg, &d, residual::Discriminator::stage2)?)
+            AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage2)?)
         }
         (Recipe::Plain, Stage::One) => {
-            Discriminator::Plain(pair(cfg, &d, plain::Discriminator::stage1)?)
+            AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage1)?)
         }
         (Recipe::Plain, Stage::Two) => {
-            Discriminator::Plain(pair(cfg, &d, plain::Discriminator::stage2)?)
+            AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage2)?)
         }
     };
     let optimised = |params: Params, limit| -> Result<Optimised> {
@@ -81,11 +81,11 @@ pub fn players(
 }
 
 /// Builds D twice on its variables.
-fn pair<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Box<Pair<D>>> {
+fn views<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Box<Views<D>>> {
     let (trained, frozen) = (make(&cfg.net, &params.trained())?, make(&cfg.net, &params.frozen())?);
     let spectral = cfg.knobs.spectral_norm;
     let spectral = spectral.then(|| Spectral::over(params, &cfg.net, make)).transpose()?;
-    Ok(Box::new(Pair { trained, frozen, spectral }))
+    Ok(Box::new(Views { trained, frozen, spectral }))
 }
 
 /// The scope of Stage-I under Stage-II: frozen, or trained if it is fine-tuned.
@@ -166,11 +166,11 @@ impl Players {
     pub fn step(&mut self, inputs: &Inputs, cfg: &StepConfig) -> crate::Result<StepStats> {
         let game = &mut self.game;
         match &mut self.discriminator {
-            Discriminator::Residual(pair) => match &mut self.tuned {
-                Some(tuned) => tuned.step((game, pair), inputs, cfg),
-                None => residual_step(game, pair, inputs, cfg),
+            AnyDiscriminator::Residual(views) => match &mut self.tuned {
+                Some(tuned) => tuned.step((game, views), inputs, cfg),
+                None => residual_step(game, views, inputs, cfg),
             },
-            Discriminator::Plain(pair) => plain_step(game, pair, inputs, cfg),
+            AnyDiscriminator::Plain(views) => plain_step(game, views, inputs, cfg),
         }
     }
 
@@ -202,12 +202,11 @@ impl Players {
         [("g.", self.g()), ("d.", self.d())].into_iter().find_map(named)
     }
 
-    /// Whether a step needs nothing from the host, that is, whether no knob is on that reads
-    /// weights or gradients there.
-    pub(crate) fn is_plain_game(&self) -> bool {
+    /// Whether a GPU can record a step: no knob is on that reads weights or gradients on the host.
+    pub(crate) fn is_recordable(&self) -> bool {
         let spectral = match &self.discriminator {
-            Discriminator::Residual(pair) => pair.spectral.is_some(),
-            Discriminator::Plain(pair) => pair.spectral.is_some(),
+            AnyDiscriminator::Residual(views) => views.spectral.is_some(),
+            AnyDiscriminator::Plain(views) => views.spectral.is_some(),
         };
         let limited = self.g().adam.is_limited() || self.d().adam.is_limited();
         !spectral && self.tuned.is_none() && !limited

@@ -53,7 +53,7 @@ pub fn train(
     let (policy, cfg) = (policy.into(), setup.config.clone());
     let store = Store::open(&dir.checkpoints(), cfg.run.keep)?.keeping_every(cfg.run.keep_every);
     let steps_per_epoch = setup.plan()?.steps_per_epoch();
-    let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.looks)?;
+    let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.checks)?;
     let first = run.resume((&store, dir), &policy, on_event)?;
 
     dir.write(&dir.config(), cfg.to_toml()?.as_bytes())?;
@@ -89,7 +89,7 @@ pub fn train(
         on_event(TrainEvent::Step { step });
         let last = step == run.steps;
         if let Some((stats, lr)) = taken {
-            reports.look(run.guard.not_recorded(), (step, &stats), on_event);
+            reports.check(run.guard.not_recorded(), (step, &stats), on_event);
             if step.is_multiple_of(cfg.run.report_every) || last {
                 let (epoch, r1, loading) = (fed.epoch, run.r1, feed.spent());
                 let at = Reported { step, epoch, lr, r1, loading };

@@ -15,7 +15,7 @@ use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::players::{Players, players};
 use crate::setup::Setup;
-use crate::step::Looks;
+use crate::step::Checks;
 use crate::store::{Header, Store};
 use crate::{Result, standardise};
 
@@ -41,7 +41,7 @@ impl Run {
     ///
     /// # Errors
     /// [`crate::Error::Config`] when the parts of `setup` do not match; tensor errors.
-    pub(crate) fn new(mut setup: Setup, steps: u64, looks: Option<Looks>) -> Result<Self> {
+    pub(crate) fn new(mut setup: Setup, steps: u64, checks: Option<Checks>) -> Result<Self> {
         check_fit(&setup)?;
         let standardise = standardise::of_run(&setup)?;
         if let Some(standardise) = &standardise {
@@ -69,7 +69,7 @@ impl Run {
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;
         let guard = Guard::over(&players, stage1.as_ref())?;
-        let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
+        let guard = guard.checking(checks.unwrap_or_else(|| Checks::on(&setup.device)));
         let (skipped, r1) = Default::default();
         Ok(Self { setup, players, stage1, ema, standardise, steps, identity, skipped, r1, guard })
     }

@@ -6,7 +6,7 @@ use stackgan_core::losses::bce_with_logits;
 use stackgan_core::residual::Discriminator;
 
 use super::config::StepConfig;
-use super::game::{Game, Pair, Player};
+use super::game::{Game, Player, Views};
 use super::inputs::Inputs;
 use super::loss::generator_loss;
 use super::parts::{Gradients, Part, parts};
@@ -26,25 +26,25 @@ use crate::{Result, penalty};
 /// checked as the step goes; tensor errors.
 pub fn step(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    Ok(step_with_gradients(game, pair, inputs, cfg)?.0)
+    Ok(step_with_gradients(game, views, inputs, cfg)?.0)
 }
 
 /// As [`step`]. Also returns the gradients of G's loss, if G was updated.
 pub(crate) fn step_with_gradients(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<(StepStats, Option<GradStore>)> {
     let parts = parts(inputs, cfg)?;
     let mut stats = StepStats::of_parts(parts.len());
-    step_discriminator(game, pair, &parts, cfg, &mut stats)?;
+    step_discriminator(game, views, &parts, cfg, &mut stats)?;
     let moves = cfg.generator_moves();
-    let grads = moves.then(|| step_generator(game, pair, &parts, cfg, &mut stats)).transpose()?;
+    let grads = moves.then(|| step_generator(game, views, &parts, cfg, &mut stats)).transpose()?;
     Ok((stats, grads))
 }
 
@@ -54,19 +54,19 @@ pub(crate) fn step_with_gradients(
 /// generator's step.
 fn step_discriminator(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    pair.normalise(&game.d.params)?;
+    views.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
     for Part { batch, noise, augment } in parts {
         let (text, mode) = (&batch.text, Mode::Train);
         let real = augment.see(Pass::Real, &batch.real)?;
         let fake = game.generator.paint(text, &noise.d, mode)?.image.detach();
         let fake = augment.see(Pass::Fake, &fake)?;
-        let d = &pair.trained;
+        let d = &views.trained;
         let mut loss = match &batch.wrong {
             Some(wrong) => {
                 let wrong = augment.see(Pass::Wrong, wrong)?;
@@ -92,7 +92,7 @@ fn step_discriminator(
                 d_loss
             }
         };
-        if let Some(r1) = pair.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
+        if let Some(r1) = views.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
             stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
@@ -104,19 +104,19 @@ fn step_discriminator(
 
 fn step_generator(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<GradStore> {
-    pair.normalise(&game.d.params)?;
+    views.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
     for Part { batch, noise, augment } in parts {
         let (text, mode) = (&batch.text, Mode::Train);
         let painted = game.generator.paint(text, &noise.g, mode)?;
         let matcher = game.matcher.as_ref();
         let seen = augment.see(Pass::Generator, &painted.image)?;
-        let logits = pair.frozen.logits(&seen, text, mode)?;
+        let logits = views.frozen.logits(&seen, text, mode)?;
         let adversarial = bce_with_logits(&logits, 1.0)?;
         let loss = generator_loss((&painted, text), adversarial, matcher, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;

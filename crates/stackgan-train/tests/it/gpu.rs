@@ -17,7 +17,7 @@ use stackgan_train::players::players;
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
-use stackgan_train::step::Looks;
+use stackgan_train::step::Checks;
 use stackgan_train::text::{ImageSide, Loss, TrainedEncoder};
 
 use crate::matching;
@@ -131,7 +131,7 @@ fn what_is_planted_is_named_as_on_the_cpu() {
     cfg.loss.r1.gamma = 0.0;
     for (place, plant) in INPUTS {
         for value in [f32::NAN, f32::INFINITY] {
-            let on = (&gpu, Looks::on(&gpu));
+            let on = (&gpu, Checks::on(&gpu));
             let (name, term) = term_of_planted(&cfg, (plant, value), on, place);
             assert_eq!(term, name, "{place}, {value}");
         }

@@ -17,7 +17,7 @@ use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::start::Start;
 use stackgan_train::step::{
-    Batch, Inputs, Looks, StepConfig, StepNoise, StepStats, next_of_other_class,
+    Batch, Checks, Inputs, StepConfig, StepNoise, StepStats, next_of_other_class,
 };
 use stackgan_train::store::Store;
 
@@ -225,7 +225,7 @@ fn go(
 
 /// Returns a policy that checks values at the end of a step.
 fn later() -> Policy {
-    Policy { looks: Some(Looks::AtTheEnd), ..Policy::default() }
+    Policy { checks: Some(Checks::Deferred), ..Policy::default() }
 }
 
 fn go_under(

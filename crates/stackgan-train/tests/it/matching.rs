@@ -15,7 +15,7 @@ use stackgan_train::players::players;
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
-use stackgan_train::step::{Batch, Inputs, Looks, StepConfig, StepNoise};
+use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
 use stackgan_train::text::{
     ImageInputs, ImageSide, Loss, PictureFeatures, PictureNetwork, TextRun, TextTrainConfig,
     TrainedEncoder, train_encoder,
@@ -198,7 +198,7 @@ fn runs_with_it_end_in_the_same_bytes() {
         for upto in [1, 3, 99] {
             on_threads(1, || go("parts", upto, Policy::default()));
         }
-        go("later", 99, Policy { looks: Some(Looks::AtTheEnd), ..Policy::default() });
+        go("later", 99, Policy { checks: Some(Checks::Deferred), ..Policy::default() });
         let file = "checkpoints/step-0000006.safetensors";
         for other in ["parts", "later"] {
             assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name(other), file));
