@@ -17,7 +17,8 @@ use crate::Result;
 use crate::config::TrainConfig;
 use crate::guard::Undo;
 use crate::matching::Matcher;
-use crate::players::players;
+use crate::players::Players;
+use crate::start::Start;
 use crate::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
 use crate::text::{ImageSide, PictureNetwork, SIDE};
 
@@ -349,8 +350,9 @@ fn time(
 ) -> Result<f64> {
     let batch = cfg.optim.batch;
     let stage1 = (cfg.stage == Stage::Two).then(|| fresh_stage1(low, device)).transpose()?;
-    let players = players(cfg, stage1.as_ref().map(|params| (params, low)), device)?;
-    let mut players = players.matched(matcher.map(Matcher::shared));
+    let stage1 = stage1.as_ref().map(|params| (params, low));
+    let matcher = matcher.map(Matcher::shared);
+    let mut players = Players::new(cfg, stage1, &Start::default(), matcher, device)?;
     let side = cfg.stage.side();
     let draw = |sample, n| Noise::new(0).normal(Stream::Test, 0, sample, n);
     let images = |sample| -> candle_core::Result<Tensor> {
@@ -393,7 +395,6 @@ mod tests {
     use super::*;
     use crate::config::preset;
     use crate::guard::Guard;
-    use crate::start::Start;
     use crate::text::TextTrainConfig;
 
     /// Both recipes and stages, at sizes where no two widths are equal.
@@ -420,11 +421,16 @@ mod tests {
         all
     }
 
+    fn fresh(cfg: &TrainConfig, low: &Params) -> Players {
+        let (low, start) = (Some((low, &cfg.net)), Start::default());
+        Players::new(cfg, low, &start, None, &Device::Cpu).unwrap()
+    }
+
     #[test]
     fn the_count_of_variables_is_that_of_the_networks() {
         for cfg in configs() {
             let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
-            let players = players(&cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+            let players = fresh(&cfg, &low);
             let g = match cfg.stage {
                 Stage::One => stage1_generator(&cfg.net),
                 Stage::Two => stage2_generator(&cfg.net),
@@ -445,7 +451,7 @@ mod tests {
         for mut cfg in configs() {
             cfg.optim.ema = 0.0;
             let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
-            let players = players(&cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+            let players = fresh(&cfg, &low);
             let under = (cfg.stage == Stage::Two).then_some(&low);
             let copies = Guard::over(&players, under).unwrap().copies();
             let fixed = under.map_or(0, Params::count); // Stage-I's weights stay as they are
@@ -472,8 +478,7 @@ mod tests {
             let start =
                 Start { stage1_discriminator: Some(d.snapshot().unwrap()), ..Start::default() };
             let parts = Some((&low, &cfg.net));
-            let players = players(&cfg, parts, &Device::Cpu).unwrap();
-            let players = players.beginning(&start, &cfg, parts).unwrap();
+            let players = Players::new(&cfg, parts, &start, None, &Device::Cpu).unwrap();
             let copies = Guard::over(&players, Some(&low)).unwrap().copies();
             let [g, d] = [players.g().params.count(), players.d().params.count()];
             let counted = 4 * (2 * copies + 3 * (g + d) + 2 * d + g) as u64;
@@ -513,7 +518,7 @@ mod tests {
             // The plain recipe keeps no fake for the generator's step.
             assert!(10 * (parts.pictures - pictures) > 6 * small.pictures, "{:?}", cfg.stage);
             let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
-            let players = players(&cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+            let players = fresh(&cfg, &low);
             let gradients = players.g().params.count() as u64;
             assert_eq!(parts.variables, whole.variables + 4 * gradients);
             assert_eq!((parts.loading, parts.saving), (whole.loading, whole.saving));

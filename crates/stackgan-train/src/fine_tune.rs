@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::config::preset;
-    use crate::players::{AnyDiscriminator, Players, players};
+    use crate::players::{AnyDiscriminator, Players};
     use crate::start::Start;
 
     /// Source: TensorFlow 0.12, `resize_bilinear` without `align_corners`: pixel `i` of the result is
@@ -262,8 +262,7 @@ mod tests {
         drop(Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
         let start = Start { generator: None, stage1_discriminator: Some(d.snapshot().unwrap()) };
         let stage1 = Some((&low, &cfg.net));
-        let players = players(cfg, stage1, &Device::Cpu).unwrap();
-        let players = players.beginning(&start, cfg, stage1).unwrap();
+        let players = Players::new(cfg, stage1, &start, None, &Device::Cpu).unwrap();
         (low, players)
     }
 

@@ -4,7 +4,7 @@ use candle_core::{Device, Result};
 use stackgan_core::archive::Archive;
 use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::Noise;
-use stackgan_core::{NetConfig, Params, Recipe, Scope, Stage, plain, residual};
+use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, Stage, plain, residual};
 
 use crate::adam::Adam;
 use crate::config::TrainConfig;
@@ -36,51 +36,23 @@ pub enum AnyDiscriminator {
     Plain(Box<Views<plain::Discriminator>>),
 }
 
-/// Builds players with fresh weights. Stage-II is built on `stage1`.
-///
-/// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its sizes may differ
-/// from those of `cfg`.
-///
-/// # Errors
-/// When the tensors of `stage1` do not match, or when Stage-II is requested without a Stage-I.
-pub fn players(
+/// Builds G on its variables, and on `stage1` if it is Stage-II's.
+fn generator(
     cfg: &TrainConfig,
     stage1: Option<(&Params, &NetConfig)>,
-    device: &Device,
-) -> Result<Players> {
-    let noise = Noise::new(cfg.seed);
-    let g = Params::fresh(noise, &format!("g{}", cfg.stage), device);
-    let d = Params::fresh(noise, &format!("d{}", cfg.stage), device);
-    let generator = match (cfg.stage, stage1) {
-        (Stage::One, _) => generators::stage1(&cfg.net, &g.trained())?,
+    g: &Params,
+) -> Result<Box<dyn Generator>> {
+    match (cfg.stage, stage1) {
+        (Stage::One, _) => generators::stage1(&cfg.net, &g.trained()),
         (Stage::Two, Some((params, net))) => {
             let (scope, statistics) = (&low_scope(cfg, params), cfg.noise.stage1_statistics);
-            generators::stage2(&cfg.net, &Low { net, scope, statistics }, &g.trained())?
+            generators::stage2(&cfg.net, &Low { net, scope, statistics }, &g.trained())
         }
         (Stage::Two, None) => candle_core::bail!("Stage-II needs a Stage-I model"),
-    };
-    let discriminator = match (cfg.net.recipe, cfg.stage) {
-        (Recipe::Residual, Stage::One) => {
-            AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage1)?)
-        }
-        (Recipe::Residual, Stage::Two) => {
-            AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage2)?)
-        }
-        (Recipe::Plain, Stage::One) => {
-            AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage1)?)
-        }
-        (Recipe::Plain, Stage::Two) => {
-            AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage2)?)
-        }
-    };
-    let optimised = |params: Params, limit| -> Result<Optimised> {
-        Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
-    };
-    let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
-    Ok(Players { game: Game { generator, g, d, matcher: None }, discriminator, tuned: None })
+    }
 }
 
-/// Builds D twice on its variables.
+/// Builds both views of D on its variables.
 fn views<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Box<Views<D>>> {
     let (trained, frozen) = (make(&cfg.net, &params.trained())?, make(&cfg.net, &params.frozen())?);
     let spectral = cfg.knobs.spectral_norm;
@@ -94,32 +66,52 @@ fn low_scope<'a>(cfg: &TrainConfig, stage1: &'a Params) -> Scope<'a> {
 }
 
 impl Players {
-    /// Loads the starting weights that `start` gives.
+    /// Builds players with the weights of `start`, and fresh ones where it has none. Stage-II is
+    /// built on `stage1`; `matcher` compares G's pictures with their captions.
+    ///
+    /// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its widths may
+    /// differ from those of `cfg`.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] when these weights do not match.
-    pub(crate) fn beginning(
-        mut self,
-        start: &Start,
+    /// When the tensors of `stage1` or `start` do not match, or when Stage-II is requested without a
+    /// Stage-I.
+    pub fn new(
         cfg: &TrainConfig,
         stage1: Option<(&Params, &NetConfig)>,
+        start: &Start,
+        matcher: Option<Matcher>,
+        device: &Device,
     ) -> crate::Result<Self> {
+        let noise = Noise::new(cfg.seed);
+        let g = Params::fresh(noise, &format!("g{}", cfg.stage), device);
+        let d = Params::fresh(noise, &format!("d{}", cfg.stage), device);
+        let generator = generator(cfg, stage1, &g)?;
         if let Some(weights) = start.generator(cfg)? {
-            self.game.g.params.set(&weights)?;
+            g.set(&weights)?;
         }
-        if let Some(low) = stage1.filter(|_| cfg.knobs.finetune_stage1 > 0.0) {
-            let device = self.game.g.params.device();
-            let tuned = Tuned::new(cfg, low, start.discriminator()?, device)?;
-            self.tuned = Some(Box::new(tuned));
-        }
-        Ok(self)
-    }
-
-    /// Sets the matcher that compares G's pictures with their captions.
-    #[must_use]
-    pub(crate) fn matched(mut self, matcher: Option<Matcher>) -> Self {
-        self.game.matcher = matcher;
-        self
+        let discriminator = match (cfg.net.recipe, cfg.stage) {
+            (Recipe::Residual, Stage::One) => {
+                AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage1)?)
+            }
+            (Recipe::Residual, Stage::Two) => {
+                AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage2)?)
+            }
+            (Recipe::Plain, Stage::One) => {
+                AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage1)?)
+            }
+            (Recipe::Plain, Stage::Two) => {
+                AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage2)?)
+            }
+        };
+        let optimised = |params: Params, limit| -> Result<Optimised> {
+            Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
+        };
+        let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
+        let tuned = match stage1.filter(|_| cfg.knobs.finetune_stage1 > 0.0) {
+            Some(low) => Some(Box::new(Tuned::new(cfg, low, start.discriminator()?, device)?)),
+            None => None,
+        };
+        Ok(Self { game: Game { generator, g, d, matcher }, discriminator, tuned })
     }
 
     /// The state to store in a checkpoint: networks, optimisers, and a tuned Stage-I's. The tensors

@@ -13,7 +13,7 @@ use crate::ema::Ema;
 use crate::fit::check_fit;
 use crate::guard::Guard;
 use crate::identity::Identity;
-use crate::players::{Players, players};
+use crate::players::Players;
 use crate::setup::Setup;
 use crate::step::Checks;
 use crate::store::{Header, Store};
@@ -59,12 +59,10 @@ impl Run {
             _ => None,
         };
         let low = stage1.as_ref().zip(setup.stage1.as_ref().map(|model| &model.info().stage1.net));
-        let players = players(cfg, low, &setup.device)?;
-        let players = players.beginning(&setup.start, cfg, low)?;
         let identity = Identity::of(&setup)?;
-        let matcher = setup.matcher.take().filter(|_| setup.config.loss.matching > 0.0);
-        let players = players.matched(matcher.map(|matcher| matcher.reading(standardise.clone())));
-        let cfg = &setup.config;
+        let matcher = setup.matcher.take().filter(|_| cfg.loss.matching > 0.0);
+        let matcher = matcher.map(|matcher| matcher.reading(standardise.clone()));
+        let players = Players::new(cfg, low, &setup.start, matcher, &setup.device)?;
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;

@@ -13,10 +13,11 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::knobs::Conditioning;
 use stackgan_train::matching::Matcher;
-use stackgan_train::players::players;
+use stackgan_train::players::Players;
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
+use stackgan_train::start::Start;
 use stackgan_train::step::Checks;
 use stackgan_train::text::{ImageSide, Loss, TrainedEncoder};
 
@@ -43,7 +44,9 @@ fn gpu() -> Option<Device> {
 /// second steps of two devices would begin at different weights.
 fn steps(cfg: &TrainConfig, device: &Device, after: Option<&[Values; 2]>) -> (Told, [Values; 2]) {
     let low = (cfg.stage == Stage::Two).then(|| stage1(&cfg.net, device));
-    let mut players = players(cfg, low.as_ref().map(|low| (low, &cfg.net)), device).unwrap();
+    let mut players =
+        Players::new(cfg, low.as_ref().map(|low| (low, &cfg.net)), &Start::default(), None, device)
+            .unwrap();
     let mut guard = Guard::over(&players, low.as_ref()).unwrap();
     let (inputs, mut settings) = inputs(cfg, device);
     let mut told = Vec::new();
@@ -247,7 +250,7 @@ fn a_replayed_step_is_the_same_to_the_bit() {
         let low = (stage == Stage::Two).then(|| stage1(&cfg.net, &gpu));
         let states = [true, false].map(|recorded| {
             let low = low.as_ref().map(|low| (low, &cfg.net));
-            let mut players = players(&cfg, low, &gpu).unwrap();
+            let mut players = Players::new(&cfg, low, &Start::default(), None, &gpu).unwrap();
             let mut guard = Guard::over(&players, None).unwrap();
             for step in 0..9 {
                 let (inputs, mut settings) = inputs(&cfg, &gpu);

@@ -11,7 +11,7 @@ use stackgan_data::plan::WrongPairs;
 use stackgan_train::Error;
 use stackgan_train::config::{TrainConfig, Wrong};
 use stackgan_train::knobs::{Conditioning, Knobs};
-use stackgan_train::players::{Players, players};
+use stackgan_train::players::Players;
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
@@ -54,7 +54,7 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
         .unwrap(),
         other_text: None,
     };
-    let mut players = players(cfg, None, &device).unwrap();
+    let mut players = Players::new(cfg, None, &Start::default(), None, &device).unwrap();
     let step = |step: u64| {
         let noise = StepNoise::draw(cfg, step, batch, &device).unwrap();
         let inputs = Inputs { batch: batch_of.clone(), noise };

@@ -11,10 +11,11 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
 use stackgan_train::config::{LossConfig, TrainConfig};
 use stackgan_train::matching::Matcher;
-use stackgan_train::players::players;
+use stackgan_train::players::Players;
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
+use stackgan_train::start::Start;
 use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
 use stackgan_train::text::{
     ImageInputs, ImageSide, Loss, PictureFeatures, PictureNetwork, TextRun, TextTrainConfig,
@@ -230,8 +231,8 @@ fn the_generator_goes_down_it() {
     let ends = |weight: f64| {
         let mut cfg = matching(Stage::One, Recipe::Residual);
         (cfg.optim.lr_g, cfg.optim.lr_d, cfg.loss.matching) = (4e-3, 1e-9, weight);
-        let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-        players.game.matcher = of(&encoder);
+        let (start, matcher) = (Start::default(), of(&encoder));
+        let mut players = Players::new(&cfg, None, &start, matcher, &Device::Cpu).unwrap();
         let step = |step: u64| {
             let noise = StepNoise::draw(&cfg, step, 4, &Device::Cpu).unwrap();
             let inputs = Inputs { batch: batch.clone(), noise };
