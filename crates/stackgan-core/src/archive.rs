@@ -220,17 +220,30 @@ impl Archive {
 
     /// Adds tensors with `prefix` before their names.
     pub fn extend(&mut self, prefix: &str, tensors: BTreeMap<String, Tensor>) {
-        self.tensors.extend(tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)));
+        self.tensors.extend(prefixed(prefix, tensors));
     }
 
     /// Returns the tensors whose names start with `prefix`, without the prefix.
     #[must_use]
     pub fn part(&self, prefix: &str) -> BTreeMap<String, Tensor> {
-        let strip = |(name, t): (&String, &Tensor)| {
-            Some((name.strip_prefix(prefix)?.to_owned(), t.clone()))
-        };
-        self.tensors.iter().filter_map(strip).collect()
+        under(prefix, &self.tensors)
     }
+}
+
+/// Puts `prefix` before every name.
+pub fn prefixed<T>(
+    prefix: &str,
+    named: impl IntoIterator<Item = (String, T)>,
+) -> impl Iterator<Item = (String, T)> {
+    named.into_iter().map(move |(name, value)| (format!("{prefix}{name}"), value))
+}
+
+/// Returns what has a name that starts with `prefix`, without the prefix.
+#[must_use]
+pub fn under<T: Clone>(prefix: &str, named: &BTreeMap<String, T>) -> BTreeMap<String, T> {
+    let strip =
+        |(name, value): (&String, &T)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
+    named.iter().filter_map(strip).collect()
 }
 
 /// Returns the CRC-32C (RFC 3720, section 12.1) in hexadecimal.

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+use stackgan_core::archive::{prefixed, under};
 use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, Scales};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::residual::{Discriminator, Stage1Generator};
@@ -147,15 +148,15 @@ impl Tuned {
     /// The variables of Stage-I's discriminator, by their names in a checkpoint. Those of its
     /// generator belong to Stage-I.
     pub(crate) fn discriminator(&self) -> Vec<(String, Var)> {
-        named("tune.d.", self.game.d.params.all())
+        prefixed("tune.d.", self.game.d.params.all()).collect()
     }
 
     /// The moments of the three optimisers, by their names in a checkpoint.
     pub(crate) fn moments(&self) -> Vec<(String, Var)> {
-        let of_d = named("tune.adam.d.", self.game.d.adam.moments());
-        let of_g = named("tune.adam.g.", self.game.g.adam.moments());
-        let by_stage2 = named("tune.adam.by_stage2.", self.by_stage2.moments());
-        [of_d, of_g, by_stage2].concat()
+        prefixed("tune.adam.d.", self.game.d.adam.moments())
+            .chain(prefixed("tune.adam.g.", self.game.g.adam.moments()))
+            .chain(prefixed("tune.adam.by_stage2.", self.by_stage2.moments()))
+            .collect()
     }
 
     /// All variables that these steps change.
@@ -176,13 +177,11 @@ impl Tuned {
     /// # Errors
     /// When memory for the copies cannot be allocated.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let parts = [
-            named("d.", self.game.d.params.snapshot()?),
-            named("adam.d.", self.game.d.adam.state()),
-            named("adam.g.", self.game.g.adam.state()),
-            named("adam.by_stage2.", self.by_stage2.state()),
-        ];
-        Ok(parts.into_iter().flatten().collect())
+        let networks = prefixed("d.", self.game.d.params.snapshot()?);
+        let optimisers = prefixed("adam.d.", self.game.d.adam.state())
+            .chain(prefixed("adam.g.", self.game.g.adam.state()))
+            .chain(prefixed("adam.by_stage2.", self.by_stage2.state()));
+        Ok(networks.chain(optimisers).collect())
     }
 
     /// Restores what [`Tuned::state`] returned after `steps` steps of Stage-II's generator.
@@ -190,21 +189,11 @@ impl Tuned {
     /// # Errors
     /// Names the first tensor that is missing or of the wrong shape.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
-        let part = |prefix: &str| -> BTreeMap<String, Tensor> {
-            let strip =
-                |(n, t): (&String, &Tensor)| Some((n.strip_prefix(prefix)?.to_owned(), t.clone()));
-            state.iter().filter_map(strip).collect()
-        };
-        self.game.d.params.set(&part("d."))?;
-        self.game.d.adam.restore(&part("adam.d."), steps)?;
-        self.game.g.adam.restore(&part("adam.g."), steps)?;
-        Ok(self.by_stage2.restore(&part("adam.by_stage2."), steps)?)
+        self.game.d.params.set(&under("d.", state))?;
+        self.game.d.adam.restore(&under("adam.d.", state), steps)?;
+        self.game.g.adam.restore(&under("adam.g.", state), steps)?;
+        Ok(self.by_stage2.restore(&under("adam.by_stage2.", state), steps)?)
     }
-}
-
-/// Puts a prefix before every name.
-fn named<T>(prefix: &str, tensors: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T)> {
-    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
 }
 
 /// Reduces `(batch, 3, 256, 256)` to `(batch, 3, 64, 64)` by keeping every fourth pixel.

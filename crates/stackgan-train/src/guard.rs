@@ -16,6 +16,7 @@
 
 use candle_core::{Device, Var};
 use stackgan_core::Params;
+use stackgan_core::archive::prefixed;
 use stackgan_kernels::copy_all;
 
 use crate::fine_tune::Tuned;
@@ -79,17 +80,14 @@ impl Guard {
         }
         let copy = |(_, live): (String, Var)| Ok((live.clone(), Var::from_tensor(&live.copy()?)?));
         let kept = changing.into_iter().map(copy).collect::<Result<_>>()?;
-        let named = |prefix: &'static str, vars: Vec<(String, Var)>| {
-            vars.into_iter().map(move |(name, var)| (format!("{prefix}{name}"), var))
-        };
-        let weights = named("g.", g.params.all())
-            .chain(named("d.", d.params.all()))
-            .chain(named("stage1.", stage1.map(Params::all).unwrap_or_default()))
+        let weights = prefixed("g.", g.params.all())
+            .chain(prefixed("d.", d.params.all()))
+            .chain(prefixed("stage1.", stage1.map(Params::all).unwrap_or_default()))
             .chain(tuned.map(Tuned::discriminator).unwrap_or_default());
         let weights: Vec<(String, Var)> = weights.collect();
         let unheld = unheld(weights.clone()).collect();
-        let moments = named("adam.g.", g.adam.moments())
-            .chain(named("adam.d.", d.adam.moments()))
+        let moments = prefixed("adam.g.", g.adam.moments())
+            .chain(prefixed("adam.d.", d.adam.moments()))
             .chain(tuned.map(Tuned::moments).unwrap_or_default())
             .collect();
         Ok(Self {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
-use stackgan_core::archive::Archive;
+use stackgan_core::archive::{Archive, prefixed, under};
 use stackgan_core::generator::Mode;
 use stackgan_core::losses::square_means;
 use stackgan_core::noise::Noise;
@@ -97,9 +97,8 @@ impl Matcher {
         let network = match &encoders.config.image {
             ImageSide::Convolutions { .. } => None,
             ImageSide::Features { network, side, .. } => {
-                let of_network = tensors.extract_if(.., |name, _| name.starts_with(NETWORK));
-                let of_network =
-                    of_network.map(|(n, t)| (n[NETWORK.len()..].to_owned(), t)).collect();
+                let of_network = under(NETWORK, &tensors);
+                tensors.retain(|name, _| !name.starts_with(NETWORK));
                 Some(PictureNetwork::new((network, *side), of_network, device)?)
             }
         };
@@ -165,8 +164,7 @@ impl Matcher {
             tensors.extend(standardise.tensors()?);
         }
         if let Some(network) = &self.network {
-            let of_network = network.tensors().iter();
-            tensors.extend(of_network.map(|(name, t)| (format!("{NETWORK}{name}"), t.clone())));
+            tensors.extend(prefixed(NETWORK, network.tensors().clone()));
         }
         Ok(tensors)
     }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 
 use super::layout::{STAGE1, generator};
+use crate::archive::{prefixed, under};
 use crate::model::wrong;
 use crate::shapes::{differences, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
@@ -45,11 +46,8 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
         .map(|(name, shape)| (name.clone(), shape.clone()))
         .collect();
     if let Some(name) = found.keys().find(|name| name.starts_with(WRAPPED)) {
-        let bare = |(name, shape): (&String, &Vec<usize>)| {
-            Some((name.strip_prefix(WRAPPED)?.to_owned(), shape.clone()))
-        };
-        let bare: Option<Shapes> = found.iter().map(bare).collect();
-        let fits = bare.is_some_and(|bare| sizes_of(&bare).is_ok());
+        let bare = under(WRAPPED, &found);
+        let fits = bare.len() == found.len() && sizes_of(&bare).is_ok();
         return Err(not_a_generator(&format!(
             "`{}`: names of a network in `DataParallel`, {}",
             shown(name),
@@ -130,7 +128,7 @@ pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
     let low = model.stage1().snapshot()?;
     let Some(high) = model.stage2() else { return Ok(low) };
     let mut all = high.snapshot()?;
-    all.extend(low.into_iter().map(|(name, tensor)| (format!("{STAGE1}{name}"), tensor)));
+    all.extend(prefixed(STAGE1, low));
     Ok(all)
 }
 
@@ -219,9 +217,7 @@ mod tests {
         let stage1 = Stage1Generator::new(&net(), &low.frozen()).unwrap();
         Stage2Generator::new(&net(), stage1, Stage1Statistics::Running, &high.frozen()).unwrap();
         let mut all = high.snapshot().unwrap();
-        for (name, tensor) in low.snapshot().unwrap() {
-            all.insert(format!("{STAGE1}{name}"), tensor);
-        }
+        all.extend(prefixed(STAGE1, low.snapshot().unwrap()));
         all.insert(
             "STAGE1_G.fc.1.num_batches_tracked".to_owned(),
             Tensor::new(7f32, &cpu).unwrap(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alphabet::{self, CaptionIndices};
 use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
-use crate::archive::Archive;
+use crate::archive::{Archive, prefixed, under};
 use crate::digest::Sum;
 use crate::{Error, Params, Result};
 
@@ -221,7 +221,7 @@ impl CharCnnRnnEncoder {
         if let Some(standardise) = &self.standardise {
             tensors.extend(standardise.tensors()?);
         }
-        Ok(tensors.into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor)).collect())
+        Ok(prefixed(PREFIX, tensors).collect())
     }
 
     /// Reads the encoder from the tensors of a model file. Tensors of other parts are ignored.
@@ -233,12 +233,7 @@ impl CharCnnRnnEncoder {
         tensors: &BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
-        let mut own: BTreeMap<String, Tensor> = tensors
-            .iter()
-            .filter_map(|(name, tensor)| {
-                Some((name.strip_prefix(PREFIX)?.to_owned(), tensor.clone()))
-            })
-            .collect();
+        let mut own = under(PREFIX, tensors);
         let standardise = Standardise::from_tensors(&own, device)?;
         own.retain(|name, _| name != MEAN && name != STD);
         let fits =
