@@ -292,18 +292,6 @@ impl Linear {
     }
 }
 
-/// Returns an error unless the pictures are `(batch, 3, side, side)`. For other sizes a
-/// discriminator would return several logits per picture.
-pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
-    match *images.dims() {
-        [_, 3, height, width] if (height, width) == (side, side) => Ok(()),
-        _ => candle_core::bail!(
-            "this discriminator looks at pictures (batch, 3, {side}, {side}), found {:?}",
-            images.dims()
-        ),
-    }
-}
-
 /// Applies `pass` to one or more batches of the same shape, each normalised separately as in
 /// [`Mode::Train`](crate::generator::Mode::Train).
 ///

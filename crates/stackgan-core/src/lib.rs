@@ -44,6 +44,7 @@ pub mod losses;
 pub mod model;
 pub mod onnx;
 pub mod params;
+mod picture_encoder;
 mod pipeline;
 pub mod plain;
 pub mod provenance;
