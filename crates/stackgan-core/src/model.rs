@@ -166,11 +166,9 @@ impl TextPart {
 /// A trained model that generates pictures.
 pub struct Model {
     info: ModelInfo,
-    encoder: Option<CharCnnRnnEncoder>,
+    text: TextPart,
     /// An encoder that is not in the file.
     attached: Option<Box<dyn TextEncoder>>,
-    /// The standardisation for vectors of an encoder that is not in the file.
-    standardise: Option<Standardise>,
     stage1: Params,
     stage2: Option<Params>,
     device: Device,
@@ -205,30 +203,29 @@ impl Model {
             true => Ok(()),
             false => Err(wrong(what, &format!("a width of {width}"), &dim.to_string())),
         };
-        let (encoder, fingerprint, source, standardise) = match text {
+        let (encoder, encoder_fingerprint, encoder_source) = match &text {
             TextPart::Inside(encoder) => {
                 fits("the encoder does not fit the networks", encoder.dim())?;
-                let fingerprint = encoder.fingerprint();
-                (Some(encoder), fingerprint, None, None)
+                (Some(*encoder.config()), encoder.fingerprint(), None)
             }
             TextPart::Beside { fingerprint, source, standardise } => {
-                if let Some(standardise) = &standardise {
+                if let Some(standardise) = standardise {
                     fits("the model cannot standardise embeddings", standardise.dim())?;
                 }
-                (None, fingerprint, source, standardise)
+                (None, fingerprint.clone(), source.clone())
             }
         };
         let (stage2_info, stage2) = stage2.map(|part| (part.info, part.params)).unzip();
         let info = ModelInfo {
             format: FORMAT.to_owned(),
-            encoder: encoder.as_ref().map(|encoder| *encoder.config()),
-            encoder_fingerprint: fingerprint,
-            encoder_source: source,
+            encoder,
+            encoder_fingerprint,
+            encoder_source,
             stage1: stage1.info,
             stage2: stage2_info,
         };
         let (stage1, device) = (stage1.params, device.clone());
-        let model = Self { info, encoder, attached: None, standardise, stage1, stage2, device };
+        let model = Self { info, text, attached: None, stage1, stage2, device };
         model.check_tensors()?;
         Ok(model)
     }
@@ -296,9 +293,9 @@ impl Model {
     /// # Errors
     /// Tensors that cannot be read back.
     pub fn encoder_fingerprint(&self) -> Result<String> {
-        match &self.encoder {
-            None => Ok(self.info.encoder_fingerprint.clone()),
-            Some(own) => own.bare_fingerprint(),
+        match &self.text {
+            TextPart::Inside(own) => own.bare_fingerprint(),
+            TextPart::Beside { fingerprint, .. } => Ok(fingerprint.clone()),
         }
     }
 
@@ -319,21 +316,24 @@ impl Model {
         let unknown = trained.is_empty();
         if dim != self.info.stage1.net.text_dim || !(unknown || print == trained) {
             let known = if unknown { "not known" } else { trained.as_str() };
-            let source = self.info.encoder_source.as_deref();
             return Err(Error::Model {
                 what: "the model was trained with another text encoder".to_owned(),
                 expected: named(self.info.stage1.net.text_dim, known),
                 found: named(dim, &print),
-                remedy: match (source, &self.encoder) {
-                    (Some(source), _) => format!("give `--encoder {}`", source.escape_debug()),
-                    (None, Some(_)) => "leave `--encoder` out: the model has its own".to_owned(),
-                    (None, None) => {
+                remedy: match &self.text {
+                    TextPart::Inside(_) => {
+                        "leave `--encoder` out: the model has its own".to_owned()
+                    }
+                    TextPart::Beside { source: Some(source), .. } => {
+                        format!("give `--encoder {}`", source.escape_debug())
+                    }
+                    TextPart::Beside { source: None, .. } => {
                         "give the encoder that made the embeddings of its training".to_owned()
                     }
                 },
             });
         }
-        if self.encoder.is_none() {
+        if self.encoder().is_none() {
             self.attached = Some(encoder);
         }
         Ok(())
@@ -343,7 +343,7 @@ impl Model {
     /// pictures only from embeddings.
     #[must_use]
     pub const fn reads_sentences(&self) -> bool {
-        self.encoder.is_some() || self.attached.is_some()
+        self.encoder().is_some() || self.attached.is_some()
     }
 
     /// Encodes captions to the input of the networks, `(captions, text_dim)`, on the model's
@@ -354,7 +354,7 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] if there is neither.
     pub fn encode(&self, captions: &[&str]) -> Result<Tensor> {
-        match (&self.encoder, &self.attached) {
+        match (self.encoder(), &self.attached) {
             (Some(encoder), _) => encoder.encode(captions),
             (None, Some(encoder)) => {
                 self.standardised(&encoder.encode(captions)?.to_device(&self.device)?)
@@ -382,9 +382,9 @@ impl Model {
     /// the encoder if that is in the file, otherwise in the model.
     #[must_use]
     pub fn standardise(&self) -> Option<&Standardise> {
-        match &self.encoder {
-            Some(encoder) => encoder.standardise(),
-            None => self.standardise.as_ref(),
+        match &self.text {
+            TextPart::Inside(encoder) => encoder.standardise(),
+            TextPart::Beside { standardise, .. } => standardise.as_ref(),
         }
     }
 
@@ -409,11 +409,12 @@ impl Model {
         // Strings and numbers only, so this cannot fail.
         let info = serde_json::to_string(&self.info).unwrap_or_default();
         archive.metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), info)].into();
-        if let Some(encoder) = &self.encoder {
-            archive.tensors.extend(encoder.tensors()?);
-        }
-        if let Some(standardise) = &self.standardise {
-            archive.extend("text.", standardise.tensors()?);
+        match &self.text {
+            TextPart::Inside(encoder) => archive.tensors.extend(encoder.tensors()?),
+            TextPart::Beside { standardise: Some(standardise), .. } => {
+                archive.extend("text.", standardise.tensors()?);
+            }
+            TextPart::Beside { standardise: None, .. } => {}
         }
         archive.extend("stage1.", self.stage1.snapshot()?);
         if let Some(stage2) = &self.stage2 {
@@ -425,15 +426,7 @@ impl Model {
     /// Returns the parts of the model. An attached encoder is dropped.
     #[must_use]
     pub fn into_parts(self) -> Parts {
-        let Self { info, encoder, standardise, stage1, stage2, .. } = self;
-        let text = match encoder {
-            Some(encoder) => TextPart::Inside(encoder),
-            None => TextPart::Beside {
-                fingerprint: info.encoder_fingerprint,
-                source: info.encoder_source,
-                standardise,
-            },
-        };
+        let Self { info, text, stage1, stage2, .. } = self;
         let stage1 = StagePart { info: info.stage1, params: stage1 };
         let stage2 = info.stage2.zip(stage2).map(|(info, params)| StagePart { info, params });
         Parts { text, stage1, stage2 }
@@ -460,7 +453,10 @@ impl Model {
     /// Returns the text encoder, if it is in the file.
     #[must_use]
     pub const fn encoder(&self) -> Option<&CharCnnRnnEncoder> {
-        self.encoder.as_ref()
+        match &self.text {
+            TextPart::Inside(encoder) => Some(encoder),
+            TextPart::Beside { .. } => None,
+        }
     }
 
     /// Returns the variables of Stage-I.
