@@ -5,8 +5,8 @@ use candle_core::Tensor;
 use crate::generator::Mode;
 use crate::generator_noise::{Draw, GeneratorNoise, Scales};
 use crate::image::Picture;
-use crate::model::{Model, check_scale, wrong};
-use crate::{Result, Stage};
+use crate::model::{Model, check_scale};
+use crate::{Error, Result, Stage};
 
 /// Options of sampling. The default is seed 0, the model's last stage and the model's own noise
 /// scales.
@@ -119,8 +119,11 @@ impl Model {
         let (rows, width) = text.dims2()?;
         let dim = self.info().stage1.net.text_dim;
         if (rows, width) != (seeds.len(), dim) {
-            let expected = format!("({}, {dim}): a row for each seed", seeds.len());
-            return Err(wrong("embeddings do not fit", &expected, &format!("({rows}, {width})")));
+            return Err(Error::Shape {
+                what: "embeddings do not fit",
+                expected: format!("({}, {dim}): a row for each seed", seeds.len()),
+                found: format!("({rows}, {width})"),
+            });
         }
         let mut paintings = Vec::with_capacity(rows);
         let chunk = sampling.chunk.max(1);
