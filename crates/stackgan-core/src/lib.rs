@@ -20,8 +20,8 @@
 //! use stackgan_core::{Device, Model, Sampling};
 //!
 //! let model = Model::from_bytes(&std::fs::read("birds.safetensors")?, &Device::Cpu)?;
-//! let sampling = Sampling { seed: 7, ..Default::default() };
-//! let images = model.generate(&["a small red bird with a short beak"], sampling)?;
+//! let caption = "a small red bird with a short beak";
+//! let images = model.generate(&[caption], 7, Sampling::default())?;
 //! std::fs::write("bird.png", images[0].encode_png()?)?;
 //! # Ok(())
 //! # }

@@ -125,15 +125,15 @@ fn a_picture_depends_on_model_caption_and_seed_alone() -> stackgan_core::Result<
 fn seeds_and_captions_make_a_difference() -> stackgan_core::Result<()> {
     let model = model(Recipe::Residual)?;
     let one = Sampling { stage: Some(Stage::One), ..Sampling::default() };
-    let a = model.generate(&["a red bird", "a blue bird"], one)?;
+    let a = model.generate(&["a red bird", "a blue bird"], 0, one)?;
     assert_ne!(a[0], a[1]);
     let contrast =
         a[0].rgb.iter().max().zip(a[0].rgb.iter().min()).map_or(0, |(high, low)| high - low);
     assert!(contrast > 50, "{contrast}");
-    assert_ne!(a[0], model.generate(&["a red bird"], Sampling { seed: 1, ..one })?[0]);
+    assert_ne!(a[0], model.generate(&["a red bird"], 1, one)?[0]);
     assert_eq!((a[0].width, a[0].height), (64, 64));
-    assert_eq!(model.generate(&["a red bird"], Sampling::default())?[0].width, 256);
-    assert!(model.generate(&[], one)?.is_empty());
+    assert_eq!(model.generate(&["a red bird"], 0, Sampling::default())?[0].width, 256);
+    assert!(model.generate(&[], 0, one)?.is_empty());
     Ok(())
 }
 
@@ -143,8 +143,8 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     let again = Model::from_bytes(&bytes, &Device::Cpu)?;
     assert_eq!(again.to_bytes()?, bytes);
     assert_eq!(
-        again.generate(&["x"], Sampling::default())?,
-        model(Recipe::Plain)?.generate(&["x"], Sampling::default())?
+        again.generate(&["x"], 0, Sampling::default())?,
+        model(Recipe::Plain)?.generate(&["x"], 0, Sampling::default())?
     );
     for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
         let text = Model::from_bytes(&bytes[..cut], &Device::Cpu)
@@ -280,7 +280,7 @@ fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
     }
     for scale in [f64::NAN, -1.0, f64::INFINITY] {
         let bad = Sampling { z_scale: Some(scale), ..sampling };
-        assert!(model.generate(&["a bird"], bad).unwrap_err().to_string().contains("z_scale"));
+        assert!(model.generate(&["a bird"], 0, bad).unwrap_err().to_string().contains("z_scale"));
     }
     Ok(())
 }
