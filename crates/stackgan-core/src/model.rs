@@ -416,9 +416,9 @@ impl Model {
             }
             TextPart::Beside { standardise: None, .. } => {}
         }
-        archive.extend("stage1.", self.stage1.snapshot()?);
+        archive.extend("stage1.", self.stage1.values());
         if let Some(stage2) = &self.stage2 {
-            archive.extend("stage2.", stage2.snapshot()?);
+            archive.extend("stage2.", stage2.values());
         }
         Ok(archive)
     }

@@ -138,9 +138,9 @@ impl Matcher {
     /// SHA-256 of the image side. It was trained with one network alone.
     ///
     /// # Errors
-    /// When memory for it cannot be had.
+    /// When a tensor cannot be read from its device.
     pub(crate) fn digest(&self) -> Result<String> {
-        let archive = Archive { tensors: self.params.snapshot()?, ..Default::default() };
+        let archive = Archive { tensors: self.params.values(), ..Default::default() };
         Ok(archive.sha256()?)
     }
 
@@ -159,7 +159,7 @@ impl Matcher {
     /// # Errors
     /// When a tensor cannot be read from its device.
     pub(crate) fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = self.params.snapshot()?;
+        let mut tensors = self.params.values();
         if let Some(standardise) = &self.standardise {
             tensors.extend(standardise.tensors()?);
         }

@@ -116,19 +116,16 @@ impl Players {
 
     /// The state to store in a checkpoint: networks, optimisers, and a tuned Stage-I's. The tensors
     /// are not copied, so the next step changes them.
-    ///
-    /// # Errors
-    /// When memory for the copies of the tuned Stage-I cannot be allocated.
-    pub(crate) fn state(&self) -> crate::Result<Archive> {
+    pub(crate) fn state(&self) -> Archive {
         let mut archive = Archive::default();
         for (prefix, player) in [("g.", self.g()), ("d.", self.d())] {
             archive.extend(prefix, player.params.values());
             archive.extend(&format!("adam.{prefix}"), player.adam.state());
         }
         if let Some(tuned) = &self.tuned {
-            archive.extend("tune.", tuned.state()?);
+            archive.extend("tune.", tuned.state());
         }
-        Ok(archive)
+        archive
     }
 
     /// Restores what [`Self::state`] returned after this many steps of G's and D's optimisers.

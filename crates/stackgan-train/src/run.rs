@@ -292,7 +292,7 @@ impl Run {
             config: config.to_toml()?,
         };
         let bytes = || -> Result<Vec<u8>> {
-            let mut archive = self.archive()?;
+            let mut archive = self.archive();
             if let Some(matcher) = matcher {
                 archive.extend("matching.", matcher.tensors()?);
             }

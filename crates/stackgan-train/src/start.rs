@@ -43,7 +43,7 @@ impl Start {
             (Some(info), Some(_)) if generators(info.net, cfg) != cfg.net => {
                 Err(refuse(sizes(&info.net)))
             }
-            (Some(_), Some(params)) => Ok(Some(params.snapshot()?)),
+            (Some(_), Some(params)) => Ok(Some(params.values())),
             _ => Err(refuse("none of that stage".to_owned())),
         }
     }

@@ -54,7 +54,7 @@ impl Run {
             (Stage::Two, Some(model)) => {
                 // Differs from the release: with Stage-I's running statistics, which the TensorFlow
                 // release does not restore. They are needed to paint before Stage-II has moved them.
-                Some(Params::given(model.stage1().snapshot()?, &setup.device)?)
+                Some(Params::given(model.stage1().values(), &setup.device)?)
             }
             _ => None,
         };
@@ -79,20 +79,20 @@ impl Run {
         header.config = Some(self.identity.config.clone());
         header.skipped = self.skipped.iter().copied().collect();
         header.r1 = self.r1.map(|value| value as f32);
-        store.save(self.archive()?, &header)
+        store.save(self.archive(), &header)
     }
 
     /// Everything that the next step depends on. The tensors are not copied, so the next step
     /// changes them.
-    pub(crate) fn archive(&self) -> Result<Archive> {
-        let mut archive = self.players.state()?;
+    pub(crate) fn archive(&self) -> Archive {
+        let mut archive = self.players.state();
         if let Some(ema) = &self.ema {
             archive.extend("ema.", ema.state());
         }
         if let Some(stage1) = &self.stage1 {
             archive.extend("stage1.", stage1.values());
         }
-        Ok(archive)
+        archive
     }
 
     /// Restores a checkpoint of this run and returns its step count.

@@ -211,13 +211,13 @@ impl CharCnnRnnEncoder {
         Self::from_tensors(self.config, &self.tensors()?, device)?.with_standardise(None)
     }
 
-    /// Returns a copy of every tensor, with the names of a model file: `text.conv1.weight`, …
+    /// Returns every tensor without copying, with the names of a model file: `text.conv1.weight`, …
     /// `text.standardise.mean`.
     ///
     /// # Errors
-    /// Insufficient memory for the copies.
+    /// A failure of the device.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = self.params.snapshot()?;
+        let mut tensors = self.params.values();
         if let Some(standardise) = &self.standardise {
             tensors.extend(standardise.tensors()?);
         }

@@ -118,7 +118,7 @@ impl TrainedEncoder {
             steps: self.steps,
         };
         let mut archive = Archive { tensors: self.text.tensors()?, ..Default::default() };
-        archive.extend("image.", self.image_params.snapshot()?);
+        archive.extend("image.", self.image_params.values());
         let json = serde_json::to_string(&manifest)
             .map_err(|e| malformed("settings that can be written", &e))?;
         archive.metadata.insert("stackgan".to_owned(), json);
