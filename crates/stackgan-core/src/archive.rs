@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
+use stackgan_kernels::locked_values;
 
 use crate::digest::Sum;
 use crate::{Error, Result};
@@ -114,14 +115,7 @@ impl Archive {
         for tensor in self.tensors.values() {
             let tensor = on_cpu(tensor)?;
             let (storage, layout) = tensor.storage_and_layout();
-            let values = match (&*storage, layout.contiguous_offsets()) {
-                (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => all.get(start..end),
-                _ => None,
-            };
-            let Some(values) = values else {
-                let text = "an archive's tensor has no contiguous values".to_owned();
-                return Err(Error::from(candle_core::Error::Msg(text)).into());
-            };
+            let values = locked_values(&storage, layout).map_err(Error::from)?;
             for piece in values.chunks(PIECE) {
                 bytes.resize(4 * piece.len(), 0);
                 let (places, _) = bytes.as_chunks_mut::<4>();

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use candle_core::{DType, Device, Storage, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
+use stackgan_kernels::locked_values;
 
 use crate::{Error, Result};
 
@@ -39,11 +40,8 @@ impl Picture {
         }
         let images = images.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
         let (storage, layout) = images.storage_and_layout();
-        let values = match (&*storage, layout.contiguous_offsets()) {
-            (Storage::Cpu(storage), Some((start, end))) => storage.as_slice()?.get(start..end),
-            _ => None,
-        };
-        let planes = values.unwrap_or_default().chunks_exact((height * width).max(1));
+        let values = locked_values(&storage, layout)?;
+        let planes = values.chunks_exact((height * width).max(1));
         let planes: Vec<&[f32]> = planes.collect();
         Ok(planes.chunks_exact(3).map(|planes| Self::from_planes(planes, width, height)).collect())
     }
