@@ -23,6 +23,7 @@ pub mod players;
 pub mod policy;
 mod ranges;
 mod recording;
+mod recovery;
 pub mod replay;
 mod reports;
 pub mod run;

@@ -10,6 +10,7 @@ use stackgan_core::{Model, Params, Parts, Stage, StageInfo, StagePart, TextPart}
 use stackgan_kernels::memory;
 
 use crate::ema::Ema;
+use crate::feed::Fed;
 use crate::fit::check_fit;
 use crate::guard::Guard;
 use crate::identity::Identity;
@@ -70,6 +71,11 @@ impl Run {
         let guard = guard.checking(checks.unwrap_or_else(|| Checks::on(&setup.device)));
         let (skipped, r1) = Default::default();
         Ok(Self { setup, players, stage1, ema, standardise, steps, identity, skipped, r1, guard })
+    }
+
+    /// The factor on the learning rates in the step of these inputs.
+    pub(crate) fn decay(&self, fed: &Fed) -> f64 {
+        self.setup.config.optim.decay.factor(fed.step, self.steps, fed.epoch)
     }
 
     /// Saves a checkpoint with everything that the next step, or its report, depends on.
