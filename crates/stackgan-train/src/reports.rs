@@ -105,7 +105,7 @@ impl<'a> Reports<'a> {
         let grid = self.samples.paint(&model)?;
         drop(model); // before memory is given back below
         warn_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
-        if let Some(text) = self.watch.grid(step, Samples::variety(&grid)) {
+        if let Some(text) = self.watch.grid(step, Samples::differences(&grid)) {
             on_event(TrainEvent::Warning { step, text });
         }
         on_event(TrainEvent::Samples { step, path });

@@ -15,7 +15,7 @@ use stackgan_data::prepared::Prepared;
 use crate::Result;
 use crate::setup::Setup;
 use crate::standardise::standardised;
-use crate::watch::Variety;
+use crate::watch::Differences;
 
 /// Number of captions in a grid, one per row.
 const ROWS: usize = 8;
@@ -74,13 +74,13 @@ impl Samples {
     }
 
     /// How much the pictures of a grid differ.
-    pub(crate) fn variety(pictures: &[Picture]) -> Variety {
-        Variety::of(pictures, COLUMNS as usize)
+    pub(crate) fn differences(pictures: &[Picture]) -> Differences {
+        Differences::of(pictures, COLUMNS as usize)
     }
 
     /// How much the real pictures of the captions differ, in grey levels.
     pub(crate) fn real_difference(&self) -> Result<f64> {
-        Ok(Variety::of(&self.real_pictures()?, self.indices.len()).noise)
+        Ok(Differences::of(&self.real_pictures()?, self.indices.len()).noise)
     }
 
     /// The captions, one per line.

@@ -14,7 +14,7 @@ use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::{Replayed, replay};
 use stackgan_train::start::Start;
 use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
-use stackgan_train::watch::{Variety, Watch};
+use stackgan_train::watch::{Differences, Watch};
 
 use crate::ledger::{ledger, times};
 use crate::run::{EIGHT, Folder, config};
@@ -362,10 +362,10 @@ fn a_constant_generator_is_told_within_two_grids() {
         let first = 500 + draws.below(100);
         let mut at = None;
         for step in (first..first + 500).step_by(50) {
-            let same = Variety::of(&vec![flat(one); 6], 2);
+            let same = Differences::of(&vec![flat(one); 6], 2);
             at = at.or(constant.grid(step, same).map(|_| step));
             let varied: Vec<Picture> = (0..6).map(|_| flat(draws.below(256) as u8)).collect();
-            quiet += usize::from(healthy.grid(step, Variety::of(&varied, 2)).is_none());
+            quiet += usize::from(healthy.grid(step, Differences::of(&varied, 2)).is_none());
         }
         assert_eq!(at, Some(first + 50), "seed {seed}");
         told += 1;
