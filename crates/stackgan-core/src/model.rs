@@ -5,6 +5,7 @@
 //! stored in the file. A sentence encoder is larger than the model, so only its name and
 //! fingerprint are stored; [`Model::attach`] takes the encoder that matches them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use candle_core::{Device, Tensor};
@@ -133,6 +134,19 @@ pub struct StagePart {
     pub info: StageInfo,
     /// The variables of the generator.
     pub params: Params,
+}
+
+impl StagePart {
+    /// A generator whose weights were made elsewhere; see [`StageInfo::imported`].
+    pub(crate) fn imported(
+        net: NetConfig,
+        weights: BTreeMap<String, Tensor>,
+        dataset: &str,
+        device: &Device,
+    ) -> Result<Self> {
+        let params = Params::given(weights, device)?;
+        Ok(Self { info: StageInfo::imported(net, dataset), params })
+    }
 }
 
 /// The text encoder of a model.

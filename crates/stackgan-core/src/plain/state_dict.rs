@@ -13,11 +13,9 @@ use candle_core::{Device, Tensor};
 use super::layout::{STAGE1, generator};
 use crate::archive::{prefixed, under};
 use crate::model::wrong;
-use crate::shapes::{differences, listed, shown, wrong_sizes};
+use crate::shapes::{differences, first_names, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
-use crate::{
-    Error, Model, NetConfig, Params, Parts, Recipe, Result, StageInfo, StagePart, TextPart,
-};
+use crate::{Error, Model, NetConfig, Parts, Recipe, Result, StagePart, TextPart};
 
 pub use crate::shapes::Shapes;
 
@@ -103,10 +101,7 @@ pub fn from_state_dict(
     if high_net.is_none() {
         std::mem::swap(&mut low, &mut high);
     }
-    let part = |net, tensors| {
-        let params = Params::given(tensors, device)?;
-        Ok::<_, Error>(StagePart { info: StageInfo::imported(net, dataset), params })
-    };
+    let part = |net, tensors| StagePart::imported(net, tensors, dataset, device);
     let (stage1, stage2) = (part(low_net, low)?, high_net.map(|net| part(net, high)).transpose()?);
     let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
     Model::new(Parts { text, stage1, stage2 }, device)
@@ -139,18 +134,7 @@ fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
         match found.get(&name).map(Vec::as_slice) {
             Some(&[rows, columns]) => Ok((rows, columns)),
             Some(shape) => Err(not_a_generator(&format!("`{name}` of shape {shape:?}"))),
-            None => {
-                let first = found.keys().take(3).map(|name| format!("`{}`", shown(name)));
-                let first: Vec<String> = first.collect();
-                let others = found.len().saturating_sub(first.len());
-                let first = first.join(", ");
-                let there = match others {
-                    0 if first.is_empty() => "nothing".to_owned(),
-                    0 => format!("only {first}"),
-                    _ => format!("{first} and {others} others"),
-                };
-                Err(not_a_generator(&format!("no `{name}`, but {there}")))
-            }
+            None => Err(not_a_generator(&format!("no `{name}`, but {}", first_names(found)))),
         }
     };
     let (twice_cond, text_dim) = matrix("ca_net.fc.weight")?;
@@ -193,6 +177,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::Params;
     use crate::generator::Stage1Statistics;
     use crate::noise::Noise;
     use crate::plain::{Stage1Generator, Stage2Generator};
