@@ -48,6 +48,10 @@ pub struct Draw<'a> {
     pub device: &'a Device,
 }
 
+/// The largest scale that a setting, an option or a request may ask for. Models are read with scales
+/// up to 100.
+pub const LARGEST_SCALE: f64 = 4.0;
+
 /// Factors on noise. Below 1, pictures vary less and follow the text more closely.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scales {
