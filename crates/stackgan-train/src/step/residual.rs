@@ -1,5 +1,6 @@
 //! The step of the `residual` recipe. Source: TensorFlow release, `stageI/trainer.py` and `stageII/trainer.py`.
 
+use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 use stackgan_core::Mode;
 use stackgan_core::losses::bce_with_logits;
@@ -67,31 +68,29 @@ fn step_discriminator(
         let fake = game.generator.paint(text, &noise.d, mode)?.image.detach();
         let fake = augment.see(Pass::Fake, &fake)?;
         let d = &views.trained;
-        let mut loss = match &batch.wrong {
+        let (of_real, of_wrong, of_fake) = match &batch.wrong {
             Some(wrong) => {
                 let wrong = augment.see(Pass::Wrong, wrong)?;
-                let [of_real, of_wrong, of_fake] = d.logits_of([&real, &wrong, &fake], text)?;
-                let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
-                let d_wrong = bce_with_logits(&of_wrong, 0.0)?;
-                let d_fake = bce_with_logits(&of_fake, 0.0)?;
-                let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
-                let real = (Pairs::Real, &d_real, &of_real);
-                let wrong = (Pairs::Wrong, &d_wrong, &of_wrong);
-                let fake = (Pairs::Fake, &d_fake, &of_fake);
-                stats.discriminator(&d_loss, &[real, wrong, fake])?;
-                d_loss
+                let [real, wrong, fake] = d.logits_of([&real, &wrong, &fake], text)?;
+                (real, Some(wrong), fake)
             }
             None => {
-                let [of_real, of_fake] = d.logits_of([&real, &fake], text)?;
-                let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
-                let d_fake = bce_with_logits(&of_fake, 0.0)?;
-                let d_loss = (&d_real + &d_fake)?;
-                let real = (Pairs::Real, &d_real, &of_real);
-                let fake = (Pairs::Fake, &d_fake, &of_fake);
-                stats.discriminator(&d_loss, &[real, fake])?;
-                d_loss
+                let [real, fake] = d.logits_of([&real, &fake], text)?;
+                (real, None, fake)
             }
         };
+        let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
+        let against = |logits: &Tensor| bce_with_logits(logits, 0.0);
+        let d_wrong = of_wrong.as_ref().map(against).transpose()?;
+        let d_fake = against(&of_fake)?;
+        let mut loss = match &d_wrong {
+            Some(d_wrong) => (&d_real + ((d_wrong + &d_fake)? * 0.5)?)?,
+            None => (&d_real + &d_fake)?,
+        };
+        let mut groups = vec![(Pairs::Real, &d_real, &of_real)];
+        groups.extend(d_wrong.iter().zip(&of_wrong).map(|(loss, of)| (Pairs::Wrong, loss, of)));
+        groups.push((Pairs::Fake, &d_fake, &of_fake));
+        stats.discriminator(&loss, &groups)?;
         if let Some(r1) = views.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
             stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
