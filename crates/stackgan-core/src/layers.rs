@@ -1,8 +1,7 @@
 //! The layers of both recipes.
 //!
-//! Names under a scope are those of the PyTorch release's state dict. No layer has options that
-//! only one caller uses: the differences between the recipes (initialisation, running variance) are
-//! given once, as a [`Style`].
+//! Names under a scope are those of the PyTorch release's state dict. The differences between the
+//! recipes (initialisation, running variance) are given once, as a [`Style`].
 
 use candle_core::{Result, Tensor, Var};
 use stackgan_kernels::{self as kernels, Activation, Filter, Maps, Norm, Statistics};
@@ -56,7 +55,8 @@ pub enum Window {
 }
 
 impl Window {
-    pub(crate) const fn numbers(self) -> (usize, usize, usize) {
+    /// Returns side, stride and padding.
+    pub(crate) const fn geometry(self) -> (usize, usize, usize) {
         match self {
             Self::Point => (1, 1, 0),
             Self::Three => (3, 1, 1),
@@ -78,7 +78,7 @@ impl Conv {
         style: Style,
         scope: Scope,
     ) -> Result<Self> {
-        let (k, stride, padding) = window.numbers();
+        let (k, stride, padding) = window.geometry();
         let weight = scope.weight("weight", (output, input, k, k), style.conv)?;
         Ok(Self { weight, filter: Filter::Plain { stride, padding: padding.into() } })
     }

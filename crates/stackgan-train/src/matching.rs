@@ -1,12 +1,12 @@
-//! A loss of G beside StackGAN's: among the batch's captions a painted picture is to be told its own, and among the batch's
-//! pictures a caption its own, by the two encoders that were trained to do so with real pictures.
+//! A contrastive loss of G beside StackGAN's: each generated picture must match its own caption among the batch's, and the
+//! reverse, as judged by the two encoders that were trained to do so with real pictures.
 //!
 //! Source: `AttnGAN` (Xu et al., CVPR 2018), section 3.2: the sentence's half of its DAMSM loss. Differs from it: the loss is the one
-//! that the encoders were trained by; captions of one class are rivals, too; and there are no words to attend to, because a
+//! that the encoders were trained with; captions of one class are rivals, too; and there are no words to attend to, because a
 //! char-CNN-RNN has a vector for the sentence alone.
 //!
-//! A GAN of few pictures learns the words from D alone, which has to find out what they mean from right and wrong pairs; the
-//! encoders know. Whoever measures R-precision by them asks the teacher: see docs/training.md.
+//! With few pictures, D has to find out from right and wrong pairs what the words mean; the encoders know it. R-precision by
+//! the same encoders asks the teacher: see docs/training.md.
 
 use std::collections::BTreeMap;
 

@@ -24,7 +24,7 @@ pub struct Stage1Generator {
     residual2: Bottleneck,
     upsample2: UpBlock,
     upsample3: UpBlock,
-    img: Tensor, // (3, gf, 3, 3)
+    img: Tensor, // (3, channels, 3, 3)
     ngf: usize,
 }
 
