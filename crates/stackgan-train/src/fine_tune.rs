@@ -36,7 +36,7 @@ const EVERY: usize = 4;
 
 /// The Stage-I networks, and the optimiser of their generator for Stage-II's loss.
 #[derive(Debug)]
-pub struct Tuned {
+pub(crate) struct Tuned {
     game: Game,
     views: Views<Discriminator>,
     by_stage2: Adam,
@@ -55,7 +55,7 @@ impl Tuned {
     ///
     /// # Errors
     /// When the discriminator's tensors do not match the sizes of Stage-I.
-    pub fn new(
+    pub(crate) fn new(
         cfg: &TrainConfig,
         (stage1, net): (&Params, &NetConfig),
         discriminator: &BTreeMap<String, Tensor>,
@@ -174,7 +174,7 @@ impl Tuned {
     /// The state to store in a checkpoint: the discriminator and the three optimisers. The Stage-I
     /// generator is stored separately. The tensors are not copied, so the next step changes them.
     #[must_use]
-    pub fn state(&self) -> BTreeMap<String, Tensor> {
+    pub(crate) fn state(&self) -> BTreeMap<String, Tensor> {
         prefixed("d.", self.game.d.params.values())
             .chain(prefixed("adam.d.", self.game.d.adam.state()))
             .chain(prefixed("adam.g.", self.game.g.adam.state()))
@@ -186,7 +186,7 @@ impl Tuned {
     ///
     /// # Errors
     /// Names the first tensor that is missing or of the wrong shape.
-    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
+    pub(crate) fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
         self.game.d.params.set(&under("d.", state))?;
         self.game.d.adam.restore(&under("adam.d.", state), steps)?;
         self.game.g.adam.restore(&under("adam.g.", state), steps)?;

@@ -15,7 +15,7 @@ const PIECE: usize = 1 << 16;
 ///
 /// # Errors
 /// When a device fails.
-pub fn first<N: AsRef<str>, T: Deref<Target = Tensor>>(
+pub(crate) fn first<N: AsRef<str>, T: Deref<Target = Tensor>>(
     tensors: impl IntoIterator<Item = (N, T)>,
 ) -> Result<Option<(String, f64)>> {
     for (name, tensor) in tensors {

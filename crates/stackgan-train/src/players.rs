@@ -24,7 +24,7 @@ pub struct Players {
     /// D.
     pub discriminator: AnyDiscriminator,
     /// Fine-tuning of Stage-I under Stage-II, if it is on. Only in `residual`.
-    pub tuned: Option<Box<Tuned>>,
+    pub(crate) tuned: Option<Box<Tuned>>,
 }
 
 /// The discriminator of either recipe.
