@@ -47,6 +47,8 @@ pub mod params;
 mod picture_encoder;
 mod pipeline;
 pub mod plain;
+#[doc(hidden)]
+pub mod protobuf;
 pub mod provenance;
 mod refiner;
 pub mod residual;
