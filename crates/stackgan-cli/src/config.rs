@@ -25,7 +25,7 @@ const SOMETIMES: &[&str] =
 pub(crate) enum Origin {
     /// The preset with this name.
     Preset(String),
-    /// A knob that is not mentioned: off.
+    /// A setting that is not mentioned: off.
     Off,
     /// A configuration file.
     File(PathBuf),
@@ -497,9 +497,15 @@ mod tests {
         let file = dir.path().join("config.toml");
         let config = TrainConfig::from_toml(preset("cub-stage1").unwrap()).unwrap();
         std::fs::write(&file, config.to_toml().unwrap()).unwrap();
-        let settings = set(&["knobs.diff_augment=translation,cutout", "knobs.real_label=0.9"]);
+        let settings = set(&[
+            "knobs.diff_augment=translation,cutout",
+            "knobs.real_label=0.9",
+            "run.keep_every=5",
+        ]);
         let layers = Layers::over(&Base::File(file), Stage::One, &settings, []).unwrap();
-        let knobs = layers.resolve().unwrap().knobs;
+        let config = layers.resolve().unwrap();
+        let knobs = config.knobs;
+        assert_eq!(config.run.keep_every, 5);
         assert!(knobs.diff_augment.translation && knobs.diff_augment.cutout);
         assert_eq!((knobs.real_label, knobs.d_steps), (0.9, 1));
         assert_eq!(layers.chosen("knobs.d_steps"), Some(&Origin::Off));

@@ -314,13 +314,16 @@ impl TrainConfig {
             .map_err(|e| invalid("configuration", "writable values", &e.to_string()))
     }
 
-    /// The keys of `knobs` and `loss` that a configuration omits when they are off, with their "off"
-    /// values. `run.keep_every` is omitted too.
+    /// The keys that a configuration omits when they are off, with their "off" values.
     #[must_use]
     pub fn absent_when_off() -> Vec<(String, toml::Value)> {
         let knobs = toml::Table::try_from(Knobs::default()).unwrap_or_default();
         let knobs = knobs.into_iter().map(|(key, value)| (format!("knobs.{key}"), value));
-        knobs.chain([("loss.matching".to_owned(), toml::Value::Float(0.0))]).collect()
+        let others = [
+            ("loss.matching".to_owned(), toml::Value::Float(0.0)),
+            ("run.keep_every".to_owned(), toml::Value::Integer(0)),
+        ];
+        knobs.chain(others).collect()
     }
 
     /// Checks every range, and that the settings are consistent with each other.
