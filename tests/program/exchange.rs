@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::{GeneratorNoise, Mode, Stage1Statistics};
+use stackgan_core::generator::{Mode, Stage1Statistics};
+use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::noise::Noise;
 use stackgan_core::plain::{Stage1Generator, Stage2Generator};
 use stackgan_core::{Model, NetConfig, Params, Recipe};
@@ -114,7 +115,7 @@ fn imported_checkpoints_paint_what_tensorflow_painted() {
         let info = model.info();
         assert_eq!(info.stage1.net.recipe, Recipe::Residual);
         assert_eq!(info.stage2.iter().count() + 1, stages, "{file}");
-        assert_eq!(info.stage1.epsilon(), stackgan_core::gan::Epsilon::Truncated);
+        assert_eq!(info.stage1.epsilon(), stackgan_core::generator_noise::Epsilon::Truncated);
         let noise = GeneratorNoise {
             z: golden["z"].clone(),
             eps1: golden["eps1"].clone(),

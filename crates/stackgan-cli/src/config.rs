@@ -25,7 +25,7 @@ const SOMETIMES: &[&str] =
 pub(crate) enum Origin {
     /// The preset with this name.
     Preset(String),
-    /// A knob that is not mentioned: off.
+    /// A setting that is not mentioned: off.
     Off,
     /// A configuration file.
     File(PathBuf),
@@ -229,7 +229,8 @@ impl Layers {
         }
         if let Some(parent) = key.strip_suffix(".kind") {
             // Another kind has other keys: remove the old ones.
-            self.values.retain(|k, _| !k.starts_with(parent) || k == key);
+            let old = |k: &str| k.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'));
+            self.values.retain(|k, _| !old(k) || k == key);
         }
         self.values.insert(key.to_owned(), (value, origin.clone()));
         Ok(())
@@ -458,6 +459,17 @@ mod tests {
     }
 
     #[test]
+    fn another_kind_leaves_a_key_whose_name_only_begins_alike() {
+        let mut layers = layers(&Settings::default(), &[]).unwrap();
+        let alike = "optim.decayed".to_owned();
+        layers.values.insert(alike.clone(), (Value::Boolean(true), Origin::Off));
+        layers.add("optim.decay.kind", Value::String("halve".to_owned()), &Origin::Off).unwrap();
+        assert!(
+            layers.values.contains_key(&alike) && !layers.values.contains_key("optim.decay.to")
+        );
+    }
+
+    #[test]
     fn unknown_keys_get_a_suggestion() {
         let near = [
             ("optim.bacth=3", "`optim.batch`"),
@@ -485,9 +497,15 @@ mod tests {
         let file = dir.path().join("config.toml");
         let config = TrainConfig::from_toml(preset("cub-stage1").unwrap()).unwrap();
         std::fs::write(&file, config.to_toml().unwrap()).unwrap();
-        let settings = set(&["knobs.diff_augment=translation,cutout", "knobs.real_label=0.9"]);
+        let settings = set(&[
+            "knobs.diff_augment=translation,cutout",
+            "knobs.real_label=0.9",
+            "run.keep_every=5",
+        ]);
         let layers = Layers::over(&Base::File(file), Stage::One, &settings, []).unwrap();
-        let knobs = layers.resolve().unwrap().knobs;
+        let config = layers.resolve().unwrap();
+        let knobs = config.knobs;
+        assert_eq!(config.run.keep_every, 5);
         assert!(knobs.diff_augment.translation && knobs.diff_augment.cutout);
         assert_eq!((knobs.real_label, knobs.d_steps), (0.9, 1));
         assert_eq!(layers.chosen("knobs.d_steps"), Some(&Origin::Off));

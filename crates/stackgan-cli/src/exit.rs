@@ -222,7 +222,7 @@ fn of_data(error: &stackgan_data::Error) -> Exit {
 fn of_core(error: &stackgan_core::Error) -> Exit {
     use stackgan_core::Error as E;
     match error {
-        E::Model { .. } | E::Provenance { .. } => Exit::Data,
+        E::Model { .. } | E::Shape { .. } | E::Provenance { .. } => Exit::Data,
         E::Config { .. } => Exit::Usage,
         _ => Exit::Failed,
     }

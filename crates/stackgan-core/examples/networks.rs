@@ -2,7 +2,8 @@
 //! the number of their parameters.
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
-use stackgan_core::gan::{Draw, Epsilon, Generator, GeneratorNoise, Mode, SAMPLING};
+use stackgan_core::generator::{Generator, Mode};
+use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, SAMPLING};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Device, NetConfig, Params, plain, residual};
 

@@ -4,7 +4,8 @@
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use stackgan_core::candle::{Result, Tensor, backprop::GradStore};
-use stackgan_core::gan::{Draw, Epsilon, Generator, GeneratorNoise, Mode, SAMPLING};
+use stackgan_core::generator::{Generator, Mode};
+use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, SAMPLING};
 use stackgan_core::kernels::backward;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Device, NetConfig, Params, residual};

@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: paint MODEL SENTENCE".into());
     };
     let model = Model::from_bytes(&std::fs::read(file)?, &Device::Cpu)?;
-    let images = model.generate(&[caption.as_str()], Sampling { seed: 7, ..Default::default() })?;
+    let images = model.generate(&[caption.as_str()], 7, Sampling::default())?;
     std::fs::write("bird.png", images[0].encode_png()?)?;
     Ok(())
 }

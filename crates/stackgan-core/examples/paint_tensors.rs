@@ -8,7 +8,8 @@
 
 use candle_core::{Result as TensorResult, Tensor};
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::{GeneratorNoise, Mode};
+use stackgan_core::generator::Mode;
+use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::{Device, Model};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use crate::image::Picture;
+use crate::image::{self, Picture};
 
 /// How long a picture is shown, as a fraction of a second (numerator, denominator): (1, 20) is a
 /// twentieth.
@@ -29,23 +29,18 @@ impl<W: Write> Animation<W> {
     /// text).
     ///
     /// # Errors
-    /// Errors of `to`, no pictures, a side of 0, or a keyword that is not a Latin-1 text of 1 to 79
-    /// characters.
+    /// Errors of `to`, no pictures, a side of 0, a keyword that is not a Latin-1 text of 1 to 79
+    /// characters, or a text that holds U+0000.
     pub fn new(
         to: W,
-        (width, height): (usize, usize),
+        size: (usize, usize),
         frames: u32,
         texts: &[(&str, &str)],
     ) -> io::Result<Self> {
-        let mut encoder = png::Encoder::new(to, width as u32, height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_animated(frames, 0).map_err(told)?;
+        let mut encoder = image::encoder(to, size, texts).map_err(into_error)?;
+        encoder.set_animated(frames, 0).map_err(into_error)?;
         encoder.validate_sequence(true);
-        for (keyword, text) in texts {
-            encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned()).map_err(told)?;
-        }
-        Ok(Self { writer: encoder.write_header().map_err(told)?, size: (width, height) })
+        Ok(Self { writer: encoder.write_header().map_err(into_error)?, size })
     }
 
     /// Writes the next picture, with the time for which it is shown.
@@ -60,8 +55,8 @@ impl<W: Write> Animation<W> {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        self.writer.set_frame_delay(seconds, parts).map_err(told)?;
-        self.writer.write_image_data(&picture.rgb).map_err(told)
+        self.writer.set_frame_delay(seconds, parts).map_err(into_error)?;
+        self.writer.write_image_data(&picture.rgb).map_err(into_error)
     }
 
     /// Ends the file.
@@ -69,11 +64,11 @@ impl<W: Write> Animation<W> {
     /// # Errors
     /// Errors of the file, or fewer pictures than announced.
     pub fn finish(self) -> io::Result<()> {
-        self.writer.finish().map_err(told)
+        self.writer.finish().map_err(into_error)
     }
 }
 
-fn told(error: png::EncodingError) -> io::Error {
+fn into_error(error: png::EncodingError) -> io::Error {
     match error {
         png::EncodingError::IoError(error) => error,
         other => io::Error::new(io::ErrorKind::InvalidInput, other.to_string()),
@@ -112,6 +107,9 @@ mod tests {
         let picture = Picture::filled(4, 2, [9; 3]);
         let begin = |frames| Animation::new(Vec::new(), (4, 2), frames, &[]);
         assert!(begin(0).is_err());
+        let text = ("kind", "no\0text");
+        let error = Animation::new(Vec::new(), (4, 2), 1, &[text]).unwrap_err().to_string();
+        assert!(error.contains("`kind` holds U+0000"), "{error}");
         let mut animation = begin(2).unwrap();
         assert!(animation.add(&Picture::filled(2, 4, [9; 3]), (1, 20)).is_err());
         animation.add(&picture, (1, 20)).unwrap();

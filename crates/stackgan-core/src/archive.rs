@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
+use stackgan_kernels::locked_values;
 
 use crate::digest::Sum;
 use crate::{Error, Result};
@@ -114,14 +115,7 @@ impl Archive {
         for tensor in self.tensors.values() {
             let tensor = on_cpu(tensor)?;
             let (storage, layout) = tensor.storage_and_layout();
-            let values = match (&*storage, layout.contiguous_offsets()) {
-                (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => all.get(start..end),
-                _ => None,
-            };
-            let Some(values) = values else {
-                let text = "an archive's tensor has no contiguous values".to_owned();
-                return Err(Error::from(candle_core::Error::Msg(text)).into());
-            };
+            let values = locked_values(&storage, layout).map_err(Error::from)?;
             for piece in values.chunks(PIECE) {
                 bytes.resize(4 * piece.len(), 0);
                 let (places, _) = bytes.as_chunks_mut::<4>();
@@ -220,17 +214,30 @@ impl Archive {
 
     /// Adds tensors with `prefix` before their names.
     pub fn extend(&mut self, prefix: &str, tensors: BTreeMap<String, Tensor>) {
-        self.tensors.extend(tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)));
+        self.tensors.extend(prefixed(prefix, tensors));
     }
 
     /// Returns the tensors whose names start with `prefix`, without the prefix.
     #[must_use]
     pub fn part(&self, prefix: &str) -> BTreeMap<String, Tensor> {
-        let strip = |(name, t): (&String, &Tensor)| {
-            Some((name.strip_prefix(prefix)?.to_owned(), t.clone()))
-        };
-        self.tensors.iter().filter_map(strip).collect()
+        under(prefix, &self.tensors)
     }
+}
+
+/// Puts `prefix` before every name.
+pub fn prefixed<T>(
+    prefix: &str,
+    named: impl IntoIterator<Item = (String, T)>,
+) -> impl Iterator<Item = (String, T)> {
+    named.into_iter().map(move |(name, value)| (format!("{prefix}{name}"), value))
+}
+
+/// Returns what has a name that starts with `prefix`, without the prefix.
+#[must_use]
+pub fn under<T: Clone>(prefix: &str, named: &BTreeMap<String, T>) -> BTreeMap<String, T> {
+    let strip =
+        |(name, value): (&String, &T)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
+    named.iter().filter_map(strip).collect()
 }
 
 /// Returns the CRC-32C (RFC 3720, section 12.1) in hexadecimal.

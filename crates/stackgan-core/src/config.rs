@@ -171,6 +171,22 @@ impl NetConfig {
         Ok(())
     }
 
+    /// Returns the first size that Stage-II shares with the Stage-I below it and that differs: its
+    /// key, Stage-I's value and this one. Text and noise are the input of both.
+    #[must_use]
+    pub fn misfit_over(&self, stage1: &Self) -> Option<(&'static str, String, String)> {
+        let shared = |net: &Self| {
+            [
+                ("recipe", net.recipe.name().to_owned()),
+                ("text_dim", net.text_dim.to_string()),
+                ("cond_dim", net.cond_dim.to_string()),
+                ("z_dim", net.z_dim.to_string()),
+            ]
+        };
+        let mut pairs = shared(stage1).into_iter().zip(shared(self));
+        pairs.find_map(|((key, low), (_, own))| (low != own).then_some((key, low, own)))
+    }
+
     /// Checks that every value is in its range and that the networks are of `recipe`. Every
     /// constructor of a network calls this first.
     pub(crate) fn check_of(&self, recipe: Recipe) -> candle_core::Result<()> {

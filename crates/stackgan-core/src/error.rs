@@ -20,6 +20,16 @@ pub enum Error {
         /// What the user can do about it.
         remedy: String,
     },
+    /// A tensor has another shape than what it is for.
+    #[error("{what}\n  expected {expected}, found {found}\n  do: give a tensor of that shape")]
+    Shape {
+        /// What does not work, in a few words.
+        what: &'static str,
+        /// The shape that was expected.
+        expected: String,
+        /// The shape that was found.
+        found: String,
+    },
     /// A setting is out of its range.
     #[error(
         "setting `{key}` cannot be used\n  expected {expected}, found {found}\n  do: change `{key}`"

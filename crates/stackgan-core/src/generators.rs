@@ -2,7 +2,7 @@
 
 use candle_core::Result;
 
-use crate::gan::{Generator, Stage1Statistics};
+use crate::generator::{Generator, Stage1Statistics};
 use crate::{NetConfig, Recipe, Scope, plain, residual};
 
 /// The Stage-I generator that a Stage-II generator is built on.

@@ -1,7 +1,10 @@
 //! Pictures as bytes: conversion from a generator's tensor, PNG encoding and grids.
 
-use candle_core::{DType, Device, Storage, Tensor};
+use std::io::{self, Write};
+
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
+use stackgan_kernels::locked_values;
 
 use crate::{Error, Result};
 
@@ -37,11 +40,8 @@ impl Picture {
         }
         let images = images.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
         let (storage, layout) = images.storage_and_layout();
-        let values = match (&*storage, layout.contiguous_offsets()) {
-            (Storage::Cpu(storage), Some((start, end))) => storage.as_slice()?.get(start..end),
-            _ => None,
-        };
-        let planes = values.unwrap_or_default().chunks_exact((height * width).max(1));
+        let values = locked_values(&storage, layout)?;
+        let planes = values.chunks_exact((height * width).max(1));
         let planes: Vec<&[f32]> = planes.collect();
         Ok(planes.chunks_exact(3).map(|planes| Self::from_planes(planes, width, height)).collect())
     }
@@ -109,15 +109,7 @@ impl Picture {
     pub fn encode_png_with(&self, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
         let failed = |e: png::EncodingError| Error::Picture(e.to_string());
         let mut file = Vec::new();
-        let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        for (keyword, text) in texts {
-            if text.contains('\0') {
-                return Err(Error::Picture(format!("the text `{keyword}` holds U+0000")));
-            }
-            encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned()).map_err(failed)?;
-        }
+        let encoder = encoder(&mut file, (self.width, self.height), texts).map_err(failed)?;
         let mut writer = encoder.write_header().map_err(failed)?;
         writer.write_image_data(&self.rgb).map_err(failed)?;
         writer.finish().map_err(failed)?;
@@ -131,6 +123,28 @@ impl Picture {
     pub fn encode_png(&self) -> Result<Vec<u8>> {
         self.encode_png_with(&[])
     }
+}
+
+/// An encoder of RGB pictures of size (width, height), with text chunks (keyword, text).
+///
+/// # Errors
+/// As [`Picture::encode_png_with`].
+pub(crate) fn encoder<'a, W: Write>(
+    to: W,
+    (width, height): (usize, usize),
+    texts: &[(&str, &str)],
+) -> std::result::Result<png::Encoder<'a, W>, png::EncodingError> {
+    let mut encoder = png::Encoder::new(to, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    for (keyword, text) in texts {
+        if text.contains('\0') {
+            let held = format!("the text `{keyword}` holds U+0000");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, held).into());
+        }
+        encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned())?;
+    }
+    Ok(encoder)
 }
 
 /// Maps -1 to 0 and 1 to 255, and rounds values between them to the nearest byte.
@@ -207,7 +221,7 @@ mod tests {
     fn a_png_can_be_read_back_with_its_texts() -> Result<()> {
         let picture = Picture { width: 3, height: 2, rgb: (0..18).map(|i| i * 10).collect() };
         let file = picture.encode_png_with(&[("stackgan", "a red bird – 2")])?;
-        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut reader = png::Decoder::new(io::Cursor::new(file)).read_info().unwrap();
         let mut rgb = vec![0; 18];
         reader.next_frame(&mut rgb).unwrap();
         assert_eq!(rgb, picture.rgb);

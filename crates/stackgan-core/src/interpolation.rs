@@ -13,8 +13,7 @@
 
 use candle_core::Tensor;
 
-use crate::gan::GeneratorNoise;
-use crate::model::wrong;
+use crate::generator_noise::GeneratorNoise;
 use crate::{Error, Result};
 
 /// If the sine of the angle between two vectors is below this, they are treated as collinear: there
@@ -109,7 +108,8 @@ fn row(tensor: &Tensor) -> Result<Vec<f32>> {
 }
 
 fn apart(expected: &str, found: &Tensor) -> Error {
-    wrong("there is no way between these", expected, &format!("{:?}", found.dims()))
+    let (what, found) = ("there is no way between these", format!("{:?}", found.dims()));
+    Error::Shape { what, expected: expected.to_owned(), found }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The layers of both recipes.
 //!
-//! Names under a scope are those of the PyTorch release's state dict. No layer has options that
-//! only one caller uses: the differences between the recipes (initialisation, running variance) are
-//! given once, as a [`Style`].
+//! Names under a scope are those of the PyTorch release's state dict. The differences between the
+//! recipes (initialisation, running variance) are given once, as a [`Style`].
 
 use candle_core::{Result, Tensor, Var};
 use stackgan_kernels::{self as kernels, Activation, Filter, Maps, Norm, Statistics};
@@ -56,7 +55,8 @@ pub enum Window {
 }
 
 impl Window {
-    pub(crate) const fn numbers(self) -> (usize, usize, usize) {
+    /// Returns side, stride and padding.
+    pub(crate) const fn geometry(self) -> (usize, usize, usize) {
         match self {
             Self::Point => (1, 1, 0),
             Self::Three => (3, 1, 1),
@@ -78,7 +78,7 @@ impl Conv {
         style: Style,
         scope: Scope,
     ) -> Result<Self> {
-        let (k, stride, padding) = window.numbers();
+        let (k, stride, padding) = window.geometry();
         let weight = scope.weight("weight", (output, input, k, k), style.conv)?;
         Ok(Self { weight, filter: Filter::Plain { stride, padding: padding.into() } })
     }
@@ -127,7 +127,7 @@ impl BatchNorm {
 
     /// Normalises `x` `(batch, channels)`; the result has the same shape.
     ///
-    /// [`Mode::Train`](crate::gan::Mode::Train) normalises with the statistics of the batch and moves the running statistics
+    /// [`Mode::Train`](crate::generator::Mode::Train) normalises with the statistics of the batch and moves the running statistics
     /// by a tenth (new = 0.9 old + 0.1 batch).
     ///
     /// # Errors
@@ -292,20 +292,8 @@ impl Linear {
     }
 }
 
-/// Returns an error unless the pictures are `(batch, 3, side, side)`. For other sizes a
-/// discriminator would return several logits per picture.
-pub(crate) fn check_pictures(images: &Tensor, side: usize) -> Result<()> {
-    match *images.dims() {
-        [_, 3, height, width] if (height, width) == (side, side) => Ok(()),
-        _ => candle_core::bail!(
-            "this discriminator looks at pictures (batch, 3, {side}, {side}), found {:?}",
-            images.dims()
-        ),
-    }
-}
-
 /// Applies `pass` to one or more batches of the same shape, each normalised separately as in
-/// [`Mode::Train`](crate::gan::Mode::Train).
+/// [`Mode::Train`](crate::generator::Mode::Train).
 ///
 /// The batches are concatenated for a single pass, which prepares the weights only once and has
 /// more parallel work.

@@ -20,8 +20,8 @@
 //! use stackgan_core::{Device, Model, Sampling};
 //!
 //! let model = Model::from_bytes(&std::fs::read("birds.safetensors")?, &Device::Cpu)?;
-//! let sampling = Sampling { seed: 7, ..Default::default() };
-//! let images = model.generate(&["a small red bird with a short beak"], sampling)?;
+//! let caption = "a small red bird with a short beak";
+//! let images = model.generate(&[caption], 7, Sampling::default())?;
 //! std::fs::write("bird.png", images[0].encode_png()?)?;
 //! # Ok(())
 //! # }
@@ -34,7 +34,8 @@ pub mod cond_aug;
 pub mod config;
 pub mod digest;
 mod error;
-pub mod gan;
+pub mod generator;
+pub mod generator_noise;
 pub mod generators;
 pub mod image;
 pub mod interpolation;
@@ -43,8 +44,11 @@ pub mod losses;
 pub mod model;
 pub mod onnx;
 pub mod params;
+mod picture_encoder;
 mod pipeline;
 pub mod plain;
+#[doc(hidden)]
+pub mod protobuf;
 pub mod provenance;
 mod refiner;
 pub mod residual;
@@ -54,7 +58,10 @@ pub mod text;
 pub use candle_core::{self as candle, Device};
 pub use config::{NetConfig, Recipe, Stage};
 pub use error::{Error, Result};
-pub use gan::{Generator, GeneratorNoise, Mode, Painted};
+pub use generator::{Generator, Mode, Painted};
+#[doc(hidden)]
+pub use generator_noise as gan; // its name before, which `commands::demo` uses
+pub use generator_noise::GeneratorNoise;
 pub use model::{Model, ModelInfo, Parts, StageInfo, StagePart, TextPart};
 pub use params::{Params, Scope};
 pub use pipeline::{Painting, Request, Resolved, Sampling};

@@ -5,13 +5,15 @@
 //! stored in the file. A sentence encoder is larger than the model, so only its name and
 //! fingerprint are stored; [`Model::attach`] takes the encoder that matches them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
-use crate::gan::{Epsilon, Generator, Stage1Statistics};
+use crate::generator::{Generator, Stage1Statistics};
+use crate::generator_noise::Epsilon;
 use crate::generators::Low;
 use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
 use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
@@ -134,6 +136,19 @@ pub struct StagePart {
     pub params: Params,
 }
 
+impl StagePart {
+    /// A generator whose weights were made elsewhere; see [`StageInfo::imported`].
+    pub(crate) fn imported(
+        net: NetConfig,
+        weights: BTreeMap<String, Tensor>,
+        dataset: &str,
+        device: &Device,
+    ) -> Result<Self> {
+        let params = Params::given(weights, device)?;
+        Ok(Self { info: StageInfo::imported(net, dataset), params })
+    }
+}
+
 /// The text encoder of a model.
 #[derive(Debug)]
 #[allow(
@@ -165,11 +180,9 @@ impl TextPart {
 /// A trained model that generates pictures.
 pub struct Model {
     info: ModelInfo,
-    encoder: Option<CharCnnRnnEncoder>,
+    text: TextPart,
     /// An encoder that is not in the file.
     attached: Option<Box<dyn TextEncoder>>,
-    /// The standardisation for vectors of an encoder that is not in the file.
-    standardise: Option<Standardise>,
     stage1: Params,
     stage2: Option<Params>,
     device: Device,
@@ -186,42 +199,47 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Model`] for tensors that are missing, left over or of shapes other than the sizes
-    /// say, or for an encoder or a standardisation of another width; [`Error::Config`] for a size
+    /// say, for a Stage-II that does not fit its Stage-I ([`NetConfig::misfit_over`]), or for an
+    /// encoder or a standardisation of another width; [`Error::Config`] for a size
     /// or scale out of its range.
     pub fn new(parts: Parts, device: &Device) -> Result<Self> {
         let Parts { text, stage1, stage2 } = parts;
         for stage in std::iter::once(&stage1).chain(&stage2) {
             stage.info.check()?;
         }
+        let over = stage2.as_ref().and_then(|part| part.info.net.misfit_over(&stage1.info.net));
+        if let Some((key, low, own)) = over {
+            let expected = format!("`{key}` {low}, as in its Stage-I");
+            return Err(wrong("Stage-II does not fit its Stage-I", &expected, &own));
+        }
         let width = stage1.info.net.text_dim;
         let fits = |what: &str, dim: usize| match dim == width {
             true => Ok(()),
             false => Err(wrong(what, &format!("a width of {width}"), &dim.to_string())),
         };
-        let (encoder, fingerprint, source, standardise) = match text {
+        let (encoder, encoder_fingerprint, encoder_source) = match &text {
             TextPart::Inside(encoder) => {
                 fits("the encoder does not fit the networks", encoder.dim())?;
-                let fingerprint = encoder.fingerprint();
-                (Some(encoder), fingerprint, None, None)
+                (Some(*encoder.config()), encoder.fingerprint(), None)
             }
             TextPart::Beside { fingerprint, source, standardise } => {
-                if let Some(standardise) = &standardise {
+                if let Some(standardise) = standardise {
                     fits("the model cannot standardise embeddings", standardise.dim())?;
                 }
-                (None, fingerprint, source, standardise)
+                (None, fingerprint.clone(), source.clone())
             }
         };
         let (stage2_info, stage2) = stage2.map(|part| (part.info, part.params)).unzip();
         let info = ModelInfo {
             format: FORMAT.to_owned(),
-            encoder: encoder.as_ref().map(|encoder| *encoder.config()),
-            encoder_fingerprint: fingerprint,
-            encoder_source: source,
+            encoder,
+            encoder_fingerprint,
+            encoder_source,
             stage1: stage1.info,
             stage2: stage2_info,
         };
         let (stage1, device) = (stage1.params, device.clone());
-        let model = Self { info, encoder, attached: None, standardise, stage1, stage2, device };
+        let model = Self { info, text, attached: None, stage1, stage2, device };
         model.check_tensors()?;
         Ok(model)
     }
@@ -289,9 +307,9 @@ impl Model {
     /// # Errors
     /// Tensors that cannot be read back.
     pub fn encoder_fingerprint(&self) -> Result<String> {
-        match &self.encoder {
-            None => Ok(self.info.encoder_fingerprint.clone()),
-            Some(own) => own.bare_fingerprint(),
+        match &self.text {
+            TextPart::Inside(own) => own.bare_fingerprint(),
+            TextPart::Beside { fingerprint, .. } => Ok(fingerprint.clone()),
         }
     }
 
@@ -312,21 +330,24 @@ impl Model {
         let unknown = trained.is_empty();
         if dim != self.info.stage1.net.text_dim || !(unknown || print == trained) {
             let known = if unknown { "not known" } else { trained.as_str() };
-            let source = self.info.encoder_source.as_deref();
             return Err(Error::Model {
                 what: "the model was trained with another text encoder".to_owned(),
                 expected: named(self.info.stage1.net.text_dim, known),
                 found: named(dim, &print),
-                remedy: match (source, &self.encoder) {
-                    (Some(source), _) => format!("give `--encoder {}`", source.escape_debug()),
-                    (None, Some(_)) => "leave `--encoder` out: the model has its own".to_owned(),
-                    (None, None) => {
+                remedy: match &self.text {
+                    TextPart::Inside(_) => {
+                        "leave `--encoder` out: the model has its own".to_owned()
+                    }
+                    TextPart::Beside { source: Some(source), .. } => {
+                        format!("give `--encoder {}`", source.escape_debug())
+                    }
+                    TextPart::Beside { source: None, .. } => {
                         "give the encoder that made the embeddings of its training".to_owned()
                     }
                 },
             });
         }
-        if self.encoder.is_none() {
+        if self.encoder().is_none() {
             self.attached = Some(encoder);
         }
         Ok(())
@@ -336,7 +357,7 @@ impl Model {
     /// pictures only from embeddings.
     #[must_use]
     pub const fn reads_sentences(&self) -> bool {
-        self.encoder.is_some() || self.attached.is_some()
+        self.encoder().is_some() || self.attached.is_some()
     }
 
     /// Encodes captions to the input of the networks, `(captions, text_dim)`, on the model's
@@ -347,7 +368,7 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] if there is neither.
     pub fn encode(&self, captions: &[&str]) -> Result<Tensor> {
-        match (&self.encoder, &self.attached) {
+        match (self.encoder(), &self.attached) {
             (Some(encoder), _) => encoder.encode(captions),
             (None, Some(encoder)) => {
                 self.standardised(&encoder.encode(captions)?.to_device(&self.device)?)
@@ -375,9 +396,9 @@ impl Model {
     /// the encoder if that is in the file, otherwise in the model.
     #[must_use]
     pub fn standardise(&self) -> Option<&Standardise> {
-        match &self.encoder {
-            Some(encoder) => encoder.standardise(),
-            None => self.standardise.as_ref(),
+        match &self.text {
+            TextPart::Inside(encoder) => encoder.standardise(),
+            TextPart::Beside { standardise, .. } => standardise.as_ref(),
         }
     }
 
@@ -402,15 +423,16 @@ impl Model {
         // Strings and numbers only, so this cannot fail.
         let info = serde_json::to_string(&self.info).unwrap_or_default();
         archive.metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), info)].into();
-        if let Some(encoder) = &self.encoder {
-            archive.tensors.extend(encoder.tensors()?);
+        match &self.text {
+            TextPart::Inside(encoder) => archive.tensors.extend(encoder.tensors()?),
+            TextPart::Beside { standardise: Some(standardise), .. } => {
+                archive.extend("text.", standardise.tensors()?);
+            }
+            TextPart::Beside { standardise: None, .. } => {}
         }
-        if let Some(standardise) = &self.standardise {
-            archive.extend("text.", standardise.tensors()?);
-        }
-        archive.extend("stage1.", self.stage1.snapshot()?);
+        archive.extend("stage1.", self.stage1.values());
         if let Some(stage2) = &self.stage2 {
-            archive.extend("stage2.", stage2.snapshot()?);
+            archive.extend("stage2.", stage2.values());
         }
         Ok(archive)
     }
@@ -418,15 +440,7 @@ impl Model {
     /// Returns the parts of the model. An attached encoder is dropped.
     #[must_use]
     pub fn into_parts(self) -> Parts {
-        let Self { info, encoder, standardise, stage1, stage2, .. } = self;
-        let text = match encoder {
-            Some(encoder) => TextPart::Inside(encoder),
-            None => TextPart::Beside {
-                fingerprint: info.encoder_fingerprint,
-                source: info.encoder_source,
-                standardise,
-            },
-        };
+        let Self { info, text, stage1, stage2, .. } = self;
         let stage1 = StagePart { info: info.stage1, params: stage1 };
         let stage2 = info.stage2.zip(stage2).map(|(info, params)| StagePart { info, params });
         Parts { text, stage1, stage2 }
@@ -453,7 +467,10 @@ impl Model {
     /// Returns the text encoder, if it is in the file.
     #[must_use]
     pub const fn encoder(&self) -> Option<&CharCnnRnnEncoder> {
-        self.encoder.as_ref()
+        match &self.text {
+            TextPart::Inside(encoder) => Some(encoder),
+            TextPart::Beside { .. } => None,
+        }
     }
 
     /// Returns the variables of Stage-I.

@@ -2,19 +2,15 @@
 
 use candle_core::Tensor;
 
-use crate::gan::{Draw, GeneratorNoise, Mode, SAMPLING, Scales};
+use crate::generator::Mode;
+use crate::generator_noise::{Draw, GeneratorNoise, Scales};
 use crate::image::Picture;
-use crate::model::{Model, check_scale, wrong};
-use crate::noise::Noise;
-use crate::{Result, Stage};
+use crate::model::{Model, check_scale};
+use crate::{Error, Result, Stage};
 
-/// Options of sampling. The default is seed 0, the model's last stage and the model's own noise
-/// scales.
+/// Options of sampling. The default is the model's last stage and the model's own noise scales.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// The seed of [`Model::generate`]. The same model, caption and seed give the same pixels,
-    /// whatever else is generated in the same call.
-    pub seed: u64,
     /// The stage that generates the pictures; `None` for the model's last.
     pub stage: Option<Stage>,
     /// Scale of `z`, 0 to 100; `None` for the model's default.
@@ -28,7 +24,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { seed: 0, stage: None, z_scale: None, eps_scale: None, chunk: 16 }
+        Self { stage: None, z_scale: None, eps_scale: None, chunk: 16 }
     }
 }
 
@@ -78,17 +74,22 @@ impl Model {
         Ok(Resolved { stage, z_scale, eps_scale })
     }
 
-    /// Generates one picture for each caption, all with the noise of one seed.
+    /// Generates one picture for each caption, all with the noise of one seed: [`Model::paint`]
+    /// without the Stage-I pictures.
     ///
     /// # Errors
     /// [`crate::Error::Model`] if the model has no text encoder or not the requested stage.
-    pub fn generate(&self, captions: &[&str], sampling: Sampling) -> Result<Vec<Picture>> {
-        let seed = sampling.seed;
+    pub fn generate(
+        &self,
+        captions: &[&str],
+        seed: u64,
+        sampling: Sampling,
+    ) -> Result<Vec<Picture>> {
         let requests: Vec<_> = captions.iter().map(|caption| Request { caption, seed }).collect();
         Ok(self.paint(&requests, sampling)?.into_iter().map(|p| p.picture).collect())
     }
 
-    /// Generates one painting for each request. `sampling.seed` is not used.
+    /// Generates one painting for each request.
     ///
     /// # Errors
     /// As [`Model::generate`].
@@ -104,8 +105,8 @@ impl Model {
 
     /// Generates one painting for each row of embeddings `(n, text_dim)` and each of `n` seeds.
     ///
-    /// `sampling.seed` is not used. The embeddings are the input of the networks: from
-    /// [`Model::encode`], or from another encoder by way of [`Model::standardised`].
+    /// The embeddings are the input of the networks: from [`Model::encode`], or from another encoder
+    /// by way of [`Model::standardised`].
     ///
     /// # Errors
     /// A width other than the model's, a number of seeds other than that of rows, a scale out of
@@ -119,8 +120,11 @@ impl Model {
         let (rows, width) = text.dims2()?;
         let dim = self.info().stage1.net.text_dim;
         if (rows, width) != (seeds.len(), dim) {
-            let expected = format!("({}, {dim}): a row for each seed", seeds.len());
-            return Err(wrong("embeddings do not fit", &expected, &format!("({rows}, {width})")));
+            return Err(Error::Shape {
+                what: "embeddings do not fit",
+                expected: format!("({}, {dim}): a row for each seed", seeds.len()),
+                found: format!("({rows}, {width})"),
+            });
         }
         let mut paintings = Vec::with_capacity(rows);
         let chunk = sampling.chunk.max(1);
@@ -144,18 +148,7 @@ impl Model {
         let Resolved { stage, z_scale, eps_scale } = self.resolve(sampling)?;
         let info = self.stage_info(stage)?;
         let of = Draw { net: &info.net, epsilon: info.epsilon(), device: self.device() };
-        let noises: Vec<GeneratorNoise> = seeds
-            .iter()
-            .map(|&seed| GeneratorNoise::draw(Noise::new(seed), SAMPLING, 0, &[0], &of))
-            .collect::<candle_core::Result<_>>()?;
-        let stack = |part: fn(&GeneratorNoise) -> &Tensor| {
-            Tensor::cat(&noises.iter().map(part).collect::<Vec<_>>(), 0)
-        };
-        let noise = GeneratorNoise {
-            z: stack(|n| &n.z)?,
-            eps1: stack(|n| &n.eps1)?,
-            eps2: stack(|n| &n.eps2)?,
-        };
+        let noise = GeneratorNoise::of_seeds(seeds, &of)?;
         Ok(noise.scaled(Scales { z: z_scale, eps: eps_scale })?)
     }
 

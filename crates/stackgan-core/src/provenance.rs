@@ -116,11 +116,10 @@ impl Provenance {
         Self { embedding_sha256: Some(row.to_owned()), ..self }
     }
 
-    /// Returns the options for generating it again.
+    /// Returns the options for generating it again with [`Self::seed`].
     #[must_use]
     pub fn sampling(&self) -> Sampling {
         Sampling {
-            seed: self.seed,
             stage: Some(self.stage),
             z_scale: Some(self.z_scale),
             eps_scale: Some(self.eps_scale),

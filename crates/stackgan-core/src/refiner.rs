@@ -9,7 +9,7 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Maps};
 
 use crate::NetConfig;
-use crate::gan::Mode;
+use crate::generator::Mode;
 use crate::layers::{Conv, ConvNorm, ResidualBlock, Style, UpBlock, Window};
 use crate::params::Scope;
 

@@ -29,6 +29,17 @@ pub(crate) fn listed(mut differences: Vec<String>) -> String {
     format!("{}{more}", differences.join(", "))
 }
 
+/// The first three names, and how many more there are.
+pub(crate) fn first_names(found: &Shapes) -> String {
+    let first: Vec<String> =
+        found.keys().take(3).map(|name| format!("`{}`", shown(name))).collect();
+    match found.len() - first.len() {
+        0 if first.is_empty() => "nothing".to_owned(),
+        0 => format!("only {}", first.join(", ")),
+        others => format!("{} and {others} others", first.join(", ")),
+    }
+}
+
 /// Returns the first 80 characters of a name from a file, with control characters escaped.
 pub(crate) fn shown(name: &str) -> String {
     name.chars().take(80).flat_map(char::escape_debug).collect()

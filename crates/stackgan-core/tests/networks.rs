@@ -3,7 +3,8 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::{Draw, Epsilon, GeneratorNoise, SAMPLING, Stage1Statistics};
+use stackgan_core::generator::Stage1Statistics;
+use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, SAMPLING};
 use stackgan_core::generators::Low;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Standardise};
@@ -124,15 +125,15 @@ fn a_picture_depends_on_model_caption_and_seed_alone() -> stackgan_core::Result<
 fn seeds_and_captions_make_a_difference() -> stackgan_core::Result<()> {
     let model = model(Recipe::Residual)?;
     let one = Sampling { stage: Some(Stage::One), ..Sampling::default() };
-    let a = model.generate(&["a red bird", "a blue bird"], one)?;
+    let a = model.generate(&["a red bird", "a blue bird"], 0, one)?;
     assert_ne!(a[0], a[1]);
     let contrast =
         a[0].rgb.iter().max().zip(a[0].rgb.iter().min()).map_or(0, |(high, low)| high - low);
     assert!(contrast > 50, "{contrast}");
-    assert_ne!(a[0], model.generate(&["a red bird"], Sampling { seed: 1, ..one })?[0]);
+    assert_ne!(a[0], model.generate(&["a red bird"], 1, one)?[0]);
     assert_eq!((a[0].width, a[0].height), (64, 64));
-    assert_eq!(model.generate(&["a red bird"], Sampling::default())?[0].width, 256);
-    assert!(model.generate(&[], one)?.is_empty());
+    assert_eq!(model.generate(&["a red bird"], 0, Sampling::default())?[0].width, 256);
+    assert!(model.generate(&[], 0, one)?.is_empty());
     Ok(())
 }
 
@@ -142,8 +143,8 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     let again = Model::from_bytes(&bytes, &Device::Cpu)?;
     assert_eq!(again.to_bytes()?, bytes);
     assert_eq!(
-        again.generate(&["x"], Sampling::default())?,
-        model(Recipe::Plain)?.generate(&["x"], Sampling::default())?
+        again.generate(&["x"], 0, Sampling::default())?,
+        model(Recipe::Plain)?.generate(&["x"], 0, Sampling::default())?
     );
     for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
         let text = Model::from_bytes(&bytes[..cut], &Device::Cpu)
@@ -266,6 +267,10 @@ fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
     let other = GeneratorNoise { z: model.noise(&[6, 7], sampling)?.z, ..noise };
     assert_ne!(model.paint_noise(&text, &other, Some(Stage::One))?[0].picture, painted[0].picture);
 
+    let none = model.noise(&[], sampling)?;
+    assert_eq!((none.z.dims(), none.eps1.dims()), (&[0, 5][..], &[0, 6][..]));
+    assert!(model.paint(&[], sampling)?.is_empty());
+
     let one_at_a_time = Sampling { chunk: 1, ..sampling };
     let pieces = model.paint_embeddings(&text, &[4, 5], one_at_a_time)?;
     assert!(pieces.iter().zip(&asked).all(|(a, b)| a.picture == b.picture));
@@ -275,7 +280,27 @@ fn noise_is_drawn_apart_from_painting() -> stackgan_core::Result<()> {
     }
     for scale in [f64::NAN, -1.0, f64::INFINITY] {
         let bad = Sampling { z_scale: Some(scale), ..sampling };
-        assert!(model.generate(&["a bird"], bad).unwrap_err().to_string().contains("z_scale"));
+        assert!(model.generate(&["a bird"], 0, bad).unwrap_err().to_string().contains("z_scale"));
+    }
+    Ok(())
+}
+
+/// Noise is drawn once for both stages.
+#[test]
+fn a_stage2_of_other_sizes_than_its_stage1_is_refused() -> stackgan_core::Result<()> {
+    let own = small(Recipe::Residual);
+    for (key, low) in [
+        ("z_dim", NetConfig { z_dim: own.z_dim + 1, ..own }),
+        ("cond_dim", NetConfig { cond_dim: own.cond_dim + 1, ..own }),
+    ] {
+        let (g1, g2) = (fresh(), fresh());
+        let below = Low { net: &low, scope: &g1.trained(), statistics: Stage1Statistics::Batch };
+        drop(generators::stage2(&own, &below, &g2.trained())?);
+        let stage1 = StagePart { info: stage_info(low), params: g1 };
+        let stage2 = Some(StagePart { info: stage_info(own), params: g2 });
+        let parts = Parts { text: TextPart::unknown(), stage1, stage2 };
+        let error = Model::new(parts, &Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("Stage-II") && error.contains(key), "{error}");
     }
     Ok(())
 }

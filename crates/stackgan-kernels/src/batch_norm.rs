@@ -1,4 +1,4 @@
-//! Batch normalisation fused with its activation.
+//! Batch normalisation of rows `(N, C)` fused with its activation. Maps have their own.
 //!
 //! The forward pass reads the input twice: once for the sums and once to normalise. The sums are
 //! accumulated in `f64` over values shifted by the channel's first value, which avoids
@@ -26,13 +26,8 @@ impl Norm<'_> {
             BatchNormShape::new(x, &[gamma, beta])?;
             return crate::cuda::batch_norm(x, self, statistics);
         }
-        let (gamma, beta, eps, act) = (self.gamma, self.beta, self.eps, self.activation);
         match statistics {
-            Statistics::Running => {
-                let (mean, var) =
-                    (self.running_mean.as_detached_tensor(), self.running_var.as_detached_tensor());
-                batch_norm_eval(x, gamma, beta, &mean, &var, eps, act)
-            }
+            Statistics::Running => by_running(x, self),
             Statistics::OfBatch { parts } if parts != 1 => {
                 let images = x.dim(0)?;
                 if parts == 0 || !images.is_multiple_of(parts) {
@@ -43,7 +38,7 @@ impl Norm<'_> {
                 Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 0)
             }
             Statistics::OfBatch { .. } => {
-                let (y, batch) = batch_norm_train(x, gamma, beta, eps, act)?;
+                let (y, batch) = by_batch(x, self)?;
                 let n = batch.count as f64;
                 let variance = if self.unbiased {
                     (batch.variance * (n / (n - 1.0).max(1.0)))?
@@ -58,31 +53,19 @@ impl Norm<'_> {
     }
 }
 
-/// Normalises by the statistics of the batch itself.
-///
-/// Computes `activation((x - mean) / sqrt(variance + eps) * gamma + beta)`, where `x` is
-/// `(N, C, H, W)` or `(N, C)`, and `gamma` and `beta` are `(C)`. The gradient flows through the
-/// statistics.
-///
-/// # Errors
-/// Wrong ranks or sizes; the message contains the shapes.
-pub fn batch_norm_train(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    eps: f64,
-    activation: Activation,
-) -> Result<(Tensor, BatchStatistics)> {
+/// Normalises by the statistics of the batch itself. The gradient flows through them.
+fn by_batch(x: &Tensor, norm: &Norm<'_>) -> Result<(Tensor, BatchStatistics)> {
+    let Norm { gamma, beta, eps, activation, .. } = *norm;
     let shape = BatchNormShape::new(x, &[("gamma", gamma), ("beta", beta)])?;
-    if !fast::applies(&[x, gamma, beta]) {
+    if !fast_form(&shape, &[x, gamma, beta]) {
         return reference::batch_norm_train(x, gamma, beta, eps, activation);
     }
     let x = x.contiguous()?;
     let (mean, variance): (Vec<f32>, Vec<f32>) = {
         let (storage, layout) = x.storage_and_layout();
-        passes::statistics(fast::locked(&storage, layout)?, shape).into_iter().unzip()
+        passes::statistics(fast::locked(&storage, layout)?, shape.channels).into_iter().unzip()
     };
-    let op = Op { shape, through: true, moments: moments(&mean, &variance, eps), activation };
+    let op = Op { through: true, moments: moments(&mean, &variance, eps), activation };
     let statistics = BatchStatistics {
         mean: Tensor::from_vec(mean, shape.channels, x.device())?,
         variance: Tensor::from_vec(variance, shape.channels, x.device())?,
@@ -91,33 +74,26 @@ pub fn batch_norm_train(
     Ok((x.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?, statistics))
 }
 
-/// Normalises by the given statistics, `mean` and `variance`, both `(C)`.
-///
-/// The statistics receive no gradient. Everything else is as in [`batch_norm_train`].
-///
-/// # Errors
-/// Wrong ranks or sizes; the message contains the shapes.
-pub fn batch_norm_eval(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    eps: f64,
-    activation: Activation,
-) -> Result<Tensor> {
+/// Normalises by the running statistics, which receive no gradient.
+fn by_running(x: &Tensor, norm: &Norm<'_>) -> Result<Tensor> {
+    let Norm { gamma, beta, eps, activation, .. } = *norm;
+    let mean = &norm.running_mean.as_detached_tensor();
+    let variance = &norm.running_var.as_detached_tensor();
     let vectors = [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)];
     let shape = BatchNormShape::new(x, &vectors)?;
-    if !fast::applies(&[x, gamma, beta, mean, variance]) {
+    if !fast_form(&shape, &[x, gamma, beta, mean, variance]) {
         return reference::batch_norm_eval(x, gamma, beta, (mean, variance), eps, activation);
     }
     let (mean, variance) = (mean.to_vec1::<f32>()?, variance.to_vec1::<f32>()?);
-    let op = Op { shape, through: false, moments: moments(&mean, &variance, eps), activation };
+    let op = Op { through: false, moments: moments(&mean, &variance, eps), activation };
     x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)
 }
 
+fn fast_form(shape: &BatchNormShape, tensors: &[&Tensor]) -> bool {
+    shape.plane == 1 && fast::applies(tensors)
+}
+
 struct Op {
-    shape: BatchNormShape,
     /// Whether the gradient flows through the statistics.
     through: bool,
     /// Mean and reciprocal standard deviation of each channel.
@@ -165,7 +141,7 @@ impl CustomOp3 for Op {
         let features =
             self.features(fast::values(gamma, gamma_layout)?, fast::values(beta, beta_layout)?);
         let x = fast::values(x, x_layout)?;
-        let y = passes::normalise(x, self.shape, &features, self.activation.slope());
+        let y = passes::normalise(x, &features, self.activation.slope());
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
@@ -184,17 +160,16 @@ impl CustomOp3 for Op {
         let (grad_storage, grad_layout) = grad.storage_and_layout();
         let values = fast::locked(&x_storage, x_layout)?;
         let dy = fast::locked(&grad_storage, grad_layout)?;
-        let shape = self.shape;
 
         let through_statistics = self.through && x.track_op();
         let sums = if through_statistics || gamma.track_op() || beta.track_op() {
-            passes::gradient_sums(values, dy, shape, &features, slope)
+            passes::gradient_sums(values, dy, &features, slope)
         } else {
-            vec![Gradients::default(); shape.channels]
+            vec![Gradients::default(); features.len()]
         };
         let dx = if x.track_op() {
             let through = if through_statistics { &sums[..] } else { &[] };
-            let dx = passes::input_gradient(values, dy, shape, &features, through, slope);
+            let dx = passes::input_gradient(values, dy, &features, through, slope);
             Some(Tensor::from_vec(dx, x.shape(), x.device())?)
         } else {
             None
@@ -204,7 +179,7 @@ impl CustomOp3 for Op {
                 .track_op()
                 .then(|| {
                     let values: Vec<f32> = sums.iter().map(|s| value(s) as f32).collect();
-                    Tensor::from_vec(values, shape.channels, x.device())
+                    Tensor::from_vec(values, sums.len(), x.device())
                 })
                 .transpose()
         };

@@ -17,8 +17,12 @@ pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a
     }
 }
 
-/// Returns the [`values`] of a tensor whose storage is locked for reading.
-pub(crate) fn locked<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+/// Returns the values of a contiguous `f32` tensor on the CPU, of which this is the storage, locked
+/// for reading, and the layout.
+///
+/// # Errors
+/// A tensor of another device, element type or layout.
+pub fn locked<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
     match storage {
         Storage::Cpu(storage) => values(storage, layout),
         _ => bail!("expected a tensor on the CPU, found one on {:?}", storage.device()),

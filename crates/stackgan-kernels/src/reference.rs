@@ -107,7 +107,7 @@ pub fn upsample2x_conv3x3(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     conv2d(&upsample2x(x)?, weight, 1, 1)
 }
 
-/// [`crate::batch_norm_train`] by means and broadcasts.
+/// [`crate::Norm::apply`] with the batch's own statistics, by means and broadcasts.
 pub fn batch_norm_train(
     x: &Tensor,
     gamma: &Tensor,
@@ -130,7 +130,7 @@ pub fn batch_norm_train(
     Ok((y, statistics))
 }
 
-/// [`crate::batch_norm_eval`] by broadcasts.
+/// [`crate::Norm::apply`] with the given statistics, by broadcasts.
 pub fn batch_norm_eval(
     x: &Tensor,
     gamma: &Tensor,

@@ -9,6 +9,7 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::HeaderValue;
 use hyper::{Method, Request};
 use serde_json::json;
+use stackgan_core::generator_noise::LARGEST_SCALE;
 use tokio::time::timeout;
 
 use crate::answer::{self, Answer};
@@ -16,7 +17,7 @@ use crate::card::Card;
 use crate::queue::{self, Queue, State};
 use crate::refusal::Refusal;
 use crate::shelf::Painted;
-use crate::wanted::{self, LARGEST_SCALE, Wanted};
+use crate::wanted::{self, Wanted};
 use crate::{Event, Limits, Options, guard, pages};
 
 /// What requests are answered from.

@@ -4,13 +4,11 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use stackgan_core::Stage;
+use stackgan_core::generator_noise::LARGEST_SCALE;
 
 use crate::Limits;
 use crate::card::Card;
 use crate::refusal::Refusal;
-
-/// Maximum scale of the noise.
-pub(crate) const LARGEST_SCALE: f64 = 4.0;
 
 /// A valid request: each sentence with each seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +165,7 @@ fn staged(number: u64, card: &Card) -> Result<Stage, Refusal> {
 fn scale(name: &'static str, scale: Option<f64>) -> Result<Option<f64>, Refusal> {
     match scale {
         Some(value) if !(0.0..=LARGEST_SCALE).contains(&value) => {
-            Err(field(name, "0 to 4", &value.to_string()))
+            Err(field(name, &format!("0 to {LARGEST_SCALE}"), &value.to_string()))
         }
         _ => Ok(scale),
     }

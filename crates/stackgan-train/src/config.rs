@@ -3,7 +3,8 @@
 //! A preset is a complete, commented TOML file under `presets/`. Unknown keys are rejected.
 
 use serde::{Deserialize, Serialize};
-use stackgan_core::gan::{Epsilon, Scales, Stage1Statistics};
+use stackgan_core::generator::Stage1Statistics;
+use stackgan_core::generator_noise::{Epsilon, LARGEST_SCALE, Scales};
 use stackgan_core::{NetConfig, Recipe, Stage};
 use stackgan_data::crop::PictureSize;
 use stackgan_data::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};
@@ -87,6 +88,25 @@ pub struct DataConfig {
     pub embedding_standardise: bool,
 }
 
+impl DataConfig {
+    fn check(&self, recipe: Recipe) -> Result<()> {
+        within("data.captions_min", self.captions_min as f64, 1.0, 100.0)?;
+        let least = self.captions_min as f64;
+        within("data.captions_max", self.captions_max as f64, least, 100.0)?;
+        let expected = match (recipe, self.wrong) {
+            (Recipe::Plain, Wrong::NextText | Wrong::NextTextOtherClass)
+            | (Recipe::Residual, Wrong::OtherClass | Wrong::AsReleased | Wrong::None) => {
+                return Ok(());
+            }
+            (Recipe::Plain, _) => "`next-text` or `next-text-other-class` for the plain recipe",
+            (Recipe::Residual, _) => {
+                "`other-class`, `as-released` or `none` for the residual recipe"
+            }
+        };
+        Err(invalid("data.wrong", expected, "another"))
+    }
+}
+
 /// How mismatched ("wrong") pairs are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -132,6 +152,34 @@ pub struct OptimConfig {
     pub ema: f64,
 }
 
+impl OptimConfig {
+    fn check(&self) -> Result<()> {
+        within("optim.batch", self.batch as f64, 2.0, 65_536.0)?;
+        if (self.epochs == 0) == (self.steps == 0) {
+            return Err(Error::Config {
+                key: "optim.epochs".to_owned(),
+                expected: "either `epochs` or `steps` above 0, the other 0".to_owned(),
+                found: format!("epochs = {}, steps = {}", self.epochs, self.steps),
+                remedy: "to count in steps, give `--set optim.steps=N --set optim.epochs=0`"
+                    .to_owned(),
+            });
+        }
+        within("optim.epochs", self.epochs as f64, 0.0, 1e9)?;
+        within("optim.steps", self.steps as f64, 0.0, 1e12)?;
+        within("optim.lr_g", self.lr_g, 1e-9, 1.0)?;
+        within("optim.lr_d", self.lr_d, 1e-9, 1.0)?;
+        within("optim.beta1", self.beta1, 0.0, 0.999_999)?;
+        within("optim.beta2", self.beta2, 0.0, 0.999_999_9)?;
+        within("optim.eps", self.eps, 1e-12, 1.0)?;
+        within("optim.ema", self.ema, 0.0, 0.999_999)?;
+        if let Decay::Linear { from, to } = self.decay {
+            within("optim.decay.from", from, 0.0, 1.0)?;
+            within("optim.decay.to", to, 0.0, 1.0)?;
+        }
+        Ok(())
+    }
+}
+
 /// Weights of the loss terms.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +194,23 @@ pub struct LossConfig {
     /// when 0. `AttnGAN` uses 5 for birds.
     #[serde(default, skip_serializing_if = "off")]
     pub matching: f64,
+}
+
+impl LossConfig {
+    fn check(&self, stage: Stage) -> Result<()> {
+        within("loss.kl", self.kl, 0.0, 1000.0)?;
+        within("loss.r1.gamma", self.r1.gamma, 0.0, 1e6)?;
+        if self.r1.gamma > 0.0 {
+            at_least("loss.r1.every", self.r1.every as f64, 1.0)?;
+        }
+        let (key, weight) = ("loss.colour_consistency", self.colour_consistency);
+        within(key, weight, 0.0, 1e4)?;
+        if stage == Stage::One && weight > 0.0 {
+            let expected = "0 in Stage-I, which has no smaller picture";
+            return Err(invalid(key, expected, &weight.to_string()));
+        }
+        within("loss.matching", self.matching, 0.0, 1e4)
+    }
 }
 
 /// Whether an interval is 0. It is not serialised then, so that adding it does not change the hash of
@@ -180,6 +245,20 @@ pub struct NoiseConfig {
     pub stage1_statistics: Stage1Statistics,
 }
 
+impl NoiseConfig {
+    fn check(&self) -> Result<()> {
+        for (key, scale) in [
+            ("noise.train_z", self.train_z),
+            ("noise.train_eps", self.train_eps),
+            ("noise.sample_z", self.sample_z),
+            ("noise.sample_eps", self.sample_eps),
+        ] {
+            within(key, scale, 0.0, LARGEST_SCALE)?;
+        }
+        Ok(())
+    }
+}
+
 /// When to report, generate samples and save, in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -197,6 +276,16 @@ pub struct RunConfig {
     pub keep_every: u64,
     /// Number of batches to prepare ahead.
     pub prefetch: usize,
+}
+
+impl RunConfig {
+    fn check(&self) -> Result<()> {
+        at_least("run.report_every", self.report_every as f64, 1.0)?;
+        at_least("run.sample_every", self.sample_every as f64, 1.0)?;
+        at_least("run.checkpoint_every", self.checkpoint_every as f64, 1.0)?;
+        at_least("run.keep", self.keep as f64, 2.0)?;
+        within("run.prefetch", self.prefetch as f64, 0.0, 64.0)
+    }
 }
 
 impl TrainConfig {
@@ -230,7 +319,11 @@ impl TrainConfig {
     pub fn absent_when_off() -> Vec<(String, toml::Value)> {
         let knobs = toml::Table::try_from(Knobs::default()).unwrap_or_default();
         let knobs = knobs.into_iter().map(|(key, value)| (format!("knobs.{key}"), value));
-        knobs.chain([("loss.matching".to_owned(), toml::Value::Float(0.0))]).collect()
+        let others = [
+            ("loss.matching".to_owned(), toml::Value::Float(0.0)),
+            ("run.keep_every".to_owned(), toml::Value::Integer(0)),
+        ];
+        knobs.chain(others).collect()
     }
 
     /// Checks every range, and that the settings are consistent with each other.
@@ -244,79 +337,12 @@ impl TrainConfig {
             }
             error => error.into(),
         })?;
-        let (o, d, l, n, r) = (&self.optim, &self.data, &self.loss, &self.noise, &self.run);
-        within("optim.batch", o.batch as f64, 2.0, 65_536.0)?;
-        if (o.epochs == 0) == (o.steps == 0) {
-            let found = format!("epochs = {}, steps = {}", o.epochs, o.steps);
-            return Err(Error::Config {
-                key: "optim.epochs".to_owned(),
-                expected: "either `epochs` or `steps` above 0, the other 0".to_owned(),
-                found,
-                remedy: "to count in steps, give `--set optim.steps=N --set optim.epochs=0`"
-                    .to_owned(),
-            });
-        }
-        within("optim.epochs", o.epochs as f64, 0.0, 1e9)?;
-        within("optim.steps", o.steps as f64, 0.0, 1e12)?;
-        for (key, lr) in [("optim.lr_g", o.lr_g), ("optim.lr_d", o.lr_d)] {
-            within(key, lr, 1e-9, 1.0)?;
-        }
-        within("optim.beta1", o.beta1, 0.0, 0.999_999)?;
-        within("optim.beta2", o.beta2, 0.0, 0.999_999_9)?;
-        within("optim.eps", o.eps, 1e-12, 1.0)?;
-        within("optim.ema", o.ema, 0.0, 0.999_999)?;
-        if let Decay::Linear { from, to } = o.decay {
-            within("optim.decay.from", from, 0.0, 1.0)?;
-            within("optim.decay.to", to, 0.0, 1.0)?;
-        }
-        within("data.captions_min", d.captions_min as f64, 1.0, 100.0)?;
-        within("data.captions_max", d.captions_max as f64, d.captions_min as f64, 100.0)?;
-        match (self.net.recipe, d.wrong) {
-            (Recipe::Plain, Wrong::NextText | Wrong::NextTextOtherClass)
-            | (Recipe::Residual, Wrong::OtherClass | Wrong::AsReleased | Wrong::None) => {}
-            (Recipe::Plain, _) => {
-                let expected = "`next-text` or `next-text-other-class` for the plain recipe";
-                return Err(invalid("data.wrong", expected, "another"));
-            }
-            (Recipe::Residual, _) => {
-                let expected = "`other-class`, `as-released` or `none` for the residual recipe";
-                return Err(invalid("data.wrong", expected, "another"));
-            }
-        }
-        self.knobs.check(self.stage, self.net.recipe, o.batch)?;
-        within("loss.kl", l.kl, 0.0, 1000.0)?;
-        within("loss.r1.gamma", l.r1.gamma, 0.0, 1e6)?;
-        if l.r1.gamma > 0.0 {
-            at_least("loss.r1.every", l.r1.every as f64, 1.0)?;
-        }
-        within("loss.colour_consistency", l.colour_consistency, 0.0, 1e4)?;
-        if self.stage == Stage::One && l.colour_consistency > 0.0 {
-            let found = l.colour_consistency.to_string();
-            return Err(invalid(
-                "loss.colour_consistency",
-                "0 in Stage-I, which has no smaller picture",
-                &found,
-            ));
-        }
-        within("loss.matching", l.matching, 0.0, 1e4)?;
-        for (key, scale) in [
-            ("noise.train_z", n.train_z),
-            ("noise.train_eps", n.train_eps),
-            ("noise.sample_z", n.sample_z),
-            ("noise.sample_eps", n.sample_eps),
-        ] {
-            within(key, scale, 0.0, 4.0)?;
-        }
-        for (key, every) in [
-            ("run.report_every", r.report_every),
-            ("run.sample_every", r.sample_every),
-            ("run.checkpoint_every", r.checkpoint_every),
-        ] {
-            at_least(key, every as f64, 1.0)?;
-        }
-        at_least("run.keep", r.keep as f64, 2.0)?;
-        at_least("run.keep_every", r.keep_every as f64, 0.0)?;
-        within("run.prefetch", r.prefetch as f64, 0.0, 64.0)
+        self.optim.check()?;
+        self.data.check(self.net.recipe)?;
+        self.knobs.check(self.stage, self.net.recipe, self.optim.batch)?;
+        self.loss.check(self.stage)?;
+        self.noise.check()?;
+        self.run.check()
     }
 
     /// Adam's constants.

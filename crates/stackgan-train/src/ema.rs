@@ -9,7 +9,7 @@ use stackgan_kernels::average_all;
 
 /// Running averages of every variable of one network, including batch-norm statistics.
 #[derive(Debug)]
-pub struct Ema {
+pub(crate) struct Ema {
     decay: f64,
     slots: Vec<(String, Var, Var)>, // name, live, average
 }
@@ -19,7 +19,7 @@ impl Ema {
     ///
     /// # Errors
     /// When memory for the averages cannot be allocated.
-    pub fn new(params: &Params, decay: f64) -> Result<Self> {
+    pub(crate) fn new(params: &Params, decay: f64) -> Result<Self> {
         let slots = params
             .all()
             .into_iter()
@@ -38,7 +38,7 @@ impl Ema {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn follow(&self, step: u64) -> Result<()> {
+    pub(crate) fn follow(&self, step: u64) -> Result<()> {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
         let pairs = self.slots.iter().map(|(_, live, average)| (average, live.as_tensor()));
         average_all(&pairs.collect::<Vec<_>>(), decay)
@@ -46,7 +46,7 @@ impl Ema {
 
     /// The averages, by name.
     #[must_use]
-    pub fn state(&self) -> BTreeMap<String, Tensor> {
+    pub(crate) fn state(&self) -> BTreeMap<String, Tensor> {
         self.slots
             .iter()
             .map(|(name, _, average)| (name.clone(), average.as_detached_tensor()))
@@ -57,7 +57,7 @@ impl Ema {
     ///
     /// # Errors
     /// Names the first tensor that is missing or of the wrong shape.
-    pub fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+    pub(crate) fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         for (name, _, average) in &self.slots {
             match state.get(name) {
                 Some(t) if t.dims() == average.dims() => {

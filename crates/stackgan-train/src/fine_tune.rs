@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
-use stackgan_core::gan::{Draw, Epsilon, GeneratorNoise, Scales};
+use stackgan_core::archive::{prefixed, under};
+use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, Scales};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::residual::{Discriminator, Stage1Generator};
 use stackgan_core::{NetConfig, Params};
@@ -26,7 +27,7 @@ use crate::diff_augment::Policy;
 use crate::knobs::Knobs;
 use crate::penalty::R1;
 use crate::step::{
-    Batch, Game, Inputs, Optimised, Pair, StepConfig, StepNoise, StepStats, residual_step,
+    Batch, Game, Inputs, Optimised, StepConfig, StepNoise, StepStats, Views, residual_step,
     residual_step_with_gradients,
 };
 
@@ -35,9 +36,9 @@ const EVERY: usize = 4;
 
 /// The Stage-I networks, and the optimiser of their generator for Stage-II's loss.
 #[derive(Debug)]
-pub struct Tuned {
+pub(crate) struct Tuned {
     game: Game,
-    pair: Pair<Discriminator>,
+    views: Views<Discriminator>,
     by_stage2: Adam,
     factor: f64,
     net: NetConfig,
@@ -54,7 +55,7 @@ impl Tuned {
     ///
     /// # Errors
     /// When the discriminator's tensors do not match the sizes of Stage-I.
-    pub fn new(
+    pub(crate) fn new(
         cfg: &TrainConfig,
         (stage1, net): (&Params, &NetConfig),
         discriminator: &BTreeMap<String, Tensor>,
@@ -74,7 +75,7 @@ impl Tuned {
         let d = Optimised { adam: adam(&d, clip_d)?, params: d };
         Ok(Self {
             game: Game { generator, g, d, matcher: None },
-            pair: Pair { trained, frozen, spectral: None },
+            views: Views { trained, frozen, spectral: None },
             by_stage2,
             factor: cfg.knobs.finetune_stage1,
             net: *net,
@@ -90,11 +91,11 @@ impl Tuned {
     /// [`crate::Error::NonFinite`], if values are checked as the step goes; tensor errors.
     pub(crate) fn step(
         &mut self,
-        (game, pair): (&mut Game, &mut Pair<Discriminator>),
+        (game, views): (&mut Game, &mut Views<Discriminator>),
         inputs: &Inputs,
         cfg: &StepConfig,
     ) -> Result<StepStats> {
-        let (mut stats, grads) = residual_step_with_gradients(game, pair, inputs, cfg)?;
+        let (mut stats, grads) = residual_step_with_gradients(game, views, inputs, cfg)?;
         let Some(grads) = grads else { return Ok(stats) };
         self.descend(&grads, cfg, &mut stats)?;
         drop(grads); // or their memory would be held through Stage-I's own game
@@ -128,7 +129,7 @@ impl Tuned {
             knobs: Knobs { diff_augment: Policy::default(), d_steps: 1, ..cfg.knobs },
             ..*cfg
         };
-        residual_step(&mut self.game, &mut self.pair, &Inputs { batch, noise }, &cfg)
+        residual_step(&mut self.game, &mut self.views, &Inputs { batch, noise }, &cfg)
     }
 
     /// Updates the Stage-I generator with the gradient of Stage-II's loss. Nothing of Stage-I is
@@ -147,15 +148,15 @@ impl Tuned {
     /// The variables of Stage-I's discriminator, by their names in a checkpoint. Those of its
     /// generator belong to Stage-I.
     pub(crate) fn discriminator(&self) -> Vec<(String, Var)> {
-        named("tune.d.", self.game.d.params.all())
+        prefixed("tune.d.", self.game.d.params.all()).collect()
     }
 
     /// The moments of the three optimisers, by their names in a checkpoint.
     pub(crate) fn moments(&self) -> Vec<(String, Var)> {
-        let of_d = named("tune.adam.d.", self.game.d.adam.moments());
-        let of_g = named("tune.adam.g.", self.game.g.adam.moments());
-        let by_stage2 = named("tune.adam.by_stage2.", self.by_stage2.moments());
-        [of_d, of_g, by_stage2].concat()
+        prefixed("tune.adam.d.", self.game.d.adam.moments())
+            .chain(prefixed("tune.adam.g.", self.game.g.adam.moments()))
+            .chain(prefixed("tune.adam.by_stage2.", self.by_stage2.moments()))
+            .collect()
     }
 
     /// All variables that these steps change.
@@ -171,40 +172,26 @@ impl Tuned {
     }
 
     /// The state to store in a checkpoint: the discriminator and the three optimisers. The Stage-I
-    /// generator is stored separately.
-    ///
-    /// # Errors
-    /// When memory for the copies cannot be allocated.
-    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let parts = [
-            named("d.", self.game.d.params.snapshot()?),
-            named("adam.d.", self.game.d.adam.state()),
-            named("adam.g.", self.game.g.adam.state()),
-            named("adam.by_stage2.", self.by_stage2.state()),
-        ];
-        Ok(parts.into_iter().flatten().collect())
+    /// generator is stored separately. The tensors are not copied, so the next step changes them.
+    #[must_use]
+    pub(crate) fn state(&self) -> BTreeMap<String, Tensor> {
+        prefixed("d.", self.game.d.params.values())
+            .chain(prefixed("adam.d.", self.game.d.adam.state()))
+            .chain(prefixed("adam.g.", self.game.g.adam.state()))
+            .chain(prefixed("adam.by_stage2.", self.by_stage2.state()))
+            .collect()
     }
 
     /// Restores what [`Tuned::state`] returned after `steps` steps of Stage-II's generator.
     ///
     /// # Errors
     /// Names the first tensor that is missing or of the wrong shape.
-    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
-        let part = |prefix: &str| -> BTreeMap<String, Tensor> {
-            let strip =
-                |(n, t): (&String, &Tensor)| Some((n.strip_prefix(prefix)?.to_owned(), t.clone()));
-            state.iter().filter_map(strip).collect()
-        };
-        self.game.d.params.set(&part("d."))?;
-        self.game.d.adam.restore(&part("adam.d."), steps)?;
-        self.game.g.adam.restore(&part("adam.g."), steps)?;
-        Ok(self.by_stage2.restore(&part("adam.by_stage2."), steps)?)
+    pub(crate) fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
+        self.game.d.params.set(&under("d.", state))?;
+        self.game.d.adam.restore(&under("adam.d.", state), steps)?;
+        self.game.g.adam.restore(&under("adam.g.", state), steps)?;
+        Ok(self.by_stage2.restore(&under("adam.by_stage2.", state), steps)?)
     }
-}
-
-/// Puts a prefix before every name.
-fn named<T>(prefix: &str, tensors: impl IntoIterator<Item = (String, T)>) -> Vec<(String, T)> {
-    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
 }
 
 /// Reduces `(batch, 3, 256, 256)` to `(batch, 3, 64, 64)` by keeping every fourth pixel.
@@ -216,11 +203,11 @@ fn every_fourth(images: &Tensor) -> candle_core::Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use stackgan_core::{generators, residual};
+    use stackgan_core::generators;
 
     use super::*;
     use crate::config::preset;
-    use crate::players::{Discriminator, Players, players};
+    use crate::players::{AnyDiscriminator, Players};
     use crate::start::Start;
 
     /// Source: TensorFlow 0.12, `resize_bilinear` without `align_corners`: pixel `i` of the result is
@@ -259,16 +246,15 @@ mod tests {
         let fresh = |name| Params::fresh(Noise::new(1), name, &Device::Cpu);
         let (low, d) = (fresh("g1"), fresh("d1"));
         drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
-        drop(residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+        drop(Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
         let start = Start { generator: None, stage1_discriminator: Some(d.snapshot().unwrap()) };
         let stage1 = Some((&low, &cfg.net));
-        let players = players(cfg, stage1, &Device::Cpu).unwrap();
-        let players = players.beginning(&start, cfg, stage1).unwrap();
+        let players = Players::new(cfg, stage1, &start, None, &Device::Cpu).unwrap();
         (low, players)
     }
 
     fn bytes(low: &Params, players: &Players) -> Vec<u8> {
-        let mut archive = players.state().unwrap();
+        let mut archive = players.state();
         archive.extend("stage1.", low.values());
         archive.to_bytes().unwrap()
     }
@@ -283,13 +269,15 @@ mod tests {
         assert!(stats.get("stage1_d_loss").unwrap() > 0.0);
         let by_hand = |own_game_first: bool| {
             let (low, mut players) = tuned(&cfg);
-            let Discriminator::Residual(pair) = &mut players.discriminator else { unreachable!() };
+            let AnyDiscriminator::Residual(views) = &mut players.discriminator else {
+                unreachable!()
+            };
             let (game, tuned) = (&mut players.game, players.tuned.as_mut().unwrap());
             if own_game_first {
                 tuned.play(&inputs.batch, &step).unwrap();
             }
             let (mut stats, grads) =
-                residual_step_with_gradients(game, pair, &inputs, &step).unwrap();
+                residual_step_with_gradients(game, views, &inputs, &step).unwrap();
             tuned.descend(&grads.unwrap(), &step, &mut stats).unwrap();
             if !own_game_first {
                 tuned.play(&inputs.batch, &step).unwrap();

@@ -82,16 +82,7 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Config`] names the first size that differs.
     pub fn check_over(&self, stage1: &NetConfig) -> Result<()> {
-        let sizes = |net: &NetConfig| {
-            [
-                ("recipe", format!("{:?}", net.recipe).to_lowercase()),
-                ("text_dim", net.text_dim.to_string()),
-                ("cond_dim", net.cond_dim.to_string()),
-                ("z_dim", net.z_dim.to_string()),
-            ]
-        };
-        let differs = sizes(stage1).into_iter().zip(sizes(&self.net)).find(|(low, own)| low != own);
-        let Some(((key, expected), (_, found))) = differs else { return Ok(()) };
+        let Some((key, expected, found)) = self.net.misfit_over(stage1) else { return Ok(()) };
         Err(Error::Config {
             key: format!("net.{key}"),
             expected: format!("{expected}, as in the Stage-I model"),

@@ -11,17 +11,18 @@
 //! pictures and an infinite variance). On a CPU each value is checked before it is used. After a
 //! failure, the previous weights and moments are searched for values that were already non-finite.
 //! On a GPU every check is a wait, so everything is checked together once the step has been queued
-//! ([`Looks`]). If that check fails, the step is undone and taken again with the checks of a CPU,
+//! ([`Checks`]). If that check fails, the step is undone and taken again with the checks of a CPU,
 //! which finds the first non-finite tensor.
 
 use candle_core::{Device, Var};
 use stackgan_core::Params;
+use stackgan_core::archive::prefixed;
 use stackgan_kernels::copy_all;
 
 use crate::fine_tune::Tuned;
 use crate::players::Players;
 use crate::recording::Recording;
-use crate::step::{Inputs, Looks, StepConfig, StepStats};
+use crate::step::{Checks, Inputs, StepConfig, StepStats};
 use crate::{Error, Result, nonfinite};
 
 /// How weights and moments are restored.
@@ -49,7 +50,7 @@ pub struct Guard {
     weights: Vec<(String, Var)>, // including running statistics
     unheld: Vec<(String, Var)>,  // those that are not checked by a held step
     moments: Vec<(String, Var)>,
-    looks: Looks,
+    checks: Checks,
     recording: Recording,
 }
 
@@ -79,17 +80,14 @@ impl Guard {
         }
         let copy = |(_, live): (String, Var)| Ok((live.clone(), Var::from_tensor(&live.copy()?)?));
         let kept = changing.into_iter().map(copy).collect::<Result<_>>()?;
-        let named = |prefix: &'static str, vars: Vec<(String, Var)>| {
-            vars.into_iter().map(move |(name, var)| (format!("{prefix}{name}"), var))
-        };
-        let weights = named("g.", g.params.all())
-            .chain(named("d.", d.params.all()))
-            .chain(named("stage1.", stage1.map(Params::all).unwrap_or_default()))
+        let weights = prefixed("g.", g.params.all())
+            .chain(prefixed("d.", d.params.all()))
+            .chain(prefixed("stage1.", stage1.map(Params::all).unwrap_or_default()))
             .chain(tuned.map(Tuned::discriminator).unwrap_or_default());
         let weights: Vec<(String, Var)> = weights.collect();
         let unheld = unheld(weights.clone()).collect();
-        let moments = named("adam.g.", g.adam.moments())
-            .chain(named("adam.d.", d.adam.moments()))
+        let moments = prefixed("adam.g.", g.adam.moments())
+            .chain(prefixed("adam.d.", d.adam.moments()))
             .chain(tuned.map(Tuned::moments).unwrap_or_default())
             .collect();
         Ok(Self {
@@ -98,15 +96,15 @@ impl Guard {
             weights,
             unheld,
             moments,
-            looks: Looks::on(g.params.device()),
+            checks: Checks::on(g.params.device()),
             recording: Recording::default(),
         })
     }
 
-    /// The same guard, with checks at the time that `looks` gives.
+    /// The same guard, which checks values when `checks` says.
     #[must_use]
-    pub const fn looking(mut self, looks: Looks) -> Self {
-        self.looks = looks;
+    pub const fn checking(mut self, checks: Checks) -> Self {
+        self.checks = checks;
         self
     }
 
@@ -142,25 +140,25 @@ impl Guard {
                 return Err(nonfinite::error(cfg.step, name, lr));
             }
         }
-        let stats = match self.looks {
-            Looks::AsItGoes => self.looking_as_it_goes(players, inputs, cfg)?,
-            Looks::AtTheEnd => self.looking_at_the_end(players, inputs, cfg, meanwhile)?,
+        let stats = match self.checks {
+            Checks::Immediate => self.checked_now(players, inputs, cfg)?,
+            Checks::Deferred => self.checked_after(players, inputs, cfg, meanwhile)?,
         };
         players.both_mut().into_iter().try_for_each(|player| player.adam.keep())?;
         Ok(stats)
     }
 
-    fn looking_as_it_goes(
+    fn checked_now(
         &self,
         players: &mut Players,
         inputs: &Inputs,
         cfg: &StepConfig,
     ) -> Result<StepStats> {
-        told(cfg.step, nonfinite::first(inputs.numbers())?)?;
+        fail_if_found(cfg.step, nonfinite::first(inputs.numbers())?)?;
         let result = self.whole_or_not(players, |players| {
-            let cfg = StepConfig { looks: Looks::AsItGoes, ..*cfg };
+            let cfg = StepConfig { checks: Checks::Immediate, ..*cfg };
             let stats = players.step(inputs, &cfg)?;
-            told(cfg.step, players.first_bad())?;
+            fail_if_found(cfg.step, players.first_bad())?;
             finite(cfg.step, &self.unheld)?;
             Ok(stats)
         });
@@ -171,7 +169,7 @@ impl Guard {
         result
     }
 
-    fn looking_at_the_end(
+    fn checked_after(
         &mut self,
         players: &mut Players,
         inputs: &Inputs,
@@ -179,7 +177,7 @@ impl Guard {
         meanwhile: impl FnOnce(),
     ) -> Result<StepStats> {
         let steps = steps(players);
-        let cfg = &StepConfig { looks: Looks::AtTheEnd, ..*cfg };
+        let cfg = &StepConfig { checks: Checks::Deferred, ..*cfg };
         let mut recording = std::mem::take(&mut self.recording);
         let result = self.whole_or_not(players, |players| {
             recording.step(players, inputs, cfg, &self.weights, meanwhile)
@@ -187,7 +185,7 @@ impl Guard {
         self.recording = recording;
         let Err(found @ Error::NonFinite { .. }) = result else { return result };
         // Find the first non-finite tensor. A device that is not deterministic may not fail again.
-        self.looking_as_it_goes(players, inputs, cfg)?;
+        self.checked_now(players, inputs, cfg)?;
         self.put_back(players, steps)?;
         Err(found)
     }
@@ -232,10 +230,10 @@ fn steps(players: &Players) -> [u64; 2] {
 }
 
 fn finite(step: u64, vars: &[(String, Var)]) -> Result<()> {
-    told(step, nonfinite::first(vars.iter().map(|(name, var)| (name, var.as_tensor())))?)
+    fail_if_found(step, nonfinite::first(vars.iter().map(|(name, var)| (name, var.as_tensor())))?)
 }
 
-fn told(step: u64, found: Option<(String, f64)>) -> Result<()> {
+fn fail_if_found(step: u64, found: Option<(String, f64)>) -> Result<()> {
     match found {
         None => Ok(()),
         Some((name, value)) => Err(nonfinite::error(step, &name, value)),

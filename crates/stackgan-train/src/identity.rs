@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stackgan_core::Recipe;
 use stackgan_core::digest::sha256;
 
 use crate::config::{RunConfig, TrainConfig};
@@ -115,11 +114,7 @@ impl Identity {
 /// The data's fingerprint covers only the source files. The default adds nothing, so that
 /// checkpoints written before this check remain valid.
 fn pixels(setup: &Setup) -> String {
-    let (made, recipe) = (setup.dataset.manifest(), setup.config.net.recipe);
-    let usual = match recipe {
-        Recipe::Residual => "residual",
-        Recipe::Plain => "plain",
-    };
+    let (made, usual) = (setup.dataset.manifest(), setup.config.net.recipe.name());
     let mut others = String::new();
     if (made.resizing.as_str(), made.stretch.as_str()) != (usual, "none") {
         others = format!("resizing {}, contrast {}", made.resizing, made.stretch);

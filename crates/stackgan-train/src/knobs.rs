@@ -128,7 +128,7 @@ impl Knobs {
 
 #[cfg(test)]
 mod tests {
-    use stackgan_core::gan::Scales;
+    use stackgan_core::generator_noise::Scales;
 
     use super::*;
     use crate::config::{TrainConfig, preset};

@@ -1,20 +1,20 @@
-//! A loss of G beside StackGAN's: among the batch's captions a painted picture is to be told its own, and among the batch's
-//! pictures a caption its own, by the two encoders that were trained to do so with real pictures.
+//! A contrastive loss of G beside StackGAN's: each generated picture must match its own caption among the batch's, and the
+//! reverse, as judged by the two encoders that were trained to do so with real pictures.
 //!
 //! Source: `AttnGAN` (Xu et al., CVPR 2018), section 3.2: the sentence's half of its DAMSM loss. Differs from it: the loss is the one
-//! that the encoders were trained by; captions of one class are rivals, too; and there are no words to attend to, because a
+//! that the encoders were trained with; captions of one class are rivals, too; and there are no words to attend to, because a
 //! char-CNN-RNN has a vector for the sentence alone.
 //!
-//! A GAN of few pictures learns the words from D alone, which has to find out what they mean from right and wrong pairs; the
-//! encoders know. Whoever measures R-precision by them asks the teacher: see docs/training.md.
+//! With few pictures, D has to find out from right and wrong pairs what the words mean; the encoders know it. R-precision by
+//! the same encoders asks the teacher: see docs/training.md.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
-use stackgan_core::archive::Archive;
-use stackgan_core::gan::Mode;
+use stackgan_core::archive::{Archive, prefixed, under};
+use stackgan_core::generator::Mode;
 use stackgan_core::losses::square_means;
 use stackgan_core::noise::Noise;
 use stackgan_core::text::{Standardise, TextEncoder as _};
@@ -97,9 +97,8 @@ impl Matcher {
         let network = match &encoders.config.image {
             ImageSide::Convolutions { .. } => None,
             ImageSide::Features { network, side, .. } => {
-                let of_network = tensors.extract_if(.., |name, _| name.starts_with(NETWORK));
-                let of_network =
-                    of_network.map(|(n, t)| (n[NETWORK.len()..].to_owned(), t)).collect();
+                let of_network = under(NETWORK, &tensors);
+                tensors.retain(|name, _| !name.starts_with(NETWORK));
                 Some(PictureNetwork::new((network, *side), of_network, device)?)
             }
         };
@@ -139,9 +138,9 @@ impl Matcher {
     /// SHA-256 of the image side. It was trained with one network alone.
     ///
     /// # Errors
-    /// When memory for it cannot be had.
+    /// When a tensor cannot be read from its device.
     pub(crate) fn digest(&self) -> Result<String> {
-        let archive = Archive { tensors: self.params.snapshot()?, ..Default::default() };
+        let archive = Archive { tensors: self.params.values(), ..Default::default() };
         Ok(archive.sha256()?)
     }
 
@@ -160,13 +159,12 @@ impl Matcher {
     /// # Errors
     /// When a tensor cannot be read from its device.
     pub(crate) fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = self.params.snapshot()?;
+        let mut tensors = self.params.values();
         if let Some(standardise) = &self.standardise {
             tensors.extend(standardise.tensors()?);
         }
         if let Some(network) = &self.network {
-            let of_network = network.tensors().iter();
-            tensors.extend(of_network.map(|(name, t)| (format!("{NETWORK}{name}"), t.clone())));
+            tensors.extend(prefixed(NETWORK, network.tensors().clone()));
         }
         Ok(tensors)
     }

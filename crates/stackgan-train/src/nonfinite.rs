@@ -2,22 +2,20 @@
 
 use std::ops::Deref;
 
-use candle_core::{CpuStorage, DType, Result, Storage, Tensor};
+use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
+use stackgan_kernels::{locked_values, non_finite};
 
 use crate::Error;
 
 /// Number of values checked at a time: a quarter of a mebibyte.
 const PIECE: usize = 1 << 16;
 
-/// The bits of an f32's exponent: all set in NaN and in both infinities.
-const EXPONENT: u32 = 0x7f80_0000;
-
 /// The first tensor that holds NaN or an infinity, and that value.
 ///
 /// # Errors
 /// When a device fails.
-pub fn first<N: AsRef<str>, T: Deref<Target = Tensor>>(
+pub(crate) fn first<N: AsRef<str>, T: Deref<Target = Tensor>>(
     tensors: impl IntoIterator<Item = (N, T)>,
 ) -> Result<Option<(String, f64)>> {
     for (name, tensor) in tensors {
@@ -36,10 +34,8 @@ pub(crate) fn error(step: u64, term: &str, value: f64) -> Error {
 
 fn in_tensor(tensor: &Tensor) -> Result<Option<f64>> {
     let (storage, layout) = tensor.storage_and_layout();
-    if let (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) =
-        (&*storage, layout.contiguous_offsets())
-    {
-        return Ok(in_values(values.get(from..to).unwrap_or_default()));
+    if let Ok(values) = locked_values(&storage, layout) {
+        return Ok(in_values(values));
     }
     drop(storage);
     Ok(in_values(&tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?))
@@ -48,7 +44,7 @@ fn in_tensor(tensor: &Tensor) -> Result<Option<f64>> {
 fn in_values(values: &[f32]) -> Option<f64> {
     let of_piece = |piece: &[f32]| {
         // One test for the whole chunk, without branches: the usual case runs at memory speed.
-        let all = piece.iter().fold(0, |n, v| n + u32::from(v.to_bits() & EXPONENT == EXPONENT));
+        let all = piece.iter().fold(0, |n, v| n + non_finite(*v));
         if all == 0 { None } else { piece.iter().find(|v| !v.is_finite()).copied() }
     };
     let found = if values.len() <= PIECE {

@@ -4,7 +4,7 @@ use candle_core::{Device, Result};
 use stackgan_core::archive::Archive;
 use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::Noise;
-use stackgan_core::{NetConfig, Params, Recipe, Scope, Stage, plain, residual};
+use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, Stage, plain, residual};
 
 use crate::adam::Adam;
 use crate::config::TrainConfig;
@@ -13,7 +13,7 @@ use crate::matching::Matcher;
 use crate::spectral::{Make, Spectral};
 use crate::start::Start;
 use crate::step::{
-    Game, Inputs, Optimised, Pair, StepConfig, StepStats, plain_step, residual_step,
+    Game, Inputs, Optimised, StepConfig, StepStats, Views, plain_step, residual_step,
 };
 
 /// The players.
@@ -22,70 +22,42 @@ pub struct Players {
     /// G, and the variables and optimisers of both.
     pub game: Game,
     /// D.
-    pub discriminator: Discriminator,
+    pub discriminator: AnyDiscriminator,
     /// Fine-tuning of Stage-I under Stage-II, if it is on. Only in `residual`.
-    pub tuned: Option<Box<Tuned>>,
+    pub(crate) tuned: Option<Box<Tuned>>,
 }
 
-/// The discriminator, by recipe.
+/// The discriminator of either recipe.
 #[derive(Debug)]
-pub enum Discriminator {
+pub enum AnyDiscriminator {
     /// That of the TensorFlow release.
-    Residual(Box<Pair<residual::Discriminator>>),
+    Residual(Box<Views<residual::Discriminator>>),
     /// That of the PyTorch release.
-    Plain(Box<Pair<plain::Discriminator>>),
+    Plain(Box<Views<plain::Discriminator>>),
 }
 
-/// Builds players with fresh weights. Stage-II is built on `stage1`.
-///
-/// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its sizes may differ
-/// from those of `cfg`.
-///
-/// # Errors
-/// When the tensors of `stage1` do not match, or when Stage-II is requested without a Stage-I.
-pub fn players(
+/// Builds G on its variables, and on `stage1` if it is Stage-II's.
+fn generator(
     cfg: &TrainConfig,
     stage1: Option<(&Params, &NetConfig)>,
-    device: &Device,
-) -> Result<Players> {
-    let noise = Noise::new(cfg.seed);
-    let g = Params::fresh(noise, &format!("g{}", cfg.stage), device);
-    let d = Params::fresh(noise, &format!("d{}", cfg.stage), device);
-    let generator = match (cfg.stage, stage1) {
-        (Stage::One, _) => generators::stage1(&cfg.net, &g.trained())?,
+    g: &Params,
+) -> Result<Box<dyn Generator>> {
+    match (cfg.stage, stage1) {
+        (Stage::One, _) => generators::stage1(&cfg.net, &g.trained()),
         (Stage::Two, Some((params, net))) => {
             let (scope, statistics) = (&low_scope(cfg, params), cfg.noise.stage1_statistics);
-            generators::stage2(&cfg.net, &Low { net, scope, statistics }, &g.trained())?
+            generators::stage2(&cfg.net, &Low { net, scope, statistics }, &g.trained())
         }
         (Stage::Two, None) => candle_core::bail!("Stage-II needs a Stage-I model"),
-    };
-    let discriminator = match (cfg.net.recipe, cfg.stage) {
-        (Recipe::Residual, Stage::One) => {
-            Discriminator::Residual(pair(cfg, &d, residual::Discriminator::stage1)?)
-        }
-        (Recipe::Residual, Stage::Two) => {
-            Discriminator::Residual(pair(cfg, &d, residual::Discriminator::stage2)?)
-        }
-        (Recipe::Plain, Stage::One) => {
-            Discriminator::Plain(pair(cfg, &d, plain::Discriminator::stage1)?)
-        }
-        (Recipe::Plain, Stage::Two) => {
-            Discriminator::Plain(pair(cfg, &d, plain::Discriminator::stage2)?)
-        }
-    };
-    let optimised = |params: Params, limit| -> Result<Optimised> {
-        Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
-    };
-    let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
-    Ok(Players { game: Game { generator, g, d, matcher: None }, discriminator, tuned: None })
+    }
 }
 
-/// Builds D twice on its variables.
-fn pair<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Box<Pair<D>>> {
+/// Builds both views of D on its variables.
+fn views<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Box<Views<D>>> {
     let (trained, frozen) = (make(&cfg.net, &params.trained())?, make(&cfg.net, &params.frozen())?);
     let spectral = cfg.knobs.spectral_norm;
     let spectral = spectral.then(|| Spectral::over(params, &cfg.net, make)).transpose()?;
-    Ok(Box::new(Pair { trained, frozen, spectral }))
+    Ok(Box::new(Views { trained, frozen, spectral }))
 }
 
 /// The scope of Stage-I under Stage-II: frozen, or trained if it is fine-tuned.
@@ -94,49 +66,66 @@ fn low_scope<'a>(cfg: &TrainConfig, stage1: &'a Params) -> Scope<'a> {
 }
 
 impl Players {
-    /// Loads the starting weights that `start` gives.
+    /// Builds players with the weights of `start`, and fresh ones where it has none. Stage-II is
+    /// built on `stage1`; `matcher` compares G's pictures with their captions.
+    ///
+    /// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its widths may
+    /// differ from those of `cfg`.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] when these weights do not match.
-    pub(crate) fn beginning(
-        mut self,
-        start: &Start,
+    /// When the tensors of `stage1` or `start` do not match, or when Stage-II is requested without a
+    /// Stage-I.
+    pub fn new(
         cfg: &TrainConfig,
         stage1: Option<(&Params, &NetConfig)>,
+        start: &Start,
+        matcher: Option<Matcher>,
+        device: &Device,
     ) -> crate::Result<Self> {
+        let noise = Noise::new(cfg.seed);
+        let g = Params::fresh(noise, &format!("g{}", cfg.stage), device);
+        let d = Params::fresh(noise, &format!("d{}", cfg.stage), device);
+        let generator = generator(cfg, stage1, &g)?;
         if let Some(weights) = start.generator(cfg)? {
-            self.game.g.params.set(&weights)?;
+            g.set(&weights)?;
         }
-        if let Some(low) = stage1.filter(|_| cfg.knobs.finetune_stage1 > 0.0) {
-            let device = self.game.g.params.device();
-            let tuned = Tuned::new(cfg, low, start.discriminator()?, device)?;
-            self.tuned = Some(Box::new(tuned));
-        }
-        Ok(self)
-    }
-
-    /// Sets the matcher that compares G's pictures with their captions.
-    #[must_use]
-    pub(crate) fn matched(mut self, matcher: Option<Matcher>) -> Self {
-        self.game.matcher = matcher;
-        self
+        let discriminator = match (cfg.net.recipe, cfg.stage) {
+            (Recipe::Residual, Stage::One) => {
+                AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage1)?)
+            }
+            (Recipe::Residual, Stage::Two) => {
+                AnyDiscriminator::Residual(views(cfg, &d, residual::Discriminator::stage2)?)
+            }
+            (Recipe::Plain, Stage::One) => {
+                AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage1)?)
+            }
+            (Recipe::Plain, Stage::Two) => {
+                AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage2)?)
+            }
+        };
+        let optimised = |params: Params, limit| -> Result<Optimised> {
+            Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
+        };
+        let (g, d) = (optimised(g, cfg.knobs.clip_g)?, optimised(d, cfg.knobs.clip_d)?);
+        let tuned = match stage1.filter(|_| cfg.knobs.finetune_stage1 > 0.0) {
+            Some(low) => Some(Box::new(Tuned::new(cfg, low, start.discriminator()?, device)?)),
+            None => None,
+        };
+        Ok(Self { game: Game { generator, g, d, matcher }, discriminator, tuned })
     }
 
     /// The state to store in a checkpoint: networks, optimisers, and a tuned Stage-I's. The tensors
     /// are not copied, so the next step changes them.
-    ///
-    /// # Errors
-    /// When memory for the copies of the tuned Stage-I cannot be allocated.
-    pub(crate) fn state(&self) -> crate::Result<Archive> {
+    pub(crate) fn state(&self) -> Archive {
         let mut archive = Archive::default();
         for (prefix, player) in [("g.", self.g()), ("d.", self.d())] {
             archive.extend(prefix, player.params.values());
             archive.extend(&format!("adam.{prefix}"), player.adam.state());
         }
         if let Some(tuned) = &self.tuned {
-            archive.extend("tune.", tuned.state()?);
+            archive.extend("tune.", tuned.state());
         }
-        Ok(archive)
+        archive
     }
 
     /// Restores what [`Self::state`] returned after this many steps of G's and D's optimisers.
@@ -166,11 +155,11 @@ impl Players {
     pub fn step(&mut self, inputs: &Inputs, cfg: &StepConfig) -> crate::Result<StepStats> {
         let game = &mut self.game;
         match &mut self.discriminator {
-            Discriminator::Residual(pair) => match &mut self.tuned {
-                Some(tuned) => tuned.step((game, pair), inputs, cfg),
-                None => residual_step(game, pair, inputs, cfg),
+            AnyDiscriminator::Residual(views) => match &mut self.tuned {
+                Some(tuned) => tuned.step((game, views), inputs, cfg),
+                None => residual_step(game, views, inputs, cfg),
             },
-            Discriminator::Plain(pair) => plain_step(game, pair, inputs, cfg),
+            AnyDiscriminator::Plain(views) => plain_step(game, views, inputs, cfg),
         }
     }
 
@@ -202,12 +191,11 @@ impl Players {
         [("g.", self.g()), ("d.", self.d())].into_iter().find_map(named)
     }
 
-    /// Whether a step needs nothing from the host, that is, whether no knob is on that reads
-    /// weights or gradients there.
-    pub(crate) fn is_plain_game(&self) -> bool {
+    /// Whether a GPU can record a step: no knob is on that reads weights or gradients on the host.
+    pub(crate) fn is_recordable(&self) -> bool {
         let spectral = match &self.discriminator {
-            Discriminator::Residual(pair) => pair.spectral.is_some(),
-            Discriminator::Plain(pair) => pair.spectral.is_some(),
+            AnyDiscriminator::Residual(views) => views.spectral.is_some(),
+            AnyDiscriminator::Plain(views) => views.spectral.is_some(),
         };
         let limited = self.g().adam.is_limited() || self.d().adam.is_limited();
         !spectral && self.tuned.is_none() && !limited

@@ -2,7 +2,7 @@
 //!
 //! None of this affects the results: a run that meets neither is the same under every policy.
 
-use crate::step::Looks;
+use crate::step::Checks;
 
 /// What to do with checkpoints that already exist in the run folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Policy {
     /// What to do when a value is not finite.
     pub on_nonfinite: OnNonFinite,
     /// When the values of a step are checked; `None` uses the default of the device.
-    pub looks: Option<Looks>,
+    pub checks: Option<Checks>,
 }
 
 impl From<Resume> for Policy {

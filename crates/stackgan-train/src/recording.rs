@@ -102,14 +102,14 @@ fn queued(
     let (mut stats, numbers) = queue(players, inputs, cfg, weights)?;
     meanwhile();
     let numbers = numbers.to_vec1::<f32>()?;
-    stats.look(cfg.step, &numbers, COUNTS)?;
+    stats.check_deferred(cfg.step, &numbers, COUNTS)?;
     Ok((stats, numbers.len()))
 }
 
 /// Whether a step needs nothing from the host.
 fn possible(players: &Players, inputs: &Inputs, cfg: &StepConfig) -> bool {
     gpu::can_record(players.g().params.device())
-        && players.is_plain_game()
+        && players.is_recordable()
         && inputs.batch.other_text.is_none()
         && !cfg.loss.r1.due(cfg.step)
         && cfg.knobs.diff_augment == Policy::default()
@@ -181,7 +181,7 @@ impl Recorded {
         self.work.replay()?;
         meanwhile();
         let mut stats = self.names.clone();
-        stats.look(cfg.step, &self.numbers.to_vec1::<f32>()?, COUNTS)?;
+        stats.check_deferred(cfg.step, &self.numbers.to_vec1::<f32>()?, COUNTS)?;
         Ok(stats)
     }
 }

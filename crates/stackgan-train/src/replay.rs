@@ -13,7 +13,7 @@ use stackgan_core::{NetConfig, Params};
 use crate::config::TrainConfig;
 use crate::guard::Guard;
 use crate::matching::{MatchedBy, Matcher};
-use crate::players::players;
+use crate::players::Players;
 use crate::start::Start;
 use crate::step::{Inputs, StepConfig};
 use crate::{Error, Result};
@@ -100,8 +100,7 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
     let start = Start { stage1_discriminator: Some(archive.part("tune.d.")), generator: None };
     let matcher = facts.matching.as_ref();
     let matcher = matcher.map(|of| Matcher::given(of, archive.part("matching."), device));
-    let mut players = players(&config, low, device)?.beginning(&start, &config, low)?;
-    players = players.matched(matcher.transpose()?);
+    let mut players = Players::new(&config, low, &start, matcher.transpose()?, device)?;
     players.restore(&archive, facts.optimiser_steps)?;
     let mut inputs = Inputs::from_named(
         |name| archive.tensors.get(name).cloned(),

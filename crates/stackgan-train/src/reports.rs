@@ -22,7 +22,7 @@ pub(crate) struct Reports<'a> {
     started: Instant,
     reported: Instant,
     /// Whether the user knows that a GPU's steps cannot be recorded.
-    told: bool,
+    warned: bool,
 }
 
 /// A step that is reported.
@@ -45,20 +45,20 @@ impl<'a> Reports<'a> {
     pub(crate) fn new(samples: Samples, dir: &'a RunDir, first: u64) -> Result<Self> {
         let watch = Watch::new(samples.real_difference()?);
         let started = Instant::now();
-        Ok(Self { dir, watch, samples, first, started, reported: started, told: false })
+        Ok(Self { dir, watch, samples, first, started, reported: started, warned: false })
     }
 
-    /// Looks at the values of a step, and warns. `not_recorded` is the error that prevented the
+    /// Checks the values of a step, and warns. `not_recorded` is the error that prevented the
     /// recording of a GPU's steps.
-    pub(crate) fn look(
+    pub(crate) fn check(
         &mut self,
         not_recorded: Option<String>,
         (step, stats): (u64, &StepStats),
         on_event: &mut dyn FnMut(TrainEvent),
     ) {
         let mut warn = |text| on_event(TrainEvent::Warning { step, text });
-        if let Some(text) = not_recorded.filter(|_| !self.told) {
-            self.told = true;
+        if let Some(text) = not_recorded.filter(|_| !self.warned) {
+            self.warned = true;
             warn(format!("steps are slower than they could be: they cannot be recorded: {text}"));
         }
         let term = |name| stats.get(name).ok();
@@ -85,7 +85,7 @@ impl<'a> Reports<'a> {
         }
         let values = [&terms[..], &more].concat();
         let written = self.dir.append_stats(step, epoch, (seconds, self.first), &values);
-        told_only(written, step, on_event)?;
+        warn_only(written, step, on_event)?;
         on_event(TrainEvent::Report { step, epoch, lr, terms, seconds });
         Ok(())
     }
@@ -104,8 +104,8 @@ impl<'a> Reports<'a> {
         let path = self.dir.sample(step);
         let grid = self.samples.paint(&model)?;
         drop(model); // before memory is given back below
-        told_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
-        if let Some(text) = self.watch.grid(step, Samples::variety(&grid)) {
+        warn_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
+        if let Some(text) = self.watch.grid(step, Samples::differences(&grid)) {
             on_event(TrainEvent::Warning { step, text });
         }
         on_event(TrainEvent::Samples { step, path });
@@ -134,7 +134,7 @@ pub(crate) fn cut_stats(
 }
 
 /// Turns a failure to write a file that is only for viewing into a warning.
-fn told_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+fn warn_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
     match written {
         Err(error @ Error::Storage { .. }) => {
             on_event(TrainEvent::Warning { step, text: error.to_string() });

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use stackgan_core::Stage;
 use stackgan_kernels::memory;
 
 use crate::event::{StopReason, TrainEvent};
 use crate::feed::{Fed, Feed};
-use crate::policy::{OnNonFinite, Policy, Resume};
+use crate::policy::Policy;
 use crate::reports::{Reported, Reports, cut_stats};
 use crate::run_dir::RunDir;
 use crate::samples::Samples;
@@ -16,7 +15,7 @@ use crate::state::Run;
 pub use crate::state::model_at;
 use crate::step::{StepConfig, StepStats};
 use crate::store::Store;
-use crate::{Error, Result, penalty, replay};
+use crate::{Error, Result, penalty};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ const MISSES: u32 = 3;
 ///
 /// # Errors
 /// [`Error::NonFinite`] keeps the last checkpoint and writes a bundle to the run folder that
-/// [`replay::replay`] can repeat; data, storage and configuration errors.
+/// [`crate::replay::replay`] can repeat; data, storage and configuration errors.
 pub fn train(
     setup: Setup,
     dir: &RunDir,
@@ -53,7 +52,7 @@ pub fn train(
     let (policy, cfg) = (policy.into(), setup.config.clone());
     let store = Store::open(&dir.checkpoints(), cfg.run.keep)?.keeping_every(cfg.run.keep_every);
     let steps_per_epoch = setup.plan()?.steps_per_epoch();
-    let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.looks)?;
+    let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.checks)?;
     let first = run.resume((&store, dir), &policy, on_event)?;
 
     dir.write(&dir.config(), cfg.to_toml()?.as_bytes())?;
@@ -89,7 +88,7 @@ pub fn train(
         on_event(TrainEvent::Step { step });
         let last = step == run.steps;
         if let Some((stats, lr)) = taken {
-            reports.look(run.guard.not_recorded(), (step, &stats), on_event);
+            reports.check(run.guard.not_recorded(), (step, &stats), on_event);
             if step.is_multiple_of(cfg.run.report_every) || last {
                 let (epoch, r1, loading) = (fed.epoch, run.r1, feed.spent());
                 let at = Reported { step, epoch, lr, r1, loading };
@@ -177,62 +176,7 @@ impl Saves<'_> {
     }
 }
 
-/// Warns about damaged checkpoints.
-fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
-    damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step: 0, text }));
-}
-
 impl Run {
-    /// Restores the newest checkpoint and returns its step count.
-    fn resume(
-        &mut self,
-        (store, dir): (&Store, &RunDir),
-        policy: &Policy,
-        on_event: &mut dyn FnMut(TrainEvent),
-    ) -> Result<u64> {
-        let newest = store.newest(&self.setup.device)?;
-        match (&newest.found, policy.resume, &newest.passed_over[..]) {
-            (Some((older, _)), Resume::Strict, damaged @ [_, ..]) => {
-                return Err(Error::Checkpoint {
-                    what: "the newest checkpoint is damaged".to_owned(),
-                    file: store.folder().to_path_buf(),
-                    expected: "a whole one".to_owned(),
-                    found: damaged.join("; ").into(),
-                    remedy: format!(
-                        "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
-                        older.step
-                    ),
-                });
-            }
-            _ => passed_over(newest.passed_over, on_event),
-        }
-        match (newest.found, policy.resume) {
-            (None, Resume::Auto | Resume::Strict) if dir.is_begun() => Err(Error::Checkpoint {
-                what: "the run has begun, and its checkpoints are gone".to_owned(),
-                file: store.folder().to_path_buf(),
-                expected: "a checkpoint to go on from".to_owned(),
-                found: "none".to_owned().into(),
-                remedy: "restore the folder from a copy, or train in another one".to_owned(),
-            }),
-            (None, _) => Ok(0),
-            (Some(saved), Resume::Auto | Resume::Strict) => {
-                let changes = self.identity.check(&saved.0, &policy.allow_change)?;
-                let step = self.restore(saved)?;
-                if !changes.is_empty() {
-                    self.checkpoint(store, step)?; // from here on with this configuration
-                }
-                changes.into_iter().for_each(|text| on_event(TrainEvent::Warning { step, text }));
-                Ok(step)
-            }
-            (Some(_), Resume::Never) => Err(Error::Config {
-                key: "--resume never".to_owned(),
-                expected: "a run folder without checkpoints".to_owned(),
-                found: "checkpoints of an earlier run".to_owned(),
-                remedy: "give --resume auto to go on, or another --run folder".to_owned(),
-            }),
-        }
-    }
-
     /// The inputs of the steps from `step` on.
     fn feed(&self, step: u64) -> Result<Feed> {
         Feed::start(&self.setup, self.standardise.clone(), step..self.steps)
@@ -258,81 +202,11 @@ impl Run {
         Ok(Some((stats, (step.lr_g, step.lr_d))))
     }
 
-    fn decay(&self, fed: &Fed) -> f64 {
-        self.setup.config.optim.decay.factor(fed.step, self.steps, fed.epoch)
-    }
-
     /// Saves the checkpoint and the model after `step` steps.
     fn save(&self, store: &Store, dir: &RunDir, step: u64) -> Result<PathBuf> {
         let path = self.checkpoint(store, step)?;
         dir.write(&dir.model(), &self.model(step)?.to_bytes()?)?;
         memory::release();
         Ok(path)
-    }
-
-    /// Writes a bundle of the non-finite step, and adds its path to the error.
-    fn bundle(&self, error: Error, fed: &Fed, dir: &RunDir) -> Result<Error> {
-        let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
-        let path = dir.bundle(*step);
-        let (config, matcher) = (&self.setup.config, self.players.game.matcher.as_ref());
-        let facts = replay::Facts {
-            format: replay::FORMAT.to_owned(),
-            step: *step,
-            epoch: fed.epoch,
-            term: term.clone(),
-            value: value.to_string(),
-            indices: fed.indices.clone(),
-            decay: self.decay(fed),
-            optimiser_steps: (self.players.g().adam.steps(), self.players.d().adam.steps()),
-            stage1: match config.stage {
-                Stage::Two => self.setup.stage1.as_ref().map(|model| model.info().stage1.net),
-                Stage::One => None,
-            },
-            matching: matcher.map(|matcher| matcher.encoders().clone()),
-            config: config.to_toml()?,
-        };
-        let bytes = || -> Result<Vec<u8>> {
-            let mut archive = self.archive()?;
-            if let Some(matcher) = matcher {
-                archive.extend("matching.", matcher.tensors()?);
-            }
-            replay::to_bytes(archive, &facts, &fed.inputs)
-        };
-        let advice = "look at this step alone: `stackgan replay";
-        let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
-        Ok(match bytes().and_then(|bytes| dir.write(&path, &bytes)) {
-            Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
-            Err(_) => error, // a full disk or memory must not hide the original error
-        })
-    }
-
-    /// Goes back to the newest checkpoint and marks the step of `error` as skipped. Returns the
-    /// step count and a warning for the user.
-    fn roll_back(
-        &mut self,
-        error: Error,
-        store: &Store,
-        policy: OnNonFinite,
-        on_event: &mut dyn FnMut(TrainEvent),
-    ) -> Result<(u64, String)> {
-        let (Error::NonFinite { step, .. }, OnNonFinite::Rollback(most)) = (&error, policy) else {
-            return Err(error);
-        };
-        let step = *step;
-        if self.skipped.len() as u64 >= most {
-            return Err(error);
-        }
-        let mut skipped = self.skipped.clone();
-        skipped.insert(step);
-        let newest = store.newest(&self.setup.device)?;
-        let Some(saved) = newest.found else { return Err(error) };
-        passed_over(newest.passed_over, on_event);
-        let back = self.restore(saved)?;
-        self.skipped.extend(skipped);
-        let count = self.skipped.len();
-        let text = format!(
-            "{error}\n  back to step {back}; step {step} is left out ({count} of at most {most})"
-        );
-        Ok((back, text))
     }
 }

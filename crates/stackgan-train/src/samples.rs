@@ -15,7 +15,7 @@ use stackgan_data::prepared::Prepared;
 use crate::Result;
 use crate::setup::Setup;
 use crate::standardise::standardised;
-use crate::watch::Variety;
+use crate::watch::Differences;
 
 /// Number of captions in a grid, one per row.
 const ROWS: usize = 8;
@@ -32,13 +32,16 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    /// Chooses pictures evenly from the test split, or from the training split if there is no test
-    /// split.
+    /// Chooses pictures with captions evenly from the test split, or from the training split if the
+    /// test split has none.
     pub(crate) fn choose(setup: &Setup, standardise: Option<&Standardise>) -> Result<Self> {
         let (data, embeddings) = (&setup.dataset, &setup.embeddings);
-        let mut pool = data.indices(Split::Test);
+        let captioned = |split| -> Vec<usize> {
+            data.indices(split).into_iter().filter(|&i| !data.captions(i).is_empty()).collect()
+        };
+        let mut pool = captioned(Split::Test);
         if pool.is_empty() {
-            pool = data.indices(Split::Train);
+            pool = captioned(Split::Train);
         }
         let rows = ROWS.min(pool.len());
         let indices: Vec<usize> =
@@ -71,13 +74,13 @@ impl Samples {
     }
 
     /// How much the pictures of a grid differ.
-    pub(crate) fn variety(pictures: &[Picture]) -> Variety {
-        Variety::of(pictures, COLUMNS as usize)
+    pub(crate) fn differences(pictures: &[Picture]) -> Differences {
+        Differences::of(pictures, COLUMNS as usize)
     }
 
     /// How much the real pictures of the captions differ, in grey levels.
     pub(crate) fn real_difference(&self) -> Result<f64> {
-        Ok(Variety::of(&self.real_pictures()?, self.indices.len()).noise)
+        Ok(Differences::of(&self.real_pictures()?, self.indices.len()).noise)
     }
 
     /// The captions, one per line.

@@ -34,13 +34,16 @@ impl Decay {
         match self {
             Self::Halve { every: 0 } | Self::Constant => 1.0,
             Self::Halve { every } => 0.5f64.powi((epoch / every).min(1000) as i32),
-            Self::Linear { from, to } => {
-                let done = step as f64 / steps.max(1) as f64;
-                let fallen = ((done - from) / (1.0 - from).max(1e-9)).clamp(0.0, 1.0);
-                1.0 - (1.0 - to) * fallen
-            }
+            Self::Linear { from, to } => linear(step as f64 / steps.max(1) as f64, from, to),
         }
     }
+}
+
+/// The factor of a linear decay when the fraction `done` of a run has passed; see
+/// [`Decay::Linear`].
+pub(crate) fn linear(done: f64, from: f64, to: f64) -> f64 {
+    let fallen = ((done - from) / (1.0 - from).max(1e-9)).clamp(0.0, 1.0);
+    1.0 - (1.0 - to) * fallen
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const AT_FIRST: usize = 15;
 const LEAST: f64 = 1e-12;
 
 /// A function that builds a discriminator `D`.
-pub type Make<D> = fn(&NetConfig, &Scope<'_>) -> Result<D>;
+pub(crate) type Make<D> = fn(&NetConfig, &Scope<'_>) -> Result<D>;
 
 /// The discriminator's weights; those of two or more dimensions have singular vectors.
 #[derive(Debug)]

@@ -43,7 +43,7 @@ impl Start {
             (Some(info), Some(_)) if generators(info.net, cfg) != cfg.net => {
                 Err(refuse(sizes(&info.net)))
             }
-            (Some(_), Some(params)) => Ok(Some(params.snapshot()?)),
+            (Some(_), Some(params)) => Ok(Some(params.values())),
             _ => Err(refuse("none of that stage".to_owned())),
         }
     }
@@ -74,9 +74,14 @@ const fn generators(net: NetConfig, cfg: &TrainConfig) -> NetConfig {
 }
 
 fn sizes(net: &NetConfig) -> String {
-    let recipe = format!("{:?}", net.recipe).to_lowercase();
     format!(
-        "recipe {recipe}, gf {}, text_dim {}, cond_dim {}, z_dim {}, residual_blocks {}, channel_floor {}",
-        net.gf, net.text_dim, net.cond_dim, net.z_dim, net.residual_blocks, net.channel_floor
+        "recipe {}, gf {}, text_dim {}, cond_dim {}, z_dim {}, residual_blocks {}, channel_floor {}",
+        net.recipe.name(),
+        net.gf,
+        net.text_dim,
+        net.cond_dim,
+        net.z_dim,
+        net.residual_blocks,
+        net.channel_floor
     )
 }

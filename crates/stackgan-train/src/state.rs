@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::Epsilon;
+use stackgan_core::generator_noise::Epsilon;
 use stackgan_core::text::{CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Model, Params, Parts, Stage, StageInfo, StagePart, TextPart};
 use stackgan_kernels::memory;
 
 use crate::ema::Ema;
+use crate::feed::Fed;
 use crate::fit::check_fit;
 use crate::guard::Guard;
 use crate::identity::Identity;
-use crate::players::{Players, players};
+use crate::players::Players;
 use crate::setup::Setup;
-use crate::step::Looks;
+use crate::step::Checks;
 use crate::store::{Header, Store};
 use crate::{Result, standardise};
 
@@ -41,7 +42,7 @@ impl Run {
     ///
     /// # Errors
     /// [`crate::Error::Config`] when the parts of `setup` do not match; tensor errors.
-    pub(crate) fn new(mut setup: Setup, steps: u64, looks: Option<Looks>) -> Result<Self> {
+    pub(crate) fn new(mut setup: Setup, steps: u64, checks: Option<Checks>) -> Result<Self> {
         check_fit(&setup)?;
         let standardise = standardise::of_run(&setup)?;
         if let Some(standardise) = &standardise {
@@ -54,24 +55,27 @@ impl Run {
             (Stage::Two, Some(model)) => {
                 // Differs from the release: with Stage-I's running statistics, which the TensorFlow
                 // release does not restore. They are needed to paint before Stage-II has moved them.
-                Some(Params::given(model.stage1().snapshot()?, &setup.device)?)
+                Some(Params::given(model.stage1().values(), &setup.device)?)
             }
             _ => None,
         };
         let low = stage1.as_ref().zip(setup.stage1.as_ref().map(|model| &model.info().stage1.net));
-        let players = players(cfg, low, &setup.device)?;
-        let players = players.beginning(&setup.start, cfg, low)?;
         let identity = Identity::of(&setup)?;
-        let matcher = setup.matcher.take().filter(|_| setup.config.loss.matching > 0.0);
-        let players = players.matched(matcher.map(|matcher| matcher.reading(standardise.clone())));
-        let cfg = &setup.config;
+        let matcher = setup.matcher.take().filter(|_| cfg.loss.matching > 0.0);
+        let matcher = matcher.map(|matcher| matcher.reading(standardise.clone()));
+        let players = Players::new(cfg, low, &setup.start, matcher, &setup.device)?;
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;
         let guard = Guard::over(&players, stage1.as_ref())?;
-        let guard = guard.looking(looks.unwrap_or_else(|| Looks::on(&setup.device)));
+        let guard = guard.checking(checks.unwrap_or_else(|| Checks::on(&setup.device)));
         let (skipped, r1) = Default::default();
         Ok(Self { setup, players, stage1, ema, standardise, steps, identity, skipped, r1, guard })
+    }
+
+    /// The factor on the learning rates in the step of these inputs.
+    pub(crate) fn decay(&self, fed: &Fed) -> f64 {
+        self.setup.config.optim.decay.factor(fed.step, self.steps, fed.epoch)
     }
 
     /// Saves a checkpoint with everything that the next step, or its report, depends on.
@@ -81,20 +85,20 @@ impl Run {
         header.config = Some(self.identity.config.clone());
         header.skipped = self.skipped.iter().copied().collect();
         header.r1 = self.r1.map(|value| value as f32);
-        store.save(self.archive()?, &header)
+        store.save(self.archive(), &header)
     }
 
     /// Everything that the next step depends on. The tensors are not copied, so the next step
     /// changes them.
-    pub(crate) fn archive(&self) -> Result<Archive> {
-        let mut archive = self.players.state()?;
+    pub(crate) fn archive(&self) -> Archive {
+        let mut archive = self.players.state();
         if let Some(ema) = &self.ema {
             archive.extend("ema.", ema.state());
         }
         if let Some(stage1) = &self.stage1 {
             archive.extend("stage1.", stage1.values());
         }
-        Ok(archive)
+        archive
     }
 
     /// Restores a checkpoint of this run and returns its step count.

@@ -28,7 +28,7 @@ const QUIET: u64 = 1000;
 
 /// How much generated pictures differ: root mean square, in grey levels of 256.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Variety {
+pub struct Differences {
     /// Between pictures of one caption with different noise.
     pub noise: f64,
     /// Between pictures of different captions with the same noise; `None` if there is only one
@@ -36,8 +36,8 @@ pub struct Variety {
     pub captions: Option<f64>,
 }
 
-impl Variety {
-    /// The variety of a grid with rows of `columns` pictures: one caption per row, one noise per
+impl Differences {
+    /// The differences within a grid with rows of `columns` pictures: one caption per row, one noise per
     /// column.
     #[must_use]
     pub fn of(grid: &[Picture], columns: usize) -> Self {
@@ -133,10 +133,10 @@ impl Watch {
     }
 
     /// Checks a grid of generated pictures.
-    pub fn grid(&mut self, step: u64, variety: Variety) -> Option<String> {
+    pub fn grid(&mut self, step: u64, between: Differences) -> Option<String> {
         let limit = ALIKE * self.real;
-        let captions = variety.captions.filter(|&captions| captions < limit);
-        if step < UNTRAINED || (variety.noise >= limit && captions.is_none()) {
+        let captions = between.captions.filter(|&captions| captions < limit);
+        if step < UNTRAINED || (between.noise >= limit && captions.is_none()) {
             self.alike = 0;
             return None;
         }
@@ -146,7 +146,7 @@ impl Watch {
         }
         let (what, found) = match captions {
             Some(captions) => ("captions", captions),
-            None => ("noise", variety.noise),
+            None => ("noise", between.noise),
         };
         let real = self.real;
         Some(format!(
@@ -222,9 +222,10 @@ mod tests {
     #[test]
     fn pictures_that_are_alike_are_told_by_what_they_do_not_follow() {
         let flat = |v: u8| Picture { width: 2, height: 2, rgb: vec![v; 12] };
-        let of =
-            |levels: &[u8]| Variety::of(&levels.iter().map(|&v| flat(v)).collect::<Vec<_>>(), 2);
-        assert_eq!(of(&[10, 14, 20, 24]), Variety { noise: 4.0, captions: Some(10.0) });
+        let of = |levels: &[u8]| {
+            Differences::of(&levels.iter().map(|&v| flat(v)).collect::<Vec<_>>(), 2)
+        };
+        assert_eq!(of(&[10, 14, 20, 24]), Differences { noise: 4.0, captions: Some(10.0) });
         let mut watch = Watch::new(50.0);
         let healthy = of(&[10, 14, 20, 24]);
         let (no_captions, no_noise) = (of(&[10, 14, 10, 14]), of(&[10, 10, 20, 20]));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
-use stackgan_core::gan::Stage1Statistics;
+use stackgan_core::generator::Stage1Statistics;
 use stackgan_core::generators::Low;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder};

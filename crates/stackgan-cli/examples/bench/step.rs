@@ -10,7 +10,8 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{NetConfig, Params, Recipe, generators};
 use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
-use stackgan_train::players::players;
+use stackgan_train::players::Players;
+use stackgan_train::start::Start;
 use stackgan_train::step::{Batch, Inputs, StepConfig, StepNoise};
 
 use crate::machine::Machine;
@@ -32,7 +33,8 @@ pub(crate) fn bench(
     config.knobs.micro_batch = part;
     let device = &machine.device;
     let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
-    let mut players = players(&config, low.as_ref().map(|params| (params, net)), device)?;
+    let stage1 = low.as_ref().map(|params| (params, net));
+    let mut players = Players::new(&config, stage1, &Start::default(), None, device)?;
     let pictures = pictures(&config, device)?;
     let mut guard = Guard::over(&players, low.as_ref())?;
     let mut queued = Duration::ZERO;

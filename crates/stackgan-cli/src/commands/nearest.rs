@@ -17,7 +17,7 @@ use crate::args::{Nearest as Args, Part};
 use crate::context::Context;
 use crate::measuring::judge::{self, BATCH};
 use crate::measuring::{
-    Asked, Painter, PainterOptions, Questions, part_indices, real_features, real_picture,
+    Asked, DatasetPainter, PainterOptions, Questions, part_indices, real_features, real_picture,
 };
 use crate::output::{Answer, Form, path_text, write_file};
 use crate::progress::{Manner, Phase};
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         z_scale: None,
         seed: args.seed,
     };
-    let painter = Painter::open(&args.model, &args.data, &options, context)?;
+    let painter = DatasetPainter::open(&args.model, &args.data, &options, context)?;
     let captioned = part_indices(&painter.data, args.captions)?;
     let questions = Questions::of(&painter.data, captioned, args.seed)?;
     let trained = part_indices(&painter.data, Part::Train)?;
@@ -132,7 +132,7 @@ fn levels(picture: &Picture) -> Vec<f32> {
 /// The painted pictures and those that they were compared with.
 struct Found<'a> {
     args: &'a Args,
-    painter: &'a Painter,
+    painter: &'a DatasetPainter,
     trained: &'a [usize],
     pictures: &'a [Picture],
 }

@@ -25,7 +25,7 @@ use crate::output::{path_text, short};
 use crate::painting::{self, SHEETS};
 
 /// A model that paints captions of a dataset.
-pub(crate) struct Painter {
+pub(crate) struct DatasetPainter {
     model: Model,
     sha256: String,
     file: PathBuf,
@@ -47,7 +47,7 @@ pub(crate) struct PainterOptions<'a> {
     pub seed: u64,
 }
 
-impl Painter {
+impl DatasetPainter {
     /// Opens the model and the data.
     pub(crate) fn open(
         model: &Path,

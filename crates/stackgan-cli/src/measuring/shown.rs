@@ -10,7 +10,7 @@ use stackgan_data::crop::PictureSize;
 use stackgan_data::prepared::Prepared;
 
 use super::asked::{Asked, Questions};
-use super::painted::{self, Painter, PainterOptions};
+use super::painted::{self, DatasetPainter, PainterOptions};
 use super::real::part_indices;
 use crate::args::Eval;
 use crate::context::Context;
@@ -19,7 +19,7 @@ use crate::output::path_text;
 
 /// The pictures to measure.
 pub(super) enum Shown {
-    Painted { painter: Box<Painter>, questions: Questions },
+    Painted { painter: Box<DatasetPainter>, questions: Questions },
     Folder { dir: PathBuf, files: Vec<PathBuf>, data: Arc<Prepared> },
 }
 
@@ -40,7 +40,7 @@ impl Shown {
             seed: args.seed,
         };
         let model = args.model.as_deref().unwrap_or(Path::new(""));
-        let painter = Box::new(Painter::open(model, &args.data, &options, context)?);
+        let painter = Box::new(DatasetPainter::open(model, &args.data, &options, context)?);
         let part = part_indices(&painter.data, args.split)?;
         let questions = Questions::of(&painter.data, part, args.seed)?;
         Ok(Self::Painted { painter, questions })

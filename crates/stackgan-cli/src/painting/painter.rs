@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use candle_core::Tensor;
 use serde::Serialize;
+use stackgan_core::generator_noise::LARGEST_SCALE;
 use stackgan_core::image::Picture;
 use stackgan_core::{NamedModel, Provenance, Request, Resolved, Sampling};
 
@@ -178,8 +179,8 @@ impl Answer for Saved {
 
 fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {
     match value {
-        Some(v) if !(0.0..=4.0).contains(&v) => {
-            let parts = ("0 to 4", v.to_string());
+        Some(v) if !(0.0..=LARGEST_SCALE).contains(&v) => {
+            let parts = (format!("0 to {LARGEST_SCALE}"), v.to_string());
             let remedy = "1 is the noise of training; 0.7 is more faithful to the words";
             let what = "the scale cannot be used";
             Err(Problem::usage(what, format!("option: {option}"), parts, remedy).into())

@@ -9,8 +9,7 @@ use candle_core::Tensor;
 use super::generator::{about, weights};
 use super::graph::{Graph, Numbers, Setting};
 use super::networks::{self, Inputs};
-use crate::model::wrong;
-use crate::{Model, Result, Stage};
+use crate::{Error, Model, Result, Stage};
 
 /// Returns the generator of `stage` for torch-fidelity.
 ///
@@ -28,8 +27,11 @@ pub fn classes(model: &Model, stage: Stage, text: &Tensor, model_sha256: &str) -
     let (low, info) = (&model.info().stage1.net, model.stage_info(stage)?);
     let (_, width) = text.dims2()?;
     if width != low.text_dim {
-        let expected = format!("embeddings of width {}", low.text_dim);
-        return Err(wrong("embeddings do not fit", &expected, &format!("a width of {width}")));
+        return Err(Error::Shape {
+            what: "embeddings do not fit",
+            expected: format!("a width of {}", low.text_dim),
+            found: width.to_string(),
+        });
     }
     let mut widths = vec![low.z_dim, low.cond_dim];
     widths.extend((stage == Stage::Two).then_some(info.net.cond_dim));

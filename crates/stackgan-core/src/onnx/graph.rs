@@ -4,8 +4,8 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::protobuf::Message;
 use crate::Error;
+use crate::protobuf::Message;
 
 /// The version of the file format: that of ONNX 1.12, the first version with the operators below.
 const IR_VERSION: i64 = 8;

@@ -56,7 +56,7 @@ impl<'a> Layers<'a> {
     /// Adds a convolution without bias.
     pub(super) fn conv(&mut self, x: &str, name: &str, window: Window) -> Result<String> {
         let weight = self.weight(&format!("{name}.weight"))?;
-        let (kernel, stride, padding) = window.numbers();
+        let (kernel, stride, padding) = window.geometry();
         let [kernel, stride, padding] = [kernel, stride, padding].map(|number| number as i64);
         let set = [
             ("kernel_shape", Setting::Ints(&[kernel; 2])),

@@ -10,7 +10,6 @@ mod generator;
 mod graph;
 mod layers;
 mod networks;
-mod protobuf;
 
 pub use self::char_cnn_rnn::encoder;
 pub use self::classes::classes;

@@ -5,20 +5,19 @@
 //! of the generator's conditioning augmentation), and in Stage-II also one without.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Maps, Statistics};
+use stackgan_kernels::Maps;
 
 use super::STYLE;
-use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Window, check_pictures, of_each};
+use crate::generator::Mode;
+use crate::layers::{Conv, ConvNorm, LEAKY, Window, of_each};
 use crate::params::{Init, Scope};
+use crate::picture_encoder::PictureEncoder;
 use crate::{NetConfig, Recipe};
 
 /// A discriminator of either stage.
 #[derive(Clone, Debug)]
 pub struct Discriminator {
-    side: usize,
-    first: Conv,
-    encode_img: Vec<ConvNorm>,
+    encode_img: PictureEncoder,
     joint: ConvNorm,
     conditional: Logit,
     unconditional: Option<Logit>,
@@ -33,12 +32,12 @@ impl Discriminator {
         cfg.check_of(Recipe::Plain)?;
         let (n, img) = (cfg.df, scope.pp("encode_img"));
         let halve = |a, b, index| ConvNorm::new((a, b), Window::Halve, LEAKY, STYLE, (&img, index));
-        let encode_img = vec![
+        let layers = vec![
             halve(n, 2 * n, 2)?,     // 16x16
             halve(2 * n, 4 * n, 5)?, // 8x8
             halve(4 * n, 8 * n, 8)?, // 4x4
         ];
-        Self::new(cfg, (64, encode_img), None, scope)
+        Self::new(cfg, PictureEncoder::new(64, n, layers, STYLE, &img)?, None, scope)
     }
 
     /// Builds a discriminator for 256x256 pictures, which has both heads.
@@ -50,7 +49,7 @@ impl Discriminator {
         let (n, img) = (cfg.df, scope.pp("encode_img"));
         let layer =
             |a, b, window, index| ConvNorm::new((a, b), window, LEAKY, STYLE, (&img, index));
-        let encode_img = vec![
+        let layers = vec![
             layer(n, 2 * n, Window::Halve, 2)?,        // 64x64
             layer(2 * n, 4 * n, Window::Halve, 5)?,    // 32x32
             layer(4 * n, 8 * n, Window::Halve, 8)?,    // 16x16
@@ -60,20 +59,19 @@ impl Discriminator {
             layer(16 * n, 8 * n, Window::Three, 20)?,
         ];
         let unconditional = Logit::new(8 * n, scope.pp("get_uncond_logits.outlogits.0"))?;
-        Self::new(cfg, (256, encode_img), Some(unconditional), scope)
+        let encode_img = PictureEncoder::new(256, n, layers, STYLE, &img)?;
+        Self::new(cfg, encode_img, Some(unconditional), scope)
     }
 
     fn new(
         cfg: &NetConfig,
-        (side, encode_img): (usize, Vec<ConvNorm>),
+        encode_img: PictureEncoder,
         unconditional: Option<Logit>,
         scope: &Scope,
     ) -> Result<Self> {
         let (n, outlogits) = (cfg.df, scope.pp("get_cond_logits.outlogits"));
         let joint = (8 * n + cfg.cond_dim, 8 * n);
         Ok(Self {
-            side,
-            first: Conv::new(3, n, Window::Halve, STYLE, scope.pp("encode_img.0"))?,
             encode_img,
             joint: ConvNorm::new(joint, Window::Three, LEAKY, STYLE, (&outlogits, 0))?,
             conditional: Logit::new(8 * n, outlogits.pp(3))?,
@@ -88,16 +86,7 @@ impl Discriminator {
     /// # Errors
     /// Shapes that do not match, including pictures of the other stage's size.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.look(images, mode.into())
-    }
-
-    fn look(&self, images: &Tensor, by: Statistics) -> Result<Tensor> {
-        check_pictures(images, self.side)?;
-        let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
-        for layer in &self.encode_img {
-            x = layer.forward(&x, by)?;
-        }
-        x.leave()
+        self.encode_img.forward(images, mode.into())?.leave()
     }
 
     /// Returns the features of several batches of pictures, each as [`Self::features`] in
@@ -106,7 +95,7 @@ impl Discriminator {
     /// # Errors
     /// Shapes that do not match.
     pub fn features_of<const N: usize>(&self, images: [&Tensor; N]) -> Result<[Tensor; N]> {
-        of_each(images, |images, by| self.look(images, by))
+        of_each(images, |images, by| self.encode_img.forward(images, by)?.leave())
     }
 
     /// Returns logits `(batch,)` for features with the text code `mu` `(batch, cond_dim)`.

@@ -82,7 +82,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::gan::Stage1Statistics;
+    use crate::generator::Stage1Statistics;
     use crate::noise::Noise;
     use crate::plain::{Stage1Generator, Stage2Generator};
     use crate::{Device, Params, Recipe};

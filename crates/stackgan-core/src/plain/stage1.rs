@@ -6,7 +6,8 @@ use stackgan_kernels::{self as kernels, Activation, Maps};
 
 use super::STYLE;
 use crate::cond_aug::LogVarianceAugmentation;
-use crate::gan::{Generator, GeneratorNoise, Mode, Painted};
+use crate::generator::{Generator, Mode, Painted};
+use crate::generator_noise::GeneratorNoise;
 use crate::layers::{BatchNorm, Conv, Linear, UpBlock, Window};
 use crate::params::Scope;
 use crate::{NetConfig, Recipe};

@@ -6,7 +6,8 @@ use candle_core::{Result, Tensor};
 
 use super::{STYLE, Stage1Generator};
 use crate::cond_aug::LogVarianceAugmentation;
-use crate::gan::{Generator, GeneratorNoise, Mode, Painted, Stage1Statistics};
+use crate::generator::{Generator, Mode, Painted, Stage1Statistics};
+use crate::generator_noise::GeneratorNoise;
 use crate::params::Scope;
 use crate::refiner::Refiner;
 use crate::{NetConfig, Recipe};

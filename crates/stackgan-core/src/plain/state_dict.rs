@@ -11,12 +11,11 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 
 use super::layout::{STAGE1, generator};
+use crate::archive::{prefixed, under};
 use crate::model::wrong;
-use crate::shapes::{differences, listed, shown, wrong_sizes};
+use crate::shapes::{differences, first_names, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
-use crate::{
-    Error, Model, NetConfig, Params, Parts, Recipe, Result, StageInfo, StagePart, TextPart,
-};
+use crate::{Error, Model, NetConfig, Parts, Recipe, Result, StagePart, TextPart};
 
 pub use crate::shapes::Shapes;
 
@@ -45,11 +44,8 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
         .map(|(name, shape)| (name.clone(), shape.clone()))
         .collect();
     if let Some(name) = found.keys().find(|name| name.starts_with(WRAPPED)) {
-        let bare = |(name, shape): (&String, &Vec<usize>)| {
-            Some((name.strip_prefix(WRAPPED)?.to_owned(), shape.clone()))
-        };
-        let bare: Option<Shapes> = found.iter().map(bare).collect();
-        let fits = bare.is_some_and(|bare| sizes(&bare).is_ok());
+        let bare = under(WRAPPED, &found);
+        let fits = bare.len() == found.len() && sizes_of(&bare).is_ok();
         return Err(not_a_generator(&format!(
             "`{}`: names of a network in `DataParallel`, {}",
             shown(name),
@@ -60,10 +56,15 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
             }
         )));
     }
+    sizes_of(&found)
+}
+
+/// As [`sizes`], of names without `DataParallel`'s prefix and without counters.
+fn sizes_of(found: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
     let two = found.keys().any(|name| name.starts_with(STAGE1));
-    let net = guess(&found, if two { STAGE1 } else { "" })?;
+    let net = guess(found, if two { STAGE1 } else { "" })?;
     let expected = generator(&net, two);
-    let mut differences = differences(&expected, &found);
+    let mut differences = differences(&expected, found);
     let beside = found.keys().filter(|name| !expected.contains_key(*name));
     differences.extend(beside.map(|name| format!("`{}` beside them", shown(name))));
     if differences.is_empty() {
@@ -100,10 +101,7 @@ pub fn from_state_dict(
     if high_net.is_none() {
         std::mem::swap(&mut low, &mut high);
     }
-    let part = |net, tensors| {
-        let params = Params::given(tensors, device)?;
-        Ok::<_, Error>(StagePart { info: StageInfo::imported(net, dataset), params })
-    };
+    let part = |net, tensors| StagePart::imported(net, tensors, dataset, device);
     let (stage1, stage2) = (part(low_net, low)?, high_net.map(|net| part(net, high)).transpose()?);
     let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
     Model::new(Parts { text, stage1, stage2 }, device)
@@ -125,7 +123,7 @@ pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
     let low = model.stage1().snapshot()?;
     let Some(high) = model.stage2() else { return Ok(low) };
     let mut all = high.snapshot()?;
-    all.extend(low.into_iter().map(|(name, tensor)| (format!("{STAGE1}{name}"), tensor)));
+    all.extend(prefixed(STAGE1, low));
     Ok(all)
 }
 
@@ -136,18 +134,7 @@ fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
         match found.get(&name).map(Vec::as_slice) {
             Some(&[rows, columns]) => Ok((rows, columns)),
             Some(shape) => Err(not_a_generator(&format!("`{name}` of shape {shape:?}"))),
-            None => {
-                let first = found.keys().take(3).map(|name| format!("`{}`", shown(name)));
-                let first: Vec<String> = first.collect();
-                let others = found.len().saturating_sub(first.len());
-                let first = first.join(", ");
-                let there = match others {
-                    0 if first.is_empty() => "nothing".to_owned(),
-                    0 => format!("only {first}"),
-                    _ => format!("{first} and {others} others"),
-                };
-                Err(not_a_generator(&format!("no `{name}`, but {there}")))
-            }
+            None => Err(not_a_generator(&format!("no `{name}`, but {}", first_names(found)))),
         }
     };
     let (twice_cond, text_dim) = matrix("ca_net.fc.weight")?;
@@ -190,7 +177,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::gan::Stage1Statistics;
+    use crate::Params;
+    use crate::generator::Stage1Statistics;
     use crate::noise::Noise;
     use crate::plain::{Stage1Generator, Stage2Generator};
 
@@ -214,9 +202,7 @@ mod tests {
         let stage1 = Stage1Generator::new(&net(), &low.frozen()).unwrap();
         Stage2Generator::new(&net(), stage1, Stage1Statistics::Running, &high.frozen()).unwrap();
         let mut all = high.snapshot().unwrap();
-        for (name, tensor) in low.snapshot().unwrap() {
-            all.insert(format!("{STAGE1}{name}"), tensor);
-        }
+        all.extend(prefixed(STAGE1, low.snapshot().unwrap()));
         all.insert(
             "STAGE1_G.fc.1.num_batches_tracked".to_owned(),
             Tensor::new(7f32, &cpu).unwrap(),
@@ -279,6 +265,14 @@ mod tests {
         other.remove("img.0.weight");
         let error = wrapped(other);
         assert!(error.contains("`module.") && error.contains("StackGAN-v2"), "{error}");
+    }
+
+    /// A file of 35 kB can hold such a name.
+    #[test]
+    fn a_name_that_is_wrapped_thousands_of_times_is_refused() {
+        let shapes = [(format!("{}x", WRAPPED.repeat(5_000)), vec![1])];
+        let error = sizes(&shapes.into()).unwrap_err().to_string();
+        assert!(error.contains("StackGAN-v2"), "{error}");
     }
 
     #[test]

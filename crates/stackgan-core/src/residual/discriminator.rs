@@ -7,20 +7,19 @@
 //! encoder.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, Maps, Statistics, activate};
+use stackgan_kernels::{Activation, Statistics, activate};
 
 use super::{Bottleneck, STYLE};
-use crate::gan::Mode;
-use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, check_pictures, of_each};
+use crate::generator::Mode;
+use crate::layers::{Conv, ConvNorm, LEAKY, Linear, Window, of_each};
 use crate::params::Scope;
+use crate::picture_encoder::PictureEncoder;
 use crate::{NetConfig, Recipe};
 
 /// A discriminator of either stage, from picture and embedding to a logit.
 #[derive(Clone, Debug)]
 pub struct Discriminator {
-    side: usize,
-    first: Conv,
-    encode_img: Vec<ConvNorm>,
+    encode_img: PictureEncoder,
     residual: Bottleneck,
     text_net: Linear,
     joint: ConvNorm,
@@ -41,12 +40,12 @@ impl Discriminator {
         let halve = |a, b, activation, index| {
             ConvNorm::new((a, b), Window::Halve, activation, STYLE, (&img, index))
         };
-        let encode_img = vec![
+        let layers = vec![
             halve(n, 2 * n, LEAKY, 2)?,                    // 16x16
             halve(2 * n, 4 * n, Activation::Identity, 5)?, // 8x8
             halve(4 * n, 8 * n, Activation::Identity, 7)?, // 4x4
         ];
-        Self::new(cfg, (64, encode_img), scope)
+        Self::new(cfg, PictureEncoder::new(64, n, layers, STYLE, &img)?, scope)
     }
 
     /// Builds a discriminator for 256x256 pictures.
@@ -59,7 +58,7 @@ impl Discriminator {
         let layer = |a, b, window, activation, index| {
             ConvNorm::new((a, b), window, activation, STYLE, (&img, index))
         };
-        let encode_img = vec![
+        let layers = vec![
             layer(n, 2 * n, Window::Halve, LEAKY, 2)?,        // 64x64
             layer(2 * n, 4 * n, Window::Halve, LEAKY, 5)?,    // 32x32
             layer(4 * n, 8 * n, Window::Halve, LEAKY, 8)?,    // 16x16
@@ -68,20 +67,14 @@ impl Discriminator {
             layer(32 * n, 16 * n, Window::Point, LEAKY, 17)?,
             layer(16 * n, 8 * n, Window::Point, Activation::Identity, 20)?,
         ];
-        Self::new(cfg, (256, encode_img), scope)
+        Self::new(cfg, PictureEncoder::new(256, n, layers, STYLE, &img)?, scope)
     }
 
-    fn new(
-        cfg: &NetConfig,
-        (side, encode_img): (usize, Vec<ConvNorm>),
-        scope: &Scope,
-    ) -> Result<Self> {
+    fn new(cfg: &NetConfig, encode_img: PictureEncoder, scope: &Scope) -> Result<Self> {
         let (n, head) = (cfg.df, scope.pp("head"));
         let outlogits = head.pp("outlogits");
         let joint = (8 * n + cfg.cond_dim, 8 * n);
         Ok(Self {
-            side,
-            first: Conv::new(3, n, Window::Halve, STYLE, scope.pp("encode_img.0"))?,
             encode_img,
             residual: Bottleneck::new(8 * n, LEAKY, scope.pp("residual"))?,
             text_net: Linear::new(cfg.text_dim, cfg.cond_dim, STYLE, head.pp("text_net.0"))?,
@@ -102,11 +95,7 @@ impl Discriminator {
     }
 
     fn judge(&self, images: &Tensor, text: &Tensor, by: Statistics) -> Result<Tensor> {
-        check_pictures(images, self.side)?;
-        let mut x = self.first.forward(&Maps::enter(images)?)?.activate(LEAKY)?;
-        for layer in &self.encode_img {
-            x = layer.forward(&x, by)?;
-        }
+        let x = self.encode_img.forward(images, by)?;
         let x = self.residual.forward(&x, by)?; // 4x4
         let text = activate(&self.text_net.forward(text)?, LEAKY)?;
         let x = self.joint.forward(&x.append_tiled(&text)?, by)?;

@@ -6,7 +6,8 @@ use stackgan_kernels::{self as kernels, Activation, Filter, Maps};
 
 use super::{Bottleneck, STYLE};
 use crate::cond_aug::LogSigmaAugmentation;
-use crate::gan::{Generator, GeneratorNoise, Mode, Painted};
+use crate::generator::{Generator, Mode, Painted};
+use crate::generator_noise::GeneratorNoise;
 use crate::layers::{BatchNorm, Linear, UpBlock};
 use crate::params::Scope;
 use crate::{NetConfig, Recipe};
@@ -23,7 +24,7 @@ pub struct Stage1Generator {
     residual2: Bottleneck,
     upsample2: UpBlock,
     upsample3: UpBlock,
-    img: Tensor, // (3, gf, 3, 3)
+    img: Tensor, // (3, channels, 3, 3)
     ngf: usize,
 }
 

@@ -15,11 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 
-use crate::shapes::{Shapes, differences, listed, shown, wrong_sizes};
+use crate::shapes::{Shapes, differences, first_names, listed, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
-use crate::{
-    Error, Model, NetConfig, Params, Parts, Recipe, Result, StageInfo, StagePart, TextPart,
-};
+use crate::{Error, Model, NetConfig, Parts, Recipe, Result, StagePart, TextPart};
 
 /// The scope of Stage-I's generator.
 const STAGE1: &str = "g_net";
@@ -79,8 +77,7 @@ pub fn from_variables(
             let Some(values) = variables.remove(&variable) else { continue };
             tensors.insert(name, order.channels_first(&values)?);
         }
-        let params = Params::given(tensors, device)?;
-        Ok::<_, Error>(StagePart { info: StageInfo::imported(net, dataset), params })
+        StagePart::imported(net, tensors, dataset, device)
     };
     let stage1 = part(low, stage1(&low))?;
     let stage2 = high.map(|net| part(net, stage2(&net))).transpose()?;
@@ -256,13 +253,7 @@ fn guess(shapes: &Shapes) -> Result<NetConfig> {
         match shapes.get(&name).map(Vec::as_slice) {
             Some(&[from, to]) => Ok((from, to)),
             Some(shape) => Err(not_the_release(format!("`{name}` of shape {shape:?}"))),
-            None => {
-                let first = shapes.keys().take(3).map(|name| format!("`{}`", shown(name)));
-                let first: Vec<String> = first.collect();
-                let there = if first.is_empty() { "nothing".to_owned() } else { first.join(", ") };
-                let all = shapes.len();
-                Err(not_the_release(format!("no `{name}`, but {there} of {all} variables")))
-            }
+            None => Err(not_the_release(format!("no `{name}`, but {}", first_names(shapes)))),
         }
     };
     let (text_dim, twice_cond) = product("custom_fully_connected")?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alphabet::{self, CaptionIndices};
 use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
-use crate::archive::Archive;
+use crate::archive::{Archive, prefixed, under};
 use crate::digest::Sum;
 use crate::{Error, Params, Result};
 
@@ -211,17 +211,17 @@ impl CharCnnRnnEncoder {
         Self::from_tensors(self.config, &self.tensors()?, device)?.with_standardise(None)
     }
 
-    /// Returns a copy of every tensor, with the names of a model file: `text.conv1.weight`, …
+    /// Returns every tensor without copying, with the names of a model file: `text.conv1.weight`, …
     /// `text.standardise.mean`.
     ///
     /// # Errors
-    /// Insufficient memory for the copies.
+    /// A failure of the device.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = self.params.snapshot()?;
+        let mut tensors = self.params.values();
         if let Some(standardise) = &self.standardise {
             tensors.extend(standardise.tensors()?);
         }
-        Ok(tensors.into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor)).collect())
+        Ok(prefixed(PREFIX, tensors).collect())
     }
 
     /// Reads the encoder from the tensors of a model file. Tensors of other parts are ignored.
@@ -233,12 +233,7 @@ impl CharCnnRnnEncoder {
         tensors: &BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
-        let mut own: BTreeMap<String, Tensor> = tensors
-            .iter()
-            .filter_map(|(name, tensor)| {
-                Some((name.strip_prefix(PREFIX)?.to_owned(), tensor.clone()))
-            })
-            .collect();
+        let mut own = under(PREFIX, tensors);
         let standardise = Standardise::from_tensors(&own, device)?;
         own.retain(|name, _| name != MEAN && name != STD);
         let fits =

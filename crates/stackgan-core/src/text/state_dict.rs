@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 
 use super::alphabet::{ALPHABET_SIZE, AlphabetOptions};
 use super::ops::KERNEL;
-use super::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence};
+use super::{CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence};
 use crate::{Error, Params, Result};
 
 pub use crate::shapes::Shapes;
@@ -78,7 +78,6 @@ pub fn from_state_dict(
         Ok((name, tensor))
     });
     let params = Params::given(turned.collect::<Result<_>>()?, device)?;
-    CharCnnRnn::new(&config, &params.frozen())?;
     CharCnnRnnEncoder::new(config, params, None)
 }
 

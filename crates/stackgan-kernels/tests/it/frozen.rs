@@ -1,9 +1,9 @@
 //! A frozen argument has no gradient, and the gradients of the others do not change.
 
 use candle_core::{Result, Tensor, Var};
-use stackgan_kernels::{Activation, batch_norm_train};
+use stackgan_kernels::Activation;
 
-use crate::common::{bits, conv, normal, plain, up_conv};
+use crate::common::{OF_BATCH, bits, conv, norm, normal, plain, running, up_conv};
 
 type Op = fn(&[Tensor]) -> Result<Tensor>;
 
@@ -19,8 +19,8 @@ fn no_gradient_for_frozen_arguments() {
         ("up-block", vec![normal((2, 3, 8, 8), 74), normal((4, 3, 3, 3), 75)], |t| {
             up_conv(&t[0], &t[1])
         }),
-        ("batch_norm", vec![normal((2, 3, 8, 8), 76), normal(3, 77), normal(3, 78)], |t| {
-            Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-5, Activation::Relu)?.0)
+        ("batch norm", vec![normal((16, 3), 76), normal(3, 77), normal(3, 78)], |t| {
+            norm(&t[1], &t[2], &running(3), 1e-5, Activation::Relu).apply(&t[0], OF_BATCH)
         }),
     ];
     for (what, inputs, op) in cases {

@@ -1,9 +1,9 @@
 //! The number of threads does not change any bit.
 
 use candle_core::{DType, Result, Tensor};
-use stackgan_kernels::{Activation, Maps, activate, batch_norm_eval, batch_norm_train};
+use stackgan_kernels::{Activation, Maps, Statistics, activate};
 
-use crate::common::{bits, normal, outcome, plain, up_conv};
+use crate::common::{OF_BATCH, bits, norm, normal, outcome, plain, running, up_conv};
 
 fn check(what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor> + Sync) {
     let run = |threads: usize| {
@@ -31,16 +31,16 @@ fn up_blocks() {
 
 #[test]
 fn the_others() {
-    for x in [normal((5, 33, 40, 40), 84), normal((9, 700), 85)] {
+    for x in [normal((150, 133), 84), normal((9, 700), 85)] {
         let c = x.dims()[1];
         let inputs = [x, normal(c, 86), normal(c, 87)];
-        check("batch_norm_train", &inputs, |t| {
-            Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-5, Activation::LeakyRelu(0.2))?.0)
-        });
-        let (mean, variance) = (normal(c, 88), normal(c, 89).sqr().unwrap());
-        check("batch_norm_eval", &inputs, |t| {
-            batch_norm_eval(&t[0], &t[1], &t[2], &mean, &variance, 1e-5, Activation::Relu)
-        });
+        for (statistics, activation) in
+            [(OF_BATCH, Activation::LeakyRelu(0.2)), (Statistics::Running, Activation::Relu)]
+        {
+            check(&format!("batch norm, {statistics:?}"), &inputs, |t| {
+                norm(&t[1], &t[2], &running(c), 1e-5, activation).apply(&t[0], statistics)
+            });
+        }
         check("activate", &inputs[..1], |t| activate(&t[0], Activation::Relu));
     }
 }

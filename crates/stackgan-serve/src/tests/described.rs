@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use stackgan_core::generator_noise::LARGEST_SCALE;
 
 use super::{files, limits, start};
-use crate::wanted::LARGEST_SCALE;
 
 /// Names that a schema has, which are all required.
 fn described(schema: &Value) -> BTreeSet<String> {

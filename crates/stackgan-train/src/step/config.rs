@@ -9,20 +9,20 @@ use crate::knobs::Knobs;
 
 /// When a step's losses, gradients and weights are checked for non-finite values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Looks {
+pub enum Checks {
     /// Each value is checked before it is used. This costs no waiting on a CPU.
     #[default]
-    AsItGoes,
+    Immediate,
     /// All values are checked together once the step has been queued. A GPU would idle at each
     /// check, so there is only one wait.
-    AtTheEnd,
+    Deferred,
 }
 
-impl Looks {
+impl Checks {
     /// The default for a device.
     #[must_use]
     pub fn on(device: &Device) -> Self {
-        if device.is_cpu() { Self::AsItGoes } else { Self::AtTheEnd }
+        if device.is_cpu() { Self::Immediate } else { Self::Deferred }
     }
 }
 
@@ -42,7 +42,7 @@ pub struct StepConfig {
     /// The noise of augmentations.
     pub noise: Noise,
     /// When losses and gradients are checked.
-    pub looks: Looks,
+    pub checks: Checks,
 }
 
 impl StepConfig {
@@ -57,7 +57,7 @@ impl StepConfig {
             loss: LossConfig { kl: cfg.kl(), ..cfg.loss },
             knobs: cfg.knobs,
             noise: Noise::new(cfg.seed),
-            looks: Looks::AsItGoes,
+            checks: Checks::Immediate,
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) enum Player {
 
 impl Player {
     /// The name of its gradient's norm.
-    pub(super) const fn norm(self) -> &'static str {
+    pub(super) const fn norm_name(self) -> &'static str {
         match self {
             Self::G => "g_grad",
             Self::D => "d_grad",
@@ -46,8 +46,8 @@ impl Player {
     }
 }
 
-/// G, and the variables and optimisers of both players. D itself, whose type is its recipe's, is a
-/// [`Pair`].
+/// G, and the variables and optimisers of both players. D itself, whose type is its recipe's, lies
+/// in [`Views`].
 #[derive(Debug)]
 pub struct Game {
     /// G, with weights that record gradients.
@@ -60,9 +60,9 @@ pub struct Game {
     pub matcher: Option<Matcher>,
 }
 
-/// D twice, on the same variables.
+/// Two views of D, on the same variables.
 #[derive(Debug)]
-pub struct Pair<D> {
+pub struct Views<D> {
     /// With weights that record gradients, for D's step.
     pub trained: D,
     /// With frozen weights, for G's step.
@@ -71,7 +71,7 @@ pub struct Pair<D> {
     pub spectral: Option<Spectral<D>>,
 }
 
-impl<D> Pair<D> {
+impl<D> Views<D> {
     /// Divides D's current weights by their largest singular values; does nothing without spectral
     /// normalisation.
     ///
@@ -110,7 +110,7 @@ impl Game {
         cfg: &StepConfig,
         stats: &mut StepStats,
     ) -> crate::Result<GradStore> {
-        let (grads, name) = (grads.sum()?, player.norm());
+        let (grads, name) = (grads.sum()?, player.norm_name());
         let adam = match player {
             Player::G => &mut self.g.adam,
             Player::D => &mut self.d.adam,

@@ -1,7 +1,7 @@
 //! The inputs of a step: a batch and the noise, as tensors on the device.
 
 use candle_core::{Device, Result, Tensor};
-use stackgan_core::gan::{Draw, GENERATOR_STEP, GeneratorNoise, SAMPLING};
+use stackgan_core::generator_noise::{Draw, GENERATOR_STEP, GeneratorNoise, SAMPLING};
 use stackgan_core::noise::Noise;
 
 use crate::config::TrainConfig;

@@ -9,8 +9,8 @@ mod plain;
 mod residual;
 mod stats;
 
-pub use config::{Looks, StepConfig};
-pub use game::{Game, Optimised, Pair};
+pub use config::{Checks, StepConfig};
+pub use game::{Game, Optimised, Views};
 pub use inputs::{Batch, Inputs, StepNoise, next_of_other_class};
 pub use plain::step as plain_step;
 pub use residual::step as residual_step;

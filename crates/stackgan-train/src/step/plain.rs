@@ -6,7 +6,7 @@ use stackgan_core::plain::Discriminator;
 use stackgan_core::{Mode, Painted};
 
 use super::config::StepConfig;
-use super::game::{Game, Pair, Player};
+use super::game::{Game, Player, Views};
 use super::inputs::{Batch, Inputs};
 use super::loss::generator_loss;
 use super::parts::{Gradients, Part, parts};
@@ -24,7 +24,7 @@ use crate::{Result, penalty};
 /// checked as the step goes; tensor errors.
 pub fn step(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
@@ -37,9 +37,9 @@ pub fn step(
         _ => None,
     };
     let shown = Shown { parts: &parts, fake: fake.as_ref() };
-    step_discriminator(game, pair, &shown, cfg, &mut stats)?;
+    step_discriminator(game, views, &shown, cfg, &mut stats)?;
     if cfg.generator_moves() {
-        step_generator(game, pair, &shown, cfg, &mut stats)?;
+        step_generator(game, views, &shown, cfg, &mut stats)?;
     }
     Ok(stats)
 }
@@ -67,12 +67,12 @@ fn paint(game: &Game, part: &Part) -> candle_core::Result<Painted> {
 /// generator's step.
 fn step_discriminator(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     shown: &Shown<'_>,
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    pair.normalise(&game.d.params)?;
+    views.normalise(&game.d.params)?;
     let (mut grads, mode) = (Gradients::default(), Mode::Train);
     for part in shown.parts {
         let painted = shown.fake(game, part)?;
@@ -80,7 +80,7 @@ fn step_discriminator(
         drop(painted);
         let real_pictures = part.augment.see(Pass::Real, &part.batch.real)?;
         let fake_pictures = part.augment.see(Pass::Fake, &fake)?;
-        let d = &pair.trained;
+        let d = &views.trained;
         let [real, fake] = d.features_of([&real_pictures, &fake_pictures])?;
         let real_logits = d.conditional_logits(&real, &mu, mode)?;
         let (pictures, texts) = wrong_pairs(&real, &mu, &part.batch)?;
@@ -107,7 +107,7 @@ fn step_discriminator(
         let mut loss = d_loss;
         let logits =
             |d: &Discriminator, x: &Tensor| d.conditional_logits(&d.features(x, mode)?, &mu, mode);
-        if let Some(r1) = pair.r1(&real_pictures, logits, cfg)? {
+        if let Some(r1) = views.r1(&real_pictures, logits, cfg)? {
             stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
@@ -120,16 +120,16 @@ fn step_discriminator(
 /// Takes G's step on the same fake, through the updated discriminator.
 fn step_generator(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     shown: &Shown<'_>,
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    pair.normalise(&game.d.params)?;
+    views.normalise(&game.d.params)?;
     let (mut grads, mode) = (Gradients::default(), Mode::Train);
     for part in shown.parts {
         let painted = shown.fake(game, part)?;
-        let (mu, d) = (painted.conditioning.mu.detach(), &pair.frozen);
+        let (mu, d) = (painted.conditioning.mu.detach(), &views.frozen);
         let features = d.features(&part.augment.see(Pass::Generator, &painted.image)?, mode)?;
         let mut adversarial = bce_with_logits(&d.conditional_logits(&features, &mu, mode)?, 1.0)?;
         if let Some(alone) = d.unconditional_logits(&features)? {

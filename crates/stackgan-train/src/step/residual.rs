@@ -1,12 +1,13 @@
 //! The step of the `residual` recipe. Source: TensorFlow release, `stageI/trainer.py` and `stageII/trainer.py`.
 
+use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 use stackgan_core::Mode;
 use stackgan_core::losses::bce_with_logits;
 use stackgan_core::residual::Discriminator;
 
 use super::config::StepConfig;
-use super::game::{Game, Pair, Player};
+use super::game::{Game, Player, Views};
 use super::inputs::Inputs;
 use super::loss::generator_loss;
 use super::parts::{Gradients, Part, parts};
@@ -26,25 +27,25 @@ use crate::{Result, penalty};
 /// checked as the step goes; tensor errors.
 pub fn step(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<StepStats> {
-    Ok(step_with_gradients(game, pair, inputs, cfg)?.0)
+    Ok(step_with_gradients(game, views, inputs, cfg)?.0)
 }
 
 /// As [`step`]. Also returns the gradients of G's loss, if G was updated.
 pub(crate) fn step_with_gradients(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     inputs: &Inputs,
     cfg: &StepConfig,
 ) -> Result<(StepStats, Option<GradStore>)> {
     let parts = parts(inputs, cfg)?;
     let mut stats = StepStats::of_parts(parts.len());
-    step_discriminator(game, pair, &parts, cfg, &mut stats)?;
+    step_discriminator(game, views, &parts, cfg, &mut stats)?;
     let moves = cfg.generator_moves();
-    let grads = moves.then(|| step_generator(game, pair, &parts, cfg, &mut stats)).transpose()?;
+    let grads = moves.then(|| step_generator(game, views, &parts, cfg, &mut stats)).transpose()?;
     Ok((stats, grads))
 }
 
@@ -54,45 +55,43 @@ pub(crate) fn step_with_gradients(
 /// generator's step.
 fn step_discriminator(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<()> {
-    pair.normalise(&game.d.params)?;
+    views.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
     for Part { batch, noise, augment } in parts {
         let (text, mode) = (&batch.text, Mode::Train);
         let real = augment.see(Pass::Real, &batch.real)?;
         let fake = game.generator.paint(text, &noise.d, mode)?.image.detach();
         let fake = augment.see(Pass::Fake, &fake)?;
-        let d = &pair.trained;
-        let mut loss = match &batch.wrong {
+        let d = &views.trained;
+        let (of_real, of_wrong, of_fake) = match &batch.wrong {
             Some(wrong) => {
                 let wrong = augment.see(Pass::Wrong, wrong)?;
-                let [of_real, of_wrong, of_fake] = d.logits_of([&real, &wrong, &fake], text)?;
-                let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
-                let d_wrong = bce_with_logits(&of_wrong, 0.0)?;
-                let d_fake = bce_with_logits(&of_fake, 0.0)?;
-                let d_loss = (&d_real + ((&d_wrong + &d_fake)? * 0.5)?)?;
-                let real = (Pairs::Real, &d_real, &of_real);
-                let wrong = (Pairs::Wrong, &d_wrong, &of_wrong);
-                let fake = (Pairs::Fake, &d_fake, &of_fake);
-                stats.discriminator(&d_loss, &[real, wrong, fake])?;
-                d_loss
+                let [real, wrong, fake] = d.logits_of([&real, &wrong, &fake], text)?;
+                (real, Some(wrong), fake)
             }
             None => {
-                let [of_real, of_fake] = d.logits_of([&real, &fake], text)?;
-                let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
-                let d_fake = bce_with_logits(&of_fake, 0.0)?;
-                let d_loss = (&d_real + &d_fake)?;
-                let real = (Pairs::Real, &d_real, &of_real);
-                let fake = (Pairs::Fake, &d_fake, &of_fake);
-                stats.discriminator(&d_loss, &[real, fake])?;
-                d_loss
+                let [real, fake] = d.logits_of([&real, &fake], text)?;
+                (real, None, fake)
             }
         };
-        if let Some(r1) = pair.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
+        let d_real = bce_with_logits(&of_real, cfg.knobs.real_label)?;
+        let against = |logits: &Tensor| bce_with_logits(logits, 0.0);
+        let d_wrong = of_wrong.as_ref().map(against).transpose()?;
+        let d_fake = against(&of_fake)?;
+        let mut loss = match &d_wrong {
+            Some(d_wrong) => (&d_real + ((d_wrong + &d_fake)? * 0.5)?)?,
+            None => (&d_real + &d_fake)?,
+        };
+        let mut groups = vec![(Pairs::Real, &d_real, &of_real)];
+        groups.extend(d_wrong.iter().zip(&of_wrong).map(|(loss, of)| (Pairs::Wrong, loss, of)));
+        groups.push((Pairs::Fake, &d_fake, &of_fake));
+        stats.discriminator(&loss, &groups)?;
+        if let Some(r1) = views.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
             stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
@@ -104,19 +103,19 @@ fn step_discriminator(
 
 fn step_generator(
     game: &mut Game,
-    pair: &mut Pair<Discriminator>,
+    views: &mut Views<Discriminator>,
     parts: &[Part],
     cfg: &StepConfig,
     stats: &mut StepStats,
 ) -> Result<GradStore> {
-    pair.normalise(&game.d.params)?;
+    views.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
     for Part { batch, noise, augment } in parts {
         let (text, mode) = (&batch.text, Mode::Train);
         let painted = game.generator.paint(text, &noise.g, mode)?;
         let matcher = game.matcher.as_ref();
         let seen = augment.see(Pass::Generator, &painted.image)?;
-        let logits = pair.frozen.logits(&seen, text, mode)?;
+        let logits = views.frozen.logits(&seen, text, mode)?;
         let adversarial = bce_with_logits(&logits, 1.0)?;
         let loss = generator_loss((&painted, text), adversarial, matcher, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;

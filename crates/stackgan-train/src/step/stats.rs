@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::config::{Looks, StepConfig};
+use super::config::{Checks, StepConfig};
 use crate::{Result, nonfinite};
 
 /// The groups of picture-text pairs that D is trained on.
@@ -30,7 +30,7 @@ impl Pairs {
 pub struct StepStats {
     terms: Vec<Term>,
     /// Values that still have to be checked, if that is done at the end.
-    checks: Vec<Term>,
+    deferred: Vec<Term>,
     parts: usize,
 }
 
@@ -62,7 +62,7 @@ impl Term {
 impl StepStats {
     /// Statistics of a step in `parts` parts; each term is the mean over the parts.
     pub(super) const fn of_parts(parts: usize) -> Self {
-        Self { terms: Vec::new(), checks: Vec::new(), parts }
+        Self { terms: Vec::new(), deferred: Vec::new(), parts }
     }
 
     pub(super) const fn parts(&self) -> usize {
@@ -117,7 +117,7 @@ impl StepStats {
             let found = low.terms.iter().find(|term| term.name == theirs);
             self.terms.extend(found.map(|term| Term { name, value: term.value.clone() }));
         }
-        self.checks.extend(low.checks);
+        self.deferred.extend(low.deferred);
         self
     }
 
@@ -131,12 +131,12 @@ impl StepStats {
         value: &Tensor,
         cfg: &StepConfig,
     ) -> Result<()> {
-        match cfg.looks {
-            Looks::AtTheEnd => {
-                self.checks.push(Term::new(name, value));
+        match cfg.checks {
+            Checks::Deferred => {
+                self.deferred.push(Term::new(name, value));
                 Ok(())
             }
-            Looks::AsItGoes => match f64::from(value.to_scalar::<f32>()?) {
+            Checks::Immediate => match f64::from(value.to_scalar::<f32>()?) {
                 value if value.is_finite() => Ok(()),
                 value => Err(nonfinite::error(cfg.step, name, value)),
             },
@@ -145,10 +145,11 @@ impl StepStats {
 
     /// All scalars, and the `counts` of non-finite values, in one tensor on the device.
     pub(crate) fn gathered(&self, counts: [&Tensor; 2]) -> candle_core::Result<Tensor> {
-        let scalars = self.terms.iter().chain(&self.checks).filter_map(|term| match &term.value {
-            Value::There(value) => Some(value),
-            Value::Read(_) => None,
-        });
+        let scalars =
+            self.terms.iter().chain(&self.deferred).filter_map(|term| match &term.value {
+                Value::There(value) => Some(value),
+                Value::Read(_) => None,
+            });
         Tensor::stack(&scalars.chain(counts).collect::<Vec<_>>(), 0)
     }
 
@@ -158,12 +159,17 @@ impl StepStats {
     /// # Errors
     /// [`crate::Error::NonFinite`] names the first non-finite scalar, or else the first of the two
     /// `counts` that is not zero.
-    pub(crate) fn look(&mut self, step: u64, gathered: &[f32], counts: [&str; 2]) -> Result<()> {
+    pub(crate) fn check_deferred(
+        &mut self,
+        step: u64,
+        gathered: &[f32],
+        counts: [&str; 2],
+    ) -> Result<()> {
         let mut numbers = gathered.iter().copied().map(f64::from);
-        for (term, number) in self.terms.iter_mut().chain(&mut self.checks).zip(&mut numbers) {
+        for (term, number) in self.terms.iter_mut().chain(&mut self.deferred).zip(&mut numbers) {
             term.value = Value::Read(number);
         }
-        for term in self.checks.drain(..) {
+        for term in self.deferred.drain(..) {
             if let Some(value) = term.read().ok().filter(|value| !value.is_finite()) {
                 return Err(nonfinite::error(step, term.name, value));
             }
@@ -176,7 +182,7 @@ impl StepStats {
 
     /// The names alone, to be filled with the values of other steps.
     pub(crate) fn names(mut self) -> Self {
-        for term in self.terms.iter_mut().chain(&mut self.checks) {
+        for term in self.terms.iter_mut().chain(&mut self.deferred) {
             term.value = Value::Read(f64::NAN);
         }
         self

@@ -65,7 +65,7 @@ pub fn write_with(
             Err(failed) if failed.source.kind() == io::ErrorKind::Interrupted && tries < TRIES => {
                 tries += 1;
             }
-            Err(failed) => return Err(failed.told(files, contents.length())),
+            Err(failed) => return Err(failed.into_error(files, contents.length())),
             Ok(()) => return Ok(()),
         }
     }
@@ -79,7 +79,7 @@ struct Failed {
 }
 
 impl Failed {
-    fn told(self, files: &impl Files, needed: u64) -> Error {
+    fn into_error(self, files: &impl Files, needed: u64) -> Error {
         let Self { action, file, source } = self;
         let full = matches!(
             source.kind(),

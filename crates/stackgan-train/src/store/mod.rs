@@ -28,7 +28,7 @@ use files::{Files, System, patiently};
 pub use header::Header;
 
 /// How often a reader lists the folder again while a trainer prunes the files that it listed.
-const LOOKS: u32 = 100;
+const LISTINGS: u32 = 100;
 
 /// A checkpoint with its checksum in the head. The data are read from the tensors as they are
 /// written.
@@ -131,7 +131,7 @@ impl<F: Files> Store<F> {
             .map_err(|e| storage("make the folder", folder, e))?;
         let store = Self { files, folder: folder.to_path_buf(), keep: keep.max(2), every: None };
         for path in store.listed()? {
-            if name_of(&path).starts_with(".tmp-step-") {
+            if name_of(&path).starts_with(&format!("{TEMPORARY}step-")) {
                 patiently(|| store.files.remove(&path))
                     .map_err(|e| storage("remove a temporary file", &path, e))?;
             }
@@ -176,16 +176,16 @@ impl<F: Files> Store<F> {
     /// from scratch silently.
     pub fn newest(&self, device: &Device) -> Result<Newest> {
         let mut passed_over = Vec::new();
-        let (mut paths, mut looks) = (self.checkpoints()?, 1);
+        let (mut paths, mut listings) = (self.checkpoints()?, 1);
         while let Some(path) = paths.pop() {
             match self.load(&path, device) {
                 Ok(found) => return Ok(Newest { found: Some(found), passed_over }),
                 // Pruned since the folder was listed, so another trainer has written newer ones:
                 // list again.
                 Err(Error::Storage { source, .. })
-                    if source.kind() == ErrorKind::NotFound && looks < LOOKS =>
+                    if source.kind() == ErrorKind::NotFound && listings < LISTINGS =>
                 {
-                    (paths, looks) = (self.checkpoints()?, looks + 1);
+                    (paths, listings) = (self.checkpoints()?, listings + 1);
                     passed_over.clear();
                 }
                 Err(e) => passed_over.push(e.to_string()),

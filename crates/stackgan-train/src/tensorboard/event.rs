@@ -4,6 +4,8 @@
 //! Source: `tensorboard/compat/proto/{event,summary,tensor,tensor_shape}.proto`. The names of the
 //! fields stand beside their numbers.
 
+use stackgan_core::protobuf::Message;
+
 /// The content of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What<'a> {
@@ -21,48 +23,37 @@ pub(super) enum What<'a> {
 
 /// Encodes an `Event`. `wall_time` is in seconds since 1970.
 pub(super) fn encode(wall_time: f64, step: u64, what: What) -> Vec<u8> {
-    let mut event = Message::default();
-    event.fixed64(1, wall_time.to_bits()); // wall_time
+    let new = Message::default;
+    let mut event = new().double(1, wall_time); // wall_time
     if step > 0 {
-        event.varint(2, step); // step; 0 is the default and not written
+        event = event.int(2, step.cast_signed()); // step; 0 is the default and not written
     }
-    match what {
-        What::Version => event.bytes(3, b"brain.Event:2"), // file_version
-        What::Start => event.message(7, |log| log.varint(1, 1)), // session_log { status: START }
-        What::Scalars(values) => event.message(5, |summary| {
+    let summary = |value: Message| new().message(1, &value);
+    let event = match what {
+        What::Version => event.text(3, "brain.Event:2"), // file_version
+        What::Start => event.message(7, &new().int(1, 1)), // session_log { status: START }
+        What::Scalars(values) => {
+            let mut summary = new();
             for (tag, value) in values {
-                summary.message(1, |v| {
-                    v.bytes(1, tag.as_bytes());
-                    v.fixed32(2, value.to_bits()); // simple_value
-                });
+                summary.push(1, &new().text(1, tag).float(2, *value)); // simple_value
             }
-        }),
-        What::Image(tag, (width, height), png) => event.message(5, |summary| {
-            summary.message(1, |value| {
-                value.bytes(1, tag.as_bytes());
-                value.message(4, |image| {
-                    image.varint(1, u64::from(height));
-                    image.varint(2, u64::from(width));
-                    image.varint(3, 3); // colorspace: RGB
-                    image.bytes(4, png); // encoded_image_string
-                });
-            });
-        }),
-        What::Text(tag, text) => event.message(5, |summary| {
-            summary.message(1, |value| {
-                value.bytes(1, tag.as_bytes());
-                value.message(8, |tensor| {
-                    tensor.varint(1, 7); // dtype: DT_STRING
-                    tensor.message(2, |shape| shape.message(2, |dim| dim.varint(1, 1))); // (1)
-                    tensor.bytes(8, text.as_bytes()); // string_val
-                });
-                value.message(9, |metadata| {
-                    metadata.message(1, |plugin| plugin.bytes(1, b"text")); // plugin_data
-                });
-            });
-        }),
-    }
-    event.0
+            event.message(5, &summary)
+        }
+        What::Image(tag, (width, height), png) => {
+            let image = new().int(1, height.into()).int(2, width.into());
+            let image = image.int(3, 3).bytes(4, png); // colorspace: RGB; encoded_image_string
+            event.message(5, &summary(new().text(1, tag).message(4, &image)))
+        }
+        What::Text(tag, text) => {
+            let shape = new().message(2, &new().int(1, 1)); // (1)
+            // dtype: DT_STRING; tensor_shape; string_val
+            let tensor = new().int(1, 7).message(2, &shape).text(8, text);
+            let metadata = new().message(1, &new().text(1, "text")); // plugin_data
+            let value = new().text(1, tag).message(8, &tensor).message(9, &metadata);
+            event.message(5, &summary(value))
+        }
+    };
+    event.into_bytes()
 }
 
 /// The step of an encoded `Event`; `None` if the bytes are not an event.
@@ -96,45 +87,4 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
         }
     }
     None
-}
-
-/// The bytes of a message, built field by field.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn raw(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push((value as u8) | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn varint(&mut self, field: u64, value: u64) {
-        self.raw(field << 3);
-        self.raw(value);
-    }
-
-    fn fixed64(&mut self, field: u64, bits: u64) {
-        self.raw(field << 3 | 1);
-        self.0.extend(bits.to_le_bytes());
-    }
-
-    fn fixed32(&mut self, field: u64, bits: u32) {
-        self.raw(field << 3 | 5);
-        self.0.extend(bits.to_le_bytes());
-    }
-
-    fn bytes(&mut self, field: u64, bytes: &[u8]) {
-        self.raw(field << 3 | 2);
-        self.raw(bytes.len() as u64);
-        self.0.extend(bytes);
-    }
-
-    fn message(&mut self, field: u64, fill: impl FnOnce(&mut Self)) {
-        let mut inner = Self::default();
-        fill(&mut inner);
-        self.bytes(field, &inner.0);
-    }
 }

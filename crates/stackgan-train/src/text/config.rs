@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use stackgan_core::text::{CharCnnRnnConfig, TextInit};
 use stackgan_eval::features::efficientnet_lite;
 
-use crate::{Error, Result};
+use crate::{Error, Result, schedule};
 
 /// The loss function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,10 +60,7 @@ impl TextDecay {
                 let epoch = step / classes.max(1) as u64;
                 factor.powi(i32::try_from(epoch).unwrap_or(i32::MAX))
             }
-            Self::Linear { from, to } => {
-                let fallen = ((done - from) / (1.0 - from).max(1e-9)).clamp(0.0, 1.0);
-                1.0 - (1.0 - to) * fallen
-            }
+            Self::Linear { from, to } => schedule::linear(done, from, to),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! small convolutional network on 64x64 pictures that is trained together with the text encoder.
 
 use candle_core::{Tensor, Var};
-use stackgan_core::gan::Mode;
+use stackgan_core::generator::Mode;
 use stackgan_core::layers::{BatchNorm, ConvNorm, LEAKY, Linear, RunningVariance, Style, Window};
 use stackgan_core::params::{Init, Scope};
 use stackgan_core::text::losses::{contrastive, symmetric_joint_embedding};

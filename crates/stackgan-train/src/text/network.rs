@@ -30,7 +30,7 @@ impl PictureNetwork {
     /// them.
     ///
     /// # Errors
-    /// When a tensor lacks or has another shape.
+    /// When a tensor is missing or has another shape.
     pub fn new(
         (name, side): (&str, usize),
         tensors: BTreeMap<String, Tensor>,

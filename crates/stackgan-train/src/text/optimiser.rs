@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use stackgan_core::Params;
+use stackgan_core::archive::{prefixed, under};
 
 use super::Optimiser;
 use crate::Result;
@@ -53,11 +54,11 @@ impl State {
     pub(super) fn state(&self) -> BTreeMap<String, Tensor> {
         match self {
             Self::Adam(networks) => {
-                let networks = networks.iter().enumerate();
-                let named = networks.flat_map(|(i, adam)| {
-                    adam.state().into_iter().map(move |(name, t)| (format!("{i}.{name}"), t))
-                });
-                named.collect()
+                let mut state = BTreeMap::new();
+                for (i, adam) in networks.iter().enumerate() {
+                    state.extend(prefixed(&format!("{i}."), adam.state()));
+                }
+                state
             }
             Self::RmsProp(slots) => {
                 let slots = slots.iter().enumerate();
@@ -71,11 +72,7 @@ impl State {
         match self {
             Self::Adam(networks) => {
                 for (i, adam) in networks.iter_mut().enumerate() {
-                    let prefix = format!("{i}.");
-                    let own = state.iter().filter_map(|(name, t)| {
-                        Some((name.strip_prefix(&prefix)?.to_owned(), t.clone()))
-                    });
-                    adam.restore(&own.collect(), steps)?;
+                    adam.restore(&under(&format!("{i}."), state), steps)?;
                 }
             }
             Self::RmsProp(slots) => {

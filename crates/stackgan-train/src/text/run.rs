@@ -3,7 +3,7 @@
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::Mode;
+use stackgan_core::generator::Mode;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::alphabet::{CaptionIndices, indices};
 use stackgan_core::text::{CharCnnRnn, CharCnnRnnEncoder, Standardise};

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
 use stackgan_core::archive::Archive;
-use stackgan_core::gan::Mode;
+use stackgan_core::generator::Mode;
 use stackgan_core::text::losses::unit;
 use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
 
@@ -118,7 +118,7 @@ impl TrainedEncoder {
             steps: self.steps,
         };
         let mut archive = Archive { tensors: self.text.tensors()?, ..Default::default() };
-        archive.extend("image.", self.image_params.snapshot()?);
+        archive.extend("image.", self.image_params.values());
         let json = serde_json::to_string(&manifest)
             .map_err(|e| malformed("settings that can be written", &e))?;
         archive.metadata.insert("stackgan".to_owned(), json);

@@ -6,7 +6,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use stackgan_core::gan::{Generator, GeneratorNoise, Stage1Statistics};
+use stackgan_core::generator::{Generator, Stage1Statistics};
+use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::noise::{Noise, Stream, name_key};
 use stackgan_core::{Mode, NetConfig, Params, Recipe, plain, residual};
 use stackgan_kernels::{Precision, gpu};
@@ -15,7 +16,7 @@ use stackgan_train::config::LossConfig;
 use stackgan_train::knobs::Knobs;
 use stackgan_train::penalty::R1;
 use stackgan_train::step::{
-    Batch, Game, Inputs, Looks, Optimised, Pair, StepConfig, StepNoise, StepStats, plain_step,
+    Batch, Checks, Game, Inputs, Optimised, StepConfig, StepNoise, StepStats, Views, plain_step,
     residual_step,
 };
 
@@ -257,7 +258,7 @@ fn first_gradients(adam: &Adam) -> Tensors {
 
 struct Players<D> {
     game: Game,
-    pair: Pair<D>,
+    views: Views<D>,
     stage1: Option<Params>,
 }
 
@@ -265,7 +266,7 @@ struct Case<D> {
     file: &'static str,
     net: NetConfig,
     players: fn(&Golden, &NetConfig) -> Players<D>,
-    step: fn(&mut Game, &mut Pair<D>, &Inputs, &StepConfig) -> stackgan_train::Result<StepStats>,
+    step: fn(&mut Game, &mut Views<D>, &Inputs, &StepConfig) -> stackgan_train::Result<StepStats>,
     fresh_fake: bool,
     size: usize,
 }
@@ -290,7 +291,7 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
         },
         knobs: Knobs::default(),
         noise: Noise::new(0),
-        looks: Looks::AsItGoes,
+        checks: Checks::Immediate,
     }
 }
 
@@ -377,7 +378,7 @@ fn check<D>(case: &Case<D>) {
             let (d, g) = noises(&golden, &prefix, case.fresh_fake);
             let cfg = config(step, lr_d);
             let inputs = Inputs { batch: pictures.clone(), noise: StepNoise { d, g } };
-            let stats = (case.step)(&mut players.game, &mut players.pair, &inputs, &cfg).unwrap();
+            let stats = (case.step)(&mut players.game, &mut players.views, &inputs, &cfg).unwrap();
             (players, stats)
         };
 
@@ -528,8 +529,8 @@ macro_rules! players {
             let generator = Box::new($recipe::Stage1Generator::new(net, &g.trained()).unwrap());
             let trained = $recipe::Discriminator::stage1(net, &d.trained()).unwrap();
             let frozen = $recipe::Discriminator::stage1(net, &d.frozen()).unwrap();
-            let pair = Pair { trained, frozen, spectral: None };
-            Players { game: game(generator, g, d), pair, stage1: None }
+            let views = Views { trained, frozen, spectral: None };
+            Players { game: game(generator, g, d), views, stage1: None }
         }
     };
     ($recipe:ident, stage2) => {
@@ -549,9 +550,9 @@ macro_rules! players {
             );
             let trained = $recipe::Discriminator::stage2(net, &d.trained()).unwrap();
             let frozen = $recipe::Discriminator::stage2(net, &d.frozen()).unwrap();
-            let pair = Pair { trained, frozen, spectral: None };
+            let views = Views { trained, frozen, spectral: None };
             stage1.check_all_used().unwrap();
-            Players { game: game(generator, g, d), pair, stage1: Some(stage1) }
+            Players { game: game(generator, g, d), views, stage1: Some(stage1) }
         }
     };
 }

@@ -13,11 +13,12 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::knobs::Conditioning;
 use stackgan_train::matching::Matcher;
-use stackgan_train::players::players;
+use stackgan_train::players::Players;
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
-use stackgan_train::step::Looks;
+use stackgan_train::start::Start;
+use stackgan_train::step::Checks;
 use stackgan_train::text::{ImageSide, Loss, TrainedEncoder};
 
 use crate::matching;
@@ -43,7 +44,9 @@ fn gpu() -> Option<Device> {
 /// second steps of two devices would begin at different weights.
 fn steps(cfg: &TrainConfig, device: &Device, after: Option<&[Values; 2]>) -> (Told, [Values; 2]) {
     let low = (cfg.stage == Stage::Two).then(|| stage1(&cfg.net, device));
-    let mut players = players(cfg, low.as_ref().map(|low| (low, &cfg.net)), device).unwrap();
+    let mut players =
+        Players::new(cfg, low.as_ref().map(|low| (low, &cfg.net)), &Start::default(), None, device)
+            .unwrap();
     let mut guard = Guard::over(&players, low.as_ref()).unwrap();
     let (inputs, mut settings) = inputs(cfg, device);
     let mut told = Vec::new();
@@ -131,7 +134,7 @@ fn what_is_planted_is_named_as_on_the_cpu() {
     cfg.loss.r1.gamma = 0.0;
     for (place, plant) in INPUTS {
         for value in [f32::NAN, f32::INFINITY] {
-            let on = (&gpu, Looks::on(&gpu));
+            let on = (&gpu, Checks::on(&gpu));
             let (name, term) = term_of_planted(&cfg, (plant, value), on, place);
             assert_eq!(term, name, "{place}, {value}");
         }
@@ -247,7 +250,7 @@ fn a_replayed_step_is_the_same_to_the_bit() {
         let low = (stage == Stage::Two).then(|| stage1(&cfg.net, &gpu));
         let states = [true, false].map(|recorded| {
             let low = low.as_ref().map(|low| (low, &cfg.net));
-            let mut players = players(&cfg, low, &gpu).unwrap();
+            let mut players = Players::new(&cfg, low, &Start::default(), None, &gpu).unwrap();
             let mut guard = Guard::over(&players, None).unwrap();
             for step in 0..9 {
                 let (inputs, mut settings) = inputs(&cfg, &gpu);

@@ -11,13 +11,13 @@ use stackgan_data::plan::WrongPairs;
 use stackgan_train::Error;
 use stackgan_train::config::{TrainConfig, Wrong};
 use stackgan_train::knobs::{Conditioning, Knobs};
-use stackgan_train::players::{Players, players};
+use stackgan_train::players::Players;
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::start::Start;
 use stackgan_train::step::{
-    Batch, Inputs, Looks, StepConfig, StepNoise, StepStats, next_of_other_class,
+    Batch, Checks, Inputs, StepConfig, StepNoise, StepStats, next_of_other_class,
 };
 use stackgan_train::store::Store;
 
@@ -54,7 +54,7 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
         .unwrap(),
         other_text: None,
     };
-    let mut players = players(cfg, None, &device).unwrap();
+    let mut players = Players::new(cfg, None, &Start::default(), None, &device).unwrap();
     let step = |step: u64| {
         let noise = StepNoise::draw(cfg, step, batch, &device).unwrap();
         let inputs = Inputs { batch: batch_of.clone(), noise };
@@ -225,7 +225,7 @@ fn go(
 
 /// Returns a policy that checks values at the end of a step.
 fn later() -> Policy {
-    Policy { looks: Some(Looks::AtTheEnd), ..Policy::default() }
+    Policy { checks: Some(Checks::Deferred), ..Policy::default() }
 }
 
 fn go_under(

@@ -11,11 +11,12 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
 use stackgan_train::config::{LossConfig, TrainConfig};
 use stackgan_train::matching::Matcher;
-use stackgan_train::players::players;
+use stackgan_train::players::Players;
 use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
-use stackgan_train::step::{Batch, Inputs, Looks, StepConfig, StepNoise};
+use stackgan_train::start::Start;
+use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
 use stackgan_train::text::{
     ImageInputs, ImageSide, Loss, PictureFeatures, PictureNetwork, TextRun, TextTrainConfig,
     TrainedEncoder, train_encoder,
@@ -198,7 +199,7 @@ fn runs_with_it_end_in_the_same_bytes() {
         for upto in [1, 3, 99] {
             on_threads(1, || go("parts", upto, Policy::default()));
         }
-        go("later", 99, Policy { looks: Some(Looks::AtTheEnd), ..Policy::default() });
+        go("later", 99, Policy { checks: Some(Checks::Deferred), ..Policy::default() });
         let file = "checkpoints/step-0000006.safetensors";
         for other in ["parts", "later"] {
             assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name(other), file));
@@ -230,8 +231,8 @@ fn the_generator_goes_down_it() {
     let ends = |weight: f64| {
         let mut cfg = matching(Stage::One, Recipe::Residual);
         (cfg.optim.lr_g, cfg.optim.lr_d, cfg.loss.matching) = (4e-3, 1e-9, weight);
-        let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-        players.game.matcher = of(&encoder);
+        let (start, matcher) = (Start::default(), of(&encoder));
+        let mut players = Players::new(&cfg, None, &start, matcher, &Device::Cpu).unwrap();
         let step = |step: u64| {
             let noise = StepNoise::draw(&cfg, step, 4, &Device::Cpu).unwrap();
             let inputs = Inputs { batch: batch.clone(), noise };

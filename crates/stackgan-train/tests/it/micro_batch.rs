@@ -2,13 +2,14 @@
 //! a run resumes to the same bytes; and another size of parts counts as different mathematics.
 
 use candle_core::{Device, Tensor};
-use stackgan_core::gan::GeneratorNoise;
+use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Params, Recipe, Stage, generators};
 use stackgan_train::config::{TrainConfig, Wrong};
 use stackgan_train::knobs::Knobs;
-use stackgan_train::players::players;
+use stackgan_train::players::Players;
 use stackgan_train::policy::Policy;
+use stackgan_train::start::Start;
 use stackgan_train::step::{Batch, Inputs, StepConfig, StepNoise};
 
 use crate::run::{Folder, config, on_threads};
@@ -52,7 +53,8 @@ fn batch(cfg: &TrainConfig, again: bool) -> Inputs {
 fn take(cfg: &TrainConfig, inputs: &Inputs, micro_batch: usize) -> Taken {
     let low = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
     drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
-    let mut players = players(cfg, Some((&low, &cfg.net)), &Device::Cpu).unwrap();
+    let mut players =
+        Players::new(cfg, Some((&low, &cfg.net)), &Start::default(), None, &Device::Cpu).unwrap();
     let knobs = Knobs { micro_batch, ..cfg.knobs };
     let step = StepConfig { lr_g: 0.0, lr_d: 0.0, knobs, ..StepConfig::of(cfg, 0, 1.0) };
     let stats = players.step(inputs, &step).unwrap();

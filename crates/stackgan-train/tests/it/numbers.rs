@@ -9,11 +9,12 @@ use stackgan_data::noise::{Noise, Stream};
 use stackgan_train::Error;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
-use stackgan_train::players::{Players, players};
+use stackgan_train::players::Players;
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::{Replayed, replay};
-use stackgan_train::step::{Batch, Inputs, Looks, StepConfig, StepNoise};
-use stackgan_train::watch::{Variety, Watch};
+use stackgan_train::start::Start;
+use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
+use stackgan_train::watch::{Differences, Watch};
 
 use crate::ledger::{ledger, times};
 use crate::run::{EIGHT, Folder, config};
@@ -99,7 +100,7 @@ pub(crate) const INPUTS: [(&str, Plant); 9] = [
     }),
 ];
 
-const LOOKS: [Looks; 2] = [Looks::AsItGoes, Looks::AtTheEnd];
+const CHECKS: [Checks; 2] = [Checks::Immediate, Checks::Deferred];
 
 /// NaN and infinity in each place are found and named before anything changes. 1e38, which is
 /// finite, leads to values in the same step that are not finite. Exceptions are a running variance,
@@ -122,8 +123,8 @@ fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
                     continue;
                 }
                 let case = format!("{recipe:?}, {place}, {value}");
-                let terms = LOOKS.map(|looks| {
-                    term_of_planted(&cfg, (plant, value), (&Device::Cpu, looks), &case)
+                let terms = CHECKS.map(|checks| {
+                    term_of_planted(&cfg, (plant, value), (&Device::Cpu, checks), &case)
                 });
                 assert_eq!(terms[0].1, terms[1].1, "{case}");
                 if !number {
@@ -145,12 +146,12 @@ fn what_is_planted_is_caught_in_its_step_and_nothing_has_changed() {
 pub(crate) fn term_of_planted(
     cfg: &TrainConfig,
     (plant, value): (Plant, f32),
-    (device, looks): (&Device, Looks),
+    (device, checks): (&Device, Checks),
     case: &str,
 ) -> (String, String) {
-    let case = format!("{case}, {looks:?}");
-    let mut players = players(cfg, None, device).unwrap();
-    let mut guard = Guard::over(&players, None).unwrap().looking(looks);
+    let case = format!("{case}, {checks:?}");
+    let mut players = Players::new(cfg, None, &Start::default(), None, device).unwrap();
+    let mut guard = Guard::over(&players, None).unwrap().checking(checks);
     let (inputs, step) = inputs(cfg, device);
     guard.step(&mut players, &inputs, &step, || {}).unwrap(); // moments are not zero
     let (mut planted, mut step) = self::inputs(cfg, device);
@@ -172,9 +173,9 @@ pub(crate) fn term_of_planted(
 fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     let cfg = config(Stage::One, Recipe::Residual);
     let cases = [("adam.g.v.", f32::NAN), ("adam.d.m.", f32::INFINITY)];
-    for ((prefix, value), looks) in cases.into_iter().flat_map(|case| LOOKS.map(|l| (case, l))) {
-        let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-        let mut guard = Guard::over(&players, None).unwrap().looking(looks);
+    for ((prefix, value), checks) in cases.into_iter().flat_map(|case| CHECKS.map(|l| (case, l))) {
+        let mut players = Players::new(&cfg, None, &Start::default(), None, &Device::Cpu).unwrap();
+        let mut guard = Guard::over(&players, None).unwrap().checking(checks);
         let (inputs, step) = inputs(&cfg, &Device::Cpu);
         let player = usize::from(prefix.contains(".d."));
         let [g, d] = players.both_mut();
@@ -193,7 +194,7 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
                 .contains(&format!("adam.{}.{name}", if player == 0 { "g" } else { "d" })),
             "{error}"
         );
-        assert!(bytes_of(&players) == before, "{looks:?}");
+        assert!(bytes_of(&players) == before, "{checks:?}");
     }
 }
 
@@ -204,9 +205,10 @@ fn when_numbers_are_looked_at_changes_no_bit() {
     for recipe in [Recipe::Residual, Recipe::Plain] {
         let mut cfg = config(Stage::One, recipe);
         (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.knobs.clip_d) = (1.0, 2, 0.1);
-        let [now, later] = LOOKS.map(|looks| {
-            let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-            let mut guard = Guard::over(&players, None).unwrap().looking(looks);
+        let [now, later] = CHECKS.map(|checks| {
+            let mut players =
+                Players::new(&cfg, None, &Start::default(), None, &Device::Cpu).unwrap();
+            let mut guard = Guard::over(&players, None).unwrap().checking(checks);
             let (inputs, mut step) = inputs(&cfg, &Device::Cpu);
             let (mut terms, mut meanwhile) = (Vec::new(), 0);
             for number in 0..3 {
@@ -214,7 +216,7 @@ fn when_numbers_are_looked_at_changes_no_bit() {
                 let stats = guard.step(&mut players, &inputs, &step, || meanwhile += 1);
                 terms.push(stats.unwrap().read().unwrap());
             }
-            assert_eq!(meanwhile, if looks == Looks::AtTheEnd { 3 } else { 0 });
+            assert_eq!(meanwhile, if checks == Checks::Deferred { 3 } else { 0 });
             (terms, bytes_of(&players))
         });
         assert_eq!(now.0, later.0);
@@ -227,8 +229,8 @@ fn when_numbers_are_looked_at_changes_no_bit() {
 #[test]
 fn a_step_that_only_goes_wrong_once_is_not_taken() {
     let cfg = config(Stage::One, Recipe::Residual);
-    let mut players = players(&cfg, None, &Device::Cpu).unwrap();
-    let mut guard = Guard::over(&players, None).unwrap().looking(Looks::AtTheEnd);
+    let mut players = Players::new(&cfg, None, &Start::default(), None, &Device::Cpu).unwrap();
+    let mut guard = Guard::over(&players, None).unwrap().checking(Checks::Deferred);
     let (mut inputs, step) = inputs(&cfg, &Device::Cpu);
     let good = inputs.batch.real.clone();
     let real = Var::from_tensor(&planted(&good, f32::NAN)).unwrap();
@@ -301,7 +303,7 @@ fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
     assert_eq!(folder.stats("whole"), folder.stats("parts"));
     assert_eq!(folder.stats("whole").len() as u64, cfg.optim.steps - skipped as u64);
     // After a rollback, inputs prepared ahead belong to the wrong step.
-    let ahead = Policy { looks: Some(Looks::AtTheEnd), ..policy(5) };
+    let ahead = Policy { checks: Some(Checks::Deferred), ..policy(5) };
     folder.train_as("ahead", &cfg, None, 999, &ahead).0.unwrap();
     assert!(folder.bytes("whole", &last) == folder.bytes("ahead", &last), "ahead: other bytes");
     assert_eq!(folder.stats("whole"), folder.stats("ahead"));
@@ -360,10 +362,10 @@ fn a_constant_generator_is_told_within_two_grids() {
         let first = 500 + draws.below(100);
         let mut at = None;
         for step in (first..first + 500).step_by(50) {
-            let same = Variety::of(&vec![flat(one); 6], 2);
+            let same = Differences::of(&vec![flat(one); 6], 2);
             at = at.or(constant.grid(step, same).map(|_| step));
             let varied: Vec<Picture> = (0..6).map(|_| flat(draws.below(256) as u8)).collect();
-            quiet += usize::from(healthy.grid(step, Variety::of(&varied, 2)).is_none());
+            quiet += usize::from(healthy.grid(step, Differences::of(&varied, 2)).is_none());
         }
         assert_eq!(at, Some(first + 50), "seed {seed}");
         told += 1;

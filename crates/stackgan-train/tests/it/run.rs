@@ -7,6 +7,7 @@ use candle_core::Device;
 use stackgan_core::text::Standardise;
 use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, Stage, StagePart, TextPart};
 use stackgan_data::crop::{Preparation, Resizing, Stretch};
+use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::cub;
 use stackgan_data::noise::{Noise, Stream};
@@ -24,23 +25,25 @@ const DIM: usize = 12;
 /// Number of toy birds of which eight are for training.
 pub(crate) const EIGHT: usize = 9;
 
-/// Toy birds with random embeddings, prepared for one stage.
-fn dataset(
+/// Toy birds.
+fn birds(folder: &Path, count: usize) -> Dataset {
+    let toy = folder.join("toy");
+    toy::write(&toy, &ToyConfig { count, seed: 3 }, &|_, _| {}).unwrap();
+    cub::read(&toy).unwrap()
+}
+
+/// Prepares pictures for one stage, with random embeddings of their captions.
+fn prepared(
     folder: &Path,
-    (stage, count): (Stage, usize),
+    birds: &Dataset,
+    stage: Stage,
     scale: &dyn Fn(usize) -> f32,
 ) -> (Arc<Prepared>, Arc<Embeddings>) {
-    let (toy, file) = (folder.join("toy"), folder.join("prepared.safetensors"));
-    toy::write(&toy, &ToyConfig { count, seed: 3 }, &|_, _| {}).unwrap();
+    let file = folder.join("prepared.safetensors");
     let size = picture_size(stage);
     let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
-    import(
-        &cub::read(&toy).unwrap(),
-        &file,
-        &ImportOptions { preparation, damaged: Damaged::Refuse },
-        &|_, _| {},
-    )
-    .unwrap();
+    import(birds, &file, &ImportOptions { preparation, damaged: Damaged::Refuse }, &|_, _| {})
+        .unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());
     let file = folder.join("embeddings.safetensors");
     let mut writer =
@@ -101,9 +104,9 @@ impl Folder {
         Self::made((stage, count), &|_| 1.0)
     }
 
-    fn made(size: (Stage, usize), scale: &dyn Fn(usize) -> f32) -> Self {
+    fn made((stage, count): (Stage, usize), scale: &dyn Fn(usize) -> f32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let data = dataset(folder.path(), size, scale);
+        let data = prepared(folder.path(), &birds(folder.path(), count), stage, scale);
         Self { folder, data, device: Device::Cpu }
     }
 
@@ -305,4 +308,18 @@ fn a_number_that_is_no_number_stops_before_anything_is_saved() {
     let checkpoints = folder.folder.path().join("run/checkpoints");
     let names = std::fs::read_dir(checkpoints).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.collect::<Vec<_>>(), ["step-0000000.safetensors"], "only the fresh state");
+}
+
+/// A dataset that a program builds may have such pictures.
+#[test]
+fn a_test_picture_without_captions_is_not_among_the_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut birds = birds(folder.path(), 60);
+    let mut tested = birds.items.iter_mut().filter(|item| item.split == Split::Test);
+    let kept = tested.next().unwrap().captions[0].clone();
+    tested.for_each(|item| item.captions.clear());
+    let data = prepared(folder.path(), &birds, Stage::One, &|_| 1.0);
+    let folder = Folder { folder, data, device: Device::Cpu };
+    folder.train("run", &config(Stage::One, Recipe::Residual), None, 1).unwrap();
+    assert_eq!(folder.bytes("run", "samples/captions.txt"), format!("{kept}\n").into_bytes());
 }

@@ -122,7 +122,7 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
             "From a hub repository `OWNER/{name}` of these files, or from the folder (`-m {name}`):\n\n\
              ```\nstackgan generate -m hub:OWNER/{name} -p \"a small bird with a red head\" --seeds 0-7 --grid\n```\n\n\
              ```rust\nlet model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;\n\
-             let pictures = model.generate(&[\"a small bird with a red head\"], Sampling::default())?;\n```\n"
+             let pictures = model.generate(&[\"a small bird with a red head\"], 0, Sampling::default())?;\n```\n"
         );
     } else {
         let _ = write!(

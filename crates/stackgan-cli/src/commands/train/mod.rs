@@ -113,7 +113,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
     let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
-    let policy = Policy { resume, allow_change, on_nonfinite, looks: None };
+    let policy = Policy { resume, allow_change, on_nonfinite, checks: None };
     let training = Training {
         setup,
         dir: &dir,

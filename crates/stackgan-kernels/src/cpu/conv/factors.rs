@@ -15,7 +15,7 @@ pub(super) enum Transform {
     /// The 36 kinds of a 3x3 convolution, with the taps reversed if `flipped`.
     Four { flipped: bool },
     /// Nine or 25 kinds for each of the four phases of a 4x4 convolution of stride 2.
-    Halve(halve::Side),
+    Halve(halve::Tile),
 }
 
 /// The numbers of kinds of product and of the sums of pixels that they read.
@@ -80,4 +80,4 @@ fn flipped(taps: &[Lane]) -> [Lane; 9] {
 }
 
 /// Largest number of factors of a pair of channels. The number of taps is smaller.
-pub(super) const MOST: usize = halve::PHASES * halve::Side::Four.kinds();
+pub(super) const MOST: usize = halve::PHASES * halve::Tile::Four.kinds();

@@ -29,7 +29,7 @@ use crate::vectorised::vectorised;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Four phases of nine or 25 kinds of product.
-    Halve(halve::Side),
+    Halve(halve::Tile),
     /// Sixteen sums of pixels for 25 kinds of product.
     Up,
     /// One block per tap.
@@ -62,7 +62,7 @@ impl Scatter {
             && (s.pad_height, s.pad_width) == (1, 1)
             && (s.out_height, s.out_width) == (s.height / 2, s.width / 2);
         let large = s.out_height.min(s.out_width) >= LARGE;
-        let side = if large { halve::Side::Four } else { halve::Side::Two };
+        let side = if large { halve::Tile::Four } else { halve::Tile::Two };
         Self { way: if halve { Way::Halve(side) } else { Way::Columns }, shape }
     }
 

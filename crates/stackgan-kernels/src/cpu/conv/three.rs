@@ -14,7 +14,7 @@ use crate::geometry::Conv2dShape;
 
 /// The number of pixels of a tile along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum Tile {
     Two,
     Four,
 }
@@ -23,10 +23,10 @@ enum Side {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Three {
     shape: Conv2dShape,
-    side: Side,
+    tile: Tile,
 }
 
-impl Side {
+impl Tile {
     const fn pixels(self) -> usize {
         match self {
             Self::Two => two::SIDE,
@@ -61,26 +61,26 @@ impl Three {
         let fits = (s.kernel_height, s.kernel_width, s.stride) == (3, 3, 1)
             && s.out_height.min(s.out_width) > 1
             && s.adjoint().is_some();
-        let fewer = Side::Four.products(s) < Side::Two.products(s);
-        let side = if fewer { Side::Four } else { Side::Two };
-        fits.then_some(Self { shape, side })
+        let fewer = Tile::Four.products(s) < Tile::Two.products(s);
+        let tile = if fewer { Tile::Four } else { Tile::Two };
+        fits.then_some(Self { shape, tile })
     }
 
     /// Returns the number of lanes of working memory for a line of tiles: its pixels for each
     /// vertical kind.
     fn line(&self) -> usize {
-        let side = self.side.pixels();
-        (side + 2) * (self.side.grid(&self.shape).columns * side + 2)
+        let side = self.tile.pixels();
+        (side + 2) * (self.tile.grid(&self.shape).columns * side + 2)
     }
 
     /// Writes the kinds of a line of tiles.
     fn input(&self, x: &Blocks, at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]) {
         let (above, left) = (self.shape.pad_height as isize, self.shape.pad_width);
-        let first = (at.row * self.side.pixels()) as isize - above;
+        let first = (at.row * self.tile.pixels()) as isize - above;
         let row = |i: usize| x.row(at.image, at.block, first + i as isize);
-        match self.side {
-            Side::Two => two::input(out, stride, std::array::from_fn(row), left, line),
-            Side::Four => four::input(out, stride, std::array::from_fn(row), left, line),
+        match self.tile {
+            Tile::Two => two::input(out, stride, std::array::from_fn(row), left, line),
+            Tile::Four => four::input(out, stride, std::array::from_fn(row), left, line),
         }
     }
 
@@ -91,23 +91,23 @@ impl Three {
         (order, flipped): (Order, bool),
         finish: Finish<'_>,
     ) -> Blocks {
-        let (s, side) = (&self.shape, self.side);
-        let (kinds, inner_channels, out_channels) = (side.kinds(), s.in_channels, s.out_channels);
+        let (s, tile) = (&self.shape, self.tile);
+        let (kinds, inner_channels, out_channels) = (tile.kinds(), s.in_channels, s.out_channels);
         let pack = Pack { taps: 9, kinds, inner_channels, out_channels, ..Pack::ONE };
-        let transform = match side {
-            Side::Two => Transform::Two { flipped },
-            Side::Four => Transform::Four { flipped },
+        let transform = match tile {
+            Tile::Two => Transform::Two { flipped },
+            Tile::Four => Transform::Four { flipped },
         };
         let weight = Weight { values, pack, order, transform };
-        let (grid, line, height) = (side.grid(s), self.line(), side.pixels());
+        let (grid, line, height) = (tile.grid(s), self.line(), tile.pixels());
         let plan = Plan { grid, line, height, weight };
         let mut y = Blocks::stale(Sizes::of_result(s));
         let input = |at: At, out: &mut [Lane], stride: usize, line: &mut [Lane]| {
             self.input(x, at, out, stride, line);
         };
-        let output = |rows: &mut [Lane], products: &[Lane], stride: usize| match side {
-            Side::Two => two::output(rows, s.out_width, products, stride),
-            Side::Four => four::output(rows, s.out_width, products, stride),
+        let output = |rows: &mut [Lane], products: &[Lane], stride: usize| match tile {
+            Tile::Two => two::output(rows, s.out_width, products, stride),
+            Tile::Four => four::output(rows, s.out_width, products, stride),
         };
         work::forward(&plan, &mut y, input, output, finish);
         y
@@ -128,18 +128,18 @@ impl Three {
     ) -> Gradients {
         let adjoint = self.shape.adjoint().filter(|_| wanted.input);
         let dx = adjoint.map(|shape| {
-            let adjoint = Self { shape, side: self.side };
+            let adjoint = Self { shape, tile: self.tile };
             adjoint.convolve(dy, weight, (Order::InnerOut, true), UNFINISHED)
         });
         // Larger tiles save no time here, because they need 36 sums for each pair of channels.
-        let smaller = Self { side: Side::Two, ..*self };
+        let smaller = Self { tile: Tile::Two, ..*self };
         let dw = if wanted.weight { smaller.weight_gradient(x, dy) } else { None };
         Gradients { input: dx, weight: dw }
     }
 
     /// Returns the gradient of the weight, computed on tiles of 2x2.
     fn weight_gradient(&self, x: &Blocks, dy: &Blocks) -> Option<Vec<f32>> {
-        let (s, grid, kinds) = (&self.shape, self.side.grid(&self.shape), self.side.kinds());
+        let (s, grid, kinds) = (&self.shape, self.tile.grid(&self.shape), self.tile.kinds());
         let (ins, outs) = (x.sizes.blocks(), dy.sizes.blocks());
         let runs = Runs::new(grid, ins.max(outs));
         let new = || Sums::new(Kinds::own(kinds), outs, ins);

@@ -19,12 +19,12 @@ pub(crate) use phases::PHASES;
 
 /// The number of outputs of a tile along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum Tile {
     Two,
     Four,
 }
 
-impl Side {
+impl Tile {
     /// Returns this as a number.
     pub(crate) const fn outputs(self) -> usize {
         match self {
@@ -75,7 +75,7 @@ vectorised! {
     /// All five rows are used for tiles of 4x4, the first three for tiles of 2x2. `line` has a line
     /// for each vertical kind.
     pub(crate) fn input(
-        side: Side,
+        side: Tile,
         out: &mut [Lane],
         stride: usize,
         rows: [Row<'_>; 5],
@@ -84,26 +84,26 @@ vectorised! {
     ) {
         let (out, reads) = ((out, stride), side.reads(horizontal));
         match side {
-            Side::Two => {
+            Tile::Two => {
                 let [a, b, c, ..] = rows;
                 from_tiles::<two::Inputs, 3, 3>(out, [a, b, c], reads, line);
             }
-            Side::Four => from_tiles::<four::Inputs, 5, 5>(out, rows, reads, line),
+            Tile::Four => from_tiles::<four::Inputs, 5, 5>(out, rows, reads, line),
         }
     }
 
     /// Writes the rows of outputs, or as many as are left, from the products of a row of tiles. The
     /// last tile may have fewer columns.
     pub(crate) fn output(
-        side: Side,
+        side: Tile,
         rows: &mut [Lane],
         width: usize,
         products: &[Lane],
         stride: usize,
     ) {
         match side {
-            Side::Two => to_tiles::<two::Outputs, 3, 2>(rows, width, (products, stride)),
-            Side::Four => to_tiles::<four::Outputs, 5, 4>(rows, width, (products, stride)),
+            Tile::Two => to_tiles::<two::Outputs, 3, 2>(rows, width, (products, stride)),
+            Tile::Four => to_tiles::<four::Outputs, 5, 4>(rows, width, (products, stride)),
         }
     }
 
@@ -113,7 +113,7 @@ vectorised! {
     /// All four rows are used for tiles of 4x4, the first two for tiles of 2x2. Missing rows count
     /// as zeros.
     pub(crate) fn gradient(
-        side: Side,
+        side: Tile,
         out: &mut [Lane],
         stride: usize,
         rows: [Row<'_>; 4],
@@ -121,18 +121,18 @@ vectorised! {
     ) {
         let (out, reads) = ((out, stride), Reads::neighbours(0, side.outputs()));
         match side {
-            Side::Two => {
+            Tile::Two => {
                 let [a, b, ..] = rows;
                 from_tiles::<two::Given, 2, 3>(out, [a, b], reads, line);
             }
-            Side::Four => from_tiles::<four::Given, 4, 5>(out, rows, reads, line),
+            Tile::Four => from_tiles::<four::Given, 4, 5>(out, rows, reads, line),
         }
     }
 
     /// Adds the contribution of one phase of row of tiles number `line` to a plane of pixels: the
     /// adjoint of [`input`].
     pub(crate) fn scatter(
-        side: Side,
+        side: Tile,
         plane: &mut [Lane],
         width: usize,
         line: usize,
@@ -145,8 +145,8 @@ vectorised! {
         let (plane, kinds) = ((plane, width), (kinds, stride));
         let at = (top, (width / 2).div_ceil(side.outputs()));
         match side {
-            Side::Two => add_tiles::<two::Taken, 3, 3>(plane, at, reads, kinds),
-            Side::Four => add_tiles::<four::Taken, 5, 5>(plane, at, reads, kinds),
+            Tile::Two => add_tiles::<two::Taken, 3, 3>(plane, at, reads, kinds),
+            Tile::Four => add_tiles::<four::Taken, 5, 5>(plane, at, reads, kinds),
         }
     }
 }

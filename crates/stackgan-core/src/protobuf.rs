@@ -1,55 +1,76 @@
-//! Protobuf's wire format, as far as an ONNX file needs it: varints, four-byte numbers and
-//! length-delimited fields.
+//! Writes Protobuf's wire format, as far as ONNX files and TensorBoard's events need it: varints,
+//! numbers of four and eight bytes, and length-delimited fields.
 //!
 //! Source: protobuf.dev, "Encoding".
 
 /// A message, as a sequence of fields.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Message(Vec<u8>);
+pub struct Message(Vec<u8>);
 
 impl Message {
     /// Returns an empty message with room for `bytes` bytes.
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
     /// Adds an integer. A negative one takes ten bytes.
-    pub(super) fn int(mut self, field: u32, value: i64) -> Self {
+    #[must_use]
+    pub fn int(mut self, field: u32, value: i64) -> Self {
         self.key(field, 0);
         self.varint(value.cast_unsigned());
         self
     }
 
     /// Adds a four-byte floating-point number.
-    pub(super) fn float(mut self, field: u32, value: f32) -> Self {
+    #[must_use]
+    pub fn float(mut self, field: u32, value: f32) -> Self {
         self.key(field, 5);
         self.0.extend(value.to_le_bytes());
         self
     }
 
-    /// Adds a string.
-    pub(super) fn text(mut self, field: u32, value: &str) -> Self {
-        self.key(field, 2);
-        self.varint(value.len() as u64);
-        self.0.extend(value.as_bytes());
+    /// Adds an eight-byte floating-point number.
+    #[must_use]
+    pub fn double(mut self, field: u32, value: f64) -> Self {
+        self.key(field, 1);
+        self.0.extend(value.to_le_bytes());
         self
     }
 
+    /// Adds bytes.
+    #[must_use]
+    pub fn bytes(mut self, field: u32, value: &[u8]) -> Self {
+        self.key(field, 2);
+        self.varint(value.len() as u64);
+        self.0.extend(value);
+        self
+    }
+
+    /// Adds a string.
+    #[must_use]
+    pub fn text(self, field: u32, value: &str) -> Self {
+        self.bytes(field, value.as_bytes())
+    }
+
     /// Adds a message.
-    pub(super) fn message(mut self, field: u32, value: &Self) -> Self {
+    #[must_use]
+    pub fn message(mut self, field: u32, value: &Self) -> Self {
         self.push(field, value);
         self
     }
 
     /// Adds integers, packed into one field.
-    pub(super) fn ints(self, field: u32, values: impl IntoIterator<Item = i64>) -> Self {
+    #[must_use]
+    pub fn ints(self, field: u32, values: impl IntoIterator<Item = i64>) -> Self {
         let mut packed = Self::default();
         values.into_iter().for_each(|value| packed.varint(value.cast_unsigned()));
         self.message(field, &packed)
     }
 
     /// Adds numbers as bytes, in little-endian order.
-    pub(super) fn raw(mut self, field: u32, values: &[f32]) -> Self {
+    #[must_use]
+    pub fn raw(mut self, field: u32, values: &[f32]) -> Self {
         self.key(field, 2);
         self.varint(4 * values.len() as u64);
         values.iter().for_each(|value| self.0.extend(value.to_le_bytes()));
@@ -57,14 +78,15 @@ impl Message {
     }
 
     /// Adds a message as [`Self::message`] does, in place.
-    pub(super) fn push(&mut self, field: u32, value: &Self) {
+    pub fn push(&mut self, field: u32, value: &Self) {
         self.key(field, 2);
         self.varint(value.0.len() as u64);
         self.0.extend(&value.0);
     }
 
     /// Returns a message whose only field is this one. The contents are moved, not copied.
-    pub(super) fn within(mut self, field: u32) -> Self {
+    #[must_use]
+    pub fn within(mut self, field: u32) -> Self {
         let mut head = Self::default();
         head.key(field, 2);
         head.varint(self.0.len() as u64);
@@ -73,7 +95,8 @@ impl Message {
     }
 
     /// Returns the bytes of the message.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
@@ -107,6 +130,8 @@ mod tests {
         assert_eq!(packed, [0x32, 6, 3, 0x8e, 2, 0x9e, 0xa7, 5]);
         let negative = Message::default().int(1, -2).into_bytes();
         assert_eq!(negative, [&[8, 0xfe][..], &[0xff; 8], &[1]].concat());
+        let double = Message::default().double(1, 1.0).into_bytes();
+        assert_eq!(double, [9, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
         assert_eq!(Message::default().float(2, 1.0).into_bytes(), [0x15, 0, 0, 0x80, 0x3f]);
         assert_eq!(Message::default().raw(9, &[1.0]).into_bytes(), [0x4a, 4, 0, 0, 0x80, 0x3f]);
         assert_eq!(Message::default().int(20, 1).into_bytes(), [0xa0, 1, 1]);

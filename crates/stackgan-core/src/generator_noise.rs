@@ -1,54 +1,11 @@
-//! The interface of generators, which the training steps and the pipeline use for every recipe and
-//! stage.
+//! The random inputs of a generator, drawn outside of it.
 
 use candle_core::{Device, Result, Tensor};
-use stackgan_kernels::Statistics;
 use stackgan_noise::{Noise, Stream};
 
 use crate::NetConfig;
-use crate::cond_aug::Conditioning;
 
-/// Which statistics batch norm uses. This is independent of gradients; for those see
-/// [`crate::Params::frozen`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The statistics of the batch. The running statistics are updated.
-    Train,
-    /// The running statistics, which are not changed.
-    Eval,
-}
-
-impl From<Mode> for Statistics {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Train => Self::OfBatch { parts: 1 },
-            Mode::Eval => Self::Running,
-        }
-    }
-}
-
-/// The statistics that Stage-I's batch norms use while Stage-II is trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage1Statistics {
-    /// Those of the batch, with the running statistics updated, as in both releases.
-    #[default]
-    Batch,
-    /// The running statistics, as in sampling. Stage-II then trains on the same pictures that it
-    /// receives in sampling.
-    Running,
-}
-
-impl Stage1Statistics {
-    pub(crate) const fn mode(self, outer: Mode) -> Mode {
-        match self {
-            Self::Batch => outer,
-            Self::Running => Mode::Eval,
-        }
-    }
-}
-
-/// All random inputs of a generator, drawn outside of it.
+/// All random inputs of a generator.
 #[derive(Clone, Debug)]
 pub struct GeneratorNoise {
     /// The noise of Stage-I, `(batch, z_dim)`, from N(0, 1).
@@ -91,6 +48,10 @@ pub struct Draw<'a> {
     pub device: &'a Device,
 }
 
+/// The largest scale that a setting, an option or a request may ask for. Models are read with scales
+/// up to 100.
+pub const LARGEST_SCALE: f64 = 4.0;
+
 /// Factors on noise. Below 1, pictures vary less and follow the text more closely.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scales {
@@ -115,15 +76,33 @@ impl GeneratorNoise {
         samples: &[u64],
         of: &Draw<'_>,
     ) -> Result<Self> {
+        Self::rows(samples.iter().map(|&sample| (noise, sample)), streams, step, of)
+    }
+
+    /// Draws the noise of sampling: a row for each seed.
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn of_seeds(seeds: &[u64], of: &Draw<'_>) -> Result<Self> {
+        Self::rows(seeds.iter().map(|&seed| (Noise::new(seed), 0)), SAMPLING, 0, of)
+    }
+
+    /// Draws a row for each seed and sample.
+    fn rows(
+        rows: impl ExactSizeIterator<Item = (Noise, u64)> + Clone,
+        streams: NoiseStreams,
+        step: u64,
+        of: &Draw<'_>,
+    ) -> Result<Self> {
         let batch = |stream, width, epsilon| {
-            let mut values = Vec::with_capacity(samples.len() * width);
-            for &sample in samples {
+            let mut values = Vec::with_capacity(rows.len() * width);
+            for (noise, sample) in rows.clone() {
                 values.extend(match epsilon {
                     Epsilon::Normal => noise.normal(stream, step, sample, width),
                     Epsilon::Truncated => noise.truncated_normal(stream, step, sample, width),
                 });
             }
-            Tensor::from_vec(values, (samples.len(), width), of.device)
+            Tensor::from_vec(values, (rows.len(), width), of.device)
         };
         let [z, eps1, eps2] = streams;
         Ok(Self {
@@ -140,24 +119,4 @@ impl GeneratorNoise {
     pub fn scaled(&self, Scales { z, eps }: Scales) -> Result<Self> {
         Ok(Self { z: (&self.z * z)?, eps1: (&self.eps1 * eps)?, eps2: (&self.eps2 * eps)? })
     }
-}
-
-/// A generator's output for a batch of embeddings.
-#[derive(Clone, Debug)]
-pub struct Painted {
-    /// The images, `(batch, 3, 64, 64)` or `(batch, 3, 256, 256)` in [-1, 1].
-    pub image: Tensor,
-    /// The Stage-I images `(batch, 3, 64, 64)` from which Stage-II computed its images.
-    pub low: Option<Tensor>,
-    /// The conditioning of the stage that is trained.
-    pub conditioning: Conditioning,
-}
-
-/// A generator of either recipe and stage.
-pub trait Generator: Send + Sync + std::fmt::Debug {
-    /// Generates images for a batch of embeddings `text` `(batch, text_dim)`.
-    ///
-    /// # Errors
-    /// Shapes that do not match.
-    fn paint(&self, text: &Tensor, noise: &GeneratorNoise, mode: Mode) -> Result<Painted>;
 }

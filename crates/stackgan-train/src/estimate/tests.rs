@@ -1,0 +1,171 @@
+//! Counts of memory and times, of networks of all kinds.
+
+use candle_core::{Device, Tensor};
+use stackgan_core::noise::Noise;
+use stackgan_core::{NetConfig, Params, Recipe, Stage};
+
+use super::memory::{Memory, discriminator, image_side, stage1_generator, stage2_generator};
+use super::time::{fresh_stage1, seconds_a_step};
+
+use crate::config::{TrainConfig, preset};
+use crate::guard::{Guard, Undo};
+use crate::matching::Matcher;
+use crate::players::Players;
+use crate::start::Start;
+use crate::text::TextTrainConfig;
+
+/// Both recipes and stages, at sizes where no two widths are equal.
+fn configs() -> Vec<TrainConfig> {
+    let mut all = Vec::new();
+    for name in ["cub-stage1", "cub-stage2", "coco-stage1", "coco-stage2"] {
+        for (gf, df, channel_floor) in [(8, 6, 0), (12, 4, 10)] {
+            let mut cfg = TrainConfig::from_toml(preset(name).unwrap()).unwrap();
+            let (text_dim, cond_dim, z_dim, residual_blocks) = (9, 7, 5, 3);
+            let recipe = cfg.net.recipe;
+            cfg.net = NetConfig {
+                recipe,
+                gf,
+                df,
+                text_dim,
+                cond_dim,
+                z_dim,
+                residual_blocks,
+                channel_floor,
+            };
+            all.push(cfg);
+        }
+    }
+    all
+}
+
+fn fresh(cfg: &TrainConfig, low: &Params) -> Players {
+    let (low, start) = (Some((low, &cfg.net)), Start::default());
+    Players::new(cfg, low, &start, None, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn the_count_of_variables_is_that_of_the_networks() {
+    for cfg in configs() {
+        let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+        let players = fresh(&cfg, &low);
+        let g = match cfg.stage {
+            Stage::One => stage1_generator(&cfg.net),
+            Stage::Two => stage2_generator(&cfg.net),
+        };
+        let d = discriminator(&cfg.net, cfg.stage);
+        for (size, params) in [(g, &players.g().params), (d, &players.d().params)] {
+            assert_eq!(size.weights, params.count() as u64, "{:?} {:?}", cfg.stage, cfg.net);
+            let all: usize = params.all().iter().map(|(_, var)| var.elem_count()).sum();
+            assert_eq!(size.weights + size.statistics, all as u64);
+        }
+    }
+}
+
+/// What is left when gradients, and what D's weights were, are taken off: the state, and what the guard copies of it. Where
+/// it copies everything, the state twice, but for what no step changes, and the larger network's gradients.
+#[test]
+fn the_guards_copies_are_counted() {
+    for mut cfg in configs() {
+        cfg.optim.ema = 0.0;
+        let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+        let players = fresh(&cfg, &low);
+        let under = (cfg.stage == Stage::Two).then_some(&low);
+        let copies = Guard::over(&players, under).unwrap().copies();
+        let fixed = under.map_or(0, Params::count); // Stage-I's weights stay as they are
+        let [g, d] = [players.g().params.count(), players.d().params.count()];
+        let variables = |undo| Memory::of(&cfg, &cfg.net, None, undo).variables;
+        let held = 4 * (2 * copies + fixed + 3 * (g + d) + 2 * d + g) as u64;
+        assert_eq!(variables(Undo::Held), held, "{:?}", cfg.stage);
+        let copied = 4 * (2 * (copies + 3 * (g + d)) + fixed + g.max(d)) as u64;
+        assert_eq!(variables(Undo::Copied), copied, "{:?}", cfg.stage);
+    }
+}
+
+#[test]
+fn a_tuned_stage1_is_copied_too() {
+    for mut cfg in configs() {
+        if cfg.stage == Stage::One || cfg.net.recipe == Recipe::Plain {
+            continue;
+        }
+        cfg.optim.ema = 0.0;
+        cfg.knobs.finetune_stage1 = 0.1;
+        let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+        let d = Params::fresh(Noise::new(0), "d1", &Device::Cpu);
+        drop(stackgan_core::residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
+        let start = Start { stage1_discriminator: Some(d.snapshot().unwrap()), ..Start::default() };
+        let parts = Some((&low, &cfg.net));
+        let players = Players::new(&cfg, parts, &start, None, &Device::Cpu).unwrap();
+        let copies = Guard::over(&players, Some(&low)).unwrap().copies();
+        let [g, d] = [players.g().params.count(), players.d().params.count()];
+        let counted = 4 * (2 * copies + 3 * (g + d) + 2 * d + g) as u64;
+        assert_eq!(Memory::of(&cfg, &cfg.net, None, Undo::Held).variables, counted);
+    }
+}
+
+#[test]
+fn memory_grows_with_the_batch_and_not_otherwise() {
+    let mut cfg = configs().remove(0);
+    let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, None, Undo::Held);
+    cfg.optim.batch = 4;
+    let small = at(&cfg);
+    cfg.optim.batch = 8;
+    let large = at(&cfg);
+    assert_eq!((large.pictures, large.loading), (2 * small.pictures, 2 * small.loading));
+    assert_eq!((large.variables, large.saving), (small.variables, small.saving));
+    assert!(small.peak() > small.variables + small.pictures);
+}
+
+/// In parts a batch keeps what a part keeps; its pictures are there whole, and gradients are summed.
+#[test]
+fn memory_in_parts_is_that_of_a_part() {
+    for mut cfg in configs() {
+        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, None, Undo::Held);
+        cfg.optim.batch = 64;
+        let whole = at(&cfg);
+        cfg.knobs.micro_batch = 4;
+        cfg.check().unwrap();
+        let parts = at(&cfg);
+        (cfg.knobs.micro_batch, cfg.optim.batch) = (0, 4);
+        let small = at(&cfg);
+        let side = cfg.stage.side() as u64;
+        let shown = if cfg.net.recipe == Recipe::Residual { 2 } else { 1 };
+        let pictures = 4 * (64 - 4) * shown * 3 * side * side;
+        assert!(parts.pictures <= small.pictures + pictures, "{:?}", cfg.stage);
+        // The plain recipe keeps no fake for the generator's step.
+        assert!(10 * (parts.pictures - pictures) > 6 * small.pictures, "{:?}", cfg.stage);
+        let low = fresh_stage1(&cfg.net, &Device::Cpu).unwrap();
+        let players = fresh(&cfg, &low);
+        let gradients = players.g().params.count() as u64;
+        assert_eq!(parts.variables, whole.variables + 4 * gradients);
+        assert_eq!((parts.loading, parts.saving), (whole.loading, whole.saving));
+    }
+}
+
+/// Its weights, and what it keeps of each picture where G's step is the larger one.
+#[test]
+fn the_matching_loss_is_counted() {
+    let config = TextTrainConfig::small();
+    let matcher = Matcher::fresh(&config, &Device::Cpu).unwrap();
+    let side = image_side(&matcher);
+    let numbers: usize = matcher.tensors().unwrap().values().map(Tensor::elem_count).sum();
+    assert_eq!(side.weights + side.statistics, numbers as u64);
+    // Twice each map, and both sides of the last layer and its norm.
+    let maps = 24 * 32 * 32 + 48 * 16 * 16 + 96 * 8 * 8 + 128 * 4 * 4;
+    assert_eq!(side.kept, 2 * maps + 2 * 128);
+    let mut cfg = configs().remove(0);
+    (cfg.net.gf, cfg.optim.batch) = (64, 4);
+    let of = |matcher| Memory::of(&cfg, &cfg.net, matcher, Undo::Held);
+    let (without, with) = (of(None), of(Some(&matcher)));
+    assert_eq!(with.pictures - without.pictures, 4 * 4 * side.kept);
+    assert_eq!(with.variables - without.variables, 4 * numbers as u64);
+}
+
+#[test]
+fn a_step_takes_longer_with_more_pictures() {
+    let mut cfg = configs().remove(1);
+    cfg.optim.batch = 2;
+    let small = seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap();
+    cfg.optim.batch = 64;
+    let large = seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap();
+    assert!(small > 0.0 && large > 2.0 * small, "{small} {large}");
+}

@@ -1,0 +1,135 @@
+//! How a run goes on from its checkpoints: when it is taken up again, and after a step that is not
+//! finite, of which it leaves a bundle.
+
+use stackgan_core::Stage;
+
+use crate::event::TrainEvent;
+use crate::feed::Fed;
+use crate::policy::{OnNonFinite, Policy, Resume};
+use crate::run_dir::RunDir;
+use crate::state::Run;
+use crate::store::Store;
+use crate::{Error, Result, replay};
+
+impl Run {
+    /// Restores the newest checkpoint and returns its step count.
+    pub(crate) fn resume(
+        &mut self,
+        (store, dir): (&Store, &RunDir),
+        policy: &Policy,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<u64> {
+        let newest = store.newest(&self.setup.device)?;
+        match (&newest.found, policy.resume, &newest.passed_over[..]) {
+            (Some((older, _)), Resume::Strict, damaged @ [_, ..]) => {
+                return Err(Error::Checkpoint {
+                    what: "the newest checkpoint is damaged".to_owned(),
+                    file: store.folder().to_path_buf(),
+                    expected: "a whole one".to_owned(),
+                    found: damaged.join("; ").into(),
+                    remedy: format!(
+                        "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
+                        older.step
+                    ),
+                });
+            }
+            _ => passed_over(newest.passed_over, on_event),
+        }
+        match (newest.found, policy.resume) {
+            (None, Resume::Auto | Resume::Strict) if dir.is_begun() => Err(Error::Checkpoint {
+                what: "the run has begun, and its checkpoints are gone".to_owned(),
+                file: store.folder().to_path_buf(),
+                expected: "a checkpoint to go on from".to_owned(),
+                found: "none".to_owned().into(),
+                remedy: "restore the folder from a copy, or train in another one".to_owned(),
+            }),
+            (None, _) => Ok(0),
+            (Some(saved), Resume::Auto | Resume::Strict) => {
+                let changes = self.identity.check(&saved.0, &policy.allow_change)?;
+                let step = self.restore(saved)?;
+                if !changes.is_empty() {
+                    self.checkpoint(store, step)?; // from here on with this configuration
+                }
+                changes.into_iter().for_each(|text| on_event(TrainEvent::Warning { step, text }));
+                Ok(step)
+            }
+            (Some(_), Resume::Never) => Err(Error::Config {
+                key: "--resume never".to_owned(),
+                expected: "a run folder without checkpoints".to_owned(),
+                found: "checkpoints of an earlier run".to_owned(),
+                remedy: "give --resume auto to go on, or another --run folder".to_owned(),
+            }),
+        }
+    }
+
+    /// Writes a bundle of the non-finite step, and adds its path to the error.
+    pub(crate) fn bundle(&self, error: Error, fed: &Fed, dir: &RunDir) -> Result<Error> {
+        let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
+        let path = dir.bundle(*step);
+        let (config, matcher) = (&self.setup.config, self.players.game.matcher.as_ref());
+        let facts = replay::Facts {
+            format: replay::FORMAT.to_owned(),
+            step: *step,
+            epoch: fed.epoch,
+            term: term.clone(),
+            value: value.to_string(),
+            indices: fed.indices.clone(),
+            decay: self.decay(fed),
+            optimiser_steps: (self.players.g().adam.steps(), self.players.d().adam.steps()),
+            stage1: match config.stage {
+                Stage::Two => self.setup.stage1.as_ref().map(|model| model.info().stage1.net),
+                Stage::One => None,
+            },
+            matching: matcher.map(|matcher| matcher.encoders().clone()),
+            config: config.to_toml()?,
+        };
+        let bytes = || -> Result<Vec<u8>> {
+            let mut archive = self.archive();
+            if let Some(matcher) = matcher {
+                archive.extend("matching.", matcher.tensors()?);
+            }
+            replay::to_bytes(archive, &facts, &fed.inputs)
+        };
+        let advice = "look at this step alone: `stackgan replay";
+        let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
+        Ok(match bytes().and_then(|bytes| dir.write(&path, &bytes)) {
+            Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
+            Err(_) => error, // a full disk or memory must not hide the original error
+        })
+    }
+
+    /// Goes back to the newest checkpoint and marks the step of `error` as skipped. Returns the
+    /// step count and a warning for the user.
+    pub(crate) fn roll_back(
+        &mut self,
+        error: Error,
+        store: &Store,
+        policy: OnNonFinite,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<(u64, String)> {
+        let (Error::NonFinite { step, .. }, OnNonFinite::Rollback(most)) = (&error, policy) else {
+            return Err(error);
+        };
+        let step = *step;
+        if self.skipped.len() as u64 >= most {
+            return Err(error);
+        }
+        let mut skipped = self.skipped.clone();
+        skipped.insert(step);
+        let newest = store.newest(&self.setup.device)?;
+        let Some(saved) = newest.found else { return Err(error) };
+        passed_over(newest.passed_over, on_event);
+        let back = self.restore(saved)?;
+        self.skipped.extend(skipped);
+        let count = self.skipped.len();
+        let text = format!(
+            "{error}\n  back to step {back}; step {step} is left out ({count} of at most {most})"
+        );
+        Ok((back, text))
+    }
+}
+
+/// Warns about damaged checkpoints.
+fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
+    damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step: 0, text }));
+}
