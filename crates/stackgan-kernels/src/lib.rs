@@ -35,6 +35,7 @@ mod clamp;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod exp;
 mod fast;
 mod filter;
 mod geometry;
@@ -47,6 +48,7 @@ mod maps;
 pub mod memory;
 mod norm;
 mod pool;
+mod product;
 pub mod reference;
 mod tanh;
 pub mod threads;
@@ -58,6 +60,7 @@ pub use activation::Activation;
 pub use adam::{AdamAttempt, AdamStep, AdamUpdate, adam_update};
 pub use batch_norm::{batch_norm_eval, batch_norm_train};
 pub use clamp::Clamp;
+pub use exp::exp;
 pub use filter::Filter;
 pub use geometry::Padding;
 pub use gpu::Precision;
@@ -70,11 +73,13 @@ pub use many::{
 pub use maps::Maps;
 pub use norm::{BatchStatistics, Norm, Statistics};
 pub use pool::Pool;
+pub use product::product;
 pub use tanh::tanh;
 
 /// Returns the arithmetic with which convolutions on `device` are computed.
 ///
-/// This is `cpu avx512`, `cpu avx2`, `cpu portable`, `cuda f32`, `cuda tf32` or `cuda bf16`.
+/// This is `cpu avx512`, `cpu avx2`, `cpu neon`, `cpu portable`, `cuda f32`, `cuda tf32` or
+/// `cuda bf16`.
 /// Results computed with different arithmetic differ in their last bits.
 #[must_use]
 pub fn arithmetic(device: &candle_core::Device) -> &'static str {

@@ -5,14 +5,13 @@
 //! makes a step one block of memory.
 
 use candle_core::{Device, Result, Tensor, bail};
+use stackgan_kernels::product;
 
 /// Multiplies a block of rows by a matrix.
-pub(super) fn product(rows: &[f32], matrix: &Tensor) -> Result<Vec<f32>> {
+pub(super) fn rows_by(rows: &[f32], matrix: &Tensor) -> Result<Vec<f32>> {
     let width = matrix.dim(0)?;
-    Tensor::from_slice(rows, (rows.len() / width, width), &Device::Cpu)?
-        .matmul(matrix)?
-        .flatten_all()?
-        .to_vec1()
+    let rows = Tensor::from_slice(rows, (rows.len() / width, width), &Device::Cpu)?;
+    product(&rows, matrix)?.flatten_all()?.to_vec1()
 }
 
 /// Checks `x (time, batch, gates * units)`, `weight (gates * units, units)` and
