@@ -73,7 +73,7 @@ pub use many::{
 pub use maps::Maps;
 pub use norm::{BatchStatistics, Norm, Statistics};
 pub use pool::Pool;
-pub use product::product;
+pub use product::{Multiplier, product};
 pub use tanh::tanh;
 
 /// Returns the arithmetic with which convolutions on `device` are computed.

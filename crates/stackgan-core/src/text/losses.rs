@@ -74,6 +74,7 @@ fn check(images: &Tensor, texts: &Tensor) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Var};
+    use stackgan_kernels::exp;
     use stackgan_noise::{Noise, Stream};
 
     use super::*;
@@ -104,7 +105,7 @@ mod tests {
             (random(0)?, random(1)?, Var::new(&[1.3f32], &Device::Cpu)?);
         let both: [&dyn Fn() -> Result<Tensor>; 2] =
             [&|| symmetric_joint_embedding(&images, &texts), &|| {
-                contrastive(&images, &texts, &log_scale.exp()?)
+                contrastive(&images, &texts, &exp(&log_scale)?)
             }];
         for (which, loss) in both.into_iter().enumerate() {
             let grads = loss()?.backward()?;

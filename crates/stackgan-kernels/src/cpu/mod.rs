@@ -25,7 +25,7 @@ use crate::link::Input;
 use crate::{Activation, Clamp, Filter, Norm, Pool, Statistics, fast};
 use blocks::{Blocks, Sizes};
 use conv::{Finish, UNFINISHED, Wanted, Way};
-pub(crate) use conv::{Matrix, MatrixSizes, Stored, multiply};
+pub(crate) use conv::{Matrix, Right, Stored};
 pub(crate) use map::Map;
 use map::{Grad, NONE};
 

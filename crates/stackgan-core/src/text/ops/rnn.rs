@@ -1,10 +1,10 @@
 //! The ReLU recurrence as one operation over all steps. Source: icml2016 `modules/FixedRNN.lua`.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
-use stackgan_kernels::product;
+use stackgan_kernels::{Multiplier, product};
 
 use super::fast::{host, is_fast, values};
-use super::recurrent::{check, column_sums, rows_by};
+use super::recurrent::{check, column_sums};
 use super::reference;
 
 /// Returns the states `(time, batch, units)` of `h_t = relu(x_t + W h_(t-1) + b)`, whose first step
@@ -39,14 +39,14 @@ impl CustomOp3 for Rnn {
         let (_, batch, units) = check(1, l1.dims(), l2.dims(), l3.dims())?;
         let (x, bias) = (values(s1, l1)?, values(s3, l3)?);
         let weight = Tensor::from_slice(values(s2, l2)?, (units, units), &Device::Cpu)?;
-        let weight = weight.t()?.contiguous()?;
+        let hidden = Multiplier::new(&weight.t()?)?;
         let mut states: Vec<f32> = Vec::with_capacity(x.len());
         for (t, x) in x.chunks_exact(batch * units).enumerate() {
             if t == 0 {
                 states.extend(x.iter().map(|&v| if v > 0.0 { v } else { 0.0 }));
                 continue;
             }
-            let hidden = rows_by(&states[states.len() - batch * units..], &weight)?;
+            let hidden = hidden.multiply(&states[states.len() - batch * units..]);
             let biases = bias.iter().cycle();
             states.extend(x.iter().zip(&hidden).zip(biases).map(|((x, h), b)| {
                 let v = x + (h + b);
@@ -66,6 +66,7 @@ impl CustomOp3 for Rnn {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (time, batch, units) = check(1, x.dims(), weight.dims(), bias.dims())?;
         let (block, weight, res) = (batch * units, weight.detach(), res.detach());
+        let from_hidden = Multiplier::new(&weight)?;
         let states = host(&res)?;
         // Becomes the gradient of the sums under the relu, from the last step back.
         let mut sums = host(grad)?;
@@ -78,7 +79,7 @@ impl CustomOp3 for Rnn {
                 }
             });
             if t > 0 {
-                let before = rows_by(now, &weight)?;
+                let before = from_hidden.multiply(now);
                 earlier[(t - 1) * block..].iter_mut().zip(before).for_each(|(g, v)| *g += v);
             }
         }

@@ -31,7 +31,7 @@ use crate::{Filter, fast};
 pub(super) use finish::{Finish, UNFINISHED};
 use gradients::Gradients;
 pub(super) use gradients::Wanted;
-pub(crate) use matrix::{Matrix, Sizes as MatrixSizes, Stored, multiply};
+pub(crate) use matrix::{Matrix, Right, Stored};
 use scatter::Scatter;
 use three::Three;
 
