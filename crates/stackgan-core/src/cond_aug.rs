@@ -7,7 +7,7 @@
 //! half of its output. There are therefore two types, which return the same result type.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::{Activation, activate};
+use stackgan_kernels::{Activation, activate, exp};
 
 use crate::layers::{LEAKY, Linear, Style};
 use crate::losses;
@@ -53,8 +53,8 @@ impl Conditioning {
     /// A failure of the device.
     pub fn mean_sigma(&self) -> Result<Tensor> {
         match &self.log_scale {
-            LogScale::LogVariance(logvar) => (logvar.detach() * 0.5)?.exp()?.mean_all(),
-            LogScale::LogSigma(log_sigma) => log_sigma.detach().exp()?.mean_all(),
+            LogScale::LogVariance(logvar) => exp(&(logvar.detach() * 0.5)?)?.mean_all(),
+            LogScale::LogSigma(log_sigma) => exp(&log_sigma.detach())?.mean_all(),
         }
     }
 }
@@ -83,7 +83,7 @@ impl LogVarianceAugmentation {
     /// Shapes that do not match.
     pub fn forward(&self, text: &Tensor, epsilon: &Tensor) -> Result<Conditioning> {
         let (mu, logvar) = halves(&activate(&self.fc.forward(text)?, Activation::Relu)?)?;
-        let sigma = (&logvar * 0.5)?.exp()?;
+        let sigma = exp(&(&logvar * 0.5)?)?;
         let c = (&mu + sigma.mul(epsilon)?)?;
         Ok(Conditioning { c, mu, log_scale: LogScale::LogVariance(logvar) })
     }
@@ -111,7 +111,7 @@ impl LogSigmaAugmentation {
     /// Shapes that do not match.
     pub fn forward(&self, text: &Tensor, epsilon: &Tensor) -> Result<Conditioning> {
         let (mu, log_sigma) = halves(&activate(&self.fc.forward(text)?, LEAKY)?)?;
-        let c = (&mu + log_sigma.exp()?.mul(epsilon)?)?;
+        let c = (&mu + exp(&log_sigma)?.mul(epsilon)?)?;
         Ok(Conditioning { c, mu, log_scale: LogScale::LogSigma(log_sigma) })
     }
 }

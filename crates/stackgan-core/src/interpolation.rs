@@ -45,10 +45,10 @@ pub fn slerp(from: &Tensor, to: &Tensor, at: &[f64]) -> Result<Tensor> {
             a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
         };
         let lengths = (product(from, from) * product(to, to)).sqrt();
-        let angle = (product(from, to) / lengths).clamp(-1.0, 1.0).acos();
-        let sine = angle.sin();
+        let angle = libm::acos((product(from, to) / lengths).clamp(-1.0, 1.0));
+        let sine = libm::sin(angle);
         if sine > STRAIGHT {
-            (((1.0 - t) * angle).sin() / sine, (t * angle).sin() / sine)
+            (libm::sin((1.0 - t) * angle) / sine, libm::sin(t * angle) / sine)
         } else {
             (1.0 - t, t) // also if a length is 0 and the angle is NaN
         }

@@ -59,8 +59,6 @@ pub use candle_core::{self as candle, Device};
 pub use config::{NetConfig, Recipe, Stage};
 pub use error::{Error, Result};
 pub use generator::{Generator, Mode, Painted};
-#[doc(hidden)]
-pub use generator_noise as gan; // its name before, which `commands::demo` uses
 pub use generator_noise::GeneratorNoise;
 pub use model::{Model, ModelInfo, Parts, StageInfo, StagePart, TextPart};
 pub use params::{Params, Scope};

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 pub use stackgan_kernels::bce_with_logits;
+use stackgan_kernels::exp;
 
 /// Returns KL(N(mu, sigma²) ‖ N(0, 1)) given log sigma², averaged over batch and dimensions.
 ///
@@ -10,7 +11,7 @@ pub use stackgan_kernels::bce_with_logits;
 /// # Errors
 /// Different shapes.
 pub fn kl_log_variance(mu: &Tensor, logvar: &Tensor) -> Result<Tensor> {
-    ((((logvar + 1.0)? - mu.sqr()?)? - logvar.exp()?)?.mean_all()?) * -0.5
+    ((((logvar + 1.0)? - mu.sqr()?)? - exp(logvar)?)?.mean_all()?) * -0.5
 }
 
 /// Returns KL(N(mu, sigma²) ‖ N(0, 1)) given log sigma, averaged over batch and dimensions.
@@ -21,7 +22,7 @@ pub fn kl_log_variance(mu: &Tensor, logvar: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Different shapes.
 pub fn kl_log_sigma(mu: &Tensor, log_sigma: &Tensor) -> Result<Tensor> {
-    let half = ((((log_sigma * 2.0)?.exp()? + mu.sqr()?)? - 1.0)? * 0.5)?;
+    let half = (((exp(&(log_sigma * 2.0)?)? + mu.sqr()?)? - 1.0)? * 0.5)?;
     (half - log_sigma)?.mean_all()
 }
 

@@ -6,6 +6,7 @@
 //! Source: reedscot/cvpr2016, `eval_txt_{cls,retrieval}.lua`; Reed et al., CVPR 2016, section 5.
 
 use candle_core::{DType, Tensor};
+use stackgan_kernels::product;
 
 use crate::{Error, Result};
 
@@ -32,7 +33,7 @@ impl ZeroShot {
             if n == classes.len() && n > 0 && m == names.len() && m > 1 && a == b);
         match own {
             Some(own) if sizes_fit => {
-                let scores = texts.matmul(&images.t()?)?.to_dtype(DType::F32)?.to_vec2()?;
+                let scores = product(texts, &images.t()?)?.to_dtype(DType::F32)?.to_vec2()?;
                 Ok(Self { scores, own })
             }
             _ => Err(Error::Input {

@@ -17,7 +17,7 @@ const ROUNDS: u64 = 6_000_000;
 const TRIALS: usize = 5;
 /// Number of independent sums: more than the product of latency and throughput of any CPU with
 /// these instructions.
-const SUMS: usize = 12;
+const SUMS: usize = if cfg!(target_arch = "aarch64") { 24 } else { 12 };
 /// Side of the square matrices.
 const SIDE: usize = 1536;
 
@@ -36,6 +36,12 @@ fn multiply_adds(rounds: u64) -> (f64, &'static str) {
             unsafe { x86::avx2(rounds) }
             return (work(8), "avx2");
         }
+    }
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        // SAFETY: the CPU has the feature that the function asks for.
+        unsafe { arm::neon(rounds) }
+        return (work(4), "neon");
     }
     portable(rounds);
     (work(4), "portable")
@@ -71,6 +77,27 @@ mod x86 {
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2(rounds: u64) {
         rounds!(_mm256_set1_ps, _mm256_fmadd_ps, rounds);
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::SUMS;
+    use std::arch::aarch64::{vdupq_n_f32, vfmaq_f32};
+    use std::hint::black_box;
+
+    /// As on x86. The sum is multiplied by `a` and added to `b`.
+    #[target_feature(enable = "neon")]
+    pub(super) fn neon(rounds: u64) {
+        let start: [f32; SUMS] = black_box(std::array::from_fn(|i| i as f32));
+        let (a, b) = (vdupq_n_f32(black_box(1.0)), vdupq_n_f32(black_box(1e-3)));
+        let mut sums = start.map(|s| vdupq_n_f32(s));
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = vfmaq_f32(b, *sum, a);
+            }
+        }
+        black_box(sums);
     }
 }
 

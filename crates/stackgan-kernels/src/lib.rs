@@ -35,6 +35,7 @@ mod clamp;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod exp;
 mod fast;
 mod filter;
 mod finite;
@@ -48,6 +49,7 @@ mod maps;
 pub mod memory;
 mod norm;
 mod pool;
+mod product;
 pub mod reference;
 mod tanh;
 pub mod threads;
@@ -58,6 +60,7 @@ pub use activate::activate;
 pub use activation::Activation;
 pub use adam::{AdamAttempt, AdamStep, AdamUpdate, adam_update};
 pub use clamp::Clamp;
+pub use exp::exp;
 pub use fast::locked as locked_values;
 pub use filter::Filter;
 pub use finite::non_finite;
@@ -72,11 +75,13 @@ pub use many::{
 pub use maps::Maps;
 pub use norm::{BatchStatistics, Norm, Statistics};
 pub use pool::Pool;
+pub use product::{Multiplier, product};
 pub use tanh::tanh;
 
 /// Returns the arithmetic with which convolutions on `device` are computed.
 ///
-/// This is `cpu avx512`, `cpu avx2`, `cpu portable`, `cuda f32`, `cuda tf32` or `cuda bf16`.
+/// This is `cpu avx512`, `cpu avx2`, `cpu neon`, `cpu portable`, `cuda f32`, `cuda tf32` or
+/// `cuda bf16`.
 /// Results computed with different arithmetic differ in their last bits.
 #[must_use]
 pub fn arithmetic(device: &candle_core::Device) -> &'static str {

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
+use crate::product::product_with_rows;
 use crate::vectorised::vectorised;
 use crate::written::written;
 use crate::{fast, reference};
@@ -11,10 +12,8 @@ const CHUNK: usize = 64;
 
 /// Returns `x Wᵀ + b` for `x (N, in)`, `weight (out, in)` and `bias (out)`, with shape `(N, out)`.
 ///
-/// A layer with gradients uses candle's matrix product. That product sums in a different order for
-/// one row, for a few and for many. A layer without gradients, as in sampling, therefore has a
-/// form of its own, in which the bits of a row do not depend on the number of rows. It also reads
-/// the weights of a large layer on all threads, which candle does not do for few rows.
+/// On a CPU the bits of a row of `f32` do not depend on the number of rows. A layer without
+/// gradients, as in sampling, has a form of its own, which reads each weight once and packs none.
 ///
 /// # Errors
 /// Wrong ranks or sizes; the message contains the shapes.
@@ -31,10 +30,14 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
             bias.map(Tensor::dims)
         );
     }
-    if x.track_op() || weight.track_op() || !fast::applies(&[x, weight]) {
+    if !fast::applies(&[x, weight]) {
         return reference::linear(x, weight, bias);
     }
-    let y = products(x, weight)?;
+    let y = if x.track_op() || weight.track_op() {
+        product_with_rows(x, weight)?
+    } else {
+        products(x, weight)?
+    };
     match bias {
         None => Ok(y),
         Some(bias) => y.broadcast_add(bias),

@@ -4,6 +4,10 @@
 //! devices. It is written for clarity, and avoids three traps of candle 0.11.1: the derivative of
 //! `relu` at 0 is 1, the backward pass of `upsample_nearest2d` overwrites gradients, and the
 //! backward pass of `conv2d` needs the same remainder along both axes.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "plain operations, for other devices and types, and for tests"
+)]
 
 use candle_core::{D, Result, Tensor, Var};
 

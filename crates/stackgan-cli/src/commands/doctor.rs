@@ -117,13 +117,13 @@ fn features() -> Vec<&'static str> {
 /// The instruction sets that the fast kernels use.
 #[cfg(not(target_arch = "x86_64"))]
 fn features() -> Vec<&'static str> {
-    Vec::new()
+    if cfg!(target_arch = "aarch64") { vec!["neon"] } else { Vec::new() }
 }
 
 fn products_per_second(side: usize, device: &Device) -> Result<f64> {
     let a = Tensor::full(0.5f32, (side, side), device)?;
     let product = || {
-        a.matmul(&a)?;
+        stackgan_kernels::product(&a, &a)?;
         device.synchronize() // a GPU works asynchronously
     };
     product()?; // starts the threads

@@ -2,6 +2,7 @@
 //! the same picture.
 
 use candle_core::{D, DType, Result, Tensor, bail};
+use stackgan_kernels::product;
 
 /// The margin of the structured joint embedding.
 const MARGIN: f64 = 1.0;
@@ -18,7 +19,7 @@ const MARGIN: f64 = 1.0;
 /// `images` and `texts` that are not both `(batch, dim)`.
 pub fn symmetric_joint_embedding(images: &Tensor, texts: &Tensor) -> Result<Tensor> {
     let batch = check(images, texts)?;
-    let scores = images.matmul(&texts.t()?)?;
+    let scores = product(images, &texts.t()?)?;
     let eye = Tensor::eye(batch, scores.dtype(), scores.device())?;
     let own = (&scores * &eye)?.sum_keepdim(1)?; // s(i, i)
     let others = (1.0 - &eye)?;
@@ -43,8 +44,8 @@ pub fn symmetric_joint_embedding(images: &Tensor, texts: &Tensor) -> Result<Tens
 /// `images` and `texts` that are not both `(batch, dim)`, or a `scale` that is not one value.
 pub fn contrastive(images: &Tensor, texts: &Tensor, scale: &Tensor) -> Result<Tensor> {
     let batch = check(images, texts)?;
-    let scores =
-        unit(images)?.matmul(&unit(texts)?.t()?)?.broadcast_mul(&scale.reshape((1, 1))?)?;
+    let cosines = product(&unit(images)?, &unit(texts)?.t()?)?;
+    let scores = cosines.broadcast_mul(&scale.reshape((1, 1))?)?;
     let eye = Tensor::eye(batch, scores.dtype(), scores.device())?;
     let own = (&scores * &eye)?.sum_all()?; // sum of s(i, i)
     let rivals = (scores.log_sum_exp(D::Minus1)?.sum_all()? + scores.log_sum_exp(0)?.sum_all()?)?;
@@ -73,6 +74,7 @@ fn check(images: &Tensor, texts: &Tensor) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Var};
+    use stackgan_kernels::exp;
     use stackgan_noise::{Noise, Stream};
 
     use super::*;
@@ -103,7 +105,7 @@ mod tests {
             (random(0)?, random(1)?, Var::new(&[1.3f32], &Device::Cpu)?);
         let both: [&dyn Fn() -> Result<Tensor>; 2] =
             [&|| symmetric_joint_embedding(&images, &texts), &|| {
-                contrastive(&images, &texts, &log_scale.exp()?)
+                contrastive(&images, &texts, &exp(&log_scale)?)
             }];
         for (which, loss) in both.into_iter().enumerate() {
             let grads = loss()?.backward()?;

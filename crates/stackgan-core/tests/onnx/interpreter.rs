@@ -1,5 +1,6 @@
 //! Runs a graph by the definitions of its operators (onnx/onnx, `docs/Operators.md`, opset 17),
 //! with candle's own operations. It does not use the kernels of the networks.
+#![expect(clippy::disallowed_methods, reason = "candle's own operations")]
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use stackgan_core::image::Picture;
+use stackgan_kernels::product;
 
 use crate::{Error, Result};
 
@@ -172,7 +173,8 @@ impl Resample {
     fn lines(&self, x: &Tensor) -> Result<Tensor> {
         let (n, c, lines, from) = x.dims4()?;
         let to = self.filter.dim(1)?;
-        Ok(x.reshape((n * c * lines, from))?.matmul(&self.filter)?.reshape((n, c, lines, to))?)
+        let x = x.reshape((n * c * lines, from))?;
+        Ok(product(&x, &self.filter)?.reshape((n, c, lines, to))?)
     }
 }
 

@@ -25,6 +25,7 @@ use crate::link::Input;
 use crate::{Activation, Clamp, Filter, Norm, Pool, Statistics, fast};
 use blocks::{Blocks, Sizes};
 use conv::{Finish, UNFINISHED, Wanted, Way};
+pub(crate) use conv::{Matrix, Right, Stored};
 pub(crate) use map::Map;
 use map::{Grad, NONE};
 
@@ -35,6 +36,8 @@ pub(crate) fn instructions() -> &'static str {
         path::Path::Avx512 => "cpu avx512",
         #[cfg(target_arch = "x86_64")]
         path::Path::Avx2 => "cpu avx2",
+        #[cfg(target_arch = "aarch64")]
+        path::Path::Neon => "cpu neon",
         path::Path::Portable => "cpu portable",
     }
 }

@@ -9,6 +9,8 @@ pub(crate) enum Path {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     Portable,
 }
 
@@ -23,6 +25,8 @@ impl Path {
                 Self::Avx2,
                 std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
             ),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Neon, std::arch::is_aarch64_feature_detected!("neon")),
             (Self::Portable, true),
         ];
         all.into_iter().filter_map(|(path, available)| available.then_some(path))

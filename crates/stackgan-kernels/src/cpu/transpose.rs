@@ -37,10 +37,11 @@ pub(super) fn across(
         return unsafe { sixteen(out.as_mut_ptr().cast(), from.as_ptr(), stride) };
     }
     for (j, out) in out[..columns].iter_mut().enumerate() {
-        *out = Lane::ZERO;
-        for i in 0..rows {
-            out.0[i] = from[i * stride + j];
+        let mut values = [0.; LANES];
+        for (i, value) in values[..rows].iter_mut().enumerate() {
+            *value = from[i * stride + j];
         }
+        *out = Lane(values);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The values of a step.
 
 use candle_core::Tensor;
+use stackgan_kernels::exp;
 
 use super::config::{Checks, StepConfig};
 use crate::{Result, nonfinite};
@@ -104,7 +105,7 @@ impl StepStats {
             self.push_part(pairs.names()[0], loss)?;
         }
         for (pairs, _, logits) in groups {
-            let probability = (logits.detach().neg()?.exp()? + 1.0)?.recip()?;
+            let probability = (exp(&logits.detach().neg()?)? + 1.0)?.recip()?;
             self.push_part(pairs.names()[1], &probability.mean_all()?)?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use stackgan_core::generator::Mode;
 use stackgan_core::layers::{BatchNorm, ConvNorm, LEAKY, Linear, RunningVariance, Style, Window};
 use stackgan_core::params::{Init, Scope};
 use stackgan_core::text::losses::{contrastive, symmetric_joint_embedding};
-use stackgan_kernels::{Activation, Maps};
+use stackgan_kernels::{Activation, Maps, exp};
 
 use super::{ImageSide, Loss};
 use crate::Result;
@@ -145,6 +145,6 @@ impl ImageEncoder {
     /// # Errors
     /// When the device fails.
     fn scale(&self) -> Result<Tensor> {
-        Ok(self.log_scale.minimum(MAX_LOG_SCALE)?.exp()?)
+        Ok(exp(&self.log_scale.minimum(MAX_LOG_SCALE)?)?)
     }
 }

@@ -18,7 +18,7 @@ mod words;
 use std::path::Path;
 
 use anyhow::Result;
-use stackgan_core::gan::Scales;
+use stackgan_core::generator_noise::Scales;
 use stackgan_core::{Model, Stage};
 use stackgan_train::store::write_atomically;
 

@@ -1,7 +1,7 @@
 //! The report of a demo: what was done, the results, and what the numbers do not show.
 
 use candle_core::Device;
-use stackgan_core::gan::Scales;
+use stackgan_core::generator_noise::Scales;
 
 use super::folder::Folder;
 use super::notes::Scores;

@@ -21,12 +21,6 @@ const STRIDE: usize = 9;
 const STEPS: usize = 18;
 /// Number of captions per task, which limits the memory.
 const PART: usize = 64;
-/// A part is padded to a multiple of this many captions.
-///
-/// Products with one row are summed in another order than those with many, and a vector must not
-/// depend on its neighbours. In convolutions (`GROUP`) each caption has several rows.
-const ROWS: usize = 8;
-const GROUP: usize = 4;
 /// Number of rows that a window covers after its first.
 const REACH: usize = 3;
 
@@ -40,12 +34,8 @@ pub(in super::super) struct Tail {
 impl CharCnnRnn {
     /// Computes the results after the end of every caption.
     pub(in super::super) fn tail(&self) -> Result<Tail> {
-        let x = lookup_pool(
-            &[[0; CAPTION_LENGTH]; ROWS],
-            LOOKUP_STEPS,
-            &self.conv1.weight,
-            &self.conv1.bias,
-        )?;
+        let empty = [[0; CAPTION_LENGTH]];
+        let x = lookup_pool(&empty, LOOKUP_STEPS, &self.conv1.weight, &self.conv1.bias)?;
         let x = temporal(&x, &self.conv2, POOL)?;
         let last = |x: &Tensor| x.get(0)?.get(0);
         let conv3 = convolution(&windows(&x)?, &self.conv3.weight)?;
@@ -73,12 +63,7 @@ impl CharCnnRnn {
         let starts: Vec<usize> = (0..sorted.len()).step_by(PART).collect();
         let heads = starts.into_par_iter().map(|start| {
             let count = PART.min(sorted.len() - start);
-            let part = convolved.narrow(0, start, count)?;
-            let part = match count.next_multiple_of(ROWS) - count {
-                0 => part,
-                more => Tensor::cat(&[&part, &rows(&tail.conv3, more, STEPS)?], 0)?,
-            };
-            self.head(&part)?.narrow(0, 0, count)
+            self.head(&convolved.narrow(0, start, count)?)
         });
         let vectors = Tensor::cat(&heads.collect::<Result<Vec<_>>>()?, 0)?;
         let mut places = vec![0u32; order.len()];
@@ -96,23 +81,18 @@ impl CharCnnRnn {
         if steps == 0 {
             return rows(&tail.conv3, captions.len(), STEPS);
         }
-        let mut filled = captions.to_vec();
-        filled.resize(captions.len().next_multiple_of(GROUP), [0; CAPTION_LENGTH]);
-        let batch = filled.len();
+        let batch = captions.len();
         // If the last step reads a character, later rows of the second pooling may do so too, so
         // all of them are computed.
         let ends = steps < STEPS;
         let seen = if ends { 3 * steps + REACH } else { LOOKUP_STEPS };
-        let x = lookup_pool(&filled, seen, &self.conv1.weight, &self.conv1.bias)?;
+        let x = lookup_pool(captions, seen, &self.conv1.weight, &self.conv1.bias)?;
         let mut x = temporal(&x, &self.conv2, POOL)?;
         if ends {
             x = Tensor::cat(&[&x, &rows(&tail.conv2, batch, REACH)?], 1)?;
         }
-        let mut x = convolution(&windows(&x)?, &self.conv3.weight)?;
-        if ends {
-            x = Tensor::cat(&[&x, &rows(&tail.conv3, batch, STEPS - steps)?], 1)?;
-        }
-        x.narrow(0, 0, captions.len())
+        let x = convolution(&windows(&x)?, &self.conv3.weight)?;
+        if ends { Tensor::cat(&[&x, &rows(&tail.conv3, batch, STEPS - steps)?], 1) } else { Ok(x) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The temporal convolution, and the threshold behind it.
 
 use candle_core::{Result, Tensor};
+use stackgan_kernels::product;
 
 /// Width of every temporal convolution.
 pub(in super::super) const KERNEL: usize = 4;
@@ -15,5 +16,5 @@ pub(in super::super) fn convolution(windows: &Tensor, weight: &Tensor) -> Result
     let out = weight.dim(0)?;
     // The kernel position is outermost, as in `windows`.
     let matrix = weight.permute((2, 1, 0))?.contiguous()?.reshape((width, out))?;
-    windows.reshape((batch * steps, width))?.matmul(&matrix)?.reshape((batch, steps, out))
+    product(&windows.reshape((batch * steps, width))?, &matrix)?.reshape((batch, steps, out))
 }

@@ -4,10 +4,10 @@
 //! multiplies the candidate (not the old state), and the first step has no gates.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
+use stackgan_kernels::{Multiplier, product};
 
-use super::affine::upright;
 use super::fast::{host, is_fast, values};
-use super::recurrent::{check, column_sums, product};
+use super::recurrent::{check, column_sums};
 use super::reference;
 
 /// Returns the states `(time, batch, units)` of the GRU.
@@ -29,7 +29,7 @@ pub(in super::super) fn gru(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Resul
 struct Gru;
 
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + libm::expf(-x))
 }
 
 impl CustomOp3 for Gru {
@@ -49,8 +49,8 @@ impl CustomOp3 for Gru {
         let (time, batch, units) = check(3, l1.dims(), l2.dims(), l3.dims())?;
         let (x, bias) = (values(s1, l1)?, values(s3, l3)?);
         let weight = Tensor::from_slice(values(s2, l2)?, (3 * units, units), &Device::Cpu)?;
-        let to_gates = upright(&weight.narrow(0, 0, 2 * units)?)?;
-        let to_candidate = upright(&weight.narrow(0, 2 * units, units)?)?;
+        let to_gates = Multiplier::new(&weight.narrow(0, 0, 2 * units)?.t()?)?;
+        let to_candidate = Multiplier::new(&weight.narrow(0, 2 * units, units)?.t()?)?;
         let mut trace = vec![0f32; time * batch * 4 * units];
         let mut state = vec![0f32; batch * units];
         let mut reset_state = vec![0f32; batch * units];
@@ -63,7 +63,7 @@ impl CustomOp3 for Gru {
                     rows().zip(trace.chunks_exact_mut(4 * units)).zip(state.chunks_exact_mut(units))
                 {
                     for i in 0..units {
-                        let candidate = x[2 * units + i].tanh();
+                        let candidate = libm::tanhf(x[2 * units + i]);
                         trace[i] = candidate;
                         trace[units + i] = 1.0;
                         trace[3 * units + i] = candidate;
@@ -72,7 +72,7 @@ impl CustomOp3 for Gru {
                 }
                 continue;
             }
-            let gates = product(&state, &to_gates)?;
+            let gates = to_gates.multiply(&state);
             let per_row =
                 rows().zip(gates.chunks_exact(2 * units)).zip(trace.chunks_exact_mut(4 * units));
             for (((x, gates), trace), (state, reset_state)) in
@@ -85,13 +85,13 @@ impl CustomOp3 for Gru {
                 let reset = &both[units..];
                 reset_state.iter_mut().zip(reset).zip(state).for_each(|((out, r), h)| *out = r * h);
             }
-            let candidates = product(&reset_state, &to_candidate)?;
+            let candidates = to_candidate.multiply(&reset_state);
             let per_row =
                 rows().zip(candidates.chunks_exact(units)).zip(trace.chunks_exact_mut(4 * units));
             for (((x, candidates), trace), state) in per_row.zip(state.chunks_exact_mut(units)) {
                 for i in 0..units {
-                    let candidate =
-                        (x[2 * units + i] + (candidates[i] + bias[2 * units + i])).tanh();
+                    let hidden = candidates[i] + bias[2 * units + i];
+                    let candidate = libm::tanhf(x[2 * units + i] + hidden);
                     let update = trace[units + i];
                     state[i] = update * candidate + (1.0 - update) * state[i];
                     trace[3 * units + i] = candidate;
@@ -112,8 +112,8 @@ impl CustomOp3 for Gru {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (time, batch, units) = check(3, x.dims(), weight.dims(), bias.dims())?;
         let weight = weight.detach();
-        let from_gates = weight.narrow(0, 0, 2 * units)?;
-        let from_candidate = weight.narrow(0, 2 * units, units)?;
+        let from_gates = Multiplier::new(&weight.narrow(0, 0, 2 * units)?)?;
+        let from_candidate = Multiplier::new(&weight.narrow(0, 2 * units, units)?)?;
         let (trace, grad) = (host(res)?, host(grad)?);
         // The gradients of the sums under sigmoid and tanh.
         let mut sums = vec![0f32; time * batch * 3 * units];
@@ -156,7 +156,7 @@ impl CustomOp3 for Gru {
                     carried[i] = g * (1.0 - u);
                 }
             }
-            let through_reset = product(&of_candidate, &from_candidate)?;
+            let through_reset = from_candidate.multiply(&of_candidate);
             let reset_states = &mut reset_states[(t - 1) * batch * units..][..batch * units];
             for row in 0..batch {
                 let [_, _, reset, _] = parts(now, row, units);
@@ -172,7 +172,7 @@ impl CustomOp3 for Gru {
                     reset_state[i] = r * h;
                 }
             }
-            carried.iter_mut().zip(product(&of_gates, &from_gates)?).for_each(|(sum, g)| *sum += g);
+            carried.iter_mut().zip(from_gates.multiply(&of_gates)).for_each(|(sum, g)| *sum += g);
             for (row, out) in sums.chunks_exact_mut(3 * units).enumerate() {
                 out[..2 * units].copy_from_slice(&of_gates[row * 2 * units..][..2 * units]);
                 out[2 * units..].copy_from_slice(&of_candidate[row * units..][..units]);
@@ -189,8 +189,8 @@ impl CustomOp3 for Gru {
             let reset_states =
                 Tensor::from_vec(reset_states, ((time - 1) * batch, units), &Device::Cpu)?;
             let gates =
-                later.narrow(1, 0, 2 * units)?.t()?.matmul(&states.reshape(((), units))?)?;
-            let candidate = later.narrow(1, 2 * units, units)?.t()?.matmul(&reset_states)?;
+                product(&later.narrow(1, 0, 2 * units)?.t()?, &states.reshape(((), units))?)?;
+            let candidate = product(&later.narrow(1, 2 * units, units)?.t()?, &reset_states)?;
             Tensor::cat(&[gates, candidate], 0)?
         };
         Ok((Some(sums), Some(weight_grad), Some(bias_grad)))

@@ -4,16 +4,7 @@
 //! and backward, so each is a single operation. Their sequences are `(time, batch, ...)`, which
 //! makes a step one block of memory.
 
-use candle_core::{Device, Result, Tensor, bail};
-
-/// Multiplies a block of rows by a matrix.
-pub(super) fn product(rows: &[f32], matrix: &Tensor) -> Result<Vec<f32>> {
-    let width = matrix.dim(0)?;
-    Tensor::from_slice(rows, (rows.len() / width, width), &Device::Cpu)?
-        .matmul(matrix)?
-        .flatten_all()?
-        .to_vec1()
-}
+use candle_core::{Result, bail};
 
 /// Checks `x (time, batch, gates * units)`, `weight (gates * units, units)` and
 /// `bias (gates * units)`. Returns time, batch and units.

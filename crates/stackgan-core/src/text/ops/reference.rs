@@ -1,5 +1,9 @@
 //! The twins of the fast forms: every operation as plain tensor operations, differentiated by
 //! candle.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "plain operations, for other devices and types, and for tests"
+)]
 
 use candle_core::{D, Device, Result, Tensor};
 

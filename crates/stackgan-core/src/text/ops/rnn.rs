@@ -1,10 +1,10 @@
 //! The ReLU recurrence as one operation over all steps. Source: icml2016 `modules/FixedRNN.lua`.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
+use stackgan_kernels::{Multiplier, product};
 
-use super::affine::upright;
 use super::fast::{host, is_fast, values};
-use super::recurrent::{check, column_sums, product};
+use super::recurrent::{check, column_sums};
 use super::reference;
 
 /// Returns the states `(time, batch, units)` of `h_t = relu(x_t + W h_(t-1) + b)`, whose first step
@@ -38,14 +38,15 @@ impl CustomOp3 for Rnn {
     ) -> Result<(CpuStorage, Shape)> {
         let (_, batch, units) = check(1, l1.dims(), l2.dims(), l3.dims())?;
         let (x, bias) = (values(s1, l1)?, values(s3, l3)?);
-        let weight = upright(&Tensor::from_slice(values(s2, l2)?, (units, units), &Device::Cpu)?)?;
+        let weight = Tensor::from_slice(values(s2, l2)?, (units, units), &Device::Cpu)?;
+        let hidden = Multiplier::new(&weight.t()?)?;
         let mut states: Vec<f32> = Vec::with_capacity(x.len());
         for (t, x) in x.chunks_exact(batch * units).enumerate() {
             if t == 0 {
                 states.extend(x.iter().map(|&v| if v > 0.0 { v } else { 0.0 }));
                 continue;
             }
-            let hidden = product(&states[states.len() - batch * units..], &weight)?;
+            let hidden = hidden.multiply(&states[states.len() - batch * units..]);
             let biases = bias.iter().cycle();
             states.extend(x.iter().zip(&hidden).zip(biases).map(|((x, h), b)| {
                 let v = x + (h + b);
@@ -65,6 +66,7 @@ impl CustomOp3 for Rnn {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (time, batch, units) = check(1, x.dims(), weight.dims(), bias.dims())?;
         let (block, weight, res) = (batch * units, weight.detach(), res.detach());
+        let from_hidden = Multiplier::new(&weight)?;
         let states = host(&res)?;
         // Becomes the gradient of the sums under the relu, from the last step back.
         let mut sums = host(grad)?;
@@ -77,7 +79,7 @@ impl CustomOp3 for Rnn {
                 }
             });
             if t > 0 {
-                let before = product(now, &weight)?;
+                let before = from_hidden.multiply(now);
                 earlier[(t - 1) * block..].iter_mut().zip(before).for_each(|(g, v)| *g += v);
             }
         }
@@ -87,7 +89,7 @@ impl CustomOp3 for Rnn {
             weight.zeros_like()?
         } else {
             let later = sums.narrow(0, 1, time - 1)?.reshape(((), units))?;
-            later.t()?.matmul(&res.narrow(0, 0, time - 1)?.reshape(((), units))?)?
+            product(&later.t()?, &res.narrow(0, 0, time - 1)?.reshape(((), units))?)?
         };
         Ok((Some(sums), Some(weight_grad), Some(bias_grad)))
     }

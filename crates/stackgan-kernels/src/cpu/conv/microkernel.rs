@@ -106,7 +106,11 @@ pub(super) unsafe fn run(path: Path, tile: Tile, left: Left, rows: usize, lanes:
             }
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => parts(tile, left, rows, lanes, 6, |tile, rows| {
-                by_rows!(avx2, tile, rows, left, 2, [1 2 3 4 5 6], [2 6]);
+                by_rows!(avx2, tile, rows, left, 2, [1 2 3 4 5 6], [4]);
+            }),
+            #[cfg(target_arch = "aarch64")]
+            Path::Neon => parts(tile, left, rows, lanes, 6, |tile, rows| {
+                by_rows!(neon, tile, rows, left, 4, [1 2 3 4 5 6], [4]);
             }),
             Path::Portable => parts(tile, left, rows, lanes, 2, |tile, rows| {
                 by_rows!(portable, tile, rows, left, LANES, [1 2], [2]);
@@ -116,6 +120,9 @@ pub(super) unsafe fn run(path: Path, tile: Tile, left: Left, rows: usize, lanes:
 }
 
 /// Splits a tile into parts of one lane and at most `most` rows, and calls `part` for each.
+///
+/// The rows are divided evenly: a part of few rows has too few sums to fill the time until a
+/// multiply-add is ready.
 fn parts(
     tile: Tile,
     left: Left,
@@ -124,22 +131,23 @@ fn parts(
     most: usize,
     part: impl Fn(Tile, usize),
 ) {
+    let size = rows.div_ceil(rows.div_ceil(most).max(1)).max(1);
     for lane in 0..lanes {
-        for row in (0..rows).step_by(most) {
-            part(tile.right(lane).below(row, left), most.min(rows - row));
+        for row in (0..rows).step_by(size) {
+            part(tile.right(lane).below(row, left), size.min(rows - row));
         }
     }
 }
 
 /// Defines a kernel of `R` rows and `V` vectors. `ALONG` says how the left operand is read.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! kernel {
-    ($name:ident, $feature:literal, $width:literal, $lane:expr, $zero:ident, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
+    ($name:ident, $($instructions:ident)::+, $feature:literal, $width:literal, $lane:expr, $zero:ident, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
         /// # Safety
         /// As [`run`], for `R` rows and `V` vectors of columns.
         #[target_feature(enable = $feature)]
         unsafe fn $name<const R: usize, const V: usize, const ALONG: bool>(tile: Tile) {
-            use std::arch::x86_64::*;
+            use $($instructions)::+::*;
             let (row, step) = if ALONG { (LANES, 1) } else { (1, LANES) };
             // The offset of vector v in a row of columns: the vectors of a lane are adjacent, lanes
             // have their own distance.
@@ -185,6 +193,7 @@ macro_rules! kernel {
 #[cfg(target_arch = "x86_64")]
 kernel!(
     avx512,
+    std::arch::x86_64,
     "avx512f",
     16,
     true,
@@ -199,6 +208,7 @@ kernel!(
 #[cfg(target_arch = "x86_64")]
 kernel!(
     avx2,
+    std::arch::x86_64,
     "avx2,fma",
     8,
     false,
@@ -209,6 +219,41 @@ kernel!(
     _mm256_add_ps,
     _mm256_storeu_ps
 );
+
+#[cfg(target_arch = "aarch64")]
+kernel!(
+    neon,
+    arm,
+    "neon",
+    4,
+    false,
+    zero,
+    vld1q_f32,
+    vdupq_n_f32,
+    multiply_add,
+    vaddq_f32,
+    vst1q_f32
+);
+
+/// ARM's instructions, with those of which the kernel expects another form.
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::{float32x4_t, vfmaq_f32};
+    pub(super) use std::arch::aarch64::{vaddq_f32, vdupq_n_f32, vld1q_f32, vst1q_f32};
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(super) fn zero() -> float32x4_t {
+        vdupq_n_f32(0.)
+    }
+
+    /// `a * b + sum`, rounded once.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(super) fn multiply_add(a: float32x4_t, b: float32x4_t, sum: float32x4_t) -> float32x4_t {
+        vfmaq_f32(sum, a, b)
+    }
+}
 
 /// Runs on any CPU: `R` rows and one lane (`V` values) of columns, for the compiler to vectorise.
 ///

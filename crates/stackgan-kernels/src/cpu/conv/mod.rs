@@ -10,6 +10,7 @@ mod factors;
 mod few;
 mod finish;
 mod gradients;
+mod matrix;
 mod microkernel;
 mod packed;
 mod pictures;
@@ -30,6 +31,7 @@ use crate::{Filter, fast};
 pub(super) use finish::{Finish, UNFINISHED};
 use gradients::Gradients;
 pub(super) use gradients::Wanted;
+pub(crate) use matrix::{Matrix, Right, Stored};
 use scatter::Scatter;
 use three::Three;
 
