@@ -74,7 +74,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         return Err(Error::Missing {
             what: "the folder has no pictures with captions".to_owned(),
             file: dir.to_path_buf(),
-            expected: "NAME.jpg or NAME.png with NAME.txt, or metadata.csv".to_owned(),
+            expected: "NAME.jpg, NAME.png or NAME.webp with NAME.txt, or metadata.csv".to_owned(),
             remedy: "`stackgan data check DIR --kind folder` shows the layouts that are read"
                 .to_owned(),
         });
