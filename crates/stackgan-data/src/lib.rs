@@ -34,6 +34,7 @@ mod sums;
 #[cfg(test)]
 mod testing;
 pub mod toy;
+mod whole_folder;
 
 pub use error::{Error, Result, counted, first_few, printable};
 pub use stackgan_noise as noise;
