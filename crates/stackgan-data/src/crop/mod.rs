@@ -157,7 +157,7 @@ pub(crate) fn unusable(n: usize, faults: &[Error]) -> Error {
         )
     };
     let expected = "whole JPEG, PNG or WebP pictures with their boxes inside";
-    Error::together(what, expected, faults, remedy)
+    Error::together(what, expected, (faults, faults.len()), remedy)
 }
 
 /// The prepared square of a picture: `size * size * 3` bytes, RGB, row by row.

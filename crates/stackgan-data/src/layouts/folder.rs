@@ -23,6 +23,7 @@ mod survey;
 mod table;
 
 pub(crate) use survey::{Origin, Survey, has_marks, pictures};
+pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 
 use super::lists::{Absent, left_out};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
@@ -45,7 +46,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         return Err(Error::together(
             format!("{} cannot be read", counted(survey.unread.len(), "caption file")),
             "captions, one a line",
-            &survey.unread,
+            (&survey.unread, survey.unread.len()),
             "correct these files",
         ));
     }

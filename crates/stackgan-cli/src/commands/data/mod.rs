@@ -1,4 +1,4 @@
-//! `stackgan data`: fetches, draws, imports, checks and shows datasets.
+//! `stackgan data`: fetches, draws, unpacks, imports, checks and shows datasets.
 
 mod captions;
 mod check;
@@ -6,6 +6,7 @@ mod fetch;
 mod import;
 mod outside;
 mod preview;
+mod unpack;
 
 use anyhow::Result;
 use stackgan_data::counted;
@@ -31,6 +32,7 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
             ))
         }
         args::Data::Fetch(args) => fetch::run(&args, context),
+        args::Data::Unpack(args) => unpack::run(&args, context),
         args::Data::Import(args) => import::run(&args, context),
         args::Data::Check { path, layout } => check::run(&path, layout, context.manner),
         args::Data::Preview { path, output, count, layout } => {

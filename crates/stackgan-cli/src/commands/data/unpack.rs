@@ -1,0 +1,45 @@
+//! `stackgan data unpack`: turns datasets in shards into a folder of captioned pictures, and prints the
+//! next command.
+
+use anyhow::Result;
+use stackgan_data::counted;
+use stackgan_data::unpack::{self, ClassColumn, Columns, Request};
+
+use crate::args;
+use crate::context::Context;
+use crate::datasets::FolderOptions;
+use crate::output::{print, quoted};
+use crate::progress::FetchProgress;
+
+/// Unpacks Parquet files and tars.
+pub(super) fn run(args: &args::Unpack, context: &Context) -> Result<()> {
+    let class = match args.class.as_deref() {
+        None => ClassColumn::Find,
+        Some("none") => ClassColumn::None,
+        Some(name) => ClassColumn::Named(name.to_owned()),
+    };
+    let columns = Columns { image: args.image.clone(), text: args.text.clone(), class };
+    let damaged = FolderOptions { damaged: args.damaged, ..Default::default() }.damaged();
+    let request = Request { sources: &args.sources, out: &args.out, columns: &columns, damaged };
+    let mut shown = FetchProgress::new(context.manner);
+    let report = unpack::unpack(&request, &mut |event| shown.on(event))?;
+    drop(shown);
+    report.notes.iter().for_each(|note| context.manner.say(note));
+    let mut said = format!(
+        "{}: {} with {}",
+        args.out.display(),
+        counted(report.pictures, "picture"),
+        counted(report.captions, "caption")
+    );
+    said += &match report.classes {
+        0 => ", no classes".to_owned(),
+        n => format!(", {}", counted(n, "class")),
+    };
+    said += &match report.splits.as_slice() {
+        [] => ", no split".to_owned(),
+        splits => format!(", split into {}", splits.join(", ")),
+    };
+    print(said)?;
+    context.manner.say(format!("next: stackgan data check {}", quoted(&args.out)));
+    Ok(())
+}
