@@ -157,8 +157,8 @@ impl<'a> Group<'a> {
                 "the file holds the paths of pictures, not the pictures",
                 name.to_owned(),
                 ("the bytes of a picture", format!("only where it was: {path}")),
-                "write the dataset with its pictures in it: `dataset.to_parquet(FILE)` or `push_to_hub` of Hugging \
-                 Face's datasets, on the machine that has them",
+                "write the dataset with its pictures in it, on the machine that has them: `push_to_hub`, or \
+                 `dataset.with_format(\"arrow\").map(datasets.table.embed_table_storage, batched=True).to_parquet(FILE)`",
             ));
         };
         *left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
