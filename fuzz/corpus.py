@@ -98,5 +98,7 @@ for target, folder in [("pickle", "pickles"), ("pth", "pth"), ("t7", "t7"), ("ma
     for pack in sorted((FIXTURES / folder).glob("*.pack")):
         for _, data in records(pack):
             keep(target, data)
+for path in sorted((FIXTURES / "shards").glob("*.parquet")):
+    keep("parquet", path.read_bytes())
 for pictures in range(3):
     keep("prepared", prepared(pictures))

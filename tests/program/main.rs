@@ -40,6 +40,7 @@ mod text;
 mod tiny_bert;
 #[path = "../../crates/stackgan-data/tests/fetch/tmpfs.rs"]
 mod tmpfs;
+mod unpack;
 #[path = "../../crates/stackgan-eval/tests/it/weights.rs"]
 mod weights;
 #[path = "../../crates/stackgan-data/tests/fetch/writers.rs"]

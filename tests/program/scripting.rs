@@ -64,9 +64,14 @@ fn cases() -> BTreeMap<&'static str, (i32, Vec<String>)> {
     let eval = [&measured[..], &["--metrics", "colours"]].concat();
     let nearest = ["--features", "random.safetensors", "-k", "1", "--out", "near"];
     let interpolate = ["-m", m, "-p", "a bird", "--seeds", "0,1", "--frames", "2", "--out", "i"];
-    let cases: [(&str, i32, &[&str]); 29] = [
+    let shard = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../stackgan-data/tests/fixtures/shards/birds-train-000000.tar"
+    );
+    let cases: [(&str, i32, &[&str]); 30] = [
         ("data toy", 0, &["--out", "drawn", "--count", "12"]),
         ("data fetch", 0, &["cub", "--from", birds, "--into", "fetched", "--size", "76"]),
+        ("data unpack", 0, &[shard, "--out", "unpacked"]),
         ("data import", 0, &[birds, "--size", "76"]),
         ("data check", 0, &[birds]),
         ("data preview", 0, &[low, "--output", "sheet.png", "--count", "2"]),

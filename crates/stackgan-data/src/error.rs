@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The result type of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of this crate. `Display` prints the four parts on separate lines.
 #[derive(Debug, thiserror::Error)]
@@ -161,24 +161,24 @@ impl Error {
         }
     }
 
-    /// Combines the failures of many files in one error, which lists the first few. `what` gives
-    /// their number.
+    /// Combines the failures of `count` files in one error, which lists the first few. `what` gives
+    /// their number. `faults` may be the first ones only.
     pub(crate) fn together(
         what: String,
         expected: &'static str,
-        faults: &[Self],
+        (faults, count): (&[Self], usize),
         remedy: &'static str,
     ) -> Self {
-        let mut found = format!("{} of which this is not true:", faults.len());
+        let mut found = format!("{count} of which this is not true:");
         for fault in faults.iter().take(LISTED) {
             let file = fault.file().map(shown).unwrap_or_default();
             let _ = write!(found, "\n    {file}: {}", fault.reason()); // cannot fail on a String
         }
-        if let Some(more @ 1..) = faults.len().checked_sub(LISTED) {
+        if let Some(more @ 1..) = count.checked_sub(faults.len().min(LISTED)) {
             let _ = write!(found, "\n    and {more} more"); // as above
         }
         let file = faults.first().and_then(Self::file).unwrap_or(Path::new(""));
-        let place = if faults.len() == 1 { "the only one" } else { "the first of them" };
+        let place = if count == 1 { "the only one" } else { "the first of them" };
         Self::malformed(file, what, place, (expected, found), remedy)
     }
 
@@ -312,7 +312,7 @@ mod tests {
             let fault =
                 |i| Error::read(Path::new(&format!("{i}.jpg")), std::io::Error::other("no"));
             let faults: Vec<Error> = (0..n).map(fault).collect();
-            Error::together("w".into(), "e", &faults, "r").to_string()
+            Error::together("w".into(), "e", (&faults, n), "r").to_string()
         };
         assert!(of(1).starts_with("w\n  file: 0.jpg (the only one)"), "{}", of(1));
         assert!(of(25).ends_with("    19.jpg: no\n    and 5 more\n  do: r"), "{}", of(25));

@@ -34,6 +34,9 @@ mod sums;
 #[cfg(test)]
 mod testing;
 pub mod toy;
+#[cfg(feature = "fetch")]
+pub mod unpack;
+mod whole_folder;
 
 pub use error::{Error, Result, counted, first_few, printable};
 pub use stackgan_noise as noise;

@@ -29,6 +29,17 @@ pub(crate) enum Data {
     #[command(before_help = "Examples:\n  stackgan data fetch cub\n  \
                              stackgan data fetch oxford --from /mnt/mirror --into data/oxford")]
     Fetch(Fetch),
+    /// Turn Parquet files (Hugging Face) or tars (webdataset) into a folder of captioned pictures
+    ///
+    /// Pictures stay as they are, byte for byte; captions, classes and splits go into metadata.jsonl.
+    /// In Parquet files, pictures and captions are columns; in tars, the files KEY.jpg, KEY.txt,
+    /// KEY.json and KEY.cls. If train and test are in the names of files or folders, they become the
+    /// split. Then: `stackgan data check DIR`.
+    #[command(
+        before_help = "Examples:\n  stackgan data unpack train-00000-of-00002.parquet train-00001-of-00002.parquet --out data/mine\n  \
+                             stackgan data unpack shards --out data/mine --text caption --class none"
+    )]
+    Unpack(Unpack),
     /// Turn a dataset folder into prepared files, once
     #[command(before_help = "Examples:\n  stackgan data import data/cub --size 76\n  \
                              stackgan data import data/cub --embeddings data/cub --made-by birds-encoder.safetensors")]
@@ -149,6 +160,34 @@ pub(crate) enum FetchSet {
     Oxford,
     /// COCO 2014: 123,287 scenes, 20 GB
     Coco,
+}
+
+/// Turn Parquet files or tars into a folder of captioned pictures.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Unpack {
+    /// Files (.parquet, .tar, .tar.gz, .tgz), or folders with such files
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// The folder to write; it must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The column of pictures; in tars, the extension of their files. Default: the only one
+    #[arg(long, value_name = "COLUMN")]
+    pub image: Option<String>,
+    /// A column of captions; in tars, an extension or a key of KEY.json. Can be repeated, if there
+    /// are several. Default: the only one, by name (text, caption, …) or by kind
+    #[arg(long, value_name = "COLUMN")]
+    pub text: Vec<String>,
+    /// The column of classes; in tars, an extension or a key of KEY.json; `none` leaves classes out.
+    /// Default: a column with names of classes, or one named class or label; KEY.cls
+    #[arg(long, value_name = "COLUMN")]
+    pub class: Option<String>,
+    /// How to handle pictures of other formats, and captions that cannot be read; default: refuse
+    #[arg(long, value_enum)]
+    pub damaged: Option<Damaged>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Turn a dataset folder into prepared files.

@@ -16,7 +16,7 @@ pub(crate) struct Eval {
     /// A model file, a run folder or `hub:OWNER/NAME`
     #[arg(short, long, value_name = "MODEL", required_unless_present = "pictures")]
     pub model: Option<PathBuf>,
-    /// Measure the pictures in a folder (PNG, JPEG) instead of painting
+    /// Measure the pictures in a folder (PNG, JPEG, WebP) instead of painting
     #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "judge", "stage"])]
     pub pictures: Option<PathBuf>,
     /// The real pictures, and the captions to paint: a prepared file or a dataset folder

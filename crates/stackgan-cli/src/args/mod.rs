@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use config::Config;
 pub(crate) use data::{
     Contrast, Damaged, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
+    Unpack,
 };
 pub(crate) use demo::Demo;
 pub(crate) use eval::{Eval, Metric, Nearest, Part};
@@ -60,7 +61,7 @@ pub(crate) enum Command {
     /// Paint birds with a model trained from nothing: offline, on a CPU, in minutes. Stopped, it goes on
     /// with the same command
     Demo(Demo),
-    /// Datasets: fetch, draw, import, check, preview
+    /// Datasets: fetch, draw, unpack, import, check, preview
     #[command(subcommand)]
     Data(Data),
     /// The text encoder: train or import one, encode captions

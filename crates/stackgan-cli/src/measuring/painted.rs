@@ -151,7 +151,7 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
             Problem::missing(
                 "there are no pictures",
                 place,
-                "a folder of PNG and JPEG files",
+                "a folder of PNG, JPEG and WebP files",
                 format!("check the path ({e})"),
             )
         })?;
@@ -161,7 +161,7 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
             let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
             if kind.is_dir() {
                 waiting.push(path);
-            } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg"))
+            } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg" | "webp"))
                 && !SHEETS.iter().any(|sheet| entry.file_name() == *sheet)
             {
                 found.push(path);
@@ -176,7 +176,7 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
         return Err(Problem::missing(
             "there are no pictures",
             place,
-            "two PNG or JPEG files or more",
+            "two PNG, JPEG or WebP files or more",
             remedy,
         )
         .into());

@@ -1,4 +1,4 @@
-//! Unpacking of `.tgz` and `.zip` archives that may be hostile.
+//! Unpacking of `.tar`, `.tgz` and `.zip` archives that may be hostile.
 //!
 //! Only plain files and folders are unpacked. A name that leads out of the folder or occurs twice
 //! is rejected, and so is an archive whose parts contradict each other. Sizes are counted while
@@ -13,12 +13,13 @@ mod tarball;
 mod zipped;
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::{Error, Result};
 use sink::{AGAIN, Sink};
 pub use sink::{Limits, Member};
+use tarball::Packing;
 
 /// A completely unpacked archive. Dropping it removes the folder.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub struct Unpacked {
 const RATIO: u64 = 20;
 /// Unpacked size, in bytes, that even the smallest archive may have.
 const FLOOR: u64 = 1 << 20;
+
+/// Number of bytes by which an archive's format is recognised.
+const START: u64 = 512;
 
 /// Prefix of the name of a folder that is being unpacked into.
 pub(crate) const PREFIX: &str = "unpacking-";
@@ -54,7 +58,7 @@ pub fn unpack(
     let mut file = File::open(archive).map_err(|e| Error::read(archive, e))?;
     let length = file.metadata().map_err(|e| Error::read(archive, e))?.len();
     let mut start = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut start).map_err(|e| Error::read(archive, e))?;
+    file.by_ref().take(START).read_to_end(&mut start).map_err(|e| Error::read(archive, e))?;
     let folder = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(beside) // mode 0700
@@ -65,7 +69,17 @@ pub fn unpack(
     match start.as_slice() {
         [0x1f, 0x8b, ..] => {
             sink.room_on_disk(length)?; // a lower bound: gzip does not give the size
-            tarball::unpack(archive, &mut sink, progress)?;
+            tarball::unpack(archive, Packing::Gzip, &mut sink, progress)?;
+        }
+        tar if tar.get(257..262) == Some(b"ustar") => {
+            sink.room_on_disk(length)?;
+            ends(&mut file, length)
+                .map_err(|e| Error::read(archive, e))?
+                .then_some(())
+                .ok_or_else(|| {
+                    sink.damaged("end", "no end mark: a part of the archive is missing")
+                })?;
+            tarball::unpack(archive, Packing::None, &mut sink, progress)?;
         }
         [b'P', b'K', ..] => zipped::unpack(archive, length, &mut sink, progress)?,
         _ => {
@@ -74,10 +88,19 @@ pub fn unpack(
                 archive,
                 "this is no archive",
                 "start",
-                ("a gzipped tar archive or a zip archive", found),
+                ("a tar archive, gzipped or not, or a zip archive", found),
                 AGAIN,
             ));
         }
     }
     Ok(Unpacked { folder, members: sink.members })
+}
+
+/// Whether a tar archive ends in a block of zeros. One that was cut off between two entries looks
+/// whole otherwise; gzip has a checksum instead.
+fn ends(file: &mut File, length: u64) -> std::io::Result<bool> {
+    let mut last = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(START)))?;
+    file.take(START).read_to_end(&mut last)?;
+    Ok(last.iter().all(|&byte| byte == 0))
 }

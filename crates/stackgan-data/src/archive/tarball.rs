@@ -1,4 +1,4 @@
-//! Gzipped tar archives (POSIX 1003.1 "pax"; GNU tar manual, "Basic Tar Format").
+//! Tar archives, gzipped or not (POSIX 1003.1 "pax"; GNU tar manual, "Basic Tar Format").
 //!
 //! Headers are read one by one instead of being merged by the `tar` crate. The size of a long name
 //! or a pax header is checked before it is read, and a header that contradicts the one it belongs
@@ -22,16 +22,35 @@ const EXTENSION: u64 = 64 << 10;
 /// Maximum number of zero bytes after the last block.
 const PADDING: u64 = 16 << 20;
 
+/// How an archive is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// By gzip.
+    Gzip,
+    /// Not at all.
+    None,
+}
+
 pub(super) fn unpack(
     path: &Path,
+    packing: Packing,
     sink: &mut Sink<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
     let file = File::open(path).map_err(|e| Error::read(path, e))?;
     let read = Rc::new(Cell::new(0));
     let counted = Counted { file, read: Rc::clone(&read) };
-    let unzipped = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, counted));
-    let mut archive = Archive::new(unzipped);
+    let buffered = BufReader::with_capacity(1 << 18, counted);
+    let mut progress = || progress(read.get());
+    match packing {
+        Packing::Gzip => entries(MultiGzDecoder::new(buffered), sink, &mut progress),
+        Packing::None => entries(buffered, sink, &mut progress),
+    }
+}
+
+/// Writes the entries of an unpacked archive. `progress` is called after each.
+fn entries(from: impl Read, sink: &mut Sink<'_>, progress: &mut dyn FnMut()) -> Result<()> {
+    let mut archive = Archive::new(from);
     let mut next = Next::default();
     let mut headers = 0;
     let entries = archive.entries().map_err(|e| damaged(sink, &e))?;
@@ -80,13 +99,13 @@ pub(super) fn unpack(
             }
             kind => return Err(sink.refuse(&raw, format!("an entry of kind {kind:?}"))),
         }
-        progress(read.get());
+        progress();
     }
     if next.name.is_some() || next.size.is_some() {
         return Err(sink.damaged("end", "a header without its entry"));
     }
-    // Another program might read what follows the end mark, and the last bytes hold gzip's
-    // checksum.
+    // Another program might read what follows the end mark, and the last bytes of a packed archive
+    // hold gzip's checksum.
     let mut rest = archive.into_inner().take(PADDING);
     let mut piece = vec![0; 1 << 16];
     loop {
@@ -101,7 +120,7 @@ pub(super) fn unpack(
     if rest.limit() == 0 {
         return Err(sink.damaged("end", "endless zeros"));
     }
-    progress(read.get());
+    progress();
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::layouts::folder::{Origin, Survey};
 use crate::layouts::{LEAVE_OUT, Reading, Uncaptioned};
 use std::path::Path;
 
-const MAKE: &str = "put NAME.jpg or NAME.png there, each with NAME.txt (one caption a line) or a row in metadata.csv \
+const MAKE: &str = "put NAME.jpg, NAME.png or NAME.webp there, each with NAME.txt (one caption a line) or a row in metadata.csv \
                     (file_name,text)";
 
 /// Maximum number of unreadable files that are listed individually.
@@ -23,7 +23,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
     };
     let n = survey.pictures.len() + survey.uncaptioned.len() + survey.unread.len();
     report.said(
-        "*.jpg, *.jpeg, *.png",
+        "*.jpg, *.jpeg, *.png, *.webp",
         "pictures",
         if n == 0 {
             Status::Missing { remedy: MAKE.to_owned() }

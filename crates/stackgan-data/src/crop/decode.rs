@@ -1,13 +1,16 @@
-//! Decoding of JPEG and PNG within limits. All pictures are converted to 8-bit RGB:
+//! Decoding of JPEG, PNG and WebP within limits. All pictures are converted to 8-bit RGB:
 //!
 //! | stored | becomes | as Pillow's `convert("RGB")`? |
 //! |---|---|---|
 //! | grey | three equal channels | yes |
 //! | CMYK, YCCK (JPEG) | `(255 - C) (255 - K) / 255`, and so on | yes |
 //! | palette | its colours | yes |
-//! | alpha | dropped, the colour beneath stays | yes |
+//! | alpha | the colour on a white ground | no: it drops alpha |
 //! | 16 bits | divided by 257, rounded | no: it takes the upper byte, and cuts deep grey at 255 |
+//!
+//! An animated WebP is refused: which of its pictures the captions mean is not known.
 
+use super::webp;
 use crate::dataset::Orientation;
 use crate::error::printable;
 use crate::{Error, Result};
@@ -25,7 +28,7 @@ pub const MAX_AREA: u64 = 40_000_000;
 /// Maximum length of a picture file, in bytes.
 pub const MAX_FILE: u64 = 128 << 20;
 
-/// Decodes a JPEG or PNG as it is stored; `file` is for messages.
+/// Decodes a JPEG, PNG or WebP as it is stored; `file` is for messages.
 ///
 /// # Errors
 /// As [`decode_as`].
@@ -33,26 +36,42 @@ pub fn decode(bytes: &[u8], file: &Path) -> Result<RgbImage> {
     decode_as(bytes, Orientation::AsStored, file)
 }
 
-/// Decodes a JPEG or PNG; `file` is for messages.
+/// Decodes a JPEG, PNG or WebP; `file` is for messages.
 ///
 /// # Errors
 /// When the format is another, or the picture is larger than [`MAX_SIDE`] or [`MAX_AREA`],
-/// truncated or damaged. A panic in the decoder is reported as such an error too.
+/// truncated, damaged or animated. A panic in the decoder is reported as such an error too.
 pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<RgbImage> {
     let refuse = |expected: String, found: String| {
-        let remedy = "replace the picture by a whole JPEG or PNG, or take it out of the dataset";
+        let remedy =
+            "replace the picture by a whole JPEG, PNG or WebP, or take it out of the dataset";
         Error::malformed(file, "picture cannot be decoded", "picture", (expected, found), remedy)
     };
     let format = match image::guess_format(bytes) {
-        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
-        _ => return Err(refuse("JPEG or PNG".into(), "another format".into())),
+        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
+        _ => return Err(refuse("JPEG, PNG or WebP".into(), "another format".into())),
     };
+    let large = |(width, height): (u32, u32)| {
+        refuse(
+            format!("at most {MAX_SIDE} pixels a side and {MAX_AREA} in all"),
+            format!("{width} x {height}"),
+        )
+    };
+    let cut = |end: &str| refuse(end.into(), "a picture that is cut off".into());
     let bytes = match format {
-        ImageFormat::Jpeg => jpeg_end(bytes).and_then(|end| bytes.get(..end)),
-        _ => Some(bytes),
-    };
-    let Some(bytes) = bytes else {
-        return Err(refuse("an end-of-image marker".into(), "a picture that is cut off".into()));
+        ImageFormat::Jpeg => match jpeg_end(bytes).and_then(|end| bytes.get(..end)) {
+            Some(bytes) => bytes,
+            None => return Err(cut("an end-of-image marker")),
+        },
+        ImageFormat::WebP => match webp::whole(bytes, fits) {
+            Ok(bytes) => bytes,
+            Err(webp::Flaw::Cut) => return Err(cut("as many bytes as its header says")),
+            Err(webp::Flaw::Animated) => {
+                return Err(refuse("one picture".into(), "an animated WebP".into()));
+            }
+            Err(webp::Flaw::Large(width, height)) => return Err(large((width, height))),
+        },
+        _ => bytes,
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let mut reader = image::ImageReader::with_format(Cursor::new(bytes), format);
@@ -63,8 +82,7 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
         reader.limits(limits);
         let mut decoder = reader.into_decoder()?;
         let (width, height) = decoder.dimensions();
-        if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_AREA
-        {
+        if !fits(width, height) {
             return Ok(Err((width, height)));
         }
         let turn = match orientation {
@@ -83,13 +101,15 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
     match attempt {
         Ok(Ok(Ok(image))) if image.width() > 0 && image.height() > 0 => Ok(image),
         Ok(Ok(Ok(_))) => Err(refuse("at least one pixel".into(), "none".into())),
-        Ok(Ok(Err((width, height)))) => Err(refuse(
-            format!("at most {MAX_SIDE} pixels a side and {MAX_AREA} in all"),
-            format!("{width} x {height}"),
-        )),
+        Ok(Ok(Err(sides))) => Err(large(sides)),
         Ok(Err(error)) => Err(refuse(format!("a whole {format:?}"), printable(&error.to_string()))),
         Err(_) => Err(refuse(format!("a whole {format:?}"), "what makes the decoder fail".into())),
     }
+}
+
+/// Whether a picture of these sides is decoded.
+fn fits(width: u32, height: u32) -> bool {
+    width <= MAX_SIDE && height <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_AREA
 }
 
 /// The picture on a white ground.
@@ -174,6 +194,8 @@ mod tests {
             let deep: image::DynamicImage = deep;
             assert_eq!(decode(&encoded(&deep, ImageFormat::Png), Path::new("p")).unwrap(), image);
         }
+        let lossless = encoded(&plain, ImageFormat::WebP);
+        assert_eq!(decode(&lossless, Path::new("w")).unwrap(), image);
     }
 
     #[test]
@@ -188,7 +210,57 @@ mod tests {
         for cut in (0..png.len() - 16).step_by(97) {
             assert!(decode(&png[..cut], Path::new("p")).is_err(), "{cut} of {}", png.len());
         }
+        let webp = encoded(&noise_picture(64, 48).into(), ImageFormat::WebP);
+        for webp in [&webp, LOSSY, EXTENDED] {
+            assert!(decode(webp, Path::new("w")).is_ok());
+            assert!(decode(&[webp, &b"after"[..]].concat(), Path::new("w")).is_ok());
+            for cut in 0..webp.len() - 1 {
+                assert!(decode(&webp[..cut], Path::new("w")).is_err(), "{cut} of {}", webp.len());
+            }
+        }
+        let error = decode(ANIMATED, Path::new("a.webp")).unwrap_err().to_string();
+        assert!(error.contains("found an animated WebP"), "{error}");
         assert!(decode(b"GIF89a", Path::new("g")).is_err());
+    }
+
+    /// Written by Pillow (`tests/fixtures/webp/make.py`), with what Pillow decodes.
+    const LOSSY: &[u8] = include_bytes!("../../tests/fixtures/webp/lossy.webp");
+    const EXTENDED: &[u8] = include_bytes!("../../tests/fixtures/webp/extended.webp");
+    const ANIMATED: &[u8] = include_bytes!("../../tests/fixtures/webp/animated.webp");
+
+    /// A lossy picture in the upper half of which red fades to green; the extended one has a
+    /// transparent lower half and an EXIF tag that turns it by 90 degrees.
+    #[test]
+    fn a_webp_of_another_program_is_read() {
+        let picture = decode(LOSSY, Path::new("w")).unwrap();
+        assert_eq!(picture.dimensions(), (40, 24));
+        let near = |found: &RgbImage, (x, y): (u32, u32), wanted: [u8; 3]| {
+            let found = found.get_pixel(x, y).0;
+            let far = found.iter().zip(wanted).any(|(a, b)| a.abs_diff(b) > 12);
+            assert!(!far, "{found:?} at {x}, {y}, not {wanted:?}");
+        };
+        near(&picture, (2, 4), [240, 12, 0]);
+        near(&picture, (37, 4), [20, 235, 0]);
+        near(&picture, (20, 20), [0, 0, 255]);
+        let upright = decode_as(EXTENDED, Orientation::Upright, Path::new("w")).unwrap();
+        assert_eq!(upright.dimensions(), (24, 40));
+        near(&upright, (19, 2), [240, 12, 0]);
+        near(&upright, (3, 20), [255, 255, 255]);
+    }
+
+    /// The sizes in a file's header and in its picture contradict each other.
+    #[test]
+    fn a_webp_bomb_is_refused_before_memory_is_reserved() {
+        let at = LOSSY.windows(3).position(|w| w == [0x9d, 0x01, 0x2a]).unwrap() + 3;
+        let mut bomb = LOSSY.to_vec();
+        bomb[at..at + 4].copy_from_slice(&[0xff, 0x3f, 0xff, 0x3f]);
+        let error = decode(&bomb, Path::new("bomb.webp")).unwrap_err().to_string();
+        assert!(error.contains("found 16383 x 16383"), "{error}");
+        let mut bomb = encoded(&noise_picture(16, 16).into(), ImageFormat::WebP);
+        let at = bomb.iter().position(|&byte| byte == 0x2f).unwrap() + 1;
+        bomb[at..at + 4].fill(0xff);
+        let error = decode(&bomb, Path::new("bomb.webp")).unwrap_err().to_string();
+        assert!(error.contains("found 16384 x 16384"), "{error}");
     }
 
     #[test]
@@ -247,8 +319,10 @@ mod tests {
     #[test]
     fn seeded_damage_never_panics() {
         let noise = stackgan_noise::Noise::new(5);
-        for (k, format) in [ImageFormat::Jpeg, ImageFormat::Png].into_iter().enumerate() {
-            let whole = encoded(&noise_picture(24, 20).into(), format);
+        let of = |format| encoded(&noise_picture(24, 20).into(), format);
+        let own = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP].map(of);
+        let corpus = own.into_iter().chain([LOSSY.to_vec(), EXTENDED.to_vec()]);
+        for (k, whole) in corpus.enumerate() {
             for case in 0..1500 {
                 let mut d = noise.draws(stackgan_noise::Stream::Test, k as u64, case);
                 let mut bytes = whole.clone();

@@ -5,6 +5,7 @@
 //! PyTorch release, `code/miscc/datasets.py`.
 
 mod decode;
+mod webp;
 
 pub use crate::dataset::Orientation;
 pub use decode::{MAX_AREA, MAX_FILE, MAX_SIDE, decode, decode_as};
@@ -155,8 +156,8 @@ pub(crate) fn unusable(n: usize, faults: &[Error]) -> Error {
             "replace or correct them, or leave them out: `stackgan data import DIR --damaged leave-out`",
         )
     };
-    let expected = "whole JPEG or PNG pictures with their boxes inside";
-    Error::together(what, expected, faults, remedy)
+    let expected = "whole JPEG, PNG or WebP pictures with their boxes inside";
+    Error::together(what, expected, (faults, faults.len()), remedy)
 }
 
 /// The prepared square of a picture: `size * size * 3` bytes, RGB, row by row.

@@ -35,7 +35,7 @@ fn free(_: &Path) -> Option<u64> {
 }
 
 /// Syncs all files below a folder, in one call if the system can.
-pub(super) fn sync_all_below(folder: &Path) -> Result<()> {
+pub(crate) fn sync_all_below(folder: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
     #[cfg(not(target_os = "linux"))]
@@ -44,7 +44,7 @@ pub(super) fn sync_all_below(folder: &Path) -> Result<()> {
 }
 
 /// Syncs the names in a folder.
-pub(super) fn sync_names(folder: &Path) -> Result<()> {
+pub(crate) fn sync_names(folder: &Path) -> Result<()> {
     sync_folder(folder).map_err(|e| Error::write(folder, e))
 }
 

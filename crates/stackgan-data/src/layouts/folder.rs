@@ -23,6 +23,7 @@ mod survey;
 mod table;
 
 pub(crate) use survey::{Origin, Survey, has_marks, pictures};
+pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 
 use super::lists::{Absent, left_out};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
@@ -45,7 +46,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         return Err(Error::together(
             format!("{} cannot be read", counted(survey.unread.len(), "caption file")),
             "captions, one a line",
-            &survey.unread,
+            (&survey.unread, survey.unread.len()),
             "correct these files",
         ));
     }
@@ -74,7 +75,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         return Err(Error::Missing {
             what: "the folder has no pictures with captions".to_owned(),
             file: dir.to_path_buf(),
-            expected: "NAME.jpg or NAME.png with NAME.txt, or metadata.csv".to_owned(),
+            expected: "NAME.jpg, NAME.png or NAME.webp with NAME.txt, or metadata.csv".to_owned(),
             remedy: "`stackgan data check DIR --kind folder` shows the layouts that are read"
                 .to_owned(),
         });

@@ -25,6 +25,7 @@ mod scan;
 mod split;
 
 pub use detect::detect;
+pub(crate) use folder::{MAX_LINE, MAX_TABLE, side};
 pub use keys::{checked_key, inside};
 pub use kind::Kind;
 pub use lists::{Labels, MAX_LIST, names};

@@ -269,7 +269,7 @@ fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
 }
 
 fn picture(root: &Path, name: &str) -> Result<Option<PathBuf>> {
-    for extension in ["jpg", "jpeg", "png"] {
+    for extension in ["jpg", "jpeg", "png", "webp"] {
         if let Some(path) = inside(root, &format!("{name}.{extension}"))? {
             return Ok(Some(path));
         }

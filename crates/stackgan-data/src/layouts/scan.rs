@@ -99,7 +99,7 @@ pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
 
 /// Whether files with this extension are supported pictures.
 pub(crate) fn is_picture(extension: &str) -> bool {
-    matches!(extension, "jpg" | "jpeg" | "png")
+    matches!(extension, "jpg" | "jpeg" | "png" | "webp")
 }
 
 #[cfg(test)]

@@ -19,9 +19,8 @@ use super::captions::captions;
 use super::picture::{Drawn, Picture};
 use super::species::{MAX_SPECIES, Species, species};
 use crate::dataset::{BoundingBox, Split};
-use crate::error::printable;
 use crate::formats::pickle::{write_ints, write_strings};
-use crate::leftovers;
+use crate::whole_folder::{Growing, Made, refuse_occupied};
 use crate::{Error, Result};
 
 /// Number of pictures per species, as long as there are species left. An encoder and a generator
@@ -39,9 +38,9 @@ const ATTRIBUTES: &str = "attributes.csv";
 const COLUMNS: &str = "key,split,class,body,wing,belly,crown,beak,beak_length,tail,size,facing,\
                        background,pose\n";
 
-/// Prefix of folders of birds that are being drawn, and the file in one that is locked meanwhile.
-const PARTIAL: &str = ".toy-partial-";
-const LOCK: &str = "LOCK";
+/// What is drawn, while it is unfinished.
+const BIRDS: Made =
+    Made { over: "toy birds are not drawn over what is there", prefix: ".toy-partial-" };
 
 /// JPEG quality, out of 100.
 const QUALITY: u8 = 95;
@@ -101,16 +100,8 @@ pub fn write(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<ToyReport> {
     let entries = plan(cfg)?;
-    refuse_occupied(dir)?;
-    let parent = match dir.parent() {
-        // An existing folder keeps its name, which may be a link, a file system or `.`.
-        _ if dir.is_dir() => dir,
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    make_dir(parent)?;
-    let partial = Partial::new(parent)?;
-    let root = partial.folder.path().join("birds");
+    let growing = Growing::begin(dir, BIRDS)?;
+    let root = growing.root();
 
     let birds = root.join("CUB_200_2011");
     for folder in class_folders(&entries) {
@@ -134,23 +125,14 @@ pub fn write(
     let attributes = attributes(&entries);
     write_file(&root.join(ATTRIBUTES), attributes.as_bytes())?;
 
-    let placed = if parent == dir { move_into(&root, dir) } else { fs::rename(&root, dir) };
-    if let Err(error) = placed {
+    if let Err(error) = growing.place(&[Split::Test.name(), ATTRIBUTES]) {
         let others = fs::read(dir.join(ATTRIBUTES));
         if !others.is_ok_and(|others| others == attributes.as_bytes()) {
-            refuse_occupied(dir)?;
+            refuse_occupied(dir, BIRDS)?;
             return Err(Error::write(dir, error));
         }
     }
     Ok(report(&entries))
-}
-
-/// Moves a complete dataset into an empty folder, and last the file that names it.
-fn move_into(root: &Path, dir: &Path) -> std::io::Result<()> {
-    for name in ["CUB_200_2011", "text", Split::Train.name(), Split::Test.name(), ATTRIBUTES] {
-        fs::rename(root.join(name), dir.join(name))?;
-    }
-    Ok(())
 }
 
 /// Whether a folder holds toy birds: its `attributes.csv` begins as that of [`write()`].
@@ -159,29 +141,6 @@ pub fn is_toy(folder: &Path) -> bool {
     let mut start = vec![0; COLUMNS.len()];
     let file = fs::File::open(folder.join(ATTRIBUTES));
     file.is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == COLUMNS.as_bytes()
-}
-
-/// A folder for birds that are being drawn.
-struct Partial {
-    folder: tempfile::TempDir,
-    _lock: fs::File,
-}
-
-impl Partial {
-    /// Makes one in `parent`, after removing those that killed processes left there.
-    fn new(parent: &Path) -> Result<Self> {
-        let failed = |e| Error::write(parent, e);
-        leftovers::sweep_folders(parent, LOCK, |name| name.starts_with(PARTIAL));
-        loop {
-            let folder =
-                tempfile::Builder::new().prefix(PARTIAL).tempdir_in(parent).map_err(failed)?;
-            let path = folder.path().join(LOCK);
-            let lock = fs::File::create(&path).map_err(failed)?;
-            if leftovers::claim(&lock, &path) {
-                return Ok(Self { folder, _lock: lock });
-            }
-        }
-    }
 }
 
 /// The list of pictures: species in order, with their pictures together.
@@ -207,28 +166,6 @@ fn plan(cfg: &ToyConfig) -> Result<Vec<Entry>> {
         }
     }
     Ok(entries)
-}
-
-fn refuse_occupied(dir: &Path) -> Result<()> {
-    // Another process may be drawing there, or was killed.
-    let is_partial = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(PARTIAL);
-    let found = match fs::read_dir(dir) {
-        Ok(inside) => match inside.flatten().find(|entry| !is_partial(&entry.file_name())) {
-            None => return Ok(()),
-            Some(_) => "a folder with something in it",
-        },
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && dir.is_symlink() => {
-            "a link that leads nowhere"
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => "a file",
-        Err(e) => return Err(Error::read(dir, e)),
-    };
-    Err(Error::config(
-        "toy birds are not drawn over what is there",
-        ("a new or an empty folder", format!("{}: {found}", printable(&dir.to_string_lossy()))),
-        "name another folder, or remove this one first",
-    ))
 }
 
 fn class_folders(entries: &[Entry]) -> impl Iterator<Item = &str> {

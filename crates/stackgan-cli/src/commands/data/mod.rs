@@ -1,4 +1,4 @@
-//! `stackgan data`: fetches, draws, imports, checks and shows datasets.
+//! `stackgan data`: fetches, draws, unpacks, imports, checks and shows datasets.
 
 mod captions;
 mod check;
@@ -8,6 +8,7 @@ mod outside;
 mod preview;
 mod summary;
 mod toy;
+mod unpack;
 
 use anyhow::Result;
 use stackgan_data::toy::ToyConfig;
@@ -24,6 +25,7 @@ pub(super) fn run(args: args::Data, context: &Context) -> Result<()> {
             toy::run(&out, ToyConfig { count, seed }, json.into(), context.manner)
         }
         args::Data::Fetch(args) => fetch::run(&args, context),
+        args::Data::Unpack(args) => unpack::run(&args, context),
         args::Data::Import(args) => import::run(&args, context),
         args::Data::Check { path, layout, json } => {
             check::run(&path, layout, json.into(), context.manner)

@@ -100,7 +100,7 @@ impl Survey {
                 Some((_, extension))
                     if matches!(
                         &*extension,
-                        "webp" | "gif" | "bmp" | "tif" | "tiff" | "heic" | "avif"
+                        "gif" | "bmp" | "tif" | "tiff" | "heic" | "avif" | "jxl"
                     ) =>
                 {
                     survey.foreign.push(name);
@@ -150,7 +150,7 @@ impl Survey {
         let mut notes = Vec::new();
         if !self.foreign.is_empty() {
             let (n, few) = (counted(self.foreign.len(), "picture"), first_few(&self.foreign));
-            notes.push(format!("{n} neither JPEG nor PNG, not used ({few})"));
+            notes.push(format!("{n} neither JPEG nor PNG nor WebP, not used ({few})"));
         }
         if !self.texts_only.is_empty() {
             let (n, few) = (counted(self.texts_only.len(), "text"), first_few(&self.texts_only));

@@ -14,10 +14,10 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 /// Maximum length of a table in bytes.
-const MAX_TABLE: u64 = 1 << 30;
+pub(crate) const MAX_TABLE: u64 = 1 << 30;
 
 /// Maximum length of a line of JSON Lines in bytes.
-const MAX_LINE: u64 = 1 << 20;
+pub(crate) const MAX_LINE: u64 = 1 << 20;
 
 /// What the tables contain about one picture.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -383,7 +383,7 @@ fn settle<T: PartialEq + std::fmt::Display>(
 }
 
 /// The split with this folder name or table value.
-pub(super) fn side(name: &str) -> Option<Split> {
+pub(crate) fn side(name: &str) -> Option<Split> {
     match name.to_ascii_lowercase().as_str() {
         "train" | "training" => Some(Split::Train),
         "test" | "testing" | "validation" | "valid" | "val" | "dev" => Some(Split::Test),

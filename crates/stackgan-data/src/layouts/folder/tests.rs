@@ -36,6 +36,7 @@ fn captions_beside_the_pictures() {
     assert_eq!(captions(&data), [("a", vec!["a"]), ("b", vec!["one", "", "three"])]);
     assert_eq!(data.orientation, Orientation::Upright);
     assert_eq!(data.classes(Split::Train).len(), 2); // one class per picture
+    assert_eq!(captions(&all(&[("c.WebP", ""), ("c.txt", "c")])), [("c", vec!["c"])]);
     assert!(data.notes.iter().any(|note| note.contains("no classes")), "{:?}", data.notes);
 }
 
@@ -185,7 +186,7 @@ fn what_has_no_partner_is_listed() {
         ("b.jpg", ""),
         ("c.jpg", ""),
         ("d.txt", "x"),
-        ("e.webp", ""),
+        ("e.gif", ""),
     ];
     let said = error(&files);
     assert!(said.contains("captions of pictures: 2 (b.jpg, c.jpg)"), "{said}");
@@ -194,12 +195,12 @@ fn what_has_no_partner_is_listed() {
     let data = read(dir.path(), how).unwrap();
     assert_eq!(captions(&data), [("a", vec!["x"])]);
     let notes = data.notes.join("\n");
-    for part in ["2 pictures without captions left out", "d.txt", "e.webp"] {
+    for part in ["2 pictures without captions left out", "d.txt", "e.gif"] {
         assert!(notes.contains(part), "{notes}");
     }
     let said = error(&[("metadata.csv", "file_name,text\na.jpg,x\nz.jpg,y\n"), ("a.jpg", "")]);
     assert!(said.contains("pictures named by a table: 1 (z.jpg)"), "{said}");
-    assert!(error(&[("a.webp", "")]).contains("no pictures"));
+    assert!(error(&[("a.gif", "")]).contains("no pictures"));
 }
 
 #[test]

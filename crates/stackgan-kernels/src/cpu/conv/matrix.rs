@@ -12,11 +12,16 @@ use crate::cpu::path::Path;
 use crate::cpu::scratch;
 use crate::cpu::tiles::ENOUGH_PIECES;
 use crate::cpu::transpose::across;
-use crate::written::written;
 
 /// Number of rows of the result that a task computes. What a product processes of them together
 /// ([`products::DEPTH`] lanes of each) stays in a second-level cache.
 const ROWS: usize = 384;
+
+/// Number of multiply-adds below which a product is computed by one thread: handing work to others
+/// would take longer.
+const ALONE: usize = 1 << 20;
+/// A matrix is packed in the time of about as many multiply-adds of each of its values.
+const FEW: usize = 8;
 
 /// In which direction the values of a matrix are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +50,7 @@ pub(crate) struct Right {
 }
 
 impl Right {
-    /// Packs a matrix with all threads.
+    /// Packs a matrix.
     ///
     /// # Panics
     /// If it has fewer values than `inner` times `columns`.
@@ -58,8 +63,10 @@ impl Right {
         let weight = Weight { values: matrix.values, pack, order, transform: Transform::Each };
         let (depth, outs) = (weight.depth(), weight.outs());
         let mut lanes = Buffer::stale(weight.lanes(outs));
-        if !lanes.is_empty() {
+        if inner * columns > ALONE / FEW {
             weight.packed(&mut lanes);
+        } else if !lanes.is_empty() {
+            weight.part(&mut lanes, 0..outs, 0..depth);
         }
         Self { lanes, depth, outs, inner, columns }
     }
@@ -77,7 +84,9 @@ impl Right {
         }
         let right = Packed { lanes: &self.lanes, kinds: 1, depth, outs };
         let group = outs.div_ceil(ENOUGH_PIECES).next_multiple_of(2);
-        written(rows * columns, ROWS * columns, |task, out| {
+        let threads = if rows * inner * columns < ALONE { Threads::This } else { Threads::All };
+        let mut result = vec![0.; rows * columns];
+        in_chunks(&mut result, ROWS * columns, threads, |task, out| {
             let here = out.len() / columns;
             let mut products = Buffer::stale(outs * here);
             scratch::lanes([depth * here], |[side]| {
@@ -85,8 +94,7 @@ impl Right {
                     gather(left, (rows, inner), (task * ROWS, block), side);
                 }
                 let left = Side { lanes: side, stride: here, rows: here };
-                let groups = products.par_chunks_mut(group * here).enumerate();
-                groups.for_each(|(i, lanes)| {
+                in_chunks(&mut products, group * here, threads, |i, lanes| {
                     let blocks = i * group..i * group + lanes.len() / here;
                     let out = Out { lanes, stride: here, add: false };
                     products::multiply(Path::best(), out, left, (right, 0), blocks);
@@ -97,7 +105,28 @@ impl Right {
                     out.copy_from_slice(&lanes[row].0[..out.len()]);
                 }
             }
-        })
+        });
+        result
+    }
+}
+
+/// The threads that share some work.
+#[derive(Clone, Copy, Debug)]
+enum Threads {
+    This,
+    All,
+}
+
+/// Calls `f(index of the chunk, chunk)` for all chunks.
+fn in_chunks<T: Send>(
+    values: &mut [T],
+    chunk: usize,
+    threads: Threads,
+    f: impl Fn(usize, &mut [T]) + Sync,
+) {
+    match threads {
+        Threads::This => values.chunks_mut(chunk).enumerate().for_each(|(i, chunk)| f(i, chunk)),
+        Threads::All => values.par_chunks_mut(chunk).enumerate().for_each(|(i, c)| f(i, c)),
     }
 }
 
