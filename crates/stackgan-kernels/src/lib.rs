@@ -76,7 +76,7 @@ pub use maps::Maps;
 pub use norm::{BatchStatistics, Norm, Statistics};
 pub use pool::Pool;
 pub use product::{Multiplier, product};
-pub use tanh::tanh;
+pub use tanh::{tanh, tanh_in_place};
 
 /// Returns the arithmetic with which convolutions on `device` are computed.
 ///

@@ -1,4 +1,4 @@
-//! The hyperbolic tangent at the output of the generators.
+//! The hyperbolic tangent, at the output of the generators and in recurrences.
 //!
 //! One implementation serves all machines, because the `tanh` functions of different systems differ
 //! in the last bit.
@@ -19,6 +19,11 @@ const CHUNK: usize = 1 << 13;
 /// Errors of candle.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
     if fast::applies(&[x]) { x.contiguous()?.apply_op1(Tanh) } else { x.tanh() }
+}
+
+/// Replaces each value by its tanh, on this thread, with the bits of [`tanh`].
+pub fn tanh_in_place(values: &mut [f32]) {
+    in_place(values);
 }
 
 struct Tanh;
@@ -49,6 +54,12 @@ vectorised! {
     fn of_all(out: &mut [f32], x: &[f32]) {
         for (out, x) in out.iter_mut().zip(x) {
             *out = value(*x);
+        }
+    }
+
+    fn in_place(values: &mut [f32]) {
+        for x in values.iter_mut() {
+            *x = value(*x);
         }
     }
 
@@ -105,6 +116,9 @@ mod tests {
             assert!(far <= 3.0 * f64::from(f32::EPSILON), "{x}: {y}, expected {exact}");
             assert_eq!(value(-x), -y);
         }
+        let mut again = x.clone();
+        tanh_in_place(&mut again);
+        assert_eq!(again, y.to_vec1::<f32>().unwrap());
         assert!(value(f32::NAN).is_nan());
         assert_eq!([value(f32::INFINITY), value(f32::NEG_INFINITY)], [1.0, -1.0]);
     }

@@ -4,7 +4,7 @@
 //! multiplies the candidate (not the old state), and the first step has no gates.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
-use stackgan_kernels::{Multiplier, product};
+use stackgan_kernels::{Multiplier, product, tanh_in_place};
 
 use super::fast::{host, is_fast, values};
 use super::recurrent::{check, column_sums};
@@ -28,8 +28,11 @@ pub(in super::super) fn gru(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Resul
 /// candidate of every step, which the backward pass needs.
 struct Gru;
 
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + libm::expf(-x))
+/// Replaces values x by 1 / (1 + exp(-x)), which is (1 + tanh(x / 2)) / 2.
+fn sigmoid_in_place(values: &mut [f32]) {
+    values.iter_mut().for_each(|x| *x *= 0.5);
+    tanh_in_place(values);
+    values.iter_mut().for_each(|x| *x = 0.5 + 0.5 * *x);
 }
 
 impl CustomOp3 for Gru {
@@ -62,13 +65,11 @@ impl CustomOp3 for Gru {
                 for ((x, trace), state) in
                     rows().zip(trace.chunks_exact_mut(4 * units)).zip(state.chunks_exact_mut(units))
                 {
-                    for i in 0..units {
-                        let candidate = libm::tanhf(x[2 * units + i]);
-                        trace[i] = candidate;
-                        trace[units + i] = 1.0;
-                        trace[3 * units + i] = candidate;
-                        state[i] = candidate;
-                    }
+                    state.copy_from_slice(&x[2 * units..]);
+                    tanh_in_place(state);
+                    trace[..units].copy_from_slice(state);
+                    trace[units..2 * units].fill(1.0);
+                    trace[3 * units..].copy_from_slice(state);
                 }
                 continue;
             }
@@ -80,8 +81,9 @@ impl CustomOp3 for Gru {
             {
                 let both = &mut trace[units..3 * units];
                 for (((gate, x), h), b) in both.iter_mut().zip(x).zip(gates).zip(bias) {
-                    *gate = sigmoid(x + (h + b));
+                    *gate = x + (h + b);
                 }
+                sigmoid_in_place(both);
                 let reset = &both[units..];
                 reset_state.iter_mut().zip(reset).zip(state).for_each(|((out, r), h)| *out = r * h);
             }
@@ -89,14 +91,17 @@ impl CustomOp3 for Gru {
             let per_row =
                 rows().zip(candidates.chunks_exact(units)).zip(trace.chunks_exact_mut(4 * units));
             for (((x, candidates), trace), state) in per_row.zip(state.chunks_exact_mut(units)) {
+                let (before, candidate) = trace.split_at_mut(3 * units);
                 for i in 0..units {
                     let hidden = candidates[i] + bias[2 * units + i];
-                    let candidate = libm::tanhf(x[2 * units + i] + hidden);
-                    let update = trace[units + i];
-                    state[i] = update * candidate + (1.0 - update) * state[i];
-                    trace[3 * units + i] = candidate;
-                    trace[i] = state[i];
+                    candidate[i] = x[2 * units + i] + hidden;
                 }
+                tanh_in_place(candidate);
+                for i in 0..units {
+                    let update = before[units + i];
+                    state[i] = update * candidate[i] + (1.0 - update) * state[i];
+                }
+                before[..units].copy_from_slice(state);
             }
         }
         Ok((CpuStorage::F32(trace), (time, batch, 4 * units).into()))
