@@ -134,6 +134,8 @@ impl GanPhase<'_> {
             embeddings: None,
             features: None,
             init_from: None,
+            on_nonfinite: None,
+            evaluation: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: String::new(),
             steps: Some(steps),

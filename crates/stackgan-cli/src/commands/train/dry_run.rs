@@ -22,6 +22,7 @@ use crate::args::Train;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{FolderOptions, home, read};
+use crate::encoders::SMALL_STEPS;
 use crate::exit::{Exit, Problem};
 use crate::output::print;
 use crate::progress::duration;
@@ -57,7 +58,7 @@ pub(super) fn run(
     };
     let (data, pictures) = planned_data(&wanted, &config)?;
     print(format!("data       {data}"))?;
-    Evaluation::check(args, wanted.data.as_deref())?;
+    Evaluation::check(&wanted)?;
     let (text, matcher) = planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
     print(text)?;
     if let Some(model) = &wanted.stage1 {
@@ -150,7 +151,11 @@ fn planned_text(
             (format!("embeddings {}", file.display()), Some(made))
         }
         (Text::Small, _) => {
-            ("encoder    trained on the data's captions, or found".to_owned(), None)
+            let steps = "steps that are not in the estimate";
+            let said = format!(
+                "encoder    trained on the data's captions first, {SMALL_STEPS} {steps}, or found"
+            );
+            (said, None)
         }
     };
     let Some((dim, fingerprint)) = made else {
