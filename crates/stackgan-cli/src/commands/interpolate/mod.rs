@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::{Exit, Problem, Stopped};
 use crate::output::{path_text, print, write_file, write_pieces};
-use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, seeds};
+use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, check_free, seeds};
 use crate::progress::Phase;
 use crate::signals::Stopper;
 use way::{Stop, Way, batches};
@@ -36,6 +36,9 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let way = Way::new(stops(args)?, args.frames as usize);
     if args.each {
         no_later_frames(&args.painting.out.join(EACH), way.frames())?;
+    }
+    for name in [ANIMATION, FRAMES] {
+        check_free(&args.painting.out.join(name))?;
     }
     let painter = Painter::of_sentences(&args.painting, context)?;
     let (frames, out) = (way.frames(), &args.painting.out);
@@ -80,7 +83,7 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
         each.publish(&out.join(EACH))?;
     }
     let strip = out.join(FRAMES);
-    write_file(&strip, &sheet.png()?)?;
+    write_file(&strip, &painter.composed(&sheet.picture())?)?;
     phase.aside(|| {
         if args.json {
             let mut facts = said;
@@ -254,7 +257,7 @@ impl Film<'_> {
             Some(Stop { caption, seed }) => {
                 self.painter.png(&Painted::of(caption, *seed, picture))?.1
             }
-            None => picture.encode_png()?,
+            None => self.painter.composed(&picture)?,
         };
         write_file(path, &png)
     }
