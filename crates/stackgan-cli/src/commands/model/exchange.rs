@@ -9,7 +9,7 @@ use stackgan_core::digest::sha256;
 use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
 
-use super::origin::Origin;
+use super::origin::{MODEL, Origin, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
@@ -19,7 +19,12 @@ use crate::weights;
 
 /// Reads a state dict and writes a model; weights of a measuring network are stored for
 /// `stackgan eval`.
-pub(super) fn import(file: &Path, out: &Path, origin: &Origin, context: &Context) -> Result<()> {
+pub(super) fn import(
+    file: &Path,
+    out: Option<&Path>,
+    origin: &Origin,
+    context: &Context,
+) -> Result<()> {
     if !file.exists() {
         let place = format!("file: {}", file.display());
         let expected = "a checkpoint, or a state dict as .pth, .t7 or safetensors";
@@ -31,9 +36,11 @@ pub(super) fn import(file: &Path, out: &Path, origin: &Origin, context: &Context
     let tensors = weights::read(&bytes, file, weights::MODEL, &context.device)?;
     let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
     if let Some(network) = weights::network_of(&shapes) {
+        kept_elsewhere(out)?;
         return judge::import(network, &tensors, (file, &sha256(&bytes)));
     }
     drop(bytes);
+    let out = out.unwrap_or(Path::new(MODEL));
     apart(&[Some(file), origin.encoder.as_deref()], &[("--out", Some(out))])?;
     let dataset = origin.dataset.as_deref().unwrap_or("coco");
     let model = from_state_dict(tensors, origin.encoder()?, dataset, &context.device)

@@ -24,10 +24,10 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
         args::Model::Import { file, out, encoder, dataset } => {
             let origin = Origin { encoder, dataset };
             match Checkpoint::open(&file)? {
-                Some(whole) => checkpoint::import(&whole, &out, &origin, context)?,
+                Some(whole) => checkpoint::import(&whole, out.as_deref(), &origin, context)?,
                 None => {
                     checkpoint::check_name(&file)?;
-                    exchange::import(&file, &out, &origin, context)?;
+                    exchange::import(&file, out.as_deref(), &origin, context)?;
                 }
             }
         }
