@@ -69,6 +69,9 @@ pub(crate) struct Train {
     /// Print what would be done, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The measurements while training. A run that is gone on with keeps them, unless `--eval-every` is
@@ -97,9 +100,6 @@ pub(crate) struct Evaluation {
     #[arg(long, default_value_t = 100, value_name = "N", requires = "eval_every",
           value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub eval_candidates: u16,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
 }
 
 fn on_nonfinite(text: &str) -> Result<OnNonFinite, String> {

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::encoders;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
-use crate::output::{Answer, path_text, short, write_file};
+use crate::output::{Answer, path_text, write_file};
 
 /// A model with its sampling settings and the facts stored in its pictures.
 pub(crate) struct Painter {
@@ -142,22 +142,11 @@ impl Painter {
     pub(crate) fn save(&self, out: &Path, index: usize, painted: &Painted) -> Result<Saved> {
         let (provenance, png) = self.png(painted)?;
         let path = out.join(file_name(index, painted.seed, painted.caption));
-        self.check_free(&path, &png)?;
+        if !std::fs::read(&path).is_ok_and(|there| there == png) {
+            check_free(&path)?;
+        }
         write_file(&path, &png)?;
         Ok(Saved { file: path_text(&path), provenance })
-    }
-
-    /// Refuses to replace a picture of another model, or a file that this program did not write.
-    fn check_free(&self, path: &Path, png: &[u8]) -> Result<()> {
-        let Ok(there) = std::fs::read(path) else { return Ok(()) };
-        let found = match Provenance::read(&there) {
-            _ if there == png => return Ok(()),
-            Ok((said, _)) if said.model_sha256 == self.named.sha256 => return Ok(()),
-            Ok((said, _)) => format!("one of model {}", short(&said.model_sha256)),
-            Err(_) => "a file that does not say what painted it".to_owned(),
-        };
-        let parts = (format!("none, or one of model {}", short(&self.named.sha256)), found);
-        Err(in_the_way(path, parts).into())
     }
 
     /// The PNG file of a picture that is made of painted ones. It says that this program made it,
@@ -203,8 +192,7 @@ impl Answer for Saved {
     }
 }
 
-/// Refuses to replace a file that does not say that this program made it. Called before anything is
-/// painted.
+/// Refuses to replace a file that does not say that this program made it.
 ///
 /// # Errors
 /// Code 2.
@@ -213,13 +201,9 @@ pub(crate) fn check_free(path: &Path) -> Result<()> {
         return Ok(());
     }
     let parts = ("none, or one of this program", "a file that does not say what made it");
-    Err(in_the_way(path, (parts.0.to_owned(), parts.1.to_owned())).into())
-}
-
-fn in_the_way(path: &Path, parts: (String, String)) -> Problem {
     let place = format!("file: {}", path.display());
     let remedy = "paint into another folder, `--out DIR`, or remove the file";
-    Problem::usage("a picture is in the way", place, parts, remedy)
+    Err(Problem::usage("a picture is in the way", place, parts, remedy).into())
 }
 
 fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {

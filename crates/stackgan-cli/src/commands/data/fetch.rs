@@ -37,6 +37,7 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         return Err(by_hand(set, &into, &report.by_hand, context.manner).into());
     }
     let (found, whole) = report.pictures;
+    let typed = quoted(&into);
     context.manner.say(if found < whole {
         format!("{folder}: a subset of {}: {found} of {}", set.title, counted(whole, "picture"))
     } else {
