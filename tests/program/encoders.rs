@@ -208,7 +208,7 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     args.drain(at..at + 2);
     args.extend(["--stage1", "low", "--set", "optim.batch=2"].map(str::to_owned));
     train(dir, &args);
-    done(dir, &["generate", "-m", "high", "-p", "a red bird", "--out", "out", "-q"]);
+    done(dir, &["generate", "-m", "high", "-p", "a red bird", "--out", "of-high", "-q"]);
     let refused = with_encoder("2", &dir.join("no"), "other", &["--stage1", "low"]);
     let (code, said) = failed(dir, &refused.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(code == 2 && said.contains("trained with other embeddings"), "{code} {said}");

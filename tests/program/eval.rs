@@ -99,15 +99,22 @@ fn numbers_come_with_all_that_they_depend_on() {
         "20 pictures on one side",
         "stand-in",
         "not a published file",
+        "the encoder that the model was trained with",
     ] {
         assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+    assert_eq!(measures[6]["count"], 8, "4 pictures of each of 2 captions");
+    for (metric, unused) in [("kid", ["--stats", "real.npz"]), ("is", ["--judge", &encoder])] {
+        let args = BENCH.args(&[&["--metrics", metric][..], &unused].concat());
+        let (code, said) = failed(BENCH.dir(), &refs(&args));
+        assert!(code == 2 && said.contains(unused[0]), "{said}");
     }
     let again = json(&BENCH.args(&[&more[..], &["--threads", "2"]].concat()));
     assert_eq!(first, again);
 
     let table = done(BENCH.dir(), &refs(&BENCH.args(&["--num", "20", "--bootstrap", "0"])));
     for part in [
-        "preset toy",
+        "trained on toy",
         "sha256",
         "FD (EfficientNet-Lite0, unknown weights)",
         "20 against",
@@ -267,7 +274,6 @@ fn a_run_measures_itself_and_keeps_its_best() {
         let more = ["--eval-every", "2", "--eval-features", "random.safetensors"];
         args.extend(more.iter().chain(&["--eval-num", "20"]).map(|arg| (*arg).to_owned()));
         args.extend(["--set", "run.checkpoint_every=2"].map(str::to_owned));
-        args.extend(["--allow-change", "optim.steps"].map(str::to_owned));
         args
     };
     let lines = || -> Vec<Value> {
@@ -288,7 +294,8 @@ fn a_run_measures_itself_and_keeps_its_best() {
         .collect();
     assert_eq!(json(&args)["measures"][0]["value"], first[1]["measures"][0]["value"]);
 
-    train(dir, &watched("6"));
+    let allowed = ["--allow-change", "optim.steps"].map(str::to_owned);
+    train(dir, &[watched("6"), allowed.to_vec()].concat());
     let all = lines();
     assert_eq!(all[..2], first[..]);
     assert_eq!(all[2]["step"], 6);

@@ -112,13 +112,17 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
     for (wanted, command) in commands {
         for (kind, file) in &files {
             let mut args = [command, &[file]].concat();
-            let run = format!("{}-{kind}-{}", command[0], command.len());
+            let run = format!("{}-{kind}-for-{wanted}-{}", command[0], command.len());
             if command[0] == "train" {
                 args.extend(["--run", &run]);
                 args.extend(&small);
             }
-            // A checkpoint in its run's folder paints, like the model.
-            if *kind == wanted || (*kind, wanted) == ("checkpoint", "model") {
+            if command[0] == "generate" {
+                args.extend(["--out", &run]);
+            }
+            // A checkpoint in its run's folder paints, like the model; a model holds an encoder.
+            let also = [("checkpoint", "model"), ("model", "encoder")];
+            if *kind == wanted || also.contains(&(kind, wanted)) {
                 done(dir, &args);
                 continue;
             }

@@ -78,9 +78,12 @@ fn a_trained_model_takes_its_encoder_and_sentences_along() {
     std::fs::write(path("words.txt"), "a red bird\na blue bird\n").unwrap();
     written(&["--onnx", "classes.onnx", "--fold-captions", "words.txt"]);
     assert!(holds(&path("classes.onnx"), "text.classes"));
-    std::fs::write(path("words.txt"), "\n").unwrap();
-    let args = export(&[run, "--onnx", "no", "--fold-captions", "words.txt"]);
-    let (code, error) = failed(dir.path(), &args);
-    assert_eq!(code, 3, "{error}");
+    for (text, why) in [("\n", "no captions"), ("a red bird\n\na blue bird\n", "line 2 is blank")] {
+        std::fs::write(path("words.txt"), text).unwrap();
+        let args = export(&[run, "--onnx", "no", "--fold-captions", "words.txt"]);
+        let (code, error) = failed(dir.path(), &args);
+        assert_eq!(code, 3, "{error}");
+        assert!(error.contains(why), "{error}");
+    }
     assert!(!path("no").exists());
 }

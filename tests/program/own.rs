@@ -95,11 +95,41 @@ fn pictures_and_captions_become_a_model_that_paints() {
             "-q",
         ],
     );
-    done(dir, &training("1", "low", &["--encoder", "e.safetensors"]));
-    assert!(fs::read(dir.join("own/prepared/prepared-76.safetensors")).unwrap() == before);
-    assert!(model(dir, "low")["info"]["encoder"].is_object());
-    let pictures = done(dir, &["generate", "-m", "low", "-p", "a red bird", "--out", "out", "-q"]);
-    assert!(dir.join(pictures.trim()).is_file());
+    let run = "own/runs/low"; // what the program makes in the folder is no part of the dataset
+    done(dir, &training("1", run, &["--encoder", "e.safetensors"]));
+    let prepared = || fs::read(dir.join("own/prepared/prepared-76.safetensors")).unwrap();
+    assert!(prepared() == before);
+    assert!(model(dir, run)["info"]["encoder"].is_object());
+    let paint = ["-p", "a red bird", "--out", "own/out", "-q", "--grid"];
+    let pictures = done(dir, &[&["generate", "-m", run][..], &paint].concat());
+    let [picture, grid] = pictures.lines().collect::<Vec<_>>()[..] else { panic!("{pictures}") };
+    let painted = [picture, grid].map(|file| fs::read(dir.join(file)).unwrap());
+    let said = done(dir, &["data", "check", "own"]);
+    assert!(said.contains("24 files") && said.contains("2 pictures that this program"), "{said}");
+    let of_model = format!("{run}/model.safetensors"); // as an encoder: the one in it
+    done(dir, &training("1", "again", &["--encoder", &of_model, "--seed", "5"]));
+    assert!(prepared() == before);
+    let [first, second] =
+        [run, "again"].map(|run| model(dir, run)["info"]["encoder_fingerprint"].clone());
+    assert!(first == second && first.is_string(), "{first} {second}");
+
+    // A picture of this program is replaced, and a file of another one is not.
+    done(dir, &[&["generate", "-m", "again"][..], &paint].concat());
+    assert!(fs::read(dir.join(picture)).unwrap() != painted[0]);
+    for file in [picture, grid] {
+        let own = fs::read(dir.join(file)).unwrap();
+        fs::write(dir.join(file), "mine").unwrap();
+        let (code, said) = failed(dir, &[&["generate", "-m", run][..], &paint].concat());
+        assert!(code == 2 && said.contains("a picture is in the way"), "{said}");
+        assert_eq!(fs::read(dir.join(file)).unwrap(), b"mine");
+        fs::write(dir.join(file), own).unwrap();
+    }
+
+    let encoder = fs::read(dir.join("e.safetensors")).unwrap();
+    let again = ["text", "train", "--data", "own", "--steps", "3", "--out", "e.safetensors"];
+    let (code, said) = failed(dir, &again);
+    assert!(code == 2 && said.contains("would replace a file"), "{said}");
+    assert_eq!(fs::read(dir.join("e.safetensors")).unwrap(), encoder);
 }
 
 /// A dataset's own files are not overwritten, and a sheet does not become one of them.

@@ -47,10 +47,14 @@ fn generate_reads_whole_models_while_a_trainer_replaces_them() {
             let (dir, list, reads) = (dir.path(), &list, &reads);
             scope.spawn(move || {
                 let mut seen = BTreeSet::new();
-                let out = format!("painted-{reader}");
                 let args = ["generate", "-m", "run", "-p", "a red bird", "--json", "-q", "--out"];
-                let args = [&args[..], &[&out]].concat();
-                while reads.fetch_add(1, Ordering::Relaxed) < wanted {
+                loop {
+                    let read = reads.fetch_add(1, Ordering::Relaxed);
+                    if read >= wanted {
+                        return seen;
+                    }
+                    let out = format!("painted-{reader}/{read}"); // another model's picture is kept
+                    let args = [&args[..], &[&out]].concat();
                     let output = stackgan(dir, &args).output().unwrap();
                     let said = String::from_utf8_lossy(&output.stderr).into_owned();
                     assert!(output.status.success(), "{said}");
@@ -59,7 +63,6 @@ fn generate_reads_whole_models_while_a_trainer_replaces_them() {
                     assert!(list.contains(&of("model_sha256")), "no model of the trainer: {facts}");
                     seen.insert((of("model_sha256"), of("pixels_sha256")));
                 }
-                seen
             })
         });
         // Repeats the run from the first step; the model is kept until the next one replaces it.

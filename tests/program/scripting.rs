@@ -305,9 +305,9 @@ fn files_are_described_alike_in_both_forms() {
 
     // Two species are unseen, so that there are scores.
     done(dir, &["data", "toy", "--out", "more", "--count", "60", "-q"]);
-    let train = ["text", "train", "--data", "more", "--steps", "2", "--batch", "2", "--out", "two"];
-    let trained = document(dir, &train);
-    let said = failed(dir, &train).1;
+    let train = ["text", "train", "--data", "more", "--steps", "2", "--batch", "2", "--out"];
+    let trained = document(dir, &[&train[..], &["two"]].concat());
+    let said = failed(dir, &[&train[..], &["another"]].concat()).1;
     let scores = &trained["scores"];
     let [top1, ap50] = ["top1", "ap50"].map(|name| scores[name].as_f64().unwrap());
     let line = format!("top-1 {top1:.2} of {}, AP@50 {ap50:.2}, ", scores["classes"]);

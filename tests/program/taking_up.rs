@@ -27,7 +27,7 @@ fn what_is_refused_changes_nothing() {
     let before = fs::read(run.join("run.json")).unwrap();
     let name = run.to_str().unwrap();
     let refused: [(&[&str], &str); 4] = [
-        (&["--data", "others"], "configuration"),
+        (&["--data", "others"], "`data`"),
         (&["--set", "optim.lr_g=1e-4"], "optim.lr_g"),
         (&["--preset", "cub"], "--preset"),
         (&["--seed", "9"], "seed"),
@@ -40,6 +40,53 @@ fn what_is_refused_changes_nothing() {
     }
     done(dir.path(), &again(name, &["--preset", "toy"]));
     assert_eq!(record(&run)["state"], "done");
+}
+
+/// The command that is printed has none of the options about measuring.
+#[test]
+fn a_run_that_goes_on_measures_as_it_was_told_and_finds_what_was_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut args = training("1", "4", &run);
+    let told = ["--max-hours", "1e-9", "--on-nonfinite", "rollback:2", "--eval-every", "2"];
+    args.extend(told.map(str::to_owned));
+    args.extend(["--eval-metrics", "variety", "--eval-num", "10"].map(str::to_owned));
+    let (code, said) = failed(dir.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, 75, "{said}");
+    let name = run.to_str().unwrap();
+    let kept = record(&run);
+    assert_eq!(kept["on_nonfinite"]["rollback"], 2, "{kept}");
+    let mut moved = kept;
+    moved["data"] = "/nowhere/birds".into();
+    fs::write(run.join("run.json"), moved.to_string()).unwrap();
+    let (code, said) = failed(dir.path(), &again(name, &[]));
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("/nowhere/birds") && said.contains("`--data PATH`"), "{said}");
+    let birds = WORLD.birds().display().to_string();
+    done(dir.path(), &again(name, &["--data", &birds]));
+    let measured = fs::read_to_string(run.join("eval.jsonl")).unwrap();
+    let steps = measured.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["step"].as_u64().unwrap()
+    });
+    assert_eq!(steps.collect::<Vec<_>>(), [2, 4]);
+    assert_eq!(record(&run)["evaluation"]["eval_metrics"][0], "variety");
+    done(dir.path(), &again(name, &["--eval-every", "0"]));
+    assert_eq!(record(&run)["evaluation"], Value::Null);
+}
+
+#[test]
+fn options_of_a_run_that_is_not_there_begin_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    for more in [&["--allow-change", "optim.steps"][..], &["--strict"]] {
+        let (code, said) = failed(dir.path(), &again("runs/misspelt", more));
+        assert_eq!(code, 2, "{said}");
+        four_parts(&said, "runs/misspelt");
+    }
+    let (code, said) = failed(dir.path(), &again("run", &["--stage1", "model"]));
+    assert_eq!(code, 2, "{said}");
+    four_parts(&said, "--stage1");
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
 }
 
 #[test]
@@ -138,7 +185,7 @@ fn an_encoder_becomes_part_of_the_model_whatever_is_done_to_its_embeddings() {
         ]);
         train(dir.path(), &args);
         let run = run.to_str().unwrap();
-        done(dir.path(), &["generate", "-m", run, "-p", "a red bird", "--out", "out", "-q"]);
+        done(dir.path(), &["generate", "-m", run, "-p", "a red bird", "--out", run, "-q"]);
     }
 }
 

@@ -112,14 +112,9 @@ impl Lines {
         let mut bytes = Vec::new();
         let most = MARK.len() + LONGEST + b"\r\n".len();
         (&mut self.from).take(most as u64 + 1).read_until(b'\n', &mut bytes)?;
-        let wrong = |found: String| {
+        let wrong = |found: &str, remedy: &str| {
             let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
-            Problem::data(
-                "a caption cannot be read",
-                &self.file,
-                parts,
-                "write one caption on each line",
-            )
+            Problem::data("a caption cannot be read", &self.file, parts, remedy)
         };
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let mut line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -129,8 +124,16 @@ impl Lines {
         }
         match bytes.len() {
             0 => Ok(None),
-            _ if line.len() > LONGEST => Err(wrong("a longer line".to_owned()).into()),
-            _ => Ok(Some(String::from_utf8(line.to_vec()).map_err(|e| wrong(e.to_string()))?)),
+            _ if line.len() > LONGEST => {
+                Err(wrong("a longer line", "write one caption on each line").into())
+            }
+            _ => match str::from_utf8(line) {
+                Ok(line) if !line.contains('\0') => Ok(Some(line.to_owned())),
+                _ => {
+                    let found = "another encoding, such as Windows-1252 or UTF-16";
+                    Err(wrong(found, "save the file as UTF-8").into())
+                }
+            },
         }
     }
 }

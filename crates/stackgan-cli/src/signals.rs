@@ -38,8 +38,7 @@ pub(crate) fn survive_file_limits() -> std::io::Result<()> {
 pub(crate) struct Stopper {
     signal: Arc<AtomicUsize>,
     farewell: Arc<Mutex<Option<Farewell>>>,
-    started: Instant,
-    budget: Option<Duration>,
+    until: Option<Instant>,
     stop_file: Option<PathBuf>,
 }
 
@@ -81,7 +80,7 @@ impl Stopper {
             }
         };
         std::thread::Builder::new().name("signals".to_owned()).spawn(receive).context(cannot)?;
-        Ok(Self { signal, farewell, started: Instant::now(), budget: None, stop_file: None })
+        Ok(Self { signal, farewell, until: None, stop_file: None })
     }
 
     /// Lets the first signal end the program at once, except during [`Self::carefully`]. `text` is
@@ -103,18 +102,16 @@ impl Stopper {
         done
     }
 
-    /// Stops `hours` from now.
+    /// Stops at this time.
     #[must_use]
-    pub(crate) fn within_hours(mut self, hours: Option<f64>) -> Self {
-        self.started = Instant::now();
-        self.budget = hours.map(|h| Duration::from_secs_f64(h.clamp(0.0, 1e6) * 3600.0));
+    pub(crate) const fn until(mut self, end: Option<Instant>) -> Self {
+        self.until = end;
         self
     }
 
     /// Another stopper for the same signals that stops `seconds` from now.
     pub(crate) fn for_seconds(&self, seconds: f64) -> Self {
-        let budget = Some(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
-        Self { started: Instant::now(), budget, stop_file: None, ..self.clone() }
+        Self { until: Some(in_seconds(seconds)), stop_file: None, ..self.clone() }
     }
 
     /// Stops when `file` exists.
@@ -130,7 +127,7 @@ impl Stopper {
             0 => {}
             number => return Some(StopReason::Signal(i32::try_from(number).unwrap_or(SIGINT))),
         }
-        if self.budget.is_some_and(|budget| self.started.elapsed() >= budget) {
+        if self.until.is_some_and(|end| Instant::now() >= end) {
             return Some(StopReason::TimeBudget);
         }
         self.stop_file.as_ref().is_some_and(|file| file.exists()).then_some(StopReason::StopFile)
@@ -152,6 +149,15 @@ fn taken(farewell: &Mutex<Option<Farewell>>) -> Option<Farewell> {
 
 fn put(farewell: &Mutex<Option<Farewell>>, value: Option<Farewell>) {
     *farewell.lock().unwrap_or_else(PoisonError::into_inner) = value;
+}
+
+/// The end of a time budget that begins now.
+pub(crate) fn in_hours(hours: f64) -> Instant {
+    in_seconds(hours * 3600.0)
+}
+
+fn in_seconds(seconds: f64) -> Instant {
+    Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, 1e9))
 }
 
 /// Whether a signal that arrives `now` is a second one. `since` is the time of the first.
@@ -190,7 +196,7 @@ mod tests {
         assert_eq!(stopper.reason(), None);
         std::fs::write(&file, "").unwrap();
         assert_eq!(stopper.reason(), Some(StopReason::StopFile));
-        let over = stopper.within_hours(Some(0.0));
+        let over = stopper.until(Some(in_hours(0.0)));
         assert_eq!(over.reason(), Some(StopReason::TimeBudget));
     }
 }

@@ -12,6 +12,10 @@ use crate::digest::sha256;
 use crate::image::Picture;
 use crate::{Error, Model, Request, Resolved, Result, Sampling, Stage};
 
+/// The text chunk of pictures that are made of painted ones, such as sheets: the program's name
+/// under the keyword that PNG has for it.
+pub const SOFTWARE: (&str, &str) = ("Software", "stackgan");
+
 /// The keyword of the chunk with the JSON.
 const KEYWORD: &str = "stackgan";
 /// Largest numbers of bytes of a text chunk and of a decoded picture. Larger ones were not written

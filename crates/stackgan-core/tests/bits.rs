@@ -1,5 +1,6 @@
 //! The same bits on every CPU with fused multiply-adds (x86-64 with AVX2 or AVX-512, 64-bit ARM), in
 //! debug and release: text vectors, and pictures before they are rounded to bytes.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in helper functions too")]
 
 #[allow(dead_code, reason = "shared with the tests of ONNX files")]
 #[path = "onnx/models.rs"]
@@ -25,6 +26,7 @@ const PICTURES: [(Recipe, &str); 2] = [
     (Recipe::Plain, "566da83acfb4b992dec01bd11eaec33cac7ae7a2f91a9e95fb634252dd0c7d8d"),
 ];
 
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn is_recorded() -> bool {
     let recorded = stackgan_kernels::arithmetic(&Device::Cpu) != "cpu portable";
     if !recorded {

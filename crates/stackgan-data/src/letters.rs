@@ -1,10 +1,9 @@
 //! Text on pictures, in Noto Sans Mono of 16 pixels (`noto-sans-mono-bitmap`: Latin letters with
-//! accents). Characters that the font lacks are drawn as a question mark in a box.
+//! accents). Typographic signs that the font lacks are drawn as plain ones, other characters as an
+//! empty box.
 
 use image::{Rgb, RgbImage};
-use noto_sans_mono_bitmap::{
-    FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width,
-};
+use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 const WEIGHT: FontWeight = FontWeight::Regular;
 const SIZE: RasterHeight = RasterHeight::Size16;
@@ -20,7 +19,7 @@ pub const ADVANCE: u32 = get_raster_width(WEIGHT, SIZE) as u32;
 pub fn wrap(text: &str, width: u32) -> Vec<String> {
     let most = (width / ADVANCE).max(1) as usize;
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in plainly(text).split_whitespace() {
         let mut letters: Vec<char> = word.chars().collect();
         let used = lines.last().map_or(0, |line| line.chars().count());
         if used > 0 && used + 1 + letters.len() <= most {
@@ -50,9 +49,8 @@ pub fn wrap(text: &str, width: u32) -> Vec<String> {
 
 /// Draws `text` with its top left corner at `(x, y)`, clipped to the picture.
 pub fn draw(picture: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<u8>) {
-    for (n, c) in (0u32..).zip(text.chars()) {
-        let Some(letter) = letter(c) else { continue };
-        for (dy, row) in (0u32..).zip(letter.rows()) {
+    for (n, c) in (0u32..).zip(plainly(text).chars()) {
+        for (dy, row) in (0u32..).zip(ink(c)) {
             for (dx, &ink) in (0u32..).zip(row.iter()) {
                 if let Some(pixel) = picture.get_pixel_mut_checked(x + n * ADVANCE + dx, y + dy) {
                     let mixed = |ground: u8, colour: u8| {
@@ -73,9 +71,43 @@ pub fn draw(picture: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<
     }
 }
 
-fn letter(c: char) -> Option<RasterizedChar> {
-    let of = |c| get_raster(c, WEIGHT, SIZE);
-    of(c).or_else(|| of('\u{fffd}')).or_else(|| of('?'))
+/// The ink of a letter, row by row: its own, or a box.
+fn ink(c: char) -> Vec<Vec<u8>> {
+    if let Some(letter) = get_raster(c, WEIGHT, SIZE) {
+        return letter.rows().map(<[u8]>::to_vec).collect();
+    }
+    let (right, top, bottom) = (ADVANCE - 2, 3, 13);
+    let edge = |x: u32, y: u32| match (x, y) {
+        (x, y) if x < 1 || x > right || y < top || y > bottom => 0,
+        (x, y) if x == 1 || x == right || y == top || y == bottom => 255,
+        _ => 0,
+    };
+    (0..=bottom).map(|y| (0..ADVANCE).map(|x| edge(x, y)).collect()).collect()
+}
+
+/// What is drawn for typographic signs that the font does not have.
+fn plain(c: char) -> Option<&'static str> {
+    Some(match c {
+        '‘' | '’' | '‚' | '′' => "'",
+        '“' | '”' | '„' | '″' => "\"",
+        '‐' | '‑' | '‒' | '–' | '—' | '−' => "-",
+        '…' => "...",
+        '€' => "EUR",
+        '\u{a0}' | '\u{2009}' | '\u{202f}' => " ",
+        _ => return None,
+    })
+}
+
+/// The text in letters that the font has, as far as there are such.
+fn plainly(text: &str) -> String {
+    let mut drawn = String::with_capacity(text.len());
+    for c in text.chars() {
+        match plain(c).filter(|_| get_raster(c, WEIGHT, SIZE).is_none()) {
+            Some(plain) => drawn.push_str(plain),
+            None => drawn.push(c),
+        }
+    }
+    drawn
 }
 
 #[cfg(test)]
@@ -89,7 +121,8 @@ mod tests {
         assert_eq!(wrap("a small red bird", width(16)), ["a small red bird"]);
         assert_eq!(wrap("abcdefgh ij", width(3)), ["abc", "def", "gh", "ij"]);
         assert_eq!(wrap("  ", width(3)), [""]);
-        assert_eq!(wrap("é—", 0), ["é", "—"]);
+        assert_eq!(wrap("é—", 0), ["é", "-"]);
+        assert_eq!(wrap("ab…", width(4)), ["ab..", "."]);
     }
 
     #[test]
@@ -105,6 +138,8 @@ mod tests {
         }
         assert!(seen.insert(drawn("鳥"))); // a missing character is visible as such
         assert_eq!(drawn("鳥"), drawn("鸟"));
+        assert_ne!(drawn("鳥"), drawn("\u{fffd}")); // which says that a text is damaged
+        assert_eq!(drawn("“a” – ’s…"), drawn("\"a\" - 's..."));
         assert!(drawn(" ").iter().all(|&v| v == 0));
         let far = drawn("wide beyond the picture");
         assert_eq!(far.len(), 40 * 17 * 3);

@@ -32,8 +32,8 @@ pub struct Kid {
     pub subsets: usize,
     /// Number of rows in a subset.
     pub size: usize,
-    /// 95 % interval of the mean, from blocks that share no rows; `None` for fewer than 100 rows on
-    /// a side.
+    /// 95 % interval: the mean and as much on either side as the estimates on blocks that share no
+    /// rows vary; `None` for fewer than 100 rows on a side.
     pub interval: Option<Interval>,
 }
 
@@ -90,14 +90,19 @@ pub fn kid(x: &Rows, y: &Rows, subsets: usize, noise: Noise) -> Result<Kid> {
     });
     let estimates: Vec<f64> = estimates.collect::<Result<_>>()?;
     let (mean, std) = bootstrap::mean_and_std(&estimates);
-    Ok(Kid { mean, std, subsets, size, interval: interval(x, y, noise)? })
+    let interval = interval(x, y, noise)?.map(|Interval { low, high }| {
+        let half = (high - low) / 2.0;
+        Interval { low: mean - half, high: mean + half }
+    });
+    Ok(Kid { mean, std, subsets, size, interval })
 }
 
 /// The step of [`Stream::Evaluation`] for subsets.
 const KID: u64 = 2;
 
 /// Returns the interval of the mean of estimates on blocks that share no rows. Such estimates are
-/// independent, unlike those on subsets.
+/// independent, unlike those on subsets. The blocks use as many rows of each side, so that their mean
+/// is not that of the subsets: only the width is.
 ///
 /// There are ten blocks or more. Returns `None` if a side has fewer than 100 rows.
 fn interval(x: &Rows, y: &Rows, noise: Noise) -> Result<Option<Interval>> {
@@ -149,6 +154,16 @@ mod tests {
         assert!(other.interval.unwrap().low > 0.0, "{other:?}");
         assert_eq!((same.subsets, same.size), (1, 600));
         assert_eq!(same, kid(&a, &b, 10, Noise::new(0))?);
+        Ok(())
+    }
+
+    #[test]
+    fn the_interval_is_around_the_value_however_unequal_the_sides_are() -> Result<()> {
+        for seed in 0..8 {
+            let found = kid(&rows(seed, 1200, 0.0), &rows(99, 110, 0.1), 50, Noise::new(seed))?;
+            let Interval { low, high } = found.interval.unwrap();
+            assert!((found.mean - (low + high) / 2.0).abs() < 1e-12 && low < high, "{found:?}");
+        }
         Ok(())
     }
 

@@ -117,18 +117,25 @@ fn short(value: f64) -> String {
     }
 }
 
-/// Returns warnings that a reader must know before using the values.
+/// Returns warnings that a reader must know before using the values: of `count` generated and `real`
+/// real pictures, about what was measured.
 #[must_use]
-pub fn warnings(judge: &Judge, network: Network, count: usize, real: Option<u64>) -> Vec<String> {
+pub fn warnings(
+    judge: &Judge,
+    network: Network,
+    (count, real): (usize, Option<u64>),
+    measures: &[Measured],
+) -> Vec<String> {
     let mut warnings = Vec::new();
-    if count < FEW {
+    let measured = |key| measures.iter().any(|measure| measure.key == key);
+    if count < FEW && (measured("fid") || measured("is")) {
         warnings.push(format!(
             "{count} generated pictures are fewer than {FEW}: Fréchet distances come out too high, inception scores too \
              low; compare only with numbers of as many pictures"
         ));
     }
     let least = real.filter(|real| *real > 0).map_or(count as u64, |real| real.min(count as u64));
-    if least < judge.features as u64 {
+    if least < judge.features as u64 && measured("fid") {
         warnings.push(format!(
             "{least} pictures are FEWER THAN THE {} FEATURES: covariances are singular, and a Fréchet distance says next \
              to nothing",
@@ -207,10 +214,17 @@ mod tests {
         assert_eq!((of("recall", 100, 100), of("fid", 4, 4), of("rp", 4, 0)), (None, None, None));
     }
 
+    fn measured(key: &'static str) -> Measured {
+        let (name, how, by) = Default::default();
+        let (interval, std) = (None, None);
+        Measured { key, name, value: 1.0, interval, std, count: 400, real: 400, how, by }
+    }
+
     #[test]
     fn few_pictures_and_stand_ins_are_named() {
         let all = |network: Network, hash: &str, count, real| {
-            warnings(&Judge::new(network, hash), network, count, real).join("\n")
+            let measures = [measured("fid"), measured("kid")];
+            warnings(&Judge::new(network, hash), network, (count, real), &measures).join("\n")
         };
         let fid = Network::InceptionFid;
         let hash = fid.published()[0].sha256;
@@ -221,5 +235,8 @@ mod tests {
         assert!(all(fid, &"0".repeat(64), 30_000, None).contains("not a published file"));
         let stand_in = Network::EfficientNetLite0;
         assert!(all(stand_in, hash, 30_000, None).contains("stand-in"));
+        let judge = Judge::new(fid, hash);
+        let of_kernel = warnings(&judge, fid, (400, Some(400)), &[measured("kid")]);
+        assert_eq!(of_kernel, Vec::<String>::new(), "there is no distance that these are about");
     }
 }

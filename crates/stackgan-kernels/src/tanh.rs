@@ -116,7 +116,7 @@ mod tests {
             assert!(far <= 3.0 * f64::from(f32::EPSILON), "{x}: {y}, expected {exact}");
             assert_eq!(value(-x), -y);
         }
-        let mut again = x.clone();
+        let mut again = x;
         tanh_in_place(&mut again);
         assert_eq!(again, y.to_vec1::<f32>().unwrap());
         assert!(value(f32::NAN).is_nan());

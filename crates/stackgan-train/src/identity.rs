@@ -10,6 +10,7 @@ use stackgan_core::digest::sha256;
 
 use crate::config::{RunConfig, TrainConfig};
 use crate::matching::Matcher;
+use crate::origins::Origins;
 use crate::setup::Setup;
 use crate::store::Header;
 use crate::{Error, Result};
@@ -21,6 +22,8 @@ pub(crate) struct Identity {
     pub(crate) digest: String,
     /// The configuration, as TOML.
     pub(crate) config: String,
+    /// What the run was given besides it.
+    pub(crate) origins: Origins,
     others: String,
     /// The digest of the matching loss's image side, if the loss is on.
     matching: Option<String>,
@@ -32,19 +35,15 @@ const MATCHING: &str = "loss.matching";
 impl Identity {
     pub(crate) fn of(setup: &Setup) -> Result<Self> {
         let config = mathematics(&setup.config)?;
-        let mut others = setup.dataset.fingerprint().to_owned();
-        others += &pixels(setup);
-        others += setup.embeddings.encoder();
-        if let Some(model) = &setup.stage1 {
-            others += &model.sha256()?;
-        }
+        let origins = origins(setup)?;
+        let mut others = origins.text();
         if setup.config.knobs.finetune_stage1 > 0.0 {
             others += "Stage-I's game after Stage-II's step"; // earlier versions: before it
         }
         let matcher = setup.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0);
         let matching = matcher.map(Matcher::digest).transpose()?;
         let digest = digest(&config, &others, matching.as_deref());
-        Ok(Self { digest, config, others, matching })
+        Ok(Self { digest, config, origins, others, matching })
     }
 
     /// The digest that a checkpoint with this configuration has, if everything else is the same.
@@ -57,8 +56,8 @@ impl Identity {
     /// as a sentence.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first key that differs without permission, or says that the
-    /// data, the encoder or Stage-I differ.
+    /// [`Error::Config`] names the first key that differs without permission, or says which of data,
+    /// encoder and Stage-I differs.
     pub(crate) fn check(&self, header: &Header, allowed: &[String]) -> Result<Vec<String>> {
         if header.digest == self.digest {
             return Ok(Vec::new());
@@ -89,6 +88,9 @@ impl Identity {
         }
         let digest = header.config.as_ref().map(|config| self.digest_under(config));
         if digest.as_ref() != Some(&header.digest) {
+            if let Some(origins) = &header.origins {
+                origins.check(&self.origins)?;
+            }
             let expected = format!(
                 "the data, encoder and Stage-I model of the checkpoint ({})",
                 short(&header.digest)
@@ -107,6 +109,19 @@ impl Identity {
         };
         Ok(changes.into_iter().map(said).collect())
     }
+}
+
+fn origins(setup: &Setup) -> Result<Origins> {
+    let data = &setup.dataset;
+    let stage1 = setup.stage1.as_ref().map(stackgan_core::Model::sha256).transpose()?;
+    Ok(Origins {
+        data: data.fingerprint().to_owned(),
+        pictures: data.len(),
+        captions: data.all_captions().len(),
+        pixels: pixels(setup),
+        encoder: setup.embeddings.encoder().to_owned(),
+        stage1: stage1.unwrap_or_default(),
+    })
 }
 
 /// How the pixels were made from the source files, if not in the default way.

@@ -18,6 +18,7 @@ mod identity;
 pub mod knobs;
 pub mod matching;
 mod nonfinite;
+pub mod origins;
 pub mod penalty;
 pub mod players;
 pub mod policy;

@@ -2,6 +2,8 @@
 //!
 //! None of this affects the results: a run that meets neither is the same under every policy.
 
+use serde::{Deserialize, Serialize};
+
 use crate::step::Checks;
 
 /// What to do with checkpoints that already exist in the run folder.
@@ -17,7 +19,8 @@ pub enum Resume {
 }
 
 /// What to do when a loss, a gradient or a value of the state is not finite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnNonFinite {
     /// End the run; the last checkpoint is kept.
     #[default]

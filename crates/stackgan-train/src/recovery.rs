@@ -91,7 +91,15 @@ impl Run {
             replay::to_bytes(archive, &facts, &fed.inputs)
         };
         let advice = "look at this step alone: `stackgan replay";
-        let after = "; then train in another run folder with a smaller learning rate, mend the data, or give `--on-nonfinite rollback:3`";
+        let more = match self.skipped.len() {
+            0 => "`--on-nonfinite rollback:3`".to_owned(),
+            n => {
+                format!("more than the {n} that were left out: `--on-nonfinite rollback:{}`", n + 3)
+            }
+        };
+        let after = format!(
+            "; then train in another run folder with a smaller learning rate, mend the data, or give {more}"
+        );
         Ok(match bytes().and_then(|bytes| dir.write(&path, &bytes)) {
             Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
             Err(_) => error, // a full disk or memory must not hide the original error

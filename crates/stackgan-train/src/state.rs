@@ -83,6 +83,7 @@ impl Run {
         let steps = (self.players.g().adam.steps(), self.players.d().adam.steps());
         let mut header = Header::new(step, steps, self.identity.digest.clone());
         header.config = Some(self.identity.config.clone());
+        header.origins = Some(self.identity.origins.clone());
         header.skipped = self.skipped.iter().copied().collect();
         header.r1 = self.r1.map(|value| value as f32);
         store.save(self.archive(), &header)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 
 /// Measure how well a model paints; each number is given with the conditions of its measurement.
@@ -95,7 +96,8 @@ pub(crate) enum Part {
 }
 
 /// A measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Metric {
     /// Fréchet distance to the real pictures
     Fid,

@@ -29,9 +29,10 @@ pub(crate) enum Model {
         /// A checkpoint of TensorFlow (also named by its .index), a .pth of any version of torch, a
         /// .t7 with a table of tensors by name, or safetensors
         file: PathBuf,
-        /// The model file to write
-        #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
-        out: PathBuf,
+        /// The model file to write; default: model.safetensors. A network for measurements is kept
+        /// where `--features` finds it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// The text encoder whose embeddings it was trained with; without one it paints from
         /// embeddings only
         #[arg(long, value_name = "FILE")]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 
@@ -55,15 +56,31 @@ pub(crate) struct Train {
     #[arg(long, value_name = "H", value_parser = positive)]
     pub max_hours: Option<f64>,
     /// If a loss or gradient is not finite: `stop` (exit code 7), or `rollback:K`, which returns to
-    /// the newest checkpoint and leaves that step out, at most K times
-    #[arg(long, default_value = "stop", value_name = "stop|rollback:K", value_parser = on_nonfinite)]
-    pub on_nonfinite: OnNonFinite,
+    /// the newest checkpoint and leaves that step out, at most K times; default: as the run was
+    /// told before, else `stop`
+    #[arg(long, value_name = "stop|rollback:K", value_parser = on_nonfinite)]
+    pub on_nonfinite: Option<OnNonFinite>,
     /// Resume although this setting differs from the checkpoint's; can be repeated
     #[arg(long, value_name = "KEY")]
     pub allow_change: Vec<String>,
+    /// The measurements while training
+    #[command(flatten)]
+    pub evaluation: Evaluation,
+    /// Print what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The measurements while training. A run that is gone on with keeps them, unless `--eval-every` is
+/// given again.
+#[derive(Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Evaluation {
     /// Measure the model as `stackgan eval` does, at the first checkpoint after every STEPS steps,
-    /// and keep the best
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// and keep the best; 0: no longer
+    #[arg(long, value_name = "STEPS")]
     pub eval_every: Option<u64>,
     /// The measures for it; the first decides which model is the best
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", default_values_t = [Metric::Kid],
@@ -83,12 +100,6 @@ pub(crate) struct Train {
     #[arg(long, default_value_t = 100, value_name = "N", requires = "eval_every",
           value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub eval_candidates: u16,
-    /// Print what would be done, and do nothing
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
 }
 
 fn on_nonfinite(text: &str) -> Result<OnNonFinite, String> {

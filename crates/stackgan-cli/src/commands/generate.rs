@@ -1,5 +1,7 @@
 //! `stackgan generate`: pictures from sentences.
 
+use std::path::Path;
+
 use anyhow::Result;
 use stackgan_core::Sampling;
 use stackgan_core::image::grid;
@@ -11,7 +13,7 @@ use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::Problem;
 use crate::output::{Form, print, write_file};
-use crate::painting::{GRID, Given, Painter, Read, numbers, seeds};
+use crate::painting::{GRID, Given, Painter, Read, check_free, numbers, seeds};
 use crate::progress::Phase;
 
 /// Number of rows of embeddings that are painted if none are named.
@@ -25,6 +27,13 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let form = Form::from(args.json);
     let seeds = seeds(&args.seeds)?;
     let asked_rows = args.rows.as_deref().map(|rows| numbers("rows", rows)).transpose()?;
+    if args.grid {
+        let rows = asked_rows.as_ref().map_or(args.prompt.len(), Vec::len);
+        let said = args.captions.as_deref().filter(|file| file.is_file());
+        let captions = said.map_or(Ok(rows), |file| count(file, chunk))?;
+        fits(captions.saturating_mul(seeds.len()))?;
+        check_free(&asked.out.join(GRID))?;
+    }
     let (painter, given, rows);
     let mut unread = Unread::nothing();
     let batches: Box<dyn Iterator<Item = Result<Read>>> =
@@ -50,9 +59,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             phase.aside(|| form.show_one(&saved))?;
             done += 1;
             if args.grid {
-                if sheet.len() == MOST_ON_SHEET {
-                    return Err(too_many().into());
-                }
+                fits(sheet.len() + 1)?; // captions from a pipe cannot be counted before
                 sheet.push(painted.picture);
             }
             Ok(())
@@ -66,7 +73,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             (None, seeds) => seeds,
         };
         let path = asked.out.join(GRID);
-        write_file(&path, &grid(&sheet, columns, 2).encode_png()?)?;
+        write_file(&path, &painter.composed(&grid(&sheet, columns, 2))?)?;
         if form == Form::Lines {
             phase.aside(|| print(path.display()))?;
         }
@@ -76,8 +83,17 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn too_many() -> Problem {
+/// Number of captions in a file.
+fn count(file: &Path, chunk: usize) -> Result<usize> {
+    captions::of(&[], Some(file), chunk)?.try_fold(0, |n, captions| Ok(n + captions?.len()))
+}
+
+/// Checks that a sheet has room for so many pictures.
+fn fits(pictures: usize) -> Result<()> {
+    if pictures <= MOST_ON_SHEET {
+        return Ok(());
+    }
     let parts = (format!("at most {MOST_ON_SHEET} pictures"), "more");
     let remedy = "leave `--grid` out, or paint fewer";
-    Problem::usage("the sheet is too large", "option: --grid", parts, remedy)
+    Err(Problem::usage("the sheet is too large", "option: --grid", parts, remedy).into())
 }

@@ -1,6 +1,6 @@
 //! Opens prepared data: what exists if it is up to date, else what is made of the folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -112,6 +112,14 @@ pub(crate) fn whole(
     let folders = places(folder);
     let of = move |how| Place::of(dataset, options, folders.clone(), how);
     hows(ANY_SIZE).flat_map(of).filter_map(|place| place.whole().transpose())
+}
+
+/// The prepared files of a folder, up to date or not.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let all = places(folder).into_iter();
+    let all =
+        all.flat_map(|place| ANY_SIZE.iter().map(move |size| place.join(prepared_name(*size))));
+    all.filter(|file| file.is_file()).collect()
 }
 
 /// How files of these sizes may be made.

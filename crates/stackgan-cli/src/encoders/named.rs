@@ -19,6 +19,8 @@ use crate::progress::FetchProgress;
 
 /// Prefix of a name on the Hub.
 pub(crate) const HUB: &str = "hub:";
+/// How the kind of a model's file begins.
+const MODEL: &str = "stackgan-model/";
 /// Maximum size of an encoder file in bytes.
 const LARGEST: u64 = 2 << 30;
 /// Maximum size of a JSON file beside it in bytes.
@@ -85,7 +87,8 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
     Ok(Encoder::CharCnnRnn(Box::new(load(name)?.with_standardise(None)?)))
 }
 
-/// Reads the file of a char-CNN-RNN, as written by `text train` or `text import`.
+/// Reads the file of a char-CNN-RNN, as written by `text train` or `text import`, or the one in a
+/// model file.
 ///
 /// # Errors
 /// Code 4 when it does not exist, 3 when it is damaged.
@@ -94,6 +97,12 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
     match kind(&bytes).as_deref() {
         Some("char-cnn-rnn") => CharCnnRnnEncoder::from_bytes(&bytes, &candle_core::Device::Cpu)
             .with_context(|| cannot(file)),
+        Some(kind) if kind.starts_with(MODEL) => {
+            let device = candle_core::Device::Cpu;
+            let model = Model::from_bytes(&bytes, &device).with_context(|| cannot(file))?;
+            let encoder = model.encoder().ok_or_else(|| no_part(file))?;
+            Ok(encoder.unstandardised(&device)?)
+        }
         _ => Ok(TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(file))?.text),
     }
 }
@@ -107,7 +116,7 @@ pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
         return Ok(None);
     }
     let bytes = bytes_of(name)?;
-    if kind(&bytes).as_deref() == Some("char-cnn-rnn") {
+    if kind(&bytes).is_some_and(|kind| kind == "char-cnn-rnn" || kind.starts_with(MODEL)) {
         return Ok(None);
     }
     TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(name)).map(Some)
@@ -119,7 +128,21 @@ pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_trained(file: &Path) -> Result<TrainedEncoder> {
-    TrainedEncoder::from_bytes(&bytes_of(file)?).with_context(|| cannot(file))
+    match with_image_side(file)? {
+        Some(encoder) => Ok(encoder),
+        None => {
+            let parts = ("an encoder of `stackgan text train`", "one that reads text alone");
+            let remedy = "name the file that `stackgan text train` wrote";
+            Err(Problem::data("the encoder has no image side", file, parts, remedy).into())
+        }
+    }
+}
+
+fn no_part(file: &Path) -> Problem {
+    let remedy =
+        "name the encoder that it was trained with: `stackgan model info` tells what it is";
+    let parts = ("a model with one", "one without");
+    Problem::data("the model has no text encoder in its file", file, parts, remedy)
 }
 
 fn cannot(file: &Path) -> String {

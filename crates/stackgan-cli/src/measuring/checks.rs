@@ -19,6 +19,7 @@ use crate::exit::Problem;
 /// reported before anything is painted.
 pub(crate) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEncoder>)> {
     check_captioned(args)?;
+    check_used(args)?;
     let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
     let needs = |metric: &Metric| !matches!(metric, Metric::Rp | Metric::Variety | Metric::Colours);
     let needed = args.metrics.iter().any(needs)
@@ -43,6 +44,23 @@ pub(crate) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEnc
         matching::check_judge(encoder, measurer)?;
     }
     Ok((measurer, encoder))
+}
+
+/// Checks that what is named is for something that is measured.
+///
+/// # Errors
+/// Code 2 for an option that no metric uses.
+fn check_used(args: &Eval) -> Result<()> {
+    let has = |metric| args.metrics.contains(&metric);
+    let (option, metric) = match (&args.stats, &args.judge) {
+        (Some(_), _) if !has(Metric::Fid) => ("--stats", "fid"),
+        (_, Some(_)) if !has(Metric::Rp) => ("--judge", "rp"),
+        _ => return Ok(()),
+    };
+    let parts = (format!("`{metric}` among the metrics, which uses it"), "others");
+    let remedy = format!("add `{metric}` to `--metrics`, or leave `{option}` out");
+    let place = format!("option: {option}");
+    Err(Problem::usage("no metric uses this option", place, parts, remedy).into())
 }
 
 /// Checks that pictures have captions, if a measure compares them with their captions.

@@ -100,7 +100,8 @@ pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Resu
         return Ok(());
     }
     let parts = (format!("`--features` with {reads}"), measuring);
-    let remedy = "measure with the network that the judge was trained with, or name another judge";
+    let remedy = "name another judge: one that looks at pixels (`stackgan text train` without `--features`), or one \
+                  that was trained with this network at this side";
     Err(Problem::usage(
         "the judge reads features of another network",
         "option: --judge",

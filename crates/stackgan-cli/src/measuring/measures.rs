@@ -129,11 +129,16 @@ const fn why_not(metric: Metric) -> &'static str {
     }
 }
 
+/// Number of captions whose variety is measured: a tenth of the pictures, at most 100.
+fn captions_of(pictures: u32) -> usize {
+    (pictures as usize / 10).clamp(1, 100)
+}
+
 /// The variety of the pictures of some captions, which are painted for this purpose. `None` for a
 /// folder, whose pictures have no captions.
 fn varied(shown: &Shown, args: &Eval, noise: Noise) -> Result<Option<Measured>> {
     let Shown::Painted { painter, questions } = shown else { return Ok(None) };
-    let captions = (args.num as usize / 10).clamp(1, 100);
+    let captions = captions_of(args.num);
     let mut similarities = Vec::with_capacity(captions);
     for (i, asked) in questions.asked(&painter.data, 0, captions).into_iter().enumerate() {
         let seeds: Vec<u64> = (0..VARIANTS).map(|k| painter.seed(VARIANTS * i + k)).collect();
@@ -142,5 +147,5 @@ fn varied(shown: &Shown, args: &Eval, noise: Noise) -> Result<Option<Measured>> 
     }
     let side = painter.data.size().crop();
     let found = variety::variety(&similarities, VARIANTS, noise)?;
-    Ok(Some(numbers::variety(&found, scales(side, side))))
+    Ok(Some(numbers::variety(&found, VARIANTS, scales(side, side))))
 }

@@ -50,6 +50,10 @@ pub(crate) struct Found {
     pub(crate) warnings: Vec<String>,
 }
 
+/// The warning of a judge that cannot judge.
+const OWN: &str = "R-precision is judged by the encoder that the model was trained with: it may say no more than how \
+                   well the model pleases its own encoder; name another `--judge`";
+
 /// Measures.
 pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let (measurer, encoder) = judges(args)?;
@@ -59,6 +63,10 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         .transpose()?
         .map(|print| format!("char-CNN-RNN {}", print.get(..21).unwrap_or_default()));
     let shown = Shown::open(args, context)?;
+    let own = match encoder.as_ref().filter(|_| args.metrics.contains(&Metric::Rp)) {
+        Some(judge) => shown.reads_with(&judge.text.bare_fingerprint()?)?,
+        None => false,
+    };
     let part = part_indices(shown.data(), args.split)?;
     let colours = args.metrics.contains(&Metric::Colours);
     let colours = colours.then(|| Colours::of(shown.data(), &part)).transpose()?;
@@ -82,8 +90,10 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let count = gathered.count;
     let of_real = real.of_fid.as_ref().map(|real| real.moments.count());
     let mut warnings = measurer.map_or_else(Vec::new, |measurer| {
-        report::warnings(&measurer.judge, measurer.extractor.network(), count, of_real)
+        let network = measurer.extractor.network();
+        report::warnings(&measurer.judge, network, (count, of_real), &measures)
     });
+    warnings.extend(own.then(|| OWN.to_owned()));
     warnings.extend(report::scarce(&measures));
     warnings.extend(left_out.iter().map(|why| format!("left out: {why}")));
     let document = json!({
@@ -101,7 +111,10 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     });
     let head = [
         format!("pictures  {count}, {}", shown.line()),
-        format!("real      {}, {} split", shown.data().name(), real::name(args.split)),
+        match &args.stats {
+            Some(file) => format!("real      statistics of {}", file.display()),
+            None => format!("real      {}, {} split", shown.data().name(), real::name(args.split)),
+        },
         measurer.map_or_else(
             || "network   none".to_owned(),
             |m| format!("network   {}, sha256 {}", m.judge.line(), m.sha256),

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use stackgan_core::noise::Noise;
+use stackgan_data::counted;
 use stackgan_eval::bootstrap;
 use stackgan_eval::features::Measure;
 use stackgan_eval::fid::Reference;
@@ -141,17 +142,21 @@ pub(super) fn r_precision(
     })
 }
 
-/// The variety of the pictures of one caption.
-pub(super) fn variety(found: &Variety, scales: usize) -> Measured {
+/// The variety of the pictures of one caption, of which there are `pictures`.
+pub(super) fn variety(found: &Variety, pictures: usize, scales: usize) -> Measured {
     Measured {
         key: "variety",
         name: "MS-SSIM within a caption".to_owned(),
         value: found.similarity,
         interval: found.interval,
         std: None,
-        count: found.captions,
+        count: pictures * found.captions,
         real: 0,
-        how: format!("{} pairs a caption; 1 is no variety", found.pairs),
+        how: format!(
+            "{}, {} pairs each; 1 is no variety",
+            counted(found.captions, "caption"),
+            found.pairs
+        ),
         by: format!("{scales} scales"),
     }
 }

@@ -110,6 +110,11 @@ impl DatasetPainter {
         self.seed.wrapping_add(i as u64)
     }
 
+    /// The fingerprint of the text encoder of the model's training; empty if it is not known.
+    pub(super) fn encoder_fingerprint(&self) -> Result<String> {
+        Ok(self.model.encoder_fingerprint()?)
+    }
+
     /// The facts about the pictures for reports.
     pub(crate) fn facts(&self) -> Value {
         let (Resolved { stage, z_scale, eps_scale }, info) = (self.how, &self.info);
@@ -127,7 +132,7 @@ impl DatasetPainter {
         let hash = short(&self.sha256);
         let size = self.data.size().crop();
         format!(
-            "{} ({hash}), preset {}, stage {stage}, {size}x{size}, seed {}, z scale {}",
+            "{} ({hash}), trained on {}, stage {stage}, {size}x{size}, seed {}, z scale {}",
             self.file.display(),
             self.info.dataset,
             self.seed,

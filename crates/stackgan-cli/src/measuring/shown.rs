@@ -77,6 +77,14 @@ impl Shown {
         }
     }
 
+    /// Whether the pictures are those of a model that was trained with this text encoder.
+    pub(super) fn reads_with(&self, fingerprint: &str) -> Result<bool> {
+        match self {
+            Self::Painted { painter, .. } => Ok(painter.encoder_fingerprint()? == fingerprint),
+            Self::Folder { .. } => Ok(false),
+        }
+    }
+
     pub(super) fn facts(&self) -> Value {
         match self {
             Self::Painted { painter, .. } => painter.facts(),

@@ -14,6 +14,7 @@ use stackgan_data::prepared::Prepared;
 use super::painter::Read;
 use crate::datasets::{ANY_SIZE, imported_embeddings, open_any};
 use crate::exit::Problem;
+use crate::output::quoted;
 use crate::progress::Manner;
 
 /// The warning of embeddings for a model whose encoder is not known.
@@ -130,7 +131,7 @@ fn opened(file: Option<&Path>, data: Option<&Prepared>) -> Result<Embeddings> {
     if !file.is_file() {
         let place = format!("file: {}", file.display());
         let folder = data.and_then(|data| data.path().parent()?.parent());
-        let folder = folder.map_or("DIR".to_owned(), |folder| folder.display().to_string());
+        let folder = folder.map_or("DIR".to_owned(), quoted);
         let remedy = format!(
             "import those that it was trained with: `stackgan data import {folder} --embeddings PATH`"
         );

@@ -9,6 +9,6 @@ mod sheet;
 
 pub(crate) use given::{Given, embeddings};
 pub(crate) use names::{ANIMATION, EDIT, FRAMES, GRID, SHEETS, file_name};
-pub(crate) use painter::{Painted, Painter, Read};
+pub(crate) use painter::{Painted, Painter, Read, check_free};
 pub(crate) use seeds::{numbers, seeds};
 pub(crate) use sheet::Sheet;

@@ -7,7 +7,9 @@ use candle_core::Tensor;
 use serde::Serialize;
 use stackgan_core::generator_noise::LARGEST_SCALE;
 use stackgan_core::image::Picture;
+use stackgan_core::provenance::SOFTWARE;
 use stackgan_core::{NamedModel, Provenance, Request, Resolved, Sampling};
+use stackgan_data::layouts::is_painted;
 
 use super::names::file_name;
 use crate::args::Painting;
@@ -140,8 +142,21 @@ impl Painter {
     pub(crate) fn save(&self, out: &Path, index: usize, painted: &Painted) -> Result<Saved> {
         let (provenance, png) = self.png(painted)?;
         let path = out.join(file_name(index, painted.seed, painted.caption));
+        if !std::fs::read(&path).is_ok_and(|there| there == png) {
+            check_free(&path)?;
+        }
         write_file(&path, &png)?;
         Ok(Saved { file: path_text(&path), provenance })
+    }
+
+    /// The PNG file of a picture that is made of painted ones. It says that this program made it,
+    /// unless pictures are to say nothing.
+    ///
+    /// # Errors
+    /// Never: such a picture is not empty.
+    pub(crate) fn composed(&self, picture: &Picture) -> Result<Vec<u8>> {
+        let texts = if self.signed { &[SOFTWARE][..] } else { &[] };
+        Ok(picture.encode_png_with(texts)?)
     }
 
     /// The provenance and the PNG file of a picture.
@@ -175,6 +190,20 @@ impl Answer for Saved {
     fn lines(&self) -> Vec<String> {
         vec![self.file.clone()]
     }
+}
+
+/// Refuses to replace a file that does not say that this program made it.
+///
+/// # Errors
+/// Code 2.
+pub(crate) fn check_free(path: &Path) -> Result<()> {
+    if !path.is_file() || is_painted(path) {
+        return Ok(());
+    }
+    let parts = ("none, or one of this program", "a file that does not say what made it");
+    let place = format!("file: {}", path.display());
+    let remedy = "paint into another folder, `--out DIR`, or remove the file";
+    Err(Problem::usage("a picture is in the way", place, parts, remedy).into())
 }
 
 fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {

@@ -106,13 +106,10 @@ impl Sheet {
         );
     }
 
-    /// Encodes the sheet as PNG.
-    ///
-    /// # Errors
-    /// Never: a sheet is not empty.
-    pub(crate) fn png(self) -> Result<Vec<u8>> {
+    /// The sheet as a picture.
+    pub(crate) fn picture(self) -> Picture {
         let (width, height) = (self.sheet.width() as usize, self.sheet.height() as usize);
-        Ok(Picture { width, height, rgb: self.sheet.into_raw() }.encode_png()?)
+        Picture { width, height, rgb: self.sheet.into_raw() }
     }
 }
 

@@ -7,13 +7,14 @@ use anyhow::Result;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
+use stackgan_train::policy::OnNonFinite;
 use stackgan_train::run_dir::RunDir;
 
 use super::sitting::Sitting;
-use crate::args::Train;
+use crate::args::{Evaluation, Train};
 use crate::encoders::HUB;
 use crate::exit::Problem;
-use crate::output::absolute;
+use crate::output::{absolute, path_text};
 
 /// The options of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,12 @@ pub(crate) struct Record {
     /// `--init-from`.
     #[serde(default)]
     pub init_from: Option<PathBuf>,
+    /// `--on-nonfinite`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_nonfinite: Option<OnNonFinite>,
+    /// `--eval-every` and what belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<Evaluation>,
     /// The program's version.
     pub version: String,
     /// `running`, `done`, `stopped` or `failed`.
@@ -53,10 +60,7 @@ impl Record {
     /// Returns the typed options. Missing ones are taken from the run's own record.
     pub(crate) fn of(args: &Train, kept: Option<Self>) -> Self {
         let given = |path: &Option<PathBuf>| {
-            path.as_ref().map(|path| match path.to_str() {
-                Some(name) if name.starts_with(HUB) => path.clone(), // not a path
-                _ => absolute(path),
-            })
+            path.as_ref().map(|path| if is_of_hub(path) { path.clone() } else { absolute(path) })
         };
         let dataset = typed(args)
             .map(str::to_owned)
@@ -76,6 +80,12 @@ impl Record {
             features: text(&args.features, |kept| &kept.features),
             stage1: of(&args.stage1, |kept| &kept.stage1),
             init_from: of(&args.init_from, |kept| &kept.init_from),
+            on_nonfinite: args.on_nonfinite.or_else(|| kept.as_ref()?.on_nonfinite),
+            evaluation: match args.evaluation.eval_every {
+                Some(0) => None,
+                Some(_) => Some(placed(&args.evaluation)),
+                None => kept.as_ref().and_then(|kept| kept.evaluation.clone()),
+            },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: "running".to_owned(),
             steps: kept.as_ref().and_then(|kept| kept.steps),
@@ -106,6 +116,28 @@ impl Record {
             "rename it, or give a link with another name",
         );
         Err(Problem::usage(what, format!("option: {option}"), parts, remedy).into())
+    }
+
+    /// Checks that what a run that goes on was given is still there.
+    ///
+    /// # Errors
+    /// Code 4, with the option that names its new place.
+    pub(crate) fn check_there(&self) -> Result<()> {
+        let paths = [
+            ("--data", &self.data),
+            ("--encoder", &self.encoder),
+            ("--embeddings", &self.embeddings),
+            ("--stage1", &self.stage1),
+        ];
+        let is_gone = |path: &&Path| !path.exists() && !is_of_hub(path);
+        let gone = paths
+            .into_iter()
+            .find_map(|(option, path)| path.as_deref().filter(is_gone).map(|path| (option, path)));
+        let Some((option, path)) = gone else { return Ok(()) };
+        let place = format!("path: {}", path.display());
+        let remedy = format!("if it was moved, name its new place: `{option} PATH`");
+        let (what, expected) = ("what the run was given is gone", "what it began with");
+        Err(Problem::missing(what, place, expected, remedy).into())
     }
 
     /// Checks that a resumed run is not given another preset, because it keeps its own settings.
@@ -185,6 +217,21 @@ impl Record {
         let text = serde_json::to_string_pretty(self)? + "\n";
         Ok(dir.write(&dir.path().join("run.json"), text.as_bytes())?)
     }
+}
+
+/// Whether a name is one on the Hub, and no path.
+fn is_of_hub(name: &Path) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(HUB))
+}
+
+/// The measurements with paths that mean the same from any folder.
+fn placed(typed: &Evaluation) -> Evaluation {
+    let features = typed.eval_features.as_ref().map(|name| match Path::new(name) {
+        file if file.is_file() => path_text(&absolute(file)),
+        _ => name.clone(), // a network's
+    });
+    let eval_judge = typed.eval_judge.as_deref().map(absolute);
+    Evaluation { eval_features: features, eval_judge, ..typed.clone() }
 }
 
 /// Returns the dataset of the preset that was typed.

@@ -7,10 +7,11 @@ use crate::crop::{self, Orientation, Preparation, crop_rule};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
 use crate::formats::read_bounded;
 use crate::letters;
-use crate::prepared::Prepared;
+use crate::prepared::{Damaged, Prepared};
 use crate::{Error, Result};
 use fast_image_resize::FilterType;
 use image::{Rgb, RgbImage};
+use std::collections::BTreeSet;
 
 /// Height of every picture on a sheet, in pixels: three times that of Stage-I's squares.
 const HEIGHT: u32 = 228;
@@ -98,13 +99,35 @@ impl Exhibit {
         Ok(Self { pictures, name, captions: item.captions.clone() })
     }
 
-    /// `n` pictures of a dataset, evenly spread over it.
+    /// `n` pictures of a dataset, evenly spread over it. Instead of a damaged one that is left out
+    /// comes one of those after it.
     ///
     /// # Errors
     /// As [`Exhibit::source`].
-    pub fn of_dataset(data: &Dataset, n: usize, how: Preparation) -> Result<Vec<Self>> {
-        let items = spread(data.items.len(), n).filter_map(|i| data.items.get(i));
-        items.map(|item| Self::source(item, data.orientation, how)).collect()
+    pub fn of_dataset(
+        data: &Dataset,
+        n: usize,
+        (how, damaged): (Preparation, Damaged),
+    ) -> Result<Vec<Self>> {
+        let starts: Vec<usize> = spread(data.items.len(), n).collect();
+        let ends = starts.iter().skip(1).copied().chain([data.items.len()]);
+        let classes: BTreeSet<u32> = data.items.iter().map(|item| item.class).collect();
+        let known = classes.len() < data.items.len(); // else each picture has its own
+        let of = |item: &Item| -> Result<Self> {
+            let shown = Self::source(item, data.orientation, how)?;
+            let name = describe(&item.key, item.split, known.then_some(item.class));
+            Ok(Self { name, ..shown })
+        };
+        let mut found = Vec::new();
+        for (start, end) in starts.iter().zip(ends) {
+            let items = data.items.get(*start..end).unwrap_or_default();
+            let mut tried = items.iter().map(of);
+            match damaged {
+                Damaged::Refuse => found.extend(tried.next().transpose()?),
+                Damaged::LeaveOut => found.extend(tried.find_map(Result::ok)),
+            }
+        }
+        Ok(found)
     }
 
     /// `n` pictures of a prepared file, evenly spread over it.

@@ -42,6 +42,22 @@ fn prepared_pictures_lie_in_order_with_their_captions() {
 }
 
 #[test]
+fn instead_of_a_damaged_picture_comes_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dataset(dir.path(), 6, 2);
+    std::fs::write(&data.items[3].image, "damaged").unwrap();
+    let of = |damaged| Exhibit::of_dataset(&data, 2, (HOW, damaged));
+    assert!(of(Damaged::Refuse).is_err());
+    let own = dataset(dir.path(), 3, 3);
+    let shown = Exhibit::of_dataset(&own, 1, (HOW, Damaged::Refuse)).unwrap();
+    assert!(!shown[0].name.contains("class"), "each has its own: {}", shown[0].name);
+    std::fs::write(&data.items[3].image, "damaged").unwrap();
+    let names: Vec<String> = of(Damaged::LeaveOut).unwrap().into_iter().map(|e| e.name).collect();
+    let expected = [0, 4].map(|i: usize| data.items[i].key.clone());
+    assert!(names.iter().zip(expected).all(|(name, key)| name.starts_with(&key)), "{names:?}");
+}
+
+#[test]
 fn the_source_lies_beside_its_square_with_box_and_part() {
     let dir = tempfile::tempdir().unwrap();
     let data = dataset(dir.path(), 2, 2);

@@ -42,6 +42,13 @@ pub fn decode(bytes: &[u8], file: &Path) -> Result<RgbImage> {
 /// When the format is another, or the picture is larger than [`MAX_SIDE`] or [`MAX_AREA`],
 /// truncated, damaged or animated. A panic in the decoder is reported as such an error too.
 pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<RgbImage> {
+    let too_large = |found: String| {
+        let million = MAX_AREA / 1_000_000;
+        let what =
+            format!("picture has more than {MAX_SIDE} pixels a side or {million} million in all");
+        let remedy = "make it smaller, or take it out of the dataset";
+        Error::malformed(file, what, "picture", ("a smaller one", found), remedy)
+    };
     let refuse = |expected: String, found: String| {
         let remedy =
             "replace the picture by a whole JPEG, PNG or WebP, or take it out of the dataset";
@@ -49,14 +56,12 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
     };
     let format = match image::guess_format(bytes) {
         Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
+        _ if bytes.is_empty() => {
+            return Err(refuse("JPEG, PNG or WebP".into(), "an empty file".into()));
+        }
         _ => return Err(refuse("JPEG, PNG or WebP".into(), "another format".into())),
     };
-    let large = |(width, height): (u32, u32)| {
-        refuse(
-            format!("at most {MAX_SIDE} pixels a side and {MAX_AREA} in all"),
-            format!("{width} x {height}"),
-        )
-    };
+    let large = |(width, height): (u32, u32)| too_large(format!("{width} x {height}"));
     let cut = |end: &str| refuse(end.into(), "a picture that is cut off".into());
     let bytes = match format {
         ImageFormat::Jpeg => match jpeg_end(bytes).and_then(|end| bytes.get(..end)) {
@@ -76,8 +81,6 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let mut reader = image::ImageReader::with_format(Cursor::new(bytes), format);
         let mut limits = image::Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
         limits.max_alloc = Some(MAX_AREA * 8);
         reader.limits(limits);
         let mut decoder = reader.into_decoder()?;
@@ -102,6 +105,7 @@ pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<
         Ok(Ok(Ok(image))) if image.width() > 0 && image.height() > 0 => Ok(image),
         Ok(Ok(Ok(_))) => Err(refuse("at least one pixel".into(), "none".into())),
         Ok(Ok(Err(sides))) => Err(large(sides)),
+        Ok(Err(image::ImageError::Limits(error))) => Err(too_large(printable(&error.to_string()))),
         Ok(Err(error)) => Err(refuse(format!("a whole {format:?}"), printable(&error.to_string()))),
         Err(_) => Err(refuse(format!("a whole {format:?}"), "what makes the decoder fail".into())),
     }
@@ -164,6 +168,20 @@ mod tests {
     fn noise_picture(width: u32, height: u32) -> RgbImage {
         let mut d = stackgan_noise::Noise::new(1).draws(stackgan_noise::Stream::Test, 0, 0);
         RgbImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: u8| d.below(256) as u8)))
+    }
+
+    #[test]
+    fn what_is_too_large_is_told_with_its_size() {
+        let wide = image::DynamicImage::new_luma8(9000, 3);
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            let error = decode(&encoded(&wide, format), Path::new("a")).unwrap_err();
+            let (said, listed) = (error.to_string(), error.reason());
+            assert!(said.contains("make it smaller"), "{said}");
+            let told = listed.contains("8192 pixels a side") && listed.contains("9000 x 3");
+            assert!(told, "{listed}");
+        }
+        let empty = decode(b"", Path::new("a")).unwrap_err().reason();
+        assert!(empty.contains("an empty file"), "{empty}");
     }
 
     /// Drawings are often saved on a transparent ground, whose stored colour is black.

@@ -136,11 +136,16 @@ pub fn crop_rule(bounds: BoundingBox, width: u32, height: u32) -> Option<Rect> {
 /// When the box lies outside of the picture.
 pub(crate) fn part(bounds: BoundingBox, (width, height): (u32, u32), file: &Path) -> Result<Rect> {
     crop_rule(bounds, width, height).ok_or_else(|| {
+        let small = bounds.width.max(bounds.height) < 2.0;
         Error::malformed(
             file,
-            "bounding box lies outside of the picture",
+            if small {
+                "bounding box is too small"
+            } else {
+                "bounding box lies outside of the picture"
+            },
             "bounding box",
-            (format!("a box within {width} x {height}"), bounds.to_string()),
+            (format!("a box of 2 pixels or more within {width} x {height}"), bounds.to_string()),
             "correct the picture's box in bounding_boxes.txt or in the table",
         )
     })

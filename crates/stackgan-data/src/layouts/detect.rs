@@ -30,7 +30,11 @@ pub fn detect(dir: &Path) -> Result<Kind> {
         let pictures = folder::pictures(dir);
         let (mut what, mut remedy) =
             ("the folder is of no known kind".to_owned(), REMEDY.to_owned());
-        if pictures > 0 {
+        let inside = dir.join("images.txt").is_file() && dir.join("images").is_dir();
+        if inside {
+            what = "this is the inside of a CUB folder".to_owned();
+            remedy = "name the folder around it, in which it is called CUB_200_2011".to_owned();
+        } else if pictures > 0 {
             // Writing to a String cannot fail.
             let _ = write!(what, ": it has {} and no captions", counted(pictures, "picture"));
             remedy = "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
@@ -107,6 +111,18 @@ fn has_caption_list(annotations: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_inside_of_a_cub_folder_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("images")).unwrap();
+        std::fs::write(dir.path().join("images.txt"), "").unwrap();
+        let said = detect(dir.path()).unwrap_err().to_string();
+        assert!(
+            said.contains("inside of a CUB folder") && said.contains("folder around it"),
+            "{said}"
+        );
+    }
 
     fn with(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::Builder::new().prefix("birds-CUB-coco").tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The files of a folder, in an order that is independent of the file system.
 
 use super::keys::{checked_key, inside};
+use super::painted::is_run;
 use crate::error::printable;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ pub(super) const OWN: &str = "prepared";
 
 /// Every file under `root` by its relative path, with `/` between names.
 ///
-/// Hidden files and folders and the folder `prepared` are skipped. Links to folders are not
+/// Hidden files and folders, the folder `prepared` and folders of runs are skipped. Links to folders are not
 /// followed; links to files only inside `root`.
 ///
 /// # Errors
@@ -48,6 +49,9 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
                 ));
             };
             let relative = format!("{prefix}{name}");
+            if kind.is_dir() && is_run(&entry.path()) {
+                continue;
+            }
             if kind.is_dir() {
                 if depth == MAX_DEPTH {
                     return Err(Error::malformed(
@@ -109,15 +113,25 @@ mod tests {
     #[test]
     fn files_come_by_name_without_what_is_hidden_or_our_own() {
         let dir = tempfile::tempdir().unwrap();
-        for name in
-            ["b/x.png", "a.jpg", "b/a.txt", ".git/x", "prepared/p.safetensors", "b/prepared/y"]
-        {
+        for name in [
+            "b/x.png",
+            "a.jpg",
+            "b/a.txt",
+            ".git/x",
+            "prepared/p.safetensors",
+            "b/prepared/y",
+            "runs/00000/run.json",
+            "runs/00000/checkpoints/c",
+            "runs/00000/samples/1.png",
+            "runs/00000/reals.png",
+            "runs/mine/run.json",
+        ] {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();
         }
         let names: Vec<String> = files(dir.path()).unwrap().into_keys().collect();
-        assert_eq!(names, ["a.jpg", "b/a.txt", "b/prepared/y", "b/x.png"]);
+        assert_eq!(names, ["a.jpg", "b/a.txt", "b/prepared/y", "b/x.png", "runs/mine/run.json"]);
         let deep = dir.path().join("d/".repeat(MAX_DEPTH + 1));
         std::fs::create_dir_all(&deep).unwrap();
         assert!(files(dir.path()).unwrap_err().to_string().contains("too deep"));

@@ -160,12 +160,15 @@ fn the_matching_loss_is_counted() {
     assert_eq!(with.variables - without.variables, 4 * numbers as u64);
 }
 
+/// A busy machine may hold up one step, but not the same one again and again.
 #[test]
 fn a_step_takes_longer_with_more_pictures() {
     let mut cfg = configs().remove(1);
-    cfg.optim.batch = 2;
-    let small = seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap();
-    cfg.optim.batch = 64;
-    let large = seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap();
-    assert!(small > 0.0 && large > 2.0 * small, "{small} {large}");
+    let mut seconds = |batch| {
+        cfg.optim.batch = batch;
+        seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap()
+    };
+    let times: Vec<_> = (0..5).map(|_| [2, 64].map(&mut seconds)).collect();
+    let longer = |[small, large]: &[f64; 2]| *small > 0.0 && *large > 2.0 * small;
+    assert!(times.iter().filter(|times| longer(times)).count() >= 2, "{times:?}");
 }

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use stackgan_core::digest::Sum;
 
+use crate::origins::Origins;
+
 /// The version of the checkpoint format that this program reads and writes.
 pub(super) const FORMAT: &str = "stackgan-checkpoint/1";
 
@@ -37,6 +39,9 @@ pub struct Header {
     /// Absent in files of early versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// What else determines the mathematics, to report what differs. Absent in early files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origins: Option<Origins>,
     /// Steps that were skipped because they became non-finite.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<u64>,
@@ -53,8 +58,8 @@ impl Header {
     #[must_use]
     pub fn new(step: u64, optimiser_steps: (u64, u64), digest: String) -> Self {
         let format = FORMAT.to_owned();
-        let (config, skipped, r1, sha256) = Default::default();
-        Self { format, step, optimiser_steps, digest, config, skipped, r1, sha256 }
+        let (config, origins, skipped, r1, sha256) = Default::default();
+        Self { format, step, optimiser_steps, digest, config, origins, skipped, r1, sha256 }
     }
 
     /// The header as the metadata of a file, without the checksum.

@@ -68,17 +68,21 @@ impl Batches {
                 classes.entry(class).or_default().push(picture);
             }
         }
-        if classes.len() < cfg.batch || source.side() < SIDE {
+        if classes.len() < cfg.batch {
             return Err(Error::Config {
-                key: "text.batch".to_owned(),
-                expected: format!(
-                    "at most the {} classes with captions, of pictures of 64 pixels",
-                    classes.len()
-                ),
-                found: format!("{}, of pictures of {} pixels", cfg.batch, source.side()),
-                remedy:
-                    "choose a smaller `text.batch`, or give the pictures more classes and captions"
-                        .to_owned(),
+                key: "--batch".to_owned(),
+                expected: format!("at most {}, the classes with captions", classes.len()),
+                found: cfg.batch.to_string(),
+                remedy: "choose a smaller one, or give the pictures more classes and captions"
+                    .to_owned(),
+            });
+        }
+        if source.side() < SIDE {
+            return Err(Error::Config {
+                key: "data".to_owned(),
+                expected: format!("pictures of {SIDE} pixels a side or more"),
+                found: source.side().to_string(),
+                remedy: "train on prepared data of Stage-I or Stage-II".to_owned(),
             });
         }
         let means = vec![None; classes.len()];

@@ -157,7 +157,7 @@ fn pictures_of_other_pixels_are_other_data() {
         assert_ne!(data.pixels(), folder.data.0.pixels());
         let setup = Setup { dataset: data, ..folder.setup(&cfg) };
         let error = folder.run("run", setup, 1, &Policy::default()).0.unwrap_err();
-        assert!(matches!(&error, Error::Config { key, .. } if key == "configuration"), "{error}");
+        assert!(matches!(&error, Error::Config { key, .. } if key == "pixels"), "{error}");
     }
 }
 

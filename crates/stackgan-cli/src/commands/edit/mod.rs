@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::Problem;
 use crate::output::{Form, print, write_file};
-use crate::painting::{EDIT, Painter, Sheet, seeds};
+use crate::painting::{EDIT, Painter, Sheet, check_free, seeds};
 use crate::progress::Phase;
 use sentences::Sentences;
 
@@ -27,6 +27,7 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
         return Err(Problem::usage("too many pictures", "option: --seeds", parts, remedy).into());
     }
     let form = Form::from(args.json);
+    check_free(&args.painting.out.join(EDIT))?;
     let painter = Painter::of_sentences(&args.painting, context)?;
     let table = Table { sentences: &sentences, seeds: &seeds };
     let (columns, rows) = (sentences.columns(), table.rows());
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
         phase.at(done as u64);
     }
     let path = out.join(EDIT);
-    write_file(&path, &sheet.png()?)?;
+    write_file(&path, &painter.composed(&sheet.picture())?)?;
     if form == Form::Lines {
         phase.aside(|| print(path.display()))?;
     }

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::{Exit, Problem, Stopped};
 use crate::output::{Answer, Form, path_text, write_file, write_pieces};
-use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, seeds};
+use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, check_free, seeds};
 use crate::progress::Phase;
 use crate::signals::Stopper;
 use way::{Stop, Way, batches};
@@ -37,6 +37,9 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let way = Way::new(stops(args)?, args.frames as usize);
     if args.each {
         no_later_frames(&args.painting.out.join(EACH), way.frames())?;
+    }
+    for name in [ANIMATION, FRAMES] {
+        check_free(&args.painting.out.join(name))?;
     }
     let painter = Painter::of_sentences(&args.painting, context)?;
     let (frames, out) = (way.frames(), &args.painting.out);
@@ -81,7 +84,7 @@ pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
         each.publish(&out.join(EACH))?;
     }
     let strip = out.join(FRAMES);
-    write_file(&strip, &sheet.png()?)?;
+    write_file(&strip, &painter.composed(&sheet.picture())?)?;
     let animated = Animated { file: path_text(&path), sheet: path_text(&strip), said };
     phase.aside(|| Form::from(args.json).show(&animated))?;
     unread.finish(&phase);
@@ -262,7 +265,7 @@ impl Film<'_> {
             Some(Stop { caption, seed }) => {
                 self.painter.png(&Painted::of(caption, *seed, picture))?.1
             }
-            None => picture.encode_png()?,
+            None => self.painter.composed(&picture)?,
         };
         write_file(path, &png)
     }

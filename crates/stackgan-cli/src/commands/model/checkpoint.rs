@@ -14,7 +14,7 @@ use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_eval::features::Network;
 use stackgan_eval::features::inception::slim;
 
-use super::origin::Origin;
+use super::origin::{MODEL, Origin, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
@@ -24,15 +24,17 @@ use crate::output::{Written, apart, write_file};
 /// authors' Inception network.
 pub(super) fn import(
     checkpoint: &Checkpoint,
-    out: &Path,
+    out: Option<&Path>,
     origin: &Origin,
     context: &Context,
 ) -> Result<Written> {
     let (file, shapes) = (checkpoint.file(), &checkpoint.shapes());
     let cannot = || format!("cannot import\n  file: {}", file.display());
     if let Some(names) = slim::variables(shapes.keys().map(String::as_str)) {
+        kept_elsewhere(out)?;
         return import_inception(checkpoint, (&names, shapes));
     }
+    let out = out.unwrap_or(Path::new(MODEL));
     let needed = variables::needed(shapes).with_context(cannot)?;
     let mut files = checkpoint.files();
     if file.extension().is_some_and(|extension| extension == "index") {

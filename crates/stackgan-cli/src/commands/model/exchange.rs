@@ -9,7 +9,7 @@ use stackgan_core::digest::sha256;
 use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
 
-use super::origin::Origin;
+use super::origin::{MODEL, Origin, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
@@ -21,7 +21,7 @@ use crate::weights;
 /// `stackgan eval`.
 pub(super) fn import(
     file: &Path,
-    out: &Path,
+    out: Option<&Path>,
     origin: &Origin,
     context: &Context,
 ) -> Result<Written> {
@@ -36,9 +36,11 @@ pub(super) fn import(
     let tensors = weights::read(&bytes, file, weights::MODEL, &context.device)?;
     let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
     if let Some(network) = weights::network_of(&shapes) {
+        kept_elsewhere(out)?;
         return judge::import(network, &tensors, (file, &sha256(&bytes)));
     }
     drop(bytes);
+    let out = out.unwrap_or(Path::new(MODEL));
     apart(&[Some(file), origin.encoder.as_deref()], &[("--out", Some(out))])?;
     let dataset = origin.dataset.as_deref().unwrap_or("coco");
     let model = from_state_dict(tensors, origin.encoder()?, dataset, &context.device)

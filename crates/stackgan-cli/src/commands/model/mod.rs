@@ -25,10 +25,10 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
         args::Model::Import { file, out, encoder, dataset, json } => {
             let origin = Origin { encoder, dataset };
             let written = match Checkpoint::open(&file)? {
-                Some(whole) => checkpoint::import(&whole, &out, &origin, context)?,
+                Some(whole) => checkpoint::import(&whole, out.as_deref(), &origin, context)?,
                 None => {
                     checkpoint::check_name(&file)?;
-                    exchange::import(&file, &out, &origin, context)?
+                    exchange::import(&file, out.as_deref(), &origin, context)?
                 }
             };
             Form::from(json).show(&written)?;

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use candle_core::Tensor;
 use stackgan_core::{Model, onnx};
+use stackgan_data::counted;
+use stackgan_data::formats::read_bounded;
 
 use crate::args;
 use crate::captions;
@@ -13,6 +15,9 @@ use crate::encoders::{self, CHUNK};
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
 use crate::output::{Written, apart, write_file};
+
+/// Maximum size of a file of captions in bytes.
+const LARGEST: u64 = 1 << 30;
 
 /// Writes the requested files.
 pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<Written> {
@@ -32,7 +37,12 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
             None => onnx::generator(&model, stage, &sha256),
             Some(captions) => {
                 encoders::attach(&mut model, asked.encoder.as_deref(), context)?;
-                onnx::classes(&model, stage, &vectors(&model, captions)?, &sha256)
+                let vectors = vectors(&model, captions)?;
+                let classes = counted(vectors.dim(0)?, "class");
+                context
+                    .manner
+                    .say(format!("{classes}: one for each line of {}", captions.display()));
+                onnx::classes(&model, stage, &vectors, &sha256)
             }
         };
         write_file(out, &file.with_context(cannot)?)?;
@@ -43,12 +53,33 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
 
 /// The sentences of a file in the form that the networks take.
 fn vectors(model: &Model, file: &Path) -> Result<Tensor> {
+    check_lines(file)?;
     let mut vectors = Vec::new();
     for captions in captions::of(&[], Some(file), CHUNK)? {
         let captions = captions?;
         vectors.push(model.encode(&captions.iter().map(String::as_str).collect::<Vec<_>>())?);
     }
     Ok(Tensor::cat(&vectors, 0)?)
+}
+
+/// Refuses blank lines between captions: a class has the number of its line.
+fn check_lines(file: &Path) -> Result<()> {
+    if !file.is_file() {
+        return Ok(()); // what is missing is said when it is opened
+    }
+    let text = read_bounded(file, LARGEST)?;
+    let lines: Vec<&[u8]> = text.trim_ascii_end().split(|byte| *byte == b'\n').collect();
+    match lines.iter().position(|line| line.trim_ascii().is_empty()) {
+        Some(blank) if !text.trim_ascii().is_empty() => {
+            let parts = (
+                "a caption on each line: class n is line n, counted from 0",
+                format!("line {} is blank", blank + 1),
+            );
+            let remedy = "take the blank lines out, or write a caption on each";
+            Err(Problem::data("classes have no captions", file, parts, remedy).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn no_encoder(model: &Path) -> Problem {

@@ -1,11 +1,30 @@
 //! What weights that were made elsewhere do not say of themselves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_core::text::CharCnnRnnEncoder;
 
 use crate::encoders;
+use crate::exit::Problem;
+
+/// The model file that an import writes if none is named.
+pub(super) const MODEL: &str = "model.safetensors";
+
+/// Refuses a name for a network that measures, which is kept with the others.
+///
+/// # Errors
+/// Code 2 if one was given.
+pub(super) fn kept_elsewhere(out: Option<&Path>) -> Result<()> {
+    let Some(out) = out else { return Ok(()) };
+    let place = format!("option: --out {}", out.display());
+    let parts = (
+        "a model that paints",
+        "a network for measurements, which is kept where `--features` finds it",
+    );
+    let remedy = "leave `--out` out";
+    Err(Problem::usage("the network is written to no file of yours", place, parts, remedy).into())
+}
 
 /// Facts that the file does not contain.
 pub(super) struct Origin {

@@ -78,6 +78,13 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
         if !model.reads_sentences() {
             encoders::attach(&mut model, args.encoder.as_deref(), context)?;
         }
+        if !model.reads_sentences() {
+            let place = format!("file: {}", path.display());
+            let parts = ("a model that reads sentences", "one that was trained on embeddings");
+            let remedy = "name the encoder that made them: `--encoder ENCODER`";
+            let what = "the model has no text encoder";
+            return Err(Problem::usage(what, place, parts, remedy).into());
+        }
         let place = || format!("cannot serve the model\n  file: {}", path.display());
         shelf.put(&name, model, &sha256).with_context(place)?;
         names.push(name);

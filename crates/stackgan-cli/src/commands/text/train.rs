@@ -1,5 +1,7 @@
 //! `stackgan text train`: trains the text encoder on a dataset's captions and pictures.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::crop::PictureSize;
@@ -12,9 +14,10 @@ use crate::encoders::{
     Length, Lesson, SMALL_STEPS, Unfinished, check_weights, describe_scores, picture_features,
     scores, train, training_classes, warn_unread,
 };
+use crate::exit::Problem;
 use crate::output::{Answer, Form, apart, check_writable, path_text, write_file};
 use crate::progress::Manner;
-use crate::signals::Stopper;
+use crate::signals::{Stopper, in_hours};
 
 /// Number of steps of the published encoder's training: 200 epochs of 150 classes.
 const PUBLISHED_STEPS: u64 = 30_000;
@@ -28,6 +31,7 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     config.lr = args.lr.unwrap_or(config.lr);
     apart(&[Some(&args.data), args.features.as_deref()], &[("--out", Some(&args.out))])?;
     check_writable(&args.out)?;
+    check_new(&args.out)?;
     args.features.as_deref().map_or(Ok(()), check_weights)?; // before an import of hours
     // The pretrained network reads larger pictures than our own.
     let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
@@ -45,7 +49,7 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     // Each row of a batch is of another class, so a small dataset has smaller batches.
     config.batch = args.batch.unwrap_or_else(|| config.batch.min(training_classes(&data)).max(2));
     let length = Length::Steps(args.steps.unwrap_or(steps));
-    let stopper = Stopper::listen()?.within_hours(args.max_hours);
+    let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
     let of = identity((&config, &data), images, args.seed, length)?;
     let mut unfinished = Unfinished::beside(&args.out, &of, stopper);
     warn_unread(data.all_captions(), config.encoder.alphabet, manner);
@@ -61,6 +65,17 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
         None => "no score: the test split has captions of fewer than two classes".to_owned(),
     });
     Ok(())
+}
+
+/// Refuses to replace a file: models that were trained with an encoder need it.
+fn check_new(out: &Path) -> Result<()> {
+    if !out.is_file() {
+        return Ok(());
+    }
+    let place = format!("option: --out {}", out.display());
+    let parts = ("no file, or an unfinished training beside it", "a file of this name");
+    let remedy = "name another file; or remove this one, if nothing that was trained with it is still needed";
+    Err(Problem::usage("the encoder would replace a file", place, parts, remedy).into())
 }
 
 /// An encoder that was trained.

@@ -24,6 +24,7 @@ use crate::args::Train;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{FolderOptions, home, read};
+use crate::encoders::SMALL_STEPS;
 use crate::exit::Problem;
 use crate::output::{Answer, path_text};
 use crate::progress::duration;
@@ -81,7 +82,7 @@ pub(super) fn plan(
         Stage::Two => Some(stage1(&mut wanted, context)?),
     };
     let data = planned_data(&wanted, &config)?;
-    Evaluation::check(args, wanted.data.as_deref())?;
+    Evaluation::check(&wanted)?;
     let (text, matcher) = planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
     let low = stage1.map(|model| model.info().stage1.net);
     if let Some(low) = &low {
@@ -156,7 +157,9 @@ impl Source {
             Self::Encoder { encoder } => format!("encoder    {encoder}"),
             Self::Stage1 => "encoder    that of Stage-I".to_owned(),
             Self::Embeddings { file } => format!("embeddings {file}"),
-            Self::Captions => "encoder    trained on the data's captions, or found".to_owned(),
+            Self::Captions => format!(
+                "encoder    trained on the data's captions first, {SMALL_STEPS} steps that are not in the estimate, or found"
+            ),
         }
     }
 }

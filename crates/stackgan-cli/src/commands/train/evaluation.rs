@@ -12,11 +12,12 @@ use stackgan_eval::report::Measured;
 use stackgan_train::event::TrainEvent;
 use stackgan_train::run_dir::RunDir;
 
-use crate::args::{Eval, Metric, Part, Train};
+use crate::args::{self, Eval, Metric, Part};
 use crate::context::Context;
 use crate::datasets::{ANY_SIZE, there};
 use crate::measuring::{check_data, judges, measured};
 use crate::progress::Manner;
+use crate::run::Record;
 
 /// Measurements at checkpoints.
 pub(super) struct Evaluation<'a> {
@@ -31,17 +32,17 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Builds it from the options; `None` without `--eval-every`.
+    /// Builds it from the options of the run; `None` without `--eval-every`.
     ///
     /// # Errors
     /// If something is missing for the measurement, so that this is known before hours of training.
     pub(super) fn of(
-        args: &Train,
+        wanted: &Record,
         (path, data, embeddings): (&Path, &Prepared, &Path),
         context: &'a Context,
     ) -> Result<Option<Self>> {
-        let Some(every) = args.eval_every else { return Ok(None) };
-        let args = Self::asked(args, path, Some(embeddings));
+        let Some((every, asked)) = measurements_of(wanted) else { return Ok(None) };
+        let args = Self::asked(asked, path, Some(embeddings));
         judges(&args)?;
         check_data(&args, data)?;
         Ok(Some(Self { args, every, context, last: 0, best: None }))
@@ -52,11 +53,10 @@ impl<'a> Evaluation<'a> {
     ///
     /// # Errors
     /// As [`Self::of`].
-    pub(super) fn check(args: &Train, path: Option<&Path>) -> Result<()> {
-        if args.eval_every.is_none() {
-            return Ok(());
-        }
-        let args = Self::asked(args, path.unwrap_or(Path::new("")), None);
+    pub(super) fn check(wanted: &Record) -> Result<()> {
+        let Some((_, asked)) = measurements_of(wanted) else { return Ok(()) };
+        let path = wanted.data.as_deref();
+        let args = Self::asked(asked, path.unwrap_or(Path::new("")), None);
         judges(&args)?;
         let Some(path) = path else { return Ok(()) };
         let prepared = match path.is_dir() {
@@ -78,7 +78,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The measurement of a model, which [`Self::begin`] names.
-    fn asked(args: &Train, path: &Path, embeddings: Option<&Path>) -> Eval {
+    fn asked(args: &args::Evaluation, path: &Path, embeddings: Option<&Path>) -> Eval {
         Eval {
             model: None,
             pictures: None,
@@ -171,6 +171,12 @@ impl<'a> Evaluation<'a> {
         };
         text.lines().filter_map(line).collect()
     }
+}
+
+/// The measurements that a run was told to take, and after how many steps each.
+fn measurements_of(wanted: &Record) -> Option<(u64, &args::Evaluation)> {
+    let asked = wanted.evaluation.as_ref()?;
+    asked.eval_every.filter(|every| *every > 0).map(|every| (every, asked))
 }
 
 /// Returns whether a measure's first number is better than the best so far. Variety is measured as

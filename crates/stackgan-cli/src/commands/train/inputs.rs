@@ -4,24 +4,26 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use stackgan_core::text::CharCnnRnnEncoder;
 use stackgan_core::{Model, Stage};
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::prepared::Prepared;
+use stackgan_data::prepared::{Damaged, Prepared};
 use stackgan_train::config::{TrainConfig, picture_size};
 use stackgan_train::matching::Matcher;
+use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 
 use super::reading::{Text, embeddings, imported, matcher, small_encoder};
 use crate::config::Layers;
 use crate::context::Context;
-use crate::datasets::{cache_beside, home, of_preset, open, resizing};
+use crate::datasets::{FolderOptions, cache_beside, home, of_preset, open, read, resizing};
 use crate::encoders::{Encoder, warn_unread};
 use crate::exit::Problem;
 use crate::models::load;
-use crate::output::absolute;
+use crate::output::{absolute, quoted};
 use crate::progress::Manner;
 use crate::run::{RUNS, Record, list};
 
@@ -41,11 +43,12 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Finds or makes all inputs, and records which were found. Sets the settings' text width to
-    /// the encoder's, unless it was given.
+    /// the encoder's, unless it was given. A run that goes on is refused others than `kept` as soon
+    /// as they are known; an encoder is trained until `end` at most.
     pub(super) fn gather(
         wanted: &mut Record,
-        config: &mut TrainConfig,
-        layers: &Layers,
+        (config, layers): (&mut TrainConfig, &Layers),
+        (kept, end): (Option<&Origins>, Option<Instant>),
         context: &Context,
     ) -> Result<Self> {
         let manner = context.manner;
@@ -55,12 +58,22 @@ impl Inputs {
             Stage::Two => Some(stage1(wanted, context)?),
         };
         let text = Text::choose(wanted, &folder(wanted), stage1.as_ref(), context)?;
+        if let (Some(kept), Some(model)) = (kept, &stage1) {
+            kept.check_stage1(&model.sha256()?)?;
+        }
+        if let (Some(kept), Text::Encoder(encoder)) = (kept, &text) {
+            kept.check_encoder(&encoder.text().fingerprint())?;
+        }
         let path = match &wanted.data {
             Some(path) => path.clone(),
             None => of_preset(&wanted.dataset, manner)?,
         };
         let how = (picture_size(config.stage), resizing(config.net.recipe));
+        if let Some(kept) = kept {
+            check_sizes(kept, &path)?;
+        }
         let data = open(&path, how, manner)?;
+        kept.map_or(Ok(()), |kept| kept.check_data(&data))?;
         drop(plan_over(config, &data)?); // before minutes of an encoder's training
         wanted.data = Some(absolute(&path));
         if let (Some(model), Some(from)) = (&stage1, &wanted.stage1) {
@@ -97,7 +110,8 @@ impl Inputs {
                 inputs(embeddings(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
             }
             Text::Small => {
-                let trained = small_encoder(&path, &data, (config, layers), &cache, manner)?;
+                let places = (path.as_path(), cache.as_path());
+                let trained = small_encoder(places, &data, (config, layers), (end, manner))?;
                 let encoder = trained.text.unstandardised(&context.device)?;
                 small = Some(trained);
                 inputs(embeddings(&encoder, &data, &cache, manner)?, Some(encoder), None)
@@ -110,6 +124,18 @@ impl Inputs {
         }
         Ok(Self { stage1, matcher, ..inputs })
     }
+}
+
+/// Checks that a folder has as much in it as when the run began, before it is imported again. What
+/// was left out of an import is not known before it.
+fn check_sizes(kept: &Origins, path: &Path) -> Result<()> {
+    let options = FolderOptions::kept(path);
+    if !path.is_dir() || options.damaged() == Damaged::LeaveOut {
+        return Ok(());
+    }
+    let items = read(path, options.layout)?.items;
+    let captions = items.iter().map(|item| item.captions.len()).sum();
+    Ok(kept.check_sizes(items.len(), captions)?)
 }
 
 /// Checks that embeddings come from the encoder that a Stage-I model was trained with, if the model
@@ -219,7 +245,7 @@ fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
     let runs = list(Path::new(RUNS)).unwrap_or_default();
     runs.into_iter().rev().find(finished).ok_or_else(|| {
         let (on, option) = data.map_or_else(Default::default, |data| {
-            (format!(" on {}", data.display()), format!(" --data {}", data.display()))
+            (format!(" on {}", data.display()), format!(" --data {}", quoted(data)))
         });
         let expected = format!("a finished run of {dataset}, Stage-I{on}");
         let remedy = format!("train it first: `stackgan train --stage 1 --preset {dataset}{option}`; or name one: `--stage1 MODEL`");

@@ -11,7 +11,10 @@ mod trained;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use candle_core::Device;
+use stackgan_core::Stage;
 use stackgan_data::dataset::Split;
+use stackgan_train::origins::Origins;
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::Setup;
 use stackgan_train::run_dir::RunDir;
@@ -20,11 +23,12 @@ use stackgan_train::store::Store;
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
 use crate::context::Context;
+use crate::encoders::check_weights;
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::output::Form;
 use crate::progress::Manner;
 use crate::run::{RUNS, Record, Training, train_stage};
-use crate::signals::Stopper;
+use crate::signals::{Stopper, in_hours};
 use estimate::Estimate;
 use evaluation::Evaluation;
 use inputs::Inputs;
@@ -32,7 +36,16 @@ use trained::Trained;
 
 /// Trains one stage, or describes what would be done.
 pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
+    check_options(args)?;
     let (resumed, record) = taken_up(args)?;
+    if let (None, None, Some(run)) = (&resumed, &record, &args.run)
+        && args.data.is_none()
+        && args.stage1.is_none()
+        && args.settings.preset.is_none()
+    {
+        let run = run.display();
+        context.manner.say(format!("there is no run in {run}: a new one begins, on toy birds"));
+    }
     let base = resumed.as_deref().map_or(Base::Preset, |dir| Base::File(dir.join("config.toml")));
     let mut settings = args.settings.clone();
     settings.preset = settings.preset.or_else(|| record.as_ref().map(|r| r.dataset.clone()));
@@ -61,10 +74,15 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Form::from(args.json).show(&plan)?;
         return Ok(Exit::Done);
     }
+    let end = args.max_hours.map(in_hours); // what is made before the first step counts, too
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
+    if resumed.is_some() {
+        wanted.check_there()?;
+    }
+    let origins = resumed.as_deref().map(origins).transpose()?.flatten();
     let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
-        Inputs::gather(&mut wanted, &mut config, &layers, context)?;
+        Inputs::gather(&mut wanted, (&mut config, &layers), (origins.as_ref(), end), context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, (low.as_ref(), matcher.as_ref()), &context.device)?;
@@ -82,7 +100,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     setup.check()?; // a refused setup makes no run folder
     let mut evaluation = match wanted.data.as_deref() {
         Some(path) => {
-            Evaluation::of(args, (path, &setup.dataset, setup.embeddings.path()), context)?
+            Evaluation::of(&wanted, (path, &setup.dataset, setup.embeddings.path()), context)?
         }
         None => None,
     };
@@ -111,8 +129,9 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Resuming::Auto => Resume::Auto,
         Resuming::Never => Resume::Never,
     };
-    let stopper = Stopper::listen()?.within_hours(args.max_hours).at_file(dir.path().join("STOP"));
-    let (allow_change, on_nonfinite) = (args.allow_change.clone(), args.on_nonfinite);
+    let stopper = Stopper::listen()?.until(end).at_file(dir.path().join("STOP"));
+    let allow_change = args.allow_change.clone();
+    let on_nonfinite = wanted.on_nonfinite.unwrap_or_default();
     let policy = Policy { resume, allow_change, on_nonfinite, checks: None };
     let training = Training {
         setup,
@@ -135,6 +154,12 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     Ok(outcome.reason.into())
 }
 
+/// What the newest checkpoint of a run says that it was given; early ones do not say it.
+fn origins(run: &Path) -> Result<Option<Origins>> {
+    let newest = Store::reading(&run.join("checkpoints")).newest(&Device::Cpu)?;
+    Ok(newest.found.and_then(|(header, _)| header.origins))
+}
+
 /// Returns the run folder to resume, which is the given one if it has settings, and its record. The
 /// record also exists for a run that ended before its first step.
 ///
@@ -142,7 +167,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
 /// Code 2 if the options do not permit resuming a run. Code 3 or 4 if a run's record or settings
 /// are damaged or missing: a new run never replaces one that cannot be read.
 fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
-    let Some(run) = args.run.as_deref() else { return Ok((None, None)) };
+    let Some(run) = args.run.as_deref() else {
+        only_of_a_run(args)?;
+        return Ok((None, None));
+    };
     let (settings, record) = (run.join("config.toml"), Record::find(run)?);
     if !settings.is_file() {
         let checkpoints = run.join("checkpoints");
@@ -152,6 +180,7 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
             let what = "the run's settings are gone";
             return Err(Problem::missing(what, place, "those that it began with", remedy).into());
         }
+        only_of_a_run(args)?;
         return Ok((None, record));
     }
     if args.resume == Resuming::Never {
@@ -167,4 +196,33 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
         return Err(Problem::missing("the run's record is gone", place, expected, remedy).into());
     }
     Ok((Some(run.to_path_buf()), record))
+}
+
+/// Refuses options that would mean nothing, and a network that is not there.
+fn check_options(args: &Train) -> Result<()> {
+    if args.stage == Stage::One
+        && let Some(model) = &args.stage1
+    {
+        let place = format!("option: --stage1 {}", model.display());
+        let remedy = "leave `--stage1` out, or train Stage-II: `--stage 2`; weights to start from are `--init-from`";
+        let parts = ("a Stage-II run to build on it", "`--stage 1`");
+        return Err(Problem::usage("Stage-I builds on no model", place, parts, remedy).into());
+    }
+    args.features.as_deref().map_or(Ok(()), check_weights)
+}
+
+/// Refuses options that only mean something for a run that goes on.
+fn only_of_a_run(args: &Train) -> Result<()> {
+    let option = match (args.allow_change.is_empty(), args.strict) {
+        (false, _) => "--allow-change",
+        (true, true) => "--strict",
+        (true, false) => return Ok(()),
+    };
+    let found =
+        args.run.as_deref().map_or("no `--run`".to_owned(), |run| run.display().to_string());
+    let parts = ("the folder of a run that has begun", found);
+    let remedy =
+        "check the name after `--run`: `stackgan runs ls` lists the runs; or leave the option out";
+    let what = "there is no run to go on with";
+    Err(Problem::usage(what, format!("option: {option}"), parts, remedy).into())
 }

@@ -2,6 +2,7 @@
 //! pictures; or embeddings from elsewhere.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Result;
 use stackgan_core::Model;
@@ -22,7 +23,7 @@ use crate::encoders::{
     training_classes, warn_unread,
 };
 use crate::exit::Problem;
-use crate::output::{short, write_file};
+use crate::output::{quoted, short, write_file};
 use crate::progress::Manner;
 use crate::run::Record;
 use crate::signals::Stopper;
@@ -67,7 +68,7 @@ impl Text {
             return Ok(Self::Small);
         }
         let released = data.join("train").join("char-CNN-RNN-embeddings.pickle").is_file();
-        let data = data.display();
+        let data = quoted(data);
         let train = format!(
             "train one on the dataset's captions: `stackgan text train --data {data} --features efficientnet-lite0-57934424.pth --out encoder.safetensors` (docs/encoders.md)"
         );
@@ -120,7 +121,10 @@ pub(super) fn matcher(
         (small, _) => small,
     };
     let missing = match trained {
-        None => "the text encoder has no image side",
+        None => {
+            unused("the text encoder has no image side");
+            "the text encoder has no image side"
+        }
         Some(trained) => match (&trained.config.image, &wanted.features) {
             (ImageSide::Features { .. }, None) => {
                 "the text encoder's image side reads features, and `--features` names no network that makes them"
@@ -160,13 +164,13 @@ pub(super) fn small_config(config: &TrainConfig, layers: &Layers) -> TextTrainCo
     text_config
 }
 
-/// Trains an encoder on the data's own captions, or finds it if it was trained before.
+/// Trains an encoder on the data's own captions until `end` at most, or finds it if it was trained
+/// before.
 pub(super) fn small_encoder(
-    path: &Path,
+    (path, cache): (&Path, &Path),
     data: &Prepared,
     (config, layers): (&TrainConfig, &Layers),
-    cache: &Path,
-    manner: Manner,
+    (end, manner): (Option<Instant>, Manner),
 ) -> Result<TrainedEncoder> {
     let mut text_config = small_config(config, layers);
     let recipe = serde_json::to_string(&text_config)?;
@@ -189,7 +193,7 @@ pub(super) fn small_encoder(
     let images = ImageInputs::Pixels;
     warn_unread(data.all_captions(), text_config.encoder.alphabet, manner);
     let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
-    let mut unfinished = Unfinished::beside(&file, &key, Stopper::listen()?);
+    let mut unfinished = Unfinished::beside(&file, &key, Stopper::listen()?.until(end));
     let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
     write_file(&file, &encoder.to_bytes()?)?;
     Unfinished::forget(&file);

@@ -1,5 +1,6 @@
 //! A survey of a user's folder, on which all decisions are based.
 
+use super::super::painted::is_painted;
 use super::super::scan::{self, files, is_picture, stem};
 use super::super::split::Classes;
 use super::table::{self, Columns, Row};
@@ -42,6 +43,8 @@ pub(crate) struct Survey {
     pub(crate) pictures: BTreeMap<String, Found>,
     /// Pictures without captions, with the name of their text file if that is blank.
     pub(crate) uncaptioned: Vec<String>,
+    /// Pictures without captions that this program painted.
+    pub(crate) ours: Vec<String>,
     /// Errors of text files that cannot be read.
     pub(crate) unread: Vec<Error>,
     /// Names in tables for which there is no picture.
@@ -122,7 +125,8 @@ impl Survey {
                     (captions, Origin::Table)
                 }
                 None => {
-                    survey.uncaptioned.push(name);
+                    let ours = is_painted(&image);
+                    if ours { &mut survey.ours } else { &mut survey.uncaptioned }.push(name);
                     continue;
                 }
                 Some(text) => match captions::read(&text) {
@@ -151,6 +155,10 @@ impl Survey {
         if !self.foreign.is_empty() {
             let (n, few) = (counted(self.foreign.len(), "picture"), first_few(&self.foreign));
             notes.push(format!("{n} neither JPEG nor PNG nor WebP, not used ({few})"));
+        }
+        if !self.ours.is_empty() {
+            let (n, few) = (counted(self.ours.len(), "picture"), first_few(&self.ours));
+            notes.push(format!("{n} that this program painted, not used ({few})"));
         }
         if !self.texts_only.is_empty() {
             let (n, few) = (counted(self.texts_only.len(), "text"), first_few(&self.texts_only));

@@ -151,6 +151,10 @@ fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str
 pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(open(file)?);
     let malformed = |e: &csv::Error| {
+        if matches!(e.kind(), csv::ErrorKind::Utf8 { .. }) {
+            let parts = ("UTF-8", "another encoding, such as Windows-1252");
+            return refuse(file, "table cannot be read", parts, "save the table as UTF-8");
+        }
         let row = e.position().map_or(0, |p| p.record() as usize);
         let place = Place { file, row };
         place.refuse(

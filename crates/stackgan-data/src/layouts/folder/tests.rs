@@ -313,3 +313,23 @@ fn no_folder_shifts_a_caption() {
         }
     }
 }
+
+#[test]
+fn a_table_in_another_encoding_says_so() {
+    let dir = folder(&[("a.jpg", "")]);
+    std::fs::write(dir.path().join("metadata.csv"), b"file_name,text\na.jpg,caf\xe9\n").unwrap();
+    let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
+    assert!(said.contains("save the table as UTF-8") && said.contains("Windows-1252"), "{said}");
+}
+
+#[test]
+fn what_the_program_painted_is_no_part_of_the_dataset() {
+    let dir = folder(&[("a.jpg", ""), ("a.txt", "x"), ("out/b.txt", "a caption of one's own")]);
+    let painted = b"\x89PNG\r\n\x1a\n\0\0\0\x0eiTXtstackgan\0\0\0\0\0{}sum!";
+    for name in ["out/b.png", "out/c.png"] {
+        std::fs::write(dir.path().join(name), painted).unwrap();
+    }
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(captions(&data).len(), 2, "one that has captions is a picture like others");
+    assert!(data.notes.iter().any(|note| note.contains("1 picture that this program painted")));
+}
