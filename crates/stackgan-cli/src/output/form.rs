@@ -32,7 +32,7 @@ impl Form {
     /// Prints the answer of a command: its lines, or one JSON document.
     ///
     /// # Errors
-    /// As [`print`].
+    /// As [`print()`].
     pub(crate) fn show(self, answer: &impl Answer) -> Result<()> {
         match self {
             Self::Lines => answer.lines().iter().try_for_each(print),
@@ -43,7 +43,7 @@ impl Form {
     /// Prints one of the answers of a command that gives several: its lines, or one line of JSON.
     ///
     /// # Errors
-    /// As [`print`].
+    /// As [`print()`].
     pub(crate) fn show_one(self, answer: &impl Answer) -> Result<()> {
         match self {
             Self::Lines => self.show(answer),
