@@ -58,7 +58,10 @@ impl<'a> Growing<'a> {
             let partial = tempfile::Builder::new().prefix(made.prefix).tempdir_in(parent);
             let partial = partial.map_err(failed)?;
             let path = partial.path().join(LOCK);
-            let lock = fs::File::create(&path).map_err(failed)?;
+            let lock = match fs::File::create(&path) {
+                Err(e) if e.kind() == ErrorKind::NotFound => continue, // swept before it was locked
+                created => created.map_err(failed)?,
+            };
             if leftovers::claim(&lock, &path) {
                 let growing = Self { dir, partial, into, _lock: lock };
                 fs::create_dir(growing.root()).map_err(failed)?;
@@ -96,6 +99,12 @@ impl<'a> Growing<'a> {
             fs::rename(root.join(&name), self.dir.join(&name))?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Growing<'_> {
+    fn drop(&mut self) {
+        leftovers::remove_folder(self.partial.path(), LOCK);
     }
 }
 
