@@ -2,9 +2,8 @@
 //! `hub:OWNER/NAME`.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -12,6 +11,7 @@ use candle_core::Device;
 use rayon::prelude::*;
 use stackgan_core::{Model, Stage};
 use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
+use stackgan_data::positional::read_exact_at;
 use stackgan_train::run::model_at;
 use stackgan_train::store::Store;
 
@@ -81,7 +81,7 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
         };
         return Err(Problem::missing("there is no model", place, "a model file", remedy).into());
     };
-    if facts.file_type().is_fifo() && file.canonicalize().is_ok() {
+    if is_pipe(facts.file_type()) && file.canonicalize().is_ok() {
         // It would be waited for. A pipe without a name, such as /dev/stdin's, is open already.
         let parts = ("a file, or the pipe of another command", "a named pipe");
         let what = "the model cannot be read";
@@ -196,8 +196,8 @@ fn whole(file: &File, most: u64) -> io::Result<Vec<u8>> {
         bytes
             .par_chunks_mut(PIECE)
             .enumerate()
-            .try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))?;
-    } else if facts.file_type().is_fifo() {
+            .try_for_each(|(i, piece)| read_exact_at(file, piece, (i * PIECE) as u64))?;
+    } else if is_pipe(facts.file_type()) {
         file.take(most + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
             return refused(&format!("a pipe of more than {most} bytes"));
@@ -206,6 +206,13 @@ fn whole(file: &File, most: u64) -> io::Result<Vec<u8>> {
         return refused("a device, which may have no end");
     }
     Ok(bytes)
+}
+
+fn is_pipe(kind: FileType) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileTypeExt::is_fifo(&kind);
+    #[cfg(not(unix))]
+    return !kind.is_file() && !kind.is_dir();
 }
 
 #[cfg(test)]

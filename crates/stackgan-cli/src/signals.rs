@@ -6,32 +6,27 @@
 //! program and then to its process group. A command that loses little wherever it ends can be ended
 //! by the first signal ([`Stopper::or_end`]).
 
+#[cfg(unix)]
+#[path = "signals/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "signals/windows.rs"]
+mod system;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::exit;
 use stackgan_train::event::StopReason;
 
 use crate::progress::Manner;
+use system::{SIGINT, exit};
+pub(crate) use system::survive_file_limits;
 
 /// A signal within this time of the first one is the same one again.
 const REPEATED: Duration = Duration::from_secs(1);
-
-/// Makes a write beyond the process's file size limit fail, like a full disk, instead of killing
-/// the program.
-///
-/// # Errors
-/// When the system does not allow it.
-pub(crate) fn survive_file_limits() -> std::io::Result<()> {
-    #[cfg(unix)]
-    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
-    Ok(())
-}
 
 /// The stop conditions, checked between steps.
 #[derive(Clone)]
@@ -49,37 +44,28 @@ struct Farewell {
 }
 
 impl Stopper {
-    /// Handles SIGINT, SIGTERM, and SIGHUP unless it is ignored, as under `nohup`.
+    /// Handles what asks a program to stop: on Unix SIGINT, SIGTERM, and SIGHUP unless it is ignored,
+    /// as under `nohup`; on Windows Ctrl-C, Ctrl-Break and a closed window, all as SIGINT.
     ///
     /// # Errors
     /// When the system does not allow the handlers.
     pub(crate) fn listen() -> Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
-        let hang_up = (!ignored(SIGHUP)).then_some(SIGHUP);
-        let numbers = [SIGINT, SIGTERM].into_iter().chain(hang_up);
-        let cannot = "signals cannot be handled on this system";
-        let mut signals = Signals::new(numbers).context(cannot)?;
         let (first, farewell) = (Arc::clone(&signal), Arc::default());
         let said = Arc::clone(&farewell);
-        let receive = move || {
-            let mut since = None;
-            for number in signals.forever() {
-                if let Some(farewell) = taken(&said) {
-                    farewell.say();
-                    exit(128 + number);
-                }
-                if is_second(&mut since, Instant::now()) {
-                    exit(128 + number);
-                }
-                let _ = first.compare_exchange(
-                    0,
-                    number as usize,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
+        let mut since = None;
+        system::receive(move |number| {
+            if let Some(farewell) = taken(&said) {
+                farewell.say();
+                exit(128 + number);
             }
-        };
-        std::thread::Builder::new().name("signals".to_owned()).spawn(receive).context(cannot)?;
+            if is_second(&mut since, Instant::now()) {
+                exit(128 + number);
+            }
+            let (order, relaxed) = (Ordering::Relaxed, Ordering::Relaxed);
+            let _ = first.compare_exchange(0, number as usize, order, relaxed);
+        })
+        .context("signals cannot be handled on this system")?;
         Ok(Self { signal, farewell, until: None, stop_file: None })
     }
 
@@ -163,15 +149,6 @@ fn in_seconds(seconds: f64) -> Instant {
 /// Whether a signal that arrives `now` is a second one. `since` is the time of the first.
 fn is_second(since: &mut Option<Instant>, now: Instant) -> bool {
     now.saturating_duration_since(*since.get_or_insert(now)) > REPEATED
-}
-
-/// Whether a signal is ignored, or the system does not say (`SigIgn` of proc(5): one bit for each
-/// signal, from 1).
-fn ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 #[cfg(test)]

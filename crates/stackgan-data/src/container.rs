@@ -6,7 +6,7 @@
 
 use crate::error::printable;
 use crate::leftovers;
-use crate::positional::PositionalFile;
+use crate::positional::read_exact_at;
 use crate::{Error, Result};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
@@ -177,7 +177,7 @@ const BEGINNING: u64 = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Container {
     path: PathBuf,
-    file: PositionalFile,
+    file: File,
     header: Header,
     data_start: u64,
     /// The JSON of the metadata key `stackgan`.
@@ -197,9 +197,8 @@ impl Container {
         if !meta.is_file() || meta.len() < 8 {
             return Err(bad("no safetensors header"));
         }
-        let file = PositionalFile::new(file);
         let mut length = [0; 8];
-        file.read_exact_at(&mut length, 0).map_err(failed)?;
+        read_exact_at(&file, &mut length, 0).map_err(failed)?;
         let length = u64::from_le_bytes(length);
         // Headers are small compared with the data; the bound keeps hostile ones within the memory
         // limit.
@@ -207,7 +206,7 @@ impl Container {
             return Err(bad("a header that is too long for the file"));
         }
         let mut json = vec![0; length as usize];
-        file.read_exact_at(&mut json, 8).map_err(failed)?;
+        read_exact_at(&file, &mut json, 8).map_err(failed)?;
         let mut header: Header =
             serde_json::from_slice(&json).map_err(|e| bad(&printable(&e.to_string())))?;
         drop(json);
@@ -274,7 +273,7 @@ impl Container {
         }
         let mut bytes = vec![0; length];
         let place = tensor.start + offset;
-        self.file.read_exact_at(&mut bytes, place).map_err(|e| Error::read(&self.path, e))?;
+        read_exact_at(&self.file, &mut bytes, place).map_err(|e| Error::read(&self.path, e))?;
         Ok(bytes)
     }
 

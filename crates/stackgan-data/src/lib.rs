@@ -28,7 +28,7 @@ mod leftovers;
 pub mod letters;
 pub mod loader;
 pub mod plan;
-mod positional;
+pub mod positional;
 pub mod prepared;
 mod sums;
 #[cfg(test)]

@@ -4,33 +4,25 @@
 use std::fs::File;
 use std::io;
 
-/// An open file that is read by position.
-#[derive(Debug)]
-pub(crate) struct PositionalFile {
+/// Fills `buffer` with the bytes of `file` from `offset` on. Where a next read without a position
+/// would begin is then not known.
+///
+/// # Errors
+/// When the system cannot read, or the file ends too early.
+pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     #[cfg(unix)]
-    file: File,
-    #[cfg(not(unix))]
-    file: std::sync::Mutex<File>,
-}
-
-impl PositionalFile {
-    pub(crate) fn new(file: File) -> Self {
-        #[cfg(unix)]
-        return Self { file };
-        #[cfg(not(unix))]
-        return Self { file: std::sync::Mutex::new(file) };
-    }
-
-    /// Fills `buffer` from `offset`.
-    pub(crate) fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset);
-        #[cfg(not(unix))]
-        {
-            use std::io::{Read as _, Seek as _};
-            let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            file.seek(io::SeekFrom::Start(offset))?;
-            file.read_exact(buffer)
+    return std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset);
+    #[cfg(windows)]
+    {
+        let (mut rest, mut at) = (buffer, offset);
+        while !rest.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(file, rest, at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => (rest, at) = (rest.split_at_mut(read).1, at + read as u64),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
         }
+        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Result;
@@ -35,23 +34,32 @@ pub(crate) fn write_pieces(
         Ok(facts) if !facts.is_file() => fill(&File::create(path).map_err(refused)?, path, write),
         Ok(facts) => {
             let path = path.canonicalize().map_err(refused)?;
-            replace(&path, facts.permissions(), write)
+            replace(&path, Some(facts.permissions()), write)
         }
-        Err(_) => replace(path, Permissions::from_mode(0o666), write), // the umask applies
+        Err(_) => replace(path, usual(), write),
     }
+}
+
+/// The permissions of a new file, if the system does not give it those of its folder.
+fn usual() -> Option<Permissions> {
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
+    #[cfg(not(unix))]
+    None
 }
 
 fn replace(
     path: &Path,
-    permissions: Permissions,
+    permissions: Option<Permissions>,
     write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
 ) -> Result<()> {
     let refused = |e: io::Error| Problem::storage(path, &e);
-    let file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .permissions(permissions)
-        .tempfile_in(folder(path))
-        .map_err(refused)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tmp-");
+    if let Some(permissions) = permissions {
+        builder.permissions(permissions);
+    }
+    let file = builder.tempfile_in(folder(path)).map_err(refused)?;
     fill(file.as_file(), path, write)?;
     file.persist(path).map_err(|e| refused(e.error))?;
     Ok(())
@@ -105,14 +113,10 @@ mod tests {
     #[test]
     fn a_result_replaces_what_lay_there_and_leaves_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let (file, link) = (dir.path().join("new/a.png"), dir.path().join("link"));
+        let file = dir.path().join("new/a.png");
         write_file(&file, b"one").unwrap();
-        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        write_file(&link, b"two").unwrap();
-        assert!(link.is_symlink());
+        write_file(&file, b"two").unwrap();
         assert_eq!(std::fs::read(&file).unwrap(), b"two");
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
         let error = write_pieces(&file, |file| {
             file.write_all(b"half")?;
@@ -121,6 +125,21 @@ mod tests {
         assert_eq!(error.unwrap_err().to_string(), "no more");
         assert_eq!(std::fs::read(&file).unwrap(), b"two");
         assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_permissions_and_devices_stay() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("a.png"), dir.path().join("link"));
+        write_file(&file, b"one").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_file(&link, b"two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
         write_file(Path::new("/dev/null"), b"three").unwrap();
         assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
     }
@@ -128,12 +147,13 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_found_out_before() {
         let dir = tempfile::tempdir().unwrap();
-        for bad in [dir.path().to_path_buf(), "/proc/none/a".into()] {
+        std::fs::write(dir.path().join("a.txt"), "").unwrap();
+        for bad in [dir.path().to_path_buf(), dir.path().join("a.txt/b")] {
             let error = check_writable(&bad).unwrap_err();
             assert_eq!(crate::exit::code(&error), crate::exit::Exit::Storage, "{error}");
         }
         check_writable(&dir.path().join("a/b/c.json")).unwrap();
         check_writable(Path::new("c.json")).unwrap();
-        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1);
     }
 }

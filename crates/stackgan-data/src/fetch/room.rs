@@ -12,7 +12,8 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Storage`] with both numbers.
 pub(crate) fn require(folder: &Path, needed: u64, what: &str) -> Result<()> {
-    let Some(free) = free(folder).filter(|free| *free < needed) else { return Ok(()) };
+    let free = fs4::available_space(folder).ok();
+    let Some(free) = free.filter(|free| *free < needed) else { return Ok(()) };
     Err(Error::Storage {
         what: format!("there is no room to {what}").into(),
         file: folder.to_path_buf(),
@@ -20,18 +21,6 @@ pub(crate) fn require(folder: &Path, needed: u64, what: &str) -> Result<()> {
         found: bytes(free).into(),
         remedy: format!("free {}, or choose another folder", bytes(needed - free)),
     })
-}
-
-/// Number of free bytes on the file system of `folder`.
-#[cfg(unix)]
-fn free(folder: &Path) -> Option<u64> {
-    let facts = rustix::fs::statvfs(folder).ok()?;
-    facts.f_bavail.checked_mul(facts.f_frsize)
-}
-
-#[cfg(not(unix))]
-fn free(_: &Path) -> Option<u64> {
-    None
 }
 
 /// Syncs all files below a folder, in one call if the system can.
@@ -52,7 +41,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

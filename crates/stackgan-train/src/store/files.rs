@@ -130,12 +130,12 @@ impl Files for System {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+        // Windows has no such call; NTFS keeps its names in a journal.
+        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
     }
 
     fn room(&self, folder: &Path) -> Option<u64> {
-        let facts = rustix::fs::statvfs(folder).ok()?;
-        Some(facts.f_bavail.saturating_mul(facts.f_frsize))
+        fs4::available_space(folder).ok()
     }
 }
 

@@ -2,9 +2,7 @@
 
 mod log;
 
-use std::ffi::OsStr;
 use std::net::TcpListener;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -97,15 +95,27 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
 /// Splits `NAME=MODEL` into name and model. Without a valid name, or if there is a file with this
 /// whole name, everything is the model.
 fn named(typed: &Path) -> (Option<&str>, &Path) {
-    let bytes = typed.as_os_str().as_bytes();
-    let at = bytes.iter().position(|byte| *byte == b'=').filter(|_| !typed.exists());
-    let parts = at.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?)));
-    match parts.map(|(name, path)| (str::from_utf8(name), path)) {
-        Some((Ok(name), path)) if !name.is_empty() && !name.contains('/') => {
-            (Some(name), Path::new(OsStr::from_bytes(path)))
-        }
+    match split(typed).filter(|_| !typed.exists()) {
+        Some((name, path)) if !name.is_empty() && !name.contains('/') => (Some(name), path),
         _ => (None, typed),
     }
+}
+
+/// Splits at the first `=`.
+#[cfg(unix)]
+fn split(typed: &Path) -> Option<(&str, &Path)> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = typed.as_os_str().as_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'=')?;
+    let path = std::ffi::OsStr::from_bytes(bytes.get(at + 1..)?);
+    Some((str::from_utf8(bytes.get(..at)?).ok()?, Path::new(path)))
+}
+
+/// Splits at the first `=`, if all of it is text.
+#[cfg(not(unix))]
+fn split(typed: &Path) -> Option<(&str, &Path)> {
+    let (name, path) = typed.to_str()?.split_once('=')?;
+    Some((name, Path::new(path)))
 }
 
 fn token(path: &Path) -> Result<Token> {
@@ -139,7 +149,11 @@ mod tests {
             assert_eq!(named(Path::new(typed)), (name, Path::new(model)), "{typed}");
         }
         assert_eq!(named(&there), (None, there.as_path()));
-        let odd = Path::new(OsStr::from_bytes(b"birds=\xff"));
-        assert_eq!(named(odd), (Some("birds"), Path::new(OsStr::from_bytes(b"\xff"))));
+        #[cfg(unix)]
+        {
+            use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+            let odd = Path::new(OsStr::from_bytes(b"birds=\xff"));
+            assert_eq!(named(odd), (Some("birds"), Path::new(OsStr::from_bytes(b"\xff"))));
+        }
     }
 }

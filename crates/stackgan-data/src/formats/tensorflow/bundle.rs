@@ -11,7 +11,7 @@ use super::super::fault::{Fault, Step};
 use super::message::{Value, field};
 use super::table::{Table, masked};
 use super::variable::{Collected, REMEDY, Variable, Variables, damaged, floats, shape};
-use crate::positional::PositionalFile;
+use crate::positional::read_exact_at;
 use crate::{Error, Result};
 
 /// The most files of numbers: their names have five digits.
@@ -113,7 +113,7 @@ impl Bundle {
         }
         let file = File::open(&path).map_err(|e| Error::read(&path, e))?;
         let length = file.metadata().map_err(|e| Error::read(&path, e))?.len();
-        Ok(Numbers { path, length, file: PositionalFile::new(file), taken: Vec::new() })
+        Ok(Numbers { path, length, file, taken: Vec::new() })
     }
 }
 
@@ -121,7 +121,7 @@ impl Bundle {
 struct Numbers {
     path: PathBuf,
     length: u64,
-    file: PositionalFile,
+    file: File,
     /// Where the variables are that were read.
     taken: Vec<Range<u64>>,
 }
@@ -150,7 +150,7 @@ impl Numbers {
         }
         self.taken.push(range);
         let mut bytes = vec![0; 4 * count];
-        self.file.read_exact_at(&mut bytes, offset).map_err(|e| Error::read(&self.path, e))?;
+        read_exact_at(&self.file, &mut bytes, offset).map_err(|e| Error::read(&self.path, e))?;
         let found = masked(crc32c::crc32c(&bytes));
         if found != sum {
             let expected = format!("numbers of `{name}` with the sum {sum:08x}");

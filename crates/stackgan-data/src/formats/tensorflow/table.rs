@@ -13,7 +13,7 @@ use super::super::cursor::Cursor;
 use super::super::fault::{Fault, Step};
 use super::message::varint;
 use super::variable::{MAX_NAME, REMEDY};
-use crate::positional::PositionalFile;
+use crate::positional::read_exact_at;
 use crate::{Error, Result};
 
 /// The last eight bytes of a table.
@@ -38,7 +38,7 @@ const MAX_KEY: usize = 2 * MAX_NAME;
 #[derive(Debug)]
 pub(super) struct Table {
     path: PathBuf,
-    file: PositionalFile,
+    file: File,
     length: usize,
     blocks: Vec<Place>,
 }
@@ -67,7 +67,6 @@ impl Table {
             return Ok(None);
         }
         let file = File::open(path).map_err(|e| Error::read(path, e))?;
-        let file = PositionalFile::new(file);
         let mut table = Self { path: path.to_owned(), file, length, blocks: Vec::new() };
         let footer = table.bytes(Place { offset: length - FOOTER, size: FOOTER })?;
         if !footer.ends_with(&MAGIC) {
@@ -140,7 +139,7 @@ impl Table {
             return Err(self.error(Fault::new(place.offset, "size of a block", pair)));
         }
         let mut bytes = vec![0; place.size];
-        let read = self.file.read_exact_at(&mut bytes, place.offset as u64);
+        let read = read_exact_at(&self.file, &mut bytes, place.offset as u64);
         read.map_err(|e| Error::read(&self.path, e))?;
         Ok(bytes)
     }

@@ -17,7 +17,7 @@ use parquet::file::reader::SerializedPageReader;
 use super::boundary::{AGAIN, caught};
 use super::thrift::{self, Flaw, PageKind};
 use crate::error::printable;
-use crate::positional::PositionalFile;
+use crate::positional::read_exact_at;
 use crate::{Error, Result};
 
 /// The first and the last bytes of a file.
@@ -47,7 +47,6 @@ pub(super) struct Open<'a> {
     pub(super) length: u64,
     pub(super) metadata: ParquetMetaData,
     file: Arc<File>,
-    positional: PositionalFile,
 }
 
 impl<'a> Open<'a> {
@@ -55,7 +54,6 @@ impl<'a> Open<'a> {
         let read = |e| Error::read(path, e);
         let file = File::open(path).map_err(read)?;
         let length = file.metadata().map_err(read)?.len();
-        let positional = PositionalFile::new(file.try_clone().map_err(read)?);
         let refuse = |place: &str, expected: &str, found: String| {
             Error::malformed(path, "this is no whole Parquet file", place, (expected, found), AGAIN)
         };
@@ -63,8 +61,8 @@ impl<'a> Open<'a> {
         if length < 12 {
             return Err(refuse("whole file", "12 bytes or more", format!("{length} bytes")));
         }
-        positional.read_exact_at(&mut start, 0).map_err(read)?;
-        positional.read_exact_at(&mut end, length - 8).map_err(read)?;
+        read_exact_at(&file, &mut start, 0).map_err(read)?;
+        read_exact_at(&file, &mut end, length - 8).map_err(read)?;
         let [a, b, c, d, mark @ ..] = end;
         if start != *MARK || mark != *MARK {
             let found = match &mark {
@@ -79,7 +77,7 @@ impl<'a> Open<'a> {
             return Err(refuse("end", "metadata of at most 16 MiB in the file", found));
         }
         let mut footer = vec![0; size as usize];
-        positional.read_exact_at(&mut footer, length - 8 - size).map_err(read)?;
+        read_exact_at(&file, &mut footer, length - 8 - size).map_err(read)?;
         thrift::check_footer(&footer)
             .map_err(|Flaw { expected, found }| refuse("metadata", expected, found))?;
         let mut options = ParquetMetaDataOptions::new();
@@ -89,7 +87,7 @@ impl<'a> Open<'a> {
         let read = || ParquetMetaDataReader::decode_metadata_with_options(&footer, Some(&options));
         let metadata = caught(read)
             .map_err(|e| refuse("metadata", "whole metadata", printable(&e.to_string())))?;
-        Ok(Self { path, length, metadata, file: Arc::new(file), positional })
+        Ok(Self { path, length, metadata, file: Arc::new(file) })
     }
 
     /// The pages of a column of a group of rows, after a check of what they claim.
@@ -182,7 +180,7 @@ impl<'a> Open<'a> {
         let most = HEADER.min(end - at);
         for size in [GUESS.min(most), most] {
             bytes.resize(size as usize, 0);
-            let read = self.positional.read_exact_at(&mut bytes, at);
+            let read = read_exact_at(&self.file, &mut bytes, at);
             read.map_err(|e| ("pages that can be read", printable(&e.to_string())))?;
             match thrift::page(&bytes) {
                 Err(Flaw { expected: thrift::ENDS, .. }) if size < most => {}
