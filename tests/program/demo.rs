@@ -123,6 +123,7 @@ type Seen = fn(&Path) -> bool;
 
 /// A demo is killed or stopped at every part, and the same command goes on until it is complete. No
 /// part that was done is done again.
+#[cfg(unix)]
 #[test]
 fn a_demo_that_is_stopped_anywhere_goes_on() {
     let dir = tempfile::tempdir().unwrap();

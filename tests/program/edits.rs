@@ -207,6 +207,7 @@ fn an_animation_passes_every_seed() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn an_animation_that_a_signal_ends_leaves_nothing() {
     use std::process::{Command, Stdio};

@@ -343,6 +343,7 @@ fn a_folder_that_is_not_there_is_missing() {
 }
 
 /// A run that is refused leaves no folder, and is refused by a dry run too.
+#[cfg(unix)]
 #[test]
 fn a_refused_run_leaves_no_folder() {
     use std::os::unix::ffi::OsStrExt as _;

@@ -42,6 +42,7 @@ fn with(server: Option<&Server>, dir: &Path, args: &[&str]) -> (Option<i32>, Str
 }
 
 /// The hub's cache is at the path in `HF_HOME`, even if its name is not UTF-8.
+#[cfg(unix)]
 #[test]
 fn the_cache_may_have_any_name() {
     use std::ffi::OsStr;

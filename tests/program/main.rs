@@ -19,11 +19,13 @@ mod ledger;
 #[path = "../../crates/stackgan-eval/tests/it/lite0.rs"]
 mod lite0;
 mod mismatch;
+#[cfg(unix)]
 mod names;
 mod onnx;
 mod operations;
 mod own;
 mod path;
+#[cfg(unix)]
 mod places;
 mod readers;
 mod reed;
@@ -38,6 +40,7 @@ mod taking_up;
 mod text;
 #[path = "../../crates/stackgan-core/tests/sentence/tiny_bert.rs"]
 mod tiny_bert;
+#[cfg(unix)]
 #[path = "../../crates/stackgan-data/tests/fetch/tmpfs.rs"]
 mod tmpfs;
 mod unpack;

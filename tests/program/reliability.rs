@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common::{TINY, WORLD, done, failed, set, train, training};
 use crate::folder::{again, last, newest, saving, signal, start, stats, wait_for};
 use crate::ledger::{self, ledger, times};
+#[cfg(unix)]
 use crate::tmpfs::Tmpfs;
 
 /// Kills a run 200 times with SIGKILL: every other time while it saves, else at any time from
@@ -76,6 +77,7 @@ fn two_hundred_kills_lose_nothing() {
 
 /// A signal or a file `STOP` at any moment ends the step, saves and tells how to resume. The
 /// resumed run ends in the same bytes.
+#[cfg(unix)]
 #[test]
 fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -129,6 +131,7 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
 }
 
 /// Under `nohup`, closing the terminal does not end the program.
+#[cfg(unix)]
 #[test]
 fn a_hang_up_that_is_ignored_stays_ignored() {
     let dir = tempfile::tempdir().unwrap();
@@ -191,6 +194,7 @@ fn a_run_folder_belongs_to_one_trainer() {
 
 /// The disk fills up during training: saved files are kept, training continues for some saves, and
 /// ends with code 6 and the number of bytes needed. With more space the run ends in the same bytes.
+#[cfg(unix)]
 #[test]
 fn a_full_disk_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -332,6 +336,7 @@ fn a_closed_or_full_terminal_changes_nothing() {
 }
 
 /// `timeout` signals the program and then its group: the program saves as after one signal.
+#[cfg(unix)]
 #[test]
 fn a_signal_that_comes_twice_loses_no_step() {
     let dir = tempfile::tempdir().unwrap();

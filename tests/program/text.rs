@@ -110,6 +110,7 @@ fn a_stopped_training_goes_on_where_it_was() {
 }
 
 /// Embeddings get their name when they are whole: a link stays a link, and a pipe a pipe.
+#[cfg(unix)]
 #[test]
 fn vectors_are_not_written_over_what_is_no_file() {
     let dir = tempfile::tempdir().unwrap();

@@ -217,8 +217,6 @@ fn is_pipe(kind: FileType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     #[test]
@@ -250,8 +248,10 @@ mod tests {
         assert_eq!(called(Path::new("/")), "model");
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_has_no_length_is_read_up_to_a_bound() {
+        use std::io::Write as _;
         for (most, fits) in [(99, false), (100, true)] {
             let (reader, mut writer) = io::pipe().unwrap();
             writer.write_all(&[7; 100]).unwrap();

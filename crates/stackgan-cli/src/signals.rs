@@ -22,8 +22,8 @@ use anyhow::{Context as _, Result};
 use stackgan_train::event::StopReason;
 
 use crate::progress::Manner;
-use system::{SIGINT, exit};
 pub(crate) use system::survive_file_limits;
+use system::{SIGINT, exit};
 
 /// A signal within this time of the first one is the same one again.
 const REPEATED: Duration = Duration::from_secs(1);

@@ -58,7 +58,6 @@ fn is_called(path: &Path, run: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt as _;
     use std::time::{Duration, SystemTime};
 
     use stackgan_train::run_dir::RunDir;
@@ -78,10 +77,13 @@ mod tests {
         assert_eq!(of(None).unwrap(), "00011-cub-stage1");
         assert_eq!(of(Some("2")).unwrap(), "00002-toy-stage1");
         assert_eq!(of(Some("00011-cub-stage1")).unwrap(), "00011-cub-stage1");
-        let odd = Path::new(OsStr::from_bytes(b"r\xff"));
-        drop(RunDir::open(&root.path().join(odd)).unwrap());
-        std::fs::write(root.path().join(odd).join("run.json"), "{}").unwrap();
-        assert_eq!(named(Some(odd), root.path()).unwrap(), root.path().join(odd));
+        #[cfg(unix)]
+        {
+            let odd = Path::new(std::os::unix::ffi::OsStrExt::from_bytes(b"r\xff"));
+            drop(RunDir::open(&root.path().join(odd)).unwrap());
+            std::fs::write(root.path().join(odd).join("run.json"), "{}").unwrap();
+            assert_eq!(named(Some(odd), root.path()).unwrap(), root.path().join(odd));
+        }
         let error = of(Some("7")).unwrap_err().to_string();
         assert!(error.contains("run: 7") && error.contains("do: "), "{error}");
     }
