@@ -36,13 +36,22 @@ pub(crate) fn stackgan(dir: &Path, args: &[&str]) -> Command {
 pub(crate) fn done(dir: &Path, args: &[&str]) -> String {
     let output = stackgan(dir, args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
-    text(&output.stdout)
+    slashes(text(&output.stdout))
 }
 
 /// Runs a command, and returns its exit code and stderr.
 pub(crate) fn failed(dir: &Path, args: &[&str]) -> (i32, String) {
     let Output { status, stderr, .. } = stackgan(dir, args).output().unwrap();
-    (status.code().unwrap_or(-1), text(&stderr))
+    (status.code().unwrap_or(-1), slashes(text(&stderr)))
+}
+
+/// What was said, with `/` between the names of paths on every system.
+pub(crate) fn slashes(said: String) -> String {
+    match said.get(..1) {
+        _ if cfg!(unix) => said,
+        Some("{" | "[") => said.replace(r"\\", "/"), // JSON
+        _ => said.replace('\\', "/"),
+    }
 }
 
 fn text(bytes: &[u8]) -> String {

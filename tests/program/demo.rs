@@ -7,7 +7,7 @@ use std::process::Child;
 
 use serde_json::Value;
 
-use crate::common::{done, failed, stackgan};
+use crate::common::{done, failed, slashes, stackgan};
 use crate::errors::four_parts;
 use crate::folder::{newest, signal, start, stats, wait_for};
 use crate::ledger::ledger;
@@ -85,7 +85,7 @@ fn a_quick_demo_leaves_a_model_and_a_report() {
     for again in [&DEMO[..], &["demo"], &["demo", "--seed", "0"]] {
         let output = stackgan(dir, again).output().unwrap();
         assert!(output.status.success(), "{again:?}");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), said);
+        assert_eq!(slashes(String::from_utf8(output.stdout).unwrap()), said);
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.contains("complete") && told.contains("--out"), "{told}");
     }

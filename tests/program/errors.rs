@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::common::{WORLD, done, failed, slashes, stackgan, train, training};
 
 /// Asserts that an error contains the problem, the place, the expected and found values and a
 /// remedy, once and without a backtrace.
@@ -278,7 +278,7 @@ fn training_that_becomes_non_finite_is_code_7() {
     four_parts(&error, "at step ");
     // The page and the suggested commands agree.
     let page = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
-    assert!(page.contains("<dd>failed</dd>") && page.contains("run/nonfinite-step-"));
+    assert!(page.contains("<dd>failed</dd>") && slashes(page).contains("run/nonfinite-step-"));
     let shown = done(dir.path(), &["runs", "show", "run"]);
     assert!(shown.contains("next         stackgan replay run/nonfinite-step-"), "{shown}");
     assert!(shown.contains("--on-nonfinite rollback:3"), "{shown}");

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use stackgan_core::archive::Archive;
 
-use crate::common::{WORLD, commands, done, failed, stackgan, train, training};
+use crate::common::{WORLD, commands, done, failed, slashes, stackgan, train, training};
 use crate::errors::four_parts;
 use crate::lite0::lite0;
 
@@ -251,7 +251,7 @@ fn a_training_is_planned_stopped_and_done() {
     let text = done(dir, &with(&["--dry-run"]));
     assert!(!run.exists());
     assert_eq!((&plan["settings"]["optim"]["steps"], &plan["goes_on"]), (&json!(3), &json!(false)));
-    let data = format!("{}, {} pictures to train on", WORLD.birds().display(), 32);
+    let data = slashes(WORLD.birds().display().to_string()) + ", 32 pictures to train on";
     assert_eq!((&plan["data"]["train_pictures"], text.contains(&data)), (&json!(32), true));
     assert_eq!(plan["text"], json!({ "from": "encoder", "encoder": WORLD.encoder() }));
     assert_eq!((&plan["stage1"], &plan["run"]), (&Value::Null, &json!(run)));

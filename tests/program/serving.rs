@@ -92,6 +92,7 @@ fn decoded(base64: &Value) -> Vec<u8> {
     bytes.collect()
 }
 
+#[cfg(unix)]
 #[test]
 fn a_server_answers_with_the_bytes_of_generate() {
     let folder = tempfile::tempdir().unwrap();
@@ -138,6 +139,7 @@ fn a_server_answers_with_the_bytes_of_generate() {
     assert!(said.contains("403, pages of other sites"), "{said}");
 }
 
+#[cfg(unix)]
 #[test]
 fn what_others_could_reach_wants_a_secret() {
     let folder = tempfile::tempdir().unwrap();

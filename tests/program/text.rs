@@ -66,6 +66,7 @@ fn features_are_computed_once_and_trained_on() {
 }
 
 /// A training that is stopped after every few steps ends in the bytes of one that is not.
+#[cfg(unix)]
 #[test]
 fn a_stopped_training_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,13 +5,12 @@
 //! gaps. Our own metadata is one JSON string under the metadata key `stackgan`.
 
 use crate::error::printable;
-use crate::leftovers;
 use crate::positional::read_exact_at;
 use crate::{Error, Result};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The number type of a tensor.
@@ -74,76 +73,6 @@ pub(crate) fn header(specs: &[Spec<'_>], stackgan: &str) -> Vec<u8> {
     let mut out = (json.len() as u64).to_le_bytes().to_vec();
     out.extend_from_slice(json.as_bytes());
     out
-}
-
-/// A file that gets its name only when it is complete and on the disk.
-#[derive(Debug)]
-pub(crate) struct AtomicFile {
-    path: PathBuf,
-    folder: PathBuf,
-    temporary: tempfile::TempPath,
-    writer: BufWriter<File>,
-}
-
-/// Prefix and suffix of the names of unfinished files.
-const PREFIX: &str = ".tmp-";
-const SUFFIX: &str = ".partial";
-
-impl AtomicFile {
-    /// Whether a name is one that this type uses before [`Self::commit`].
-    pub(crate) fn is_unfinished(name: &str) -> bool {
-        name.starts_with(PREFIX) && name.ends_with(SUFFIX)
-    }
-
-    /// Starts a file for `path`, after removing what killed processes left in its folder.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
-        let failed = |e| Error::write(path, e);
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX).suffix(SUFFIX);
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
-        leftovers::sweep_files(&folder, Self::is_unfinished);
-        let (file, temporary) = loop {
-            let made = builder.tempfile_in(&folder).map_err(failed)?;
-            if leftovers::claim(made.as_file(), made.path()) {
-                break made.into_parts();
-            }
-        };
-        let writer = BufWriter::with_capacity(1 << 20, file);
-        Ok(Self { path: path.to_path_buf(), folder, temporary, writer })
-    }
-
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer.write_all(bytes).map_err(|e| Error::write(&self.path, e))
-    }
-
-    /// Overwrites the beginning of the file, which holds a placeholder of the same length. What is
-    /// written next goes to the end again.
-    pub(crate) fn rewrite_start(&mut self, bytes: &[u8]) -> Result<()> {
-        let rewrite = |writer: &mut BufWriter<File>| {
-            writer.seek(SeekFrom::Start(0))?;
-            writer.write_all(bytes)?;
-            writer.seek(SeekFrom::End(0))
-        };
-        rewrite(&mut self.writer).map(drop).map_err(|e| Error::write(&self.path, e))
-    }
-
-    /// Syncs the file to the disk, then gives it its name.
-    pub(crate) fn commit(self) -> Result<()> {
-        let Self { path, folder, temporary, writer } = self;
-        let failed = |e| Error::write(&path, e);
-        let file = writer.into_inner().map_err(|e| failed(e.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        temporary.persist(&path).map_err(|e| failed(e.error))?;
-        if cfg!(unix) {
-            File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        }
-        Ok(())
-    }
 }
 
 /// A tensor of an open file.
@@ -399,6 +328,7 @@ pub(crate) fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::whole_file::AtomicFile;
 
     fn sample(dir: &Path) -> (PathBuf, Vec<u8>) {
         let path = dir.join("x.safetensors");
@@ -414,23 +344,6 @@ mod tests {
         file.commit().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         (path, bytes)
-    }
-
-    #[test]
-    fn what_a_killed_process_left_is_removed_and_what_is_being_written_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let left = dir.path().join(".tmp-Xy1z2w.partial");
-        std::fs::write(&left, [0; 9]).unwrap();
-        let theirs = dir.path().join(".tmp-mine");
-        std::fs::write(&theirs, "a person's").unwrap();
-        let other = AtomicFile::create(&dir.path().join("other")).unwrap();
-        assert!(!left.exists() && theirs.exists());
-        sample(dir.path());
-        other.commit().unwrap();
-        let mut names: Vec<_> =
-            std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, [".tmp-mine", "other", "x.safetensors"]);
     }
 
     #[test]

@@ -27,19 +27,21 @@ pub(crate) fn sweep_files(folder: &Path, are_ours: impl Fn(&str) -> bool) {
 pub(crate) fn sweep_folders(folder: &Path, lock: &str, are_ours: impl Fn(&str) -> bool) {
     for path in named(folder, are_ours) {
         let _ = fs::remove_dir(&path); // whoever is about to make the lock begins anew
-        if let Some(_lock) = abandoned(&path.join(lock)) {
-            remove_folder(&path, lock);
+        if let Some(held) = abandoned(&path.join(lock)) {
+            remove_folder(&path, lock, held);
         }
     }
 }
 
-/// Removes a folder, its file `lock` last: one that is left half removed can be swept.
-pub(crate) fn remove_folder(path: &Path, lock: &str) {
+/// Removes a folder, its file `lock`, which is `held`, last: one that is left half removed can be
+/// swept.
+pub(crate) fn remove_folder(path: &Path, lock: &str, held: File) {
     // What cannot be removed does no harm.
     for inside in named(path, |name| name != lock) {
         let _ =
             if inside.is_dir() { fs::remove_dir_all(&inside) } else { fs::remove_file(&inside) };
     }
+    drop(held); // Windows removes no folder with an open file
     let _ = fs::remove_dir_all(path);
 }
 
@@ -78,8 +80,7 @@ mod tests {
         left.sort();
         assert_eq!(left, ["held", "other"]);
         assert!(all.path().join("held/picture").is_file());
-        drop(held);
-        remove_folder(&all.path().join("held"), "LOCK");
+        remove_folder(&all.path().join("held"), "LOCK", held);
         assert!(!all.path().join("held").exists());
     }
 }

@@ -36,6 +36,7 @@ mod testing;
 pub mod toy;
 #[cfg(feature = "fetch")]
 pub mod unpack;
+pub mod whole_file;
 mod whole_folder;
 
 pub use error::{Error, Result, counted, first_few, printable};

@@ -18,7 +18,8 @@ pub(crate) struct Growing<'a> {
     dir: &'a Path,
     partial: tempfile::TempDir,
     into: Into,
-    _lock: fs::File,
+    /// Held until it is removed.
+    lock: Option<fs::File>,
 }
 
 /// Where the contents go.
@@ -63,7 +64,7 @@ impl<'a> Growing<'a> {
                 created => created.map_err(failed)?,
             };
             if leftovers::claim(&lock, &path) {
-                let growing = Self { dir, partial, into, _lock: lock };
+                let growing = Self { dir, partial, into, lock: Some(lock) };
                 fs::create_dir(growing.root()).map_err(failed)?;
                 return Ok(growing);
             }
@@ -104,7 +105,9 @@ impl<'a> Growing<'a> {
 
 impl Drop for Growing<'_> {
     fn drop(&mut self) {
-        leftovers::remove_folder(self.partial.path(), LOCK);
+        if let Some(lock) = self.lock.take() {
+            leftovers::remove_folder(self.partial.path(), LOCK, lock);
+        }
     }
 }
 
@@ -120,7 +123,7 @@ pub(crate) fn refuse_occupied(dir: &Path, made: Made) -> Result<()> {
             "a link that leads nowhere"
         }
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotADirectory => "a file",
+        Err(_) if dir.is_file() => "a file",
         Err(e) => return Err(Error::read(dir, e)),
     };
     Err(Error::config(

@@ -15,9 +15,10 @@ const BACKTRACES: &str = "RUST_LIB_BACKTRACE";
 /// some 25 lines to the text of each of its errors. Panics still have their backtrace.
 ///
 /// A program calls this once, at the beginning of `main`. If the process already has other threads,
-/// nothing is changed. Returns whether the variable is set now.
+/// nothing is changed, nor on systems other than Linux, where candle reads no such file. Returns whether the variable is set now.
 pub fn tell_candle() -> bool {
-    let alone = std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1);
+    let tasks = || std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1);
+    let alone = cfg!(target_os = "linux") && tasks();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     for (name, value) in [(THREADS, threads.to_string()), (BACKTRACES, "0".to_owned())] {
         if alone && std::env::var_os(name).is_none() {

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
+use stackgan_data::whole_file;
 
 use crate::exit::Problem;
 
@@ -61,8 +62,7 @@ fn replace(
     }
     let file = builder.tempfile_in(folder(path)).map_err(refused)?;
     fill(file.as_file(), path, write)?;
-    file.persist(path).map_err(|e| refused(e.error))?;
-    Ok(())
+    Ok(whole_file::place(file.into_temp_path(), path).map_err(refused)?)
 }
 
 fn fill(

@@ -55,7 +55,7 @@ impl Part {
         let whole = dir.canonicalize().unwrap_or_default();
         let file = error.file().unwrap_or(dir);
         let below = file.strip_prefix(dir).or_else(|_| file.strip_prefix(whole)).unwrap_or(file);
-        let mut path = below.display().to_string();
+        let mut path = relative(below);
         if path.is_empty() {
             ".".clone_into(&mut path);
         }
@@ -196,7 +196,7 @@ impl<'d> Report<'d> {
     }
 
     pub(super) fn push(&mut self, path: &Path, what: &'static str, status: Status) {
-        let path = path.strip_prefix(self.dir).unwrap_or(path).display().to_string();
+        let path = relative(path.strip_prefix(self.dir).unwrap_or(path));
         self.parts.push(Part { path, what, status });
     }
 
@@ -282,4 +282,10 @@ impl<'d> Report<'d> {
         };
         self.push(folder, what, status);
     }
+}
+
+/// A path below the dataset's folder, with `/` between names on every system.
+fn relative(path: &Path) -> String {
+    let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+    names.join("/")
 }

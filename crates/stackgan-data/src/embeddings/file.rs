@@ -9,12 +9,13 @@
 
 use super::source::Source;
 use super::texts::{StoredTexts, Texts};
-use crate::container::{AtomicFile, Container, Element, Spec, Tensor, header, is_ours, words};
+use crate::container::{Container, Element, Spec, Tensor, header, is_ours, words};
 use crate::counted;
 use crate::digest::sha256;
 use crate::error::printable;
 use crate::prepared::Prepared;
 use crate::sums::{StoredSums, Sums};
+use crate::whole_file::AtomicFile;
 use crate::{Error, Result};
 use std::ops::Range;
 use std::path::{Path, PathBuf};

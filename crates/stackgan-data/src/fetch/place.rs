@@ -17,10 +17,10 @@ use super::manifest::{Item, Set};
 use super::record::{FOLDER, Record};
 use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
-use crate::container::AtomicFile;
 use crate::digest::hex;
 use crate::error::{counted, first_few};
 use crate::layouts::{checked_key, files};
+use crate::whole_file::AtomicFile;
 use crate::{Error, Result};
 
 /// An archive in the archive: `AttnGAN`'s `birds.zip` contains the captions packed once more

@@ -16,11 +16,11 @@ use super::event::{Doing, Event, Listener};
 use super::hash::sums;
 use super::manifest::{Item, Set};
 use super::room;
-use crate::container::AtomicFile;
 use crate::counted;
 use crate::error::{first_few, printable};
 use crate::formats::read_bounded;
 use crate::layouts::checked_key;
+use crate::whole_file::AtomicFile;
 use crate::{Error, Result};
 
 /// The folder of records, locks and unfinished work.

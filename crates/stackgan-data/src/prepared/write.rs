@@ -2,13 +2,14 @@
 //! order.
 
 use super::manifest::{Manifest, VERSION, boxes, fingerprint, identity, orientation, split_number};
-use crate::container::{AtomicFile, Element, Spec, header};
+use crate::container::{Element, Spec, header};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
 use crate::digest::{hex, sha256};
 use crate::error::{counted, first_few};
 use crate::formats::read_bounded;
 use crate::sums::Sums;
+use crate::whole_file::AtomicFile;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};

@@ -138,7 +138,7 @@ fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
     let said = import(&data, &path, &options, &|_, _| {}).unwrap_err().to_string();
     assert!(said.starts_with("4 of 12 pictures cannot be used"), "{said}");
     for i in damaged {
-        assert!(said.contains(&format!("/{i}.jpg: ")), "{said}");
+        assert!(said.contains(&format!("{}: ", data.items[i].image.display())), "{said}");
     }
     assert!(Prepared::open(&path).is_ok(), "a failed import took the file away");
 }

@@ -71,7 +71,7 @@ impl Board {
 
     /// Truncates the files of earlier starts to the first `step` steps, and begins a new file.
     fn start(&mut self, step: u64) -> io::Result<()> {
-        self.last = None;
+        (self.last, self.file) = (None, None); // its file is replaced, too
         let folder = self.run.join("tb");
         fs::create_dir_all(&folder)?;
         let mut number = 0;

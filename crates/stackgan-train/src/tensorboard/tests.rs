@@ -62,6 +62,7 @@ fn a_run_that_goes_on_forgets_what_it_takes_again() {
         board.on(&event).unwrap();
     }
     // Killed in the middle of a record.
+    drop(board);
     let first = files(&run.path().join("tb")).unwrap().remove(0).1;
     let whole = fs::read(&first).unwrap();
     fs::write(&first, &whole[..whole.len() - 5]).unwrap();
@@ -73,6 +74,7 @@ fn a_run_that_goes_on_forgets_what_it_takes_again() {
     // Version, config and captions have step 0; the mark of a start has the first step that is
     // taken again.
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1, 2], vec![0, 3, 3, 4]]);
+    drop(board);
     // Again from an earlier checkpoint.
     Board::new(run.path()).on(&started(1)).unwrap();
     assert_eq!(steps(run.path()), [vec![0, 0, 0, 1], vec![0], vec![0, 2]]);

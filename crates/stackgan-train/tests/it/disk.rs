@@ -76,7 +76,7 @@ pub(crate) enum Fault {
     Kill,
     /// `EIO`.
     Failure,
-    /// `ENOSPC`; a write is half done.
+    /// A full disk; a write is half done.
     Full,
     /// `EINTR`, once.
     Interrupted,
@@ -153,7 +153,7 @@ fn error(fault: Fault) -> io::Error {
     match fault {
         Fault::Kill => io::Error::other("killed"),
         Fault::Failure | Fault::Short => io::Error::from_raw_os_error(5),
-        Fault::Full => io::Error::from_raw_os_error(28),
+        Fault::Full => ErrorKind::StorageFull.into(),
         Fault::Interrupted => ErrorKind::Interrupted.into(),
     }
 }

@@ -79,7 +79,8 @@ mod tests {
         assert_eq!(of(Some("00011-cub-stage1")).unwrap(), "00011-cub-stage1");
         #[cfg(unix)]
         {
-            let odd = Path::new(std::os::unix::ffi::OsStrExt::from_bytes(b"r\xff"));
+            let odd: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"r\xff");
+            let odd = Path::new(odd);
             drop(RunDir::open(&root.path().join(odd)).unwrap());
             std::fs::write(root.path().join(odd).join("run.json"), "{}").unwrap();
             assert_eq!(named(Some(odd), root.path()).unwrap(), root.path().join(odd));
