@@ -24,32 +24,21 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     });
     let listed = match (listed, boxes) {
         (Some(()), Some(())) => cub::read_image_list(&parts),
-        _ => Ok(cub::Listed::new()),
+        _ => Ok(cub::Listed::default()),
     };
     let listed = listed.unwrap_or_else(|e| {
         report.wrong("pictures and boxes together", &e);
-        cub::Listed::new()
+        cub::Listed::default()
     });
-    let mut keys = Vec::new();
-    for (split, (file, labels)) in
-        Split::ALL.into_iter().zip(parts.filenames.iter().zip(&parts.class_info))
-    {
-        let names = report.read(file, "names of one split, in order", || {
-            let names = read_names(file)?;
-            Ok((counted(names.len(), "name"), names))
-        });
-        let names = names.unwrap_or_default();
-        let what = ("classes, in the order of the names", "folders are named by class");
-        report.optional(labels, what, || {
-            let labels = Labels::read(labels, file, names.len())?;
-            Ok((counted(labels.classes(), "class"), ()))
-        });
-        let embeddings = dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle");
-        report.embeddings(&embeddings);
-        keys.extend(names);
+    let keys = match parts.has_lists() {
+        true => release_lists(&mut report, &parts),
+        false => derived_lists(&mut report, &parts, &listed),
+    };
+    for split in Split::ALL {
+        report.embeddings(&dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle"));
     }
     let pictures = keys.iter().map(|key| {
-        let listed = listed.get(key).map(|(name, _)| name.clone());
+        let listed = listed.of.get(key).map(|(name, _)| name.clone());
         listed.unwrap_or_else(|| format!("{key}.jpg"))
     });
     report.files(&parts.images, "pictures", &pictures.collect::<Vec<_>>());
@@ -64,6 +53,38 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
         report.files(&parts.text, what, &captions);
     }
     report.into_parts()
+}
+
+/// Examines the release's lists, and returns the pictures that they name.
+fn release_lists(report: &mut Report<'_>, parts: &Parts) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (file, labels) in parts.filenames.iter().zip(&parts.class_info) {
+        let names = report.read(file, "names of one split, in order", || {
+            let names = read_names(file)?;
+            Ok((counted(names.len(), "name"), names))
+        });
+        let names = names.unwrap_or_default();
+        let what = ("classes, in the order of the names", "folders are named by class");
+        report.optional(labels, what, || {
+            let labels = Labels::read(labels, file, names.len())?;
+            Ok((counted(labels.classes(), "class"), ()))
+        });
+        keys.extend(names);
+    }
+    keys
+}
+
+/// Examines a folder without the release's lists, and returns all its pictures.
+fn derived_lists(report: &mut Report<'_>, parts: &Parts, listed: &cub::Listed) -> Vec<String> {
+    for file in &parts.filenames {
+        let detail = "not needed: folders are numbered by class, and the release's classes for testing are known";
+        report.push(file, "names of one split", Status::Absent { detail: detail.to_owned() });
+    }
+    let keys = cub::split_by_class(parts, listed).unwrap_or_else(|e| {
+        report.wrong("split by class", &e);
+        <[Vec<String>; 2]>::default()
+    });
+    keys.concat()
 }
 
 fn count_records(file: &Path) -> crate::Result<usize> {
@@ -109,6 +130,31 @@ mod tests {
             let error = cub::read(dir.path()).unwrap_err().to_string();
             assert!(error.contains("1 part") && error.replace('\\', "/").contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn lists_are_not_needed_if_both_are_absent() {
+        let dir = folder();
+        std::fs::remove_dir_all(dir.path().join("train")).unwrap();
+        std::fs::remove_dir_all(dir.path().join("test")).unwrap();
+        let report = check(dir.path(), Kind::Cub, Reading::default());
+        assert!(report.is_complete(), "{report}");
+        let said = report.to_string();
+        for part in [
+            "train/filenames.pickle",
+            "3 of 3 files",
+            "1 picture to train on and 2 to test",
+            "the 50 classes",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        std::fs::write(
+            dir.path().join("CUB_200_2011/images.txt"),
+            b"1 201.A/x.jpg\n2 001.A/y.jpg\n3 002.B/b.jpg\n",
+        )
+        .unwrap();
+        let said = check(dir.path(), Kind::Cub, Reading::default()).to_string();
+        assert!(said.contains("WRONG") && said.contains("(entry 0)"), "{said}");
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub const CUB: Set<'static> = Set {
         },
         Item {
             name: "birds.zip",
-            what: "the authors' lists, captions and embeddings",
+            what: "captions; and the authors' lists and embeddings, which are not needed",
             web: &[],
             by_hand: &[
                 "https://drive.google.com/uc?export=download&id=0B3y_msrWZaXLT1BZdVdycDY5TEE&resourcekey=0-sZrhftoEfdvHq6MweAeCjA",
@@ -129,12 +129,8 @@ pub const CUB: Set<'static> = Set {
             most: 4 * GIB,
             md5: None,
             sha256: None,
-            gives: &[
-                &["train/filenames.pickle"],
-                &["test/filenames.pickle"],
-                &["text", "text_c10"],
-            ],
-            also: &[],
+            gives: &[&["text", "text_c10"]],
+            also: &["train", "test"],
             then: RELEASE,
         },
     ],

@@ -119,6 +119,7 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
         let record = Record::of(into, set, item);
         record.recover(into)?;
         let there = Place::has(into, item) && !record.is_announced();
+        let there = there && !saved_for_more(item, into, &record);
         let gone = record.gone(into)?;
         if there && gone.is_empty() {
             let how = if record.exists() { "" } else { ", not by this command" };
@@ -170,6 +171,12 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     let count = |folder: &&str| files(&into.join(folder)).map_or(0, |found| found.len() as u64);
     let found = set.pictures.0.iter().map(count).sum();
     Ok(Report { by_hand, pictures: (found, set.pictures.1) })
+}
+
+/// Whether a person, who had all that is needed, has saved this archive for what else it holds.
+fn saved_for_more(item: &Item<'_>, into: &Path, record: &Record) -> bool {
+    let saved = item.web.is_empty() && into.join(item.name).is_file();
+    saved && !record.exists() && item.also.iter().any(|path| !into.join(path).exists())
 }
 
 /// Where a file was found.

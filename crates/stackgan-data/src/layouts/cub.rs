@@ -6,11 +6,16 @@
 //! DIR/train/filenames.pickle  class_info.pickle     DIR/test/ likewise
 //! ```
 //!
+//! The lists are optional: if neither split has its `filenames.pickle`, all pictures of `images.txt`
+//! are taken, and split by the release's classes.
+//!
 //! Source: TensorFlow release, `misc/preprocess_birds.py` and `misc/datasets.py`.
 //!
 //! The class is the number before the dot of the folder's name. `class_info.pickle` is only
 //! counted, or used if folders have no number. Public copies of the test split's file give number
 //! 36 to the pictures of class 37 (abhisheksingh0308/GAN-App).
+
+mod split;
 
 use super::keys::{checked_key, inside};
 use super::lists::{Absent, Labels, MAX_LIST, names, twice};
@@ -23,6 +28,8 @@ use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use split::split_of_class;
+
 /// The paths of the parts of the layout.
 #[derive(Clone, Debug)]
 pub struct Parts {
@@ -34,7 +41,7 @@ pub struct Parts {
     pub boxes: PathBuf,
     /// `text` or, if it does not exist, `text_c10`.
     pub text: PathBuf,
-    /// `train/filenames.pickle` and `test/filenames.pickle`.
+    /// `train/filenames.pickle` and `test/filenames.pickle` (optional, but both or neither).
     pub filenames: [PathBuf; 2],
     /// `train/class_info.pickle` and `test/class_info.pickle` (optional).
     pub class_info: [PathBuf; 2],
@@ -58,9 +65,15 @@ impl Parts {
         }
     }
 
+    /// Whether the release's lists say which pictures are in which split.
+    pub(crate) fn has_lists(&self) -> bool {
+        self.filenames.iter().any(|file| file.exists())
+    }
+
     fn missing(&self) -> Vec<String> {
         let dirs = [&self.images, &self.text].into_iter().filter(|p| !p.is_dir());
-        let files = [&self.image_list, &self.boxes].into_iter().chain(&self.filenames);
+        let lists = self.filenames.iter().filter(|_| self.has_lists());
+        let files = [&self.image_list, &self.boxes].into_iter().chain(lists);
         dirs.chain(files.filter(|p| !p.is_file())).map(|p| p.display().to_string()).collect()
     }
 }
@@ -88,11 +101,11 @@ pub fn read(dir: &Path) -> Result<Dataset> {
     let mut items = Vec::new();
     let mut seen = BTreeSet::new();
     let mut absent = Absent::default();
-    for (i, split) in Split::ALL.into_iter().enumerate() {
-        let file = parts.filenames.get(i).map_or(dir, PathBuf::as_path);
-        let keys = names(file)?;
-        let labels = parts.class_info.get(i).filter(|path| path.exists());
-        let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
+    let (lists, notes) = match parts.has_lists() {
+        true => (release_lists(&parts)?, Vec::new()),
+        false => (derived_lists(&parts, &listed)?, vec![split::NOTE.to_owned()]),
+    };
+    for (split, List { file, keys, labels }) in Split::ALL.into_iter().zip(lists) {
         for (entry, key) in keys.into_iter().enumerate() {
             if !seen.insert(key.clone()) {
                 return Err(twice(file, entry, &key));
@@ -107,7 +120,7 @@ pub fn read(dir: &Path) -> Result<Dataset> {
                     "name the folders by class number, or add class_info.pickle",
                 ));
             };
-            let Some((name, bounding_box)) = listed.get(&key) else {
+            let Some((name, bounding_box)) = listed.of.get(&key) else {
                 absent.note("pictures without a line in images.txt", key);
                 continue;
             };
@@ -143,7 +156,55 @@ pub fn read(dir: &Path) -> Result<Dataset> {
         format!("put pictures under {images} and captions under {text}, or take the entries out of the lists"),
     )?;
     let orientation = Orientation::AsStored; // boxes are in pixels of the stored pictures
-    Ok(Dataset { name: "cub".to_owned(), items, orientation, notes: Vec::new() })
+    Ok(Dataset { name: "cub".to_owned(), items, orientation, notes })
+}
+
+/// The pictures of one split.
+struct List<'p> {
+    /// The file that lists them.
+    file: &'p Path,
+    keys: Vec<String>,
+    /// Their classes, if the release's list of these is there.
+    labels: Option<Labels>,
+}
+
+/// The pictures of both splits, as the release lists them.
+fn release_lists(parts: &Parts) -> Result<Vec<List<'_>>> {
+    let lists = parts.filenames.iter().zip(&parts.class_info).map(|(file, labels)| {
+        let keys = names(file)?;
+        let labels = Some(labels).filter(|path| path.exists());
+        let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
+        Ok(List { file, keys, labels })
+    });
+    lists.collect()
+}
+
+/// The pictures of both splits, by the numbers of their folders.
+fn derived_lists<'p>(parts: &'p Parts, listed: &Listed) -> Result<Vec<List<'p>>> {
+    let file = &parts.image_list;
+    let lists = split_by_class(parts, listed)?;
+    Ok(lists.into_iter().map(|keys| List { file, keys, labels: None }).collect())
+}
+
+/// The keys of `images.txt` for training and for testing, each in the file's order.
+pub(crate) fn split_by_class(parts: &Parts, listed: &Listed) -> Result<[Vec<String>; 2]> {
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for (entry, key) in listed.keys.iter().enumerate() {
+        let Some(split) = folder_number(key).and_then(split_of_class) else {
+            return Err(Error::malformed(
+                &parts.image_list,
+                "class of a picture is not one of CUB's, so its split is not known",
+                format!("entry {entry}"),
+                ("a folder such as 001.Name, numbered 1 to 200", printable(key)),
+                "add train/filenames.pickle and test/filenames.pickle, which list the pictures of each split",
+            ));
+        };
+        match split {
+            Split::Train => train.push(key.clone()),
+            Split::Test => test.push(key.clone()),
+        }
+    }
+    Ok([train, test])
 }
 
 /// The class number of a key: 37 for `037.Acadian_Flycatcher/…`.
@@ -152,10 +213,17 @@ fn folder_number(key: &str) -> Option<u32> {
     folder.split_once('.')?.0.parse().ok()
 }
 
-pub(crate) type Listed = BTreeMap<String, (String, Option<BoundingBox>)>;
+/// The pictures of `images.txt`.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// Their keys, in order.
+    keys: Vec<String>,
+    /// Their relative paths and boxes.
+    pub(crate) of: BTreeMap<String, (String, Option<BoundingBox>)>,
+}
 
-/// Maps keys to relative paths and boxes, joined by image id. The release joins by row; for the
-/// real files the result is the same.
+/// Reads `images.txt`, and joins the boxes by image id. The release joins by row; for the real files
+/// the result is the same.
 pub(crate) fn read_image_list(parts: &Parts) -> Result<Listed> {
     let mut boxes = BTreeMap::new();
     let file = &parts.boxes;
@@ -184,7 +252,7 @@ pub(crate) fn read_image_list(parts: &Parts) -> Result<Listed> {
         }
     }
     let file = &parts.image_list;
-    let mut listed = BTreeMap::new();
+    let mut listed = Listed::default();
     let mut without_box = Vec::new();
     for (line, fields) in records(&read_bounded(file, MAX_LIST)?).enumerate() {
         let parsed = match fields.as_slice() {
@@ -210,9 +278,10 @@ pub(crate) fn read_image_list(parts: &Parts) -> Result<Listed> {
         if found.is_none() {
             without_box.push(name.clone());
         }
-        if listed.insert(key, (name, found)).is_some() {
+        if listed.of.insert(key.clone(), (name, found)).is_some() {
             return Err(bad(&fields.join(" ")));
         }
+        listed.keys.push(key);
     }
     if without_box.is_empty() {
         return Ok(listed);
@@ -222,7 +291,7 @@ pub(crate) fn read_image_list(parts: &Parts) -> Result<Listed> {
         "pictures have no bounding box",
         "whole file",
         (
-            format!("a box for each of {} pictures", listed.len()),
+            format!("a box for each of {} pictures", listed.keys.len()),
             format!("none for {} ({})", without_box.len(), first_few(&without_box)),
         ),
         "take images.txt and bounding_boxes.txt from the same archive",

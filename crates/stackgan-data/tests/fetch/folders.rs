@@ -229,6 +229,24 @@ fn an_unpacked_set_keeps_its_split_and_its_embeddings() {
     }
 }
 
+/// Captions are enough; whoever saves the archive all the same wants what else it holds.
+#[test]
+fn an_archive_is_unpacked_for_lists_that_are_not_needed_only_if_it_was_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = [Item { gives: &[&["text"]], also: &["train", "test"], ..ITEMS[1] }];
+    put(dir.path(), &["text/b.txt"]);
+    let fetched = || fetch_all(&items, dir.path(), None);
+    let (report, events) = fetched();
+    assert!(report.unwrap().by_hand.is_empty());
+    assert!(notes(&events).contains("is there already"), "{events:?}");
+    fs::write(dir.path().join("lists.zip"), lists()).unwrap();
+    fetched().0.unwrap();
+    assert_eq!(read(dir.path(), "train/names"), "a");
+    assert_eq!(read(dir.path(), "text/b.txt"), "text/b.txt");
+    let (_, events) = fetched();
+    assert!(notes(&events).contains("lists.zip: is there already"), "{events:?}");
+}
+
 #[test]
 fn verify_names_what_is_gone_and_what_has_changed() {
     let mirror = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use stackgan_data::crop::{
     PictureSize, Preparation, Resizing, Stretch, crop_rule, decode, prepare,
 };
-use stackgan_data::dataset::Split;
+use stackgan_data::dataset::{Item, Split};
 use stackgan_data::layouts::cub;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 
@@ -23,6 +23,24 @@ fn the_real_folder_is_read() {
     assert!(test.contains(&37)); // from the folder, not from class_info
     assert_eq!(data.items[0].key, "002.Laysan_Albatross/Laysan_Albatross_0002_1027");
     assert_eq!(data.items[0].class, 2);
+}
+
+/// Without the release's lists the dataset is the same, in the same order: `images.txt` has it too.
+#[cfg(unix)]
+#[test]
+fn the_real_folder_without_lists_is_the_same_dataset() {
+    let Some(dir) = shared("cub") else { return };
+    let bare = tempfile::tempdir().unwrap();
+    for part in ["CUB_200_2011", "text"] {
+        std::os::unix::fs::symlink(dir.join(part), bare.path().join(part)).unwrap();
+    }
+    let (listed, derived) = (cub::read(&dir).unwrap(), cub::read(bare.path()).unwrap());
+    assert!(listed.notes.is_empty() && derived.notes.len() == 1);
+    let same = |a: &Item, b: &Item| {
+        (&a.key, a.class, a.split, &a.captions) == (&b.key, b.class, b.split, &b.captions)
+    };
+    assert_eq!(listed.items.len(), derived.items.len());
+    assert!(listed.items.iter().zip(&derived.items).all(|(a, b)| same(a, b)));
 }
 
 #[test]

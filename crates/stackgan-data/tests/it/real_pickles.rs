@@ -1,7 +1,9 @@
 //! Pickles that Python 2.7 wrote in 2016 and later (from abhisheksingh0308/GAN-App).
 
 use crate::shared;
+use stackgan_data::dataset::Split;
 use stackgan_data::formats::pickle;
+use stackgan_data::layouts::cub::split_of_class;
 use std::path::Path;
 
 fn strings(path: &Path) -> Vec<String> {
@@ -21,6 +23,11 @@ fn the_release_s_lists_are_read() {
     assert_eq!(train[8854], "200.Common_Yellowthroat/Common_Yellowthroat_0055_190967");
     let test = strings(&dir.join("stackgan_test_filenames.pickle"));
     assert_eq!(test.len(), 2933);
+    for (list, split) in [(&train, Split::Train), (&test, Split::Test)] {
+        let class = |key: &String| key[..3].parse().ok();
+        let of = |key| class(key).and_then(split_of_class);
+        assert!(list.iter().all(|key| of(key) == Some(split)), "{split}");
+    }
     assert_eq!(strings(&dir.join("dfgan_subset_train_filenames.pickle")).len(), 275);
 
     // numpy scalars, one object per class, shared through the memo.

@@ -51,6 +51,41 @@ fn order_classes_boxes_and_captions() {
     assert_eq!(read(dir.path()).unwrap(), data);
 }
 
+/// Class 1 is one of the release's for testing, class 2 is not.
+#[test]
+fn without_lists_the_release_s_classes_are_the_split() {
+    let dir = folder();
+    for split in ["train", "test"] {
+        std::fs::remove_file(dir.path().join(split).join("filenames.pickle")).unwrap();
+    }
+    let data = read(dir.path()).unwrap();
+    let found: Vec<_> =
+        data.items.iter().map(|item| (item.key.as_str(), item.class, item.split)).collect();
+    let wanted =
+        [("002.B/b", 2, Split::Train), ("001.A/x", 1, Split::Test), ("001.A/y", 1, Split::Test)];
+    assert_eq!(found, wanted);
+    assert!(data.notes.concat().contains("in the order of images.txt"), "{:?}", data.notes);
+    let list = dir.path().join("CUB_200_2011/images.txt");
+    for odd in ["201.A", "000.A", "A"] {
+        let text = format!("1 {odd}/x.jpg\n2 001.A/y.jpg\n3 002.B/b.jpg\n");
+        std::fs::write(&list, text).unwrap();
+        let said = error(&dir);
+        let whole = said.contains("images.txt") && said.contains("entry 0");
+        assert!(whole && said.contains(&format!("{odd}/x")), "{said}");
+    }
+}
+
+#[test]
+fn one_list_alone_is_a_mistake() {
+    for split in ["train", "test"] {
+        let dir = folder();
+        std::fs::remove_file(dir.path().join(split).join("filenames.pickle")).unwrap();
+        let said = error(&dir);
+        let named = said.replace('\\', "/").contains(&format!("{split}/filenames.pickle"));
+        assert!(said.contains("lacks 1 part") && named, "{said}");
+    }
+}
+
 #[test]
 fn all_that_is_missing_is_said_at_once() {
     let dir = folder();
