@@ -198,6 +198,50 @@ fn what_was_said_at_an_import_is_kept() {
     assert_eq!(import(&["--split-seed", "0"]), (false, true, true));
 }
 
+/// Wide pictures and copies are told; `--fit centre` holds for later imports.
+#[test]
+fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let wide = dir.join("wide");
+    for (i, (picture, captions)) in birds(8).into_iter().enumerate() {
+        let split = wide.join(if i < 6 { "train" } else { "test" });
+        fs::create_dir_all(&split).unwrap();
+        let height = if i < 5 { 30 } else { 60 };
+        let filter = image::imageops::FilterType::Nearest;
+        let picture = image::open(&picture).unwrap().resize_exact(60, height, filter);
+        picture.save(split.join(format!("{i}.png"))).unwrap();
+        fs::write(split.join(format!("{i}.txt")), captions.join("\n")).unwrap();
+    }
+    fs::copy(wide.join("train/2.png"), wide.join("test/7.png")).unwrap();
+    let copies =
+        "WARNING: 1 picture of the test part is also in training (first: test/7 = train/2)";
+    let import = |more: &[&str]| {
+        let args = [&["data", "import", "wide", "--size", "76"], more].concat();
+        let (code, said) = failed(dir, &args);
+        assert_eq!(code, 0, "{said}");
+        let file = fs::read(wide.join("prepared/prepared-76.safetensors")).unwrap();
+        let checked = done(dir, &["data", "check", "wide", "-q"]);
+        assert!(checked.contains("prepared-76.safetensors: 76 px"), "out of date: {checked}");
+        (said.contains(copies), checked, file)
+    };
+    let (warned, checked, squeezed) = import(&[]);
+    let shape = "6 pictures without a box are wider or higher than 4:3";
+    for part in [copies, shape, "--fit centre"]
+    {
+        assert!(warned && checked.contains(part), "{part} in {checked}");
+    }
+    let (warned, checked, centred) = import(&["--fit", "centre"]);
+    assert!(warned && checked.contains(copies) && !checked.contains(shape), "{checked}");
+    assert!(centred != squeezed);
+    assert!(import(&[]).2 == centred, "it holds for later imports");
+    assert!(import(&["--fit", "squeeze"]).2 == squeezed);
+    let document: Value =
+        serde_json::from_str(&done(dir, &["data", "check", "wide", "--json", "-q"])).unwrap();
+    assert_eq!(document["warnings"].as_array().unwrap().len(), 2, "{document}");
+    assert_eq!(document["warnings"][1], copies);
+}
+
 /// Writes an array (rows, WIDTH) and the list of its captions.
 fn encoded_elsewhere(dir: &Path, list: &str) {
     let rows = list.lines().count();

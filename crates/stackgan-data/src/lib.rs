@@ -15,6 +15,7 @@ pub mod captions;
 pub mod check;
 pub mod contact_sheet;
 mod container;
+pub mod copies;
 pub mod crop;
 pub mod dataset;
 mod digest;

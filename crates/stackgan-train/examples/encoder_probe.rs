@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
-use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::{self, Damaged, ImportOptions, Prepared};
 use stackgan_data::toy::{self, Colour, Named, ToyConfig, named_in};
@@ -92,6 +92,7 @@ fn birds(folder: &Path, count: usize) -> Result<Prepared> {
             size: PictureSize::Stage1,
             resizing: Resizing::Residual,
             stretch: Stretch::None,
+            fit: Fit::Squeeze,
         };
         let dataset = stackgan_data::layouts::cub::read(&drawn)?;
         prepared::import(

@@ -146,6 +146,7 @@ impl Fetch {
             recipe: None,
             contrast: None,
             damaged: None,
+            fit: None,
             json: self.json,
         }
     }
@@ -221,6 +222,10 @@ pub(crate) struct Import {
     /// at the last import, else as-stored
     #[arg(long, value_enum)]
     pub contrast: Option<Contrast>,
+    /// How to make a square of a picture without a box: `squeeze` all of it, as the releases do, or
+    /// take the largest square around its `centre`; default: as at the last import, else squeeze
+    #[arg(long, value_enum)]
+    pub fit: Option<Fit>,
     /// How to handle pictures that cannot be read; default: as at the last import, else refuse
     #[arg(long, value_enum)]
     pub damaged: Option<Damaged>,
@@ -245,6 +250,15 @@ pub(crate) enum Contrast {
     AsStored,
     /// Stretch each picture to the whole range
     AsReleased,
+}
+
+/// How a picture without a box becomes a square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Fit {
+    /// Squeeze all of it, whatever its shape
+    Squeeze,
+    /// Take the largest square around its centre
+    Centre,
 }
 
 /// The layout of a dataset folder, and choices that the folder does not determine. Omitted ones are

@@ -21,8 +21,8 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use config::Config;
 pub(crate) use data::{
-    Contrast, Damaged, Data, Fetch, FetchSet, Import, Kind, Layout, Recipe, Sizes, Uncaptioned,
-    Unpack,
+    Contrast, Damaged, Data, Fetch, FetchSet, Fit, Import, Kind, Layout, Recipe, Sizes,
+    Uncaptioned, Unpack,
 };
 pub(crate) use demo::Demo;
 pub(crate) use eval::{Eval, Metric, Nearest, Part};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_core::Recipe;
-use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::layouts::Kind;
 use stackgan_data::prepared::Damaged;
 
@@ -26,6 +26,9 @@ pub(crate) struct FolderOptions {
     /// How to treat pictures that cannot be read.
     #[serde(default)]
     pub damaged: Option<args::Damaged>,
+    /// What happens to pictures without a box.
+    #[serde(default)]
+    pub fit: Option<args::Fit>,
 }
 
 impl FolderOptions {
@@ -45,6 +48,7 @@ impl FolderOptions {
             layout: self.layout.or(kept.layout),
             contrast: self.contrast.or(kept.contrast),
             damaged: self.damaged.or(kept.damaged),
+            fit: self.fit.or(kept.fit),
         }
     }
 
@@ -65,13 +69,21 @@ impl FolderOptions {
         }
     }
 
+    /// What happens to pictures without a box.
+    pub(crate) const fn fit(self) -> Fit {
+        match self.fit {
+            None | Some(args::Fit::Squeeze) => Fit::Squeeze,
+            Some(args::Fit::Centre) => Fit::Centre,
+        }
+    }
+
     /// How pictures of a size are prepared.
     pub(crate) const fn preparation(self, size: PictureSize, resizing: Resizing) -> Preparation {
         let stretch = match self.contrast {
             None | Some(Contrast::AsStored) => Stretch::None,
             Some(Contrast::AsReleased) => Stretch::AsReleased,
         };
-        Preparation { size, resizing, stretch }
+        Preparation { size, resizing, stretch, fit: self.fit() }
     }
 }
 

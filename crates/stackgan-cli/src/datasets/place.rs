@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use stackgan_core::digest::sha256;
 use stackgan_data::check;
-use stackgan_data::crop::{PictureSize, Preparation, Resizing};
+use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing};
 use stackgan_data::dataset::Dataset;
 use stackgan_data::prepared::{Damaged, Prepared};
 
@@ -75,7 +75,15 @@ impl Place {
 
 /// A hash of the sources of a prepared file, without opening a picture.
 fn fingerprint(dataset: &Dataset, (how, damaged): (Preparation, Damaged)) -> String {
-    let mut text = format!("{how:?}\n{}\n", env!("CARGO_PKG_VERSION"));
+    let Preparation { size, resizing, stretch, fit } = how;
+    // As earlier versions wrote it, so that their files stay up to date.
+    let mut text = format!(
+        "Preparation {{ size: {size:?}, resizing: {resizing:?}, stretch: {stretch:?} }}\n{}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    if fit == Fit::Centre {
+        text += "centred squares of pictures without a box\n";
+    }
     if damaged == Damaged::LeaveOut {
         text += "damaged pictures left out\n";
     }
@@ -94,4 +102,26 @@ fn fingerprint(dataset: &Dataset, (how, damaged): (Preparation, Damaged)) -> Str
         );
     }
     sha256(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackgan_data::crop::{Resizing, Stretch};
+
+    /// Files that earlier versions made of squeezed pictures stay up to date.
+    #[test]
+    fn squeezing_leaves_the_fingerprint_as_it_was() {
+        let of = |fit| {
+            let (resizing, stretch) = (Resizing::Residual, Stretch::None);
+            let how = Preparation { size: PictureSize::Stage1, resizing, stretch, fit };
+            fingerprint(&Dataset::default(), (how, Damaged::Refuse))
+        };
+        let text = format!(
+            "Preparation {{ size: Stage1, resizing: Residual, stretch: None }}\n{}\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(of(Fit::Squeeze), sha256(text.as_bytes()));
+        assert_ne!(of(Fit::Centre), of(Fit::Squeeze));
+    }
 }

@@ -54,6 +54,9 @@ pub(crate) fn prepare(
     if made.left_out.len() > NAMED {
         manner.say(format!("left out: {} more", made.left_out.len() - NAMED));
     }
+    if let Some(copies) = &made.copies {
+        manner.say(format!("WARNING: {copies}"));
+    }
     write_file(&place.source, place.claim(&made.identity).as_bytes())?;
     let prepared = Prepared::open(&place.file)?;
     if prepared.identity() == made.identity {

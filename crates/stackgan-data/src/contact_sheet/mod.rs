@@ -3,7 +3,7 @@
 //! For a folder, each source picture is shown with its box and the cropped part, beside the
 //! resulting square. For a prepared file only the squares are shown.
 
-use crate::crop::{self, Orientation, Preparation, crop_rule};
+use crate::crop::{self, Orientation, Preparation};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
 use crate::formats::read_bounded;
 use crate::letters;
@@ -88,10 +88,11 @@ impl Exhibit {
         let mut source = crop::resize_to(source, (w as u32, h as u32), filter, &item.image)?;
         if let Some(BoundingBox { x, y, width: w, height: h }) = item.bounding_box {
             frame(&mut source, [x, y, x + w, y + h].map(scaled), BOX);
-            if let Some(r) = crop_rule(BoundingBox { x, y, width: w, height: h }, width, height) {
-                let taken = [r.x, r.y, r.x + r.width, r.y + r.height].map(f64::from);
-                frame(&mut source, taken.map(scaled), TAKEN);
-            }
+        }
+        let taken = crop::taken(item.bounding_box, how.fit, (width, height), &item.image)?;
+        if let Some(r) = taken {
+            let taken = [r.x, r.y, r.x + r.width, r.y + r.height].map(f64::from);
+            frame(&mut source, taken.map(scaled), TAKEN);
         }
         let name = describe(&item.key, item.split, Some(item.class));
         let inner = how.size.crop() as u32;

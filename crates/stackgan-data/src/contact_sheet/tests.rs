@@ -1,11 +1,15 @@
 //! Tests of the sheet: pictures, boxes and captions are in the right places.
 
 use super::*;
-use crate::crop::{PictureSize, Resizing, Stretch};
+use crate::crop::{Fit, PictureSize, Resizing, Stretch};
 use crate::testing::{dataset, prepared};
 
-const HOW: Preparation =
-    Preparation { size: PictureSize::Stage1, resizing: Resizing::Residual, stretch: Stretch::None };
+const HOW: Preparation = Preparation {
+    size: PictureSize::Stage1,
+    resizing: Resizing::Residual,
+    stretch: Stretch::None,
+    fit: Fit::Squeeze,
+};
 
 /// Number of pixels of a part (x, y, width, height) that have the colour.
 fn count(sheet: &RgbImage, [x, y, width, height]: [u32; 4], colour: Rgb<u8>) -> usize {

@@ -83,6 +83,16 @@ pub enum Stretch {
     AsReleased,
 }
 
+/// How the whole of a picture without a box becomes a square.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// It is squeezed to a square, as in the releases.
+    #[default]
+    Squeeze,
+    /// The largest square around its centre is taken, and what lies beside it is lost.
+    Centre,
+}
+
 /// How a picture becomes a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preparation {
@@ -92,6 +102,8 @@ pub struct Preparation {
     pub resizing: Resizing,
     /// The contrast stretch.
     pub stretch: Stretch,
+    /// What happens to pictures without a box.
+    pub fit: Fit,
 }
 
 /// A part of a picture in pixels.
@@ -128,6 +140,30 @@ pub fn crop_rule(bounds: BoundingBox, width: u32, height: u32) -> Option<Rect> {
     };
     let ((x, width), (y, height)) = (span(centre_x, width)?, span(centre_y, height)?);
     Some(Rect { x, y, width, height })
+}
+
+/// The largest square around the centre of a picture; half a pixel is rounded to the left and up.
+#[must_use]
+pub fn centred_square(width: u32, height: u32) -> Rect {
+    let side = width.min(height);
+    Rect { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side }
+}
+
+/// The part of a picture that becomes the square; `None` is all of it.
+///
+/// # Errors
+/// When the box lies outside of the picture; names `file`.
+pub(crate) fn taken(
+    bounds: Option<BoundingBox>,
+    fit: Fit,
+    (width, height): (u32, u32),
+    file: &Path,
+) -> Result<Option<Rect>> {
+    match (bounds, fit) {
+        (Some(bounds), _) => part(bounds, (width, height), file).map(Some),
+        (None, Fit::Squeeze) => Ok(None),
+        (None, Fit::Centre) => Ok(Some(centred_square(width, height))),
+    }
 }
 
 /// Applies [`crop_rule`] to the picture in `file`.
@@ -175,12 +211,9 @@ pub fn prepare(
     how: Preparation,
     file: &Path,
 ) -> Result<Vec<u8>> {
-    let mut image = match bounds {
+    let mut image = match taken(bounds, how.fit, image.dimensions(), file)? {
         None => image,
-        Some(bounds) => {
-            let r = part(bounds, image.dimensions(), file)?;
-            image::imageops::crop_imm(&image, r.x, r.y, r.width, r.height).to_image()
-        }
+        Some(r) => image::imageops::crop_imm(&image, r.x, r.y, r.width, r.height).to_image(),
     };
     if how.stretch == Stretch::AsReleased {
         stretch_contrast(&mut image);
@@ -336,10 +369,47 @@ mod tests {
     }
 
     #[test]
+    fn the_centred_square_is_the_largest_and_lies_inside() {
+        for (sides, square) in [
+            ((5, 5), [0, 0, 5]),
+            ((8, 5), [1, 0, 5]),
+            ((5, 8), [0, 1, 5]),
+            ((9, 5), [2, 0, 5]),
+            ((1, 7), [0, 3, 1]),
+            ((8192, 1), [4095, 0, 1]),
+        ] {
+            let r = centred_square(sides.0, sides.1);
+            assert_eq!(([r.x, r.y, r.width], r.height), (square, r.width), "{sides:?}");
+            assert!(r.x + r.width <= sides.0 && r.y + r.height <= sides.1);
+        }
+    }
+
+    /// A wide picture that is blue beside a centred green square. A box is not touched by the fit.
+    #[test]
+    fn the_centre_is_taken_only_without_a_box() {
+        let image = RgbImage::from_fn(300, 100, |x, _| {
+            if (100..200).contains(&x) { Rgb([0, 255, 0]) } else { Rgb([0, 0, 255]) }
+        });
+        let of = |fit, bounds| {
+            let how = Preparation {
+                size: PictureSize::Stage1,
+                resizing: Resizing::Plain,
+                stretch: Stretch::None,
+                fit,
+            };
+            prepare(image.clone(), bounds, how, Path::new("f")).unwrap()
+        };
+        assert!(of(Fit::Centre, None).chunks_exact(3).all(|p| p == [0, 255, 0]));
+        assert!(of(Fit::Squeeze, None).chunks_exact(3).any(|p| p == [0, 0, 255]));
+        let bounds = Some(bounds(0.0, 0.0, 40.0, 40.0));
+        assert_eq!(of(Fit::Centre, bounds), of(Fit::Squeeze, bounds));
+    }
+
+    #[test]
     fn squares_have_their_size_and_keep_flat_colours() {
         for size in [PictureSize::Stage1, PictureSize::Stage2] {
             for resizing in [Resizing::Residual, Resizing::Plain] {
-                let how = Preparation { size, resizing, stretch: Stretch::None };
+                let how = Preparation { size, resizing, stretch: Stretch::None, fit: Fit::Squeeze };
                 let image = RgbImage::from_pixel(500, 333, Rgb([10, 200, 30]));
                 let square =
                     prepare(image, Some(bounds(3.0, 4.0, 100.0, 50.0)), how, Path::new("f"))
@@ -352,6 +422,7 @@ mod tests {
             size: PictureSize::Stage1,
             resizing: Resizing::Plain,
             stretch: Stretch::None,
+            fit: Fit::Squeeze,
         };
         let outside = prepare(
             noise_picture(20, 20),

@@ -1,6 +1,6 @@
 //! The metadata of a prepared file, and what identifies a dataset and a file.
 
-use crate::crop::Orientation;
+use crate::crop::{Fit, Orientation};
 use crate::dataset::{Item, Split};
 use crate::digest::{hex, sha256};
 use sha2::{Digest as _, Sha256};
@@ -23,6 +23,10 @@ pub struct Manifest {
     pub resizing: String,
     /// Whether contrast was stretched: `none` or `as-released`.
     pub stretch: String,
+    /// How pictures without a box were made square: `squeeze` or `centre`. Absent if squeezed, so
+    /// that files of earlier versions have the same metadata.
+    #[serde(default = "squeezed", skip_serializing_if = "is_squeezed")]
+    pub fit: String,
     /// Whether pictures were rotated according to their EXIF tag: `as-stored` or `upright`.
     #[serde(default = "as_stored")]
     pub orientation: String,
@@ -49,6 +53,21 @@ pub struct Manifest {
 
 fn as_stored() -> String {
     orientation(Orientation::AsStored).to_owned()
+}
+
+fn squeezed() -> String {
+    fit(Fit::Squeeze).to_owned()
+}
+
+fn is_squeezed(text: &str) -> bool {
+    text == fit(Fit::Squeeze)
+}
+
+pub(super) const fn fit(fit: Fit) -> &'static str {
+    match fit {
+        Fit::Squeeze => "squeeze",
+        Fit::Centre => "centre",
+    }
 }
 
 pub(super) const fn orientation(orientation: Orientation) -> &'static str {

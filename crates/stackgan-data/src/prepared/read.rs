@@ -1,8 +1,8 @@
 //! Reads a prepared file: the small tables when it is opened, pictures by position.
 
-use super::manifest::{Manifest, VERSION, identity};
+use super::manifest::{Manifest, VERSION, fit, identity};
 use crate::container::{Container, Element, Tensor, words};
-use crate::crop::PictureSize;
+use crate::crop::{Fit, PictureSize};
 use crate::dataset::Split;
 use crate::digest::sha256;
 use crate::error::printable;
@@ -162,12 +162,15 @@ impl Prepared {
     }
 
     /// Identifies how the pixels were made from the source files, which the fingerprint does not
-    /// cover: the first twelve hexadecimal digits of the SHA-256 of filter, contrast, orientation
-    /// and boxes. It is safe in a file name whatever the file contains.
+    /// cover: the first twelve hexadecimal digits of the SHA-256 of filter, contrast, orientation,
+    /// boxes, and the fit unless pictures were squeezed. It is safe in a file name whatever the file contains.
     #[must_use]
     pub fn pixels(&self) -> String {
-        let Manifest { resizing, stretch, orientation, boxes, .. } = &self.manifest;
-        let text = [resizing, stretch, orientation, boxes].map(|part| format!("{part:?}")).concat();
+        let Manifest { resizing, stretch, orientation, boxes, fit: how, .. } = &self.manifest;
+        let squeezed = how == fit(Fit::Squeeze);
+        let parts = [resizing, stretch, orientation, boxes].into_iter();
+        let parts = parts.chain((!squeezed).then_some(how));
+        let text: String = parts.map(|part| format!("{part:?}")).collect();
         sha256(text).chars().take(12).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Tests of the prepared file: what was written is read back, and damage is reported.
 
 use super::{Damaged, ImportOptions, Prepared, import};
-use crate::crop::PictureSize;
+use crate::crop::{Fit, PictureSize};
 use crate::dataset::Split;
 use crate::testing::{dataset, options, prepared};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,6 +43,43 @@ fn everything_comes_back() {
     let bytes = std::fs::read(&out).unwrap();
     let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(theirs.tensor("images").unwrap().shape(), [130, 76, 76, 3]);
+}
+
+#[test]
+fn copies_between_the_splits_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dataset(dir.path(), 10, 2);
+    std::fs::copy(&source.items[3].image, &source.items[9].image).unwrap();
+    let out = dir.path().join("p.safetensors");
+    let report = import(&source, &out, &options(PictureSize::Stage1), &|_, _| {}).unwrap();
+    let said = report.copies.unwrap().to_string();
+    let (test, train) = (&source.items[9].key, &source.items[3].key);
+    assert!(said.contains(&format!("(first: {test} = {train})")), "{said}");
+}
+
+/// A file of squeezed pictures has the metadata that earlier versions wrote.
+#[test]
+fn only_the_centre_is_in_the_metadata() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = dataset(dir.path(), 4, 2);
+    source.items.iter_mut().for_each(|item| item.bounding_box = None);
+    let of = |fit| {
+        let out = dir.path().join(format!("{fit:?}.safetensors"));
+        let mut how = options(PictureSize::Stage1);
+        how.preparation.fit = fit;
+        import(&source, &out, &how, &|_, _| {}).unwrap();
+        Prepared::open(&out).unwrap()
+    };
+    let (squeezed, centred) = (of(Fit::Squeeze), of(Fit::Centre));
+    let described = |data: &Prepared| serde_json::to_value(data.manifest()).unwrap();
+    assert!(described(&squeezed).get("fit").is_none());
+    assert_eq!(described(&centred)["fit"], "centre");
+    assert_eq!(squeezed.fingerprint(), centred.fingerprint());
+    assert_ne!(squeezed.identity(), centred.identity());
+    assert_ne!(squeezed.pixels(), centred.pixels());
+    let parts = ["residual", "none", "as-stored", ""].map(|part| format!("{part:?}")).concat();
+    assert!(crate::digest::sha256(parts).starts_with(&squeezed.pixels()), "as ever");
+    assert!((0..4).any(|i| squeezed.image(i).unwrap() != centred.image(i).unwrap()));
 }
 
 #[test]

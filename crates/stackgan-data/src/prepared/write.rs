@@ -1,8 +1,11 @@
 //! Creates a prepared file: pictures are decoded in parallel, a few at a time, and streamed in
 //! order.
 
-use super::manifest::{Manifest, VERSION, boxes, fingerprint, identity, orientation, split_number};
+use super::manifest::{
+    Manifest, VERSION, boxes, fingerprint, fit, identity, orientation, split_number,
+};
 use crate::container::{Element, Spec, header};
+use crate::copies::{self, Copies};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item, Split};
 use crate::digest::{hex, sha256};
@@ -53,6 +56,8 @@ pub struct ImportReport {
     pub identity: String,
     /// The pictures that [`Damaged::LeaveOut`] left out, in order.
     pub left_out: Vec<LeftOut>,
+    /// Test pictures that are also in training.
+    pub copies: Option<Copies>,
 }
 
 /// A picture that was left out.
@@ -165,6 +170,7 @@ fn write<'a>(
             Stretch::None => "none".to_owned(),
             Stretch::AsReleased => "as-released".to_owned(),
         },
+        fit: fit(options.preparation.fit).to_owned(),
         orientation: orientation(dataset.orientation).to_owned(),
         boxes: boxes(items),
         notes: dataset.notes.iter().cloned().chain(note(&left_out)).collect(),
@@ -208,6 +214,8 @@ fn write<'a>(
     }
     file.write(&sums.bytes())?;
     manifest.fingerprint = fingerprint(items, &hashes);
+    let named = items.iter().copied().zip(hashes.iter().map(String::as_str));
+    let copies = copies::between(named);
     manifest.sha256 = hashes;
     let described = json(&manifest, out)?;
     file.rewrite_start(&header(&specs, &described))?;
@@ -220,6 +228,7 @@ fn write<'a>(
         fingerprint: manifest.fingerprint,
         identity: identity(&described),
         left_out,
+        copies,
     }))
 }
 

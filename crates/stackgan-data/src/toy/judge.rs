@@ -238,7 +238,7 @@ mod tests {
     use super::super::picture::Drawn;
     use super::super::view::{CENTRE, View, box_reduce};
     use super::*;
-    use crate::crop::{PictureSize, Preparation, Resizing, Stretch, decode, prepare};
+    use crate::crop::{Fit, PictureSize, Preparation, Resizing, Stretch, decode, prepare};
 
     static JUDGE: LazyLock<Judge> = LazyLock::new(|| {
         let start = Instant::now();
@@ -314,6 +314,7 @@ mod tests {
                 size: PictureSize::Stage2,
                 resizing: Resizing::Residual,
                 stretch: Stretch::None,
+                fit: Fit::Squeeze,
             };
             let file = Path::new("a.jpg");
             let rgb = prepare(decode(&jpeg, file).unwrap(), Some(bounds), how, file).unwrap();

@@ -3,7 +3,7 @@
 use crate::shared;
 use sha2::{Digest as _, Sha256};
 use stackgan_data::crop::{
-    PictureSize, Preparation, Resizing, Stretch, crop_rule, decode, prepare,
+    Fit, PictureSize, Preparation, Resizing, Stretch, crop_rule, decode, prepare,
 };
 use stackgan_data::dataset::{Item, Split};
 use stackgan_data::layouts::cub;
@@ -50,7 +50,12 @@ fn a_part_of_the_real_set_is_prepared() {
     data.items = data.items.into_iter().step_by(40).collect();
     let folder = tempfile::tempdir().unwrap();
     let how = |size| ImportOptions {
-        preparation: Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None },
+        preparation: Preparation {
+            size,
+            resizing: Resizing::Residual,
+            stretch: Stretch::None,
+            fit: Fit::Squeeze,
+        },
         damaged: Damaged::Refuse,
     };
     let mut prints = Vec::new();
@@ -135,6 +140,7 @@ fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
         size: PictureSize::Stage1,
         resizing: Resizing::Residual,
         stretch: Stretch::None,
+        fit: Fit::Squeeze,
     };
     let options = ImportOptions { preparation, damaged: Damaged::Refuse };
     import(&data, &path, &options, &|_, _| {}).unwrap();
@@ -184,7 +190,7 @@ fn crops_agree_with_pillow() {
             ("plain304", Resizing::Plain, PictureSize::Stage2),
             ("plain76", Resizing::Plain, PictureSize::Stage1),
         ] {
-            let how = Preparation { size, resizing, stretch: Stretch::None };
+            let how = Preparation { size, resizing, stretch: Stretch::None, fit: Fit::Squeeze };
             let image = decode(&bytes, &item.image).unwrap();
             let square = prepare(image, item.bounding_box, how, &item.image).unwrap();
             let side = size.prepared();

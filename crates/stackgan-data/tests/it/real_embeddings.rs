@@ -2,7 +2,7 @@
 //! available.
 
 use crate::shared;
-use stackgan_data::crop::{PictureSize, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::embeddings::{self, Embeddings};
 use stackgan_data::layouts::{Reading, Uncaptioned, oxford};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
@@ -21,6 +21,7 @@ fn a_record_of_reed_becomes_the_rows_of_its_picture() {
         size: PictureSize::Stage1,
         resizing: Resizing::Residual,
         stretch: Stretch::None,
+        fit: Fit::Squeeze,
     };
     let options = ImportOptions { preparation, damaged: Damaged::Refuse };
     import(&data, &file, &options, &|_, _| {}).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use stackgan_core::text::Standardise;
 use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, Stage, StagePart, TextPart};
-use stackgan_data::crop::{Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::cub;
@@ -41,7 +41,12 @@ fn prepared(
 ) -> (Arc<Prepared>, Arc<Embeddings>) {
     let file = folder.join("prepared.safetensors");
     let size = picture_size(stage);
-    let preparation = Preparation { size, resizing: Resizing::Residual, stretch: Stretch::None };
+    let preparation = Preparation {
+        size,
+        resizing: Resizing::Residual,
+        stretch: Stretch::None,
+        fit: Fit::Squeeze,
+    };
     import(birds, &file, &ImportOptions { preparation, damaged: Damaged::Refuse }, &|_, _| {})
         .unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder as _};
 use stackgan_core::{Model, Params, Recipe, Stage};
-use stackgan_data::crop::{Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
 use stackgan_data::layouts::cub;
 use stackgan_data::noise::Noise;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
@@ -151,7 +151,8 @@ fn pictures_of_other_pixels_are_other_data() {
     for (birds, stretch) in [(same, Stretch::AsReleased), (moved, Stretch::None)] {
         let file = folder.folder.path().join("others.safetensors");
         let size = picture_size(Stage::One);
-        let preparation = Preparation { size, resizing: Resizing::Residual, stretch };
+        let preparation =
+            Preparation { size, resizing: Resizing::Residual, stretch, fit: Fit::Squeeze };
         let options = ImportOptions { preparation, damaged: Damaged::Refuse };
         import(&birds, &file, &options, &|_, _| {}).unwrap();
         let data = Arc::new(Prepared::open(&file).unwrap());

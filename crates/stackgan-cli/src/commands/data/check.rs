@@ -4,10 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
-use stackgan_data::check::{self, CheckReport};
+use stackgan_data::check::{self, CheckReport, Examined};
 use stackgan_data::counted;
+use stackgan_data::crop::Fit;
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
+use stackgan_data::layouts::Kind;
 use stackgan_train::config::{self, TrainConfig};
 
 use super::summary::Summary;
@@ -51,6 +53,8 @@ struct Found {
     outdated: Vec<String>,
     /// What to do if the preset's batches are larger than the dataset.
     few: Option<String>,
+    /// What may do harm to results, though not to an import.
+    warnings: Vec<String>,
     /// The embeddings that were imported for it.
     embeddings: Option<Counted>,
 }
@@ -99,10 +103,12 @@ impl Found {
         }
         let dataset = datasets::read(path, layout)?;
         // Decode every picture, so that all faults are reported together.
-        let left_out = Phase::counted(manner, ("checking", "pictures"), |progress| {
+        let examined = Phase::counted(manner, ("checking", "pictures"), |progress| {
             check::pictures(&dataset, options.damaged(), progress)
         })?;
-        self.pictures = Some(match left_out {
+        self.warnings.extend(squeezed(&examined, (kind, options.fit())));
+        self.warnings.extend(examined.copies.as_ref().map(|copies| format!("WARNING: {copies}")));
+        self.pictures = Some(match examined.left_out {
             Some(error) => {
                 manner.say(format!("left out, as at the import: {error:#}"));
                 Pictures::OthersReadable
@@ -120,6 +126,19 @@ impl Found {
         self.embeddings = embeddings(path)?;
         Ok(())
     }
+}
+
+/// What is to be said if a person's own pictures are far from square. The published sets are squeezed
+/// in the releases too.
+fn squeezed(examined: &Examined, (kind, fit): (Kind, Fit)) -> Option<String> {
+    let n = examined.oblong;
+    (n > 0 && kind == Kind::Folder && fit == Fit::Squeeze).then(|| {
+        let (pictures, are) = (counted(n, "picture"), if n == 1 { "is" } else { "are" });
+        format!(
+            "{pictures} without a box {are} wider or higher than 4:3, and squeezed to a square: \
+             `stackgan data import DIR --fit centre` takes the largest square around the centre"
+        )
+    })
 }
 
 /// What is to be said if the preset's batches are larger than the dataset.
@@ -175,6 +194,7 @@ impl Answer for Found {
             outdated.map(|file| format!("{file}: out of date, and made anew by the next import")),
         );
         lines.extend(self.few.clone());
+        lines.extend(self.warnings.iter().cloned());
         lines.extend(self.embeddings.iter().map(|Counted { rows, dim, .. }| {
             let numbers = counted(*dim, "number");
             format!("{} of {numbers}, one for each caption", counted(*rows, "embedding"))

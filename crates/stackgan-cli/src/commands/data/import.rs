@@ -41,8 +41,12 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<Made> {
         Sizes::High => &[PictureSize::Stage2],
         Sizes::Both => &[PictureSize::Stage1, PictureSize::Stage2],
     };
-    let stated =
-        FolderOptions { layout: args.layout, contrast: args.contrast, damaged: args.damaged };
+    let stated = FolderOptions {
+        layout: args.layout,
+        contrast: args.contrast,
+        damaged: args.damaged,
+        fit: args.fit,
+    };
     let (options, manner) = (stated.or_kept(&args.dir), context.manner);
     let resizing = match args.recipe {
         Some(args::Recipe::Residual) => Resizing::Residual,
