@@ -22,8 +22,9 @@ use std::path::Path;
 /// Maximum width and height, in pixels.
 pub const MAX_SIDE: u32 = 8192;
 
-/// Maximum area, in pixels.
-pub const MAX_AREA: u64 = 40_000_000;
+/// Maximum area, in pixels: that of telephones with 48 and 50 million. Decoding takes at most 12 bytes
+/// of heap a pixel, so 0.8 GB in each thread (tests/heap).
+pub const MAX_AREA: u64 = 64_000_000;
 
 /// Maximum length of a picture file, in bytes.
 pub const MAX_FILE: u64 = 128 << 20;
@@ -320,7 +321,7 @@ mod tests {
     fn bombs_are_refused_by_their_header() {
         let mut jpeg = encoded(&noise_picture(16, 16).into(), ImageFormat::Jpeg);
         let sof = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-        for (height, width) in [(0xffff, 0xffff), (8193, 1), (8000, 8000u16)] {
+        for (height, width) in [(0xffff, 0xffff), (8193, 1), (8192, 8192u16)] {
             let (h, w) = (height as u16)
                 .to_be_bytes()
                 .into_iter()
@@ -332,6 +333,14 @@ mod tests {
             assert!(decode(&jpeg, Path::new("bomb.jpg")).is_err());
             assert!(started.elapsed().as_millis() < 500);
         }
+    }
+
+    #[test]
+    fn pictures_of_telephones_are_taken() {
+        for (width, height) in [(8000, 6000), (6120, 8160), (8192, 6144), (8000, 8000)] {
+            assert!(fits(width, height) && fits(height, width), "{width} x {height}");
+        }
+        assert!(!fits(8192, 8192) && !fits(8193, 1) && !fits(8001, 8000));
     }
 
     #[test]

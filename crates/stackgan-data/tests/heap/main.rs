@@ -8,6 +8,7 @@ mod mutations;
 #[expect(dead_code, reason = "the other program of tests compares what files hold")]
 #[path = "../it/packs.rs"]
 mod packs;
+mod pictures;
 mod prepared;
 mod readers;
 #[path = "../it/tables.rs"]
