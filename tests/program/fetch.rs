@@ -196,3 +196,43 @@ fn what_can_go_wrong_has_its_code_and_says_what_to_do() {
         failed(dir.path(), &["data", "fetch", "cub", "--from", "pictures", "--into", "b"]);
     assert!(said.contains("\n  save as: b/birds.zip\n"), "{said}");
 }
+
+/// What is fetched without the release's lists is imported; training is only proposed if it can work.
+#[test]
+fn the_next_command_is_training_only_if_the_folder_can_be_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let fetched = |from: &Path, into: &str| {
+        let from = from.display().to_string();
+        let fetch = ["data", "fetch", "cub", "--size", "76", "--from", &from, "--into", into];
+        let (code, said) = failed(dir.path(), &fetch);
+        assert_eq!(code, 0, "{said}");
+        said
+    };
+    let said = fetched(&WORLD.birds(), "whole");
+    assert!(said.contains("next: stackgan text train --data whole"), "{said}");
+    let picture = WORLD.birds().join("CUB_200_2011/images");
+    let picture = fs::read_dir(picture).unwrap().next().unwrap().unwrap().path();
+    let picture = fs::read_dir(picture).unwrap().next().unwrap().unwrap().path();
+    let one = dir.path().join("one");
+    let place = |name: &str| {
+        let path = one.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    };
+    let (mut list, mut boxes) = (String::new(), String::new());
+    for n in 1..=3 {
+        list += &format!("{n} 002.B/{n}.jpg\n");
+        boxes += &format!("{n} 2 2 20 20\n");
+        fs::copy(&picture, place(&format!("CUB_200_2011/images/002.B/{n}.jpg"))).unwrap();
+        fs::write(place(&format!("text/002.B/{n}.txt")), "a bird\n").unwrap();
+    }
+    fs::write(place("CUB_200_2011/images.txt"), list).unwrap();
+    fs::write(place("CUB_200_2011/bounding_boxes.txt"), boxes).unwrap();
+    let said = fetched(&one, "few");
+    for part in
+        ["the 50 classes for testing", "WARNING: this cannot", "next: stackgan data check few"]
+    {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("train --"), "{said}");
+}

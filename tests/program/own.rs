@@ -198,7 +198,7 @@ fn what_was_said_at_an_import_is_kept() {
     assert_eq!(import(&["--split-seed", "0"]), (false, true, true));
 }
 
-/// Wide pictures and copies are told; `--fit centre` holds for later imports.
+/// Wide pictures, copies and captions in other letters are told; `--fit centre` holds for later imports.
 #[test]
 fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
     let folder = tempfile::tempdir().unwrap();
@@ -214,6 +214,7 @@ fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
         fs::write(split.join(format!("{i}.txt")), captions.join("\n")).unwrap();
     }
     fs::copy(wide.join("train/2.png"), wide.join("test/7.png")).unwrap();
+    fs::write(wide.join("train/0.txt"), "красная птица\n").unwrap();
     let copies =
         "WARNING: 1 picture of the test part is also in training (first: test/7 = train/2)";
     let import = |more: &[&str]| {
@@ -227,7 +228,7 @@ fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
     };
     let (warned, checked, squeezed) = import(&[]);
     let shape = "6 pictures without a box are wider or higher than 4:3";
-    for part in [copies, shape, "--fit centre"]
+    for part in [copies, shape, "--fit centre", "WARNING: 1 of ", "first train/0, \"красная"]
     {
         assert!(warned && checked.contains(part), "{part} in {checked}");
     }

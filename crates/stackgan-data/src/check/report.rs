@@ -7,6 +7,9 @@ use crate::layouts::{Kind, inside, is_picture, stem};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+/// How a sentence of a summary begins that says why training would fail or learn little.
+const WARNING: &str = "WARNING: ";
+
 /// What was found at one path.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
@@ -100,6 +103,11 @@ impl CheckReport {
     pub fn is_complete(&self) -> bool {
         self.parts.iter().all(Part::is_sound)
     }
+
+    /// The sentences of the summary that say why training would fail or learn little.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.summary.iter().map(String::as_str).filter(|line| line.starts_with(WARNING))
+    }
 }
 
 fn summary(data: &Dataset) -> Vec<String> {
@@ -123,15 +131,35 @@ fn summary(data: &Dataset) -> Vec<String> {
     // As in `plan`: a batch needs at least two pictures, and a wrong picture is one of another
     // class.
     if pictures < 2 {
-        said.push(
-            "WARNING: this cannot be trained on: two pictures are needed at least".to_owned(),
-        );
+        said.push(format!("{WARNING}this cannot be trained on: two pictures are needed at least"));
     } else if train.len() < 2 {
-        said.push(
-            "WARNING: this cannot be trained on: all pictures to train on are of one class, and a wrong picture is one of another".to_owned(),
-        );
+        said.push(format!(
+            "{WARNING}this cannot be trained on: all pictures to train on are of one class, and a wrong picture is one of another"
+        ));
     }
+    said.extend(illegible(data));
     said
+}
+
+/// What is to be said of captions without any letter or digit that the char-CNN-RNN encoder reads.
+/// Those that are empty stand for embeddings.
+fn illegible(data: &Dataset) -> Option<String> {
+    let is_illegible = |caption: &str| {
+        !caption.trim().is_empty() && !caption.chars().any(|c| c.is_ascii_alphanumeric())
+    };
+    let mut found = data.items.iter().flat_map(|item| {
+        let captions = item.captions.iter().filter(|caption| is_illegible(caption));
+        captions.map(move |caption| (item, caption))
+    });
+    let (item, caption) = found.next()?;
+    let n = 1 + found.count();
+    Some(format!(
+        "{WARNING}{n} of {} {} no letter or digit that the char-CNN-RNN encoder reads (a to z, 0 to 9): first {}, \"{}\"; write them in such letters, or train with a sentence encoder that knows theirs",
+        counted(data.caption_count(), "caption"),
+        if n == 1 { "has" } else { "have" },
+        printable(&item.key),
+        printable(caption)
+    ))
 }
 
 impl fmt::Display for CheckReport {
@@ -288,4 +316,25 @@ impl<'d> Report<'d> {
 fn relative(path: &Path) -> String {
     let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
     names.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_without_a_known_letter_are_counted_with_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut data = crate::testing::dataset(dir.path(), 10, 3);
+        assert!(summary(&data).iter().all(|line| !line.starts_with(WARNING)));
+        let captions = ["красная птица, очень!", "", "  ", "…", "rouge é", "3"];
+        data.items[1].captions = captions.map(str::to_owned).to_vec();
+        let all = data.caption_count();
+        let report = CheckReport::of(dir.path(), Kind::Folder, Vec::new(), Some(&data));
+        let said: Vec<&str> = report.warnings().collect();
+        let [said] = said[..] else { panic!("{said:?}") };
+        let begins = format!("WARNING: 2 of {all} captions have no letter");
+        assert!(said.starts_with(&begins) && said.contains(&data.items[1].key), "{said}");
+        assert!(said.contains("красная"), "{said}");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
+use stackgan_data::check::check;
 use stackgan_data::counted;
 use stackgan_data::fetch::manifest::{COCO, CUB, OXFORD, Set};
 use stackgan_data::fetch::{self, ByHand, From, Patience, Request};
@@ -12,7 +13,7 @@ use stackgan_data::fetch::{self, ByHand, From, Patience, Request};
 use super::import::{Made, import};
 use crate::args::{self, FetchSet};
 use crate::context::Context;
-use crate::datasets::home;
+use crate::datasets::{self, FolderOptions, home};
 use crate::exit::Problem;
 use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::{FetchProgress, Manner};
@@ -43,7 +44,7 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     } else {
         format!("{folder}: {}, whole: {}", set.title, counted(found, "picture"))
     });
-    let made = import(&args.import(into), context)?;
+    let made = import(&args.import(into.clone()), context)?;
     form.show(&Fetched {
         set: name,
         folder: &folder,
@@ -51,6 +52,10 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         pictures_in_set: whole,
         made,
     })?;
+    if warned(&into, context.manner)? {
+        context.manner.say(format!("next: stackgan data check {typed}"));
+        return Ok(());
+    }
     context
         .manner
         .say(format!("next: stackgan text train --data {typed} --features efficientnet-lite0-57934424.pth --out encoder.safetensors"));
@@ -59,6 +64,14 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         "then: stackgan train --stage 1 --preset {name} --data {typed} --encoder encoder.safetensors"
     ));
     Ok(())
+}
+
+/// Says what is wrong with a folder that was imported, if training on it would fail or learn little.
+fn warned(folder: &Path, manner: Manner) -> Result<bool> {
+    let layout = FolderOptions::kept(folder).layout;
+    let report = check(folder, datasets::kind(folder, layout)?, datasets::reading(layout));
+    report.warnings().for_each(|line| manner.say(line));
+    Ok(!report.is_complete() || report.warnings().next().is_some())
 }
 
 /// A set that was fetched and imported.
