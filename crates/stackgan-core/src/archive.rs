@@ -43,11 +43,11 @@ impl Archive {
     /// data in the order of the names. The metadata contain the CRC-32C of the data.
     ///
     /// # Errors
-    /// A tensor that cannot be read back from its device.
+    /// A tensor that cannot be read back from its device; errors of [`Self::head`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut signed = self.clone();
         signed.metadata.insert(CRC.to_owned(), NO_CRC.to_owned());
-        let mut file = signed.head();
+        let mut file = signed.head()?;
         let data = file.len();
         let values: usize = self.tensors.values().map(Tensor::elem_count).sum();
         file.reserve_exact(4 * values);
@@ -70,9 +70,9 @@ impl Archive {
     /// Returns the SHA-256 of the contents in hexadecimal: that of the file without the CRC.
     ///
     /// # Errors
-    /// A tensor that cannot be read back from its device.
+    /// A tensor that cannot be read back from its device; errors of [`Self::head`].
     pub fn sha256(&self) -> Result<String> {
-        let mut sum = Sum::of(&self.head());
+        let mut sum = Sum::of(&self.head()?);
         self.data(|piece| {
             sum.add(piece);
             Ok::<(), Error>(())
@@ -81,8 +81,10 @@ impl Archive {
     }
 
     /// Returns the part of the file before the data.
-    #[must_use]
-    pub fn head(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// A header that would not be read again: there are too many tensors for one file.
+    pub fn head(&self) -> Result<Vec<u8>> {
         let mut header = Map::new();
         if !self.metadata.is_empty() {
             header.insert("__metadata__".to_owned(), json!(self.metadata));
@@ -97,9 +99,17 @@ impl Archive {
         }
         let mut text = Value::Object(header).to_string().into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
+        if text.len() as u64 > HEADER_LIMIT {
+            return Err(Error::Model {
+                what: "this cannot be stored in one file".to_owned(),
+                expected: "a header of at most 1 MiB, about ten thousand tensors".to_owned(),
+                found: format!("{} bytes for {} tensors", text.len(), self.tensors.len()),
+                remedy: "store it as fewer tensors, or with shorter metadata".to_owned(),
+            });
+        }
         let mut head = (text.len() as u64).to_le_bytes().to_vec();
         head.extend(text);
-        head
+        Ok(head)
     }
 
     /// Passes the data to `each`, one piece of a tensor after another, so that a file can be
@@ -282,7 +292,7 @@ mod tests {
         assert_eq!(read.metadata, archive()?.metadata);
         assert_eq!(read.part("b.")["x"].to_vec1::<f32>()?, [1.0, -2.5]);
         assert_eq!(read.to_bytes()?, bytes);
-        let mut bare = read.head();
+        let mut bare = read.head()?;
         read.data(|piece| {
             bare.extend_from_slice(piece);
             Ok::<(), Error>(())
@@ -322,7 +332,7 @@ mod tests {
             let error = Archive::from_bytes(&copy, &Device::Cpu).unwrap_err().to_string();
             assert!(error.contains("CRC-32C"), "{bit}: {error}");
         }
-        let mut other = archive()?.head();
+        let mut other = archive()?.head()?;
         archive()?.data(|piece| {
             other.extend_from_slice(piece);
             Ok::<(), Error>(())

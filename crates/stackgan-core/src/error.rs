@@ -47,6 +47,12 @@ pub enum Error {
         "there can be no such picture\n  {0}\n  do: give three bytes for each pixel, or a batch (n, 3, height, width)"
     )]
     Picture(String),
+    /// A text cannot be stored in a PNG file.
+    #[error(
+        "a text cannot be stored beside the picture\n  {0}\n  do: give keywords of 1 to 79 Latin-1 characters, and \
+         texts without U+0000"
+    )]
+    PictureText(String),
     /// A file does not contain the provenance of its picture.
     #[error(
         "this file does not say how its picture was painted\n  expected {expected}, found {found}\n  do: take a PNG \

@@ -109,7 +109,8 @@ impl Picture {
     pub fn encode_png_with(&self, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
         let failed = |e: png::EncodingError| Error::Picture(e.to_string());
         let mut file = Vec::new();
-        let encoder = encoder(&mut file, (self.width, self.height), texts).map_err(failed)?;
+        let encoder = encoder(&mut file, (self.width, self.height), texts)
+            .map_err(|e| Error::PictureText(e.to_string()))?; // nothing is written yet
         let mut writer = encoder.write_header().map_err(failed)?;
         writer.write_image_data(&self.rgb).map_err(failed)?;
         writer.finish().map_err(failed)?;

@@ -16,7 +16,7 @@ use crate::generator::{Generator, Stage1Statistics};
 use crate::generator_noise::Epsilon;
 use crate::generators::Low;
 use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
-use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
+use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators, shapes};
 
 /// The version of the file format.
 const FORMAT: &str = "stackgan-model/1";
@@ -32,7 +32,8 @@ pub struct ModelInfo {
     pub format: String,
     /// The text encoder's sizes; `None` if the embeddings came from another source.
     pub encoder: Option<CharCnnRnnConfig>,
-    /// The fingerprint of the encoder that made the training embeddings. Other encoders are
+    /// The fingerprint of the encoder that made the training embeddings: of one in the file with its
+    /// standardisation, of another ([`Model::encoder_fingerprint`]) without. Other encoders are
     /// rejected.
     pub encoder_fingerprint: String,
     /// The source of an encoder that is not in the file, as `--encoder` takes it: `hub:OWNER/NAME`
@@ -273,6 +274,16 @@ impl Model {
         if info.format != FORMAT {
             return Err(wrong("this program reads another version", FORMAT, &info.format));
         }
+        let known = |name: &str| match name.split_once('.') {
+            Some(("stage1", _)) => true,
+            Some(("stage2", _)) => info.stage2.is_some(),
+            Some(("text", name)) => info.encoder.is_some() || Standardise::has(name),
+            _ => false,
+        };
+        if let Some(name) = archive.tensors.keys().find(|name| !known(name)) {
+            let found = format!("`{}`", shapes::shown(name));
+            return Err(wrong("a tensor of no part of the model", "those of its parts", &found));
+        }
         let part = |info: StageInfo, prefix: &str| {
             // Before its sizes are used. They are in a file, so changing a setting does not help.
             info.check()
@@ -303,13 +314,11 @@ impl Model {
     /// standardisation.
     ///
     /// The result is empty if the encoder is not known.
-    ///
-    /// # Errors
-    /// Tensors that cannot be read back.
-    pub fn encoder_fingerprint(&self) -> Result<String> {
+    #[must_use]
+    pub fn encoder_fingerprint(&self) -> &str {
         match &self.text {
             TextPart::Inside(own) => own.bare_fingerprint(),
-            TextPart::Beside { fingerprint, .. } => Ok(fingerprint.clone()),
+            TextPart::Beside { fingerprint, .. } => fingerprint,
         }
     }
 
@@ -322,14 +331,14 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] if the width or the fingerprint differs.
     pub fn attach(&mut self, encoder: Box<dyn TextEncoder>) -> Result<()> {
-        let trained = self.encoder_fingerprint()?;
+        let trained = self.encoder_fingerprint();
         let named = |dim: usize, print: &str| {
             format!("an encoder of width {dim}, fingerprint {}", print.get(..12).unwrap_or(print))
         };
         let (dim, print) = (encoder.dim(), encoder.fingerprint());
         let unknown = trained.is_empty();
         if dim != self.info.stage1.net.text_dim || !(unknown || print == trained) {
-            let known = if unknown { "not known" } else { trained.as_str() };
+            let known = if unknown { "not known" } else { trained };
             return Err(Error::Model {
                 what: "the model was trained with another text encoder".to_owned(),
                 expected: named(self.info.stage1.net.text_dim, known),

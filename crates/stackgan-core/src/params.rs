@@ -293,7 +293,12 @@ impl Scope<'_> {
             Access::Frozen => Ok(claim(path, shape)?.as_detached_tensor()),
             Access::Derived(weights) => match weights.get(&path) {
                 Some(weight) if weight.shape() == &shape => Ok(weight.clone()),
-                _ => bail!("derived tensor `{path}` {:?} is missing", shape.dims()),
+                Some(weight) => bail!(
+                    "derived tensor `{path}`: expected shape {:?}, found {:?}",
+                    shape.dims(),
+                    weight.dims()
+                ),
+                None => bail!("derived tensor `{path}` {:?} is missing", shape.dims()),
             },
         }
     }

@@ -70,25 +70,20 @@ pub struct NamedModel {
     pub name: String,
     /// SHA-256 of its file, 64 hexadecimal digits.
     pub sha256: String,
-    /// Fingerprint of its text encoder ([`Model::encoder_fingerprint`]).
-    encoder: String,
 }
 
 impl NamedModel {
     /// Takes a model, its name, and the SHA-256 of its file.
-    ///
-    /// # Errors
-    /// As [`Model::encoder_fingerprint`].
-    pub fn new(model: Model, name: String, sha256: String) -> Result<Self> {
-        let encoder = model.encoder_fingerprint()?;
-        Ok(Self { model, name, sha256, encoder })
+    #[must_use]
+    pub const fn new(model: Model, name: String, sha256: String) -> Self {
+        Self { model, name, sha256 }
     }
 
     /// Returns the fingerprint of its text encoder, without standardisation; empty if it is not
     /// known.
     #[must_use]
     pub fn encoder(&self) -> &str {
-        &self.encoder
+        self.model.encoder_fingerprint()
     }
 
     /// Describes `picture`, which the model generated for `request` in the way of `how`.
@@ -103,7 +98,7 @@ impl NamedModel {
             z_scale: how.z_scale,
             eps_scale: how.eps_scale,
             model_sha256: self.sha256.clone(),
-            encoder: self.encoder.clone(),
+            encoder: self.encoder().to_owned(),
             pixels_sha256: pixels_sha256(picture),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arithmetic: Some(stackgan_kernels::arithmetic(self.model.device()).to_owned()),
@@ -116,7 +111,7 @@ impl Provenance {
     /// Returns the provenance with the [`embedding_sha256`] of the row from which the picture was
     /// generated.
     #[must_use]
-    pub fn from_embedding(self, row: &str) -> Self {
+    pub fn with_embedding(self, row: &str) -> Self {
         Self { embedding_sha256: Some(row.to_owned()), ..self }
     }
 
@@ -250,7 +245,7 @@ mod tests {
         let (provenance, picture) = painted();
         let file = provenance.encode_png(&picture, "birds")?;
         assert_eq!(Provenance::read(&file)?, (provenance.clone(), picture.clone()));
-        let of_row = provenance.from_embedding(&embedding_sha256(&[0.5, -1.0]));
+        let of_row = provenance.with_embedding(&embedding_sha256(&[0.5, -1.0]));
         let file = of_row.encode_png(&picture, "birds")?;
         assert_eq!(Provenance::read(&file)?, (of_row, picture));
         Ok(())

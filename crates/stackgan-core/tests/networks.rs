@@ -168,6 +168,28 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     Ok(())
 }
 
+/// What no part of a model reads would be lost when it is saved again.
+#[test]
+fn a_tensor_of_no_part_is_refused() -> stackgan_core::Result<()> {
+    let whole = Archive::from_bytes(&model(Recipe::Plain)?.to_bytes()?, &Device::Cpu)?;
+    for name in ["stage3.w", "optimiser", "text.more", "stage1.more"] {
+        let mut more = whole.clone();
+        more.tensors.insert(name.to_owned(), Tensor::zeros(1, DType::F32, &Device::Cpu)?);
+        let error = Model::from_bytes(&more.to_bytes()?, &Device::Cpu).unwrap_err().to_string();
+        let name = name.rsplit('.').next().unwrap();
+        assert!(error.contains(name) && error.contains("do: "), "{error}");
+    }
+    // A Stage-II that the description denies.
+    let mut less = whole;
+    let info = less.metadata["stackgan"].clone();
+    let mut info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    info["stage2"] = serde_json::Value::Null;
+    less.metadata.insert("stackgan".to_owned(), info.to_string());
+    let error = Model::from_bytes(&less.to_bytes()?, &Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("a tensor of no part of the model") && error.contains("stage2."));
+    Ok(())
+}
+
 /// A model that could not be read back is refused, because otherwise hours of training would be
 /// saved in vain.
 #[test]

@@ -39,7 +39,6 @@ pub(crate) struct Job {
     request: u64,
     wanted: Wanted,
     queued: Instant,
-    deadline: Duration,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -56,14 +55,14 @@ pub(crate) fn new(length: usize, state: Arc<State>) -> (Queue, Receiver<Job>) {
 }
 
 impl Queue {
-    /// Appends a request that must be started within `deadline`.
+    /// Appends a request. It is left out if the answer's receiver is gone when its turn comes.
     pub(crate) fn put(
         &self,
-        (request, wanted): (u64, Wanted),
-        deadline: Duration,
+        request: u64,
+        wanted: Wanted,
     ) -> std::result::Result<oneshot::Receiver<Reply>, Refusal> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { request, wanted, queued: Instant::now(), deadline, reply };
+        let job = Job { request, wanted, queued: Instant::now(), reply };
         self.state.waiting.fetch_add(1, Ordering::Relaxed);
         self.jobs.try_send(job).map_err(|error| {
             self.state.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -95,19 +94,13 @@ pub(crate) fn work(
     let mut panics: Vec<Instant> = Vec::new();
     while let Ok(job) = jobs.recv() {
         state.waiting.fetch_sub(1, Ordering::Relaxed);
-        let Job { request, wanted, queued, deadline, reply } = job;
+        let Job { request, wanted, queued, reply } = job;
         let waited = queued.elapsed();
         if reply.is_closed() {
-            continue; // the client has left
+            continue; // the client has left, or was told that it waited too long
         }
-        let late = || Refusal::new(503, "queue", "it waited too long; try again in a second");
-        let refused = if state.stopping.load(Ordering::Relaxed) {
-            Some(stopping())
-        } else {
-            (waited > deadline).then(late)
-        };
-        if let Some(refusal) = refused {
-            let _ = reply.send(Err(refusal)); // a client that has left needs no reply
+        if state.stopping.load(Ordering::Relaxed) {
+            let _ = reply.send(Err(stopping())); // a client that has left needs no reply
             continue;
         }
         let begun = Instant::now();

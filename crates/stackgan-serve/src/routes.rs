@@ -94,7 +94,7 @@ async fn images(site: &Site, number: u64, body: Incoming) -> Result<Answer, Refu
 /// Queues a request for painting, and waits for the pictures.
 async fn painted(site: &Site, number: u64, wanted: Wanted) -> Result<Vec<Painted>, Refusal> {
     let wait = site.options.limits.answer_time;
-    let reply = site.queue.put((number, wanted), wait)?;
+    let reply = site.queue.put(number, wanted)?;
     let late = |_| Refusal::new(503, "queue", "it took too long; try again in a second");
     let reply = timeout(wait, reply).await.map_err(late)?;
     reply.unwrap_or_else(|_| Err(queue::stopping())) // the painter has ended

@@ -103,7 +103,7 @@ impl DataConfig {
                 "`other-class`, `as-released` or `none` for the residual recipe"
             }
         };
-        Err(invalid("data.wrong", expected, "another"))
+        Err(invalid("data.wrong", expected, &serde_json::json!(self.wrong).to_string()))
     }
 }
 

@@ -17,7 +17,7 @@ use stackgan_core::noise::{Draws, Noise, Stream};
 /// applies none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Policy {
+pub struct Augmentations {
     /// Random brightness, saturation and contrast.
     pub colour: bool,
     /// Random translation, padded with zeros.
@@ -26,7 +26,7 @@ pub struct Policy {
     pub cutout: bool,
 }
 
-impl TryFrom<String> for Policy {
+impl TryFrom<String> for Augmentations {
     type Error = String;
     fn try_from(text: String) -> std::result::Result<Self, String> {
         let mut policy = Self::default();
@@ -42,8 +42,8 @@ impl TryFrom<String> for Policy {
     }
 }
 
-impl From<Policy> for String {
-    fn from(policy: Policy) -> Self {
+impl From<Augmentations> for String {
+    fn from(policy: Augmentations) -> Self {
         let parts = [
             ("colour", policy.colour),
             ("translation", policy.translation),
@@ -70,7 +70,7 @@ pub enum Pass {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DiffAugment {
     /// Which augmentations are applied.
-    pub policy: Policy,
+    pub policy: Augmentations,
     /// The source of the random values.
     pub noise: Noise,
     /// The step, counted from 0.
@@ -112,7 +112,7 @@ impl DiffAugment {
     /// # Errors
     /// When the shape is another.
     pub fn see(&self, pass: Pass, images: &Tensor) -> Result<Tensor> {
-        if self.policy == Policy::default() {
+        if self.policy == Augmentations::default() {
             return Ok(images.clone());
         }
         let (batch, _, _, side) = images.dims4()?;
@@ -201,7 +201,7 @@ mod tests {
     const SIDE: usize = 16;
 
     fn augment(policy: &str, step: u64) -> DiffAugment {
-        let policy = Policy::try_from(policy.to_owned()).unwrap();
+        let policy = Augmentations::try_from(policy.to_owned()).unwrap();
         DiffAugment { policy, noise: Noise::new(3), step, first: 0 }
     }
 

@@ -63,7 +63,12 @@ impl Ema {
                 Some(t) if t.dims() == average.dims() => {
                     average.set(&t.to_device(average.device())?)?;
                 }
-                _ => bail!("average of `{name}`: expected shape {:?}", average.dims()),
+                Some(t) => bail!(
+                    "average of `{name}`: expected shape {:?}, found {:?}",
+                    average.dims(),
+                    t.dims()
+                ),
+                None => bail!("average of `{name}` {:?} is missing", average.dims()),
             }
         }
         Ok(())

@@ -23,7 +23,7 @@ use stackgan_core::{NetConfig, Params};
 use crate::Result;
 use crate::adam::Adam;
 use crate::config::{LossConfig, TrainConfig};
-use crate::diff_augment::Policy;
+use crate::diff_augment::Augmentations;
 use crate::knobs::Knobs;
 use crate::penalty::R1;
 use crate::step::{
@@ -126,7 +126,7 @@ impl Tuned {
             lr_g: cfg.lr_g * self.factor,
             lr_d: cfg.lr_d * self.factor,
             loss: LossConfig { r1, ..cfg.loss },
-            knobs: Knobs { diff_augment: Policy::default(), d_steps: 1, ..cfg.knobs },
+            knobs: Knobs { diff_augment: Augmentations::default(), d_steps: 1, ..cfg.knobs },
             ..*cfg
         };
         residual_step(&mut self.game, &mut self.views, &Inputs { batch, noise }, &cfg)

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use stackgan_core::{Recipe, Stage};
 
-use crate::diff_augment::Policy;
+use crate::diff_augment::Augmentations;
 use crate::ranges::{invalid, within};
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ pub struct Knobs {
     /// Whether D's weights are divided by their largest singular values (Miyato et al. 2018).
     pub spectral_norm: bool,
     /// The augmentation of every picture that D sees (Zhao et al. 2020, "DiffAugment").
-    pub diff_augment: Policy,
+    pub diff_augment: Augmentations,
     /// Number of D's steps for each of G's: G is updated in every `d_steps`-th step of the run. `k`
     /// in Goodfellow et al. 2014, algorithm 1.
     pub d_steps: u64,
@@ -55,7 +55,7 @@ impl Default for Knobs {
             clip_d: 0.0,
             real_label: 1.0,
             spectral_norm: false,
-            diff_augment: Policy::default(),
+            diff_augment: Augmentations::default(),
             d_steps: 1,
             conditioning: Conditioning::Augmented,
             micro_batch: 0,
@@ -97,7 +97,8 @@ impl Knobs {
             return Ok(());
         }
         let key = "knobs.finetune_stage1";
-        let refuse = |expected: &str| Err(invalid(key, expected, "a factor"));
+        let refuse =
+            |expected: &str| Err(invalid(key, expected, &self.finetune_stage1.to_string()));
         match (stage, recipe, self.spectral_norm) {
             (Stage::One, ..) => refuse("0 in Stage-I"),
             (_, Recipe::Plain, _) => refuse("0 in the plain recipe, whose release has no such"),

@@ -151,7 +151,8 @@ impl Players {
     /// Takes one step of both players.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`] before anything is changed; tensor errors.
+    /// [`crate::Error::NonFinite`] before the weights of the player concerned are changed, which for G
+    /// is after D's step ([`crate::guard`] makes a step whole); tensor errors.
     pub fn step(&mut self, inputs: &Inputs, cfg: &StepConfig) -> crate::Result<StepStats> {
         let game = &mut self.game;
         match &mut self.discriminator {

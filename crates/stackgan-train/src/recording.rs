@@ -13,7 +13,7 @@ use candle_core::{DType, Tensor, Var};
 use stackgan_kernels::{copy_all, count_non_finite, gpu};
 
 use crate::Result;
-use crate::diff_augment::Policy;
+use crate::diff_augment::Augmentations;
 use crate::players::Players;
 use crate::step::{Inputs, StepConfig, StepStats};
 
@@ -112,7 +112,7 @@ fn possible(players: &Players, inputs: &Inputs, cfg: &StepConfig) -> bool {
         && players.is_recordable()
         && inputs.batch.other_text.is_none()
         && !cfg.loss.r1.due(cfg.step)
-        && cfg.knobs.diff_augment == Policy::default()
+        && cfg.knobs.diff_augment == Augmentations::default()
         && cfg.knobs.d_steps <= 1
         && cfg.knobs.micro_batch == 0
 }
@@ -161,10 +161,8 @@ impl Recorded {
 
     /// Whether the inputs have the shapes of the recorded ones.
     fn fits(&self, inputs: &Inputs) -> bool {
-        let (mut theirs, mut ours) = (inputs.numbers(), self.places.iter());
-        let pairs = ours.by_ref().zip(theirs.by_ref());
-        let same = pairs.fold(true, |all, (place, (_, input))| all && place.dims() == input.dims());
-        same && ours.next().is_none() && theirs.next().is_none()
+        let theirs = inputs.numbers().map(|(_, input)| input.dims());
+        self.places.iter().map(|place| place.dims()).eq(theirs)
     }
 
     fn step(

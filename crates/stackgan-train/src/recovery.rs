@@ -20,33 +20,36 @@ impl Run {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<u64> {
         let newest = store.newest(&self.setup.device)?;
-        match (&newest.found, policy.resume, &newest.passed_over[..]) {
-            (Some((older, _)), Resume::Strict, damaged @ [_, ..]) => {
-                return Err(Error::Checkpoint {
-                    what: "the newest checkpoint is damaged".to_owned(),
-                    file: store.folder().to_path_buf(),
-                    expected: "a whole one".to_owned(),
-                    found: damaged.join("; ").into(),
-                    remedy: format!(
-                        "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
-                        older.step
-                    ),
-                });
-            }
-            _ => passed_over(newest.passed_over, on_event),
+        if let (Some((older, _)), Resume::Strict, damaged @ [_, ..]) =
+            (&newest.found, policy.resume, &newest.passed_over[..])
+        {
+            return Err(Error::Checkpoint {
+                what: "the newest checkpoint is damaged".to_owned(),
+                file: store.folder().to_path_buf(),
+                expected: "a whole one".to_owned(),
+                found: damaged.join("; ").into(),
+                remedy: format!(
+                    "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
+                    older.step
+                ),
+            });
         }
         match (newest.found, policy.resume) {
-            (None, Resume::Auto | Resume::Strict) if dir.is_begun() => Err(Error::Checkpoint {
+            (None, _) if dir.is_begun() => Err(Error::Checkpoint {
                 what: "the run has begun, and its checkpoints are gone".to_owned(),
                 file: store.folder().to_path_buf(),
                 expected: "a checkpoint to go on from".to_owned(),
                 found: "none".to_owned().into(),
                 remedy: "restore the folder from a copy, or train in another one".to_owned(),
             }),
-            (None, _) => Ok(0),
+            (None, _) => {
+                passed_over(newest.passed_over, 0, on_event);
+                Ok(0)
+            }
             (Some(saved), Resume::Auto | Resume::Strict) => {
                 let changes = self.identity.check(&saved.0, &policy.allow_change)?;
                 let step = self.restore(saved)?;
+                passed_over(newest.passed_over, step, on_event);
                 if !changes.is_empty() {
                     self.checkpoint(store, step)?; // from here on with this configuration
                 }
@@ -124,10 +127,17 @@ impl Run {
         }
         let mut skipped = self.skipped.clone();
         skipped.insert(step);
-        let newest = store.newest(&self.setup.device)?;
+        let newest = match store.newest(&self.setup.device) {
+            Ok(newest) => newest,
+            Err(other) => {
+                let text = format!("the checkpoints cannot be read to go back: {other}");
+                on_event(TrainEvent::Warning { step, text });
+                return Err(error);
+            }
+        };
         let Some(saved) = newest.found else { return Err(error) };
-        passed_over(newest.passed_over, on_event);
         let back = self.restore(saved)?;
+        passed_over(newest.passed_over, back, on_event);
         self.skipped.extend(skipped);
         let count = self.skipped.len();
         let text = format!(
@@ -137,7 +147,7 @@ impl Run {
     }
 }
 
-/// Warns about damaged checkpoints.
-fn passed_over(damaged: Vec<String>, on_event: &mut dyn FnMut(TrainEvent)) {
-    damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step: 0, text }));
+/// Warns about damaged checkpoints, at the step that is gone on from.
+fn passed_over(damaged: Vec<String>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) {
+    damaged.into_iter().for_each(|text| on_event(TrainEvent::Warning { step, text }));
 }

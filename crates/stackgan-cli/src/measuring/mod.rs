@@ -60,11 +60,10 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let by = encoder
         .as_ref()
         .map(|e| e.text.bare_fingerprint()) // as users of the encoder see it
-        .transpose()?
         .map(|print| format!("char-CNN-RNN {}", print.get(..21).unwrap_or_default()));
     let shown = Shown::open(args, context)?;
     let own = match encoder.as_ref().filter(|_| args.metrics.contains(&Metric::Rp)) {
-        Some(judge) => shown.reads_with(&judge.text.bare_fingerprint()?)?,
+        Some(judge) => shown.reads_with(judge.text.bare_fingerprint()),
         None => false,
     };
     let part = part_indices(shown.data(), args.split)?;

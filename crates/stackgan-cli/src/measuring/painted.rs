@@ -111,8 +111,8 @@ impl DatasetPainter {
     }
 
     /// The fingerprint of the text encoder of the model's training; empty if it is not known.
-    pub(super) fn encoder_fingerprint(&self) -> Result<String> {
-        Ok(self.model.encoder_fingerprint()?)
+    pub(super) fn encoder_fingerprint(&self) -> &str {
+        self.model.encoder_fingerprint()
     }
 
     /// The facts about the pictures for reports.

@@ -78,10 +78,10 @@ impl Shown {
     }
 
     /// Whether the pictures are those of a model that was trained with this text encoder.
-    pub(super) fn reads_with(&self, fingerprint: &str) -> Result<bool> {
+    pub(super) fn reads_with(&self, fingerprint: &str) -> bool {
         match self {
-            Self::Painted { painter, .. } => Ok(painter.encoder_fingerprint()? == fingerprint),
-            Self::Folder { .. } => Ok(false),
+            Self::Painted { painter, .. } => painter.encoder_fingerprint() == fingerprint,
+            Self::Folder { .. } => false,
         }
     }
 

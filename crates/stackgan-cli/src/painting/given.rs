@@ -40,7 +40,7 @@ impl Given {
     ) -> Result<Self> {
         let data = data.map(|path| open_any(path, ANY_SIZE, manner)).transpose()?;
         let embeddings = opened(file, data.as_deref())?;
-        let trained = model.encoder_fingerprint()?;
+        let trained = model.encoder_fingerprint();
         let wide = model.info().stage1.net.text_dim == embeddings.dim();
         if wide && trained.starts_with(UNKNOWN) && trained != embeddings.encoder() {
             // Nobody can tell. The releases' pickles and captions come without their encoder.
@@ -147,7 +147,7 @@ fn opened(file: Option<&Path>, data: Option<&Prepared>) -> Result<Embeddings> {
 
 /// Checks that embeddings come from the encoder that the model was trained with.
 fn belong(model: &Model, embeddings: &Embeddings) -> Result<()> {
-    let (expected, found) = (model.encoder_fingerprint()?, embeddings.encoder());
+    let (expected, found) = (model.encoder_fingerprint(), embeddings.encoder());
     let wide = model.info().stage1.net.text_dim;
     let fits = expected.is_empty() || expected == found;
     if fits && embeddings.dim() == wide {
@@ -156,7 +156,7 @@ fn belong(model: &Model, embeddings: &Embeddings) -> Result<()> {
     let named = |print: &str, dim: usize| {
         format!("{dim} numbers of encoder {}", print.get(..21).unwrap_or(print))
     };
-    let parts = (named(&expected, wide), named(found, embeddings.dim()));
+    let parts = (named(expected, wide), named(found, embeddings.dim()));
     let remedy = match found.starts_with(UNKNOWN) && embeddings.dim() == wide {
         true => {
             "import them with `--made-by ENCODER`, the model's, which shows whether it made them"

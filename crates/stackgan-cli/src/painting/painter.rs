@@ -89,7 +89,7 @@ impl Painter {
     /// As [`load`].
     pub(crate) fn open(path: &Path, context: &Context) -> Result<Self> {
         let Loaded { model, sha256, name, .. } = load(path, context)?;
-        let (sampling, named) = (Sampling::default(), NamedModel::new(model, name, sha256)?);
+        let (sampling, named) = (Sampling::default(), NamedModel::new(model, name, sha256));
         Ok(Self { how: named.model.resolve(sampling)?, named, sampling, signed: true })
     }
 
@@ -168,7 +168,7 @@ impl Painter {
         let request = Request { caption, seed: *seed };
         let said = self.named.provenance(request, self.how, picture);
         let said = match row {
-            Some(row) => said.from_embedding(row),
+            Some(row) => said.with_embedding(row),
             None => said,
         };
         let png = match self.signed {

@@ -164,7 +164,7 @@ fn about(encoder: &CharCnnRnnEncoder) -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
         ("alphabet", String::from_utf8_lossy(ALPHABET).into_owned()),
         ("case", case.to_owned()),
-        ("encoder_fingerprint", encoder.bare_fingerprint()?),
+        ("encoder_fingerprint", encoder.bare_fingerprint().to_owned()),
         ("unknown", unknown.to_owned()),
     ])
 }

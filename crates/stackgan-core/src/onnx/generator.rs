@@ -61,7 +61,7 @@ pub(super) fn about(
     let mut about = vec![
         ("cond_dim", info.net.cond_dim.to_string()),
         ("dataset", info.dataset.clone()),
-        ("encoder_fingerprint", model.encoder_fingerprint()?),
+        ("encoder_fingerprint", model.encoder_fingerprint().to_owned()),
         ("epsilon", epsilon.to_owned()),
         ("gf", info.net.gf.to_string()),
         ("image_size", stage.side().to_string()),

@@ -113,10 +113,10 @@ impl CharCnnRnnConfig {
     /// [`Error::Config`] names the first key that is out of range.
     pub fn check(&self) -> crate::Result<()> {
         let sizes = [
-            ("text.conv1", self.conv1),
-            ("text.conv2", self.conv2),
-            ("text.units", self.units),
-            ("text.dim", self.dim),
+            ("conv1", self.conv1),
+            ("conv2", self.conv2),
+            ("units", self.units),
+            ("dim", self.dim),
         ];
         match sizes.into_iter().find(|(_, value)| !(1..=16_384).contains(value)) {
             None => Ok(()),

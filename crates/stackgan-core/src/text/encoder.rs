@@ -118,6 +118,12 @@ impl Standardise {
         }
     }
 
+    /// Whether a tensor of this name, below an encoder's prefix, is one of those that
+    /// [`Self::from_tensors`] reads.
+    pub(crate) fn has(name: &str) -> bool {
+        [MEAN, STD].contains(&name)
+    }
+
     /// Standardises vectors `(captions, dim)`; the result has the same shape.
     ///
     /// # Errors
@@ -144,6 +150,7 @@ pub struct CharCnnRnnEncoder {
     tail: Tail,
     standardise: Option<Standardise>,
     fingerprint: String,
+    bare: String,
 }
 
 impl CharCnnRnnEncoder {
@@ -166,21 +173,24 @@ impl CharCnnRnnEncoder {
             ));
         }
         let network = CharCnnRnn::new(&config, &params.frozen())?;
-        let (tail, fingerprint) = (network.tail()?, String::new());
-        let mut encoder = Self { config, params, network, tail, standardise, fingerprint };
-        encoder.fingerprint = encoder.hash(encoder.tensors()?)?;
+        let (tail, fingerprint, bare) = (network.tail()?, String::new(), String::new());
+        let mut encoder = Self { config, params, network, tail, standardise, fingerprint, bare };
+        let mut tensors = encoder.tensors()?;
+        encoder.fingerprint = encoder.hash(tensors.clone())?;
+        let whole = tensors.len();
+        tensors.retain(|name, _| !name.ends_with(MEAN) && !name.ends_with(STD));
+        encoder.bare = match tensors.len() == whole {
+            true => encoder.fingerprint.clone(),
+            false => encoder.hash(tensors)?,
+        };
         Ok(encoder)
     }
 
     /// Returns the fingerprint of this encoder without standardisation, which is that of the
     /// encoder's file and of embeddings made with it.
-    ///
-    /// # Errors
-    /// Tensors that cannot be read back.
-    pub fn bare_fingerprint(&self) -> Result<String> {
-        let mut tensors = self.tensors()?;
-        tensors.retain(|name, _| !name.ends_with(MEAN) && !name.ends_with(STD));
-        self.hash(tensors)
+    #[must_use]
+    pub fn bare_fingerprint(&self) -> &str {
+        &self.bare
     }
 
     /// Returns the sizes.
@@ -235,7 +245,7 @@ impl CharCnnRnnEncoder {
     ) -> Result<Self> {
         let mut own = under(PREFIX, tensors);
         let standardise = Standardise::from_tensors(&own, device)?;
-        own.retain(|name, _| name != MEAN && name != STD);
+        own.retain(|name, _| !Standardise::has(name));
         let fits =
             |e: candle_core::Error| wrong_tensors(format!("those of {config:?}"), e.to_string());
         let params = Params::given(own, device)?;

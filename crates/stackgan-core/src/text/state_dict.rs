@@ -13,6 +13,7 @@ use candle_core::{Device, Tensor};
 use super::alphabet::{ALPHABET_SIZE, AlphabetOptions};
 use super::ops::KERNEL;
 use super::{CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence};
+use crate::shapes::wrong_sizes;
 use crate::{Error, Params, Result};
 
 pub use crate::shapes::Shapes;
@@ -38,7 +39,7 @@ pub fn sizes(shapes: &Shapes) -> Result<CharCnnRnnConfig> {
         recurrence: if gated { Recurrence::Gru } else { Recurrence::Rnn },
         alphabet: AlphabetOptions::default(),
     };
-    config.check()?;
+    config.check().map_err(|e| not_an_encoder("sizes of such an encoder", &wrong_sizes(&e)))?;
     let expected = layout(&config);
     for (name, shape) in &expected {
         let found = shapes.get(name).map_or(&[][..], Vec::as_slice);

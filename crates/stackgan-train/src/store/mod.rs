@@ -39,7 +39,7 @@ struct Sealed {
 
 impl Sealed {
     fn new(archive: Archive, path: &Path) -> Result<Self> {
-        let (bare, sum) = (archive.head(), archive.sha256()?);
+        let (bare, sum) = (archive.head()?, archive.sha256()?);
         let head = header::sealed(bare, &sum).ok_or_else(|| {
             storage("seal", path, std::io::Error::other("the header has no place for a sum"))
         })?;

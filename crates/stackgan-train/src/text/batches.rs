@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use stackgan_core::noise::{Draws, Noise, Stream};
 use stackgan_data::loader::scaled;
 
@@ -15,6 +15,10 @@ use crate::{Error, Result};
 
 /// The weight of a new vector in a class's running mean.
 const NEW: f32 = 0.2;
+
+/// Names of the running means in a state, and of their classes.
+const MEANS: &str = "vectors";
+const CLASSES: &str = "classes";
 
 /// One row of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +74,7 @@ impl Batches {
         }
         if classes.len() < cfg.batch {
             return Err(Error::Config {
-                key: "--batch".to_owned(),
+                key: "batch".to_owned(),
                 expected: format!("at most {}, the classes with captions", classes.len()),
                 found: cfg.batch.to_string(),
                 remedy: "choose a smaller one, or give the pictures more classes and captions"
@@ -89,20 +93,34 @@ impl Batches {
         Ok(Self { classes: classes.into_values().collect(), cfg, means })
     }
 
-    /// The running means, by class.
+    /// The running means `(seen, dim)` and the numbers of their classes `(seen,)`; nothing if no
+    /// class has a mean yet.
     pub(super) fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let seen = |(class, mean): (usize, &Option<Vec<f32>>)| Some((class, mean.clone()?));
-        let tensor = |(class, mean): (usize, Vec<f32>)| {
-            Ok((class.to_string(), Tensor::new(mean, &Device::Cpu)?))
-        };
-        self.means.iter().enumerate().filter_map(seen).map(tensor).collect()
+        let seen = self.means.iter().zip(0_u32..).filter_map(|(mean, n)| Some((mean.as_ref()?, n)));
+        let (means, classes): (Vec<_>, Vec<_>) = seen.unzip();
+        let Some(dim) = means.first().map(|mean| mean.len()) else { return Ok(BTreeMap::new()) };
+        let classes = Tensor::new(classes, &Device::Cpu)?.to_dtype(DType::F32)?; // exact below 2^24
+        let values = means.iter().copied().flatten().copied().collect();
+        let means = Tensor::from_vec(values, (means.len(), dim), &Device::Cpu)?;
+        Ok([(MEANS, means), (CLASSES, classes)].map(|(name, t)| (name.to_owned(), t)).into())
     }
 
     /// Restores what [`Self::state`] returned.
     pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        for (class, mean) in self.means.iter_mut().enumerate() {
-            *mean = state.get(&class.to_string()).map(Tensor::to_vec1).transpose()?;
+        let mut restored = vec![None; self.means.len()];
+        if !state.is_empty() {
+            let part = |name: &str| state.get(name).ok_or_else(|| other_means("missing"));
+            let (means, classes) =
+                (part(MEANS)?.to_vec2::<f32>()?, part(CLASSES)?.to_vec1::<f32>()?);
+            if means.len() != classes.len() {
+                return Err(other_means("of other classes"));
+            }
+            for (mean, class) in means.into_iter().zip(classes) {
+                let place = restored.get_mut(class as usize);
+                *place.ok_or_else(|| other_means("of other classes"))? = Some(mean);
+            }
         }
+        self.means = restored;
         Ok(())
     }
 
@@ -168,6 +186,10 @@ impl Batches {
     }
 }
 
+fn other_means(how: &str) -> Error {
+    candle_core::Error::msg(format!("the running means of the classes are {how}")).into()
+}
+
 impl Row {
     /// Appends the crop as three planes of 64 * 64 values in [-1, 1].
     pub(super) fn push_pixels(&self, source: &dyn TextSource, out: &mut Vec<f32>) -> Result<()> {
@@ -218,6 +240,8 @@ pub(super) fn push_crop(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use stackgan_core::archive::Archive;
 
     use super::super::run::tests::Squares;
     use super::*;
@@ -279,6 +303,39 @@ mod tests {
             }
         }
         assert!(whole > 20, "{whole}");
+        Ok(())
+    }
+
+    /// Captions of COCO have as many classes as pictures: a tensor for each would not fit a header.
+    #[test]
+    fn means_of_many_classes_are_kept() -> Result<()> {
+        let classes = 20_000;
+        let none = || Batches {
+            classes: vec![vec![0]; classes],
+            cfg: BatchConfig { batch: 2, captions: 1, hard: None },
+            means: vec![None; classes],
+        };
+        let mut many = none();
+        many.restore(&many.state()?)?;
+        assert!(many.means.iter().all(Option::is_none));
+        for class in (0..classes).filter(|class| class % 3 != 1) {
+            many.means[class] = Some(vec![class as f32, -1.0]);
+        }
+        let mut archive = Archive::default();
+        archive.extend("means.", many.state()?);
+        let read = Archive::from_bytes(&archive.to_bytes()?, &Device::Cpu)?;
+        let mut again = none();
+        again.restore(&read.part("means."))?;
+        assert_eq!(again.means, many.means);
+        let mut fewer = Batches { means: vec![None; 9], ..none() };
+        let error = fewer.restore(&read.part("means.")).unwrap_err().to_string();
+        assert!(error.contains("of other classes"), "{error}");
+        assert!(fewer.means.iter().all(Option::is_none));
+        // One tensor for each is refused when it is written, not when it is needed.
+        let one = |class: usize| (format!("means.{class}"), Tensor::new(&[1f32], &Device::Cpu));
+        let each = (0..classes).map(one).map(|(name, t)| Ok((name, t?)));
+        let each = Archive { tensors: each.collect::<Result<_>>()?, ..Archive::default() };
+        assert!(each.to_bytes().unwrap_err().to_string().contains("20000 tensors"));
         Ok(())
     }
 

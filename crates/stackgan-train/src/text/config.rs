@@ -215,34 +215,34 @@ impl TextTrainConfig {
             }
         };
         let rules = [
-            ("text.batch", (2..=4096).contains(&self.batch), "2 to 4096", self.batch.to_string()),
+            ("batch", (2..=4096).contains(&self.batch), "2 to 4096", self.batch.to_string()),
             (
-                "text.captions_per_picture",
+                "captions_per_picture",
                 (1..=16).contains(&self.captions_per_picture),
                 "1 to 16",
                 self.captions_per_picture.to_string(),
             ),
-            ("text.lr", self.lr > 0.0 && self.lr < 1.0, "above 0, below 1", self.lr.to_string()),
+            ("lr", self.lr > 0.0 && self.lr < 1.0, "above 0, below 1", self.lr.to_string()),
             (
-                "text.decay",
+                "decay",
                 decay_fits,
                 "fractions of the run and of the rate",
                 format!("{:?}", self.decay),
             ),
             (
-                "text.image",
+                "image",
                 image_fits,
                 "one to five widths up to 4096, or 1 to 65536 features of pictures of 32 to 1024 pixels",
                 format!("{:?}", self.image),
             ),
             (
-                "text.hard_batches.chance",
+                "hard_batches.chance",
                 (0.0..=1.0).contains(&hard.chance),
                 "0 to 1",
                 hard.chance.to_string(),
             ),
             (
-                "text.hard_batches.share",
+                "hard_batches.share",
                 (0.0..=1.0).contains(&hard.share),
                 "0 to 1",
                 hard.share.to_string(),
@@ -282,10 +282,10 @@ mod tests {
         assert!(TextTrainConfig::published().check().is_ok());
         assert!(TextTrainConfig::small().check().is_ok());
         for (key, cfg) in [
-            ("text.batch", TextTrainConfig { batch: 1, ..TextTrainConfig::small() }),
-            ("text.lr", TextTrainConfig { lr: f64::NAN, ..TextTrainConfig::small() }),
+            ("batch", TextTrainConfig { batch: 1, ..TextTrainConfig::small() }),
+            ("lr", TextTrainConfig { lr: f64::NAN, ..TextTrainConfig::small() }),
             (
-                "text.image",
+                "image",
                 TextTrainConfig {
                     image: ImageSide::Convolutions { channels: vec![] },
                     ..TextTrainConfig::small()

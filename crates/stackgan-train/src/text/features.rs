@@ -125,7 +125,7 @@ impl ImageInputs<'_> {
             }
         };
         Err(Error::Config {
-            key: "text.image".to_owned(),
+            key: "image".to_owned(),
             expected: format!("{side:?} of {pictures} pictures"),
             found,
             remedy: "give the features of the network that the encoder was trained with".to_owned(),

@@ -275,7 +275,7 @@ fn non_finite(step: u64, value: f64) -> Error {
         step,
         term: "loss of the text encoder".to_owned(),
         value,
-        remedy: "lower `text.lr`, or train with another seed".to_owned(),
+        remedy: "lower the learning rate, or train with another seed".to_owned(),
     }
 }
 
@@ -406,7 +406,7 @@ pub(super) mod tests {
         let others = PictureFeatures::new(("other colours", 64), values)?;
         for wrong in [ImageInputs::Pixels, ImageInputs::Features(&others)] {
             let error = evaluate(&encoder, (&source, wrong), &pictures, Noise::new(1));
-            assert!(error.unwrap_err().to_string().contains("`text.image`"));
+            assert!(error.unwrap_err().to_string().contains("`image`"));
             assert!(train_encoder(&TextRun { images: wrong, ..run }, &mut |_| ()).is_err());
         }
         Ok(())
@@ -527,6 +527,6 @@ pub(super) mod tests {
     fn too_few_classes_are_refused() {
         let error =
             train(&TextTrainConfig { batch: 13, ..config() }, 1, &mut Vec::new()).unwrap_err();
-        assert!(error.to_string().contains("`--batch`"), "{error}");
+        assert!(error.to_string().contains("`batch`"), "{error}");
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     write_file(&args.out, &encoder.to_bytes()?)?;
     Unfinished::forget(&args.out);
     let (file, scores) = (path_text(&args.out), scores(&encoder, (&data, images), args.seed)?);
-    let (fingerprint, steps) = (encoder.text.bare_fingerprint()?, encoder.steps);
+    let (fingerprint, steps) = (encoder.text.bare_fingerprint().to_owned(), encoder.steps);
     Form::from(args.json).show(&Trained { file, fingerprint, steps, scores })?;
     manner.say(match scores {
         Some(scores) => describe_scores(&scores),

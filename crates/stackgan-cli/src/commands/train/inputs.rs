@@ -141,12 +141,12 @@ fn check_sizes(kept: &Origins, path: &Path) -> Result<()> {
 /// Checks that embeddings come from the encoder that a Stage-I model was trained with, if the model
 /// knows it.
 pub(super) fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
-    let trained = stage1.encoder_fingerprint()?;
+    let trained = stage1.encoder_fingerprint();
     if trained.is_empty() || trained == encoder {
         return Ok(());
     }
     let named = |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
-    let parts = (named(&trained), named(encoder));
+    let parts = (named(trained), named(encoder));
     let remedy = match &stage1.info().encoder_source {
         Some(source) => format!("give `--encoder {}`", source.escape_debug()),
         None => "train both stages with the same encoder or the same embeddings".to_owned(),
