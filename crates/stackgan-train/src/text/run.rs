@@ -10,7 +10,7 @@ use stackgan_core::text::{CharCnnRnn, CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Params, text::TextEncoder as _};
 use stackgan_kernels::count_non_finite;
 
-use super::batches::{BatchConfig, Batches, Row};
+use super::batches::{BatchConfig, Batches, Row, not_its_state};
 use super::optimiser::State;
 use super::{ImageEncoder, ImageInputs, TextSource, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
@@ -118,7 +118,7 @@ impl<'a> TextTraining<'a> {
     pub fn resume(run: &'a TextRun<'a>, state: &Archive) -> Result<Self> {
         let mut training = Self::begin(run)?;
         let step = state.metadata.get(STEP).and_then(|step| step.parse().ok());
-        let step = step.ok_or_else(|| candle_core::Error::msg("a state without its step"))?;
+        let step = step.ok_or_else(|| not_its_state("the number of its steps", "none"))?;
         training.text_params.set(&state.part("text."))?;
         training.image_params.set(&state.part("image."))?;
         training.optimiser.restore(&state.part("optimiser."), step)?;
