@@ -15,8 +15,9 @@ use crate::archive::Archive;
 use crate::generator::{Generator, Stage1Statistics};
 use crate::generator_noise::Epsilon;
 use crate::generators::Low;
+use crate::shapes::{shown, wrong_sizes};
 use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
-use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators, shapes};
+use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
 
 /// The version of the file format.
 const FORMAT: &str = "stackgan-model/1";
@@ -281,13 +282,13 @@ impl Model {
             _ => false,
         };
         if let Some(name) = archive.tensors.keys().find(|name| !known(name)) {
-            let found = format!("`{}`", shapes::shown(name));
+            let found = format!("`{}`", shown(name));
             return Err(wrong("a tensor of no part of the model", "those of its parts", &found));
         }
         let part = |info: StageInfo, prefix: &str| {
             // Before its sizes are used. They are in a file, so changing a setting does not help.
             info.check()
-                .map_err(|e| wrong("its sizes cannot be", "sizes in range", &e.to_string()))?;
+                .map_err(|e| wrong("its sizes cannot be", "sizes in range", &wrong_sizes(&e)))?;
             Ok::<_, Error>(StagePart { info, params: Params::given(archive.part(prefix), device)? })
         };
         let stage1 = part(info.stage1, "stage1.")?;

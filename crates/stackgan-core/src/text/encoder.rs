@@ -11,6 +11,7 @@ use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
 use crate::archive::{Archive, prefixed, under};
 use crate::digest::Sum;
+use crate::shapes::wrong_sizes;
 use crate::{Error, Params, Result};
 
 /// The prefix of every tensor name in a model file.
@@ -243,6 +244,10 @@ impl CharCnnRnnEncoder {
         tensors: &BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
+        // Sizes in a file cannot be changed by a setting.
+        let possible =
+            |e: Error| wrong_tensors("sizes of such an encoder".to_owned(), wrong_sizes(&e));
+        config.check().map_err(possible)?;
         let mut own = under(PREFIX, tensors);
         let standardise = Standardise::from_tensors(&own, device)?;
         own.retain(|name, _| !Standardise::has(name));
@@ -435,6 +440,10 @@ mod tests {
                 .unwrap_err();
             assert!(error.to_string().contains("do: "), "{error}");
         }
+        let config = CharCnnRnnConfig { units: 0, ..*encoder.config() };
+        let error = CharCnnRnnEncoder::from_tensors(config, &tensors, &Device::Cpu).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("`units`") && !error.contains("do: change"), "{error}");
         Ok(())
     }
 
