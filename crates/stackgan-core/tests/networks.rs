@@ -179,6 +179,14 @@ fn a_tensor_of_no_part_is_refused() -> stackgan_core::Result<()> {
         let name = name.rsplit('.').next().unwrap();
         assert!(error.contains(name) && error.contains("do: "), "{error}");
     }
+    // The encoder that the description denies; a standardisation alone may be there.
+    let mut beside = model(Recipe::Plain)?.into_parts();
+    beside.text = TextPart::unknown();
+    let mut beside =
+        Archive::from_bytes(&Model::new(beside, &Device::Cpu)?.to_bytes()?, &Device::Cpu)?;
+    beside.tensors.insert("text.w".to_owned(), Tensor::zeros(1, DType::F32, &Device::Cpu)?);
+    let error = Model::from_bytes(&beside.to_bytes()?, &Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("a tensor of no part of the model") && error.contains("`text.w`"));
     // A Stage-II that the description denies.
     let mut less = whole;
     let info = less.metadata["stackgan"].clone();
