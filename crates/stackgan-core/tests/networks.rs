@@ -7,7 +7,9 @@ use stackgan_core::generator::Stage1Statistics;
 use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, SAMPLING};
 use stackgan_core::generators::Low;
 use stackgan_core::noise::Noise;
-use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Standardise};
+use stackgan_core::text::{
+    CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder as _,
+};
 use stackgan_core::{
     Generator, Mode, Model, NetConfig, Params, Parts, Recipe, Request, Sampling, Stage, StageInfo,
     StagePart, TextPart, generators,
@@ -165,6 +167,26 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     archive.tensors.insert(name, tensor);
     let error = Model::from_bytes(&archive.to_bytes()?, &Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("another text encoder"), "{error}");
+    Ok(())
+}
+
+/// Of an encoder that standardises, the file says another fingerprint than the program.
+#[test]
+fn a_model_names_its_encoder_without_standardisation() -> stackgan_core::Result<()> {
+    let mut parts = model(Recipe::Plain)?.into_parts();
+    let TextPart::Inside(encoder) = parts.text else { unreachable!() };
+    let bare = encoder.fingerprint();
+    let mean = Tensor::zeros(encoder.dim(), DType::F32, &Device::Cpu)?;
+    let encoder = encoder.with_standardise(Some(Standardise::new(mean, 2.0)?))?;
+    assert_eq!(encoder.bare_fingerprint(), bare);
+    let whole = encoder.fingerprint();
+    parts.text = TextPart::Inside(encoder);
+    let bytes = Model::new(parts, &Device::Cpu)?.to_bytes()?;
+    let again = Model::from_bytes(&bytes, &Device::Cpu)?;
+    assert_eq!([again.encoder_fingerprint(), &again.info().encoder_fingerprint], [&bare; 2]);
+    assert_eq!(again.to_bytes()?, bytes);
+    let said = &Archive::from_bytes(&bytes, &Device::Cpu)?.metadata["stackgan"];
+    assert!(said.contains(&whole) && !said.contains(&bare), "{said}");
     Ok(())
 }
 

@@ -176,13 +176,10 @@ impl CharCnnRnnEncoder {
         let network = CharCnnRnn::new(&config, &params.frozen())?;
         let (tail, fingerprint, bare) = (network.tail()?, String::new(), String::new());
         let mut encoder = Self { config, params, network, tail, standardise, fingerprint, bare };
-        let mut tensors = encoder.tensors()?;
-        encoder.fingerprint = encoder.hash(tensors.clone())?;
-        let whole = tensors.len();
-        tensors.retain(|name, _| !name.ends_with(MEAN) && !name.ends_with(STD));
-        encoder.bare = match tensors.len() == whole {
-            true => encoder.fingerprint.clone(),
-            false => encoder.hash(tensors)?,
+        encoder.bare = encoder.hash(prefixed(PREFIX, encoder.params.values()).collect())?;
+        encoder.fingerprint = match encoder.standardise {
+            Some(_) => encoder.hash(encoder.tensors()?)?,
+            None => encoder.bare.clone(),
         };
         Ok(encoder)
     }
