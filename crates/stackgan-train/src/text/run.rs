@@ -136,7 +136,7 @@ impl<'a> TextTraining<'a> {
         state.metadata.insert(STEP.to_owned(), self.step.to_string());
         state.extend("text.", self.text_params.snapshot()?);
         state.extend("image.", self.image_params.snapshot()?);
-        state.extend("optimiser.", self.optimiser.state());
+        state.extend("optimiser.", self.optimiser.state()?);
         state.extend("means.", self.batches.state()?);
         Ok(state)
     }
@@ -473,6 +473,30 @@ pub(super) mod tests {
             let mut state = TextTraining::begin(&run)?.state()?;
             state.metadata.clear();
             assert!(TextTraining::resume(&run, &state).is_err());
+        }
+        Ok(())
+    }
+
+    /// Later steps do not change a state that was taken.
+    #[test]
+    fn a_state_is_a_value() -> Result<()> {
+        for optimiser in [Optimiser::Adam, Optimiser::RmsProp] {
+            let (cfg, source, pictures) =
+                (TextTrainConfig { optimiser, ..config() }, Squares::new(), all());
+            let run = TextRun {
+                config: &cfg,
+                source: &source,
+                images: ImageInputs::Pixels,
+                pictures: &pictures,
+                noise: Noise::new(5),
+                done: &|step| step as f64 / 9.0,
+            };
+            let mut training = TextTraining::begin(&run)?;
+            training.step()?;
+            let state = training.state()?;
+            let bytes = state.to_bytes()?;
+            training.step()?;
+            assert!(state.to_bytes()? == bytes, "{optimiser:?}");
         }
         Ok(())
     }
