@@ -18,6 +18,8 @@ mod layouts;
 mod ledger;
 #[path = "../../crates/stackgan-eval/tests/it/lite0.rs"]
 mod lite0;
+#[cfg(target_os = "linux")]
+mod memory;
 mod mismatch;
 #[cfg(unix)]
 mod names;

@@ -253,8 +253,9 @@ fn a_training_is_planned_stopped_and_done() {
     assert_eq!((&plan["settings"]["optim"]["steps"], &plan["goes_on"]), (&json!(3), &json!(false)));
     let data = slashes(WORLD.birds().display().to_string()) + ", 32 pictures to train on";
     assert_eq!((&plan["data"]["train_pictures"], text.contains(&data)), (&json!(32), true));
-    assert_eq!(plan["text"], json!({ "from": "encoder", "encoder": WORLD.encoder() }));
-    assert_eq!((&plan["stage1"], &plan["run"]), (&Value::Null, &json!(run)));
+    let path = |path: &Path| json!(slashes(path.display().to_string()));
+    assert_eq!(plan["text"], json!({ "from": "encoder", "encoder": path(&WORLD.encoder()) }));
+    assert_eq!((&plan["stage1"], &plan["run"]), (&Value::Null, &path(&run)));
     let (memory, time) = (&plan["estimate"]["memory"], &plan["estimate"]["time"]);
     let mib = memory["peak_bytes"].as_u64().unwrap() as f64 / f64::from(1 << 20);
     assert!(text.contains(&format!("memory     about {mib:.0} MiB at its peak")), "{mib} {text}");
@@ -273,8 +274,8 @@ fn a_training_is_planned_stopped_and_done() {
 
     let trained = document(dir, &args);
     let expected = json!({
-        "run": run, "state": "done", "how": "done", "exit_code": 0, "step": 3, "steps": 3,
-        "model": run.join("model.safetensors"), "next": null,
+        "run": path(&run), "state": "done", "how": "done", "exit_code": 0, "step": 3, "steps": 3,
+        "model": path(&run.join("model.safetensors")), "next": null,
     });
     assert_eq!(trained, expected);
     let shown = document(dir, &["runs", "show", "run"]);

@@ -139,9 +139,13 @@ pub(crate) fn encoder<'a, W: Write>(
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     for (keyword, text) in texts {
+        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
         if text.contains('\0') {
-            let held = format!("the text `{keyword}` holds U+0000");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, held).into());
+            return Err(invalid(format!("the text `{keyword}` holds U+0000")).into());
+        }
+        let latin = keyword.chars().all(|c| u32::from(c) < 256);
+        if !latin || !(1..=79).contains(&keyword.chars().count()) {
+            return Err(invalid(format!("the keyword `{keyword}`")).into());
         }
         encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned())?;
     }

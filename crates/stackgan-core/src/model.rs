@@ -15,8 +15,9 @@ use crate::archive::Archive;
 use crate::generator::{Generator, Stage1Statistics};
 use crate::generator_noise::Epsilon;
 use crate::generators::Low;
+use crate::shapes::{shown, wrong_sizes};
 use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
-use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators, shapes};
+use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
 
 /// The version of the file format.
 const FORMAT: &str = "stackgan-model/1";
@@ -32,9 +33,10 @@ pub struct ModelInfo {
     pub format: String,
     /// The text encoder's sizes; `None` if the embeddings came from another source.
     pub encoder: Option<CharCnnRnnConfig>,
-    /// The fingerprint of the encoder that made the training embeddings: of one in the file with its
-    /// standardisation, of another ([`Model::encoder_fingerprint`]) without. Other encoders are
-    /// rejected.
+    /// The fingerprint of the encoder that made the training embeddings, without standardisation;
+    /// empty if it is not known. Other encoders are rejected.
+    ///
+    /// A file that has the encoder says its fingerprint with standardisation here instead.
     pub encoder_fingerprint: String,
     /// The source of an encoder that is not in the file, as `--encoder` takes it: `hub:OWNER/NAME`
     /// or a folder.
@@ -221,7 +223,7 @@ impl Model {
         let (encoder, encoder_fingerprint, encoder_source) = match &text {
             TextPart::Inside(encoder) => {
                 fits("the encoder does not fit the networks", encoder.dim())?;
-                (Some(*encoder.config()), encoder.fingerprint(), None)
+                (Some(*encoder.config()), encoder.bare_fingerprint().to_owned(), None)
             }
             TextPart::Beside { fingerprint, source, standardise } => {
                 if let Some(standardise) = standardise {
@@ -281,13 +283,13 @@ impl Model {
             _ => false,
         };
         if let Some(name) = archive.tensors.keys().find(|name| !known(name)) {
-            let found = format!("`{}`", shapes::shown(name));
+            let found = format!("`{}`", shown(name));
             return Err(wrong("a tensor of no part of the model", "those of its parts", &found));
         }
         let part = |info: StageInfo, prefix: &str| {
             // Before its sizes are used. They are in a file, so changing a setting does not help.
             info.check()
-                .map_err(|e| wrong("its sizes cannot be", "sizes in range", &e.to_string()))?;
+                .map_err(|e| wrong("its sizes cannot be", "sizes in range", &wrong_sizes(&e)))?;
             Ok::<_, Error>(StagePart { info, params: Params::given(archive.part(prefix), device)? })
         };
         let stage1 = part(info.stage1, "stage1.")?;
@@ -310,16 +312,10 @@ impl Model {
         Self::new(Parts { text, stage1, stage2 }, device)
     }
 
-    /// Returns the fingerprint of the encoder that made the training embeddings, without
-    /// standardisation.
-    ///
-    /// The result is empty if the encoder is not known.
+    /// Returns [`ModelInfo::encoder_fingerprint`].
     #[must_use]
     pub fn encoder_fingerprint(&self) -> &str {
-        match &self.text {
-            TextPart::Inside(own) => own.bare_fingerprint(),
-            TextPart::Beside { fingerprint, .. } => fingerprint,
-        }
+        &self.info.encoder_fingerprint
     }
 
     /// Attaches an encoder that is not in the file.
@@ -429,8 +425,12 @@ impl Model {
 
     fn archive(&self) -> Result<Archive> {
         let mut archive = Archive::default();
+        let mut info = self.info.clone();
+        if let TextPart::Inside(encoder) = &self.text {
+            info.encoder_fingerprint = encoder.fingerprint();
+        }
         // Strings and numbers only, so this cannot fail.
-        let info = serde_json::to_string(&self.info).unwrap_or_default();
+        let info = serde_json::to_string(&info).unwrap_or_default();
         archive.metadata = [("format".to_owned(), "pt".to_owned()), (KEY.to_owned(), info)].into();
         match &self.text {
             TextPart::Inside(encoder) => archive.tensors.extend(encoder.tensors()?),

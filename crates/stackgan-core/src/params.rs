@@ -3,7 +3,7 @@
 //! `candle_nn::VarMap` is not used, because it iterates in hash order, mixes trainable weights with
 //! running statistics, and cannot be seeded on the CPU.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
@@ -178,27 +178,7 @@ impl Params {
     /// # Errors
     /// The first tensor that is missing, unexpected or of another shape.
     pub fn set(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-        let all = self.all();
-        for (name, var) in &all {
-            match tensors.get(name) {
-                None => bail!("tensor `{name}` is missing"),
-                Some(t) if t.dims() != var.dims() => {
-                    bail!("tensor `{name}`: expected shape {:?}, found {:?}", var.dims(), t.dims())
-                }
-                Some(_) => {}
-            }
-        }
-        if let Some(name) =
-            tensors.keys().find(|name| all.binary_search_by(|(n, _)| n.cmp(name)).is_err())
-        {
-            bail!("tensor `{name}` is not expected here");
-        }
-        for (name, var) in &all {
-            if let Some(tensor) = tensors.get(name) {
-                var.set(&tensor.to_device(&self.device)?.to_dtype(DType::F32)?)?;
-            }
-        }
-        Ok(())
+        restore("tensor", &self.all(), tensors)
     }
 
     /// Returns an error if a given tensor was never requested, which means that the file belongs to
@@ -257,6 +237,35 @@ impl Params {
         entries.insert(name, Entry { var: var.clone(), role: Some(role) });
         Ok(var)
     }
+}
+
+/// Overwrites each of `variables` with the tensor of its name. `kind` is what errors call a tensor.
+///
+/// The names and shapes must be exactly those of the variables; otherwise nothing is changed.
+///
+/// # Errors
+/// The first tensor that is missing, unexpected or of another shape.
+pub fn restore(
+    kind: &str,
+    variables: &[(String, Var)],
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<()> {
+    let mut names = BTreeSet::new();
+    let mut pairs = Vec::with_capacity(variables.len());
+    for (name, var) in variables {
+        match tensors.get(name) {
+            None => bail!("{kind} `{name}` is missing"),
+            Some(t) if t.dims() != var.dims() => {
+                bail!("{kind} `{name}`: expected shape {:?}, found {:?}", var.dims(), t.dims())
+            }
+            Some(t) => pairs.push((var, t.to_device(var.device())?.to_dtype(DType::F32)?)),
+        }
+        names.insert(name);
+    }
+    if let Some(name) = tensors.keys().find(|name| !names.contains(name)) {
+        bail!("{kind} `{name}` is not expected here");
+    }
+    pairs.into_iter().try_for_each(|(var, tensor)| var.set(&tensor))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -376,6 +385,43 @@ mod tests {
         params.check_all_used()?;
         let text = given(&["w", "x"])?.set(&given(&["w"])?.snapshot()?).unwrap_err().to_string();
         assert!(text.contains("`x` is missing"), "{text}");
+        Ok(())
+    }
+
+    /// Of `a` and `b`, `a` alone fits in each case, and stays as it is.
+    #[test]
+    fn what_cannot_be_restored_changes_nothing() -> Result<()> {
+        let zeros = |n: usize| Tensor::zeros(n, DType::F32, &Device::Cpu);
+        let var =
+            |name: &str| -> Result<_> { Ok((name.to_owned(), Var::from_tensor(&zeros(2)?)?)) };
+        let variables = [var("b")?, var("a")?];
+        let given = |tensors: &[(&str, usize)]| -> Result<BTreeMap<String, Tensor>> {
+            tensors.iter().map(|(name, n)| Ok(((*name).to_owned(), (zeros(*n)? + 1.0)?))).collect()
+        };
+        for (tensors, said) in [
+            (&[("a", 2)][..], "moment `b` is missing"),
+            (&[("a", 2), ("b", 3)], "moment `b`: expected shape [2], found [3]"),
+            (&[("a", 2), ("b", 2), ("c", 2)], "moment `c` is not expected here"),
+        ] {
+            let error = restore("moment", &variables, &given(tensors)?).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+            assert_eq!(variables[1].1.to_vec1::<f32>()?, [0.0; 2], "{said}");
+        }
+        restore("moment", &variables, &given(&[("a", 2), ("b", 2)])?)?;
+        assert_eq!(variables[0].1.to_vec1::<f32>()?, [1.0; 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_derived_tensor_of_another_shape_is_told_as_such() -> Result<()> {
+        let params = Params::given(BTreeMap::new(), &Device::Cpu)?;
+        let weights = [("w".to_owned(), Tensor::zeros(2, DType::F32, &Device::Cpu)?)].into();
+        let scope = params.derived(&weights);
+        let said = |name: &str| -> String {
+            scope.weight(name, 3, Init::Constant(0.0)).unwrap_err().to_string()
+        };
+        assert!(said("w").contains("expected shape [3], found [2]"), "{}", said("w"));
+        assert!(said("v").contains("`v` [3] is missing"), "{}", said("v"));
         Ok(())
     }
 }

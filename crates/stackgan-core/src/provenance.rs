@@ -284,7 +284,11 @@ mod tests {
         let first = "a\\u{0}red\\u{7}\\u{1b}[31m bird\\t\nwith é\\u{85}\nSteps: 1";
         assert!(texts[0].1.starts_with(first.as_bytes()), "{texts:?}");
         assert_eq!(Provenance::read(&file)?.0, provenance, "the sentence is read as it was");
-        assert!(picture.encode_png_with(&[("a", "b\0")]).is_err());
+        for (keyword, text, said) in [("a", "b\0", "`a` holds U+0000"), ("", "b", "the keyword ``")]
+        {
+            let error = picture.encode_png_with(&[(keyword, text)]).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains("three bytes"), "{error}");
+        }
         Ok(())
     }
 

@@ -7,7 +7,9 @@ use stackgan_core::generator::Stage1Statistics;
 use stackgan_core::generator_noise::{Draw, Epsilon, GeneratorNoise, SAMPLING};
 use stackgan_core::generators::Low;
 use stackgan_core::noise::Noise;
-use stackgan_core::text::{CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Standardise};
+use stackgan_core::text::{
+    CharCnnRnn, CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder as _,
+};
 use stackgan_core::{
     Generator, Mode, Model, NetConfig, Params, Parts, Recipe, Request, Sampling, Stage, StageInfo,
     StagePart, TextPart, generators,
@@ -168,6 +170,26 @@ fn a_model_file_is_read_back_and_damage_is_named() -> stackgan_core::Result<()> 
     Ok(())
 }
 
+/// Of an encoder that standardises, the file says another fingerprint than the program.
+#[test]
+fn a_model_names_its_encoder_without_standardisation() -> stackgan_core::Result<()> {
+    let mut parts = model(Recipe::Plain)?.into_parts();
+    let TextPart::Inside(encoder) = parts.text else { unreachable!() };
+    let bare = encoder.fingerprint();
+    let mean = Tensor::zeros(encoder.dim(), DType::F32, &Device::Cpu)?;
+    let encoder = encoder.with_standardise(Some(Standardise::new(mean, 2.0)?))?;
+    assert_eq!(encoder.bare_fingerprint(), bare);
+    let whole = encoder.fingerprint();
+    parts.text = TextPart::Inside(encoder);
+    let bytes = Model::new(parts, &Device::Cpu)?.to_bytes()?;
+    let again = Model::from_bytes(&bytes, &Device::Cpu)?;
+    assert_eq!([again.encoder_fingerprint(), &again.info().encoder_fingerprint], [&bare; 2]);
+    assert_eq!(again.to_bytes()?, bytes);
+    let said = &Archive::from_bytes(&bytes, &Device::Cpu)?.metadata["stackgan"];
+    assert!(said.contains(&whole) && !said.contains(&bare), "{said}");
+    Ok(())
+}
+
 /// What no part of a model reads would be lost when it is saved again.
 #[test]
 fn a_tensor_of_no_part_is_refused() -> stackgan_core::Result<()> {
@@ -179,6 +201,14 @@ fn a_tensor_of_no_part_is_refused() -> stackgan_core::Result<()> {
         let name = name.rsplit('.').next().unwrap();
         assert!(error.contains(name) && error.contains("do: "), "{error}");
     }
+    // The encoder that the description denies; a standardisation alone may be there.
+    let mut beside = model(Recipe::Plain)?.into_parts();
+    beside.text = TextPart::unknown();
+    let mut beside =
+        Archive::from_bytes(&Model::new(beside, &Device::Cpu)?.to_bytes()?, &Device::Cpu)?;
+    beside.tensors.insert("text.w".to_owned(), Tensor::zeros(1, DType::F32, &Device::Cpu)?);
+    let error = Model::from_bytes(&beside.to_bytes()?, &Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("a tensor of no part of the model") && error.contains("`text.w`"));
     // A Stage-II that the description denies.
     let mut less = whole;
     let info = less.metadata["stackgan"].clone();

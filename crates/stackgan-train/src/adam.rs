@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var, bail};
 use stackgan_core::Params;
+use stackgan_core::params::restore;
 use stackgan_kernels::{
     AdamAttempt, AdamFactors, AdamStep, AdamUpdate, adam_update_all, squared_norm,
 };
@@ -255,30 +256,11 @@ impl Adam {
     /// Restores moments that [`Adam::state`] returned after `step` steps.
     ///
     /// # Errors
-    /// Names the first tensor that is missing, unexpected or of the wrong shape.
+    /// Names the first tensor that is missing, unexpected or of the wrong shape; nothing is changed
+    /// then.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, step: u64) -> Result<()> {
-        if state.len() != 2 * self.slots.len() {
-            bail!(
-                "optimiser state: expected {} tensors, found {}",
-                2 * self.slots.len(),
-                state.len()
-            );
-        }
-        for slot in &self.slots {
-            for (kind, var) in [("m", &slot.m), ("v", &slot.v)] {
-                let name = format!("{kind}.{}", slot.name);
-                match state.get(&name) {
-                    Some(t) if t.dims() == var.dims() => var.set(&t.to_device(var.device())?)?,
-                    Some(t) => bail!(
-                        "optimiser state `{name}`: expected shape {:?}, found {:?}",
-                        var.dims(),
-                        t.dims()
-                    ),
-                    None => bail!("optimiser state `{name}` is missing"),
-                }
-            }
-        }
-        self.step = step;
+        restore("optimiser state", &self.moments(), state)?;
+        self.rewind(step);
         Ok(())
     }
 }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Result, Tensor, Var, bail};
+use candle_core::{Result, Tensor, Var};
 use stackgan_core::Params;
+use stackgan_core::params::restore;
 use stackgan_kernels::average_all;
 
 /// Running averages of every variable of one network, including batch-norm statistics.
@@ -47,30 +48,20 @@ impl Ema {
     /// The averages, by name.
     #[must_use]
     pub(crate) fn state(&self) -> BTreeMap<String, Tensor> {
-        self.slots
-            .iter()
-            .map(|(name, _, average)| (name.clone(), average.as_detached_tensor()))
-            .collect()
+        let averages = self.averages().into_iter();
+        averages.map(|(name, average)| (name, average.as_detached_tensor())).collect()
     }
 
     /// Restores averages that [`Ema::state`] returned.
     ///
     /// # Errors
-    /// Names the first tensor that is missing or of the wrong shape.
+    /// Names the first tensor that is missing, unexpected or of the wrong shape; nothing is changed
+    /// then.
     pub(crate) fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        for (name, _, average) in &self.slots {
-            match state.get(name) {
-                Some(t) if t.dims() == average.dims() => {
-                    average.set(&t.to_device(average.device())?)?;
-                }
-                Some(t) => bail!(
-                    "average of `{name}`: expected shape {:?}, found {:?}",
-                    average.dims(),
-                    t.dims()
-                ),
-                None => bail!("average of `{name}` {:?} is missing", average.dims()),
-            }
-        }
-        Ok(())
+        restore("average", &self.averages(), state)
+    }
+
+    fn averages(&self) -> Vec<(String, Var)> {
+        self.slots.iter().map(|(name, _, average)| (name.clone(), average.clone())).collect()
     }
 }

@@ -163,7 +163,7 @@ mod tests {
             ("cub-stage1", "real_label = 0.2", "knobs.real_label"),
             ("cub-stage1", "clip_g = -1.0", "knobs.clip_g"),
             ("cub-stage1", "d_steps = 0", "knobs.d_steps"),
-            ("cub-stage1", "finetune_stage1 = 0.1", "0 in Stage-I"),
+            ("cub-stage1", "finetune_stage1 = 0.1", "0 in Stage-I, found 0.1"),
             ("coco-stage2", "finetune_stage1 = 0.1", "plain"),
             ("cub-stage2", "finetune_stage1 = 0.1\nspectral_norm = true", "spectral_norm"),
             ("cub-stage1", "micro_batch = 24", "--micro-batch 16`, or `--set optim.batch=72"),

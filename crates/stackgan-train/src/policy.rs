@@ -15,6 +15,8 @@ pub enum Resume {
     /// Resume from the newest checkpoint, and fail if it is damaged.
     Strict,
     /// Refuse to train in a folder with checkpoints.
+    ///
+    /// Under every policy a run that has begun and whose checkpoints are gone is refused.
     Never,
 }
 

@@ -20,20 +20,19 @@ impl Run {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<u64> {
         let newest = store.newest(&self.setup.device)?;
-        match (&newest.found, policy.resume, &newest.passed_over[..]) {
-            (Some((older, _)), Resume::Strict, damaged @ [_, ..]) => {
-                return Err(Error::Checkpoint {
-                    what: "the newest checkpoint is damaged".to_owned(),
-                    file: store.folder().to_path_buf(),
-                    expected: "a whole one".to_owned(),
-                    found: damaged.join("; ").into(),
-                    remedy: format!(
-                        "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
-                        older.step
-                    ),
-                });
-            }
-            _ => {}
+        if let (Some((older, _)), Resume::Strict, damaged @ [_, ..]) =
+            (&newest.found, policy.resume, &newest.passed_over[..])
+        {
+            return Err(Error::Checkpoint {
+                what: "the newest checkpoint is damaged".to_owned(),
+                file: store.folder().to_path_buf(),
+                expected: "a whole one".to_owned(),
+                found: damaged.join("; ").into(),
+                remedy: format!(
+                    "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
+                    older.step
+                ),
+            });
         }
         match (newest.found, policy.resume) {
             (None, _) if dir.is_begun() => Err(Error::Checkpoint {
@@ -128,17 +127,20 @@ impl Run {
         }
         let mut skipped = self.skipped.clone();
         skipped.insert(step);
-        let newest = match store.newest(&self.setup.device) {
-            Ok(newest) => newest,
+        let restored = store.newest(&self.setup.device).and_then(|newest| {
+            let back = newest.found.map(|saved| self.restore(saved)).transpose()?;
+            Ok(back.map(|back| (back, newest.passed_over)))
+        });
+        let (back, damaged) = match restored {
+            Ok(Some(restored)) => restored,
+            Ok(None) => return Err(error),
             Err(other) => {
-                let text = format!("the checkpoints cannot be read to go back: {other}");
+                let text = format!("there is no checkpoint to go back to: {other}");
                 on_event(TrainEvent::Warning { step, text });
                 return Err(error);
             }
         };
-        let Some(saved) = newest.found else { return Err(error) };
-        let back = self.restore(saved)?;
-        passed_over(newest.passed_over, back, on_event);
+        passed_over(damaged, back, on_event);
         self.skipped.extend(skipped);
         let count = self.skipped.len();
         let text = format!(

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 /// change it.
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
+    let plain =
+        |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c) || (cfg!(windows) && c == '\\');
     match !text.is_empty() && text.chars().all(plain) {
         true => text,
+        false if cfg!(windows) => format!("\"{text}\""), // for cmd and PowerShell
         false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }

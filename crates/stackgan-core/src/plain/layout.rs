@@ -4,22 +4,21 @@
 //! They are used to check a file before any network is built. A test compares them with the
 //! networks of this crate.
 
-use crate::NetConfig;
 use crate::shapes::Shapes;
+use crate::{NetConfig, Stage};
 
 /// The prefix of the Stage-I generator inside a Stage-II generator.
 pub(super) const STAGE1: &str = "STAGE1_G.";
 
-/// Returns the layout of `STAGE1_G`, or of `STAGE2_G` including its `STAGE1_G` if `two`, without
-/// counters.
-pub(super) fn generator(net: &NetConfig, two: bool) -> Shapes {
-    let mut layout = Layout { all: Shapes::new(), prefix: if two { STAGE1 } else { "" } };
+/// Returns the layout of `STAGE1_G`, or of `STAGE2_G` including its `STAGE1_G`, without counters.
+pub(super) fn generator(net: &NetConfig, stage: Stage) -> Shapes {
+    let mut layout = Layout { all: Shapes::new(), prefix: stage1_prefix(stage) };
     let (wide, units) = (8 * net.gf, 16 * 8 * net.gf);
     layout.conditioning(net);
     layout.put("fc.0.weight", &[units, net.cond_dim + net.z_dim]);
     layout.norm("fc.1", units);
     layout.rising(wide);
-    if two {
+    if stage == Stage::Two {
         layout.prefix = "";
         let (gf, wide) = (net.gf, 4 * net.gf);
         layout.conditioning(net);
@@ -36,6 +35,14 @@ pub(super) fn generator(net: &NetConfig, two: bool) -> Shapes {
         layout.rising(wide);
     }
     layout.all
+}
+
+/// Returns the prefix of the Stage-I generator in the state dict of a stage's generator.
+pub(super) const fn stage1_prefix(stage: Stage) -> &'static str {
+    match stage {
+        Stage::One => "",
+        Stage::Two => STAGE1,
+    }
 }
 
 struct Layout {
@@ -109,10 +116,10 @@ mod tests {
             };
             params.all().into_iter().map(shape).collect()
         };
-        assert_eq!(generator(&net, false), of(&low, ""));
+        assert_eq!(generator(&net, Stage::One), of(&low, ""));
         let mut both = of(&high, "");
         both.extend(of(&low, STAGE1));
-        assert_eq!(generator(&net, true), both);
+        assert_eq!(generator(&net, Stage::Two), both);
     }
 
     /// The counts of the release's networks (parameters and running statistics) at its own widths.
@@ -125,10 +132,10 @@ mod tests {
             residual_blocks: 2,
             ..NetConfig::default()
         };
-        let layout = generator(&net, true);
+        let layout = generator(&net, Stage::Two);
         let numbers: usize = layout.values().map(|shape| shape.iter().product::<usize>()).sum();
         assert_eq!((layout.len(), numbers), (87, 57_151_312 + 63_456));
-        let stage1 = generator(&NetConfig { gf: 128, ..net }, false);
+        let stage1 = generator(&NetConfig { gf: 128, ..net }, Stage::One);
         let numbers: usize = stage1.values().map(|shape| shape.iter().product::<usize>()).sum();
         assert_eq!((stage1.len(), numbers), (28, 10_301_248 + 34_688));
     }

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use super::layout::{STAGE1, generator};
+use super::layout::{STAGE1, generator, stage1_prefix};
 use crate::archive::{prefixed, under};
 use crate::model::wrong;
 use crate::shapes::{differences, first_names, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
-use crate::{Error, Model, NetConfig, Parts, Recipe, Result, StagePart, TextPart};
+use crate::{Error, Model, NetConfig, Parts, Recipe, Result, Stage, StagePart, TextPart};
 
 pub use crate::shapes::Shapes;
 
@@ -62,8 +62,9 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
 /// As [`sizes`], of names without `DataParallel`'s prefix and without counters.
 fn sizes_of(found: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
     let two = found.keys().any(|name| name.starts_with(STAGE1));
-    let net = guess(found, if two { STAGE1 } else { "" })?;
-    let expected = generator(&net, two);
+    let stage = if two { Stage::Two } else { Stage::One };
+    let net = guess(found, stage1_prefix(stage))?;
+    let expected = generator(&net, stage);
     let mut differences = differences(&expected, found);
     let beside = found.keys().filter(|name| !expected.contains_key(*name));
     differences.extend(beside.map(|name| format!("`{}` beside them", shown(name))));

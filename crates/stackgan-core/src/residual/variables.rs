@@ -17,7 +17,7 @@ use candle_core::{Device, Tensor};
 
 use crate::shapes::{Shapes, differences, first_names, listed, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
-use crate::{Error, Model, NetConfig, Parts, Recipe, Result, StagePart, TextPart};
+use crate::{Error, Model, NetConfig, Parts, Recipe, Result, Stage, StagePart, TextPart};
 
 /// The scope of Stage-I's generator.
 const STAGE1: &str = "g_net";
@@ -39,7 +39,8 @@ const FIRST: usize = 4;
 pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
     let two = shapes.keys().any(|name| name.starts_with(STAGE2));
     let net = guess(shapes)?;
-    let expected = layout(&net, two).map(|v| (v.variable, v.shape)).collect();
+    let stage = if two { Stage::Two } else { Stage::One };
+    let expected = layout(&net, stage).map(|v| (v.variable, v.shape)).collect();
     let differences = differences(&expected, shapes);
     if differences.is_empty() {
         return Ok((NetConfig { residual_blocks: 1, ..net }, two.then_some(net)));
@@ -53,7 +54,8 @@ pub fn sizes(shapes: &Shapes) -> Result<(NetConfig, Option<NetConfig>)> {
 /// As [`sizes`].
 pub fn needed(shapes: &Shapes) -> Result<BTreeSet<String>> {
     let (low, high) = sizes(shapes)?;
-    Ok(layout(&high.unwrap_or(low), high.is_some()).map(|v| v.variable).collect())
+    let last = if high.is_some() { Stage::Two } else { Stage::One };
+    Ok(layout(&high.unwrap_or(low), last).map(|v| v.variable).collect())
 }
 
 /// Creates a model from the variables of a checkpoint.
@@ -240,9 +242,13 @@ fn stage2(net: &NetConfig) -> Layers {
     g
 }
 
-fn layout(net: &NetConfig, two: bool) -> impl Iterator<Item = Layer> {
-    let high = two.then(|| stage2(net).all);
-    stage1(net).all.into_iter().chain(high.into_iter().flatten())
+/// The layers of the generators up to that of `last`.
+fn layout(net: &NetConfig, last: Stage) -> impl Iterator<Item = Layer> {
+    let high = match last {
+        Stage::One => Vec::new(),
+        Stage::Two => stage2(net).all,
+    };
+    stage1(net).all.into_iter().chain(high)
 }
 
 /// Derives the sizes from the shapes of the two products of Stage-I and the number of Stage-II's

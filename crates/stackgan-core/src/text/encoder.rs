@@ -11,6 +11,7 @@ use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
 use crate::archive::{Archive, prefixed, under};
 use crate::digest::Sum;
+use crate::shapes::wrong_sizes;
 use crate::{Error, Params, Result};
 
 /// The prefix of every tensor name in a model file.
@@ -175,13 +176,10 @@ impl CharCnnRnnEncoder {
         let network = CharCnnRnn::new(&config, &params.frozen())?;
         let (tail, fingerprint, bare) = (network.tail()?, String::new(), String::new());
         let mut encoder = Self { config, params, network, tail, standardise, fingerprint, bare };
-        let mut tensors = encoder.tensors()?;
-        encoder.fingerprint = encoder.hash(tensors.clone())?;
-        let whole = tensors.len();
-        tensors.retain(|name, _| !name.ends_with(MEAN) && !name.ends_with(STD));
-        encoder.bare = match tensors.len() == whole {
-            true => encoder.fingerprint.clone(),
-            false => encoder.hash(tensors)?,
+        encoder.bare = encoder.hash(prefixed(PREFIX, encoder.params.values()).collect())?;
+        encoder.fingerprint = match encoder.standardise {
+            Some(_) => encoder.hash(encoder.tensors()?)?,
+            None => encoder.bare.clone(),
         };
         Ok(encoder)
     }
@@ -243,6 +241,10 @@ impl CharCnnRnnEncoder {
         tensors: &BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
+        // Sizes in a file cannot be changed by a setting.
+        let possible =
+            |e: Error| wrong_tensors("sizes of such an encoder".to_owned(), wrong_sizes(&e));
+        config.check().map_err(possible)?;
         let mut own = under(PREFIX, tensors);
         let standardise = Standardise::from_tensors(&own, device)?;
         own.retain(|name, _| !Standardise::has(name));
@@ -435,6 +437,10 @@ mod tests {
                 .unwrap_err();
             assert!(error.to_string().contains("do: "), "{error}");
         }
+        let config = CharCnnRnnConfig { units: 0, ..*encoder.config() };
+        let error = CharCnnRnnEncoder::from_tensors(config, &tensors, &Device::Cpu).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("`units`") && !error.contains("do: change"), "{error}");
         Ok(())
     }
 

@@ -377,6 +377,18 @@ mod tests {
         }
     }
 
+    /// It would be refused when it is read.
+    #[test]
+    fn a_state_of_too_many_tensors_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 2).unwrap();
+        let value = Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let tensors = (0..20_000).map(|n| (format!("g.{n}"), value.clone())).collect();
+        let error = store.save(Archive { tensors, ..Archive::default() }, &header(1)).unwrap_err();
+        assert!(error.to_string().contains("20000 tensors"), "{error}");
+        assert!(store.listed().unwrap().is_empty());
+    }
+
     #[test]
     fn equal_states_are_equal_files() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

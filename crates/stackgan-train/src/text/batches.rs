@@ -105,19 +105,25 @@ impl Batches {
         Ok([(MEANS, means), (CLASSES, classes)].map(|(name, t)| (name.to_owned(), t)).into())
     }
 
-    /// Restores what [`Self::state`] returned.
+    /// Restores what [`Self::state`] returned; nothing is changed if it is the state of other batches.
     pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let mut restored = vec![None; self.means.len()];
-        if !state.is_empty() {
-            let part = |name: &str| state.get(name).ok_or_else(|| other_means("missing"));
-            let (means, classes) =
-                (part(MEANS)?.to_vec2::<f32>()?, part(CLASSES)?.to_vec1::<f32>()?);
+        if let Some(first) = state.keys().next() {
+            let (Some(means), Some(classes)) = (state.get(MEANS), state.get(CLASSES)) else {
+                let expected = format!("the tensors `{MEANS}` and `{CLASSES}` of its classes");
+                return Err(not_its_state(&expected, &format!("`{first}`")));
+            };
+            let (means, classes) = (means.to_vec2::<f32>()?, classes.to_vec1::<f32>()?);
             if means.len() != classes.len() {
-                return Err(other_means("of other classes"));
+                let expected = format!("a class for each of {} means", means.len());
+                return Err(not_its_state(&expected, &classes.len().to_string()));
             }
             for (mean, class) in means.into_iter().zip(classes) {
-                let place = restored.get_mut(class as usize);
-                *place.ok_or_else(|| other_means("of other classes"))? = Some(mean);
+                let Some(place) = restored.get_mut(class as usize) else {
+                    let expected = format!("means of {} classes", self.means.len());
+                    return Err(not_its_state(&expected, &format!("one of class {class}")));
+                };
+                *place = Some(mean);
             }
         }
         self.means = restored;
@@ -186,8 +192,14 @@ impl Batches {
     }
 }
 
-fn other_means(how: &str) -> Error {
-    candle_core::Error::msg(format!("the running means of the classes are {how}")).into()
+/// The error of a state that is not one of this training.
+pub(super) fn not_its_state(expected: &str, found: &str) -> Error {
+    Error::Core(stackgan_core::Error::Model {
+        what: "this is no state of this training".to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        remedy: "remove the state, and begin the training from the start".to_owned(),
+    })
 }
 
 impl Row {
@@ -329,8 +341,12 @@ mod tests {
         assert_eq!(again.means, many.means);
         let mut fewer = Batches { means: vec![None; 9], ..none() };
         let error = fewer.restore(&read.part("means.")).unwrap_err().to_string();
-        assert!(error.contains("of other classes"), "{error}");
+        assert!(error.contains("means of 9 classes, found one of class 9"), "{error}");
         assert!(fewer.means.iter().all(Option::is_none));
+        // As states were once: a tensor for each class.
+        let early = [("7".to_owned(), Tensor::new(&[1f32, 2.0], &Device::Cpu)?)].into();
+        let error = none().restore(&early).unwrap_err().to_string();
+        assert!(error.contains("found `7`") && error.contains("do: "), "{error}");
         // One tensor for each is refused when it is written, not when it is needed.
         let one = |class: usize| (format!("means.{class}"), Tensor::new(&[1f32], &Device::Cpu));
         let each = (0..classes).map(one).map(|(name, t)| Ok((name, t?)));

@@ -200,7 +200,12 @@ impl TextTrainConfig {
     /// # Errors
     /// [`Error::Config`] names the first key that is out of range.
     pub fn check(&self) -> Result<()> {
-        self.encoder.check()?;
+        self.encoder.check().map_err(|error| match error {
+            stackgan_core::Error::Config { key, expected, found } => {
+                invalid(&format!("encoder.{key}"), &expected, found)
+            }
+            error => error.into(),
+        })?;
         let hard = self.hard_batches.unwrap_or(HardBatches { chance: 0.0, share: 0.0, after: 0 });
         let decay_fits = match self.decay {
             TextDecay::PerEpoch { factor } => factor > 0.0 && factor <= 1.0,
@@ -250,16 +255,18 @@ impl TextTrainConfig {
         ];
         for (key, fits, expected, found) in rules {
             if !fits {
-                return Err(Error::Config {
-                    key: key.to_owned(),
-                    expected: expected.to_owned(),
-                    found,
-                    remedy: format!("change `{key}`"),
-                });
+                return Err(invalid(key, expected, found));
             }
         }
         Ok(())
     }
+}
+
+/// The error of a field that cannot be used. `--set` does not reach these settings.
+fn invalid(key: &str, expected: &str, found: String) -> Error {
+    let (key, expected) = (key.to_owned(), expected.to_owned());
+    let remedy = format!("change `{key}`");
+    Error::Config { key, expected, found, remedy }
 }
 
 #[cfg(test)]
@@ -291,8 +298,17 @@ mod tests {
                     ..TextTrainConfig::small()
                 },
             ),
+            (
+                "encoder.units",
+                TextTrainConfig {
+                    encoder: CharCnnRnnConfig { units: 0, ..CharCnnRnnConfig::default() },
+                    ..TextTrainConfig::small()
+                },
+            ),
         ] {
-            assert!(cfg.check().unwrap_err().to_string().contains(key));
+            // The name of the field, and of no setting of `train`.
+            let error = cfg.check().unwrap_err().to_string();
+            assert!(error.contains(&format!("do: change `{key}`")), "{error}");
         }
     }
 }

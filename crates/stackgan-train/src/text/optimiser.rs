@@ -6,6 +6,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use stackgan_core::Params;
 use stackgan_core::archive::{prefixed, under};
+use stackgan_core::params::restore;
 
 use super::Optimiser;
 use crate::Result;
@@ -27,7 +28,7 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Slot {
     param: Var,
-    mean_square: Tensor,
+    mean_square: Var,
 }
 
 impl State {
@@ -43,28 +44,25 @@ impl State {
             Optimiser::RmsProp => {
                 let all = networks.iter().flat_map(|params| params.trainable());
                 let slots = all.map(|(_, param)| {
-                    Ok(Slot { mean_square: param.zeros_like()?.detach(), param })
+                    Ok(Slot { mean_square: Var::from_tensor(&param.zeros_like()?)?, param })
                 });
                 Self::RmsProp(slots.collect::<candle_core::Result<_>>()?)
             }
         })
     }
 
-    /// The moments, by number.
-    pub(super) fn state(&self) -> BTreeMap<String, Tensor> {
-        match self {
+    /// A copy of the moments, by number.
+    pub(super) fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let moments: Vec<(String, Var)> = match self {
             Self::Adam(networks) => {
-                let mut state = BTreeMap::new();
-                for (i, adam) in networks.iter().enumerate() {
-                    state.extend(prefixed(&format!("{i}."), adam.state()));
-                }
-                state
+                let named = |(i, adam): (usize, &Adam)| -> Vec<_> {
+                    prefixed(&format!("{i}."), adam.moments()).collect()
+                };
+                networks.iter().enumerate().flat_map(named).collect()
             }
-            Self::RmsProp(slots) => {
-                let slots = slots.iter().enumerate();
-                slots.map(|(i, slot)| (i.to_string(), slot.mean_square.clone())).collect()
-            }
-        }
+            Self::RmsProp(slots) => mean_squares(slots),
+        };
+        moments.into_iter().map(|(name, var)| Ok((name, var.copy()?))).collect()
     }
 
     /// Restores what [`Self::state`] returned after `steps` steps.
@@ -75,14 +73,7 @@ impl State {
                     adam.restore(&under(&format!("{i}."), state), steps)?;
                 }
             }
-            Self::RmsProp(slots) => {
-                for (i, slot) in slots.iter_mut().enumerate() {
-                    let found = state.get(&i.to_string());
-                    let fits = found.filter(|t| t.dims() == slot.param.dims());
-                    let missing = || candle_core::Error::msg("a state without a mean square");
-                    slot.mean_square = fits.ok_or_else(missing)?.clone();
-                }
-            }
+            Self::RmsProp(slots) => restore("mean square", &mean_squares(slots), state)?,
         }
         Ok(())
     }
@@ -98,16 +89,22 @@ impl State {
             Self::RmsProp(slots) => {
                 for slot in slots {
                     let Some(grad) = grads.get(&slot.param) else { continue };
-                    let grad = grad.detach();
-                    slot.mean_square =
-                        ((&slot.mean_square * ALPHA)? + (grad.sqr()? * (1.0 - ALPHA))?)?;
-                    let step = (grad / (slot.mean_square.sqrt()? + EPS)?)?;
+                    let (grad, old) = (grad.detach(), slot.mean_square.as_detached_tensor());
+                    let mean_square = ((old * ALPHA)? + (grad.sqr()? * (1.0 - ALPHA))?)?;
+                    slot.mean_square.set(&mean_square)?;
+                    let step = (grad / (mean_square.sqrt()? + EPS)?)?;
                     slot.param.set(&(slot.param.as_detached_tensor() - (step * lr)?)?)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The variables of the mean squares, by number.
+fn mean_squares(slots: &[Slot]) -> Vec<(String, Var)> {
+    let slots = slots.iter().enumerate();
+    slots.map(|(i, slot)| (i.to_string(), slot.mean_square.clone())).collect()
 }
 
 #[cfg(test)]

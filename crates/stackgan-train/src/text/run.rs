@@ -10,7 +10,7 @@ use stackgan_core::text::{CharCnnRnn, CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Params, text::TextEncoder as _};
 use stackgan_kernels::count_non_finite;
 
-use super::batches::{BatchConfig, Batches, Row};
+use super::batches::{BatchConfig, Batches, Row, not_its_state};
 use super::optimiser::State;
 use super::{ImageEncoder, ImageInputs, TextSource, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
@@ -118,7 +118,7 @@ impl<'a> TextTraining<'a> {
     pub fn resume(run: &'a TextRun<'a>, state: &Archive) -> Result<Self> {
         let mut training = Self::begin(run)?;
         let step = state.metadata.get(STEP).and_then(|step| step.parse().ok());
-        let step = step.ok_or_else(|| candle_core::Error::msg("a state without its step"))?;
+        let step = step.ok_or_else(|| not_its_state("the number of its steps", "none"))?;
         training.text_params.set(&state.part("text."))?;
         training.image_params.set(&state.part("image."))?;
         training.optimiser.restore(&state.part("optimiser."), step)?;
@@ -136,7 +136,7 @@ impl<'a> TextTraining<'a> {
         state.metadata.insert(STEP.to_owned(), self.step.to_string());
         state.extend("text.", self.text_params.snapshot()?);
         state.extend("image.", self.image_params.snapshot()?);
-        state.extend("optimiser.", self.optimiser.state());
+        state.extend("optimiser.", self.optimiser.state()?);
         state.extend("means.", self.batches.state()?);
         Ok(state)
     }
@@ -477,6 +477,30 @@ pub(super) mod tests {
         Ok(())
     }
 
+    /// Later steps do not change a state that was taken.
+    #[test]
+    fn a_state_is_a_value() -> Result<()> {
+        for optimiser in [Optimiser::Adam, Optimiser::RmsProp] {
+            let (cfg, source, pictures) =
+                (TextTrainConfig { optimiser, ..config() }, Squares::new(), all());
+            let run = TextRun {
+                config: &cfg,
+                source: &source,
+                images: ImageInputs::Pixels,
+                pictures: &pictures,
+                noise: Noise::new(5),
+                done: &|step| step as f64 / 9.0,
+            };
+            let mut training = TextTraining::begin(&run)?;
+            training.step()?;
+            let state = training.state()?;
+            let bytes = state.to_bytes()?;
+            training.step()?;
+            assert!(state.to_bytes()? == bytes, "{optimiser:?}");
+        }
+        Ok(())
+    }
+
     #[test]
     fn equal_seeds_give_equal_bytes_and_the_file_keeps_everything() -> Result<()> {
         let cfg = config();
@@ -527,6 +551,6 @@ pub(super) mod tests {
     fn too_few_classes_are_refused() {
         let error =
             train(&TextTrainConfig { batch: 13, ..config() }, 1, &mut Vec::new()).unwrap_err();
-        assert!(error.to_string().contains("`--batch`"), "{error}");
+        assert!(error.to_string().contains("`batch`"), "{error}");
     }
 }

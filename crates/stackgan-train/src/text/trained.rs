@@ -139,7 +139,10 @@ impl TrainedEncoder {
             let found = format!("{} of version {}", manifest.kind, manifest.version);
             return Err(malformed(&format!("an encoder of version {VERSION}"), &found));
         }
-        manifest.config.check()?;
+        manifest.config.check().map_err(|e| {
+            let error = e.to_string(); // without its remedy: what is in a file is no setting
+            malformed("settings in range", &error.split("\n  do: ").next().unwrap_or_default())
+        })?;
         let text = CharCnnRnnEncoder::from_tensors(
             manifest.config.encoder,
             &archive.tensors,

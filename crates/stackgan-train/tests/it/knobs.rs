@@ -106,7 +106,9 @@ fn without_wrong_pairs_d_tells_real_from_painted_alone() {
 
     let mut plain = with(Recipe::Plain, |_| ());
     plain.data.wrong = Wrong::None;
-    assert!(matches!(plain.check(), Err(Error::Config { key, .. }) if key == "data.wrong"));
+    let error = plain.check().unwrap_err();
+    assert!(matches!(&error, Error::Config { key, .. } if key == "data.wrong"));
+    assert!(error.to_string().contains("found \"none\""), "{error}");
 
     let folder = Folder::new(Stage::One);
     (alone.optim.steps, alone.run.report_every) = (3, 1);

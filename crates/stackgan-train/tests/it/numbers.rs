@@ -8,10 +8,13 @@ use stackgan_core::{Recipe, Stage};
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_train::Error;
 use stackgan_train::config::TrainConfig;
+use stackgan_train::event::TrainEvent;
 use stackgan_train::guard::Guard;
 use stackgan_train::players::Players;
 use stackgan_train::policy::{OnNonFinite, Policy};
 use stackgan_train::replay::{Replayed, replay};
+use stackgan_train::run::train;
+use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
 use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
 use stackgan_train::watch::{Differences, Watch};
@@ -314,6 +317,26 @@ fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
         skipped,
         "steps left out after going back to a checkpoint; bytes equal however the run is cut"
     );
+}
+
+/// What is wrong with the checkpoints does not hide what was wrong with the step.
+#[test]
+fn without_a_checkpoint_to_go_back_to_the_number_is_the_error() {
+    let folder = poisoned();
+    let run = folder.folder.path().join("run");
+    let (dir, mut warnings) = (RunDir::open(&run).unwrap(), Vec::new());
+    let policy = Policy { on_nonfinite: OnNonFinite::Rollback(5), ..Policy::default() };
+    let result = train(folder.setup(&long(40)), &dir, policy, &|| None, &mut |event| {
+        if let TrainEvent::Warning { text, .. } = event {
+            warnings.push(text);
+        }
+        for file in std::fs::read_dir(run.join("checkpoints")).unwrap() {
+            std::fs::write(file.unwrap().path(), "cut").unwrap();
+        }
+    });
+    assert!(matches!(result, Err(Error::NonFinite { .. })), "{result:?}");
+    let told = |text: &String| text.contains("no checkpoint to go back to");
+    assert!(warnings.iter().any(told), "{warnings:?}");
 }
 
 /// Healthy runs of small networks raise no alarm; runs whose generator takes very large steps do.

@@ -13,7 +13,7 @@ use stackgan_data::noise::Noise;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_train::Error;
 use stackgan_train::config::{TrainConfig, picture_size};
-use stackgan_train::event::TrainEvent;
+use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::{Setup, train};
 use stackgan_train::run_dir::RunDir;
@@ -95,6 +95,25 @@ fn a_trainer_writes_no_checkpoint_where_another_trains() {
     );
     let written: Vec<_> = fs::read_dir(run.join("checkpoints")).unwrap().collect();
     assert_eq!(written.len(), 1, "that of step 0");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_told_at_the_step_that_is_gone_on_from() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let run = folder.folder.path().join("run");
+    fs::write(run.join("checkpoints/step-0000005.safetensors"), "cut").unwrap();
+    let (dir, mut told) = (RunDir::open(&run).unwrap(), Vec::new());
+    let stop = || Some(StopReason::TimeBudget);
+    train(folder.setup(&cfg), &dir, Policy::default(), &stop, &mut |event| {
+        if let TrainEvent::Warning { step, text } = event {
+            told.push((step, text));
+        }
+    })
+    .unwrap();
+    let (step, _) = told.iter().find(|(_, text)| text.contains("step-0000005")).unwrap();
+    assert_eq!(*step, 4, "{told:?}");
 }
 
 /// Reports and R1 rarely fall on the same step. The R1 term of step 5 is not yet reported when the

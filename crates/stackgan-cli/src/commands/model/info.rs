@@ -15,8 +15,7 @@ use crate::output::{Answer, Form, path_text};
 /// Shows the description of a model.
 pub(super) fn run(path: &Path, form: Form, context: &Context) -> Result<()> {
     let Loaded { model, sha256, file, .. } = load(path, context)?;
-    let mut info = model.info().clone();
-    info.encoder_fingerprint = model.encoder_fingerprint().to_owned(); // in the form that refusals name it
+    let info = model.info().clone();
     let parameters =
         Parameters { stage1: model.stage1().count(), stage2: model.stage2().map(Params::count) };
     let file = path_text(&file);
