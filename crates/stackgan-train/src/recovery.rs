@@ -20,20 +20,19 @@ impl Run {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<u64> {
         let newest = store.newest(&self.setup.device)?;
-        match (&newest.found, policy.resume, &newest.passed_over[..]) {
-            (Some((older, _)), Resume::Strict, damaged @ [_, ..]) => {
-                return Err(Error::Checkpoint {
-                    what: "the newest checkpoint is damaged".to_owned(),
-                    file: store.folder().to_path_buf(),
-                    expected: "a whole one".to_owned(),
-                    found: damaged.join("; ").into(),
-                    remedy: format!(
-                        "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
-                        older.step
-                    ),
-                });
-            }
-            _ => {}
+        if let (Some((older, _)), Resume::Strict, damaged @ [_, ..]) =
+            (&newest.found, policy.resume, &newest.passed_over[..])
+        {
+            return Err(Error::Checkpoint {
+                what: "the newest checkpoint is damaged".to_owned(),
+                file: store.folder().to_path_buf(),
+                expected: "a whole one".to_owned(),
+                found: damaged.join("; ").into(),
+                remedy: format!(
+                    "step {} is whole: leave `--strict` out to go on from it, or restore the file from a copy",
+                    older.step
+                ),
+            });
         }
         match (newest.found, policy.resume) {
             (None, _) if dir.is_begun() => Err(Error::Checkpoint {

@@ -156,7 +156,7 @@ fn belong(model: &Model, embeddings: &Embeddings) -> Result<()> {
     let named = |print: &str, dim: usize| {
         format!("{dim} numbers of encoder {}", print.get(..21).unwrap_or(print))
     };
-    let parts = (named(&expected, wide), named(found, embeddings.dim()));
+    let parts = (named(expected, wide), named(found, embeddings.dim()));
     let remedy = match found.starts_with(UNKNOWN) && embeddings.dim() == wide {
         true => {
             "import them with `--made-by ENCODER`, the model's, which shows whether it made them"

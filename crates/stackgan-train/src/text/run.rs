@@ -527,6 +527,6 @@ pub(super) mod tests {
     fn too_few_classes_are_refused() {
         let error =
             train(&TextTrainConfig { batch: 13, ..config() }, 1, &mut Vec::new()).unwrap_err();
-        assert!(error.to_string().contains("`--batch`"), "{error}");
+        assert!(error.to_string().contains("`batch`"), "{error}");
     }
 }

@@ -160,7 +160,7 @@ pub(super) fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
         return Ok(());
     }
     let named = |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
-    let parts = (named(&trained), named(encoder));
+    let parts = (named(trained), named(encoder));
     let remedy = match &stage1.info().encoder_source {
         Some(source) => format!("give `--encoder {}`", source.escape_debug()),
         None => "train both stages with the same encoder or the same embeddings".to_owned(),
