@@ -29,6 +29,7 @@ mod own;
 mod path;
 #[cfg(unix)]
 mod places;
+mod presets;
 mod readers;
 mod reed;
 mod reliability;

@@ -31,7 +31,7 @@ pub(crate) fn birds(n: usize) -> Vec<(PathBuf, Vec<String>)> {
 
 /// Writes `DIR/own/CLASS/NAME` with captions beside the pictures; one picture has its captions in a
 /// table.
-fn own_folder(dir: &Path) -> PathBuf {
+pub(crate) fn own_folder(dir: &Path) -> PathBuf {
     let own = dir.join("own");
     for (i, (picture, captions)) in birds(24).into_iter().enumerate() {
         let class = own.join(["red", "green", "blue"][i % 3]);

@@ -1,10 +1,15 @@
 //! `text train --features`: an encoder that learns from a pretrained network's features.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::common::{WORLD, done, failed, stackgan};
+use stackgan_core::archive::Archive;
+use stackgan_core::digest::sha256;
+
+use crate::common::{TINY, WORLD, done, failed, set, stackgan};
 use crate::errors::four_parts;
+use crate::lite0::lite0;
 
 #[test]
 fn weights_that_are_missing_or_of_another_network_are_told() {
@@ -63,6 +68,59 @@ fn features_are_computed_once_and_trained_on() {
     assert!(first == fs::read(dir.path().join("encoder.safetensors")).unwrap());
     let encode = ["text", "encode", "--encoder", "encoder.safetensors", "--data", "birds"];
     done(dir.path(), &[&encode[..], &["--output", "e.safetensors", "-q"]].concat());
+}
+
+/// The weights that `model import` keeps are those of the published file: by either, an encoder has
+/// the same bytes, and it is matched through either.
+#[test]
+fn a_network_is_found_by_the_name_of_what_was_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut weights = Archive { tensors: lite0(), ..Archive::default() };
+    let published = weights.to_bytes().unwrap();
+    fs::write(dir.join("lite0.safetensors"), &published).unwrap();
+    done(dir, &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
+    let args = |network: &'static str, out: &'static str| {
+        let lesson = ["text", "train", "--data", "birds", "-q", "--steps", "2", "--out", out];
+        [&lesson[..], &["--features", network, "--features-side", "64"]].concat()
+    };
+    let name = "efficientnet-lite0";
+    let (code, said) = failed(dir, &args(name, "none"));
+    assert_eq!(code, 4, "{said}");
+    four_parts(&said, "efficientnet-lite0.safetensors");
+    assert!(said.contains("`stackgan model import"), "{said}");
+    done(dir, &args("lite0.safetensors", "by-file"));
+
+    // As `model import` writes it, which takes published weights alone.
+    let digest = weights.sha256().unwrap();
+    weights.metadata.insert("stackgan.tensors_sha256".to_owned(), digest);
+    weights.metadata.insert("stackgan.source_sha256".to_owned(), sha256(&published));
+    fs::create_dir_all(dir.join("data/features")).unwrap();
+    let kept = |name: &str| dir.join(format!("data/features/{name}.safetensors"));
+    fs::write(kept(name), weights.to_bytes().unwrap()).unwrap();
+    for file in fs::read_dir(dir.join("birds/prepared")).unwrap().flatten() {
+        if file.file_name().to_string_lossy().starts_with("features-") {
+            fs::remove_file(file.path()).unwrap();
+        }
+    }
+    done(dir, &args(name, "by-name"));
+    assert!(fs::read(dir.join("by-file")).unwrap() == fs::read(dir.join("by-name")).unwrap());
+
+    for network in ["lite0.safetensors", name] {
+        let run = format!("run-{network}");
+        let mut args = vec!["train", "--stage", "1", "-q", "--data", "birds", "--run", &run];
+        args.extend(["--encoder", "by-file", "--features", network, "--set", "loss.matching=1"]);
+        args.extend(set(TINY));
+        done(dir, &[&args[..], &["--set", "optim.steps=1"]].concat());
+        let told = fs::read_to_string(dir.join(&run).join("run.json")).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let file = Path::new(told["features"].as_str().unwrap());
+        assert!(file.is_absolute() && file.is_file(), "found from any folder: {told}");
+    }
+    fs::write(kept("inception-fid"), "").unwrap();
+    let (code, said) = failed(dir, &args("inception-fid", "none"));
+    assert_eq!(code, 2, "{said}");
+    four_parts(&said, "`efficientnet-lite0`");
 }
 
 /// A training that is stopped after every few steps ends in the bytes of one that is not.

@@ -439,6 +439,50 @@ mod tests {
         assert_eq!(origin("optim.beta1"), "preset toy-stage1");
     }
 
+    /// docs/experiments.md, "Real birds, the commands": the run on a CPU, without how often it saves.
+    #[test]
+    fn the_photo_preset_is_what_was_measured_on_real_birds() {
+        let both = [
+            "net.gf=32",
+            "net.text_dim=128",
+            "net.cond_dim=64",
+            "net.residual_blocks=1",
+            "data.embedding_standardise=true",
+            "optim.epochs=0",
+            "optim.lr_g=3e-4",
+            "optim.lr_d=3e-4",
+            "optim.decay={ kind = \"linear\", from = 0.5, to = 0.02 }",
+        ];
+        let first = [
+            "net.df=32",
+            "optim.batch=16",
+            "optim.steps=10000",
+            "optim.ema=0.999",
+            "loss.kl=1.0",
+            "loss.r1={ gamma = 0.05, every = 8 }",
+        ];
+        let second = [
+            "net.df=16",
+            "net.channel_floor=16",
+            "optim.batch=4",
+            "optim.steps=1600",
+            "optim.ema=0.995",
+            "loss.kl=0.3",
+            "loss.r1={ gamma = 0.05, every = 16 }",
+            "loss.colour_consistency=5.0",
+            "noise.stage1_statistics=running",
+        ];
+        for (stage, more) in [(Stage::One, &first[..]), (Stage::Two, &second)] {
+            let of = |preset: &str, pairs: &[&str]| {
+                let settings = Settings { preset: Some(preset.to_owned()), ..set(pairs) };
+                Layers::new(stage, &settings, []).unwrap().resolve().unwrap()
+            };
+            let measured = of("cub", &[&both[..], more].concat());
+            let photo = TrainConfig { run: measured.run, ..of("photo", &[]) };
+            assert_eq!(photo, measured);
+        }
+    }
+
     #[test]
     fn another_kind_of_decay_replaces_the_whole_group() {
         use stackgan_train::schedule::Decay;

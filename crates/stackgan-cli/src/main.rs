@@ -20,6 +20,9 @@ mod run;
 // Text encoders.
 mod encoders;
 
+// The networks that look at pictures, by their names.
+mod networks;
+
 // Dataset folders and their prepared files.
 mod datasets;
 

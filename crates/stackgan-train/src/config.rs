@@ -20,6 +20,8 @@ use crate::{Error, Result};
 pub const PRESETS: &[(&str, &str)] = &[
     ("toy-stage1", include_str!("../presets/toy-stage1.toml")),
     ("toy-stage2", include_str!("../presets/toy-stage2.toml")),
+    ("photo-stage1", include_str!("../presets/photo-stage1.toml")),
+    ("photo-stage2", include_str!("../presets/photo-stage2.toml")),
     ("cub-stage1", include_str!("../presets/cub-stage1.toml")),
     ("cub-stage2", include_str!("../presets/cub-stage2.toml")),
     ("oxford-stage1", include_str!("../presets/oxford-stage1.toml")),

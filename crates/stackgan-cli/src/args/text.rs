@@ -120,9 +120,10 @@ pub(crate) struct TextTrain {
     /// Learning rate
     #[arg(long, value_name = "LR")]
     pub lr: Option<f64>,
-    /// Weights of EfficientNet-Lite0 (.pth, safetensors), whose features replace the small image
-    /// network that is otherwise trained
-    #[arg(long, value_name = "FILE")]
+    /// A network whose features replace the small image network that is otherwise trained: a file of
+    /// EfficientNet-Lite0's weights (.pth, safetensors), or `efficientnet-lite0` if
+    /// `stackgan model import` has them
+    #[arg(long, value_name = "NAME")]
     pub features: Option<PathBuf>,
     /// Side of its input pictures, 32 to 1024 pixels: 224, its training size, gives the best
     /// features; 128 takes a third of the time, also in training with `loss.matching`

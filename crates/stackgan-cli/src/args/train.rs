@@ -32,9 +32,10 @@ pub(crate) struct Train {
     /// beside the prepared data
     #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
     pub embeddings: Option<PathBuf>,
-    /// Weights of the network whose features the encoder was trained with
-    /// (`text train --features`); `loss.matching` needs them to compare painted pictures
-    #[arg(long, value_name = "FILE", conflicts_with = "embeddings")]
+    /// The network whose features the encoder was trained with (`text train --features`): a file of
+    /// its weights, or its name if it was imported; `loss.matching` needs it to compare painted
+    /// pictures
+    #[arg(long, value_name = "NAME", conflicts_with = "embeddings")]
     pub features: Option<PathBuf>,
     /// The Stage-I model to build on: a file or a run folder; default: the newest finished one of
     /// the preset
@@ -123,7 +124,8 @@ pub(crate) enum Resuming {
 /// The sources of the settings. Precedence: flag, `--set`, environment, `--config`, preset.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// The dataset whose settings to use: toy, cub, oxford or coco
+    /// The dataset whose settings to use: toy, photo, cub, oxford or coco; default: that of
+    /// the run or of its Stage-I, else `toy` for toy birds and `photo` for other pictures
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// A TOML file that overrides the preset; it need not be complete
@@ -140,4 +142,12 @@ pub(crate) struct Settings {
     /// The random seed
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+}
+
+impl Settings {
+    /// The dataset of the preset that was typed: `cub` and `cub-stage1` are of `cub`.
+    pub(crate) fn dataset(&self) -> Option<&str> {
+        let name = self.preset.as_deref()?;
+        Some(name.split_once("-stage").map_or(name, |(dataset, _)| dataset))
+    }
 }

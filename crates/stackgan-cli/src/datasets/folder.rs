@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use stackgan_data::dataset::Dataset;
 use stackgan_data::layouts::{self, Kind, Reading, Uncaptioned};
+use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{self, ToyConfig};
 
 use super::locations::home;
@@ -15,6 +16,9 @@ use crate::progress::{Manner, Phase};
 /// Number of toy birds that `train` draws by itself.
 const TOY_COUNT: usize = 2880;
 
+/// The dataset of toy birds, by which models name it too.
+const TOY: &str = "toy";
+
 /// The dataset of a preset if none was named: toy birds are drawn, others must exist.
 ///
 /// # Errors
@@ -24,10 +28,12 @@ pub(crate) fn of_preset(dataset: &str, manner: Manner) -> Result<PathBuf> {
     if folder.is_dir() {
         return Ok(folder);
     }
-    if dataset != "toy" {
+    if dataset != TOY {
         let place = format!("folder: {}", folder.display());
-        let remedy =
-            format!("`stackgan data fetch {dataset}` gets it; or name a folder: `--data DIR`");
+        let remedy = match dataset {
+            "photo" => "name the folder of your pictures: `--data DIR`".to_owned(),
+            _ => format!("`stackgan data fetch {dataset}` gets it; or name a folder: `--data DIR`"),
+        };
         return Err(
             Problem::missing("there is no dataset", place, "a dataset folder", remedy).into()
         );
@@ -47,6 +53,14 @@ pub(crate) fn draw_toy(folder: &Path, config: ToyConfig, manner: Manner) -> Resu
     Ok(Phase::counted(manner, ("drawing birds", "pictures"), |progress| {
         toy::write(folder, &config, progress)
     })?)
+}
+
+/// Whether a dataset folder, or a prepared file of one, holds birds that this program drew.
+pub(crate) fn is_toy(data: &Path) -> bool {
+    if data.is_file() {
+        return Prepared::open(data).is_ok_and(|data| data.name() == TOY);
+    }
+    toy::is_toy(data)
 }
 
 /// The kind of a dataset folder: as given, or detected from its contents.
@@ -89,7 +103,7 @@ pub(crate) fn read(folder: &Path, layout: Layout) -> Result<Dataset> {
     let mut dataset = layouts::read(folder, kind(folder, layout)?, reading(layout))?;
     if toy::is_toy(folder) {
         // Toy birds are stored in the layout of CUB, but a model must name them.
-        "toy".clone_into(&mut dataset.name);
+        TOY.clone_into(&mut dataset.name);
     }
     Ok(dataset)
 }

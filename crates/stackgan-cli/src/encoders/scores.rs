@@ -1,6 +1,7 @@
 //! How well a trained encoder tells the classes that it has not seen.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Result;
 use stackgan_core::noise::Noise;
@@ -8,6 +9,11 @@ use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::r_precision::RPrecision;
 use stackgan_train::text::{ImageInputs, Scores, TrainedEncoder, evaluate};
+
+use super::features::better_encoder;
+
+/// Number of standard errors to each side of a 95 % interval.
+const SIDE: f64 = 1.96;
 
 /// Scores an encoder on the classes that it has not seen; `None` if there are too few.
 ///
@@ -27,8 +33,11 @@ pub(crate) fn scores(
     Ok(Some(evaluate(encoder, (data, images), &unseen, Noise::new(seed))?))
 }
 
-/// The scores in one sentence.
-pub(crate) fn describe_scores(scores: &Scores) -> String {
+/// The scores in one sentence, or why there are none.
+pub(crate) fn describe_scores(scores: Option<&Scores>) -> String {
+    let Some(scores) = scores else {
+        return "no score: the test split has captions of fewer than two classes".to_owned();
+    };
     let precision = |r: Option<RPrecision>| {
         let among = |r: RPrecision| format!("{:.2} ± {:.2}", r.mean, r.standard_error);
         r.map_or_else(|| "not measured, too few different captions".to_owned(), among)
@@ -41,4 +50,45 @@ pub(crate) fn describe_scores(scores: &Scores) -> String {
         precision(scores.r10_one),
         precision(scores.r10_four)
     )
+}
+
+/// The warning of an encoder that looks at pixels of these data, if the interval of its R-precision
+/// with one caption is not above chance.
+pub(crate) fn warning(scores: Option<&Scores>, data: &Path) -> Option<String> {
+    let r = scores?.r10_one?;
+    let chance = 1.0 / r.candidates.max(1) as f64;
+    (r.mean - SIDE * r.standard_error <= chance).then(|| {
+        format!(
+            "warning: the text encoder tells these pictures no better than chance ({chance:.2}), so captions would decide little; train one on features, `{}`, and give `--encoder encoder.safetensors`",
+            better_encoder(data)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(mean: f64, standard_error: f64) -> Option<Scores> {
+        let r = RPrecision { mean, standard_error, count: 983, candidates: 10 };
+        Some(Scores { top1: 0.07, classes: 17, ap50: 0.1, r10_one: Some(r), r10_four: None })
+    }
+
+    /// The figures are those of docs/results.md, "The text encoder", and of toy birds.
+    #[test]
+    fn an_encoder_at_chance_is_warned_of_with_the_remedy() {
+        let warned = |scores: Option<Scores>| warning(scores.as_ref(), Path::new("my birds"));
+        let said = warned(of(0.11, 0.01)).unwrap();
+        for part in
+            ["chance (0.10)", "--data 'my birds'", "--features efficientnet-lite0", "--encoder"]
+        {
+            assert!(said.contains(part) && !said.contains('\n'), "{said}");
+        }
+        assert!(warned(of(0.0, 0.0)).is_some(), "below chance");
+        assert_eq!(warned(of(0.43, 0.02)), None);
+        assert_eq!(warned(of(0.13, 0.01)), None, "the interval is above chance");
+        assert_eq!(warned(None), None);
+        let unmeasured = of(0.0, 0.0).map(|scores| Scores { r10_one: None, ..scores });
+        assert_eq!(warned(unmeasured), None);
+    }
 }

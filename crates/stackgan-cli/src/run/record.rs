@@ -19,7 +19,7 @@ use crate::output::{absolute, path_text};
 /// The options of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The preset's dataset: `toy`, `cub`, …
+    /// The preset's dataset: `toy`, `photo`, `cub`, …
     pub dataset: String,
     /// The stage.
     pub stage: Stage,
@@ -57,14 +57,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Returns the typed options. Missing ones are taken from the run's own record.
-    pub(crate) fn of(args: &Train, kept: Option<Self>) -> Self {
+    /// Returns the typed options, for the preset of `dataset`. Missing ones are taken from the run's
+    /// own record.
+    pub(crate) fn of(args: &Train, kept: Option<Self>, dataset: String) -> Self {
         let given = |path: &Option<PathBuf>| {
             path.as_ref().map(|path| if is_of_hub(path) { path.clone() } else { absolute(path) })
         };
-        let dataset = typed(args)
-            .map(str::to_owned)
-            .or_else(|| kept.as_ref().map(|kept| kept.dataset.clone()));
         let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
             given(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
         };
@@ -72,7 +70,7 @@ impl Record {
         let retyped = args.encoder.is_some() || args.embeddings.is_some();
         let text = |typed, from| if retyped { given(typed) } else { of(typed, from) };
         Self {
-            dataset: dataset.unwrap_or_else(|| "toy".to_owned()),
+            dataset,
             stage: args.stage,
             data: of(&args.data, |kept| &kept.data),
             encoder: text(&args.encoder, |kept| &kept.encoder),
@@ -145,7 +143,7 @@ impl Record {
     /// # Errors
     /// Code 2.
     pub(crate) fn check_preset(&self, args: &Train) -> Result<()> {
-        match typed(args).filter(|name| *name != self.dataset) {
+        match args.settings.dataset().filter(|name| *name != self.dataset) {
             None => Ok(()),
             Some(name) => {
                 let parts = (format!("`{}`, as it began", self.dataset), format!("`{name}`"));
@@ -232,10 +230,4 @@ fn placed(typed: &Evaluation) -> Evaluation {
     });
     let eval_judge = typed.eval_judge.as_deref().map(absolute);
     Evaluation { eval_features: features, eval_judge, ..typed.clone() }
-}
-
-/// Returns the dataset of the preset that was typed.
-fn typed(args: &Train) -> Option<&str> {
-    let name = args.settings.preset.as_deref()?;
-    Some(name.split_once("-stage").map_or(name, |(dataset, _)| dataset))
 }

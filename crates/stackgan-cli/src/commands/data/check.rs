@@ -144,7 +144,7 @@ fn squeezed(examined: &Examined, (kind, fit): (Kind, Fit)) -> Option<String> {
 /// What is to be said if the preset's batches are larger than the dataset.
 fn few(dataset: &Dataset) -> Option<String> {
     let known = config::preset(&format!("{}-stage1", dataset.name)).is_some();
-    let name = if known { &dataset.name } else { "toy" };
+    let name = if known { &dataset.name } else { "photo" };
     let settings = config::preset(&format!("{name}-stage1"))?;
     let batch = TrainConfig::from_toml(settings).ok()?.optim.batch;
     let pictures = dataset.count(Split::Train);

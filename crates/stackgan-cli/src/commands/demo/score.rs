@@ -58,7 +58,7 @@ pub(super) fn scored(
     let most = wanted.scale().scored;
     let all = all(model, encoder, data, most, (wanted.seed, demo.context.manner))?;
     let own = scores(encoder, (data, ImageInputs::Pixels), wanted.seed)?;
-    let scores = Scores { table: table(&all), encoder: own.map(|own| describe_scores(&own)) };
+    let scores = Scores { table: table(&all), encoder: own.map(|own| describe_scores(Some(&own))) };
     demo.notes.scores = Some(scores.clone());
     demo.done(Part::Scores, "scoring".to_owned(), began.elapsed().as_secs_f64())?;
     Ok(scores)

@@ -11,8 +11,8 @@ use stackgan_train::text::{ImageInputs, Scores, TextTrainConfig};
 use crate::args::{self, EncoderSize};
 use crate::datasets::open_any;
 use crate::encoders::{
-    Length, Lesson, SMALL_STEPS, Unfinished, check_weights, describe_scores, picture_features,
-    scores, train, training_classes, warn_unread,
+    Length, Lesson, SMALL_STEPS, Unfinished, describe_scores, picture_features, scores, train,
+    training_classes, warn_unread, warning, weights_of,
 };
 use crate::exit::Problem;
 use crate::output::{Answer, Form, apart, check_writable, path_text, write_file};
@@ -29,14 +29,14 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
         EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
     };
     config.lr = args.lr.unwrap_or(config.lr);
-    apart(&[Some(&args.data), args.features.as_deref()], &[("--out", Some(&args.out))])?;
+    let weights = args.features.as_deref().map(weights_of).transpose()?; // before an import of hours
+    apart(&[Some(&args.data), weights.as_deref()], &[("--out", Some(&args.out))])?;
     check_writable(&args.out)?;
     check_new(&args.out)?;
-    args.features.as_deref().map_or(Ok(()), check_weights)?; // before an import of hours
     // The pretrained network reads larger pictures than our own.
-    let size = if args.features.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
+    let size = if weights.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
     let data = open_any(&args.data, &[size], manner)?;
-    let features = match &args.features {
+    let features = match &weights {
         Some(weights) => {
             Some(picture_features((weights, args.features_side.into()), &data, manner)?)
         }
@@ -60,10 +60,10 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     let (file, scores) = (path_text(&args.out), scores(&encoder, (&data, images), args.seed)?);
     let (fingerprint, steps) = (encoder.text.bare_fingerprint().to_owned(), encoder.steps);
     Form::from(args.json).show(&Trained { file, fingerprint, steps, scores })?;
-    manner.say(match scores {
-        Some(scores) => describe_scores(&scores),
-        None => "no score: the test split has captions of fewer than two classes".to_owned(),
-    });
+    manner.say(describe_scores(scores.as_ref()));
+    if let Some(warning) = warning(scores.as_ref(), &args.data).filter(|_| weights.is_none()) {
+        manner.say(warning);
+    }
     Ok(())
 }
 

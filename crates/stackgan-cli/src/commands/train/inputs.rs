@@ -16,6 +16,7 @@ use stackgan_train::matching::Matcher;
 use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 
+use super::preset::{newest_stage1, run_of};
 use super::reading::{Text, embeddings, imported, matcher, small_encoder};
 use crate::config::Layers;
 use crate::context::Context;
@@ -25,7 +26,7 @@ use crate::exit::Problem;
 use crate::models::load;
 use crate::output::{absolute, quoted};
 use crate::progress::Manner;
-use crate::run::{RUNS, Record, list};
+use crate::run::{RUNS, Record};
 
 /// The inputs of a run.
 pub(super) struct Inputs {
@@ -41,16 +42,25 @@ pub(super) struct Inputs {
     pub stage1: Option<Model>,
 }
 
+/// What is known before the inputs are.
+pub(super) struct Before<'a> {
+    /// What a run that goes on was given.
+    pub origins: Option<&'a Origins>,
+    /// What is said once nothing is missing, before anything is made.
+    pub note: Option<&'a str>,
+}
+
 impl Inputs {
     /// Finds or makes all inputs, and records which were found. Sets the settings' text width to
-    /// the encoder's, unless it was given. A run that goes on is refused others than `kept` as soon
-    /// as they are known; an encoder is trained until `end` at most.
+    /// the encoder's, unless it was given. A run that goes on is refused others than it began with as
+    /// soon as they are known; an encoder is trained until `end` at most.
     pub(super) fn gather(
         wanted: &mut Record,
         (config, layers): (&mut TrainConfig, &Layers),
-        (kept, end): (Option<&Origins>, Option<Instant>),
+        (before, end): (Before<'_>, Option<Instant>),
         context: &Context,
     ) -> Result<Self> {
+        let kept = before.origins;
         let manner = context.manner;
         // What can be missing comes first, so that nobody waits for an import before being told.
         let stage1 = match config.stage {
@@ -58,6 +68,10 @@ impl Inputs {
             Stage::Two => Some(stage1(wanted, context)?),
         };
         let text = Text::choose(wanted, &folder(wanted), stage1.as_ref(), context)?;
+        if let Some(note) = before.note.filter(|_| wanted.data.as_ref().is_none_or(|d| d.exists()))
+        {
+            manner.say(note);
+        }
         if let (Some(kept), Some(model)) = (kept, &stage1) {
             kept.check_stage1(&model.sha256()?)?;
         }
@@ -218,39 +232,27 @@ pub(super) fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize)
 pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
     let model = match &wanted.stage1 {
         Some(model) => model.clone(),
-        None => absolute(&newest_stage1(wanted)?),
+        None => {
+            let newest = newest_stage1(Some(&wanted.dataset), wanted.data.as_deref());
+            absolute(&newest.ok_or_else(|| no_stage1(wanted))?)
+        }
     };
     let loaded = load(&model, context)?.model;
-    let run = if model.is_dir() { Some(model.as_path()) } else { model.parent() };
-    wanted.data = wanted.data.take().or_else(|| run.and_then(Record::read)?.data);
+    wanted.data = wanted.data.take().or_else(|| run_of(&model).and_then(Record::read)?.data);
     wanted.stage1 = Some(model); // a resumed run must not take a newer one
     Ok(loaded)
 }
 
-fn newest_stage1(wanted: &Record) -> Result<PathBuf> {
-    let (dataset, data) = (&wanted.dataset, wanted.data.as_deref());
-    let place = |path: &Path| std::fs::canonicalize(path).ok();
-    let same = |theirs: Option<&Path>| {
-        data.is_none_or(|data| theirs.is_some_and(|theirs| place(theirs) == place(data)))
-    };
-    let finished = |run: &PathBuf| {
-        let fits = Record::read(run).is_some_and(|r| {
-            r.state == "done"
-                && r.stage == Stage::One
-                && r.dataset == *dataset
-                && same(r.data.as_deref())
-        });
-        fits && run.join("model.safetensors").is_file()
-    };
-    let runs = list(Path::new(RUNS)).unwrap_or_default();
-    runs.into_iter().rev().find(finished).ok_or_else(|| {
-        let (on, option) = data.map_or_else(Default::default, |data| {
-            (format!(" on {}", data.display()), format!(" --data {}", quoted(data)))
-        });
-        let expected = format!("a finished run of {dataset}, Stage-I{on}");
-        let remedy = format!("train it first: `stackgan train --stage 1 --preset {dataset}{option}`; or name one: `--stage1 MODEL`");
-        Problem::missing("there is no Stage-I model", format!("folder: {RUNS}"), expected, remedy).into()
-    })
+fn no_stage1(wanted: &Record) -> Problem {
+    let dataset = &wanted.dataset;
+    let (on, option) = wanted.data.as_deref().map_or_else(Default::default, |data| {
+        (format!(" on {}", data.display()), format!(" --data {}", quoted(data)))
+    });
+    let expected = format!("a finished run of {dataset}, Stage-I{on}");
+    let remedy = format!(
+        "train it first: `stackgan train --stage 1 --preset {dataset}{option}`; or name one: `--stage1 MODEL`"
+    );
+    Problem::missing("there is no Stage-I model", format!("folder: {RUNS}"), expected, remedy)
 }
 
 /// Returns the data's folder, which may not exist yet.

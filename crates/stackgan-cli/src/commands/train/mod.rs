@@ -4,6 +4,7 @@ mod dry_run;
 mod estimate;
 mod evaluation;
 mod inputs;
+mod preset;
 mod reading;
 mod start;
 mod trained;
@@ -23,7 +24,7 @@ use stackgan_train::store::Store;
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
 use crate::context::Context;
-use crate::encoders::check_weights;
+use crate::encoders::weights_of;
 use crate::exit::{Exit, Problem, out_of_memory};
 use crate::output::Form;
 use crate::progress::Manner;
@@ -31,12 +32,16 @@ use crate::run::{RUNS, Record, Training, train_stage};
 use crate::signals::{Stopper, in_hours};
 use estimate::Estimate;
 use evaluation::Evaluation;
-use inputs::Inputs;
+use inputs::{Before, Inputs};
+use preset::Chosen;
 use trained::Trained;
 
 /// Trains one stage, or describes what would be done.
 pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     check_options(args)?;
+    // A network is recorded by its file, which is found from any folder.
+    let features = args.features.as_deref().map(weights_of).transpose()?;
+    let args = &Train { features, ..args.clone() };
     let (resumed, record) = taken_up(args)?;
     if let (None, None, Some(run)) = (&resumed, &record, &args.run)
         && args.data.is_none()
@@ -44,11 +49,12 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         && args.settings.preset.is_none()
     {
         let run = run.display();
-        context.manner.say(format!("there is no run in {run}: a new one begins, on toy birds"));
+        context.manner.say(format!("there is no run in {run}: a new one begins"));
     }
     let base = resumed.as_deref().map_or(Base::Preset, |dir| Base::File(dir.join("config.toml")));
     let mut settings = args.settings.clone();
-    settings.preset = settings.preset.or_else(|| record.as_ref().map(|r| r.dataset.clone()));
+    let chosen = Chosen::of(args, record.as_ref());
+    settings.preset.get_or_insert_with(|| chosen.dataset.clone());
     let layers = Layers::over(&base, args.stage, &settings, environment()?)?;
     let mut config = layers.resolve()?;
     if config.stage != args.stage {
@@ -67,10 +73,12 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if let Some(kept) = record.as_ref().filter(|_| resumed.is_some()) {
         kept.check_preset(args)?;
     }
-    let mut wanted = Record::of(args, record);
+    let note = chosen.note().filter(|_| resumed.is_none());
+    let mut wanted = Record::of(args, record, chosen.dataset);
     wanted.check_paths()?;
     if args.dry_run {
         let plan = dry_run::plan(args, (config, &layers), wanted, (resumed.as_deref(), context))?;
+        note.iter().for_each(|note| context.manner.say(note));
         Form::from(args.json).show(&plan)?;
         return Ok(Exit::Done);
     }
@@ -81,8 +89,9 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         wanted.check_there()?;
     }
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
+    let kept = Before { origins: origins.as_ref(), note: note.as_deref() };
     let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
-        Inputs::gather(&mut wanted, (&mut config, &layers), (origins.as_ref(), end), context)?;
+        Inputs::gather(&mut wanted, (&mut config, &layers), (kept, end), context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, (low.as_ref(), matcher.as_ref()), &context.device)?;
@@ -198,7 +207,7 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
     Ok((Some(run.to_path_buf()), record))
 }
 
-/// Refuses options that would mean nothing, and a network that is not there.
+/// Refuses options that would mean nothing.
 fn check_options(args: &Train) -> Result<()> {
     if args.stage == Stage::One
         && let Some(model) = &args.stage1
@@ -208,7 +217,7 @@ fn check_options(args: &Train) -> Result<()> {
         let parts = ("a Stage-II run to build on it", "`--stage 1`");
         return Err(Problem::usage("Stage-I builds on no model", place, parts, remedy).into());
     }
-    args.features.as_deref().map_or(Ok(()), check_weights)
+    Ok(())
 }
 
 /// Refuses options that only mean something for a run that goes on.

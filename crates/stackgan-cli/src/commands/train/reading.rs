@@ -19,14 +19,17 @@ use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{embeddings_of, open, resizing};
 use crate::encoders::{
-    self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, encoded, picture_network, train,
-    training_classes, warn_unread,
+    self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, better_encoder, describe_scores,
+    encoded, picture_network, scores, train, training_classes, warn_unread, warning,
 };
 use crate::exit::Problem;
 use crate::output::{quoted, short, write_file};
 use crate::progress::Manner;
 use crate::run::Record;
 use crate::signals::Stopper;
+
+/// The presets whose embeddings are as wide as those of a small encoder.
+const SMALL: [&str; 2] = ["toy", "photo"];
 
 /// Where the embeddings come from.
 pub(super) enum Text {
@@ -41,7 +44,7 @@ pub(super) enum Text {
 
 impl Text {
     /// Chooses what was given; else Stage-I's encoder; else embeddings imported beside the data;
-    /// else, for toy birds, a small encoder.
+    /// else, with a preset of small networks, a small encoder.
     ///
     /// # Errors
     /// Code 4, with the commands that make what is missing.
@@ -64,14 +67,12 @@ impl Text {
         if let Some(beside) = embeddings_of(data) {
             return Ok(Self::Imported(beside));
         }
-        if wanted.dataset == "toy" {
+        if SMALL.contains(&&*wanted.dataset) {
             return Ok(Self::Small);
         }
         let released = data.join("train").join("char-CNN-RNN-embeddings.pickle").is_file();
-        let data = quoted(data);
-        let train = format!(
-            "train one on the dataset's captions: `stackgan text train --data {data} --features efficientnet-lite0-57934424.pth --out encoder.safetensors` (docs/encoders.md)"
-        );
+        let (data, better) = (quoted(data), better_encoder(data));
+        let train = format!("train one on the dataset's captions: `{better}` (docs/encoders.md)");
         let remedy = if released {
             format!(
                 "import the release's embeddings, which are there: `stackgan data import {data} --embeddings {data}`; or {train}"
@@ -197,6 +198,11 @@ pub(super) fn small_encoder(
     let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
     write_file(&file, &encoder.to_bytes()?)?;
     Unfinished::forget(&file);
+    let scores = scores(&encoder, (data, images), config.seed)?;
+    manner.say(describe_scores(scores.as_ref()));
+    if let Some(warning) = warning(scores.as_ref(), path) {
+        manner.say(warning);
+    }
     Ok(encoder)
 }
 
