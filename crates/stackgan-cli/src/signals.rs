@@ -45,7 +45,8 @@ struct Farewell {
 
 impl Stopper {
     /// Handles what asks a program to stop: on Unix SIGINT, SIGTERM, and SIGHUP unless it is ignored,
-    /// as under `nohup`; on Windows Ctrl-C, Ctrl-Break and a closed window, all as SIGINT.
+    /// as under `nohup`; on Windows Ctrl-C, Ctrl-Break and a closed window, all as SIGINT
+    /// (Windows ends the program of a closed window whether it has saved or not).
     ///
     /// # Errors
     /// When the system does not allow the handlers.
