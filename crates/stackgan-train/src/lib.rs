@@ -29,6 +29,7 @@ pub mod replay;
 mod reports;
 pub mod run;
 pub mod run_dir;
+pub mod run_files;
 mod samples;
 pub mod schedule;
 mod setup;

@@ -68,7 +68,7 @@ impl Run {
     /// Writes a bundle of the non-finite step, and adds its path to the error.
     pub(crate) fn bundle(&self, error: Error, fed: &Fed, dir: &RunDir) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
-        let path = dir.bundle(*step);
+        let path = dir.files().bundle(*step);
         let (config, matcher) = (&self.setup.config, self.players.game.matcher.as_ref());
         let facts = replay::Facts {
             format: replay::FORMAT.to_owned(),

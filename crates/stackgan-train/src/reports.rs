@@ -101,7 +101,7 @@ impl<'a> Reports<'a> {
         step: u64,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<()> {
-        let path = self.dir.sample(step);
+        let path = self.dir.files().sample(step);
         let grid = self.samples.paint(&model)?;
         drop(model); // before memory is given back below
         warn_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
@@ -126,7 +126,7 @@ pub(crate) fn cut_stats(
 ) -> Result<()> {
     let damaged = dir.cut_stats(step)?;
     if damaged > 0 {
-        let file = dir.stats();
+        let file = dir.files().stats();
         let text = format!("{}: lines that cannot be read are left out: {damaged}", file.display());
         on_event(TrainEvent::Warning { step, text });
     }

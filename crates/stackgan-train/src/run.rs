@@ -50,16 +50,17 @@ pub fn train(
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<Outcome> {
     let (policy, cfg) = (policy.into(), setup.config.clone());
-    let store = Store::open(&dir.checkpoints(), cfg.run.keep)?.keeping_every(cfg.run.keep_every);
+    let store =
+        Store::open(&dir.files().checkpoints(), cfg.run.keep)?.keeping_every(cfg.run.keep_every);
     let steps_per_epoch = setup.plan()?.steps_per_epoch();
     let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.checks)?;
     let first = run.resume((&store, dir), &policy, on_event)?;
 
-    dir.write(&dir.config(), cfg.to_toml()?.as_bytes())?;
+    dir.write(&dir.files().config(), cfg.to_toml()?.as_bytes())?;
     cut_stats(dir, first, on_event)?;
     let samples = Samples::choose(&run.setup, run.standardise.as_ref())?;
-    dir.write(&dir.reals(), &samples.reals()?)?;
-    dir.write(&dir.captions(), samples.captions().as_bytes())?;
+    dir.write(&dir.files().reals(), &samples.reals()?)?;
+    dir.write(&dir.files().captions(), samples.captions().as_bytes())?;
     let mut saves = Saves { store: &store, dir, misses: 0, saved: None };
     saves.begin(&run, first, on_event)?;
     let mut reports = Reports::new(samples, dir, first)?;
@@ -117,7 +118,7 @@ pub fn train(
     }
     saves.end(&run, step)?;
     on_event(TrainEvent::Finished { step, reason });
-    Ok(Outcome { step, steps: run.steps, reason, model: dir.model() })
+    Ok(Outcome { step, steps: run.steps, reason, model: dir.files().model() })
 }
 
 /// The checkpoints and models that a run writes.
@@ -172,7 +173,7 @@ impl Saves<'_> {
         if self.saved == Some(step) {
             return Ok(());
         }
-        self.dir.write(&self.dir.model(), &run.model(step)?.to_bytes()?)
+        self.dir.write(&self.dir.files().model(), &run.model(step)?.to_bytes()?)
     }
 }
 
@@ -205,7 +206,7 @@ impl Run {
     /// Saves the checkpoint and the model after `step` steps.
     fn save(&self, store: &Store, dir: &RunDir, step: u64) -> Result<PathBuf> {
         let path = self.checkpoint(store, step)?;
-        dir.write(&dir.model(), &self.model(step)?.to_bytes()?)?;
+        dir.write(&dir.files().model(), &self.model(step)?.to_bytes()?)?;
         memory::release();
         Ok(path)
     }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
+use crate::run_files::RunFiles;
 use crate::store::{TEMPORARY, storage, write_atomically};
 use crate::{Error, Result};
 
@@ -41,7 +42,8 @@ impl RunDir {
     /// # Errors
     /// [`Error::Storage`] when another process holds the lock.
     pub fn open(path: &Path) -> Result<Self> {
-        for folder in [path.to_path_buf(), path.join("samples"), path.join("checkpoints")] {
+        let files = RunFiles::of(path);
+        for folder in [path.to_path_buf(), files.samples(), files.checkpoints()] {
             fs::create_dir_all(&folder).map_err(|e| storage("make the folder", &folder, e))?;
         }
         let lock = locked(path, "another process is training in it; nothing was changed")?;
@@ -79,52 +81,16 @@ impl RunDir {
         &self.path
     }
 
-    /// The file of the resolved configuration.
+    /// Where things lie in the folder.
     #[must_use]
-    pub fn config(&self) -> PathBuf {
-        self.path.join("config.toml")
-    }
-
-    /// The file of the trained model: complete, with the encoder and the stages that exist.
-    #[must_use]
-    pub fn model(&self) -> PathBuf {
-        self.path.join("model.safetensors")
-    }
-
-    /// The file of the reports, one JSON line each.
-    #[must_use]
-    pub fn stats(&self) -> PathBuf {
-        self.path.join("stats.jsonl")
-    }
-
-    /// The folder of checkpoints.
-    #[must_use]
-    pub fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoints")
-    }
-
-    /// The file of the grid generated after `step` steps.
-    #[must_use]
-    pub fn sample(&self, step: u64) -> PathBuf {
-        self.path.join("samples").join(format!("{step:06}.png"))
-    }
-
-    /// The file of the grids' captions, one per line, in the order of the rows.
-    #[must_use]
-    pub fn captions(&self) -> PathBuf {
-        self.path.join("samples").join("captions.txt")
-    }
-
-    /// The file of the grid of real pictures.
-    #[must_use]
-    pub fn reals(&self) -> PathBuf {
-        self.path.join("reals.png")
+    pub fn files(&self) -> RunFiles<'_> {
+        RunFiles::of(&self.path)
     }
 
     /// Whether a file named `STOP` asks the run to stop.
     #[must_use]
     pub fn stop_requested(&self) -> bool {
-        self.path.join("STOP").exists()
+        self.files().stop().exists()
     }
 
     /// Removes the file named `STOP`, if it exists, after the run has stopped.
@@ -132,17 +98,11 @@ impl RunDir {
     /// # Errors
     /// [`Error::Storage`].
     pub fn forget_stop(&self) -> Result<()> {
-        let path = self.path.join("STOP");
+        let path = self.files().stop();
         match fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", &path, e)),
             _ => Ok(()),
         }
-    }
-
-    /// The file of the bundle of a non-finite step (counted from 0).
-    #[must_use]
-    pub fn bundle(&self, step: u64) -> PathBuf {
-        self.path.join(format!("nonfinite-step-{step:07}.safetensors"))
     }
 
     /// Writes a small file of the folder atomically.
@@ -173,7 +133,7 @@ impl RunDir {
         for (name, value) in values {
             line.insert((*name).to_owned(), json!(value));
         }
-        let path = self.stats();
+        let path = self.files().stats();
         let append = || {
             let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
             let before = file.metadata()?.len();
@@ -195,7 +155,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Storage`].
     pub fn cut_stats(&self, step: u64) -> Result<usize> {
-        let path = self.stats();
+        let path = self.files().stats();
         let bytes = match fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0), // none was written yet
             read => read.map_err(|e| storage("read", &path, e))?,
@@ -217,14 +177,14 @@ impl RunDir {
 
     /// Whether a run has already written statistics here.
     pub(crate) fn is_begun(&self) -> bool {
-        fs::metadata(self.stats()).is_ok_and(|facts| facts.len() > 0)
+        fs::metadata(self.files().stats()).is_ok_and(|facts| facts.len() > 0)
     }
 }
 
 /// Locks a run folder for as long as the file is open. `taken` is the message if another process
 /// holds the lock.
 fn locked(folder: &Path, taken: &str) -> Result<File> {
-    let file = folder.join("LOCK");
+    let file = RunFiles::of(folder).lock();
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
     let lock = lock.map_err(|e| storage("open the lock", &file, e))?;
     match lock.try_lock() {
@@ -307,7 +267,7 @@ mod tests {
     fn a_lock_that_was_removed_is_taken_anew_or_the_other_s() {
         let root = tempfile::tempdir().unwrap();
         let first = RunDir::create(root.path(), "x").unwrap();
-        let lock = first.path().join("LOCK");
+        let lock = first.files().lock();
         fs::remove_file(&lock).unwrap();
         first.keep_hold().unwrap();
         RunDir::open(first.path()).unwrap_err();
@@ -326,7 +286,7 @@ mod tests {
             dir.append_stats(step, 0, (0.5, 0), &[("d_loss", 1.25)]).unwrap();
         }
         dir.cut_stats(3).unwrap();
-        let text = fs::read_to_string(dir.stats()).unwrap();
+        let text = fs::read_to_string(dir.files().stats()).unwrap();
         assert_eq!(text.lines().count(), 3);
         assert!(text.lines().all(|l| l.contains("\"d_loss\":1.25")), "{text}");
     }

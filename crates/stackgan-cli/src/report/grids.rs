@@ -1,5 +1,6 @@
 //! The grids of a run over time, for a page.
 
+use stackgan_train::run_files::RunFiles;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ impl Grids {
     /// The grids in a run folder, oldest first, each with a label, thinned evenly to what a page
     /// holds. Grids after `step` are left out, because the run went back from there.
     pub(crate) fn of(&mut self, run: &Path, step: Option<u64>) -> Vec<(String, Embedded)> {
-        let Ok(folder) = std::fs::read_dir(run.join("samples")) else { return Vec::new() };
+        let Ok(folder) = std::fs::read_dir(RunFiles::of(run).samples()) else { return Vec::new() };
         let mut files: Vec<(u64, PathBuf)> = folder
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|e| e == "png"))

@@ -1,7 +1,7 @@
 //! The measurements of a run's model during training, from `eval.jsonl`, which `train --eval-every`
 //! writes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -53,7 +53,7 @@ impl Measurements {
     /// Reads those in a run folder. For steps that were repeated after going back, the later ones
     /// count. Lines that cannot be read are skipped.
     pub(crate) fn read(run: &Path) -> Self {
-        let text = std::fs::read_to_string(run.join("eval.jsonl")).unwrap_or_default();
+        let text = std::fs::read_to_string(Self::file(run)).unwrap_or_default();
         let (mut all, mut best) = (Vec::<Measurement>::new(), None);
         for line in text.lines() {
             let Ok(one) = serde_json::from_str::<Measurement>(line) else { continue };
@@ -63,8 +63,18 @@ impl Measurements {
             all.retain(|earlier| earlier.step < one.step);
             all.push(one);
         }
-        let best = best.filter(|_| run.join("best.safetensors").is_file());
+        let best = best.filter(|_| Self::best_model(run).is_file());
         Self { all, best }
+    }
+
+    /// Their file in a run folder.
+    pub(crate) fn file(run: &Path) -> PathBuf {
+        run.join("eval.jsonl")
+    }
+
+    /// The file of the model that measured best.
+    pub(crate) fn best_model(run: &Path) -> PathBuf {
+        run.join("best.safetensors")
     }
 
     /// The last one.

@@ -1,6 +1,7 @@
 //! The report of a run folder, rewritten at intervals during the run: progress, grids over time,
 //! curves, settings.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -55,6 +56,11 @@ enum End<'a> {
 }
 
 impl<'a> RunReport<'a> {
+    /// Its file in a run folder.
+    pub(crate) fn file(run: &Path) -> PathBuf {
+        run.join("report.html")
+    }
+
     /// Creates the report of a run folder without writing anything yet.
     pub(crate) fn new(dir: &'a RunDir) -> Self {
         Self {
@@ -149,19 +155,19 @@ impl<'a> RunReport<'a> {
                 &grids,
             );
         }
-        if let Ok(captions) = std::fs::read_to_string(self.dir.captions()) {
+        if let Ok(captions) = std::fs::read_to_string(self.dir.files().captions()) {
             page.captions(&captions);
         }
-        if let Ok(reals) = std::fs::read(self.dir.reals()) {
+        if let Ok(reals) = std::fs::read(self.dir.files().reals()) {
             page.picture("Real pictures of the same captions, in the order of the rows.", &reals);
         }
         Measurements::read(path).section(&mut page, self.step);
         page.section("Curves");
-        page.charts(&charts(&self.dir.stats()));
+        page.charts(&charts(&self.dir.files().stats()));
         page.section("Settings");
-        let settings = std::fs::read_to_string(self.dir.config()).unwrap_or_default();
+        let settings = std::fs::read_to_string(self.dir.files().config()).unwrap_or_default();
         page.folded("config.toml", &settings);
-        self.dir.write(&path.join("report.html"), page.finish().as_bytes())?;
+        self.dir.write(&Self::file(path), page.finish().as_bytes())?;
         Ok(())
     }
 
@@ -216,7 +222,7 @@ mod tests {
     fn the_page_of_a_run_that_goes_on_loads_itself_and_the_last_one_does_not() {
         let root = tempfile::tempdir().unwrap();
         let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
-        let file = dir.path().join("report.html");
+        let file = RunReport::file(dir.path());
         let mut report = RunReport::new(&dir);
         report.on(&started(10));
         report.on(&TrainEvent::Step { step: 12 });
@@ -245,7 +251,7 @@ mod tests {
     fn a_run_that_failed_says_so_and_why() {
         let root = tempfile::tempdir().unwrap();
         let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
-        let file = dir.path().join("report.html");
+        let file = RunReport::file(dir.path());
         RunReport::new(&dir).fail("refused").unwrap();
         assert!(!file.exists(), "it never began");
         let mut report = RunReport::new(&dir);
@@ -263,7 +269,7 @@ mod tests {
     fn the_second_page_comes_soon_and_those_after_it_less_often() {
         let root = tempfile::tempdir().unwrap();
         let dir = RunDir::create(root.path(), "toy-stage1").unwrap();
-        let file = dir.path().join("report.html");
+        let file = RunReport::file(dir.path());
         let mut report = RunReport::new(&dir);
         report.on(&started(0));
         report.on(&TrainEvent::Warning { step: 0, text: "x".to_owned() });
@@ -291,7 +297,7 @@ mod tests {
         let mut report = RunReport::new(&dir);
         report.on(&started(5));
         report.finish(StopReason::Done).unwrap();
-        let html = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+        let html = std::fs::read_to_string(RunReport::file(dir.path())).unwrap();
         assert!((1..=5).all(|step| html.contains(&format!("step {step}: of step {step}\nmore"))));
         assert!(!html.contains("of step 9") && html.contains("2 earlier warnings"));
     }

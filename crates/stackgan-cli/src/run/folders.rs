@@ -5,6 +5,9 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::run_files::RunFiles;
+
+use super::record::Record;
 
 /// The folder for run folders if `--run` is not given.
 pub(crate) const RUNS: &str = "runs";
@@ -14,7 +17,7 @@ pub(crate) const RUNS: &str = "runs";
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut runs = RunDir::list(folder)?;
     let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-    let with_name = entries.filter(|path| path.join("run.json").is_file() && !runs.contains(path));
+    let with_name = entries.filter(|path| Record::file(path).is_file() && !runs.contains(path));
     let mut with_name: Vec<_> = with_name.map(|path| (begun(&path), path)).collect();
     with_name.sort();
     for (time, path) in with_name {
@@ -26,17 +29,19 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// The start time of a run: its lock is created then and never written to.
 fn begun(run: &Path) -> Option<SystemTime> {
-    run.join("LOCK").metadata().and_then(|lock| lock.modified()).ok()
+    RunFiles::of(run).lock().metadata().and_then(|lock| lock.modified()).ok()
 }
 
 /// Whether a folder looks like a run folder.
 pub(crate) fn is_run(path: &Path) -> bool {
-    ["run.json", "config.toml", "stats.jsonl"].iter().any(|name| path.join(name).is_file())
+    let files = RunFiles::of(path);
+    [Record::file(path), files.config(), files.stats()].iter().any(|file| file.is_file())
 }
 
 /// The checkpoints of a run: steps and bytes, oldest first. No file is opened.
 pub(crate) fn checkpoints(run: &Path) -> Vec<(u64, u64)> {
-    let entries = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+    let entries =
+        std::fs::read_dir(RunFiles::of(run).checkpoints()).into_iter().flatten().flatten();
     let of = |entry: std::fs::DirEntry| {
         let name = entry.file_name();
         let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;

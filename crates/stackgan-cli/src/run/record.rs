@@ -154,6 +154,11 @@ impl Record {
         }
     }
 
+    /// Its file in a run folder.
+    pub(crate) fn file(run: &Path) -> PathBuf {
+        run.join("run.json")
+    }
+
     /// Reads the record of a run folder, if there is a readable one.
     pub(crate) fn read(run: &Path) -> Option<Self> {
         Self::find(run).ok().flatten()
@@ -167,7 +172,7 @@ impl Record {
         if !run.is_dir() {
             return Ok(None);
         }
-        let file = run.join("run.json");
+        let file = Self::file(run);
         let damaged = |found: String| {
             let remedy = "restore it from a copy; or remove it, and say what it named: `--data PATH`, with `--encoder FILE` or `--embeddings FILE`";
             let parts = ("the record of a run", found);
@@ -213,7 +218,7 @@ impl Record {
 
     fn write(&self, dir: &RunDir) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        Ok(dir.write(&dir.path().join("run.json"), text.as_bytes())?)
+        Ok(dir.write(&Self::file(dir.path()), text.as_bytes())?)
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn train_stage(
     let Training { setup, dir, record, policy, stopper, manner, name } = training;
     let device = setup.device.clone();
     // What goes on is recorded at its start, after all refusals.
-    let mut begun = !dir.config().is_file();
+    let mut begun = !dir.files().config().is_file();
     if begun {
         record.begin(dir, 0, &device)?;
     }

@@ -19,6 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::event::What;
 use crate::event::TrainEvent;
+use crate::run_files::RunFiles;
 use crate::store::write_atomically;
 
 /// Maximum size of a picture in a file, in bytes. TensorBoard keeps ten pictures of each name in
@@ -85,11 +86,11 @@ impl Board {
         if number > 0 {
             return self.write(step + 1, What::Start);
         }
-        let config = fs::read_to_string(self.run.join("config.toml")).unwrap_or_default();
+        let config = fs::read_to_string(RunFiles::of(&self.run).config()).unwrap_or_default();
         self.write(0, What::Text("config", &format!("```toml\n{config}```\n")))?;
-        let captions = fs::read_to_string(self.run.join("samples/captions.txt"));
+        let captions = fs::read_to_string(RunFiles::of(&self.run).captions());
         self.write(0, What::Text("captions", &listed(&captions.unwrap_or_default())))?;
-        self.picture(0, "reals", &self.run.join("reals.png"))
+        self.picture(0, "reals", &RunFiles::of(&self.run).reals())
     }
 
     fn picture(&mut self, step: u64, name: &str, path: &Path) -> io::Result<()> {

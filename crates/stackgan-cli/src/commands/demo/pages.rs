@@ -2,6 +2,7 @@
 
 use candle_core::Device;
 use stackgan_core::generator_noise::Scales;
+use stackgan_train::run_files::RunFiles;
 
 use super::folder::Folder;
 use super::notes::Scores;
@@ -71,17 +72,14 @@ pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
             "Fixed captions of unseen species (rows), fixed noise (columns), evaluation mode. Move the slider.",
             &Grids::default().of(&run, None),
         );
-        page.captions(
-            &std::fs::read_to_string(run.join("samples/captions.txt")).unwrap_or_default(),
-        );
-        if let Ok(reals) = std::fs::read(run.join("reals.png")) {
+        let files = RunFiles::of(&run);
+        page.captions(&std::fs::read_to_string(files.captions()).unwrap_or_default());
+        if let Ok(reals) = std::fs::read(files.reals()) {
             page.picture("Real pictures of the same captions.", &reals);
         }
-        page.charts(&charts(&run.join("stats.jsonl")));
-        page.folded(
-            "Settings",
-            &std::fs::read_to_string(run.join("config.toml")).unwrap_or_default(),
-        );
+        page.charts(&charts(&files.stats()));
+        let settings = std::fs::read_to_string(files.config()).unwrap_or_default();
+        page.folded("Settings", &settings);
     }
 
     page.section("The text encoder");

@@ -15,6 +15,7 @@ use stackgan_train::matching::Matcher;
 use stackgan_train::policy::Resume;
 use stackgan_train::run::Setup;
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::run_files::RunFiles;
 use stackgan_train::start::Start;
 
 use super::birds::Birds;
@@ -33,7 +34,7 @@ pub(super) type Material<'a> = (&'a Birds, &'a Words);
 /// Trains a stage, or goes on, unless it is trained.
 pub(super) fn trained(demo: &mut Folder<'_>, stage: Stage, on: Material<'_>) -> Result<()> {
     let path = demo.stage(stage);
-    if demo.notes.has(stage.into()) && path.join("model.safetensors").is_file() {
+    if demo.notes.has(stage.into()) && RunFiles::of(&path).model().is_file() {
         return Ok(());
     }
     let began = Instant::now();
@@ -99,7 +100,7 @@ fn settings(
     stage: Stage,
     (plan, dir, words): (&Plan, &RunDir, &Words),
 ) -> Result<TrainConfig> {
-    let file = dir.config();
+    let file = dir.files().config();
     if file.is_file() {
         let text = std::fs::read_to_string(&file).map_err(|e| Problem::storage(&file, &e))?;
         return Ok(TrainConfig::from_toml(&text)?);
@@ -164,7 +165,7 @@ fn record(path: &Path, stage: Stage, steps: u64) -> Result<Record> {
 
 /// The seconds in which the first `step` steps were taken, by the clock of their reports.
 fn seconds_until(run: &Path, step: u64) -> f64 {
-    let laps = laps(&terms(&run.join("stats.jsonl")));
+    let laps = laps(&terms(&RunFiles::of(run).stats()));
     laps.iter().filter(|lap| lap.step <= step as f64).map(|lap| lap.seconds).sum()
 }
 

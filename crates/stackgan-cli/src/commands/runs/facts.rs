@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Serialize, Serializer};
 use stackgan_core::Stage;
 use stackgan_train::config::TrainConfig;
+use stackgan_train::run_files::RunFiles;
 
 use crate::output::path_text;
 use crate::report::{Terms, laps, speed, terms};
@@ -82,13 +83,13 @@ fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error>
 impl Facts {
     /// Reads a run folder.
     pub(super) fn read(path: &Path) -> Self {
-        Self::with(path, &terms(&path.join("stats.jsonl")))
+        Self::with(path, &terms(&RunFiles::of(path).stats()))
     }
 
     /// As [`Self::read`], with values that were already read.
     pub(super) fn with(path: &Path, terms: &Terms) -> Self {
-        let record = Record::read(path);
-        let config = std::fs::read_to_string(path.join("config.toml"))
+        let (record, files) = (Record::read(path), RunFiles::of(path));
+        let config = std::fs::read_to_string(files.config())
             .ok()
             .and_then(|text| TrainConfig::from_toml(&text).ok());
         let stage = record.as_ref().map(|r| r.stage);
@@ -107,7 +108,7 @@ impl Facts {
         let steps = record.as_ref().and_then(|r| r.steps).or(planned);
         let speed = speed(&laps(terms));
         let left = steps.zip(speed).map(|(all, speed)| all.saturating_sub(step) as f64 / speed);
-        let updated = path.join("stats.jsonl").metadata().and_then(|m| m.modified()).ok();
+        let updated = files.stats().metadata().and_then(|m| m.modified()).ok();
         let updated = updated.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map(|d| d.as_secs());
         Self {
             run: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -122,7 +123,7 @@ impl Facts {
             steps_a_second: speed,
             seconds_left: left,
             checkpoint,
-            model: path.join("model.safetensors").is_file(),
+            model: files.model().is_file(),
             updated,
             last,
             sittings: record.map(|r| r.sittings).unwrap_or_default(),
@@ -149,7 +150,7 @@ fn state(path: &Path, record: Option<&Record>) -> State {
 /// Whether a process holds the folder's lock. The check releases the lock at once, and is only made
 /// if the record says "running".
 fn held(path: &Path) -> bool {
-    File::open(path.join("LOCK"))
+    File::open(RunFiles::of(path).lock())
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 

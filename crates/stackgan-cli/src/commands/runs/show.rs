@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use stackgan_train::run_files::RunFiles;
 
 use super::facts::{Facts, State};
 use super::number::number;
 use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::duration;
-use crate::report::{Measurement, Measurements};
+use crate::report::{Measurement, Measurements, RunReport};
 use crate::run::{Record, checkpoints};
-
-/// The files of a run for a person.
-const FILES: [&str; 3] = ["report.html", "model.safetensors", "best.safetensors"];
 
 /// Shows one run.
 pub(super) fn run(path: &Path, form: Form) -> Result<()> {
@@ -21,7 +19,8 @@ pub(super) fn run(path: &Path, form: Form) -> Result<()> {
     let checkpoints = checkpoints(path);
     let checkpoints = checkpoints.into_iter().map(|(step, bytes)| Checkpoint { step, bytes });
     let (measurements, mut next) = (Measurements::read(path), next(&facts).into_iter());
-    let files = FILES.map(|name| path.join(name)).into_iter().filter(|file| file.is_file());
+    let files = [RunReport::file(path), RunFiles::of(path).model(), Measurements::best_model(path)];
+    let files = files.into_iter().filter(|file| file.is_file());
     form.show(&Run {
         files: files.map(|file| path_text(&file)).collect(),
         checkpoints: checkpoints.collect(),
@@ -117,7 +116,7 @@ fn next(facts: &Facts) -> Vec<String> {
     match (facts.state, facts.stage) {
         (State::Running, _) => vec![format!("stackgan runs watch {folder}")],
         (State::Stopped | State::Failed | State::Interrupted, Some(stage))
-            if facts.path.join("config.toml").is_file() =>
+            if RunFiles::of(&facts.path).config().is_file() =>
         {
             let go_on = format!("stackgan train --stage {stage} --run {folder}");
             match ended_by(facts) {
@@ -142,12 +141,7 @@ fn next(facts: &Facts) -> Vec<String> {
 /// unchanged, it would take the same step again. A bundle of an earlier step belongs to a step that
 /// the run has skipped.
 fn ended_by(facts: &Facts) -> Option<PathBuf> {
-    let files = facts.path.read_dir().ok()?.flatten().map(|entry| entry.path());
-    let of = |path: PathBuf| {
-        let step = path.file_name()?.to_str()?.strip_prefix("nonfinite-step-")?;
-        Some((step.strip_suffix(".safetensors")?.parse::<u64>().ok()?, path))
-    };
-    let (step, path) = files.filter_map(of).max()?;
+    let (step, path) = RunFiles::of(&facts.path).last_bundle()?;
     (facts.state == State::Failed && step >= facts.step).then_some(path)
 }
 

@@ -3,7 +3,7 @@
 //! training continues.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::datasets::{ANY_SIZE, there};
 use crate::measuring::{check_data, judges, measured};
 use crate::progress::Manner;
+use crate::report::Measurements;
 use crate::run::Record;
 
 /// Measurements at checkpoints.
@@ -68,7 +69,7 @@ impl<'a> Evaluation<'a> {
 
     /// Sets the run folder, whose earlier measurements are continued.
     pub(super) fn begin(&mut self, dir: &RunDir) {
-        self.args.model = Some(dir.model());
+        self.args.model = Some(dir.files().model());
         for (step, value, by) in self.earlier(dir) {
             self.last = self.last.max(step);
             if self.is_better(value, &by) {
@@ -129,7 +130,7 @@ impl<'a> Evaluation<'a> {
         let deciding = deciding.map(|m| (m.value, format!("{} {}", m.name, m.by)));
         let better = deciding.filter(|(value, by)| self.is_better(*value, by));
         if better.is_some() {
-            dir.write(&best(dir), &std::fs::read(dir.model())?)?;
+            dir.write(&Measurements::best_model(dir.path()), &std::fs::read(dir.files().model())?)?;
         }
         let (better, best) = (better.is_some(), better.or_else(|| self.best.take()));
         self.best = best;
@@ -137,8 +138,10 @@ impl<'a> Evaluation<'a> {
         if !found.left_out.is_empty() {
             line["left_out"] = json!(found.left_out);
         }
-        let mut file =
-            std::fs::OpenOptions::new().create(true).append(true).open(measurements(dir))?;
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(Measurements::file(dir.path()))?;
         writeln!(file, "{line}")?;
         let best = self.key().filter(|_| better);
         let numbers: Vec<String> = found.measures.iter().map(|m| told(m, best)).collect();
@@ -161,7 +164,7 @@ impl<'a> Evaluation<'a> {
     /// Returns steps and values of earlier measurements by the deciding measure, and how they were
     /// measured.
     fn earlier(&self, dir: &RunDir) -> Vec<(u64, f64, String)> {
-        let text = std::fs::read_to_string(measurements(dir)).unwrap_or_default();
+        let text = std::fs::read_to_string(Measurements::file(dir.path())).unwrap_or_default();
         let line = |line: &str| {
             let line: Value = serde_json::from_str(line).ok()?;
             let mut measures = line["measures"].as_array()?.iter();
@@ -206,15 +209,6 @@ const fn key(metric: Metric) -> &'static str {
 fn told(measure: &Measured, best: Option<&str>) -> String {
     let best = if best == Some(measure.key) { " (the best so far)" } else { "" };
     format!("{} {:.4}{best}", measure.name, measure.value)
-}
-
-/// The path of the model with the best measurement.
-fn best(dir: &RunDir) -> PathBuf {
-    dir.path().join("best.safetensors")
-}
-
-fn measurements(dir: &RunDir) -> PathBuf {
-    dir.path().join("eval.jsonl")
 }
 
 #[cfg(test)]

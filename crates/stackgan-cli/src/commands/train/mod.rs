@@ -34,6 +34,7 @@ use estimate::Estimate;
 use evaluation::Evaluation;
 use inputs::{Before, Inputs};
 use preset::Chosen;
+use stackgan_train::run_files::RunFiles;
 use trained::Trained;
 
 /// Trains one stage, or describes what would be done.
@@ -51,7 +52,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         let run = run.display();
         context.manner.say(format!("there is no run in {run}: a new one begins"));
     }
-    let base = resumed.as_deref().map_or(Base::Preset, |dir| Base::File(dir.join("config.toml")));
+    let base =
+        resumed.as_deref().map_or(Base::Preset, |dir| Base::File(RunFiles::of(dir).config()));
     let mut settings = args.settings.clone();
     let chosen = Chosen::of(args, record.as_ref());
     settings.preset.get_or_insert_with(|| chosen.dataset.clone());
@@ -138,7 +140,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Resuming::Auto => Resume::Auto,
         Resuming::Never => Resume::Never,
     };
-    let stopper = Stopper::listen()?.until(end).at_file(dir.path().join("STOP"));
+    let stopper = Stopper::listen()?.until(end).at_file(dir.files().stop());
     let allow_change = args.allow_change.clone();
     let on_nonfinite = wanted.on_nonfinite.unwrap_or_default();
     let policy = Policy { resume, allow_change, on_nonfinite, checks: None };
@@ -165,7 +167,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
 
 /// What the newest checkpoint of a run says that it was given; early ones do not say it.
 fn origins(run: &Path) -> Result<Option<Origins>> {
-    let newest = Store::reading(&run.join("checkpoints")).newest(&Device::Cpu)?;
+    let newest = Store::reading(&RunFiles::of(run).checkpoints()).newest(&Device::Cpu)?;
     Ok(newest.found.and_then(|(header, _)| header.origins))
 }
 
@@ -180,9 +182,9 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
         only_of_a_run(args)?;
         return Ok((None, None));
     };
-    let (settings, record) = (run.join("config.toml"), Record::find(run)?);
+    let (settings, record) = (RunFiles::of(run).config(), Record::find(run)?);
     if !settings.is_file() {
-        let checkpoints = run.join("checkpoints");
+        let checkpoints = RunFiles::of(run).checkpoints();
         if checkpoints.is_dir() && !Store::reading(&checkpoints).checkpoints()?.is_empty() {
             let place = format!("file: {}", settings.display());
             let remedy = "restore it from a copy, or train in another folder";
@@ -199,7 +201,7 @@ fn taken_up(args: &Train) -> Result<(Option<PathBuf>, Option<Record>)> {
         return Err(Problem::usage("there is a run already", place, parts, remedy).into());
     }
     if record.is_none() && args.data.is_none() {
-        let place = format!("file: {}", run.join("run.json").display());
+        let place = format!("file: {}", Record::file(run).display());
         let remedy = "say what it named: `--data PATH`, with `--encoder FILE` or `--embeddings FILE`; or restore it from a copy";
         let expected = "what the run was told";
         return Err(Problem::missing("the run's record is gone", place, expected, remedy).into());

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use stackgan_core::Stage;
+use stackgan_train::run_files::RunFiles;
 
 use crate::args::Train;
 use crate::datasets::is_toy;
@@ -76,7 +77,7 @@ pub(super) fn newest_stage1(dataset: Option<&str>, data: Option<&Path>) -> Optio
                 && dataset.is_none_or(|dataset| r.dataset == dataset)
                 && same(r.data.as_deref())
         });
-        fits && run.join("model.safetensors").is_file()
+        fits && RunFiles::of(run).model().is_file()
     };
     list(Path::new(RUNS)).unwrap_or_default().into_iter().rev().find(finished)
 }

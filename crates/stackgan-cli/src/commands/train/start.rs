@@ -7,6 +7,7 @@ use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::archive::Archive;
 use stackgan_train::config::TrainConfig;
+use stackgan_train::run_files::RunFiles;
 use stackgan_train::start::Start;
 use stackgan_train::store::Store;
 
@@ -46,13 +47,13 @@ pub(super) fn find(
 
 /// Reads the newest valid checkpoint of a run folder.
 fn newest(run: &Path, device: &Device) -> Result<Option<Archive>> {
-    let folder = run.join("checkpoints");
+    let folder = RunFiles::of(run).checkpoints();
     let found = if folder.is_dir() { Store::reading(&folder).newest(device)?.found } else { None };
     Ok(found.map(|(_, archive)| archive))
 }
 
 fn no_discriminator(run: &Path) -> anyhow::Error {
-    let place = format!("folder: {}", run.join("checkpoints").display());
+    let place = format!("folder: {}", RunFiles::of(run).checkpoints().display());
     let remedy = "name the run folder of Stage-I, with its checkpoints: `--stage1 RUN`; \
                   or leave Stage-I as it is: `--set knobs.finetune_stage1=0`";
     let what = "tuning Stage-I needs its discriminator";

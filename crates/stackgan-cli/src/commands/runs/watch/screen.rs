@@ -10,6 +10,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Gauge, Paragraph};
+use stackgan_train::run_files::RunFiles;
 
 use super::charts;
 use super::watched::Watched;
@@ -95,7 +96,7 @@ impl Screen {
     /// Requests the trainer to save and end after the current step.
     fn stop(&mut self) {
         self.asking = false;
-        let file = self.watched.path.join("STOP");
+        let file = RunFiles::of(&self.watched.path).stop();
         self.message = Some(match std::fs::write(&file, "") {
             Ok(()) => "asked to stop: it saves and ends after this step".to_owned(),
             Err(error) => format!("cannot write {}: {error}", file.display()),

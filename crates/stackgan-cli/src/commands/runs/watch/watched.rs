@@ -1,5 +1,6 @@
 //! A run folder that is read while a process may train in it.
 
+use stackgan_train::run_files::RunFiles;
 use std::path::{Path, PathBuf};
 
 use crate::commands::runs::facts::Facts;
@@ -15,7 +16,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn open(path: &Path) -> Self {
-        let terms = terms(&path.join("stats.jsonl"));
+        let terms = terms(&RunFiles::of(path).stats());
         let facts = Facts::with(path, &terms);
         Self { path: path.to_path_buf(), terms, facts, length: length(path) }
     }
@@ -24,7 +25,7 @@ impl Watched {
     pub(super) fn refresh(&mut self) {
         let now = length(&self.path);
         if now != self.length {
-            self.terms = terms(&self.path.join("stats.jsonl"));
+            self.terms = terms(&RunFiles::of(&self.path).stats());
             self.length = now;
         }
         self.facts = Facts::with(&self.path, &self.terms);
@@ -37,5 +38,5 @@ impl Watched {
 }
 
 fn length(path: &Path) -> u64 {
-    path.join("stats.jsonl").metadata().map_or(0, |facts| facts.len())
+    RunFiles::of(path).stats().metadata().map_or(0, |facts| facts.len())
 }
