@@ -104,7 +104,11 @@ fn numbers_come_with_all_that_they_depend_on() {
         assert!(warnings.contains(part), "{part}: {warnings}");
     }
     assert_eq!(measures[6]["count"], 8, "4 pictures of each of 2 captions");
-    for (metric, unused) in [("kid", ["--stats", "real.npz"]), ("is", ["--judge", &encoder])] {
+    for (metric, unused) in [
+        ("kid", ["--stats", "real.npz"]),
+        ("is", ["--judge", &encoder]),
+        ("is", ["--candidates", "5"]),
+    ] {
         let args = BENCH.args(&[&["--metrics", metric][..], &unused].concat());
         let (code, said) = failed(BENCH.dir(), &refs(&args));
         assert!(code == 2 && said.contains(unused[0]), "{said}");

@@ -11,14 +11,18 @@
 //! - [`r_precision`]: does a picture match its own caption better than those of others?
 //! - [`variety`]: how much do the pictures of one caption differ? Uses [`ms_ssim`].
 //! - [`nearest`]: which training pictures are nearest?
+//! - [`gathering`]: what these need of pictures, collected as they come; [`comparison`]: the values,
+//!   named and with their conditions.
 //! - [`report`]: values with all that is needed to compare them.
 //! - [`zero_shot`]: Reed's evaluation of a text encoder on unseen classes.
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;
+pub mod comparison;
 mod error;
 pub mod features;
 pub mod fid;
+pub mod gathering;
 pub mod inception_score;
 pub mod kid;
 pub mod moments;

@@ -15,7 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use candle_core::{DType, Tensor};
 use stackgan_core::noise::{Draws, Noise, Stream};
 
+use crate::bootstrap;
+use crate::report::Measured;
 use crate::{Error, Result};
+
+/// Number of folds of a reported R-precision.
+const FOLDS: usize = 10;
 
 /// A measured R-precision.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -154,7 +159,29 @@ pub fn in_folds(right: &[bool], folds: usize, noise: Noise) -> Option<(f64, f64)
             fold.iter().filter(won).count() as f64 / size as f64
         })
         .collect();
-    Some(crate::bootstrap::mean_and_std(&parts))
+    Some(bootstrap::mean_and_std(&parts))
+}
+
+/// A line of a report: R-precision with its interval, and its deviation over folds if there are
+/// enough pictures. `right`: for each picture, whether its own text won among `candidates`
+/// ([`matched`]); `by` says by which encoder.
+#[must_use]
+pub fn measured(right: &[bool], candidates: usize, by: &str, noise: Noise) -> Measured {
+    let count = right.iter().filter(|right| **right).count();
+    let folds = in_folds(right, FOLDS, noise);
+    let folded = if folds.is_some() { format!("{FOLDS} folds, ") } else { String::new() };
+    let chance = 1.0 / candidates as f64;
+    Measured {
+        key: "rp",
+        name: "R-precision".to_owned(),
+        value: count as f64 / right.len().max(1) as f64,
+        interval: bootstrap::of_share(count, right.len()),
+        std: folds.map(|(_, std)| std),
+        count: right.len(),
+        real: 0,
+        how: format!("{folded}1 of {candidates} captions, chance {chance:.2}"),
+        by: by.to_owned(),
+    }
 }
 
 /// The texts of all classes but one, without a list of them.

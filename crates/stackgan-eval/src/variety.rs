@@ -9,6 +9,7 @@ use stackgan_core::noise::Noise;
 
 use crate::bootstrap::{self, Interval};
 use crate::ms_ssim::ms_ssim;
+use crate::report::Measured;
 use crate::{Error, Result};
 
 /// Measured variety.
@@ -23,6 +24,26 @@ pub struct Variety {
     pub captions: usize,
     /// Number of pairs per caption.
     pub pairs: usize,
+}
+
+impl Variety {
+    /// A line of a report. Each caption had `pictures` pictures, compared at `scales` scales.
+    #[must_use]
+    pub fn measured(&self, pictures: usize, scales: usize) -> Measured {
+        let Self { similarity, interval, captions, pairs } = *self;
+        let plural = if captions == 1 { "" } else { "s" };
+        Measured {
+            key: "variety",
+            name: "MS-SSIM within a caption".to_owned(),
+            value: similarity,
+            interval,
+            std: None,
+            count: pictures * captions,
+            real: 0,
+            how: format!("{captions} caption{plural}, {pairs} pairs each; 1 is no variety"),
+            by: format!("{scales} scales"),
+        }
+    }
 }
 
 /// Returns the mean similarity of all pairs of `pictures`, which belong to one caption.

@@ -42,10 +42,9 @@ pub(crate) struct Eval {
     /// model's own
     #[arg(long, value_name = "FILE")]
     pub judge: Option<PathBuf>,
-    /// Number of captions among which a picture must find its own, for R-precision
-    #[arg(long, default_value_t = 100, value_name = "N",
-          value_parser = clap::value_parser!(u16).range(2..=10_000))]
-    pub candidates: u16,
+    /// Number of captions among which a picture must find its own, for R-precision; default: 100
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=10_000))]
+    pub candidates: Option<u16>,
     /// Embeddings of the captions, for a model without a text encoder; default: those beside the
     /// prepared data
     #[arg(long, value_name = "FILE")]

@@ -97,10 +97,10 @@ pub(crate) struct Evaluation {
     /// The encoder that judges R-precision, as in `eval --judge`
     #[arg(long, value_name = "FILE", requires = "eval_every")]
     pub eval_judge: Option<PathBuf>,
-    /// Number of captions among which a picture must find its own, for R-precision
-    #[arg(long, default_value_t = 100, value_name = "N", requires = "eval_every",
+    /// Number of captions among which a picture must find its own, for R-precision; default: 100
+    #[arg(long, value_name = "N", requires = "eval_every",
           value_parser = clap::value_parser!(u16).range(2..=10_000))]
-    pub eval_candidates: u16,
+    pub eval_candidates: Option<u16>,
 }
 
 fn on_nonfinite(text: &str) -> Result<OnNonFinite, String> {

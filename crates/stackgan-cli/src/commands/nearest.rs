@@ -53,8 +53,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let k = usize::from(args.k);
     let mut by_features = Nearest::new(&features, k);
-    real_features(&painter.data, &trained, &measurer, context.manner, &mut |rows| {
-        Ok(by_features.offer(rows)?)
+    real_features(&painter.data, &trained, &measurer, context.manner, &mut |made| {
+        Ok(by_features.offer(&made.features)?)
     })?;
     let by_features = by_features.finish();
     let by_pixels = in_pixels(&painter.data, &trained, (&pictures, k), context.manner)?;

@@ -3,14 +3,15 @@
 
 use anyhow::Result;
 use stackgan_data::prepared::Prepared;
+use stackgan_eval::comparison::Measurer;
+use stackgan_eval::gathering::KEPT;
 use stackgan_train::text::TrainedEncoder;
 
 use super::asked::Questions;
 use super::colours::Colours;
-use super::judge::{self, Measurer};
+use super::judge;
 use super::matching;
 use super::real::part_indices;
-use super::statistics::KEPT;
 use crate::args::{Eval, Metric, Part};
 use crate::encoders;
 use crate::exit::Problem;
@@ -52,9 +53,10 @@ pub(crate) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEnc
 /// Code 2 for an option that no metric uses.
 fn check_used(args: &Eval) -> Result<()> {
     let has = |metric| args.metrics.contains(&metric);
-    let (option, metric) = match (&args.stats, &args.judge) {
-        (Some(_), _) if !has(Metric::Fid) => ("--stats", "fid"),
-        (_, Some(_)) if !has(Metric::Rp) => ("--judge", "rp"),
+    let (option, metric) = match (&args.stats, &args.judge, args.candidates) {
+        (Some(_), ..) if !has(Metric::Fid) => ("--stats", "fid"),
+        (_, Some(_), _) if !has(Metric::Rp) => ("--judge", "rp"),
+        (.., Some(_)) if !has(Metric::Rp) => ("--candidates", "rp"),
         _ => return Ok(()),
     };
     let parts = (format!("`{metric}` among the metrics, which uses it"), "others");
@@ -103,7 +105,7 @@ pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
     }
     let questions = Questions::of(data, part_indices(data, args.split)?, args.seed)?;
     let asked = questions.asked(data, 0, KEPT.min(args.num as usize));
-    matching::check_rivals(&asked, usize::from(args.candidates))
+    matching::check_rivals(&asked, matching::candidates(args))
 }
 
 /// Checks that a gate for FIDs has a network that measures FIDs, before an hour of painting.

@@ -7,11 +7,11 @@ use stackgan_core::image::Picture;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Agreement, Judge, box_reduce, named_in};
 use stackgan_eval::bootstrap;
+use stackgan_eval::gathering::KEPT;
 use stackgan_eval::report::Measured;
 
 use super::asked::Asked;
 use super::real::{part_indices, real_picture};
-use super::statistics::KEPT;
 use crate::args::Part;
 use crate::exit::Problem;
 

@@ -8,8 +8,8 @@ use candle_core::{Device, Tensor};
 use stackgan_core::shapes::Shapes;
 use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_eval::comparison::Measurer;
 use stackgan_eval::features::{Extractor, Network};
-use stackgan_eval::report::Judge;
 
 use crate::exit::Problem;
 use crate::networks::{self, Named, is_kept, kept, missing};
@@ -18,14 +18,6 @@ use crate::weights::{self, network_of};
 
 /// Number of pictures per pass of a network.
 pub(crate) const BATCH: usize = 16;
-
-/// A network that is ready to measure, with facts for reports.
-pub(crate) struct Measurer {
-    pub extractor: Extractor,
-    pub judge: Judge,
-    /// SHA-256 of its published file.
-    pub sha256: String,
-}
 
 /// Stores the weights of a network where `--features` finds them. Weights that are not from a
 /// published file are rejected, except those of `StackGAN`'s own network, of whose file no sum is
@@ -99,5 +91,5 @@ fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
     })?;
     let extractor = Extractor::new(found, &tensors)
         .with_context(|| format!("cannot use the weights\n  file: {}", file.display()))?;
-    Ok(Measurer { extractor, judge: Judge::new(found, &hash), sha256: hash })
+    Ok(Measurer::new(extractor, &hash))
 }

@@ -4,12 +4,13 @@ use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::image::Picture;
 use stackgan_core::noise::Noise;
+use stackgan_eval::comparison::Measurer;
 use stackgan_eval::r_precision::{matched, owned, rivals};
 use stackgan_eval::rows::Rows;
 use stackgan_train::text::{ImageSide, SIDE, TrainedEncoder};
 
 use super::asked::Asked;
-use super::judge::Measurer;
+use crate::args::Eval;
 use crate::exit::Problem;
 
 /// Vectors of pictures and captions by a trained pair of encoders.
@@ -94,8 +95,9 @@ pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Resu
     let ImageSide::Features { network, side, .. } = &encoder.config.image else { return Ok(()) };
     let named = |network: &str, side: usize| format!("{network} at {side} pixels");
     let reads = named(network, *side);
-    let sha256 = format!("{} sha256:{}", measurer.judge.network, measurer.sha256);
-    let measuring = named(&sha256, measurer.extractor.network().side());
+    let judge = &measurer.judge;
+    let weights = format!("{} sha256:{}", judge.network, judge.weights_sha256);
+    let measuring = named(&weights, measurer.extractor.network().side());
     if reads == measuring {
         return Ok(());
     }
@@ -109,6 +111,11 @@ pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Resu
         remedy,
     )
     .into())
+}
+
+/// Number of captions among which a picture must find its own.
+pub(super) fn candidates(args: &Eval) -> usize {
+    usize::from(args.candidates.unwrap_or(100))
 }
 
 /// Checks that each of these captions has as many rivals as R-precision requires, before anything

@@ -5,12 +5,12 @@ use anyhow::Result;
 use clap::ValueEnum as _;
 use stackgan_core::noise::Noise;
 use stackgan_data::counted;
+use stackgan_eval::comparison::{Comparison, Measurer};
 use stackgan_eval::ms_ssim::scales;
 use stackgan_eval::report::Measured;
-use stackgan_eval::variety;
+use stackgan_eval::{r_precision, variety};
 
-use super::judge::Measurer;
-use super::numbers::{self, Sides};
+use super::matching::{self, Matching};
 use super::real::Real;
 use super::shown::Shown;
 use super::tally::Gathered;
@@ -77,10 +77,11 @@ impl Evidence<'_> {
         let noise = Noise::new(self.args.seed);
         let (gathered, real) = (self.gathered, self.real);
         let sides = self.measurer.zip(gathered.features.as_ref());
-        let sides = sides.map(|(measurer, generated)| Sides { measurer, generated, noise });
+        let sides = sides.map(|(measurer, generated)| Comparison { measurer, generated, noise });
         Ok(match (metric, sides, &real.of_fid, &real.rows) {
             (Metric::Fid, Some(sides), Some(real), _) => {
-                vec![sides.frechet(real, usize::from(self.args.bootstrap))?]
+                let against = (&real.moments, real.rows.as_ref());
+                vec![sides.frechet(against, usize::from(self.args.bootstrap))?]
             }
             (Metric::Kid, Some(sides), _, Some(rows)) => vec![sides.kernel(rows)?],
             (Metric::Pr, Some(sides), _, Some(rows)) => {
@@ -88,8 +89,11 @@ impl Evidence<'_> {
             }
             (Metric::Is, Some(sides), ..) => sides.score().into_iter().collect(),
             (Metric::Rp, ..) => {
-                let candidates = usize::from(self.args.candidates);
-                let of = |m| numbers::r_precision(m, candidates, self.judge, noise);
+                let candidates = matching::candidates(self.args);
+                let of = |matching: &Matching| {
+                    let right = matching.matched(candidates, noise)?;
+                    Ok(r_precision::measured(&right, candidates, self.judge, noise))
+                };
                 gathered.matching.iter().map(of).collect::<Result<_>>()?
             }
             (Metric::Variety, ..) => varied(self.shown, self.args, noise)?.into_iter().collect(),
@@ -147,5 +151,5 @@ fn varied(shown: &Shown, args: &Eval, noise: Noise) -> Result<Option<Measured>> 
     }
     let side = painter.data.size().crop();
     let found = variety::variety(&similarities, VARIANTS, noise)?;
-    Ok(Some(numbers::variety(&found, VARIANTS, scales(side, side))))
+    Ok(Some(found.measured(VARIANTS, scales(side, side))))
 }

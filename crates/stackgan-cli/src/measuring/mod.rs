@@ -7,7 +7,6 @@ mod colours;
 pub(crate) mod judge;
 mod matching;
 mod measures;
-mod numbers;
 mod painted;
 mod real;
 mod shown;
@@ -17,6 +16,7 @@ mod tally;
 use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_data::counted;
+use stackgan_eval::comparison::Measurer;
 use stackgan_eval::report::{self, Measured};
 
 use crate::args::{Eval, Metric};
@@ -25,7 +25,7 @@ use crate::output::path_text;
 use crate::progress::{Manner, Phase};
 use checks::check_rivals;
 use colours::Colours;
-use judge::{BATCH, Measurer};
+use judge::BATCH;
 use measures::{Evidence, Measures};
 use real::Real;
 use shown::Shown;
@@ -116,7 +116,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         },
         measurer.map_or_else(
             || "network   none".to_owned(),
-            |m| format!("network   {}, sha256 {}", m.judge.line(), m.sha256),
+            |m| format!("network   {}, sha256 {}", m.judge.line(), m.judge.weights_sha256),
         ),
     ];
     Ok(Found { measures, left_out, document, head, warnings })

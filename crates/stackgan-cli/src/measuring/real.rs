@@ -8,11 +8,13 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
-use stackgan_eval::moments::Running;
+use stackgan_eval::comparison::Measurer;
+use stackgan_eval::features::Extracted;
+use stackgan_eval::gathering::{Gathered, Gathering, KEPT};
 use stackgan_eval::rows::Rows;
 
-use super::judge::{BATCH, Measurer};
-use super::statistics::{KEPT, Statistics};
+use super::judge::BATCH;
+use super::statistics::Statistics;
 use crate::args::{Eval, Metric, Part};
 use crate::datasets::cache_beside;
 use crate::exit::Problem;
@@ -128,34 +130,27 @@ fn statistics(
     {
         return Ok(found);
     }
-    let (mut running, mut rows) = (Running::new(width), Rows::new(width));
-    real_features(data, &order, measurer, manner, &mut |features| {
-        for row in features.iter() {
-            running.push(row)?;
-            if rows.len() < KEPT {
-                rows.push(row)?;
-            }
-        }
-        Ok(())
-    })?;
-    let made = Statistics { moments: running.finish()?, rows: Some(rows) };
+    let mut gathering = Gathering::new(measurer.extractor.network());
+    real_features(data, &order, measurer, manner, &mut |made| Ok(gathering.add(made)?))?;
+    let Gathered { moments, rows, .. } = gathering.finish()?;
+    let made = Statistics { moments, rows: Some(rows) };
     write_file(&kept, &made.to_bytes()?)?;
     Ok(made)
 }
 
-/// Passes the features of pictures to `take`, some at a time.
+/// Passes what the network makes of pictures to `take`, some at a time.
 pub(crate) fn real_features(
     data: &Prepared,
     order: &[usize],
     measurer: &Measurer,
     manner: Manner,
-    take: &mut dyn FnMut(&Rows) -> Result<()>,
+    take: &mut dyn FnMut(&Extracted) -> Result<()>,
 ) -> Result<()> {
     let mut phase = Phase::new(manner, "real pictures", order.len() as u64, "pictures");
     let mut done = 0;
     for batch in order.chunks(BATCH) {
         let pictures = batch.iter().map(|&i| real_picture(data, i)).collect::<Result<Vec<_>>>()?;
-        take(&measurer.extractor.extract(&pictures)?.features)?;
+        take(&measurer.extractor.extract(&pictures)?)?;
         done += batch.len();
         phase.at(done as u64);
     }
@@ -169,7 +164,7 @@ fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> PathBuf {
     let name = format!(
         "eval-{}-{}-{}-{}-{}-{}.npz",
         measurer.judge.network,
-        short(&measurer.sha256),
+        short(&measurer.judge.weights_sha256),
         short(data.fingerprint()),
         data.size().crop(),
         data.pixels(),

@@ -14,9 +14,6 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::exit::Problem;
 
-/// Maximum number of rows kept for each side, for measures and intervals that need rows: 82 MB with
-/// 2048 features.
-pub(super) const KEPT: usize = 10_000;
 /// Maximum size of a file in bytes: 2048 features and 10,000 rows take 116 MB.
 const LARGEST: u64 = 1 << 30;
 
