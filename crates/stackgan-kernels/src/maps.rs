@@ -180,12 +180,22 @@ impl Maps {
             return Ok(Self(Form::Cpu(cpu::Map::join(&maps)?)));
         }
         let planes = all.iter().map(Self::leave).collect::<Result<Vec<_>>>()?;
-        Self::enter(&Tensor::cat(&planes, 1)?)
+        let joined = Tensor::cat(&planes, 1)?;
+        all.first().map_or_else(|| Self::enter(&joined), |first| first.enter_like(&joined))
     }
 
     /// Applies plain tensor operations to the maps.
     fn as_planes(&self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        Self::enter(&f(&self.leave()?)?)
+        self.enter_like(&f(&self.leave()?)?)
+    }
+
+    /// Converts a tensor to maps of the precision of these.
+    fn enter_like(&self, x: &Tensor) -> Result<Self> {
+        match &self.0 {
+            #[cfg(feature = "cuda")]
+            Form::Gpu(own) => Self::enter_as(x, own.precision()),
+            _ => Self::enter(x),
+        }
     }
 
     /// Applies the activation to every value.

@@ -42,6 +42,8 @@ struct Recorded {
     names: StepStats,
     numbers: Var,
     work: gpu::Recorded,
+    /// Whether it was replayed before.
+    replayed: bool,
 }
 
 impl Recording {
@@ -79,10 +81,19 @@ impl Recording {
                 Err(error) => self.refused = Some(error),
             }
         }
-        match &mut self.recorded {
-            Some(recorded) => recorded.step(players, inputs, cfg, meanwhile),
-            None => Ok(queued(players, inputs, cfg, weights, meanwhile)?.0),
+        if let Some(recorded) = &mut self.recorded {
+            match recorded.replay(players, inputs, cfg)? {
+                Ok(()) => {
+                    meanwhile();
+                    return recorded.told(cfg);
+                }
+                // Its memory may not fit beside that of queued steps. Nothing was executed.
+                Err(error) if !recorded.replayed => self.refused = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+            self.recorded = None;
         }
+        Ok(queued(players, inputs, cfg, weights, meanwhile)?.0)
     }
 
     /// The error that prevented recording, if it was tried and failed.
@@ -156,7 +167,7 @@ impl Recorded {
             copy_all(&[(&numbers, &gathered)])
         })?;
         let names = names.ok_or_else(|| missing("what it tells"))?;
-        Ok(Self { places, names, numbers, work })
+        Ok(Self { places, names, numbers, work, replayed: false })
     }
 
     /// Whether the inputs have the shapes of the recorded ones.
@@ -165,19 +176,28 @@ impl Recorded {
         self.places.iter().map(|place| place.dims()).eq(theirs)
     }
 
-    fn step(
+    /// Queues the step. The inner error is that of the replay, after which the players are as
+    /// before.
+    fn replay(
         &mut self,
         players: &mut Players,
         inputs: &Inputs,
         cfg: &StepConfig,
-        meanwhile: impl FnOnce(),
-    ) -> Result<StepStats> {
+    ) -> Result<candle_core::Result<()>> {
         let inputs = inputs.numbers().map(|(_, input)| input);
         copy_all(&self.places.iter().zip(inputs).collect::<Vec<_>>())?;
         players.prepare(cfg)?;
-        players.prepared_was_used();
-        self.work.replay()?;
-        meanwhile();
+        let replayed = self.work.replay();
+        match replayed {
+            Ok(()) => players.prepared_was_used(),
+            Err(_) => players.unprepare(),
+        }
+        self.replayed |= replayed.is_ok();
+        Ok(replayed)
+    }
+
+    /// Waits for the step that was queued, and checks what it tells.
+    fn told(&self, cfg: &StepConfig) -> Result<StepStats> {
         let mut stats = self.names.clone();
         stats.check_deferred(cfg.step, &self.numbers.to_vec1::<f32>()?, COUNTS)?;
         Ok(stats)

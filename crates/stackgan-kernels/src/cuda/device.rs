@@ -1,8 +1,9 @@
 //! The device, its memory and kernel launches. Everything runs in order on the device's single
-//! stream.
+//! stream, whichever thread queues it.
 
 use candle_core::cuda_backend::cudarc::driver::{
-    DevicePtr as _, DeviceRepr, LaunchConfig, PushKernelArg as _, result, sys,
+    CudaContext, CudaStream, DevicePtr as _, DeviceRepr, LaunchConfig, PushKernelArg as _, result,
+    sys,
 };
 use candle_core::op::BackpropOp;
 use candle_core::{
@@ -10,26 +11,49 @@ use candle_core::{
 };
 use half::bf16;
 
+/// The oldest GPUs that the kernels are compiled for, as a compute capability.
+const OLDEST: (i32, i32) = (8, 0);
+
 /// Opens a GPU whose freed memory stays with the process and whose tensors are used on one stream
-/// only.
+/// only, by whatever thread.
 pub(crate) fn open(ordinal: usize) -> Result<Device> {
-    let device = Device::new_cuda(ordinal)?;
+    // Not `new_cuda`, which gives each thread of the host a stream of its own: tensors that one
+    // thread makes and another uses would then be in no order.
+    let device = Device::new_cuda_with_stream(ordinal)?;
     let cuda = device.as_cuda_device()?;
-    // SAFETY: the program has one stream per device, so no order between streams needs tracking.
+    // SAFETY: all threads use the one stream that was just made, and what comes over the one of a
+    // `Sender` is ordered by its own events. So no order between streams needs tracking.
     unsafe { cuda.disable_event_tracking() };
     let stream = cuda.cuda_stream();
     let context = stream.context();
     context.bind_to_thread().map_err(Error::wrap)?;
+    let (major, minor) = context.compute_capability().map_err(Error::wrap)?;
+    if (major, minor) < OLDEST {
+        let (least, _) = OLDEST;
+        bail!("a GPU of compute capability {major}.{minor}, and {least}.0 or later is needed");
+    }
     let mut most = u64::MAX;
     // SAFETY: the device exists, the pool belongs to it, and the attribute is a u64.
     unsafe {
-        let pool =
-            result::device::get_default_mem_pool(context.cu_device()).map_err(Error::wrap)?;
+        let pool = pool(context)?;
         let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
         result::mem_pool::set_attribute(pool, threshold, (&raw mut most).cast())
             .map_err(Error::wrap)?;
     }
     Ok(device)
+}
+
+/// Returns the pool that tensors are allocated from.
+fn pool(context: &CudaContext) -> Result<sys::CUmemoryPool> {
+    // SAFETY: the device of a context exists.
+    unsafe { result::device::get_default_mem_pool(context.cu_device()) }.map_err(Error::wrap)
+}
+
+/// Gives the memory that no tensor uses back to the device, after all work that is queued.
+pub(super) fn release(stream: &CudaStream) -> Result<()> {
+    stream.synchronize().map_err(Error::wrap)?;
+    // SAFETY: the pool belongs to the device, and what is allocated from it stays.
+    unsafe { result::mem_pool::trim_to(pool(stream.context())?, 0) }.map_err(Error::wrap)
 }
 
 /// Returns the device of a tensor that is on a GPU.

@@ -1,20 +1,32 @@
 //! Work that is queued once and then replayed, as a CUDA graph.
 
 use std::any::Any;
+use std::sync::Arc;
 
-use candle_core::cuda_backend::cudarc::driver::{CudaGraph, sys};
+use candle_core::cuda_backend::cudarc::driver::{CudaGraph, CudaStream, sys};
 use candle_core::{Device, Error, Result, bail};
 
+use super::device::release;
+
 /// Recorded work.
-pub(crate) struct Recorded(CudaGraph);
+pub(crate) struct Recorded {
+    graph: CudaGraph,
+    stream: Arc<CudaStream>,
+}
 
 // SAFETY: a graph belongs to no thread, and only one thread uses it at a time, since replaying
-// takes it mutably.
+// takes it mutably. A stream may be used by any thread.
 unsafe impl Send for Recorded {}
 
 impl Recorded {
+    /// If this fails, nothing was executed, and the memory that was taken for it is given back.
     pub(crate) fn replay(&mut self) -> Result<()> {
-        self.0.launch().map_err(Error::wrap)
+        self.graph.launch().map_err(|error| {
+            let device = self.stream.context().cu_device();
+            // SAFETY: the device of a context exists. Only memory that no graph uses is given back.
+            let _ = unsafe { sys::cuDeviceGraphMemTrim(device) };
+            Error::wrap(error)
+        })
     }
 }
 
@@ -34,15 +46,21 @@ pub(crate) fn rehearse(device: &Device) -> Result<Rehearsal> {
 
 pub(crate) fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Recorded> {
     let stream = device.as_cuda_device()?.cuda_stream();
+    // A graph's memory is not that of the pool: what earlier steps left there is given back first.
+    release(&stream)?;
     let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
     stream.begin_capture(mode).map_err(Error::wrap)?;
     let worked = work();
-    // Capture must end even if the work failed.
+    // Capture must end even if the work failed. An error that was recorded while a tensor was
+    // dropped would be returned instead of ending it; the graph or `worked` tells of it as well.
+    let context = stream.context();
+    let _ = context.check_err();
     let flags = sys::CUgraphInstantiate_flags_enum::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
     let graph = stream.end_capture(flags);
+    let _ = context.check_err();
     worked?;
     match graph.map_err(Error::wrap)? {
-        Some(graph) => Ok(Recorded(graph)),
+        Some(graph) => Ok(Recorded { graph, stream }),
         None => bail!("nothing was recorded"),
     }
 }

@@ -37,6 +37,11 @@ pub(super) enum Input<'a> {
 }
 
 impl Map {
+    /// Returns how they are stored and multiplied.
+    pub(crate) const fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Returns whether a gradient of these maps is needed.
     pub(super) fn is_tracked(&self) -> bool {
         self.node.is_tracked()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::text::TextEncoder as _;
+use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder as _};
 use stackgan_core::{Generator, Model, NetConfig, Params, Recipe, Stage, plain, residual};
 use stackgan_kernels::{Precision, gpu as kernels};
 use stackgan_train::Error;
@@ -30,13 +30,42 @@ type Values = BTreeMap<String, Tensor>;
 /// The statistics of each step.
 type Told = Vec<Vec<(&'static str, f64)>>;
 
+/// Returns the GPU, if there is one. With `STACKGAN_TEST_DEVICE=cuda` there must be.
 fn gpu() -> Option<Device> {
-    let device = kernels::open(0).ok();
     kernels::set_precision(Precision::F32);
-    if device.is_none() {
-        eprintln!("skipped: no GPU, or built without the feature `cuda`");
+    match kernels::open(0) {
+        Ok(device) => Some(device),
+        Err(error) => {
+            let wanted = std::env::var_os("STACKGAN_TEST_DEVICE").is_some_and(|v| v == "cuda");
+            assert!(!wanted, "no GPU answers: {error}");
+            eprintln!("skipped: no GPU, or built without the feature `cuda`");
+            None
+        }
     }
-    device
+}
+
+/// Captions are encoded by all threads of the host. What one queues, another uses: without one
+/// order of all of it, vectors are wrong, and no error tells.
+#[test]
+fn what_several_threads_queue_is_in_order() {
+    let Some(gpu) = gpu() else { return };
+    let sizes = CharCnnRnnConfig { dim: 64, ..CharCnnRnnConfig::default() };
+    let of = |device: &Device| {
+        let params = Params::fresh(Noise::new(4), "text", device);
+        CharCnnRnnEncoder::new(sizes, params, None).unwrap()
+    };
+    let captions: Vec<String> =
+        (0..300).map(|i| format!("a bird {}", "of a red kind ".repeat(i % 13))).collect();
+    let captions: Vec<&str> = captions.iter().map(String::as_str).collect();
+    let here = of(&Device::Cpu).encode(&captions).unwrap();
+    let there = of(&gpu);
+    let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let first = values(&there.encode(&captions).unwrap());
+    let far = values(&here).iter().zip(&first).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(far < 1e-4, "{far}");
+    for _ in 0..20 {
+        assert_eq!(values(&there.encode(&captions).unwrap()), first);
+    }
 }
 
 /// Returns the statistics of two steps, and G and D after the first one. If `after` is given, the
