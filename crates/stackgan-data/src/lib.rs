@@ -2,7 +2,7 @@
 //!
 //! A folder is described by [`dataset::Dataset`], which a module of [`layouts`] returns, using
 //! [`formats`] and [`captions`]. It is prepared once into one file ([`prepared`], with [`crop`])
-//! and joined with [`embeddings`] of its captions. Batches are planned by [`plan`] and read by
+//! (again if its [`sources`] change) and joined with [`embeddings`] of its captions. Batches are planned by [`plan`] and read by
 //! [`loader`].
 //!
 //! With the feature `fetch` the public datasets can also be downloaded and unpacked (modules
@@ -31,6 +31,7 @@ pub mod loader;
 pub mod plan;
 pub mod positional;
 pub mod prepared;
+pub mod sources;
 mod sums;
 #[cfg(test)]
 mod testing;

@@ -4,7 +4,6 @@ mod folder;
 mod locations;
 mod open;
 mod options;
-mod place;
 mod prepare;
 
 pub(crate) use folder::{draw_toy, is_toy, kind, of_preset, read, reading};

@@ -7,11 +7,11 @@ use anyhow::Result;
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::dataset::Dataset;
 use stackgan_data::prepared::Prepared;
+use stackgan_data::sources::Sources;
 
 use super::folder::{kind, read};
 use super::locations::{places, prepared_name};
-use super::options::{FolderOptions, usual_resizing};
-use super::place::Place;
+use super::options::{FolderOptions, How, usual_resizing};
 use super::prepare::prepare;
 use crate::exit::Problem;
 use crate::progress::Manner;
@@ -110,8 +110,12 @@ pub(crate) fn whole(
     (folder, options): (&Path, FolderOptions),
 ) -> impl Iterator<Item = Result<Prepared>> {
     let folders = places(folder);
-    let of = move |how| Place::of(dataset, options, folders.clone(), how);
-    hows(ANY_SIZE).flat_map(of).filter_map(|place| place.whole().transpose())
+    let of = move |how: How| {
+        let sources = Sources::of(dataset, options.import(how));
+        let files = folders.each_ref().map(|folder| folder.join(prepared_name(how.0)));
+        files.map(|file| sources.found_whole(&file))
+    };
+    hows(ANY_SIZE).flat_map(of).filter_map(|found| found.map_err(Into::into).transpose())
 }
 
 /// The prepared files of a folder, up to date or not.
@@ -131,9 +135,10 @@ fn hows(sizes: &[PictureSize]) -> impl Iterator<Item = (PictureSize, Resizing)> 
 fn existing(
     dataset: &Dataset,
     (folder, options): (&Path, FolderOptions),
-    how: (PictureSize, Resizing),
+    how: How,
 ) -> Option<Prepared> {
-    Place::of(dataset, options, places(folder), how).iter().find_map(Place::found)
+    let sources = Sources::of(dataset, options.import(how));
+    places(folder).iter().find_map(|folder| sources.found(&folder.join(prepared_name(how.0))))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use anyhow::Result;
 use stackgan_core::Recipe;
 use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::layouts::Kind;
-use stackgan_data::prepared::Damaged;
+use stackgan_data::prepared::{Damaged, ImportOptions};
 
 use super::locations::places;
 use crate::args::{self, Contrast, Layout};
@@ -15,6 +15,9 @@ use crate::output::write_file;
 
 /// The file that stores them.
 const FILE: &str = "import.json";
+
+/// A size, and the filter that pictures are resized with.
+pub(super) type How = (PictureSize, Resizing);
 
 /// How a folder is read and its pictures are prepared, besides size and filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -84,6 +87,11 @@ impl FolderOptions {
             Some(Contrast::AsReleased) => Stretch::AsReleased,
         };
         Preparation { size, resizing, stretch, fit: self.fit() }
+    }
+
+    /// How the folder is imported for pictures of a size.
+    pub(super) const fn import(self, (size, resizing): How) -> ImportOptions {
+        ImportOptions { preparation: self.preparation(size, resizing), damaged: self.damaged() }
     }
 }
 

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use stackgan_data::crop::{PictureSize, Resizing};
-use stackgan_data::prepared::{ImportOptions, LeftOut, Prepared, import};
+use stackgan_data::prepared::{LeftOut, Prepared};
+use stackgan_data::sources::Sources;
 
 use super::folder::read;
-use super::locations::places;
+use super::locations::{places, prepared_name};
 use super::options::FolderOptions;
-use super::place::Place;
-use crate::exit::{Exit, Problem};
-use crate::output::write_file;
+use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
 
 /// Maximum number of omitted pictures that are named.
@@ -32,22 +31,20 @@ pub(crate) fn prepare(
 ) -> Result<Prepared> {
     let dataset = read(folder, options.layout)?;
     let usual = places(folder);
-    let into = out.unwrap_or(&usual[0]).to_path_buf();
-    let [place] = Place::of(&dataset, options, [into], (size, resizing));
-    if options != FolderOptions::kept(folder) && usual.contains(&place.folder) {
-        options.keep(&place.folder)?;
+    let place = out.unwrap_or(&usual[0]);
+    if options != FolderOptions::kept(folder) && usual.iter().any(|usual| usual == place) {
+        options.keep(place)?;
     }
-    if let Some(found) = place.found() {
+    let file = place.join(prepared_name(size));
+    let sources = Sources::of(&dataset, options.import((size, resizing)));
+    if let Some(found) = sources.found(&file) {
         return Ok(found);
     }
-    std::fs::create_dir_all(&place.folder).map_err(|e| Problem::storage(&place.folder, &e))?;
+    std::fs::create_dir_all(place).map_err(|e| Problem::storage(place, &e))?;
     dataset.notes.iter().for_each(|note| manner.say(note));
     let name = format!("preparing {} px", size.prepared());
-    let preparation = options.preparation(size, resizing);
-    let how = ImportOptions { preparation, damaged: options.damaged() };
-    let made = Phase::counted(manner, (&name, "pictures"), |progress| {
-        import(&dataset, &place.file, &how, progress)
-    })?;
+    let (prepared, made) =
+        Phase::counted(manner, (&name, "pictures"), |progress| sources.import(&file, progress))?;
     for LeftOut { key, reason, .. } in made.left_out.iter().take(NAMED) {
         manner.say(format!("left out: {key}: {}", reason.lines().next().unwrap_or_default()));
     }
@@ -57,14 +54,5 @@ pub(crate) fn prepare(
     if let Some(copies) = &made.copies {
         manner.say(format!("WARNING: {copies}"));
     }
-    write_file(&place.source, place.claim(&made.identity).as_bytes())?;
-    let prepared = Prepared::open(&place.file)?;
-    if prepared.identity() == made.identity {
-        return Ok(prepared);
-    }
-    let at = format!("file: {}", place.file.display());
-    let parts = ("the file that was just made", "one of another import");
-    let remedy = "wait for the other command that imports this folder, and run this again";
-    let replaced = Problem::usage("the prepared file was replaced", at, parts, remedy);
-    Err(Problem { exit: Exit::Storage, ..replaced }.into())
+    Ok(prepared)
 }
