@@ -7,6 +7,7 @@ pub mod adam;
 pub mod config;
 pub mod diff_augment;
 mod ema;
+pub mod encoding;
 mod error;
 pub mod estimate;
 pub mod event;

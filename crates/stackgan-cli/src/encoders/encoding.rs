@@ -1,18 +1,16 @@
-//! Captions to files of embeddings.
+//! Captions to files of embeddings, with progress.
 
 use std::path::Path;
 
 use anyhow::Result;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::counted;
-use stackgan_data::embeddings::{Embeddings, EmbeddingsWriter};
+use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
+use stackgan_train::encoding;
 
 use crate::output::create_folder_of;
 use crate::progress::{Manner, Phase};
-
-/// Number of captions encoded at a time.
-pub(crate) const CHUNK: usize = 1024;
 
 /// Encodes every caption of `data` and writes the embeddings to `output`.
 ///
@@ -24,12 +22,11 @@ pub(crate) fn encode(
     output: &Path,
     manner: Manner,
 ) -> Result<Embeddings> {
-    let captions = data.all_captions();
-    let create = |dim, print: &str| {
-        Embeddings::create(output, dim, captions.len(), print, data.fingerprint())
-    };
-    write(encoder, captions, (output, &create), manner)?;
-    Ok(Embeddings::open(output)?)
+    create_folder_of(output)?;
+    let mut phase = begin(data.all_captions(), manner);
+    let made = encoding::encode(encoder, data, output, &mut |done| phase.at(done as u64))?;
+    finish(phase, data.caption_count(), encoder);
+    Ok(made)
 }
 
 /// The embeddings of every caption of `data` in `file`, if they are there and of this encoder; else
@@ -43,12 +40,15 @@ pub(crate) fn encoded(
     file: &Path,
     manner: Manner,
 ) -> Result<Embeddings> {
-    match Embeddings::open(file) {
-        Ok(found) if found.check(data).is_ok() && found.encoder() == encoder.fingerprint() => {
-            Ok(found)
-        }
-        _ => encode(encoder, data, file, manner),
+    create_folder_of(file)?;
+    let mut phase = None;
+    let found = encoding::encoded(encoder, data, file, &mut |done| {
+        phase.get_or_insert_with(|| begin(data.all_captions(), manner)).at(done as u64);
+    })?;
+    if let Some(phase) = phase {
+        finish(phase, data.caption_count(), encoder);
     }
+    Ok(found)
 }
 
 /// Encodes captions of no dataset, and writes the embeddings with the captions to `output`.
@@ -61,32 +61,19 @@ pub(crate) fn encode_captions(
     output: &Path,
     manner: Manner,
 ) -> Result<()> {
-    let create = |dim, print: &str| Embeddings::create_with_captions(output, dim, print, captions);
-    write(encoder, captions, (output, &create), manner)
+    create_folder_of(output)?;
+    let mut phase = begin(captions, manner);
+    let mut progress = |done| phase.at(done as u64);
+    encoding::encode_captions(encoder, captions, output, &mut progress)?;
+    finish(phase, captions.len(), encoder);
+    Ok(())
 }
 
-/// Creates a file of embeddings of a width, by an encoder with a fingerprint.
-type Create<'a> = &'a dyn Fn(usize, &str) -> stackgan_data::Result<EmbeddingsWriter>;
+fn begin(captions: &[String], manner: Manner) -> Phase {
+    Phase::new(manner, "encoding captions", captions.len() as u64, "captions")
+}
 
-/// Writes the embeddings of captions.
-fn write(
-    encoder: &dyn TextEncoder,
-    captions: &[String],
-    (output, create): (&Path, Create<'_>),
-    manner: Manner,
-) -> Result<()> {
-    create_folder_of(output)?;
-    let mut phase = Phase::new(manner, "encoding captions", captions.len() as u64, "captions");
-    let (dim, print) = (encoder.dim(), encoder.fingerprint());
-    let mut writer = create(dim, &print)?;
-    let mut done = 0;
-    for chunk in captions.chunks(CHUNK) {
-        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
-        writer.append(&encoder.encode(&chunk)?.flatten_all()?.to_vec1::<f32>()?)?;
-        done += chunk.len() as u64;
-        phase.at(done);
-    }
-    writer.finish()?;
-    phase.finish(&format!("{}, {} each", counted(done, "caption"), counted(dim, "number")));
-    Ok(())
+fn finish(phase: Phase, captions: usize, encoder: &dyn TextEncoder) {
+    let (captions, numbers) = (counted(captions, "caption"), counted(encoder.dim(), "number"));
+    phase.finish(&format!("{captions}, {numbers} each"));
 }

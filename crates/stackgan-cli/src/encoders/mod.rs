@@ -9,7 +9,7 @@ mod training;
 mod unfinished;
 mod unread;
 
-pub(crate) use encoding::{CHUNK, encode, encode_captions, encoded};
+pub(crate) use encoding::{encode, encode_captions, encoded};
 pub(crate) use features::{better_encoder, picture_features, picture_network, weights_of};
 pub(crate) use made_by::{ClaimedMaker, ImportedEmbeddings};
 pub(crate) use named::{Encoder, HUB, attach, kind, load, load_trained, open, with_image_side};

@@ -7,11 +7,12 @@ use candle_core::Tensor;
 use stackgan_core::{Model, onnx};
 use stackgan_data::counted;
 use stackgan_data::formats::read_bounded;
+use stackgan_train::encoding::CHUNK;
 
 use crate::args;
 use crate::captions;
 use crate::context::Context;
-use crate::encoders::{self, CHUNK};
+use crate::encoders;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
 use crate::output::{Written, apart, write_file};

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use stackgan_train::encoding::CHUNK;
 
 use crate::args;
 use crate::captions;
 use crate::context::Context;
 use crate::datasets::{ANY_SIZE, open_any};
-use crate::encoders::{self, CHUNK, Encoder, encode, encode_captions, warn_unread};
+use crate::encoders::{self, Encoder, encode, encode_captions, warn_unread};
 use crate::exit::Problem;
 use crate::output::{Answer, Form, apart, path_text};
 
