@@ -8,6 +8,12 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sum::of(bytes).finish()
 }
 
+/// The first twelve digits of a hash, for names of files and messages.
+#[must_use]
+pub fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
 /// The SHA-256 of bytes that come in pieces.
 #[derive(Clone, Debug, Default)]
 pub struct Sum(Sha256);

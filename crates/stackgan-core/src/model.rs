@@ -16,7 +16,9 @@ use crate::generator::{Generator, Stage1Statistics};
 use crate::generator_noise::Epsilon;
 use crate::generators::Low;
 use crate::shapes::{shown, wrong_sizes};
-use crate::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder};
+use crate::text::{
+    CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder, short_fingerprint,
+};
 use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
 
 /// The version of the file format.
@@ -329,7 +331,7 @@ impl Model {
     pub fn attach(&mut self, encoder: Box<dyn TextEncoder>) -> Result<()> {
         let trained = self.encoder_fingerprint();
         let named = |dim: usize, print: &str| {
-            format!("an encoder of width {dim}, fingerprint {}", print.get(..12).unwrap_or(print))
+            format!("an encoder of width {dim}, fingerprint {}", short_fingerprint(print))
         };
         let (dim, print) = (encoder.dim(), encoder.fingerprint());
         let unknown = trained.is_empty();

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stackgan_core::digest::sha256;
+use stackgan_core::digest::{sha256, short};
 
 use crate::config::{RunConfig, TrainConfig};
 use crate::matching::Matcher;
@@ -193,8 +193,4 @@ fn flat(text: &str) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }

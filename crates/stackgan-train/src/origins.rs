@@ -2,6 +2,8 @@
 //! names them, so that a run that is given others can be told which.
 
 use serde::{Deserialize, Serialize};
+use stackgan_core::digest::short;
+use stackgan_core::text::short_fingerprint;
 use stackgan_data::counted;
 use stackgan_data::prepared::Prepared;
 
@@ -64,7 +66,8 @@ impl Origins {
     pub fn check_encoder(&self, encoder: &str) -> Result<()> {
         let remedy =
             "name the one that the run began with: `--encoder FILE`, or its `--embeddings FILE`";
-        differs("encoder", (short(&self.encoder), short(encoder)), remedy)
+        let shown = |print: &str| short_fingerprint(print).to_owned();
+        differs("encoder", (shown(&self.encoder), shown(encoder)), remedy)
     }
 
     /// Checks the Stage-I that a run goes on with, by the SHA-256 of its contents.
@@ -73,7 +76,7 @@ impl Origins {
     /// [`Error::Config`] for another.
     pub fn check_stage1(&self, stage1: &str) -> Result<()> {
         let remedy = "name the one that the run began with: `--stage1 MODEL`";
-        differs("stage1", (short(&self.stage1), short(stage1)), remedy)
+        differs("stage1", (short(&self.stage1).to_owned(), short(stage1).to_owned()), remedy)
     }
 
     /// Checks all that a run goes on with.
@@ -122,9 +125,4 @@ fn other(key: &str, (old, new): (&str, &str), remedy: &str) -> Error {
         found: new.to_owned(),
         remedy: format!("{remedy}; or train in another folder"),
     }
-}
-
-/// The beginning of a fingerprint, which may begin with what it is of.
-fn short(print: &str) -> String {
-    print.get(..21).unwrap_or(print).to_owned()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::archive::Archive;
+use stackgan_core::digest::short;
 use stackgan_data::counted;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_data::prepared::Prepared;
@@ -14,7 +15,7 @@ use stackgan_train::text::{PictureFeatures, PictureNetwork};
 use crate::datasets::cache_beside;
 use crate::exit::Problem;
 use crate::networks::{self, Named};
-use crate::output::{quoted, short, write_file};
+use crate::output::{quoted, write_file};
 use crate::progress::{Manner, Phase};
 use crate::weights;
 

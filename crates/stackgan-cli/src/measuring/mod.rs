@@ -15,6 +15,7 @@ mod tally;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use stackgan_core::text::short_fingerprint;
 use stackgan_data::counted;
 use stackgan_eval::comparison::Measurer;
 use stackgan_eval::report::{self, Measured};
@@ -60,7 +61,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     let by = encoder
         .as_ref()
         .map(|e| e.text.bare_fingerprint()) // as users of the encoder see it
-        .map(|print| format!("char-CNN-RNN {}", print.get(..21).unwrap_or_default()));
+        .map(|print| format!("char-CNN-RNN {}", short_fingerprint(print)));
     let shown = Shown::open(args, context)?;
     let own = match encoder.as_ref().filter(|_| args.metrics.contains(&Metric::Rp)) {
         Some(judge) => shown.reads_with(judge.text.bare_fingerprint()),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use candle_core::Tensor;
 use serde_json::{Value, json};
+use stackgan_core::digest::short;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Request, Resolved, Sampling, Stage, StageInfo};
@@ -21,7 +22,7 @@ use crate::context::Context;
 use crate::datasets;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
-use crate::output::{path_text, short};
+use crate::output::path_text;
 use crate::painting::{self, SHEETS};
 
 /// A model that paints captions of a dataset.

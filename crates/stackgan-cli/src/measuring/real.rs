@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use stackgan_core::digest::short;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::counted;
@@ -18,7 +19,7 @@ use super::statistics::Statistics;
 use crate::args::{Eval, Metric, Part};
 use crate::datasets::cache_beside;
 use crate::exit::Problem;
-use crate::output::{short, write_file};
+use crate::output::write_file;
 use crate::progress::{Manner, Phase};
 
 /// The step of [`Stream::Evaluation`] that orders real pictures. It has no seed, so that cached

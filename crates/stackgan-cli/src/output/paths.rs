@@ -24,8 +24,3 @@ pub(crate) fn path_text(path: &Path) -> String {
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
-
-/// The first digits of a hash, for file names and messages.
-pub(crate) fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
-}

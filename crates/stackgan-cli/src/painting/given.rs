@@ -8,6 +8,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 use stackgan_core::Model;
 use stackgan_core::provenance::embedding_sha256;
+use stackgan_core::text::short_fingerprint;
 use stackgan_data::embeddings::{Embeddings, UNKNOWN};
 use stackgan_data::prepared::Prepared;
 
@@ -153,9 +154,8 @@ fn belong(model: &Model, embeddings: &Embeddings) -> Result<()> {
     if fits && embeddings.dim() == wide {
         return Ok(());
     }
-    let named = |print: &str, dim: usize| {
-        format!("{dim} numbers of encoder {}", print.get(..21).unwrap_or(print))
-    };
+    let named =
+        |print: &str, dim: usize| format!("{dim} numbers of encoder {}", short_fingerprint(print));
     let parts = (named(expected, wide), named(found, embeddings.dim()));
     let remedy = match found.starts_with(UNKNOWN) && embeddings.dim() == wide {
         true => {

@@ -23,6 +23,14 @@ pub use encoder::{CharCnnRnnEncoder, Standardise};
 #[cfg(feature = "sentence")]
 pub use sentence::{SentenceEncoder, SentenceFiles};
 
+/// The beginning of an encoder's fingerprint, as it is shown to people: what it is of, if it says
+/// so, and twelve digits.
+#[must_use]
+pub fn short_fingerprint(fingerprint: &str) -> &str {
+    let digits = fingerprint.rfind('-').map_or(0, |at| at + 1);
+    fingerprint.get(..digits + 12).unwrap_or(fingerprint)
+}
+
 /// Converts captions to the vectors on which a model is conditioned.
 pub trait TextEncoder: Send + Sync {
     /// Returns the width of the vectors.

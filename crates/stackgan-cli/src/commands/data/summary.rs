@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use stackgan_core::digest::short;
 use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 
-use crate::output::{path_text, short};
+use crate::output::path_text;
 
 /// What is in a prepared file.
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_core::model::{ModelInfo, StageInfo};
+use stackgan_core::text::short_fingerprint;
 use stackgan_core::{Params, Stage};
 use stackgan_data::counted;
 
@@ -57,7 +58,7 @@ impl Answer for Described {
 }
 
 fn encoder(info: &ModelInfo) -> String {
-    let fingerprint = short_name(&info.encoder_fingerprint);
+    let fingerprint = short_fingerprint(&info.encoder_fingerprint);
     match (&info.encoder, &info.encoder_source) {
         (Some(config), _) => {
             format!("char-CNN-RNN, {} wide, fingerprint {fingerprint}", config.dim)
@@ -87,10 +88,4 @@ fn stage(name: &str, pixels: usize, info: &StageInfo) -> String {
         "{name}   {pixels}x{pixels}, gf {}, df {}, c {}, z {}; {training}, noise z x{} eps x{}",
         net.gf, net.df, net.cond_dim, net.z_dim, info.sample_z, info.sample_eps
     )
-}
-
-/// The first digits of an encoder's fingerprint, after its optional prefix.
-fn short_name(fingerprint: &str) -> &str {
-    let word = fingerprint.rfind('-').map_or(0, |at| at + 1);
-    fingerprint.get(..word + 12).unwrap_or(fingerprint)
 }

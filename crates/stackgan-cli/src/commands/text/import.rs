@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use stackgan_core::digest::short;
 use stackgan_core::text::alphabet::{AlphabetOptions, Case, Unknown};
 use stackgan_core::text::state_dict::from_state_dict;
 use stackgan_core::text::{CharCnnRnnConfig, TextEncoder as _};
@@ -15,7 +16,7 @@ use crate::args::{self, LetterCase, TextImport};
 use crate::context::Context;
 use crate::encoders::{ClaimedMaker, ImportedEmbeddings};
 use crate::exit::Problem;
-use crate::output::{Answer, Form, apart, create_folder_of, path_text, short, write_file};
+use crate::output::{Answer, Form, apart, create_folder_of, path_text, write_file};
 use crate::weights;
 
 /// Reads weights and writes an encoder, or captions and writes embeddings.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use stackgan_core::text::CharCnnRnnEncoder;
+use stackgan_core::text::{CharCnnRnnEncoder, short_fingerprint};
 use stackgan_core::{Model, Stage};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::{Damaged, Prepared};
@@ -159,7 +159,7 @@ pub(super) fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
     if trained.is_empty() || trained == encoder {
         return Ok(());
     }
-    let named = |print: &str| format!("embeddings of encoder {}", print.get(..21).unwrap_or(print));
+    let named = |print: &str| format!("embeddings of encoder {}", short_fingerprint(print));
     let parts = (named(trained), named(encoder));
     let remedy = match &stage1.info().encoder_source {
         Some(source) => format!("give `--encoder {}`", source.escape_debug()),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use stackgan_core::Model;
-use stackgan_core::digest::sha256;
+use stackgan_core::digest::{sha256, short};
 use stackgan_core::text::TextEncoder;
 use stackgan_data::crop::PictureSize;
 use stackgan_data::embeddings::{Embeddings, UNKNOWN};
@@ -23,7 +23,7 @@ use crate::encoders::{
     encoded, picture_network, scores, train, training_classes, warn_unread, warning,
 };
 use crate::exit::Problem;
-use crate::output::{quoted, short, write_file};
+use crate::output::{quoted, write_file};
 use crate::progress::Manner;
 use crate::run::Record;
 use crate::signals::Stopper;
