@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use stackgan_train::event::StopReason;
@@ -31,6 +32,8 @@ pub(crate) enum Exit {
     NonFinite = 7,
     /// The time budget was used up; the run can be resumed.
     TimeBudget = 75,
+    /// A fault of the program itself: a panic.
+    Fault = 101,
     /// Stopped by SIGHUP after a checkpoint.
     HungUp = 129,
     /// Stopped by SIGINT after a checkpoint.
@@ -279,10 +282,37 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     code(error)
 }
 
+/// Runs the program. A panic, of which the system has said where and what, ends it with what to do.
+pub(crate) fn guarded(run: impl FnOnce() -> anyhow::Result<Exit>) -> Exit {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => report(&error),
+        Err(_) => {
+            let text = concat!(
+                "error: a fault of the program\n  program: stackgan ",
+                env!("CARGO_PKG_VERSION"),
+                "\n  expected an error that says what to do, found a panic (above)\n  do: report it with the command and \
+                 these lines (",
+                env!("CARGO_PKG_REPOSITORY"),
+                "); a run goes on from its last checkpoint with the same command\n"
+            );
+            let _ = io::stderr().write_all(text.as_bytes()); // stderr is closed
+            Exit::Fault
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use anyhow::Context as _;
+
+    #[test]
+    fn a_panic_has_an_exit_code_of_its_own() {
+        assert_eq!(guarded(|| panic!("a fault")), Exit::Fault);
+        assert_eq!(guarded(|| anyhow::bail!("no idea")), Exit::Failed);
+        assert_eq!(guarded(|| Ok(Exit::Gate)), Exit::Gate);
+    }
 
     #[test]
     fn the_cause_decides_the_code_however_deep_it_lies() {

@@ -55,10 +55,7 @@ fn main() -> ExitCode {
     let _ = stackgan_kernels::threads::tell_candle(); // optional: everything else works without it
     stackgan_kernels::memory::keep();
     let _ = signals::survive_file_limits(); // optional: everything else works without it
-    match commands::run(cli) {
-        Ok(exit) => exit.into(),
-        Err(error) => exit::report(&error).into(),
-    }
+    exit::guarded(|| commands::run(cli)).into()
 }
 
 /// The program's arguments, for which an empty variable of the environment counts as unset.

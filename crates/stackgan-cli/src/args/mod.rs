@@ -44,7 +44,7 @@ pub(crate) use train::{Evaluation, Resuming, Settings, Train};
     before_help = "Examples:\n  stackgan demo\n  stackgan generate -m runs/00001-toy-stage2 -p \"a small red bird\"",
     after_help = "Exit codes: 0 done; 1 failed while running; 2 usage or configuration; 3 data or weights damaged; \
                   4 something needed is missing; 5 a gate said no; 6 storage; 7 training became non-finite; \
-                  75 time budget used; 129, 130, 143 stopped by a signal after a checkpoint."
+                  75 time budget used; 101 fault of the program; 129, 130, 143 stopped by a signal after a checkpoint."
 )]
 pub(crate) struct Cli {
     /// Options of every command.
