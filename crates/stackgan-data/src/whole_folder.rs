@@ -77,6 +77,7 @@ impl<'a> Growing<'a> {
     }
 
     /// A folder for what will not be a part of it.
+    #[cfg(feature = "fetch")] // for what is unpacked
     pub(crate) fn aside(&self) -> &Path {
         self.partial.path()
     }

@@ -23,6 +23,7 @@ mod survey;
 mod table;
 
 pub(crate) use survey::{Origin, Survey, has_marks, pictures};
+#[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 
 use super::lists::{Absent, left_out};

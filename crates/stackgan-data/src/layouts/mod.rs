@@ -26,6 +26,7 @@ mod scan;
 mod split;
 
 pub use detect::detect;
+#[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use folder::{MAX_LINE, MAX_TABLE, side};
 pub use keys::{checked_key, inside};
 pub use kind::Kind;
