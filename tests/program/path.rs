@@ -267,3 +267,27 @@ fn prepared_files_can_be_checked_and_looked_at() {
     done(dir.path(), &args);
     assert!(dir.path().join("e.safetensors").is_file());
 }
+
+#[test]
+fn an_import_makes_a_damaged_file_again_and_looks_for_embeddings_first() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
+    let import = ["data", "import", "birds", "--size", "76"];
+    let mistaken = [&import[..], &["--embeddings", "birds"]].concat();
+    let (code, said) = failed(dir.path(), &mistaken);
+    assert!(code == 4 && said.contains("folder has no embeddings"), "{code} {said}");
+    assert!(!dir.path().join("birds/prepared/prepared-76.safetensors").exists());
+
+    let file = dir.path().join(done(dir.path(), &import).trim());
+    let whole = fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1; // of the last picture
+    fs::write(&file, damaged).unwrap();
+    assert_eq!(failed(dir.path(), &["data", "check", "birds"]).0, 3);
+    let again = stackgan(dir.path(), &import).output().unwrap();
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(again.status.success() && said.contains("it is made again"), "{said}");
+    assert!(fs::read(&file).unwrap() == whole, "other bytes");
+    let other = failed(dir.path(), &["data", "import", "birds"]).1; // the other size alone
+    assert!(!other.contains("preparing 76"), "{other}");
+}

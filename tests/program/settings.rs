@@ -164,7 +164,7 @@ fn a_wrong_value_is_said_with_its_key_and_origin() {
             "net.recipe",
             "expected `residual` or `plain`, found \"foo\"",
         ),
-        (&["--set", "data.flip=maybe"], "data.flip", "expected a boolean"),
+        (&["--set", "data.flip=maybe"], "data.flip", "expected `true` or `false`"),
         (&["--set", "optim.decay.kind=foo"], "optim.decay", "from: --set"),
         (&["--set", "knobs.diff_augment=zoom"], "knobs.diff_augment", "zoom"),
         (&["--config", "mine.toml"], "optim.batch", "from: mine.toml"),
@@ -247,4 +247,21 @@ fn empty_variables_count_as_unset() {
             assert!(!output.status.success(), "{name} is read");
         }
     }
+}
+
+/// A number below zero is the value of the option before it, not an option of its own.
+#[test]
+fn a_negative_number_is_refused_with_its_option_and_what_it_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let generate = ["generate", "-m", "x", "-p", "a bird"];
+    for (more, parts) in [
+        (["--seeds", "-1"], ["--seeds", "0-7"]),
+        (["--z-scale", "-1"], ["--z-scale", "0 to 4"]),
+        (["--stage", "-1"], ["--stage", "1 or 2"]),
+    ] {
+        let (code, said) = failed(dir.path(), &[&generate[..], &more].concat());
+        assert!(code == 2 && parts.iter().all(|part| said.contains(part)), "{said}");
+    }
+    let (code, said) = failed(dir.path(), &["config", "show", "--set", "net.gf=-3"]);
+    assert!(code == 2 && said.contains("expected a whole number from 0, found -3"), "{said}");
 }

@@ -287,6 +287,12 @@ impl Layers {
             .message()
             .rsplit_once(", expected ")
             .unwrap_or((error.message(), "a value that it can have"));
+        let expected = match expected {
+            "usize" | "u64" | "u32" => "a whole number from 0",
+            "f64" => "a number",
+            "a boolean" => "`true` or `false`",
+            other => other,
+        };
         let found = match self.values.get(&key) {
             Some((value, _)) => value.to_string(),
             None => found.to_owned(),

@@ -50,7 +50,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let matches = without_empty_variables(args::Cli::command()).get_matches();
+    let matches = as_typed(args::Cli::command()).get_matches();
     let cli = args::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let _ = stackgan_kernels::threads::tell_candle(); // optional: everything else works without it
     stackgan_kernels::memory::keep();
@@ -58,13 +58,18 @@ fn main() -> ExitCode {
     exit::guarded(|| commands::run(cli)).into()
 }
 
-/// The program's arguments, for which an empty variable of the environment counts as unset.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
+/// The program's arguments, for which an empty variable of the environment counts as unset, and
+/// `-1` after an option as its value, so that the error names the option and what it takes.
+fn as_typed(command: clap::Command) -> clap::Command {
     let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|v| v.is_empty());
     command
         .mut_args(|argument| match argument.get_env() {
             Some(name) if is_empty(name) => argument.env(None::<&str>),
             _ => argument,
         })
-        .mut_subcommands(without_empty_variables)
+        .mut_args(|argument| match argument.get_action().takes_values() {
+            true if !argument.is_positional() => argument.allow_negative_numbers(true),
+            _ => argument,
+        })
+        .mut_subcommands(as_typed)
 }

@@ -89,8 +89,8 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
         Some("256x256") if card.last_stage == Stage::Two => Some(Stage::Two),
         Some(size) => {
             let expected = match card.last_stage {
-                Stage::One => "`64x64`: the model has Stage-I alone",
-                Stage::Two => "`64x64` or `256x256`",
+                Stage::One => "`64x64` or `auto`: the model has Stage-I alone",
+                Stage::Two => "`64x64`, `256x256` or `auto`",
             };
             return Err(field("size", expected, &quoted(size)));
         }

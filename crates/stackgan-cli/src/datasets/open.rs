@@ -57,7 +57,7 @@ pub(crate) fn open(
     let dataset = read(path, options.layout)?;
     match existing(&dataset, (path, options), (size, resizing)) {
         Some(prepared) => Ok(Arc::new(prepared)),
-        None => prepare((path, options), None, (size, resizing), manner).map(Arc::new),
+        None => prepare((path, options), (size, resizing), manner).map(Arc::new),
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
         draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, Manner::Quiet).unwrap();
         let how = (PictureSize::Stage1, Resizing::Residual);
         let prepared = |how| {
-            let made = prepare((&folder, FolderOptions::default()), None, how, Manner::Quiet);
+            let made = prepare((&folder, FolderOptions::default()), how, Manner::Quiet);
             made.unwrap().path().to_path_buf()
         };
         let file = prepared(how);

@@ -1,15 +1,15 @@
 //! Prepares a dataset folder, once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use stackgan_data::crop::{PictureSize, Resizing};
-use stackgan_data::prepared::{LeftOut, Prepared};
+use stackgan_data::dataset::Dataset;
+use stackgan_data::prepared::{ImportReport, LeftOut, Prepared};
 use stackgan_data::sources::Sources;
 
 use super::folder::read;
 use super::locations::{places, prepared_name};
-use super::options::FolderOptions;
+use super::options::{FolderOptions, How};
 use crate::exit::Problem;
 use crate::progress::{Manner, Phase};
 
@@ -18,33 +18,96 @@ const NAMED: usize = 10;
 
 /// Returns the prepared data of a dataset folder, made if they are missing or out of date.
 ///
-/// Their file is placed in `out`; by default in the folder itself, or in the program's own folder if
-/// that is not writable.
-///
 /// # Errors
-/// Anything that is wrong with the dataset, or the storage.
-pub(crate) fn prepare(
+/// As [`Importing::of`] and [`Importing::import`].
+pub(super) fn prepare(
     (folder, options): (&Path, FolderOptions),
-    out: Option<&Path>,
-    (size, resizing): (PictureSize, Resizing),
+    how: How,
     manner: Manner,
 ) -> Result<Prepared> {
-    let dataset = read(folder, options.layout)?;
-    let usual = places(folder);
-    let place = out.unwrap_or(&usual[0]);
-    if options != FolderOptions::kept(folder) && usual.iter().any(|usual| usual == place) {
-        options.keep(place)?;
+    let mut importing = Importing::of((folder, options), None, manner)?;
+    match importing.sources(how).found(&importing.file(how)) {
+        Some(found) => Ok(found),
+        None => importing.make(how),
     }
-    let file = place.join(prepared_name(size));
-    let sources = Sources::of(&dataset, options.import((size, resizing)));
-    if let Some(found) = sources.found(&file) {
-        return Ok(found);
+}
+
+/// The import of a dataset folder.
+pub(crate) struct Importing {
+    dataset: Dataset,
+    options: FolderOptions,
+    /// Where the prepared files are.
+    place: PathBuf,
+    manner: Manner,
+    /// Whether the dataset's notes were said.
+    noted: bool,
+}
+
+impl Importing {
+    /// Reads the folder, and keeps its options. Prepared files are placed in `out`; by default in the
+    /// folder itself, or in the program's own folder if that is not writable.
+    ///
+    /// # Errors
+    /// Anything that is wrong with the dataset, or the storage.
+    pub(crate) fn of(
+        (folder, options): (&Path, FolderOptions),
+        out: Option<&Path>,
+        manner: Manner,
+    ) -> Result<Self> {
+        let dataset = read(folder, options.layout)?;
+        let usual = places(folder);
+        let place = out.unwrap_or(&usual[0]).to_path_buf();
+        if options != FolderOptions::kept(folder) && usual.contains(&place) {
+            options.keep(&place)?;
+        }
+        Ok(Self { dataset, options, place, manner, noted: false })
     }
-    std::fs::create_dir_all(place).map_err(|e| Problem::storage(place, &e))?;
-    dataset.notes.iter().for_each(|note| manner.say(note));
-    let name = format!("preparing {} px", size.prepared());
-    let (prepared, made) =
-        Phase::counted(manner, (&name, "pictures"), |progress| sources.import(&file, progress))?;
+
+    /// Returns the prepared data, made if they are missing, out of date or damaged: every picture of
+    /// a file that is there is read.
+    ///
+    /// # Errors
+    /// Anything that is wrong with the pictures, or the storage.
+    pub(crate) fn import(&mut self, how: How) -> Result<Prepared> {
+        let file = self.file(how);
+        match self.sources(how).found_whole(&file) {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) => {
+                let text = error.to_string();
+                let what = text.lines().next().unwrap_or_default();
+                self.manner.say(format!("{}: {what}; it is made again", file.display()));
+            }
+        }
+        self.make(how)
+    }
+
+    fn sources(&self, how: How) -> Sources<'_> {
+        Sources::of(&self.dataset, self.options.import(how))
+    }
+
+    fn file(&self, (size, _): How) -> PathBuf {
+        self.place.join(prepared_name(size))
+    }
+
+    fn make(&mut self, how: How) -> Result<Prepared> {
+        let manner = self.manner;
+        std::fs::create_dir_all(&self.place).map_err(|e| Problem::storage(&self.place, &e))?;
+        if !std::mem::replace(&mut self.noted, true) {
+            self.dataset.notes.iter().for_each(|note| manner.say(note));
+        }
+        let name = format!("preparing {} px", how.0.prepared());
+        let (sources, file) = (self.sources(how), self.file(how));
+        let (prepared, made) = Phase::counted(manner, (&name, "pictures"), |progress| {
+            sources.import(&file, progress)
+        })?;
+        tell(&made, manner);
+        Ok(prepared)
+    }
+}
+
+/// Says what was left out, and what is suspicious.
+fn tell(made: &ImportReport, manner: Manner) {
     for LeftOut { key, reason, .. } in made.left_out.iter().take(NAMED) {
         manner.say(format!("left out: {key}: {}", reason.lines().next().unwrap_or_default()));
     }
@@ -54,5 +117,4 @@ pub(crate) fn prepare(
     if let Some(copies) = &made.copies {
         manner.say(format!("WARNING: {copies}"));
     }
-    Ok(prepared)
 }

@@ -82,7 +82,11 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
         return sentence(&folder, format!("{HUB}{repository}"), context);
     }
     if name.is_dir() {
-        return sentence(name, absolute(name).display().to_string(), context);
+        let model = name.join("model.safetensors"); // of a run or a demo, whose model has an encoder
+        if name.join("config.json").exists() || !model.is_file() {
+            return sentence(name, absolute(name).display().to_string(), context);
+        }
+        return Ok(Encoder::CharCnnRnn(Box::new(load(&model)?.with_standardise(None)?)));
     }
     Ok(Encoder::CharCnnRnn(Box::new(load(name)?.with_standardise(None)?)))
 }

@@ -80,6 +80,9 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         None => Real::default(),
     };
     let total = shown.count(args.num as usize);
+    if let (Some(measurer), Some(found)) = (measurer, &real.of_fid) {
+        say_few(found.moments.count(), measurer, context.manner);
+    }
     let tally = Tally::new(total, measurer, encoder, colours);
     let gathered = gather(&shown, tally, measurer, context.manner)?;
     let judge = by.as_deref().unwrap_or_default();
@@ -121,6 +124,17 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         ),
     ];
     Ok(Found { measures, left_out, document, head, warnings })
+}
+
+/// Says before the pictures are painted that there are few to compare them with.
+fn say_few(real: u64, measurer: &Measurer, manner: Manner) {
+    let width = measurer.judge.features;
+    if real > 0 && real < report::SCARCE as u64 {
+        manner.say(format!(
+            "warning: there are only {real} real pictures to compare with, for {width} features: whatever is painted, \
+             distances will say next to nothing; measure against more (`--split all`), or paint fewer (`--num`)"
+        ));
+    }
 }
 
 /// Passes the pictures to the measures.

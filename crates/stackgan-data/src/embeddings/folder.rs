@@ -24,9 +24,11 @@ struct Entry {
     at: usize,
 }
 
-/// Imports every file of a supported format under `folder`.
-pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
-    let pictures = Pictures::of(task.data);
+/// The files of a supported format under `folder`, by their names.
+///
+/// # Errors
+/// If there are none.
+pub(super) fn sources(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let found: Vec<(String, PathBuf)> = files(folder)?
         .into_iter()
         .filter(|(_, path)| matches!(&*extension(path), "t7" | "npy" | "npz" | "safetensors"))
@@ -39,6 +41,13 @@ pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
             remedy: "name the folder or file of the embeddings".to_owned(),
         });
     }
+    Ok(found)
+}
+
+/// Imports every file of a supported format under `folder`.
+pub(super) fn import(folder: &Path, task: &Task<'_>) -> Result<Imported> {
+    let pictures = Pictures::of(task.data);
+    let found = sources(folder)?;
     let (mut entries, mut hashes) = (Vec::new(), Vec::new());
     for (file, (name, path)) in found.iter().enumerate() {
         let bytes = read_bounded(path, MAX_FILE)?;

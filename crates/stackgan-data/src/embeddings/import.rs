@@ -43,19 +43,12 @@ pub fn import(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Imported> {
     let task = Task { data, out, maker, progress };
+    check_source(path)?;
     if path.is_dir() {
         return match released::of_folder(path)? {
             Some(pickles) => released::import(&pickles, &task),
             None => folder::import(path, &task),
         };
-    }
-    if !path.is_file() {
-        return Err(Error::Missing {
-            what: "there are no embeddings".to_owned(),
-            file: path.to_path_buf(),
-            expected: "a file or a folder of embeddings".to_owned(),
-            remedy: "check the path".to_owned(),
-        });
     }
     match extension(path).as_str() {
         "pickle" | "pkl" if released::has_names(path) => {
@@ -64,6 +57,28 @@ pub fn import(
         "safetensors" if Embeddings::open(path).is_ok() => own(path, &task),
         _ => one_file(path, &task),
     }
+}
+
+/// Checks that there is a file, or a folder with files, that [`import`] would read. None is opened.
+///
+/// # Errors
+/// [`Error::Missing`]; a folder with embeddings of several encoders.
+pub fn check_source(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return match released::of_folder(path)? {
+            Some(_) => Ok(()),
+            None => folder::sources(path).map(drop),
+        };
+    }
+    if path.is_file() {
+        return Ok(());
+    }
+    Err(Error::Missing {
+        what: "there are no embeddings".to_owned(),
+        file: path.to_path_buf(),
+        expected: "a file or a folder of embeddings".to_owned(),
+        remedy: "check the path".to_owned(),
+    })
 }
 
 /// Imports a file that our own encoder or an earlier import wrote.

@@ -37,7 +37,7 @@ mod texts;
 
 pub use captioned::{Captioned, captioned};
 pub use file::{Embeddings, EmbeddingsWriter, MAX_DIM, VERSION};
-pub use import::import;
+pub use import::{check_source, import};
 pub use listed::captions_list;
 pub use maker::{Agreement, Maker, probes};
 pub use sink::Imported;

@@ -8,7 +8,7 @@ use stackgan_data::embeddings;
 use super::summary::Summary;
 use crate::args::{self, Sizes};
 use crate::context::Context;
-use crate::datasets::{self, FolderOptions};
+use crate::datasets::{self, FolderOptions, Importing};
 use crate::encoders::{ClaimedMaker, ImportedEmbeddings};
 use crate::output::{Answer, Form};
 use crate::progress::Phase;
@@ -53,10 +53,14 @@ pub(super) fn import(args: &args::Import, context: &Context) -> Result<Made> {
         Some(args::Recipe::Plain) => Resizing::Plain,
         None => datasets::usual_resizing(datasets::kind(&args.dir, options.layout)?),
     };
+    if let Some(source) = &args.embeddings {
+        embeddings::check_source(source)?;
+    }
     let (mut made, mut last) = (Made::default(), None);
+    let source = (args.dir.as_path(), options);
+    let mut importing = Importing::of(source, args.out.as_deref(), manner)?;
     for size in sizes {
-        let (source, out) = ((args.dir.as_path(), options), args.out.as_deref());
-        let data = datasets::prepare(source, out, (*size, resizing), manner)?;
+        let data = importing.import((*size, resizing))?;
         made.prepared.push(Summary::of(&data));
         last = Some(data);
     }

@@ -26,8 +26,8 @@ use crate::args::Demo;
 use crate::context::Context;
 use crate::exit::{Exit, Problem, Stopped};
 use crate::models::load;
-use crate::output::{aligned, print, write_file};
-use crate::progress::duration;
+use crate::output::{aligned, print, quoted, write_file};
+use crate::progress::{Manner, duration};
 use folder::{Folder, farewell};
 use notes::{Notes, Scores};
 
@@ -43,6 +43,7 @@ pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
             args.out.display()
         ));
         show(&scores, &args.out)?;
+        say_next(&args.out, context.manner);
         return Ok(Exit::Done);
     }
     let mut demo = Folder::open(args, context)?;
@@ -76,7 +77,9 @@ fn parts(demo: &mut Folder<'_>) -> Result<()> {
     write_file(&demo.at(REPORT), pages::report(demo, &results).as_bytes())?;
     let total = duration(demo.notes.seconds());
     demo.context.manner.say(format!("demo: all done in {total}"));
-    show(&scores, &demo.path)
+    show(&scores, &demo.path)?;
+    say_next(&demo.path, demo.context.manner);
+    Ok(())
 }
 
 /// The model of Stage-II, in the demo's own folder.
@@ -109,4 +112,12 @@ fn show(scores: &Scores, folder: &Path) -> Result<()> {
     }
     print(folder.join(MODEL).display())?;
     print(folder.join(REPORT).display())
+}
+
+/// Says what can be done with the model.
+fn say_next(demo: &Path, manner: Manner) {
+    let model = quoted(demo);
+    manner.say(format!(
+        "next: stackgan generate -m {model} -p \"a red bird with a yellow belly\"; or stackgan serve -m {model}"
+    ));
 }
