@@ -343,6 +343,10 @@ fn pictures_are_matched_by_an_encoder_that_sees_them() {
     assert!(first("seen")["matching"].as_f64().unwrap() > 0.0);
     let model = archive(&dir.join("seen/model.safetensors"));
     assert!(model.tensors.keys().all(|name| !name.starts_with("image.")));
+    // A run folder names the encoder in its model.
+    let captions = ["a red bird".to_owned()];
+    let file = WORLD.encoder().display().to_string();
+    assert_equal(&encode(dir, "seen", &captions), &encode(dir, &file, &captions), 0.0);
 
     let blind = |run: &str, more: &[&str]| {
         let mut args = with_encoder("1", &dir.join(run), "bert", more);
