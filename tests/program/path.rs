@@ -283,11 +283,15 @@ fn an_import_makes_a_damaged_file_again_and_looks_for_embeddings_first() {
     let mut damaged = whole.clone();
     *damaged.last_mut().unwrap() ^= 1; // of the last picture
     fs::write(&file, damaged).unwrap();
+    let left = dir.path().join("birds/prepared/.tmp-Xy1z2w.partial"); // by a killed import
     assert_eq!(failed(dir.path(), &["data", "check", "birds"]).0, 3);
     let again = stackgan(dir.path(), &import).output().unwrap();
     let said = String::from_utf8(again.stderr).unwrap();
     assert!(again.status.success() && said.contains("it is made again"), "{said}");
     assert!(fs::read(&file).unwrap() == whole, "other bytes");
+    fs::write(&left, "").unwrap();
+    done(dir.path(), &import);
+    assert!(!left.exists());
     let other = failed(dir.path(), &["data", "import", "birds"]).1; // the other size alone
     assert!(!other.contains("preparing 76"), "{other}");
 }

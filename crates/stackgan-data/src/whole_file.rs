@@ -21,6 +21,12 @@ pub fn place(temporary: TempPath, path: &Path) -> io::Result<()> {
     fs::rename(&kept, path).inspect_err(|_| drop(fs::remove_file(&kept)))
 }
 
+/// Removes the unfinished files that killed processes of this program left in a folder. Those that
+/// are being written stay.
+pub fn sweep(folder: &Path) {
+    leftovers::sweep_files(folder, AtomicFile::is_unfinished);
+}
+
 /// A file that gets its name only when it is complete and on the disk.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
@@ -51,7 +57,7 @@ impl AtomicFile {
         builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
-        leftovers::sweep_files(&folder, Self::is_unfinished);
+        sweep(&folder);
         let (file, temporary) = loop {
             let made = builder.tempfile_in(&folder).map_err(failed)?;
             if leftovers::claim(made.as_file(), made.path()) {

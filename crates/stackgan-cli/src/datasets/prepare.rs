@@ -6,6 +6,7 @@ use anyhow::Result;
 use stackgan_data::dataset::Dataset;
 use stackgan_data::prepared::{ImportReport, LeftOut, Prepared};
 use stackgan_data::sources::Sources;
+use stackgan_data::whole_file::sweep;
 
 use super::folder::read;
 use super::locations::{places, prepared_name};
@@ -70,6 +71,7 @@ impl Importing {
     /// Anything that is wrong with the pictures, or the storage.
     pub(crate) fn import(&mut self, how: How) -> Result<Prepared> {
         let file = self.file(how);
+        sweep(&self.place); // also where nothing is left to do
         match self.sources(how).found_whole(&file) {
             Ok(Some(found)) => return Ok(found),
             Ok(None) => {}
