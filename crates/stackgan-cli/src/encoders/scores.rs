@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use stackgan_core::noise::Noise;
+use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::r_precision::RPrecision;
@@ -43,9 +44,11 @@ pub(crate) fn describe_scores(scores: Option<&Scores>) -> String {
         r.map_or_else(|| "not measured, too few different captions".to_owned(), among)
     };
     format!(
-        "on real pictures of unseen classes: top-1 {:.2} of {}, AP@50 {:.2}, R-precision among ten {} (one caption), {} (mean of four)",
+        "on real test pictures: top-1 {:.2} of {} (chance {:.2}), AP@50 {:.2}, R-precision among ten (chance 0.10) {} (one caption), {} \
+         (mean of four)",
         scores.top1,
-        scores.classes,
+        counted(scores.classes, "class"),
+        1.0 / scores.classes.max(1) as f64,
         scores.ap50,
         precision(scores.r10_one),
         precision(scores.r10_four)
