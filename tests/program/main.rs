@@ -12,6 +12,7 @@ mod eval;
 mod exchange;
 mod fetch;
 mod folder;
+mod hours;
 mod hub;
 mod layouts;
 #[path = "../../crates/stackgan-train/tests/it/ledger.rs"]

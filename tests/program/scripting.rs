@@ -275,7 +275,7 @@ fn a_training_is_planned_stopped_and_done() {
     let trained = document(dir, &args);
     let expected = json!({
         "run": path(&run), "state": "done", "how": "done", "exit_code": 0, "step": 3, "steps": 3,
-        "model": path(&run.join("model.safetensors")), "next": null,
+        "model": path(&run.join("model.safetensors")), "next": null, "plan": null,
     });
     assert_eq!(trained, expected);
     let shown = document(dir, &["runs", "show", "run"]);

@@ -257,6 +257,13 @@ impl Layers {
         (!matches!(origin, Origin::Preset(_))).then_some(origin)
     }
 
+    /// The origin of the value of a key that was typed or is in the environment: neither a preset's nor
+    /// a file's.
+    pub(crate) fn typed(&self, key: &str) -> Option<&Origin> {
+        let (_, origin) = self.values.get(key)?;
+        matches!(origin, Origin::Set | Origin::Environment(_) | Origin::Flag(_)).then_some(origin)
+    }
+
     /// The checked configuration.
     ///
     /// # Errors

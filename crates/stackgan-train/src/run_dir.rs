@@ -213,13 +213,22 @@ const fn is_removed(_: &File) -> bool {
     false
 }
 
-/// Removes the temporary files of interrupted writes. A file that cannot be removed does no harm.
+/// Prefix of a folder in which a checkpoint was timed.
+const TIMING: &str = ".tmp-timing-";
+
+/// Removes the temporary files of interrupted writes, and what was left of a timing. A file that cannot be removed does no harm.
 fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let left = entries
         .flatten()
         .filter(|e| e.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()));
-    left.for_each(|entry| drop(fs::remove_file(entry.path())));
+    left.for_each(|entry| {
+        let timing = entry.file_name().as_encoded_bytes().starts_with(TIMING.as_bytes());
+        drop(match timing {
+            true => fs::remove_dir_all(entry.path()),
+            false => fs::remove_file(entry.path()),
+        });
+    });
 }
 
 fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {

@@ -18,10 +18,10 @@ use crate::standardise::standardised;
 use crate::watch::Differences;
 
 /// Number of captions in a grid, one per row.
-const ROWS: usize = 8;
+pub(crate) const ROWS: usize = 8;
 
 /// Number of pictures for each caption, one per column.
-const COLUMNS: u64 = 6;
+pub(crate) const COLUMNS: u64 = 6;
 
 /// The pictures whose first captions are used, and the embeddings of these captions as the networks
 /// see them.

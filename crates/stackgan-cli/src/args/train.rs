@@ -8,11 +8,12 @@ use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 
 use super::eval::Metric;
-use super::positive::positive;
+use super::positive::{hours, positive};
 
 /// Train one stage. Without further options it trains on toy birds that it draws itself.
 #[derive(Args, Clone, Debug)]
 #[command(before_help = "Examples:\n  stackgan train --stage 1\n  \
+                         stackgan train --stage 1 --data birds --hours 2.5\n  \
                          stackgan train --stage 1 --preset cub --data data/cub --set optim.batch=32 --max-hours 8")]
 pub(crate) struct Train {
     /// 1: from a sentence to 64x64. 2: from that picture and the sentence to 256x256
@@ -53,6 +54,12 @@ pub(crate) struct Train {
     /// Exit with code 3 if that checkpoint is damaged, instead of using the one before it
     #[arg(long)]
     pub strict: bool,
+    /// How long to train: the speed is measured first, and the number of steps that fit is written
+    /// into the run's settings, in place of `optim.steps` and `optim.epochs`. The time counts from
+    /// there on, without what is prepared before and what `--eval-every` measures. A run that goes on
+    /// keeps its steps
+    #[arg(long, value_name = "H", value_parser = hours)]
+    pub hours: Option<f64>,
     /// Save and stop after this many hours (exit code 75)
     #[arg(long, value_name = "H", value_parser = positive)]
     pub max_hours: Option<f64>,

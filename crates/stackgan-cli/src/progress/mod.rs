@@ -8,5 +8,5 @@ mod training;
 
 pub(crate) use fetching::FetchProgress;
 pub(crate) use manner::Manner;
-pub(crate) use phase::{Phase, duration};
+pub(crate) use phase::{Phase, brief, duration};
 pub(crate) use training::TrainProgress;

@@ -166,6 +166,11 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// The time of something short, such as a step.
+pub(crate) fn brief(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", 1000.0 * seconds) } else { format!("{seconds:.1} s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +218,7 @@ mod tests {
         assert_eq!(duration(42.4), "42s");
         assert_eq!(duration(95.0), "1m35s");
         assert_eq!(duration(7300.0), "2h01m");
+        assert_eq!([brief(0.0124), brief(2.04)], ["12 ms", "2.0 s"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 use stackgan_train::run_dir::RunDir;
 
+use super::planned::Planned;
 use super::sitting::Sitting;
 use crate::args::{Evaluation, Train};
 use crate::encoders::HUB;
@@ -44,6 +45,9 @@ pub(crate) struct Record {
     /// `--eval-every` and what belongs to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Evaluation>,
+    /// What `--hours` came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Planned>,
     /// The program's version.
     pub version: String,
     /// `running`, `done`, `stopped` or `failed`.
@@ -84,6 +88,7 @@ impl Record {
                 Some(_) => Some(placed(&args.evaluation)),
                 None => kept.as_ref().and_then(|kept| kept.evaluation.clone()),
             },
+            plan: kept.as_ref().and_then(|kept| kept.plan.clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: "running".to_owned(),
             steps: kept.as_ref().and_then(|kept| kept.steps),

@@ -5,7 +5,9 @@ use stackgan_core::noise::Noise;
 use stackgan_core::{NetConfig, Params, Recipe, Stage};
 
 use super::memory::{Memory, discriminator, image_side, stage1_generator, stage2_generator};
-use super::time::{fresh_stage1, seconds_a_step};
+use super::plan::Plan;
+use super::time::{Speed, seconds_a_step};
+use super::trial::{Timed, fresh_stage1};
 
 use crate::config::{TrainConfig, preset};
 use crate::guard::{Guard, Undo};
@@ -166,9 +168,32 @@ fn a_step_takes_longer_with_more_pictures() {
     let mut cfg = configs().remove(1);
     let mut seconds = |batch| {
         cfg.optim.batch = batch;
-        seconds_a_step(&cfg, &cfg.net, None, &Device::Cpu).unwrap()
+        let of = Timed { cfg: &cfg, low: &cfg.net, matcher: None, device: &Device::Cpu };
+        seconds_a_step(&of).unwrap()
     };
     let times: Vec<_> = (0..5).map(|_| [2, 64].map(&mut seconds)).collect();
     let longer = |[small, large]: &[f64; 2]| *small > 0.0 && *large > 2.0 * small;
     assert!(times.iter().filter(|times| longer(times)).count() >= 2, "{times:?}");
+}
+
+/// Of both recipes and stages, in parts, and with Stage-I tuned under Stage-II.
+#[test]
+fn every_kind_of_run_has_a_pace() {
+    for mut cfg in configs() {
+        (cfg.optim.batch, cfg.knobs.micro_batch, cfg.optim.ema) = (4, 2, 0.9);
+        if cfg.stage == Stage::Two && cfg.net.recipe == Recipe::Residual {
+            cfg.knobs.finetune_stage1 = 0.1;
+        }
+        cfg.check().unwrap();
+        let of = Timed { cfg: &cfg, low: &cfg.net, matcher: None, device: &Device::Cpu };
+        for seconds in [0.0, 10.0] {
+            let folder = tempfile::tempdir().unwrap();
+            let speed = Speed::measure(&of, seconds).unwrap();
+            let (without, pace) = (speed.without_saves(), speed.with_saves(folder.path()).unwrap());
+            assert_eq!((without.step, without.grid, without.save), (pace.step, pace.grid, 0.0));
+            let plan = Plan { seconds, pace };
+            assert!(plan.is_possible() && pace.grid > 0.0 && pace.save > 0.0, "{pace:?}");
+            assert_eq!(folder.path().read_dir().unwrap().count(), 2, "checkpoint and model");
+        }
+    }
 }

@@ -1,100 +1,115 @@
-//! The time of a step, from steps of the run's own networks.
+//! The time of a step, of a grid and of a checkpoint, from those of the run's own networks.
 
-use std::time::Instant;
+use std::path::Path;
 
-use candle_core::{Device, Tensor};
-use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{NetConfig, Params, Stage, generators};
-use stackgan_data::plan::WrongPairs;
-use stackgan_kernels::memory;
+use serde::{Deserialize, Serialize};
 
+use super::trial::{Effort, Timed, Trial};
 use crate::Result;
-use crate::config::TrainConfig;
-use crate::matching::Matcher;
-use crate::players::Players;
-use crate::start::Start;
-use crate::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
 
-/// Batches that are timed on a CPU.
-const TIMED: [usize; 2] = [2, 6];
+/// Batches that are timed on a CPU where the whole one would take too long.
+const SMALL: [usize; 2] = [2, 6];
 
-/// Steps of the whole batch that are timed on a GPU.
-const ON_GPU: u64 = 3;
+/// The effort for one of these.
+const BRIEF: Effort = Effort { steps: 1, seconds: 0.0 };
 
-/// Seconds that a step takes on `device` as it is now. On a CPU: steps of the run's own networks at two small batches, and a
-/// straight line through them; takes as long as about sixteen pictures do. On a GPU, where small batches say little of
-/// large ones: steps of the whole batch, after one that finds algorithms. A batch in parts takes as long as they do. With what
-/// matches pictures and captions, where the run has it: it takes a share of each step.
+/// The effort for the whole batch on a GPU.
+const ON_GPU: Effort = Effort { steps: 3, seconds: 0.0 };
+
+/// Fewest steps of a kind of the whole batch that are timed for a run whose time is given.
+const LEAST: u32 = 2;
+
+/// Steps that this takes in all, with that before the timed ones and those with the penalty.
+const IN_ALL: f64 = 5.0;
+
+/// What a run does between its steps and a trial does not, as a factor: making tensors of batches, reporting. On two idle cores
+/// steps of runs took 1.00 to 1.08 times as long as those of a trial (toy birds in both stages, and the preset `photo`).
+const BETWEEN: f64 = 1.04;
+
+/// The largest share of a run's time that they may take, as its inverse.
+const TIMING: f64 = 20.0;
+
+/// The share of a run's time for which steps are timed if they are short, as its inverse.
+const LONGER: f64 = 50.0;
+
+/// Most seconds of that.
+const LONGEST: f64 = 120.0;
+
+/// Durations in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    /// Of one step.
+    pub step: f64,
+    /// Of one grid.
+    pub grid: f64,
+    /// Of one checkpoint with its model file.
+    pub save: f64,
+}
+
+/// Seconds that a step takes on the device as it is now. On a CPU: steps of two small batches, and a straight line through
+/// them; takes as long as about 24 pictures do. On a GPU, where small batches say little of large ones: steps of the whole
+/// batch. A batch in parts takes as long as they do.
 ///
 /// # Errors
 /// When memory cannot be had, or the device fails.
-pub fn seconds_a_step(
-    cfg: &TrainConfig,
-    low: &NetConfig,
-    matcher: Option<&Matcher>,
-    device: &Device,
-) -> Result<f64> {
+pub fn seconds_a_step(of: &Timed<'_>) -> Result<f64> {
+    Ok(timed(of)?.0)
+}
+
+fn timed(of: &Timed<'_>) -> Result<(f64, Trial)> {
+    let cfg = of.cfg;
+    if !of.device.is_cpu() {
+        let mut trial = Trial::new(of, cfg.optim.batch)?;
+        return Ok((trial.seconds_a_step(ON_GPU)?, trial));
+    }
     let (part, parts) = (cfg.micro_batch(), cfg.optim.batch as f64 / cfg.micro_batch() as f64);
-    let mut cfg = cfg.clone();
-    // One step of both players, whatever the knobs say of their turns; Stage-I's own game needs its discriminator.
-    (cfg.knobs.d_steps, cfg.knobs.finetune_stage1) = (1, 0.0);
-    if !device.is_cpu() {
-        return time(&cfg, (low, matcher), (device, ON_GPU));
-    }
-    let mut points = Vec::new();
-    for batch in TIMED.map(|batch| batch.min(part)) {
-        cfg.optim.batch = batch;
-        points.push((batch as f64, time(&cfg, (low, matcher), (device, 1))?));
-    }
-    let [(small, less), (large, more)] = points[..] else { return Ok(0.0) };
-    let slope = if large > small { ((more - less) / (large - small)).max(0.0) } else { 0.0 };
-    Ok(parts * (more + slope * (part as f64 - large)))
+    let [small, large] = SMALL.map(|batch| batch.min(part));
+    let less = Trial::new(of, small)?.seconds_a_step(BRIEF)?;
+    let mut trial = Trial::new(of, large)?;
+    let more = trial.seconds_a_step(BRIEF)?;
+    let slope = if large > small { ((more - less) / (large - small) as f64).max(0.0) } else { 0.0 };
+    Ok((parts * (more + slope * (part as f64 - large as f64)), trial))
 }
 
-/// Seconds of one of `steps` steps after the first, which starts threads, fills buffers and finds algorithms.
-fn time(
-    cfg: &TrainConfig,
-    (low, matcher): (&NetConfig, Option<&Matcher>),
-    (device, steps): (&Device, u64),
-) -> Result<f64> {
-    let batch = cfg.optim.batch;
-    let stage1 = (cfg.stage == Stage::Two).then(|| fresh_stage1(low, device)).transpose()?;
-    let stage1 = stage1.as_ref().map(|params| (params, low));
-    let matcher = matcher.map(Matcher::shared);
-    let mut players = Players::new(cfg, stage1, &Start::default(), matcher, device)?;
-    let side = cfg.stage.side();
-    let draw = |sample, n| Noise::new(0).normal(Stream::Test, 0, sample, n);
-    let images = |sample| -> candle_core::Result<Tensor> {
-        let values = draw(sample, batch * 3 * side * side);
-        Tensor::from_vec(values, (batch, 3, side, side), device)?.tanh()
-    };
-    let text = draw(2, batch * cfg.net.text_dim);
-    let pictures = Batch {
-        real: images(0)?,
-        wrong: (cfg.plan().wrong != WrongPairs::None).then(|| images(1)).transpose()?,
-        text: Tensor::from_vec(text, (batch, cfg.net.text_dim), device)?,
-        other_text: None,
-    };
-    let mut started = Instant::now();
-    for step in 0..=steps {
-        if step == 1 {
-            device.synchronize()?;
-            started = Instant::now();
+/// The speed of a run whose time is given, without that of its checkpoints.
+#[derive(Debug)]
+pub struct Speed {
+    trial: Trial,
+    step: f64,
+    grid: f64,
+}
+
+impl Speed {
+    /// Measures it for a run of so many seconds: on steps of the whole batch, for a fiftieth of that time and at most two minutes;
+    /// as [`seconds_a_step`] where a few of them would take more than a twentieth of the time.
+    ///
+    /// # Errors
+    /// When memory cannot be had, or the device fails.
+    pub fn measure(of: &Timed<'_>, seconds: f64) -> Result<Self> {
+        let (mut step, mut trial) = timed(of)?;
+        if IN_ALL * step <= seconds / TIMING {
+            if of.device.is_cpu() {
+                drop(trial); // before the other's memory is needed
+                trial = Trial::new(of, of.cfg.optim.batch)?;
+            }
+            let longer = (seconds / LONGER).min(LONGEST);
+            step = trial.seconds_a_step(Effort { steps: LEAST, seconds: longer })?;
         }
-        let noise = StepNoise::draw(cfg, step, batch, device)?;
-        let inputs = Inputs { batch: pictures.clone(), noise };
-        let cfg = StepConfig { checks: Checks::on(device), ..StepConfig::of(cfg, step, 1.0) };
-        players.step(&inputs, &cfg)?;
+        let grid = trial.grid()?;
+        Ok(Self { trial, step, grid })
     }
-    device.synchronize()?;
-    let seconds = started.elapsed().as_secs_f64();
-    drop(players);
-    memory::release(); // or the run would begin with this one's
-    Ok(seconds / steps as f64)
-}
 
-pub(super) fn fresh_stage1(net: &NetConfig, device: &Device) -> Result<Params> {
-    let params = Params::fresh(Noise::new(0), "g1", device);
-    drop(generators::stage1(net, &params.trained())?);
-    Ok(params)
+    /// Without the time of checkpoints.
+    #[must_use]
+    pub fn without_saves(&self) -> Pace {
+        Pace { step: (BETWEEN * self.step).max(1e-6), grid: self.grid, save: 0.0 }
+    }
+
+    /// With that of a checkpoint in the empty folder `beside`, on the disk of the run. What it writes there stays.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub fn with_saves(&self, beside: &Path) -> Result<Pace> {
+        Ok(Pace { save: self.trial.save(beside)?, ..self.without_saves() })
+    }
 }

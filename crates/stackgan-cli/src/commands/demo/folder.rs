@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_core::Stage;
+use stackgan_train::estimate::Plan;
 
 use super::notes::{FILE, Notes, Part, Took};
-use super::pace::Plan;
 use super::wanted::Wanted;
 use crate::args::Demo;
 use crate::context::Context;

@@ -6,7 +6,6 @@
 mod birds;
 mod folder;
 mod notes;
-mod pace;
 mod pages;
 mod scale;
 mod score;

@@ -9,9 +9,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 use stackgan_data::formats::read_bounded;
+use stackgan_train::estimate::Plan;
 use stackgan_train::store::write_atomically;
 
-use super::pace::Plan;
 use super::wanted::Wanted;
 use crate::exit::Problem;
 
@@ -162,9 +162,9 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pace::Pace;
     use super::super::wanted::Extent;
     use super::*;
+    use stackgan_train::estimate::Pace;
 
     fn notes() -> Notes {
         Notes::new(Wanted { extent: Extent::Minutes(10.0), seed: 7 })

@@ -10,6 +10,7 @@ use stackgan_core::Stage;
 use stackgan_core::text::CharCnnRnnEncoder;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::{TrainConfig, preset};
+use stackgan_train::estimate::{Cadence, Given, Plan, Speed, Timed};
 use stackgan_train::event::StopReason;
 use stackgan_train::matching::Matcher;
 use stackgan_train::policy::Resume;
@@ -20,13 +21,15 @@ use stackgan_train::start::Start;
 
 use super::birds::Birds;
 use super::folder::Folder;
-use super::pace::{Plan, measure};
 use super::words::{ENCODER, Words};
 use crate::exit::{Problem, Stopped};
 use crate::models::load;
 use crate::output::absolute;
 use crate::report::{laps, terms};
 use crate::run::{Record, Training, checkpoints, train_stage};
+
+/// Shortest time between two checkpoints in seconds: a kill loses little.
+const SAVE_EVERY: f64 = 30.0;
 
 /// What the stages train on.
 pub(super) type Material<'a> = (&'a Birds, &'a Words);
@@ -84,11 +87,14 @@ fn planned(demo: &mut Folder<'_>, stage: Stage, on: Material<'_>) -> Result<Plan
         return Ok(plan);
     }
     let (began, seconds) = (Instant::now(), demo.notes.share(stage.into()));
-    let steps = demo.notes.wanted.scale().timed.min((seconds / 10.0) as u64).max(3);
     let setup = setup(demo, fresh(demo, stage, on.1)?, (on, None))?;
+    let Setup { config: cfg, stage1, matcher, device, .. } = &setup;
+    let low = stage1.as_ref().map_or(&cfg.net, |model| &model.info().stage1.net);
+    let timed = Timed { cfg, low, matcher: matcher.as_ref(), device };
+    let speed = Speed::measure(&timed, seconds)?;
     let folder = tempfile::Builder::new().prefix(".tmp-timing-").tempdir_in(&demo.path);
     let folder = folder.map_err(|e| Problem::storage(&demo.path, &e))?;
-    let pace = measure(setup, steps, folder.path())?;
+    let pace = speed.with_saves(folder.path())?;
     let plan = Plan { seconds: (seconds - began.elapsed().as_secs_f64()).max(1.0), pace };
     demo.plan(stage, plan)?;
     Ok(plan)
@@ -106,7 +112,8 @@ fn settings(
         return Ok(TrainConfig::from_toml(&text)?);
     }
     let mut config = fresh(demo, stage, words)?;
-    plan.fit(&mut config, demo.notes.wanted.scale().grids[usize::from(stage == Stage::Two)]);
+    let grids = demo.notes.wanted.scale().grids[usize::from(stage == Stage::Two)];
+    plan.fit(&mut config, Cadence { grids, save_every: SAVE_EVERY }, &Given::default());
     Ok(config)
 }
 
@@ -156,6 +163,7 @@ fn record(path: &Path, stage: Stage, steps: u64) -> Result<Record> {
         init_from: None,
         on_nonfinite: None,
         evaluation: None,
+        plan: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         state: String::new(),
         steps: Some(steps),

@@ -19,7 +19,7 @@ use super::estimate::{self, Estimate};
 use super::evaluation::Evaluation;
 use super::inputs::{belongs, fit_width, folder, stage1, stay_as_given};
 use super::reading::{Text, matcher, small_config};
-use super::start;
+use super::{hours, start};
 use crate::args::Train;
 use crate::config::Layers;
 use crate::context::Context;
@@ -28,7 +28,7 @@ use crate::encoders::SMALL_STEPS;
 use crate::exit::Problem;
 use crate::output::{Answer, path_text};
 use crate::progress::duration;
-use crate::run::{RUNS, Record};
+use crate::run::{Planned, RUNS, Record};
 
 /// What a run would do.
 #[derive(Serialize)]
@@ -43,6 +43,11 @@ pub(super) struct DryRun {
     run: Option<String>,
     /// Whether the run is gone on with.
     goes_on: bool,
+    /// What `--hours` comes to, or came to.
+    plan: Option<Planned>,
+    /// What that does not count.
+    #[serde(skip)]
+    uncounted: Option<String>,
     max_hours: Option<f64>,
     estimate: Estimate,
 }
@@ -76,6 +81,7 @@ pub(super) fn plan(
     (mut config, layers): (TrainConfig, &Layers),
     mut wanted: Record,
     (resumed, context): (Option<&Path>, &Context),
+    hours: Option<f64>,
 ) -> Result<DryRun> {
     let stage1 = match config.stage {
         Stage::One => None,
@@ -91,10 +97,16 @@ pub(super) fn plan(
     start::find(&wanted, &config, (resumed, context))?.generator(&config)?;
     let beside = (low.as_ref(), matcher.as_ref());
     estimate::check(&config, beside, &context.device)?;
+    if let Some(hours) = hours {
+        let timing = hours::Timing::begin(hours, &config, beside, &context.device)?;
+        wanted.plan = Some(timing.fit(&mut config, (layers, data.train_pictures), None)?);
+        wanted.steps = None;
+    }
+    let measured = wanted.plan.as_ref().filter(|_| hours.is_some()).map(|p| p.seconds_a_step);
     let steps = data.train_pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
     let steps = wanted.steps.or(steps).or(Some(config.optim.steps)).filter(|n| *n > 0);
     let left = steps.map(|steps| estimate::left(steps, resumed));
-    let estimate = Estimate::of(&config, beside, left, &context.device);
+    let estimate = Estimate::of(&config, beside, left, measured, &context.device);
     Ok(DryRun {
         settings: config,
         data,
@@ -102,6 +114,8 @@ pub(super) fn plan(
         stage1: wanted.stage1.as_deref().map(path_text),
         run: resumed.or(args.run.as_deref()).map(path_text),
         goes_on: resumed.is_some(),
+        uncounted: wanted.plan.as_ref().and_then(|_| hours::uncounted(&wanted)),
+        plan: wanted.plan,
         max_hours: args.max_hours,
         estimate,
     })
@@ -133,6 +147,8 @@ impl Answer for DryRun {
             (Some(run), false) => format!("run        {run}"),
             (None, _) => format!("run        a new folder under {RUNS}"),
         });
+        lines.extend(self.plan.iter().map(Planned::line));
+        lines.extend(self.uncounted.clone());
         let hours = self.max_hours.iter();
         lines.extend(hours.map(|hours| format!("at most    {}", duration(hours * 3600.0))));
         lines.extend(self.estimate.lines());

@@ -9,13 +9,13 @@ use stackgan_core::NetConfig;
 use stackgan_data::counted;
 use stackgan_kernels::gpu;
 use stackgan_train::config::TrainConfig;
-use stackgan_train::estimate::{Memory, seconds_a_step};
+use stackgan_train::estimate::{Memory, Timed, seconds_a_step};
 use stackgan_train::guard::Undo;
 use stackgan_train::matching::Matcher;
 
 use crate::device::{gpu_facts, name};
 use crate::exit::Problem;
-use crate::progress::duration;
+use crate::progress::{brief, duration};
 use crate::run::checkpoints;
 
 /// What a run holds besides its own networks: Stage-I with these sizes for Stage-II, and the
@@ -62,11 +62,12 @@ struct Time {
 
 impl Estimate {
     /// Estimates memory and time on `device`. `left` is the number of remaining steps, which is
-    /// known once the data are.
+    /// known once the data are; `measured`: seconds of a step, if that is known already.
     pub(super) fn of(
         cfg: &TrainConfig,
         beside: Beside,
         left: Option<u64>,
+        measured: Option<f64>,
         device: &Device,
     ) -> Self {
         let (low, matcher) = (beside.0.unwrap_or(&cfg.net), beside.1);
@@ -74,7 +75,8 @@ impl Estimate {
         let warning = has(device).and_then(|has| short_of_memory(cfg, beside, has));
         // A CPU that cannot take six pictures, or a GPU that cannot take the batch, reports it in
         // the training.
-        let seconds = seconds_a_step(cfg, low, matcher, device).ok();
+        let seconds =
+            measured.or_else(|| seconds_a_step(&Timed { cfg, low, matcher, device }).ok());
         Self {
             memory: Needed::of(&memory, device),
             warning,
@@ -134,7 +136,7 @@ impl Time {
         let whole = self.steps_left.zip(self.seconds_left).map(|(steps, seconds)| {
             format!("; {} in about {}", counted(steps as usize, "step"), duration(seconds))
         });
-        let (step, whole) = (short(self.seconds_a_step), whole.unwrap_or_default());
+        let (step, whole) = (brief(self.seconds_a_step), whole.unwrap_or_default());
         format!(
             "time       about {step} a step, {:.1} pictures a second{whole}",
             self.pictures_a_second
@@ -291,10 +293,6 @@ fn size(bytes: u64) -> String {
     if mib < 1000.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
 }
 
-fn short(seconds: f64) -> String {
-    if seconds < 1.0 { format!("{:.0} ms", 1000.0 * seconds) } else { format!("{seconds:.1} s") }
-}
-
 #[cfg(test)]
 mod tests {
     use stackgan_train::config::preset;
@@ -304,7 +302,6 @@ mod tests {
     #[test]
     fn sizes_and_times_read_well() {
         assert_eq!([size(3 << 20), size(5 << 29)], ["3 MiB", "2.5 GiB"]);
-        assert_eq!([short(0.0124), short(2.04)], ["12 ms", "2.0 s"]);
         assert_eq!(
             Time::of(0.5, 8, Some(7200)).line(),
             "time       about 500 ms a step, 16.0 pictures a second; 7200 steps in about 1h00m"

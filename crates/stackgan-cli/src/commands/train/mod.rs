@@ -3,6 +3,7 @@
 mod dry_run;
 mod estimate;
 mod evaluation;
+mod hours;
 mod inputs;
 mod preset;
 mod reading;
@@ -15,6 +16,7 @@ use anyhow::Result;
 use candle_core::Device;
 use stackgan_core::Stage;
 use stackgan_data::dataset::Split;
+use stackgan_train::config::TrainConfig;
 use stackgan_train::origins::Origins;
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::Setup;
@@ -32,6 +34,7 @@ use crate::run::{RUNS, Record, Training, train_stage};
 use crate::signals::{Stopper, in_hours};
 use estimate::Estimate;
 use evaluation::Evaluation;
+use hours::Timing;
 use inputs::{Before, Inputs};
 use preset::Chosen;
 use stackgan_train::run_files::RunFiles;
@@ -58,6 +61,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let chosen = Chosen::of(args, record.as_ref());
     settings.preset.get_or_insert_with(|| chosen.dataset.clone());
     let layers = Layers::over(&base, args.stage, &settings, environment()?)?;
+    hours::check_alone(args, &layers)?;
     let mut config = layers.resolve()?;
     if config.stage != args.stage {
         let found = format!("stage {}", config.stage);
@@ -78,8 +82,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let note = chosen.note().filter(|_| resumed.is_none());
     let mut wanted = Record::of(args, record, chosen.dataset);
     wanted.check_paths()?;
+    let hours = hours::to_plan(args, &layers, &mut wanted, resumed.as_deref())?;
     if args.dry_run {
-        let plan = dry_run::plan(args, (config, &layers), wanted, (resumed.as_deref(), context))?;
+        let folder = resumed.as_deref();
+        let plan = dry_run::plan(args, (config, &layers), wanted, (folder, context), hours)?;
         note.iter().for_each(|note| context.manner.say(note));
         Form::from(args.json).show(&plan)?;
         return Ok(Exit::Done);
@@ -97,7 +103,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, (low.as_ref(), matcher.as_ref()), &context.device)?;
-    let setup = Setup {
+    let mut setup = Setup {
         config,
         dataset: data,
         embeddings,
@@ -117,20 +123,40 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     wanted.check_paths()?; // also those that were found
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
-    let (config, pictures) = (&setup.config, setup.dataset.indices(Split::Train).len());
-    let batch = config.optim.batch;
-    wanted.steps = Some(config.total_steps((pictures / batch) as u64));
-    if context.manner != Manner::Quiet {
-        let beside = (low.as_ref(), setup.matcher.as_ref());
-        let left = wanted.steps.map(|steps| estimate::left(steps, resumed.as_deref()));
-        let estimate = Estimate::of(config, beside, left, &context.device);
-        estimate.lines().iter().for_each(|line| context.manner.say(line));
-    }
+    let (batch, pictures) = (setup.config.optim.batch, setup.dataset.indices(Split::Train).len());
+    let needed = |(config, matcher): (&TrainConfig, _), steps, measured| {
+        if context.manner != Manner::Quiet {
+            let (beside, left) =
+                ((low.as_ref(), matcher), estimate::left(steps, resumed.as_deref()));
+            let estimate = Estimate::of(config, beside, Some(left), measured, &context.device);
+            estimate.lines().iter().for_each(|line| context.manner.say(line));
+        }
+    };
+    // A run folder is made when nothing is refused any more, and a checkpoint is timed in it.
+    let timing = match hours {
+        Some(hours) => {
+            let beside = (low.as_ref(), setup.matcher.as_ref());
+            Some(Timing::begin(hours, &setup.config, beside, &context.device)?)
+        }
+        None => {
+            let steps = setup.config.total_steps((pictures / batch) as u64);
+            wanted.steps = Some(steps);
+            needed((&setup.config, setup.matcher.as_ref()), steps, None);
+            None
+        }
+    };
     let dir = match (held, &args.run) {
         (Some(dir), _) => dir,
         (None, Some(path)) => RunDir::open(path)?,
         (None, None) => RunDir::create(Path::new(RUNS), &name)?,
     };
+    if let Some(timing) = timing {
+        let config = &mut setup.config;
+        let plan = timing.fit(config, (&layers, Some(pictures)), Some(dir.path()))?;
+        needed((config, setup.matcher.as_ref()), plan.steps, Some(plan.seconds_a_step));
+        hours::lines(&plan, &wanted).iter().for_each(|line| context.manner.say(line));
+        (wanted.steps, wanted.plan) = (Some(plan.steps), Some(plan));
+    }
     if let Some(evaluation) = &mut evaluation {
         evaluation.begin(&dir);
     }
@@ -155,7 +181,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     };
     let outcome = train_stage(training, &mut |event| evaluation.as_mut()?.on(event, &dir));
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
-    let trained = Trained::of(&outcome, args.stage, &dir);
+    let trained = Trained::of(&outcome, args.stage, &dir, wanted.plan);
     if let Err(error) = Form::from(args.json).show(&trained) {
         context.manner.say(format!("warning: {error:#}")); // the training has ended nevertheless
     }

@@ -8,7 +8,7 @@ use stackgan_train::run_dir::RunDir;
 
 use crate::exit::Exit;
 use crate::output::{Answer, path_text, quoted};
-use crate::run;
+use crate::run::{self, Planned};
 
 /// A run that has ended: it is done, or was stopped after a checkpoint.
 #[derive(Serialize)]
@@ -25,13 +25,15 @@ pub(super) struct Trained {
     /// Number of steps of the whole run.
     steps: u64,
     model: Option<String>,
+    /// What `--hours` came to when it began.
+    plan: Option<Planned>,
     /// The command that goes on with it, unless it is done.
     pub next: Option<String>,
 }
 
 impl Trained {
     /// How a run of `stage` in the folder `dir` ended.
-    pub(super) fn of(outcome: &Outcome, stage: Stage, dir: &RunDir) -> Self {
+    pub(super) fn of(outcome: &Outcome, stage: Stage, dir: &RunDir, plan: Option<Planned>) -> Self {
         let done = outcome.reason == StopReason::Done;
         let next = || format!("stackgan train --stage {stage} --run {}", quoted(dir.path()));
         Self {
@@ -42,6 +44,7 @@ impl Trained {
             step: outcome.step,
             steps: outcome.steps,
             model: outcome.model.is_file().then(|| path_text(&outcome.model)),
+            plan,
             next: (!done).then(next),
         }
     }
