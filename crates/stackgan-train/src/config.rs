@@ -162,8 +162,7 @@ impl OptimConfig {
                 key: "optim.epochs".to_owned(),
                 expected: "either `epochs` or `steps` above 0, the other 0".to_owned(),
                 found: format!("epochs = {}, steps = {}", self.epochs, self.steps),
-                remedy: "to count in steps, give `--set optim.steps=N --set optim.epochs=0`"
-                    .to_owned(),
+                remedy: "give one of them, and 0 for the other".to_owned(),
             });
         }
         within("optim.epochs", self.epochs as f64, 0.0, 1e9)?;

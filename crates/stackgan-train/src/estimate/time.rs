@@ -23,7 +23,7 @@ const LEAST: u32 = 2;
 const IN_ALL: f64 = 5.0;
 
 /// What a run does between its steps and a trial does not, as a factor: making tensors of batches, reporting. On two idle cores
-/// steps of runs took 1.00 to 1.08 times as long as those of a trial (toy birds in both stages, and the preset `photo`).
+/// steps of runs took 0.98 to 1.10 times as long as those of a trial (toy birds in both stages, and the preset `photo`).
 const BETWEEN: f64 = 1.04;
 
 /// The largest share of a run's time that they may take, as its inverse.

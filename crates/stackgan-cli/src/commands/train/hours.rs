@@ -67,7 +67,7 @@ fn goes_on(hours: f64, wanted: &Record) -> Result<()> {
     };
     let parts = (began, format!("`--hours {hours}`"));
     let remedy = "leave `--hours` out: a run keeps its steps; for another number of them give \
-                  `--set optim.epochs=0 --set optim.steps=N --allow-change optim.steps`; or name another folder with `--run`";
+                  `--set optim.steps=N --allow-change optim.steps`; or name another folder with `--run`";
     let what = "the run has another length";
     Err(Problem::usage(what, format!("option: --hours {hours}"), parts, remedy).into())
 }
