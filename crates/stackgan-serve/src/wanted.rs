@@ -119,7 +119,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     match serde_json::from_slice(body) {
         Ok(asked) if body.trim_ascii_start().starts_with(b"{") => Ok(asked),
         Ok(_) => Err(refused(422, "expected an object, found an array")),
-        Err(error) => Err(refused(if error.is_data() { 422 } else { 400 }, &error.to_string())),
+        Err(error) => {
+            let why = error.to_string().replace("expected u64", "expected a whole number from 0");
+            let why = why.replace("expected f64", "expected a number");
+            Err(refused(if error.is_data() { 422 } else { 400 }, &why))
+        }
     }
 }
 
@@ -253,6 +257,17 @@ mod tests {
             (vec![7, 8, 9], Some(Stage::One))
         );
         assert_eq!(openai(r#"{"prompt": "a"}"#).unwrap().stage, None);
+    }
+
+    #[test]
+    fn types_are_told_in_words() {
+        for (body, said) in [
+            (r#"{"caption": "a", "seed": -1}"#, "`-1`, expected a whole number from 0"),
+            (r#"{"caption": "a", "z_scale": "b"}"#, "\"b\", expected a number"),
+        ] {
+            let refusal = asked(body).unwrap_err();
+            assert!(refusal.status == 422 && refusal.message.contains(said), "{}", refusal.message);
+        }
     }
 
     #[test]
