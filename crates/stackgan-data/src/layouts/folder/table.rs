@@ -91,7 +91,45 @@ struct Place<'a> {
 impl Place<'_> {
     fn refuse(self, what: &str, expected: &str, found: &str) -> Error {
         let place = format!("row {}", self.row);
-        Error::malformed(self.file, what, place, (expected, printable(found)), "correct the row")
+        Error::malformed(self.file, what, place, (expected, printable(found)), CORRECT)
+    }
+
+    /// Of a row with more or fewer values than there are columns.
+    fn unequal(self, separator: u8, (columns, values): (u64, u64)) -> Error {
+        let separator = named(separator);
+        let remedy =
+            format!("put a text that has a {separator} in it between quotation marks: `\"…\"`");
+        let place = format!("row {}", self.row);
+        let expected = format!("{columns} values with {separator}s between them");
+        Error::malformed(
+            self.file,
+            "row is malformed",
+            place,
+            (expected, counted(values, "value")),
+            remedy,
+        )
+    }
+}
+
+/// The remedy for a row whose error says what it should be.
+const CORRECT: &str = "correct the row";
+
+/// The separators of tables: Excel writes semicolons where the comma is the decimal mark.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+
+/// The separator that a header has most of.
+fn separator(header: &[u8]) -> u8 {
+    let line = header.split(|b| *b == b'\n').next().unwrap_or_default();
+    let count = |separator: u8| line.iter().filter(|b| **b == separator).count();
+    let [comma, others @ ..] = SEPARATORS;
+    others.into_iter().fold(comma, |best, next| if count(next) > count(best) { next } else { best })
+}
+
+const fn named(separator: u8) -> &'static str {
+    match separator {
+        b';' => "semicolon",
+        b'\t' => "tab",
+        _ => "comma",
     }
 }
 
@@ -135,7 +173,16 @@ impl Faults {
         }
         let what = format!("{} of the table cannot be read", counted(self.count, "row"));
         let expected = "rows as docs/datasets.md describes them";
-        Err(Error::malformed(file, what, "these rows", (expected, found), "correct the rows"))
+        let remedy = |fault: &Error| match fault {
+            Error::Malformed { remedy, .. } => remedy.clone(),
+            _ => String::new(),
+        };
+        let remedies: BTreeSet<String> = self.first.iter().map(remedy).collect();
+        let remedy = match remedies.into_iter().collect::<Vec<_>>().as_slice() {
+            [one] if one != CORRECT => one.clone(),
+            _ => "correct the rows".to_owned(),
+        };
+        Err(Error::malformed(file, what, "these rows", (expected, found), remedy))
     }
 }
 
@@ -146,10 +193,14 @@ fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str
 /// Reads `metadata.csv`.
 ///
 /// It has a header with `file_name` and any of `text` (or `caption`), `class` (or `label`),
-/// `split`, and `x` with `y`, `width` and `height`. Without `x` and `y`, `width` and `height` are
+/// `split`, and `x` with `y`, `width` and `height`, in capitals or not. Between columns are commas,
+/// semicolons or tabs: what the header has most of. Without `x` and `y`, `width` and `height` are
 /// the size of the picture and not used.
 pub(super) fn read_csv(file: &Path) -> Result<Table> {
-    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(open(file)?);
+    let mut open = open(file)?;
+    let separator = separator(open.fill_buf().map_err(|e| Error::read(file, e))?);
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.flexible(false).delimiter(separator).from_reader(open);
     let malformed = |e: &csv::Error| {
         if matches!(e.kind(), csv::ErrorKind::Utf8 { .. }) {
             let parts = ("UTF-8", "another encoding, such as Windows-1252");
@@ -157,17 +208,25 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
         }
         let row = e.position().map_or(0, |p| p.record() as usize);
         let place = Place { file, row };
-        place.refuse(
-            "table is malformed",
-            "comma-separated values, quoted where needed",
-            &e.to_string(),
-        )
+        match *e.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                place.unequal(separator, (expected_len, len))
+            }
+            _ => place.refuse(
+                "table is malformed",
+                "comma-separated values, quoted where needed",
+                &e.to_string(),
+            ),
+        }
     };
     let header = reader.headers().map_err(|e| malformed(&e))?.clone();
-    let column = |names: &[&str]| header.iter().position(|h| names.contains(&h.trim()));
+    let column = |names: &[&str]| {
+        let is_named = |h: &str| names.iter().any(|name| h.trim().eq_ignore_ascii_case(name));
+        header.iter().position(is_named)
+    };
     let Some(name) = column(&["file_name"]) else {
         let found = header.iter().collect::<Vec<_>>().join(", ");
-        let expected = "a column `file_name`, with commas between columns";
+        let expected = "a column `file_name`, with commas, semicolons or tabs between columns";
         let remedy = "name the column of pictures `file_name`, that of captions `text`";
         return Err(refuse(file, "table has no file names", (expected, &found), remedy));
     };

@@ -97,6 +97,35 @@ fn a_csv_of_hugging_face() {
     assert_eq!((data.items[0].split, data.items[1].split), (Split::Test, Split::Train));
 }
 
+/// As Excel writes it where the comma is the decimal mark; capitals do not matter.
+#[test]
+fn columns_may_be_apart_by_semicolons_or_tabs() {
+    for table in [
+        "File_Name;Caption\na.jpg;a red, small bird\n",
+        "file_name\tTEXT\na.jpg\ta red, small bird\n",
+        "file_name,text\na.jpg,\"a red, small bird\"\n",
+    ] {
+        let data = all(&[("a.jpg", ""), ("metadata.csv", table)]);
+        assert_eq!(captions(&data), [("a", vec!["a red, small bird"])], "{table}");
+    }
+}
+
+#[test]
+fn a_text_with_the_separator_wants_quotation_marks() {
+    let head = "file_name,text\n";
+    let one =
+        error(&[("a.jpg", ""), ("metadata.csv", &format!("{head}a.jpg,a red, small bird\n"))]);
+    for part in ["row 1", "2 values with commas between them, found 3 values", "that has a comma"] {
+        assert!(one.contains(part), "{one}");
+    }
+    let rows = "a.jpg,red, small\nb.jpg,blue, small\n";
+    let said = error(&[("a.jpg", ""), ("b.jpg", ""), ("metadata.csv", &format!("{head}{rows}"))]);
+    for part in ["2 rows of the table", "row 2: ", "do: put a text that has a comma"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains("CSV error"), "{said}");
+}
+
 #[test]
 fn a_table_adds_boxes_classes_and_splits_to_captions_beside() {
     let table = "file_name,label,split,x,y,width,height\na.jpg,finch,train,1,2,3.5,4\nb.jpg,wren,test,,,,\n";
