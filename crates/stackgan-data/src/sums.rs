@@ -49,15 +49,15 @@ impl StoredSums {
         Err(container.malformed(NAME, format!("shape [{rows}]"), found))
     }
 
-    /// Checks `read`, whole rows of `width` bytes from row `first` on. `what` they are is said in the
-    /// error.
+    /// Checks `read`, whole rows of `width` bytes from row `first` on. `place` says for the error what
+    /// a row is.
     ///
     /// # Errors
     /// When a row is not the one that was written.
     pub(crate) fn check(
         &self,
         container: &Container,
-        (what, first): (&str, usize),
+        (first, place): (usize, &dyn Fn(usize) -> String),
         read: &[u8],
         width: usize,
     ) -> Result<()> {
@@ -67,7 +67,7 @@ impl StoredSums {
         for (i, (row, said)) in pairs {
             let found = crc32c::crc32c(row);
             if found != said {
-                let place = format!("{what}, row {}", first + i);
+                let place = place(first + i);
                 let expected = format!("numbers with the CRC-32C {said:08x}, as written");
                 return Err(container.malformed(&place, expected, format!("{found:08x}")));
             }

@@ -67,9 +67,10 @@ mod tests {
         let (rows, row) = (4 * 76, 3 * 76);
         let images = whole.len() - 4 * rows - row * rows;
         // A class or caption in front of the pictures, and the last row of the last picture.
-        for (at, said) in
-            [(images - 20, "captions, classes and splits"), (images + row * rows - 1, "row 303")]
-        {
+        for (at, said) in [
+            (images - 20, "captions, classes and splits"),
+            (images + row * rows - 1, "picture 4 of 4, k3, line 76"),
+        ] {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&path, &bytes).unwrap();

@@ -355,7 +355,8 @@ impl Embeddings {
             rows.len() * self.dim * 4,
         )?;
         if let Some(sums) = &self.sums {
-            sums.check(&self.container, ("embeddings", rows.start), &bytes, self.dim * 4)?;
+            let place = |row| format!("embeddings, row {row}");
+            sums.check(&self.container, (rows.start, &place), &bytes, self.dim * 4)?;
         }
         Ok(words(&bytes).map(f32::from_le_bytes).collect())
     }

@@ -1,6 +1,7 @@
 //! The split of folders without one: a pure function of a seed, the classes and the number of
 //! pictures.
 
+use crate::counted;
 use crate::dataset::{Item, Split};
 use stackgan_noise::{Noise, Stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,12 +42,21 @@ pub(super) fn divide(items: &mut [Item], classes: Classes, seed: u64) -> String 
     } else {
         let (n, of) = (test.len(), items.len());
         let why = match classes {
-            Classes::Known => format!(", of too few classes ({}) to keep some apart", labels.len()),
+            Classes::Known => format!(
+                ", because {} are too few to keep some apart",
+                counted(labels.len(), "class")
+            ),
             Classes::None => String::new(),
         };
-        format!(
-            "the folder says no split: {n} of {of} pictures{why} are kept for testing (seed {seed})"
-        )
+        match n {
+            0 => format!(
+                "the folder says no split, and of {} none is kept for testing, because they are fewer than ten: `eval` has `--split train`",
+                counted(of, "picture")
+            ),
+            _ => format!(
+                "the folder says no split: {n} of {of} pictures are kept for testing (seed {seed}){why}"
+            ),
+        }
     }
 }
 
@@ -92,16 +102,16 @@ mod tests {
     #[test]
     fn few_or_no_classes_are_split_by_picture() {
         let mut few = items(&[1, 2, 3, 4].repeat(10));
-        assert!(
-            divide(&mut few, Classes::Known, 3)
-                .contains("4 of 40 pictures, of too few classes (4)")
-        );
+        assert!(divide(&mut few, Classes::Known, 3).contains(
+            "4 of 40 pictures are kept for testing (seed 3), because 4 classes are too few"
+        ));
         assert_eq!(test_side(&few).len(), 4);
         let mut none = items(&(0..40).collect::<Vec<_>>());
         assert!(divide(&mut none, Classes::None, 3).contains("4 of 40 pictures are"));
         assert_eq!(test_side(&none), test_side(&few));
         let mut one = items(&[1]);
-        divide(&mut one, Classes::Known, 0);
+        let said = divide(&mut one, Classes::Known, 0);
+        assert!(said.contains("of 1 picture none is kept for testing"), "{said}");
         assert_eq!(one[0].split, Split::Train);
     }
 }

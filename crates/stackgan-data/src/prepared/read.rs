@@ -272,7 +272,16 @@ impl Prepared {
         let first = i * side + rows.start;
         let read = self.container.read(&self.images, (first * row) as u64, rows.len() * row)?;
         if let Some(sums) = &self.sums {
-            sums.check(&self.container, ("images", first), &read, row)?;
+            let place = |row| {
+                let line = row % side + 1;
+                format!(
+                    "picture {} of {}, {}, line {line}",
+                    i + 1,
+                    self.len(),
+                    printable(self.key(i))
+                )
+            };
+            sums.check(&self.container, (first, &place), &read, row)?;
         }
         Ok(read)
     }

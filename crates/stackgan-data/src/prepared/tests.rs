@@ -232,9 +232,11 @@ fn a_changed_bit_is_noticed_where_it_is_read() {
             let read = data.image(i);
             assert_eq!(read.is_err(), i == damaged, "{at} {i}");
             if let Err(error) = read {
-                let row = (at / (76 * 3)).to_string();
+                let line = format!("line {})", at / (76 * 3) % 76 + 1);
+                let picture = format!("(picture {} of 5, ", i + 1);
                 let text = error.to_string();
-                assert!(text.contains("CRC-32C") && text.contains(&format!("row {row}")), "{text}");
+                assert!(text.contains("CRC-32C"), "{text}");
+                assert!(text.contains(&picture) && text.contains(&line), "{text}");
             }
         }
     }
