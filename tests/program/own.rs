@@ -318,7 +318,7 @@ fn embeddings_made_elsewhere_are_trained_on() {
     damaged[whole.len() / 2] ^= 1; // the pictures are nearly all of the file
     fs::write(&pictures, damaged).unwrap();
     let (code, said) = failed(dir, &["data", "check", "own", "-q"]);
-    assert!(code == 3 && said.contains("prepared-304.safetensors (images, row"), "{code} {said}");
+    assert!(code == 3 && said.contains("prepared-304.safetensors (picture "), "{code} {said}");
     fs::write(&pictures, whole).unwrap();
 
     done(dir, &training("1", "low", &[]));
