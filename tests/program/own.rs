@@ -198,6 +198,40 @@ fn what_was_said_at_an_import_is_kept() {
     assert_eq!(import(&["--split-seed", "0"]), (false, true, true));
 }
 
+/// Pictures that the import leaves out are left out of every count.
+#[test]
+fn what_is_left_out_is_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let own = own_folder(dir);
+    for i in [0, 3, 6, 9] {
+        let picture = fs::read_dir(own.join("red")).unwrap().map(|entry| entry.unwrap().path());
+        let mut pictures =
+            picture.filter(|path| path.file_stem().unwrap() == &*format!("bird {i}"));
+        let picture = pictures.find(|path| path.extension().unwrap() != "txt").unwrap();
+        let whole = fs::read(&picture).unwrap();
+        fs::write(&picture, &whole[..whole.len() / 2]).unwrap();
+    }
+    done(dir, &["data", "import", "own", "--size", "76", "--damaged", "leave-out", "-q"]);
+    let (code, said) = failed(dir, &["data", "check", "own"]);
+    assert!(code == 0 && said.contains("4 of 24 pictures cannot be used"), "{code} {said}");
+    assert!(!said.contains("--damaged leave-out"), "they are left out already: {said}");
+    let said = done(dir, &["data", "check", "own", "--json", "-q"]);
+    let found: Value = serde_json::from_str(&said).unwrap();
+    let count = |name: &str| found["prepared"][0][name].as_u64().unwrap();
+    let (train, test) = (count("train_pictures"), count("test_pictures"));
+    assert_eq!(train + test, 20);
+    let captions = count("captions");
+    let line = format!("{train} pictures to train on and {test} to test with, {captions} captions");
+    let summary = found["layout"]["summary"].as_array().unwrap();
+    assert!(summary[0].as_str().unwrap().starts_with(&line), "{line} in {summary:?}");
+    let gone =
+        |line: &Value| line.as_str().unwrap().contains("4 pictures that cannot be used left out");
+    assert!(summary.iter().any(gone), "{summary:?}");
+    let said = done(dir, &training("1", "run", &["--dry-run", "--set", "optim.batch=2"]));
+    assert!(said.contains(&format!("own, {train} pictures to train on")), "{said}");
+}
+
 /// Wide pictures, copies and captions in other letters are told; `--fit centre` holds for later imports.
 #[test]
 fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {

@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Examined {
-    /// The error that pictures would cause if they were not left out.
+    /// What is wrong with the pictures that are left out.
     pub left_out: Option<Error>,
+    /// The positions in the dataset of the pictures that are left out, rising.
+    pub unusable: Vec<usize>,
     /// Number of usable pictures without a box that are wider or higher than 4:3.
     pub oblong: usize,
     /// Test pictures that are also in training.
@@ -60,13 +62,24 @@ pub fn pictures(
     let good = || dataset.items.iter().zip(&found).filter_map(|(i, f)| Some((i, f.as_ref().ok()?)));
     let oblong = good().filter(|(_, picture)| picture.is_oblong).count();
     let copies = copies::between(good().map(|(item, picture)| (item, &*picture.sha256)));
-    let faults: Vec<Error> = found.into_iter().filter_map(Result::err).collect();
-    let unusable = (!faults.is_empty()).then(|| crop::unusable(total, &faults));
-    match (unusable, damaged) {
+    let faults = found.into_iter().enumerate().filter_map(|(i, found)| Some((i, found.err()?)));
+    let (unusable, faults): (Vec<usize>, Vec<Error>) = faults.unzip();
+    let fault = (!faults.is_empty()).then(|| crop::unusable(total, &faults));
+    match (fault, damaged) {
         (Some(error), Damaged::Refuse) => Err(error),
         (Some(error), _) if faults.len() == total => Err(error),
-        (left_out, _) => Ok(Examined { left_out, oblong, copies }),
+        (fault, _) => {
+            Ok(Examined { left_out: fault.map(already_left_out), unusable, oblong, copies })
+        }
     }
+}
+
+/// The error about pictures that are left out already: there is no need to say how.
+fn already_left_out(mut error: Error) -> Error {
+    if let Error::Malformed { remedy, .. } = &mut error {
+        "nothing, or replace or correct them, to use them too".clone_into(remedy);
+    }
+    error
 }
 
 #[cfg(test)]
@@ -85,7 +98,11 @@ mod tests {
             Some(BoundingBox { x: 500.0, y: 1.0, width: 9.0, height: 9.5 });
         std::fs::write(&data.items[7].image, "no picture").unwrap();
         let said = checked(&data, Damaged::Refuse).unwrap_err().to_string();
-        assert_eq!(checked(&data, Damaged::LeaveOut).unwrap().unwrap().to_string(), said);
+        let left = pictures(&data, Damaged::LeaveOut, &|_, _| {}).unwrap();
+        let (findings, _) = said.rsplit_once("  do: ").unwrap();
+        let left_out = left.left_out.unwrap().to_string();
+        assert!(left_out.starts_with(findings) && !left_out.contains("--damaged"), "{left_out}");
+        assert_eq!(left.unusable, [4, 7]);
         assert!(said.starts_with("2 of 9 pictures cannot be used"), "{said}");
         for part in ["4.png: bounding box", "x 500, y 1, width 9, height 9.5", "7.png: picture"] {
             assert!(said.contains(part), "{part} in {said}");

@@ -99,6 +99,11 @@ impl CheckReport {
     }
 
     /// Whether the folder can be imported: no required part is missing or wrong.
+    /// Takes the counts from `data`: the dataset of the folder without the pictures that are left out.
+    pub fn recount(&mut self, data: &Dataset) {
+        self.summary = summary(data);
+    }
+
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.parts.iter().all(Part::is_sound)

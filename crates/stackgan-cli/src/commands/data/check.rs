@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::check::{self, CheckReport, Examined};
-use stackgan_data::counted;
 use stackgan_data::crop::Fit;
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::Kind;
+use stackgan_data::{counted, first_few};
 use stackgan_train::config::{self, TrainConfig};
 
 use super::summary::Summary;
@@ -101,7 +101,7 @@ impl Found {
             let remedy = "do what stands beside each MISSING and WRONG part";
             return Err(Problem::data("the dataset is not complete", path, parts, remedy).into());
         }
-        let dataset = datasets::read(path, layout)?;
+        let mut dataset = datasets::read(path, layout)?;
         // Decode every picture, so that all faults are reported together.
         let examined = Phase::counted(manner, ("checking", "pictures"), |progress| {
             check::pictures(&dataset, options.damaged(), progress)
@@ -122,6 +122,19 @@ impl Found {
             outdated.retain(|file| file != prepared.path());
         }
         self.outdated = outdated.iter().map(|file| path_text(file)).collect();
+        // What is prepared was made of the whole dataset; what is counted is what is used of it.
+        if !examined.unusable.is_empty() {
+            let items = std::mem::take(&mut dataset.items).into_iter().enumerate();
+            let (gone, used): (Vec<_>, Vec<_>) =
+                items.partition(|(i, _)| examined.unusable.binary_search(i).is_ok());
+            dataset.items = used.into_iter().map(|(_, item)| item).collect();
+            let keys: Vec<&str> = gone.iter().map(|(_, item)| &*item.key).collect();
+            let (pictures, few) = (counted(keys.len(), "picture"), first_few(&keys));
+            dataset.notes.push(format!("{pictures} that cannot be used left out ({few})"));
+            if let Some(report) = &mut self.layout {
+                report.recount(&dataset);
+            }
+        }
         self.few = few(&dataset);
         self.embeddings = embeddings(path)?;
         Ok(())

@@ -10,7 +10,7 @@ use stackgan_data::counted;
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::plan::Plan;
-use stackgan_data::prepared::Prepared;
+use stackgan_data::prepared::{Damaged, Prepared};
 use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
 use stackgan_train::run::plan_over;
@@ -23,7 +23,7 @@ use super::{hours, start};
 use crate::args::Train;
 use crate::config::Layers;
 use crate::context::Context;
-use crate::datasets::{FolderOptions, home, read};
+use crate::datasets::{ANY_SIZE, FolderOptions, home, read, there};
 use crate::encoders::SMALL_STEPS;
 use crate::exit::Problem;
 use crate::output::{Answer, path_text};
@@ -194,9 +194,20 @@ fn planned_data(wanted: &Record, config: &TrainConfig) -> Result<Data> {
         drop(plan_over(config, &data)?);
         Some(data.indices(Split::Train).len())
     } else if path.is_dir() {
-        let data = read(&path, FolderOptions::kept(&path).layout)?;
-        check_batches(config, &data)?;
-        Some(data.count(Split::Train))
+        let options = FolderOptions::kept(&path);
+        // Only a prepared file knows which pictures were left out.
+        let prepared = match options.damaged() {
+            Damaged::LeaveOut => there(&path, ANY_SIZE)?,
+            Damaged::Refuse => None,
+        };
+        if let Some(data) = prepared {
+            drop(plan_over(config, &data)?);
+            Some(data.indices(Split::Train).len())
+        } else {
+            let data = read(&path, options.layout)?;
+            check_batches(config, &data)?;
+            Some(data.count(Split::Train))
+        }
     } else if own && wanted.dataset == "toy" {
         None
     } else {
