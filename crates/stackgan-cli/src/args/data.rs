@@ -272,7 +272,8 @@ pub(crate) struct Layout {
     /// last import, else 0
     #[arg(long, value_name = "N")]
     pub split_seed: Option<u64>,
-    /// How to handle pictures without captions; default: as at the last import, else refuse
+    /// How to handle pictures without captions, or whose captions cannot be read; default: as at
+    /// the last import, else refuse
     #[arg(long, value_enum)]
     pub uncaptioned: Option<Uncaptioned>,
 }

@@ -12,13 +12,14 @@ const MAKE: &str = "put NAME.jpg, NAME.png or NAME.webp there, each with NAME.tx
 /// Maximum number of unreadable files that are listed individually.
 const MOST: usize = 20;
 
-pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
+/// The parts, and notes on files that are not used.
+pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
     let mut report = Report::new(dir, MAKE);
     let survey = match Survey::of(dir) {
         Ok(survey) => survey,
         Err(error) => {
             report.fault("the folder", &error);
-            return report.into_parts();
+            return (report.into_parts(), Vec::new());
         }
     };
     let n = survey.pictures.len() + survey.uncaptioned.len() + survey.unread.len();
@@ -52,12 +53,16 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
             },
         },
     );
-    for error in survey.unread.iter().take(MOST) {
+    let unread = match how.uncaptioned {
+        Uncaptioned::Refuse => &survey.unread[..],
+        Uncaptioned::LeaveOut => &[], // likewise
+    };
+    for (_, error) in unread.iter().take(MOST) {
         report.fault("captions of a picture", error);
     }
-    if let Some(more @ 1..) = survey.unread.len().checked_sub(MOST) {
+    if let Some(more @ 1..) = unread.len().checked_sub(MOST) {
         let detail = format!("{} more cannot be read", counted(more, "file"));
-        let remedy = "correct them, or save them as UTF-8".to_owned();
+        let remedy = format!("correct them, or leave such pictures out with {LEAVE_OUT}");
         report.said("*.txt", "captions of pictures", Status::Wrong { detail, remedy });
     }
     if survey.tables.is_empty() {
@@ -75,7 +80,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
         let remedy = "add the pictures, or take the rows out".to_owned();
         report.said("metadata.*", "names in tables", Status::Wrong { detail, remedy });
     }
-    report.into_parts()
+    (report.into_parts(), survey.notes())
 }
 
 #[cfg(test)]
@@ -123,6 +128,31 @@ mod tests {
         for part in ["columns used: file_name, text", "not used: hue", "captions of 1 picture;"] {
             assert!(said().contains(part), "{part} in {}", said());
         }
+    }
+
+    #[test]
+    fn everything_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = "x".repeat(5000);
+        let files = [("a.jpg", "x"), ("a.txt", &long), ("b.jpg", "x"), ("phone.HEIC", "x")];
+        for (name, text) in files.into_iter().chain([("c.jpg", "x"), ("c.txt", "c")]) {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let said = check(dir.path(), Kind::Folder, Reading::default()).to_string();
+        for part in [
+            "1 of 3 pictures without captions (b.jpg)",
+            "caption is too long",
+            "1 picture neither JPEG nor PNG nor WebP, not used (phone.HEIC); to use them, save",
+            "cannot be imported yet",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+        let left = check(dir.path(), Kind::Folder, how);
+        assert!(left.is_complete() && left.to_string().contains("1 picture to train on"), "{left}");
+        assert!(
+            left.to_string().contains("1 picture whose captions cannot be used left out (a.jpg")
+        );
     }
 
     #[cfg(unix)]

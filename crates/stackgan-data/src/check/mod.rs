@@ -23,10 +23,10 @@ use std::path::Path;
 /// is reported as wrong. Pictures are not opened.
 #[must_use]
 pub fn check(dir: &Path, kind: Kind, how: Reading) -> CheckReport {
-    let mut parts = match kind {
-        Kind::Cub => cub::parts(dir),
-        Kind::Oxford => oxford::parts(dir),
-        Kind::Coco => coco::parts(dir),
+    let (mut parts, notes) = match kind {
+        Kind::Cub => (cub::parts(dir), Vec::new()),
+        Kind::Oxford => (oxford::parts(dir), Vec::new()),
+        Kind::Coco => (coco::parts(dir), Vec::new()),
         Kind::Folder => folder::parts(dir, how),
     };
     let complete = parts.iter().all(Part::is_sound);
@@ -37,7 +37,7 @@ pub fn check(dir: &Path, kind: Kind, how: Reading) -> CheckReport {
         }
         _ => {}
     }
-    CheckReport::of(dir, kind, parts, None)
+    CheckReport { summary: notes, ..CheckReport::of(dir, kind, parts, None) }
 }
 
 /// Opens a prepared file and reads every picture of it: tables and rows are compared with their

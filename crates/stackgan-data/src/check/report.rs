@@ -89,6 +89,7 @@ pub struct CheckReport {
     /// The parts, in the order of the tree.
     pub parts: Vec<Part>,
     /// What the folder would be imported as, if nothing is missing or wrong: counts and decisions.
+    /// Otherwise what is known all the same: which files are not used.
     pub summary: Vec<String>,
 }
 
@@ -98,12 +99,12 @@ impl CheckReport {
         Self { dir: dir.to_path_buf(), kind, parts, summary }
     }
 
-    /// Whether the folder can be imported: no required part is missing or wrong.
     /// Takes the counts from `data`: the dataset of the folder without the pictures that are left out.
     pub fn recount(&mut self, data: &Dataset) {
         self.summary = summary(data);
     }
 
+    /// Whether the folder can be imported: no required part is missing or wrong.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.parts.iter().all(Part::is_sound)

@@ -43,29 +43,25 @@ use std::path::Path;
 /// tables without a picture; names the table and row of whatever does not match.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let mut survey = Survey::of(dir)?;
-    if !survey.unread.is_empty() {
-        return Err(Error::together(
-            format!("{} cannot be read", counted(survey.unread.len(), "caption file")),
-            "captions, one a line",
-            (&survey.unread, survey.unread.len()),
-            "correct these files",
-        ));
-    }
     let mut notes = survey.notes();
     let mut absent = Absent::default();
     for name in &survey.named_only {
         absent.note("pictures named by a table", name);
     }
-    if !survey.uncaptioned.is_empty() {
-        match how.uncaptioned {
-            Uncaptioned::Refuse => {
-                for name in &survey.uncaptioned {
-                    absent.note("captions of pictures", name);
-                }
+    match how.uncaptioned {
+        Uncaptioned::Refuse => {
+            for name in &survey.uncaptioned {
+                absent.note("captions of pictures", name);
             }
-            Uncaptioned::LeaveOut => {
+            if !survey.unread.is_empty() {
+                return Err(unread(survey.unread, &absent));
+            }
+        }
+        Uncaptioned::LeaveOut => {
+            if !survey.uncaptioned.is_empty() {
                 notes.push(left_out(&survey.uncaptioned));
             }
+            notes.extend(survey.unread_left_out());
         }
     }
     absent.check(
@@ -103,6 +99,27 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     });
     let name = "folder".to_owned();
     Ok(Dataset { name, items, orientation: Orientation::Upright, notes })
+}
+
+/// The error about captions that cannot be read, with what else is missing.
+fn unread(faults: Vec<(String, Error)>, absent: &Absent) -> Error {
+    let n = faults.len();
+    let faults: Vec<Error> = faults.into_iter().map(|(_, fault)| fault).collect();
+    let mut error = Error::together(
+        format!("{} cannot be read", counted(n, "caption file")),
+        "captions, one a line",
+        (&faults, n),
+        "correct these files",
+    );
+    if let Error::Malformed { found, remedy, .. } = &mut error {
+        let mut said = std::mem::take(found).into_string();
+        for line in absent.lines() {
+            said += &format!("\n    besides, files that are needed are missing: {line}");
+        }
+        *found = said.into();
+        *remedy = format!("correct these files, or leave such pictures out with {LEAVE_OUT}");
+    }
+    error
 }
 
 fn distinct(labels: &[u32]) -> usize {

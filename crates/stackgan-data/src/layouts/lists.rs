@@ -110,15 +110,17 @@ impl Absent {
         if self.0.is_empty() {
             return Ok(());
         }
-        let said = self
-            .0
-            .iter()
-            .map(|(what, names)| format!("{what}: {} ({})", names.len(), first_few(names)));
         Err(Error::Missing {
             what: "files that are needed are missing".to_owned(),
             file: dir.to_path_buf(),
-            expected: said.collect::<Vec<_>>().join("; "),
+            expected: self.lines().collect::<Vec<_>>().join("; "),
             remedy,
         })
+    }
+
+    /// The missing parts, a group each.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        let groups = self.0.iter();
+        groups.map(|(what, names)| format!("{what}: {} ({})", names.len(), first_few(names)))
     }
 }

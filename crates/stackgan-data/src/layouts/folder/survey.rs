@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The file names of tables.
-const TABLES: [&str; 2] = ["metadata.csv", "metadata.jsonl"];
+const TABLES: [&str; 3] = ["metadata.csv", "metadata.tsv", "metadata.jsonl"];
 
 /// Maximum number of entries examined before a folder is taken not to be of this kind.
 const LOOK: usize = 50_000;
@@ -45,8 +45,8 @@ pub(crate) struct Survey {
     pub(crate) uncaptioned: Vec<String>,
     /// Pictures without captions that this program painted.
     pub(crate) ours: Vec<String>,
-    /// Errors of text files that cannot be read.
-    pub(crate) unread: Vec<Error>,
+    /// Pictures whose text file cannot be read, with the error.
+    pub(crate) unread: Vec<(String, Error)>,
     /// Names in tables for which there is no picture.
     pub(crate) named_only: Vec<String>,
     /// Pictures with captions in a table and beside them; the latter are not used.
@@ -75,7 +75,8 @@ impl Survey {
         for (name, path) in files {
             let (folder, own) = name.rsplit_once('/').unwrap_or(("", &name));
             if TABLES.contains(&own) {
-                let read = if own == "metadata.csv" { table::read_csv } else { table::read_jsonl };
+                let read =
+                    if own == "metadata.jsonl" { table::read_jsonl } else { table::read_csv };
                 let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
                 let table = read(&path)?;
                 survey.columns.join(table.columns);
@@ -136,7 +137,7 @@ impl Survey {
                     }
                     Ok(captions) => (captions, Origin::Text),
                     Err(error) => {
-                        survey.unread.push(error);
+                        survey.unread.push((name, error));
                         continue;
                     }
                 },
@@ -150,11 +151,13 @@ impl Survey {
     }
 
     /// Notes for the user about files that are not used.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.foreign.is_empty() {
             let (n, few) = (counted(self.foreign.len(), "picture"), first_few(&self.foreign));
-            notes.push(format!("{n} neither JPEG nor PNG nor WebP, not used ({few})"));
+            notes.push(format!(
+                "{n} neither JPEG nor PNG nor WebP, not used ({few}); to use them, save them as JPEG or PNG (HEIC is what many telephones write)"
+            ));
         }
         if !self.ours.is_empty() {
             let (n, few) = (counted(self.ours.len(), "picture"), first_few(&self.ours));
@@ -173,6 +176,16 @@ impl Survey {
             notes.push(format!("columns of tables that are not used: {}", self.columns.unused()));
         }
         notes
+    }
+
+    /// The note about pictures that are left out because their text files cannot be read.
+    pub(super) fn unread_left_out(&self) -> Option<String> {
+        let said = |(name, error): &(String, Error)| format!("{name}: {}", error.reason());
+        let said: Vec<String> = self.unread.iter().map(said).collect();
+        let pictures = counted(said.len(), "picture");
+        let note =
+            || format!("{pictures} whose captions cannot be used left out ({})", first_few(&said));
+        (!said.is_empty()).then(note)
     }
 
     /// The class of each picture: from tables; else its folder if there are two or more; else its

@@ -117,12 +117,21 @@ const CORRECT: &str = "correct the row";
 /// The separators of tables: Excel writes semicolons where the comma is the decimal mark.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
-/// The separator that a header has most of.
-fn separator(header: &[u8]) -> u8 {
-    let line = header.split(|b| *b == b'\n').next().unwrap_or_default();
-    let count = |separator: u8| line.iter().filter(|b| **b == separator).count();
-    let [comma, others @ ..] = SEPARATORS;
-    others.into_iter().fold(comma, |best, next| if count(next) > count(best) { next } else { best })
+/// The separator of a table that begins so: the one that sets a column `file_name` apart, else the
+/// one that the header has most of.
+fn separator(beginning: &[u8]) -> u8 {
+    let header = beginning.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    let count = |separator: u8| header.iter().filter(|b| **b == separator).count();
+    let names_files = |separator: &u8| {
+        count(*separator) > 0
+            && header.split(|b| b == separator).any(|column| {
+                let column = column.trim_ascii();
+                let quoted = column.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\""));
+                quoted.unwrap_or(column).eq_ignore_ascii_case(b"file_name")
+            })
+    };
+    let most = || SEPARATORS.into_iter().rev().max_by_key(|separator| count(*separator));
+    SEPARATORS.into_iter().find(names_files).or_else(most).unwrap_or(b',')
 }
 
 const fn named(separator: u8) -> &'static str {
@@ -190,11 +199,11 @@ fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str
     Error::malformed(file, what, "whole table", (expected, printable(found)), remedy)
 }
 
-/// Reads `metadata.csv`.
+/// Reads `metadata.csv` or `metadata.tsv`.
 ///
 /// It has a header with `file_name` and any of `text` (or `caption`), `class` (or `label`),
 /// `split`, and `x` with `y`, `width` and `height`, in capitals or not. Between columns are commas,
-/// semicolons or tabs: what the header has most of. Without `x` and `y`, `width` and `height` are
+/// semicolons or tabs. Without `x` and `y`, `width` and `height` are
 /// the size of the picture and not used.
 pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let mut open = open(file)?;

@@ -97,19 +97,6 @@ fn a_csv_of_hugging_face() {
     assert_eq!((data.items[0].split, data.items[1].split), (Split::Test, Split::Train));
 }
 
-/// As Excel writes it where the comma is the decimal mark; capitals do not matter.
-#[test]
-fn columns_may_be_apart_by_semicolons_or_tabs() {
-    for table in [
-        "File_Name;Caption\na.jpg;a red, small bird\n",
-        "file_name\tTEXT\na.jpg\ta red, small bird\n",
-        "file_name,text\na.jpg,\"a red, small bird\"\n",
-    ] {
-        let data = all(&[("a.jpg", ""), ("metadata.csv", table)]);
-        assert_eq!(captions(&data), [("a", vec!["a red, small bird"])], "{table}");
-    }
-}
-
 #[test]
 fn a_text_with_the_separator_wants_quotation_marks() {
     let head = "file_name,text\n";
@@ -249,6 +236,33 @@ fn blank_texts_are_no_captions_and_unread_ones_are_all_named() {
 }
 
 #[test]
+fn pictures_whose_captions_cannot_be_used_are_told_with_others_and_left_out() {
+    let long = "x".repeat(5000);
+    let dir =
+        folder(&[("a.jpg", ""), ("a.txt", &*long), ("b.jpg", ""), ("c.jpg", ""), ("c.txt", "c")]);
+    std::fs::write(dir.path().join("d.jpg"), "").unwrap();
+    std::fs::write(dir.path().join("d.txt"), b"\xff\xfea").unwrap(); // half a character of UTF-16
+    let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
+    for part in [
+        "2 caption files cannot be read",
+        "captions of pictures: 1 (b.jpg)",
+        "`stackgan data import DIR --uncaptioned leave-out`",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+    let data = read(dir.path(), how).unwrap();
+    assert_eq!(captions(&data), [("c", vec!["c"])]);
+    let notes = data.notes.join("\n");
+    for part in [
+        "1 picture without captions left out (b.jpg)",
+        "2 pictures whose captions cannot be used left out (a.jpg: caption is too long (found 5000 bytes), d.jpg: ",
+    ] {
+        assert!(notes.contains(part), "{part} in {notes}");
+    }
+}
+
+#[test]
 fn columns_without_a_meaning_are_named() {
     let csv = "file_name,caption,text,bbox\n./a.jpg,x,y,\"[1,2,3,4]\"\n";
     let jsonl = "\u{feff}{\"file_name\": \"././b.jpg\", \"text\": \"z\", \"colour\": 1}\n";
@@ -309,6 +323,23 @@ fn all_rows_that_cannot_be_read_are_told_together() {
     let many: String = (0..30).map(|i| format!("{i}.jpg\n")).collect();
     let said = error(&[("metadata.csv", &format!("file_name,text\n{many}")), ("a.jpg", "")]);
     assert!(said.contains("30 rows") && said.contains("and 20 more"), "{said}");
+}
+
+#[test]
+fn tables_as_spreadsheets_write_them() {
+    let expected = [("a", vec!["red, round"]), ("b", vec!["blue; x"])];
+    for (name, table) in [
+        ("metadata.csv", "File_Name,Caption\na.jpg,\"red, round\"\nb.jpg,blue; x\n"),
+        ("metadata.csv", "\u{feff}file_name;text\r\na.jpg;red, round\r\nb.jpg;\"blue; x\"\r\n"),
+        ("metadata.csv", "\"FILE_NAME\";\"text\"\na.jpg;red, round\nb.jpg;\"blue; x\"\n"),
+        ("metadata.csv", "file_name\ttext\na.jpg\tred, round\nb.jpg\tblue; x\n"),
+        ("metadata.csv", "text, long;file_name;text\n;a.jpg;red, round\n;b.jpg;\"blue; x\"\n"),
+        ("metadata.tsv", "file_name\tText\na.jpg\tred, round\nb.jpg\tblue; x\n"),
+        ("metadata.tsv", "text, long\tfile_name\ttext\n\ta.jpg\tred, round\n\tb.jpg\tblue; x\n"),
+    ] {
+        let data = all(&[(name, table), ("a.jpg", ""), ("b.jpg", "")]);
+        assert_eq!(captions(&data), expected, "{table}");
+    }
 }
 
 /// Whatever else is in the folder, captions stay with their pictures.
