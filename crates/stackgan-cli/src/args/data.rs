@@ -298,7 +298,7 @@ pub(crate) enum Kind {
     Oxford,
     /// COCO 2014
     Coco,
-    /// Your own pictures: NAME.jpg with NAME.txt, or metadata.csv or metadata.jsonl
+    /// Your own pictures: NAME.jpg with NAME.txt, or metadata.csv, .tsv or .jsonl
     Folder,
 }
 

@@ -67,7 +67,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
     }
     if survey.tables.is_empty() {
         let detail = "not needed: captions, classes, splits and boxes in one place".to_owned();
-        report.said("metadata.csv or metadata.jsonl", "a table", Status::Absent { detail });
+        report.said("metadata.csv, .tsv or .jsonl", "a table", Status::Absent { detail });
     } else {
         let columns: Vec<&str> = survey.columns.used.iter().map(String::as_str).collect();
         let pictures = counted(from(Origin::Table), "picture");

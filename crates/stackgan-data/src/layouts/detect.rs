@@ -72,7 +72,7 @@ const fn marks(kind: Kind) -> &'static str {
         Kind::Coco => {
             "train2014 or val2014; annotations/captions_*.json; or a folder images with train/filenames.pickle"
         }
-        Kind::Folder => "metadata.csv, metadata.jsonl, or a picture with a .txt of the same name",
+        Kind::Folder => "metadata.csv, .tsv or .jsonl, or a picture with a .txt of the same name",
     }
 }
 
@@ -146,6 +146,7 @@ mod tests {
             (&["annotations/captions_val2014.json"], Kind::Coco),
             (&["images/x.jpg", "train/filenames.pickle"], Kind::Coco),
             (&["metadata.csv"], Kind::Folder),
+            (&["metadata.tsv"], Kind::Folder),
             (&["train/metadata.jsonl"], Kind::Folder),
             (&["red/metadata.csv", "blue/metadata.csv"], Kind::Folder),
             (&["train/red/metadata.csv", "x.jpg"], Kind::Folder),

@@ -262,7 +262,7 @@ fn whole<T: Copy>(said: &[Option<T>], dir: &Path, what: &str) -> Result<Option<V
     Err(Error::malformed(
         dir,
         format!("tables say the {what} of some pictures only"),
-        "metadata.csv or metadata.jsonl",
+        "metadata.csv, metadata.tsv or metadata.jsonl",
         (format!("all {} with a {what}, or none", said.len()), format!("{n} with one")),
         format!("fill in the {what} of every picture, or take the column out"),
     ))
