@@ -11,7 +11,8 @@ use crate::Result;
 /// Number of captions that are encoded at a time.
 pub const CHUNK: usize = 1024;
 
-/// Encodes every caption of `data` into `file`. `progress` is told the number of captions that are
+/// Encodes every caption of `data` into `file`: `f32` rows `(captions, encoder.dim())` in the order of
+/// [`Prepared::all_captions`], with the fingerprints of encoder and dataset. `progress` is told the number of captions that are
 /// done, from 0.
 ///
 /// # Errors

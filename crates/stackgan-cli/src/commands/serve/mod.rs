@@ -34,15 +34,12 @@ pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     let address = listener.local_addr().context("the server has no address")?;
     print(format!("http://{address}/"))?;
     let manner = context.manner;
-    manner.say(match (address.ip().is_unspecified(), token.is_some()) {
-        (false, false) => "open it in a browser; Ctrl-C ends the server",
-        (false, true) => "open it in a browser, with `#token=` and the token after it; Ctrl-C ends the server",
-        (true, false) => "open it in a browser, with this machine's name for the address; Ctrl-C ends the server",
-        (true, true) => {
-            "open it in a browser, with this machine's name for the address, and `#token=` and the token after it; Ctrl-C \
-             ends the server"
-        }
-    });
+    let host = match address.ip().is_unspecified() {
+        true => ", with this machine's name for the address",
+        false => "",
+    };
+    let secret = token.as_ref().map_or("", |_| ", with `#token=` and the token after it");
+    manner.say(format!("open it in a browser{host}{secret}; Ctrl-C ends the server"));
     let options = Options { hosts, token, ..Options::default() };
     let stopper = Stopper::listen()?;
     let stop = move || stopper.reason().is_some();
