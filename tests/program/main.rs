@@ -12,6 +12,7 @@ mod eval;
 mod exchange;
 mod fetch;
 mod folder;
+mod gpu;
 mod hours;
 mod hub;
 mod layouts;

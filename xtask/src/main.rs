@@ -11,6 +11,7 @@ mod checks;
 mod cuda;
 mod fetch;
 mod golden;
+mod stand_in;
 mod testing;
 mod tidy;
 
@@ -72,6 +73,8 @@ mod flags {
                 /// The GPU's compute capability, 90 for 9.0; default: that of this GPU, else 80
                 optional --compute-cap n: u32
             }
+            /// Runs the tests of GPU code on a stand-in for a GPU (tests/gpu-stand-in).
+            cmd gpu-stand-in {}
             /// fmt, clippy, tests, docs, tidy, as in continuous integration.
             cmd ci {}
             /// House rules that no other tool checks.
@@ -139,6 +142,7 @@ fn run() -> Result<()> {
             let flags::CudaToolkit { to, from, compute_cap } = f;
             cuda::toolkit(&root, &cuda::Options { to, from, compute_cap })
         }
+        flags::XtaskCmd::GpuStandIn(_) => stand_in::test(&root, stand_in::TARGET),
         flags::XtaskCmd::Ci(_) => checks::ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
         flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only, &tidy::sources(&root)?),

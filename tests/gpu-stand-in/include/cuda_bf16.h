@@ -1,0 +1,1 @@
+// See kernel.h, which is included before all else.

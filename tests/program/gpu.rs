@@ -1,0 +1,128 @@
+//! The program on a GPU. Without one these tests say so and pass; with `STACKGAN_TEST_DEVICE=cuda`
+//! there must be one, or the stand-in of `cargo xtask gpu-stand-in`, which can also refuse.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::common::{done, stackgan, train, training};
+use crate::folder::{newest, start, wait_for};
+
+/// The function of the driver that the stand-in lets fail, for want of memory.
+const REFUSES: &str = "STAND_IN_REFUSES";
+/// The bytes of the stand-in's memory that no other program holds.
+const FREE: &str = "STAND_IN_FREE";
+
+fn there_is_a_gpu() -> bool {
+    let there = std::env::var_os("STACKGAN_TEST_DEVICE").is_some_and(|device| device == "cuda");
+    if !there {
+        eprintln!("skipped: no GPU");
+    }
+    there
+}
+
+/// Whether the GPU is the stand-in for one.
+fn stands_in(dir: &Path) -> bool {
+    done(dir, &["doctor", "--device", "cuda", "--json"]).contains("stand-in")
+}
+
+/// Returns the arguments of a tiny run on the GPU, which says what it does. Without R1, whose steps
+/// are not recorded.
+fn on_gpu(stage: &str, steps: &str, run: &Path) -> Vec<String> {
+    let mut args = training(stage, steps, run);
+    args.retain(|arg| arg != "-q");
+    args.extend(["--device", "cuda", "--set", "loss.r1.gamma=0"].map(str::to_owned));
+    args
+}
+
+fn with(dir: &Path, args: &[String], (name, value): (&str, &str)) -> Output {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    stackgan(dir, &args).env(name, value).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn model(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model.safetensors")).unwrap()
+}
+
+/// Recorded steps, steps whose recording is refused or finds no memory, and a run that was killed and
+/// goes on, give the same model to the byte.
+#[test]
+fn a_run_is_the_same_to_the_byte_however_its_steps_are_taken() {
+    if !there_is_a_gpu() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str| dir.path().join(name);
+    train(dir.path(), &on_gpu("1", "8", &run("recorded")));
+    let expected = model(&run("recorded"));
+    let stand_in = stands_in(dir.path());
+    for function in ["cuGraphInstantiate", "cuGraphLaunch"] {
+        let output = with(dir.path(), &on_gpu("1", "8", &run(function)), (REFUSES, function));
+        assert!(output.status.success(), "{function}: {}", said(&output));
+        assert_eq!(said(&output).contains("cannot be recorded"), stand_in, "{}", said(&output));
+        assert!(model(&run(function)) == expected, "{function}");
+    }
+    let killed = run("killed");
+    let mut child = start(dir.path(), &on_gpu("1", "8", &killed));
+    wait_for("a checkpoint", &mut child, || newest(&killed) >= Some(2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    train(dir.path(), &on_gpu("1", "8", &killed));
+    assert!(model(&killed) == expected);
+}
+
+/// A picture of the GPU is that of the CPU, up to rounding.
+#[test]
+fn both_stages_are_trained_and_painted() {
+    if !there_is_a_gpu() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    train(dir.path(), &on_gpu("1", "4", &first));
+    let mut args = on_gpu("2", "4", &second);
+    args.extend(["--stage1".to_owned(), first.display().to_string()]);
+    args.extend(["--set", "optim.batch=2"].map(str::to_owned));
+    train(dir.path(), &args);
+    let paint = |device: &str| -> PathBuf {
+        let out = dir.path().join(device);
+        let args = ["generate", "-m", "second", "-p", "a red bird", "--seed", "5", "-q"];
+        let more = ["--device", device, "--precision", "f32", "--out", device];
+        done(dir.path(), &[&args[..], &more].concat());
+        fs::read_dir(&out)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|e| e == "png"))
+            .unwrap()
+    };
+    let [here, there] = ["cpu", "cuda"].map(|device| {
+        let decoded = image::open(paint(device)).unwrap().to_rgb8();
+        assert_eq!(decoded.dimensions(), (256, 256));
+        decoded.into_raw()
+    });
+    let far = here.iter().zip(&there).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(far <= 2, "{far}");
+}
+
+/// What does not fit says so, and proposes half of the batch.
+#[test]
+fn a_full_memory_is_told_with_what_to_do() {
+    if !there_is_a_gpu() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    if !stands_in(dir.path()) {
+        eprintln!("skipped: not on a true GPU");
+        return;
+    }
+    let args = on_gpu("1", "8", &dir.path().join("run"));
+    let output = with(dir.path(), &args, (FREE, "3000000"));
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for expected in ["the GPU's memory is full", "optim.batch=2"] {
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+}

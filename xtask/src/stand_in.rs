@@ -1,0 +1,152 @@
+//! `cargo xtask gpu-stand-in`: runs the tests of the GPU code where no GPU is, on a stand-in for
+//! one (tests/gpu-stand-in).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use xshell::{Shell, cmd};
+
+/// The libraries that a build for a GPU links. The stand-in is all of them.
+const LIBRARIES: [&str; 7] = ["cuda", "cublas", "cublasLt", "cudnn", "curand", "nvrtc", "cudart"];
+/// The parts of cudarc that declare functions of these libraries.
+const DECLARED: [&str; 6] = ["driver", "cublas", "cublaslt", "cudnn", "curand", "nvrtc"];
+/// The crates whose build compiles kernels.
+const COMPILE_KERNELS: [&str; 2] = ["candle-kernels", "stackgan-kernels"];
+
+/// Whether this system can run it.
+pub(crate) const RUNS_HERE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+
+/// The folder of the builds, if the environment names none: of its own, so that the usual builds
+/// stay.
+pub(crate) const TARGET: &str = "target/stand-in/build";
+
+/// Builds the stand-in, and the tests with the feature `cuda` in the folder `target`, and runs those
+/// that need a GPU.
+pub(crate) fn test(root: &Path, target: &str) -> Result<()> {
+    if !RUNS_HERE {
+        bail!("the stand-in for a GPU runs on Linux on x86-64");
+    }
+    let sh = Shell::new()?;
+    sh.change_dir(root);
+    let folder = root.join("target/stand-in");
+    let toolkit = folder.join("toolkit");
+    build(&sh, root, &folder, &toolkit)?;
+
+    let (bin, lib) = (toolkit.join("bin"), toolkit.join("lib"));
+    let mut path = vec![bin];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    sh.set_var("PATH", std::env::join_paths(path)?);
+    for home in ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"] {
+        sh.set_var(home, &toolkit);
+    }
+    sh.set_var("CUDA_COMPUTE_CAP", "80");
+    sh.set_var("LIBRARY_PATH", &lib);
+    sh.set_var("LD_LIBRARY_PATH", &lib);
+    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
+        sh.set_var("CARGO_TARGET_DIR", root.join(target));
+    }
+    sh.set_var("STACKGAN_TEST_DEVICE", "cuda");
+    again_if_changed(&sh, root, &folder)?;
+
+    // As the other tests are built, so that what does not depend on CUDA is built once.
+    let what = "--workspace --features stackgan-cli/cuda --test gpu --test it --test program";
+    let what = what.split(' ');
+    let those = ["maps::", "many::", "sender::", "gpu::", "golden::"];
+    cmd!(sh, "cargo test --locked {what...} -- {those...}").run()?;
+    Ok(())
+}
+
+/// Compiles the library and lays it out as a toolkit.
+fn build(sh: &Shell, root: &Path, folder: &Path, toolkit: &Path) -> Result<()> {
+    let source = root.join("tests/gpu-stand-in");
+    let (bin, lib) = (toolkit.join("bin"), toolkit.join("lib"));
+    for made in [&bin, &lib] {
+        sh.create_dir(made)?;
+    }
+    link(&source.join("nvcc"), &bin.join("nvcc"))?;
+    link(&source.join("include"), &toolkit.join("include"))?;
+    link(Path::new("lib"), &toolkit.join("lib64"))?;
+
+    // Every function that is declared must be there to link; those that nobody wrote say so.
+    let missing = folder.join("missing.cpp");
+    let mut text = "extern \"C\" void stand_in_missing(const char *);\n".to_owned();
+    for name in declared(&cudarc(sh)?)? {
+        text += &format!(
+            "extern \"C\" __attribute__((weak)) void {name}() {{ stand_in_missing(\"{name}\"); }}\n"
+        );
+    }
+    sh.write_file(&missing, text)?;
+    let mut sources = sh.read_dir(source.join("src"))?;
+    sources.retain(|path| path.extension().is_some_and(|e| e == "cpp"));
+    sources.push(missing);
+    let library = lib.join("libgpu_stand_in.so");
+    let flags = "-std=c++20 -O3 -march=native -fPIC -shared -Wl,-soname,libgpu_stand_in.so";
+    let flags = flags.split(' ');
+    cmd!(sh, "g++ {flags...} -o {library} {sources...} -ldl")
+        .run()
+        .context("a C++ compiler is needed: install g++")?;
+    for name in LIBRARIES {
+        link(Path::new("libgpu_stand_in.so"), &lib.join(format!("lib{name}.so")))?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn link(to: &Path, at: &Path) -> Result<()> {
+    if at.symlink_metadata().is_ok() {
+        fs::remove_file(at)?;
+    }
+    std::os::unix::fs::symlink(to, at).with_context(|| format!("cannot link {}", at.display()))
+}
+
+#[cfg(not(unix))]
+fn link(_: &Path, at: &Path) -> Result<()> {
+    bail!("{}: no links here", at.display())
+}
+
+/// The source folder of the crate that declares NVIDIA's functions.
+fn cudarc(sh: &Shell) -> Result<PathBuf> {
+    let text = cmd!(sh, "cargo metadata --locked --format-version 1 --filter-platform x86_64-unknown-linux-gnu --features stackgan-cli/cuda")
+        .quiet()
+        .read()?;
+    let metadata: serde_json::Value = serde_json::from_str(&text)?;
+    let packages = metadata["packages"].as_array().context("cargo's metadata has packages")?;
+    let manifest = packages
+        .iter()
+        .find(|package| package["name"] == "cudarc")
+        .and_then(|package| package["manifest_path"].as_str())
+        .context("cudarc is among the packages of the feature `cuda`")?;
+    Ok(Path::new(manifest).with_file_name("src"))
+}
+
+/// The names of all functions that cudarc declares.
+fn declared(cudarc: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for part in DECLARED {
+        let file = cudarc.join(part).join("sys/mod.rs");
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let found = text.split("pub unsafe fn ").skip(1).filter_map(|rest| rest.split('(').next());
+        names.extend(found.map(str::to_owned));
+    }
+    if names.is_empty() {
+        bail!("cudarc declares no functions in {}", cudarc.display());
+    }
+    Ok(names)
+}
+
+/// Compiles the kernels anew if what compiles them has changed, of which cargo does not know.
+fn again_if_changed(sh: &Shell, root: &Path, folder: &Path) -> Result<()> {
+    let source = root.join("tests/gpu-stand-in");
+    let now =
+        sh.read_file(source.join("nvcc"))? + &sh.read_file(source.join("include/kernel.h"))?;
+    let mark = folder.join("compiled-with");
+    if fs::read_to_string(&mark).is_ok_and(|before| before != now) {
+        for package in COMPILE_KERNELS {
+            cmd!(sh, "cargo clean --package {package}").quiet().run()?;
+        }
+    }
+    sh.write_file(mark, now).map_err(Into::into)
+}
