@@ -13,7 +13,7 @@ use stackgan_data::formats::read_bounded;
 use stackgan_train::text::TrainedEncoder;
 
 use crate::context::Context;
-use crate::exit::Problem;
+use crate::exit::{Exit, Problem};
 use crate::output::absolute;
 use crate::progress::FetchProgress;
 
@@ -221,9 +221,44 @@ pub(crate) fn attach(model: &mut Model, named: Option<&Path>, context: &Context)
     let own = model.info().encoder_source.clone().map(PathBuf::from);
     let Some(name) = named.map(Path::to_path_buf).or(own) else { return Ok(()) };
     let encoder = open(&name, context)?;
-    model
-        .attach(encoder.boxed())
-        .with_context(|| format!("cannot use the text encoder\n  encoder: {}", name.display()))
+    model.attach(encoder.boxed()).map_err(|error| another(error, &name, model))
+}
+
+/// The error for an encoder that is not the model's, with the option that names the model's own.
+fn another(error: stackgan_core::Error, named: &Path, model: &Model) -> anyhow::Error {
+    let stackgan_core::Error::Model { what, expected, found, .. } = error else {
+        return error.into();
+    };
+    let remedy = match (model.encoder(), &model.info().encoder_source) {
+        (Some(_), _) => "leave `--encoder` out: the model has its own".to_owned(),
+        (None, Some(source)) => format!("give `--encoder {}`", source.escape_debug()),
+        (None, None) => {
+            "give the encoder that made the embeddings of its training: `--encoder`".to_owned()
+        }
+    };
+    let place = format!("encoder: {}", named.display());
+    let problem = Problem::usage(what, place, (expected, found), remedy);
+    Problem { exit: Exit::Data, ..problem }.into()
+}
+
+/// As [`attach`], for the model of `file`, which must read sentences then.
+///
+/// # Errors
+/// As [`attach`]; code 3 when the model has no encoder.
+pub(crate) fn attach_to_read(
+    model: &mut Model,
+    file: &Path,
+    named: Option<&Path>,
+    context: &Context,
+) -> Result<()> {
+    attach(model, named, context)?;
+    if model.reads_sentences() {
+        return Ok(());
+    }
+    let parts = ("a model that reads sentences", "one that was trained on embeddings");
+    let remedy = "give the encoder that made them: `--encoder`; or paint from embeddings: `stackgan generate \
+                  --embeddings FILE`";
+    Err(Problem::data("the model has no text encoder of its own", file, parts, remedy).into())
 }
 
 #[cfg(test)]

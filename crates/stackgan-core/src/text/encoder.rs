@@ -357,7 +357,7 @@ fn not_a_file(expected: &str, found: &str) -> Error {
         what: "not the file of a text encoder".to_owned(),
         expected: expected.to_owned(),
         found: found.to_owned(),
-        remedy: "make one: `stackgan text train`, or `stackgan text import` of published weights"
+        remedy: "use an encoder's file as it was written; train one, or import published weights"
             .to_owned(),
     }
 }
