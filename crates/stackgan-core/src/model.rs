@@ -11,7 +11,7 @@ use std::fmt;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, KEY};
 use crate::generator::{Generator, Stage1Statistics};
 use crate::generator_noise::Epsilon;
 use crate::generators::Low;
@@ -23,9 +23,6 @@ use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
 
 /// The version of the file format.
 const FORMAT: &str = "stackgan-model/1";
-
-/// The metadata key of [`ModelInfo`].
-const KEY: &str = "stackgan";
 
 /// The description that a model file contains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use stackgan_core::Model;
+use stackgan_core::archive::KEY;
 use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
 use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 use stackgan_data::formats::read_bounded;
@@ -173,7 +174,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>> {
 /// The kind of one of our files, from its metadata.
 pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-    let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("stackgan")?).ok()?;
+    let about: Value = serde_json::from_str(header.metadata().as_ref()?.get(KEY)?).ok()?;
     Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
 }
 
