@@ -11,6 +11,7 @@ use stackgan_core::archive::KEY;
 use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
 use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 use stackgan_data::formats::read_bounded;
+use stackgan_train::run_files;
 use stackgan_train::text::TrainedEncoder;
 
 use crate::context::Context;
@@ -83,7 +84,7 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
         return sentence(&folder, format!("{HUB}{repository}"), context);
     }
     if name.is_dir() {
-        let model = name.join("model.safetensors"); // of a run or a demo, whose model has an encoder
+        let model = name.join(run_files::MODEL); // of a run or a demo, whose model has an encoder
         if name.join("config.json").exists() || !model.is_file() {
             return sentence(name, absolute(name).display().to_string(), context);
         }
