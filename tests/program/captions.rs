@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use stackgan_core::archive::Archive;
 
-use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
+use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training, write_given};
 use crate::own::painted;
 use crate::reed;
 
@@ -29,11 +29,7 @@ fn vectors(dir: &Path, encoder: &Path, captions: &[String]) -> Vec<Vec<f32>> {
 
 /// `given.npy`, and the list of its captions beside it.
 fn npy(dir: &Path, captions: &[String], rows: &[Vec<f32>]) {
-    let (file, mut bytes) = (dir.join("given.npy"), Vec::new());
-    let shape = [rows.len(), rows[0].len()];
-    stackgan_data::formats::npy::write_f32(&mut bytes, &shape, &rows.concat(), &file).unwrap();
-    fs::write(file, bytes).unwrap();
-    fs::write(dir.join("given.txt"), captions.join("\n") + "\n").unwrap();
+    write_given(dir, rows[0].len(), &rows.concat(), &(captions.join("\n") + "\n"));
 }
 
 /// An encoder of the shared one's width, and another.

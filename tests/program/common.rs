@@ -98,6 +98,17 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     World { folder }
 });
 
+/// Writes `given.npy`, rows of `width` values, and the list of their captions beside it.
+pub(crate) fn write_given(dir: &Path, width: usize, values: &[f32], captions: &str) {
+    let shape = (values.len() / width, width);
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape:?}, }}\n");
+    let length = (header.len() as u16).to_le_bytes();
+    let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let file = [b"\x93NUMPY\x01\0", &length[..], header.as_bytes(), &values].concat();
+    std::fs::write(dir.join("given.npy"), file).unwrap();
+    std::fs::write(dir.join("given.txt"), captions).unwrap();
+}
+
 /// Returns the arguments of a tiny training run of `stage` with `steps` steps.
 pub(crate) fn training(stage: &str, steps: &str, run: &Path) -> Vec<String> {
     let mut args: Vec<String> =

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
 
-use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
+use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training, write_given};
 use crate::lite0::lite0;
 use crate::reed::{self, Kind};
 use crate::tiny_bert;
@@ -295,16 +295,12 @@ fn every_width_trains() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let birds = WORLD.birds().display().to_string();
-    let rows = done(dir, &["data", "captions", &birds, "-q"]).lines().count();
+    let list = done(dir, &["data", "captions", &birds, "-q"]);
+    let rows = list.lines().count();
     for width in [384, 768, 1024, 2400] {
         let values: Vec<f32> =
             (0..rows * width).map(|k| (k * 37 % 101) as f32 / 50.0 - 1.0).collect();
-        let mut bytes = Vec::new();
-        let file = dir.join("given.npy");
-        stackgan_data::formats::npy::write_f32(&mut bytes, &[rows, width], &values, &file).unwrap();
-        fs::write(&file, bytes).unwrap();
-        let list = done(dir, &["data", "captions", &birds, "-q"]);
-        fs::write(dir.join("given.txt"), list).unwrap();
+        write_given(dir, width, &values, &list);
         let out = dir.join("prepared");
         let args = [
             "data",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::common::{TINY, WORLD, done, failed, set};
+use crate::common::{TINY, WORLD, done, failed, set, write_given};
 
 /// Width of an embedding.
 const WIDTH: usize = 6;
@@ -281,11 +281,7 @@ fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
 fn encoded_elsewhere(dir: &Path, list: &str) {
     let rows = list.lines().count();
     let values: Vec<f32> = (0..rows * WIDTH).map(|k| (k * 37 % 101) as f32 / 50.0 - 1.0).collect();
-    let mut bytes = Vec::new();
-    let file = dir.join("given.npy");
-    stackgan_data::formats::npy::write_f32(&mut bytes, &[rows, WIDTH], &values, &file).unwrap();
-    fs::write(&file, bytes).unwrap();
-    fs::write(dir.join("given.txt"), list).unwrap();
+    write_given(dir, WIDTH, &values, list);
 }
 
 /// Returns captions and the hashes of the pixels that `generate` painted.

@@ -9,7 +9,9 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use stackgan_core::archive::Archive;
 
-use crate::common::{WORLD, commands, done, failed, slashes, stackgan, train, training};
+use crate::common::{
+    WORLD, commands, done, failed, slashes, stackgan, train, training, write_given,
+};
 use crate::errors::four_parts;
 use crate::lite0::lite0;
 
@@ -39,11 +41,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     done(dir, &["model", "import", "netG.pth", "--out", "plain.safetensors", "-q"]);
     let weights = Archive { tensors: lite0(), ..Archive::default() };
     fs::write(dir.join("random.safetensors"), weights.to_bytes().unwrap()).unwrap();
-    let file = dir.join("given.npy");
-    let mut array = Vec::new();
-    stackgan_data::formats::npy::write_f32(&mut array, &[2, 3], &[0.5; 6], &file).unwrap();
-    fs::write(&file, array).unwrap();
-    fs::write(dir.join("given.txt"), "a red bird\na blue bird\n").unwrap();
+    write_given(dir, 3, &[0.5; 6], "a red bird\na blue bird\n");
     fs::write(dir.join("settings.toml"), done(dir, &["config", "show"])).unwrap();
     folder
 });

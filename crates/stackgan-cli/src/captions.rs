@@ -4,11 +4,9 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stackgan_data::captions::MAX_CAPTION;
 
 use crate::exit::Problem;
-
-/// Maximum length of a caption in bytes.
-const LONGEST: usize = 4096;
 
 /// Returns captions in small chunks, so that memory is bounded; from stdin one at a time, as they
 /// arrive.
@@ -110,10 +108,10 @@ impl Lines {
     fn line(&mut self) -> Result<Option<String>> {
         use std::io::Read as _;
         let mut bytes = Vec::new();
-        let most = MARK.len() + LONGEST + b"\r\n".len();
+        let most = MARK.len() + MAX_CAPTION + b"\r\n".len();
         (&mut self.from).take(most as u64 + 1).read_until(b'\n', &mut bytes)?;
         let wrong = |found: &str, remedy: &str| {
-            let parts = (format!("UTF-8 lines of at most {LONGEST} bytes"), found);
+            let parts = (format!("UTF-8 lines of at most {MAX_CAPTION} bytes"), found);
             Problem::data("a caption cannot be read", &self.file, parts, remedy)
         };
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
@@ -124,7 +122,7 @@ impl Lines {
         }
         match bytes.len() {
             0 => Ok(None),
-            _ if line.len() > LONGEST => {
+            _ if line.len() > MAX_CAPTION => {
                 Err(wrong("a longer line", "write one caption on each line").into())
             }
             _ => match str::from_utf8(line) {
@@ -151,7 +149,7 @@ mod tests {
         assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
         assert_eq!(read("\u{feff}a\n\u{feff}b", 2).unwrap(), [vec!["a", "\u{feff}b"]]);
         assert_eq!(read("\u{feff}\r\na", 2).unwrap(), [vec!["a"]]);
-        let long = "x".repeat(LONGEST);
+        let long = "x".repeat(MAX_CAPTION);
         for end in ["", "\n", "\r\n"] {
             assert_eq!(read(&format!("{long}{end}a"), 2).is_ok(), !end.is_empty(), "{end:?}");
             assert!(read(&format!("{long}{end}"), 2).is_ok(), "{end:?}");

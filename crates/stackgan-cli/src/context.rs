@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 
 use crate::args::{Global, Precision};
-use crate::device;
+use crate::device::{self, Use};
 use crate::progress::Manner;
 
 /// The context of every command.
@@ -18,11 +18,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Starts the threads and opens the device. A command that does not compute opens no GPU.
+    /// Starts the threads and opens the device.
     ///
     /// # Errors
     /// As [`device::choose`], and when the threads cannot be started.
-    pub(crate) fn new(global: &Global, computes: bool) -> Result<Self> {
+    pub(crate) fn new(global: &Global, used: Use) -> Result<Self> {
         if let Some(threads) = global.threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(usize::from(threads))
@@ -30,8 +30,7 @@ impl Context {
                 .context("the threads cannot be started")?;
         }
         let manner = Manner::here(global.quiet);
-        let (device, precision) =
-            device::choose(&global.device, global.precision, (computes, manner))?;
+        let (device, precision) = device::choose(&global.device, global.precision, used, manner)?;
         Ok(Self { device, precision, manner })
     }
 }

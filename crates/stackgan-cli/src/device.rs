@@ -11,6 +11,15 @@ use crate::progress::Manner;
 /// Whether this program was built with the feature `cuda`.
 const BUILT_FOR_CUDA: bool = cfg!(feature = "cuda");
 
+/// What a command does with the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It computes there.
+    Computes,
+    /// It does not compute, so no GPU is opened.
+    Nothing,
+}
+
 /// The device that `--device` requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
@@ -37,7 +46,7 @@ impl Wanted {
     }
 }
 
-/// Chooses the device and precision of a command that computes.
+/// Chooses the device and precision of a command.
 ///
 /// # Errors
 /// [`Problem`] with code 2 for an invalid device, or a precision that the device does not support;
@@ -45,10 +54,11 @@ impl Wanted {
 pub(crate) fn choose(
     name: &str,
     precision: Option<Precision>,
-    (computes, manner): (bool, Manner),
+    used: Use,
+    manner: Manner,
 ) -> Result<(Device, Precision)> {
     let device = match wanted(name)? {
-        _ if !computes => return Ok((Device::Cpu, Precision::F32)),
+        _ if used == Use::Nothing => return Ok((Device::Cpu, Precision::F32)),
         Wanted::Cuda(_) if !BUILT_FOR_CUDA => return Err(without_gpus().into()),
         Wanted::Cpu => Device::Cpu,
         Wanted::Cuda(number) => open(number)?,
@@ -171,10 +181,10 @@ mod tests {
 
     #[test]
     fn what_does_not_compute_needs_no_gpu_but_a_device_that_there_can_be() {
-        let quiet = |computes| (computes, Manner::Quiet);
-        let (device, precision) = choose("auto", Some(Precision::Bf16), quiet(false)).unwrap();
+        let of = |name, precision, used| choose(name, precision, used, Manner::Quiet);
+        let (device, precision) = of("auto", Some(Precision::Bf16), Use::Nothing).unwrap();
         assert!(device.is_cpu() && precision == Precision::F32);
-        assert!(choose("abacus", None, quiet(false)).is_err());
-        assert!(choose("cpu", Some(Precision::Bf16), quiet(true)).is_err());
+        assert!(of("abacus", None, Use::Nothing).is_err());
+        assert!(of("cpu", Some(Precision::Bf16), Use::Computes).is_err());
     }
 }

@@ -13,6 +13,7 @@ use stackgan_core::{Model, Stage};
 use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 use stackgan_data::positional::read_exact_at;
 use stackgan_train::run::model_at;
+use stackgan_train::run_files::MODEL;
 use stackgan_train::store::Store;
 
 use crate::context::Context;
@@ -23,11 +24,9 @@ use crate::run::is_run;
 
 /// Maximum size of a model file in bytes.
 const LARGEST: u64 = 8 << 30;
-/// The name of the model file in folders.
-const FILE: &str = "model.safetensors";
 /// The files to fetch from a repository: the model file contains everything.
 const LAYOUT: Layout<'static> = Layout {
-    files: &[Wanted { name: FILE, most: LARGEST, needed: true }],
+    files: &[Wanted { name: MODEL, most: LARGEST, needed: true }],
     expected: "a repository of this program's models, as `stackgan model export --hub` lays them out",
     remedy: "check the name; sentence encoders go to `--encoder`",
 };
@@ -57,7 +56,7 @@ pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
             (folder, repository.to_string().replace('/', "-"))
         }
     };
-    let file = if folder.is_dir() { folder.join(FILE) } else { folder };
+    let file = if folder.is_dir() { folder.join(MODEL) } else { folder };
     let (model, sha256) = read(&file, named, &context.device)?;
     Ok(Loaded { model, sha256, file, name })
 }
@@ -126,7 +125,7 @@ pub(crate) fn stage_of(model: &Model, asked: Option<Stage>, path: &Path) -> Resu
 /// folder. Encoder and description are those of the run's newest model.
 fn of_checkpoint(file: &Path, device: &Device) -> Option<Result<Model>> {
     let folder = file.parent()?;
-    let newest = folder.parent()?.join(FILE);
+    let newest = folder.parent()?.join(MODEL);
     if !is_checkpoint(file) || !newest.is_file() {
         return None;
     }

@@ -21,6 +21,9 @@ const HEADER_LIMIT: u64 = 1 << 20;
 /// Memory that any file may take beyond twice its size, in bytes.
 const SLACK: usize = 16 << 20;
 
+/// The metadata key of the JSON document in which a file of this program says what it is.
+pub const KEY: &str = "stackgan";
+
 /// The metadata key of the CRC-32C of the data, eight hexadecimal digits, and the digits in its
 /// place while it is not known.
 const CRC: &str = "crc32c";

@@ -11,7 +11,7 @@ use std::fmt;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, KEY};
 use crate::generator::{Generator, Stage1Statistics};
 use crate::generator_noise::Epsilon;
 use crate::generators::Low;
@@ -23,9 +23,6 @@ use crate::{Error, NetConfig, Params, Recipe, Result, Stage, generators};
 
 /// The version of the file format.
 const FORMAT: &str = "stackgan-model/1";
-
-/// The metadata key of [`ModelInfo`].
-const KEY: &str = "stackgan";
 
 /// The description that a model file contains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,8 +37,8 @@ pub struct ModelInfo {
     ///
     /// A file that has the encoder says its fingerprint with standardisation here instead.
     pub encoder_fingerprint: String,
-    /// The source of an encoder that is not in the file, as `--encoder` takes it: `hub:OWNER/NAME`
-    /// or a folder.
+    /// The source of an encoder that is not in the file: `hub:OWNER/NAME` (of the Hugging Face
+    /// Hub) or a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder_source: Option<String>,
     /// Stage-I.
@@ -167,7 +164,7 @@ pub enum TextPart {
     Beside {
         /// Its fingerprint; empty if it is not known.
         fingerprint: String,
-        /// Where it comes from, as `--encoder` takes it: `hub:OWNER/NAME` or a folder.
+        /// Where it comes from, as in [`ModelInfo::encoder_source`].
         source: Option<String>,
         /// The standardisation of its vectors, if the training used one.
         standardise: Option<Standardise>,
@@ -276,7 +273,10 @@ impl Model {
             wrong("not a StackGAN model", &format!("metadata `{KEY}`"), &e.to_string())
         })?;
         if info.format != FORMAT {
-            return Err(wrong("this program reads another version", FORMAT, &info.format));
+            let remedy = "read it with the version that wrote it".to_owned();
+            let what = "this program reads another version".to_owned();
+            let (expected, found) = (FORMAT.to_owned(), info.format);
+            return Err(Error::Model { what, expected, found, remedy });
         }
         let known = |name: &str| match name.split_once('.') {
             Some(("stage1", _)) => true,
@@ -342,14 +342,12 @@ impl Model {
                 expected: named(self.info.stage1.net.text_dim, known),
                 found: named(dim, &print),
                 remedy: match &self.text {
-                    TextPart::Inside(_) => {
-                        "leave `--encoder` out: the model has its own".to_owned()
-                    }
+                    TextPart::Inside(_) => "attach none: the model has its own".to_owned(),
                     TextPart::Beside { source: Some(source), .. } => {
-                        format!("give `--encoder {}`", source.escape_debug())
+                        format!("attach `{}`", source.escape_debug())
                     }
                     TextPart::Beside { source: None, .. } => {
-                        "give the encoder that made the embeddings of its training".to_owned()
+                        "attach the encoder that made the embeddings of its training".to_owned()
                     }
                 },
             });
@@ -384,8 +382,7 @@ impl Model {
                 what: "the model has no text encoder of its own".to_owned(),
                 expected: "tensors under `text.`, or an encoder beside the model".to_owned(),
                 found: "embeddings from elsewhere".to_owned(),
-                remedy: "give the encoder that made them: `--encoder`; or paint from embeddings: `stackgan generate --embeddings FILE`"
-                    .to_owned(),
+                remedy: "attach the encoder that made them, or paint from embeddings".to_owned(),
             }),
         }
     }
@@ -533,14 +530,21 @@ impl Model {
 
 /// The error for Stage-II of a model that has Stage-I alone.
 pub(crate) fn no_such_stage() -> Error {
-    wrong("the model has no such stage", "stage 1", "2")
+    Error::Model {
+        what: "the model has no such stage".to_owned(),
+        expected: "stage 1".to_owned(),
+        found: "2".to_owned(),
+        remedy: "take Stage-I, or a model that has both".to_owned(),
+    }
 }
 
-pub(crate) fn wrong(what: &str, expected: &str, found: &str) -> Error {
+/// The error for what is not one model.
+fn wrong(what: &str, expected: &str, found: &str) -> Error {
     Error::Model {
         what: what.to_owned(),
         expected: expected.to_owned(),
         found: found.to_owned(),
-        remedy: "check with `stackgan model info` which model this is".to_owned(),
+        remedy: "use the file of a model as it was written, or parts that belong together"
+            .to_owned(),
     }
 }

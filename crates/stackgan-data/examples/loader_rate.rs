@@ -31,8 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("embeddings.safetensors");
-    let mut writer =
-        Embeddings::create(&path, WIDTH, data.caption_count(), "none", data.fingerprint())?;
+    let mut writer = Embeddings::create(&path, WIDTH, "none", &data)?;
     for _ in 0..data.caption_count() {
         writer.append(&[0.0; WIDTH])?;
     }

@@ -295,8 +295,7 @@ mod tests {
         let (dir, _, data) = prepared(20, 3, PictureSize::Stage1);
         let path = dir.path().join("e");
         let numbers = Noise::new(1).normal(Stream::Test, 0, 0, data.caption_count() * 7);
-        let mut writer =
-            Embeddings::create(&path, 7, data.caption_count(), "e", data.fingerprint()).unwrap();
+        let mut writer = Embeddings::create(&path, 7, "e", &data).unwrap();
         writer.append(&numbers).unwrap();
         writer.finish().unwrap();
         Fixture {

@@ -36,14 +36,15 @@ pub(crate) struct AtomicFile {
     writer: BufWriter<File>,
 }
 
-/// Prefix and suffix of the names of unfinished files.
-const PREFIX: &str = ".tmp-";
+/// How the names of unfinished files of this program begin, in every folder.
+pub const TEMPORARY: &str = ".tmp-";
+/// How those of [`AtomicFile`] end.
 const SUFFIX: &str = ".partial";
 
 impl AtomicFile {
     /// Whether a name is one that this type uses before [`Self::commit`].
     pub(crate) fn is_unfinished(name: &str) -> bool {
-        name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+        name.starts_with(TEMPORARY) && name.ends_with(SUFFIX)
     }
 
     /// Starts a file for `path`, after removing what killed processes left in its folder.
@@ -54,7 +55,7 @@ impl AtomicFile {
             _ => PathBuf::from("."),
         };
         let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX).suffix(SUFFIX);
+        builder.prefix(TEMPORARY).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
         sweep(&folder);

@@ -86,9 +86,8 @@ fn pictures(folder: &Path) -> Result<Arc<Prepared>, Box<dyn std::error::Error>> 
 /// Writes a vector for each caption, in the order of `Prepared::all_captions`: here noise, in your
 /// program an encoder's.
 fn vectors(file: &Path, data: &Prepared) -> Result<Arc<Embeddings>, Box<dyn std::error::Error>> {
-    let (rows, print) = (data.caption_count(), data.fingerprint());
-    let mut writer = Embeddings::create(file, DIM, rows, "an encoder of mine", print)?;
-    for row in 0..rows {
+    let mut writer = Embeddings::create(file, DIM, "an encoder of mine", data)?;
+    for row in 0..data.caption_count() {
         writer.append(&Noise::new(2).normal(Stream::Test, 0, row as u64, DIM))?;
     }
     writer.finish()?;

@@ -23,10 +23,8 @@ pub fn encode(
     file: &Path,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Embeddings> {
-    let (captions, print) = (data.all_captions(), encoder.fingerprint());
-    let writer =
-        Embeddings::create(file, encoder.dim(), captions.len(), &print, data.fingerprint())?;
-    write(encoder, captions, writer, progress)?;
+    let writer = Embeddings::create(file, encoder.dim(), &encoder.fingerprint(), data)?;
+    write(encoder, data.all_captions(), writer, progress)?;
     Ok(Embeddings::open(file)?)
 }
 

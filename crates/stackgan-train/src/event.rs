@@ -16,8 +16,10 @@ pub enum TrainEvent {
         steps_per_epoch: u64,
         /// Number of pictures in a batch.
         batch: usize,
-        /// Number of trainable parameters of G and of D.
-        parameters: (usize, usize),
+        /// Number of trainable parameters of G.
+        parameters_g: usize,
+        /// Number of trainable parameters of D.
+        parameters_d: usize,
     },
     /// A step was taken. Sent after every step; carries no values, so it is cheap.
     Step {
@@ -30,8 +32,10 @@ pub enum TrainEvent {
         step: u64,
         /// The epoch, counted from 0.
         epoch: u64,
-        /// Learning rates of G and D.
-        lr: (f64, f64),
+        /// Learning rate of G.
+        lr_g: f64,
+        /// Learning rate of D.
+        lr_d: f64,
         /// The loss terms and other watched values, by name.
         terms: Vec<(&'static str, f64)>,
         /// Seconds since the run was started or resumed.

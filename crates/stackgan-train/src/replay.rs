@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
-use stackgan_core::archive::Archive;
+use stackgan_core::archive::{Archive, KEY};
 use stackgan_core::{NetConfig, Params};
 
 use crate::config::TrainConfig;
@@ -20,9 +20,6 @@ use crate::{Error, Result};
 
 /// The version of the file format.
 pub(crate) const FORMAT: &str = "stackgan-step/1";
-
-/// The metadata key of [`Facts`].
-const KEY: &str = "stackgan";
 
 /// The metadata of a bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

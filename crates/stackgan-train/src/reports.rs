@@ -29,8 +29,10 @@ pub(crate) struct Reports<'a> {
 pub(crate) struct Reported {
     pub(crate) step: u64,
     pub(crate) epoch: u64,
-    /// Learning rates of G and D.
-    pub(crate) lr: (f64, f64),
+    /// Learning rate of G.
+    pub(crate) lr_g: f64,
+    /// Learning rate of D.
+    pub(crate) lr_d: f64,
     /// The value of R1 in the last step that had it, in place of this step's.
     pub(crate) r1: Option<f64>,
     /// The time spent waiting for data since the last report.
@@ -72,21 +74,21 @@ impl<'a> Reports<'a> {
     /// When the values cannot be read from the device.
     pub(crate) fn line(
         &mut self,
-        Reported { step, epoch, lr, r1, loading }: Reported,
+        Reported { step, epoch, lr_g, lr_d, r1, loading }: Reported,
         stats: &StepStats,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<()> {
         let (mut terms, seconds) = (stats.read()?, self.started.elapsed().as_secs_f64());
         let loading = loading.div_duration_f64(self.reported.elapsed());
         self.reported = Instant::now();
-        let more = [("lr_g", lr.0), ("lr_d", lr.1), ("loading", thousandths(loading))];
+        let more = [("lr_g", lr_g), ("lr_d", lr_d), ("loading", thousandths(loading))];
         if let Some(r1) = r1.filter(|_| terms.iter().all(|(name, _)| *name != penalty::NAME)) {
             terms.push((penalty::NAME, r1));
         }
         let values = [&terms[..], &more].concat();
         let written = self.dir.append_stats(step, epoch, (seconds, self.first), &values);
         warn_only(written, step, on_event)?;
-        on_event(TrainEvent::Report { step, epoch, lr, terms, seconds });
+        on_event(TrainEvent::Report { step, epoch, lr_g, lr_d, terms, seconds });
         Ok(())
     }
 

@@ -65,9 +65,14 @@ pub fn train(
     saves.begin(&run, first, on_event)?;
     let mut reports = Reports::new(samples, dir, first)?;
     let mut feed = run.feed(first)?;
-    let parameters = (run.players.g().params.count(), run.players.d().params.count());
-    let (batch, steps) = (cfg.optim.batch, run.steps);
-    on_event(TrainEvent::Started { step: first, steps, steps_per_epoch, batch, parameters });
+    on_event(TrainEvent::Started {
+        step: first,
+        steps: run.steps,
+        steps_per_epoch,
+        batch: cfg.optim.batch,
+        parameters_g: run.players.g().params.count(),
+        parameters_d: run.players.d().params.count(),
+    });
 
     let (mut step, mut reason) = (first, StopReason::Done);
     while step < run.steps {
@@ -88,31 +93,28 @@ pub fn train(
         step += 1;
         on_event(TrainEvent::Step { step });
         let last = step == run.steps;
-        if let Some((stats, lr)) = taken {
+        if let Some((stats, StepConfig { lr_g, lr_d, .. })) = taken {
             reports.check(run.guard.not_recorded(), (step, &stats), on_event);
             if step.is_multiple_of(cfg.run.report_every) || last {
                 let (epoch, r1, loading) = (fed.epoch, run.r1, feed.spent());
-                let at = Reported { step, epoch, lr, r1, loading };
+                let at = Reported { step, epoch, lr_g, lr_d, r1, loading };
                 reports.line(at, &stats, on_event)?;
             }
         }
         if step.is_multiple_of(cfg.run.sample_every) || last {
             reports.paint(run.model(step)?, step, on_event)?;
         }
-        let stopped = if last {
-            None
+        let ends = if last {
+            Some(StopReason::Done)
         } else {
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
-        let ends = last || stopped.is_some();
-        if step.is_multiple_of(cfg.run.checkpoint_every) || ends {
-            saves.save(&run, (step, ends), on_event)?;
+        if step.is_multiple_of(cfg.run.checkpoint_every) || ends.is_some() {
+            saves.save(&run, step, ends, on_event)?;
         }
-        if ends {
+        if let Some(ends) = ends {
             dir.forget_stop()?; // or the run could not be resumed
-        }
-        if let Some(stopped) = stopped {
-            reason = stopped;
+            reason = ends;
             break;
         }
     }
@@ -143,12 +145,13 @@ impl Saves<'_> {
         Ok(())
     }
 
-    /// Saves the checkpoint and the model after `step` steps. Unless the run ends, a few failures
+    /// Saves the checkpoint and the model after `step` steps. Unless the run `ends`, a few failures
     /// of the storage are only warnings.
     fn save(
         &mut self,
         run: &Run,
-        (step, ends): (u64, bool),
+        step: u64,
+        ends: Option<StopReason>,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<()> {
         self.dir.keep_hold()?;
@@ -158,7 +161,7 @@ impl Saves<'_> {
                 on_event(TrainEvent::Checkpoint { step, path });
                 Ok(())
             }
-            Err(error @ Error::Storage { .. }) if self.misses + 1 < MISSES && !ends => {
+            Err(error @ Error::Storage { .. }) if self.misses + 1 < MISSES && ends.is_none() => {
                 self.misses += 1;
                 let text = format!("not saved, training goes on: {error}");
                 on_event(TrainEvent::Warning { step, text });
@@ -183,14 +186,14 @@ impl Run {
         Feed::start(&self.setup, self.standardise.clone(), step..self.steps)
     }
 
-    /// Takes one step and returns its values and learning rates, or `None` for a skipped step.
+    /// Takes one step and returns its values and settings, or `None` for a skipped step.
     ///
     /// `meanwhile` is called while a GPU computes.
     fn step(
         &mut self,
         fed: &Fed,
         meanwhile: impl FnOnce(),
-    ) -> Result<Option<(StepStats, (f64, f64))>> {
+    ) -> Result<Option<(StepStats, StepConfig)>> {
         if self.skipped.contains(&fed.step) {
             return Ok(None);
         }
@@ -200,7 +203,7 @@ impl Run {
         if let Some(ema) = &self.ema {
             ema.follow(fed.step)?;
         }
-        Ok(Some((stats, (step.lr_g, step.lr_d))))
+        Ok(Some((stats, step)))
     }
 
     /// Saves the checkpoint and the model after `step` steps.

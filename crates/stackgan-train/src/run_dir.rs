@@ -8,8 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
+use stackgan_data::whole_file::TEMPORARY;
+
 use crate::run_files::RunFiles;
-use crate::store::{TEMPORARY, storage, write_atomically};
+use crate::store::{storage, write_atomically};
 use crate::{Error, Result};
 
 /// A run folder, locked by this process until the value is dropped.

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// The name of a model's file in the folder of a run, of a demo and of the Hugging Face Hub.
+pub const MODEL: &str = "model.safetensors";
+
 /// The files of a run folder, by what they are. Nothing is opened: the folder need not exist.
 #[derive(Clone, Copy, Debug)]
 pub struct RunFiles<'a>(&'a Path);
@@ -35,7 +38,7 @@ impl<'a> RunFiles<'a> {
     /// The trained model: complete, with the encoder and the stages that exist.
     #[must_use]
     pub fn model(self) -> PathBuf {
-        self.0.join("model.safetensors")
+        self.0.join(MODEL)
     }
 
     /// The reports, one JSON line each.

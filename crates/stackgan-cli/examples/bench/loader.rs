@@ -64,9 +64,8 @@ pub(crate) fn bench(side: usize, batches: usize) -> Result<Value> {
 }
 
 fn embeddings(data: &Prepared, dim: usize, file: &Path) -> Result<Embeddings> {
-    let rows = data.caption_count();
-    let mut writer = Embeddings::create(file, dim, rows, "noise", data.fingerprint())?;
-    for row in 0..rows as u64 {
+    let mut writer = Embeddings::create(file, dim, "noise", data)?;
+    for row in 0..data.caption_count() as u64 {
         writer.append(&Noise::new(0).normal(Stream::Test, 0, row, dim))?;
     }
     writer.finish()?;

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::Problem;
 use crate::output::{Form, print, write_file};
-use crate::painting::{GRID, Given, Painter, Read, check_free, numbers, seeds};
+use crate::painting::{EmbeddingsAt, GRID, Given, Painter, Read, check_free, numbers, seeds};
 use crate::progress::Phase;
 
 /// Number of rows of embeddings that are painted if none are named.
@@ -39,8 +39,8 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let batches: Box<dyn Iterator<Item = Result<Read>>> =
         if args.embeddings.is_some() || args.data.is_some() {
             painter = Painter::of_embeddings(asked, context)?;
-            let named = (args.embeddings.as_deref(), args.data.as_deref());
-            given = Given::open(&painter.named.model, named, context.manner)?;
+            let at = EmbeddingsAt { file: args.embeddings.as_deref(), data: args.data.as_deref() };
+            given = Given::open(&painter.named.model, at, context.manner)?;
             rows = asked_rows.unwrap_or_else(|| (0..FIRST.min(given.len() as u64)).collect());
             Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.named.model)))
         } else {

@@ -24,6 +24,7 @@ use anyhow::Result;
 
 use crate::args::{Cli, Command};
 use crate::context::Context;
+use crate::device::Use;
 use crate::exit::{Exit, out_of_memory};
 
 /// Runs a command.
@@ -31,23 +32,22 @@ use crate::exit::{Exit, out_of_memory};
 /// # Errors
 /// Any failure; [`crate::exit`] maps it to an exit code.
 pub(crate) fn run(cli: Cli) -> Result<Exit> {
-    let context = Context::new(&cli.global, computes(&cli.command))?;
+    let context = Context::new(&cli.global, use_of_device(&cli.command))?;
     // Run on a worker thread. From another thread, each of a step's thousand parallel loops would
     // wake one and wait for it.
     let done = rayon::scope(|_| dispatch(cli.command, &context));
     done.map_err(|error| out_of_memory(error, None))
 }
 
-/// Whether a command computes. Other commands do not open a GPU.
-const fn computes(command: &Command) -> bool {
-    !matches!(
-        command,
+const fn use_of_device(command: &Command) -> Use {
+    match command {
         Command::Data(_)
-            | Command::Runs(_)
-            | Command::Config(_)
-            | Command::Completions { .. }
-            | Command::Man { .. }
-    )
+        | Command::Runs(_)
+        | Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Use::Nothing,
+        _ => Use::Computes,
+    }
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<Exit> {

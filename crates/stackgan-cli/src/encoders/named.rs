@@ -7,13 +7,15 @@ use anyhow::{Context as _, Result};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use stackgan_core::Model;
+use stackgan_core::archive::KEY;
 use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
 use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
 use stackgan_data::formats::read_bounded;
+use stackgan_train::run_files;
 use stackgan_train::text::TrainedEncoder;
 
 use crate::context::Context;
-use crate::exit::Problem;
+use crate::exit::{Exit, Problem};
 use crate::output::absolute;
 use crate::progress::FetchProgress;
 
@@ -82,7 +84,7 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
         return sentence(&folder, format!("{HUB}{repository}"), context);
     }
     if name.is_dir() {
-        let model = name.join("model.safetensors"); // of a run or a demo, whose model has an encoder
+        let model = name.join(run_files::MODEL); // of a run or a demo, whose model has an encoder
         if name.join("config.json").exists() || !model.is_file() {
             return sentence(name, absolute(name).display().to_string(), context);
         }
@@ -173,7 +175,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>> {
 /// The kind of one of our files, from its metadata.
 pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-    let about: Value = serde_json::from_str(header.metadata().as_ref()?.get("stackgan")?).ok()?;
+    let about: Value = serde_json::from_str(header.metadata().as_ref()?.get(KEY)?).ok()?;
     Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
 }
 
@@ -221,9 +223,44 @@ pub(crate) fn attach(model: &mut Model, named: Option<&Path>, context: &Context)
     let own = model.info().encoder_source.clone().map(PathBuf::from);
     let Some(name) = named.map(Path::to_path_buf).or(own) else { return Ok(()) };
     let encoder = open(&name, context)?;
-    model
-        .attach(encoder.boxed())
-        .with_context(|| format!("cannot use the text encoder\n  encoder: {}", name.display()))
+    model.attach(encoder.boxed()).map_err(|error| another(error, &name, model))
+}
+
+/// The error for an encoder that is not the model's, with the option that names the model's own.
+fn another(error: stackgan_core::Error, named: &Path, model: &Model) -> anyhow::Error {
+    let stackgan_core::Error::Model { what, expected, found, .. } = error else {
+        return error.into();
+    };
+    let remedy = match (model.encoder(), &model.info().encoder_source) {
+        (Some(_), _) => "leave `--encoder` out: the model has its own".to_owned(),
+        (None, Some(source)) => format!("give `--encoder {}`", source.escape_debug()),
+        (None, None) => {
+            "give the encoder that made the embeddings of its training: `--encoder`".to_owned()
+        }
+    };
+    let place = format!("encoder: {}", named.display());
+    let problem = Problem::usage(what, place, (expected, found), remedy);
+    Problem { exit: Exit::Data, ..problem }.into()
+}
+
+/// As [`attach`], for the model of `file`, which must read sentences then.
+///
+/// # Errors
+/// As [`attach`]; code 3 when the model has no encoder.
+pub(crate) fn attach_to_read(
+    model: &mut Model,
+    file: &Path,
+    named: Option<&Path>,
+    context: &Context,
+) -> Result<()> {
+    attach(model, named, context)?;
+    if model.reads_sentences() {
+        return Ok(());
+    }
+    let parts = ("a model that reads sentences", "one that was trained on embeddings");
+    let remedy = "give the encoder that made them: `--encoder`; or paint from embeddings: `stackgan generate \
+                  --embeddings FILE`";
+    Err(Problem::data("the model has no text encoder of its own", file, parts, remedy).into())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
-use stackgan_core::archive::Archive;
+use stackgan_core::archive::{Archive, KEY};
 use stackgan_core::digest::sha256;
 use stackgan_train::text::TextTraining;
 
@@ -20,8 +20,6 @@ use crate::signals::Stopper;
 const EVERY: Duration = Duration::from_secs(600);
 /// Appended to the name of the encoder's file.
 const SUFFIX: &str = ".unfinished";
-/// The metadata key of what the state belongs to.
-const KEY: &str = "stackgan";
 /// The name of the losses of all steps.
 const LOSSES: &str = "losses";
 

@@ -28,15 +28,24 @@ pub(crate) struct Given {
     data: Option<Arc<Prepared>>,
 }
 
+/// Where embeddings are, one at least.
+pub(crate) struct EmbeddingsAt<'a> {
+    /// A file of them.
+    pub(crate) file: Option<&'a Path>,
+    /// The dataset whose captions they are of, with the embeddings imported for it unless there is
+    /// a file.
+    pub(crate) data: Option<&'a Path>,
+}
+
 impl Given {
-    /// Opens the embeddings of `file`, or those that were imported for `data`. If the model was
-    /// trained on embeddings of an unknown encoder, others of the same width are taken with a warning.
+    /// Opens embeddings. If the model was trained on those of an unknown encoder, others of the
+    /// same width are taken with a warning.
     ///
     /// # Errors
     /// Code 4 when they do not exist, 3 when they are damaged or not those of the model's encoder.
     pub(crate) fn open(
         model: &Model,
-        (file, data): (Option<&Path>, Option<&Path>),
+        EmbeddingsAt { file, data }: EmbeddingsAt<'_>,
         manner: Manner,
     ) -> Result<Self> {
         let data = data.map(|path| open_any(path, ANY_SIZE, manner)).transpose()?;

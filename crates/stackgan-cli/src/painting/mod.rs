@@ -7,7 +7,7 @@ mod painter;
 mod seeds;
 mod sheet;
 
-pub(crate) use given::{Given, embeddings};
+pub(crate) use given::{EmbeddingsAt, Given, embeddings};
 pub(crate) use names::{ANIMATION, EDIT, FRAMES, GRID, SHEETS, file_name};
 pub(crate) use painter::{Painted, Painter, Read, check_free};
 pub(crate) use seeds::{numbers, seeds};

@@ -59,10 +59,11 @@ impl Painter {
     /// Opens the model with the encoder for its sentences.
     ///
     /// # Errors
-    /// As [`Self::of_embeddings`], and as [`encoders::attach`].
+    /// As [`Self::of_embeddings`], and as [`encoders::attach_to_read`].
     pub(crate) fn of_sentences(asked: &Painting, context: &Context) -> Result<Self> {
         let mut painter = Self::of_embeddings(asked, context)?;
-        encoders::attach(&mut painter.named.model, asked.encoder.as_deref(), context)?;
+        let (model, named) = (&mut painter.named.model, asked.encoder.as_deref());
+        encoders::attach_to_read(model, &asked.model, named, context)?;
         Ok(painter)
     }
 

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use image::{Rgb, RgbImage, imageops};
 use stackgan_core::image::Picture;
+use stackgan_data::contact_sheet::MAX_SIDE;
 use stackgan_data::letters::{self, ADVANCE, LINE};
 
 use crate::exit::Problem;
@@ -17,8 +18,6 @@ const LETTERS: u32 = 20;
 const ABOVE: usize = 16;
 /// Space between pictures and around them, in pixels.
 const GAP: u32 = 4;
-/// Maximum side of a sheet in pixels.
-const MAX_SIDE: u64 = 16_384;
 
 const GROUND: Rgb<u8> = Rgb([255; 3]);
 const INK: Rgb<u8> = Rgb([30, 30, 34]);

@@ -30,10 +30,10 @@ impl TrainProgress {
 
     /// Displays one event.
     pub(crate) fn on(&mut self, event: &TrainEvent) {
-        if let TrainEvent::Started { step, steps, batch, parameters: (g, d), .. } = event {
+        if let TrainEvent::Started { step, steps, batch, parameters_g, parameters_d, .. } = event {
             let name = &self.name;
             self.manner.say(format!(
-                "{name}: steps {step} to {steps}, batch {batch}, {g} parameters in G, {d} in D"
+                "{name}: steps {step} to {steps}, batch {batch}, {parameters_g} parameters in G, {parameters_d} in D"
             ));
             let mut phase = Phase::new(self.manner, name, *steps, "steps");
             phase.at(*step);

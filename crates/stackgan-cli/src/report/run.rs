@@ -215,7 +215,14 @@ mod tests {
     use super::*;
 
     fn started(step: u64) -> TrainEvent {
-        TrainEvent::Started { step, steps: 40, steps_per_epoch: 10, batch: 2, parameters: (1, 1) }
+        TrainEvent::Started {
+            step,
+            steps: 40,
+            steps_per_epoch: 10,
+            batch: 2,
+            parameters_g: 1,
+            parameters_d: 1,
+        }
     }
 
     #[test]
@@ -231,7 +238,8 @@ mod tests {
         report.on(&TrainEvent::Report {
             step: 12,
             epoch: 1,
-            lr: (1e-4, 1e-4),
+            lr_g: 1e-4,
+            lr_d: 1e-4,
             terms,
             seconds: 1.0,
         });

@@ -13,12 +13,7 @@ use candle_core::{DType, Device, Tensor, bail};
 use super::graph::{Graph, Numbers, Setting};
 use crate::Result;
 use crate::text::alphabet::{ALPHABET, ALPHABET_SIZE, CAPTION_LENGTH, Case, Unknown};
-use crate::text::{CharCnnRnnEncoder, Recurrence};
-
-/// The threshold of Lua's `nn.Threshold`: values that are not greater become 0.
-const THRESHOLD: f32 = 1e-6;
-/// Number of steps after the third convolution.
-const STEPS: i64 = 18;
+use crate::text::{CharCnnRnnEncoder, Recurrence, STEPS, THRESHOLD};
 
 /// The tensors of the encoder and the graph to which they are added.
 struct Encoder {
@@ -51,8 +46,8 @@ pub fn encoder(encoder: &CharCnnRnnEncoder) -> Result<Vec<u8>> {
     let x = e.pool(&x, 3); // 21
     let x = e.temporal(&x, "conv3")?; // 18
     let (x, steps) = match config.recurrence {
-        Recurrence::Gru => (x, STEPS),
-        Recurrence::Rnn => (e.pool(&x, 2), (STEPS - 3) / 2 + 1), // 8
+        Recurrence::Gru => (x, STEPS as i64),
+        Recurrence::Rnn => (e.pool(&x, 2), (STEPS as i64 - 3) / 2 + 1), // 8
     };
     let x = e.graph.node("Transpose", &[&x], &[("perm", Setting::Ints(&[2, 0, 1]))]);
 

@@ -170,7 +170,7 @@ fn within_largest(numbers: usize) -> crate::Result<usize> {
         what: "the network does not fit into an ONNX file".to_owned(),
         expected: format!("at most {LARGEST} bytes of weights: protobuf's limit is 2 GiB"),
         found: format!("{bytes} bytes"),
-        remedy: "export a narrower model, or Stage-I alone: `--stage 1`".to_owned(),
+        remedy: "export a narrower model, or Stage-I alone".to_owned(),
     })
 }
 

@@ -12,7 +12,6 @@ use candle_core::{Device, Tensor};
 
 use super::layout::{STAGE1, generator, stage1_prefix};
 use crate::archive::{prefixed, under};
-use crate::model::wrong;
 use crate::shapes::{differences, first_names, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
 use crate::{Error, Model, NetConfig, Parts, Recipe, Result, Stage, StagePart, TextPart};
@@ -115,11 +114,12 @@ pub fn from_state_dict(
 /// [`Error::Model`] for a model of the residual recipe, which has no PyTorch release.
 pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
     if model.info().stage1.net.recipe != Recipe::Plain {
-        return Err(wrong(
-            "only the plain recipe has a state dict of a release",
-            "a model of the plain recipe",
-            "one of the residual recipe",
-        ));
+        return Err(Error::Model {
+            what: "only the plain recipe has a state dict of a release".to_owned(),
+            expected: "a model of the plain recipe".to_owned(),
+            found: "one of the residual recipe".to_owned(),
+            remedy: "take a model of the plain recipe, or keep this one as it is".to_owned(),
+        });
     }
     let low = model.stage1().snapshot()?;
     let Some(high) = model.stage2() else { return Ok(low) };

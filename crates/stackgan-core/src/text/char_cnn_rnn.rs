@@ -16,6 +16,7 @@ use super::ops::{
 };
 use crate::Error;
 use crate::params::{Init, Scope};
+pub(crate) use tail::STEPS;
 pub(super) use tail::Tail;
 
 /// One of the two published recurrences.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alphabet::{self, CaptionIndices};
 use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
-use crate::archive::{Archive, prefixed, under};
+use crate::archive::{Archive, KEY, prefixed, under};
 use crate::digest::Sum;
 use crate::shapes::wrong_sizes;
 use crate::{Error, Params, Result};
@@ -19,8 +19,6 @@ const PREFIX: &str = "text.";
 const MEAN: &str = "standardise.mean";
 const STD: &str = "standardise.std";
 
-/// The metadata key of [`About`].
-const KEY: &str = "stackgan";
 /// The name of the kind of encoder in its file.
 const KIND: &str = "char-cnn-rnn";
 /// The version of the file format.
@@ -357,7 +355,7 @@ fn not_a_file(expected: &str, found: &str) -> Error {
         what: "not the file of a text encoder".to_owned(),
         expected: expected.to_owned(),
         found: found.to_owned(),
-        remedy: "make one: `stackgan text train`, or `stackgan text import` of published weights"
+        remedy: "use an encoder's file as it was written; train one, or import published weights"
             .to_owned(),
     }
 }

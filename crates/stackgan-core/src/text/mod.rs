@@ -18,8 +18,10 @@ use candle_core::Tensor;
 
 use crate::Result;
 
+pub(crate) use char_cnn_rnn::STEPS;
 pub use char_cnn_rnn::{CharCnnRnn, CharCnnRnnConfig, Recurrence, TextInit};
 pub use encoder::{CharCnnRnnEncoder, Standardise};
+pub(crate) use ops::THRESHOLD;
 #[cfg(feature = "sentence")]
 pub use sentence::{SentenceEncoder, SentenceFiles};
 

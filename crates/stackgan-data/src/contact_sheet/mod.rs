@@ -26,7 +26,7 @@ const GAP: u32 = 10;
 const CAPTIONS: usize = 3;
 
 /// Maximum side of a sheet, in pixels.
-const MAX_SIDE: u64 = 16_384;
+pub const MAX_SIDE: u64 = 16_384;
 
 const GROUND: Rgb<u8> = Rgb([28, 28, 30]);
 const NAME: Rgb<u8> = Rgb([255, 255, 255]);
@@ -208,7 +208,7 @@ fn frame(picture: &mut RgbImage, [left, top, right, bottom]: [f64; 4], colour: R
 /// The sheet is about as wide as high.
 ///
 /// # Errors
-/// When there are no exhibits, or more than fit on a sheet of 16,384 pixels per side.
+/// When there are no exhibits, or more than fit on a sheet of [`MAX_SIDE`] pixels per side.
 pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
     let refuse = |found: String| {
         Error::config(

@@ -153,18 +153,18 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Creates a file of `rows` embeddings of `dim` numbers. `encoder` and `dataset` are
-    /// fingerprints.
+    /// Creates a file for the embeddings of all captions of `data`, in the order of
+    /// [`Prepared::all_captions`], of `dim` numbers each. `encoder` is a fingerprint.
     ///
     /// # Errors
-    /// When `dim` or `rows` is zero, `dim` is above [`MAX_DIM`], or the file cannot be created.
+    /// When `dim` is zero or above [`MAX_DIM`], or the file cannot be created.
     pub fn create(
         path: &Path,
         dim: usize,
-        rows: usize,
         encoder: &str,
-        dataset: &str,
+        data: &Prepared,
     ) -> Result<EmbeddingsWriter> {
+        let (rows, dataset) = (data.caption_count(), data.fingerprint());
         let (sources, captions) = (Vec::new(), None);
         Self::create_about(path, &About { rows, dim, encoder, dataset, sources, captions })
     }
@@ -173,7 +173,7 @@ impl Embeddings {
     /// holds them, and a hash of them is in the dataset's place.
     ///
     /// # Errors
-    /// As [`Embeddings::create`], and when the captions have more than 4 GiB.
+    /// As [`Embeddings::create`], and when there are no captions, or more than 4 GiB of them.
     pub fn create_with_captions(
         path: &Path,
         dim: usize,
@@ -442,10 +442,10 @@ mod tests {
     use crate::testing::prepared;
 
     fn written(data: &Prepared, path: &Path, dim: usize) -> Vec<f32> {
-        let n = data.caption_count();
         let noise = stackgan_noise::Noise::new(8);
-        let numbers = noise.normal(stackgan_noise::Stream::Test, 0, 0, n * dim);
-        let mut writer = Embeddings::create(path, dim, n, "enc", data.fingerprint()).unwrap();
+        let count = data.caption_count() * dim;
+        let numbers = noise.normal(stackgan_noise::Stream::Test, 0, 0, count);
+        let mut writer = Embeddings::create(path, dim, "enc", data).unwrap();
         for chunk in numbers.chunks(7 * dim) {
             writer.append(chunk).unwrap();
         }
@@ -502,8 +502,13 @@ mod tests {
     fn other_datasets_and_bad_numbers_are_refused() {
         let (dir, _, data) = prepared(6, 2, PictureSize::Stage1);
         let path = dir.path().join("e.safetensors");
+        let create = |rows, dim, dataset| {
+            let (encoder, sources, captions) = ("e", Vec::new(), None);
+            let about = About { rows, dim, encoder, dataset, sources, captions };
+            Embeddings::create_about(&path, &about)
+        };
         let refused = |rows: usize, numbers: &[f32]| {
-            let mut writer = Embeddings::create(&path, 2, rows, "e", "d").unwrap();
+            let mut writer = create(rows, 2, "d").unwrap();
             writer.append(numbers).and_then(|()| writer.finish()).unwrap_err().to_string()
         };
         assert!(refused(2, &[0.0, 1.0, f32::NAN, 0.0]).contains("NaN in row 1"));
@@ -511,8 +516,8 @@ mod tests {
         assert!(refused(2, &[0.0; 3]).contains("3 numbers"));
         assert!(refused(2, &[0.0; 2]).contains("found 1 row"));
         assert!(!path.exists());
-        assert!(Embeddings::create(&path, 0, 1, "e", "d").is_err());
-        let mut writer = Embeddings::create(&path, 2, 1, "e", "another").unwrap();
+        assert!(create(1, 0, "d").is_err() && create(0, 1, "d").is_err());
+        let mut writer = create(1, 2, "another").unwrap();
         writer.append(&[0.0; 2]).unwrap();
         writer.finish().unwrap();
         let error = Embeddings::open(&path).unwrap().check(&data).unwrap_err().to_string();

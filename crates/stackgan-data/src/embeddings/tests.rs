@@ -5,7 +5,7 @@
 use super::{Embeddings, captions_list, import};
 use crate::crop::PictureSize;
 use crate::dataset::Split;
-use crate::formats::{npy, pickle};
+use crate::formats::pickle;
 use crate::prepared::Prepared;
 use crate::testing::prepared;
 use std::path::{Path, PathBuf};
@@ -88,10 +88,14 @@ impl World {
     }
 }
 
+/// An `.npy` file of version 1.0.
 pub(super) fn array(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    npy::write_f32(&mut bytes, shape, values, Path::new("f")).unwrap();
-    bytes
+    let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({extents}), }}\n")
+        .into_bytes();
+    let length = (header.len() as u16).to_le_bytes();
+    let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    [b"\x93NUMPY\x01\0", &length[..], &header, &values].concat()
 }
 
 /// A zip of stored files.

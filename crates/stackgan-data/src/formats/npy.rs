@@ -8,9 +8,8 @@ use super::array::Layout;
 use super::cursor::Cursor;
 use super::fault::Step;
 use super::{ArrayView, DType};
+use crate::Result;
 use crate::error::printable;
-use crate::{Error, Result};
-use std::io::{self, Write};
 use std::path::Path;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -24,52 +23,13 @@ const MAX_DIMS: usize = 64;
 /// Reads an array; `file` is for error messages only.
 ///
 /// # Errors
-/// [`Error::Malformed`] with the byte offset when the input is not exactly one array of plain
-/// numbers.
+/// [`Error::Malformed`](crate::Error::Malformed) with the byte offset when the input is not exactly
+/// one array of plain numbers.
 pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<ArrayView<'a>> {
     array(Cursor::new(bytes)).map_err(|fault| {
         let remedy = "check that this is an .npy file, whole; save plain numbers with numpy.save";
         fault.in_file(file, bytes.len(), remedy)
     })
-}
-
-/// Writes `values` of `shape` byte for byte as numpy does (version 1.0, `<f4`, C order).
-///
-/// # Errors
-/// [`Error::Config`] when the number of values does not match `shape`, or there are too many axes;
-/// [`Error::Write`] when writing to `out` fails.
-pub fn write_f32(out: &mut impl Write, shape: &[usize], values: &[f32], file: &Path) -> Result<()> {
-    let elements = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
-    if elements != Some(values.len()) || shape.len() > MAX_DIMS {
-        return Err(Error::config(
-            "array does not have its shape",
-            (format!("{shape:?}"), format!("{} values", values.len())),
-            "give one value for each place",
-        ));
-    }
-    let failed = |e: io::Error| Error::write(file, e);
-    out.write_all(&header(shape)).map_err(failed)?;
-    for part in values.chunks(4096) {
-        let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
-        out.write_all(&bytes).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn header(shape: &[usize]) -> Vec<u8> {
-    let extents: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let comma = if shape.len() == 1 { "," } else { "" };
-    let extents_text = extents.join(", ");
-    let mut text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({extents_text}{comma}), }}");
-    // Room for the first size to grow to 21 digits, then 1 to 64 spaces up to a multiple of 64,
-    // including the newline.
-    let room = extents.first().map_or(0, |first| 21usize.saturating_sub(first.len()));
-    let length = text.len() + room;
-    let padding = 64 - (10 + length + 1) % 64;
-    text.extend(std::iter::repeat_n(' ', room + padding));
-    text.push('\n');
-    [&MAGIC[..], &[1, 0], &(text.len() as u16).to_le_bytes(), text.as_bytes()].concat()
 }
 
 fn array(mut cursor: Cursor<'_>) -> Step<ArrayView<'_>> {

@@ -31,6 +31,21 @@ pub(super) enum Part {
     Other = 5,
 }
 
+/// How the edges of shapes are drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edges {
+    /// Anti-aliased.
+    Smooth,
+    /// A pixel is inside or outside.
+    Hard,
+}
+
+impl Edges {
+    fn are_smooth(self) -> bool {
+        self == Self::Smooth
+    }
+}
+
 /// An RGB colour with opacity in [0, 1].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ink(pub(super) Rgb, pub(super) f32);
@@ -144,10 +159,10 @@ impl Drawing {
         }
     }
 
-    fn masks(&self, anti_alias: bool) -> Vec<Option<Mask>> {
+    fn masks(&self, edges: Edges) -> Vec<Option<Mask>> {
         let draw = |(path, transform): &(Path, Transform)| {
             let mut mask = Mask::new(WIDTH, HEIGHT)?;
-            mask.fill_path(path, FillRule::Winding, anti_alias, *transform);
+            mask.fill_path(path, FillRule::Winding, edges.are_smooth(), *transform);
             Some(mask)
         };
         self.clips.iter().map(draw).collect()
@@ -155,11 +170,11 @@ impl Drawing {
 
     /// The anti-aliased picture: `WIDTH` x `HEIGHT` RGB bytes, row by row.
     pub(super) fn picture(&self) -> Vec<u8> {
-        let masks = self.masks(true);
+        let masks = self.masks(Edges::Smooth);
         let Some(mut canvas) = Pixmap::new(WIDTH, HEIGHT) else { return Vec::new() };
         canvas.fill(Color::WHITE);
         for layer in &self.layers {
-            layer.paint(&mut canvas, layer.fill.shader(), true, &masks);
+            layer.paint(&mut canvas, layer.fill.shader(), Edges::Smooth, &masks);
         }
         // The canvas is opaque, so premultiplied colours equal the colours.
         canvas.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect()
@@ -167,13 +182,13 @@ impl Drawing {
 
     /// The part that each pixel shows: `WIDTH` x `HEIGHT` values of [`Part`], without anti-aliasing.
     pub(super) fn labels(&self) -> Vec<u8> {
-        let masks = self.masks(false);
+        let masks = self.masks(Edges::Hard);
         let Some(mut canvas) = Pixmap::new(WIDTH, HEIGHT) else { return Vec::new() };
         canvas.fill(Color::from_rgba8(Part::Background as u8, 0, 0, 255));
         for layer in &self.layers {
             if let Some(label) = layer.label {
                 let shader = Shader::SolidColor(Color::from_rgba8(label as u8, 0, 0, 255));
-                layer.paint(&mut canvas, shader, false, &masks);
+                layer.paint(&mut canvas, shader, Edges::Hard, &masks);
             }
         }
         canvas.data().chunks_exact(4).map(|p| p[0]).collect()
@@ -197,8 +212,8 @@ impl Drawing {
 }
 
 impl Layer {
-    fn paint(&self, canvas: &mut Pixmap, shader: Shader<'_>, aa: bool, masks: &[Option<Mask>]) {
-        let paint = Paint { shader, anti_alias: aa, ..Paint::default() };
+    fn paint(&self, canvas: &mut Pixmap, shader: Shader<'_>, edges: Edges, masks: &[Option<Mask>]) {
+        let paint = Paint { shader, anti_alias: edges.are_smooth(), ..Paint::default() };
         let mask = self.clip.and_then(|c| masks.get(c)).and_then(Option::as_ref);
         match self.mode {
             Mode::Fill => {

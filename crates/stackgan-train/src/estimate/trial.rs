@@ -22,6 +22,7 @@ use crate::ema::Ema;
 use crate::guard::Guard;
 use crate::matching::Matcher;
 use crate::players::Players;
+use crate::run_files::MODEL;
 use crate::samples::{COLUMNS, ROWS, Samples};
 use crate::start::Start;
 use crate::step::{Batch, Inputs, StepConfig, StepNoise};
@@ -161,7 +162,7 @@ impl Trial {
         archive.extend("stage1.", self.stage1.as_ref().map(Params::values).unwrap_or_default());
         let steps = (self.players.g().adam.steps(), self.players.d().adam.steps());
         Store::open(folder, 2)?.save(archive, &Header::new(1, steps, String::new()))?;
-        write_atomically(&folder.join("model.safetensors"), &self.model()?.to_bytes()?)?;
+        write_atomically(&folder.join(MODEL), &self.model()?.to_bytes()?)?;
         Ok(started.elapsed().as_secs_f64())
     }
 

@@ -3,11 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use stackgan_data::whole_file::TEMPORARY;
+
 use super::files::{Files, System, patiently};
 use crate::{Error, Result};
-
-/// Prefix of the names of temporary files. No other file's name has it.
-pub(crate) const TEMPORARY: &str = ".tmp-";
 
 /// Number of bytes written and read back at a time.
 pub(super) const PIECE: usize = 4 << 20;

@@ -7,15 +7,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use stackgan_core::archive::KEY;
 use stackgan_core::digest::Sum;
 
 use crate::origins::Origins;
 
 /// The version of the checkpoint format that this program reads and writes.
 pub(super) const FORMAT: &str = "stackgan-checkpoint/1";
-
-/// The metadata key of [`Header`].
-const KEY: &str = "stackgan";
 
 /// The bytes before the checksum, inside a JSON string inside the file's JSON header.
 const BEFORE: &[u8] = br#"\"sha256\":\""#;

@@ -17,13 +17,14 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
+use stackgan_data::whole_file::TEMPORARY;
 
 use crate::nonfinite;
 use crate::{Error, Result};
 
 use atomic::PIECE;
+pub(crate) use atomic::storage;
 pub use atomic::{Contents, Step, write_atomically, write_with};
-pub(crate) use atomic::{TEMPORARY, storage};
 use files::{Files, System, patiently};
 pub use header::Header;
 

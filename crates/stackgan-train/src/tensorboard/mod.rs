@@ -53,10 +53,10 @@ impl Board {
         let written = match event {
             TrainEvent::Started { step, .. } => self.start(*step),
             TrainEvent::WentBack { step } if self.file.is_some() => self.start(*step),
-            TrainEvent::Report { step, lr, terms, seconds, .. } => {
+            TrainEvent::Report { step, lr_g, lr_d, terms, seconds, .. } => {
                 let mut values = scalars(terms);
-                values.push(("rate/lr_g".to_owned(), lr.0 as f32));
-                values.push(("rate/lr_d".to_owned(), lr.1 as f32));
+                values.push(("rate/lr_g".to_owned(), *lr_g as f32));
+                values.push(("rate/lr_d".to_owned(), *lr_d as f32));
                 values.extend(self.speed(*step, *seconds));
                 self.write(*step, What::Scalars(&values))
             }

@@ -39,11 +39,18 @@ fn our_bytes_are_those_of_tensorboard() {
 
 fn report(step: u64) -> TrainEvent {
     let terms = vec![("d_real", 0.5), ("p_fake", 0.25), ("g_grad", 3.0), ("sigma", 0.9)];
-    TrainEvent::Report { step, epoch: 0, lr: (1e-4, 2e-4), terms, seconds: step as f64 }
+    TrainEvent::Report { step, epoch: 0, lr_g: 1e-4, lr_d: 2e-4, terms, seconds: step as f64 }
 }
 
 fn started(step: u64) -> TrainEvent {
-    TrainEvent::Started { step, steps: 9, steps_per_epoch: 3, batch: 2, parameters: (1, 1) }
+    TrainEvent::Started {
+        step,
+        steps: 9,
+        steps_per_epoch: 3,
+        batch: 2,
+        parameters_g: 1,
+        parameters_d: 1,
+    }
 }
 
 /// The steps of all scalars and texts in the folder, by file.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Params;
-use stackgan_core::archive::Archive;
+use stackgan_core::archive::{Archive, KEY};
 use stackgan_core::generator::Mode;
 use stackgan_core::text::losses::unit;
 use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder as _};
@@ -121,7 +121,7 @@ impl TrainedEncoder {
         archive.extend("image.", self.image_params.values());
         let json = serde_json::to_string(&manifest)
             .map_err(|e| malformed("settings that can be written", &e))?;
-        archive.metadata.insert("stackgan".to_owned(), json);
+        archive.metadata.insert(KEY.to_owned(), json);
         Ok(archive.to_bytes()?)
     }
 
@@ -132,7 +132,7 @@ impl TrainedEncoder {
     /// written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let archive = Archive::from_bytes(bytes, &Device::Cpu)?;
-        let json = archive.metadata.get("stackgan").map_or("", String::as_str);
+        let json = archive.metadata.get(KEY).map_or("", String::as_str);
         let manifest: Manifest = serde_json::from_str(json)
             .map_err(|e| malformed("metadata of an encoder under `stackgan`", &e))?;
         if (manifest.kind.as_str(), manifest.version) != ("encoder", VERSION) {

@@ -72,8 +72,7 @@ pub(crate) fn embeddings(folder: &Folder, encoder: &TrainedEncoder) -> Arc<Embed
 pub(crate) fn encoded(folder: &Folder, raw: &CharCnnRnnEncoder) -> Arc<Embeddings> {
     let (data, print) = (&folder.data.0, raw.fingerprint());
     let file = folder.folder.path().join(format!("{}.safetensors", &print[..12]));
-    let rows = data.caption_count();
-    let mut writer = Embeddings::create(&file, 12, rows, &print, data.fingerprint()).unwrap();
+    let mut writer = Embeddings::create(&file, 12, &print, data).unwrap();
     for picture in 0..data.len() {
         let captions: Vec<&str> = data.captions(picture).iter().map(String::as_str).collect();
         for row in raw.encode(&captions).unwrap().to_vec2::<f32>().unwrap() {

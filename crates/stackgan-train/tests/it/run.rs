@@ -51,8 +51,7 @@ fn prepared(
         .unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());
     let file = folder.join("embeddings.safetensors");
-    let mut writer =
-        Embeddings::create(&file, DIM, data.caption_count(), "random", data.fingerprint()).unwrap();
+    let mut writer = Embeddings::create(&file, DIM, "random", &data).unwrap();
     for row in 0..data.caption_count() {
         let values = Noise::new(5).normal(Stream::Test, 0, row as u64, DIM);
         writer.append(&values.iter().map(|v| scale(row) * v).collect::<Vec<_>>()).unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_core::Stage;
+use stackgan_data::whole_file::TEMPORARY;
 use stackgan_train::estimate::Plan;
 
 use super::notes::{FILE, Notes, Part, Took};
@@ -19,8 +20,6 @@ use crate::signals::Stopper;
 
 /// The file that is locked for as long as a process is at work.
 const LOCK: &str = "LOCK";
-/// How the names of files begin that are being written, or were when the program was killed.
-const TEMPORARY: &str = ".tmp-";
 
 /// The folder, held until the value is dropped, and what all parts need.
 pub(super) struct Folder<'a> {

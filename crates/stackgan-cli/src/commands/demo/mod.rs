@@ -19,6 +19,7 @@ use std::path::Path;
 use anyhow::Result;
 use stackgan_core::generator_noise::Scales;
 use stackgan_core::{Model, Stage};
+use stackgan_train::run_files::MODEL;
 use stackgan_train::store::write_atomically;
 
 use crate::args::Demo;
@@ -30,8 +31,7 @@ use crate::progress::{Manner, duration};
 use folder::{Folder, farewell};
 use notes::{Notes, Scores};
 
-/// The files that a demo is made for.
-const MODEL: &str = "model.safetensors";
+/// The page that a demo is made for, beside [`MODEL`].
 const REPORT: &str = "report.html";
 
 /// Draws, prepares, trains, paints, scores and reports, or goes on with it.

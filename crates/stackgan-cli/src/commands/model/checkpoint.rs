@@ -13,8 +13,9 @@ use stackgan_core::shapes::Shapes;
 use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_eval::features::Network;
 use stackgan_eval::features::inception::slim;
+use stackgan_train::run_files::MODEL;
 
-use super::origin::{MODEL, Origin, kept_elsewhere};
+use super::origin::{Origin, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;

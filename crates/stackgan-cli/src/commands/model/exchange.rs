@@ -8,8 +8,9 @@ use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
 use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_train::run_files::MODEL;
 
-use super::origin::{MODEL, Origin, kept_elsewhere};
+use super::origin::{Origin, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;

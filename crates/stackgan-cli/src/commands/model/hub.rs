@@ -10,6 +10,7 @@ use serde_json::json;
 use stackgan_core::model::StageInfo;
 use stackgan_core::{Model, Recipe, Stage};
 use stackgan_data::counted;
+use stackgan_train::run_files::MODEL;
 
 use crate::context::Context;
 use crate::exit::Problem;
@@ -44,7 +45,7 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Wr
     });
     let config = format!("{}\n", serde_json::to_string_pretty(&config)?);
     let name = folder.file_name().map_or_else(|| "stackgan".into(), |name| name.to_string_lossy());
-    write_file(&folder.join("model.safetensors"), &bytes)?;
+    write_file(&folder.join(MODEL), &bytes)?;
     write_file(&folder.join("config.json"), config.as_bytes())?;
     write_file(&folder.join("README.md"), card(&model, &plain(&name), &sha256).as_bytes())?;
     Ok(Written::of([folder]))

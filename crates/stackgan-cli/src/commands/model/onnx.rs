@@ -37,8 +37,11 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
         let file = match &asked.fold_captions {
             None => onnx::generator(&model, stage, &sha256),
             Some(captions) => {
-                encoders::attach(&mut model, asked.encoder.as_deref(), context)?;
-                let vectors = vectors(&model, captions)?;
+                check_lines(captions)?;
+                let lines = captions::of(&[], Some(captions), CHUNK)?;
+                let named = asked.encoder.as_deref();
+                encoders::attach_to_read(&mut model, path, named, context)?;
+                let vectors = vectors(&model, lines)?;
                 let classes = counted(vectors.dim(0)?, "class");
                 context
                     .manner
@@ -53,10 +56,9 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
 }
 
 /// The sentences of a file in the form that the networks take.
-fn vectors(model: &Model, file: &Path) -> Result<Tensor> {
-    check_lines(file)?;
+fn vectors(model: &Model, lines: impl Iterator<Item = Result<Vec<String>>>) -> Result<Tensor> {
     let mut vectors = Vec::new();
-    for captions in captions::of(&[], Some(file), CHUNK)? {
+    for captions in lines {
         let captions = captions?;
         vectors.push(model.encode(&captions.iter().map(String::as_str).collect::<Vec<_>>())?);
     }

@@ -8,9 +8,6 @@ use stackgan_core::text::CharCnnRnnEncoder;
 use crate::encoders;
 use crate::exit::Problem;
 
-/// The model file that an import writes if none is named.
-pub(super) const MODEL: &str = "model.safetensors";
-
 /// Refuses a name for a network that measures, which is kept with the others.
 ///
 /// # Errors

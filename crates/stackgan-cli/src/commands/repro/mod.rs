@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::encoders;
 use crate::exit::{Exit, Problem};
 use crate::output::{Answer, Form, leads_to, path_text, write_file};
-use crate::painting::{Given, Painter, file_name};
+use crate::painting::{EmbeddingsAt, Given, Painter, file_name};
 use crate::progress::Phase;
 use claim::{Claim, Source};
 use verdict::Verdict;
@@ -35,7 +35,10 @@ pub(super) fn run(args: &Repro, context: &Context) -> Result<Exit> {
     }
     let mut painter = Painter::open(&args.model, context)?;
     let given = match &args.embeddings {
-        Some(file) => Some(Given::open(&painter.named.model, (Some(file), None), context.manner)?),
+        Some(file) => {
+            let at = EmbeddingsAt { file: Some(file), data: None };
+            Some(Given::open(&painter.named.model, at, context.manner)?)
+        }
         None => {
             encoders::attach(&mut painter.named.model, args.encoder.as_deref(), context)?;
             None

@@ -2,7 +2,7 @@
 
 mod log;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
         Host::parse(name).with_context(|| format!("option: --allow-host {}", name.escape_debug()))
     });
     let hosts = hosts.collect::<Result<Vec<_>>>()?;
-    let listener = listen(args, token.is_some())?;
+    let listener = listen(args.listen, token.as_ref())?;
     let shelf = shelf(args, context)?;
     let address = listener.local_addr().context("the server has no address")?;
     print(format!("http://{address}/"))?;
@@ -49,10 +49,9 @@ pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
 }
 
 /// Opens the socket before the models are read, which takes a while.
-fn listen(args: &Serve, token: bool) -> Result<TcpListener> {
-    let address = args.listen;
+fn listen(address: SocketAddr, token: Option<&Token>) -> Result<TcpListener> {
     let place = format!("option: --listen {address}");
-    if !token && !address.ip().is_loopback() {
+    if token.is_none() && !address.ip().is_loopback() {
         let parts = ("an address of this machine alone, or a secret", "neither");
         let remedy = "listen on 127.0.0.1, or make a secret (`openssl rand -hex 32 > token`) and give `--token-file token`";
         return Err(Problem::usage("others could use this server", place, parts, remedy).into());

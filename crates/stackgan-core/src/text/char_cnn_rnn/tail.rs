@@ -18,7 +18,7 @@ use super::{CharCnnRnn, POOL, temporal};
 /// Number of characters between steps of the third convolution: two poolings of 3.
 const STRIDE: usize = 9;
 /// Number of steps of the third convolution.
-const STEPS: usize = 18;
+pub(crate) const STEPS: usize = 18;
 /// Number of captions per task, which limits the memory.
 const PART: usize = 64;
 /// Number of rows that a window covers after its first.

@@ -7,7 +7,7 @@ use stackgan_kernels::product;
 pub(in super::super) const KERNEL: usize = 4;
 
 /// The threshold of Lua's `nn.Threshold`: values that are not greater become 0.
-pub(in super::super) const THRESHOLD: f32 = 1e-6;
+pub(crate) const THRESHOLD: f32 = 1e-6;
 
 /// Applies a temporal convolution with `weight (out, in, 4)`, without bias, to [`super::windows`]. Returns
 /// `(batch, steps, out)`.

@@ -18,6 +18,7 @@ mod threshold;
 mod windows;
 
 pub(super) use affine::affine;
+pub(crate) use convolution::THRESHOLD;
 pub(super) use convolution::{KERNEL, convolution};
 pub(super) use gru::gru;
 pub(super) use lookup::{STEPS as LOOKUP_STEPS, lookup_pool};
