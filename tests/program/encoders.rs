@@ -17,7 +17,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }
 
-fn archive(path: &Path) -> Archive {
+pub(crate) fn archive(path: &Path) -> Archive {
     Archive::from_bytes(&fs::read(path).unwrap(), &Device::Cpu).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn encode(dir: &Path, encoder: &str, captions: &[String]) -> Tensor {
 }
 
 #[track_caller]
-fn assert_equal(found: &Tensor, expected: &Tensor, tolerance: f32) {
+pub(crate) fn assert_equal(found: &Tensor, expected: &Tensor, tolerance: f32) {
     let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
     let error = norm(&(found - expected).unwrap());
     assert!(error <= tolerance * norm(expected), "{error} of {}", norm(expected));
@@ -146,7 +146,7 @@ fn other_files_are_refused_with_their_place() {
 }
 
 /// Writes a sentence encoder's folder.
-fn bert(dir: &Path, name: &str, seed: u64) {
+pub(crate) fn bert(dir: &Path, name: &str, seed: u64) {
     let folder = dir.join(name);
     fs::create_dir_all(folder.join("1_Pooling")).unwrap();
     fs::write(folder.join("config.json"), tiny_bert::CONFIG).unwrap();

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::common::{done, stackgan, train, training};
+use crate::common::{WORLD, done, stackgan, train, training};
+use crate::encoders::{archive, assert_equal, bert};
 use crate::folder::{newest, start, wait_for};
 
 /// The function of the driver that the stand-in lets fail, for want of memory.
@@ -106,6 +107,30 @@ fn both_stages_are_trained_and_painted() {
     });
     let far = here.iter().zip(&there).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
     assert!(far <= 2, "{far}");
+}
+
+/// Both kinds of encoder, with captions of different lengths, more than are encoded at once.
+#[test]
+fn captions_have_the_vectors_of_the_cpu() {
+    if !there_is_a_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let captions: Vec<String> =
+        (0..70).map(|i| format!("a {}bird {i}", "small red ".repeat(i % 5))).collect();
+    fs::write(dir.join("captions.txt"), captions.join("\n")).unwrap();
+    bert(dir, "bert", 1);
+    let own = WORLD.encoder().display().to_string();
+    for encoder in ["bert", &own] {
+        let [here, there] = ["cpu", "cuda"].map(|device| {
+            let args = ["text", "encode", "--encoder", encoder, "--captions", "captions.txt"];
+            let more = ["--precision", "f32", "--device", device, "--output", device, "-q"];
+            done(dir, &[&args[..], &more].concat());
+            archive(&dir.join(device)).tensors["embeddings"].clone()
+        });
+        assert_equal(&there, &here, 1e-4);
+    }
 }
 
 /// What does not fit says so, and proposes half of the batch.

@@ -12,6 +12,9 @@ struct Matrix {
     bool turned;
     const void *at;
     size_t step, stride; // between columns, between matrices
+    size_t bytes(size_t rows, size_t columns, size_t count, Type type) const {
+        return ((count - 1) * stride + (columns - 1) * step + rows) * bytes_of(type);
+    }
 };
 
 // c (m, n) = alpha a (m, k) b (k, n) + beta c, in T.
@@ -22,6 +25,9 @@ static void product(int m, int n, int k, T alpha, Matrix a, Matrix b, T beta, vo
         if constexpr (sizeof(T) == 8) return static_cast<const double *>(from.at)[at];
         return load(from.at, at, type);
     };
+    within(a.at, a.bytes(a.turned ? k : m, a.turned ? m : k, count, type));
+    within(b.at, b.bytes(b.turned ? n : k, b.turned ? k : n, count, type));
+    within(c, Matrix{false, c, step, stride}.bytes(m, n, count, type));
     std::vector<T> left(size_t(m) * k), right(size_t(k) * n), sum(size_t(m) * n);
     for (int each = 0; each < count; each++) {
         // In order of rows: columns of `a` next to each other, and rows of the turned result.

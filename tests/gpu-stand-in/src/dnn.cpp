@@ -1,6 +1,7 @@
 // cuDNN's convolutions, as products of matrices, image by image.
 #include "stand_in.h"
 #include <algorithm>
+#include <cstring>
 
 namespace stand_in {
 
@@ -9,6 +10,7 @@ struct Tensor {
     Type type;
     int size[4];
     size_t stride[4];
+    size_t bytes() const { return size_t(size[0]) * size[1] * size[2] * size[3] * bytes_of(type); }
     size_t at(int n, int c, int h, int w) const { return n * stride[0] + c * stride[1] + h * stride[2] + w * stride[3]; }
 };
 struct Convolution {
@@ -123,7 +125,7 @@ static void to_weight(const Shapes &s, const void *x, const void *dy, void *dw) 
                           sum[o * s.taps() + (size_t(c) * s.w.size[2] + kh) * s.w.size[3] + kw]);
 }
 
-// An algorithm as cuDNN tells of it. The room that it asks for is not used, but must be there.
+// An algorithm as cuDNN tells of it. The room that it asks for is written to.
 struct Told {
     int algorithm, status;
     float time;
@@ -137,8 +139,12 @@ static int tell(void *conv, int *count, Told *told) {
     return OK;
 }
 
-static int run(void *handle, void *x, void *w, void *y, void *conv, size_t room, const void *alpha, const void *beta,
-               std::function<void(const Shapes &)> work) {
+struct Given {
+    const void *x, *w, *y;
+};
+
+static int run(void *handle, void *x, void *w, void *y, void *conv, void *space, size_t room, const void *alpha,
+               const void *beta, Given given, std::function<void(const Shapes &)> work) {
     WHOLE;
     if (*static_cast<const float *>(alpha) != 1 || *static_cast<const float *>(beta) != 0) wrong("a convolution with factors");
     if (room < ROOM) wrong("a convolution without the room that its algorithm asked for");
@@ -148,7 +154,14 @@ static int run(void *handle, void *x, void *w, void *y, void *conv, size_t room,
             wrong("a convolution whose result has another size");
     if (s.x.size[1] != s.w.size[1] || s.y.size[1] != s.w.size[0] || s.x.size[0] != s.y.size[0])
         wrong("a convolution whose sizes do not fit");
-    return queue(of(static_cast<Dnn *>(handle)->stream), [=] { work(s); });
+    return queue(of(static_cast<Dnn *>(handle)->stream), [=] {
+        within(given.x, s.x.bytes());
+        within(given.w, s.w.bytes());
+        within(given.y, s.y.bytes());
+        within(space, room);
+        memset(space, 0, room);
+        work(s);
+    });
 }
 
 } // namespace stand_in
@@ -200,15 +213,15 @@ int cudnnGetConvolutionForwardWorkspaceSize(void *, void *, void *, void *, void
 }
 
 int cudnnConvolutionForward(void *handle, const void *alpha, void *xd, const void *x, void *wd, const void *w, void *conv,
-                            int, void *, size_t room, const void *beta, void *yd, void *y) {
-    return run(handle, xd, wd, yd, conv, room, alpha, beta, [=](const Shapes &s) { forward(s, x, w, y); });
+                            int, void *space, size_t room, const void *beta, void *yd, void *y) {
+    return run(handle, xd, wd, yd, conv, space, room, alpha, beta, {x, w, y}, [=](const Shapes &s) { forward(s, x, w, y); });
 }
 int cudnnConvolutionBackwardData(void *handle, const void *alpha, void *wd, const void *w, void *dyd, const void *dy,
-                                 void *conv, int, void *, size_t room, const void *beta, void *dxd, void *dx) {
-    return run(handle, dxd, wd, dyd, conv, room, alpha, beta, [=](const Shapes &s) { to_input(s, w, dy, dx); });
+                                 void *conv, int, void *space, size_t room, const void *beta, void *dxd, void *dx) {
+    return run(handle, dxd, wd, dyd, conv, space, room, alpha, beta, {dx, w, dy}, [=](const Shapes &s) { to_input(s, w, dy, dx); });
 }
 int cudnnConvolutionBackwardFilter(void *handle, const void *alpha, void *xd, const void *x, void *dyd, const void *dy,
-                                   void *conv, int, void *, size_t room, const void *beta, void *dwd, void *dw) {
-    return run(handle, xd, dwd, dyd, conv, room, alpha, beta, [=](const Shapes &s) { to_weight(s, x, dy, dw); });
+                                   void *conv, int, void *space, size_t room, const void *beta, void *dwd, void *dw) {
+    return run(handle, xd, dwd, dyd, conv, space, room, alpha, beta, {x, dw, dy}, [=](const Shapes &s) { to_weight(s, x, dy, dw); });
 }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 
@@ -13,6 +14,7 @@ constexpr size_t BESIDE = 64;
 constexpr unsigned char NAN_BYTE = 0xff;
 
 static std::map<char *, size_t> allocated, pinned;
+static std::vector<void *> kept; // pinned memory that was freed: copies may still read it
 
 // Bytes: of the device; of the pool's allocations and what the pool holds for them; of graphs; of all others, which are of other
 // programs too if `STAND_IN_FREE` says so.
@@ -52,10 +54,24 @@ void spoil(char *at) {
     memset(at, NAN_BYTE, bytes);
 }
 
+// Freed memory is kept for a while, to see whether somebody writes there.
+static std::deque<std::pair<char *, size_t>> freed;
+static size_t freed_bytes;
+constexpr size_t KEPT = size_t(256) << 20;
+
 void give_back(char *at) {
-    check(at, size_of(at));
+    size_t bytes = size_of(at);
+    spoil(at);
     allocated.erase(at);
-    free(at - 256);
+    freed.emplace_back(at, bytes);
+    for (freed_bytes += bytes; freed_bytes > KEPT; freed.pop_front()) {
+        auto [old, size] = freed.front();
+        for (size_t i = 0; i < size; i++)
+            if ((unsigned char)old[i] != NAN_BYTE) wrong("memory was written after it was freed: %zu bytes", size);
+        check(old, size);
+        free(old - 256);
+        freed_bytes -= size;
+    }
 }
 
 bool reserve_for_graphs(size_t bytes) {
@@ -64,11 +80,24 @@ bool reserve_for_graphs(size_t bytes) {
     return true;
 }
 
-// Whether the memory that a copy touches is allocated.
-static void within(char *at, size_t bytes) {
-    auto after = allocated.upper_bound(at);
-    if (bytes && (after == allocated.begin() || at + bytes > std::prev(after)->first + std::prev(after)->second))
-        wrong("a copy of %zu bytes leaves the device's memory", bytes);
+void within(const void *at, size_t bytes) {
+    auto *from = static_cast<char *>(const_cast<void *>(at));
+    auto after = allocated.upper_bound(from);
+    if (bytes && (after == allocated.begin() || from + bytes > std::prev(after)->first + std::prev(after)->second))
+        wrong("%zu bytes are not, or no longer, in one allocation", bytes);
+}
+
+// Whether a copy from a pinned buffer is done at once: for some time all are, then for some time none is before it must.
+static bool at_once() {
+    static unsigned left = 0, random = 1;
+    static bool now = true;
+    if (!left) {
+        random = random * 1664525 + 1013904223;
+        left = 8 + random / 65536 % 8;
+        now = !now;
+    }
+    left--;
+    return now;
 }
 
 static bool is_pinned(const void *at) {
@@ -144,9 +173,11 @@ int cuMemHostAlloc(void **at, size_t bytes, unsigned) {
 int cuMemFreeHost(void *at) {
     WHOLE;
     if (int no = not_while_recording("cuMemFreeHost")) return no;
-    finish_all();
-    pinned.erase(static_cast<char *>(at));
-    free(at);
+    auto found = pinned.find(static_cast<char *>(at));
+    if (found == pinned.end()) return INVALID_VALUE;
+    memset(at, NAN_BYTE, found->second); // a copy that is still to be made finds this
+    pinned.erase(found);
+    kept.push_back(at);
     return OK;
 }
 
@@ -155,7 +186,11 @@ int cuMemcpyHtoDAsync_v2(char *to, const void *from, size_t bytes, void *handle)
     Stream &stream = of(handle);
     if (int no = not_recorded(stream, "a copy from the host")) return no;
     within(to, bytes);
-    if (is_pinned(from)) return queue(stream, [=] { memcpy(to, from, bytes); });
+    if (is_pinned(from)) {
+        int queued = queue(stream, [=] { memcpy(to, from, bytes); });
+        if (at_once()) finish(stream, stream.last());
+        return queued;
+    }
     auto *copy = static_cast<const char *>(from);
     auto now = std::make_shared<std::vector<char>>(copy, copy + bytes);
     return queue(stream, [=] { memcpy(to, now->data(), bytes); });
@@ -173,7 +208,11 @@ int cuMemcpyDtoDAsync_v2(char *to, char *from, size_t bytes, void *handle) {
     WHOLE;
     within(to, bytes);
     within(from, bytes);
-    return queue(of(handle), [=] { memmove(to, from, bytes); });
+    return queue(of(handle), [=] {
+        within(to, bytes);
+        within(from, bytes);
+        memmove(to, from, bytes);
+    });
 }
 int cuMemsetD8Async(char *to, unsigned char value, size_t bytes, void *handle) {
     WHOLE;

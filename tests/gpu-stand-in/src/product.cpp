@@ -5,6 +5,8 @@
 
 namespace stand_in {
 
+size_t bytes_of(Type type) { return type == Type::F64 ? 8 : type == Type::F32 ? 4 : 2; }
+
 float load(const void *from, size_t at, Type type) {
     switch (type) {
     case Type::F32: return static_cast<const float *>(from)[at];

@@ -72,6 +72,8 @@ bool is_of_graph(char *at);
 char *take(size_t bytes);
 void give_back(char *at);
 void spoil(char *at);
+// Stops the program unless these bytes lie in one allocation.
+void within(const void *at, size_t bytes);
 // Whether there is room for graphs that need so much at once.
 bool reserve_for_graphs(size_t bytes);
 
@@ -83,6 +85,7 @@ void multiply(const double *b, const double *a, double *c, size_t rows, size_t i
 
 // Types of numbers in memory, read to f32 and written from it.
 enum class Type { F32, F64, BF16 };
+size_t bytes_of(Type type);
 float load(const void *from, size_t at, Type type);
 void store(void *to, size_t at, Type type, float value);
 

@@ -1,8 +1,10 @@
 // Streams and events. A stream's work waits until the host asks for it, or another stream's work that was asked for does.
 #include "stand_in.h"
 #include <chrono>
+#include <map>
 #include <memory>
 #include <set>
+#include <thread>
 
 namespace stand_in {
 
@@ -13,7 +15,13 @@ static std::set<Stream *> &streams() {
 
 Stream &of(void *handle) {
     static Stream *usual = *streams().begin();
-    if (!handle || handle == (void *)1 || handle == (void *)2) return *usual;
+    static std::map<std::thread::id, Stream *> own;
+    if (!handle || handle == (void *)1) return *usual;
+    if (handle == (void *)2) { // of each thread
+        Stream *&mine = own[std::this_thread::get_id()];
+        if (!mine) streams().insert(mine = new Stream);
+        return *mine;
+    }
     auto *stream = static_cast<Stream *>(handle);
     if (!streams().count(stream)) wrong("work for a stream that does not exist");
     return *stream;
