@@ -22,8 +22,8 @@ pub(crate) const RUNS_HERE: bool = cfg!(all(target_os = "linux", target_arch = "
 /// stay.
 pub(crate) const TARGET: &str = "target/stand-in/build";
 
-/// Builds the stand-in, and the tests with the feature `cuda` in the folder `target`, and runs those
-/// that need a GPU.
+/// Builds the stand-in, and the tests with the feature `cuda` in the folder `target`, runs those that
+/// need a GPU, and lints.
 pub(crate) fn test(root: &Path, target: &str) -> Result<()> {
     if !RUNS_HERE {
         bail!("the stand-in for a GPU runs on Linux on x86-64");
@@ -55,6 +55,9 @@ pub(crate) fn test(root: &Path, target: &str) -> Result<()> {
     let what = what.split(' ');
     let those = ["maps::", "many::", "sender::", "gpu::", "golden::"];
     cmd!(sh, "cargo test --locked {what...} -- {those...}").run()?;
+    // No other check compiles this code.
+    let lints = "--workspace --all-targets --features stackgan-cli/cuda -- -D warnings".split(' ');
+    cmd!(sh, "cargo clippy --locked {lints...}").run()?;
     Ok(())
 }
 

@@ -195,11 +195,6 @@ impl Adam {
         self.prepared = false;
     }
 
-    /// Whether a step reads the gradient norm on the host.
-    pub(crate) const fn is_limited(&self) -> bool {
-        self.limit.is_some()
-    }
-
     /// The factor that scales the gradients down to the limit, or `None` if they are within it.
     ///
     /// It is computed on the host, so with a limit each step waits for the device here.

@@ -82,6 +82,13 @@ impl Knobs {
         *self == Self::default()
     }
 
+    /// Whether steps with these knobs need nothing from the host, so that a GPU can record one and
+    /// replay it.
+    pub(crate) fn can_be_recorded(&self) -> bool {
+        let knobs = Self { real_label: 1.0, conditioning: Conditioning::Augmented, ..*self };
+        knobs.off() // only these two change nothing of what a step asks for
+    }
+
     /// Checks every range, and what the knobs require of the stage, the recipe and the batch size.
     ///
     /// # Errors
@@ -176,6 +183,25 @@ mod tests {
             assert!(error.contains(words), "{lines}: {error}");
         }
         with("cub-stage2", "finetune_stage1 = 0.1").unwrap();
+    }
+
+    #[test]
+    fn what_the_host_must_read_or_draw_is_not_recorded() {
+        let recorded = |preset, line| with(preset, line).unwrap().knobs.can_be_recorded();
+        for line in ["", "real_label = 0.9", "conditioning = \"mean\""] {
+            assert!(recorded("cub-stage1", line), "{line}");
+        }
+        for line in [
+            "clip_g = 1.0",
+            "clip_d = 1.0",
+            "spectral_norm = true",
+            "diff_augment = \"cutout\"",
+            "d_steps = 2",
+            "micro_batch = 16",
+        ] {
+            assert!(!recorded("cub-stage1", line), "{line}");
+        }
+        assert!(!recorded("cub-stage2", "finetune_stage1 = 0.1"));
     }
 
     #[test]

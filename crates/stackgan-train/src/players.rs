@@ -192,16 +192,6 @@ impl Players {
         [("g.", self.g()), ("d.", self.d())].into_iter().find_map(named)
     }
 
-    /// Whether a GPU can record a step: no knob is on that reads weights or gradients on the host.
-    pub(crate) fn is_recordable(&self) -> bool {
-        let spectral = match &self.discriminator {
-            AnyDiscriminator::Residual(views) => views.spectral.is_some(),
-            AnyDiscriminator::Plain(views) => views.spectral.is_some(),
-        };
-        let limited = self.g().adam.is_limited() || self.d().adam.is_limited();
-        !spectral && self.tuned.is_none() && !limited
-    }
-
     /// Sends the constants of both optimisers' next steps to the device ahead of the step.
     pub(crate) fn prepare(&mut self, cfg: &StepConfig) -> Result<()> {
         let [g, d] = self.both_mut();

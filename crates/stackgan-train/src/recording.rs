@@ -13,7 +13,6 @@ use candle_core::{DType, Tensor, Var};
 use stackgan_kernels::{copy_all, count_non_finite, gpu};
 
 use crate::Result;
-use crate::diff_augment::Augmentations;
 use crate::players::Players;
 use crate::step::{Inputs, StepConfig, StepStats};
 
@@ -120,12 +119,9 @@ fn queued(
 /// Whether a step needs nothing from the host.
 fn possible(players: &Players, inputs: &Inputs, cfg: &StepConfig) -> bool {
     gpu::can_record(players.g().params.device())
-        && players.is_recordable()
+        && cfg.knobs.can_be_recorded()
         && inputs.batch.other_text.is_none()
         && !cfg.loss.r1.due(cfg.step)
-        && cfg.knobs.diff_augment == Augmentations::default()
-        && cfg.knobs.d_steps <= 1
-        && cfg.knobs.micro_batch == 0
 }
 
 /// Queues a step, and gathers all values to check in one tensor.

@@ -7,9 +7,10 @@ use stackgan_core::{NetConfig, Recipe, Stage};
 use stackgan_data::plan::WrongPairs;
 use stackgan_eval::features::efficientnet_lite;
 
-use crate::config::TrainConfig;
+use crate::config::{TrainConfig, Wrong};
 use crate::guard::Undo;
 use crate::matching::Matcher;
+use crate::penalty::R1;
 use crate::text::{ImageSide, PictureNetwork, SIDE};
 
 /// Bytes of a number.
@@ -210,6 +211,8 @@ pub struct Memory {
     pub pictures: u64,
     /// What the kernels hold of the largest weight: packed, and the sums that its gradient is made of.
     pub working: u64,
+    /// How many such batches a GPU keeps: a second one where some steps are recorded and others, with R1, are queued beside them.
+    pub batches: u64,
     /// Batches that are loaded ahead.
     pub loading: u64,
     /// On a CPU what is there while checkpoint and model are written, in place of the three above; with a GPU what the host then holds.
@@ -278,8 +281,11 @@ impl Memory {
             Undo::Held => state + model,
             Undo::Copied => state.max(model),
         };
+        let R1 { gamma, every } = cfg.loss.r1;
+        let recorded = cfg.knobs.can_be_recorded() && cfg.data.wrong != Wrong::NextTextOtherClass;
+        let batches = if recorded && gamma > 0.0 && every > 1 { 2 } else { 1 };
         let working = F32 * (PACKED_G * g.layer).max(PACKED_D * d.layer);
-        Self { variables, pictures, working, loading, saving: F32 * saving }
+        Self { variables, pictures, batches, working, loading, saving: F32 * saving }
     }
 
     /// The whole process at its peak, on a CPU.
@@ -292,6 +298,6 @@ impl Memory {
     /// A GPU's part at its peak, without buffers of cuDNN's and of the driver. Batches and checkpoints are the host's.
     #[must_use]
     pub const fn on_gpu(&self) -> u64 {
-        self.variables + self.pictures
+        self.variables + self.batches * self.pictures
     }
 }

@@ -12,6 +12,7 @@ use super::trial::{Timed, fresh_stage1};
 use crate::config::{TrainConfig, preset};
 use crate::guard::{Guard, Undo};
 use crate::matching::Matcher;
+use crate::penalty::R1;
 use crate::players::Players;
 use crate::start::Start;
 use crate::text::TextTrainConfig;
@@ -115,6 +116,21 @@ fn memory_grows_with_the_batch_and_not_otherwise() {
     assert_eq!((large.pictures, large.loading), (2 * small.pictures, 2 * small.loading));
     assert_eq!((large.variables, large.saving), (small.variables, small.saving));
     assert!(small.peak() > small.variables + small.pictures);
+}
+
+/// Steps with R1 are queued beside a recorded step, whose memory stays its own.
+#[test]
+fn a_gpu_keeps_a_second_batch_where_some_steps_are_recorded_and_some_are_not() {
+    let mut cfg = configs().remove(0);
+    let mut batches = |every, spectral| {
+        (cfg.loss.r1, cfg.knobs.spectral_norm) = (R1 { gamma: 0.5, every }, spectral);
+        let memory = Memory::of(&cfg, &cfg.net, None, Undo::Copied);
+        assert_eq!(memory.on_gpu(), memory.variables + memory.batches * memory.pictures);
+        memory.batches
+    };
+    assert_eq!([batches(5, false), batches(1, false), batches(5, true)], [2, 1, 1]);
+    cfg.loss.r1.gamma = 0.0;
+    assert_eq!(Memory::of(&cfg, &cfg.net, None, Undo::Copied).batches, 1);
 }
 
 /// In parts a batch keeps what a part keeps; its pictures are there whole, and gradients are summed.
