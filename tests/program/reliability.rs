@@ -272,6 +272,8 @@ fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
     assert!(said.contains(value("then").split(' ').next().unwrap()), "{said} {printed}");
     let (code, said) = failed(dir.path(), &["replay", "bad.safetensors"]);
     assert!(code == 3 && said.contains("do: "), "{said}");
+    let (code, said) = failed(dir.path(), &["replay", "."]);
+    assert!(code == 3 && said.contains("found something that is not a file"), "{said}");
     let args = [&args[..], &["--on-nonfinite", "rollback:1000"]].concat();
     done(dir.path(), &args);
     // Repeated steps appear only once in TensorBoard's files.

@@ -10,6 +10,8 @@ use xshell::{Shell, cmd};
 
 /// The libraries that a build for a GPU links. The stand-in is all of them.
 const LIBRARIES: [&str; 7] = ["cuda", "cublas", "cublasLt", "cudnn", "curand", "nvrtc", "cudart"];
+/// The version of CUDA whose functions cudarc declares.
+const CUDA: &str = "13000";
 /// The parts of cudarc that declare functions of these libraries.
 const DECLARED: [&str; 6] = ["driver", "cublas", "cublaslt", "cudnn", "curand", "nvrtc"];
 /// The crates whose build compiles kernels.
@@ -34,10 +36,10 @@ pub(crate) fn test(root: &Path, target: &str) -> Result<()> {
     let toolkit = folder.join("toolkit");
     build(&sh, root, &folder, &toolkit)?;
 
-    let (bin, lib) = (toolkit.join("bin"), toolkit.join("lib"));
-    let mut path = vec![bin];
-    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    sh.set_var("PATH", std::env::join_paths(path)?);
+    // Not through PATH: crates that are built anew when it changes have nothing to do with CUDA.
+    sh.set_var("NVCC", toolkit.join("bin/nvcc"));
+    sh.set_var("CUDARC_CUDA_VERSION", CUDA);
+    let lib = toolkit.join("lib");
     for home in ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"] {
         sh.set_var(home, &toolkit);
     }

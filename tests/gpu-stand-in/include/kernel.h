@@ -128,7 +128,8 @@ inline float __bfloat162float(__nv_bfloat16 v) { return v; }
 inline __nv_bfloat16 __float2bfloat16(float v) { return v; }
 inline __nv_bfloat16 __float2bfloat16_rn(float v) { return v; }
 
-// f16 and f8 are compiled, because candle has kernels of them, and are stored as if they were bf16: nothing here uses them.
+// f16 and f8 are compiled, because candle has kernels of them, and are stored as if they were bf16: nothing here uses
+// them.
 struct NotUsed {
     static uint16_t of(float v) { return UpperHalf::of(v); }
     static float from(uint16_t bits) { return UpperHalf::from(bits); }
@@ -150,21 +151,21 @@ inline __half __ushort_as_half(uint16_t bits) {
 }
 inline __half __nv_cvt_fp8_to_halfraw(uint8_t bits, int) { return NotUsedEither::from(bits); }
 
-#define STAND_IN_SMALL(T)                                                                          \
-    inline bool __hisnan(T v) { return isnan(float(v)); }                                          \
-    inline T __hmax_nan(T a, T b) { return __hisnan(a) ? a : a < b || __hisnan(b) ? b : a; }       \
-    inline T __hmin_nan(T a, T b) { return __hisnan(a) ? a : b < a || __hisnan(b) ? b : a; }       \
-    inline T __habs(T v) { return fabsf(v); }                                                      \
-    inline T hsqrt(T v) { return sqrtf(v); }                                                       \
-    inline T hexp(T v) { return expf(v); }                                                         \
-    inline T hlog(T v) { return logf(v); }                                                         \
-    inline T hsin(T v) { return sinf(v); }                                                         \
+#define STAND_IN_SMALL(T)                                                                                              \
+    inline bool __hisnan(T v) { return isnan(float(v)); }                                                              \
+    inline T __hmax_nan(T a, T b) { return __hisnan(a) ? a : a < b || __hisnan(b) ? b : a; }                           \
+    inline T __hmin_nan(T a, T b) { return __hisnan(a) ? a : b < a || __hisnan(b) ? b : a; }                           \
+    inline T __habs(T v) { return fabsf(v); }                                                                          \
+    inline T hsqrt(T v) { return sqrtf(v); }                                                                           \
+    inline T hexp(T v) { return expf(v); }                                                                             \
+    inline T hlog(T v) { return logf(v); }                                                                             \
+    inline T hsin(T v) { return sinf(v); }                                                                             \
     inline T hcos(T v) { return cosf(v); }
 STAND_IN_SMALL(__nv_bfloat16)
 struct __nv_bfloat162 {
     __nv_bfloat16 x, y;
 };
-#define STAND_IN_PAIR(name, op)                                                                    \
+#define STAND_IN_PAIR(name, op)                                                                                        \
     inline __nv_bfloat162 name(__nv_bfloat162 a, __nv_bfloat162 b) { return {a.x op b.x, a.y op b.y}; }
 STAND_IN_PAIR(__hadd2, +)
 STAND_IN_PAIR(__hsub2, -)

@@ -18,9 +18,8 @@ struct Matrix {
 };
 
 // c (m, n) = alpha a (m, k) b (k, n) + beta c, in T.
-template <typename T>
-static void product(int m, int n, int k, T alpha, Matrix a, Matrix b, T beta, void *c, Type type, size_t step,
-                    size_t stride, int count) {
+template <typename T> static void product(int m, int n, int k, T alpha, Matrix a, Matrix b, T beta, void *c, Type type,
+                                          size_t step, size_t stride, int count) {
     auto read = [=](const Matrix &from, size_t at) -> T {
         if constexpr (sizeof(T) == 8) return static_cast<const double *>(from.at)[at];
         return load(from.at, at, type);
@@ -68,13 +67,13 @@ int cublasGemmStridedBatchedEx(void *handle, int ta, int tb, int m, int n, int k
                                int count, int, int) {
     WHOLE;
     // cudaDataType: 0 is f32, 14 bf16, which is always summed in f32.
-    if (a_type != b_type || a_type != c_type || (a_type != 0 && a_type != 14)) wrong("a product of types %d and %d", a_type, b_type);
+    if (a_type != b_type || a_type != c_type || (a_type != 0 && a_type != 14))
+        wrong("a product of types %d and %d", a_type, b_type);
     Type type = a_type == 0 ? Type::F32 : Type::BF16;
     float x = *static_cast<const float *>(alpha), y = *static_cast<const float *>(beta);
     Matrix left{ta != 0, a, size_t(lda), size_t(a_stride)}, right{tb != 0, b, size_t(ldb), size_t(b_stride)};
-    return queue(of(static_cast<Blas *>(handle)->stream), [=] {
-        product<float>(m, n, k, x, left, right, y, c, type, ldc, c_stride, count);
-    });
+    return queue(of(static_cast<Blas *>(handle)->stream),
+                 [=] { product<float>(m, n, k, x, left, right, y, c, type, ldc, c_stride, count); });
 }
 int cublasDgemmStridedBatched(void *handle, int ta, int tb, int m, int n, int k, const double *alpha, const double *a,
                               int lda, long long a_stride, const double *b, int ldb, long long b_stride,

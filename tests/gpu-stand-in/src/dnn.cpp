@@ -11,7 +11,9 @@ struct Tensor {
     int size[4];
     size_t stride[4];
     size_t bytes() const { return size_t(size[0]) * size[1] * size[2] * size[3] * bytes_of(type); }
-    size_t at(int n, int c, int h, int w) const { return n * stride[0] + c * stride[1] + h * stride[2] + w * stride[3]; }
+    size_t at(int n, int c, int h, int w) const {
+        return n * stride[0] + c * stride[1] + h * stride[2] + w * stride[3];
+    }
 };
 struct Convolution {
     int pad[2], stride[2], math = 0;
@@ -103,7 +105,9 @@ static void to_input(const Shapes &s, const void *w, const void *dy, void *dx) {
         size_t image = size_t(s.x.size[1]) * s.x.size[2] * s.x.size[3];
         std::vector<float> sum(image);
         auto at = [&](int c, int h, int v) { return (size_t(c) * s.x.size[2] + h) * s.x.size[3] + v; };
-        s.taps_of([&](size_t pixel, size_t tap, int c, int h, int v) { sum[at(c, h, v)] += columns[pixel * s.taps() + tap]; });
+        s.taps_of([&](size_t pixel, size_t tap, int c, int h, int v) {
+            sum[at(c, h, v)] += columns[pixel * s.taps() + tap];
+        });
         for (int c = 0; c < s.x.size[1]; c++)
             for (int h = 0; h < s.x.size[2]; h++)
                 for (int v = 0; v < s.x.size[3]; v++) store(dx, s.x.at(n, c, h, v), s.x.type, sum[at(c, h, v)]);
@@ -146,9 +150,11 @@ struct Given {
 static int run(void *handle, void *x, void *w, void *y, void *conv, void *space, size_t room, const void *alpha,
                const void *beta, Given given, std::function<void(const Shapes &)> work) {
     WHOLE;
-    if (*static_cast<const float *>(alpha) != 1 || *static_cast<const float *>(beta) != 0) wrong("a convolution with factors");
+    if (*static_cast<const float *>(alpha) != 1 || *static_cast<const float *>(beta) != 0)
+        wrong("a convolution with factors");
     if (room < ROOM) wrong("a convolution without the room that its algorithm asked for");
-    Shapes s{*static_cast<Tensor *>(x), *static_cast<Tensor *>(w), *static_cast<Tensor *>(y), *static_cast<Convolution *>(conv)};
+    Shapes s{*static_cast<Tensor *>(x), *static_cast<Tensor *>(w), *static_cast<Tensor *>(y),
+             *static_cast<Convolution *>(conv)};
     for (int i = 0; i < 2; i++)
         if (s.y.size[2 + i] != (s.x.size[2 + i] + 2 * s.conv.pad[i] - s.w.size[2 + i]) / s.conv.stride[i] + 1)
             wrong("a convolution whose result has another size");
@@ -197,31 +203,38 @@ int cudnnSetConvolution2dDescriptor(void *c, int ph, int pw, int sh, int sw, int
     return OK;
 }
 int cudnnSetConvolutionMathType(void *c, int math) { return static_cast<Convolution *>(c)->math = math, OK; }
-int cudnnSetConvolutionGroupCount(void *, int groups) { return groups == 1 ? OK : (wrong("a convolution in groups"), 1); }
+int cudnnSetConvolutionGroupCount(void *, int groups) {
+    return groups == 1 ? OK : (wrong("a convolution in groups"), 1);
+}
 
 int cudnnGetConvolutionForwardAlgorithm_v7(void *, void *, void *, void *conv, void *, int, int *count, Told *told) {
     return tell(conv, count, told);
 }
-int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *, void *, void *, void *conv, void *, int, int *count, Told *told) {
+int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *, void *, void *, void *conv, void *, int, int *count,
+                                                Told *told) {
     return tell(conv, count, told);
 }
-int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *, void *, void *, void *conv, void *, int, int *count, Told *told) {
+int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *, void *, void *, void *conv, void *, int, int *count,
+                                                  Told *told) {
     return tell(conv, count, told);
 }
 int cudnnGetConvolutionForwardWorkspaceSize(void *, void *, void *, void *, void *, int, size_t *bytes) {
     return *bytes = ROOM, OK;
 }
 
-int cudnnConvolutionForward(void *handle, const void *alpha, void *xd, const void *x, void *wd, const void *w, void *conv,
-                            int, void *space, size_t room, const void *beta, void *yd, void *y) {
-    return run(handle, xd, wd, yd, conv, space, room, alpha, beta, {x, w, y}, [=](const Shapes &s) { forward(s, x, w, y); });
+int cudnnConvolutionForward(void *handle, const void *alpha, void *xd, const void *x, void *wd, const void *w,
+                            void *conv, int, void *space, size_t room, const void *beta, void *yd, void *y) {
+    return run(handle, xd, wd, yd, conv, space, room, alpha, beta, {x, w, y},
+               [=](const Shapes &s) { forward(s, x, w, y); });
 }
 int cudnnConvolutionBackwardData(void *handle, const void *alpha, void *wd, const void *w, void *dyd, const void *dy,
                                  void *conv, int, void *space, size_t room, const void *beta, void *dxd, void *dx) {
-    return run(handle, dxd, wd, dyd, conv, space, room, alpha, beta, {dx, w, dy}, [=](const Shapes &s) { to_input(s, w, dy, dx); });
+    return run(handle, dxd, wd, dyd, conv, space, room, alpha, beta, {dx, w, dy},
+               [=](const Shapes &s) { to_input(s, w, dy, dx); });
 }
 int cudnnConvolutionBackwardFilter(void *handle, const void *alpha, void *xd, const void *x, void *dyd, const void *dy,
                                    void *conv, int, void *space, size_t room, const void *beta, void *dwd, void *dw) {
-    return run(handle, xd, dwd, dyd, conv, space, room, alpha, beta, {x, dw, dy}, [=](const Shapes &s) { to_weight(s, x, dy, dw); });
+    return run(handle, xd, dwd, dyd, conv, space, room, alpha, beta, {x, dw, dy},
+               [=](const Shapes &s) { to_weight(s, x, dy, dw); });
 }
 }

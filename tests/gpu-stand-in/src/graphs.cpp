@@ -27,8 +27,10 @@ static void release(Graph *graph) {
 
 int queue(Stream &stream, Work work) {
     if (stream.recording_ended_badly) return CAPTURE_INVALIDATED;
-    if (stream.graph) stream.graph->nodes.push_back(std::move(work));
-    else stream.waiting.push_back(std::move(work));
+    if (stream.graph)
+        stream.graph->nodes.push_back(std::move(work));
+    else
+        stream.waiting.push_back(std::move(work));
     return OK;
 }
 

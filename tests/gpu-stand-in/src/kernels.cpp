@@ -149,7 +149,8 @@ class Block {
             }
             if (moved) continue;
             if (ended == threads) return;
-            if (ended + at_block < threads) wrong("%s: some threads of a block wait where others never come", k.name.c_str());
+            if (ended + at_block < threads)
+                wrong("%s: some threads of a block wait where others never come", k.name.c_str());
             if (ended) wrong("%s: a thread ended while others of its block wait for it", k.name.c_str());
             for (size_t i = 0; i < threads; i++) go_on(i);
         }
@@ -176,14 +177,16 @@ class Block {
     std::vector<char> turn;
 };
 
-static void launch(const Kernel &kernel, Three blocks, Three threads, size_t shared, std::vector<std::vector<char>> values) {
+static void launch(const Kernel &kernel, Three blocks, Three threads, size_t shared,
+                   std::vector<std::vector<char>> values) {
     std::vector<void *> args;
     for (auto &value : values) args.push_back(value.data());
     stand_in_place.threads = threads;
     stand_in_place.blocks = blocks;
     size_t count = size_t(blocks.x) * blocks.y * blocks.z;
     for (size_t i = 0; i < count; i++) {
-        stand_in_place.block = {unsigned(i % blocks.x), unsigned(i / blocks.x % blocks.y), unsigned(i / blocks.x / blocks.y)};
+        stand_in_place.block = {unsigned(i % blocks.x), unsigned(i / blocks.x % blocks.y),
+                                unsigned(i / blocks.x / blocks.y)};
         Block::only().run(kernel, args.data(), shared);
     }
 }

@@ -1,5 +1,5 @@
-// Memory of the device and of the host, copies. New memory and freed memory is NaN, and so is what lies beside an allocation;
-// what is written there stops the program.
+// Memory of the device and of the host, copies. New memory and freed memory is NaN, and so is what lies beside an
+// allocation; what is written there stops the program.
 #include "stand_in.h"
 #include <algorithm>
 #include <cstdlib>
@@ -16,8 +16,8 @@ constexpr unsigned char NAN_BYTE = 0xff;
 static std::map<char *, size_t> allocated, pinned;
 static std::vector<void *> kept; // pinned memory that was freed: copies may still read it
 
-// Bytes: of the device; of the pool's allocations and what the pool holds for them; of graphs; of all others, which are of other
-// programs too if `STAND_IN_FREE` says so.
+// Bytes: of the device; of the pool's allocations and what the pool holds for them; of graphs; of all others, which are
+// of other programs too if `STAND_IN_FREE` says so.
 constexpr size_t TOTAL = size_t(16) << 30;
 static size_t in_pool, held_by_pool, held_by_graphs;
 static size_t beside_pool = [] {
@@ -87,7 +87,8 @@ void within(const void *at, size_t bytes) {
         wrong("%zu bytes are not, or no longer, in one allocation", bytes);
 }
 
-// Whether a copy from a pinned buffer is done at once: for some time all are, then for some time none is before it must.
+// Whether a copy from a pinned buffer is done at once: for some time all are, then for some time none is before it
+// must.
 static bool at_once() {
     static unsigned left = 0, random = 1;
     static bool now = true;

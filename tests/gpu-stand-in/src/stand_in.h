@@ -42,9 +42,9 @@ bool refused(const char *function);
 struct Graph;
 struct Stream {
     std::vector<Work> waiting;
-    uint64_t done = 0;       // how much work was done, ever
-    size_t next = 0;         // of `waiting`
-    Graph *graph = nullptr;  // what is being recorded
+    uint64_t done = 0;      // how much work was done, ever
+    size_t next = 0;        // of `waiting`
+    Graph *graph = nullptr; // what is being recorded
     bool recording_ended_badly = false;
     uint64_t last() const { return done + (waiting.size() - next); }
 };

@@ -1,4 +1,5 @@
-// Streams and events. A stream's work waits until the host asks for it, or another stream's work that was asked for does.
+// Streams and events. A stream's work waits until the host asks for it, or another stream's work that was asked for
+// does.
 #include "stand_in.h"
 #include <chrono>
 #include <map>

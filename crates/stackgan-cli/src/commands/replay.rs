@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::{Serialize, Serializer};
+use stackgan_data::formats::read_bounded;
 use stackgan_train::Error;
 use stackgan_train::replay::{Replayed, replay};
 
@@ -19,19 +20,12 @@ const LARGEST: u64 = 16 << 30;
 /// # Errors
 /// Code 4 when the file does not exist, 3 when it is not a bundle.
 pub(super) fn run(bundle: &Path, form: Form, context: &Context) -> Result<Exit> {
-    let place = format!("file: {}", bundle.display());
-    let Ok(facts) = bundle.metadata() else {
+    if !bundle.exists() {
+        let place = format!("file: {}", bundle.display());
         let remedy = "name a `nonfinite-step-….safetensors` of a run folder";
         return Err(Problem::missing("there is no such file", place, "a bundle", remedy).into());
-    };
-    if facts.len() > LARGEST {
-        let parts = (format!("at most {LARGEST} bytes"), format!("{} bytes", facts.len()));
-        return Err(Problem::data("not a bundle", bundle, parts, "check the path").into());
     }
-    let bytes = std::fs::read(bundle).map_err(|e| {
-        let parts = ("a readable file", e.to_string());
-        Problem::data("the bundle cannot be read", bundle, parts, "check its permissions")
-    })?;
+    let bytes = read_bounded(bundle, LARGEST)?;
     let Replayed { facts, result } = replay(&bytes, bundle, &context.device)?;
     let now = match &result {
         Err(Error::NonFinite { term, value, .. }) => Some(format!("{term} = {value}")),
