@@ -147,7 +147,7 @@ fn a_step_of_stage2_has_the_numbers_of_the_cpu() {
     }
 }
 
-/// Both kinds of encoder, with captions of different lengths, more than are encoded at once.
+/// Both kinds of encoder, with captions of different lengths.
 #[test]
 fn captions_have_the_vectors_of_the_cpu() {
     if !there_is_a_gpu() {

@@ -27,6 +27,10 @@ const MOST: Limits = Limits { bytes: 2 << 30, file: 1 << 30, entries: 10_000 };
 /// Default compute capability if no GPU is present: 8.0 and all later ones.
 const COMPUTE_CAP: u32 = 80;
 
+/// The variables by which builds look for a toolkit.
+pub(crate) const HOMES: [&str; 4] =
+    ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
+
 /// The options of the command.
 pub(crate) struct Options {
     /// The root; `target/cuda` by default.
@@ -149,7 +153,14 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
 }
 
 #[cfg(unix)]
+pub(crate) use self::layout::link;
+#[cfg(unix)]
 use self::layout::{driver, finish, take};
+
+#[cfg(not(unix))]
+pub(crate) fn link(_: &Path, at: &Path) -> Result<()> {
+    bail!("{}: links are made on Linux only", at.display())
+}
 
 #[cfg(not(unix))]
 fn take(_: &Path, _: &Path) -> Result<()> {
@@ -176,9 +187,8 @@ fn has_gpu() -> bool {
 
 /// The shell commands.
 fn exports(root: &str, compute_cap: Option<u32>) -> Vec<String> {
-    let home = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
     let mut lines: Vec<String> =
-        home.iter().map(|name| format!("export {name}=\"{root}\"")).collect();
+        HOMES.iter().map(|name| format!("export {name}=\"{root}\"")).collect();
     lines.push(format!("export PATH=\"{root}/bin:$PATH\""));
     lines.extend(compute_cap.map(|cap| format!("export CUDA_COMPUTE_CAP=\"{cap}\"")));
     lines.push(format!("export LIBRARY_PATH=\"{root}/lib\""));

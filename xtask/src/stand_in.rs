@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use xshell::{Shell, cmd};
 
+use crate::cuda::{HOMES, link};
+
 /// The libraries that a build for a GPU links. The stand-in is all of them.
 const LIBRARIES: [&str; 7] = ["cuda", "cublas", "cublasLt", "cudnn", "curand", "nvrtc", "cudart"];
 /// The version of CUDA whose functions cudarc declares.
@@ -40,17 +42,17 @@ pub(crate) fn test(root: &Path, target: &str) -> Result<()> {
     sh.set_var("NVCC", toolkit.join("bin/nvcc"));
     sh.set_var("CUDARC_CUDA_VERSION", CUDA);
     let lib = toolkit.join("lib");
-    for home in ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"] {
+    for home in HOMES {
         sh.set_var(home, &toolkit);
     }
     sh.set_var("CUDA_COMPUTE_CAP", "80");
     sh.set_var("LIBRARY_PATH", &lib);
     sh.set_var("LD_LIBRARY_PATH", &lib);
-    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
-        sh.set_var("CARGO_TARGET_DIR", root.join(target));
-    }
+    let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = root.join(given.as_deref().unwrap_or(Path::new(target)));
+    sh.set_var("CARGO_TARGET_DIR", &target);
     sh.set_var("STACKGAN_TEST_DEVICE", "cuda");
-    again_if_changed(&sh, root, &folder)?;
+    again_if_changed(&sh, root, &target)?;
 
     // As the other tests are built, so that what does not depend on CUDA is built once.
     let what = "--workspace --features stackgan-cli/cuda --test gpu --test it --test program";
@@ -98,19 +100,6 @@ fn build(sh: &Shell, root: &Path, folder: &Path, toolkit: &Path) -> Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
-fn link(to: &Path, at: &Path) -> Result<()> {
-    if at.symlink_metadata().is_ok() {
-        fs::remove_file(at)?;
-    }
-    std::os::unix::fs::symlink(to, at).with_context(|| format!("cannot link {}", at.display()))
-}
-
-#[cfg(not(unix))]
-fn link(_: &Path, at: &Path) -> Result<()> {
-    bail!("{}: no links here", at.display())
-}
-
 /// The source folder of the crate that declares NVIDIA's functions.
 fn cudarc(sh: &Shell) -> Result<PathBuf> {
     let text = cmd!(sh, "cargo metadata --locked --format-version 1 --filter-platform x86_64-unknown-linux-gnu --features stackgan-cli/cuda")
@@ -143,11 +132,11 @@ fn declared(cudarc: &Path) -> Result<BTreeSet<String>> {
 }
 
 /// Compiles the kernels anew if what compiles them has changed, of which cargo does not know.
-fn again_if_changed(sh: &Shell, root: &Path, folder: &Path) -> Result<()> {
+fn again_if_changed(sh: &Shell, root: &Path, target: &Path) -> Result<()> {
     let source = root.join("tests/gpu-stand-in");
     let now =
         sh.read_file(source.join("nvcc"))? + &sh.read_file(source.join("include/kernel.h"))?;
-    let mark = folder.join("compiled-with");
+    let mark = target.join("gpu-stand-in");
     if fs::read_to_string(&mark).is_ok_and(|before| before != now) {
         for package in COMPILE_KERNELS {
             cmd!(sh, "cargo clean --package {package}").quiet().run()?;

@@ -87,7 +87,7 @@ fn numbered(lib: &Path, plain: &str) -> Result<String> {
 }
 
 /// Makes a link. Whatever is there is replaced: another link, or the stub of a time without driver.
-fn link(to: &Path, at: &Path) -> Result<()> {
+pub(crate) fn link(to: &Path, at: &Path) -> Result<()> {
     if at.symlink_metadata().is_ok() {
         fs::remove_file(at).with_context(|| format!("cannot replace {}", at.display()))?;
     }

@@ -209,10 +209,10 @@ pub struct Memory {
     pub variables: u64,
     /// What the backward pass keeps of a batch in f32, and what is on its way.
     pub pictures: u64,
-    /// What the kernels hold of the largest weight: packed, and the sums that its gradient is made of.
-    pub working: u64,
     /// How many such batches a GPU keeps: a second one where some steps are recorded and others, with R1, are queued beside them.
     pub batches: u64,
+    /// What the kernels hold of the largest weight: packed, and the sums that its gradient is made of.
+    pub working: u64,
     /// Batches that are loaded ahead.
     pub loading: u64,
     /// On a CPU what is there while checkpoint and model are written, in place of the three above; with a GPU what the host then holds.
