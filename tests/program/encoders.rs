@@ -435,3 +435,38 @@ fn pictures_are_matched_through_a_network_of_features() {
     let stats = fs::read_to_string(run.join("stats.jsonl")).unwrap();
     assert!(stats.lines().all(|line| line.contains("\"matching\":")), "{stats}");
 }
+
+/// A second discriminator in both stages, through a network that the text encoder knows nothing of. A
+/// run that goes on finds the network again.
+#[test]
+fn a_second_discriminator_sees_through_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let weights = Archive { tensors: lite0(), ..Archive::default() };
+    fs::write(dir.join("lite0.safetensors"), weights.to_bytes().unwrap()).unwrap();
+    let projected = |stage: &str, run: &str, more: &[&str]| {
+        let mut args = training(stage, "2", &dir.join(run));
+        let set = ["--set", "loss.projected=1", "--set", "run.checkpoint_every=1"];
+        args.extend(set.iter().chain(more).map(|&arg| arg.to_owned()));
+        args
+    };
+    let fails =
+        |args: Vec<String>| failed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, text) = fails(projected("1", "none", &[]));
+    assert!(code == 2 && !dir.join("none").exists(), "{text}");
+    for part in ["loss.projected, from: --set", "`--features` names no network", "--features FILE"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let features = ["--features", "lite0.safetensors"];
+    train(dir, &projected("1", "first", &features));
+    train(dir, &projected("2", "whole", &[&features[..], &["--stage1", "first"]].concat()));
+    let begun = [&features[..], &["--stage1", "first", "--max-hours", "1e-9"]].concat();
+    assert_eq!(fails(projected("2", "parts", &begun)).0, 75);
+    done(dir, &["train", "--stage", "2", "-q", "--run", "parts"]);
+    let last =
+        |run: &str| fs::read(dir.join(run).join("checkpoints/step-0000002.safetensors")).unwrap();
+    assert!(last("whole") == last("parts"));
+    let stats = fs::read_to_string(dir.join("parts/stats.jsonl")).unwrap();
+    assert!(stats.lines().all(|line| line.contains("\"projected_g\":")), "{stats}");
+}

@@ -12,6 +12,7 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::cub;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
+use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, picture_size, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::Policy;
@@ -42,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             embeddings: Arc::clone(&embeddings),
             encoder: None,
             encoder_source: None,
-            matcher: None,
+            pretrained: Pretrained::default(),
             stage1: None,
             device: Device::Cpu,
             start: Start::default(),

@@ -18,6 +18,7 @@ use stackgan_data::layouts::{self, Reading};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared};
 use stackgan_data::sources::Sources;
 use stackgan_data::toy::{self, ToyConfig};
+use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, picture_size, preset};
 use stackgan_train::encoding::encoded;
 use stackgan_train::event::TrainEvent;
@@ -55,7 +56,7 @@ fn main() -> Result<()> {
         embeddings,
         encoder: Some(encoder), // becomes part of the model
         encoder_source: None,
-        matcher: None,
+        pretrained: Pretrained::default(),
         stage1: None,
         device: Device::Cpu,
         start: Start::default(),

@@ -195,6 +195,10 @@ pub struct LossConfig {
     /// when 0. `AttnGAN` uses 5 for birds.
     #[serde(default, skip_serializing_if = "off")]
     pub matching: f64,
+    /// Weight of the second discriminator ([`crate::projected`]) in the losses of both players. 0 in
+    /// the releases; the key is left out when 0.
+    #[serde(default, skip_serializing_if = "off")]
+    pub projected: f64,
 }
 
 impl LossConfig {
@@ -210,7 +214,8 @@ impl LossConfig {
             let expected = "0 in Stage-I, which has no smaller picture";
             return Err(invalid(key, expected, &weight.to_string()));
         }
-        within("loss.matching", self.matching, 0.0, 1e4)
+        within("loss.matching", self.matching, 0.0, 1e4)?;
+        within("loss.projected", self.projected, 0.0, 1e4)
     }
 }
 
@@ -322,6 +327,7 @@ impl TrainConfig {
         let knobs = knobs.into_iter().map(|(key, value)| (format!("knobs.{key}"), value));
         let others = [
             ("loss.matching".to_owned(), toml::Value::Float(0.0)),
+            ("loss.projected".to_owned(), toml::Value::Float(0.0)),
             ("run.keep_every".to_owned(), toml::Value::Integer(0)),
         ];
         knobs.chain(others).collect()

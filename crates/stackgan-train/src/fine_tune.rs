@@ -20,7 +20,6 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::residual::{Discriminator, Stage1Generator};
 use stackgan_core::{NetConfig, Params};
 
-use crate::Result;
 use crate::adam::Adam;
 use crate::config::{LossConfig, TrainConfig};
 use crate::diff_augment::Augmentations;
@@ -30,6 +29,7 @@ use crate::step::{
     Batch, Game, Inputs, Optimised, StepConfig, StepNoise, StepStats, Views, residual_step,
     residual_step_with_gradients,
 };
+use crate::{Result, projected};
 
 /// Ratio of the sides of Stage-II and Stage-I pictures.
 const EVERY: usize = 4;
@@ -61,7 +61,10 @@ impl Tuned {
         discriminator: &BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
-        let (g, d) = (stage1.shared(), Params::given(discriminator.clone(), device)?);
+        let mut discriminator = discriminator.clone();
+        // Stage-I plays on without a second discriminator.
+        discriminator.retain(|name, _| !name.starts_with(projected::PREFIX));
+        let (g, d) = (stage1.shared(), Params::given(discriminator, device)?);
         let generator = Box::new(Stage1Generator::new(net, &g.trained())?);
         let frozen = Discriminator::stage1(net, &d.frozen())?;
         let trained = Discriminator::stage1(net, &d.trained())?;
@@ -74,7 +77,7 @@ impl Tuned {
         let g = Optimised { adam: adam(&g, clip_g)?, params: g };
         let d = Optimised { adam: adam(&d, clip_d)?, params: d };
         Ok(Self {
-            game: Game { generator, g, d, matcher: None },
+            game: Game { generator, g, d, matcher: None, projected: None },
             views: Views { trained, frozen, spectral: None },
             by_stage2,
             factor: cfg.knobs.finetune_stage1,
@@ -206,6 +209,7 @@ mod tests {
     use stackgan_core::generators;
 
     use super::*;
+    use crate::Pretrained;
     use crate::config::preset;
     use crate::players::{AnyDiscriminator, Players};
     use crate::start::Start;
@@ -249,7 +253,8 @@ mod tests {
         drop(Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
         let start = Start { generator: None, stage1_discriminator: Some(d.snapshot().unwrap()) };
         let stage1 = Some((&low, &cfg.net));
-        let players = Players::new(cfg, stage1, &start, None, &Device::Cpu).unwrap();
+        let players =
+            Players::new(cfg, stage1, &start, Pretrained::default(), &Device::Cpu).unwrap();
         (low, players)
     }
 

@@ -56,13 +56,18 @@ pub(crate) fn check_fit(setup: &Setup) -> Result<()> {
         let expected = format!("the image side of encoder {}", setup.embeddings.encoder());
         let remedy =
             "give `--encoder FILE` with a file of `stackgan text train`, or set `loss.matching=0`";
-        match setup.matcher.as_ref().map(|matcher| &matcher.encoders().fingerprint) {
+        match setup.pretrained.matcher.as_ref().map(|matcher| &matcher.encoders().fingerprint) {
             None => return mismatch("loss.matching", expected, "none".to_owned(), remedy),
             Some(found) if found != setup.embeddings.encoder() => {
                 return mismatch("loss.matching", expected, format!("that of {found}"), remedy);
             }
             Some(_) => {}
         }
+    }
+    if cfg.loss.projected > 0.0 && setup.pretrained.projection.is_none() {
+        let expected = "a network on whose maps the second discriminator plays".to_owned();
+        let remedy = "give its weights, `--features FILE`, or set `loss.projected=0`";
+        return mismatch("loss.projected", expected, "none".to_owned(), remedy);
     }
     match (cfg.stage, &setup.stage1) {
         (Stage::Two, None) => mismatch(

@@ -40,7 +40,12 @@ impl Identity {
         if setup.config.knobs.finetune_stage1 > 0.0 {
             others += "Stage-I's game after Stage-II's step"; // earlier versions: before it
         }
-        let matcher = setup.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0);
+        let projection = setup.pretrained.projection.as_ref();
+        if let Some(projection) = projection.filter(|_| setup.config.loss.projected > 0.0) {
+            others += projection.name();
+        }
+        let matcher =
+            setup.pretrained.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0);
         let matching = matcher.map(Matcher::digest).transpose()?;
         let digest = digest(&config, &others, matching.as_deref());
         Ok(Self { digest, config, origins, others, matching })

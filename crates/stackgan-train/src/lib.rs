@@ -23,6 +23,8 @@ pub mod origins;
 pub mod penalty;
 pub mod players;
 pub mod policy;
+mod pretrained;
+pub mod projected;
 mod ranges;
 mod recording;
 mod recovery;
@@ -45,9 +47,10 @@ pub mod text;
 pub mod watch;
 
 pub use error::{Error, Result};
+pub use pretrained::Pretrained;
 
 /// A run can be given to a thread.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
-    shared::<(run::Setup, players::Players, text::TrainedEncoder, matching::Matcher, Error)>();
+    shared::<(run::Setup, players::Players, text::TrainedEncoder, Pretrained, Error)>();
 };

@@ -9,7 +9,8 @@ use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, Stage, plain, r
 use crate::adam::Adam;
 use crate::config::TrainConfig;
 use crate::fine_tune::Tuned;
-use crate::matching::Matcher;
+use crate::pretrained::Pretrained;
+use crate::projected::Projected;
 use crate::spectral::{Make, Spectral};
 use crate::start::Start;
 use crate::step::{
@@ -67,7 +68,7 @@ fn low_scope<'a>(cfg: &TrainConfig, stage1: &'a Params) -> Scope<'a> {
 
 impl Players {
     /// Builds players with the weights of `start`, and fresh ones where it has none. Stage-II is
-    /// built on `stage1`; `matcher` compares G's pictures with their captions.
+    /// built on `stage1`; those of `pretrained` whose losses have a weight judge along.
     ///
     /// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its widths may
     /// differ from those of `cfg`.
@@ -79,7 +80,7 @@ impl Players {
         cfg: &TrainConfig,
         stage1: Option<(&Params, &NetConfig)>,
         start: &Start,
-        matcher: Option<Matcher>,
+        pretrained: Pretrained,
         device: &Device,
     ) -> crate::Result<Self> {
         let noise = Noise::new(cfg.seed);
@@ -103,6 +104,11 @@ impl Players {
                 AnyDiscriminator::Plain(views(cfg, &d, plain::Discriminator::stage2)?)
             }
         };
+        let Pretrained { matcher, projection } = pretrained.used(&cfg.loss);
+        // After D, whose weights alone are divided if `knobs.spectral_norm` is on.
+        let projected = projection
+            .map(|projection| Projected::new(projection, (cfg.stage, cfg.net.text_dim), &d));
+        let projected = projected.transpose()?;
         let optimised = |params: Params, limit| -> Result<Optimised> {
             Ok(Optimised { adam: Adam::new(&params, cfg.betas())?.within(limit), params })
         };
@@ -111,7 +117,7 @@ impl Players {
             Some(low) => Some(Box::new(Tuned::new(cfg, low, start.discriminator()?, device)?)),
             None => None,
         };
-        Ok(Self { game: Game { generator, g, d, matcher }, discriminator, tuned })
+        Ok(Self { game: Game { generator, g, d, matcher, projected }, discriminator, tuned })
     }
 
     /// The state to store in a checkpoint: networks, optimisers, and a tuned Stage-I's. The tensors

@@ -6,6 +6,7 @@ use stackgan_core::Stage;
 use crate::event::TrainEvent;
 use crate::feed::Fed;
 use crate::policy::{OnNonFinite, Policy, Resume};
+use crate::projected::Projected;
 use crate::run_dir::RunDir;
 use crate::state::Run;
 use crate::store::Store;
@@ -69,7 +70,9 @@ impl Run {
     pub(crate) fn bundle(&self, error: Error, fed: &Fed, dir: &RunDir) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
         let path = dir.files().bundle(*step);
-        let (config, matcher) = (&self.setup.config, self.players.game.matcher.as_ref());
+        let (config, game) = (&self.setup.config, &self.players.game);
+        let matcher = game.matcher.as_ref();
+        let projection = game.projected.as_ref().map(Projected::projection);
         let facts = replay::Facts {
             format: replay::FORMAT.to_owned(),
             step: *step,
@@ -84,12 +87,16 @@ impl Run {
                 Stage::One => None,
             },
             matching: matcher.map(|matcher| matcher.encoders().clone()),
+            projected: projection.map(|projection| projection.name().to_owned()),
             config: config.to_toml()?,
         };
         let bytes = || -> Result<Vec<u8>> {
             let mut archive = self.archive();
             if let Some(matcher) = matcher {
-                archive.extend("matching.", matcher.tensors()?);
+                archive.extend(replay::MATCHING, matcher.tensors()?);
+            }
+            if let Some(projection) = projection {
+                archive.extend(replay::PROJECTION, projection.tensors().clone());
             }
             replay::to_bytes(archive, &facts, &fed.inputs)
         };

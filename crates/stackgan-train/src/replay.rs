@@ -14,11 +14,19 @@ use crate::config::TrainConfig;
 use crate::guard::Guard;
 use crate::matching::{MatchedBy, Matcher};
 use crate::players::Players;
+use crate::pretrained::Pretrained;
+use crate::projected::Projection;
 use crate::start::Start;
 use crate::step::{Inputs, StepConfig};
 use crate::{Error, Result};
 
 /// The version of the file format.
+/// The prefix of the matching loss's tensors in a bundle.
+pub(crate) const MATCHING: &str = "matching.";
+
+/// The prefix of the tensors of the second discriminator's network.
+pub(crate) const PROJECTION: &str = "projection.";
+
 pub(crate) const FORMAT: &str = "stackgan-step/1";
 
 /// The metadata of a bundle.
@@ -45,6 +53,9 @@ pub struct Facts {
     /// The encoders of the matching loss, if it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<MatchedBy>,
+    /// The network of the second discriminator, if it plays along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projected: Option<String>,
     /// The configuration, as TOML.
     pub config: String,
 }
@@ -96,8 +107,12 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
     let low = stage1.as_ref().zip(facts.stage1.as_ref());
     let start = Start { stage1_discriminator: Some(archive.part("tune.d.")), generator: None };
     let matcher = facts.matching.as_ref();
-    let matcher = matcher.map(|of| Matcher::given(of, archive.part("matching."), device));
-    let mut players = Players::new(&config, low, &start, matcher.transpose()?, device)?;
+    let matcher = matcher.map(|of| Matcher::given(of, archive.part(MATCHING), device));
+    let projection = facts.projected.as_ref();
+    let projection = projection.map(|of| Projection::given(of, archive.part(PROJECTION), device));
+    let pretrained =
+        Pretrained { matcher: matcher.transpose()?, projection: projection.transpose()? };
+    let mut players = Players::new(&config, low, &start, pretrained, device)?;
     players.restore(&archive, facts.optimiser_steps)?;
     let mut inputs = Inputs::from_named(
         |name| archive.tensors.get(name).cloned(),

@@ -13,7 +13,7 @@ use stackgan_data::prepared::Prepared;
 
 use crate::Result;
 use crate::config::TrainConfig;
-use crate::matching::Matcher;
+use crate::pretrained::Pretrained;
 use crate::start::Start;
 
 /// The parts of a run.
@@ -31,9 +31,8 @@ pub struct Setup {
     /// The source of an encoder that is not stored in the model: `hub:OWNER/NAME` or a folder. It
     /// is noted in the model.
     pub encoder_source: Option<String>,
-    /// The matcher of G's pictures and their captions for `loss.matching`. It must belong to the
-    /// encoder of the embeddings.
-    pub matcher: Option<Matcher>,
+    /// The networks through which losses look at pictures.
+    pub pretrained: Pretrained,
     /// The Stage-I model, for Stage-II.
     pub stage1: Option<Model>,
     /// The device to compute on.

@@ -61,9 +61,10 @@ impl Run {
         };
         let low = stage1.as_ref().zip(setup.stage1.as_ref().map(|model| &model.info().stage1.net));
         let identity = Identity::of(&setup)?;
-        let matcher = setup.matcher.take().filter(|_| cfg.loss.matching > 0.0);
-        let matcher = matcher.map(|matcher| matcher.reading(standardise.clone()));
-        let players = Players::new(cfg, low, &setup.start, matcher, &setup.device)?;
+        let mut pretrained = std::mem::take(&mut setup.pretrained);
+        let matcher = pretrained.matcher.take();
+        pretrained.matcher = matcher.map(|matcher| matcher.reading(standardise.clone()));
+        let players = Players::new(cfg, low, &setup.start, pretrained, &setup.device)?;
         let ema = (cfg.optim.ema > 0.0)
             .then(|| Ema::new(&players.g().params, cfg.optim.ema))
             .transpose()?;

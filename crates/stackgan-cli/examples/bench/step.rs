@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{NetConfig, Params, Recipe, generators};
+use stackgan_train::Pretrained;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::players::Players;
@@ -34,7 +35,8 @@ pub(crate) fn bench(
     let device = &machine.device;
     let low = if stage == 2 { Some(stage1(net, device)?) } else { None };
     let stage1 = low.as_ref().map(|params| (params, net));
-    let mut players = Players::new(&config, stage1, &Start::default(), None, device)?;
+    let mut players =
+        Players::new(&config, stage1, &Start::default(), Pretrained::default(), device)?;
     let pictures = pictures(&config, device)?;
     let mut guard = Guard::over(&players, low.as_ref())?;
     let mut queued = Duration::ZERO;

@@ -32,9 +32,9 @@ pub(crate) struct Train {
     /// beside the prepared data
     #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
     pub embeddings: Option<PathBuf>,
-    /// The network whose features the encoder was trained with (`text train --features`): a file of
-    /// its weights, or its name if it was imported; `loss.matching` needs it to compare painted
-    /// pictures
+    /// A pretrained network through which losses look: a file of its weights, or its name if it was
+    /// imported. `loss.projected` needs it, and `loss.matching` if the encoder was trained with it
+    /// (`text train --features`)
     #[arg(long, value_name = "NAME", conflicts_with = "embeddings")]
     pub features: Option<PathBuf>,
     /// The Stage-I model to build on: a file or a run folder; default: the newest finished one of

@@ -29,6 +29,12 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
         "High: its pictures are seen through.",
     ),
     (
+        "Second discriminator: losses",
+        &["projected_d", "projected_g"],
+        Axis::Number,
+        "D's near 0, G's high: the pictures are seen through.",
+    ),
+    (
         "Generator: loss of matching",
         &["matching"],
         Axis::Number,

@@ -61,6 +61,9 @@ const STAGES: [Stage; 7] = [
     stage(1, 3, 1, 6, 320),
 ];
 
+/// Channels of the maps that [`EfficientNetLite0::scales`] returns.
+pub const SCALES: [usize; 4] = [24, 40, 112, 320];
+
 /// Returns the numbers in each map that a pass with gradients keeps for a picture of this side.
 #[must_use]
 pub fn maps(side: usize) -> Vec<usize> {
@@ -188,14 +191,37 @@ impl EfficientNetLite0 {
     /// # Errors
     /// If the shapes do not match.
     pub fn features(&self, pictures: &Tensor) -> Result<Tensor> {
-        let mut x = Maps::enter(&self.colours.of(pictures)?)?;
-        let (_, _, h, w) = x.sizes()?;
-        let padding = Padding::same((h, w), 3, 2);
-        x = self.stem.forward(&x, Filter::Plain { stride: 2, padding })?;
+        let mut x = self.enter(pictures)?;
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
         Ok(self.head.forward(&x, POINT)?.leave()?.flatten_from(2)?.mean(2)?)
+    }
+
+    /// Returns the maps of pictures `(n, 3, h, w)` in [-1, 1] at a quarter, an eighth, a sixteenth
+    /// and a thirty-second of their sides, with [`SCALES`] channels: the last of each size. The
+    /// pictures have a gradient, the weights have none.
+    ///
+    /// # Errors
+    /// If the shapes do not match.
+    pub fn scales(&self, pictures: &Tensor) -> Result<Vec<Maps>> {
+        let (mut x, mut scales) = (self.enter(pictures)?, Vec::new());
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(&x)?;
+            if self.blocks.get(i + 1).is_none_or(|next| next.stride == 2) {
+                scales.push(x.clone());
+            }
+        }
+        scales.remove(0); // at half of the side
+        Ok(scales)
+    }
+
+    /// The maps after the first convolution.
+    fn enter(&self, pictures: &Tensor) -> Result<Maps> {
+        let x = Maps::enter(&self.colours.of(pictures)?)?;
+        let (_, _, h, w) = x.sizes()?;
+        let padding = Padding::same((h, w), 3, 2);
+        self.stem.forward(&x, Filter::Plain { stride: 2, padding })
     }
 
     /// Returns the logits `(n, 1000)` of `ImageNet`'s classes for features `(n, 1280)`.

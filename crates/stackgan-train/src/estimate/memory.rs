@@ -11,6 +11,9 @@ use crate::config::{TrainConfig, Wrong};
 use crate::guard::Undo;
 use crate::matching::Matcher;
 use crate::penalty::R1;
+use crate::pretrained::Pretrained;
+use crate::projected::head::WIDTH;
+use crate::projected::{self, Projection};
 use crate::text::{ImageSide, PictureNetwork, SIDE};
 
 /// Bytes of a number.
@@ -202,6 +205,43 @@ pub(super) fn image_side(matcher: &Matcher) -> Size {
     size
 }
 
+/// The heads of the second discriminator: their variables, and what they keep of a picture.
+pub(super) fn heads(net: &NetConfig, stage: Stage) -> Size {
+    let width = WIDTH as u64;
+    let mut size = Size::default();
+    for side in Projection::sides(stage) {
+        let mut side = side as u64;
+        if side == 4 {
+            size = size.conv_norm((width, width), 3, 4);
+        }
+        while side > 4 {
+            side /= 2;
+            size = size.conv_norm((width, width), 4, side);
+        }
+        size = size
+            .linear(net.text_dim as u64, width, 1)
+            .keep(2 * width * 16, 2)
+            .conv_norm((2 * width, width), 1, 4)
+            .conv((width, 1), 4);
+    }
+    size
+}
+
+/// The network on whose maps they play, which is kept for G's gradient. It has none of its own.
+pub(super) fn projection(projection: &Projection, stage: Stage) -> Size {
+    let side = projected::side(stage);
+    let mut size = Size::default().keep(3 * (side * side) as u64, 2);
+    for map in efficientnet_lite::maps(side) {
+        size = size.keep(map as u64, 1);
+    }
+    for side in Projection::sides(stage) {
+        size = size.keep((WIDTH * side * side) as u64, 1);
+    }
+    // As read, and with its norms folded into its convolutions.
+    size.statistics = 2 * projection.tensors().values().map(|t| t.elem_count() as u64).sum::<u64>();
+    size
+}
+
 /// Memory that a run will want at its peak, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -220,16 +260,22 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The run's, with Stage-I of the sizes `low` under Stage-II, what matches pictures and captions where the run has it, and a
-    /// guard that undoes steps as `undo` says.
+    /// The run's, with Stage-I of the sizes `low` under Stage-II, the networks through which its losses look, and a guard that undoes
+    /// steps as `undo` says.
     #[must_use]
-    pub fn of(cfg: &TrainConfig, low: &NetConfig, matcher: Option<&Matcher>, undo: Undo) -> Self {
+    pub fn of(cfg: &TrainConfig, low: &NetConfig, pretrained: &Pretrained, undo: Undo) -> Self {
         let (net, batch, part) = (&cfg.net, cfg.optim.batch as u64, cfg.micro_batch() as u64);
         let g = match cfg.stage {
             Stage::One => stage1_generator(net),
             Stage::Two => stage2_generator(net),
         };
-        let (d, frozen) = (discriminator(net, cfg.stage), stage1_generator(low));
+        let (mut d, frozen) = (discriminator(net, cfg.stage), stage1_generator(low));
+        let (matched, projected) = (cfg.loss.matching > 0.0, cfg.loss.projected > 0.0);
+        let looks = pretrained.projection.as_ref().filter(|_| projected);
+        let looks = looks.map(|looks| (heads(net, cfg.stage), projection(looks, cfg.stage)));
+        let (heads, looks) = looks.unwrap_or_default();
+        (d.weights, d.statistics) = (d.weights + heads.weights, d.statistics + heads.statistics);
+        d.kept += heads.kept;
         let under = if cfg.stage == Stage::Two { frozen } else { Size::default() };
         let tuned = cfg.knobs.finetune_stage1 > 0.0;
         let side = cfg.stage.side() as u64;
@@ -249,8 +295,8 @@ impl Memory {
         };
         let average = if cfg.optim.ema > 0.0 { g.weights + g.statistics } else { 0 };
         let low = if tuned { low_changing } else { under.weights + under.statistics };
-        let matching = matcher.map(image_side);
-        let matching = matching.unwrap_or_default();
+        let matcher = pretrained.matcher.as_ref().filter(|_| matched);
+        let matching = matcher.map(image_side).unwrap_or_default();
         let state = changing + average + low;
         // Where there are parts, the sum of their gradients besides the last one's.
         let parts = if part < batch { 2 } else { 1 };
@@ -260,7 +306,8 @@ impl Memory {
                 // In G's step what D's weights were, and D's gradient, are still there.
                 Undo::Held => statistics + 2 * d.weights + parts * g.weights,
             };
-        let variables = F32 * (state + besides + matching.weights + matching.statistics);
+        let variables =
+            F32 * (state + besides + matching.weights + matching.statistics + looks.statistics);
 
         // The plain recipe keeps the fake's graph through D's step, and its two passes; the residual recipe has a pass for each
         // group of pairs, and paints anew, as does the plain recipe in parts.
@@ -271,7 +318,9 @@ impl Memory {
             Recipe::Plain => g.kept + 2 * d.kept,
         };
         let stage1 = if tuned { under.kept } else { 4 * under.largest };
-        let kept = in_d.max(g.kept + d.kept + matching.kept) + stage1;
+        // In D's step the network keeps nothing but what the heads see, and has a few maps of all groups at once.
+        let in_d = in_d + (shown + 1) * UNDERWAY * looks.largest;
+        let kept = in_d.max(g.kept + d.kept + matching.kept + looks.kept) + stage1;
         let underway = UNDERWAY * g.largest.max(d.largest);
         let pictures = F32 * (part * (kept + underway) + batch * shown * picture);
         let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes

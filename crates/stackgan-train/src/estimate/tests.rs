@@ -4,16 +4,19 @@ use candle_core::{Device, Tensor};
 use stackgan_core::noise::Noise;
 use stackgan_core::{NetConfig, Params, Recipe, Stage};
 
-use super::memory::{Memory, discriminator, image_side, stage1_generator, stage2_generator};
+use super::memory::{Memory, discriminator, heads, image_side, stage1_generator, stage2_generator};
 use super::plan::Plan;
 use super::time::{Speed, seconds_a_step};
 use super::trial::{Timed, fresh_stage1};
 
+use crate::Pretrained;
 use crate::config::{TrainConfig, preset};
 use crate::guard::{Guard, Undo};
 use crate::matching::Matcher;
 use crate::penalty::R1;
 use crate::players::Players;
+use crate::projected::head::Head;
+use crate::projected::{self, Projection};
 use crate::start::Start;
 use crate::text::TextTrainConfig;
 
@@ -43,7 +46,7 @@ fn configs() -> Vec<TrainConfig> {
 
 fn fresh(cfg: &TrainConfig, low: &Params) -> Players {
     let (low, start) = (Some((low, &cfg.net)), Start::default());
-    Players::new(cfg, low, &start, None, &Device::Cpu).unwrap()
+    Players::new(cfg, low, &start, Pretrained::default(), &Device::Cpu).unwrap()
 }
 
 #[test]
@@ -76,7 +79,7 @@ fn the_guards_copies_are_counted() {
         let copies = Guard::over(&players, under).unwrap().copies();
         let fixed = under.map_or(0, Params::count); // Stage-I's weights stay as they are
         let [g, d] = [players.g().params.count(), players.d().params.count()];
-        let variables = |undo| Memory::of(&cfg, &cfg.net, None, undo).variables;
+        let variables = |undo| Memory::of(&cfg, &cfg.net, &Pretrained::default(), undo).variables;
         let held = 4 * (2 * copies + fixed + 3 * (g + d) + 2 * d + g) as u64;
         assert_eq!(variables(Undo::Held), held, "{:?}", cfg.stage);
         let copied = 4 * (2 * (copies + 3 * (g + d)) + fixed + g.max(d)) as u64;
@@ -97,18 +100,22 @@ fn a_tuned_stage1_is_copied_too() {
         drop(stackgan_core::residual::Discriminator::stage1(&cfg.net, &d.trained()).unwrap());
         let start = Start { stage1_discriminator: Some(d.snapshot().unwrap()), ..Start::default() };
         let parts = Some((&low, &cfg.net));
-        let players = Players::new(&cfg, parts, &start, None, &Device::Cpu).unwrap();
+        let players =
+            Players::new(&cfg, parts, &start, Pretrained::default(), &Device::Cpu).unwrap();
         let copies = Guard::over(&players, Some(&low)).unwrap().copies();
         let [g, d] = [players.g().params.count(), players.d().params.count()];
         let counted = 4 * (2 * copies + 3 * (g + d) + 2 * d + g) as u64;
-        assert_eq!(Memory::of(&cfg, &cfg.net, None, Undo::Held).variables, counted);
+        assert_eq!(
+            Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Held).variables,
+            counted
+        );
     }
 }
 
 #[test]
 fn memory_grows_with_the_batch_and_not_otherwise() {
     let mut cfg = configs().remove(0);
-    let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, None, Undo::Held);
+    let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, &Pretrained::default(), Undo::Held);
     cfg.optim.batch = 4;
     let small = at(&cfg);
     cfg.optim.batch = 8;
@@ -124,20 +131,20 @@ fn a_gpu_keeps_a_second_batch_where_some_steps_are_recorded_and_some_are_not() {
     let mut cfg = configs().remove(0);
     let mut batches = |every, spectral| {
         (cfg.loss.r1, cfg.knobs.spectral_norm) = (R1 { gamma: 0.5, every }, spectral);
-        let memory = Memory::of(&cfg, &cfg.net, None, Undo::Copied);
+        let memory = Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Copied);
         assert_eq!(memory.on_gpu(), memory.variables + memory.batches * memory.pictures);
         memory.batches
     };
     assert_eq!([batches(5, false), batches(1, false), batches(5, true)], [2, 1, 1]);
     cfg.loss.r1.gamma = 0.0;
-    assert_eq!(Memory::of(&cfg, &cfg.net, None, Undo::Copied).batches, 1);
+    assert_eq!(Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Copied).batches, 1);
 }
 
 /// In parts a batch keeps what a part keeps; its pictures are there whole, and gradients are summed.
 #[test]
 fn memory_in_parts_is_that_of_a_part() {
     for mut cfg in configs() {
-        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, None, Undo::Held);
+        let at = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, &Pretrained::default(), Undo::Held);
         cfg.optim.batch = 64;
         let whole = at(&cfg);
         cfg.knobs.micro_batch = 4;
@@ -172,10 +179,31 @@ fn the_matching_loss_is_counted() {
     assert_eq!(side.kept, 2 * maps + 2 * 128);
     let mut cfg = configs().remove(0);
     (cfg.net.gf, cfg.optim.batch) = (64, 4);
-    let of = |matcher| Memory::of(&cfg, &cfg.net, matcher, Undo::Held);
-    let (without, with) = (of(None), of(Some(&matcher)));
+    cfg.loss.matching = 1.0;
+    let of = |matcher| {
+        let pretrained = Pretrained { matcher, projection: None };
+        Memory::of(&cfg, &cfg.net, &pretrained, Undo::Held)
+    };
+    let (without, with) = (of(None), of(Some(matcher)));
     assert_eq!(with.pictures - without.pictures, 4 * 4 * side.kept);
     assert_eq!(with.variables - without.variables, 4 * numbers as u64);
+}
+
+/// The heads' variables are counted as they are built.
+#[test]
+fn the_second_discriminator_is_counted() {
+    for stage in [Stage::One, Stage::Two] {
+        let net = NetConfig { text_dim: 24, ..NetConfig::default() };
+        let params = Params::fresh(Noise::new(0), "d", &Device::Cpu);
+        for (i, side) in Projection::sides(stage).into_iter().enumerate() {
+            Head::new(side, net.text_dim, &params.trained().pp(i)).unwrap();
+        }
+        let counted = heads(&net, stage);
+        assert_eq!(counted.weights + counted.statistics, params.count() as u64);
+        // Two maps of each layer of the encoders, the largest of them at an eighth of what the network is shown.
+        let largest = 64 * (projected::side(stage) as u64 / 8).pow(2);
+        assert!(counted.kept > 2 * largest && counted.kept < 4 * largest, "{}", counted.kept);
+    }
 }
 
 /// A busy machine may hold up one step, but not the same one again and again.
@@ -184,7 +212,12 @@ fn a_step_takes_longer_with_more_pictures() {
     let mut cfg = configs().remove(1);
     let mut seconds = |batch| {
         cfg.optim.batch = batch;
-        let of = Timed { cfg: &cfg, low: &cfg.net, matcher: None, device: &Device::Cpu };
+        let of = Timed {
+            cfg: &cfg,
+            low: &cfg.net,
+            pretrained: &Pretrained::default(),
+            device: &Device::Cpu,
+        };
         seconds_a_step(&of).unwrap()
     };
     let times: Vec<_> = (0..5).map(|_| [2, 64].map(&mut seconds)).collect();
@@ -201,7 +234,12 @@ fn every_kind_of_run_has_a_pace() {
             cfg.knobs.finetune_stage1 = 0.1;
         }
         cfg.check().unwrap();
-        let of = Timed { cfg: &cfg, low: &cfg.net, matcher: None, device: &Device::Cpu };
+        let of = Timed {
+            cfg: &cfg,
+            low: &cfg.net,
+            pretrained: &Pretrained::default(),
+            device: &Device::Cpu,
+        };
         for seconds in [0.0, 10.0] {
             let folder = tempfile::tempdir().unwrap();
             let speed = Speed::measure(&of, seconds).unwrap();

@@ -20,8 +20,8 @@ use crate::Result;
 use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::guard::Guard;
-use crate::matching::Matcher;
 use crate::players::Players;
+use crate::pretrained::Pretrained;
 use crate::run_files::MODEL;
 use crate::samples::{COLUMNS, ROWS, Samples};
 use crate::start::Start;
@@ -40,16 +40,16 @@ const MOST: u32 = 200;
 /// Most steps in which the kinds are counted.
 const CYCLE: u64 = 4096;
 
-/// What is timed: the networks of a run on a device, with Stage-I of the sizes `low` under Stage-II, and with what matches
-/// pictures and captions, where the run has it: it takes a share of each step.
+/// What is timed: the networks of a run on a device, with Stage-I of the sizes `low` under Stage-II, and with the networks through
+/// which its losses look: they take a share of each step.
 #[derive(Clone, Copy, Debug)]
 pub struct Timed<'a> {
     /// The run's settings.
     pub cfg: &'a TrainConfig,
     /// The sizes of Stage-I under Stage-II; any for Stage-I.
     pub low: &'a NetConfig,
-    /// What matches pictures and captions.
-    pub matcher: Option<&'a Matcher>,
+    /// The networks through which its losses look.
+    pub pretrained: &'a Pretrained,
     /// The device.
     pub device: &'a Device,
 }
@@ -89,9 +89,8 @@ impl Trial {
             drop(residual::Discriminator::stage1(&low, &d.trained())?);
             start.stage1_discriminator = Some(d.snapshot()?);
         }
-        let matcher = of.matcher.filter(|_| cfg.loss.matching > 0.0).map(Matcher::shared);
         let beneath = stage1.as_ref().map(|params| (params, &low));
-        let players = Players::new(&cfg, beneath, &start, matcher, &device)?;
+        let players = Players::new(&cfg, beneath, &start, of.pretrained.shared(), &device)?;
         let guard = Guard::over(&players, stage1.as_ref())?;
         let decay = Some(cfg.optim.ema).filter(|decay| *decay > 0.0);
         let ema = decay.map(|decay| Ema::new(&players.g().params, decay)).transpose()?;

@@ -10,6 +10,7 @@ use super::stats::StepStats;
 use crate::adam::Adam;
 use crate::matching::Matcher;
 use crate::penalty::Penalty;
+use crate::projected::Projected;
 use crate::spectral::Spectral;
 
 /// A network's variables, and the optimiser that updates them.
@@ -58,6 +59,8 @@ pub struct Game {
     pub d: Optimised,
     /// Compares G's pictures with their captions, if the matching loss is on.
     pub matcher: Option<Matcher>,
+    /// The second discriminator, if it plays along. Its variables are D's.
+    pub projected: Option<Projected>,
 }
 
 /// Two views of D, on the same variables.

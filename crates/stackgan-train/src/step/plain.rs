@@ -8,10 +8,11 @@ use stackgan_core::{Mode, Painted};
 use super::config::StepConfig;
 use super::game::{Game, Player, Views};
 use super::inputs::{Batch, Inputs};
-use super::loss::generator_loss;
+use super::loss::{Judged, generator_loss, with_projected};
 use super::parts::{Gradients, Part, parts};
 use super::stats::{Pairs, StepStats};
 use crate::diff_augment::Pass;
+use crate::projected::{Pictures, Wrong};
 use crate::{Result, penalty};
 
 /// Takes one step of both players, with one fake for both.
@@ -111,6 +112,8 @@ fn step_discriminator(
             stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
+        let seen = Pictures { real: &real_pictures, wrong: Wrong::Texts, fake: &fake_pictures };
+        loss = with_projected(loss, seen, part, game, cfg, stats)?;
         grads.add(("d_loss", &loss), cfg, stats)?;
     }
     game.descend(Player::D, grads, cfg, stats)?;
@@ -130,13 +133,14 @@ fn step_generator(
     for part in shown.parts {
         let painted = shown.fake(game, part)?;
         let (mu, d) = (painted.conditioning.mu.detach(), &views.frozen);
-        let features = d.features(&part.augment.see(Pass::Generator, &painted.image)?, mode)?;
+        let seen = part.augment.see(Pass::Generator, &painted.image)?;
+        let features = d.features(&seen, mode)?;
         let mut adversarial = bce_with_logits(&d.conditional_logits(&features, &mu, mode)?, 1.0)?;
         if let Some(alone) = d.unconditional_logits(&features)? {
             adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
         }
-        let told = (&painted, &part.batch.text);
-        let loss = generator_loss(told, adversarial, game.matcher.as_ref(), cfg, stats)?;
+        let judged = Judged { painted: &painted, seen: &seen, text: &part.batch.text };
+        let loss = generator_loss(judged, adversarial, game, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
     game.descend(Player::G, grads, cfg, stats)?;

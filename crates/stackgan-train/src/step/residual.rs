@@ -9,10 +9,11 @@ use stackgan_core::residual::Discriminator;
 use super::config::StepConfig;
 use super::game::{Game, Player, Views};
 use super::inputs::Inputs;
-use super::loss::generator_loss;
+use super::loss::{Judged, generator_loss, with_projected};
 use super::parts::{Gradients, Part, parts};
 use super::stats::{Pairs, StepStats};
 use crate::diff_augment::Pass;
+use crate::projected::{Pictures, Wrong};
 use crate::{Result, penalty};
 
 /// Takes one step of both players.
@@ -62,16 +63,18 @@ fn step_discriminator(
 ) -> Result<()> {
     views.normalise(&game.d.params)?;
     let mut grads = Gradients::default();
-    for Part { batch, noise, augment } in parts {
+    for part in parts {
+        let Part { batch, noise, augment } = part;
         let (text, mode) = (&batch.text, Mode::Train);
         let real = augment.see(Pass::Real, &batch.real)?;
         let fake = game.generator.paint(text, &noise.d, mode)?.image.detach();
         let fake = augment.see(Pass::Fake, &fake)?;
+        let wrong =
+            batch.wrong.as_ref().map(|wrong| augment.see(Pass::Wrong, wrong)).transpose()?;
         let d = &views.trained;
-        let (of_real, of_wrong, of_fake) = match &batch.wrong {
+        let (of_real, of_wrong, of_fake) = match &wrong {
             Some(wrong) => {
-                let wrong = augment.see(Pass::Wrong, wrong)?;
-                let [real, wrong, fake] = d.logits_of([&real, &wrong, &fake], text)?;
+                let [real, wrong, fake] = d.logits_of([&real, wrong, &fake], text)?;
                 (real, Some(wrong), fake)
             }
             None => {
@@ -95,6 +98,9 @@ fn step_discriminator(
             stats.push_part(penalty::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
+        let pairs = wrong.as_ref().map_or(Wrong::None, Wrong::Pictures);
+        let shown = Pictures { real: &real, wrong: pairs, fake: &fake };
+        loss = with_projected(loss, shown, part, game, cfg, stats)?;
         grads.add(("d_loss", &loss), cfg, stats)?;
     }
     game.descend(Player::D, grads, cfg, stats)?;
@@ -113,11 +119,11 @@ fn step_generator(
     for Part { batch, noise, augment } in parts {
         let (text, mode) = (&batch.text, Mode::Train);
         let painted = game.generator.paint(text, &noise.g, mode)?;
-        let matcher = game.matcher.as_ref();
         let seen = augment.see(Pass::Generator, &painted.image)?;
         let logits = views.frozen.logits(&seen, text, mode)?;
         let adversarial = bce_with_logits(&logits, 1.0)?;
-        let loss = generator_loss((&painted, text), adversarial, matcher, cfg, stats)?;
+        let judged = Judged { painted: &painted, seen: &seen, text };
+        let loss = generator_loss(judged, adversarial, game, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }
     game.descend(Player::G, grads, cfg, stats)

@@ -288,6 +288,7 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
             r1: R1 { gamma: 0.0, every: 1 },
             colour_consistency: 0.0,
             matching: 0.0,
+            projected: 0.0,
         },
         knobs: Knobs::default(),
         noise: Noise::new(0),
@@ -562,7 +563,7 @@ fn game(generator: Box<dyn Generator>, g: Params, d: Params) -> Game {
         params.check_all_used().unwrap();
         Optimised { adam: Adam::new(&params, BETAS).unwrap(), params }
     };
-    Game { generator, g: optimised(g), d: optimised(d), matcher: None }
+    Game { generator, g: optimised(g), d: optimised(d), matcher: None, projected: None }
 }
 
 #[test]

@@ -9,21 +9,23 @@ use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder as _}
 use stackgan_core::{Generator, Model, NetConfig, Params, Recipe, Stage, plain, residual};
 use stackgan_kernels::{Precision, gpu as kernels};
 use stackgan_train::Error;
+use stackgan_train::Pretrained;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::guard::Guard;
 use stackgan_train::knobs::Conditioning;
 use stackgan_train::matching::Matcher;
 use stackgan_train::players::Players;
 use stackgan_train::policy::{OnNonFinite, Policy};
+use stackgan_train::projected::Projected;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::start::Start;
 use stackgan_train::step::Checks;
 use stackgan_train::text::{ImageSide, Loss, TrainedEncoder};
 
-use crate::matching;
 use crate::numbers::{INPUTS, inputs, long, poisoned, term_of_planted};
 use crate::run::{Folder, config};
+use crate::{matching, projected};
 
 type Values = BTreeMap<String, Tensor>;
 
@@ -73,9 +75,14 @@ fn what_several_threads_queue_is_in_order() {
 /// second steps of two devices would begin at different weights.
 fn steps(cfg: &TrainConfig, device: &Device, after: Option<&[Values; 2]>) -> (Told, [Values; 2]) {
     let low = (cfg.stage == Stage::Two).then(|| stage1(&cfg.net, device));
-    let mut players =
-        Players::new(cfg, low.as_ref().map(|low| (low, &cfg.net)), &Start::default(), None, device)
-            .unwrap();
+    let mut players = Players::new(
+        cfg,
+        low.as_ref().map(|low| (low, &cfg.net)),
+        &Start::default(),
+        Pretrained::default(),
+        device,
+    )
+    .unwrap();
     let mut guard = Guard::over(&players, low.as_ref()).unwrap();
     let (inputs, mut settings) = inputs(cfg, device);
     let mut told = Vec::new();
@@ -188,6 +195,58 @@ fn a_run_goes_through_and_is_resumed() {
     }
 }
 
+/// Compares a loss of pictures on both devices. Returns the squared distance of its gradients, as a
+/// share of their squared length.
+fn apart(gpu: &Device, side: usize, loss: impl Fn(&Device, &Tensor) -> Tensor) -> f32 {
+    let [here, there] = [Device::Cpu, gpu.clone()].map(|device| {
+        let pictures = matching::pictures(side).to_device(&device).unwrap();
+        let var = Var::from_tensor(&pictures).unwrap();
+        let value = loss(&device, &var);
+        let grads = stackgan_kernels::backward(&value).unwrap();
+        let gradient = grads.get(&var).unwrap().to_device(&Device::Cpu).unwrap();
+        (value.to_scalar::<f32>().unwrap(), gradient)
+    });
+    assert!((here.0 - there.0).abs() < 1e-4 * here.0.abs(), "{} {}", here.0, there.0);
+    let length = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+    length(&(&here.1 - &there.1).unwrap()) / length(&here.1)
+}
+
+/// Compares G's loss and its gradient for the pictures. Also trains with it: recorded steps have the
+/// same bits as steps queued one by one.
+#[test]
+fn the_second_discriminator_has_the_numbers_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
+    let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
+    for stage in [Stage::One, Stage::Two] {
+        let apart = apart(&gpu, stage.side(), |device, pictures| {
+            let d = Params::fresh(Noise::new(3), "d", device);
+            let heads = Projected::new(projected::projection(device), (stage, 12), &d).unwrap();
+            heads.of_g(pictures, &text.to_device(device).unwrap()).unwrap()
+        });
+        assert!(apart < 1e-4, "{stage}: {apart}");
+    }
+    let mut folder = Folder::new(Stage::One);
+    folder.device = gpu.clone();
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let cfg = projected::settings(Stage::One, recipe);
+        let name = |what: &str| format!("{recipe:?}-{what}");
+        let go = |what: &str, upto| {
+            let setup = Setup { pretrained: projected::pretrained(&gpu), ..folder.setup(&cfg) };
+            let (result, told) = folder.run(&name(what), setup, upto, &Policy::default());
+            result.unwrap();
+            assert!(!told.iter().any(|text| text.contains("cannot be recorded")), "{told:?}");
+        };
+        go("recorded", 99);
+        for _ in 0..cfg.optim.steps {
+            go("queued", 1); // a process records its third step
+        }
+        assert_eq!(folder.stats(&name("recorded")), folder.stats(&name("queued")));
+        let file = "checkpoints/step-0000006.safetensors";
+        assert!(folder.bytes(&name("recorded"), file) == folder.bytes(&name("queued"), file));
+    }
+}
+
 /// Compares the loss and its gradient for the pictures, with both losses of the encoder. Also
 /// trains with it: recorded steps have the same bits as steps queued one by one.
 #[test]
@@ -206,20 +265,11 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
         let text = Noise::new(8).normal(Stream::Test, 1, 0, 4 * 12);
         let text = Tensor::from_vec(text, (4, 12), &Device::Cpu).unwrap();
         for side in [64, 256] {
-            let [here, there] = [Device::Cpu, gpu.clone()].map(|device| {
-                let network = network(encoder, &device);
-                let matcher = Matcher::of(encoder, network, &device).unwrap();
-                let pictures = matching::pictures(side).to_device(&device).unwrap();
-                let var = Var::from_tensor(&pictures).unwrap();
-                let value = matcher.loss(&var, &text.to_device(&device).unwrap()).unwrap();
-                let grads = stackgan_kernels::backward(&value).unwrap();
-                let gradient = grads.get(&var).unwrap().to_device(&Device::Cpu).unwrap();
-                (value.to_scalar::<f32>().unwrap(), gradient)
+            let apart = apart(&gpu, side, |device, pictures| {
+                let network = network(encoder, device);
+                let matcher = Matcher::of(encoder, network, device).unwrap();
+                matcher.loss(pictures, &text.to_device(device).unwrap()).unwrap()
             });
-            assert!((here.0 - there.0).abs() < 1e-4 * here.0.abs(), "{} {}", here.0, there.0);
-            let length =
-                |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
-            let apart = length(&(&here.1 - &there.1).unwrap()) / length(&here.1);
             assert!(apart < tolerance, "{side}: {apart}");
         }
     }
@@ -233,7 +283,8 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
         let go = |what: &str, upto| {
             let matcher = Matcher::of(encoder, network(encoder, &gpu), &gpu).ok();
             let embeddings = Arc::clone(&embeddings);
-            let setup = Setup { matcher, embeddings, ..folder.setup(&cfg) };
+            let pretrained = Pretrained { matcher, projection: None };
+            let setup = Setup { pretrained, embeddings, ..folder.setup(&cfg) };
             let (result, told) = folder.run(&name(what), setup, upto, &Policy::default());
             result.unwrap();
             assert!(!told.iter().any(|text| text.contains("cannot be recorded")), "{told:?}");
@@ -279,7 +330,8 @@ fn a_replayed_step_is_the_same_to_the_bit() {
         let low = (stage == Stage::Two).then(|| stage1(&cfg.net, &gpu));
         let states = [true, false].map(|recorded| {
             let low = low.as_ref().map(|low| (low, &cfg.net));
-            let mut players = Players::new(&cfg, low, &Start::default(), None, &gpu).unwrap();
+            let mut players =
+                Players::new(&cfg, low, &Start::default(), Pretrained::default(), &gpu).unwrap();
             let mut guard = Guard::over(&players, None).unwrap();
             for step in 0..9 {
                 let (inputs, mut settings) = inputs(&cfg, &gpu);

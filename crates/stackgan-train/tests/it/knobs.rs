@@ -9,6 +9,7 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Params, Recipe, Stage, residual};
 use stackgan_data::plan::WrongPairs;
 use stackgan_train::Error;
+use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, Wrong};
 use stackgan_train::knobs::{Conditioning, Knobs};
 use stackgan_train::players::Players;
@@ -54,7 +55,8 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
         .unwrap(),
         other_text: None,
     };
-    let mut players = Players::new(cfg, None, &Start::default(), None, &device).unwrap();
+    let mut players =
+        Players::new(cfg, None, &Start::default(), Pretrained::default(), &device).unwrap();
     let step = |step: u64| {
         let noise = StepNoise::draw(cfg, step, batch, &device).unwrap();
         let inputs = Inputs { batch: batch_of.clone(), noise };

@@ -13,6 +13,7 @@ mod lite0;
 mod matching;
 mod micro_batch;
 mod numbers;
+mod projected;
 mod reed_record;
 mod run;
 mod taking_up;

@@ -9,6 +9,7 @@ use stackgan_core::{Recipe, Stage};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_train::Error;
+use stackgan_train::Pretrained;
 use stackgan_train::config::{LossConfig, TrainConfig};
 use stackgan_train::matching::Matcher;
 use stackgan_train::players::Players;
@@ -97,7 +98,8 @@ fn go(
     upto: u64,
     policy: Policy,
 ) -> stackgan_train::Result<()> {
-    let setup = Setup { matcher, embeddings: Arc::clone(embeddings), ..folder.setup(cfg) };
+    let pretrained = Pretrained { matcher, projection: None };
+    let setup = Setup { pretrained, embeddings: Arc::clone(embeddings), ..folder.setup(cfg) };
     folder.run(name, setup, upto, &policy).0.map(|_| ())
 }
 
@@ -231,7 +233,8 @@ fn the_generator_goes_down_it() {
         let mut cfg = matching(Stage::One, Recipe::Residual);
         (cfg.optim.lr_g, cfg.optim.lr_d, cfg.loss.matching) = (4e-3, 1e-9, weight);
         let (start, matcher) = (Start::default(), of(&encoder));
-        let mut players = Players::new(&cfg, None, &start, matcher, &Device::Cpu).unwrap();
+        let pretrained = Pretrained { matcher, projection: None };
+        let mut players = Players::new(&cfg, None, &start, pretrained, &Device::Cpu).unwrap();
         let step = |step: u64| {
             let noise = StepNoise::draw(&cfg, step, 4, &Device::Cpu).unwrap();
             let inputs = Inputs { batch: batch.clone(), noise };

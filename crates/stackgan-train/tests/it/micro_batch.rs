@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Params, Recipe, Stage, generators};
+use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, Wrong};
 use stackgan_train::knobs::Knobs;
 use stackgan_train::players::Players;
@@ -53,8 +54,14 @@ fn batch(cfg: &TrainConfig, again: bool) -> Inputs {
 fn take(cfg: &TrainConfig, inputs: &Inputs, micro_batch: usize) -> Taken {
     let low = Params::fresh(Noise::new(1), "g1", &Device::Cpu);
     drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
-    let mut players =
-        Players::new(cfg, Some((&low, &cfg.net)), &Start::default(), None, &Device::Cpu).unwrap();
+    let mut players = Players::new(
+        cfg,
+        Some((&low, &cfg.net)),
+        &Start::default(),
+        Pretrained::default(),
+        &Device::Cpu,
+    )
+    .unwrap();
     let knobs = Knobs { micro_batch, ..cfg.knobs };
     let step = StepConfig { lr_g: 0.0, lr_d: 0.0, knobs, ..StepConfig::of(cfg, 0, 1.0) };
     let stats = players.step(inputs, &step).unwrap();

@@ -7,6 +7,7 @@ use stackgan_core::image::Picture;
 use stackgan_core::{Recipe, Stage};
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_train::Error;
+use stackgan_train::Pretrained;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::event::TrainEvent;
 use stackgan_train::guard::Guard;
@@ -153,7 +154,8 @@ pub(crate) fn term_of_planted(
     case: &str,
 ) -> (String, String) {
     let case = format!("{case}, {checks:?}");
-    let mut players = Players::new(cfg, None, &Start::default(), None, device).unwrap();
+    let mut players =
+        Players::new(cfg, None, &Start::default(), Pretrained::default(), device).unwrap();
     let mut guard = Guard::over(&players, None).unwrap().checking(checks);
     let (inputs, step) = inputs(cfg, device);
     guard.step(&mut players, &inputs, &step, || {}).unwrap(); // moments are not zero
@@ -177,7 +179,9 @@ fn a_bad_moment_is_caught_before_it_moves_a_weight() {
     let cfg = config(Stage::One, Recipe::Residual);
     let cases = [("adam.g.v.", f32::NAN), ("adam.d.m.", f32::INFINITY)];
     for ((prefix, value), checks) in cases.into_iter().flat_map(|case| CHECKS.map(|l| (case, l))) {
-        let mut players = Players::new(&cfg, None, &Start::default(), None, &Device::Cpu).unwrap();
+        let mut players =
+            Players::new(&cfg, None, &Start::default(), Pretrained::default(), &Device::Cpu)
+                .unwrap();
         let mut guard = Guard::over(&players, None).unwrap().checking(checks);
         let (inputs, step) = inputs(&cfg, &Device::Cpu);
         let player = usize::from(prefix.contains(".d."));
@@ -210,7 +214,8 @@ fn when_numbers_are_looked_at_changes_no_bit() {
         (cfg.loss.r1.gamma, cfg.loss.r1.every, cfg.knobs.clip_d) = (1.0, 2, 0.1);
         let [now, later] = CHECKS.map(|checks| {
             let mut players =
-                Players::new(&cfg, None, &Start::default(), None, &Device::Cpu).unwrap();
+                Players::new(&cfg, None, &Start::default(), Pretrained::default(), &Device::Cpu)
+                    .unwrap();
             let mut guard = Guard::over(&players, None).unwrap().checking(checks);
             let (inputs, mut step) = inputs(&cfg, &Device::Cpu);
             let (mut terms, mut meanwhile) = (Vec::new(), 0);
@@ -232,7 +237,8 @@ fn when_numbers_are_looked_at_changes_no_bit() {
 #[test]
 fn a_step_that_only_goes_wrong_once_is_not_taken() {
     let cfg = config(Stage::One, Recipe::Residual);
-    let mut players = Players::new(&cfg, None, &Start::default(), None, &Device::Cpu).unwrap();
+    let mut players =
+        Players::new(&cfg, None, &Start::default(), Pretrained::default(), &Device::Cpu).unwrap();
     let mut guard = Guard::over(&players, None).unwrap().checking(Checks::Deferred);
     let (mut inputs, step) = inputs(&cfg, &Device::Cpu);
     let good = inputs.batch.real.clone();

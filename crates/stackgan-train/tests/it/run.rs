@@ -13,6 +13,7 @@ use stackgan_data::layouts::cub;
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
+use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, Wrong, picture_size, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
@@ -146,7 +147,7 @@ impl Folder {
             embeddings,
             encoder: None,
             encoder_source: None,
-            matcher: None,
+            pretrained: Pretrained::default(),
             stage1: None,
             device: self.device.clone(),
             start: Start::default(),

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use stackgan_core::Stage;
 use stackgan_core::text::CharCnnRnnEncoder;
 use stackgan_data::prepared::Prepared;
+use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, preset};
 use stackgan_train::estimate::{Cadence, Given, Plan, Speed, Timed};
 use stackgan_train::event::StopReason;
@@ -88,9 +89,9 @@ fn planned(demo: &mut Folder<'_>, stage: Stage, on: Material<'_>) -> Result<Plan
     }
     let (began, seconds) = (Instant::now(), demo.notes.share(stage.into()));
     let setup = setup(demo, fresh(demo, stage, on.1)?, (on, None))?;
-    let Setup { config: cfg, stage1, matcher, device, .. } = &setup;
+    let Setup { config: cfg, stage1, pretrained, device, .. } = &setup;
     let low = stage1.as_ref().map_or(&cfg.net, |model| &model.info().stage1.net);
-    let timed = Timed { cfg, low, matcher: matcher.as_ref(), device };
+    let timed = Timed { cfg, low, pretrained, device };
     let speed = Speed::measure(&timed, seconds)?;
     let folder = tempfile::Builder::new().prefix(".tmp-timing-").tempdir_in(&demo.path);
     let folder = folder.map_err(|e| Problem::storage(&demo.path, &e))?;
@@ -135,13 +136,14 @@ fn setup(
         Stage::One => (&birds.small, None),
         Stage::Two => (&birds.large, Some(load(&demo.stage(Stage::One), demo.context)?.model)),
     };
+    let matcher = Matcher::of(&words.encoder, None, &device)?;
     Ok(Setup {
         config,
         dataset: Arc::clone(data),
         embeddings: Arc::clone(&words.embeddings),
         encoder,
         encoder_source: None,
-        matcher: Some(Matcher::of(&words.encoder, None, &device)?),
+        pretrained: Pretrained { matcher: Some(matcher), projection: None },
         stage1,
         device,
         start: Start::default(),

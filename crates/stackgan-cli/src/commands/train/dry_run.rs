@@ -11,6 +11,7 @@ use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::{Damaged, Prepared};
+use stackgan_train::Pretrained;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
 use stackgan_train::run::plan_over;
@@ -18,7 +19,8 @@ use stackgan_train::run::plan_over;
 use super::estimate::{self, Estimate};
 use super::evaluation::Evaluation;
 use super::inputs::{belongs, fit_width, folder, stage1, stay_as_given};
-use super::reading::{Text, matcher, small_config};
+use super::pretrained::{pretrained, projection};
+use super::reading::{Text, small_config};
 use super::{hours, start};
 use crate::args::Train;
 use crate::config::Layers;
@@ -89,13 +91,14 @@ pub(super) fn plan(
     };
     let data = planned_data(&wanted, &config)?;
     Evaluation::check(&wanted)?;
-    let (text, matcher) = planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
+    let (text, pretrained) =
+        planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
     let low = stage1.map(|model| model.info().stage1.net);
     if let Some(low) = &low {
         config.check_over(low)?;
     }
     start::find(&wanted, &config, (resumed, context))?.generator(&config)?;
-    let beside = (low.as_ref(), matcher.as_ref());
+    let beside = (low.as_ref(), &pretrained);
     estimate::check(&config, beside, &context.device)?;
     if let Some(hours) = hours {
         let timing = hours::Timing::begin(hours, &config, beside, &context.device)?;
@@ -228,7 +231,7 @@ fn check_batches(config: &TrainConfig, data: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Finds where the text comes from, and returns the matcher. Adapts the settings as a run does.
+/// Finds where the text comes from, and the networks through which losses look. Adapts the settings as a run does.
 ///
 /// # Errors
 /// Code 4 if nothing can read the text, and those by which a run refuses it.
@@ -237,7 +240,7 @@ fn planned_text(
     stage1: Option<&Model>,
     (config, layers): (&mut TrainConfig, &Layers),
     context: &Context,
-) -> Result<(Source, Option<Matcher>)> {
+) -> Result<(Source, Pretrained)> {
     let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
     let (source, made) = match (text, &wanted.encoder) {
         (Text::Encoder(encoder), named) => {
@@ -260,13 +263,14 @@ fn planned_text(
         let small = small_config(config, layers);
         fit_width(config, layers, small.encoder.dim)?;
         let matched = config.loss.matching > 0.0;
-        let fresh = matched.then(|| Matcher::fresh(&small, &context.device));
-        return Ok((source, fresh.transpose()?));
+        let fresh = matched.then(|| Matcher::fresh(&small, &context.device)).transpose()?;
+        let projection = projection(wanted, (config, layers), context)?;
+        return Ok((source, Pretrained { matcher: fresh, projection }));
     };
-    let matcher = matcher(None, wanted, (config, layers), context)?;
+    let pretrained = pretrained(None, wanted, (config, layers), context)?;
     fit_width(config, layers, dim)?;
     if let Some(model) = stage1 {
         belongs(model, &fingerprint)?;
     }
-    Ok((source, matcher))
+    Ok((source, pretrained))
 }

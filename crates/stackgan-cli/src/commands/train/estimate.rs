@@ -8,10 +8,10 @@ use serde::Serialize;
 use stackgan_core::NetConfig;
 use stackgan_data::counted;
 use stackgan_kernels::gpu;
+use stackgan_train::Pretrained;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Memory, Timed, seconds_a_step};
 use stackgan_train::guard::Undo;
-use stackgan_train::matching::Matcher;
 
 use crate::device::{gpu_facts, name};
 use crate::exit::Problem;
@@ -19,8 +19,8 @@ use crate::progress::{brief, duration};
 use crate::run::checkpoints;
 
 /// What a run holds besides its own networks: Stage-I with these sizes for Stage-II, and the
-/// network that matches pictures and captions.
-pub(super) type Beside<'a> = (Option<&'a NetConfig>, Option<&'a Matcher>);
+/// networks through which its losses look.
+pub(super) type Beside<'a> = (Option<&'a NetConfig>, &'a Pretrained);
 
 /// What a run needs of the machine.
 #[derive(Serialize)]
@@ -70,13 +70,13 @@ impl Estimate {
         measured: Option<f64>,
         device: &Device,
     ) -> Self {
-        let (low, matcher) = (beside.0.unwrap_or(&cfg.net), beside.1);
-        let memory = Memory::of(cfg, low, matcher, Undo::on(device));
+        let (low, pretrained) = (beside.0.unwrap_or(&cfg.net), beside.1);
+        let memory = Memory::of(cfg, low, pretrained, Undo::on(device));
         let warning = has(device).and_then(|has| short_of_memory(cfg, beside, has));
         // A CPU that cannot take six pictures, or a GPU that cannot take the batch, reports it in
         // the training.
         let seconds =
-            measured.or_else(|| seconds_a_step(&Timed { cfg, low, matcher, device }).ok());
+            measured.or_else(|| seconds_a_step(&Timed { cfg, low, pretrained, device }).ok());
         Self {
             memory: Needed::of(&memory, device),
             warning,
@@ -217,12 +217,12 @@ impl Has {
     }
 
     /// Returns the memory that a run needs at its peak.
-    fn needed(self, cfg: &TrainConfig, (low, matcher): Beside) -> u64 {
+    fn needed(self, cfg: &TrainConfig, (low, pretrained): Beside) -> u64 {
         let undo = match self {
             Self::Free(_) | Self::All(_) => Undo::Held,
             Self::Gpu(_) => Undo::Copied,
         };
-        let mut memory = Memory::of(cfg, low.unwrap_or(&cfg.net), matcher, undo);
+        let mut memory = Memory::of(cfg, low.unwrap_or(&cfg.net), pretrained, undo);
         if gpu::precision() == gpu::Precision::Bf16 {
             memory.pictures /= 2;
         }

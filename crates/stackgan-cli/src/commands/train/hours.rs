@@ -87,11 +87,11 @@ impl Timing {
     pub(super) fn begin(
         hours: f64,
         cfg: &TrainConfig,
-        (low, matcher): Beside,
+        (low, pretrained): Beside,
         device: &Device,
     ) -> Result<Self> {
         let began = Instant::now();
-        let timed = Timed { cfg, low: low.unwrap_or(&cfg.net), matcher, device };
+        let timed = Timed { cfg, low: low.unwrap_or(&cfg.net), pretrained, device };
         let speed = Speed::measure(&timed, hours * 3600.0)
             .map_err(|error| out_of_memory(error.into(), Some(cfg.optim.batch)))?;
         let timing = Self { hours, began, speed };

@@ -11,13 +11,14 @@ use stackgan_core::text::{CharCnnRnnEncoder, short_fingerprint};
 use stackgan_core::{Model, Stage};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::{Damaged, Prepared};
+use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, picture_size};
-use stackgan_train::matching::Matcher;
 use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 
 use super::preset::{newest_stage1, run_of};
-use super::reading::{Text, embeddings, imported, matcher, small_encoder};
+use super::pretrained::pretrained;
+use super::reading::{Text, embeddings, imported, small_encoder};
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{FolderOptions, cache_beside, home, of_preset, open, read, resizing};
@@ -37,8 +38,8 @@ pub(super) struct Inputs {
     pub encoder: Option<CharCnnRnnEncoder>,
     /// Where to get such an encoder.
     pub encoder_source: Option<String>,
-    /// The image side of the encoder, if `loss.matching` needs it.
-    pub matcher: Option<Matcher>,
+    /// The networks through which losses look.
+    pub pretrained: Pretrained,
     pub stage1: Option<Model>,
 }
 
@@ -103,7 +104,7 @@ impl Inputs {
             embeddings: Arc::new(embeddings),
             encoder,
             encoder_source,
-            matcher: None,
+            pretrained: Pretrained::default(),
             stage1: None,
         };
         let mut small = None;
@@ -131,12 +132,12 @@ impl Inputs {
                 inputs(embeddings(&encoder, &data, &cache, manner)?, Some(encoder), None)
             }
         };
-        let matcher = matcher(small, wanted, (config, layers), context)?;
+        let pretrained = pretrained(small, wanted, (config, layers), context)?;
         fit_width(config, layers, inputs.embeddings.dim())?;
         if let Some(model) = &stage1 {
             belongs(model, inputs.embeddings.encoder())?;
         }
-        Ok(Self { stage1, matcher, ..inputs })
+        Ok(Self { stage1, pretrained, ..inputs })
     }
 }
 

@@ -6,6 +6,7 @@ mod evaluation;
 mod hours;
 mod inputs;
 mod preset;
+mod pretrained;
 mod reading;
 mod start;
 mod trained;
@@ -98,18 +99,18 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     }
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
     let kept = Before { origins: origins.as_ref(), note: note.as_deref() };
-    let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
+    let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1 } =
         Inputs::gather(&mut wanted, (&mut config, &layers), (kept, end), context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
-    estimate::check(&config, (low.as_ref(), matcher.as_ref()), &context.device)?;
+    estimate::check(&config, (low.as_ref(), &pretrained), &context.device)?;
     let mut setup = Setup {
         config,
         dataset: data,
         embeddings,
         encoder,
         encoder_source,
-        matcher,
+        pretrained,
         stage1,
         device: context.device.clone(),
         start,
@@ -124,10 +125,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     wanted.check_paths()?; // also those that were found
     let name = format!("{}-stage{}", wanted.dataset, args.stage);
     let (batch, pictures) = (setup.config.optim.batch, setup.dataset.indices(Split::Train).len());
-    let needed = |(config, matcher): (&TrainConfig, _), steps, measured| {
+    let needed = |(config, pretrained): (&TrainConfig, _), steps, measured| {
         if context.manner != Manner::Quiet {
             let (beside, left) =
-                ((low.as_ref(), matcher), estimate::left(steps, resumed.as_deref()));
+                ((low.as_ref(), pretrained), estimate::left(steps, resumed.as_deref()));
             let estimate = Estimate::of(config, beside, Some(left), measured, &context.device);
             estimate.lines().iter().for_each(|line| context.manner.say(line));
         }
@@ -135,13 +136,13 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     // A run folder is made when nothing is refused any more, and a checkpoint is timed in it.
     let timing = match hours {
         Some(hours) => {
-            let beside = (low.as_ref(), setup.matcher.as_ref());
+            let beside = (low.as_ref(), &setup.pretrained);
             Some(Timing::begin(hours, &setup.config, beside, &context.device)?)
         }
         None => {
             let steps = setup.config.total_steps((pictures / batch) as u64);
             wanted.steps = Some(steps);
-            needed((&setup.config, setup.matcher.as_ref()), steps, None);
+            needed((&setup.config, &setup.pretrained), steps, None);
             None
         }
     };
@@ -153,7 +154,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     if let Some(timing) = timing {
         let config = &mut setup.config;
         let plan = timing.fit(config, (&layers, Some(pictures)), Some(dir.path()))?;
-        needed((config, setup.matcher.as_ref()), plan.steps, Some(plan.seconds_a_step));
+        needed((config, &setup.pretrained), plan.steps, Some(plan.seconds_a_step));
         hours::lines(&plan, &wanted).iter().for_each(|line| context.manner.say(line));
         (wanted.steps, wanted.plan) = (Some(plan.steps), Some(plan));
     }

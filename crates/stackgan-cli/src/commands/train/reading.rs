@@ -1,5 +1,4 @@
-//! The source of a run's embeddings: an encoder, found or trained, with the image side that matches
-//! pictures; or embeddings from elsewhere.
+//! The source of a run's embeddings: an encoder, found or trained, or embeddings from elsewhere.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,15 +11,14 @@ use stackgan_data::crop::PictureSize;
 use stackgan_data::embeddings::{Embeddings, UNKNOWN};
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::TrainConfig;
-use stackgan_train::matching::Matcher;
-use stackgan_train::text::{ImageInputs, ImageSide, TextTrainConfig, TrainedEncoder};
+use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{embeddings_of, open, resizing};
 use crate::encoders::{
     self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, better_encoder, describe_scores,
-    encoded, picture_network, scores, train, training_classes, warn_unread, warning,
+    encoded, scores, train, training_classes, warn_unread, warning,
 };
 use crate::exit::Problem;
 use crate::output::{quoted, write_file};
@@ -96,63 +94,6 @@ fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
     }
     let Some(encoder) = model.encoder() else { return Ok(None) };
     Ok(Some(Encoder::CharCnnRnn(Box::new(encoder.unstandardised(model.device())?))))
-}
-
-/// Returns the image side of the trained or the given encoder, together with the network given by
-/// `--features`. If there is none that can look at pictures, a matching weight from a preset is set
-/// to 0 with a message; any other one is an error.
-pub(super) fn matcher(
-    small: Option<TrainedEncoder>,
-    wanted: &Record,
-    (config, layers): (&mut TrainConfig, &Layers),
-    context: &Context,
-) -> Result<Option<Matcher>> {
-    let key = "loss.matching";
-    let unused = |why: &str| {
-        if wanted.features.is_some() {
-            context.manner.say(format!("warning: `--features` is not used: {why}"));
-        }
-    };
-    if config.loss.matching == 0.0 {
-        unused("loss.matching = 0");
-        return Ok(None);
-    }
-    let trained = match (small, &wanted.encoder) {
-        (None, Some(name)) => encoders::with_image_side(name)?,
-        (small, _) => small,
-    };
-    let missing = match trained {
-        None => {
-            unused("the text encoder has no image side");
-            "the text encoder has no image side"
-        }
-        Some(trained) => match (&trained.config.image, &wanted.features) {
-            (ImageSide::Features { .. }, None) => {
-                "the text encoder's image side reads features, and `--features` names no network that makes them"
-            }
-            (ImageSide::Features { side, .. }, Some(file)) => {
-                let network = picture_network(file, *side, &context.device)?;
-                return Ok(Some(Matcher::of(&trained, Some(network), &context.device)?));
-            }
-            (ImageSide::Convolutions { .. }, _) => {
-                unused("the text encoder looks at pixels");
-                return Ok(Some(Matcher::of(&trained, None, &context.device)?));
-            }
-        },
-    };
-    match layers.chosen(key) {
-        None => {
-            config.loss.matching = 0.0;
-            context.manner.say(format!("{key} = 0: {missing}"));
-            Ok(None)
-        }
-        Some(origin) => {
-            let parts = ("one that pictures can be matched with".to_owned(), missing.to_owned());
-            let remedy = "name the file of `stackgan text train`, `--encoder FILE`, and the `--features FILE` that it was trained with, if any; or set `loss.matching=0`";
-            let what = "pictures cannot be matched with their captions";
-            Err(Problem::usage(what, format!("{key}, from: {origin}"), parts, remedy).into())
-        }
-    }
 }
 
 /// Returns the settings of an encoder that is trained on the data's own captions. It is as wide as
