@@ -213,7 +213,7 @@ impl Row {
 
 /// The direction in which a picture is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub(super) enum Direction {
     /// From left to right.
     Straight,
     /// From right to left.
