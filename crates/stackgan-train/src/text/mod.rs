@@ -25,6 +25,6 @@ pub use features::{ImageInputs, PictureFeatures};
 pub(crate) use image_encoder::ImageEncoder;
 pub use image_encoder::SIDE;
 pub use network::PictureNetwork;
-pub use run::{TextEvent, TextRun, TextTraining, train_encoder};
+pub use run::{TextEvent, TextRun, TextTraining, check, train_encoder};
 pub use source::TextSource;
 pub use trained::TrainedEncoder;

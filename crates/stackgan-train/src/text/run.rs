@@ -56,6 +56,16 @@ pub struct TextEvent {
     pub lr: f64,
 }
 
+/// Checks settings and data before a training, and before features are made of the pictures.
+///
+/// # Errors
+/// [`Error::Config`] when a setting is out of range, there are fewer classes than rows, or the
+/// captions are all alike.
+pub fn check(config: &TextTrainConfig, source: &dyn TextSource, pictures: &[usize]) -> Result<()> {
+    config.check()?;
+    batches(config, source, pictures).map(drop)
+}
+
 fn batches(
     config: &TextTrainConfig,
     source: &dyn TextSource,
