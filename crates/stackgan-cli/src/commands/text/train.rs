@@ -16,7 +16,7 @@ use crate::encoders::{
     training_classes, warn_unread, warning, weights_of,
 };
 use crate::exit::Problem;
-use crate::output::{Answer, Form, apart, check_writable, path_text, write_file};
+use crate::output::{Answer, Form, apart, check_writable, path_text, write_kept};
 use crate::progress::Manner;
 use crate::signals::{Stopper, in_hours};
 
@@ -55,14 +55,17 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     }
     let images = features.as_ref().map_or(ImageInputs::Pixels, ImageInputs::Features);
     let length = Length::Steps(args.steps.unwrap_or(steps));
-    let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
     let of = identity((&config, &data), images, args.seed, length)?;
-    let mut unfinished = Unfinished::beside(&args.out, &of, stopper);
     warn_unread(data.all_captions(), config.encoder.alphabet, manner);
     let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
+    let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
+    let mut unfinished = Unfinished::beside(&args.out, &of, stopper.clone());
     let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
-    write_file(&args.out, &encoder.to_bytes()?)?;
+    write_kept(&args.out, &encoder.to_bytes()?)?;
     Unfinished::forget(&args.out);
+    let unscored = "stopped before the encoder is scored; it is written";
+    let stopper = stopper.or_end(manner, unscored.to_owned());
+    stopper.check_signal(unscored)?;
     let (file, scores) = (path_text(&args.out), scores(&encoder, (&data, images), args.seed)?);
     let (fingerprint, steps) = (encoder.text.bare_fingerprint().to_owned(), encoder.steps);
     Form::from(args.json).show(&Trained { file, fingerprint, steps, scores })?;

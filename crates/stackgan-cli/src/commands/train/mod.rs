@@ -91,6 +91,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let end = args.max_hours.map(in_hours); // what is made before the first step counts, too
+    let farewell = reading::STOPPED.to_owned();
+    let stopper = Stopper::listen()?.until(end).or_end(context.manner, farewell);
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
     if resumed.is_some() {
@@ -99,7 +101,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
     let kept = Before { origins: origins.as_ref(), note: note.as_deref() };
     let Inputs { data, embeddings, encoder, encoder_source, matcher, stage1 } =
-        Inputs::gather(&mut wanted, (&mut config, &layers), (kept, end), context)?;
+        Inputs::gather(&mut wanted, (&mut config, &layers), (kept, &stopper), context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, (low.as_ref(), matcher.as_ref()), &context.device)?;
@@ -166,20 +168,21 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Resuming::Auto => Resume::Auto,
         Resuming::Never => Resume::Never,
     };
-    let stopper = Stopper::listen()?.until(end).at_file(dir.files().stop());
     let allow_change = args.allow_change.clone();
     let on_nonfinite = wanted.on_nonfinite.unwrap_or_default();
     let policy = Policy { resume, allow_change, on_nonfinite, checks: None };
-    let training = Training {
-        setup,
-        dir: &dir,
-        record: &mut wanted,
-        policy,
-        stopper: &stopper,
-        manner: context.manner,
-        name: &name,
-    };
-    let outcome = train_stage(training, &mut |event| evaluation.as_mut()?.on(event, &dir));
+    let outcome = stopper.carefully(|stopper| {
+        let training = Training {
+            setup,
+            dir: &dir,
+            record: &mut wanted,
+            policy,
+            stopper,
+            manner: context.manner,
+            name: &name,
+        };
+        train_stage(training, &mut |event| evaluation.as_mut()?.on(event, &dir))
+    });
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
     let trained = Trained::of(&outcome, args.stage, &dir, wanted.plan);
     if let Err(error) = Form::from(args.json).show(&trained) {
