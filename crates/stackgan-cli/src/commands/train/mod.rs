@@ -55,8 +55,12 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         let run = run.display();
         context.manner.say(format!("there is no run in {run}: a new one begins"));
     }
-    let base =
-        resumed.as_deref().map_or(Base::Preset, |dir| Base::File(RunFiles::of(dir).config()));
+    let planned = record.as_ref().is_some_and(|record| record.plan.is_some());
+    let base = match resumed.as_deref().map(|dir| RunFiles::of(dir).config()) {
+        None => Base::Preset,
+        Some(file) if planned => Base::Planned(file),
+        Some(file) => Base::File(file),
+    };
     let mut settings = args.settings.clone();
     let chosen = Chosen::of(args, record.as_ref());
     settings.preset.get_or_insert_with(|| chosen.dataset.clone());
