@@ -198,10 +198,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     Ok(outcome.reason.into())
 }
 
-/// What the newest checkpoint of a run says that it was given; early ones do not say it.
+/// What the newest checkpoint of a run says that it was given.
 fn origins(run: &Path) -> Result<Option<Origins>> {
     let newest = Store::reading(&RunFiles::of(run).checkpoints()).newest(&Device::Cpu)?;
-    Ok(newest.found.and_then(|(header, _)| header.origins))
+    Ok(newest.found.map(|(header, _)| header.origins))
 }
 
 /// Returns the run folder to resume, which is the given one if it has settings, and its record. The
