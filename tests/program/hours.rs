@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
 use crate::errors::four_parts;
-use crate::folder::{last, newest, start, wait_for};
+use crate::folder::{again, last, newest, start, wait_for};
 
 /// Returns the arguments of a tiny run of `hours`, with intervals that follow from them.
 fn timed(stage: &str, hours: &str, run: &Path) -> Vec<String> {
@@ -124,6 +124,11 @@ fn a_killed_run_goes_on_with_the_steps_that_were_planned() {
     assert_eq!((&dry["plan"], &dry["goes_on"]), (&plan, &json!(true)));
     let left = plan["steps"].as_u64().unwrap() - before;
     assert_eq!(dry["estimate"]["time"]["steps_left"], left);
+    let more = (before + 40).to_string();
+    let more = ["--set", &format!("optim.steps={more}"), "--allow-change", "optim.steps"];
+    let dry = train(dir.path(), &with(&with(&by_folder, &more), &["--dry-run"]));
+    let dry: Value = serde_json::from_str(&dry).unwrap();
+    assert_eq!(dry["estimate"]["time"]["steps_left"], 40, "those of another length");
 
     // Others do not, and nothing changes.
     let bytes = fs::read(run.join("run.json")).unwrap();
@@ -131,6 +136,35 @@ fn a_killed_run_goes_on_with_the_steps_that_were_planned() {
     assert!(said.contains("`--hours 0.5`, as it began") && said.contains("optim.steps"), "{said}");
     refused(dir.path(), &with(&by_folder, &["--hours", "0.6", "--dry-run"]), "--hours 0.6");
     assert_eq!(fs::read(run.join("run.json")).unwrap(), bytes);
+}
+
+/// A file of settings says what the plan has replaced: a length, halvings, intervals.
+#[test]
+fn a_planned_run_goes_on_over_the_file_of_settings_that_it_began_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, file) = (dir.path().join("run"), dir.path().join("mine.toml"));
+    let halved = "decay = { kind = \"halve\", every = 50 }";
+    let optim = format!("[optim]\nepochs = 600\nlr_g = 1e-3\n{halved}\n");
+    fs::write(&file, optim + "[run]\ncheckpoint_every = 999\nkeep = 3\n").unwrap();
+    let file = file.display().to_string();
+    let go_on = |args: &[String], more: &[&str]| {
+        let args = with(args, &[more, &["--config", &file, "--max-hours", "1e-9"]].concat());
+        let (code, said) = failed(dir.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(code, 75, "{said}");
+        settings(&run)
+    };
+    let (args, by_folder) =
+        (with(&timed("1", "0.05", &run), &["-q"]), again(run.to_str().unwrap()));
+    let begun = go_on(&args, &[]);
+    let (optim, intervals) = (&begun["optim"], &begun["run"]);
+    assert!(optim["steps"].as_integer() > Some(4) && optim["epochs"].as_integer() == Some(0));
+    assert!(optim["decay"]["every"].as_integer() != Some(50), "halvings follow the length");
+    assert!(intervals["checkpoint_every"].as_integer() != Some(999));
+    assert_eq!(intervals["keep"].as_integer(), Some(3), "what no plan sets is the file's");
+    assert_eq!(go_on(&args, &[]), begun);
+    assert_eq!(go_on(&by_folder, &[]), begun);
+    let typed = go_on(&by_folder, &["--set", "run.checkpoint_every=7"]);
+    assert_eq!(typed["run"]["checkpoint_every"].as_integer(), Some(7));
 }
 
 /// A run that was killed before its first step has its hours in its record, and no settings.

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{TINY, WORLD, done, failed, set, train, training};
+use crate::encoders::archive;
 use crate::folder::{again, last, newest, saving, signal, start, stats, wait_for};
 use crate::ledger::{self, ledger, times};
 #[cfg(unix)]
@@ -128,6 +129,45 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
         stops,
         "stops by SIGINT, SIGTERM, SIGHUP and a file STOP: saved, resumed to the same bytes"
     );
+}
+
+/// What is made between a small text encoder's training and the first step looks at no signal. To come
+/// there soon, the encoder's state says that its last step is next.
+#[cfg(unix)]
+#[test]
+fn a_signal_between_the_encoder_and_the_first_step_is_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
+    let mut args = training("1", "1000000", &dir.path().join("run"));
+    let at = args.iter().position(|arg| arg == "--data").unwrap();
+    args.splice(at..at + 4, ["--data", "birds"].map(str::to_owned));
+    args.retain(|arg| arg != "-q");
+    let brief: Vec<&str> = args.iter().map(String::as_str).chain(["--max-hours", "1e-9"]).collect();
+    let (code, said) = failed(dir.path(), &brief);
+    assert!(code == 75 && said.contains("stopped at step 1"), "{code} {said}");
+    let kept = fs::read_dir(dir.path().join("birds/prepared")).unwrap().flatten();
+    let mut kept = kept.map(|file| file.path());
+    let state = kept.find(|file| file.extension().is_some_and(|end| end == "unfinished")).unwrap();
+    let encoder = state.with_extension("");
+    let mut late = archive(&state);
+    late.metadata.insert("step".to_owned(), "2499".to_owned());
+    fs::write(&state, late.to_bytes().unwrap()).unwrap();
+
+    let mut child = start(dir.path(), &args);
+    wait_for("the encoder", &mut child, || encoder.is_file());
+    signal(&child, "-INT");
+    let at = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if at.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("the signal was not heard");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(130) && !state.exists(), "{:?} {said}", output.status);
+    assert!(said.contains("the same command goes on"), "{said}");
 }
 
 /// Under `nohup`, closing the terminal does not end the program.

@@ -124,7 +124,7 @@ fn a_run_that_never_began_keeps_what_it_was_told() {
     let run = dir.path().join("run");
     fs::create_dir(&run).unwrap();
     let told = format!(
-        "{{\"dataset\":\"cub\",\"stage\":1,\"data\":{:?},\"encoder\":{:?},\"stage1\":null,\"version\":\"0\",\"state\":\"failed\"}}",
+        "{{\"dataset\":\"cub\",\"stage\":1,\"data\":{:?},\"encoder\":{:?},\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"failed\"}}",
         WORLD.birds(),
         WORLD.encoder()
     );

@@ -23,6 +23,12 @@ fn weights_that_are_missing_or_of_another_network_are_told() {
     done(dir.path(), &["data", "toy", "--out", "fresh", "--count", "12", "-q"]);
     let args = ["text", "train", "--data", "fresh", "--features", "none.pth"];
     assert_eq!(failed(dir.path(), &args).0, 4);
+    for (option, value) in [("--lr", "2"), ("--batch", "1")] {
+        let args = ["text", "train", "--data", "fresh", option, value];
+        let (code, error) = failed(dir.path(), &args);
+        assert_eq!(code, 2, "{error}");
+        four_parts(&error, option.trim_start_matches('-'));
+    }
     assert!(!dir.path().join("fresh/prepared").exists());
     let (code, error) = train("none.pth");
     assert_eq!(code, 4, "{error}");
@@ -30,6 +36,12 @@ fn weights_that_are_missing_or_of_another_network_are_told() {
     let (code, error) = train(encoder.to_str().unwrap());
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "_conv_stem.weight");
+    // Before the network is read.
+    let other = ["--features", encoder.to_str().unwrap(), "--batch", "500", "-q"];
+    let args = [&["text", "train", "--data", birds.to_str().unwrap()][..], &other].concat();
+    let (code, error) = failed(dir.path(), &args);
+    assert_eq!(code, 2, "{error}");
+    four_parts(&error, "batch");
     assert!(!dir.path().join("encoder.safetensors").exists());
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use stackgan_core::Stage;
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
+use stackgan_train::estimate::FITTED;
 use toml::{Table, Value};
 
 use crate::args::Settings;
@@ -19,6 +20,9 @@ use crate::exit::Problem;
 /// Keys that only some kinds of decay have, so that no preset has all of them.
 const SOMETIMES: &[&str] =
     &["optim.decay.kind", "optim.decay.every", "optim.decay.from", "optim.decay.to"];
+
+/// The keys of a run's length.
+pub(crate) const LENGTH: [&str; 2] = ["optim.steps", "optim.epochs"];
 
 /// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,14 @@ pub(crate) enum Origin {
     Set,
     /// A dedicated flag.
     Flag(&'static str),
+}
+
+impl Origin {
+    /// Whether both are of one layer: a file, the environment, what is typed.
+    fn is_of_layer(&self, other: &Self) -> bool {
+        let variables = matches!((self, other), (Self::Environment(_), Self::Environment(_)));
+        variables || self == other
+    }
 }
 
 impl fmt::Display for Origin {
@@ -77,6 +89,9 @@ pub(crate) enum Base {
     Preset,
     /// The complete configuration of a run that is resumed.
     File(PathBuf),
+    /// The same, of a run whose length was given as time. Its plan replaced what a configuration file
+    /// says of the length and what follows from it, and does so again.
+    Planned(PathBuf),
 }
 
 /// Prefix of the environment's settings.
@@ -120,11 +135,15 @@ impl Layers {
     ) -> Result<Self> {
         let mut layers = match base {
             Base::Preset => Self::of_preset(stage, settings.preset.as_deref().unwrap_or("toy"))?,
-            Base::File(file) => Self::of_text(&read_toml(file)?, &Origin::File(file.clone()))
-                .map_err(|e| not_toml(file, &e))?,
+            Base::File(file) | Base::Planned(file) => {
+                Self::of_text(&read_toml(file)?, &Origin::File(file.clone()))
+                    .map_err(|e| not_toml(file, &e))?
+            }
         };
         if let Some(file) = &settings.config {
-            layers.add_file(file)?;
+            let planned = matches!(base, Base::Planned(_));
+            let kept = if planned { [&LENGTH[..], &FITTED].concat() } else { Vec::new() };
+            layers.add_file(file, &kept)?;
         }
         let mut variables: Vec<(String, String)> = environment.into_iter().collect();
         variables.sort();
@@ -196,12 +215,16 @@ impl Layers {
         Ok(Self { values })
     }
 
-    fn add_file(&mut self, file: &Path) -> Result<()> {
+    /// Adds the settings of a file, except those of the keys `kept`.
+    fn add_file(&mut self, file: &Path, kept: &[&str]) -> Result<()> {
         let text = read_toml(file)?;
         let origin = Origin::File(file.to_path_buf());
         let table: Table = text.parse().map_err(|e| not_toml(file, &e))?;
         for (key, value) in flatten(&table) {
-            self.add(&key, value, &origin)?;
+            // Another kind of decay, which is refused later, has removed the keys of the old one.
+            if !(kept.contains(&&*key) && self.values.contains_key(&key)) {
+                self.add(&key, value, &origin)?;
+            }
         }
         Ok(())
     }
@@ -227,7 +250,8 @@ impl Layers {
         if !self.values.contains_key(key) && !SOMETIMES.contains(&key) {
             return Err(self.unknown(key, origin).into());
         }
-        if let Some(parent) = key.strip_suffix(".kind") {
+        let same = self.values.get(key).is_some_and(|(before, _)| *before == value);
+        if let Some(parent) = key.strip_suffix(".kind").filter(|_| !same) {
             // Another kind has other keys: remove the old ones.
             let old = |k: &str| k.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'));
             self.values.retain(|k, _| !old(k) || k == key);
@@ -245,7 +269,7 @@ impl Layers {
     /// in the `other`; both in one layer contradict each other.
     fn replace_length(&mut self, other: &str, origin: &Origin) {
         if let Some((value, before)) = self.values.get_mut(other)
-            && std::mem::discriminant(before) != std::mem::discriminant(origin)
+            && !before.is_of_layer(origin)
         {
             (*value, *before) = (Value::Integer(0), origin.clone());
         }

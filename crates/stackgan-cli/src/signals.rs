@@ -1,4 +1,5 @@
-//! Conditions for stopping: signals, the time budget, a file named `STOP`.
+//! Conditions for stopping: signals and the time budget. A program listens once: signals reach every
+//! listener, and Windows takes only one.
 //!
 //! A thread receives signals and sets a number; the training loop checks it between steps, saves,
 //! and returns. A second signal ends the program at once, which only loses the steps since the last
@@ -13,7 +14,6 @@ mod system;
 #[path = "signals/windows.rs"]
 mod system;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use stackgan_train::event::StopReason;
 
+use crate::exit::Stopped;
 use crate::progress::Manner;
 pub(crate) use system::survive_file_limits;
 use system::{SIGINT, exit};
@@ -34,7 +35,6 @@ pub(crate) struct Stopper {
     signal: Arc<AtomicUsize>,
     farewell: Arc<Mutex<Option<Farewell>>>,
     until: Option<Instant>,
-    stop_file: Option<PathBuf>,
 }
 
 /// What is said when a signal ends the program at once.
@@ -67,7 +67,7 @@ impl Stopper {
             let _ = first.compare_exchange(0, number as usize, order, relaxed);
         })
         .context("signals cannot be handled on this system")?;
-        Ok(Self { signal, farewell, until: None, stop_file: None })
+        Ok(Self { signal, farewell, until: None })
     }
 
     /// Lets the first signal end the program at once, except during [`Self::carefully`]. `text` is
@@ -98,26 +98,30 @@ impl Stopper {
 
     /// Another stopper for the same signals that stops `seconds` from now.
     pub(crate) fn for_seconds(&self, seconds: f64) -> Self {
-        Self { until: Some(in_seconds(seconds)), stop_file: None, ..self.clone() }
-    }
-
-    /// Stops when `file` exists.
-    #[must_use]
-    pub(crate) fn at_file(mut self, file: PathBuf) -> Self {
-        self.stop_file = Some(file);
-        self
+        Self { until: Some(in_seconds(seconds)), ..self.clone() }
     }
 
     /// The reason to stop now, if any.
     pub(crate) fn reason(&self) -> Option<StopReason> {
+        let over = self.until.is_some_and(|end| Instant::now() >= end);
+        self.signalled().or(over.then_some(StopReason::TimeBudget))
+    }
+
+    /// Ends a command for a signal that came while it worked [carefully](Self::carefully) or before
+    /// it could be [ended by one](Self::or_end). `message` says what is stopped.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub(crate) fn check_signal(&self, message: &str) -> Result<()> {
+        let message = message.to_owned();
+        self.signalled().map_or(Ok(()), |reason| Err(Stopped { reason, message }.into()))
+    }
+
+    fn signalled(&self) -> Option<StopReason> {
         match self.signal.load(Ordering::Relaxed) {
-            0 => {}
-            number => return Some(StopReason::Signal(i32::try_from(number).unwrap_or(SIGINT))),
+            0 => None,
+            number => Some(StopReason::Signal(i32::try_from(number).unwrap_or(SIGINT))),
         }
-        if self.until.is_some_and(|end| Instant::now() >= end) {
-            return Some(StopReason::TimeBudget);
-        }
-        self.stop_file.as_ref().is_some_and(|file| file.exists()).then_some(StopReason::StopFile)
     }
 }
 
@@ -167,14 +171,15 @@ mod tests {
     }
 
     #[test]
-    fn budget_and_stop_file_are_seen() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("STOP");
-        let stopper = Stopper::listen().unwrap().at_file(file.clone());
+    fn a_signal_and_the_end_of_the_budget_are_seen() {
+        let stopper = Stopper::listen().unwrap();
         assert_eq!(stopper.reason(), None);
-        std::fs::write(&file, "").unwrap();
-        assert_eq!(stopper.reason(), Some(StopReason::StopFile));
         let over = stopper.until(Some(in_hours(0.0)));
         assert_eq!(over.reason(), Some(StopReason::TimeBudget));
+        over.check_signal("stopped").unwrap(); // the budget is none
+        over.signal.store(15, Ordering::Relaxed);
+        assert_eq!(over.reason(), Some(StopReason::Signal(15)));
+        let stopped = over.check_signal("stopped").unwrap_err();
+        assert_eq!(crate::exit::code(&stopped), crate::exit::Exit::Terminated);
     }
 }

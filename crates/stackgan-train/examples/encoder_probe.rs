@@ -51,17 +51,15 @@ fn main() -> Result<()> {
     };
     let start = Instant::now();
     let mut sum = 0.0;
-    let encoder = train_encoder(&run, &mut |event| {
-        if let TextEvent::Step { step, loss, lr, .. } = event {
-            sum += loss;
-            if step % EVERY == 0 {
-                let seconds = start.elapsed().as_secs_f64() / step as f64;
-                println!(
-                    "step {step}: mean loss {:.3}, lr {lr:.5}, {seconds:.4} s a step",
-                    sum / EVERY as f64
-                );
-                sum = 0.0;
-            }
+    let encoder = train_encoder(&run, &mut |TextEvent { step, loss, lr, .. }| {
+        sum += loss;
+        if step % EVERY == 0 {
+            let seconds = start.elapsed().as_secs_f64() / step as f64;
+            println!(
+                "step {step}: mean loss {:.3}, lr {lr:.5}, {seconds:.4} s a step",
+                sum / EVERY as f64
+            );
+            sum = 0.0;
         }
     })?;
     let minutes = start.elapsed().as_secs_f64() / 60.0;

@@ -112,10 +112,8 @@ fn text_encoder(data: &Prepared) -> Result<TrainedEncoder> {
         noise: Noise::new(0),
         done: &|step| step as f64 / f64::from(steps),
     };
-    Ok(train_encoder(&run, &mut |event| {
-        if let TextEvent::Step { step, loss, .. } = event
-            && step % 50 == 0
-        {
+    Ok(train_encoder(&run, &mut |TextEvent { step, loss, .. }| {
+        if step % 50 == 0 {
             println!("text encoder, step {step}: loss {loss:.3}");
         }
     })?)

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stackgan_core::digest::{sha256, short};
+use stackgan_core::digest::sha256;
 
 use crate::config::{RunConfig, TrainConfig};
 use crate::matching::Matcher;
@@ -24,7 +24,6 @@ pub(crate) struct Identity {
     pub(crate) config: String,
     /// What the run was given besides it.
     pub(crate) origins: Origins,
-    others: String,
     /// The digest of the matching loss's image side, if the loss is on.
     matching: Option<String>,
 }
@@ -36,41 +35,39 @@ impl Identity {
     pub(crate) fn of(setup: &Setup) -> Result<Self> {
         let config = mathematics(&setup.config)?;
         let origins = origins(setup)?;
-        let mut others = origins.text();
-        if setup.config.knobs.finetune_stage1 > 0.0 {
-            others += "Stage-I's game after Stage-II's step"; // earlier versions: before it
-        }
-        let projection = setup.pretrained.projection.as_ref();
-        if let Some(projection) = projection.filter(|_| setup.config.loss.projected > 0.0) {
-            others += projection.name();
-        }
         let matcher =
             setup.pretrained.matcher.as_ref().filter(|_| setup.config.loss.matching > 0.0);
         let matching = matcher.map(Matcher::digest).transpose()?;
-        let digest = digest(&config, &others, matching.as_deref());
-        Ok(Self { digest, config, origins, others, matching })
+        let digest = digest(&config, &origins, matching.as_deref());
+        Ok(Self { digest, config, origins, matching })
     }
 
     /// The digest that a checkpoint with this configuration has, if everything else is the same.
     fn digest_under(&self, config: &str) -> String {
         let off = TrainConfig::from_toml(config).is_ok_and(|cfg| cfg.loss.matching == 0.0);
-        digest(config, &self.others, self.matching.as_deref().filter(|_| !off))
+        digest(config, &self.origins, self.matching.as_deref().filter(|_| !off))
     }
 
     /// Compares with the identity in a checkpoint's header. Returns the allowed differences, each
     /// as a sentence.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first key that differs without permission, or says which of data,
-    /// encoder and Stage-I differs.
+    /// [`Error::Config`] names the first key that differs without permission or that none permits, or
+    /// says which of data, encoder and Stage-I differs.
     pub(crate) fn check(&self, header: &Header, allowed: &[String]) -> Result<Vec<String>> {
         if header.digest == self.digest {
             return Ok(Vec::new());
         }
-        let changes = match &header.config {
-            None => Vec::new(), // an early checkpoint, which does not store it
-            Some(config) => changes(config, &self.config),
-        };
+        let changes = changes(&header.config, &self.config);
+        if let Some(Change { key, old, new }) = changes.iter().find(|change| change.is_of_tensors())
+        {
+            let remedy = format!(
+                "resume with `{key} = {old}`, or train in another folder: it decides what a checkpoint \
+                 holds, so a run that has begun keeps it"
+            );
+            let expected = format!("{old}, as when the checkpoint was written");
+            return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
+        }
         if let Some(change) = changes.iter().find(|change| !allowed.contains(&change.key)) {
             let Change { key, old, new } = change;
             let remedy = format!(
@@ -91,22 +88,15 @@ impl Identity {
                 ),
             });
         }
-        let digest = header.config.as_ref().map(|config| self.digest_under(config));
-        if digest.as_ref() != Some(&header.digest) {
-            if let Some(origins) = &header.origins {
-                origins.check(&self.origins)?;
-            }
-            let expected = format!(
-                "the data, encoder and Stage-I model of the checkpoint ({})",
-                short(&header.digest)
-            );
+        if self.digest_under(&header.config) != header.digest {
+            header.origins.check(&self.origins)?;
             return Err(Error::Config {
-                key: "configuration".to_owned(),
-                expected,
-                found: format!("others ({})", short(&self.digest)),
-                remedy:
-                    "resume with what the run folder's run.json names, or train in another folder"
-                        .to_owned(),
+                key: MATCHING.to_owned(),
+                expected: "the encoder's image side of when the checkpoint was written".to_owned(),
+                found: "another one".to_owned(),
+                remedy: "give the `--encoder FILE` and `--features FILE` that the run began with, or train in \
+                         another folder"
+                    .to_owned(),
             });
         }
         let said = |Change { key, old, new }| {
@@ -119,6 +109,8 @@ impl Identity {
 fn origins(setup: &Setup) -> Result<Origins> {
     let data = &setup.dataset;
     let stage1 = setup.stage1.as_ref().map(stackgan_core::Model::sha256).transpose()?;
+    let network =
+        setup.pretrained.projection.as_ref().filter(|_| setup.config.loss.projected > 0.0);
     Ok(Origins {
         data: data.fingerprint().to_owned(),
         pictures: data.len(),
@@ -126,13 +118,13 @@ fn origins(setup: &Setup) -> Result<Origins> {
         pixels: pixels(setup),
         encoder: setup.embeddings.encoder().to_owned(),
         stage1: stage1.unwrap_or_default(),
+        network: network.map(|network| network.name().to_owned()).unwrap_or_default(),
     })
 }
 
 /// How the pixels were made from the source files, if not in the default way.
 ///
-/// The data's fingerprint covers only the source files. The default adds nothing, so that
-/// checkpoints written before this check remain valid.
+/// The data's fingerprint covers only the source files.
 fn pixels(setup: &Setup) -> String {
     let (made, usual) = (setup.dataset.manifest(), setup.config.net.recipe.name());
     let mut others = String::new();
@@ -159,8 +151,8 @@ fn mathematics(config: &TrainConfig) -> Result<String> {
     TrainConfig { run, ..config.clone() }.to_toml()
 }
 
-fn digest(config: &str, others: &str, matching: Option<&str>) -> String {
-    sha256(format!("{config}{others}{}", matching.unwrap_or_default()).as_bytes())
+fn digest(config: &str, origins: &Origins, matching: Option<&str>) -> String {
+    sha256(format!("{config}{}{}", origins.text(), matching.unwrap_or_default()).as_bytes())
 }
 
 /// A key whose values differ.
@@ -168,6 +160,19 @@ struct Change {
     key: String,
     old: String,
     new: String,
+}
+
+impl Change {
+    /// Whether the change needs tensors in the checkpoint that it does not have, or in other shapes.
+    fn is_of_tensors(&self) -> bool {
+        let [begins, ends] = [&self.old, &self.new].map(|weight| weight.parse() == Ok(0.0));
+        match self.key.as_str() {
+            "knobs.spectral_norm" => true,
+            "knobs.finetune_stage1" => begins,
+            "loss.projected" => begins || ends,
+            key => key.starts_with("net."),
+        }
+    }
 }
 
 fn changes(old: &str, new: &str) -> Vec<Change> {

@@ -24,12 +24,15 @@ pub struct Origins {
     pub encoder: String,
     /// SHA-256 of Stage-I's contents; empty in Stage-I.
     pub stage1: String,
+    /// The name of the second discriminator's network, with the SHA-256 of its weights; empty without.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub network: String,
 }
 
 impl Origins {
     /// All of it that decides the results.
     pub(crate) fn text(&self) -> String {
-        [&*self.data, &self.pixels, &self.encoder, &self.stage1].concat()
+        [&*self.data, &self.pixels, &self.encoder, &self.stage1, &self.network].concat()
     }
 
     /// Checks the data that a run goes on with.
@@ -88,7 +91,9 @@ impl Origins {
         let remedy = "import the folder as it was: `stackgan data import` with the options of then";
         differs("pixels", (made(&self.pixels), made(&now.pixels)), remedy)?;
         self.check_encoder(&now.encoder)?;
-        self.check_stage1(&now.stage1)
+        self.check_stage1(&now.stage1)?;
+        let remedy = "give the weights that the run began with: `--features FILE`";
+        differs("features", (self.network.clone(), now.network.clone()), remedy)
     }
 
     fn other_data(&self, found: &str) -> Error {

@@ -139,7 +139,9 @@ impl Saves<'_> {
         if self.store.checkpoints()?.is_empty() {
             run.checkpoint(self.store, 0)?; // fail now, not after a day, if this cannot be written
         }
-        if let Some(text) = self.store.short_of_room()? {
+        let every = run.setup.config.run.checkpoint_every.max(1);
+        let left = run.steps.saturating_sub(step).div_ceil(every);
+        if let Some(text) = self.store.short_of_room(left)? {
             on_event(TrainEvent::Warning { step, text });
         }
         Ok(())

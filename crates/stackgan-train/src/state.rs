@@ -83,8 +83,8 @@ impl Run {
     pub(crate) fn checkpoint(&self, store: &Store, step: u64) -> Result<PathBuf> {
         let steps = (self.players.g().adam.steps(), self.players.d().adam.steps());
         let mut header = Header::new(step, steps, self.identity.digest.clone());
-        header.config = Some(self.identity.config.clone());
-        header.origins = Some(self.identity.origins.clone());
+        header.config.clone_from(&self.identity.config);
+        header.origins.clone_from(&self.identity.origins);
         header.skipped = self.skipped.iter().copied().collect();
         header.r1 = self.r1.map(|value| value as f32);
         store.save(self.archive(), &header)
@@ -106,8 +106,14 @@ impl Run {
     /// Restores a checkpoint of this run and returns its step count.
     pub(crate) fn restore(&mut self, (header, archive): (Header, Archive)) -> Result<u64> {
         self.players.restore(&archive, header.optimiser_steps)?;
-        if let Some(ema) = &self.ema {
-            ema.restore(&archive.part("ema."))?;
+        let averages = archive.part("ema.");
+        match &mut self.ema {
+            // They were off until here: they begin at the weights that they follow.
+            Some(ema) if averages.is_empty() => {
+                *ema = Ema::new(&self.players.g().params, self.setup.config.optim.ema)?;
+            }
+            Some(ema) => ema.restore(&averages)?,
+            None => {}
         }
         if let Some(stage1) = &self.stage1 {
             stage1.set(&archive.part("stage1."))?;

@@ -166,6 +166,30 @@ fn wrong_types_and_ranges_are_refused_when_resolved() {
     }
 }
 
+/// The settings of a planned run are those of its plan, except where they are typed.
+#[test]
+fn a_file_does_not_replace_what_was_planned() {
+    let dir = tempfile::tempdir().unwrap();
+    let [base, mine] = ["config.toml", "mine.toml"].map(|name| dir.path().join(name));
+    let mut config = TrainConfig::from_toml(preset("cub-stage1").unwrap()).unwrap();
+    std::fs::write(&mine, config.to_toml().unwrap()).unwrap(); // 600 epochs, halved every 50
+    (config.optim.steps, config.optim.epochs, config.run.sample_every) = (6000, 0, 77);
+    config.optim.decay = stackgan_train::schedule::Decay::Halve { every: 3 };
+    std::fs::write(&base, config.to_toml().unwrap()).unwrap();
+    let over = |base: Base, typed: &[&str]| {
+        let settings = Settings { config: Some(mine.clone()), ..set(typed) };
+        let config = Layers::over(&base, Stage::One, &settings, []).unwrap().resolve().unwrap();
+        (config.optim, config.run.sample_every)
+    };
+    let planned = |typed: &[&str]| over(Base::Planned(base.clone()), typed);
+    assert_eq!(planned(&[]), (config.optim, 77));
+    assert_eq!(planned(&["run.sample_every=5"]).1, 5);
+    assert_eq!(planned(&["optim.steps=7000"]).0.steps, 7000);
+    // Without a plan a file's epochs replace the steps of the file below.
+    let (optim, _) = over(Base::File(base.clone()), &[]);
+    assert_eq!((optim.steps, optim.epochs), (0, 600));
+}
+
 /// A run's length in steps replaces a preset's in epochs, and the other way round.
 #[test]
 fn one_length_replaces_the_other() {
@@ -181,5 +205,7 @@ fn one_length_replaces_the_other() {
         let said = length(&both).unwrap_err().to_string();
         assert!(said.contains("epochs = 3, steps = 2"), "{said}");
     }
+    let both = [("STACKGAN__OPTIM__STEPS", "2"), ("STACKGAN__OPTIM__EPOCHS", "3")];
+    assert!(layers(&Settings::default(), &both).unwrap().resolve().is_err(), "one layer");
     assert!(length(&["optim.epochs=0"]).is_err(), "no length is left");
 }

@@ -98,15 +98,13 @@ pub(crate) fn train(
             (training, left.losses)
         }
     };
-    while let Some(event) = training.step()? {
-        if let TextEvent::Step { step, loss, .. } = event {
-            losses.push(loss as f32); // which it is
-            phase.note(format!("step {step}  loss {loss:.3}"));
-            phase.at(match lesson.length {
-                Length::Steps(_) => step,
-                Length::Seconds(_) => spent() as u64,
-            });
-        }
+    while let Some(TextEvent { step, loss, .. }) = training.step()? {
+        losses.push(loss as f32); // which it is
+        phase.note(format!("step {step}  loss {loss:.3}"));
+        phase.at(match lesson.length {
+            Length::Steps(_) => step,
+            Length::Seconds(_) => spent() as u64,
+        });
         unfinished.look(&training, (&losses, spent()))?;
     }
     let last = losses.iter().rev().take(LAST).map(|loss| f64::from(*loss));

@@ -36,7 +36,7 @@ pub(crate) struct Unfinished {
 pub(super) struct Left {
     /// The state of the training.
     pub state: Archive,
-    /// The losses of its steps; none in files of early versions.
+    /// The losses of its steps.
     pub losses: Vec<f32>,
     /// Seconds that they took.
     pub seconds: f64,
@@ -80,7 +80,8 @@ impl Unfinished {
             .ok_or_else(|| damaged("a file without its description".to_owned()))?;
         if facts["of"] == self.of.as_str() {
             let losses = state.tensors.get(LOSSES).map(Tensor::to_vec1).transpose();
-            let losses = losses.map_err(|e| damaged(e.to_string()))?.unwrap_or_default();
+            let losses = losses.map_err(|e| damaged(e.to_string()))?;
+            let losses = losses.ok_or_else(|| damaged("a state without its losses".to_owned()))?;
             let seconds = facts["seconds"].as_f64().map_or(0.0, |seconds| seconds.max(0.0));
             return Ok(Some(Left { state, losses, seconds }));
         }

@@ -6,19 +6,36 @@ use std::path::Path;
 
 use anyhow::Result;
 use stackgan_data::whole_file;
+use stackgan_train::store::write_atomically;
 
 use crate::exit::Problem;
 
 /// Writes a result, creating its folder if needed.
 ///
 /// An existing file is kept until the new one is complete. A link stays a link; a pipe or a device
-/// is written to directly. Unlike a checkpoint (`store::write_atomically`) the file is neither
-/// synced nor read back, because pictures are numerous and can be painted again.
+/// is written to directly. Unlike a checkpoint, the file is neither synced nor read back, because
+/// pictures are numerous and can be painted again.
 ///
 /// # Errors
 /// [`Problem`] of the storage.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     write_pieces(path, |file| file.write_all(bytes).map_err(|e| Problem::storage(path, &e).into()))
+}
+
+/// As [`write_file`], for what took hours to make: it is synced and read back, as a checkpoint is.
+///
+/// # Errors
+/// [`Problem`] of the storage.
+pub(crate) fn write_kept(path: &Path, bytes: &[u8]) -> Result<()> {
+    create_folder_of(path)?;
+    match path.metadata() {
+        Ok(facts) if !facts.is_file() => write_file(path, bytes),
+        Ok(_) => Ok(write_atomically(
+            &path.canonicalize().map_err(|e| Problem::storage(path, &e))?,
+            bytes,
+        )?),
+        Err(_) => Ok(write_atomically(path, bytes)?),
+    }
 }
 
 /// As [`write_file`], for contents that are produced in pieces: `write` receives the file.

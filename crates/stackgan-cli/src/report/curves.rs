@@ -101,7 +101,7 @@ mod tests {
     fn broken_lines_are_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("stats.jsonl");
-        let text = "{\"step\":1,\"terms\":{\"kl\":0.5},\"lr_g\":1e-4}\nnot json\n{\"step\":2,\"terms\":{\"kl\":0.4}}\n{\"st";
+        let text = b"{\"step\":1,\"kl\":0.5,\"lr_g\":1e-4}\nnot json\n\xff\xfe\n{\"step\":2,\"kl\":0.4}\n{\"st";
         std::fs::write(&file, text).unwrap();
         let terms = terms(&file);
         assert_eq!(terms.get("kl").unwrap(), &[(1.0, 0.5), (2.0, 0.4)]);

@@ -1,7 +1,7 @@
 //! The speed of a run, from the clock of its `stats.jsonl`.
 //!
 //! The clock has the `seconds` of a process since the step `since`, from which it started or
-//! resumed. In older files without `since`, processes are distinguished by clocks that restart.
+//! resumed.
 
 use super::terms::Terms;
 
@@ -15,7 +15,7 @@ pub(crate) struct Lap {
     pub step: f64,
     pub steps: f64,
     pub seconds: f64,
-    since: Option<f64>,
+    since: f64,
 }
 
 /// The laps of a run whose duration is known.
@@ -26,14 +26,12 @@ pub(crate) fn laps(terms: &Terms) -> Vec<Lap> {
         let at = begun.binary_search_by(|point| point.0.total_cmp(&step)).ok()?;
         Some(begun.get(at)?.1)
     };
-    let mut before: Option<(f64, f64, Option<f64>)> = None;
+    let mut before: Option<(f64, f64, f64)> = None;
     let lap = |&(step, seconds): &(f64, f64)| {
-        let since = since(step);
-        let last = before.replace((step, seconds, since));
-        let (from, clock) = match (last, since) {
-            (Some((from, clock, its)), _) if its == since && clock < seconds => (from, clock),
-            (_, Some(since)) => (since, 0.0),
-            (_, None) => return None,
+        let since = since(step)?;
+        let (from, clock) = match before.replace((step, seconds, since)) {
+            Some((from, clock, its)) if its == since && clock < seconds => (from, clock),
+            _ => (since, 0.0),
         };
         let lap = Lap { step, steps: step - from, seconds: seconds - clock, since };
         (lap.steps > 0.0 && lap.seconds > 0.0).then_some(lap)
@@ -55,39 +53,24 @@ pub(crate) fn speed(laps: &[Lap]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn terms(lines: &[(f64, f64, Option<f64>)]) -> Terms {
+    fn terms(lines: &[(f64, f64, f64)]) -> Terms {
         let seconds = lines.iter().map(|line| (line.0, line.1)).collect();
-        let since = lines.iter().filter_map(|line| Some((line.0, line.2?))).collect();
+        let since = lines.iter().map(|line| (line.0, line.2)).collect();
         [("seconds".to_owned(), seconds), ("since".to_owned(), since)].into()
     }
 
-    fn rates(lines: &[(f64, f64, Option<f64>)]) -> Vec<(f64, f64)> {
+    fn rates(lines: &[(f64, f64, f64)]) -> Vec<(f64, f64)> {
         laps(&terms(lines)).iter().map(|lap| (lap.step, lap.steps / lap.seconds)).collect()
     }
 
     /// A clock that restarted and has passed the old one is not mistaken for its continuation.
     #[test]
     fn what_each_process_did_is_told_apart() {
-        let zero = Some(0.0);
-        let first = [(10.0, 5.0, zero), (20.0, 10.0, zero)];
+        let first = [(10.0, 5.0, 0.0), (20.0, 10.0, 0.0)];
         assert_eq!(rates(&first), [(10.0, 2.0), (20.0, 2.0)]);
-        let resumed = [
-            (10.0, 5.0, zero),
-            (20.0, 10.0, zero),
-            (30.0, 12.0, Some(24.0)),
-            (40.0, 22.0, Some(24.0)),
-        ];
+        let resumed = [(10.0, 5.0, 0.0), (20.0, 10.0, 0.0), (30.0, 12.0, 24.0), (40.0, 22.0, 24.0)];
         assert_eq!(rates(&resumed), [(10.0, 2.0), (20.0, 2.0), (30.0, 0.5), (40.0, 1.0)]);
         assert_eq!(speed(&laps(&terms(&resumed))), Some(16.0 / 22.0));
-    }
-
-    #[test]
-    fn files_of_before_have_a_speed_too() {
-        let old = [(10.0, 5.0, None), (20.0, 10.0, None), (30.0, 1.0, None), (40.0, 2.0, None)];
-        assert_eq!(rates(&old), [(20.0, 2.0), (40.0, 10.0)]);
-        assert_eq!(rates(&old[..1]), []);
-        let new = [(10.0, 5.0, None), (20.0, 10.0, None), (30.0, 5.0, Some(20.0))];
-        assert_eq!(speed(&laps(&terms(&new))), Some(2.0));
         assert_eq!(speed(&[]), None);
     }
 }

@@ -29,15 +29,12 @@ pub(crate) struct Record {
     /// `--encoder`.
     pub encoder: Option<PathBuf>,
     /// `--embeddings`, or those that were found beside the data.
-    #[serde(default)]
     pub embeddings: Option<PathBuf>,
     /// `--features`.
-    #[serde(default)]
     pub features: Option<PathBuf>,
     /// `--stage1`.
     pub stage1: Option<PathBuf>,
     /// `--init-from`.
-    #[serde(default)]
     pub init_from: Option<PathBuf>,
     /// `--on-nonfinite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,10 +50,8 @@ pub(crate) struct Record {
     /// `running`, `done`, `stopped` or `failed`.
     pub state: String,
     /// Number of steps of the whole run.
-    #[serde(default)]
     pub steps: Option<u64>,
-    /// Each time that it was trained. Folders of early versions have none.
-    #[serde(default)]
+    /// Each time that it was trained.
     pub sittings: Vec<Sitting>,
 }
 

@@ -34,18 +34,14 @@ pub struct Header {
     /// SHA-256 of what determines the mathematics: configuration and data.
     pub digest: String,
     /// The part of the configuration that determines the mathematics, to report what differs.
-    /// Absent in files of early versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<String>,
-    /// What else determines the mathematics, to report what differs. Absent in early files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origins: Option<Origins>,
+    pub config: String,
+    /// What else determines the mathematics, to report what differs.
+    pub origins: Origins,
     /// Steps that were skipped because they became non-finite.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<u64>,
-    /// The last value of R1, which reports repeat until the next step that has one. Absent in
-    /// early files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The last value of R1, which reports repeat until the next step that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub r1: Option<f32>,
     /// SHA-256 of the file with this field empty.
     sha256: String,

@@ -216,18 +216,20 @@ impl<F: Files> Store<F> {
     }
 
     /// Returns a warning when there is no room for the checkpoints to keep plus one being written,
-    /// judging by the size of the newest.
+    /// judging by the size of the newest. Of those that are `left` in the run, no more are counted.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn short_of_room(&self) -> Result<Option<String>> {
-        let paths = self.checkpoints()?;
+    pub fn short_of_room(&self, left: u64) -> Result<Option<String>> {
+        let mut paths = self.checkpoints()?;
         let Some(newest) = paths.last() else { return Ok(None) };
         let size = patiently(|| self.files.length(newest))
             .map_err(|e| storage("look at a checkpoint", newest, e))?;
-        let more = (self.keep + 1).saturating_sub(paths.len()) as u64;
+        paths.retain(|path| !self.is_milestone(path));
+        let more = self.keep.saturating_add(1).saturating_sub(paths.len()) as u64;
+        let more = more.min(left).max(1);
         let Some(free) = self.files.room(&self.folder) else { return Ok(None) };
-        Ok((free < more * size).then(|| {
+        Ok((free < more.saturating_mul(size)).then(|| {
             format!(
                 "room for checkpoints is short: {more} more of {size} bytes are to come, {free} bytes are free in {}",
                 self.folder.display()
@@ -241,13 +243,16 @@ impl<F: Files> Store<F> {
     fn prune(&self, newest: &Path) {
         let mut paths = self.checkpoints().unwrap_or_default();
         paths.truncate(paths.iter().position(|p| p == newest).map_or(0, |i| i + 1));
-        paths.retain(|path| {
-            let kept = |(step, every): (u64, NonZeroU64)| step > 0 && step % every == 0;
-            !step_of(path).zip(self.every).is_some_and(kept)
-        });
+        paths.retain(|path| !self.is_milestone(path));
         for path in paths.iter().take(paths.len().saturating_sub(self.keep)) {
             drop(patiently(|| self.files.remove(path)));
         }
+    }
+
+    /// Whether a checkpoint is kept besides the newest.
+    fn is_milestone(&self, path: &Path) -> bool {
+        let kept = |(step, every): (u64, NonZeroU64)| step > 0 && step % every == 0;
+        step_of(path).zip(self.every).is_some_and(kept)
     }
 
     /// Reads one checkpoint.

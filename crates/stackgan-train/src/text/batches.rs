@@ -213,7 +213,7 @@ impl Row {
 
 /// The direction in which a picture is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub(super) enum Direction {
     /// From left to right.
     Straight,
     /// From right to left.
@@ -343,9 +343,8 @@ mod tests {
         let error = fewer.restore(&read.part("means.")).unwrap_err().to_string();
         assert!(error.contains("means of 9 classes, found one of class 9"), "{error}");
         assert!(fewer.means.iter().all(Option::is_none));
-        // As states were once: a tensor for each class.
-        let early = [("7".to_owned(), Tensor::new(&[1f32, 2.0], &Device::Cpu)?)].into();
-        let error = none().restore(&early).unwrap_err().to_string();
+        let strange = [("7".to_owned(), Tensor::new(&[1f32, 2.0], &Device::Cpu)?)].into();
+        let error = none().restore(&strange).unwrap_err().to_string();
         assert!(error.contains("found `7`") && error.contains("do: "), "{error}");
         // One tensor for each is refused when it is written, not when it is needed.
         let one = |class: usize| (format!("means.{class}"), Tensor::new(&[1f32], &Device::Cpu));

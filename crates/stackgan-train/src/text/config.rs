@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use stackgan_core::text::{CharCnnRnnConfig, TextInit};
-use stackgan_eval::features::efficientnet_lite;
 
 use crate::{Error, Result, schedule};
 
@@ -105,18 +104,12 @@ pub enum ImageSide {
         /// The network that made the features, as its name and the SHA-256 of its weights.
         network: String,
         /// Side of the pictures that it saw, in pixels.
-        #[serde(default = "trained_at")]
         side: usize,
     },
 }
 
 /// The sides of the pictures that a pretrained network may be given.
 const SIDES: RangeInclusive<usize> = 32..=1024;
-
-/// The side of the pictures that EfficientNet-Lite0 was trained on, the default of older files.
-const fn trained_at() -> usize {
-    efficientnet_lite::SIDE
-}
 
 /// Everything that determines an encoder except data, seed and length of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,6 +19,8 @@ const CANDIDATES: usize = 10;
 /// Scores of an encoder on unseen classes.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Scores {
+    /// Number of pictures that are scored.
+    pub pictures: usize,
     /// Share of the pictures for which the nearest mean text vector is that of their own class
     /// (Reed's zero-shot accuracy).
     pub top1: f64,
@@ -35,7 +37,7 @@ pub struct Scores {
 }
 
 /// Scores an encoder on `pictures`, which should be of classes that it has not seen. Pictures
-/// without captions are skipped.
+/// without captions are skipped. Memory grows with the pictures times their classes.
 ///
 /// # Errors
 /// When there are fewer than two classes, a picture cannot be read, or the images are not what the
@@ -86,6 +88,7 @@ pub fn evaluate(
         }
     };
     Ok(Scores {
+        pictures: pictures.len(),
         top1: zero_shot.accuracy(),
         classes: names.len(),
         ap50: zero_shot.average_precision(50),

@@ -38,7 +38,7 @@ enum Body {
 ///
 /// It also holds the other variables that the contrastive loss has to learn.
 #[derive(Clone, Debug)]
-pub struct ImageEncoder {
+pub(crate) struct ImageEncoder {
     body: Body,
     proj: Linear,
     norm: BatchNorm,
@@ -52,7 +52,7 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// When a tensor is missing or of the wrong shape.
-    pub fn new(side: &ImageSide, dim: usize, scope: &Scope) -> Result<Self> {
+    pub(crate) fn new(side: &ImageSide, dim: usize, scope: &Scope) -> Result<Self> {
         let (body, width) = match side {
             ImageSide::Convolutions { channels } => {
                 let conv = scope.pp("conv");
@@ -83,7 +83,7 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// When shapes do not match.
-    pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub(crate) fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         let x = match &self.body {
             Body::Features(norm) => norm.forward(images, mode)?,
             Body::Convolutions(layers) => {
@@ -102,7 +102,7 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// When widths differ.
-    pub fn comparable(&self, loss: Loss, texts: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub(crate) fn comparable(&self, loss: Loss, texts: &Tensor, mode: Mode) -> Result<Tensor> {
         match loss {
             Loss::JointEmbedding => Ok(texts.clone()),
             Loss::Contrastive => self.centre(texts, mode),
@@ -114,7 +114,7 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// When shapes do not match.
-    pub fn compare(&self, loss: Loss, images: &Tensor, texts: &Tensor) -> Result<Tensor> {
+    pub(crate) fn compare(&self, loss: Loss, images: &Tensor, texts: &Tensor) -> Result<Tensor> {
         Ok(match loss {
             Loss::JointEmbedding => symmetric_joint_embedding(images, texts)?,
             Loss::Contrastive => contrastive(images, texts, &self.scale()?)?,

@@ -6,7 +6,7 @@
 //!
 //! The image side is a pretrained network's features ([`PictureFeatures`]; the published ones were
 //! `GoogLeNet`'s), or a small convolutional network that is trained with the text encoder: see
-//! [`ImageEncoder`].
+//! `image_encoder`.
 
 mod batches;
 mod config;
@@ -19,12 +19,12 @@ mod run;
 mod source;
 mod trained;
 
-pub use batches::Direction;
 pub use config::{HardBatches, ImageSide, Loss, Optimiser, TextDecay, TextTrainConfig};
 pub use evaluate::{Scores, evaluate};
 pub use features::{ImageInputs, PictureFeatures};
-pub use image_encoder::{ImageEncoder, SIDE};
+pub(crate) use image_encoder::ImageEncoder;
+pub use image_encoder::SIDE;
 pub use network::PictureNetwork;
-pub use run::{TextEvent, TextRun, TextTraining, train_encoder};
+pub use run::{TextEvent, TextRun, TextTraining, check, train_encoder};
 pub use source::TextSource;
 pub use trained::TrainedEncoder;

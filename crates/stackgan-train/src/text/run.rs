@@ -42,21 +42,43 @@ pub struct TextRun<'a> {
     pub done: &'a dyn Fn(u64) -> f64,
 }
 
-/// An event of the training.
+/// A step that was taken.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum TextEvent {
-    /// A step was taken.
-    Step {
-        /// Steps taken so far.
-        step: u64,
-        /// The fraction of the run that had passed before it.
-        done: f64,
-        /// The loss.
-        loss: f64,
-        /// The learning rate.
-        lr: f64,
-    },
+pub struct TextEvent {
+    /// Steps taken so far.
+    pub step: u64,
+    /// The fraction of the run that had passed before it.
+    pub done: f64,
+    /// The loss.
+    pub loss: f64,
+    /// The learning rate.
+    pub lr: f64,
+}
+
+/// Checks settings and data before a training, and before features are made of the pictures.
+///
+/// # Errors
+/// [`Error::Config`] when a setting is out of range, there are fewer classes than rows, or the
+/// captions are all alike.
+pub fn check(config: &TextTrainConfig, source: &dyn TextSource, pictures: &[usize]) -> Result<()> {
+    config.check()?;
+    batches(config, source, pictures).map(drop)
+}
+
+fn batches(
+    config: &TextTrainConfig,
+    source: &dyn TextSource,
+    pictures: &[usize],
+) -> Result<Batches> {
+    let rules = BatchConfig {
+        batch: config.batch,
+        captions: config.captions_per_picture,
+        hard: config.hard_batches,
+    };
+    let batches = Batches::new(source, pictures, rules)?;
+    check_captions(config, source, pictures)?;
+    Ok(batches)
 }
 
 /// Trains a text encoder and its image encoder.
@@ -101,13 +123,7 @@ impl<'a> TextTraining<'a> {
         let text = CharCnnRnn::with_init(&config.encoder, config.init, &text_params.trained())?;
         let image = ImageEncoder::new(&config.image, config.encoder.dim, &image_params.trained())?;
         let optimiser = State::new(config.optimiser, &[&image_params, &text_params])?;
-        let rules = BatchConfig {
-            batch: config.batch,
-            captions: config.captions_per_picture,
-            hard: config.hard_batches,
-        };
-        let batches = Batches::new(source, run.pictures, rules)?;
-        check_captions(run)?;
+        let batches = batches(config, source, run.pictures)?;
         Ok(Self { run, text, image, text_params, image_params, optimiser, batches, step: 0 })
     }
 
@@ -187,7 +203,7 @@ impl<'a> TextTraining<'a> {
             batches.follow(&rows, &compared.to_vec2()?);
         }
         self.step += 1;
-        Ok(Some(TextEvent::Step { step: self.step, done, loss: value, lr }))
+        Ok(Some(TextEvent { step: self.step, done, loss: value, lr }))
     }
 
     /// The trained encoder.
@@ -213,9 +229,13 @@ impl<'a> TextTraining<'a> {
 
 /// Rejects captions that are all equal: nothing would distinguish the pictures, and the loss would
 /// not change.
-fn check_captions(run: &TextRun) -> Result<()> {
-    let captions = run.pictures.iter().flat_map(|&picture| run.source.captions(picture));
-    let mut read = captions.map(|caption| indices(caption, run.config.encoder.alphabet));
+fn check_captions(
+    config: &TextTrainConfig,
+    source: &dyn TextSource,
+    pictures: &[usize],
+) -> Result<()> {
+    let captions = pictures.iter().flat_map(|&picture| source.captions(picture));
+    let mut read = captions.map(|caption| indices(caption, config.encoder.alphabet));
     let first = read.next();
     if read.any(|caption| Some(caption) != first) {
         return Ok(());
@@ -371,7 +391,7 @@ pub(super) mod tests {
             noise: Noise::new(5),
             done: &done,
         };
-        train_encoder(&run, &mut |TextEvent::Step { loss, .. }| losses.push(loss))
+        train_encoder(&run, &mut |TextEvent { loss, .. }| losses.push(loss))
     }
 
     fn all() -> Vec<usize> {

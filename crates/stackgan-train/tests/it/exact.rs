@@ -137,12 +137,23 @@ fn a_change_of_the_mathematics_needs_leave() {
         }
     }
     assert!(refused >= 25 && free >= 4, "{refused} {free}");
-    let mut other = cfg;
-    (other.optim.lr_g, other.loss.kl) = (1e-3, 2.0);
     let allow = |keys: &[&str]| Policy {
         allow_change: keys.iter().map(|key| (*key).to_owned()).collect(),
         ..Policy::default()
     };
+    // A permission does not make the checkpoint's tensors fit.
+    let (mut wider, mut divided) = (cfg.clone(), cfg.clone());
+    (wider.net.gf, divided.knobs.spectral_norm) = (2 * cfg.net.gf, true);
+    for (key, other) in [("net.gf", wider), ("knobs.spectral_norm", divided)] {
+        let error = folder.train_as("run", &other, None, 1, &allow(&[key])).0.unwrap_err();
+        let error = match &error {
+            Error::Config { key: named, .. } if named == key => error.to_string(),
+            _ => panic!("{key}: {error}"),
+        };
+        assert!(error.contains("train in another folder"), "{error}");
+    }
+    let mut other = cfg;
+    (other.optim.lr_g, other.loss.kl) = (1e-3, 2.0);
     let error = folder.train_as("run", &other, None, 1, &allow(&["optim.lr_g"])).0.unwrap_err();
     for part in ["`loss.kl`", "expected 1.0", "found 2.0", "--allow-change loss.kl"] {
         assert!(error.to_string().contains(part), "{error}");

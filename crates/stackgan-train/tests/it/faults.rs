@@ -42,6 +42,37 @@ fn newest(store: &Store<Sim>) -> Option<u64> {
     Some(header.step)
 }
 
+/// The disk has room for one file more. Milestones are kept besides, and no more are counted than the
+/// run has left.
+#[test]
+fn a_warning_counts_the_checkpoints_that_are_to_come() {
+    let told = |keep: usize, every: u64, steps: &[u64], left: u64| {
+        let store = Store::open_on(Sim::default(), Path::new(FOLDER), keep).unwrap();
+        let store = store.keeping_every(every);
+        for &step in steps {
+            store.save(state(step, 40), &header(step)).unwrap();
+        }
+        store.short_of_room(left).unwrap()
+    };
+    for (keep, every, steps, left, more) in [
+        (3, 0, &[0, 2, 4][..], 9, None),
+        (3, 2, &[0, 2, 4], 9, Some(3)),
+        (1000, 0, &[0], 6, Some(6)),
+        (1000, 0, &[0], 1, None),
+        (1000, 0, &[0], 0, None),
+        (usize::MAX, 0, &[0], u64::MAX, Some(usize::MAX as u64 - 1)),
+    ] {
+        let said = told(keep, every, steps, left);
+        let expected = more.map(|more| format!("short: {more} more of "));
+        let same = match (&said, &expected) {
+            (Some(said), Some(expected)) => said.contains(expected),
+            (None, None) => true,
+            _ => false,
+        };
+        assert!(same, "{said:?}, expected {expected:?}");
+    }
+}
+
 /// Three saves meet a fault at operation `k`, for every k. The newest valid checkpoint is then that
 /// of the last save that reported success, or the next one, and a new process finds it and
 /// continues.

@@ -6,7 +6,7 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Params, Recipe, Stage};
 use stackgan_train::Pretrained;
 use stackgan_train::adam::Adam;
-use stackgan_train::config::TrainConfig;
+use stackgan_train::config::{LossConfig, TrainConfig};
 use stackgan_train::players::Players;
 use stackgan_train::policy::Policy;
 use stackgan_train::projected::{Pictures, Projected, Projection, Wrong};
@@ -231,7 +231,16 @@ fn without_a_network_or_with_another_one_it_is_refused() {
     )
     .unwrap();
     let other = Some(Projection::of(&other, &Device::Cpu).unwrap());
-    assert!(go(Pretrained { matcher: None, projection: other }).is_err());
+    let error = go(Pretrained { matcher: None, projection: other }).unwrap_err().to_string();
+    for part in ["`features`", "lite0 by formula, as when", "found another", "--features FILE"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // Its variables are in the checkpoint.
+    let allow_change = vec!["loss.projected".to_owned()];
+    let policy = Policy { allow_change, ..Policy::default() };
+    let less = TrainConfig { loss: LossConfig { projected: 0.0, ..cfg.loss }, ..cfg.clone() };
+    let error = folder.run("run", folder.setup(&less), 1, &policy).0.map(drop).unwrap_err();
+    assert!(error.to_string().contains("a run that has begun keeps it"), "{error}");
 }
 
 /// The step that becomes non-finite is repeated from its file alone, with the network.

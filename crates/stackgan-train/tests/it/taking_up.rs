@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use stackgan_core::archive::Archive;
 use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder as _};
 use stackgan_core::{Model, Params, Recipe, Stage};
 use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
@@ -73,6 +74,30 @@ fn an_allowed_change_holds_from_the_moment_it_is_taken() {
     let kept = String::from_utf8(folder.bytes("run", "config.toml")).unwrap();
     assert_eq!(TrainConfig::from_toml(&kept).unwrap().loss.kl, 1.5);
     assert_eq!(folder.train("run", &other, None, 1).unwrap().step, 6);
+}
+
+/// Averages that a checkpoint does not have begin at G's weights.
+#[test]
+fn averages_can_begin_in_a_run_that_has_begun() {
+    let folder = Folder::new(Stage::One);
+    let averaged = config(Stage::One, Recipe::Residual);
+    let mut cfg = averaged.clone();
+    cfg.optim.ema = 0.0;
+    folder.train("run", &cfg, None, 4).unwrap();
+    let without = folder.bytes("run", "model.safetensors");
+    let policy = Policy { allow_change: vec!["optim.ema".to_owned()], ..Policy::default() };
+    let (result, told) = folder.train_as("run", &averaged, None, 1, &policy);
+    assert_eq!(result.unwrap().step, 5);
+    assert!(told.iter().any(|text| text.contains("`optim.ema` was 0.0")), "{told:?}");
+    let tensors = |bytes: &[u8]| Archive::from_bytes(bytes, &Device::Cpu).unwrap().tensors;
+    let (before, after) = (tensors(&without), tensors(&folder.bytes("run", "model.safetensors")));
+    for (name, before) in before.iter().filter(|(name, _)| !name.contains("running")) {
+        let moved = (before - &after[name]).unwrap().abs().unwrap().flatten_all().unwrap();
+        let moved = f64::from(moved.max(0).unwrap().to_scalar::<f32>().unwrap());
+        assert!(moved < cfg.optim.lr_g, "{name} moved by {moved}, more than the step did");
+    }
+    let policy = Policy { allow_change: vec!["optim.ema".to_owned()], ..Policy::default() };
+    assert_eq!(folder.train_as("run", &cfg, None, 1, &policy).0.unwrap().step, 6, "off again");
 }
 
 #[cfg(unix)]

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(Facts::read(run).state, State::Unknown);
         let record = |state: &str| {
             let text = format!(
-                "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"version\":\"0\",\"state\":\"{state}\",\"steps\":40}}"
+                "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"{state}\",\"steps\":40}}"
             );
             std::fs::write(run.join("run.json"), text).unwrap();
         };
@@ -175,7 +175,7 @@ mod tests {
         lock.lock().unwrap();
         assert_eq!(Facts::read(run).state, State::Running);
         record("done");
-        let stats = "{\"step\":10,\"epoch\":0,\"seconds\":5.0,\"d_loss\":1.5}\n{\"step\":20,\"epoch\":1,\"seconds\":10.0,\"d_loss\":1.25}\n";
+        let stats = "{\"step\":10,\"epoch\":0,\"seconds\":5.0,\"since\":0,\"d_loss\":1.5}\n{\"step\":20,\"epoch\":1,\"seconds\":10.0,\"since\":0,\"d_loss\":1.25}\n";
         std::fs::write(run.join("stats.jsonl"), stats).unwrap();
         std::fs::create_dir(run.join("checkpoints")).unwrap();
         std::fs::write(run.join("checkpoints/step-0000020.safetensors"), "x").unwrap();

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::crop::PictureSize;
+use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
-use stackgan_train::text::{ImageInputs, Scores, TextTrainConfig};
+use stackgan_train::text::{ImageInputs, Scores, TextTrainConfig, check};
 
 use crate::args::{self, EncoderSize};
 use crate::datasets::open_any;
@@ -15,7 +16,7 @@ use crate::encoders::{
     training_classes, warn_unread, warning, weights_of,
 };
 use crate::exit::Problem;
-use crate::output::{Answer, Form, apart, check_writable, path_text, write_file};
+use crate::output::{Answer, Form, apart, check_writable, path_text, write_kept};
 use crate::progress::Manner;
 use crate::signals::{Stopper, in_hours};
 
@@ -29,13 +30,20 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
         EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
     };
     config.lr = args.lr.unwrap_or(config.lr);
-    let weights = args.features.as_deref().map(weights_of).transpose()?; // before an import of hours
+    config.batch = args.batch.unwrap_or(config.batch);
+    config.check()?; // before an import of hours, as the next ones
+    let weights = args.features.as_deref().map(weights_of).transpose()?;
     apart(&[Some(&args.data), weights.as_deref()], &[("--out", Some(&args.out))])?;
     check_writable(&args.out)?;
     check_new(&args.out)?;
     // The pretrained network reads larger pictures than our own.
     let size = if weights.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
     let data = open_any(&args.data, &[size], manner)?;
+    if args.batch.is_none() {
+        // Each row of a batch is of another class, so a small dataset has smaller batches.
+        config.batch = config.batch.min(training_classes(&data)).max(2);
+    }
+    check(&config, &*data, &data.indices(Split::Train))?;
     let features = match &weights {
         Some(weights) => {
             Some(picture_features((weights, args.features_side.into()), &data, manner)?)
@@ -46,17 +54,18 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
         config.image = features.side()?;
     }
     let images = features.as_ref().map_or(ImageInputs::Pixels, ImageInputs::Features);
-    // Each row of a batch is of another class, so a small dataset has smaller batches.
-    config.batch = args.batch.unwrap_or_else(|| config.batch.min(training_classes(&data)).max(2));
     let length = Length::Steps(args.steps.unwrap_or(steps));
-    let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
     let of = identity((&config, &data), images, args.seed, length)?;
-    let mut unfinished = Unfinished::beside(&args.out, &of, stopper);
     warn_unread(data.all_captions(), config.encoder.alphabet, manner);
     let lesson = Lesson { config: &config, data: &data, images, seed: args.seed, length };
+    let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
+    let mut unfinished = Unfinished::beside(&args.out, &of, stopper.clone());
     let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
-    write_file(&args.out, &encoder.to_bytes()?)?;
+    write_kept(&args.out, &encoder.to_bytes()?)?;
     Unfinished::forget(&args.out);
+    let unscored = "stopped before the encoder is scored; it is written";
+    let stopper = stopper.or_end(manner, unscored.to_owned());
+    stopper.check_signal(unscored)?;
     let (file, scores) = (path_text(&args.out), scores(&encoder, (&data, images), args.seed)?);
     let (fingerprint, steps) = (encoder.text.bare_fingerprint().to_owned(), encoder.steps);
     Form::from(args.json).show(&Trained { file, fingerprint, steps, scores })?;

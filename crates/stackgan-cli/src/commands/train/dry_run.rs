@@ -107,7 +107,9 @@ pub(super) fn plan(
     }
     let measured = wanted.plan.as_ref().filter(|_| hours.is_some()).map(|p| p.seconds_a_step);
     let steps = data.train_pictures.map(|n| config.total_steps((n / config.optim.batch) as u64));
-    let steps = wanted.steps.or(steps).or(Some(config.optim.steps)).filter(|n| *n > 0);
+    // Steps that are recorded are those of before an allowed change.
+    let given = (config.optim.steps > 0).then_some(config.optim.steps);
+    let steps = steps.or(given).or(wanted.steps).filter(|n| *n > 0);
     let left = steps.map(|steps| estimate::left(steps, resumed));
     let estimate = Estimate::of(&config, beside, left, measured, &context.device);
     Ok(DryRun {

@@ -12,16 +12,13 @@ use stackgan_train::estimate::{Cadence, FITTED, Given, Plan, Speed, Timed};
 
 use super::estimate::Beside;
 use crate::args::Train;
-use crate::config::{Layers, Origin};
+use crate::config::{LENGTH, Layers, Origin};
 use crate::exit::{Problem, out_of_memory};
 use crate::progress::brief;
 use crate::run::{Planned, Record};
 
 /// Grids of a run, and seconds between its checkpoints.
 const CADENCE: Cadence = Cadence { grids: 20, save_every: 300.0 };
-
-/// The keys of a run's length.
-const LENGTH: [&str; 2] = ["optim.steps", "optim.epochs"];
 
 /// The key of the run's length that was typed, if one was, and its origin.
 fn typed(layers: &Layers) -> Option<(&'static str, &Origin)> {

@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 use stackgan_core::text::{CharCnnRnnEncoder, short_fingerprint};
@@ -28,6 +27,7 @@ use crate::models::load;
 use crate::output::{absolute, quoted};
 use crate::progress::Manner;
 use crate::run::{RUNS, Record};
+use crate::signals::Stopper;
 
 /// The inputs of a run.
 pub(super) struct Inputs {
@@ -54,11 +54,11 @@ pub(super) struct Before<'a> {
 impl Inputs {
     /// Finds or makes all inputs, and records which were found. Sets the settings' text width to
     /// the encoder's, unless it was given. A run that goes on is refused others than it began with as
-    /// soon as they are known; an encoder is trained until `end` at most.
+    /// soon as they are known; an encoder is trained unless `stopper` ends it.
     pub(super) fn gather(
         wanted: &mut Record,
         (config, layers): (&mut TrainConfig, &Layers),
-        (before, end): (Before<'_>, Option<Instant>),
+        (before, stopper): (Before<'_>, &Stopper),
         context: &Context,
     ) -> Result<Self> {
         let kept = before.origins;
@@ -126,7 +126,7 @@ impl Inputs {
             }
             Text::Small => {
                 let places = (path.as_path(), cache.as_path());
-                let trained = small_encoder(places, &data, (config, layers), (end, manner))?;
+                let trained = small_encoder(places, &data, (config, layers), (stopper, manner))?;
                 let encoder = trained.text.unstandardised(&context.device)?;
                 small = Some(trained);
                 inputs(embeddings(&encoder, &data, &cache, manner)?, Some(encoder), None)

@@ -56,8 +56,12 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         let run = run.display();
         context.manner.say(format!("there is no run in {run}: a new one begins"));
     }
-    let base =
-        resumed.as_deref().map_or(Base::Preset, |dir| Base::File(RunFiles::of(dir).config()));
+    let planned = record.as_ref().is_some_and(|record| record.plan.is_some());
+    let base = match resumed.as_deref().map(|dir| RunFiles::of(dir).config()) {
+        None => Base::Preset,
+        Some(file) if planned => Base::Planned(file),
+        Some(file) => Base::File(file),
+    };
     let mut settings = args.settings.clone();
     let chosen = Chosen::of(args, record.as_ref());
     settings.preset.get_or_insert_with(|| chosen.dataset.clone());
@@ -92,6 +96,8 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let end = args.max_hours.map(in_hours); // what is made before the first step counts, too
+    let farewell = reading::STOPPED.to_owned();
+    let stopper = Stopper::listen()?.until(end).or_end(context.manner, farewell);
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
     if resumed.is_some() {
@@ -100,7 +106,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
     let kept = Before { origins: origins.as_ref(), note: note.as_deref() };
     let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1 } =
-        Inputs::gather(&mut wanted, (&mut config, &layers), (kept, end), context)?;
+        Inputs::gather(&mut wanted, (&mut config, &layers), (kept, &stopper), context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, (low.as_ref(), &pretrained), &context.device)?;
@@ -167,20 +173,21 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
         Resuming::Auto => Resume::Auto,
         Resuming::Never => Resume::Never,
     };
-    let stopper = Stopper::listen()?.until(end).at_file(dir.files().stop());
     let allow_change = args.allow_change.clone();
     let on_nonfinite = wanted.on_nonfinite.unwrap_or_default();
     let policy = Policy { resume, allow_change, on_nonfinite, checks: None };
-    let training = Training {
-        setup,
-        dir: &dir,
-        record: &mut wanted,
-        policy,
-        stopper: &stopper,
-        manner: context.manner,
-        name: &name,
-    };
-    let outcome = train_stage(training, &mut |event| evaluation.as_mut()?.on(event, &dir));
+    let outcome = stopper.carefully(|stopper| {
+        let training = Training {
+            setup,
+            dir: &dir,
+            record: &mut wanted,
+            policy,
+            stopper,
+            manner: context.manner,
+            name: &name,
+        };
+        train_stage(training, &mut |event| evaluation.as_mut()?.on(event, &dir))
+    });
     let outcome = outcome.map_err(|error| out_of_memory(error, Some(batch)))?;
     let trained = Trained::of(&outcome, args.stage, &dir, wanted.plan);
     if let Err(error) = Form::from(args.json).show(&trained) {
@@ -192,10 +199,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     Ok(outcome.reason.into())
 }
 
-/// What the newest checkpoint of a run says that it was given; early ones do not say it.
+/// What the newest checkpoint of a run says that it was given.
 fn origins(run: &Path) -> Result<Option<Origins>> {
     let newest = Store::reading(&RunFiles::of(run).checkpoints()).newest(&Device::Cpu)?;
-    Ok(newest.found.and_then(|(header, _)| header.origins))
+    Ok(newest.found.map(|(header, _)| header.origins))
 }
 
 /// Returns the run folder to resume, which is the given one if it has settings, and its record. The

@@ -1,7 +1,6 @@
 //! The source of a run's embeddings: an encoder, found or trained, or embeddings from elsewhere.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::Result;
 use stackgan_core::Model;
@@ -21,13 +20,16 @@ use crate::encoders::{
     encoded, scores, train, training_classes, warn_unread, warning,
 };
 use crate::exit::Problem;
-use crate::output::{quoted, write_file};
+use crate::output::{quoted, write_kept};
 use crate::progress::Manner;
 use crate::run::Record;
 use crate::signals::Stopper;
 
 /// The presets whose embeddings are as wide as those of a small encoder.
 const SMALL: [&str; 2] = ["toy", "photo"];
+
+/// What is said when a signal ends the program before the first step.
+pub(super) const STOPPED: &str = "stopped before the training; the same command goes on";
 
 /// Where the embeddings come from.
 pub(super) enum Text {
@@ -106,13 +108,13 @@ pub(super) fn small_config(config: &TrainConfig, layers: &Layers) -> TextTrainCo
     text_config
 }
 
-/// Trains an encoder on the data's own captions until `end` at most, or finds it if it was trained
-/// before.
+/// Trains an encoder on the data's own captions unless `stopper` ends it, or finds it if it was
+/// trained before.
 pub(super) fn small_encoder(
     (path, cache): (&Path, &Path),
     data: &Prepared,
     (config, layers): (&TrainConfig, &Layers),
-    (end, manner): (Option<Instant>, Manner),
+    (stopper, manner): (&Stopper, Manner),
 ) -> Result<TrainedEncoder> {
     let mut text_config = small_config(config, layers);
     let recipe = serde_json::to_string(&text_config)?;
@@ -135,10 +137,14 @@ pub(super) fn small_encoder(
     let images = ImageInputs::Pixels;
     warn_unread(data.all_captions(), text_config.encoder.alphabet, manner);
     let lesson = Lesson { config: &text_config, data, images, seed: config.seed, length };
-    let mut unfinished = Unfinished::beside(&file, &key, Stopper::listen()?.until(end));
-    let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
-    write_file(&file, &encoder.to_bytes()?)?;
-    Unfinished::forget(&file);
+    let encoder = stopper.carefully(|stopper| -> Result<_> {
+        let mut unfinished = Unfinished::beside(&file, &key, stopper.clone());
+        let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
+        write_kept(&file, &encoder.to_bytes()?)?;
+        Unfinished::forget(&file);
+        Ok(encoder)
+    })?;
+    stopper.check_signal(STOPPED)?;
     let scores = scores(&encoder, (data, images), config.seed)?;
     manner.say(describe_scores(scores.as_ref()));
     if let Some(warning) = warning(scores.as_ref(), path) {

@@ -199,13 +199,13 @@ mod tests {
     /// A run folder of a run that continues (its lock is held) or is done.
     fn folder(run: &Path, state: &str) -> File {
         let record = format!(
-            "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"version\":\"0\",\"state\":\"{state}\",\"steps\":400}}"
+            "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"{state}\",\"steps\":400}}"
         );
         std::fs::write(run.join("run.json"), record).unwrap();
         let lines: String = (1..=20)
             .map(|i| {
                 let (step, p) = (i * 10, 0.5 + f64::from(i) / 100.0);
-                format!("{{\"step\":{step},\"epoch\":{i},\"seconds\":{i},\"d_real\":0.7,\"p_real\":{p},\"p_fake\":0.4,\"g_adv\":1.5,\"kl\":null}}\n")
+                format!("{{\"step\":{step},\"epoch\":{i},\"seconds\":{i},\"since\":0,\"d_real\":0.7,\"p_real\":{p},\"p_fake\":0.4,\"g_adv\":1.5,\"kl\":null}}\n")
             })
             .collect();
         std::fs::write(run.join("stats.jsonl"), lines).unwrap();
