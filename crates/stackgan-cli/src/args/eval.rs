@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
+use stackgan_eval::comparison::BOOTSTRAP;
 
 /// Measure how well a model paints; each number is given with the conditions of its measurement.
 #[derive(Args, Clone, Debug)]
@@ -59,7 +60,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "S", value_parser = scale)]
     pub z_scale: Option<f64>,
     /// Number of bootstrap samples for the interval of a Fréchet distance; 0 omits it
-    #[arg(long, default_value_t = 20, value_name = "N",
+    #[arg(long, default_value_t = BOOTSTRAP as u16, value_name = "N",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub bootstrap: u16,
     /// Statistics of the real pictures in pytorch-fid's format (`mu` and `sigma` in an .npz),
