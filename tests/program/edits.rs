@@ -148,6 +148,19 @@ fn an_animation_leads_from_one_sentence_to_the_other() {
     four_parts(&error, "000036.png");
     assert_eq!(frames(&files[0]).len(), 37, "nothing was written");
     painted(dir, "interpolate", &[&asked[..], &["--each", "--out", "a"]].concat());
+    // Pictures of one's own stay, and a file is no folder of frames.
+    fs::create_dir_all(dir.join("own/frames")).unwrap();
+    fs::create_dir(dir.join("file")).unwrap();
+    for (out, own) in [("own", "frames/000007.png"), ("file", "frames")] {
+        let own_file = dir.join(out).join(own);
+        fs::write(&own_file, "mine").unwrap();
+        let more = [&["interpolate", "-m", "run"], &asked[..], &["--each", "--out", out]].concat();
+        let (code, error) = failed(dir, &more);
+        assert_eq!(code, 2, "{error}");
+        four_parts(&error, own);
+        assert_eq!(fs::read(own_file).unwrap(), b"mine");
+        assert!(!dir.join(out).join("interpolation.png").exists(), "painted before it was refused");
+    }
     // One thread gives the same bytes; without `--each` there are no single frames.
     let again =
         painted(dir, "interpolate", &[&asked[..], &["--out", "c", "--threads", "1"]].concat());

@@ -237,6 +237,8 @@ fn the_nearest_training_pictures_are_shown_and_listed() {
     let document: Value = serde_json::from_str(&text).unwrap();
     let near = document["near"].as_array().unwrap();
     assert_eq!(near.len(), 3);
+    let sheet = std::fs::read(BENCH.dir().join("near/nearest.png")).unwrap();
+    assert!(sheet.windows(8).any(|part| part == b"Software"), "the sheet says who made it");
     for one in near {
         for space in ["features", "pixels"] {
             let found = one[space].as_array().unwrap();
@@ -333,7 +335,13 @@ fn results_are_tried_before_the_work() {
     let birds = WORLD.birds().display().to_string();
     let eval = BENCH.args(&["--metrics", "kid", "--num", "20", "--out", "."]);
     let train = ["text", "train", "--data", &birds, "--steps", "20", "--out", "."];
-    for args in [&refs(&eval)[..], &train] {
+    let nearest = ["nearest", "-m", "run", "--data", &birds, "--features", "none"];
+    let nearest = |out| [&nearest[..], &["--out", out]].concat();
+    std::fs::create_dir(dir.join("own")).unwrap();
+    std::fs::write(dir.join("own/nearest.png"), "mine").unwrap();
+    let (code, text) = failed(dir, &nearest("own"));
+    assert!(code == 2 && text.contains("in the way"), "{code} {text}");
+    for args in [&refs(&eval)[..], &train, &nearest("random.safetensors")[..]] {
         let (code, text) = failed(dir, args);
         assert!(code == 6 && text.contains("cannot write"), "{text}");
         assert!(!text.contains("pictures"), "worked: {text}");
