@@ -411,4 +411,12 @@ fn a_mark_before_the_captions_is_not_painted() {
     let read = painted(dir, "generate", &["--captions", "captions.txt", "--out", "read"]);
     assert_eq!(names(&said), names(&read));
     assert!(fs::read(&said[0]).unwrap() == fs::read(&read[0]).unwrap());
+    // Blank lines between captions are told, those after the last one are not.
+    for (text, told) in [("a\n\u{a0}\n\nb\n", true), ("a\nb\n\n", false)] {
+        fs::write(dir.join("captions.txt"), text).unwrap();
+        let read = ["generate", "-m", "run", "--captions", "captions.txt", "--out", "blank"];
+        let said = stackgan(dir, &read).output().unwrap();
+        let error = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(error.contains("2 blank lines of captions.txt"), told, "{error}");
+    }
 }
