@@ -267,6 +267,14 @@ fn what_cannot_measure_is_refused_by_its_exit_code() {
     assert!(code == 3 && text.contains("efficientnet-lite0-57934424.pth"), "{text}");
     let nothing = stackgan(BENCH.dir(), &["eval", "--data", &birds]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(2));
+    // What nothing is painted with is refused; what the model is to paint from is taken.
+    for option in [["--num", "20"], ["--z-scale", "1"], ["--embeddings", "none"]] {
+        let folder = ["eval", "--pictures", ".", "--data", &birds];
+        let (code, text) = failed(BENCH.dir(), &[&folder[..], &option].concat());
+        assert!(code == 2 && text.contains("--pictures"), "{option:?}: {code} {text}");
+    }
+    let (code, text) = eval(&["--metrics", "variety", "--embeddings", "none.safetensors"]);
+    assert!(code == 4 && text.contains("none.safetensors"), "{code} {text}");
 }
 
 /// A run measures its own model at checkpoints and keeps the best. Both continue when it is
