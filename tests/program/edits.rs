@@ -394,6 +394,11 @@ fn a_picture_of_embeddings_is_painted_from_them_again() {
         four_parts(&error, "a row of embeddings");
         assert!(lines.contains("not judged"), "{lines}");
     }
+    // Whether all rows fit on a sheet is known before the first is painted.
+    let many = ["generate", "-m", "run", "--embeddings", "red.safetensors", "--seeds", "0-2048"];
+    let (code, error) = failed(dir, &[&many[..], &["--grid", "--out", "many"]].concat());
+    assert!(code == 2 && error.contains("too large"), "{code} {error}");
+    assert!(!dir.join("many").exists(), "painted before it was refused");
     // If the caption is the sentence of the row, that is enough.
     assert_eq!(judged(dir, &["-m", "run", file]).0, 0);
     let (code, _, error) = judged(dir, &["-m", "run", "row.png"]);

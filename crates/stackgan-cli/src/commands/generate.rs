@@ -44,6 +44,9 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             let at = EmbeddingsAt { file: args.embeddings.as_deref(), data: args.data.as_deref() };
             given = Given::open(&painter.named.model, at, context.manner)?;
             rows = asked_rows.unwrap_or_else(|| (0..FIRST.min(given.len() as u64)).collect());
+            if args.grid {
+                fits(rows.len().saturating_mul(seeds.len()))?;
+            }
             Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.named.model)))
         } else {
             let file = args.captions.as_deref();
